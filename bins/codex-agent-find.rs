@@ -1,0 +1,334 @@
+//! codex-agent-find: look Codex sessions up by reference or by words.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::codex::index::Index;
+use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::output::{Sessions, Shape, Template};
+use codex_agent_shared::plugin::about;
+use codex_agent_shared::query::{Archived, Filter, Query};
+use codex_agent_shared::record::{Field, Id, Refreshed, Session};
+use codex_agent_shared::reference::{self, Input, Inputs};
+
+#[derive(Default)]
+struct Args {
+    common: flags::Common,
+    operands: Vec<String>,
+    words: bool,
+    last: bool,
+    one: bool,
+    archived: bool,
+    subagents: bool,
+    full: bool,
+    fields: Option<Vec<Field>>,
+    template: Option<Template>,
+}
+
+impl AsMut<flags::Common> for Args {
+    fn as_mut(&mut self) -> &mut flags::Common {
+        &mut self.common
+    }
+}
+
+/// A flag that sets a switch.
+macro_rules! switch {
+    ($short:expr, $long:literal, $field:ident, $help:literal, $more:literal) => {
+        Flag {
+            short: $short,
+            long: $long,
+            takes: Takes::Nothing,
+            help: $help,
+            more: $more,
+            set: |args: &mut Args, _| {
+                args.$field = true;
+                Ok(())
+            },
+        }
+    };
+}
+
+const WHICH: &[Flag<Args>] = &[
+    switch!(Some('w'), "words", words, "read every operand as a word, never as a reference", ""),
+    switch!(None, "last", last, "only the one of them that was used last", ""),
+    switch!(Some('1'), "one", one, "exactly one, or exit 2 and the candidates", "For scripts that must not go on with a guess."),
+    switch!(None, "archived", archived, "search archived sessions too", "A reference finds them anyway where nothing visible has it."),
+    switch!(None, "subagents", subagents, "search subagents too", ""),
+];
+
+const SHOW: &[Flag<Args>] = &[
+    flags::json("session records, one a line"),
+    Flag {
+        short: None,
+        long: "fields",
+        takes: Takes::Text("F,F,..."),
+        help: "only these fields, in this order",
+        more: "As in codex-agent-ls(1).",
+        set: |args, value| {
+            let fields: Result<Vec<Field>> = value.text()?.split(',').map(|name| Field::parse(name.trim())).collect();
+            args.fields = Some(fields?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "format",
+        takes: Takes::Text("TEMPLATE"),
+        help: "a template such as '{id}\\t{title}'",
+        more: "As in codex-agent-ls(1).",
+        set: |args, value| {
+            args.template = Some(Template::parse(&value.text()?, |name| Field::parse(name).map(|_| ()))?);
+            Ok(())
+        },
+    },
+    switch!(None, "full", full, "look into the rollouts: fork parent, status", "As in codex-agent-ls(1)."),
+    flags::color(),
+];
+
+const WHERE: &[Flag<Args>] = &[flags::codex_home(), flags::no_files(), flags::no_database()];
+
+static COMMAND: Command<Args> = Command {
+    name: "",
+    aliases: &[],
+    about: about("find"),
+    operands: "[REF|WORD...] [-]",
+    completes: &[Completes::Sessions],
+    details: &[],
+    sections: &[("Which sessions", WHICH), ("What is shown", SHOW), ("Where to look", WHERE)],
+    operand: |args, operand: OsString| {
+        let text = operand.into_string().map_err(|operand| {
+            Error::usage(format!("cannot look for '{}': it is not UTF-8", operand.to_string_lossy()))
+        })?;
+        args.operands.push(text);
+        Ok(())
+    },
+    run,
+};
+
+static TOOL: Tool = Tool {
+    name: "codex-agent-find",
+    about: about("find"),
+    description: &[
+        "Operands are read as references first: an id, the beginning or the end of one, a name, @ for the newest session of this directory, @@ for the newest of all, the path of a rollout; codex-agent(7) has the whole grammar. Where every operand is one, those sessions are printed, in the order of the operands. A part of an id prints every session that it fits, unless --one is given.",
+        "Otherwise the operands are words, and the sessions are printed that have all of them, in any order, in their name, title, first message, directory or branch. Case does not matter. The one that was used last comes first.",
+        "References are read from standard input where an operand is '-', or where there is none and standard input is not a terminal: session records, JSON strings, or lines up to their first TAB. With words beside the '-', only those sessions of the input are printed that have the words. A session record comes out with what Codex says now, and its unknown fields to the byte; with --json records of other types pass through unchanged.",
+        "Archived sessions and subagents are found by a reference where nothing visible has it, and by words with --archived and --subagents.",
+    ],
+    commands: &[&COMMAND],
+    exit_status: &[
+        (0, "Something was found."),
+        (1, "Nothing was found, or not everything that was named."),
+        (2, "Bad usage, trouble, a bad line on standard input, or, with --one, more than one."),
+    ],
+    environment: &[],
+    files: &[("~/.codex", "Codex's home; see codex-agent-files(5).")],
+    examples: &[
+        Example { text: "The sessions about a login:", command: "codex-agent find login", exit: 0 },
+        Example { text: "Go on with the newest of them in Codex's own screen:", command: "codex resume \"$(codex-agent find login --last --format '{id}')\"", exit: 0 },
+        Example { text: "What the id of the newest session of all is:", command: "codex-agent find @@ --format '{id}'", exit: 0 },
+        Example { text: "Whether a name is taken:", command: "codex-agent find 'name:login work' >/dev/null && echo taken", exit: 0 },
+        Example { text: "Those sessions of the listing that have a word:", command: "codex-agent ls --json | codex-agent find parser - --json", exit: 0 },
+        Example { text: "Put them into a group:", command: "codex-agent find login --json | codex-agent group add login", exit: 0 },
+    ],
+    see_also: &["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-group(1)", "codex-agent-records(5)", "codex-agent(7)"],
+    reads: &["session"],
+    writes: &["session"],
+};
+
+fn main() -> ExitCode {
+    cli::main(&TOOL)
+}
+
+fn run(args: Args) -> Result<Exit> {
+    if args.template.is_some() && (args.common.json || args.fields.is_some()) {
+        return Err(Error::usage("--format goes with neither --fields nor --json"));
+    }
+    let reads = reference::from_stdin(&args.operands).map_err(|_| {
+        Error::usage("nothing to look for").hint("name a session or say words, or pipe sessions in")
+    })?;
+    let operands: Vec<&str> = args.operands.iter().map(String::as_str).filter(|text| *text != "-").collect();
+    let mut index = args.common.index()?;
+    let mut finder = Finder {
+        rows: Sessions::new(Shape {
+            json: args.common.json,
+            fields: args.fields.clone(),
+            template: args.template.clone(),
+            nul: false,
+            color: args.common.color,
+        }),
+        found: Vec::new(),
+        seen: HashSet::new(),
+        holds: args.last || args.one,
+        exit: Exit::Done,
+        count: 0,
+    };
+    if reads {
+        return finder.filter_stdin(&args, &mut index, &operands);
+    }
+    let by_reference = if args.words { None } else { all_references(&mut index, &operands)? };
+    match by_reference {
+        Some(sessions) => {
+            for session in sessions {
+                let session = refreshed(&args, &mut index, session)?;
+                finder.take(session)?;
+            }
+        }
+        None => {
+            let filter = words(&args, &operands);
+            let mut query = query(&args, filter);
+            query.limit = if args.last { Some(1) } else { None };
+            index.list(&query, &mut |session| finder.take(session.clone().into_owned()))?;
+        }
+    }
+    finder.finish(&args, &operands.join(" "))
+}
+
+/// What each operand means, if every one of them is a reference to something.
+fn all_references(index: &mut Index, operands: &[&str]) -> Result<Option<Vec<Session<'static>>>> {
+    let mut all = Vec::new();
+    for operand in operands {
+        let found = reference::candidates(index, operand)?;
+        // What can be nothing but a reference is no word, whether it is found or not.
+        let is_form = operand.starts_with('@') || operand.starts_with("id:") || operand.starts_with("name:");
+        if found.is_empty() && !is_form && Id::parse(operand).is_none() {
+            return Ok(None);
+        }
+        if found.is_empty() {
+            warn(format_args!("no session '{operand}'"));
+        }
+        all.extend(found);
+    }
+    Ok(Some(all))
+}
+
+fn words(args: &Args, operands: &[&str]) -> Filter {
+    Filter {
+        words: operands.iter().map(|word| word.to_lowercase()).collect(),
+        archived: if args.archived { Archived::With } else { Archived::No },
+        subagents: args.subagents,
+        ..Filter::default()
+    }
+}
+
+fn query(args: &Args, filter: Filter) -> Query {
+    let shape = Shape { json: true, fields: args.fields.clone(), template: args.template.clone(), ..Shape::default() };
+    let mut fields = Field::ALL[..21].to_vec();
+    fields.extend(shape.needed());
+    Query { filter, fields, full: args.full, ..Query::default() }
+}
+
+/// The session again with what its rollout says, if that is asked for.
+fn refreshed(args: &Args, index: &mut Index, session: Session<'static>) -> Result<Session<'static>> {
+    let looks = args.full || query(args, Filter::default()).fields.len() > 21;
+    let (true, Some(id)) = (looks, session.id) else { return Ok(session) };
+    let filter =
+        Filter { ids: Some(vec![id]), archived: Archived::With, subagents: true, ..Filter::default() };
+    let mut again = session;
+    index.list(&query(args, filter), &mut |found| {
+        again = found.clone().into_owned();
+        Ok(())
+    })?;
+    Ok(again)
+}
+
+/// Writes what is found, each session once, or keeps it where only one is wanted.
+struct Finder {
+    rows: Sessions,
+    found: Vec<Session<'static>>,
+    seen: HashSet<Option<Id>>,
+    holds: bool,
+    exit: Exit,
+    count: usize,
+}
+
+impl Finder {
+    fn take(&mut self, session: Session<'static>) -> Result<()> {
+        if !self.seen.insert(session.id) {
+            return Ok(());
+        }
+        self.count += 1;
+        if self.holds {
+            self.found.push(session);
+            return Ok(());
+        }
+        self.rows.write(&session)
+    }
+
+    fn filter_stdin(mut self, args: &Args, index: &mut Index, words_given: &[&str]) -> Result<Exit> {
+        let filter = words(args, words_given);
+        let mut inputs = Inputs::new("stdin", io::stdin().lock());
+        loop {
+            if !inputs.is_ready() {
+                self.rows.flush()?;
+            }
+            let Some(next) = inputs.next() else { break };
+            let (line, input) = match next {
+                Ok(input) => input,
+                Err((error, true)) => return Err(error),
+                Err((error, false)) => {
+                    warn(&error);
+                    self.exit = Exit::Trouble;
+                    continue;
+                }
+            };
+            let (text, foreign) = match input {
+                Input::Text(text) => (text, None),
+                Input::Record(foreign) => (foreign.id.clone().unwrap_or_default(), Some(foreign)),
+                Input::Other(foreign) if args.common.json => {
+                    self.rows.record(&foreign.text)?;
+                    continue;
+                }
+                Input::Other(_) => continue,
+            };
+            let session = match reference::resolve(index, &text) {
+                Ok(session) => refreshed(args, index, session)?,
+                Err(error) => {
+                    warn(error.within(format_args!("stdin:{line}")));
+                    if self.exit == Exit::Done {
+                        self.exit = Exit::Negative;
+                    }
+                    continue;
+                }
+            };
+            let all = filter.needs();
+            let anything = Filter { archived: Archived::With, subagents: true, ..filter.clone() };
+            if anything.rejects(&session, all) {
+                continue;
+            }
+            match foreign {
+                Some(foreign) if args.common.json && args.fields.is_none() && !self.holds => {
+                    if self.seen.insert(session.id) {
+                        self.count += 1;
+                        self.rows.record(&Refreshed { session: &session, foreign: &foreign.text })?;
+                    }
+                }
+                _ => self.take(session)?,
+            }
+        }
+        let exit = self.exit;
+        let found = self.finish(args, "the sessions on standard input")?;
+        Ok(if exit == Exit::Done { found } else { exit })
+    }
+
+    fn finish(mut self, args: &Args, what: &str) -> Result<Exit> {
+        self.found.sort_by(|a, b| args_sort().compare(a, b));
+        if args.last {
+            self.found.truncate(1);
+        }
+        if args.one && self.found.len() > 1 {
+            return Err(reference::ambiguous(what, &self.found));
+        }
+        for session in &self.found {
+            self.rows.write(session)?;
+        }
+        self.rows.finish()?;
+        Ok(if self.count == 0 { Exit::Negative } else { Exit::Done })
+    }
+}
+
+fn args_sort() -> codex_agent_shared::query::Sort {
+    codex_agent_shared::query::Sort::default()
+}

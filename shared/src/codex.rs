@@ -1,0 +1,23 @@
+//! Where Codex keeps things and how to read them. Nothing here ever creates, changes or removes
+//! anything in Codex's home; what must change there, Codex does.
+//!
+//! | module | what it reads |
+//! |---|---|
+//! | [`home`] | where the home and the database are |
+//! | [`rollout`] | one rollout file: its head, its tail |
+//! | [`names`] | `session_index.jsonl`, the names that users gave |
+//! | [`holder`] | which process holds a session now |
+//! | [`state`] | the SQLite database (feature `sqlite`) |
+//! | [`files`] | the names of all rollout files |
+//! | [`drift`] | where database and files disagree |
+//! | [`index`] | all of them together: the answer to "which sessions are there" |
+
+pub mod drift;
+pub mod files;
+pub mod holder;
+pub mod home;
+pub mod index;
+pub mod names;
+pub mod rollout;
+#[cfg(feature = "sqlite")]
+pub mod state;

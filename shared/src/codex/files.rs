@@ -1,0 +1,160 @@
+//! The names of all rollout files in a home, and which file of a session is the live one.
+//!
+//! Only names are read here: `sessions/YYYY/MM/DD/`, at any depth up to that, and the flat
+//! `archived_sessions/`. A folder with a rollout's name is not a rollout; a link that leads in a
+//! circle costs a warning.
+
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::rollout::Name;
+use crate::error::warn;
+use crate::record::Id;
+use crate::time::Timestamp;
+
+/// One rollout file.
+#[derive(Clone, Debug)]
+pub struct RolloutFile {
+    /// The session that its name says.
+    pub id: Id,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it lies in `archived_sessions/`.
+    pub archived: bool,
+}
+
+impl RolloutFile {
+    /// What its name says.
+    pub fn name(&self) -> Name<'_> {
+        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        // The name was parsed when the file was found; an id alone is what is left if it was not.
+        Name::parse(name).unwrap_or(Name { id: self.id, stamp: "", segment: None, compressed: false })
+    }
+
+    /// When it was archived, as far as a file can tell: the time of its last change.
+    pub fn archived_at(&self) -> Option<Timestamp> {
+        let time = std::fs::metadata(&self.path).ok()?.modified().ok()?;
+        if self.archived { Timestamp::of(time) } else { None }
+    }
+}
+
+/// All rollout files, sorted by session.
+#[derive(Default)]
+pub struct Files {
+    all: Vec<RolloutFile>,
+}
+
+impl Files {
+    /// Walks the names of a home.
+    pub fn walk(home: &Path) -> Files {
+        let mut all = Vec::new();
+        for (folder, archived, depth) in [("sessions", false, 4), ("archived_sessions", true, 1)] {
+            collect(&home.join(folder), archived, depth, &mut all);
+        }
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        Files { all }
+    }
+
+    /// The newest files by the clock in their ids, without walking more folders than needed: at
+    /// least `wanted` files that are not archived, if there are that many, and all that are newer
+    /// than the oldest of them. Folders are named by local days, ids by UTC, and the machine may
+    /// have travelled: two more days are read than are needed at the least.
+    pub fn newest(home: &Path, wanted: usize) -> Files {
+        let sessions = home.join("sessions");
+        let mut all = Vec::new();
+        let mut days_left: Option<u32> = None;
+        'years: for year in numbered(&sessions) {
+            for month in numbered(&year) {
+                for day in numbered(&month) {
+                    collect(&day, false, 1, &mut all);
+                    match &mut days_left {
+                        None if all.len() >= wanted => days_left = Some(2),
+                        None => {}
+                        Some(0) | Some(1) => break 'years,
+                        Some(left) => *left -= 1,
+                    }
+                }
+            }
+        }
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        Files { all }
+    }
+
+    /// Every file, sorted by session; a session may have several.
+    pub fn all(&self) -> &[RolloutFile] {
+        &self.all
+    }
+
+    /// The files of one session.
+    pub fn of(&self, id: Id) -> &[RolloutFile] {
+        let from = self.all.partition_point(|file| file.id < id);
+        let upto = from + self.all[from..].partition_point(|file| file.id == id);
+        &self.all[from..upto]
+    }
+
+    /// The live file of one session: the one that the database names (by file name, since a home
+    /// may have been moved or a file compressed), else the newest that is not archived.
+    pub fn live(&self, id: Id, named: Option<&str>) -> Option<&RolloutFile> {
+        live(self.of(id), named)
+    }
+
+    /// The live file of each session, newest id last.
+    pub fn sessions(&self) -> impl Iterator<Item = &RolloutFile> {
+        self.all.chunk_by(|a, b| a.id == b.id).filter_map(|files| live(files, None))
+    }
+}
+
+fn live<'f>(files: &'f [RolloutFile], named: Option<&str>) -> Option<&'f RolloutFile> {
+    let plain = |name: &str| name.strip_suffix(".zst").unwrap_or(name).to_owned();
+    if let Some(named) = named.and_then(|path| path.rsplit('/').next()).map(plain)
+        && files.len() > 1
+    {
+        let same = |file: &&RolloutFile| {
+            file.path.file_name().and_then(|name| name.to_str()).map(plain).as_deref() == Some(&named)
+        };
+        if let Some(file) = files.iter().filter(same).max_by_key(|file| file.name().age()) {
+            return Some(file);
+        }
+    }
+    files.iter().max_by(|a, b| (!a.archived, a.name().age()).cmp(&(!b.archived, b.name().age())))
+}
+
+fn collect(folder: &Path, archived: bool, depth: usize, all: &mut Vec<RolloutFile>) {
+    for entry in WalkDir::new(folder).min_depth(1).max_depth(depth).follow_links(true) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let missing = error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+                if !missing {
+                    let path = error.path().unwrap_or(folder).display().to_string();
+                    let why = match error.io_error() {
+                        Some(error) => crate::error::reason(error),
+                        None => "a symbolic link leads back to a folder above it".to_owned(),
+                    };
+                    warn(format_args!("cannot look into '{path}': {why}; going on without it"));
+                }
+                continue;
+            }
+        };
+        let id = entry.file_name().to_str().and_then(Name::parse).map(|name| name.id);
+        if let Some(id) = id
+            && entry.file_type().is_file()
+        {
+            all.push(RolloutFile { id, path: entry.into_path(), archived });
+        }
+    }
+}
+
+/// The folders in a folder that are named by a number, greatest first.
+fn numbered(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit))
+        .map(|entry| entry.path())
+        .collect();
+    found.sort_by(|a, b| b.cmp(a));
+    found
+}

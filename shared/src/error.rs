@@ -1,0 +1,212 @@
+//! What can go wrong, said in one line, and the exit code that goes with it.
+//!
+//! An error names its subject, what was attempted and, where there is one, the way out (the hint).
+//! Messages begin in lower case and have no full stop: `cannot open '/x': permission denied`.
+//! Errors that end a tool are printed in one place, `cli::main`; what a tool can go on after is
+//! a warning, printed by [`warn`], the only other door to standard error.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// The exit codes of every tool. A closed set: scripts may rely on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done. A listing without rows is done too.
+    Done,
+    /// 1: nothing found, or some job failed.
+    Negative,
+    /// 2: bad usage, or trouble: nothing was changed unless the message says so.
+    Trouble,
+    /// 126: the dispatcher found the tool and cannot run it.
+    CannotRun,
+    /// 127: the dispatcher knows no such tool.
+    NoSuchTool,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Negative => 1,
+            Exit::Trouble => 2,
+            Exit::CannotRun => 126,
+            Exit::NoSuchTool => 127,
+        }
+    }
+}
+
+/// One line that says what went wrong, a hint that says the way out, and the exit code.
+#[derive(Debug)]
+pub struct Error {
+    message: String,
+    hint: Option<String>,
+    exit: Exit,
+    usage: bool,
+    broken_pipe: bool,
+}
+
+/// What every fallible function of this library returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Trouble (exit 2): the world is not as it must be.
+    pub fn new(message: impl Into<String>) -> Self {
+        Error {
+            message: message.into(),
+            hint: None,
+            exit: Exit::Trouble,
+            usage: false,
+            broken_pipe: false,
+        }
+    }
+
+    /// Bad usage (exit 2): the words on the command line are off; the tool's `--help` is pointed to.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Error { usage: true, ..Error::new(message) }
+    }
+
+    /// Nothing is there (exit 1).
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Error { exit: Exit::Negative, ..Error::new(message) }
+    }
+
+    /// The same error, with the way out in a line of its own.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with another exit code.
+    #[must_use]
+    pub fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// The same error, with what it happened in put before it: `stdin:17: …`.
+    #[must_use]
+    pub fn within(mut self, place: impl Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    /// The exit code that a tool ends with when this error ends it.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether the reader of our output went away, which is not an error: the tool ends quietly.
+    pub fn is_broken_pipe(&self) -> bool {
+        self.broken_pipe
+    }
+
+    /// Prints the error as `NAME: message`, with the hint and, for bad usage, the way to the help.
+    pub fn print(&self, name: &str) {
+        let mut text = format!("{name}: {}\n", harmless(&self.message));
+        if let Some(hint) = &self.hint {
+            for line in hint.lines() {
+                text.push_str(&format!("  {}\n", harmless(line)));
+            }
+        }
+        if self.usage {
+            text.push_str(&format!("Try '{name} --help'.\n"));
+        }
+        // Standard error may be gone; there is nowhere left to say so.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Adds path and verb to an I/O error, so that none leaves without them.
+pub trait Context<T> {
+    /// `cannot VERB 'PATH': reason`.
+    fn context(self, verb: &str, path: &Path) -> Result<T>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, verb: &str, path: &Path) -> Result<T> {
+        self.map_err(|error| {
+            Error::new(format!("cannot {verb} '{}': {}", path.display(), reason(&error)))
+        })
+    }
+}
+
+/// The system's reason in plain words, without Rust's "(os error 13)".
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let plain = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = plain.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::from("unknown reason"),
+    }
+}
+
+/// An error in writing to standard output. A closed pipe is marked, so that the tool ends quietly.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error {
+            broken_pipe: error.kind() == io::ErrorKind::BrokenPipe,
+            ..Error::new(format!("cannot write to standard output: {}", reason(&error)))
+        }
+    }
+}
+
+/// serde_json fails only where the writer below it fails, for the types that we write.
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Error::from(io::Error::from(error))
+    }
+}
+
+static PROGRAM: OnceLock<String> = OnceLock::new();
+
+/// Sets the name that warnings begin with. The first call wins.
+pub fn set_program(name: &str) {
+    let _ = PROGRAM.set(name.to_owned());
+}
+
+/// One line to standard error about something that the tool goes on after.
+pub fn warn(message: impl Display) {
+    let name = PROGRAM.get().map_or("codex-agent", String::as_str);
+    let text = format!("{name}: {}\n", harmless(&message.to_string()));
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Text with every control character made visible, as file names and foreign bytes may hold any.
+fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
+    crate::text::harmless(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_plain() {
+        let error = io::Error::from_raw_os_error(13);
+        assert_eq!(reason(&error), "permission denied");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_known() {
+        assert!(Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).is_broken_pipe());
+        assert!(!Error::from(io::Error::from(io::ErrorKind::StorageFull)).is_broken_pipe());
+    }
+}

@@ -1,0 +1,323 @@
+//! Groups: named sets of sessions, kept in `groups.json`.
+//!
+//! The file keeps the shape that earlier releases of codex-agent wrote (2-space JSON, camelCase keys,
+//! ISO times), so that it can be used by both. Unknown keys are kept to the byte, those of the file
+//! and those of each group. Names were not unique once; where two groups have one name, a command
+//! says so and takes the id. The ids of sessions may be any text in an old file.
+
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::codex::home::config_folder;
+use crate::error::{Error, Result};
+use crate::record::Id;
+use crate::store::{Changed, Store};
+use crate::text::nearest;
+use crate::time::Timestamp;
+
+/// A named set of sessions.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// A UUID of our own.
+    pub id: String,
+    /// What the user calls it.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether runs over it are held back.
+    pub paused: bool,
+    /// Its sessions, in the order in which they were added, each once.
+    pub session_ids: Vec<String>,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// When it was changed last, RFC 3339.
+    pub updated_at: String,
+    rest: Vec<(String, Box<RawValue>)>,
+}
+
+/// The whole file.
+#[derive(Debug, Default)]
+pub struct Groups {
+    /// The groups, in the order of their making.
+    pub groups: Vec<Group>,
+    rest: Vec<(String, Box<RawValue>)>,
+}
+
+impl<'de> Deserialize<'de> for Groups {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct File;
+        impl<'de> Visitor<'de> for File {
+            type Value = Groups;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with a list 'groups'")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Groups, A::Error> {
+                let mut groups = None;
+                let mut rest = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "groups" => groups = Some(map.next_value()?),
+                        _ => rest.push((key, map.next_value()?)),
+                    }
+                }
+                let groups = groups.ok_or_else(|| serde::de::Error::missing_field("groups"))?;
+                Ok(Groups { groups, rest })
+            }
+        }
+        deserializer.deserialize_map(File)
+    }
+}
+
+impl Serialize for Groups {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("groups", &self.groups)?;
+        for (key, value) in &self.rest {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Group {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Entry;
+        impl<'de> Visitor<'de> for Entry {
+            type Value = Group;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a group")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Group, A::Error> {
+                let mut group = Group::default();
+                let mut sessions = None;
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "id" => group.id = map.next_value()?,
+                        "name" => group.name = map.next_value()?,
+                        "description" => group.description = map.next_value()?,
+                        "paused" => group.paused = map.next_value()?,
+                        "sessionIds" => sessions = Some(map.next_value()?),
+                        "createdAt" => group.created_at = map.next_value()?,
+                        "updatedAt" => group.updated_at = map.next_value()?,
+                        _ => group.rest.push((key, map.next_value()?)),
+                    }
+                }
+                if group.id.is_empty() {
+                    return Err(serde::de::Error::missing_field("id"));
+                }
+                group.session_ids = sessions.ok_or_else(|| serde::de::Error::missing_field("sessionIds"))?;
+                Ok(group)
+            }
+        }
+        deserializer.deserialize_map(Entry)
+    }
+}
+
+impl Serialize for Group {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("name", &self.name)?;
+        if let Some(description) = &self.description {
+            map.serialize_entry("description", description)?;
+        }
+        map.serialize_entry("paused", &self.paused)?;
+        map.serialize_entry("sessionIds", &self.session_ids)?;
+        map.serialize_entry("createdAt", &self.created_at)?;
+        map.serialize_entry("updatedAt", &self.updated_at)?;
+        for (key, value) in &self.rest {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+/// The `group` record, as tools write it.
+#[derive(Serialize)]
+pub struct GroupRecord<'g> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: &'g str,
+    name: &'g str,
+    description: Option<&'g str>,
+    paused: bool,
+    session_ids: &'g [String],
+    created_at: &'g str,
+    updated_at: &'g str,
+}
+
+impl Group {
+    /// A new, empty group.
+    pub fn new(name: &str, description: Option<String>) -> Group {
+        let now = Timestamp::now().to_string();
+        Group {
+            id: Id::random().to_string(),
+            name: name.to_owned(),
+            description,
+            created_at: now.clone(),
+            updated_at: now,
+            ..Group::default()
+        }
+    }
+
+    /// The record of this group.
+    pub fn record(&self) -> GroupRecord<'_> {
+        GroupRecord {
+            kind: "group",
+            id: &self.id,
+            name: &self.name,
+            description: self.description.as_deref(),
+            paused: self.paused,
+            session_ids: &self.session_ids,
+            created_at: &self.created_at,
+            updated_at: &self.updated_at,
+        }
+    }
+
+    /// The sessions of the group whose ids are ids, sorted.
+    pub fn sessions(&self) -> Vec<Id> {
+        let mut ids: Vec<Id> = self.session_ids.iter().filter_map(|id| Id::parse(id)).collect();
+        ids.sort();
+        ids
+    }
+
+    /// Adds sessions that are not there yet; returns how many that were.
+    pub fn add(&mut self, sessions: &[String]) -> usize {
+        let mut there: std::collections::HashSet<&str> = self.session_ids.iter().map(String::as_str).collect();
+        let mut fresh = Vec::new();
+        for session in sessions {
+            if there.insert(session) {
+                fresh.push(session.clone());
+            }
+        }
+        drop(there);
+        let added = fresh.len();
+        self.session_ids.extend(fresh);
+        added
+    }
+
+    /// Removes sessions; returns how many were there.
+    pub fn remove(&mut self, sessions: &[String]) -> usize {
+        let gone: std::collections::HashSet<&str> = sessions.iter().map(String::as_str).collect();
+        let before = self.session_ids.len();
+        self.session_ids.retain(|session| !gone.contains(session.as_str()));
+        before - self.session_ids.len()
+    }
+
+    /// Marks the group as changed now.
+    pub fn touch(&mut self) {
+        self.updated_at = Timestamp::now().to_string();
+    }
+}
+
+impl Groups {
+    /// The file of all groups.
+    pub fn store() -> Result<Store> {
+        Ok(Store::new(config_folder()?.join("groups.json")))
+    }
+
+    /// All groups as they are now.
+    pub fn read() -> Result<Groups> {
+        Groups::store()?.read()
+    }
+
+    /// Changes the groups under their lock; see [`Store::update`].
+    pub fn update<R>(change: impl FnOnce(&mut Groups) -> Result<(R, Changed)>) -> Result<R> {
+        Groups::store()?.update(change)
+    }
+
+    /// Where the group of this name or id stands; an error where there is none, or two of the name.
+    pub fn find(&self, name: &str) -> Result<usize> {
+        self.position(name)?.ok_or_else(|| {
+            let near = nearest(name, self.groups.iter().map(|group| group.name.as_str()));
+            let error = Error::not_found(format!("there is no group '{name}'"));
+            match near.first() {
+                Some(near) => error.hint(format!("did you mean '{near}'?")),
+                None => error.hint("codex-agent group list lists them"),
+            }
+        })
+    }
+
+    /// As [`Groups::find`], but no group of the name is no error.
+    pub fn position(&self, name: &str) -> Result<Option<usize>> {
+        let named: Vec<usize> = (0..self.groups.len()).filter(|at| self.groups[*at].name == name).collect();
+        match named[..] {
+            [at] => Ok(Some(at)),
+            [] => Ok(self.groups.iter().position(|group| group.id == name)),
+            _ => {
+                let ids: Vec<String> = named
+                    .iter()
+                    .map(|at| {
+                        let group = &self.groups[*at];
+                        format!("{}  {} sessions, made {}", group.id, group.session_ids.len(), group.created_at)
+                    })
+                    .collect();
+                Err(Error::new(format!("there are {} groups '{name}'; name one by its id", named.len()))
+                    .hint(ids.join("\n")))
+            }
+        }
+    }
+}
+
+/// Whether a new group may have this name.
+pub fn check_name(name: &str) -> Result<()> {
+    let why = if name.trim().is_empty() {
+        "it is empty"
+    } else if name.trim() != name {
+        "it begins or ends with a blank"
+    } else if name.starts_with('-') {
+        "it begins with '-', as flags do"
+    } else if name.chars().any(char::is_control) {
+        "it has a control character in it"
+    } else if name.len() > 200 {
+        "it is longer than 200 bytes"
+    } else if Id::parse(name).is_some() {
+        "it looks like an id"
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("cannot call a group '{name}': {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_kept_to_the_byte() {
+        let text = r#"{"groups":[{"id":"g","name":"n","sessionIds":["a","not an id"],"createdAt":"c","updatedAt":"u","color":{"r": 1.50}}],"version":123456789012345678901234567890}"#;
+        let groups: Groups = serde_json::from_str(text).unwrap();
+        let again = serde_json::to_string(&groups).unwrap();
+        assert!(again.contains(r#""color":{"r": 1.50}"#) && again.contains("123456789012345678901234567890"), "{again}");
+        assert!(again.contains(r#""paused":false"#));
+        assert!(!again.contains("description"));
+    }
+
+    #[test]
+    fn what_is_no_group_file_is_an_error() {
+        for wrong in ["{}", "[]", r#"{"groups":[{"name":"n","sessionIds":[]}]}"#, r#"{"groups":[{"id":"g"}]}"#] {
+            assert!(serde_json::from_str::<Groups>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn groups_are_sets() {
+        let mut group = Group::new("n", None);
+        assert_eq!(group.add(&["a".into(), "b".into(), "a".into()]), 2);
+        assert_eq!(group.add(&["b".into(), "c".into()]), 1);
+        assert_eq!(group.remove(&["a".into(), "x".into()]), 1);
+        assert_eq!(group.session_ids, ["b", "c"]);
+    }
+
+    #[test]
+    fn names() {
+        assert!(check_name("work in progress").is_ok());
+        for wrong in ["", " ", " a", "-a", "a\nb", "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c"] {
+            assert!(check_name(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

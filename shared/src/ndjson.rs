@@ -1,0 +1,374 @@
+//! Records in and out of a pipe: newline-delimited JSON, one record or one error for each line.
+//!
+//! Reading: [`Lines`] splits any reader at newlines with one bounded buffer (used for rollout files
+//! too); [`Records`] puts each line through ndjson-stream's engine. The engine is fed one whole line
+//! at a time and told to parse always, so that one line in is exactly one result out, and a bad
+//! line costs itself alone: the next line is read as if nothing had been. What the engine does not
+//! know is added here: the number of the line, a byte order mark, blank lines, lines without an end.
+//!
+//! Writing: [`Output`] is standard output behind one buffer. A closed pipe is an [`Error`] that ends
+//! a reader quietly.
+
+use std::io::{self, BufWriter, IsTerminal, Read, StdoutLock, Write};
+
+use ndjson_stream::config::{EmptyLineHandling, NdjsonConfig};
+use ndjson_stream::engine::NdjsonEngine;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result, reason};
+
+/// The longest line that is read: 64 MiB. A longer one is an error for itself, and reading goes on
+/// with the next line.
+pub const LONGEST_LINE: usize = 64 << 20;
+
+/// A buffer that has grown beyond this for one long line is given back after it.
+const KEPT: usize = 1 << 20;
+
+/// One line of a reader.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// The line with its newline; only the last line of a reader may lack it.
+    Whole(&'a [u8]),
+    /// A line of more than the limit, which was passed over.
+    TooLong,
+}
+
+/// Splits a reader into lines, in a buffer that grows only for lines longer than itself.
+pub struct Lines<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    limit: usize,
+    skipping: bool,
+    number: u64,
+    read: u64,
+}
+
+impl<R: Read> Lines<R> {
+    /// Lines of `reader`, with a buffer of `block` bytes to begin with.
+    pub fn new(reader: R, block: usize) -> Self {
+        Lines {
+            reader,
+            buffer: vec![0; block.max(1)],
+            start: 0,
+            end: 0,
+            limit: LONGEST_LINE,
+            skipping: false,
+            number: 0,
+            read: 0,
+        }
+    }
+
+    /// The number of the line that [`Lines::next`] gave last, counted from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many bytes have been taken from the reader, which may be more than the lines given.
+    pub fn bytes_read(&self) -> u64 {
+        self.read
+    }
+
+    /// Whether a whole line is at hand, so that asking for it cannot wait for the reader.
+    pub fn is_ready(&self) -> bool {
+        memchr::memchr(b'\n', &self.buffer[self.start..self.end]).is_some()
+    }
+
+    /// The next line, or `None` at the end. An error of the reader is returned as it is.
+    #[allow(clippy::should_implement_trait)] // It lends its buffer, which an Iterator cannot.
+    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        let mut searched = 0;
+        loop {
+            let window = &self.buffer[self.start..self.end];
+            if let Some(at) = memchr::memchr(b'\n', &window[searched..]) {
+                let from = self.start;
+                self.start += searched + at + 1;
+                if std::mem::take(&mut self.skipping) {
+                    return Ok(Some(Line::TooLong));
+                }
+                self.number += 1;
+                if self.start - from > self.limit {
+                    return Ok(Some(Line::TooLong));
+                }
+                return Ok(Some(Line::Whole(&self.buffer[from..self.start])));
+            }
+            searched = window.len();
+            if searched > self.limit {
+                if !self.skipping {
+                    self.number += 1;
+                }
+                self.skipping = true;
+            }
+            if self.skipping {
+                (self.start, self.end, searched) = (0, 0, 0);
+            }
+            self.make_room();
+            let got = loop {
+                match self.reader.read(&mut self.buffer[self.end..]) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    other => break other?,
+                }
+            };
+            self.read += got as u64;
+            self.end += got;
+            if got == 0 {
+                if std::mem::take(&mut self.skipping) {
+                    return Ok(Some(Line::TooLong));
+                }
+                if self.start == self.end {
+                    return Ok(None);
+                }
+                self.number += 1;
+                let from = std::mem::replace(&mut self.start, self.end);
+                return Ok(Some(Line::Whole(&self.buffer[from..self.end])));
+            }
+        }
+    }
+
+    /// Moves what is left to the front; doubles the buffer only where a line fills all of it.
+    fn make_room(&mut self) {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            let double = self.buffer.len() * 2;
+            self.buffer.resize(double, 0);
+        } else if self.buffer.len() > KEPT && self.end < KEPT / 2 {
+            self.buffer.truncate(KEPT);
+            self.buffer.shrink_to_fit();
+        }
+    }
+}
+
+/// One record of an input, with the number of its line.
+#[derive(Debug)]
+pub struct Record<T> {
+    /// Counted from 1; blank lines count.
+    pub line: u64,
+    /// What stood there.
+    pub value: T,
+}
+
+/// A line of an input that may hold records or plain text.
+#[derive(Debug)]
+pub enum Item<T> {
+    /// A JSON value.
+    Json(T),
+    /// A plain line, without its end.
+    Text(String),
+}
+
+/// Reads records of type `T`. A type with `Box<RawValue>` in it keeps foreign text to the byte.
+pub struct Records<R, T: DeserializeOwned> {
+    name: String,
+    lines: Lines<R>,
+    engine: NdjsonEngine<T>,
+}
+
+fn engine<T: DeserializeOwned>() -> NdjsonEngine<T> {
+    NdjsonEngine::with_config(
+        NdjsonConfig::default()
+            .with_empty_line_handling(EmptyLineHandling::ParseAlways)
+            .with_parse_rest(true),
+    )
+}
+
+impl<R: Read, T: DeserializeOwned> Records<R, T> {
+    /// Records of `reader`, which errors call `name` (`stdin`).
+    pub fn new(name: impl Into<String>, reader: R) -> Self {
+        Records { name: name.into(), lines: Lines::new(reader, 64 << 10), engine: engine() }
+    }
+
+    /// Whether the next record can be had without waiting for whoever writes the input.
+    pub fn is_ready(&self) -> bool {
+        self.lines.is_ready()
+    }
+
+    /// The next record; `None` at the end. An error names source and line (`stdin:17: …`) and is
+    /// about that line alone, unless [`Failure::is_final`]: then the source itself failed.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Option<std::result::Result<Record<T>, Failure>> {
+        self.advance(false).map(|result| {
+            result.and_then(|Record { line, value }| match value {
+                Item::Json(value) => Ok(Record { line, value }),
+                Item::Text(_) => Err(self.failure("expected a record")),
+            })
+        })
+    }
+
+    /// The next record or plain line: a line is JSON where it begins with `{` or `"`, and else is
+    /// taken as the text that it is.
+    pub fn next_item(&mut self) -> Option<std::result::Result<Record<Item<T>>, Failure>> {
+        self.advance(true)
+    }
+
+    fn advance(&mut self, plain: bool) -> Option<std::result::Result<Record<Item<T>>, Failure>> {
+        loop {
+            let line = match self.lines.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => return None,
+                Err(error) => {
+                    let message = format!("cannot read {}: {}", self.name, reason(&error));
+                    return Some(Err(Failure { error: Error::new(message), is_final: true }));
+                }
+            };
+            let bytes = match line {
+                Line::Whole(bytes) => bytes,
+                Line::TooLong => {
+                    let why = format!("the line is longer than {} MiB", LONGEST_LINE >> 20);
+                    return Some(Err(self.failure(&why)));
+                }
+            };
+            // A byte order mark belongs to no record. It can stand only at the very beginning.
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            if bytes.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            if plain && !matches!(bytes.trim_ascii_start()[0], b'{' | b'"') {
+                let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+                let text = text.strip_suffix(b"\r").unwrap_or(text);
+                let value = std::str::from_utf8(text).map(|text| Item::Text(text.to_owned()));
+                let line = self.lines.number();
+                return Some(match value {
+                    Ok(value) => Ok(Record { line, value }),
+                    Err(_) => Err(self.failure("the line is not UTF-8")),
+                });
+            }
+            let whole = bytes.ends_with(b"\n");
+            let long = bytes.len() > KEPT;
+            let excerpt = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
+            self.engine.input(bytes);
+            if !whole {
+                self.engine.finalize();
+            }
+            let result = self.engine.pop();
+            if long || !whole {
+                self.engine = engine();
+            }
+            let line = self.lines.number();
+            return match result {
+                Some(Ok(value)) => Some(Ok(Record { line, value: Item::Json(value) })),
+                Some(Err(error)) => {
+                    let why = error.to_string();
+                    let why = why.split(" at line ").next().unwrap_or(&why);
+                    let excerpt = excerpt.trim_end();
+                    Some(Err(self.failure(&format!("column {}: {why}: {excerpt}", error.column()))))
+                }
+                None => Some(Err(self.failure("no value"))),
+            };
+        }
+    }
+
+    fn failure(&self, why: &str) -> Failure {
+        let error = Error::new(format!("{}:{}: {why}", self.name, self.lines.number()));
+        Failure { error, is_final: false }
+    }
+}
+
+/// What was wrong with a line, or with the source of lines.
+#[derive(Debug)]
+pub struct Failure {
+    /// The message names the source, the line and the reason.
+    pub error: Error,
+    /// The source failed: there are no further lines.
+    pub is_final: bool,
+}
+
+/// Standard output: buffered, a record or a row at a time.
+pub struct Output {
+    out: BufWriter<StdoutLock<'static>>,
+    eager: bool,
+}
+
+impl Output {
+    /// Standard output. On a terminal every row is shown at once.
+    pub fn stdout() -> Self {
+        let eager = io::stdout().is_terminal();
+        Output { out: BufWriter::with_capacity(64 << 10, io::stdout().lock()), eager }
+    }
+
+    /// Writes one record as one line of JSON.
+    pub fn record(&mut self, record: &impl Serialize) -> Result<()> {
+        serde_json::to_writer(&mut self.out, record)?;
+        self.end(b"\n")
+    }
+
+    /// Writes text, then `end` (a newline, or NUL).
+    pub fn text(&mut self, text: &[u8], end: &[u8]) -> Result<()> {
+        self.out.write_all(text)?;
+        self.end(end)
+    }
+
+    fn end(&mut self, end: &[u8]) -> Result<()> {
+        self.out.write_all(end)?;
+        if self.eager {
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what is buffered: before waiting for input, and at the end.
+    pub fn flush(&mut self) -> Result<()> {
+        Ok(self.out.flush()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::value::RawValue;
+
+    fn read(input: &[u8]) -> Vec<String> {
+        let mut records = Records::<_, Box<RawValue>>::new("stdin", input);
+        let mut out = Vec::new();
+        while let Some(item) = records.next() {
+            out.push(match item {
+                Ok(record) => format!("{} {}", record.line, record.value),
+                Err(failure) => failure.error.to_string(),
+            });
+        }
+        out
+    }
+
+    #[test]
+    fn every_kind_of_line() {
+        let input = b"\xef\xbb\xbf{\"a\":1}\r\n\n  \t\r\n{\"n\":123456789012345678901234567890}\n{oops}\n[1]\n{\"cut\":";
+        assert_eq!(
+            read(input),
+            [
+                "1 {\"a\":1}",
+                "4 {\"n\":123456789012345678901234567890}",
+                "stdin:5: column 2: key must be a string: {oops}",
+                "6 [1]",
+                "stdin:7: column 7: EOF while parsing a value: {\"cut\":",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_last_line_needs_no_newline() {
+        assert_eq!(read(b"1\n2"), ["1 1", "2 2"]);
+        assert_eq!(read(b""), Vec::<String>::new());
+        assert!(read(b"\"\xff\"\n3\n")[0].contains("stdin:1"));
+        assert_eq!(read(b"\"\xff\"\n3\n")[1], "2 3");
+    }
+
+    #[test]
+    fn a_long_line_is_an_error_for_itself() {
+        let mut lines = Lines::new(&b"ab\nabcdefghijkl\ncd\nabcdefghijklmnopqrstuvwxyz"[..], 2);
+        lines.limit = 8;
+        let mut seen = Vec::new();
+        while let Some(line) = lines.next().unwrap() {
+            let text = match line {
+                Line::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                Line::TooLong => "long".to_owned(),
+            };
+            seen.push(format!("{text} {}", lines.number()));
+        }
+        assert_eq!(seen, ["ab\n 1", "long 2", "cd\n 3", "long 4"]);
+    }
+}

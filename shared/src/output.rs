@@ -1,0 +1,281 @@
+//! How sessions are shown: records, a table fitted to the terminal, TAB-separated rows, or a
+//! template of the user's.
+
+use crate::error::{Error, Result};
+use crate::ndjson::Output;
+use crate::record::{Chosen, Field, Session};
+use crate::terminal::{Color, Look, columns, is_terminal, line};
+use crate::text::{cell, harmless, path_cell, tsv, width};
+use crate::time::Timestamp;
+
+/// A template such as `{id}\t{title}`: text, fields in braces, and the escapes `\t \n \0 \\ \{`.
+#[derive(Clone, Debug)]
+pub struct Template(Vec<Piece>);
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Text(String),
+    Field(String),
+}
+
+impl Template {
+    /// Reads a template. The names in braces are checked by `known`.
+    pub fn parse(text: &str, known: impl Fn(&str) -> Result<()>) -> Result<Template> {
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        let mut letters = text.chars();
+        while let Some(letter) = letters.next() {
+            match letter {
+                '\\' => match letters.next() {
+                    Some('t') => plain.push('\t'),
+                    Some('n') => plain.push('\n'),
+                    Some('0') => plain.push('\0'),
+                    Some(other @ ('\\' | '{' | '}')) => plain.push(other),
+                    other => {
+                        let what = other.map_or("the end".to_owned(), |letter| format!("'\\{letter}'"));
+                        return Err(Error::usage(format!("cannot read {what} in the template"))
+                            .hint("escapes: \\t \\n \\0 \\\\ \\{ \\}"));
+                    }
+                },
+                '{' => {
+                    let name: String = letters.by_ref().take_while(|letter| *letter != '}').collect();
+                    known(&name)?;
+                    if !plain.is_empty() {
+                        pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                    }
+                    pieces.push(Piece::Field(name));
+                }
+                other => plain.push(other),
+            }
+        }
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain));
+        }
+        Ok(Template(pieces))
+    }
+
+    /// The names in braces.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Field(name) => Some(name.as_str()),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// Fills the template in. `raw` leaves values as they are, which only a row that ends in NUL
+    /// allows; otherwise they are escaped, or, for a terminal, made harmless.
+    pub fn fill(&self, raw: bool, mut value: impl FnMut(&str) -> String) -> String {
+        let terminal = is_terminal();
+        let mut out = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Field(name) => {
+                    let value = value(name);
+                    match (raw, terminal) {
+                        (true, false) => out.push_str(&value),
+                        (_, true) => out.push_str(&harmless(&value)),
+                        (false, false) => out.push_str(&tsv(&value)),
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+/// What a user asked for.
+#[derive(Default)]
+pub struct Shape {
+    /// Records.
+    pub json: bool,
+    /// These fields, in this order.
+    pub fields: Option<Vec<Field>>,
+    /// This template.
+    pub template: Option<Template>,
+    /// Rows end in NUL, and nothing in them is escaped.
+    pub nul: bool,
+    /// Colours.
+    pub color: Color,
+}
+
+impl Shape {
+    /// The fields that will be shown, for the index to look at no others.
+    pub fn needed(&self) -> Vec<Field> {
+        if let Some(template) = &self.template {
+            return template.names().filter_map(|name| Field::parse(name).ok()).collect();
+        }
+        match &self.fields {
+            Some(fields) => fields.clone(),
+            // What costs a look into the rollout is left out unless asked for.
+            None if self.json => Field::ALL[..21].to_vec(),
+            None => {
+                vec![Field::Id, Field::UpdatedAt, Field::Cwd, Field::Name, Field::Title, Field::Branch, Field::Source]
+            }
+        }
+    }
+}
+
+/// Writes sessions in a shape.
+pub struct Sessions {
+    output: Output,
+    shape: Shape,
+    table: Option<Vec<[String; 5]>>,
+    home: Option<String>,
+    now: Timestamp,
+}
+
+impl Sessions {
+    /// Writes to standard output.
+    pub fn new(shape: Shape) -> Sessions {
+        let is_table =
+            is_terminal() && !shape.json && shape.fields.is_none() && shape.template.is_none() && !shape.nul;
+        Sessions {
+            output: Output::stdout(),
+            shape,
+            table: is_table.then(Vec::new),
+            home: std::env::var("HOME").ok(),
+            now: Timestamp::now(),
+        }
+    }
+
+    /// Writes one session.
+    pub fn write(&mut self, session: &Session<'_>) -> Result<()> {
+        if let Some(rows) = &mut self.table {
+            let mark = match (session.archived_at.is_some(), session.is_subagent()) {
+                (true, _) => "archived: ",
+                (false, true) => "subagent: ",
+                (false, false) => "",
+            };
+            let branch = session.git.as_ref().and_then(|git| git.branch.as_deref()).unwrap_or("");
+            rows.push([
+                session.id.map(crate::record::Id::short).unwrap_or_default(),
+                session.updated_at.map(|at| at.age(self.now)).unwrap_or_default(),
+                path_cell(session.cwd.as_deref().unwrap_or(""), self.home.as_deref(), 60),
+                cell(branch, 20),
+                cell(&format!("{mark}{}", label(session)), 300),
+            ]);
+            return Ok(());
+        }
+        let shape = &self.shape;
+        let end: &[u8] = if shape.nul { b"\0" } else { b"\n" };
+        let value = |name: &str| {
+            let value = Field::parse(name).ok().and_then(|field| session.value(field));
+            value.map(|value| value.to_string()).unwrap_or_default()
+        };
+        if let Some(template) = &shape.template {
+            return self.output.text(template.fill(shape.nul, value).as_bytes(), end);
+        }
+        match (&shape.fields, shape.json) {
+            (Some(fields), true) => self.output.record(&Chosen { session, fields }),
+            (None, true) => self.output.record(session),
+            (fields, false) => {
+                let mut row = String::new();
+                let cells: Vec<String> = match fields {
+                    Some(fields) => fields.iter().map(|field| value(field.name())).collect(),
+                    None => vec![value("id"), value("updated_at"), value("cwd"), session.label().to_owned()],
+                };
+                for (at, text) in cells.iter().enumerate() {
+                    if at > 0 {
+                        row.push('\t');
+                    }
+                    match (shape.nul, is_terminal()) {
+                        (_, true) => row.push_str(&harmless(text)),
+                        (true, false) => row.push_str(text),
+                        (false, false) => row.push_str(&tsv(text)),
+                    }
+                }
+                self.output.text(row.as_bytes(), end)
+            }
+        }
+    }
+
+    /// Writes one record that is not ours to change.
+    pub fn record(&mut self, record: &impl serde::Serialize) -> Result<()> {
+        self.output.record(record)
+    }
+
+    /// Hands on what is written so far.
+    pub fn flush(&mut self) -> Result<()> {
+        self.output.flush()
+    }
+
+    /// Writes the table, if it is one, and hands everything on.
+    pub fn finish(mut self) -> Result<()> {
+        if let Some(rows) = self.table.take().filter(|rows| !rows.is_empty()) {
+            for row in fit(&rows, columns(), self.shape.color.is_on()) {
+                self.output.text(row.as_bytes(), b"\n")?;
+            }
+        }
+        self.output.flush()
+    }
+}
+
+/// What to call a session on a terminal, where nothing at all would look like a fault.
+fn label<'s>(session: &'s Session<'_>) -> &'s str {
+    match session.label() {
+        "" => "(no message yet)",
+        label => label,
+    }
+}
+
+/// Lays the rows out in `most` columns: directory and branch give way before the title does.
+fn fit(rows: &[[String; 5]], most: usize, color: bool) -> Vec<String> {
+    const HEAD: [&str; 5] = ["ID", "UPDATED", "DIRECTORY", "BRANCH", "TITLE"];
+    let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0).max(HEAD[at].len());
+    let mut widths = [8, widest(1), widest(2), widest(3), 0];
+    let free = most.saturating_sub(widths[0] + widths[1] + 4);
+    let has_branch = rows.iter().any(|row| !row[3].is_empty());
+    widths[3] = if has_branch && free >= 70 { widths[3].min(free / 5) } else { 0 };
+    let free = free.saturating_sub(if widths[3] > 0 { widths[3] + 2 } else { 0 });
+    widths[2] = if free >= 24 { widths[2].min(free * 2 / 5) } else { 0 };
+    widths[4] = free.saturating_sub(if widths[2] > 0 { widths[2] + 2 } else { 0 });
+    let looks = [Look::Id, Look::Dim, Look::Plain, Look::Dim, Look::Plain];
+    let lay = |row: &[String; 5], looks: [Look; 5]| {
+        let cut: Vec<(String, Look, usize)> = (0..5)
+            .filter(|at| widths[*at] > 0)
+            .map(|at| {
+                let text = match at {
+                    2 => path_cell(&row[at], None, widths[at]),
+                    _ => cell(&row[at], widths[at]),
+                };
+                (text, looks[at], widths[at])
+            })
+            .collect();
+        let cells: Vec<(&str, Look, usize)> =
+            cut.iter().map(|(text, look, wide)| (text.as_str(), *look, *wide)).collect();
+        line(&cells, color)
+    };
+    let head = HEAD.map(str::to_owned);
+    std::iter::once(lay(&head, [Look::Bold; 5])).chain(rows.iter().map(|row| lay(row, looks))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_fit() {
+        let row = |title: &str| {
+            ["cd6d1b0c".into(), "2d".into(), "~/src/a/long/way/down/the/tree".into(), "main".into(), title.into()]
+        };
+        let rows = [row("short"), row(&"日本語 wide ".repeat(20))];
+        for most in [20, 40, 60, 80, 132] {
+            for text in fit(&rows, most, false) {
+                assert!(width(&text) <= most, "{most}: {text}");
+            }
+        }
+        let wide = fit(&rows, 132, false);
+        assert!(wide[0].contains("BRANCH") && wide[1].ends_with("short"), "{wide:?}");
+    }
+
+    #[test]
+    fn templates() {
+        let known = |name: &str| Field::parse(name).map(|_| ());
+        let template = Template::parse("{id}\\t<{title}>\\{", known).unwrap();
+        assert_eq!(template.fill(false, |name| format!("{name}\n")), "id\\n\t<title\\n>{");
+        assert_eq!(template.fill(true, |name| format!("{name}\n")), "id\n\t<title\n>{");
+        assert!(Template::parse("{titel}", known).is_err());
+        assert!(Template::parse("\\x", known).is_err());
+    }
+}

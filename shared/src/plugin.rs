@@ -1,0 +1,168 @@
+//! Subcommands: any executable called `codex-agent-NAME`, ours or a stranger's, is one.
+//!
+//! One search path serves running, listing and completing: the folder of the dispatcher's own
+//! executable, `CODEX_AGENT_EXEC_PATH`, then `PATH`. Empty and relative entries are passed over, so
+//! that nothing in a directory that somebody else can write to is ever run by standing in it.
+//! NAME is `[a-z0-9][a-z0-9-]*`. Nothing is run to list it.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Exit, Result};
+use crate::text::nearest;
+
+/// The tools of this package and their NAME lines. A test wants them all, and no more.
+pub const TOOLS: [(&str, &str); 4] = [
+    ("ls", "list Codex sessions"),
+    ("find", "look Codex sessions up by reference or by words"),
+    ("group", "keep named sets of Codex sessions"),
+    ("demo", "try codex-agent on a sample home, without Codex"),
+];
+
+/// The NAME line of one of our tools.
+pub const fn about(name: &str) -> &'static str {
+    let mut at = 0;
+    while at < TOOLS.len() {
+        let (tool, about) = TOOLS[at];
+        if same(tool.as_bytes(), name.as_bytes()) {
+            return about;
+        }
+        at += 1;
+    }
+    panic!("no such tool")
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    if a.len() != b.len() {
+        return false;
+    }
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// The prefix of every tool's executable.
+pub const PREFIX: &str = "codex-agent-";
+
+/// Whether a word can be the name of a tool.
+pub fn is_name(word: &str) -> bool {
+    let mut bytes = word.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit())
+        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// The folders that tools are looked for in, first first, each once.
+pub fn search_path() -> Vec<PathBuf> {
+    let own = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
+    let listed = ["CODEX_AGENT_EXEC_PATH", "PATH"]
+        .into_iter()
+        .filter_map(env::var_os)
+        .flat_map(|value| env::split_paths(&value).collect::<Vec<_>>());
+    let mut path: Vec<PathBuf> = Vec::new();
+    for folder in own.into_iter().chain(listed).filter(|folder| folder.is_absolute()) {
+        if !path.contains(&folder) {
+            path.push(folder);
+        }
+    }
+    path
+}
+
+/// Finds the executable of a tool. The error is exit 127 with the nearest names where there is none,
+/// and exit 126 where there is one that cannot be run.
+pub fn find(name: &str) -> Result<PathBuf> {
+    if !is_name(name) {
+        return Err(Error::usage(format!("'{name}' cannot be a tool"))
+            .hint("names are lower case letters, digits and dashes")
+            .with_exit(Exit::NoSuchTool));
+    }
+    let executable = format!("{PREFIX}{name}");
+    let path = search_path();
+    let joined: OsString = env::join_paths(&path).unwrap_or_default();
+    if let Ok(found) = which::which_in(&executable, Some(joined), "/") {
+        return Ok(found);
+    }
+    if let Some(there) = path.iter().map(|folder| folder.join(&executable)).find(|file| file.symlink_metadata().is_ok()) {
+        return Err(Error::new(format!("cannot run '{}': it is not an executable file", there.display()))
+            .hint(format!("chmod +x '{}'", there.display()))
+            .with_exit(Exit::CannotRun));
+    }
+    let tools = list();
+    let near = nearest(name, tools.iter().map(|tool| tool.name.as_str()));
+    let hint = match near[..] {
+        [] => "codex-agent --list lists the tools".to_owned(),
+        _ => format!("did you mean {}?", near.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(" or ")),
+    };
+    Err(Error::new(format!("there is no tool '{name}', and no {executable} on PATH"))
+        .hint(hint)
+        .with_exit(Exit::NoSuchTool))
+}
+
+/// A tool that was found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    /// `ls`, of `codex-agent-ls`.
+    pub name: String,
+    /// The executable that would be run.
+    pub path: PathBuf,
+    /// Executables of the same name later on the path, which are not run.
+    pub shadows: Vec<PathBuf>,
+}
+
+impl Found {
+    /// Whether it is a tool of this package.
+    pub fn is_ours(&self) -> bool {
+        TOOLS.iter().any(|(name, _)| *name == self.name)
+    }
+}
+
+/// All tools on the search path, by name. This alone opens folders; running a tool does not.
+pub fn list() -> Vec<Found> {
+    let mut found: BTreeMap<String, Found> = BTreeMap::new();
+    for folder in search_path() {
+        let mut names: Vec<OsString> =
+            std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        for file in names {
+            let Some(name) = file.to_str().and_then(|file| file.strip_prefix(PREFIX)) else { continue };
+            let path = folder.join(&file);
+            if !is_name(name) || !is_executable(&path) {
+                continue;
+            }
+            match found.get_mut(name) {
+                Some(first) => first.shadows.push(path),
+                None => {
+                    let first = Found { name: name.to_owned(), path, shadows: Vec::new() };
+                    found.insert(name.to_owned(), first);
+                }
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for name in ["ls", "2do", "my-tool"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "-x", "Ls", "a b", "../ls", "a/b", "é"] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! Which sessions are asked for, in which order, and what has to be known of each to answer.
+//!
+//! A filter may be asked before everything about a session is known: [`Filter::rejects`] judges by
+//! what has been looked at so far, so that a session that fails on its directory costs no look at
+//! its messages. [`Needs`] names those stages.
+
+use std::cmp::Ordering;
+use std::ops::{BitOr, BitOrAssign};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::record::{Field, Id, Session};
+use crate::text::matches;
+use crate::time::Timestamp;
+
+/// What has to be looked at, as a set. Each stage costs more than the one before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs(u16);
+
+impl Needs {
+    /// What a file's name says: id, archived or not.
+    pub const NAME: Needs = Needs(0);
+    /// The first keys of `session_meta`: directory, source, version, times of making.
+    pub const START: Needs = Needs(1);
+    /// The rest of that line: git.
+    pub const META: Needs = Needs(2);
+    /// The first user message, and the model.
+    pub const MESSAGE: Needs = Needs(4);
+    /// The time of the last line.
+    pub const TAIL: Needs = Needs(8);
+    /// How the last turn ended, and where it ran.
+    pub const ENDING: Needs = Needs(16);
+    /// The names that users gave.
+    pub const NAMES: Needs = Needs(32);
+    /// What only the rollout says, even where there is a row in the database.
+    pub const ROLLOUT: Needs = Needs(64);
+
+    /// Whether all of `other` is in this set.
+    pub fn has(self, other: Needs) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// What a field needs.
+    pub fn of(field: Field) -> Needs {
+        match field {
+            Field::Id | Field::Short | Field::ArchivedAt | Field::RolloutPath | Field::FoundIn => Needs::NAME,
+            Field::Name => Needs::NAMES,
+            Field::Title | Field::FirstUserMessage | Field::Model => Needs::MESSAGE,
+            Field::UpdatedAt => Needs::TAIL,
+            Field::Git | Field::Sha | Field::Branch | Field::OriginUrl => Needs::META,
+            Field::ForkedFrom => Needs::START | Needs::ROLLOUT,
+            Field::Status => Needs::ENDING | Needs::ROLLOUT,
+            Field::ResumeCommand => Needs::START | Needs::ROLLOUT,
+            Field::Cwd
+            | Field::CreatedAt
+            | Field::Source
+            | Field::Originator
+            | Field::Subagent
+            | Field::Parent
+            | Field::ReasoningEffort
+            | Field::ModelProvider
+            | Field::CliVersion
+            | Field::History => Needs::START,
+            // Only the database knows these.
+            Field::TokensUsed | Field::Pinned => Needs::NAME,
+        }
+    }
+}
+
+impl BitOr for Needs {
+    type Output = Needs;
+    fn bitor(self, other: Needs) -> Needs {
+        Needs(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Needs {
+    fn bitor_assign(&mut self, other: Needs) {
+        self.0 |= other.0;
+    }
+}
+
+/// Whether archived sessions are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Archived {
+    /// Live sessions only.
+    #[default]
+    No,
+    /// Both.
+    With,
+    /// Archived ones only.
+    Only,
+}
+
+/// A directory as a user names it: as typed (made absolute), and without symbolic links, which is
+/// the form that Codex stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory(Vec<String>);
+
+impl Directory {
+    /// Resolves a directory, which need not be there any more. Bytes that are not UTF-8 are
+    /// replaced as they are in records.
+    pub fn new(path: &Path) -> Directory {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut forms = vec![trimmed(&absolute.to_string_lossy())];
+        if let Ok(real) = std::fs::canonicalize(&absolute) {
+            let real = trimmed(&real.to_string_lossy());
+            if !forms.contains(&real) {
+                forms.push(real);
+            }
+        }
+        Directory(forms)
+    }
+
+    /// Every form of it.
+    pub fn forms(&self) -> &[String] {
+        &self.0
+    }
+
+    fn is(&self, cwd: &str) -> bool {
+        self.0.iter().any(|form| form == cwd.strip_suffix('/').filter(|c| !c.is_empty()).unwrap_or(cwd))
+    }
+
+    fn holds(&self, cwd: &str) -> bool {
+        let below = |form: &str| cwd.strip_prefix(form).is_some_and(|rest| form == "/" || rest.starts_with('/'));
+        self.is(cwd) || self.0.iter().any(|form| below(form))
+    }
+}
+
+fn trimmed(path: &str) -> String {
+    match path.trim_end_matches('/') {
+        "" => "/".to_owned(),
+        path => path.to_owned(),
+    }
+}
+
+/// Which of a session's times `since` and `until` look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// The end of its last turn.
+    #[default]
+    Updated,
+    /// Its making.
+    Created,
+}
+
+/// Conditions that all must hold. A list of patterns holds where one of them matches; an empty list
+/// asks for nothing. In a pattern `*` stands for any run of characters.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// The directory is one of these.
+    pub cwd: Vec<Directory>,
+    /// The directory is one of these or below it.
+    pub under: Vec<Directory>,
+    /// The address of the git remote `origin`.
+    pub repo: Vec<String>,
+    /// The git branch.
+    pub branch: Vec<String>,
+    /// Codex's word for how it was made.
+    pub source: Vec<String>,
+    /// The program that made it.
+    pub originator: Vec<String>,
+    /// The model's provider.
+    pub provider: Vec<String>,
+    /// The model.
+    pub model: Vec<String>,
+    /// The version of Codex.
+    pub cli_version: Vec<String>,
+    /// The name.
+    pub name: Vec<String>,
+    /// Has a name at all.
+    pub named: bool,
+    /// Archived or not.
+    pub archived: Archived,
+    /// Subagents too.
+    pub subagents: bool,
+    /// Is one of these (sorted).
+    pub ids: Option<Vec<Id>>,
+    /// Was forked from this one.
+    pub forks_of: Option<Id>,
+    /// Which time the next two look at.
+    pub clock: Clock,
+    /// Not before this.
+    pub since: Option<Timestamp>,
+    /// Not after this.
+    pub until: Option<Timestamp>,
+    /// Words (lower case) that all stand in name, title, first message, directory or branch.
+    pub words: Vec<String>,
+}
+
+impl Filter {
+    /// What must be known to judge a session finally.
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::NAME;
+        for (asked, field) in [
+            (!self.cwd.is_empty() || !self.under.is_empty(), Field::Cwd),
+            (!self.repo.is_empty() || !self.branch.is_empty(), Field::Git),
+            (!self.source.is_empty() || !self.subagents, Field::Source),
+            (!self.originator.is_empty(), Field::Originator),
+            (!self.provider.is_empty(), Field::ModelProvider),
+            (!self.cli_version.is_empty(), Field::CliVersion),
+            (!self.model.is_empty(), Field::Model),
+            (!self.name.is_empty() || self.named, Field::Name),
+            (self.forks_of.is_some(), Field::ForkedFrom),
+        ] {
+            if asked {
+                needs |= Needs::of(field);
+            }
+        }
+        if self.since.is_some() || self.until.is_some() {
+            needs |= match self.clock {
+                Clock::Updated => Needs::TAIL,
+                Clock::Created => Needs::START,
+            };
+        }
+        if !self.words.is_empty() {
+            needs |= Needs::NAMES | Needs::MESSAGE | Needs::META | Needs::START;
+        }
+        needs
+    }
+
+    /// Whether the session fails a condition that can be judged by what was looked at so far.
+    pub fn rejects(&self, session: &Session<'_>, known: Needs) -> bool {
+        let text = |list: &[String], value: Option<&str>| {
+            !list.is_empty()
+                && !value.is_some_and(|value| list.iter().any(|pattern| matches(pattern, value)))
+        };
+        let archived = session.archived_at.is_some();
+        if match self.archived {
+            Archived::No => archived,
+            Archived::With => false,
+            Archived::Only => !archived,
+        } {
+            return true;
+        }
+        if let (Some(ids), Some(id)) = (&self.ids, session.id)
+            && ids.binary_search(&id).is_err()
+        {
+            return true;
+        }
+        let git = session.git.as_ref();
+        if known.has(Needs::START) {
+            let cwd = session.cwd.as_deref().unwrap_or("");
+            if (!self.subagents && session.is_subagent())
+                || (!self.cwd.is_empty() && !self.cwd.iter().any(|directory| directory.is(cwd)))
+                || (!self.under.is_empty() && !self.under.iter().any(|directory| directory.holds(cwd)))
+                || text(&self.source, session.source.as_deref())
+                || text(&self.originator, session.originator.as_deref())
+                || text(&self.provider, session.model_provider.as_deref())
+                || text(&self.cli_version, session.cli_version.as_deref())
+                || (self.clock == Clock::Created && self.out_of_time(session.created_at))
+            {
+                return true;
+            }
+        }
+        if known.has(Needs::META)
+            && (text(&self.repo, git.and_then(|git| git.origin_url.as_deref()))
+                || text(&self.branch, git.and_then(|git| git.branch.as_deref())))
+        {
+            return true;
+        }
+        if known.has(Needs::NAMES)
+            && ((self.named && session.name.is_none()) || text(&self.name, session.name.as_deref()))
+        {
+            return true;
+        }
+        if known.has(Needs::MESSAGE) && text(&self.model, session.model.as_deref()) {
+            return true;
+        }
+        if known.has(Needs::TAIL) && self.clock == Clock::Updated && self.out_of_time(session.updated_at) {
+            return true;
+        }
+        if known.has(Needs::ROLLOUT | Needs::START)
+            && self.forks_of.is_some()
+            && session.forked_from.flatten() != self.forks_of
+        {
+            return true;
+        }
+        let all = Needs::NAMES | Needs::MESSAGE | Needs::META | Needs::START;
+        !self.words.is_empty() && known.has(all) && !self.has_words(session)
+    }
+
+    fn out_of_time(&self, at: Option<Timestamp>) -> bool {
+        self.since.is_some_and(|since| at.is_none_or(|at| at < since))
+            || self.until.is_some_and(|until| at.is_none_or(|at| at > until))
+    }
+
+    fn has_words(&self, session: &Session<'_>) -> bool {
+        let places: Vec<String> = [
+            session.name.as_deref(),
+            session.title.as_deref(),
+            session.first_user_message.as_deref().filter(|text| session.title.as_deref() != Some(text)),
+            session.cwd.as_deref(),
+            session.git.as_ref().and_then(|git| git.branch.as_deref()),
+        ]
+        .into_iter()
+        .flatten()
+        .map(str::to_lowercase)
+        .collect();
+        self.words.iter().all(|word| places.iter().any(|place| place.contains(word.as_str())))
+    }
+}
+
+/// What a listing is ordered by. The id breaks ties, so that the order is total and repeatable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortKey {
+    /// The end of the last turn.
+    #[default]
+    Updated,
+    /// The making.
+    Created,
+    /// Tokens used.
+    Tokens,
+    /// The title.
+    Title,
+    /// The directory.
+    Cwd,
+}
+
+/// An order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// By what.
+    pub key: SortKey,
+    /// Greatest first. What has no value stands last either way.
+    pub descending: bool,
+}
+
+impl Default for Sort {
+    fn default() -> Self {
+        Sort { key: SortKey::Updated, descending: true }
+    }
+}
+
+impl Sort {
+    /// Reads `KEY[:asc|desc]`. Times and tokens go down if nothing is said, text goes up.
+    pub fn parse(text: &str) -> Result<Sort> {
+        let (key, direction) = match text.split_once(':') {
+            Some((key, direction)) => (key, Some(direction)),
+            None => (text, None),
+        };
+        let (key, descending) = match key {
+            "updated" => (SortKey::Updated, true),
+            "created" => (SortKey::Created, true),
+            "tokens" => (SortKey::Tokens, true),
+            "title" => (SortKey::Title, false),
+            "cwd" => (SortKey::Cwd, false),
+            _ => {
+                return Err(Error::usage(format!("cannot sort by '{key}'"))
+                    .hint("keys: updated created tokens title cwd, each with :asc or :desc"));
+            }
+        };
+        let descending = match direction {
+            None => descending,
+            Some("asc") => false,
+            Some("desc") => true,
+            Some(other) => {
+                return Err(Error::usage(format!("cannot sort '{other}'")).hint("say :asc or :desc"));
+            }
+        };
+        Ok(Sort { key, descending })
+    }
+
+    /// What the order needs to know.
+    pub fn needs(self) -> Needs {
+        match self.key {
+            SortKey::Updated => Needs::TAIL,
+            SortKey::Created => Needs::START,
+            SortKey::Tokens => Needs::NAME,
+            SortKey::Title => Needs::MESSAGE,
+            SortKey::Cwd => Needs::START,
+        }
+    }
+
+    /// Compares two sessions in this order.
+    pub fn compare(self, a: &Session<'_>, b: &Session<'_>) -> Ordering {
+        fn order<T: Ord>(a: Option<T>, b: Option<T>, descending: bool) -> Ordering {
+            match (a, b) {
+                (Some(a), Some(b)) if descending => b.cmp(&a),
+                (Some(a), Some(b)) => a.cmp(&b),
+                (None, None) => Ordering::Equal,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+            }
+        }
+        let descending = self.descending;
+        match self.key {
+            SortKey::Updated => order(a.updated_at, b.updated_at, descending),
+            SortKey::Created => order(a.created_at, b.created_at, descending),
+            SortKey::Tokens => order(a.tokens_used, b.tokens_used, descending),
+            SortKey::Title => order(a.title.as_deref(), b.title.as_deref(), descending),
+            SortKey::Cwd => order(a.cwd.as_deref(), b.cwd.as_deref(), descending),
+        }
+        .then_with(|| order(a.id, b.id, descending))
+    }
+}
+
+/// A question to the index.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Which sessions.
+    pub filter: Filter,
+    /// In which order.
+    pub sort: Sort,
+    /// How many to pass over first.
+    pub offset: usize,
+    /// How many at the most.
+    pub limit: Option<usize>,
+    /// What will be shown of each.
+    pub fields: Vec<Field>,
+    /// Read the rollouts too, for what the database does not have.
+    pub full: bool,
+}
+
+impl Query {
+    /// What must be looked at to answer.
+    pub fn needs(&self) -> Needs {
+        let mut needs = self.filter.needs() | self.sort.needs();
+        for field in &self.fields {
+            needs |= Needs::of(*field);
+        }
+        if self.full {
+            needs |= Needs::ROLLOUT | Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::ENDING;
+        }
+        needs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_hold_what_is_below_them() {
+        let directory = Directory(vec!["/src/a".to_owned()]);
+        assert!(directory.is("/src/a") && directory.is("/src/a/"));
+        assert!(directory.holds("/src/a/b") && directory.holds("/src/a"));
+        assert!(!directory.holds("/src/ab") && !directory.holds("/src"));
+        assert!(Directory(vec!["/".to_owned()]).holds("/x"));
+    }
+
+    #[test]
+    fn orders_are_total() {
+        let session = |id: &str, updated| Session {
+            id: Id::parse(&format!("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b{id}")),
+            updated_at: updated,
+            ..Session::default()
+        };
+        let sort = Sort::parse("updated").unwrap();
+        let mut list = [session("01", Some(Timestamp(1))), session("02", None), session("03", Some(Timestamp(1)))];
+        list.sort_by(|a, b| sort.compare(a, b));
+        let ids: Vec<String> = list.iter().map(|s| s.id.unwrap().short()).collect();
+        assert_eq!(ids, ["cd6d1b03", "cd6d1b01", "cd6d1b02"]);
+        assert!(Sort::parse("colour").is_err() && Sort::parse("title:up").is_err());
+    }
+
+    #[test]
+    fn a_filter_judges_only_what_is_known() {
+        let filter = Filter { model: vec!["gpt-5".into()], cwd: vec![Directory(vec!["/a".into()])], ..Filter::default() };
+        let session = Session { cwd: Some("/a".into()), ..Session::default() };
+        assert!(!filter.rejects(&session, Needs::START));
+        assert!(filter.rejects(&session, Needs::START | Needs::MESSAGE));
+    }
+}

@@ -1,0 +1,671 @@
+//! The `session` record: what flows between the tools, one JSON object a line.
+//!
+//! Fields are only ever added. A known field is present, `null` where there is nothing or nobody
+//! knows. The three fields that cost a look into the rollout (`forked_from`, `status`,
+//! `resume_command`) are left out where nobody looked. Times are RFC 3339 in UTC with milliseconds.
+//! Everything that names fields (JSON, `--fields`, `--format`, the manual) goes by [`Field::ALL`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result};
+use crate::time::Timestamp;
+
+/// A session's id: a UUID in its hyphenated form, and nothing else. Codex uses version 7, whose
+/// first 48 bits are the milliseconds of its making, so ids sort by creation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(uuid::Uuid);
+
+impl Id {
+    /// Reads the 36 characters of a hyphenated UUID, in either case.
+    pub fn parse(text: &str) -> Option<Id> {
+        if text.len() != 36 {
+            return None;
+        }
+        uuid::Uuid::try_parse_ascii(text.as_bytes()).ok().map(Id)
+    }
+
+    /// A new random id (version 4) for things of our own, such as groups.
+    pub fn random() -> Id {
+        Id(uuid::Uuid::new_v4())
+    }
+
+    /// Milliseconds since 1970 that a version 7 id was made at; of any other UUID, its first bits.
+    pub fn clock(self) -> i64 {
+        (self.0.as_u128() >> 80) as i64
+    }
+
+    /// The smallest version 7 id that can have been made at `at`: a place to cut an ordered list.
+    pub fn at(at: Timestamp) -> Id {
+        Id(uuid::Uuid::from_u128((at.0.max(0) as u128) << 80))
+    }
+
+    /// The *last* eight hex digits. Sessions of one minute share the first eight, so these are shown.
+    pub fn short(self) -> String {
+        self.hex()[24..].to_owned()
+    }
+
+    /// The 32 hex digits without dashes.
+    pub fn hex(self) -> String {
+        self.0.simple().to_string()
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut buffer = [0; 36];
+        f.write_str(self.0.hyphenated().encode_lower(&mut buffer))
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut buffer = [0; 36];
+        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut buffer))
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Id::parse(&text).ok_or_else(|| {
+            serde::de::Error::invalid_value(serde::de::Unexpected::Str(&text), &"a session id (a UUID)")
+        })
+    }
+}
+
+/// Where a subagent comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Subagent<'a> {
+    /// The session that started it; `null` where Codex does not say (a review, a compaction).
+    pub parent: Option<Id>,
+    /// The name that Codex gave it, such as `Kepler`.
+    pub nickname: Option<Cow<'a, str>>,
+    /// Its role, or what Codex started it for, such as `review`.
+    pub role: Option<Cow<'a, str>>,
+}
+
+/// The commit that a session began on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Git<'a> {
+    /// The commit's hash, 40 hex digits.
+    pub sha: Option<Cow<'a, str>>,
+    /// The branch, without `refs/heads/`.
+    pub branch: Option<Cow<'a, str>>,
+    /// The address of the remote `origin`.
+    pub origin_url: Option<Cow<'a, str>>,
+}
+
+/// Where the index found a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FoundIn {
+    /// A row in Codex's database and a rollout file.
+    Both,
+    /// A row whose file is gone.
+    Database,
+    /// A file that has no row.
+    Files,
+}
+
+/// What a session is doing, read from the end of its rollout and the locks on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Its last turn ended, or it had none.
+    Idle,
+    /// A turn is under way, and some process holds the session.
+    Running,
+    /// Its last turn was interrupted or its process died.
+    Interrupted,
+    /// Its last turn ended in an error.
+    Failed,
+    /// The rollout does not say (Codex up to 0.98 wrote no ends of turns), or is gone.
+    Unknown,
+}
+
+/// A Codex session. Text is borrowed from a database row where one is at hand.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Session<'a> {
+    /// `None` only in a record that somebody else wrote without one.
+    pub id: Option<Id>,
+    /// The name that the user gave it.
+    pub name: Option<Cow<'a, str>>,
+    /// What Codex shows for it: the first user message, whole.
+    pub title: Option<Cow<'a, str>>,
+    /// The first user message, whole.
+    pub first_user_message: Option<Cow<'a, str>>,
+    /// The directory it works in.
+    pub cwd: Option<Cow<'a, str>>,
+    /// When it began.
+    pub created_at: Option<Timestamp>,
+    /// The end of its last turn so far.
+    pub updated_at: Option<Timestamp>,
+    /// When it was archived; `None` for one that is not.
+    pub archived_at: Option<Timestamp>,
+    /// How it was made: `exec`, `cli`, `vscode`, `mcp`, `subagent`, `custom:…`.
+    pub source: Option<Cow<'a, str>>,
+    /// The program that made it, such as `codex_exec` or `codex-tui`.
+    pub originator: Option<Cow<'a, str>>,
+    /// Present for subagents only.
+    pub subagent: Option<Subagent<'a>>,
+    /// The model, such as `gpt-5`.
+    pub model: Option<Cow<'a, str>>,
+    /// The model's effort, where one was set.
+    pub reasoning_effort: Option<Cow<'a, str>>,
+    /// The provider of the model, as Codex's configuration calls it.
+    pub model_provider: Option<Cow<'a, str>>,
+    /// The version of Codex that made it.
+    pub cli_version: Option<Cow<'a, str>>,
+    /// The commit it began on; `None` outside git.
+    pub git: Option<Git<'a>>,
+    /// The rollout file, absolute.
+    pub rollout_path: Option<Cow<'a, str>>,
+    /// How the rollout keeps turns: `legacy` or `paginated`.
+    pub history: Option<Cow<'a, str>>,
+    /// Tokens of all turns together; a fork counts its parent's too.
+    pub tokens_used: Option<i64>,
+    /// Whether the user pinned it.
+    pub pinned: Option<bool>,
+    /// Where the index found it; `None` where it looked in one place only.
+    pub found_in: Option<FoundIn>,
+    /// The session it was forked from; outer `None` where nobody looked.
+    #[serde(deserialize_with = "looked_at")]
+    pub forked_from: Option<Option<Id>>,
+    /// What it is doing; `None` where nobody looked.
+    pub status: Option<Status>,
+    /// The command that opens it in Codex, as an argument array; outer `None` where nobody looked.
+    #[serde(deserialize_with = "looked_at")]
+    pub resume_command: Option<Option<Vec<String>>>,
+}
+
+/// A field that is there, even as `null`, was looked at.
+fn looked_at<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The fields of a session record, in the order in which they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // The fields of [`Session`] of the same names.
+pub enum Field {
+    Id,
+    Name,
+    Title,
+    FirstUserMessage,
+    Cwd,
+    CreatedAt,
+    UpdatedAt,
+    ArchivedAt,
+    Source,
+    Originator,
+    Subagent,
+    Model,
+    ReasoningEffort,
+    ModelProvider,
+    CliVersion,
+    Git,
+    RolloutPath,
+    History,
+    TokensUsed,
+    Pinned,
+    FoundIn,
+    ForkedFrom,
+    Status,
+    ResumeCommand,
+    /// Part of `git`, for `--fields` and `--format` only.
+    Sha,
+    /// Part of `git`, for `--fields` and `--format` only.
+    Branch,
+    /// Part of `git`, for `--fields` and `--format` only.
+    OriginUrl,
+    /// Part of `subagent`, for `--fields` and `--format` only.
+    Parent,
+    /// The last eight hex digits of the id, for `--format` only.
+    Short,
+}
+
+impl Field {
+    /// Every field of the record, in order.
+    pub const ALL: [Field; 24] = [
+        Field::Id,
+        Field::Name,
+        Field::Title,
+        Field::FirstUserMessage,
+        Field::Cwd,
+        Field::CreatedAt,
+        Field::UpdatedAt,
+        Field::ArchivedAt,
+        Field::Source,
+        Field::Originator,
+        Field::Subagent,
+        Field::Model,
+        Field::ReasoningEffort,
+        Field::ModelProvider,
+        Field::CliVersion,
+        Field::Git,
+        Field::RolloutPath,
+        Field::History,
+        Field::TokensUsed,
+        Field::Pinned,
+        Field::FoundIn,
+        Field::ForkedFrom,
+        Field::Status,
+        Field::ResumeCommand,
+    ];
+
+    /// What a user may ask for beyond the record's own fields.
+    pub const PARTS: [Field; 5] =
+        [Field::Sha, Field::Branch, Field::OriginUrl, Field::Parent, Field::Short];
+
+    /// The field's name in JSON, `--fields` and `--format`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::Id => "id",
+            Field::Name => "name",
+            Field::Title => "title",
+            Field::FirstUserMessage => "first_user_message",
+            Field::Cwd => "cwd",
+            Field::CreatedAt => "created_at",
+            Field::UpdatedAt => "updated_at",
+            Field::ArchivedAt => "archived_at",
+            Field::Source => "source",
+            Field::Originator => "originator",
+            Field::Subagent => "subagent",
+            Field::Model => "model",
+            Field::ReasoningEffort => "reasoning_effort",
+            Field::ModelProvider => "model_provider",
+            Field::CliVersion => "cli_version",
+            Field::Git => "git",
+            Field::RolloutPath => "rollout_path",
+            Field::History => "history",
+            Field::TokensUsed => "tokens_used",
+            Field::Pinned => "pinned",
+            Field::FoundIn => "found_in",
+            Field::ForkedFrom => "forked_from",
+            Field::Status => "status",
+            Field::ResumeCommand => "resume_command",
+            Field::Sha => "sha",
+            Field::Branch => "branch",
+            Field::OriginUrl => "origin_url",
+            Field::Parent => "parent",
+            Field::Short => "short",
+        }
+    }
+
+    /// The field of this name.
+    pub fn parse(name: &str) -> Result<Field> {
+        let known = || Field::ALL.into_iter().chain(Field::PARTS);
+        known().find(|field| field.name() == name).ok_or_else(|| {
+            let near = crate::text::nearest(name, known().map(Field::name));
+            let error = Error::usage(format!("there is no field '{name}' in a session record"));
+            match near.first() {
+                Some(near) => error.hint(format!("did you mean '{near}'?")),
+                None => error.hint(format!(
+                    "fields: {}",
+                    known().map(Field::name).collect::<Vec<_>>().join(" ")
+                )),
+            }
+        })
+    }
+}
+
+/// The value of one field.
+pub enum Value<'s> {
+    /// Nothing there, or nobody knows.
+    Null,
+    /// Text.
+    Text(&'s str),
+    /// An id.
+    Id(Id),
+    /// A moment.
+    Time(Timestamp),
+    /// A number.
+    Number(i64),
+    /// Yes or no.
+    Bool(bool),
+    /// The parts of a subagent.
+    Subagent(&'s Subagent<'s>),
+    /// The parts of a commit.
+    Git(&'s Git<'s>),
+    /// An argument array.
+    Argv(&'s [String]),
+    /// The short form of an id.
+    Short(Id),
+}
+
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Value::Null => serializer.serialize_unit(),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Id(id) => id.serialize(serializer),
+            Value::Time(at) => at.serialize(serializer),
+            Value::Number(number) => serializer.serialize_i64(*number),
+            Value::Bool(yes) => serializer.serialize_bool(*yes),
+            Value::Subagent(subagent) => subagent.serialize(serializer),
+            Value::Git(git) => git.serialize(serializer),
+            Value::Argv(argv) => argv.serialize(serializer),
+            Value::Short(id) => serializer.serialize_str(&id.short()),
+        }
+    }
+}
+
+impl fmt::Display for Value<'_> {
+    /// As text: nothing for null, JSON for what has parts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => Ok(()),
+            Value::Text(text) => f.write_str(text),
+            Value::Id(id) => id.fmt(f),
+            Value::Time(at) => at.fmt(f),
+            Value::Number(number) => number.fmt(f),
+            Value::Bool(yes) => yes.fmt(f),
+            Value::Short(id) => f.write_str(&id.short()),
+            Value::Subagent(_) | Value::Git(_) | Value::Argv(_) => {
+                f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+            }
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    /// The value of a field; `None` where the field is left out because nobody looked.
+    pub fn value(&self, field: Field) -> Option<Value<'_>> {
+        fn text<'s>(value: &'s Option<Cow<'_, str>>) -> Value<'s> {
+            value.as_deref().map_or(Value::Null, Value::Text)
+        }
+        let time = |value: Option<Timestamp>| value.map_or(Value::Null, Value::Time);
+        let git = self.git.as_ref();
+        Some(match field {
+            Field::Id => self.id.map_or(Value::Null, Value::Id),
+            Field::Short => self.id.map_or(Value::Null, Value::Short),
+            Field::Name => text(&self.name),
+            Field::Title => text(&self.title),
+            Field::FirstUserMessage => text(&self.first_user_message),
+            Field::Cwd => text(&self.cwd),
+            Field::CreatedAt => time(self.created_at),
+            Field::UpdatedAt => time(self.updated_at),
+            Field::ArchivedAt => time(self.archived_at),
+            Field::Source => text(&self.source),
+            Field::Originator => text(&self.originator),
+            Field::Subagent => self.subagent.as_ref().map_or(Value::Null, Value::Subagent),
+            Field::Parent => {
+                self.subagent.as_ref().and_then(|s| s.parent).map_or(Value::Null, Value::Id)
+            }
+            Field::Model => text(&self.model),
+            Field::ReasoningEffort => text(&self.reasoning_effort),
+            Field::ModelProvider => text(&self.model_provider),
+            Field::CliVersion => text(&self.cli_version),
+            Field::Git => git.map_or(Value::Null, Value::Git),
+            Field::Sha => git.map_or(Value::Null, |git| text(&git.sha)),
+            Field::Branch => git.map_or(Value::Null, |git| text(&git.branch)),
+            Field::OriginUrl => git.map_or(Value::Null, |git| text(&git.origin_url)),
+            Field::RolloutPath => text(&self.rollout_path),
+            Field::History => text(&self.history),
+            Field::TokensUsed => self.tokens_used.map_or(Value::Null, Value::Number),
+            Field::Pinned => self.pinned.map_or(Value::Null, Value::Bool),
+            Field::FoundIn => match self.found_in {
+                None => Value::Null,
+                Some(FoundIn::Both) => Value::Text("both"),
+                Some(FoundIn::Database) => Value::Text("database"),
+                Some(FoundIn::Files) => Value::Text("files"),
+            },
+            Field::ForkedFrom => self.forked_from?.map_or(Value::Null, Value::Id),
+            Field::Status => Value::Text(match self.status? {
+                Status::Idle => "idle",
+                Status::Running => "running",
+                Status::Interrupted => "interrupted",
+                Status::Failed => "failed",
+                Status::Unknown => "unknown",
+            }),
+            Field::ResumeCommand => {
+                self.resume_command.as_ref()?.as_deref().map_or(Value::Null, Value::Argv)
+            }
+        })
+    }
+
+    /// The name, else the title: what to call a session in a row.
+    pub fn label(&self) -> &str {
+        self.name.as_deref().or(self.title.as_deref()).unwrap_or("")
+    }
+
+    /// Whether Codex made it as a subagent of another session.
+    pub fn is_subagent(&self) -> bool {
+        self.subagent.is_some()
+    }
+
+    /// The record without borrowed text.
+    pub fn into_owned(self) -> Session<'static> {
+        fn own(value: Option<Cow<'_, str>>) -> Option<Cow<'static, str>> {
+            value.map(|text| Cow::Owned(text.into_owned()))
+        }
+        Session {
+            id: self.id,
+            name: own(self.name),
+            title: own(self.title),
+            first_user_message: own(self.first_user_message),
+            cwd: own(self.cwd),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            archived_at: self.archived_at,
+            source: own(self.source),
+            originator: own(self.originator),
+            subagent: self.subagent.map(|s| Subagent {
+                parent: s.parent,
+                nickname: own(s.nickname),
+                role: own(s.role),
+            }),
+            model: own(self.model),
+            reasoning_effort: own(self.reasoning_effort),
+            model_provider: own(self.model_provider),
+            cli_version: own(self.cli_version),
+            git: self.git.map(|git| Git {
+                sha: own(git.sha),
+                branch: own(git.branch),
+                origin_url: own(git.origin_url),
+            }),
+            rollout_path: own(self.rollout_path),
+            history: own(self.history),
+            tokens_used: self.tokens_used,
+            pinned: self.pinned,
+            found_in: self.found_in,
+            forked_from: self.forked_from,
+            status: self.status,
+            resume_command: self.resume_command,
+        }
+    }
+}
+
+impl Serialize for Session<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", "session")?;
+        for field in Field::ALL {
+            if let Some(value) = self.value(field) {
+                map.serialize_entry(field.name(), &value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// A session record with only the fields that were asked for, in that order.
+pub struct Chosen<'s> {
+    /// The whole record.
+    pub session: &'s Session<'s>,
+    /// The fields to write.
+    pub fields: &'s [Field],
+}
+
+impl Serialize for Chosen<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", "session")?;
+        for field in self.fields {
+            let value = self.session.value(*field).unwrap_or(Value::Null);
+            map.serialize_entry(field.name(), &value)?;
+        }
+        map.end()
+    }
+}
+
+/// A record that came in on a pipe: its text to the byte, and the two fields that decide where it
+/// goes. Nothing of it passes through another form, so that numbers and order survive.
+#[derive(Clone, Debug)]
+pub struct Foreign {
+    /// The record as it was written.
+    pub text: Box<RawValue>,
+    /// Its `type`.
+    pub kind: Option<String>,
+    /// Its `id`, whatever it is.
+    pub id: Option<String>,
+}
+
+impl Foreign {
+    /// Looks into a record. Anything but an object is an error that says what was expected.
+    pub fn new(text: Box<RawValue>) -> Result<Foreign> {
+        #[derive(Deserialize)]
+        struct Head<'a> {
+            #[serde(rename = "type", borrow, default)]
+            kind: Option<Cow<'a, str>>,
+            #[serde(borrow, default)]
+            id: Option<Cow<'a, str>>,
+        }
+        let head: Head<'_> = serde_json::from_str(text.get()).map_err(|error| {
+            let why = error.to_string();
+            Error::new(format!(
+                "expected a record: {}",
+                why.split(" at line ").next().unwrap_or(&why)
+            ))
+        })?;
+        let (kind, id) = (head.kind.map(Cow::into_owned), head.id.map(Cow::into_owned));
+        Ok(Foreign { text, kind, id })
+    }
+}
+
+/// A session record with what a record on the pipe had beyond it: fresh known fields first, then the
+/// foreign fields with their text to the byte.
+pub struct Refreshed<'s> {
+    /// The session as the index has it now.
+    pub session: &'s Session<'s>,
+    /// The record as it came in.
+    pub foreign: &'s RawValue,
+}
+
+impl Serialize for Refreshed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", "session")?;
+        for field in Field::ALL {
+            if let Some(value) = self.session.value(field) {
+                map.serialize_entry(field.name(), &value)?;
+            }
+        }
+        let members = members(self.foreign).unwrap_or_default();
+        for (key, value) in &members {
+            let written = Field::ALL
+                .iter()
+                .any(|field| field.name() == key && self.session.value(*field).is_some());
+            if key != "type" && !written {
+                map.serialize_entry(key, value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// The members of an object in their order, values as text.
+fn members(object: &RawValue) -> Option<Vec<(String, Box<RawValue>)>> {
+    struct Members;
+    impl<'de> serde::de::Visitor<'de> for Members {
+        type Value = Vec<(String, Box<RawValue>)>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            self,
+            mut map: A,
+        ) -> std::result::Result<Self::Value, A::Error> {
+            let mut members = Vec::new();
+            while let Some(entry) = map.next_entry()? {
+                members.push(entry);
+            }
+            Ok(members)
+        }
+    }
+    serde_json::Deserializer::from_str(object.get()).deserialize_map(Members).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn ids_are_hyphenated_uuids_only() {
+        let text = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
+        let id = Id::parse(text).unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(id.short(), "cd6d1b0c");
+        assert_eq!(Timestamp(id.clock()).to_string(), "2026-11-22T10:50:00.413Z");
+        assert_eq!(Id::parse(&text.to_uppercase()), Some(id));
+        for wrong in ["01a202e08d5d7d6282cefdb2cd6d1b0c", "{01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0}", ""] {
+            assert_eq!(Id::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_record_reads_what_it_writes() {
+        let session = Session {
+            id: Id::parse("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c"),
+            title: Some("a\ttitle".into()),
+            created_at: Some(Timestamp(1_795_344_600_669)),
+            git: Some(Git { branch: Some("main".into()), ..Git::default() }),
+            status: Some(Status::Idle),
+            forked_from: Some(None),
+            ..Session::default()
+        };
+        let text = serde_json::to_string(&session).unwrap();
+        assert!(text.starts_with(r#"{"type":"session","id":"01a202e0-"#), "{text}");
+        assert!(text.contains(r#""name":null"#) && text.contains(r#""forked_from":null"#));
+        assert!(!text.contains("resume_command"));
+        assert_eq!(serde_json::from_str::<Session<'_>>(&text).unwrap(), session);
+    }
+
+    #[test]
+    fn foreign_fields_survive_to_the_byte() {
+        let foreign = raw(r#"{"x": 1.0e400 ,"id":"old","big":123456789012345678901234567890,"forked_from":"kept"}"#);
+        let session = Session { name: Some("n".into()), ..Session::default() };
+        let text = serde_json::to_string(&Refreshed { session: &session, foreign: &foreign }).unwrap();
+        assert!(
+            text.ends_with(r#""x":1.0e400,"big":123456789012345678901234567890,"forked_from":"kept"}"#),
+            "{text}"
+        );
+        assert_eq!(text.matches("\"id\"").count(), 1);
+    }
+
+    #[test]
+    fn only_objects_are_records() {
+        assert_eq!(Foreign::new(raw(r#"{"type":"x","id":"y"}"#)).unwrap().kind.unwrap(), "x");
+        let error = Foreign::new(raw(r#"{"id":3}"#)).unwrap_err();
+        assert!(error.message().starts_with("expected a record: invalid type"), "{error}");
+    }
+}

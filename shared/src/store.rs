@@ -1,0 +1,212 @@
+//! One JSON file that many processes read and change at once, and that a crash cannot spoil.
+//!
+//! **Guarantees.** A reader sees the file as it was before or after a change, never between. Two
+//! changes at once happen one after the other, and neither is lost. After `kill -9` or a power cut
+//! at any point the file is the old or the new one, whole. A file that cannot be parsed is an error
+//! that names it, and it is never overwritten. A missing file is empty, and nothing is created
+//! until there is something to save.
+//!
+//! **How.** [`Store::update`] takes a kernel lock on `NAME.lock` beside the file, reads, lets the
+//! caller change what was read, writes a temporary file in the same folder, syncs it, renames it
+//! over the file and syncs the folder. The lock file is never deleted, so that nobody can hold a
+//! lock on a file that is no longer there; the kernel drops the lock however its holder dies.
+//! Where the file is a symbolic link, its target is what is replaced, and the lock and the
+//! temporary file lie beside the target. Readers take no lock.
+//!
+//! **Crash.** What may be left is a temporary file `.codex-agent-…`, swept by a later change once
+//! it is an hour old.
+//!
+//! Files are made for the user alone (0600, folders 0700); a file that is there keeps its mode.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Context, Error, Result};
+
+const TEMPORARY: &str = ".codex-agent-";
+
+/// A JSON file in a folder that may not be there yet.
+pub struct Store {
+    path: PathBuf,
+}
+
+impl Store {
+    /// The store at `path`. Nothing is opened or created.
+    pub fn new(path: PathBuf) -> Self {
+        Store { path }
+    }
+
+    /// The file, as it was named.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file holds; the default where there is no file.
+    pub fn read<T: DeserializeOwned + Default>(&self) -> Result<T> {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
+            Err(error) => return Err(error).context("read", &self.path),
+        };
+        serde_json::from_slice(&text).map_err(|error| {
+            let what = if text.is_empty() { "it is empty".to_owned() } else { error.to_string() };
+            Error::new(format!("cannot read '{}': {what}", self.path.display()))
+                .hint("the file is left as it is; repair it, or move it away to start anew")
+        })
+    }
+
+    /// Changes the file under its lock. The closure gets what is there and says whether it changed
+    /// it; an error of the closure leaves the file as it was.
+    pub fn update<T, R>(&self, change: impl FnOnce(&mut T) -> Result<(R, Changed)>) -> Result<R>
+    where
+        T: DeserializeOwned + Serialize + Default,
+    {
+        let target = self.target()?;
+        let folder = target.parent().unwrap_or(Path::new("/"));
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).context("make the folder", folder)?;
+        let _lock = Lock::take(&lock_path(&target))?;
+        let mut value: T = self.read()?;
+        let (result, changed) = change(&mut value)?;
+        if changed == Changed::Yes {
+            replace(&target, folder, &value)?;
+        }
+        Ok(result)
+    }
+
+    /// The file that is replaced: what the path leads to, through links to files not there yet too.
+    fn target(&self) -> Result<PathBuf> {
+        let mut path = self.path.clone();
+        for _ in 0..40 {
+            match fs::read_link(&path) {
+                Ok(link) => path = path.parent().unwrap_or(Path::new("/")).join(link),
+                Err(_) => return Ok(path),
+            }
+        }
+        Err(Error::new(format!("cannot follow '{}': too many symbolic links", self.path.display())))
+    }
+}
+
+/// Whether a closure changed what it was given, and so whether the file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The file is written.
+    Yes,
+    /// The file is left alone.
+    No,
+}
+
+fn lock_path(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    target.with_file_name(name)
+}
+
+/// A kernel lock, held for as long as this lives or the process does.
+struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    fn take(path: &Path) -> Result<Lock> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .context("open the lock", path)?;
+        file.lock().context("lock", path)?;
+        Ok(Lock { _file: file })
+    }
+}
+
+fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
+    sweep(folder);
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+        file.write_all(&text)?;
+        if let Ok(there) = fs::metadata(target) {
+            // A file that its owner has made read-only is not to be changed; root would get through.
+            if there.permissions().readonly() {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            file.as_file().set_permissions(there.permissions())?;
+        }
+        file.as_file().sync_all()?;
+        // The one place that replaces a file; everything before this line leaves the old one.
+        file.persist(target).map_err(|error| error.error)?;
+        File::open(folder)?.sync_all()
+    };
+    write().context("save", target).map_err(|error| error.hint("nothing was changed"))
+}
+
+/// Removes what killed processes left behind. Another process may be writing a fresh one.
+fn sweep(folder: &Path) {
+    let old = Duration::from_secs(3600);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok().map(|age| age > old);
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) && is_old() == Some(true) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn push(store: &Store, number: u32) -> Result<()> {
+        store.update(|list: &mut Vec<u32>| {
+            list.push(number);
+            Ok(((), Changed::Yes))
+        })
+    }
+
+    #[test]
+    fn nothing_is_made_until_there_is_something_to_save() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("deep/down/list.json"));
+        assert_eq!(store.read::<Vec<u32>>().unwrap(), Vec::<u32>::new());
+        assert!(!folder.path().join("deep").exists());
+        push(&store, 1).unwrap();
+        push(&store, 2).unwrap();
+        assert_eq!(store.read::<Vec<u32>>().unwrap(), [1, 2]);
+        let mode = |path: &str| {
+            fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777
+        };
+        assert_eq!([mode("deep"), mode("deep/down"), mode("deep/down/list.json")], [0o700, 0o700, 0o600]);
+    }
+
+    #[test]
+    fn a_link_is_followed_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("real")).unwrap();
+        std::os::unix::fs::symlink("real/list.json", folder.path().join("link.json")).unwrap();
+        let store = Store::new(folder.path().join("link.json"));
+        push(&store, 7).unwrap();
+        assert!(folder.path().join("link.json").is_symlink());
+        assert_eq!(fs::read_to_string(folder.path().join("real/list.json")).unwrap(), "[\n  7\n]\n");
+        assert!(folder.path().join("real/list.json.lock").exists());
+    }
+
+    #[test]
+    fn what_cannot_be_parsed_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.json");
+        for text in ["", "[1,", "{}"] {
+            fs::write(&path, text).unwrap();
+            let error = push(&Store::new(path.clone()), 1).unwrap_err();
+            assert!(error.message().contains("list.json"), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+}

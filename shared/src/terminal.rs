@@ -1,0 +1,97 @@
+//! The terminal: how wide it is, whether it wants colours, and tables that fit it.
+
+use std::io::{self, IsTerminal};
+
+use crate::text::width;
+
+/// Whether to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// A terminal gets colours, unless the environment says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Reads `auto`, `always` or `never`.
+    pub fn parse(text: &str) -> Color {
+        match text {
+            "always" => Color::Always,
+            "never" => Color::Never,
+            _ => Color::Auto,
+        }
+    }
+
+    /// Decides for standard output: the flag, then `NO_COLOR`, `CLICOLOR_FORCE`, then whether it is
+    /// a terminal that is not `dumb`.
+    pub fn is_on(self) -> bool {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        match self {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if set("NO_COLOR") => false,
+            Color::Auto if std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| !v.is_empty() && v != "0") => true,
+            Color::Auto => is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+        }
+    }
+}
+
+/// Whether standard output is a terminal.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// The columns of the terminal on standard output, else `COLUMNS`, else 80.
+pub fn columns() -> usize {
+    let from_terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
+    let from_env = || std::env::var("COLUMNS").ok().and_then(|text| text.parse::<u16>().ok());
+    from_terminal.filter(|n| *n > 0).or_else(from_env).filter(|n| *n > 0).map_or(80, usize::from)
+}
+
+/// How a cell looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// As it is.
+    Plain,
+    /// Less important.
+    Dim,
+    /// More important.
+    Bold,
+    /// An id.
+    Id,
+}
+
+impl Look {
+    fn codes(self) -> (&'static str, &'static str) {
+        match self {
+            Look::Plain => ("", ""),
+            Look::Dim => ("\x1b[2m", "\x1b[0m"),
+            Look::Bold => ("\x1b[1m", "\x1b[0m"),
+            Look::Id => ("\x1b[33m", "\x1b[0m"),
+        }
+    }
+}
+
+/// One line of a table: cells that are harmless and cut already, each with its width.
+pub fn line(cells: &[(&str, Look, usize)], color: bool) -> String {
+    let mut out = String::new();
+    for (at, (text, look, wide)) in cells.iter().enumerate() {
+        let (on, off) = if color && !text.is_empty() { look.codes() } else { ("", "") };
+        out.push_str(on);
+        out.push_str(text);
+        out.push_str(off);
+        if at + 1 < cells.len() {
+            let blanks = wide.saturating_sub(width(text)) + 2;
+            out.extend(std::iter::repeat_n(' ', blanks));
+        }
+    }
+    // Blanks before the end of a line would wrap on a narrow terminal.
+    if !color {
+        out.truncate(out.trim_end().len());
+    }
+    out
+}

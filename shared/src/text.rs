@@ -1,0 +1,207 @@
+//! Other people's text: made harmless for a terminal, cut to a width, escaped for a TAB-separated row.
+//!
+//! Titles and names come from prompts, and prompts from anywhere. A terminal must never obey them,
+//! and a row must never be forged by them. JSON output is left as it is: there the text is quoted.
+
+use std::borrow::Cow;
+use unicode_width::UnicodeWidthChar;
+
+/// Characters that change how *other* text is shown, without a width of their own: direction
+/// marks and overrides, zero-width joiners and spaces, tags, line and paragraph separators.
+fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The text with control characters and unseen ones made visible: `\n` as `\n`, ESC as `\x1b`,
+/// a right-to-left mark as `\u{200f}`. Text without any is borrowed.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| c.is_control() || is_unseen(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if is_unseen(c) => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The text as one cell of a TAB-separated row: backslash, TAB, newline and carriage return are
+/// written `\\`, `\t`, `\n`, `\r`, so that no text can end a cell or a row. Nothing else is changed.
+pub fn tsv(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\\', '\t', '\n', '\r']) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// How many columns a terminal gives this text (which must be harmless already).
+pub fn width(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// One line for a table cell: white space folded to single blanks, the rest made harmless, cut to
+/// `most` columns with `…` where it was longer. A long text costs no more than its first columns.
+pub fn cell(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    let mut used = 0;
+    let mut blank = false;
+    for c in text.trim_start().chars() {
+        if c.is_whitespace() {
+            blank = true;
+            continue;
+        }
+        let mut piece = String::new();
+        if blank {
+            piece.push(' ');
+            blank = false;
+        }
+        let mut buffer = [0; 4];
+        piece.push_str(&harmless(c.encode_utf8(&mut buffer)));
+        let wide = width(&piece);
+        if used + wide > most {
+            while used + 1 > most {
+                match out.pop() {
+                    Some(last) => used -= last.width().unwrap_or(0),
+                    None => return out,
+                }
+            }
+            out.push('…');
+            return out;
+        }
+        used += wide;
+        out.push_str(&piece);
+    }
+    out
+}
+
+/// A path for a table: the home directory as `~`, and the *end* kept where it must be cut.
+pub fn path_cell(path: &str, home: Option<&str>, most: usize) -> String {
+    let short = match home.filter(|home| home.len() > 1).and_then(|home| path.strip_prefix(home)) {
+        Some("") => Cow::Borrowed("~"),
+        Some(rest) if rest.starts_with('/') => Cow::Owned(format!("~{rest}")),
+        _ => Cow::Borrowed(path),
+    };
+    let short = harmless(&short);
+    if width(&short) <= most {
+        return short.into_owned();
+    }
+    let mut kept = Vec::new();
+    let mut used = 1;
+    for c in short.chars().rev() {
+        let wide = c.width().unwrap_or(0);
+        if used + wide > most {
+            break;
+        }
+        used += wide;
+        kept.push(c);
+    }
+    if most == 0 { String::new() } else { std::iter::once('…').chain(kept.into_iter().rev()).collect() }
+}
+
+/// Whether a pattern matches a text: as it stands, or, where it holds `*`, with each `*` standing
+/// for any run of characters. Case matters.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or("");
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+/// The closest of `known` to what was typed, if it is close enough to be a slip of the fingers.
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut near: Vec<(usize, &str)> = known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(typed, name), name))
+        .filter(|(distance, name)| {
+            *distance <= 1 + typed.len().min(name.len()) / 4 || (typed.len() > 1 && name.starts_with(typed))
+        })
+        .collect();
+    near.sort();
+    near.truncate(3);
+    near.into_iter().map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_shown_not_obeyed() {
+        assert_eq!(harmless("a\x1b[2Jb\u{202e}c\n"), "a\\x1b[2Jb\\u{202e}c\\n");
+        assert_eq!(harmless("ünïcode 日本"), "ünïcode 日本");
+    }
+
+    #[test]
+    fn a_cell_cannot_end_its_row() {
+        assert_eq!(tsv("a\tb\\t\nc"), "a\\tb\\\\t\\nc");
+    }
+
+    #[test]
+    fn cells_are_cut_by_columns() {
+        assert_eq!(cell("  one\n\ttwo  ", 20), "one two");
+        assert_eq!(cell("日本語テキスト", 7), "日本語…");
+        assert_eq!(cell("日本語テキスト", 8), "日本語…");
+        assert_eq!(cell("abcdef", 6), "abcdef");
+        assert_eq!(cell("abcdef", 5), "abcd…");
+        assert_eq!(cell("abcdef", 0), "");
+        assert_eq!(path_cell("/home/me/src/project", Some("/home/me"), 30), "~/src/project");
+        assert_eq!(path_cell("/home/me", Some("/home/me"), 30), "~");
+        assert_eq!(path_cell("/home/men/src", Some("/home/me"), 8), "…men/src");
+    }
+
+    #[test]
+    fn stars_stand_for_anything() {
+        for (pattern, text, want) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*", "ab", true),
+            ("*b", "ab", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "aXcYb", false),
+            ("*", "", true),
+            ("a*a", "a", false),
+            ("*x*", "axb", true),
+        ] {
+            assert_eq!(matches(pattern, text), want, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn slips_find_their_word() {
+        assert_eq!(nearest("lss", ["ls", "find", "group"]), ["ls"]);
+        assert_eq!(nearest("gruop", ["ls", "find", "group"]), ["group"]);
+        assert!(nearest("xyzzy", ["ls", "find", "group"]).is_empty());
+    }
+}

@@ -1,0 +1,224 @@
+//! Points in time: milliseconds since 1970 inside, RFC 3339 in UTC outside, and the ways people
+//! say one on a command line (`2d`, `yesterday`, `2026-11-22`).
+//!
+//! Printing is written out here because a listing prints three times a row; all that needs a
+//! calendar or a time zone is jiff's.
+
+use std::fmt;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Span, Zoned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Error, Result};
+
+/// Milliseconds since 1970-01-01T00:00:00Z. Written as `2026-11-22T10:50:06.020Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+/// The last moment with four digits in its year; later ones (a broken row) are shown as this one.
+const LAST: i64 = 253_402_300_799_999;
+
+impl Timestamp {
+    /// Now, by the system's clock.
+    pub fn now() -> Self {
+        Timestamp(jiff::Timestamp::now().as_millisecond())
+    }
+
+    /// Reads RFC 3339 (`2026-11-22T10:50:06.020Z`, any offset, any fraction); `None` if it is not.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_millisecond()))
+    }
+
+    /// The moment of a file's last change, for want of better.
+    pub fn of(time: std::time::SystemTime) -> Option<Self> {
+        jiff::Timestamp::try_from(time).ok().map(|at| Timestamp(at.as_millisecond()))
+    }
+
+    /// The 24 characters of RFC 3339 in UTC with milliseconds.
+    pub fn text(self) -> [u8; 24] {
+        let ms = self.0.clamp(0, LAST);
+        let (days, ms) = (ms / 86_400_000, ms % 86_400_000);
+        // Days to a civil date in the proleptic Gregorian calendar, counted in eras of 400 years
+        // that begin on the first of March, so that a leap day is the last day of its year.
+        let z = days + 719_468;
+        let era = z / 146_097;
+        let day_of_era = z % 146_097;
+        let year_of_era =
+            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        let mut out = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |at: usize, digits: usize, mut value: i64| {
+            for place in (at..at + digits).rev() {
+                out[place] = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+        };
+        put(0, 4, year);
+        put(5, 2, month);
+        put(8, 2, day);
+        put(11, 2, ms / 3_600_000);
+        put(14, 2, ms / 60_000 % 60);
+        put(17, 2, ms / 1000 % 60);
+        put(20, 3, ms % 1000);
+        out
+    }
+
+    /// How long ago, for a table: `now`, `5m`, `3h`, `2d`, `6w`, else the date. `in 5m` if ahead.
+    pub fn age(self, now: Timestamp) -> String {
+        let seconds = (now.0 - self.0) / 1000;
+        if seconds < -60 {
+            return format!("in {}", Timestamp(now.0).age(self));
+        }
+        match seconds {
+            ..60 => "now".to_owned(),
+            ..3600 => format!("{}m", seconds / 60),
+            ..86_400 => format!("{}h", seconds / 3600),
+            ..1_209_600 => format!("{}d", seconds / 86_400),
+            ..31_536_000 => format!("{}w", seconds / 604_800),
+            _ => self.to_string()[..10].to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Timestamp::parse(&text).ok_or_else(|| {
+            serde::de::Error::invalid_value(serde::de::Unexpected::Str(&text), &"a time in RFC 3339")
+        })
+    }
+}
+
+/// Reads a moment as people type it: RFC 3339; `2026-11-22` or `2026-11-22T10:50` in local time
+/// (the beginning of that day or minute); `now`, `today`, `yesterday`, a weekday (the last one);
+/// or how long ago: `90s`, `30m`, `12h`, `2d`, `3w`, `2mo`, `1y`, also joined (`1d12h`).
+/// Days are calendar days of the local time zone.
+pub fn parse_moment(text: &str) -> Result<Timestamp> {
+    moment(text, &Zoned::now())
+}
+
+fn moment(text: &str, now: &Zoned) -> Result<Timestamp> {
+    let typed = text.trim();
+    let start_of = |zoned: &Zoned| zoned.start_of_day().ok();
+    let found = match typed.to_lowercase().as_str() {
+        "now" => Some(now.clone()),
+        "today" => start_of(now),
+        "yesterday" => now.yesterday().ok().as_ref().and_then(start_of),
+        lower => weekday(lower)
+            .and_then(|day| now.nth_weekday(-1, day).ok())
+            .as_ref()
+            .and_then(start_of)
+            .or_else(|| absolute(typed, now.time_zone()))
+            .or_else(|| ago(lower).and_then(|span| now.checked_sub(span).ok())),
+    };
+    found.map(|zoned| Timestamp(zoned.timestamp().as_millisecond())).ok_or_else(|| {
+        Error::usage(format!("cannot read '{text}' as a time"))
+            .hint("say 2d, 12h, yesterday, monday, 2026-11-22 or 2026-11-22T10:50:00Z")
+    })
+}
+
+fn weekday(text: &str) -> Option<jiff::civil::Weekday> {
+    use jiff::civil::Weekday::*;
+    [Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday].into_iter().find(|day| {
+        let full = format!("{day:?}").to_lowercase();
+        text == full || (text.len() == 3 && full.starts_with(text))
+    })
+}
+
+fn absolute(text: &str, zone: &TimeZone) -> Option<Zoned> {
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Some(at.to_zoned(zone.clone()));
+    }
+    text.parse::<DateTime>().ok().and_then(|local| local.to_zoned(zone.clone()).ok())
+}
+
+/// `1d12h` as a span. Every number needs a unit: a bare `5` could be anything.
+fn ago(text: &str) -> Option<Span> {
+    let text = text.strip_suffix(" ago").unwrap_or(text);
+    let mut span = Span::new();
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let amount: i64 = rest[..digits].parse().ok()?;
+        let unit_on = rest[digits..].trim_start();
+        let end = unit_on.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit_on.len());
+        span = match &unit_on[..end] {
+            "s" | "sec" | "second" | "seconds" => span.try_seconds(span.get_seconds() + amount),
+            "m" | "min" | "minute" | "minutes" => span.try_minutes(span.get_minutes() + amount),
+            "h" | "hour" | "hours" => span.try_hours(i64::from(span.get_hours()) + amount),
+            "d" | "day" | "days" => span.try_days(i64::from(span.get_days()) + amount),
+            "w" | "week" | "weeks" => span.try_weeks(i64::from(span.get_weeks()) + amount),
+            "mo" | "month" | "months" => span.try_months(i64::from(span.get_months()) + amount),
+            "y" | "year" | "years" => span.try_years(i64::from(span.get_years()) + amount),
+            _ => return None,
+        }
+        .ok()?;
+        rest = unit_on[end..].trim_start();
+    }
+    Some(span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printing_agrees_with_the_library() {
+        for ms in [0, 1, 951_782_399_999, 951_868_800_000, 1_795_344_606_020, 253_402_207_199_999] {
+            let want = format!("{:.3}", jiff::Timestamp::from_millisecond(ms).unwrap());
+            assert_eq!(Timestamp(ms).to_string(), want);
+            assert_eq!(Timestamp::parse(&want), Some(Timestamp(ms)));
+        }
+        assert_eq!(Timestamp(-5).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn moments_as_typed() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        let now = "2026-11-22T10:00:00+02:00[+02:00]".parse::<Zoned>().unwrap().with_time_zone(zone);
+        let at = |text: &str| moment(text, &now).map(|t| t.to_string()).map_err(|e| e.to_string());
+        assert_eq!(at("2d").unwrap(), "2026-11-20T08:00:00.000Z");
+        assert_eq!(at("1d 12h ago").unwrap(), "2026-11-20T20:00:00.000Z");
+        assert_eq!(at("today").unwrap(), "2026-11-21T22:00:00.000Z");
+        assert_eq!(at("yesterday").unwrap(), "2026-11-20T22:00:00.000Z");
+        assert_eq!(at("monday").unwrap(), "2026-11-15T22:00:00.000Z");
+        assert_eq!(at("2026-11-01").unwrap(), "2026-10-31T22:00:00.000Z");
+        assert_eq!(at("2026-11-01T12:30").unwrap(), "2026-11-01T10:30:00.000Z");
+        assert_eq!(at("2026-11-01T12:30:00Z").unwrap(), "2026-11-01T12:30:00.000Z");
+        for wrong in ["tuesdayish", "5", "", "-2d", "2x", "99999999999999999999d"] {
+            assert!(at(wrong).unwrap_err().contains("as a time"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ages() {
+        let now = Timestamp(1_795_344_606_020);
+        for (seconds, want) in [(0, "now"), (300, "5m"), (7300, "2h"), (3 * 86_400, "3d"), (30 * 86_400, "4w")] {
+            assert_eq!(Timestamp(now.0 - seconds * 1000).age(now), want);
+        }
+        assert_eq!(Timestamp(now.0 + 300_000).age(now), "in 5m");
+        assert_eq!(Timestamp(0).age(now), "1970-01-01");
+    }
+}
