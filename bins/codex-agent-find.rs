@@ -98,6 +98,7 @@ static COMMAND: Command<Args> = Command {
     completes: &[Completes::Sessions],
     details: &[],
     sections: &[("Which sessions", WHICH), ("What is shown", SHOW), ("Where to look", WHERE)],
+    greedy: false,
     operand: |args, operand: OsString| {
         let text = operand.into_string().map_err(|operand| {
             Error::usage(format!("cannot look for '{}': it is not UTF-8", operand.to_string_lossy()))
@@ -136,6 +137,7 @@ static TOOL: Tool = Tool {
     see_also: &["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-group(1)", "codex-agent-records(5)", "codex-agent(7)"],
     reads: &["session"],
     writes: &["session"],
+    completions: None,
 };
 
 fn main() -> ExitCode {

@@ -116,7 +116,7 @@ const fn command(
     sections: &'static [(&'static str, &'static [Flag<Args>])],
     run: fn(Args) -> Result<Exit>,
 ) -> Command<Args> {
-    Command { name, aliases: &[], about, operands, completes, details, sections, operand, run }
+    Command { name, aliases: &[], about, operands, completes, details, sections, greedy: false, operand, run }
 }
 
 const GROUP_JSON: Flag<Args> = flags::json("group records, one a line");
@@ -244,6 +244,7 @@ static TOOL: Tool = Tool {
     see_also: &["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-find(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"],
     reads: &["session"],
     writes: &["group", "session"],
+    completions: None,
 };
 
 fn main() -> ExitCode {

@@ -310,6 +310,7 @@ static COMMAND: Command<Args> = Command {
     completes: &[Completes::Nothing],
     details: &[],
     sections: &[("Which sessions", WHICH), ("Order", ORDER), ("What is shown", SHOW), ("Where to look", WHERE)],
+    greedy: false,
     operand: |_, operand| {
         Err(Error::usage(format!("unexpected operand '{}'", operand.to_string_lossy()))
             .hint("codex-agent find looks sessions up by reference or by words"))
@@ -354,6 +355,7 @@ static TOOL: Tool = Tool {
     see_also: &["codex-agent(1)", "codex-agent-find(1)", "codex-agent-group(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"],
     reads: &[],
     writes: &["session", "problem", "check"],
+    completions: None,
 };
 
 fn main() -> ExitCode {

@@ -1,1 +1,338 @@
-fn main(){}
+//! codex-agent: find a tool and become it.
+//!
+//! The normal path opens no folder: the executable is looked up by its name in each folder of the
+//! search path, and this process is replaced by it, so that exit codes, signals and the terminal are
+//! the tool's own. Folders are only read to list the tools, or to say what was meant by a typo.
+
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, ExitCode, Stdio};
+
+use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, Value, generate};
+use codex_agent_shared::error::{self, Error, Exit, Result, reason};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::plugin::{self, TOOLS};
+use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
+use codex_agent_shared::text::{cell, tsv, width};
+
+#[derive(Default)]
+struct Args {
+    directory: Option<PathBuf>,
+    codex_home: Option<PathBuf>,
+    config_home: Option<PathBuf>,
+    exec_path: bool,
+    list: Option<bool>,
+    words: Vec<OsString>,
+}
+
+const FLAGS: &[Flag<Args>] = &[
+    Flag {
+        short: Some('C'),
+        long: "directory",
+        takes: Takes::Directory("DIR"),
+        help: "run as if started in DIR",
+        more: "",
+        set: |args, value| {
+            args.directory = Some(folder(value)?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "codex-home",
+        takes: Takes::Directory("DIR"),
+        help: "Codex's home, for the tool: sets CODEX_HOME",
+        more: "",
+        set: |args, value| {
+            args.codex_home = Some(folder(value)?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "config-home",
+        takes: Takes::Directory("DIR"),
+        help: "where groups are kept: sets CODEX_AGENT_CONFIG_HOME",
+        more: "",
+        set: |args, value| {
+            args.config_home = Some(folder(value)?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "list",
+        takes: Takes::Perhaps("json", &["json"]),
+        help: "list the tools that are found",
+        more: "In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list it.",
+        set: |args, value| {
+            args.list = Some(value.perhaps()?.is_some());
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "exec-path",
+        takes: Takes::Nothing,
+        help: "print the folders that tools are looked for in",
+        more: "",
+        set: |args, _| {
+            args.exec_path = true;
+            Ok(())
+        },
+    },
+];
+
+fn folder(value: Value) -> Result<PathBuf> {
+    let path = value.path();
+    if path.as_os_str().is_empty() {
+        return Err(Error::usage("expected a directory"));
+    }
+    Ok(path)
+}
+
+static COMMAND: Command<Args> = Command {
+    name: "",
+    aliases: &[],
+    about: ABOUT,
+    operands: "TOOL [ARGUMENT...]",
+    completes: &[Completes::Tools],
+    details: &[],
+    sections: &[("Options", FLAGS)],
+    greedy: true,
+    operand: |args, operand| {
+        args.words.push(operand);
+        Ok(())
+    },
+    run,
+};
+
+const ABOUT: &str = "find a tool and become it";
+
+static TOOL: Tool = Tool {
+    name: "codex-agent",
+    about: ABOUT,
+    description: &[
+        "codex-agent is git for Codex sessions: small programs that each do one thing, joined by pipes of newline-delimited JSON. 'codex-agent ls' runs the executable codex-agent-ls in place of itself; codex-agent-ls may as well be run directly.",
+        "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are looked for in the folder of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are passed over, so that no directory can plant a tool by being stood in. The first one found is run; --list tells which ones it shadows.",
+        "A tool gets, besides the environment as it is, CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1.",
+        "'codex-agent help TOOL' opens the tool's manual, or its --help where there is none. 'codex-agent help guide', 'help records' and 'help files' open codex-agent(7), codex-agent-records(5) and codex-agent-files(5).",
+        "The tools of this package:",
+        TOOL_LINES,
+    ],
+    commands: &[&COMMAND],
+    exit_status: &[
+        (0, "Done. Otherwise the exit status is the tool's."),
+        (2, "Bad usage."),
+        (126, "The tool was found and cannot be run."),
+        (127, "There is no such tool."),
+    ],
+    environment: &[("CODEX_AGENT_EXEC_PATH", "Folders with tools, separated by colons; looked at before PATH.")],
+    files: &[],
+    examples: &[
+        Example { text: "The sentence that it is made for:", command: "codex-agent ls --json | codex-agent group add work", exit: 0 },
+        Example { text: "Which tools there are, and where:", command: "codex-agent --list", exit: 0 },
+        Example { text: "The manual of a tool:", command: "codex-agent help ls", exit: 0 },
+        Example { text: "Another home, for one command:", command: "codex-agent --codex-home \"$CODEX_HOME\" ls --count", exit: 0 },
+        Example { text: "Try everything on a sample home:", command: "codex-agent demo", exit: 0 },
+    ],
+    see_also: &["codex-agent-ls(1)", "codex-agent-find(1)", "codex-agent-group(1)", "codex-agent-demo(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"],
+    reads: &[],
+    writes: &["tool"],
+    completions: Some([
+        include_str!("../completions/codex-agent.bash"),
+        include_str!("../completions/_codex-agent"),
+        include_str!("../completions/codex-agent.fish"),
+    ]),
+};
+
+/// The table of tools, as lines of the manual. A test holds it to [`TOOLS`].
+const TOOL_LINES: &str = "    ls      list Codex sessions
+    find    look Codex sessions up by reference or by words
+    group   keep named sets of Codex sessions
+    demo    try codex-agent on a sample home, without Codex";
+
+/// Pages by hand, so that 'help' has them where no manual is installed.
+const PAGES: [(&str, &str, &str); 3] = [
+    ("guide", "codex-agent.7", include_str!("../man/codex-agent.7")),
+    ("records", "codex-agent-records.5", include_str!("../man/codex-agent-records.5")),
+    ("files", "codex-agent-files.5", include_str!("../man/codex-agent-files.5")),
+];
+
+fn main() -> ExitCode {
+    cli::main(&TOOL)
+}
+
+fn run(args: Args) -> Result<Exit> {
+    if let Some(directory) = &args.directory {
+        env::set_current_dir(directory).map_err(|error| {
+            Error::new(format!("cannot go to '{}': {}", directory.display(), reason(&error)))
+        })?;
+    }
+    if args.exec_path {
+        let folders: Vec<String> =
+            plugin::search_path().iter().map(|folder| format!("{}\n", folder.display())).collect();
+        return cli::print(&folders.concat());
+    }
+    if let Some(json) = args.list {
+        return list(json);
+    }
+    let Some(name) = args.words.first() else {
+        let mut text = generate::help(&TOOL, None);
+        text.push_str("\nTools of this package:\n");
+        text.push_str(TOOL_LINES);
+        text.push('\n');
+        return cli::print(&text);
+    };
+    let name = name.to_string_lossy();
+    if name == "help" {
+        return help(&args);
+    }
+    let path = plugin::find(&name).map_err(|error| {
+        if error.exit() == Exit::NoSuchTool && !plugin::is_name(&name) { error.hint("codex-agent --list lists the tools") } else { error }
+    })?;
+    Err(become_tool(&args, &path, &args.words[1..]))
+}
+
+fn tool(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
+    let mut process = Process::new(path);
+    process.args(arguments).env("CODEX_AGENT_PROTOCOL", "1");
+    if let Ok(own) = env::current_exe() {
+        process.env("CODEX_AGENT", own);
+    }
+    for (name, value) in [("CODEX_HOME", &args.codex_home), ("CODEX_AGENT_CONFIG_HOME", &args.config_home)] {
+        if let Some(folder) = value {
+            process.env(name, std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
+        }
+    }
+    process
+}
+
+/// Replaces this process. What it returns is why it could not.
+fn become_tool(args: &Args, path: &Path, arguments: &[OsString]) -> Error {
+    let error = tool(args, path, arguments).exec();
+    let shown = path.display();
+    let message = match error.kind() {
+        // The file is there, so what is not there is what its first line names.
+        std::io::ErrorKind::NotFound => format!("cannot run '{shown}': the interpreter in its first line is not there"),
+        _ => format!("cannot run '{shown}': {}", reason(&error)),
+    };
+    Error::new(message).with_exit(Exit::CannotRun)
+}
+
+fn help(args: &Args) -> Result<Exit> {
+    let topic = match args.words.get(1).map(|word| word.to_string_lossy().into_owned()) {
+        None => return show_page("codex-agent.1", &generate::document(&TOOL, "man").unwrap_or_default()),
+        Some(topic) => topic.strip_prefix(plugin::PREFIX).map(str::to_owned).unwrap_or(topic),
+    };
+    if topic == "codex-agent" {
+        return show_page("codex-agent.1", &generate::document(&TOOL, "man").unwrap_or_default());
+    }
+    if let Some((_, page, text)) = PAGES.iter().find(|(name, ..)| *name == topic) {
+        return show_page(page, text);
+    }
+    let path = plugin::find(&topic)?;
+    let man = plugin::find_program("man");
+    if let Some(man) = &man {
+        let page = format!("{}{topic}", plugin::PREFIX);
+        let is_installed = Process::new(man).args(["-w", &page]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if is_installed.is_ok_and(|status| status.success()) {
+            return Err(become_tool(args, man, &[page.into()]));
+        }
+    }
+    // Only of our own tools is it known that they can print a page.
+    if man.is_some() && TOOLS.iter().any(|(name, _)| *name == topic) {
+        let page = tool(args, &path, &["--generate".into(), "man".into()]).output();
+        if let Ok(page) = page
+            && page.status.success()
+        {
+            return show_page(&format!("{}{topic}.1", plugin::PREFIX), &String::from_utf8_lossy(&page.stdout));
+        }
+    }
+    Err(become_tool(args, &path, &["--help".into()]))
+}
+
+/// Opens a page with man(1), from a file that is gone when it is closed; without man(1) as it stands.
+fn show_page(name: &str, text: &str) -> Result<Exit> {
+    let Some(man) = plugin::find_program("man") else { return cli::print(&plain(text)) };
+    let folder = tempfile::tempdir().map_err(|error| Error::new(format!("cannot make a folder for '{name}': {error}")))?;
+    let page = folder.path().join(name);
+    #[allow(clippy::disallowed_methods)] // A folder of our own that is gone in a moment.
+    std::fs::write(&page, text).map_err(|error| Error::new(format!("cannot write '{}': {}", page.display(), reason(&error))))?;
+    let status = Process::new(man).arg(&page).stderr(Stdio::null()).status();
+    match status {
+        Ok(status) if status.success() => Ok(Exit::Done),
+        _ => cli::print(&plain(text)),
+    }
+}
+
+/// A page as text that can be read, where nothing sets it: requests are dropped, escapes resolved.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let (request, rest) = match line.strip_prefix('.') {
+            Some(line) => line.split_once(' ').unwrap_or((line, "")),
+            None => ("", line),
+        };
+        let rest = rest.trim_matches('"');
+        match request {
+            "" | "B" | "I" | "BR" | "IR" => out.push_str(&format!("{rest}\n")),
+            "TH" => out.push_str(&format!("{}\n", rest.split(' ').next().unwrap_or(""))),
+            "SH" | "SS" => out.push_str(&format!("\n{rest}\n")),
+            "PP" | "TP" => out.push('\n'),
+            _ => {}
+        }
+    }
+    for (escape, character) in [
+        ("\\-", "-"), ("\\fB", ""), ("\\fI", ""), ("\\fR", ""), ("\\&", ""), ("\\(aq", "'"), ("\\(ha", "^"), ("\\(ti", "~"), ("\\e", "\\"),
+    ] {
+        out = out.replace(escape, character);
+    }
+    out
+}
+
+fn list(json: bool) -> Result<Exit> {
+    let tools = plugin::list();
+    let mut output = Output::stdout();
+    let about = |name: &str| TOOLS.iter().find(|(tool, _)| *tool == name).map(|(_, about)| *about);
+    if json {
+        for tool in &tools {
+            output.record(&serde_json::json!({
+                "type": "tool",
+                "name": tool.name,
+                "about": about(&tool.name),
+                "path": tool.path.to_string_lossy(),
+                "ours": tool.is_ours(),
+                "shadows": tool.shadows.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
+            }))?;
+        }
+        output.flush()?;
+        return Ok(Exit::Done);
+    }
+    let widest = tools.iter().map(|tool| width(&tool.name)).max().unwrap_or(0);
+    for tool in &tools {
+        let what = about(&tool.name).map_or_else(|| tool.path.display().to_string(), str::to_owned);
+        let row = if is_terminal() {
+            line(&[(&tool.name, Look::Plain, widest), (&cell(&what, columns().saturating_sub(widest + 2)), Look::Plain, 0)], false)
+        } else {
+            let shadows: Vec<String> = tool.shadows.iter().map(|path| path.display().to_string()).collect();
+            let cells = [
+                tool.name.clone(),
+                about(&tool.name).unwrap_or("").to_owned(),
+                tool.path.display().to_string(),
+                shadows.join(":"),
+            ];
+            cells.map(|cell| tsv(&cell).into_owned()).join("\t")
+        };
+        output.text(row.as_bytes(), b"\n")?;
+        if is_terminal() {
+            for shadowed in &tool.shadows {
+                error::warn(format_args!("'{}' is shadowed by '{}'", shadowed.display(), tool.path.display()));
+            }
+        }
+    }
+    output.flush()?;
+    Ok(Exit::Done)
+}

@@ -1,1 +1,20 @@
+//! Every test of the executables. A file per tool, or per promise that several tools make.
+#![allow(missing_docs, clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::disallowed_methods)]
 
+/// The world that a test runs in.
+mod world;
+
+/// Every recorded home lists exactly its sessions, by the database and by the files.
+mod homes;
+
+/// The listing: filters, order, shapes, wrong words.
+mod ls;
+
+/// Finding by reference and by words.
+mod find;
+
+/// Groups: verbs, pipes, races, crashes.
+mod group;
+
+/// The dispatcher, and tools of strangers.
+mod dispatch;

@@ -45,6 +45,8 @@ pub struct Tool {
     pub reads: &'static [&'static str],
     /// Record types that it writes on standard output.
     pub writes: &'static [&'static str],
+    /// Completions by hand for bash, zsh and fish, where the table cannot know what comes next.
+    pub completions: Option<[&'static str; 3]>,
 }
 
 /// A command line and what it is good for.
@@ -73,6 +75,9 @@ pub struct Command<A: 'static> {
     pub details: &'static [&'static str],
     /// The flags, in sections with a heading.
     pub sections: &'static [(&'static str, &'static [Flag<A>])],
+    /// Whether everything from the first operand on is an operand, flags too, as for a command that
+    /// runs another one.
+    pub greedy: bool,
     /// Takes one operand; an error for operands that are too many.
     pub operand: fn(&mut A, OsString) -> Result<()>,
     /// Does the work.
@@ -283,7 +288,13 @@ impl<A: Default> Verb for Command<A> {
                         .and_then(|()| (flag.set)(&mut args, Value(value)))
                         .map_err(|error| error.within(format_args!("--{}", flag.long)))?;
                 }
-                (None, Arg::Value(value)) => (self.operand)(&mut args, value)?,
+                (None, Arg::Value(value)) => {
+                    (self.operand)(&mut args, value)?;
+                    if self.greedy {
+                        let rest: Vec<OsString> = parser.raw_args().map_err(lexopt_error)?.collect();
+                        rest.into_iter().try_for_each(|word| (self.operand)(&mut args, word))?;
+                    }
+                }
                 (None, other) => return Err(self.unknown(&other)),
             }
         }

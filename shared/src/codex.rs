@@ -10,6 +10,7 @@
 //! | [`state`] | the SQLite database (feature `sqlite`) |
 //! | [`files`] | the names of all rollout files |
 //! | [`drift`] | where database and files disagree |
+//! | [`sample`] | the sample home of the demo |
 //! | [`index`] | all of them together: the answer to "which sessions are there" |
 
 pub mod drift;
@@ -19,5 +20,6 @@ pub mod home;
 pub mod index;
 pub mod names;
 pub mod rollout;
+pub mod sample;
 #[cfg(feature = "sqlite")]
 pub mod state;

@@ -23,6 +23,8 @@ pub enum Exit {
     CannotRun,
     /// 127: the dispatcher knows no such tool.
     NoSuchTool,
+    /// The code of a program that was run for the user, or 128 and the signal that ended it.
+    Theirs(u8),
 }
 
 impl Exit {
@@ -34,6 +36,7 @@ impl Exit {
             Exit::Trouble => 2,
             Exit::CannotRun => 126,
             Exit::NoSuchTool => 127,
+            Exit::Theirs(code) => code,
         }
     }
 }

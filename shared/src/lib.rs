@@ -25,6 +25,7 @@
 //! | 1 | [`store`] | one JSON file that many processes change and a crash cannot spoil | tempfile |
 //! | 1 | [`plugin`] | finding and listing `codex-agent-NAME` | which |
 //! | 1 | [`terminal`] | width, colours, lines of a table | rustix |
+//! | 1 | [`child`] | another program, run for the user until it ends or a signal comes | signal-hook |
 //! | 2 | [`record`] | the session record and its fields | uuid |
 //! | 3 | [`query`] | which sessions are asked for, in which order | |
 //! | 4 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd, toml |
@@ -33,6 +34,7 @@
 //! | 6 | [`output`] | how sessions are shown | |
 //! | 6 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
 
+pub mod child;
 pub mod cli;
 pub mod codex;
 pub mod error;

@@ -104,6 +104,13 @@ pub fn find(name: &str) -> Result<PathBuf> {
         .with_exit(Exit::NoSuchTool))
 }
 
+/// Finds another program, such as `man`, in the absolute entries of `PATH`.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    let absolute = env::split_paths(&path).filter(|folder| folder.is_absolute());
+    which::which_in(name, Some(env::join_paths(absolute).ok()?), "/").ok()
+}
+
 /// A tool that was found.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {

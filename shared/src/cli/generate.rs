@@ -12,8 +12,12 @@ const WIDTH: usize = 78;
 
 /// A document of a tool, or `None` for a kind that there is not.
 pub fn document(tool: &Tool, kind: &str) -> Option<String> {
+    let by_hand = |at: usize| tool.completions.map(|scripts| scripts[at].to_owned());
     Some(match kind {
         "man" => man(tool),
+        "bash" if tool.completions.is_some() => by_hand(0)?,
+        "zsh" if tool.completions.is_some() => by_hand(1)?,
+        "fish" if tool.completions.is_some() => by_hand(2)?,
         "bash" => bash(tool),
         "zsh" => zsh(tool),
         "fish" => fish(tool),

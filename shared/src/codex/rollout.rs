@@ -474,11 +474,16 @@ impl TailReader {
     }
 }
 
+/// The contents of a compressed rollout, or of anything else that Codex or we compressed so.
+pub fn decompressed<'r>(packed: impl Read + 'r) -> io::Result<impl Read + 'r> {
+    zstd::stream::read::Decoder::new(packed)
+}
+
 /// A rollout for reading from its start, decompressed if it is compressed.
 fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let file = File::open(path)?;
     if path.extension().is_some_and(|extension| extension == "zst") {
-        return Ok(Box::new(zstd::stream::read::Decoder::new(file)?));
+        return Ok(Box::new(decompressed(file)?));
     }
     Ok(Box::new(file))
 }

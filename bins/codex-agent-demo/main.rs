@@ -1,0 +1,171 @@
+//! codex-agent-demo: try codex-agent on a sample home, without Codex.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, ExitCode};
+
+use codex_agent_shared::child;
+use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool};
+use codex_agent_shared::codex::home::Home;
+use codex_agent_shared::codex::index::{Index, Sources};
+use codex_agent_shared::codex::sample;
+use codex_agent_shared::error::{Error, Exit, Result};
+use codex_agent_shared::plugin::about;
+use codex_agent_shared::query::Query;
+
+#[derive(Default)]
+struct Args {
+    command: Vec<OsString>,
+    keep: Option<PathBuf>,
+}
+
+const FLAGS: &[Flag<Args>] = &[Flag {
+    short: None,
+    long: "keep",
+    takes: Takes::Directory("DIR"),
+    help: "unpack the sample home into DIR and leave it there",
+    more: "DIR must not be there yet. Without a COMMAND nothing else is done.",
+    set: |args, value| {
+        args.keep = Some(value.path());
+        Ok(())
+    },
+}];
+
+static COMMAND: Command<Args> = Command {
+    name: "",
+    aliases: &[],
+    about: about("demo"),
+    operands: "[COMMAND [ARGUMENT...]]",
+    completes: &[Completes::Commands],
+    details: &[],
+    sections: &[("Options", FLAGS)],
+    greedy: true,
+    operand: |args, operand| {
+        args.command.push(operand);
+        Ok(())
+    },
+    run,
+};
+
+static TOOL: Tool = Tool {
+    name: "codex-agent-demo",
+    about: about("demo"),
+    description: &[
+        "Unpacks a small sample home into a temporary folder and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME and CODEX_AGENT_CONFIG_HOME point into the folder, so that nothing of your own is read or changed. The folder is removed afterwards.",
+        "Without a command it shows the main pipe, step by step, and says how to go on with your own sessions.",
+        "The directories that the sample sessions worked in do not exist on your machine.",
+    ],
+    commands: &[&COMMAND],
+    exit_status: &[
+        (0, "Done."),
+        (2, "Bad usage, or the folder could not be made."),
+        (126, "The command could not be run. Otherwise the exit status is the command's, or 128 and the signal that ended it."),
+    ],
+    environment: &[("TMPDIR", "Where the temporary folder is made, instead of /tmp.")],
+    files: &[],
+    examples: &[
+        Example { text: "The tour:", command: "codex-agent demo", exit: 0 },
+        Example { text: "One command:", command: "codex-agent demo codex-agent ls --archived --json", exit: 0 },
+        Example { text: "A pipe of your own:", command: "codex-agent demo sh -c 'codex-agent ls --json | codex-agent group add all --json | wc -l'", exit: 0 },
+        Example { text: "A shell, to try things in:", command: "codex-agent demo sh", exit: 0 },
+    ],
+    see_also: &["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-group(1)", "codex-agent(7)"],
+    reads: &[],
+    writes: &[],
+    completions: None,
+};
+
+fn main() -> ExitCode {
+    cli::main(&TOOL)
+}
+
+fn run(args: Args) -> Result<Exit> {
+    if let Some(folder) = &args.keep {
+        if folder.symlink_metadata().is_ok() {
+            return Err(Error::usage(format!("'{}' is there already", folder.display())));
+        }
+        sample::unpack(folder)?;
+        if args.command.is_empty() {
+            return Ok(Exit::Done);
+        }
+        return child::run(&mut in_home(folder, &folder.join("codex-agent"), &args.command));
+    }
+    let folder = tempfile::Builder::new()
+        .prefix("codex-agent-demo-")
+        .tempdir()
+        .map_err(|error| Error::new(format!("cannot make a temporary folder: {error}")))?;
+    let home = folder.path().join("codex");
+    let config = folder.path().join("config");
+    sample::unpack(&home)?;
+    let exit = if args.command.is_empty() { tour(&home, &config) } else { child::run(&mut in_home(&home, &config, &args.command)) };
+    // Dropping would do it too, but could not say that it failed.
+    let place = folder.path().display().to_string();
+    folder.close().map_err(|error| Error::new(format!("cannot remove '{place}': {error}")))?;
+    exit
+}
+
+fn in_home(home: &Path, config: &Path, command: &[OsString]) -> Process {
+    let home = std::path::absolute(home).unwrap_or_else(|_| home.to_owned());
+    let mut process = Process::new(&command[0]);
+    process.args(&command[1..]).env("CODEX_HOME", &home).env("CODEX_AGENT_CONFIG_HOME", config);
+    process.env_remove("CODEX_SQLITE_HOME");
+    // The tools beside this one are the ones to try, wherever PATH leads.
+    if let Some(folder) = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(folder).chain(std::env::split_paths(&path));
+        if let Ok(path) = std::env::join_paths(folders) {
+            process.env("PATH", path);
+        }
+    }
+    process
+}
+
+fn tour(home: &Path, config: &Path) -> Result<Exit> {
+    let all = format!("codex-agent ls --json --under {}", sample::PROJECT);
+    let steps = [
+        ("codex-agent lists the sessions of Codex. These are of a sample home.", "codex-agent ls -n 6".to_owned()),
+        ("It finds them by words, by name, or by a piece of the id.", "codex-agent find login".to_owned()),
+        ("In a pipe, sessions are records: one JSON object a line.", "codex-agent ls -n 1 --json".to_owned()),
+        ("So a set of sessions can be put into a group.", format!("{all} | codex-agent group add work")),
+        ("The group is kept, and every tool can read it.", "codex-agent group show work".to_owned()),
+    ];
+    for (text, command) in &steps {
+        say(&format!("\n# {text}\n$ {command}\n"))?;
+        let words = ["sh", "-c", command].map(OsString::from);
+        let exit = child::run(&mut in_home(home, config, &words))?;
+        if exit != Exit::Done {
+            return Ok(exit);
+        }
+    }
+    say(&format!("\n{}", own_sessions()))?;
+    Ok(Exit::Done)
+}
+
+/// Each step is out before its command writes to the same place.
+fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+fn own_sessions() -> String {
+    let more = "codex-agent --help names the tools, codex-agent help NAME opens their pages.\n";
+    let count = || {
+        let home = Home::find(None).ok().filter(Home::exists)?;
+        let place = home.path().display().to_string();
+        let mut index = Index::open(home, Sources::default()).ok()?;
+        let count = index.list(&Query::default(), &mut |_| Ok(())).ok()?;
+        Some((place, count))
+    };
+    match count() {
+        Some((place, count)) if count > 0 => {
+            format!("That was the sample. Your own home {place} has {count} sessions: try 'codex-agent ls'.\n{more}")
+        }
+        _ => format!(
+            "That was the sample. There are no sessions of your own yet: once you have used Codex, 'codex-agent ls' \
+             lists them.\n'codex-agent demo sh' opens a shell in the sample.\n{more}"
+        ),
+    }
+}

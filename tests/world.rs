@@ -1,0 +1,216 @@
+//! A world for one test: a fresh folder, a Codex home in it, a closed environment, and the real
+//! executables on `PATH`.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The recorded homes: every version of Codex that the tests know.
+pub const HOMES: [&str; 10] = [
+    "0.45.0", "0.77.0", "0.92.0", "0.101.0", "0.106.0", "0.120.0", "0.137.0", "0.150.0", "0.169.0", "0.169.0-odd",
+];
+
+pub struct World {
+    folder: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub out: String,
+    pub err: String,
+    /// The exit code; 128 and the signal where one ended it.
+    pub code: i32,
+}
+
+impl World {
+    /// A world whose Codex home is not there yet.
+    pub fn new() -> World {
+        let folder = tempfile::Builder::new().prefix("world-").tempdir().unwrap();
+        let world = World { folder, variables: Vec::new() };
+        fs::create_dir(world.path("home")).unwrap();
+        world
+    }
+
+    /// A world with a copy of a recorded home.
+    pub fn with_home(version: &str) -> World {
+        let world = World::new();
+        copy(&data(&format!("homes/{version}")), &world.codex_home());
+        world
+    }
+
+    /// A path in the world.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn codex_home(&self) -> PathBuf {
+        self.path("home/.codex")
+    }
+
+    pub fn config(&self, name: &str) -> PathBuf {
+        self.path("home/.config/codex-agent").join(name)
+    }
+
+    /// Writes a file, and the folders above it.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Writes an executable script.
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.write(name, text);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// Sets an environment variable for everything that runs in this world from now on.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) -> &mut World {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// A command in this world: our executables, then the system's, and nothing else of outside.
+    pub fn command(&self, program: &str) -> Command {
+        let ours = bin(program);
+        let mut command = Command::new(if ours.exists() { ours } else { PathBuf::from(program) });
+        command
+            .env_clear()
+            .env("HOME", self.path("home"))
+            .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bins().display()))
+            .env("TZ", "UTC")
+            .env("LC_ALL", "C.UTF-8")
+            .env("TMPDIR", self.folder.path())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        for (name, value) in &self.variables {
+            command.env(name, value);
+        }
+        command
+    }
+
+    /// Runs one of our tools: the first word is the executable, the others are its arguments.
+    pub fn run(&self, words: &[&str]) -> Ran {
+        ran(self.command(words[0]).args(&words[1..]).output().unwrap())
+    }
+
+    /// Runs it and wants exit 0 and a silent standard error; gives standard output.
+    pub fn ok(&self, words: &[&str]) -> String {
+        let ran = self.run(words);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{words:?} printed {}", ran.out);
+        ran.out
+    }
+
+    /// Runs it with this on standard input.
+    pub fn feed(&self, words: &[&str], input: impl AsRef<[u8]>) -> Ran {
+        let mut child = self
+            .command(words[0])
+            .args(&words[1..])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let bytes = input.as_ref().to_vec();
+        // Whoever does not read to the end closes the pipe, and that is its right.
+        let writer = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        ran(output)
+    }
+
+    /// Runs a line of shell.
+    pub fn sh(&self, line: &str) -> Ran {
+        ran(self.command("sh").args(["-c", line]).output().unwrap())
+    }
+
+    /// What every file in Codex's home is: path, kind, mode, size and contents. SQLite's shared memory
+    /// and log are left aside, which reading makes and touches.
+    pub fn snapshot(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        walk(&self.codex_home(), &mut all);
+        all.sort();
+        all
+    }
+}
+
+fn walk(folder: &Path, all: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let meta = path.symlink_metadata().unwrap();
+        let name = path.display().to_string();
+        if name.ends_with("-shm") || name.ends_with("-wal") {
+            continue;
+        }
+        let sum = fs::read(&path).map(|bytes| checksum(&bytes)).unwrap_or(0);
+        let modified = meta.modified().unwrap();
+        // A folder's own time moves with the -wal and -shm that are left aside.
+        let modified = if meta.is_dir() { String::new() } else { format!("{modified:?}") };
+        let size = if meta.is_dir() { 0 } else { meta.len() };
+        all.push(format!("{name} {:o} {size} {sum:x} {modified}", meta.permissions().mode()));
+        if meta.is_dir() {
+            walk(&path, all);
+        }
+    }
+}
+
+/// FNV-1a: enough to tell a changed file from one that is not.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+fn ran(output: Output) -> Ran {
+    Ran {
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
+    }
+}
+
+/// The folder of our executables.
+pub fn bins() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_codex-agent")).parent().unwrap().to_owned()
+}
+
+/// One of our executables.
+pub fn bin(name: &str) -> PathBuf {
+    bins().join(name)
+}
+
+/// A file of the test data.
+pub fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+/// Copies a folder with everything in it. Times are kept, as they are part of what was recorded.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+            let modified = entry.metadata().unwrap().modified().unwrap();
+            fs::File::options().write(true).open(&target).unwrap().set_modified(modified).unwrap();
+        }
+    }
+}
+
+/// The lines of an output as JSON.
+pub fn json(lines: &str) -> Vec<serde_json::Value> {
+    lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
+/// Whether a test that needs to be refused by permissions can be: root is refused nothing.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
