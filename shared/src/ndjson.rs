@@ -9,7 +9,7 @@
 //! Writing: [`Output`] is standard output behind one buffer. A closed pipe is an [`Error`] that ends
 //! a reader quietly.
 
-use std::io::{self, BufWriter, IsTerminal, Read, StdoutLock, Write};
+use std::io::{self, IsTerminal, Read, StdoutLock, Write};
 
 use ndjson_stream::config::{EmptyLineHandling, NdjsonConfig};
 use ndjson_stream::engine::NdjsonEngine;
@@ -278,42 +278,47 @@ pub struct Failure {
     pub is_final: bool,
 }
 
-/// Standard output: buffered, a record or a row at a time.
+/// Standard output: a record or a row at a time, collected into blocks.
 pub struct Output {
-    out: BufWriter<StdoutLock<'static>>,
+    out: StdoutLock<'static>,
+    block: Vec<u8>,
     eager: bool,
 }
+
+/// A block this large is handed on.
+const BLOCK: usize = 64 << 10;
 
 impl Output {
     /// Standard output. On a terminal every row is shown at once.
     pub fn stdout() -> Self {
         let eager = io::stdout().is_terminal();
-        Output { out: BufWriter::with_capacity(64 << 10, io::stdout().lock()), eager }
+        Output { out: io::stdout().lock(), block: Vec::with_capacity(BLOCK + (16 << 10)), eager }
     }
 
     /// Writes one record as one line of JSON.
     pub fn record(&mut self, record: &impl Serialize) -> Result<()> {
-        serde_json::to_writer(&mut self.out, record)?;
+        serde_json::to_writer(&mut self.block, record)?;
         self.end(b"\n")
     }
 
     /// Writes text, then `end` (a newline, or NUL).
     pub fn text(&mut self, text: &[u8], end: &[u8]) -> Result<()> {
-        self.out.write_all(text)?;
+        self.block.extend_from_slice(text);
         self.end(end)
     }
 
     fn end(&mut self, end: &[u8]) -> Result<()> {
-        self.out.write_all(end)?;
-        if self.eager {
-            self.out.flush()?;
-        }
-        Ok(())
+        self.block.extend_from_slice(end);
+        if self.eager || self.block.len() >= BLOCK { self.flush() } else { Ok(()) }
     }
 
-    /// Hands on what is buffered: before waiting for input, and at the end.
+    /// Hands on what is collected: before waiting for input, and at the end.
     pub fn flush(&mut self) -> Result<()> {
-        Ok(self.out.flush()?)
+        let written = self.out.write_all(&self.block).and_then(|()| self.out.flush());
+        self.block.clear();
+        // One huge record must not be paid for by all that follow.
+        self.block.shrink_to(BLOCK + (16 << 10));
+        Ok(written?)
     }
 }
 

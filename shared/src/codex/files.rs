@@ -34,8 +34,10 @@ impl RolloutFile {
 
     /// When it was archived, as far as a file can tell: the time of its last change.
     pub fn archived_at(&self) -> Option<Timestamp> {
-        let time = std::fs::metadata(&self.path).ok()?.modified().ok()?;
-        if self.archived { Timestamp::of(time) } else { None }
+        if !self.archived {
+            return None;
+        }
+        Timestamp::of(std::fs::metadata(&self.path).ok()?.modified().ok()?)
     }
 }
 

@@ -277,8 +277,9 @@ impl Index {
         let mut found = Vec::new();
         let mut enough = false;
         if let Some(wanted) = wanted.filter(|_| newest_first) {
-            let mut some = wanted;
-            for _ in 0..3 {
+            // Some of them are hidden; most often not half of them.
+            let mut some = wanted.saturating_mul(2).saturating_add(16);
+            for _ in 0..4 {
                 let files = Files::newest(self.home.path(), some);
                 let exhausted = files.all().len() < some;
                 let mut candidates: Vec<&RolloutFile> = files.sessions().collect();
@@ -289,7 +290,7 @@ impl Index {
                 if enough {
                     break;
                 }
-                some = some.saturating_mul(16);
+                some = some.saturating_mul(4);
             }
         }
         if !enough {
@@ -435,7 +436,7 @@ impl Reader<'_> {
     fn read_at(&self, file: &RolloutFile, at: usize) -> io::Result<Option<Found>> {
         let mut session = Session {
             id: Some(file.id),
-            name: self.names.and_then(|names| names.of(file.id)).map(|name| Cow::Owned(name.to_owned())),
+            name: self.names.and_then(|names| names.of(file.id)).map(Cow::Owned),
             archived_at: file.archived_at(),
             rollout_path: Some(Cow::Owned(file.path.to_string_lossy().into_owned())),
             found_in: Some(FoundIn::Files),

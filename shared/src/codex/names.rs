@@ -6,22 +6,22 @@
 //! database's `title` as well. From 0.145 the database has a column `name`, but a database that Codex
 //! has rebuilt from the rollouts has lost it again, while it still stands here.
 
-use std::collections::{HashMap, HashSet};
-use std::fs::File;
+use std::fs;
 use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::error::{reason, warn};
-use crate::ndjson::{Line, Lines};
 use crate::record::Id;
 
-/// All names ever given.
+/// All names ever given. The file may have thousands of lines of which a listing needs fifty, so only
+/// ids are read at first; a line is parsed when its name is asked for.
 #[derive(Default)]
 pub struct Names {
-    last: HashMap<Id, String>,
-    all: HashSet<String>,
+    text: Vec<u8>,
+    /// Id and place of each line, sorted by id; of one id, in the order of the file.
+    lines: Vec<(Id, usize)>,
 }
 
 #[derive(Deserialize)]
@@ -35,47 +35,68 @@ impl Names {
     /// a warning, a broken line itself.
     pub fn read(home: &Path) -> Names {
         let path = home.join("session_index.jsonl");
-        let mut names = Names::default();
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return names,
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Names::default(),
             Err(error) => {
                 warn(format_args!("cannot read '{}': {}; names may lack", path.display(), reason(&error)));
-                return names;
+                return Names::default();
             }
         };
-        let mut lines = Lines::new(file, 16 << 10);
-        loop {
-            match lines.next() {
-                Ok(Some(Line::Whole(line))) => {
-                    if let Ok(entry) = serde_json::from_slice::<Entry>(line) {
-                        names.add(entry);
-                    }
-                }
-                Ok(Some(Line::TooLong)) => {}
-                Ok(None) => return names,
-                Err(error) => {
-                    warn(format_args!("cannot read '{}': {}; names may lack", path.display(), reason(&error)));
-                    return names;
-                }
+        Names::of_text(text)
+    }
+
+    fn of_text(text: Vec<u8>) -> Names {
+        let mut lines = Vec::new();
+        let mut from = 0;
+        while from < text.len() {
+            let end = memchr::memchr(b'\n', &text[from..]).map_or(text.len(), |at| from + at);
+            if let Some(id) = id_of(&text[from..end]) {
+                lines.push((id, from));
             }
+            from = end + 1;
         }
+        lines.sort_by_key(|line| line.0);
+        Names { text, lines }
     }
 
-    fn add(&mut self, entry: Entry) {
-        if !entry.thread_name.is_empty() {
-            self.all.insert(entry.thread_name.clone());
+    /// The name of a session, if it has one: what its last line says.
+    pub fn of(&self, id: Id) -> Option<String> {
+        let upto = self.lines.partition_point(|line| line.0 <= id);
+        let (last, from) = *self.lines.get(upto.checked_sub(1)?)?;
+        if last != id {
+            return None;
         }
-        self.last.insert(entry.id, entry.thread_name);
+        let line = self.text[from..].split(|byte| *byte == b'\n').next()?;
+        let entry: Entry = serde_json::from_slice(line).ok()?;
+        Some(entry.thread_name).filter(|name| !name.is_empty())
     }
+}
 
-    /// The name of a session, if it has one.
-    pub fn of(&self, id: Id) -> Option<&str> {
-        self.last.get(&id).map(String::as_str).filter(|name| !name.is_empty())
+/// The id of a line: at once where it stands first, as Codex writes it, else by parsing the line.
+fn id_of(line: &[u8]) -> Option<Id> {
+    let first = line.strip_prefix(b"{\"id\":\"").and_then(|rest| rest.get(..36));
+    match first.and_then(|id| std::str::from_utf8(id).ok()).and_then(Id::parse) {
+        Some(id) => Some(id),
+        None => serde_json::from_slice::<Entry>(line).ok().map(|entry| entry.id),
     }
+}
 
-    /// Whether any session was ever given this name: a title that is one was overwritten by it.
-    pub fn is_name(&self, text: &str) -> bool {
-        !self.all.is_empty() && self.all.contains(text)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_of_an_id_counts() {
+        const A: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
+        const B: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0d";
+        let text = format!(
+            "{{\"id\":\"{A}\",\"thread_name\":\"one\"}}\nbroken\n{{\"thread_name\":\"b\",\"id\":\"{B}\"}}\n\
+             {{\"id\":\"{A}\",\"thread_name\":\"two\",\"updated_at\":\"x\"}}"
+        );
+        let names = Names::of_text(text.into_bytes());
+        assert_eq!(names.of(Id::parse(A).unwrap()).as_deref(), Some("two"));
+        assert_eq!(names.of(Id::parse(B).unwrap()).as_deref(), Some("b"));
+        assert_eq!(names.of(Id::random()), None);
     }
 }

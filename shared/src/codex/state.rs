@@ -81,14 +81,13 @@ impl State {
             | OpenFlags::SQLITE_OPEN_URI;
         let connection = Connection::open_with_flags(uri, flags)?;
         connection.busy_timeout(Duration::from_secs(2))?;
-        let mut columns = HashSet::new();
-        {
-            let mut statement = connection.prepare("SELECT name FROM pragma_table_info('threads')")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                columns.insert(row.get::<_, String>(0)?);
-            }
-        }
+        // Preparing reads the schema, which is most of the cost of a short listing; a statement that
+        // is never run tells the columns without doing so a second time.
+        let columns = match connection.prepare("SELECT * FROM threads") {
+            Ok(statement) => statement.column_names().into_iter().map(str::to_owned).collect(),
+            Err(error) if error.to_string().contains("no such table") => HashSet::new(),
+            Err(error) => return Err(error),
+        };
         let connection = ManuallyDrop::new(connection);
         Ok(State { connection, path: path.to_owned(), columns, _copy: copy })
     }
@@ -353,7 +352,7 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
     if subagent.is_none() && text(22).as_deref() == Some("subagent") {
         subagent = Some(crate::record::Subagent::default());
     }
-    let mut name = text(1).or_else(|| names?.of(id).map(|name| Cow::Owned(name.to_owned())));
+    let mut name = text(1).or_else(|| names?.of(id).map(Cow::Owned));
     let mut title = text(2);
     let first_user_message = text(3);
     let cli_version = text(14);
