@@ -44,6 +44,13 @@ impl Id {
         Id(uuid::Uuid::from_u128((at.0.max(0) as u128) << 80))
     }
 
+    /// The 36 characters, lower case.
+    pub fn text(self) -> [u8; 36] {
+        let mut text = [0; 36];
+        self.0.hyphenated().encode_lower(&mut text);
+        text
+    }
+
     /// The *last* eight hex digits. Sessions of one minute share the first eight, so these are shown.
     pub fn short(self) -> String {
         self.hex()[24..].to_owned()

@@ -16,12 +16,12 @@ use crate::error::{reason, warn};
 use crate::record::Id;
 
 /// All names ever given. The file may have thousands of lines of which a listing needs fifty, so only
-/// ids are read at first; a line is parsed when its name is asked for.
+/// the text of ids is looked at first; a line is parsed when its name is asked for.
 #[derive(Default)]
 pub struct Names {
     text: Vec<u8>,
     /// Id and place of each line, sorted by id; of one id, in the order of the file.
-    lines: Vec<(Id, usize)>,
+    lines: Vec<([u8; 36], usize)>,
 }
 
 #[derive(Deserialize)]
@@ -56,15 +56,17 @@ impl Names {
             }
             from = end + 1;
         }
-        lines.sort_by_key(|line| line.0);
+        // Ids begin with a clock, so most of the file is in order, and this sort sees that.
+        lines.sort_by(|a, b| a.0.cmp(&b.0));
         Names { text, lines }
     }
 
     /// The name of a session, if it has one: what its last line says.
     pub fn of(&self, id: Id) -> Option<String> {
-        let upto = self.lines.partition_point(|line| line.0 <= id);
+        let wanted = id.text();
+        let upto = self.lines.partition_point(|line| line.0 <= wanted);
         let (last, from) = *self.lines.get(upto.checked_sub(1)?)?;
-        if last != id {
+        if last != wanted {
             return None;
         }
         let line = self.text[from..].split(|byte| *byte == b'\n').next()?;
@@ -74,11 +76,11 @@ impl Names {
 }
 
 /// The id of a line: at once where it stands first, as Codex writes it, else by parsing the line.
-fn id_of(line: &[u8]) -> Option<Id> {
-    let first = line.strip_prefix(b"{\"id\":\"").and_then(|rest| rest.get(..36));
-    match first.and_then(|id| std::str::from_utf8(id).ok()).and_then(Id::parse) {
-        Some(id) => Some(id),
-        None => serde_json::from_slice::<Entry>(line).ok().map(|entry| entry.id),
+fn id_of(line: &[u8]) -> Option<[u8; 36]> {
+    let first = line.strip_prefix(b"{\"id\":\"").and_then(|rest| rest.first_chunk::<36>());
+    match first {
+        Some(id) if !id.iter().any(u8::is_ascii_uppercase) => Some(*id),
+        _ => serde_json::from_slice::<Entry>(line).ok().map(|entry| entry.id.text()),
     }
 }
 
