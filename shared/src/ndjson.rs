@@ -301,6 +301,12 @@ impl Output {
         self.end(b"\n")
     }
 
+    /// Writes one line through a function that knows its own bytes.
+    pub fn line(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        write(&mut self.block);
+        self.end(b"\n")
+    }
+
     /// Writes text, then `end` (a newline, or NUL).
     pub fn text(&mut self, text: &[u8], end: &[u8]) -> Result<()> {
         self.block.extend_from_slice(text);

@@ -168,7 +168,7 @@ impl Sessions {
         }
         match (&shape.fields, shape.json) {
             (Some(fields), true) => self.output.record(&Chosen { session, fields }),
-            (None, true) => self.output.record(session),
+            (None, true) => self.output.line(|out| session.write_json(out)),
             (fields, false) => {
                 let mut row = String::new();
                 let cells: Vec<String> = match fields {
