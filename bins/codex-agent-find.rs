@@ -54,8 +54,20 @@ macro_rules! switch {
 const WHICH: &[Flag<Args>] = &[
     switch!(Some('w'), "words", words, "read every operand as a word, never as a reference", ""),
     switch!(None, "last", last, "only the one of them that was used last", ""),
-    switch!(Some('1'), "one", one, "exactly one, or exit 2 and the candidates", "For scripts that must not go on with a guess."),
-    switch!(None, "archived", archived, "search archived sessions too", "A reference finds them anyway where nothing visible has it."),
+    switch!(
+        Some('1'),
+        "one",
+        one,
+        "exactly one, or exit 2 and the candidates",
+        "For scripts that must not go on with a guess."
+    ),
+    switch!(
+        None,
+        "archived",
+        archived,
+        "search archived sessions too",
+        "A reference finds them anyway where nothing visible has it."
+    ),
     switch!(None, "subagents", subagents, "search subagents too", ""),
 ];
 
@@ -68,7 +80,8 @@ const SHOW: &[Flag<Args>] = &[
         help: "only these fields, in this order",
         more: "As in codex-agent-ls(1).",
         set: |args, value| {
-            let fields: Result<Vec<Field>> = value.text()?.split(',').map(|name| Field::parse(name.trim())).collect();
+            let fields: Result<Vec<Field>> =
+                value.text()?.split(',').map(|name| Field::parse(name.trim())).collect();
             args.fields = Some(fields?);
             Ok(())
         },
@@ -128,13 +141,39 @@ static TOOL: Tool = Tool {
     files: &[("~/.codex", "Codex's home; see codex-agent-files(5).")],
     examples: &[
         Example { text: "The sessions about a login:", command: "codex-agent find login", exit: 0 },
-        Example { text: "Go on with the newest of them in Codex's own screen:", command: "codex resume \"$(codex-agent find login --last --format '{id}')\"", exit: 0 },
-        Example { text: "What the id of the newest session of all is:", command: "codex-agent find @@ --format '{id}'", exit: 0 },
-        Example { text: "Whether a name is taken:", command: "codex-agent find 'name:login work' >/dev/null && echo taken", exit: 0 },
-        Example { text: "Those sessions of the listing that have a word:", command: "codex-agent ls --json | codex-agent find parser - --json", exit: 0 },
-        Example { text: "Put them into a group:", command: "codex-agent find login --json | codex-agent group add login", exit: 0 },
+        Example {
+            text: "Go on with the newest of them in Codex's own screen:",
+            command: "codex resume \"$(codex-agent find login --last --format '{id}')\"",
+            exit: 0,
+        },
+        Example {
+            text: "What the id of the newest session of all is:",
+            command: "codex-agent find @@ --format '{id}'",
+            exit: 0,
+        },
+        Example {
+            text: "Whether a name is taken:",
+            command: "codex-agent find 'name:login work' >/dev/null && echo taken",
+            exit: 0,
+        },
+        Example {
+            text: "Those sessions of the listing that have a word:",
+            command: "codex-agent ls --json | codex-agent find parser - --json",
+            exit: 0,
+        },
+        Example {
+            text: "Put them into a group:",
+            command: "codex-agent find login --json | codex-agent group add login",
+            exit: 0,
+        },
     ],
-    see_also: &["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-group(1)", "codex-agent-records(5)", "codex-agent(7)"],
+    see_also: &[
+        "codex-agent(1)",
+        "codex-agent-ls(1)",
+        "codex-agent-group(1)",
+        "codex-agent-records(5)",
+        "codex-agent(7)",
+    ],
     reads: &["session"],
     writes: &["session"],
     completions: None,
@@ -216,7 +255,12 @@ fn words(args: &Args, operands: &[&str]) -> Filter {
 }
 
 fn query(args: &Args, filter: Filter) -> Query {
-    let shape = Shape { json: true, fields: args.fields.clone(), template: args.template.clone(), ..Shape::default() };
+    let shape = Shape {
+        json: true,
+        fields: args.fields.clone(),
+        template: args.template.clone(),
+        ..Shape::default()
+    };
     let mut fields = Field::ALL[..21].to_vec();
     fields.extend(shape.needed());
     Query { filter, fields, full: args.full, ..Query::default() }

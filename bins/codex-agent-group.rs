@@ -127,7 +127,9 @@ static CREATE: Command<Args> = command(
     "make an empty group",
     "NAME",
     &[Completes::Nothing],
-    &["A name may hold blanks, but no control characters, and may not look like an id. A name that is there already is refused."],
+    &[
+        "A name may hold blanks, but no control characters, and may not look like an id. A name that is there already is refused.",
+    ],
     &[("Options", &[DESCRIPTION, CHANGED_JSON])],
     create,
 );
@@ -138,7 +140,9 @@ static LIST: Command<Args> = Command {
         "list the groups",
         "",
         &[Completes::Nothing],
-        &["In a pipe: name, number of sessions, paused or not, time of the last change, id, description, with TABs between."],
+        &[
+            "In a pipe: name, number of sessions, paused or not, time of the last change, id, description, with TABs between.",
+        ],
         &[("Options", &[GROUP_JSON, FORMAT, flags::color()])],
         list,
     )
@@ -148,7 +152,9 @@ static SHOW: Command<Args> = command(
     "show a group and its sessions",
     "NAME",
     &[Completes::Groups],
-    &["On a terminal the group and a table of its sessions; in a pipe a row a session, as codex-agent ls has them. A session that Codex does not have any more is a row with its id alone. With --json it is the group's record; 'codex-agent ls --group NAME --json' gives the records of the sessions."],
+    &[
+        "On a terminal the group and a table of its sessions; in a pipe a row a session, as codex-agent ls has them. A session that Codex does not have any more is a row with its id alone. With --json it is the group's record; 'codex-agent ls --group NAME --json' gives the records of the sessions.",
+    ],
     &[("Options", &[GROUP_JSON, flags::color(), flags::codex_home()])],
     show,
 );
@@ -169,7 +175,9 @@ static REMOVE: Command<Args> = command(
     "remove sessions from a group",
     "NAME [REF...|-]",
     &[Completes::Groups, Completes::Sessions],
-    &["Takes what add takes. A session that Codex does not have any more can be removed by its id, or by the beginning or end of it. One that is not in the group is told and is no error."],
+    &[
+        "Takes what add takes. A session that Codex does not have any more can be removed by its id, or by the beginning or end of it. One that is not in the group is told and is no error.",
+    ],
     &[("Options", &[flags::json("hand on the session records"), flags::codex_home()])],
     remove,
 );
@@ -234,14 +242,41 @@ static TOOL: Tool = Tool {
     )],
     files: &[("~/.config/codex-agent/groups.json", "The groups; see codex-agent-files(5).")],
     examples: &[
-        Example { text: "Put all sessions of a directory tree into a group:", command: "codex-agent ls --json --under . | codex-agent group add work", exit: 0 },
-        Example { text: "Add the newest session of all, and look at the group:", command: "codex-agent group add work @@ && codex-agent group show work", exit: 0 },
-        Example { text: "Add what was chosen, and hand it on to another tool:", command: "codex-agent find login --json | codex-agent group add work --json | jq -r .cwd", exit: 0 },
-        Example { text: "Take out what has been archived since:", command: "codex-agent ls --group work --archived=only --json | codex-agent group remove work", exit: 0 },
-        Example { text: "Copy a group:", command: "codex-agent ls --group work --archived --json | codex-agent group add 'work, kept'", exit: 0 },
+        Example {
+            text: "Put all sessions of a directory tree into a group:",
+            command: "codex-agent ls --json --under . | codex-agent group add work",
+            exit: 0,
+        },
+        Example {
+            text: "Add the newest session of all, and look at the group:",
+            command: "codex-agent group add work @@ && codex-agent group show work",
+            exit: 0,
+        },
+        Example {
+            text: "Add what was chosen, and hand it on to another tool:",
+            command: "codex-agent find login --json | codex-agent group add work --json | jq -r .cwd",
+            exit: 0,
+        },
+        Example {
+            text: "Take out what has been archived since:",
+            command: "codex-agent ls --group work --archived=only --json | codex-agent group remove work",
+            exit: 0,
+        },
+        Example {
+            text: "Copy a group:",
+            command: "codex-agent ls --group work --archived --json | codex-agent group add 'work, kept'",
+            exit: 0,
+        },
         Example { text: "The names of all groups:", command: "codex-agent group list | cut -f1", exit: 0 },
     ],
-    see_also: &["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-find(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"],
+    see_also: &[
+        "codex-agent(1)",
+        "codex-agent-ls(1)",
+        "codex-agent-find(1)",
+        "codex-agent-records(5)",
+        "codex-agent-files(5)",
+        "codex-agent(7)",
+    ],
     reads: &["session"],
     writes: &["group", "session"],
     completions: None,
@@ -291,7 +326,8 @@ fn create(args: Args) -> Result<Exit> {
 
 fn list(args: Args) -> Result<Exit> {
     if let Some(extra) = args.operands.first() {
-        return Err(Error::usage(format!("unexpected operand '{extra}'")).hint("codex-agent group show NAME shows one"));
+        return Err(Error::usage(format!("unexpected operand '{extra}'"))
+            .hint("codex-agent group show NAME shows one"));
     }
     let groups = Groups::read()?.groups;
     if args.common.json {
@@ -386,8 +422,12 @@ fn show(args: Args) -> Result<Exit> {
         cli::print(&text)?;
     }
     let shape = Shape { color: args.common.color, ..Shape::default() };
-    let filter =
-        Filter { ids: Some(group.sessions()), archived: Archived::With, subagents: true, ..Filter::default() };
+    let filter = Filter {
+        ids: Some(group.sessions()),
+        archived: Archived::With,
+        subagents: true,
+        ..Filter::default()
+    };
     let query = Query { filter, fields: shape.needed(), ..Query::default() };
     let mut missing = group.session_ids.clone();
     let mut rows = Sessions::new(shape);

@@ -84,13 +84,33 @@ const WHICH: &[Flag<Args>] = &[
             Ok(())
         },
     },
-    pattern!("repo", repo, "sessions whose git remote 'origin' is this", "The whole address, or part of it with stars: '*acme/alpha*'."),
+    pattern!(
+        "repo",
+        repo,
+        "sessions whose git remote 'origin' is this",
+        "The whole address, or part of it with stars: '*acme/alpha*'."
+    ),
     pattern!("branch", branch, "sessions begun on this git branch", ""),
-    pattern!("source", source, "sessions made this way: exec, cli, vscode, ...", "The word is Codex's own. In 0.169 sessions of its terminal screen say vscode; --originator tells people from programs."),
-    pattern!("originator", originator, "sessions made by this program", "codex_exec is 'codex exec', codex-tui is Codex's screen. Databases before 0.154 do not know it."),
+    pattern!(
+        "source",
+        source,
+        "sessions made this way: exec, cli, vscode, ...",
+        "The word is Codex's own. In 0.169 sessions of its terminal screen say vscode; --originator tells people from programs."
+    ),
+    pattern!(
+        "originator",
+        originator,
+        "sessions made by this program",
+        "codex_exec is 'codex exec', codex-tui is Codex's screen. Databases before 0.154 do not know it."
+    ),
     pattern!("provider", provider, "sessions with this model provider", ""),
     pattern!("model", model, "sessions with this model", ""),
-    pattern!("cli-version", cli_version, "sessions made by this version of Codex", "'0.13*' is 0.13 and 0.130 to 0.139."),
+    pattern!(
+        "cli-version",
+        cli_version,
+        "sessions made by this version of Codex",
+        "'0.13*' is 0.13 and 0.130 to 0.139."
+    ),
     pattern!("name", name, "sessions of this name", ""),
     Flag {
         short: None,
@@ -233,7 +253,8 @@ const SHOW: &[Flag<Args>] = &[
         help: "only these fields, in this order",
         more: "TAB-separated, or, with --json, as records that have no others. The fields are those of codex-agent-records(5), and sha, branch, origin_url, parent, short.",
         set: |args, value| {
-            let fields: Result<Vec<Field>> = value.text()?.split(',').map(|name| Field::parse(name.trim())).collect();
+            let fields: Result<Vec<Field>> =
+                value.text()?.split(',').map(|name| Field::parse(name.trim())).collect();
             args.fields = Some(fields?);
             Ok(())
         },
@@ -309,7 +330,12 @@ static COMMAND: Command<Args> = Command {
     operands: "",
     completes: &[Completes::Nothing],
     details: &[],
-    sections: &[("Which sessions", WHICH), ("Order", ORDER), ("What is shown", SHOW), ("Where to look", WHERE)],
+    sections: &[
+        ("Which sessions", WHICH),
+        ("Order", ORDER),
+        ("What is shown", SHOW),
+        ("Where to look", WHERE),
+    ],
     greedy: false,
     operand: |_, operand| {
         Err(Error::usage(format!("unexpected operand '{}'", operand.to_string_lossy()))
@@ -344,15 +370,50 @@ static TOOL: Tool = Tool {
     ],
     examples: &[
         Example { text: "The ten sessions that were used last:", command: "codex-agent ls -n 10", exit: 0 },
-        Example { text: "The sessions of this repository and of its subdirectories, as records:", command: "codex-agent ls --json --under .", exit: 0 },
-        Example { text: "How many sessions each directory has:", command: "codex-agent ls --fields cwd | sort | uniq -c | sort -rn", exit: 0 },
-        Example { text: "Choose one with fzf and go on with it:", command: "codex-agent ls | fzf | cut -f1 | xargs -r codex resume", exit: 0 },
-        Example { text: "The ids of all sessions on feature branches:", command: "codex-agent ls --branch 'feature/*' --format '{id}'", exit: 0 },
-        Example { text: "What the sessions of the last week cost in tokens:", command: "codex-agent ls --json --since 7d | jq -s 'map(.tokens_used // 0) | add'", exit: 0 },
-        Example { text: "Which sessions were forked, and from which:", command: "codex-agent ls --fields id,forked_from,title", exit: 0 },
-        Example { text: "Whether Codex's database and its files agree:", command: "codex-agent ls --check", exit: 0 },
+        Example {
+            text: "The sessions of this repository and of its subdirectories, as records:",
+            command: "codex-agent ls --json --under .",
+            exit: 0,
+        },
+        Example {
+            text: "How many sessions each directory has:",
+            command: "codex-agent ls --fields cwd | sort | uniq -c | sort -rn",
+            exit: 0,
+        },
+        Example {
+            text: "Choose one with fzf and go on with it:",
+            command: "codex-agent ls | fzf | cut -f1 | xargs -r codex resume",
+            exit: 0,
+        },
+        Example {
+            text: "The ids of all sessions on feature branches:",
+            command: "codex-agent ls --branch 'feature/*' --format '{id}'",
+            exit: 0,
+        },
+        Example {
+            text: "What the sessions of the last week cost in tokens:",
+            command: "codex-agent ls --json --since 7d | jq -s 'map(.tokens_used // 0) | add'",
+            exit: 0,
+        },
+        Example {
+            text: "Which sessions were forked, and from which:",
+            command: "codex-agent ls --fields id,forked_from,title",
+            exit: 0,
+        },
+        Example {
+            text: "Whether Codex's database and its files agree:",
+            command: "codex-agent ls --check",
+            exit: 0,
+        },
     ],
-    see_also: &["codex-agent(1)", "codex-agent-find(1)", "codex-agent-group(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"],
+    see_also: &[
+        "codex-agent(1)",
+        "codex-agent-find(1)",
+        "codex-agent-group(1)",
+        "codex-agent-records(5)",
+        "codex-agent-files(5)",
+        "codex-agent(7)",
+    ],
     reads: &[],
     writes: &["session", "problem", "check"],
     completions: None,

@@ -129,16 +129,35 @@ static TOOL: Tool = Tool {
         (126, "The tool was found and cannot be run."),
         (127, "There is no such tool."),
     ],
-    environment: &[("CODEX_AGENT_EXEC_PATH", "Folders with tools, separated by colons; looked at before PATH.")],
+    environment: &[(
+        "CODEX_AGENT_EXEC_PATH",
+        "Folders with tools, separated by colons; looked at before PATH.",
+    )],
     files: &[],
     examples: &[
-        Example { text: "The sentence that it is made for:", command: "codex-agent ls --json | codex-agent group add work", exit: 0 },
+        Example {
+            text: "The sentence that it is made for:",
+            command: "codex-agent ls --json | codex-agent group add work",
+            exit: 0,
+        },
         Example { text: "Which tools there are, and where:", command: "codex-agent --list", exit: 0 },
         Example { text: "The manual of a tool:", command: "codex-agent help ls", exit: 0 },
-        Example { text: "Another home, for one command:", command: "codex-agent --codex-home \"$CODEX_HOME\" ls --count", exit: 0 },
+        Example {
+            text: "Another home, for one command:",
+            command: "codex-agent --codex-home \"$CODEX_HOME\" ls --count",
+            exit: 0,
+        },
         Example { text: "Try everything on a sample home:", command: "codex-agent demo", exit: 0 },
     ],
-    see_also: &["codex-agent-ls(1)", "codex-agent-find(1)", "codex-agent-group(1)", "codex-agent-demo(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"],
+    see_also: &[
+        "codex-agent-ls(1)",
+        "codex-agent-find(1)",
+        "codex-agent-group(1)",
+        "codex-agent-demo(1)",
+        "codex-agent-records(5)",
+        "codex-agent-files(5)",
+        "codex-agent(7)",
+    ],
     reads: &[],
     writes: &["tool"],
     completions: Some([
@@ -191,7 +210,11 @@ fn run(args: Args) -> Result<Exit> {
         return help(&args);
     }
     let path = plugin::find(&name).map_err(|error| {
-        if error.exit() == Exit::NoSuchTool && !plugin::is_name(&name) { error.hint("codex-agent --list lists the tools") } else { error }
+        if error.exit() == Exit::NoSuchTool && !plugin::is_name(&name) {
+            error.hint("codex-agent --list lists the tools")
+        } else {
+            error
+        }
     })?;
     Err(become_tool(&args, &path, &args.words[1..]))
 }
@@ -216,7 +239,9 @@ fn become_tool(args: &Args, path: &Path, arguments: &[OsString]) -> Error {
     let shown = path.display();
     let message = match error.kind() {
         // The file is there, so what is not there is what its first line names.
-        std::io::ErrorKind::NotFound => format!("cannot run '{shown}': the interpreter in its first line is not there"),
+        std::io::ErrorKind::NotFound => {
+            format!("cannot run '{shown}': the interpreter in its first line is not there")
+        }
         _ => format!("cannot run '{shown}': {}", reason(&error)),
     };
     Error::new(message).with_exit(Exit::CannotRun)
@@ -237,7 +262,8 @@ fn help(args: &Args) -> Result<Exit> {
     let man = plugin::find_program("man");
     if let Some(man) = &man {
         let page = format!("{}{topic}", plugin::PREFIX);
-        let is_installed = Process::new(man).args(["-w", &page]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let is_installed =
+            Process::new(man).args(["-w", &page]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         if is_installed.is_ok_and(|status| status.success()) {
             return Err(become_tool(args, man, &[page.into()]));
         }
@@ -248,7 +274,10 @@ fn help(args: &Args) -> Result<Exit> {
         if let Ok(page) = page
             && page.status.success()
         {
-            return show_page(&format!("{}{topic}.1", plugin::PREFIX), &String::from_utf8_lossy(&page.stdout));
+            return show_page(
+                &format!("{}{topic}.1", plugin::PREFIX),
+                &String::from_utf8_lossy(&page.stdout),
+            );
         }
     }
     Err(become_tool(args, &path, &["--help".into()]))
@@ -257,10 +286,12 @@ fn help(args: &Args) -> Result<Exit> {
 /// Opens a page with man(1), from a file that is gone when it is closed; without man(1) as it stands.
 fn show_page(name: &str, text: &str) -> Result<Exit> {
     let Some(man) = plugin::find_program("man") else { return cli::print(&plain(text)) };
-    let folder = tempfile::tempdir().map_err(|error| Error::new(format!("cannot make a folder for '{name}': {error}")))?;
+    let folder = tempfile::tempdir()
+        .map_err(|error| Error::new(format!("cannot make a folder for '{name}': {error}")))?;
     let page = folder.path().join(name);
     #[allow(clippy::disallowed_methods)] // A folder of our own that is gone in a moment.
-    std::fs::write(&page, text).map_err(|error| Error::new(format!("cannot write '{}': {}", page.display(), reason(&error))))?;
+    std::fs::write(&page, text)
+        .map_err(|error| Error::new(format!("cannot write '{}': {}", page.display(), reason(&error))))?;
     let status = Process::new(man).arg(&page).stderr(Stdio::null()).status();
     match status {
         Ok(status) if status.success() => Ok(Exit::Done),
@@ -286,7 +317,15 @@ fn plain(text: &str) -> String {
         }
     }
     for (escape, character) in [
-        ("\\-", "-"), ("\\fB", ""), ("\\fI", ""), ("\\fR", ""), ("\\&", ""), ("\\(aq", "'"), ("\\(ha", "^"), ("\\(ti", "~"), ("\\e", "\\"),
+        ("\\-", "-"),
+        ("\\fB", ""),
+        ("\\fI", ""),
+        ("\\fR", ""),
+        ("\\&", ""),
+        ("\\(aq", "'"),
+        ("\\(ha", "^"),
+        ("\\(ti", "~"),
+        ("\\e", "\\"),
     ] {
         out = out.replace(escape, character);
     }
@@ -315,7 +354,13 @@ fn list(json: bool) -> Result<Exit> {
     for tool in &tools {
         let what = about(&tool.name).map_or_else(|| tool.path.display().to_string(), str::to_owned);
         let row = if is_terminal() {
-            line(&[(&tool.name, Look::Plain, widest), (&cell(&what, columns().saturating_sub(widest + 2)), Look::Plain, 0)], false)
+            line(
+                &[
+                    (&tool.name, Look::Plain, widest),
+                    (&cell(&what, columns().saturating_sub(widest + 2)), Look::Plain, 0),
+                ],
+                false,
+            )
         } else {
             let shadows: Vec<String> = tool.shadows.iter().map(|path| path.display().to_string()).collect();
             let cells = [
@@ -329,7 +374,11 @@ fn list(json: bool) -> Result<Exit> {
         output.text(row.as_bytes(), b"\n")?;
         if is_terminal() {
             for shadowed in &tool.shadows {
-                error::warn(format_args!("'{}' is shadowed by '{}'", shadowed.display(), tool.path.display()));
+                error::warn(format_args!(
+                    "'{}' is shadowed by '{}'",
+                    shadowed.display(),
+                    tool.path.display()
+                ));
             }
         }
     }

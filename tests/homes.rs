@@ -12,7 +12,12 @@ use crate::world::{HOMES, World, data, json};
 /// What a label of the manifests means: the first message, the project, the git branch.
 const LABELS: [(&str, &str, &str, Option<&str>); 12] = [
     ("login", "Fix the login bug in auth.rs", "alpha", Some("feature/login")),
-    ("unicode", "Explain \"quotes\", 'apostrophes' and back\\slashes\nsecond line: ", "alpha", Some("feature/login")),
+    (
+        "unicode",
+        "Explain \"quotes\", 'apostrophes' and back\\slashes\nsecond line: ",
+        "alpha",
+        Some("feature/login"),
+    ),
     ("readme", "Add a README section", "beta", Some("main")),
     ("failed", "Refactor the parser", "beta", Some("main")),
     ("notes", "Summarise my notes", "notes", None),
@@ -69,8 +74,11 @@ fn each_home_lists_exactly_its_sessions() {
     for version in HOMES {
         let world = World::with_home(version);
         let mut wanted: BTreeSet<String> = manifest(version).into_iter().map(|(_, id, _)| id).collect();
-        let sources: &[&[&str]] =
-            if has_database(version) { &[&[], &["--no-database"], &["--no-files"]] } else { &[&[], &["--no-database"]] };
+        let sources: &[&[&str]] = if has_database(version) {
+            &[&[], &["--no-database"], &["--no-files"]]
+        } else {
+            &[&[], &["--no-database"]]
+        };
         for source in sources {
             let records = listed(&world, source);
             let children = subagents(&records);
@@ -94,7 +102,9 @@ fn each_session_is_what_was_recorded() {
         for source in [&["--full"][..], &["--full", "--no-database"]] {
             let records = listed(&world, source);
             let entries = manifest(version);
-            let id_of = |wanted: &str| entries.iter().find(|(label, ..)| label == wanted).map(|(_, id, _)| id.clone());
+            let id_of = |wanted: &str| {
+                entries.iter().find(|(label, ..)| label == wanted).map(|(_, id, _)| id.clone())
+            };
             for (label, id, note) in &entries {
                 let record = &records[id];
                 let what = format!("{version} {source:?} {label}: {record}");
@@ -106,10 +116,16 @@ fn each_session_is_what_was_recorded() {
                     assert_eq!(text(record, "source"), "exec", "{what}");
                 }
                 if label == "long" {
-                    assert!(text(record, "title").len() > 1000 && !text(record, "title").ends_with(' '), "{what}");
+                    assert!(
+                        text(record, "title").len() > 1000 && !text(record, "title").ends_with(' '),
+                        "{what}"
+                    );
                 }
                 if label == "unicode" {
-                    assert!(text(record, "title").contains("žluťoučký kůň, 日本語, 🦀\n\tthird line"), "{what}");
+                    assert!(
+                        text(record, "title").contains("žluťoučký kůň, 日本語, 🦀\n\tthird line"),
+                        "{what}"
+                    );
                 }
                 // Old versions answered with an error instead, and the manifest has it.
                 let happened = note.contains("ok") || note.contains("rc=0");
@@ -122,7 +138,11 @@ fn each_session_is_what_was_recorded() {
                 }
                 if label == "forked" {
                     assert_eq!(record["forked_from"].as_str().map(str::to_owned), id_of("login"), "{what}");
-                    assert_eq!(text(record, "source"), if note.contains("exec fork") { "exec" } else { "vscode" }, "{what}");
+                    assert_eq!(
+                        text(record, "source"),
+                        if note.contains("exec fork") { "exec" } else { "vscode" },
+                        "{what}"
+                    );
                 }
                 if matches!(label.as_str(), "login" | "readme" | "unicode") {
                     assert!(record["forked_from"].is_null() && record["subagent"].is_null(), "{what}");
@@ -132,20 +152,25 @@ fn each_session_is_what_was_recorded() {
             }
             let named: Vec<&str> = records.values().filter_map(|record| record["name"].as_str()).collect();
             assert_eq!(!named.is_empty(), has_names && !version.ends_with("-odd"), "{version}: {named:?}");
-            for (label, want) in [
-                ("failed", "failed"),
-                ("interrupted", "interrupted"),
-                ("killed", "interrupted"),
-            ] {
+            for (label, want) in
+                [("failed", "failed"), ("interrupted", "interrupted"), ("killed", "interrupted")]
+            {
                 let Some(id) = id_of(label) else { continue };
                 // Up to 0.98 no line says how a turn ended, but for the interruptions of some.
                 let status = text(&records[&id], "status").to_owned();
-                assert!(status == want || (!has_names && (status == "unknown" || status == want)), "{version} {label}: {status}");
+                assert!(
+                    status == want || (!has_names && (status == "unknown" || status == want)),
+                    "{version} {label}: {status}"
+                );
             }
             for child in subagents(&records) {
                 let record = &records[&child];
                 assert_eq!(text(record, "source"), "subagent", "{record}");
-                assert_eq!(record["subagent"]["parent"].as_str().map(str::to_owned), id_of("spawned"), "{record}");
+                assert_eq!(
+                    record["subagent"]["parent"].as_str().map(str::to_owned),
+                    id_of("spawned"),
+                    "{record}"
+                );
                 assert!(record["subagent"]["nickname"].is_string(), "{record}");
             }
         }
@@ -155,7 +180,8 @@ fn each_session_is_what_was_recorded() {
 #[test]
 fn forks_and_segments_of_every_kind() {
     let world = World::with_home("0.169.0-odd");
-    let ids: BTreeMap<String, String> = manifest("0.169.0-odd").into_iter().map(|(label, id, _)| (label, id)).collect();
+    let ids: BTreeMap<String, String> =
+        manifest("0.169.0-odd").into_iter().map(|(label, id, _)| (label, id)).collect();
     for source in [&["--full"][..], &["--full", "--no-database"]] {
         let records = listed(&world, source);
         for (fork, parent) in [
@@ -192,15 +218,33 @@ fn database_and_files_say_the_same() {
         assert_eq!(rows.keys().collect::<Vec<_>>(), files.keys().collect::<Vec<_>>());
         for (id, row) in &rows {
             let file = &files[id];
-            for field in ["name", "title", "first_user_message", "cwd", "source", "subagent", "git", "forked_from",
-                          "status", "cli_version", "model_provider", "history", "rollout_path", "resume_command"] {
+            for field in [
+                "name",
+                "title",
+                "first_user_message",
+                "cwd",
+                "source",
+                "subagent",
+                "git",
+                "forked_from",
+                "status",
+                "cli_version",
+                "model_provider",
+                "history",
+                "rollout_path",
+                "resume_command",
+            ] {
                 assert_eq!(row[field], file[field], "{version} {id} {field}");
             }
             assert_eq!(row["archived_at"].is_null(), file["archived_at"].is_null(), "{version} {id}");
             let seconds = |time: &Value| ms(time).div_euclid(1000);
             // Codex writes the time of making some milliseconds apart into the two; no recording
             // has a second's end between them.
-            assert_eq!(seconds(&row["created_at"]), seconds(&file["created_at"]), "{version} {id}: {row} {file}");
+            assert_eq!(
+                seconds(&row["created_at"]),
+                seconds(&file["created_at"]),
+                "{version} {id}: {row} {file}"
+            );
             let apart = (ms(&row["updated_at"]) - ms(&file["updated_at"])).abs();
             assert!(apart <= 1000, "{version} {id}: {apart} ms apart");
             assert_eq!(row["found_in"], "both");
@@ -216,7 +260,8 @@ fn database_and_files_say_the_same() {
 fn databases_since_0_122_have_milliseconds() {
     for (version, wanted) in [("0.106.0", false), ("0.120.0", false), ("0.137.0", true), ("0.169.0", true)] {
         let world = World::with_home(version);
-        let fine = listed(&world, &["--no-files"]).values().any(|record| ms(&record["updated_at"]) % 1000 != 0);
+        let fine =
+            listed(&world, &["--no-files"]).values().any(|record| ms(&record["updated_at"]) % 1000 != 0);
         assert_eq!(fine, wanted, "{version}");
     }
 }
@@ -239,7 +284,8 @@ fn a_home_without_its_database_is_listed_as_well() {
 fn a_session_in_one_place_only_is_listed_and_told() {
     let world = World::with_home("0.169.0");
     let files = listed(&world, &["--no-database"]);
-    let login = files.values().find(|record| text(record, "title") == "Fix the login bug in auth.rs").unwrap();
+    let login =
+        files.values().find(|record| text(record, "title") == "Fix the login bug in auth.rs").unwrap();
     let readme = files.values().find(|record| text(record, "title") == "Add a README section").unwrap();
     // One loses its file, the other its row.
     std::fs::remove_file(text(login, "rollout_path")).unwrap();
@@ -258,7 +304,10 @@ fn a_session_in_one_place_only_is_listed_and_told() {
     let kinds: BTreeSet<&str> = problems.iter().filter_map(|problem| problem["problem"].as_str()).collect();
     assert_eq!(kinds, BTreeSet::from(["row_without_file", "file_without_row"]));
     let summary = problems.last().unwrap();
-    assert_eq!((summary["type"].as_str(), summary["rows"].as_i64(), summary["problems"].as_i64()), (Some("check"), Some(12), Some(2)));
+    assert_eq!(
+        (summary["type"].as_str(), summary["rows"].as_i64(), summary["problems"].as_i64()),
+        (Some("check"), Some(12), Some(2))
+    );
 }
 
 #[test]

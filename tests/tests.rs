@@ -1,5 +1,11 @@
 //! Every test of the executables. A file per tool, or per promise that several tools make.
-#![allow(missing_docs, clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::disallowed_methods)]
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::disallowed_methods
+)]
 
 /// The world that a test runs in.
 mod world;
@@ -15,6 +21,9 @@ mod find;
 
 /// Groups: verbs, pipes, races, crashes.
 mod group;
+
+/// The shape of the house: layers, packages, the table of tools.
+mod layers;
 
 /// The dispatcher, and tools of strangers.
 mod dispatch;

@@ -10,7 +10,16 @@ use std::process::{Command, Output, Stdio};
 
 /// The recorded homes: every version of Codex that the tests know.
 pub const HOMES: [&str; 10] = [
-    "0.45.0", "0.77.0", "0.92.0", "0.101.0", "0.106.0", "0.120.0", "0.137.0", "0.150.0", "0.169.0", "0.169.0-odd",
+    "0.45.0",
+    "0.77.0",
+    "0.92.0",
+    "0.101.0",
+    "0.106.0",
+    "0.120.0",
+    "0.137.0",
+    "0.150.0",
+    "0.169.0",
+    "0.169.0-odd",
 ];
 
 pub struct World {
@@ -164,7 +173,9 @@ fn walk(folder: &Path, all: &mut Vec<String>) {
 
 /// FNV-1a: enough to tell a changed file from one that is not.
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 fn ran(output: Output) -> Ran {

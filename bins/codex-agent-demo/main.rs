@@ -60,14 +60,25 @@ static TOOL: Tool = Tool {
     exit_status: &[
         (0, "Done."),
         (2, "Bad usage, or the folder could not be made."),
-        (126, "The command could not be run. Otherwise the exit status is the command's, or 128 and the signal that ended it."),
+        (
+            126,
+            "The command could not be run. Otherwise the exit status is the command's, or 128 and the signal that ended it.",
+        ),
     ],
     environment: &[("TMPDIR", "Where the temporary folder is made, instead of /tmp.")],
     files: &[],
     examples: &[
         Example { text: "The tour:", command: "codex-agent demo", exit: 0 },
-        Example { text: "One command:", command: "codex-agent demo codex-agent ls --archived --json", exit: 0 },
-        Example { text: "A pipe of your own:", command: "codex-agent demo sh -c 'codex-agent ls --json | codex-agent group add all --json | wc -l'", exit: 0 },
+        Example {
+            text: "One command:",
+            command: "codex-agent demo codex-agent ls --archived --json",
+            exit: 0,
+        },
+        Example {
+            text: "A pipe of your own:",
+            command: "codex-agent demo sh -c 'codex-agent ls --json | codex-agent group add all --json | wc -l'",
+            exit: 0,
+        },
         Example { text: "A shell, to try things in:", command: "codex-agent demo sh", exit: 0 },
     ],
     see_also: &["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-group(1)", "codex-agent(7)"],
@@ -98,7 +109,11 @@ fn run(args: Args) -> Result<Exit> {
     let home = folder.path().join("codex");
     let config = folder.path().join("config");
     sample::unpack(&home)?;
-    let exit = if args.command.is_empty() { tour(&home, &config) } else { child::run(&mut in_home(&home, &config, &args.command)) };
+    let exit = if args.command.is_empty() {
+        tour(&home, &config)
+    } else {
+        child::run(&mut in_home(&home, &config, &args.command))
+    };
     // Dropping would do it too, but could not say that it failed.
     let place = folder.path().display().to_string();
     folder.close().map_err(|error| Error::new(format!("cannot remove '{place}': {error}")))?;
@@ -124,7 +139,10 @@ fn in_home(home: &Path, config: &Path, command: &[OsString]) -> Process {
 fn tour(home: &Path, config: &Path) -> Result<Exit> {
     let all = format!("codex-agent ls --json --under {}", sample::PROJECT);
     let steps = [
-        ("codex-agent lists the sessions of Codex. These are of a sample home.", "codex-agent ls -n 6".to_owned()),
+        (
+            "codex-agent lists the sessions of Codex. These are of a sample home.",
+            "codex-agent ls -n 6".to_owned(),
+        ),
         ("It finds them by words, by name, or by a piece of the id.", "codex-agent find login".to_owned()),
         ("In a pipe, sessions are records: one JSON object a line.", "codex-agent ls -n 1 --json".to_owned()),
         ("So a set of sessions can be put into a group.", format!("{all} | codex-agent group add work")),
@@ -161,7 +179,9 @@ fn own_sessions() -> String {
     };
     match count() {
         Some((place, count)) if count > 0 => {
-            format!("That was the sample. Your own home {place} has {count} sessions: try 'codex-agent ls'.\n{more}")
+            format!(
+                "That was the sample. Your own home {place} has {count} sessions: try 'codex-agent ls'.\n{more}"
+            )
         }
         _ => format!(
             "That was the sample. There are no sessions of your own yet: once you have used Codex, 'codex-agent ls' \

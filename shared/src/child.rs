@@ -24,9 +24,9 @@ pub fn run(command: &mut Command) -> Result<Exit> {
             .map_err(|error| Error::new(format!("cannot watch for signals: {}", reason(&error))))?;
     }
     let name = command.get_program().to_string_lossy().into_owned();
-    let mut child = command
-        .spawn()
-        .map_err(|error| Error::new(format!("cannot run '{name}': {}", reason(&error))).with_exit(Exit::CannotRun))?;
+    let mut child = command.spawn().map_err(|error| {
+        Error::new(format!("cannot run '{name}': {}", reason(&error))).with_exit(Exit::CannotRun)
+    })?;
     let mut handed_on = false;
     loop {
         let ended = child

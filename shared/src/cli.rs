@@ -175,16 +175,17 @@ impl Value {
     pub fn number(self) -> Result<usize> {
         let text = self.text()?;
         text.parse().map_err(|_| {
-            let why = if text.starts_with('-') { "it may not be negative" } else { "expected a whole number" };
+            let why =
+                if text.starts_with('-') { "it may not be negative" } else { "expected a whole number" };
             Error::usage(format!("cannot take '{text}': {why}"))
         })
     }
 }
 
 fn utf8(value: OsString) -> Result<String> {
-    value.into_string().map_err(|value| {
-        Error::usage(format!("cannot take '{}': it is not UTF-8", value.to_string_lossy()))
-    })
+    value
+        .into_string()
+        .map_err(|value| Error::usage(format!("cannot take '{}': it is not UTF-8", value.to_string_lossy())))
 }
 
 /// The operand of a command that takes none.
@@ -273,7 +274,10 @@ impl<A: Default> Verb for Command<A> {
         while let Some(arg) = parser.next().map_err(lexopt_error)? {
             let flag = match &arg {
                 Arg::Short('h') | Arg::Long("help") => {
-                    return print(&generate::help(tool, if self.name.is_empty() { None } else { Some(self) }));
+                    return print(&generate::help(
+                        tool,
+                        if self.name.is_empty() { None } else { Some(self) },
+                    ));
                 }
                 Arg::Short('V') | Arg::Long("version") => return print(&version(tool)),
                 Arg::Long("generate") => return generate_document(tool, &mut parser),
@@ -348,10 +352,9 @@ fn lexopt_error(error: lexopt::Error) -> Error {
         lexopt::Error::MissingValue { option: Some(option) } => {
             Error::usage(format!("'{option}' needs a value"))
         }
-        lexopt::Error::UnexpectedValue { option, value } => Error::usage(format!(
-            "'{option}' takes no value, but '{}' was given",
-            value.to_string_lossy()
-        )),
+        lexopt::Error::UnexpectedValue { option, value } => {
+            Error::usage(format!("'{option}' takes no value, but '{}' was given", value.to_string_lossy()))
+        }
         other => Error::usage(other.to_string()),
     }
 }
@@ -393,8 +396,7 @@ fn run(tool: &'static Tool, name: &mut String) -> Result<Exit> {
                 Arg::Long(name) => format!("--{name}"),
                 Arg::Value(value) => value.to_string_lossy().into_owned(),
             };
-            return Err(Error::usage(format!("expected a verb before '{typed}'"))
-                .hint(verbs_line(tool)));
+            return Err(Error::usage(format!("expected a verb before '{typed}'")).hint(verbs_line(tool)));
         }
     };
     let is_verb = |command: &&&dyn Verb| command.name() == verb || command.aliases().contains(&verb.as_str());

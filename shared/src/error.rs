@@ -57,13 +57,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Trouble (exit 2): the world is not as it must be.
     pub fn new(message: impl Into<String>) -> Self {
-        Error {
-            message: message.into(),
-            hint: None,
-            exit: Exit::Trouble,
-            usage: false,
-            broken_pipe: false,
-        }
+        Error { message: message.into(), hint: None, exit: Exit::Trouble, usage: false, broken_pipe: false }
     }
 
     /// Bad usage (exit 2): the words on the command line are off; the tool's `--help` is pointed to.
@@ -144,9 +138,7 @@ pub trait Context<T> {
 
 impl<T> Context<T> for io::Result<T> {
     fn context(self, verb: &str, path: &Path) -> Result<T> {
-        self.map_err(|error| {
-            Error::new(format!("cannot {verb} '{}': {}", path.display(), reason(&error)))
-        })
+        self.map_err(|error| Error::new(format!("cannot {verb} '{}': {}", path.display(), reason(&error))))
     }
 }
 

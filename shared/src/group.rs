@@ -187,7 +187,8 @@ impl Group {
 
     /// Adds sessions that are not there yet; returns how many that were.
     pub fn add(&mut self, sessions: &[String]) -> usize {
-        let mut there: std::collections::HashSet<&str> = self.session_ids.iter().map(String::as_str).collect();
+        let mut there: std::collections::HashSet<&str> =
+            self.session_ids.iter().map(String::as_str).collect();
         let mut fresh = Vec::new();
         for session in sessions {
             if there.insert(session) {
@@ -253,7 +254,12 @@ impl Groups {
                     .iter()
                     .map(|at| {
                         let group = &self.groups[*at];
-                        format!("{}  {} sessions, made {}", group.id, group.session_ids.len(), group.created_at)
+                        format!(
+                            "{}  {} sessions, made {}",
+                            group.id,
+                            group.session_ids.len(),
+                            group.created_at
+                        )
                     })
                     .collect();
                 Err(Error::new(format!("there are {} groups '{name}'; name one by its id", named.len()))
@@ -292,14 +298,19 @@ mod tests {
         let text = r#"{"groups":[{"id":"g","name":"n","sessionIds":["a","not an id"],"createdAt":"c","updatedAt":"u","color":{"r": 1.50}}],"version":123456789012345678901234567890}"#;
         let groups: Groups = serde_json::from_str(text).unwrap();
         let again = serde_json::to_string(&groups).unwrap();
-        assert!(again.contains(r#""color":{"r": 1.50}"#) && again.contains("123456789012345678901234567890"), "{again}");
+        assert!(
+            again.contains(r#""color":{"r": 1.50}"#) && again.contains("123456789012345678901234567890"),
+            "{again}"
+        );
         assert!(again.contains(r#""paused":false"#));
         assert!(!again.contains("description"));
     }
 
     #[test]
     fn what_is_no_group_file_is_an_error() {
-        for wrong in ["{}", "[]", r#"{"groups":[{"name":"n","sessionIds":[]}]}"#, r#"{"groups":[{"id":"g"}]}"#] {
+        for wrong in
+            ["{}", "[]", r#"{"groups":[{"name":"n","sessionIds":[]}]}"#, r#"{"groups":[{"id":"g"}]}"#]
+        {
             assert!(serde_json::from_str::<Groups>(wrong).is_err(), "{wrong}");
         }
     }

@@ -110,7 +110,15 @@ impl Shape {
             // What costs a look into the rollout is left out unless asked for.
             None if self.json => Field::ALL[..21].to_vec(),
             None => {
-                vec![Field::Id, Field::UpdatedAt, Field::Cwd, Field::Name, Field::Title, Field::Branch, Field::Source]
+                vec![
+                    Field::Id,
+                    Field::UpdatedAt,
+                    Field::Cwd,
+                    Field::Name,
+                    Field::Title,
+                    Field::Branch,
+                    Field::Source,
+                ]
             }
         }
     }
@@ -257,7 +265,13 @@ mod tests {
     #[test]
     fn tables_fit() {
         let row = |title: &str| {
-            ["cd6d1b0c".into(), "2d".into(), "~/src/a/long/way/down/the/tree".into(), "main".into(), title.into()]
+            [
+                "cd6d1b0c".into(),
+                "2d".into(),
+                "~/src/a/long/way/down/the/tree".into(),
+                "main".into(),
+                title.into(),
+            ]
         };
         let rows = [row("short"), row(&"日本語 wide ".repeat(20))];
         for most in [20, 40, 60, 80, 132] {

@@ -88,7 +88,9 @@ pub fn find(name: &str) -> Result<PathBuf> {
     if let Ok(found) = which::which_in(&executable, Some(joined), "/") {
         return Ok(found);
     }
-    if let Some(there) = path.iter().map(|folder| folder.join(&executable)).find(|file| file.symlink_metadata().is_ok()) {
+    if let Some(there) =
+        path.iter().map(|folder| folder.join(&executable)).find(|file| file.symlink_metadata().is_ok())
+    {
         return Err(Error::new(format!("cannot run '{}': it is not an executable file", there.display()))
             .hint(format!("chmod +x '{}'", there.display()))
             .with_exit(Exit::CannotRun));
@@ -97,7 +99,10 @@ pub fn find(name: &str) -> Result<PathBuf> {
     let near = nearest(name, tools.iter().map(|tool| tool.name.as_str()));
     let hint = match near[..] {
         [] => "codex-agent --list lists the tools".to_owned(),
-        _ => format!("did you mean {}?", near.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(" or ")),
+        _ => format!(
+            "did you mean {}?",
+            near.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(" or ")
+        ),
     };
     Err(Error::new(format!("there is no tool '{name}', and no {executable} on PATH"))
         .hint(hint)
@@ -133,8 +138,12 @@ impl Found {
 pub fn list() -> Vec<Found> {
     let mut found: BTreeMap<String, Found> = BTreeMap::new();
     for folder in search_path() {
-        let mut names: Vec<OsString> =
-            std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+        let mut names: Vec<OsString> = std::fs::read_dir(&folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
         names.sort();
         for file in names {
             let Some(name) = file.to_str().and_then(|file| file.strip_prefix(PREFIX)) else { continue };

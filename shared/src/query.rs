@@ -122,7 +122,8 @@ impl Directory {
     }
 
     fn holds(&self, cwd: &str) -> bool {
-        let below = |form: &str| cwd.strip_prefix(form).is_some_and(|rest| form == "/" || rest.starts_with('/'));
+        let below =
+            |form: &str| cwd.strip_prefix(form).is_some_and(|rest| form == "/" || rest.starts_with('/'));
         self.is(cwd) || self.0.iter().any(|form| below(form))
     }
 }
@@ -222,8 +223,7 @@ impl Filter {
     /// Whether the session fails a condition that can be judged by what was looked at so far.
     pub fn rejects(&self, session: &Session<'_>, known: Needs) -> bool {
         let text = |list: &[String], value: Option<&str>| {
-            !list.is_empty()
-                && !value.is_some_and(|value| list.iter().any(|pattern| matches(pattern, value)))
+            !list.is_empty() && !value.is_some_and(|value| list.iter().any(|pattern| matches(pattern, value)))
         };
         let archived = session.archived_at.is_some();
         if match self.archived {
@@ -420,7 +420,8 @@ impl Query {
             needs |= Needs::of(*field);
         }
         if self.full {
-            needs |= Needs::ROLLOUT | Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::ENDING;
+            needs |=
+                Needs::ROLLOUT | Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::ENDING;
         }
         needs
     }
@@ -447,7 +448,8 @@ mod tests {
             ..Session::default()
         };
         let sort = Sort::parse("updated").unwrap();
-        let mut list = [session("01", Some(Timestamp(1))), session("02", None), session("03", Some(Timestamp(1)))];
+        let mut list =
+            [session("01", Some(Timestamp(1))), session("02", None), session("03", Some(Timestamp(1)))];
         list.sort_by(|a, b| sort.compare(a, b));
         let ids: Vec<String> = list.iter().map(|s| s.id.unwrap().short()).collect();
         assert_eq!(ids, ["cd6d1b03", "cd6d1b01", "cd6d1b02"]);
@@ -456,7 +458,11 @@ mod tests {
 
     #[test]
     fn a_filter_judges_only_what_is_known() {
-        let filter = Filter { model: vec!["gpt-5".into()], cwd: vec![Directory(vec!["/a".into()])], ..Filter::default() };
+        let filter = Filter {
+            model: vec!["gpt-5".into()],
+            cwd: vec![Directory(vec!["/a".into()])],
+            ..Filter::default()
+        };
         let session = Session { cwd: Some("/a".into()), ..Session::default() };
         assert!(!filter.rejects(&session, Needs::START));
         assert!(filter.rejects(&session, Needs::START | Needs::MESSAGE));

@@ -276,8 +276,7 @@ impl Field {
     ];
 
     /// What a user may ask for beyond the record's own fields.
-    pub const PARTS: [Field; 5] =
-        [Field::Sha, Field::Branch, Field::OriginUrl, Field::Parent, Field::Short];
+    pub const PARTS: [Field; 5] = [Field::Sha, Field::Branch, Field::OriginUrl, Field::Parent, Field::Short];
 
     /// The field's name in JSON, `--fields` and `--format`.
     pub fn name(self) -> &'static str {
@@ -322,10 +321,9 @@ impl Field {
             let error = Error::usage(format!("there is no field '{name}' in a session record"));
             match near.first() {
                 Some(near) => error.hint(format!("did you mean '{near}'?")),
-                None => error.hint(format!(
-                    "fields: {}",
-                    known().map(Field::name).collect::<Vec<_>>().join(" ")
-                )),
+                None => {
+                    error.hint(format!("fields: {}", known().map(Field::name).collect::<Vec<_>>().join(" ")))
+                }
             }
         })
     }
@@ -411,9 +409,7 @@ impl<'a> Session<'a> {
             Field::Source => text(&self.source),
             Field::Originator => text(&self.originator),
             Field::Subagent => self.subagent.as_ref().map_or(Value::Null, Value::Subagent),
-            Field::Parent => {
-                self.subagent.as_ref().and_then(|s| s.parent).map_or(Value::Null, Value::Id)
-            }
+            Field::Parent => self.subagent.as_ref().and_then(|s| s.parent).map_or(Value::Null, Value::Id),
             Field::Model => text(&self.model),
             Field::ReasoningEffort => text(&self.reasoning_effort),
             Field::ModelProvider => text(&self.model_provider),
@@ -440,9 +436,7 @@ impl<'a> Session<'a> {
                 Status::Failed => "failed",
                 Status::Unknown => "unknown",
             }),
-            Field::ResumeCommand => {
-                self.resume_command.as_ref()?.as_deref().map_or(Value::Null, Value::Argv)
-            }
+            Field::ResumeCommand => self.resume_command.as_ref()?.as_deref().map_or(Value::Null, Value::Argv),
         })
     }
 
@@ -462,7 +456,9 @@ impl<'a> Session<'a> {
                 Value::Time(at) => write_plain(&at.text(), out),
                 Value::Git(git) => {
                     let mut before = b"{\"".as_slice();
-                    for (key, part) in [("sha", &git.sha), ("branch", &git.branch), ("origin_url", &git.origin_url)] {
+                    for (key, part) in
+                        [("sha", &git.sha), ("branch", &git.branch), ("origin_url", &git.origin_url)]
+                    {
                         out.extend_from_slice(before);
                         out.extend_from_slice(key.as_bytes());
                         out.extend_from_slice(b"\":");
@@ -608,10 +604,7 @@ impl Foreign {
         }
         let head: Head<'_> = serde_json::from_str(text.get()).map_err(|error| {
             let why = error.to_string();
-            Error::new(format!(
-                "expected a record: {}",
-                why.split(" at line ").next().unwrap_or(&why)
-            ))
+            Error::new(format!("expected a record: {}", why.split(" at line ").next().unwrap_or(&why)))
         })?;
         let (kind, id) = (head.kind.map(Cow::into_owned), head.id.map(Cow::into_owned));
         Ok(Foreign { text, kind, id })
@@ -638,9 +631,8 @@ impl Serialize for Refreshed<'_> {
         }
         let members = members(self.foreign).unwrap_or_default();
         for (key, value) in &members {
-            let written = Field::ALL
-                .iter()
-                .any(|field| field.name() == key && self.session.value(*field).is_some());
+            let written =
+                Field::ALL.iter().any(|field| field.name() == key && self.session.value(*field).is_some());
             if key != "type" && !written {
                 map.serialize_entry(key, value)?;
             }
@@ -709,7 +701,9 @@ mod tests {
         assert!(!text.contains("resume_command"));
         assert_eq!(serde_json::from_str::<Session<'_>>(&text).unwrap(), session);
         let with = |text: &str| Session { name: Some(text.to_owned().into()), ..session.clone() };
-        for text in ["", "plain", "a \"quote\"", "back\\slash", "line\nend", "\u{1}", "\u{7f}é日本", &"x".repeat(200)] {
+        for text in
+            ["", "plain", "a \"quote\"", "back\\slash", "line\nend", "\u{1}", "\u{7f}é日本", &"x".repeat(200)]
+        {
             let mut by_hand = Vec::new();
             with(text).write_json(&mut by_hand);
             assert_eq!(String::from_utf8(by_hand).unwrap(), serde_json::to_string(&with(text)).unwrap());
@@ -732,7 +726,8 @@ mod tests {
 
     #[test]
     fn foreign_fields_survive_to_the_byte() {
-        let foreign = raw(r#"{"x": 1.0e400 ,"id":"old","big":123456789012345678901234567890,"forked_from":"kept"}"#);
+        let foreign =
+            raw(r#"{"x": 1.0e400 ,"id":"old","big":123456789012345678901234567890,"forked_from":"kept"}"#);
         let session = Session { name: Some("n".into()), ..Session::default() };
         let text = serde_json::to_string(&Refreshed { session: &session, foreign: &foreign }).unwrap();
         assert!(

@@ -46,9 +46,9 @@ impl<'t> Form<'t> {
             return match (Id::parse(rest), hex(rest)) {
                 (Some(id), _) => Ok(Form::Id(id)),
                 (None, Some(hex)) => Ok(Form::Hex(hex)),
-                (None, None) => Err(Error::usage(format!(
-                    "'{text}' is no part of an id: expected 4 or more hex digits"
-                ))),
+                (None, None) => {
+                    Err(Error::usage(format!("'{text}' is no part of an id: expected 4 or more hex digits")))
+                }
             };
         }
         if let Some(name) = text.strip_prefix("name:") {
@@ -141,14 +141,20 @@ fn rollout_at(index: &Index, path: &Path) -> Result<Id> {
         return Err(Error::usage(format!("'{}' is no file in Codex's home", path.display()))
             .hint(format!("the home is '{home}'; --codex-home names another")));
     }
-    real.file_name().and_then(|name| name.to_str()).and_then(Name::parse).map(|name| name.id).ok_or_else(
-        || Error::usage(format!("'{}' has not the name of a rollout", path.display())),
-    )
+    real.file_name()
+        .and_then(|name| name.to_str())
+        .and_then(Name::parse)
+        .map(|name| name.id)
+        .ok_or_else(|| Error::usage(format!("'{}' has not the name of a rollout", path.display())))
 }
 
-fn list(index: &mut Index, filter: Filter, offset: usize, limit: Option<usize>) -> Result<Vec<Session<'static>>> {
-    let query =
-        Query { filter, offset, limit, fields: Field::ALL[..21].to_vec(), ..Query::default() };
+fn list(
+    index: &mut Index,
+    filter: Filter,
+    offset: usize,
+    limit: Option<usize>,
+) -> Result<Vec<Session<'static>>> {
+    let query = Query { filter, offset, limit, fields: Field::ALL[..21].to_vec(), ..Query::default() };
     let mut found = Vec::new();
     index.list(&query, &mut |session| {
         found.push(session.clone().into_owned());
@@ -298,8 +304,9 @@ pub fn from_stdin(operands: &[String]) -> Result<bool> {
         return Ok(false);
     }
     if io::stdin().is_terminal() {
-        return Err(Error::usage("a session is missing")
-            .hint("name one, or pipe some in: codex-agent ls --json | …"));
+        return Err(
+            Error::usage("a session is missing").hint("name one, or pipe some in: codex-agent ls --json | …")
+        );
     }
     Ok(true)
 }
@@ -346,7 +353,14 @@ mod tests {
         }
         assert_eq!(seen[0], format!("1 text {A}"));
         assert_eq!(seen[1], "2 record {\"type\":\"session\",\"id\":\"x\",\"n\":1.0}");
-        assert_eq!(seen[2..5], ["3 text a name", "4 other {\"type\":\"group\"}", "stdin:5: expected a session record: missing field 'id'"]);
+        assert_eq!(
+            seen[2..5],
+            [
+                "3 text a name",
+                "4 other {\"type\":\"group\"}",
+                "stdin:5: expected a session record: missing field 'id'"
+            ]
+        );
         assert_eq!(seen[5], "6 text [1]");
         assert!(seen[6].starts_with("stdin:7: column 2"), "{}", seen[6]);
     }

@@ -160,6 +160,7 @@ fn sweep(folder: &Path) {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // What a test finds there must be put there.
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
@@ -180,9 +181,7 @@ mod tests {
         push(&store, 1).unwrap();
         push(&store, 2).unwrap();
         assert_eq!(store.read::<Vec<u32>>().unwrap(), [1, 2]);
-        let mode = |path: &str| {
-            fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777
-        };
+        let mode = |path: &str| fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!([mode("deep"), mode("deep/down"), mode("deep/down/list.json")], [0o700, 0o700, 0o600]);
     }
 

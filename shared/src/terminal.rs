@@ -34,7 +34,9 @@ impl Color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto if set("NO_COLOR") => false,
-            Color::Auto if std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| !v.is_empty() && v != "0") => true,
+            Color::Auto if std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| !v.is_empty() && v != "0") => {
+                true
+            }
             Color::Auto => is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
         }
     }

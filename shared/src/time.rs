@@ -45,8 +45,7 @@ impl Timestamp {
         let z = days + 719_468;
         let era = z / 146_097;
         let day_of_era = z % 146_097;
-        let year_of_era =
-            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let shifted = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * shifted + 2) / 5 + 1;
@@ -77,10 +76,10 @@ impl Timestamp {
         }
         match seconds {
             ..60 => "now".to_owned(),
-            ..3600 => format!("{}m", seconds / 60),
-            ..86_400 => format!("{}h", seconds / 3600),
-            ..1_209_600 => format!("{}d", seconds / 86_400),
-            ..31_536_000 => format!("{}w", seconds / 604_800),
+            60..3600 => format!("{}m", seconds / 60),
+            3600..86_400 => format!("{}h", seconds / 3600),
+            86_400..1_209_600 => format!("{}d", seconds / 86_400),
+            1_209_600..31_536_000 => format!("{}w", seconds / 604_800),
             _ => self.to_string()[..10].to_owned(),
         }
     }
@@ -215,7 +214,9 @@ mod tests {
     #[test]
     fn ages() {
         let now = Timestamp(1_795_344_606_020);
-        for (seconds, want) in [(0, "now"), (300, "5m"), (7300, "2h"), (3 * 86_400, "3d"), (30 * 86_400, "4w")] {
+        for (seconds, want) in
+            [(0, "now"), (300, "5m"), (7300, "2h"), (3 * 86_400, "3d"), (30 * 86_400, "4w")]
+        {
             assert_eq!(Timestamp(now.0 - seconds * 1000).age(now), want);
         }
         assert_eq!(Timestamp(now.0 + 300_000).age(now), "in 5m");

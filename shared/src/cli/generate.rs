@@ -45,7 +45,9 @@ fn standard() -> [Row; 2] {
 
 fn synopsis(tool: &Tool, command: &dyn Verb) -> String {
     let mut text = tool.name.to_owned();
-    for part in [command.name(), if command.rows().is_empty() { "" } else { "[OPTION...]" }, command.operands()] {
+    for part in
+        [command.name(), if command.rows().is_empty() { "" } else { "[OPTION...]" }, command.operands()]
+    {
         if !part.is_empty() {
             text.push(' ');
             text.push_str(part);
@@ -125,7 +127,12 @@ fn definition(out: &mut String, term: &str, column: usize, text: &str) {
 
 /// Text as roff: backslashes, hyphens that must stay ASCII, and lines that begin like a request.
 fn roff(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('^', "\\(ha").replace('~', "\\(ti");
+    let text = text
+        .replace('\\', "\\e")
+        .replace('-', "\\-")
+        .replace('\'', "\\(aq")
+        .replace('^', "\\(ha")
+        .replace('~', "\\(ti");
     match text.starts_with('.') {
         true => format!("\\&{text}"),
         false => text,
@@ -424,7 +431,9 @@ fn zsh_arguments(command: &dyn Verb) -> Vec<String> {
 
 fn zsh(tool: &Tool) -> String {
     let mut out = format!("#compdef {}\n# made by '{} --generate zsh'\n\n", tool.name, tool.name);
-    let uses = |wanted: &str| tool.commands.iter().any(|command| zsh_arguments(*command).iter().any(|a| a.contains(wanted)));
+    let uses = |wanted: &str| {
+        tool.commands.iter().any(|command| zsh_arguments(*command).iter().any(|a| a.contains(wanted)))
+    };
     if uses("_codex_agent_sessions") {
         let list = SESSIONS.replace("{id}", "{id}\\t{title}");
         let _ = writeln!(
@@ -456,7 +465,11 @@ fn zsh(tool: &Tool) -> String {
     for command in tool.commands {
         let names = std::iter::once(command.name()).chain(command.aliases().iter().copied());
         let _ = writeln!(out, "    {})", names.collect::<Vec<_>>().join("|"));
-        let _ = writeln!(out, "        _arguments -S \\\n            {}", zsh_arguments(*command).join(" \\\n            "));
+        let _ = writeln!(
+            out,
+            "        _arguments -S \\\n            {}",
+            zsh_arguments(*command).join(" \\\n            ")
+        );
         out.push_str("        ;;\n");
     }
     out.push_str("    esac\n    ;;\nesac\n");
@@ -520,7 +533,8 @@ fn fish(tool: &Tool) -> String {
         );
     }
     for command in tool.commands {
-        let names: Vec<&str> = std::iter::once(command.name()).chain(command.aliases().iter().copied()).collect();
+        let names: Vec<&str> =
+            std::iter::once(command.name()).chain(command.aliases().iter().copied()).collect();
         fish_rows(&mut out, tool, *command, &format!("__fish_seen_subcommand_from {}", names.join(" ")));
     }
     out

@@ -54,7 +54,7 @@ impl Files {
         for (folder, archived, depth) in [("sessions", false, 4), ("archived_sessions", true, 1)] {
             collect(&home.join(folder), archived, depth, &mut all);
         }
-        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all.sort_by_key(|file| file.id);
         Files { all }
     }
 
@@ -79,7 +79,7 @@ impl Files {
                 }
             }
         }
-        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all.sort_by_key(|file| file.id);
         Files { all }
     }
 

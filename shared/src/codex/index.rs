@@ -104,11 +104,7 @@ impl Index {
 
     /// Gives each session that the query asks for to `emit`, in its order, each as soon as it is
     /// known. Returns how many there were.
-    pub fn list(
-        &mut self,
-        query: &Query,
-        emit: &mut dyn FnMut(&Session<'_>) -> Result<()>,
-    ) -> Result<usize> {
+    pub fn list(&mut self, query: &Query, emit: &mut dyn FnMut(&Session<'_>) -> Result<()>) -> Result<usize> {
         let mut page = Page { offset: query.offset, left: query.limit, given: 0, emit };
         if page.left == Some(0) || !self.home.exists() {
             return Ok(0);
@@ -130,12 +126,8 @@ impl Index {
 
     /// One session, hidden or not.
     pub fn get(&mut self, id: Id) -> Result<Option<Session<'static>>> {
-        let filter = Filter {
-            ids: Some(vec![id]),
-            archived: Archived::With,
-            subagents: true,
-            ..Filter::default()
-        };
+        let filter =
+            Filter { ids: Some(vec![id]), archived: Archived::With, subagents: true, ..Filter::default() };
         let fields = crate::record::Field::ALL[..21].to_vec();
         let query = Query { filter, fields, ..Query::default() };
         let mut found = None;
@@ -198,7 +190,8 @@ impl Index {
             let rows = state.ids()?;
             let without_row: Vec<&RolloutFile> =
                 files.sessions().filter(|file| rows.binary_search(&file.id).is_err()).collect();
-            let reader = Reader { filter: &query.filter, needs, names: names.as_ref(), files, full: query.full };
+            let reader =
+                Reader { filter: &query.filter, needs, names: names.as_ref(), files, full: query.full };
             extra = reader.read_all(&without_row);
             extra.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
         }
@@ -317,7 +310,13 @@ impl Index {
 
     /// The first `wanted` of the candidates that the filter accepts, in the query's order. What is
     /// only shown is read of those alone.
-    fn read_page(&self, query: &Query, files: &Files, candidates: &[&RolloutFile], wanted: usize) -> Vec<Found> {
+    fn read_page(
+        &self,
+        query: &Query,
+        files: &Files,
+        candidates: &[&RolloutFile],
+        wanted: usize,
+    ) -> Vec<Found> {
         let all = query.needs();
         let first = query.filter.needs() | query.sort.needs();
         let in_two = wanted < candidates.len() && first != all;
@@ -398,8 +397,7 @@ impl Reader<'_> {
                 if from >= candidates.len() {
                     return found;
                 }
-                for at in from..candidates.len().min(from + CHUNK) {
-                    let file = candidates[at];
+                for (at, file) in candidates.iter().enumerate().skip(from).take(CHUNK) {
                     match self.read(file, at) {
                         Ok(one) => found.extend(one),
                         // It was deleted between the walk and now, and so it is not there.
@@ -456,7 +454,8 @@ impl Reader<'_> {
             None
         };
         let filter = self.filter;
-        let decides_early = !(filter.cwd.is_empty() && filter.under.is_empty() && filter.originator.is_empty());
+        let decides_early =
+            !(filter.cwd.is_empty() && filter.under.is_empty() && filter.originator.is_empty());
         if decides_early && depth > Some(Depth::Start) && !self.full {
             take_meta(&mut session, rollout::head(&file.path, Depth::Start)?.meta);
             if self.filter.rejects(&session, known | Needs::START) {

@@ -57,7 +57,7 @@ impl Names {
             from = end + 1;
         }
         // Ids begin with a clock, so most of the file is in order, and this sort sees that.
-        lines.sort_by(|a, b| a.0.cmp(&b.0));
+        lines.sort_by_key(|line| line.0);
         Names { text, lines }
     }
 

@@ -552,9 +552,8 @@ impl Event<'_> {
                 }
                 let parts: Vec<Part<'_>> = serde_json::from_str(item.content?.get()).ok()?;
                 let text = parts.iter().filter_map(|part| part.text.as_deref()).collect();
-                let has_image = parts
-                    .iter()
-                    .any(|part| part.kind.as_deref().is_some_and(|kind| kind.contains("mage")));
+                let has_image =
+                    parts.iter().any(|part| part.kind.as_deref().is_some_and(|kind| kind.contains("mage")));
                 Some((text, has_image))
             }
             _ => None,
@@ -738,7 +737,10 @@ mod tests {
         assert_eq!(word(r#"{"future":{"deep":1}}"#).unwrap(), "future");
         assert_eq!(word(""), None);
         let (word, subagent) = source(r#"{"subagent":"review"}"#);
-        assert_eq!((word.unwrap().as_ref(), subagent.unwrap().role.unwrap().as_ref()), ("subagent", "review"));
+        assert_eq!(
+            (word.unwrap().as_ref(), subagent.unwrap().role.unwrap().as_ref()),
+            ("subagent", "review")
+        );
         let other = source(r#"{"subagent":{"other":"guardian"}}"#).1.unwrap();
         assert_eq!(other.role.unwrap(), "guardian");
         assert!(source(r#"{"subagent":{"new":{}}}"#).1.is_some());
@@ -748,7 +750,10 @@ mod tests {
     fn messages_as_codex_shows_them() {
         assert_eq!(shown("  a b \n"), "a b");
         assert_eq!(shown("# Context\n## My request for Codex:\nfix it\n"), "fix it");
-        assert_eq!(shown("a ## My request for Codex: b ## My request for Codex: c"), "b ## My request for Codex: c");
+        assert_eq!(
+            shown("a ## My request for Codex: b ## My request for Codex: c"),
+            "b ## My request for Codex: c"
+        );
     }
 
     #[test]
@@ -767,8 +772,10 @@ mod tests {
     fn a_tail_passes_over_a_cut_line() {
         let mut reader = TailReader::new(true);
         let block = concat!(
-            r#"{"timestamp":"2026-11-22T10:00:00.000Z","type":"turn_context","payload":{"cwd":"/p","model":"m"}}"#, "\n",
-            r#"{"timestamp":"2026-11-22T10:00:01.000Z","type":"event_msg","payload":{"type":"task_complete","last_agent_message":"hi"}}"#, "\n",
+            r#"{"timestamp":"2026-11-22T10:00:00.000Z","type":"turn_context","payload":{"cwd":"/p","model":"m"}}"#,
+            "\n",
+            r#"{"timestamp":"2026-11-22T10:00:01.000Z","type":"event_msg","payload":{"type":"task_complete","last_agent_message":"hi"}}"#,
+            "\n",
             r#"{"timestamp":"2026-11-22T10:00:02.000Z","type":"event_msg","payload":{"type":"task_star"#
         );
         assert!(reader.read(block.as_bytes(), true));

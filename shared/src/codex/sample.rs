@@ -15,7 +15,9 @@ pub const PROJECT: &str = "/tmp/codex-fixture/projects/alpha";
 
 /// Unpacks the sample home into a folder, which is made.
 pub fn unpack(into: &Path) -> Result<()> {
-    for (name, bytes) in files().map_err(|error| Error::new(format!("the sample home is damaged: {error}")))? {
+    for (name, bytes) in
+        files().map_err(|error| Error::new(format!("the sample home is damaged: {error}")))?
+    {
         let path = into.join(name);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).context("make the folder", folder)?;

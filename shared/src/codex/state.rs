@@ -76,15 +76,14 @@ impl State {
     }
 
     fn try_open(path: &Path, uri: &str, copy: Option<tempfile::TempDir>) -> rusqlite::Result<State> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_URI;
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let connection = Connection::open_with_flags(uri, flags)?;
         connection.busy_timeout(Duration::from_secs(2))?;
         // Preparing reads the schema, which is most of the cost of a short listing; a statement that
         // is never run tells the columns without doing so a second time.
         let columns = match connection.prepare("SELECT * FROM threads") {
-            Ok(statement) => statement.column_names().into_iter().map(str::to_owned).collect(),
+            Ok(statement) => statement.column_names().map(str::to_owned).collect(),
             Err(error) if error.to_string().contains("no such table") => HashSet::new(),
             Err(error) => return Err(error),
         };
@@ -150,8 +149,7 @@ impl State {
     /// Id, rollout path as the row has it, and archived or not, of every row, sorted by id.
     pub fn places(&self) -> Result<Vec<(Id, String, bool)>> {
         let read = || {
-            let mut statement =
-                self.connection.prepare("SELECT id, rollout_path, archived FROM threads")?;
+            let mut statement = self.connection.prepare("SELECT id, rollout_path, archived FROM threads")?;
             let mut rows = statement.query([])?;
             let mut places = Vec::new();
             while let Some(row) = rows.next()? {
@@ -237,7 +235,9 @@ impl State {
             ("model", &filter.model),
         ] {
             // Words that our records spell differently from the column are left to the filter.
-            let plain = |pattern: &&String| !pattern.contains('*') && !pattern.contains(':') && *pattern != "subagent";
+            let plain = |pattern: &&String| {
+                !pattern.contains('*') && !pattern.contains(':') && *pattern != "subagent"
+            };
             if let [pattern] = &patterns[..]
                 && plain(&pattern)
                 && self.has(column)
@@ -429,9 +429,7 @@ fn is_unwritable_folder(error: &rusqlite::Error) -> bool {
 
 fn why(error: &rusqlite::Error) -> String {
     match error {
-        rusqlite::Error::SqliteFailure(failure, text) => {
-            text.clone().unwrap_or_else(|| failure.to_string())
-        }
+        rusqlite::Error::SqliteFailure(failure, text) => text.clone().unwrap_or_else(|| failure.to_string()),
         other => other.to_string(),
     }
 }
