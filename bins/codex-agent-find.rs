@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::output::{Sessions, Shape, Template};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::{Archived, Filter, Query};
@@ -26,6 +26,7 @@ struct Args {
     full: bool,
     fields: Option<Vec<Field>>,
     template: Option<Template>,
+    nul: bool,
 }
 
 impl AsMut<flags::Common> for Args {
@@ -97,6 +98,7 @@ const SHOW: &[Flag<Args>] = &[
             Ok(())
         },
     },
+    switch!(Some('0'), "null", nul, "end rows with NUL, and escape nothing in them", "For xargs -0."),
     switch!(None, "full", full, "look into the rollouts: fork parent, status", "As in codex-agent-ls(1)."),
     flags::color(),
 ];
@@ -176,6 +178,7 @@ static TOOL: Tool = Tool {
     ],
     reads: &["session"],
     writes: &["session"],
+    epilogue: "",
     completions: None,
 };
 
@@ -187,6 +190,12 @@ fn run(args: Args) -> Result<Exit> {
     if args.template.is_some() && (args.common.json || args.fields.is_some()) {
         return Err(Error::usage("--format goes with neither --fields nor --json"));
     }
+    if args.nul && args.common.json {
+        return Err(Error::usage("-0 does not go with --json: a record is one line"));
+    }
+    if args.one && args.last {
+        return Err(Error::usage("--one and --last do not go together: the last is always one"));
+    }
     let reads = reference::from_stdin(&args.operands).map_err(|_| {
         Error::usage("nothing to look for").hint("name a session or say words, or pipe sessions in")
     })?;
@@ -197,7 +206,7 @@ fn run(args: Args) -> Result<Exit> {
             json: args.common.json,
             fields: args.fields.clone(),
             template: args.template.clone(),
-            nul: false,
+            nul: args.nul,
             color: args.common.color,
         }),
         found: Vec::new(),
@@ -332,10 +341,10 @@ impl Finder {
             let session = match reference::resolve(index, &text) {
                 Ok(session) => refreshed(args, index, session)?,
                 Err(error) => {
-                    warn(error.within(format_args!("stdin:{line}")));
-                    if self.exit == Exit::Done {
-                        self.exit = Exit::Negative;
+                    if self.exit != Exit::Trouble {
+                        self.exit = error.exit();
                     }
+                    warn_of(&error.within(format_args!("stdin:{line}")));
                     continue;
                 }
             };

@@ -201,10 +201,10 @@ static DELETE: Command<Args> = command(
 );
 static PAUSE: Command<Args> = command(
     "pause",
-    "hold runs over a group back",
+    "mark a group as paused",
     "NAME...",
     &[Completes::Groups],
-    &[],
+    &["The mark is kept and shown. Tools that run prompts over a group leave a paused one alone."],
     &[("Options", &[CHANGED_JSON])],
     |args| set_paused(&args, true),
 );
@@ -212,7 +212,7 @@ static UNPAUSE: Command<Args> = Command {
     aliases: &["resume"],
     ..command(
         "unpause",
-        "let runs over a group go on",
+        "take the mark of a paused group away",
         "NAME...",
         &[Completes::Groups],
         &[],
@@ -279,6 +279,7 @@ static TOOL: Tool = Tool {
     ],
     reads: &["session"],
     writes: &["group", "session"],
+    epilogue: "",
     completions: None,
 };
 

@@ -17,7 +17,7 @@ use codex_agent_shared::query::{Archived, Clock, Directory, Filter, Query, Sort}
 use codex_agent_shared::record::Field;
 use codex_agent_shared::reference;
 use codex_agent_shared::text::harmless;
-use codex_agent_shared::time::parse_moment;
+use codex_agent_shared::time::{parse_end, parse_moment};
 
 #[derive(Default)]
 struct Args {
@@ -139,9 +139,9 @@ const WHICH: &[Flag<Args>] = &[
         long: "until",
         takes: Takes::Text("TIME"),
         help: "sessions updated at or before this time",
-        more: "",
+        more: "A day, such as 2026-11-22, yesterday or monday, is meant with all of its hours.",
         set: |args, value| {
-            args.filter.until = Some(parse_moment(&value.text()?)?);
+            args.filter.until = Some(parse_end(&value.text()?)?);
             Ok(())
         },
     },
@@ -358,7 +358,10 @@ static TOOL: Tool = Tool {
     commands: &[&COMMAND],
     exit_status: &[
         (0, "The sessions were listed, also where there are none."),
-        (1, "--check found that database and files disagree."),
+        (
+            1,
+            "--check found that database and files disagree, or there is no such group or session as --group or --forks-of names.",
+        ),
         (2, "Bad usage, or nothing could be read."),
     ],
     environment: &[],
@@ -416,6 +419,7 @@ static TOOL: Tool = Tool {
     ],
     reads: &[],
     writes: &["session", "problem", "check"],
+    epilogue: "",
     completions: None,
 };
 
@@ -430,6 +434,13 @@ fn run(mut args: Args) -> Result<Exit> {
     }
     if args.nul && args.common.json {
         return Err(Error::usage("-0 does not go with --json: a record is one line"));
+    }
+    if args.check
+        && (args.filter.needs() != Filter::default().needs() || args.limit.is_some() || args.common.no_files)
+    {
+        return Err(Error::usage(
+            "--check looks at all sessions, rows and files: it goes with no filter, limit or --no-files",
+        ));
     }
     let mut index = args.common.index()?;
     if args.check {

@@ -13,7 +13,7 @@ use std::process::{Command as Process, ExitCode, Stdio};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, Value, generate};
 use codex_agent_shared::error::{self, Error, Exit, Result, reason};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::{self, TOOLS};
+use codex_agent_shared::plugin::{self, TOOLS, ToolRecord};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, tsv, width};
 
@@ -160,6 +160,7 @@ static TOOL: Tool = Tool {
     ],
     reads: &[],
     writes: &["tool"],
+    epilogue: TOOLS_OF_HELP,
     completions: Some([
         include_str!("../completions/codex-agent.bash"),
         include_str!("../completions/_codex-agent"),
@@ -172,6 +173,13 @@ const TOOL_LINES: &str = "    ls      list Codex sessions
     find    look Codex sessions up by reference or by words
     group   keep named sets of Codex sessions
     demo    try codex-agent on a sample home, without Codex";
+
+const TOOLS_OF_HELP: &str = "Tools of this package:
+  ls      list Codex sessions
+  find    look Codex sessions up by reference or by words
+  group   keep named sets of Codex sessions
+  demo    try codex-agent on a sample home, without Codex
+  help    open the manual of a tool: 'codex-agent help ls'";
 
 /// Pages by hand, so that 'help' has them where no manual is installed.
 const PAGES: [(&str, &str, &str); 3] = [
@@ -199,11 +207,7 @@ fn run(args: Args) -> Result<Exit> {
         return list(json);
     }
     let Some(name) = args.words.first() else {
-        let mut text = generate::help(&TOOL, None);
-        text.push_str("\nTools of this package:\n");
-        text.push_str(TOOL_LINES);
-        text.push('\n');
-        return cli::print(&text);
+        return cli::print(&generate::help(&TOOL, None));
     };
     let name = name.to_string_lossy();
     if name == "help" {
@@ -335,24 +339,24 @@ fn plain(text: &str) -> String {
 fn list(json: bool) -> Result<Exit> {
     let tools = plugin::list();
     let mut output = Output::stdout();
-    let about = |name: &str| TOOLS.iter().find(|(tool, _)| *tool == name).map(|(_, about)| *about);
+    let about = |tool: &plugin::Found| {
+        TOOLS.iter().find(|(name, _)| tool.is_ours() && *name == tool.name).map(|(_, about)| *about)
+    };
     if json {
         for tool in &tools {
-            output.record(&serde_json::json!({
-                "type": "tool",
-                "name": tool.name,
-                "about": about(&tool.name),
-                "path": tool.path.to_string_lossy(),
-                "ours": tool.is_ours(),
-                "shadows": tool.shadows.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
-            }))?;
+            output.record(&ToolRecord {
+                path: Some(tool.path.to_string_lossy().into_owned()),
+                ours: Some(tool.is_ours()),
+                shadows: Some(tool.shadows.iter().map(|path| path.to_string_lossy().into_owned()).collect()),
+                ..ToolRecord::new(&tool.name, about(tool))
+            })?;
         }
         output.flush()?;
         return Ok(Exit::Done);
     }
     let widest = tools.iter().map(|tool| width(&tool.name)).max().unwrap_or(0);
     for tool in &tools {
-        let what = about(&tool.name).map_or_else(|| tool.path.display().to_string(), str::to_owned);
+        let what = about(tool).map_or_else(|| tool.path.display().to_string(), str::to_owned);
         let row = if is_terminal() {
             line(
                 &[
@@ -365,7 +369,7 @@ fn list(json: bool) -> Result<Exit> {
             let shadows: Vec<String> = tool.shadows.iter().map(|path| path.display().to_string()).collect();
             let cells = [
                 tool.name.clone(),
-                about(&tool.name).unwrap_or("").to_owned(),
+                about(tool).unwrap_or("").to_owned(),
                 tool.path.display().to_string(),
                 shadows.join(":"),
             ];

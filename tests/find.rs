@@ -38,7 +38,10 @@ fn every_form_of_reference() {
             assert_eq!(found(&world, &[source, reference]), [want], "{source} {reference}");
         }
     }
-    let path = json(&world.ok(&["codex-agent-ls", "--json", "--named"]))[0]["rollout_path"].as_str().unwrap().to_owned();
+    let path = json(&world.ok(&["codex-agent-ls", "--json", "--named"]))[0]["rollout_path"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(found(&world, &[&path]), [LOGIN]);
     assert_eq!(found(&world, &["cd6d1b0c", "@@", "login work"]), [LOGIN, FORK]);
 }
@@ -49,7 +52,9 @@ fn the_newest_of_this_directory() {
     std::fs::create_dir(world.path("project")).unwrap();
     let here = std::fs::canonicalize(world.path("project")).unwrap();
     let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
-    database.execute("UPDATE threads SET cwd = ?1 WHERE cwd LIKE '%/beta'", [here.to_str().unwrap()]).unwrap();
+    database
+        .execute("UPDATE threads SET cwd = ?1 WHERE cwd LIKE '%/beta'", [here.to_str().unwrap()])
+        .unwrap();
     drop(database);
     let at = |reference: &str| {
         let mut command = world.command("codex-agent-find");
@@ -88,7 +93,13 @@ fn words_are_all_wanted_anywhere_in_any_case() {
     }
     assert_eq!(found(&world, &["--last", "login"]), [FORK]);
     assert_eq!(found(&world, &["--words", "login work"]), [LOGIN]);
-    for nothing in [&["fix", "xyzzy"][..], &["archive"], &["name:nobody"], &["id:ffffffff"], &["00000000-0000-7000-8000-000000000000"]] {
+    for nothing in [
+        &["fix", "xyzzy"][..],
+        &["archive"],
+        &["name:nobody"],
+        &["id:ffffffff"],
+        &["00000000-0000-7000-8000-000000000000"],
+    ] {
         let mut line = vec!["codex-agent-find"];
         line.extend(nothing);
         let ran = world.run(&line);
@@ -134,9 +145,15 @@ fn standard_input_of_every_kind() {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines.len(), 4, "{}", ran.out);
-    assert!(lines[0].starts_with(&format!("{{\"type\":\"session\",\"id\":\"{LOGIN}\",\"name\":\"login work\"")));
+    assert!(
+        lines[0].starts_with(&format!("{{\"type\":\"session\",\"id\":\"{LOGIN}\",\"name\":\"login work\""))
+    );
     assert_eq!(lines[2], "{\"type\":\"group\",\"id\":\"x\",\"kept\":0.10}");
-    assert!(lines[3].contains(ARCHIVED) && lines[3].ends_with(",\"big\":123456789012345678901234567890}"), "{}", lines[3]);
+    assert!(
+        lines[3].contains(ARCHIVED) && lines[3].ends_with(",\"big\":123456789012345678901234567890}"),
+        "{}",
+        lines[3]
+    );
 }
 
 #[test]

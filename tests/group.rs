@@ -38,7 +38,8 @@ fn the_sentence_we_live_by() {
     let ran = world.sh("codex-agent ls --json | codex-agent group add work");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
     assert_eq!(ran.err, "codex-agent-group: made group and added 11 sessions to 'work'; 11 in all\n");
-    let ids: Vec<String> = world.ok(&["codex-agent-ls", "--format", "{id}"]).lines().map(str::to_owned).collect();
+    let ids: Vec<String> =
+        world.ok(&["codex-agent-ls", "--format", "{id}"]).lines().map(str::to_owned).collect();
     assert_eq!(file(&world)["groups"][0]["sessionIds"], serde_json::json!(ids));
     let ran = world.sh("codex-agent ls --json | codex-agent group add work");
     assert_eq!(ran.err, "codex-agent-group: added 0 sessions to 'work', 11 there already; 11 in all\n");
@@ -51,7 +52,10 @@ fn the_life_of_a_group() {
     assert_eq!(said(&world, &["create", "work", "--description", "what I do"]), "made group 'work'");
     assert!(refused(&world, &["create", "work"], 2).contains("there is a group 'work' already"));
     assert_eq!(said(&world, &["add", "work", "cd6d1b0c", "@@"]), "added 2 sessions to 'work'; 2 in all");
-    assert_eq!(said(&world, &["add", "work", LOGIN]), "added 0 sessions to 'work', 1 there already; 2 in all");
+    assert_eq!(
+        said(&world, &["add", "work", LOGIN]),
+        "added 0 sessions to 'work', 1 there already; 2 in all"
+    );
     let rows = world.ok(&["codex-agent-group", "show", "work"]);
     assert_eq!(rows.lines().map(|row| &row[..36]).collect::<Vec<_>>(), [FORK, LOGIN]);
     assert_eq!(said(&world, &["pause", "work"]), "group 'work' is paused");
@@ -63,7 +67,10 @@ fn the_life_of_a_group() {
     assert_eq!((cells[0], cells[1], cells[2], cells[5]), ("play", "2", "", "what I do"));
     assert_eq!(world.ok(&["codex-agent-group", "list", "--format", "{name}={count}"]), "play=2\n");
     assert_eq!(said(&world, &["remove", "play", "cd6d1b0c"]), "removed 1 session from 'play'; 1 left");
-    assert_eq!(said(&world, &["remove", "play", LOGIN]), "removed 0 sessions from 'play', 1 not in it; 1 left");
+    assert_eq!(
+        said(&world, &["remove", "play", LOGIN]),
+        "removed 0 sessions from 'play', 1 not in it; 1 left"
+    );
     assert_eq!(said(&world, &["delete", "play"]), "deleted group 'play' of 1 session");
     assert_eq!(file(&world), serde_json::json!({"groups": []}));
 }
@@ -93,7 +100,11 @@ fn group_records() {
     let ran = world.run(&["codex-agent-group", "create", "a b", "--json"]);
     let made = &json(&ran.out)[0];
     assert_eq!((made["type"].as_str(), made["name"].as_str()), (Some("group"), Some("a b")));
-    assert!(made["description"].is_null() && made["paused"] == false && made["session_ids"] == serde_json::json!([]));
+    assert!(
+        made["description"].is_null()
+            && made["paused"] == false
+            && made["session_ids"] == serde_json::json!([])
+    );
     let keys: Vec<&String> = made.as_object().unwrap().keys().collect();
     assert_eq!(keys.len(), 8, "{keys:?}");
     assert_eq!(json(&world.ok(&["codex-agent-group", "list", "--json"])), [made.clone()]);
@@ -108,11 +119,18 @@ fn all_of_the_input_or_none() {
     let half = format!("{LOGIN}\n{ELSEWHERE}\n");
     let ran = world.feed(&["codex-agent-group", "add", "g"], &half);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
-    assert!(ran.err.contains("stdin:2: Codex has no session") && ran.err.contains("nothing was changed"), "{}", ran.err);
+    assert!(
+        ran.err.contains("stdin:2: Codex has no session") && ran.err.contains("nothing was changed"),
+        "{}",
+        ran.err
+    );
     assert!(!world.config("groups.json").exists());
     let err = refused(&world, &["add", "g", LOGIN, ELSEWHERE], 1);
     assert!(err.contains("--unchecked adds ids of elsewhere"), "{err}");
-    assert_eq!(said(&world, &["add", "g", "--unchecked", ELSEWHERE, LOGIN]), "made group and added 2 sessions to 'g'; 2 in all");
+    assert_eq!(
+        said(&world, &["add", "g", "--unchecked", ELSEWHERE, LOGIN]),
+        "made group and added 2 sessions to 'g'; 2 in all"
+    );
     let err = refused(&world, &["add", "g", "--unchecked", "cd6d1b0c"], 2);
     assert!(err.contains("not a full id"), "{err}");
     for (line, told) in [
@@ -127,7 +145,10 @@ fn all_of_the_input_or_none() {
         assert!(ran.err.contains("stdin:2") && ran.err.contains(told), "{line}: {}", ran.err);
     }
     assert_eq!(file(&world)["groups"].as_array().unwrap().len(), 1);
-    assert_eq!(refused(&world, &["add", "new", "--existing", LOGIN], 1).lines().next().unwrap(), "codex-agent-group add: there is no group 'new'");
+    assert_eq!(
+        refused(&world, &["add", "new", "--existing", LOGIN], 1).lines().next().unwrap(),
+        "codex-agent-group add: there is no group 'new'"
+    );
 }
 
 #[test]
@@ -173,7 +194,10 @@ fn the_predecessors_file_is_read_and_kept() {
     assert!(shown.err.contains("'not-a-session'"), "{}", shown.err);
     for verb in [&["show", "twin"][..], &["add", "twin", LOGIN], &["delete", "twin"]] {
         let err = refused(&world, verb, 2);
-        assert!(err.contains("there are 2 groups 'twin'") && err.contains("g2") && err.contains("g3"), "{err}");
+        assert!(
+            err.contains("there are 2 groups 'twin'") && err.contains("g2") && err.contains("g3"),
+            "{err}"
+        );
     }
     said(&world, &["add", "g2", LOGIN]);
     said(&world, &["remove", "team", "not-a-session"]);
@@ -181,7 +205,10 @@ fn the_predecessors_file_is_read_and_kept() {
     assert!(text.contains(r#""extra": {"n": 1.50}"#) && text.contains("12345678901234567890123"), "{text}");
     assert_eq!(file(&world)["groups"][1]["sessionIds"], serde_json::json!([LOGIN]));
     assert_eq!(file(&world)["groups"][0]["sessionIds"], serde_json::json!([LOGIN]));
-    assert!(text.starts_with("{\n  \"groups\": [\n    {\n      \"id\": \"g1\"") && text.ends_with("}\n"), "{text}");
+    assert!(
+        text.starts_with("{\n  \"groups\": [\n    {\n      \"id\": \"g1\"") && text.ends_with("}\n"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -57,7 +57,8 @@ fn modules_import_only_from_layers_above_their_own() {
         let own = module(&file);
         let text = std::fs::read_to_string(&file).unwrap();
         for (at, _) in text.match_indices("crate::") {
-            let other: String = text[at + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let other: String =
+                text[at + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             // An error prints text made harmless: these two are one layer that knows itself.
             let same_layer = own == other || (own == "error" && other == "text");
             assert!(same_layer || layer(&other) < layer(&own), "{}: {own} imports {other}", file.display());
@@ -70,7 +71,8 @@ fn each_package_is_named_in_one_module() {
     for file in sources(&root().join("shared/src")) {
         let own = module(&file);
         let text = std::fs::read_to_string(&file).unwrap();
-        let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        let code: String =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         for (_, owner, packages) in LAYERS {
             for package in packages {
                 let named = code.contains(&format!("{package}::"));
@@ -80,7 +82,10 @@ fn each_package_is_named_in_one_module() {
     }
     let tables = sources(&root().join("shared/src/codex"));
     let names = |package: &str| {
-        tables.iter().filter(|file| std::fs::read_to_string(file).unwrap().contains(&format!("{package}::"))).count()
+        tables
+            .iter()
+            .filter(|file| std::fs::read_to_string(file).unwrap().contains(&format!("{package}::")))
+            .count()
     };
     for package in ["walkdir", "rusqlite", "zstd", "toml"] {
         assert_eq!(names(package), 1, "{package} is named in more than one module below codex");
@@ -111,7 +116,30 @@ fn the_table_of_tools_is_the_tools() {
     assert_eq!(bins, table);
     let dispatcher = std::fs::read_to_string(root().join("bins/codex-agent.rs")).unwrap();
     for (name, about) in codex_agent_shared::plugin::TOOLS {
-        assert!(dispatcher.contains(&format!("    {name:8}{about}")), "the dispatcher's manual lacks '{name}'");
+        assert!(
+            dispatcher.contains(&format!("    {name:8}{about}")),
+            "the dispatcher's manual lacks '{name}'"
+        );
+    }
+}
+
+#[test]
+fn every_package_is_content_with_the_oldest_rust_we_promise() {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let version = |text: &str| text.split('.').map(|part| part.parse::<u32>().unwrap()).collect::<Vec<_>>();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours = packages.iter().find(|package| package["name"] == "codex-agent").unwrap();
+    let promised = version(ours["rust_version"].as_str().unwrap());
+    assert!(packages.len() > 40);
+    for package in packages {
+        if let Some(needed) = package["rust_version"].as_str() {
+            assert!(version(needed) <= promised, "{} needs Rust {needed}", package["name"]);
+        }
     }
 }
 

@@ -26,8 +26,8 @@ fn the_newest_come_first_and_the_hidden_stay_hidden() {
     both(
         &[],
         &[
-            "e03ce4e5", "80632853", "a7c92fd5", "e2971b2e", "0ae31fea", "81cb9f48", "e78b050e", "a38a6c50", "a9b95443",
-            "a5a7feaf", "cd6d1b0c",
+            "e03ce4e5", "80632853", "a7c92fd5", "e2971b2e", "0ae31fea", "81cb9f48", "e78b050e", "a38a6c50",
+            "a9b95443", "a5a7feaf", "cd6d1b0c",
         ],
     );
 }
@@ -68,7 +68,10 @@ fn filters_by_name_state_and_family() {
     both(&["--name", "login*"], &["cd6d1b0c"]);
     both(&["--name", "login"], &[]);
     both(&["--archived=only"], &["91db6294"]);
-    both(&["--archived", "-n", "100", "--branch", "feature/login", "--sort", "created:asc", "--offset", "4"], &["91db6294", "80632853", "e03ce4e5"]);
+    both(
+        &["--archived", "-n", "100", "--branch", "feature/login", "--sort", "created:asc", "--offset", "4"],
+        &["91db6294", "80632853", "e03ce4e5"],
+    );
     both(&["--forks-of", "login work"], &["e03ce4e5"]);
     both(&["--forks-of", "e03ce4e5"], &[]);
 }
@@ -78,7 +81,10 @@ fn filters_by_time() {
     both(&["--since", "2026-11-22T10:50:14Z"], &["e03ce4e5", "80632853", "a7c92fd5"]);
     both(&["--until", "2026-11-22T10:50:02Z"], &["cd6d1b0c"]);
     both(&["--time", "created", "--since", "2026-11-22T10:50:14Z"], &["e03ce4e5", "80632853"]);
-    both(&["--since", "2026-11-22T10:50:04Z", "--until", "2026-11-22T10:50:05.4Z"], &["e78b050e", "a38a6c50"]);
+    both(
+        &["--since", "2026-11-22T10:50:04Z", "--until", "2026-11-22T10:50:05.4Z"],
+        &["e78b050e", "a38a6c50"],
+    );
     both(&["--since", "2999-01-01"], &[]);
     // Whole seconds of an old database must not lose what happened within the second.
     let world = World::with_home("0.106.0");
@@ -92,7 +98,10 @@ fn orders() {
     both(&["--sort", "created:asc", "-n", "2"], &["cd6d1b0c", "a5a7feaf"]);
     both(&["--sort", "updated:asc", "-n", "1", "--offset", "1"], &["a5a7feaf"]);
     both(&["-s", "title", "-n", "3"], &["a9b95443", "80632853", "a5a7feaf"]);
-    both(&["-s", "cwd:desc", "-n", "2"], &["e78b050e", "e2971b2e"].map(|id| if id == "e2971b2e" { "a7c92fd5" } else { id }));
+    both(
+        &["-s", "cwd:desc", "-n", "2"],
+        &["e78b050e", "e2971b2e"].map(|id| if id == "e2971b2e" { "a7c92fd5" } else { id }),
+    );
     let world = World::with_home("0.169.0");
     assert_eq!(shorts(&world, &["--sort", "tokens", "-n", "2"]), ["e03ce4e5", "cd6d1b0c"]);
     assert_eq!(shorts(&world, &["-n", "0"]), Vec::<String>::new());
@@ -109,7 +118,10 @@ fn pages_join_to_the_whole_listing() {
                 let whole = shorts(&world, &["--sort", sort, source]);
                 let mut pages = Vec::new();
                 for offset in (0..whole.len() + 3).step_by(3) {
-                    pages.extend(shorts(&world, &["--sort", sort, source, "-n", "3", "--offset", &offset.to_string()]));
+                    pages.extend(shorts(
+                        &world,
+                        &["--sort", sort, source, "-n", "3", "--offset", &offset.to_string()],
+                    ));
                 }
                 assert_eq!(pages, whole, "{version} {sort} {source}");
             }
@@ -123,16 +135,52 @@ fn shapes() {
     let row = world.ok(&["codex-agent-ls", "-n", "1"]);
     assert_eq!(
         row,
-        format!("01a202e0-c928-7713-b151-bb42e03ce4e5\t2026-11-22T10:50:15.944Z\t{ALPHA}\tTry another approach\n")
+        format!(
+            "01a202e0-c928-7713-b151-bb42e03ce4e5\t2026-11-22T10:50:15.944Z\t{ALPHA}\tTry another approach\n"
+        )
     );
-    assert_eq!(world.ok(&["codex-agent-ls", "--name", "login*", "--fields", "name, branch,short"]), "login work\tfeature/login\tcd6d1b0c\n");
-    assert_eq!(world.ok(&["codex-agent-ls", "-n", "1", "--json", "--fields", "short,id"]), "{\"type\":\"session\",\"short\":\"e03ce4e5\",\"id\":\"01a202e0-c928-7713-b151-bb42e03ce4e5\"}\n");
-    assert_eq!(world.ok(&["codex-agent-ls", "-n", "2", "-0", "--format", "{cwd}"]), format!("{ALPHA}\0{ALPHA}\0"));
+    assert_eq!(
+        world.ok(&["codex-agent-ls", "--name", "login*", "--fields", "name, branch,short"]),
+        "login work\tfeature/login\tcd6d1b0c\n"
+    );
+    assert_eq!(
+        world.ok(&["codex-agent-ls", "-n", "1", "--json", "--fields", "short,id"]),
+        "{\"type\":\"session\",\"short\":\"e03ce4e5\",\"id\":\"01a202e0-c928-7713-b151-bb42e03ce4e5\"}\n"
+    );
+    assert_eq!(
+        world.ok(&["codex-agent-ls", "-n", "2", "-0", "--format", "{cwd}"]),
+        format!("{ALPHA}\0{ALPHA}\0")
+    );
     assert_eq!(world.ok(&["codex-agent-ls", "--count"]), "11\n");
     assert_eq!(world.ok(&["codex-agent-ls", "-c", "--no-database", "--archived=only"]), "1\n");
-    let unicode = world.ok(&["codex-agent-ls", "--format", "{title}", "--cwd", ALPHA, "--sort", "created:asc", "--offset", "1", "-n", "1"]);
+    let unicode = world.ok(&[
+        "codex-agent-ls",
+        "--format",
+        "{title}",
+        "--cwd",
+        ALPHA,
+        "--sort",
+        "created:asc",
+        "--offset",
+        "1",
+        "-n",
+        "1",
+    ]);
     assert!(unicode.contains("back\\\\slashes\\nsecond line") && unicode.contains("\\tthird"), "{unicode}");
-    let raw = world.ok(&["codex-agent-ls", "-0", "--format", "{title}", "--cwd", ALPHA, "--sort", "created:asc", "--offset", "1", "-n", "1"]);
+    let raw = world.ok(&[
+        "codex-agent-ls",
+        "-0",
+        "--format",
+        "{title}",
+        "--cwd",
+        ALPHA,
+        "--sort",
+        "created:asc",
+        "--offset",
+        "1",
+        "-n",
+        "1",
+    ]);
     assert!(raw.contains("back\\slashes\nsecond line") && raw.ends_with('\0'), "{raw}");
 }
 
@@ -144,7 +192,8 @@ fn a_record_has_every_field_and_no_costly_one_unasked() {
     assert_eq!(keys.len(), 22, "{keys:?}");
     for field in ["forked_from", "status", "resume_command"] {
         assert!(!record.as_object().unwrap().contains_key(field));
-        let more = &json(&world.ok(&["codex-agent-ls", "--json", "--name", "login work", "--fields", field]))[0];
+        let more =
+            &json(&world.ok(&["codex-agent-ls", "--json", "--name", "login work", "--fields", field]))[0];
         assert!(more.as_object().unwrap().contains_key(field), "{more}");
     }
     assert_eq!(record["tokens_used"], 321);
@@ -167,7 +216,11 @@ fn a_symbolic_link_to_a_directory_is_that_directory() {
     database.execute("UPDATE threads SET cwd = ?1 WHERE name IS NOT NULL", [real.to_str().unwrap()]).unwrap();
     drop(database);
     assert_eq!(shorts(&world, &["--cwd", "link"]), ["cd6d1b0c"]);
-    assert_eq!(shorts(&world, &["--under", "./link/.."]).len(), 1, "a path through a link leads where the link leads");
+    assert_eq!(
+        shorts(&world, &["--under", "./link/.."]).len(),
+        1,
+        "a path through a link leads where the link leads"
+    );
     assert_eq!(shorts(&world, &["--cwd", "project"]), ["cd6d1b0c"]);
 }
 
@@ -189,7 +242,8 @@ fn the_database_is_where_codex_says() {
     for name in ["state_5.sqlite", "state_5.sqlite-wal", "state_5.sqlite-shm"] {
         std::fs::rename(world.codex_home().join(name), place.join(name)).unwrap();
     }
-    let found = |world: &World| json(&world.ok(&["codex-agent-ls", "-n", "1", "--json"]))[0]["found_in"].clone();
+    let found =
+        |world: &World| json(&world.ok(&["codex-agent-ls", "-n", "1", "--json"]))[0]["found_in"].clone();
     assert_eq!(found(&world), "files");
     world.set("CODEX_SQLITE_HOME", place.to_str().unwrap());
     assert_eq!(found(&world), "both");

@@ -86,11 +86,7 @@ impl Model {
         });
         let for_acceptor = Arc::clone(&shared);
         let acceptor = Some(thread::spawn(move || accept(&listener, &for_acceptor)));
-        Model {
-            port,
-            shared,
-            acceptor,
-        }
+        Model { port, shared, acceptor }
     }
 
     /// The TCP port on 127.0.0.1.
@@ -177,11 +173,7 @@ fn serve(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     while let Some(http) = read_request(&mut input)? {
         let (status, body) = answer(&http, stream, shared)?;
         let events = body.starts_with("event:");
-        let kind = if events {
-            "text/event-stream"
-        } else {
-            "application/json"
-        };
+        let kind = if events { "text/event-stream" } else { "application/json" };
         let length = body.len();
         let head = format!("content-type: {kind}\r\ncontent-length: {length}\r\n");
         let text = format!("HTTP/1.1 {status} -\r\n{head}\r\n{body}");

@@ -25,5 +25,12 @@ mod group;
 /// The shape of the house: layers, packages, the table of tools.
 mod layers;
 
+/// The model service that the real Codex talks to.
+#[allow(dead_code)] // What later tests need of it is there already.
+mod model;
+
+/// What the real Codex writes.
+mod real;
+
 /// The dispatcher, and tools of strangers.
 mod dispatch;

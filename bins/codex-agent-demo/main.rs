@@ -52,8 +52,8 @@ static TOOL: Tool = Tool {
     name: "codex-agent-demo",
     about: about("demo"),
     description: &[
-        "Unpacks a small sample home into a temporary folder and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME and CODEX_AGENT_CONFIG_HOME point into the folder, so that nothing of your own is read or changed. The folder is removed afterwards.",
-        "Without a command it shows the main pipe, step by step, and says how to go on with your own sessions.",
+        "Unpacks a small sample home into a temporary folder and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME and CODEX_AGENT_CONFIG_HOME point into the folder, so that nothing of your own is changed. The folder is removed afterwards.",
+        "Without a command it shows the main pipe, step by step, and says how to go on with your own sessions: for that it counts those in your own home.",
         "The directories that the sample sessions worked in do not exist on your machine.",
     ],
     commands: &[&COMMAND],
@@ -84,6 +84,7 @@ static TOOL: Tool = Tool {
     see_also: &["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-group(1)", "codex-agent(7)"],
     reads: &[],
     writes: &[],
+    epilogue: "",
     completions: None,
 };
 
@@ -141,9 +142,9 @@ fn tour(home: &Path, config: &Path) -> Result<Exit> {
     let steps = [
         (
             "codex-agent lists the sessions of Codex. These are of a sample home.",
-            "codex-agent ls -n 6".to_owned(),
+            "codex-agent ls -n 5".to_owned(),
         ),
-        ("It finds them by words, by name, or by a piece of the id.", "codex-agent find login".to_owned()),
+        ("It finds them by words, by name, or by a piece of the id.", "codex-agent find auth.rs".to_owned()),
         ("In a pipe, sessions are records: one JSON object a line.", "codex-agent ls -n 1 --json".to_owned()),
         ("So a set of sessions can be put into a group.", format!("{all} | codex-agent group add work")),
         ("The group is kept, and every tool can read it.", "codex-agent group show work".to_owned()),
@@ -169,7 +170,7 @@ fn say(text: &str) -> Result<()> {
 }
 
 fn own_sessions() -> String {
-    let more = "codex-agent --help names the tools, codex-agent help NAME opens their pages.\n";
+    let more = "codex-agent --help names the tools, codex-agent help NAME opens their manuals.\n";
     let count = || {
         let home = Home::find(None).ok().filter(Home::exists)?;
         let place = home.path().display().to_string();

@@ -45,6 +45,8 @@ pub struct Tool {
     pub reads: &'static [&'static str],
     /// Record types that it writes on standard output.
     pub writes: &'static [&'static str],
+    /// Lines at the end of `--help`.
+    pub epilogue: &'static str,
     /// Completions by hand for bash, zsh and fish, where the table cannot know what comes next.
     pub completions: Option<[&'static str; 3]>,
 }

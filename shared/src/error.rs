@@ -184,6 +184,12 @@ pub fn warn(message: impl Display) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
+/// The same about an error: its one line, and the way out.
+pub fn warn_of(error: &Error) {
+    let name = PROGRAM.get().map_or("codex-agent", String::as_str);
+    Error { usage: false, message: error.message.clone(), hint: error.hint.clone(), ..*error }.print(name);
+}
+
 /// Text with every control character made visible, as file names and foreign bytes may hold any.
 fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
     crate::text::harmless(text)

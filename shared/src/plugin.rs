@@ -116,6 +116,52 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     which::which_in(name, Some(env::join_paths(absolute).ok()?), "/").ok()
 }
 
+/// The `tool` record. What is left out was not looked at: the dispatcher's `--list=json` knows where a
+/// tool is, a tool's own `--generate describe` knows what it does.
+#[derive(serde::Serialize)]
+#[allow(missing_docs)] // codex-agent-records(5) tells each.
+pub struct ToolRecord<'t> {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub name: &'t str,
+    pub about: Option<&'t str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ours: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadows: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<&'t str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reads: Option<&'t [&'t str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writes: Option<&'t [&'t str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generates: Option<&'t [&'t str]>,
+}
+
+impl<'t> ToolRecord<'t> {
+    /// A record with a name, and what the tool is for if that is known.
+    pub fn new(name: &'t str, about: Option<&'t str>) -> Self {
+        ToolRecord {
+            kind: "tool",
+            name,
+            about,
+            path: None,
+            ours: None,
+            shadows: None,
+            version: None,
+            protocol: None,
+            reads: None,
+            writes: None,
+            generates: None,
+        }
+    }
+}
+
 /// A tool that was found.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
@@ -128,9 +174,11 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether it is a tool of this package.
+    /// Whether it is a tool of this package: one of its names, in the folder of this executable.
     pub fn is_ours(&self) -> bool {
-        TOOLS.iter().any(|(name, _)| *name == self.name)
+        let own = env::current_exe().ok();
+        let beside_us = own.as_deref().and_then(Path::parent) == self.path.parent();
+        beside_us && TOOLS.iter().any(|(name, _)| *name == self.name)
     }
 }
 

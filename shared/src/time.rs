@@ -111,12 +111,21 @@ impl<'de> Deserialize<'de> for Timestamp {
 /// or how long ago: `90s`, `30m`, `12h`, `2d`, `3w`, `2mo`, `1y`, also joined (`1d12h`).
 /// Days are calendar days of the local time zone.
 pub fn parse_moment(text: &str) -> Result<Timestamp> {
-    moment(text, &Zoned::now())
+    moment(text, &Zoned::now(), false)
 }
 
-fn moment(text: &str, now: &Zoned) -> Result<Timestamp> {
+/// As [`parse_moment`], but what means a whole day means its last millisecond.
+pub fn parse_end(text: &str) -> Result<Timestamp> {
+    moment(text, &Zoned::now(), true)
+}
+
+fn moment(text: &str, now: &Zoned, end: bool) -> Result<Timestamp> {
     let typed = text.trim();
-    let start_of = |zoned: &Zoned| zoned.start_of_day().ok();
+    let start_of = |zoned: &Zoned| {
+        let day = if end { zoned.tomorrow().ok()? } else { zoned.clone() };
+        let start = day.start_of_day().ok()?;
+        if end { start.checked_sub(Span::new().milliseconds(1)).ok() } else { Some(start) }
+    };
     let found = match typed.to_lowercase().as_str() {
         "now" => Some(now.clone()),
         "today" => start_of(now),
@@ -125,6 +134,10 @@ fn moment(text: &str, now: &Zoned) -> Result<Timestamp> {
             .and_then(|day| now.nth_weekday(-1, day).ok())
             .as_ref()
             .and_then(start_of)
+            .or_else(|| {
+                let day = typed.parse::<jiff::civil::Date>().ok().filter(|_| typed.len() == 10)?;
+                start_of(&day.to_zoned(now.time_zone().clone()).ok()?)
+            })
             .or_else(|| absolute(typed, now.time_zone()))
             .or_else(|| ago(lower).and_then(|span| now.checked_sub(span).ok())),
     };
@@ -197,7 +210,7 @@ mod tests {
     fn moments_as_typed() {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let now = "2026-11-22T10:00:00+02:00[+02:00]".parse::<Zoned>().unwrap().with_time_zone(zone);
-        let at = |text: &str| moment(text, &now).map(|t| t.to_string()).map_err(|e| e.to_string());
+        let at = |text: &str| moment(text, &now, false).map(|t| t.to_string()).map_err(|e| e.to_string());
         assert_eq!(at("2d").unwrap(), "2026-11-20T08:00:00.000Z");
         assert_eq!(at("1d 12h ago").unwrap(), "2026-11-20T20:00:00.000Z");
         assert_eq!(at("today").unwrap(), "2026-11-21T22:00:00.000Z");
@@ -206,6 +219,11 @@ mod tests {
         assert_eq!(at("2026-11-01").unwrap(), "2026-10-31T22:00:00.000Z");
         assert_eq!(at("2026-11-01T12:30").unwrap(), "2026-11-01T10:30:00.000Z");
         assert_eq!(at("2026-11-01T12:30:00Z").unwrap(), "2026-11-01T12:30:00.000Z");
+        let end = |text: &str| moment(text, &now, true).map(|t| t.to_string()).unwrap();
+        assert_eq!(end("yesterday"), "2026-11-21T21:59:59.999Z");
+        assert_eq!(end("2026-11-01"), "2026-11-01T21:59:59.999Z");
+        assert_eq!(end("2026-11-01T12:30"), "2026-11-01T10:30:00.000Z");
+        assert_eq!(end("2d"), at("2d").unwrap());
         for wrong in ["tuesdayish", "5", "", "-2d", "2x", "99999999999999999999d"] {
             assert!(at(wrong).unwrap_err().contains("as a time"), "{wrong}");
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Completes, Row, Takes, Tool, Verb};
+use crate::plugin::{PREFIX, ToolRecord};
 
 /// What `--generate` can print.
 pub const KINDS: [&str; 5] = ["man", "bash", "zsh", "fish", "describe"];
@@ -91,7 +92,11 @@ pub fn help(tool: &Tool, verb: Option<&dyn Verb>) -> String {
             definition(&mut out, &format!("  {}", flag_words(row)), 26, row.help);
         }
     }
-    let _ = writeln!(out, "\n'man {}' tells more.", tool.name);
+    if !tool.epilogue.is_empty() {
+        let _ = writeln!(out, "\n{}", tool.epilogue);
+    }
+    let topic = tool.name.strip_prefix(PREFIX).unwrap_or(tool.name);
+    let _ = writeln!(out, "\n'codex-agent help {topic}' tells more.");
     out
 }
 
@@ -276,16 +281,16 @@ fn standard_options(out: &mut String) {
 }
 
 fn describe(tool: &Tool) -> String {
-    let record = serde_json::json!({
-        "type": "tool",
-        "name": tool.name,
-        "about": tool.about,
-        "version": env!("CARGO_PKG_VERSION"),
-        "protocol": 1,
-        "reads": tool.reads,
-        "writes": tool.writes,
-        "generates": KINDS,
-    });
+    let record = ToolRecord {
+        version: Some(env!("CARGO_PKG_VERSION")),
+        protocol: Some(1),
+        reads: Some(tool.reads),
+        writes: Some(tool.writes),
+        generates: Some(&KINDS),
+        ..ToolRecord::new(tool.name.strip_prefix(PREFIX).unwrap_or(tool.name), Some(tool.about))
+    };
+    // Nothing in it that JSON has not.
+    let record = serde_json::to_string(&record).unwrap_or_default();
     format!("{record}\n")
 }
 

@@ -98,7 +98,8 @@ impl fmt::Display for Summary {
             (Some(path), None) => write!(f, "{path}: {} rows", self.rows)?,
             (None, _) => f.write_str("no database")?,
         }
-        write!(f, ", {} files, {} problems", self.files, self.problems)
+        let problems = if self.problems == 1 { "problem" } else { "problems" };
+        write!(f, ", {} files, {} {problems}", self.files, self.problems)
     }
 }
 

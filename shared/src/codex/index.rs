@@ -402,6 +402,7 @@ impl Reader<'_> {
                         Ok(one) => found.extend(one),
                         // It was deleted between the walk and now, and so it is not there.
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) if rollout::is_being_born(&file.path, &error) => {}
                         Err(error) => {
                             let path = file.path.display();
                             warn(format_args!("cannot read '{path}': {}; left out", reason(&error)));
@@ -572,7 +573,8 @@ fn look_into(session: &mut Session<'_>, full: bool) -> Option<Ending> {
         Ok(read) => read,
         Err(error) => {
             let error: io::Error = error;
-            if error.kind() != io::ErrorKind::NotFound || session.found_in.is_some() {
+            let is_known = error.kind() != io::ErrorKind::NotFound || session.found_in.is_some();
+            if is_known && !rollout::is_being_born(&path, &error) {
                 let why = reason(&error);
                 warn(format_args!("cannot read '{}': {why}; taken from the database alone", path.display()));
             }
@@ -619,9 +621,9 @@ fn status(
 }
 
 /// `codex resume` takes the directory with `--cd` in every version from 0.45 to 0.169. An archived
-/// session cannot be resumed before it is unarchived.
+/// session cannot be resumed before it is unarchived, one without a rollout not at all.
 fn resume_command(session: &Session<'_>) -> Option<Vec<String>> {
-    if session.archived_at.is_some() {
+    if session.archived_at.is_some() || session.found_in == Some(FoundIn::Database) {
         return None;
     }
     let mut argv: Vec<String> = vec!["codex".into(), "resume".into()];

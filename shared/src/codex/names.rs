@@ -79,7 +79,10 @@ impl Names {
 fn id_of(line: &[u8]) -> Option<[u8; 36]> {
     let first = line.strip_prefix(b"{\"id\":\"").and_then(|rest| rest.first_chunk::<36>());
     match first {
-        Some(id) if !id.iter().any(u8::is_ascii_uppercase) => Some(*id),
+        // A line without its end is being written, or was cut by a crash: it says nothing yet.
+        Some(id) if line.trim_ascii_end().ends_with(b"}") && !id.iter().any(u8::is_ascii_uppercase) => {
+            Some(*id)
+        }
         _ => serde_json::from_slice::<Entry>(line).ok().map(|entry| entry.id.text()),
     }
 }
@@ -94,7 +97,8 @@ mod tests {
         const B: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0d";
         let text = format!(
             "{{\"id\":\"{A}\",\"thread_name\":\"one\"}}\nbroken\n{{\"thread_name\":\"b\",\"id\":\"{B}\"}}\n\
-             {{\"id\":\"{A}\",\"thread_name\":\"two\",\"updated_at\":\"x\"}}"
+             {{\"id\":\"{A}\",\"thread_name\":\"two\",\"updated_at\":\"x\"}}\n\
+             {{\"id\":\"{A}\",\"thread_name\":\"thr"
         );
         let names = Names::of_text(text.into_bytes());
         assert_eq!(names.of(Id::parse(A).unwrap()).as_deref(), Some("two"));

@@ -187,7 +187,8 @@ pub struct Head {
     pub inherited_name: Option<String>,
 }
 
-/// Reads the head of a rollout.
+/// Reads the head of a rollout. A file that is empty, or has not its whole first line yet, is the error
+/// [`io::ErrorKind::UnexpectedEof`]; see [`is_being_born`].
 pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
     let mut lines = Lines::new(open(path)?, if depth == Depth::Start { 4 << 10 } else { 32 << 10 });
     let mut head = Head::default();
@@ -198,8 +199,11 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
     loop {
         let number = lines.number();
         let Some(line) = lines.next()? else {
-            let why = first_problem.unwrap_or_else(|| "it is empty".to_owned());
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            // An empty file is one that Codex has just made, or lost.
+            return Err(match first_problem {
+                Some(why) => io::Error::new(io::ErrorKind::InvalidData, why),
+                None => io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty"),
+            });
         };
         let mut meta = Meta::default();
         match line {
@@ -210,6 +214,10 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
                     break;
                 }
                 Ok(false) => {}
+                Err(_) if number == 0 && !line.ends_with(b"\n") => {
+                    let why = "its first line is cut";
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+                }
                 Err(why) => {
                     let why = why.to_string();
                     let why = why.split(" at line").next().unwrap_or_default();
@@ -230,6 +238,14 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
         }
     }
     Ok(head)
+}
+
+/// Whether an error of [`head`] only means that Codex is about to write the first line: for a moment
+/// each new rollout is empty. A file that stays so is damaged.
+pub fn is_being_born(path: &Path, error: &io::Error) -> bool {
+    let young =
+        || std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok().map(|age| age.as_secs() < 60);
+    error.kind() == io::ErrorKind::UnexpectedEof && young() == Some(true)
 }
 
 /// The keys before the instructions, from the first block alone; false where that is not enough.

@@ -10,8 +10,8 @@ use crate::error::{Context, Error, Result};
 /// Path, NUL, length, NUL, bytes; for each file; compressed.
 const PACKED: &[u8] = include_bytes!("sample-home.zst");
 
-/// The directory that most sessions of the sample worked in. It need not be there.
-pub const PROJECT: &str = "/tmp/codex-fixture/projects/alpha";
+/// A directory that some sessions of the sample worked in. It need not be there.
+pub const PROJECT: &str = "/tmp/codex-fixture/projects/beta";
 
 /// Unpacks the sample home into a folder, which is made.
 pub fn unpack(into: &Path) -> Result<()> {

@@ -1,0 +1,303 @@
+//! The real Codex, against a model service of our own: what it writes is what we list.
+//!
+//! `tests/run` brings Codex; without it these tests are skipped, aloud.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::model::Model;
+use crate::world::{World, json as records};
+
+/// The real Codex and the world that it works in.
+struct Real {
+    world: World,
+    codex: PathBuf,
+    // Stopped when it is dropped.
+    _model: Model,
+}
+
+/// Where the real Codex is; `None`, and a line that says so, where it is not.
+fn codex() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("CODEX_AGENT_TEST_CODEX") {
+        return Some(path.into());
+    }
+    assert!(
+        std::env::var_os("CODEX_AGENT_REQUIRE_CODEX").is_none(),
+        "the real Codex is required here, and tests/run could not bring it"
+    );
+    eprintln!("SKIPPED: there is no real Codex; tests/run brings it with npm");
+    None
+}
+
+impl Real {
+    fn new() -> Option<Real> {
+        let codex = codex()?;
+        let model = Model::start();
+        let world = World::new();
+        world.write("home/.codex/config.toml", model.config_toml());
+        for project in ["alpha", "beta"] {
+            std::fs::create_dir(world.path(project)).unwrap();
+        }
+        let git = "git init -q -b trunk . && git -c user.name=n -c user.email=e@example.com commit -q --allow-empty -m one \
+                   && git remote add origin https://example.com/alpha.git";
+        let made = world.command("sh").args(["-c", git]).current_dir(world.path("alpha")).status().unwrap();
+        assert!(made.success());
+        Some(Real { world, codex, _model: model })
+    }
+
+    fn command(&self, directory: &str) -> Command {
+        let mut command = self.world.command(self.codex.to_str().unwrap());
+        // npm's launcher is a script for node, which may be anywhere.
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", crate::world::bins().display()));
+        command.env("CODEX_HOME", self.world.codex_home()).current_dir(self.world.path(directory));
+        command
+    }
+
+    /// Runs `codex exec --json` and gives the id of its session.
+    fn exec(&self, directory: &str, words: &[&str]) -> String {
+        let mut command = self.command(directory);
+        command.args(["exec", "--json", "--skip-git-repo-check"]).args(words);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", told(&output));
+        let out = String::from_utf8(output.stdout).unwrap();
+        let started = records(&out).into_iter().find(|event| event["type"] == "thread.started").unwrap();
+        started["thread_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Starts a turn that waits for the model, and waits until it is under way.
+    fn exec_slowly(&self, directory: &str, prompt: &str) -> (Child, String) {
+        let mut command = self.command(directory);
+        command
+            .args(["exec", "--json", "--skip-git-repo-check", prompt])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        // Codex may warn before it begins the turn.
+        assert!(lines.any(|line| line.unwrap().contains("turn.started")));
+        (child, first["thread_id"].as_str().unwrap().to_owned())
+    }
+
+    /// Asks the app-server one thing.
+    fn ask(&self, method: &str, params: Value) -> Value {
+        let mut command = self.command("alpha");
+        let mut child = command
+            .arg("app-server")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut call = |id: u32, method: &str, params: &Value| {
+            writeln!(stdin, "{}", json!({"id": id, "method": method, "params": params})).unwrap();
+            loop {
+                let answer: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+                if answer["id"] == id {
+                    assert!(answer["error"].is_null(), "{method}: {answer}");
+                    return answer["result"].clone();
+                }
+            }
+        };
+        let client = json!({"clientInfo": {"name": "test", "title": "test", "version": "0"}, "capabilities": {"experimentalApi": true}});
+        call(1, "initialize", &client);
+        let answer = call(2, method, &params);
+        drop(stdin);
+        child.wait().unwrap();
+        answer
+    }
+
+    fn list(&self, more: &[&str]) -> Vec<Value> {
+        let mut words = vec!["codex-agent-ls", "--json"];
+        words.extend(more);
+        records(&self.world.ok(&words))
+    }
+}
+
+fn told(output: &Output) -> String {
+    format!("{} {}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn end(mut child: Child) {
+    let group = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+    child.wait().unwrap();
+}
+
+fn real(path: PathBuf) -> String {
+    std::fs::canonicalize(path).unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_codex_writes_is_what_we_list() {
+    let Some(codex) = Real::new() else { return };
+    let one = codex.exec("alpha", &["  Mend the parser \n"]);
+    let two = codex.exec("beta", &["Write the notes"]);
+    codex.exec("alpha", &["resume", &one, "And test it"]);
+    codex.ask("thread/name/set", json!({"threadId": one, "name": "parser work"}));
+    let fork = codex.exec("alpha", &["fork", &one, "Try another way"]);
+    let gone = codex.exec("beta", &["Old things"]);
+    let archive = codex.command("beta").args(["archive", &gone]).output().unwrap();
+    assert!(archive.status.success(), "{}", told(&archive));
+
+    let ids = |list: &[Value]| list.iter().map(|r| r["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(ids(&codex.list(&[])), [fork.clone(), one.clone(), two.clone()]);
+    assert_eq!(ids(&codex.list(&["--no-database"])), [fork.clone(), one.clone(), two.clone()]);
+    assert_eq!(ids(&codex.list(&["--archived=only"])), [gone.clone()]);
+    assert_eq!(ids(&codex.list(&["--archived=only", "--no-database"])), [gone]);
+
+    let row = &codex.list(&["--sort", "created:asc", "-n", "1", "--full"])[0];
+    assert_eq!((row["title"].as_str(), row["name"].as_str()), (Some("Mend the parser"), Some("parser work")));
+    assert_eq!(
+        (row["cwd"].as_str(), row["git"]["branch"].as_str()),
+        (Some(real(codex.world.path("alpha")).as_str()), Some("trunk"))
+    );
+    assert_eq!(row["git"]["origin_url"], "https://example.com/alpha.git");
+    assert_eq!((row["source"].as_str(), row["originator"].as_str()), (Some("exec"), Some("codex_exec")));
+    assert_eq!((row["status"].as_str(), row["found_in"].as_str()), (Some("idle"), Some("both")));
+    assert_eq!(row["cli_version"], "0.169.0");
+    assert!(row["tokens_used"].as_i64().unwrap() > 0);
+    let forks = codex.list(&["--forks-of", &one]);
+    assert_eq!(ids(&forks), [fork.clone()]);
+
+    // A fork takes the name with it; the one that was named is meant.
+    let found = codex.world.run(&["codex-agent-find", "--one", "parser work", "--format", "{id}"]);
+    assert_eq!((found.code, found.out.trim()), (0, one.as_str()), "{}", found.err);
+
+    let rows = codex.list(&["--full", "--archived", "--sort", "created"]);
+    let files = codex.list(&["--full", "--archived", "--sort", "created", "--no-database"]);
+    assert_eq!(ids(&rows), ids(&files));
+    for (row, file) in rows.iter().zip(&files) {
+        for field in [
+            "name",
+            "title",
+            "first_user_message",
+            "cwd",
+            "source",
+            "git",
+            "forked_from",
+            "history",
+            "status",
+        ] {
+            assert_eq!(row[field], file[field], "{field}: {row} {file}");
+        }
+    }
+    assert_eq!(codex.world.run(&["codex-agent-ls", "--check"]).code, 0);
+}
+
+#[test]
+fn the_sentence_we_live_by_on_a_home_of_codex() {
+    let Some(codex) = Real::new() else { return };
+    let one = codex.exec("alpha", &["One"]);
+    let two = codex.exec("beta", &["Two"]);
+    let ran = codex.world.sh("codex-agent ls --json | codex-agent group add work --json | wc -l");
+    assert_eq!((ran.code, ran.out.trim()), (0, "2"), "{}", ran.err);
+    let groups = records(&codex.world.ok(&["codex-agent-group", "list", "--json"]));
+    assert_eq!(groups[0]["session_ids"], json!([two, one]));
+    let under = codex.world.sh("codex-agent ls --under beta --group work --fields title");
+    assert_eq!((under.code, under.out.as_str()), (0, "Two\n"), "{}", under.err);
+    // In the directory of a session, '@' is it.
+    let output = codex
+        .world
+        .command("codex-agent-find")
+        .args(["@", "--format", "{title}"])
+        .current_dir(codex.world.path("alpha"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "One\n");
+}
+
+#[test]
+fn a_turn_under_way_runs_and_a_killed_one_does_not() {
+    let Some(codex) = Real::new() else { return };
+    let (child, id) = codex.exec_slowly("alpha", "Think long SLEEP60");
+    for source in ["--color=never", "--no-database"] {
+        let list = codex.list(&["--full", source]);
+        assert_eq!(
+            (list[0]["id"].as_str(), list[0]["status"].as_str()),
+            (Some(id.as_str()), Some("running")),
+            "{source}"
+        );
+    }
+    end(child);
+    // Behind the launcher that was waited for, the system may take a moment to end Codex itself.
+    let is_over = || codex.list(&["--full"])[0]["status"] == "interrupted";
+    assert!((0..100).any(|_| is_over() || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        false
+    }));
+    assert_eq!(codex.list(&["--full", "--no-database"])[0]["status"], "interrupted");
+    codex.exec("alpha", &["resume", &id, "Go on"]);
+    assert_eq!(codex.list(&["--full"])[0]["status"], "idle");
+    let fails = codex
+        .command("alpha")
+        .args(["exec", "--skip-git-repo-check", "resume", &id, "FAIL400"])
+        .output()
+        .unwrap();
+    assert!(!fails.status.success());
+    assert_eq!(codex.list(&["--full"])[0]["status"], "failed");
+}
+
+#[test]
+fn a_session_that_moved_is_where_it_ran_last() {
+    let Some(codex) = Real::new() else { return };
+    let id = codex.exec("alpha", &["Begin here"]);
+    codex.exec("beta", &["resume", &id, "Go on there"]);
+    let there = real(codex.world.path("beta"));
+    for more in [&[][..], &["--full"], &["--full", "--no-database"]] {
+        assert_eq!(codex.list(more)[0]["cwd"].as_str(), Some(there.as_str()), "{more:?}");
+    }
+    assert_eq!(codex.list(&["--cwd", &there]).len(), 1);
+}
+
+#[test]
+fn listing_does_not_get_in_codexs_way() {
+    let Some(codex) = Real::new() else { return };
+    codex.exec("alpha", &["First"]);
+    let mut children: Vec<Child> = Vec::new();
+    for n in 0..3 {
+        let mut command = codex.command("alpha");
+        command.args(["exec", "--json", "--skip-git-repo-check", &format!("Number {n} SLEEP1")]);
+        children.push(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    }
+    let mut seen = 0;
+    while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
+        let ran = codex.world.run(&["codex-agent-ls", "--json", "--full"]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        let count = ran.out.lines().count();
+        assert!(count >= seen, "a session was listed and then was not");
+        seen = count;
+    }
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success() && String::from_utf8_lossy(&output.stdout).contains("turn.completed"),
+            "{}",
+            told(&output)
+        );
+    }
+    assert_eq!(codex.list(&[]).len(), 4);
+}
+
+#[test]
+fn a_database_that_codex_rebuilt_has_lost_names_and_we_have_not() {
+    let Some(codex) = Real::new() else { return };
+    let id = codex.exec("alpha", &["Something"]);
+    codex.ask("thread/name/set", json!({"threadId": id, "name": "kept"}));
+    for entry in std::fs::read_dir(codex.world.codex_home()).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("state_") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    codex.ask("thread/list", json!({"limit": 10, "sourceKinds": ["exec", "cli", "vscode"]}));
+    let database = codex.world.codex_home().join("state_5.sqlite");
+    assert!(Path::new(&database).exists(), "Codex has not rebuilt its database");
+    let row = &codex.list(&[])[0];
+    assert_eq!((row["name"].as_str(), row["found_in"].as_str()), (Some("kept"), Some("both")));
+}
