@@ -107,10 +107,10 @@ fn group_records() {
     );
     let keys: Vec<&String> = made.as_object().unwrap().keys().collect();
     assert_eq!(keys.len(), 8, "{keys:?}");
-    assert_eq!(json(&world.ok(&["codex-agent-group", "list", "--json"])), [made.clone()]);
-    assert_eq!(json(&world.ok(&["codex-agent-group", "show", "a b", "--json"])), [made.clone()]);
+    assert_eq!(json(&world.ok(&["codex-agent-group", "list", "--json"])), std::slice::from_ref(made));
+    assert_eq!(json(&world.ok(&["codex-agent-group", "show", "a b", "--json"])), std::slice::from_ref(made));
     let by_id = world.ok(&["codex-agent-group", "show", made["id"].as_str().unwrap(), "--json"]);
-    assert_eq!(json(&by_id), [made.clone()]);
+    assert_eq!(json(&by_id), std::slice::from_ref(made));
 }
 
 #[test]

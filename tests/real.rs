@@ -149,7 +149,7 @@ fn what_codex_writes_is_what_we_list() {
     let ids = |list: &[Value]| list.iter().map(|r| r["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!(ids(&codex.list(&[])), [fork.clone(), one.clone(), two.clone()]);
     assert_eq!(ids(&codex.list(&["--no-database"])), [fork.clone(), one.clone(), two.clone()]);
-    assert_eq!(ids(&codex.list(&["--archived=only"])), [gone.clone()]);
+    assert_eq!(ids(&codex.list(&["--archived=only"])), std::slice::from_ref(&gone));
     assert_eq!(ids(&codex.list(&["--archived=only", "--no-database"])), [gone]);
 
     let row = &codex.list(&["--sort", "created:asc", "-n", "1", "--full"])[0];
@@ -164,7 +164,7 @@ fn what_codex_writes_is_what_we_list() {
     assert_eq!(row["cli_version"], "0.169.0");
     assert!(row["tokens_used"].as_i64().unwrap() > 0);
     let forks = codex.list(&["--forks-of", &one]);
-    assert_eq!(ids(&forks), [fork.clone()]);
+    assert_eq!(ids(&forks), [fork]);
 
     // A fork takes the name with it; the one that was named is meant.
     let found = codex.world.run(&["codex-agent-find", "--one", "parser work", "--format", "{id}"]);

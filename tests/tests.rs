@@ -1,6 +1,7 @@
 //! Every test of the executables. A file per tool, or per promise that several tools make.
 #![allow(
     missing_docs,
+    unreachable_pub,
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::unwrap_used,
@@ -26,7 +27,6 @@ mod group;
 mod layers;
 
 /// The model service that the real Codex talks to.
-#[allow(dead_code)] // What later tests need of it is there already.
 mod model;
 
 /// What the real Codex writes.

@@ -29,7 +29,7 @@
 //! | 2 | [`record`] | the session record and its fields | uuid |
 //! | 3 | [`query`] | which sessions are asked for, in which order | |
 //! | 4 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd, toml |
-//! | 5 | [`reference`] | one grammar for "which session" | |
+//! | 5 | [`mod@reference`] | one grammar for "which session" | |
 //! | 5 | [`group`] | named sets of sessions | |
 //! | 6 | [`output`] | how sessions are shown | |
 //! | 6 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |

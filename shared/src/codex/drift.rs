@@ -111,6 +111,9 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
         let path = path.map(|path| path.to_string_lossy().into_owned());
         tell(&Problem { kind: "problem", problem, id, path, detail })
     };
+    #[cfg(not(feature = "sqlite"))]
+    let rows: Vec<(Id, String, bool)> = Vec::new();
+    #[cfg(feature = "sqlite")]
     let mut rows = Vec::new();
     #[cfg(feature = "sqlite")]
     {

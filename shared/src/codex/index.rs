@@ -170,19 +170,19 @@ impl Index {
         self.sources.database
     }
 
-    fn prepare(&mut self, needs: Needs) {
+    fn read_names(&mut self, needs: Needs) {
         if needs.has(Needs::NAMES) && self.names.is_none() {
             self.names = Some(Names::read(self.home.path()));
-        }
-        if self.sources.files {
-            self.files();
         }
     }
 
     #[cfg(feature = "sqlite")]
     fn list_rows(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
         let needs = query.needs();
-        self.prepare(needs);
+        self.read_names(needs);
+        if self.sources.files {
+            self.files();
+        }
         let Index { home, state, files, names, holders, .. } = self;
         let Some(state) = state else { return Ok(()) };
         let mut extra = Vec::new();
@@ -259,9 +259,7 @@ impl Index {
     fn list_files(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
         let needs = query.needs();
         let wanted = query.limit.map(|limit| limit.saturating_add(query.offset));
-        if needs.has(Needs::NAMES) && self.names.is_none() {
-            self.names = Some(Names::read(self.home.path()));
-        }
+        self.read_names(needs);
         // The newest by creation lie in the newest folders: most of the tree need not be walked.
         let newest_first = query.sort.key == SortKey::Created
             && query.sort.descending
