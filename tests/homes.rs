@@ -158,10 +158,7 @@ fn each_session_is_what_was_recorded() {
                 let Some(id) = id_of(label) else { continue };
                 // Up to 0.98 no line says how a turn ended, but for the interruptions of some.
                 let status = text(&records[&id], "status").to_owned();
-                assert!(
-                    status == want || (!has_names && status == "unknown"),
-                    "{version} {label}: {status}"
-                );
+                assert!(status == want || (!has_names && status == "unknown"), "{version} {label}: {status}");
             }
             for child in subagents(&records) {
                 let record = &records[&child];

@@ -126,7 +126,9 @@ fn the_table_of_tools_is_the_tools() {
 #[test]
 fn every_package_is_content_with_the_oldest_rust_we_promise() {
     let output = std::process::Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        // Packages for other systems need not be here.
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform"])
+        .arg(format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
         .current_dir(root())
         .output()
         .unwrap();
@@ -148,6 +150,6 @@ fn files_stay_short_enough_to_be_one_thing() {
     let folders = ["shared/src", "bins"].map(|folder| root().join(folder));
     for file in folders.iter().flat_map(|folder| sources(folder)) {
         let lines = std::fs::read_to_string(&file).unwrap().lines().count();
-        assert!(lines <= 800, "{} has {lines} lines: is it really two?", file.display());
+        assert!(lines <= 600, "{} has {lines} lines: is it really two?", file.display());
     }
 }

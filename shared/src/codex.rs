@@ -19,6 +19,7 @@ pub mod holder;
 pub mod home;
 pub mod index;
 pub mod names;
+mod reader;
 pub mod rollout;
 pub mod sample;
 #[cfg(feature = "sqlite")]

@@ -10,86 +10,15 @@ use std::fmt;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
+
+mod foreign;
+mod id;
+
+pub use foreign::{Foreign, Refreshed};
+pub use id::Id;
 
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
-
-/// A session's id: a UUID in its hyphenated form, and nothing else. Codex uses version 7, whose
-/// first 48 bits are the milliseconds of its making, so ids sort by creation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id(uuid::Uuid);
-
-impl Id {
-    /// Reads the 36 characters of a hyphenated UUID, in either case.
-    pub fn parse(text: &str) -> Option<Id> {
-        if text.len() != 36 {
-            return None;
-        }
-        uuid::Uuid::try_parse_ascii(text.as_bytes()).ok().map(Id)
-    }
-
-    /// A new random id (version 4) for things of our own, such as groups.
-    pub fn random() -> Id {
-        Id(uuid::Uuid::new_v4())
-    }
-
-    /// Milliseconds since 1970 that a version 7 id was made at; of any other UUID, its first bits.
-    pub fn clock(self) -> i64 {
-        (self.0.as_u128() >> 80) as i64
-    }
-
-    /// The smallest version 7 id that can have been made at `at`: a place to cut an ordered list.
-    pub fn at(at: Timestamp) -> Id {
-        Id(uuid::Uuid::from_u128((at.0.max(0) as u128) << 80))
-    }
-
-    /// The 36 characters, lower case.
-    pub fn text(self) -> [u8; 36] {
-        let mut text = [0; 36];
-        self.0.hyphenated().encode_lower(&mut text);
-        text
-    }
-
-    /// The *last* eight hex digits. Sessions of one minute share the first eight, so these are shown.
-    pub fn short(self) -> String {
-        self.hex()[24..].to_owned()
-    }
-
-    /// The 32 hex digits without dashes.
-    pub fn hex(self) -> String {
-        self.0.simple().to_string()
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut buffer = [0; 36];
-        f.write_str(self.0.hyphenated().encode_lower(&mut buffer))
-    }
-}
-
-impl fmt::Debug for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut buffer = [0; 36];
-        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut buffer))
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        Id::parse(&text).ok_or_else(|| {
-            serde::de::Error::invalid_value(serde::de::Unexpected::Str(&text), &"a session id (a UUID)")
-        })
-    }
-}
 
 /// Where a subagent comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -580,109 +509,9 @@ impl Serialize for Chosen<'_> {
     }
 }
 
-/// A record that came in on a pipe: its text to the byte, and the two fields that decide where it
-/// goes. Nothing of it passes through another form, so that numbers and order survive.
-#[derive(Clone, Debug)]
-pub struct Foreign {
-    /// The record as it was written.
-    pub text: Box<RawValue>,
-    /// Its `type`.
-    pub kind: Option<String>,
-    /// Its `id`, whatever it is.
-    pub id: Option<String>,
-}
-
-impl Foreign {
-    /// Looks into a record. Anything but an object is an error that says what was expected.
-    pub fn new(text: Box<RawValue>) -> Result<Foreign> {
-        #[derive(Deserialize)]
-        struct Head<'a> {
-            #[serde(rename = "type", borrow, default)]
-            kind: Option<Cow<'a, str>>,
-            #[serde(borrow, default)]
-            id: Option<Cow<'a, str>>,
-        }
-        let head: Head<'_> = serde_json::from_str(text.get()).map_err(|error| {
-            let why = error.to_string();
-            Error::new(format!("expected a record: {}", why.split(" at line ").next().unwrap_or(&why)))
-        })?;
-        let (kind, id) = (head.kind.map(Cow::into_owned), head.id.map(Cow::into_owned));
-        Ok(Foreign { text, kind, id })
-    }
-}
-
-/// A session record with what a record on the pipe had beyond it: fresh known fields first, then the
-/// foreign fields with their text to the byte.
-pub struct Refreshed<'s> {
-    /// The session as the index has it now.
-    pub session: &'s Session<'s>,
-    /// The record as it came in.
-    pub foreign: &'s RawValue,
-}
-
-impl Serialize for Refreshed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", "session")?;
-        for field in Field::ALL {
-            if let Some(value) = self.session.value(field) {
-                map.serialize_entry(field.name(), &value)?;
-            }
-        }
-        let members = members(self.foreign).unwrap_or_default();
-        for (key, value) in &members {
-            let written =
-                Field::ALL.iter().any(|field| field.name() == key && self.session.value(*field).is_some());
-            if key != "type" && !written {
-                map.serialize_entry(key, value)?;
-            }
-        }
-        map.end()
-    }
-}
-
-/// The members of an object in their order, values as text.
-fn members(object: &RawValue) -> Option<Vec<(String, Box<RawValue>)>> {
-    struct Members;
-    impl<'de> serde::de::Visitor<'de> for Members {
-        type Value = Vec<(String, Box<RawValue>)>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: serde::de::MapAccess<'de>>(
-            self,
-            mut map: A,
-        ) -> std::result::Result<Self::Value, A::Error> {
-            let mut members = Vec::new();
-            while let Some(entry) = map.next_entry()? {
-                members.push(entry);
-            }
-            Ok(members)
-        }
-    }
-    serde_json::Deserializer::from_str(object.get()).deserialize_map(Members).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn raw(text: &str) -> Box<RawValue> {
-        RawValue::from_string(text.to_owned()).unwrap()
-    }
-
-    #[test]
-    fn ids_are_hyphenated_uuids_only() {
-        let text = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
-        let id = Id::parse(text).unwrap();
-        assert_eq!(id.to_string(), text);
-        assert_eq!(id.short(), "cd6d1b0c");
-        assert_eq!(Timestamp(id.clock()).to_string(), "2026-11-22T10:50:00.413Z");
-        assert_eq!(Id::parse(&text.to_uppercase()), Some(id));
-        for wrong in ["01a202e08d5d7d6282cefdb2cd6d1b0c", "{01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0}", ""] {
-            assert_eq!(Id::parse(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn a_record_reads_what_it_writes() {
@@ -722,25 +551,5 @@ mod tests {
             whole.write_json(&mut by_hand);
             assert_eq!(String::from_utf8(by_hand).unwrap(), serde_json::to_string(&whole).unwrap());
         }
-    }
-
-    #[test]
-    fn foreign_fields_survive_to_the_byte() {
-        let foreign =
-            raw(r#"{"x": 1.0e400 ,"id":"old","big":123456789012345678901234567890,"forked_from":"kept"}"#);
-        let session = Session { name: Some("n".into()), ..Session::default() };
-        let text = serde_json::to_string(&Refreshed { session: &session, foreign: &foreign }).unwrap();
-        assert!(
-            text.ends_with(r#""x":1.0e400,"big":123456789012345678901234567890,"forked_from":"kept"}"#),
-            "{text}"
-        );
-        assert_eq!(text.matches("\"id\"").count(), 1);
-    }
-
-    #[test]
-    fn only_objects_are_records() {
-        assert_eq!(Foreign::new(raw(r#"{"type":"x","id":"y"}"#)).unwrap().kind.unwrap(), "x");
-        let error = Foreign::new(raw(r#"{"id":3}"#)).unwrap_err();
-        assert!(error.message().starts_with("expected a record: invalid type"), "{error}");
     }
 }

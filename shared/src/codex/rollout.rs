@@ -15,22 +15,26 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use memchr::memmem;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+mod meta;
+mod tail;
+
+pub use meta::{Meta, source};
+pub use tail::{Ending, Tail, tail};
+
+use meta::read_meta;
+
 use crate::ndjson::{Line, Lines};
-use crate::record::{Id, Subagent};
-use crate::time::Timestamp;
+use crate::record::Id;
 
 /// How far into a file the first user message is looked for.
 const HEAD_LIMIT: u64 = 64 << 20;
-/// How far back from the end of a file its last turn is looked for.
-const TAIL_LIMIT: u64 = 64 << 20;
 /// How many lines the first `session_meta` may be preceded by; more than none in a damaged file only.
 const META_WITHIN: u64 = 16;
 
@@ -69,94 +73,6 @@ impl<'a> Name<'a> {
     /// Files of one session in the order of their making: the greatest is the live one.
     pub fn age(&self) -> (&'a str, Option<Id>, bool) {
         (self.stamp, self.segment, !self.compressed)
-    }
-}
-
-/// What `session_meta` says. Text is owned; absent is `None`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Meta {
-    /// The session's id.
-    pub id: Option<Id>,
-    /// When the file was begun.
-    pub timestamp: Option<Timestamp>,
-    /// The directory it was begun in.
-    pub cwd: Option<String>,
-    /// The program that made it.
-    pub originator: Option<String>,
-    /// The version of Codex that made it.
-    pub cli_version: Option<String>,
-    /// Codex's word for how it was made; see [`source`].
-    pub source: Option<String>,
-    /// Its parent and names, if it is a subagent.
-    pub subagent: Option<Subagent<'static>>,
-    /// The provider of the model.
-    pub model_provider: Option<String>,
-    /// The session it was forked from.
-    pub forked_from: Option<Id>,
-    /// `legacy` or `paginated`; absent up to 0.142, which know only the former.
-    pub history_mode: Option<String>,
-    /// The session whose lines come before this file's own (paginated forks and segments).
-    pub base: Option<Id>,
-    /// Commit, branch, address of `origin`.
-    pub git: Option<(Option<String>, Option<String>, Option<String>)>,
-    /// Whether the whole line was read, so that `git`, which comes last in it, is known.
-    pub whole: bool,
-}
-
-/// Codex's `source` as one word, and the parts of a subagent. `text` is the word itself
-/// (`exec`, as the database has it) or JSON (`"exec"`, `{"subagent":…}`, `{"custom":"x"}`).
-pub fn source(text: &str) -> (Option<Cow<'_, str>>, Option<Subagent<'static>>) {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum Source {
-        Subagent(Kind),
-        Custom(String),
-        Internal(String),
-        #[serde(untagged)]
-        Word(String),
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum Kind {
-        ThreadSpawn(Spawn),
-        Other(String),
-        #[serde(untagged)]
-        Word(String),
-    }
-    #[derive(Deserialize)]
-    struct Spawn {
-        parent_thread_id: Option<Id>,
-        agent_nickname: Option<String>,
-        agent_role: Option<String>,
-    }
-    if text.is_empty() {
-        return (None, None);
-    }
-    if !text.starts_with(['{', '"']) {
-        return (Some(Cow::Borrowed(text)), None);
-    }
-    match serde_json::from_str(text) {
-        Ok(Source::Word(word)) => (Some(word.into()), None),
-        Ok(Source::Custom(word)) => (Some(format!("custom:{word}").into()), None),
-        Ok(Source::Internal(word)) => (Some(format!("internal:{word}").into()), None),
-        Ok(Source::Subagent(kind)) => {
-            let subagent = match kind {
-                Kind::ThreadSpawn(spawn) => Subagent {
-                    parent: spawn.parent_thread_id,
-                    nickname: spawn.agent_nickname.map(Cow::Owned),
-                    role: spawn.agent_role.map(Cow::Owned),
-                },
-                Kind::Other(role) | Kind::Word(role) => {
-                    Subagent { role: Some(role.into()), ..Subagent::default() }
-                }
-            };
-            (Some(Cow::Borrowed("subagent")), Some(subagent))
-        }
-        // An object of a later version: its one key is the word, and a subagent stays hidden.
-        Err(_) => match text.split('"').nth(1) {
-            Some("subagent") => (Some(Cow::Borrowed("subagent")), Some(Subagent::default())),
-            word => (word.map(Cow::Borrowed), None),
-        },
     }
 }
 
@@ -325,171 +241,6 @@ fn shown(text: &str) -> &str {
     }
 }
 
-/// How the last turn of a file ended, as far as the file alone can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// There was no turn.
-    NoTurn,
-    /// A turn was begun and has not ended: it runs, or its process died.
-    Begun,
-    /// It was completed.
-    Completed,
-    /// It was completed with an error.
-    Failed,
-    /// It was interrupted.
-    Interrupted,
-    /// A user message without an answer, in a version that wrote no ends of turns (up to 0.98).
-    Unanswered,
-}
-
-/// What the tail of a file says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tail {
-    /// The time of the last line.
-    pub last_at: Option<Timestamp>,
-    /// How the last turn ended; `None` where it was not asked for or not found in the last 64 MiB.
-    pub ending: Option<Ending>,
-    /// The directory of the last turn.
-    pub cwd: Option<String>,
-    /// The model of the last turn.
-    pub model: Option<String>,
-}
-
-/// Reads the tail of a rollout: the time of its last line and, if asked for, how its last turn ended.
-pub fn tail(path: &Path, with_ending: bool) -> io::Result<Tail> {
-    let mut reader = TailReader::new(with_ending);
-    if path.extension().is_some_and(|extension| extension == "zst") {
-        // Compressed files cannot be read from the end: keep what the last lines need.
-        let mut kept: Vec<u8> = Vec::new();
-        let mut file = open(path)?;
-        let mut block = vec![0; 256 << 10];
-        let mut cut = false;
-        loop {
-            let got = file.read(&mut block)?;
-            if got == 0 {
-                break;
-            }
-            kept.extend_from_slice(&block[..got]);
-            if kept.len() as u64 > 2 * TAIL_LIMIT {
-                kept.drain(..kept.len() - TAIL_LIMIT as usize);
-                cut = true;
-            }
-        }
-        reader.read(&kept, !cut);
-        return Ok(reader.finish(!cut));
-    }
-    let file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let mut window: u64 = 8 << 10;
-    loop {
-        let from = length.saturating_sub(window);
-        let mut block = vec![0; (length - from) as usize];
-        let mut filled = 0;
-        while filled < block.len() {
-            match file.read_at(&mut block[filled..], from + filled as u64) {
-                Ok(0) => break,
-                Ok(got) => filled += got,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        block.truncate(filled);
-        reader = TailReader::new(with_ending);
-        if reader.read(&block, from == 0) || from == 0 || window >= TAIL_LIMIT {
-            return Ok(reader.finish(from == 0));
-        }
-        window *= 8;
-    }
-}
-
-/// Reads lines from the last to the first until all that is wanted was found.
-struct TailReader {
-    with_ending: bool,
-    last_at: Option<Timestamp>,
-    ending: Option<Ending>,
-    /// From messages, which count only where no line says how the turn ended.
-    guess: Option<Ending>,
-    cwd: Option<String>,
-    model: Option<String>,
-}
-
-impl TailReader {
-    fn new(with_ending: bool) -> Self {
-        TailReader { with_ending, last_at: None, ending: None, guess: None, cwd: None, model: None }
-    }
-
-    /// Takes the lines of a block from its end; its first line only if the block begins with it.
-    /// True when nothing more is wanted.
-    fn read(&mut self, block: &[u8], from_start: bool) -> bool {
-        let mut end = block.len();
-        while end > 0 && !self.is_done() {
-            let before = &block[..end - usize::from(block[end - 1] == b'\n')];
-            let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
-            if start == 0 && !from_start {
-                break;
-            }
-            self.line(&before[start..]);
-            end = start;
-        }
-        self.is_done()
-    }
-
-    fn is_done(&self) -> bool {
-        self.last_at.is_some() && (!self.with_ending || (self.ending.is_some() && self.cwd.is_some()))
-    }
-
-    fn line(&mut self, line: &[u8]) {
-        let has = |needle: &str| memmem::find(&line[..line.len().min(256)], needle.as_bytes()).is_some();
-        let needed = self.last_at.is_none()
-            || (self.with_ending
-                && (has("\"task_") || has("\"turn_") || has("_message\"") || has("\"item_completed\"")));
-        if !needed {
-            return;
-        }
-        let Ok(event) = serde_json::from_slice::<Event<'_>>(line) else { return };
-        if self.last_at.is_none() {
-            self.last_at = event.timestamp.as_deref().and_then(Timestamp::parse);
-        }
-        if event.kind == "turn_context" {
-            if self.cwd.is_none() {
-                self.cwd = event.payload.cwd.map(Cow::into_owned);
-                self.model = event.payload.model.map(Cow::into_owned);
-            }
-            return;
-        }
-        if event.kind != "event_msg" || self.ending.is_some() {
-            return;
-        }
-        let item = event.payload.item.as_ref().and_then(|item| item.kind.as_deref());
-        match (event.payload.kind.as_deref().unwrap_or(""), item) {
-            ("task_started" | "turn_started", _) => self.ending = Some(Ending::Begun),
-            ("turn_aborted", _) => self.ending = Some(Ending::Interrupted),
-            ("task_complete" | "turn_complete", _) => {
-                // Up to 0.147 a failed turn has no error text, only no last message.
-                let failed = event.payload.error.is_some() || event.payload.last_agent_message.is_none();
-                self.ending = Some(if failed { Ending::Failed } else { Ending::Completed });
-            }
-            ("agent_message", _) | (_, Some("AgentMessage")) => {
-                self.guess.get_or_insert(Ending::Completed);
-            }
-            ("user_message", _) | (_, Some("UserMessage")) => {
-                self.guess.get_or_insert(Ending::Unanswered);
-            }
-            _ => {}
-        }
-    }
-
-    fn finish(self, from_start: bool) -> Tail {
-        let nothing = if from_start { self.guess.or(Some(Ending::NoTurn)) } else { None };
-        Tail {
-            last_at: self.last_at,
-            ending: if self.with_ending { self.ending.or(nothing) } else { None },
-            cwd: self.cwd,
-            model: self.model,
-        }
-    }
-}
-
 /// The contents of a compressed rollout, or of anything else that Codex or we compressed so.
 pub fn decompressed<'r>(packed: impl Read + 'r) -> io::Result<impl Read + 'r> {
     zstd::stream::read::Decoder::new(packed)
@@ -577,146 +328,6 @@ impl Event<'_> {
     }
 }
 
-/// Reads a `session_meta` line into `meta`; false where the line is something else. With `early`,
-/// reading stops at the instructions, which are most of the line, and an unfinished line will do.
-fn read_meta(line: &[u8], meta: &mut Meta, early: bool) -> serde_json::Result<bool> {
-    let mut seen = Seen { is_meta: None, stopped: false };
-    let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let seed = LineSeed { meta, seen: &mut seen, early };
-    let result = seed.deserialize(&mut deserializer);
-    match result {
-        Ok(()) => {
-            meta.whole = true;
-            Ok(seen.is_meta == Some(true))
-        }
-        Err(_) if seen.stopped => Ok(seen.is_meta == Some(true)),
-        Err(error) => Err(error),
-    }
-}
-
-struct Seen {
-    is_meta: Option<bool>,
-    stopped: bool,
-}
-
-struct LineSeed<'m> {
-    meta: &'m mut Meta,
-    seen: &'m mut Seen,
-    early: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for LineSeed<'_> {
-    type Value = ();
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LineSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a line of a rollout")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match key.as_ref() {
-                "type" => {
-                    self.seen.is_meta = Some(map.next_value::<Cow<'_, str>>()? == "session_meta");
-                }
-                "payload" if self.seen.is_meta != Some(false) => {
-                    map.next_value_seed(PayloadSeed {
-                        meta: &mut *self.meta,
-                        seen: &mut *self.seen,
-                        early: self.early,
-                    })?;
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-struct PayloadSeed<'m> {
-    meta: &'m mut Meta,
-    seen: &'m mut Seen,
-    early: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for PayloadSeed<'_> {
-    type Value = ();
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for PayloadSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a payload")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        #[derive(Deserialize)]
-        struct Git {
-            commit_hash: Option<String>,
-            branch: Option<String>,
-            repository_url: Option<String>,
-        }
-        #[derive(Deserialize)]
-        struct Base {
-            thread_id: Option<Id>,
-        }
-        let meta = self.meta;
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match key.as_ref() {
-                "id" => meta.id = map.next_value::<Option<Cow<'_, str>>>()?.and_then(|id| Id::parse(&id)),
-                "timestamp" => {
-                    let text = map.next_value::<Option<Cow<'_, str>>>()?;
-                    meta.timestamp = text.and_then(|text| Timestamp::parse(&text));
-                }
-                "cwd" => meta.cwd = map.next_value()?,
-                "originator" => meta.originator = map.next_value()?,
-                "cli_version" => meta.cli_version = map.next_value()?,
-                "model_provider" => meta.model_provider = map.next_value()?,
-                "history_mode" => meta.history_mode = map.next_value()?,
-                "forked_from_id" => {
-                    let text = map.next_value::<Option<Cow<'_, str>>>()?;
-                    meta.forked_from = text.and_then(|id| Id::parse(&id));
-                }
-                "history_base" => {
-                    meta.base = map.next_value::<Option<Base>>()?.and_then(|base| base.thread_id);
-                }
-                "source" => {
-                    let raw = map.next_value::<Option<Box<RawValue>>>()?;
-                    if let Some(raw) = raw.filter(|raw| raw.get() != "null") {
-                        let (word, subagent) = source(raw.get());
-                        meta.source = word.map(Cow::into_owned);
-                        meta.subagent = subagent;
-                    }
-                }
-                "git" => {
-                    let git = map.next_value::<Option<Git>>()?;
-                    meta.git = git.map(|git| (git.commit_hash, git.branch, git.repository_url));
-                }
-                "base_instructions" | "instructions" if self.early => {
-                    self.seen.stopped = true;
-                    return Err(serde::de::Error::custom("far enough"));
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -744,25 +355,6 @@ mod tests {
     }
 
     #[test]
-    fn sources_of_every_form() {
-        let word = |text| source(text).0.map(Cow::into_owned);
-        assert_eq!(word("exec").unwrap(), "exec");
-        assert_eq!(word("\"cli\"").unwrap(), "cli");
-        assert_eq!(word(r#"{"custom":"x"}"#).unwrap(), "custom:x");
-        assert_eq!(word(r#"{"internal":"memory_consolidation"}"#).unwrap(), "internal:memory_consolidation");
-        assert_eq!(word(r#"{"future":{"deep":1}}"#).unwrap(), "future");
-        assert_eq!(word(""), None);
-        let (word, subagent) = source(r#"{"subagent":"review"}"#);
-        assert_eq!(
-            (word.unwrap().as_ref(), subagent.unwrap().role.unwrap().as_ref()),
-            ("subagent", "review")
-        );
-        let other = source(r#"{"subagent":{"other":"guardian"}}"#).1.unwrap();
-        assert_eq!(other.role.unwrap(), "guardian");
-        assert!(source(r#"{"subagent":{"new":{}}}"#).1.is_some());
-    }
-
-    #[test]
     fn messages_as_codex_shows_them() {
         assert_eq!(shown("  a b \n"), "a b");
         assert_eq!(shown("# Context\n## My request for Codex:\nfix it\n"), "fix it");
@@ -770,34 +362,5 @@ mod tests {
             shown("a ## My request for Codex: b ## My request for Codex: c"),
             "b ## My request for Codex: c"
         );
-    }
-
-    #[test]
-    fn the_start_of_a_line_is_enough() {
-        let line = format!(
-            r#"{{"timestamp":"x","type":"session_meta","payload":{{"id":"{A}","cwd":"/p","source":"exec","base_instructions":{{"text":"unfinished"#
-        );
-        let mut meta = Meta::default();
-        assert!(read_meta(line.as_bytes(), &mut meta, true).unwrap());
-        assert_eq!((meta.cwd.as_deref(), meta.whole), (Some("/p"), false));
-        assert!(read_meta(line.as_bytes(), &mut Meta::default(), false).is_err());
-        assert!(!read_meta(br#"{"type":"other","payload":{"cwd":1}}"#, &mut meta, false).unwrap());
-    }
-
-    #[test]
-    fn a_tail_passes_over_a_cut_line() {
-        let mut reader = TailReader::new(true);
-        let block = concat!(
-            r#"{"timestamp":"2026-11-22T10:00:00.000Z","type":"turn_context","payload":{"cwd":"/p","model":"m"}}"#,
-            "\n",
-            r#"{"timestamp":"2026-11-22T10:00:01.000Z","type":"event_msg","payload":{"type":"task_complete","last_agent_message":"hi"}}"#,
-            "\n",
-            r#"{"timestamp":"2026-11-22T10:00:02.000Z","type":"event_msg","payload":{"type":"task_star"#
-        );
-        assert!(reader.read(block.as_bytes(), true));
-        let tail = reader.finish(true);
-        assert_eq!(tail.ending, Some(Ending::Completed));
-        assert_eq!(tail.cwd.as_deref(), Some("/p"));
-        assert_eq!(tail.last_at.unwrap().to_string(), "2026-11-22T10:00:01.000Z");
     }
 }

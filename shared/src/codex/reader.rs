@@ -1,0 +1,203 @@
+//! Sessions from their rollouts, no further into each than the question goes.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use super::files::{Files, RolloutFile};
+use super::names::Names;
+use super::rollout::{self, Depth, Ending};
+use crate::error::{reason, warn};
+use crate::query::{Filter, Needs};
+use crate::record::{FoundIn, Git, Session};
+
+/// A session read from its file, and which candidate it was.
+pub(super) struct Found {
+    pub(super) session: Session<'static>,
+    pub(super) ending: Option<Ending>,
+    pub(super) at: usize,
+}
+
+/// Reads sessions from their files, stage by stage, no further than the filter and the needs go.
+pub(super) struct Reader<'q> {
+    pub(super) filter: &'q Filter,
+    pub(super) needs: Needs,
+    pub(super) names: Option<&'q Names>,
+    pub(super) files: &'q Files,
+    pub(super) full: bool,
+}
+
+impl Reader<'_> {
+    /// Reads all candidates that the filter accepts, in no order. Several threads, since a cold disk
+    /// answers eight questions at once; a few files are not worth a thread.
+    pub(super) fn read_all(&self, candidates: &[&RolloutFile]) -> Vec<Found> {
+        const CHUNK: usize = 32;
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut found = Vec::new();
+            loop {
+                let from = next.fetch_add(CHUNK, Relaxed);
+                if from >= candidates.len() {
+                    return found;
+                }
+                for (at, file) in candidates.iter().enumerate().skip(from).take(CHUNK) {
+                    match self.read(file, at) {
+                        Ok(one) => found.extend(one),
+                        // It was deleted between the walk and now, and so it is not there.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) if rollout::is_being_born(&file.path, &error) => {}
+                        Err(error) => {
+                            let path = file.path.display();
+                            warn(format_args!("cannot read '{path}': {}; left out", reason(&error)));
+                        }
+                    }
+                }
+            }
+        };
+        let threads = (candidates.len() / (4 * CHUNK)).min(8);
+        if threads < 2 {
+            return work();
+        }
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            // A worker cannot panic but by a fault of ours, which ends the process anyway.
+            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+        })
+    }
+
+    fn read(&self, file: &RolloutFile, at: usize) -> io::Result<Option<Found>> {
+        match self.read_at(file, at) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match moved(file) {
+                Some(file) => self.read_at(&file, at),
+                None => Err(error),
+            },
+            other => other,
+        }
+    }
+
+    fn read_at(&self, file: &RolloutFile, at: usize) -> io::Result<Option<Found>> {
+        let mut session = Session {
+            id: Some(file.id),
+            name: self.names.and_then(|names| names.of(file.id)).map(Cow::Owned),
+            archived_at: file.archived_at(),
+            rollout_path: Some(Cow::Owned(file.path.to_string_lossy().into_owned())),
+            found_in: Some(FoundIn::Files),
+            ..Session::default()
+        };
+        let mut known = Needs::NAMES;
+        if self.filter.rejects(&session, known) {
+            return Ok(None);
+        }
+        let depth = if self.needs.has(Needs::MESSAGE) {
+            Some(Depth::Message)
+        } else if self.needs.has(Needs::META) {
+            Some(Depth::Meta)
+        } else if self.needs.has(Needs::START) {
+            Some(Depth::Start)
+        } else {
+            None
+        };
+        let filter = self.filter;
+        let decides_early =
+            !(filter.cwd.is_empty() && filter.under.is_empty() && filter.originator.is_empty());
+        if decides_early && depth > Some(Depth::Start) && !self.full {
+            take_meta(&mut session, rollout::head(&file.path, Depth::Start)?.meta);
+            if self.filter.rejects(&session, known | Needs::START) {
+                return Ok(None);
+            }
+        }
+        if let Some(depth) = depth {
+            let head = rollout::head(&file.path, depth)?;
+            let base = head.meta.base;
+            session.title = head.title.map(Cow::Owned);
+            session.first_user_message = head.first_user_message.map(Cow::Owned);
+            session.model = head.model.map(Cow::Owned);
+            session.name = session.name.take().or(head.inherited_name.map(Cow::Owned));
+            take_meta(&mut session, head.meta);
+            if depth == Depth::Message && base == Some(file.id) {
+                self.take_earlier_message(&mut session, file)?;
+            }
+            known |= Needs::START | Needs::META | Needs::MESSAGE | Needs::ROLLOUT;
+        }
+        let mut ending = None;
+        if self.needs.has(Needs::TAIL) || self.needs.has(Needs::ENDING) {
+            // Before the tail is read, what the head says may rule the session out.
+            if !self.full && depth.is_some_and(|_| self.filter.rejects(&session, known)) {
+                return Ok(None);
+            }
+            let tail = rollout::tail(&file.path, self.needs.has(Needs::ENDING))?;
+            session.updated_at = tail.last_at.or(session.created_at);
+            ending = tail.ending;
+            if self.full {
+                session.cwd = tail.cwd.map(Cow::Owned).or(session.cwd.take());
+                session.model = tail.model.map(Cow::Owned).or(session.model.take());
+            }
+            known |= Needs::TAIL;
+        }
+        let mut judged = known;
+        if depth < Some(Depth::Message) {
+            judged = Needs::NAMES | if depth.is_some() { Needs::START | Needs::ROLLOUT } else { Needs::NAME };
+            if depth == Some(Depth::Meta) {
+                judged |= Needs::META;
+            }
+            if known.has(Needs::TAIL) {
+                judged |= Needs::TAIL;
+            }
+        }
+        if self.filter.rejects(&session, judged) {
+            return Ok(None);
+        }
+        Ok(Some(Found { session, ending, at }))
+    }
+
+    /// A reverted session goes on in a further file; its first message stands in an earlier one.
+    fn take_earlier_message(&self, session: &mut Session<'static>, file: &RolloutFile) -> io::Result<()> {
+        let age = file.name();
+        let earlier = self.files.of(file.id).iter().filter(|other| other.name().age() < age.age());
+        if let Some(first) = earlier.min_by_key(|other| other.name().age()) {
+            let head = rollout::head(&first.path, Depth::Message)?;
+            if head.first_user_message.is_some() {
+                session.title = head.title.map(Cow::Owned);
+                session.first_user_message = head.first_user_message.map(Cow::Owned);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a file is that Codex compressed, unpacked or archived since its name was read.
+fn moved(file: &RolloutFile) -> Option<RolloutFile> {
+    let name = file.path.file_name()?.to_str()?;
+    let plain = name.strip_suffix(".zst").unwrap_or(name);
+    let folder = file.path.parent()?;
+    let archive = folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == "sessions"));
+    let archive: Option<PathBuf> = archive.and_then(Path::parent).map(|home| home.join("archived_sessions"));
+    let places = [Some((folder.to_owned(), file.archived)), archive.map(|folder| (folder, true))];
+    for (folder, archived) in places.into_iter().flatten() {
+        for name in [plain.to_owned(), format!("{plain}.zst")] {
+            let path = folder.join(name);
+            if path.is_file() {
+                return Some(RolloutFile { id: file.id, path, archived });
+            }
+        }
+    }
+    None
+}
+
+fn take_meta(session: &mut Session<'static>, meta: rollout::Meta) {
+    session.cwd = meta.cwd.map(Cow::Owned);
+    session.created_at = meta.timestamp;
+    session.source = meta.source.map(Cow::Owned);
+    session.subagent = meta.subagent;
+    session.originator = meta.originator.map(Cow::Owned);
+    session.model_provider = meta.model_provider.map(Cow::Owned);
+    session.cli_version = meta.cli_version.map(Cow::Owned);
+    session.history = Some(meta.history_mode.map_or(Cow::Borrowed("legacy"), Cow::Owned));
+    session.git = meta.git.map(|(sha, branch, origin_url)| Git {
+        sha: sha.map(Cow::Owned),
+        branch: branch.map(Cow::Owned),
+        origin_url: origin_url.map(Cow::Owned),
+    });
+    session.forked_from = Some(meta.forked_from);
+}

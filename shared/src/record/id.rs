@@ -1,0 +1,102 @@
+//! Ids of sessions.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::time::Timestamp;
+
+/// A session's id: a UUID in its hyphenated form, and nothing else. Codex uses version 7, whose
+/// first 48 bits are the milliseconds of its making, so ids sort by creation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(uuid::Uuid);
+
+impl Id {
+    /// Reads the 36 characters of a hyphenated UUID, in either case.
+    pub fn parse(text: &str) -> Option<Id> {
+        if text.len() != 36 {
+            return None;
+        }
+        uuid::Uuid::try_parse_ascii(text.as_bytes()).ok().map(Id)
+    }
+
+    /// A new random id (version 4) for things of our own, such as groups.
+    pub fn random() -> Id {
+        Id(uuid::Uuid::new_v4())
+    }
+
+    /// Milliseconds since 1970 that a version 7 id was made at; of any other UUID, its first bits.
+    pub fn clock(self) -> i64 {
+        (self.0.as_u128() >> 80) as i64
+    }
+
+    /// The smallest version 7 id that can have been made at `at`: a place to cut an ordered list.
+    pub fn at(at: Timestamp) -> Id {
+        Id(uuid::Uuid::from_u128((at.0.max(0) as u128) << 80))
+    }
+
+    /// The 36 characters, lower case.
+    pub fn text(self) -> [u8; 36] {
+        let mut text = [0; 36];
+        self.0.hyphenated().encode_lower(&mut text);
+        text
+    }
+
+    /// The *last* eight hex digits. Sessions of one minute share the first eight, so these are shown.
+    pub fn short(self) -> String {
+        self.hex()[24..].to_owned()
+    }
+
+    /// The 32 hex digits without dashes.
+    pub fn hex(self) -> String {
+        self.0.simple().to_string()
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut buffer = [0; 36];
+        f.write_str(self.0.hyphenated().encode_lower(&mut buffer))
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut buffer = [0; 36];
+        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut buffer))
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Id::parse(&text).ok_or_else(|| {
+            serde::de::Error::invalid_value(serde::de::Unexpected::Str(&text), &"a session id (a UUID)")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_hyphenated_uuids_only() {
+        let text = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
+        let id = Id::parse(text).unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(id.short(), "cd6d1b0c");
+        assert_eq!(Timestamp(id.clock()).to_string(), "2026-11-22T10:50:00.413Z");
+        assert_eq!(Id::parse(&text.to_uppercase()), Some(id));
+        for wrong in ["01a202e08d5d7d6282cefdb2cd6d1b0c", "{01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0}", ""] {
+            assert_eq!(Id::parse(wrong), None, "{wrong}");
+        }
+    }
+}
