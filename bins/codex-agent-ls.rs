@@ -351,7 +351,7 @@ static TOOL: Tool = Tool {
         "Lists the sessions of Codex, the one that was used last first. Sessions are looked for in Codex's database and among its rollout files; the list is the union of both, so that a session is not missed because Codex has lost its row, and a row is not missed because its file is gone. Archived sessions and subagents are hidden unless asked for.",
         "On a terminal the list is a table: the last eight digits of the id (sessions of one minute share the first eight), how long ago it was used, its directory, and its name or else its title. The title is the first message of its user. Anything of these digits that is unique names the session to every other tool.",
         "In a pipe it is one session a line, without a heading: id, time of the last turn, directory, name or title, with TABs between. TAB, newline, carriage return and backslash inside a value are written \\t, \\n, \\r and \\\\, so that no title can forge a row. With --json it is session records for other tools to read:",
-        "    codex-agent ls --json --under ~/src --since 7d | codex-agent group add work",
+        "    codex-agent ls --json --under ~/src | codex-agent group add work",
         "All filters that are given must hold. Of one filter that is given several times, one must hold. In a PATTERN a star stands for any run of characters; without a star the whole value must be equal. Case matters.",
         "Some fields are nowhere in the database: the session it was forked from, what it is doing, the command that resumes it. They are looked up in the rollouts where --full, --fields or --format asks for them.",
     ],

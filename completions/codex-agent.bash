@@ -1,30 +1,50 @@
 # bash completion for codex-agent
 #
 # Offers the tools, then hands over to the completion of the tool: the function
-# _codex_agent_NAME (dashes as underscores), which any tool may bring.
+# _codex_agent_NAME (dashes as underscores), which any tool may bring. bash 3.2 is enough.
 _codex_agent() {
-    local cur at tool function
-    cur=${COMP_WORDS[COMP_CWORD]}
-    at=1 tool=
+    local IFS=$' \t\n' cur=$2 at=1 tool= function beside
     while [ "$at" -lt "$COMP_CWORD" ]; do
         case ${COMP_WORDS[at]} in
-        -C|--directory|--codex-home|--config-home) at=$((at + 1)) ;;
-        -*|=) ;;
+        -C|--directory|--codex-home|--config-home)
+            # bash hands '--flag=value' over in three words.
+            at=$((at + 1))
+            [ "${COMP_WORDS[at]}" != = ] || at=$((at + 1)) ;;
+        --list)
+            [ "${COMP_WORDS[at+1]}" != = ] || at=$((at + 2)) ;;
+        -*) ;;
         *) tool=${COMP_WORDS[at]}; break ;;
         esac
         at=$((at + 1))
     done
+    COMPREPLY=()
     if [ -z "$tool" ] || [ "$tool" = help ]; then
-        case ${COMP_WORDS[COMP_CWORD-1]} in
-        -C|--directory|--codex-home|--config-home)
-            COMPREPLY=($(compgen -d -- "$cur"))
-            return ;;
+        at=${COMP_WORDS[COMP_CWORD-1]}
+        case ${COMP_WORDS[COMP_CWORD]} in
+        =) ;;
+        *) [ "$at" != = ] || at=${COMP_WORDS[COMP_CWORD-2]} ;;
         esac
-        case $cur in
+        case $at in
+        -C|--directory|--codex-home|--config-home)
+            # Where bash cannot be told that these are file names it completes files by itself.
+            if type compopt >/dev/null 2>&1; then
+                compopt -o filenames 2>/dev/null
+                IFS=$'\n'
+                while read -r function; do
+                    [ -z "$function" ] || COMPREPLY[${#COMPREPLY[@]}]=$function
+                done <<< "$(compgen -d -- "$cur")"
+            fi
+            return 0 ;;
+        --list)
+            COMPREPLY=(json)
+            return 0 ;;
+        esac
+        # The names of tools are lower case letters, digits and dashes: nothing that bash would expand.
+        case ${COMP_WORDS[COMP_CWORD]} in
         -*) COMPREPLY=($(compgen -W "-C --directory --codex-home --config-home --list --exec-path -h --help -V --version" -- "$cur")) ;;
         *) COMPREPLY=($(compgen -W "help $(codex-agent --list 2>/dev/null | cut -f1)" -- "$cur")) ;;
         esac
-        return
+        return 0
     fi
     function=_codex_agent_${tool//-/_}
     if ! declare -F "$function" >/dev/null; then
@@ -33,6 +53,11 @@ _codex_agent() {
             _comp_load "codex-agent-$tool" >/dev/null 2>&1
         elif declare -F _completion_loader >/dev/null; then
             _completion_loader "codex-agent-$tool" >/dev/null 2>&1
+        fi
+        # Without it, the files of one installation lie side by side.
+        beside=${BASH_SOURCE[0]%/*}/codex-agent-$tool.bash
+        if ! declare -F "$function" >/dev/null && [ "${beside:0:1}" = / ] && [ -r "$beside" ]; then
+            . "$beside"
         fi
     fi
     if declare -F "$function" >/dev/null; then

@@ -32,5 +32,14 @@ mod model;
 /// What the real Codex writes.
 mod real;
 
+/// What a terminal shows.
+mod terminal;
+
+/// Documents are what the executables say of themselves.
+mod documents;
+
+/// Pressing TAB in real shells.
+mod shells;
+
 /// The dispatcher, and tools of strangers.
 mod dispatch;

@@ -219,7 +219,7 @@ static TOOL: Tool = Tool {
     about: about("group"),
     description: &[
         "A group is a set of sessions with a name. It is filled from a pipe or by hand, and read by other tools: 'codex-agent ls --group NAME' lists its sessions.",
-        "    codex-agent ls --json --under ~/src --since 7d | codex-agent group add work",
+        "    codex-agent ls --json --under ~/src | codex-agent group add work",
         "Groups are kept in one file. Any number of processes may change it at once; each change is whole or has not happened, also after a crash. A file that cannot be read is never overwritten.",
         "A group is told by its name. Where an older file has two groups of one name, the verbs say so and take the id.",
     ],

@@ -73,7 +73,7 @@ pub const fn json<A: AsMut<Common>>(help: &'static str) -> Flag<A> {
         long: "json",
         takes: Takes::Nothing,
         help,
-        more: "One JSON object a line, as codex-agent-records(5) describes them.",
+        more: "As codex-agent-records(5) describes them.",
         set: |args, _| {
             args.as_mut().json = true;
             Ok(())

@@ -1,8 +1,10 @@
 //! Documents made from a tool's table: help, man page, completions, description.
 
+mod completions;
+
 use std::fmt::Write;
 
-use super::{Completes, Row, Takes, Tool, Verb};
+use super::{Row, Takes, Tool, Verb};
 use crate::plugin::{PREFIX, ToolRecord};
 
 /// What `--generate` can print.
@@ -19,9 +21,9 @@ pub fn document(tool: &Tool, kind: &str) -> Option<String> {
         "bash" if tool.completions.is_some() => by_hand(0)?,
         "zsh" if tool.completions.is_some() => by_hand(1)?,
         "fish" if tool.completions.is_some() => by_hand(2)?,
-        "bash" => bash(tool),
-        "zsh" => zsh(tool),
-        "fish" => fish(tool),
+        "bash" => completions::bash(tool),
+        "zsh" => completions::zsh(tool),
+        "fish" => completions::fish(tool),
         "describe" => describe(tool),
         _ => return None,
     })
@@ -95,8 +97,8 @@ pub fn help(tool: &Tool, verb: Option<&dyn Verb>) -> String {
     if !tool.epilogue.is_empty() {
         let _ = writeln!(out, "\n{}", tool.epilogue);
     }
-    let topic = tool.name.strip_prefix(PREFIX).unwrap_or(tool.name);
-    let _ = writeln!(out, "\n'codex-agent help {topic}' tells more.");
+    let topic = tool.name.strip_prefix(PREFIX).map_or(String::new(), |name| format!(" {name}"));
+    let _ = writeln!(out, "\n'codex-agent help{topic}' tells more.");
     out
 }
 
@@ -144,6 +146,25 @@ fn roff(text: &str) -> String {
     }
 }
 
+/// Prose as roff: a sentence begins a line, so that roff spaces all of them alike, and no line is long.
+fn prose(text: &str) -> String {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ').map(roff) {
+        let ends = line.ends_with(['.', '?', '!']) && !line.ends_with("...");
+        if !line.is_empty() && (ends || line.len() + word.len() >= WIDTH) {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        // Only the word that begins a line could be taken for a request.
+        line.push_str(if line.is_empty() { &word } else { word.strip_prefix("\\&").unwrap_or(&word) });
+    }
+    lines.push(line);
+    lines.join("\n")
+}
+
 /// Paragraphs; one with lines that begin with a blank is shown as it stands.
 fn paragraphs(out: &mut String, paragraphs: &[&str]) {
     for (at, paragraph) in paragraphs.iter().enumerate() {
@@ -157,7 +178,7 @@ fn paragraphs(out: &mut String, paragraphs: &[&str]) {
             }
             out.push_str(".RE\n.fi\n");
         } else {
-            let _ = writeln!(out, "{}", roff(paragraph));
+            let _ = writeln!(out, "{}", prose(paragraph));
         }
     }
 }
@@ -170,6 +191,8 @@ fn man(tool: &Tool) -> String {
         ".TH {} 1 \"\" \"codex\\-agent {version}\" \"codex\\-agent manual\"",
         roff(&tool.name.to_uppercase())
     );
+    // Names of variables and flags are searched for and copied: no hyphens of roff's own in them.
+    out.push_str(".nh\n.ad l\n");
     let _ = writeln!(out, ".SH NAME\n{} \\- {}\n.SH SYNOPSIS", roff(tool.name), roff(tool.about));
     for (at, command) in tool.commands.iter().enumerate() {
         if at > 0 {
@@ -195,9 +218,9 @@ fn man(tool: &Tool) -> String {
                 [] => String::new(),
                 aliases => format!(" Also called {}.", aliases.join(", ")),
             };
-            let _ = writeln!(out, "{}.{}", roff(&capital(command.about())), roff(&other));
+            let _ = writeln!(out, "{}", prose(&format!("{}{other}", sentence(command.about()))));
             for detail in command.details() {
-                let _ = writeln!(out, ".PP\n{}", roff(detail));
+                let _ = writeln!(out, ".PP\n{}", prose(detail));
             }
             options(&mut out, &command.rows(), "");
         }
@@ -206,21 +229,22 @@ fn man(tool: &Tool) -> String {
     }
     out.push_str(".SH \"EXIT STATUS\"\n");
     for (code, text) in tool.exit_status {
-        let _ = writeln!(out, ".TP\n.B {code}\n{}", roff(text));
+        let _ = writeln!(out, ".TP\n.B {code}\n{}", prose(text));
     }
     out.push_str(".SH ENVIRONMENT\n");
     for (name, text) in tool.environment.iter().chain(&ENVIRONMENT) {
-        let _ = writeln!(out, ".TP\n.B {}\n{}", roff(name), roff(text));
+        let _ = writeln!(out, ".TP\n.B {}\n{}", roff(name), prose(text));
     }
     if !tool.files.is_empty() {
         out.push_str(".SH FILES\n");
         for (name, text) in tool.files {
-            let _ = writeln!(out, ".TP\n.I {}\n{}", roff(name), roff(text));
+            let _ = writeln!(out, ".TP\n.I {}\n{}", roff(name), prose(text));
         }
     }
     out.push_str(".SH EXAMPLES\n");
-    for example in tool.examples {
-        let _ = writeln!(out, ".PP\n{}\n.PP\n.nf\n.RS 4", roff(example.text));
+    for (at, example) in tool.examples.iter().enumerate() {
+        let gap = if at > 0 { ".PP\n" } else { "" };
+        let _ = writeln!(out, "{gap}{}\n.PP\n.nf\n.RS 4", prose(example.text));
         for line in example.command.lines() {
             let _ = writeln!(out, "{}", roff(line));
         }
@@ -246,9 +270,12 @@ const ENVIRONMENT: [(&str, &str); 3] = [
     ("NO_COLOR, CLICOLOR_FORCE", "No colours, or colours everywhere; see --color."),
 ];
 
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+/// A clause as a sentence.
+fn sentence(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    let stop = if clause.ends_with('.') { "" } else { "." };
+    format!("{}{}{stop}", first.collect::<String>(), letters.as_str())
 }
 
 fn options(out: &mut String, rows: &[Row], heading: &str) {
@@ -266,7 +293,7 @@ fn options(out: &mut String, rows: &[Row], heading: &str) {
         };
         let _ = writeln!(out, ".TP\n{short}\\fB\\-\\-{}\\fR{value}", roff(row.long));
         let more = if row.more.is_empty() { String::new() } else { format!(" {}", row.more) };
-        let _ = writeln!(out, "{}.{}", roff(&capital(row.help)), roff(&more));
+        let _ = writeln!(out, "{}", prose(&format!("{}{more}", sentence(row.help))));
     }
 }
 
@@ -292,255 +319,4 @@ fn describe(tool: &Tool) -> String {
     // Nothing in it that JSON has not.
     let record = serde_json::to_string(&record).unwrap_or_default();
     format!("{record}\n")
-}
-
-// Completions. Sessions and groups are asked for when TAB is pressed; everything else is fixed.
-
-const SESSIONS: &str = "codex-agent-ls -n 200 --no-files --format '{id}' 2>/dev/null";
-const GROUPS: &str = "codex-agent-group list --format '{name}' 2>/dev/null";
-
-fn function(tool: &Tool) -> String {
-    format!("_{}", tool.name.replace('-', "_"))
-}
-
-fn words(rows: &[Row]) -> String {
-    let mut words = Vec::new();
-    for row in rows.iter().chain(&standard()) {
-        words.extend(row.short.map(|letter| format!("-{letter}")));
-        words.push(format!("--{}", row.long));
-    }
-    words.join(" ")
-}
-
-fn bash_operand(completes: Completes) -> &'static str {
-    match completes {
-        Completes::Nothing => ":",
-        Completes::Sessions => "_words=\"@ @@ $(SESSIONS)\"",
-        Completes::Groups => "_words=$(GROUPS)",
-        Completes::Tools => "_words=$(codex-agent --list 2>/dev/null | cut -f1)",
-        Completes::Commands => "COMPREPLY=($(compgen -c -- \"$cur\")); return",
-    }
-}
-
-fn bash_value(takes: Takes) -> String {
-    match takes {
-        Takes::OneOf(_, choices) | Takes::Perhaps(_, choices) => format!("_words=\"{}\"", choices.join(" ")),
-        Takes::Directory(_) => "COMPREPLY=($(compgen -d -- \"$cur\")); return".to_owned(),
-        Takes::File(_) => "COMPREPLY=($(compgen -f -- \"$cur\")); return".to_owned(),
-        Takes::Session(_) => bash_operand(Completes::Sessions).to_owned(),
-        Takes::Group(_) => bash_operand(Completes::Groups).to_owned(),
-        Takes::Nothing | Takes::Text(_) => "return".to_owned(),
-    }
-}
-
-/// One command's part: what follows a flag, flags, operands by their place. bash 3.2 is enough.
-fn bash_command(out: &mut String, command: &dyn Verb, indent: &str, first: usize) {
-    let rows = command.rows();
-    let _ = writeln!(out, "{indent}case \"$prev\" in");
-    for row in rows.iter().filter(|row| !matches!(row.takes, Takes::Nothing | Takes::Perhaps(..))) {
-        let short = row.short.map_or(String::new(), |letter| format!("-{letter}|"));
-        let _ = writeln!(out, "{indent}{short}--{}) {} ;;", row.long, bash_value(row.takes));
-    }
-    let _ = writeln!(out, "{indent}*) case \"$cur\" in");
-    let _ = writeln!(out, "{indent}   -*) _words=\"{}\" ;;", words(&rows));
-    let _ = writeln!(out, "{indent}   *) case $_place in");
-    let places = command.completes();
-    for (at, completes) in places.iter().enumerate() {
-        let place = if at + 1 == places.len() { "*".to_owned() } else { format!("{}", at + first) };
-        let _ = writeln!(out, "{indent}      {place}) {} ;;", bash_operand(*completes));
-    }
-    let _ = writeln!(out, "{indent}      esac ;;\n{indent}   esac ;;\n{indent}esac");
-}
-
-fn bash(tool: &Tool) -> String {
-    let function = function(tool);
-    let mut out = format!("# bash completion for {}; made by '{} --generate bash'\n", tool.name, tool.name);
-    let _ = writeln!(out, "{function}() {{");
-    out.push_str(
-        "    local cur prev _words _place _at\n    cur=${COMP_WORDS[COMP_CWORD]}\n    prev=${COMP_WORDS[COMP_CWORD-1]}\n",
-    );
-    // bash hands '--flag=value' over in three words.
-    out.push_str("    if [ \"$cur\" = = ]; then cur=; else\n");
-    out.push_str("        if [ \"$prev\" = = ] && [ \"$COMP_CWORD\" -gt 2 ]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n    fi\n");
-    out.push_str("    _place=0 _at=1\n");
-    out.push_str("    while [ \"$_at\" -lt \"$COMP_CWORD\" ]; do\n");
-    out.push_str("        case ${COMP_WORDS[_at]} in -*|=) ;; *) _place=$((_place + 1)) ;; esac\n");
-    out.push_str("        _at=$((_at + 1))\n    done\n");
-    if is_plain(tool) {
-        bash_command(&mut out, tool.commands[0], "    ", 0);
-    } else {
-        let verbs: Vec<&str> = tool.commands.iter().map(|command| command.name()).collect();
-        let _ = writeln!(out, "    if [ \"$COMP_CWORD\" -le 1 ]; then");
-        let _ = writeln!(out, "        _words=\"{} --help --version\"\n    else", verbs.join(" "));
-        out.push_str("        case ${COMP_WORDS[1]} in\n");
-        for command in tool.commands {
-            let names = std::iter::once(command.name()).chain(command.aliases().iter().copied());
-            let _ = writeln!(out, "        {})", names.collect::<Vec<_>>().join("|"));
-            bash_command(&mut out, *command, "            ", 1);
-            out.push_str("            ;;\n");
-        }
-        out.push_str("        esac\n    fi\n");
-    }
-    out.push_str("    COMPREPLY=($(compgen -W \"$_words\" -- \"$cur\"))\n}\n");
-    let _ = writeln!(out, "complete -o default -F {function} {}", tool.name);
-    out.replace("$(SESSIONS)", &format!("$({SESSIONS})")).replace("$(GROUPS)", &format!("$({GROUPS})"))
-}
-
-fn zsh_text(text: &str) -> String {
-    text.replace('\'', "'\\''").replace('[', "\\[").replace(']', "\\]").replace(':', "\\:")
-}
-
-fn zsh_operand(completes: Completes) -> &'static str {
-    match completes {
-        Completes::Nothing => " ",
-        Completes::Sessions => "_codex_agent_sessions",
-        Completes::Groups => "_codex_agent_groups",
-        Completes::Tools => "_codex_agent_tools",
-        Completes::Commands => "_command_names -e",
-    }
-}
-
-fn zsh_arguments(command: &dyn Verb) -> Vec<String> {
-    let mut arguments = Vec::new();
-    for row in command.rows().iter().chain(&standard()) {
-        let name = row.takes.placeholder().unwrap_or("");
-        let (mark, value) = match row.takes {
-            Takes::Nothing => ("", String::new()),
-            Takes::Text(_) => ("=", format!(":{name}: ")),
-            Takes::File(_) => ("=", format!(":{name}:_files")),
-            Takes::Directory(_) => ("=", format!(":{name}:_files -/")),
-            Takes::OneOf(_, choices) => ("=", format!(":{name}:({})", choices.join(" "))),
-            Takes::Perhaps(_, choices) => ("=-", format!("::{name}:({})", choices.join(" "))),
-            Takes::Session(_) => ("=", format!(":{name}:_codex_agent_sessions")),
-            Takes::Group(_) => ("=", format!(":{name}:_codex_agent_groups")),
-        };
-        let help = zsh_text(row.help);
-        match row.short {
-            Some(letter) => {
-                let plus = if mark == "=" { "+" } else { "" };
-                arguments.push(format!(
-                    "'(-{letter} --{0})'{{-{letter}{plus},--{0}{mark}}}'[{help}]{value}'",
-                    row.long
-                ));
-            }
-            None => arguments.push(format!("'*--{}{mark}[{help}]{value}'", row.long)),
-        }
-    }
-    let places = command.completes();
-    for (at, completes) in places.iter().enumerate() {
-        let place = if at + 1 == places.len() { "*".to_owned() } else { (at + 1).to_string() };
-        arguments.push(format!("'{place}:operand:{}'", zsh_operand(*completes)));
-    }
-    arguments
-}
-
-fn zsh(tool: &Tool) -> String {
-    let mut out = format!("#compdef {}\n# made by '{} --generate zsh'\n\n", tool.name, tool.name);
-    let uses = |wanted: &str| {
-        tool.commands.iter().any(|command| zsh_arguments(*command).iter().any(|a| a.contains(wanted)))
-    };
-    if uses("_codex_agent_sessions") {
-        let list = SESSIONS.replace("{id}", "{id}\\t{title}");
-        let _ = writeln!(
-            out,
-            "_codex_agent_sessions() {{\n    local -a found\n    found=(${{(f)\"$({list} | cut -c1-100 | sed 's/:/\\\\:/g; s/\\t/:/')\"}})\n    \
-             found+=('@:the newest here' '@@:the newest')\n    _describe -V session found\n}}\n"
-        );
-    }
-    if uses("_codex_agent_groups") {
-        let _ = writeln!(
-            out,
-            "_codex_agent_groups() {{\n    local -a found\n    found=(${{(f)\"$({GROUPS} | sed 's/:/\\\\:/g')\"}})\n    _describe group found\n}}\n"
-        );
-    }
-    if uses("_codex_agent_tools") {
-        out.push_str("_codex_agent_tools() {\n    local -a found\n    found=(${(f)\"$(codex-agent --list 2>/dev/null | cut -f1)\"})\n    _describe tool found\n}\n\n");
-    }
-    if is_plain(tool) {
-        let _ = writeln!(out, "_arguments -S \\\n    {}", zsh_arguments(tool.commands[0]).join(" \\\n    "));
-        return out;
-    }
-    out.push_str("local curcontext=$curcontext state line\n");
-    out.push_str("_arguments -C '(-h --help)'{-h,--help}'[show this help]' '(-V --version)'{-V,--version}'[show the version]' '1:verb:->verb' '*::operand:->operands'\n");
-    out.push_str("case $state in\nverb)\n    local -a verbs\n    verbs=(\n");
-    for command in tool.commands {
-        let _ = writeln!(out, "        '{}:{}'", command.name(), zsh_text(command.about()));
-    }
-    out.push_str("    )\n    _describe verb verbs\n    ;;\noperands)\n    case $words[1] in\n");
-    for command in tool.commands {
-        let names = std::iter::once(command.name()).chain(command.aliases().iter().copied());
-        let _ = writeln!(out, "    {})", names.collect::<Vec<_>>().join("|"));
-        let _ = writeln!(
-            out,
-            "        _arguments -S \\\n            {}",
-            zsh_arguments(*command).join(" \\\n            ")
-        );
-        out.push_str("        ;;\n");
-    }
-    out.push_str("    esac\n    ;;\nesac\n");
-    out
-}
-
-fn fish_text(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\'', "\\'")
-}
-
-fn fish_operand(completes: Completes) -> String {
-    let sessions = SESSIONS.replace("{id}", "{id}\\t{title}");
-    match completes {
-        Completes::Nothing => String::new(),
-        Completes::Sessions => format!("({sessions})"),
-        Completes::Groups => format!("({GROUPS})"),
-        Completes::Tools => "(codex-agent --list 2>/dev/null)".to_owned(),
-        Completes::Commands => "(complete -C (commandline -ct))".to_owned(),
-    }
-}
-
-fn fish_rows(out: &mut String, tool: &Tool, command: &dyn Verb, condition: &str) {
-    let and = if condition.is_empty() { String::new() } else { format!(" -n '{condition}'") };
-    for row in command.rows().iter().chain(&standard()) {
-        let short = row.short.map_or(String::new(), |letter| format!(" -s {letter}"));
-        let value = match row.takes {
-            Takes::Nothing => String::new(),
-            Takes::Text(_) => " -x".to_owned(),
-            Takes::File(_) => " -r -F".to_owned(),
-            Takes::Directory(_) => " -x -a '(__fish_complete_directories)'".to_owned(),
-            Takes::OneOf(_, choices) => format!(" -x -a '{}'", choices.join(" ")),
-            Takes::Perhaps(_, choices) => format!(" -f -a '{}'", choices.join(" ")),
-            Takes::Session(_) => format!(" -x -a \"{}\"", fish_operand(Completes::Sessions)),
-            Takes::Group(_) => format!(" -x -a \"{}\"", fish_operand(Completes::Groups)),
-        };
-        let help = fish_text(row.help);
-        let _ = writeln!(out, "complete -c {}{and}{short} -l {}{value} -d '{help}'", tool.name, row.long);
-    }
-    for completes in command.completes() {
-        let offered = fish_operand(*completes);
-        if !offered.is_empty() {
-            let _ = writeln!(out, "complete -c {}{and} -f -a \"{offered}\"", tool.name);
-        }
-    }
-}
-
-fn fish(tool: &Tool) -> String {
-    let mut out = format!("# fish completion for {}; made by '{} --generate fish'\n", tool.name, tool.name);
-    if is_plain(tool) {
-        fish_rows(&mut out, tool, tool.commands[0], "");
-        return out;
-    }
-    let _ = writeln!(out, "complete -c {} -f", tool.name);
-    for command in tool.commands {
-        let about = fish_text(command.about());
-        let _ = writeln!(
-            out,
-            "complete -c {} -n __fish_use_subcommand -a {} -d '{about}'",
-            tool.name,
-            command.name()
-        );
-    }
-    for command in tool.commands {
-        let names: Vec<&str> =
-            std::iter::once(command.name()).chain(command.aliases().iter().copied()).collect();
-        fish_rows(&mut out, tool, *command, &format!("__fish_seen_subcommand_from {}", names.join(" ")));
-    }
-    out
 }

@@ -1,0 +1,46 @@
+# fish completion for codex-agent-find; made by 'codex-agent-find --generate fish'
+
+function __codex_agent_sessions
+    begin; codex-agent ls -n 200 --no-files --format '{id}\t{title}' 2>/dev/null || codex-agent ls -n 200 --format '{id}\t{title}' 2>/dev/null; end | LC_ALL=C tr -d '\001-\010\013-\037\177' | string sub -l 130
+    printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
+end
+
+# A backslash comes doubled.
+function __codex_agent_groups
+    codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
+end
+
+# How many operands stand before the cursor. The arguments are the flags that have a value.
+function __codex_agent_place
+    set -l count 0
+    set -l skips
+    for word in (commandline -opc)[2..-1]
+        if set -q skips[1]
+            set -e skips[1]
+        else if contains -- $word $argv
+            set skips 1
+        else if not string match -qr -- '^-.' $word
+            set count (math $count + 1)
+        end
+    end
+    echo $count
+end
+
+complete -c codex-agent-find -f
+complete -c codex-agent-find -s w -l words -d 'read every operand as a word, never as a reference'
+complete -c codex-agent-find -l last -d 'only the one of them that was used last'
+complete -c codex-agent-find -s 1 -l one -d 'exactly one, or exit 2 and the candidates'
+complete -c codex-agent-find -l archived -d 'search archived sessions too'
+complete -c codex-agent-find -l subagents -d 'search subagents too'
+complete -c codex-agent-find -l json -d 'session records, one a line'
+complete -c codex-agent-find -l fields -x -d 'only these fields, in this order'
+complete -c codex-agent-find -l format -x -d 'a template such as \'{id}\\t{title}\''
+complete -c codex-agent-find -s 0 -l null -d 'end rows with NUL, and escape nothing in them'
+complete -c codex-agent-find -l full -d 'look into the rollouts: fork parent, status'
+complete -c codex-agent-find -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-find -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-find -l no-files -d 'trust Codex\'s database alone'
+complete -c codex-agent-find -l no-database -d 'read the rollout files alone'
+complete -c codex-agent-find -s h -l help -d 'show this help'
+complete -c codex-agent-find -s V -l version -d 'show the version'
+complete -c codex-agent-find -f -a '(__codex_agent_sessions)'

@@ -1,0 +1,85 @@
+# fish completion for codex-agent-group; made by 'codex-agent-group --generate fish'
+
+function __codex_agent_sessions
+    begin; codex-agent ls -n 200 --no-files --format '{id}\t{title}' 2>/dev/null || codex-agent ls -n 200 --format '{id}\t{title}' 2>/dev/null; end | LC_ALL=C tr -d '\001-\010\013-\037\177' | string sub -l 130
+    printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
+end
+
+# A backslash comes doubled.
+function __codex_agent_groups
+    codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
+end
+
+# How many operands stand before the cursor. The arguments are the flags that have a value.
+function __codex_agent_place
+    set -l count 0
+    set -l skips
+    for word in (commandline -opc)[2..-1]
+        if set -q skips[1]
+            set -e skips[1]
+        else if contains -- $word $argv
+            set skips 1
+        else if not string match -qr -- '^-.' $word
+            set count (math $count + 1)
+        end
+    end
+    echo $count
+end
+
+complete -c codex-agent-group -f
+complete -c codex-agent-group -n __fish_use_subcommand -a create -d 'make an empty group'
+complete -c codex-agent-group -n __fish_use_subcommand -a list -d 'list the groups'
+complete -c codex-agent-group -n __fish_use_subcommand -a show -d 'show a group and its sessions'
+complete -c codex-agent-group -n __fish_use_subcommand -a add -d 'add sessions to a group'
+complete -c codex-agent-group -n __fish_use_subcommand -a remove -d 'remove sessions from a group'
+complete -c codex-agent-group -n __fish_use_subcommand -a rename -d 'give a group another name'
+complete -c codex-agent-group -n __fish_use_subcommand -a delete -d 'delete groups; their sessions stay'
+complete -c codex-agent-group -n __fish_use_subcommand -a pause -d 'mark a group as paused'
+complete -c codex-agent-group -n __fish_use_subcommand -a unpause -d 'take the mark of a paused group away'
+complete -c codex-agent-group -n __fish_use_subcommand -s h -l help -d 'show this help'
+complete -c codex-agent-group -n __fish_use_subcommand -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from create' -s d -l description -x -d 'what the group is for'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from create' -l json -d 'the group\'s record on standard output'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from create' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from create' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from list ls' -l json -d 'group records, one a line'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from list ls' -l format -x -d 'a template such as \'{name}\\t{count}\''
+complete -c codex-agent-group -n '__fish_seen_subcommand_from list ls' -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from list ls' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from list ls' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from show' -l json -d 'group records, one a line'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from show' -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from show' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from show' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from show' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from show' -f -a '(__codex_agent_groups)'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from add' -l json -d 'hand on the session records'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from add' -l existing -d 'refuse to make the group'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from add' -l unchecked -d 'take ids as they are, without looking whether Codex has them'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from add' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from add' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from add' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from add; and test (__codex_agent_place --codex-home) -eq 1' -f -a '(__codex_agent_groups)'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from add; and test (__codex_agent_place --codex-home) -ge 2' -f -a '(__codex_agent_sessions)'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from remove' -l json -d 'hand on the session records'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from remove' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from remove' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from remove' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from remove; and test (__codex_agent_place --codex-home) -eq 1' -f -a '(__codex_agent_groups)'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from remove; and test (__codex_agent_place --codex-home) -ge 2' -f -a '(__codex_agent_sessions)'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from rename' -l json -d 'the group\'s record on standard output'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from rename' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from rename' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from rename; and test (__codex_agent_place) -eq 1' -f -a '(__codex_agent_groups)'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from delete' -l json -d 'the records of the deleted groups'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from delete' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from delete' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from delete' -f -a '(__codex_agent_groups)'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from pause' -l json -d 'the group\'s record on standard output'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from pause' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from pause' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from pause' -f -a '(__codex_agent_groups)'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from unpause resume' -l json -d 'the group\'s record on standard output'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from unpause resume' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from unpause resume' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from unpause resume' -f -a '(__codex_agent_groups)'

@@ -1,0 +1,447 @@
+//! Completions for bash, zsh and fish. Sessions and groups are asked for when TAB is pressed;
+//! everything else is fixed.
+//!
+//! What they are called is anybody's text, so that no script may let its shell expand it: bash never
+//! hands it to `compgen -W`, which would run a `$(...)` in it, and inserts it quoted.
+
+use std::fmt::Write;
+
+use super::{is_plain, standard};
+use crate::cli::{Completes, Row, Takes, Tool, Verb};
+
+/// Sessions in a format, as a line that each of the three shells can read. The database alone is the
+/// fastest; where there is none, the files are listed.
+fn sessions(format: &str) -> String {
+    let list = |flag: &str| format!("codex-agent ls -n 200{flag} --format '{format}' 2>/dev/null");
+    format!("{} || {}", list(" --no-files"), list(""))
+}
+
+const GROUPS: &str = "codex-agent group list --format '{name}' 2>/dev/null";
+const TOOLS: &str = "codex-agent --list 2>/dev/null | cut -f1";
+
+/// Drops control characters other than the ends of lines and cells: a title may hold any.
+const HARMLESS: &str = r"LC_ALL=C tr -d '\001-\010\013-\037\177'";
+
+fn function(tool: &Tool) -> String {
+    format!("_{}", tool.name.replace('-', "_"))
+}
+
+fn words(rows: &[Row]) -> String {
+    let mut words = Vec::new();
+    for row in rows.iter().chain(&standard()) {
+        words.extend(row.short.map(|letter| format!("-{letter}")));
+        words.push(format!("--{}", row.long));
+    }
+    words.join(" ")
+}
+
+/// The flags whose value is the next word.
+fn with_value(rows: &[Row]) -> Vec<String> {
+    let takes = |row: &&Row| !matches!(row.takes, Takes::Nothing | Takes::Perhaps(..));
+    let names = |row: &Row| {
+        let short = row.short.map(|letter| format!("-{letter}"));
+        short.into_iter().chain([format!("--{}", row.long)]).collect::<Vec<_>>()
+    };
+    rows.iter().filter(takes).flat_map(names).collect()
+}
+
+fn names(command: &dyn Verb) -> Vec<&'static str> {
+    std::iter::once(command.name()).chain(command.aliases().iter().copied()).collect()
+}
+
+/// The place from which on everything belongs to another command, flags too.
+fn command_place(command: &dyn Verb) -> Option<usize> {
+    command.completes().iter().position(|completes| *completes == Completes::Commands)
+}
+
+/// What every bash script brings. bash 3.2, which macOS has, is enough for it.
+const BASH: &str = r#"
+# The words up to the cursor. bash splits them at ':' and '=', which names and flags may hold.
+__codex_agent_words() {
+    local at=0 last=-1 glue=
+    words=()
+    while [ "$at" -le "$COMP_CWORD" ]; do
+        case ${COMP_WORDS[at]} in
+        ''|*[!:=]*)
+            [ -n "$glue" ] && [ -n "${COMP_WORDS[at]}" ] || { last=$((last + 1)); words[last]=; }
+            glue= ;;
+        *) glue=1 ;;
+        esac
+        words[last]=${words[last]}${COMP_WORDS[at]}
+        at=$((at + 1))
+    done
+    cur=${words[last]}
+}
+
+# How many operands stand between a word and the cursor. The other arguments are the flags whose
+# value is the next word.
+__codex_agent_place() {
+    local at=$1 flags=" ${*:2} "
+    place=0
+    while [ "$at" -lt "$last" ]; do
+        case ${words[at]} in
+        -?*) case $flags in *" ${words[at]} "*) at=$((at + 1)) ;; esac ;;
+        *) place=$((place + 1)) ;;
+        esac
+        at=$((at + 1))
+    done
+}
+
+# Takes the quoting from a word that is begun.
+__codex_agent_plain() {
+    local rest=$1
+    plain=
+    while [ "$open" != "'" ] && [ "$rest" != "${rest%%\\*}" ]; do
+        plain=$plain${rest%%\\*} rest=${rest#*\\}
+        plain=$plain${rest:0:1} rest=${rest:1}
+    done
+    plain=$plain$rest
+}
+
+# Offers, of lines as codex-agent prints them, those that begin with what is typed. They are quoted,
+# as they may hold blanks and worse; "compgen -W" would even run what they hold.
+__codex_agent_offer() {
+    local open= kept= typed plain line name apostrophe="'\\''"
+    case $cur in
+    \'*|\"*) open=${cur:0:1} typed=${cur:1} ;;
+    *) typed=$cur ;;
+    esac
+    # Only what follows the last ':' is replaced.
+    case $typed in *"$part") __codex_agent_plain "${typed%"$part"}"; kept=$plain ;; esac
+    __codex_agent_plain "$typed"; typed=$plain
+    while IFS= read -r line; do
+        printf -v name %b "$line"
+        case $name in "$typed"*) ;; *) continue ;; esac
+        name=${name#"$kept"}
+        [ -n "$name" ] || continue
+        case $open in
+        \') name=${name//\'/$apostrophe} ;;
+        \")
+            name=${name//\\/\\\\} name=${name//\"/\\\"}
+            name=${name//\$/\\\$} name=${name//\`/\\\`} ;;
+        *) printf -v name %q "$name" ;;
+        esac
+        # bash does not close a quotation that seems to be closed.
+        [ -z "$open" ] || case $name in *"$open") name=$name$open ;; esac
+        COMPREPLY[${#COMPREPLY[@]}]=$name
+    done <<< "$(printf '%s\n' "$@")"
+}
+
+# Where bash cannot be told that these are file names it would not quote them; offering nothing makes
+# it complete files by itself.
+__codex_agent_folders() {
+    local line
+    type compopt >/dev/null 2>&1 || return 0
+    compopt -o filenames 2>/dev/null
+    while IFS= read -r line; do
+        [ -z "$line" ] || COMPREPLY[${#COMPREPLY[@]}]=$line
+    done <<< "$(compgen -d -- "$part")"
+}
+
+"#;
+
+fn bash_operand(completes: Completes) -> String {
+    match completes {
+        Completes::Nothing => ":".to_owned(),
+        Completes::Sessions => format!("__codex_agent_offer @ @@ \"$({})\"", sessions("{id}")),
+        Completes::Groups => format!("__codex_agent_offer \"$({GROUPS})\""),
+        Completes::Tools => format!("__codex_agent_offer \"$({TOOLS})\""),
+        Completes::Commands => "__codex_agent_offer \"$(compgen -c -- \"$part\")\"".to_owned(),
+    }
+}
+
+fn bash_value(takes: Takes) -> String {
+    match takes {
+        Takes::OneOf(_, choices) | Takes::Perhaps(_, choices) => {
+            format!("__codex_agent_offer {}", choices.join(" "))
+        }
+        Takes::Directory(_) => "__codex_agent_folders".to_owned(),
+        Takes::Session(_) => bash_operand(Completes::Sessions),
+        Takes::Group(_) => bash_operand(Completes::Groups),
+        // bash completes files by itself where nothing is offered.
+        Takes::File(_) | Takes::Nothing | Takes::Text(_) => ":".to_owned(),
+    }
+}
+
+/// One command's part: operands before the cursor, then what follows a flag, flags, operands.
+fn bash_command(out: &mut String, command: &dyn Verb, indent: &str, first: usize) {
+    let rows = command.rows();
+    let place = format!("__codex_agent_place {first} {}", with_value(&rows).join(" "));
+    let _ = writeln!(out, "{indent}{}", place.trim_end());
+    if let Some(place) = command_place(command) {
+        let _ = writeln!(out, "{indent}[ \"$place\" -le {place} ] || return 0");
+    }
+    let _ = writeln!(out, "{indent}case $flag in");
+    for row in rows.iter().filter(|row| row.takes != Takes::Nothing) {
+        let mut names = with_value(std::slice::from_ref(row));
+        names.push(format!("--{}=", row.long));
+        let _ = writeln!(out, "{indent}{}) {} ;;", names.join("|"), bash_value(row.takes));
+    }
+    let _ = writeln!(out, "{indent}*)\n{indent}    case $cur in");
+    let _ = writeln!(out, "{indent}    -*) __codex_agent_offer {} ;;\n{indent}    *)", words(&rows));
+    let _ = writeln!(out, "{indent}        case $place in");
+    let places = command.completes();
+    for (at, completes) in places.iter().enumerate() {
+        let place = if at + 1 == places.len() { "*".to_owned() } else { at.to_string() };
+        let _ = writeln!(out, "{indent}        {place}) {} ;;", bash_operand(*completes));
+    }
+    let _ = writeln!(out, "{indent}        esac ;;\n{indent}    esac ;;\n{indent}esac");
+}
+
+pub(super) fn bash(tool: &Tool) -> String {
+    let function = function(tool);
+    let mut out =
+        format!("# bash completion for {}; made by '{} --generate bash'\n{BASH}", tool.name, tool.name);
+    let _ = writeln!(out, "{function}() {{");
+    out.push_str("    local words cur part=$2 last flag place\n    COMPREPLY=()\n    __codex_agent_words\n");
+    out.push_str("    last=$((${#words[@]} - 1)) flag=${words[last-1]}\n");
+    out.push_str("    case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac\n");
+    if is_plain(tool) {
+        bash_command(&mut out, tool.commands[0], "    ", 1);
+    } else {
+        let verbs: Vec<&str> = tool.commands.iter().map(|command| command.name()).collect();
+        out.push_str("    if [ \"$last\" -le 1 ]; then\n        case $cur in\n");
+        let _ = writeln!(out, "        -*) __codex_agent_offer {} ;;", words(&[]));
+        let _ = writeln!(
+            out,
+            "        *) __codex_agent_offer {} ;;\n        esac\n        return 0\n    fi",
+            verbs.join(" ")
+        );
+        out.push_str("    case ${words[1]} in\n");
+        for command in tool.commands {
+            let _ = writeln!(out, "    {})", names(*command).join("|"));
+            bash_command(&mut out, *command, "        ", 2);
+            out.push_str("        ;;\n");
+        }
+        out.push_str("    esac\n");
+    }
+    let _ = writeln!(out, "}}\ncomplete -o default -F {function} {}", tool.name);
+    out
+}
+
+fn zsh_text(text: &str) -> String {
+    text.replace('\'', "'\\''").replace('[', "\\[").replace(']', "\\]").replace(':', "\\:")
+}
+
+fn zsh_operand(completes: Completes) -> &'static str {
+    match completes {
+        Completes::Nothing => " ",
+        Completes::Sessions => "_codex_agent_sessions",
+        Completes::Groups => "_codex_agent_groups",
+        Completes::Tools => "_codex_agent_tools",
+        Completes::Commands => "_command_names -e",
+    }
+}
+
+fn zsh_arguments(command: &dyn Verb) -> Vec<String> {
+    let mut arguments = Vec::new();
+    for row in command.rows().iter().chain(&standard()) {
+        let name = row.takes.placeholder().unwrap_or("");
+        let (mark, value) = match row.takes {
+            Takes::Nothing => ("", String::new()),
+            Takes::Text(_) => ("=", format!(":{}: ", zsh_text(name))),
+            Takes::File(_) => ("=", format!(":{name}:_files")),
+            Takes::Directory(_) => ("=", format!(":{name}:_files -/")),
+            Takes::OneOf(_, choices) => ("=", format!(":{name}:({})", choices.join(" "))),
+            Takes::Perhaps(_, choices) => ("=-", format!("::{name}:({})", choices.join(" "))),
+            Takes::Session(_) => ("=", format!(":{name}:_codex_agent_sessions")),
+            Takes::Group(_) => ("=", format!(":{name}:_codex_agent_groups")),
+        };
+        let help = zsh_text(row.help);
+        match row.short {
+            Some(letter) => {
+                let plus = if mark == "=" { "+" } else { "" };
+                arguments.push(format!(
+                    "'(-{letter} --{0})'{{-{letter}{plus},--{0}{mark}}}'[{help}]{value}'",
+                    row.long
+                ));
+            }
+            None => arguments.push(format!("'*--{}{mark}[{help}]{value}'", row.long)),
+        }
+    }
+    let places = command.completes();
+    for (at, completes) in places.iter().enumerate() {
+        if *completes == Completes::Commands {
+            arguments.push(format!("'(-){}:command:{}'", at + 1, zsh_operand(*completes)));
+            arguments.push("'*::argument:_normal'".to_owned());
+            continue;
+        }
+        let place = if at + 1 == places.len() { "*".to_owned() } else { (at + 1).to_string() };
+        arguments.push(format!("'{place}:operand:{}'", zsh_operand(*completes)));
+    }
+    arguments
+}
+
+pub(super) fn zsh(tool: &Tool) -> String {
+    let mut out = format!("#compdef {}\n# made by '{} --generate zsh'\n\n", tool.name, tool.name);
+    let uses = |wanted: &str| {
+        tool.commands.iter().any(|command| zsh_arguments(*command).iter().any(|a| a.contains(wanted)))
+    };
+    if uses("_codex_agent_sessions") {
+        // What _describe shows is read like its words: a backslash would be gone.
+        let _ = writeln!(
+            out,
+            "_codex_agent_sessions() {{\n    local line\n    local -a found\n    for line in ${{(f)\"$({{ {} }} | {HARMLESS})\"}}; do\n        \
+             line=${{line[1,120]}}\n        found+=(\"${{line//\\\\/\\\\\\\\}}\")\n    done\n    found+=('@:the newest here' '@@:the newest')\n    \
+             _describe -V session found\n}}\n",
+            sessions("{id}:{title}")
+        );
+    }
+    if uses("_codex_agent_groups") {
+        // A backslash comes doubled.
+        let _ = writeln!(
+            out,
+            "_codex_agent_groups() {{\n    local expl\n    local -a found\n    found=(${{(f)\"$({GROUPS})\"}})\n    \
+             found=(\"${{(@)found//\\\\\\\\/\\\\}}\")\n    _wanted group expl group compadd -a found\n}}\n"
+        );
+    }
+    if uses("_codex_agent_tools") {
+        let _ = writeln!(
+            out,
+            "_codex_agent_tools() {{\n    local expl\n    local -a found\n    found=(${{(f)\"$({TOOLS})\"}})\n    \
+             _wanted tool expl tool compadd -a found\n}}\n"
+        );
+    }
+    if is_plain(tool) {
+        let _ = writeln!(out, "_arguments -S \\\n    {}", zsh_arguments(tool.commands[0]).join(" \\\n    "));
+        return out;
+    }
+    out.push_str("local curcontext=$curcontext state line\n");
+    out.push_str("_arguments -C '(-h --help)'{-h,--help}'[show this help]' '(-V --version)'{-V,--version}'[show the version]' '1:verb:->verb' '*::operand:->operands'\n");
+    out.push_str("case $state in\nverb)\n    local -a verbs\n    verbs=(\n");
+    for command in tool.commands {
+        let _ = writeln!(out, "        '{}:{}'", command.name(), zsh_text(command.about()));
+    }
+    out.push_str("    )\n    _describe verb verbs\n    ;;\noperands)\n    case $words[1] in\n");
+    for command in tool.commands {
+        let _ = writeln!(out, "    {})", names(*command).join("|"));
+        let _ = writeln!(
+            out,
+            "        _arguments -S \\\n            {}",
+            zsh_arguments(*command).join(" \\\n            ")
+        );
+        out.push_str("        ;;\n");
+    }
+    out.push_str("    esac\n    ;;\nesac\n");
+    out
+}
+
+/// What every fish script brings.
+const FISH: &str = r"
+function __codex_agent_sessions
+    begin; SESSIONS; end | HARMLESS | string sub -l 130
+    printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
+end
+
+# A backslash comes doubled.
+function __codex_agent_groups
+    GROUPS | string replace -a '\\\\' '\\'
+end
+
+# How many operands stand before the cursor. The arguments are the flags that have a value.
+function __codex_agent_place
+    set -l count 0
+    set -l skips
+    for word in (commandline -opc)[2..-1]
+        if set -q skips[1]
+            set -e skips[1]
+        else if contains -- $word $argv
+            set skips 1
+        else if not string match -qr -- '^-.' $word
+            set count (math $count + 1)
+        end
+    end
+    echo $count
+end
+
+";
+
+fn fish_text(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\'', "\\'")
+}
+
+fn fish_operand(completes: Completes) -> &'static str {
+    match completes {
+        Completes::Nothing => "",
+        Completes::Sessions => "(__codex_agent_sessions)",
+        Completes::Groups => "(__codex_agent_groups)",
+        Completes::Tools => "(codex-agent --list 2>/dev/null | cut -f1,2)",
+        Completes::Commands => "(__fish_complete_subcommand)",
+    }
+}
+
+/// `verb` holds the words for the verb, if there are any: it is the first operand.
+fn fish_rows(out: &mut String, tool: &Tool, command: &dyn Verb, verb: &str) {
+    let is_verb = if verb.is_empty() { String::new() } else { format!("__fish_seen_subcommand_from {verb}") };
+    let and = if verb.is_empty() { String::new() } else { format!(" -n '{is_verb}'") };
+    let rows = command.rows();
+    for row in rows.iter().chain(&standard()) {
+        let short = row.short.map_or(String::new(), |letter| format!(" -s {letter}"));
+        let value = match row.takes {
+            Takes::Nothing => String::new(),
+            Takes::Text(_) => " -x".to_owned(),
+            Takes::File(_) => " -r -F".to_owned(),
+            Takes::Directory(_) => " -x -a '(__fish_complete_directories)'".to_owned(),
+            Takes::OneOf(_, choices) => format!(" -x -a '{}'", choices.join(" ")),
+            Takes::Perhaps(_, choices) => format!(" -f -a '{}'", choices.join(" ")),
+            Takes::Session(_) => format!(" -x -a '{}'", fish_operand(Completes::Sessions)),
+            Takes::Group(_) => format!(" -x -a '{}'", fish_operand(Completes::Groups)),
+        };
+        let help = fish_text(row.help);
+        let _ = writeln!(out, "complete -c {}{and}{short} -l {}{value} -d '{help}'", tool.name, row.long);
+    }
+    let places = command.completes();
+    let before = usize::from(!verb.is_empty());
+    for (at, completes) in
+        places.iter().enumerate().filter(|(_, completes)| **completes != Completes::Nothing)
+    {
+        let skipped = with_value(&rows);
+        let place = ["__codex_agent_place"].into_iter().chain(skipped.iter().map(String::as_str));
+        let compare = if at + 1 == places.len() { "ge" } else { "eq" };
+        let count = format!("test ({}) -{compare} {}", place.collect::<Vec<_>>().join(" "), at + before);
+        let condition = match (is_verb.as_str(), places.len()) {
+            ("", 1) => String::new(),
+            ("", _) => format!(" -n '{count}'"),
+            (_, 1) => and.clone(),
+            _ => format!(" -n '{is_verb}; and {count}'"),
+        };
+        let _ = writeln!(out, "complete -c {}{condition} -f -a '{}'", tool.name, fish_operand(*completes));
+    }
+}
+
+pub(super) fn fish(tool: &Tool) -> String {
+    let helpers = FISH
+        .replace("SESSIONS", &sessions(r"{id}\t{title}"))
+        .replace("HARMLESS", HARMLESS)
+        .replace("GROUPS", GROUPS);
+    let mut out =
+        format!("# fish completion for {}; made by '{} --generate fish'\n{helpers}", tool.name, tool.name);
+    let _ = writeln!(out, "complete -c {} -f", tool.name);
+    if is_plain(tool) {
+        fish_rows(&mut out, tool, tool.commands[0], "");
+        return out;
+    }
+    for command in tool.commands {
+        let about = fish_text(command.about());
+        let _ = writeln!(
+            out,
+            "complete -c {} -n __fish_use_subcommand -a {} -d '{about}'",
+            tool.name,
+            command.name()
+        );
+    }
+    for row in standard() {
+        let letter = row.short.unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "complete -c {} -n __fish_use_subcommand -s {letter} -l {} -d '{}'",
+            tool.name,
+            row.long,
+            fish_text(row.help)
+        );
+    }
+    for command in tool.commands {
+        fish_rows(&mut out, tool, *command, &names(*command).join(" "));
+    }
+    out
+}

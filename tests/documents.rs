@@ -1,0 +1,437 @@
+//! Documents are what the executables say of themselves: man pages and completions as they are checked
+//! in, the text of `--help`, the examples.
+//!
+//! `UPDATE=1 cargo test --test tests documents` writes the generated ones anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use codex_agent_shared::plugin::TOOLS;
+
+use crate::world::*;
+
+/// Pages that are written by hand.
+const BY_HAND: [&str; 3] = ["codex-agent.7", "codex-agent-records.5", "codex-agent-files.5"];
+
+/// Examples that print nothing where there is nobody to type.
+const SILENT: [&str; 1] = ["codex-agent demo sh"];
+
+fn root(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Every executable of Cargo.toml.
+fn executables() -> Vec<String> {
+    let manifest = fs::read_to_string(root("Cargo.toml")).unwrap();
+    let names = manifest.split("[[bin]]").skip(1).map(|table| {
+        let line = table.lines().find(|line| line.starts_with("name = ")).unwrap();
+        line.split('"').nth(1).unwrap().to_owned()
+    });
+    names.collect()
+}
+
+/// The documents of an executable: kind and file.
+fn documents(name: &str) -> [(&'static str, String); 4] {
+    [
+        ("man", format!("man/{name}.1")),
+        ("bash", format!("completions/{name}.bash")),
+        ("zsh", format!("completions/_{name}")),
+        ("fish", format!("completions/{name}.fish")),
+    ]
+}
+
+/// The verbs of an executable, as its help lists them.
+fn verbs(world: &World, name: &str) -> Vec<String> {
+    let help = world.ok(&[name, "--help"]);
+    let listed =
+        help.lines().skip_while(|line| *line != "Verbs:").skip(1).take_while(|line| !line.is_empty());
+    // What goes on in a second line is further in.
+    let first =
+        listed.filter(|line| !line.starts_with("   ")).map(|line| line.split_whitespace().next().unwrap());
+    first.map(str::to_owned).collect()
+}
+
+/// Every command line whose `--help` there is.
+fn commands(world: &World) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for name in executables() {
+        let verbs = verbs(world, &name);
+        all.push(vec![name.clone()]);
+        all.extend(verbs.into_iter().map(|verb| vec![name.clone(), verb]));
+    }
+    all
+}
+
+fn run(world: &World, command: &[String], flag: &str) -> Ran {
+    let words: Vec<&str> = command.iter().map(String::as_str).chain([flag]).collect();
+    world.run(&words)
+}
+
+/// A flag as its help shows it.
+struct Listed {
+    short: Option<String>,
+    long: String,
+    help: String,
+}
+
+fn flags(help: &str) -> Vec<Listed> {
+    let mut flags: Vec<Listed> = Vec::new();
+    for line in help.lines() {
+        let is_flag = line.starts_with("      --") || (line.starts_with("  -") && line.contains(", --"));
+        let text = line.trim_start();
+        if is_flag {
+            let short =
+                text.strip_prefix('-').filter(|rest| !rest.starts_with('-')).map(|rest| rest[..1].to_owned());
+            let from = text.find("--").unwrap() + 2;
+            let long = text[from..].split([' ', '[']).next().unwrap().to_owned();
+            // Whatever is too long for its column leaves the words to the next line.
+            let words = text.split_once("  ").map_or("", |(_, words)| words.trim_start());
+            flags.push(Listed { short, long, help: words.to_owned() });
+        } else if line.starts_with("          ") {
+            let flag = flags.last_mut().unwrap();
+            flag.help = format!("{} {text}", flag.help).trim_start().to_owned();
+        }
+    }
+    flags
+}
+
+#[test]
+fn executables_are_the_tools_and_the_dispatcher() {
+    let world = World::new();
+    let bins: BTreeSet<String> = executables().into_iter().collect();
+    let mut tools: BTreeSet<String> = TOOLS.iter().map(|(name, _)| format!("codex-agent-{name}")).collect();
+    tools.insert("codex-agent".to_owned());
+    assert_eq!(bins, tools);
+    let listed: BTreeSet<String> = json(&world.ok(&["codex-agent", "--list=json"]))
+        .iter()
+        .filter(|tool| tool["ours"] == true)
+        .map(|tool| format!("codex-agent-{}", tool["name"].as_str().unwrap()))
+        .chain(["codex-agent".to_owned()])
+        .collect();
+    assert_eq!(bins, listed);
+    for (name, about) in TOOLS {
+        let help = world.ok(&[&format!("codex-agent-{name}"), "--help"]);
+        assert_eq!(help.lines().next(), Some(format!("codex-agent-{name} - {about}").as_str()));
+        let line = format!("  {name:7} {about}\n");
+        assert!(world.ok(&["codex-agent", "--help"]).contains(&line), "the dispatcher's help lacks {name}");
+        let page = unroff(&world.ok(&["codex-agent", "--generate", "man"]));
+        assert!(page.contains(line.trim_start()), "the dispatcher's page lacks {name}");
+    }
+}
+
+#[test]
+fn documents_are_current() {
+    let world = World::new();
+    let mut wrong = Vec::new();
+    for name in executables() {
+        for (kind, file) in documents(&name) {
+            let now = world.ok(&[&name, "--generate", kind]);
+            if fs::read_to_string(root(&file)).is_ok_and(|text| text == now) {
+                continue;
+            }
+            if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+                fs::write(root(&file), now).unwrap();
+            } else {
+                wrong.push(file);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not what --generate prints: {wrong:?}; UPDATE=1 writes them anew");
+}
+
+#[test]
+fn every_document_belongs_to_a_tool() {
+    let wanted: BTreeSet<String> =
+        executables().iter().flat_map(|name| documents(name).map(|(_, file)| file)).collect();
+    for folder in ["man", "completions"] {
+        for entry in fs::read_dir(root(folder)).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            let file = format!("{folder}/{name}");
+            assert!(wanted.contains(&file) || BY_HAND.contains(&name.as_str()), "{file} belongs to no tool");
+        }
+    }
+}
+
+#[test]
+fn help_is_short_and_even() {
+    let world = World::new();
+    let mut wrong = Vec::new();
+    for command in commands(&world) {
+        let ran = run(&world, &command, "--help");
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{command:?}");
+        assert_eq!(run(&world, &command, "-h").out, ran.out, "{command:?}: -h and --help differ");
+        for line in ran.out.lines() {
+            if line.chars().count() > 79 || line.trim_end() != line {
+                wrong.push(format!("{command:?}: {line:?} is too long or ends in a blank"));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for flag in flags(&ran.out) {
+            let names =
+                flag.short.iter().map(|short| format!("-{short}")).chain([format!("--{}", flag.long)]);
+            for name in names {
+                if !seen.insert(name.clone()) {
+                    wrong.push(format!("{command:?}: {name} is there twice"));
+                }
+            }
+            let is_well_formed = flag.long.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            // Names keep their capital.
+            let begins = flag.help.starts_with(|c: char| !c.is_uppercase()) || flag.help.starts_with("Codex");
+            if !is_well_formed || !begins || flag.help.ends_with('.') && !flag.help.ends_with("...") {
+                wrong.push(format!("{command:?}: --{}: {:?}", flag.long, flag.help));
+            }
+        }
+        let has_standard = seen.contains("--help") && seen.contains("--version");
+        if !has_standard && !ran.out.contains("\nVerbs:\n") {
+            wrong.push(format!("{command:?}: --help or --version is not in its help"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_tool_describes_itself() {
+    let world = World::new();
+    for command in commands(&world) {
+        let name = &command[0];
+        let version = run(&world, &command, "--version");
+        assert_eq!(version.out, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!((version.code, version.err.as_str()), (0, ""));
+    }
+    for name in executables() {
+        let nonsense = world.run(&[&name, "--generate", "nonsense"]);
+        assert_eq!((nonsense.code, nonsense.out.as_str()), (2, ""), "{name}");
+        assert!(nonsense.err.contains("nonsense"), "{name}: {}", nonsense.err);
+        let records = json(&world.ok(&[&name, "--generate", "describe"]));
+        assert_eq!(records.len(), 1, "{name}");
+        assert_eq!(
+            (&records[0]["type"], &records[0]["name"]),
+            (&"tool".into(), &name.strip_prefix("codex-agent-").unwrap_or(&name).into())
+        );
+        for kind in records[0]["generates"].as_array().unwrap() {
+            world.ok(&[&name, "--generate", kind.as_str().unwrap()]);
+        }
+    }
+}
+
+#[test]
+fn pages_are_well_formed() {
+    let world = World::new();
+    let mut pages: Vec<(String, String)> = executables()
+        .into_iter()
+        .map(|name| {
+            let text = world.ok(&[&name, "--generate", "man"]);
+            (format!("{name}.1"), text)
+        })
+        .collect();
+    let by_hand =
+        BY_HAND.map(|name| (name.to_owned(), fs::read_to_string(root("man").join(name)).unwrap_or_default()));
+    // One that is not written yet has no faults.
+    pages.extend(by_hand.into_iter().filter(|(_, text)| !text.is_empty()));
+    for (program, line) in [
+        ("groff", "groff -man -ww -Tutf8 \"$1\" 2>&1 >/dev/null"),
+        // Pages have no date: it would change them with every build. Matters of style, such as long
+        // lines, are left to whoever writes a page.
+        ("mandoc", "mandoc -Tlint -Wwarning \"$1\" | grep -v 'missing date'"),
+    ] {
+        if !world.sh(&format!("command -v {program}")).out.contains('/') {
+            eprintln!("SKIPPED: there is no {program} to look at the manual pages");
+            continue;
+        }
+        for (name, text) in &pages {
+            let file = world.write(&format!("man/{name}"), text);
+            let ran = world.run(&["sh", "-c", line, "sh", file.to_str().unwrap()]);
+            assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{program} on {name}");
+        }
+    }
+}
+
+#[test]
+fn pages_have_their_sections_in_order() {
+    let order = [
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "VERBS",
+        "OPTIONS",
+        "EXIT STATUS",
+        "ENVIRONMENT",
+        "FILES",
+        "EXAMPLES",
+        "SEE ALSO",
+    ];
+    let world = World::new();
+    for name in executables() {
+        let page = world.ok(&[&name, "--generate", "man"]);
+        let sections: Vec<&str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix(".SH "))
+            .map(|text| text.trim_matches('"'))
+            .collect();
+        let places: Vec<usize> =
+            sections.iter().map(|section| order.iter().position(|known| known == section).unwrap()).collect();
+        assert!(places.is_sorted_by(|a, b| a < b), "{name}: {sections:?}");
+        for wanted in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"] {
+            assert!(sections.contains(&wanted), "{name} has no {wanted}");
+        }
+    }
+}
+
+/// A line of roff as text.
+fn unroff(line: &str) -> String {
+    let mut text = line.to_owned();
+    for (escape, character) in [
+        ("\\-", "-"),
+        ("\\fB", ""),
+        ("\\fI", ""),
+        ("\\fR", ""),
+        ("\\fP", ""),
+        ("\\&", ""),
+        ("\\(aq", "'"),
+        ("\\(ha", "^"),
+        ("\\(ti", "~"),
+        ("\\(dq", "\""),
+        ("\\e", "\\"),
+    ] {
+        text = text.replace(escape, character);
+    }
+    text
+}
+
+/// The commands of a page's EXAMPLES.
+fn examples(page: &str) -> Vec<String> {
+    let section = page.split(".SH EXAMPLES\n").nth(1).unwrap().split("\n.SH ").next().unwrap();
+    let blocks = section.split(".nf\n").skip(1).map(|block| block.split(".fi\n").next().unwrap());
+    blocks
+        .map(|block| {
+            let lines = block.lines().filter(|line| !line.starts_with('.')).map(unroff);
+            lines.collect::<Vec<_>>().join("\n")
+        })
+        .collect()
+}
+
+/// Makes the recorded sessions those of a folder that is there, so that examples about "here" have some.
+fn move_projects(world: &World, to: &Path) {
+    const RECORDED: &str = "/tmp/codex-fixture/projects";
+    let to = to.to_str().unwrap();
+    let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
+    let moved = database.execute("UPDATE threads SET cwd = replace(cwd, ?1, ?2)", [RECORDED, to]).unwrap();
+    assert!(moved > 0);
+    let mut folders = vec![world.codex_home().join("sessions"), world.codex_home().join("archived_sessions")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                let text = fs::read_to_string(entry.path()).unwrap();
+                fs::write(entry.path(), text.replace(RECORDED, to)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn examples_run() {
+    let mut failed = Vec::new();
+    for name in executables() {
+        // One world a page: an example may go on with what the one before it made.
+        let mut world = World::with_home("0.169.0");
+        world.set("CODEX_HOME", world.codex_home().display().to_string());
+        fs::create_dir_all(world.path("here/alpha")).unwrap();
+        move_projects(&world, &fs::canonicalize(world.path("here")).unwrap());
+        // Never the real Codex, which would want a terminal and an account.
+        world.script("stubs/codex", "#!/bin/sh\necho codex \"$@\"\n");
+        for (program, stub) in [("fzf", "#!/bin/sh\nhead -n 1\n"), ("jq", "#!/bin/sh\ncat\n")] {
+            // A chooser has nobody to choose for it, so that it is always the stub.
+            if program == "fzf" || !world.sh(&format!("command -v {program}")).out.contains('/') {
+                world.script(&format!("stubs/{program}"), stub);
+            }
+        }
+        let path =
+            format!("{}:{}:/usr/local/bin:/usr/bin:/bin", world.path("stubs").display(), bins().display());
+        world.set("PATH", path);
+        let examples = examples(&world.ok(&[&name, "--generate", "man"]));
+        assert!(!examples.is_empty(), "{name} has no examples");
+        for example in examples {
+            let ran = world.sh(&format!("cd here/alpha\n{example}"));
+            let is_silent = ran.out.is_empty() && ran.err.is_empty();
+            if ran.code != 0 || (is_silent && !SILENT.contains(&example.as_str())) {
+                failed.push(format!("{name}: {example}\n  exit {}: {}{}", ran.code, ran.out, ran.err));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// The flags that a line of prose or shell mentions, by the tool that they are given to; the dispatcher
+/// is the empty one.
+fn mentioned(line: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut rest = line;
+    while let Some(at) = rest.find("codex-agent") {
+        let begins = !rest[..at].ends_with(|c: char| c.is_alphanumeric() || "/._-".contains(c));
+        let from = at + "codex-agent".len();
+        let next = rest[from..].find("codex-agent").map_or(rest.len(), |next| from + next);
+        // What follows a pipe, or the end of a quotation, is somebody else's.
+        let own = rest[from..next].split(['|', ';', ')', '`', '"', '>', '&']).next().unwrap_or("");
+        rest = &rest[next..];
+        let mut words = own.split([' ', '\'', ',', '[', ']']);
+        let mut tool = match words.next().map(|word| (word, word.strip_prefix('-'))) {
+            Some((_, Some(name))) => name,
+            Some(("", None)) => "",
+            _ => continue,
+        };
+        for word in words.filter(|word| begins && !word.is_empty()) {
+            match word.strip_prefix("--") {
+                Some("") => break,
+                Some(long) => {
+                    let end = long.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(long.len());
+                    found.push((tool.to_owned(), format!("--{}", &long[..end])));
+                }
+                None if tool.is_empty() && !word.starts_with('-') => tool = word,
+                None => {}
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn mentioned_flags_exist() {
+    let world = World::new();
+    let known = |name: &str| -> BTreeSet<String> {
+        let mut words: Vec<Vec<String>> = vec![vec![name.to_owned()]];
+        words.extend(verbs(&world, name).into_iter().map(|verb| vec![name.to_owned(), verb]));
+        let own = words.iter().flat_map(|words| flags(&run(&world, words, "--help").out));
+        own.map(|flag| format!("--{}", flag.long)).chain(["--generate".to_owned()]).collect()
+    };
+    for file in ["README.md", "man/codex-agent.7", "man/codex-agent-records.5", "man/codex-agent-files.5"] {
+        let Ok(text) = fs::read_to_string(root(file)) else { continue };
+        for line in text.lines().map(unroff) {
+            for (tool, flag) in mentioned(&line) {
+                let name =
+                    if tool.is_empty() { "codex-agent".to_owned() } else { format!("codex-agent-{tool}") };
+                // The flags of a stranger's tool are its own affair.
+                if executables().contains(&name) {
+                    assert!(known(&name).contains(&flag), "{file}: there is no {flag} of {name}: {line}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn mentions_are_seen() {
+    let seen = |line: &str| -> String {
+        mentioned(line).iter().map(|(tool, flag)| format!("{tool} {flag}")).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(seen("codex-agent ls --json --under . | jq --raw-output"), "ls --json, ls --under");
+    assert_eq!(
+        seen("see 'codex-agent-ls --sort=cwd' and `codex-agent find -w --one.` for --more"),
+        "ls --sort, find --one"
+    );
+    assert_eq!(seen("codex-agent --list=json, codex-agent -C x ls --all"), " --list, x --all");
+    assert_eq!(seen("codex-agent --list ls --count -- --no"), " --list, ls --count");
+    assert_eq!(seen("https://example.org/codex-agent --x"), "");
+}
