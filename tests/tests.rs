@@ -41,5 +41,14 @@ mod documents;
 /// Pressing TAB in real shells.
 mod shells;
 
+/// What must not hurt: homes, databases and rollouts that are odd, broken or changing.
+mod faults;
+
+/// What must not hurt: groups, pipes and words.
+mod store_faults;
+
+/// What must not hurt: other people's text.
+mod text_faults;
+
 /// The dispatcher, and tools of strangers.
 mod dispatch;

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
 use crate::record::{Chosen, Field, Session};
-use crate::terminal::{Color, Look, columns, is_terminal, line};
+use crate::terminal::{Color, Look, columns, is_closed, is_terminal, line};
 use crate::text::{cell, harmless, path_cell, tsv, width};
 use crate::time::Timestamp;
 
@@ -38,12 +38,19 @@ impl Template {
                     }
                 },
                 '{' => {
-                    let name: String = letters.by_ref().take_while(|letter| *letter != '}').collect();
-                    known(&name)?;
+                    let Some((name, rest)) = letters.as_str().split_once('}') else {
+                        let what = letters.as_str();
+                        return Err(Error::usage(format!(
+                            "cannot read '{{{what}' in the template: no brace closes it"
+                        ))
+                        .hint("\\{ is a brace that is meant as one"));
+                    };
+                    letters = rest.chars();
+                    known(name)?;
                     if !plain.is_empty() {
                         pieces.push(Piece::Text(std::mem::take(&mut plain)));
                     }
-                    pieces.push(Piece::Field(name));
+                    pieces.push(Piece::Field(name.to_owned()));
                 }
                 other => plain.push(other),
             }
@@ -203,9 +210,14 @@ impl Sessions {
         self.output.record(record)
     }
 
-    /// Hands on what is written so far.
+    /// Hands on what is written so far. Where nobody reads it any more that is an error, also if
+    /// there is nothing to write: an input may be endless.
     pub fn flush(&mut self) -> Result<()> {
-        self.output.flush()
+        self.output.flush()?;
+        if is_closed() {
+            return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
+        }
+        Ok(())
     }
 
     /// Writes the table, if it is one, and hands everything on.
@@ -291,5 +303,6 @@ mod tests {
         assert_eq!(template.fill(true, |name| format!("{name}\n")), "id\n\t<title\n>{");
         assert!(Template::parse("{titel}", known).is_err());
         assert!(Template::parse("\\x", known).is_err());
+        assert!(Template::parse("{id", known).is_err());
     }
 }

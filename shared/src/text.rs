@@ -35,9 +35,11 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 }
 
 /// The text as one cell of a TAB-separated row: backslash, TAB, newline and carriage return are
-/// written `\\`, `\t`, `\n`, `\r`, so that no text can end a cell or a row. Nothing else is changed.
+/// written `\\`, `\t`, `\n`, `\r`, so that no text can end a cell or a row; other control characters
+/// `\x1b`, since rows end up on terminals too, by way of `head` or `less -R`. Nothing else is changed.
 pub fn tsv(text: &str) -> Cow<'_, str> {
-    if !text.contains(['\\', '\t', '\n', '\r']) {
+    // The controls beyond ASCII begin with the byte 0xc2, and so do a few harmless characters.
+    if !text.bytes().any(|byte| byte < b' ' || matches!(byte, b'\\' | 0x7f | 0xc2)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -47,6 +49,7 @@ pub fn tsv(text: &str) -> Cow<'_, str> {
             '\t' => out.push_str("\\t"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
+            c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
             c => out.push(c),
         }
     }
@@ -166,6 +169,7 @@ mod tests {
     #[test]
     fn a_cell_cannot_end_its_row() {
         assert_eq!(tsv("a\tb\\t\nc"), "a\\tb\\\\t\\nc");
+        assert_eq!(tsv("\x1b[2J \u{9b}2J \u{a9} é"), "\\x1b[2J \\x9b2J \u{a9} é");
     }
 
     #[test]

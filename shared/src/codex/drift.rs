@@ -119,12 +119,18 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
     {
         let home = index.home().clone();
         match (index.state(), home.database()) {
-            (Some(state), _) => {
-                rows = state.places()?;
-                summary.database = Some(state.path().to_string_lossy().into_owned());
-                summary.schema = state.schema();
-                summary.rows = rows.len();
-            }
+            (Some(state), _) => match state.places() {
+                Ok(places) => {
+                    rows = places;
+                    summary.database = Some(state.path().to_string_lossy().into_owned());
+                    summary.schema = state.schema();
+                    summary.rows = rows.len();
+                }
+                Err(error) => {
+                    let why = Some(error.message().to_owned());
+                    found(Kind::UnreadableDatabase, None, Some(state.path()), why)?;
+                }
+            },
             (None, Some(path)) if index.asks_database() => {
                 found(Kind::UnreadableDatabase, None, Some(path), None)?;
             }

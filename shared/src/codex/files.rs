@@ -48,13 +48,20 @@ pub struct Files {
 }
 
 impl Files {
-    /// Walks the names of a home.
+    /// Walks the names of a home. A session that Codex archives or unarchives meanwhile is not missed.
     pub fn walk(home: &Path) -> Files {
+        let archive = home.join("archived_sessions");
+        let changed = || std::fs::metadata(&archive).and_then(|meta| meta.modified()).ok();
         let mut all = Vec::new();
-        for (folder, archived, depth) in [("sessions", false, 4), ("archived_sessions", true, 1)] {
-            collect(&home.join(folder), archived, depth, &mut all);
+        let before = changed();
+        collect(&archive, true, 1, &mut all);
+        collect(&home.join("sessions"), false, 4, &mut all);
+        // What was archived after the first look was perhaps gone from its folder at the second.
+        if changed() != before {
+            collect(&archive, true, 1, &mut all);
         }
-        all.sort_by_key(|file| file.id);
+        all.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.path.cmp(&b.path)));
+        all.dedup_by(|a, b| a.path == b.path);
         Files { all }
     }
 

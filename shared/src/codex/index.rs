@@ -105,17 +105,29 @@ impl Index {
     /// Gives each session that the query asks for to `emit`, in its order, each as soon as it is
     /// known. Returns how many there were.
     pub fn list(&mut self, query: &Query, emit: &mut dyn FnMut(&Session<'_>) -> Result<()>) -> Result<usize> {
-        let mut page = Page { offset: query.offset, left: query.limit, given: 0, emit };
+        let mut page = Page {
+            offset: query.offset,
+            left: query.limit,
+            given: 0,
+            offered: Vec::new(),
+            skip: Vec::new(),
+            failed: false,
+            emit,
+        };
         if page.left == Some(0) || !self.home.exists() {
             return Ok(0);
         }
         #[cfg(feature = "sqlite")]
         if self.state.is_some() {
             match self.list_rows(query, &mut page) {
-                Err(error) if page.given == 0 && self.sources.files && !error.is_broken_pipe() => {
-                    warn(format_args!("{error}; going by the rollout files alone"));
-                    self.state = None;
-                    page.offset = query.offset;
+                Err(error) if self.sources.files && !page.failed => {
+                    self.go_by_files(&error);
+                    if page.given == 0 {
+                        page.offset = query.offset;
+                    } else {
+                        page.skip = std::mem::take(&mut page.offered);
+                        page.skip.sort();
+                    }
                 }
                 other => return other.map(|()| page.given),
             }
@@ -143,7 +155,11 @@ impl Index {
         let mut ids = Vec::new();
         #[cfg(feature = "sqlite")]
         if let Some(state) = &self.state {
-            ids = state.ids()?;
+            match state.ids() {
+                Ok(found) => ids = found,
+                Err(error) if self.sources.files => self.go_by_files(&error),
+                Err(error) => return Err(error),
+            }
         }
         if self.sources.files {
             ids.extend(self.files().sessions().map(|file| file.id));
@@ -168,6 +184,13 @@ impl Index {
     /// Whether the database is to be looked at, be it there or not.
     pub fn asks_database(&self) -> bool {
         self.sources.database
+    }
+
+    /// The database failed while it was read, which need not show when it is opened.
+    #[cfg(feature = "sqlite")]
+    fn go_by_files(&mut self, error: &Error) {
+        warn(format_args!("{error}; going by the rollout files alone"));
+        self.state = None;
     }
 
     fn read_names(&mut self, needs: Needs) {
@@ -258,7 +281,7 @@ impl Index {
 
     fn list_files(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
         let needs = query.needs();
-        let wanted = query.limit.map(|limit| limit.saturating_add(query.offset));
+        let wanted = page.left.map(|left| left.saturating_add(page.offset).saturating_add(page.skip.len()));
         self.read_names(needs);
         // The newest by creation lie in the newest folders: most of the tree need not be walked.
         let newest_first = query.sort.key == SortKey::Created
@@ -345,16 +368,28 @@ struct Page<'e> {
     offset: usize,
     left: Option<usize>,
     given: usize,
+    /// What it was offered, given or passed over.
+    offered: Vec<Id>,
+    /// What it was offered before the database failed, sorted.
+    skip: Vec<Id>,
+    /// Whether the error came from whoever takes the sessions.
+    failed: bool,
     emit: &'e mut dyn FnMut(&Session<'_>) -> Result<()>,
 }
 
 impl Page<'_> {
     fn offer(&mut self, session: &Session<'_>) -> Result<ControlFlow<()>> {
+        if session.id.is_some_and(|id| self.skip.binary_search(&id).is_ok()) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.offered.extend(session.id);
         if self.offset > 0 {
             self.offset -= 1;
             return Ok(ControlFlow::Continue(()));
         }
-        (self.emit)(session)?;
+        let taken = (self.emit)(session);
+        self.failed = taken.is_err();
+        taken?;
         self.given += 1;
         if let Some(left) = &mut self.left {
             *left -= 1;

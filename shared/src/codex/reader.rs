@@ -166,14 +166,21 @@ impl Reader<'_> {
     }
 }
 
-/// Where a file is that Codex compressed, unpacked or archived since its name was read.
+/// Where a file is that Codex compressed, unpacked, archived or unarchived since its name was read.
 fn moved(file: &RolloutFile) -> Option<RolloutFile> {
     let name = file.path.file_name()?.to_str()?;
     let plain = name.strip_suffix(".zst").unwrap_or(name);
     let folder = file.path.parent()?;
-    let archive = folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == "sessions"));
-    let archive: Option<PathBuf> = archive.and_then(Path::parent).map(|home| home.join("archived_sessions"));
-    let places = [Some((folder.to_owned(), file.archived)), archive.map(|folder| (folder, true))];
+    let other: Option<PathBuf> = if file.archived {
+        // It goes back into the folder of the day that its name says.
+        let day = file.name().stamp.get(..10).map(|day| day.replace('-', "/"));
+        folder.parent().zip(day).map(|(home, day)| home.join("sessions").join(day))
+    } else {
+        let sessions =
+            folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == "sessions"));
+        sessions.and_then(Path::parent).map(|home| home.join("archived_sessions"))
+    };
+    let places = [Some((folder.to_owned(), file.archived)), other.map(|folder| (folder, !file.archived))];
     for (folder, archived) in places.into_iter().flatten() {
         for name in [plain.to_owned(), format!("{plain}.zst")] {
             let path = folder.join(name);

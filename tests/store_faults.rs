@@ -1,0 +1,545 @@
+//! What the tools do when what they save to or read from a pipe is not as it should be: a broken
+//! `groups.json`, a full disk, a kill at any moment, bad lines, closed and endless pipes, wrong words.
+//! Also what they may never touch.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::faults::{id, ids_of_files, open_to_all, refused, set_mode, skip, with_rollouts};
+use crate::world::*;
+
+/// A `groups.json` as earlier releases wrote it, with one group.
+fn groups_json(sessions: &[String]) -> String {
+    let group = serde_json::json!({
+        "id": "11111111-0000-4000-8000-000000000000", "name": "work", "paused": false, "sessionIds": sessions,
+        "createdAt": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:00:00.000Z",
+    });
+    format!("{:#}\n", serde_json::json!({ "groups": [group] }))
+}
+
+fn put_groups(world: &World, text: impl AsRef<[u8]>) -> std::path::PathBuf {
+    world.write("home/.config/codex-agent/groups.json", text)
+}
+
+/// The sessions of the group `work`. The file must parse, whatever happened to its writer.
+pub(crate) fn members(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let file: serde_json::Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let ids = file["groups"][0]["sessionIds"].as_array().unwrap();
+    ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+}
+
+/// The names of temporary files beside a file.
+fn left_behind(path: &Path) -> Vec<String> {
+    let names = fs::read_dir(path.parent().unwrap()).unwrap().flatten();
+    let names = names.map(|entry| entry.file_name().into_string().unwrap());
+    names.filter(|name| !["groups.json", "groups.json.lock", "filler"].contains(&name.as_str())).collect()
+}
+
+/// Waits for a program's end; one that goes on is stopped and is a failure.
+pub(crate) fn wait(mut child: Child, most: Duration) -> i32 {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code().unwrap_or(-1);
+        }
+        if begun.elapsed() > most {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("still there after {most:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// `group add work` of one id that nobody looks up.
+fn add(id: &str) -> [&str; 5] {
+    ["codex-agent-group", "add", "work", "--unchecked", id]
+}
+
+// The file of the groups.
+
+#[test]
+fn a_groups_file_that_cannot_be_parsed_is_named_and_kept() {
+    let whole = groups_json(&[id(1)]);
+    let wrong_shape = r#"{"groups":[{"name":"n"}]}"#;
+    for text in
+        ["", "\n", &whole[..whole.len() / 2], &whole[..whole.len() - 3], "[]", "{}", "null", wrong_shape]
+    {
+        let world = World::new();
+        let path = put_groups(&world, text);
+        for words in [
+            &add(&id(2))[..],
+            &["codex-agent-group", "list"],
+            &["codex-agent-group", "show", "work"],
+            &["codex-agent-group", "create", "new"],
+            &["codex-agent-group", "delete", "work"],
+            &["codex-agent-group", "pause", "work"],
+            &["codex-agent-group", "remove", "work", &id(1)],
+        ] {
+            let ran = world.run(words);
+            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?} on {text:?}: {}", ran.err);
+            assert!(ran.err.contains("groups.json"), "{words:?} on {text:?}: {}", ran.err);
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(left_behind(&path), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn unknown_keys_of_the_groups_file_are_kept_to_the_byte() {
+    let world = World::new();
+    // Numbers that no machine word holds, spacing, order, escapes: nothing of it is ours to change.
+    let strange = r#"{"b": 1.50, "a":[1,  2], "n": 123456789012345678901234567890, "s":"\u00e9\/"}"#;
+    let text = format!(
+        r#"{{"version": 1e400, "groups":[{{"color":{strange},"id":"g-1","name":"work","sessionIds":["{}","not an id"],"createdAt":"c","updatedAt":"u","z": {{ }} }}], "later":{strange}}}"#,
+        id(1)
+    );
+    let path = put_groups(&world, text);
+    for words in [
+        &add(&id(2))[..],
+        &["codex-agent-group", "rename", "work", "play"],
+        &["codex-agent-group", "pause", "play"],
+    ] {
+        assert_eq!(world.run(words).code, 0, "{words:?}");
+    }
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches(strange).count(), 2, "{text}");
+    assert!(text.contains("1e400") && text.contains("{ }"), "{text}");
+    assert!(text.contains("\"play\"") && text.contains(&id(2)) && text.contains("not an id"), "{text}");
+}
+
+#[test]
+fn of_two_groups_with_one_name_the_id_tells() {
+    let world = World::new();
+    let one = groups_json(&[id(1)]);
+    let group = |digit: &str| {
+        one.replace("11111111-0000", digit).replace("{\n  \"groups\": [", "").replace("]\n}\n", "")
+    };
+    let first = &group("aaaaaaaa-0000").trim().to_owned();
+    let second = &group("bbbbbbbb-0000").trim().to_owned();
+    let text = format!("{{\"groups\": [{first}, {second}]}}");
+    let path = put_groups(&world, &text);
+    for words in
+        [&add(&id(2))[..], &["codex-agent-group", "show", "work"], &["codex-agent-group", "delete", "work"]]
+    {
+        let ran = world.run(words);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+        for id in ["aaaaaaaa-0000-4000-8000-000000000000", "bbbbbbbb-0000-4000-8000-000000000000"] {
+            assert!(ran.err.contains(id), "{words:?}: {}", ran.err);
+        }
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let second = "bbbbbbbb-0000-4000-8000-000000000000";
+    let ran = world.run(&["codex-agent-group", "add", second, "--unchecked", &id(2)]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let file: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(file["groups"][0]["sessionIds"].as_array().unwrap().len(), 1);
+    assert_eq!(file["groups"][1]["sessionIds"].as_array().unwrap().len(), 2);
+    assert_eq!(world.run(&["codex-agent-group", "delete", second]).code, 0);
+    assert_eq!(world.run(&["codex-agent-group", "show", "work"]).code, 0);
+}
+
+#[test]
+fn a_read_only_groups_file_is_not_changed() {
+    let world = World::new();
+    let text = groups_json(&[id(1)]);
+    let path = put_groups(&world, &text);
+    set_mode(&path, 0o444);
+    // Whoever runs this: root could write there, and must not.
+    for words in [&add(&id(2))[..], &["codex-agent-group", "delete", "work"]] {
+        let ran = world.run(words);
+        assert!(ran.code == 2 && ran.err.contains("groups.json"), "{words:?}: {ran:?}");
+        assert!(ran.err.contains("permission denied"), "{}", ran.err);
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
+    assert_eq!(left_behind(&path), Vec::<String>::new());
+    assert_eq!(world.run(&["codex-agent-group", "list"]).code, 0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_changes_no_group() {
+    let world = World::new();
+    let text = groups_json(&[id(1)]);
+    let path = put_groups(&world, &text);
+    open_to_all(&world);
+    set_mode(path.parent().unwrap(), 0o555);
+    let ran = refused(&world, &add(&id(2)));
+    let list = refused(&world, &["codex-agent-group", "list"]);
+    set_mode(path.parent().unwrap(), 0o755);
+    let (Some(ran), Some(list)) = (ran, list) else { return };
+    assert!(
+        ran.code == 2 && ran.err.contains("groups.json") && ran.err.contains("permission denied"),
+        "{ran:?}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert_eq!((list.code, list.err.as_str()), (0, ""));
+    assert!(list.out.starts_with("work\t1\t"), "{}", list.out);
+}
+
+#[test]
+fn a_full_disk_changes_no_group() {
+    // A namespace of its own, so that the mount goes away with the shell, however that ends.
+    let world = World::new();
+    let sessions: Vec<String> = (0..100).map(id).collect();
+    let text = groups_json(&sessions);
+    world.write("groups.json", &text);
+    fs::create_dir(world.path("small")).unwrap();
+    let ran = world.sh(
+        "exec 3>&2; exec 2>mount.err
+         unshare --map-root-user --mount sh -c '
+           mount -t tmpfs -o size=16k none small || exit 99
+           cp groups.json small/ && exec 2>&3
+           head -c 100000 /dev/zero >small/filler 2>/dev/null
+           CODEX_AGENT_CONFIG_HOME=$PWD/small codex-agent-group add work --unchecked 01a202e0-0000-7000-8000-ffffffffffff
+           echo $?; ls -A small; cmp groups.json small/groups.json && echo same
+         '",
+    );
+    if ran.out.is_empty() {
+        return skip(&format!(
+            "no small disk to fill: {}",
+            fs::read_to_string(world.path("mount.err")).unwrap()
+        ));
+    }
+    assert!(ran.err.contains("groups.json") && ran.err.contains("no space left"), "{ran:?}");
+    assert_eq!(
+        ran.out.lines().collect::<Vec<_>>(),
+        ["2", "filler", "groups.json", "groups.json.lock", "same"],
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_file_that_may_not_grow_changes_no_group() {
+    let world = World::new();
+    let sessions: Vec<String> = (0..100).map(id).collect();
+    let text = groups_json(&sessions);
+    let path = put_groups(&world, &text);
+    // The limit is in blocks of 512 bytes or 1 KiB, by the shell. Writing stops in the middle.
+    let ran = world.sh(&format!("trap '' XFSZ; ulimit -f 3; exec {}", add(&id(200)).join(" ")));
+    assert!(
+        ran.code == 2 && ran.err.contains("groups.json") && ran.err.contains("nothing was changed"),
+        "{ran:?}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert_eq!(left_behind(&path), Vec::<String>::new());
+}
+
+#[test]
+fn a_hundred_additions_at_once_are_all_there() {
+    let world = World::new();
+    let children: Vec<Child> = (0..100)
+        .map(|number| {
+            let id = id(number);
+            let words = add(&id);
+            world.command(words[0]).args(&words[1..]).stderr(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        assert_eq!(wait(child, Duration::from_secs(60)), 0);
+    }
+    let path = world.config("groups.json");
+    let mut got = members(&path);
+    got.sort();
+    assert_eq!(got, (0..100).map(id).collect::<Vec<_>>());
+    assert_eq!(fs::read_to_string(&path).unwrap().matches("\"work\"").count(), 1, "the group was made twice");
+    assert_eq!(left_behind(&path), Vec::<String>::new());
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_groups_or_the_new() {
+    let world = World::new();
+    let sessions: Vec<String> = (0..2000).map(id).collect();
+    let path = put_groups(&world, groups_json(&sessions));
+    let begin = |id: &str| {
+        let words = add(id);
+        world.command(words[0]).args(&words[1..]).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let begun = Instant::now();
+    (0..5).for_each(|number| assert_eq!(begin(&id(5000 + number)).wait().unwrap().code(), Some(0)));
+    let whole = begun.elapsed() / 5;
+    let mut before = members(&path);
+    let (mut old, mut new) = (0, 0);
+    for number in 0..200 {
+        let id = id(10_000 + number as usize);
+        let mut child = begin(&id);
+        std::thread::sleep(whole * (number % 50) / 40);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let after = members(&path);
+        if after == before {
+            old += 1;
+        } else {
+            before.push(id);
+            assert_eq!(after, before, "neither the old nor the new");
+            new += 1;
+        }
+    }
+    assert!(old > 0 && new > 0, "every kill came at one side of the change: {old} {new}");
+    // No lock outlives its holder, and what the dead left is swept once it is old.
+    for name in left_behind(&path) {
+        let file = fs::File::options().write(true).open(path.with_file_name(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(7200)).unwrap();
+    }
+    fs::write(path.with_file_name(".codex-agent-fresh"), "being written").unwrap();
+    assert_eq!(world.run(&add(&id(99_999))).code, 0);
+    assert_eq!(left_behind(&path), [".codex-agent-fresh"]);
+    assert_eq!(members(&path).len(), before.len() + 1);
+}
+
+#[test]
+fn groups_are_for_their_user_alone() {
+    let world = World::new();
+    let line = format!("umask 000; {}", add(&id(1)).join(" "));
+    assert_eq!(world.sh(&line).code, 0);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let path = world.config("groups.json");
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(&world.config("groups.json.lock")), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    // A mode that its user chose stays.
+    set_mode(&path, 0o640);
+    set_mode(path.parent().unwrap(), 0o755);
+    assert_eq!(world.run(&add(&id(2))).code, 0);
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o640, 0o755));
+}
+
+#[test]
+fn a_linked_groups_file_stays_a_link() {
+    let world = World::new();
+    fs::create_dir_all(world.path("home/.config/codex-agent")).unwrap();
+    fs::create_dir(world.path("dotfiles")).unwrap();
+    let link = world.config("groups.json");
+    symlink("../../../dotfiles/codex-groups.json", &link).unwrap();
+    // First to a file that is not there yet, then to one that is.
+    for number in 1..3 {
+        assert_eq!(world.run(&add(&id(number))).code, 0);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(members(&world.path("dotfiles/codex-groups.json")).len(), number);
+    }
+    let beside: Vec<_> =
+        fs::read_dir(link.parent().unwrap()).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(beside, ["groups.json"], "lock and temporary files belong beside the target");
+}
+
+// Standard input and output.
+
+#[test]
+fn a_bad_line_on_standard_input_changes_no_group() {
+    let world = with_rollouts(3);
+    let good = format!(r#"{{"type":"session","id":"{}"}}"#, id(0));
+    let cases: [(Vec<u8>, &str, &str); 9] = [
+        (format!("{good}\n{}", &good[..30]).into(), "stdin:2", "EOF"),
+        (format!("{good}\n{{oops}}\n{good}\n").into(), "stdin:2", "key must be a string"),
+        (format!("\n{good}\n\n{{\"type\":\"session\"}}\n").into(), "stdin:4", "id"),
+        (b"{\"type\":\"session\",\"id\":5}\n".to_vec(), "stdin:1", "id"),
+        (b"{\"type\":\"session\",\"id\":\"x\"}\n".to_vec(), "stdin:1", "x"),
+        ([good.as_bytes(), b"\n\xff\xfe\x00\n"].concat(), "stdin:2", "UTF-8"),
+        ([good.as_bytes(), b"\n{\"id\":\"\xff\"}\n"].concat(), "stdin:2", "unicode"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00".to_vec(), "stdin:1", "UTF-8"),
+        (format!("{good}\n<html>\n").into(), "stdin:2", "<html>"),
+    ];
+    for (input, place, why) in cases {
+        for words in [
+            &["codex-agent-group", "add", "work", "-"][..],
+            &["codex-agent-group", "add", "work", "--unchecked"],
+        ] {
+            let ran = world.feed(words, &input);
+            let shown = String::from_utf8_lossy(&input).into_owned();
+            // Text that might be a reference and is none is "not found" where it is looked up.
+            let code = if why == "<html>" && words.contains(&"-") { 1 } else { 2 };
+            assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{words:?} {shown}: {}", ran.err);
+            assert!(ran.err.contains(place) && ran.err.contains(why), "{words:?} {shown}: {}", ran.err);
+            assert!(ran.err.contains("nothing was changed"), "{words:?} {shown}: {}", ran.err);
+            assert!(!world.config("groups.json").exists(), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn find_prints_the_good_lines_and_ends_with_two() {
+    let world = with_rollouts(3);
+    let record = |number| format!(r#"{{"type":"session","id":"{}"}}"#, id(number));
+    let cut = &record(2)[..30];
+    for (input, place) in [
+        (format!("{}\n{{oops\n{}\n", record(0), record(1)), "stdin:2"),
+        (format!("{}\n{}\n{cut}", record(0), record(1)), "stdin:3"),
+        (format!("{}\r\n\r\n{{}}\r\n{}\r\n", id(0), record(1)), "stdin:3"),
+    ] {
+        for words in [&["codex-agent-find", "-"][..], &["codex-agent-find", "-", "--json"]] {
+            let ran = world.feed(words, &input);
+            assert_eq!(ran.code, 2, "{input}: {}", ran.err);
+            assert_eq!(ran.out.lines().count(), 2, "{input}: {}", ran.out);
+            assert!(ran.out.contains(&id(0)) && ran.out.contains(&id(1)), "{input}: {}", ran.out);
+            assert!(ran.err.lines().count() == 1 && ran.err.contains(place), "{input}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn a_closed_standard_input_is_an_empty_one() {
+    let world = with_rollouts(3);
+    let find = world.sh("exec codex-agent-find - <&-");
+    assert_eq!((find.code, find.out.as_str()), (1, ""), "{}", find.err);
+    let add = world.sh("exec codex-agent-group add work - <&-");
+    assert_eq!((add.code, add.out.as_str()), (0, ""), "{}", add.err);
+    assert!(add.err.contains("added 0 sessions"), "{}", add.err);
+    assert_eq!(world.sh("exec codex-agent-ls <&- >&-").code, 0);
+}
+
+#[test]
+fn an_endless_input_ends_with_its_reader() {
+    let world = with_rollouts(3);
+    let other = r#"{"type":"note","text":"of another tool"}"#;
+    for (what, flag) in [(id(0), ""), (other.to_owned(), "--json"), (id(0), "--json")] {
+        // The reader takes one line and goes away. What never changes is printed once or for ever.
+        let mut yes = world.command("yes").arg(&what).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = world.command("codex-agent-find");
+        command.arg("-").args(Some(flag).filter(|flag| !flag.is_empty()));
+        command.stdin(yes.stdout.take().unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut find = command.spawn().unwrap();
+        drop(command);
+        let mut line = String::new();
+        let mut reader = BufReader::new(find.stdout.take().unwrap());
+        reader.read_line(&mut line).unwrap();
+        assert!(line.contains(&id(0)) || line.trim() == other, "{line}");
+        drop(reader);
+        let mut stderr = find.stderr.take().unwrap();
+        let outcome = std::panic::catch_unwind(move || wait(find, Duration::from_secs(10)));
+        yes.kill().unwrap();
+        yes.wait().unwrap();
+        match outcome {
+            Ok(code) => assert!([0, 141].contains(&code), "{what} {flag}: {code}"),
+            Err(_) => panic!("{what} {flag}: went on without a reader"),
+        }
+        let mut err = String::new();
+        std::io::Read::read_to_string(&mut stderr, &mut err).unwrap();
+        assert_eq!(err, "", "{what} {flag}");
+    }
+}
+
+#[test]
+fn what_is_known_is_printed_before_more_input_is_waited_for() {
+    let world = with_rollouts(3);
+    let mut find = world
+        .command("codex-agent-find")
+        .args(["-", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = find.stdin.take().unwrap();
+    let mut lines = BufReader::new(find.stdout.take().unwrap()).lines();
+    for number in 0..3 {
+        writeln!(stdin, "{}", id(number)).unwrap();
+        // A tool that waited for the end of its input would wait for us, and we for it.
+        assert!(lines.next().unwrap().unwrap().contains(&id(number)));
+    }
+    drop(stdin);
+    assert_eq!(wait(find, Duration::from_secs(10)), 0);
+}
+
+// Nothing of Codex's is changed.
+
+#[test]
+fn no_listing_finding_or_grouping_changes_codexs_home() {
+    for version in HOMES {
+        let world = World::with_home(version);
+        let logs = || -> Vec<(String, Vec<u8>)> {
+            let all = fs::read_dir(world.codex_home()).unwrap().flatten().map(|entry| entry.path());
+            // An empty log is made and removed by reading; one that has rows in it is Codex's.
+            let mut logs: Vec<_> = all
+                .filter(|path| path.to_string_lossy().ends_with("-wal"))
+                .map(|path| (path.display().to_string(), fs::read(&path).unwrap()))
+                .filter(|(_, bytes)| !bytes.is_empty())
+                .collect();
+            logs.sort();
+            logs
+        };
+        let (before, logs_before) = (world.snapshot(), logs());
+        assert!(before.len() > 5, "{version}");
+        let all = ids_of_files(&world.codex_home()).join("\n");
+        for line in [
+            "codex-agent-ls",
+            "codex-agent-ls --json --full --archived --subagents",
+            "codex-agent-ls --no-database --sort title",
+            "codex-agent-ls --sort created --limit 2",
+            "codex-agent-ls --forks-of @@",
+            "codex-agent-find @@",
+            "codex-agent-ls --json --archived | codex-agent-group add g -",
+            "codex-agent-ls --group g | codex-agent-group remove g -",
+            "codex-agent-group add g @@ && codex-agent-group show g",
+            "codex-agent-group rename g h && codex-agent-group delete h",
+        ] {
+            let ran = world.sh(line);
+            assert_eq!(ran.code, 0, "{version}: {line}: {}", ran.err);
+        }
+        world.run(&["codex-agent-ls", "--check"]);
+        world.run(&["codex-agent-ls", "--no-files"]);
+        world.run(&["codex-agent-find", "readme", "--full", "--json"]);
+        world.feed(&["codex-agent-find", "-"], all);
+        assert_eq!(world.snapshot(), before, "{version}");
+        assert_eq!(logs(), logs_before, "{version}");
+    }
+}
+
+// Words that are off.
+
+#[test]
+fn wrong_words_end_with_two_and_a_sentence_that_helps() {
+    let world = with_rollouts(1);
+    for (line, helps) in [
+        ("ls --bogus", &["unknown flag '--bogus'"][..]),
+        ("ls --limt 3", &["did you mean '--limit'"]),
+        ("ls -x", &["unknown flag '-x'"]),
+        ("ls --limit", &["'--limit' needs a value"]),
+        ("ls -n", &["needs a value"]),
+        ("ls --limit -1", &["--limit", "'-1'", "negative"]),
+        ("ls --limit abc", &["--limit", "'abc'", "whole number"]),
+        ("ls --limit ''", &["--limit", "whole number"]),
+        ("ls --limit 1.5", &["'1.5'", "whole number"]),
+        ("ls --offset -3", &["--offset", "negative"]),
+        ("ls --since tuesdayish", &["--since", "'tuesdayish'", "yesterday"]),
+        ("ls --until 2026-13-45", &["--until", "'2026-13-45'"]),
+        ("ls --sort colour", &["--sort", "'colour'", "updated created tokens title cwd"]),
+        ("ls --sort updated:sideways", &["'sideways'", ":asc"]),
+        ("ls --fields titel", &["'titel'", "did you mean 'title'"]),
+        ("ls --fields id,,title", &["--fields", "fields:"]),
+        ("ls --format '{titel}'", &["did you mean 'title'"]),
+        ("ls --format '{id'", &["--format", "'{id'"]),
+        ("ls --format '{id}\\q'", &["--format", "\\q", "escapes"]),
+        ("ls --color sometimes", &["'sometimes'", "auto", "always", "never"]),
+        ("ls --archived=maybe", &["'maybe'", "only"]),
+        ("ls --json=3", &["takes no value"]),
+        ("ls --json --format '{id}'", &["--format", "--json"]),
+        ("ls --no-files --no-database", &["--no-database", "--no-files"]),
+        ("ls login", &["'login'", "find"]),
+        ("find --onee x", &["did you mean '--one'"]),
+        ("find @0", &["'@0'", "@@"]),
+        ("find id:xyz", &["'id:xyz'", "hex"]),
+        ("group", &["verb", "create list show add"]),
+        ("group ad g", &["did you mean 'add'"]),
+        ("group frobnicate", &["'frobnicate'", "verbs:"]),
+        ("group add", &["name of a group"]),
+        ("group add g --unchekced", &["did you mean '--unchecked'"]),
+        ("group add g --unchecked login", &["'login'", "full id"]),
+        ("group rename g", &["new name"]),
+        ("group create ''", &["empty"]),
+        ("group create -- -x", &["flags"]),
+    ] {
+        let ran = world.sh(&format!("exec codex-agent-{line}"));
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{line}: {}", ran.err);
+        for helps in helps {
+            assert!(ran.err.contains(helps), "{line}: no {helps:?} in {}", ran.err);
+        }
+        assert!(ran.err.starts_with("codex-agent-") && ran.err.contains("--help'."), "{line}: {}", ran.err);
+    }
+    assert!(!world.config("groups.json").exists());
+}
