@@ -331,6 +331,9 @@ fn move_projects(world: &World, to: &Path) {
     }
 }
 
+/// The tools that need Codex itself.
+const ORDERS: [&str; 2] = ["codex-agent-fork", "codex-agent-name"];
+
 #[test]
 fn examples_run() {
     let mut failed = Vec::new();
@@ -353,6 +356,11 @@ fn examples_run() {
         world.set("PATH", path);
         let examples = examples(&world.ok(&[&name, "--generate", "man"]));
         assert!(!examples.is_empty(), "{name} has no examples");
+        // These give orders to Codex, and only the real one can follow them. No model is asked.
+        if ORDERS.contains(&name.as_str()) {
+            let Some(codex) = crate::real::codex("0.169.0") else { continue };
+            world.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
+        }
         for example in examples {
             let ran = world.sh(&format!("cd here/alpha\n{example}"));
             let is_silent = ran.out.is_empty() && ran.err.is_empty();

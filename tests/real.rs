@@ -15,28 +15,38 @@ use crate::world::{World, json as records};
 struct Real {
     world: World,
     codex: PathBuf,
-    // Stopped when it is dropped.
-    _model: Model,
+    model: Model,
 }
 
-/// Where the real Codex is; `None`, and a line that says so, where it is not.
-fn codex() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("CODEX_AGENT_TEST_CODEX") {
-        return Some(path.into());
+/// The versions that tests of orders to Codex are run with; the first is the one that lists are
+/// tested with.
+const VERSIONS: [&str; 3] = ["0.169.0", "0.120.0", "0.106.0"];
+
+/// Where the real Codex of a version is; `None`, and a line that says so, where it is not.
+pub fn codex(version: &str) -> Option<PathBuf> {
+    let cache = std::env::var_os("CODEX_AGENT_TEST_CACHE").map(PathBuf::from);
+    let path = cache.map(|cache| cache.join(format!("codex-{version}/node_modules/.bin/codex")));
+    if let Some(path) = path.filter(|path| path.exists()) {
+        return Some(path);
     }
     assert!(
         std::env::var_os("CODEX_AGENT_REQUIRE_CODEX").is_none(),
-        "the real Codex is required here, and tests/run could not bring it"
+        "the real Codex {version} is required here, and tests/run could not bring it"
     );
-    eprintln!("SKIPPED: there is no real Codex; tests/run brings it with npm");
+    eprintln!("SKIPPED: there is no real Codex {version}; tests/run brings it with npm");
     None
 }
 
 impl Real {
     fn new() -> Option<Real> {
-        let codex = codex()?;
+        Real::of(VERSIONS[0])
+    }
+
+    fn of(version: &str) -> Option<Real> {
+        let codex = codex(version)?;
         let model = Model::start();
-        let world = World::new();
+        let mut world = World::new();
+        world.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
         world.write("home/.codex/config.toml", model.config_toml());
         for project in ["alpha", "beta"] {
             std::fs::create_dir(world.path(project)).unwrap();
@@ -45,7 +55,7 @@ impl Real {
                    && git remote add origin https://example.com/alpha.git";
         let made = world.command("sh").args(["-c", git]).current_dir(world.path("alpha")).status().unwrap();
         assert!(made.success());
-        Some(Real { world, codex, _model: model })
+        Some(Real { world, codex, model })
     }
 
     fn command(&self, directory: &str) -> Command {
@@ -300,4 +310,83 @@ fn a_database_that_codex_rebuilt_has_lost_names_and_we_have_not() {
     assert!(Path::new(&database).exists(), "Codex has not rebuilt its database");
     let row = &codex.list(&[])[0];
     assert_eq!((row["name"].as_str(), row["found_in"].as_str()), (Some("kept"), Some("both")));
+}
+
+#[test]
+fn a_fork_before_a_message_sends_what_came_before_it() {
+    for version in VERSIONS {
+        if let Some(codex) = Real::of(version) {
+            forks_before_messages(&codex);
+        }
+    }
+}
+
+fn forks_before_messages(codex: &Real) {
+    let one = codex.exec("alpha", &["First message"]);
+    codex.exec("alpha", &["resume", &one, "Second message"]);
+    codex.exec("alpha", &["resume", &one, "Third message"]);
+    let fork = |nth: &str| {
+        let words = ["codex-agent-fork", &one, "--nth-message", nth, "--json"];
+        let record = records(&codex.world.ok(&words)).remove(0);
+        assert_eq!(record["cwd"].as_str(), Some(real(codex.world.path("alpha")).as_str()), "{record}");
+        record["id"].as_str().unwrap().to_owned()
+    };
+    for (nth, before) in
+        [("2", &["First message"][..]), ("-1", &["First message", "Second message"]), ("1", &[]), ("-3", &[])]
+    {
+        let id = fork(nth);
+        codex.exec("alpha", &["resume", &id, "New message"]);
+        let mut want: Vec<&str> = before.to_vec();
+        want.push("New message");
+        assert_eq!(codex.model.requests().pop().unwrap().user_texts, want, "{nth}");
+    }
+    let named = codex.world.run(&["codex-agent-name", &one, "the parent"]);
+    assert_eq!(named.code, 0, "{}", named.err);
+    for source in ["--color=never", "--no-database"] {
+        let found = codex.world.run(&["codex-agent-find", "the parent", "--format", "{id}", source]);
+        assert_eq!(found.out.trim(), one, "{source} {}", found.err);
+    }
+    for nth in ["4", "-4"] {
+        let ran = codex.world.run(&["codex-agent-fork", &one, "--nth-message", nth]);
+        assert_eq!(ran.code, 1);
+        assert!(ran.err.contains("the session has 3 messages"), "{}", ran.err);
+    }
+    assert_eq!(codex.list(&[]).len(), 5, "nothing is left of what could not be cut");
+}
+
+#[test]
+fn whole_forks_names_and_a_pipe_of_them() {
+    let Some(codex) = Real::new() else { return };
+    let one = codex.exec("alpha", &["Only message"]);
+    let named = codex.world.run(&["codex-agent-name", "@@", "  a good name ", "--json"]);
+    assert_eq!(named.code, 0, "{}", named.err);
+    assert_eq!(records(&named.out)[0]["name"], "a good name");
+    let ran = codex.world.sh("codex-agent find 'a good name' --json | codex-agent fork -n 2 --name try --json | codex-agent group add tries --json");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let forks = records(&ran.out);
+    assert_eq!(forks.iter().map(|fork| fork["name"].as_str().unwrap()).collect::<Vec<_>>(), ["try", "try 2"]);
+    assert_eq!(codex.list(&["--forks-of", &one]).len(), 2);
+    assert_eq!(codex.list(&["--group", "tries"]).len(), 2);
+    // Codex knows the name too.
+    let output = codex
+        .command("alpha")
+        .args(["exec", "--json", "--skip-git-repo-check", "resume", "try 2", "More"])
+        .output()
+        .unwrap();
+    assert!(told(&output).contains(forks[1]["id"].as_str().unwrap()), "{}", told(&output));
+    let asked = codex.model.requests().pop().unwrap();
+    assert_eq!(asked.user_texts, ["Only message", "More"]);
+    // A busy session can be forked, and one whose directory is gone cannot, until another is named.
+    let (child, busy) = codex.exec_slowly("beta", "Wait SLEEP60");
+    assert_eq!(codex.world.run(&["codex-agent-fork", &busy]).code, 0);
+    end(child);
+    std::fs::rename(codex.world.path("beta"), codex.world.path("gone")).unwrap();
+    let ran = codex.world.run(&["codex-agent-fork", &busy]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("cannot go to the session's directory") && ran.err.contains("--cwd names another"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(codex.world.run(&["codex-agent-fork", &busy, "--cwd", "gone"]).code, 0);
 }

@@ -11,10 +11,13 @@
 //! | [`files`] | the names of all rollout files |
 //! | [`drift`] | where database and files disagree |
 //! | [`sample`] | the sample home of the demo |
+//! | [`server`] | the app-server: questions and orders to Codex itself |
+//! | [`fork`] | branching a session, whole or before a message |
 //! | [`index`] | all of them together: the answer to "which sessions are there" |
 
 pub mod drift;
 pub mod files;
+pub mod fork;
 pub mod holder;
 pub mod home;
 pub mod index;
@@ -22,5 +25,6 @@ pub mod names;
 mod reader;
 pub mod rollout;
 pub mod sample;
+pub mod server;
 #[cfg(feature = "sqlite")]
 pub mod state;

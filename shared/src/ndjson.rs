@@ -71,6 +71,11 @@ impl<R: Read> Lines<R> {
         self.read
     }
 
+    /// The reader itself, for asking whether there is something to read.
+    pub fn reader(&self) -> &R {
+        &self.reader
+    }
+
     /// Whether a whole line is at hand, so that asking for it cannot wait for the reader.
     pub fn is_ready(&self) -> bool {
         memchr::memchr(b'\n', &self.buffer[self.start..self.end]).is_some()

@@ -1,0 +1,293 @@
+//! codex-agent-fork: branch Codex sessions, whole or before a message.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::codex::fork::{Cut, Forker};
+use codex_agent_shared::codex::index::Index;
+use codex_agent_shared::codex::server::{find_codex, numbers, version};
+use codex_agent_shared::error::{Error, Exit, Result, warn_of};
+use codex_agent_shared::output::{Sessions, Shape};
+use codex_agent_shared::plugin::about;
+use codex_agent_shared::record::Session;
+use codex_agent_shared::reference::{self, Input, Inputs};
+
+#[derive(Default)]
+struct Args {
+    common: flags::Common,
+    codex: Option<PathBuf>,
+    operands: Vec<String>,
+    nth: Option<i64>,
+    at: Option<String>,
+    count: Option<usize>,
+    name: Option<String>,
+    cwd: Option<PathBuf>,
+}
+
+impl AsMut<flags::Common> for Args {
+    fn as_mut(&mut self) -> &mut flags::Common {
+        &mut self.common
+    }
+}
+
+const WHAT: &[Flag<Args>] = &[
+    Flag {
+        short: Some('m'),
+        long: "nth-message",
+        takes: Takes::Text("N"),
+        help: "keep what came before the Nth message of the user",
+        more: "1 keeps nothing: an empty fork. -1 keeps all but the last message and its answer, -2 all but the last two. The cut is at the beginning of the turn that has the message.",
+        set: |args, value| {
+            let text = value.text()?;
+            match text.parse::<i64>() {
+                Ok(nth) if nth != 0 => args.nth = Some(nth),
+                _ => {
+                    return Err(Error::usage(format!(
+                        "cannot take '{text}': expected 1, 2, ... or -1, -2, ..."
+                    )));
+                }
+            }
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "at",
+        takes: Takes::Text("SESSION:TURN"),
+        help: "keep what came before this turn of this session",
+        more: "Both are ids as Codex has them. No REF is given then.",
+        set: |args, value| {
+            args.at = Some(value.text()?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('n'),
+        long: "count",
+        takes: Takes::Text("N"),
+        help: "make N forks of each session",
+        more: "",
+        set: |args, value| {
+            args.count = Some(value.number()?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "name",
+        takes: Takes::Text("NAME"),
+        help: "name each fork; of several, NAME 2, NAME 3, ...",
+        more: "Without it, a fork has its parent's name (0.169), or none.",
+        set: |args, value| {
+            args.name = Some(value.text()?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "cwd",
+        takes: Takes::Directory("DIR"),
+        help: "where the forks work, instead of the session's directory",
+        more: "",
+        set: |args, value| {
+            args.cwd = Some(value.path());
+            Ok(())
+        },
+    },
+];
+
+const OTHER: &[Flag<Args>] = &[
+    flags::json("the records of the forks, one a line"),
+    flags::codex_home(),
+    Flag {
+        short: None,
+        long: "codex",
+        takes: Takes::File("FILE"),
+        help: "the executable of Codex",
+        more: "Instead of CODEX_AGENT_CODEX, or codex on PATH.",
+        set: |args, value| {
+            args.codex = Some(value.path());
+            Ok(())
+        },
+    },
+];
+
+static COMMAND: Command<Args> = Command {
+    name: "",
+    aliases: &[],
+    about: about("fork"),
+    operands: "[REF...|-]",
+    completes: &[Completes::Sessions],
+    details: &[],
+    sections: &[("What is forked", WHAT), ("Other", OTHER)],
+    greedy: false,
+    operand: |args, operand: OsString| {
+        let text = operand.into_string().map_err(|operand| {
+            Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
+        })?;
+        args.operands.push(text);
+        Ok(())
+    },
+    run,
+};
+
+static TOOL: Tool = Tool {
+    name: "codex-agent-fork",
+    about: about("fork"),
+    description: &[
+        "Makes a new session that begins as another one did: with all of it, or with what came before one of its messages. The session that is forked stays as it is. Each fork is printed as codex-agent-ls(1) prints sessions, as soon as Codex has made it.",
+        "Sessions are references as codex-agent(7) describes them. Without one, or for '-', they are read from standard input: session records, JSON strings, or lines up to their first TAB.",
+        "A fork works in the directory of its session, which must be there, or in --cwd.",
+        "Codex 0.92 and later can do it. It has no command that keeps less than all, so that a cut goes through its app-server, and what comes back is counted; a fork that cannot be cut right is taken away again.",
+    ],
+    commands: &[&COMMAND],
+    exit_status: &[
+        (0, "All forks were made."),
+        (1, "There is no such session or message, or some fork could not be made."),
+        (2, "Bad usage, a reference that may be several sessions, or there is no Codex."),
+    ],
+    environment: &[("CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one.")],
+    files: &[],
+    examples: &[
+        Example {
+            text: "Fork the newest session of this directory:",
+            command: "codex-agent fork @",
+            exit: 0,
+        },
+        Example {
+            text: "Go back to before the last message, and name the fork:",
+            command: "codex-agent fork @ --nth-message -1 --name 'another way'",
+            exit: 0,
+        },
+        Example {
+            text: "Three forks of what was found, put into a group:",
+            command: "codex-agent find 'login work' --json | codex-agent fork -n 3 --json | codex-agent group add tries",
+            exit: 0,
+        },
+    ],
+    see_also: &[
+        "codex-agent(1)",
+        "codex-agent-find(1)",
+        "codex-agent-group(1)",
+        "codex-agent-name(1)",
+        "codex-agent(7)",
+    ],
+    reads: &["session"],
+    writes: &["session"],
+    epilogue: "",
+    completions: None,
+};
+
+fn main() -> ExitCode {
+    cli::main(&TOOL)
+}
+
+fn run(args: Args) -> Result<Exit> {
+    if args.nth.is_some() && args.at.is_some() {
+        return Err(Error::usage("--nth-message and --at do not go together"));
+    }
+    let mut index = args.common.index()?;
+    let (parents, cut) = match &args.at {
+        Some(at) => {
+            let (session, turn) = at
+                .split_once(':')
+                .filter(|(session, turn)| !session.is_empty() && !turn.is_empty())
+                .ok_or_else(|| Error::usage(format!("cannot read '{at}': expected SESSION:TURN")))?;
+            if let Some(extra) = args.operands.first() {
+                return Err(Error::usage(format!("unexpected operand '{extra}' beside --at")));
+            }
+            (vec![reference::resolve(&mut index, session)?], Cut::Turn(turn.to_owned()))
+        }
+        None => (parents(&args, &mut index)?, args.nth.map_or(Cut::Whole, Cut::Message)),
+    };
+    let codex = find_codex(args.codex.as_deref())?;
+    let version = version(&codex)?;
+    let mut rows = Sessions::new(Shape { json: args.common.json, ..Shape::default() });
+    let mut exit = Exit::Done;
+    let mut made = 0;
+    for parent in &parents {
+        if let Err(error) = fork_one(&args, &index, (&codex, &version), parent, &cut, &mut made, &mut rows) {
+            if error.is_broken_pipe() {
+                return Err(error);
+            }
+            let id = parent.id.map(|id| id.short()).unwrap_or_default();
+            warn_of(&error.within(id));
+            exit = Exit::Negative;
+        }
+    }
+    rows.finish()?;
+    Ok(exit)
+}
+
+fn parents(args: &Args, index: &mut Index) -> Result<Vec<Session<'static>>> {
+    let mut parents = Vec::new();
+    let reads = reference::from_stdin(&args.operands)?;
+    for text in args.operands.iter().filter(|text| *text != "-") {
+        parents.push(reference::resolve(index, text)?);
+    }
+    if reads {
+        let mut inputs = Inputs::new("stdin", io::stdin().lock());
+        while let Some(next) = inputs.next() {
+            let (line, input) = next.map_err(|(error, _)| error.hint("nothing was forked"))?;
+            let text = match input {
+                Input::Text(text) => text,
+                Input::Record(foreign) => foreign.id.unwrap_or_default(),
+                Input::Other(_) => continue,
+            };
+            let place = |error: Error| error.within(format_args!("stdin:{line}")).hint("nothing was forked");
+            parents.push(reference::resolve(index, &text).map_err(place)?);
+        }
+    }
+    Ok(parents)
+}
+
+fn fork_one(
+    args: &Args,
+    index: &Index,
+    (codex, version): (&Path, &str),
+    parent: &Session<'_>,
+    cut: &Cut,
+    made: &mut usize,
+    rows: &mut Sessions,
+) -> Result<()> {
+    let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
+    if parent.history.as_deref() == Some("paginated") && numbers(version) < (0, 148) {
+        let by = parent.cli_version.as_deref().unwrap_or("a later version");
+        return Err(Error::new(format!("Codex {version} cannot read this session, which {by} made"))
+            .hint("0.148 is the first version that can; --codex names another Codex"));
+    }
+    let own = parent.cwd.as_deref().map(PathBuf::from);
+    let directory = args
+        .cwd
+        .clone()
+        .or(own)
+        .ok_or_else(|| Error::new("nobody knows the session's directory").hint("--cwd names one"))?;
+    let directory = std::fs::canonicalize(&directory).map_err(|error| {
+        let why = codex_agent_shared::error::reason(&error);
+        Error::new(format!("cannot go to the session's directory '{}': {why}", directory.display()))
+            .hint("--cwd names another")
+    })?;
+    let mut forker = Forker::new(codex, version, index.home(), &directory);
+    let mut forks = Vec::new();
+    for _ in 0..args.count.unwrap_or(1) {
+        let fork = forker.fork(id, cut)?;
+        *made += 1;
+        if let Some(name) = &args.name {
+            let name = if *made == 1 { name.clone() } else { format!("{name} {made}") };
+            forker.name(fork, &name)?;
+        }
+        forks.push(fork);
+    }
+    // The sessions are free, and all that Codex has to write is written, when its server has ended.
+    forker.close();
+    let mut fresh = args.common.index()?;
+    for fork in forks {
+        let session = fresh.get(fork)?.unwrap_or(Session { id: Some(fork), ..Session::default() });
+        rows.write(&session)?;
+        rows.flush()?;
+    }
+    Ok(())
+}

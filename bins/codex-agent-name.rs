@@ -1,0 +1,137 @@
+//! codex-agent-name: name a Codex session.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::codex::fork::set_name;
+use codex_agent_shared::codex::server::{Server, find_codex, version};
+use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::plugin::about;
+use codex_agent_shared::reference;
+
+#[derive(Default)]
+struct Args {
+    common: flags::Common,
+    codex: Option<PathBuf>,
+    operands: Vec<String>,
+}
+
+impl AsMut<flags::Common> for Args {
+    fn as_mut(&mut self) -> &mut flags::Common {
+        &mut self.common
+    }
+}
+
+const FLAGS: &[Flag<Args>] = &[
+    flags::json("the session's record on standard output"),
+    flags::codex_home(),
+    Flag {
+        short: None,
+        long: "codex",
+        takes: Takes::File("FILE"),
+        help: "the executable of Codex",
+        more: "Instead of CODEX_AGENT_CODEX, or codex on PATH.",
+        set: |args, value| {
+            args.codex = Some(value.path());
+            Ok(())
+        },
+    },
+];
+
+static COMMAND: Command<Args> = Command {
+    name: "",
+    aliases: &[],
+    about: about("name"),
+    operands: "REF NAME",
+    completes: &[Completes::Sessions, Completes::Nothing],
+    details: &[],
+    sections: &[("Options", FLAGS)],
+    greedy: false,
+    operand: |args, operand: OsString| {
+        let text = operand.into_string().map_err(|operand| {
+            Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
+        })?;
+        args.operands.push(text);
+        Ok(())
+    },
+    run,
+};
+
+static TOOL: Tool = Tool {
+    name: "codex-agent-name",
+    about: about("name"),
+    description: &[
+        "Gives a session a name, through Codex itself, so that Codex's own picker shows it and 'codex resume NAME' knows it. Sessions of 'codex exec' cannot be named in another way.",
+        "Every tool here takes the name as a reference. Names need not be unique, and a fork takes its parent's name with it (0.169). Codex removes blanks around a name, keeps every name that was ever given, and cannot take one away again.",
+        "Codex can do it from 0.94 on. It takes about half a second, which is Codex's start.",
+    ],
+    commands: &[&COMMAND],
+    exit_status: &[
+        (0, "The session has the name."),
+        (1, "There is no such session."),
+        (2, "Bad usage, a reference that may be several sessions, or Codex refused."),
+    ],
+    environment: &[("CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one.")],
+    files: &[],
+    examples: &[
+        Example {
+            text: "Name the newest session of this directory:",
+            command: "codex-agent name @ 'login work'",
+            exit: 0,
+        },
+        Example {
+            text: "And go on with it by its name:",
+            command: "codex-agent find 'login work' --format '{id}'",
+            exit: 0,
+        },
+    ],
+    see_also: &["codex-agent(1)", "codex-agent-find(1)", "codex-agent-fork(1)", "codex-agent(7)"],
+    reads: &[],
+    writes: &["session"],
+    epilogue: "",
+    completions: None,
+};
+
+fn main() -> ExitCode {
+    cli::main(&TOOL)
+}
+
+fn run(args: Args) -> Result<Exit> {
+    let [text, name] = &args.operands[..] else {
+        return Err(match args.operands.len() {
+            0 => Error::usage("a session and its name are missing"),
+            1 => Error::usage("the name is missing"),
+            _ => Error::usage(format!("unexpected operand '{}'", args.operands[2]))
+                .hint("quote a name with blanks"),
+        });
+    };
+    let name = name.trim();
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(Error::usage("a name may not be empty, nor have control characters in it"));
+    }
+    let mut index = args.common.index()?;
+    let session = reference::resolve(&mut index, text)?;
+    let Some(id) = session.id else { return Err(Error::new(format!("'{text}' has no id"))) };
+    let codex = find_codex(args.codex.as_deref())?;
+    let version = version(&codex)?;
+    // Where the server runs does not matter to a name, and the session's directory may be gone.
+    let home = index.home().clone();
+    let mut server = Server::start(&codex, &home, home.path())?;
+    set_name(&mut server, &version, id, name)?;
+    server.close();
+    // What was read before the change is old; a new index sees the new name.
+    let named = args.common.index()?.get(id)?;
+    let named = named.filter(|session| session.name.as_deref() == Some(name)).ok_or_else(|| {
+        Error::new(format!("Codex {version} took the name '{name}' for '{id}', but does not show it"))
+    })?;
+    warn(format_args!("'{}' is named '{name}'", id.short()));
+    let mut output = Output::stdout();
+    if args.common.json {
+        output.record(&named)?;
+    }
+    output.flush()?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,40 @@
+# fish completion for codex-agent-fork; made by 'codex-agent-fork --generate fish'
+
+function __codex_agent_sessions
+    begin; codex-agent ls -n 200 --no-files --format '{id}\t{title}' 2>/dev/null || codex-agent ls -n 200 --format '{id}\t{title}' 2>/dev/null; end | LC_ALL=C tr -d '\001-\010\013-\037\177' | string sub -l 130
+    printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
+end
+
+# A backslash comes doubled.
+function __codex_agent_groups
+    codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
+end
+
+# How many operands stand before the cursor. The arguments are the flags that have a value.
+function __codex_agent_place
+    set -l count 0
+    set -l skips
+    for word in (commandline -opc)[2..-1]
+        if set -q skips[1]
+            set -e skips[1]
+        else if contains -- $word $argv
+            set skips 1
+        else if not string match -qr -- '^-.' $word
+            set count (math $count + 1)
+        end
+    end
+    echo $count
+end
+
+complete -c codex-agent-fork -f
+complete -c codex-agent-fork -s m -l nth-message -x -d 'keep what came before the Nth message of the user'
+complete -c codex-agent-fork -l at -x -d 'keep what came before this turn of this session'
+complete -c codex-agent-fork -s n -l count -x -d 'make N forks of each session'
+complete -c codex-agent-fork -l name -x -d 'name each fork; of several, NAME 2, NAME 3, ...'
+complete -c codex-agent-fork -l cwd -x -a '(__fish_complete_directories)' -d 'where the forks work, instead of the session\'s directory'
+complete -c codex-agent-fork -l json -d 'the records of the forks, one a line'
+complete -c codex-agent-fork -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-fork -l codex -r -F -d 'the executable of Codex'
+complete -c codex-agent-fork -s h -l help -d 'show this help'
+complete -c codex-agent-fork -s V -l version -d 'show the version'
+complete -c codex-agent-fork -f -a '(__codex_agent_sessions)'

@@ -1,0 +1,275 @@
+//! Branching a session: whole, or keeping what came before one of its messages.
+//!
+//! No command of Codex keeps less than all (0.45 to 0.169); the app-server does. From 0.145 `thread/fork`
+//! takes `beforeTurnId`; before that (0.87 to 0.144) the parameter is ignored and the whole session is
+//! forked, and `thread/rollback` then takes the turns off the end. Which of the two happened is told
+//! by counting the turns of the answer, never by the version. A fork that cannot be cut right is
+//! deleted again, or archived where Codex cannot delete (up to 0.139), and the error says so.
+//!
+//! The cut is always at the beginning of a turn; a turn that holds several user messages (0.149 on:
+//! queued ones) goes as a whole.
+//!
+//! **Crash.** Between the fork and the first word about it lies a fork without turns of its own,
+//! which is harmless.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::home::Home;
+use super::server::{Failure, Server, numbers};
+use crate::error::{Error, Result, reason};
+use crate::record::Id;
+
+/// Where a session is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Nowhere: all of it is kept.
+    Whole,
+    /// Before the Nth user message: 1 keeps nothing, -1 all but the last.
+    Message(i64),
+    /// Before the turn of this id.
+    Turn(String),
+}
+
+/// A turn of a session: its id and how many user messages it has.
+#[derive(Debug)]
+struct Turn {
+    id: String,
+    messages: usize,
+}
+
+/// Forks sessions of one home with one Codex, in one directory.
+pub struct Forker<'c> {
+    codex: &'c Path,
+    version: &'c str,
+    home: &'c Home,
+    directory: &'c Path,
+    server: Option<Server>,
+}
+
+impl<'c> Forker<'c> {
+    /// `version` is what this Codex says of itself. The server is started when it is needed.
+    pub fn new(codex: &'c Path, version: &'c str, home: &'c Home, directory: &'c Path) -> Self {
+        Forker { codex, version, home, directory, server: None }
+    }
+
+    /// Makes one fork and gives its id.
+    pub fn fork(&mut self, parent: Id, cut: &Cut) -> Result<Id> {
+        if *cut == Cut::Whole && numbers(self.version) >= (0, 148) {
+            return self.fork_by_command(parent);
+        }
+        let turns = self.turns(parent)?;
+        let keep = place(&turns, cut)?;
+        let mut params = json!({"threadId": parent, "cwd": self.directory, "threadSource": "user"});
+        if let Some(turn) = turns.get(keep) {
+            params["beforeTurnId"] = json!(turn.id);
+        }
+        let version = self.version;
+        let answer = self.server()?.call("thread/fork", &params).map_err(|failure| match failure {
+            Failure::Unknown(_) => {
+                Error::new(format!("Codex {version} cannot fork")).hint("0.87 is the first version that can")
+            }
+            Failure::Refused(error) => error,
+        })?;
+        let fork = answer["thread"]["id"].as_str().and_then(Id::parse).ok_or_else(|| {
+            Error::new(format!("Codex {version} forked '{parent}' and did not say into what"))
+        })?;
+        let has = answer["thread"]["turns"].as_array().map(Vec::len);
+        match has {
+            Some(has) if has == keep => Ok(fork),
+            Some(has) if has > keep => match self.roll_back(fork, has - keep, keep) {
+                Ok(()) => Ok(fork),
+                Err(error) => Err(self.take_back(fork, &error)),
+            },
+            _ => {
+                let error = Error::new(format!(
+                    "the fork of '{parent}' has not the {keep} turns that were to be kept"
+                ));
+                Err(self.take_back(fork, &error))
+            }
+        }
+    }
+
+    /// Names a session, as Codex's own picker shows it.
+    pub fn name(&mut self, session: Id, name: &str) -> Result<()> {
+        let version = self.version.to_owned();
+        set_name(self.server()?, &version, session, name)
+    }
+
+    /// Frees the sessions that the server has loaded.
+    pub fn close(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.close();
+        }
+    }
+
+    fn server(&mut self) -> Result<&mut Server> {
+        if self.server.is_none() {
+            self.server = Some(Server::start(self.codex, self.home, self.directory)?);
+        }
+        self.server.as_mut().ok_or_else(|| Error::new("the app-server is not there"))
+    }
+
+    /// `codex exec fork` (0.148 on): the fork is then made as `exec` makes sessions, as its parent was.
+    fn fork_by_command(&mut self, parent: Id) -> Result<Id> {
+        #[derive(Deserialize)]
+        struct Started {
+            thread_id: Option<Id>,
+        }
+        let output = Command::new(self.codex)
+            .args(["exec", "--json", "--skip-git-repo-check", "fork"])
+            .arg(parent.to_string())
+            .current_dir(self.directory)
+            .env("CODEX_HOME", self.home.path())
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| {
+                Error::new(format!("cannot run '{}': {}", self.codex.display(), reason(&error)))
+            })?;
+        let out = String::from_utf8_lossy(&output.stdout);
+        let mut started = out.lines().filter(|line| line.contains("\"thread.started\""));
+        let id = started.find_map(|line| serde_json::from_str::<Started>(line).ok()?.thread_id);
+        match id.filter(|id| output.status.success() && *id != parent) {
+            Some(id) => Ok(id),
+            None => {
+                let text = String::from_utf8_lossy(&output.stderr);
+                let why =
+                    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it did not say why");
+                Err(Error::new(format!("Codex {} could not fork '{parent}': {}", self.version, why.trim())))
+            }
+        }
+    }
+
+    fn turns(&mut self, session: Id) -> Result<Vec<Turn>> {
+        let mut turns = Vec::new();
+        let mut cursor = Value::Null;
+        loop {
+            let params = json!({
+                "threadId": session, "sortDirection": "asc", "limit": 100, "itemsView": "summary", "cursor": cursor,
+            });
+            let answer = match self.server()?.call("thread/turns/list", &params) {
+                Ok(answer) => answer,
+                // Up to 0.120 a session is read whole or not at all.
+                Err(Failure::Unknown(_)) => {
+                    let version = self.version;
+                    let params = json!({"threadId": session, "includeTurns": true});
+                    let answer =
+                        self.server()?.call("thread/read", &params).map_err(|failure| match failure {
+                            Failure::Unknown(_) => {
+                                Error::new(format!("Codex {version} cannot tell the turns of a session"))
+                                    .hint("0.89 is the first version that can")
+                            }
+                            Failure::Refused(error) => error,
+                        })?;
+                    return Ok(answer["thread"]["turns"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .filter_map(turn)
+                        .collect());
+                }
+                Err(Failure::Refused(error)) => return Err(error),
+            };
+            turns.extend(answer["data"].as_array().into_iter().flatten().filter_map(turn));
+            cursor = answer["nextCursor"].clone();
+            if cursor.is_null() {
+                return Ok(turns);
+            }
+        }
+    }
+
+    fn roll_back(&mut self, fork: Id, off: usize, keep: usize) -> Result<()> {
+        let version = self.version;
+        let params = json!({"threadId": fork, "numTurns": off});
+        let answer = self.server()?.call("thread/rollback", &params).map_err(|failure| match failure {
+            Failure::Unknown(_) => Error::new(format!("Codex {version} can fork a session only whole"))
+                .hint("0.87 to 0.155, and 0.145 and later, can cut one"),
+            Failure::Refused(error) => error,
+        })?;
+        match answer["thread"]["turns"].as_array().map(Vec::len) {
+            Some(has) if has == keep => Ok(()),
+            has => Err(Error::new(format!(
+                "the fork has {} turns where {keep} were to be kept",
+                has.map_or("an unknown number of".to_owned(), |has| has.to_string())
+            ))),
+        }
+    }
+
+    /// Takes a fork away that is not what was asked for, and says so.
+    fn take_back(&mut self, fork: Id, error: &Error) -> Error {
+        let params = json!({"threadId": fork});
+        let gone = self.server().is_ok_and(|server| {
+            server.call("thread/delete", &params).is_ok() || server.call("thread/archive", &params).is_ok()
+        });
+        let left = if gone { "it was taken away again" } else { "it is left" };
+        Error::new(format!("{error}: {left} ('{fork}')"))
+    }
+}
+
+/// Names a session through a server. Up to 0.106 only a session that is loaded can be named.
+pub fn set_name(server: &mut Server, version: &str, session: Id, name: &str) -> Result<()> {
+    let params = json!({"threadId": session, "name": name});
+    let mut answer = server.call("thread/name/set", &params);
+    if matches!(&answer, Err(Failure::Refused(error)) if error.message().contains("not found")) {
+        server.call("thread/resume", &json!({"threadId": session}))?;
+        answer = server.call("thread/name/set", &params);
+    }
+    answer.map(|_| ()).map_err(|failure| match failure {
+        Failure::Unknown(_) => Error::new(format!("Codex {version} cannot name sessions"))
+            .hint("0.94 is the first version that can"),
+        Failure::Refused(error) => error,
+    })
+}
+
+fn turn(value: &Value) -> Option<Turn> {
+    let is_message = |item: &&Value| item["type"] == "userMessage";
+    let messages = value["items"].as_array().map_or(0, |items| items.iter().filter(is_message).count());
+    Some(Turn { id: value["id"].as_str()?.to_owned(), messages })
+}
+
+/// How many turns are kept.
+fn place(turns: &[Turn], cut: &Cut) -> Result<usize> {
+    match cut {
+        Cut::Whole => Ok(turns.len()),
+        Cut::Turn(id) => turns.iter().position(|turn| turn.id == *id).ok_or_else(|| {
+            Error::not_found(format!("the session has no turn '{id}'; it has {}", turns.len()))
+        }),
+        Cut::Message(nth) => {
+            let count: usize = turns.iter().map(|turn| turn.messages).sum();
+            let wanted = if *nth < 0 { count as i64 + nth } else { nth - 1 };
+            let mut before = 0;
+            for (at, turn) in turns.iter().enumerate() {
+                before += turn.messages as i64;
+                if wanted >= 0 && wanted < before {
+                    return Ok(at);
+                }
+            }
+            let messages = if count == 1 { "message" } else { "messages" };
+            Err(Error::not_found(format!("there is no message {nth}: the session has {count} {messages}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let turn = |id: &str, messages| Turn { id: id.to_owned(), messages };
+        let turns = [turn("a", 1), turn("b", 2), turn("c", 0), turn("d", 1)];
+        for (nth, keep) in [(1, 0), (2, 1), (3, 1), (4, 3), (-1, 3), (-2, 1), (-4, 0)] {
+            assert_eq!(place(&turns, &Cut::Message(nth)).unwrap(), keep, "{nth}");
+        }
+        for nth in [0, 5, -5] {
+            let error = place(&turns, &Cut::Message(nth)).unwrap_err();
+            assert!(error.message().contains("has 4 messages"), "{error}");
+        }
+        assert_eq!(place(&turns, &Cut::Whole).unwrap(), 4);
+        assert_eq!(place(&turns, &Cut::Turn("c".into())).unwrap(), 2);
+        assert!(place(&turns, &Cut::Turn("x".into())).is_err());
+    }
+}
