@@ -10,7 +10,7 @@ use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::output::{Sessions, Shape, Template};
 use codex_agent_shared::plugin::about;
-use codex_agent_shared::query::{Archived, Filter, Query};
+use codex_agent_shared::query::{Archived, Filter, Needs, Query};
 use codex_agent_shared::record::{Field, Id, Refreshed, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
 
@@ -218,7 +218,8 @@ fn run(args: Args) -> Result<Exit> {
     if reads {
         return finder.filter_stdin(&args, &mut index, &operands);
     }
-    let by_reference = if args.words { None } else { all_references(&mut index, &operands)? };
+    let by_reference =
+        if args.words { None } else { all_references(&mut index, &operands, &mut finder.exit)? };
     match by_reference {
         Some(sessions) => {
             for session in sessions {
@@ -237,7 +238,11 @@ fn run(args: Args) -> Result<Exit> {
 }
 
 /// What each operand means, if every one of them is a reference to something.
-fn all_references(index: &mut Index, operands: &[&str]) -> Result<Option<Vec<Session<'static>>>> {
+fn all_references(
+    index: &mut Index,
+    operands: &[&str],
+    exit: &mut Exit,
+) -> Result<Option<Vec<Session<'static>>>> {
     let mut all = Vec::new();
     for operand in operands {
         let found = reference::candidates(index, operand)?;
@@ -248,6 +253,7 @@ fn all_references(index: &mut Index, operands: &[&str]) -> Result<Option<Vec<Ses
         }
         if found.is_empty() {
             warn(format_args!("no session '{operand}'"));
+            *exit = Exit::Negative;
         }
         all.extend(found);
     }
@@ -277,7 +283,8 @@ fn query(args: &Args, filter: Filter) -> Query {
 
 /// The session again with what its rollout says, if that is asked for.
 fn refreshed(args: &Args, index: &mut Index, session: Session<'static>) -> Result<Session<'static>> {
-    let looks = args.full || query(args, Filter::default()).fields.len() > 21;
+    let asked = query(args, Filter::default()).needs();
+    let looks = asked.has(Needs::ROLLOUT);
     let (true, Some(id)) = (looks, session.id) else { return Ok(session) };
     let filter =
         Filter { ids: Some(vec![id]), archived: Archived::With, subagents: true, ..Filter::default() };
@@ -380,7 +387,7 @@ impl Finder {
             self.rows.write(session)?;
         }
         self.rows.finish()?;
-        Ok(if self.count == 0 { Exit::Negative } else { Exit::Done })
+        Ok(if self.count == 0 { Exit::Negative } else { self.exit })
     }
 }
 

@@ -435,11 +435,20 @@ fn run(mut args: Args) -> Result<Exit> {
     if args.nul && args.common.json {
         return Err(Error::usage("-0 does not go with --json: a record is one line"));
     }
-    if args.check
-        && (args.filter.needs() != Filter::default().needs() || args.limit.is_some() || args.common.no_files)
-    {
+    let asks_more = args.filter != Filter::default()
+        || !(args.cwd.is_empty() && args.under.is_empty() && args.groups.is_empty())
+        || args.forks_of.is_some()
+        || args.limit.is_some()
+        || args.offset > 0
+        || args.fields.is_some()
+        || args.template.is_some()
+        || args.nul
+        || args.full
+        || args.count
+        || args.common.no_files;
+    if args.check && asks_more {
         return Err(Error::usage(
-            "--check looks at all sessions, rows and files: it goes with no filter, limit or --no-files",
+            "--check looks at all sessions, rows and files: of the other flags only --json, --no-database and --codex-home go with it",
         ));
     }
     let mut index = args.common.index()?;

@@ -193,3 +193,27 @@ fn a_rollout_elsewhere_is_refused() {
     let ran = world.run(&["codex-agent-find", "missing.jsonl"]);
     assert_eq!(ran.code, 1, "{}", ran.err);
 }
+
+#[test]
+fn one_that_is_not_found_is_told_in_the_exit_code() {
+    let world = World::with_home("0.169.0");
+    let ran = world.run(&[
+        "codex-agent-find",
+        LOGIN,
+        "00000000-0000-7000-8000-000000000000",
+        "--format",
+        "{short}",
+    ]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, "cd6d1b0c\n"));
+    assert!(ran.err.contains("no session '00000000-"), "{}", ran.err);
+    assert_eq!(world.run(&["codex-agent-find", "--one", "--last", "login"]).code, 2);
+}
+
+#[test]
+fn sessions_on_another_disk_are_in_the_home() {
+    let world = World::with_home("0.169.0");
+    std::fs::rename(world.codex_home().join("sessions"), world.path("disk")).unwrap();
+    std::os::unix::fs::symlink(world.path("disk"), world.codex_home().join("sessions")).unwrap();
+    let path = world.ok(&["codex-agent-ls", "--named", "--fields", "rollout_path"]);
+    assert_eq!(found(&world, &[path.trim()]), [LOGIN]);
+}

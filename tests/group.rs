@@ -249,3 +249,54 @@ fn words_that_cannot_be_read_get_an_answer_that_helps() {
     assert!(refused(&world, &["ad"], 2).contains("Try 'codex-agent-group --help'."));
     assert!(refused(&world, &["rename", "a"], 2).contains("Try 'codex-agent-group rename --help'."));
 }
+
+#[test]
+fn each_record_is_handed_on_once() {
+    let world = World::with_home("0.169.0");
+    let ran = world.sh("codex-agent ls -n 2 --json | codex-agent group add g - --json | wc -l");
+    assert_eq!(ran.out.trim(), "2", "{}", ran.err);
+    let ran =
+        world.sh(&format!("codex-agent ls -n 2 --json | codex-agent group add g {LOGIN} - --json | wc -l"));
+    assert_eq!(ran.out.trim(), "3", "{}", ran.err);
+    let ran = world.run(&["codex-agent-group", "remove", "g", LOGIN, "--json"]);
+    assert_eq!(json(&ran.out)[0]["id"], LOGIN);
+}
+
+#[test]
+fn odd_entries_of_an_old_file_are_the_sessions_they_mean() {
+    let world = World::with_home("0.169.0");
+    let upper = FORK.to_uppercase();
+    let old = format!(
+        r#"{{"groups":[{{"id":"g1","name":"g","sessionIds":["{LOGIN}","{LOGIN}","{upper}"],"createdAt":"c","updatedAt":"u"}}]}}"#
+    );
+    world.write("home/.config/codex-agent/groups.json", &old);
+    assert_eq!(said(&world, &["add", "g", FORK]), "added 0 sessions to 'g', 1 there already; 3 in all");
+    assert_eq!(said(&world, &["remove", "g", LOGIN, FORK]), "removed 2 sessions from 'g'; 0 left");
+    let twice = r#"{"groups":[],"groups":[{"id":"g1","name":"g","sessionIds":[]}]}"#;
+    world.write("home/.config/codex-agent/groups.json", twice);
+    assert!(refused(&world, &["create", "h"], 2).contains("duplicate field"));
+}
+
+#[test]
+fn a_reference_means_the_same_to_add_and_to_remove() {
+    let world = World::with_home("0.169.0");
+    let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
+    database.execute("UPDATE threads SET name = 'cd6d1b0c' WHERE id = ?1", [FORK]).unwrap();
+    drop(database);
+    said(&world, &["add", "g", LOGIN]);
+    for verb in ["add", "remove"] {
+        let err = refused(&world, &[verb, "g", "cd6d1b0c"], 2);
+        assert!(err.contains(LOGIN) && err.contains(FORK), "{verb}: {err}");
+    }
+    let ran = world.feed(&["codex-agent-group", "add", "g"], "cd6d1b0c\n");
+    assert!(ran.err.contains(LOGIN) && ran.err.contains("nothing was changed"), "{}", ran.err);
+}
+
+#[test]
+fn what_was_saved_before_the_output_failed_is_told() {
+    let world = World::with_home("0.169.0");
+    let ran = world.sh(&format!("codex-agent group add g {LOGIN} --json >/dev/full"));
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("the group itself was changed before that"), "{}", ran.err);
+    assert_eq!(file(&world)["groups"][0]["sessionIds"], serde_json::json!([LOGIN]));
+}

@@ -88,7 +88,8 @@ fn filters_by_time() {
     both(&["--since", "2999-01-01"], &[]);
     // Whole seconds of an old database must not lose what happened within the second.
     let world = World::with_home("0.106.0");
-    assert_eq!(shorts(&world, &["--since", "2026-11-22T10:52:04.900Z"]), Vec::<String>::new());
+    assert_eq!(shorts(&world, &["--since", "2026-11-22T10:52:04.700Z"]), ["55463926"]);
+    assert_eq!(shorts(&world, &["--since", "2026-11-22T10:52:05.000Z"]), Vec::<String>::new());
     assert_eq!(shorts(&world, &["--until", "2026-11-22T10:51:49Z", "--sort", "created:asc"]).len(), 3);
 }
 
@@ -243,7 +244,7 @@ fn the_database_is_where_codex_says() {
         std::fs::rename(world.codex_home().join(name), place.join(name)).unwrap();
     }
     let found =
-        |world: &World| json(&world.ok(&["codex-agent-ls", "-n", "1", "--json"]))[0]["found_in"].clone();
+        |world: &World| json(&world.run(&["codex-agent-ls", "-n", "1", "--json"]).out)[0]["found_in"].clone();
     assert_eq!(found(&world), "files");
     world.set("CODEX_SQLITE_HOME", place.to_str().unwrap());
     assert_eq!(found(&world), "both");
@@ -251,6 +252,8 @@ fn the_database_is_where_codex_says() {
     let config = world.codex_home().join("config.toml");
     std::fs::write(&config, "model = \"m\"\nsqlite_home = \"/nowhere\"\n").unwrap();
     assert_eq!(found(&world), "files");
+    let ran = world.run(&["codex-agent-ls", "-c"]);
+    assert!(ran.err.contains("there is no Codex database in '/nowhere'"), "{}", ran.err);
     std::fs::write(&config, format!("sqlite_home = \"{}\"\n", place.display())).unwrap();
     world.set("CODEX_SQLITE_HOME", "/nowhere");
     assert_eq!(found(&world), "both");
@@ -300,4 +303,140 @@ fn words_that_cannot_be_read_get_an_answer_that_helps() {
         assert!(ran.err.starts_with("codex-agent-ls: ") && ran.err.contains(help), "{words:?}: {}", ran.err);
         assert!(ran.err.ends_with("Try 'codex-agent-ls --help'.\n"), "{}", ran.err);
     }
+}
+
+#[test]
+fn a_full_look_is_taken_before_what_it_may_change_is_judged() {
+    for (version, flag, value) in [("0.106.0", "--model", "gpt-5"), ("0.137.0", "--originator", "codex_exec")]
+    {
+        let world = World::with_home(version);
+        let count = |more: &[&str]| {
+            let mut words = vec!["codex-agent-ls", "--full", flag, value, "--count"];
+            words.extend(more);
+            world.ok(&words)
+        };
+        assert_eq!(count(&[]), count(&["--no-database"]), "{version} {flag}");
+        assert_ne!(count(&[]), "0\n");
+    }
+}
+
+#[test]
+fn the_shortest_way_to_the_newest_misses_none() {
+    let world = World::with_home("0.169.0-odd");
+    let sessions = world.codex_home().join("sessions");
+    let day = sessions.join("2026/11/22");
+    // One lies where no version puts it, and one was reverted long after it was made.
+    let loose = std::fs::read_dir(&day)
+        .unwrap()
+        .flatten()
+        .find(|e| e.file_name().to_string_lossy().contains("d974d51e"))
+        .unwrap();
+    std::fs::rename(loose.path(), sessions.join(loose.file_name())).unwrap();
+    let late = sessions.join("2026/12/25");
+    std::fs::create_dir_all(&late).unwrap();
+    let segment = std::fs::read_dir(&day)
+        .unwrap()
+        .flatten()
+        .find(|e| e.file_name().to_string_lossy().contains("e54_"))
+        .unwrap();
+    let text = std::fs::read_to_string(segment.path()).unwrap().replace("2026-11-22T", "2026-12-25T");
+    let name = segment.file_name().to_string_lossy().replace("2026-11-22T", "2026-12-25T");
+    std::fs::write(late.join(name), text).unwrap();
+    std::fs::remove_file(segment.path()).unwrap();
+    let by = ["--no-database", "--sort", "created"];
+    let whole = shorts(&world, &by);
+    assert_eq!((whole.len(), whole[0].as_str()), (10, "b2fa1e54"));
+    for n in 1..12 {
+        let limit = n.to_string();
+        let mut words = by.to_vec();
+        words.extend(["-n", &limit]);
+        assert_eq!(shorts(&world, &words), whole[..whole.len().min(n)], "-n {n}");
+    }
+    let title =
+        world.ok(&["codex-agent-ls", "--no-database", "--sort", "created", "-n", "1", "--fields", "title"]);
+    assert_eq!(title, "To be reverted, first\n");
+}
+
+#[test]
+fn a_damaged_session_does_not_shorten_the_page() {
+    let world = World::with_home("0.169.0");
+    let path = world.ok(&["codex-agent-ls", "-n", "1", "--fields", "rollout_path"]);
+    let file = std::fs::File::options().write(true).open(path.trim()).unwrap();
+    file.set_len(6000).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3600)).unwrap();
+    for n in ["1", "2", "3"] {
+        let ran = world.run(&[
+            "codex-agent-ls",
+            "--no-database",
+            "--sort",
+            "created",
+            "-n",
+            n,
+            "--fields",
+            "id,title",
+        ]);
+        assert_eq!(ran.out.lines().count().to_string(), n, "{}", ran.err);
+        assert!(ran.err.contains("cannot read"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn of_two_copies_of_a_file_the_one_that_the_row_names_is_it() {
+    let world = World::with_home("0.169.0");
+    let path = world.ok(&["codex-agent-ls", "-n", "1", "--fields", "rollout_path"]);
+    let path = std::path::Path::new(path.trim());
+    std::fs::copy(path, world.codex_home().join("archived_sessions").join(path.file_name().unwrap()))
+        .unwrap();
+    for source in ["--color=never", "--no-database"] {
+        assert_eq!(
+            world.ok(&["codex-agent-ls", "-n", "1", "--fields", "rollout_path", source]).trim(),
+            path.to_str().unwrap()
+        );
+    }
+}
+
+#[test]
+fn a_check_takes_no_filters() {
+    let world = World::with_home("0.169.0");
+    for more in [
+        &["--cwd", "/x"][..],
+        &["--group", "g"],
+        &["-n", "1"],
+        &["--count"],
+        &["--archived"],
+        &["--no-files"],
+        &["--source", "exec"],
+    ] {
+        let mut words = vec!["codex-agent-ls", "--check"];
+        words.extend(more);
+        assert_eq!(world.run(&words).code, 2, "{more:?}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_gone_is_still_a_place() {
+    let world = World::with_home("0.169.0");
+    let mut command = world.command("codex-agent-ls");
+    std::fs::create_dir(world.path("work")).unwrap();
+    let here = std::fs::canonicalize(world.path("work")).unwrap();
+    let gone = here.parent().unwrap().join("gone");
+    let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
+    database
+        .execute("UPDATE threads SET cwd = ?1 WHERE cwd LIKE '%/beta'", [gone.to_str().unwrap()])
+        .unwrap();
+    drop(database);
+    let output = command.current_dir(&here).args(["--cwd", "../gone", "--count"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "4\n");
+}
+
+#[test]
+fn a_nul_in_a_title_forges_no_row() {
+    let world = World::with_home("0.169.0");
+    let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
+    database
+        .execute("UPDATE threads SET title = 'A' || char(0) || 'forged' WHERE name IS NOT NULL", [])
+        .unwrap();
+    drop(database);
+    let out = world.ok(&["codex-agent-ls", "--named", "-0", "--format", "{title}"]);
+    assert_eq!(out, "A\u{fffd}forged\0");
 }

@@ -390,3 +390,18 @@ fn whole_forks_names_and_a_pipe_of_them() {
     );
     assert_eq!(codex.world.run(&["codex-agent-fork", &busy, "--cwd", "gone"]).code, 0);
 }
+
+#[test]
+fn examples_of_orders_run() {
+    for tool in crate::documents::ORDERS {
+        let Some(codex) = Real::new() else { return };
+        let one = codex.exec("alpha", &["Mend the login"]);
+        codex.exec("alpha", &["resume", &one, "And the parser"]);
+        codex.ask("thread/name/set", json!({"threadId": one, "name": "login work"}));
+        let page = codex.world.ok(&[tool, "--generate", "man"]);
+        for example in crate::documents::examples(&page) {
+            let ran = codex.world.sh(&format!("cd alpha\n{example}"));
+            assert!(ran.code == 0 && !(ran.out + &ran.err).is_empty(), "{tool}: {example}");
+        }
+    }
+}

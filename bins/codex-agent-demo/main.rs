@@ -101,7 +101,10 @@ fn run(args: Args) -> Result<Exit> {
         if args.command.is_empty() {
             return Ok(Exit::Done);
         }
-        return child::run(&mut in_home(folder, &folder.join("codex-agent"), &args.command));
+        // Not in the folder itself, which is Codex's home and not ours.
+        let mut config = folder.as_os_str().to_owned();
+        config.push("-config");
+        return child::run(&mut in_home(folder, Path::new(&config), &args.command));
     }
     let folder = tempfile::Builder::new()
         .prefix("codex-agent-demo-")
@@ -122,7 +125,8 @@ fn run(args: Args) -> Result<Exit> {
 }
 
 fn in_home(home: &Path, config: &Path, command: &[OsString]) -> Process {
-    let home = std::path::absolute(home).unwrap_or_else(|_| home.to_owned());
+    let [home, config] =
+        [home, config].map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     let mut process = Process::new(&command[0]);
     process.args(&command[1..]).env("CODEX_HOME", &home).env("CODEX_AGENT_CONFIG_HOME", config);
     process.env_remove("CODEX_SQLITE_HOME");

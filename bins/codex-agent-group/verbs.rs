@@ -161,16 +161,17 @@ pub(super) fn show(args: Args) -> Result<Exit> {
         ..Filter::default()
     };
     let query = Query { filter, fields: shape.needed(), ..Query::default() };
-    let mut missing = group.session_ids.clone();
+    let mut found = std::collections::HashSet::new();
     let mut rows = Sessions::new(shape);
-    if !missing.is_empty() {
+    if !group.session_ids.is_empty() {
         args.common.index()?.list(&query, &mut |session| {
-            missing.retain(|id| session.id != Id::parse(id));
+            found.insert(session.id);
             rows.write(session)
         })?;
     }
-    for id in &missing {
+    for id in &group.session_ids {
         match Id::parse(id) {
+            Some(id) if found.contains(&Some(id)) => {}
             Some(id) => {
                 let title = is_terminal().then_some("(Codex has no such session)".into());
                 rows.write(&Session { id: Some(id), title, ..Session::default() })?;
@@ -186,6 +187,7 @@ pub(super) fn show(args: Args) -> Result<Exit> {
 #[derive(Default)]
 struct Given {
     ids: Vec<String>,
+    typed: Vec<String>,
     records: Vec<Foreign>,
 }
 
@@ -197,6 +199,7 @@ fn given(args: &Args, mut find: impl FnMut(&str, bool) -> Result<String>) -> Res
     for text in references.iter().filter(|text| *text != "-") {
         given.ids.push(find(text, false)?);
     }
+    given.typed.clone_from(&given.ids);
     if !reads {
         return Ok(given);
     }
@@ -221,21 +224,24 @@ fn given(args: &Args, mut find: impl FnMut(&str, bool) -> Result<String>) -> Res
     Ok(given)
 }
 
-fn hand_on(args: &Args, index: Option<&mut Index>, given: &Given, operands: &[String]) -> Result<Exit> {
+/// Hands on the records that came in, and makes those of the sessions that were typed.
+fn hand_on(args: &Args, index: Option<&mut Index>, given: &Given) -> Result<Exit> {
     let mut output = Output::stdout();
-    if args.common.json {
+    let write = || {
+        if !args.common.json {
+            return Ok(());
+        }
         if let Some(index) = index {
-            for id in operands.iter().filter_map(|id| Id::parse(id)) {
+            for id in given.typed.iter().filter_map(|id| Id::parse(id)) {
                 if let Some(session) = index.get(id)? {
                     output.record(&session)?;
                 }
             }
         }
-        for record in &given.records {
-            output.record(&record.text)?;
-        }
-    }
-    output.flush()?;
+        given.records.iter().try_for_each(|record| output.record(&record.text))?;
+        output.flush()
+    };
+    write().map_err(|error| error.hint("the group itself was changed before that"))?;
     Ok(Exit::Done)
 }
 
@@ -246,7 +252,6 @@ fn sessions(count: usize) -> String {
 pub(super) fn add(args: Args) -> Result<Exit> {
     let name = args.name()?.to_owned();
     let mut index = None;
-    let mut known: Option<Vec<Id>> = None;
     let unchecked = args.unchecked;
     let common = &args.common;
     let given = given(&args, |text, is_record| {
@@ -261,10 +266,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         }
         let Some(index) = index.as_mut() else { return Err(Error::new("no index")) };
         if let Some(id) = id {
-            if known.is_none() {
-                known = Some(index.ids()?);
-            }
-            if known.as_ref().is_some_and(|known| known.binary_search(&id).is_ok()) {
+            if index.ids()?.binary_search(&id).is_ok() {
                 return Ok(id.to_string());
             }
             return Err(Error::not_found(format!("Codex has no session '{id}'"))
@@ -301,9 +303,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         there => format!(", {there} there already"),
     };
     warn(format_args!("{made}added {} to '{name}'{there}; {all} in all", sessions(added)));
-    let operands = args.operands.len() - 1;
-    let typed = &given.ids[..operands.min(given.ids.len())];
-    hand_on(&args, index.as_mut(), &given, typed)
+    hand_on(&args, index.as_mut(), &given)
 }
 
 pub(super) fn remove(args: Args) -> Result<Exit> {
@@ -313,42 +313,50 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
     let mut index = None;
     let common = &args.common;
     let given = given(&args, |text, _| {
-        // A member is named by what it is in the group, whether Codex still has it or not.
         if let Some(id) = Id::parse(text) {
             return Ok(id.to_string());
         }
-        let part = text.strip_prefix("id:").unwrap_or(text).to_lowercase();
-        let near: Vec<&String> = members
-            .iter()
-            .filter(|id| *id == text || (part.len() >= 4 && (id.starts_with(&part) || id.ends_with(&part))))
-            .collect();
-        if let [one] = near[..] {
-            return Ok(one.clone());
+        if members.iter().any(|member| member == text) {
+            return Ok(text.to_owned());
         }
         if index.is_none() {
             index = Some(common.index()?);
         }
         let Some(index) = index.as_mut() else { return Err(Error::new("no index")) };
+        // Of a session that Codex does not have any more, only the group knows the id.
+        if reference::candidates(index, text)?.is_empty() {
+            let part = text.strip_prefix("id:").unwrap_or(text).to_lowercase();
+            let fits = |id: &&String| {
+                let id = id.to_lowercase();
+                part.len() >= 4 && (id.starts_with(&part) || id.ends_with(&part))
+            };
+            let mut near = members.iter().filter(fits);
+            if let (Some(one), None) = (near.next(), near.next()) {
+                return Ok(one.clone());
+            }
+        }
         let session = reference::resolve(index, text)?;
         Ok(session.id.map(|id| id.to_string()).unwrap_or_default())
     })?;
-    let (removed, all) = Groups::update(|groups| {
+    let (removed, absent, all) = Groups::update(|groups| {
         let at = groups.find(&name)?;
         let group = &mut groups.groups[at];
-        let removed = group.remove(&given.ids);
+        let (removed, absent) = group.remove(&given.ids);
         if removed > 0 {
             group.touch();
         }
         let changed = if removed > 0 { Changed::Yes } else { Changed::No };
-        Ok(((removed, group.session_ids.len()), changed))
+        Ok(((removed, absent, group.session_ids.len()), changed))
     })?;
-    let distinct: std::collections::HashSet<&String> = given.ids.iter().collect();
-    let absent = match distinct.len() - removed {
+    let absent = match absent {
         0 => String::new(),
         absent => format!(", {absent} not in it"),
     };
     warn(format_args!("removed {} from '{name}'{absent}; {all} left", sessions(removed)));
-    hand_on(&args, index.as_mut(), &given, &[])
+    if args.common.json && index.is_none() && !given.typed.is_empty() {
+        index = Some(args.common.index()?);
+    }
+    hand_on(&args, index.as_mut(), &given)
 }
 
 pub(super) fn rename(args: Args) -> Result<Exit> {

@@ -190,11 +190,6 @@ fn utf8(value: OsString) -> Result<String> {
         .map_err(|value| Error::usage(format!("cannot take '{}': it is not UTF-8", value.to_string_lossy())))
 }
 
-/// The operand of a command that takes none.
-pub fn no_operand<A>(_: &mut A, operand: OsString) -> Result<()> {
-    Err(Error::usage(format!("unexpected operand '{}'", operand.to_string_lossy())))
-}
-
 /// A flag as the documents need it.
 pub struct Row {
     /// The heading that it stands under.

@@ -70,10 +70,14 @@ impl Error {
         Error { exit: Exit::Negative, ..Error::new(message) }
     }
 
-    /// The same error, with the way out in a line of its own.
+    /// The same error, with the way out in a line of its own, after those that it has already.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        let hint = hint.into();
+        self.hint = Some(match self.hint.take() {
+            Some(first) => format!("{first}\n{hint}"),
+            None => hint,
+        });
         self
     }
 

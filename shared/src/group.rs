@@ -5,6 +5,7 @@
 //! and those of each group. Names were not unique once; where two groups have one name, a command
 //! says so and takes the id. The ids of sessions may be any text in an old file.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
@@ -16,7 +17,7 @@ use crate::codex::home::config_folder;
 use crate::error::{Error, Result};
 use crate::record::Id;
 use crate::store::{Changed, Store};
-use crate::text::nearest;
+use crate::text::{harmless, nearest};
 use crate::time::Timestamp;
 
 /// A named set of sessions.
@@ -60,6 +61,9 @@ impl<'de> Deserialize<'de> for Groups {
                 let mut rest = Vec::new();
                 while let Some(key) = map.next_key::<String>()? {
                     match key.as_str() {
+                        "groups" if groups.is_some() => {
+                            return Err(serde::de::Error::duplicate_field("groups"));
+                        }
                         "groups" => groups = Some(map.next_value()?),
                         _ => rest.push((key, map.next_value()?)),
                     }
@@ -136,6 +140,11 @@ impl Serialize for Group {
     }
 }
 
+/// What makes two entries one: an id in its usual form, anything else as it stands.
+fn key(session: &str) -> String {
+    Id::parse(session).map_or_else(|| session.to_owned(), |id| id.to_string())
+}
+
 /// The `group` record, as tools write it.
 #[derive(Serialize)]
 pub struct GroupRecord<'g> {
@@ -187,26 +196,25 @@ impl Group {
 
     /// Adds sessions that are not there yet; returns how many that were.
     pub fn add(&mut self, sessions: &[String]) -> usize {
-        let mut there: std::collections::HashSet<&str> =
-            self.session_ids.iter().map(String::as_str).collect();
+        let mut there: HashSet<String> = self.session_ids.iter().map(|session| key(session)).collect();
         let mut fresh = Vec::new();
         for session in sessions {
-            if there.insert(session) {
+            if there.insert(key(session)) {
                 fresh.push(session.clone());
             }
         }
-        drop(there);
         let added = fresh.len();
         self.session_ids.extend(fresh);
         added
     }
 
-    /// Removes sessions; returns how many were there.
-    pub fn remove(&mut self, sessions: &[String]) -> usize {
-        let gone: std::collections::HashSet<&str> = sessions.iter().map(String::as_str).collect();
-        let before = self.session_ids.len();
-        self.session_ids.retain(|session| !gone.contains(session.as_str()));
-        before - self.session_ids.len()
+    /// Removes sessions; returns how many of them were there, and how many were not.
+    pub fn remove(&mut self, sessions: &[String]) -> (usize, usize) {
+        let there: HashSet<String> = self.session_ids.iter().map(|session| key(session)).collect();
+        let gone: HashSet<String> = sessions.iter().map(|session| key(session)).collect();
+        self.session_ids.retain(|session| !gone.contains(&key(session)));
+        let removed = gone.intersection(&there).count();
+        (removed, gone.len() - removed)
     }
 
     /// Marks the group as changed now.
@@ -254,12 +262,9 @@ impl Groups {
                     .iter()
                     .map(|at| {
                         let group = &self.groups[*at];
-                        format!(
-                            "{}  {} sessions, made {}",
-                            group.id,
-                            group.session_ids.len(),
-                            group.created_at
-                        )
+                        let count = group.session_ids.len();
+                        let line = format!("{}  {count} sessions, made {}", group.id, group.created_at);
+                        harmless(&line).into_owned()
                     })
                     .collect();
                 Err(Error::new(format!("there are {} groups '{name}'; name one by its id", named.len()))
@@ -320,7 +325,11 @@ mod tests {
         let mut group = Group::new("n", None);
         assert_eq!(group.add(&["a".into(), "b".into(), "a".into()]), 2);
         assert_eq!(group.add(&["b".into(), "c".into()]), 1);
-        assert_eq!(group.remove(&["a".into(), "x".into()]), 1);
+        assert_eq!(group.remove(&["a".into(), "x".into()]), (1, 1));
+        let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c".to_owned();
+        group.session_ids.push(id.to_uppercase());
+        assert_eq!(group.add(std::slice::from_ref(&id)), 0);
+        assert_eq!(group.remove(&[id]), (1, 0));
         assert_eq!(group.session_ids, ["b", "c"]);
     }
 

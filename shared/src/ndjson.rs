@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result, reason};
+use crate::text::harmless_json;
 
 /// The longest line that is read: 64 MiB. A longer one is an error for itself, and reading goes on
 /// with the next line.
@@ -228,7 +229,7 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
                     return Some(Err(self.failure(&why)));
                 }
             };
-            // A byte order mark belongs to no record. It can stand only at the very beginning.
+            // A byte order mark belongs to no record. Files that were joined may have several.
             let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             if bytes.iter().all(u8::is_ascii_whitespace) {
                 continue;
@@ -290,26 +291,33 @@ pub struct Output {
     eager: bool,
 }
 
-/// A block this large is handed on.
-const BLOCK: usize = 64 << 10;
+/// A block this large is handed on. Whoever reads us may stop reading, as `less` does, and while a
+/// listing waits for it the database's log cannot be shortened: so most listings fit into one block.
+const BLOCK: usize = 32 << 20;
+/// What is kept of a block that was handed on.
+const KEPT_BLOCK: usize = 128 << 10;
 
 impl Output {
     /// Standard output. On a terminal every row is shown at once.
     pub fn stdout() -> Self {
         let eager = io::stdout().is_terminal();
-        Output { out: io::stdout().lock(), block: Vec::with_capacity(BLOCK + (16 << 10)), eager }
+        Output { out: io::stdout().lock(), block: Vec::with_capacity(KEPT_BLOCK), eager }
     }
 
     /// Writes one record as one line of JSON.
     pub fn record(&mut self, record: &impl Serialize) -> Result<()> {
-        serde_json::to_writer(&mut self.block, record)?;
-        self.end(b"\n")
+        self.line(|block| serde_json::to_writer(block, record))?.map_err(Error::from)
     }
 
     /// Writes one line through a function that knows its own bytes.
-    pub fn line(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        write(&mut self.block);
-        self.end(b"\n")
+    pub fn line<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T> {
+        let written = write(&mut self.block);
+        if self.eager {
+            let harmless = harmless_json(&String::from_utf8_lossy(&self.block)).into_owned();
+            self.block = harmless.into_bytes();
+        }
+        self.end(b"\n")?;
+        Ok(written)
     }
 
     /// Writes text, then `end` (a newline, or NUL).
@@ -328,7 +336,7 @@ impl Output {
         let written = self.out.write_all(&self.block).and_then(|()| self.out.flush());
         self.block.clear();
         // One huge record must not be paid for by all that follow.
-        self.block.shrink_to(BLOCK + (16 << 10));
+        self.block.shrink_to(KEPT_BLOCK);
         Ok(written?)
     }
 }

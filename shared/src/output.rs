@@ -80,7 +80,7 @@ impl Template {
                 Piece::Field(name) => {
                     let value = value(name);
                     match (raw, terminal) {
-                        (true, false) => out.push_str(&value),
+                        (true, false) => out.push_str(&without_nul(&value)),
                         (_, true) => out.push_str(&harmless(&value)),
                         (false, false) => out.push_str(&tsv(&value)),
                     }
@@ -196,7 +196,7 @@ impl Sessions {
                     }
                     match (shape.nul, is_terminal()) {
                         (_, true) => row.push_str(&harmless(text)),
-                        (true, false) => row.push_str(text),
+                        (true, false) => row.push_str(&without_nul(text)),
                         (false, false) => row.push_str(&tsv(text)),
                     }
                 }
@@ -229,6 +229,11 @@ impl Sessions {
         }
         self.output.flush()
     }
+}
+
+/// A value of a row that ends in NUL: one inside it would end the row early.
+fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 /// What to call a session on a terminal, where nothing at all would look like a fault.

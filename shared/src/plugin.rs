@@ -86,13 +86,11 @@ pub fn find(name: &str) -> Result<PathBuf> {
     }
     let executable = format!("{PREFIX}{name}");
     let path = search_path();
-    let joined: OsString = env::join_paths(&path).unwrap_or_default();
-    if let Ok(found) = which::which_in(&executable, Some(joined), "/") {
+    let places = || path.iter().map(|folder| folder.join(&executable));
+    if let Some(found) = places().find(|place| is_executable(place)) {
         return Ok(found);
     }
-    if let Some(there) =
-        path.iter().map(|folder| folder.join(&executable)).find(|file| file.symlink_metadata().is_ok())
-    {
+    if let Some(there) = places().find(|file| file.symlink_metadata().is_ok()) {
         return Err(Error::new(format!("cannot run '{}': it is not an executable file", there.display()))
             .hint(format!("chmod +x '{}'", there.display()))
             .with_exit(Exit::CannotRun));
@@ -114,8 +112,9 @@ pub fn find(name: &str) -> Result<PathBuf> {
 /// Finds another program, such as `man`, in the absolute entries of `PATH`.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    let absolute = env::split_paths(&path).filter(|folder| folder.is_absolute());
-    which::which_in(name, Some(env::join_paths(absolute).ok()?), "/").ok()
+    let mut places =
+        env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
+    places.find(|place| is_executable(place))
 }
 
 /// The `tool` record. What is left out was not looked at: the dispatcher's `--list=json` knows where a
@@ -187,7 +186,14 @@ impl Found {
 /// All tools on the search path, by name. This alone opens folders; running a tool does not.
 pub fn list() -> Vec<Found> {
     let mut found: BTreeMap<String, Found> = BTreeMap::new();
+    let mut looked_at = Vec::new();
     for folder in search_path() {
+        // A folder and a link to it are one; a tool does not shadow itself.
+        let real = std::fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
+        if looked_at.contains(&real) {
+            continue;
+        }
+        looked_at.push(real);
         let mut names: Vec<OsString> = std::fs::read_dir(&folder)
             .into_iter()
             .flatten()
@@ -213,9 +219,9 @@ pub fn list() -> Vec<Found> {
     found.into_values().collect()
 }
 
+/// Whether this user can run it: one question for running and for listing.
 fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    which::which_in(path, None::<&std::ffi::OsStr>, "/").is_ok()
 }
 
 #[cfg(test)]

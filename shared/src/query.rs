@@ -103,10 +103,12 @@ impl Directory {
     pub fn new(path: &Path) -> Directory {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let mut forms = vec![trimmed(&absolute.to_string_lossy())];
-        if let Ok(real) = std::fs::canonicalize(&absolute) {
-            let real = trimmed(&real.to_string_lossy());
-            if !forms.contains(&real) {
-                forms.push(real);
+        let real = std::fs::canonicalize(&absolute).ok();
+        // Of a directory that is gone, '..' can only be taken at its word.
+        for form in real.into_iter().chain([without_dots(&absolute)]) {
+            let form = trimmed(&form.to_string_lossy());
+            if !forms.contains(&form) {
+                forms.push(form);
             }
         }
         Directory(forms)
@@ -128,6 +130,19 @@ impl Directory {
     }
 }
 
+fn without_dots(path: &Path) -> std::path::PathBuf {
+    use std::path::Component;
+    let mut out = std::path::PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(out.pop()),
+            Component::CurDir => {}
+            part => out.push(part),
+        }
+    }
+    out
+}
+
 fn trimmed(path: &str) -> String {
     match path.trim_end_matches('/') {
         "" => "/".to_owned(),
@@ -147,7 +162,7 @@ pub enum Clock {
 
 /// Conditions that all must hold. A list of patterns holds where one of them matches; an empty list
 /// asks for nothing. In a pattern `*` stands for any run of characters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// The directory is one of these.
     pub cwd: Vec<Directory>,
@@ -281,7 +296,9 @@ impl Filter {
     }
 
     fn out_of_time(&self, at: Option<Timestamp>) -> bool {
-        self.since.is_some_and(|since| at.is_none_or(|at| at < since))
+        // Databases before 0.122 have whole seconds: what happened within one may have been at its end.
+        let latest = |at: Timestamp| if at.0 % 1000 == 0 { at.0 + 999 } else { at.0 };
+        self.since.is_some_and(|since| at.is_none_or(|at| latest(at) < since.0))
             || self.until.is_some_and(|until| at.is_none_or(|at| at > until))
     }
 

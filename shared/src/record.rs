@@ -501,7 +501,10 @@ impl Serialize for Chosen<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", "session")?;
-        for field in self.fields {
+        for (at, field) in self.fields.iter().enumerate() {
+            if self.fields[..at].contains(field) {
+                continue;
+            }
             let value = self.session.value(*field).unwrap_or(Value::Null);
             map.serialize_entry(field.name(), &value)?;
         }

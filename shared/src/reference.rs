@@ -136,7 +136,10 @@ fn rollout_at(index: &Index, path: &Path) -> Result<Id> {
     let real = std::fs::canonicalize(path).map_err(|error| {
         Error::not_found(format!("cannot open '{}': {}", path.display(), crate::error::reason(&error)))
     })?;
-    if !real.starts_with(index.home().path()) || !real.is_file() {
+    // A folder of the home may be a link to another disk, and then only the path as typed is in it.
+    let typed = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let home = index.home().path();
+    if !(real.starts_with(home) || typed.starts_with(home)) || !real.is_file() {
         let home = index.home().path().display().to_string();
         return Err(Error::usage(format!("'{}' is no file in Codex's home", path.display()))
             .hint(format!("the home is '{home}'; --codex-home names another")));
@@ -186,11 +189,11 @@ fn by_name(index: &mut Index, name: &str) -> Result<Vec<Session<'static>>> {
 }
 
 fn by_hex(index: &mut Index, hex: &str) -> Result<Vec<Session<'static>>> {
-    let mut ids = index.ids()?;
-    ids.retain(|id| {
+    let fits = |id: &&Id| {
         let digits = id.hex();
         digits.starts_with(hex) || digits.ends_with(hex)
-    });
+    };
+    let ids: Vec<Id> = index.ids()?.iter().filter(fits).copied().collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }

@@ -13,14 +13,14 @@
 //! Where the file is a symbolic link, its target is what is replaced, and the lock and the
 //! temporary file lie beside the target. Readers take no lock.
 //!
-//! **Crash.** What may be left is a temporary file `.codex-agent-…`, swept by a later change once
+//! **Crash.** What may be left is a temporary file `.codex-agent-XXXXXX.tmp`, swept by a later change once
 //! it is an hour old.
 //!
 //! Files are made for the user alone (0600, folders 0700); a file that is there keeps its mode.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Context, Error, Result};
 
-const TEMPORARY: &str = ".codex-agent-";
+const TEMPORARY: (&str, &str) = (".codex-agent-", ".tmp");
 
 /// A JSON file in a folder that may not be there yet.
 pub struct Store {
@@ -130,8 +130,9 @@ fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
     sweep(folder);
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+    let write = || -> io::Result<File> {
+        let mut file =
+            tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder)?;
         file.write_all(&text)?;
         if let Ok(there) = fs::metadata(target) {
             // A file that its owner has made read-only is not to be changed; root would get through.
@@ -139,13 +140,22 @@ fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
             file.as_file().set_permissions(there.permissions())?;
+            // Root may save another user's file, and must not take it away from them.
+            let own = file.as_file().metadata()?;
+            if (own.uid(), own.gid()) != (there.uid(), there.gid()) {
+                fchown(file.as_file(), Some(there.uid()), Some(there.gid()))?;
+            }
         }
         file.as_file().sync_all()?;
+        let opened = File::open(folder)?;
         // The one place that replaces a file; everything before this line leaves the old one.
         file.persist(target).map_err(|error| error.error)?;
-        File::open(folder)?.sync_all()
+        Ok(opened)
     };
-    write().context("save", target).map_err(|error| error.hint("nothing was changed"))
+    let folder = write().context("save", target).map_err(|error| error.hint("nothing was changed"))?;
+    folder.sync_all().context("sync the folder of", target).map_err(|error| {
+        error.hint("the file was saved; only a power cut before it is on the disk could lose that")
+    })
 }
 
 /// Removes what killed processes left behind. Another process may be writing a fresh one.
@@ -153,10 +163,16 @@ fn sweep(folder: &Path) {
     let old = Duration::from_secs(3600);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok().map(|age| age > old);
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) && is_old() == Some(true) {
+        if is_temporary(&entry.file_name().to_string_lossy()) && is_old() == Some(true) {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// Whether a name is exactly of the form that this module gives: anything else is somebody's.
+fn is_temporary(name: &str) -> bool {
+    let middle = name.strip_prefix(TEMPORARY.0).and_then(|rest| rest.strip_suffix(TEMPORARY.1));
+    middle.is_some_and(|middle| middle.len() == 6 && middle.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]

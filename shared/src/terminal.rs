@@ -44,7 +44,9 @@ impl Color {
 
 /// Whether standard output is a terminal.
 pub fn is_terminal() -> bool {
-    io::stdout().is_terminal()
+    // Asked for every cell of a row, and the same for as long as the process lives.
+    static ANSWER: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *ANSWER.get_or_init(|| io::stdout().is_terminal())
 }
 
 /// Whether whoever read standard output is gone, which a pipe tells without being written to.

@@ -34,6 +34,27 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// JSON with control and unseen characters written as escapes, which mean the same, for a terminal.
+/// They can stand only inside strings.
+pub fn harmless_json(json: &str) -> Cow<'_, str> {
+    let is_shown = |c: char| c == '\n' || !(c.is_control() || is_unseen(c));
+    if json.chars().all(is_shown) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if is_shown(c) {
+            out.push(c);
+        } else {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// The text as one cell of a TAB-separated row: backslash, TAB, newline and carriage return are
 /// written `\\`, `\t`, `\n`, `\r`, so that no text can end a cell or a row; other control characters
 /// `\x1b`, since rows end up on terminals too, by way of `head` or `less -R`. Nothing else is changed.
@@ -67,7 +88,13 @@ pub fn cell(text: &str, most: usize) -> String {
     let mut out = String::new();
     let mut used = 0;
     let mut blank = false;
+    // Accents take no column. A few may stand on a letter; thousands would flood the screen.
+    let mut accents = 0;
     for c in text.trim_start().chars() {
+        accents = if c.width() == Some(0) { accents + 1 } else { 0 };
+        if accents > 4 {
+            continue;
+        }
         if c.is_whitespace() {
             blank = true;
             continue;
@@ -167,6 +194,14 @@ mod tests {
     }
 
     #[test]
+    fn json_means_the_same_and_is_harmless() {
+        assert_eq!(
+            harmless_json("{\"a\":\"\u{9b}31m\u{e0001}\"}\n"),
+            "{\"a\":\"\\u009b31m\\udb40\\udc01\"}\n"
+        );
+    }
+
+    #[test]
     fn a_cell_cannot_end_its_row() {
         assert_eq!(tsv("a\tb\\t\nc"), "a\\tb\\\\t\\nc");
         assert_eq!(tsv("\x1b[2J \u{9b}2J \u{a9} é"), "\\x1b[2J \\x9b2J \u{a9} é");
@@ -180,6 +215,7 @@ mod tests {
         assert_eq!(cell("abcdef", 6), "abcdef");
         assert_eq!(cell("abcdef", 5), "abcd…");
         assert_eq!(cell("abcdef", 0), "");
+        assert!(cell(&format!("a{}b", "\u{301}".repeat(50_000)), 10).len() < 20);
         assert_eq!(path_cell("/home/me/src/project", Some("/home/me"), 30), "~/src/project");
         assert_eq!(path_cell("/home/me", Some("/home/me"), 30), "~");
         assert_eq!(path_cell("/home/men/src", Some("/home/me"), 8), "…men/src");

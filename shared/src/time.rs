@@ -70,7 +70,7 @@ impl Timestamp {
 
     /// How long ago, for a table: `now`, `5m`, `3h`, `2d`, `6w`, else the date. `in 5m` if ahead.
     pub fn age(self, now: Timestamp) -> String {
-        let seconds = (now.0 - self.0) / 1000;
+        let seconds = now.0.saturating_sub(self.0) / 1000;
         if seconds < -60 {
             return format!("in {}", Timestamp(now.0).age(self));
         }
@@ -135,7 +135,8 @@ fn moment(text: &str, now: &Zoned, end: bool) -> Result<Timestamp> {
             .as_ref()
             .and_then(start_of)
             .or_else(|| {
-                let day = typed.parse::<jiff::civil::Date>().ok().filter(|_| typed.len() == 10)?;
+                let day =
+                    typed.parse::<jiff::civil::Date>().ok().filter(|_| matches!(typed.len(), 8 | 10))?;
                 start_of(&day.to_zoned(now.time_zone().clone()).ok()?)
             })
             .or_else(|| absolute(typed, now.time_zone()))
@@ -176,13 +177,13 @@ fn ago(text: &str) -> Option<Span> {
         let unit_on = rest[digits..].trim_start();
         let end = unit_on.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit_on.len());
         span = match &unit_on[..end] {
-            "s" | "sec" | "second" | "seconds" => span.try_seconds(span.get_seconds() + amount),
-            "m" | "min" | "minute" | "minutes" => span.try_minutes(span.get_minutes() + amount),
-            "h" | "hour" | "hours" => span.try_hours(i64::from(span.get_hours()) + amount),
-            "d" | "day" | "days" => span.try_days(i64::from(span.get_days()) + amount),
-            "w" | "week" | "weeks" => span.try_weeks(i64::from(span.get_weeks()) + amount),
-            "mo" | "month" | "months" => span.try_months(i64::from(span.get_months()) + amount),
-            "y" | "year" | "years" => span.try_years(i64::from(span.get_years()) + amount),
+            "s" | "sec" | "second" | "seconds" => span.try_seconds(span.get_seconds().checked_add(amount)?),
+            "m" | "min" | "minute" | "minutes" => span.try_minutes(span.get_minutes().checked_add(amount)?),
+            "h" | "hour" | "hours" => span.try_hours(i64::from(span.get_hours()).checked_add(amount)?),
+            "d" | "day" | "days" => span.try_days(i64::from(span.get_days()).checked_add(amount)?),
+            "w" | "week" | "weeks" => span.try_weeks(i64::from(span.get_weeks()).checked_add(amount)?),
+            "mo" | "month" | "months" => span.try_months(i64::from(span.get_months()).checked_add(amount)?),
+            "y" | "year" | "years" => span.try_years(i64::from(span.get_years()).checked_add(amount)?),
             _ => return None,
         }
         .ok()?;

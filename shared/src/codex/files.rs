@@ -90,6 +90,22 @@ impl Files {
         Files { all }
     }
 
+    /// The files of the days about the one that a session was made on, by the clock in its id, in the tree
+    /// that this file of it lies in.
+    pub fn of_day(file: &RolloutFile) -> Files {
+        let mut all = Vec::new();
+        let tree =
+            file.path.ancestors().find(|above| above.file_name().is_some_and(|name| name == "sessions"));
+        for days in -1..=1 {
+            let day = Timestamp(file.id.clock() + days * 86_400_000).to_string();
+            let folder = tree.zip(day.get(..10)).map(|(tree, day)| tree.join(day.replace('-', "/")));
+            if let Some(folder) = folder.filter(|folder| folder.is_dir()) {
+                collect(&folder, false, 1, &mut all);
+            }
+        }
+        Files { all }
+    }
+
     /// Every file, sorted by session; a session may have several.
     pub fn all(&self) -> &[RolloutFile] {
         &self.all
@@ -116,13 +132,16 @@ impl Files {
 
 fn live<'f>(files: &'f [RolloutFile], named: Option<&str>) -> Option<&'f RolloutFile> {
     let plain = |name: &str| name.strip_suffix(".zst").unwrap_or(name).to_owned();
-    if let Some(named) = named.and_then(|path| path.rsplit('/').next()).map(plain)
+    if let Some(path) = named
         && files.len() > 1
     {
-        let same = |file: &&RolloutFile| {
-            file.path.file_name().and_then(|name| name.to_str()).map(plain).as_deref() == Some(&named)
-        };
-        if let Some(file) = files.iter().filter(same).max_by_key(|file| file.name().age()) {
+        let name = path.rsplit('/').next().map(plain);
+        let same =
+            |file: &&RolloutFile| file.path.file_name().and_then(|name| name.to_str()).map(plain) == name;
+        // Of one name in both trees, the tree counts too.
+        let archived = path.contains("/archived_sessions/");
+        let rank = |file: &&RolloutFile| (file.archived == archived, !file.name().compressed);
+        if let Some(file) = files.iter().filter(same).max_by_key(rank) {
             return Some(file);
         }
     }

@@ -53,7 +53,7 @@ fn locked_files() -> HashSet<(u64, u64)> {
         .collect()
 }
 
-/// The rollouts that any process of ours has open.
+/// The rollouts that any process of ours has open for writing: a reader holds nothing.
 fn open_files() -> HashSet<PathBuf> {
     let mut open = HashSet::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -64,10 +64,18 @@ fn open_files() -> HashSet<PathBuf> {
         for fd in fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten() {
             if let Ok(target) = fs::read_link(fd.path())
                 && target.extension().is_some_and(|extension| extension == "jsonl")
+                && is_for_writing(&process.path().join("fdinfo").join(fd.file_name()))
             {
                 open.insert(target);
             }
         }
     }
     open
+}
+
+/// The line `flags:` of an fdinfo has the mode in its last octal digit: 1 and 2 write.
+fn is_for_writing(fdinfo: &Path) -> bool {
+    let text = fs::read_to_string(fdinfo).unwrap_or_default();
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags.is_some_and(|flags| flags.trim().ends_with(['1', '2']))
 }

@@ -18,6 +18,7 @@ use crate::error::{Error, Result, warn};
 #[derive(Clone, Debug)]
 pub struct Home {
     path: PathBuf,
+    database_folder: PathBuf,
     database: Option<PathBuf>,
 }
 
@@ -47,8 +48,8 @@ impl Home {
             let message = format!("Codex's home '{}' is not a directory", path.display());
             return Err(Error::new(message));
         }
-        let database = find_database(&path);
-        Ok(Home { path, database })
+        let (database_folder, database) = find_database(&path);
+        Ok(Home { path, database_folder, database })
     }
 
     /// The home itself, absolute and without symbolic links.
@@ -59,6 +60,11 @@ impl Home {
     /// Codex's database, if there is one (none up to 0.92).
     pub fn database(&self) -> Option<&Path> {
         self.database.as_deref()
+    }
+
+    /// Where the database is looked for: the home, unless something moves it.
+    pub fn database_folder(&self) -> &Path {
+        &self.database_folder
     }
 
     /// Whether anybody has used this home: without one, there are no sessions.
@@ -90,7 +96,7 @@ pub fn config_folder() -> Result<PathBuf> {
     }
 }
 
-fn find_database(home: &Path) -> Option<PathBuf> {
+fn find_database(home: &Path) -> (PathBuf, Option<PathBuf>) {
     let folder = configured_sqlite_home(home)
         .or_else(|| env::var_os("CODEX_SQLITE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from))
         .unwrap_or_else(|| home.to_owned());
@@ -107,7 +113,8 @@ fn find_database(home: &Path) -> Option<PathBuf> {
         }
     }
     let plain = || ["state.sqlite", "state"].map(|name| folder.join(name)).into_iter();
-    highest.map(|(_, path)| path).or_else(|| plain().find(|path| path.exists()))
+    let found = highest.map(|(_, path)| path).or_else(|| plain().find(|path| path.exists()));
+    (folder, found)
 }
 
 /// `sqlite_home` in Codex's own configuration. Most have none, so most are not parsed.

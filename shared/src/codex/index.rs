@@ -8,8 +8,6 @@
 //! Memory is bounded by what is shown and by the names of the files; a rollout is never held whole.
 //! At most eight files are open at once, whatever their number.
 
-use std::borrow::Cow;
-use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -17,11 +15,13 @@ use super::files::{Files, RolloutFile};
 use super::holder::Holders;
 use super::home::Home;
 use super::names::Names;
+#[cfg(feature = "sqlite")]
+use super::reader::look_into;
 use super::reader::{Found, Reader};
-use super::rollout::{self, Depth, Ending};
+use super::rollout::Ending;
 #[cfg(feature = "sqlite")]
 use super::state::State;
-use crate::error::{Error, Result, reason, warn};
+use crate::error::{Error, Result, warn};
 use crate::query::{Archived, Filter, Needs, Query, SortKey};
 use crate::record::{FoundIn, Id, Session, Status};
 
@@ -49,6 +49,7 @@ pub struct Index {
     files: Option<Files>,
     names: Option<Names>,
     holders: Holders,
+    ids: Option<Vec<Id>>,
 }
 
 impl Index {
@@ -66,9 +67,18 @@ impl Index {
         }
         #[cfg(feature = "sqlite")]
         let state = match home.database().filter(|_| sources.database) {
-            None if sources.files || !home.exists() => None,
+            None if sources.files || !home.exists() => {
+                if sources.database && home.database_folder() != home.path() {
+                    let folder = home.database_folder().display();
+                    warn(format_args!(
+                        "there is no Codex database in '{folder}'; going by the rollout files alone"
+                    ));
+                }
+                None
+            }
             None => {
-                let message = format!("there is no Codex database in '{}'", home.path().display());
+                let folder = home.database_folder().display();
+                let message = format!("there is no Codex database in '{folder}'");
                 return Err(Error::new(message).hint("without --no-files the rollout files are listed"));
             }
             Some(path) => match State::open(path).and_then(|state| state.check().map(|()| state)) {
@@ -94,6 +104,7 @@ impl Index {
             files: None,
             names: None,
             holders: Holders::default(),
+            ids: None,
         })
     }
 
@@ -138,20 +149,45 @@ impl Index {
 
     /// One session, hidden or not.
     pub fn get(&mut self, id: Id) -> Result<Option<Session<'static>>> {
-        let filter =
-            Filter { ids: Some(vec![id]), archived: Archived::With, subagents: true, ..Filter::default() };
-        let fields = crate::record::Field::ALL[..21].to_vec();
-        let query = Query { filter, fields, ..Query::default() };
-        let mut found = None;
-        self.list(&query, &mut |session| {
-            found = Some(session.clone().into_owned());
-            Ok(())
-        })?;
-        Ok(found)
+        if !self.home.exists() {
+            return Ok(None);
+        }
+        self.read_names(Needs::NAMES);
+        if self.sources.files {
+            self.files();
+        }
+        #[cfg(feature = "sqlite")]
+        if let Some(state) = &self.state {
+            match state.get(id, self.names.as_ref()) {
+                Ok(Some(mut session)) => {
+                    if let Some(files) = &self.files {
+                        let live = files.live(id, session.rollout_path.as_deref());
+                        place(&mut session, live);
+                    }
+                    return Ok(Some(session));
+                }
+                Ok(None) => {}
+                Err(error) if self.sources.files => self.go_by_files(&error),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(files) = &self.files else { return Ok(None) };
+        let Some(file) = files.live(id, None) else { return Ok(None) };
+        let needs = Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::NAMES;
+        let filter = Filter { archived: Archived::With, subagents: true, ..Filter::default() };
+        let reader = Reader { filter: &filter, needs, names: self.names.as_ref(), files, full: false };
+        Ok(reader.read_all(&[file]).pop().map(|found| found.session))
     }
 
-    /// The ids of all sessions, sorted, hidden ones too.
-    pub fn ids(&mut self) -> Result<Vec<Id>> {
+    /// The ids of all sessions, sorted, hidden ones too. They are gathered once.
+    pub fn ids(&mut self) -> Result<&[Id]> {
+        if self.ids.is_none() {
+            self.ids = Some(self.gather_ids()?);
+        }
+        Ok(self.ids.as_deref().unwrap_or_default())
+    }
+
+    fn gather_ids(&mut self) -> Result<Vec<Id>> {
         let mut ids = Vec::new();
         #[cfg(feature = "sqlite")]
         if let Some(state) = &self.state {
@@ -208,6 +244,8 @@ impl Index {
         }
         let Index { home, state, files, names, holders, .. } = self;
         let Some(state) = state else { return Ok(()) };
+        // Ids and rows must be of one moment, or a session that comes in between is listed twice.
+        let _snapshot = state.snapshot()?;
         let mut extra = Vec::new();
         if let Some(files) = files.as_ref() {
             let rows = state.ids()?;
@@ -230,20 +268,22 @@ impl Index {
         let streams = matches!(query.sort.key, SortKey::Updated | SortKey::Created);
         let mut kept = Vec::new();
         let known = Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::NAMES;
+        // What a full look may change is not judged before it.
+        let early = if query.full { Needs::META | Needs::TAIL | Needs::NAMES } else { known };
         state.rows(query, names.as_ref(), &mut |mut session| {
+            let mut rollout = None;
             if let (Some(files), Some(id)) = (files.as_ref(), session.id) {
                 let live = files.live(id, session.rollout_path.as_deref());
-                session.found_in = Some(if live.is_some() { FoundIn::Both } else { FoundIn::Database });
-                if let Some(file) = live {
-                    session.rollout_path = Some(file.path.to_string_lossy().into_owned().into());
-                }
+                place(&mut session, live);
+                rollout = live.map(|file| file.path.clone());
             }
-            if query.filter.rejects(&session, known) {
+            if query.filter.rejects(&session, early) {
                 return Ok(ControlFlow::Continue(()));
             }
             let mut ending = None;
             if looks {
-                ending = look_into(&mut session, query.full);
+                let rollout = rollout.or(session.rollout_path.as_deref().map(PathBuf::from));
+                ending = rollout.and_then(|path| look_into(&mut session, &path, query.full));
                 if query.filter.rejects(&session, known | Needs::ROLLOUT) {
                     return Ok(ControlFlow::Continue(()));
                 }
@@ -295,12 +335,12 @@ impl Index {
             let mut some = wanted.saturating_mul(2).saturating_add(16);
             for _ in 0..4 {
                 let files = Files::newest(self.home.path(), some);
-                let exhausted = files.all().len() < some;
-                let mut candidates: Vec<&RolloutFile> = files.sessions().collect();
-                candidates.reverse();
-                candidates.truncate(some);
+                if files.all().len() < some {
+                    break;
+                }
+                let candidates: Vec<&RolloutFile> = files.sessions().collect();
                 found = self.read_page(query, &files, &candidates, wanted);
-                enough = found.len() >= wanted || exhausted;
+                enough = found.len() >= wanted;
                 if enough {
                     break;
                 }
@@ -354,8 +394,12 @@ impl Index {
         found.truncate(wanted);
         if in_two {
             reader.needs = all;
-            let again: Vec<&RolloutFile> = found.iter().map(|one| &candidates[one.at]).copied().collect();
+            let again: Vec<&RolloutFile> = found.iter().map(|one| candidates[one.at]).collect();
             let mut whole = reader.read_all(&again);
+            // A file that fails at the second look is shown as the first one saw it.
+            let seen: std::collections::HashSet<Option<Id>> =
+                whole.iter().map(|one| one.session.id).collect();
+            whole.extend(found.into_iter().filter(|one| !seen.contains(&one.session.id)));
             whole.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
             return whole;
         }
@@ -401,42 +445,16 @@ impl Page<'_> {
     }
 }
 
-/// Adds what only the rollout says to a session that the database knows. With `full`, what the
-/// rollout says of the last directory, and of a fork's own first message, is taken over what the
-/// row says, and blanks of older databases are filled.
+/// Says where a row's rollout is. A file that was made after the names were walked is found where the row
+/// says.
 #[cfg(feature = "sqlite")]
-fn look_into(session: &mut Session<'_>, full: bool) -> Option<Ending> {
-    if session.found_in == Some(FoundIn::Database) {
-        return None;
+fn place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
+    let is_there =
+        live.is_some() || session.rollout_path.as_deref().is_some_and(|path| Path::new(path).is_file());
+    session.found_in = Some(if is_there { FoundIn::Both } else { FoundIn::Database });
+    if let Some(file) = live {
+        session.rollout_path = Some(file.path.to_string_lossy().into_owned().into());
     }
-    let path = PathBuf::from(session.rollout_path.as_deref()?);
-    let depth = if full { Depth::Message } else { Depth::Start };
-    let read = || Ok((rollout::head(&path, depth)?, rollout::tail(&path, true)?));
-    let (head, tail) = match read() {
-        Ok(read) => read,
-        Err(error) => {
-            let error: io::Error = error;
-            let is_known = error.kind() != io::ErrorKind::NotFound || session.found_in.is_some();
-            if is_known && !rollout::is_being_born(&path, &error) {
-                let why = reason(&error);
-                warn(format_args!("cannot read '{}': {why}; taken from the database alone", path.display()));
-            }
-            return None;
-        }
-    };
-    let is_fork = head.meta.forked_from.is_some();
-    session.forked_from = Some(head.meta.forked_from);
-    if full {
-        let own = |value: Option<String>| value.map(Cow::Owned);
-        session.cwd = own(tail.cwd).or(session.cwd.take());
-        session.model = session.model.take().or(own(tail.model)).or(own(head.model));
-        session.originator = session.originator.take().or(own(head.meta.originator));
-        if is_fork && head.meta.base.is_some() {
-            session.title = own(head.title);
-            session.first_user_message = own(head.first_user_message);
-        }
-    }
-    tail.ending
 }
 
 fn status(

@@ -148,14 +148,23 @@ impl Reader<'_> {
         if self.filter.rejects(&session, judged) {
             return Ok(None);
         }
+        if !self.needs.has(Needs::ROLLOUT) {
+            // Left out means that nobody asked, be it known by chance or not.
+            session.forked_from = None;
+        }
         Ok(Some(Found { session, ending, at }))
     }
 
     /// A reverted session goes on in a further file; its first message stands in an earlier one.
     fn take_earlier_message(&self, session: &mut Session<'static>, file: &RolloutFile) -> io::Result<()> {
         let age = file.name();
-        let earlier = self.files.of(file.id).iter().filter(|other| other.name().age() < age.age());
-        if let Some(first) = earlier.min_by_key(|other| other.name().age()) {
+        let earlier = |files: &[RolloutFile]| {
+            let older = files.iter().filter(|other| other.id == file.id && other.name().age() < age.age());
+            older.min_by_key(|other| other.name().age()).cloned()
+        };
+        // Where only the newest folders were walked, it lies in that of the day of the session's making.
+        let first = earlier(self.files.of(file.id)).or_else(|| earlier(Files::of_day(file).all()));
+        if let Some(first) = first {
             let head = rollout::head(&first.path, Depth::Message)?;
             if head.first_user_message.is_some() {
                 session.title = head.title.map(Cow::Owned);
@@ -207,4 +216,41 @@ fn take_meta(session: &mut Session<'static>, meta: rollout::Meta) {
         origin_url: origin_url.map(Cow::Owned),
     });
     session.forked_from = Some(meta.forked_from);
+}
+
+/// Adds what only the rollout says to a session that the database knows. With `full`, what the
+/// rollout says of the last directory, and of a fork's own first message, is taken over what the
+/// row says, and blanks of older databases are filled.
+#[cfg(feature = "sqlite")]
+pub(super) fn look_into(session: &mut Session<'_>, path: &Path, full: bool) -> Option<Ending> {
+    if session.found_in == Some(FoundIn::Database) {
+        return None;
+    }
+    let depth = if full { Depth::Message } else { Depth::Start };
+    let read = || Ok((rollout::head(path, depth)?, rollout::tail(path, true)?));
+    let (head, tail) = match read() {
+        Ok(read) => read,
+        Err(error) => {
+            let error: io::Error = error;
+            let is_known = error.kind() != io::ErrorKind::NotFound || session.found_in.is_some();
+            if is_known && !rollout::is_being_born(path, &error) {
+                let why = reason(&error);
+                warn(format_args!("cannot read '{}': {why}; taken from the database alone", path.display()));
+            }
+            return None;
+        }
+    };
+    let is_fork = head.meta.forked_from.is_some();
+    session.forked_from = Some(head.meta.forked_from);
+    if full {
+        let own = |value: Option<String>| value.map(Cow::Owned);
+        session.cwd = own(tail.cwd).or(session.cwd.take());
+        session.model = session.model.take().or(own(tail.model)).or(own(head.model));
+        session.originator = session.originator.take().or(own(head.meta.originator));
+        if is_fork && head.meta.base.is_some() {
+            session.title = own(head.title);
+            session.first_user_message = own(head.first_user_message);
+        }
+    }
+    tail.ending
 }

@@ -124,12 +124,14 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
         let mut meta = Meta::default();
         match line {
             Line::Whole(line) => match read_meta(line, &mut meta, false) {
-                Ok(true) => {
-                    meta.whole = true;
+                // After a damaged first line, the next may be that of the session this one was copied from.
+                Ok(true) if number == 0 || meta.id == id_of(path) => {
                     head.meta = meta;
                     break;
                 }
-                Ok(false) => {}
+                Ok(_) => {
+                    first_problem.get_or_insert_with(|| "it has no session_meta".to_owned());
+                }
                 Err(_) if number == 0 && !line.ends_with(b"\n") => {
                     let why = "its first line is cut";
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
@@ -154,6 +156,10 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
         }
     }
     Ok(head)
+}
+
+fn id_of(path: &Path) -> Option<Id> {
+    path.file_name().and_then(|name| name.to_str()).and_then(Name::parse).map(|name| name.id)
 }
 
 /// Whether an error of [`head`] only means that Codex is about to write the first line: for a moment
@@ -260,6 +266,7 @@ fn open(path: &Path) -> io::Result<Box<dyn Read>> {
 struct Event<'a> {
     #[serde(borrow)]
     timestamp: Option<Cow<'a, str>>,
+    ordinal: Option<IgnoredAny>,
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow)]

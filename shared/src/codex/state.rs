@@ -146,6 +146,12 @@ impl State {
         read().map_err(|error| self.failed(&error))
     }
 
+    /// Holds what is read from now on to one moment, for as long as the answer lives.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>> {
+        self.connection.execute_batch("BEGIN").map_err(|error| self.failed(&error))?;
+        Ok(Snapshot(&self.connection))
+    }
+
     /// Id, rollout path as the row has it, and archived or not, of every row, sorted by id.
     pub fn places(&self) -> Result<Vec<(Id, String, bool)>> {
         let read = || {
@@ -208,7 +214,11 @@ impl State {
         let filter = &query.filter;
         // One directory alone is served by an index that has archived, cwd and time.
         let by_directory = match &filter.cwd[..] {
-            [directory] if directory.forms().len() == 1 && !directory.forms()[0].contains('\u{fffd}') => {
+            [directory]
+                if !query.full
+                    && directory.forms().len() == 1
+                    && !directory.forms()[0].contains('\u{fffd}') =>
+            {
                 Some(directory.forms()[0].clone())
             }
             _ => None,
@@ -329,6 +339,16 @@ impl State {
             plain("thread_source"),
         ]
         .join(", ")
+    }
+}
+
+/// A read transaction. Codex writes on meanwhile, but cannot shorten its write-ahead log.
+pub struct Snapshot<'s>(&'s Connection);
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        // It only reads: that it could not be ended changes nothing.
+        let _ = self.0.execute_batch("END");
     }
 }
 

@@ -5,8 +5,6 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::time::Timestamp;
-
 /// A session's id: a UUID in its hyphenated form, and nothing else. Codex uses version 7, whose
 /// first 48 bits are the milliseconds of its making, so ids sort by creation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,11 +27,6 @@ impl Id {
     /// Milliseconds since 1970 that a version 7 id was made at; of any other UUID, its first bits.
     pub fn clock(self) -> i64 {
         (self.0.as_u128() >> 80) as i64
-    }
-
-    /// The smallest version 7 id that can have been made at `at`: a place to cut an ordered list.
-    pub fn at(at: Timestamp) -> Id {
-        Id(uuid::Uuid::from_u128((at.0.max(0) as u128) << 80))
     }
 
     /// The 36 characters, lower case.
@@ -86,6 +79,7 @@ impl<'de> Deserialize<'de> for Id {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
 
     #[test]
     fn ids_are_hyphenated_uuids_only() {

@@ -36,8 +36,6 @@ pub struct Meta {
     pub base: Option<Id>,
     /// Commit, branch, address of `origin`.
     pub git: Option<(Option<String>, Option<String>, Option<String>)>,
-    /// Whether the whole line was read, so that `git`, which comes last in it, is known.
-    pub whole: bool,
 }
 
 /// Codex's `source` as one word, and the parts of a subagent. `text` is the word itself
@@ -105,10 +103,7 @@ pub(super) fn read_meta(line: &[u8], meta: &mut Meta, early: bool) -> serde_json
     let seed = LineSeed { meta, seen: &mut seen, early };
     let result = seed.deserialize(&mut deserializer);
     match result {
-        Ok(()) => {
-            meta.whole = true;
-            Ok(seen.is_meta == Some(true))
-        }
+        Ok(()) => Ok(seen.is_meta == Some(true)),
         Err(_) if seen.stopped => Ok(seen.is_meta == Some(true)),
         Err(error) => Err(error),
     }
@@ -269,7 +264,7 @@ mod tests {
         );
         let mut meta = Meta::default();
         assert!(read_meta(line.as_bytes(), &mut meta, true).unwrap());
-        assert_eq!((meta.cwd.as_deref(), meta.whole), (Some("/p"), false));
+        assert_eq!(meta.cwd.as_deref(), Some("/p"));
         assert!(read_meta(line.as_bytes(), &mut Meta::default(), false).is_err());
         assert!(!read_meta(br#"{"type":"other","payload":{"cwd":1}}"#, &mut meta, false).unwrap());
     }

@@ -87,7 +87,7 @@ pub fn tail(path: &Path, with_ending: bool) -> io::Result<Tail> {
         if reader.read(&block, from == 0) || from == 0 || window >= TAIL_LIMIT {
             return Ok(reader.finish(from == 0));
         }
-        window *= 8;
+        window = (window * 8).min(TAIL_LIMIT);
     }
 }
 
@@ -154,8 +154,9 @@ impl TailReader {
             ("task_started" | "turn_started", _) => self.ending = Some(Ending::Begun),
             ("turn_aborted", _) => self.ending = Some(Ending::Interrupted),
             ("task_complete" | "turn_complete", _) => {
-                // Up to 0.147 a failed turn has no error text, only no last message.
-                let failed = event.payload.error.is_some() || event.payload.last_agent_message.is_none();
+                // Up to 0.147, which wrote no ordinals, a failed turn has no error, only no last message.
+                let silent = event.ordinal.is_none() && event.payload.last_agent_message.is_none();
+                let failed = event.payload.error.is_some() || silent;
                 self.ending = Some(if failed { Ending::Failed } else { Ending::Completed });
             }
             ("agent_message", _) | (_, Some("AgentMessage")) => {
