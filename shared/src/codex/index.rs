@@ -9,7 +9,7 @@
 //! At most eight files are open at once, whatever their number.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::files::{Files, RolloutFile};
 use super::holder::Holders;
@@ -282,7 +282,7 @@ impl Index {
             }
             let mut ending = None;
             if looks {
-                let rollout = rollout.or(session.rollout_path.as_deref().map(PathBuf::from));
+                let rollout = rollout.or(session.rollout_path.as_deref().map(std::path::PathBuf::from));
                 ending = rollout.and_then(|path| look_into(&mut session, &path, query.full));
                 if query.filter.rejects(&session, known | Needs::ROLLOUT) {
                     return Ok(ControlFlow::Continue(()));
