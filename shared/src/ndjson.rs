@@ -293,15 +293,15 @@ pub struct Output {
 
 /// A block this large is handed on. Whoever reads us may stop reading, as `less` does, and while a
 /// listing waits for it the database's log cannot be shortened: so most listings fit into one block.
-const BLOCK: usize = 32 << 20;
-/// What is kept of a block that was handed on.
-const KEPT_BLOCK: usize = 128 << 10;
+const BLOCK: usize = 8 << 20;
+/// What a block begins with; most outputs are no longer.
+const FIRST_BLOCK: usize = 64 << 10;
 
 impl Output {
     /// Standard output. On a terminal every row is shown at once.
     pub fn stdout() -> Self {
         let eager = io::stdout().is_terminal();
-        Output { out: io::stdout().lock(), block: Vec::with_capacity(KEPT_BLOCK), eager }
+        Output { out: io::stdout().lock(), block: Vec::with_capacity(FIRST_BLOCK), eager }
     }
 
     /// Writes one record as one line of JSON.
@@ -336,7 +336,7 @@ impl Output {
         let written = self.out.write_all(&self.block).and_then(|()| self.out.flush());
         self.block.clear();
         // One huge record must not be paid for by all that follow.
-        self.block.shrink_to(KEPT_BLOCK);
+        self.block.shrink_to(2 * BLOCK);
         Ok(written?)
     }
 }
