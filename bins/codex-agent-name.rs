@@ -120,7 +120,7 @@ fn run(args: Args) -> Result<Exit> {
     // Where the server runs does not matter to a name, and the session's directory may be gone.
     let home = index.home().clone();
     let mut server = Server::start(&codex, &home, home.path())?;
-    set_name(&mut server, &version, id, name)?;
+    set_name(&mut server, &home, &version, id, name)?;
     server.close();
     // What was read before the change is old; a new index sees the new name.
     let named = args.common.index()?.get(id)?;

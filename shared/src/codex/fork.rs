@@ -14,11 +14,13 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::home::Home;
+use super::names::Names;
 use super::server::{Failure, Server, numbers};
 use crate::error::{Error, Result, reason};
 use crate::record::Id;
@@ -96,7 +98,8 @@ impl<'c> Forker<'c> {
     /// Names a session, as Codex's own picker shows it.
     pub fn name(&mut self, session: Id, name: &str) -> Result<()> {
         let version = self.version.to_owned();
-        set_name(self.server()?, &version, session, name)
+        let home = self.home;
+        set_name(self.server()?, home, &version, session, name)
     }
 
     /// Frees the sessions that the server has loaded.
@@ -209,19 +212,28 @@ impl<'c> Forker<'c> {
     }
 }
 
-/// Names a session through a server. Up to 0.106 only a session that is loaded can be named.
-pub fn set_name(server: &mut Server, version: &str, session: Id, name: &str) -> Result<()> {
+/// Names a session through a server, and waits until the name is on the disk: 0.106 answers before it
+/// writes, and writes nothing once its input is closed. Up to there only a session that is loaded can be
+/// named.
+pub fn set_name(server: &mut Server, home: &Home, version: &str, session: Id, name: &str) -> Result<()> {
     let params = json!({"threadId": session, "name": name});
     let mut answer = server.call("thread/name/set", &params);
     if matches!(&answer, Err(Failure::Refused(error)) if error.message().contains("not found")) {
         server.call("thread/resume", &json!({"threadId": session}))?;
         answer = server.call("thread/name/set", &params);
     }
-    answer.map(|_| ()).map_err(|failure| match failure {
+    answer.map_err(|failure| match failure {
         Failure::Unknown(_) => Error::new(format!("Codex {version} cannot name sessions"))
             .hint("0.94 is the first version that can"),
         Failure::Refused(error) => error,
-    })
+    })?;
+    for _ in 0..250 {
+        if Names::read(home.path()).of(session).as_deref() == Some(name) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Err(Error::new(format!("Codex {version} took the name '{name}' for '{session}', but has not written it")))
 }
 
 fn turn(value: &Value) -> Option<Turn> {
