@@ -172,6 +172,7 @@ static TOOL: Tool = Tool {
 const TOOL_LINES: &str = "    ls      list Codex sessions
     find    look Codex sessions up by reference or by words
     group   keep named sets of Codex sessions
+    resume  open a Codex session in its directory
     fork    branch Codex sessions, whole or before a message
     name    name a Codex session
     demo    try codex-agent on a sample home, without Codex";
@@ -180,6 +181,7 @@ const TOOLS_OF_HELP: &str = "Tools of this package:
   ls      list Codex sessions
   find    look Codex sessions up by reference or by words
   group   keep named sets of Codex sessions
+  resume  open a Codex session in its directory
   fork    branch Codex sessions, whole or before a message
   name    name a Codex session
   demo    try codex-agent on a sample home, without Codex

@@ -96,7 +96,10 @@ fn what_is_listed_is_what_is_run() {
     with_path(&mut world, folder.to_str().unwrap());
     let listed = world.ok(&["codex-agent", "--list"]);
     let names: Vec<&str> = listed.lines().map(|row| row.split('\t').next().unwrap()).collect();
-    assert_eq!(names, ["2nd-tool", "demo", "find", "fork", "good", "group", "linked", "ls", "name"]);
+    assert_eq!(
+        names,
+        ["2nd-tool", "demo", "find", "fork", "good", "group", "linked", "ls", "name", "resume"]
+    );
     assert_eq!(world.ok(&["codex-agent", "linked"]), "good\n");
     for name in ["plain", "folder", "dangling"] {
         let ran = world.run(&["codex-agent", name]);

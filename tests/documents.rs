@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use codex_agent_shared::plugin::TOOLS;
 
+use crate::terminal::on_terminal;
 use crate::world::*;
 
 /// Pages that are written by hand.
@@ -346,7 +347,7 @@ fn examples_run() {
         }
         move_projects(&world, &fs::canonicalize(world.path("here")).unwrap());
         // Never the real Codex, which would want a terminal and an account.
-        world.script("stubs/codex", "#!/bin/sh\necho codex \"$@\"\n");
+        world.script("stubs/codex", "#!/bin/sh\necho codex-cli 0.169.0 \"$@\"\n");
         for (program, stub) in [("fzf", "#!/bin/sh\nhead -n 1\n"), ("jq", "#!/bin/sh\ncat\n")] {
             // A chooser has nobody to choose for it, so that it is always the stub.
             if program == "fzf" || !world.sh(&format!("command -v {program}")).out.contains('/') {
@@ -363,7 +364,14 @@ fn examples_run() {
             continue;
         }
         for example in examples {
-            let ran = world.sh(&format!("cd here/alpha\n{example}"));
+            let line = format!("cd here/alpha\n{example}");
+            // What was chosen in a pipe is opened on the terminal.
+            if example.ends_with("codex-agent resume -") {
+                let shown = on_terminal(&world, &["setsid", "--ctty", "--wait", "sh", "-c", &line], 100);
+                assert!(shown.contains("resume 01a2"), "{example}: {shown}");
+                continue;
+            }
+            let ran = world.sh(&line);
             let is_silent = ran.out.is_empty() && ran.err.is_empty();
             if ran.code != 0 || (is_silent && !SILENT.contains(&example.as_str())) {
                 failed.push(format!("{name}: {example}\n  exit {}: {}{}", ran.code, ran.out, ran.err));

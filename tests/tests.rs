@@ -50,5 +50,8 @@ mod store_faults;
 /// What must not hurt: other people's text.
 mod text_faults;
 
+/// Opening a session in Codex.
+mod resume;
+
 /// The dispatcher, and tools of strangers.
 mod dispatch;

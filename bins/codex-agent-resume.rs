@@ -1,0 +1,332 @@
+//! codex-agent-resume: open a session in Codex's own screen, in its directory.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, ExitCode};
+
+use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::codex::index::Index;
+use codex_agent_shared::codex::server::{find_codex, numbers, version};
+use codex_agent_shared::error::{Error, Exit, Result, reason};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::plugin::about;
+use codex_agent_shared::record::Session;
+use codex_agent_shared::reference::{self, Input, Inputs};
+
+#[derive(Default)]
+struct Args {
+    common: flags::Common,
+    codex: Option<PathBuf>,
+    operands: Vec<String>,
+    cwd: Option<PathBuf>,
+    print: bool,
+    model: Option<String>,
+    sandbox: Option<String>,
+    config: Vec<String>,
+    more: Vec<String>,
+}
+
+impl AsMut<flags::Common> for Args {
+    fn as_mut(&mut self) -> &mut flags::Common {
+        &mut self.common
+    }
+}
+
+const CODEX: &[Flag<Args>] = &[
+    Flag {
+        short: None,
+        long: "cwd",
+        takes: Takes::Directory("DIR"),
+        help: "open it there, instead of in the session's directory",
+        more: "",
+        set: |args, value| {
+            args.cwd = Some(value.path());
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('m'),
+        long: "model",
+        takes: Takes::Text("MODEL"),
+        help: "with this model",
+        more: "",
+        set: |args, value| {
+            args.model = Some(value.text()?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('s'),
+        long: "sandbox",
+        takes: Takes::OneOf("MODE", &["read-only", "workspace-write", "danger-full-access"]),
+        help: "read-only, workspace-write or danger-full-access",
+        more: "Without it Codex decides, and versions differ in what they do.",
+        set: |args, value| {
+            args.sandbox = Some(value.text()?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "config",
+        takes: Takes::Text("KEY=VALUE"),
+        help: "a setting of Codex for this time",
+        more: "May be given again.",
+        set: |args, value| {
+            let text = value.text()?;
+            if text.split_once('=').is_none_or(|(key, _)| key.is_empty()) {
+                return Err(Error::usage(format!("cannot take '{text}': expected KEY=VALUE")));
+            }
+            args.config.push(text);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "codex-arg",
+        takes: Takes::Text("ARG"),
+        help: "one more argument for 'codex resume', as it stands",
+        more: "Given before the id. May be given again; --codex-arg=--no-daemon is how a flag is written.",
+        set: |args, value| {
+            args.more.push(value.text()?);
+            Ok(())
+        },
+    },
+];
+
+const OTHER: &[Flag<Args>] = &[
+    Flag {
+        short: None,
+        long: "print",
+        takes: Takes::Nothing,
+        help: "print the command instead of running it",
+        more: "As a line of shell; with --json as a record of type command, which has argv and cwd.",
+        set: |args, _| {
+            args.print = true;
+            Ok(())
+        },
+    },
+    flags::json("with --print: a record"),
+    flags::codex_home(),
+    Flag {
+        short: None,
+        long: "codex",
+        takes: Takes::File("FILE"),
+        help: "the executable of Codex",
+        more: "Instead of CODEX_AGENT_CODEX, or codex on PATH.",
+        set: |args, value| {
+            args.codex = Some(value.path());
+            Ok(())
+        },
+    },
+];
+
+static COMMAND: Command<Args> = Command {
+    name: "",
+    aliases: &[],
+    about: about("resume"),
+    operands: "[REF|-]",
+    completes: &[Completes::Sessions],
+    details: &[],
+    sections: &[("How it is opened", CODEX), ("Other", OTHER)],
+    greedy: false,
+    operand: |args, operand: OsString| {
+        let text = operand.into_string().map_err(|operand| {
+            Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
+        })?;
+        args.operands.push(text);
+        Ok(())
+    },
+    run,
+};
+
+static TOOL: Tool = Tool {
+    name: "codex-agent-resume",
+    about: about("resume"),
+    description: &[
+        "Becomes 'codex resume' of a session, in the directory of the session: wherever it is called from, by whatever names the session. Codex itself resumes in the directory that it is called from, and takes a word that it does not know for a new session; it is always given the whole id here.",
+        "The session is a reference as codex-agent(7) describes them. Without one, or for '-', the first thing on standard input is it: a session record, a JSON string, or a line up to its first TAB. Codex then gets the terminal as its standard input.",
+        "An archived session, one whose directory is gone, and one of a format that this Codex cannot read (and would damage) are refused, with the way out.",
+    ],
+    commands: &[&COMMAND],
+    exit_status: &[
+        (0, "Printed. Otherwise the exit status is Codex's."),
+        (1, "There is no such session."),
+        (2, "Bad usage, a reference that may be several sessions, or the session cannot be opened."),
+        (126, "Codex could not be run."),
+    ],
+    environment: &[("CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one.")],
+    files: &[],
+    examples: &[
+        Example {
+            text: "Go on with the newest session of this directory:",
+            command: "codex-agent resume @",
+            exit: 0,
+        },
+        Example {
+            text: "Choose one with fzf:",
+            command: "codex-agent ls | fzf | codex-agent resume -",
+            exit: 0,
+        },
+        Example { text: "What would be run:", command: "codex-agent resume @@ --print", exit: 0 },
+    ],
+    see_also: &[
+        "codex-agent(1)",
+        "codex-agent-ls(1)",
+        "codex-agent-find(1)",
+        "codex-agent-fork(1)",
+        "codex-agent(7)",
+    ],
+    reads: &["session"],
+    writes: &["command"],
+    epilogue: "",
+    completions: None,
+};
+
+fn main() -> ExitCode {
+    cli::main(&TOOL)
+}
+
+fn run(args: Args) -> Result<Exit> {
+    let reads = reference::from_stdin(&args.operands)?;
+    if args.operands.len() > 1 {
+        return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1]))
+            .hint("Codex's screen shows one session at a time"));
+    }
+    let mut index = args.common.index()?;
+    let text = if reads { first_of_stdin()? } else { args.operands[0].clone() };
+    let session = reference::resolve(&mut index, &text)?;
+    let (id, directory) = check(&args, &session)?;
+    let codex = find_codex(args.codex.as_deref())?;
+    if session.history.as_deref() == Some("paginated") {
+        refuse_old(&codex, &session)?;
+    }
+    let argv = argv(&args, &id);
+    if args.print {
+        return print(&args, &codex, &argv, &directory);
+    }
+    Err(become_codex(&args, &index, &codex, &argv, &directory, reads))
+}
+
+/// The first thing on standard input that names a session. The rest is left unread.
+fn first_of_stdin() -> Result<String> {
+    let mut inputs = Inputs::new("stdin", io::stdin().lock());
+    loop {
+        match inputs.next() {
+            None => return Err(Error::not_found("there is no session on standard input")),
+            Some(Err((error, _))) => return Err(error),
+            Some(Ok((_, Input::Text(text)))) => return Ok(text),
+            Some(Ok((_, Input::Record(foreign)))) => return Ok(foreign.id.unwrap_or_default()),
+            Some(Ok((_, Input::Other(_)))) => {}
+        }
+    }
+}
+
+fn check(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
+    let Some(id) = session.id.map(|id| id.to_string()) else {
+        return Err(Error::new("the session has no id"));
+    };
+    if session.archived_at.is_some() {
+        return Err(Error::new(format!("session '{id}' is archived")).hint(format!("codex unarchive {id}")));
+    }
+    let own = session.cwd.as_deref().map(PathBuf::from);
+    let directory = args.cwd.clone().or(own).ok_or_else(|| {
+        Error::new(format!("nobody knows the directory of session '{id}'")).hint("--cwd names one")
+    })?;
+    if !directory.is_dir() {
+        let place = directory.display();
+        return Err(Error::new(format!(
+            "cannot open session '{id}' in '{place}': there is no such directory"
+        ))
+        .hint("--cwd names another"));
+    }
+    Ok((id, std::path::absolute(&directory).unwrap_or(directory)))
+}
+
+/// A Codex before 0.148 would spoil a paginated session for all later ones.
+fn refuse_old(codex: &Path, session: &Session<'_>) -> Result<()> {
+    let version = version(codex)?;
+    if numbers(&version) >= (0, 148) {
+        return Ok(());
+    }
+    let by = session.cli_version.as_deref().unwrap_or("a later version");
+    Err(Error::new(format!("Codex {version} would damage this session, which {by} made"))
+        .hint("0.148 is the first version that can read it; --codex names another Codex"))
+}
+
+/// `codex resume` and the rest, options before the id, in the form that 0.45 to 0.169 take.
+fn argv(args: &Args, id: &str) -> Vec<String> {
+    let mut argv = vec!["resume".to_owned()];
+    for (flag, value) in [("--model", &args.model), ("--sandbox", &args.sandbox)] {
+        argv.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+    }
+    argv.extend(args.config.iter().flat_map(|setting| ["--config".to_owned(), setting.clone()]));
+    argv.extend(args.more.iter().cloned());
+    argv.push(id.to_owned());
+    argv
+}
+
+/// The `command` record.
+#[derive(serde::Serialize)]
+struct CommandRecord<'r> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    argv: &'r [String],
+    cwd: &'r str,
+}
+
+fn print(args: &Args, codex: &Path, argv: &[String], directory: &Path) -> Result<Exit> {
+    let program = codex.to_string_lossy().into_owned();
+    let argv: Vec<String> = std::iter::once(program).chain(argv.iter().cloned()).collect();
+    let mut output = Output::stdout();
+    if args.common.json {
+        let cwd = directory.to_string_lossy();
+        output.record(&CommandRecord { kind: "command", argv: &argv, cwd: &cwd })?;
+    } else {
+        let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
+        let line = format!("cd {} && {}", quoted(&directory.to_string_lossy()), words.join(" "));
+        output.text(line.as_bytes(), b"\n")?;
+    }
+    output.flush()?;
+    Ok(Exit::Done)
+}
+
+/// A word as a POSIX shell reads it back.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Replaces this process. What it returns is why it could not.
+fn become_codex(
+    args: &Args,
+    index: &Index,
+    codex: &Path,
+    argv: &[String],
+    directory: &Path,
+    reads: bool,
+) -> Error {
+    let mut process = Process::new(codex);
+    process.args(argv).current_dir(directory);
+    if args.common.codex_home.is_some() {
+        process.env("CODEX_HOME", index.home().path());
+    }
+    if reads {
+        // Standard input was the pipe that named the session.
+        match File::open("/dev/tty") {
+            Ok(terminal) => drop(process.stdin(terminal)),
+            Err(error) => {
+                return Error::new(format!("cannot open the terminal for Codex: {}", reason(&error)))
+                    .hint("without one, name the session as an operand");
+            }
+        }
+    }
+    let error = process.exec();
+    Error::new(format!("cannot run '{}': {}", codex.display(), reason(&error))).with_exit(Exit::CannotRun)
+}

@@ -1,0 +1,128 @@
+//! Opening a session in Codex's own screen. Codex is a stub here that says what it was given.
+
+use crate::terminal::on_terminal;
+use crate::world::{World, json};
+
+const LOGIN: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
+
+/// A world with a stub for Codex, and a directory that the sessions of project beta are in.
+fn world() -> World {
+    let mut world = World::with_home("0.169.0");
+    let stub = world.script(
+        "stubs/codex",
+        "#!/bin/sh\n[ \"$1\" = --version ] && { echo codex-cli ${VERSION:-0.169.0}; exit; }\n\
+         printf '%s|' \"$PWD\" \"$CODEX_HOME\" \"$@\"; [ -t 0 ] && printf terminal; echo; echo \"$@\" >> \"$HOME/asked\"; exit 7\n",
+    );
+    world.set("CODEX_AGENT_CODEX", stub.to_str().unwrap());
+    std::fs::create_dir(world.path("a dir")).unwrap();
+    let directory = std::fs::canonicalize(world.path("a dir")).unwrap();
+    let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
+    database
+        .execute("UPDATE threads SET cwd = ?1 WHERE cwd LIKE '%/alpha'", [directory.to_str().unwrap()])
+        .unwrap();
+    world
+}
+
+fn here(world: &World) -> String {
+    std::fs::canonicalize(world.path("a dir")).unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn it_becomes_codex_in_the_directory_of_the_session() {
+    let world = world();
+    for reference in ["cd6d1b0c", "login work", LOGIN] {
+        let ran = world.run(&["codex-agent-resume", reference]);
+        assert_eq!((ran.code, ran.out), (7, format!("{}||resume|{LOGIN}|\n", here(&world))), "{}", ran.err);
+    }
+    let more = [
+        "codex-agent-resume",
+        "login work",
+        "-m",
+        "gpt-5",
+        "--sandbox",
+        "read-only",
+        "--config",
+        "a=b c",
+        "--codex-arg=--no-daemon",
+    ];
+    let want = format!(
+        "{}||resume|--model|gpt-5|--sandbox|read-only|--config|a=b c|--no-daemon|{LOGIN}|\n",
+        here(&world)
+    );
+    assert_eq!(world.run(&more).out, want);
+    let home = std::fs::canonicalize(world.codex_home()).unwrap();
+    let ran = world.run(&["codex-agent-resume", "login work", "--codex-home", "home/.codex", "--cwd", "/"]);
+    assert_eq!(ran.out, format!("/|{}|resume|{LOGIN}|\n", home.display()));
+}
+
+#[test]
+fn the_command_can_be_printed() {
+    let world = world();
+    let codex = world.path("stubs/codex");
+    let codex = codex.to_str().unwrap();
+    let line = world.ok(&["codex-agent-resume", "login work", "--print"]);
+    assert_eq!(line, format!("cd '{}' && {codex} resume {LOGIN}\n", here(&world)));
+    let ran = world.sh(line.trim());
+    assert_eq!(ran.out, format!("{}||resume|{LOGIN}|\n", here(&world)));
+    let record = &json(&world.ok(&["codex-agent-resume", "login work", "--print", "--json"]))[0];
+    assert_eq!(record["argv"], serde_json::json!([codex, "resume", LOGIN]));
+    assert_eq!(
+        (record["type"].as_str(), record["cwd"].as_str()),
+        (Some("command"), Some(here(&world).as_str()))
+    );
+    // Nothing of a directory's name is ever shell.
+    let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
+    let name = world.path("it's $(touch leak) `x`");
+    std::fs::create_dir(&name).unwrap();
+    database.execute("UPDATE threads SET cwd = ?1 WHERE id = ?2", [name.to_str().unwrap(), LOGIN]).unwrap();
+    drop(database);
+    let line = world.ok(&["codex-agent-resume", LOGIN, "--print"]);
+    assert!(world.sh(line.trim()).out.contains("|resume|"), "{line}");
+    assert!(!world.path("leak").exists());
+}
+
+#[test]
+fn a_choice_from_a_pipe_gets_the_terminal() {
+    let world = world();
+    // A terminal of one's own is what /dev/tty is; the stub ends with 7.
+    let line = "codex-agent ls --named | codex-agent resume - || [ $? = 7 ]";
+    let shown = on_terminal(&world, &["setsid", "--ctty", "--wait", "sh", "-c", line], 200);
+    assert!(shown.contains(&format!("|resume|{LOGIN}|terminal")), "{shown}");
+    let ran = world.sh("codex-agent ls --named --json | setsid codex-agent resume");
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("cannot open the terminal for Codex") && ran.err.contains("as an operand"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(world.feed(&["codex-agent-resume", "-"], "").code, 1);
+}
+
+#[test]
+fn what_is_no_session_never_reaches_codex() {
+    let mut world = world();
+    for (words, code, told) in [
+        (&["no such name"][..], 1, "no session 'no such name'"),
+        (&["01a202e0"], 2, "may be any of"),
+        (&["91db6294"], 2, "codex unarchive 01a202e0-a882"),
+        (&["a7c92fd5"], 2, "there is no such directory"),
+        (&["a", "b"], 2, "one session at a time"),
+        (&[LOGIN, "--config", "x"], 2, "expected KEY=VALUE"),
+        (&[LOGIN, "--sandbox", "none"], 2, "expected read-only or"),
+        (&[LOGIN, "--codex", "/no/such"], 2, "cannot run codex at '/no/such'"),
+    ] {
+        let mut line = vec!["codex-agent-resume"];
+        line.extend(words);
+        let ran = world.run(&line);
+        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{words:?}: {}", ran.err);
+        assert!(ran.err.contains(told), "{words:?}: {}", ran.err);
+    }
+    world.set("VERSION", "0.137.0");
+    let ran = world.run(&["codex-agent-resume", LOGIN]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("Codex 0.137.0 would damage this session, which 0.169.0 made"), "{}", ran.err);
+    assert!(!world.path("home/asked").exists(), "Codex was run");
+    world.set("CODEX_AGENT_CODEX", "");
+    let ran = world.run(&["codex-agent-resume", LOGIN]);
+    assert!(ran.code == 2 && ran.err.contains("there is no codex on PATH"), "{}", ran.err);
+}
