@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
+use codex_agent_shared::error::{Error, Exit, Result, note, warn, warn_of};
 use codex_agent_shared::output::{Sessions, Shape, Template};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::{Archived, Filter, Needs, Query};
@@ -142,7 +142,7 @@ static TOOL: Tool = Tool {
     environment: &[],
     files: &[("~/.codex", "Codex's home; see codex-agent-files(5).")],
     examples: &[
-        Example { text: "The sessions about a login:", command: "codex-agent find login", exit: 0 },
+        Example { text: "The sessions about a parser:", command: "codex-agent find parser", exit: 0 },
         Example {
             text: "Go on with the newest of them in Codex's own screen:",
             command: "codex resume \"$(codex-agent find login --last --format '{id}')\"",
@@ -381,7 +381,14 @@ impl Finder {
             self.found.truncate(1);
         }
         if args.one && self.found.len() > 1 {
-            return Err(reference::ambiguous(what, &self.found));
+            return Err(
+                reference::ambiguous(what, &self.found).hint("--last takes the one that was used last")
+            );
+        }
+        if self.count == 0 {
+            note(format_args!(
+                "nothing has '{what}'; archived ones and subagents are searched with --archived and --subagents"
+            ));
         }
         for session in &self.found {
             self.rows.write(session)?;

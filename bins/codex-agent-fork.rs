@@ -70,9 +70,12 @@ const WHAT: &[Flag<Args>] = &[
         takes: Takes::Text("N"),
         help: "make N forks of each session",
         more: "",
-        set: |args, value| {
-            args.count = Some(value.number()?);
-            Ok(())
+        set: |args, value| match value.number()? {
+            0 => Err(Error::usage("cannot take '0': expected 1 or more")),
+            count => {
+                args.count = Some(count);
+                Ok(())
+            }
         },
     },
     Flag {

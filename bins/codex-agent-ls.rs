@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::drift::check;
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::error::{Error, Exit, Result, note, warn};
 use codex_agent_shared::group::Groups;
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Sessions, Shape, Template};
@@ -251,7 +251,7 @@ const SHOW: &[Flag<Args>] = &[
         long: "fields",
         takes: Takes::Text("F,F,..."),
         help: "only these fields, in this order",
-        more: "TAB-separated, or, with --json, as records that have no others. The fields are those of codex-agent-records(5), and sha, branch, origin_url, parent, short.",
+        more: "TAB-separated, or, with --json, as records that have no others but their type. The fields are those of codex-agent-records(5), and sha, branch, origin_url, parent, short.",
         set: |args, value| {
             let fields: Result<Vec<Field>> =
                 value.text()?.split(',').map(|name| Field::parse(name.trim())).collect();
@@ -490,8 +490,13 @@ fn run(mut args: Args) -> Result<Exit> {
         return cli::print(&format!("{count}\n"));
     }
     let mut sessions = Sessions::new(shape);
-    index.list(&query, &mut |session| sessions.write(session))?;
+    let count = index.list(&query, &mut |session| sessions.write(session))?;
     sessions.finish()?;
+    if count == 0 {
+        note(
+            "no session; archived ones and subagents are shown with --archived and --subagents, and a pattern without a star is a whole value",
+        );
+    }
     Ok(Exit::Done)
 }
 

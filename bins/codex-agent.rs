@@ -15,7 +15,7 @@ use codex_agent_shared::error::{self, Error, Exit, Result, reason};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::{self, TOOLS, ToolRecord};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, tsv, width};
+use codex_agent_shared::text::{cell, path_cell, tsv, width};
 
 #[derive(Default)]
 struct Args {
@@ -262,7 +262,7 @@ fn help(args: &Args) -> Result<Exit> {
         None => return show_page("codex-agent.1", &generate::document(&TOOL, "man").unwrap_or_default()),
         Some(topic) => topic.strip_prefix(plugin::PREFIX).map(str::to_owned).unwrap_or(topic),
     };
-    if topic == "codex-agent" {
+    if topic == "codex-agent" || topic == "help" {
         return show_page("codex-agent.1", &generate::document(&TOOL, "man").unwrap_or_default());
     }
     if let Some((_, page, text)) = PAGES.iter().find(|(name, ..)| *name == topic) {
@@ -360,29 +360,12 @@ fn list(json: bool) -> Result<Exit> {
         output.flush()?;
         return Ok(Exit::Done);
     }
-    let widest = tools.iter().map(|tool| width(&tool.name)).max().unwrap_or(0);
-    for tool in &tools {
-        let what = about(tool).map_or_else(|| tool.path.display().to_string(), str::to_owned);
-        let row = if is_terminal() {
-            line(
-                &[
-                    (&tool.name, Look::Plain, widest),
-                    (&cell(&what, columns().saturating_sub(widest + 2)), Look::Plain, 0),
-                ],
-                false,
-            )
-        } else {
-            let shadows: Vec<String> = tool.shadows.iter().map(|path| path.display().to_string()).collect();
-            let cells = [
-                tool.name.clone(),
-                about(tool).unwrap_or("").to_owned(),
-                tool.path.display().to_string(),
-                shadows.join(":"),
-            ];
-            cells.map(|cell| tsv(&cell).into_owned()).join("\t")
-        };
-        output.text(row.as_bytes(), b"\n")?;
-        if is_terminal() {
+    if is_terminal() {
+        for row in table(&tools, about) {
+            output.text(row.as_bytes(), b"\n")?;
+        }
+        output.flush()?;
+        for tool in &tools {
             for shadowed in &tool.shadows {
                 error::warn(format_args!(
                     "'{}' is shadowed by '{}'",
@@ -391,7 +374,44 @@ fn list(json: bool) -> Result<Exit> {
                 ));
             }
         }
+        return Ok(Exit::Done);
+    }
+    for tool in &tools {
+        let shadows: Vec<String> = tool.shadows.iter().map(|path| path.display().to_string()).collect();
+        let cells = [
+            tool.name.clone(),
+            about(tool).unwrap_or("").to_owned(),
+            tool.path.display().to_string(),
+            shadows.join(":"),
+        ];
+        output.text(cells.map(|cell| tsv(&cell).into_owned()).join("\t").as_bytes(), b"\n")?;
     }
     output.flush()?;
     Ok(Exit::Done)
+}
+
+/// Names, what the tools are for, and, where there is room, where they are.
+fn table(tools: &[plugin::Found], about: impl Fn(&plugin::Found) -> Option<&'static str>) -> Vec<String> {
+    let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(width).max().unwrap_or(0);
+    let first = widest(&mut tools.iter().map(|tool| tool.name.as_str()));
+    let second = widest(&mut tools.iter().filter_map(&about));
+    let left = columns().saturating_sub(first + 2);
+    let third = left.saturating_sub(second + 2);
+    let home = env::var("HOME").ok();
+    let row = |tool: &plugin::Found| {
+        let path = tool.path.to_string_lossy();
+        let (what, place) = match about(tool) {
+            Some(about) => (
+                cell(about, left),
+                if third < 20 { String::new() } else { path_cell(&path, home.as_deref(), third) },
+            ),
+            None if third < 20 => (path_cell(&path, home.as_deref(), left), String::new()),
+            None => (String::new(), path_cell(&path, home.as_deref(), third)),
+        };
+        line(
+            &[(&tool.name, Look::Plain, first), (&what, Look::Plain, second), (&place, Look::Plain, 0)],
+            false,
+        )
+    };
+    tools.iter().map(row).collect()
 }

@@ -42,7 +42,7 @@ _codex_agent() {
         # The names of tools are lower case letters, digits and dashes: nothing that bash would expand.
         case ${COMP_WORDS[COMP_CWORD]} in
         -*) COMPREPLY=($(compgen -W "-C --directory --codex-home --config-home --list --exec-path -h --help -V --version" -- "$cur")) ;;
-        *) COMPREPLY=($(compgen -W "help $(codex-agent --list 2>/dev/null | cut -f1)" -- "$cur")) ;;
+        *) COMPREPLY=($(compgen -W "help $([ "$tool" = help ] && echo guide records files) $(codex-agent --list 2>/dev/null | cut -f1)" -- "$cur")) ;;
         esac
         return 0
     fi

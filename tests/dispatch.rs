@@ -218,8 +218,9 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
     let left: Vec<_> =
         std::fs::read_dir(world.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["home"], "the demo leaves nothing in TMPDIR");
-    let kept = world.ok(&["codex-agent-demo", "--keep", "kept"]);
-    assert_eq!(kept, "");
+    let kept = world.run(&["codex-agent-demo", "--keep", "kept"]);
+    assert_eq!((kept.code, kept.out.as_str()), (0, ""));
+    assert!(kept.err.contains("CODEX_HOME='"), "{}", kept.err);
     assert_eq!(world.ok(&["codex-agent-ls", "--codex-home", "kept", "--count"]), "11\n");
     assert_eq!(world.run(&["codex-agent-demo", "--keep", "kept"]).code, 2);
     let own = World::with_home("0.169.0");
@@ -248,7 +249,7 @@ fn a_demo_that_is_interrupted_cleans_up_too() {
 #[test]
 fn the_sample_home_is_the_recording() {
     let world = World::new();
-    world.ok(&["codex-agent-demo", "--keep", "kept"]);
+    assert_eq!(world.run(&["codex-agent-demo", "--keep", "kept"]).code, 0);
     let recorded = crate::world::data("homes/0.169.0");
     let list = world.sh("cd kept && find . -type f | sort").out;
     assert!(list.lines().count() >= 16, "{list}");

@@ -26,6 +26,7 @@ fn every_form_of_reference() {
             ("CD6D-1b0c", LOGIN),
             ("id:cd6d1b0c", LOGIN),
             ("1b0c", LOGIN),
+            ("cd6d", LOGIN),
             ("01a202e0-8d", LOGIN),
             ("login work", LOGIN),
             ("name:login work", LOGIN),

@@ -60,7 +60,7 @@ fn the_life_of_a_group() {
     assert_eq!(rows.lines().map(|row| &row[..36]).collect::<Vec<_>>(), [FORK, LOGIN]);
     assert_eq!(said(&world, &["pause", "work"]), "group 'work' is paused");
     assert_eq!(file(&world)["groups"][0]["paused"], true);
-    assert_eq!(said(&world, &["resume", "work"]), "group 'work' is not paused");
+    assert_eq!(said(&world, &["resume", "work"]), "group 'work' is no longer paused");
     assert_eq!(said(&world, &["rename", "work", "play"]), "group 'work' is now 'play'");
     let list = world.ok(&["codex-agent-group", "ls"]);
     let cells: Vec<&str> = list.trim_end().split('\t').collect();
@@ -299,4 +299,13 @@ fn what_was_saved_before_the_output_failed_is_told() {
     assert_eq!(ran.code, 2);
     assert!(ran.err.contains("the group itself was changed before that"), "{}", ran.err);
     assert_eq!(file(&world)["groups"][0]["sessionIds"], serde_json::json!([LOGIN]));
+}
+
+#[test]
+fn an_empty_pipe_makes_no_group() {
+    let world = World::with_home("0.169.0");
+    let ran = world.sh("codex-agent ls --json --cwd /nowhere | codex-agent group add work");
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert!(ran.err.contains("no session came in, so no group 'work' was made"), "{}", ran.err);
+    assert!(!world.config("groups.json").exists());
 }

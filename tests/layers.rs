@@ -116,6 +116,10 @@ fn the_table_of_tools_is_the_tools() {
     assert_eq!(bins, table);
     let dispatcher = std::fs::read_to_string(root().join("bins/codex-agent.rs")).unwrap();
     for (name, about) in codex_agent_shared::plugin::TOOLS {
+        for document in ["README.md", "CHANGELOG.md", "man/codex-agent.7"] {
+            let text = std::fs::read_to_string(root().join(document)).unwrap().replace('\\', "");
+            assert!(text.contains(&format!("codex-agent-{name}")), "{document} lacks '{name}'");
+        }
         assert!(
             dispatcher.contains(&format!("    {name:8}{about}")),
             "the dispatcher's manual lacks '{name}'"

@@ -377,3 +377,16 @@ fn fish_completes() {
     assert!(sessions.contains("$(touch leak)") && !sessions.contains('\x1b'), "{sessions}");
     check_leaks(&world);
 }
+
+#[test]
+fn zsh_may_evaluate_what_it_would_load() {
+    let world = World::new();
+    if !world.sh("command -v zsh").out.contains('/') {
+        eprintln!("SKIPPED: there is no zsh");
+        return;
+    }
+    let line = "autoload -U compinit; compinit -u -d \"$HOME/zcd\"\n\
+                for tool in codex-agent codex-agent-ls codex-agent-group; do eval \"$($tool --generate zsh)\"; done\n\
+                print $_comps[codex-agent] $_comps[codex-agent-ls] $_comps[codex-agent-group]";
+    assert_eq!(world.ok(&["zsh", "-fc", line]), "_codex-agent _codex-agent-ls _codex-agent-group\n");
+}

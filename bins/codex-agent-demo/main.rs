@@ -10,7 +10,7 @@ use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, To
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::codex::sample;
-use codex_agent_shared::error::{Error, Exit, Result};
+use codex_agent_shared::error::{Error, Exit, Result, warn};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::Query;
 
@@ -99,6 +99,8 @@ fn run(args: Args) -> Result<Exit> {
         }
         sample::unpack(folder)?;
         if args.command.is_empty() {
+            let place = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+            warn(format_args!("unpacked; try: CODEX_HOME='{}' codex-agent ls", place.display()));
             return Ok(Exit::Done);
         }
         // Not in the folder itself, which is Codex's home and not ours.
@@ -149,7 +151,10 @@ fn tour(home: &Path, config: &Path) -> Result<Exit> {
             "codex-agent ls -n 5".to_owned(),
         ),
         ("It finds them by words, by name, or by a piece of the id.", "codex-agent find auth.rs".to_owned()),
-        ("In a pipe, sessions are records: one JSON object a line.", "codex-agent ls -n 1 --json".to_owned()),
+        (
+            "With --json, sessions are records: one JSON object a line.",
+            "codex-agent ls -n 1 --json".to_owned(),
+        ),
         ("So a set of sessions can be put into a group.", format!("{all} | codex-agent group add work")),
         ("The group is kept, and every tool can read it.", "codex-agent group show work".to_owned()),
     ];

@@ -278,6 +278,12 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         let session = reference::resolve(index, text)?;
         Ok(session.id.map(|id| id.to_string()).unwrap_or_default())
     })?;
+    if given.ids.is_empty() && !args.existing && Groups::read()?.position(&name)?.is_none() {
+        warn(format_args!(
+            "no session came in, so no group '{name}' was made; 'group create' makes an empty one"
+        ));
+        return hand_on(&args, index.as_mut(), &given);
+    }
     let (made, added, all) = Groups::update(|groups| {
         let (at, made) = match groups.position(&name)? {
             Some(at) => (at, false),
@@ -416,7 +422,11 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
         Ok((touched, changed))
     })?;
     for group in &groups {
-        warn(format_args!("group '{}' is {}", group.name, if paused { "paused" } else { "not paused" }));
+        warn(format_args!(
+            "group '{}' is {}",
+            group.name,
+            if paused { "paused" } else { "no longer paused" }
+        ));
     }
     tell(args, &groups)
 }

@@ -188,6 +188,15 @@ pub fn warn(message: impl Display) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
+/// One line for a person who is there: nothing where standard error is no terminal, since a script
+/// knows it by the exit code.
+pub fn note(message: impl Display) {
+    use std::io::IsTerminal;
+    if io::stderr().is_terminal() {
+        warn(message);
+    }
+}
+
 /// The same about an error: its one line, and the way out.
 pub fn warn_of(error: &Error) {
     let name = PROGRAM.get().map_or("codex-agent", String::as_str);

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
-use crate::record::{Chosen, Field, Session};
+use crate::record::{Chosen, Field, Session, Status};
 use crate::terminal::{Color, Look, columns, is_closed, is_terminal, line};
 use crate::text::{cell, harmless, path_cell, tsv, width};
 use crate::time::Timestamp;
@@ -136,6 +136,8 @@ pub struct Sessions {
     output: Output,
     shape: Shape,
     table: Option<Vec<[String; 5]>>,
+    /// The cells of `--fields` on a terminal.
+    grid: Option<Vec<Vec<String>>>,
     home: Option<String>,
     now: Timestamp,
 }
@@ -145,10 +147,12 @@ impl Sessions {
     pub fn new(shape: Shape) -> Sessions {
         let is_table =
             is_terminal() && !shape.json && shape.fields.is_none() && shape.template.is_none() && !shape.nul;
+        let is_grid = is_terminal() && shape.fields.is_some() && !shape.json && !shape.nul;
         Sessions {
             output: Output::stdout(),
             shape,
             table: is_table.then(Vec::new),
+            grid: is_grid.then(Vec::new),
             home: std::env::var("HOME").ok(),
             now: Timestamp::now(),
         }
@@ -157,10 +161,14 @@ impl Sessions {
     /// Writes one session.
     pub fn write(&mut self, session: &Session<'_>) -> Result<()> {
         if let Some(rows) = &mut self.table {
-            let mark = match (session.archived_at.is_some(), session.is_subagent()) {
-                (true, _) => "archived: ",
-                (false, true) => "subagent: ",
-                (false, false) => "",
+            // What it is doing is known with --full alone; idle is what all are unless something is said.
+            let mark = match (session.archived_at.is_some(), session.is_subagent(), session.status) {
+                (true, ..) => "archived: ",
+                (_, true, _) => "subagent: ",
+                (.., Some(Status::Running)) => "running: ",
+                (.., Some(Status::Interrupted)) => "interrupted: ",
+                (.., Some(Status::Failed)) => "failed: ",
+                _ => "",
             };
             let branch = session.git.as_ref().and_then(|git| git.branch.as_deref()).unwrap_or("");
             rows.push([
@@ -180,6 +188,10 @@ impl Sessions {
         };
         if let Some(template) = &shape.template {
             return self.output.text(template.fill(shape.nul, value).as_bytes(), end);
+        }
+        if let (Some(rows), Some(fields)) = (&mut self.grid, &shape.fields) {
+            rows.push(fields.iter().map(|field| cell(&value(field.name()), 300)).collect());
+            return Ok(());
         }
         match (&shape.fields, shape.json) {
             (Some(fields), true) => self.output.record(&Chosen { session, fields }),
@@ -224,6 +236,14 @@ impl Sessions {
     pub fn finish(mut self) -> Result<()> {
         if let Some(rows) = self.table.take().filter(|rows| !rows.is_empty()) {
             for row in fit(&rows, columns(), self.shape.color.is_on()) {
+                self.output.text(row.as_bytes(), b"\n")?;
+            }
+        }
+        if let (Some(rows), Some(fields)) =
+            (self.grid.take().filter(|rows| !rows.is_empty()), &self.shape.fields)
+        {
+            let head: Vec<String> = fields.iter().map(|field| field.name().to_uppercase()).collect();
+            for row in fit_grid(&head, &rows, columns(), self.shape.color.is_on()) {
                 self.output.text(row.as_bytes(), b"\n")?;
             }
         }
@@ -275,6 +295,30 @@ fn fit(rows: &[[String; 5]], most: usize, color: bool) -> Vec<String> {
     std::iter::once(lay(&head, [Look::Bold; 5])).chain(rows.iter().map(|row| lay(row, looks))).collect()
 }
 
+/// Lays columns of any kind out in `most` columns: the widest give way to the others.
+fn fit_grid(head: &[String], rows: &[Vec<String>], most: usize, color: bool) -> Vec<String> {
+    let mut widths: Vec<usize> = head.iter().map(|name| width(name)).collect();
+    for row in rows {
+        for (wide, text) in widths.iter_mut().zip(row) {
+            *wide = (*wide).max(width(text));
+        }
+    }
+    let gaps = 2 * head.len().saturating_sub(1);
+    while widths.iter().sum::<usize>() + gaps > most {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > 1 => *widest -= 1,
+            _ => break,
+        }
+    }
+    let lay = |texts: &[String], look: Look| {
+        let cut: Vec<String> = texts.iter().zip(&widths).map(|(text, wide)| cell(text, *wide)).collect();
+        let cells: Vec<(&str, Look, usize)> =
+            cut.iter().zip(&widths).map(|(text, wide)| (text.as_str(), look, *wide)).collect();
+        line(&cells, color)
+    };
+    std::iter::once(lay(head, Look::Bold)).chain(rows.iter().map(|row| lay(row, Look::Plain))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,6 +342,18 @@ mod tests {
         }
         let wide = fit(&rows, 132, false);
         assert!(wide[0].contains("BRANCH") && wide[1].ends_with("short"), "{wide:?}");
+    }
+
+    #[test]
+    fn grids_fit() {
+        let head = ["ID", "TITLE", "CWD"].map(str::to_owned);
+        let rows = [vec!["cd6d1b0c".to_owned(), "日本語 wide ".repeat(20), "/a/b".to_owned()]];
+        for most in [10, 40, 60, 80] {
+            for text in fit_grid(&head, &rows, most, false) {
+                assert!(width(&text) <= most, "{most}: {text}");
+            }
+        }
+        assert!(fit_grid(&head, &rows, 60, false)[1].ends_with("/a/b"));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! | `@`, `@N` | the newest (Nth newest) by `updated_at` whose directory is the current one |
 //! | `@@` | the newest of anywhere |
 //! | a name | the session of that exact name; of several, the one that is no fork, with a note |
-//! | 4 or more hex digits, dashes allowed | the start or the end of an id |
+//! | 4 or more hex digits, dashes allowed | the start or the end of an id, or the start of its last eight digits, which tables show |
 //!
 //! `id:…` and `name:…` force a reading. A word that is the name of one session and hex of another is
 //! ambiguous. Archived sessions and subagents are meant only where nothing visible is.
@@ -110,6 +110,11 @@ pub fn resolve(index: &mut Index, text: &str) -> Result<Session<'static>> {
     let mut found = candidates(index, text)?;
     match found.len() {
         1 => Ok(found.remove(0)),
+        0 if text.starts_with('@') && text != "@@" => {
+            let here = std::env::current_dir().unwrap_or_default();
+            let message = format!("no session '{text}' of the directory '{}'", here.display());
+            Err(Error::not_found(message).hint("@@ is the newest of all; codex-agent ls lists them"))
+        }
         0 => Err(Error::not_found(format!("no session '{text}'"))
             .hint("codex-agent ls lists them; codex-agent find WORD looks for words")),
         _ => Err(ambiguous(text, &found)),
@@ -122,8 +127,7 @@ pub fn ambiguous(text: &str, found: &[Session<'_>]) -> Error {
     if found.len() > 10 {
         lines.push(format!("and {} more", found.len() - 10));
     }
-    Error::new(format!("'{text}' may be any of {} sessions; use more of the id", found.len()))
-        .hint(lines.join("\n"))
+    Error::new(format!("'{text}' may be any of {} sessions; say more", found.len())).hint(lines.join("\n"))
 }
 
 fn candidate(session: &Session<'_>) -> String {
@@ -191,7 +195,8 @@ fn by_name(index: &mut Index, name: &str) -> Result<Vec<Session<'static>>> {
 fn by_hex(index: &mut Index, hex: &str) -> Result<Vec<Session<'static>>> {
     let fits = |id: &&Id| {
         let digits = id.hex();
-        digits.starts_with(hex) || digits.ends_with(hex)
+        // Tables show the last eight digits, and people type the first few of what they see.
+        digits.starts_with(hex) || digits.ends_with(hex) || digits[24..].starts_with(hex)
     };
     let ids: Vec<Id> = index.ids()?.iter().filter(fits).copied().collect();
     if ids.is_empty() {

@@ -50,6 +50,9 @@ pub fn version(codex: &Path) -> Result<String> {
         .output()
         .map_err(|error| failed(&reason(&error)).with_exit(Exit::Trouble))?;
     let text = String::from_utf8_lossy(&output.stdout);
+    if !text.starts_with("codex") {
+        return Err(failed("it is not Codex"));
+    }
     let found = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
     found.map(str::to_owned).ok_or_else(|| failed("it does not say its version"))
 }

@@ -220,7 +220,11 @@ pub(super) fn bash(tool: &Tool) -> String {
 }
 
 fn zsh_text(text: &str) -> String {
-    text.replace('\'', "'\\''").replace('[', "\\[").replace(']', "\\]").replace(':', "\\:")
+    text.replace('\\', "\\\\")
+        .replace('\'', "'\\''")
+        .replace('[', "\\[")
+        .replace(']', "\\]")
+        .replace(':', "\\:")
 }
 
 fn zsh_operand(completes: Completes) -> &'static str {
@@ -272,8 +276,19 @@ fn zsh_arguments(command: &dyn Verb) -> Vec<String> {
     arguments
 }
 
+/// A file for `fpath`, which may as well be evaluated: in the one place it is the body of the function, in
+/// the other it makes it known.
 pub(super) fn zsh(tool: &Tool) -> String {
-    let mut out = format!("#compdef {}\n# made by '{} --generate zsh'\n\n", tool.name, tool.name);
+    let name = tool.name;
+    let body = zsh_body(tool);
+    format!(
+        "#compdef {name}\n# made by '{name} --generate zsh'\n\n_{name}() {{\n{body}}}\n\n\
+         if [[ $funcstack[1] == _{name} ]]; then\n    _{name} \"$@\"\nelse\n    compdef _{name} {name}\nfi\n"
+    )
+}
+
+fn zsh_body(tool: &Tool) -> String {
+    let mut out = String::new();
     let uses = |wanted: &str| {
         tool.commands.iter().any(|command| zsh_arguments(*command).iter().any(|a| a.contains(wanted)))
     };
