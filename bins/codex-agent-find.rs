@@ -1,14 +1,13 @@
 //! codex-agent-find: look Codex sessions up by reference or by words.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, note, warn, warn_of};
-use codex_agent_shared::output::{Sessions, Shape, Template};
+use codex_agent_shared::output::Sessions;
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::{Archived, Filter, Needs, Query};
 use codex_agent_shared::record::{Field, Id, Refreshed, Session};
@@ -23,10 +22,6 @@ struct Args {
     one: bool,
     archived: bool,
     subagents: bool,
-    full: bool,
-    fields: Option<Vec<Field>>,
-    template: Option<Template>,
-    nul: bool,
 }
 
 impl AsMut<flags::Common> for Args {
@@ -74,32 +69,10 @@ const WHICH: &[Flag<Args>] = &[
 
 const SHOW: &[Flag<Args>] = &[
     flags::json("session records, one a line"),
-    Flag {
-        short: None,
-        long: "fields",
-        takes: Takes::Text("F,F,..."),
-        help: "only these fields, in this order",
-        more: "As in codex-agent-ls(1).",
-        set: |args, value| {
-            let fields: Result<Vec<Field>> =
-                value.text()?.split(',').map(|name| Field::parse(name.trim())).collect();
-            args.fields = Some(fields?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "format",
-        takes: Takes::Text("TEMPLATE"),
-        help: "a template such as '{id}\\t{title}'",
-        more: "As in codex-agent-ls(1).",
-        set: |args, value| {
-            args.template = Some(Template::parse(&value.text()?, |name| Field::parse(name).map(|_| ()))?);
-            Ok(())
-        },
-    },
-    switch!(Some('0'), "null", nul, "end rows with NUL, and escape nothing in them", "For xargs -0."),
-    switch!(None, "full", full, "look into the rollouts: fork parent, status", "As in codex-agent-ls(1)."),
+    flags::fields(),
+    flags::format(),
+    flags::null(),
+    flags::full(),
     flags::color(),
 ];
 
@@ -114,13 +87,7 @@ static COMMAND: Command<Args> = Command {
     details: &[],
     sections: &[("Which sessions", WHICH), ("What is shown", SHOW), ("Where to look", WHERE)],
     greedy: false,
-    operand: |args, operand: OsString| {
-        let text = operand.into_string().map_err(|operand| {
-            Error::usage(format!("cannot look for '{}': it is not UTF-8", operand.to_string_lossy()))
-        })?;
-        args.operands.push(text);
-        Ok(())
-    },
+    operand: |args, operand| flags::text_operand(&mut args.operands, operand),
     run,
 };
 
@@ -187,12 +154,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<Exit> {
-    if args.template.is_some() && (args.common.json || args.fields.is_some()) {
-        return Err(Error::usage("--format goes with neither --fields nor --json"));
-    }
-    if args.nul && args.common.json {
-        return Err(Error::usage("-0 does not go with --json: a record is one line"));
-    }
+    let shape = args.common.shape()?;
     if args.one && args.last {
         return Err(Error::usage("--one and --last do not go together: the last is always one"));
     }
@@ -202,13 +164,7 @@ fn run(args: Args) -> Result<Exit> {
     let operands: Vec<&str> = args.operands.iter().map(String::as_str).filter(|text| *text != "-").collect();
     let mut index = args.common.index()?;
     let mut finder = Finder {
-        rows: Sessions::new(Shape {
-            json: args.common.json,
-            fields: args.fields.clone(),
-            template: args.template.clone(),
-            nul: args.nul,
-            color: args.common.color,
-        }),
+        rows: Sessions::new(shape),
         found: Vec::new(),
         seen: HashSet::new(),
         holds: args.last || args.one,
@@ -270,15 +226,10 @@ fn words(args: &Args, operands: &[&str]) -> Filter {
 }
 
 fn query(args: &Args, filter: Filter) -> Query {
-    let shape = Shape {
-        json: true,
-        fields: args.fields.clone(),
-        template: args.template.clone(),
-        ..Shape::default()
-    };
     let mut fields = Field::ALL[..21].to_vec();
-    fields.extend(shape.needed());
-    Query { filter, fields, full: args.full, ..Query::default() }
+    // That the flags go together was seen at the start.
+    fields.extend(args.common.shape().unwrap_or_default().needed());
+    Query { filter, fields, full: args.common.full, ..Query::default() }
 }
 
 /// The session again with what its rollout says, if that is asked for.
@@ -361,7 +312,7 @@ impl Finder {
                 continue;
             }
             match foreign {
-                Some(foreign) if args.common.json && args.fields.is_none() && !self.holds => {
+                Some(foreign) if args.common.json && args.common.fields.is_none() && !self.holds => {
                     if self.seen.insert(session.id) {
                         self.count += 1;
                         self.rows.record(&Refreshed { session: &session, foreign: &foreign.text })?;

@@ -1,6 +1,5 @@
 //! codex-agent-fork: branch Codex sessions, whole or before a message.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +7,7 @@ use std::process::ExitCode;
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::fork::{Cut, Forker};
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::codex::server::{find_codex, numbers, version};
+use codex_agent_shared::codex::server::{find_codex, refuse_older, version};
 use codex_agent_shared::error::{Error, Exit, Result, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::plugin::about;
@@ -18,7 +17,6 @@ use codex_agent_shared::reference::{self, Input, Inputs};
 #[derive(Default)]
 struct Args {
     common: flags::Common,
-    codex: Option<PathBuf>,
     operands: Vec<String>,
     nth: Option<i64>,
     at: Option<String>,
@@ -102,21 +100,8 @@ const WHAT: &[Flag<Args>] = &[
     },
 ];
 
-const OTHER: &[Flag<Args>] = &[
-    flags::json("the records of the forks, one a line"),
-    flags::codex_home(),
-    Flag {
-        short: None,
-        long: "codex",
-        takes: Takes::File("FILE"),
-        help: "the executable of Codex",
-        more: "Instead of CODEX_AGENT_CODEX, or codex on PATH.",
-        set: |args, value| {
-            args.codex = Some(value.path());
-            Ok(())
-        },
-    },
-];
+const OTHER: &[Flag<Args>] =
+    &[flags::json("the records of the forks, one a line"), flags::codex_home(), flags::codex()];
 
 static COMMAND: Command<Args> = Command {
     name: "",
@@ -127,13 +112,7 @@ static COMMAND: Command<Args> = Command {
     details: &[],
     sections: &[("What is forked", WHAT), ("Other", OTHER)],
     greedy: false,
-    operand: |args, operand: OsString| {
-        let text = operand.into_string().map_err(|operand| {
-            Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
-        })?;
-        args.operands.push(text);
-        Ok(())
-    },
+    operand: |args, operand| flags::text_operand(&mut args.operands, operand),
     run,
 };
 
@@ -206,7 +185,7 @@ fn run(args: Args) -> Result<Exit> {
         }
         None => (parents(&args, &mut index)?, args.nth.map_or(Cut::Whole, Cut::Message)),
     };
-    let codex = find_codex(args.codex.as_deref())?;
+    let codex = find_codex(args.common.codex.as_deref())?;
     let version = version(&codex)?;
     let mut rows = Sessions::new(Shape { json: args.common.json, ..Shape::default() });
     let mut exit = Exit::Done;
@@ -257,11 +236,7 @@ fn fork_one(
     rows: &mut Sessions,
 ) -> Result<()> {
     let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
-    if parent.history.as_deref() == Some("paginated") && numbers(version) < (0, 148) {
-        let by = parent.cli_version.as_deref().unwrap_or("a later version");
-        return Err(Error::new(format!("Codex {version} cannot read this session, which {by} made"))
-            .hint("0.148 is the first version that can; --codex names another Codex"));
-    }
+    refuse_older(version, parent)?;
     let own = parent.cwd.as_deref().map(PathBuf::from);
     let directory = args
         .cwd

@@ -1,6 +1,6 @@
 //! codex-agent-ls: list Codex sessions.
 //!
-//! Flags fill a [`Query`] and a [`Shape`]; the index answers the one, the output writes the other.
+//! Flags fill a query and a shape; the index answers the one, the output writes the other.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,10 +11,9 @@ use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, note, warn};
 use codex_agent_shared::group::Groups;
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::output::{Sessions, Shape, Template};
+use codex_agent_shared::output::Sessions;
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::{Archived, Clock, Directory, Filter, Query, Sort};
-use codex_agent_shared::record::Field;
 use codex_agent_shared::reference;
 use codex_agent_shared::text::harmless;
 use codex_agent_shared::time::{parse_end, parse_moment};
@@ -30,11 +29,7 @@ struct Args {
     sort: Sort,
     limit: Option<usize>,
     offset: usize,
-    fields: Option<Vec<Field>>,
-    template: Option<Template>,
-    nul: bool,
     count: bool,
-    full: bool,
     check: bool,
 }
 
@@ -246,52 +241,10 @@ const ORDER: &[Flag<Args>] = &[
 
 const SHOW: &[Flag<Args>] = &[
     flags::json("session records, one a line"),
-    Flag {
-        short: None,
-        long: "fields",
-        takes: Takes::Text("F,F,..."),
-        help: "only these fields, in this order",
-        more: "TAB-separated, or, with --json, as records that have no others but their type. The fields are those of codex-agent-records(5), and sha, branch, origin_url, parent, short.",
-        set: |args, value| {
-            let fields: Result<Vec<Field>> =
-                value.text()?.split(',').map(|name| Field::parse(name.trim())).collect();
-            args.fields = Some(fields?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "format",
-        takes: Takes::Text("TEMPLATE"),
-        help: "a template such as '{id}\\t{title}'",
-        more: "Fields stand in braces; \\t, \\n, \\0, \\\\, \\{ and \\} are read. Values are escaped as in TAB-separated rows, unless -0 is given.",
-        set: |args, value| {
-            args.template = Some(Template::parse(&value.text()?, |name| Field::parse(name).map(|_| ()))?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: Some('0'),
-        long: "null",
-        takes: Takes::Nothing,
-        help: "end rows with NUL, and escape nothing in them",
-        more: "For xargs -0.",
-        set: |args, _| {
-            args.nul = true;
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "full",
-        takes: Takes::Nothing,
-        help: "look into the rollouts: fork parent, status, last directory",
-        more: "Adds forked_from, status and resume_command, and fills what an older database lacks. A fork's title is then its own first message; the database may have its parent's.",
-        set: |args, _| {
-            args.full = true;
-            Ok(())
-        },
-    },
+    flags::fields(),
+    flags::format(),
+    flags::null(),
+    flags::full(),
     Flag {
         short: Some('c'),
         long: "count",
@@ -428,22 +381,15 @@ fn main() -> ExitCode {
 }
 
 fn run(mut args: Args) -> Result<Exit> {
-    let shapes = [args.fields.is_some(), args.template.is_some()];
-    if shapes == [true, true] || (args.template.is_some() && args.common.json) {
-        return Err(Error::usage("--format goes with neither --fields nor --json"));
-    }
-    if args.nul && args.common.json {
-        return Err(Error::usage("-0 does not go with --json: a record is one line"));
-    }
     let asks_more = args.filter != Filter::default()
         || !(args.cwd.is_empty() && args.under.is_empty() && args.groups.is_empty())
         || args.forks_of.is_some()
         || args.limit.is_some()
         || args.offset > 0
-        || args.fields.is_some()
-        || args.template.is_some()
-        || args.nul
-        || args.full
+        || args.common.fields.is_some()
+        || args.common.template.is_some()
+        || args.common.nul
+        || args.common.full
         || args.count
         || args.common.no_files;
     if args.check && asks_more {
@@ -451,6 +397,7 @@ fn run(mut args: Args) -> Result<Exit> {
             "--check looks at all sessions, rows and files: of the other flags only --json, --no-database and --codex-home go with it",
         ));
     }
+    let shape = args.common.shape()?;
     let mut index = args.common.index()?;
     if args.check {
         return tell_problems(&args, &mut index);
@@ -470,20 +417,13 @@ fn run(mut args: Args) -> Result<Exit> {
     if let Some(parent) = &args.forks_of {
         args.filter.forks_of = reference::resolve(&mut index, parent)?.id;
     }
-    let shape = Shape {
-        json: args.common.json,
-        fields: args.fields,
-        template: args.template,
-        nul: args.nul,
-        color: args.common.color,
-    };
     let query = Query {
         filter: args.filter,
         sort: args.sort,
         offset: args.offset,
         limit: args.limit,
         fields: if args.count { Vec::new() } else { shape.needed() },
-        full: args.full,
+        full: args.common.full,
     };
     if args.count {
         let count = index.list(&query, &mut |_| Ok(()))?;

@@ -1,10 +1,8 @@
 //! codex-agent-name: name a Codex session.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Tool, flags};
 use codex_agent_shared::codex::fork::set_name;
 use codex_agent_shared::codex::server::{Server, find_codex, version};
 use codex_agent_shared::error::{Error, Exit, Result, warn};
@@ -15,7 +13,6 @@ use codex_agent_shared::reference;
 #[derive(Default)]
 struct Args {
     common: flags::Common,
-    codex: Option<PathBuf>,
     operands: Vec<String>,
 }
 
@@ -25,21 +22,8 @@ impl AsMut<flags::Common> for Args {
     }
 }
 
-const FLAGS: &[Flag<Args>] = &[
-    flags::json("the session's record on standard output"),
-    flags::codex_home(),
-    Flag {
-        short: None,
-        long: "codex",
-        takes: Takes::File("FILE"),
-        help: "the executable of Codex",
-        more: "Instead of CODEX_AGENT_CODEX, or codex on PATH.",
-        set: |args, value| {
-            args.codex = Some(value.path());
-            Ok(())
-        },
-    },
-];
+const FLAGS: &[Flag<Args>] =
+    &[flags::json("the session's record on standard output"), flags::codex_home(), flags::codex()];
 
 static COMMAND: Command<Args> = Command {
     name: "",
@@ -50,13 +34,7 @@ static COMMAND: Command<Args> = Command {
     details: &[],
     sections: &[("Options", FLAGS)],
     greedy: false,
-    operand: |args, operand: OsString| {
-        let text = operand.into_string().map_err(|operand| {
-            Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
-        })?;
-        args.operands.push(text);
-        Ok(())
-    },
+    operand: |args, operand| flags::text_operand(&mut args.operands, operand),
     run,
 };
 
@@ -115,7 +93,7 @@ fn run(args: Args) -> Result<Exit> {
     let mut index = args.common.index()?;
     let session = reference::resolve(&mut index, text)?;
     let Some(id) = session.id else { return Err(Error::new(format!("'{text}' has no id"))) };
-    let codex = find_codex(args.codex.as_deref())?;
+    let codex = find_codex(args.common.codex.as_deref())?;
     let version = version(&codex)?;
     // Where the server runs does not matter to a name, and the session's directory may be gone.
     let home = index.home().clone();

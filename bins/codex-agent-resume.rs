@@ -1,6 +1,5 @@
 //! codex-agent-resume: open a session in Codex's own screen, in its directory.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -9,7 +8,7 @@ use std::process::{Command as Process, ExitCode};
 
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::codex::server::{find_codex, numbers, version};
+use codex_agent_shared::codex::server::{find_codex, refuse_older, version};
 use codex_agent_shared::error::{Error, Exit, Result, reason};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::about;
@@ -19,7 +18,6 @@ use codex_agent_shared::reference::{self, Input, Inputs};
 #[derive(Default)]
 struct Args {
     common: flags::Common,
-    codex: Option<PathBuf>,
     operands: Vec<String>,
     cwd: Option<PathBuf>,
     print: bool,
@@ -111,17 +109,7 @@ const OTHER: &[Flag<Args>] = &[
     },
     flags::json("with --print: a record"),
     flags::codex_home(),
-    Flag {
-        short: None,
-        long: "codex",
-        takes: Takes::File("FILE"),
-        help: "the executable of Codex",
-        more: "Instead of CODEX_AGENT_CODEX, or codex on PATH.",
-        set: |args, value| {
-            args.codex = Some(value.path());
-            Ok(())
-        },
-    },
+    flags::codex(),
 ];
 
 static COMMAND: Command<Args> = Command {
@@ -133,13 +121,7 @@ static COMMAND: Command<Args> = Command {
     details: &[],
     sections: &[("How it is opened", CODEX), ("Other", OTHER)],
     greedy: false,
-    operand: |args, operand: OsString| {
-        let text = operand.into_string().map_err(|operand| {
-            Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
-        })?;
-        args.operands.push(text);
-        Ok(())
-    },
+    operand: |args, operand| flags::text_operand(&mut args.operands, operand),
     run,
 };
 
@@ -200,9 +182,10 @@ fn run(args: Args) -> Result<Exit> {
     let text = if reads { first_of_stdin()? } else { args.operands[0].clone() };
     let session = reference::resolve(&mut index, &text)?;
     let (id, directory) = check(&args, &session)?;
-    let codex = find_codex(args.codex.as_deref())?;
+    let codex = find_codex(args.common.codex.as_deref())?;
+    // Asking for the version takes a moment, which only this format is worth.
     if session.history.as_deref() == Some("paginated") {
-        refuse_old(&codex, &session)?;
+        refuse_older(&version(&codex)?, &session)?;
     }
     let argv = argv(&args, &id);
     if args.print {
@@ -244,17 +227,6 @@ fn check(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
         .hint("--cwd names another"));
     }
     Ok((id, std::path::absolute(&directory).unwrap_or(directory)))
-}
-
-/// A Codex before 0.148 would spoil a paginated session for all later ones.
-fn refuse_old(codex: &Path, session: &Session<'_>) -> Result<()> {
-    let version = version(codex)?;
-    if numbers(&version) >= (0, 148) {
-        return Ok(());
-    }
-    let by = session.cli_version.as_deref().unwrap_or("a later version");
-    Err(Error::new(format!("Codex {version} would damage this session, which {by} made"))
-        .hint("0.148 is the first version that can read it; --codex names another Codex"))
 }
 
 /// `codex resume` and the rest, options before the id, in the form that 0.45 to 0.169 take.

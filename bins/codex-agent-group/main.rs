@@ -40,11 +40,7 @@ impl Args {
 }
 
 fn operand(args: &mut Args, operand: std::ffi::OsString) -> Result<()> {
-    let text = operand.into_string().map_err(|operand| {
-        Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
-    })?;
-    args.operands.push(text);
-    Ok(())
+    flags::text_operand(&mut args.operands, operand)
 }
 
 const DESCRIPTION: Flag<Args> = Flag {

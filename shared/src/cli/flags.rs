@@ -1,11 +1,14 @@
 //! Flags that several tools have, described once for all of them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::{Flag, Takes};
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
 use crate::error::{Error, Result};
+use crate::output::{Shape, Template};
+use crate::record::Field;
 use crate::terminal::Color;
 
 /// What the shared flags store. A tool's arguments hold one of these.
@@ -21,6 +24,16 @@ pub struct Common {
     pub no_database: bool,
     /// `--no-files`.
     pub no_files: bool,
+    /// `--codex`.
+    pub codex: Option<PathBuf>,
+    /// `--fields`.
+    pub fields: Option<Vec<Field>>,
+    /// `--format`.
+    pub template: Option<Template>,
+    /// `-0`.
+    pub nul: bool,
+    /// `--full`.
+    pub full: bool,
 }
 
 impl Common {
@@ -28,6 +41,115 @@ impl Common {
     pub fn index(&self) -> Result<Index> {
         let home = Home::find(self.codex_home.as_deref())?;
         Index::open(home, Sources { database: !self.no_database, files: !self.no_files })
+    }
+
+    /// The shape that sessions are shown in; an error where two flags ask for different ones.
+    pub fn shape(&self) -> Result<Shape> {
+        if self.template.is_some() && (self.json || self.fields.is_some()) {
+            return Err(Error::usage("--format goes with neither --fields nor --json"));
+        }
+        if self.nul && self.json {
+            return Err(Error::usage("-0 does not go with --json: a record is one line"));
+        }
+        Ok(Shape {
+            json: self.json,
+            fields: self.fields.clone(),
+            template: self.template.clone(),
+            nul: self.nul,
+            color: self.color,
+        })
+    }
+}
+
+/// An operand that is text.
+pub fn text_operand(operands: &mut Vec<String>, operand: OsString) -> Result<()> {
+    let text = operand.into_string().map_err(|operand| {
+        Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
+    })?;
+    operands.push(text);
+    Ok(())
+}
+
+/// `--codex FILE`
+pub const fn codex<A: AsMut<Common>>() -> Flag<A> {
+    Flag {
+        short: None,
+        long: "codex",
+        takes: Takes::File("FILE"),
+        help: "the executable of Codex",
+        more: "Instead of CODEX_AGENT_CODEX, or codex on PATH.",
+        set: |args, value| {
+            args.as_mut().codex = Some(value.path());
+            Ok(())
+        },
+    }
+}
+
+/// `--fields F,F,...`
+pub const fn fields<A: AsMut<Common>>() -> Flag<A> {
+    Flag {
+        short: None,
+        long: "fields",
+        takes: Takes::Text("F,F,..."),
+        help: "only these fields, in this order",
+        more: "A table on a terminal, TAB-separated in a pipe, and with --json records that have no others \
+               but their type. The fields are those of codex-agent-records(5), and sha, branch, origin_url, \
+               parent, short.",
+        set: |args, value| {
+            let fields: Result<Vec<Field>> =
+                value.text()?.split(',').map(|name| Field::parse(name.trim())).collect();
+            args.as_mut().fields = Some(fields?);
+            Ok(())
+        },
+    }
+}
+
+/// `--format TEMPLATE`
+pub const fn format<A: AsMut<Common>>() -> Flag<A> {
+    Flag {
+        short: None,
+        long: "format",
+        takes: Takes::Text("TEMPLATE"),
+        help: "a template such as '{id}\\t{title}'",
+        more: "One line a session. Fields stand in braces; \\t, \\n, \\0, \\\\, \\{ and \\} are read. Values are \
+               escaped as in TAB-separated rows, unless -0 is given.",
+        set: |args, value| {
+            let known = |name: &str| Field::parse(name).map(|_| ());
+            args.as_mut().template = Some(Template::parse(&value.text()?, known)?);
+            Ok(())
+        },
+    }
+}
+
+/// `-0`, `--null`
+pub const fn null<A: AsMut<Common>>() -> Flag<A> {
+    Flag {
+        short: Some('0'),
+        long: "null",
+        takes: Takes::Nothing,
+        help: "end rows with NUL, and escape nothing in them",
+        more: "For xargs -0.",
+        set: |args, _| {
+            args.as_mut().nul = true;
+            Ok(())
+        },
+    }
+}
+
+/// `--full`
+pub const fn full<A: AsMut<Common>>() -> Flag<A> {
+    Flag {
+        short: None,
+        long: "full",
+        takes: Takes::Nothing,
+        help: "look into the rollouts: fork parent, status, last directory",
+        more: "Adds forked_from, status and resume_command to records, tells in a table what is not idle, and \
+               fills what an older database lacks. A fork's title is then its own first message; the database \
+               may have its parent's.",
+        set: |args, _| {
+            args.as_mut().full = true;
+            Ok(())
+        },
     }
 }
 

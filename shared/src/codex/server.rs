@@ -22,6 +22,7 @@ use super::home::Home;
 use crate::error::{Error, Exit, Result, reason};
 use crate::ndjson::{Line, Lines};
 use crate::plugin::find_program;
+use crate::record::Session;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -61,6 +62,16 @@ pub fn version(codex: &Path) -> Result<String> {
 pub fn numbers(version: &str) -> (u32, u32) {
     let mut parts = version.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// Refuses a session of a format that this Codex cannot read, and would damage for all later ones.
+pub fn refuse_older(version: &str, session: &Session<'_>) -> Result<()> {
+    if session.history.as_deref() != Some("paginated") || numbers(version) >= (0, 148) {
+        return Ok(());
+    }
+    let by = session.cli_version.as_deref().unwrap_or("a later version");
+    Err(Error::new(format!("Codex {version} would damage this session, which {by} made"))
+        .hint("0.148 is the first version that can read it; --codex names another Codex"))
 }
 
 /// A running app-server.
