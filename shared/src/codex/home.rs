@@ -85,14 +85,24 @@ fn user_home() -> Result<PathBuf> {
 /// Our configuration: `groups.json` and the like. First that is set: `CODEX_AGENT_CONFIG_HOME`,
 /// `$XDG_CONFIG_HOME/codex-agent`, `~/.config/codex-agent`. Made only when there is something to save.
 pub fn config_folder() -> Result<PathBuf> {
-    if let Some(folder) = env::var_os("CODEX_AGENT_CONFIG_HOME").filter(|value| !value.is_empty()) {
+    our_folder("CODEX_AGENT_CONFIG_HOME", "XDG_CONFIG_HOME", ".config/codex-agent")
+}
+
+/// Our state: runs and locks. First that is set: `CODEX_AGENT_STATE_HOME`,
+/// `$XDG_STATE_HOME/codex-agent`, `~/.local/state/codex-agent`. Made only when there is something to save.
+pub fn state_folder() -> Result<PathBuf> {
+    our_folder("CODEX_AGENT_STATE_HOME", "XDG_STATE_HOME", ".local/state/codex-agent")
+}
+
+fn our_folder(ours: &str, standard: &str, default: &str) -> Result<PathBuf> {
+    if let Some(folder) = env::var_os(ours).filter(|value| !value.is_empty()) {
         let folder = PathBuf::from(folder);
         return Ok(std::path::absolute(&folder).unwrap_or(folder));
     }
-    // A relative XDG_CONFIG_HOME is to be ignored, says the standard that made it.
-    match env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
+    // A relative XDG folder is to be ignored, says the standard that made it.
+    match env::var_os(standard).map(PathBuf::from).filter(|path| path.is_absolute()) {
         Some(folder) => Ok(folder.join("codex-agent")),
-        None => Ok(user_home()?.join(".config/codex-agent")),
+        None => Ok(user_home()?.join(default)),
     }
 }
 

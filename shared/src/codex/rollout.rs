@@ -24,9 +24,11 @@ use serde_json::value::RawValue;
 
 mod meta;
 mod tail;
+mod turn;
 
 pub use meta::{Meta, source};
 pub use tail::{Ending, Tail, tail};
+pub use turn::{LastTurn, last_turn};
 
 use meta::read_meta;
 

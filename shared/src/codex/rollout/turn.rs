@@ -1,0 +1,129 @@
+//! What the last lines of a rollout say about its last turn, for whoever adds one or judges one.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use serde::Deserialize;
+
+/// How far back from the end is looked.
+const WINDOW: u64 = 4 << 20;
+
+/// The last turn, as far as it stands in the last 4 MiB.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LastTurn {
+    /// The sandbox mode, in Codex's word.
+    pub sandbox: Option<String>,
+    /// The tokens of the whole session so far.
+    pub total_usage: Option<BTreeMap<String, i64>>,
+    /// The message and the kind of the error that ended it (from 0.148).
+    pub error: Option<(String, serde_json::Value)>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    payload: Payload,
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    sandbox_policy: Option<Policy>,
+    info: Option<Info>,
+    error: Option<TurnError>,
+}
+
+#[derive(Deserialize)]
+struct Policy {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    total_token_usage: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+#[derive(Deserialize)]
+struct TurnError {
+    message: Option<String>,
+    codex_error_info: Option<serde_json::Value>,
+}
+
+/// Reads it. Of a compressed rollout nothing is known.
+pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
+    let mut turn = LastTurn::default();
+    if path.extension().is_some_and(|extension| extension == "zst") {
+        return Ok(turn);
+    }
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let from = length.saturating_sub(WINDOW);
+    let mut block = vec![0; (length - from) as usize];
+    file.read_exact_at(&mut block, from)?;
+    let mut ended = false;
+    for line in block.rsplit(|byte| *byte == b'\n') {
+        if turn.sandbox.is_some() && turn.total_usage.is_some() && ended {
+            break;
+        }
+        let has = |word: &[u8]| memchr::memmem::find(&line[..line.len().min(256)], word).is_some();
+        let wanted = (turn.sandbox.is_none() && has(b"\"turn_context\""))
+            || (turn.total_usage.is_none() && has(b"\"token_count\""))
+            || (!ended
+                && (has(b"\"task_complete\"") || has(b"\"turn_complete\"") || has(b"\"task_started\"")));
+        if !wanted {
+            continue;
+        }
+        let Ok(Event { kind, payload }) = serde_json::from_slice(line) else { continue };
+        match (kind.as_str(), payload.kind.as_deref()) {
+            ("turn_context", _) if turn.sandbox.is_none() => {
+                turn.sandbox = payload.sandbox_policy.and_then(|policy| policy.kind.or(policy.mode));
+            }
+            (_, Some("token_count")) if turn.total_usage.is_none() => {
+                let total = payload.info.and_then(|info| info.total_token_usage);
+                turn.total_usage = total.map(|total| {
+                    total.into_iter().filter_map(|(name, value)| Some((name, value.as_i64()?))).collect()
+                });
+            }
+            (_, Some("task_complete" | "turn_complete")) if !ended => {
+                ended = true;
+                turn.error = payload.error.map(|error| {
+                    (error.message.unwrap_or_default(), error.codex_error_info.unwrap_or_default())
+                });
+            }
+            (_, Some("task_started")) => ended = true,
+            _ => {}
+        }
+    }
+    Ok(turn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_turn_counts() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lines = [
+            r#"{"type":"turn_context","payload":{"cwd":"/p","sandbox_policy":{"type":"read-only"}}}"#,
+            r#"{"type":"event_msg","payload":{"type":"task_complete","error":{"message":"old","codex_error_info":"other"}}}"#,
+            r#"{"type":"turn_context","payload":{"cwd":"/p","sandbox_policy":{"mode":"workspace-write"}}}"#,
+            r#"{"type":"event_msg","payload":{"type":"token_count","info":{"total_token_usage":{"input_tokens":5}}}}"#,
+            r#"{"type":"event_msg","payload":{"type":"token_count","info":null}}"#,
+            r#"{"type":"event_msg","payload":{"type":"task_complete","error":{"message":"m","codex_error_info":"usage_limit_exceeded"}}}"#,
+            r#"{"type":"event_msg","payload":{"type":"task_"#,
+        ];
+        std::os::unix::fs::FileExt::write_all_at(file.as_file(), lines.join("\n").as_bytes(), 0).unwrap();
+        let turn = last_turn(file.path()).unwrap();
+        assert_eq!(turn.sandbox.as_deref(), Some("workspace-write"));
+        assert_eq!(turn.total_usage.unwrap()["input_tokens"], 5);
+        assert_eq!(turn.error.unwrap(), ("m".to_owned(), "usage_limit_exceeded".into()));
+    }
+}
