@@ -4,6 +4,8 @@
 //! it, because there is something to clean up after it; a SIGTERM or SIGHUP that reaches us alone is
 //! handed on.
 
+pub mod signals;
+
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Arc;

@@ -19,6 +19,10 @@ pub enum Exit {
     Negative,
     /// 2: bad usage, or trouble: nothing was changed unless the message says so.
     Trouble,
+    /// 75: a run was stopped with work left; it can be continued.
+    WorkLeft,
+    /// 130: interrupted, and jobs were killed for it.
+    Interrupted,
     /// 126: the dispatcher found the tool and cannot run it.
     CannotRun,
     /// 127: the dispatcher knows no such tool.
@@ -34,6 +38,8 @@ impl Exit {
             Exit::Done => 0,
             Exit::Negative => 1,
             Exit::Trouble => 2,
+            Exit::WorkLeft => 75,
+            Exit::Interrupted => 130,
             Exit::CannotRun => 126,
             Exit::NoSuchTool => 127,
             Exit::Theirs(code) => code,
@@ -78,6 +84,13 @@ impl Error {
             Some(first) => format!("{first}\n{hint}"),
             None => hint,
         });
+        self
+    }
+
+    /// The same error, with this way out where it has none yet.
+    #[must_use]
+    pub fn or_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
         self
     }
 

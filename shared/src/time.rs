@@ -119,6 +119,15 @@ pub fn parse_end(text: &str) -> Result<Timestamp> {
     moment(text, &Zoned::now(), true)
 }
 
+/// Reads how long something may take: `90s`, `5m`, `1h30m`. Days have 24 hours here.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration> {
+    let span = ago(&text.trim().to_lowercase());
+    let duration = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
+    duration.and_then(|duration| duration.try_into().ok()).ok_or_else(|| {
+        Error::usage(format!("cannot read '{text}' as a length of time")).hint("say 90s, 5m or 1h30m")
+    })
+}
+
 fn moment(text: &str, now: &Zoned, end: bool) -> Result<Timestamp> {
     let typed = text.trim();
     let start_of = |zoned: &Zoned| {
@@ -227,6 +236,15 @@ mod tests {
         assert_eq!(end("2d"), at("2d").unwrap());
         for wrong in ["tuesdayish", "5", "", "-2d", "2x", "99999999999999999999d"] {
             assert!(at(wrong).unwrap_err().contains("as a time"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lengths() {
+        assert_eq!(parse_duration("1h30m").unwrap().as_secs(), 5400);
+        assert_eq!(parse_duration("90s").unwrap().as_secs(), 90);
+        for wrong in ["90", "", "-1s", "soon"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }
 

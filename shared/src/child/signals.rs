@@ -1,0 +1,77 @@
+//! Signals as bytes in a pipe, for a loop that waits for several things at once.
+//!
+//! A signal that this process was told to ignore stays ignored (`nohup`, a job in the background of
+//! a script), as nobody meant it for us.
+
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+
+use crate::error::{Error, Result, reason};
+
+/// The signals that matter to a supervisor.
+pub struct Signals {
+    children: UnixStream,
+    stops: UnixStream,
+}
+
+/// What came while waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Came {
+    /// A child has ended or changed.
+    pub child: bool,
+    /// How many times we were asked to stop: SIGINT, SIGTERM or SIGHUP.
+    pub stops: usize,
+}
+
+impl Signals {
+    /// Begins to catch signals.
+    pub fn catch() -> Result<Signals> {
+        let wrong = |error: io::Error| Error::new(format!("cannot watch for signals: {}", reason(&error)));
+        let catch = |signals: &[i32]| -> io::Result<UnixStream> {
+            let (ours, theirs) = UnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            for signal in signals {
+                signal_hook::low_level::pipe::register(*signal, OwnedFd::from(theirs.try_clone()?))?;
+            }
+            Ok(ours)
+        };
+        let ignored = ignored();
+        let stops: Vec<i32> =
+            [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
+        Ok(Signals { children: catch(&[SIGCHLD]).map_err(wrong)?, stops: catch(&stops).map_err(wrong)? })
+    }
+
+    /// Waits for a signal, but no longer than this.
+    pub fn wait(&mut self, longest: Duration) -> Came {
+        let timeout =
+            Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: i64::from(longest.subsec_nanos()) };
+        let mut fds = [PollFd::new(&self.children, PollFlags::IN), PollFd::new(&self.stops, PollFlags::IN)];
+        // An interrupted wait is a signal, whose byte is in the pipe already.
+        let _ = poll(&mut fds, Some(&timeout));
+        Came { child: drain(&mut self.children) > 0, stops: drain(&mut self.stops) }
+    }
+}
+
+fn drain(pipe: &mut UnixStream) -> usize {
+    let mut bytes = [0; 64];
+    let mut all = 0;
+    while let Ok(got) = pipe.read(&mut bytes) {
+        all += got;
+        if got < bytes.len() {
+            break;
+        }
+    }
+    all
+}
+
+/// The signals that this process ignores, one bit each; none where the system does not tell.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
