@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Layer, module, and the packages that only this module may name; as in the head of `lib.rs`.
-const LAYERS: [(u8, &str, &[&str]); 16] = [
+const LAYERS: [(u8, &str, &[&str]); 17] = [
     (0, "error", &[]),
     (0, "text", &["unicode_width", "strsim"]),
     (1, "time", &["jiff"]),
@@ -18,9 +18,10 @@ const LAYERS: [(u8, &str, &[&str]); 16] = [
     (4, "codex", &["walkdir", "rusqlite", "zstd", "toml"]),
     (5, "reference", &[]),
     (5, "group", &[]),
-    (6, "output", &[]),
-    (7, "cli", &["lexopt"]),
-    (8, "lib", &[]),
+    (6, "run", &[]),
+    (7, "output", &[]),
+    (8, "cli", &["lexopt"]),
+    (9, "lib", &[]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -31,8 +31,9 @@
 //! | 4 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd, toml |
 //! | 5 | [`mod@reference`] | one grammar for "which session" | |
 //! | 5 | [`group`] | named sets of sessions | |
-//! | 6 | [`output`] | how sessions are shown | |
-//! | 6 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
+//! | 6 | [`run`] | running Codex: jobs, their journal, the loop that supervises them | |
+//! | 7 | [`output`] | how sessions are shown | |
+//! | 8 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
 
 pub mod child;
 pub mod cli;
@@ -45,6 +46,7 @@ pub mod plugin;
 pub mod query;
 pub mod record;
 pub mod reference;
+pub mod run;
 pub mod store;
 pub mod terminal;
 pub mod text;

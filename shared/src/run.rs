@@ -1,0 +1,55 @@
+//! The engine that runs jobs: every tool that makes Codex do something plans jobs and hands them
+//! to it.
+//!
+//! A **job** is one turn of one session: a plan ([`Job`]) that says what to send where. A **run** is a
+//! folder of jobs and of what became of them ([`folder`]). An **attempt** is one Codex process for a
+//! job. What happened is a sequence of events ([`Event`]), and the journal is where they are kept
+//! ([`journal`]).
+//!
+//! **Promises.** No prompt reaches a model twice unless that was asked for, and none is lost,
+//! wherever a runner is killed. Both rest on three things: the order in which a job is started
+//! ([`attempt`]), a kernel lock on Codex's standard output that lives as long as Codex does
+//! ([`probe`]), and the order in which a job is judged from that output ([`judge`]).
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`job`] | the plan of one turn |
+//! | [`event`] | what happens to jobs and runs |
+//! | [`failure`] | the table of failures |
+//! | [`folder`] | where a run is kept |
+//! | [`journal`] | appending events, and reading them after a crash |
+//! | [`binary`] | which Codex, and with which arguments |
+//! | [`probe`] | whether a Codex lives, and signals to it |
+//! | [`follow`] | reading Codex's output while it is written |
+//! | [`hold`] | one writer a session |
+//! | [`check`] | what is looked at before a start |
+//! | [`attempt`] | the order of a start |
+//! | [`judge`] | what became of an attempt |
+//! | [`tasks`] | the jobs of a run and how far each is |
+//! | [`plan`] | making a run of jobs |
+//! | [`mod@supervise`] | the loop over all of them |
+
+pub mod attempt;
+pub mod binary;
+pub mod check;
+pub mod event;
+pub mod failure;
+pub mod folder;
+pub mod follow;
+pub mod hold;
+pub mod job;
+pub mod journal;
+pub mod judge;
+pub mod plan;
+pub mod probe;
+mod running;
+pub mod supervise;
+pub mod tasks;
+
+pub use event::{Counts, Event, What};
+pub use failure::{Class, Failure};
+pub use folder::Folder;
+pub use job::{Job, Kind, Options, Sandbox};
+pub use journal::Journal;
+pub use plan::Plan;
+pub use supervise::{Ended, Settings, supervise};

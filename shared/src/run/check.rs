@@ -1,0 +1,161 @@
+//! What is looked at before a job is started, so that a start that cannot succeed sends nothing.
+//!
+//! Of a job that resumes: is the session there, not archived, of a format that this Codex does not
+//! spoil, and free; where did it run last, and what was it allowed. Of every job: are its directory and
+//! its pictures there. What is found can change before Codex looks itself; then Codex's refusal
+//! is the truth.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::binary;
+use super::event::Usage;
+use super::failure::{Class, Failure};
+use super::hold::Hold;
+use super::job::{Job, Sandbox};
+use crate::codex::holder::Holders;
+use crate::codex::home::Home;
+use crate::codex::index::{Index, Sources};
+use crate::codex::rollout::{self, Ending};
+use crate::codex::server::refuse_older;
+use crate::error::Result;
+use crate::record::{Id, Session};
+use crate::time::Timestamp;
+
+/// How long an index is good for.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// All that a start needs to know beyond the job.
+#[derive(Debug)]
+pub struct Ready {
+    /// Where Codex works.
+    pub cwd: PathBuf,
+    /// The mode that it is given.
+    pub sandbox: Option<Sandbox>,
+    /// What the session had used before.
+    pub usage_before: Option<Usage>,
+    /// The session's name.
+    pub name: Option<String>,
+    /// The session, while it is handed over.
+    pub hold: Option<Hold>,
+}
+
+/// What a look at a job found.
+#[derive(Debug)]
+pub enum Checked {
+    /// It can be started.
+    Ready(Box<Ready>),
+    /// Somebody drives its session. Nothing was sent.
+    Busy(String),
+    /// It cannot be run. Nothing was sent.
+    Failed(Failure),
+}
+
+/// Looks at jobs, with one index for all that come at about the same time.
+#[derive(Default)]
+pub struct Checker {
+    index: Option<(Option<PathBuf>, Instant, Index)>,
+    version: Option<String>,
+}
+
+impl Checker {
+    /// A checker for jobs that this version of Codex will run.
+    pub fn new(version: Option<&str>) -> Checker {
+        Checker { index: None, version: version.map(str::to_owned) }
+    }
+
+    fn index(&mut self, home: Option<&Path>) -> Result<&mut Index> {
+        let fits =
+            |(of, at, _): &(Option<PathBuf>, Instant, Index)| of.as_deref() == home && at.elapsed() < FRESH;
+        if !self.index.as_ref().is_some_and(fits) {
+            self.index = None;
+        }
+        let index = match self.index.take() {
+            Some(kept) => kept,
+            None => {
+                let index = Index::open(Home::find(home)?, Sources::default())?;
+                (home.map(Path::to_owned), Instant::now(), index)
+            }
+        };
+        Ok(&mut self.index.insert(index).2)
+    }
+
+    /// Looks at a job.
+    pub fn check(&mut self, job: &Job) -> Result<Checked> {
+        let failed = |class, message: String| Ok(Checked::Failed(Failure::new(class, message)));
+        if let Some(missing) = job.images.iter().find(|image| !Path::new(image).is_file()) {
+            return failed(Class::Refused, format!("there is no picture '{missing}'"));
+        }
+        let mut ready = Ready {
+            cwd: PathBuf::new(),
+            sandbox: job.options.sandbox,
+            usage_before: None,
+            name: None,
+            hold: None,
+        };
+        let mut cwd = job.cwd.clone();
+        if let Some(id) = job.asked() {
+            let home = job.codex_home.as_deref().map(Path::new);
+            let Some(session) = self.index(home)?.get(id)? else {
+                return failed(Class::NotFound, format!("Codex has no session '{id}'"));
+            };
+            if session.archived_at.is_some() {
+                return failed(Class::Archived, format!("session '{id}' is archived"));
+            }
+            if let Some(Err(error)) = self.version.as_deref().map(|version| refuse_older(version, &session)) {
+                return failed(Class::Refused, error.message().to_owned());
+            }
+            let rollout = session.rollout_path.as_deref().map(Path::new);
+            let Some(rollout) = rollout.filter(|path| path.exists()) else {
+                return failed(Class::NotFound, format!("the rollout of session '{id}' is gone"));
+            };
+            let release = self.version.as_deref().and_then(binary::release);
+            if release.is_some_and(|release| release < (0, 147)) {
+                let home = Home::find(home)?;
+                if Holders::default().holds(home.path(), id, rollout) == Some(true) {
+                    return Ok(Checked::Busy(format!("session '{id}' is open in another process")));
+                }
+            }
+            self.look_back(&session, rollout, &mut ready, &mut cwd);
+            let Some(hold) = Hold::take(id, None)? else {
+                return Ok(Checked::Busy(format!("session '{id}' is driven by another job")));
+            };
+            ready.hold = Some(hold);
+        }
+        let Some(cwd) = cwd else {
+            return failed(Class::Cwd, "nothing says in which directory".to_owned());
+        };
+        if !Path::new(&cwd).is_dir() {
+            return failed(Class::Cwd, format!("there is no directory '{cwd}'"));
+        }
+        ready.cwd = PathBuf::from(cwd);
+        Ok(Checked::Ready(Box::new(ready)))
+    }
+
+    /// Where a session ran last, what it was allowed there, and what it has used.
+    fn look_back(&self, session: &Session<'_>, rollout: &Path, ready: &mut Ready, cwd: &mut Option<String>) {
+        let tail = rollout::tail(rollout, true).ok();
+        let recorded = tail.and_then(|tail| tail.cwd).or(session.cwd.as_deref().map(str::to_owned));
+        *cwd = cwd.take().or(recorded);
+        let turn = rollout::last_turn(rollout).unwrap_or_default();
+        // A rollout is data, and perhaps hostile: it never gives more than the workspace.
+        let last = turn.sandbox.as_deref().and_then(Sandbox::parse).unwrap_or(Sandbox::ReadOnly);
+        ready.sandbox.get_or_insert(last.min(Sandbox::WorkspaceWrite));
+        ready.usage_before = turn.total_usage;
+        ready.name = session.name.as_deref().map(str::to_owned);
+    }
+
+    /// The rollout of a session, if it is there.
+    pub fn rollout(&mut self, home: Option<&str>, id: Id) -> Option<PathBuf> {
+        // What an older index knows may have been before this session.
+        self.index = None;
+        let session = self.index(home.map(Path::new)).ok()?.get(id).ok()??;
+        session.rollout_path.map(|path| PathBuf::from(path.into_owned()))
+    }
+
+    /// How the turn ended that was begun at `since`, if the rollout says so.
+    pub fn ending(&mut self, home: Option<&str>, id: Id, since: Timestamp) -> Option<Ending> {
+        let tail = rollout::tail(&self.rollout(home, id)?, true).ok()?;
+        tail.ending.filter(|_| tail.last_at.is_some_and(|at| at >= since))
+    }
+}

@@ -1,0 +1,254 @@
+//! The table of failures: how a failure is told, and what follows from it.
+//!
+//! Codex tells a failure in three ways, best first: `codex_error_info` at the end of the rollout (from
+//! 0.148), the message of `turn.failed`, and its standard error, where it never began. The first
+//! row of [`TABLE`] that knows the info or the text is the class.
+
+use serde::{Deserialize, Serialize};
+
+/// The kind of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // TABLE tells each.
+pub enum Class {
+    Spawn,
+    NotTrusted,
+    NotFound,
+    Archived,
+    Cwd,
+    Auth,
+    UsageLimit,
+    RateLimit,
+    Overloaded,
+    Context,
+    Model,
+    Network,
+    Busy,
+    Refused,
+    Timeout,
+    Interrupted,
+    WrongSession,
+    Crashed,
+    Stopped,
+    Disk,
+}
+
+/// Whether the model may have seen the prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing was sent.
+    No,
+    /// The message is in the session, but there was no answer.
+    Message,
+    /// Who knows; work may have been done.
+    Perhaps,
+}
+
+/// A row of the table.
+pub struct Row {
+    /// The class.
+    pub class: Class,
+    /// Words of `codex_error_info`.
+    pub infos: &'static [&'static str],
+    /// Pieces of what Codex prints.
+    pub texts: &'static [&'static str],
+    /// What the model has seen.
+    pub sent: Sent,
+    /// Whether trying again later may help.
+    pub passes: bool,
+    /// Whether the other jobs of the run would fail likewise.
+    pub stops_run: bool,
+}
+
+const fn row(
+    class: Class,
+    infos: &'static [&'static str],
+    texts: &'static [&'static str],
+    sent: Sent,
+    passes: bool,
+    stops_run: bool,
+) -> Row {
+    Row { class, infos, texts, sent, passes, stops_run }
+}
+
+/// Every class. Of texts the first row that matches decides, so the particular ones stand first.
+pub const TABLE: [Row; 20] = [
+    row(Class::Busy, &[], &["already has an active writer"], Sent::No, true, false),
+    row(Class::Archived, &[], &["is archived", "unarchive"], Sent::No, false, false),
+    row(Class::NotTrusted, &[], &["Not inside a trusted directory"], Sent::No, false, false),
+    row(
+        Class::NotFound,
+        &[],
+        &["no rollout found for thread", "Session not found", "session not found"],
+        Sent::No,
+        false,
+        false,
+    ),
+    row(
+        Class::UsageLimit,
+        &["usage_limit_exceeded"],
+        &["hit your usage limit", "upgrade to Plus", "Quota exceeded", "usage limit"],
+        Sent::Message,
+        true,
+        true,
+    ),
+    row(
+        Class::RateLimit,
+        &["response_too_many_failed_attempts"],
+        &["429 Too Many Requests"],
+        Sent::Message,
+        true,
+        false,
+    ),
+    row(
+        Class::Auth,
+        &["unauthorized"],
+        &[
+            "401 Unauthorized",
+            "403 Forbidden",
+            "Not logged in",
+            "not logged in",
+            "log in again",
+            "refresh token",
+        ],
+        Sent::Message,
+        false,
+        true,
+    ),
+    row(Class::Overloaded, &["server_overloaded"], &["model is at capacity"], Sent::Message, true, false),
+    row(
+        Class::Context,
+        &["context_window_exceeded"],
+        &["ran out of room in the model's context window", "context_length_exceeded"],
+        Sent::Message,
+        false,
+        false,
+    ),
+    row(
+        Class::Model,
+        &["model_not_found"],
+        &["model_not_found", "does not exist or you do not have access"],
+        Sent::Message,
+        false,
+        false,
+    ),
+    row(
+        Class::Network,
+        &["http_connection_failed", "response_stream_connection_failed", "response_stream_disconnected"],
+        &["waiting for network", "stream disconnected", "Connection failed", "error sending request"],
+        Sent::Perhaps,
+        true,
+        false,
+    ),
+    row(Class::Disk, &[], &["No space left on device"], Sent::No, true, true),
+    row(Class::Spawn, &[], &[], Sent::No, false, true),
+    row(Class::Cwd, &[], &[], Sent::No, false, false),
+    row(Class::Refused, &[], &[], Sent::Message, false, false),
+    row(Class::Timeout, &[], &[], Sent::Perhaps, true, false),
+    row(Class::Interrupted, &[], &[], Sent::Perhaps, true, false),
+    row(Class::WrongSession, &[], &[], Sent::Perhaps, false, false),
+    row(Class::Crashed, &[], &[], Sent::Perhaps, false, false),
+    row(Class::Stopped, &[], &[], Sent::Perhaps, true, false),
+];
+
+impl Class {
+    /// What follows from it.
+    pub fn row(self) -> &'static Row {
+        // Every class has its row; a test holds the table to that.
+        TABLE.iter().find(|row| row.class == self).unwrap_or(&TABLE[0])
+    }
+
+    /// The word of the record.
+    pub fn word(self) -> String {
+        serde_json::to_value(self).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+}
+
+/// A failure: its class, and what Codex or the system said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The class.
+    pub class: Class,
+    /// One line for people.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with its message, which is kept short.
+    pub fn new(class: Class, message: impl Into<String>) -> Failure {
+        let mut message: String = message.into();
+        if message.len() > 4000 {
+            let cut = (0..=4000).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+            message.truncate(cut);
+            message.push_str("...");
+        }
+        Failure { class, message }
+    }
+}
+
+/// The class of what Codex said; `None` if the table does not know it.
+pub fn classify(info: Option<&serde_json::Value>, text: &str) -> Option<Class> {
+    let word = info.and_then(|info| match info {
+        serde_json::Value::String(word) => Some(word.clone()),
+        serde_json::Value::Object(object) => object.keys().next().cloned(),
+        _ => None,
+    });
+    if let Some(word) = word {
+        let inner = info.and_then(|info| info.get(&word));
+        let status = inner.and_then(|inner| inner["http_status_code"].as_i64());
+        if matches!(status, Some(401 | 403)) {
+            return Some(Class::Auth);
+        }
+        if let Some(row) = TABLE.iter().find(|row| row.infos.contains(&word.as_str())) {
+            return Some(row.class);
+        }
+    }
+    TABLE.iter().find(|row| row.texts.iter().any(|piece| text.contains(piece))).map(|row| row.class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_class_has_one_row() {
+        for row in &TABLE {
+            assert_eq!(TABLE.iter().filter(|other| other.class == row.class).count(), 1, "{:?}", row.class);
+        }
+        assert_eq!(TABLE.len(), Class::Disk as usize + 1);
+        assert_eq!(Class::UsageLimit.word(), "usage_limit");
+    }
+
+    #[test]
+    fn what_codex_says_has_a_class() {
+        for (info, text, want) in [
+            (json!("usage_limit_exceeded"), "You’ve hit your usage limit.", Some(Class::UsageLimit)),
+            (json!(null), "You’ve hit your usage limit. Try again later.", Some(Class::UsageLimit)),
+            (json!({"http_connection_failed": {"http_status_code": 401}}), "x", Some(Class::Auth)),
+            (json!(null), "unexpected status 401 Unauthorized: no, url: y", Some(Class::Auth)),
+            (
+                json!({"response_too_many_failed_attempts": {"http_status_code": 429}}),
+                "exceeded retry limit, last status: 429 Too Many Requests",
+                Some(Class::RateLimit),
+            ),
+            (json!("server_overloaded"), "", Some(Class::Overloaded)),
+            (json!("context_window_exceeded"), "", Some(Class::Context)),
+            (json!("model_not_found"), "", Some(Class::Model)),
+            (
+                json!(null),
+                "Error: thread/resume: thread/resume failed: thread x already has an active writer (code -32600)",
+                Some(Class::Busy),
+            ),
+            (
+                json!(null),
+                "Not inside a trusted directory and --skip-git-repo-check was not specified.",
+                Some(Class::NotTrusted),
+            ),
+            (json!(null), "no rollout found for thread id x (code -32600)", Some(Class::NotFound)),
+            (json!("other"), "boom", None),
+        ] {
+            assert_eq!(classify(Some(&info), text), want, "{info} {text}");
+        }
+    }
+}

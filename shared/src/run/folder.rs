@@ -1,0 +1,156 @@
+//! The folder of a run.
+//!
+//! ```text
+//! runs/20261122T120713Z-new-alpha-3f2a/
+//!     journal.ndjson            what was planned, and what happened
+//!     jobs/1/1.prompt           Codex's standard input of the first attempt at the first job
+//!     jobs/1/1.out  1.err       its standard output and error
+//!     jobs/1/image-1.png        the pictures of the job
+//! ```
+//!
+//! Folders are made 0700 and files 0600. A name begins with the clock, so names sort by time. Nothing
+//! is made before there is a job, and nothing in a folder is ever changed but appended to.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::journal::Journal;
+use super::probe;
+use crate::codex::home::state_folder;
+use crate::error::{Context, Error, Result};
+use crate::record::Id;
+use crate::time::Timestamp;
+
+/// The folder of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    path: PathBuf,
+    name: String,
+}
+
+impl Folder {
+    /// Makes the folder of a new run, and its journal.
+    pub fn create(kind: &str, subject: &str) -> Result<(Folder, Journal)> {
+        let runs = runs()?;
+        make(&runs)?;
+        let clock: String =
+            Timestamp::now().to_string()[..19].chars().filter(|c| !matches!(c, '-' | ':')).collect();
+        let subject: String = subject
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .take(24)
+            .collect();
+        let middle = [kind, subject.trim_matches('-')].join("-");
+        let name = format!("{clock}Z-{}-{}", middle.trim_end_matches('-'), &Id::random().hex()[..4]);
+        let path = runs.join(&name);
+        DirBuilder::new().mode(0o700).create(&path).context("make the folder", &path)?;
+        let journal = Journal::create(path.join("journal.ndjson"))?;
+        let folder = Folder { path, name };
+        fs::File::open(&runs).and_then(|runs| runs.sync_all()).context("save", &runs)?;
+        Ok((folder, journal))
+    }
+
+    /// All runs, the newest first.
+    pub fn all() -> Result<Vec<Folder>> {
+        let runs = runs()?;
+        let entries = match fs::read_dir(&runs) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).context("open the folder", &runs),
+        };
+        let mut all: Vec<Folder> = entries
+            .flatten()
+            .filter_map(|entry| {
+                Some(Folder { name: entry.file_name().into_string().ok()?, path: entry.path() })
+            })
+            .filter(|folder| folder.journal().exists())
+            .collect();
+        // Names have the second; what was made within one is told apart by the file system.
+        let made = |folder: &Folder| fs::metadata(folder.journal()).and_then(|meta| meta.created()).ok();
+        all.sort_by_cached_key(|folder| {
+            std::cmp::Reverse((folder.name.get(..16).map(str::to_owned), made(folder), folder.name.clone()))
+        });
+        Ok(all)
+    }
+
+    /// The run of this name, or the only one whose name has this in it.
+    pub fn find(text: &str) -> Result<Folder> {
+        let all = Folder::all()?;
+        if let Some(exact) = all.iter().find(|folder| folder.name == text) {
+            return Ok(exact.clone());
+        }
+        let near: Vec<&Folder> = all.iter().filter(|folder| folder.name.contains(text)).collect();
+        match near[..] {
+            [one] if text.len() >= 4 => Ok(one.clone()),
+            [_, _, ..] if text.len() >= 4 => {
+                let names: Vec<&str> = near.iter().map(|folder| folder.name.as_str()).collect();
+                Err(Error::new(format!("'{text}' is part of {} runs", near.len())).hint(names.join("\n")))
+            }
+            _ => {
+                Err(Error::not_found(format!("there is no run '{text}'"))
+                    .hint("codex-agent run list lists them"))
+            }
+        }
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The name of the run.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its journal.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal.ndjson")
+    }
+
+    /// How long ago its journal was last written.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        let changed = fs::metadata(self.journal()).and_then(|meta| meta.modified()).ok();
+        let changed = changed.and_then(Timestamp::of).unwrap_or(now);
+        Duration::from_millis(u64::try_from(now.0 - changed.0).unwrap_or(0))
+    }
+
+    /// Whether a runner has it at this moment.
+    pub fn is_running(&self) -> bool {
+        probe::is_locked(&self.journal())
+    }
+
+    /// The folder of a job, made where it is not there.
+    pub fn make_job(&self, number: usize) -> Result<PathBuf> {
+        let path = self.job(number);
+        make(&path)?;
+        Ok(path)
+    }
+
+    /// The folder of a job.
+    pub fn job(&self, number: usize) -> PathBuf {
+        self.path.join("jobs").join(number.to_string())
+    }
+
+    /// A file of an attempt: `prompt`, `out` or `err`.
+    pub fn file(&self, number: usize, attempt: u32, what: &str) -> PathBuf {
+        self.job(number).join(format!("{attempt}.{what}"))
+    }
+
+    /// Removes the folder and all that is in it. Only for one that nobody runs.
+    pub fn remove(&self) -> Result<()> {
+        fs::remove_dir_all(&self.path).context("remove", &self.path)
+    }
+}
+
+/// Where all runs are.
+fn runs() -> Result<PathBuf> {
+    Ok(state_folder()?.join("runs"))
+}
+
+/// Makes a folder and those above it, for the user alone.
+pub(super) fn make(path: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).context("make the folder", path)
+}

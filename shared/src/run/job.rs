@@ -1,0 +1,231 @@
+//! The `job` record: the plan of one turn, which can be made here and carried out elsewhere.
+//!
+//! It says all that is needed: nothing is looked up later but the session itself. A path in it is
+//! absolute. What could do harm is refused when a job is read, not when it is run: a prompt that is
+//! empty, has a NUL or is too long, and a session that is not a UUID. Only text that is a UUID ever
+//! reaches Codex's arguments, because every version starts a new session for a name it does not know.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::journal::VERSION;
+use crate::error::{Error, Result};
+use crate::record::Id;
+
+/// The longest prompt, so that its line in a journal can always be read again.
+pub const LONGEST_PROMPT: usize = 8 << 20;
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It begins a session.
+    New,
+    /// It adds a turn to one.
+    Resume,
+}
+
+/// What Codex may touch. The order is that of trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// Nothing.
+    ReadOnly,
+    /// Its directory.
+    WorkspaceWrite,
+    /// Everything. Only where somebody wrote it out.
+    DangerFullAccess,
+}
+
+impl Sandbox {
+    /// The words, as Codex has them.
+    pub const WORDS: [&'static str; 3] = ["read-only", "workspace-write", "danger-full-access"];
+
+    /// Codex's word.
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
+
+    /// The mode of this word.
+    pub fn parse(word: &str) -> Option<Sandbox> {
+        [Sandbox::ReadOnly, Sandbox::WorkspaceWrite, Sandbox::DangerFullAccess]
+            .into_iter()
+            .find(|sandbox| sandbox.word() == word)
+    }
+}
+
+/// What Codex is told besides the prompt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// The model; Codex's own choice where there is none.
+    pub model: Option<String>,
+    /// The sandbox. A new session gets Codex's default where there is none; a resumed one its last
+    /// mode, but no more than its workspace.
+    pub sandbox: Option<Sandbox>,
+    /// `KEY=VALUE` for Codex's configuration.
+    pub config: Vec<String>,
+    /// Whether Codex may work outside of git.
+    pub skip_git_repo_check: bool,
+}
+
+/// The plan of one turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    #[serde(rename = "type")]
+    record: String,
+    #[serde(default = "version")]
+    v: u32,
+    /// A name for it, one of a kind in its run.
+    #[serde(default)]
+    pub id: String,
+    /// The run that it belongs to.
+    #[serde(default)]
+    pub run: Option<String>,
+    /// What it does; a job with a session resumes it where nothing is said.
+    #[serde(default)]
+    pub kind: Option<Kind>,
+    /// The session that it resumes.
+    #[serde(default)]
+    pub session: Option<Id>,
+    /// Where Codex works; the session's own directory where there is none.
+    #[serde(default)]
+    pub cwd: Option<String>,
+    /// What is sent.
+    pub prompt: String,
+    /// Pictures to send with it.
+    #[serde(default)]
+    pub images: Vec<String>,
+    /// What Codex is told besides.
+    #[serde(default)]
+    pub options: Options,
+    /// The Codex home; the one of the environment where there is none.
+    #[serde(default)]
+    pub codex_home: Option<String>,
+}
+
+fn version() -> u32 {
+    VERSION
+}
+
+impl Job {
+    /// A job that begins a session.
+    pub fn new(prompt: String) -> Job {
+        Job {
+            record: "job".to_owned(),
+            v: VERSION,
+            id: String::new(),
+            run: None,
+            kind: Some(Kind::New),
+            session: None,
+            cwd: None,
+            prompt,
+            images: Vec::new(),
+            options: Options::default(),
+            codex_home: None,
+        }
+    }
+
+    /// A job that adds a turn to a session.
+    pub fn resume(session: Id, prompt: String) -> Job {
+        Job { kind: Some(Kind::Resume), session: Some(session), ..Job::new(prompt) }
+    }
+
+    /// The same job with another prompt.
+    pub fn saying(&self, prompt: impl Into<String>) -> Job {
+        Job { prompt: prompt.into(), ..self.clone() }
+    }
+
+    /// What it does.
+    pub fn kind(&self) -> Kind {
+        self.kind.unwrap_or(if self.session.is_some() { Kind::Resume } else { Kind::New })
+    }
+
+    /// The session that Codex is asked for.
+    pub fn asked(&self) -> Option<Id> {
+        self.session.filter(|_| self.kind() == Kind::Resume)
+    }
+
+    /// Refuses what cannot be run, and makes what was left out definite.
+    pub fn settle(mut self) -> Result<Job> {
+        if self.record != "job" {
+            return Err(Error::new(format!("expected a job record, not one of type '{}'", self.record)));
+        }
+        if self.v != VERSION {
+            return Err(Error::new(format!("job version {} is not known here", self.v)));
+        }
+        check_prompt(&self.prompt)?;
+        self.kind = Some(self.kind());
+        match (self.kind(), self.session) {
+            (Kind::New, Some(id)) => {
+                return Err(Error::new(format!("a job of kind new has no session, and '{id}' was given")));
+            }
+            (Kind::Resume, None) => return Err(Error::new("a job of kind resume needs a session")),
+            _ => {}
+        }
+        let paths = self.images.iter().chain(&self.cwd).chain(&self.codex_home);
+        if let Some(relative) = paths.into_iter().find(|path| !Path::new(path).is_absolute()) {
+            return Err(Error::new(format!("'{relative}' is not an absolute path")));
+        }
+        // What cannot be an argument or a variable would fail later, and for all jobs.
+        let words =
+            self.options.config.iter().chain(&self.options.model).chain(&self.cwd).chain(&self.images);
+        if words.chain([&self.id]).any(|word| word.contains(|c: char| c.is_control())) {
+            return Err(Error::new("an option, a path or the id holds a control character"));
+        }
+        if let Some(odd) = self.options.config.iter().find(|pair| !pair.contains('=')) {
+            return Err(Error::new(format!("cannot take '{odd}' as configuration: expected KEY=VALUE")));
+        }
+        Ok(self)
+    }
+}
+
+/// Refuses a prompt that Codex would refuse, cut or not understand.
+pub fn check_prompt(prompt: &str) -> Result<()> {
+    if prompt.trim().is_empty() {
+        return Err(Error::new("the prompt is empty"));
+    }
+    if prompt.contains('\0') {
+        return Err(Error::new("the prompt holds a NUL"));
+    }
+    if prompt.len() > LONGEST_PROMPT {
+        return Err(Error::new(format!("the prompt is longer than {} MiB", LONGEST_PROMPT >> 20)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> std::result::Result<Job, String> {
+        let job: Job = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        job.settle().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_job_that_could_do_harm_is_refused() {
+        let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
+        let whole = format!(r#"{{"type":"job","session":"{id}","prompt":"-go","cwd":"/p","new_field":1}}"#);
+        let job = read(&whole).unwrap();
+        assert_eq!((job.kind(), job.asked()), (Kind::Resume, Id::parse(id)));
+        assert_eq!(read(r#"{"type":"job","prompt":"go"}"#).unwrap().kind(), Kind::New);
+        for (text, want) in [
+            (r#"{"type":"job","prompt":" \n"}"#, "the prompt is empty"),
+            (r#"{"type":"job","prompt":"a\u0000b"}"#, "the prompt holds a NUL"),
+            (r#"{"type":"job","prompt":"a","session":"--yolo"}"#, "a session id"),
+            (r#"{"type":"job","prompt":"a","session":"../x"}"#, "a session id"),
+            (r#"{"type":"job","prompt":"a","kind":"resume"}"#, "needs a session"),
+            (r#"{"type":"job","prompt":"a","cwd":"x"}"#, "not an absolute path"),
+            (r#"{"type":"job","prompt":"a","id":"a\u0000"}"#, "holds a control character"),
+            (r#"{"type":"job","prompt":"a","options":{"config":["x"]}}"#, "expected KEY=VALUE"),
+            (r#"{"type":"job","prompt":"a","v":2}"#, "job version 2 is not known here"),
+            (r#"{"type":"session","prompt":"a"}"#, "expected a job record"),
+            (r#"{"type":"job"}"#, "missing field `prompt`"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(want), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The journal of a run: `journal.ndjson`, one line for each job that was planned and for each thing
+//! that happened.
+//!
+//! **Guarantees.** A line is appended whole or not at all as far as a reader can tell, and is on disk
+//! when [`Journal::append`] returns, where that was asked for. The plan comes first: job records, then
+//! `run.started`. A journal without `run.started` is a plan that was never begun. One runner at a
+//! time has the journal, by a kernel lock on it that the system drops however the runner dies.
+//!
+//! **Crash.** What may be left is a last line without its newline. Readers pass over it, and the next
+//! runner cuts it off before it appends. A line of a version that is not known here makes the whole
+//! journal unreadable, by name: a run of a newer release is never adopted by an older one.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, What};
+use super::job::Job;
+use crate::error::{Context, Error, Result, reason};
+use crate::ndjson::{Line, Lines};
+
+/// The version of journals and jobs.
+pub const VERSION: u32 = 1;
+
+/// Where in a journal a line stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    offset: u64,
+    length: usize,
+}
+
+/// A line of a journal.
+#[derive(Debug)]
+pub enum Entry {
+    /// A planned job, and where its record is, so that its prompt need not be kept.
+    Job(Box<Job>, Place),
+    /// Something that happened.
+    Event(Box<Event>),
+}
+
+/// A journal that is ours to write.
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+impl Journal {
+    /// Makes the journal of a new run.
+    pub fn create(path: PathBuf) -> Result<Journal> {
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .context("make the journal", &path)?;
+        file.lock().context("lock", &path)?;
+        Ok(Journal { file, path, length: 0 })
+    }
+
+    /// Opens the journal of an earlier run and takes its lock. `None` where a runner has it. A torn
+    /// last line is cut off.
+    pub fn open(path: PathBuf) -> Result<Option<Journal>> {
+        let mut file =
+            OpenOptions::new().read(true).append(true).open(&path).context("open the journal", &path)?;
+        // Whoever only looks whether a runner lives holds a shared lock for a moment.
+        let patience = Instant::now() + Duration::from_millis(500);
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() >= patience => return Ok(None),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+                Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
+            }
+        }
+        let length = whole_lines(&mut file).context("read the journal", &path)?;
+        file.set_len(length).context("cut the journal", &path)?;
+        Ok(Some(Journal { file, path, length }))
+    }
+
+    /// Appends one line. What is synced is on disk afterwards, with all lines before it.
+    pub fn append(&mut self, record: &impl Serialize, sync: bool) -> Result<Place> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        let place = Place { offset: self.length, length: line.len() };
+        let written =
+            self.file.write_all(&line).and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
+        if let Err(error) = written {
+            // A piece of a line would join with the next one.
+            let _ = self.file.set_len(self.length);
+            let message = format!("cannot write the journal '{}': {}", self.path.display(), reason(&error));
+            return Err(Error::new(message));
+        }
+        self.length += line.len() as u64;
+        Ok(place)
+    }
+
+    /// The job that stands at a place.
+    pub fn job(&self, place: Place) -> Result<Job> {
+        let mut line = vec![0; place.length];
+        self.file.read_exact_at(&mut line, place.offset).context("read the journal", &self.path)?;
+        serde_json::from_slice(&line).map_err(|error| damaged(&self.path, &error.to_string()))
+    }
+}
+
+/// How many bytes of a file are whole lines.
+fn whole_lines(file: &mut File) -> std::io::Result<u64> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut block = vec![0; 64 << 10];
+    let mut end = length;
+    while end > 0 {
+        let from = end.saturating_sub(block.len() as u64);
+        let part = &mut block[..(end - from) as usize];
+        file.read_exact_at(part, from)?;
+        if let Some(at) = part.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(from + at as u64 + 1);
+        }
+        end = from;
+    }
+    Ok(0)
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::new(format!("cannot read the journal '{}': {why}", path.display()))
+}
+
+/// What every line has.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: std::borrow::Cow<'a, str>,
+    v: Option<u32>,
+}
+
+/// Reads a journal from its beginning; anybody may, at any time. Lines of unknown types are passed
+/// over, and so is a last line that is not whole.
+pub fn read(path: &Path, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
+    let file = File::open(path).context("open the journal", path)?;
+    // Not a moving target: what is appended meanwhile is for the next reader.
+    let length = file.metadata().context("read the journal", path)?.len();
+    let mut lines = Lines::new(file.take(length), 64 << 10);
+    let mut offset = 0;
+    loop {
+        let number = lines.number() + 1;
+        let line = match lines.next().context("read the journal", path)? {
+            None => return Ok(()),
+            Some(Line::TooLong) => return Err(damaged(path, &format!("line {number} is too long"))),
+            Some(Line::Whole(line)) => line,
+        };
+        let place = Place { offset, length: line.len() };
+        offset += line.len() as u64;
+        if !line.ends_with(b"\n") {
+            return Ok(());
+        }
+        let broken = |error: serde_json::Error| damaged(path, &format!("line {number}: {error}"));
+        let head: Head<'_> = serde_json::from_slice(line).map_err(broken)?;
+        if head.v != Some(VERSION) {
+            let version = head.v.map_or("none".to_owned(), |v| v.to_string());
+            return Err(damaged(
+                path,
+                &format!("line {number}: journal version {version} is not known here"),
+            )
+            .hint("it was written by another release of codex-agent, which can continue it"));
+        }
+        match &*head.kind {
+            "job" => each(Entry::Job(Box::new(serde_json::from_slice(line).map_err(broken)?), place))?,
+            kind if What::WORDS.contains(&kind) => {
+                each(Entry::Event(Box::new(serde_json::from_slice(line).map_err(broken)?)))?;
+            }
+            // A type of a later release of the same version, or a stranger's.
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(path: &Path) -> Result<usize> {
+        let mut count = 0;
+        read(path, |_| {
+            count += 1;
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    #[test]
+    fn a_torn_line_is_passed_over_and_then_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.ndjson");
+        let mut journal = Journal::create(path.clone()).unwrap();
+        let place = journal.append(&Job::new("one".into()), true).unwrap();
+        assert_eq!(journal.job(place).unwrap().prompt, "one");
+        assert!(Journal::open(path.clone()).unwrap().is_none(), "two runners have it");
+        drop(journal);
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(br#"{"type":"job","v":1,"pro"#).unwrap();
+        assert_eq!(count(&path).unwrap(), 1);
+        let mut journal = Journal::open(path.clone()).unwrap().unwrap();
+        let place = journal.append(&Job::new("two".into()), false).unwrap();
+        assert_eq!(journal.job(place).unwrap().prompt, "two");
+        assert_eq!(count(&path).unwrap(), 2);
+        file.write_all(b"{\"type\":\"run.dreamt\",\"v\":1}\n{\"type\":\"other\",\"v\":1}\n").unwrap();
+        assert_eq!(count(&path).unwrap(), 2);
+        file.write_all(b"{\"type\":\"run.completed\",\"v\":2}\n").unwrap();
+        let error = count(&path).unwrap_err();
+        assert!(error.message().contains("line 5: journal version 2 is not known here"), "{error}");
+    }
+}

@@ -1,0 +1,261 @@
+//! What became of an attempt. The order of judgement is a contract, the same for a runner that was
+//! there and for one that comes after a crash:
+//!
+//! 1. A terminal event in `.out` is the outcome, whatever else there is. A Codex that goes on after
+//!    it is stopped, and the outcome stands.
+//! 2. `.out` is locked: it runs. Nobody judges it; it is followed.
+//! 3. No `thread.started`, and the system is the same boot: nothing was sent. It may be run again.
+//! 4. Else it was interrupted, which is a failure: the model may have seen the prompt. After another
+//!    boot an attempt is this too, unless the rollout of its session shows that the turn ended.
+//!
+//! A success that was watched is more: Codex ended with 0, and the session is the one that was asked
+//! for. A wrong session is a failure whenever it is seen.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use super::event::Usage;
+use super::failure::{Class, Failure, Sent, classify};
+use super::follow::{Progress, Terminal};
+use crate::codex::rollout::Ending;
+use crate::record::Id;
+
+/// All that is known about an attempt that runs no more.
+pub struct Evidence<'e> {
+    /// The session that Codex was asked for.
+    pub asked: Option<Id>,
+    /// What Codex printed.
+    pub progress: &'e Progress,
+    /// How it ended; `None` where nobody of us was there, or only its launcher ended.
+    pub exit: Option<ExitStatus>,
+    /// Why it was stopped by us, if it was.
+    pub stopped: Option<Class>,
+    /// Whether the system was started anew since.
+    pub other_boot: bool,
+    /// The end of its standard error.
+    pub last_words: &'e str,
+}
+
+/// The judgement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The turn was completed.
+    Completed {
+        /// The totals that Codex printed.
+        totals: Usage,
+    },
+    /// It was not; and whether a continued run does it again.
+    Failed(Failure, bool),
+    /// Nothing was sent: the job is as if it had never been started.
+    Unsent,
+}
+
+/// What only the session's rollout can tell; asked for only where it decides.
+pub trait Rollout {
+    /// The message and the kind of the error that ended the last turn.
+    fn error(&mut self, session: Id) -> Option<(String, serde_json::Value)>;
+    /// How the turn of this attempt ended.
+    fn ending(&mut self, session: Id) -> Option<Ending>;
+}
+
+/// Judges an attempt whose `.out` is not locked.
+pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
+    let Evidence { asked, progress, exit, stopped, last_words, .. } = evidence;
+    if let (Some(asked), Some(got)) = (asked, progress.session)
+        && *asked != got
+    {
+        let message = format!("Codex took session '{got}' instead of '{asked}'");
+        return fail(Class::WrongSession, message, progress);
+    }
+    match &progress.terminal {
+        Some(Terminal::Completed(totals)) => {
+            if stopped.is_none()
+                && let Some(exit) = exit.filter(|exit| !exit.success())
+            {
+                let message = format!("the turn was completed, but then Codex {}", ended(&exit));
+                return fail(Class::Crashed, message, progress);
+            }
+            return Verdict::Completed { totals: totals.clone() };
+        }
+        Some(Terminal::Failed(message)) => {
+            let (told, info) = progress.session.and_then(|id| rollout.error(id)).unwrap_or_default();
+            let class = classify(Some(&info), message).or_else(|| classify(None, last_words));
+            let message = if message.is_empty() { &told } else { message };
+            return fail(class.unwrap_or(Class::Refused), message.clone(), progress);
+        }
+        None => {}
+    }
+    if progress.session.is_none() {
+        return unsent(evidence, rollout);
+    }
+    if let Some(class) = stopped {
+        let message = progress.error.clone().unwrap_or_else(|| match class {
+            Class::Timeout => "it took longer than it may".to_owned(),
+            _ => "it was stopped".to_owned(),
+        });
+        // A job without a network never ends by itself, and says so all the time.
+        let class = match (class, classify(None, &message)) {
+            (Class::Timeout, Some(Class::Network)) => Class::Network,
+            _ => *class,
+        };
+        return fail(class, message, progress);
+    }
+    let class =
+        classify(None, progress.error.as_deref().unwrap_or("")).or_else(|| classify(None, last_words));
+    match (exit, class) {
+        (Some(_), Some(class)) => fail(class, told(evidence), progress),
+        (Some(exit), None) if exit.signal().is_none() => {
+            fail(Class::Crashed, format!("Codex {} in the middle of the turn", ended(exit)), progress)
+        }
+        (Some(exit), None) => {
+            fail(Class::Interrupted, format!("Codex {} in the middle of the turn", ended(exit)), progress)
+        }
+        (None, _) => interrupted(evidence, rollout, progress.session),
+    }
+}
+
+/// An attempt that never said `thread.started`.
+fn unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
+    let Evidence { asked, progress, exit, stopped, other_boot, last_words } = evidence;
+    if *other_boot {
+        // What it printed may never have reached the disk.
+        return interrupted(evidence, rollout, *asked);
+    }
+    match (stopped, exit) {
+        (Some(Class::Timeout), _) => fail(Class::Timeout, "Codex never began".to_owned(), progress),
+        (Some(Class::Stopped), _) | (None, None) => Verdict::Unsent,
+        (Some(class), _) => fail(*class, "Codex never began".to_owned(), progress),
+        (None, Some(exit)) => {
+            let class = classify(None, last_words).unwrap_or(Class::Crashed);
+            let message = match class {
+                Class::Crashed => format!("Codex {} before it began: {}", ended(exit), told(evidence)),
+                _ => told(evidence),
+            };
+            let message = message.trim_end_matches([' ', ':']).to_owned();
+            Verdict::Failed(Failure::new(class, message), class.row().stops_run)
+        }
+    }
+}
+
+fn interrupted(evidence: &Evidence<'_>, rollout: &mut dyn Rollout, session: Option<Id>) -> Verdict {
+    let ending = session.filter(|_| evidence.other_boot).and_then(|id| rollout.ending(id));
+    match ending {
+        Some(Ending::Completed) => Verdict::Completed { totals: Usage::new() },
+        Some(Ending::Failed) => {
+            let told = session.and_then(|id| rollout.error(id));
+            let (message, info) = told.unwrap_or_default();
+            let class = classify(Some(&info), &message).unwrap_or(Class::Refused);
+            fail(class, message, evidence.progress)
+        }
+        _ => fail(Class::Interrupted, "Codex ended in the middle of the turn".to_owned(), evidence.progress),
+    }
+}
+
+/// What a continued run does again: what would have failed for any job, and did nothing.
+fn fail(class: Class, message: String, progress: &Progress) -> Verdict {
+    let row = class.row();
+    let again = row.stops_run && row.sent != Sent::Perhaps && !progress.acted;
+    Verdict::Failed(Failure::new(class, message), again)
+}
+
+/// How a process ended, as the end of a sentence.
+fn ended(exit: &ExitStatus) -> String {
+    match (exit.code(), exit.signal()) {
+        (Some(code), _) => format!("ended with {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// The best line that there is for people.
+fn told(evidence: &Evidence<'_>) -> String {
+    let noise = |line: &&str| !line.trim().is_empty() && !line.starts_with("Reading additional input");
+    let lines: Vec<&str> = evidence.last_words.lines().filter(noise).collect();
+    let best = lines.iter().rev().find(|line| line.starts_with("Error:")).or(lines.last());
+    evidence.progress.error.clone().or(best.map(|line| (*line).to_owned())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Says(Option<Ending>);
+
+    impl Rollout for Says {
+        fn error(&mut self, _: Id) -> Option<(String, serde_json::Value)> {
+            Some(("m".into(), "usage_limit_exceeded".into()))
+        }
+
+        fn ending(&mut self, _: Id) -> Option<Ending> {
+            self.0
+        }
+    }
+
+    fn id() -> Option<Id> {
+        Id::parse("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c")
+    }
+
+    fn word(evidence: Evidence<'_>, ending: Option<Ending>) -> String {
+        match judge(&evidence, &mut Says(ending)) {
+            Verdict::Completed { .. } => "completed".to_owned(),
+            Verdict::Unsent => "unsent".to_owned(),
+            Verdict::Failed(failure, again) => {
+                format!("{}{}", failure.class.word(), if again { " again" } else { "" })
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_judgement() {
+        let nothing = Progress::default();
+        let begun = Progress { session: id(), ..Progress::default() };
+        let done = Progress { terminal: Some(Terminal::Completed(Usage::new())), ..begun.clone() };
+        let failed = Progress { terminal: Some(Terminal::Failed("no".into())), ..begun.clone() };
+        let acted = Progress { acted: true, ..failed.clone() };
+        let base = |progress| Evidence {
+            asked: None,
+            progress,
+            exit: None,
+            stopped: None,
+            other_boot: false,
+            last_words: "",
+        };
+        let exit = |raw| Some(ExitStatus::from_raw(raw));
+        let other = Id::parse("01a202e0-8d5d-7d62-82ce-000000000000");
+        for (evidence, ending, want) in [
+            (base(&done), None, "completed"),
+            (Evidence { exit: exit(0), ..base(&done) }, None, "completed"),
+            (Evidence { exit: exit(256), ..base(&done) }, None, "crashed"),
+            (Evidence { exit: exit(9), stopped: Some(Class::Stopped), ..base(&done) }, None, "completed"),
+            (Evidence { asked: other, ..base(&done) }, None, "wrong_session"),
+            (base(&failed), None, "usage_limit again"),
+            (base(&acted), None, "usage_limit"),
+            (base(&nothing), None, "unsent"),
+            (Evidence { stopped: Some(Class::Stopped), exit: exit(2), ..base(&nothing) }, None, "unsent"),
+            (Evidence { exit: exit(256), ..base(&nothing) }, None, "crashed"),
+            (
+                Evidence {
+                    exit: exit(256),
+                    last_words: "Error: x already has an active writer",
+                    ..base(&nothing)
+                },
+                None,
+                "busy",
+            ),
+            (Evidence { other_boot: true, ..base(&nothing) }, None, "interrupted"),
+            (base(&begun), Some(Ending::Completed), "interrupted"),
+            (Evidence { other_boot: true, ..base(&begun) }, Some(Ending::Completed), "completed"),
+            (Evidence { other_boot: true, ..base(&begun) }, Some(Ending::Begun), "interrupted"),
+            (
+                Evidence { other_boot: true, asked: id(), ..base(&nothing) },
+                Some(Ending::Failed),
+                "usage_limit again",
+            ),
+            (Evidence { exit: exit(9), ..base(&begun) }, None, "interrupted"),
+            (Evidence { exit: exit(256), ..base(&begun) }, None, "crashed"),
+            (Evidence { stopped: Some(Class::Timeout), exit: exit(2), ..base(&begun) }, None, "timeout"),
+        ] {
+            assert_eq!(word(evidence, ending), want);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Making a run: jobs are put into the journal of a new folder one by one, and none is started before
+//! all of them are there.
+//!
+//! **Crash.** What may be left is a folder whose journal has no `run.started`: nothing of it was ever
+//! started, nothing lists it, and `prune` removes it.
+
+use std::collections::HashSet;
+
+use super::event::Event;
+use super::folder::Folder;
+use super::job::Job;
+use super::journal::Journal;
+use super::supervise::{Ended, Settings, supervise};
+use super::tasks::Tasks;
+use crate::error::{Error, Result};
+
+/// A run that is being made. The folder is made with the first job.
+pub struct Plan {
+    made: Option<(Folder, Journal)>,
+    tasks: Tasks,
+    ids: HashSet<String>,
+}
+
+impl Plan {
+    /// A plan without jobs. `kind` and `name` become part of the folder's name.
+    pub fn new(kind: &str, name: &str, codex_home: Option<String>) -> Plan {
+        Plan { made: None, tasks: Tasks::new(kind, name, codex_home), ids: HashSet::new() }
+    }
+
+    /// Adds a job. One without an id is called by its number.
+    pub fn add(&mut self, job: Job) -> Result<()> {
+        let mut job = self.name(job)?;
+        if self.made.is_none() {
+            self.made = Some(Folder::create(&self.tasks.kind, &self.tasks.name)?);
+        }
+        let Some((folder, journal)) = &mut self.made else { return Ok(()) };
+        job.run = Some(folder.name().to_owned());
+        let place = journal.append(&job, false)?;
+        self.tasks.add(&job, place);
+        Ok(())
+    }
+
+    /// Checks a job and settles its id, without planning it.
+    pub fn name(&mut self, job: Job) -> Result<Job> {
+        let mut job = job.settle()?;
+        if job.id.is_empty() {
+            job.id = (self.ids.len() + 1).to_string();
+        }
+        if !self.ids.insert(job.id.clone()) {
+            return Err(Error::new(format!("there are two jobs '{}'", job.id)));
+        }
+        Ok(job)
+    }
+
+    /// How many jobs there are.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Throws the plan away: nothing was started.
+    pub fn discard(self) {
+        if let Some((folder, _journal)) = self.made {
+            // What is left is pruned later.
+            let _ = folder.remove();
+        }
+    }
+
+    /// The folder, once there is a job.
+    pub fn folder(&self) -> Option<&Folder> {
+        self.made.as_ref().map(|(folder, _)| folder)
+    }
+
+    /// Carries it out.
+    pub fn run(self, settings: Settings, emit: &mut dyn FnMut(&Event)) -> Result<Ended> {
+        match self.made {
+            Some((folder, journal)) => supervise(&folder, journal, self.tasks, settings, emit),
+            None => Ok(Ended::Completed { failed: 0, killed: false }),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether a Codex lives, and signals to it.
+//!
+//! The runner locks `.out` before it starts Codex and lets Codex inherit that descriptor, which
+//! nothing that Codex starts gets. So the lock lives as long as Codex does, whatever became of the
+//! runner. Whoever wants to know takes a *shared* lock for a moment: two who ask at once do not see
+//! each other. A process number serves only to signal, and only where the lock is held and the time
+//! of the process's start is the one that was written down.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use super::event::Process;
+
+/// Whether somebody holds an exclusive lock on a file. A file that cannot be opened is not locked.
+pub fn is_locked(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// The id of this boot; `None` where the system does not tell.
+pub fn boot() -> Option<String> {
+    static BOOT: OnceLock<Option<String>> = OnceLock::new();
+    let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    BOOT.get_or_init(|| read().map(|text| text.trim().to_owned())).clone()
+}
+
+/// A process as it can be told from a later one of the same number.
+pub fn process(pid: i32) -> Process {
+    Process { pid, start_time: start_time(pid), boot: boot() }
+}
+
+/// Field 22 of `/proc/PID/stat`. The second field may hold blanks and brackets.
+fn start_time(pid: i32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text[text.rfind(')')? + 1..].split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Whether this very process still is there.
+pub fn lives(process: &Process) -> bool {
+    process.start_time.is_some() && start_time(process.pid) == process.start_time && boot() == process.boot
+}
+
+/// Signals the group of a child of our own that has not been waited for.
+pub fn signal_child(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        // It may have ended just now, and then there is nobody to tell.
+        let _ = kill_process_group(pid, signal);
+    }
+}
+
+/// Signals whoever holds `.out`: the group of the process that was written down, if it is that one,
+/// and every process whose standard output the file is.
+pub fn signal_holders(out: &Path, process: Option<&Process>, signal: Signal) {
+    if !is_locked(out) {
+        return;
+    }
+    let group = process.filter(|process| lives(process)).map(|process| process.pid);
+    if let Some(group) = group {
+        signal_child(group, signal);
+    }
+    let Ok(out) = fs::canonicalize(out) else { return };
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let holds = fs::read_link(entry.path().join("fd/1")).is_ok_and(|target| target == out);
+        if holds
+            && group != Some(pid)
+            && let Some(pid) = Pid::from_raw(pid)
+        {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+/// Interrupts whoever holds `.out`, as Ctrl-C does.
+pub fn interrupt_holders(out: &Path, process: Option<&Process>) {
+    signal_holders(out, process, Signal::INT);
+}
+
+/// Asks a process to end, if it is still the one that was written down.
+pub fn terminate(process: &Process) -> bool {
+    lives(process) && Pid::from_raw(process.pid).is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok())
+}

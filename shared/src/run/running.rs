@@ -1,0 +1,208 @@
+//! One attempt that runs, looked at from time to time: what it printed, whether it ended, whether it
+//! must be stopped. It is ours (a child) or adopted (started by a runner that is gone).
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::event::{Process, Usage};
+use super::failure::Class;
+use super::folder::Folder;
+use super::follow::{Follower, Terminal, last_words};
+use super::judge::{Evidence, Rollout, Verdict, judge};
+use super::probe;
+use super::tasks::Task;
+use crate::record::Id;
+use crate::time::Timestamp;
+
+/// How long a Codex may stay after its last word.
+const LINGERS: Duration = Duration::from_secs(10);
+/// How long a signal is given to work before a stronger one.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An attempt that runs.
+pub(super) struct Running {
+    /// Its place among the tasks.
+    pub(super) task: usize,
+    /// What Codex prints.
+    pub(super) follower: Follower,
+    /// When it was started.
+    pub(super) at: Timestamp,
+    /// What its session had used before.
+    pub(super) usage_before: Option<Usage>,
+    /// Where its output is.
+    pub(super) out: PathBuf,
+    /// Whether another runner started it.
+    pub(super) adopted: bool,
+    err: PathBuf,
+    asked: Option<Id>,
+    child: Option<Child>,
+    exit: Option<ExitStatus>,
+    process: Option<Process>,
+    other_boot: bool,
+    deadline: Option<Instant>,
+    last_word: Option<Instant>,
+    announced: bool,
+    stop: Option<Stop>,
+}
+
+/// A stop that is under way.
+struct Stop {
+    /// What the outcome is because of it; `None` where the outcome was there before.
+    class: Option<Class>,
+    signal: Signal,
+    next: Instant,
+}
+
+/// What a look at an attempt found.
+pub(super) enum Seen {
+    /// Nothing that must be told.
+    Nothing,
+    /// Its session.
+    Session(Id),
+    /// It runs no more.
+    Ended,
+}
+
+impl Running {
+    /// An attempt that was started; `child` is `None` where another runner did that. `None` where
+    /// it has no output: then nobody was ever started.
+    pub(super) fn new(
+        folder: &Folder,
+        task: usize,
+        tasks: &[Task],
+        child: Option<Child>,
+        timeout: Option<Duration>,
+    ) -> io::Result<Option<Running>> {
+        let Task { of, asked, start, .. } = &tasks[task];
+        let out = folder.file(of.number, of.attempt, "out");
+        let follower = match Follower::open(&out) {
+            Ok(follower) => follower,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let at = start.as_ref().map_or_else(Timestamp::now, |start| start.at);
+        let gone = Duration::from_millis(u64::try_from(Timestamp::now().0 - at.0).unwrap_or(0));
+        Ok(Some(Running {
+            task,
+            follower,
+            at,
+            usage_before: start.as_ref().and_then(|start| start.usage_before.clone()),
+            adopted: child.is_none(),
+            err: folder.file(of.number, of.attempt, "err"),
+            out,
+            asked: *asked,
+            child,
+            exit: None,
+            process: start.as_ref().and_then(|start| start.process.clone()),
+            other_boot: start.as_ref().is_some_and(|start| start.boot != probe::boot()),
+            deadline: timeout.map(|timeout| Instant::now() + timeout.saturating_sub(gone)),
+            last_word: None,
+            announced: of.session.is_some() && asked.is_none(),
+            stop: None,
+        }))
+    }
+
+    /// Looks at it.
+    pub(super) fn look(&mut self, now: Instant) -> io::Result<Seen> {
+        // The end is looked for first, so that what was printed before it is read after.
+        let ended = self.has_ended(now)?;
+        if ended {
+            self.follower.finish()?
+        } else {
+            self.follower.read()?
+        }
+        if let (false, Some(id)) = (self.announced, self.follower.progress.session) {
+            self.announced = true;
+            self.follower.sync()?;
+            if self.asked.is_some_and(|asked| asked != id) {
+                self.stop_by(Signal::KILL, Some(Class::WrongSession), now);
+            }
+            return Ok(Seen::Session(id));
+        }
+        if ended {
+            return Ok(Seen::Ended);
+        }
+        if self.follower.progress.terminal.is_some() {
+            self.last_word.get_or_insert(now);
+        }
+        if self.stop.is_none() {
+            if self.last_word.is_some_and(|word| now >= word + LINGERS) {
+                self.stop_by(Signal::INT, None, now);
+            } else if self.last_word.is_none() && self.deadline.is_some_and(|deadline| now >= deadline) {
+                self.stop(Class::Timeout, now);
+            }
+        }
+        self.press(now);
+        Ok(Seen::Nothing)
+    }
+
+    fn has_ended(&mut self, now: Instant) -> io::Result<bool> {
+        if let Some(child) = &mut self.child {
+            let Some(exit) = child.try_wait()? else { return Ok(false) };
+            self.child = None;
+            self.exit = Some(exit);
+            // One that was killed may be the launcher alone; one that ended has said all it will say.
+            if exit.code().is_some() {
+                self.last_word.get_or_insert(now);
+            }
+        }
+        Ok(!probe::is_locked(&self.out))
+    }
+
+    /// Begins to stop it, gently at first. What it has completed stays completed.
+    pub(super) fn stop(&mut self, class: Class, now: Instant) {
+        if self.stop.is_none() {
+            self.stop_by(Signal::INT, Some(class), now);
+        }
+    }
+
+    fn stop_by(&mut self, signal: Signal, class: Option<Class>, now: Instant) {
+        self.stop = Some(Stop { class, signal, next: now });
+        self.press(now);
+    }
+
+    /// Sends the signal that is due: SIGINT, SIGTERM, then SIGKILL until it helps.
+    fn press(&mut self, now: Instant) {
+        let Some(stop) = &mut self.stop else { return };
+        if now < stop.next {
+            return;
+        }
+        match &self.child {
+            Some(child) => probe::signal_child(child.id() as i32, stop.signal),
+            None => probe::signal_holders(&self.out, self.process.as_ref(), stop.signal),
+        }
+        stop.next = now + PATIENCE;
+        stop.signal = match stop.signal {
+            Signal::INT => Signal::TERM,
+            _ => Signal::KILL,
+        };
+    }
+
+    /// How it ended, and what became of it.
+    pub(super) fn judge(&self, rollout: &mut dyn Rollout) -> (Option<ExitStatus>, Verdict) {
+        // A launcher that was killed alone says nothing about the Codex that went on.
+        let outlived = self.exit.is_some_and(|exit| exit.code().is_none()) && self.is_done();
+        let exit = self.exit.filter(|_| !outlived);
+        // What it said beside a success is nobody's business.
+        let is_told = matches!(self.follower.progress.terminal, Some(Terminal::Completed(_)));
+        let words = if is_told { String::new() } else { last_words(&self.err) };
+        let lingered = self.stop.as_ref().is_some_and(|stop| stop.class.is_none());
+        let evidence = Evidence {
+            asked: self.asked,
+            progress: &self.follower.progress,
+            exit: if lingered { None } else { exit },
+            stopped: self.stop.as_ref().and_then(|stop| stop.class),
+            other_boot: self.other_boot,
+            last_words: &words,
+        };
+        (self.exit, judge(&evidence, rollout))
+    }
+
+    fn is_done(&self) -> bool {
+        self.follower.progress.terminal.is_some()
+    }
+}
