@@ -1,8 +1,9 @@
 //! One table a tool: what it accepts is written once, and parser, `--help`, man page and
 //! completions are made from it.
 //!
-//! A tool is a `static` [`Tool`] with one nameless [`Command`] or several named ones (verbs). A
-//! command names its flags; each [`Flag`] holds its own setter, so that words and parsing cannot drift
+//! A tool is a `static` [`Tool`] with one nameless [`Command`], or several named ones (verbs), or
+//! both: then the nameless one stands first and is what the tool does where its first word is no
+//! verb. A command names its flags; each [`Flag`] holds its own setter, so that words and parsing cannot drift
 //! apart. Setters only store: what needs the outside world happens in the command's `run`.
 //! Errors are printed and exit codes chosen in one place, [`main`].
 //!
@@ -29,7 +30,7 @@ pub struct Tool {
     pub about: &'static str,
     /// Paragraphs of the man page. Lines that begin with a blank are kept as they are.
     pub description: &'static [&'static str],
-    /// One command without a name, or several with names.
+    /// One command without a name, or several with names, or both in this order.
     pub commands: &'static [&'static dyn Verb],
     /// Exit codes and what they mean here.
     pub exit_status: &'static [(u8, &'static str)],
@@ -49,6 +50,24 @@ pub struct Tool {
     pub epilogue: &'static str,
     /// Completions by hand for bash, zsh and fish, where the table cannot know what comes next.
     pub completions: Option<[&'static str; 3]>,
+}
+
+impl Tool {
+    /// The command that needs no verb.
+    fn nameless(&self) -> Option<&'static dyn Verb> {
+        self.commands.first().copied().filter(|first| first.name().is_empty())
+    }
+
+    /// The commands that are verbs.
+    fn verbs(&self) -> &'static [&'static dyn Verb] {
+        &self.commands[usize::from(self.nameless().is_some())..]
+    }
+
+    /// The verb of this word.
+    fn verb(&self, word: &str) -> Option<&'static dyn Verb> {
+        let is_it = |verb: &&&dyn Verb| verb.name() == word || verb.aliases().contains(&word);
+        self.verbs().iter().find(is_it).copied()
+    }
 }
 
 /// A command line and what it is good for.
@@ -374,10 +393,17 @@ pub fn main(tool: &'static Tool) -> ExitCode {
 
 fn run(tool: &'static Tool, name: &mut String) -> Result<Exit> {
     let mut parser = Parser::from_env();
-    if let [only] = tool.commands
-        && only.name().is_empty()
-    {
-        return only.execute(tool, parser);
+    if let Some(nameless) = tool.nameless() {
+        // A verb is one as the very first word: after '--' or a flag it is an operand.
+        let first = std::env::args_os().nth(1).and_then(|word| word.into_string().ok());
+        return match first.and_then(|word| tool.verb(&word)) {
+            Some(verb) => {
+                parser.next().map_err(lexopt_error)?;
+                *name = format!("{} {}", tool.name, verb.name());
+                verb.execute(tool, parser)
+            }
+            None => nameless.execute(tool, parser),
+        };
     }
     let verb = match parser.next().map_err(lexopt_error)? {
         None => {
@@ -396,8 +422,7 @@ fn run(tool: &'static Tool, name: &mut String) -> Result<Exit> {
             return Err(Error::usage(format!("expected a verb before '{typed}'")).hint(verbs_line(tool)));
         }
     };
-    let is_verb = |command: &&&dyn Verb| command.name() == verb || command.aliases().contains(&verb.as_str());
-    match tool.commands.iter().find(is_verb) {
+    match tool.verb(&verb) {
         Some(command) => {
             *name = format!("{} {}", tool.name, command.name());
             command.execute(tool, parser)

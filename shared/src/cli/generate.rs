@@ -30,7 +30,7 @@ pub fn document(tool: &Tool, kind: &str) -> Option<String> {
 }
 
 fn is_plain(tool: &Tool) -> bool {
-    matches!(tool.commands, [only] if only.name().is_empty())
+    tool.nameless().is_some() && tool.verbs().is_empty()
 }
 
 /// The flags that every command has.
@@ -70,20 +70,15 @@ pub fn help(tool: &Tool, verb: Option<&dyn Verb>) -> String {
             let _ = writeln!(out, "{} - {}\n", tool.name, tool.about);
         }
     }
-    if verb.is_none() && !is_plain(tool) {
-        let _ = writeln!(out, "Usage: {} VERB [OPTION...] [OPERAND...]\n\nVerbs:", tool.name);
-        let widest = tool.commands.iter().map(|command| command.name().len()).max().unwrap_or(0);
-        for command in tool.commands {
-            let other = match command.aliases() {
-                [] => String::new(),
-                aliases => format!(" (also {})", aliases.join(", ")),
-            };
-            let about = format!("{}{other}", command.about());
-            definition(&mut out, &format!("  {:widest$}", command.name()), widest + 4, &about);
-        }
-        let _ = writeln!(out, "\n'{} VERB --help' tells the options of a verb.", tool.name);
-    } else if let Some(command) = verb.or(tool.commands.first().copied()) {
+    if verb.is_none() && tool.nameless().is_none() {
+        let _ = writeln!(out, "Usage: {} VERB [OPTION...] [OPERAND...]", tool.name);
+        verbs(&mut out, tool);
+    } else if let Some(command) = verb.or(tool.nameless()) {
         let _ = writeln!(out, "Usage: {}", synopsis(tool, command));
+        if verb.is_none() && !is_plain(tool) {
+            let _ = writeln!(out, "       {} VERB [OPTION...] [OPERAND...]", tool.name);
+            verbs(&mut out, tool);
+        }
         let mut section = None;
         for row in command.rows().iter().chain(&standard()) {
             let heading = if row.section.is_empty() { "Other options" } else { row.section };
@@ -100,6 +95,20 @@ pub fn help(tool: &Tool, verb: Option<&dyn Verb>) -> String {
     let topic = tool.name.strip_prefix(PREFIX).map_or(String::new(), |name| format!(" {name}"));
     let _ = writeln!(out, "\n'codex-agent help{topic}' tells more.");
     out
+}
+
+fn verbs(out: &mut String, tool: &Tool) {
+    out.push_str("\nVerbs:\n");
+    let widest = tool.verbs().iter().map(|command| command.name().len()).max().unwrap_or(0);
+    for command in tool.verbs() {
+        let other = match command.aliases() {
+            [] => String::new(),
+            aliases => format!(" (also {})", aliases.join(", ")),
+        };
+        let about = format!("{}{other}", command.about());
+        definition(out, &format!("  {:widest$}", command.name()), widest + 4, &about);
+    }
+    let _ = writeln!(out, "\n'{} VERB --help' tells the options of a verb.", tool.name);
 }
 
 fn flag_words(row: &Row) -> String {
@@ -200,18 +209,14 @@ fn man(tool: &Tool) -> String {
         }
         let _ = writeln!(out, ".B {}", roff(&format!("{} {}", tool.name, command.name())).trim_end());
         let rest = synopsis(tool, *command);
-        let from = tool.name.len() + 1 + command.name().len();
+        let from = format!("{} {}", tool.name, command.name()).trim_end().len();
         let _ = writeln!(out, "{}", roff(rest.get(from..).unwrap_or("").trim()));
     }
     out.push_str(".SH DESCRIPTION\n");
     paragraphs(&mut out, tool.description);
-    if is_plain(tool) {
-        out.push_str(".SH OPTIONS\n");
-        options(&mut out, &tool.commands[0].rows(), ".SS");
-        standard_options(&mut out);
-    } else {
+    if !is_plain(tool) {
         out.push_str(".SH VERBS\n");
-        for command in tool.commands {
+        for command in tool.verbs() {
             let synopsis = synopsis(tool, *command);
             let _ = writeln!(out, ".SS {}", roff(synopsis.get(tool.name.len() + 1..).unwrap_or("")));
             let other = match command.aliases() {
@@ -224,9 +229,12 @@ fn man(tool: &Tool) -> String {
             }
             options(&mut out, &command.rows(), "");
         }
-        out.push_str(".SH OPTIONS\n");
-        standard_options(&mut out);
     }
+    out.push_str(".SH OPTIONS\n");
+    if let Some(nameless) = tool.nameless() {
+        options(&mut out, &nameless.rows(), ".SS");
+    }
+    standard_options(&mut out);
     out.push_str(".SH \"EXIT STATUS\"\n");
     for (code, text) in tool.exit_status {
         let _ = writeln!(out, ".TP\n.B {code}\n{}", prose(text));

@@ -199,18 +199,24 @@ pub(super) fn bash(tool: &Tool) -> String {
     if is_plain(tool) {
         bash_command(&mut out, tool.commands[0], "    ", 1);
     } else {
-        let verbs: Vec<&str> = tool.commands.iter().map(|command| command.name()).collect();
+        let verbs: Vec<&str> = tool.verbs().iter().map(|command| command.name()).collect();
+        let flags = tool.nameless().map(|nameless| nameless.rows()).unwrap_or_default();
         out.push_str("    if [ \"$last\" -le 1 ]; then\n        case $cur in\n");
-        let _ = writeln!(out, "        -*) __codex_agent_offer {} ;;", words(&[]));
+        let _ = writeln!(out, "        -*) __codex_agent_offer {} ;;", words(&flags));
         let _ = writeln!(
             out,
             "        *) __codex_agent_offer {} ;;\n        esac\n        return 0\n    fi",
             verbs.join(" ")
         );
         out.push_str("    case ${words[1]} in\n");
-        for command in tool.commands {
+        for command in tool.verbs() {
             let _ = writeln!(out, "    {})", names(*command).join("|"));
             bash_command(&mut out, *command, "        ", 2);
+            out.push_str("        ;;\n");
+        }
+        if let Some(nameless) = tool.nameless() {
+            out.push_str("    *)\n");
+            bash_command(&mut out, nameless, "        ", 1);
             out.push_str("        ;;\n");
         }
         out.push_str("    esac\n");
@@ -321,14 +327,24 @@ fn zsh_body(tool: &Tool) -> String {
         let _ = writeln!(out, "_arguments -S \\\n    {}", zsh_arguments(tool.commands[0]).join(" \\\n    "));
         return out;
     }
+    if let Some(nameless) = tool.nameless() {
+        // A verb is one as the first word alone.
+        let verbs: Vec<&str> = tool.verbs().iter().flat_map(|verb| names(*verb)).collect();
+        let _ = writeln!(
+            out,
+            "if [[ $words[2] == -* ]] || {{ (( CURRENT > 2 )) && [[ $words[2] != ({}) ]] }}; then\n    _arguments -S \\\n        {}\n    return\nfi",
+            verbs.join("|"),
+            zsh_arguments(nameless).join(" \\\n        ")
+        );
+    }
     out.push_str("local curcontext=$curcontext state line\n");
     out.push_str("_arguments -C '(-h --help)'{-h,--help}'[show this help]' '(-V --version)'{-V,--version}'[show the version]' '1:verb:->verb' '*::operand:->operands'\n");
     out.push_str("case $state in\nverb)\n    local -a verbs\n    verbs=(\n");
-    for command in tool.commands {
+    for command in tool.verbs() {
         let _ = writeln!(out, "        '{}:{}'", command.name(), zsh_text(command.about()));
     }
     out.push_str("    )\n    _describe verb verbs\n    ;;\noperands)\n    case $words[1] in\n");
-    for command in tool.commands {
+    for command in tool.verbs() {
         let _ = writeln!(out, "    {})", names(*command).join("|"));
         let _ = writeln!(
             out,
@@ -387,8 +403,17 @@ fn fish_operand(completes: Completes) -> &'static str {
 
 /// `verb` holds the words for the verb, if there are any: it is the first operand.
 fn fish_rows(out: &mut String, tool: &Tool, command: &dyn Verb, verb: &str) {
-    let is_verb = if verb.is_empty() { String::new() } else { format!("__fish_seen_subcommand_from {verb}") };
-    let and = if verb.is_empty() { String::new() } else { format!(" -n '{is_verb}'") };
+    // The command without a verb is meant where none of the verbs is.
+    let is_mixed = verb.is_empty() && !is_plain(tool);
+    let is_verb = match (verb, is_mixed) {
+        ("", false) => String::new(),
+        ("", true) => {
+            let verbs: Vec<&str> = tool.verbs().iter().flat_map(|verb| names(*verb)).collect();
+            format!("not __fish_seen_subcommand_from {}", verbs.join(" "))
+        }
+        (verb, _) => format!("__fish_seen_subcommand_from {verb}"),
+    };
+    let and = if is_verb.is_empty() { String::new() } else { format!(" -n '{is_verb}'") };
     let rows = command.rows();
     for row in rows.iter().chain(&standard()) {
         let short = row.short.map_or(String::new(), |letter| format!(" -s {letter}"));
@@ -436,7 +461,7 @@ pub(super) fn fish(tool: &Tool) -> String {
         fish_rows(&mut out, tool, tool.commands[0], "");
         return out;
     }
-    for command in tool.commands {
+    for command in tool.verbs() {
         let about = fish_text(command.about());
         let _ = writeln!(
             out,
@@ -445,7 +470,10 @@ pub(super) fn fish(tool: &Tool) -> String {
             command.name()
         );
     }
-    for row in standard() {
+    if let Some(nameless) = tool.nameless() {
+        fish_rows(&mut out, tool, nameless, "");
+    }
+    for row in standard().iter().filter(|_| tool.nameless().is_none()) {
         let letter = row.short.unwrap_or_default();
         let _ = writeln!(
             out,
@@ -455,7 +483,7 @@ pub(super) fn fish(tool: &Tool) -> String {
             fish_text(row.help)
         );
     }
-    for command in tool.commands {
+    for command in tool.verbs() {
         fish_rows(&mut out, tool, *command, &names(*command).join(" "));
     }
     out
