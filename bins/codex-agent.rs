@@ -175,6 +175,7 @@ const TOOL_LINES: &str = "    ls      list Codex sessions
     resume  open a Codex session in its directory
     fork    branch Codex sessions, whole or before a message
     name    name a Codex session
+    run     start Codex sessions without a terminal; look after runs
     demo    try codex-agent on a sample home, without Codex";
 
 const TOOLS_OF_HELP: &str = "Tools of this package:
@@ -184,6 +185,7 @@ const TOOLS_OF_HELP: &str = "Tools of this package:
   resume  open a Codex session in its directory
   fork    branch Codex sessions, whole or before a message
   name    name a Codex session
+  run     start Codex sessions without a terminal; look after runs
   demo    try codex-agent on a sample home, without Codex
   help    open the manual of a tool: 'codex-agent help ls'";
 

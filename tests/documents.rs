@@ -333,7 +333,7 @@ fn move_projects(world: &World, to: &Path) {
 }
 
 /// The tools that need Codex itself.
-pub const ORDERS: [&str; 2] = ["codex-agent-fork", "codex-agent-name"];
+pub const ORDERS: [&str; 3] = ["codex-agent-fork", "codex-agent-name", "codex-agent-run"];
 
 #[test]
 fn examples_run() {

@@ -23,6 +23,9 @@ mod find;
 /// Groups: verbs, pipes, races, crashes.
 mod group;
 
+/// The engine that runs jobs, and its tool.
+mod run_engine;
+
 /// The shape of the house: layers, packages, the table of tools.
 mod layers;
 

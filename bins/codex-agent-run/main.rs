@@ -1,0 +1,476 @@
+//! codex-agent-run: start Codex sessions without a terminal, and look after runs.
+//!
+//! Without a verb it plans jobs from prompts (or takes job records) and hands them to the engine; the
+//! verbs look after the runs that it, or any other tool, has left.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::error::{Error, Exit, Result};
+use codex_agent_shared::plugin::about;
+use codex_agent_shared::run::Sandbox;
+use codex_agent_shared::run::supervise::OnBusy;
+use codex_agent_shared::time::{Timestamp, parse_duration, parse_moment};
+
+mod prompts;
+mod show;
+mod verbs;
+
+#[derive(Default)]
+struct Args {
+    common: flags::Common,
+    operands: Vec<String>,
+    prompt: Vec<String>,
+    prompt_file: Option<PathBuf>,
+    jobs: bool,
+    text: bool,
+    nul: bool,
+    cwd: Option<PathBuf>,
+    model: Option<String>,
+    sandbox: Option<Sandbox>,
+    images: Vec<PathBuf>,
+    config: Vec<String>,
+    skip_git_repo_check: bool,
+    max_concurrent: Option<usize>,
+    max_failures: Option<usize>,
+    timeout: Option<Duration>,
+    on_busy: Option<OnBusy>,
+    retry_interrupted: bool,
+    answers: bool,
+    dry_run: bool,
+    now: bool,
+    older: Option<Timestamp>,
+}
+
+impl AsMut<flags::Common> for Args {
+    fn as_mut(&mut self) -> &mut flags::Common {
+        &mut self.common
+    }
+}
+
+fn operand(args: &mut Args, operand: std::ffi::OsString) -> Result<()> {
+    let text = operand.into_string().map_err(|operand| {
+        Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
+    })?;
+    args.operands.push(text);
+    Ok(())
+}
+
+const WHAT: &[Flag<Args>] = &[
+    Flag {
+        short: Some('p'),
+        long: "prompt",
+        takes: Takes::Text("TEXT"),
+        help: "a prompt, whatever it looks like",
+        more: "As an operand, but '-' and the words of verbs are no different from others here. Again for one more session.",
+        set: |args, value| {
+            args.prompt.push(value.text()?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "prompt-file",
+        takes: Takes::File("FILE"),
+        help: "one prompt, the whole of this file; - is standard input",
+        more: "",
+        set: |args, value| {
+            args.prompt_file = Some(value.path());
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "jobs",
+        takes: Takes::Nothing,
+        help: "job records from standard input, instead of prompts",
+        more: "Each says for itself what is done where, as codex-agent-records(5) describes it; what it leaves out is taken from the flags. With --dry-run such records are printed.",
+        set: |args, _| {
+            args.jobs = true;
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "text",
+        takes: Takes::Nothing,
+        help: "lines from standard input are prompts, also those that begin with {",
+        more: "Otherwise a line that begins with { is a prompt record.",
+        set: |args, _| {
+            args.text = true;
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('0'),
+        long: "null",
+        takes: Takes::Nothing,
+        help: "prompts from standard input end with NUL instead of a newline",
+        more: "",
+        set: |args, _| {
+            args.nul = true;
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('n'),
+        long: "dry-run",
+        takes: Takes::Nothing,
+        help: "print the jobs as records, and do nothing",
+        more: "",
+        set: |args, _| {
+            args.dry_run = true;
+            Ok(())
+        },
+    },
+];
+
+const CODEX: &[Flag<Args>] = &[
+    Flag {
+        short: None,
+        long: "cwd",
+        takes: Takes::Directory("DIR"),
+        help: "where the sessions work; this directory if not said",
+        more: "",
+        set: |args, value| {
+            args.cwd = Some(value.path());
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('m'),
+        long: "model",
+        takes: Takes::Text("MODEL"),
+        help: "the model",
+        more: "",
+        set: |args, value| {
+            args.model = Some(value.text()?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('s'),
+        long: "sandbox",
+        takes: Takes::OneOf("MODE", &Sandbox::WORDS),
+        help: "what Codex may touch",
+        more: "New sessions get Codex's own default. A resumed session gets the mode that it had last, but no more than workspace-write; danger-full-access must be written out here.",
+        set: |args, value| {
+            args.sandbox = Sandbox::parse(&value.text()?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('i'),
+        long: "image",
+        takes: Takes::File("FILE"),
+        help: "a picture to send with each prompt",
+        more: "Again for one more.",
+        set: |args, value| {
+            args.images.push(value.path());
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('c'),
+        long: "config",
+        takes: Takes::Text("KEY=VALUE"),
+        help: "a setting of Codex's configuration",
+        more: "As 'codex -c' takes it. Again for one more.",
+        set: |args, value| {
+            args.config.push(value.text()?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "skip-git-repo-check",
+        takes: Takes::Nothing,
+        help: "let Codex work outside of git",
+        more: "",
+        set: |args, _| {
+            args.skip_git_repo_check = true;
+            Ok(())
+        },
+    },
+    flags::codex_home(),
+];
+
+const HOW: &[Flag<Args>] = &[
+    Flag {
+        short: Some('j'),
+        long: "max-concurrent",
+        takes: Takes::Text("N"),
+        help: "at most N jobs at once; 3 if not said",
+        more: "",
+        set: |args, value| {
+            args.max_concurrent = Some(value.number()?.clamp(1, 256));
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "timeout",
+        takes: Takes::Text("TIME"),
+        help: "stop a job that takes longer, such as 90s or 1h30m",
+        more: "Without a network Codex never ends by itself.",
+        set: |args, value| {
+            args.timeout = Some(parse_duration(&value.text()?)?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "max-failures",
+        takes: Takes::Text("N"),
+        help: "start nothing more after N failures",
+        more: "A failure that any job would meet (no login, a usage limit, a Codex that cannot be run) ends a run at once.",
+        set: |args, value| {
+            args.max_failures = Some(value.number()?.max(1));
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "on-busy",
+        takes: Takes::Text("WHAT"),
+        help: "for a session in use: wait, wait=TIME, skip or fail",
+        more: "wait=90s is the default: Codex's own background process keeps a session for a minute after its screen was closed.",
+        set: |args, value| {
+            let text = value.text()?;
+            args.on_busy = Some(match text.split_once('=').unwrap_or((&text, "90s")) {
+                ("wait", longest) => OnBusy::Wait(parse_duration(longest)?),
+                ("skip", "90s") => OnBusy::Skip,
+                ("fail", "90s") => OnBusy::Fail,
+                _ => {
+                    let message = format!("cannot take '{text}': expected wait, wait=TIME, skip or fail");
+                    return Err(Error::usage(message));
+                }
+            });
+            Ok(())
+        },
+    },
+    flags::codex(),
+];
+
+const EVENTS: &[Flag<Args>] = &[
+    flags::json("events as records, one a line, each as it happens"),
+    Flag {
+        short: None,
+        long: "answers",
+        takes: Takes::Nothing,
+        help: "only the last message of each session",
+        more: "Of one job the bare message; of several each under a line '==> ID <=='.",
+        set: |args, _| {
+            args.answers = true;
+            Ok(())
+        },
+    },
+];
+
+const INTERRUPTED: Flag<Args> = Flag {
+    short: None,
+    long: "interrupted",
+    takes: Takes::OneOf("WHAT", &["fail", "retry"]),
+    help: "what becomes of jobs that were cut off: fail or retry",
+    more: "fail is the default, as the model may have seen the prompt. With retry it is sent again, and its events say resent.",
+    set: |args, value| {
+        args.retry_interrupted = value.text()? == "retry";
+        Ok(())
+    },
+};
+
+const NOW: Flag<Args> = Flag {
+    short: None,
+    long: "now",
+    takes: Takes::Nothing,
+    help: "interrupt what runs, instead of letting it finish",
+    more: "",
+    set: |args, _| {
+        args.now = true;
+        Ok(())
+    },
+};
+
+const OLDER: Flag<Args> = Flag {
+    short: None,
+    long: "older",
+    takes: Takes::Text("TIME"),
+    help: "runs that ended before this time; 30d if not said",
+    more: "",
+    set: |args, value| {
+        args.older = Some(parse_moment(&value.text()?)?);
+        Ok(())
+    },
+};
+
+static COMMAND: Command<Args> = Command {
+    name: "",
+    aliases: &[],
+    about: about("run"),
+    operands: "[PROMPT...|-]",
+    completes: &[Completes::Nothing],
+    details: &[],
+    sections: &[
+        ("What is done", WHAT),
+        ("What Codex is told", CODEX),
+        ("How", HOW),
+        ("What is shown", EVENTS),
+    ],
+    greedy: false,
+    operand,
+    run: prompts::run,
+};
+
+const fn verb(
+    name: &'static str,
+    about: &'static str,
+    operands: &'static str,
+    details: &'static [&'static str],
+    sections: &'static [(&'static str, &'static [Flag<Args>])],
+    run: fn(Args) -> Result<Exit>,
+) -> Command<Args> {
+    Command {
+        name,
+        aliases: &[],
+        about,
+        operands,
+        completes: &[Completes::Nothing],
+        details,
+        sections,
+        greedy: false,
+        operand,
+        run,
+    }
+}
+
+static LIST: Command<Args> = Command {
+    aliases: &["ls"],
+    ..verb(
+        "list",
+        "list the runs of every tool",
+        "",
+        &[
+            "In a pipe: name, state (running, finished, stopped, dead), when it began, and how many jobs are pending, running, completed, failed and skipped, with TABs between. A dead run is one whose runner was killed; its jobs may live.",
+        ],
+        &[("Options", &[flags::json("run records, one a line"), flags::color()])],
+        verbs::list,
+    )
+};
+static LOG: Command<Args> = verb(
+    "log",
+    "tell what happened in a run",
+    "[RUN]",
+    &[
+        "RUN is the name of a run, or four or more characters of it that no other has; without one it is the newest run.",
+    ],
+    &[("Options", EVENTS)],
+    verbs::log,
+);
+static CONTINUE: Command<Args> = verb(
+    "continue",
+    "go on with a run that has work left",
+    "[RUN]",
+    &[
+        "The run was stopped, or its runner died. Jobs that live are taken over, jobs that ended meanwhile are judged by what Codex printed, and jobs that never reached the model are started. A job that was cut off in the middle is a failure. Without RUN it is the newest run that has work left.",
+    ],
+    &[("How", HOW), ("What becomes of jobs", &[INTERRUPTED]), ("What is shown", EVENTS)],
+    verbs::go_on,
+);
+static STOP: Command<Args> = verb(
+    "stop",
+    "let a run start nothing more",
+    "RUN",
+    &["What runs is finished. A second stop, or --now, interrupts it."],
+    &[("Options", &[NOW])],
+    verbs::stop,
+);
+static PRUNE: Command<Args> = verb(
+    "prune",
+    "remove the records of finished runs",
+    "",
+    &["Runs with work left stay, and so do the sessions of all runs: those are Codex's."],
+    &[("Options", &[OLDER, flags::json("the records of the removed runs")])],
+    verbs::prune,
+);
+
+static TOOL: Tool = Tool {
+    name: "codex-agent-run",
+    about: about("run"),
+    description: &[
+        "Starts a Codex session for each prompt, several at once, without a terminal, and tells what becomes of them. A prompt is an operand, a line of standard input, or a file.",
+        "    codex-agent run --answers 'What does this repository do?'",
+        "    codex-agent run -j 4 --sandbox workspace-write - < chores.txt",
+        "Everything about a run is in a folder of its own: what was planned, what happened, what Codex printed. It is written before and while it happens, so that a run survives its runner. After a crash, a lost connection or a kill, 'codex-agent run continue' goes on where it was: no prompt is sent twice, and none is forgotten.",
+        "The first Ctrl-C (or SIGTERM, or SIGHUP) starts nothing more and lets what runs finish; the second interrupts what runs; the third leaves at once, and the jobs live on. A run goes on although nobody reads its output.",
+        "In a pipe an event is one line: time, event, job, session, and a message, with TABs between and nothing cut. A verb is a verb only as the first word: 'codex-agent run -- list' sends 'list' to Codex.",
+    ],
+    commands: &[&COMMAND, &LIST, &LOG, &CONTINUE, &STOP, &PRUNE],
+    exit_status: &[
+        (0, "Every job was completed."),
+        (1, "Some job failed, or there is no such run."),
+        (2, "Bad usage, bad input, or trouble with a file."),
+        (75, "The run was stopped with work left; 'codex-agent run continue' goes on."),
+        (130, "Interrupted, and jobs were killed or left alone for it."),
+    ],
+    environment: &[
+        ("CODEX_AGENT_CODEX", "The Codex to run, instead of the one on PATH."),
+        (
+            "CODEX_AGENT_STATE_HOME",
+            "Where runs are kept, instead of $XDG_STATE_HOME/codex-agent or ~/.local/state/codex-agent.",
+        ),
+        (
+            "CODEX_AGENT_RUN, CODEX_AGENT_JOB, CODEX_AGENT_DEPTH",
+            "Set for each job: the run, the job, and how many runs are around it. At a depth of 3 no further run is started.",
+        ),
+    ],
+    files: &[
+        ("~/.local/state/codex-agent/runs/", "A folder for each run; see codex-agent-files(5)."),
+        ("~/.local/state/codex-agent/locks/", "Which job drives which session."),
+    ],
+    examples: &[
+        Example {
+            text: "Ask one thing and print the answer:",
+            command: "codex-agent run --answers 'What does this repository do?'",
+            exit: 0,
+        },
+        Example {
+            text: "A session for each line, two at once:",
+            command: "printf 'Mend the tests\nUpdate the notes\n' | codex-agent run -j 2 -",
+            exit: 0,
+        },
+        Example {
+            text: "What would be done, as records that another machine can carry out with --jobs:",
+            command: "codex-agent run --dry-run --sandbox read-only 'Look for dead code' > jobs",
+            exit: 0,
+        },
+        Example {
+            text: "Carry them out, and keep what each session cost:",
+            command: "codex-agent run --jobs --json < jobs | jq -c 'select(.usage) | [.session, .usage]'",
+            exit: 0,
+        },
+        Example { text: "The runs so far:", command: "codex-agent run list", exit: 0 },
+        Example { text: "Go on after a crash or a Ctrl-C:", command: "codex-agent run continue", exit: 0 },
+        Example {
+            text: "Forget what ended long ago:",
+            command: "codex-agent run prune --older 90d",
+            exit: 0,
+        },
+    ],
+    see_also: &[
+        "codex-agent(1)",
+        "codex-agent-group(1)",
+        "codex-agent-records(5)",
+        "codex-agent-files(5)",
+        "codex-agent(7)",
+    ],
+    reads: &["prompt", "job"],
+    writes: &["job", "run", "run.started", "job.started", "job.completed", "job.failed", "run.completed"],
+    epilogue: "",
+    completions: None,
+};
+
+fn main() -> ExitCode {
+    cli::main(&TOOL)
+}

@@ -1,0 +1,196 @@
+//! From prompts to jobs: operands, flags, files, lines, records. All of it is read before anything is
+//! started, and one bad line means that nothing is.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use codex_agent_shared::codex::home::Home;
+use codex_agent_shared::error::{Context, Error, Exit, Result, reason};
+use codex_agent_shared::ndjson::{Line, Lines, Output, Records};
+use codex_agent_shared::reference;
+use codex_agent_shared::run::{Job, Options, Plan, job::LONGEST_PROMPT};
+
+use super::{Args, show, verbs};
+
+pub(super) fn run(args: Args) -> Result<Exit> {
+    let base = base(&args)?;
+    let subject = base.cwd.as_deref().map(Path::new).and_then(Path::file_name);
+    let subject = subject.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let kind = if args.jobs { "jobs" } else { "new" };
+    let mut plan = Plan::new(kind, &subject, base.codex_home.clone());
+    if args.dry_run {
+        let mut output = Output::stdout();
+        read(&args, &base, &mut |job| output.record(&plan.name(job)?))?;
+        output.flush()?;
+        return Ok(Exit::Done);
+    }
+    // Before anything is read or written, as nothing can be done without it.
+    let settings = verbs::settings(&args)?;
+    let given = read(&args, &base, &mut |job| plan.add(job));
+    if let Err(error) = given {
+        plan.discard();
+        return Err(error.or_hint("nothing was started"));
+    }
+    let Some(folder) = plan.folder().cloned() else { return Ok(Exit::Done) };
+    let jobs = plan.len();
+    show::announce(jobs, &settings, args.sandbox);
+    let mut shown = show::Show::new(args.common.json, args.answers, jobs);
+    let ended = plan.run(settings, &mut |event| shown.event(event));
+    show::closing(&folder, ended)
+}
+
+/// What all jobs have that do not say otherwise.
+fn base(args: &Args) -> Result<Job> {
+    let mut job = Job::new(String::new());
+    let text = |path: PathBuf| {
+        path.into_os_string()
+            .into_string()
+            .map_err(|path| Error::new(format!("cannot take '{}': it is not UTF-8", path.to_string_lossy())))
+    };
+    let cwd = args.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
+    let cwd = std::fs::canonicalize(&cwd).context("go to", &cwd)?;
+    if !cwd.is_dir() {
+        return Err(Error::new(format!("cannot go to '{}': it is not a directory", cwd.display())));
+    }
+    job.cwd = Some(text(cwd)?);
+    for image in &args.images {
+        let image = std::fs::canonicalize(image).context("open the picture", image)?;
+        job.images.push(text(image)?);
+    }
+    let home = Home::find(args.common.codex_home.as_deref())?;
+    if home.exists() {
+        job.codex_home = Some(text(home.path().to_owned())?);
+    }
+    job.options = Options {
+        model: args.model.clone(),
+        sandbox: args.sandbox,
+        config: args.config.clone(),
+        skip_git_repo_check: args.skip_git_repo_check,
+    };
+    Ok(job)
+}
+
+/// Gives every job that the arguments and standard input tell of to `add`.
+fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {
+    if args.jobs {
+        if let Some(extra) = args.operands.iter().find(|operand| *operand != "-").or(args.prompt.first()) {
+            return Err(Error::usage(format!(
+                "unexpected prompt '{extra}': with --jobs each job has its own"
+            )));
+        }
+        return read_jobs(args, base, add);
+    }
+    if let Some(path) = &args.prompt_file {
+        let prompt = if path.as_os_str() == "-" {
+            whole(&mut io::stdin().lock(), "stdin")?
+        } else {
+            whole(&mut File::open(path).context("open", path)?, &path.display().to_string())?
+        };
+        add(base.saying(prompt))
+            .map_err(|error| error.within(format_args!("--prompt-file {}", path.display())))?;
+    }
+    for prompt in &args.prompt {
+        add(base.saying(prompt)).map_err(|error| error.within("--prompt"))?;
+    }
+    for prompt in args.operands.iter().filter(|operand| *operand != "-") {
+        add(base.saying(prompt))?;
+    }
+    let named = args.prompt_file.is_some() || !args.prompt.is_empty();
+    let reads = match (&args.operands[..], named) {
+        ([], true) => false,
+        (operands, _) => reference::from_stdin(operands)
+            .map_err(|_| Error::usage("a prompt is missing").hint("say one, or - to read them from stdin"))?,
+    };
+    if reads { read_lines(args, base, add) } else { Ok(()) }
+}
+
+fn whole(reader: &mut dyn Read, name: &str) -> Result<String> {
+    let mut bytes = Vec::new();
+    reader
+        .take(LONGEST_PROMPT as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::new(format!("cannot read {name}: {}", reason(&error))))?;
+    String::from_utf8(bytes).map_err(|_| Error::new(format!("{name}: the prompt is not UTF-8")))
+}
+
+fn read_lines(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {
+    let stdin = io::stdin().lock();
+    if args.nul {
+        let mut bytes = Vec::new();
+        let mut reader = stdin;
+        reader.read_to_end(&mut bytes)?;
+        for (at, prompt) in bytes.split(|byte| *byte == 0).enumerate().filter(|(_, part)| !part.is_empty()) {
+            let place = format!("stdin:{}", at + 1);
+            let prompt = std::str::from_utf8(prompt)
+                .map_err(|_| Error::new(format!("{place}: the prompt is not UTF-8")))?;
+            add(base.saying(prompt)).map_err(|error| error.within(&place))?;
+        }
+        return Ok(());
+    }
+    let mut lines = Lines::new(stdin, 64 << 10);
+    loop {
+        let number = lines.number() + 1;
+        let place = |error: Error| error.within(format_args!("stdin:{number}"));
+        let line = match lines.next() {
+            Ok(None) => return Ok(()),
+            Ok(Some(Line::Whole(line))) => line,
+            Ok(Some(Line::TooLong)) => return Err(place(Error::new("the line is too long"))),
+            Err(error) => return Err(Error::new(format!("cannot read stdin: {}", reason(&error)))),
+        };
+        let text = std::str::from_utf8(line).map_err(|_| place(Error::new("the prompt is not UTF-8")))?;
+        let text = text.trim_end_matches(['\n', '\r']);
+        if text.trim().is_empty() {
+            continue;
+        }
+        let job = if text.starts_with('{') && !args.text {
+            record(text, base).map_err(place)?
+        } else {
+            base.saying(text)
+        };
+        add(job).map_err(place)?;
+    }
+}
+
+/// A prompt record: its text, and its pictures if it has any.
+fn record(text: &str, base: &Job) -> Result<Job> {
+    #[derive(serde::Deserialize)]
+    struct Prompt {
+        #[serde(rename = "type")]
+        kind: String,
+        prompt: String,
+        #[serde(default)]
+        images: Vec<String>,
+    }
+    let hint = "--text takes lines as they are, --jobs takes job records";
+    let prompt: Prompt = serde_json::from_str(text)
+        .map_err(|error| Error::new(format!("expected a prompt record: {error}")).hint(hint))?;
+    if prompt.kind != "prompt" {
+        let message = format!("expected a prompt record, not one of type '{}'", prompt.kind);
+        return Err(Error::new(message).hint(hint));
+    }
+    let mut job = base.saying(prompt.prompt);
+    job.images.extend(prompt.images);
+    Ok(job)
+}
+
+fn read_jobs(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {
+    let mut records = Records::<_, Job>::new("stdin", io::stdin().lock());
+    while let Some(next) = records.next() {
+        let next = next.map_err(|failure| failure.error)?;
+        let mut job = next.value;
+        // A session has its own directory.
+        if job.cwd.is_none() && (job.session.is_none() || args.cwd.is_some()) {
+            job.cwd.clone_from(&base.cwd);
+        }
+        job.codex_home = job.codex_home.or_else(|| base.codex_home.clone());
+        job.images.extend_from_slice(&base.images);
+        let (own, all) = (&mut job.options, &base.options);
+        own.model = own.model.take().or_else(|| all.model.clone());
+        own.sandbox = own.sandbox.or(all.sandbox);
+        own.skip_git_repo_check |= all.skip_git_repo_check;
+        own.config.splice(0..0, all.config.iter().cloned());
+        add(job).map_err(|error| error.within(format_args!("stdin:{}", next.line)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! The verbs: looking after the runs of every tool.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::run::event::Codex;
+use codex_agent_shared::run::journal::{self, Entry};
+use codex_agent_shared::run::supervise::OnBusy;
+use codex_agent_shared::run::tasks::{End, State, Tasks};
+use codex_agent_shared::run::{Counts, Folder, Journal, Settings, attempt, binary, probe, supervise};
+use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
+use codex_agent_shared::text::{cell, tsv, width};
+use codex_agent_shared::time::{Timestamp, parse_moment};
+
+use super::{Args, show};
+
+/// How a run is carried out, as the flags say.
+pub(super) fn settings(args: &Args) -> Result<Settings> {
+    attempt::check_depth()?;
+    Ok(Settings {
+        codex: binary::find(args.common.codex.as_deref())?,
+        max_concurrent: args.max_concurrent.unwrap_or(3),
+        timeout: args.timeout,
+        max_failures: args.max_failures,
+        on_busy: args.on_busy.unwrap_or(OnBusy::Wait(Duration::from_secs(90))),
+        retry_interrupted: args.retry_interrupted,
+    })
+}
+
+#[derive(Serialize)]
+struct RunRecord<'r> {
+    #[serde(rename = "type")]
+    kind_of_record: &'static str,
+    id: &'r str,
+    kind: &'r str,
+    name: &'r str,
+    started_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    state: &'static str,
+    counts: Counts,
+    codex: &'r Codex,
+    codex_home: Option<&'r str>,
+}
+
+/// What a run is doing.
+fn state(folder: &Folder, tasks: &Tasks) -> &'static str {
+    match &tasks.ended {
+        _ if folder.is_running() => "running",
+        Some((_, End::Completed)) => "finished",
+        Some((_, End::Stopped(_))) => "stopped",
+        None => "dead",
+    }
+}
+
+fn record<'r>(folder: &'r Folder, tasks: &'r Tasks) -> RunRecord<'r> {
+    RunRecord {
+        kind_of_record: "run",
+        id: folder.name(),
+        kind: &tasks.kind,
+        name: &tasks.name,
+        started_at: tasks.started_at,
+        ended_at: tasks.ended.as_ref().map(|(at, _)| *at),
+        state: state(folder, tasks),
+        counts: tasks.counts,
+        codex: &tasks.codex,
+        codex_home: tasks.codex_home.as_deref(),
+    }
+}
+
+fn no_operand(args: &Args) -> Result<()> {
+    match args.operands.first() {
+        Some(extra) => Err(Error::usage(format!("unexpected operand '{extra}'"))),
+        None => Ok(()),
+    }
+}
+
+/// The run that is named; `None` where none is.
+fn named(args: &Args) -> Result<Option<Folder>> {
+    if let Some(extra) = args.operands.get(1) {
+        return Err(Error::usage(format!("unexpected operand '{extra}'")));
+    }
+    args.operands.first().map(|name| Folder::find(name)).transpose()
+}
+
+pub(super) fn list(args: Args) -> Result<Exit> {
+    no_operand(&args)?;
+    let mut output = Output::stdout();
+    let mut exit = Exit::Done;
+    let mut rows = Vec::new();
+    for folder in Folder::all()? {
+        let tasks = match Tasks::read(&folder) {
+            Ok(tasks) if tasks.is_begun() => tasks,
+            Ok(_) => continue,
+            Err(error) => {
+                warn_of(&error);
+                exit = Exit::Trouble;
+                continue;
+            }
+        };
+        if args.common.json {
+            output.record(&record(&folder, &tasks))?;
+            continue;
+        }
+        let Counts { pending, running, completed, failed, skipped } = tasks.counts;
+        let began = tasks.started_at;
+        let mut row = vec![folder.name().to_owned(), state(&folder, &tasks).to_owned()];
+        if is_terminal() {
+            row.push(began.map(|at| at.age(Timestamp::now())).unwrap_or_default());
+            row.push(format!("{completed} completed, {failed} failed, {} left", pending + running));
+            rows.push(row);
+        } else {
+            row.push(began.map(|at| at.to_string()).unwrap_or_default());
+            row.extend([pending, running, completed, failed, skipped].map(|count| count.to_string()));
+            let row: Vec<_> = row.iter().map(|value| tsv(value)).collect();
+            output.text(row.join("\t").as_bytes(), b"\n")?;
+        }
+    }
+    let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0);
+    let widths = [widest(0).min(columns()), widest(1), widest(2), 0];
+    for row in &rows {
+        let name = cell(&row[0], widths[0]);
+        let cells = [
+            (name.as_str(), Look::Id, widths[0]),
+            (&row[1], Look::Plain, widths[1]),
+            (&row[2], Look::Dim, widths[2]),
+            (&row[3], Look::Plain, widths[3]),
+        ];
+        output.text(line(&cells, args.common.color.is_on()).as_bytes(), b"\n")?;
+    }
+    output.flush()?;
+    Ok(exit)
+}
+
+pub(super) fn log(args: Args) -> Result<Exit> {
+    let folder = match named(&args)? {
+        Some(folder) => folder,
+        None => {
+            let newest = Folder::all()?.into_iter().next();
+            newest.ok_or_else(|| Error::not_found("there are no runs yet"))?
+        }
+    };
+    let mut jobs = 0;
+    let mut shown = None;
+    journal::read(&folder.journal(), |entry| {
+        match entry {
+            Entry::Job(..) => jobs += 1,
+            Entry::Event(event) => shown
+                .get_or_insert_with(|| show::Show::new(args.common.json, args.answers, jobs))
+                .event(&event),
+        }
+        Ok(())
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The newest run that has work left and no runner.
+fn unfinished() -> Result<Option<Folder>> {
+    for folder in Folder::all()? {
+        if folder.is_running() {
+            continue;
+        }
+        match Tasks::read(&folder) {
+            Ok(tasks) if tasks.is_begun() && is_open(&tasks) => return Ok(Some(folder)),
+            Ok(_) => {}
+            Err(error) => warn_of(&error),
+        }
+    }
+    Ok(None)
+}
+
+/// Whether there is something to do: a finished run has its failures, and is finished.
+fn is_open(tasks: &Tasks) -> bool {
+    !matches!(tasks.ended, Some((_, End::Completed))) && (tasks.left() > 0 || tasks.ended.is_none())
+}
+
+pub(super) fn go_on(args: Args) -> Result<Exit> {
+    let folder = match named(&args)? {
+        Some(folder) => folder,
+        None => match unfinished()? {
+            Some(folder) => folder,
+            None => {
+                warn("no run has work left");
+                return Ok(Exit::Done);
+            }
+        },
+    };
+    let settings = settings(&args)?;
+    let name = folder.name();
+    let Some(journal) = Journal::open(folder.journal())? else {
+        return Err(Error::new(format!("run '{name}' has a runner"))
+            .hint(format!("codex-agent run log {name} tells what it does")));
+    };
+    let tasks = Tasks::read(&folder)?;
+    if !tasks.is_begun() {
+        return Err(Error::new(format!(
+            "the plan of run '{name}' is not whole, and nothing of it was started"
+        ))
+        .hint("codex-agent run prune removes it"));
+    }
+    if !is_open(&tasks) {
+        warn(format_args!("run '{name}' has no work left"));
+        return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
+    }
+    warn(format_args!("going on with '{name}', {} left", show::counted(tasks.left())));
+    let mut shown = show::Show::new(args.common.json, args.answers, tasks.all.len());
+    let ended = supervise(&folder, journal, tasks, settings, &mut |event| shown.event(event));
+    show::closing(&folder, ended)
+}
+
+pub(super) fn stop(args: Args) -> Result<Exit> {
+    let Some(folder) = named(&args)? else {
+        return Err(Error::usage("the name of a run is missing").hint("codex-agent run list lists them"));
+    };
+    let name = folder.name();
+    let tasks = Tasks::read(&folder)?;
+    if folder.is_running() {
+        let told = tasks.runner.as_ref().is_some_and(|runner| {
+            let told = probe::terminate(runner);
+            if args.now {
+                // The second time it stops what runs; two at once would be one.
+                std::thread::sleep(Duration::from_millis(300));
+                probe::terminate(runner);
+            }
+            told
+        });
+        if !told {
+            return Err(Error::new(format!("cannot tell which process runs '{name}'")));
+        }
+        warn(format_args!("run '{name}' was told to stop"));
+        return Ok(Exit::Done);
+    }
+    let mut living = 0;
+    for task in tasks.all.iter().filter(|task| task.state == State::Running) {
+        let out = folder.file(task.of.number, task.of.attempt, "out");
+        if probe::is_locked(&out) {
+            living += 1;
+            if args.now {
+                let process = task.start.as_ref().and_then(|start| start.process.as_ref());
+                probe::interrupt_holders(&out, process);
+            }
+        }
+    }
+    match (living, args.now) {
+        (0, _) => warn(format_args!("run '{name}' does not run")),
+        (_, true) => warn(format_args!("interrupted {}", show::counted(living))),
+        (_, false) => warn(format_args!("run '{name}' has no runner, and {} live", show::counted(living))),
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn prune(args: Args) -> Result<Exit> {
+    no_operand(&args)?;
+    let before = args.older.map_or_else(|| parse_moment("30d"), Ok)?;
+    let now = Timestamp::now();
+    let mut output = Output::stdout();
+    let mut removed = 0;
+    for folder in Folder::all()? {
+        let tasks = match Tasks::read(&folder) {
+            Ok(tasks) => tasks,
+            Err(error) => {
+                warn_of(&error);
+                continue;
+            }
+        };
+        let is_old = match &tasks.ended {
+            Some((at, End::Completed)) => *at < before,
+            // A plan that was never begun; a fresh one may be in the making.
+            None if !tasks.is_begun() => folder.age(now) > Duration::from_secs(3600),
+            _ => false,
+        };
+        // Whoever has the journal is not done.
+        if !is_old || Journal::open(folder.journal())?.is_none() {
+            continue;
+        }
+        folder.remove()?;
+        removed += 1;
+        if args.common.json {
+            output.record(&record(&folder, &tasks))?;
+        }
+    }
+    output.flush()?;
+    warn(format_args!("removed {removed} run{}", if removed == 1 { "" } else { "s" }));
+    Ok(Exit::Done)
+}

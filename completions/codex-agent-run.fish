@@ -1,0 +1,81 @@
+# fish completion for codex-agent-run; made by 'codex-agent-run --generate fish'
+
+function __codex_agent_sessions
+    begin; codex-agent ls -n 200 --no-files --format '{id}\t{title}' 2>/dev/null || codex-agent ls -n 200 --format '{id}\t{title}' 2>/dev/null; end | LC_ALL=C tr -d '\001-\010\013-\037\177' | string sub -l 130
+    printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
+end
+
+# A backslash comes doubled.
+function __codex_agent_groups
+    codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
+end
+
+# How many operands stand before the cursor. The arguments are the flags that have a value.
+function __codex_agent_place
+    set -l count 0
+    set -l skips
+    for word in (commandline -opc)[2..-1]
+        if set -q skips[1]
+            set -e skips[1]
+        else if contains -- $word $argv
+            set skips 1
+        else if not string match -qr -- '^-.' $word
+            set count (math $count + 1)
+        end
+    end
+    echo $count
+end
+
+complete -c codex-agent-run -f
+complete -c codex-agent-run -n __fish_use_subcommand -a list -d 'list the runs of every tool'
+complete -c codex-agent-run -n __fish_use_subcommand -a log -d 'tell what happened in a run'
+complete -c codex-agent-run -n __fish_use_subcommand -a continue -d 'go on with a run that has work left'
+complete -c codex-agent-run -n __fish_use_subcommand -a stop -d 'let a run start nothing more'
+complete -c codex-agent-run -n __fish_use_subcommand -a prune -d 'remove the records of finished runs'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -s p -l prompt -x -d 'a prompt, whatever it looks like'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l prompt-file -r -F -d 'one prompt, the whole of this file; - is standard input'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l jobs -d 'job records from standard input, instead of prompts'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l text -d 'lines from standard input are prompts, also those that begin with {'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -s 0 -l null -d 'prompts from standard input end with NUL instead of a newline'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -s n -l dry-run -d 'print the jobs as records, and do nothing'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l cwd -x -a '(__fish_complete_directories)' -d 'where the sessions work; this directory if not said'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -s m -l model -x -d 'the model'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -s s -l sandbox -x -a 'read-only workspace-write danger-full-access' -d 'what Codex may touch'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -s i -l image -r -F -d 'a picture to send with each prompt'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -s c -l config -x -d 'a setting of Codex\'s configuration'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l skip-git-repo-check -d 'let Codex work outside of git'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -s j -l max-concurrent -x -d 'at most N jobs at once; 3 if not said'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l timeout -x -d 'stop a job that takes longer, such as 90s or 1h30m'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l max-failures -x -d 'start nothing more after N failures'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l on-busy -x -d 'for a session in use: wait, wait=TIME, skip or fail'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l codex -r -F -d 'the executable of Codex'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l json -d 'events as records, one a line, each as it happens'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -l answers -d 'only the last message of each session'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -s h -l help -d 'show this help'
+complete -c codex-agent-run -n 'not __fish_seen_subcommand_from list ls log continue stop prune' -s V -l version -d 'show the version'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from list ls' -l json -d 'run records, one a line'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from list ls' -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from list ls' -s h -l help -d 'show this help'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from list ls' -s V -l version -d 'show the version'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from log' -l json -d 'events as records, one a line, each as it happens'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from log' -l answers -d 'only the last message of each session'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from log' -s h -l help -d 'show this help'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from log' -s V -l version -d 'show the version'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from continue' -s j -l max-concurrent -x -d 'at most N jobs at once; 3 if not said'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from continue' -l timeout -x -d 'stop a job that takes longer, such as 90s or 1h30m'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from continue' -l max-failures -x -d 'start nothing more after N failures'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from continue' -l on-busy -x -d 'for a session in use: wait, wait=TIME, skip or fail'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from continue' -l codex -r -F -d 'the executable of Codex'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from continue' -l interrupted -x -a 'fail retry' -d 'what becomes of jobs that were cut off: fail or retry'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from continue' -l json -d 'events as records, one a line, each as it happens'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from continue' -l answers -d 'only the last message of each session'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from continue' -s h -l help -d 'show this help'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from continue' -s V -l version -d 'show the version'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from stop' -l now -d 'interrupt what runs, instead of letting it finish'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from stop' -s h -l help -d 'show this help'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from stop' -s V -l version -d 'show the version'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from prune' -l older -x -d 'runs that ended before this time; 30d if not said'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from prune' -l json -d 'the records of the removed runs'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from prune' -s h -l help -d 'show this help'
+complete -c codex-agent-run -n '__fish_seen_subcommand_from prune' -s V -l version -d 'show the version'
