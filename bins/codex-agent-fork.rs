@@ -1,6 +1,5 @@
 //! codex-agent-fork: branch Codex sessions, whole or before a message.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,7 +11,7 @@ use codex_agent_shared::error::{Error, Exit, Result, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::record::Session;
-use codex_agent_shared::reference::{self, Input, Inputs};
+use codex_agent_shared::reference;
 
 #[derive(Default)]
 struct Args {
@@ -183,7 +182,10 @@ fn run(args: Args) -> Result<Exit> {
             }
             (vec![reference::resolve(&mut index, session)?], Cut::Turn(turn.to_owned()))
         }
-        None => (parents(&args, &mut index)?, args.nth.map_or(Cut::Whole, Cut::Message)),
+        None => (
+            reference::all(&mut index, &args.operands, "nothing was forked")?,
+            args.nth.map_or(Cut::Whole, Cut::Message),
+        ),
     };
     let codex = find_codex(args.common.codex.as_deref())?;
     let version = version(&codex)?;
@@ -202,28 +204,6 @@ fn run(args: Args) -> Result<Exit> {
     }
     rows.finish()?;
     Ok(exit)
-}
-
-fn parents(args: &Args, index: &mut Index) -> Result<Vec<Session<'static>>> {
-    let mut parents = Vec::new();
-    let reads = reference::from_stdin(&args.operands)?;
-    for text in args.operands.iter().filter(|text| *text != "-") {
-        parents.push(reference::resolve(index, text)?);
-    }
-    if reads {
-        let mut inputs = Inputs::new("stdin", io::stdin().lock());
-        while let Some(next) = inputs.next() {
-            let (line, input) = next.map_err(|(error, _)| error.hint("nothing was forked"))?;
-            let text = match input {
-                Input::Text(text) => text,
-                Input::Record(foreign) => foreign.id.unwrap_or_default(),
-                Input::Other(_) => continue,
-            };
-            let place = |error: Error| error.within(format_args!("stdin:{line}")).hint("nothing was forked");
-            parents.push(reference::resolve(index, &text).map_err(place)?);
-        }
-    }
-    Ok(parents)
 }
 
 fn fork_one(

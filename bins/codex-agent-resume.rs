@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
+use codex_agent_shared::cli::flags::jobs::{self, Jobs};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::server::{find_codex, refuse_older, version};
@@ -21,10 +22,14 @@ struct Args {
     operands: Vec<String>,
     cwd: Option<PathBuf>,
     print: bool,
-    model: Option<String>,
-    sandbox: Option<String>,
-    config: Vec<String>,
     more: Vec<String>,
+    engine: Jobs,
+}
+
+impl AsMut<Jobs> for Args {
+    fn as_mut(&mut self) -> &mut Jobs {
+        &mut self.engine
+    }
 }
 
 impl AsMut<flags::Common> for Args {
@@ -45,43 +50,9 @@ const CODEX: &[Flag<Args>] = &[
             Ok(())
         },
     },
-    Flag {
-        short: Some('m'),
-        long: "model",
-        takes: Takes::Text("MODEL"),
-        help: "with this model",
-        more: "",
-        set: |args, value| {
-            args.model = Some(value.text()?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: Some('s'),
-        long: "sandbox",
-        takes: Takes::OneOf("MODE", &["read-only", "workspace-write", "danger-full-access"]),
-        help: "read-only, workspace-write or danger-full-access",
-        more: "Without it Codex decides, and versions differ in what they do.",
-        set: |args, value| {
-            args.sandbox = Some(value.text()?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "config",
-        takes: Takes::Text("KEY=VALUE"),
-        help: "a setting of Codex for this time",
-        more: "May be given again.",
-        set: |args, value| {
-            let text = value.text()?;
-            if text.split_once('=').is_none_or(|(key, _)| key.is_empty()) {
-                return Err(Error::usage(format!("cannot take '{text}': expected KEY=VALUE")));
-            }
-            args.config.push(text);
-            Ok(())
-        },
-    },
+    jobs::model(),
+    jobs::sandbox(),
+    jobs::config(),
     Flag {
         short: None,
         long: "codex-arg",
@@ -93,6 +64,20 @@ const CODEX: &[Flag<Args>] = &[
             Ok(())
         },
     },
+];
+
+const TURN: &[Flag<Args>] = &[
+    jobs::prompt(),
+    jobs::prompt_file(),
+    jobs::image(),
+    jobs::skip_git_repo_check(),
+    jobs::max_concurrent(),
+    jobs::timeout(),
+    jobs::max_failures(),
+    jobs::on_busy(),
+    jobs::new(),
+    jobs::dry_run(),
+    jobs::answers(),
 ];
 
 const OTHER: &[Flag<Args>] = &[
@@ -116,10 +101,10 @@ static COMMAND: Command<Args> = Command {
     name: "",
     aliases: &[],
     about: about("resume"),
-    operands: "[REF|-]",
+    operands: "[REF...|-]",
     completes: &[Completes::Sessions],
     details: &[],
-    sections: &[("How it is opened", CODEX), ("Other", OTHER)],
+    sections: &[("How it is opened", CODEX), ("With a prompt, without a screen", TURN), ("Other", OTHER)],
     greedy: false,
     operand: |args, operand| flags::text_operand(&mut args.operands, operand),
     run,
@@ -130,15 +115,19 @@ static TOOL: Tool = Tool {
     about: about("resume"),
     description: &[
         "Becomes 'codex resume' of a session, in the directory of the session: wherever it is called from, by whatever names the session. Codex itself resumes in the directory that it is called from, and takes a word that it does not know for a new session; it is always given the whole id here.",
+        "With --prompt or --prompt-file there is no screen: the prompt is sent to each of the sessions, several at once, each in the directory where it ran last. What becomes of them is told as it happens, and kept: 'codex-agent run log' tells it again, and after a crash 'codex-agent run continue' goes on without sending any prompt twice; see codex-agent-run(1).",
+        "    codex-agent find parser --json | codex-agent resume --prompt 'Go on' --answers",
         "The session is a reference as codex-agent(7) describes them. Without one, or for '-', the first thing on standard input is it: a session record, a JSON string, or a line up to its first TAB. Codex then gets the terminal as its standard input.",
         "An archived session, one whose directory is gone, and one of a format that this Codex cannot read (and would damage) are refused, with the way out.",
     ],
     commands: &[&COMMAND],
     exit_status: &[
         (0, "Printed. Otherwise the exit status is Codex's."),
-        (1, "There is no such session."),
+        (1, "There is no such session, or some job failed."),
         (2, "Bad usage, a reference that may be several sessions, or the session cannot be opened."),
+        (75, "With a prompt: the run was stopped with work left; 'codex-agent run continue' goes on."),
         (126, "Codex could not be run."),
+        (130, "With a prompt: interrupted."),
     ],
     environment: &[("CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one.")],
     files: &[],
@@ -160,10 +149,11 @@ static TOOL: Tool = Tool {
         "codex-agent-ls(1)",
         "codex-agent-find(1)",
         "codex-agent-fork(1)",
+        "codex-agent-run(1)",
         "codex-agent(7)",
     ],
     reads: &["session"],
-    writes: &["command"],
+    writes: &["command", "job", "run.started", "job.started", "job.completed", "job.failed", "run.completed"],
     epilogue: "",
     completions: None,
 };
@@ -173,6 +163,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<Exit> {
+    if args.engine.has_prompt() {
+        return send(&args);
+    }
     let reads = reference::from_stdin(&args.operands)?;
     if args.operands.len() > 1 {
         return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1]))
@@ -192,6 +185,34 @@ fn run(args: Args) -> Result<Exit> {
         return print(&args, &codex, &argv, &directory);
     }
     Err(become_codex(&args, &index, &codex, &argv, &directory, reads))
+}
+
+/// Sends the prompt to each of the sessions, without a screen.
+fn send(args: &Args) -> Result<Exit> {
+    if args.print || args.cwd.is_some() || !args.more.is_empty() {
+        return Err(Error::usage("--print, --cwd and --codex-arg do not go with a prompt")
+            .hint("--dry-run prints the jobs; a session runs where it ran last"));
+    }
+    let stdin_is_prompt = args.engine.prompt_file.as_deref() == Some(Path::new("-"));
+    if stdin_is_prompt && args.operands.iter().any(|operand| operand == "-") {
+        return Err(Error::usage("standard input cannot be the prompt and the sessions"));
+    }
+    if stdin_is_prompt && args.operands.is_empty() {
+        return Err(Error::usage("a session is missing"));
+    }
+    let mut index = args.common.index()?;
+    let sessions = reference::all(&mut index, &args.operands, "nothing was started")?;
+    let mut ids = Vec::new();
+    for id in sessions.iter().filter_map(|session| session.id) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let name = match &ids[..] {
+        [one] => one.short(),
+        _ => format!("{}-sessions", ids.len()),
+    };
+    cli::turns::add("resume", &name, &ids, &args.common, &args.engine)
 }
 
 /// The first thing on standard input that names a session. The rest is left unread.
@@ -232,10 +253,11 @@ fn check(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
 /// `codex resume` and the rest, options before the id, in the form that 0.45 to 0.169 take.
 fn argv(args: &Args, id: &str) -> Vec<String> {
     let mut argv = vec!["resume".to_owned()];
-    for (flag, value) in [("--model", &args.model), ("--sandbox", &args.sandbox)] {
+    let sandbox = args.engine.sandbox.map(|sandbox| sandbox.word().to_owned());
+    for (flag, value) in [("--model", &args.engine.model), ("--sandbox", &sandbox)] {
         argv.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
     }
-    argv.extend(args.config.iter().flat_map(|setting| ["--config".to_owned(), setting.clone()]));
+    argv.extend(args.engine.config.iter().flat_map(|setting| ["--config".to_owned(), setting.clone()]));
     argv.extend(args.more.iter().cloned());
     argv.push(id.to_owned());
     argv

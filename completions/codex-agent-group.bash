@@ -91,7 +91,7 @@ _codex_agent_group() {
     if [ "$last" -le 1 ]; then
         case $cur in
         -*) __codex_agent_offer -h --help -V --version ;;
-        *) __codex_agent_offer create list show add remove rename delete pause unpause ;;
+        *) __codex_agent_offer create list show add remove rename delete pause unpause run ;;
         esac
         return 0
     fi
@@ -216,6 +216,31 @@ _codex_agent_group() {
         *)
             case $cur in
             -*) __codex_agent_offer --json -h --help -V --version ;;
+            *)
+                case $place in
+                *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    run)
+        __codex_agent_place 2 -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config --codex-home -j --max-concurrent --timeout --max-failures --on-busy --codex
+        case $flag in
+        -p|--prompt|--prompt=) : ;;
+        --prompt-file|--prompt-file=) : ;;
+        -i|--image|--image=) : ;;
+        -m|--model|--model=) : ;;
+        -s|--sandbox|--sandbox=) __codex_agent_offer read-only workspace-write danger-full-access ;;
+        -c|--config|--config=) : ;;
+        --codex-home|--codex-home=) __codex_agent_folders ;;
+        -j|--max-concurrent|--max-concurrent=) : ;;
+        --timeout|--timeout=) : ;;
+        --max-failures|--max-failures=) : ;;
+        --on-busy|--on-busy=) : ;;
+        --codex|--codex=) : ;;
+        *)
+            case $cur in
+            -*) __codex_agent_offer -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config --skip-git-repo-check --codex-home -j --max-concurrent --timeout --max-failures --on-busy --new -n --dry-run --codex --json --answers -h --help -V --version ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;

@@ -88,18 +88,25 @@ _codex_agent_resume() {
     __codex_agent_words
     last=$((${#words[@]} - 1)) flag=${words[last-1]}
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
-    __codex_agent_place 1 --cwd -m --model -s --sandbox --config --codex-arg --codex-home --codex
+    __codex_agent_place 1 --cwd -m --model -s --sandbox -c --config --codex-arg -p --prompt --prompt-file -i --image -j --max-concurrent --timeout --max-failures --on-busy --codex-home --codex
     case $flag in
     --cwd|--cwd=) __codex_agent_folders ;;
     -m|--model|--model=) : ;;
     -s|--sandbox|--sandbox=) __codex_agent_offer read-only workspace-write danger-full-access ;;
-    --config|--config=) : ;;
+    -c|--config|--config=) : ;;
     --codex-arg|--codex-arg=) : ;;
+    -p|--prompt|--prompt=) : ;;
+    --prompt-file|--prompt-file=) : ;;
+    -i|--image|--image=) : ;;
+    -j|--max-concurrent|--max-concurrent=) : ;;
+    --timeout|--timeout=) : ;;
+    --max-failures|--max-failures=) : ;;
+    --on-busy|--on-busy=) : ;;
     --codex-home|--codex-home=) __codex_agent_folders ;;
     --codex|--codex=) : ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --cwd -m --model -s --sandbox --config --codex-arg --print --json --codex-home --codex -h --help -V --version ;;
+        -*) __codex_agent_offer --cwd -m --model -s --sandbox -c --config --codex-arg -p --prompt --prompt-file -i --image --skip-git-repo-check -j --max-concurrent --timeout --max-failures --on-busy --new -n --dry-run --answers --print --json --codex-home --codex -h --help -V --version ;;
         *)
             case $place in
             *) __codex_agent_offer @ @@ "$(codex-agent ls -n 200 --no-files --format '{id}' 2>/dev/null || codex-agent ls -n 200 --format '{id}' 2>/dev/null)" ;;

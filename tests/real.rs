@@ -539,3 +539,127 @@ fn a_codex_whose_launcher_is_killed_goes_on_and_is_followed() {
     assert_eq!(completed["last_message"], "echo: kept SLEEP3");
     assert_eq!(codex.seen(), ["kept SLEEP3"]);
 }
+
+#[test]
+fn a_group_run_adds_one_turn_to_each_member_in_its_directory() {
+    for version in VERSIONS {
+        if let Some(codex) = Real::of(version) {
+            runs_over_a_group(&codex);
+        }
+    }
+}
+
+fn runs_over_a_group(codex: &Real) {
+    std::fs::create_dir(codex.world.path("gamma")).unwrap();
+    let projects = ["alpha", "beta", "gamma", "alpha", "beta"];
+    let ids: Vec<String> =
+        projects.iter().map(|project| codex.exec(project, &[&format!("Begin in {project}")])).collect();
+    let mut add = vec!["codex-agent-group", "add", "work"];
+    add.extend(ids.iter().map(String::as_str));
+    assert_eq!(codex.world.run(&add).code, 0);
+    let before = codex.model.requests().len();
+    let run = [
+        "codex-agent-group",
+        "run",
+        "work",
+        "--prompt",
+        "One more SLEEP1",
+        "--json",
+        "--skip-git-repo-check",
+        "-j",
+        "2",
+    ];
+    let ran = codex.world.run(&run);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    let events = records(&ran.out);
+    let done: Vec<&Value> = events.iter().filter(|event| event["type"] == "job.completed").collect();
+    assert_eq!(done.len(), 5, "{}", ran.out);
+    for event in &done {
+        assert_eq!(event["last_message"], "echo: One more SLEEP1", "{event}");
+        let tokens = event["usage"]["input_tokens"].as_i64().unwrap();
+        assert!(tokens > 0 && tokens <= 100, "not this turn's own tokens: {event}");
+    }
+    let most = events.iter().filter_map(|event| event["counts"]["running"].as_i64()).max();
+    assert_eq!(most, Some(2), "{}", ran.out);
+    let asked = codex.model.requests();
+    assert_eq!(asked.len() - before, 5, "each prompt reaches the model once");
+    for request in &asked[before..] {
+        assert_eq!(request.user_texts.len(), 2, "{:?}", request.user_texts);
+    }
+    // Each ran where its session is, and in no new session.
+    let list = codex.list(&["--full", "--no-database"]);
+    assert_eq!(list.len(), 5);
+    for (id, project) in ids.iter().zip(projects) {
+        let record = list.iter().find(|record| record["id"] == id.as_str()).unwrap();
+        assert_eq!(record["cwd"].as_str(), Some(real(codex.world.path(project)).as_str()), "{record}");
+        assert_eq!(record["status"], "idle", "{record}");
+    }
+    // One that fails makes the exit code, and does not stop the others.
+    let fails = codex.world.run(&[
+        "codex-agent-group",
+        "run",
+        "work",
+        "--prompt",
+        "FAIL400",
+        "--skip-git-repo-check",
+    ]);
+    assert_eq!(fails.code, 1, "{}{}", fails.out, fails.err);
+    assert_eq!(fails.out.matches("job.failed").count(), 5, "{}", fails.out);
+}
+
+#[test]
+fn resume_with_a_prompt_needs_no_screen() {
+    let Some(codex) = Real::new() else { return };
+    let one = codex.exec("alpha", &["Begin"]);
+    let two = codex.exec("beta", &["Begin too"]);
+    let ran = codex.world.run(&["codex-agent-resume", &one, "--prompt", "Go on", "--answers"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "echo: Go on\n"), "{}", ran.err);
+    std::fs::write(codex.world.path("prompt"), "From a file\n").unwrap();
+    let line =
+        "codex-agent ls --json | codex-agent resume --prompt-file prompt --skip-git-repo-check --answers";
+    let ran = codex.world.sh(line);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for id in [&one, &two] {
+        assert!(ran.out.contains(&format!("==> {id} <==\necho: From a file")), "{}", ran.out);
+    }
+    assert_eq!(codex.model.requests().len(), 5);
+}
+
+#[test]
+fn a_killed_group_run_is_continued_and_repeats_nothing() {
+    let Some(codex) = Real::new() else { return };
+    let ids: Vec<String> = (0..4).map(|n| codex.exec("alpha", &[&format!("Begin {n}")])).collect();
+    let mut add = vec!["codex-agent-group", "add", "work"];
+    add.extend(ids.iter().map(String::as_str));
+    codex.world.run(&add);
+    for (round, wait) in [300u64, 900, 1500, 2100].into_iter().enumerate() {
+        let before = codex.model.requests().len();
+        let prompt = format!("Round {round} SLEEP1");
+        let mut command = codex.world.command("codex-agent-group");
+        command
+            .args(["run", "work", "-j", "2", "--prompt", &prompt])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut runner = command.spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        runner.kill().unwrap();
+        runner.wait().unwrap();
+        // The same command typed again must not send the prompt twice.
+        let again = codex.world.run(&["codex-agent-group", "run", "work", "--prompt", &prompt]);
+        if again.code != 0 {
+            assert_eq!(again.code, 2, "{}", again.err);
+            assert!(again.err.contains("codex-agent run continue"), "{}", again.err);
+            let on = codex.world.run(&["codex-agent-run", "continue"]);
+            assert_eq!(on.code, 0, "{}{}", on.out, on.err);
+        }
+        let mut asked: Vec<String> = codex.model.requests()[before..]
+            .iter()
+            .filter(|r| r.last_user_text == prompt)
+            .map(|r| r.session.clone())
+            .collect();
+        asked.sort();
+        let mut want = ids.clone();
+        want.sort();
+        assert_eq!(asked, want, "round {round}, killed after {wait} ms");
+    }
+}

@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+use codex_agent_shared::cli::flags::jobs::{self, Jobs};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::output::Template;
@@ -12,7 +13,7 @@ use codex_agent_shared::plugin::about;
 
 mod verbs;
 
-use verbs::{add, create, delete, list, remove, rename, set_paused, show};
+use verbs::{add, create, delete, list, remove, rename, run, set_paused, show};
 
 #[derive(Default)]
 struct Args {
@@ -22,6 +23,13 @@ struct Args {
     existing: bool,
     unchecked: bool,
     template: Option<Template>,
+    engine: Jobs,
+}
+
+impl AsMut<Jobs> for Args {
+    fn as_mut(&mut self) -> &mut Jobs {
+        &mut self.engine
+    }
 }
 
 impl AsMut<flags::Common> for Args {
@@ -193,7 +201,7 @@ static PAUSE: Command<Args> = command(
     "mark a group as paused",
     "NAME...",
     &[Completes::Groups],
-    &["The mark is kept and shown. Tools that run prompts over a group leave a paused one alone."],
+    &["The mark is kept and shown. run leaves a paused group alone."],
     &[("Options", &[CHANGED_JSON])],
     |args| set_paused(&args, true),
 );
@@ -210,20 +218,68 @@ static UNPAUSE: Command<Args> = Command {
     )
 };
 
+static RUN: Command<Args> = command(
+    "run",
+    "send a prompt to every session of a group",
+    "NAME",
+    &[Completes::Groups],
+    &[
+        "Each session gets one more turn, in the directory where it ran last, several at once. What becomes of each is told as it happens, and kept: 'codex-agent run log' tells it again, and after a crash or a Ctrl-C 'codex-agent run continue' goes on, without sending any prompt twice. codex-agent-run(1) has the rest of it.",
+        "A paused group is left alone (exit 75). While a run over the group has work left, no other one is begun but with --new.",
+    ],
+    &[
+        ("What is sent", &[jobs::prompt(), jobs::prompt_file(), jobs::image()]),
+        (
+            "What Codex is told",
+            &[
+                jobs::model(),
+                jobs::sandbox(),
+                jobs::config(),
+                jobs::skip_git_repo_check(),
+                flags::codex_home(),
+            ],
+        ),
+        (
+            "How",
+            &[
+                jobs::max_concurrent(),
+                jobs::timeout(),
+                jobs::max_failures(),
+                jobs::on_busy(),
+                jobs::new(),
+                jobs::dry_run(),
+                flags::codex(),
+            ],
+        ),
+        (
+            "What is shown",
+            &[flags::json("events as records, one a line, each as it happens"), jobs::answers()],
+        ),
+    ],
+    run,
+);
+
 static TOOL: Tool = Tool {
     name: "codex-agent-group",
     about: about("group"),
     description: &[
         "A group is a set of sessions with a name. It is filled from a pipe or by hand, and read by other tools: 'codex-agent ls --group NAME' lists its sessions.",
         "    codex-agent ls --json --under ~/src | codex-agent group add work",
+        "A prompt can be run over it, in each session one turn, several at once:",
+        "    codex-agent group run work --prompt 'Rebase on main and run the tests'",
         "Groups are kept in one file. Any number of processes may change it at once; each change is whole or has not happened, also after a crash. A file that cannot be read is never overwritten.",
         "A group is told by its name. Where an older file has two groups of one name, the verbs say so and take the id.",
     ],
-    commands: &[&CREATE, &LIST, &SHOW, &ADD, &REMOVE, &RENAME, &DELETE, &PAUSE, &UNPAUSE],
+    commands: &[&CREATE, &LIST, &SHOW, &ADD, &REMOVE, &RENAME, &DELETE, &PAUSE, &UNPAUSE, &RUN],
     exit_status: &[
         (0, "Done."),
-        (1, "There is no such group, or no such session. Nothing was changed."),
+        (
+            1,
+            "There is no such group, or no such session, and nothing was changed; or some job of a run failed.",
+        ),
         (2, "Bad usage, bad input, or trouble with a file. Nothing was changed."),
+        (75, "A run was stopped with work left, or the group is paused."),
+        (130, "A run was interrupted."),
     ],
     environment: &[(
         "CODEX_AGENT_CONFIG_HOME",

@@ -430,3 +430,24 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
     }
     tell(args, &groups)
 }
+
+pub(super) fn run(args: Args) -> Result<Exit> {
+    let name = only_one(&args)?;
+    let groups = Groups::read()?;
+    let group = &groups.groups[groups.find(name)?];
+    if group.paused {
+        warn(format_args!("group '{name}' is paused; 'codex-agent group unpause' lets it run"));
+        return Ok(Exit::WorkLeft);
+    }
+    if let Some(odd) = group.session_ids.iter().find(|id| Id::parse(id).is_none()) {
+        return Err(Error::new(format!(
+            "'{odd}' in group '{name}' is not the id of a session; nothing was started"
+        ))
+        .hint("codex-agent group remove takes it out"));
+    }
+    let sessions: Vec<Id> = group.session_ids.iter().filter_map(|id| Id::parse(id)).collect();
+    if sessions.is_empty() {
+        warn(format_args!("group '{name}' is empty"));
+    }
+    cli::turns::add("group", &group.name, &sessions, &args.common, &args.engine)
+}

@@ -5,41 +5,25 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
+use codex_agent_shared::cli::flags::jobs::{self, Jobs};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
-use codex_agent_shared::error::{Error, Exit, Result};
+use codex_agent_shared::error::{Exit, Result};
 use codex_agent_shared::plugin::about;
-use codex_agent_shared::run::Sandbox;
-use codex_agent_shared::run::supervise::OnBusy;
-use codex_agent_shared::time::{Timestamp, parse_duration, parse_moment};
+use codex_agent_shared::time::{Timestamp, parse_moment};
 
 mod prompts;
-mod show;
 mod verbs;
 
 #[derive(Default)]
 struct Args {
     common: flags::Common,
+    engine: Jobs,
     operands: Vec<String>,
-    prompt: Vec<String>,
-    prompt_file: Option<PathBuf>,
     jobs: bool,
     text: bool,
     nul: bool,
     cwd: Option<PathBuf>,
-    model: Option<String>,
-    sandbox: Option<Sandbox>,
-    images: Vec<PathBuf>,
-    config: Vec<String>,
-    skip_git_repo_check: bool,
-    max_concurrent: Option<usize>,
-    max_failures: Option<usize>,
-    timeout: Option<Duration>,
-    on_busy: Option<OnBusy>,
-    retry_interrupted: bool,
-    answers: bool,
-    dry_run: bool,
     now: bool,
     older: Option<Timestamp>,
 }
@@ -50,37 +34,19 @@ impl AsMut<flags::Common> for Args {
     }
 }
 
+impl AsMut<Jobs> for Args {
+    fn as_mut(&mut self) -> &mut Jobs {
+        &mut self.engine
+    }
+}
+
 fn operand(args: &mut Args, operand: std::ffi::OsString) -> Result<()> {
-    let text = operand.into_string().map_err(|operand| {
-        Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
-    })?;
-    args.operands.push(text);
-    Ok(())
+    flags::text_operand(&mut args.operands, operand)
 }
 
 const WHAT: &[Flag<Args>] = &[
-    Flag {
-        short: Some('p'),
-        long: "prompt",
-        takes: Takes::Text("TEXT"),
-        help: "a prompt, whatever it looks like",
-        more: "As an operand, but '-' and the words of verbs are no different from others here. Again for one more session.",
-        set: |args, value| {
-            args.prompt.push(value.text()?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "prompt-file",
-        takes: Takes::File("FILE"),
-        help: "one prompt, the whole of this file; - is standard input",
-        more: "",
-        set: |args, value| {
-            args.prompt_file = Some(value.path());
-            Ok(())
-        },
-    },
+    jobs::prompt(),
+    jobs::prompt_file(),
     Flag {
         short: None,
         long: "jobs",
@@ -114,17 +80,7 @@ const WHAT: &[Flag<Args>] = &[
             Ok(())
         },
     },
-    Flag {
-        short: Some('n'),
-        long: "dry-run",
-        takes: Takes::Nothing,
-        help: "print the jobs as records, and do nothing",
-        more: "",
-        set: |args, _| {
-            args.dry_run = true;
-            Ok(())
-        },
-    },
+    jobs::dry_run(),
 ];
 
 const CODEX: &[Flag<Args>] = &[
@@ -139,147 +95,21 @@ const CODEX: &[Flag<Args>] = &[
             Ok(())
         },
     },
-    Flag {
-        short: Some('m'),
-        long: "model",
-        takes: Takes::Text("MODEL"),
-        help: "the model",
-        more: "",
-        set: |args, value| {
-            args.model = Some(value.text()?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: Some('s'),
-        long: "sandbox",
-        takes: Takes::OneOf("MODE", &Sandbox::WORDS),
-        help: "what Codex may touch",
-        more: "New sessions get Codex's own default. A resumed session gets the mode that it had last, but no more than workspace-write; danger-full-access must be written out here.",
-        set: |args, value| {
-            args.sandbox = Sandbox::parse(&value.text()?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: Some('i'),
-        long: "image",
-        takes: Takes::File("FILE"),
-        help: "a picture to send with each prompt",
-        more: "Again for one more.",
-        set: |args, value| {
-            args.images.push(value.path());
-            Ok(())
-        },
-    },
-    Flag {
-        short: Some('c'),
-        long: "config",
-        takes: Takes::Text("KEY=VALUE"),
-        help: "a setting of Codex's configuration",
-        more: "As 'codex -c' takes it. Again for one more.",
-        set: |args, value| {
-            args.config.push(value.text()?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "skip-git-repo-check",
-        takes: Takes::Nothing,
-        help: "let Codex work outside of git",
-        more: "",
-        set: |args, _| {
-            args.skip_git_repo_check = true;
-            Ok(())
-        },
-    },
+    jobs::model(),
+    jobs::sandbox(),
+    jobs::image(),
+    jobs::config(),
+    jobs::skip_git_repo_check(),
     flags::codex_home(),
 ];
 
-const HOW: &[Flag<Args>] = &[
-    Flag {
-        short: Some('j'),
-        long: "max-concurrent",
-        takes: Takes::Text("N"),
-        help: "at most N jobs at once; 3 if not said",
-        more: "",
-        set: |args, value| {
-            args.max_concurrent = Some(value.number()?.clamp(1, 256));
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "timeout",
-        takes: Takes::Text("TIME"),
-        help: "stop a job that takes longer, such as 90s or 1h30m",
-        more: "Without a network Codex never ends by itself.",
-        set: |args, value| {
-            args.timeout = Some(parse_duration(&value.text()?)?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "max-failures",
-        takes: Takes::Text("N"),
-        help: "start nothing more after N failures",
-        more: "A failure that any job would meet (no login, a usage limit, a Codex that cannot be run) ends a run at once.",
-        set: |args, value| {
-            args.max_failures = Some(value.number()?.max(1));
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "on-busy",
-        takes: Takes::Text("WHAT"),
-        help: "for a session in use: wait, wait=TIME, skip or fail",
-        more: "wait=90s is the default: Codex's own background process keeps a session for a minute after its screen was closed.",
-        set: |args, value| {
-            let text = value.text()?;
-            args.on_busy = Some(match text.split_once('=').unwrap_or((&text, "90s")) {
-                ("wait", longest) => OnBusy::Wait(parse_duration(longest)?),
-                ("skip", "90s") => OnBusy::Skip,
-                ("fail", "90s") => OnBusy::Fail,
-                _ => {
-                    let message = format!("cannot take '{text}': expected wait, wait=TIME, skip or fail");
-                    return Err(Error::usage(message));
-                }
-            });
-            Ok(())
-        },
-    },
-    flags::codex(),
-];
+const HOW: &[Flag<Args>] =
+    &[jobs::max_concurrent(), jobs::timeout(), jobs::max_failures(), jobs::on_busy(), flags::codex()];
 
-const EVENTS: &[Flag<Args>] = &[
-    flags::json("events as records, one a line, each as it happens"),
-    Flag {
-        short: None,
-        long: "answers",
-        takes: Takes::Nothing,
-        help: "only the last message of each session",
-        more: "Of one job the bare message; of several each under a line '==> ID <=='.",
-        set: |args, _| {
-            args.answers = true;
-            Ok(())
-        },
-    },
-];
+const EVENTS: &[Flag<Args>] =
+    &[flags::json("events as records, one a line, each as it happens"), jobs::answers()];
 
-const INTERRUPTED: Flag<Args> = Flag {
-    short: None,
-    long: "interrupted",
-    takes: Takes::OneOf("WHAT", &["fail", "retry"]),
-    help: "what becomes of jobs that were cut off: fail or retry",
-    more: "fail is the default, as the model may have seen the prompt. With retry it is sent again, and its events say resent.",
-    set: |args, value| {
-        args.retry_interrupted = value.text()? == "retry";
-        Ok(())
-    },
-};
+const INTERRUPTED: Flag<Args> = jobs::interrupted();
 
 const NOW: Flag<Args> = Flag {
     short: None,

@@ -1,17 +1,18 @@
 //! From prompts to jobs: operands, flags, files, lines, records. All of it is read before anything is
 //! started, and one bad line means that nothing is.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use codex_agent_shared::cli::flags::jobs::read_prompt;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::error::{Context, Error, Exit, Result, reason};
 use codex_agent_shared::ndjson::{Line, Lines, Output, Records};
+use codex_agent_shared::output::events as show;
 use codex_agent_shared::reference;
-use codex_agent_shared::run::{Job, Options, Plan, job::LONGEST_PROMPT};
+use codex_agent_shared::run::{Job, Plan};
 
-use super::{Args, show, verbs};
+use super::Args;
 
 pub(super) fn run(args: Args) -> Result<Exit> {
     let base = base(&args)?;
@@ -19,14 +20,14 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     let subject = subject.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let kind = if args.jobs { "jobs" } else { "new" };
     let mut plan = Plan::new(kind, &subject, base.codex_home.clone());
-    if args.dry_run {
+    if args.engine.dry_run {
         let mut output = Output::stdout();
         read(&args, &base, &mut |job| output.record(&plan.name(job)?))?;
         output.flush()?;
         return Ok(Exit::Done);
     }
     // Before anything is read or written, as nothing can be done without it.
-    let settings = verbs::settings(&args)?;
+    let settings = args.engine.settings(&args.common)?;
     let given = read(&args, &base, &mut |job| plan.add(job));
     if let Err(error) = given {
         plan.discard();
@@ -34,8 +35,8 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     }
     let Some(folder) = plan.folder().cloned() else { return Ok(Exit::Done) };
     let jobs = plan.len();
-    show::announce(jobs, &settings, args.sandbox);
-    let mut shown = show::Show::new(args.common.json, args.answers, jobs);
+    show::announce(jobs, &settings, args.engine.sandbox);
+    let mut shown = show::Show::new(args.common.json, args.engine.answers, jobs);
     let ended = plan.run(settings, &mut |event| shown.event(event));
     show::closing(&folder, ended)
 }
@@ -54,64 +55,45 @@ fn base(args: &Args) -> Result<Job> {
         return Err(Error::new(format!("cannot go to '{}': it is not a directory", cwd.display())));
     }
     job.cwd = Some(text(cwd)?);
-    for image in &args.images {
-        let image = std::fs::canonicalize(image).context("open the picture", image)?;
-        job.images.push(text(image)?);
-    }
+    job.images = args.engine.images()?;
     let home = Home::find(args.common.codex_home.as_deref())?;
     if home.exists() {
         job.codex_home = Some(text(home.path().to_owned())?);
     }
-    job.options = Options {
-        model: args.model.clone(),
-        sandbox: args.sandbox,
-        config: args.config.clone(),
-        skip_git_repo_check: args.skip_git_repo_check,
-    };
+    job.options = args.engine.options();
     Ok(job)
 }
 
 /// Gives every job that the arguments and standard input tell of to `add`.
 fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {
     if args.jobs {
-        if let Some(extra) = args.operands.iter().find(|operand| *operand != "-").or(args.prompt.first()) {
+        if let Some(extra) =
+            args.operands.iter().find(|operand| *operand != "-").or(args.engine.prompt.first())
+        {
             return Err(Error::usage(format!(
                 "unexpected prompt '{extra}': with --jobs each job has its own"
             )));
         }
         return read_jobs(args, base, add);
     }
-    if let Some(path) = &args.prompt_file {
-        let prompt = if path.as_os_str() == "-" {
-            whole(&mut io::stdin().lock(), "stdin")?
-        } else {
-            whole(&mut File::open(path).context("open", path)?, &path.display().to_string())?
-        };
+    if let Some(path) = &args.engine.prompt_file {
+        let prompt = read_prompt(path)?;
         add(base.saying(prompt))
             .map_err(|error| error.within(format_args!("--prompt-file {}", path.display())))?;
     }
-    for prompt in &args.prompt {
+    for prompt in &args.engine.prompt {
         add(base.saying(prompt)).map_err(|error| error.within("--prompt"))?;
     }
     for prompt in args.operands.iter().filter(|operand| *operand != "-") {
         add(base.saying(prompt))?;
     }
-    let named = args.prompt_file.is_some() || !args.prompt.is_empty();
+    let named = args.engine.prompt_file.is_some() || !args.engine.prompt.is_empty();
     let reads = match (&args.operands[..], named) {
         ([], true) => false,
         (operands, _) => reference::from_stdin(operands)
             .map_err(|_| Error::usage("a prompt is missing").hint("say one, or - to read them from stdin"))?,
     };
     if reads { read_lines(args, base, add) } else { Ok(()) }
-}
-
-fn whole(reader: &mut dyn Read, name: &str) -> Result<String> {
-    let mut bytes = Vec::new();
-    reader
-        .take(LONGEST_PROMPT as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::new(format!("cannot read {name}: {}", reason(&error))))?;
-    String::from_utf8(bytes).map_err(|_| Error::new(format!("{name}: the prompt is not UTF-8")))
 }
 
 fn read_lines(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {

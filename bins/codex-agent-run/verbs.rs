@@ -6,29 +6,16 @@ use serde::Serialize;
 
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::output::events as show;
 use codex_agent_shared::run::event::Codex;
 use codex_agent_shared::run::journal::{self, Entry};
-use codex_agent_shared::run::supervise::OnBusy;
 use codex_agent_shared::run::tasks::{End, State, Tasks};
-use codex_agent_shared::run::{Counts, Folder, Journal, Settings, attempt, binary, probe, supervise};
+use codex_agent_shared::run::{Counts, Folder, Journal, probe, supervise};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, tsv, width};
 use codex_agent_shared::time::{Timestamp, parse_moment};
 
-use super::{Args, show};
-
-/// How a run is carried out, as the flags say.
-pub(super) fn settings(args: &Args) -> Result<Settings> {
-    attempt::check_depth()?;
-    Ok(Settings {
-        codex: binary::find(args.common.codex.as_deref())?,
-        max_concurrent: args.max_concurrent.unwrap_or(3),
-        timeout: args.timeout,
-        max_failures: args.max_failures,
-        on_busy: args.on_busy.unwrap_or(OnBusy::Wait(Duration::from_secs(90))),
-        retry_interrupted: args.retry_interrupted,
-    })
-}
+use super::Args;
 
 #[derive(Serialize)]
 struct RunRecord<'r> {
@@ -148,7 +135,7 @@ pub(super) fn log(args: Args) -> Result<Exit> {
         match entry {
             Entry::Job(..) => jobs += 1,
             Entry::Event(event) => shown
-                .get_or_insert_with(|| show::Show::new(args.common.json, args.answers, jobs))
+                .get_or_insert_with(|| show::Show::new(args.common.json, args.engine.answers, jobs))
                 .event(&event),
         }
         Ok(())
@@ -163,17 +150,12 @@ fn unfinished() -> Result<Option<Folder>> {
             continue;
         }
         match Tasks::read(&folder) {
-            Ok(tasks) if tasks.is_begun() && is_open(&tasks) => return Ok(Some(folder)),
+            Ok(tasks) if tasks.is_begun() && tasks.is_open() => return Ok(Some(folder)),
             Ok(_) => {}
             Err(error) => warn_of(&error),
         }
     }
     Ok(None)
-}
-
-/// Whether there is something to do: a finished run has its failures, and is finished.
-fn is_open(tasks: &Tasks) -> bool {
-    !matches!(tasks.ended, Some((_, End::Completed))) && (tasks.left() > 0 || tasks.ended.is_none())
 }
 
 pub(super) fn go_on(args: Args) -> Result<Exit> {
@@ -187,7 +169,7 @@ pub(super) fn go_on(args: Args) -> Result<Exit> {
             }
         },
     };
-    let settings = settings(&args)?;
+    let settings = args.engine.settings(&args.common)?;
     let name = folder.name();
     let Some(journal) = Journal::open(folder.journal())? else {
         return Err(Error::new(format!("run '{name}' has a runner"))
@@ -200,12 +182,12 @@ pub(super) fn go_on(args: Args) -> Result<Exit> {
         ))
         .hint("codex-agent run prune removes it"));
     }
-    if !is_open(&tasks) {
+    if !tasks.is_open() {
         warn(format_args!("run '{name}' has no work left"));
         return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
     }
     warn(format_args!("going on with '{name}', {} left", show::counted(tasks.left())));
-    let mut shown = show::Show::new(args.common.json, args.answers, tasks.all.len());
+    let mut shown = show::Show::new(args.common.json, args.engine.answers, tasks.all.len());
     let ended = supervise(&folder, journal, tasks, settings, &mut |event| shown.event(event));
     show::closing(&folder, ended)
 }

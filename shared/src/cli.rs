@@ -12,6 +12,7 @@
 
 pub mod flags;
 pub mod generate;
+pub mod turns;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;

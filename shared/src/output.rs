@@ -1,6 +1,8 @@
 //! How sessions are shown: records, a table fitted to the terminal, TAB-separated rows, or a
 //! template of the user's.
 
+pub mod events;
+
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
 use crate::record::{Chosen, Field, Session, Status};

@@ -319,6 +319,31 @@ pub fn from_stdin(operands: &[String]) -> Result<bool> {
     Ok(true)
 }
 
+/// The sessions of all operands and, if it is to be, of standard input, in that order. One that cannot
+/// be resolved is an error for all; `harm` says what was not done.
+pub fn all(index: &mut Index, operands: &[String], harm: &str) -> Result<Vec<Session<'static>>> {
+    let reads = from_stdin(operands)?;
+    let mut sessions = Vec::new();
+    for text in operands.iter().filter(|text| *text != "-") {
+        sessions.push(resolve(index, text)?);
+    }
+    if !reads {
+        return Ok(sessions);
+    }
+    let mut inputs = Inputs::new("stdin", io::stdin().lock());
+    while let Some(next) = inputs.next() {
+        let (line, input) = next.map_err(|(error, _)| error.hint(harm))?;
+        let text = match input {
+            Input::Text(text) => text,
+            Input::Record(foreign) => foreign.id.unwrap_or_default(),
+            Input::Other(_) => continue,
+        };
+        let place = |error: Error| error.within(format_args!("stdin:{line}")).hint(harm);
+        sessions.push(resolve(index, &text).map_err(place)?);
+    }
+    Ok(sessions)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

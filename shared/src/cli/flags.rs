@@ -1,5 +1,7 @@
 //! Flags that several tools have, described once for all of them.
 
+pub mod jobs;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 

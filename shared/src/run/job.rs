@@ -132,6 +132,11 @@ impl Job {
         Job { kind: Some(Kind::Resume), session: Some(session), ..Job::new(prompt) }
     }
 
+    /// The same job as a turn of a session.
+    pub fn of(&self, session: Id) -> Job {
+        Job { kind: Some(Kind::Resume), session: Some(session), ..self.clone() }
+    }
+
     /// The same job with another prompt.
     pub fn saying(&self, prompt: impl Into<String>) -> Job {
         Job { prompt: prompt.into(), ..self.clone() }

@@ -141,6 +141,11 @@ impl Tasks {
         self.started_at.is_some()
     }
 
+    /// Whether there is something to do: a finished run has its failures, and is finished.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.ended, Some((_, End::Completed))) && (self.left() > 0 || self.ended.is_none())
+    }
+
     /// How many jobs a continued run would do.
     pub fn left(&self) -> usize {
         let open = |task: &&Task| {

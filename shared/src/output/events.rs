@@ -1,14 +1,14 @@
 //! Showing events as they happen: records, answers, or a line each. The run goes on although nobody
 //! listens any more.
 
-use codex_agent_shared::error::{Exit, Result, warn};
-use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::run::{Ended, Event, Folder, Sandbox, Settings, What};
-use codex_agent_shared::terminal::{columns, is_terminal};
-use codex_agent_shared::text::{cell, harmless, tsv};
+use crate::error::{Exit, Result, warn};
+use crate::ndjson::Output;
+use crate::run::{Ended, Event, Folder, Sandbox, Settings, What};
+use crate::terminal::{columns, is_terminal};
+use crate::text::{cell, harmless, tsv};
 
 /// Where events go.
-pub(super) struct Show {
+pub struct Show {
     output: Output,
     json: bool,
     answers: bool,
@@ -18,13 +18,14 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn new(json: bool, answers: bool, jobs: usize) -> Show {
+    /// For a run of so many jobs.
+    pub fn new(json: bool, answers: bool, jobs: usize) -> Show {
         let several = jobs > 1;
         Show { output: Output::stdout(), json, answers, several, terminal: is_terminal(), gone: false }
     }
 
     /// Shows an event. An output that is closed is not tried again.
-    pub(super) fn event(&mut self, event: &Event) {
+    pub fn event(&mut self, event: &Event) {
         if !self.gone {
             self.gone = self.write(event).and_then(|()| self.output.flush()).is_err();
         }
@@ -102,12 +103,13 @@ fn text(what: &What) -> String {
     }
 }
 
-pub(super) fn counted(jobs: usize) -> String {
+/// `1 job`, `2 jobs`.
+pub fn counted(jobs: usize) -> String {
     format!("{jobs} job{}", if jobs == 1 { "" } else { "s" })
 }
 
 /// One line before much is done.
-pub(super) fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox>) {
+pub fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox>) {
     if jobs > 1 {
         let sandbox = sandbox.map_or(String::new(), |sandbox| format!(", {}", sandbox.word()));
         let at_once = settings.max_concurrent;
@@ -116,7 +118,7 @@ pub(super) fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox
 }
 
 /// One line after, if there is more to do, and the exit code.
-pub(super) fn closing(folder: &Folder, ended: Result<Ended>) -> Result<Exit> {
+pub fn closing(folder: &Folder, ended: Result<Ended>) -> Result<Exit> {
     let name = folder.name();
     let ended = ended.map_err(|error| {
         error.or_hint(format!("jobs may live on; 'codex-agent run continue {name}' takes them over"))
