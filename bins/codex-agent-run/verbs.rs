@@ -106,14 +106,17 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         }
     }
     let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0);
-    let widths = [widest(0).min(columns()), widest(1), widest(2), 0];
+    // The counts matter more than the end of a name, which 'run log' takes shortened too.
+    let others = widest(1) + widest(2) + widest(3) + 6;
+    let first = widest(0).min(columns().saturating_sub(others).max(16));
+    let last = columns().saturating_sub(first + widest(1) + widest(2) + 6);
     for row in &rows {
-        let name = cell(&row[0], widths[0]);
+        let (name, counts) = (cell(&row[0], first), cell(&row[3], last));
         let cells = [
-            (name.as_str(), Look::Id, widths[0]),
-            (&row[1], Look::Plain, widths[1]),
-            (&row[2], Look::Dim, widths[2]),
-            (&row[3], Look::Plain, widths[3]),
+            (name.as_str(), Look::Id, first),
+            (&row[1], Look::Plain, widest(1)),
+            (&row[2], Look::Dim, widest(2)),
+            (&counts, Look::Plain, last),
         ];
         output.text(line(&cells, args.common.color.is_on()).as_bytes(), b"\n")?;
     }
