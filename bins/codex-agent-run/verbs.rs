@@ -96,7 +96,15 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         let mut row = vec![folder.name().to_owned(), state(&folder, &tasks).to_owned()];
         if is_terminal() {
             row.push(began.map(|at| at.age(Timestamp::now())).unwrap_or_default());
-            row.push(format!("{completed} completed, {failed} failed, {} left", pending + running));
+            let parts = [
+                (completed, "completed"),
+                (failed, "failed"),
+                (skipped, "skipped"),
+                (pending + running, "left"),
+            ];
+            let parts =
+                parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+            row.push(parts.collect::<Vec<_>>().join(", "));
             rows.push(row);
         } else {
             row.push(began.map(|at| at.to_string()).unwrap_or_default());
