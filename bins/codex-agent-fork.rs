@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use codex_agent_shared::cli::flags::jobs::{self, Jobs};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::fork::{Cut, Forker};
 use codex_agent_shared::codex::index::Index;
@@ -10,8 +11,9 @@ use codex_agent_shared::codex::server::{find_codex, refuse_older, version};
 use codex_agent_shared::error::{Error, Exit, Result, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::plugin::about;
-use codex_agent_shared::record::Session;
+use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::reference;
+use codex_agent_shared::run::job::check_prompt;
 
 #[derive(Default)]
 struct Args {
@@ -22,6 +24,13 @@ struct Args {
     count: Option<usize>,
     name: Option<String>,
     cwd: Option<PathBuf>,
+    engine: Jobs,
+}
+
+impl AsMut<Jobs> for Args {
+    fn as_mut(&mut self) -> &mut Jobs {
+        &mut self.engine
+    }
 }
 
 impl AsMut<flags::Common> for Args {
@@ -32,7 +41,7 @@ impl AsMut<flags::Common> for Args {
 
 const WHAT: &[Flag<Args>] = &[
     Flag {
-        short: Some('m'),
+        short: None,
         long: "nth-message",
         takes: Takes::Text("N"),
         help: "keep what came before the Nth message of the user",
@@ -99,6 +108,20 @@ const WHAT: &[Flag<Args>] = &[
     },
 ];
 
+const TURN: &[Flag<Args>] = &[
+    jobs::prompt(),
+    jobs::prompt_file(),
+    jobs::image(),
+    jobs::model(),
+    jobs::sandbox(),
+    jobs::config(),
+    jobs::skip_git_repo_check(),
+    jobs::max_concurrent(),
+    jobs::timeout(),
+    jobs::max_failures(),
+    jobs::answers(),
+];
+
 const OTHER: &[Flag<Args>] =
     &[flags::json("the records of the forks, one a line"), flags::codex_home(), flags::codex()];
 
@@ -109,7 +132,7 @@ static COMMAND: Command<Args> = Command {
     operands: "[REF...|-]",
     completes: &[Completes::Sessions],
     details: &[],
-    sections: &[("What is forked", WHAT), ("Other", OTHER)],
+    sections: &[("What is forked", WHAT), ("With a prompt", TURN), ("Other", OTHER)],
     greedy: false,
     operand: |args, operand| flags::text_operand(&mut args.operands, operand),
     run,
@@ -121,14 +144,18 @@ static TOOL: Tool = Tool {
     description: &[
         "Makes a new session that begins as another one did: with all of it, or with what came before one of its messages. The session that is forked stays as it is. Each fork is printed as codex-agent-ls(1) prints sessions, as soon as Codex has made it.",
         "Sessions are references as codex-agent(7) describes them. Without one, or for '-', they are read from standard input: session records, JSON strings, or lines up to their first TAB.",
+        "With --prompt or --prompt-file each fork gets a first turn of its own, several at once, without a screen; see codex-agent-run(1). With --json the records of the forks come first, then the events.",
+        "    codex-agent fork @ --nth-message -1 --prompt 'Try it without the cache' --answers",
         "A fork works in the directory of its session, which must be there, or in --cwd.",
         "Codex 0.92 and later can do it. It has no command that keeps less than all, so that a cut goes through its app-server, and what comes back is counted; a fork that cannot be cut right is taken away again.",
     ],
     commands: &[&COMMAND],
     exit_status: &[
         (0, "All forks were made."),
-        (1, "There is no such session or message, or some fork could not be made."),
+        (1, "There is no such session or message, or some fork could not be made, or some job failed."),
         (2, "Bad usage, a reference that may be several sessions, or there is no Codex."),
+        (75, "With a prompt: the run was stopped with work left; 'codex-agent run continue' goes on."),
+        (130, "With a prompt: interrupted."),
     ],
     environment: &[("CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one.")],
     files: &[],
@@ -154,6 +181,7 @@ static TOOL: Tool = Tool {
         "codex-agent-find(1)",
         "codex-agent-group(1)",
         "codex-agent-name(1)",
+        "codex-agent-run(1)",
         "codex-agent(7)",
     ],
     reads: &["session"],
@@ -166,9 +194,12 @@ fn main() -> ExitCode {
     cli::main(&TOOL)
 }
 
-fn run(args: Args) -> Result<Exit> {
+fn run(mut args: Args) -> Result<Exit> {
     if args.nth.is_some() && args.at.is_some() {
         return Err(Error::usage("--nth-message and --at do not go together"));
+    }
+    if args.engine.has_prompt() {
+        take_prompt(&mut args)?;
     }
     let mut index = args.common.index()?;
     let (parents, cut) = match &args.at {
@@ -191,7 +222,7 @@ fn run(args: Args) -> Result<Exit> {
     let version = version(&codex)?;
     let mut rows = Sessions::new(Shape { json: args.common.json, ..Shape::default() });
     let mut exit = Exit::Done;
-    let mut made = 0;
+    let mut made = Vec::new();
     for parent in &parents {
         if let Err(error) = fork_one(&args, &index, (&codex, &version), parent, &cut, &mut made, &mut rows) {
             if error.is_broken_pipe() {
@@ -203,7 +234,34 @@ fn run(args: Args) -> Result<Exit> {
         }
     }
     rows.finish()?;
-    Ok(exit)
+    if !args.engine.has_prompt() || made.is_empty() {
+        return Ok(exit);
+    }
+    let name = match &made[..] {
+        [one] => one.short(),
+        forks => format!("{}-forks", forks.len()),
+    };
+    // The forks are fresh, so that no run can have work left on them.
+    args.engine.new = true;
+    let sent = cli::turns::add("fork", &name, &made, &args.common, &args.engine)?;
+    Ok(if sent == Exit::Done { exit } else { sent })
+}
+
+/// Settles all that the prompt needs before anything is forked.
+fn take_prompt(args: &mut Args) -> Result<()> {
+    if args.engine.prompt_file.as_deref() == Some(Path::new("-"))
+        && args.at.is_none()
+        && (args.operands.is_empty() || args.operands.iter().any(|operand| operand == "-"))
+    {
+        return Err(Error::usage("standard input cannot be the prompt and the sessions"));
+    }
+    let prompt = args.engine.one_prompt()?;
+    check_prompt(&prompt)?;
+    args.engine.images()?;
+    args.engine.settings(&args.common)?;
+    args.engine.prompt = vec![prompt];
+    args.engine.prompt_file = None;
+    Ok(())
 }
 
 fn fork_one(
@@ -212,7 +270,7 @@ fn fork_one(
     (codex, version): (&Path, &str),
     parent: &Session<'_>,
     cut: &Cut,
-    made: &mut usize,
+    made: &mut Vec<Id>,
     rows: &mut Sessions,
 ) -> Result<()> {
     let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
@@ -232,9 +290,9 @@ fn fork_one(
     let mut forks = Vec::new();
     for _ in 0..args.count.unwrap_or(1) {
         let fork = forker.fork(id, cut)?;
-        *made += 1;
+        made.push(fork);
         if let Some(name) = &args.name {
-            let name = if *made == 1 { name.clone() } else { format!("{name} {made}") };
+            let name = if made.len() == 1 { name.clone() } else { format!("{name} {}", made.len()) };
             forker.name(fork, &name)?;
         }
         forks.push(fork);
@@ -242,7 +300,8 @@ fn fork_one(
     // The sessions are free, and all that Codex has to write is written, when its server has ended.
     forker.close();
     let mut fresh = args.common.index()?;
-    for fork in forks {
+    // With a prompt, the events tell of them.
+    for fork in forks.into_iter().filter(|_| args.common.json || !args.engine.has_prompt()) {
         let session = fresh.get(fork)?.unwrap_or(Session { id: Some(fork), ..Session::default() });
         rows.write(&session)?;
         rows.flush()?;

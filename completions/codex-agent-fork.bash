@@ -88,18 +88,27 @@ _codex_agent_fork() {
     __codex_agent_words
     last=$((${#words[@]} - 1)) flag=${words[last-1]}
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
-    __codex_agent_place 1 -m --nth-message --at -n --count --name --cwd --codex-home --codex
+    __codex_agent_place 1 --nth-message --at -n --count --name --cwd -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config -j --max-concurrent --timeout --max-failures --codex-home --codex
     case $flag in
-    -m|--nth-message|--nth-message=) : ;;
+    --nth-message|--nth-message=) : ;;
     --at|--at=) : ;;
     -n|--count|--count=) : ;;
     --name|--name=) : ;;
     --cwd|--cwd=) __codex_agent_folders ;;
+    -p|--prompt|--prompt=) : ;;
+    --prompt-file|--prompt-file=) : ;;
+    -i|--image|--image=) : ;;
+    -m|--model|--model=) : ;;
+    -s|--sandbox|--sandbox=) __codex_agent_offer read-only workspace-write danger-full-access ;;
+    -c|--config|--config=) : ;;
+    -j|--max-concurrent|--max-concurrent=) : ;;
+    --timeout|--timeout=) : ;;
+    --max-failures|--max-failures=) : ;;
     --codex-home|--codex-home=) __codex_agent_folders ;;
     --codex|--codex=) : ;;
     *)
         case $cur in
-        -*) __codex_agent_offer -m --nth-message --at -n --count --name --cwd --json --codex-home --codex -h --help -V --version ;;
+        -*) __codex_agent_offer --nth-message --at -n --count --name --cwd -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config --skip-git-repo-check -j --max-concurrent --timeout --max-failures --answers --json --codex-home --codex -h --help -V --version ;;
         *)
             case $place in
             *) __codex_agent_offer @ @@ "$(codex-agent ls -n 200 --no-files --format '{id}' 2>/dev/null || codex-agent ls -n 200 --format '{id}' 2>/dev/null)" ;;

@@ -27,11 +27,22 @@ function __codex_agent_place
 end
 
 complete -c codex-agent-fork -f
-complete -c codex-agent-fork -s m -l nth-message -x -d 'keep what came before the Nth message of the user'
+complete -c codex-agent-fork -l nth-message -x -d 'keep what came before the Nth message of the user'
 complete -c codex-agent-fork -l at -x -d 'keep what came before this turn of this session'
 complete -c codex-agent-fork -s n -l count -x -d 'make N forks of each session'
 complete -c codex-agent-fork -l name -x -d 'name each fork; of several, NAME 2, NAME 3, ...'
 complete -c codex-agent-fork -l cwd -x -a '(__fish_complete_directories)' -d 'where the forks work, instead of the session\'s directory'
+complete -c codex-agent-fork -s p -l prompt -x -d 'a prompt, whatever it looks like'
+complete -c codex-agent-fork -l prompt-file -r -F -d 'one prompt, the whole of this file; - is standard input'
+complete -c codex-agent-fork -s i -l image -r -F -d 'a picture to send with each prompt'
+complete -c codex-agent-fork -s m -l model -x -d 'the model'
+complete -c codex-agent-fork -s s -l sandbox -x -a 'read-only workspace-write danger-full-access' -d 'what Codex may touch'
+complete -c codex-agent-fork -s c -l config -x -d 'a setting of Codex\'s configuration'
+complete -c codex-agent-fork -l skip-git-repo-check -d 'let Codex work outside of git'
+complete -c codex-agent-fork -s j -l max-concurrent -x -d 'at most N jobs at once; 3 if not said'
+complete -c codex-agent-fork -l timeout -x -d 'stop a job that takes longer, such as 90s or 1h30m'
+complete -c codex-agent-fork -l max-failures -x -d 'start nothing more after N failures'
+complete -c codex-agent-fork -l answers -d 'only the last message of each session'
 complete -c codex-agent-fork -l json -d 'the records of the forks, one a line'
 complete -c codex-agent-fork -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
 complete -c codex-agent-fork -l codex -r -F -d 'the executable of Codex'

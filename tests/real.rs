@@ -663,3 +663,31 @@ fn a_killed_group_run_is_continued_and_repeats_nothing() {
         assert_eq!(asked, want, "round {round}, killed after {wait} ms");
     }
 }
+
+#[test]
+fn a_fork_with_a_prompt_gets_its_first_turn() {
+    let Some(codex) = Real::new() else { return };
+    let one = codex.exec("alpha", &["First"]);
+    codex.exec("alpha", &["resume", &one, "Second"]);
+    let ran = codex.world.run(&[
+        "codex-agent-fork",
+        &one,
+        "--nth-message",
+        "-1",
+        "--prompt",
+        "Another way",
+        "--answers",
+    ]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "echo: Another way\n"), "{}", ran.err);
+    assert_eq!(codex.model.requests().pop().unwrap().user_texts, ["First", "Another way"]);
+    // A prompt that cannot be sent forks nothing.
+    let before = codex.list(&[]).len();
+    for words in
+        [&["--prompt", " "][..], &["--prompt-file", "nowhere"], &["--prompt", "x", "--image", "nowhere"]]
+    {
+        let mut line = vec!["codex-agent-fork", &one];
+        line.extend(words);
+        assert_eq!(codex.world.run(&line).code, 2, "{words:?}");
+    }
+    assert_eq!(codex.list(&[]).len(), before);
+}
