@@ -11,6 +11,7 @@
 //! | [`files`] | the names of all rollout files |
 //! | [`drift`] | where database and files disagree |
 //! | [`sample`] | the sample home of the demo |
+//! | [`version`] | which version a Codex is, and what it may be trusted with |
 //! | [`server`] | the app-server: questions and orders to Codex itself |
 //! | [`fork`] | branching a session, whole or before a message |
 //! | [`index`] | all of them together: the answer to "which sessions are there" |
@@ -28,3 +29,4 @@ pub mod sample;
 pub mod server;
 #[cfg(feature = "sqlite")]
 pub mod state;
+pub mod version;

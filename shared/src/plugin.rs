@@ -221,8 +221,8 @@ pub fn list() -> Vec<Found> {
     found.into_values().collect()
 }
 
-/// Whether this user can run it: one question for running and for listing.
-fn is_executable(path: &Path) -> bool {
+/// Whether this user can run it: one question for running and for listing. The path is absolute.
+pub fn is_executable(path: &Path) -> bool {
     which::which_in(path, None::<&std::ffi::OsStr>, "/").is_ok()
 }
 

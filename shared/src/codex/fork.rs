@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 
 use super::home::Home;
 use super::names::Names;
-use super::server::{Failure, Server, numbers};
+use super::server::{Failure, Server};
+use super::version::is_before;
 use crate::error::{Error, Result, reason};
 use crate::record::Id;
 
@@ -60,7 +61,7 @@ impl<'c> Forker<'c> {
 
     /// Makes one fork and gives its id.
     pub fn fork(&mut self, parent: Id, cut: &Cut) -> Result<Id> {
-        if *cut == Cut::Whole && numbers(self.version) >= (0, 148) {
+        if *cut == Cut::Whole && !is_before(self.version, (0, 148)) {
             return self.fork_by_command(parent);
         }
         let turns = self.turns(parent)?;

@@ -19,10 +19,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::home::Home;
-use crate::error::{Error, Exit, Result, reason};
+use crate::error::{Error, Result, reason};
 use crate::ndjson::{Line, Lines};
 use crate::plugin::find_program;
-use crate::record::Session;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,38 +39,6 @@ pub fn find_codex(named: Option<&Path>) -> Result<PathBuf> {
     std::fs::canonicalize(&path)
         .map(|real| if real.is_dir() { path.clone() } else { std::path::absolute(&path).unwrap_or(real) })
         .map_err(|error| Error::new(format!("cannot run codex at '{}': {}", path.display(), reason(&error))))
-}
-
-/// What `codex --version` says: `0.169.0`.
-pub fn version(codex: &Path) -> Result<String> {
-    let failed = |why: &str| Error::new(format!("cannot run '{} --version': {why}", codex.display()));
-    let output = Command::new(codex)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| failed(&reason(&error)).with_exit(Exit::Trouble))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !text.starts_with("codex") {
-        return Err(failed("it is not Codex"));
-    }
-    let found = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-    found.map(str::to_owned).ok_or_else(|| failed("it does not say its version"))
-}
-
-/// Major and minor number of a version.
-pub fn numbers(version: &str) -> (u32, u32) {
-    let mut parts = version.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
-}
-
-/// Refuses a session of a format that this Codex cannot read, and would damage for all later ones.
-pub fn refuse_older(version: &str, session: &Session<'_>) -> Result<()> {
-    if session.history.as_deref() != Some("paginated") || numbers(version) >= (0, 148) {
-        return Ok(());
-    }
-    let by = session.cli_version.as_deref().unwrap_or("a later version");
-    Err(Error::new(format!("Codex {version} would damage this session, which {by} made"))
-        .hint("0.148 is the first version that can read it; --codex names another Codex"))
 }
 
 /// A running app-server.

@@ -29,6 +29,7 @@ use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 
 use super::names::Names;
 use super::rollout;
+use super::version::is_before;
 use crate::error::{Error, Result};
 use crate::query::{Archived, Clock, Needs, Query, SortKey};
 use crate::record::{Git, Id, Session};
@@ -423,8 +424,7 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
 
 /// 0.120 to 0.144 did; the next version has a column for names.
 fn wrote_names_over_titles(version: &str) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    parts.next() == Some(0) && parts.next().is_some_and(|minor| minor < 145)
+    is_before(version, (0, 145))
 }
 
 fn uri(path: &Path, how: &str) -> String {

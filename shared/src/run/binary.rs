@@ -8,13 +8,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use super::event::Codex;
 use super::job::{Job, Sandbox};
 use crate::codex::server::find_codex;
+use crate::codex::version::version;
 use crate::error::{Error, Result};
+use crate::plugin::is_executable;
 
 /// Finds the executable. `named` is what the user said on the command line.
 pub fn find(named: Option<&Path>) -> Result<PathBuf> {
@@ -29,45 +29,9 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-}
-
 /// What a Codex says about itself. One that says nothing in time has no version.
 pub fn about(path: &Path) -> Codex {
-    Codex { path: Some(path.to_string_lossy().into_owned()), version: version(path) }
-}
-
-fn version(path: &Path) -> Option<String> {
-    let mut child = Command::new(path)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while child.try_wait().ok()?.is_none() {
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    // What it left in the pipe is at hand; something that it started may keep the pipe open.
-    let mut text = [0; 200];
-    let got = std::io::Read::read(child.stdout.as_mut()?, &mut text).ok()?;
-    let text = std::str::from_utf8(&text[..got]).ok()?;
-    let word = text.lines().next()?.split_whitespace().last()?;
-    word.starts_with(|c: char| c.is_ascii_digit()).then(|| word.to_owned())
-}
-
-/// The first two numbers of a version.
-pub fn release(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.split(['.', '-']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    Codex { path: Some(path.to_string_lossy().into_owned()), version: version(path).ok() }
 }
 
 /// The arguments of a job. `images` are where its pictures are now.
@@ -114,7 +78,5 @@ mod tests {
         assert_eq!(words.join(" ".as_ref()), *want);
         let words = arguments(&Job::new("x".into()), None, &[]);
         assert_eq!(words.join(" ".as_ref()), *"exec --json -");
-        assert_eq!(release("0.169.0"), Some((0, 169)));
-        assert_eq!(release("garbage"), None);
     }
 }

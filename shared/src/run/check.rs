@@ -8,7 +8,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::binary;
 use super::event::Usage;
 use super::failure::{Class, Failure};
 use super::hold::Hold;
@@ -17,7 +16,7 @@ use crate::codex::holder::Holders;
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
 use crate::codex::rollout::{self, Ending};
-use crate::codex::server::refuse_older;
+use crate::codex::version::{is_before, refuse_older};
 use crate::error::Result;
 use crate::record::{Id, Session};
 use crate::time::Timestamp;
@@ -109,8 +108,7 @@ impl Checker {
             let Some(rollout) = rollout.filter(|path| path.exists()) else {
                 return failed(Class::NotFound, format!("the rollout of session '{id}' is gone"));
             };
-            let release = self.version.as_deref().and_then(binary::release);
-            if release.is_some_and(|release| release < (0, 147)) {
+            if self.version.as_deref().is_some_and(|version| is_before(version, (0, 147))) {
                 let home = Home::find(home)?;
                 if Holders::default().holds(home.path(), id, rollout) == Some(true) {
                     return Ok(Checked::Busy(format!("session '{id}' is open in another process")));

@@ -31,6 +31,7 @@ use super::running::{Running, Seen};
 use super::tasks::{State, Tasks};
 use crate::child::signals::Signals;
 use crate::codex::rollout::{self, Ending};
+use crate::codex::version::is_before;
 use crate::error::{Error, Result, reason, warn};
 use crate::record::Id;
 use crate::time::Timestamp;
@@ -106,14 +107,13 @@ pub fn supervise(
     let signals = Signals::catch()?;
     let codex = binary::about(&settings.codex);
     let checker = Checker::new(codex.version.as_deref());
-    let release = codex.version.as_deref().and_then(binary::release);
     let mut engine = Engine {
         folder,
         journal,
         tasks,
         settings,
         checker,
-        release,
+        counts_turns: codex.version.as_deref().is_some_and(|version| is_before(version, (0, 89))),
         emit,
         running: Vec::new(),
         queue: VecDeque::new(),
@@ -134,7 +134,8 @@ struct Engine<'e> {
     tasks: Tasks,
     settings: Settings,
     checker: Checker,
-    release: Option<(u32, u32)>,
+    /// Whether Codex prints what a turn used, and not what the session has (before 0.89).
+    counts_turns: bool,
     emit: &'e mut dyn FnMut(&Event),
     running: Vec<Running>,
     queue: VecDeque<usize>,
@@ -337,7 +338,7 @@ impl Engine<'_> {
         self.waiting.retain(|waiting| waiting.task != at);
         let task = &self.tasks.all[at];
         // Codex counts a session from its beginning (from 0.89).
-        let counts_own = task.asked.is_none() || self.release.is_some_and(|release| release < (0, 89));
+        let counts_own = task.asked.is_none() || self.counts_turns;
         let usage = match &running.usage_before {
             _ if totals.is_empty() => None,
             _ if counts_own => Some(totals),
