@@ -109,22 +109,14 @@ const WHAT: &[Flag<Args>] = &[
     },
 ];
 
-const TURN: &[Flag<Args>] = &[
-    jobs::prompt(),
-    jobs::prompt_file(),
-    jobs::image(),
-    jobs::model(),
-    jobs::sandbox(),
-    jobs::config(),
-    jobs::skip_git_repo_check(),
-    jobs::max_concurrent(),
-    jobs::timeout(),
-    jobs::max_failures(),
-    jobs::answers(),
-];
+const TURN: &[Flag<Args>] =
+    &[jobs::prompt(), jobs::prompt_file(), jobs::image(), jobs::answers(), jobs::events()];
 
-const OTHER: &[Flag<Args>] =
-    &[flags::json("the records of the forks, one a line"), flags::codex_home(), flags::codex()];
+const TOLD: &[Flag<Args>] = &jobs::told();
+
+const HOW: &[Flag<Args>] = &jobs::how();
+
+const OTHER: &[Flag<Args>] = &[flags::json("the records of the forks, one a line"), flags::codex_home()];
 
 static COMMAND: Command<Args> = Command {
     name: "",
@@ -133,7 +125,13 @@ static COMMAND: Command<Args> = Command {
     operands: "[REF...|-]",
     completes: &[Completes::Sessions],
     details: &[],
-    sections: &[("What is forked", WHAT), ("With a prompt", TURN), ("Other", OTHER)],
+    sections: &[
+        ("What is forked", WHAT),
+        ("With a prompt", TURN),
+        ("With a prompt: what Codex is told", TOLD),
+        ("With a prompt: how", HOW),
+        ("Other", OTHER),
+    ],
     greedy: false,
     operand: |args, operand| flags::text_operand(&mut args.operands, operand),
     run,

@@ -23,7 +23,6 @@ struct Args {
     operands: Vec<String>,
     cwd: Option<PathBuf>,
     print: bool,
-    more: Vec<String>,
     engine: Jobs,
 }
 
@@ -53,33 +52,25 @@ const CODEX: &[Flag<Args>] = &[
     },
     jobs::model(),
     jobs::sandbox(),
+    jobs::full_auto(),
     jobs::config(),
-    Flag {
-        short: None,
-        long: "codex-arg",
-        takes: Takes::Text("ARG"),
-        help: "one more argument for 'codex resume', as it stands",
-        more: "Given before the id. May be given again; --codex-arg=--no-daemon is how a flag is written.",
-        set: |args, value| {
-            args.more.push(value.text()?);
-            Ok(())
-        },
-    },
+    jobs::codex_arg(),
+    jobs::bypass(),
 ];
 
 const TURN: &[Flag<Args>] = &[
     jobs::prompt(),
     jobs::prompt_file(),
     jobs::image(),
+    jobs::output_schema(),
     jobs::skip_git_repo_check(),
-    jobs::max_concurrent(),
-    jobs::timeout(),
-    jobs::max_failures(),
-    jobs::on_busy(),
     jobs::new(),
     jobs::dry_run(),
     jobs::answers(),
+    jobs::events(),
 ];
+
+const HOW: &[Flag<Args>] = &jobs::how();
 
 const OTHER: &[Flag<Args>] = &[
     Flag {
@@ -95,7 +86,6 @@ const OTHER: &[Flag<Args>] = &[
     },
     flags::json("with --print: a record"),
     flags::codex_home(),
-    flags::codex(),
 ];
 
 static COMMAND: Command<Args> = Command {
@@ -105,7 +95,12 @@ static COMMAND: Command<Args> = Command {
     operands: "[REF...|-]",
     completes: &[Completes::Sessions],
     details: &[],
-    sections: &[("How it is opened", CODEX), ("With a prompt, without a screen", TURN), ("Other", OTHER)],
+    sections: &[
+        ("How it is opened", CODEX),
+        ("With a prompt, without a screen", TURN),
+        ("With a prompt: how", HOW),
+        ("Other", OTHER),
+    ],
     greedy: false,
     operand: |args, operand| flags::text_operand(&mut args.operands, operand),
     run,
@@ -181,7 +176,7 @@ fn run(args: Args) -> Result<Exit> {
     if session.history.as_deref() == Some("paginated") {
         refuse_older(&version(&codex)?, &session)?;
     }
-    let argv = argv(&args, &id);
+    let argv = argv(&args, &id)?;
     if args.print {
         return print(&args, &codex, &argv, &directory);
     }
@@ -190,8 +185,8 @@ fn run(args: Args) -> Result<Exit> {
 
 /// Sends the prompt to each of the sessions, without a screen.
 fn send(args: &Args) -> Result<Exit> {
-    if args.print || args.cwd.is_some() || !args.more.is_empty() {
-        return Err(Error::usage("--print, --cwd and --codex-arg do not go with a prompt")
+    if args.print || args.cwd.is_some() {
+        return Err(Error::usage("--print and --cwd do not go with a prompt")
             .hint("--dry-run prints the jobs; a session runs where it ran last"));
     }
     let stdin_is_prompt = args.engine.prompt_file.as_deref() == Some(Path::new("-"));
@@ -252,16 +247,19 @@ fn check(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
 }
 
 /// `codex resume` and the rest, options before the id, in the form that 0.45 to 0.169 take.
-fn argv(args: &Args, id: &str) -> Vec<String> {
+fn argv(args: &Args, id: &str) -> Result<Vec<String>> {
     let mut argv = vec!["resume".to_owned()];
-    let sandbox = args.engine.sandbox.map(|sandbox| sandbox.word().to_owned());
+    let sandbox = args.engine.sandbox()?.map(|sandbox| sandbox.word().to_owned());
     for (flag, value) in [("--model", &args.engine.model), ("--sandbox", &sandbox)] {
         argv.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
     }
     argv.extend(args.engine.config.iter().flat_map(|setting| ["--config".to_owned(), setting.clone()]));
-    argv.extend(args.more.iter().cloned());
+    if args.engine.bypass {
+        argv.push("--dangerously-bypass-approvals-and-sandbox".to_owned());
+    }
+    argv.extend(args.engine.args.iter().cloned());
     argv.push(id.to_owned());
-    argv
+    Ok(argv)
 }
 
 /// The `command` record.

@@ -229,32 +229,10 @@ static RUN: Command<Args> = command(
     ],
     &[
         ("What is sent", &[jobs::prompt(), jobs::prompt_file(), jobs::image()]),
-        (
-            "What Codex is told",
-            &[
-                jobs::model(),
-                jobs::sandbox(),
-                jobs::config(),
-                jobs::skip_git_repo_check(),
-                flags::codex_home(),
-            ],
-        ),
-        (
-            "How",
-            &[
-                jobs::max_concurrent(),
-                jobs::timeout(),
-                jobs::max_failures(),
-                jobs::on_busy(),
-                jobs::new(),
-                jobs::dry_run(),
-                flags::codex(),
-            ],
-        ),
-        (
-            "What is shown",
-            &[flags::json("events as records, one a line, each as it happens"), jobs::answers()],
-        ),
+        ("What Codex is told", &jobs::told()),
+        ("How", &jobs::how()),
+        ("Whether", &[jobs::new(), jobs::dry_run(), flags::codex_home()]),
+        ("What is shown", &jobs::shown()),
     ],
     run,
 );

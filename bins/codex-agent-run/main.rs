@@ -95,21 +95,18 @@ const CODEX: &[Flag<Args>] = &[
             Ok(())
         },
     },
-    jobs::model(),
-    jobs::sandbox(),
     jobs::image(),
-    jobs::config(),
-    jobs::skip_git_repo_check(),
     flags::codex_home(),
 ];
 
-const HOW: &[Flag<Args>] =
-    &[jobs::max_concurrent(), jobs::timeout(), jobs::max_failures(), jobs::on_busy(), flags::codex()];
+const TOLD: &[Flag<Args>] = &jobs::told();
 
-const EVENTS: &[Flag<Args>] =
-    &[flags::json("events as records, one a line, each as it happens"), jobs::answers()];
+const HOW: &[Flag<Args>] = &jobs::how();
 
-const INTERRUPTED: Flag<Args> = jobs::interrupted();
+const EVENTS: &[Flag<Args>] = &jobs::shown();
+
+const LOGGED: &[Flag<Args>] =
+    &[flags::json("events as records, one a line"), jobs::answers(), flags::color()];
 
 const NOW: Flag<Args> = Flag {
     short: None,
@@ -144,7 +141,8 @@ static COMMAND: Command<Args> = Command {
     details: &[],
     sections: &[
         ("What is done", WHAT),
-        ("What Codex is told", CODEX),
+        ("Where, and with what", CODEX),
+        ("What Codex is told", TOLD),
         ("How", HOW),
         ("What is shown", EVENTS),
     ],
@@ -195,7 +193,7 @@ static LOG: Command<Args> = verb(
     &[
         "RUN is the name of a run, or four or more characters of it that no other has; without one it is the newest run.",
     ],
-    &[("Options", EVENTS)],
+    &[("Options", LOGGED)],
     verbs::log,
 );
 static CONTINUE: Command<Args> = verb(
@@ -205,7 +203,7 @@ static CONTINUE: Command<Args> = verb(
     &[
         "The run was stopped, or its runner died. Jobs that live are taken over, jobs that ended meanwhile are judged by what Codex printed, and jobs that never reached the model are started. A job that was cut off in the middle is a failure. Without RUN it is the newest run that has work left.",
     ],
-    &[("How", HOW), ("What becomes of jobs", &[INTERRUPTED]), ("What is shown", EVENTS)],
+    &[("How", HOW), ("What is shown", EVENTS)],
     verbs::go_on,
 );
 static STOP: Command<Args> = verb(

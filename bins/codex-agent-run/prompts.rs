@@ -35,10 +35,11 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     }
     let Some(folder) = plan.folder().cloned() else { return Ok(Exit::Done) };
     let jobs = plan.len();
-    show::announce(jobs, &settings, args.engine.sandbox);
-    let mut shown = show::Show::new(args.common.json, args.engine.answers, jobs);
-    let ended = plan.run(settings, &mut |event| shown.event(event));
-    show::closing(&folder, ended)
+    show::announce(jobs, &settings, args.engine.sandbox()?);
+    let mut shown = show::Show::new(args.engine.wanted(&args.common), jobs);
+    let ended = plan.run(settings, &mut shown);
+    shown.sum_up();
+    show::closing(&folder, ended, &show::way_on(&folder))
 }
 
 /// What all jobs have that do not say otherwise.
@@ -60,7 +61,7 @@ fn base(args: &Args) -> Result<Job> {
     if home.exists() {
         job.codex_home = Some(text(home.path().to_owned())?);
     }
-    job.options = args.engine.options();
+    job.options = args.engine.options()?;
     Ok(job)
 }
 
@@ -169,7 +170,10 @@ fn read_jobs(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) ->
         job.images.extend_from_slice(&base.images);
         let (own, all) = (&mut job.options, &base.options);
         own.model = own.model.take().or_else(|| all.model.clone());
-        own.sandbox = own.sandbox.or(all.sandbox);
+        own.bypass |= all.bypass && own.sandbox.is_none();
+        own.sandbox = own.sandbox.or(all.sandbox).filter(|_| !own.bypass);
+        own.output_schema = own.output_schema.take().or_else(|| all.output_schema.clone());
+        own.args.splice(0..0, all.args.iter().cloned());
         own.skip_git_repo_check |= all.skip_git_repo_check;
         own.config.splice(0..0, all.config.iter().cloned());
         add(job).map_err(|error| error.within(format_args!("stdin:{}", next.line)))?;

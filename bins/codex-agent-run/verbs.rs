@@ -10,7 +10,7 @@ use codex_agent_shared::output::events as show;
 use codex_agent_shared::run::event::Codex;
 use codex_agent_shared::run::journal::{self, Entry};
 use codex_agent_shared::run::tasks::{End, State, Tasks};
-use codex_agent_shared::run::{Counts, Folder, Journal, probe, supervise};
+use codex_agent_shared::run::{Counts, Folder, Journal, Listener, probe, supervise};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, tsv, width};
 use codex_agent_shared::time::{Timestamp, parse_moment};
@@ -37,7 +37,7 @@ fn state(folder: &Folder, tasks: &Tasks) -> &'static str {
     match &tasks.ended {
         _ if folder.is_running() => "running",
         Some((_, End::Completed)) => "finished",
-        Some((_, End::Stopped(_))) => "stopped",
+        Some((_, End::Stopped(..))) => "stopped",
         None => "dead",
     }
 }
@@ -146,11 +146,12 @@ pub(super) fn log(args: Args) -> Result<Exit> {
         match entry {
             Entry::Job(..) => jobs += 1,
             Entry::Event(event) => shown
-                .get_or_insert_with(|| show::Show::new(args.common.json, args.engine.answers, jobs))
+                .get_or_insert_with(|| show::Show::past(args.engine.wanted(&args.common), jobs))
                 .event(&event),
         }
         Ok(())
     })?;
+    shown.map_or(Ok(()), show::Show::finish)?;
     Ok(Exit::Done)
 }
 
@@ -198,9 +199,10 @@ pub(super) fn go_on(args: Args) -> Result<Exit> {
         return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
     }
     warn(format_args!("going on with '{name}', {} left", show::counted(tasks.left())));
-    let mut shown = show::Show::new(args.common.json, args.engine.answers, tasks.all.len());
-    let ended = supervise(&folder, journal, tasks, settings, &mut |event| shown.event(event));
-    show::closing(&folder, ended)
+    let mut shown = show::Show::new(args.engine.wanted(&args.common), tasks.all.len());
+    let ended = supervise(&folder, journal, tasks, settings, None, &mut shown);
+    shown.sum_up();
+    show::closing(&folder, ended, &show::way_on(&folder))
 }
 
 pub(super) fn stop(args: Args) -> Result<Exit> {

@@ -288,7 +288,19 @@ pub struct Failure {
 pub struct Output {
     out: StdoutLock<'static>,
     block: Vec<u8>,
-    eager: bool,
+    terminal: bool,
+    leaves: Leaves,
+}
+
+/// When what is collected leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaves {
+    /// Row by row.
+    AtOnce,
+    /// When there is a block of it.
+    InBlocks,
+    /// When the caller says so.
+    WhenTold,
 }
 
 /// A block this large is handed on. Whoever reads us may stop reading, as `less` does, and while a
@@ -300,8 +312,15 @@ const FIRST_BLOCK: usize = 64 << 10;
 impl Output {
     /// Standard output. On a terminal every row is shown at once.
     pub fn stdout() -> Self {
-        let eager = io::stdout().is_terminal();
-        Output { out: io::stdout().lock(), block: Vec::with_capacity(FIRST_BLOCK), eager }
+        let terminal = io::stdout().is_terminal();
+        let leaves = if terminal { Leaves::AtOnce } else { Leaves::InBlocks };
+        Output { out: io::stdout().lock(), block: Vec::with_capacity(FIRST_BLOCK), terminal, leaves }
+    }
+
+    /// Standard output for whoever has more to do than to wait for its reader: nothing leaves but by
+    /// [`Output::hand_on`] and [`Output::flush`].
+    pub fn patient() -> Self {
+        Output { leaves: Leaves::WhenTold, ..Output::stdout() }
     }
 
     /// Writes one record as one line of JSON.
@@ -311,10 +330,12 @@ impl Output {
 
     /// Writes one line through a function that knows its own bytes.
     pub fn line<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T> {
+        let from = self.block.len();
         let written = write(&mut self.block);
-        if self.eager {
-            let harmless = harmless_json(&String::from_utf8_lossy(&self.block)).into_owned();
-            self.block = harmless.into_bytes();
+        if self.terminal {
+            let harmless = harmless_json(&String::from_utf8_lossy(&self.block[from..])).into_owned();
+            self.block.truncate(from);
+            self.block.extend_from_slice(harmless.as_bytes());
         }
         self.end(b"\n")?;
         Ok(written)
@@ -328,7 +349,35 @@ impl Output {
 
     fn end(&mut self, end: &[u8]) -> Result<()> {
         self.block.extend_from_slice(end);
-        if self.eager || self.block.len() >= BLOCK { self.flush() } else { Ok(()) }
+        match self.leaves {
+            Leaves::AtOnce => self.flush(),
+            Leaves::InBlocks if self.block.len() >= BLOCK => self.flush(),
+            Leaves::InBlocks | Leaves::WhenTold => Ok(()),
+        }
+    }
+
+    /// How much is collected, in bytes.
+    pub fn collected(&self) -> usize {
+        self.block.len()
+    }
+
+    /// Hands on what its reader takes now, without waiting for it. False where something is left.
+    pub fn hand_on(&mut self) -> Result<bool> {
+        // A pipe that can be written to takes this much at once.
+        const AT_ONCE: usize = 4096;
+        let mut handed = 0;
+        while handed < self.block.len() && takes_more(&self.out) {
+            let piece = &self.block[handed..self.block.len().min(handed + AT_ONCE)];
+            let written = self.out.write_all(piece).and_then(|()| self.out.flush());
+            if let Err(error) = written {
+                self.block.clear();
+                return Err(error.into());
+            }
+            handed += piece.len();
+        }
+        self.block.drain(..handed);
+        self.block.shrink_to(2 * BLOCK);
+        Ok(self.block.is_empty())
     }
 
     /// Hands on what is collected: before waiting for input, and at the end.
@@ -339,6 +388,13 @@ impl Output {
         self.block.shrink_to(2 * BLOCK);
         Ok(written?)
     }
+}
+
+/// Whether writing would not wait. What is broken is written to, so that the writer learns of it.
+fn takes_more(out: &StdoutLock<'_>) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(out, PollFlags::OUT)], Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! template of the user's.
 
 pub mod events;
+mod live;
 
 use crate::error::{Error, Result};
 use crate::ndjson::Output;

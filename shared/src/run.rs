@@ -27,7 +27,10 @@
 //! | [`judge`] | what became of an attempt |
 //! | [`tasks`] | the jobs of a run and how far each is |
 //! | [`plan`] | making a run of jobs |
-//! | [`mod@supervise`] | the loop over all of them |
+//! | [`source`] | jobs that are chosen one by one, while a run goes on |
+//! | [`gate`] | one usage limit for all runs on a home |
+//! | [`listen`] | who hears what happens |
+//! | [`mod@supervise`] | the loop over all of them, with `starts` and `outcome` |
 
 pub mod attempt;
 pub mod binary;
@@ -36,13 +39,18 @@ pub mod event;
 pub mod failure;
 pub mod folder;
 pub mod follow;
+pub mod gate;
 pub mod hold;
 pub mod job;
 pub mod journal;
 pub mod judge;
+pub mod listen;
+mod outcome;
 pub mod plan;
 pub mod probe;
-mod running;
+pub mod running;
+pub mod source;
+mod starts;
 pub mod supervise;
 pub mod tasks;
 
@@ -51,5 +59,7 @@ pub use failure::{Class, Failure};
 pub use folder::Folder;
 pub use job::{Job, Kind, Options, Sandbox};
 pub use journal::Journal;
+pub use listen::Listener;
 pub use plan::Plan;
+pub use running::Patience;
 pub use supervise::{Ended, Settings, supervise};

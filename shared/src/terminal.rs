@@ -66,6 +66,17 @@ pub fn columns() -> usize {
     from_terminal.filter(|n| *n > 0).or_else(from_env).filter(|n| *n > 0).map_or(80, usize::from)
 }
 
+/// The rows of the terminal on standard output, else 24.
+pub fn rows() -> usize {
+    let from_terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_row);
+    from_terminal.filter(|n| *n > 0).map_or(24, usize::from)
+}
+
+/// Whether the terminal on standard output can draw over what is there.
+pub fn is_drawable() -> bool {
+    is_terminal() && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
 /// How a cell looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {

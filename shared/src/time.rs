@@ -68,6 +68,27 @@ impl Timestamp {
         out
     }
 
+    /// Local time, for people: `14:35`, and the date where it is not today.
+    pub fn clock(self) -> String {
+        let local = |at: Timestamp| {
+            jiff::Timestamp::from_millisecond(at.0).ok().map(|at| at.to_zoned(TimeZone::system()))
+        };
+        let (Some(at), Some(now)) = (local(self), local(Timestamp::now())) else { return self.to_string() };
+        let form = if at.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+        at.strftime(form).to_string()
+    }
+
+    /// How long until then, or since, as two digits of two units: `1h05m`, `4m30s`, `12s`.
+    pub fn countdown(self, now: Timestamp) -> String {
+        let seconds = self.0.saturating_sub(now.0).unsigned_abs().div_ceil(1000);
+        match seconds {
+            ..60 => format!("{seconds}s"),
+            60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+            3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+            _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3600 % 24),
+        }
+    }
+
     /// How long ago, for a table: `now`, `5m`, `3h`, `2d`, `6w`, else the date. `in 5m` if ahead.
     pub fn age(self, now: Timestamp) -> String {
         let seconds = now.0.saturating_sub(self.0) / 1000;
@@ -126,6 +147,33 @@ pub fn parse_duration(text: &str) -> Result<std::time::Duration> {
     duration.and_then(|duration| duration.try_into().ok()).ok_or_else(|| {
         Error::usage(format!("cannot read '{text}' as a length of time")).hint("say 90s, 5m or 1h30m")
     })
+}
+
+/// Reads a time as Codex prints it for people, in local time: `12:35 PM`, which is today, or `Nov 25th,
+/// 2026 12:35 PM`.
+pub fn parse_spoken(text: &str, now: Timestamp) -> Option<Timestamp> {
+    spoken(text, &jiff::Timestamp::from_millisecond(now.0).ok()?.to_zoned(TimeZone::system()))
+}
+
+fn spoken(text: &str, now: &Zoned) -> Option<Timestamp> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (date, clock, half) = match words[..] {
+        [clock, half] => (now.date(), clock, half),
+        [month, day, year, clock, half] => {
+            let month = MONTHS.iter().position(|name| *name == month)? as i8 + 1;
+            let day = day.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok()?;
+            (jiff::civil::Date::new(year.parse().ok()?, month, day).ok()?, clock, half)
+        }
+        _ => return None,
+    };
+    let (hour, minute) = clock.split_once(':')?;
+    let hour: i8 = hour.parse().ok().filter(|hour| (1..=12).contains(hour))?;
+    let hour = hour % 12 + if half == "PM" { 12 } else { 0 };
+    let time = jiff::civil::Time::new(hour, minute.parse().ok()?, 0, 0).ok()?;
+    let zoned = date.to_datetime(time).to_zoned(now.time_zone().clone()).ok()?;
+    Some(Timestamp(zoned.timestamp().as_millisecond()))
 }
 
 fn moment(text: &str, now: &Zoned, end: bool) -> Result<Timestamp> {
@@ -236,6 +284,21 @@ mod tests {
         assert_eq!(end("2d"), at("2d").unwrap());
         for wrong in ["tuesdayish", "5", "", "-2d", "2x", "99999999999999999999d"] {
             assert!(at(wrong).unwrap_err().contains("as a time"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_as_codex_prints_them() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        let now = "2026-11-24T10:00:00+02:00[+02:00]".parse::<Zoned>().unwrap().with_time_zone(zone);
+        let at = |text: &str| spoken(text, &now).map(|at| at.to_string());
+        assert_eq!(at("12:35 PM").as_deref(), Some("2026-11-24T10:35:00.000Z"));
+        assert_eq!(at("12:05 AM").as_deref(), Some("2026-11-23T22:05:00.000Z"));
+        assert_eq!(at("9:05 AM").as_deref(), Some("2026-11-24T07:05:00.000Z"));
+        assert_eq!(at("Nov 25th, 2026 1:00 PM").as_deref(), Some("2026-11-25T11:00:00.000Z"));
+        assert_eq!(at("Jan 1st, 2027 11:59 PM").as_deref(), Some("2027-01-01T21:59:00.000Z"));
+        for wrong in ["noon", "13:00 PM", "0:10 AM", "Foo 1st, 2027 1:00 PM", "1:99 PM", ""] {
+            assert_eq!(at(wrong), None, "{wrong}");
         }
     }
 

@@ -9,7 +9,7 @@ use super::flags::jobs::Jobs;
 use crate::codex::home::Home;
 use crate::error::{Error, Exit, Result};
 use crate::ndjson::Output;
-use crate::output::events::{Show, announce, closing};
+use crate::output::events::{Show, announce, closing, way_on};
 use crate::record::Id;
 use crate::run::tasks::Tasks;
 use crate::run::{Folder, Job, Plan};
@@ -20,7 +20,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
     let home = home.path().to_str().map(str::to_owned);
     let mut base = Job::new(jobs.one_prompt()?);
     base.images = jobs.images()?;
-    base.options = jobs.options();
+    base.options = jobs.options()?;
     base.codex_home.clone_from(&home);
     let planned = sessions.iter().map(|id| base.of(*id));
     let mut plan = Plan::new(kind, name, home);
@@ -42,10 +42,11 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
         return Err(error.hint("nothing was started"));
     }
     let Some(folder) = plan.folder().cloned() else { return Ok(Exit::Done) };
-    announce(plan.len(), &settings, jobs.sandbox);
-    let mut shown = Show::new(common.json, jobs.answers, plan.len());
-    let ended = plan.run(settings, &mut |event| shown.event(event));
-    closing(&folder, ended)
+    announce(plan.len(), &settings, jobs.sandbox()?);
+    let mut shown = Show::new(jobs.wanted(common), plan.len());
+    let ended = plan.run(settings, &mut shown);
+    shown.sum_up();
+    closing(&folder, ended, &way_on(&folder))
 }
 
 fn refuse_unfinished(kind: &str, name: &str) -> Result<()> {

@@ -1,41 +1,106 @@
-//! Showing events as they happen: records, answers, or a line each. The run goes on although nobody
-//! listens any more.
+//! Showing events as they happen: records, answers, or a line each; on a terminal with a live view of what
+//! runs. The run goes on although nobody listens any more, and although whoever listens is slow.
 
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::live::Live;
 use crate::error::{Exit, Result, warn};
 use crate::ndjson::Output;
-use crate::run::{Ended, Event, Folder, Sandbox, Settings, What};
-use crate::terminal::{columns, is_terminal};
+use crate::run::event::Of;
+use crate::run::journal::VERSION;
+use crate::run::listen::{Glimpse, Listener};
+use crate::run::{Counts, Ended, Event, Folder, Sandbox, Settings, What};
+use crate::terminal::{columns, is_drawable, is_terminal};
 use crate::text::{cell, harmless, tsv};
+use crate::time::Timestamp;
+
+/// What is kept for a reader that does not read. A run does not wait for it.
+const KEPT: usize = 64 << 20;
+
+/// What is shown of events.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Records.
+    pub json: bool,
+    /// Only last messages.
+    pub answers: bool,
+    /// Codex's own events too.
+    pub events: bool,
+}
 
 /// Where events go.
 pub struct Show {
     output: Output,
-    json: bool,
-    answers: bool,
+    wanted: Wanted,
     several: bool,
     terminal: bool,
+    live: Option<Live>,
     gone: bool,
+    since: Timestamp,
+    counts: Counts,
+    used: [i64; 2],
+}
+
+/// Codex's own event, as it stands.
+#[derive(Serialize)]
+struct JobEvent<'e> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    v: u32,
+    run: &'e str,
+    at: Timestamp,
+    #[serde(flatten)]
+    of: &'e Of,
+    event: &'e RawValue,
 }
 
 impl Show {
-    /// For a run of so many jobs.
-    pub fn new(json: bool, answers: bool, jobs: usize) -> Show {
-        let several = jobs > 1;
-        Show { output: Output::stdout(), json, answers, several, terminal: is_terminal(), gone: false }
+    /// For a run of so many jobs; of one, an answer stands alone.
+    pub fn new(wanted: Wanted, jobs: usize) -> Show {
+        let live = (is_drawable() && !wanted.json && !wanted.answers).then(Live::default);
+        Show {
+            output: Output::patient(),
+            wanted,
+            several: jobs > 1,
+            terminal: is_terminal(),
+            live,
+            gone: false,
+            since: Timestamp::now(),
+            counts: Counts::default(),
+            used: [0; 2],
+        }
     }
 
-    /// Shows an event. An output that is closed is not tried again.
-    pub fn event(&mut self, event: &Event) {
-        if !self.gone {
-            self.gone = self.write(event).and_then(|()| self.output.flush()).is_err();
+    /// For what happened before: there is nothing to look at but the events.
+    pub fn past(wanted: Wanted, jobs: usize) -> Show {
+        Show { live: None, ..Show::new(wanted, jobs) }
+    }
+
+    /// Waits for the reader to have everything.
+    pub fn finish(mut self) -> Result<()> {
+        self.output.flush()
+    }
+
+    /// Writes something, if anybody still reads. An output that is closed is not tried again.
+    fn put(&mut self, write: impl FnOnce(&mut Show) -> Result<()>) {
+        if self.gone {
+            return;
+        }
+        let live = self.live.as_mut().map(Live::clear).unwrap_or_default();
+        let written = self.output.text(live.as_bytes(), b"").and_then(|()| write(self));
+        self.gone = written.and_then(|()| self.output.hand_on()).is_err();
+        if self.output.collected() > KEPT {
+            self.gone = true;
+            warn("nobody reads the output, and no more is kept for it; the log of the run has everything");
         }
     }
 
     fn write(&mut self, event: &Event) -> Result<()> {
-        if self.json {
+        if self.wanted.json {
             return self.output.record(event);
         }
-        if self.answers {
+        if self.wanted.answers {
             return self.answer(event);
         }
         let of = event.what.of();
@@ -51,13 +116,18 @@ impl Show {
         if matches!(event.what, What::JobSpawned { .. } | What::JobSession { .. }) {
             return Ok(());
         }
+        if self.live.is_some() && matches!(event.what, What::JobStarted { .. }) {
+            // It is in the live view.
+            return Ok(());
+        }
         let counts = event.counts;
         let done = counts.completed + counts.failed + counts.skipped;
         let all = done + counts.running + counts.pending;
         let word = event.what.word().split('.').next_back().unwrap_or_default();
         let id = session.map(|id| id.short()).unwrap_or_default();
-        let start = format!("[{done}/{all}] {:>3} {word:9} {id:8}  ", of.map_or("", |of| &of.job));
-        let row = format!("{start}{}", cell(&text, columns().saturating_sub(start.len()).max(20)));
+        let job = cell(of.map_or("", |of| &of.job), 8);
+        let start = format!("[{done}/{all}] {job:>3} {word:9} {id:8} {:>6}  ", took(&event.what));
+        let row = format!("{start}{}", cell(&text, columns().saturating_sub(start.len() + 1).max(20)));
         self.output.text(row.trim_end().as_bytes(), b"\n")
     }
 
@@ -81,6 +151,87 @@ impl Show {
             _ => Ok(()),
         }
     }
+
+    fn own_event(&mut self, run: &str, of: &Of, line: &[u8]) -> Result<()> {
+        let Ok(event) = serde_json::from_slice::<&RawValue>(line) else { return Ok(()) };
+        let at = Timestamp::now();
+        if self.wanted.json {
+            return self.output.record(&JobEvent { kind: "job.event", v: VERSION, run, at, of, event });
+        }
+        let id = of.session.map(|id| id.to_string()).unwrap_or_default();
+        let row = [&at.to_string(), "job.event", &tsv(&of.job), &id, &tsv(event.get())].join("\t");
+        let row = if self.terminal { cell(&row, columns().saturating_sub(1)) } else { row };
+        self.output.text(row.as_bytes(), b"\n")
+    }
+
+    /// On a terminal, what all of it came to.
+    pub fn sum_up(&mut self) {
+        let Counts { completed, failed, skipped, .. } = self.counts;
+        if !self.terminal || self.wanted.json || self.wanted.answers || completed + failed + skipped < 2 {
+            return;
+        }
+        let [input, output] = self.used;
+        let parts = [(completed, "completed"), (failed, "failed"), (skipped, "skipped")];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        let took = self.since.countdown(Timestamp::now());
+        self.say(&format!("{} in {took}; {input} tokens in, {output} out", parts.join(", ")));
+    }
+}
+
+impl Listener for Show {
+    fn event(&mut self, event: &Event) {
+        self.counts = event.counts;
+        if let What::JobCompleted { usage: Some(usage), .. } = &event.what {
+            for (sum, name) in self.used.iter_mut().zip(["input_tokens", "output_tokens"]) {
+                *sum += usage.get(name).copied().unwrap_or(0);
+            }
+        }
+        self.put(|show| show.write(event));
+    }
+
+    fn wants_lines(&self) -> bool {
+        self.wanted.events && !self.wanted.answers
+    }
+
+    fn line(&mut self, run: &str, of: &Of, line: &[u8]) {
+        self.put(|show| show.own_event(run, of, line));
+    }
+
+    fn say(&mut self, text: &str) {
+        self.put(|_| Ok(()));
+        warn(text);
+    }
+
+    fn look(&mut self, counts: Counts, jobs: &mut dyn Iterator<Item = Glimpse<'_>>) {
+        let lines = match &mut self.live {
+            Some(live) => {
+                live.see(counts, jobs);
+                live.draw()
+            }
+            None => String::new(),
+        };
+        if !self.gone {
+            let written = self.output.text(lines.as_bytes(), b"");
+            self.gone = written.and_then(|()| self.output.hand_on()).is_err();
+        }
+    }
+
+    fn is_behind(&mut self) -> bool {
+        self.put(|_| Ok(()));
+        !self.gone && self.output.collected() > 0
+    }
+}
+
+/// How long it took, of what has an end.
+fn took(what: &What) -> String {
+    match what {
+        What::JobCompleted { duration_ms, .. } => Timestamp(0).countdown(Timestamp(*duration_ms)),
+        _ => String::new(),
+    }
 }
 
 /// What there is to say about an event.
@@ -99,7 +250,11 @@ fn text(what: &What) -> String {
         What::JobCompleted { last_message, .. } => last_message.clone().unwrap_or_default(),
         What::JobFailed { failure, .. } => format!("{}: {}", failure.class.word(), failure.message),
         What::JobSkipped { why, .. } => why.clone(),
-        What::RunStopped { why, left } => format!("{why}, {} left", counted(*left)),
+        What::RunWaiting { why, until } => match until {
+            Some(until) => format!("{why}, until {}", until.clock()),
+            None => why.clone(),
+        },
+        What::RunStopped { why, left, .. } => format!("{why}, {} left", counted(*left)),
     }
 }
 
@@ -117,12 +272,11 @@ pub fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox>) {
     }
 }
 
-/// One line after, if there is more to do, and the exit code.
-pub fn closing(folder: &Folder, ended: Result<Ended>) -> Result<Exit> {
+/// One line after, if there is more to do, and the exit code. `way_on` is the command that goes on.
+pub fn closing(folder: &Folder, ended: Result<Ended>, way_on: &str) -> Result<Exit> {
     let name = folder.name();
-    let ended = ended.map_err(|error| {
-        error.or_hint(format!("jobs may live on; 'codex-agent run continue {name}' takes them over"))
-    })?;
+    let ended =
+        ended.map_err(|error| error.or_hint(format!("jobs may live on; '{way_on}' takes them over")))?;
     Ok(match ended {
         Ended::Completed { killed: true, .. } => Exit::Interrupted,
         Ended::Completed { failed: 0, .. } => Exit::Done,
@@ -130,15 +284,19 @@ pub fn closing(folder: &Folder, ended: Result<Ended>) -> Result<Exit> {
             warn(format_args!("{} failed; 'codex-agent run log {name}' tells more", counted(failed)));
             Exit::Negative
         }
-        Ended::Stopped { why, left, killed } => {
-            let left = counted(left);
-            warn(format_args!("stopped ({why}), {left} left; 'codex-agent run continue {name}' goes on"));
+        Ended::Stopped { why, left, until, killed } => {
+            let until = until.map_or(String::new(), |until| format!(" until {}", until.clock()));
+            warn(format_args!("stopped ({why}{until}), {} left; '{way_on}' goes on", counted(left)));
             if killed { Exit::Interrupted } else { Exit::WorkLeft }
         }
         Ended::Left { living } => {
-            let living = counted(living);
-            warn(format_args!("{living} may live on; 'codex-agent run continue {name}' takes them over"));
+            warn(format_args!("{} may live on; '{way_on}' takes them over", counted(living)));
             Exit::Interrupted
         }
     })
+}
+
+/// The command that goes on with a run of any tool but a queue's.
+pub fn way_on(folder: &Folder) -> String {
+    format!("codex-agent run continue {}", folder.name())
 }

@@ -14,15 +14,15 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::binary;
+use super::binary::{self, Copies};
 use super::check::Ready;
 use super::event::{Of, Process, What};
 use super::failure::{Class, Failure};
 use super::folder::Folder;
-use super::job::Job;
+use super::job::{Job, Sandbox};
 use super::probe;
 use crate::error::{Context, Error, Result, reason};
 
@@ -56,6 +56,8 @@ pub struct Start<'s> {
     pub job: &'s Job,
     /// The job and the attempt.
     pub of: Of,
+    /// Whether the job goes on with what an earlier attempt began.
+    pub continues: bool,
     /// Whether the model has seen the prompt before.
     pub resent: bool,
 }
@@ -71,18 +73,26 @@ pub enum Started {
 impl Start<'_> {
     /// Starts a job in the order above. `note` puts an event on disk.
     pub fn go(self, mut ready: Ready, note: &mut dyn FnMut(What) -> Result<()>) -> Result<Started> {
-        let Start { folder, codex, job, of, resent } = self;
+        let Start { folder, codex, job, of, continues, resent } = self;
         let boot = probe::boot();
+        let sandbox = if job.options.bypass { Some(Sandbox::DangerFullAccess) } else { ready.sandbox };
         note(What::JobStarted {
             of: of.clone(),
             cwd: ready.cwd.to_str().map(str::to_owned),
-            sandbox: ready.sandbox,
+            sandbox,
+            kind: Some(job.kind()),
+            continues,
             resent,
             boot,
             usage_before: ready.usage_before.take(),
         })?;
         folder.make_job(of.number)?;
-        let images = copy_images(folder, of.number, &job.images)?;
+        let copies = match copy(folder, of.number, job) {
+            Ok(copies) => copies,
+            Err(error) => {
+                return Ok(Started::Failed(Failure::new(Class::Refused, error.message().to_owned())));
+            }
+        };
         let path = |what: &str| folder.file(of.number, of.attempt, what);
         let prompt = path("prompt");
         let mut file = private(&prompt, false)?;
@@ -97,7 +107,7 @@ impl Start<'_> {
         }
         let mut command = Command::new(codex);
         command
-            .args(binary::arguments(job, ready.sandbox, &images))
+            .args(binary::arguments(job, ready.sandbox, &copies))
             .current_dir(&ready.cwd)
             .process_group(0)
             .stdin(Stdio::from(stdin))
@@ -142,16 +152,25 @@ fn private(path: &Path, append: bool) -> Result<File> {
     options.open(path).context("make", path)
 }
 
-/// Copies pictures under plain names: a comma would split Codex's argument, and an original may be
-/// gone when a job is run again.
-fn copy_images(folder: &Folder, number: usize, images: &[String]) -> Result<Vec<PathBuf>> {
-    let copy = |(at, image): (usize, &String)| {
-        let from = Path::new(image);
-        let kind = from.extension().and_then(|kind| kind.to_str()).unwrap_or("img");
-        let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-        let to = folder.job(number).join(format!("image-{}.{kind}", at + 1));
-        fs::copy(from, &to).context("copy the picture", from)?;
+/// Copies what a job names under plain names: a comma would split Codex's argument, and an original may
+/// be gone when a job is run again. What an earlier attempt copied stays.
+fn copy(folder: &Folder, number: usize, job: &Job) -> Result<Copies> {
+    let copy = |from: &str, name: &str| {
+        let to = folder.job(number).join(name);
+        if !to.exists() {
+            // A copy that was cut off is never taken for the whole.
+            let part = to.with_extension("part");
+            fs::copy(from, &part).context("copy", Path::new(from))?;
+            fs::rename(&part, &to).context("make", &to)?;
+        }
         Ok(to)
     };
-    images.iter().enumerate().map(copy).collect()
+    let image = |(at, image): (usize, &String)| {
+        let kind = Path::new(image).extension().and_then(|kind| kind.to_str()).unwrap_or("img");
+        let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+        copy(image, &format!("image-{}.{kind}", at + 1))
+    };
+    let images = job.images.iter().enumerate().map(image).collect::<Result<_>>()?;
+    let schema = job.options.output_schema.as_ref().map(|from| copy(from, "schema.json")).transpose()?;
+    Ok(Copies { images, schema })
 }

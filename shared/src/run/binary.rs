@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::event::Codex;
-use super::job::{Job, Sandbox};
+use super::job::{Job, Kind, Sandbox};
 use crate::codex::server::find_codex;
 use crate::codex::version::version;
 use crate::error::{Error, Result};
@@ -34,27 +34,46 @@ pub fn about(path: &Path) -> Codex {
     Codex { path: Some(path.to_string_lossy().into_owned()), version: version(path).ok() }
 }
 
-/// The arguments of a job. `images` are where its pictures are now.
-pub fn arguments(job: &Job, sandbox: Option<Sandbox>, images: &[PathBuf]) -> Vec<OsString> {
+/// Copies of the files that a job names, made where they stay as they are.
+#[derive(Debug, Default)]
+pub struct Copies {
+    /// Its pictures.
+    pub images: Vec<PathBuf>,
+    /// The JSON Schema of its last message.
+    pub schema: Option<PathBuf>,
+}
+
+/// The arguments of a job.
+pub fn arguments(job: &Job, sandbox: Option<Sandbox>, copies: &Copies) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec!["exec".into(), "--json".into()];
+    let joined = |flag: &str, path: &PathBuf| {
+        let mut word = OsString::from(flag);
+        word.push(path);
+        word
+    };
     let options = &job.options;
     if options.skip_git_repo_check {
         words.push("--skip-git-repo-check".into());
     }
-    if let Some(sandbox) = sandbox {
+    if options.bypass {
+        words.push("--dangerously-bypass-approvals-and-sandbox".into());
+    } else if let Some(sandbox) = sandbox {
         words.push(format!("--sandbox={}", sandbox.word()).into());
     }
     if let Some(model) = &options.model {
         words.push(format!("--model={model}").into());
     }
     words.extend(options.config.iter().map(|pair| format!("--config={pair}").into()));
-    for image in images {
-        let mut word = OsString::from("--image=");
-        word.push(image);
-        words.push(word);
-    }
-    if let Some(session) = job.asked() {
-        words.push("resume".into());
+    words.extend(copies.images.iter().map(|image| joined("--image=", image)));
+    words.extend(copies.schema.iter().map(|schema| joined("--output-schema=", schema)));
+    words.extend(options.args.iter().map(OsString::from));
+    let verb = match job.kind() {
+        Kind::New => None,
+        Kind::Resume => Some("resume"),
+        Kind::Fork => Some("fork"),
+    };
+    if let (Some(verb), Some(session)) = (verb, job.session) {
+        words.push(verb.into());
         words.push(session.to_string().into());
     }
     words.push("-".into());
@@ -65,18 +84,29 @@ pub fn arguments(job: &Job, sandbox: Option<Sandbox>, images: &[PathBuf]) -> Vec
 mod tests {
     use super::*;
     use crate::record::Id;
+    use crate::run::Options;
 
     #[test]
     fn arguments_have_one_form() {
         let id = Id::parse("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c").unwrap();
-        let mut job = Job::resume(id, "--yolo".into());
+        let mut job = Job::new("--yolo".into()).of(id);
         job.options.model = Some("-m".into());
         job.options.config = vec!["a=1".into()];
-        let words = arguments(&job, Some(Sandbox::ReadOnly), &[PathBuf::from("/i/image-1.png")]);
-        let want = "exec --json --sandbox=read-only --model=-m --config=a=1 --image=/i/image-1.png resume \
+        job.options.args = vec!["--ephemeral".into()];
+        let copies = Copies {
+            images: vec![PathBuf::from("/i/image-1.png")],
+            schema: Some(PathBuf::from("/i/s.json")),
+        };
+        let words = arguments(&job, Some(Sandbox::ReadOnly), &copies);
+        let want = "exec --json --sandbox=read-only --model=-m --config=a=1 --image=/i/image-1.png \
+                    --output-schema=/i/s.json --ephemeral resume \
                     01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c -";
         assert_eq!(words.join(" ".as_ref()), *want);
-        let words = arguments(&Job::new("x".into()), None, &[]);
+        job.options = Options { bypass: true, ..Options::default() };
+        let words = arguments(&job.in_fork(), Some(Sandbox::ReadOnly), &Copies::default());
+        let want = format!("exec --json --dangerously-bypass-approvals-and-sandbox fork {id} -");
+        assert_eq!(words.join(" ".as_ref()), *want);
+        let words = arguments(&Job::new("x".into()), None, &Copies::default());
         assert_eq!(words.join(" ".as_ref()), *"exec --json -");
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::event::Usage;
 use super::failure::{Class, Failure};
 use super::hold::Hold;
-use super::job::{Job, Sandbox};
+use super::job::{Job, Kind, Sandbox};
 use crate::codex::holder::Holders;
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
@@ -85,6 +85,9 @@ impl Checker {
         if let Some(missing) = job.images.iter().find(|image| !Path::new(image).is_file()) {
             return failed(Class::Refused, format!("there is no picture '{missing}'"));
         }
+        if let Some(missing) = job.options.output_schema.as_ref().filter(|path| !Path::new(path).is_file()) {
+            return failed(Class::Refused, format!("there is no schema '{missing}'"));
+        }
         let mut ready = Ready {
             cwd: PathBuf::new(),
             sandbox: job.options.sandbox,
@@ -93,7 +96,7 @@ impl Checker {
             hold: None,
         };
         let mut cwd = job.cwd.clone();
-        if let Some(id) = job.asked() {
+        if let Some(id) = job.session {
             let home = job.codex_home.as_deref().map(Path::new);
             let Some(session) = self.index(home)?.get(id)? else {
                 return failed(Class::NotFound, format!("Codex has no session '{id}'"));
@@ -104,21 +107,32 @@ impl Checker {
             if let Some(Err(error)) = self.version.as_deref().map(|version| refuse_older(version, &session)) {
                 return failed(Class::Refused, error.message().to_owned());
             }
+            let is_fork = job.kind() == Kind::Fork;
+            if is_fork && self.version.as_deref().is_some_and(|version| is_before(version, (0, 148))) {
+                let version = self.version.as_deref().unwrap_or_default();
+                let message = format!(
+                    "Codex {version} cannot fork session '{id}' and run it at once; 0.148 is the first that can"
+                );
+                return failed(Class::Refused, message);
+            }
             let rollout = session.rollout_path.as_deref().map(Path::new);
             let Some(rollout) = rollout.filter(|path| path.exists()) else {
                 return failed(Class::NotFound, format!("the rollout of session '{id}' is gone"));
             };
-            if self.version.as_deref().is_some_and(|version| is_before(version, (0, 147))) {
+            // A fork leaves its parent alone, whoever drives that.
+            if !is_fork && self.version.as_deref().is_some_and(|version| is_before(version, (0, 147))) {
                 let home = Home::find(home)?;
                 if Holders::default().holds(home.path(), id, rollout) == Some(true) {
                     return Ok(Checked::Busy(format!("session '{id}' is open in another process")));
                 }
             }
             self.look_back(&session, rollout, &mut ready, &mut cwd);
-            let Some(hold) = Hold::take(id, None)? else {
-                return Ok(Checked::Busy(format!("session '{id}' is driven by another job")));
-            };
-            ready.hold = Some(hold);
+            if !is_fork {
+                let Some(hold) = Hold::take(id, None)? else {
+                    return Ok(Checked::Busy(format!("session '{id}' is driven by another job")));
+                };
+                ready.hold = Some(hold);
+            }
         }
         let Some(cwd) = cwd else {
             return failed(Class::Cwd, "nothing says in which directory".to_owned());

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::job::Sandbox;
+use super::job::{Kind, Sandbox};
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -87,6 +87,12 @@ pub enum What {
         cwd: Option<String>,
         /// The mode that Codex is given; `None` leaves it to Codex.
         sandbox: Option<Sandbox>,
+        /// What is done; a resumed job may have become one in a fork.
+        #[serde(default)]
+        kind: Option<Kind>,
+        /// Whether "Continue." is sent instead of the prompt, to the session of an attempt that was cut off.
+        #[serde(default)]
+        continues: bool,
         /// Whether the model has seen this prompt before.
         resent: bool,
         boot: Option<String>,
@@ -132,15 +138,27 @@ pub enum What {
         of: Of,
         why: String,
     },
+    #[serde(rename = "run.waiting")]
+    RunWaiting {
+        why: String,
+        /// Until when nothing is started.
+        until: Option<Timestamp>,
+    },
     #[serde(rename = "run.completed")]
     RunCompleted {},
     #[serde(rename = "run.stopped")]
-    RunStopped { why: String, left: usize },
+    RunStopped {
+        why: String,
+        left: usize,
+        /// When a usage limit is over, if Codex said so.
+        #[serde(default)]
+        until: Option<Timestamp>,
+    },
 }
 
 impl What {
     /// The names of all types.
-    pub const WORDS: [&'static str; 9] = [
+    pub const WORDS: [&'static str; 10] = [
         "run.started",
         "job.started",
         "job.spawned",
@@ -148,6 +166,7 @@ impl What {
         "job.completed",
         "job.failed",
         "job.skipped",
+        "run.waiting",
         "run.completed",
         "run.stopped",
     ];
@@ -162,6 +181,7 @@ impl What {
             What::JobCompleted { .. } => "job.completed",
             What::JobFailed { .. } => "job.failed",
             What::JobSkipped { .. } => "job.skipped",
+            What::RunWaiting { .. } => "run.waiting",
             What::RunCompleted {} => "run.completed",
             What::RunStopped { .. } => "run.stopped",
         }
@@ -176,7 +196,10 @@ impl What {
             | What::JobCompleted { of, .. }
             | What::JobFailed { of, .. }
             | What::JobSkipped { of, .. } => Some(of),
-            What::RunStarted { .. } | What::RunCompleted {} | What::RunStopped { .. } => None,
+            What::RunStarted { .. }
+            | What::RunWaiting { .. }
+            | What::RunCompleted {}
+            | What::RunStopped { .. } => None,
         }
     }
 }
@@ -208,7 +231,7 @@ mod tests {
         for what in [
             What::JobSpawned { of: of.clone(), process: process.clone() },
             What::RunCompleted {},
-            What::RunStopped { why: "signal".into(), left: 3 },
+            What::RunStopped { why: "signal".into(), left: 3, until: None },
             What::JobCompleted {
                 of,
                 last_message: Some("a\nb".into()),

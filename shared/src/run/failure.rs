@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::{Timestamp, parse_spoken};
+
 /// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -158,6 +160,13 @@ impl Class {
         TABLE.iter().find(|row| row.class == self).unwrap_or(&TABLE[0])
     }
 
+    /// Whether trying it again may help, where trying is not decided otherwise: a busy session is waited
+    /// for, a usage limit has its gate, and what was cut off or stopped has its own flag.
+    pub fn may_pass(self) -> bool {
+        let row = self.row();
+        row.passes && !row.stops_run && !matches!(self, Class::Busy | Class::Interrupted | Class::Stopped)
+    }
+
     /// The word of the record.
     pub fn word(self) -> String {
         serde_json::to_value(self).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
@@ -171,6 +180,9 @@ pub struct Failure {
     pub class: Class,
     /// One line for people.
     pub message: String,
+    /// When a usage limit is over, if Codex said so.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
 }
 
 impl Failure {
@@ -182,8 +194,18 @@ impl Failure {
             message.truncate(cut);
             message.push_str("...");
         }
-        Failure { class, message }
+        let until = if class == Class::UsageLimit { reset(&message, Timestamp::now()) } else { None };
+        Failure { class, message, until }
     }
+}
+
+/// When a limit is over, as Codex says it: `try again at 12:35 PM.`, in local time, with a date
+/// (`Nov 25th, 2026 12:35 PM`) where it is another day. Whole minutes, rounded down.
+pub fn reset(message: &str, now: Timestamp) -> Option<Timestamp> {
+    let (_, at) = message.split_once("try again at ")?;
+    // The sentence ends with a full stop, and more may follow it.
+    let end = ["AM", "PM"].iter().filter_map(|half| at.find(half)).min()? + 2;
+    parse_spoken(&at[..end], now)
 }
 
 /// The class of what Codex said; `None` if the table does not know it.
@@ -218,6 +240,16 @@ mod tests {
         }
         assert_eq!(TABLE.len(), Class::Disk as usize + 1);
         assert_eq!(Class::UsageLimit.word(), "usage_limit");
+    }
+
+    #[test]
+    fn the_end_of_a_limit_is_read() {
+        let now = Timestamp::parse("2026-11-24T12:00:30Z").unwrap();
+        let said = |text: &str| reset(text, now).is_some();
+        assert!(said("You’ve hit your usage limit. To get more, visit x or try again at 12:35 PM."));
+        assert!(said("try again at Nov 25th, 2026 9:05 AM. Thanks."));
+        assert!(!said("You’ve hit your usage limit. Try again later."));
+        assert!(!said("try again at noon PM"));
     }
 
     #[test]

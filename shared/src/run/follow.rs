@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::event::Usage;
+use super::failure::{Class, classify};
 use crate::record::Id;
 
 /// The longest line that is understood whole.
@@ -38,6 +39,12 @@ pub struct Progress {
     pub acted: bool,
     /// The last thing that Codex called an error.
     pub error: Option<String>,
+    /// How many events there were, but for those that only say that there is no network.
+    pub events: u64,
+    /// Whether the last thing that it said was that there is no network.
+    pub offline: bool,
+    /// What it is doing, in a few words, for whoever watches.
+    pub doing: String,
 }
 
 /// A reader of one `.out`.
@@ -45,6 +52,8 @@ pub struct Follower {
     file: File,
     line: Vec<u8>,
     cut: bool,
+    /// The lines that were read, each as it was printed, where somebody wants them.
+    pub kept: Option<Vec<Vec<u8>>>,
     /// What was read so far.
     pub progress: Progress,
 }
@@ -52,32 +61,38 @@ pub struct Follower {
 impl Follower {
     /// Begins at the start of the file.
     pub fn open(path: &Path) -> io::Result<Follower> {
-        Ok(Follower { file: File::open(path)?, line: Vec::new(), cut: false, progress: Progress::default() })
+        let file = File::open(path)?;
+        Ok(Follower { file, line: Vec::new(), cut: false, kept: None, progress: Progress::default() })
     }
 
-    /// Reads all that is new.
-    pub fn read(&mut self) -> io::Result<()> {
+    /// Reads all that is new, or as much of it as may be kept at once. False where there is more.
+    pub fn read(&mut self) -> io::Result<bool> {
         let mut block = [0; 32 << 10];
+        let mut room = LONGEST;
         loop {
+            if self.kept.is_some() && room < block.len() {
+                return Ok(false);
+            }
             let got = match self.file.read(&mut block) {
-                Ok(0) => return Ok(()),
+                Ok(0) => return Ok(true),
                 Ok(got) => got,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
+            room = room.saturating_sub(got);
             for piece in block[..got].split_inclusive(|byte| *byte == b'\n') {
                 self.take(piece);
             }
         }
     }
 
-    /// Reads the rest, a last line without its end too.
-    pub fn finish(&mut self) -> io::Result<()> {
-        self.read()?;
-        if !self.line.is_empty() {
+    /// Reads the rest, a last line without its end too; as far as [`Follower::read`] goes.
+    pub fn finish(&mut self) -> io::Result<bool> {
+        let is_all = self.read()?;
+        if is_all && !self.line.is_empty() {
             self.line_is_whole();
         }
-        Ok(())
+        Ok(is_all)
     }
 
     /// Puts what Codex has printed so far on disk.
@@ -100,6 +115,10 @@ impl Follower {
             self.long_line(&line[..line.len().min(200)]);
         } else if let Ok(event) = serde_json::from_slice::<Printed>(&line) {
             self.event(event);
+            // What is no event is nobody's to hand on.
+            if let Some(kept) = &mut self.kept {
+                kept.push(line.trim_ascii().to_vec());
+            }
         }
         // One huge line must not be paid for by all that follow.
         if line.capacity() <= 64 << 10 {
@@ -110,6 +129,7 @@ impl Follower {
 
     /// Codex writes the type first, so the beginning of a line tells it.
     fn long_line(&mut self, start: &[u8]) {
+        self.progress.events += 1;
         let is = |kind: &str| start.starts_with(format!("{{\"type\":\"{kind}\"").as_bytes());
         if is("turn.completed") {
             self.end(Terminal::Completed(Usage::new()));
@@ -130,6 +150,10 @@ impl Follower {
 
     fn event(&mut self, event: Printed) {
         let progress = &mut self.progress;
+        let said = event.message.as_deref().unwrap_or_default();
+        progress.offline = event.kind == "error" && classify(None, said) == Some(Class::Network);
+        progress.events += u64::from(!progress.offline);
+        progress.doing = doing(&event).unwrap_or_else(|| std::mem::take(&mut progress.doing));
         match event.kind.as_str() {
             "thread.started" if progress.session.is_none() => {
                 progress.session = event.thread_id.as_deref().and_then(Id::parse);
@@ -162,6 +186,21 @@ impl Follower {
     }
 }
 
+/// What an event says about what Codex does, in a few words; `None` where it says nothing new.
+fn doing(event: &Printed) -> Option<String> {
+    let text = match event.kind.as_str() {
+        "turn.started" => "thinking",
+        "error" => event.message.as_deref()?,
+        "item.started" | "item.updated" | "item.completed" => {
+            let item = event.item.as_ref()?;
+            let named = item.text.as_ref().or(item.command.as_ref()).or(item.query.as_ref());
+            named.or(item.message.as_ref()).or(item.tool.as_ref()).or(item.kind.as_ref())?
+        }
+        _ => return None,
+    };
+    Some(text.trim().chars().take(300).collect())
+}
+
 #[derive(Deserialize)]
 struct Printed {
     #[serde(rename = "type")]
@@ -182,7 +221,24 @@ struct Wrong {
 struct Item {
     #[serde(rename = "type")]
     kind: Option<String>,
+    #[serde(default, deserialize_with = "text")]
     text: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    command: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    query: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    message: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    tool: Option<String>,
+}
+
+/// A text; something else of that name, in an item of a kind that nobody knows yet, is none.
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// The end of a standard error, for people and for the table of failures.
@@ -212,8 +268,8 @@ mod tests {
         let mut follower = Follower::open(file.path()).unwrap();
         let mut say = |text: &str| {
             file.write_all(text.as_bytes()).unwrap();
-            follower.read().unwrap();
-            follower.progress.clone()
+            assert!(follower.read().unwrap());
+            Progress { events: 0, doing: String::new(), ..follower.progress.clone() }
         };
         assert_eq!(say("garbage\n{\"type\":\"thread.sta"), Progress::default());
         let rest = format!("rted\",\"thread_id\":\"{ID}\"}}\n");
@@ -234,6 +290,7 @@ mod tests {
         let usage = Usage::from([("input_tokens".to_owned(), 5)]);
         assert_eq!(follower.progress.terminal, Some(Terminal::Completed(usage)));
         assert!(follower.line.capacity() <= 64 << 10);
+        assert_eq!((follower.progress.doing.as_str(), follower.progress.offline), ("done", false));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Kind {
     New,
     /// It adds a turn to one.
     Resume,
+    /// It begins a session with all that another one has (Codex 0.148 and later).
+    Fork,
 }
 
 /// What Codex may touch. The order is that of trust.
@@ -68,6 +70,12 @@ pub struct Options {
     pub config: Vec<String>,
     /// Whether Codex may work outside of git.
     pub skip_git_repo_check: bool,
+    /// A file with the JSON Schema of the last message.
+    pub output_schema: Option<String>,
+    /// Whether Codex runs everything without asking and without a sandbox.
+    pub bypass: bool,
+    /// More arguments for `codex exec`, as they stand; each begins with `-`.
+    pub args: Vec<String>,
 }
 
 /// The plan of one turn.
@@ -86,7 +94,7 @@ pub struct Job {
     /// What it does; a job with a session resumes it where nothing is said.
     #[serde(default)]
     pub kind: Option<Kind>,
-    /// The session that it resumes.
+    /// The session that it resumes or forks.
     #[serde(default)]
     pub session: Option<Id>,
     /// Where Codex works; the session's own directory where there is none.
@@ -127,11 +135,6 @@ impl Job {
         }
     }
 
-    /// A job that adds a turn to a session.
-    pub fn resume(session: Id, prompt: String) -> Job {
-        Job { kind: Some(Kind::Resume), session: Some(session), ..Job::new(prompt) }
-    }
-
     /// The same job as a turn of a session.
     pub fn of(&self, session: Id) -> Job {
         Job { kind: Some(Kind::Resume), session: Some(session), ..self.clone() }
@@ -147,9 +150,14 @@ impl Job {
         self.kind.unwrap_or(if self.session.is_some() { Kind::Resume } else { Kind::New })
     }
 
-    /// The session that Codex is asked for.
+    /// The session that Codex is asked to go on with.
     pub fn asked(&self) -> Option<Id> {
         self.session.filter(|_| self.kind() == Kind::Resume)
+    }
+
+    /// The same job in a fork of its session.
+    pub fn in_fork(&self) -> Job {
+        Job { kind: Some(Kind::Fork), ..self.clone() }
     }
 
     /// Refuses what cannot be run, and makes what was left out definite.
@@ -167,23 +175,40 @@ impl Job {
                 return Err(Error::new(format!("a job of kind new has no session, and '{id}' was given")));
             }
             (Kind::Resume, None) => return Err(Error::new("a job of kind resume needs a session")),
+            (Kind::Fork, None) => return Err(Error::new("a job of kind fork needs a session")),
             _ => {}
         }
-        let paths = self.images.iter().chain(&self.cwd).chain(&self.codex_home);
+        let paths =
+            self.images.iter().chain(&self.cwd).chain(&self.codex_home).chain(&self.options.output_schema);
         if let Some(relative) = paths.into_iter().find(|path| !Path::new(path).is_absolute()) {
             return Err(Error::new(format!("'{relative}' is not an absolute path")));
         }
         // What cannot be an argument or a variable would fail later, and for all jobs.
-        let words =
-            self.options.config.iter().chain(&self.options.model).chain(&self.cwd).chain(&self.images);
+        let options = &self.options;
+        let words = options.config.iter().chain(&options.model).chain(&options.args);
+        let words = words.chain(&self.cwd).chain(&self.images).chain(&options.output_schema);
         if words.chain([&self.id]).any(|word| word.contains(|c: char| c.is_control())) {
             return Err(Error::new("an option, a path or the id holds a control character"));
         }
         if let Some(odd) = self.options.config.iter().find(|pair| !pair.contains('=')) {
             return Err(Error::new(format!("cannot take '{odd}' as configuration: expected KEY=VALUE")));
         }
+        if let Some(odd) = self.options.args.iter().find(|word| !is_flag(word)) {
+            return Err(Error::new(format!("cannot take '{odd}' as an argument for Codex: {ARGUMENT_FORM}")));
+        }
+        if self.options.bypass && self.options.sandbox.is_some() {
+            return Err(Error::new("a job cannot have a sandbox and be without one"));
+        }
         Ok(self)
     }
+}
+
+/// What an argument for Codex must look like: a bare word would be taken for the prompt or a command.
+pub const ARGUMENT_FORM: &str = "expected --FLAG or --FLAG=VALUE";
+
+/// Whether a word can be handed to Codex as an argument, whatever stands beside it.
+pub fn is_flag(word: &str) -> bool {
+    word.len() > 1 && word.starts_with('-') && word != "--"
 }
 
 /// Refuses a prompt that Codex would refuse, cut or not understand.

@@ -6,10 +6,10 @@
 
 use std::collections::HashSet;
 
-use super::event::Event;
 use super::folder::Folder;
 use super::job::Job;
 use super::journal::Journal;
+use super::listen::Listener;
 use super::supervise::{Ended, Settings, supervise};
 use super::tasks::Tasks;
 use crate::error::{Error, Result};
@@ -76,9 +76,9 @@ impl Plan {
     }
 
     /// Carries it out.
-    pub fn run(self, settings: Settings, emit: &mut dyn FnMut(&Event)) -> Result<Ended> {
+    pub fn run(self, settings: Settings, listener: &mut dyn Listener) -> Result<Ended> {
         match self.made {
-            Some((folder, journal)) => supervise(&folder, journal, self.tasks, settings, emit),
+            Some((folder, journal)) => supervise(&folder, journal, self.tasks, settings, None, listener),
             None => Ok(Ended::Completed { failed: 0, killed: false }),
         }
     }

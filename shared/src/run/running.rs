@@ -38,6 +38,8 @@ pub(super) struct Running {
     /// Whether another runner started it.
     pub(super) adopted: bool,
     err: PathBuf,
+    /// Whether all that its session has used is its own.
+    pub(super) is_new: bool,
     asked: Option<Id>,
     child: Option<Child>,
     exit: Option<ExitStatus>,
@@ -47,6 +49,21 @@ pub(super) struct Running {
     last_word: Option<Instant>,
     announced: bool,
     stop: Option<Stop>,
+    patience: Patience,
+    events: u64,
+    heard: Instant,
+    offline: Option<Instant>,
+}
+
+/// How long an attempt may take, all in all and in silence.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// All in all.
+    pub timeout: Option<Duration>,
+    /// Without any event.
+    pub idle: Option<Duration>,
+    /// While Codex says that there is no network.
+    pub network: Option<Duration>,
 }
 
 /// A stop that is under way.
@@ -75,9 +92,10 @@ impl Running {
         task: usize,
         tasks: &[Task],
         child: Option<Child>,
-        timeout: Option<Duration>,
+        patience: Patience,
     ) -> io::Result<Option<Running>> {
-        let Task { of, asked, start, .. } = &tasks[task];
+        let Task { of, start, .. } = &tasks[task];
+        let asked = start.as_ref().and_then(|start| start.asked);
         let out = folder.file(of.number, of.attempt, "out");
         let follower = match Follower::open(&out) {
             Ok(follower) => follower,
@@ -94,26 +112,39 @@ impl Running {
             adopted: child.is_none(),
             err: folder.file(of.number, of.attempt, "err"),
             out,
-            asked: *asked,
+            asked,
+            is_new: start.as_ref().is_some_and(|start| start.is_new),
             child,
             exit: None,
             process: start.as_ref().and_then(|start| start.process.clone()),
             other_boot: start.as_ref().is_some_and(|start| start.boot != probe::boot()),
-            deadline: timeout.map(|timeout| Instant::now() + timeout.saturating_sub(gone)),
+            deadline: patience.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(gone)),
             last_word: None,
             announced: of.session.is_some() && asked.is_none(),
             stop: None,
+            patience,
+            events: 0,
+            heard: Instant::now(),
+            offline: None,
         }))
     }
 
     /// Looks at it.
     pub(super) fn look(&mut self, now: Instant) -> io::Result<Seen> {
         // The end is looked for first, so that what was printed before it is read after.
-        let ended = self.has_ended(now)?;
+        let mut ended = self.has_ended(now)?;
         if ended {
-            self.follower.finish()?
+            // What is read in pieces is not over before the last one.
+            ended = self.follower.finish()?;
         } else {
-            self.follower.read()?
+            self.follower.read()?;
+        }
+        if self.events != self.follower.progress.events {
+            (self.events, self.heard) = (self.follower.progress.events, now);
+        }
+        match self.follower.progress.offline {
+            true => drop(self.offline.get_or_insert(now)),
+            false => self.offline = None,
         }
         if let (false, Some(id)) = (self.announced, self.follower.progress.session) {
             self.announced = true;
@@ -132,8 +163,17 @@ impl Running {
         if self.stop.is_none() {
             if self.last_word.is_some_and(|word| now >= word + LINGERS) {
                 self.stop_by(Signal::INT, None, now);
-            } else if self.last_word.is_none() && self.deadline.is_some_and(|deadline| now >= deadline) {
-                self.stop(Class::Timeout, now);
+            } else if self.last_word.is_none() {
+                let too_long = |since: Instant, limit: Option<Duration>| {
+                    limit.is_some_and(|limit| now.duration_since(since) >= limit)
+                };
+                if self.offline.is_some_and(|since| too_long(since, self.patience.network)) {
+                    self.stop(Class::Network, now);
+                } else if self.deadline.is_some_and(|deadline| now >= deadline)
+                    || too_long(self.heard, self.patience.idle)
+                {
+                    self.stop(Class::Timeout, now);
+                }
             }
         }
         self.press(now);
@@ -200,6 +240,11 @@ impl Running {
             last_words: &words,
         };
         (self.exit, judge(&evidence, rollout))
+    }
+
+    /// Whether Codex was asked to go on with a session.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
     }
 
     fn is_done(&self) -> bool {

@@ -8,38 +8,38 @@
 //! **Stopping.** The first SIGINT, SIGTERM or SIGHUP starts nothing new and lets what runs finish. The
 //! second stops what runs. The third leaves at once: the jobs live on, and a continued run finds them.
 //!
-//! **Standard output.** Events are given to `emit` after they are in the journal. What it makes of
-//! them is its own affair; a run goes on although nobody listens.
+//! **Hearing.** A listener is told what is in the journal already. What it makes of that is its own
+//! affair; a run goes on although nobody listens.
+//!
+//! What is started when is in [`super::starts`], what follows from an end in [`super::outcome`].
 
-use std::collections::{HashSet, VecDeque};
-use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::attempt::{self, Started};
+use super::attempt;
 use super::binary;
-use super::check::{Checked, Checker};
-use super::event::{Event, Usage, What};
-use super::failure::{Class, Failure, Sent};
+use super::check::Checker;
+use super::event::{Codex, Counts, Event, What};
+use super::failure::{Class, Failure};
 use super::folder::Folder;
+use super::gate::Gate;
 use super::hold::Hold;
 use super::journal::{Journal, VERSION};
-use super::judge::{Rollout, Verdict};
+use super::listen::{Glimpse, Listener};
 use super::probe;
-use super::running::{Running, Seen};
+use super::running::{Patience, Running, Seen};
+use super::source::Source;
 use super::tasks::{State, Tasks};
 use crate::child::signals::Signals;
-use crate::codex::rollout::{self, Ending};
+use crate::codex::home::Home;
 use crate::codex::version::is_before;
-use crate::error::{Error, Result, reason, warn};
+use crate::error::{Error, Result, reason};
 use crate::record::Id;
 use crate::time::Timestamp;
 
 /// How often files are looked at while something runs.
 const LOOK: Duration = Duration::from_millis(100);
-/// Starts that fill the free places at the beginning are this far apart at most.
-const JITTER_MS: u64 = 250;
 
 /// What to do with a session that somebody else drives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,32 @@ pub enum OnBusy {
     Wait(Duration),
     /// Pass the job over.
     Skip,
+    /// Do it in a fork of the session.
+    Fork,
     /// Fail.
     Fail,
+}
+
+/// What to do where a usage limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLimit {
+    /// End the run, with work left. Start nothing while Codex has said that it lasts.
+    Stop,
+    /// Wait for its end.
+    Wait,
+    /// As stop, but do not believe that it still lasts.
+    Try,
+}
+
+/// What becomes of a job that was cut off in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// It has failed.
+    Fail,
+    /// "Continue." is sent to its session.
+    Continue,
+    /// It is sent again.
+    Retry,
 }
 
 /// How a run is carried out.
@@ -60,13 +84,17 @@ pub struct Settings {
     /// How many jobs at once.
     pub max_concurrent: usize,
     /// How long a job may take.
-    pub timeout: Option<Duration>,
+    pub patience: Patience,
     /// After how many failures nothing is started any more.
     pub max_failures: Option<usize>,
+    /// How often a job is tried again that failed for what may pass.
+    pub retries: u32,
     /// What to do with a busy session.
     pub on_busy: OnBusy,
-    /// Whether a job that was interrupted is sent again.
-    pub retry_interrupted: bool,
+    /// What to do where a usage limit is reached.
+    pub on_limit: OnLimit,
+    /// What becomes of a job that was cut off.
+    pub interrupted: Interrupted,
 }
 
 /// How a run ended.
@@ -85,6 +113,8 @@ pub enum Ended {
         why: String,
         /// So many jobs.
         left: usize,
+        /// When a usage limit is over, if Codex said so.
+        until: Option<Timestamp>,
         /// Whether jobs were killed for it.
         killed: bool,
     },
@@ -95,30 +125,40 @@ pub enum Ended {
     },
 }
 
-/// Carries out what is left of a run. `journal` is locked by us, `tasks` is what it says.
-pub fn supervise(
-    folder: &Folder,
+/// Carries out what is left of a run. `journal` is locked by us, `tasks` is what it says. Jobs that were
+/// not planned beforehand come from `source`.
+pub fn supervise<'e>(
+    folder: &'e Folder,
     journal: Journal,
     tasks: Tasks,
     settings: Settings,
-    emit: &mut dyn FnMut(&Event),
+    source: Option<&'e mut dyn Source>,
+    listener: &'e mut dyn Listener,
 ) -> Result<Ended> {
     attempt::check_depth()?;
     let signals = Signals::catch()?;
     let codex = binary::about(&settings.codex);
-    let checker = Checker::new(codex.version.as_deref());
     let mut engine = Engine {
         folder,
         journal,
         tasks,
         settings,
-        checker,
+        checker: Checker::new(codex.version.as_deref()),
         counts_turns: codex.version.as_deref().is_some_and(|version| is_before(version, (0, 89))),
-        emit,
+        source,
+        listener,
+        gates: BTreeMap::new(),
         running: Vec::new(),
         queue: VecDeque::new(),
         waiting: Vec::new(),
+        busy: HashMap::new(),
+        tries: HashMap::new(),
+        hold: None,
+        announced: None,
+        drained: false,
         why: None,
+        until: None,
+        trouble: None,
         stops: 0,
         failures: 0,
         starts: 0,
@@ -128,67 +168,65 @@ pub fn supervise(
     engine.run(signals)
 }
 
-struct Engine<'e> {
-    folder: &'e Folder,
-    journal: Journal,
-    tasks: Tasks,
-    settings: Settings,
-    checker: Checker,
+/// A run that is carried out.
+pub(super) struct Engine<'e> {
+    pub(super) folder: &'e Folder,
+    pub(super) journal: Journal,
+    pub(super) tasks: Tasks,
+    pub(super) settings: Settings,
+    pub(super) checker: Checker,
     /// Whether Codex prints what a turn used, and not what the session has (before 0.89).
-    counts_turns: bool,
-    emit: &'e mut dyn FnMut(&Event),
-    running: Vec<Running>,
-    queue: VecDeque<usize>,
-    waiting: Vec<Waiting>,
+    pub(super) counts_turns: bool,
+    pub(super) source: Option<&'e mut dyn Source>,
+    pub(super) listener: &'e mut dyn Listener,
+    /// The gates of the Codex homes that jobs are for.
+    pub(super) gates: BTreeMap<Option<String>, Gate>,
+    pub(super) running: Vec<Running>,
+    /// Jobs to be started, in order.
+    pub(super) queue: VecDeque<usize>,
+    /// Jobs to be started later, and when.
+    pub(super) waiting: Vec<(Instant, usize)>,
+    /// Jobs whose session is busy: since when, and how often it was looked at.
+    pub(super) busy: HashMap<usize, (Instant, u32)>,
+    /// How often a job was tried again.
+    pub(super) tries: HashMap<usize, u32>,
+    /// Nothing at all is started before this.
+    pub(super) hold: Option<Instant>,
+    /// The end of a limit that was told last.
+    pub(super) announced: Option<Timestamp>,
+    /// Whether the source has no more.
+    pub(super) drained: bool,
     /// Why nothing is started any more.
-    why: Option<String>,
-    stops: usize,
-    failures: usize,
-    starts: usize,
-    next_start: Instant,
-}
-
-/// A job whose session is busy.
-struct Waiting {
-    task: usize,
-    since: Instant,
-    tries: u32,
-    next: Instant,
-}
-
-/// Looks into the rollout of one attempt's session.
-struct Look<'l> {
-    checker: &'l mut Checker,
-    home: Option<&'l str>,
-    since: Timestamp,
-}
-
-impl Rollout for Look<'_> {
-    fn error(&mut self, session: Id) -> Option<(String, serde_json::Value)> {
-        rollout::last_turn(&self.checker.rollout(self.home, session)?).ok()?.error
-    }
-
-    fn ending(&mut self, session: Id) -> Option<Ending> {
-        self.checker.ending(self.home, session, self.since)
-    }
+    pub(super) why: Option<String>,
+    pub(super) until: Option<Timestamp>,
+    /// What ends the run as an error, once nothing runs.
+    pub(super) trouble: Option<Error>,
+    pub(super) stops: usize,
+    pub(super) failures: usize,
+    pub(super) starts: usize,
+    pub(super) next_start: Instant,
 }
 
 impl Engine<'_> {
-    fn note(&mut self, what: What, sync: bool) -> Result<()> {
-        let event = Event {
-            what,
-            v: VERSION,
-            run: self.folder.name().to_owned(),
-            at: Timestamp::now(),
-            counts: self.tasks.counts,
-        };
+    pub(super) fn note(&mut self, what: What, sync: bool) -> Result<()> {
+        let run = self.folder.name().to_owned();
+        let event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: self.counts() };
         self.journal.append(&event, sync)?;
-        (self.emit)(&event);
+        if let Some(source) = &mut self.source {
+            source.heard(&event);
+        }
+        self.listener.event(&event);
         Ok(())
     }
 
+    fn counts(&self) -> Counts {
+        // What was given back is counted by the source.
+        let given = self.source.as_ref().map(|source| source.pending());
+        Counts { pending: given.unwrap_or(self.tasks.counts.pending), ..self.tasks.counts }
+    }
+
     /// Says that the run begins, and takes up what an earlier runner left.
-    fn begin(&mut self, codex: super::event::Codex) -> Result<()> {
+    fn begin(&mut self, codex: Codex) -> Result<()> {
         let continued = self.tasks.is_begun();
         self.tasks.take_up_again();
         let what = What::RunStarted {
@@ -204,7 +242,7 @@ impl Engine<'_> {
         self.note(what, true)?;
         for at in 0..self.tasks.all.len() {
             match self.tasks.all[at].state {
-                State::Pending => self.queue.push_back(at),
+                State::Pending => self.give_back(at),
                 State::Running => self.adopt(at)?,
                 _ => {}
             }
@@ -213,8 +251,8 @@ impl Engine<'_> {
     }
 
     fn adopt(&mut self, at: usize) -> Result<()> {
-        match Running::new(self.folder, at, &self.tasks.all, None, self.settings.timeout).map_err(trouble)? {
-            Some(running) => self.running.push(running),
+        match Running::new(self.folder, at, &self.tasks.all, None, self.settings.patience).map_err(lost)? {
+            Some(running) => self.follow(running),
             // After another boot it may have been there, and never on disk.
             None if self.tasks.all[at].start.as_ref().is_some_and(|start| start.boot != probe::boot()) => {
                 let message = "the system was started anew, and its output is lost".to_owned();
@@ -223,21 +261,28 @@ impl Engine<'_> {
             // The runner died between the claim and the start.
             None => {
                 self.tasks.set(at, State::Pending);
-                self.queue.push_back(at);
+                self.give_back(at);
             }
         }
         Ok(())
     }
 
+    pub(super) fn follow(&mut self, mut running: Running) {
+        running.follower.kept = self.listener.wants_lines().then(Vec::new);
+        self.running.push(running);
+    }
+
     fn run(mut self, mut signals: Signals) -> Result<Ended> {
         loop {
             self.look_at_all()?;
+            if let Some(source) = &mut self.source {
+                source.tick();
+            }
             if self.why.is_none() {
                 self.start_what_can()?;
             }
-            let nothing_left = self.queue.is_empty() && self.waiting.is_empty();
-            if self.running.is_empty() && (self.why.is_some() || nothing_left) {
-                return self.end();
+            if self.running.is_empty() && (self.why.is_some() || self.is_done()) {
+                return self.end(&mut signals);
             }
             let came = signals.wait(self.until_next());
             for _ in 0..came.stops {
@@ -247,7 +292,7 @@ impl Engine<'_> {
                         self.why.get_or_insert("signal".to_owned());
                         let running = self.running.len();
                         if running > 0 {
-                            warn(format_args!(
+                            self.listener.say(&format!(
                                 "nothing more is started; {running} running to the end (again: stop them)"
                             ));
                         }
@@ -262,15 +307,24 @@ impl Engine<'_> {
         }
     }
 
+    fn is_done(&self) -> bool {
+        let nothing_left = self.queue.is_empty() && self.waiting.is_empty() && self.hold.is_none();
+        nothing_left && (self.source.is_none() || self.drained)
+    }
+
     fn until_next(&self) -> Duration {
         let now = Instant::now();
         let mut next = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
-        if self.why.is_none() {
-            if !self.queue.is_empty() && self.running.len() < self.settings.max_concurrent {
-                next = next.min(self.next_start.saturating_duration_since(now));
-            }
-            for waiting in &self.waiting {
-                next = next.min(waiting.next.saturating_duration_since(now).max(Duration::from_millis(10)));
+        if self.why.is_none() && self.running.len() < self.settings.max_concurrent {
+            let is_wanted = !self.queue.is_empty() || self.source.is_some();
+            let starts = is_wanted.then_some(self.next_start);
+            let waits = self.waiting.iter().map(|(at, _)| *at).min();
+            let first = [starts, waits].into_iter().flatten().min();
+            let first = first.map(|first| self.hold.map_or(first, |hold| hold.max(first)));
+            if let Some(first) = first {
+                // What could not be started when it was its time is looked at again, not at once.
+                let least = if first <= now { LOOK } else { Duration::from_millis(1) };
+                next = next.min(first.saturating_duration_since(now).max(least));
             }
         }
         next
@@ -279,7 +333,9 @@ impl Engine<'_> {
     fn look_at_all(&mut self) -> Result<()> {
         let mut at = 0;
         while at < self.running.len() {
-            match self.running[at].look(Instant::now()).map_err(trouble)? {
+            let seen = self.running[at].look(Instant::now()).map_err(lost)?;
+            self.hand_on_lines(at);
+            match seen {
                 Seen::Nothing => at += 1,
                 Seen::Session(id) => self.session_is(at, id)?,
                 Seen::Ended => {
@@ -288,7 +344,22 @@ impl Engine<'_> {
                 }
             }
         }
+        let (counts, tasks, running) = (self.counts(), &self.tasks, &self.running);
+        let mut jobs = running.iter().map(|running| Glimpse {
+            of: &tasks.all[running.task].of,
+            since: running.at,
+            doing: &running.follower.progress.doing,
+        });
+        self.listener.look(counts, &mut jobs);
         Ok(())
+    }
+
+    fn hand_on_lines(&mut self, at: usize) {
+        let running = &mut self.running[at];
+        let Some(kept) = &mut running.follower.kept else { return };
+        for line in kept.drain(..) {
+            self.listener.line(self.folder.name(), &self.tasks.all[running.task].of, &line);
+        }
     }
 
     /// The session of a job is known. From now on nobody else of us may drive it.
@@ -296,7 +367,7 @@ impl Engine<'_> {
         let running = &self.running[at];
         let task = &mut self.tasks.all[running.task];
         task.of.session = Some(id);
-        if task.asked.is_none()
+        if !running.is_asked()
             && let Some(mut hold) = Hold::take(id, Some(&running.out))?
         {
             hold.give(&running.out)?;
@@ -305,215 +376,55 @@ impl Engine<'_> {
         self.note(What::JobSession { of }, false)
     }
 
-    fn finish(&mut self, running: &Running) -> Result<()> {
-        let at = running.task;
-        let home = self.tasks.all[at].home.clone();
-        let mut look = Look { checker: &mut self.checker, home: home.as_deref(), since: running.at };
-        let (exit, verdict) = running.judge(&mut look);
-        match verdict {
-            Verdict::Completed { totals } => self.completed(running, totals),
-            Verdict::Unsent => {
-                self.tasks.set(at, State::Pending);
-                self.queue.push_front(at);
-                Ok(())
-            }
-            Verdict::Failed(failure, _) if failure.class == Class::Busy => self.busy(at, failure.message),
-            Verdict::Failed(failure, _)
-                if failure.class == Class::Interrupted
-                    && self.settings.retry_interrupted
-                    && running.adopted =>
-            {
-                self.tasks.set(at, State::Pending);
-                self.tasks.all[at].resent = true;
-                self.queue.push_back(at);
-                Ok(())
-            }
-            Verdict::Failed(failure, again) => self.failed(at, failure, again, exit),
+    /// The gate of a Codex home.
+    pub(super) fn gate(&mut self, home: Option<&str>) -> Result<&mut Gate> {
+        let key = home.map(str::to_owned);
+        if !self.gates.contains_key(&key) {
+            let found = Home::find(home.map(Path::new))?;
+            self.gates.insert(key.clone(), Gate::of(found.path())?);
+        }
+        self.gates.get_mut(&key).ok_or_else(|| Error::new("there is no gate"))
+    }
+
+    fn end(mut self, signals: &mut Signals) -> Result<Ended> {
+        let ended = self.conclude();
+        // Nothing runs any more: a slow reader is waited for, unless somebody has had enough.
+        while self.listener.is_behind() && signals.wait(LOOK).stops == 0 {}
+        ended
+    }
+
+    fn conclude(&mut self) -> Result<Ended> {
+        let left = self.source.as_ref().map_or_else(|| self.tasks.left(), |source| source.pending());
+        let killed = self.stops > 1;
+        if left == 0 && self.trouble.is_none() {
+            self.withdraw()?;
+            let failed = self.tasks.counts.failed;
+            self.note(What::RunCompleted {}, true)?;
+            return Ok(Ended::Completed { failed, killed });
+        }
+        let why = self.why.clone().unwrap_or_else(|| "signal".to_owned());
+        let until = self.until;
+        self.note(What::RunStopped { why: why.clone(), left, until }, true)?;
+        match self.trouble.take() {
+            Some(error) => Err(error),
+            None => Ok(Ended::Stopped { why, left, until, killed }),
         }
     }
 
-    fn completed(&mut self, running: &Running, totals: Usage) -> Result<()> {
-        let at = running.task;
-        self.tasks.set(at, State::Completed);
-        self.waiting.retain(|waiting| waiting.task != at);
-        let task = &self.tasks.all[at];
-        // Codex counts a session from its beginning (from 0.89).
-        let counts_own = task.asked.is_none() || self.counts_turns;
-        let usage = match &running.usage_before {
-            _ if totals.is_empty() => None,
-            _ if counts_own => Some(totals),
-            Some(before) => Some(
-                totals
-                    .into_iter()
-                    .map(|(name, total)| {
-                        let own = total - before.get(&name).copied().unwrap_or(0);
-                        (name, own)
-                    })
-                    .collect(),
-            ),
-            None => None,
-        };
-        let what = What::JobCompleted {
-            of: task.of.clone(),
-            last_message: running.follower.progress.last_message.clone(),
-            usage,
-            duration_ms: (Timestamp::now().0 - running.at.0).max(0),
-            adopted: running.adopted,
-        };
-        self.note(what, true)
-    }
-
-    fn failed(&mut self, at: usize, failure: Failure, again: bool, exit: Option<ExitStatus>) -> Result<()> {
-        let row = failure.class.row();
-        self.tasks.set(at, State::Failed { again, sent: row.sent != Sent::No });
-        self.waiting.retain(|waiting| waiting.task != at);
-        self.failures += 1;
-        if row.stops_run && self.why.is_none() {
-            self.why = Some(failure.class.word());
-        }
-        if self.settings.max_failures.is_some_and(|most| self.failures >= most) {
-            self.why.get_or_insert("max_failures".to_owned());
-        }
-        let what = What::JobFailed {
-            of: self.tasks.all[at].of.clone(),
-            failure,
-            exit_code: exit.and_then(|exit| exit.code()),
-            signal: exit.and_then(|exit| exit.signal()),
-            again,
-        };
-        self.note(what, true)
-    }
-
-    /// Somebody else drives the session. Nothing was sent.
-    fn busy(&mut self, at: usize, message: String) -> Result<()> {
-        let now = Instant::now();
-        let known = self.waiting.iter().position(|waiting| waiting.task == at);
-        let mut waiting = match known {
-            Some(known) => self.waiting.swap_remove(known),
-            None => Waiting { task: at, since: now, tries: 0, next: now },
-        };
-        match self.settings.on_busy {
-            OnBusy::Wait(longest) if now.duration_since(waiting.since) < longest => {
-                if waiting.tries == 0 {
-                    warn(format_args!("{message}; waiting for it"));
-                }
-                waiting.tries += 1;
-                waiting.next = now + Duration::from_millis(250 << waiting.tries.min(5));
-                if self.tasks.all[at].state != State::Pending {
-                    self.tasks.set(at, State::Pending);
-                }
-                self.waiting.push(waiting);
-                Ok(())
-            }
-            OnBusy::Skip => {
+    /// Says of jobs that their source has given up that they are passed over.
+    fn withdraw(&mut self) -> Result<()> {
+        for at in 0..self.tasks.all.len() {
+            if matches!(self.tasks.all[at].state, State::Pending | State::Failed { again: true, .. }) {
                 self.tasks.set(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
-                self.note(What::JobSkipped { of, why: message }, true)
+                let why = "it was taken out before it was done".to_owned();
+                self.note(What::JobSkipped { of, why }, false)?;
             }
-            _ => self.failed(at, Failure::new(Class::Busy, message), false, None),
-        }
-    }
-
-    /// The next job that may be started now: one whose turn has come and whose session is free.
-    fn next_job(&mut self) -> Option<usize> {
-        let now = Instant::now();
-        let driven: HashSet<Id> =
-            self.running.iter().filter_map(|running| self.tasks.all[running.task].of.session).collect();
-        let is_free =
-            |tasks: &Tasks, at: usize| tasks.all[at].asked.is_none_or(|session| !driven.contains(&session));
-        let tasks = &self.tasks;
-        if let Some(ready) =
-            self.waiting.iter_mut().find(|waiting| waiting.next <= now && is_free(tasks, waiting.task))
-        {
-            // If it is busy still, it comes back with its next time.
-            ready.next = now + Duration::from_secs(3600);
-            return Some(ready.task);
-        }
-        if now < self.next_start {
-            return None;
-        }
-        let is_next = |at: &usize| {
-            is_free(tasks, *at)
-                // Jobs for one session keep their order.
-                && !self.waiting.iter().any(|waiting| {
-                    tasks.all[*at].asked.is_some() && tasks.all[waiting.task].asked == tasks.all[*at].asked
-                })
-        };
-        let place = self.queue.iter().position(is_next)?;
-        self.queue.remove(place)
-    }
-
-    fn start_what_can(&mut self) -> Result<()> {
-        while self.why.is_none() && self.running.len() < self.settings.max_concurrent {
-            let Some(at) = self.next_job() else { return Ok(()) };
-            self.start(at)?;
         }
         Ok(())
     }
-
-    fn start(&mut self, at: usize) -> Result<()> {
-        let job = self.journal.job(self.tasks.all[at].place)?;
-        let ready = match self.checker.check(&job)? {
-            Checked::Ready(ready) => ready,
-            Checked::Busy(message) => return self.busy(at, message),
-            Checked::Failed(failure) => return self.failed(at, failure, false, None),
-        };
-        self.waiting.retain(|waiting| waiting.task != at || waiting.tries > 0);
-        self.starts += 1;
-        if self.starts < self.settings.max_concurrent {
-            let random = u64::from_str_radix(&Id::random().hex()[..8], 16).unwrap_or(0);
-            self.next_start = Instant::now() + Duration::from_millis(random % JITTER_MS);
-        }
-        self.tasks.set(at, State::Running);
-        let task = &mut self.tasks.all[at];
-        task.of.attempt += 1;
-        // What an earlier attempt began is not what this one will.
-        task.of.session = task.asked;
-        task.of.name = ready.name.clone();
-        let start = attempt::Start {
-            folder: self.folder,
-            codex: &self.settings.codex.clone(),
-            job: &job,
-            of: task.of.clone(),
-            resent: task.resent,
-        };
-        task.start = Some(super::tasks::Start {
-            at: Timestamp::now(),
-            boot: probe::boot(),
-            usage_before: ready.usage_before.clone(),
-            process: None,
-        });
-        let started = start.go(*ready, &mut |what| self.note(what, true))?;
-        match started {
-            Started::Running(child, process) => {
-                if let Some(start) = &mut self.tasks.all[at].start {
-                    start.process = Some(process);
-                }
-                let timeout = self.settings.timeout;
-                let running = Running::new(self.folder, at, &self.tasks.all, Some(child), timeout);
-                self.running.extend(running.map_err(trouble)?);
-                Ok(())
-            }
-            Started::Failed(failure) => {
-                let again = failure.class.row().stops_run;
-                self.failed(at, failure, again, None)
-            }
-        }
-    }
-
-    fn end(mut self) -> Result<Ended> {
-        let left = self.tasks.left();
-        if left == 0 {
-            let failed = self.tasks.counts.failed;
-            self.note(What::RunCompleted {}, true)?;
-            return Ok(Ended::Completed { failed, killed: self.stops > 1 });
-        }
-        let why = self.why.clone().unwrap_or_else(|| "signal".to_owned());
-        self.note(What::RunStopped { why: why.clone(), left }, true)?;
-        Ok(Ended::Stopped { why, left, killed: self.stops > 1 })
-    }
 }
 
-fn trouble(error: std::io::Error) -> Error {
+fn lost(error: std::io::Error) -> Error {
     Error::new(format!("cannot follow a job: {}", reason(&error)))
 }

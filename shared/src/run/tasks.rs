@@ -1,11 +1,15 @@
 //! The jobs of a run and how far each is, told from its journal.
 //!
-//! A prompt is not kept in memory: a job is read from its place in the journal when it is started.
+//! A prompt is not kept in memory: a job is read from its place in the journal when it is started. Where
+//! two plans have one id, the later one is what is done, and the job is the same: that is how a queue
+//! plans a prompt anew.
+
+use std::collections::HashMap;
 
 use super::event::{Codex, Counts, Event, Of, Process, Usage, What};
 use super::failure::Sent;
 use super::folder::Folder;
-use super::job::Job;
+use super::job::{Job, Kind};
 use super::journal::{self, Entry, Place};
 use crate::error::Result;
 use crate::record::Id;
@@ -43,6 +47,21 @@ pub struct Start {
     pub usage_before: Option<Usage>,
     /// The process, if it came so far.
     pub process: Option<Process>,
+    /// The session that Codex was asked to go on with.
+    pub asked: Option<Id>,
+    /// Whether the session was new, so that all that it has used is this turn's.
+    pub is_new: bool,
+}
+
+/// What the next start of a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// What was planned.
+    Plan,
+    /// It says "Continue." to the session of an attempt that was cut off.
+    Continue(Id),
+    /// What was planned, in a fork of the session.
+    Fork,
 }
 
 /// A job of a run.
@@ -60,8 +79,22 @@ pub struct Task {
     pub state: State,
     /// Whether the model may have seen the prompt before.
     pub resent: bool,
+    /// What the next start does.
+    pub next: Next,
     /// Its last start.
     pub start: Option<Start>,
+}
+
+impl Task {
+    /// The session that it drives, while it runs or when it is started.
+    pub fn session_driven(&self) -> Option<Id> {
+        match (self.state, self.next) {
+            (State::Running, _) => self.of.session,
+            (_, Next::Continue(session)) => Some(session),
+            (_, Next::Fork) => None,
+            (_, Next::Plan) => self.asked,
+        }
+    }
 }
 
 /// How a run ended that has ended.
@@ -69,8 +102,8 @@ pub struct Task {
 pub enum End {
     /// All is done.
     Completed,
-    /// There is work left, and why.
-    Stopped(String),
+    /// There is work left: why, and of how many jobs, those that were never planned too.
+    Stopped(String, usize),
 }
 
 /// A run as its journal tells it.
@@ -94,6 +127,7 @@ pub struct Tasks {
     pub codex_home: Option<String>,
     /// The last runner.
     pub runner: Option<Process>,
+    ids: HashMap<String, usize>,
 }
 
 impl Tasks {
@@ -102,8 +136,17 @@ impl Tasks {
         Tasks { kind: kind.to_owned(), name: name.to_owned(), codex_home, ..Tasks::default() }
     }
 
-    /// Adds a job that was put into the journal.
-    pub fn add(&mut self, job: &Job, place: Place) {
+    /// Adds a job that was put into the journal; one that is there already is planned anew. Returns its
+    /// place.
+    pub fn add(&mut self, job: &Job, place: Place) -> usize {
+        if let Some(at) = self.ids.get(&job.id).copied() {
+            self.set(at, State::Pending);
+            let task = &mut self.all[at];
+            (task.place, task.asked) = (place, job.asked());
+            task.home.clone_from(&job.codex_home);
+            return at;
+        }
+        self.ids.insert(job.id.clone(), self.all.len());
         let of = Of {
             job: job.id.clone(),
             number: self.all.len() + 1,
@@ -119,8 +162,15 @@ impl Tasks {
             home: job.codex_home.clone(),
             state: State::Pending,
             resent: false,
+            next: Next::Plan,
             start: None,
         });
+        self.all.len() - 1
+    }
+
+    /// The place of the job of this id.
+    pub fn position(&self, job: &str) -> Option<usize> {
+        self.ids.get(job).copied()
     }
 
     /// Reads the journal of a run.
@@ -128,7 +178,7 @@ impl Tasks {
         let mut tasks = Tasks::default();
         journal::read(&folder.journal(), |entry| {
             match entry {
-                Entry::Job(job, place) => tasks.add(&job, place),
+                Entry::Job(job, place) => drop(tasks.add(&job, place)),
                 Entry::Event(event) => tasks.apply(*event),
             }
             Ok(())
@@ -143,7 +193,10 @@ impl Tasks {
 
     /// Whether there is something to do: a finished run has its failures, and is finished.
     pub fn is_open(&self) -> bool {
-        !matches!(self.ended, Some((_, End::Completed))) && (self.left() > 0 || self.ended.is_none())
+        match self.ended {
+            Some((_, End::Completed | End::Stopped(_, 0))) => false,
+            Some((_, End::Stopped(..))) | None => true,
+        }
     }
 
     /// How many jobs a continued run would do.
@@ -154,8 +207,12 @@ impl Tasks {
         self.all.iter().filter(open).count()
     }
 
-    /// Makes a job's state another, and counts it there.
+    /// Makes a job's state another, and counts it there. What failed and may be done again is sent
+    /// again then.
     pub fn set(&mut self, at: usize, state: State) {
+        if let (State::Failed { sent: true, .. }, State::Pending) = (self.all[at].state, state) {
+            self.all[at].resent = true;
+        }
         *self.count(self.all[at].state) -= 1;
         *self.count(state) += 1;
         self.all[at].state = state;
@@ -163,7 +220,8 @@ impl Tasks {
 
     fn count(&mut self, state: State) -> &mut usize {
         match state {
-            State::Pending => &mut self.counts.pending,
+            // A failure that is done again is work that is left.
+            State::Pending | State::Failed { again: true, .. } => &mut self.counts.pending,
             State::Running => &mut self.counts.running,
             State::Completed => &mut self.counts.completed,
             State::Failed { .. } => &mut self.counts.failed,
@@ -174,9 +232,8 @@ impl Tasks {
     /// What would have failed for any job and did nothing is to be done after all.
     pub fn take_up_again(&mut self) {
         for at in 0..self.all.len() {
-            if let State::Failed { again: true, sent } = self.all[at].state {
+            if let State::Failed { again: true, .. } = self.all[at].state {
                 self.set(at, State::Pending);
-                self.all[at].resent |= sent;
             }
         }
         self.ended = None;
@@ -197,10 +254,17 @@ impl Tasks {
                 (self.kind, self.name, self.codex, self.codex_home) = (kind, name, codex, codex_home);
                 self.runner = Some(runner);
             }
-            What::JobStarted { of, boot, usage_before, resent, .. } => {
+            What::JobStarted { of, boot, usage_before, resent, kind, continues, .. } => {
                 let task = &mut self.all[index];
                 task.resent = resent;
-                task.start = Some(Start { at, boot, usage_before, process: None });
+                let asked = of.session;
+                let is_new = kind.map_or(asked.is_none(), |kind| kind == Kind::New);
+                task.next = match (kind, continues, asked) {
+                    (_, true, Some(session)) => Next::Continue(session),
+                    (Some(Kind::Fork), ..) if task.asked.is_some() => Next::Fork,
+                    _ => Next::Plan,
+                };
+                task.start = Some(Start { at, boot, usage_before, process: None, asked, is_new });
                 task.of = of;
                 self.set(index, State::Running);
             }
@@ -220,8 +284,9 @@ impl Tasks {
                 self.set(index, State::Failed { again, sent });
             }
             What::JobSkipped { .. } => self.set(index, State::Skipped),
+            What::RunWaiting { .. } => {}
             What::RunCompleted {} => self.ended = Some((at, End::Completed)),
-            What::RunStopped { why, .. } => self.ended = Some((at, End::Stopped(why))),
+            What::RunStopped { why, left, .. } => self.ended = Some((at, End::Stopped(why, left))),
         }
     }
 }

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Common;
-use crate::cli::{Flag, Takes};
+use crate::cli::{Flag, Takes, Value};
 use crate::error::{Context, Error, Result};
-use crate::run::job::LONGEST_PROMPT;
-use crate::run::supervise::OnBusy;
-use crate::run::{Options, Sandbox, Settings, attempt, binary};
+use crate::output::events::Wanted;
+use crate::run::job::{ARGUMENT_FORM, LONGEST_PROMPT, is_flag};
+use crate::run::supervise::{Interrupted, OnBusy, OnLimit};
+use crate::run::{Options, Patience, Sandbox, Settings, attempt, binary};
 use crate::time::parse_duration;
 
 /// What these flags store. A tool's arguments hold one of these.
@@ -36,14 +37,28 @@ pub struct Jobs {
     pub max_concurrent: Option<usize>,
     /// `--max-failures`.
     pub max_failures: Option<usize>,
-    /// `--timeout`.
-    pub timeout: Option<Duration>,
+    /// `--timeout`, `--idle-timeout`, `--network-timeout`.
+    pub patience: Patience,
+    /// `--retries`.
+    pub retries: u32,
     /// `--on-busy`.
     pub on_busy: Option<OnBusy>,
-    /// `--interrupted=retry`.
-    pub retry_interrupted: bool,
+    /// `--on-limit`.
+    pub on_limit: Option<OnLimit>,
+    /// `--interrupted`.
+    pub interrupted: Option<Interrupted>,
     /// `--answers`.
     pub answers: bool,
+    /// `--events`.
+    pub events: bool,
+    /// `--full-auto`.
+    pub full_auto: bool,
+    /// `--dangerously-bypass-approvals-and-sandbox`.
+    pub bypass: bool,
+    /// `--output-schema`.
+    pub output_schema: Option<PathBuf>,
+    /// `--codex-arg`.
+    pub args: Vec<String>,
     /// `--new`.
     pub new: bool,
 }
@@ -55,21 +70,48 @@ impl Jobs {
         Ok(Settings {
             codex: binary::find(common.codex.as_deref())?,
             max_concurrent: self.max_concurrent.unwrap_or(3),
-            timeout: self.timeout,
+            patience: self.patience,
             max_failures: self.max_failures,
+            retries: self.retries,
             on_busy: self.on_busy.unwrap_or(OnBusy::Wait(Duration::from_secs(90))),
-            retry_interrupted: self.retry_interrupted,
+            on_limit: self.on_limit.unwrap_or(OnLimit::Stop),
+            interrupted: self.interrupted.unwrap_or(Interrupted::Fail),
         })
     }
 
+    /// The sandbox that was asked for.
+    pub fn sandbox(&self) -> Result<Option<Sandbox>> {
+        match (self.sandbox, self.full_auto, self.bypass) {
+            (Some(_), _, true) | (None, true, true) => {
+                let flag = "--dangerously-bypass-approvals-and-sandbox";
+                Err(Error::usage(format!("{flag} leaves no sandbox, and one was asked for")))
+            }
+            (Some(sandbox), true, false) if sandbox != Sandbox::WorkspaceWrite => {
+                let mode = sandbox.word();
+                Err(Error::usage(format!("--full-auto is --sandbox workspace-write, and not {mode}")))
+            }
+            (_, true, false) => Ok(Some(Sandbox::WorkspaceWrite)),
+            (sandbox, ..) => Ok(sandbox),
+        }
+    }
+
     /// What Codex is told besides the prompt.
-    pub fn options(&self) -> Options {
-        Options {
+    pub fn options(&self) -> Result<Options> {
+        let schema = |path: &PathBuf| absolute(path, "open the schema");
+        Ok(Options {
             model: self.model.clone(),
-            sandbox: self.sandbox,
+            sandbox: self.sandbox()?,
             config: self.config.clone(),
             skip_git_repo_check: self.skip_git_repo_check,
-        }
+            output_schema: self.output_schema.as_ref().map(schema).transpose()?,
+            bypass: self.bypass,
+            args: self.args.clone(),
+        })
+    }
+
+    /// What is shown of a run.
+    pub fn wanted(&self, common: &Common) -> Wanted {
+        Wanted { json: common.json, answers: self.answers, events: self.events }
     }
 
     /// Whether a prompt was given.
@@ -91,14 +133,15 @@ impl Jobs {
 
     /// The pictures, absolute. One that is not there is an error: Codex would send the prompt without it.
     pub fn images(&self) -> Result<Vec<String>> {
-        let absolute = |image: &PathBuf| {
-            let real = std::fs::canonicalize(image).context("open the picture", image)?;
-            real.into_os_string().into_string().map_err(|image| {
-                Error::new(format!("cannot take '{}': it is not UTF-8", image.to_string_lossy()))
-            })
-        };
-        self.images.iter().map(absolute).collect()
+        self.images.iter().map(|image| absolute(image, "open the picture")).collect()
     }
+}
+
+fn absolute(path: &Path, verb: &str) -> Result<String> {
+    let real = std::fs::canonicalize(path).context(verb, path)?;
+    real.into_os_string()
+        .into_string()
+        .map_err(|path| Error::new(format!("cannot take '{}': it is not UTF-8", path.to_string_lossy())))
 }
 
 /// A prompt that is a whole file; `-` is standard input.
@@ -267,19 +310,187 @@ pub const fn max_concurrent<A: AsMut<Jobs>>() -> Flag<A> {
     }
 }
 
+/// A flag that takes a length of time.
+const fn time<A: AsMut<Jobs>>(
+    long: &'static str,
+    help: &'static str,
+    more: &'static str,
+    set: fn(&mut A, Value) -> Result<()>,
+) -> Flag<A> {
+    Flag { short: None, long, takes: Takes::Text("TIME"), help, more, set }
+}
+
 /// `--timeout`
 pub const fn timeout<A: AsMut<Jobs>>() -> Flag<A> {
+    time("timeout", "stop a job that takes longer, such as 90s or 1h30m", "", |args, value| {
+        args.as_mut().patience.timeout = Some(parse_duration(&value.text()?)?);
+        Ok(())
+    })
+}
+
+/// `--idle-timeout`
+pub const fn idle_timeout<A: AsMut<Jobs>>() -> Flag<A> {
+    time(
+        "idle-timeout",
+        "stop a job from which nothing is heard for so long",
+        "A long command of Codex's is silence too.",
+        |args, value| {
+            args.as_mut().patience.idle = Some(parse_duration(&value.text()?)?);
+            Ok(())
+        },
+    )
+}
+
+/// `--network-timeout`
+pub const fn network_timeout<A: AsMut<Jobs>>() -> Flag<A> {
+    time(
+        "network-timeout",
+        "stop a job that is without a network for so long",
+        "Codex itself waits for ever, and goes on when the network is back.",
+        |args, value| {
+            args.as_mut().patience.network = Some(parse_duration(&value.text()?)?);
+            Ok(())
+        },
+    )
+}
+
+/// `--retries`
+pub const fn retries<A: AsMut<Jobs>>() -> Flag<A> {
     Flag {
         short: None,
-        long: "timeout",
-        takes: Takes::Text("TIME"),
-        help: "stop a job that takes longer, such as 90s or 1h30m",
-        more: "Without a network Codex never ends by itself.",
+        long: "retries",
+        takes: Takes::Text("N"),
+        help: "try a job again up to N times where the failure may pass",
+        more: "An overloaded or silent service, a rate limit, no network; and only where Codex has done nothing yet. The waits grow. The prompt is in the session twice then, and the events say resent.",
         set: |args, value| {
-            args.as_mut().timeout = Some(parse_duration(&value.text()?)?);
+            args.as_mut().retries = value.number()?.min(1000) as u32;
             Ok(())
         },
     }
+}
+
+/// `--on-limit`
+pub const fn on_limit<A: AsMut<Jobs>>() -> Flag<A> {
+    Flag {
+        short: None,
+        long: "on-limit",
+        takes: Takes::OneOf("WHAT", &["stop", "wait", "try"]),
+        help: "at a usage limit: stop, wait for its end, or try anyway",
+        more: "With stop, the default, the run ends with 75 and what was not done is left; while Codex has said until when, no further run is begun on its home. wait goes on when the limit is over; one run tries, and the others wait for it. try does not believe that a limit lasts.",
+        set: |args, value| {
+            args.as_mut().on_limit = Some(match value.text()?.as_str() {
+                "wait" => OnLimit::Wait,
+                "try" => OnLimit::Try,
+                _ => OnLimit::Stop,
+            });
+            Ok(())
+        },
+    }
+}
+
+/// `--full-auto`
+pub const fn full_auto<A: AsMut<Jobs>>() -> Flag<A> {
+    Flag {
+        short: None,
+        long: "full-auto",
+        takes: Takes::Nothing,
+        help: "the same as --sandbox workspace-write",
+        more: "Codex itself has not taken the word since 0.150.",
+        set: |args, _| {
+            args.as_mut().full_auto = true;
+            Ok(())
+        },
+    }
+}
+
+/// `--dangerously-bypass-approvals-and-sandbox`
+pub const fn bypass<A: AsMut<Jobs>>() -> Flag<A> {
+    Flag {
+        short: None,
+        long: "dangerously-bypass-approvals-and-sandbox",
+        takes: Takes::Nothing,
+        help: "let Codex do everything; it must be written out",
+        more: "",
+        set: |args, _| {
+            args.as_mut().bypass = true;
+            Ok(())
+        },
+    }
+}
+
+/// `--output-schema`
+pub const fn output_schema<A: AsMut<Jobs>>() -> Flag<A> {
+    Flag {
+        short: None,
+        long: "output-schema",
+        takes: Takes::File("FILE"),
+        help: "a JSON Schema that the last message must follow",
+        more: "",
+        set: |args, value| {
+            args.as_mut().output_schema = Some(value.path());
+            Ok(())
+        },
+    }
+}
+
+/// `--codex-arg`
+pub const fn codex_arg<A: AsMut<Jobs>>() -> Flag<A> {
+    Flag {
+        short: None,
+        long: "codex-arg",
+        takes: Takes::Text("ARG"),
+        help: "one more argument for Codex, as it stands",
+        more: "Given before the session. --codex-arg=--search is how it is written; one with a value is one word, --codex-arg=--add-dir=/tmp. May be given again.",
+        set: |args, value| {
+            let text = value.text()?;
+            if !is_flag(&text) {
+                return Err(Error::usage(format!("cannot take '{text}': {ARGUMENT_FORM}")));
+            }
+            args.as_mut().args.push(text);
+            Ok(())
+        },
+    }
+}
+
+/// `--events`
+pub const fn events<A: AsMut<Jobs>>() -> Flag<A> {
+    Flag {
+        short: None,
+        long: "events",
+        takes: Takes::Nothing,
+        help: "Codex's own events too, as job.event",
+        more: "Each as Codex printed it, when it printed it. They are not in the log of the run.",
+        set: |args, _| {
+            args.as_mut().events = true;
+            Ok(())
+        },
+    }
+}
+
+/// What Codex is told, for every tool that runs jobs.
+pub const fn told<A: AsMut<Jobs>>() -> [Flag<A>; 8] {
+    [model(), sandbox(), full_auto(), config(), output_schema(), skip_git_repo_check(), codex_arg(), bypass()]
+}
+
+/// How jobs are run, for every tool that runs them.
+pub const fn how<A: AsMut<Jobs> + AsMut<Common>>() -> [Flag<A>; 10] {
+    [
+        max_concurrent(),
+        max_failures(),
+        retries(),
+        on_busy(),
+        on_limit(),
+        timeout(),
+        idle_timeout(),
+        network_timeout(),
+        interrupted(),
+        super::codex(),
+    ]
+}
+
+/// What is shown of a run.
+pub const fn shown<A: AsMut<Jobs> + AsMut<Common>>() -> [Flag<A>; 3] {
+    [super::json("events as records, one a line, each as it happens"), answers(), events()]
 }
 
 /// `--max-failures`
@@ -303,16 +514,18 @@ pub const fn on_busy<A: AsMut<Jobs>>() -> Flag<A> {
         short: None,
         long: "on-busy",
         takes: Takes::Text("WHAT"),
-        help: "for a session in use: wait, wait=TIME, skip or fail",
-        more: "wait=90s is the default: Codex's own background process keeps a session for a minute after its screen was closed.",
+        help: "for a session in use: wait, wait=TIME, skip, fork or fail",
+        more: "wait=90s is the default: Codex's own background process keeps a session for a minute after its screen was closed. fork sends the prompt to a fork of the session (Codex 0.148 and later).",
         set: |args, value| {
             let text = value.text()?;
             args.as_mut().on_busy = Some(match text.split_once('=').unwrap_or((&text, "90s")) {
                 ("wait", longest) => OnBusy::Wait(parse_duration(longest)?),
                 ("skip", "90s") => OnBusy::Skip,
+                ("fork", "90s") => OnBusy::Fork,
                 ("fail", "90s") => OnBusy::Fail,
                 _ => {
-                    let message = format!("cannot take '{text}': expected wait, wait=TIME, skip or fail");
+                    let message =
+                        format!("cannot take '{text}': expected wait, wait=TIME, skip, fork or fail");
                     return Err(Error::usage(message));
                 }
             });
@@ -326,11 +539,15 @@ pub const fn interrupted<A: AsMut<Jobs>>() -> Flag<A> {
     Flag {
         short: None,
         long: "interrupted",
-        takes: Takes::OneOf("WHAT", &["fail", "retry"]),
-        help: "what becomes of jobs that were cut off: fail or retry",
-        more: "fail is the default, as the model may have seen the prompt. With retry it is sent again, and its events say resent.",
+        takes: Takes::OneOf("WHAT", &["fail", "continue", "retry"]),
+        help: "for a job that was cut off: fail, continue or retry",
+        more: "fail is the default, as the model has seen the prompt and may have done some of it. continue sends 'Continue.' to the same session. retry sends the prompt again, and its events say resent.",
         set: |args, value| {
-            args.as_mut().retry_interrupted = value.text()? == "retry";
+            args.as_mut().interrupted = Some(match value.text()?.as_str() {
+                "continue" => Interrupted::Continue,
+                "retry" => Interrupted::Retry,
+                _ => Interrupted::Fail,
+            });
             Ok(())
         },
     }

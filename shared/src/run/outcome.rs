@@ -1,0 +1,251 @@
+//! What follows from the end of an attempt: a job is done, has failed, or is done again.
+//!
+//! Nothing is sent again by itself. Again is a job of which nothing was sent; one that met a usage limit
+//! and did nothing, where the run waits for its end; one that failed for what may pass and did nothing,
+//! as often as `retries` says; and one that was cut off, where that was asked for. Where the model may
+//! have seen the prompt, the events of the next attempt say `resent`.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use super::check::Checker;
+use super::event::{Usage, What};
+use super::failure::{Class, Failure, Sent};
+use super::judge::{Rollout, Verdict};
+use super::running::Running;
+use super::starts::random;
+use super::supervise::{Engine, Interrupted, OnBusy, OnLimit};
+use super::tasks::{Next, State};
+use crate::codex::rollout::{self, Ending};
+use crate::error::Result;
+use crate::record::Id;
+use crate::time::Timestamp;
+
+/// The first wait before a job is tried again; each is twice the one before.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+/// The longest.
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
+
+/// Looks into the rollout of one attempt's session.
+struct Look<'l> {
+    checker: &'l mut Checker,
+    home: Option<&'l str>,
+    since: Timestamp,
+}
+
+impl Rollout for Look<'_> {
+    fn error(&mut self, session: Id) -> Option<(String, serde_json::Value)> {
+        rollout::last_turn(&self.checker.rollout(self.home, session)?).ok()?.error
+    }
+
+    fn ending(&mut self, session: Id) -> Option<Ending> {
+        self.checker.ending(self.home, session, self.since)
+    }
+}
+
+impl Engine<'_> {
+    pub(super) fn finish(&mut self, running: &Running) -> Result<()> {
+        let at = running.task;
+        let home = self.tasks.all[at].home.clone();
+        let mut look = Look { checker: &mut self.checker, home: home.as_deref(), since: running.at };
+        let (exit, verdict) = running.judge(&mut look);
+        let acted = running.follower.progress.acted;
+        if !matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::UsageLimit) {
+            // Whatever else came of it, it does not tell that the limit lasts.
+            let gate = self.gate(home.as_deref())?;
+            match matches!(verdict, Verdict::Completed { .. }) || acted {
+                true => gate.open()?,
+                false => gate.release(),
+            }
+        }
+        match verdict {
+            Verdict::Completed { totals } => self.completed(running, totals),
+            Verdict::Unsent => {
+                self.tasks.set(at, State::Pending);
+                match self.source.is_some() {
+                    true => self.give_back(at),
+                    false => self.queue.push_front(at),
+                }
+                Ok(())
+            }
+            Verdict::Failed(failure, again) => match failure.class {
+                Class::Busy => self.is_busy(at, failure.message),
+                Class::UsageLimit => self.met_limit(at, failure, again, exit, home.as_deref()),
+                Class::Interrupted if self.may_recover(at, running) => {
+                    self.again(at, failure, exit)?;
+                    self.give_back(at);
+                    Ok(())
+                }
+                _ if failure.class.may_pass() && !acted && self.tried(at) < self.settings.retries => {
+                    let tries = self.tries.entry(at).or_default();
+                    let wait = (FIRST_RETRY * 2_u32.saturating_pow(*tries)).min(LONGEST_RETRY);
+                    *tries += 1;
+                    let jitter = Duration::from_millis(random(wait.as_millis() as u64 / 4));
+                    self.again(at, failure, exit)?;
+                    self.put_off(at, wait + jitter);
+                    Ok(())
+                }
+                _ => self.failed(at, failure, again, exit),
+            },
+        }
+    }
+
+    fn tried(&self, at: usize) -> u32 {
+        self.tries.get(&at).copied().unwrap_or(0)
+    }
+
+    fn completed(&mut self, running: &Running, totals: Usage) -> Result<()> {
+        let at = running.task;
+        self.tasks.set(at, State::Completed);
+        // Codex counts a session from its beginning (from 0.89).
+        let usage = match &running.usage_before {
+            _ if totals.is_empty() => None,
+            _ if running.is_new || self.counts_turns => Some(totals),
+            Some(before) => Some(own(totals, before)),
+            None => None,
+        };
+        let what = What::JobCompleted {
+            of: self.tasks.all[at].of.clone(),
+            last_message: running.follower.progress.last_message.clone(),
+            usage,
+            duration_ms: (Timestamp::now().0 - running.at.0).max(0),
+            adopted: running.adopted,
+        };
+        self.note(what, true)
+    }
+
+    /// A job failed, for good or so that only a continued run does it again.
+    pub(super) fn failed(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        again: bool,
+        exit: Option<ExitStatus>,
+    ) -> Result<()> {
+        let row = failure.class.row();
+        self.tasks.set(at, State::Failed { again, sent: row.sent != Sent::No });
+        self.busy.remove(&at);
+        self.failures += 1;
+        if row.stops_run && self.why.is_none() {
+            self.why = Some(failure.class.word());
+            self.until = failure.until;
+        }
+        if self.settings.max_failures.is_some_and(|most| self.failures >= most) {
+            self.why.get_or_insert("max_failures".to_owned());
+        }
+        self.tell_failure(at, failure, again, exit)
+    }
+
+    fn tell_failure(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        again: bool,
+        exit: Option<ExitStatus>,
+    ) -> Result<()> {
+        let what = What::JobFailed {
+            of: self.tasks.all[at].of.clone(),
+            failure,
+            exit_code: exit.and_then(|exit| exit.code()),
+            signal: exit.and_then(|exit| exit.signal()),
+            again,
+        };
+        self.note(what, true)
+    }
+
+    /// A job failed and is done again by this run.
+    fn again(&mut self, at: usize, failure: Failure, exit: Option<ExitStatus>) -> Result<()> {
+        self.tasks.set(at, State::Failed { again: true, sent: failure.class.row().sent != Sent::No });
+        self.tell_failure(at, failure, true, exit)?;
+        self.tasks.set(at, State::Pending);
+        Ok(())
+    }
+
+    fn met_limit(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        again: bool,
+        exit: Option<ExitStatus>,
+        home: Option<&str>,
+    ) -> Result<()> {
+        self.gate(home)?.close(failure.until, &failure.message, Timestamp::now())?;
+        if self.settings.on_limit == OnLimit::Wait && self.stops == 0 {
+            if !again {
+                // It has done something, so that it is not done again; the others wait.
+                self.tasks.set(at, State::Failed { again: false, sent: true });
+                self.failures += 1;
+                return self.tell_failure(at, failure, false, exit);
+            }
+            self.again(at, failure, exit)?;
+            match self.source.is_some() {
+                true => self.give_back(at),
+                false => self.queue.push_front(at),
+            }
+            return Ok(());
+        }
+        self.failed(at, failure, again, exit)
+    }
+
+    /// Decides what becomes of a job that was cut off: whether it goes on or is sent again. What is cut
+    /// off again before our eyes is not tried for ever.
+    fn may_recover(&mut self, at: usize, running: &Running) -> bool {
+        let session = self.tasks.all[at].of.session;
+        let next = match (self.settings.interrupted, session) {
+            (Interrupted::Fail, _) => return false,
+            (Interrupted::Continue, Some(session)) => Next::Continue(session),
+            // Without a session there is nothing to go on with.
+            (Interrupted::Continue, None) => return false,
+            (Interrupted::Retry, _) => self.tasks.all[at].next,
+        };
+        let tries = self.tries.entry(at).or_default();
+        if !running.adopted && *tries > 0 {
+            return false;
+        }
+        *tries += 1;
+        self.tasks.all[at].next = next;
+        true
+    }
+
+    /// Somebody else drives the session. Nothing was sent.
+    pub(super) fn is_busy(&mut self, at: usize, message: String) -> Result<()> {
+        let now = Instant::now();
+        if self.tasks.all[at].state != State::Pending {
+            self.tasks.set(at, State::Pending);
+        }
+        let (since, looks) = *self.busy.entry(at).or_insert((now, 0));
+        match self.settings.on_busy {
+            OnBusy::Wait(longest) if now.duration_since(since) < longest => {
+                if looks == 0 {
+                    self.listener.say(&format!("{message}; waiting for it"));
+                }
+                self.busy.insert(at, (since, looks + 1));
+                self.put_off(at, Duration::from_millis(250 << (looks + 1).min(5)));
+                Ok(())
+            }
+            OnBusy::Fork if self.tasks.all[at].next == Next::Plan => {
+                self.listener.say(&format!("{message}; going on in a fork of it"));
+                self.tasks.all[at].next = Next::Fork;
+                self.put_off(at, Duration::ZERO);
+                Ok(())
+            }
+            OnBusy::Skip => {
+                self.tasks.set(at, State::Skipped);
+                let of = self.tasks.all[at].of.clone();
+                self.note(What::JobSkipped { of, why: message }, true)
+            }
+            _ => self.failed(at, Failure::new(Class::Busy, message), false, None),
+        }
+    }
+}
+
+/// What a turn used: the session's total after it, less the total before.
+fn own(totals: Usage, before: &Usage) -> BTreeMap<String, i64> {
+    let less = |(name, total): (String, i64)| {
+        let own = total - before.get(&name).copied().unwrap_or(0);
+        (name, own)
+    };
+    totals.into_iter().map(less).collect()
+}

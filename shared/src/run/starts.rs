@@ -1,0 +1,241 @@
+//! What is started when: jobs in their order, one at a time for a session, held back by busy sessions,
+//! by failures that may pass, and by the gate of a usage limit.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::attempt::{self, Started};
+use super::check::Checked;
+use super::event::What;
+use super::failure::Class;
+use super::gate::Pass;
+use super::job::{Job, Kind};
+use super::probe;
+use super::running::Running;
+use super::source;
+use super::supervise::{Engine, OnLimit};
+use super::tasks::{Next, Start, State, Tasks};
+use crate::error::{Error, Result, reason};
+use crate::record::Id;
+use crate::time::Timestamp;
+
+/// Starts that fill the free places at the beginning are this far apart at most.
+const JITTER_MS: u64 = 250;
+/// How long nothing is started while another runner tries whether a limit is over.
+const PROBED: Duration = Duration::from_secs(1);
+
+impl Engine<'_> {
+    pub(super) fn start_what_can(&mut self) -> Result<()> {
+        while self.why.is_none() && self.running.len() < self.settings.max_concurrent {
+            if self.hold.is_some_and(|hold| Instant::now() < hold) {
+                return Ok(());
+            }
+            self.hold = None;
+            let Some(at) = self.next_job() else {
+                match self.ask_source()? {
+                    true => continue,
+                    false => return Ok(()),
+                }
+            };
+            let home = self.tasks.all[at].home.clone();
+            if self.passes(home.as_deref())? {
+                self.start_on(at, home.as_deref())?;
+            } else {
+                self.queue.push_front(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next job that may be started now: one whose turn has come and whose session is free.
+    fn next_job(&mut self) -> Option<usize> {
+        let now = Instant::now();
+        let sessions = |at: usize| self.tasks.all[at].session_driven();
+        let driven: HashSet<Id> = self.running.iter().filter_map(|running| sessions(running.task)).collect();
+        let is_free = |tasks: &Tasks, at: usize| {
+            tasks.all[at].session_driven().is_none_or(|session| !driven.contains(&session))
+        };
+        let due = |(_, (at, task)): &(usize, &(Instant, usize))| *at <= now && is_free(&self.tasks, *task);
+        if let Some((place, _)) = self.waiting.iter().enumerate().find(due) {
+            return Some(self.waiting.swap_remove(place).1);
+        }
+        if now < self.next_start {
+            return None;
+        }
+        // Jobs for one session keep their order.
+        let later: HashSet<Id> = self.waiting.iter().filter_map(|(_, at)| sessions(*at)).collect();
+        let is_next = |at: &usize| {
+            is_free(&self.tasks, *at)
+                && self.tasks.all[*at].session_driven().is_none_or(|session| !later.contains(&session))
+        };
+        let place = self.queue.iter().position(is_next)?;
+        self.queue.remove(place)
+    }
+
+    /// Asks the source for a job, where there is one and nothing else is to be done first.
+    fn ask_source(&mut self) -> Result<bool> {
+        let is_idle = self.running.is_empty() && self.queue.is_empty() && self.waiting.is_empty();
+        if self.source.is_none() || !is_idle || Instant::now() < self.next_start {
+            return Ok(false);
+        }
+        let home = self.tasks.codex_home.clone();
+        if !self.passes(home.as_deref())? {
+            return Ok(false);
+        }
+        let mut claimed = None;
+        let next = match &mut self.source {
+            None => Ok(source::Next::Done),
+            Some(source) => source.next(&mut |job: Job, resent: bool| {
+                let mut job = job.settle()?;
+                job.run = Some(self.folder.name().to_owned());
+                let place = self.journal.append(&job, false)?;
+                let at = self.tasks.add(&job, place);
+                self.tasks.all[at].resent |= resent;
+                claimed = Some(at);
+                Ok(())
+            }),
+        };
+        self.drained = matches!(next, Ok(source::Next::Done));
+        match (next, claimed) {
+            (Ok(source::Next::Claimed), Some(at)) => {
+                self.start_on(at, home.as_deref())?;
+                return Ok(true);
+            }
+            (Ok(source::Next::Stop(why)), _) => self.why = Some(why.to_owned()),
+            (Ok(_), _) => {}
+            // Nothing runs, so nothing is left behind by an end.
+            (Err(error), _) => {
+                self.why = Some("trouble".to_owned());
+                self.trouble = Some(error);
+            }
+        }
+        self.gate(home.as_deref())?.release();
+        Ok(false)
+    }
+
+    /// Whether the gate of a home lets a job through. If not, the run stops or holds.
+    fn passes(&mut self, home: Option<&str>) -> Result<bool> {
+        let (now, policy) = (Timestamp::now(), self.settings.on_limit);
+        let gate = self.gate(home)?;
+        let early = match policy {
+            OnLimit::Wait => false,
+            OnLimit::Try => true,
+            OnLimit::Stop => gate.closed()?.is_some_and(|closed| closed.until.is_none()),
+        };
+        let closed = match gate.pass(early, now)? {
+            Pass::Free | Pass::Probe => return Ok(true),
+            Pass::Shut(closed) => closed,
+        };
+        if policy == OnLimit::Stop && closed.until.is_some() {
+            self.listener.say(closed.error(now).message());
+            self.why = Some(Class::UsageLimit.word());
+            self.until = closed.until;
+            return Ok(false);
+        }
+        let wait = u64::try_from(closed.next.0 - now.0).map_or(Duration::ZERO, Duration::from_millis);
+        // Not much longer than that, as another runner may find the gate open before.
+        self.hold = Some(Instant::now() + wait.clamp(PROBED, Duration::from_secs(30)));
+        if wait > Duration::ZERO && self.announced != Some(closed.next) {
+            self.announced = Some(closed.next);
+            self.listener.say(&format!("waiting for the end of a usage limit: {}", closed.told(now)));
+            let why = Class::UsageLimit.word();
+            self.note(What::RunWaiting { why, until: Some(closed.next) }, false)?;
+        }
+        Ok(false)
+    }
+
+    /// Starts a job, and gives the turn to probe back where none came of it.
+    fn start_on(&mut self, at: usize, home: Option<&str>) -> Result<()> {
+        self.start(at)?;
+        if !self.running.iter().any(|running| running.task == at) {
+            self.gate(home)?.release();
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, at: usize) -> Result<()> {
+        let planned = self.journal.job(self.tasks.all[at].place)?;
+        let next = self.tasks.all[at].next;
+        let job = match next {
+            Next::Plan => planned,
+            Next::Continue(session) => planned.of(session).saying("Continue."),
+            Next::Fork => planned.in_fork(),
+        };
+        let ready = match self.checker.check(&job)? {
+            Checked::Ready(ready) => ready,
+            Checked::Busy(message) => return self.is_busy(at, message),
+            Checked::Failed(failure) => return self.failed(at, failure, false, None),
+        };
+        self.starts += 1;
+        if self.starts < self.settings.max_concurrent {
+            self.next_start = Instant::now() + Duration::from_millis(random(JITTER_MS));
+        }
+        self.tasks.set(at, State::Running);
+        let task = &mut self.tasks.all[at];
+        task.of.attempt += 1;
+        // What an earlier attempt began is not what this one will.
+        task.of.session = job.asked();
+        task.of.name = ready.name.clone();
+        let continues = matches!(next, Next::Continue(_));
+        let start = attempt::Start {
+            folder: self.folder,
+            codex: &self.settings.codex.clone(),
+            job: &job,
+            of: task.of.clone(),
+            continues,
+            // What is said then is not the prompt.
+            resent: task.resent && !continues,
+        };
+        task.start = Some(Start {
+            at: Timestamp::now(),
+            boot: probe::boot(),
+            usage_before: ready.usage_before.clone(),
+            process: None,
+            asked: job.asked(),
+            is_new: job.kind() == Kind::New,
+        });
+        match start.go(*ready, &mut |what| self.note(what, true))? {
+            Started::Running(child, process) => {
+                if let Some(start) = &mut self.tasks.all[at].start {
+                    start.process = Some(process);
+                }
+                let patience = self.settings.patience;
+                let running = Running::new(self.folder, at, &self.tasks.all, Some(child), patience);
+                let running = running
+                    .map_err(|error| Error::new(format!("cannot follow a job: {}", reason(&error))))?;
+                running.into_iter().for_each(|running| self.follow(running));
+                Ok(())
+            }
+            Started::Failed(failure) => {
+                let again = failure.class.row().stops_run;
+                self.failed(at, failure, again, None)
+            }
+        }
+    }
+
+    /// A job that is pending is to be started as soon as it can be.
+    pub(super) fn give_back(&mut self, at: usize) {
+        match &mut self.source {
+            Some(source) => source.back(&self.tasks.all[at].of.job),
+            None => self.queue.push_back(at),
+        }
+    }
+
+    /// A job that is pending is to be started, but not at once.
+    pub(super) fn put_off(&mut self, at: usize, wait: Duration) {
+        let then = Instant::now() + wait;
+        match &mut self.source {
+            // Nothing overtakes: a queue is in order.
+            Some(source) => {
+                source.back(&self.tasks.all[at].of.job);
+                self.hold = Some(then);
+            }
+            None => self.waiting.push((then, at)),
+        }
+    }
+}
+
+/// A number below a limit, for waits that must not all end at once.
+pub(super) fn random(limit: u64) -> u64 {
+    u64::from_str_radix(&Id::random().hex()[..8], 16).unwrap_or(0) % limit.max(1)
+}
