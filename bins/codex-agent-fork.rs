@@ -225,16 +225,20 @@ fn run(mut args: Args) -> Result<Exit> {
     for parent in &parents {
         if let Err(error) = fork_one(&args, &index, (&codex, &version), parent, &cut, &mut made, &mut rows) {
             if error.is_broken_pipe() {
-                return Err(error);
+                // The prompts are sent although nobody reads.
+                match args.engine.has_prompt() {
+                    true => continue,
+                    false => return Err(error),
+                }
             }
             let id = parent.id.map(|id| id.short()).unwrap_or_default();
             warn_of(&error.within(id));
             exit = Exit::Negative;
         }
     }
-    rows.finish()?;
+    let finished = rows.finish();
     if !args.engine.has_prompt() || made.is_empty() {
-        return Ok(exit);
+        return finished.map(|()| exit);
     }
     let name = match &made[..] {
         [one] => one.short(),

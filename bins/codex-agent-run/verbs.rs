@@ -10,7 +10,7 @@ use codex_agent_shared::output::events as show;
 use codex_agent_shared::run::event::Codex;
 use codex_agent_shared::run::journal::{self, Entry};
 use codex_agent_shared::run::tasks::{End, State, Tasks};
-use codex_agent_shared::run::{Counts, Folder, Journal, Listener, probe, supervise};
+use codex_agent_shared::run::{Counts, Folder, Journal, Listener, What, probe, supervise};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, tsv, width};
 use codex_agent_shared::time::{Timestamp, parse_moment};
@@ -145,6 +145,8 @@ pub(super) fn log(args: Args) -> Result<Exit> {
     journal::read(&folder.journal(), |entry| {
         match entry {
             Entry::Job(..) => jobs += 1,
+            // What was only planned did not happen.
+            Entry::Event(event) if matches!(event.what, What::RunPlanned { .. }) => {}
             Entry::Event(event) => shown
                 .get_or_insert_with(|| show::Show::past(args.engine.wanted(&args.common), jobs))
                 .event(&event),
@@ -181,7 +183,6 @@ pub(super) fn go_on(args: Args) -> Result<Exit> {
             }
         },
     };
-    let settings = args.engine.settings(&args.common)?;
     let name = folder.name();
     let Some(journal) = Journal::open(folder.journal())? else {
         return Err(Error::new(format!("run '{name}' has a runner"))
@@ -198,6 +199,7 @@ pub(super) fn go_on(args: Args) -> Result<Exit> {
         warn(format_args!("run '{name}' has no work left"));
         return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
     }
+    let settings = args.engine.settings_after(&args.common, &tasks)?;
     warn(format_args!("going on with '{name}', {} left", show::counted(tasks.left())));
     let mut shown = show::Show::new(args.engine.wanted(&args.common), tasks.all.len());
     let ended = supervise(&folder, journal, tasks, settings, None, &mut shown);
@@ -212,15 +214,7 @@ pub(super) fn stop(args: Args) -> Result<Exit> {
     let name = folder.name();
     let tasks = Tasks::read(&folder)?;
     if folder.is_running() {
-        let told = tasks.runner.as_ref().is_some_and(|runner| {
-            let told = probe::terminate(runner);
-            if args.now {
-                // The second time it stops what runs; two at once would be one.
-                std::thread::sleep(Duration::from_millis(300));
-                probe::terminate(runner);
-            }
-            told
-        });
+        let told = tasks.runner.as_ref().is_some_and(|runner| probe::stop_runner(runner, args.now));
         if !told {
             return Err(Error::new(format!("cannot tell which process runs '{name}'")));
         }
@@ -230,7 +224,7 @@ pub(super) fn stop(args: Args) -> Result<Exit> {
     let mut living = 0;
     for task in tasks.all.iter().filter(|task| task.state == State::Running) {
         let out = folder.file(task.of.number, task.of.attempt, "out");
-        if probe::is_locked(&out) {
+        if probe::may_be_locked(&out) {
             living += 1;
             if args.now {
                 let process = task.start.as_ref().and_then(|start| start.process.as_ref());
@@ -266,16 +260,18 @@ pub(super) fn prune(args: Args) -> Result<Exit> {
             None if !tasks.is_begun() => folder.age(now) > Duration::from_secs(3600),
             _ => false,
         };
-        // Whoever has the journal is not done.
-        if !is_old || Journal::open(folder.journal())?.is_none() {
+        if !is_old {
             continue;
         }
+        // Whoever has the journal is not done.
+        let Some(_journal) = Journal::open(folder.journal())? else { continue };
         folder.remove()?;
         removed += 1;
         if args.common.json {
             output.record(&record(&folder, &tasks))?;
         }
     }
+    Folder::sweep(now)?;
     output.flush()?;
     warn(format_args!("removed {removed} run{}", if removed == 1 { "" } else { "s" }));
     Ok(Exit::Done)

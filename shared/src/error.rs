@@ -5,10 +5,11 @@
 //! Errors that end a tool are printed in one place, `cli::main`; what a tool can go on after is
 //! a warning, printed by [`warn`], the only other door to standard error.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// The exit codes of every tool. A closed set: scripts may rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,7 @@ pub struct Error {
     exit: Exit,
     usage: bool,
     broken_pipe: bool,
+    kind: Option<io::ErrorKind>,
 }
 
 /// What every fallible function of this library returns.
@@ -63,7 +65,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Trouble (exit 2): the world is not as it must be.
     pub fn new(message: impl Into<String>) -> Self {
-        Error { message: message.into(), hint: None, exit: Exit::Trouble, usage: false, broken_pipe: false }
+        let message = message.into();
+        Error { message, hint: None, exit: Exit::Trouble, usage: false, broken_pipe: false, kind: None }
     }
 
     /// Bad usage (exit 2): the words on the command line are off; the tool's `--help` is pointed to.
@@ -118,6 +121,11 @@ impl Error {
         &self.message
     }
 
+    /// What the system said, where it was the system.
+    pub fn kind(&self) -> Option<io::ErrorKind> {
+        self.kind
+    }
+
     /// Whether the reader of our output went away, which is not an error: the tool ends quietly.
     pub fn is_broken_pipe(&self) -> bool {
         self.broken_pipe
@@ -155,7 +163,10 @@ pub trait Context<T> {
 
 impl<T> Context<T> for io::Result<T> {
     fn context(self, verb: &str, path: &Path) -> Result<T> {
-        self.map_err(|error| Error::new(format!("cannot {verb} '{}': {}", path.display(), reason(&error))))
+        self.map_err(|error| {
+            let message = format!("cannot {verb} '{}': {}", path.display(), reason(&error));
+            Error { kind: Some(error.kind()), ..Error::new(message) }
+        })
     }
 }
 
@@ -199,6 +210,16 @@ pub fn warn(message: impl Display) {
     let name = PROGRAM.get().map_or("codex-agent", String::as_str);
     let text = format!("{name}: {}\n", harmless(&message.to_string()));
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// The same about something that is met again and again: the same line is printed once.
+pub fn warn_once(message: impl Display) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let message = message.to_string();
+    // A poisoned lock would only mean that a line is said twice.
+    if SAID.lock().map_or(true, |mut said| said.insert(message.clone())) {
+        warn(message);
+    }
 }
 
 /// One line for a person who is there: nothing where standard error is no terminal, since a script

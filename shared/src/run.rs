@@ -27,6 +27,7 @@
 //! | [`judge`] | what became of an attempt |
 //! | [`tasks`] | the jobs of a run and how far each is |
 //! | [`plan`] | making a run of jobs |
+//! | [`settings`] | how a run is carried out |
 //! | [`source`] | jobs that are chosen one by one, while a run goes on |
 //! | [`gate`] | one usage limit for all runs on a home |
 //! | [`listen`] | who hears what happens |
@@ -49,6 +50,7 @@ mod outcome;
 pub mod plan;
 pub mod probe;
 pub mod running;
+pub mod settings;
 pub mod source;
 mod starts;
 pub mod supervise;
@@ -62,4 +64,5 @@ pub use journal::Journal;
 pub use listen::Listener;
 pub use plan::Plan;
 pub use running::Patience;
-pub use supervise::{Ended, Settings, supervise};
+pub use settings::Settings;
+pub use supervise::{Ended, supervise};

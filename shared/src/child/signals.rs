@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use crate::error::{Error, Result, reason};
 
@@ -17,6 +17,9 @@ use crate::error::{Error, Result, reason};
 pub struct Signals {
     children: UnixStream,
     stops: UnixStream,
+    now: UnixStream,
+    // With nobody at the other end of a pipe, waiting for it would not wait.
+    _theirs: [UnixStream; 3],
 }
 
 /// What came while waiting.
@@ -26,34 +29,40 @@ pub struct Came {
     pub child: bool,
     /// How many times we were asked to stop: SIGINT, SIGTERM or SIGHUP.
     pub stops: usize,
+    /// We were asked to stop at once: SIGUSR1.
+    pub now: bool,
 }
 
 impl Signals {
     /// Begins to catch signals.
     pub fn catch() -> Result<Signals> {
         let wrong = |error: io::Error| Error::new(format!("cannot watch for signals: {}", reason(&error)));
-        let catch = |signals: &[i32]| -> io::Result<UnixStream> {
+        let catch = |signals: &[i32]| -> io::Result<(UnixStream, UnixStream)> {
             let (ours, theirs) = UnixStream::pair()?;
             ours.set_nonblocking(true)?;
             for signal in signals {
                 signal_hook::low_level::pipe::register(*signal, OwnedFd::from(theirs.try_clone()?))?;
             }
-            Ok(ours)
+            Ok((ours, theirs))
         };
         let ignored = ignored();
         let stops: Vec<i32> =
             [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
-        Ok(Signals { children: catch(&[SIGCHLD]).map_err(wrong)?, stops: catch(&stops).map_err(wrong)? })
+        let (children, first) = catch(&[SIGCHLD]).map_err(wrong)?;
+        let (stops, second) = catch(&stops).map_err(wrong)?;
+        let (now, third) = catch(&[SIGUSR1]).map_err(wrong)?;
+        Ok(Signals { children, stops, now, _theirs: [first, second, third] })
     }
 
     /// Waits for a signal, but no longer than this.
     pub fn wait(&mut self, longest: Duration) -> Came {
         let timeout =
             Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: i64::from(longest.subsec_nanos()) };
-        let mut fds = [PollFd::new(&self.children, PollFlags::IN), PollFd::new(&self.stops, PollFlags::IN)];
+        let mut fds = [&self.children, &self.stops, &self.now].map(|pipe| PollFd::new(pipe, PollFlags::IN));
         // An interrupted wait is a signal, whose byte is in the pipe already.
         let _ = poll(&mut fds, Some(&timeout));
-        Came { child: drain(&mut self.children) > 0, stops: drain(&mut self.stops) }
+        let now = drain(&mut self.now) > 0;
+        Came { child: drain(&mut self.children) > 0, stops: drain(&mut self.stops), now }
     }
 }
 

@@ -4,6 +4,8 @@
 //! same kind and name that has work left stands in the way: the same command typed again after a
 //! crash must not send its prompt twice.
 
+use std::collections::HashSet;
+
 use super::flags::Common;
 use super::flags::jobs::Jobs;
 use crate::codex::home::Home;
@@ -11,7 +13,8 @@ use crate::error::{Error, Exit, Result};
 use crate::ndjson::Output;
 use crate::output::events::{Show, announce, closing, way_on};
 use crate::record::Id;
-use crate::run::tasks::Tasks;
+use crate::run::folder::Planning;
+use crate::run::tasks::{State, Task, Tasks};
 use crate::run::{Folder, Job, Plan};
 
 /// Sends the prompt of the flags to each session. `kind` and `name` become the run's.
@@ -32,8 +35,10 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
         output.flush()?;
         return Ok(Exit::Done);
     }
+    // Two who type the same at once must not both find that nobody does it.
+    let planning = Planning::begin()?;
     if !jobs.new {
-        refuse_unfinished(kind, name)?;
+        refuse_unfinished(kind, name, sessions)?;
     }
     let settings = jobs.settings(common)?;
     let mut planned = planned;
@@ -41,6 +46,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
         plan.discard();
         return Err(error.hint("nothing was started"));
     }
+    drop(planning);
     let Some(folder) = plan.folder().cloned() else { return Ok(Exit::Done) };
     announce(plan.len(), &settings, jobs.sandbox()?);
     let mut shown = Show::new(jobs.wanted(common), plan.len());
@@ -49,21 +55,40 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
     closing(&folder, ended, &way_on(&folder))
 }
 
-fn refuse_unfinished(kind: &str, name: &str) -> Result<()> {
+/// Refuses where a run of the same target is not finished: of a group the same group, of sessions one of
+/// them.
+fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id]) -> Result<()> {
+    let sessions: HashSet<Id> = sessions.iter().copied().collect();
     for folder in Folder::all()? {
-        let Ok(tasks) = Tasks::read(&folder) else { continue };
-        if tasks.kind != kind || tasks.name != name || !tasks.is_begun() {
+        let run = folder.name();
+        let tasks = match Tasks::read(&folder) {
+            Ok(tasks) => tasks,
+            // Nobody knows what it has left; if it is like this one, it is in the way.
+            Err(error) if folder.may_be(kind, name) => {
+                return Err(error.hint("nothing was started; --new begins another run all the same"));
+            }
+            Err(_) => continue,
+        };
+        if tasks.kind != kind || !tasks.is_unfinished(&folder) {
             continue;
         }
-        let run = folder.name();
-        if folder.is_running() {
-            return Err(Error::new(format!("run '{run}' does this now"))
-                .hint(format!("codex-agent run log {run} tells how far it is; --new begins another")));
+        let is_left = |task: &&Task| {
+            matches!(task.state, State::Pending | State::Running | State::Failed { again: true, .. })
+        };
+        let mut left = tasks.all.iter().filter(is_left).filter_map(|task| task.asked);
+        let is_same = match kind {
+            "group" => tasks.name == name,
+            _ => left.any(|session| sessions.contains(&session)),
+        };
+        if !is_same {
+            continue;
         }
-        if tasks.is_open() {
-            return Err(Error::new(format!("run '{run}' has work left, and nothing was started"))
-                .hint(format!("codex-agent run continue {run} goes on with it; --new begins another")));
-        }
+        return Err(match folder.is_running() {
+            true => Error::new(format!("run '{run}' does this now"))
+                .hint(format!("codex-agent run watch {run} shows it; --new begins another")),
+            false => Error::new(format!("run '{run}' has work left, and nothing was started"))
+                .hint(format!("codex-agent run continue {run} goes on with it; --new begins another")),
+        });
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::rollout::Name;
-use crate::error::warn;
+use crate::error::warn_once;
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -160,7 +160,7 @@ fn collect(folder: &Path, archived: bool, depth: usize, all: &mut Vec<RolloutFil
                         Some(error) => crate::error::reason(error),
                         None => "a symbolic link leads back to a folder above it".to_owned(),
                     };
-                    warn(format_args!("cannot look into '{path}': {why}; going on without it"));
+                    warn_once(format_args!("cannot look into '{path}': {why}; going on without it"));
                 }
                 continue;
             }

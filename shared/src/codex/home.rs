@@ -12,7 +12,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, warn};
+use crate::error::{Error, Result, warn_once};
 
 /// Codex's home.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ fn configured_sqlite_home(home: &Path) -> Option<PathBuf> {
         Ok(config) => config.sqlite_home.map(|folder| home.join(folder)),
         Err(error) => {
             let why = error.message();
-            warn(format_args!("cannot read sqlite_home in '{}': {why}", path.display()));
+            warn_once(format_args!("cannot read sqlite_home in '{}': {why}", path.display()));
             None
         }
     }

@@ -21,7 +21,7 @@ use super::reader::{Found, Reader};
 use super::rollout::Ending;
 #[cfg(feature = "sqlite")]
 use super::state::State;
-use crate::error::{Error, Result, warn};
+use crate::error::{Error, Result, warn_once};
 use crate::query::{Archived, Filter, Needs, Query, SortKey};
 use crate::record::{FoundIn, Id, Session, Status};
 
@@ -60,7 +60,7 @@ impl Index {
             return Err(Error::usage("--no-database and --no-files together leave nothing to look at"));
         }
         if !home.exists() {
-            warn(format_args!(
+            warn_once(format_args!(
                 "there is no Codex home at '{}' yet; CODEX_HOME or --codex-home names another",
                 home.path().display()
             ));
@@ -70,7 +70,7 @@ impl Index {
             None if sources.files || !home.exists() => {
                 if sources.database && home.database_folder() != home.path() {
                     let folder = home.database_folder().display();
-                    warn(format_args!(
+                    warn_once(format_args!(
                         "there is no Codex database in '{folder}'; going by the rollout files alone"
                     ));
                 }
@@ -84,7 +84,7 @@ impl Index {
             Some(path) => match State::open(path).and_then(|state| state.check().map(|()| state)) {
                 Ok(state) => Some(state),
                 Err(error) if sources.files => {
-                    warn(format_args!("{error}; going by the rollout files alone"));
+                    warn_once(format_args!("{error}; going by the rollout files alone"));
                     None
                 }
                 Err(error) => {
@@ -225,7 +225,7 @@ impl Index {
     /// The database failed while it was read, which need not show when it is opened.
     #[cfg(feature = "sqlite")]
     fn go_by_files(&mut self, error: &Error) {
-        warn(format_args!("{error}; going by the rollout files alone"));
+        warn_once(format_args!("{error}; going by the rollout files alone"));
         self.state = None;
     }
 

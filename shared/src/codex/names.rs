@@ -12,7 +12,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::error::{reason, warn};
+use crate::error::{reason, warn_once};
 use crate::record::Id;
 
 /// All names ever given. The file may have thousands of lines of which a listing needs fifty, so only
@@ -39,7 +39,11 @@ impl Names {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Names::default(),
             Err(error) => {
-                warn(format_args!("cannot read '{}': {}; names may lack", path.display(), reason(&error)));
+                warn_once(format_args!(
+                    "cannot read '{}': {}; names may lack",
+                    path.display(),
+                    reason(&error)
+                ));
                 return Names::default();
             }
         };

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use super::files::{Files, RolloutFile};
 use super::names::Names;
 use super::rollout::{self, Depth, Ending};
-use crate::error::{reason, warn};
+use crate::error::{reason, warn_once};
 use crate::query::{Filter, Needs};
 use crate::record::{FoundIn, Git, Session};
 
@@ -49,7 +49,7 @@ impl Reader<'_> {
                         Err(error) if rollout::is_being_born(&file.path, &error) => {}
                         Err(error) => {
                             let path = file.path.display();
-                            warn(format_args!("cannot read '{path}': {}; left out", reason(&error)));
+                            warn_once(format_args!("cannot read '{path}': {}; left out", reason(&error)));
                         }
                     }
                 }
@@ -235,7 +235,10 @@ pub(super) fn look_into(session: &mut Session<'_>, path: &Path, full: bool) -> O
             let is_known = error.kind() != io::ErrorKind::NotFound || session.found_in.is_some();
             if is_known && !rollout::is_being_born(path, &error) {
                 let why = reason(&error);
-                warn(format_args!("cannot read '{}': {why}; taken from the database alone", path.display()));
+                warn_once(format_args!(
+                    "cannot read '{}': {why}; taken from the database alone",
+                    path.display()
+                ));
             }
             return None;
         }

@@ -28,7 +28,7 @@ mod turn;
 
 pub use meta::{Meta, source};
 pub use tail::{Ending, Tail, tail};
-pub use turn::{LastTurn, last_turn};
+pub use turn::{LastMessage, LastTurn, last_message, last_turn};
 
 use meta::read_meta;
 

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::error::{Error, Result, reason};
 use crate::record::Session;
 
@@ -38,10 +40,15 @@ pub fn version(codex: &Path) -> Result<String> {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    // What it left in the pipe is at hand; something that it started may keep the pipe open.
+    // What it left in the pipe is at hand; something that it started may keep the pipe open for ever.
     let mut bytes = [0; 200];
-    let got = child.stdout.as_mut().map_or(Ok(0), |pipe| pipe.read(&mut bytes));
-    let got = got.map_err(|error| failed(&reason(&error)))?;
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let got = match &mut child.stdout {
+        Some(pipe) if poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&at_once)) == Ok(1) => {
+            pipe.read(&mut bytes).map_err(|error| failed(&reason(&error)))?
+        }
+        _ => 0,
+    };
     let text = String::from_utf8_lossy(&bytes[..got]);
     if !text.starts_with("codex") {
         return Err(failed("it is not Codex"));
@@ -99,6 +106,7 @@ mod tests {
         assert_eq!(says("echo codex-cli 0.169.0"), Ok("0.169.0".to_owned()));
         // Something that it leaves behind keeps the pipe.
         assert_eq!(says("sleep 30 & echo codex-cli 0.1.2"), Ok("0.1.2".to_owned()));
+        assert!(says("sleep 30 &").unwrap_err().ends_with("it is not Codex"));
         assert!(says("echo git version 2.0").unwrap_err().ends_with("it is not Codex"));
         assert!(says("echo codex").unwrap_err().ends_with("it does not say its version"));
         assert!(version(Path::new("/no/codex")).unwrap_err().message().contains("/no/codex"));

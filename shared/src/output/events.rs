@@ -237,6 +237,7 @@ fn took(what: &What) -> String {
 /// What there is to say about an event.
 fn text(what: &What) -> String {
     match what {
+        What::RunPlanned { name, .. } => name.clone(),
         What::RunStarted { codex, jobs, .. } => {
             let version = codex.version.as_deref().unwrap_or("of unknown version");
             format!("{}, Codex {version}", counted(*jobs))

@@ -12,6 +12,7 @@
 //! because the descriptor is in the child before the child is Codex.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind::{ArgumentListTooLong, InvalidInput};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -22,6 +23,7 @@ use super::check::Ready;
 use super::event::{Of, Process, What};
 use super::failure::{Class, Failure};
 use super::folder::Folder;
+use super::follow::Follower;
 use super::job::{Job, Sandbox};
 use super::probe;
 use crate::error::{Context, Error, Result, reason};
@@ -65,7 +67,7 @@ pub struct Start<'s> {
 /// What came of a start.
 pub enum Started {
     /// Codex runs.
-    Running(Child, Process),
+    Running(Child, Process, Follower),
     /// It could not be run. Nothing was sent.
     Failed(Failure),
 }
@@ -86,25 +88,12 @@ impl Start<'_> {
             boot,
             usage_before: ready.usage_before.take(),
         })?;
-        folder.make_job(of.number)?;
-        let copies = match copy(folder, of.number, job) {
-            Ok(copies) => copies,
-            Err(error) => {
-                return Ok(Started::Failed(Failure::new(Class::Refused, error.message().to_owned())));
-            }
+        // Nothing is sent before the spawn, and what is the matter with one job is no other's.
+        let made = match make(folder, &of, job, &mut ready) {
+            Ok(made) => made,
+            Err(error) => return Ok(Started::Failed(Failure::of(&error))),
         };
-        let path = |what: &str| folder.file(of.number, of.attempt, what);
-        let prompt = path("prompt");
-        let mut file = private(&prompt, false)?;
-        std::io::Write::write_all(&mut file, job.prompt.as_bytes()).context("write", &prompt)?;
-        let stdin = File::open(&prompt).context("open", &prompt)?;
-        let err = private(&path("err"), true)?;
-        let out = private(&path("out"), true)?;
-        // Only whoever probes can have it, for a moment.
-        out.lock().context("lock", &path("out"))?;
-        if let Some(hold) = &mut ready.hold {
-            hold.give(&path("out"))?;
-        }
+        let Made { copies, stdin, out, err, follower } = made;
         let mut command = Command::new(codex);
         command
             .args(binary::arguments(job, ready.sandbox, &copies))
@@ -125,10 +114,14 @@ impl Start<'_> {
         let child = match spawned {
             Ok(child) => child,
             Err(error) => {
-                // It may be the directory that cannot be gone to; that is this job's affair alone.
+                // It may be the directory that cannot be gone to, or what the job says that no system
+                // takes as an argument; that is this job's affair alone.
                 let (class, what) = match fs::metadata(ready.cwd.join(".")) {
-                    Ok(_) => (Class::Spawn, codex),
                     Err(_) => (Class::Cwd, ready.cwd.as_path()),
+                    Ok(_) if matches!(error.kind(), ArgumentListTooLong | InvalidInput) => {
+                        (Class::Refused, codex)
+                    }
+                    Ok(_) => (Class::Spawn, codex),
                 };
                 let verb = if class == Class::Cwd { "go to" } else { "run" };
                 let message = format!("cannot {verb} '{}': {}", what.display(), reason(&error));
@@ -137,8 +130,38 @@ impl Start<'_> {
         };
         let process = probe::process(child.id() as i32);
         note(What::JobSpawned { of, process: process.clone() })?;
-        Ok(Started::Running(child, process))
+        Ok(Started::Running(child, process, follower))
     }
+}
+
+/// What is made for an attempt before its Codex is started.
+struct Made {
+    copies: Copies,
+    stdin: File,
+    /// Locked.
+    out: File,
+    err: File,
+    follower: Follower,
+}
+
+fn make(folder: &Folder, of: &Of, job: &Job, ready: &mut Ready) -> Result<Made> {
+    let place = folder.make_job(of.number)?;
+    let copies = copy(&place, job)?;
+    let path = |what: &str| folder.file(of.number, of.attempt, what);
+    let prompt = path("prompt");
+    let mut file = private(&prompt, false)?;
+    std::io::Write::write_all(&mut file, job.prompt.as_bytes()).context("write", &prompt)?;
+    let stdin = File::open(&prompt).context("open", &prompt)?;
+    let err = private(&path("err"), true)?;
+    let out = private(&path("out"), true)?;
+    // Whoever is started can be followed.
+    let follower = Follower::open(&path("out")).context("open", &path("out"))?;
+    // Only whoever probes can have it, for a moment.
+    out.lock().context("lock", &path("out"))?;
+    if let Some(hold) = &mut ready.hold {
+        hold.give(&path("out"))?;
+    }
+    Ok(Made { copies, stdin, out, err, follower })
 }
 
 fn private(path: &Path, append: bool) -> Result<File> {
@@ -154,23 +177,24 @@ fn private(path: &Path, append: bool) -> Result<File> {
 
 /// Copies what a job names under plain names: a comma would split Codex's argument, and an original may
 /// be gone when a job is run again. What an earlier attempt copied stays.
-fn copy(folder: &Folder, number: usize, job: &Job) -> Result<Copies> {
-    let copy = |from: &str, name: &str| {
-        let to = folder.job(number).join(name);
+fn copy(folder: &Path, job: &Job) -> Result<Copies> {
+    let mut copies = Copies::default();
+    for (from, to) in binary::copies(job, folder) {
+        let from = Path::new(from);
         if !to.exists() {
             // A copy that was cut off is never taken for the whole.
             let part = to.with_extension("part");
-            fs::copy(from, &part).context("copy", Path::new(from))?;
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let mut file = options.open(&part).context("make", &part)?;
+            let copied = File::open(from).and_then(|mut from| std::io::copy(&mut from, &mut file));
+            copied.context("copy", from)?;
             fs::rename(&part, &to).context("make", &to)?;
         }
-        Ok(to)
-    };
-    let image = |(at, image): (usize, &String)| {
-        let kind = Path::new(image).extension().and_then(|kind| kind.to_str()).unwrap_or("img");
-        let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-        copy(image, &format!("image-{}.{kind}", at + 1))
-    };
-    let images = job.images.iter().enumerate().map(image).collect::<Result<_>>()?;
-    let schema = job.options.output_schema.as_ref().map(|from| copy(from, "schema.json")).transpose()?;
-    Ok(Copies { images, schema })
+        match to.file_name().is_some_and(|name| name == "schema.json") {
+            true => copies.schema = Some(to),
+            false => copies.images.push(to),
+        }
+    }
+    Ok(copies)
 }

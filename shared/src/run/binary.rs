@@ -43,6 +43,18 @@ pub struct Copies {
     pub schema: Option<PathBuf>,
 }
 
+/// The files that a job names, each with the place of its copy in the folder of the job: the pictures in
+/// order, then the schema.
+pub fn copies<'j>(job: &'j Job, folder: &Path) -> Vec<(&'j str, PathBuf)> {
+    let image = |(at, image): (usize, &'j String)| {
+        let kind = Path::new(image).extension().and_then(|kind| kind.to_str()).unwrap_or("img");
+        let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+        (image.as_str(), folder.join(format!("image-{}.{kind}", at + 1)))
+    };
+    let schema = job.options.output_schema.as_deref().map(|from| (from, folder.join("schema.json")));
+    job.images.iter().enumerate().map(image).chain(schema).collect()
+}
+
 /// The arguments of a job.
 pub fn arguments(job: &Job, sandbox: Option<Sandbox>, copies: &Copies) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec!["exec".into(), "--json".into()];

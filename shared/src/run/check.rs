@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::binary;
 use super::event::Usage;
 use super::failure::{Class, Failure};
 use super::hold::Hold;
@@ -79,14 +80,13 @@ impl Checker {
         Ok(&mut self.index.insert(index).2)
     }
 
-    /// Looks at a job.
-    pub fn check(&mut self, job: &Job) -> Result<Checked> {
+    /// Looks at a job. What an earlier attempt copied into `copies` need not be there any more.
+    pub fn check(&mut self, job: &Job, copies: &Path) -> Result<Checked> {
         let failed = |class, message: String| Ok(Checked::Failed(Failure::new(class, message)));
-        if let Some(missing) = job.images.iter().find(|image| !Path::new(image).is_file()) {
-            return failed(Class::Refused, format!("there is no picture '{missing}'"));
-        }
-        if let Some(missing) = job.options.output_schema.as_ref().filter(|path| !Path::new(path).is_file()) {
-            return failed(Class::Refused, format!("there is no schema '{missing}'"));
+        for (from, to) in binary::copies(job, copies) {
+            if !to.exists() && !Path::new(from).is_file() {
+                return failed(Class::Refused, format!("there is no file '{from}'"));
+            }
         }
         let mut ready = Ready {
             cwd: PathBuf::new(),
@@ -104,12 +104,17 @@ impl Checker {
             if session.archived_at.is_some() {
                 return failed(Class::Archived, format!("session '{id}' is archived"));
             }
-            if let Some(Err(error)) = self.version.as_deref().map(|version| refuse_older(version, &session)) {
-                return failed(Class::Refused, error.message().to_owned());
+            // Of an unknown version the worst is to be thought.
+            let version = self.version.as_deref().unwrap_or("0.0");
+            if let Err(error) = refuse_older(version, &session) {
+                let message = match &self.version {
+                    Some(_) => error.message().to_owned(),
+                    None => format!("this Codex does not say its version, and may damage session '{id}'"),
+                };
+                return failed(Class::Refused, message);
             }
             let is_fork = job.kind() == Kind::Fork;
-            if is_fork && self.version.as_deref().is_some_and(|version| is_before(version, (0, 148))) {
-                let version = self.version.as_deref().unwrap_or_default();
+            if is_fork && is_before(version, (0, 148)) {
                 let message = format!(
                     "Codex {version} cannot fork session '{id}' and run it at once; 0.148 is the first that can"
                 );
@@ -120,7 +125,7 @@ impl Checker {
                 return failed(Class::NotFound, format!("the rollout of session '{id}' is gone"));
             };
             // A fork leaves its parent alone, whoever drives that.
-            if !is_fork && self.version.as_deref().is_some_and(|version| is_before(version, (0, 147))) {
+            if !is_fork && is_before(version, (0, 147)) {
                 let home = Home::find(home)?;
                 if Holders::default().holds(home.path(), id, rollout) == Some(true) {
                     return Ok(Checked::Busy(format!("session '{id}' is open in another process")));
@@ -159,15 +164,24 @@ impl Checker {
 
     /// The rollout of a session, if it is there.
     pub fn rollout(&mut self, home: Option<&str>, id: Id) -> Option<PathBuf> {
-        // What an older index knows may have been before this session.
-        self.index = None;
-        let session = self.index(home.map(Path::new)).ok()?.get(id).ok()??;
-        session.rollout_path.map(|path| PathBuf::from(path.into_owned()))
+        let look = |checker: &mut Checker| {
+            let session = checker.index(home.map(Path::new)).ok()?.get(id).ok()??;
+            session.rollout_path.map(|path| PathBuf::from(path.into_owned())).filter(|path| path.exists())
+        };
+        look(self).or_else(|| {
+            // What an older index knows may have been before this session.
+            self.index = None;
+            look(self)
+        })
     }
 
-    /// How the turn ended that was begun at `since`, if the rollout says so.
-    pub fn ending(&mut self, home: Option<&str>, id: Id, since: Timestamp) -> Option<Ending> {
-        let tail = rollout::tail(&self.rollout(home, id)?, true).ok()?;
-        tail.ending.filter(|_| tail.last_at.is_some_and(|at| at >= since))
+    /// How the turn ended that was begun at `since` with this prompt, if the rollout says so. Where
+    /// another turn came after it, nobody knows.
+    pub fn ending(&mut self, home: Option<&str>, id: Id, since: Timestamp, said: &str) -> Option<Ending> {
+        let rollout = self.rollout(home, id)?;
+        let tail = rollout::tail(&rollout, true).ok()?;
+        let last = rollout::last_message(&rollout).ok()??;
+        let is_ours = last.at.is_some_and(|at| at >= since) && last.text.trim() == said.trim();
+        tail.ending.filter(|_| is_ours)
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::job::{Kind, Sandbox};
+use super::settings::Kept;
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -68,6 +69,8 @@ pub struct Process {
 #[serde(tag = "type")]
 #[allow(missing_docs)] // codex-agent-records(5) tells each field.
 pub enum What {
+    #[serde(rename = "run.planned")]
+    RunPlanned { kind: String, name: String },
     #[serde(rename = "run.started")]
     RunStarted {
         kind: String,
@@ -78,6 +81,8 @@ pub enum What {
         max_concurrent: usize,
         codex: Codex,
         codex_home: Option<String>,
+        #[serde(default)]
+        settings: Option<Kept>,
         runner: Process,
     },
     #[serde(rename = "job.started")]
@@ -158,7 +163,8 @@ pub enum What {
 
 impl What {
     /// The names of all types.
-    pub const WORDS: [&'static str; 10] = [
+    pub const WORDS: [&'static str; 11] = [
+        "run.planned",
         "run.started",
         "job.started",
         "job.spawned",
@@ -174,6 +180,7 @@ impl What {
     /// The name of its type.
     pub fn word(&self) -> &'static str {
         match self {
+            What::RunPlanned { .. } => "run.planned",
             What::RunStarted { .. } => "run.started",
             What::JobStarted { .. } => "job.started",
             What::JobSpawned { .. } => "job.spawned",
@@ -196,7 +203,8 @@ impl What {
             | What::JobCompleted { of, .. }
             | What::JobFailed { of, .. }
             | What::JobSkipped { of, .. } => Some(of),
-            What::RunStarted { .. }
+            What::RunPlanned { .. }
+            | What::RunStarted { .. }
             | What::RunWaiting { .. }
             | What::RunCompleted {}
             | What::RunStopped { .. } => None,

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::time::{Timestamp, parse_spoken};
 
 /// The kind of a failure.
@@ -196,6 +197,21 @@ impl Failure {
         }
         let until = if class == Class::UsageLimit { reset(&message, Timestamp::now()) } else { None };
         Failure { class, message, until }
+    }
+}
+
+impl Failure {
+    /// What an error of ours means for a job of which nothing was sent. No space and no descriptors are
+    /// what any other job would meet as well.
+    pub fn of(error: &Error) -> Failure {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let message = error.message();
+        let class = match error.kind() {
+            Some(StorageFull | QuotaExceeded) => Class::Disk,
+            _ if message.contains("too many open files") => Class::Spawn,
+            _ => Class::Refused,
+        };
+        Failure::new(class, message)
     }
 }
 

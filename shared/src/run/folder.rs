@@ -12,7 +12,7 @@
 //! is made before there is a job, and nothing in a folder is ever changed but appended to.
 
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,15 +37,19 @@ impl Folder {
         make(&runs)?;
         let clock: String =
             Timestamp::now().to_string()[..19].chars().filter(|c| !matches!(c, '-' | ':')).collect();
-        let subject: String = subject
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-            .take(24)
-            .collect();
-        let middle = [kind, subject.trim_matches('-')].join("-");
-        let name = format!("{clock}Z-{}-{}", middle.trim_end_matches('-'), &Id::random().hex()[..4]);
-        let path = runs.join(&name);
-        DirBuilder::new().mode(0o700).create(&path).context("make the folder", &path)?;
+        let middle = middle(kind, subject);
+        let (name, path) = loop {
+            let name = format!("{clock}Z-{middle}-{}", &Id::random().hex()[..4]);
+            let path = runs.join(&name);
+            match DirBuilder::new().mode(0o700).create(&path) {
+                // Another one of the same second and the same four digits.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => {
+                    made.context("make the folder", &path)?;
+                    break (name, path);
+                }
+            }
+        };
         let journal = Journal::create(path.join("journal.ndjson"))?;
         let folder = Folder { path, name };
         fs::File::open(&runs).and_then(|runs| runs.sync_all()).context("save", &runs)?;
@@ -54,6 +58,11 @@ impl Folder {
 
     /// All runs, the newest first.
     pub fn all() -> Result<Vec<Folder>> {
+        Ok(Folder::with_or_without()?.into_iter().filter(|folder| folder.journal().exists()).collect())
+    }
+
+    /// All folders of runs, also those that a crash has left without a journal.
+    fn with_or_without() -> Result<Vec<Folder>> {
         let runs = runs()?;
         let entries = match fs::read_dir(&runs) {
             Ok(entries) => entries,
@@ -65,7 +74,6 @@ impl Folder {
             .filter_map(|entry| {
                 Some(Folder { name: entry.file_name().into_string().ok()?, path: entry.path() })
             })
-            .filter(|folder| folder.journal().exists())
             .collect();
         // Names have the second; what was made within one is told apart by the file system.
         let made = |folder: &Folder| fs::metadata(folder.journal()).and_then(|meta| meta.created()).ok();
@@ -95,6 +103,12 @@ impl Folder {
         }
     }
 
+    /// Whether its name could be that of a run of this kind and subject.
+    pub fn may_be(&self, kind: &str, subject: &str) -> bool {
+        let rest = self.name.split_once("Z-").map_or("", |(_, rest)| rest);
+        rest.rsplit_once('-').is_some_and(|(own, _)| own == middle(kind, subject))
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path
@@ -110,16 +124,17 @@ impl Folder {
         self.path.join("journal.ndjson")
     }
 
-    /// How long ago its journal was last written.
+    /// How long ago its journal, or the folder itself, was last written.
     pub fn age(&self, now: Timestamp) -> Duration {
-        let changed = fs::metadata(self.journal()).and_then(|meta| meta.modified()).ok();
+        let changed = fs::metadata(self.journal()).or_else(|_| fs::metadata(&self.path));
+        let changed = changed.and_then(|meta| meta.modified()).ok();
         let changed = changed.and_then(Timestamp::of).unwrap_or(now);
         Duration::from_millis(u64::try_from(now.0 - changed.0).unwrap_or(0))
     }
 
     /// Whether a runner has it at this moment.
     pub fn is_running(&self) -> bool {
-        probe::is_locked(&self.journal())
+        probe::may_be_locked(&self.journal())
     }
 
     /// The folder of a job, made where it is not there.
@@ -139,9 +154,55 @@ impl Folder {
         self.job(number).join(format!("{attempt}.{what}"))
     }
 
-    /// Removes the folder and all that is in it. Only for one that nobody runs.
+    /// Removes the folder and all that is in it, the journal last. Only for one that nobody runs.
     pub fn remove(&self) -> Result<()> {
+        match fs::remove_dir_all(self.path.join("jobs")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).context("remove", &self.path);
+            }
+            _ => {}
+        }
         fs::remove_dir_all(&self.path).context("remove", &self.path)
+    }
+
+    /// Removes what crashes have left without a journal, an hour ago or longer.
+    pub fn sweep(now: Timestamp) -> Result<()> {
+        for folder in Folder::with_or_without()? {
+            if !folder.journal().exists() && folder.age(now) > Duration::from_secs(3600) {
+                folder.remove()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The part of a folder's name that says what it is about.
+fn middle(kind: &str, subject: &str) -> String {
+    let subject: String = subject
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .take(24)
+        .collect();
+    let middle = [kind, subject.trim_matches('-')].join("-");
+    middle.trim_end_matches('-').to_owned()
+}
+
+/// The right to look which runs there are and to plan another: nobody else has it meanwhile.
+pub struct Planning {
+    _file: fs::File,
+}
+
+impl Planning {
+    /// Waits for it.
+    pub fn begin() -> Result<Planning> {
+        let locks = state_folder()?.join("locks");
+        make(&locks)?;
+        let path = locks.join("planning");
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).context("open the lock", &path)?;
+        file.lock().context("lock", &path)?;
+        Ok(Planning { _file: file })
     }
 }
 

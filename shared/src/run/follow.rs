@@ -160,13 +160,15 @@ impl Follower {
             }
             "error" => progress.error = event.message,
             "turn.completed" => {
-                let usage = event.usage.unwrap_or_default();
-                let numbers = usage.into_iter().filter_map(|(name, value)| Some((name, value.as_i64()?)));
-                let usage = numbers.collect();
-                self.end(Terminal::Completed(usage));
+                let usage = event.usage.as_ref().and_then(serde_json::Value::as_object);
+                let numbers = usage.into_iter().flatten();
+                let numbers = numbers.filter_map(|(name, value)| Some((name.clone(), value.as_i64()?)));
+                self.end(Terminal::Completed(numbers.collect()));
             }
             "turn.failed" => {
-                let message = event.error.and_then(|error| error.message).or(progress.error.clone());
+                let told =
+                    event.error.as_ref().and_then(|error| error["message"].as_str().or(error.as_str()));
+                let message = told.map(str::to_owned).or(progress.error.clone());
                 self.end(Terminal::Failed(message.unwrap_or_default()));
             }
             "item.started" | "item.updated" | "item.completed" if progress.terminal.is_none() => {
@@ -206,15 +208,12 @@ struct Printed {
     #[serde(rename = "type")]
     kind: String,
     thread_id: Option<String>,
+    #[serde(default, deserialize_with = "text")]
     message: Option<String>,
-    error: Option<Wrong>,
+    // These tell an end, which must not be lost for an odd shape.
+    error: Option<serde_json::Value>,
     item: Option<Item>,
-    usage: Option<std::collections::BTreeMap<String, serde_json::Value>>,
-}
-
-#[derive(Deserialize)]
-struct Wrong {
-    message: Option<String>,
+    usage: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]

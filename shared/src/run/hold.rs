@@ -49,7 +49,7 @@ impl Hold {
         let mut named = Vec::new();
         file.read_to_end(&mut named).context("read the lock", &path)?;
         let named = PathBuf::from(std::ffi::OsString::from_vec(named));
-        if !named.as_os_str().is_empty() && for_out != Some(&named) && probe::is_locked(&named) {
+        if !named.as_os_str().is_empty() && for_out != Some(&named) && probe::may_be_locked(&named) {
             return Ok(None);
         }
         Ok(Some(Hold { file, path }))

@@ -60,7 +60,7 @@ pub trait Rollout {
 
 /// Judges an attempt whose `.out` is not locked.
 pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
-    let Evidence { asked, progress, exit, stopped, last_words, .. } = evidence;
+    let Evidence { asked, progress, exit, stopped, .. } = evidence;
     if let (Some(asked), Some(got)) = (asked, progress.session)
         && *asked != got
     {
@@ -79,7 +79,8 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         }
         Some(Terminal::Failed(message)) => {
             let (told, info) = progress.session.and_then(|id| rollout.error(id)).unwrap_or_default();
-            let class = classify(Some(&info), message).or_else(|| classify(None, last_words));
+            // What stands on standard error need not have to do with it: tools and servers write there too.
+            let class = classify(Some(&info), message).map(in_a_turn);
             let message = if message.is_empty() { &told } else { message };
             return fail(class.unwrap_or(Class::Refused), message.clone(), progress);
         }
@@ -100,8 +101,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         };
         return fail(class, message, progress);
     }
-    let class =
-        classify(None, progress.error.as_deref().unwrap_or("")).or_else(|| classify(None, last_words));
+    let class = classify(None, progress.error.as_deref().unwrap_or("")).map(in_a_turn);
     match (exit, class) {
         (Some(_), Some(class)) => fail(class, told(evidence), progress),
         (Some(exit), None) if exit.signal().is_none() => {
@@ -126,9 +126,13 @@ fn unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         (Some(Class::Stopped), _) | (None, None) => Verdict::Unsent,
         (Some(class), _) => fail(*class, "Codex never began".to_owned(), progress),
         (None, Some(exit)) => {
-            let class = classify(None, last_words).unwrap_or(Class::Crashed);
+            // It cannot even say that the disk is full: what it says goes to the same disk (0.169).
+            let silent = exit.code() == Some(101) && last_words.trim().is_empty();
+            let class = if silent { Some(Class::Disk) } else { classify(None, last_words) };
+            let class = class.unwrap_or(Class::Crashed);
             let message = match class {
                 Class::Crashed => format!("Codex {} before it began: {}", ended(exit), told(evidence)),
+                Class::Disk if silent => "Codex could not write its output; the disk may be full".to_owned(),
                 _ => told(evidence),
             };
             let message = message.trim_end_matches([' ', ':']).to_owned();
@@ -149,6 +153,11 @@ fn interrupted(evidence: &Evidence<'_>, rollout: &mut dyn Rollout, session: Opti
         }
         _ => fail(Class::Interrupted, "Codex ended in the middle of the turn".to_owned(), evidence.progress),
     }
+}
+
+/// The class of a failure in a turn that was begun. Whatever the words are, something was sent.
+fn in_a_turn(class: Class) -> Class {
+    if class.row().sent == Sent::No { Class::Refused } else { class }
 }
 
 /// What a continued run does again: what would have failed for any job, and did nothing.
@@ -211,6 +220,12 @@ mod tests {
         let begun = Progress { session: id(), ..Progress::default() };
         let done = Progress { terminal: Some(Terminal::Completed(Usage::new())), ..begun.clone() };
         let failed = Progress { terminal: Some(Terminal::Failed("no".into())), ..begun.clone() };
+        let odd = Progress { error: Some("thread y already has an active writer".into()), ..begun.clone() };
+        let full = Progress {
+            terminal: Some(Terminal::Failed("No space left on device".into())),
+            session: None,
+            ..begun.clone()
+        };
         let acted = Progress { acted: true, ..failed.clone() };
         let base = |progress| Evidence {
             asked: None,
@@ -242,7 +257,19 @@ mod tests {
                 None,
                 "busy",
             ),
+            (Evidence { exit: exit(101 << 8), ..base(&nothing) }, None, "disk again"),
             (Evidence { other_boot: true, ..base(&nothing) }, None, "interrupted"),
+            // The words of somebody else, in the middle of a turn.
+            (
+                Evidence {
+                    exit: exit(256),
+                    last_words: "Error: x already has an active writer",
+                    ..base(&odd)
+                },
+                None,
+                "refused",
+            ),
+            (base(&full), None, "refused"),
             (base(&begun), Some(Ending::Completed), "interrupted"),
             (Evidence { other_boot: true, ..base(&begun) }, Some(Ending::Completed), "completed"),
             (Evidence { other_boot: true, ..base(&begun) }, Some(Ending::Begun), "interrupted"),

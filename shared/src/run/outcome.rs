@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,9 @@ use super::event::{Usage, What};
 use super::failure::{Class, Failure, Sent};
 use super::judge::{Rollout, Verdict};
 use super::running::Running;
+use super::settings::{Interrupted, OnBusy, OnLimit};
 use super::starts::random;
-use super::supervise::{Engine, Interrupted, OnBusy, OnLimit};
+use super::supervise::Engine;
 use super::tasks::{Next, State};
 use crate::codex::rollout::{self, Ending};
 use crate::error::Result;
@@ -33,6 +35,7 @@ struct Look<'l> {
     checker: &'l mut Checker,
     home: Option<&'l str>,
     since: Timestamp,
+    prompt: PathBuf,
 }
 
 impl Rollout for Look<'_> {
@@ -41,7 +44,8 @@ impl Rollout for Look<'_> {
     }
 
     fn ending(&mut self, session: Id) -> Option<Ending> {
-        self.checker.ending(self.home, session, self.since)
+        let said = std::fs::read_to_string(&self.prompt).ok()?;
+        self.checker.ending(self.home, session, self.since, &said)
     }
 }
 
@@ -49,9 +53,11 @@ impl Engine<'_> {
     pub(super) fn finish(&mut self, running: &Running) -> Result<()> {
         let at = running.task;
         let home = self.tasks.all[at].home.clone();
-        let mut look = Look { checker: &mut self.checker, home: home.as_deref(), since: running.at };
+        let prompt = running.out.with_extension("prompt");
+        let mut look = Look { checker: &mut self.checker, home: home.as_deref(), since: running.at, prompt };
         let (exit, verdict) = running.judge(&mut look);
         let acted = running.follower.progress.acted;
+        self.killed |= running.was_stopped() && !matches!(verdict, Verdict::Completed { .. });
         if !matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::UsageLimit) {
             // Whatever else came of it, it does not tell that the limit lasts.
             let gate = self.gate(home.as_deref())?;
@@ -64,10 +70,7 @@ impl Engine<'_> {
             Verdict::Completed { totals } => self.completed(running, totals),
             Verdict::Unsent => {
                 self.tasks.set(at, State::Pending);
-                match self.source.is_some() {
-                    true => self.give_back(at),
-                    false => self.queue.push_front(at),
-                }
+                self.give_back(at);
                 Ok(())
             }
             Verdict::Failed(failure, again) => match failure.class {
@@ -180,10 +183,7 @@ impl Engine<'_> {
                 return self.tell_failure(at, failure, false, exit);
             }
             self.again(at, failure, exit)?;
-            match self.source.is_some() {
-                true => self.give_back(at),
-                false => self.queue.push_front(at),
-            }
+            self.give_back(at);
             return Ok(());
         }
         self.failed(at, failure, again, exit)

@@ -6,13 +6,16 @@
 
 use std::collections::HashSet;
 
+use super::event::{Event, What};
 use super::folder::Folder;
 use super::job::Job;
-use super::journal::Journal;
+use super::journal::{Journal, VERSION};
 use super::listen::Listener;
-use super::supervise::{Ended, Settings, supervise};
+use super::settings::Settings;
+use super::supervise::{Ended, supervise};
 use super::tasks::Tasks;
 use crate::error::{Error, Result};
+use crate::time::Timestamp;
 
 /// A run that is being made. The folder is made with the first job.
 pub struct Plan {
@@ -31,7 +34,11 @@ impl Plan {
     pub fn add(&mut self, job: Job) -> Result<()> {
         let mut job = self.name(job)?;
         if self.made.is_none() {
-            self.made = Some(Folder::create(&self.tasks.kind, &self.tasks.name)?);
+            let (folder, mut journal) = Folder::create(&self.tasks.kind, &self.tasks.name)?;
+            let what = What::RunPlanned { kind: self.tasks.kind.clone(), name: self.tasks.name.clone() };
+            let (run, at, counts) = (folder.name().to_owned(), Timestamp::now(), self.tasks.counts);
+            journal.append(&Event { what, v: VERSION, run, at, counts }, false)?;
+            self.made = Some((folder, journal));
         }
         let Some((folder, journal)) = &mut self.made else { return Ok(()) };
         job.run = Some(folder.name().to_owned());
@@ -44,7 +51,9 @@ impl Plan {
     pub fn name(&mut self, job: Job) -> Result<Job> {
         let mut job = job.settle()?;
         if job.id.is_empty() {
-            job.id = (self.ids.len() + 1).to_string();
+            // What somebody has called a job is taken.
+            let free = (self.ids.len() + 1..).map(|number| number.to_string());
+            job.id = free.into_iter().find(|id| !self.ids.contains(id)).unwrap_or_default();
         }
         if !self.ids.insert(job.id.clone()) {
             return Err(Error::new(format!("there are two jobs '{}'", job.id)));

@@ -7,6 +7,7 @@
 //! of the process's start is the one that was written down.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -14,10 +15,24 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::event::Process;
 
-/// Whether somebody holds an exclusive lock on a file. A file that cannot be opened is not locked.
-pub fn is_locked(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+/// Whether somebody holds an exclusive lock on a file. One that is not there is nobody's. Where it
+/// cannot be looked at (too many open files) nobody may take it for free.
+pub fn is_locked(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// As [`is_locked`], and held where nobody can tell.
+pub fn may_be_locked(path: &Path) -> bool {
+    is_locked(path).unwrap_or(true)
 }
 
 /// The id of this boot; `None` where the system does not tell.
@@ -25,6 +40,11 @@ pub fn boot() -> Option<String> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
     let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     BOOT.get_or_init(|| read().map(|text| text.trim().to_owned())).clone()
+}
+
+/// Whether something was in this boot. Where the system does not tell, nobody knows, and it was not.
+pub fn is_this_boot(then: Option<&str>) -> bool {
+    then.is_some() && then == boot().as_deref()
 }
 
 /// A process as it can be told from a later one of the same number.
@@ -40,7 +60,9 @@ fn start_time(pid: i32) -> Option<u64> {
 
 /// Whether this very process still is there.
 pub fn lives(process: &Process) -> bool {
-    process.start_time.is_some() && start_time(process.pid) == process.start_time && boot() == process.boot
+    process.start_time.is_some()
+        && start_time(process.pid) == process.start_time
+        && is_this_boot(process.boot.as_deref())
 }
 
 /// Signals the group of a child of our own that has not been waited for.
@@ -54,7 +76,7 @@ pub fn signal_child(pid: i32, signal: Signal) {
 /// Signals whoever holds `.out`: the group of the process that was written down, if it is that one,
 /// and every process whose standard output the file is.
 pub fn signal_holders(out: &Path, process: Option<&Process>, signal: Signal) {
-    if !is_locked(out) {
+    if !may_be_locked(out) {
         return;
     }
     let group = process.filter(|process| lives(process)).map(|process| process.pid);
@@ -81,7 +103,9 @@ pub fn interrupt_holders(out: &Path, process: Option<&Process>) {
     signal_holders(out, process, Signal::INT);
 }
 
-/// Asks a process to end, if it is still the one that was written down.
-pub fn terminate(process: &Process) -> bool {
-    lives(process) && Pid::from_raw(process.pid).is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok())
+/// Tells a runner to stop, if it is still the one that was written down: to start nothing more, or, with
+/// `now`, to stop what runs too.
+pub fn stop_runner(process: &Process, now: bool) -> bool {
+    let signal = if now { Signal::USR1 } else { Signal::TERM };
+    lives(process) && Pid::from_raw(process.pid).is_some_and(|pid| kill_process(pid, signal).is_ok())
 }

@@ -72,6 +72,8 @@ struct Stop {
     class: Option<Class>,
     signal: Signal,
     next: Instant,
+    /// How often it was killed.
+    kills: u32,
 }
 
 /// What a look at an attempt found.
@@ -85,39 +87,48 @@ pub(super) enum Seen {
 }
 
 impl Running {
-    /// An attempt that was started; `child` is `None` where another runner did that. `None` where
-    /// it has no output: then nobody was ever started.
-    pub(super) fn new(
+    /// An attempt that another runner started. `None` where it has no output: then nobody was ever
+    /// started.
+    pub(super) fn adopt(
         folder: &Folder,
-        task: usize,
-        tasks: &[Task],
-        child: Option<Child>,
+        at: usize,
+        task: &Task,
         patience: Patience,
     ) -> io::Result<Option<Running>> {
-        let Task { of, start, .. } = &tasks[task];
+        match Follower::open(&folder.file(task.of.number, task.of.attempt, "out")) {
+            Ok(follower) => Ok(Some(Running::new(folder, at, task, follower, None, patience))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An attempt that was started; `child` is `None` where another runner did that.
+    pub(super) fn new(
+        folder: &Folder,
+        place: usize,
+        task: &Task,
+        follower: Follower,
+        child: Option<Child>,
+        patience: Patience,
+    ) -> Running {
+        let Task { of, start, .. } = task;
         let asked = start.as_ref().and_then(|start| start.asked);
-        let out = folder.file(of.number, of.attempt, "out");
-        let follower = match Follower::open(&out) {
-            Ok(follower) => follower,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
         let at = start.as_ref().map_or_else(Timestamp::now, |start| start.at);
         let gone = Duration::from_millis(u64::try_from(Timestamp::now().0 - at.0).unwrap_or(0));
-        Ok(Some(Running {
-            task,
+        Running {
+            task: place,
             follower,
             at,
             usage_before: start.as_ref().and_then(|start| start.usage_before.clone()),
             adopted: child.is_none(),
             err: folder.file(of.number, of.attempt, "err"),
-            out,
+            out: folder.file(of.number, of.attempt, "out"),
             asked,
             is_new: start.as_ref().is_some_and(|start| start.is_new),
             child,
             exit: None,
             process: start.as_ref().and_then(|start| start.process.clone()),
-            other_boot: start.as_ref().is_some_and(|start| start.boot != probe::boot()),
+            other_boot: start.as_ref().is_some_and(|start| !probe::is_this_boot(start.boot.as_deref())),
             deadline: patience.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(gone)),
             last_word: None,
             announced: of.session.is_some() && asked.is_none(),
@@ -126,7 +137,7 @@ impl Running {
             events: 0,
             heard: Instant::now(),
             offline: None,
-        }))
+        }
     }
 
     /// Looks at it.
@@ -148,7 +159,8 @@ impl Running {
         }
         if let (false, Some(id)) = (self.announced, self.follower.progress.session) {
             self.announced = true;
-            self.follower.sync()?;
+            // A full disk is told by whoever writes next.
+            let _ = self.follower.sync();
             if self.asked.is_some_and(|asked| asked != id) {
                 self.stop_by(Signal::KILL, Some(Class::WrongSession), now);
             }
@@ -190,7 +202,12 @@ impl Running {
                 self.last_word.get_or_insert(now);
             }
         }
-        Ok(!probe::is_locked(&self.out))
+        // One that has said its last word, and whom no signal reaches, is not waited for any more.
+        if self.stop.as_ref().is_some_and(|stop| stop.kills > 1) && self.is_done() {
+            return Ok(true);
+        }
+        // Where nobody can tell, it is looked at again.
+        Ok(!probe::may_be_locked(&self.out))
     }
 
     /// Begins to stop it, gently at first. What it has completed stays completed.
@@ -201,7 +218,7 @@ impl Running {
     }
 
     fn stop_by(&mut self, signal: Signal, class: Option<Class>, now: Instant) {
-        self.stop = Some(Stop { class, signal, next: now });
+        self.stop = Some(Stop { class, signal, next: now, kills: 0 });
         self.press(now);
     }
 
@@ -215,6 +232,7 @@ impl Running {
             Some(child) => probe::signal_child(child.id() as i32, stop.signal),
             None => probe::signal_holders(&self.out, self.process.as_ref(), stop.signal),
         }
+        stop.kills += u32::from(stop.signal == Signal::KILL);
         stop.next = now + PATIENCE;
         stop.signal = match stop.signal {
             Signal::INT => Signal::TERM,
@@ -240,6 +258,11 @@ impl Running {
             last_words: &words,
         };
         (self.exit, judge(&evidence, rollout))
+    }
+
+    /// Whether we were told to stop it.
+    pub(super) fn was_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.class == Some(Class::Stopped))
     }
 
     /// Whether Codex was asked to go on with a session.

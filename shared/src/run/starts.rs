@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use super::attempt::{self, Started};
 use super::check::Checked;
 use super::event::What;
-use super::failure::Class;
+use super::failure::{Class, Failure};
 use super::gate::Pass;
 use super::job::{Job, Kind};
 use super::probe;
 use super::running::Running;
+use super::settings::OnLimit;
 use super::source;
-use super::supervise::{Engine, OnLimit};
+use super::supervise::{Engine, LOOK};
 use super::tasks::{Next, Start, State, Tasks};
-use crate::error::{Error, Result, reason};
+use crate::error::Result;
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -26,7 +27,14 @@ const PROBED: Duration = Duration::from_secs(1);
 
 impl Engine<'_> {
     pub(super) fn start_what_can(&mut self) -> Result<()> {
+        let began = Instant::now();
+        self.is_hurried = false;
         while self.why.is_none() && self.running.len() < self.settings.max_concurrent {
+            if began.elapsed() > LOOK {
+                // There may be signals, and jobs that have ended meanwhile.
+                self.is_hurried = true;
+                return Ok(());
+            }
             if self.hold.is_some_and(|hold| Instant::now() < hold) {
                 return Ok(());
             }
@@ -41,7 +49,7 @@ impl Engine<'_> {
             if self.passes(home.as_deref())? {
                 self.start_on(at, home.as_deref())?;
             } else {
-                self.queue.push_front(at);
+                self.give_back(at);
             }
         }
         Ok(())
@@ -161,10 +169,17 @@ impl Engine<'_> {
             Next::Continue(session) => planned.of(session).saying("Continue."),
             Next::Fork => planned.in_fork(),
         };
-        let ready = match self.checker.check(&job)? {
-            Checked::Ready(ready) => ready,
-            Checked::Busy(message) => return self.is_busy(at, message),
-            Checked::Failed(failure) => return self.failed(at, failure, false, None),
+        let copies = self.folder.job(self.tasks.all[at].of.number);
+        let ready = match self.checker.check(&job, &copies) {
+            Ok(Checked::Ready(ready)) => ready,
+            Ok(Checked::Busy(message)) => return self.is_busy(at, message),
+            Ok(Checked::Failed(failure)) => return self.failed(at, failure, false, None),
+            // What is the matter with one job is no other's.
+            Err(error) => {
+                let failure = Failure::of(&error);
+                let again = failure.class.row().stops_run;
+                return self.failed(at, failure, again, None);
+            }
         };
         self.starts += 1;
         if self.starts < self.settings.max_concurrent {
@@ -195,15 +210,13 @@ impl Engine<'_> {
             is_new: job.kind() == Kind::New,
         });
         match start.go(*ready, &mut |what| self.note(what, true))? {
-            Started::Running(child, process) => {
+            Started::Running(child, process, follower) => {
                 if let Some(start) = &mut self.tasks.all[at].start {
                     start.process = Some(process);
                 }
                 let patience = self.settings.patience;
-                let running = Running::new(self.folder, at, &self.tasks.all, Some(child), patience);
-                let running = running
-                    .map_err(|error| Error::new(format!("cannot follow a job: {}", reason(&error))))?;
-                running.into_iter().for_each(|running| self.follow(running));
+                let task = &self.tasks.all[at];
+                self.follow(Running::new(self.folder, at, task, follower, Some(child), patience));
                 Ok(())
             }
             Started::Failed(failure) => {
@@ -217,7 +230,11 @@ impl Engine<'_> {
     pub(super) fn give_back(&mut self, at: usize) {
         match &mut self.source {
             Some(source) => source.back(&self.tasks.all[at].of.job),
-            None => self.queue.push_back(at),
+            None => {
+                // In its place: jobs for one session keep their order.
+                let place = self.queue.partition_point(|other| *other < at);
+                self.queue.insert(place, at);
+            }
         }
     }
 

@@ -14,7 +14,7 @@
 //! What is started when is in [`super::starts`], what follows from an end in [`super::outcome`].
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::attempt;
@@ -28,7 +28,8 @@ use super::hold::Hold;
 use super::journal::{Journal, VERSION};
 use super::listen::{Glimpse, Listener};
 use super::probe;
-use super::running::{Patience, Running, Seen};
+use super::running::{Running, Seen};
+use super::settings::Settings;
 use super::source::Source;
 use super::tasks::{State, Tasks};
 use crate::child::signals::Signals;
@@ -39,63 +40,7 @@ use crate::record::Id;
 use crate::time::Timestamp;
 
 /// How often files are looked at while something runs.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// What to do with a session that somebody else drives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnBusy {
-    /// Wait this long, then fail.
-    Wait(Duration),
-    /// Pass the job over.
-    Skip,
-    /// Do it in a fork of the session.
-    Fork,
-    /// Fail.
-    Fail,
-}
-
-/// What to do where a usage limit is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnLimit {
-    /// End the run, with work left. Start nothing while Codex has said that it lasts.
-    Stop,
-    /// Wait for its end.
-    Wait,
-    /// As stop, but do not believe that it still lasts.
-    Try,
-}
-
-/// What becomes of a job that was cut off in the middle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupted {
-    /// It has failed.
-    Fail,
-    /// "Continue." is sent to its session.
-    Continue,
-    /// It is sent again.
-    Retry,
-}
-
-/// How a run is carried out.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The executable.
-    pub codex: PathBuf,
-    /// How many jobs at once.
-    pub max_concurrent: usize,
-    /// How long a job may take.
-    pub patience: Patience,
-    /// After how many failures nothing is started any more.
-    pub max_failures: Option<usize>,
-    /// How often a job is tried again that failed for what may pass.
-    pub retries: u32,
-    /// What to do with a busy session.
-    pub on_busy: OnBusy,
-    /// What to do where a usage limit is reached.
-    pub on_limit: OnLimit,
-    /// What becomes of a job that was cut off.
-    pub interrupted: Interrupted,
-}
+pub(super) const LOOK: Duration = Duration::from_millis(100);
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +101,8 @@ pub fn supervise<'e>(
         hold: None,
         announced: None,
         drained: false,
+        is_hurried: false,
+        killed: false,
         why: None,
         until: None,
         trouble: None,
@@ -196,6 +143,10 @@ pub(super) struct Engine<'e> {
     pub(super) announced: Option<Timestamp>,
     /// Whether the source has no more.
     pub(super) drained: bool,
+    /// Whether more could be started, had there been time.
+    pub(super) is_hurried: bool,
+    /// Whether a job was cut off because we were told to stop.
+    pub(super) killed: bool,
     /// Why nothing is started any more.
     pub(super) why: Option<String>,
     pub(super) until: Option<Timestamp>,
@@ -237,6 +188,7 @@ impl Engine<'_> {
             max_concurrent: self.settings.max_concurrent,
             codex,
             codex_home: self.tasks.codex_home.clone(),
+            settings: Some(self.settings.kept()),
             runner: probe::process(std::process::id() as i32),
         };
         self.note(what, true)?;
@@ -251,10 +203,14 @@ impl Engine<'_> {
     }
 
     fn adopt(&mut self, at: usize) -> Result<()> {
-        match Running::new(self.folder, at, &self.tasks.all, None, self.settings.patience).map_err(lost)? {
+        match Running::adopt(self.folder, at, &self.tasks.all[at], self.settings.patience).map_err(lost)? {
             Some(running) => self.follow(running),
             // After another boot it may have been there, and never on disk.
-            None if self.tasks.all[at].start.as_ref().is_some_and(|start| start.boot != probe::boot()) => {
+            None if self.tasks.all[at]
+                .start
+                .as_ref()
+                .is_some_and(|start| !probe::is_this_boot(start.boot.as_deref())) =>
+            {
                 let message = "the system was started anew, and its output is lost".to_owned();
                 return self.failed(at, Failure::new(Class::Interrupted, message), false, None);
             }
@@ -285,26 +241,34 @@ impl Engine<'_> {
                 return self.end(&mut signals);
             }
             let came = signals.wait(self.until_next());
+            if came.now {
+                self.stops = self.stops.max(2);
+                self.stop_all();
+            }
             for _ in 0..came.stops {
                 self.stops += 1;
                 match self.stops {
-                    1 => {
-                        self.why.get_or_insert("signal".to_owned());
-                        let running = self.running.len();
-                        if running > 0 {
-                            self.listener.say(&format!(
-                                "nothing more is started; {running} running to the end (again: stop them)"
-                            ));
-                        }
-                    }
-                    2 => {
-                        let now = Instant::now();
-                        self.running.iter_mut().for_each(|running| running.stop(Class::Stopped, now));
-                    }
+                    1 => self.start_nothing_more(),
+                    2 => self.stop_all(),
                     _ => return Ok(Ended::Left { living: self.running.len() }),
                 }
             }
         }
+    }
+
+    fn start_nothing_more(&mut self) {
+        self.why.get_or_insert("signal".to_owned());
+        let running = self.running.len();
+        if running > 0 {
+            self.listener
+                .say(&format!("nothing more is started; {running} running to the end (again: stop them)"));
+        }
+    }
+
+    fn stop_all(&mut self) {
+        self.why.get_or_insert("signal".to_owned());
+        let now = Instant::now();
+        self.running.iter_mut().for_each(|running| running.stop(Class::Stopped, now));
     }
 
     fn is_done(&self) -> bool {
@@ -313,6 +277,9 @@ impl Engine<'_> {
     }
 
     fn until_next(&self) -> Duration {
+        if self.is_hurried {
+            return Duration::ZERO;
+        }
         let now = Instant::now();
         let mut next = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
         if self.why.is_none() && self.running.len() < self.settings.max_concurrent {
@@ -367,12 +334,15 @@ impl Engine<'_> {
         let running = &self.running[at];
         let task = &mut self.tasks.all[running.task];
         task.of.session = Some(id);
-        if !running.is_asked()
-            && let Some(mut hold) = Hold::take(id, Some(&running.out))?
-        {
-            hold.give(&running.out)?;
+        let (of, is_asked, out) = (task.of.clone(), running.is_asked(), running.out.clone());
+        if !is_asked {
+            let held = Hold::take(id, Some(&out)).and_then(|hold| match hold {
+                Some(mut hold) => hold.give(&out),
+                None => Ok(()),
+            });
+            // The job runs whatever becomes of that.
+            held.unwrap_or_else(|error| self.listener.say(error.message()));
         }
-        let of = task.of.clone();
         self.note(What::JobSession { of }, false)
     }
 
@@ -395,7 +365,7 @@ impl Engine<'_> {
 
     fn conclude(&mut self) -> Result<Ended> {
         let left = self.source.as_ref().map_or_else(|| self.tasks.left(), |source| source.pending());
-        let killed = self.stops > 1;
+        let killed = self.killed;
         if left == 0 && self.trouble.is_none() {
             self.withdraw()?;
             let failed = self.tasks.counts.failed;

@@ -11,6 +11,7 @@ use super::failure::Sent;
 use super::folder::Folder;
 use super::job::{Job, Kind};
 use super::journal::{self, Entry, Place};
+use super::settings::Kept;
 use crate::error::Result;
 use crate::record::Id;
 use crate::time::Timestamp;
@@ -127,6 +128,8 @@ pub struct Tasks {
     pub codex_home: Option<String>,
     /// The last runner.
     pub runner: Option<Process>,
+    /// How many jobs it did at once, and what else it was told.
+    pub settings: Option<(usize, Kept)>,
     ids: HashMap<String, usize>,
 }
 
@@ -199,6 +202,11 @@ impl Tasks {
         }
     }
 
+    /// Whether it is planned or carried out now, or would be continued.
+    pub fn is_unfinished(&self, folder: &Folder) -> bool {
+        if self.is_begun() { self.is_open() } else { folder.is_running() }
+    }
+
     /// How many jobs a continued run would do.
     pub fn left(&self) -> usize {
         let open = |task: &&Task| {
@@ -248,11 +256,13 @@ impl Tasks {
         }
         let index = index.unwrap_or(0);
         match event.what {
-            What::RunStarted { kind, name, codex, codex_home, runner, .. } => {
+            What::RunPlanned { kind, name } => (self.kind, self.name) = (kind, name),
+            What::RunStarted { kind, name, codex, codex_home, runner, settings, max_concurrent, .. } => {
                 self.started_at.get_or_insert(at);
                 self.ended = None;
                 (self.kind, self.name, self.codex, self.codex_home) = (kind, name, codex, codex_home);
                 self.runner = Some(runner);
+                self.settings = settings.map(|kept| (max_concurrent, kept));
             }
             What::JobStarted { of, boot, usage_before, resent, kind, continues, .. } => {
                 let task = &mut self.all[index];

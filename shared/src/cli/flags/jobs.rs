@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::Common;
 use crate::cli::{Flag, Takes, Value};
 use crate::error::{Context, Error, Result};
 use crate::output::events::Wanted;
 use crate::run::job::{ARGUMENT_FORM, LONGEST_PROMPT, is_flag};
-use crate::run::supervise::{Interrupted, OnBusy, OnLimit};
+use crate::run::settings::{Interrupted, Kept, OnBusy, OnLimit};
+use crate::run::tasks::Tasks;
 use crate::run::{Options, Patience, Sandbox, Settings, attempt, binary};
 use crate::time::parse_duration;
 
@@ -40,7 +40,7 @@ pub struct Jobs {
     /// `--timeout`, `--idle-timeout`, `--network-timeout`.
     pub patience: Patience,
     /// `--retries`.
-    pub retries: u32,
+    pub retries: Option<u32>,
     /// `--on-busy`.
     pub on_busy: Option<OnBusy>,
     /// `--on-limit`.
@@ -66,16 +66,29 @@ pub struct Jobs {
 impl Jobs {
     /// How a run is carried out.
     pub fn settings(&self, common: &Common) -> Result<Settings> {
+        self.settings_after(common, &Tasks::default())
+    }
+
+    /// How a run is continued: as it was begun, where nothing else is said.
+    pub fn settings_after(&self, common: &Common, tasks: &Tasks) -> Result<Settings> {
         attempt::check_depth()?;
+        let (at_once, kept) = tasks.settings.clone().unwrap_or((3, Kept::default()));
+        // The same Codex, if it is there still.
+        let same = tasks.codex.path.as_deref().map(Path::new).filter(|path| path.exists());
+        let (own, then) = (self.patience, kept.patience());
         Ok(Settings {
-            codex: binary::find(common.codex.as_deref())?,
-            max_concurrent: self.max_concurrent.unwrap_or(3),
-            patience: self.patience,
-            max_failures: self.max_failures,
-            retries: self.retries,
-            on_busy: self.on_busy.unwrap_or(OnBusy::Wait(Duration::from_secs(90))),
-            on_limit: self.on_limit.unwrap_or(OnLimit::Stop),
-            interrupted: self.interrupted.unwrap_or(Interrupted::Fail),
+            codex: binary::find(common.codex.as_deref().or(same))?,
+            max_concurrent: self.max_concurrent.unwrap_or(at_once),
+            patience: Patience {
+                timeout: own.timeout.or(then.timeout),
+                idle: own.idle.or(then.idle),
+                network: own.network.or(then.network),
+            },
+            max_failures: self.max_failures.or(kept.max_failures),
+            retries: self.retries.unwrap_or(kept.retries),
+            on_busy: self.on_busy.or_else(|| OnBusy::parse(&kept.on_busy).ok()).unwrap_or_default(),
+            on_limit: self.on_limit.unwrap_or(kept.on_limit),
+            interrupted: self.interrupted.unwrap_or_default(),
         })
     }
 
@@ -363,7 +376,7 @@ pub const fn retries<A: AsMut<Jobs>>() -> Flag<A> {
         help: "try a job again up to N times where the failure may pass",
         more: "An overloaded or silent service, a rate limit, no network; and only where Codex has done nothing yet. The waits grow. The prompt is in the session twice then, and the events say resent.",
         set: |args, value| {
-            args.as_mut().retries = value.number()?.min(1000) as u32;
+            args.as_mut().retries = Some(value.number()?.min(1000) as u32);
             Ok(())
         },
     }
@@ -517,18 +530,7 @@ pub const fn on_busy<A: AsMut<Jobs>>() -> Flag<A> {
         help: "for a session in use: wait, wait=TIME, skip, fork or fail",
         more: "wait=90s is the default: Codex's own background process keeps a session for a minute after its screen was closed. fork sends the prompt to a fork of the session (Codex 0.148 and later).",
         set: |args, value| {
-            let text = value.text()?;
-            args.as_mut().on_busy = Some(match text.split_once('=').unwrap_or((&text, "90s")) {
-                ("wait", longest) => OnBusy::Wait(parse_duration(longest)?),
-                ("skip", "90s") => OnBusy::Skip,
-                ("fork", "90s") => OnBusy::Fork,
-                ("fail", "90s") => OnBusy::Fail,
-                _ => {
-                    let message =
-                        format!("cannot take '{text}': expected wait, wait=TIME, skip, fork or fail");
-                    return Err(Error::usage(message));
-                }
-            });
+            args.as_mut().on_busy = Some(OnBusy::parse(&value.text()?)?);
             Ok(())
         },
     }

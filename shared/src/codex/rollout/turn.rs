@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::time::Timestamp;
+
 /// How far back from the end is looked.
 const WINDOW: u64 = 4 << 20;
 
@@ -56,19 +58,50 @@ struct TurnError {
     codex_error_info: Option<serde_json::Value>,
 }
 
-/// Reads it. Of a compressed rollout nothing is known.
-pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
-    let mut turn = LastTurn::default();
+/// What the user said last, and when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastMessage {
+    /// The text.
+    pub text: String,
+    /// When it was written.
+    pub at: Option<Timestamp>,
+}
+
+/// The last message of the user, as far as it stands in the last 4 MiB. Of a compressed rollout nothing
+/// is known.
+pub fn last_message(path: &Path) -> io::Result<Option<LastMessage>> {
+    let is_message = |line: &[u8]| {
+        let has = |word: &[u8]| memchr::memmem::find(line, word).is_some();
+        has(b"\"user_message\"") || has(b"\"UserMessage\"")
+    };
+    for line in window(path)?.rsplit(|byte| *byte == b'\n').filter(|line| is_message(line)) {
+        let Ok(event) = serde_json::from_slice::<super::Event<'_>>(line) else { continue };
+        if let Some((text, _)) = event.user_message() {
+            let at = event.timestamp.as_deref().and_then(Timestamp::parse);
+            return Ok(Some(LastMessage { text, at }));
+        }
+    }
+    Ok(None)
+}
+
+/// The end of a rollout.
+fn window(path: &Path) -> io::Result<Vec<u8>> {
     if path.extension().is_some_and(|extension| extension == "zst") {
-        return Ok(turn);
+        return Ok(Vec::new());
     }
     let file = File::open(path)?;
     let length = file.metadata()?.len();
     let from = length.saturating_sub(WINDOW);
     let mut block = vec![0; (length - from) as usize];
     file.read_exact_at(&mut block, from)?;
+    Ok(block)
+}
+
+/// Reads it. Of a compressed rollout nothing is known.
+pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
+    let mut turn = LastTurn::default();
     let mut ended = false;
-    for line in block.rsplit(|byte| *byte == b'\n') {
+    for line in window(path)?.rsplit(|byte| *byte == b'\n') {
         if turn.sandbox.is_some() && turn.total_usage.is_some() && ended {
             break;
         }

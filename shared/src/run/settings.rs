@@ -1,0 +1,162 @@
+//! How a run is carried out. What was said when it was begun is kept in its journal, and holds for whoever
+//! continues it and says nothing else.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::running::Patience;
+use crate::error::{Error, Result};
+use crate::time::parse_duration;
+
+/// How long a busy session is waited for. Codex's own background process keeps one for a minute.
+const BUSY: Duration = Duration::from_secs(90);
+
+/// What to do with a session that somebody else drives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnBusy {
+    /// Wait this long, then fail.
+    Wait(Duration),
+    /// Pass the job over.
+    Skip,
+    /// Do it in a fork of the session.
+    Fork,
+    /// Fail.
+    Fail,
+}
+
+impl Default for OnBusy {
+    fn default() -> OnBusy {
+        OnBusy::Wait(BUSY)
+    }
+}
+
+impl OnBusy {
+    /// Reads `wait`, `wait=TIME`, `skip`, `fork` or `fail`.
+    pub fn parse(text: &str) -> Result<OnBusy> {
+        match text.split_once('=') {
+            Some(("wait", longest)) => return Ok(OnBusy::Wait(parse_duration(longest)?)),
+            None if text == "wait" => return Ok(OnBusy::default()),
+            None if text == "skip" => return Ok(OnBusy::Skip),
+            None if text == "fork" => return Ok(OnBusy::Fork),
+            None if text == "fail" => return Ok(OnBusy::Fail),
+            _ => {}
+        }
+        Err(Error::usage(format!("cannot take '{text}': expected wait, wait=TIME, skip, fork or fail")))
+    }
+
+    fn text(self) -> String {
+        match self {
+            OnBusy::Wait(longest) => format!("wait={}s", longest.as_secs()),
+            OnBusy::Skip => "skip".to_owned(),
+            OnBusy::Fork => "fork".to_owned(),
+            OnBusy::Fail => "fail".to_owned(),
+        }
+    }
+}
+
+/// What to do where a usage limit is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLimit {
+    /// End the run, with work left. Start nothing while Codex has said that it lasts.
+    #[default]
+    Stop,
+    /// Wait for its end.
+    Wait,
+    /// As stop, but do not believe that it still lasts.
+    Try,
+}
+
+/// What becomes of a job that was cut off in the middle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interrupted {
+    /// It has failed.
+    #[default]
+    Fail,
+    /// "Continue." is sent to its session.
+    Continue,
+    /// It is sent again.
+    Retry,
+}
+
+/// How a run is carried out.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The executable.
+    pub codex: PathBuf,
+    /// How many jobs at once.
+    pub max_concurrent: usize,
+    /// How long a job may take.
+    pub patience: Patience,
+    /// After how many failures nothing is started any more.
+    pub max_failures: Option<usize>,
+    /// How often a job is tried again that failed for what may pass.
+    pub retries: u32,
+    /// What to do with a busy session.
+    pub on_busy: OnBusy,
+    /// What to do where a usage limit is reached.
+    pub on_limit: OnLimit,
+    /// What becomes of a job that was cut off.
+    pub interrupted: Interrupted,
+}
+
+/// What is kept of them, beside Codex and how many at once. Times are in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)] // As in Settings.
+pub struct Kept {
+    pub timeout_ms: Option<u64>,
+    pub idle_timeout_ms: Option<u64>,
+    pub network_timeout_ms: Option<u64>,
+    pub max_failures: Option<usize>,
+    pub retries: u32,
+    pub on_busy: String,
+    pub on_limit: OnLimit,
+}
+
+impl Settings {
+    /// What a continued run goes by.
+    pub fn kept(&self) -> Kept {
+        let ms = |time: Option<Duration>| time.map(|time| time.as_millis() as u64);
+        let Patience { timeout, idle, network } = self.patience;
+        Kept {
+            timeout_ms: ms(timeout),
+            idle_timeout_ms: ms(idle),
+            network_timeout_ms: ms(network),
+            max_failures: self.max_failures,
+            retries: self.retries,
+            on_busy: self.on_busy.text(),
+            on_limit: self.on_limit,
+        }
+    }
+}
+
+impl Kept {
+    /// The times.
+    pub fn patience(&self) -> Patience {
+        let time = |ms: Option<u64>| ms.map(Duration::from_millis);
+        Patience {
+            timeout: time(self.timeout_ms),
+            idle: time(self.idle_timeout_ms),
+            network: time(self.network_timeout_ms),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read_again() {
+        for text in ["wait=7s", "skip", "fork", "fail"] {
+            assert_eq!(OnBusy::parse(text).unwrap().text(), text);
+        }
+        assert_eq!(OnBusy::parse("wait").unwrap(), OnBusy::default());
+        for wrong in ["skip=90s", "wait=", "stay", ""] {
+            assert!(OnBusy::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
