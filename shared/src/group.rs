@@ -6,18 +6,14 @@
 //! says so and takes the id. The ids of sessions may be any text in an old file.
 
 use std::collections::HashSet;
-use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use crate::codex::home::config_folder;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::record::Id;
-use crate::store::{Changed, Store};
-use crate::text::{harmless, nearest};
+use crate::store::{self, Changed, Named, Object, Store};
 use crate::time::Timestamp;
 
 /// A named set of sessions.
@@ -37,7 +33,7 @@ pub struct Group {
     pub created_at: String,
     /// When it was changed last, RFC 3339.
     pub updated_at: String,
-    rest: Vec<(String, Box<RawValue>)>,
+    rest: Object,
 }
 
 /// The whole file.
@@ -45,34 +41,13 @@ pub struct Group {
 pub struct Groups {
     /// The groups, in the order of their making.
     pub groups: Vec<Group>,
-    rest: Vec<(String, Box<RawValue>)>,
+    rest: Object,
 }
 
 impl<'de> Deserialize<'de> for Groups {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct File;
-        impl<'de> Visitor<'de> for File {
-            type Value = Groups;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with a list 'groups'")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Groups, A::Error> {
-                let mut groups = None;
-                let mut rest = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "groups" if groups.is_some() => {
-                            return Err(serde::de::Error::duplicate_field("groups"));
-                        }
-                        "groups" => groups = Some(map.next_value()?),
-                        _ => rest.push((key, map.next_value()?)),
-                    }
-                }
-                let groups = groups.ok_or_else(|| serde::de::Error::missing_field("groups"))?;
-                Ok(Groups { groups, rest })
-            }
-        }
-        deserializer.deserialize_map(File)
+        let mut rest = Object::deserialize(deserializer)?;
+        Ok(Groups { groups: rest.need("groups")?, rest })
     }
 }
 
@@ -80,44 +55,24 @@ impl Serialize for Groups {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("groups", &self.groups)?;
-        for (key, value) in &self.rest {
-            map.serialize_entry(key, value)?;
-        }
+        self.rest.write(&mut map)?;
         map.end()
     }
 }
 
 impl<'de> Deserialize<'de> for Group {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Entry;
-        impl<'de> Visitor<'de> for Entry {
-            type Value = Group;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a group")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Group, A::Error> {
-                let mut group = Group::default();
-                let mut sessions = None;
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "id" => group.id = map.next_value()?,
-                        "name" => group.name = map.next_value()?,
-                        "description" => group.description = map.next_value()?,
-                        "paused" => group.paused = map.next_value()?,
-                        "sessionIds" => sessions = Some(map.next_value()?),
-                        "createdAt" => group.created_at = map.next_value()?,
-                        "updatedAt" => group.updated_at = map.next_value()?,
-                        _ => group.rest.push((key, map.next_value()?)),
-                    }
-                }
-                if group.id.is_empty() {
-                    return Err(serde::de::Error::missing_field("id"));
-                }
-                group.session_ids = sessions.ok_or_else(|| serde::de::Error::missing_field("sessionIds"))?;
-                Ok(group)
-            }
-        }
-        deserializer.deserialize_map(Entry)
+        let mut rest = Object::deserialize(deserializer)?;
+        Ok(Group {
+            id: rest.need("id")?,
+            name: rest.take("name")?.unwrap_or_default(),
+            description: rest.take("description")?,
+            paused: rest.take("paused")?.unwrap_or_default(),
+            session_ids: rest.need("sessionIds")?,
+            created_at: rest.take("createdAt")?.unwrap_or_default(),
+            updated_at: rest.take("updatedAt")?.unwrap_or_default(),
+            rest,
+        })
     }
 }
 
@@ -133,10 +88,24 @@ impl Serialize for Group {
         map.serialize_entry("sessionIds", &self.session_ids)?;
         map.serialize_entry("createdAt", &self.created_at)?;
         map.serialize_entry("updatedAt", &self.updated_at)?;
-        for (key, value) in &self.rest {
-            map.serialize_entry(key, value)?;
-        }
+        self.rest.write(&mut map)?;
         map.end()
+    }
+}
+
+impl Named for Group {
+    const WHAT: &'static str = "group";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn told(&self) -> String {
+        format!("{} sessions, made {}", self.session_ids.len(), self.created_at)
     }
 }
 
@@ -241,57 +210,18 @@ impl Groups {
 
     /// Where the group of this name or id stands; an error where there is none, or two of the name.
     pub fn find(&self, name: &str) -> Result<usize> {
-        self.position(name)?.ok_or_else(|| {
-            let near = nearest(name, self.groups.iter().map(|group| group.name.as_str()));
-            let error = Error::not_found(format!("there is no group '{name}'"));
-            match near.first() {
-                Some(near) => error.hint(format!("did you mean '{near}'?")),
-                None => error.hint("codex-agent group list lists them"),
-            }
-        })
+        store::find(&self.groups, name)
     }
 
     /// As [`Groups::find`], but no group of the name is no error.
     pub fn position(&self, name: &str) -> Result<Option<usize>> {
-        let named: Vec<usize> = (0..self.groups.len()).filter(|at| self.groups[*at].name == name).collect();
-        match named[..] {
-            [at] => Ok(Some(at)),
-            [] => Ok(self.groups.iter().position(|group| group.id == name)),
-            _ => {
-                let ids: Vec<String> = named
-                    .iter()
-                    .map(|at| {
-                        let group = &self.groups[*at];
-                        let count = group.session_ids.len();
-                        let line = format!("{}  {count} sessions, made {}", group.id, group.created_at);
-                        harmless(&line).into_owned()
-                    })
-                    .collect();
-                Err(Error::new(format!("there are {} groups '{name}'; name one by its id", named.len()))
-                    .hint(ids.join("\n")))
-            }
-        }
+        store::position(&self.groups, name)
     }
 }
 
 /// Whether a new group may have this name.
 pub fn check_name(name: &str) -> Result<()> {
-    let why = if name.trim().is_empty() {
-        "it is empty"
-    } else if name.trim() != name {
-        "it begins or ends with a blank"
-    } else if name.starts_with('-') {
-        "it begins with '-', as flags do"
-    } else if name.chars().any(char::is_control) {
-        "it has a control character in it"
-    } else if name.len() > 200 {
-        "it is longer than 200 bytes"
-    } else if Id::parse(name).is_some() {
-        "it looks like an id"
-    } else {
-        return Ok(());
-    };
-    Err(Error::usage(format!("cannot call a group '{name}': {why}")))
+    store::check_name::<Group>(name, Id::parse(name).is_some())
 }
 
 #[cfg(test)]

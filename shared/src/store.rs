@@ -18,6 +18,12 @@
 //!
 //! Files are made for the user alone (0600, folders 0700); a file that is there keeps its mode.
 
+mod named;
+mod object;
+
+pub use named::{Named, check_name, find, position};
+pub use object::Object;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
@@ -61,20 +67,27 @@ impl Store {
         })
     }
 
+    /// Takes the lock of the file, for whoever looks at it and acts on what it says. The file need not be
+    /// there.
+    pub fn hold(&self) -> Result<Held<'_>> {
+        let target = self.target()?;
+        let folder = target.parent().unwrap_or(Path::new("/"));
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).context("make the folder", folder)?;
+        let lock = Lock::take(&lock_path(&target))?;
+        Ok(Held { store: self, target, _lock: lock })
+    }
+
     /// Changes the file under its lock. The closure gets what is there and says whether it changed
     /// it; an error of the closure leaves the file as it was.
     pub fn update<T, R>(&self, change: impl FnOnce(&mut T) -> Result<(R, Changed)>) -> Result<R>
     where
         T: DeserializeOwned + Serialize + Default,
     {
-        let target = self.target()?;
-        let folder = target.parent().unwrap_or(Path::new("/"));
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).context("make the folder", folder)?;
-        let _lock = Lock::take(&lock_path(&target))?;
+        let held = self.hold()?;
         let mut value: T = self.read()?;
         let (result, changed) = change(&mut value)?;
         if changed == Changed::Yes {
-            replace(&target, folder, &value)?;
+            held.write(&value)?;
         }
         Ok(result)
     }
@@ -89,6 +102,35 @@ impl Store {
             }
         }
         Err(Error::new(format!("cannot follow '{}': too many symbolic links", self.path.display())))
+    }
+}
+
+/// A file whose lock is ours.
+pub struct Held<'s> {
+    store: &'s Store,
+    target: PathBuf,
+    _lock: Lock,
+}
+
+/// What tells a file from an earlier state of it: every change makes a new one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp(Option<(u64, u64, i64, i64)>);
+
+impl Held<'_> {
+    /// What the file holds; the default where there is no file.
+    pub fn read<T: DeserializeOwned + Default>(&self) -> Result<T> {
+        self.store.read()
+    }
+
+    /// Replaces what the file holds.
+    pub fn write(&self, value: &impl Serialize) -> Result<()> {
+        replace(&self.target, self.target.parent().unwrap_or(Path::new("/")), value)
+    }
+
+    /// Which state of the file this is.
+    pub fn stamp(&self) -> Stamp {
+        let of = |meta: fs::Metadata| (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
+        Stamp(fs::metadata(&self.target).ok().map(of))
     }
 }
 
