@@ -14,6 +14,7 @@
 //! | [`version`] | which version a Codex is, and what it may be trusted with |
 //! | [`server`] | the app-server: questions and orders to Codex itself |
 //! | [`fork`] | branching a session, whole or before a message |
+//! | [`watch`] | what sessions do while they do it |
 //! | [`index`] | all of them together: the answer to "which sessions are there" |
 
 pub mod drift;
@@ -30,3 +31,4 @@ pub mod server;
 #[cfg(feature = "sqlite")]
 pub mod state;
 pub mod version;
+pub mod watch;

@@ -176,7 +176,7 @@ impl Reader<'_> {
 }
 
 /// Where a file is that Codex compressed, unpacked, archived or unarchived since its name was read.
-fn moved(file: &RolloutFile) -> Option<RolloutFile> {
+pub(super) fn moved(file: &RolloutFile) -> Option<RolloutFile> {
     let name = file.path.file_name()?.to_str()?;
     let plain = name.strip_suffix(".zst").unwrap_or(name);
     let folder = file.path.parent()?;

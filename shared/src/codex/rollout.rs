@@ -18,21 +18,19 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use memchr::memmem;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-
+mod line;
 mod meta;
 mod tail;
 mod turn;
 
+pub use line::{Line, Said, Tokens, TurnError};
 pub use meta::{Meta, source};
 pub use tail::{Ending, Tail, tail};
 pub use turn::{LastMessage, LastTurn, last_message, last_turn};
 
 use meta::read_meta;
 
-use crate::ndjson::{Line, Lines};
+use crate::ndjson::{self, Lines};
 use crate::record::Id;
 
 /// How far into a file the first user message is looked for.
@@ -125,7 +123,7 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
         };
         let mut meta = Meta::default();
         match line {
-            Line::Whole(line) => match read_meta(line, &mut meta, false) {
+            ndjson::Line::Whole(line) => match read_meta(line, &mut meta, false) {
                 // After a damaged first line, the next may be that of the session this one was copied from.
                 Ok(true) if number == 0 || meta.id == id_of(path) => {
                     head.meta = meta;
@@ -144,7 +142,7 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
                     first_problem.get_or_insert(format!("line {}: {why}", number + 1));
                 }
             },
-            Line::TooLong => {}
+            ndjson::Line::TooLong => {}
         }
         if number + 1 >= META_WITHIN {
             let why = first_problem.unwrap_or_else(|| "it has no session_meta".to_owned());
@@ -196,7 +194,7 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
     let paginated = memmem::Finder::new(b"\"UserMessage\"");
     let context = memmem::Finder::new(b"\"turn_context\"");
     while head.title.is_none() && lines.bytes_read() < HEAD_LIMIT {
-        let Some(Line::Whole(line)) = lines.next()? else {
+        let Some(ndjson::Line::Whole(line)) = lines.next()? else {
             if lines.is_ready() {
                 continue;
             }
@@ -206,17 +204,18 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
         if !is_message && (head.model.is_some() || context.find(&line[..line.len().min(256)]).is_none()) {
             continue;
         }
-        let Ok(event) = serde_json::from_slice::<Event<'_>>(line) else { continue };
-        if event.kind == "turn_context" {
-            head.model = event.payload.model.map(Cow::into_owned);
-        } else if let Some((text, has_image)) = event.user_message() {
-            let text = shown(&text);
-            if !text.is_empty() {
-                head.title = Some(text.to_owned());
-                head.first_user_message.get_or_insert_with(|| text.to_owned());
-            } else if has_image {
-                head.first_user_message.get_or_insert_with(|| "[Image]".to_owned());
+        match Line::parse(line).map(|line| line.said) {
+            Some(Said::Context { model, .. }) => head.model = model.map(Cow::into_owned),
+            Some(Said::UserMessage { text, images }) => {
+                let text = shown(&text);
+                if !text.is_empty() {
+                    head.title = Some(text.to_owned());
+                    head.first_user_message.get_or_insert_with(|| text.to_owned());
+                } else if images > 0 {
+                    head.first_user_message.get_or_insert_with(|| "[Image]".to_owned());
+                }
             }
+            _ => {}
         }
     }
     Ok(())
@@ -226,11 +225,9 @@ fn read_inherited_name<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Re
     let name = memmem::Finder::new(b"\"thread_name_updated\"");
     while lines.bytes_read() < HEAD_LIMIT {
         match lines.next()? {
-            Some(Line::Whole(line)) if name.find(&line[..line.len().min(256)]).is_some() => {
-                if let Ok(event) = serde_json::from_slice::<Event<'_>>(line)
-                    && event.payload.kind.as_deref() == Some("thread_name_updated")
-                {
-                    head.inherited_name = event.payload.thread_name.map(Cow::into_owned);
+            Some(ndjson::Line::Whole(line)) if name.find(&line[..line.len().min(256)]).is_some() => {
+                if let Some(Said::Named { name }) = Line::parse(line).map(|line| line.said) {
+                    head.inherited_name = name.map(Cow::into_owned);
                 }
             }
             Some(_) => {}
@@ -254,87 +251,19 @@ pub fn decompressed<'r>(packed: impl Read + 'r) -> io::Result<impl Read + 'r> {
     zstd::stream::read::Decoder::new(packed)
 }
 
+/// Compressed as Codex does it, for tests.
+#[cfg(test)]
+pub(super) fn packed(text: &str) -> Vec<u8> {
+    zstd::stream::encode_all(text.as_bytes(), 3).unwrap()
+}
+
 /// A rollout for reading from its start, decompressed if it is compressed.
-fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let file = File::open(path)?;
     if path.extension().is_some_and(|extension| extension == "zst") {
         return Ok(Box::new(decompressed(file)?));
     }
     Ok(Box::new(file))
-}
-
-/// One line, as far as it is looked at. What is not named here is passed over.
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow)]
-    timestamp: Option<Cow<'a, str>>,
-    ordinal: Option<IgnoredAny>,
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    payload: Payload<'a>,
-}
-
-#[derive(Deserialize)]
-struct Payload<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    message: Option<Cow<'a, str>>,
-    images: Option<Vec<IgnoredAny>>,
-    #[serde(borrow)]
-    item: Option<Item<'a>>,
-    #[serde(borrow)]
-    cwd: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    thread_name: Option<Cow<'a, str>>,
-    error: Option<IgnoredAny>,
-    last_agent_message: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Part<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    text: Option<Cow<'a, str>>,
-}
-
-impl Event<'_> {
-    /// The text of a user message, and whether a picture was with it.
-    fn user_message(&self) -> Option<(String, bool)> {
-        if self.kind != "event_msg" {
-            return None;
-        }
-        match self.payload.kind.as_deref()? {
-            "user_message" => Some((
-                self.payload.message.as_deref()?.to_owned(),
-                self.payload.images.as_ref().is_some_and(|images| !images.is_empty()),
-            )),
-            "item_completed" => {
-                let item = self.payload.item.as_ref()?;
-                if item.kind.as_deref() != Some("UserMessage") {
-                    return None;
-                }
-                let parts: Vec<Part<'_>> = serde_json::from_str(item.content?.get()).ok()?;
-                let text = parts.iter().filter_map(|part| part.text.as_deref()).collect();
-                let has_image =
-                    parts.iter().any(|part| part.kind.as_deref().is_some_and(|kind| kind.contains("mage")));
-                Some((text, has_image))
-            }
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use memchr::memmem;
 
-use super::{Event, open};
+use super::{Line, Said, open};
 use crate::time::Timestamp;
 
 /// How far back from the end of a file its last turn is looked for.
@@ -135,34 +135,29 @@ impl TailReader {
         if !needed {
             return;
         }
-        let Ok(event) = serde_json::from_slice::<Event<'_>>(line) else { return };
+        let Some(line) = Line::parse(line) else { return };
         if self.last_at.is_none() {
-            self.last_at = event.timestamp.as_deref().and_then(Timestamp::parse);
+            self.last_at = line.at;
         }
-        if event.kind == "turn_context" {
+        if let Said::Context { cwd, model, .. } = line.said {
             if self.cwd.is_none() {
-                self.cwd = event.payload.cwd.map(Cow::into_owned);
-                self.model = event.payload.model.map(Cow::into_owned);
+                self.cwd = cwd.map(Cow::into_owned);
+                self.model = model.map(Cow::into_owned);
             }
             return;
         }
-        if event.kind != "event_msg" || self.ending.is_some() {
+        if self.ending.is_some() {
             return;
         }
-        let item = event.payload.item.as_ref().and_then(|item| item.kind.as_deref());
-        match (event.payload.kind.as_deref().unwrap_or(""), item) {
-            ("task_started" | "turn_started", _) => self.ending = Some(Ending::Begun),
-            ("turn_aborted", _) => self.ending = Some(Ending::Interrupted),
-            ("task_complete" | "turn_complete", _) => {
-                // Up to 0.147, which wrote no ordinals, a failed turn has no error, only no last message.
-                let silent = event.ordinal.is_none() && event.payload.last_agent_message.is_none();
-                let failed = event.payload.error.is_some() || silent;
-                self.ending = Some(if failed { Ending::Failed } else { Ending::Completed });
-            }
-            ("agent_message", _) | (_, Some("AgentMessage")) => {
+        match line.said {
+            Said::TurnStarted => self.ending = Some(Ending::Begun),
+            Said::TurnAborted { .. } => self.ending = Some(Ending::Interrupted),
+            Said::TurnCompleted { .. } => self.ending = Some(Ending::Completed),
+            Said::TurnFailed { .. } => self.ending = Some(Ending::Failed),
+            Said::AgentMessage { .. } => {
                 self.guess.get_or_insert(Ending::Completed);
             }
-            ("user_message", _) | (_, Some("UserMessage")) => {
+            Said::UserMessage { .. } => {
                 self.guess.get_or_insert(Ending::Unanswered);
             }
             _ => {}

@@ -1,12 +1,12 @@
 //! What the last lines of a rollout say about its last turn, for whoever adds one or judges one.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use serde::Deserialize;
+use super::{Line, Said, Tokens};
 
 use crate::time::Timestamp;
 
@@ -19,43 +19,9 @@ pub struct LastTurn {
     /// The sandbox mode, in Codex's word.
     pub sandbox: Option<String>,
     /// The tokens of the whole session so far.
-    pub total_usage: Option<BTreeMap<String, i64>>,
+    pub total_usage: Option<Tokens>,
     /// The message and the kind of the error that ended it (from 0.148).
     pub error: Option<(String, serde_json::Value)>,
-}
-
-#[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "type")]
-    kind: String,
-    payload: Payload,
-}
-
-#[derive(Deserialize)]
-struct Payload {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    sandbox_policy: Option<Policy>,
-    info: Option<Info>,
-    error: Option<TurnError>,
-}
-
-#[derive(Deserialize)]
-struct Policy {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    mode: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Info {
-    total_token_usage: Option<BTreeMap<String, serde_json::Value>>,
-}
-
-#[derive(Deserialize)]
-struct TurnError {
-    message: Option<String>,
-    codex_error_info: Option<serde_json::Value>,
 }
 
 /// What the user said last, and when.
@@ -75,10 +41,9 @@ pub fn last_message(path: &Path) -> io::Result<Option<LastMessage>> {
         has(b"\"user_message\"") || has(b"\"UserMessage\"")
     };
     for line in window(path)?.rsplit(|byte| *byte == b'\n').filter(|line| is_message(line)) {
-        let Ok(event) = serde_json::from_slice::<super::Event<'_>>(line) else { continue };
-        if let Some((text, _)) = event.user_message() {
-            let at = event.timestamp.as_deref().and_then(Timestamp::parse);
-            return Ok(Some(LastMessage { text, at }));
+        let Some(line) = Line::parse(line) else { continue };
+        if let Said::UserMessage { text, .. } = line.said {
+            return Ok(Some(LastMessage { text: text.into(), at: line.at }));
         }
     }
     Ok(None)
@@ -109,28 +74,25 @@ pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
         let wanted = (turn.sandbox.is_none() && has(b"\"turn_context\""))
             || (turn.total_usage.is_none() && has(b"\"token_count\""))
             || (!ended
-                && (has(b"\"task_complete\"") || has(b"\"turn_complete\"") || has(b"\"task_started\"")));
+                && (has(b"\"task_complete\"")
+                    || has(b"\"turn_complete\"")
+                    || has(b"\"task_started\"")
+                    || has(b"\"turn_started\"")));
         if !wanted {
             continue;
         }
-        let Ok(Event { kind, payload }) = serde_json::from_slice(line) else { continue };
-        match (kind.as_str(), payload.kind.as_deref()) {
-            ("turn_context", _) if turn.sandbox.is_none() => {
-                turn.sandbox = payload.sandbox_policy.and_then(|policy| policy.kind.or(policy.mode));
+        match Line::parse(line).map(|line| line.said) {
+            Some(Said::Context { sandbox, .. }) if turn.sandbox.is_none() => {
+                turn.sandbox = sandbox.map(Cow::into_owned);
             }
-            (_, Some("token_count")) if turn.total_usage.is_none() => {
-                let total = payload.info.and_then(|info| info.total_token_usage);
-                turn.total_usage = total.map(|total| {
-                    total.into_iter().filter_map(|(name, value)| Some((name, value.as_i64()?))).collect()
-                });
-            }
-            (_, Some("task_complete" | "turn_complete")) if !ended => {
+            Some(Said::Tokens { total, .. }) if turn.total_usage.is_none() => turn.total_usage = total,
+            Some(Said::TurnFailed { error }) if !ended => {
                 ended = true;
-                turn.error = payload.error.map(|error| {
-                    (error.message.unwrap_or_default(), error.codex_error_info.unwrap_or_default())
+                turn.error = error.map(|error| {
+                    (error.message.unwrap_or_default().into_owned(), error.info.unwrap_or_default())
                 });
             }
-            (_, Some("task_started")) => ended = true,
+            Some(Said::TurnCompleted { .. } | Said::TurnStarted) => ended = true,
             _ => {}
         }
     }

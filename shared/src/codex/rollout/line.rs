@@ -1,0 +1,565 @@
+//! One line of a rollout: what it says, in the same words for every version.
+//!
+//! This is the only place that knows how Codex writes a message, a turn's start and end, a tool call
+//! or a count of tokens, from 0.45 to 0.169. `legacy` sessions have `event_msg/user_message` and
+//! `agent_message`, `paginated` ones (0.148) `event_msg/item_completed`, and their lines an `ordinal`.
+//! Both also hold each message as a `response_item`, which is the model's copy and says nothing new.
+//! A tool call is a `response_item` where there is no ordinal, and an `item_completed` where there
+//! is one, so that none is told twice.
+//!
+//! What is not known is [`Said::Other`]. No field that has another shape than expected costs more than
+//! itself. Text is borrowed where the line has it without escapes. A line that was cut, because it is
+//! too long to be held, still tells its kind and the beginning of its text: [`Line::of_beginning`].
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::record::Id;
+use crate::time::Timestamp;
+
+/// The longest text of a tool call that is told, in characters.
+const SHORT: usize = 200;
+
+/// Tokens, by Codex's names for them.
+pub type Tokens = BTreeMap<String, i64>;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line<'a> {
+    /// When it was written. In a copied fork that is when it was copied.
+    pub at: Option<Timestamp>,
+    /// Its number in the session; only `paginated` sessions count (0.148).
+    pub ordinal: Option<u64>,
+    /// The turn that it belongs to, where the line itself says so (from 0.101, and not every line).
+    pub turn: Option<Cow<'a, str>>,
+    /// The item that it is, where items have ids (0.148).
+    pub item: Option<Cow<'a, str>>,
+    /// What it says.
+    pub said: Said<'a>,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said<'a> {
+    /// `session_meta`: the first line, and once more for each session that this one was copied from.
+    Meta {
+        /// The session that it is of.
+        id: Option<Id>,
+        /// The version of Codex that began it.
+        version: Option<Cow<'a, str>>,
+    },
+    /// A turn began (no line up to 0.98).
+    TurnStarted,
+    /// The user said something. What Codex says in the user's name is not among these.
+    UserMessage {
+        /// The words.
+        text: Cow<'a, str>,
+        /// How many pictures were with them.
+        images: usize,
+    },
+    /// The model said something.
+    AgentMessage {
+        /// The words.
+        text: Cow<'a, str>,
+    },
+    /// The model used a tool.
+    ToolCall {
+        /// `command_execution`, `file_change`, `web_search`, or the tool's own name.
+        name: Cow<'a, str>,
+        /// What it was used on, in a line of at most 200 characters: the command, the files, the query.
+        text: String,
+    },
+    /// A turn ended as it should (no line up to 0.98).
+    TurnCompleted {
+        /// The last thing that the model said.
+        last_message: Option<Cow<'a, str>>,
+    },
+    /// A turn ended with an error.
+    TurnFailed {
+        /// What went wrong; up to 0.147 nothing says it.
+        error: Option<TurnError<'a>>,
+    },
+    /// A turn was interrupted.
+    TurnAborted {
+        /// Codex's word for why.
+        reason: Option<Cow<'a, str>>,
+    },
+    /// What the turn runs with.
+    Context {
+        /// Its directory.
+        cwd: Option<Cow<'a, str>>,
+        /// Its sandbox mode, in Codex's word.
+        sandbox: Option<Cow<'a, str>>,
+        /// Its model.
+        model: Option<Cow<'a, str>>,
+    },
+    /// A count of tokens.
+    Tokens {
+        /// Of the whole session.
+        total: Option<Tokens>,
+        /// Of the last answer.
+        last: Option<Tokens>,
+    },
+    /// The last turns above this line no longer count (up to 0.155).
+    RolledBack {
+        /// How many.
+        turns: u64,
+    },
+    /// The session was named (0.120 to 0.131 wrote it here).
+    Named {
+        /// The name.
+        name: Option<Cow<'a, str>>,
+    },
+    /// Anything else.
+    Other,
+}
+
+/// What Codex says of an error that ended a turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TurnError<'a> {
+    /// For people.
+    pub message: Option<Cow<'a, str>>,
+    /// `codex_error_info`: a word, or an object.
+    pub info: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Outer<'a> {
+    #[serde(borrow)]
+    timestamp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ordinal: Option<&'a RawValue>,
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+}
+
+/// A piece of JSON that is looked at only if its line is of interest.
+type Raw<'a> = Option<&'a RawValue>;
+
+#[derive(Default, Deserialize)]
+struct Payload<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Raw<'a>,
+    #[serde(borrow)]
+    id: Raw<'a>,
+    #[serde(borrow)]
+    turn_id: Raw<'a>,
+    #[serde(borrow)]
+    message: Raw<'a>,
+    #[serde(borrow)]
+    images: Raw<'a>,
+    #[serde(borrow)]
+    local_images: Raw<'a>,
+    #[serde(borrow)]
+    item: Raw<'a>,
+    #[serde(borrow)]
+    name: Raw<'a>,
+    #[serde(borrow)]
+    arguments: Raw<'a>,
+    #[serde(borrow)]
+    input: Raw<'a>,
+    #[serde(borrow)]
+    action: Raw<'a>,
+    #[serde(borrow)]
+    call_id: Raw<'a>,
+    #[serde(borrow)]
+    last_agent_message: Raw<'a>,
+    #[serde(borrow)]
+    error: Raw<'a>,
+    #[serde(borrow)]
+    reason: Raw<'a>,
+    #[serde(borrow)]
+    info: Raw<'a>,
+    #[serde(borrow)]
+    num_turns: Raw<'a>,
+    #[serde(borrow)]
+    thread_name: Raw<'a>,
+    #[serde(borrow)]
+    cli_version: Raw<'a>,
+    #[serde(borrow)]
+    cwd: Raw<'a>,
+    #[serde(borrow)]
+    model: Raw<'a>,
+    #[serde(borrow)]
+    sandbox_policy: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Raw<'a>,
+    #[serde(borrow)]
+    id: Raw<'a>,
+    #[serde(borrow)]
+    content: Raw<'a>,
+    #[serde(borrow)]
+    command: Raw<'a>,
+    #[serde(borrow)]
+    changes: Raw<'a>,
+    #[serde(borrow)]
+    tool: Raw<'a>,
+    #[serde(borrow)]
+    server: Raw<'a>,
+    #[serde(borrow)]
+    query: Raw<'a>,
+    #[serde(borrow)]
+    prompt: Raw<'a>,
+    #[serde(borrow)]
+    arguments: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Part<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Raw<'a>,
+    #[serde(borrow)]
+    text: Raw<'a>,
+}
+
+/// A string inside something optional: serde borrows it only through a type of its own.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn read<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+fn text<'a>(raw: Raw<'a>) -> Option<Cow<'a, str>> {
+    read::<Text<'a>>(raw).map(|text| text.0)
+}
+
+fn count(raw: Raw<'_>) -> usize {
+    read::<Vec<serde::de::IgnoredAny>>(raw).map_or(0, |all| all.len())
+}
+
+impl<'a> Line<'a> {
+    /// Reads a line, with or without its newline; `None` where it is no line of a rollout, such as one
+    /// that is being written.
+    pub fn parse(line: &'a [u8]) -> Option<Line<'a>> {
+        let outer: Outer<'a> = serde_json::from_slice(line).ok()?;
+        let at = text(outer.timestamp).and_then(|at| Timestamp::parse(&at));
+        let mut line = Line { at, ordinal: read(outer.ordinal), turn: None, item: None, said: Said::Other };
+        let wanted = match &*outer.kind {
+            "event_msg" | "turn_context" | "session_meta" => true,
+            "response_item" => line.ordinal.is_none(),
+            _ => false,
+        };
+        if wanted && let Some(payload) = read::<Payload<'a>>(outer.payload) {
+            line.turn = text(payload.turn_id);
+            match &*outer.kind {
+                "event_msg" => line.event(&payload),
+                "response_item" => line.call(&payload),
+                "turn_context" => line.said = context(&payload),
+                _ => line.said = Said::Meta { id: read(payload.id), version: text(payload.cli_version) },
+            }
+        }
+        Some(line)
+    }
+
+    /// Reads the beginning of a line that is too long to be held. The text of a message is what there
+    /// is of it, with `…` where it was cut.
+    pub fn of_beginning(start: &'a [u8]) -> Line<'a> {
+        let string = |key: &str| string_after(&start[..start.len().min(1024)], start, key);
+        let at = string("\"timestamp\":\"").and_then(|at| Timestamp::parse(&at));
+        let turn = string("\"turn_id\":\"").map(Cow::Owned);
+        let said = match (string("\"type\":\"").as_deref(), string("\"payload\":{\"type\":\"").as_deref()) {
+            (Some("event_msg"), Some("user_message")) => {
+                let text = string("\"message\":\"").unwrap_or_default().into();
+                Said::UserMessage { text, images: 0 }
+            }
+            (Some("event_msg"), Some("agent_message")) => {
+                Said::AgentMessage { text: string("\"message\":\"").unwrap_or_default().into() }
+            }
+            (Some("event_msg"), Some("item_completed")) => {
+                let text = string("\"text\":\"").unwrap_or_default().into();
+                match string("\"item\":{\"type\":\"").as_deref() {
+                    Some("UserMessage") => Said::UserMessage { text, images: 0 },
+                    Some("AgentMessage") => Said::AgentMessage { text },
+                    Some(kind) if is_tool(kind) => {
+                        Said::ToolCall { name: snake(kind).into(), text: String::new() }
+                    }
+                    _ => Said::Other,
+                }
+            }
+            // What is long in it is the last message: so there is one, and the turn did not fail.
+            (Some("event_msg"), Some("task_complete" | "turn_complete")) => {
+                Said::TurnCompleted { last_message: string("\"last_agent_message\":\"").map(Cow::Owned) }
+            }
+            (Some("session_meta"), _) => {
+                Said::Meta { id: string("\"id\":\"").and_then(|id| Id::parse(&id)), version: None }
+            }
+            _ => Said::Other,
+        };
+        Line { at, ordinal: None, turn, item: None, said }
+    }
+
+    fn event(&mut self, payload: &Payload<'a>) {
+        self.said = match text(payload.kind).as_deref().unwrap_or("") {
+            // `task_` is what versions up to 0.169 write, `turn_` what they read as well.
+            "task_started" | "turn_started" => Said::TurnStarted,
+            "task_complete" | "turn_complete" => {
+                let last_message = text(payload.last_agent_message);
+                let error = read::<BTreeMap<&str, Value>>(payload.error).map(|mut error| TurnError {
+                    message: error.remove("message").and_then(|text| Some(text.as_str()?.to_owned().into())),
+                    info: error.remove("codex_error_info").filter(|info| !info.is_null()),
+                });
+                // Up to 0.147, which wrote no ordinals, a failed turn has no error, only no last message.
+                let silent = self.ordinal.is_none() && payload.last_agent_message.is_none();
+                if payload.error.is_some() || silent {
+                    Said::TurnFailed { error }
+                } else {
+                    Said::TurnCompleted { last_message }
+                }
+            }
+            "turn_aborted" => Said::TurnAborted { reason: text(payload.reason) },
+            "user_message" => match text(payload.message) {
+                Some(text) => {
+                    Said::UserMessage { text, images: count(payload.images) + count(payload.local_images) }
+                }
+                None => Said::Other,
+            },
+            "agent_message" => match text(payload.message) {
+                Some(text) => Said::AgentMessage { text },
+                None => Said::Other,
+            },
+            "item_completed" => return self.item(payload.item),
+            "token_count" => {
+                #[derive(Deserialize)]
+                struct Info<'a> {
+                    #[serde(borrow)]
+                    total_token_usage: Raw<'a>,
+                    #[serde(borrow)]
+                    last_token_usage: Raw<'a>,
+                }
+                match read::<Info<'a>>(payload.info) {
+                    Some(info) => Said::Tokens {
+                        total: tokens(info.total_token_usage),
+                        last: tokens(info.last_token_usage),
+                    },
+                    None => Said::Other,
+                }
+            }
+            "thread_rolled_back" => Said::RolledBack { turns: read(payload.num_turns).unwrap_or(0) },
+            "thread_name_updated" => Said::Named { name: text(payload.thread_name) },
+            _ => Said::Other,
+        }
+    }
+
+    /// A finished item of a `paginated` session.
+    fn item(&mut self, item: Raw<'a>) {
+        let Some(item) = read::<Item<'a>>(item) else { return };
+        let kind = text(item.kind).unwrap_or_default();
+        self.item = text(item.id);
+        let parts = || read::<Vec<Part<'a>>>(item.content);
+        self.said = match &*kind {
+            "UserMessage" => match parts() {
+                Some(parts) => {
+                    let is_image =
+                        |part: &&Part<'_>| text(part.kind).is_some_and(|kind| kind.contains("mage"));
+                    let images = parts.iter().filter(is_image).count();
+                    Said::UserMessage { text: joined(&parts), images }
+                }
+                None => Said::Other,
+            },
+            "AgentMessage" => match parts() {
+                Some(parts) => Said::AgentMessage { text: joined(&parts) },
+                None => Said::Other,
+            },
+            kind if is_tool(kind) => {
+                let words = if item.command.is_some() {
+                    command(item.command)
+                } else if item.changes.is_some() {
+                    let files: BTreeMap<Cow<'_, str>, serde::de::IgnoredAny> =
+                        read(item.changes).unwrap_or_default();
+                    files.into_keys().collect::<Vec<_>>().join(" ")
+                } else {
+                    let parts = [text(item.server), text(item.tool), text(item.query), text(item.prompt)];
+                    let words: Vec<_> = parts.into_iter().flatten().collect();
+                    match item.arguments {
+                        Some(arguments) => format!("{} {}", words.join(" "), arguments.get()),
+                        None => words.join(" "),
+                    }
+                };
+                Said::ToolCall { name: snake(kind).into(), text: short(&words) }
+            }
+            _ => Said::Other,
+        };
+    }
+
+    /// A tool call of a `legacy` session.
+    fn call(&mut self, payload: &Payload<'a>) {
+        let kind = text(payload.kind).unwrap_or_default();
+        if !kind.ends_with("_call") {
+            return;
+        }
+        let name = text(payload.name);
+        let (name, words) = match (&*kind, name.as_deref()) {
+            (
+                "function_call",
+                Some("shell" | "exec_command" | "local_shell" | "shell_command" | "container.exec"),
+            ) => {
+                #[derive(Deserialize)]
+                struct Arguments<'a> {
+                    #[serde(borrow)]
+                    command: Raw<'a>,
+                    #[serde(borrow)]
+                    cmd: Raw<'a>,
+                }
+                let arguments = text(payload.arguments).unwrap_or_default();
+                let parsed = serde_json::from_str::<Arguments<'_>>(&arguments).ok();
+                let words = parsed.map(|of| command(of.command.or(of.cmd))).unwrap_or_default();
+                (Cow::Borrowed("command_execution"), words)
+            }
+            ("local_shell_call", _) => {
+                #[derive(Deserialize)]
+                struct Action<'a> {
+                    #[serde(borrow)]
+                    command: Raw<'a>,
+                }
+                let words = read::<Action<'_>>(payload.action).map(|action| command(action.command));
+                (Cow::Borrowed("command_execution"), words.unwrap_or_default())
+            }
+            ("web_search_call", _) => {
+                #[derive(Deserialize)]
+                struct Action<'a> {
+                    #[serde(borrow)]
+                    query: Raw<'a>,
+                }
+                let words = read::<Action<'_>>(payload.action).and_then(|action| text(action.query));
+                (Cow::Borrowed("web_search"), words.unwrap_or_default().into_owned())
+            }
+            (_, Some("apply_patch")) => {
+                let patch = text(payload.input.or(payload.arguments)).unwrap_or_default();
+                (Cow::Borrowed("file_change"), patched(&patch).unwrap_or_default())
+            }
+            _ => {
+                let words = text(payload.arguments).or(text(payload.input)).unwrap_or_default().into_owned();
+                (name.unwrap_or(kind), words)
+            }
+        };
+        self.item = text(payload.call_id);
+        self.said = Said::ToolCall { name, text: short(&words) };
+    }
+}
+
+fn context<'a>(payload: &Payload<'a>) -> Said<'a> {
+    #[derive(Deserialize)]
+    struct Policy<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Raw<'a>,
+        #[serde(borrow)]
+        mode: Raw<'a>,
+    }
+    // 0.45 calls the mode `mode`.
+    let sandbox =
+        read::<Policy<'a>>(payload.sandbox_policy).and_then(|policy| text(policy.kind.or(policy.mode)));
+    Said::Context { cwd: text(payload.cwd), sandbox, model: text(payload.model) }
+}
+
+fn tokens(raw: Raw<'_>) -> Option<Tokens> {
+    let total: BTreeMap<String, Value> = read(raw)?;
+    Some(total.into_iter().filter_map(|(name, value)| Some((name, value.as_i64()?))).collect())
+}
+
+fn joined<'a>(parts: &[Part<'a>]) -> Cow<'a, str> {
+    let mut texts = parts.iter().filter_map(|part| text(part.text));
+    let first = texts.next().unwrap_or_default();
+    texts.fold(first, |all, more| all + more)
+}
+
+fn is_tool(kind: &str) -> bool {
+    ["ToolCall", "Execution", "Change", "Search", "ImageView", "ImageGeneration"]
+        .iter()
+        .any(|end| kind.ends_with(end))
+}
+
+/// `CommandExecution` as `codex exec --json` writes it: `command_execution`.
+fn snake(kind: &str) -> String {
+    let mut name = String::with_capacity(kind.len() + 4);
+    for letter in kind.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+/// A command as somebody would type it: without the shell that Codex puts round it.
+fn command(raw: Raw<'_>) -> String {
+    if let Some(line) = text(raw) {
+        return line.into_owned();
+    }
+    let words: Vec<Cow<'_, str>> = read(raw).unwrap_or_default();
+    match &words[..] {
+        [shell, flag, line]
+            if matches!(&**flag, "-c" | "-lc" | "-Command")
+                && ["sh", "bash", "zsh", "powershell", "pwsh"]
+                    .contains(&shell.rsplit('/').next().unwrap_or("")) =>
+        {
+            line.clone().into_owned()
+        }
+        _ => words.join(" "),
+    }
+}
+
+/// The files that a patch names.
+fn patched(patch: &str) -> Option<String> {
+    let name = |line: &str| {
+        let (what, name) = line.strip_prefix("*** ")?.split_once(" File: ")?;
+        ["Add", "Update", "Delete"].contains(&what).then(|| name.to_owned())
+    };
+    let files: Vec<String> = patch.lines().filter_map(name).collect();
+    (!files.is_empty()).then(|| files.join(" "))
+}
+
+/// One line of at most [`SHORT`] characters.
+fn short(text: &str) -> String {
+    let mut words = String::new();
+    for (at, word) in text.split_whitespace().enumerate() {
+        if at > 0 {
+            words.push(' ');
+        }
+        words.push_str(word);
+        if words.len() > 4 * SHORT {
+            break;
+        }
+    }
+    match words.char_indices().nth(SHORT) {
+        Some((end, _)) => {
+            words.truncate(end);
+            words.push('…');
+            words
+        }
+        None => words,
+    }
+}
+
+/// The string whose opening quote `key` ends with, if the key is in `head`, which `whole` begins with.
+fn string_after(head: &[u8], whole: &[u8], key: &str) -> Option<String> {
+    let from = memchr::memmem::find(head, key.as_bytes())? + key.len() - 1;
+    let rest = &whole[from..];
+    let mut all = serde_json::Deserializer::from_slice(rest).into_iter::<String>();
+    if let Some(Ok(text)) = all.next() {
+        return Some(text);
+    }
+    // It was cut, perhaps within an escape, which takes at most twelve bytes, or a character.
+    for less in 0..12.min(rest.len()) {
+        let mut closed = rest[..rest.len() - less].to_vec();
+        closed.push(b'"');
+        if let Ok(text) = serde_json::from_slice::<String>(&closed) {
+            return Some(text + "…");
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! Following what sessions do while they do it, by their rollouts.
+//!
+//! [`Watch::poll`] is called five to ten times a second and tells what is new, each thing once, in the
+//! order of its file, as soon as its line is whole. Half a line waits for its other half, be it never so
+//! late; a burst is told whole in the poll that sees it. Nothing is slept or waited for in here.
+//!
+//! A session is followed wherever Codex puts it: archived and back (which is told), compressed and
+//! unpacked (which is not), into a further file when it is reverted. One that has no file yet is taken
+//! up when it has. One that is deleted is told and dropped. What a copied fork took over from its parent
+//! is not told with [`From::End`]. A file that shrank, or that another was put in the place of, is
+//! followed from its new end, with one warning.
+//!
+//! The cost is bounded by what happens, not by what is watched. Sessions that rest are looked at less
+//! often, by one `stat`: every poll for ten seconds, then four times a second for a minute, then each
+//! second, and after an hour every other second. At most 64 files are open, and only of sessions
+//! that are active. Folders are looked at once a second, and listed only where they changed; the whole
+//! home is walked only when a file is gone that is at none of the places where Codex puts it, at most
+//! every other second. Of a line over 4 MiB only the beginning is held.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use super::files::Files;
+use super::home::Home;
+use crate::error::Result;
+use crate::record::Id;
+use crate::time::Timestamp;
+
+mod followed;
+mod happened;
+mod places;
+
+pub use happened::{Happened, Role, What};
+
+use followed::Followed;
+use places::Places;
+
+/// The most files that are open at once.
+const OPEN: usize = 64;
+/// How long a session rests before its file is closed, and looked at less often.
+const RESTING: Duration = Duration::from_secs(10);
+/// How often folders are looked at.
+const FOLDERS: Duration = Duration::from_secs(1);
+/// How often the whole home is walked, at the most.
+const WALK: Duration = Duration::from_secs(2);
+/// How long a file is gone before it counts as deleted. Codex replaces files by others.
+const GONE: Duration = Duration::from_secs(1);
+
+/// Where following begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// With what happens from now on.
+    End,
+    /// With the first line of each session.
+    Start,
+}
+
+/// Where what happened goes; an error ends the poll.
+pub type Emit<'e> = &'e mut dyn FnMut(&Happened) -> Result<()>;
+
+/// A number of sessions, and how far each was read.
+pub struct Watch {
+    home: Home,
+    from: From,
+    sessions: Vec<Followed>,
+    /// Where each session is in `sessions`.
+    places_of: HashMap<Id, usize>,
+    tools: Tools,
+    places: Places,
+    walked: Option<Instant>,
+}
+
+/// What all sessions share while they are read.
+struct Tools {
+    /// Lines of an earlier time are old, wherever they turn up.
+    since: Timestamp,
+    buffer: Vec<u8>,
+    /// The files that are open, the least recently active first.
+    open: Vec<(Id, File, Instant)>,
+    /// How many warnings were given.
+    warnings: usize,
+}
+
+impl Tools {
+    /// The open file of a session, to be given back by [`Tools::keep`].
+    fn take(&mut self, id: Id) -> Option<File> {
+        let at = self.open.iter().position(|(open, ..)| *open == id)?;
+        Some(self.open.remove(at).1)
+    }
+
+    fn keep(&mut self, id: Id, file: File, now: Instant) {
+        if self.open.len() >= OPEN {
+            self.open.remove(0);
+        }
+        self.open.push((id, file, now));
+    }
+
+    fn warn(&mut self, message: std::fmt::Arguments<'_>) {
+        self.warnings += 1;
+        crate::error::warn(message);
+    }
+}
+
+impl Watch {
+    /// Follows these sessions of a home. Nothing is read yet; what is written from now on is told.
+    pub fn new(home: Home, ids: impl IntoIterator<Item = Id>, from: From) -> Watch {
+        // A clock that was put back a little loses nothing.
+        let since = Timestamp(Timestamp::now().0 - 5000);
+        let mut watch = Watch {
+            places: Places::new(home.path()),
+            home,
+            from,
+            sessions: Vec::new(),
+            places_of: HashMap::new(),
+            tools: Tools { since, buffer: Vec::new(), open: Vec::new(), warnings: 0 },
+            walked: None,
+        };
+        watch.add(ids);
+        watch
+    }
+
+    /// Follows further sessions, from the end or the start as the others.
+    pub fn add(&mut self, ids: impl IntoIterator<Item = Id>) {
+        let mut ids: Vec<Id> = ids.into_iter().filter(|id| !self.places_of.contains_key(id)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return;
+        }
+        let files = Files::walk(self.home.path());
+        for (at, id) in ids.into_iter().enumerate() {
+            let session = Followed::new(id, &files, self.from, self.tools.since, at);
+            self.places_of.insert(id, self.sessions.len());
+            self.sessions.push(session);
+        }
+    }
+
+    /// The sessions that are followed; those that were deleted are not.
+    pub fn sessions(&self) -> impl Iterator<Item = Id> {
+        self.sessions.iter().map(|session| session.id)
+    }
+
+    /// Whether there is nothing to follow, or nothing any more.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Tells all that happened since the last poll. Trouble with a file is a warning; an error is one of
+    /// `emit`, after which what it refused counts as told.
+    pub fn poll(&mut self, emit: Emit<'_>) -> Result<()> {
+        let now = Instant::now();
+        if self.places.is_due(now) {
+            self.look_into_folders(now);
+            self.tools.open.retain(|(.., used)| now.duration_since(*used) < RESTING);
+        }
+        for session in &mut self.sessions {
+            if session.next_look <= now {
+                session.look(&mut self.tools, now, emit)?;
+            }
+        }
+        let is_gone = |session: &Followed| session.gone.is_some_and(|gone| now.duration_since(gone) >= GONE);
+        let may_walk = self.walked.is_none_or(|walked| now.duration_since(walked) >= WALK);
+        if may_walk && self.sessions.iter().any(is_gone) && self.home.exists() {
+            self.walked = Some(now);
+            self.find_gone(&is_gone, emit)?;
+        }
+        Ok(())
+    }
+
+    /// Takes up files that came: of sessions that had none, and further files of reverted ones.
+    fn look_into_folders(&mut self, now: Instant) {
+        for session in &self.sessions {
+            self.places.want(session.id, session.current().map(|file| file.path.as_path()));
+        }
+        let ids = &self.places_of;
+        for file in self.places.changed(now, |id| ids.contains_key(&id)) {
+            self.sessions[ids[&file.id]].offer(file, self.from, now);
+        }
+    }
+
+    /// Looks everywhere for what is gone, and drops what is nowhere.
+    fn find_gone(&mut self, is_gone: &dyn Fn(&Followed) -> bool, emit: Emit<'_>) -> Result<()> {
+        let files = Files::walk(self.home.path());
+        let now = Instant::now();
+        let mut deleted = Vec::new();
+        for session in self.sessions.iter_mut().filter(|session| is_gone(session)) {
+            for file in files.of(session.id) {
+                session.offer(file.clone(), self.from, now);
+            }
+            if session.gone.is_some() {
+                deleted.push(session.id);
+            }
+        }
+        if deleted.is_empty() {
+            return Ok(());
+        }
+        self.sessions.retain(|session| session.gone.is_none() || !is_gone(session));
+        self.places_of = self.sessions.iter().enumerate().map(|(at, session)| (session.id, at)).collect();
+        for session in deleted {
+            self.tools.take(session);
+            emit(&Happened { session, at: Some(Timestamp::now()), what: What::Deleted })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,359 @@
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use super::*;
+
+const A: &str = "01a20307-24fb-7b81-b2ee-030bb2fa1e54";
+const SEGMENT: &str = "01a20307-2abe-7a31-b2c8-e5883981dd2f";
+
+/// A Codex home with one way to write into it.
+struct Sample {
+    folder: tempfile::TempDir,
+}
+
+fn id() -> Id {
+    Id::parse(A).unwrap()
+}
+
+fn line(text: &str) -> String {
+    let at = Timestamp::now();
+    format!(
+        r#"{{"timestamp":"{at}","type":"event_msg","payload":{{"type":"agent_message","message":"{text}"}}}}"#
+    ) + "\n"
+}
+
+fn meta(id: &str, version: &str) -> String {
+    let at = Timestamp::now();
+    format!(
+        r#"{{"timestamp":"{at}","type":"session_meta","payload":{{"id":"{id}","cli_version":"{version}"}}}}"#
+    ) + "\n"
+}
+
+impl Sample {
+    fn new() -> Sample {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("sessions/2026/11/22")).unwrap();
+        fs::create_dir_all(folder.path().join("archived_sessions")).unwrap();
+        Sample { folder }
+    }
+
+    fn home(&self) -> Home {
+        Home::find(Some(self.folder.path())).unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn live(&self) -> PathBuf {
+        self.path(&format!("sessions/2026/11/22/rollout-2026-11-22T11-32-09-{A}.jsonl"))
+    }
+
+    fn archived(&self) -> PathBuf {
+        self.path(&format!("archived_sessions/rollout-2026-11-22T11-32-09-{A}.jsonl"))
+    }
+
+    fn watch(&self, from: From) -> Watch {
+        Watch::new(self.home(), [id()], from)
+    }
+}
+
+fn add(path: &Path, text: &str) {
+    fs::File::options().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+fn word(happened: &Happened) -> String {
+    match &happened.what {
+        What::Message { text, .. } => text.clone(),
+        what => what.word().to_owned(),
+    }
+}
+
+fn poll(watch: &mut Watch) -> Vec<String> {
+    let mut all = Vec::new();
+    watch
+        .poll(&mut |happened| {
+            all.push(word(happened));
+            Ok(())
+        })
+        .unwrap();
+    all
+}
+
+/// Polls as a user does until so much happened, and a little longer.
+fn wait(watch: &mut Watch, count: usize) -> Vec<String> {
+    let begun = Instant::now();
+    let mut all = Vec::new();
+    while all.len() < count && begun.elapsed() < Duration::from_secs(20) {
+        all.extend(poll(watch));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    all.extend(poll(watch));
+    all
+}
+
+#[test]
+fn half_a_line_waits_for_its_other_half() {
+    let sample = Sample::new();
+    let (first, second) = (line("one"), line("two"));
+    // The end may be in the middle of a line when it begins.
+    add(&sample.live(), &(meta(A, "0.137.0") + &line("old") + &first[..50]));
+    let mut watch = sample.watch(From::End);
+    assert_eq!(poll(&mut watch), [""; 0]);
+    add(&sample.live(), &first[50..70]);
+    assert_eq!(poll(&mut watch), [""; 0]);
+    add(&sample.live(), &(first[70..].to_owned() + &second[..second.len() - 1]));
+    assert_eq!(poll(&mut watch), ["one"]);
+    assert_eq!(poll(&mut watch), [""; 0]);
+    add(&sample.live(), "\n");
+    assert_eq!(poll(&mut watch), ["two"]);
+    let mut watch = sample.watch(From::Start);
+    assert_eq!(poll(&mut watch), ["old", "one", "two"]);
+}
+
+#[test]
+fn bursts_are_told_whole_and_at_once() {
+    let sample = Sample::new();
+    add(&sample.live(), &meta(A, "0.137.0"));
+    let mut watch = sample.watch(From::End);
+    let burst: String = (0..10_000).map(|n| line(&n.to_string())).collect();
+    add(&sample.live(), &burst);
+    let all = poll(&mut watch);
+    assert_eq!(all, (0..10_000).map(|n| n.to_string()).collect::<Vec<_>>());
+    // A writer that never pauses does not hold anything up.
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let line = line(&count.to_string());
+                for piece in line.as_bytes().chunks(37) {
+                    add(&sample.live(), std::str::from_utf8(piece).unwrap());
+                }
+                count += 1;
+            }
+        });
+        let mut seen = Vec::new();
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(20));
+            let new = poll(&mut watch);
+            assert!(!new.is_empty());
+            seen.extend(new);
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(seen, (0..seen.len()).map(|n| n.to_string()).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn archiving_loses_nothing_repeats_nothing_and_is_told() {
+    let sample = Sample::new();
+    add(&sample.live(), &(meta(A, "0.137.0") + &line("old")));
+    let mut watch = sample.watch(From::End);
+    let mut writer = fs::File::options().append(true).open(sample.live()).unwrap();
+    let mut write = |text: &str| writer.write_all(text.as_bytes()).unwrap();
+    write(&line("1"));
+    assert_eq!(poll(&mut watch), ["1"]);
+    let half = line("3");
+    write(&(line("2") + &half[..30]));
+    fs::rename(sample.live(), sample.archived()).unwrap();
+    assert_eq!(poll(&mut watch), ["2", "session.archived"]);
+    // The writer still has it open.
+    write(&half[30..]);
+    assert_eq!(poll(&mut watch), ["3"]);
+    fs::rename(sample.archived(), sample.live()).unwrap();
+    write(&line("4"));
+    assert_eq!(poll(&mut watch), ["4", "session.unarchived"]);
+    assert_eq!(watch.tools.warnings, 0);
+    // Renamed to and fro by somebody else, while it is written to.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 5..200 {
+                write(&line(&n.to_string()));
+                if n % 3 == 0 {
+                    fs::rename(sample.live(), sample.archived()).unwrap();
+                    std::thread::sleep(Duration::from_millis(2));
+                    fs::rename(sample.archived(), sample.live()).unwrap();
+                }
+            }
+        });
+        let all = wait(&mut watch, 195);
+        let told: Vec<_> = all.into_iter().filter(|word| !word.starts_with("session")).collect();
+        assert_eq!(told, (5..200).map(|n| n.to_string()).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_deleted_session_is_told_and_dropped() {
+    let sample = Sample::new();
+    add(&sample.live(), &meta(A, "0.137.0"));
+    let mut watch = sample.watch(From::End);
+    add(&sample.live(), &line("1"));
+    assert_eq!(poll(&mut watch), ["1"]);
+    add(&sample.live(), &line("last words"));
+    fs::remove_file(sample.live()).unwrap();
+    assert_eq!(wait(&mut watch, 2), ["last words", "session.deleted"]);
+    assert!(watch.is_empty() && watch.tools.open.is_empty());
+}
+
+#[test]
+fn a_reverted_session_goes_on_in_its_new_file() {
+    let sample = Sample::new();
+    add(&sample.live(), &(meta(A, "0.169.0") + &line("1")));
+    let mut watch = sample.watch(From::End);
+    poll(&mut watch);
+    add(&sample.live(), &line("2"));
+    let today = Timestamp::now().to_string()[..10].replace('-', "/");
+    let folder = sample.path("sessions").join(today);
+    fs::create_dir_all(&folder).unwrap();
+    let stamp = Timestamp::now().to_string()[..19].replace(':', "-");
+    let segment = folder.join(format!("rollout-{stamp}-{A}_{SEGMENT}.jsonl"));
+    add(&segment, &(meta(A, "0.169.0") + &line("3")));
+    assert_eq!(wait(&mut watch, 3), ["2", "session.moved", "3"]);
+    add(&segment, &line("4"));
+    assert_eq!(wait(&mut watch, 1), ["4"]);
+    assert_eq!(poll(&mut sample.watch(From::End)), [""; 0]);
+    assert_eq!(poll(&mut sample.watch(From::Start)), ["1", "2", "session.moved", "3", "4"]);
+}
+
+#[test]
+fn a_compressed_session_is_followed_once() {
+    let sample = Sample::new();
+    let packed = sample.live().with_extension("jsonl.zst");
+    let pack = |text: &str| fs::write(&packed, super::super::rollout::packed(text)).unwrap();
+    let mut text = meta(A, "0.169.0") + &line("1");
+    add(&sample.live(), &text);
+    let mut watch = sample.watch(From::Start);
+    assert_eq!(poll(&mut watch), ["1"]);
+    for n in 2..5 {
+        pack(&text);
+        assert_eq!(poll(&mut watch), [""; 0]);
+        fs::remove_file(sample.live()).unwrap();
+        assert_eq!(poll(&mut watch), [""; 0]);
+        text += &line(&n.to_string());
+        fs::write(sample.live(), &text).unwrap();
+        fs::remove_file(&packed).unwrap();
+        assert_eq!(poll(&mut watch), [n.to_string()]);
+    }
+    // Compressed when it begins.
+    let old = text.replace(&Timestamp::now().to_string()[..4], "2020");
+    pack(&old);
+    fs::remove_file(sample.live()).unwrap();
+    let mut watch = sample.watch(From::End);
+    assert_eq!(poll(&mut watch), [""; 0]);
+    assert_eq!(poll(&mut sample.watch(From::Start)), ["1", "2", "3", "4"]);
+    fs::write(sample.live(), old + &line("5")).unwrap();
+    fs::remove_file(&packed).unwrap();
+    assert_eq!(wait(&mut watch, 1), ["5"]);
+    assert_eq!(watch.tools.warnings, 0);
+}
+
+#[test]
+fn a_session_without_a_file_is_taken_up_and_its_parent_is_not_told() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/homes");
+    for (version, name, turns) in [
+        ("0.92.0", "rollout-2026-11-22T20-58-39-01a2050d-caf7-7ac3-9a1a-1143f76e63fb.jsonl", false),
+        ("0.101.0", "rollout-2026-11-22T20-56-57-01a2050c-3bd5-7013-83e4-c9ba48ad4865.jsonl", true),
+        ("0.106.0", "rollout-2026-11-22T10-52-04-01a202e2-7271-7753-9944-ef5d55463926.jsonl", true),
+        ("0.120.0", "rollout-2026-11-22T20-54-09-01a20509-aa49-77c2-b478-3ee556bd220c.jsonl", true),
+        ("0.137.0", "rollout-2026-11-22T10-51-01-01a202e1-7b11-7003-b975-e7b644710022.jsonl", true),
+    ] {
+        let sample = Sample::new();
+        let id = super::super::rollout::Name::parse(name).unwrap().id;
+        let mut watch = Watch::new(sample.home(), [id], From::End);
+        // The recordings may be older than this watch.
+        watch.tools.since = Timestamp(0);
+        watch.sessions[0] = Followed::new(id, &Files::default(), From::End, Timestamp(0), 0);
+        assert_eq!(poll(&mut watch), [""; 0]);
+        let place = format!("sessions/2026/11/22/{name}");
+        fs::copy(data.join(version).join(&place), sample.path(&place)).unwrap();
+        let want: &[&str] = if turns {
+            &["turn.started", "Try another approach", "echo: Try another approach", "turn.completed"]
+        } else {
+            &["Try another approach", "echo: Try another approach"]
+        };
+        assert_eq!(wait(&mut watch, want.len()), want, "{version}");
+    }
+}
+
+#[test]
+fn a_file_that_shrank_or_was_replaced_is_followed_from_its_new_end() {
+    let sample = Sample::new();
+    add(&sample.live(), &(meta(A, "0.137.0") + &line("1") + &line("2")));
+    let mut watch = sample.watch(From::End);
+    add(&sample.live(), &line("3"));
+    assert_eq!(poll(&mut watch), ["3"]);
+    fs::write(sample.live(), meta(A, "0.137.0") + &line("1")).unwrap();
+    assert_eq!((poll(&mut watch), watch.tools.warnings), (vec![], 1));
+    add(&sample.live(), &line("4"));
+    assert_eq!((poll(&mut watch), watch.tools.warnings), (vec!["4".to_owned()], 1));
+    let other = sample.path("other");
+    add(&other, &(meta(A, "0.137.0") + &"x\n".repeat(5000) + &line("5")));
+    fs::rename(&other, sample.live()).unwrap();
+    assert_eq!((poll(&mut watch), watch.tools.warnings), (vec![], 2));
+    add(&sample.live(), &line("6"));
+    assert_eq!((poll(&mut watch), watch.tools.warnings), (vec!["6".to_owned()], 2));
+    // A copy of what was there is the same file, as when Codex unpacks it.
+    fs::copy(sample.live(), &other).unwrap();
+    add(&other, &line("7"));
+    fs::rename(&other, sample.live()).unwrap();
+    assert_eq!((poll(&mut watch), watch.tools.warnings), (vec!["7".to_owned()], 2));
+}
+
+#[test]
+fn a_huge_line_is_told_by_its_beginning() {
+    let sample = Sample::new();
+    add(&sample.live(), &meta(A, "0.137.0"));
+    let mut watch = sample.watch(From::End);
+    let huge = line(&"a".repeat(9 << 20));
+    for piece in huge.as_bytes().chunks(1 << 20) {
+        add(&sample.live(), std::str::from_utf8(piece).unwrap());
+        for told in poll(&mut watch) {
+            assert!(told.starts_with("aaa") && told.ends_with('…') && told.len() <= 64 << 10);
+        }
+        assert!(watch.tools.buffer.capacity() <= 256 << 10);
+    }
+    add(&sample.live(), &line("after"));
+    assert_eq!(poll(&mut watch), ["after"]);
+}
+
+#[test]
+fn many_sessions_cost_few_descriptors_and_little_time() {
+    let sample = Sample::new();
+    let ids: Vec<Id> =
+        (0..3000_u32).map(|n| Id::parse(&format!("01a20307-24fb-7b81-b2ee-{n:012x}")).unwrap()).collect();
+    let path = |id: Id| sample.path(&format!("sessions/2026/11/22/rollout-2026-11-22T11-32-09-{id}.jsonl"));
+    for id in &ids {
+        add(&path(*id), &meta(&id.to_string(), "0.137.0"));
+    }
+    let mut watch = Watch::new(sample.home(), ids.iter().copied(), From::End);
+    for round in 0..2 {
+        for id in &ids {
+            add(&path(*id), &line(&format!("{round}")));
+        }
+        assert_eq!(poll(&mut watch).len(), ids.len());
+        assert!(watch.tools.open.len() <= OPEN);
+    }
+    // Those that rest for long are looked at every other second, by a stat.
+    let old = SystemTime::now() - Duration::from_secs(86_400);
+    for id in &ids {
+        fs::File::options().write(true).open(path(*id)).unwrap().set_modified(old).unwrap();
+    }
+    let mut watch = Watch::new(sample.home(), ids.iter().copied(), From::End);
+    let begun = Instant::now();
+    let mut spent = Duration::ZERO;
+    while begun.elapsed() < Duration::from_secs(2) {
+        let poll_begun = Instant::now();
+        assert_eq!(poll(&mut watch), [""; 0]);
+        spent += poll_begun.elapsed();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(watch.tools.open.is_empty());
+    assert!(spent < Duration::from_millis(600), "{spent:?} in two seconds");
+    let last = *ids.last().unwrap();
+    add(&path(last), &line("awake"));
+    assert_eq!(wait(&mut watch, 1), ["awake"]);
+}
