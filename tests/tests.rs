@@ -35,6 +35,9 @@ mod model;
 /// What the real Codex writes.
 mod real;
 
+/// Following sessions while Codex writes them.
+mod watch;
+
 /// What a terminal shows.
 mod terminal;
 

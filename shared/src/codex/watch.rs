@@ -206,4 +206,5 @@ impl Watch {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // Tests write and move what Codex would.
 mod tests;

@@ -113,7 +113,7 @@ fn every_recorded_session_says_what_its_index_and_its_tail_say() {
         let turn = rollout::last_turn(&path).unwrap();
         assert_eq!(
             turn.error.is_some(),
-            failed > 0 && last == Some(Ending::Failed) && version >= "0.15".to_owned(),
+            failed > 0 && last == Some(Ending::Failed) && version.as_str() >= "0.15",
             "{place}"
         );
     }

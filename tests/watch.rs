@@ -1,0 +1,133 @@
+//! Following sessions while the real Codex writes them.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use codex_agent_shared::codex::home::Home;
+use codex_agent_shared::codex::watch::{From, Happened, Watch};
+use codex_agent_shared::record::Id;
+use serde_json::Value;
+
+use crate::model::Model;
+use crate::world::{World, bins, json};
+
+fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
+    let mut emit = |happened: &Happened| {
+        all.push(serde_json::to_value(happened).unwrap());
+        Ok(())
+    };
+    watch.poll(&mut emit).unwrap();
+}
+
+/// What matters of each record, as one word.
+fn told(all: &[Value]) -> Vec<String> {
+    let word = |record: &Value| match record["type"].as_str().unwrap() {
+        "message" => format!("{}: {}", record["role"].as_str().unwrap(), record["text"].as_str().unwrap()),
+        "tool" => format!("tool: {} {}", record["name"].as_str().unwrap(), record["text"].as_str().unwrap()),
+        other => other.to_owned(),
+    };
+    all.iter().map(word).collect()
+}
+
+#[test]
+fn what_the_real_codex_does_is_told_while_it_does_it() {
+    for version in ["0.169.0", "0.120.0", "0.106.0"] {
+        let Some(codex) = crate::real::codex(version) else { continue };
+        let model = Model::start();
+        let world = World::new();
+        world.write("home/.codex/config.toml", model.config_toml());
+        std::fs::create_dir(world.path("alpha")).unwrap();
+        let command = |words: &[&str]| -> Command {
+            let mut command = world.command(codex.to_str().unwrap());
+            // npm's launcher is a script for node, which may be anywhere.
+            let path = std::env::var("PATH").unwrap_or_default();
+            command.env("PATH", format!("{}:{path}", bins().display())).args(words);
+            command.env("CODEX_HOME", world.codex_home()).current_dir(world.path("alpha"));
+            command
+        };
+        let exec = ["exec", "--json", "--skip-git-repo-check"];
+        let run = |words: &[&str], watch: &mut Option<Watch>, all: &mut Vec<Value>| {
+            let out = std::fs::File::create(world.path("out")).unwrap();
+            let err = std::fs::File::create(world.path("err")).unwrap();
+            let mut child = command(words).stdout(out).stderr(err).spawn().unwrap();
+            let status = loop {
+                if let Some(watch) = watch {
+                    poll(watch, all);
+                }
+                match child.try_wait().unwrap() {
+                    Some(status) => break status,
+                    None => std::thread::sleep(Duration::from_millis(100)),
+                }
+            };
+            (status.success(), std::fs::read_to_string(world.path("out")).unwrap())
+        };
+        let mut all = Vec::new();
+        let first = [&exec[..], &["Mend the parser"]].concat();
+        let (ok, out) = run(&first, &mut None, &mut all);
+        assert!(ok, "{version}: {out}");
+        let session = json(&out)[0]["thread_id"].as_str().unwrap().to_owned();
+        let id = Id::parse(&session).unwrap();
+        let home = || Home::find(Some(&world.codex_home())).unwrap();
+
+        let mut watch = Some(Watch::new(home(), [id], From::End));
+        let wait = |watch: &mut Option<Watch>, all: &mut Vec<Value>, count: usize| {
+            let begun = Instant::now();
+            while all.len() < count && begun.elapsed() < Duration::from_secs(10) {
+                poll(watch.as_mut().unwrap(), all);
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        };
+        let second = [&exec[..], &["resume", &session, "And test it SHELL{echo hello}"]].concat();
+        assert!(run(&second, &mut watch, &mut all).0, "{version}");
+        wait(&mut watch, &mut all, 5);
+        let turn = all[0]["turn"].as_str().unwrap().to_owned();
+        assert!(
+            all.iter().all(|record| record["turn"] == turn.as_str() && record["session"] == session.as_str())
+        );
+        assert!(all.iter().all(|record| record["at"].as_str().unwrap().len() == 24));
+        let third = [&exec[..], &["resume", &session, "Break it FAIL400"]].concat();
+        run(&third, &mut watch, &mut all);
+        wait(&mut watch, &mut all, 8);
+        let archives = version == "0.169.0";
+        if archives {
+            assert!(run(&["archive", &session], &mut watch, &mut all).0);
+            wait(&mut watch, &mut all, 9);
+            assert!(run(&["unarchive", &session], &mut watch, &mut all).0);
+            wait(&mut watch, &mut all, 10);
+            assert!(run(&["delete", "--force", &session], &mut watch, &mut all).0);
+            wait(&mut watch, &mut all, 11);
+            assert!(watch.as_ref().unwrap().is_empty());
+        }
+        poll(watch.as_mut().unwrap(), &mut all);
+
+        let mut want = vec![
+            "turn.started",
+            "user: And test it SHELL{echo hello}",
+            "tool: command_execution echo hello",
+            "assistant: echo: And test it SHELL{echo hello}",
+            "turn.completed",
+            "turn.started",
+            "user: Break it FAIL400",
+            "turn.failed",
+        ];
+        if archives {
+            want.extend(["session.archived", "session.unarchived", "session.deleted"]);
+        }
+        assert_eq!(told(&all), want, "{version}");
+        // Up to 0.147 nothing says what failed.
+        assert_eq!(all[7]["failure"]["message"].is_string(), archives, "{}", all[7]);
+        if !archives {
+            let mut all = Vec::new();
+            poll(&mut Watch::new(home(), [id], From::Start), &mut all);
+            assert_eq!(
+                told(&all)[..4],
+                [
+                    "turn.started",
+                    "user: Mend the parser",
+                    "assistant: echo: Mend the parser",
+                    "turn.completed",
+                ]
+            );
+        }
+    }
+}
