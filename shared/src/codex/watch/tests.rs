@@ -260,6 +260,7 @@ fn a_session_without_a_file_is_taken_up_and_its_parent_is_not_told() {
         ("0.106.0", "rollout-2026-11-22T10-52-04-01a202e2-7271-7753-9944-ef5d55463926.jsonl", true),
         ("0.120.0", "rollout-2026-11-22T20-54-09-01a20509-aa49-77c2-b478-3ee556bd220c.jsonl", true),
         ("0.137.0", "rollout-2026-11-22T10-51-01-01a202e1-7b11-7003-b975-e7b644710022.jsonl", true),
+        ("0.169.0-odd", "rollout-2026-11-22T11-32-06-01a20307-1708-7d90-9529-dbbb2beef4ed.jsonl", true),
     ] {
         let sample = Sample::new();
         let id = super::super::rollout::Name::parse(name).unwrap().id;
@@ -270,11 +271,10 @@ fn a_session_without_a_file_is_taken_up_and_its_parent_is_not_told() {
         assert_eq!(poll(&mut watch), [""; 0]);
         let place = format!("sessions/2026/11/22/{name}");
         fs::copy(data.join(version).join(&place), sample.path(&place)).unwrap();
-        let want: &[&str] = if turns {
-            &["turn.started", "Try another approach", "echo: Try another approach", "turn.completed"]
-        } else {
-            &["Try another approach", "echo: Try another approach"]
-        };
+        let prompt = if version == "0.169.0-odd" { "Fork of the legacy one" } else { "Try another approach" };
+        let answer = format!("echo: {prompt}");
+        let want: &[&str] =
+            if turns { &["turn.started", prompt, &answer, "turn.completed"] } else { &[prompt, &answer] };
         assert_eq!(wait(&mut watch, want.len()), want, "{version}");
     }
 }
