@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use codex_agent_shared::cli::flags::jobs::{self, Jobs};
+use codex_agent_shared::cli::prompts as given;
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::error::{Exit, Result};
 use codex_agent_shared::plugin::about;
@@ -21,8 +22,6 @@ struct Args {
     engine: Jobs,
     operands: Vec<String>,
     jobs: bool,
-    text: bool,
-    nul: bool,
     cwd: Option<PathBuf>,
     now: bool,
     older: Option<Timestamp>,
@@ -58,28 +57,8 @@ const WHAT: &[Flag<Args>] = &[
             Ok(())
         },
     },
-    Flag {
-        short: None,
-        long: "text",
-        takes: Takes::Nothing,
-        help: "lines from standard input are prompts, also those that begin with {",
-        more: "Otherwise a line that begins with { is a prompt record.",
-        set: |args, _| {
-            args.text = true;
-            Ok(())
-        },
-    },
-    Flag {
-        short: Some('0'),
-        long: "null",
-        takes: Takes::Nothing,
-        help: "prompts from standard input end with NUL instead of a newline",
-        more: "",
-        set: |args, _| {
-            args.nul = true;
-            Ok(())
-        },
-    },
+    given::text(),
+    given::null(),
     jobs::dry_run(),
 ];
 
@@ -164,7 +143,7 @@ const fn verb(
         aliases: &[],
         about,
         operands,
-        completes: &[Completes::Nothing],
+        completes: &[Completes::Runs],
         details,
         sections,
         greedy: false,
@@ -195,6 +174,16 @@ static LOG: Command<Args> = verb(
     ],
     &[("Options", LOGGED)],
     verbs::log,
+);
+static WATCH: Command<Args> = verb(
+    "watch",
+    "show a run while another terminal carries it out",
+    "[RUN]",
+    &[
+        "Tells all that has happened and what happens, until the run is over; then the exit status is that of the run. Without RUN it is the newest run. Ctrl-C ends the watching and leaves the run alone.",
+    ],
+    &[("What is shown", EVENTS)],
+    verbs::watch,
 );
 static CONTINUE: Command<Args> = verb(
     "continue",
@@ -234,7 +223,7 @@ static TOOL: Tool = Tool {
         "The first Ctrl-C (or SIGTERM, or SIGHUP) starts nothing more and lets what runs finish; the second interrupts what runs; the third leaves at once, and the jobs live on. A run goes on although nobody reads its output.",
         "In a pipe an event is one line: time, event, job, session, and a message, with TABs between and nothing cut. A verb is a verb only as the first word: 'codex-agent run -- list' sends 'list' to Codex.",
     ],
-    commands: &[&COMMAND, &LIST, &LOG, &CONTINUE, &STOP, &PRUNE],
+    commands: &[&COMMAND, &LIST, &LOG, &WATCH, &CONTINUE, &STOP, &PRUNE],
     exit_status: &[
         (0, "Every job was completed."),
         (1, "Some job failed, or there is no such run."),

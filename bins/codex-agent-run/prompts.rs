@@ -1,15 +1,14 @@
 //! From prompts to jobs: operands, flags, files, lines, records. All of it is read before anything is
 //! started, and one bad line means that nothing is.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use codex_agent_shared::cli::flags::jobs::read_prompt;
+use codex_agent_shared::cli::prompts;
 use codex_agent_shared::codex::home::Home;
-use codex_agent_shared::error::{Context, Error, Exit, Result, reason};
-use codex_agent_shared::ndjson::{Line, Lines, Output, Records};
+use codex_agent_shared::error::{Context, Error, Exit, Result};
+use codex_agent_shared::ndjson::{Output, Records};
 use codex_agent_shared::output::events as show;
-use codex_agent_shared::reference;
 use codex_agent_shared::run::{Job, Plan};
 
 use super::Args;
@@ -77,84 +76,11 @@ fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Resu
         }
         return read_jobs(args, base, add);
     }
-    if let Some(path) = &args.engine.prompt_file {
-        let prompt = read_prompt(path)?;
-        add(base.saying(prompt))
-            .map_err(|error| error.within(format_args!("--prompt-file {}", path.display())))?;
-    }
-    for prompt in &args.engine.prompt {
-        add(base.saying(prompt)).map_err(|error| error.within("--prompt"))?;
-    }
-    for prompt in args.operands.iter().filter(|operand| *operand != "-") {
-        add(base.saying(prompt))?;
-    }
-    let named = args.engine.prompt_file.is_some() || !args.engine.prompt.is_empty();
-    let reads = match (&args.operands[..], named) {
-        ([], true) => false,
-        (operands, _) => reference::from_stdin(operands)
-            .map_err(|_| Error::usage("a prompt is missing").hint("say one, or - to read them from stdin"))?,
-    };
-    if reads { read_lines(args, base, add) } else { Ok(()) }
-}
-
-fn read_lines(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {
-    let stdin = io::stdin().lock();
-    if args.nul {
-        let mut bytes = Vec::new();
-        let mut reader = stdin;
-        reader.read_to_end(&mut bytes)?;
-        for (at, prompt) in bytes.split(|byte| *byte == 0).enumerate().filter(|(_, part)| !part.is_empty()) {
-            let place = format!("stdin:{}", at + 1);
-            let prompt = std::str::from_utf8(prompt)
-                .map_err(|_| Error::new(format!("{place}: the prompt is not UTF-8")))?;
-            add(base.saying(prompt)).map_err(|error| error.within(&place))?;
-        }
-        return Ok(());
-    }
-    let mut lines = Lines::new(stdin, 64 << 10);
-    loop {
-        let number = lines.number() + 1;
-        let place = |error: Error| error.within(format_args!("stdin:{number}"));
-        let line = match lines.next() {
-            Ok(None) => return Ok(()),
-            Ok(Some(Line::Whole(line))) => line,
-            Ok(Some(Line::TooLong)) => return Err(place(Error::new("the line is too long"))),
-            Err(error) => return Err(Error::new(format!("cannot read stdin: {}", reason(&error)))),
-        };
-        let text = std::str::from_utf8(line).map_err(|_| place(Error::new("the prompt is not UTF-8")))?;
-        let text = text.trim_end_matches(['\n', '\r']);
-        if text.trim().is_empty() {
-            continue;
-        }
-        let job = if text.starts_with('{') && !args.text {
-            record(text, base).map_err(place)?
-        } else {
-            base.saying(text)
-        };
-        add(job).map_err(place)?;
-    }
-}
-
-/// A prompt record: its text, and its pictures if it has any.
-fn record(text: &str, base: &Job) -> Result<Job> {
-    #[derive(serde::Deserialize)]
-    struct Prompt {
-        #[serde(rename = "type")]
-        kind: String,
-        prompt: String,
-        #[serde(default)]
-        images: Vec<String>,
-    }
-    let hint = "--text takes lines as they are, --jobs takes job records";
-    let prompt: Prompt = serde_json::from_str(text)
-        .map_err(|error| Error::new(format!("expected a prompt record: {error}")).hint(hint))?;
-    if prompt.kind != "prompt" {
-        let message = format!("expected a prompt record, not one of type '{}'", prompt.kind);
-        return Err(Error::new(message).hint(hint));
-    }
-    let mut job = base.saying(prompt.prompt);
-    job.images.extend(prompt.images);
-    Ok(job)
+    prompts::read(&args.engine, &args.operands, &mut |given| {
+        let mut job = base.saying(given.prompt);
+        job.images.extend(given.images);
+        add(job)
+    })
 }
 
 fn read_jobs(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {

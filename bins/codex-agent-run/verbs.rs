@@ -2,60 +2,16 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
+use codex_agent_shared::cli::runs;
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::output::events as show;
-use codex_agent_shared::run::event::Codex;
-use codex_agent_shared::run::journal::{self, Entry};
-use codex_agent_shared::run::tasks::{End, State, Tasks};
-use codex_agent_shared::run::{Counts, Folder, Journal, Listener, What, probe, supervise};
+use codex_agent_shared::run::tasks::{End, Tasks};
+use codex_agent_shared::run::{Counts, Folder, Journal};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, tsv, width};
 use codex_agent_shared::time::{Timestamp, parse_moment};
 
 use super::Args;
-
-#[derive(Serialize)]
-struct RunRecord<'r> {
-    #[serde(rename = "type")]
-    kind_of_record: &'static str,
-    id: &'r str,
-    kind: &'r str,
-    name: &'r str,
-    started_at: Option<Timestamp>,
-    ended_at: Option<Timestamp>,
-    state: &'static str,
-    counts: Counts,
-    codex: &'r Codex,
-    codex_home: Option<&'r str>,
-}
-
-/// What a run is doing.
-fn state(folder: &Folder, tasks: &Tasks) -> &'static str {
-    match &tasks.ended {
-        _ if folder.is_running() => "running",
-        Some((_, End::Completed)) => "finished",
-        Some((_, End::Stopped(..))) => "stopped",
-        None => "dead",
-    }
-}
-
-fn record<'r>(folder: &'r Folder, tasks: &'r Tasks) -> RunRecord<'r> {
-    RunRecord {
-        kind_of_record: "run",
-        id: folder.name(),
-        kind: &tasks.kind,
-        name: &tasks.name,
-        started_at: tasks.started_at,
-        ended_at: tasks.ended.as_ref().map(|(at, _)| *at),
-        state: state(folder, tasks),
-        counts: tasks.counts,
-        codex: &tasks.codex,
-        codex_home: tasks.codex_home.as_deref(),
-    }
-}
 
 fn no_operand(args: &Args) -> Result<()> {
     match args.operands.first() {
@@ -88,12 +44,12 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             }
         };
         if args.common.json {
-            output.record(&record(&folder, &tasks))?;
+            output.record(&runs::record(&folder, &tasks))?;
             continue;
         }
-        let Counts { pending, running, completed, failed, skipped } = tasks.counts;
+        let Counts { pending, running, completed, failed, skipped } = tasks.told();
         let began = tasks.started_at;
-        let mut row = vec![folder.name().to_owned(), state(&folder, &tasks).to_owned()];
+        let mut row = vec![folder.name().to_owned(), runs::state(&folder, &tasks).to_owned()];
         if is_terminal() {
             row.push(began.map(|at| at.age(Timestamp::now())).unwrap_or_default());
             let parts = [
@@ -132,111 +88,39 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     Ok(exit)
 }
 
-pub(super) fn log(args: Args) -> Result<Exit> {
-    let folder = match named(&args)? {
-        Some(folder) => folder,
+/// The run that is named, else the newest one.
+fn named_or_newest(args: &Args) -> Result<Folder> {
+    match named(args)? {
+        Some(folder) => Ok(folder),
         None => {
             let newest = Folder::all()?.into_iter().next();
-            newest.ok_or_else(|| Error::not_found("there are no runs yet"))?
+            newest.ok_or_else(|| Error::not_found("there are no runs yet"))
         }
-    };
-    let mut jobs = 0;
-    let mut shown = None;
-    journal::read(&folder.journal(), |entry| {
-        match entry {
-            Entry::Job(..) => jobs += 1,
-            // What was only planned did not happen.
-            Entry::Event(event) if matches!(event.what, What::RunPlanned { .. }) => {}
-            Entry::Event(event) => shown
-                .get_or_insert_with(|| show::Show::past(args.engine.wanted(&args.common), jobs))
-                .event(&event),
-        }
-        Ok(())
-    })?;
-    shown.map_or(Ok(()), show::Show::finish)?;
+    }
+}
+
+pub(super) fn log(args: Args) -> Result<Exit> {
+    runs::log(&named_or_newest(&args)?, args.engine.wanted(&args.common))?;
     Ok(Exit::Done)
 }
 
-/// The newest run that has work left and no runner.
-fn unfinished() -> Result<Option<Folder>> {
-    for folder in Folder::all()? {
-        if folder.is_running() {
-            continue;
-        }
-        match Tasks::read(&folder) {
-            Ok(tasks) if tasks.is_begun() && tasks.is_open() => return Ok(Some(folder)),
-            Ok(_) => {}
-            Err(error) => warn_of(&error),
-        }
-    }
-    Ok(None)
+pub(super) fn watch(args: Args) -> Result<Exit> {
+    runs::watch(&named_or_newest(&args)?, args.engine.wanted(&args.common))
 }
 
 pub(super) fn go_on(args: Args) -> Result<Exit> {
-    let folder = match named(&args)? {
-        Some(folder) => folder,
-        None => match unfinished()? {
-            Some(folder) => folder,
-            None => {
-                warn("no run has work left");
-                return Ok(Exit::Done);
-            }
-        },
+    let Some(folder) = named(&args)?.map_or_else(runs::unfinished, |folder| Ok(Some(folder)))? else {
+        warn("no run has work left");
+        return Ok(Exit::Done);
     };
-    let name = folder.name();
-    let Some(journal) = Journal::open(folder.journal())? else {
-        return Err(Error::new(format!("run '{name}' has a runner"))
-            .hint(format!("codex-agent run log {name} tells what it does")));
-    };
-    let tasks = Tasks::read(&folder)?;
-    if !tasks.is_begun() {
-        return Err(Error::new(format!(
-            "the plan of run '{name}' is not whole, and nothing of it was started"
-        ))
-        .hint("codex-agent run prune removes it"));
-    }
-    if !tasks.is_open() {
-        warn(format_args!("run '{name}' has no work left"));
-        return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
-    }
-    let settings = args.engine.settings_after(&args.common, &tasks)?;
-    warn(format_args!("going on with '{name}', {} left", show::counted(tasks.left())));
-    let mut shown = show::Show::new(args.engine.wanted(&args.common), tasks.all.len());
-    let ended = supervise(&folder, journal, tasks, settings, None, &mut shown);
-    shown.sum_up();
-    show::closing(&folder, ended, &show::way_on(&folder))
+    runs::go_on(&folder, &args.common, &args.engine)
 }
 
 pub(super) fn stop(args: Args) -> Result<Exit> {
     let Some(folder) = named(&args)? else {
         return Err(Error::usage("the name of a run is missing").hint("codex-agent run list lists them"));
     };
-    let name = folder.name();
-    let tasks = Tasks::read(&folder)?;
-    if folder.is_running() {
-        let told = tasks.runner.as_ref().is_some_and(|runner| probe::stop_runner(runner, args.now));
-        if !told {
-            return Err(Error::new(format!("cannot tell which process runs '{name}'")));
-        }
-        warn(format_args!("run '{name}' was told to stop"));
-        return Ok(Exit::Done);
-    }
-    let mut living = 0;
-    for task in tasks.all.iter().filter(|task| task.state == State::Running) {
-        let out = folder.file(task.of.number, task.of.attempt, "out");
-        if probe::may_be_locked(&out) {
-            living += 1;
-            if args.now {
-                let process = task.start.as_ref().and_then(|start| start.process.as_ref());
-                probe::interrupt_holders(&out, process);
-            }
-        }
-    }
-    match (living, args.now) {
-        (0, _) => warn(format_args!("run '{name}' does not run")),
-        (_, true) => warn(format_args!("interrupted {}", show::counted(living))),
-        (_, false) => warn(format_args!("run '{name}' has no runner, and {} live", show::counted(living))),
-    }
+    runs::stop(&folder, args.now)?;
     Ok(Exit::Done)
 }
 
@@ -268,7 +152,7 @@ pub(super) fn prune(args: Args) -> Result<Exit> {
         folder.remove()?;
         removed += 1;
         if args.common.json {
-            output.record(&record(&folder, &tasks))?;
+            output.record(&runs::record(&folder, &tasks))?;
         }
     }
     Folder::sweep(now)?;

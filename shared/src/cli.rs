@@ -12,6 +12,9 @@
 
 pub mod flags;
 pub mod generate;
+pub mod prompts;
+pub mod queued;
+pub mod runs;
 pub mod turns;
 
 use std::ffi::{OsStr, OsString};
@@ -168,6 +171,10 @@ pub enum Completes {
     Sessions,
     /// Names of groups.
     Groups,
+    /// Names of queues.
+    Queues,
+    /// Names of runs.
+    Runs,
     /// Names of tools.
     Tools,
     /// Commands and files, as the shell has them.

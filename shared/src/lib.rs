@@ -32,6 +32,7 @@
 //! | 5 | [`mod@reference`] | one grammar for "which session" | |
 //! | 5 | [`group`] | named sets of sessions | |
 //! | 6 | [`run`] | running Codex: jobs, their journal, the loop that supervises them | |
+//! | 7 | [`queue`] | lists of prompts, and who works through them | |
 //! | 7 | [`output`] | how sessions are shown | |
 //! | 8 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
 
@@ -44,6 +45,7 @@ pub mod ndjson;
 pub mod output;
 pub mod plugin;
 pub mod query;
+pub mod queue;
 pub mod record;
 pub mod reference;
 pub mod run;

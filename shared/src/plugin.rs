@@ -14,14 +14,16 @@ use crate::error::{Error, Exit, Result};
 use crate::text::nearest;
 
 /// The tools of this package and their NAME lines. A test wants them all, and no more.
-pub const TOOLS: [(&str, &str); 8] = [
+pub const TOOLS: [(&str, &str); 10] = [
     ("ls", "list Codex sessions"),
     ("find", "look Codex sessions up by reference or by words"),
     ("group", "keep named sets of Codex sessions"),
+    ("queue", "keep prompts in order, and work through them"),
     ("resume", "open a Codex session in its directory"),
     ("fork", "branch Codex sessions, whole or before a message"),
     ("name", "name a Codex session"),
     ("run", "start Codex sessions without a terminal; look after runs"),
+    ("status", "tell what runs now and what waits"),
     ("demo", "try codex-agent on a sample home, without Codex"),
 ];
 

@@ -77,6 +77,11 @@ impl Show {
         Show { live: None, ..Show::new(wanted, jobs) }
     }
 
+    /// Whether nobody reads any more.
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+
     /// Waits for the reader to have everything.
     pub fn finish(mut self) -> Result<()> {
         self.output.flush()

@@ -142,6 +142,9 @@ pub enum What {
         #[serde(flatten)]
         of: Of,
         why: String,
+        /// Whether it was taken out of its queue, or is to be chosen there anew.
+        #[serde(default)]
+        withdrawn: bool,
     },
     #[serde(rename = "run.waiting")]
     RunWaiting {

@@ -83,6 +83,14 @@ impl Folder {
         Ok(all)
     }
 
+    /// The run of exactly this name, if it is there.
+    pub fn named(name: &str) -> Result<Option<Folder>> {
+        let path = runs()?.join(name);
+        let is_name = Path::new(name).components().count() == 1 && !name.starts_with('.');
+        let folder = Folder { path, name: name.to_owned() };
+        Ok(Some(folder).filter(|folder| is_name && folder.journal().exists()))
+    }
+
     /// The run of this name, or the only one whose name has this in it.
     pub fn find(text: &str) -> Result<Folder> {
         let all = Folder::all()?;
@@ -212,6 +220,6 @@ fn runs() -> Result<PathBuf> {
 }
 
 /// Makes a folder and those above it, for the user alone.
-pub(super) fn make(path: &Path) -> Result<()> {
+pub(crate) fn make(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).context("make the folder", path)
 }

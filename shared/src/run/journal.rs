@@ -157,23 +157,69 @@ pub fn read(path: &Path, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()
         if !line.ends_with(b"\n") {
             return Ok(());
         }
-        let broken = |error: serde_json::Error| damaged(path, &format!("line {number}: {error}"));
-        let head: Head<'_> = serde_json::from_slice(line).map_err(broken)?;
-        if head.v != Some(VERSION) {
-            let version = head.v.map_or("none".to_owned(), |v| v.to_string());
-            return Err(damaged(
-                path,
-                &format!("line {number}: journal version {version} is not known here"),
-            )
-            .hint("it was written by another release of codex-agent, which can continue it"));
+        if let Some(entry) = parse(path, number, line, place)? {
+            each(entry)?;
         }
-        match &*head.kind {
-            "job" => each(Entry::Job(Box::new(serde_json::from_slice(line).map_err(broken)?), place))?,
-            kind if What::WORDS.contains(&kind) => {
-                each(Entry::Event(Box::new(serde_json::from_slice(line).map_err(broken)?)))?;
+    }
+}
+
+/// One line; `None` for one of a type that is not known here.
+fn parse(path: &Path, number: u64, line: &[u8], place: Place) -> Result<Option<Entry>> {
+    let broken = |error: serde_json::Error| damaged(path, &format!("line {number}: {error}"));
+    let head: Head<'_> = serde_json::from_slice(line).map_err(broken)?;
+    if head.v != Some(VERSION) {
+        let version = head.v.map_or("none".to_owned(), |v| v.to_string());
+        return Err(damaged(path, &format!("line {number}: journal version {version} is not known here"))
+            .hint("it was written by another release of codex-agent, which can continue it"));
+    }
+    Ok(match &*head.kind {
+        "job" => Some(Entry::Job(Box::new(serde_json::from_slice(line).map_err(broken)?), place)),
+        kind if What::WORDS.contains(&kind) => {
+            Some(Entry::Event(Box::new(serde_json::from_slice(line).map_err(broken)?)))
+        }
+        // A type of a later release of the same version, or a stranger's.
+        _ => None,
+    })
+}
+
+/// A journal that is read while somebody else writes it.
+pub struct Tail {
+    file: File,
+    path: PathBuf,
+    rest: Vec<u8>,
+    number: u64,
+    offset: u64,
+}
+
+impl Tail {
+    /// Begins at the beginning.
+    pub fn open(path: PathBuf) -> Result<Tail> {
+        let file = File::open(&path).context("open the journal", &path)?;
+        Ok(Tail { file, path, rest: Vec::new(), number: 0, offset: 0 })
+    }
+
+    /// Gives all that is new to `each`. Half a line waits for its other half.
+    pub fn read(&mut self, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
+        let mut block = vec![0; 64 << 10];
+        loop {
+            let got = match self.file.read(&mut block) {
+                Ok(0) => return Ok(()),
+                Ok(got) => got,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error).context("read the journal", &self.path),
+            };
+            for piece in block[..got].split_inclusive(|byte| *byte == b'\n') {
+                self.rest.extend_from_slice(piece);
+                if !piece.ends_with(b"\n") {
+                    break;
+                }
+                self.number += 1;
+                let place = Place { offset: self.offset, length: self.rest.len() };
+                self.offset += self.rest.len() as u64;
+                let entry = parse(&self.path, self.number, &self.rest, place)?;
+                self.rest.clear();
+                entry.map_or(Ok(()), &mut each)?;
             }
-            // A type of a later release of the same version, or a stranger's.
-            _ => {}
         }
     }
 }

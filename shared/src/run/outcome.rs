@@ -234,7 +234,7 @@ impl Engine<'_> {
             OnBusy::Skip => {
                 self.tasks.set(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
-                self.note(What::JobSkipped { of, why: message }, true)
+                self.note(What::JobSkipped { of, why: message, withdrawn: false }, true)
             }
             _ => self.failed(at, Failure::new(Class::Busy, message), false, None),
         }

@@ -388,7 +388,7 @@ impl Engine<'_> {
                 self.tasks.set(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
                 let why = "it was taken out before it was done".to_owned();
-                self.note(What::JobSkipped { of, why }, false)?;
+                self.note(What::JobSkipped { of, why, withdrawn: true }, false)?;
             }
         }
         Ok(())

@@ -130,6 +130,7 @@ pub struct Tasks {
     pub runner: Option<Process>,
     /// How many jobs it did at once, and what else it was told.
     pub settings: Option<(usize, Kept)>,
+    told: Counts,
     ids: HashMap<String, usize>,
 }
 
@@ -187,6 +188,11 @@ impl Tasks {
             Ok(())
         })?;
         Ok(tasks)
+    }
+
+    /// How many jobs are how far, as the last event told it: of a queue, those too that are not planned.
+    pub fn told(&self) -> Counts {
+        if self.kind == "queue" { self.told } else { self.counts }
     }
 
     /// Whether the plan was whole and begun.
@@ -247,8 +253,10 @@ impl Tasks {
         self.ended = None;
     }
 
-    fn apply(&mut self, event: Event) {
+    /// Takes in what happened.
+    pub fn apply(&mut self, event: Event) {
         let at = event.at;
+        self.told = event.counts;
         // A job that the plan does not have is a fault of whoever wrote the journal.
         let index = event.what.of().map(|of| of.number.wrapping_sub(1));
         if index.is_some_and(|index| index >= self.all.len()) {

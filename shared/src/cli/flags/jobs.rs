@@ -47,6 +47,10 @@ pub struct Jobs {
     pub on_limit: Option<OnLimit>,
     /// `--interrupted`.
     pub interrupted: Option<Interrupted>,
+    /// `--text` and `-0`.
+    pub text: bool,
+    #[allow(missing_docs)]
+    pub nul: bool,
     /// `--answers`.
     pub answers: bool,
     /// `--events`.

@@ -16,7 +16,17 @@ fn sessions(format: &str) -> String {
     format!("{} || {}", list(" --no-files"), list(""))
 }
 
-const GROUPS: &str = "codex-agent group list --format '{name}' 2>/dev/null";
+/// What has a name of ours, and the lines that name them all.
+const NAMED: [(&str, &str); 3] = [
+    ("group", "codex-agent group list --format '{name}' 2>/dev/null"),
+    ("queue", "codex-agent queue list 2>/dev/null | cut -f1"),
+    ("run", "codex-agent run list 2>/dev/null | cut -f1"),
+];
+
+fn listed(of: &str) -> &'static str {
+    NAMED.iter().find(|(what, _)| *what == of).map_or("", |(_, list)| list)
+}
+
 const TOOLS: &str = "codex-agent --list 2>/dev/null | cut -f1";
 
 /// Drops control characters other than the ends of lines and cells: a title may hold any.
@@ -144,7 +154,9 @@ fn bash_operand(completes: Completes) -> String {
     match completes {
         Completes::Nothing => ":".to_owned(),
         Completes::Sessions => format!("__codex_agent_offer @ @@ \"$({})\"", sessions("{id}")),
-        Completes::Groups => format!("__codex_agent_offer \"$({GROUPS})\""),
+        Completes::Groups => format!("__codex_agent_offer \"$({})\"", listed("group")),
+        Completes::Queues => format!("__codex_agent_offer \"$({})\"", listed("queue")),
+        Completes::Runs => format!("__codex_agent_offer \"$({})\"", listed("run")),
         Completes::Tools => format!("__codex_agent_offer \"$({TOOLS})\""),
         Completes::Commands => "__codex_agent_offer \"$(compgen -c -- \"$part\")\"".to_owned(),
     }
@@ -238,6 +250,8 @@ fn zsh_operand(completes: Completes) -> &'static str {
         Completes::Nothing => " ",
         Completes::Sessions => "_codex_agent_sessions",
         Completes::Groups => "_codex_agent_groups",
+        Completes::Queues => "_codex_agent_queues",
+        Completes::Runs => "_codex_agent_runs",
         Completes::Tools => "_codex_agent_tools",
         Completes::Commands => "_command_names -e",
     }
@@ -308,12 +322,12 @@ fn zsh_body(tool: &Tool) -> String {
             sessions("{id}:{title}")
         );
     }
-    if uses("_codex_agent_groups") {
+    for (what, list) in NAMED.iter().filter(|(what, _)| uses(&format!("_codex_agent_{what}s"))) {
         // A backslash comes doubled.
         let _ = writeln!(
             out,
-            "_codex_agent_groups() {{\n    local expl\n    local -a found\n    found=(${{(f)\"$({GROUPS})\"}})\n    \
-             found=(\"${{(@)found//\\\\\\\\/\\\\}}\")\n    _wanted group expl group compadd -a found\n}}\n"
+            "_codex_agent_{what}s() {{\n    local expl\n    local -a found\n    found=(${{(f)\"$({list})\"}})\n    \
+             found=(\"${{(@)found//\\\\\\\\/\\\\}}\")\n    _wanted {what} expl {what} compadd -a found\n}}\n"
         );
     }
     if uses("_codex_agent_tools") {
@@ -364,11 +378,7 @@ function __codex_agent_sessions
     printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
 end
 
-# A backslash comes doubled.
-function __codex_agent_groups
-    GROUPS | string replace -a '\\\\' '\\'
-end
-
+NAMED
 # How many operands stand before the cursor. The arguments are the flags that have a value.
 function __codex_agent_place
     set -l count 0
@@ -396,6 +406,8 @@ fn fish_operand(completes: Completes) -> &'static str {
         Completes::Nothing => "",
         Completes::Sessions => "(__codex_agent_sessions)",
         Completes::Groups => "(__codex_agent_groups)",
+        Completes::Queues => "(__codex_agent_queues)",
+        Completes::Runs => "(__codex_agent_runs)",
         Completes::Tools => "(codex-agent --list 2>/dev/null | cut -f1,2)",
         Completes::Commands => "(__fish_complete_subcommand)",
     }
@@ -450,10 +462,15 @@ fn fish_rows(out: &mut String, tool: &Tool, command: &dyn Verb, verb: &str) {
 }
 
 pub(super) fn fish(tool: &Tool) -> String {
+    let named = |(what, list): &(&str, &str)| {
+        // A backslash comes doubled.
+        format!("function __codex_agent_{what}s\n    {list} | string replace -a '\\\\\\\\' '\\\\'\nend\n")
+    };
+    let named: Vec<String> = NAMED.iter().map(named).collect();
     let helpers = FISH
         .replace("SESSIONS", &sessions(r"{id}\t{title}"))
         .replace("HARMLESS", HARMLESS)
-        .replace("GROUPS", GROUPS);
+        .replace("NAMED", &named.join("\n"));
     let mut out =
         format!("# fish completion for {}; made by '{} --generate fish'\n{helpers}", tool.name, tool.name);
     let _ = writeln!(out, "complete -c {} -f", tool.name);

@@ -1,0 +1,451 @@
+//! What the verbs do.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command as Process;
+
+use codex_agent_shared::child;
+use codex_agent_shared::cli::{prompts, queued, runs};
+use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
+use codex_agent_shared::queue::{self, Life, Mode, Prompt, Queue, Queues, Status, check_name};
+use codex_agent_shared::run::Folder;
+use codex_agent_shared::run::job::check_prompt;
+use codex_agent_shared::store::Changed;
+
+use super::Args;
+use super::show;
+
+fn only_one(args: &Args) -> Result<&str> {
+    match args.operands.get(1) {
+        None => args.name(),
+        Some(extra) => Err(Error::usage(format!("unexpected operand '{extra}'"))),
+    }
+}
+
+/// The directory of a new queue: it must be there, and is kept by its real path.
+fn project(named: Option<&Path>) -> Result<String> {
+    let path = named.unwrap_or(Path::new("."));
+    let real = std::fs::canonicalize(path).context("go to", path)?;
+    if !real.is_dir() {
+        return Err(Error::new(format!("cannot go to '{}': it is not a directory", path.display())));
+    }
+    real.into_os_string()
+        .into_string()
+        .map_err(|path| Error::new(format!("cannot take '{}': it is not UTF-8", path.to_string_lossy())))
+}
+
+pub(super) fn create(args: Args) -> Result<Exit> {
+    let name = only_one(&args)?;
+    check_name(name)?;
+    let project = project(args.project.as_deref())?;
+    let queue = Queues::store()?.update(|queues: &mut Queues| {
+        if queues.queues.iter().any(|queue| queue.name == name) {
+            return Err(Error::new(format!("there is a queue '{name}' already"))
+                .hint("codex-agent queue add puts prompts into it"));
+        }
+        let queue = Queue::new(name, &project, args.one_session);
+        queues.queues.push(queue.clone());
+        Ok((queue, Changed::Yes))
+    })?;
+    warn(format_args!("made queue '{name}' for '{project}'"));
+    show::tell(&args, &[(&queue, Life::Idle)])
+}
+
+pub(super) fn add(args: Args) -> Result<Exit> {
+    let name = args.name()?.to_owned();
+    let common = args.engine.images()?;
+    let mut fresh = Vec::new();
+    prompts::read(&args.engine, &args.operands[1..], &mut |given| {
+        check_prompt(&given.prompt)?;
+        let mut images = common.clone();
+        for image in given.images {
+            let real = std::fs::canonicalize(&image).context("open the picture", Path::new(&image))?;
+            images.push(real.to_string_lossy().into_owned());
+        }
+        fresh.push(Prompt::new(given.prompt, images, args.mode));
+        Ok(())
+    })
+    .map_err(|error| error.or_hint("nothing was added"))?;
+    let is_there = Queues::store()?.read::<Queues>()?.position(&name)?.is_some();
+    if fresh.is_empty() && !is_there && !args.existing {
+        warn(format_args!(
+            "no prompt came in, so no queue '{name}' was made; 'queue create' makes an empty one"
+        ));
+        return Ok(Exit::Done);
+    }
+    let count = fresh.len();
+    // What does not fit a queue that is there is said before anything is done.
+    let (made, queue) = Queues::store()?.update(|queues: &mut Queues| {
+        let (at, made) = match queues.position(&name)? {
+            Some(at) => (at, false),
+            None if args.existing => (queues.find(&name)?, false),
+            None => {
+                check_name(&name)?;
+                let project = project(args.project.as_deref())?;
+                queues.queues.push(Queue::new(&name, &project, args.one_session));
+                (queues.queues.len() - 1, true)
+            }
+        };
+        let queue = &mut queues.queues[at];
+        if !made {
+            refuse_other(queue, &args)?;
+        }
+        if args.first {
+            queue.lay_over()?;
+            let is_pending = |prompt: &Prompt| prompt.status == Status::Pending;
+            let place = queue.prompts.iter().position(is_pending).unwrap_or(queue.prompts.len());
+            queue.prompts.splice(place..place, fresh.iter().cloned());
+        } else {
+            queue.prompts.extend(fresh.iter().cloned());
+        }
+        let changed = if made || count > 0 { Changed::Yes } else { Changed::No };
+        Ok(((made, queue.clone()), changed))
+    })?;
+    let what =
+        if made { format!("made queue '{name}' for '{}', and added", queue.project) } else { "added".into() };
+    let all = queue.counts().pending;
+    warn(format_args!("{what} {} to '{name}'; {all} pending", show::prompts(count)));
+    show::tell_prompts(&args, &queue, &fresh)
+}
+
+/// What was said of a new queue must be so of one that is there.
+fn refuse_other(queue: &Queue, args: &Args) -> Result<()> {
+    let name = &queue.name;
+    if args.one_session && !queue.one_session {
+        return Err(Error::new(format!("queue '{name}' is not of one session"))
+            .hint("only 'queue create' and the first 'queue add' decide that"));
+    }
+    match &args.project {
+        Some(path) if project(Some(path))? != queue.project => Err(Error::new(format!(
+            "queue '{name}' is of '{}', and not of '{}'",
+            queue.project,
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn list(args: Args) -> Result<Exit> {
+    if let Some(extra) = args.operands.first() {
+        return Err(Error::usage(format!("unexpected operand '{extra}'"))
+            .hint("codex-agent queue show NAME shows one"));
+    }
+    let (queues, lives) = Queues::read()?;
+    let all: Vec<(&Queue, Life)> = queues.queues.iter().zip(lives).collect();
+    if args.common.json { show::tell(&args, &all) } else { show::list(&args, &all) }
+}
+
+pub(super) fn show(args: Args) -> Result<Exit> {
+    let name = only_one(&args)?;
+    let (queue, life) = one(name)?;
+    if args.common.json {
+        show::tell(&args, &[(&queue, life)])?;
+        return show::tell_prompts(&args, &queue, &queue.prompts);
+    }
+    show::one(&args, &queue, life)
+}
+
+/// A queue as it is now.
+fn one(name: &str) -> Result<(Queue, Life)> {
+    let mut queues: Queues = Queues::store()?.read()?;
+    let at = queues.find(name)?;
+    let mut queue = queues.queues.swap_remove(at);
+    let life = queue.lay_over()?;
+    Ok((queue, life))
+}
+
+/// The places of the prompts that are named, each once, in the order in which they are named.
+fn places(queue: &Queue, named: &[String]) -> Result<Vec<usize>> {
+    let mut places = Vec::new();
+    for text in named {
+        let at = queue.find(text)?;
+        if !places.contains(&at) {
+            places.push(at);
+        }
+    }
+    Ok(places)
+}
+
+/// Refuses a prompt that is being sent.
+fn refuse_running(queue: &Queue, at: usize, verb: &str) -> Result<()> {
+    if queue.prompts[at].status != Status::Running {
+        return Ok(());
+    }
+    let name = &queue.name;
+    Err(Error::new(format!("cannot {verb} prompt {} of queue '{name}': it is being sent", at + 1))
+        .hint(format!("codex-agent queue stop --now '{name}' interrupts it")))
+}
+
+/// The operands after the name, and the last of them by itself.
+fn named_and_last<'a>(args: &'a Args, what: &str) -> Result<(&'a [String], &'a str)> {
+    args.name()?;
+    match &args.operands[1..] {
+        [named @ .., last] if !named.is_empty() => Ok((named, last)),
+        _ => Err(Error::usage(format!("expected NAME PROMPT... {what}"))),
+    }
+}
+
+pub(super) fn edit(args: Args) -> Result<Exit> {
+    let name = args.name()?;
+    let Some(which) = args.operands.get(1) else {
+        return Err(Error::usage("the prompt is missing").hint("its number, or digits of its id"));
+    };
+    if let Some(extra) = args.operands.get(3) {
+        return Err(Error::usage(format!("unexpected operand '{extra}'")));
+    }
+    let (queue, _) = one(name)?;
+    let at = queue.find(which)?;
+    refuse_sent(&queue, at)?;
+    let before = queue.prompts[at].clone();
+    let text = match (args.operands.get(2).map(String::as_str), args.engine.has_prompt()) {
+        (None, true) => args.engine.one_prompt()?,
+        (Some("-"), false) => codex_agent_shared::cli::flags::jobs::read_prompt(Path::new("-"))?,
+        (Some(text), false) => text.to_owned(),
+        (None, false) => open_editor(&before.prompt)?,
+        (Some(_), true) => return Err(Error::usage("there is more than one text")),
+    };
+    check_prompt(&text)?;
+    let (queue, prompt) = Queues::edit(name, |queue, _| {
+        // By its id, as it may have been moved meanwhile.
+        let at = queue.find(&before.id)?;
+        refuse_sent(queue, at)?;
+        queue.prompts[at].prompt = text;
+        Ok((queue.clone(), queue.prompts[at].clone()))
+    })?;
+    let word = if prompt.prompt == before.prompt { "left as it was:" } else { "changed" };
+    warn(format_args!("{word} prompt {which} of '{}'", queue.name));
+    show::tell_prompts(&args, &queue, &[prompt])
+}
+
+fn refuse_sent(queue: &Queue, at: usize) -> Result<()> {
+    refuse_running(queue, at, "edit")?;
+    if queue.prompts[at].status == Status::Pending {
+        return Ok(());
+    }
+    let name = &queue.name;
+    Err(Error::new(format!("cannot edit prompt {} of queue '{name}': it was sent", at + 1))
+        .hint(format!("codex-agent queue retry '{name}' {} makes it pending again", at + 1)))
+}
+
+/// Lets the user change a text. The file is the user's alone, and goes away.
+fn open_editor(text: &str) -> Result<String> {
+    use std::io::IsTerminal;
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::usage("the text is missing").hint("say it, or - to read it from stdin"));
+    }
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_owned());
+    let mut file = tempfile::Builder::new()
+        .prefix("prompt-")
+        .suffix(".txt")
+        .tempfile()
+        .map_err(|error| Error::new(format!("cannot make a temporary file: {error}")))?;
+    file.write_all(text.as_bytes())?;
+    // As git does: the editor may be a line of shell, and the file is its last word.
+    let line = format!("{editor} \"$1\"");
+    let exit = child::run(Process::new("sh").args(["-c", &line, "sh"]).arg(file.path()))?;
+    if exit != Exit::Done {
+        return Err(Error::new(format!("'{editor}' failed")).hint("nothing was changed"));
+    }
+    let edited = std::fs::read_to_string(file.path()).context("read", file.path())?;
+    Ok(edited.trim_end_matches('\n').to_owned())
+}
+
+pub(super) fn shift(args: Args) -> Result<Exit> {
+    let (named, place) = named_and_last(&args, "PLACE")?;
+    let (queue, moved) = Queues::edit(args.name()?, |queue, _| {
+        let places = places(queue, named)?;
+        let to = match place {
+            "first" => 0,
+            "last" => queue.prompts.len(),
+            text => match text.parse::<usize>() {
+                Ok(number) if (1..=queue.prompts.len()).contains(&number) => number - 1,
+                _ => {
+                    let most = queue.prompts.len();
+                    let message =
+                        format!("cannot take '{text}' as a place: expected first, last or 1 to {most}");
+                    return Err(Error::usage(message));
+                }
+            },
+        };
+        let moved: Vec<Prompt> = places.iter().map(|at| queue.prompts[*at].clone()).collect();
+        let taken: HashSet<usize> = places.into_iter().collect();
+        let rest: Vec<Prompt> = std::mem::take(&mut queue.prompts)
+            .into_iter()
+            .enumerate()
+            .filter(|(at, _)| !taken.contains(at))
+            .map(|(_, prompt)| prompt)
+            .collect();
+        let to = to.min(rest.len());
+        queue.prompts = rest;
+        queue.prompts.splice(to..to, moved.iter().cloned());
+        Ok((queue.clone(), moved))
+    })?;
+    warn(format_args!("moved {} of '{}' to {place}", show::prompts(moved.len()), queue.name));
+    show::tell_prompts(&args, &queue, &moved)
+}
+
+pub(super) fn remove(args: Args) -> Result<Exit> {
+    let name = args.name()?;
+    let named = &args.operands[1..];
+    if named.is_empty() {
+        return Err(Error::usage("the prompt is missing").hint("its number, or digits of its id"));
+    }
+    let (queue, gone) = Queues::edit(name, |queue, _| {
+        let places = places(queue, named)?;
+        places.iter().try_for_each(|at| refuse_running(queue, *at, "remove"))?;
+        let ids: HashSet<String> = places.iter().map(|at| queue.prompts[*at].id.clone()).collect();
+        let (gone, rest) =
+            std::mem::take(&mut queue.prompts).into_iter().partition(|prompt| ids.contains(&prompt.id));
+        queue.prompts = rest;
+        Ok((queue.clone(), gone))
+    })
+    .map_err(|error: Error| error.or_hint("nothing was removed"))?;
+    let gone: Vec<Prompt> = gone;
+    let left = queue.counts().pending;
+    warn(format_args!("removed {} from '{}'; {left} pending", show::prompts(gone.len()), queue.name));
+    show::tell_prompts(&args, &queue, &gone)
+}
+
+pub(super) fn retry(args: Args) -> Result<Exit> {
+    let name = args.name()?;
+    let named = &args.operands[1..];
+    if named.is_empty() != args.failed {
+        return Err(Error::usage("expected the prompts, or --failed"));
+    }
+    let (queue, again) = Queues::edit(name, |queue, _| {
+        let places = match args.failed {
+            true => (0..queue.prompts.len())
+                .filter(|at| queue.prompts[*at].status == Status::Failed)
+                .collect::<Vec<_>>(),
+            false => places(queue, named)?,
+        };
+        let mut again = Vec::new();
+        for at in places {
+            refuse_running(queue, at, "retry")?;
+            let prompt = &mut queue.prompts[at];
+            if prompt.status != Status::Pending {
+                prompt.retry();
+                again.push(prompt.clone());
+            }
+        }
+        Ok((queue.clone(), again))
+    })?;
+    warn(format_args!("{} of '{}' pending again", show::prompts(again.len()), queue.name));
+    show::tell_prompts(&args, &queue, &again)
+}
+
+pub(super) fn mode(args: Args) -> Result<Exit> {
+    let (named, word) = named_and_last(&args, "auto|manual")?;
+    let mode = match word {
+        "auto" => Mode::Auto,
+        "manual" => Mode::Manual,
+        other => return Err(Error::usage(format!("cannot take '{other}': expected auto or manual"))),
+    };
+    let (queue, changed) = Queues::edit(args.name()?, |queue, _| {
+        let mut changed = Vec::new();
+        for at in places(queue, named)? {
+            queue.prompts[at].mode = mode;
+            changed.push(queue.prompts[at].clone());
+        }
+        Ok((queue.clone(), changed))
+    })?;
+    warn(format_args!("{} of '{}' {word} now", show::prompts(changed.len()), queue.name));
+    show::tell_prompts(&args, &queue, &changed)
+}
+
+pub(super) fn rename(args: Args) -> Result<Exit> {
+    let [name, new] = &args.operands[..] else {
+        return Err(Error::usage("expected NAME NEW"));
+    };
+    check_name(new)?;
+    let (queue, life) = Queues::store()?.update(|queues: &mut Queues| {
+        let at = queues.find(name)?;
+        if queues.queues.iter().any(|queue| queue.name == *new) {
+            return Err(Error::new(format!("there is a queue '{new}' already")));
+        }
+        let queue = &mut queues.queues[at];
+        queue.name.clone_from(new);
+        let life = queue.lay_over()?;
+        Ok(((queue.clone(), life), Changed::Yes))
+    })?;
+    warn(format_args!("'{name}' is '{new}' now"));
+    show::tell(&args, &[(&queue, life)])
+}
+
+pub(super) fn delete(args: Args) -> Result<Exit> {
+    args.name()?;
+    let gone = Queues::store()?.update(|queues: &mut Queues| {
+        let mut ids = Vec::new();
+        for name in &args.operands {
+            let at = queues.find(name)?;
+            let queue = &queues.queues[at];
+            // Whoever runs it would run what is not there.
+            if queue::take(&queue.id)?.is_none() {
+                return Err(Error::new(format!("cannot delete queue '{name}': it is being run"))
+                    .hint(format!("codex-agent queue stop '{name}' ends its runner")));
+            }
+            ids.push(queue.id.clone());
+        }
+        let (gone, rest): (Vec<Queue>, Vec<Queue>) =
+            std::mem::take(&mut queues.queues).into_iter().partition(|queue| ids.contains(&queue.id));
+        queues.queues = rest;
+        Ok((gone, Changed::Yes))
+    })?;
+    for queue in &gone {
+        warn(format_args!("deleted queue '{}' with {}", queue.name, show::prompts(queue.prompts.len())));
+    }
+    show::tell(&args, &gone.iter().map(|queue| (queue, Life::Idle)).collect::<Vec<_>>())
+}
+
+pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
+    args.name()?;
+    let changed = Queues::store()?.update(|queues: &mut Queues| {
+        let mut changed = Vec::new();
+        for name in &args.operands {
+            let at = queues.find(name)?;
+            let queue = &mut queues.queues[at];
+            queue.paused = paused;
+            let life = queue.lay_over()?;
+            changed.push((queue.clone(), life));
+        }
+        Ok((changed, Changed::Yes))
+    })?;
+    for (queue, life) in &changed {
+        let word = if paused { "paused" } else { "not paused any more" };
+        let more = if paused && *life == Life::Running { "; what is being sent is finished" } else { "" };
+        warn(format_args!("queue '{}' is {word}{more}", queue.name));
+    }
+    show::tell(args, &changed.iter().map(|(queue, life)| (queue, *life)).collect::<Vec<_>>())
+}
+
+/// The last run of a queue.
+fn last_run(args: &Args) -> Result<Folder> {
+    let (queue, _) = one(only_one(args)?)?;
+    let name = &queue.name;
+    let Some(run) = queue.run.as_ref().or(queue.last_run.as_ref()) else {
+        return Err(Error::not_found(format!("queue '{name}' was not run yet"))
+            .hint(format!("codex-agent queue run '{name}'")));
+    };
+    Folder::named(run)?
+        .ok_or_else(|| Error::not_found(format!("the records of run '{run}' of queue '{name}' are gone")))
+}
+
+pub(super) fn stop(args: Args) -> Result<Exit> {
+    runs::stop(&last_run(&args)?, args.now)?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn run(args: Args) -> Result<Exit> {
+    queued::run(only_one(&args)?, &args.common, &args.engine)
+}
+
+pub(super) fn watch(args: Args) -> Result<Exit> {
+    runs::watch(&last_run(&args)?, args.engine.wanted(&args.common))
+}
+
+pub(super) fn log(args: Args) -> Result<Exit> {
+    runs::log(&last_run(&args)?, args.engine.wanted(&args.common))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,213 @@
+//! codex-agent-status: tell what runs now and what waits.
+
+use std::process::ExitCode;
+
+use codex_agent_shared::cli::{self, Command, Completes, Example, Tool, flags, runs};
+use codex_agent_shared::error::{Error, Exit, Result, warn_of};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::plugin::about;
+use codex_agent_shared::queue::{Life, Queue, Queues, Status};
+use codex_agent_shared::run::gate::{Closed, Gate};
+use codex_agent_shared::run::tasks::Tasks;
+use codex_agent_shared::run::{Counts, Folder};
+use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
+use codex_agent_shared::text::{cell, tsv, width};
+use codex_agent_shared::time::Timestamp;
+use serde::Serialize;
+
+#[derive(Default)]
+struct Args {
+    common: flags::Common,
+}
+
+impl AsMut<flags::Common> for Args {
+    fn as_mut(&mut self) -> &mut flags::Common {
+        &mut self.common
+    }
+}
+
+static COMMAND: Command<Args> = Command {
+    name: "",
+    aliases: &[],
+    about: about("status"),
+    operands: "",
+    completes: &[Completes::Nothing],
+    details: &[],
+    sections: &[("Options", &[flags::json("run, queue and limit records, one a line"), flags::color()])],
+    greedy: false,
+    operand: |_, operand| Err(Error::usage(format!("unexpected operand '{}'", operand.to_string_lossy()))),
+    run,
+};
+
+static TOOL: Tool = Tool {
+    name: "codex-agent-status",
+    about: about("status"),
+    description: &[
+        "Tells which runs are carried out at this moment, and which have work left and nobody to do it; which queues have something to send, and what is next; and until when a usage limit holds everything back.",
+        "In a pipe it is one line each, with TABs between: run, queue or limit; its name (of a limit, Codex's home); its state; how many jobs or prompts are left; and when it began, what is next, or until when it lasts.",
+    ],
+    commands: &[&COMMAND],
+    exit_status: &[
+        (0, "Done, also where nothing runs and nothing waits."),
+        (2, "Bad usage, or trouble with a file."),
+    ],
+    environment: &[(
+        "CODEX_AGENT_STATE_HOME, CODEX_AGENT_CONFIG_HOME",
+        "Where runs and limits, and queues, are kept; see codex-agent-files(5).",
+    )],
+    files: &[
+        ("~/.local/state/codex-agent/runs/", "A folder for each run."),
+        ("~/.local/state/codex-agent/locks/limit-*", "A usage limit that was reached."),
+        ("~/.config/codex-agent/queues.json", "The queues."),
+    ],
+    examples: &[
+        Example { text: "What is going on:", command: "codex-agent status", exit: 0 },
+        Example {
+            text: "Whether anything runs, for a script:",
+            command: "codex-agent status --json | jq -s 'any(.type == \"run\" and .state == \"running\")'",
+            exit: 0,
+        },
+        Example {
+            text: "Once a second:",
+            command: "timeout 2 watch -t -n 1 codex-agent status || [ $? = 124 ]",
+            exit: 0,
+        },
+    ],
+    see_also: &[
+        "codex-agent(1)",
+        "codex-agent-queue(1)",
+        "codex-agent-run(1)",
+        "codex-agent-records(5)",
+        "codex-agent(7)",
+    ],
+    reads: &[],
+    writes: &["run", "queue", "limit"],
+    epilogue: "",
+    completions: None,
+};
+
+fn main() -> ExitCode {
+    cli::main(&TOOL)
+}
+
+/// The `limit` record.
+#[derive(Serialize)]
+struct Limit<'l> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    closed: &'l Closed,
+}
+
+/// What there is to tell of.
+enum Thing {
+    Run(Folder, Box<Tasks>),
+    Queue(Box<Queue>, Life),
+    Limit(Closed),
+}
+
+fn run(args: Args) -> Result<Exit> {
+    let mut exit = Exit::Done;
+    let mut output = Output::stdout();
+    let (now, mut rows) = (Timestamp::now(), Vec::new());
+    for thing in things(&mut exit)? {
+        if args.common.json {
+            match &thing {
+                Thing::Run(folder, tasks) => output.record(&runs::record(folder, tasks))?,
+                Thing::Queue(queue, life) => output.record(&queue.record(*life))?,
+                Thing::Limit(closed) => output.record(&Limit { kind: "limit", closed })?,
+            }
+            continue;
+        }
+        let row = row(&thing, now);
+        if is_terminal() {
+            rows.push(row);
+        } else {
+            let cells = row.map(|cell| tsv(&cell).into_owned());
+            output.text(cells.join("\t").as_bytes(), b"\n")?;
+        }
+    }
+    let widest = |at: usize| rows.iter().map(|row: &[String; 5]| width(&row[at])).max().unwrap_or(0);
+    let others = widest(0) + widest(2) + widest(3) + 8;
+    let name = widest(1).min((columns().saturating_sub(others) * 2 / 3).max(12));
+    let last = columns().saturating_sub(others + name);
+    for row in &rows {
+        let (second, fifth) = (cell(&row[1], name), cell(&row[4], last));
+        let cells = [
+            (row[0].as_str(), Look::Dim, widest(0)),
+            (&second, Look::Id, name),
+            (&row[2], Look::Bold, widest(2)),
+            (&row[3], Look::Plain, widest(3)),
+            (&fifth, Look::Plain, last),
+        ];
+        output.text(line(&cells, args.common.color.is_on()).as_bytes(), b"\n")?;
+    }
+    output.flush()?;
+    if rows.is_empty() && is_terminal() && !args.common.json {
+        codex_agent_shared::error::note("nothing runs, and nothing waits");
+    }
+    Ok(exit)
+}
+
+/// Limits first, since they hold back the rest; then runs, then queues.
+fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
+    let mut things: Vec<Thing> = Gate::all()?.into_iter().map(Thing::Limit).collect();
+    for folder in Folder::all()? {
+        match Tasks::read(&folder) {
+            Ok(tasks) if tasks.is_begun() && tasks.is_open() => {
+                things.push(Thing::Run(folder, Box::new(tasks)));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                warn_of(&error);
+                *exit = Exit::Trouble;
+            }
+        }
+    }
+    let (queues, lives) = Queues::read()?;
+    for (queue, life) in queues.queues.into_iter().zip(lives) {
+        let counts = queue.counts();
+        if life != Life::Idle || counts.pending + counts.running > 0 {
+            things.push(Thing::Queue(Box::new(queue), life));
+        }
+    }
+    Ok(things)
+}
+
+/// Kind, name, state, what is left, and one thing more.
+fn row(thing: &Thing, now: Timestamp) -> [String; 5] {
+    match thing {
+        Thing::Run(folder, tasks) => {
+            let Counts { pending, running, .. } = tasks.told();
+            let began = tasks.started_at.map(|at| match is_terminal() {
+                true => format!("since {}", at.clock()),
+                false => at.to_string(),
+            });
+            let left = format!("{} left", pending + running);
+            let state = runs::state(folder, tasks).to_owned();
+            ["run".to_owned(), folder.name().to_owned(), state, left, began.unwrap_or_default()]
+        }
+        Thing::Queue(queue, life) => {
+            let next = queue
+                .prompts
+                .iter()
+                .find(|prompt| matches!(prompt.status, Status::Pending | Status::Running));
+            let counts = queue.counts();
+            let left = format!("{} left", counts.pending + counts.running);
+            let next = next.map(|prompt| prompt.prompt.clone()).unwrap_or_default();
+            ["queue".to_owned(), queue.name.clone(), queue.state(*life).to_owned(), left, next]
+        }
+        Thing::Limit(closed) => {
+            let until = match is_terminal() {
+                true => closed.told(now),
+                false => closed.until.unwrap_or(closed.next).to_string(),
+            };
+            let tries = match closed.tries {
+                0 => String::new(),
+                1 => "tried once".to_owned(),
+                tries => format!("tried {tries} times"),
+            };
+            ["limit".to_owned(), closed.codex_home.clone(), "reached".to_owned(), tries, until]
+        }
+    }
+}

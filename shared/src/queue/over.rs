@@ -1,0 +1,138 @@
+//! What a run has done to the prompts of a queue, laid over what the file says.
+
+use std::collections::HashMap;
+
+use super::{Prompt, Queue, Status, interrupted};
+use crate::error::Result;
+use crate::record::Id;
+use crate::run::journal::{self, Entry};
+use crate::run::{Event, Failure, Folder, What};
+
+/// What is known of a prompt that was claimed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// How far it is.
+    pub status: Status,
+    /// When it was sent and ended, RFC 3339.
+    pub started_at: Option<String>,
+    #[allow(missing_docs)]
+    pub completed_at: Option<String>,
+    /// The session that it went to.
+    pub session: Option<Id>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// How Codex ended.
+    pub exit_code: Option<i32>,
+}
+
+/// Whether somebody works through a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Nobody, and nothing is left of a run.
+    Idle,
+    /// A runner.
+    Running,
+    /// A runner did, and died or left; its job may live.
+    Dead,
+}
+
+impl Known {
+    /// Takes in what an event says of the prompt. False for an event that says nothing of it.
+    pub fn hear(&mut self, event: &Event) -> bool {
+        match &event.what {
+            What::JobStarted { of, .. } => {
+                *self = Known { status: Status::Running, session: of.session, ..Known::default() };
+                self.started_at = Some(event.at.to_string());
+            }
+            What::JobSession { of } => self.session = of.session,
+            What::JobCompleted { of, .. } => {
+                (self.status, self.session) = (Status::Completed, of.session);
+                self.exit_code = Some(0);
+                self.completed_at = Some(event.at.to_string());
+            }
+            What::JobFailed { again: true, .. } | What::JobSkipped { withdrawn: true, .. } => {
+                *self = Known::default();
+            }
+            What::JobFailed { of, failure, exit_code, .. } => {
+                (self.status, self.session) = (Status::Failed, of.session);
+                (self.failure, self.exit_code) = (Some(failure.clone()), *exit_code);
+                self.completed_at = Some(event.at.to_string());
+            }
+            What::JobSkipped { why, .. } => {
+                self.status = Status::Failed;
+                self.failure = Some(Failure::new(crate::run::Class::Busy, why.clone()));
+                self.completed_at = Some(event.at.to_string());
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Writes it into the prompt.
+    pub fn put(&self, prompt: &mut Prompt, run: &str) {
+        prompt.status = self.status;
+        prompt.started_at.clone_from(&self.started_at);
+        prompt.completed_at.clone_from(&self.completed_at);
+        prompt.session = self.session;
+        prompt.failure.clone_from(&self.failure);
+        prompt.run = (self.status != Status::Pending).then(|| run.to_owned());
+        prompt.set_exit(self.exit_code);
+    }
+}
+
+/// What the journal of a run says of its jobs, by their ids.
+pub fn known(folder: &Folder) -> Result<HashMap<String, Known>> {
+    let mut all: HashMap<String, Known> = HashMap::new();
+    journal::read(&folder.journal(), |entry| {
+        if let Entry::Event(event) = entry
+            && let Some(of) = event.what.of()
+        {
+            if let Some(known) = all.get_mut(&of.job) {
+                known.hear(&event);
+            } else {
+                let mut known = Known::default();
+                if known.hear(&event) {
+                    all.insert(of.job.clone(), known);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+impl Queue {
+    /// Lays over the prompts what the queue's unfinished run has done.
+    pub fn lay_over(&mut self) -> Result<Life> {
+        let Some(run) = self.run.clone() else { return Ok(Life::Idle) };
+        let Some(folder) = Folder::named(&run)? else {
+            self.give_up(&run);
+            return Ok(Life::Idle);
+        };
+        let life = if folder.is_running() { Life::Running } else { Life::Dead };
+        let known = known(&folder)?;
+        for prompt in &mut self.prompts {
+            if let Some(known) = known.get(&prompt.job()) {
+                known.put(prompt, &run);
+            }
+        }
+        // One that was stopped has nothing under way: the rest waits for the next runner.
+        let is_under_way = self.prompts.iter().any(|prompt| prompt.status == Status::Running);
+        Ok(if life == Life::Dead && !is_under_way { Life::Idle } else { life })
+    }
+
+    /// Nobody goes on with a run: what it had claimed is never sent again by itself.
+    pub fn abandon(&mut self, run: &str) {
+        self.give_up(run);
+        self.run = None;
+        self.last_run = Some(run.to_owned());
+    }
+
+    /// The folder of a run is gone.
+    fn give_up(&mut self, run: &str) {
+        for prompt in self.prompts.iter_mut().filter(|prompt| prompt.status == Status::Running) {
+            prompt.status = Status::Failed;
+            prompt.failure = Some(interrupted(&format!("the records of its run '{run}' are gone")));
+        }
+    }
+}
