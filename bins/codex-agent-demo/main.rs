@@ -7,6 +7,7 @@ use std::process::{Command as Process, ExitCode};
 
 use codex_agent_shared::child;
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool};
+use codex_agent_shared::codex::fake;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::codex::sample;
@@ -89,6 +90,11 @@ static TOOL: Tool = Tool {
 };
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let name = words.next().map(PathBuf::from);
+    if name.is_some_and(|name| name.file_name().is_some_and(|name| name == fake::NAME)) {
+        return fake::main(words.collect());
+    }
     cli::main(&TOOL)
 }
 

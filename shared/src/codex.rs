@@ -1,5 +1,5 @@
 //! Where Codex keeps things and how to read them. Nothing here ever creates, changes or removes
-//! anything in Codex's home; what must change there, Codex does.
+//! anything in Codex's home; what must change there, Codex does. Only [`fake`] does: it is a Codex.
 //!
 //! | module | what it reads |
 //! |---|---|
@@ -15,9 +15,11 @@
 //! | [`server`] | the app-server: questions and orders to Codex itself |
 //! | [`fork`] | branching a session, whole or before a message |
 //! | [`watch`] | what sessions do while they do it |
+//! | [`fake`] | a Codex without a model, for the demo and for tests |
 //! | [`index`] | all of them together: the answer to "which sessions are there" |
 
 pub mod drift;
+pub mod fake;
 pub mod files;
 pub mod fork;
 pub mod holder;

@@ -70,12 +70,8 @@ impl Timestamp {
 
     /// Local time, for people: `14:35`, and the date where it is not today.
     pub fn clock(self) -> String {
-        let local = |at: Timestamp| {
-            jiff::Timestamp::from_millisecond(at.0).ok().map(|at| at.to_zoned(TimeZone::system()))
-        };
-        let (Some(at), Some(now)) = (local(self), local(Timestamp::now())) else { return self.to_string() };
-        let form = if at.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
-        at.strftime(form).to_string()
+        let (at, now) = (self.local("%Y-%m-%d %H:%M"), Timestamp::now().local("%Y-%m-%d"));
+        at.strip_prefix(&now).map_or(at.clone(), |clock| clock.trim_start().to_owned())
     }
 
     /// How long until then, or since, as two digits of two units: `1h05m`, `4m30s`, `12s`.
@@ -87,6 +83,12 @@ impl Timestamp {
             3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
             _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3600 % 24),
         }
+    }
+
+    /// In local time, by the letters of `strftime`.
+    pub fn local(self, format: &str) -> String {
+        let at = jiff::Timestamp::from_millisecond(self.0.clamp(0, LAST)).unwrap_or_default();
+        at.to_zoned(TimeZone::system()).strftime(format).to_string()
     }
 
     /// How long ago, for a table: `now`, `5m`, `3h`, `2d`, `6w`, else the date. `in 5m` if ahead.

@@ -36,6 +36,15 @@ pub struct Came {
 impl Signals {
     /// Begins to catch signals.
     pub fn catch() -> Result<Signals> {
+        Signals::of(&[SIGINT, SIGTERM, SIGHUP])
+    }
+
+    /// Begins to catch SIGINT as the one way to be asked to stop; the others end the process.
+    pub fn interrupts() -> Result<Signals> {
+        Signals::of(&[SIGINT])
+    }
+
+    fn of(stops: &[i32]) -> Result<Signals> {
         let wrong = |error: io::Error| Error::new(format!("cannot watch for signals: {}", reason(&error)));
         let catch = |signals: &[i32]| -> io::Result<(UnixStream, UnixStream)> {
             let (ours, theirs) = UnixStream::pair()?;
@@ -47,7 +56,7 @@ impl Signals {
         };
         let ignored = ignored();
         let stops: Vec<i32> =
-            [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
+            stops.iter().copied().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
         let (children, first) = catch(&[SIGCHLD]).map_err(wrong)?;
         let (stops, second) = catch(&stops).map_err(wrong)?;
         let (now, third) = catch(&[SIGUSR1]).map_err(wrong)?;

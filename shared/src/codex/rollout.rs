@@ -239,7 +239,7 @@ fn read_inherited_name<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Re
 
 /// A user message as Codex keeps it for titles (0.169): what follows the first `## My request for
 /// Codex:`, where an editor wrote that, without white space around it.
-fn shown(text: &str) -> &str {
+pub(super) fn shown(text: &str) -> &str {
     match text.split_once("## My request for Codex:") {
         Some((_, request)) => request.trim(),
         None => text.trim(),

@@ -24,8 +24,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+
+mod write;
+
+pub(super) use write::Table;
 
 use super::names::Names;
 use super::rollout;
@@ -209,9 +213,9 @@ impl State {
         read().map_err(|error| self.failed(&error))
     }
 
-    fn select(&self, query: &Query) -> (String, Vec<rusqlite::types::Value>) {
+    fn select(&self, query: &Query) -> (String, Vec<Value>) {
         let mut conditions: Vec<String> = Vec::new();
-        let mut parameters: Vec<rusqlite::types::Value> = Vec::new();
+        let mut parameters: Vec<Value> = Vec::new();
         let filter = &query.filter;
         // One directory alone is served by an index that has archived, cwd and time.
         let by_directory = match &filter.cwd[..] {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::time::Timestamp;
+
 /// A session's id: a UUID in its hyphenated form, and nothing else. Codex uses version 7, whose
 /// first 48 bits are the milliseconds of its making, so ids sort by creation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +24,13 @@ impl Id {
     /// A new random id (version 4) for things of our own, such as groups.
     pub fn random() -> Id {
         Id(uuid::Uuid::new_v4())
+    }
+
+    /// A new id that sorts by its making (version 7), as Codex gives them.
+    pub fn ordered() -> Id {
+        let random = uuid::Uuid::new_v4().as_u128() & !(0xffff_ffff_ffff_f << 76);
+        let clock = Timestamp::now().0.unsigned_abs() as u128;
+        Id(uuid::Uuid::from_u128(random | clock << 80 | 7 << 76))
     }
 
     /// Milliseconds since 1970 that a version 7 id was made at; of any other UUID, its first bits.
@@ -79,7 +88,6 @@ impl<'de> Deserialize<'de> for Id {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Timestamp;
 
     #[test]
     fn ids_are_hyphenated_uuids_only() {
@@ -92,5 +100,14 @@ mod tests {
         for wrong in ["01a202e08d5d7d6282cefdb2cd6d1b0c", "{01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0}", ""] {
             assert_eq!(Id::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn new_ids_tell_when_they_were_made() {
+        let before = Timestamp::now().0;
+        let id = Id::ordered();
+        assert!((before..=Timestamp::now().0).contains(&id.clock()), "{id}");
+        assert!(id.to_string()[14..].starts_with('7') && "89ab".contains(&id.to_string()[19..20]), "{id}");
+        assert_ne!(id, Id::ordered());
     }
 }

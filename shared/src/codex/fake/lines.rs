@@ -1,0 +1,242 @@
+//! The lines of a rollout, in the two forms that Codex has had since 0.101: `legacy`, and `paginated` from
+//! 0.148 on, whose lines are numbered.
+
+use serde_json::{Value, json};
+
+use super::thread::Thread;
+use super::version::since;
+use crate::time::Timestamp;
+
+/// The kind of a line, and its payload as JSON.
+pub(super) type Line = (&'static str, String);
+
+/// An object with its type first, where Codex has it and readers look for it.
+pub(super) fn typed(kind: &str, rest: &Value) -> String {
+    let rest = rest.to_string();
+    match rest.len() {
+        ..=2 => format!("{{\"type\":\"{kind}\"}}"),
+        _ => format!("{{\"type\":\"{kind}\",{}", &rest[1..]),
+    }
+}
+
+fn event(kind: &str, rest: &Value) -> Line {
+    ("event_msg", typed(kind, rest))
+}
+
+fn said(role: &str, kind: &str, text: &str, more: Value) -> Line {
+    let mut payload = json!({"role": role, "content": [{"type": kind, "text": text}]});
+    if let (Value::Object(payload), Value::Object(more)) = (&mut payload, more) {
+        payload.extend(more);
+    }
+    ("response_item", typed("message", &payload))
+}
+
+/// Tokens as every place tells them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Usage {
+    pub(super) input: i64,
+    pub(super) cached: i64,
+    pub(super) output: i64,
+}
+
+impl Usage {
+    /// What one answer costs, always.
+    pub(super) const ONE: Usage = Usage { input: 100, cached: 10, output: 7 };
+
+    pub(super) fn plus(self, more: Usage) -> Usage {
+        Usage {
+            input: self.input + more.input,
+            cached: self.cached + more.cached,
+            output: self.output + more.output,
+        }
+    }
+
+    pub(super) fn total(self) -> i64 {
+        self.input + self.output
+    }
+
+    pub(super) fn read(value: &Value) -> Option<Usage> {
+        let number = |name: &str| value[name].as_i64();
+        Some(Usage {
+            input: number("input_tokens")?,
+            cached: number("cached_input_tokens").unwrap_or(0),
+            output: number("output_tokens")?,
+        })
+    }
+
+    fn json(self, thread: &Thread<'_>) -> Value {
+        let mut usage = json!({
+            "input_tokens": self.input, "cached_input_tokens": self.cached, "output_tokens": self.output,
+            "reasoning_output_tokens": 0, "total_tokens": self.total(),
+        });
+        if thread.version.has(since::CACHE_WRITE_TOKENS) {
+            usage["cache_write_input_tokens"] = json!(0);
+        }
+        usage
+    }
+}
+
+/// A turn under way.
+pub(super) struct Open {
+    pub(super) id: String,
+    pub(super) began: Timestamp,
+}
+
+impl Open {
+    fn add_times(&self, payload: &mut Value, thread: &Thread<'_>) {
+        if thread.version.has(since::STRICT) {
+            let now = Timestamp::now();
+            payload["completed_at"] = json!(now.0 / 1000);
+            payload["duration_ms"] = json!(now.0 - self.began.0);
+        }
+        if thread.is_paginated {
+            payload["started_at"] = json!(self.began.0 / 1000);
+            payload["root_turn_id"] = json!(self.id);
+        }
+    }
+}
+
+/// The beginning of a turn, up to the message of the user.
+pub(super) fn begin(thread: &Thread<'_>, turn: &Open, prompt: &str) -> Vec<Line> {
+    let id = &turn.id;
+    let mut started =
+        json!({"turn_id": id, "model_context_window": 258_400, "collaboration_mode_kind": "default"});
+    let mut context = json!({
+        "turn_id": id, "cwd": thread.cwd, "approval_policy": "never", "sandbox_policy": policy(&thread.sandbox),
+        "model": thread.model, "summary": "auto",
+    });
+    if thread.version.has(since::STRICT) {
+        started["started_at"] = json!(turn.began.0 / 1000);
+    }
+    if thread.is_paginated {
+        started["root_turn_id"] = json!(id);
+        started["turn_attribution"] = json!({
+            "turn_id": id, "turn_trigger": "exec", "parent_turn_id": null, "initiating_agent_path": null,
+            "root_turn_id": id,
+        });
+        context["root_turn_id"] = json!(id);
+    }
+    let mut lines = vec![event("task_started", &started), ("turn_context", context.to_string())];
+    lines.push(said("user", "input_text", prompt, json!({})));
+    let item = crate::record::Id::ordered().to_string();
+    lines.push(match thread.is_paginated {
+        true => {
+            let content = json!([{"type": "text", "text": prompt, "text_elements": []}]);
+            completed(thread, turn, "UserMessage", &json!({"id": item, "content": content}))
+        }
+        false => {
+            let message = json!({"message": prompt, "images": [], "local_images": [], "text_elements": []});
+            event("user_message", &message)
+        }
+    });
+    lines
+}
+
+/// An answer.
+pub(super) fn answer(thread: &Thread<'_>, turn: &Open, text: &str) -> Vec<Line> {
+    let id = format!("msg_{}", crate::record::Id::random().hex());
+    let item = said("assistant", "output_text", text, json!({"id": id}));
+    match thread.is_paginated {
+        true => {
+            let content = json!([{"type": "Text", "text": text}]);
+            let told = completed(thread, turn, "AgentMessage", &json!({"id": id, "content": content}));
+            vec![told, item]
+        }
+        false => vec![event("agent_message", &json!({"message": text, "phase": null})), item],
+    }
+}
+
+/// A command that was run.
+pub(super) fn command(thread: &Thread<'_>, turn: &Open, command: &str, output: &str, code: i32) -> Vec<Line> {
+    let id = format!("call_{}", crate::record::Id::random().hex());
+    let call = json!({"name": "shell", "arguments": json!({"command": command}).to_string(), "call_id": id});
+    let mut lines = vec![("response_item", typed("function_call", &call))];
+    if thread.is_paginated {
+        let item = json!({
+            "id": id, "command": command, "aggregated_output": output, "exit_code": code, "status": "completed",
+        });
+        lines.push(completed(thread, turn, "CommandExecution", &item));
+    }
+    let result = json!({"call_id": id, "output": output});
+    lines.push(("response_item", typed("function_call_output", &result)));
+    lines
+}
+
+fn completed(thread: &Thread<'_>, turn: &Open, kind: &str, item: &Value) -> Line {
+    let mut item = item.clone();
+    item["type"] = json!(kind);
+    let now = Timestamp::now().0;
+    let payload = json!({
+        "thread_id": thread.id, "turn_id": turn.id, "item": item, "started_at_ms": now, "completed_at_ms": now,
+    });
+    event("item_completed", &payload)
+}
+
+/// What an answer has cost.
+pub(super) fn tokens(thread: &Thread<'_>, turn: &Open, last: Usage) -> Vec<Line> {
+    let (total, last) = (thread.total.json(thread), last.json(thread));
+    let mut lines = Vec::new();
+    if thread.is_paginated && thread.version.has(since::TOKEN_RECORDS) {
+        let record = json!({
+            "thread_id": thread.id, "turn_id": turn.id, "session_id": thread.id, "root_turn_id": turn.id,
+            "usage": last, "turn_token_usage": last, "thread_token_usage": total,
+        });
+        lines.push(("token_usage_record", record.to_string()));
+    }
+    let info =
+        json!({"total_token_usage": total, "last_token_usage": last, "model_context_window": 258_400});
+    lines.push(event("token_count", &json!({"info": info, "rate_limits": null})));
+    lines
+}
+
+/// The end of a turn: the last message, or the failure.
+pub(super) fn complete(
+    thread: &Thread<'_>,
+    turn: &Open,
+    last_message: Option<&str>,
+    error: Option<(&str, &Value)>,
+) -> Line {
+    let mut payload = json!({"turn_id": turn.id, "last_agent_message": last_message});
+    turn.add_times(&mut payload, thread);
+    if let Some((message, info)) = error.filter(|_| thread.is_paginated) {
+        payload["error"] = json!({"message": message, "codex_error_info": info});
+    }
+    event("task_complete", &payload)
+}
+
+/// The end of a turn that the user interrupted.
+pub(super) fn aborted(thread: &Thread<'_>, turn: &Open) -> Vec<Line> {
+    let text = "<turn_aborted>\nThe user interrupted the previous turn on purpose. Any running unified exec \
+                processes were terminated. If any tools/commands were aborted, they may have partially executed; \
+                verify current state before retrying.\n</turn_aborted>";
+    let mut payload = json!({"turn_id": turn.id, "reason": "interrupted"});
+    turn.add_times(&mut payload, thread);
+    vec![said("user", "input_text", text, json!({})), event("turn_aborted", &payload)]
+}
+
+/// A line that is only an event.
+pub(super) fn note(kind: &str, payload: &Value) -> Line {
+    event(kind, payload)
+}
+
+/// A sandbox mode as rollouts and rows have it.
+pub(super) fn policy(mode: &str) -> Value {
+    match mode {
+        "workspace-write" => json!({
+            "type": mode, "network_access": false, "exclude_tmpdir_env_var": false, "exclude_slash_tmp": false,
+        }),
+        _ => json!({"type": mode}),
+    }
+}
+
+/// What `turn.completed` says of the whole session.
+pub(super) fn told_usage(thread: &Thread<'_>) -> Value {
+    let mut usage = thread.total.json(thread);
+    if let Value::Object(usage) = &mut usage {
+        usage.remove("total_tokens");
+        if !thread.version.has(since::REASONING_TOKENS) {
+            usage.remove("reasoning_output_tokens");
+        }
+    }
+    usage
+}
