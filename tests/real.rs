@@ -12,15 +12,15 @@ use crate::model::Model;
 use crate::world::{World, json as records};
 
 /// The real Codex and the world that it works in.
-struct Real {
-    world: World,
+pub struct Real {
+    pub world: World,
     codex: PathBuf,
     model: Model,
 }
 
 /// The versions that tests of orders to Codex are run with; the first is the one that lists are
 /// tested with.
-const VERSIONS: [&str; 3] = ["0.169.0", "0.120.0", "0.106.0"];
+pub const VERSIONS: [&str; 3] = ["0.169.0", "0.120.0", "0.106.0"];
 
 /// Where the real Codex of a version is; `None`, and a line that says so, where it is not.
 pub fn codex(version: &str) -> Option<PathBuf> {
@@ -42,7 +42,7 @@ impl Real {
         Real::of(VERSIONS[0])
     }
 
-    fn of(version: &str) -> Option<Real> {
+    pub fn of(version: &str) -> Option<Real> {
         let codex = codex(version)?;
         let model = Model::start();
         let mut world = World::new();
@@ -58,7 +58,7 @@ impl Real {
         Some(Real { world, codex, model })
     }
 
-    fn command(&self, directory: &str) -> Command {
+    pub fn command(&self, directory: &str) -> Command {
         let mut command = self.world.command(self.codex.to_str().unwrap());
         // npm's launcher is a script for node, which may be anywhere.
         let path = std::env::var("PATH").unwrap_or_default();

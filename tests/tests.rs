@@ -29,6 +29,9 @@ mod run_engine;
 /// The shape of the house: layers, packages, the table of tools.
 mod layers;
 
+/// The Codex without a model, held to what the real one was seen to do.
+mod fake;
+
 /// The model service that the real Codex talks to.
 mod model;
 

@@ -4,7 +4,7 @@
 //! It does what the recorded versions do, as far as others can see it: the events, the rollouts, the
 //! rows of the database, the locks, the exit codes. Where its own home is concerned it is Codex, so
 //! this is the one module below `codex` that writes there. It answers `echo: ` and the prompt, unless
-//! words in the prompt say otherwise; [`words`] has them all.
+//! words in the prompt say otherwise; the head of `fake/words.rs` has them all.
 //!
 //! **Variables.** `CODEX_FAKE_VERSION=0.137.0` makes it that version. `CODEX_FAKE_LOG=FILE` gets a line
 //! for each prompt at the moment that a model would see it, and none for a prompt that none would
@@ -17,7 +17,7 @@
 //! git, has no subagents, no compaction and no queue, and does not write compressed rollouts.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -31,9 +31,12 @@ mod history;
 mod lines;
 mod lock;
 mod model;
+// Without SQLite there are no rows, and nobody asks which columns a version has.
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, unused_imports))]
 mod row;
 mod rpc;
 mod thread;
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
 mod version;
 mod words;
 
@@ -43,7 +46,7 @@ use version::{Version, since};
 pub const NAME: &str = "codex";
 
 /// Ends the process with this code; what there is to say has been said.
-pub(self) struct Stop(u8);
+struct Stop(u8);
 
 /// What every part gives that may end the process.
 type Run<T> = std::result::Result<T, Stop>;
@@ -97,6 +100,9 @@ fn run(args: &[OsString]) -> Run<()> {
                 Ok(()) => say(format!("{verb}d session {id}.").as_bytes()),
                 Err(why) => fail(why),
             }
+        }
+        _ if std::io::stdin().is_terminal() => {
+            fail("this Codex has no screen and no model; it knows 'codex exec' and 'codex app-server'")
         }
         _ => fail("stdin is not a terminal"),
     }

@@ -28,7 +28,7 @@ impl Id {
 
     /// A new id that sorts by its making (version 7), as Codex gives them.
     pub fn ordered() -> Id {
-        let random = uuid::Uuid::new_v4().as_u128() & !(0xffff_ffff_ffff_f << 76);
+        let random = uuid::Uuid::new_v4().as_u128() & !(0x000f_ffff_ffff_ffff << 76);
         let clock = Timestamp::now().0.unsigned_abs() as u128;
         Id(uuid::Uuid::from_u128(random | clock << 80 | 7 << 76))
     }

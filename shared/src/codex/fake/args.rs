@@ -163,7 +163,8 @@ mod tests {
         // An image by itself swallows what follows.
         let (args, _) = read_words("--json -i a resume ID -").unwrap();
         assert!(matches!(args.verb, Verb::New) && args.prompt.is_none());
-        for wrong in ["--nosuch x", "-s bad x", "resume ID -s read-only -", "a b", "--full-auto x", "resume"] {
+        for wrong in ["--nosuch x", "-s bad x", "resume ID -s read-only -", "a b", "--full-auto x", "resume"]
+        {
             assert!(read_words(wrong).is_none(), "{wrong}");
         }
     }

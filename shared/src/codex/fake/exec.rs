@@ -259,8 +259,7 @@ impl Job<'_> {
             "cwd": self.thread.cwd, "argv": argv, "job": variable("CODEX_AGENT_JOB"),
             "run": variable("CODEX_AGENT_RUN"),
         });
-        let mut log =
-            OpenOptions::new().append(true).create(true).mode(0o600).open(path).or_else(fail)?;
+        let mut log = OpenOptions::new().append(true).create(true).mode(0o600).open(path).or_else(fail)?;
         // One write: several that log at once do not mix their lines.
         log.write_all(format!("{line}\n").as_bytes()).or_else(fail)
     }

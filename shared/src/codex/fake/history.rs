@@ -142,7 +142,8 @@ impl History {
                 self.total = Usage::read(&payload["info"]["total_token_usage"]).unwrap_or(self.total);
             }
             "thread_rolled_back" => {
-                let left = self.turns.len().saturating_sub(payload["num_turns"].as_u64().unwrap_or(0) as usize);
+                let left =
+                    self.turns.len().saturating_sub(payload["num_turns"].as_u64().unwrap_or(0) as usize);
                 self.turns.truncate(left);
             }
             _ => {}

@@ -91,9 +91,16 @@ impl Open {
         }
         if thread.is_paginated {
             payload["started_at"] = json!(self.began.0 / 1000);
+        }
+        if has_roots(thread) {
             payload["root_turn_id"] = json!(self.id);
         }
     }
+}
+
+/// Whether turns name the one that they come from.
+fn has_roots(thread: &Thread<'_>) -> bool {
+    thread.is_paginated && thread.version.has(since::ROOT_TURNS)
 }
 
 /// The beginning of a turn, up to the message of the user.
@@ -108,7 +115,7 @@ pub(super) fn begin(thread: &Thread<'_>, turn: &Open, prompt: &str) -> Vec<Line>
     if thread.version.has(since::STRICT) {
         started["started_at"] = json!(turn.began.0 / 1000);
     }
-    if thread.is_paginated {
+    if has_roots(thread) {
         started["root_turn_id"] = json!(id);
         started["turn_attribution"] = json!({
             "turn_id": id, "turn_trigger": "exec", "parent_turn_id": null, "initiating_agent_path": null,
@@ -135,14 +142,21 @@ pub(super) fn begin(thread: &Thread<'_>, turn: &Open, prompt: &str) -> Vec<Line>
 /// An answer.
 pub(super) fn answer(thread: &Thread<'_>, turn: &Open, text: &str) -> Vec<Line> {
     let id = format!("msg_{}", crate::record::Id::random().hex());
-    let item = said("assistant", "output_text", text, json!({"id": id}));
+    let more = if thread.is_paginated { json!({"id": id}) } else { json!({}) };
+    let item = said("assistant", "output_text", text, more);
     match thread.is_paginated {
         true => {
             let content = json!([{"type": "Text", "text": text}]);
             let told = completed(thread, turn, "AgentMessage", &json!({"id": id, "content": content}));
             vec![told, item]
         }
-        false => vec![event("agent_message", &json!({"message": text, "phase": null})), item],
+        false => {
+            let mut told = json!({"message": text});
+            if thread.version.has(since::PHASE) {
+                told["phase"] = Value::Null;
+            }
+            vec![event("agent_message", &told), item]
+        }
     }
 }
 
@@ -183,8 +197,7 @@ pub(super) fn tokens(thread: &Thread<'_>, turn: &Open, last: Usage) -> Vec<Line>
         });
         lines.push(("token_usage_record", record.to_string()));
     }
-    let info =
-        json!({"total_token_usage": total, "last_token_usage": last, "model_context_window": 258_400});
+    let info = json!({"total_token_usage": total, "last_token_usage": last, "model_context_window": 258_400});
     lines.push(event("token_count", &json!({"info": info, "rate_limits": null})));
     lines
 }

@@ -27,7 +27,8 @@ pub(super) fn refuses(version: &Version, words: &Words<'_>, home: &Path) -> Opti
     let unexpected = |status: &str, code: &str| {
         format!("unexpected status {status}: refused: {code}, url: http://127.0.0.1/v1/responses")
     };
-    let body = |code: &str| json!({"error": {"type": code, "code": code, "message": format!("refused: {code}")}});
+    let body =
+        |code: &str| json!({"error": {"type": code, "code": code, "message": format!("refused: {code}")}});
     let connection = |status: u16| json!({"http_connection_failed": {"http_status_code": status}});
     if words.has("LIMITX") {
         let message = format!("You{apostrophe}ve hit your usage limit. Try again later.");
@@ -63,9 +64,11 @@ pub(super) fn refuses(version: &Version, words: &Words<'_>, home: &Path) -> Opti
     }
     if words.has("CONTEXT") {
         let message = match new {
-            true => "Codex ran out of room in the model's context window. Start a new thread or clear earlier \
+            true => {
+                "Codex ran out of room in the model's context window. Start a new thread or clear earlier \
                      history before retrying."
-                .to_owned(),
+                    .to_owned()
+            }
             false => body("context_length_exceeded").to_string(),
         };
         return refusal(message, json!("context_window_exceeded"));

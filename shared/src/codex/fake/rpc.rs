@@ -62,8 +62,9 @@ pub(super) fn serve(version: &Version, home: &Home) -> Run<()> {
 
 impl<'h> Server<'h> {
     fn answer(&mut self, method: &str, params: &Value) -> Result<Value, Refused> {
-        let is_known =
-            |(name, from, before): &(&str, u32, u32)| *name == method && self.version.is_within((*from, *before));
+        let is_known = |(name, from, before): &(&str, u32, u32)| {
+            *name == method && self.version.is_within((*from, *before))
+        };
         if !METHODS.iter().any(is_known) {
             let known: Vec<String> = METHODS.iter().map(|(name, ..)| format!("`{name}`")).collect();
             return Err(format!(

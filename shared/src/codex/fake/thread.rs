@@ -66,19 +66,14 @@ impl<'h> Thread<'h> {
     }
 
     /// Loads a session that is there.
-    pub(super) fn load(
-        version: &'h Version,
-        home: &'h Home,
-        rows: &'h Rows,
-        id: Id,
-    ) -> Had<Thread<'h>> {
+    pub(super) fn load(version: &'h Version, home: &'h Home, rows: &'h Rows, id: Id) -> Had<Thread<'h>> {
         let missing = || format!("no rollout found for thread id {id}");
         let path = find(home, id, rows.text(id, "rollout_path")).ok_or_else(missing)?;
         if path.starts_with(home.path().join("archived_sessions")) {
             return Err(match version.has(since::ARCHIVE_COMMAND) {
-                true => format!(
-                    "session {id} is archived. Run `codex unarchive {id}` to unarchive it first."
-                ),
+                true => {
+                    format!("session {id} is archived. Run `codex unarchive {id}` to unarchive it first.")
+                }
                 false => missing(),
             });
         }
@@ -130,11 +125,12 @@ impl<'h> Thread<'h> {
             ),
             None => None,
         };
-        let mut thread = Thread::create(version, home, rows, origin, Base::Parent(parent, &path, &history, cut))?;
+        let mut thread =
+            Thread::create(version, home, rows, origin, Base::Parent(parent, &path, &history, cut))?;
         if version.has(since::NAME_COLUMN)
             && let Some(name) = rows.text(parent, "name")
         {
-            rows.set(thread.id, vec![("name", Cell::Text(name))]).map_err(|_| String::new())?;
+            rows.set(thread.id, vec![("name", Cell::Text(name))]).map_err(|_| NO_ROW.to_owned())?;
         }
         thread.model = history.model.unwrap_or(thread.model);
         Ok(thread)
@@ -154,7 +150,8 @@ impl<'h> Thread<'h> {
         let private = |folder: &Path| DirBuilder::new().recursive(true).mode(0o700).create(folder);
         private(&folder).map_err(io_error)?;
         let path = folder.join(format!("rollout-{}-{id}.jsonl", now.local("%Y-%m-%dT%H-%M-%S")));
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(io_error)?;
+        let file =
+            OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(io_error)?;
         let cwd = origin.cwd.to_string_lossy().into_owned();
         let mut meta = json!({
             "id": id, "timestamp": now, "cwd": cwd, "originator": "codex_exec", "cli_version": version.text,
@@ -216,7 +213,7 @@ impl<'h> Thread<'h> {
         thread.file.write_all(&copied).map_err(io_error)?;
         thread.history = History::read(home, &thread.path).map_err(io_error)?;
         thread.total = thread.history.total;
-        thread.save().map_err(|_| String::new())?;
+        thread.save().map_err(|_| NO_ROW.to_owned())?;
         Ok(thread)
     }
 
@@ -308,6 +305,8 @@ enum Base<'b> {
     Parent(Id, &'b Path, &'b History, Option<usize>),
 }
 
+/// Why there is none has been told by then.
+const NO_ROW: &str = "the database could not be written";
 const MODEL: &str = "gpt-5";
 const PROVIDER: &str = "openai";
 const SANDBOX: &str = "read-only";
@@ -342,7 +341,7 @@ pub(super) fn set_name(version: &Version, home: &Home, rows: &Rows, id: Id, name
         version if version.has(since::NAME_IN_TITLE) => "title",
         _ => return Ok(()),
     };
-    rows.set(id, vec![(column, Cell::from(name))]).map_err(|_| String::new())
+    rows.set(id, vec![(column, Cell::from(name))]).map_err(|_| NO_ROW.to_owned())
 }
 
 /// The session of this name, which the last line with it must still be about.
@@ -359,7 +358,7 @@ pub(super) fn named(home: &Home, name: &str) -> Option<Id> {
 
 /// Moves a rollout into the archive or out of it.
 pub(super) fn move_archived(version: &Version, home: &Home, id: Id, archive: bool) -> Had<()> {
-    let rows = Rows::open(version, home).map_err(|_| String::new())?;
+    let rows = Rows::open(version, home).map_err(|_| NO_ROW.to_owned())?;
     let path = find(home, id, rows.text(id, "rollout_path"))
         .ok_or_else(|| format!("no rollout found for thread id {id}"))?;
     let archived = home.path().join("archived_sessions");
@@ -385,7 +384,7 @@ pub(super) fn move_archived(version: &Version, home: &Home, id: Id, archive: boo
         ("archived_at", at),
         ("rollout_path", Cell::from(&*target.to_string_lossy())),
     ];
-    rows.set(id, values).map_err(|_| String::new())
+    rows.set(id, values).map_err(|_| NO_ROW.to_owned())
 }
 
 /// Removes a session.
@@ -393,5 +392,5 @@ pub(super) fn delete(home: &Home, rows: &Rows, id: Id) -> Had<()> {
     let path = find(home, id, rows.text(id, "rollout_path"))
         .ok_or_else(|| format!("no rollout found for thread id {id}"))?;
     fs::remove_file(path).map_err(io_error)?;
-    rows.remove(id).map_err(|_| String::new())
+    rows.remove(id).map_err(|_| NO_ROW.to_owned())
 }

@@ -7,6 +7,7 @@ const NEWEST: &str = "0.169.0";
 pub(super) mod since {
     pub(crate) const NAME_SET: u32 = 94;
     pub(crate) const DATABASE: u32 = 105;
+    pub(crate) const PHASE: u32 = 105;
     /// Up to 0.106 an unknown id starts a new session, and SIGINT ends with 0.
     pub(crate) const STRICT: u32 = 107;
     /// Up to 0.106 a session must be loaded to be named, and a turn's lines have no times.
@@ -32,6 +33,7 @@ pub(super) mod since {
     pub(crate) const EXEC_FORK: u32 = 148;
     /// Failures have other words, with a typographic apostrophe.
     pub(crate) const NEW_WORDS: u32 = 148;
+    pub(crate) const ROOT_TURNS: u32 = 151;
     pub(crate) const TOKEN_RECORDS: u32 = 153;
     pub(crate) const NO_FULL_AUTO: u32 = 150;
     pub(crate) const NO_ROLLBACK: u32 = 156;

@@ -24,9 +24,8 @@ pub(in crate::codex) struct Table {
 impl Table {
     /// Opens the database, and makes it with these statements where it is not there.
     pub(in crate::codex) fn open(path: &Path, schema: &str) -> Result<Table> {
-        let failed = |why: String| {
-            Error::new(format!("cannot write to Codex's database '{}': {why}", path.display()))
-        };
+        let failed =
+            |why: String| Error::new(format!("cannot write to Codex's database '{}': {why}", path.display()));
         if !path.exists() {
             make(path, schema).map_err(failed)?;
         }
@@ -35,7 +34,7 @@ impl Table {
             connection.busy_timeout(PATIENCE)?;
             connection.execute_batch("PRAGMA synchronous = OFF")?;
             let statement = connection.prepare("SELECT * FROM threads")?;
-            let columns = statement.column_names().into_iter().map(str::to_owned).collect();
+            let columns = statement.column_names().map(str::to_owned).collect();
             drop(statement);
             Ok((connection, columns))
         };
@@ -49,12 +48,7 @@ impl Table {
 
     /// Writes a row. One that is there gets the `moving` columns of it alone, and of `once` those that are
     /// empty so far.
-    pub(in crate::codex) fn put(
-        &self,
-        row: &[(&str, Value)],
-        moving: &[&str],
-        once: &[&str],
-    ) -> Result<()> {
+    pub(in crate::codex) fn put(&self, row: &[(&str, Value)], moving: &[&str], once: &[&str]) -> Result<()> {
         let row: Vec<&(&str, Value)> = row.iter().filter(|(column, _)| self.has(column)).collect();
         let names: Vec<&str> = row.iter().map(|(column, _)| *column).collect();
         let marks: Vec<String> = (1..=row.len()).map(|at| format!("?{at}")).collect();

@@ -1,0 +1,518 @@
+//! The Codex without a model is a Codex: what it prints, writes, locks and ends with is what the real
+//! versions were recorded to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::real::{Real, VERSIONS};
+use crate::world::{Ran, World, bin, data, json as records};
+
+/// A world in which `codex` is the fake.
+struct Fake(World);
+
+impl Fake {
+    fn new(version: &str) -> Fake {
+        let world = World::new();
+        fs::create_dir(world.codex_home()).unwrap();
+        Fake::over(world, version)
+    }
+
+    fn over(mut world: World, version: &str) -> Fake {
+        fs::create_dir(world.path("bin")).unwrap();
+        fs::create_dir(world.path("work")).unwrap();
+        let codex = world.path("bin/codex");
+        std::os::unix::fs::symlink(bin("codex-agent-demo"), &codex).unwrap();
+        world.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
+        world.set("CODEX_FAKE_VERSION", version);
+        let log = world.path("log");
+        world.set("CODEX_FAKE_LOG", log.to_str().unwrap());
+        Fake(world)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.0.command(self.0.path("bin/codex").to_str().unwrap());
+        command.args(words).current_dir(self.0.path("work"));
+        command
+    }
+
+    fn codex(&self, words: &[&str], input: &str) -> Ran {
+        let mut child = self.spawn(words, input);
+        let mut out = String::new();
+        let mut err = String::new();
+        std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut out).unwrap();
+        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut err).unwrap();
+        let status = child.wait().unwrap();
+        Ran { out, err, code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap()) }
+    }
+
+    fn spawn(&self, words: &[&str], input: &str) -> Child {
+        let mut command = self.command(words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It may be gone before it has read anything.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child
+    }
+
+    /// One turn of a new session; gives its id.
+    fn begin(&self, prompt: &str) -> String {
+        let ran = self.codex(&["exec", "--json", "-"], prompt);
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        records(&ran.out)[0]["thread_id"].as_str().unwrap().to_owned()
+    }
+
+    fn resume(&self, id: &str, prompt: &str) -> Ran {
+        self.codex(&["exec", "--json", "resume", id, "-"], prompt)
+    }
+
+    fn sent(&self) -> Vec<Value> {
+        records(&fs::read_to_string(self.0.path("log")).unwrap_or_default())
+    }
+
+    fn list(&self) -> Vec<Value> {
+        records(&self.0.ok(&["codex-agent-ls", "--json", "--full", "--archived"]))
+    }
+
+    /// Nothing is wrong between database and files.
+    fn check(&self, sessions: usize) {
+        let ran = self.0.run(&["codex-agent-ls", "--check"]);
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        let want = format!("{sessions} rows, {sessions} files, 0 problems");
+        assert!(ran.err.contains(&want) || ran.out.contains(&want), "{}{}", ran.out, ran.err);
+    }
+}
+
+/// Each event with the names in it and, where texts are the same whoever says them, the texts.
+fn shapes(out: &str) -> Vec<String> {
+    records(out).into_iter().filter(|event| !is_warning(event)).map(|event| shape(&event)).collect()
+}
+
+/// The recordings were made with a model that Codex does not know, and says so.
+fn is_warning(event: &Value) -> bool {
+    event["item"]["type"] == "error"
+}
+
+fn shape(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let fields: BTreeMap<&String, String> = fields
+                .iter()
+                .map(|(name, value)| {
+                    let told = matches!(name.as_str(), "type" | "status" | "exit_code" | "usage");
+                    (name, if told { value.to_string() } else { shape(value) })
+                })
+                .collect();
+            format!("{fields:?}")
+        }
+        Value::Array(parts) => format!("{:?}", parts.iter().map(shape).collect::<Vec<_>>()),
+        Value::String(_) => "text".to_owned(),
+        Value::Number(_) => "number".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn events_are_those_that_were_recorded() {
+    for version in ["0.101.0", "0.106.0", "0.120.0", "0.137.0", "0.150.0", "0.169.0"] {
+        let fake = Fake::new(version);
+        let recorded =
+            |name: &str| fs::read_to_string(data(&format!("homes/{version}/exec-json/{name}.out"))).unwrap();
+        let first = fake.codex(&["exec", "--json", "-"], "Fix the login bug in auth.rs");
+        assert_eq!(shapes(&first.out), shapes(&recorded("login-1")), "{version}");
+        let id = records(&first.out)[0]["thread_id"].as_str().unwrap().to_owned();
+        assert_eq!(shapes(&fake.resume(&id, "more").out), shapes(&recorded("login-2")), "{version}");
+        assert_eq!(shapes(&fake.resume(&id, "more").out), shapes(&recorded("login-3")), "{version}");
+        if version == "0.150.0" || version == "0.169.0" {
+            let fork = fake.codex(&["exec", "--json", "fork", &id, "Try another approach"], "");
+            assert_eq!(shapes(&fork.out), shapes(&recorded("fork")), "{version}");
+        }
+        let failed = fake.resume(&id, "FAIL400");
+        assert_eq!(shapes(&failed.out), shapes(&recorded("failed-2")), "{version}");
+        assert_eq!(failed.code, 1);
+        let shell = fake.codex(&["exec", "--json", "-"], "List files SHELL{ls -1}");
+        assert_eq!(shapes(&shell.out), shapes(&recorded("shell")), "{version}");
+        assert_eq!(fake.0.run(&["codex-agent-ls", "--check"]).code, 0);
+    }
+}
+
+/// Every kind of line, and the names in its payload.
+fn kinds(home: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let mut kinds: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut folders = vec![home.join("sessions")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            for line in records(&fs::read_to_string(entry.path()).unwrap()) {
+                let payload = line["payload"].as_object().unwrap();
+                let inner = payload.get("type").or(payload.get("role")).and_then(Value::as_str);
+                let item = line["payload"]["item"]["type"].as_str();
+                let kind = format!(
+                    "{} {} {} ordinal={}",
+                    line["type"].as_str().unwrap(),
+                    inner.unwrap_or_default(),
+                    item.unwrap_or_default(),
+                    line.get("ordinal").is_some()
+                );
+                kinds.entry(kind).or_default().extend(payload.keys().cloned());
+            }
+        }
+    }
+    kinds
+}
+
+#[test]
+fn rollouts_have_the_lines_that_were_recorded() {
+    for version in ["0.101.0", "0.106.0", "0.120.0", "0.137.0", "0.150.0", "0.169.0"] {
+        let fake = Fake::new(version);
+        let id = fake.begin("one SHELL{true}");
+        fake.resume(&id, "two FAIL500");
+        let mut slow = fake.spawn(&["exec", "--json", "resume", &id, "-"], "SLEEP30");
+        wait_until(|| fake.sent().len() == 3);
+        kill_process(Pid::from_child(&slow), Signal::INT).unwrap();
+        slow.wait().unwrap();
+        let recorded = kinds(&data(&format!("homes/{version}")));
+        let mut foreign = Vec::new();
+        for (kind, names) in kinds(&fake.0.codex_home()) {
+            match recorded.get(&kind) {
+                Some(known) => foreign.extend(names.difference(known).map(|name| format!("{kind}: {name}"))),
+                None => foreign.push(kind),
+            }
+        }
+        assert!(foreign.is_empty(), "{version} knows none of {foreign:#?}");
+    }
+}
+
+#[test]
+fn sessions_are_listed_as_they_are() {
+    for version in ["0.92.0", "0.106.0", "0.120.0", "0.137.0", "0.150.0", "0.169.0"] {
+        let fake = Fake::new(version);
+        let id = fake.begin("  First things first\n");
+        fake.resume(&id, "Second");
+        let failed = fake.begin("Third");
+        fake.resume(&failed, "FAIL401");
+        let list = fake.list();
+        let of = |id: &str| list.iter().find(|record| record["id"] == id).unwrap();
+        let work = fs::canonicalize(fake.0.path("work")).unwrap();
+        assert_eq!(list.len(), 2, "{version}");
+        let session = of(&id);
+        assert_eq!(session["title"], "First things first", "{version}");
+        assert_eq!(session["cwd"].as_str(), work.to_str());
+        assert_eq!(session["cli_version"], version);
+        if version != "0.92.0" {
+            assert_eq!(session["status"], "idle", "{session}");
+            assert_eq!(session["tokens_used"], 214, "{session}");
+            assert_eq!(session["found_in"], "both");
+            fake.check(2);
+        }
+        if version == "0.169.0" {
+            assert_eq!(of(&failed)["status"], "failed", "{list:?}");
+            assert_eq!(session["history"], "paginated");
+        }
+    }
+}
+
+#[test]
+fn sessions_of_a_recorded_home_go_on() {
+    for version in ["0.106.0", "0.120.0", "0.137.0", "0.150.0", "0.169.0"] {
+        let fake = Fake::over(World::with_home(version), version);
+        let before = fake.list();
+        let manifest = fs::read_to_string(data(&format!("homes/{version}/manifest.tsv"))).unwrap();
+        let login = manifest.lines().find_map(|line| line.strip_prefix("login\t")).unwrap();
+        let id = &login[..36];
+        let ran = fake.resume(id, "And on");
+        let events = records(&ran.out);
+        assert_eq!((ran.code, events[0]["thread_id"].as_str()), (0, Some(id)), "{version}: {}", ran.err);
+        assert_eq!(events.last().unwrap()["usage"]["input_tokens"], 400, "{version}");
+        let sent = fake.sent().pop().unwrap();
+        let history: Vec<&str> =
+            sent["history"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+        assert_eq!(history.len(), 3, "{history:?}");
+        assert_eq!(history[0], "Fix the login bug in auth.rs");
+        let after = fake.list();
+        assert_eq!(before.len(), after.len());
+        let of = |list: &[Value]| list.iter().find(|record| record["id"] == id).unwrap().clone();
+        assert_eq!(of(&before)["title"], of(&after)["title"], "{version}");
+        assert_eq!(of(&after)["tokens_used"], 428, "{version}");
+        assert!(of(&after)["updated_at"].as_str() > of(&before)["updated_at"].as_str());
+    }
+}
+
+#[test]
+fn ends_are_those_of_the_version() {
+    const NOBODY: &str = "01a202e0-0000-7d62-82ce-fdb2cd6d1b0c";
+    for (version, unknown, interrupted) in [("0.106.0", 0, 0), ("0.120.0", 1, 1), ("0.169.0", 1, 1)] {
+        let fake = Fake::new(version);
+        assert_eq!(fake.codex(&["--version"], "").out, format!("codex-cli {version}\n"));
+        let ran = fake.resume(NOBODY, "hello");
+        assert_eq!(ran.code, unknown, "{}", ran.err);
+        match unknown {
+            0 => assert_ne!(records(&ran.out)[0]["thread_id"], NOBODY),
+            _ => {
+                let code = if version == "0.169.0" { " (code -32600)" } else { "" };
+                let said = format!("no rollout found for thread id {NOBODY}{code}\n");
+                assert!(ran.out.is_empty() && ran.err.ends_with(&said), "{}", ran.err);
+            }
+        }
+        assert_eq!(fake.resume("no-such-name", "hello").code, 0);
+        assert_eq!(fake.codex(&["exec", "--json", "--nosuch"], "").code, 2);
+        let empty = fake.codex(&["exec", "--json", "-"], " \n");
+        assert_eq!((empty.code, empty.err.as_str()), (1, "No prompt provided via stdin.\n"));
+        assert_eq!(
+            fake.codex(&["exec", "--json", "--full-auto", "-"], "x").code,
+            if version == "0.169.0" { 2 } else { 0 }
+        );
+        let id = fake.begin("one");
+        let mut slow = fake.spawn(&["exec", "--json", "resume", &id, "-"], "SLEEP30");
+        let count = fake.sent().len();
+        wait_until(|| fake.sent().len() > count);
+        if version == "0.169.0" {
+            let busy = fake.resume(&id, "too");
+            assert_eq!(busy.code, 1);
+            let want = format!(
+                "Error: thread/resume: thread/resume failed: thread {id} already has an active writer (code -32600)\n"
+            );
+            assert_eq!((busy.out.as_str(), busy.err), ("", want));
+        }
+        kill_process(Pid::from_child(&slow), Signal::INT).unwrap();
+        assert_eq!(slow.wait().unwrap().code(), Some(interrupted), "{version}");
+        let session = fake.list().into_iter().find(|record| record["id"] == id.as_str()).unwrap();
+        assert_eq!(session["status"], "interrupted");
+        let killed = fake.spawn(&["exec", "--json", "resume", &id, "-"], "SLEEP30");
+        wait_until(|| fake.sent().last().unwrap()["session"] == id.as_str() && fake.sent().len() > count + 1);
+        kill_process(Pid::from_child(&killed), Signal::TERM).unwrap();
+        assert_eq!(killed.wait_with_output().unwrap().status.signal(), Some(15));
+        assert_eq!(fake.resume(&id, "on").code, 0, "a lock outlived its holder");
+    }
+    let fake = Fake::new("0.169.0");
+    let id = fake.begin("one");
+    assert_eq!(fake.codex(&["archive", &id], "").code, 0);
+    let ran = fake.resume(&id, "two");
+    assert!(ran.code == 1 && ran.err.contains("Run `codex unarchive"), "{}", ran.err);
+    assert!(fake.list()[0]["archived_at"].is_string());
+    fake.check(1);
+    assert_eq!(fake.codex(&["unarchive", &id], "").code, 0);
+    assert_eq!(fake.resume(&id, "two").code, 0);
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < patience, "it never came to that");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn failures_have_the_words_that_our_table_knows() {
+    let fake = Fake::new("0.169.0");
+    let classes = [
+        ("FAIL401", "auth"),
+        ("FAIL403", "auth"),
+        ("OVERLOADED", "overloaded"),
+        ("CONTEXT", "context"),
+        ("NOMODEL", "model"),
+        ("RATELIMIT", "rate_limit"),
+        ("CUT", "network"),
+        ("LIMITX", "usage_limit"),
+        ("FAIL400", "refused"),
+        ("EXITS", "crashed"),
+        ("DIES", "interrupted"),
+    ];
+    for (word, class) in classes {
+        let ran = fake.0.run(&["codex-agent-run", "--json", "-p", word]);
+        let events = records(&ran.out);
+        let failed =
+            events.iter().find(|event| event["type"] == "job.failed" || event["type"] == "run.stopped");
+        let failed = failed.unwrap_or_else(|| panic!("{word}: {}{}", ran.out, ran.err));
+        assert!(failed.to_string().contains(class), "{word}: {failed}");
+    }
+}
+
+#[test]
+fn a_usage_limit_ends() {
+    let fake = Fake::new("0.169.0");
+    let ran = fake.codex(&["exec", "--json", "-"], "LIMIT1");
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("You’ve hit your usage limit. Upgrade to Pro"), "{}", ran.out);
+    assert!(ran.out.contains("M.\"}"), "{}", ran.out);
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(fake.codex(&["exec", "--json", "-"], "LIMIT1").code, 0);
+}
+
+#[test]
+fn oddities() {
+    let fake = Fake::new("0.169.0");
+    assert_eq!(fake.codex(&["exec", "--json", "-"], "BADEND").code, 4);
+    assert_eq!(fake.codex(&["exec", "--json", "-"], "DIES").code, 128 + 9);
+    let mut garbage = fake.command(&["exec", "--json", "GARBAGE"]);
+    let garbage = garbage.output().unwrap();
+    assert!(garbage.status.success() && garbage.stdout.windows(3).any(|bytes| bytes == b"\xff\xfe\n"));
+    let long = fake.codex(&["exec", "--json", "-"], "LONGLINE");
+    assert!(long.code == 0 && long.out.lines().any(|line| line.len() > 100_000_000));
+    let id = fake.begin("one");
+    assert_ne!(records(&fake.resume(&id, "OTHER").out)[0]["thread_id"], id.as_str());
+    let plain = fake.codex(&["exec", "one"], "");
+    assert_eq!((plain.out.as_str(), plain.code), ("echo: one\n", 0));
+    assert!(plain.err.starts_with("Reading additional input from stdin...\n"), "{}", plain.err);
+    let deaf = fake.spawn(&["exec", "--json", "-"], "DEAF");
+    let count = fake.sent().len();
+    wait_until(|| fake.sent().len() > count);
+    std::thread::sleep(Duration::from_millis(50));
+    for signal in [Signal::INT, Signal::TERM] {
+        kill_process(Pid::from_child(&deaf), signal).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(Path::new(&format!("/proc/{}/exe", deaf.id())).read_link().is_ok());
+    kill_process(Pid::from_child(&deaf), Signal::KILL).unwrap();
+    assert_eq!(deaf.wait_with_output().unwrap().status.signal(), Some(9));
+    let git = {
+        let mut command = fake.command(&["exec", "--json", "x"]);
+        command.env("CODEX_FAKE_GIT_CHECK", "1").output().unwrap()
+    };
+    assert_eq!(git.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&git.stderr).starts_with("Not inside a trusted directory"));
+}
+
+#[test]
+fn sixteen_at_once() {
+    for version in ["0.120.0", "0.169.0"] {
+        let fake = Fake::new(version);
+        let start = |n: usize| fake.spawn(&["exec", "--json", "-"], &format!("job {n}"));
+        let jobs: Vec<Child> = (0..16).map(start).collect();
+        for job in jobs {
+            let output = job.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let mut prompts: Vec<String> =
+            fake.sent().iter().map(|line| line["prompt"].as_str().unwrap().to_owned()).collect();
+        prompts.sort();
+        prompts.dedup();
+        assert_eq!(prompts.len(), 16);
+        fake.check(16);
+    }
+}
+
+#[test]
+fn forks_and_names_go_by_the_same_recipes() {
+    for version in ["0.106.0", "0.120.0", "0.137.0", "0.150.0", "0.169.0"] {
+        let fake = Fake::new(version);
+        let id = fake.begin("one");
+        fake.resume(&id, "two");
+        fake.resume(&id, "three");
+        for (nth, kept) in [("2", &["one"][..]), ("-1", &["one", "two"]), ("1", &[])] {
+            let out = fake.0.ok(&["codex-agent-fork", &id, "--nth-message", nth, "--json"]);
+            let fork = records(&out)[0]["id"].as_str().unwrap().to_owned();
+            assert_eq!(fake.resume(&fork, "other").code, 0);
+            let sent = fake.sent().pop().unwrap();
+            assert_eq!(sent["history"], json!(kept), "{version} {nth}");
+            // And a fork of a fork.
+            let again = fake.0.ok(&["codex-agent-fork", &fork, "--json"]);
+            let again = records(&again)[0]["id"].as_str().unwrap().to_owned();
+            fake.resume(&again, "again");
+            let mut all = kept.to_vec();
+            all.push("other");
+            assert_eq!(fake.sent().pop().unwrap()["history"], json!(all), "{version} {nth}");
+        }
+        let ran = fake.0.run(&["codex-agent-fork", &id, "--name", "cut", "--prompt", "more", "--answers"]);
+        assert_eq!((ran.code, ran.out.as_str()), (0, "echo: more\n"), "{version}: {}", ran.err);
+        assert_eq!(fake.0.run(&["codex-agent-name", &id, "the first"]).code, 0);
+        let names: BTreeSet<String> =
+            fake.list().iter().filter_map(|record| record["name"].as_str().map(str::to_owned)).collect();
+        assert_eq!(names, ["cut", "the first"].map(str::to_owned).into(), "{version}");
+        assert!(fake.list().iter().any(|record| record["title"] == "one"), "a name took a title's place");
+        fake.check(8);
+    }
+}
+
+#[test]
+fn nothing_is_sent_before_the_session_is_told() {
+    let fake = Fake::new("0.169.0");
+    assert_eq!(fake.codex(&["exec", "--json", "-"], "EXITS").code, 3);
+    let mut stuck = fake.spawn(&["exec", "--json", "-"], "HANGSTART");
+    std::thread::sleep(Duration::from_millis(100));
+    stuck.kill().unwrap();
+    assert_eq!(stuck.wait_with_output().unwrap().stdout, b"");
+    assert!(fake.sent().is_empty());
+    // Killed at swept times: whatever was sent was told before, and whatever was told is listed.
+    for step in 0..60 {
+        let mut command = fake.command(&["exec", "--json", &format!("prompt {step}")]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(200 * step));
+        child.kill().unwrap();
+        let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        assert!(out.is_empty() || out.ends_with('\n'), "{out}");
+        let told = records(&out);
+        let prompt = format!("prompt {step}");
+        if let Some(sent) = fake.sent().iter().find(|line| line["prompt"] == prompt.as_str()) {
+            assert_eq!(told[0]["thread_id"], sent["session"], "{out}");
+        }
+        if let Some(started) = told.first() {
+            assert!(fake.list().iter().any(|record| record["id"] == started["thread_id"]), "{out}");
+        }
+    }
+}
+
+#[test]
+fn the_real_one_does_the_same() {
+    for version in VERSIONS {
+        let Some(real) = Real::of(version) else { continue };
+        let fake = Fake::new(version);
+        let mut ids = [String::new(), String::new()];
+        for prompt in
+            ["Say it", "FAIL401", "CONTEXT", "NOMODEL", "FAIL500", "LIMITX", "CUT", "RATELIMIT", "On"]
+        {
+            let mut ran = Vec::new();
+            for (at, id) in ids.iter_mut().enumerate() {
+                let mut words = vec!["exec", "--json", "--skip-git-repo-check"];
+                // A session that ran out of room stays out of it.
+                let is_alone = prompt == "CONTEXT";
+                if !id.is_empty() && !is_alone {
+                    words.extend(["resume", id.as_str()]);
+                }
+                words.push("-");
+                let mut command = if at == 0 { real.command("alpha") } else { fake.command(&[]) };
+                command.args(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+                let mut child = command.spawn().unwrap();
+                child.stdin.take().unwrap().write_all(prompt.as_bytes()).unwrap();
+                let output = child.wait_with_output().unwrap();
+                let out = String::from_utf8(output.stdout).unwrap();
+                if !is_alone {
+                    *id = records(&out)[0]["thread_id"].as_str().unwrap().to_owned();
+                }
+                let texts: Vec<String> = records(&out)
+                    .iter()
+                    .filter(|event| !is_warning(event))
+                    .filter_map(|event| {
+                        let text = event["message"].as_str().or(event["error"]["message"].as_str());
+                        let text = text.or(event["item"]["text"].as_str())?;
+                        // The address of the service has its port.
+                        Some(text.split(", url").next().unwrap().to_owned())
+                    })
+                    .collect();
+                ran.push((output.status.code(), shapes(&out), texts));
+            }
+            let faked = ran.pop().unwrap();
+            assert_eq!(faked, ran.pop().unwrap(), "{version}: {prompt}");
+        }
+        let row = |world: &World, id: &str| {
+            let list = records(&world.ok(&["codex-agent-ls", "--json", "--full"]));
+            let record = list.into_iter().find(|record| record["id"] == id).unwrap();
+            let of =
+                ["title", "first_user_message", "status", "tokens_used", "source", "originator", "history"];
+            of.map(|field| record[field].clone())
+        };
+        assert_eq!(row(&fake.0, &ids[1]), row(&real.world, &ids[0]), "{version}");
+    }
+}
