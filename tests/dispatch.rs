@@ -207,7 +207,13 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
         tour.out
     );
     assert!(tour.err.contains("made group and added 4 sessions to 'work'"), "{}", tour.err);
+    assert_eq!(tour.out.matches("\necho: Check it once more\n").count(), 2, "{}", tour.out);
     assert!(tour.out.contains("There are no sessions of your own yet"), "{}", tour.out);
+    let codex = "codex-agent run --answers hello && codex --version && readlink $CODEX_AGENT_CODEX";
+    let own =
+        format!("echo: hello\ncodex-cli 0.169.0\n{}\n", crate::world::bin("codex-agent-demo").display());
+    assert_eq!(world.run(&["codex-agent-demo", "sh", "-c", codex]).out, own);
+    assert!(!world.path("home/.local").exists(), "a run in the demo left something behind");
     assert_eq!(
         world.ok(&["codex-agent", "demo", "codex-agent", "ls", "--count", "--archived", "--subagents"]),
         "13\n"

@@ -1,4 +1,7 @@
 //! codex-agent-demo: try codex-agent on a sample home, without Codex.
+//!
+//! Started under the name `codex` this executable is a Codex without a model, so that what starts Codex
+//! can be tried too. It is not installed under that name: the demo makes a link in its temporary folder.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -11,7 +14,7 @@ use codex_agent_shared::codex::fake;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::codex::sample;
-use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::Query;
 
@@ -53,7 +56,8 @@ static TOOL: Tool = Tool {
     name: "codex-agent-demo",
     about: about("demo"),
     description: &[
-        "Unpacks a small sample home into a temporary folder and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME and CODEX_AGENT_CONFIG_HOME point into the folder, so that nothing of your own is changed. The folder is removed afterwards.",
+        "Unpacks a small sample home into a temporary folder and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME point into the folder, so that nothing of your own is changed. The folder is removed afterwards.",
+        "The command also finds a Codex: one without a model, first in PATH and in CODEX_AGENT_CODEX. It answers each prompt with the prompt, needs no account and no network, and knows 'codex exec' and what the other tools ask of 'codex app-server', but has no screen.",
         "Without a command it shows the main pipe, step by step, and says how to go on with your own sessions: for that it counts those in your own home.",
         "The directories that the sample sessions worked in do not exist on your machine.",
     ],
@@ -99,81 +103,144 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<Exit> {
-    if let Some(folder) = &args.keep {
-        if folder.symlink_metadata().is_ok() {
-            return Err(Error::usage(format!("'{}' is there already", folder.display())));
-        }
-        sample::unpack(folder)?;
-        if args.command.is_empty() {
-            let place = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-            warn(format_args!("unpacked; try: CODEX_HOME='{}' codex-agent ls", place.display()));
-            return Ok(Exit::Done);
-        }
-        // Not in the folder itself, which is Codex's home and not ours.
-        let mut config = folder.as_os_str().to_owned();
-        config.push("-config");
-        return child::run(&mut in_home(folder, Path::new(&config), &args.command));
-    }
     let folder = tempfile::Builder::new()
         .prefix("codex-agent-demo-")
         .tempdir()
         .map_err(|error| Error::new(format!("cannot make a temporary folder: {error}")))?;
-    let home = folder.path().join("codex");
-    let config = folder.path().join("config");
-    sample::unpack(&home)?;
-    let exit = if args.command.is_empty() {
-        tour(&home, &config)
-    } else {
-        child::run(&mut in_home(&home, &config, &args.command))
-    };
+    let exit = run_in(&args, folder.path());
     // Dropping would do it too, but could not say that it failed.
     let place = folder.path().display().to_string();
     folder.close().map_err(|error| Error::new(format!("cannot remove '{place}': {error}")))?;
     exit
 }
 
-fn in_home(home: &Path, config: &Path, command: &[OsString]) -> Process {
-    let [home, config] =
-        [home, config].map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
-    let mut process = Process::new(&command[0]);
-    process.args(&command[1..]).env("CODEX_HOME", &home).env("CODEX_AGENT_CONFIG_HOME", config);
-    process.env_remove("CODEX_SQLITE_HOME");
-    // The tools beside this one are the ones to try, wherever PATH leads.
-    if let Some(folder) = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)) {
+fn run_in(args: &Args, folder: &Path) -> Result<Exit> {
+    let sample = Sample::make(args.keep.as_deref(), folder)?;
+    match (&args.keep, args.command.is_empty()) {
+        (_, false) => child::run(&mut sample.process(&args.command)),
+        (None, true) => sample.tour(),
+        (Some(_), true) => {
+            warn(format_args!("unpacked; try: CODEX_HOME='{}' codex-agent ls", sample.home.display()));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Where a command finds the sample, a Codex, and room for what it keeps.
+struct Sample {
+    home: PathBuf,
+    config: PathBuf,
+    state: PathBuf,
+    /// `codex` is in here: this executable, by another name.
+    bin: PathBuf,
+    /// A directory to work in: those that the sample sessions worked in are on no machine.
+    project: PathBuf,
+}
+
+impl Sample {
+    /// Unpacks it into a folder of the user or a temporary one; all else is temporary but what has to
+    /// outlive the command that made it.
+    fn make(keep: Option<&Path>, folder: &Path) -> Result<Sample> {
+        let beside = |name: &str| match keep {
+            // Not in the folder itself, which is Codex's home and not ours.
+            Some(kept) => {
+                let mut path = std::path::absolute(kept).unwrap_or_else(|_| kept.to_owned()).into_os_string();
+                path.push(format!("-{name}"));
+                PathBuf::from(path)
+            }
+            None => folder.join(name),
+        };
+        let sample = Sample {
+            home: keep.map_or_else(
+                || folder.join("codex"),
+                |kept| std::path::absolute(kept).unwrap_or_else(|_| kept.to_owned()),
+            ),
+            config: beside("config"),
+            state: beside("state"),
+            bin: folder.join("bin"),
+            project: folder.join("project"),
+        };
+        if keep.is_some() && sample.home.symlink_metadata().is_ok() {
+            return Err(Error::usage(format!("'{}' is there already", sample.home.display())));
+        }
+        sample::unpack(&sample.home)?;
+        for made in [&sample.bin, &sample.project] {
+            std::fs::create_dir_all(made).context("make the folder", made)?;
+        }
+        let codex = sample.codex();
+        std::env::current_exe()
+            .and_then(|own| std::os::unix::fs::symlink(own, &codex))
+            .context("make the link", &codex)?;
+        Ok(sample)
+    }
+
+    fn codex(&self) -> PathBuf {
+        self.bin.join(fake::NAME)
+    }
+
+    fn process(&self, command: &[OsString]) -> Process {
+        let mut process = Process::new(&command[0]);
+        process
+            .args(&command[1..])
+            .env("CODEX_HOME", &self.home)
+            .env("CODEX_AGENT_CONFIG_HOME", &self.config)
+            .env("CODEX_AGENT_STATE_HOME", &self.state)
+            .env("CODEX_AGENT_CODEX", self.codex())
+            .env_remove("CODEX_SQLITE_HOME");
+        // The tools beside this one are the ones to try, wherever PATH leads.
+        let own = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::iter::once(folder).chain(std::env::split_paths(&path));
+        let folders = std::iter::once(self.bin.clone()).chain(own).chain(std::env::split_paths(&path));
         if let Ok(path) = std::env::join_paths(folders) {
             process.env("PATH", path);
         }
+        process
     }
-    process
-}
 
-fn tour(home: &Path, config: &Path) -> Result<Exit> {
-    let all = format!("codex-agent ls --json --under {}", sample::PROJECT);
-    let steps = [
-        (
-            "codex-agent lists the sessions of Codex. These are of a sample home.",
-            "codex-agent ls -n 5".to_owned(),
-        ),
-        ("It finds them by words, by name, or by a piece of the id.", "codex-agent find auth.rs".to_owned()),
-        (
-            "With --json, sessions are records: one JSON object a line.",
-            "codex-agent ls -n 1 --json".to_owned(),
-        ),
-        ("So a set of sessions can be put into a group.", format!("{all} | codex-agent group add work")),
-        ("The group is kept, and every tool can read it.", "codex-agent group show work".to_owned()),
-    ];
-    for (text, command) in &steps {
-        say(&format!("\n# {text}\n$ {command}\n"))?;
-        let words = ["sh", "-c", command].map(OsString::from);
-        let exit = child::run(&mut in_home(home, config, &words))?;
-        if exit != Exit::Done {
-            return Ok(exit);
+    fn tour(&self) -> Result<Exit> {
+        let all = format!("codex-agent ls --json --under {}", sample::PROJECT);
+        let steps = [
+            (
+                "codex-agent lists the sessions of Codex. These are of a sample home.",
+                "codex-agent ls -n 5".to_owned(),
+            ),
+            (
+                "It finds them by words, by name, or by a piece of the id.",
+                "codex-agent find auth.rs".to_owned(),
+            ),
+            (
+                "With --json, sessions are records: one JSON object a line.",
+                "codex-agent ls -n 1 --json".to_owned(),
+            ),
+            ("So a set of sessions can be put into a group.", format!("{all} | codex-agent group add work")),
+            ("The group is kept, and every tool can read it.", "codex-agent group show work".to_owned()),
+            (
+                "Prompts begin sessions, several at once. The Codex of this tour has no model behind it and \
+                 repeats what it is told.",
+                "codex-agent run --answers 'Write the parser' 'Write the manual'".to_owned(),
+            ),
+            (
+                "A prompt can go to every session of a group.",
+                "codex-agent ls --json --under . | codex-agent group add new\n\
+                 codex-agent group run new --answers --prompt 'Check it once more'"
+                    .to_owned(),
+            ),
+            // The step of the queue stands here.
+        ];
+        for (text, commands) in &steps {
+            say(&format!("\n# {text}\n"))?;
+            for command in commands.lines() {
+                say(&format!("$ {command}\n"))?;
+                let words = ["sh", "-c", command].map(OsString::from);
+                let exit = child::run(self.process(&words).current_dir(&self.project))?;
+                if exit != Exit::Done {
+                    return Ok(exit);
+                }
+            }
         }
+        say(&format!("\n{}", own_sessions()))?;
+        Ok(Exit::Done)
     }
-    say(&format!("\n{}", own_sessions()))?;
-    Ok(Exit::Done)
 }
 
 /// Each step is out before its command writes to the same place.
