@@ -237,6 +237,28 @@ static RUN: Command<Args> = command(
     run,
 );
 
+static WATCH: Command<Args> = command(
+    "watch",
+    "show what the sessions of a group do",
+    "NAME",
+    &[Completes::Groups],
+    &[
+        "The events of runs over the group, and what its sessions do when anybody else drives them: their turns, what was said, what was run. It begins with what happens now, and goes on until Ctrl-C. Sessions that are added meanwhile are watched too.",
+        "In a pipe an event is one line: time, event, job, session, and a text, with TABs between and nothing cut.",
+    ],
+    &[("What is shown", &jobs::shown()), ("Other", &[flags::codex_home()])],
+    verbs::watch,
+);
+static LOG: Command<Args> = command(
+    "log",
+    "tell what happened in the last run over a group",
+    "NAME",
+    &[Completes::Groups],
+    &["'codex-agent run list' has the earlier ones, and 'codex-agent run log' tells of any of them."],
+    &[("Options", &[flags::json("events as records, one a line"), jobs::answers()])],
+    verbs::log,
+);
+
 static TOOL: Tool = Tool {
     name: "codex-agent-group",
     about: about("group"),
@@ -248,7 +270,7 @@ static TOOL: Tool = Tool {
         "Groups are kept in one file. Any number of processes may change it at once; each change is whole or has not happened, also after a crash. A file that cannot be read is never overwritten.",
         "A group is told by its name. Where an older file has two groups of one name, the verbs say so and take the id.",
     ],
-    commands: &[&CREATE, &LIST, &SHOW, &ADD, &REMOVE, &RENAME, &DELETE, &PAUSE, &UNPAUSE, &RUN],
+    commands: &[&CREATE, &LIST, &SHOW, &ADD, &REMOVE, &RENAME, &DELETE, &PAUSE, &UNPAUSE, &RUN, &WATCH, &LOG],
     exit_status: &[
         (0, "Done."),
         (

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use codex_agent_shared::cli;
+use codex_agent_shared::cli::{self, runs};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, warn};
 use codex_agent_shared::group::{Group, Groups, check_name};
@@ -135,6 +135,34 @@ fn table(groups: &[Group], color: bool) -> Vec<String> {
         )
     };
     rows.iter().enumerate().map(lay).collect()
+}
+
+pub(super) fn watch(args: Args) -> Result<Exit> {
+    let name = only_one(&args)?;
+    let id = {
+        let mut groups = Groups::read()?;
+        let at = groups.find(name)?;
+        groups.groups.swap_remove(at).id
+    };
+    let members = || {
+        let groups = Groups::read()?;
+        let group = groups.groups.iter().find(|group| group.id == id);
+        Ok(group.map(Group::sessions).unwrap_or_default())
+    };
+    runs::watch_group(name, &args.common, args.engine.wanted(&args.common), members)
+}
+
+pub(super) fn log(args: Args) -> Result<Exit> {
+    let name = only_one(&args)?;
+    let Some(folder) = runs::of("group", name)?.into_iter().next() else {
+        // A group that is gone may still have its runs; one that never was has none.
+        let groups = Groups::read()?;
+        groups.find(name)?;
+        return Err(Error::not_found(format!("no run over group '{name}' is known"))
+            .hint(format!("codex-agent group run '{name}' --prompt TEXT")));
+    };
+    runs::log(&folder, args.engine.wanted(&args.common))?;
+    Ok(Exit::Done)
 }
 
 pub(super) fn show(args: Args) -> Result<Exit> {

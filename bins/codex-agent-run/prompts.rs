@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use codex_agent_shared::cli::prompts;
+use codex_agent_shared::cli::{prompts, runs};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::error::{Context, Error, Exit, Result};
 use codex_agent_shared::ndjson::{Output, Records};
@@ -27,6 +27,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     }
     // Before anything is read or written, as nothing can be done without it.
     let settings = args.engine.settings(&args.common)?;
+    runs::tidy();
     let given = read(&args, &base, &mut |job| plan.add(job));
     if let Err(error) = given {
         plan.discard();

@@ -1,12 +1,11 @@
 //! The verbs: looking after the runs of every tool.
 
-use std::time::Duration;
 
 use codex_agent_shared::cli::runs;
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::run::tasks::{End, Tasks};
-use codex_agent_shared::run::{Counts, Folder, Journal};
+use codex_agent_shared::run::tasks::Tasks;
+use codex_agent_shared::run::{Counts, Folder};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, tsv, width};
 use codex_agent_shared::time::{Timestamp, parse_moment};
@@ -127,35 +126,12 @@ pub(super) fn stop(args: Args) -> Result<Exit> {
 pub(super) fn prune(args: Args) -> Result<Exit> {
     no_operand(&args)?;
     let before = args.older.map_or_else(|| parse_moment("30d"), Ok)?;
-    let now = Timestamp::now();
     let mut output = Output::stdout();
     let mut removed = 0;
-    for folder in Folder::all()? {
-        let tasks = match Tasks::read(&folder) {
-            Ok(tasks) => tasks,
-            Err(error) => {
-                warn_of(&error);
-                continue;
-            }
-        };
-        let is_old = match &tasks.ended {
-            Some((at, End::Completed)) => *at < before,
-            // A plan that was never begun; a fresh one may be in the making.
-            None if !tasks.is_begun() => folder.age(now) > Duration::from_secs(3600),
-            _ => false,
-        };
-        if !is_old {
-            continue;
-        }
-        // Whoever has the journal is not done.
-        let Some(_journal) = Journal::open(folder.journal())? else { continue };
-        folder.remove()?;
+    runs::prune(before, &mut |folder, tasks| {
         removed += 1;
-        if args.common.json {
-            output.record(&runs::record(&folder, &tasks))?;
-        }
-    }
-    Folder::sweep(now)?;
+        if args.common.json { output.record(&runs::record(folder, tasks)) } else { Ok(()) }
+    })?;
     output.flush()?;
     warn(format_args!("removed {removed} run{}", if removed == 1 { "" } else { "s" }));
     Ok(Exit::Done)

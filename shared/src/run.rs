@@ -27,6 +27,7 @@
 //! | [`judge`] | what became of an attempt |
 //! | [`tasks`] | the jobs of a run and how far each is |
 //! | [`plan`] | making a run of jobs |
+//! | [`prune`] | removing what is finished |
 //! | [`settings`] | how a run is carried out |
 //! | [`source`] | jobs that are chosen one by one, while a run goes on |
 //! | [`gate`] | one usage limit for all runs on a home |
@@ -49,6 +50,7 @@ pub mod listen;
 mod outcome;
 pub mod plan;
 pub mod probe;
+pub mod prune;
 pub mod running;
 pub mod settings;
 pub mod source;

@@ -25,6 +25,7 @@ pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
     }
     // Before anything is written, as nothing can be done without it.
     jobs.settings(common)?;
+    super::runs::tidy();
     let Some(lock) = take(&queue.id)? else {
         return Err(Error::new(format!("queue '{}' has a runner", queue.name))
             .hint(format!("codex-agent queue watch '{}' shows what it does", queue.name)));

@@ -1,19 +1,24 @@
 //! Looking after runs, whichever tool began them: what `run`, `group` and `queue` have in common.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::flags::Common;
 use super::flags::jobs::Jobs;
 use super::queued;
+use crate::codex::home::Home;
+use crate::codex::watch::{From, Watch};
 use crate::error::{Error, Exit, Result, warn, warn_of};
 use crate::output::events::{Show, Wanted, closing, counted, way_on};
+use crate::queue::Queues;
+use crate::record::Id;
 use crate::run::event::Codex;
 use crate::run::follow::Follower;
 use crate::run::journal::{self, Entry, Tail};
 use crate::run::listen::{Glimpse, Listener};
+use crate::run::prune;
 use crate::run::tasks::{End, State, Task, Tasks};
 use crate::run::{Counts, Folder, Journal, What, probe, supervise};
 use crate::time::Timestamp;
@@ -76,20 +81,34 @@ pub fn record<'r>(folder: &'r Folder, tasks: &'r Tasks) -> RunRecord<'r> {
     }
 }
 
+/// Removes the finished runs that ended before this and that no queue names.
+pub fn prune(before: Timestamp, each: &mut dyn FnMut(&Folder, &Tasks) -> Result<()>) -> Result<()> {
+    let queues: Queues = Queues::store()?.read()?;
+    let keep = queues.runs().map(str::to_owned).collect();
+    prune::prune(before, &keep, each)
+}
+
+/// Removes what is older than a run is kept, before another one is begun. Trouble with it is no reason not
+/// to begin.
+pub fn tidy() {
+    if let Err(error) = prune(Timestamp(Timestamp::now().0 - prune::KEPT), &mut |_, _| Ok(())) {
+        warn_of(&error);
+    }
+}
+
 /// Tells what happened in a run.
 pub fn log(folder: &Folder, wanted: Wanted) -> Result<()> {
-    let mut jobs = 0;
-    let mut shown = None;
+    let mut shown = Show::past(wanted, Tasks::read(folder)?.all.len());
     journal::read(&folder.journal(), |entry| {
-        match entry {
-            Entry::Job(..) => jobs += 1,
+        if let Entry::Event(event) = entry
             // What was only planned did not happen.
-            Entry::Event(event) if matches!(event.what, What::RunPlanned { .. }) => {}
-            Entry::Event(event) => shown.get_or_insert_with(|| Show::past(wanted, jobs)).event(&event),
+            && !matches!(event.what, What::RunPlanned { .. })
+        {
+            shown.event(&event);
         }
         Ok(())
     })?;
-    shown.map_or(Ok(()), Show::finish)
+    shown.finish()
 }
 
 /// A run that somebody else carries out, as far as it was read.
@@ -204,6 +223,57 @@ pub fn watch(folder: &Folder, wanted: Wanted) -> Result<Exit> {
     show.sum_up();
     show.finish()?;
     Ok(watched.close())
+}
+
+/// Shows what the sessions of a group do: the runs over it, and whoever else drives one of them. It ends
+/// only when nobody reads it any more, or there is no session left. `members` tells who they are now.
+pub fn watch_group(
+    name: &str,
+    common: &Common,
+    wanted: Wanted,
+    mut members: impl FnMut() -> Result<Vec<Id>>,
+) -> Result<Exit> {
+    let home = Home::find(common.codex_home.as_deref())?;
+    let mut sessions = Watch::new(home, members()?, From::End);
+    let mut show = Show::new(wanted, 2);
+    let mut runs: Vec<Watched> = Vec::new();
+    // What a run tells of is not told twice, by its rollout too, which may be a little behind.
+    let mut told: HashMap<Id, Instant> = HashMap::new();
+    let mut next = Instant::now();
+    while !show.is_gone() {
+        if Instant::now() >= next {
+            next = Instant::now() + Duration::from_secs(1);
+            sessions.add(members()?);
+            for folder in of("group", name)?.into_iter().take_while(|folder| folder.is_running()) {
+                if !runs.iter().any(|run| run.folder == folder) {
+                    runs.push(Watched::open(folder, wanted.events)?);
+                }
+            }
+        }
+        let mut at = 0;
+        while at < runs.len() {
+            let lives = runs[at].look(&mut show)?;
+            let until = Instant::now() + Duration::from_secs(3);
+            let driven = runs[at].tasks.all.iter().filter(|task| task.start.is_some());
+            told.extend(driven.filter_map(|task| task.of.session).map(|session| (session, until)));
+            if lives {
+                at += 1;
+            } else {
+                runs.swap_remove(at).close();
+            }
+        }
+        let now = Instant::now();
+        told.retain(|_, until| now < *until);
+        sessions.poll(&mut |happened| {
+            if !told.contains_key(&happened.session) {
+                show.happened(happened);
+            }
+            Ok(())
+        })?;
+        show.is_behind();
+        std::thread::sleep(LOOK);
+    }
+    Ok(Exit::Done)
 }
 
 /// The newest run that has work left and no runner.

@@ -47,6 +47,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
         return Err(error.hint("nothing was started"));
     }
     drop(planning);
+    super::runs::tidy();
     let Some(folder) = plan.folder().cloned() else { return Ok(Exit::Done) };
     announce(plan.len(), &settings, jobs.sandbox()?);
     let mut shown = Show::new(jobs.wanted(common), plan.len());

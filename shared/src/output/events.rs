@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::live::Live;
+use crate::codex::watch::Happened;
 use crate::error::{Exit, Result, warn};
 use crate::ndjson::Output;
 use crate::run::event::Of;
@@ -169,6 +170,25 @@ impl Show {
         self.output.text(row.as_bytes(), b"\n")
     }
 
+    /// Shows what a session did while somebody else drove it.
+    pub fn happened(&mut self, happened: &Happened) {
+        self.put(|show| {
+            if show.wanted.json {
+                return show.output.record(happened);
+            }
+            let at = happened.at.unwrap_or_else(Timestamp::now);
+            let (word, text) = (happened.what.word(), happened.what.text());
+            let row = match show.terminal {
+                true => {
+                    let start = format!("{} {} {word:17} ", at.local("%H:%M:%S"), happened.session.short());
+                    format!("{start}{}", cell(&text, columns().saturating_sub(start.len() + 1).max(20)))
+                }
+                false => [&at.to_string(), word, "", &happened.session.to_string(), &tsv(&text)].join("\t"),
+            };
+            show.output.text(row.trim_end_matches(' ').as_bytes(), b"\n")
+        });
+    }
+
     /// On a terminal, what all of it came to.
     pub fn sum_up(&mut self) {
         let Counts { completed, failed, skipped, .. } = self.counts;
@@ -243,9 +263,13 @@ fn took(what: &What) -> String {
 fn text(what: &What) -> String {
     match what {
         What::RunPlanned { name, .. } => name.clone(),
-        What::RunStarted { codex, jobs, .. } => {
+        What::RunStarted { codex, jobs, kind, .. } => {
             let version = codex.version.as_deref().unwrap_or("of unknown version");
-            format!("{}, Codex {version}", counted(*jobs))
+            // Of a queue nobody knows yet how many there will be.
+            match kind == "queue" {
+                true => format!("Codex {version}"),
+                false => format!("{}, Codex {version}", counted(*jobs)),
+            }
         }
         What::JobStarted { cwd, sandbox, .. } => {
             let sandbox = sandbox.map_or("", Sandbox::word);

@@ -118,7 +118,14 @@ pub const TABLE: [Row; 20] = [
         false,
         true,
     ),
-    row(Class::Overloaded, &["server_overloaded"], &["model is at capacity"], Sent::Message, true, false),
+    row(
+        Class::Overloaded,
+        &["server_overloaded", "internal_server_error"],
+        &["model is at capacity", "experiencing high demand"],
+        Sent::Message,
+        true,
+        false,
+    ),
     row(
         Class::Context,
         &["context_window_exceeded"],
@@ -281,6 +288,11 @@ mod tests {
                 Some(Class::RateLimit),
             ),
             (json!("server_overloaded"), "", Some(Class::Overloaded)),
+            (
+                json!(null),
+                "We’re currently experiencing high demand, which may cause temporary errors.",
+                Some(Class::Overloaded),
+            ),
             (json!("context_window_exceeded"), "", Some(Class::Context)),
             (json!("model_not_found"), "", Some(Class::Model)),
             (

@@ -173,6 +173,21 @@ impl Folder {
         fs::remove_dir_all(&self.path).context("remove", &self.path)
     }
 
+    /// When it was made, by its name.
+    pub fn made(&self) -> Option<Timestamp> {
+        let digits = |from: usize, to: usize| self.name.get(from..to);
+        let text = format!(
+            "{}-{}-{}T{}:{}:{}Z",
+            digits(0, 4)?,
+            digits(4, 6)?,
+            digits(6, 8)?,
+            digits(9, 11)?,
+            digits(11, 13)?,
+            digits(13, 15)?
+        );
+        Timestamp::parse(&text)
+    }
+
     /// Removes what crashes have left without a journal, an hour ago or longer.
     pub fn sweep(now: Timestamp) -> Result<()> {
         for folder in Folder::with_or_without()? {

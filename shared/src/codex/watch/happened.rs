@@ -82,6 +82,22 @@ pub enum Role {
 }
 
 impl What {
+    /// What there is to say about it.
+    pub fn text(&self) -> String {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        match self {
+            What::TurnStarted { .. } | What::Deleted => String::new(),
+            What::Message { role: Role::User, text, .. } => format!("> {text}"),
+            What::Message { text, .. } => text.clone(),
+            What::Tool { name, text, .. } => format!("{name}: {text}"),
+            What::TurnCompleted { .. } => String::new(),
+            What::TurnFailed { message, .. } => text(message),
+            What::TurnAborted { reason, .. } => text(reason),
+            What::RolledBack { turns } => format!("{turns} turns"),
+            What::Archived { path } | What::Unarchived { path } | What::Moved { path } => path.clone(),
+        }
+    }
+
     /// The `type` of the record.
     pub fn word(&self) -> &'static str {
         match self {
