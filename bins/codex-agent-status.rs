@@ -67,11 +67,6 @@ static TOOL: Tool = Tool {
             command: "codex-agent status --json | jq -s 'any(.type == \"run\" and .state == \"running\")'",
             exit: 0,
         },
-        Example {
-            text: "Once a second:",
-            command: "timeout 2 watch -t -n 1 codex-agent status || [ $? = 124 ]",
-            exit: 0,
-        },
     ],
     see_also: &[
         "codex-agent(1)",

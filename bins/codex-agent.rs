@@ -172,20 +172,24 @@ static TOOL: Tool = Tool {
 const TOOL_LINES: &str = "    ls      list Codex sessions
     find    look Codex sessions up by reference or by words
     group   keep named sets of Codex sessions
+    queue   keep prompts in order, and work through them
     resume  open a Codex session in its directory
     fork    branch Codex sessions, whole or before a message
     name    name a Codex session
     run     start Codex sessions without a terminal; look after runs
+    status  tell what runs now and what waits
     demo    try codex-agent on a sample home, without Codex";
 
 const TOOLS_OF_HELP: &str = "Tools of this package:
   ls      list Codex sessions
   find    look Codex sessions up by reference or by words
   group   keep named sets of Codex sessions
+  queue   keep prompts in order, and work through them
   resume  open a Codex session in its directory
   fork    branch Codex sessions, whole or before a message
   name    name a Codex session
   run     start Codex sessions without a terminal; look after runs
+  status  tell what runs now and what waits
   demo    try codex-agent on a sample home, without Codex
   help    open the manual of a tool: 'codex-agent help ls'";
 

@@ -88,7 +88,7 @@ _codex_agent_fork() {
     __codex_agent_words
     last=$((${#words[@]} - 1)) flag=${words[last-1]}
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
-    __codex_agent_place 1 --nth-message --at -n --count --name --cwd -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config -j --max-concurrent --timeout --max-failures --codex-home --codex
+    __codex_agent_place 1 --nth-message --at -n --count --name --cwd -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config --output-schema --codex-arg -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --codex-home
     case $flag in
     --nth-message|--nth-message=) : ;;
     --at|--at=) : ;;
@@ -101,14 +101,22 @@ _codex_agent_fork() {
     -m|--model|--model=) : ;;
     -s|--sandbox|--sandbox=) __codex_agent_offer read-only workspace-write danger-full-access ;;
     -c|--config|--config=) : ;;
+    --output-schema|--output-schema=) : ;;
+    --codex-arg|--codex-arg=) : ;;
     -j|--max-concurrent|--max-concurrent=) : ;;
-    --timeout|--timeout=) : ;;
     --max-failures|--max-failures=) : ;;
-    --codex-home|--codex-home=) __codex_agent_folders ;;
+    --retries|--retries=) : ;;
+    --on-busy|--on-busy=) : ;;
+    --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
+    --timeout|--timeout=) : ;;
+    --idle-timeout|--idle-timeout=) : ;;
+    --network-timeout|--network-timeout=) : ;;
+    --interrupted|--interrupted=) __codex_agent_offer fail continue retry ;;
     --codex|--codex=) : ;;
+    --codex-home|--codex-home=) __codex_agent_folders ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --nth-message --at -n --count --name --cwd -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config --skip-git-repo-check -j --max-concurrent --timeout --max-failures --answers --json --codex-home --codex -h --help -V --version ;;
+        -*) __codex_agent_offer --nth-message --at -n --count --name --cwd -p --prompt --prompt-file -i --image --answers --events -m --model -s --sandbox --full-auto -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --codex-home -h --help -V --version ;;
         *)
             case $place in
             *) __codex_agent_offer @ @@ "$(codex-agent ls -n 200 --no-files --format '{id}' 2>/dev/null || codex-agent ls -n 200 --format '{id}' 2>/dev/null)" ;;

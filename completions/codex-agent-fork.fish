@@ -5,9 +5,16 @@ function __codex_agent_sessions
     printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
 end
 
-# A backslash comes doubled.
 function __codex_agent_groups
     codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_queues
+    codex-agent queue list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_runs
+    codex-agent run list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
 end
 
 # How many operands stand before the cursor. The arguments are the flags that have a value.
@@ -35,17 +42,28 @@ complete -c codex-agent-fork -l cwd -x -a '(__fish_complete_directories)' -d 'wh
 complete -c codex-agent-fork -s p -l prompt -x -d 'a prompt, whatever it looks like'
 complete -c codex-agent-fork -l prompt-file -r -F -d 'one prompt, the whole of this file; - is standard input'
 complete -c codex-agent-fork -s i -l image -r -F -d 'a picture to send with each prompt'
+complete -c codex-agent-fork -l answers -d 'only the last message of each session'
+complete -c codex-agent-fork -l events -d 'Codex\'s own events too, as job.event'
 complete -c codex-agent-fork -s m -l model -x -d 'the model'
 complete -c codex-agent-fork -s s -l sandbox -x -a 'read-only workspace-write danger-full-access' -d 'what Codex may touch'
+complete -c codex-agent-fork -l full-auto -d 'the same as --sandbox workspace-write'
 complete -c codex-agent-fork -s c -l config -x -d 'a setting of Codex\'s configuration'
+complete -c codex-agent-fork -l output-schema -r -F -d 'a JSON Schema that the last message must follow'
 complete -c codex-agent-fork -l skip-git-repo-check -d 'let Codex work outside of git'
+complete -c codex-agent-fork -l codex-arg -x -d 'one more argument for Codex, as it stands'
+complete -c codex-agent-fork -l dangerously-bypass-approvals-and-sandbox -d 'let Codex do everything; it must be written out'
 complete -c codex-agent-fork -s j -l max-concurrent -x -d 'at most N jobs at once; 3 if not said'
-complete -c codex-agent-fork -l timeout -x -d 'stop a job that takes longer, such as 90s or 1h30m'
 complete -c codex-agent-fork -l max-failures -x -d 'start nothing more after N failures'
-complete -c codex-agent-fork -l answers -d 'only the last message of each session'
+complete -c codex-agent-fork -l retries -x -d 'try a job again up to N times where the failure may pass'
+complete -c codex-agent-fork -l on-busy -x -d 'for a session in use: wait, wait=TIME, skip, fork or fail'
+complete -c codex-agent-fork -l on-limit -x -a 'stop wait try' -d 'at a usage limit: stop, wait for its end, or try anyway'
+complete -c codex-agent-fork -l timeout -x -d 'stop a job that takes longer, such as 90s or 1h30m'
+complete -c codex-agent-fork -l idle-timeout -x -d 'stop a job from which nothing is heard for so long'
+complete -c codex-agent-fork -l network-timeout -x -d 'stop a job that is without a network for so long'
+complete -c codex-agent-fork -l interrupted -x -a 'fail continue retry' -d 'for a job that was cut off: fail, continue or retry'
+complete -c codex-agent-fork -l codex -r -F -d 'the executable of Codex'
 complete -c codex-agent-fork -l json -d 'the records of the forks, one a line'
 complete -c codex-agent-fork -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
-complete -c codex-agent-fork -l codex -r -F -d 'the executable of Codex'
 complete -c codex-agent-fork -s h -l help -d 'show this help'
 complete -c codex-agent-fork -s V -l version -d 'show the version'
 complete -c codex-agent-fork -f -a '(__codex_agent_sessions)'

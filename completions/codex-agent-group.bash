@@ -91,7 +91,7 @@ _codex_agent_group() {
     if [ "$last" -le 1 ]; then
         case $cur in
         -*) __codex_agent_offer -h --help -V --version ;;
-        *) __codex_agent_offer create list show add remove rename delete pause unpause run ;;
+        *) __codex_agent_offer create list show add remove rename delete pause unpause run watch log ;;
         esac
         return 0
     fi
@@ -224,7 +224,7 @@ _codex_agent_group() {
         esac
         ;;
     run)
-        __codex_agent_place 2 -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config --codex-home -j --max-concurrent --timeout --max-failures --on-busy --codex
+        __codex_agent_place 2 -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config --output-schema --codex-arg -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --codex-home
         case $flag in
         -p|--prompt|--prompt=) : ;;
         --prompt-file|--prompt-file=) : ;;
@@ -232,15 +232,49 @@ _codex_agent_group() {
         -m|--model|--model=) : ;;
         -s|--sandbox|--sandbox=) __codex_agent_offer read-only workspace-write danger-full-access ;;
         -c|--config|--config=) : ;;
-        --codex-home|--codex-home=) __codex_agent_folders ;;
+        --output-schema|--output-schema=) : ;;
+        --codex-arg|--codex-arg=) : ;;
         -j|--max-concurrent|--max-concurrent=) : ;;
-        --timeout|--timeout=) : ;;
         --max-failures|--max-failures=) : ;;
+        --retries|--retries=) : ;;
         --on-busy|--on-busy=) : ;;
+        --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
+        --timeout|--timeout=) : ;;
+        --idle-timeout|--idle-timeout=) : ;;
+        --network-timeout|--network-timeout=) : ;;
+        --interrupted|--interrupted=) __codex_agent_offer fail continue retry ;;
         --codex|--codex=) : ;;
+        --codex-home|--codex-home=) __codex_agent_folders ;;
         *)
             case $cur in
-            -*) __codex_agent_offer -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config --skip-git-repo-check --codex-home -j --max-concurrent --timeout --max-failures --on-busy --new -n --dry-run --codex --json --answers -h --help -V --version ;;
+            -*) __codex_agent_offer -p --prompt --prompt-file -i --image -m --model -s --sandbox --full-auto -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --new -n --dry-run --codex-home --json --answers --events -h --help -V --version ;;
+            *)
+                case $place in
+                *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    watch)
+        __codex_agent_place 2 --codex-home
+        case $flag in
+        --codex-home|--codex-home=) __codex_agent_folders ;;
+        *)
+            case $cur in
+            -*) __codex_agent_offer --json --answers --events --codex-home -h --help -V --version ;;
+            *)
+                case $place in
+                *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    log)
+        __codex_agent_place 2
+        case $flag in
+        *)
+            case $cur in
+            -*) __codex_agent_offer --json --answers -h --help -V --version ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;

@@ -5,9 +5,16 @@ function __codex_agent_sessions
     printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
 end
 
-# A backslash comes doubled.
 function __codex_agent_groups
     codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_queues
+    codex-agent queue list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_runs
+    codex-agent run list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
 end
 
 # How many operands stand before the cursor. The arguments are the flags that have a value.
@@ -37,6 +44,8 @@ complete -c codex-agent-group -n __fish_use_subcommand -a delete -d 'delete grou
 complete -c codex-agent-group -n __fish_use_subcommand -a pause -d 'mark a group as paused'
 complete -c codex-agent-group -n __fish_use_subcommand -a unpause -d 'take the mark of a paused group away'
 complete -c codex-agent-group -n __fish_use_subcommand -a run -d 'send a prompt to every session of a group'
+complete -c codex-agent-group -n __fish_use_subcommand -a watch -d 'show what the sessions of a group do'
+complete -c codex-agent-group -n __fish_use_subcommand -a log -d 'tell what happened in the last run over a group'
 complete -c codex-agent-group -n __fish_use_subcommand -s h -l help -d 'show this help'
 complete -c codex-agent-group -n __fish_use_subcommand -s V -l version -d 'show the version'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from create' -s d -l description -x -d 'what the group is for'
@@ -89,18 +98,40 @@ complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l prompt-fil
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -s i -l image -r -F -d 'a picture to send with each prompt'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -s m -l model -x -d 'the model'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -s s -l sandbox -x -a 'read-only workspace-write danger-full-access' -d 'what Codex may touch'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l full-auto -d 'the same as --sandbox workspace-write'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -s c -l config -x -d 'a setting of Codex\'s configuration'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l output-schema -r -F -d 'a JSON Schema that the last message must follow'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l skip-git-repo-check -d 'let Codex work outside of git'
-complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l codex-arg -x -d 'one more argument for Codex, as it stands'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l dangerously-bypass-approvals-and-sandbox -d 'let Codex do everything; it must be written out'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -s j -l max-concurrent -x -d 'at most N jobs at once; 3 if not said'
-complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l timeout -x -d 'stop a job that takes longer, such as 90s or 1h30m'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l max-failures -x -d 'start nothing more after N failures'
-complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l on-busy -x -d 'for a session in use: wait, wait=TIME, skip or fail'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l retries -x -d 'try a job again up to N times where the failure may pass'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l on-busy -x -d 'for a session in use: wait, wait=TIME, skip, fork or fail'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l on-limit -x -a 'stop wait try' -d 'at a usage limit: stop, wait for its end, or try anyway'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l timeout -x -d 'stop a job that takes longer, such as 90s or 1h30m'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l idle-timeout -x -d 'stop a job from which nothing is heard for so long'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l network-timeout -x -d 'stop a job that is without a network for so long'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l interrupted -x -a 'fail continue retry' -d 'for a job that was cut off: fail, continue or retry'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l codex -r -F -d 'the executable of Codex'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l new -d 'begin a new run although one of the same kind has work left'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -s n -l dry-run -d 'print the jobs as records, and do nothing'
-complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l codex -r -F -d 'the executable of Codex'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l json -d 'events as records, one a line, each as it happens'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l answers -d 'only the last message of each session'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -l events -d 'Codex\'s own events too, as job.event'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -s h -l help -d 'show this help'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -s V -l version -d 'show the version'
 complete -c codex-agent-group -n '__fish_seen_subcommand_from run' -f -a '(__codex_agent_groups)'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from watch' -l json -d 'events as records, one a line, each as it happens'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from watch' -l answers -d 'only the last message of each session'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from watch' -l events -d 'Codex\'s own events too, as job.event'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from watch' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from watch' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from watch' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from watch' -f -a '(__codex_agent_groups)'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from log' -l json -d 'events as records, one a line'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from log' -l answers -d 'only the last message of each session'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from log' -s h -l help -d 'show this help'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from log' -s V -l version -d 'show the version'
+complete -c codex-agent-group -n '__fish_seen_subcommand_from log' -f -a '(__codex_agent_groups)'

@@ -5,9 +5,16 @@ function __codex_agent_sessions
     printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
 end
 
-# A backslash comes doubled.
 function __codex_agent_groups
     codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_queues
+    codex-agent queue list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_runs
+    codex-agent run list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
 end
 
 # How many operands stand before the cursor. The arguments are the flags that have a value.

@@ -88,7 +88,7 @@ _codex_agent_resume() {
     __codex_agent_words
     last=$((${#words[@]} - 1)) flag=${words[last-1]}
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
-    __codex_agent_place 1 --cwd -m --model -s --sandbox -c --config --codex-arg -p --prompt --prompt-file -i --image -j --max-concurrent --timeout --max-failures --on-busy --codex-home --codex
+    __codex_agent_place 1 --cwd -m --model -s --sandbox -c --config --codex-arg -p --prompt --prompt-file -i --image --output-schema -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --codex-home
     case $flag in
     --cwd|--cwd=) __codex_agent_folders ;;
     -m|--model|--model=) : ;;
@@ -98,15 +98,21 @@ _codex_agent_resume() {
     -p|--prompt|--prompt=) : ;;
     --prompt-file|--prompt-file=) : ;;
     -i|--image|--image=) : ;;
+    --output-schema|--output-schema=) : ;;
     -j|--max-concurrent|--max-concurrent=) : ;;
-    --timeout|--timeout=) : ;;
     --max-failures|--max-failures=) : ;;
+    --retries|--retries=) : ;;
     --on-busy|--on-busy=) : ;;
-    --codex-home|--codex-home=) __codex_agent_folders ;;
+    --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
+    --timeout|--timeout=) : ;;
+    --idle-timeout|--idle-timeout=) : ;;
+    --network-timeout|--network-timeout=) : ;;
+    --interrupted|--interrupted=) __codex_agent_offer fail continue retry ;;
     --codex|--codex=) : ;;
+    --codex-home|--codex-home=) __codex_agent_folders ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --cwd -m --model -s --sandbox -c --config --codex-arg -p --prompt --prompt-file -i --image --skip-git-repo-check -j --max-concurrent --timeout --max-failures --on-busy --new -n --dry-run --answers --print --json --codex-home --codex -h --help -V --version ;;
+        -*) __codex_agent_offer --cwd -m --model -s --sandbox --full-auto -c --config --codex-arg --dangerously-bypass-approvals-and-sandbox -p --prompt --prompt-file -i --image --output-schema --skip-git-repo-check --new -n --dry-run --answers --events -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --print --json --codex-home -h --help -V --version ;;
         *)
             case $place in
             *) __codex_agent_offer @ @@ "$(codex-agent ls -n 200 --no-files --format '{id}' 2>/dev/null || codex-agent ls -n 200 --format '{id}' 2>/dev/null)" ;;

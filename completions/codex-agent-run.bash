@@ -90,8 +90,8 @@ _codex_agent_run() {
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
     if [ "$last" -le 1 ]; then
         case $cur in
-        -*) __codex_agent_offer -p --prompt --prompt-file --jobs --text -0 --null -n --dry-run --cwd -m --model -s --sandbox -i --image -c --config --skip-git-repo-check --codex-home -j --max-concurrent --timeout --max-failures --on-busy --codex --json --answers -h --help -V --version ;;
-        *) __codex_agent_offer list log continue stop prune ;;
+        -*) __codex_agent_offer -p --prompt --prompt-file --jobs --text -0 --null -n --dry-run --cwd -i --image --codex-home -m --model -s --sandbox --full-auto -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --answers --events -h --help -V --version ;;
+        *) __codex_agent_offer list log watch continue stop prune ;;
         esac
         return 0
     fi
@@ -105,39 +105,57 @@ _codex_agent_run() {
             -*) __codex_agent_offer --json --color -h --help -V --version ;;
             *)
                 case $place in
-                *) : ;;
+                *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
                 esac ;;
             esac ;;
         esac
         ;;
     log)
+        __codex_agent_place 2 --color
+        case $flag in
+        --color|--color=) __codex_agent_offer auto always never ;;
+        *)
+            case $cur in
+            -*) __codex_agent_offer --json --answers --color -h --help -V --version ;;
+            *)
+                case $place in
+                *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    watch)
         __codex_agent_place 2
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json --answers -h --help -V --version ;;
+            -*) __codex_agent_offer --json --answers --events -h --help -V --version ;;
             *)
                 case $place in
-                *) : ;;
+                *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
                 esac ;;
             esac ;;
         esac
         ;;
     continue)
-        __codex_agent_place 2 -j --max-concurrent --timeout --max-failures --on-busy --codex --interrupted
+        __codex_agent_place 2 -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex
         case $flag in
         -j|--max-concurrent|--max-concurrent=) : ;;
-        --timeout|--timeout=) : ;;
         --max-failures|--max-failures=) : ;;
+        --retries|--retries=) : ;;
         --on-busy|--on-busy=) : ;;
+        --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
+        --timeout|--timeout=) : ;;
+        --idle-timeout|--idle-timeout=) : ;;
+        --network-timeout|--network-timeout=) : ;;
+        --interrupted|--interrupted=) __codex_agent_offer fail continue retry ;;
         --codex|--codex=) : ;;
-        --interrupted|--interrupted=) __codex_agent_offer fail retry ;;
         *)
             case $cur in
-            -*) __codex_agent_offer -j --max-concurrent --timeout --max-failures --on-busy --codex --interrupted --json --answers -h --help -V --version ;;
+            -*) __codex_agent_offer -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --answers --events -h --help -V --version ;;
             *)
                 case $place in
-                *) : ;;
+                *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
                 esac ;;
             esac ;;
         esac
@@ -150,7 +168,7 @@ _codex_agent_run() {
             -*) __codex_agent_offer --now -h --help -V --version ;;
             *)
                 case $place in
-                *) : ;;
+                *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
                 esac ;;
             esac ;;
         esac
@@ -164,30 +182,37 @@ _codex_agent_run() {
             -*) __codex_agent_offer --older --json -h --help -V --version ;;
             *)
                 case $place in
-                *) : ;;
+                *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
                 esac ;;
             esac ;;
         esac
         ;;
     *)
-        __codex_agent_place 1 -p --prompt --prompt-file --cwd -m --model -s --sandbox -i --image -c --config --codex-home -j --max-concurrent --timeout --max-failures --on-busy --codex
+        __codex_agent_place 1 -p --prompt --prompt-file --cwd -i --image --codex-home -m --model -s --sandbox -c --config --output-schema --codex-arg -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex
         case $flag in
         -p|--prompt|--prompt=) : ;;
         --prompt-file|--prompt-file=) : ;;
         --cwd|--cwd=) __codex_agent_folders ;;
+        -i|--image|--image=) : ;;
+        --codex-home|--codex-home=) __codex_agent_folders ;;
         -m|--model|--model=) : ;;
         -s|--sandbox|--sandbox=) __codex_agent_offer read-only workspace-write danger-full-access ;;
-        -i|--image|--image=) : ;;
         -c|--config|--config=) : ;;
-        --codex-home|--codex-home=) __codex_agent_folders ;;
+        --output-schema|--output-schema=) : ;;
+        --codex-arg|--codex-arg=) : ;;
         -j|--max-concurrent|--max-concurrent=) : ;;
-        --timeout|--timeout=) : ;;
         --max-failures|--max-failures=) : ;;
+        --retries|--retries=) : ;;
         --on-busy|--on-busy=) : ;;
+        --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
+        --timeout|--timeout=) : ;;
+        --idle-timeout|--idle-timeout=) : ;;
+        --network-timeout|--network-timeout=) : ;;
+        --interrupted|--interrupted=) __codex_agent_offer fail continue retry ;;
         --codex|--codex=) : ;;
         *)
             case $cur in
-            -*) __codex_agent_offer -p --prompt --prompt-file --jobs --text -0 --null -n --dry-run --cwd -m --model -s --sandbox -i --image -c --config --skip-git-repo-check --codex-home -j --max-concurrent --timeout --max-failures --on-busy --codex --json --answers -h --help -V --version ;;
+            -*) __codex_agent_offer -p --prompt --prompt-file --jobs --text -0 --null -n --dry-run --cwd -i --image --codex-home -m --model -s --sandbox --full-auto -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --answers --events -h --help -V --version ;;
             *)
                 case $place in
                 *) : ;;

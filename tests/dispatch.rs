@@ -98,7 +98,10 @@ fn what_is_listed_is_what_is_run() {
     let names: Vec<&str> = listed.lines().map(|row| row.split('\t').next().unwrap()).collect();
     assert_eq!(
         names,
-        ["2nd-tool", "demo", "find", "fork", "good", "group", "linked", "ls", "name", "resume", "run"]
+        [
+            "2nd-tool", "demo", "find", "fork", "good", "group", "linked", "ls", "name", "queue", "resume",
+            "run", "status"
+        ]
     );
     assert_eq!(world.ok(&["codex-agent", "linked"]), "good\n");
     for name in ["plain", "folder", "dangling"] {

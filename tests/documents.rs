@@ -16,7 +16,11 @@ use crate::world::*;
 const BY_HAND: [&str; 3] = ["codex-agent.7", "codex-agent-records.5", "codex-agent-files.5"];
 
 /// Examples that print nothing where there is nobody to type.
-const SILENT: [&str; 1] = ["codex-agent demo sh"];
+const SILENT: [&str; 3] = [
+    "codex-agent demo sh",
+    "codex-agent status",
+    "codex-agent run --dry-run --sandbox read-only 'Look for dead code' > jobs",
+];
 
 fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -332,6 +336,9 @@ fn move_projects(world: &World, to: &Path) {
     }
 }
 
+/// The tools whose examples open Codex's own screen, which a stub stands for.
+const SCREEN: [&str; 3] = ["codex-agent-resume", "codex-agent-ls", "codex-agent-find"];
+
 /// The tools that need Codex itself.
 pub const ORDERS: [&str; 3] = ["codex-agent-fork", "codex-agent-name", "codex-agent-run"];
 
@@ -347,7 +354,12 @@ fn examples_run() {
         }
         move_projects(&world, &fs::canonicalize(world.path("here")).unwrap());
         // Never the real Codex, which would want a terminal and an account.
-        world.script("stubs/codex", "#!/bin/sh\necho codex-cli 0.169.0 \"$@\"\n");
+        if SCREEN.contains(&name.as_str()) {
+            world.script("stubs/codex", "#!/bin/sh\necho codex-cli 0.169.0 \"$@\"\n");
+        } else {
+            fs::create_dir(world.path("stubs")).unwrap();
+            std::os::unix::fs::symlink(bin("codex-agent-demo"), world.path("stubs/codex")).unwrap();
+        }
         for (program, stub) in [("fzf", "#!/bin/sh\nhead -n 1\n"), ("jq", "#!/bin/sh\ncat\n")] {
             // A chooser has nobody to choose for it, so that it is always the stub.
             if program == "fzf" || !world.sh(&format!("command -v {program}")).out.contains('/') {
@@ -359,8 +371,8 @@ fn examples_run() {
         world.set("PATH", path);
         let examples = examples(&world.ok(&[&name, "--generate", "man"]));
         assert!(!examples.is_empty(), "{name} has no examples");
-        // These give orders to Codex, and only the real one can follow them: see `real`.
-        if ORDERS.contains(&name.as_str()) {
+        // Only the real Codex can fork what another real one has made: see `real`.
+        if name == "codex-agent-fork" {
             continue;
         }
         for example in examples {

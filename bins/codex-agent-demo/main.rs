@@ -225,7 +225,13 @@ impl Sample {
                  codex-agent group run new --answers --prompt 'Check it once more'"
                     .to_owned(),
             ),
-            // The step of the queue stands here.
+            (
+                "A queue keeps prompts, and sends them one after the other, for as long as that takes.",
+                "printf 'Plan it\\nBuild it\\nTest it\\n' | codex-agent queue add book\n\
+                 codex-agent queue run book --answers\n\
+                 codex-agent queue show book"
+                    .to_owned(),
+            ),
         ];
         for (text, commands) in &steps {
             say(&format!("\n# {text}\n"))?;

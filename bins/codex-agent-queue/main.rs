@@ -327,7 +327,7 @@ static STOP: Command<Args> = command(
 );
 static RUN: Command<Args> = command(
     "run",
-    "send the pending prompts of a queue, one after the other",
+    "send the pending prompts, one after the other",
     "NAME",
     NAME,
     &[

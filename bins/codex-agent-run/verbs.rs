@@ -1,6 +1,5 @@
 //! The verbs: looking after the runs of every tool.
 
-
 use codex_agent_shared::cli::runs;
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::ndjson::Output;

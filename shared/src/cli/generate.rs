@@ -123,7 +123,7 @@ fn flag_words(row: &Row) -> String {
 /// A term and its text, wrapped, with the text beginning in one column.
 fn definition(out: &mut String, term: &str, column: usize, text: &str) {
     let mut line = format!("{term:column$}");
-    if term.len() >= column {
+    if term.len() + 2 > column {
         let _ = writeln!(out, "{term}");
         line = " ".repeat(column);
     }
