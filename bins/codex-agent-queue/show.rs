@@ -96,7 +96,7 @@ fn status(prompt: &Prompt) -> &'static str {
 
 fn why(prompt: &Prompt) -> String {
     let failure = prompt.failure.as_ref();
-    failure.map(|failure| format!("{}: {}", failure.class.word(), failure.message)).unwrap_or_default()
+    failure.map(|failure| format!("{}: {}", failure.class.word(), failure.plain())).unwrap_or_default()
 }
 
 pub(super) fn one(args: &Args, queue: &Queue, life: Life) -> Result<Exit> {

@@ -13,7 +13,7 @@ use crate::run::journal::VERSION;
 use crate::run::listen::{Glimpse, Listener};
 use crate::run::{Counts, Ended, Event, Folder, Sandbox, Settings, What};
 use crate::terminal::{columns, is_drawable, is_terminal};
-use crate::text::{cell, harmless, tsv};
+use crate::text::{cell, harmless, tsv, width};
 use crate::time::Timestamp;
 
 /// What is kept for a reader that does not read. A run does not wait for it.
@@ -131,9 +131,9 @@ impl Show {
         let all = done + counts.running + counts.pending;
         let word = event.what.word().split('.').next_back().unwrap_or_default();
         let id = session.map(|id| id.short()).unwrap_or_default();
-        let job = cell(of.map_or("", |of| &of.job), 8);
+        let job = short(of.map_or("", |of| &of.job));
         let start = format!("[{done}/{all}] {job:>3} {word:9} {id:8} {:>6}  ", took(&event.what));
-        let row = format!("{start}{}", cell(&text, columns().saturating_sub(start.len() + 1).max(20)));
+        let row = format!("{start}{}", cell(&text, columns().saturating_sub(width(&start) + 1).max(8)));
         self.output.text(row.trim_end().as_bytes(), b"\n")
     }
 
@@ -251,6 +251,11 @@ impl Listener for Show {
     }
 }
 
+/// The id of a job, if it is one for people: that of a prompt in a queue says nothing to them.
+pub(super) fn short(job: &str) -> &str {
+    if job.len() <= 6 { job } else { "" }
+}
+
 /// How long it took, of what has an end.
 fn took(what: &What) -> String {
     match what {
@@ -278,7 +283,7 @@ fn text(what: &What) -> String {
         What::JobSpawned { process, .. } => format!("process {}", process.pid),
         What::JobSession { .. } | What::RunCompleted {} => String::new(),
         What::JobCompleted { last_message, .. } => last_message.clone().unwrap_or_default(),
-        What::JobFailed { failure, .. } => format!("{}: {}", failure.class.word(), failure.message),
+        What::JobFailed { failure, .. } => format!("{}: {}", failure.class.word(), failure.plain()),
         What::JobSkipped { why, .. } => why.clone(),
         What::RunWaiting { why, until } => match until {
             Some(until) => format!("{why}, until {}", until.clock()),

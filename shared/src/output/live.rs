@@ -4,7 +4,7 @@
 use crate::run::Counts;
 use crate::run::listen::Glimpse;
 use crate::terminal::{columns, rows};
-use crate::text::cell;
+use crate::text::{cell, width};
 use crate::time::Timestamp;
 
 /// The lines that stand there now.
@@ -29,9 +29,9 @@ impl Live {
             }
             let id = job.of.session.map(|id| id.short()).unwrap_or_default();
             let since = job.since.countdown(now);
-            let start = format!("{:>5} running   {id:8} {since:>6}  ", cell(&job.of.job, 5));
-            let line = format!("{start}{}", cell(job.doing, wide.saturating_sub(start.len())));
-            self.wanted.push(cell(line.trim_end(), wide));
+            let start = format!("{:>7} running   {id:8} {since:>6}  ", super::events::short(&job.of.job));
+            let line = format!("{start}{}", cell(job.doing, wide.saturating_sub(width(&start))));
+            self.wanted.push(line.trim_end().to_owned());
         }
         if self.wanted.is_empty() {
             return;

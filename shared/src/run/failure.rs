@@ -208,6 +208,13 @@ impl Failure {
 }
 
 impl Failure {
+    /// What Codex said, without the JSON that a service may have put around it.
+    pub fn plain(&self) -> String {
+        let parsed: Option<serde_json::Value> = serde_json::from_str(&self.message).ok();
+        let inner = parsed.as_ref().and_then(|value| value["error"]["message"].as_str());
+        inner.unwrap_or(&self.message).to_owned()
+    }
+
     /// What an error of ours means for a job of which nothing was sent. No space and no descriptors are
     /// what any other job would meet as well.
     pub fn of(error: &Error) -> Failure {

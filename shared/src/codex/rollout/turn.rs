@@ -1,6 +1,7 @@
 //! What the last lines of a rollout say about its last turn, for whoever adds one or judges one.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -66,7 +67,8 @@ fn window(path: &Path) -> io::Result<Vec<u8>> {
 pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
     let mut turn = LastTurn::default();
     let mut ended = false;
-    for line in window(path)?.rsplit(|byte| *byte == b'\n') {
+    let block = window(path)?;
+    for line in block.rsplit(|byte| *byte == b'\n') {
         if turn.sandbox.is_some() && turn.total_usage.is_some() && ended {
             break;
         }
@@ -96,6 +98,12 @@ pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
             _ => {}
         }
     }
+    // A session whose turns have all failed has used nothing; a fork has used what its parent had.
+    let is_whole = (block.len() as u64) < WINDOW && block.ends_with(b"\n");
+    let is_fork = memchr::memmem::find(&block, b"\"forked_from_id\"").is_some();
+    if turn.total_usage.is_none() && is_whole && !is_fork {
+        turn.total_usage = Some(BTreeMap::new());
+    }
     Ok(turn)
 }
 
@@ -120,5 +128,12 @@ mod tests {
         assert_eq!(turn.sandbox.as_deref(), Some("workspace-write"));
         assert_eq!(turn.total_usage.unwrap()["input_tokens"], 5);
         assert_eq!(turn.error.unwrap(), ("m".to_owned(), "usage_limit_exceeded".into()));
+        let used = |text: &str| {
+            file.as_file().set_len(0).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(file.as_file(), text.as_bytes(), 0).unwrap();
+            last_turn(file.path()).unwrap().total_usage
+        };
+        assert_eq!(used("{\"type\":\"session_meta\",\"payload\":{}}\n"), Some(BTreeMap::new()));
+        assert_eq!(used("{\"type\":\"session_meta\",\"payload\":{\"forked_from_id\":\"x\"}}\n"), None);
     }
 }
