@@ -340,7 +340,11 @@ mod tests {
     fn prompts_are_meant_by_number_or_id() {
         let mut queue = Queue::new("n", "/p", false);
         queue.prompts = ["1111aaaa-0000", "2222bbbb-0000", "2222cccc-1111"]
-            .map(|id| Prompt { id: id.to_owned(), ..Prompt::new("x".into(), Vec::new(), Mode::Auto) })
+            .map(|id| {
+                let mut prompt = Prompt::new("x".into(), Vec::new(), Mode::Auto);
+                prompt.id = id.to_owned();
+                prompt
+            })
             .into();
         let find = |text: &str| queue.find(text).map_err(|error| error.message().to_owned());
         assert_eq!((find("2"), find("1111aaaa-0000"), find("-1111")), (Ok(1), Ok(0), Ok(2)));

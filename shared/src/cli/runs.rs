@@ -117,6 +117,8 @@ pub struct Watched {
     tail: Tail,
     tasks: Tasks,
     followers: HashMap<usize, Follower>,
+    /// Up to when the events that were read tell of a session.
+    told: HashMap<Id, Timestamp>,
     wants_lines: bool,
 }
 
@@ -124,7 +126,8 @@ impl Watched {
     /// Begins at its beginning.
     pub fn open(folder: Folder, wants_lines: bool) -> Result<Watched> {
         let tail = Tail::open(folder.journal())?;
-        Ok(Watched { folder, tail, tasks: Tasks::default(), followers: HashMap::new(), wants_lines })
+        let (followers, told) = (HashMap::new(), HashMap::new());
+        Ok(Watched { folder, tail, tasks: Tasks::default(), followers, told, wants_lines })
     }
 
     /// The jobs as they are now.
@@ -136,13 +139,18 @@ impl Watched {
     pub fn look(&mut self, show: &mut Show) -> Result<bool> {
         // Whether somebody writes is asked first, so that what was written before is read after.
         let lives = self.folder.is_running();
-        let tasks = &mut self.tasks;
+        let (tasks, told) = (&mut self.tasks, &mut self.told);
         self.tail.read(|entry| {
             match entry {
                 Entry::Job(job, place) => drop(tasks.add(&job, place)),
                 Entry::Event(event) => {
                     if !matches!(event.what, What::RunPlanned { .. }) {
                         show.event(&event);
+                    }
+                    if let Some(session) = event.what.of().and_then(|of| of.session) {
+                        let is_over =
+                            matches!(event.what, What::JobCompleted { .. } | What::JobFailed { .. });
+                        told.insert(session, if is_over { event.at } else { Timestamp(i64::MAX) });
                     }
                     tasks.apply(*event);
                 }
@@ -237,8 +245,8 @@ pub fn watch_group(
     let mut sessions = Watch::new(home, members()?, From::End);
     let mut show = Show::new(wanted, 2);
     let mut runs: Vec<Watched> = Vec::new();
-    // What a run tells of is not told twice, by its rollout too, which may be a little behind.
-    let mut told: HashMap<Id, Instant> = HashMap::new();
+    // Up to when a run has told of a session; its rollout tells the same again, a little later.
+    let mut told: HashMap<Id, Timestamp> = HashMap::new();
     let mut next = Instant::now();
     while !show.is_gone() {
         if Instant::now() >= next {
@@ -253,19 +261,16 @@ pub fn watch_group(
         let mut at = 0;
         while at < runs.len() {
             let lives = runs[at].look(&mut show)?;
-            let until = Instant::now() + Duration::from_secs(3);
-            let driven = runs[at].tasks.all.iter().filter(|task| task.start.is_some());
-            told.extend(driven.filter_map(|task| task.of.session).map(|session| (session, until)));
+            told.extend(runs[at].told.drain());
             if lives {
                 at += 1;
             } else {
                 runs.swap_remove(at).close();
             }
         }
-        let now = Instant::now();
-        told.retain(|_, until| now < *until);
         sessions.poll(&mut |happened| {
-            if !told.contains_key(&happened.session) {
+            let at = happened.at.unwrap_or_else(Timestamp::now);
+            if told.get(&happened.session).is_none_or(|until| at > *until) {
                 show.happened(happened);
             }
             Ok(())
