@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, warn_once};
+use crate::record::Id;
 
 /// Codex's home.
 #[derive(Clone, Debug)]
@@ -65,6 +66,15 @@ impl Home {
     /// Where the database is looked for: the home, unless something moves it.
     pub fn database_folder(&self) -> &Path {
         &self.database_folder
+    }
+
+    /// How many messages Codex's own queue holds for a session; 0 without the feature `sqlite`.
+    #[cfg_attr(not(feature = "sqlite"), allow(unused_variables))]
+    pub fn queued(&self, id: Id) -> usize {
+        #[cfg(feature = "sqlite")]
+        return super::state::queued(&self.database_folder, id);
+        #[cfg(not(feature = "sqlite"))]
+        0
     }
 
     /// Whether anybody has used this home: without one, there are no sessions.

@@ -431,6 +431,25 @@ fn wrote_names_over_titles(version: &str) -> bool {
     is_before(version, (0, 145))
 }
 
+/// How many messages Codex's own queue (0.149 and later) holds for a session: `codex exec resume` takes
+/// them into the turn, and may cut them off. The database is beside the other one; where it cannot be
+/// read, nothing is known, which is 0.
+pub fn queued(folder: &Path, id: Id) -> usize {
+    let path = folder.join("queue_1.sqlite");
+    if !path.exists() {
+        return 0;
+    }
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let count = || -> rusqlite::Result<i64> {
+        let connection = Connection::open_with_flags(uri(&path, "mode=ro"), flags)?;
+        connection.busy_timeout(Duration::from_millis(200))?;
+        let sql = "SELECT count(*) FROM queued_items WHERE thread_id = ?1";
+        connection.query_row(sql, [id.to_string()], |row| row.get(0))
+    };
+    count().ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
+}
+
 fn uri(path: &Path, how: &str) -> String {
     use std::os::unix::ffi::OsStrExt;
     let mut uri = String::from("file:");

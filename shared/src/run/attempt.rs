@@ -67,7 +67,7 @@ pub struct Start<'s> {
 /// What came of a start.
 pub enum Started {
     /// Codex runs.
-    Running(Child, Process, Follower),
+    Running(Child, Process, Box<Follower>),
     /// It could not be run. Nothing was sent.
     Failed(Failure),
 }
@@ -130,7 +130,7 @@ impl Start<'_> {
         };
         let process = probe::process(child.id() as i32);
         note(What::JobSpawned { of, process: process.clone() })?;
-        Ok(Started::Running(child, process, follower))
+        Ok(Started::Running(child, process, Box::new(follower)))
     }
 }
 
@@ -188,7 +188,8 @@ fn copy(folder: &Path, job: &Job) -> Result<Copies> {
             options.write(true).create(true).truncate(true).mode(0o600);
             let mut file = options.open(&part).context("make", &part)?;
             let copied = File::open(from).and_then(|mut from| std::io::copy(&mut from, &mut file));
-            copied.context("copy", from)?;
+            copied.and_then(|_| file.sync_all()).context("copy", from)?;
+            #[allow(clippy::disallowed_methods)] // It is synced, and replaces nothing.
             fs::rename(&part, &to).context("make", &to)?;
         }
         match to.file_name().is_some_and(|name| name == "schema.json") {

@@ -38,6 +38,8 @@ pub struct Ready {
     pub name: Option<String>,
     /// The session, while it is handed over.
     pub hold: Option<Hold>,
+    /// What people should know before it is started.
+    pub warning: Option<String>,
 }
 
 /// What a look at a job found.
@@ -94,6 +96,7 @@ impl Checker {
             usage_before: None,
             name: None,
             hold: None,
+            warning: None,
         };
         let mut cwd = job.cwd.clone();
         if let Some(id) = job.session {
@@ -137,6 +140,7 @@ impl Checker {
                     return Ok(Checked::Busy(format!("session '{id}' is driven by another job")));
                 };
                 ready.hold = Some(hold);
+                ready.warning = self.queued(home, id)?;
             }
         }
         let Some(cwd) = cwd else {
@@ -147,6 +151,15 @@ impl Checker {
         }
         ready.cwd = PathBuf::from(cwd);
         Ok(Checked::Ready(Box::new(ready)))
+    }
+
+    /// What Codex's own queue holds for a session. Resuming it takes that into the turn.
+    fn queued(&self, home: Option<&Path>, id: Id) -> Result<Option<String>> {
+        let count = Home::find(home)?.queued(id);
+        let more = if count == 1 { "message" } else { "messages" };
+        Ok((count > 0).then(|| {
+            format!("Codex's own queue holds {count} {more} for session '{id}', and takes them into the turn")
+        }))
     }
 
     /// Where a session ran last, what it was allowed there, and what it has used.

@@ -181,6 +181,9 @@ impl Engine<'_> {
                 return self.failed(at, failure, again, None);
             }
         };
+        if let Some(warning) = &ready.warning {
+            self.listener.say(warning);
+        }
         self.starts += 1;
         if self.starts < self.settings.max_concurrent {
             self.next_start = Instant::now() + Duration::from_millis(random(JITTER_MS));
@@ -216,7 +219,7 @@ impl Engine<'_> {
                 }
                 let patience = self.settings.patience;
                 let task = &self.tasks.all[at];
-                self.follow(Running::new(self.folder, at, task, follower, Some(child), patience));
+                self.follow(Running::new(self.folder, at, task, *follower, Some(child), patience));
                 Ok(())
             }
             Started::Failed(failure) => {
