@@ -109,6 +109,18 @@ const WHAT: &[Flag<Args>] = &[
     },
 ];
 
+const DRY_RUN: Flag<Args> = Flag {
+    short: None,
+    long: "dry-run",
+    takes: Takes::Nothing,
+    help: "print the sessions that would be forked, and do nothing",
+    more: "",
+    set: |args, _| {
+        args.engine.dry_run = true;
+        Ok(())
+    },
+};
+
 const TURN: &[Flag<Args>] =
     &[jobs::prompt(), jobs::prompt_file(), jobs::image(), jobs::answers(), jobs::events()];
 
@@ -116,7 +128,8 @@ const TOLD: &[Flag<Args>] = &jobs::told();
 
 const HOW: &[Flag<Args>] = &jobs::how();
 
-const OTHER: &[Flag<Args>] = &[flags::json("the records of the forks, one a line"), flags::codex_home()];
+const OTHER: &[Flag<Args>] =
+    &[flags::json("the records of the forks, one a line"), DRY_RUN, flags::codex_home()];
 
 static COMMAND: Command<Args> = Command {
     name: "",
@@ -217,9 +230,14 @@ fn run(mut args: Args) -> Result<Exit> {
             args.nth.map_or(Cut::Whole, Cut::Message),
         ),
     };
+    let mut rows = Sessions::new(Shape { json: args.common.json, ..Shape::default() });
+    if args.engine.dry_run {
+        parents.iter().try_for_each(|parent| rows.write(parent))?;
+        rows.finish()?;
+        return Ok(Exit::Done);
+    }
     let codex = find_codex(args.common.codex.as_deref())?;
     let version = version(&codex)?;
-    let mut rows = Sessions::new(Shape { json: args.common.json, ..Shape::default() });
     let mut exit = Exit::Done;
     let mut made = Vec::new();
     for parent in &parents {

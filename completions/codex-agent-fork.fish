@@ -63,6 +63,7 @@ complete -c codex-agent-fork -l network-timeout -x -d 'stop a job that is withou
 complete -c codex-agent-fork -l interrupted -x -a 'fail continue retry' -d 'for a job that was cut off: fail, continue or retry'
 complete -c codex-agent-fork -l codex -r -F -d 'the executable of Codex'
 complete -c codex-agent-fork -l json -d 'the records of the forks, one a line'
+complete -c codex-agent-fork -l dry-run -d 'print the sessions that would be forked, and do nothing'
 complete -c codex-agent-fork -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
 complete -c codex-agent-fork -s h -l help -d 'show this help'
 complete -c codex-agent-fork -s V -l version -d 'show the version'
