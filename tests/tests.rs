@@ -41,6 +41,12 @@ mod real;
 /// Following sessions while Codex writes them.
 mod watch;
 
+/// The real Codex in runs.
+mod real_runs;
+
+/// The real Codex behind a queue.
+mod real_queue;
+
 /// What a terminal shows.
 mod terminal;
 
