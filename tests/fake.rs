@@ -6,89 +6,15 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::faked::{Fake, wait_until};
 use crate::real::{Real, VERSIONS};
-use crate::world::{Ran, World, bin, data, json as records};
-
-/// A world in which `codex` is the fake.
-struct Fake(World);
-
-impl Fake {
-    fn new(version: &str) -> Fake {
-        let world = World::new();
-        fs::create_dir(world.codex_home()).unwrap();
-        Fake::over(world, version)
-    }
-
-    fn over(mut world: World, version: &str) -> Fake {
-        fs::create_dir(world.path("bin")).unwrap();
-        fs::create_dir(world.path("work")).unwrap();
-        let codex = world.path("bin/codex");
-        std::os::unix::fs::symlink(bin("codex-agent-demo"), &codex).unwrap();
-        world.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
-        world.set("CODEX_FAKE_VERSION", version);
-        let log = world.path("log");
-        world.set("CODEX_FAKE_LOG", log.to_str().unwrap());
-        Fake(world)
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = self.0.command(self.0.path("bin/codex").to_str().unwrap());
-        command.args(words).current_dir(self.0.path("work"));
-        command
-    }
-
-    fn codex(&self, words: &[&str], input: &str) -> Ran {
-        let mut child = self.spawn(words, input);
-        let mut out = String::new();
-        let mut err = String::new();
-        std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut out).unwrap();
-        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut err).unwrap();
-        let status = child.wait().unwrap();
-        Ran { out, err, code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap()) }
-    }
-
-    fn spawn(&self, words: &[&str], input: &str) -> Child {
-        let mut command = self.command(words);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // It may be gone before it has read anything.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child
-    }
-
-    /// One turn of a new session; gives its id.
-    fn begin(&self, prompt: &str) -> String {
-        let ran = self.codex(&["exec", "--json", "-"], prompt);
-        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-        records(&ran.out)[0]["thread_id"].as_str().unwrap().to_owned()
-    }
-
-    fn resume(&self, id: &str, prompt: &str) -> Ran {
-        self.codex(&["exec", "--json", "resume", id, "-"], prompt)
-    }
-
-    fn sent(&self) -> Vec<Value> {
-        records(&fs::read_to_string(self.0.path("log")).unwrap_or_default())
-    }
-
-    fn list(&self) -> Vec<Value> {
-        records(&self.0.ok(&["codex-agent-ls", "--json", "--full", "--archived"]))
-    }
-
-    /// Nothing is wrong between database and files.
-    fn check(&self, sessions: usize) {
-        let ran = self.0.run(&["codex-agent-ls", "--check"]);
-        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-        let want = format!("{sessions} rows, {sessions} files, 0 problems");
-        assert!(ran.err.contains(&want) || ran.out.contains(&want), "{}{}", ran.out, ran.err);
-    }
-}
+use crate::world::{World, data, json as records};
 
 /// Each event with the names in it and, where texts are the same whoever says them, the texts.
 fn shapes(out: &str) -> Vec<String> {
@@ -303,14 +229,6 @@ fn ends_are_those_of_the_version() {
     fake.check(1);
     assert_eq!(fake.codex(&["unarchive", &id], "").code, 0);
     assert_eq!(fake.resume(&id, "two").code, 0);
-}
-
-fn wait_until(is_so: impl Fn() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < patience, "it never came to that");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

@@ -23,6 +23,9 @@ mod find;
 /// Groups: verbs, pipes, races, crashes.
 mod group;
 
+/// A world whose Codex has no model.
+mod faked;
+
 /// The engine that runs jobs, and its tool.
 mod run_engine;
 
