@@ -26,6 +26,12 @@ mod group;
 /// A world whose Codex has no model.
 mod faked;
 
+/// Queues: verbs, order, edits while one is run, and the file.
+mod queue;
+
+/// Queues whose file, run or runner is not as it should be.
+mod queue_faults;
+
 /// The engine that runs jobs, and its tool.
 mod run_engine;
 

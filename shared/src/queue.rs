@@ -19,7 +19,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codex::home::config_folder;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, warn_of};
 use crate::record::Id;
 use crate::run::Failure;
 use crate::store::{self, Changed, Named, Object, Store};
@@ -261,10 +261,17 @@ impl Queues {
         Ok(Store::new(config_folder()?.join("queues.json")))
     }
 
-    /// All queues as they are now, with what their runs have done.
+    /// All queues as they are now, with what their runs have done. A run that cannot be read is told of, and
+    /// is in the way of no other queue.
     pub fn read() -> Result<(Queues, Vec<Life>)> {
         let mut queues: Queues = Queues::store()?.read()?;
-        let lives = queues.queues.iter_mut().map(Queue::lay_over).collect::<Result<_>>()?;
+        let life = |queue: &mut Queue| {
+            queue.lay_over().unwrap_or_else(|error| {
+                warn_of(&error);
+                Life::Dead
+            })
+        };
+        let lives = queues.queues.iter_mut().map(life).collect();
         Ok((queues, lives))
     }
 

@@ -16,11 +16,12 @@ use crate::time::Timestamp;
 /// Works through the queue of this name or id: takes up what an earlier runner left, then sends what is
 /// pending.
 pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let (mut queues, _) = Queues::read()?;
+    let mut queues: Queues = Queues::store()?.read()?;
     let at = queues.find(name)?;
-    let queue = queues.queues.swap_remove(at);
+    let mut queue = queues.queues.swap_remove(at);
     let base = base(common, jobs)?;
     if jobs.dry_run {
+        queue.lay_over()?;
         return dry_run(&queue, &base);
     }
     // Before anything is written, as nothing can be done without it.
@@ -61,7 +62,7 @@ pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
 
 /// Goes on with a queue whose run this is.
 pub(super) fn go_on(folder: &Folder, common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let (queues, _) = Queues::read()?;
+    let queues: Queues = Queues::store()?.read()?;
     let owner = queues.queues.iter().find(|queue| queue.run.as_deref() == Some(folder.name()));
     match owner {
         Some(queue) => run(&queue.id, common, jobs),
@@ -125,11 +126,12 @@ fn open(id: &str, base: &Job, new: bool) -> Result<Option<(Queue, Folder, Journa
                     );
                     return Err(Error::new(message).hint(format!("--codex-home '{theirs}', or --new")));
                 }
+                // Before its journal is ours, as a runner that has one counts as alive.
+                queue.lay_over()?;
                 let Some(journal) = Journal::open(folder.journal())? else {
                     return Err(Error::new(format!("run '{run}' of queue '{name}' has a runner"))
                         .hint(format!("codex-agent run watch {run} shows what it does")));
                 };
-                queue.lay_over()?;
                 return Ok(Some((std::mem::take(queue), folder, journal)));
             }
             Some(_) => {
@@ -148,6 +150,7 @@ fn open(id: &str, base: &Job, new: bool) -> Result<Option<(Queue, Folder, Journa
         held.write(&queues)?;
     }
     let queue = &mut queues.queues[at];
+    queue.lay_over()?;
     if queue.paused {
         warn(format_args!("queue '{name}' is paused; 'codex-agent queue unpause' lets it go on"));
         return Err(Error::new(format!("nothing of queue '{name}' was sent")).with_exit(Exit::WorkLeft));

@@ -13,6 +13,8 @@ use crate::run::{Event, Failure, Folder, What};
 pub struct Known {
     /// How far it is.
     pub status: Status,
+    /// Whether it was planned, and nothing was heard of it since: its runner is about to send it.
+    claimed: bool,
     /// When it was sent and ended, RFC 3339.
     pub started_at: Option<String>,
     #[allow(missing_docs)]
@@ -39,6 +41,7 @@ pub enum Life {
 impl Known {
     /// Takes in what an event says of the prompt. False for an event that says nothing of it.
     pub fn hear(&mut self, event: &Event) -> bool {
+        self.claimed = false;
         match &event.what {
             What::JobStarted { of, .. } => {
                 *self = Known { status: Status::Running, session: of.session, ..Known::default() };
@@ -68,6 +71,16 @@ impl Known {
         true
     }
 
+    /// Whether it was claimed, and nobody has said how it ended.
+    fn is_under_way(&self) -> bool {
+        self.claimed || self.status == Status::Running
+    }
+
+    /// Whether it was sent and has ended.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.status, Status::Completed | Status::Failed)
+    }
+
     /// Writes it into the prompt.
     pub fn put(&self, prompt: &mut Prompt, run: &str) {
         prompt.status = self.status;
@@ -82,11 +95,22 @@ impl Known {
 
 /// What the journal of a run says of its jobs, by their ids.
 pub fn known(folder: &Folder) -> Result<HashMap<String, Known>> {
-    let mut all: HashMap<String, Known> = HashMap::new();
+    let mut all = HashMap::new();
+    read(folder, &mut all)?;
+    Ok(all)
+}
+
+/// Takes in what the journal says, as far as it can be read.
+fn read(folder: &Folder, all: &mut HashMap<String, Known>) -> Result<()> {
     journal::read(&folder.journal(), |entry| {
-        if let Entry::Event(event) = entry
-            && let Some(of) = event.what.of()
-        {
+        let event = match entry {
+            Entry::Job(job, _) => {
+                all.insert(job.id, Known { claimed: true, ..Known::default() });
+                return Ok(());
+            }
+            Entry::Event(event) => event,
+        };
+        if let Some(of) = event.what.of() {
             if let Some(known) = all.get_mut(&of.job) {
                 known.hear(&event);
             } else {
@@ -95,27 +119,40 @@ pub fn known(folder: &Folder) -> Result<HashMap<String, Known>> {
                     all.insert(of.job.clone(), known);
                 }
             }
+        } else if matches!(event.what, What::RunStopped { .. } | What::RunCompleted {}) {
+            // A run stops when nothing runs any more. Of what it does not tell the end, nothing was sent.
+            all.values_mut().filter(|known| known.is_under_way()).for_each(|known| *known = Known::default());
         }
         Ok(())
-    })?;
-    Ok(all)
+    })
 }
 
 impl Queue {
-    /// Lays over the prompts what the queue's unfinished run has done.
+    /// Lays over the prompts what the queue's unfinished run has done, also where an error is all that can
+    /// be said of the rest.
     pub fn lay_over(&mut self) -> Result<Life> {
-        let Some(run) = self.run.clone() else { return Ok(Life::Idle) };
+        let Some(run) = self.run.clone() else {
+            // Of a predecessor that was killed.
+            self.give_up("nobody knows what became of it");
+            return Ok(Life::Idle);
+        };
         let Some(folder) = Folder::named(&run)? else {
-            self.give_up(&run);
+            self.give_up(&format!("the records of its run '{run}' are gone"));
             return Ok(Life::Idle);
         };
         let life = if folder.is_running() { Life::Running } else { Life::Dead };
-        let known = known(&folder)?;
+        let mut known = HashMap::new();
+        let read = read(&folder, &mut known);
         for prompt in &mut self.prompts {
             if let Some(known) = known.get(&prompt.job()) {
                 known.put(prompt, &run);
+                // What is about to be sent is not to be changed. A runner that died then has sent nothing.
+                if known.claimed && life == Life::Running {
+                    prompt.status = Status::Running;
+                }
             }
         }
+        read?;
         // One that was stopped has nothing under way: the rest waits for the next runner.
         let is_under_way = self.prompts.iter().any(|prompt| prompt.status == Status::Running);
         Ok(if life == Life::Dead && !is_under_way { Life::Idle } else { life })
@@ -123,16 +160,16 @@ impl Queue {
 
     /// Nobody goes on with a run: what it had claimed is never sent again by itself.
     pub fn abandon(&mut self, run: &str) {
-        self.give_up(run);
+        self.give_up(&format!("nobody goes on with its run '{run}'"));
         self.run = None;
         self.last_run = Some(run.to_owned());
     }
 
-    /// The folder of a run is gone.
-    fn give_up(&mut self, run: &str) {
+    /// Nobody can tell what became of the prompts that were claimed.
+    fn give_up(&mut self, why: &str) {
         for prompt in self.prompts.iter_mut().filter(|prompt| prompt.status == Status::Running) {
             prompt.status = Status::Failed;
-            prompt.failure = Some(interrupted(&format!("the records of its run '{run}' are gone")));
+            prompt.failure = Some(interrupted(why));
         }
     }
 }

@@ -74,7 +74,10 @@ impl Runner {
         known: HashMap<String, Known>,
         lock: File,
     ) -> Result<Runner> {
-        let session = queue.session;
+        // The journal may know of the one session what the file does not yet.
+        let first = |known: &&Known| known.session.is_some() && known.is_over();
+        let begun = known.values().filter(first).min_by_key(|known| known.started_at.clone());
+        let session = queue.session.or(begun.and_then(|known| known.session));
         let mut runner = Runner {
             store: Queues::store()?,
             id: queue.id.clone(),

@@ -304,7 +304,15 @@ impl Tasks {
             What::JobSkipped { .. } => self.set(index, State::Skipped),
             What::RunWaiting { .. } => {}
             What::RunCompleted {} => self.ended = Some((at, End::Completed)),
-            What::RunStopped { why, left, .. } => self.ended = Some((at, End::Stopped(why, left))),
+            What::RunStopped { why, left, .. } => {
+                // A run stops when nothing runs any more. Of what it does not tell the end, nothing was sent.
+                for job in 0..self.all.len() {
+                    if self.all[job].state == State::Running {
+                        self.set(job, State::Pending);
+                    }
+                }
+                self.ended = Some((at, End::Stopped(why, left)));
+            }
         }
     }
 }
