@@ -32,6 +32,9 @@ mod queue;
 /// Queues whose file, run or runner is not as it should be.
 mod queue_faults;
 
+/// Usage limits, retries, patience, and what Codex is told.
+mod limits;
+
 /// The engine that runs jobs, and its tool.
 mod run_engine;
 

@@ -4,7 +4,9 @@
 //!
 //! Arguments have the form that every version takes: options before `resume UUID -`, each joined to
 //! its value, so that no value can be taken for an option; `--image=PATH`, because `-i PATH` swallows
-//! what follows and begins a new session. The prompt is not among them.
+//! what follows and begins a new session. What the user adds stands first, before an option of ours: one
+//! that lacks its value is refused by Codex then, and would swallow the word `resume` otherwise. The
+//! prompt is not among them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -57,7 +59,9 @@ pub fn copies<'j>(job: &'j Job, folder: &Path) -> Vec<(&'j str, PathBuf)> {
 
 /// The arguments of a job.
 pub fn arguments(job: &Job, sandbox: Option<Sandbox>, copies: &Copies) -> Vec<OsString> {
-    let mut words: Vec<OsString> = vec!["exec".into(), "--json".into()];
+    let mut words: Vec<OsString> = vec!["exec".into()];
+    words.extend(job.options.args.iter().map(OsString::from));
+    words.push("--json".into());
     let joined = |flag: &str, path: &PathBuf| {
         let mut word = OsString::from(flag);
         word.push(path);
@@ -78,7 +82,6 @@ pub fn arguments(job: &Job, sandbox: Option<Sandbox>, copies: &Copies) -> Vec<Os
     words.extend(options.config.iter().map(|pair| format!("--config={pair}").into()));
     words.extend(copies.images.iter().map(|image| joined("--image=", image)));
     words.extend(copies.schema.iter().map(|schema| joined("--output-schema=", schema)));
-    words.extend(options.args.iter().map(OsString::from));
     let verb = match job.kind() {
         Kind::New => None,
         Kind::Resume => Some("resume"),
@@ -110,8 +113,8 @@ mod tests {
             schema: Some(PathBuf::from("/i/s.json")),
         };
         let words = arguments(&job, Some(Sandbox::ReadOnly), &copies);
-        let want = "exec --json --sandbox=read-only --model=-m --config=a=1 --image=/i/image-1.png \
-                    --output-schema=/i/s.json --ephemeral resume \
+        let want = "exec --ephemeral --json --sandbox=read-only --model=-m --config=a=1 --image=/i/image-1.png \
+                    --output-schema=/i/s.json resume \
                     01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c -";
         assert_eq!(words.join(" ".as_ref()), *want);
         job.options = Options { bypass: true, ..Options::default() };

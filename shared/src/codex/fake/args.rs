@@ -67,7 +67,8 @@ pub(super) fn read(version: &Version, words: &[OsString]) -> Run<Args> {
         let in_verb = operands.first().is_some_and(|verb| *verb == "resume" || is_fork(version, verb));
         let mut value = || match attached {
             Some(value) => Ok(value.to_owned()),
-            None => match rest.next() {
+            // An option is nobody's value (0.106 and 0.169).
+            None => match rest.next_if(|word| !word.as_bytes().starts_with(b"-") || *word == "-") {
                 Some(value) => Ok(value.to_string_lossy().into_owned()),
                 None => usage(&format!("a value is required for '{name}' but none was supplied")),
             },

@@ -1,0 +1,270 @@
+//! Usage limits, retries and patience: when a prompt is sent again, who tries it, and when a job is stopped.
+//! Also what Codex is told, by its own arguments.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::faked::{Fake, crash, end, failures, of_type, wait_for_end, wait_until};
+use crate::queue::queue;
+use crate::world::json as records;
+
+/// When the model saw the prompts, in milliseconds since the first.
+fn moments(fake: &Fake) -> Vec<i64> {
+    let all: Vec<i64> = fake.sent().iter().map(|line| line["at_ms"].as_i64().unwrap()).collect();
+    all.iter().map(|at| at - all[0]).collect()
+}
+
+/// After the wait for a limit one prompt is sent alone, and the others when it has ended: each takes so
+/// many milliseconds.
+fn one_probes(fake: &Fake, took: i64) {
+    let moments = moments(fake);
+    let probe =
+        moments.iter().position(|at| *at > 4000).unwrap_or_else(|| panic!("nobody waited: {moments:?}"));
+    assert!(moments[probe + 1..].iter().all(|at| at - moments[probe] >= took), "{moments:?}");
+}
+
+#[test]
+fn a_queue_waits_for_the_end_of_a_limit() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["LIMIT3 a", "LIMIT3 b", "c"]);
+    let (ran, events) = fake.events(&["queue", "run", "q", "--on-limit", "wait"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(fake.prompts(), ["LIMIT3 a", "LIMIT3 a", "LIMIT3 b", "c"]);
+    assert!(
+        of_type(&events, "run.waiting").len() == 1
+            && ran.err.contains("waiting for the end of a usage limit")
+    );
+    let resent: Vec<&Value> =
+        of_type(&events, "job.started").into_iter().map(|event| &event["resent"]).collect();
+    assert_eq!(resent, [false, true, false, false]);
+    assert_eq!(fake.each("q", "status"), ["completed"; 3]);
+    one_probes(&fake, 0);
+}
+
+#[test]
+fn of_four_jobs_at_once_one_probes() {
+    let fake = Fake::newest();
+    let prompts = ["a", "b", "c", "d"].map(|name| format!("MS400 LIMIT3 {name}"));
+    let mut words = vec!["run", "-j4", "--on-limit", "wait"];
+    words.extend(prompts.iter().map(String::as_str));
+    let (ran, events) = fake.events(&words);
+    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 4), "{}", ran.err);
+    assert!(!of_type(&events, "run.waiting").is_empty());
+    one_probes(&fake, 400);
+    let resent = of_type(&events, "job.started").iter().filter(|event| event["resent"] == true).count();
+    assert_eq!(resent, of_type(&events, "job.failed").len());
+    assert_eq!(fake.sent().len(), 4 + resent);
+}
+
+#[test]
+fn of_two_runs_that_wait_one_probes() {
+    let fake = Fake::newest();
+    let run = |name: &str| fake.start(&["run", "--on-limit", "wait", &format!("MS400 LIMIT3 {name}")]);
+    let mut both = [run("a"), run("b")];
+    assert_eq!(both.each_mut().map(end), [0, 0]);
+    one_probes(&fake, 400);
+}
+
+#[test]
+fn a_limit_stops_a_queue_and_whoever_comes_after() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["LIMIT300 a", "b"]);
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert!(ran.code == 75 && ran.err.contains("stopped (usage_limit until "), "{}", ran.err);
+    assert_eq!(fake.each("q", "status"), ["pending", "pending"]);
+    for words in [&["queue", "run", "q"][..], &["run", "x"]] {
+        let ran = fake.tool(words);
+        assert!(
+            ran.code == 75 && ran.err.contains("usage limit") && ran.err.contains("until"),
+            "{}",
+            ran.err
+        );
+    }
+    assert_eq!(fake.prompts(), ["LIMIT300 a"]);
+    assert_eq!(fake.tool(&["run", "--on-limit", "try", "fine"]).code, 0);
+    // That went through, so that nobody is kept from anything any more.
+    assert_eq!(fake.tool(&["run", "y"]).code, 0);
+    assert_eq!(fake.prompts(), ["LIMIT300 a", "fine", "y"]);
+    // Where Codex does not say until when, everybody may try.
+    let fake = Fake::newest();
+    for _ in 0..2 {
+        let ran = fake.tool(&["run", "LIMITX"]);
+        assert!(ran.code == 75 && !ran.err.contains("until"), "{}", ran.err);
+    }
+    assert_eq!(fake.prompts().len(), 2);
+}
+
+#[test]
+fn a_dead_login_starts_nothing_more() {
+    let fake = Fake::newest();
+    let mut words = vec!["run", "-j3", "MS1500 FAIL401", "MS1800 a", "MS1800 b"];
+    words.extend(["c", "d", "e", "f", "g", "h", "i"]);
+    let (ran, events) = fake.events(&words);
+    assert_eq!((ran.code, failures(&events)), (75, vec!["auth".to_owned()]), "{}", ran.err);
+    assert_eq!((of_type(&events, "job.completed").len(), fake.sent().len()), (2, 3));
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&last["type"], &last["why"], &last["left"]),
+        (&json!("run.stopped"), &json!("auth"), &json!(8))
+    );
+}
+
+#[test]
+fn what_may_pass_is_tried_again_with_growing_waits() {
+    let fake = Fake::newest();
+    let (ran, events) = fake.events(&["run", "-j1", "--retries", "2", "FAIL400", "OVERLOADED"]);
+    assert_eq!(
+        (ran.code, failures(&events)),
+        (1, ["refused", "overloaded", "overloaded", "overloaded"].map(str::to_owned).to_vec())
+    );
+    assert_eq!(fake.prompts(), ["FAIL400", "OVERLOADED", "OVERLOADED", "OVERLOADED"]);
+    let at = moments(&fake);
+    assert!(at[2] - at[1] >= 2000 && at[3] - at[2] >= 4000, "{at:?}");
+    let resent: Vec<&Value> =
+        of_type(&events, "job.started").into_iter().map(|event| &event["resent"]).collect();
+    assert_eq!(resent, [false, false, true, true]);
+    let again: Vec<&Value> =
+        of_type(&events, "job.failed").into_iter().map(|event| &event["again"]).collect();
+    assert_eq!(again, [false, true, true, false]);
+}
+
+#[test]
+fn patience_ends() {
+    for (prompt, flag, class) in [
+        ("QUIET", "--idle-timeout", "timeout"),
+        ("NETWORK", "--network-timeout", "network"),
+        ("NETWORK", "--timeout", "network"),
+        ("HANG", "--timeout", "timeout"),
+        ("HANGSTART", "--timeout", "timeout"),
+    ] {
+        let fake = Fake::newest();
+        let (ran, events) = fake.events(&["run", flag, "1s", prompt, "fine"]);
+        assert_eq!(
+            (ran.code, failures(&events)),
+            (1, vec![class.to_owned()]),
+            "{prompt} {flag}: {}",
+            ran.err
+        );
+        wait_for_end(&fake.out(1));
+    }
+    // What says something all the time is not idle.
+    let fake = Fake::newest();
+    assert_eq!(fake.tool(&["run", "--idle-timeout", "20s", "--timeout", "20s", "MS500"]).code, 0);
+}
+
+#[test]
+fn a_busy_session_goes_on_in_a_fork() {
+    let fake = Fake::newest();
+    let id = fake.begin("one");
+    let mut other = fake.spawn(&["exec", "--json", "resume", &id, "-"], "HANG");
+    fake.wait_for_sent(2);
+    let (ran, events) = fake.events(&["resume", &id, "--prompt", "two", "--on-busy=fork"]);
+    let got = of_type(&events, "job.completed");
+    assert_eq!((ran.code, got.len()), (0, 1), "{}", ran.err);
+    assert!(got[0]["session"] != id.as_str() && ran.err.contains("going on in a fork of it"), "{}", ran.err);
+    let sent = fake.sent().pop().unwrap();
+    assert_eq!((&sent["session"], &sent["history"][0]), (&got[0]["session"], &json!("one")));
+    assert!(sent["argv"].as_array().unwrap().contains(&json!("fork")));
+    crash(&mut other);
+}
+
+#[test]
+fn what_was_cut_off_goes_on_or_is_sent_again_where_that_is_asked_for() {
+    for (how, code, sent) in
+        [("fail", 1, &["DIES"][..]), ("continue", 0, &["DIES", "Continue."]), ("retry", 1, &["DIES", "DIES"])]
+    {
+        let fake = Fake::newest();
+        let (ran, events) = fake.events(&["run", "--interrupted", how, "DIES"]);
+        assert_eq!(
+            (ran.code, fake.prompts()),
+            (code, sent.iter().map(|text| (*text).to_owned()).collect()),
+            "{how}: {}",
+            ran.err
+        );
+        let log = fake.sent();
+        assert_eq!(log.last().unwrap()["session"] == log[0]["session"], how != "retry", "{how}");
+        let starts = of_type(&events, "job.started");
+        // What is said to go on is not the prompt.
+        assert_eq!(starts.last().unwrap()["resent"] == true, how == "retry", "{how}");
+    }
+    // The same after a crash of both.
+    let fake = Fake::newest();
+    let mut runner = fake.start(&["run", "HANG"]);
+    fake.wait_for_sent(1);
+    wait_until(|| fake.journal().iter().any(|line| line["type"] == "job.spawned"));
+    crash(&mut runner);
+    kill_process(Pid::from_raw(fake.pid()).unwrap(), Signal::KILL).unwrap();
+    wait_for_end(&fake.out(1));
+    let ran = fake.tool(&["run", "continue", "--interrupted=continue"]);
+    let log = fake.sent();
+    assert_eq!(
+        (ran.code, fake.prompts()),
+        (0, vec!["HANG".to_owned(), "Continue.".to_owned()]),
+        "{}",
+        ran.err
+    );
+    assert_eq!(log[0]["session"], log[1]["session"]);
+}
+
+#[test]
+fn codex_is_told_what_was_said() {
+    let fake = Fake::newest();
+    let schema = fake.0.write("work/a,schema.json", "{}");
+    let argv = |words: &[&str]| {
+        let ran = fake.tool(&[&["run", "x"], words].concat());
+        assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
+        let sent = fake.sent().pop().unwrap();
+        sent["argv"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(argv(&["--full-auto"]), "exec --json --sandbox=workspace-write -");
+    let bypass = "--dangerously-bypass-approvals-and-sandbox";
+    assert_eq!(argv(&[bypass]), format!("exec --json {bypass} -"));
+    assert_eq!(
+        argv(&["--codex-arg=--add-dir=/tmp", "-m", "o", "-c", "a=b"]),
+        "exec --add-dir=/tmp --json --model=o --config=a=b -"
+    );
+    let told = argv(&["--output-schema", schema.to_str().unwrap()]);
+    assert!(
+        told.starts_with("exec --json --output-schema=/")
+            && told.ends_with("/schema.json -")
+            && !told.contains(','),
+        "{told}"
+    );
+    let before = fake.sent().len();
+    for (words, want) in [
+        (&["--codex-arg=x"][..], "cannot take 'x': expected --FLAG or --FLAG=VALUE"),
+        (&["--codex-arg=-"], "cannot take '-'"),
+        (&["--codex-arg=--"], "cannot take '--'"),
+        (&["--codex-arg="], "cannot take ''"),
+        (&[bypass, "--sandbox", "read-only"], "leaves no sandbox, and one was asked for"),
+        (&[bypass, "--full-auto"], "leaves no sandbox"),
+        (&["--full-auto", "--sandbox", "read-only"], "and not read-only"),
+        (&["--output-schema", "nowhere.json"], "cannot open the schema 'nowhere.json'"),
+        (&["-c", "x"], "expected KEY=VALUE"),
+    ] {
+        let ran = fake.tool(&[&["run", "x"], words].concat());
+        assert!(ran.code == 2 && ran.err.contains(want), "{words:?}: {}", ran.err);
+    }
+    // One that lacks its value takes no word of ours for it, and no other session gets the prompt.
+    let id = fake.begin("mine");
+    for word in ["--image", "--model", "-i"] {
+        let ran = fake.tool(&["resume", &id, "--prompt", "x", &format!("--codex-arg={word}")]);
+        assert_eq!(ran.code, 1, "{word}: {}", ran.err);
+    }
+    assert_eq!(fake.sent().len(), before + 1);
+    let ran = fake.tool(&["run", "--json", "--events", "x"]);
+    let events = records(&ran.out);
+    let own: Vec<&str> =
+        of_type(&events, "job.event").iter().map(|event| event["event"]["type"].as_str().unwrap()).collect();
+    assert_eq!(own, ["thread.started", "turn.started", "item.completed", "turn.completed"]);
+    let log = fs::read_to_string(fake.runs().pop().unwrap().join("journal.ndjson")).unwrap();
+    assert!(!log.contains("job.event"));
+}
