@@ -544,13 +544,13 @@ fn two_who_ask_at_once_do_not_see_each_other() {
     let path = world.write("out", "");
     let ask = || {
         let path = path.clone();
-        std::thread::spawn(move || (0..2000).filter(|_| probe::may_be_locked(&path)).count())
+        std::thread::spawn(move || (0..10_000).filter(|_| probe::may_be_locked(&path)).count())
     };
     let free = [ask(), ask()].map(|prober| prober.join().unwrap());
     assert_eq!(free, [0, 0], "a prober saw the other one");
     let holder = fs::File::open(&path).unwrap();
     holder.lock().unwrap();
-    assert_eq!([ask(), ask()].map(|prober| prober.join().unwrap()), [2000, 2000]);
+    assert_eq!([ask(), ask()].map(|prober| prober.join().unwrap()), [10_000, 10_000]);
 }
 
 #[test]

@@ -38,6 +38,9 @@ mod limits;
 /// The engine that runs jobs, and its tool.
 mod run_engine;
 
+/// What must not hurt a run.
+mod run_faults;
+
 /// The shape of the house: layers, packages, the table of tools.
 mod layers;
 

@@ -350,8 +350,12 @@ impl Engine<'_> {
     pub(super) fn gate(&mut self, home: Option<&str>) -> Result<&mut Gate> {
         let key = home.map(str::to_owned);
         if !self.gates.contains_key(&key) {
-            let found = Home::find(home.map(Path::new))?;
-            self.gates.insert(key.clone(), Gate::of(found.path())?);
+            // A home that is not there is the affair of its jobs.
+            let place = match home {
+                Some(home) => Path::new(home).to_owned(),
+                None => Home::find(None)?.path().to_owned(),
+            };
+            self.gates.insert(key.clone(), Gate::of(&place)?);
         }
         self.gates.get_mut(&key).ok_or_else(|| Error::new("there is no gate"))
     }
