@@ -8,7 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use codex_agent_shared::run::probe;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::world::{Ran, World, bin, json as records};
@@ -227,10 +226,6 @@ pub fn end(child: &mut Child) -> i32 {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-pub fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 /// Kills a program as a crash does.

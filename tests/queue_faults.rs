@@ -179,13 +179,14 @@ fn a_killed_codex_is_not_repeated_and_the_next_is_sent() {
         queue(&fake, "q", &["HANG", "next"]);
         let mut runner = fake.start(&["queue", "run", "q"]);
         fake.wait_for_sent(1);
-        wait_until(|| fake.each("q", "session")[0] != "");
+        wait_until(|| !fake.each("q", "session")[0].is_empty());
         if adopted {
             crash(&mut runner);
             assert!(fake.good(&["queue", "list"]).starts_with("q\tdead\t1\t1\t"));
         }
         kill_process(Pid::from_raw(fake.pid()).unwrap(), Signal::KILL).unwrap();
-        let code = if adopted { fake.tool(&["queue", "run", "q"]).code } else { end(&mut runner) };
+        let left = end(&mut runner);
+        let code = if adopted { fake.tool(&["queue", "run", "q"]).code } else { left };
         assert_eq!((code, fake.prompts()), (1, vec!["HANG".to_owned(), "next".to_owned()]));
         let first = &fake.shown("q")[0];
         assert_eq!((&first["status"], &first["failure"]["class"]), (&json!("failed"), &json!("interrupted")));
