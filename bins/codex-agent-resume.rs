@@ -16,6 +16,7 @@ use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::record::Session;
 use codex_agent_shared::reference::{self, Input, Inputs};
+use codex_agent_shared::text::quoted;
 
 #[derive(Default)]
 struct Args {
@@ -285,15 +286,6 @@ fn print(args: &Args, codex: &Path, argv: &[String], directory: &Path) -> Result
     }
     output.flush()?;
     Ok(Exit::Done)
-}
-
-/// A word as a POSIX shell reads it back.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Replaces this process. What it returns is why it could not.

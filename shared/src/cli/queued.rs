@@ -11,6 +11,7 @@ use crate::run::event::{Event, What};
 use crate::run::journal::VERSION;
 use crate::run::tasks::Tasks;
 use crate::run::{Counts, Ended, Folder, Job, Journal, supervise};
+use crate::text::quoted;
 use crate::time::Timestamp;
 
 /// Works through the queue of this name or id: takes up what an earlier runner left, then sends what is
@@ -29,7 +30,7 @@ pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
     super::runs::tidy();
     let Some(lock) = take(&queue.id)? else {
         return Err(Error::new(format!("queue '{}' has a runner", queue.name))
-            .hint(format!("codex-agent queue watch '{}' shows what it does", queue.name)));
+            .hint(format!("codex-agent queue watch {} shows what it does", quoted(&queue.name))));
     };
     let Some((queue, folder, journal)) = open(&queue.id, &base, jobs.new)? else { return Ok(Exit::Done) };
     if queue.paused {
@@ -55,7 +56,7 @@ pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
     let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
     shown.sum_up();
     let saved = runner.finish(matches!(ended, Ok(Ended::Completed { .. })));
-    let exit = closing(&folder, ended, &format!("codex-agent queue run '{name}'"))?;
+    let exit = closing(&folder, ended, &format!("codex-agent queue run {}", quoted(&name)))?;
     saved.map_err(|error| error.hint("the journal of the run has all of it; the next reader sees it"))?;
     Ok(exit)
 }

@@ -11,7 +11,7 @@
 //! **Hearing.** A listener is told what is in the journal already. What it makes of that is its own
 //! affair; a run goes on although nobody listens.
 //!
-//! What is started when is in [`super::starts`], what follows from an end in [`super::outcome`].
+//! What is started when is in `starts`, what follows from an end in `outcome`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
