@@ -336,6 +336,18 @@ fn edits_of_another_process_are_obeyed_while_it_runs() {
 }
 
 #[test]
+fn a_deleted_queue_is_in_nobodys_way() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "FAIL401", "next"]);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+    assert!(fake.good(&["status"]).contains("\tstopped\t2 left"));
+    fake.good(&["queue", "delete", "q"]);
+    assert_eq!(fake.good(&["status"]), "");
+    let ran = fake.tool(&["run", "continue"]);
+    assert!(ran.code == 0 && ran.err.contains("no run has work left"), "{} {}", ran.code, ran.err);
+}
+
+#[test]
 fn a_stop_ends_the_runner_and_leaves_the_queue() {
     let fake = Fake::newest();
     queue(&fake, "q", &["MS700", "two", "HANG", "four"]);

@@ -394,6 +394,9 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         Ok((gone, Changed::Yes))
     })?;
     for queue in &gone {
+        if let Some(run) = &queue.run {
+            queued::conclude(run, "deleted")?;
+        }
         warn(format_args!("deleted queue '{}' with {}", queue.name, show::prompts(queue.prompts.len())));
     }
     show::tell(&args, &gone.iter().map(|queue| (queue, Life::Idle)).collect::<Vec<_>>())

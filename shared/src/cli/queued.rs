@@ -72,6 +72,20 @@ pub(super) fn go_on(folder: &Folder, common: &Common, jobs: &Jobs) -> Result<Exi
     }
 }
 
+/// Says in the journal of a run that nobody will go on with it, so that it is in nobody's way. One that
+/// is carried out, or cannot be read, is left alone.
+pub fn conclude(run: &str, why: &str) -> Result<()> {
+    let Some(folder) = Folder::named(run)? else { return Ok(()) };
+    let Some(mut journal) = Journal::open(folder.journal())? else { return Ok(()) };
+    let Ok(tasks) = Tasks::read(&folder) else { return Ok(()) };
+    if tasks.is_begun() && tasks.is_open() {
+        let what = What::RunStopped { why: why.to_owned(), left: 0, until: None };
+        let (run, at) = (folder.name().to_owned(), Timestamp::now());
+        journal.append(&Event { what, v: VERSION, run, at, counts: tasks.told() }, true)?;
+    }
+    Ok(())
+}
+
 fn base(common: &Common, jobs: &Jobs) -> Result<Job> {
     let home = Home::find(common.codex_home.as_deref())?;
     let mut base = Job::new(String::new());
@@ -139,6 +153,7 @@ fn open(id: &str, base: &Job, new: bool) -> Result<Option<(Queue, Folder, Journa
                 // What that run did is known as far as it can be read.
                 let read = queue.lay_over();
                 queue.abandon(&run);
+                conclude(&run, "abandoned")?;
                 read.map_or_else(|error| warn(error.message()), drop);
             }
             None => {
