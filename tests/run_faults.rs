@@ -257,3 +257,63 @@ fn forty_runs_at_once_each_have_a_folder() {
     assert_eq!((fake.runs().len(), fake.sent().len()), (40, 40));
     assert!(began.elapsed() < Duration::from_secs(120));
 }
+
+#[test]
+fn runs_in_jobs_of_runs_end_somewhere() {
+    let mut fake = Fake::newest();
+    script(
+        &mut fake,
+        "case $1 in --version) exec $FAKE --version ;; esac\necho $CODEX_AGENT_DEPTH >> ../depths\n\
+         codex-agent-run --codex \"$0\" deeper < /dev/null > /dev/null 2>> ../said\nexec $FAKE \"$@\"",
+    );
+    assert_eq!(fake.tool(&["run", "first"]).code, 0);
+    assert_eq!(fs::read_to_string(fake.0.path("depths")).unwrap(), "1\n2\n3\n");
+    let said = fs::read_to_string(fake.0.path("said")).unwrap();
+    assert!(said.contains("may not run jobs"), "{said}");
+    assert_eq!(fake.prompts(), ["deeper", "deeper", "first"]);
+}
+
+#[test]
+fn a_session_may_go_between_plan_and_start() {
+    let fake = Fake::newest();
+    let (archived, gone) = (fake.begin("to be archived"), fake.begin("to be lost"));
+    let work = fs::canonicalize(fake.0.path("work")).unwrap();
+    let turn = |id: &str| job(json!({"type": "job", "session": id, "prompt": "never"}));
+    let first = job(json!({"type": "job", "prompt": "first MS1500", "cwd": work}));
+    fake.0.write("work/input", [first, turn(&archived), turn(&gone)].concat());
+    let mut command = fake.0.command("sh");
+    command.args(["-c", "exec codex-agent-run --jobs -j1 < input"]).current_dir(&work);
+    let mut runner = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    fake.wait_for_sent(3);
+    assert_eq!(fake.codex(&["archive", &archived], "").code, 0);
+    let lost = fake.list().into_iter().find(|row| row["id"] == gone.as_str()).unwrap();
+    fs::remove_file(lost["rollout_path"].as_str().unwrap()).unwrap();
+    assert_eq!(end(&mut runner), 1);
+    assert_eq!(failures(&fake.journal()), ["archived", "not_found"]);
+    assert_eq!(fake.sent().len(), 3);
+}
+
+#[test]
+fn a_queue_whose_project_is_gone_keeps_its_prompts() {
+    let fake = Fake::newest();
+    fs::create_dir(fake.0.path("work/project")).unwrap();
+    fake.good(&["queue", "add", "q", "--project", "project", "one", "two"]);
+    fs::remove_dir(fake.0.path("work/project")).unwrap();
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert!(ran.code == 2 && ran.err.contains("the project of queue 'q'"), "{} {}", ran.code, ran.err);
+    assert_eq!(fake.each("q", "status"), ["pending", "pending"]);
+    fs::create_dir(fake.0.path("work/project")).unwrap();
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    assert_eq!(fake.prompts(), ["one", "two"]);
+}
+
+#[test]
+fn a_line_of_a_hundred_megabytes_is_one_line() {
+    let fake = Fake::newest();
+    let ran = fake.tool(&["run", "--json", "LONGLINE"]);
+    let events = records(&ran.out);
+    let done = events.iter().find(|event| event["type"] == "job.completed").unwrap();
+    assert_eq!((ran.code, &done["last_message"]), (0, &json!("echo: LONGLINE")), "{}", ran.err);
+    let out = fs::metadata(fake.out(1)).unwrap().len();
+    assert!(out > 100_000_000, "{out}");
+}
