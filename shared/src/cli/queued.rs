@@ -34,11 +34,7 @@ pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
     };
     let Some((queue, folder, journal)) = open(&queue.id, &base, jobs.new)? else { return Ok(Exit::Done) };
     if queue.paused {
-        warn(format_args!(
-            "queue '{0}' is paused; 'codex-agent queue unpause {0}' lets it go on",
-            queue.name
-        ));
-        return Ok(Exit::WorkLeft);
+        return Err(is_paused(&queue.name));
     }
     let tasks = Tasks::read(&folder)?;
     let settings = jobs.settings_after(common, &tasks)?;
@@ -84,6 +80,12 @@ pub fn conclude(run: &str, why: &str) -> Result<()> {
         journal.append(&Event { what, v: VERSION, run, at, counts: tasks.told() }, true)?;
     }
     Ok(())
+}
+
+fn is_paused(name: &str) -> Error {
+    Error::new(format!("queue '{name}' is paused, and nothing was sent"))
+        .hint(format!("codex-agent queue unpause {} lets it go on", quoted(name)))
+        .with_exit(Exit::WorkLeft)
 }
 
 fn base(common: &Common, jobs: &Jobs) -> Result<Job> {
@@ -168,8 +170,7 @@ fn open(id: &str, base: &Job, new: bool) -> Result<Option<(Queue, Folder, Journa
     let queue = &mut queues.queues[at];
     queue.lay_over()?;
     if queue.paused {
-        warn(format_args!("queue '{name}' is paused; 'codex-agent queue unpause' lets it go on"));
-        return Err(Error::new(format!("nothing of queue '{name}' was sent")).with_exit(Exit::WorkLeft));
+        return Err(is_paused(&name));
     }
     if pending(queue) == 0 {
         warn(format_args!("queue '{name}' has nothing to send"));
