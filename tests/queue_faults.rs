@@ -284,7 +284,7 @@ fn drain(seed: u64, one_session: bool) -> u32 {
         let mut runner = fake.start(&["queue", "run", "q"]);
         std::thread::sleep(Duration::from_micros(2000 + dice.below(45_000)));
         if let Some(status) = runner.try_wait().unwrap() {
-            assert!(status.success(), "{status}");
+            assert!(status.success(), "{status} {:?}", fake.tool(&["queue", "run", "q"]));
             if fake.each("q", "status").iter().all(|status| status == "completed") {
                 break;
             }
