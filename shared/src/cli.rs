@@ -16,6 +16,7 @@ pub mod prompts;
 pub mod queued;
 pub mod runs;
 pub mod turns;
+pub mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -387,8 +388,7 @@ fn lexopt_error(error: lexopt::Error) -> Error {
 pub fn main(tool: &'static Tool) -> ExitCode {
     error::set_program(tool.name);
     let mut name = tool.name.to_owned();
-    let exit = run(tool, &mut name);
-    match exit {
+    let exit = match run(tool, &mut name) {
         Ok(exit) => ExitCode::from(exit.code()),
         // Whoever read our output has had enough, and needs no word about it.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
@@ -396,7 +396,9 @@ pub fn main(tool: &'static Tool) -> ExitCode {
             error.print(&name);
             ExitCode::from(error.exit().code())
         }
-    }
+    };
+    error::flush();
+    exit
 }
 
 fn run(tool: &'static Tool, name: &mut String) -> Result<Exit> {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The exit codes of every tool. A closed set: scripts may rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,8 +142,7 @@ impl Error {
         if self.usage {
             text.push_str(&format!("Try '{name} --help'.\n"));
         }
-        // Standard error may be gone; there is nowhere left to say so.
-        let _ = io::stderr().write_all(text.as_bytes());
+        say(&text);
     }
 }
 
@@ -208,8 +207,72 @@ pub fn set_program(name: &str) {
 /// One line to standard error about something that the tool goes on after.
 pub fn warn(message: impl Display) {
     let name = PROGRAM.get().map_or("codex-agent", String::as_str);
-    let text = format!("{name}: {}\n", harmless(&message.to_string()));
-    let _ = io::stderr().write_all(text.as_bytes());
+    say(&format!("{name}: {}\n", harmless(&message.to_string())));
+}
+
+/// What standard error has not taken yet, from [`be_patient`] on.
+static KEPT: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+
+/// So much is kept for a reader of standard error that does not read; what comes then is dropped.
+const MOST_KEPT: usize = 1 << 20;
+
+/// From now on nobody waits for the reader of standard error, which may be a pipe that is not read, the same
+/// as standard output's (`2>&1 | less`): what it does not take at once is kept. [`hand_on`] tries again, and
+/// [`flush`] waits.
+pub fn be_patient() {
+    kept().get_or_insert_default();
+}
+
+/// Hands on what standard error takes now. False where something is left.
+pub fn hand_on() -> bool {
+    // A pipe that can be written to takes this much at once.
+    const AT_ONCE: usize = 4096;
+    let mut guard = kept();
+    let Some(kept) = guard.as_mut() else { return true };
+    let mut handed = 0;
+    while handed < kept.len() && takes_more() {
+        let piece = &kept[handed..kept.len().min(handed + AT_ONCE)];
+        handed += piece.len();
+        // It may be gone; there is nowhere left to say so.
+        if io::stderr().write_all(piece).is_err() {
+            handed = kept.len();
+        }
+    }
+    kept.drain(..handed);
+    kept.is_empty()
+}
+
+/// Hands on all that is kept, and waits for it where it must.
+pub fn flush() {
+    if let Some(kept) = kept().take() {
+        let _ = io::stderr().write_all(&kept);
+    }
+}
+
+fn say(text: &str) {
+    let mut guard = kept();
+    let Some(kept) = guard.as_mut() else {
+        // Standard error may be gone; there is nowhere left to say so.
+        let _ = io::stderr().write_all(text.as_bytes());
+        return;
+    };
+    if kept.len() < MOST_KEPT {
+        kept.extend_from_slice(text.as_bytes());
+    }
+    drop(guard);
+    hand_on();
+}
+
+/// A poisoned lock has a text in it all the same.
+fn kept() -> MutexGuard<'static, Option<Vec<u8>>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether writing to standard error would not wait. What is broken is written to, and fails.
+fn takes_more() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let (stderr, at_once) = (io::stderr(), Timespec { tv_sec: 0, tv_nsec: 0 });
+    poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 /// The same about something that is met again and again: the same line is printed once.

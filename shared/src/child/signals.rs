@@ -1,11 +1,14 @@
 //! Signals as bytes in a pipe, for a loop that waits for several things at once.
 //!
 //! A signal that this process was told to ignore stays ignored (`nohup`, a job in the background of
-//! a script), as nobody meant it for us.
+//! a script), as nobody meant it for us. When the [`Signals`] are dropped, the signals that ask to stop do
+//! again what they do to any program.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,6 +21,8 @@ pub struct Signals {
     children: UnixStream,
     stops: UnixStream,
     now: UnixStream,
+    /// Set when nobody waits for signals any more.
+    over: Arc<AtomicBool>,
     // With nobody at the other end of a pipe, waiting for it would not wait.
     _theirs: [UnixStream; 3],
 }
@@ -57,10 +62,14 @@ impl Signals {
         let ignored = ignored();
         let stops: Vec<i32> =
             stops.iter().copied().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
+        let over = Arc::new(AtomicBool::new(false));
+        for signal in &stops {
+            signal_hook::flag::register_conditional_default(*signal, Arc::clone(&over)).map_err(wrong)?;
+        }
         let (children, first) = catch(&[SIGCHLD]).map_err(wrong)?;
         let (stops, second) = catch(&stops).map_err(wrong)?;
         let (now, third) = catch(&[SIGUSR1]).map_err(wrong)?;
-        Ok(Signals { children, stops, now, _theirs: [first, second, third] })
+        Ok(Signals { children, stops, now, over, _theirs: [first, second, third] })
     }
 
     /// Waits for a signal, but no longer than this.
@@ -72,6 +81,12 @@ impl Signals {
         let _ = poll(&mut fds, Some(&timeout));
         let now = drain(&mut self.now) > 0;
         Came { child: drain(&mut self.children) > 0, stops: drain(&mut self.stops), now }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
     }
 }
 
