@@ -161,8 +161,8 @@ fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
     }
     let (queues, lives) = Queues::read()?;
     for (queue, life) in queues.queues.into_iter().zip(lives) {
-        let counts = queue.counts();
-        if life != Life::Idle || counts.pending + counts.running > 0 {
+        // Manual prompts wait for a word, and not for a runner.
+        if life != Life::Idle || queue.due() > 0 {
             things.push(Thing::Queue(Box::new(queue), life));
         }
     }
@@ -183,12 +183,9 @@ fn row(thing: &Thing, now: Timestamp) -> [String; 5] {
             ["run".to_owned(), folder.name().to_owned(), state, left, began.unwrap_or_default()]
         }
         Thing::Queue(queue, life) => {
-            let next = queue
-                .prompts
-                .iter()
-                .find(|prompt| matches!(prompt.status, Status::Pending | Status::Running));
-            let counts = queue.counts();
-            let left = format!("{} left", counts.pending + counts.running);
+            let next =
+                queue.prompts.iter().find(|prompt| prompt.is_due() || prompt.status == Status::Running);
+            let left = format!("{} left", queue.due() + queue.counts().running);
             let next = next.map(|prompt| prompt.prompt.clone()).unwrap_or_default();
             ["queue".to_owned(), queue.name.clone(), queue.state(*life).to_owned(), left, next]
         }

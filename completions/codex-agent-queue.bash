@@ -91,7 +91,7 @@ _codex_agent_queue() {
     if [ "$last" -le 1 ]; then
         case $cur in
         -*) __codex_agent_offer -h --help -V --version ;;
-        *) __codex_agent_offer create add list show edit move remove retry mode rename delete pause unpause stop run watch log ;;
+        *) __codex_agent_offer create add list show edit move remove retry mode rename project delete pause unpause stop run watch log ;;
         esac
         return 0
     fi
@@ -229,6 +229,20 @@ _codex_agent_queue() {
         esac
         ;;
     rename)
+        __codex_agent_place 2
+        case $flag in
+        *)
+            case $cur in
+            -*) __codex_agent_offer --json -h --help -V --version ;;
+            *)
+                case $place in
+                0) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
+                *) : ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    project)
         __codex_agent_place 2
         case $flag in
         *)

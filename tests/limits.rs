@@ -268,3 +268,84 @@ fn codex_is_told_what_was_said() {
     let log = fs::read_to_string(fake.runs().pop().unwrap().join("journal.ndjson")).unwrap();
     assert!(!log.contains("job.event"));
 }
+
+/// Changes what the gate says of a limit.
+fn set_gate(fake: &Fake, change: impl FnOnce(&mut Value)) {
+    let locks = fs::read_dir(fake.0.path("home/.local/state/codex-agent/locks")).unwrap().flatten();
+    let is_gate = |name: &str| name.starts_with("limit-") && !name.contains('.');
+    let gate =
+        locks.map(|entry| entry.path()).find(|path| is_gate(path.file_name().unwrap().to_str().unwrap()));
+    let gate = gate.unwrap();
+    let mut saved: Value = serde_json::from_slice(&fs::read(&gate).unwrap()).unwrap();
+    change(&mut saved["limit"]);
+    fs::write(gate, saved.to_string()).unwrap();
+}
+
+#[test]
+fn who_stops_at_limits_does_not_stop_for_its_own_probe() {
+    let fake = Fake::newest();
+    assert_eq!(fake.tool(&["run", "LIMIT300"]).code, 75);
+    set_gate(&fake, |limit| {
+        assert!(limit["until"].is_string());
+        for time in ["since", "until", "next"] {
+            limit[time] = json!("2026-01-01T00:00:00.000Z");
+        }
+    });
+    let (ran, events) = fake.events(&["run", "-j2", "MS700 a", "b", "c"]);
+    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 3), "{}", ran.err);
+    // Only when the probe went through were the others sent.
+    let first = &of_type(&events, "job.completed")[0]["job"];
+    let order: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["type"] == "job.started" || event["type"] == "job.completed")
+        .map(|event| &event["job"])
+        .collect();
+    assert_eq!((order[0], order[1]), (first, first), "{order:?}");
+}
+
+#[test]
+fn what_was_begun_before_a_limit_does_not_open_its_gate() {
+    let fake = Fake::newest();
+    let ran = fake.tool(&["run", "-j2", "--on-limit", "wait", "MS2500 a", "LIMIT4 b", "c"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let moments = moments(&fake);
+    assert!(moments.len() == 4 && moments[2] >= 4500, "{moments:?}");
+}
+
+#[test]
+fn an_old_job_that_fails_does_not_let_a_second_one_probe() {
+    let fake = Fake::newest();
+    let prompts = ["MS7300 FAIL400 a", "MS1500 LIMIT3 b", "c"];
+    let (ran, events) = fake.events(&[&["run", "-j2", "--on-limit", "wait"][..], &prompts].concat());
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let at = |kind: &str, job: &str| {
+        let is_it = |event: &Value| event["type"] == kind && event["job"] == job;
+        events.iter().rposition(is_it).unwrap_or_else(|| panic!("no {kind} of {job}: {}", ran.out))
+    };
+    assert!(at("job.completed", "2") < at("job.started", "3"), "{}", ran.out);
+    let probes = at("job.started", "2")..at("job.completed", "2");
+    println!("the old job failed while another one probed: {}", probes.contains(&at("job.failed", "1")));
+}
+
+#[test]
+fn a_limit_that_is_waited_for_counts_as_a_failure_where_it_is_not_done_again() {
+    let mut fake = Fake::newest();
+    // One that meets the limit when it has done something already.
+    let codex = fake.0.script(
+        "bin/limited",
+        r#"#!/bin/sh
+case $* in *--version*) echo codex-cli 0.169.0; exit;; esac
+cat >> "$CODEX_HOME/seen"
+echo '{"type":"thread.started","thread_id":"01a202e0-a4f9-7700-959a-22150ae31fea"}'
+echo '{"type":"item.completed","item":{"type":"command_execution","command":"true"}}'
+echo '{"type":"turn.failed","error":{"message":"You have hit your usage limit. Try again later."}}'
+exit 1
+"#,
+    );
+    fake.0.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
+    let flags = ["run", "-j1", "--on-limit", "wait", "--max-failures", "1"];
+    let (ran, events) = fake.events(&[&flags[..], &["one ", "next"]].concat());
+    assert_eq!((ran.code, failures(&events)), (75, vec!["usage_limit".to_owned()]), "{}", ran.err);
+    assert_eq!(events.last().unwrap()["why"], "max_failures");
+    assert_eq!(fs::read_to_string(fake.0.codex_home().join("seen")).unwrap(), "one ");
+}

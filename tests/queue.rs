@@ -121,7 +121,7 @@ fn wrong_names_and_words_have_a_way_out() {
         (&["add", "chores", "x", "--one-session"], 2, "is not of one session"),
         (&["add", "chores", "x", "--project", "/"], 2, "and not of '/'"),
         (&["edit", "chores"], 2, "the prompt is missing"),
-        (&["edit", "chores", "7", "x"], 1, "codex-agent queue show 'chores' numbers them"),
+        (&["edit", "chores", "7", "x"], 1, "codex-agent queue show chores numbers them"),
         (&["edit", "chores", "1", ""], 2, "the prompt is empty"),
         (&["edit", "chores", "1", "a", "b"], 2, "unexpected operand 'b'"),
         (&["edit", "chores", "1", "a", "-p", "b"], 2, "there is more than one text"),
@@ -134,7 +134,7 @@ fn wrong_names_and_words_have_a_way_out() {
         (&["rename", "chores", "chores"], 2, "there is a queue 'chores' already"),
         (&["delete", "chores", "none"], 1, "no queue 'none'"),
         (&["stop", "chores"], 1, "queue 'chores' was not run yet"),
-        (&["log", "chores"], 1, "codex-agent queue run 'chores'"),
+        (&["log", "chores"], 1, "codex-agent queue run chores"),
     ];
     let before = fs::read(fake.0.config("queues.json")).unwrap();
     for (words, code, want) in all {
@@ -193,7 +193,7 @@ fn every_verb_changes_what_it_says() {
     assert!(fake.tool(&["queue", "stop", "other"]).err.contains("does not run"));
     assert_eq!(fake.each("other", "status"), ["completed", "completed"]);
     let ran = fake.tool(&["queue", "edit", "other", "1", "x"]);
-    assert!(ran.code == 2 && ran.err.contains("queue retry 'other' 1"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("queue retry other 1"), "{}", ran.err);
     fake.good(&["queue", "retry", "other", "1"]);
     let (ran, events) = fake.events(&["queue", "run", "other"]);
     assert_eq!(ran.code, 0, "{}", ran.err);

@@ -10,13 +10,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::faked::{Fake, end, wait_until};
-use crate::world::json as records;
+use codex_agent_shared::run::probe;
 
-fn failures(events: &[Value]) -> Vec<String> {
-    let failed = events.iter().filter(|event| event["type"] == "job.failed");
-    failed.map(|event| event["failure"]["class"].as_str().unwrap().to_owned()).collect()
-}
+use crate::faked::{Fake, crash, end, failures, of_type, wait_for_end, wait_until};
+use crate::world::json as records;
 
 /// Puts a script in the place of Codex, which may hand over to the one without a model as `$FAKE`.
 fn script(fake: &mut Fake, text: &str) {
@@ -316,4 +313,44 @@ fn a_line_of_a_hundred_megabytes_is_one_line() {
     assert_eq!((ran.code, &done["last_message"]), (0, &json!("echo: LONGLINE")), "{}", ran.err);
     let out = fs::metadata(fake.out(1)).unwrap().len();
     assert!(out > 100_000_000, "{out}");
+}
+
+/// Leaves a job of a session as a power cut does: its runner is gone, the boot is another one, and of what
+/// Codex printed nothing is on disk.
+fn power_cut(fake: &Fake, id: &str, prompt: &str) {
+    let mut runner = fake.start(&["resume", id, "--prompt", prompt]);
+    fake.wait_for_sent(2);
+    wait_until(|| fake.journal().iter().any(|line| line["type"] == "job.spawned"));
+    crash(&mut runner);
+    wait_for_end(&fake.out(1));
+    let journal = fake.runs()[0].join("journal.ndjson");
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, text.replace(&probe::boot().unwrap(), "00000000-0000-4000-8000-000000000000"))
+        .unwrap();
+    fs::write(fake.out(1), "").unwrap();
+}
+
+#[test]
+fn after_another_boot_the_rollout_tells_the_end_of_our_turn_alone() {
+    let ours = Fake::newest();
+    let id = ours.begin("one");
+    power_cut(&ours, &id, "MS300 mine");
+    let (ran, events) = ours.events(&["run", "continue"]);
+    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 1), "{}", ran.err);
+
+    let theirs = Fake::newest();
+    let id = theirs.begin("one");
+    power_cut(&theirs, &id, "MS300 mine");
+    assert_eq!(theirs.resume(&id, "of somebody else").code, 0);
+    let (ran, events) = theirs.events(&["run", "continue"]);
+    assert_eq!((ran.code, failures(&events)), (1, vec!["interrupted".to_owned()]), "{}", ran.err);
+
+    let failed = Fake::newest();
+    let id = failed.begin("one");
+    power_cut(&failed, &id, "FAIL400 mine MS300");
+    let (ran, events) = failed.events(&["run", "continue"]);
+    assert_eq!((ran.code, failures(&events)), (1, vec!["refused".to_owned()]), "{}", ran.err);
+    for fake in [&ours, &failed] {
+        assert_eq!(fake.sent().len(), 2);
+    }
 }

@@ -32,6 +32,9 @@ mod queue;
 /// Queues whose file, run or runner is not as it should be.
 mod queue_faults;
 
+/// Queues at their edges: ids that are not unique, readers that do not read, edits at a bad moment.
+mod queue_edges;
+
 /// Usage limits, retries, patience, and what Codex is told.
 mod limits;
 

@@ -1,4 +1,4 @@
-//! Following sessions while the real Codex writes them.
+//! Following sessions while the real Codex writes them, and groups of them while others drive them.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use codex_agent_shared::codex::watch::{From, Happened, Watch};
 use codex_agent_shared::record::Id;
 use serde_json::Value;
 
+use crate::faked::{Fake, crash, end, wait_until};
 use crate::model::Model;
 use crate::world::{World, bins, json};
 
@@ -130,4 +131,70 @@ fn what_the_real_codex_does_is_told_while_it_does_it() {
             );
         }
     }
+}
+
+/// It ends with the test, however that ends.
+struct Watching(std::process::Child);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        crash(&mut self.0);
+    }
+}
+
+/// `group watch` of a group of these sessions, and what it has printed so far.
+fn watch_group(fake: &Fake, ids: &[&str]) -> (Watching, std::path::PathBuf) {
+    fake.good(&[&["group", "add", "g"], ids].concat());
+    let path = fake.0.path("watched");
+    let out = std::fs::File::create(&path).unwrap();
+    let watch = Watching(fake.started(&["group", "watch", "g", "--json"]).stdout(out).spawn().unwrap());
+    // It begins with what happens from now on.
+    std::thread::sleep(Duration::from_millis(700));
+    (watch, path)
+}
+
+/// The types that were told of a session.
+fn types(path: &std::path::Path, id: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+    let of = |record: &Value| record["session"] == id;
+    json(whole).iter().filter(|r| of(r)).map(|r| r["type"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_group_is_watched_when_the_runner_of_its_run_is_gone() {
+    let fake = Fake::newest();
+    let id = fake.begin("one");
+    let (_watch, path) = watch_group(&fake, &[&id]);
+    let mut runner = fake.start(&["group", "run", "g", "--prompt", "MS1500 two"]);
+    wait_until(|| types(&path, &id).iter().any(|kind| kind == "job.session"));
+    crash(&mut runner);
+    // Codex goes on without it, and so does what is seen of it.
+    wait_until(|| types(&path, &id).iter().any(|kind| kind == "turn.completed"));
+    assert_eq!(fake.resume(&id, "three").code, 0);
+    wait_until(|| types(&path, &id).iter().filter(|kind| *kind == "turn.completed").count() == 2);
+}
+
+#[test]
+fn a_group_is_watched_after_a_job_was_skipped_and_below_a_newer_run() {
+    let fake = Fake::newest();
+    let (busy, free) = (fake.begin("one"), fake.begin("two"));
+    let (_watch, path) = watch_group(&fake, &[&busy, &free]);
+    // An older run that goes on, and a newer one that is over.
+    let mut older = fake.start(&["group", "run", "g", "-j1", "--prompt", "MS3000 more"]);
+    wait_until(|| types(&path, &busy).iter().any(|kind| kind == "job.session"));
+    let ran = fake.tool(&["group", "run", "g", "--new", "--prompt", "x", "--on-busy=skip"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    wait_until(|| types(&path, &busy).iter().any(|kind| kind == "job.skipped"));
+    assert_eq!(end(&mut older), 0);
+    let completed = |id: &str| types(&path, id).iter().filter(|kind| *kind == "job.completed").count();
+    wait_until(|| completed(&busy) == 1 && completed(&free) == 2);
+    // Skipped last, and not lost from sight.
+    let mut other = fake.spawn(&["exec", "--json", "resume", &busy, "-"], "HANG");
+    wait_until(|| types(&path, &busy).last().is_some_and(|kind| kind == "message"));
+    let ran = fake.tool(&["group", "run", "g", "--new", "--prompt", "x", "--on-busy=skip"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    crash(&mut other);
+    assert_eq!(fake.resume(&busy, "again").code, 0);
+    wait_until(|| types(&path, &busy).iter().any(|kind| kind == "turn.completed"));
 }

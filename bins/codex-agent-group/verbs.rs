@@ -2,7 +2,7 @@
 
 use std::io;
 
-use codex_agent_shared::cli::{self, runs};
+use codex_agent_shared::cli::{self, runs, watch};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, warn};
 use codex_agent_shared::group::{Group, Groups, check_name};
@@ -13,7 +13,7 @@ use codex_agent_shared::record::{Foreign, Id, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
 use codex_agent_shared::store::Changed;
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, tsv, width};
+use codex_agent_shared::text::{cell, quoted, tsv, width};
 use codex_agent_shared::time::Timestamp;
 
 use super::Args;
@@ -149,19 +149,19 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
         let group = groups.groups.iter().find(|group| group.id == id);
         Ok(group.map(Group::sessions).unwrap_or_default())
     };
-    runs::watch_group(name, &args.common, args.engine.wanted(&args.common), members)
+    watch::watch_group(name, &args.common, args.engine.wanted(&args.common), members)
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
     let name = only_one(&args)?;
-    let Some(folder) = runs::of("group", name)?.into_iter().next() else {
+    let Some(folder) = runs::of("group", name, |_| true)?.into_iter().next() else {
         // A group that is gone may still have its runs; one that never was has none.
         let groups = Groups::read()?;
         groups.find(name)?;
         return Err(Error::not_found(format!("no run over group '{name}' is known"))
-            .hint(format!("codex-agent group run '{name}' --prompt TEXT")));
+            .hint(format!("codex-agent group run {} --prompt TEXT", quoted(name))));
     };
-    runs::log(&folder, args.engine.wanted(&args.common))?;
+    watch::log(&folder, args.engine.wanted(&args.common))?;
     Ok(Exit::Done)
 }
 

@@ -286,12 +286,23 @@ static RENAME: Command<Args> = command(
     &[("Options", &[CHANGED_JSON])],
     verbs::rename,
 );
+static PROJECT_OF: Command<Args> = command(
+    "project",
+    "say where the sessions of a queue work",
+    "NAME DIR",
+    &[Completes::Queues, Completes::Nothing],
+    &["For a directory that was moved. Sessions that were begun elsewhere stay there."],
+    &[("Options", &[CHANGED_JSON])],
+    verbs::project_of,
+);
 static DELETE: Command<Args> = command(
     "delete",
     "delete queues; their sessions stay",
     "NAME...",
     NAME,
-    &["All of them, or, where one is not there or is being run, none."],
+    &[
+        "All of them, or, where one is not there, is being run, or has a job that lives without its runner, none.",
+    ],
     &[("Options", &[flags::json("the records of the deleted queues")])],
     verbs::delete,
 );
@@ -333,6 +344,7 @@ static RUN: Command<Args> = command(
     &[
         "Each prompt is sent when the one before it has ended, in the order of the queue as it is then: what is added, moved, edited, paused in another terminal is obeyed. A prompt that fails is left behind, and the next one is sent, except in a queue of one session. Manual prompts are passed over.",
         "One runner at a time has a queue. What an earlier one left behind, because it was killed or stopped, is taken up first: a job that lives is followed, one that ended meanwhile is judged by what Codex printed, one that never reached the model is sent, and one that was cut off in the middle has failed, and is not sent again by itself. codex-agent-run(1) has the rest of it.",
+        "What the unfinished run was told (the model, the sandbox, how long to wait) holds for whoever goes on with it and says nothing else. --new begins another run, without any of that.",
     ],
     &[
         ("What Codex is told", TOLD),
@@ -371,8 +383,24 @@ static TOOL: Tool = Tool {
         "A runner may be killed at any moment: no prompt is sent twice for it, and none is forgotten. Queues are kept in one file, which any number of processes may change at once; each change is whole or has not happened.",
     ],
     commands: &[
-        &CREATE, &ADD, &LIST, &SHOW, &EDIT, &MOVE, &REMOVE, &RETRY, &MODE, &RENAME, &DELETE, &PAUSE,
-        &UNPAUSE, &STOP, &RUN, &WATCH, &LOG,
+        &CREATE,
+        &ADD,
+        &LIST,
+        &SHOW,
+        &EDIT,
+        &MOVE,
+        &REMOVE,
+        &RETRY,
+        &MODE,
+        &RENAME,
+        &PROJECT_OF,
+        &DELETE,
+        &PAUSE,
+        &UNPAUSE,
+        &STOP,
+        &RUN,
+        &WATCH,
+        &LOG,
     ],
     exit_status: &[
         (0, "Done."),

@@ -1,17 +1,19 @@
 //! What the verbs do.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 use std::process::Command as Process;
 
 use codex_agent_shared::child;
-use codex_agent_shared::cli::{prompts, queued, runs};
+use codex_agent_shared::cli::flags::jobs;
+use codex_agent_shared::cli::{prompts, queued, runs, watch};
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::queue::{self, Life, Mode, Prompt, Queue, Queues, Status, check_name};
 use codex_agent_shared::run::Folder;
 use codex_agent_shared::run::job::check_prompt;
 use codex_agent_shared::store::Changed;
+use codex_agent_shared::text::quoted;
 
 use super::Args;
 use super::show;
@@ -60,8 +62,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         check_prompt(&given.prompt)?;
         let mut images = common.clone();
         for image in given.images {
-            let real = std::fs::canonicalize(&image).context("open the picture", Path::new(&image))?;
-            images.push(real.to_string_lossy().into_owned());
+            images.push(jobs::absolute(Path::new(&image), "open the picture")?);
         }
         fresh.push(Prompt::new(given.prompt, images, args.mode));
         Ok(())
@@ -167,14 +168,21 @@ fn places(queue: &Queue, named: &[String]) -> Result<Vec<usize>> {
     Ok(places)
 }
 
-/// Refuses a prompt that is being sent.
-fn refuse_running(queue: &Queue, at: usize, verb: &str) -> Result<()> {
+/// Refuses a prompt that is being sent, or was when its runner died.
+fn refuse_running(queue: &Queue, life: Life, at: usize, verb: &str) -> Result<()> {
     if queue.prompts[at].status != Status::Running {
         return Ok(());
     }
-    let name = &queue.name;
-    Err(Error::new(format!("cannot {verb} prompt {} of queue '{name}': it is being sent", at + 1))
-        .hint(format!("codex-agent queue stop --now '{name}' interrupts it")))
+    let (name, number) = (quoted(&queue.name), at + 1);
+    let (why, way_out) = match life {
+        Life::Dead => (
+            "its runner is gone, and nobody has looked yet what came of it",
+            format!("codex-agent queue run {name} looks, and goes on; queue stop --now {name} interrupts it"),
+        ),
+        _ => ("it is being sent", format!("codex-agent queue stop --now {name} interrupts it")),
+    };
+    let message = format!("cannot {verb} prompt {number} of queue '{}': {why}", queue.name);
+    Err(Error::new(message).hint(way_out))
 }
 
 /// The operands after the name, and the last of them by itself.
@@ -194,42 +202,74 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
     if let Some(extra) = args.operands.get(3) {
         return Err(Error::usage(format!("unexpected operand '{extra}'")));
     }
-    let (queue, _) = one(name)?;
+    let (queue, life) = one(name)?;
     let at = queue.find(which)?;
-    refuse_sent(&queue, at)?;
+    refuse_sent(&queue, life, at)?;
     let before = queue.prompts[at].clone();
+    // What somebody has written with care is not lost, whatever becomes of the prompt meanwhile.
+    let mut written = None;
     let text = match (args.operands.get(2).map(String::as_str), args.engine.has_prompt()) {
         (None, true) => args.engine.one_prompt()?,
-        (Some("-"), false) => codex_agent_shared::cli::flags::jobs::read_prompt(Path::new("-"))?,
+        (Some("-"), false) => jobs::read_prompt(Path::new("-"))?,
         (Some(text), false) => text.to_owned(),
-        (None, false) => open_editor(&before.prompt)?,
+        (None, false) => written.insert(open_editor(&before.prompt)?).text.clone(),
         (Some(_), true) => return Err(Error::usage("there is more than one text")),
     };
-    check_prompt(&text)?;
-    let (queue, prompt) = Queues::edit(name, |queue, _| {
+    let change = |queue: &mut Queue, life: Life| {
         // By its id, as it may have been moved meanwhile.
-        let at = queue.find(&before.id)?;
-        refuse_sent(queue, at)?;
-        queue.prompts[at].prompt = text;
+        let Some(at) = queue.place(&before.id) else {
+            return Err(Error::not_found(format!("the prompt was removed from '{}' meanwhile", queue.name)));
+        };
+        refuse_sent(queue, life, at)?;
+        if queue.prompts[at].prompt != before.prompt {
+            let message = format!("prompt {} of queue '{}' was changed meanwhile", at + 1, queue.name);
+            return Err(Error::new(message).hint("nothing was changed now"));
+        }
+        queue.prompts[at].prompt.clone_from(&text);
         Ok((queue.clone(), queue.prompts[at].clone()))
-    })?;
+    };
+    let changed = check_prompt(&text).and_then(|()| Queues::edit_by_id(&queue.id, change));
+    let (queue, prompt) = match (changed, written) {
+        (Ok(changed), _) => changed,
+        (Err(error), Some(written)) if !text.trim().is_empty() => return Err(error.hint(written.keep())),
+        (Err(error), _) => return Err(error),
+    };
     let word = if prompt.prompt == before.prompt { "left as it was:" } else { "changed" };
     warn(format_args!("{word} prompt {which} of '{}'", queue.name));
     show::tell_prompts(&args, &queue, &[prompt])
 }
 
-fn refuse_sent(queue: &Queue, at: usize) -> Result<()> {
-    refuse_running(queue, at, "edit")?;
+fn refuse_sent(queue: &Queue, life: Life, at: usize) -> Result<()> {
+    refuse_running(queue, life, at, "edit")?;
     if queue.prompts[at].status == Status::Pending {
         return Ok(());
     }
     let name = &queue.name;
-    Err(Error::new(format!("cannot edit prompt {} of queue '{name}': it was sent", at + 1))
-        .hint(format!("codex-agent queue retry '{name}' {} makes it pending again", at + 1)))
+    Err(Error::new(format!("cannot edit prompt {} of queue '{name}': it was sent", at + 1)).hint(format!(
+        "codex-agent queue retry {} {} makes it pending again",
+        quoted(name),
+        at + 1
+    )))
+}
+
+/// A text that an editor was opened with, and its file, which goes away unless it is kept.
+struct Written {
+    text: String,
+    file: tempfile::NamedTempFile,
+}
+
+impl Written {
+    /// Lets the file stay, and says where it is.
+    fn keep(self) -> String {
+        match self.file.keep() {
+            Ok((_, path)) => format!("the text is in '{}'", path.display()),
+            Err(error) => format!("the text is lost: {error}"),
+        }
+    }
 }
 
 /// Lets the user change a text. The file is the user's alone, and goes away.
-fn open_editor(text: &str) -> Result<String> {
+fn open_editor(text: &str) -> Result<Written> {
     use std::io::IsTerminal;
     if !std::io::stdin().is_terminal() {
         return Err(Error::usage("the text is missing").hint("say it, or - to read it from stdin"));
@@ -249,7 +289,7 @@ fn open_editor(text: &str) -> Result<String> {
         return Err(Error::new(format!("'{editor}' failed")).hint("nothing was changed"));
     }
     let edited = std::fs::read_to_string(file.path()).context("read", file.path())?;
-    Ok(edited.trim_end_matches('\n').to_owned())
+    Ok(Written { text: edited.trim_end_matches('\n').to_owned(), file })
 }
 
 pub(super) fn shift(args: Args) -> Result<Exit> {
@@ -292,9 +332,9 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
     if named.is_empty() {
         return Err(Error::usage("the prompt is missing").hint("its number, or digits of its id"));
     }
-    let (queue, gone) = Queues::edit(name, |queue, _| {
+    let (queue, gone) = Queues::edit(name, |queue, life| {
         let places = places(queue, named)?;
-        places.iter().try_for_each(|at| refuse_running(queue, *at, "remove"))?;
+        places.iter().try_for_each(|at| refuse_running(queue, life, *at, "remove"))?;
         let ids: HashSet<String> = places.iter().map(|at| queue.prompts[*at].id.clone()).collect();
         let (gone, rest) =
             std::mem::take(&mut queue.prompts).into_iter().partition(|prompt| ids.contains(&prompt.id));
@@ -314,7 +354,7 @@ pub(super) fn retry(args: Args) -> Result<Exit> {
     if named.is_empty() != args.failed {
         return Err(Error::usage("expected the prompts, or --failed"));
     }
-    let (queue, again) = Queues::edit(name, |queue, _| {
+    let (queue, again) = Queues::edit(name, |queue, life| {
         let places = match args.failed {
             true => (0..queue.prompts.len())
                 .filter(|at| queue.prompts[*at].status == Status::Failed)
@@ -323,7 +363,7 @@ pub(super) fn retry(args: Args) -> Result<Exit> {
         };
         let mut again = Vec::new();
         for at in places {
-            refuse_running(queue, at, "retry")?;
+            refuse_running(queue, life, at, "retry")?;
             let prompt = &mut queue.prompts[at];
             if prompt.status != Status::Pending {
                 prompt.retry();
@@ -374,22 +414,39 @@ pub(super) fn rename(args: Args) -> Result<Exit> {
     show::tell(&args, &[(&queue, life)])
 }
 
+pub(super) fn project_of(args: Args) -> Result<Exit> {
+    let [name, directory] = &args.operands[..] else {
+        return Err(Error::usage("expected NAME DIR"));
+    };
+    let project = project(Some(Path::new(directory)))?;
+    let (queue, life) = Queues::edit(name, |queue, life| {
+        queue.project.clone_from(&project);
+        Ok((queue.clone(), life))
+    })?;
+    warn(format_args!("queue '{}' is of '{project}' now", queue.name));
+    show::tell(&args, &[(&queue, life)])
+}
+
 pub(super) fn delete(args: Args) -> Result<Exit> {
     args.name()?;
-    let gone = Queues::store()?.update(|queues: &mut Queues| {
-        let mut ids = Vec::new();
-        for name in &args.operands {
-            let at = queues.find(name)?;
-            let queue = &queues.queues[at];
-            // Whoever runs it would run what is not there.
-            if queue::take(&queue.id)?.is_none() {
-                return Err(Error::new(format!("cannot delete queue '{name}': it is being run"))
-                    .hint(format!("codex-agent queue stop '{name}' ends its runner")));
-            }
-            ids.push(queue.id.clone());
+    let queues: Queues = Queues::store()?.read()?;
+    let mut locks = HashMap::new();
+    for name in &args.operands {
+        let queue = &queues.queues[queues.find(name)?];
+        if locks.contains_key(&queue.id) {
+            continue;
         }
+        // Whoever runs it would run what is not there. Nobody begins to, while its lock is ours.
+        let Some(lock) = queue::take(&queue.id)? else {
+            return Err(Error::new(format!("cannot delete queue '{name}': it is being run"))
+                .hint(format!("codex-agent queue stop {} ends its runner", quoted(name))));
+        };
+        locks.insert(queue.id.clone(), lock);
+    }
+    let gone = Queues::store()?.update(|queues: &mut Queues| {
         let (gone, rest): (Vec<Queue>, Vec<Queue>) =
-            std::mem::take(&mut queues.queues).into_iter().partition(|queue| ids.contains(&queue.id));
+            std::mem::take(&mut queues.queues).into_iter().partition(|queue| locks.contains_key(&queue.id));
+        gone.iter().try_for_each(|queue| queued::refuse_living(queue, "delete"))?;
         queues.queues = rest;
         Ok((gone, Changed::Yes))
     })?;
@@ -429,7 +486,7 @@ fn last_run(args: &Args) -> Result<Folder> {
     let name = &queue.name;
     let Some(run) = queue.run.as_ref().or(queue.last_run.as_ref()) else {
         return Err(Error::not_found(format!("queue '{name}' was not run yet"))
-            .hint(format!("codex-agent queue run '{name}'")));
+            .hint(format!("codex-agent queue run {}", quoted(name))));
     };
     Folder::named(run)?
         .ok_or_else(|| Error::not_found(format!("the records of run '{run}' of queue '{name}' are gone")))
@@ -445,10 +502,10 @@ pub(super) fn run(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
-    runs::watch(&last_run(&args)?, args.engine.wanted(&args.common))
+    watch::watch(&last_run(&args)?, args.engine.wanted(&args.common))
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
-    runs::log(&last_run(&args)?, args.engine.wanted(&args.common))?;
+    watch::log(&last_run(&args)?, args.engine.wanted(&args.common))?;
     Ok(Exit::Done)
 }

@@ -38,8 +38,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     show::announce(jobs, &settings, args.engine.sandbox()?);
     let mut shown = show::Show::new(args.engine.wanted(&args.common), jobs);
     let ended = plan.run(settings, &mut shown);
-    shown.sum_up();
-    show::closing(&folder, ended, &show::way_on(&folder))
+    shown.close(&folder, ended, &show::way_on(&folder))
 }
 
 /// What all jobs have that do not say otherwise.

@@ -1,6 +1,6 @@
 //! The verbs: looking after the runs of every tool.
 
-use codex_agent_shared::cli::runs;
+use codex_agent_shared::cli::{runs, watch};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::run::tasks::Tasks;
@@ -98,12 +98,12 @@ fn named_or_newest(args: &Args) -> Result<Folder> {
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
-    runs::log(&named_or_newest(&args)?, args.engine.wanted(&args.common))?;
+    watch::log(&named_or_newest(&args)?, args.engine.wanted(&args.common))?;
     Ok(Exit::Done)
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
-    runs::watch(&named_or_newest(&args)?, args.engine.wanted(&args.common))
+    watch::watch(&named_or_newest(&args)?, args.engine.wanted(&args.common))
 }
 
 pub(super) fn go_on(args: Args) -> Result<Exit> {

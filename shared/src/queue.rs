@@ -2,7 +2,8 @@
 //!
 //! The file keeps the shape that earlier releases of codex-agent wrote (2-space JSON, camelCase keys, ISO
 //! times, four statuses; the order of the list is the order of sending), so that it can be used by both.
-//! Unknown keys are kept to the byte. What is new is optional: `oneSession`, `sessionId`, `run`, `lastRun` of
+//! Unknown keys are kept to the byte. Two prompts or two queues of one id, which only an editor can make, are
+//! told apart when the file is read: the later one is called `ID-2`. What is new is optional: `oneSession`, `sessionId`, `run`, `lastRun` of
 //! a queue; `session`, `run`, `failure`, `retries` of a prompt.
 //!
 //! **Who owns what.** The file owns which prompts there are, their order, text and mode, and whether the
@@ -14,6 +15,9 @@
 //! edits looks into the journal under the same lock. So a prompt that is being sent cannot be edited, and
 //! one that was edited is not sent as it was before.
 
+use std::collections::HashSet;
+use std::path::Path;
+
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -21,8 +25,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::codex::home::config_folder;
 use crate::error::{Error, Result, warn_of};
 use crate::record::Id;
-use crate::run::Failure;
+use crate::run::{Failure, Job};
 use crate::store::{self, Changed, Named, Object, Store};
+use crate::text::quoted;
 use crate::time::Timestamp;
 
 mod over;
@@ -70,7 +75,9 @@ pub struct Queues {
 impl<'de> Deserialize<'de> for Queues {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let mut rest = Object::deserialize(deserializer)?;
-        Ok(Queues { queues: rest.need("queues")?, rest })
+        let mut queues: Vec<Queue> = rest.need("queues")?;
+        tell_apart(queues.iter_mut().map(|queue| &mut queue.id));
+        Ok(Queues { queues, rest })
     }
 }
 
@@ -90,6 +97,8 @@ impl<'de> Deserialize<'de> for Queue {
         if id.is_empty() {
             return Err(D::Error::custom("the id of a queue is empty"));
         }
+        let mut prompts: Vec<Prompt> = rest.need("prompts")?;
+        tell_apart(prompts.iter_mut().map(|prompt| &mut prompt.id));
         Ok(Queue {
             id,
             name: rest.take("name")?.unwrap_or_default(),
@@ -97,12 +106,24 @@ impl<'de> Deserialize<'de> for Queue {
             paused: rest.take("paused")?.unwrap_or_default(),
             one_session: rest.take("oneSession")?.unwrap_or_default(),
             session: rest.take("sessionId")?,
-            prompts: rest.need("prompts")?,
+            prompts,
             created_at: rest.take("createdAt")?.unwrap_or_default(),
             run: rest.take("run")?,
             last_run: rest.take("lastRun")?,
             rest,
         })
+    }
+}
+
+/// Makes ids that stand twice different ones, the same ones each time.
+fn tell_apart<'i>(ids: impl Iterator<Item = &'i mut String>) {
+    let mut taken = HashSet::new();
+    for id in ids {
+        if id.is_empty() || taken.contains(id) {
+            let free = (2..).map(|number| format!("{id}-{number}"));
+            *id = free.into_iter().find(|id| !taken.contains(id)).unwrap_or_default();
+        }
+        taken.insert(id.clone());
     }
 }
 
@@ -229,29 +250,71 @@ impl Queue {
         counts
     }
 
-    /// Where the prompt stands that is meant: `3` is the third; else four or more digits of the
-    /// beginning or the end of an id, or all of it.
+    /// Where the prompt stands that is meant: `3` is the third; else an id, or four or more digits of the
+    /// beginning or the end of one.
     pub fn find(&self, text: &str) -> Result<usize> {
-        let name = &self.name;
-        if let Ok(number) = text.parse::<usize>()
-            && (1..=self.prompts.len()).contains(&number)
-            && !text.starts_with('+')
-        {
-            return Ok(number - 1);
-        }
-        let digits = text.to_lowercase();
-        let is_meant = |prompt: &Prompt| {
-            let id = prompt.id.to_lowercase();
-            id == digits || (digits.len() >= 4 && (id.starts_with(&digits) || id.ends_with(&digits)))
+        let exact = self.place(text);
+        let number = text.parse().ok().filter(|number| (1..=self.prompts.len()).contains(number));
+        let found = match (number.filter(|_| !text.starts_with('+')), exact) {
+            // An id of an old file may be a number too.
+            (Some(number), Some(at)) if at != number - 1 => vec![number - 1, at],
+            (Some(number), _) => vec![number - 1],
+            (None, Some(at)) => vec![at],
+            (None, None) => {
+                let digits = text.to_lowercase();
+                let is_meant = |at: &usize| {
+                    let id = self.prompts[*at].id.to_lowercase();
+                    digits.len() >= 4 && (id.starts_with(&digits) || id.ends_with(&digits))
+                };
+                (0..self.prompts.len()).filter(is_meant).collect()
+            }
         };
-        let found: Vec<usize> = (0..self.prompts.len()).filter(|at| is_meant(&self.prompts[*at])).collect();
-        match found[..] {
-            [at] => Ok(at),
-            [] => Err(Error::not_found(format!("there is no prompt '{text}' in queue '{name}'"))
-                .hint(format!("codex-agent queue show '{name}' numbers them"))),
-            _ => Err(Error::new(format!("'{text}' could be {} prompts of queue '{name}'", found.len()))
-                .hint(format!("codex-agent queue show '{name}' numbers them"))),
+        let name = &self.name;
+        let error = match found[..] {
+            [at] => return Ok(at),
+            [] => Error::not_found(format!("there is no prompt '{text}' in queue '{name}'")),
+            _ => Error::new(format!("'{text}' could be {} prompts of queue '{name}'", found.len())),
+        };
+        Err(error.hint(format!("codex-agent queue show {} numbers them", quoted(name))))
+    }
+
+    /// Where the prompt of exactly this id stands.
+    pub fn place(&self, id: &str) -> Option<usize> {
+        self.prompts.iter().position(|prompt| prompt.id == id)
+    }
+
+    /// How many prompts a runner would send.
+    pub fn due(&self) -> usize {
+        self.prompts.iter().filter(|prompt| prompt.is_due()).count()
+    }
+
+    /// The job of a prompt. `base` is what all jobs have in common, `session` the one session, where there is
+    /// one already.
+    pub fn job(&self, at: usize, base: &Job, session: Option<Id>) -> Job {
+        let prompt = &self.prompts[at];
+        let mut job = base.saying(prompt.prompt.as_str());
+        job.id = prompt.job();
+        job.cwd = Some(self.project.clone());
+        job.images.extend(prompt.images.iter().cloned());
+        match session.filter(|_| self.one_session) {
+            Some(session) => job.of(session),
+            None => job,
         }
+    }
+
+    /// Refuses a project that no session can work in.
+    pub fn check_project(&self) -> Result<()> {
+        let (name, project) = (&self.name, Path::new(&self.project));
+        let why = if !project.is_absolute() {
+            "it is not an absolute path"
+        } else if !project.is_dir() {
+            "there is no such directory"
+        } else {
+            return Ok(());
+        };
+        let message = format!("cannot go to '{}', the project of queue '{name}': {why}", project.display());
+        let way_on = format!("codex-agent queue project {} DIR says where it is", quoted(name));
+        Err(Error::new(message).hint("no prompt was sent for it").hint(way_on))
     }
 }
 
@@ -275,10 +338,22 @@ impl Queues {
         Ok((queues, lives))
     }
 
-    /// Changes one queue under the lock of the file. The closure sees what its run has done.
+    /// Changes the queue of this name or id under the lock of the file. The closure sees what its run has done.
     pub fn edit<R>(name: &str, change: impl FnOnce(&mut Queue, Life) -> Result<R>) -> Result<R> {
+        Queues::edit_at(|queues| queues.find(name), change)
+    }
+
+    /// As [`Queues::edit`], by the id alone: names may change meanwhile.
+    pub fn edit_by_id<R>(id: &str, change: impl FnOnce(&mut Queue, Life) -> Result<R>) -> Result<R> {
+        Queues::edit_at(|queues| queues.by_id(id), change)
+    }
+
+    fn edit_at<R>(
+        find: impl FnOnce(&Queues) -> Result<usize>,
+        change: impl FnOnce(&mut Queue, Life) -> Result<R>,
+    ) -> Result<R> {
         Queues::store()?.update(|queues: &mut Queues| {
-            let at = queues.find(name)?;
+            let at = find(queues)?;
             let queue = &mut queues.queues[at];
             let life = queue.lay_over()?;
             Ok((change(queue, life)?, Changed::Yes))
@@ -288,6 +363,12 @@ impl Queues {
     /// Where the queue of this name or id stands; an error where there is none, or two of the name.
     pub fn find(&self, name: &str) -> Result<usize> {
         store::find(&self.queues, name)
+    }
+
+    /// Where the queue of exactly this id stands.
+    pub fn by_id(&self, id: &str) -> Result<usize> {
+        let at = self.queues.iter().position(|queue| queue.id == id);
+        at.ok_or_else(|| Error::not_found(format!("queue '{id}' is there no more")))
     }
 
     /// As [`Queues::find`], but no queue of the name is no error.
@@ -358,5 +439,29 @@ mod tests {
         assert_eq!((find("2222b"), find("2222CCCC")), (Ok(1), Ok(2)));
         assert!(find("2222").unwrap_err().contains("could be 2 prompts"));
         assert!(find("7").is_err() && find("0").is_err() && find("+1").is_err());
+        for (at, id) in ["2", "22", "2222"].iter().enumerate() {
+            queue.prompts[at].id = (*id).to_owned();
+        }
+        let find = |text: &str| queue.find(text).map_err(|error| error.message().to_owned());
+        assert_eq!((find("1"), find("22"), find("2222")), (Ok(0), Ok(1), Ok(2)));
+        assert!(find("2").unwrap_err().contains("could be 2 prompts"), "a number and an id");
+        assert_eq!((queue.place("2"), queue.place("3")), (Some(0), None));
+    }
+
+    #[test]
+    fn what_has_one_id_is_told_apart() {
+        let text = r#"{"queues":[
+            {"id":"q","prompts":[{"id":"a","prompt":"1"},{"id":"a","prompt":"2"},{"id":"a-2","prompt":"3"},
+                {"id":"","prompt":"4"},{"id":"b","prompt":"5","retries":1},{"id":"b.1","prompt":"6"}]},
+            {"id":"q","prompts":[]}]}"#;
+        let queues: Queues = serde_json::from_str(text).unwrap();
+        let jobs: HashSet<String> = queues.queues[0].prompts.iter().map(Prompt::job).collect();
+        assert_eq!(jobs.len(), 6, "{jobs:?}");
+        assert_eq!(queues.queues[0].prompts[1].id, "a-2");
+        assert_eq!((queues.by_id("q").unwrap(), queues.by_id("q-2").unwrap()), (0, 1));
+        // Each time the same, and as it was written.
+        let again: Queues = serde_json::from_str(&serde_json::to_string(&queues).unwrap()).unwrap();
+        let ids = |queues: &Queues| queues.queues[0].prompts.iter().map(|p| p.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&queues), ids(&again));
     }
 }

@@ -114,7 +114,7 @@ pub struct Held<'s> {
 
 /// What tells a file from an earlier state of it: every change makes a new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stamp(Option<(u64, u64, i64, i64)>);
+pub struct Stamp(Option<(u64, u64, [i64; 4])>);
 
 impl Held<'_> {
     /// What the file holds; the default where there is no file.
@@ -129,8 +129,9 @@ impl Held<'_> {
 
     /// Which state of the file this is.
     pub fn stamp(&self) -> Stamp {
-        let of = |meta: fs::Metadata| (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
-        Stamp(fs::metadata(&self.target).ok().map(of))
+        let times = |meta: &fs::Metadata| [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
+        let meta = fs::metadata(&self.target).ok();
+        Stamp(meta.map(|meta| (meta.ino(), meta.len(), times(&meta))))
     }
 }
 

@@ -5,12 +5,13 @@ use super::flags::jobs::Jobs;
 use crate::codex::home::Home;
 use crate::error::{Error, Exit, Result, warn};
 use crate::ndjson::Output;
-use crate::output::events::{Show, closing};
-use crate::queue::{Mode, Queue, Queues, Runner, Status, known, take};
+use crate::output::events::Show;
+use crate::queue::{Queue, Queues, Runner, known, take};
 use crate::run::event::{Event, What};
 use crate::run::journal::VERSION;
+use crate::run::settings::{OnBusy, Told};
 use crate::run::tasks::Tasks;
-use crate::run::{Counts, Ended, Folder, Job, Journal, supervise};
+use crate::run::{Counts, Ended, Folder, Job, Journal, Listener, Settings, supervise};
 use crate::text::quoted;
 use crate::time::Timestamp;
 
@@ -19,26 +20,39 @@ use crate::time::Timestamp;
 pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
     let mut queues: Queues = Queues::store()?.read()?;
     let at = queues.find(name)?;
-    let mut queue = queues.queues.swap_remove(at);
-    let base = base(common, jobs)?;
+    work_through(queues.queues.swap_remove(at), common, jobs)
+}
+
+fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> {
+    let home = Home::find(common.codex_home.as_deref())?.path().to_str().map(str::to_owned);
     if jobs.dry_run {
         queue.lay_over()?;
-        return dry_run(&queue, &base);
+        let tasks = match queue.run.as_deref().map(Folder::named).transpose()?.flatten() {
+            Some(folder) if !jobs.new => Tasks::read(&folder)?,
+            _ => Tasks::default(),
+        };
+        return dry_run(&queue, &base(&jobs.told_after(&tasks)?, home));
     }
     // Before anything is written, as nothing can be done without it.
     jobs.settings(common)?;
+    jobs.told_after(&Tasks::default())?;
     super::runs::tidy();
     let Some(lock) = take(&queue.id)? else {
         return Err(Error::new(format!("queue '{}' has a runner", queue.name))
             .hint(format!("codex-agent queue watch {} shows what it does", quoted(&queue.name))));
     };
-    let Some((queue, folder, journal)) = open(&queue.id, &base, jobs.new)? else { return Ok(Exit::Done) };
+    let Some((queue, folder, journal)) = open(&queue.id, home.as_deref(), jobs.new)? else {
+        return Ok(Exit::Done);
+    };
     if queue.paused {
         return Err(is_paused(&queue.name));
     }
     let tasks = Tasks::read(&folder)?;
-    let settings = jobs.settings_after(common, &tasks)?;
-    let (name, pending) = (queue.name.clone(), pending(&queue));
+    let told = jobs.told_after(&tasks)?;
+    let base = base(&told, home);
+    let settings = Settings { max_concurrent: 1, told: Some(told), ..jobs.settings_after(common, &tasks)? };
+    refuse_scattering(&queue, settings.on_busy)?;
+    let (name, pending) = (queue.name.clone(), queue.due());
     let tasks = match tasks.is_begun() {
         true => tasks,
         // One that died before it began has nothing but its name.
@@ -48,38 +62,65 @@ pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
     warn(format_args!("{verb} queue '{name}', {pending} to send; Ctrl-C finishes what runs"));
     let mut runner = Runner::new(queue, folder.name(), base, known(&folder)?, lock)?;
     let mut shown = Show::new(jobs.wanted(common), pending);
-    let settings = crate::run::Settings { max_concurrent: 1, ..settings };
     let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
-    shown.sum_up();
+    // The queue is free before a slow reader is waited for.
     let saved = runner.finish(matches!(ended, Ok(Ended::Completed { .. })));
-    let exit = closing(&folder, ended, &format!("codex-agent queue run {}", quoted(&name)))?;
+    let exit = shown.close(&folder, ended, &format!("codex-agent queue run {}", quoted(&name)))?;
     saved.map_err(|error| error.hint("the journal of the run has all of it; the next reader sees it"))?;
     Ok(exit)
+}
+
+/// In a queue of one session each prompt builds on the one before it, in this very session.
+fn refuse_scattering(queue: &Queue, on_busy: OnBusy) -> Result<()> {
+    if !queue.one_session || matches!(on_busy, OnBusy::Wait(_) | OnBusy::Fail) {
+        return Ok(());
+    }
+    let word = if on_busy == OnBusy::Fork { "fork" } else { "skip" };
+    let message = format!("queue '{}' is of one session, whose turns stand in order", queue.name);
+    Err(Error::usage(format!("cannot take --on-busy={word}: {message}"))
+        .hint("--on-busy=wait waits for the session, --on-busy=fail ends the run"))
 }
 
 /// Goes on with a queue whose run this is.
 pub(super) fn go_on(folder: &Folder, common: &Common, jobs: &Jobs) -> Result<Exit> {
     let queues: Queues = Queues::store()?.read()?;
-    let owner = queues.queues.iter().find(|queue| queue.run.as_deref() == Some(folder.name()));
+    let owner = queues.queues.into_iter().find(|queue| queue.run.as_deref() == Some(folder.name()));
     match owner {
-        Some(queue) => run(&queue.id, common, jobs),
+        Some(queue) => work_through(queue, common, jobs),
         None => Err(Error::new(format!("run '{}' is of a queue that is there no more", folder.name()))
-            .hint("codex-agent run log tells what it did")),
+            .hint(format!("codex-agent run log {} tells what it did", folder.name()))),
     }
 }
 
-/// Says in the journal of a run that nobody will go on with it, so that it is in nobody's way. One that
-/// is carried out, or cannot be read, is left alone.
-pub fn conclude(run: &str, why: &str) -> Result<()> {
-    let Some(folder) = Folder::named(run)? else { return Ok(()) };
-    let Some(mut journal) = Journal::open(folder.journal())? else { return Ok(()) };
-    let Ok(tasks) = Tasks::read(&folder) else { return Ok(()) };
-    if tasks.is_begun() && tasks.is_open() {
-        let what = What::RunStopped { why: why.to_owned(), left: 0, until: None };
-        let (run, at) = (folder.name().to_owned(), Timestamp::now());
-        journal.append(&Event { what, v: VERSION, run, at, counts: tasks.told() }, true)?;
+/// Refuses to leave the run of a queue to itself while a job of it lives: nobody could stop that any more,
+/// or tell what came of it.
+pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
+    let folder = queue.run.as_deref().map(Folder::named).transpose()?.flatten();
+    if folder.is_none_or(|folder| folder.living() == 0) {
+        return Ok(());
     }
-    Ok(())
+    let name = quoted(&queue.name);
+    Err(Error::new(format!("cannot {verb} queue '{}': its runner is gone, but a job lives", queue.name))
+        .hint(format!("codex-agent queue run {name} goes on with it, queue stop --now {name} interrupts it")))
+}
+
+/// Says in the journal of a run that nobody will go on with it, and what became of what it had begun.
+pub fn conclude(run: &str, why: &str) -> Result<()> {
+    match Folder::named(run)? {
+        Some(folder) => supervise::conclude(&folder, why, &mut Deaf),
+        None => Ok(()),
+    }
+}
+
+/// Hears nothing but what is for people.
+struct Deaf;
+
+impl Listener for Deaf {
+    fn event(&mut self, _event: &Event) {}
+
+    fn say(&mut self, text: &str) {
+        warn(text);
+    }
 }
 
 fn is_paused(name: &str) -> Error {
@@ -88,34 +129,20 @@ fn is_paused(name: &str) -> Error {
         .with_exit(Exit::WorkLeft)
 }
 
-fn base(common: &Common, jobs: &Jobs) -> Result<Job> {
-    let home = Home::find(common.codex_home.as_deref())?;
+/// What all jobs have in common.
+fn base(told: &Told, home: Option<String>) -> Job {
     let mut base = Job::new(String::new());
-    base.options = jobs.options()?;
-    base.images = jobs.images()?;
-    base.codex_home = home.path().to_str().map(str::to_owned);
-    Ok(base)
-}
-
-fn pending(queue: &Queue) -> usize {
-    let is_pending =
-        |prompt: &&crate::queue::Prompt| prompt.status == Status::Pending && prompt.mode == Mode::Auto;
-    queue.prompts.iter().filter(is_pending).count()
+    base.options = told.options.clone();
+    base.images.clone_from(&told.images);
+    base.codex_home = home;
+    base
 }
 
 fn dry_run(queue: &Queue, base: &Job) -> Result<Exit> {
     let mut output = Output::stdout();
-    let is_pending =
-        |prompt: &&crate::queue::Prompt| prompt.status == Status::Pending && prompt.mode == Mode::Auto;
-    for prompt in queue.prompts.iter().filter(is_pending) {
-        let mut job = base.saying(prompt.prompt.as_str());
-        job.id = prompt.job();
-        job.cwd = Some(queue.project.clone());
-        job.images.extend(prompt.images.iter().cloned());
-        if let Some(session) = queue.session.filter(|_| queue.one_session) {
-            job = job.of(session);
-        }
-        output.record(&job.settle()?)?;
+    let due = queue.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_due());
+    for (at, _) in due {
+        output.record(&queue.job(at, base, queue.session).settle()?)?;
     }
     output.flush()?;
     Ok(Exit::Done)
@@ -123,25 +150,27 @@ fn dry_run(queue: &Queue, base: &Job) -> Result<Exit> {
 
 /// The run of the queue: the one that is not finished, or a new one that the queue names before anything
 /// is done. `None` where there is nothing to do.
-fn open(id: &str, base: &Job, new: bool) -> Result<Option<(Queue, Folder, Journal)>> {
+fn open(id: &str, home: Option<&str>, new: bool) -> Result<Option<(Queue, Folder, Journal)>> {
     let store = Queues::store()?;
     let held = store.hold()?;
     let mut queues: Queues = held.read()?;
-    let at = queues.find(id)?;
+    let at = queues.by_id(id)?;
     let queue = &mut queues.queues[at];
     let name = queue.name.clone();
     if let Some(run) = queue.run.clone() {
         match Folder::named(&run)? {
             Some(folder) if !new => {
                 let tasks = Tasks::read(&folder).map_err(|error| {
-                    error.hint(format!("codex-agent queue run --new '{name}' leaves that run alone"))
+                    error.hint(format!("codex-agent queue run --new {} leaves that run alone", quoted(&name)))
                 })?;
-                if tasks.is_begun() && tasks.codex_home != base.codex_home {
+                if tasks.is_begun() && tasks.codex_home.as_deref() != home {
                     let theirs = tasks.codex_home.as_deref().unwrap_or("nowhere");
                     let message = format!(
                         "the unfinished run '{run}' of queue '{name}' works in Codex's home '{theirs}'"
                     );
-                    return Err(Error::new(message).hint(format!("--codex-home '{theirs}', or --new")));
+                    return Err(
+                        Error::new(message).hint(format!("--codex-home {}, or --new", quoted(theirs)))
+                    );
                 }
                 // Before its journal is ours, as a runner that has one counts as alive.
                 queue.lay_over()?;
@@ -152,10 +181,11 @@ fn open(id: &str, base: &Job, new: bool) -> Result<Option<(Queue, Folder, Journa
                 return Ok(Some((std::mem::take(queue), folder, journal)));
             }
             Some(_) => {
+                refuse_living(queue, "begin another run of")?;
+                conclude(&run, "abandoned")?;
                 // What that run did is known as far as it can be read.
                 let read = queue.lay_over();
                 queue.abandon(&run);
-                conclude(&run, "abandoned")?;
                 read.map_or_else(|error| warn(error.message()), drop);
             }
             None => {
@@ -172,7 +202,7 @@ fn open(id: &str, base: &Job, new: bool) -> Result<Option<(Queue, Folder, Journa
     if queue.paused {
         return Err(is_paused(&name));
     }
-    if pending(queue) == 0 {
+    if queue.due() == 0 {
         warn(format_args!("queue '{name}' has nothing to send"));
         return Ok(None);
     }

@@ -11,7 +11,7 @@ use super::flags::jobs::Jobs;
 use crate::codex::home::Home;
 use crate::error::{Error, Exit, Result};
 use crate::ndjson::Output;
-use crate::output::events::{Show, announce, closing, way_on};
+use crate::output::events::{Show, announce, way_on};
 use crate::record::Id;
 use crate::run::folder::Planning;
 use crate::run::tasks::{State, Task, Tasks};
@@ -52,8 +52,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
     announce(plan.len(), &settings, jobs.sandbox()?);
     let mut shown = Show::new(jobs.wanted(common), plan.len());
     let ended = plan.run(settings, &mut shown);
-    shown.sum_up();
-    closing(&folder, ended, &way_on(&folder))
+    shown.close(&folder, ended, &way_on(&folder))
 }
 
 /// Refuses where a run of the same target is not finished: of a group the same group, of sessions one of

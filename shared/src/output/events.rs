@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::live::Live;
 use crate::codex::watch::Happened;
-use crate::error::{Exit, Result, warn};
+use crate::error::{self, Exit, Result, warn};
 use crate::ndjson::Output;
 use crate::run::event::Of;
 use crate::run::journal::VERSION;
@@ -189,6 +189,19 @@ impl Show {
         });
     }
 
+    /// What is to be said when a run is over: what it came to, what there is to do, and the exit code. `way_on`
+    /// is the command that goes on. A slow reader is waited for, as nothing else is kept waiting.
+    pub fn close(mut self, folder: &Folder, ended: Result<Ended>, way_on: &str) -> Result<Exit> {
+        self.sum_up();
+        self.put(|_| Ok(()));
+        let has_left = matches!(ended, Ok(Ended::Left { .. }));
+        if !self.gone && !has_left {
+            // One that is gone has nothing to be told.
+            let _ = self.output.flush();
+        }
+        closing(folder, ended, way_on)
+    }
+
     /// On a terminal, what all of it came to.
     pub fn sum_up(&mut self) {
         let Counts { completed, failed, skipped, .. } = self.counts;
@@ -232,6 +245,7 @@ impl Listener for Show {
     }
 
     fn look(&mut self, counts: Counts, jobs: &mut dyn Iterator<Item = Glimpse<'_>>) {
+        error::hand_on();
         let lines = match &mut self.live {
             Some(live) => {
                 live.see(counts, jobs);
@@ -243,11 +257,6 @@ impl Listener for Show {
             let written = self.output.text(lines.as_bytes(), b"");
             self.gone = written.and_then(|()| self.output.hand_on()).is_err();
         }
-    }
-
-    fn is_behind(&mut self) -> bool {
-        self.put(|_| Ok(()));
-        !self.gone && self.output.collected() > 0
     }
 }
 
@@ -307,8 +316,7 @@ pub fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox>) {
     }
 }
 
-/// One line after, if there is more to do, and the exit code. `way_on` is the command that goes on.
-pub fn closing(folder: &Folder, ended: Result<Ended>, way_on: &str) -> Result<Exit> {
+fn closing(folder: &Folder, ended: Result<Ended>, way_on: &str) -> Result<Exit> {
     let name = folder.name();
     let ended =
         ended.map_err(|error| error.or_hint(format!("jobs may live on; '{way_on}' takes them over")))?;

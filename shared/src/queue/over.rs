@@ -143,19 +143,26 @@ impl Queue {
         let life = if folder.is_running() { Life::Running } else { Life::Dead };
         let mut known = HashMap::new();
         let read = read(&folder, &mut known);
-        for prompt in &mut self.prompts {
-            if let Some(known) = known.get(&prompt.job()) {
-                known.put(prompt, &run);
-                // What is about to be sent is not to be changed. A runner that died then has sent nothing.
-                if known.claimed && life == Life::Running {
-                    prompt.status = Status::Running;
-                }
-            }
+        self.put(&known, &run);
+        // What is about to be sent is not to be changed. A runner that died then has sent nothing.
+        let is_claimed = |prompt: &&mut Prompt| known.get(&prompt.job()).is_some_and(|known| known.claimed);
+        if life == Life::Running {
+            let claimed = self.prompts.iter_mut().filter(is_claimed);
+            claimed.for_each(|prompt| prompt.status = Status::Running);
         }
         read?;
         // One that was stopped has nothing under way: the rest waits for the next runner.
         let is_under_way = self.prompts.iter().any(|prompt| prompt.status == Status::Running);
         Ok(if life == Life::Dead && !is_under_way { Life::Idle } else { life })
+    }
+
+    /// Writes into the prompts what is known of them from a run.
+    pub(super) fn put(&mut self, known: &HashMap<String, Known>, run: &str) {
+        for prompt in &mut self.prompts {
+            if let Some(known) = known.get(&prompt.job()) {
+                known.put(prompt, run);
+            }
+        }
     }
 
     /// Nobody goes on with a run: what it had claimed is never sent again by itself.
@@ -166,7 +173,7 @@ impl Queue {
     }
 
     /// Nobody can tell what became of the prompts that were claimed.
-    fn give_up(&mut self, why: &str) {
+    pub(super) fn give_up(&mut self, why: &str) {
         for prompt in self.prompts.iter_mut().filter(|prompt| prompt.status == Status::Running) {
             prompt.status = Status::Failed;
             prompt.failure = Some(interrupted(why));

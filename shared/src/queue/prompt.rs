@@ -160,12 +160,18 @@ impl Prompt {
         Prompt { id: Id::random().to_string(), prompt, images, mode, added_at, ..Prompt::default() }
     }
 
-    /// The id of its job: its own, and the number of the retry.
+    /// The id of its job: its own, and the number of the retry. An id that has a dot in it gets a number
+    /// always, so that no two prompts of different ids have one job.
     pub fn job(&self) -> String {
         match self.retries {
-            0 => self.id.clone(),
+            0 if !self.id.contains('.') => self.id.clone(),
             retries => format!("{}.{retries}", self.id),
         }
+    }
+
+    /// Whether a runner would send it.
+    pub fn is_due(&self) -> bool {
+        self.status == Status::Pending && self.mode == Mode::Auto
     }
 
     /// How Codex ended.

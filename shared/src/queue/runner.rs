@@ -9,18 +9,17 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::over::Known;
-use super::{Mode, Queue, Queues, Status};
+use super::{Prompt, Queue, Queues, Status};
 use crate::codex::home::state_folder;
-use crate::error::{Context, Error, Result, warn_once};
+use crate::error::{Context, Result, warn_once};
 use crate::record::Id;
 use crate::run::folder::make;
 use crate::run::source::{Claim, Next, Source};
 use crate::run::{Event, Job, What};
-use crate::store::{Stamp, Store};
+use crate::store::{Held, Stamp, Store};
 
 /// How often the file learns of what happened.
 const SAVED: Duration = Duration::from_secs(1);
@@ -40,8 +39,10 @@ pub struct Runner {
     /// No prompt before this one is to be sent.
     first: usize,
     pending: usize,
+    failed: usize,
     session: Option<Id>,
-    failed: bool,
+    /// Whether something has failed while this runner worked: in one session the next would build on it.
+    has_broken: bool,
     unsaved: bool,
     saved: Instant,
     _lock: File,
@@ -94,8 +95,9 @@ impl Runner {
             places: HashMap::new(),
             first: 0,
             pending: 0,
+            failed: 0,
             session,
-            failed: false,
+            has_broken: false,
             unsaved: true,
             saved: Instant::now(),
             _lock: lock,
@@ -106,39 +108,57 @@ impl Runner {
 
     /// Lays what is known over a queue that was just read.
     fn lay(&mut self) {
-        self.places.clear();
-        for (at, prompt) in self.queue.prompts.iter_mut().enumerate() {
-            let job = prompt.job();
-            match self.known.get(&job) {
-                Some(known) => known.put(prompt, &self.run),
-                // Of a run of which nobody knows anything any more.
-                None if prompt.status == Status::Running => {
-                    prompt.status = Status::Failed;
-                    prompt.failure = Some(super::interrupted("nobody knows what became of it"));
-                }
-                None => {}
+        self.queue.put(&self.known, &self.run);
+        // What runs, and is not known, is of a run of which nobody knows anything any more.
+        for prompt in &mut self.queue.prompts {
+            if prompt.status == Status::Running && !self.known.contains_key(&prompt.job()) {
+                prompt.status = Status::Failed;
+                prompt.failure = Some(super::interrupted("nobody knows what became of it"));
             }
-            self.places.insert(job, at);
         }
-        let is_pending =
-            |prompt: &&super::Prompt| prompt.status == Status::Pending && prompt.mode == Mode::Auto;
-        self.pending = self.queue.prompts.iter().filter(is_pending).count();
+        let places = self.queue.prompts.iter().enumerate();
+        self.places = places.map(|(at, prompt)| (prompt.job(), at)).collect();
+        self.pending = self.queue.due();
+        self.failed = self.queue.prompts.iter().filter(|prompt| self.has_failed(prompt)).count();
         self.first = 0;
         self.session = self.session.or(self.queue.session);
+    }
+
+    fn has_failed(&self, prompt: &Prompt) -> bool {
+        prompt.status == Status::Failed && prompt.run.as_ref() == Some(&self.run)
     }
 
     /// A job's state has changed.
     fn put(&mut self, job: &str) {
         let (Some(known), Some(at)) = (self.known.get(job), self.places.get(job).copied()) else { return };
-        let prompt = &mut self.queue.prompts[at];
-        let was = prompt.status == Status::Pending && prompt.mode == Mode::Auto;
-        known.put(prompt, &self.run);
-        let is = prompt.status == Status::Pending && prompt.mode == Mode::Auto;
-        self.pending = self.pending + usize::from(is) - usize::from(was);
-        if is {
+        let was = &self.queue.prompts[at];
+        let (was_due, had_failed) = (was.is_due(), self.has_failed(was));
+        known.put(&mut self.queue.prompts[at], &self.run);
+        let is = &self.queue.prompts[at];
+        let (is_due, has_failed) = (is.is_due(), self.has_failed(is));
+        self.pending = self.pending + usize::from(is_due) - usize::from(was_due);
+        self.failed = self.failed + usize::from(has_failed) - usize::from(had_failed);
+        if is_due {
             self.first = self.first.min(at);
         }
         self.unsaved = true;
+    }
+
+    /// Takes the queue as the file has it, if it has changed.
+    fn read(&mut self, held: &Held<'_>) -> Result<()> {
+        let stamp = held.stamp();
+        if stamp == self.stamp {
+            return Ok(());
+        }
+        let mut queues: Queues = held.read()?;
+        match queues.by_id(&self.id) {
+            Ok(at) => self.queue = std::mem::take(&mut queues.queues[at]),
+            // Of one that was deleted there is nothing left to send.
+            Err(_) => self.queue.prompts.clear(),
+        }
+        self.stamp = stamp;
+        self.lay();
+        Ok(())
     }
 
     /// Writes what is known into the file, and what `change` does to the queue.
@@ -146,9 +166,9 @@ impl Runner {
         let held = self.store.hold()?;
         let mut queues: Queues = held.read()?;
         // A queue that was deleted meanwhile has nothing to learn.
-        if let Some(at) = queues.queues.iter().position(|queue| queue.id == self.id) {
+        if let Ok(at) = queues.by_id(&self.id) {
             self.queue = std::mem::take(&mut queues.queues[at]);
-            drop_known(&mut self.queue, &self.known, &self.run);
+            self.queue.put(&self.known, &self.run);
             self.queue.session = self.session.filter(|_| self.queue.one_session).or(self.queue.session);
             change(&mut self.queue);
             queues.queues[at] = self.queue.clone();
@@ -173,60 +193,26 @@ impl Runner {
     }
 }
 
-/// Puts what is known into the prompts of a queue that was just read.
-fn drop_known(queue: &mut Queue, known: &HashMap<String, Known>, run: &str) {
-    for prompt in &mut queue.prompts {
-        if let Some(known) = known.get(&prompt.job()) {
-            known.put(prompt, run);
-        }
-    }
-}
-
 impl Source for Runner {
     fn next(&mut self, claim: Claim<'_>) -> Result<Next> {
         let store = Queues::store()?;
         let held = store.hold()?;
-        let stamp = held.stamp();
-        if stamp != self.stamp {
-            let mut queues: Queues = held.read()?;
-            let Some(at) = queues.queues.iter().position(|queue| queue.id == self.id) else {
-                self.pending = 0;
-                return Ok(Next::Done);
-            };
-            self.queue = std::mem::take(&mut queues.queues[at]);
-            self.stamp = stamp;
-            self.lay();
-        }
-        let name = &self.queue.name;
+        self.read(&held)?;
         if self.queue.paused {
             return Ok(Next::Stop("paused"));
         }
-        if self.pending == 0 {
-            return Ok(Next::Done);
-        }
-        if self.queue.one_session && self.failed {
-            return Ok(Next::Stop("failed"));
-        }
-        let project = Path::new(&self.queue.project);
-        if !project.is_dir() {
-            let message = format!("cannot go to '{}', the project of queue '{name}'", project.display());
-            return Err(Error::new(message).hint("no prompt was sent for it"));
-        }
-        let is_next = |prompt: &super::Prompt| prompt.status == Status::Pending && prompt.mode == Mode::Auto;
-        let prompts = &self.queue.prompts;
-        let Some(at) = (self.first..prompts.len()).find(|at| is_next(&prompts[*at])) else {
+        let mut rest = self.first..self.queue.prompts.len();
+        let Some(at) = rest.find(|at| self.queue.prompts[*at].is_due()) else {
             return Ok(Next::Done);
         };
-        self.first = at;
-        let prompt = &prompts[at];
-        let mut job = self.base.saying(prompt.prompt.as_str());
-        job.id = prompt.job();
-        job.cwd = Some(self.queue.project.clone());
-        job.images.extend(prompt.images.iter().cloned());
-        if let Some(session) = self.session.filter(|_| self.queue.one_session) {
-            job = job.of(session);
+        if self.queue.one_session && self.has_broken {
+            return Ok(Next::Stop("failed"));
         }
-        claim(job, prompt.retries > 0)
+        self.queue.check_project()?;
+        self.first = at;
+        let job = self.queue.job(at, &self.base, self.session);
+        let name = &self.queue.name;
+        claim(job, self.queue.prompts[at].retries > 0)
             .map_err(|error| error.within(format_args!("prompt {} of queue '{name}'", at + 1)))?;
         Ok(Next::Claimed)
     }
@@ -241,8 +227,9 @@ impl Source for Runner {
             What::JobCompleted { of, .. } => self.session = self.session.or(of.session),
             What::JobFailed { of, again: false, .. } => {
                 self.session = self.session.or(of.session);
-                self.failed = true;
+                self.has_broken = true;
             }
+            What::JobSkipped { withdrawn: false, .. } => self.has_broken = true,
             _ => {}
         }
         self.put(&of.job);
@@ -253,6 +240,17 @@ impl Source for Runner {
             *known = Known::default();
             self.put(job);
         }
+    }
+
+    fn look(&mut self) {
+        let store = Queues::store();
+        let read = store.and_then(|store| self.read(&store.hold()?));
+        // What cannot be read is as it was.
+        read.unwrap_or_else(|error| warn_once(error.message()));
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.unsaved.then(|| SAVED.saturating_sub(self.saved.elapsed()))
     }
 
     fn tick(&mut self) {
@@ -267,5 +265,9 @@ impl Source for Runner {
 
     fn pending(&self) -> usize {
         self.pending
+    }
+
+    fn failed(&self) -> usize {
+        self.failed
     }
 }

@@ -82,7 +82,7 @@ pub enum What {
         codex: Codex,
         codex_home: Option<String>,
         #[serde(default)]
-        settings: Option<Kept>,
+        settings: Option<Box<Kept>>,
         runner: Process,
     },
     #[serde(rename = "job.started")]
@@ -136,6 +136,9 @@ pub enum What {
         signal: Option<i32>,
         /// Whether a continued run does it again.
         again: bool,
+        /// Whether "Continue." is sent then, to the session of this attempt, instead of the prompt.
+        #[serde(default)]
+        continues: bool,
     },
     #[serde(rename = "job.skipped")]
     JobSkipped {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! runs/20261122T120713Z-new-alpha-3f2a/
-//!     journal.ndjson            what was planned, and what happened
+//!     journal.ndjson            what was planned, and what happened; the jobs of a queue one by one
 //!     jobs/1/1.prompt           Codex's standard input of the first attempt at the first job
 //!     jobs/1/1.out  1.err       its standard output and error
 //!     jobs/1/image-1.png        the pictures of the job
@@ -143,6 +143,14 @@ impl Folder {
     /// Whether a runner has it at this moment.
     pub fn is_running(&self) -> bool {
         probe::may_be_locked(&self.journal())
+    }
+
+    /// How many of its jobs have a Codex that lives, by the locks on what they print; whatever its journal says.
+    pub fn living(&self) -> usize {
+        let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+        let outs = entries(&self.path.join("jobs")).flat_map(|job| entries(&job.path()));
+        let is_out = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "out");
+        outs.map(|entry| entry.path()).filter(|path| is_out(path) && probe::may_be_locked(path)).count()
     }
 
     /// The folder of a job, made where it is not there.

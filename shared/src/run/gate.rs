@@ -3,7 +3,8 @@
 //! `locks/limit-HASH` says that the limit of a home was reached, until when, and when the next attempt
 //! may be made. It is replaced whole and never torn. While it says so, nothing is started on that home but
 //! by one runner at a time, the **probe**: the one that holds the kernel lock on `locks/limit-HASH.probe`.
-//! What comes of its job opens the gate or closes it for longer.
+//! What comes of its job opens the gate or closes it for longer; what comes of a job that was begun before
+//! tells nothing about the limit, unless it meets it.
 //!
 //! **When.** Codex prints whole minutes, rounded down. A time that is more than a minute ahead is
 //! believed. Where it is nearer, past, or not told at all, the next probe is made after 5, 10, 20 ... s,
@@ -128,10 +129,15 @@ impl Gate {
         self.held = None;
     }
 
-    /// A job met the limit.
-    pub fn close(&mut self, told: Option<Timestamp>, message: &str, now: Timestamp) -> Result<Closed> {
+    /// A job met the limit; `probed` is whether it was the probe, which is over then.
+    pub fn close(
+        &mut self,
+        told: Option<Timestamp>,
+        message: &str,
+        now: Timestamp,
+        probed: bool,
+    ) -> Result<Closed> {
         folder::make(self.probe.parent().unwrap_or(Path::new("/")))?;
-        let probed = self.held.is_some();
         let home = self.home.clone();
         let closed = self.store.update(|saved: &mut Saved| {
             let before = saved.limit.take().filter(|before| now >= before.since);
@@ -153,11 +159,13 @@ impl Gate {
             saved.limit = Some(closed.clone());
             Ok((closed, Changed::Yes))
         })?;
-        self.held = None;
+        if probed {
+            self.held = None;
+        }
         Ok(closed)
     }
 
-    /// A job went through: the limit is over.
+    /// The probe went through: the limit is over.
     pub fn open(&mut self) -> Result<()> {
         if self.closed()?.is_some() {
             self.store.update(|saved: &mut Saved| {
@@ -224,20 +232,23 @@ mod tests {
         assert_eq!(one.pass(false, at(0)).unwrap(), Pass::Free);
         // Sixteen jobs meet the limit at once.
         for _ in 0..16 {
-            assert_eq!(one.close(Some(at(30)), "limit", at(0)).unwrap().next, at(5));
+            assert_eq!(one.close(Some(at(30)), "limit", at(0), false).unwrap().next, at(5));
         }
         assert!(matches!(two.pass(false, at(4)).unwrap(), Pass::Shut(_)));
         assert_eq!(two.pass(false, at(5)).unwrap(), Pass::Probe);
         assert!(matches!(one.pass(true, at(6)).unwrap(), Pass::Shut(_)), "another one probes");
         assert!(matches!(two.pass(false, at(6)).unwrap(), Pass::Shut(_)), "its own probe is under way");
-        assert_eq!(two.close(None, "limit", at(7)).unwrap().next, at(17));
+        // One that was begun before meets it once more, and is not the probe.
+        assert_eq!(two.close(None, "limit", at(6), false).unwrap().tries, 0);
+        assert!(matches!(one.pass(true, at(6)).unwrap(), Pass::Shut(_)), "it still probes");
+        assert_eq!(two.close(None, "limit", at(7), true).unwrap().next, at(17));
         assert_eq!(one.pass(false, at(17)).unwrap(), Pass::Probe);
         // A probe that dies gives the turn back.
         drop(one);
         assert_eq!(two.pass(false, at(18)).unwrap(), Pass::Probe);
         two.release();
         assert_eq!(two.pass(false, at(18)).unwrap(), Pass::Probe);
-        let told = two.close(Some(at(7200)), "limit", at(20)).unwrap();
+        let told = two.close(Some(at(7200)), "limit", at(20), true).unwrap();
         assert_eq!((told.until, told.next, told.since), (Some(at(7200)), at(7200), at(0)));
         assert!(matches!(two.pass(false, at(3600)).unwrap(), Pass::Shut(_)));
         // A clock that was set back.
@@ -246,7 +257,7 @@ mod tests {
         assert_eq!(two.pass(false, at(21)).unwrap(), Pass::Free);
         for tries in 0..12 {
             two.take().unwrap();
-            let wait = two.close(None, "limit", at(30)).unwrap().next.0 - at(30).0;
+            let wait = two.close(None, "limit", at(30), true).unwrap().next.0 - at(30).0;
             assert_eq!(wait, [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000][tries.min(7)]);
         }
     }

@@ -2,9 +2,10 @@
 //! that happened.
 //!
 //! **Guarantees.** A line is appended whole or not at all as far as a reader can tell, and is on disk
-//! when [`Journal::append`] returns, where that was asked for. The plan comes first: job records, then
-//! `run.started`. A journal without `run.started` is a plan that was never begun. One runner at a
-//! time has the journal, by a kernel lock on it that the system drops however the runner dies.
+//! when [`Journal::append`] returns, where that was asked for. `run.planned` comes first, then the plan (job
+//! records), then `run.started`; only the jobs of a queue come after that, each as it is chosen. A journal
+//! without `run.started` is a plan that was never begun. One runner at a time has the journal, by a kernel
+//! lock on it that the system drops however the runner dies.
 //!
 //! **Crash.** What may be left is a last line without its newline. Readers pass over it, and the next
 //! runner cuts it off before it appends. A line of a version that is not known here makes the whole

@@ -20,11 +20,6 @@ pub trait Listener {
     /// Something for people, beside the events.
     fn say(&mut self, text: &str);
 
-    /// Whether somebody still has to hear something, and is slow. Asked at the end of a run.
-    fn is_behind(&mut self) -> bool {
-        false
-    }
-
     /// A look at what runs, some ten times a second.
     fn look(&mut self, _counts: Counts, _jobs: &mut dyn Iterator<Item = Glimpse<'_>>) {}
 }

@@ -58,7 +58,13 @@ impl Engine<'_> {
         let (exit, verdict) = running.judge(&mut look);
         let acted = running.follower.progress.acted;
         self.killed |= running.was_stopped() && !matches!(verdict, Verdict::Completed { .. });
-        if !matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::UsageLimit) {
+        let probed = self.probes.get(&home) == Some(&at);
+        if probed {
+            self.probes.remove(&home);
+            // The others need not wait any longer than the gate wants.
+            self.hold = self.hold.filter(|_| self.source.is_some());
+        }
+        if probed && !matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::UsageLimit) {
             // Whatever else came of it, it does not tell that the limit lasts.
             let gate = self.gate(home.as_deref())?;
             match matches!(verdict, Verdict::Completed { .. }) || acted {
@@ -70,12 +76,17 @@ impl Engine<'_> {
             Verdict::Completed { totals } => self.completed(running, totals),
             Verdict::Unsent => {
                 self.tasks.set(at, State::Pending);
+                self.withdraw(at, "it was stopped before anything was sent")?;
                 self.give_back(at);
                 Ok(())
             }
             Verdict::Failed(failure, again) => match failure.class {
                 Class::Busy => self.is_busy(at, failure.message),
-                Class::UsageLimit => self.met_limit(at, failure, again, exit, home.as_deref()),
+                Class::UsageLimit => {
+                    let closed = self.gate(home.as_deref())?;
+                    closed.close(failure.until, &failure.message, Timestamp::now(), probed)?;
+                    self.met_limit(at, failure, again, exit)
+                }
                 Class::Interrupted if self.may_recover(at, running) => {
                     self.again(at, failure, exit)?;
                     self.give_back(at);
@@ -127,14 +138,24 @@ impl Engine<'_> {
         again: bool,
         exit: Option<ExitStatus>,
     ) -> Result<()> {
-        let row = failure.class.row();
-        self.tasks.set(at, State::Failed { again, sent: row.sent != Sent::No });
-        self.busy.remove(&at);
-        self.failures += 1;
-        if row.stops_run && self.why.is_none() {
+        if failure.class.row().stops_run && self.why.is_none() {
             self.why = Some(failure.class.word());
             self.until = failure.until;
         }
+        self.failed_alone(at, failure, again, exit)
+    }
+
+    /// As [`Engine::failed`], but whatever the failure is, the run goes on, as long as there were not too many.
+    fn failed_alone(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        again: bool,
+        exit: Option<ExitStatus>,
+    ) -> Result<()> {
+        self.tasks.set(at, State::Failed { again, sent: failure.class.row().sent != Sent::No });
+        self.busy.remove(&at);
+        self.failures += 1;
         if self.settings.max_failures.is_some_and(|most| self.failures >= most) {
             self.why.get_or_insert("max_failures".to_owned());
         }
@@ -154,6 +175,7 @@ impl Engine<'_> {
             exit_code: exit.and_then(|exit| exit.code()),
             signal: exit.and_then(|exit| exit.signal()),
             again,
+            continues: again && matches!(self.tasks.all[at].next, Next::Continue(_)),
         };
         self.note(what, true)
     }
@@ -172,15 +194,11 @@ impl Engine<'_> {
         failure: Failure,
         again: bool,
         exit: Option<ExitStatus>,
-        home: Option<&str>,
     ) -> Result<()> {
-        self.gate(home)?.close(failure.until, &failure.message, Timestamp::now())?;
         if self.settings.on_limit == OnLimit::Wait && self.stops == 0 {
             if !again {
                 // It has done something, so that it is not done again; the others wait.
-                self.tasks.set(at, State::Failed { again: false, sent: true });
-                self.failures += 1;
-                return self.tell_failure(at, failure, false, exit);
+                return self.failed_alone(at, failure, false, exit);
             }
             self.again(at, failure, exit)?;
             self.give_back(at);
@@ -222,12 +240,14 @@ impl Engine<'_> {
                     self.listener.say(&format!("{message}; waiting for it"));
                 }
                 self.busy.insert(at, (since, looks + 1));
+                self.withdraw(at, &message)?;
                 self.put_off(at, Duration::from_millis(250 << (looks + 1).min(5)));
                 Ok(())
             }
             OnBusy::Fork if self.tasks.all[at].next == Next::Plan => {
                 self.listener.say(&format!("{message}; going on in a fork of it"));
                 self.tasks.all[at].next = Next::Fork;
+                self.withdraw(at, &message)?;
                 self.put_off(at, Duration::ZERO);
                 Ok(())
             }

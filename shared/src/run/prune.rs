@@ -1,7 +1,7 @@
 //! Removing the records of runs that are finished.
 //!
-//! A run stays while it has work left, while somebody has its journal, and while a queue names it. Its
-//! sessions are Codex's, and stay in any case.
+//! A run stays while it has work left, while somebody has its journal or a job of it lives, and while a
+//! queue names it. Its sessions are Codex's, and stay in any case.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -51,6 +51,9 @@ fn remove(folder: &Folder, before: Timestamp, now: Timestamp) -> Result<Option<T
     }
     // Whoever has the journal is not done.
     let Some(_journal) = Journal::open(folder.journal())? else { return Ok(None) };
+    if folder.living() > 0 {
+        return Ok(None);
+    }
     folder.remove()?;
     Ok(Some(tasks))
 }

@@ -1,11 +1,12 @@
 //! How a run is carried out. What was said when it was begun is kept in its journal, and holds for whoever
-//! continues it and says nothing else.
+//! continues it and says nothing else. What becomes of a job that was cut off is said anew each time.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::job::Options;
 use super::running::Patience;
 use crate::error::{Error, Result};
 use crate::time::parse_duration;
@@ -81,6 +82,16 @@ pub enum Interrupted {
     Retry,
 }
 
+/// What Codex is told with every job of a run whose jobs are not planned beforehand.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Told {
+    /// Beside the prompt.
+    pub options: Options,
+    /// The pictures that go with each, absolute.
+    pub images: Vec<String>,
+}
+
 /// How a run is carried out.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -100,6 +111,24 @@ pub struct Settings {
     pub on_limit: OnLimit,
     /// What becomes of a job that was cut off.
     pub interrupted: Interrupted,
+    /// What all jobs of a queue have in common; the jobs of other runs have it in their plan.
+    pub told: Option<Told>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            codex: PathBuf::new(),
+            max_concurrent: 1,
+            patience: Patience::default(),
+            max_failures: None,
+            retries: 0,
+            on_busy: OnBusy::default(),
+            on_limit: OnLimit::default(),
+            interrupted: Interrupted::default(),
+            told: None,
+        }
+    }
 }
 
 /// What is kept of them, beside Codex and how many at once. Times are in milliseconds.
@@ -114,6 +143,7 @@ pub struct Kept {
     pub retries: u32,
     pub on_busy: String,
     pub on_limit: OnLimit,
+    pub told: Option<Told>,
 }
 
 impl Settings {
@@ -129,6 +159,7 @@ impl Settings {
             retries: self.retries,
             on_busy: self.on_busy.text(),
             on_limit: self.on_limit,
+            told: self.told.clone(),
         }
     }
 }

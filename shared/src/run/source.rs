@@ -5,6 +5,8 @@
 //! to the engine, which plans it in the journal at once; so a source can hold a lock for as long as it
 //! takes to choose and to claim. A job that it hands over again, by the same id, is the same job.
 
+use std::time::Duration;
+
 use super::event::Event;
 use super::job::Job;
 use crate::error::Result;
@@ -34,9 +36,18 @@ pub trait Source {
     /// A claimed job came to nothing, and is to be chosen anew.
     fn back(&mut self, job: &str);
 
-    /// Called some ten times a second.
+    /// Looks at what there is to do by now: before the run ends.
+    fn look(&mut self);
+
+    /// Called some ten times a second while something runs, and when it is [`Source::due`].
     fn tick(&mut self);
+
+    /// After what time it wants to be called, whatever else there is to wait for.
+    fn due(&self) -> Option<Duration>;
 
     /// How many jobs are still to come, those that were given back too.
     fn pending(&self) -> usize;
+
+    /// How many jobs of this run have failed, and were not asked for again since.
+    fn failed(&self) -> usize;
 }

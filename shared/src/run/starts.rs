@@ -46,10 +46,9 @@ impl Engine<'_> {
                 }
             };
             let home = self.tasks.all[at].home.clone();
-            if self.passes(home.as_deref())? {
-                self.start_on(at, home.as_deref())?;
-            } else {
-                self.give_back(at);
+            match self.passes(home.as_deref())? {
+                Some(probes) => self.start_on(at, home.as_deref(), probes)?,
+                None => self.give_back(at),
             }
         }
         Ok(())
@@ -87,9 +86,7 @@ impl Engine<'_> {
             return Ok(false);
         }
         let home = self.tasks.codex_home.clone();
-        if !self.passes(home.as_deref())? {
-            return Ok(false);
-        }
+        let Some(probes) = self.passes(home.as_deref())? else { return Ok(false) };
         let mut claimed = None;
         let next = match &mut self.source {
             None => Ok(source::Next::Done),
@@ -106,7 +103,7 @@ impl Engine<'_> {
         self.drained = matches!(next, Ok(source::Next::Done));
         match (next, claimed) {
             (Ok(source::Next::Claimed), Some(at)) => {
-                self.start_on(at, home.as_deref())?;
+                self.start_on(at, home.as_deref(), probes)?;
                 return Ok(true);
             }
             (Ok(source::Next::Stop(why)), _) => self.why = Some(why.to_owned()),
@@ -117,12 +114,15 @@ impl Engine<'_> {
                 self.trouble = Some(error);
             }
         }
-        self.gate(home.as_deref())?.release();
+        if probes {
+            self.gate(home.as_deref())?.release();
+        }
         Ok(false)
     }
 
-    /// Whether the gate of a home lets a job through. If not, the run stops or holds.
-    fn passes(&mut self, home: Option<&str>) -> Result<bool> {
+    /// Whether the gate of a home lets a job through, and whether as the probe. If not, the run stops or
+    /// holds.
+    fn passes(&mut self, home: Option<&str>) -> Result<Option<bool>> {
         let (now, policy) = (Timestamp::now(), self.settings.on_limit);
         let gate = self.gate(home)?;
         let early = match policy {
@@ -131,14 +131,16 @@ impl Engine<'_> {
             OnLimit::Stop => gate.closed()?.is_some_and(|closed| closed.until.is_none()),
         };
         let closed = match gate.pass(early, now)? {
-            Pass::Free | Pass::Probe => return Ok(true),
+            Pass::Free => return Ok(Some(false)),
+            Pass::Probe => return Ok(Some(true)),
             Pass::Shut(closed) => closed,
         };
-        if policy == OnLimit::Stop && closed.until.is_some() {
+        // What is past is being probed, by us or by another runner.
+        if policy == OnLimit::Stop && closed.until.is_some_and(|until| until > now) {
             self.listener.say(closed.error(now).message());
             self.why = Some(Class::UsageLimit.word());
             self.until = closed.until;
-            return Ok(false);
+            return Ok(None);
         }
         let wait = u64::try_from(closed.next.0 - now.0).map_or(Duration::ZERO, Duration::from_millis);
         // Not much longer than that, as another runner may find the gate open before.
@@ -149,13 +151,18 @@ impl Engine<'_> {
             let why = Class::UsageLimit.word();
             self.note(What::RunWaiting { why, until: Some(closed.next) }, false)?;
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Starts a job, and gives the turn to probe back where none came of it.
-    fn start_on(&mut self, at: usize, home: Option<&str>) -> Result<()> {
+    fn start_on(&mut self, at: usize, home: Option<&str>, probes: bool) -> Result<()> {
+        let key = home.map(str::to_owned);
+        if probes {
+            self.probes.insert(key.clone(), at);
+        }
         self.start(at)?;
-        if !self.running.iter().any(|running| running.task == at) {
+        if probes && !self.running.iter().any(|running| running.task == at) {
+            self.probes.remove(&key);
             self.gate(home)?.release();
         }
         Ok(())
@@ -239,6 +246,16 @@ impl Engine<'_> {
                 self.queue.insert(place, at);
             }
         }
+    }
+
+    /// A job of a source that was planned, and of which nothing was sent, is to be chosen anew: whoever reads
+    /// the journal must not take it for one that is being sent.
+    pub(super) fn withdraw(&mut self, at: usize, why: &str) -> Result<()> {
+        if self.source.is_none() {
+            return Ok(());
+        }
+        let of = self.tasks.all[at].of.clone();
+        self.note(What::JobSkipped { of, why: why.to_owned(), withdrawn: true }, false)
     }
 
     /// A job that is pending is to be started, but not at once.

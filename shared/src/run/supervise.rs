@@ -9,7 +9,7 @@
 //! second stops what runs. The third leaves at once: the jobs live on, and a continued run finds them.
 //!
 //! **Hearing.** A listener is told what is in the journal already. What it makes of that is its own
-//! affair; a run goes on although nobody listens.
+//! affair; a run goes on although nobody listens, and waits for no reader, of standard error neither.
 //!
 //! What is started when is in `starts`, what follows from an end in `outcome`.
 
@@ -35,7 +35,7 @@ use super::tasks::{State, Tasks};
 use crate::child::signals::Signals;
 use crate::codex::home::Home;
 use crate::codex::version::is_before;
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Result, be_patient, reason};
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -82,37 +82,34 @@ pub fn supervise<'e>(
 ) -> Result<Ended> {
     attempt::check_depth()?;
     let signals = Signals::catch()?;
+    be_patient();
     let codex = binary::about(&settings.codex);
-    let mut engine = Engine {
-        folder,
-        journal,
-        tasks,
-        settings,
-        checker: Checker::new(codex.version.as_deref()),
-        counts_turns: codex.version.as_deref().is_some_and(|version| is_before(version, (0, 89))),
-        source,
-        listener,
-        gates: BTreeMap::new(),
-        running: Vec::new(),
-        queue: VecDeque::new(),
-        waiting: Vec::new(),
-        busy: HashMap::new(),
-        tries: HashMap::new(),
-        hold: None,
-        announced: None,
-        drained: false,
-        is_hurried: false,
-        killed: false,
-        why: None,
-        until: None,
-        trouble: None,
-        stops: 0,
-        failures: 0,
-        starts: 0,
-        next_start: Instant::now(),
-    };
+    let mut engine = Engine::new(folder, journal, tasks, settings, codex.version.as_deref(), listener);
+    engine.source = source;
     engine.begin(codex)?;
     engine.run(signals)
+}
+
+/// Ends a run with which nobody goes on, so that it is in nobody's way: judges what had been started, and says
+/// of the rest that it is passed over. One that somebody carries out, that is over, or that cannot be read is
+/// left alone. What lives must have been looked for before.
+pub fn conclude(folder: &Folder, why: &str, listener: &mut dyn Listener) -> Result<()> {
+    let Some(journal) = Journal::open(folder.journal())? else { return Ok(()) };
+    let Ok(tasks) = Tasks::read(folder) else { return Ok(()) };
+    if !tasks.is_begun() || !tasks.is_open() {
+        return Ok(());
+    }
+    let (codex, version) = (tasks.codex.path.clone(), tasks.codex.version.clone());
+    let settings = Settings { codex: codex.unwrap_or_default().into(), ..Settings::default() };
+    let mut engine = Engine::new(folder, journal, tasks, settings, version.as_deref(), listener);
+    engine.why = Some(why.to_owned());
+    engine.adopt_all()?;
+    let mut signals = Signals::catch()?;
+    while !engine.running.is_empty() && signals.wait(Duration::ZERO).stops == 0 {
+        engine.look_at_all()?;
+    }
+    engine.pass_over()?;
+    engine.note(What::RunStopped { why: why.to_owned(), left: 0, until: None }, true)
 }
 
 /// A run that is carried out.
@@ -128,6 +125,8 @@ pub(super) struct Engine<'e> {
     pub(super) listener: &'e mut dyn Listener,
     /// The gates of the Codex homes that jobs are for.
     pub(super) gates: BTreeMap<Option<String>, Gate>,
+    /// The jobs that try whether a limit is over, by their homes.
+    pub(super) probes: BTreeMap<Option<String>, usize>,
     pub(super) running: Vec<Running>,
     /// Jobs to be started, in order.
     pub(super) queue: VecDeque<usize>,
@@ -158,22 +157,66 @@ pub(super) struct Engine<'e> {
     pub(super) next_start: Instant,
 }
 
-impl Engine<'_> {
+impl<'e> Engine<'e> {
+    fn new(
+        folder: &'e Folder,
+        journal: Journal,
+        tasks: Tasks,
+        settings: Settings,
+        version: Option<&str>,
+        listener: &'e mut dyn Listener,
+    ) -> Engine<'e> {
+        Engine {
+            folder,
+            journal,
+            tasks,
+            settings,
+            checker: Checker::new(version),
+            counts_turns: version.is_some_and(|version| is_before(version, (0, 89))),
+            source: None,
+            listener,
+            gates: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            running: Vec::new(),
+            queue: VecDeque::new(),
+            waiting: Vec::new(),
+            busy: HashMap::new(),
+            tries: HashMap::new(),
+            hold: None,
+            announced: None,
+            drained: false,
+            is_hurried: false,
+            killed: false,
+            why: None,
+            until: None,
+            trouble: None,
+            stops: 0,
+            failures: 0,
+            starts: 0,
+            next_start: Instant::now(),
+        }
+    }
+
     pub(super) fn note(&mut self, what: What, sync: bool) -> Result<()> {
         let run = self.folder.name().to_owned();
-        let event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: self.counts() };
-        self.journal.append(&event, sync)?;
+        let mut event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
+        // The source counts its jobs, so that it hears of an event before that is counted.
         if let Some(source) = &mut self.source {
             source.heard(&event);
         }
+        event.counts = self.counts();
+        self.journal.append(&event, sync)?;
         self.listener.event(&event);
         Ok(())
     }
 
     fn counts(&self) -> Counts {
-        // What was given back is counted by the source.
-        let given = self.source.as_ref().map(|source| source.pending());
-        Counts { pending: given.unwrap_or(self.tasks.counts.pending), ..self.tasks.counts }
+        let counts = self.tasks.counts;
+        match &self.source {
+            // It knows what was given back to it, and what was asked for again.
+            Some(source) => Counts { pending: source.pending(), failed: source.failed(), ..counts },
+            None => counts,
+        }
     }
 
     /// Says that the run begins, and takes up what an earlier runner left.
@@ -188,15 +231,23 @@ impl Engine<'_> {
             max_concurrent: self.settings.max_concurrent,
             codex,
             codex_home: self.tasks.codex_home.clone(),
-            settings: Some(self.settings.kept()),
+            settings: Some(Box::new(self.settings.kept())),
             runner: probe::process(std::process::id() as i32),
         };
         self.note(what, true)?;
         for at in 0..self.tasks.all.len() {
-            match self.tasks.all[at].state {
-                State::Pending => self.give_back(at),
-                State::Running => self.adopt(at)?,
-                _ => {}
+            if self.tasks.all[at].state == State::Pending {
+                self.withdraw(at, "its runner was gone before it was started")?;
+                self.give_back(at);
+            }
+        }
+        self.adopt_all()
+    }
+
+    fn adopt_all(&mut self) -> Result<()> {
+        for at in 0..self.tasks.all.len() {
+            if self.tasks.all[at].state == State::Running {
+                self.adopt(at)?;
             }
         }
         Ok(())
@@ -217,6 +268,7 @@ impl Engine<'_> {
             // The runner died between the claim and the start.
             None => {
                 self.tasks.set(at, State::Pending);
+                self.withdraw(at, "its runner was gone before it was started")?;
                 self.give_back(at);
             }
         }
@@ -237,8 +289,8 @@ impl Engine<'_> {
             if self.why.is_none() {
                 self.start_what_can()?;
             }
-            if self.running.is_empty() && (self.why.is_some() || self.is_done()) {
-                return self.end(&mut signals);
+            if self.running.is_empty() && (self.why.is_some() || self.is_done()) && !self.has_more() {
+                return self.end();
             }
             let came = signals.wait(self.until_next());
             if came.now {
@@ -276,12 +328,23 @@ impl Engine<'_> {
         nothing_left && (self.source.is_none() || self.drained)
     }
 
+    /// Whether the source has more by now than when it said that there is nothing.
+    fn has_more(&mut self) -> bool {
+        let Some(source) = &mut self.source else { return false };
+        source.look();
+        self.drained &= source.pending() == 0;
+        self.why.is_none() && !self.drained
+    }
+
     fn until_next(&self) -> Duration {
         if self.is_hurried {
             return Duration::ZERO;
         }
         let now = Instant::now();
         let mut next = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
+        if let Some(due) = self.source.as_ref().and_then(|source| source.due()) {
+            next = next.min(due.max(Duration::from_millis(1)));
+        }
         if self.why.is_none() && self.running.len() < self.settings.max_concurrent {
             let is_wanted = !self.queue.is_empty() || self.source.is_some();
             let starts = is_wanted.then_some(self.next_start);
@@ -360,19 +423,12 @@ impl Engine<'_> {
         self.gates.get_mut(&key).ok_or_else(|| Error::new("there is no gate"))
     }
 
-    fn end(mut self, signals: &mut Signals) -> Result<Ended> {
-        let ended = self.conclude();
-        // Nothing runs any more: a slow reader is waited for, unless somebody has had enough.
-        while self.listener.is_behind() && signals.wait(LOOK).stops == 0 {}
-        ended
-    }
-
-    fn conclude(&mut self) -> Result<Ended> {
+    fn end(&mut self) -> Result<Ended> {
         let left = self.source.as_ref().map_or_else(|| self.tasks.left(), |source| source.pending());
         let killed = self.killed;
         if left == 0 && self.trouble.is_none() {
-            self.withdraw()?;
-            let failed = self.tasks.counts.failed;
+            self.pass_over()?;
+            let failed = self.counts().failed;
             self.note(What::RunCompleted {}, true)?;
             return Ok(Ended::Completed { failed, killed });
         }
@@ -386,7 +442,7 @@ impl Engine<'_> {
     }
 
     /// Says of jobs that their source has given up that they are passed over.
-    fn withdraw(&mut self) -> Result<()> {
+    fn pass_over(&mut self) -> Result<()> {
         for at in 0..self.tasks.all.len() {
             if matches!(self.tasks.all[at].state, State::Pending | State::Failed { again: true, .. }) {
                 self.tasks.set(at, State::Skipped);

@@ -2,9 +2,11 @@
 //!
 //! A prompt is not kept in memory: a job is read from its place in the journal when it is started. Where
 //! two plans have one id, the later one is what is done, and the job is the same: that is how a queue
-//! plans a prompt anew.
+//! plans a prompt anew. What was cut off and was to go on with "Continue." does so after a crash too, but
+//! not where the prompt was changed meanwhile.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::event::{Codex, Counts, Event, Of, Process, Usage, What};
 use super::failure::Sent;
@@ -76,6 +78,8 @@ pub struct Task {
     pub asked: Option<Id>,
     /// Its Codex home.
     pub home: Option<String>,
+    /// What tells its prompt from another one.
+    said: u64,
     /// How far it is.
     pub state: State,
     /// Whether the model may have seen the prompt before.
@@ -145,8 +149,11 @@ impl Tasks {
     pub fn add(&mut self, job: &Job, place: Place) -> usize {
         if let Some(at) = self.ids.get(&job.id).copied() {
             self.set(at, State::Pending);
-            let task = &mut self.all[at];
-            (task.place, task.asked) = (place, job.asked());
+            let (said, task) = (hash(&job.prompt), &mut self.all[at]);
+            if task.said != said && matches!(task.next, Next::Continue(_)) {
+                task.next = Next::Plan;
+            }
+            (task.place, task.asked, task.said) = (place, job.asked(), said);
             task.home.clone_from(&job.codex_home);
             return at;
         }
@@ -164,6 +171,7 @@ impl Tasks {
             of,
             asked: job.asked(),
             home: job.codex_home.clone(),
+            said: hash(&job.prompt),
             state: State::Pending,
             resent: false,
             next: Next::Plan,
@@ -270,7 +278,7 @@ impl Tasks {
                 self.ended = None;
                 (self.kind, self.name, self.codex, self.codex_home) = (kind, name, codex, codex_home);
                 self.runner = Some(runner);
-                self.settings = settings.map(|kept| (max_concurrent, kept));
+                self.settings = settings.map(|kept| (max_concurrent, *kept));
             }
             What::JobStarted { of, boot, usage_before, resent, kind, continues, .. } => {
                 let task = &mut self.all[index];
@@ -296,7 +304,10 @@ impl Tasks {
                 self.all[index].of = of;
                 self.set(index, State::Completed);
             }
-            What::JobFailed { of, failure, again, .. } => {
+            What::JobFailed { of, failure, again, continues, .. } => {
+                if let (true, Some(session)) = (continues, of.session) {
+                    self.all[index].next = Next::Continue(session);
+                }
                 self.all[index].of = of;
                 let sent = failure.class.row().sent != Sent::No;
                 self.set(index, State::Failed { again, sent });
@@ -315,4 +326,10 @@ impl Tasks {
             }
         }
     }
+}
+
+fn hash(prompt: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    prompt.hash(&mut hasher);
+    hasher.finish()
 }

@@ -1,0 +1,226 @@
+//! Looking on while somebody else carries runs out, and what sessions do; and what was seen before.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use super::flags::Common;
+use super::runs::of;
+use crate::codex::home::Home;
+use crate::codex::watch::{From, Watch};
+use crate::error::{Exit, Result, warn};
+use crate::output::events::{Show, Wanted, counted, way_on};
+use crate::record::Id;
+use crate::run::follow::Follower;
+use crate::run::journal::{self, Entry, Tail};
+use crate::run::listen::{Glimpse, Listener};
+use crate::run::tasks::{End, State, Task, Tasks};
+use crate::run::{Counts, Folder, What};
+use crate::time::Timestamp;
+
+/// How often somebody else's run is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Tells what happened in a run.
+pub fn log(folder: &Folder, wanted: Wanted) -> Result<()> {
+    let mut shown = Show::past(wanted, Tasks::read(folder)?.all.len());
+    journal::read(&folder.journal(), |entry| {
+        if let Entry::Event(event) = entry
+            // What was only planned did not happen.
+            && !matches!(event.what, What::RunPlanned { .. })
+        {
+            shown.event(&event);
+        }
+        Ok(())
+    })?;
+    shown.finish()
+}
+
+/// How far the events of a run tell of a session. Its rollout tells the same again, a little later.
+#[derive(Clone, Copy)]
+struct Told {
+    /// When the last of them was.
+    until: Timestamp,
+    /// Whether there will be more.
+    is_open: bool,
+}
+
+/// A run that somebody else carries out, as far as it was read.
+pub struct Watched {
+    folder: Folder,
+    tail: Tail,
+    tasks: Tasks,
+    followers: HashMap<usize, Follower>,
+    /// What the events that were read tell of sessions.
+    told: HashMap<Id, Told>,
+    wants_lines: bool,
+}
+
+impl Watched {
+    /// Begins at its beginning.
+    pub fn open(folder: Folder, wants_lines: bool) -> Result<Watched> {
+        let tail = Tail::open(folder.journal())?;
+        let (followers, told) = (HashMap::new(), HashMap::new());
+        Ok(Watched { folder, tail, tasks: Tasks::default(), followers, told, wants_lines })
+    }
+
+    /// The jobs as they are now.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Hands on all that is new. False once the run is over, or its runner is gone.
+    pub fn look(&mut self, show: &mut Show) -> Result<bool> {
+        // Whether somebody writes is asked first, so that what was written before is read after.
+        let lives = self.folder.is_running();
+        let (tasks, told) = (&mut self.tasks, &mut self.told);
+        self.tail.read(|entry| {
+            match entry {
+                Entry::Job(job, place) => drop(tasks.add(&job, place)),
+                Entry::Event(event) => {
+                    if !matches!(event.what, What::RunPlanned { .. }) {
+                        show.event(&event);
+                    }
+                    if let Some(session) = event.what.of().and_then(|of| of.session) {
+                        let is_open = matches!(
+                            event.what,
+                            What::JobStarted { .. } | What::JobSpawned { .. } | What::JobSession { .. }
+                        );
+                        told.insert(session, Told { until: event.at, is_open });
+                    }
+                    tasks.apply(*event);
+                }
+            }
+            Ok(())
+        })?;
+        self.follow(show);
+        let running = |(at, task): (usize, &Task)| (task.state == State::Running).then_some(at);
+        let running: Vec<usize> = self.tasks.all.iter().enumerate().filter_map(running).collect();
+        let mut jobs = running.iter().map(|at| {
+            let task = &self.tasks.all[*at];
+            let follower = self.followers.get(at);
+            Glimpse {
+                of: &task.of,
+                since: task.start.as_ref().map_or_else(Timestamp::now, |start| start.at),
+                doing: follower.map_or("", |follower| &follower.progress.doing),
+            }
+        });
+        show.look(self.tasks.told(), &mut jobs);
+        if !lives {
+            // Nobody tells any more what the sessions do that it had begun to tell of.
+            self.told.values_mut().for_each(|told| told.is_open = false);
+        }
+        Ok(lives && !matches!(self.tasks.ended, Some((_, End::Completed))))
+    }
+
+    /// Reads what the running jobs print. The rest of one that has ended is read once more.
+    fn follow(&mut self, show: &mut Show) {
+        for (at, task) in self.tasks.all.iter().enumerate() {
+            let is_running = task.state == State::Running && task.start.is_some();
+            if is_running && !self.followers.contains_key(&at) {
+                let out = self.folder.file(task.of.number, task.of.attempt, "out");
+                if let Ok(mut follower) = Follower::open(&out) {
+                    follower.kept = self.wants_lines.then(Vec::new);
+                    self.followers.insert(at, follower);
+                }
+            }
+            let Some(follower) = self.followers.get_mut(&at) else { continue };
+            // What cannot be read now may be later.
+            let _ = follower.read();
+            for line in follower.kept.iter_mut().flat_map(std::mem::take) {
+                show.line(self.folder.name(), &task.of, &line);
+            }
+            if !is_running {
+                self.followers.remove(&at);
+            }
+        }
+    }
+
+    /// How it ended, and the way on.
+    pub fn close(&self) -> Exit {
+        let name = self.folder.name();
+        match &self.tasks.ended {
+            Some((_, End::Completed)) if self.tasks.told().failed > 0 => Exit::Negative,
+            Some((_, End::Completed)) => Exit::Done,
+            Some((_, End::Stopped(why, left))) => {
+                warn(format_args!("run '{name}' was stopped ({why}), {} left", counted(*left)));
+                Exit::WorkLeft
+            }
+            None => {
+                let way_on = way_on(&self.folder);
+                warn(format_args!("the runner of '{name}' is gone; '{way_on}' takes over what it left"));
+                Exit::WorkLeft
+            }
+        }
+    }
+}
+
+/// Shows a run while somebody else carries it out, until it is over.
+pub fn watch(folder: &Folder, wanted: Wanted) -> Result<Exit> {
+    let jobs = Tasks::read(folder)?.all.len();
+    let mut watched = Watched::open(folder.clone(), wanted.events)?;
+    let mut show = Show::new(wanted, jobs);
+    while watched.look(&mut show)? {
+        if show.is_gone() {
+            return Ok(Exit::Done);
+        }
+        std::thread::sleep(LOOK);
+    }
+    // The last words of who has just ended.
+    watched.look(&mut show)?;
+    show.sum_up();
+    show.finish()?;
+    Ok(watched.close())
+}
+
+/// Shows what the sessions of a group do: the runs over it, and whoever else drives one of them. It ends
+/// only when nobody reads it any more, or there is no session left. `members` tells who they are now.
+pub fn watch_group(
+    name: &str,
+    common: &Common,
+    wanted: Wanted,
+    mut members: impl FnMut() -> Result<Vec<Id>>,
+) -> Result<Exit> {
+    let home = Home::find(common.codex_home.as_deref())?;
+    let mut sessions = Watch::new(home, members()?, From::End);
+    let mut show = Show::new(wanted, 2);
+    let mut runs: Vec<Watched> = Vec::new();
+    let (mut seen, mut is_first) = (HashSet::new(), true);
+    let mut told: HashMap<Id, Told> = HashMap::new();
+    let mut next = Instant::now();
+    while !show.is_gone() {
+        if Instant::now() >= next {
+            next = Instant::now() + Duration::from_secs(1);
+            sessions.add(members()?);
+            // Of what was there before, what runs; of what comes, all, as a run may be over in a moment.
+            let is_new = |folder: &Folder| !seen.contains(folder.name());
+            let found = of("group", name, is_new)?;
+            for folder in found {
+                seen.insert(folder.name().to_owned());
+                if !is_first || folder.is_running() {
+                    runs.push(Watched::open(folder, wanted.events)?);
+                }
+            }
+            is_first = false;
+        }
+        let mut at = 0;
+        while at < runs.len() {
+            let lives = runs[at].look(&mut show)?;
+            told.extend(&runs[at].told);
+            if lives {
+                at += 1;
+            } else {
+                runs.swap_remove(at).close();
+            }
+        }
+        sessions.poll(&mut |happened| {
+            let at = happened.at.unwrap_or_else(Timestamp::now);
+            if told.get(&happened.session).is_none_or(|told| !told.is_open && at > told.until) {
+                show.happened(happened);
+            }
+            Ok(())
+        })?;
+        show.look(Counts::default(), &mut std::iter::empty());
+        std::thread::sleep(LOOK);
+    }
+    Ok(Exit::Done)
+}
