@@ -147,6 +147,11 @@ static TOOL: Tool = Tool {
             command: "codex-agent --codex-home \"$CODEX_HOME\" ls --count",
             exit: 0,
         },
+        Example {
+            text: "Manuals and completions, where no package brings them:",
+            command: "codex-agent setup --dry-run",
+            exit: 0,
+        },
         Example { text: "Try everything on a sample home:", command: "codex-agent demo", exit: 0 },
     ],
     see_also: &[
@@ -178,6 +183,7 @@ const TOOL_LINES: &str = "    ls      list Codex sessions
     name    name a Codex session
     run     start Codex sessions without a terminal; look after runs
     status  tell what runs now and what waits
+    setup   install manual pages and completions for this user
     demo    try codex-agent on a sample home, without Codex";
 
 const TOOLS_OF_HELP: &str = "Tools of this package:
@@ -190,6 +196,7 @@ const TOOLS_OF_HELP: &str = "Tools of this package:
   name    name a Codex session
   run     start Codex sessions without a terminal; look after runs
   status  tell what runs now and what waits
+  setup   install manual pages and completions for this user
   demo    try codex-agent on a sample home, without Codex
   help    open the manual of a tool: 'codex-agent help ls'";
 

@@ -23,6 +23,9 @@ mod find;
 /// Groups: verbs, pipes, races, crashes.
 mod group;
 
+/// Documents for a user: shown, installed, taken away.
+mod setup;
+
 /// A world whose Codex has no model.
 mod faked;
 

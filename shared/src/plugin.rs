@@ -14,7 +14,7 @@ use crate::error::{Error, Exit, Result};
 use crate::text::nearest;
 
 /// The tools of this package and their NAME lines. A test wants them all, and no more.
-pub const TOOLS: [(&str, &str); 10] = [
+pub const TOOLS: [(&str, &str); 11] = [
     ("ls", "list Codex sessions"),
     ("find", "look Codex sessions up by reference or by words"),
     ("group", "keep named sets of Codex sessions"),
@@ -24,6 +24,7 @@ pub const TOOLS: [(&str, &str); 10] = [
     ("name", "name a Codex session"),
     ("run", "start Codex sessions without a terminal; look after runs"),
     ("status", "tell what runs now and what waits"),
+    ("setup", "install manual pages and completions for this user"),
     ("demo", "try codex-agent on a sample home, without Codex"),
 ];
 

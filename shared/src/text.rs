@@ -192,6 +192,15 @@ pub fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
+/// Sixteen digits that tell a text from another one (FNV-1a): the same for ever, and no protection against
+/// somebody who wants two to be alike.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    let sum = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    format!("{sum:016x}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

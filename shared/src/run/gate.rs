@@ -23,6 +23,7 @@ use super::folder;
 use crate::codex::home::state_folder;
 use crate::error::{Context, Error, Result};
 use crate::store::{Changed, Store};
+use crate::text::fingerprint;
 use crate::time::Timestamp;
 
 /// The first wait for a limit whose end nobody knows, in milliseconds; each is twice the one before.
@@ -80,11 +81,8 @@ impl Gate {
         let home = fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
         let home = home.to_string_lossy().into_owned();
         let locks = state_folder()?.join("locks");
-        // FNV-1a. Two homes of one hash would only wait for each other.
-        let hash = home.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-            (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
-        let name = format!("limit-{hash:016x}");
+        // Two homes of one fingerprint would only wait for each other.
+        let name = format!("limit-{}", fingerprint(home.as_bytes()));
         let probe = locks.join(format!("{name}.probe"));
         Ok(Gate { store: Store::new(locks.join(name)), probe, home, held: None })
     }

@@ -1,0 +1,218 @@
+//! codex-agent-setup: install manual pages and completions for this user.
+//!
+//! It says what it would do, does it when it is told to, and takes it away again. The tools print their own
+//! documents, so that what is installed is of the tools that are there.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+use codex_agent_shared::cli::{self, Command, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::plugin::about;
+use codex_agent_shared::terminal::{columns, is_terminal};
+use codex_agent_shared::text::{path_cell, tsv};
+
+mod documents;
+mod install;
+mod places;
+
+use documents::Kind;
+use install::{Action, Step};
+
+#[derive(Default)]
+struct Args {
+    common: flags::Common,
+    kinds: Vec<Kind>,
+    yes: bool,
+    dry_run: bool,
+    undo: bool,
+}
+
+impl AsMut<flags::Common> for Args {
+    fn as_mut(&mut self) -> &mut flags::Common {
+        &mut self.common
+    }
+}
+
+const FLAGS: &[Flag<Args>] = &[
+    Flag {
+        short: None,
+        long: "only",
+        takes: Takes::OneOf("KIND", &Kind::WORDS),
+        help: "manual pages, or the completions of this shell, and nothing else",
+        more: "Again for one more. Without it there are manual pages, and completions for each of these shells that is found.",
+        set: |args, value| {
+            args.kinds.extend(Kind::parse(&value.text()?));
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('y'),
+        long: "yes",
+        takes: Takes::Nothing,
+        help: "do it without asking",
+        more: "Where nobody can be asked nothing is done without it.",
+        set: |args, _| {
+            args.yes = true;
+            Ok(())
+        },
+    },
+    Flag {
+        short: Some('n'),
+        long: "dry-run",
+        takes: Takes::Nothing,
+        help: "list each file, and do nothing",
+        more: "",
+        set: |args, _| {
+            args.dry_run = true;
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "undo",
+        takes: Takes::Nothing,
+        help: "remove what was installed",
+        more: "A file that somebody has changed since is left, and told. Folders that were made for the files go, where nothing else is in them.",
+        set: |args, _| {
+            args.undo = true;
+            Ok(())
+        },
+    },
+    flags::json("a record for each file"),
+];
+
+static COMMAND: Command<Args> = Command {
+    name: "",
+    aliases: &[],
+    about: about("setup"),
+    operands: "",
+    completes: &[],
+    details: &[],
+    sections: &[("Options", FLAGS)],
+    greedy: false,
+    operand: |_, operand| Err(Error::usage(format!("unexpected operand '{}'", operand.to_string_lossy()))),
+    run,
+};
+
+static TOOL: Tool = Tool {
+    name: "codex-agent-setup",
+    about: about("setup"),
+    description: &[
+        "Installs the manual pages of the tools, and their completions for the shells that are found, for this user alone. It says first what it would do, and asks; files of others are never replaced, and no file of a shell's configuration is touched. What has to be added there by hand is said.",
+        "    codex-agent setup",
+        "Pages go where man(1) looks for those of the executables: for $HOME/.cargo/bin that is $HOME/.cargo/share/man, elsewhere $XDG_DATA_HOME/man. Completions go where bash-completion and fish look by themselves; zsh has no such folder for a user, so that a line in ~/.zshrc names it.",
+        "Run again after an update, it brings the files up to date, and takes away those of tools that are gone. A package of a distribution installs all of this by itself, and needs no setup.",
+    ],
+    commands: &[&COMMAND],
+    exit_status: &[
+        (0, "Done, or there was nothing to do, or it was only told what would be done."),
+        (1, "The answer was no, and nothing was done; or --undo had to leave files that were changed."),
+        (2, "Bad usage, a file of somebody else is in the way, or trouble. Nothing was changed."),
+    ],
+    environment: &[
+        (
+            "XDG_DATA_HOME",
+            "Where completions go for bash and zsh, and perhaps pages, instead of ~/.local/share.",
+        ),
+        ("XDG_CONFIG_HOME", "Where completions go for fish, instead of ~/.config."),
+        ("BASH_COMPLETION_USER_DIR", "Where bash-completion looks for those of a user."),
+    ],
+    files: &[("~/.local/state/codex-agent/setup.json", "What was installed, for --undo.")],
+    examples: &[
+        Example { text: "What would be done:", command: "codex-agent setup --dry-run", exit: 0 },
+        Example { text: "Do it:", command: "codex-agent setup --yes", exit: 0 },
+        Example { text: "Only the manual pages:", command: "codex-agent setup --only man --yes", exit: 0 },
+        Example { text: "Take it all away again:", command: "codex-agent setup --undo --yes", exit: 0 },
+    ],
+    see_also: &["codex-agent(1)", "codex-agent-files(5)", "codex-agent(7)"],
+    reads: &[],
+    writes: &["setup.file"],
+    epilogue: "",
+    completions: None,
+};
+
+fn main() -> ExitCode {
+    cli::main(&TOOL)
+}
+
+fn run(args: Args) -> Result<Exit> {
+    let mut setup = install::Setup::open()?;
+    let steps = match args.undo {
+        true => setup.undoing()?,
+        false => {
+            let kinds = if args.kinds.is_empty() { places::found() } else { args.kinds.clone() };
+            setup.installing(documents::all(&kinds)?)?
+        }
+    };
+    tell(&args, &steps)?;
+    let refused: Vec<&Step> = steps.iter().filter(|step| step.action == Action::Refuse).collect();
+    if let (Some(first), false) = (refused.first(), args.undo) {
+        let message = format!("'{}' is not of this program, and was left as it is", first.path.display());
+        let more =
+            if refused.len() > 1 { format!("; so are {} more", refused.len() - 1) } else { String::new() };
+        return Err(Error::new(format!("{message}{more}")).hint("move it away; nothing was changed"));
+    }
+    let has_work = steps.iter().any(|step| step.action.changes());
+    if !has_work {
+        warn(if args.undo { "nothing is installed" } else { "everything is there already" });
+        return Ok(if refused.is_empty() { Exit::Done } else { Exit::Negative });
+    }
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    if !args.yes && !may(args.undo)? {
+        return Ok(if io::stdin().is_terminal() { Exit::Negative } else { Exit::Done });
+    }
+    setup.carry_out(&steps)?;
+    let done = steps.iter().filter(|step| step.action.changes()).count();
+    warn(format_args!("{} {done} files", if args.undo { "removed" } else { "installed" }));
+    if !args.undo {
+        let kinds: Vec<Kind> =
+            Kind::ALL.into_iter().filter(|kind| steps.iter().any(|s| s.kind == *kind)).collect();
+        places::advise(&kinds);
+    }
+    Ok(if refused.is_empty() { Exit::Done } else { Exit::Negative })
+}
+
+/// Asks, where there is somebody to ask.
+fn may(undo: bool) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        warn("nothing was done; --yes does it");
+        return Ok(false);
+    }
+    let mut error = io::stderr();
+    let question = if undo { "Remove them? [y/N] " } else { "Install them? [y/N] " };
+    // Whoever does not see the question does not answer it.
+    let _ = error.write_all(question.as_bytes()).and_then(|()| error.flush());
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    let is_yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    if !is_yes {
+        warn("nothing was done");
+    }
+    Ok(is_yes)
+}
+
+/// Says what is to be done: a line a folder for people, a line a file for programs.
+fn tell(args: &Args, steps: &[Step]) -> Result<()> {
+    let mut output = Output::stdout();
+    if args.common.json {
+        steps.iter().try_for_each(|step| output.record(&step.record()))?;
+    } else if !is_terminal() || args.dry_run {
+        for step in steps {
+            let path = step.path.to_string_lossy();
+            let row = [step.action.word(), step.kind.word(), &tsv(&path)].join("\t");
+            output.text(row.as_bytes(), b"\n")?;
+        }
+    } else {
+        let home = std::env::var("HOME").ok();
+        for line in install::summary(steps) {
+            let path =
+                path_cell(&line.folder, home.as_deref(), columns().saturating_sub(line.text.len() + 1));
+            output.text(format!("{} {path}", line.text).as_bytes(), b"\n")?;
+        }
+    }
+    output.flush()
+}

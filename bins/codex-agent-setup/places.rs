@@ -1,0 +1,91 @@
+//! Where documents go, for which shells, and what has to be done by hand.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use codex_agent_shared::error::{Error, Result, warn};
+use codex_agent_shared::plugin::find_program;
+use codex_agent_shared::text::quoted;
+
+use super::documents::Kind;
+
+/// Manual pages, and the shells that are there.
+pub(super) fn found() -> Vec<Kind> {
+    let is_there = |kind: &Kind| *kind == Kind::Man || find_program(kind.word()).is_some();
+    Kind::ALL.into_iter().filter(is_there).collect()
+}
+
+/// Where the documents of a kind go. `beside` is the folder of the executables.
+pub(super) fn folder(kind: Kind, beside: &Path) -> Result<PathBuf> {
+    let own = |name: &str, default: &str| -> Result<PathBuf> {
+        // A relative folder is to be ignored, says the standard that made these.
+        match env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute()) {
+            Some(path) => Ok(path),
+            None => Ok(home()?.join(default)),
+        }
+    };
+    let data = || own("XDG_DATA_HOME", ".local/share");
+    Ok(match kind {
+        // man(1) looks beside the folders of PATH by itself.
+        Kind::Man => match beside.parent().filter(|_| beside.ends_with("bin")) {
+            Some(prefix) if prefix.starts_with(home()?) => prefix.join("share/man"),
+            _ => data()?.join("man"),
+        },
+        Kind::Bash => match env::var_os("BASH_COMPLETION_USER_DIR").map(PathBuf::from) {
+            Some(path) if path.is_absolute() => path.join("completions"),
+            _ => data()?.join("bash-completion/completions"),
+        },
+        Kind::Zsh => data()?.join("zsh/site-functions"),
+        Kind::Fish => own("XDG_CONFIG_HOME", ".config")?.join("fish/completions"),
+    })
+}
+
+fn home() -> Result<PathBuf> {
+    env::home_dir()
+        .filter(|home| home.is_absolute())
+        .ok_or_else(|| Error::new("cannot tell where your home is").hint("set HOME"))
+}
+
+/// Says what has to be done by hand, for what was installed to be found.
+pub(super) fn advise(kinds: &[Kind]) {
+    let beside = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)).unwrap_or_default();
+    for kind in kinds {
+        let Ok(folder) = folder(*kind, &beside) else { continue };
+        let place = quoted(&folder.to_string_lossy());
+        match kind {
+            Kind::Man if !is_page_found() => {
+                warn(format_args!("man does not look there: add {place} to MANPATH"));
+            }
+            Kind::Bash if !has_bash_completion() => {
+                let line = format!("for f in {place}/*; do . \"$f\"; done");
+                warn(format_args!(
+                    "there is no bash-completion, which finds them: put '{line}' into ~/.bashrc"
+                ));
+            }
+            Kind::Zsh => {
+                let line = format!("fpath=({place} $fpath)");
+                warn(format_args!("zsh: put '{line}' into ~/.zshrc, before compinit"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether man(1) finds the pages by itself. Without it nobody can tell, and nobody asks.
+fn is_page_found() -> bool {
+    let Some(man) = find_program("man") else { return true };
+    let mut look = Command::new(man);
+    look.args(["-w", "codex-agent"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    look.status().is_ok_and(|status| status.success())
+}
+
+fn has_bash_completion() -> bool {
+    const PLACES: [&str; 4] = [
+        "/usr/share/bash-completion/bash_completion",
+        "/usr/local/share/bash-completion/bash_completion",
+        "/opt/homebrew/share/bash-completion/bash_completion",
+        "/etc/profile.d/bash_completion.sh",
+    ];
+    PLACES.iter().any(|place| Path::new(place).exists())
+}

@@ -1,0 +1,232 @@
+//! Installing documents for a user: what is shown, what is done, what is left alone, and what is taken away.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use codex_agent_shared::plugin::TOOLS;
+use serde_json::Value;
+
+use crate::terminal::Terminal;
+use crate::world::{World, bins, is_root, json};
+
+/// A world with a shell of each kind, which is never run.
+fn world() -> World {
+    let mut world = World::new();
+    for shell in ["bash", "zsh", "fish", "man"] {
+        world.script(&format!("shells/{shell}"), "#!/bin/sh\nexit 1\n");
+    }
+    let path = format!("{}:{}:/usr/bin:/bin", bins().display(), world.path("shells").display());
+    world.set("PATH", path);
+    world
+}
+
+/// Every file and folder below the user's home, but for our state.
+fn tree(world: &World) -> BTreeSet<PathBuf> {
+    fn walk(folder: &Path, all: &mut BTreeSet<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            all.insert(entry.path());
+            if entry.path().is_dir() {
+                walk(&entry.path(), all);
+            }
+        }
+    }
+    let mut all = BTreeSet::new();
+    walk(&world.path("home"), &mut all);
+    all.retain(|path| !path.starts_with(world.path("home/.local/state")));
+    all.remove(&world.path("home/.local"));
+    all
+}
+
+fn setup(world: &World, words: &[&str]) -> (i32, Vec<Value>, String) {
+    let ran = world.run(&[&["codex-agent-setup", "--json"], words].concat());
+    (ran.code, json(&ran.out), ran.err)
+}
+
+fn actions(steps: &[Value]) -> BTreeSet<&str> {
+    steps.iter().map(|step| step["action"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn it_says_what_it_would_do_does_it_and_takes_it_away() {
+    let world = world();
+    world.write("home/.zshrc", "mine\n");
+    let before = tree(&world);
+    let (code, steps, err) = setup(&world, &[]);
+    assert!(code == 0 && err.contains("nothing was done; --yes does it"), "{err}");
+    let tools = TOOLS.len() + 1;
+    assert_eq!(steps.len(), 4 * tools + 3);
+    assert_eq!(actions(&steps), BTreeSet::from(["make"]));
+    let rows = world.ok(&["codex-agent-setup", "--dry-run"]);
+    assert_eq!(rows.lines().count(), steps.len());
+    assert!(rows.lines().all(|row| row.starts_with("make\t")), "{rows}");
+    assert_eq!(tree(&world), before);
+
+    let (code, _, err) = setup(&world, &["--yes"]);
+    assert!(code == 0 && err.contains(&format!("installed {} files", steps.len())), "{err}");
+    assert!(err.contains("into ~/.zshrc, before compinit"), "{err}");
+    assert_eq!(fs::read_to_string(world.path("home/.zshrc")).unwrap(), "mine\n");
+    for (path, of) in [
+        (".local/share/man/man1/codex-agent-ls.1", "man/codex-agent-ls.1"),
+        (".local/share/man/man5/codex-agent-records.5", "man/codex-agent-records.5"),
+        (".local/share/bash-completion/completions/codex-agent", "completions/codex-agent.bash"),
+        (".local/share/zsh/site-functions/_codex-agent-group", "completions/_codex-agent-group"),
+        (".config/fish/completions/codex-agent-queue.fish", "completions/codex-agent-queue.fish"),
+    ] {
+        let path = world.path("home").join(path);
+        let of = Path::new(env!("CARGO_MANIFEST_DIR")).join(of);
+        assert_eq!(fs::read(&path).unwrap(), fs::read(of).unwrap(), "{}", path.display());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+    }
+    // Twice is as good as once.
+    let there = tree(&world);
+    let (code, steps, err) = setup(&world, &["--yes"]);
+    assert!(code == 0 && err.contains("everything is there already"), "{err}");
+    assert_eq!((actions(&steps), tree(&world)), (BTreeSet::from(["keep"]), there));
+
+    let (code, _, err) = setup(&world, &["--undo"]);
+    assert!(code == 0 && err.contains("nothing was done"), "{err}");
+    let (code, steps, err) = setup(&world, &["--undo", "--yes"]);
+    assert!(code == 0 && err.contains("removed"), "{err}");
+    assert_eq!((actions(&steps), tree(&world)), (BTreeSet::from(["remove"]), before));
+    assert!(!world.path("home/.local/state/codex-agent/setup.json").exists());
+    let (code, _, err) = setup(&world, &["--undo", "--yes"]);
+    assert!(code == 0 && err.contains("nothing is installed"), "{err}");
+}
+
+#[test]
+fn files_of_others_and_changed_ones_are_left() {
+    let world = world();
+    let page = "home/.local/share/man/man1/codex-agent-ls.1";
+    world.write(page, "of somebody else");
+    let before = tree(&world);
+    let (code, steps, err) = setup(&world, &["--yes"]);
+    assert!(
+        code == 2 && err.contains("is not of this program") && err.contains("nothing was changed"),
+        "{err}"
+    );
+    assert!(steps.iter().any(|step| step["action"] == "refuse" && step["kind"] == "man"));
+    assert_eq!(tree(&world), before);
+    // Other kinds do not suffer from it.
+    assert_eq!(setup(&world, &["--yes", "--only", "fish", "--only", "bash"]).0, 0);
+    fs::remove_file(world.path(page)).unwrap();
+    assert_eq!(setup(&world, &["--yes"]).0, 0);
+    // One of an older release is brought up to date; one that was edited is nobody's to replace.
+    let known = world.path("home/.local/state/codex-agent/setup.json");
+    let old = "an older page";
+    fs::write(world.path(page), old).unwrap();
+    assert_eq!(setup(&world, &["--yes"]).0, 2);
+    let print = codex_agent_shared::text::fingerprint(old.as_bytes());
+    let mut saved: Value = serde_json::from_slice(&fs::read(&known).unwrap()).unwrap();
+    saved["files"][world.path(page).to_str().unwrap()][1] = print.into();
+    fs::write(&known, saved.to_string()).unwrap();
+    let (code, steps, _) = setup(&world, &["--yes"]);
+    assert_eq!((code, actions(&steps)), (0, BTreeSet::from(["keep", "replace"])));
+    // Undone, the changed one stays, and is told.
+    fs::write(world.path(page), "edited").unwrap();
+    let (code, steps, _) = setup(&world, &["--undo", "--yes"]);
+    assert_eq!((code, actions(&steps)), (1, BTreeSet::from(["refuse", "remove"])));
+    assert_eq!(fs::read_to_string(world.path(page)).unwrap(), "edited");
+    assert!(!world.path("home/.config/fish/completions/codex-agent.fish").exists());
+    assert!(world.path("home/.local/share/man/man1").exists());
+}
+
+#[test]
+fn a_link_is_not_written_through() {
+    let world = world();
+    let target = world.write("dotfiles/page", "mine");
+    let link = world.path("home/.local/share/man/man1/codex-agent.1");
+    fs::create_dir_all(link.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    assert_eq!(setup(&world, &["--yes"]).0, 2);
+    assert_eq!(fs::read_to_string(target).unwrap(), "mine");
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+}
+
+#[test]
+fn what_cannot_be_written_changes_nothing() {
+    let world = world();
+    // The folder of fish is a file, which is met after the pages were written.
+    world.write("home/.config/fish", "a file");
+    let before = tree(&world);
+    let (code, _, err) = setup(&world, &["--yes"]);
+    assert!(code == 2 && err.contains("fish") && err.contains("nothing was changed"), "{err}");
+    assert_eq!(tree(&world), before);
+    let (code, _, err) = setup(&world, &["--undo", "--yes"]);
+    assert!(code == 0 && err.contains("nothing is installed"), "{err}");
+    if is_root() {
+        println!("root may write into a home that is read-only: not tried");
+        return;
+    }
+    let home = world.path("home");
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o555)).unwrap();
+    let (code, _, err) = setup(&world, &["--yes", "--only", "man"]);
+    assert!(code == 2 && err.contains("permission denied"), "{err}");
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_read_only_home_is_told() {
+    // Read-only for root too.
+    let world = world();
+    let home = world.path("home");
+    let line = format!(
+        "mount --bind {0} {0} && mount -o remount,bind,ro {0} && codex-agent-setup --yes --only man",
+        home.display()
+    );
+    let ran = world.run(&["unshare", "--mount", "sh", "-c", &line]);
+    if ran.err.contains("unshare") || ran.err.contains("mount:") {
+        println!("nothing can be mounted here: not tried");
+        return;
+    }
+    assert!(ran.code == 2 && ran.err.contains("read-only file system"), "{} {}", ran.code, ran.err);
+}
+
+#[test]
+fn without_a_shell_there_are_pages_alone() {
+    let mut world = World::new();
+    world.set("PATH", bins().to_str().unwrap());
+    let (code, steps, _) = setup(&world, &[]);
+    let kinds: BTreeSet<&str> = steps.iter().map(|step| step["kind"].as_str().unwrap()).collect();
+    assert_eq!((code, kinds), (0, BTreeSet::from(["man"])));
+}
+
+#[test]
+fn on_a_terminal_it_asks_and_fits() {
+    let world = world();
+    for (answer, code, done) in [("n\n", 1, false), ("\n", 1, false), ("y\n", 0, true)] {
+        let mut terminal = Terminal::open(world.command("codex-agent-setup"), 60, 24);
+        terminal.until("[y/N] ");
+        terminal.press(answer);
+        let (shown, ended) = terminal.end();
+        assert_eq!(ended, code, "{shown}");
+        assert_eq!(world.path("home/.config/fish/completions/codex-agent.fish").exists(), done);
+    }
+    let (shown, code) = {
+        let mut command = world.command("codex-agent-setup");
+        command.args(["--undo", "--yes"]);
+        Terminal::open(command, 60, 24).end()
+    };
+    assert_eq!(code, 0);
+    for line in shown.lines().filter(|line| line.starts_with("remove")) {
+        assert!(line.chars().count() <= 60, "{line}");
+    }
+}
+
+#[test]
+fn pages_go_beside_the_executables_in_a_home() {
+    let world = world();
+    let cargo = world.path("home/.cargo/bin");
+    fs::create_dir_all(&cargo).unwrap();
+    for tool in ["codex-agent", "codex-agent-ls", "codex-agent-setup"] {
+        fs::hard_link(bins().join(tool), cargo.join(tool))
+            .or_else(|_| fs::copy(bins().join(tool), cargo.join(tool)).map(drop))
+            .unwrap();
+    }
+    let ran = world.run(&[cargo.join("codex-agent-setup").to_str().unwrap(), "--json", "--only", "man"]);
+    let paths: Vec<Value> = json(&ran.out).into_iter().map(|step| step["path"].clone()).collect();
+    assert_eq!(paths.len(), 3 + 3, "{paths:?}");
+    let pages = world.path("home/.cargo/share/man");
+    assert!(paths.iter().all(|path| Path::new(path.as_str().unwrap()).starts_with(&pages)), "{paths:?}");
+}
