@@ -156,7 +156,7 @@ fn of_a_codex_that_does_not_say_its_version_the_worst_is_thought() {
 #[test]
 fn a_stop_now_after_a_stop_ends_what_runs() {
     let fake = Fake::newest();
-    let mut runner = fake.start(&["run", "HANG", "next"]);
+    let mut runner = fake.start(&["run", "-j1", "HANG", "next"]);
     fake.wait_for_sent(1);
     let run = fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
     fake.good(&["run", "stop", &run]);
