@@ -23,6 +23,9 @@ mod find;
 /// Groups: verbs, pipes, races, crashes.
 mod group;
 
+/// What is handed to people who do not build it: a package of Debian's, an archive.
+mod package;
+
 /// Documents for a user: shown, installed, taken away.
 mod setup;
 

@@ -1,0 +1,165 @@
+//! The Debian package and the archive: made from the executables of the tests, installed in a clean root, used
+//! there, and removed without a trace.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use codex_agent_shared::plugin::TOOLS;
+
+use crate::terminal::Terminal;
+use crate::world::{Ran, World, bins, is_root};
+
+/// What is below a folder.
+fn tree(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut all = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if entry.file_type().unwrap().is_dir() {
+            all.extend(tree(&path));
+        }
+        all.insert(path);
+    }
+    all
+}
+
+fn package(world: &World, out: &Path) -> Ran {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/package");
+    let mut command = world.command(script.to_str().unwrap());
+    command.arg("--bin").arg(bins()).arg("--out").arg(out).arg("--fast");
+    let output = command.env("SOURCE_DATE_EPOCH", "1764000000").output().unwrap();
+    Ran {
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+        code: output.status.code().unwrap(),
+    }
+}
+
+#[test]
+fn the_package_is_installed_used_and_removed_without_a_trace() {
+    let world = World::new();
+    if !Path::new("/usr/bin/dpkg-deb").exists() || !is_root() {
+        println!("there is no dpkg here, or this is not root: not tried");
+        return;
+    }
+    let ran = package(&world, &world.path("one"));
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let files: Vec<&str> = ran.out.lines().collect();
+    let [deb, archive] = files[..] else { panic!("{}", ran.out) };
+
+    // A clean root has nothing but the records of an empty dpkg.
+    let root = world.path("root");
+    for folder in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for file in ["status", "available"] {
+        fs::write(root.join("var/lib/dpkg").join(file), "").unwrap();
+    }
+    let dpkg = |words: &[&str]| {
+        let root = format!("--root={}", root.display());
+        let log = format!("--log={}", world.path("dpkg.log").display());
+        let mut line = vec!["dpkg", &root, &log, "--force-script-chrootless"];
+        line.extend(words);
+        let mut command = world.command(line[0]);
+        command.args(&line[1..]).env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    dpkg(&["--install", deb]);
+
+    let usr = root.join("usr");
+    let tools: Vec<String> = std::iter::once("codex-agent".to_owned())
+        .chain(TOOLS.iter().map(|(name, _)| format!("codex-agent-{name}")))
+        .collect();
+    for tool in &tools {
+        let ran = world.run(&[usr.join("bin").join(tool).to_str().unwrap(), "--version"]);
+        assert_eq!((ran.code, ran.out), (0, format!("{tool} {}\n", env!("CARGO_PKG_VERSION"))));
+        for file in [
+            format!("share/man/man1/{tool}.1.gz"),
+            format!("share/bash-completion/completions/{tool}"),
+            format!("share/zsh/vendor-completions/_{tool}"),
+            format!("share/fish/vendor_completions.d/{tool}.fish"),
+        ] {
+            assert!(usr.join(&file).is_file(), "{file}");
+        }
+    }
+    // Each page of the tree is in it, and nothing is anybody's but root's.
+    let pages = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("man")).unwrap().flatten();
+    for page in pages.map(|page| page.file_name().into_string().unwrap()) {
+        let section = page.rsplit('.').next().unwrap();
+        assert!(usr.join(format!("share/man/man{section}/{page}.gz")).is_file(), "{page}");
+    }
+    let all = tree(&usr);
+    for path in &all {
+        use std::os::unix::fs::MetadataExt;
+        let meta = path.symlink_metadata().unwrap();
+        assert_eq!((meta.uid(), meta.mode() & 0o022), (0, 0), "{}", path.display());
+    }
+
+    // man finds the page there, and TAB completes there.
+    if Path::new("/usr/bin/man").exists() {
+        let pages = usr.join("share/man");
+        let ran = world.run(&["man", "-M", pages.to_str().unwrap(), "codex-agent-group"]);
+        assert!(ran.code == 0 && ran.out.contains("keep named sets of Codex sessions"), "{}", ran.err);
+    }
+    let mut bash = world.command("bash");
+    bash.args(["--norc", "--noprofile", "-i"]).env("PS1", "ready> ");
+    bash.env("PATH", format!("{}:/usr/bin:/bin", usr.join("bin").display()));
+    let mut terminal = Terminal::open(bash, 100, 24);
+    terminal.until("ready> ");
+    let folder = usr.join("share/bash-completion/completions");
+    terminal.press(&format!("for f in {}/*; do . $f; done\n", folder.display()));
+    terminal.until("ready> ");
+    terminal.press("codex-agent que\t");
+    terminal.until("codex-agent queue");
+    terminal.press(" unp\t");
+    terminal.until("unpause");
+    // Ctrl-U empties the line.
+    terminal.press("\u{15}exit\n");
+    terminal.end();
+
+    dpkg(&["--purge", "codex-agent"]);
+    let left: Vec<PathBuf> =
+        tree(&root).into_iter().filter(|path| !path.starts_with(root.join("var"))).collect();
+    assert_eq!(left, Vec::<PathBuf>::new());
+    let status = fs::read_to_string(root.join("var/lib/dpkg/status")).unwrap();
+    assert!(!status.contains("codex-agent"), "{status}");
+
+    // The archive has the same tree, and the licences.
+    let unpacked = world.path("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    let ran = world.run(&["tar", "-xzf", archive, "-C", unpacked.to_str().unwrap()]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let top = fs::read_dir(&unpacked).unwrap().next().unwrap().unwrap().path();
+    let strip = |all: BTreeSet<PathBuf>, from: &Path| -> BTreeSet<PathBuf> {
+        all.into_iter().map(|path| path.strip_prefix(from).unwrap().to_owned()).collect()
+    };
+    let mut want = strip(all, &usr);
+    want.extend(["LICENSE-MIT", "LICENSE-APACHE"].map(PathBuf::from));
+    assert_eq!(strip(tree(&top), &top), want);
+    let ran = world.run(&[top.join("bin/codex-agent").to_str().unwrap(), "ls", "--version"]);
+    assert!(ran.code == 0 && ran.out.starts_with("codex-agent-ls "), "{}", ran.err);
+
+    // Made again it is the same, to the byte.
+    let again = package(&world, &world.path("two"));
+    for (one, two) in files.iter().zip(again.out.lines()) {
+        assert!(fs::read(one).unwrap() == fs::read(two).unwrap(), "{one}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let world = World::new();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/package");
+    let run = |words: &[&str]| world.run(&[&[script.to_str().unwrap()], words].concat());
+    let ran = run(&[
+        "--bin",
+        world.path("nothing").to_str().unwrap(),
+        "--out",
+        world.path("out").to_str().unwrap(),
+    ]);
+    assert!(ran.code == 2 && ran.err.contains("there is no executable '"), "{} {}", ran.code, ran.err);
+    assert!(!world.path("out").exists());
+    let ran = run(&["--nonsense"]);
+    assert!(ran.code == 2 && ran.err.contains("usage: .ci/package"), "{} {}", ran.code, ran.err);
+}
