@@ -178,6 +178,7 @@ const TOOL_LINES: &str = "    ls      list Codex sessions
     name    name a Codex session
     run     start Codex sessions without a terminal; look after runs
     status  tell what runs now and what waits
+    schema  print the JSON Schemas of records
     demo    try codex-agent on a sample home, without Codex";
 
 const TOOLS_OF_HELP: &str = "Tools of this package:
@@ -190,6 +191,7 @@ const TOOLS_OF_HELP: &str = "Tools of this package:
   name    name a Codex session
   run     start Codex sessions without a terminal; look after runs
   status  tell what runs now and what waits
+  schema  print the JSON Schemas of records
   demo    try codex-agent on a sample home, without Codex
   help    open the manual of a tool: 'codex-agent help ls'";
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Layer, module, and the packages that only this module may name; as in the head of `lib.rs`.
-const LAYERS: [(u8, &str, &[&str]); 18] = [
+const LAYERS: [(u8, &str, &[&str]); 19] = [
     (0, "error", &[]),
     (0, "text", &["unicode_width", "strsim"]),
     (1, "time", &["jiff"]),
@@ -22,7 +22,8 @@ const LAYERS: [(u8, &str, &[&str]); 18] = [
     (7, "queue", &[]),
     (7, "output", &[]),
     (8, "cli", &["lexopt"]),
-    (9, "lib", &[]),
+    (9, "schema", &[]),
+    (10, "lib", &[]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -88,3 +88,6 @@ mod resume;
 
 /// The dispatcher, and tools of strangers.
 mod dispatch;
+
+/// JSON Schemas: that they are those of the types, and what the tool says of them.
+mod schema;

@@ -4,12 +4,33 @@
 pub mod events;
 mod live;
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
 use crate::record::{Chosen, Field, Session, Status};
 use crate::terminal::{Color, Look, columns, is_closed, is_terminal, line};
 use crate::text::{cell, harmless, path_cell, tsv, width};
 use crate::time::Timestamp;
+
+/// What would be run.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CommandRecord<'r> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The program, absolute, and its arguments.
+    argv: &'r [String],
+    /// The directory that it would be run in.
+    cwd: &'r str,
+}
+
+impl<'r> CommandRecord<'r> {
+    /// The record of a command.
+    pub fn new(argv: &'r [String], cwd: &'r str) -> CommandRecord<'r> {
+        CommandRecord { kind: "command", argv, cwd }
+    }
+}
 
 /// A template such as `{id}\t{title}`: text, fields in braces, and the escapes `\t \n \0 \\ \{`.
 #[derive(Clone, Debug)]

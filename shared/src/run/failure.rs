@@ -11,6 +11,7 @@ use crate::time::{Timestamp, parse_spoken};
 
 /// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // TABLE tells each.
 pub enum Class {
@@ -187,6 +188,7 @@ impl Class {
 
 /// A failure: its class, and what Codex or the system said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// The class.
     pub class: Class,

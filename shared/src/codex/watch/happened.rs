@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 
 /// One thing that happened in a session. As JSON all fields are present, `null` where nothing is known.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Happened {
     /// What.
     #[serde(flatten)]
@@ -20,6 +21,7 @@ pub struct Happened {
 
 /// The part of a [`Happened`] that differs by its type.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type")]
 pub enum What {
     /// A turn begins. Codex up to 0.98 does not write that.
@@ -109,6 +111,7 @@ pub enum What {
 
 /// What failed in a turn. Up to 0.147 Codex does not write it, and all of it is `null`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TurnFailure {
     /// What Codex said; null up to 0.147.
     pub message: Option<String>,
@@ -118,6 +121,7 @@ pub struct TurnFailure {
 
 /// Who said a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Role {
