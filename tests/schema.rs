@@ -11,8 +11,9 @@ use codex_agent_shared::plugin::TOOLS;
 use codex_agent_shared::schema::{READ, Schema, WRITTEN, each, generate};
 use serde_json::{Value, json};
 
+use crate::held::{As, hold, misfit, require_late};
 use crate::terminal::on_terminal;
-use crate::world::{World, json as records};
+use crate::world::{World, data, json as records};
 
 fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -20,6 +21,12 @@ fn root(name: &str) -> PathBuf {
 
 fn parsed(schema: &Schema) -> Value {
     serde_json::from_str(&schema.text).unwrap()
+}
+
+/// Golden records of a type of this version.
+fn golden(kind: &str) -> Vec<Value> {
+    let file = format!("golden/{}/{kind}.ndjson", env!("CARGO_PKG_VERSION"));
+    records(&fs::read_to_string(data(&file)).unwrap())
 }
 
 #[test]
@@ -53,6 +60,105 @@ fn schemas_are_of_the_draft_that_they_name() {
             assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         }
     }
+}
+
+#[test]
+fn the_one_schema_fits_every_record_and_no_other() {
+    let all = jsonschema::validator_for(&serde_json::from_str(WRITTEN).unwrap()).unwrap();
+    for schema in each(WRITTEN).unwrap() {
+        for mut record in golden(&schema.name) {
+            assert!(all.is_valid(&record), "{record}");
+            record["type"] = "nonsense".into();
+            assert!(!all.is_valid(&record), "{record}");
+        }
+    }
+}
+
+/// A golden record with one thing changed.
+fn changed(kind: &str, change: impl Fn(&mut Value)) -> Option<String> {
+    let mut record = golden(kind).remove(0);
+    assert_eq!(misfit(&record, As::Today), None);
+    change(&mut record);
+    misfit(&record, As::Today)
+}
+
+#[test]
+fn what_does_not_fit_is_found() {
+    let without = |name: &'static str| move |r: &mut Value| drop(r.as_object_mut().unwrap().remove(name));
+    for field in golden("session")[0].as_object().unwrap().keys() {
+        let why = changed("session", |record| drop(record.as_object_mut().unwrap().remove(field)));
+        let may_lack = ["forked_from", "status", "resume_command"].contains(&field.as_str());
+        assert_eq!(why.is_none(), may_lack, "{field}: {why:?}");
+    }
+    for (kind, name, wrong) in [
+        ("session", "id", json!("login")),
+        ("session", "id", json!(null)),
+        ("session", "status", json!("asleep")),
+        ("session", "created_at", json!("2026-11-22T10:50:00Z")),
+        ("session", "tokens_used", json!("321")),
+        ("session", "git", json!({"sha": null})),
+        ("session", "resume_command", json!("codex resume")),
+        ("group", "session_ids", json!([1])),
+        ("queue", "state", json!("asleep")),
+        ("queue", "counts", json!({"pending": 1})),
+        ("run", "counts", json!({"pending": -1, "running": 0, "completed": 0, "failed": 0, "skipped": 0})),
+        ("job", "v", json!(2)),
+        ("job", "kind", json!("begin")),
+        ("job.failed", "failure", json!({"class": "bad luck", "message": "", "until": null})),
+        ("job.completed", "usage", json!({"input_tokens": "many"})),
+        ("run.started", "runner", json!(7)),
+        ("tool", "ours", json!(null)),
+        ("message", "role", json!("system")),
+    ] {
+        let why = changed(kind, |record| record[name] = wrong.clone());
+        assert!(why.is_some(), "{kind} with {name} {wrong} fits");
+    }
+    for (kind, name) in
+        [("limit", "until"), ("job.event", "event"), ("tool", "shadows"), ("turn.failed", "at")]
+    {
+        let why = changed(kind, without(name)).unwrap();
+        assert!(why.contains(name) || kind == "tool", "{why}");
+    }
+    assert_eq!(changed("session", |record| record["new"] = json!({"by": "a later release"})), None);
+    assert!(misfit(&json!({"type": "sesion"}), As::Today).unwrap().contains("no schema of 'sesion'"));
+}
+
+#[test]
+fn what_a_tool_prints_is_held_to_its_schema() {
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
+    let wrong = |line: &str, input: &str, out: &str| {
+        let (words, input, out) = (words(line), input.to_owned(), out.to_owned());
+        std::panic::catch_unwind(move || hold(&words, &input, &out)).is_err()
+    };
+    let good = golden("session")[0].to_string() + "\n";
+    let bad = good.replace("\"git\":", "\"got\":");
+    // serde_json sorts fields, and a tool begins with the type.
+    let typed =
+        |text: &str| format!("{{\"type\":\"session\",{}", &text.replace(",\"type\":\"session\"", "")[1..]);
+    let (good, bad) = (typed(&good), typed(&bad));
+    assert!(!wrong("codex-agent-ls --json", "", &good));
+    assert!(wrong("codex-agent-ls --json", "", &bad));
+    assert!(wrong("/x/codex-agent-ls --json", "", &format!("{good}{bad}")));
+    // It was given so, or only some fields were asked for, or it is not ours.
+    assert!(!wrong("codex-agent-group add g --json", &bad, &bad));
+    assert!(!wrong("codex-agent-ls --json --fields id", "", &bad));
+    assert!(wrong("codex-agent-ls --json --fields id", "", &bad.replace(":\"exec\"", ":7")));
+    assert!(!wrong("jq .", "", &bad));
+    // A tool does not write what it does not say that it writes.
+    assert!(wrong("codex-agent-status --json", "", &good));
+    assert!(wrong("codex-agent-ls --json", "", "{\"type\":\"sesion\"}\n"));
+}
+
+#[test]
+fn a_field_of_a_later_release_is_asked_of_its_tools_alone() {
+    let mut schema = json!({
+        "properties": {"a": {}, "b": {"x-since": "0.2.0"}},
+        "required": ["a"],
+        "oneOf": [{"properties": {"c": {"x-since": "0.2.0"}}, "required": []}],
+    });
+    require_late(&mut schema);
+    assert_eq!(schema["required"], json!(["a", "b"]));
+    assert_eq!(schema["oneOf"][0]["required"], json!(["c"]));
 }
 
 /// Every field of a schema, by its path, with what is said of it.
