@@ -107,6 +107,17 @@ fn only_the_library_names_sqlite() {
 }
 
 #[test]
+fn no_executable_carries_the_generator_of_schemas() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
+    assert!(!dependencies.contains("schemars") && !dependencies.contains("\"schema\""));
+    let library = std::fs::read_to_string(root().join("shared/Cargo.toml")).unwrap();
+    let features = library.lines().find(|line| line.starts_with("default = ")).unwrap();
+    let package = library.lines().find(|line| line.starts_with("schemars = ")).unwrap();
+    assert!(!features.contains("schema") && package.contains("optional = true"));
+}
+
+#[test]
 fn the_table_of_tools_is_the_tools() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let bins: BTreeSet<String> = manifest

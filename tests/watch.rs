@@ -9,12 +9,15 @@ use codex_agent_shared::record::Id;
 use serde_json::Value;
 
 use crate::faked::{Fake, crash, end, wait_until};
+use crate::held::{As, misfit};
 use crate::model::Model;
 use crate::world::{World, bins, json};
 
 fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
     let mut emit = |happened: &Happened| {
-        all.push(serde_json::to_value(happened).unwrap());
+        let record = serde_json::to_value(happened).unwrap();
+        assert_eq!(misfit(&record, As::Today), None, "{record}");
+        all.push(record);
         Ok(())
     };
     watch.poll(&mut emit).unwrap();

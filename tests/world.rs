@@ -160,7 +160,14 @@ impl World {
 
     /// Runs a line of shell.
     pub fn sh(&self, line: &str) -> Ran {
-        ran(self.command("sh").args(["-c", line]).output().unwrap())
+        let ran = ran(self.command("sh").args(["-c", line]).output().unwrap());
+        // What comes out of a pipe was written by its last tool, whichever that is.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_ours = words.iter().any(|word| word.starts_with("codex-agent"));
+        if is_ours && !words.contains(&"jq") {
+            self.hold(&[&["codex-agent"], &words[..]].concat(), b"", &ran.out);
+        }
+        ran
     }
 
     /// What every file in Codex's home is: path, kind, mode, size and contents. SQLite's shared memory

@@ -190,7 +190,7 @@ impl Class {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
-    /// The class.
+    /// What went wrong, in a word.
     pub class: Class,
     /// One line for people.
     pub message: String,
