@@ -135,9 +135,11 @@ fn runs(all: &mut Recording) {
     all.take(&fake.0, &tool(&["run", "-j1", "--max-failures", "1", "--json", "FAIL400", "never"]));
     all.take(&fake.0, &tool(&["run", "-j1", "--on-limit", "wait", "--json", "LIMIT2"]));
     // Somebody else has the session.
-    let mut other = fake.start(&["resume", &id, "--prompt", "SLEEP3"]);
+    let mut other = fake.start(&["resume", &id, "--prompt", "SLEEP30"]);
     fake.wait_for_sent(9);
+    let run = fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
     all.take(&fake.0, &tool(&["resume", &id, "--prompt", "x", "--new", "--on-busy", "skip", "--json"]));
+    fake.good(&["run", "stop", &run, "--now"]);
     other.wait().unwrap();
 
     for prompt in ["one", "FAIL400", "later"] {

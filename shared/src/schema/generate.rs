@@ -392,3 +392,46 @@ fn flat(value: &Value, keys: Keys<'_>) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thing. With more.
+    #[derive(serde::Serialize, JsonSchema)]
+    struct Thing {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        /// How often.
+        count: u32,
+        /// What came later.
+        #[schemars(extend("x-since" = "0.2.0"))]
+        late: Option<String>,
+    }
+
+    #[test]
+    fn a_field_that_came_later_is_not_required() {
+        let text = bundle("urn:x", "written", "Any.", vec![of::<Thing>("thing")]);
+        let all: Value = serde_json::from_str(&text).unwrap();
+        let thing = &all["$defs"]["thing"];
+        assert_eq!(thing["required"], json!(["type", "count"]));
+        assert_eq!(thing["properties"]["late"]["x-since"], "0.2.0");
+        assert_eq!(thing["properties"]["type"], json!({"type": "string", "const": "thing"}));
+        assert_eq!(thing["properties"]["count"]["minimum"], 0);
+        assert_eq!(thing["properties"]["count"].get("format"), None);
+        assert_eq!((&thing["additionalProperties"], &thing["$id"]), (&json!(true), &json!("urn:x:thing")));
+        let fields: Vec<usize> =
+            ["\"type\": {", "\"count\"", "\"late\""].iter().map(|field| text.find(field).unwrap()).collect();
+        assert!(fields.is_sorted(), "{text}");
+    }
+
+    #[test]
+    fn records_of_one_type_are_told_apart() {
+        let things = vec![of::<Thing>("thing"), of::<Summary>("check"), of::<SchemaRecord<'_>>("thing")];
+        let all: Value = serde_json::from_str(&bundle("urn:x", "written", "Any.", things)).unwrap();
+        let thing = &all["$defs"]["thing"];
+        assert_eq!(thing["oneOf"].as_array().unwrap().len(), 2);
+        assert!(thing["description"].as_str().unwrap().starts_with("A thing. With more; or: a type of"));
+        assert_eq!(all["oneOf"], json!([{"$ref": "#/$defs/thing"}, {"$ref": "#/$defs/check"}]));
+    }
+}
