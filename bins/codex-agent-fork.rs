@@ -197,7 +197,7 @@ static TOOL: Tool = Tool {
         "codex-agent(7)",
     ],
     reads: &["session"],
-    writes: &["session"],
+    writes: &cli::runs::with_events::<12>(&["session"]),
     epilogue: "",
     completions: None,
 };

@@ -13,6 +13,7 @@ use codex_agent_shared::codex::server::find_codex;
 use codex_agent_shared::codex::version::{refuse_older, version};
 use codex_agent_shared::error::{Error, Exit, Result, reason};
 use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::output::CommandRecord;
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::record::Session;
 use codex_agent_shared::reference::{self, Input, Inputs};
@@ -150,7 +151,7 @@ static TOOL: Tool = Tool {
         "codex-agent(7)",
     ],
     reads: &["session"],
-    writes: &["command", "job", "run.started", "job.started", "job.completed", "job.failed", "run.completed"],
+    writes: &cli::runs::with_events::<13>(&["command", "job"]),
     epilogue: "",
     completions: None,
 };
@@ -263,22 +264,13 @@ fn argv(args: &Args, id: &str) -> Result<Vec<String>> {
     Ok(argv)
 }
 
-/// The `command` record.
-#[derive(serde::Serialize)]
-struct CommandRecord<'r> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    argv: &'r [String],
-    cwd: &'r str,
-}
-
 fn print(args: &Args, codex: &Path, argv: &[String], directory: &Path) -> Result<Exit> {
     let program = codex.to_string_lossy().into_owned();
     let argv: Vec<String> = std::iter::once(program).chain(argv.iter().cloned()).collect();
     let mut output = Output::stdout();
     if args.common.json {
         let cwd = directory.to_string_lossy();
-        output.record(&CommandRecord { kind: "command", argv: &argv, cwd: &cwd })?;
+        output.record(&CommandRecord::new(&argv, &cwd))?;
     } else {
         let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
         let line = format!("cd {} && {}", quoted(&directory.to_string_lossy()), words.join(" "));

@@ -13,7 +13,6 @@ use codex_agent_shared::run::{Counts, Folder};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, tsv, width};
 use codex_agent_shared::time::Timestamp;
-use serde::Serialize;
 
 #[derive(Default)]
 struct Args {
@@ -85,15 +84,6 @@ fn main() -> ExitCode {
     cli::main(&TOOL)
 }
 
-/// The `limit` record.
-#[derive(Serialize)]
-struct Limit<'l> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(flatten)]
-    closed: &'l Closed,
-}
-
 /// What there is to tell of.
 enum Thing {
     Run(Folder, Box<Tasks>),
@@ -110,7 +100,7 @@ fn run(args: Args) -> Result<Exit> {
             match &thing {
                 Thing::Run(folder, tasks) => output.record(&runs::record(folder, tasks))?,
                 Thing::Queue(queue, life) => output.record(&queue.record(*life))?,
-                Thing::Limit(closed) => output.record(&Limit { kind: "limit", closed })?,
+                Thing::Limit(closed) => output.record(&runs::LimitRecord::new(closed))?,
             }
             continue;
         }

@@ -184,6 +184,7 @@ const TOOL_LINES: &str = "    ls      list Codex sessions
     run     start Codex sessions without a terminal; look after runs
     status  tell what runs now and what waits
     setup   install manual pages and completions for this user
+    schema  print the JSON Schemas of records
     demo    try codex-agent on a sample home, without Codex";
 
 const TOOLS_OF_HELP: &str = "Tools of this package:
@@ -197,6 +198,7 @@ const TOOLS_OF_HELP: &str = "Tools of this package:
   run     start Codex sessions without a terminal; look after runs
   status  tell what runs now and what waits
   setup   install manual pages and completions for this user
+  schema  print the JSON Schemas of records
   demo    try codex-agent on a sample home, without Codex
   help    open the manual of a tool: 'codex-agent help ls'";
 

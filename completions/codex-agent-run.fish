@@ -17,6 +17,10 @@ function __codex_agent_runs
     codex-agent run list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
 end
 
+function __codex_agent_types
+    codex-agent schema 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
 # How many operands stand before the cursor. The arguments are the flags that have a value.
 function __codex_agent_place
     set -l count 0

@@ -100,7 +100,7 @@ fn what_is_listed_is_what_is_run() {
         names,
         [
             "2nd-tool", "demo", "find", "fork", "good", "group", "linked", "ls", "name", "queue", "resume",
-            "run", "status"
+            "run", "schema", "status"
         ]
     );
     assert_eq!(world.ok(&["codex-agent", "linked"]), "good\n");

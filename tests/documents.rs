@@ -16,9 +16,10 @@ use crate::world::*;
 const BY_HAND: [&str; 3] = ["codex-agent.7", "codex-agent-records.5", "codex-agent-files.5"];
 
 /// Examples that print nothing where there is nobody to type.
-const SILENT: [&str; 3] = [
+const SILENT: [&str; 4] = [
     "codex-agent demo sh",
     "codex-agent status",
+    "codex-agent schema --all > codex-agent.schema.json",
     "codex-agent run --dry-run --sandbox read-only 'Look for dead code' > jobs",
 ];
 

@@ -121,7 +121,10 @@ impl Fake {
         writer.join().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
-        Ran { out: text(&output.stdout), err: text(&output.stderr), code }
+        let ran = Ran { out: text(&output.stdout), err: text(&output.stderr), code };
+        let name = format!("codex-agent-{}", words[0]);
+        self.0.hold(&[&[name.as_str()], &words[1..]].concat(), input.as_ref(), &ran.out);
+        ran
     }
 
     /// A tool that is to be started in the folder for work.

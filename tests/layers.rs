@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Layer, module, and the packages that only this module may name; as in the head of `lib.rs`.
-const LAYERS: [(u8, &str, &[&str]); 18] = [
+const LAYERS: [(u8, &str, &[&str]); 19] = [
     (0, "error", &[]),
     (0, "text", &["unicode_width", "strsim"]),
     (1, "time", &["jiff"]),
@@ -22,7 +22,8 @@ const LAYERS: [(u8, &str, &[&str]); 18] = [
     (7, "queue", &[]),
     (7, "output", &[]),
     (8, "cli", &["lexopt"]),
-    (9, "lib", &[]),
+    (9, "schema", &[]),
+    (10, "lib", &[]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -103,6 +104,17 @@ fn only_the_library_names_sqlite() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
     assert!(!dependencies.contains("rusqlite"));
+}
+
+#[test]
+fn no_executable_carries_the_generator_of_schemas() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
+    assert!(!dependencies.contains("schemars") && !dependencies.contains("\"schema\""));
+    let library = std::fs::read_to_string(root().join("shared/Cargo.toml")).unwrap();
+    let features = library.lines().find(|line| line.starts_with("default = ")).unwrap();
+    let package = library.lines().find(|line| line.starts_with("schemars = ")).unwrap();
+    assert!(!features.contains("schema") && package.contains("optional = true"));
 }
 
 #[test]

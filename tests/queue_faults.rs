@@ -141,6 +141,7 @@ fn a_torn_journal_is_mended_and_an_unknown_one_left_alone() {
     let fake = Fake::newest();
     killed(&fake, "MS300");
     wait_for_end(&fake.out(1));
+    fake.0.foreign();
     append(&fake, "{\"type\":\"run.stopped\",\"v\":2,\"run\":\"x\"}\n");
     let run = fake.runs().pop().unwrap();
     let before = fs::read(run.join("journal.ndjson")).unwrap();

@@ -144,7 +144,9 @@ impl Real {
         self.world.write("input", input);
         let input = std::fs::File::open(self.world.path("input")).unwrap();
         let output = self.agent("alpha", words).stdin(input).output().unwrap();
-        let events = records(&String::from_utf8_lossy(&output.stdout));
+        let out = String::from_utf8_lossy(&output.stdout);
+        self.world.hold(&[&["codex-agent-run"], words].concat(), b"", &out);
+        let events = records(&out);
         (output, events)
     }
 

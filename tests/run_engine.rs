@@ -506,6 +506,7 @@ fn a_journal_that_is_torn_or_of_another_release() {
     assert_eq!(fake.run(&["continue"]).code, 0);
     assert_eq!(fake.sent(), ["SLEEPS", "next"]);
     assert!(fs::read_to_string(&journal).unwrap().lines().all(|line| line.ends_with('}')));
+    fake.0.foreign();
     append("{\"type\":\"run.stopped\",\"v\":2,\"run\":\"x\"}\n");
     for words in [&["list"][..], &["continue", "Z-new"], &["log", "Z-new"]] {
         let ran = fake.run(words);

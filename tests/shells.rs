@@ -9,8 +9,14 @@ use std::fs;
 use crate::terminal::Terminal;
 use crate::world::*;
 
-const TOOLS: [&str; 5] =
-    ["codex-agent", "codex-agent-ls", "codex-agent-find", "codex-agent-group", "codex-agent-demo"];
+const TOOLS: [&str; 6] = [
+    "codex-agent",
+    "codex-agent-ls",
+    "codex-agent-find",
+    "codex-agent-group",
+    "codex-agent-schema",
+    "codex-agent-demo",
+];
 
 /// Names of groups, and what is typed of each before TAB is pressed.
 const NAMES: [(&str, &[&str]); 11] = [
@@ -31,7 +37,7 @@ const NAMES: [(&str, &[&str]); 11] = [
 const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 
 /// Lines, what they offer, and what they do not.
-const OFFERS: [(&str, &[&str], &[&str]); 23] = [
+const OFFERS: [(&str, &[&str], &[&str]); 24] = [
     ("codex-agent ", &["ls", "find", "group", "demo", "help", "foo"], &["codex-agent-ls", "--list"]),
     ("codex-agent -", &["--directory", "--codex-home", "--list"], &["ls"]),
     ("codex-agent help ", &["ls", "find", "foo"], &[]),
@@ -57,6 +63,7 @@ const OFFERS: [(&str, &[&str], &[&str]); 23] = [
     ("codex-agent group list --", &["--json", "--format"], &["--existing"]),
     ("codex-agent find ", &[SESSION, "@@"], &["work"]),
     ("codex-agent-find 01a202e0-", &[SESSION], &["@@"]),
+    ("codex-agent schema session job.s", &["job.started", "job.session"], &["job.failed", "work"]),
     ("codex-agent ls --cwd projects/", &["one", "other one"], &["file"]),
     ("codex-agent --codex-home projects/", &["one", "other one"], &["file"]),
 ];
@@ -270,7 +277,7 @@ fn bash_completes() {
     let start = world.write(
         "bashrc",
         "PS1='ready> '\nunset HISTFILE\n\
-         for tool in '' -ls -find -group -demo; do . completions/bash/codex-agent$tool.bash; done\n\
+         for tool in '' -ls -find -group -schema -demo; do . completions/bash/codex-agent$tool.bash; done\n\
          report() { printf '<line>%s<end>\\n' \"$READLINE_LINE\"; READLINE_LINE= READLINE_POINT=0; }\n\
          bind -x '\"\\C-xr\": report'\n",
     );

@@ -11,6 +11,9 @@
 /// The world that a test runs in.
 mod world;
 
+/// What the tools print, held to its schema.
+mod held;
+
 /// Every recorded home lists exactly its sessions, by the database and by the files.
 mod homes;
 
@@ -94,3 +97,9 @@ mod resume;
 
 /// The dispatcher, and tools of strangers.
 mod dispatch;
+
+/// JSON Schemas: that they are those of the types, and what the tool says of them.
+mod schema;
+
+/// Records of released versions, which are read for ever.
+mod golden;

@@ -9,12 +9,15 @@ use codex_agent_shared::record::Id;
 use serde_json::Value;
 
 use crate::faked::{Fake, crash, end, wait_until};
+use crate::held::{As, misfit};
 use crate::model::Model;
 use crate::world::{World, bins, json};
 
 fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
     let mut emit = |happened: &Happened| {
-        all.push(serde_json::to_value(happened).unwrap());
+        let record = serde_json::to_value(happened).unwrap();
+        assert_eq!(misfit(&record, As::Today), None, "{record}");
+        all.push(record);
         Ok(())
     };
     watch.poll(&mut emit).unwrap();
@@ -24,7 +27,9 @@ fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
 fn told(all: &[Value]) -> Vec<String> {
     let word = |record: &Value| match record["type"].as_str().unwrap() {
         "message" => format!("{}: {}", record["role"].as_str().unwrap(), record["text"].as_str().unwrap()),
-        "tool" => format!("tool: {} {}", record["name"].as_str().unwrap(), record["text"].as_str().unwrap()),
+        "tool.called" => {
+            format!("tool: {} {}", record["name"].as_str().unwrap(), record["text"].as_str().unwrap())
+        }
         other => other.to_owned(),
     };
     all.iter().map(word).collect()

@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::held;
 
 /// The recorded homes: every version of Codex that the tests know.
 pub const HOMES: [&str; 10] = [
@@ -25,6 +28,7 @@ pub const HOMES: [&str; 10] = [
 pub struct World {
     folder: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    foreign: AtomicBool,
 }
 
 /// What a command printed, and how it ended.
@@ -40,7 +44,7 @@ impl World {
     /// A world whose Codex home is not there yet.
     pub fn new() -> World {
         let folder = tempfile::Builder::new().prefix("world-").tempdir().unwrap();
-        let world = World { folder, variables: Vec::new() };
+        let world = World { folder, variables: Vec::new(), foreign: AtomicBool::new(false) };
         fs::create_dir(world.path("home")).unwrap();
         world
     }
@@ -63,6 +67,20 @@ impl World {
 
     pub fn config(&self, name: &str) -> PathBuf {
         self.path("home/.config/codex-agent").join(name)
+    }
+
+    /// From now on there are records in this world that do not fit their schemas, because a test has put
+    /// them there.
+    pub fn foreign(&self) {
+        self.foreign.store(true, Ordering::Relaxed);
+    }
+
+    /// Holds what a tool printed to its schemas.
+    pub fn hold(&self, words: &[&str], input: &[u8], out: &str) {
+        if !self.foreign.load(Ordering::Relaxed) {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            held::hold(&words, &String::from_utf8_lossy(input), out);
+        }
     }
 
     /// Writes a file, and the folders above it.
@@ -107,7 +125,9 @@ impl World {
 
     /// Runs one of our tools: the first word is the executable, the others are its arguments.
     pub fn run(&self, words: &[&str]) -> Ran {
-        ran(self.command(words[0]).args(&words[1..]).output().unwrap())
+        let ran = ran(self.command(words[0]).args(&words[1..]).output().unwrap());
+        self.hold(words, b"", &ran.out);
+        ran
     }
 
     /// Runs it and wants exit 0 and a silent standard error; gives standard output.
@@ -133,12 +153,21 @@ impl World {
         let writer = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
-        ran(output)
+        let ran = ran(output);
+        self.hold(words, input.as_ref(), &ran.out);
+        ran
     }
 
     /// Runs a line of shell.
     pub fn sh(&self, line: &str) -> Ran {
-        ran(self.command("sh").args(["-c", line]).output().unwrap())
+        let ran = ran(self.command("sh").args(["-c", line]).output().unwrap());
+        // What comes out of a pipe was written by its last tool, whichever that is.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_ours = words.iter().any(|word| word.starts_with("codex-agent"));
+        if is_ours && !words.contains(&"jq") {
+            self.hold(&[&["codex-agent"], &words[..]].concat(), b"", &ran.out);
+        }
+        ran
     }
 
     /// What every file in Codex's home is: path, kind, mode, size and contents. SQLite's shared memory
@@ -148,6 +177,14 @@ impl World {
         walk(&self.codex_home(), &mut all);
         all.sort();
         all
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !self.foreign.load(Ordering::Relaxed) && !std::thread::panicking() {
+            held::hold_journals(&self.path("home/.local/state/codex-agent/runs"));
+        }
     }
 }
 

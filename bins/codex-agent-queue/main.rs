@@ -458,16 +458,7 @@ static TOOL: Tool = Tool {
         "codex-agent(7)",
     ],
     reads: &["prompt"],
-    writes: &[
-        "queue",
-        "prompt",
-        "job",
-        "run.started",
-        "job.started",
-        "job.completed",
-        "job.failed",
-        "run.completed",
-    ],
+    writes: &cli::runs::with_events::<14>(&["queue", "prompt", "job"]),
     epilogue: "",
     completions: None,
 };

@@ -283,7 +283,7 @@ static TOOL: Tool = Tool {
         "codex-agent(7)",
     ],
     reads: &["prompt", "job"],
-    writes: &["job", "run", "run.started", "job.started", "job.completed", "job.failed", "run.completed"],
+    writes: &cli::runs::with_events::<13>(&["job", "run"]),
     epilogue: "",
     completions: None,
 };

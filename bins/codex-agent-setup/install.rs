@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use codex_agent_shared::codex::home::state_folder;
 use codex_agent_shared::error::{Context, Error, Result, reason};
+use codex_agent_shared::output::SetupFileRecord;
 use codex_agent_shared::store::Store;
 use codex_agent_shared::text::fingerprint;
 use serde::{Deserialize, Serialize};
@@ -56,24 +57,9 @@ pub(super) struct Step {
     text: Vec<u8>,
 }
 
-/// The `setup.file` record.
-#[derive(Serialize)]
-pub(super) struct StepRecord {
-    #[serde(rename = "type")]
-    record: &'static str,
-    action: &'static str,
-    kind: &'static str,
-    path: String,
-}
-
 impl Step {
-    pub(super) fn record(&self) -> StepRecord {
-        StepRecord {
-            record: "setup.file",
-            action: self.action.word(),
-            kind: self.kind.word(),
-            path: self.path.to_string_lossy().into_owned(),
-        }
+    pub(super) fn record(&self) -> SetupFileRecord<'_> {
+        SetupFileRecord::new(self.action.word(), self.kind.word(), &self.path)
     }
 }
 

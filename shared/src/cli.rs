@@ -176,6 +176,8 @@ pub enum Completes {
     Queues,
     /// Names of runs.
     Runs,
+    /// Types of records.
+    Types,
     /// Names of tools.
     Tools,
     /// Commands and files, as the shell has them.

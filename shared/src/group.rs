@@ -114,17 +114,25 @@ fn key(session: &str) -> String {
     Id::parse(session).map_or_else(|| session.to_owned(), |id| id.to_string())
 }
 
-/// The `group` record, as tools write it.
+/// A named set of sessions.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GroupRecord<'g> {
     #[serde(rename = "type")]
     kind: &'static str,
+    /// What tells groups apart: a UUID, and any text in a file of another program.
     id: &'g str,
+    /// What its user calls it.
     name: &'g str,
+    /// What it is for.
     description: Option<&'g str>,
+    /// Whether it is paused.
     paused: bool,
+    /// The ids of its sessions, each once, in the order in which they were added.
     session_ids: &'g [String],
+    /// When it was made, as groups.json has it.
     created_at: &'g str,
+    /// When it was changed last, as groups.json has it.
     updated_at: &'g str,
 }
 

@@ -14,7 +14,7 @@
 //! # The layers
 //!
 //! A module imports only from layers above its own; a test holds it to that. Each package from
-//! outside is named in one module, serde and `serde_json` excepted.
+//! outside is named in one module, serde, `serde_json` and schemars excepted, whose derives stand at the types.
 //!
 //! | layer | module | its one responsibility | package |
 //! |---|---|---|---|
@@ -35,6 +35,7 @@
 //! | 7 | [`queue`] | lists of prompts, and who works through them | |
 //! | 7 | [`output`] | how sessions are shown | |
 //! | 8 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
+//! | 9 | [`schema`] | JSON Schemas of the records | |
 
 pub mod child;
 pub mod cli;
@@ -49,6 +50,7 @@ pub mod queue;
 pub mod record;
 pub mod reference;
 pub mod run;
+pub mod schema;
 pub mod store;
 pub mod terminal;
 pub mod text;

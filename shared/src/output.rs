@@ -4,12 +4,54 @@
 pub mod events;
 mod live;
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
 use crate::record::{Chosen, Field, Session, Status};
 use crate::terminal::{Color, Look, columns, is_closed, is_terminal, line};
 use crate::text::{cell, harmless, path_cell, tsv, width};
 use crate::time::Timestamp;
+
+/// What would be run.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CommandRecord<'r> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The program, absolute, and its arguments.
+    argv: &'r [String],
+    /// The directory that it would be run in.
+    cwd: &'r str,
+}
+
+impl<'r> CommandRecord<'r> {
+    /// The record of a command.
+    pub fn new(argv: &'r [String], cwd: &'r str) -> CommandRecord<'r> {
+        CommandRecord { kind: "command", argv, cwd }
+    }
+}
+
+/// A file that is installed or removed.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SetupFileRecord<'r> {
+    #[serde(rename = "type")]
+    record: &'static str,
+    /// What is done with it: "make", "replace", "keep", "remove", or "refuse" where it is somebody else's.
+    action: &'r str,
+    /// What it is: "man", "bash", "zsh" or "fish".
+    kind: &'r str,
+    /// Where it is.
+    path: std::borrow::Cow<'r, str>,
+}
+
+impl<'r> SetupFileRecord<'r> {
+    /// The record of a file.
+    pub fn new(action: &'r str, kind: &'r str, path: &'r std::path::Path) -> SetupFileRecord<'r> {
+        SetupFileRecord { record: "setup.file", action, kind, path: path.to_string_lossy() }
+    }
+}
 
 /// A template such as `{id}\t{title}`: text, fields in braces, and the escapes `\t \n \0 \\ \{`.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use crate::error::{Error, Exit, Result};
 use crate::text::nearest;
 
 /// The tools of this package and their NAME lines. A test wants them all, and no more.
-pub const TOOLS: [(&str, &str); 11] = [
+pub const TOOLS: [(&str, &str); 12] = [
     ("ls", "list Codex sessions"),
     ("find", "look Codex sessions up by reference or by words"),
     ("group", "keep named sets of Codex sessions"),
@@ -25,6 +25,7 @@ pub const TOOLS: [(&str, &str); 11] = [
     ("run", "start Codex sessions without a terminal; look after runs"),
     ("status", "tell what runs now and what waits"),
     ("setup", "install manual pages and completions for this user"),
+    ("schema", "print the JSON Schemas of records"),
     ("demo", "try codex-agent on a sample home, without Codex"),
 ];
 
@@ -122,29 +123,41 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     places.find(|place| is_executable(place))
 }
 
-/// The `tool` record. What is left out was not looked at: the dispatcher's `--list=json` knows where a
-/// tool is, a tool's own `--generate describe` knows what it does.
+// What is left out was not looked at: the dispatcher's `--list=json` knows where a tool is, a tool's own
+// `--generate describe` knows what it does.
+/// A tool.
 #[derive(serde::Serialize)]
-#[allow(missing_docs)] // codex-agent-records(5) tells each.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ToolRecord<'t> {
+    /// Always `tool`.
     #[serde(rename = "type")]
     pub kind: &'static str,
+    /// What follows codex-agent- in the name of the executable.
     pub name: &'t str,
+    /// What it is for, in one clause; null for a tool of somebody else.
     pub about: Option<&'t str>,
+    /// The executable that would be run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Whether it lies beside the dispatcher, as the tools of this package do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ours: Option<bool>,
+    /// Executables of the same name later on the search path, which are not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadows: Option<Vec<String>>,
+    /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<&'t str>,
+    /// The value of CODEX_AGENT_PROTOCOL that it was made for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<u32>,
+    /// The types of records that it reads from standard input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reads: Option<&'t [&'t str]>,
+    /// The types of records that it writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writes: Option<&'t [&'t str]>,
+    /// What its option --generate can print.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generates: Option<&'t [&'t str]>,
 }

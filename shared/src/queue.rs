@@ -171,28 +171,44 @@ impl Named for Queue {
 
 /// How many prompts are how far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[allow(missing_docs)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
+    /// Not sent yet.
     pub pending: usize,
+    /// Being sent.
     pub running: usize,
+    /// Answered.
     pub completed: usize,
+    /// Ended in another way.
     pub failed: usize,
 }
 
-/// The `queue` record.
+/// A list of prompts, which are sent one after the other.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueueRecord<'q> {
     #[serde(rename = "type")]
     kind: &'static str,
+    /// What tells queues apart.
     id: &'q str,
+    /// What its user calls it.
     name: &'q str,
+    /// Where its sessions work.
     project: &'q str,
+    /// Whether its runner sends nothing more.
     paused: bool,
+    /// Whether all prompts are turns of one session.
     one_session: bool,
+    /// The id of that session, once there is one.
     session: Option<Id>,
+    /// The run that is not finished, else the last one.
     run: Option<&'q str>,
+    /// What it is doing: dead is a queue whose runner was killed in the middle of a prompt.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["running", "dead", "paused", "idle"])))]
     state: &'static str,
+    /// How many prompts are how far.
     counts: Counts,
+    /// When it was made, as queues.json has it.
     created_at: &'q str,
 }
 

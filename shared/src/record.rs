@@ -22,42 +22,46 @@ use crate::time::Timestamp;
 
 /// Where a subagent comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Subagent<'a> {
-    /// The session that started it; `null` where Codex does not say (a review, a compaction).
+    /// The session that started it; null where Codex does not say (a review, a compaction).
     pub parent: Option<Id>,
-    /// The name that Codex gave it, such as `Kepler`.
+    /// The name that Codex gave it, such as Kepler.
     pub nickname: Option<Cow<'a, str>>,
-    /// Its role, or what Codex started it for, such as `review`.
+    /// Its role, or what Codex started it for, such as review.
     pub role: Option<Cow<'a, str>>,
 }
 
 /// The commit that a session began on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Git<'a> {
     /// The commit's hash, 40 hex digits.
     pub sha: Option<Cow<'a, str>>,
-    /// The branch, without `refs/heads/`.
+    /// The branch, without refs/heads/.
     pub branch: Option<Cow<'a, str>>,
-    /// The address of the remote `origin`.
+    /// The address of the remote origin.
     pub origin_url: Option<Cow<'a, str>>,
 }
 
 /// Where the index found a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FoundIn {
     /// A row in Codex's database and a rollout file.
     Both,
     /// A row whose file is gone.
     Database,
-    /// A file that has no row.
+    /// A rollout file that has no row.
     Files,
 }
 
 /// What a session is doing, read from the end of its rollout and the locks on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Its last turn ended, or it had none.
@@ -72,58 +76,64 @@ pub enum Status {
     Unknown,
 }
 
-/// A Codex session. Text is borrowed from a database row where one is at hand.
+// Text is borrowed from a database row where one is at hand.
+/// A Codex session.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Session<'a> {
-    /// `None` only in a record that somebody else wrote without one.
+    // `None` only in a record that somebody else wrote without one.
+    /// A UUID of 36 characters. Codex makes ids of version 7, so they sort by the time of their making.
     pub id: Option<Id>,
-    /// The name that the user gave it.
+    /// The name that its user gave it; null where it has none.
     pub name: Option<Cow<'a, str>>,
-    /// What Codex shows for it: the first user message, whole.
+    /// What Codex calls it: the first message of its user, whole. Null before the first message.
     pub title: Option<Cow<'a, str>>,
-    /// The first user message, whole.
+    /// The first message of its user, whole. Null before the first message, and where the database is too old
+    /// to have it.
     pub first_user_message: Option<Cow<'a, str>>,
-    /// The directory it works in.
+    /// The directory that it works in.
     pub cwd: Option<Cow<'a, str>>,
     /// When it began.
     pub created_at: Option<Timestamp>,
-    /// The end of its last turn so far.
+    /// The end of its last turn.
     pub updated_at: Option<Timestamp>,
-    /// When it was archived; `None` for one that is not.
+    /// When it was archived; null where it is not archived.
     pub archived_at: Option<Timestamp>,
-    /// How it was made: `exec`, `cli`, `vscode`, `mcp`, `subagent`, `custom:…`.
+    /// How it was made, in Codex's word: exec, cli, vscode, mcp, subagent, unknown, custom:WORD or internal:WORD.
     pub source: Option<Cow<'a, str>>,
-    /// The program that made it, such as `codex_exec` or `codex-tui`.
+    /// The program that made it, such as codex_exec or codex-tui; null where nobody looked.
     pub originator: Option<Cow<'a, str>>,
-    /// Present for subagents only.
+    /// Where it comes from, if it is a subagent; null for any other session.
     pub subagent: Option<Subagent<'a>>,
-    /// The model, such as `gpt-5`.
+    /// The model, such as gpt-5; null before the first turn.
     pub model: Option<Cow<'a, str>>,
-    /// The model's effort, where one was set.
+    /// The effort asked of the model; null where none was set.
     pub reasoning_effort: Option<Cow<'a, str>>,
     /// The provider of the model, as Codex's configuration calls it.
     pub model_provider: Option<Cow<'a, str>>,
     /// The version of Codex that made it.
     pub cli_version: Option<Cow<'a, str>>,
-    /// The commit it began on; `None` outside git.
+    /// The commit that it began on; null outside git.
     pub git: Option<Git<'a>>,
-    /// The rollout file, absolute.
+    /// Its rollout, absolute. Where the file is gone it is the path that the database still has.
     pub rollout_path: Option<Cow<'a, str>>,
-    /// How the rollout keeps turns: `legacy` or `paginated`.
+    /// How the rollout keeps turns: legacy or paginated.
     pub history: Option<Cow<'a, str>>,
-    /// Tokens of all turns together; a fork counts its parent's too.
+    /// The tokens of all turns together; a fork counts its parent's too. Null from a rollout alone.
     pub tokens_used: Option<i64>,
-    /// Whether the user pinned it.
+    /// Whether its user pinned it; null where the database does not say.
     pub pinned: Option<bool>,
-    /// Where the index found it; `None` where it looked in one place only.
+    /// Where it was found; null where nobody looked for its file.
     pub found_in: Option<FoundIn>,
-    /// The session it was forked from; outer `None` where nobody looked.
+    // The outer `None` is where nobody looked.
+    /// The session that it was forked from; null where it is no fork. Left out where nobody looked.
     #[serde(deserialize_with = "looked_at")]
     pub forked_from: Option<Option<Id>>,
-    /// What it is doing; `None` where nobody looked.
+    /// What it is doing. Left out where nobody looked.
     pub status: Option<Status>,
-    /// The command that opens it in Codex, as an argument array; outer `None` where nobody looked.
+    // The outer `None` is where nobody looked.
+    /// The arguments of the command that opens it in Codex; null where it is archived. Left out where nobody looked.
     #[serde(deserialize_with = "looked_at")]
     pub resume_command: Option<Option<Vec<String>>>,
 }
@@ -240,6 +250,11 @@ impl Field {
             Field::Parent => "parent",
             Field::Short => "short",
         }
+    }
+
+    /// Whether a record always has it: whether it is written of a session that nobody looked into.
+    pub fn is_always_there(self) -> bool {
+        Session::default().value(self).is_some()
     }
 
     /// The field of this name.

@@ -129,6 +129,26 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Timestamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "time".into()
+    }
+
+    /// What is read may have any offset and any fraction.
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        if generator.contract().is_deserialize() {
+            return schemars::json_schema!({"type": "string", "format": "date-time"});
+        }
+        let pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$";
+        schemars::json_schema!({"type": "string", "format": "date-time", "pattern": pattern})
+    }
+}
+
 /// Reads a moment as people type it: RFC 3339; `2026-11-22` or `2026-11-22T10:50` in local time
 /// (the beginning of that day or minute); `now`, `today`, `yesterday`, a weekday (the last one);
 /// or how long ago: `90s`, `30m`, `12h`, `2d`, `3w`, `2mo`, `1y`, also joined (`1d12h`).

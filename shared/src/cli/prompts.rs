@@ -114,18 +114,23 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(Given) -> Result<()>) -> Resul
     }
 }
 
+/// A prompt, as it is read from standard input.
+#[derive(serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct PromptRecord {
+    #[serde(rename = "type")]
+    kind: String,
+    /// What is sent to Codex.
+    prompt: String,
+    /// Pictures to send with it.
+    #[serde(default)]
+    images: Vec<String>,
+}
+
 /// A prompt record: its text, and its pictures if it has any.
 fn record(text: &str) -> Result<Given> {
-    #[derive(serde::Deserialize)]
-    struct Prompt {
-        #[serde(rename = "type")]
-        kind: String,
-        prompt: String,
-        #[serde(default)]
-        images: Vec<String>,
-    }
     let hint = "--text takes lines as they are";
-    let prompt: Prompt = serde_json::from_str(text)
+    let prompt: PromptRecord = serde_json::from_str(text)
         .map_err(|error| Error::new(format!("expected a prompt record: {error}")).hint(hint))?;
     if prompt.kind != "prompt" {
         let message = format!("expected a prompt record, not one of type '{}'", prompt.kind);

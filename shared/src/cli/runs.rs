@@ -10,10 +10,26 @@ use crate::error::{Error, Exit, Result, warn, warn_of};
 use crate::output::events::{Show, counted, way_on};
 use crate::queue::Queues;
 use crate::run::event::Codex;
+use crate::run::gate::Closed;
 use crate::run::prune;
 use crate::run::tasks::{End, State, Tasks};
-use crate::run::{Counts, Folder, Journal, probe, supervise};
+use crate::run::{Counts, Folder, Journal, What, probe, supervise};
 use crate::time::Timestamp;
+
+/// The types of `own` and those of the events of a run, N in all: what a tool writes that carries out
+/// jobs.
+pub const fn with_events<const N: usize>(own: &[&'static str]) -> [&'static str; N] {
+    // The first word is of what is planned, and never printed. The last one is no word of a journal.
+    let words = What::WORDS;
+    assert!(N == own.len() + words.len(), "another number of types is written");
+    let mut all = ["job.event"; N];
+    let mut at = 0;
+    while at + 1 < N {
+        all[at] = if at < own.len() { own[at] } else { words[at - own.len() + 1] };
+        at += 1;
+    }
+    all
+}
 
 /// The runs of one kind and name, the newest first; of all of them, or of those that `is_wanted`.
 pub fn of(kind: &str, name: &str, is_wanted: impl Fn(&Folder) -> bool) -> Result<Vec<Folder>> {
@@ -29,20 +45,48 @@ pub fn of(kind: &str, name: &str, is_wanted: impl Fn(&Folder) -> bool) -> Result
     Ok(found)
 }
 
-/// The `run` record.
+/// A run: jobs that were given to Codex together.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunRecord<'r> {
     #[serde(rename = "type")]
     kind_of_record: &'static str,
+    /// Its name, which is that of its folder.
     id: &'r str,
+    /// What it does: new for prompts, jobs for job records; group, resume, fork and queue for those tools.
     kind: &'r str,
+    /// What it is about.
     name: &'r str,
+    /// When it began; null where it is planned only.
     started_at: Option<Timestamp>,
+    /// When it ended; null where it has not.
     ended_at: Option<Timestamp>,
+    /// What it is doing: stopped has work left, the runner of dead was killed.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["running", "finished", "stopped", "dead"])))]
     state: &'static str,
+    /// How many jobs are how far.
     counts: Counts,
+    /// The Codex that carries it out.
     codex: &'r Codex,
+    /// The Codex home; null is that of the environment.
     codex_home: Option<&'r str>,
+}
+
+/// A usage limit that was reached.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LimitRecord<'l> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    closed: &'l Closed,
+}
+
+impl<'l> LimitRecord<'l> {
+    /// The record of a limit.
+    pub fn new(closed: &'l Closed) -> LimitRecord<'l> {
+        LimitRecord { kind: "limit", closed }
+    }
 }
 
 /// What a run is doing.

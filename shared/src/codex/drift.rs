@@ -14,23 +14,25 @@ use super::rollout::{self, Depth};
 use crate::error::{Result, reason};
 use crate::record::Id;
 
-/// One disagreement, a record of type `problem`.
+/// A disagreement between Codex's database and its files.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// What is wrong, one word of a closed list: see [`Kind`].
+    /// What is wrong.
     pub problem: Kind,
-    /// The session, if it is about one.
+    /// The session; null where it is about none.
     pub id: Option<Id>,
-    /// The file, if it is about one.
+    /// The file; null where it is about none.
     pub path: Option<String>,
-    /// More, for people.
+    /// More, for people; null where there is no more.
     pub detail: Option<String>,
 }
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The database is there and cannot be read.
@@ -43,9 +45,9 @@ pub enum Kind {
     ArchivedDisagrees,
     /// Two files of one session that are no segments of it.
     DuplicateFile,
-    /// A file that cannot be opened, or whose beginning is no `session_meta`.
+    /// A rollout that cannot be opened, or does not begin as one.
     UnreadableFile,
-    /// A file whose `session_meta` has another id than its name.
+    /// A rollout whose first line has another id than its name.
     ForeignFile,
 }
 
@@ -74,20 +76,21 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The closing record, of type `check`.
+/// The end of a comparison of Codex's database with its files.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The database, if it could be read.
+    /// The path of the database; null where there is none, where it could not be read, and where nobody asked it.
     pub database: Option<String>,
-    /// The number of its schema: the highest migration.
+    /// The number of its schema, which is the highest migration in it; null where nobody knows.
     pub schema: Option<i64>,
-    /// Rows in it.
+    /// The sessions in the database.
     pub rows: usize,
-    /// Rollout files.
+    /// The rollouts. A session may have several.
     pub files: usize,
-    /// Disagreements.
+    /// The disagreements, each of which has a record before this one.
     pub problems: usize,
 }
 

@@ -31,7 +31,7 @@ mod followed;
 mod happened;
 mod places;
 
-pub use happened::{Happened, Role, What};
+pub use happened::{Happened, Role, TurnFailure, What};
 
 use followed::Followed;
 use places::Places;

@@ -43,16 +43,23 @@ pub struct Show {
     used: [i64; 2],
 }
 
-/// Codex's own event, as it stands.
+/// Codex itself printed an event. Never in the journal of a run.
 #[derive(Serialize)]
-struct JobEvent<'e> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct JobEvent<'e> {
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The version of events.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = VERSION)))]
     v: u32,
+    /// The run.
     run: &'e str,
+    /// When it was read.
     at: Timestamp,
     #[serde(flatten)]
     of: &'e Of,
+    /// What Codex printed, as it stands.
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))]
     event: &'e RawValue,
 }
 

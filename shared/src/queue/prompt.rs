@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 /// How far a prompt is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Status {
@@ -22,12 +23,13 @@ pub enum Status {
 
 /// Whether a runner sends it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// When it is its turn.
     #[default]
     Auto,
-    /// Not before somebody makes it `auto`.
+    /// Not before somebody makes it auto.
     Manual,
 }
 
@@ -131,25 +133,41 @@ impl Serialize for Prompt {
     }
 }
 
-/// The `prompt` record.
+/// A prompt of a queue.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PromptRecord<'p> {
     #[serde(rename = "type")]
     kind: &'static str,
+    /// What tells prompts apart.
     id: &'p str,
+    /// The id of its queue.
     queue: &'p str,
+    /// What is sent to Codex.
     prompt: &'p str,
+    /// The pictures that are sent with it, absolute paths.
     images: &'p [String],
+    /// Whether a runner sends it.
     mode: Mode,
+    /// How far it is.
     status: Status,
+    /// The session that it went to, once that is known.
     session: Option<Id>,
+    /// The run that sends it, or has; null where it was never claimed.
     run: Option<&'p str>,
+    /// Its job in that run.
     job: Option<String>,
+    /// Why it failed; null where it did not.
     failure: Option<&'p Failure>,
+    /// How Codex ended; null where nobody saw it.
     exit_code: Option<i32>,
+    /// How often it was asked to be sent again.
     retries: u32,
+    /// When it was added, as queues.json has it.
     added_at: Option<&'p str>,
+    /// When it was sent, as queues.json has it.
     started_at: Option<&'p str>,
+    /// When it ended, as queues.json has it.
     completed_at: Option<&'p str>,
 }
 

@@ -19,91 +19,119 @@ pub type Usage = BTreeMap<String, i64>;
 
 /// How many jobs are how far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
+    /// Not begun, or to be done again.
     pub pending: usize,
+    /// Under way.
     pub running: usize,
+    /// Whose turn was completed.
     pub completed: usize,
+    /// That ended in another way.
     pub failed: usize,
+    /// That were passed over.
     pub skipped: usize,
 }
 
 /// The Codex that runs the jobs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Codex {
     /// The executable, absolute.
     pub path: Option<String>,
-    /// What it says its version is.
+    /// What it says its version is; null where it does not.
     pub version: Option<String>,
 }
 
 /// The job that an event is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Of {
-    /// Its id.
+    /// The job: its name in the run.
     pub job: String,
-    /// Its place in the run, from 1: the name of its folder.
+    /// The place of the job in the run, from 1: the name of its folder.
     pub number: usize,
-    /// Which process for it, from 1; 0 where there was none yet.
+    /// Which process of Codex it is for this job, from 1; 0 where none was started.
     pub attempt: u32,
-    /// Its session, if that is known.
+    /// The id of the session, once it is known.
     pub session: Option<Id>,
-    /// The session's name.
+    /// The name of the session; null where it has none.
     #[serde(default)]
     pub name: Option<String>,
 }
 
 /// A process, so that nobody who has its number by now is taken for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Process {
-    /// Its number, and that of its group.
+    /// The number of the process, and of its group.
     pub pid: i32,
-    /// When it was started, in the system's ticks since boot; `None` where the system does not say.
+    /// When it was started, in the system's ticks since boot; null where the system does not say.
     pub start_time: Option<u64>,
-    /// The boot that it belongs to.
+    /// The boot that it belongs to; null where the system does not say.
     pub boot: Option<String>,
 }
 
 /// An event, without what all events have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type")]
-#[allow(missing_docs)] // codex-agent-records(5) tells each field.
+#[allow(missing_docs)] // The parts that are flattened; a test wants a word about all fields of a record.
 pub enum What {
+    /// A run is planned: the first line of a journal, which is never printed. Nothing has happened yet.
     #[serde(rename = "run.planned")]
-    RunPlanned { kind: String, name: String },
+    RunPlanned {
+        /// What the run does: new, jobs, group, resume, fork or queue.
+        kind: String,
+        /// What it is about.
+        name: String,
+    },
+    /// A runner begins with a run.
     #[serde(rename = "run.started")]
     RunStarted {
+        /// What the run does: new, jobs, group, resume, fork or queue.
         kind: String,
+        /// What it is about.
         name: String,
         /// Whether an earlier runner began it.
         continued: bool,
+        /// How many jobs it has.
         jobs: usize,
+        /// How many of them are carried out at once.
         max_concurrent: usize,
+        /// The Codex that carries them out.
         codex: Codex,
+        /// The Codex home; null is that of the environment.
         codex_home: Option<String>,
+        /// What else the run was told, which holds for whoever continues it.
         #[serde(default)]
         settings: Option<Box<Kept>>,
+        /// The process that has the run.
         runner: Process,
     },
+    /// A job is claimed.
     #[serde(rename = "job.started")]
     JobStarted {
         #[serde(flatten)]
         of: Of,
+        /// Where Codex works.
         cwd: Option<String>,
-        /// The mode that Codex is given; `None` leaves it to Codex.
+        /// The mode that Codex is given; null leaves it to Codex.
         sandbox: Option<Sandbox>,
-        /// What is done; a resumed job may have become one in a fork.
+        /// What is done; a job of a busy session may go on in a fork.
         #[serde(default)]
         kind: Option<Kind>,
         /// Whether "Continue." is sent instead of the prompt, to the session of an attempt that was cut off.
         #[serde(default)]
         continues: bool,
-        /// Whether the model has seen this prompt before.
+        /// Whether the model may have seen this prompt before.
         resent: bool,
+        /// The boot that this belongs to; null where the system does not say.
         boot: Option<String>,
-        /// What the session had used before, as Codex counts in totals.
+        /// What the session had used before, since Codex counts in totals.
         usage_before: Option<Usage>,
     },
+    /// Codex runs.
     #[serde(rename = "job.spawned")]
     JobSpawned {
         #[serde(flatten)]
@@ -111,55 +139,72 @@ pub enum What {
         #[serde(flatten)]
         process: Process,
     },
+    /// The session of a job is known.
     #[serde(rename = "job.session")]
     JobSession {
         #[serde(flatten)]
         of: Of,
     },
+    /// The turn of a job was completed.
     #[serde(rename = "job.completed")]
     JobCompleted {
         #[serde(flatten)]
         of: Of,
+        /// The last message of the turn; null where it is longer than 4 MiB, or there is none.
         last_message: Option<String>,
-        /// Of this turn alone; `None` where that cannot be told.
+        /// The tokens of this turn alone, by Codex's names; null where that cannot be told.
         usage: Option<Usage>,
+        /// How long it took, in milliseconds.
         duration_ms: i64,
         /// Whether the runner that saw its end is not the one that started it.
         adopted: bool,
     },
+    /// A job failed, for good or for now.
     #[serde(rename = "job.failed")]
     JobFailed {
         #[serde(flatten)]
         of: Of,
+        /// What failed.
         failure: Failure,
+        /// How Codex ended; null where a signal ended it, and where nobody saw it.
         exit_code: Option<i32>,
+        /// The signal that ended Codex; null where none did.
         signal: Option<i32>,
-        /// Whether a continued run does it again.
+        /// Whether it is done again, by this run or by who continues it.
         again: bool,
         /// Whether "Continue." is sent then, to the session of this attempt, instead of the prompt.
         #[serde(default)]
         continues: bool,
     },
+    /// A job was passed over.
     #[serde(rename = "job.skipped")]
     JobSkipped {
         #[serde(flatten)]
         of: Of,
+        /// Why, for people.
         why: String,
         /// Whether it was taken out of its queue, or is to be chosen there anew.
         #[serde(default)]
         withdrawn: bool,
     },
+    /// A run waits.
     #[serde(rename = "run.waiting")]
     RunWaiting {
+        /// For what: the end of a usage_limit.
         why: String,
-        /// Until when nothing is started.
+        /// Before this nothing is started; null where nobody knows.
         until: Option<Timestamp>,
     },
+    /// Every job of a run has ended.
     #[serde(rename = "run.completed")]
     RunCompleted {},
+    /// A run was ended before all of its jobs.
     #[serde(rename = "run.stopped")]
     RunStopped {
+        /// Why: signal, max_failures, paused, failed, deleted, abandoned, or the class of a failure that any
+        /// job would meet.
         why: String,
+        /// How many jobs a continued run would do.
         left: usize,
         /// When a usage limit is over, if Codex said so.
         #[serde(default)]
@@ -220,17 +265,19 @@ impl What {
 
 /// One line of a journal, or of standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub what: What,
-    /// The version of the journal.
+    /// The version of events.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = super::journal::VERSION)))]
     pub v: u32,
     /// The run.
     pub run: String,
     /// When.
     pub at: Timestamp,
-    /// How many jobs are how far, after it.
+    /// How many jobs of the run are how far, after it.
     pub counts: Counts,
 }
 

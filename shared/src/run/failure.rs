@@ -11,6 +11,7 @@ use crate::time::{Timestamp, parse_spoken};
 
 /// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // TABLE tells each.
 pub enum Class {
@@ -187,8 +188,9 @@ impl Class {
 
 /// A failure: its class, and what Codex or the system said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
-    /// The class.
+    /// What went wrong, in a word.
     pub class: Class,
     /// One line for people.
     pub message: String,

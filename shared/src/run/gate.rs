@@ -33,10 +33,11 @@ const LONGEST: i64 = 600_000;
 /// What is nearer than this may be past: Codex prints whole minutes.
 const NEAR: i64 = 60_000;
 
-/// A limit that was reached.
+/// A usage limit that was reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Closed {
-    /// The Codex home.
+    /// The Codex home whose account has it.
     pub codex_home: String,
     /// When it was first met.
     pub since: Timestamp,

@@ -18,6 +18,7 @@ pub const LONGEST_PROMPT: usize = 8 << 20;
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// It begins a session.
@@ -30,6 +31,7 @@ pub enum Kind {
 
 /// What Codex may touch. The order is that of trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Sandbox {
     /// Nothing.
@@ -59,56 +61,60 @@ impl Sandbox {
 
 /// What Codex is told besides the prompt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Options {
-    /// The model; Codex's own choice where there is none.
+    /// The model; null leaves it to Codex.
     pub model: Option<String>,
-    /// The sandbox. A new session gets Codex's default where there is none; a resumed one its last
-    /// mode, but no more than its workspace.
+    /// What Codex may touch. Null gives a new session Codex's default, and a resumed one its last mode, but
+    /// no more than its workspace.
     pub sandbox: Option<Sandbox>,
-    /// `KEY=VALUE` for Codex's configuration.
+    /// KEY=VALUE for Codex's configuration.
     pub config: Vec<String>,
     /// Whether Codex may work outside of git.
     pub skip_git_repo_check: bool,
-    /// A file with the JSON Schema of the last message.
+    /// A file with the JSON Schema of the last message, absolute.
     pub output_schema: Option<String>,
     /// Whether Codex runs everything without asking and without a sandbox.
     pub bypass: bool,
-    /// More arguments for `codex exec`, as they stand; each begins with `-`.
+    /// More arguments for codex exec, as they stand; each begins with a dash.
     pub args: Vec<String>,
 }
 
 /// The plan of one turn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Job {
     #[serde(rename = "type")]
     record: String,
+    /// The version of job records.
     #[serde(default = "version")]
+    #[cfg_attr(feature = "schema", schemars(extend("const" = VERSION)))]
     v: u32,
-    /// A name for it, one of a kind in its run.
+    /// Its name, which no other job of the run has.
     #[serde(default)]
     pub id: String,
     /// The run that it belongs to.
     #[serde(default)]
     pub run: Option<String>,
-    /// What it does; a job with a session resumes it where nothing is said.
+    /// What it does. Where it is left out, a job with a session resumes it, and one without begins one.
     #[serde(default)]
     pub kind: Option<Kind>,
-    /// The session that it resumes or forks.
+    /// The id of the session that it resumes or forks.
     #[serde(default)]
     pub session: Option<Id>,
-    /// Where Codex works; the session's own directory where there is none.
+    /// Where Codex works, absolute; null is the directory where the session ran last.
     #[serde(default)]
     pub cwd: Option<String>,
     /// What is sent.
     pub prompt: String,
-    /// Pictures to send with it.
+    /// The pictures that are sent with it, absolute paths.
     #[serde(default)]
     pub images: Vec<String>,
     /// What Codex is told besides.
     #[serde(default)]
     pub options: Options,
-    /// The Codex home; the one of the environment where there is none.
+    /// The Codex home, absolute; null is that of the environment.
     #[serde(default)]
     pub codex_home: Option<String>,
 }

@@ -59,6 +59,7 @@ impl OnBusy {
 
 /// What to do where a usage limit is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnLimit {
     /// End the run, with work left. Start nothing while Codex has said that it lasts.
@@ -84,11 +85,12 @@ pub enum Interrupted {
 
 /// What Codex is told with every job of a run whose jobs are not planned beforehand.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Told {
-    /// Beside the prompt.
+    /// What Codex is told beside the prompt.
     pub options: Options,
-    /// The pictures that go with each, absolute.
+    /// The pictures that go with each prompt, absolute paths.
     pub images: Vec<String>,
 }
 
@@ -133,16 +135,24 @@ impl Default for Settings {
 
 /// What is kept of them, beside Codex and how many at once. Times are in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
-#[allow(missing_docs)] // As in Settings.
 pub struct Kept {
+    /// How long a job may take, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// How long Codex may print nothing, in milliseconds.
     pub idle_timeout_ms: Option<u64>,
+    /// How long Codex may be without its service, in milliseconds.
     pub network_timeout_ms: Option<u64>,
+    /// After how many failures nothing is started any more.
     pub max_failures: Option<usize>,
+    /// How often a job is tried again that failed for what may pass.
     pub retries: u32,
+    /// What to do with a busy session: wait=TIME, skip, fork or fail.
     pub on_busy: String,
+    /// What to do where a usage limit is reached.
     pub on_limit: OnLimit,
+    /// What Codex is told with every job of a queue; null where the plan of each job has it.
     pub told: Option<Told>,
 }
 

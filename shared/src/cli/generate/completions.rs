@@ -17,10 +17,11 @@ fn sessions(format: &str) -> String {
 }
 
 /// What has a name of ours, and the lines that name them all.
-const NAMED: [(&str, &str); 3] = [
+const NAMED: [(&str, &str); 4] = [
     ("group", "codex-agent group list --format '{name}' 2>/dev/null"),
     ("queue", "codex-agent queue list 2>/dev/null | cut -f1"),
     ("run", "codex-agent run list 2>/dev/null | cut -f1"),
+    ("type", "codex-agent schema 2>/dev/null | cut -f1"),
 ];
 
 fn listed(of: &str) -> &'static str {
@@ -157,6 +158,7 @@ fn bash_operand(completes: Completes) -> String {
         Completes::Groups => format!("__codex_agent_offer \"$({})\"", listed("group")),
         Completes::Queues => format!("__codex_agent_offer \"$({})\"", listed("queue")),
         Completes::Runs => format!("__codex_agent_offer \"$({})\"", listed("run")),
+        Completes::Types => format!("__codex_agent_offer \"$({})\"", listed("type")),
         Completes::Tools => format!("__codex_agent_offer \"$({TOOLS})\""),
         Completes::Commands => "__codex_agent_offer \"$(compgen -c -- \"$part\")\"".to_owned(),
     }
@@ -252,6 +254,7 @@ fn zsh_operand(completes: Completes) -> &'static str {
         Completes::Groups => "_codex_agent_groups",
         Completes::Queues => "_codex_agent_queues",
         Completes::Runs => "_codex_agent_runs",
+        Completes::Types => "_codex_agent_types",
         Completes::Tools => "_codex_agent_tools",
         Completes::Commands => "_command_names -e",
     }
@@ -408,6 +411,7 @@ fn fish_operand(completes: Completes) -> &'static str {
         Completes::Groups => "(__codex_agent_groups)",
         Completes::Queues => "(__codex_agent_queues)",
         Completes::Runs => "(__codex_agent_runs)",
+        Completes::Types => "(__codex_agent_types)",
         Completes::Tools => "(codex-agent --list 2>/dev/null | cut -f1,2)",
         Completes::Commands => "(__fish_complete_subcommand)",
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::super::files::{Files, RolloutFile};
 use super::super::reader;
 use super::super::rollout::{self, Line, Said};
+use super::happened::TurnFailure;
 use super::{Emit, From, Happened, RESTING, Role, Tools, What};
 use crate::error::{Result, reason};
 use crate::ndjson::{self, Lines};
@@ -440,8 +441,9 @@ impl Followed {
             }
             Said::TurnFailed { error } => {
                 self.turn = None;
-                let (message, info) = error.map_or((None, None), |error| (own(error.message), error.info));
-                What::TurnFailed { turn, message, info }
+                let failure =
+                    error.map(|error| TurnFailure { message: own(error.message), info: error.info });
+                What::TurnFailed { turn, failure: failure.unwrap_or_default() }
             }
             Said::TurnAborted { reason } => {
                 self.turn = None;

@@ -1,79 +1,127 @@
 //! What a session did, as a record.
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::record::Id;
 use crate::time::Timestamp;
 
-/// One thing that happened in a session. As JSON it has `type`, `session`, the fields of [`What`] and
-/// `at`, each present, `null` where nothing is known.
-#[derive(Clone, Debug, PartialEq)]
+/// One thing that happened in a session. As JSON all fields are present, `null` where nothing is known.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Happened {
-    /// The session.
-    pub session: Id,
-    /// When: the time of the line, or that of the look at the files.
-    pub at: Option<Timestamp>,
     /// What.
+    #[serde(flatten)]
     pub what: What,
+    /// The id of the session.
+    pub session: Id,
+    /// When: the time of the line in the rollout, or that of the look at the files.
+    pub at: Option<Timestamp>,
 }
 
-/// The part of a [`Happened`] that differs by its type. `turn` is Codex's id of the turn; versions up to
-/// 0.98 have none.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)] // codex-agent-records(5) tells each field.
+/// The part of a [`Happened`] that differs by its type.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "type")]
 pub enum What {
+    /// A turn begins. Codex up to 0.98 does not write that.
+    #[serde(rename = "turn.started")]
     TurnStarted {
+        /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
     },
+    /// Somebody said something.
+    #[serde(rename = "message")]
     Message {
+        /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
+        /// Codex's id of the message; null where it has none.
         item: Option<String>,
+        /// Who said it.
         role: Role,
+        /// What was said.
         text: String,
+        /// How many pictures were with it.
         images: usize,
     },
+    /// Something was run.
+    #[serde(rename = "tool.called")]
     Tool {
+        /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
+        /// Codex's id of the call; null where it has none.
         item: Option<String>,
+        /// What was run, by Codex's name.
         name: String,
+        /// The command, or what it was called with.
         text: String,
     },
+    /// A turn was completed.
+    #[serde(rename = "turn.completed")]
     TurnCompleted {
+        /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
+        /// The last message of the turn; null where Codex does not write it.
         last_message: Option<String>,
     },
-    /// Up to 0.147 Codex does not write what failed, so both parts may be unknown.
+    /// A turn ended in an error.
+    #[serde(rename = "turn.failed")]
     TurnFailed {
+        /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
-        message: Option<String>,
-        info: Option<Value>,
+        /// What failed.
+        failure: TurnFailure,
     },
+    /// A turn was interrupted.
+    #[serde(rename = "turn.aborted")]
     TurnAborted {
+        /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
+        /// Why, in Codex's word.
         reason: Option<String>,
     },
-    /// The last `turns` turns no longer count.
+    /// Turns no longer count.
+    #[serde(rename = "session.rolled_back")]
     RolledBack {
+        /// How many of the last ones.
         turns: u64,
     },
+    /// A session was archived.
+    #[serde(rename = "session.archived")]
     Archived {
+        /// Where its rollout is now.
         path: String,
     },
+    /// A session was taken out of the archive.
+    #[serde(rename = "session.unarchived")]
     Unarchived {
+        /// Where its rollout is now.
         path: String,
     },
-    /// The session goes on in another file: it was reverted to an earlier turn.
+    /// A session goes on in another file, since it was reverted to an earlier turn.
+    #[serde(rename = "session.moved")]
     Moved {
+        /// Where its rollout is now.
         path: String,
     },
-    /// The session is gone, and no longer followed.
+    /// A session is gone, and no longer followed.
+    #[serde(rename = "session.deleted")]
     Deleted,
+}
+
+/// What failed in a turn. Up to 0.147 Codex does not write it, and all of it is `null`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TurnFailure {
+    /// What Codex said; null up to 0.147.
+    pub message: Option<String>,
+    /// Codex's own account of it, whatever that is; null up to 0.147.
+    pub info: Option<Value>,
 }
 
 /// Who said a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Role {
@@ -91,7 +139,7 @@ impl What {
             What::Message { text, .. } => text.clone(),
             What::Tool { name, text, .. } => format!("{name}: {text}"),
             What::TurnCompleted { .. } => String::new(),
-            What::TurnFailed { message, .. } => text(message),
+            What::TurnFailed { failure, .. } => text(&failure.message),
             What::TurnAborted { reason, .. } => text(reason),
             What::RolledBack { turns } => format!("{turns} turns"),
             What::Archived { path } | What::Unarchived { path } | What::Moved { path } => path.clone(),
@@ -103,7 +151,7 @@ impl What {
         match self {
             What::TurnStarted { .. } => "turn.started",
             What::Message { .. } => "message",
-            What::Tool { .. } => "tool",
+            What::Tool { .. } => "tool.called",
             What::TurnCompleted { .. } => "turn.completed",
             What::TurnFailed { .. } => "turn.failed",
             What::TurnAborted { .. } => "turn.aborted",
@@ -116,54 +164,6 @@ impl What {
     }
 }
 
-impl Serialize for Happened {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Failure<'h> {
-            message: &'h Option<String>,
-            info: &'h Option<Value>,
-        }
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", self.what.word())?;
-        map.serialize_entry("session", &self.session)?;
-        match &self.what {
-            What::TurnStarted { turn } => map.serialize_entry("turn", turn)?,
-            What::Message { turn, item, role, text, images } => {
-                map.serialize_entry("turn", turn)?;
-                map.serialize_entry("item", item)?;
-                map.serialize_entry("role", role)?;
-                map.serialize_entry("text", text)?;
-                map.serialize_entry("images", images)?;
-            }
-            What::Tool { turn, item, name, text } => {
-                map.serialize_entry("turn", turn)?;
-                map.serialize_entry("item", item)?;
-                map.serialize_entry("name", name)?;
-                map.serialize_entry("text", text)?;
-            }
-            What::TurnCompleted { turn, last_message } => {
-                map.serialize_entry("turn", turn)?;
-                map.serialize_entry("last_message", last_message)?;
-            }
-            What::TurnFailed { turn, message, info } => {
-                map.serialize_entry("turn", turn)?;
-                map.serialize_entry("failure", &Failure { message, info })?;
-            }
-            What::TurnAborted { turn, reason } => {
-                map.serialize_entry("turn", turn)?;
-                map.serialize_entry("reason", reason)?;
-            }
-            What::RolledBack { turns } => map.serialize_entry("turns", turns)?,
-            What::Archived { path } | What::Unarchived { path } | What::Moved { path } => {
-                map.serialize_entry("path", path)?;
-            }
-            What::Deleted => {}
-        }
-        map.serialize_entry("at", &self.at)?;
-        map.end()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,9 +173,9 @@ mod tests {
         let id = Id::parse("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c").unwrap();
         let record = |what| serde_json::to_string(&Happened { session: id, at: None, what }).unwrap();
         assert_eq!(
-            record(What::TurnFailed { turn: None, message: None, info: None }),
+            record(What::TurnFailed { turn: None, failure: TurnFailure::default() }),
             format!(
-                r#"{{"type":"turn.failed","session":"{id}","turn":null,"failure":{{"message":null,"info":null}},"at":null}}"#
+                r#"{{"type":"turn.failed","turn":null,"failure":{{"message":null,"info":null}},"session":"{id}","at":null}}"#
             )
         );
         let message = What::Message {
@@ -188,8 +188,11 @@ mod tests {
         assert_eq!(
             record(message),
             format!(
-                r#"{{"type":"message","session":"{id}","turn":"t","item":null,"role":"assistant","text":"a\nb","images":0,"at":null}}"#
+                r#"{{"type":"message","turn":"t","item":null,"role":"assistant","text":"a\nb","images":0,"session":"{id}","at":null}}"#
             )
         );
+        for what in [What::Deleted, What::RolledBack { turns: 2 }, What::TurnStarted { turn: None }] {
+            assert!(record(what.clone()).starts_with(&format!("{{\"type\":\"{}\",", what.word())));
+        }
     }
 }

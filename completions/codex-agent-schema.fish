@@ -1,0 +1,47 @@
+# fish completion for codex-agent-schema; made by 'codex-agent-schema --generate fish'
+
+function __codex_agent_sessions
+    begin; codex-agent ls -n 200 --no-files --format '{id}\t{title}' 2>/dev/null || codex-agent ls -n 200 --format '{id}\t{title}' 2>/dev/null; end | LC_ALL=C tr -d '\001-\010\013-\037\177' | string sub -l 130
+    printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
+end
+
+function __codex_agent_groups
+    codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_queues
+    codex-agent queue list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_runs
+    codex-agent run list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_types
+    codex-agent schema 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+# How many operands stand before the cursor. The arguments are the flags that have a value.
+function __codex_agent_place
+    set -l count 0
+    set -l skips
+    for word in (commandline -opc)[2..-1]
+        if set -q skips[1]
+            set -e skips[1]
+        else if contains -- $word $argv
+            set skips 1
+        else if not string match -qr -- '^-.' $word
+            set count (math $count + 1)
+        end
+    end
+    echo $count
+end
+
+complete -c codex-agent-schema -f
+complete -c codex-agent-schema -l all -d 'one schema that any record fits'
+complete -c codex-agent-schema -l read -d 'of records that tools read, not of those that they write'
+complete -c codex-agent-schema -l json -d 'the list of types as schema records, one a line'
+complete -c codex-agent-schema -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-schema -s h -l help -d 'show this help'
+complete -c codex-agent-schema -s V -l version -d 'show the version'
+complete -c codex-agent-schema -f -a '(__codex_agent_types)'

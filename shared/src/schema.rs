@@ -1,0 +1,133 @@
+//! JSON Schemas of the records, draft 2020-12: for programs that read what the tools write.
+//!
+//! What is here is text that is checked in. It is made from the types that write the records (feature
+//! `schema`), and a test holds it to them, so that no tool carries a generator.
+//!
+//! **What a schema promises.** A field that it requires is in every record of the type, from the release
+//! that first had the type on. A field that came later is described and not required. Other fields may be
+//! there, since fields are only ever added.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+#[cfg(feature = "schema")]
+pub mod generate;
+
+use crate::error::{Error, Exit, Result};
+use crate::text::nearest;
+
+/// The schemas of all records that tools write, as one schema.
+pub const WRITTEN: &str = include_str!("../schema/written.json");
+/// The schemas of all records that tools read, as one schema.
+pub const READ: &str = include_str!("../schema/read.json");
+
+/// How far a schema stands from the margin in the text of all.
+const MARGIN: &str = "    ";
+
+/// The schema of one type.
+#[derive(Debug)]
+pub struct Schema {
+    /// The type.
+    pub name: String,
+    /// What such a record is.
+    pub about: String,
+    /// The `$id`.
+    pub id: String,
+    /// The schema itself, with its last newline.
+    pub text: String,
+}
+
+/// A type of records, and where its schema is.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SchemaRecord<'s> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The type.
+    name: &'s str,
+    /// What such a record is, in one clause.
+    about: &'s str,
+    /// The $id of the schema.
+    id: &'s str,
+}
+
+impl Schema {
+    /// The record of this schema.
+    pub fn record(&self) -> SchemaRecord<'_> {
+        SchemaRecord { kind: "schema", name: &self.name, about: &self.about, id: &self.id }
+    }
+}
+
+/// The schemas that stand in the text of all, in their order.
+pub fn each(all: &str) -> Result<Vec<Schema>> {
+    #[derive(Deserialize)]
+    struct All<'a> {
+        #[serde(rename = "oneOf", borrow)]
+        order: Vec<Reference<'a>>,
+        #[serde(rename = "$defs", borrow)]
+        schemas: std::collections::HashMap<&'a str, &'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Reference<'a> {
+        #[serde(rename = "$ref")]
+        to: &'a str,
+    }
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(rename = "$id")]
+        id: String,
+        description: String,
+    }
+    let all: All<'_> = serde_json::from_str(all)?;
+    let name = |reference: &Reference<'_>| reference.to.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut found = Vec::new();
+    for name in all.order.iter().map(name) {
+        let Some(schema) = all.schemas.get(name.as_str()) else { continue };
+        let Head { id, description } = serde_json::from_str(schema.get())?;
+        let about = description.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned();
+        let line = |line: &str| format!("{}\n", line.strip_prefix(MARGIN).unwrap_or(line));
+        let text = schema.get().lines().map(line).collect();
+        found.push(Schema { name, about, id, text });
+    }
+    Ok(found)
+}
+
+/// The schema of a type; an error that names the nearest where there is none.
+pub fn find<'s>(schemas: &'s [Schema], name: &str) -> Result<&'s Schema> {
+    schemas.iter().find(|schema| schema.name == name).ok_or_else(|| {
+        let near = nearest(name, schemas.iter().map(|schema| schema.name.as_str()));
+        let hint = match near.first() {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => "codex-agent schema lists the types that there are".to_owned(),
+        };
+        Error::new(format!("there is no schema of the type '{name}'")).hint(hint).with_exit(Exit::Negative)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_schema_stands_alone() {
+        for all in [WRITTEN, READ] {
+            let schemas = each(all).unwrap();
+            assert!(schemas.len() >= 3);
+            for schema in schemas {
+                assert!(schema.text.starts_with("{\n  \"$schema\""), "{}", schema.text);
+                assert!(schema.text.ends_with("\n}\n"), "{}", schema.text);
+                serde_json::from_str::<serde_json::Value>(&schema.text).unwrap();
+                assert!(!schema.about.is_empty() && !schema.about.ends_with('.'), "{}", schema.about);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_is_told_with_the_nearest() {
+        let schemas = each(WRITTEN).unwrap();
+        let error = find(&schemas, "sesion").unwrap_err();
+        assert_eq!(error.exit(), Exit::Negative);
+        assert_eq!(error.message(), "there is no schema of the type 'sesion'");
+        assert!(find(&schemas, "job.failed").is_ok());
+    }
+}
