@@ -54,7 +54,7 @@ const FLAGS: &[Flag<Args>] = &[
         short: None,
         long: "config-home",
         takes: Takes::Directory("DIR"),
-        help: "where groups are kept: sets CODEX_AGENT_CONFIG_HOME",
+        help: "where settings and groups are kept: sets CODEX_AGENT_CONFIG_HOME",
         more: "",
         set: |args, value| {
             args.config_home = Some(folder(value)?);
@@ -153,6 +153,7 @@ static TOOL: Tool = Tool {
         "codex-agent-ls(1)",
         "codex-agent-find(1)",
         "codex-agent-group(1)",
+        "codex-agent-config(1)",
         "codex-agent-demo(1)",
         "codex-agent-records(5)",
         "codex-agent-files(5)",
@@ -178,6 +179,7 @@ const TOOL_LINES: &str = "    ls      list Codex sessions
     name    name a Codex session
     run     start Codex sessions without a terminal; look after runs
     status  tell what runs now and what waits
+    config  tell the settings, and where each comes from
     demo    try codex-agent on a sample home, without Codex";
 
 const TOOLS_OF_HELP: &str = "Tools of this package:
@@ -190,6 +192,7 @@ const TOOLS_OF_HELP: &str = "Tools of this package:
   name    name a Codex session
   run     start Codex sessions without a terminal; look after runs
   status  tell what runs now and what waits
+  config  tell the settings, and where each comes from
   demo    try codex-agent on a sample home, without Codex
   help    open the manual of a tool: 'codex-agent help ls'";
 

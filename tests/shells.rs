@@ -9,8 +9,14 @@ use std::fs;
 use crate::terminal::Terminal;
 use crate::world::*;
 
-const TOOLS: [&str; 5] =
-    ["codex-agent", "codex-agent-ls", "codex-agent-find", "codex-agent-group", "codex-agent-demo"];
+const TOOLS: [&str; 6] = [
+    "codex-agent",
+    "codex-agent-ls",
+    "codex-agent-find",
+    "codex-agent-group",
+    "codex-agent-config",
+    "codex-agent-demo",
+];
 
 /// Names of groups, and what is typed of each before TAB is pressed.
 const NAMES: [(&str, &[&str]); 11] = [
@@ -31,7 +37,7 @@ const NAMES: [(&str, &[&str]); 11] = [
 const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 
 /// Lines, what they offer, and what they do not.
-const OFFERS: [(&str, &[&str], &[&str]); 23] = [
+const OFFERS: [(&str, &[&str], &[&str]); 25] = [
     ("codex-agent ", &["ls", "find", "group", "demo", "help", "foo"], &["codex-agent-ls", "--list"]),
     ("codex-agent -", &["--directory", "--codex-home", "--list"], &["ls"]),
     ("codex-agent help ", &["ls", "find", "foo"], &[]),
@@ -56,6 +62,8 @@ const OFFERS: [(&str, &[&str], &[&str]); 23] = [
     ("codex-agent group add team:alpha --json @@ ", &[SESSION, "@@"], &[]),
     ("codex-agent group list --", &["--json", "--format"], &["--existing"]),
     ("codex-agent find ", &[SESSION, "@@"], &["work"]),
+    ("codex-agent config get ", &["runs.keep", "codex.database", "alias.today"], &["work"]),
+    ("codex-agent config get runs.", &["runs.keep", "runs.max_concurrent"], &["ui.color"]),
     ("codex-agent-find 01a202e0-", &[SESSION], &["@@"]),
     ("codex-agent ls --cwd projects/", &["one", "other one"], &["file"]),
     ("codex-agent --codex-home projects/", &["one", "other one"], &["file"]),
@@ -90,6 +98,11 @@ fn world() -> World {
         fs::create_dir_all(world.path("projects").join(folder)).unwrap();
     }
     world.write("projects/file", "");
+    world.write(
+        "home/.config/codex-agent/config.toml",
+        "[alias]\ntoday = 'ls --since 1d'\nevil = '!touch leak; $(touch leak) `touch leak` [a] : %F{red}'\n\
+         ls = 'find'\n'Bad name' = 'ls'\n",
+    );
     world.script("strangers/codex-agent-foo", "#!/bin/sh\ntouch leak\n");
     let path =
         format!("{}:{}:/usr/local/bin:/usr/bin:/bin", bins().display(), world.path("strangers").display());
@@ -270,7 +283,7 @@ fn bash_completes() {
     let start = world.write(
         "bashrc",
         "PS1='ready> '\nunset HISTFILE\n\
-         for tool in '' -ls -find -group -demo; do . completions/bash/codex-agent$tool.bash; done\n\
+         for tool in '' -ls -find -group -config -demo; do . completions/bash/codex-agent$tool.bash; done\n\
          report() { printf '<line>%s<end>\\n' \"$READLINE_LINE\"; READLINE_LINE= READLINE_POINT=0; }\n\
          bind -x '\"\\C-xr\": report'\n",
     );

@@ -35,6 +35,12 @@ mod queue_faults;
 /// Usage limits, retries, patience, and what Codex is told.
 mod limits;
 
+/// The tool that tells the settings.
+mod config;
+
+/// What config.toml says, and what is wrong with it.
+mod settings;
+
 /// The engine that runs jobs, and its tool.
 mod run_engine;
 

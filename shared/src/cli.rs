@@ -177,6 +177,8 @@ pub enum Completes {
     Runs,
     /// Names of tools.
     Tools,
+    /// Keys of settings.
+    Settings,
     /// Commands and files, as the shell has them.
     Commands,
 }

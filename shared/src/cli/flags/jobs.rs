@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Common;
 use crate::cli::{Flag, Takes, Value};
+use crate::config;
 use crate::error::{Context, Error, Result};
 use crate::output::events::Wanted;
 use crate::run::job::{ARGUMENT_FORM, LONGEST_PROMPT, is_flag};
@@ -76,7 +77,10 @@ impl Jobs {
     /// How a run is continued: as it was begun, where nothing else is said.
     pub fn settings_after(&self, common: &Common, tasks: &Tasks) -> Result<Settings> {
         attempt::check_depth()?;
-        let (at_once, kept) = tasks.settings.clone().unwrap_or((3, Kept::default()));
+        let (at_once, kept) = match tasks.settings.clone() {
+            Some(settings) => settings,
+            None => (config::get()?.max_concurrent().unwrap_or(3), Kept::default()),
+        };
         // The same Codex, if it is there still.
         let same = tasks.codex.path.as_deref().map(Path::new).filter(|path| path.exists());
         let (own, then) = (self.patience, kept.patience());
@@ -319,7 +323,7 @@ pub const fn max_concurrent<A: AsMut<Jobs>>() -> Flag<A> {
         long: "max-concurrent",
         takes: Takes::Text("N"),
         help: "at most N jobs at once; 3 if not said",
-        more: "",
+        more: "Or as runs.max_concurrent in config.toml says.",
         set: |args, value| {
             args.as_mut().max_concurrent = Some(value.number()?.clamp(1, 256));
             Ok(())
