@@ -123,6 +123,7 @@ static TOOL: LazyLock<Tool> = LazyLock::new(|| Tool {
             command: "codex-agent config get codex.home",
             exit: 0,
         },
+        Example { text: "An alias, tried in a folder of its own:", command: ALIAS_EXAMPLE, exit: 0 },
     ],
     see_also: &["codex-agent(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"],
     reads: &[],
@@ -130,6 +131,10 @@ static TOOL: LazyLock<Tool> = LazyLock::new(|| Tool {
     epilogue: "",
     completions: None,
 });
+
+const ALIAS_EXAMPLE: &str = "mkdir try
+printf '[alias]\\nnewest = \"ls -n 3\"\\n' > try/config.toml
+codex-agent --config-home try newest";
 
 /// The paragraphs of the manual; those about settings are made from their table.
 fn description() -> &'static [&'static str] {

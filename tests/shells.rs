@@ -38,9 +38,13 @@ const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 
 /// Lines, what they offer, and what they do not.
 const OFFERS: [(&str, &[&str], &[&str]); 25] = [
-    ("codex-agent ", &["ls", "find", "group", "demo", "help", "foo"], &["codex-agent-ls", "--list"]),
+    (
+        "codex-agent ",
+        &["ls", "find", "group", "demo", "help", "foo", "today", "evil"],
+        &["codex-agent-ls", "--list", "Bad"],
+    ),
     ("codex-agent -", &["--directory", "--codex-home", "--list"], &["ls"]),
-    ("codex-agent help ", &["ls", "find", "foo"], &[]),
+    ("codex-agent help ", &["ls", "find", "foo", "today"], &[]),
     ("codex-agent ls --so", &["--sort", "--source"], &["--since", "--json"]),
     ("codex-agent-ls --so", &["--sort", "--source"], &["--since"]),
     ("codex-agent -C projects ls --so", &["--sort", "--source"], &[]),
@@ -70,7 +74,8 @@ const OFFERS: [(&str, &[&str], &[&str]); 25] = [
 ];
 
 /// Lines that TAB completes without a question, and what becomes of them.
-const COMPLETED: [(&str, &str); 8] = [
+const COMPLETED: [(&str, &str); 9] = [
+    ("codex-agent tod", "codex-agent today "),
     ("codex-agent gr", "codex-agent group "),
     ("codex-agent-ls --archived=", "codex-agent-ls --archived=only "),
     ("codex-agent ls --archived=o", "codex-agent ls --archived=only "),

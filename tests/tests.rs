@@ -35,6 +35,9 @@ mod queue_faults;
 /// Usage limits, retries, patience, and what Codex is told.
 mod limits;
 
+/// Aliases in the dispatcher.
+mod alias;
+
 /// The tool that tells the settings.
 mod config;
 
