@@ -182,7 +182,7 @@ fn run(args: Args) -> Result<Exit> {
     if args.print {
         return print(&args, &codex, &argv, &directory);
     }
-    Err(become_codex(&args, &index, &codex, &argv, &directory, reads))
+    Err(become_codex(&index, &codex, &argv, &directory, reads))
 }
 
 /// Sends the prompt to each of the sessions, without a screen.
@@ -281,17 +281,10 @@ fn print(args: &Args, codex: &Path, argv: &[String], directory: &Path) -> Result
 }
 
 /// Replaces this process. What it returns is why it could not.
-fn become_codex(
-    args: &Args,
-    index: &Index,
-    codex: &Path,
-    argv: &[String],
-    directory: &Path,
-    reads: bool,
-) -> Error {
+fn become_codex(index: &Index, codex: &Path, argv: &[String], directory: &Path, reads: bool) -> Error {
     let mut process = Process::new(codex);
     process.args(argv).current_dir(directory);
-    if args.common.codex_home.is_some() {
+    if index.home().is_ours_to_tell() {
         process.env("CODEX_HOME", index.home().path());
     }
     if reads {

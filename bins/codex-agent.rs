@@ -2,7 +2,8 @@
 //!
 //! The normal path opens no folder: the executable is looked up by its name in each folder of the
 //! search path, and this process is replaced by it, so that exit codes, signals and the terminal are
-//! the tool's own. Folders are only read to list the tools, or to say what was meant by a typo.
+//! the tool's own. Folders are only read to list the tools, or to say what was meant by a typo; aliases
+//! are looked up where no tool has the name.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,11 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, Stdio};
 
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, Value, generate};
+use codex_agent_shared::config::alias::{self, Led};
+use codex_agent_shared::config::{Config, config_folder};
 use codex_agent_shared::error::{self, Error, Exit, Result, reason};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::{self, TOOLS, ToolRecord};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, path_cell, tsv, width};
+use codex_agent_shared::text::{cell, harmless, path_cell, tsv, width};
 
 #[derive(Default)]
 struct Args {
@@ -54,7 +57,7 @@ const FLAGS: &[Flag<Args>] = &[
         short: None,
         long: "config-home",
         takes: Takes::Directory("DIR"),
-        help: "where groups are kept: sets CODEX_AGENT_CONFIG_HOME",
+        help: "where settings and groups are kept: sets CODEX_AGENT_CONFIG_HOME",
         more: "",
         set: |args, value| {
             args.config_home = Some(folder(value)?);
@@ -66,7 +69,7 @@ const FLAGS: &[Flag<Args>] = &[
         long: "list",
         takes: Takes::Perhaps("json", &["json"]),
         help: "list the tools that are found",
-        more: "In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list it.",
+        more: "In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list it. Aliases stand after the tools, as records of type alias; one that a tool shadows is told on standard error.",
         set: |args, value| {
             args.list = Some(value.perhaps()?.is_some());
             Ok(())
@@ -117,15 +120,19 @@ static TOOL: Tool = Tool {
     description: &[
         "codex-agent is git for Codex sessions: small programs that each do one thing, joined by pipes of newline-delimited JSON. 'codex-agent ls' runs the executable codex-agent-ls in place of itself; codex-agent-ls may as well be run directly.",
         "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are looked for in the folder of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are passed over, so that no directory can plant a tool by being stood in. The first one found is run; --list tells which ones it shadows.",
+        "Where there is no tool of a name, it may be an alias: the table alias in config.toml has words of the user's own for a tool with arguments, or, with '!' before it, for a line of shell. codex-agent(7) tells of them. The file is not read where there is a tool.",
         "A tool gets, besides the environment as it is, CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1.",
-        "'codex-agent help TOOL' opens the tool's manual, or its --help where there is none. 'codex-agent help guide', 'help records' and 'help files' open codex-agent(7), codex-agent-records(5) and codex-agent-files(5).",
+        "'codex-agent help TOOL' opens the tool's manual, or its --help where there is none; of an alias it says what it stands for. 'codex-agent help guide', 'help records' and 'help files' open codex-agent(7), codex-agent-records(5) and codex-agent-files(5).",
         "The tools of this package:",
         TOOL_LINES,
     ],
     commands: &[&COMMAND],
     exit_status: &[
         (0, "Done. Otherwise the exit status is the tool's."),
-        (2, "Bad usage."),
+        (
+            2,
+            "Bad usage, an alias that leads in a circle, or an error in config.toml where an alias is looked up.",
+        ),
         (126, "The tool was found and cannot be run."),
         (127, "There is no such tool."),
     ],
@@ -133,7 +140,10 @@ static TOOL: Tool = Tool {
         "CODEX_AGENT_EXEC_PATH",
         "Folders with tools, separated by colons; looked at before PATH.",
     )],
-    files: &[],
+    files: &[(
+        "~/.config/codex-agent/config.toml",
+        "Aliases, among other settings; see codex-agent-files(5).",
+    )],
     examples: &[
         Example {
             text: "The sentence that it is made for:",
@@ -158,13 +168,14 @@ static TOOL: Tool = Tool {
         "codex-agent-ls(1)",
         "codex-agent-find(1)",
         "codex-agent-group(1)",
+        "codex-agent-config(1)",
         "codex-agent-demo(1)",
         "codex-agent-records(5)",
         "codex-agent-files(5)",
         "codex-agent(7)",
     ],
     reads: &[],
-    writes: &["tool"],
+    writes: &["tool", "alias"],
     epilogue: TOOLS_OF_HELP,
     completions: Some([
         include_str!("../completions/codex-agent.bash"),
@@ -185,6 +196,7 @@ const TOOL_LINES: &str = "    ls      list Codex sessions
     status  tell what runs now and what waits
     setup   install manual pages and completions for this user
     schema  print the JSON Schemas of records
+    config  tell the settings, and where each comes from
     demo    try codex-agent on a sample home, without Codex";
 
 const TOOLS_OF_HELP: &str = "Tools of this package:
@@ -199,6 +211,7 @@ const TOOLS_OF_HELP: &str = "Tools of this package:
   status  tell what runs now and what waits
   setup   install manual pages and completions for this user
   schema  print the JSON Schemas of records
+  config  tell the settings, and where each comes from
   demo    try codex-agent on a sample home, without Codex
   help    open the manual of a tool: 'codex-agent help ls'";
 
@@ -225,7 +238,7 @@ fn run(args: Args) -> Result<Exit> {
         return cli::print(&folders.concat());
     }
     if let Some(json) = args.list {
-        return list(json);
+        return list(&args, json);
     }
     let Some(name) = args.words.first() else {
         return cli::print(&generate::help(&TOOL, None));
@@ -234,14 +247,43 @@ fn run(args: Args) -> Result<Exit> {
     if name == "help" {
         return help(&args);
     }
-    let path = plugin::find(&name).map_err(|error| {
+    let path = plugin::look(&name).map_err(|error| {
         if error.exit() == Exit::NoSuchTool && !plugin::is_name(&name) {
             error.hint("codex-agent --list lists the tools")
         } else {
             error
         }
     })?;
-    Err(become_tool(&args, &path, &args.words[1..]))
+    match path {
+        Some(path) => Err(become_tool(&args, &path, &args.words[1..])),
+        None => follow(args),
+    }
+}
+
+/// Goes where an alias leads, as there is no tool of that name.
+fn follow(mut args: Args) -> Result<Exit> {
+    let config = config(&args);
+    let name = args.words[0].to_string_lossy().into_owned();
+    config.sound().map_err(|error| {
+        error.hint(format!("there is no tool '{name}', and whether it is an alias cannot be told"))
+    })?;
+    match alias::follow(&config, &args.words)? {
+        Led::Tool(path, arguments) => Err(become_tool(&args, &path, &arguments)),
+        Led::Help(topic) => {
+            args.words = std::iter::once("help".into()).chain(topic).collect();
+            help(&args)
+        }
+        Led::Shell(arguments, way) => {
+            let shell = alias::shell();
+            Err(replace(tool(&args, &shell, &arguments).env(alias::WAY, way), &shell))
+        }
+    }
+}
+
+/// The configuration that the tool would have. Where nobody has a home there is none.
+fn config(args: &Args) -> Config {
+    let named = args.config_home.as_ref().map(|folder| std::path::absolute(folder).unwrap_or(folder.clone()));
+    named.map_or_else(config_folder, Ok).map_or_else(|_| Config::default(), |folder| Config::read(&folder))
 }
 
 fn tool(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
@@ -258,9 +300,13 @@ fn tool(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
     process
 }
 
-/// Replaces this process. What it returns is why it could not.
+/// Replaces this process by a tool. What it returns is why it could not.
 fn become_tool(args: &Args, path: &Path, arguments: &[OsString]) -> Error {
-    let error = tool(args, path, arguments).exec();
+    replace(&mut tool(args, path, arguments), path)
+}
+
+fn replace(process: &mut Process, path: &Path) -> Error {
+    let error = process.exec();
     let shown = path.display();
     let message = match error.kind() {
         // The file is there, so what is not there is what its first line names.
@@ -283,7 +329,10 @@ fn help(args: &Args) -> Result<Exit> {
     if let Some((_, page, text)) = PAGES.iter().find(|(name, ..)| *name == topic) {
         return show_page(page, text);
     }
-    let path = plugin::find(&topic)?;
+    let path = match plugin::look(&topic)? {
+        Some(path) => path,
+        None => return explain(args, &topic),
+    };
     let man = plugin::find_program("man");
     if let Some(man) = &man {
         let page = format!("{}{topic}", plugin::PREFIX);
@@ -306,6 +355,21 @@ fn help(args: &Args) -> Result<Exit> {
         }
     }
     Err(become_tool(args, &path, &["--help".into()]))
+}
+
+/// Says what an alias stands for.
+fn explain(args: &Args, name: &str) -> Result<Exit> {
+    let config = config(args);
+    let Some(found) = config.aliases().iter().find(|alias| alias.name == name) else {
+        config.sound()?;
+        let names: Vec<&str> = config.aliases().iter().map(|alias| alias.name.as_str()).collect();
+        return Err(plugin::unknown(name, &names));
+    };
+    cli::print(&format!(
+        "'{name}' is an alias for '{}' ({})\n",
+        harmless(&found.text),
+        config.told(Some(found.place))
+    ))
 }
 
 /// Opens a page with man(1), from a file that is gone when it is closed; without man(1) as it stands.
@@ -357,7 +421,7 @@ fn plain(text: &str) -> String {
     out
 }
 
-fn list(json: bool) -> Result<Exit> {
+fn list(args: &Args, json: bool) -> Result<Exit> {
     let tools = plugin::list();
     let mut output = Output::stdout();
     let about = |tool: &plugin::Found| {
@@ -372,14 +436,13 @@ fn list(json: bool) -> Result<Exit> {
                 ..ToolRecord::new(&tool.name, about(tool))
             })?;
         }
-        output.flush()?;
-        return Ok(Exit::Done);
+        return list_aliases(args, &tools, output, json);
     }
     if is_terminal() {
         for row in table(&tools, about) {
             output.text(row.as_bytes(), b"\n")?;
         }
-        output.flush()?;
+        let exit = list_aliases(args, &tools, output, json)?;
         for tool in &tools {
             for shadowed in &tool.shadows {
                 error::warn(format_args!(
@@ -389,7 +452,7 @@ fn list(json: bool) -> Result<Exit> {
                 ));
             }
         }
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     for tool in &tools {
         let shadows: Vec<String> = tool.shadows.iter().map(|path| path.display().to_string()).collect();
@@ -401,7 +464,38 @@ fn list(json: bool) -> Result<Exit> {
         ];
         output.text(cells.map(|cell| tsv(&cell).into_owned()).join("\t").as_bytes(), b"\n")?;
     }
+    list_aliases(args, &tools, output, json)
+}
+
+/// The aliases, after the tools. One that a tool shadows is a record, and in a list only a warning: its
+/// name stands there already.
+fn list_aliases(args: &Args, tools: &[plugin::Found], mut output: Output, json: bool) -> Result<Exit> {
+    let config = config(args);
+    let shown: Vec<_> = config.aliases().iter().map(|alias| (alias, alias.shadowed(&config))).collect();
+    let names = shown.iter().map(|(alias, _)| alias.name.as_str());
+    let first = names.chain(tools.iter().map(|tool| tool.name.as_str())).map(width).max().unwrap_or(0);
+    for (alias, shadowed) in &shown {
+        let told = format!("alias for {}", alias.text);
+        match shadowed {
+            _ if json => output.record(&alias.record(&config))?,
+            Some(_) => {}
+            None if is_terminal() => {
+                let what = cell(&told, columns().saturating_sub(first + 2));
+                let cells = [(alias.name.as_str(), Look::Plain, first), (&what, Look::Plain, 0)];
+                output.text(line(&cells, false).as_bytes(), b"\n")?;
+            }
+            None => {
+                let cells = [&alias.name, &told, &*config.path().to_string_lossy(), ""];
+                output.text(cells.map(|cell| tsv(cell).into_owned()).join("\t").as_bytes(), b"\n")?;
+            }
+        }
+    }
     output.flush()?;
+    shown.iter().filter_map(|(_, shadowed)| shadowed.as_ref()).for_each(error::warn);
+    if let Err(error) = config.sound() {
+        error::warn_of(&error);
+        return Ok(Exit::Trouble);
+    }
     Ok(Exit::Done)
 }
 

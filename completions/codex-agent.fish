@@ -31,7 +31,7 @@ complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -a '(codex-agent 
 complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -a help -d 'open the manual of a tool'
 complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -s C -l directory -x -a '(__fish_complete_directories)' -d 'run as if started in DIR'
 complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, for the tool'
-complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -l config-home -x -a '(__fish_complete_directories)' -d 'where groups are kept'
+complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -l config-home -x -a '(__fish_complete_directories)' -d 'where settings and groups are kept'
 complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -l list -f -a json -d 'list the tools that are found'
 complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -l exec-path -d 'print the folders that tools are looked for in'
 complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -s h -l help -d 'show this help'

@@ -99,8 +99,8 @@ fn what_is_listed_is_what_is_run() {
     assert_eq!(
         names,
         [
-            "2nd-tool", "demo", "find", "fork", "good", "group", "linked", "ls", "name", "queue", "resume",
-            "run", "schema", "status"
+            "2nd-tool", "config", "demo", "find", "fork", "good", "group", "linked", "ls", "name", "queue",
+            "resume", "run", "schema", "setup", "status"
         ]
     );
     assert_eq!(world.ok(&["codex-agent", "linked"]), "good\n");

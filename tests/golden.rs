@@ -119,6 +119,15 @@ fn sessions(all: &mut Recording) {
     all.take(&world, &world.ok(&["codex-agent-ls", "--generate", "describe"]));
     all.take(&world, &world.ok(&["codex-agent-schema", "--json"]));
     all.take(&world, &world.ok(&["codex-agent-setup", "--json", "--dry-run", "--only", "man"]));
+    world.write(
+        "home/.config/codex-agent/config.toml",
+        "[runs]\nkeep = \"7d\"\nkeap = 1\n[alias]\ntoday = \"ls --since 1d\"\nall = \"!codex-agent ls\"\n",
+    );
+    // Each of them also says on standard error what is wrong with the file.
+    all.take(&world, &world.run(&["codex-agent", "--list=json"]).out);
+    all.take(&world, &world.run(&["codex-agent-config", "--json"]).out);
+    all.take(&world, &world.run(&["codex-agent-config", "check", "--json"]).out);
+    fs::remove_file(world.config("config.toml")).unwrap();
 }
 
 fn runs(all: &mut Recording) {

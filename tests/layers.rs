@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Layer, module, and the packages that only this module may name; as in the head of `lib.rs`.
-const LAYERS: [(u8, &str, &[&str]); 19] = [
+const LAYERS: [(u8, &str, &[&str]); 20] = [
     (0, "error", &[]),
     (0, "text", &["unicode_width", "strsim"]),
     (1, "time", &["jiff"]),
     (1, "ndjson", &["ndjson_stream"]),
     (1, "store", &[]),
     (1, "plugin", &["which"]),
-    (1, "terminal", &[]),
     (1, "child", &["signal_hook"]),
+    (2, "config", &["toml", "shlex"]),
     (2, "record", &["uuid"]),
     (3, "query", &[]),
-    (4, "codex", &["walkdir", "rusqlite", "zstd", "toml"]),
+    (3, "terminal", &[]),
+    (4, "codex", &["walkdir", "rusqlite", "zstd"]),
     (5, "reference", &[]),
     (5, "group", &[]),
     (6, "run", &[]),
@@ -83,15 +84,19 @@ fn each_package_is_named_in_one_module() {
             }
         }
     }
-    let tables = sources(&root().join("shared/src/codex"));
-    let names = |package: &str| {
-        tables
-            .iter()
-            .filter(|file| std::fs::read_to_string(file).unwrap().contains(&format!("{package}::")))
-            .count()
-    };
-    for package in ["walkdir", "rusqlite", "zstd", "toml"] {
-        assert_eq!(names(package), 1, "{package} is named in more than one module below codex");
+    for (folder, packages) in
+        [("codex", &["walkdir", "rusqlite", "zstd"][..]), ("config", &["toml", "shlex"])]
+    {
+        let tables = sources(&root().join("shared/src").join(folder));
+        let names = |package: &str| {
+            tables
+                .iter()
+                .filter(|file| std::fs::read_to_string(file).unwrap().contains(&format!("{package}::")))
+                .count()
+        };
+        for package in packages {
+            assert_eq!(names(package), 1, "{package} is named in more than one module below {folder}");
+        }
     }
 }
 

@@ -9,12 +9,13 @@ use std::fs;
 use crate::terminal::Terminal;
 use crate::world::*;
 
-const TOOLS: [&str; 6] = [
+const TOOLS: [&str; 7] = [
     "codex-agent",
     "codex-agent-ls",
     "codex-agent-find",
     "codex-agent-group",
     "codex-agent-schema",
+    "codex-agent-config",
     "codex-agent-demo",
 ];
 
@@ -37,10 +38,14 @@ const NAMES: [(&str, &[&str]); 11] = [
 const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 
 /// Lines, what they offer, and what they do not.
-const OFFERS: [(&str, &[&str], &[&str]); 24] = [
-    ("codex-agent ", &["ls", "find", "group", "demo", "help", "foo"], &["codex-agent-ls", "--list"]),
+const OFFERS: [(&str, &[&str], &[&str]); 26] = [
+    (
+        "codex-agent ",
+        &["ls", "find", "group", "demo", "help", "foo", "today", "evil"],
+        &["codex-agent-ls", "--list", "Bad"],
+    ),
     ("codex-agent -", &["--directory", "--codex-home", "--list"], &["ls"]),
-    ("codex-agent help ", &["ls", "find", "foo"], &[]),
+    ("codex-agent help ", &["ls", "find", "foo", "today"], &[]),
     ("codex-agent ls --so", &["--sort", "--source"], &["--since", "--json"]),
     ("codex-agent-ls --so", &["--sort", "--source"], &["--since"]),
     ("codex-agent -C projects ls --so", &["--sort", "--source"], &[]),
@@ -62,6 +67,8 @@ const OFFERS: [(&str, &[&str], &[&str]); 24] = [
     ("codex-agent group add team:alpha --json @@ ", &[SESSION, "@@"], &[]),
     ("codex-agent group list --", &["--json", "--format"], &["--existing"]),
     ("codex-agent find ", &[SESSION, "@@"], &["work"]),
+    ("codex-agent config get ", &["runs.keep", "codex.database", "alias.today"], &["work"]),
+    ("codex-agent config get runs.", &["runs.keep", "runs.max_concurrent"], &["ui.color"]),
     ("codex-agent-find 01a202e0-", &[SESSION], &["@@"]),
     ("codex-agent schema session job.s", &["job.started", "job.session"], &["job.failed", "work"]),
     ("codex-agent ls --cwd projects/", &["one", "other one"], &["file"]),
@@ -69,7 +76,8 @@ const OFFERS: [(&str, &[&str], &[&str]); 24] = [
 ];
 
 /// Lines that TAB completes without a question, and what becomes of them.
-const COMPLETED: [(&str, &str); 8] = [
+const COMPLETED: [(&str, &str); 9] = [
+    ("codex-agent tod", "codex-agent today "),
     ("codex-agent gr", "codex-agent group "),
     ("codex-agent-ls --archived=", "codex-agent-ls --archived=only "),
     ("codex-agent ls --archived=o", "codex-agent ls --archived=only "),
@@ -97,6 +105,11 @@ fn world() -> World {
         fs::create_dir_all(world.path("projects").join(folder)).unwrap();
     }
     world.write("projects/file", "");
+    world.write(
+        "home/.config/codex-agent/config.toml",
+        "[alias]\ntoday = 'ls --since 1d'\nevil = '!touch leak; $(touch leak) `touch leak` [a] : %F{red}'\n\
+         ls = 'find'\n'Bad name' = 'ls'\n",
+    );
     world.script("strangers/codex-agent-foo", "#!/bin/sh\ntouch leak\n");
     let path =
         format!("{}:{}:/usr/local/bin:/usr/bin:/bin", bins().display(), world.path("strangers").display());
@@ -277,7 +290,7 @@ fn bash_completes() {
     let start = world.write(
         "bashrc",
         "PS1='ready> '\nunset HISTFILE\n\
-         for tool in '' -ls -find -group -schema -demo; do . completions/bash/codex-agent$tool.bash; done\n\
+         for tool in '' -ls -find -group -schema -config -demo; do . completions/bash/codex-agent$tool.bash; done\n\
          report() { printf '<line>%s<end>\\n' \"$READLINE_LINE\"; READLINE_LINE= READLINE_POINT=0; }\n\
          bind -x '\"\\C-xr\": report'\n",
     );

@@ -47,6 +47,15 @@ mod queue_edges;
 /// Usage limits, retries, patience, and what Codex is told.
 mod limits;
 
+/// Aliases in the dispatcher.
+mod alias;
+
+/// The tool that tells the settings.
+mod config;
+
+/// What config.toml says, and what is wrong with it.
+mod settings;
+
 /// The engine that runs jobs, and its tool.
 mod run_engine;
 

@@ -104,7 +104,7 @@ const OLDER: Flag<Args> = Flag {
     long: "older",
     takes: Takes::Text("TIME"),
     help: "runs that ended before this time; 30d if not said",
-    more: "",
+    more: "Or as runs.keep in config.toml says.",
     set: |args, value| {
         args.older = Some(parse_moment(&value.text()?)?);
         Ok(())

@@ -7,7 +7,7 @@ use codex_agent_shared::run::tasks::Tasks;
 use codex_agent_shared::run::{Counts, Folder};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, tsv, width};
-use codex_agent_shared::time::{Timestamp, parse_moment};
+use codex_agent_shared::time::Timestamp;
 
 use super::Args;
 
@@ -124,7 +124,11 @@ pub(super) fn stop(args: Args) -> Result<Exit> {
 
 pub(super) fn prune(args: Args) -> Result<Exit> {
     no_operand(&args)?;
-    let before = args.older.map_or_else(|| parse_moment("30d"), Ok)?;
+    let Some(before) = args.older.map_or_else(runs::too_old, |older| Ok(Some(older)))? else {
+        return Err(
+            Error::usage("runs are kept for ever, as runs.keep says").hint("--older TIME says otherwise")
+        );
+    };
     let mut output = Output::stdout();
     let mut removed = 0;
     runs::prune(before, &mut |folder, tasks| {

@@ -180,6 +180,8 @@ pub enum Completes {
     Types,
     /// Names of tools.
     Tools,
+    /// Keys of settings.
+    Settings,
     /// Commands and files, as the shell has them.
     Commands,
 }

@@ -24,11 +24,12 @@
 //! | 1 | [`ndjson`] | records in and out of a pipe | ndjson-stream, memchr |
 //! | 1 | [`store`] | one JSON file that many processes change and a crash cannot spoil | tempfile |
 //! | 1 | [`plugin`] | finding and listing `codex-agent-NAME` | which |
-//! | 1 | [`terminal`] | width, colours, lines of a table | rustix |
 //! | 1 | [`child`] | another program, run for the user until it ends or a signal comes | signal-hook |
+//! | 2 | [`config`] | our own `config.toml`: settings, aliases, folders | toml, shlex |
 //! | 2 | [`record`] | the session record and its fields | uuid |
 //! | 3 | [`query`] | which sessions are asked for, in which order | |
-//! | 4 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd, toml |
+//! | 3 | [`terminal`] | width, colours, lines of a table | rustix |
+//! | 4 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd |
 //! | 5 | [`mod@reference`] | one grammar for "which session" | |
 //! | 5 | [`group`] | named sets of sessions | |
 //! | 6 | [`run`] | running Codex: jobs, their journal, the loop that supervises them | |
@@ -40,6 +41,7 @@
 pub mod child;
 pub mod cli;
 pub mod codex;
+pub mod config;
 pub mod error;
 pub mod group;
 pub mod ndjson;

@@ -14,7 +14,7 @@ use crate::error::{Error, Exit, Result};
 use crate::text::nearest;
 
 /// The tools of this package and their NAME lines. A test wants them all, and no more.
-pub const TOOLS: [(&str, &str); 12] = [
+pub const TOOLS: [(&str, &str); 13] = [
     ("ls", "list Codex sessions"),
     ("find", "look Codex sessions up by reference or by words"),
     ("group", "keep named sets of Codex sessions"),
@@ -26,6 +26,7 @@ pub const TOOLS: [(&str, &str); 12] = [
     ("status", "tell what runs now and what waits"),
     ("setup", "install manual pages and completions for this user"),
     ("schema", "print the JSON Schemas of records"),
+    ("config", "tell the settings, and where each comes from"),
     ("demo", "try codex-agent on a sample home, without Codex"),
 ];
 
@@ -82,27 +83,42 @@ pub fn search_path() -> Vec<PathBuf> {
     path
 }
 
+/// The executable of a tool that is run, if there is one. No folder is read, for a typo neither.
+pub fn locate(name: &str) -> Option<PathBuf> {
+    let is_there = |place: &PathBuf| is_name(name) && is_executable(place);
+    search_path().into_iter().map(|folder| folder.join(format!("{PREFIX}{name}"))).find(is_there)
+}
+
 /// Finds the executable of a tool. The error is exit 127 with the nearest names where there is none,
 /// and exit 126 where there is one that cannot be run.
 pub fn find(name: &str) -> Result<PathBuf> {
+    look(name)?.ok_or_else(|| unknown(name, &[]))
+}
+
+/// As [`find`], but that there is none is no error yet. No folder is read.
+pub fn look(name: &str) -> Result<Option<PathBuf>> {
     if !is_name(name) {
         return Err(Error::usage(format!("'{name}' cannot be a tool"))
             .hint("names are lower case letters, digits and dashes")
             .with_exit(Exit::NoSuchTool));
     }
-    let executable = format!("{PREFIX}{name}");
-    let path = search_path();
-    let places = || path.iter().map(|folder| folder.join(&executable));
-    if let Some(found) = places().find(|place| is_executable(place)) {
-        return Ok(found);
+    if let Some(found) = locate(name) {
+        return Ok(Some(found));
     }
-    if let Some(there) = places().find(|file| file.symlink_metadata().is_ok()) {
+    let executable = format!("{PREFIX}{name}");
+    let mut places = search_path().into_iter().map(|folder| folder.join(&executable));
+    if let Some(there) = places.find(|file| file.symlink_metadata().is_ok()) {
         return Err(Error::new(format!("cannot run '{}': it is not an executable file", there.display()))
             .hint(format!("chmod +x '{}'", there.display()))
             .with_exit(Exit::CannotRun));
     }
+    Ok(None)
+}
+
+/// The error about a tool that is not there, with the nearest of the tools and of these other words.
+pub fn unknown(name: &str, others: &[&str]) -> Error {
     let tools = list();
-    let near = nearest(name, tools.iter().map(|tool| tool.name.as_str()));
+    let near = nearest(name, tools.iter().map(|tool| tool.name.as_str()).chain(others.iter().copied()));
     let hint = match near[..] {
         [] => "codex-agent --list lists the tools".to_owned(),
         _ => format!(
@@ -110,9 +126,9 @@ pub fn find(name: &str) -> Result<PathBuf> {
             near.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(" or ")
         ),
     };
-    Err(Error::new(format!("there is no tool '{name}', and no {executable} on PATH"))
+    Error::new(format!("there is no tool '{name}', and no {PREFIX}{name} on PATH"))
         .hint(hint)
-        .with_exit(Exit::NoSuchTool))
+        .with_exit(Exit::NoSuchTool)
 }
 
 /// Finds another program, such as `man`, in the absolute entries of `PATH`.

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal};
 
+use crate::config;
+use crate::error::warn_once;
 use crate::text::width;
 
 /// Whether to colour.
@@ -26,17 +28,22 @@ impl Color {
         }
     }
 
-    /// Decides for standard output: the flag, then `NO_COLOR`, `CLICOLOR_FORCE`, then whether it is
-    /// a terminal that is not `dumb`.
+    /// Decides for standard output: the flag, then `NO_COLOR`, `CLICOLOR_FORCE`, then `ui.color`, then
+    /// whether it is a terminal that is not `dumb`. A configuration that cannot be read is told, and no
+    /// reason to print nothing.
     pub fn is_on(self) -> bool {
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        match self {
+        // Asked for every line of a table; the environment and the file stay what they are.
+        static SAID: std::sync::OnceLock<Color> = std::sync::OnceLock::new();
+        let said = || match config::chosen(&config::UI_COLOR, None) {
+            Ok(said) => said.map_or(Color::Auto, |(word, _)| Color::parse(&word.to_string_lossy())),
+            Err(error) => {
+                warn_once(error);
+                Color::Auto
+            }
+        };
+        match if self == Color::Auto { *SAID.get_or_init(said) } else { self } {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto if set("NO_COLOR") => false,
-            Color::Auto if std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| !v.is_empty() && v != "0") => {
-                true
-            }
             Color::Auto => is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
         }
     }

@@ -79,7 +79,7 @@ pub const fn codex<A: AsMut<Common>>() -> Flag<A> {
         long: "codex",
         takes: Takes::File("FILE"),
         help: "the executable of Codex",
-        more: "Instead of CODEX_AGENT_CODEX, or codex on PATH.",
+        more: "Instead of CODEX_AGENT_CODEX, codex.binary in config.toml, or codex on PATH.",
         set: |args, value| {
             args.as_mut().codex = Some(value.path());
             Ok(())
@@ -162,7 +162,7 @@ pub const fn codex_home<A: AsMut<Common>>() -> Flag<A> {
         long: "codex-home",
         takes: Takes::Directory("DIR"),
         help: "Codex's home, instead of CODEX_HOME or ~/.codex",
-        more: "",
+        more: "codex.home in config.toml comes between the two.",
         set: |args, value| {
             let path = value.path();
             if path.as_os_str().is_empty() {
@@ -182,7 +182,7 @@ pub const fn color<A: AsMut<Common>>() -> Flag<A> {
         takes: Takes::OneOf("WHEN", &["auto", "always", "never"]),
         help: "colour tables: auto, always or never",
         more: "With auto, which is the default, a terminal gets colours unless NO_COLOR is set; \
-               CLICOLOR_FORCE asks for them everywhere.",
+               CLICOLOR_FORCE asks for them everywhere. ui.color in config.toml comes after these.",
         set: |args, value| {
             args.as_mut().color = Color::parse(&value.text()?);
             Ok(())

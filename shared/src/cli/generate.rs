@@ -210,7 +210,10 @@ fn man(tool: &Tool) -> String {
         let _ = writeln!(out, ".B {}", roff(&format!("{} {}", tool.name, command.name())).trim_end());
         let rest = synopsis(tool, *command);
         let from = format!("{} {}", tool.name, command.name()).trim_end().len();
-        let _ = writeln!(out, "{}", roff(rest.get(from..).unwrap_or("").trim()));
+        let rest = rest.get(from..).unwrap_or("").trim();
+        if !rest.is_empty() {
+            let _ = writeln!(out, "{}", roff(rest));
+        }
     }
     out.push_str(".SH DESCRIPTION\n");
     paragraphs(&mut out, tool.description);

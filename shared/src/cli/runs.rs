@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::flags::Common;
 use super::flags::jobs::Jobs;
 use super::queued;
+use crate::config;
 use crate::error::{Error, Exit, Result, warn, warn_of};
 use crate::output::events::{Show, counted, way_on};
 use crate::queue::Queues;
@@ -122,10 +123,21 @@ pub fn prune(before: Timestamp, each: &mut dyn FnMut(&Folder, &Tasks) -> Result<
     prune::prune(before, &keep, each)
 }
 
+/// The moment that a run must have ended before to be too old (`runs.keep`); nothing where runs are kept
+/// for ever.
+pub fn too_old() -> Result<Option<Timestamp>> {
+    let kept = config::get()?.keep().map(|kept| i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+    Ok(kept.map(|kept| Timestamp(Timestamp::now().0.saturating_sub(kept))))
+}
+
 /// Removes what is older than a run is kept, before another one is begun. Trouble with it is no reason not
 /// to begin.
 pub fn tidy() {
-    if let Err(error) = prune(Timestamp(Timestamp::now().0 - prune::KEPT), &mut |_, _| Ok(())) {
+    let removed = too_old().and_then(|before| match before {
+        Some(before) => prune(before, &mut |_, _| Ok(())),
+        None => Ok(()),
+    });
+    if let Err(error) = removed {
         warn_of(&error);
     }
 }

@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::home::Home;
+use crate::config;
 use crate::error::{Error, Result, reason};
 use crate::ndjson::{Line, Lines};
 use crate::plugin::find_program;
@@ -26,19 +27,23 @@ use crate::plugin::find_program;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The executable of Codex, first that is set: `named` (a flag), `CODEX_AGENT_CODEX`, `codex` in the
-/// absolute entries of `PATH`. Absolute, so that it is the same whatever directory is gone to.
+/// The executable of Codex, first that is set: `named` (a flag), `CODEX_AGENT_CODEX`, `codex.binary` in our
+/// own `config.toml`, `codex` in the absolute entries of `PATH`. Absolute, so that it is the same whatever
+/// directory is gone to.
 pub fn find_codex(named: Option<&Path>) -> Result<PathBuf> {
-    let from_env = std::env::var_os("CODEX_AGENT_CODEX").filter(|value| !value.is_empty()).map(PathBuf::from);
-    let Some(path) = named.map(Path::to_owned).or(from_env) else {
+    let said = config::chosen(&config::CODEX_BINARY, named.map(|path| path.as_os_str().to_owned()))?;
+    let Some((path, by)) = said.map(|(path, by)| (PathBuf::from(path), by)) else {
         return find_program("codex").ok_or_else(|| {
             Error::new("there is no codex on PATH")
-                .hint("install Codex, or name its executable with --codex or CODEX_AGENT_CODEX")
+                .hint("install Codex, or name its executable with --codex, CODEX_AGENT_CODEX or codex.binary")
         });
     };
     std::fs::canonicalize(&path)
         .map(|real| if real.is_dir() { path.clone() } else { std::path::absolute(&path).unwrap_or(real) })
-        .map_err(|error| Error::new(format!("cannot run codex at '{}': {}", path.display(), reason(&error))))
+        .map_err(|error| {
+            let (by, why) = (config::said_by(by), reason(&error));
+            Error::new(format!("cannot run codex at '{}' ({by}): {why}", path.display()))
+        })
 }
 
 /// A running app-server.

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn version(codex: &Path) -> Result<String> {
     let failed = |why: &str| {
         Error::new(format!("cannot run '{} --version': {why}", codex.display()))
-            .hint("--codex or CODEX_AGENT_CODEX names another executable")
+            .hint("'codex-agent config' tells what names it")
     };
     let mut child = Command::new(codex)
         .arg("--version")

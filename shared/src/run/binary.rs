@@ -26,7 +26,7 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
             "cannot run codex at '{}': it is not an executable file",
             path.display()
         ))
-        .hint("--codex or CODEX_AGENT_CODEX names another"));
+        .hint("'codex-agent config' tells what names it"));
     }
     Ok(path)
 }

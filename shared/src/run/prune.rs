@@ -12,9 +12,6 @@ use super::tasks::{End, Tasks};
 use crate::error::{Result, warn_of};
 use crate::time::Timestamp;
 
-/// How long a finished run is kept, in milliseconds: 30 days.
-pub const KEPT: i64 = 30 * 86_400_000;
-
 /// Removes the finished runs that ended before this, but for those named in `keep`; what was removed goes
 /// to `each`. One that cannot be read or removed costs a warning.
 pub fn prune(

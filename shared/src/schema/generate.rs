@@ -9,6 +9,7 @@ use crate::cli::prompts;
 use crate::cli::runs::{LimitRecord, RunRecord};
 use crate::codex::drift::{Problem, Summary};
 use crate::codex::watch::Happened;
+use crate::config;
 use crate::group::GroupRecord;
 use crate::output::events::JobEvent;
 use crate::output::{CommandRecord, SetupFileRecord};
@@ -27,6 +28,9 @@ pub fn written() -> String {
     let mut all = vec![("session".to_owned(), session())];
     all.push(of::<GroupRecord<'_>>("group"));
     all.extend(tools());
+    all.push(of::<config::alias::AliasRecord<'_>>("alias"));
+    all.push(of::<config::records::SettingRecord>("setting"));
+    all.push(of::<config::records::ProblemRecord>("config.problem"));
     all.push(of::<CommandRecord<'_>>("command"));
     all.push(of::<Problem>("problem"));
     all.push(of::<Summary>("check"));

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::Common;
+use crate::config;
 use crate::error::{Context, Error, Result};
 use crate::output::events::Wanted;
 use crate::run::job::LONGEST_PROMPT;
@@ -78,7 +79,10 @@ impl Jobs {
     /// How a run is continued: as it was begun, where nothing else is said.
     pub fn settings_after(&self, common: &Common, tasks: &Tasks) -> Result<Settings> {
         attempt::check_depth()?;
-        let (at_once, kept) = tasks.settings.clone().unwrap_or((3, Kept::default()));
+        let (at_once, kept) = match tasks.settings.clone() {
+            Some(settings) => settings,
+            None => (config::get()?.max_concurrent().unwrap_or(3), Kept::default()),
+        };
         // The same Codex, if it is there still.
         let same = tasks.codex.path.as_deref().map(Path::new).filter(|path| path.exists());
         let (own, then) = (self.patience, kept.patience());

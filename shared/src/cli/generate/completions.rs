@@ -30,6 +30,9 @@ fn listed(of: &str) -> &'static str {
 
 const TOOLS: &str = "codex-agent --list 2>/dev/null | cut -f1";
 
+/// The keys of settings: their names are as harmless as those of tools.
+const SETTINGS: &str = "codex-agent-config list 2>/dev/null | cut -f1";
+
 /// Drops control characters other than the ends of lines and cells: a title may hold any.
 const HARMLESS: &str = r"LC_ALL=C tr -d '\001-\010\013-\037\177'";
 
@@ -160,6 +163,7 @@ fn bash_operand(completes: Completes) -> String {
         Completes::Runs => format!("__codex_agent_offer \"$({})\"", listed("run")),
         Completes::Types => format!("__codex_agent_offer \"$({})\"", listed("type")),
         Completes::Tools => format!("__codex_agent_offer \"$({TOOLS})\""),
+        Completes::Settings => format!("__codex_agent_offer \"$({SETTINGS})\""),
         Completes::Commands => "__codex_agent_offer \"$(compgen -c -- \"$part\")\"".to_owned(),
     }
 }
@@ -256,6 +260,7 @@ fn zsh_operand(completes: Completes) -> &'static str {
         Completes::Runs => "_codex_agent_runs",
         Completes::Types => "_codex_agent_types",
         Completes::Tools => "_codex_agent_tools",
+        Completes::Settings => "_codex_agent_settings",
         Completes::Commands => "_command_names -e",
     }
 }
@@ -333,12 +338,14 @@ fn zsh_body(tool: &Tool) -> String {
              found=(\"${{(@)found//\\\\\\\\/\\\\}}\")\n    _wanted {what} expl {what} compadd -a found\n}}\n"
         );
     }
-    if uses("_codex_agent_tools") {
-        let _ = writeln!(
-            out,
-            "_codex_agent_tools() {{\n    local expl\n    local -a found\n    found=(${{(f)\"$({TOOLS})\"}})\n    \
-             _wanted tool expl tool compadd -a found\n}}\n"
-        );
+    for (what, lines) in [("tool", TOOLS), ("setting", SETTINGS)] {
+        if uses(&format!("_codex_agent_{what}s")) {
+            let _ = writeln!(
+                out,
+                "_codex_agent_{what}s() {{\n    local expl\n    local -a found\n    found=(${{(f)\"$({lines})\"}})\n    \
+                 _wanted {what} expl {what} compadd -a found\n}}\n"
+            );
+        }
     }
     if is_plain(tool) {
         let _ = writeln!(out, "_arguments -S \\\n    {}", zsh_arguments(tool.commands[0]).join(" \\\n    "));
@@ -413,6 +420,7 @@ fn fish_operand(completes: Completes) -> &'static str {
         Completes::Runs => "(__codex_agent_runs)",
         Completes::Types => "(__codex_agent_types)",
         Completes::Tools => "(codex-agent --list 2>/dev/null | cut -f1,2)",
+        Completes::Settings => "(codex-agent-config list 2>/dev/null | cut -f1,2)",
         Completes::Commands => "(__fish_complete_subcommand)",
     }
 }

@@ -154,7 +154,7 @@ pub const fn max_concurrent<A: AsMut<Jobs>>() -> Flag<A> {
         long: "max-concurrent",
         takes: Takes::Text("N"),
         help: "at most N jobs at once; 3 if not said",
-        more: "",
+        more: "Or as runs.max_concurrent in config.toml says.",
         set: |args, value| {
             args.as_mut().max_concurrent = Some(value.number()?.clamp(1, 256));
             Ok(())

@@ -1,0 +1,519 @@
+//! codex-agent-config: tell the settings, where each comes from, and what is wrong with them.
+//!
+//! The file is the user's: it is opened in an editor, and never written by a verb, which would have to keep
+//! comments, order and blank lines as they are.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, ExitCode};
+use std::sync::LazyLock;
+
+use codex_agent_shared::child;
+use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Tool, Verb, flags};
+use codex_agent_shared::codex::home::Home;
+use codex_agent_shared::config::records::{ProblemRecord, SettingRecord, Shown};
+use codex_agent_shared::config::{self, Config, Kind, SETTINGS, Setting, Source, alias};
+use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, warn, warn_of};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::plugin::{about, is_executable};
+use codex_agent_shared::run::binary;
+use codex_agent_shared::terminal::{Color, Look, columns, is_terminal, line};
+use codex_agent_shared::text::{cell, harmless, nearest, path_cell, tsv, width};
+
+#[derive(Default)]
+struct Args {
+    common: flags::Common,
+    operands: Vec<String>,
+}
+
+impl AsMut<flags::Common> for Args {
+    fn as_mut(&mut self) -> &mut flags::Common {
+        &mut self.common
+    }
+}
+
+const SETTING_FLAGS: &[Flag<Args>] = &[
+    flags::json("setting and alias records, one a line"),
+    flags::codex_home(),
+    flags::codex(),
+    flags::color(),
+];
+
+const fn verb(
+    name: &'static str,
+    about: &'static str,
+    sections: &'static [(&'static str, &'static [Flag<Args>])],
+    run: fn(Args) -> Result<Exit>,
+) -> Command<Args> {
+    Command {
+        name,
+        aliases: &[],
+        about,
+        operands: "",
+        completes: &[Completes::Nothing],
+        details: &[],
+        sections,
+        greedy: false,
+        operand: |args, operand| flags::text_operand(&mut args.operands, operand),
+        run,
+    }
+}
+
+static NAMELESS: Command<Args> = verb("", about("config"), &[("Options", SETTING_FLAGS)], list);
+
+static LIST: Command<Args> = Command {
+    details: &[
+        "The same as no verb. In a pipe: key, value, source (flag, environment, file or built-in), and the flag, the variable, or the place in the file, with TABs between.",
+    ],
+    ..verb("list", "list the settings and where each comes from", &[("Options", SETTING_FLAGS)], list)
+};
+
+static GET: Command<Args> = Command {
+    operands: "KEY",
+    completes: &[Completes::Settings, Completes::Nothing],
+    details: &["Prints the value alone, or with --json its record. alias.NAME is the key of an alias."],
+    ..verb("get", "print one setting", &[("Options", SETTING_FLAGS)], get)
+};
+
+static PATH: Command<Args> = verb("path", "print where config.toml is looked for", &[], path);
+
+static CHECK: Command<Args> = Command {
+    details: &[
+        "Tells everything that is wrong with the file: what cannot be read, keys that nobody knows, values that name nothing, aliases that lead nowhere. In a pipe: file, line, column, error or warning, and what it is, with TABs between.",
+    ],
+    ..verb(
+        "check",
+        "tell what is wrong with config.toml",
+        &[("Options", &[flags::json("config.problem records, one a line")])],
+        check,
+    )
+};
+
+static EDIT: Command<Args> = Command {
+    details: &[
+        "Where there is no file, one is made in which everything is commented out; it is removed again if nothing was changed in it. What is wrong afterwards is told as by 'config check'.",
+    ],
+    ..verb("edit", "open config.toml in an editor, then check it", &[], edit)
+};
+
+static COMMANDS: [&dyn Verb; 6] = [&NAMELESS, &LIST, &GET, &PATH, &CHECK, &EDIT];
+
+static TOOL: LazyLock<Tool> = LazyLock::new(|| Tool {
+    name: "codex-agent-config",
+    about: about("config"),
+    description: description(),
+    commands: &COMMANDS,
+    exit_status: &[
+        (0, "Done; of check: nothing is wrong."),
+        (1, "get: there is no such key, or no value. check: there are only warnings."),
+        (2, "Bad usage, or an error in the file. What could be read of it is listed."),
+    ],
+    environment: &[
+        ("CODEX_AGENT_CONFIG_HOME, XDG_CONFIG_HOME", "Where config.toml is; see codex-agent-files(5)."),
+        ("CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one."),
+        ("VISUAL, EDITOR", "What 'config edit' opens; vi where there is neither."),
+    ],
+    files: &[("~/.config/codex-agent/config.toml", "The settings; see codex-agent-files(5).")],
+    examples: &[
+        Example { text: "What holds, and why:", command: "codex-agent config", exit: 0 },
+        Example {
+            text: "Codex's home, for a script:",
+            command: "codex-agent config get codex.home",
+            exit: 0,
+        },
+        Example { text: "An alias, tried in a folder of its own:", command: ALIAS_EXAMPLE, exit: 0 },
+    ],
+    see_also: &["codex-agent(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"],
+    reads: &[],
+    writes: &["setting", "alias", "config.problem"],
+    epilogue: "",
+    completions: None,
+});
+
+const ALIAS_EXAMPLE: &str = "mkdir try
+printf '[alias]\\nnewest = \"ls -n 3\"\\n' > try/config.toml
+codex-agent --config-home try newest";
+
+/// The paragraphs of the manual; those about settings are made from their table.
+fn description() -> &'static [&'static str] {
+    let mut paragraphs = vec![
+        "Tells which settings hold and where each comes from: a flag, a variable, config.toml, or what is built in, in this order. Besides the settings it tells what follows from them and cannot be set there: codex.database, config.folder and state.folder.".to_owned(),
+        "config.toml is TOML. A key that nobody knows costs a line on standard error. A syntax error or a wrong value ends every tool that needs a setting from it with 2, and names line and column.".to_owned(),
+    ];
+    for setting in SETTINGS {
+        let before: Vec<&str> =
+            setting.flag.into_iter().chain(setting.variables.iter().map(|(name, _)| *name)).collect();
+        let beaten = match before[..] {
+            [] => String::new(),
+            [one] => format!(" {one} comes before it."),
+            _ => format!(" {} come before it.", before.join(", ")),
+        };
+        let Setting { key, about, default, more, .. } = setting;
+        let takes = setting.kind.told();
+        paragraphs
+            .push(format!("{key}: {about}. It takes {takes}; {default} where it is not set.{beaten} {more}"));
+    }
+    paragraphs.push("The table alias has the user's own words for tools: the value is a string that is split as a shell splits it, or an array of strings. With '!' before it the string is a line of shell, which gets the arguments appended. A tool of the same name comes first. An alias may lead to another one.".to_owned());
+    paragraphs.push("    [codex]\n    home = \"~/work/codex\"\n    [runs]\n    keep = \"90d\"\n    [alias]\n    today = \"ls --since 1d\"\n    mine = [\"ls\", \"--under\", \"/home/me/my projects\"]\n    pick = \"!codex-agent ls | fzf | codex-agent resume -\"".to_owned());
+    // Made once in a process, and for as long as it lives.
+    let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+    Box::leak(paragraphs.into_iter().map(leak).collect::<Vec<_>>().into_boxed_slice())
+}
+
+fn main() -> ExitCode {
+    cli::main(LazyLock::force(&TOOL))
+}
+
+/// The record with a path, or with why there is none.
+fn trying<P: AsRef<Path>>(
+    record: SettingRecord,
+    path: &Result<P>,
+    otherwise: Option<OsString>,
+) -> SettingRecord {
+    match path {
+        Ok(path) => SettingRecord { value: Some(shown_path(path.as_ref())), ..record },
+        Err(error) => {
+            let value = otherwise.map(|path| shown_path(Path::new(&path)));
+            SettingRecord { value, problem: Some(error.to_string()), ..record }
+        }
+    }
+}
+
+fn shown_path(path: &Path) -> Shown {
+    Shown::Text(path.to_string_lossy().into_owned())
+}
+
+/// The settings, and what follows from them.
+fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.clone().into_os_string());
+    let home = Home::find(args.common.codex_home.as_deref());
+    let mut rows = Vec::new();
+    for setting in SETTINGS {
+        let flag = match setting.key {
+            "codex.home" => path(&args.common.codex_home),
+            "codex.binary" => path(&args.common.codex),
+            "ui.color" => match args.common.color {
+                Color::Auto => None,
+                Color::Always => Some("always".into()),
+                Color::Never => Some("never".into()),
+            },
+            _ => None,
+        };
+        let (value, said) = config.chosen(setting, flag).unzip();
+        let row = SettingRecord::of(setting, said, config);
+        rows.push(match setting.key {
+            "codex.home" => trying(row, &home.as_ref().map(Home::path).map_err(again), value),
+            "codex.binary" => {
+                let found = binary::find(args.common.codex.as_deref());
+                let said = said.or(found.as_ref().ok().map(|_| Source::Environment("PATH")));
+                trying(SettingRecord::of(setting, said, config), &found, value)
+            }
+            _ => {
+                let text =
+                    value.map_or(setting.default.to_owned(), |value| value.to_string_lossy().into_owned());
+                let number = text.parse().ok().filter(|_| matches!(setting.kind, Kind::Number(_)));
+                SettingRecord { value: Some(number.map_or(Shown::Text(text), Shown::Number)), ..row }
+            }
+        });
+    }
+    if let Ok(home) = &home {
+        let said = |said| SettingRecord::told("codex.database", "Codex's database", said, config);
+        let row = match home.database_moved_by() {
+            None => said(None),
+            Some("sqlite_home") => {
+                let file = home.path().join("config.toml").to_string_lossy().into_owned();
+                SettingRecord { source: "file", by: Some(file), ..said(None) }
+            }
+            Some(variable) => said(Some(Source::Environment(variable))),
+        };
+        rows.push(SettingRecord { value: home.database().map(shown_path), ..row });
+    }
+    for (key, about, found) in [
+        ("config.folder", "groups, queues and config.toml", config::where_config_is()),
+        ("state.folder", "runs and locks", config::where_state_is()),
+    ] {
+        let said = found.as_ref().ok().and_then(|(_, by)| by.map(Source::Environment));
+        let row = SettingRecord::told(key, about, said, config);
+        rows.push(trying(row, &found.map(|(folder, _)| folder), None));
+    }
+    rows
+}
+
+fn again(error: &Error) -> Error {
+    Error::new(error.to_string())
+}
+
+fn no_operand(args: &Args) -> Result<()> {
+    match args.operands.first() {
+        None => Ok(()),
+        Some(operand) => {
+            let verbs = ["list", "get", "path", "check", "edit"];
+            let error = Error::usage(format!("unexpected operand '{operand}'"));
+            Err(match nearest(operand, verbs).first() {
+                Some(near) => error.hint(format!("did you mean '{near}'?")),
+                None => error.hint("'codex-agent config get KEY' prints one setting"),
+            })
+        }
+    }
+}
+
+fn list(args: Args) -> Result<Exit> {
+    no_operand(&args)?;
+    let config = config::once();
+    let rows = rows(&args, config);
+    let mut output = Output::stdout();
+    if args.common.json {
+        rows.iter().try_for_each(|row| output.record(row))?;
+        config.aliases().iter().try_for_each(|alias| output.record(&alias.record(config)))?;
+    } else {
+        let aliases = config.aliases().iter().map(|alias| {
+            let place = config.told(Some(alias.place));
+            [format!("alias.{}", alias.name), alias.text.clone(), "file".to_owned(), place]
+        });
+        let cells =
+            rows.iter().map(|row| [row.key.to_owned(), row.text(), row.source.to_owned(), row.origin()]);
+        show(&mut output, &cells.chain(aliases).collect::<Vec<_>>(), args.common.color.is_on())?;
+    }
+    output.flush()?;
+    for row in &rows {
+        match &row.problem {
+            // That nobody has installed Codex is no fault of the settings.
+            Some(problem) if row.source == "built-in" => note(problem),
+            Some(problem) => warn(problem),
+            None => {}
+        }
+    }
+    config.aliases().iter().filter_map(|alias| alias.shadowed(config)).for_each(warn);
+    match config.sound() {
+        Ok(_) => Ok(Exit::Done),
+        Err(error) => {
+            warn_of(&error);
+            Ok(Exit::Trouble)
+        }
+    }
+}
+
+/// Key, value and source: on a terminal a table, else with TABs between.
+fn show(output: &mut Output, rows: &[[String; 4]], color: bool) -> Result<()> {
+    if !is_terminal() {
+        for row in rows {
+            output.text(row.each_ref().map(|cell| tsv(cell)).join("\t").as_bytes(), b"\n")?;
+        }
+        return Ok(());
+    }
+    let home = std::env::var("HOME").ok();
+    let first = rows.iter().map(|row| width(&row[0])).max().unwrap_or(0).min(30);
+    let left = columns().saturating_sub(first + 4);
+    let from = |row: &[String; 4]| match (row[2].as_str(), row[3].as_str()) {
+        ("built-in", _) => "built in".to_owned(),
+        (_, by) => path_cell(by, home.as_deref(), left / 2),
+    };
+    let last = rows.iter().map(|row| width(&from(row))).max().unwrap_or(0);
+    let second =
+        rows.iter().map(|row| width(&path_cell(&row[1], home.as_deref(), usize::MAX))).max().unwrap_or(0);
+    let second = second.min(left.saturating_sub(last));
+    for row in rows {
+        let value = match row[1].as_str() {
+            "" => "none".to_owned(),
+            path if path.starts_with('/') => path_cell(path, home.as_deref(), second),
+            text => cell(text, second),
+        };
+        let (key, from) = (cell(&row[0], first), from(row));
+        let cells = [(key.as_str(), Look::Bold, first), (&value, Look::Plain, second), (&from, Look::Dim, 0)];
+        output.text(line(&cells, color).as_bytes(), b"\n")?;
+    }
+    Ok(())
+}
+
+fn get(args: Args) -> Result<Exit> {
+    let [key] = &args.operands[..] else {
+        return Err(match args.operands.get(1) {
+            None => Error::usage("the key is missing").hint("'codex-agent config list' lists them"),
+            Some(operand) => Error::usage(format!("unexpected operand '{operand}'")),
+        });
+    };
+    let config = config::get()?;
+    let rows = rows(&args, config);
+    let aliases = || config.aliases().iter();
+    let mut output = Output::stdout();
+    if let Some(row) = rows.iter().find(|row| row.key == key) {
+        match (&row.value, args.common.json) {
+            (_, true) => output.record(row)?,
+            (Some(_), false) => output.text(shown(&row.text()).as_bytes(), b"\n")?,
+            (None, false) => {}
+        }
+        if let Some(problem) = &row.problem {
+            warn(problem);
+        }
+        output.flush()?;
+        return Ok(if row.value.is_some() { Exit::Done } else { Exit::Negative });
+    }
+    let alias = key.strip_prefix("alias.").and_then(|name| aliases().find(|alias| alias.name == name));
+    let Some(alias) = alias else {
+        let names: Vec<String> = aliases().map(|alias| format!("alias.{}", alias.name)).collect();
+        let known = rows.iter().map(|row| row.key).chain(names.iter().map(String::as_str));
+        let error = Error::not_found(format!("there is no setting '{key}'"));
+        return Err(match nearest(key, known).first() {
+            Some(near) => error.hint(format!("did you mean '{near}'?")),
+            None => error.hint("'codex-agent config list' lists them"),
+        });
+    };
+    match args.common.json {
+        true => output.record(&alias.record(config))?,
+        false => output.text(shown(&alias.text).as_bytes(), b"\n")?,
+    }
+    output.flush()?;
+    Ok(Exit::Done)
+}
+
+/// A value alone: a terminal gets it harmless, a script as it is.
+fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+    if is_terminal() { harmless(text) } else { text.into() }
+}
+
+fn path(args: Args) -> Result<Exit> {
+    no_operand(&args)?;
+    let path = config::config_folder()?.join(config::NAME);
+    cli::print(&format!("{}\n", shown(&path.to_string_lossy())))
+}
+
+/// Everything that is wrong, in the order of the file.
+fn problems(config: &Config) -> Vec<ProblemRecord> {
+    let problem = |word, place, detail, is_error| ProblemRecord::new(config, word, is_error, place, detail);
+    let mut problems = Vec::new();
+    for fault in config.faults() {
+        let hint = fault.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
+        problems.push(problem(fault.word, fault.place, format!("{}{hint}", fault.message), fault.is_error));
+    }
+    if let Some((home, place)) = config.of_the_file(&config::CODEX_HOME) {
+        let why = match Path::new(home).metadata() {
+            Ok(meta) if meta.is_dir() => None,
+            Ok(_) => Some("it is not a directory".to_owned()),
+            Err(error) => Some(reason(&error)),
+        };
+        problems.extend(why.map(|why| {
+            let detail = format!("cannot open Codex's home '{}': {why}", home.display());
+            problem("bad_value", Some(place), detail, true)
+        }));
+    }
+    if let Some((codex, place)) = config.of_the_file(&config::CODEX_BINARY)
+        && !is_executable(Path::new(codex))
+    {
+        let detail = format!("cannot run codex at '{}': it is not an executable file", codex.display());
+        problems.push(problem("bad_value", Some(place), detail, true));
+    }
+    for alias in config.aliases() {
+        let place = Some(alias.place);
+        if let Some(shadowed) = alias.shadowed(config) {
+            problems.push(problem("alias_shadowed", place, shadowed, false));
+        } else if let Err(error) = alias::follow(config, &[alias.name.clone().into()]) {
+            let leads = format!("alias '{}' leads nowhere", alias.name);
+            let error = error.to_string();
+            let detail = if error.starts_with("alias") { error } else { format!("{leads}: {error}") };
+            problems.push(problem("alias_to_nothing", place, detail, false));
+        }
+    }
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    problems
+}
+
+fn check(args: Args) -> Result<Exit> {
+    no_operand(&args)?;
+    let config = Config::read(&config::config_folder()?);
+    let problems = problems(&config);
+    let mut output = Output::stdout();
+    for problem in &problems {
+        let level = problem.level;
+        let number = |number: Option<usize>| number.map(|number| number.to_string()).unwrap_or_default();
+        let (row, column) = (number(problem.line), number(problem.column));
+        if args.common.json {
+            output.record(problem)?;
+        } else if is_terminal() {
+            let place: String = [&row, &column]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .map(|part| format!(":{part}"))
+                .collect();
+            let text = format!("{}{place}: {level}: {}", problem.path, problem.detail);
+            output.text(harmless(&text).as_bytes(), b"\n")?;
+        } else {
+            let cells = [&problem.path, &row, &column, level, &problem.detail];
+            output.text(cells.map(|cell| tsv(cell)).join("\t").as_bytes(), b"\n")?;
+        }
+    }
+    output.flush()?;
+    Ok(match (problems.is_empty(), problems.iter().any(|problem| problem.level == "error")) {
+        (true, _) => {
+            let path = config.path().display();
+            match config.is_there() {
+                true => note(format_args!("nothing is wrong with '{path}'")),
+                false => note(format_args!("there is no '{path}', and what is built in holds")),
+            }
+            Exit::Done
+        }
+        (false, false) => Exit::Negative,
+        (false, true) => Exit::Trouble,
+    })
+}
+
+/// A file in which everything is commented out, made from the table of settings.
+fn template() -> String {
+    let mut text = "# Settings of codex-agent; codex-agent-config(1) tells of each.\n".to_owned();
+    let mut table = "";
+    for setting in SETTINGS {
+        let (of, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
+        if of != table {
+            table = of;
+            text.push_str(&format!("\n[{table}]\n"));
+        }
+        let value = match setting.kind {
+            Kind::Number(_) => setting.default.to_owned(),
+            Kind::Path if !setting.default.starts_with('~') => "\"/path/to/it\"".to_owned(),
+            _ => format!("\"{}\"", setting.default),
+        };
+        let takes = setting.kind.told();
+        text.push_str(&format!("# {}: {takes}\n# {name} = {value}\n", setting.about));
+    }
+    text.push_str(
+        "\n[alias]\n# today = \"ls --since 1d\"\n# pick = \"!codex-agent ls | fzf | codex-agent resume -\"\n",
+    );
+    text
+}
+
+fn edit(args: Args) -> Result<Exit> {
+    no_operand(&args)?;
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let editor = match set("VISUAL").or_else(|| set("EDITOR")) {
+        Some(editor) => editor,
+        None if std::io::stdin().is_terminal() => "vi".to_owned(),
+        None => {
+            return Err(
+                Error::usage("there is no terminal to edit on").hint("VISUAL or EDITOR names an editor")
+            );
+        }
+    };
+    let folder = config::config_folder()?;
+    let path = folder.join(config::NAME);
+    let template = template();
+    let is_new = path.symlink_metadata().is_err();
+    if is_new {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .context("make the folder", &folder)?;
+        let file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(template.as_bytes())).context("make", &path)?;
+    }
+    // As git does: the editor may be a line of shell, and the file is its last word.
+    let exit = child::run(Process::new("sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(&path));
+    if is_new && std::fs::read(&path).is_ok_and(|bytes| bytes == template.as_bytes()) {
+        std::fs::remove_file(&path).context("remove", &path)?;
+    }
+    if exit? != Exit::Done {
+        return Err(Error::new(format!("'{editor}' failed")));
+    }
+    check(args)
+}

@@ -1,0 +1,71 @@
+# fish completion for codex-agent-config; made by 'codex-agent-config --generate fish'
+
+function __codex_agent_sessions
+    begin; codex-agent ls -n 200 --no-files --format '{id}\t{title}' 2>/dev/null || codex-agent ls -n 200 --format '{id}\t{title}' 2>/dev/null; end | LC_ALL=C tr -d '\001-\010\013-\037\177' | string sub -l 130
+    printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
+end
+
+function __codex_agent_groups
+    codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_queues
+    codex-agent queue list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_runs
+    codex-agent run list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_types
+    codex-agent schema 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+# How many operands stand before the cursor. The arguments are the flags that have a value.
+function __codex_agent_place
+    set -l count 0
+    set -l skips
+    for word in (commandline -opc)[2..-1]
+        if set -q skips[1]
+            set -e skips[1]
+        else if contains -- $word $argv
+            set skips 1
+        else if not string match -qr -- '^-.' $word
+            set count (math $count + 1)
+        end
+    end
+    echo $count
+end
+
+complete -c codex-agent-config -f
+complete -c codex-agent-config -n __fish_use_subcommand -a list -d 'list the settings and where each comes from'
+complete -c codex-agent-config -n __fish_use_subcommand -a get -d 'print one setting'
+complete -c codex-agent-config -n __fish_use_subcommand -a path -d 'print where config.toml is looked for'
+complete -c codex-agent-config -n __fish_use_subcommand -a check -d 'tell what is wrong with config.toml'
+complete -c codex-agent-config -n __fish_use_subcommand -a edit -d 'open config.toml in an editor, then check it'
+complete -c codex-agent-config -n 'not __fish_seen_subcommand_from list get path check edit' -l json -d 'setting and alias records, one a line'
+complete -c codex-agent-config -n 'not __fish_seen_subcommand_from list get path check edit' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-config -n 'not __fish_seen_subcommand_from list get path check edit' -l codex -r -F -d 'the executable of Codex'
+complete -c codex-agent-config -n 'not __fish_seen_subcommand_from list get path check edit' -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-config -n 'not __fish_seen_subcommand_from list get path check edit' -s h -l help -d 'show this help'
+complete -c codex-agent-config -n 'not __fish_seen_subcommand_from list get path check edit' -s V -l version -d 'show the version'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from list' -l json -d 'setting and alias records, one a line'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from list' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from list' -l codex -r -F -d 'the executable of Codex'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from list' -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from list' -s h -l help -d 'show this help'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from list' -s V -l version -d 'show the version'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from get' -l json -d 'setting and alias records, one a line'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from get' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from get' -l codex -r -F -d 'the executable of Codex'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from get' -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from get' -s h -l help -d 'show this help'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from get' -s V -l version -d 'show the version'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from get; and test (__codex_agent_place --codex-home --codex --color) -eq 1' -f -a '(codex-agent-config list 2>/dev/null | cut -f1,2)'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from path' -s h -l help -d 'show this help'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from path' -s V -l version -d 'show the version'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from check' -l json -d 'config.problem records, one a line'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from check' -s h -l help -d 'show this help'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from check' -s V -l version -d 'show the version'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from edit' -s h -l help -d 'show this help'
+complete -c codex-agent-config -n '__fish_seen_subcommand_from edit' -s V -l version -d 'show the version'

@@ -1,0 +1,275 @@
+//! Aliases: words of the user's own for a tool with arguments, or for a line of shell.
+//!
+//! A tool of the name always wins. An alias may lead to another one; one that leads back to itself is
+//! refused with the whole way. A line of shell that calls codex-agent again is another process, which
+//! cannot know the way it was come by: `CODEX_AGENT_ALIASES` tells it, and the way has an end.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Config;
+use super::document::{Place, Value, Wrong};
+use crate::error::{Error, Result};
+use crate::plugin;
+use crate::text::quoted;
+
+/// The aliases, joined by blanks, whose lines of shell led to this process.
+pub const WAY: &str = "CODEX_AGENT_ALIASES";
+
+/// How many aliases may lead from one to the next.
+const LONGEST_WAY: usize = 32;
+
+/// An alias.
+#[derive(Debug)]
+pub struct Alias {
+    /// What is typed.
+    pub name: String,
+    /// What it stands for, as it is shown.
+    pub text: String,
+    /// What it stands for.
+    pub leads: Leads,
+    /// Where its name stands in the file.
+    pub place: Place,
+}
+
+/// What an alias stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// A tool, or another alias, and its first arguments.
+    Words(Vec<String>),
+    /// A line of shell.
+    Shell(String),
+}
+
+/// A word of the user's own for a tool with arguments, or for a line of shell.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AliasRecord<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The word.
+    name: &'a str,
+    /// What it stands for, as it is shown.
+    alias: &'a str,
+    /// The tool and its arguments; null for a line of shell.
+    words: Option<&'a [String]>,
+    /// The line of shell; null for words.
+    shell: Option<&'a str>,
+    /// The file that has it.
+    path: String,
+    /// The line of the file.
+    line: usize,
+    /// The character of the line.
+    column: usize,
+    /// The executable of this name that is run instead; null where the alias holds.
+    shadowed_by: Option<String>,
+}
+
+impl Alias {
+    /// Its record.
+    pub fn record(&self, config: &Config) -> AliasRecord<'_> {
+        let (words, shell) = match &self.leads {
+            Leads::Words(words) => (Some(&words[..]), None),
+            Leads::Shell(line) => (None, Some(line.as_str())),
+        };
+        AliasRecord {
+            kind: "alias",
+            name: &self.name,
+            alias: &self.text,
+            words,
+            shell,
+            path: config.path().to_string_lossy().into_owned(),
+            line: self.place.line,
+            column: self.place.column,
+            shadowed_by: shadow(&self.name).map(|path| path.to_string_lossy().into_owned()),
+        }
+    }
+
+    /// Why it is never used, in one line.
+    pub fn shadowed(&self, config: &Config) -> Option<String> {
+        let by = shadow(&self.name)?;
+        let place = config.told(Some(self.place));
+        Some(format!("alias '{}' ({place}) is shadowed by '{}'", self.name, by.display()))
+    }
+}
+
+impl Leads {
+    /// Reads the value of an alias, and how it is shown.
+    pub(super) fn read(value: &Value) -> std::result::Result<(Leads, String), Wrong> {
+        let words = match value {
+            Value::Text(text) if text.contains('\0') => return Err("there is a NUL in it".into()),
+            Value::Text(text) => match text.trim_start().strip_prefix('!') {
+                Some(line) if line.trim().is_empty() => return Err("no line of shell follows the '!'".into()),
+                // What is appended has to stand on the last line.
+                Some(line) => return Ok((Leads::Shell(line.trim().to_owned()), text.trim().to_owned())),
+                None => split(text)?,
+            },
+            Value::Texts(words) if words.iter().any(|word| word.contains('\0')) => {
+                return Err("there is a NUL in it".into());
+            }
+            Value::Texts(words) => words.clone(),
+            other => return Err(Wrong::Type("a string or an array of strings", other.called())),
+        };
+        match words.first() {
+            None => Err("it is empty".into()),
+            Some(first) if first.starts_with('-') => {
+                let why =
+                    format!("it begins with '{first}', and not with a tool; '!codex-agent {first} ...' may");
+                Err(why.into())
+            }
+            Some(first) if !plugin::is_name(first) => {
+                Err(format!("it begins with '{first}', which cannot be a tool").into())
+            }
+            Some(_) => {
+                let text = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+                Ok((Leads::Words(words), text))
+            }
+        }
+    }
+}
+
+/// Splits a string as a shell does. What only a shell can do is refused rather than handed to a tool.
+fn split(text: &str) -> std::result::Result<Vec<String>, Wrong> {
+    let words = shlex::split(text).ok_or("a quote or a backslash in it has no end")?;
+    let is_operator = |word: &&String| !word.is_empty() && word.chars().all(|c| "|&;<>".contains(c));
+    match words.iter().find(is_operator) {
+        None => Ok(words),
+        Some(operator) => Err(format!(
+            "'{operator}' is for a shell: a line of shell begins with '!', and an array takes it as it is"
+        )
+        .into()),
+    }
+}
+
+/// Why an alias is never used: there is a tool of its name, or the dispatcher has the word itself.
+pub fn shadow(name: &str) -> Option<PathBuf> {
+    match name {
+        "help" => env::current_exe().ok(),
+        name => plugin::locate(name),
+    }
+}
+
+/// Where words that begin with an alias lead.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Led {
+    /// To a tool, and its arguments.
+    Tool(PathBuf, Vec<OsString>),
+    /// To the dispatcher's own word `help`, and its topic.
+    Help(Vec<OsString>),
+    /// To a shell with these arguments, and a way so far for [`WAY`].
+    Shell(Vec<OsString>, String),
+}
+
+/// Follows the words, of which the first is no tool. What is neither is exit 127, with the nearest tools
+/// and aliases; a way that leads back is exit 2.
+pub fn follow(config: &Config, words: &[OsString]) -> Result<Led> {
+    let before = env::var(WAY).unwrap_or_default();
+    let mut way: Vec<String> = Vec::new();
+    let mut words = words.to_vec();
+    loop {
+        let name = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+        if !way.is_empty() {
+            if name == "help" {
+                return Ok(Led::Help(words.split_off(1)));
+            }
+            if let Some(path) = plugin::look(&name).map_err(|error| error.hint(told(config, &way, &name)))? {
+                return Ok(Led::Tool(path, words.split_off(1)));
+            }
+        }
+        let Some(alias) = config.aliases().iter().find(|alias| alias.name == name) else {
+            let others: Vec<&str> = config.aliases().iter().map(|alias| alias.name.as_str()).collect();
+            let error = plugin::unknown(&name, &others);
+            return Err(match way.is_empty() {
+                true => error,
+                false => error.hint(told(config, &way, &name)),
+            });
+        };
+        if way.contains(&name) {
+            let circle = joined(&way, &name);
+            return Err(Error::new(format!("alias '{}' leads in a circle: {circle}", way[0]))
+                .hint(format!("change one of them in '{}'", config.path().display())));
+        }
+        way.push(name);
+        if before.split_whitespace().count() + way.len() > LONGEST_WAY {
+            let so_far = before.split_whitespace().rev().take(3).collect::<Vec<_>>();
+            let so_far: Vec<&str> = so_far.into_iter().rev().chain(way.iter().map(String::as_str)).collect();
+            return Err(Error::new(format!("aliases lead on and on: ... {}", so_far.join(" -> "))).hint(
+                format!(
+                    "more than {LONGEST_WAY} of them were followed; look at '{}'",
+                    config.path().display()
+                ),
+            ));
+        }
+        match &alias.leads {
+            Leads::Words(first) => drop(words.splice(..1, first.iter().map(OsString::from))),
+            Leads::Shell(line) => {
+                let rest = words.split_off(1);
+                // Without arguments the line stands alone, and may end as it likes.
+                let line = if rest.is_empty() { line.clone() } else { format!("{line} \"$@\"") };
+                let name = format!("codex-agent {}", alias.name);
+                let mut arguments: Vec<OsString> = vec!["-c".into(), line.into(), name.into()];
+                arguments.extend(rest);
+                let so_far = before.split_whitespace().map(str::to_owned).chain(way);
+                return Ok(Led::Shell(arguments, so_far.collect::<Vec<_>>().join(" ")));
+            }
+        }
+    }
+}
+
+fn joined(way: &[String], last: &str) -> String {
+    way.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(" -> ")
+}
+
+/// The way that was come, for a message.
+fn told(config: &Config, way: &[String], last: &str) -> String {
+    let place =
+        config.aliases().iter().find(|alias| way.first() == Some(&alias.name)).map(|alias| alias.place);
+    format!("aliases: {} ({})", joined(way, last), config.told(place))
+}
+
+/// The shell that lines are run by.
+pub fn shell() -> PathBuf {
+    plugin::find_program("sh").unwrap_or_else(|| Path::new("/bin/sh").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> std::result::Result<Leads, Wrong> {
+        Leads::read(&Value::Text(text.to_owned())).map(|(leads, _)| leads)
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_splits_them() {
+        let words = |list: &[&str]| Ok(Leads::Words(list.iter().map(|word| (*word).to_owned()).collect()));
+        assert_eq!(read("ls --since 1d"), words(&["ls", "--since", "1d"]));
+        assert_eq!(
+            read("find 'a b' \"c\\\"d $HOME\" e\\ f ''"),
+            words(&["find", "a b", "c\"d $HOME", "e f", ""])
+        );
+        assert_eq!(read(" !echo a; echo "), Ok(Leads::Shell("echo a; echo".to_owned())));
+        for (text, why) in [
+            ("", "empty"),
+            ("  ", "empty"),
+            ("''", "cannot be a tool"),
+            ("!", "no line of shell"),
+            ("find 'a", "has no end"),
+            ("ls \\", "has no end"),
+            ("ls | head", "a line of shell begins with '!'"),
+            ("--codex-home /x ls", "not with a tool"),
+            ("../ls", "cannot be a tool"),
+            ("ls \0", "there is a NUL in it"),
+            ("!ls \0", "there is a NUL in it"),
+        ] {
+            assert!(matches!(read(text), Err(Wrong::Value(told)) if told.contains(why)), "{text}");
+        }
+        let array = Value::Texts(vec!["find".to_owned(), "|".to_owned(), "a b".to_owned()]);
+        let (leads, text) = Leads::read(&array).unwrap();
+        assert_eq!(Ok(leads), words(&["find", "|", "a b"]));
+        assert_eq!(text, "find '|' 'a b'");
+    }
+}

@@ -1,0 +1,143 @@
+//! The records about the configuration: what holds, and what is wrong.
+
+use serde::Serialize;
+
+use super::document::Place;
+use super::{Config, Setting, Source};
+
+/// The value of a setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Shown {
+    /// A path, a time, a word.
+    Text(String),
+    /// A whole number.
+    Number(usize),
+}
+
+/// A setting that holds, and where it comes from.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SettingRecord {
+    #[serde(rename = "type")]
+    #[allow(missing_docs)] // Always the same.
+    pub kind: &'static str,
+    /// Its table and name.
+    pub key: &'static str,
+    /// What holds; null where there is none.
+    pub value: Option<Shown>,
+    /// What says so: "flag", "environment", "file" or "built-in".
+    pub source: &'static str,
+    /// The flag, the variable or the path of the file; null where it is built in.
+    pub by: Option<String>,
+    /// The line in config.toml; null where it comes from elsewhere.
+    pub line: Option<usize>,
+    /// The character of the line.
+    pub column: Option<usize>,
+    /// What is built in, for people; null for what cannot be set.
+    pub default: Option<&'static str>,
+    /// What it is, in one clause.
+    pub about: &'static str,
+    /// Whether config.toml can set it.
+    pub settable: bool,
+    /// Why the value cannot be used; null where it can.
+    pub problem: Option<String>,
+}
+
+impl SettingRecord {
+    /// Of a setting, which holds by this.
+    pub fn of(setting: &'static Setting, said: Option<Source>, config: &Config) -> SettingRecord {
+        let record = SettingRecord::told(setting.key, setting.about, said, config);
+        SettingRecord { default: Some(setting.default), settable: true, ..record }
+    }
+
+    /// Of what follows from settings and from elsewhere.
+    pub fn told(
+        key: &'static str,
+        about: &'static str,
+        said: Option<Source>,
+        config: &Config,
+    ) -> SettingRecord {
+        let (source, by, place) = match said {
+            None => ("built-in", None, None),
+            Some(Source::Flag(name)) => ("flag", Some(name.to_owned()), None),
+            Some(Source::Environment(name)) => ("environment", Some(name.to_owned()), None),
+            Some(Source::File(place)) => {
+                ("file", Some(config.path().to_string_lossy().into_owned()), Some(place))
+            }
+        };
+        SettingRecord {
+            kind: "setting",
+            key,
+            value: None,
+            source,
+            by,
+            line: place.map(|place| place.line),
+            column: place.map(|place| place.column),
+            default: None,
+            about,
+            settable: false,
+            problem: None,
+        }
+    }
+
+    /// The value as text.
+    pub fn text(&self) -> String {
+        match &self.value {
+            Some(Shown::Text(text)) => text.clone(),
+            Some(Shown::Number(number)) => number.to_string(),
+            None => String::new(),
+        }
+    }
+
+    /// The flag, the variable, or the place in the file.
+    pub fn origin(&self) -> String {
+        let by = self.by.clone().unwrap_or_default();
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => format!("{by}:{line}:{column}"),
+            _ => by,
+        }
+    }
+}
+
+/// Something that is wrong with config.toml.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProblemRecord {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// What is wrong, in one word.
+    pub problem: &'static str,
+    /// "error" or "warning".
+    pub level: &'static str,
+    /// The file.
+    pub path: String,
+    /// The line; null where it is the whole file.
+    pub line: Option<usize>,
+    /// The character of the line.
+    pub column: Option<usize>,
+    /// The same for people.
+    pub detail: String,
+}
+
+impl ProblemRecord {
+    /// About a place of the file.
+    pub fn new(
+        config: &Config,
+        problem: &'static str,
+        is_error: bool,
+        place: Option<Place>,
+        detail: String,
+    ) -> ProblemRecord {
+        ProblemRecord {
+            kind: "config.problem",
+            problem,
+            level: if is_error { "error" } else { "warning" },
+            path: config.path().to_string_lossy().into_owned(),
+            line: place.map(|place| place.line),
+            column: place.map(|place| place.column),
+            detail,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The settings: each described once.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::document::{Value, Wrong};
+use crate::time::parse_duration;
+
+/// What a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A path that begins with `/` or `~/`.
+    Path,
+    /// A whole number from 1 to this.
+    Number(usize),
+    /// A length of time such as `30d`, or `forever`.
+    Time,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+/// A setting, described once.
+pub struct Setting {
+    /// Table and name: `codex.home`.
+    pub key: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What is built in, as it is shown.
+    pub default: &'static str,
+    /// One clause.
+    pub about: &'static str,
+    /// More sentences, for the manual.
+    pub more: &'static str,
+    /// The flag that comes before it.
+    pub flag: Option<&'static str>,
+    /// The variables that come before it, and what one of this value says.
+    pub variables: &'static [(&'static str, Means)],
+}
+
+/// What the value of a variable says, if it says something.
+pub type Means = fn(OsString) -> Option<OsString>;
+
+fn itself(value: OsString) -> Option<OsString> {
+    Some(value)
+}
+
+/// `codex.home`
+pub static CODEX_HOME: Setting = Setting {
+    key: "codex.home",
+    kind: Kind::Path,
+    default: "~/.codex",
+    about: "Codex's home",
+    more: "One that is named and not there is an error. Codex itself knows nothing of this setting: what is started from here gets it as CODEX_HOME.",
+    flag: Some("--codex-home"),
+    variables: &[("CODEX_HOME", itself)],
+};
+
+/// `codex.binary`
+pub static CODEX_BINARY: Setting = Setting {
+    key: "codex.binary",
+    kind: Kind::Path,
+    default: "codex on PATH",
+    about: "the executable of Codex",
+    more: "Only absolute folders of PATH are looked into.",
+    flag: Some("--codex"),
+    variables: &[("CODEX_AGENT_CODEX", itself)],
+};
+
+/// `runs.keep`
+pub static RUNS_KEEP: Setting = Setting {
+    key: "runs.keep",
+    kind: Kind::Time,
+    default: "30d",
+    about: "how long a finished run is kept",
+    more: "Older ones are removed when another run is begun. The records of runs are meant, not the sessions, which are Codex's.",
+    flag: None,
+    variables: &[],
+};
+
+/// `runs.max_concurrent`
+pub static RUNS_MAX_CONCURRENT: Setting = Setting {
+    key: "runs.max_concurrent",
+    kind: Kind::Number(256),
+    default: "3",
+    about: "how many jobs of a run are carried out at once",
+    more: "A run that is continued keeps the number that it was begun with.",
+    flag: Some("--max-concurrent"),
+    variables: &[],
+};
+
+/// `ui.color`
+pub static UI_COLOR: Setting = Setting {
+    key: "ui.color",
+    kind: Kind::OneOf(&["auto", "always", "never"]),
+    default: "auto",
+    about: "whether tables are coloured",
+    more: "With auto a terminal gets colours, unless TERM is dumb.",
+    flag: Some("--color"),
+    variables: &[
+        ("NO_COLOR", |_| Some("never".into())),
+        ("CLICOLOR_FORCE", |value| (value != "0").then(|| "always".into())),
+    ],
+};
+
+/// Every setting.
+pub static SETTINGS: [&Setting; 5] =
+    [&CODEX_HOME, &CODEX_BINARY, &RUNS_KEEP, &RUNS_MAX_CONCURRENT, &UI_COLOR];
+
+impl Kind {
+    /// Reads a value of the file. The error is what was expected.
+    pub(super) fn read(self, value: &Value) -> Result<OsString, Wrong> {
+        let text = match (self, value) {
+            (Kind::Number(most), Value::Number(number)) => {
+                let number = number.and_then(|number| usize::try_from(number).ok());
+                return match number.filter(|number| (1..=most).contains(number)) {
+                    Some(number) => Ok(number.to_string().into()),
+                    None => Err(format!("it must be from 1 to {most}").into()),
+                };
+            }
+            (Kind::Number(_), other) => return Err(Wrong::Type("a whole number", other.called())),
+            (_, Value::Text(text)) => text.as_str(),
+            (_, other) => return Err(Wrong::Type("a string", other.called())),
+        };
+        match self {
+            _ if text.trim().is_empty() => Err("it is empty".into()),
+            Kind::Path => path(text).map(PathBuf::into_os_string),
+            Kind::Time if text == "forever" => Ok(text.into()),
+            Kind::Time => match parse_duration(text) {
+                Ok(_) => Ok(text.into()),
+                Err(_) => Err(format!("'{text}' is no length of time; say 12h, 30d, 8w or forever").into()),
+            },
+            Kind::OneOf(words) if words.contains(&text) => Ok(text.into()),
+            Kind::OneOf(words) => Err(format!("expected {}, not '{text}'", words.join(" or ")).into()),
+            Kind::Number(_) => Err("expected a whole number".into()),
+        }
+    }
+
+    /// What it takes, in words.
+    pub fn told(self) -> String {
+        match self {
+            Kind::Path => "a path that begins with / or ~/".to_owned(),
+            Kind::Number(most) => format!("a number from 1 to {most}"),
+            Kind::Time => "a length of time such as 30d, or forever".to_owned(),
+            Kind::OneOf(words) => words.join(" or "),
+        }
+    }
+}
+
+/// A path of the file. One that is relative would mean another place in each directory.
+fn path(text: &str) -> Result<PathBuf, Wrong> {
+    if text.contains('\0') {
+        return Err("there is a NUL in it".into());
+    }
+    let path = match text.strip_prefix("~/") {
+        Some(rest) => {
+            let home = env::var_os("HOME")
+                .filter(|home| !home.is_empty())
+                .ok_or("HOME is not set, which '~' means")?;
+            PathBuf::from(home).join(rest.trim_start_matches('/'))
+        }
+        None => PathBuf::from(text),
+    };
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err(format!("expected a path that begins with / or ~/, not '{text}'").into()),
+    }
+}
