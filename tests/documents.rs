@@ -465,3 +465,26 @@ fn mentions_are_seen() {
     assert_eq!(seen("codex-agent --list ls --count -- --no"), " --list, ls --count");
     assert_eq!(seen("https://example.org/codex-agent --x"), "");
 }
+
+/// The picture of README is drawn from what the tools print, as `tests/picture/make` does it again.
+#[test]
+fn the_picture_can_be_drawn() {
+    let world = World::new();
+    let script = root("tests/picture/make");
+    if world.run(&["python3", "--version"]).code != 0 {
+        println!("SKIPPED: there is no Python 3 here");
+        return;
+    }
+    let drawn = world.path("picture.svg");
+    let (script, file, bins) = (script.to_str().unwrap(), drawn.to_str().unwrap(), bins());
+    world.ok(&["python3", script, "--bin", bins.to_str().unwrap(), file]);
+    for picture in [drawn.clone(), root("tests/picture/terminal.svg")] {
+        let text = fs::read_to_string(&picture).unwrap();
+        for shown in ["Try another approach", " running ", "cargo test", "2 completed", "idle, 2 completed"] {
+            assert!(text.contains(shown), "{shown} is not in {}", picture.display());
+        }
+        assert!(!text.contains('\x1b'), "{}", picture.display());
+    }
+    let ran = world.run(&["python3", script, "--bin", "nowhere", file]);
+    assert!(ran.code == 2 && ran.err.contains("there are no executables"), "{}", ran.err);
+}
