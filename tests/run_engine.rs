@@ -211,7 +211,7 @@ fn prompts_come_from_everywhere() {
     let image = fake.0.write("a,b.png", "picture");
     assert_eq!(fake.run(&["--image", image.to_str().unwrap(), "look"]).code, 0);
     let calls = fs::read_to_string(fake.0.path("fake/calls")).unwrap();
-    assert!(calls.contains("/jobs/1/image-1.png -|") && !calls.contains("a,b"), "{calls}");
+    assert!(calls.contains("/jobs/1/image-1-") && !calls.contains("a,b"), "{calls}");
     let piped = fake.run(&["TABS"]);
     let row = piped.out.lines().find(|row| row.contains("job.failed")).unwrap();
     assert!(row.ends_with("\trefused: a\\tb\\nc"), "{row}");

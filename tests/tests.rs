@@ -44,6 +44,9 @@ mod queue_faults;
 /// Queues at their edges: ids that are not unique, readers that do not read, edits at a bad moment.
 mod queue_edges;
 
+/// Queues that are gone on with, begun anew, or left.
+mod queue_again;
+
 /// Usage limits, retries, patience, and what Codex is told.
 mod limits;
 

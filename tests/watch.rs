@@ -178,6 +178,9 @@ fn a_group_is_watched_when_the_runner_of_its_run_is_gone() {
     wait_until(|| types(&path, &id).iter().any(|kind| kind == "turn.completed"));
     assert_eq!(fake.resume(&id, "three").code, 0);
     wait_until(|| types(&path, &id).iter().filter(|kind| *kind == "turn.completed").count() == 2);
+    // Somebody goes on with the run, and it is seen again.
+    assert_eq!(fake.tool(&["run", "continue"]).code, 0);
+    wait_until(|| types(&path, &id).iter().any(|kind| kind == "job.completed"));
 }
 
 #[test]

@@ -366,7 +366,7 @@ pub(super) fn retry(args: Args) -> Result<Exit> {
             refuse_running(queue, life, at, "retry")?;
             let prompt = &mut queue.prompts[at];
             if prompt.status != Status::Pending {
-                prompt.retry();
+                prompt.retry()?;
                 again.push(prompt.clone());
             }
         }
@@ -447,13 +447,12 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         let (gone, rest): (Vec<Queue>, Vec<Queue>) =
             std::mem::take(&mut queues.queues).into_iter().partition(|queue| locks.contains_key(&queue.id));
         gone.iter().try_for_each(|queue| queued::refuse_living(queue, "delete"))?;
+        // Before they are gone: killed in between, the queue is there still, with a run that is over.
+        gone.iter().flat_map(|queue| &queue.run).try_for_each(|run| queued::conclude(run, "deleted"))?;
         queues.queues = rest;
         Ok((gone, Changed::Yes))
     })?;
     for queue in &gone {
-        if let Some(run) = &queue.run {
-            queued::conclude(run, "deleted")?;
-        }
         warn(format_args!("deleted queue '{}' with {}", queue.name, show::prompts(queue.prompts.len())));
     }
     show::tell(&args, &gone.iter().map(|queue| (queue, Life::Idle)).collect::<Vec<_>>())

@@ -5,6 +5,10 @@
 //! Errors that end a tool are printed in one place, `cli::main`; what a tool can go on after is
 //! a warning, printed by [`warn`], the only other door to standard error.
 
+mod patient;
+
+pub use patient::Stream;
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -225,17 +229,15 @@ pub fn be_patient() {
 
 /// Hands on what standard error takes now. False where something is left.
 pub fn hand_on() -> bool {
-    // A pipe that can be written to takes this much at once.
-    const AT_ONCE: usize = 4096;
     let mut guard = kept();
     let Some(kept) = guard.as_mut() else { return true };
     let mut handed = 0;
-    while handed < kept.len() && takes_more() {
-        let piece = &kept[handed..kept.len().min(handed + AT_ONCE)];
-        handed += piece.len();
-        // It may be gone; there is nowhere left to say so.
-        if io::stderr().write_all(piece).is_err() {
-            handed = kept.len();
+    loop {
+        match Stream::Err.write_some(&kept[handed..]) {
+            Ok(0) => break,
+            Ok(more) => handed += more,
+            // It is gone; there is nowhere left to say so.
+            Err(_) => handed = kept.len(),
         }
     }
     kept.drain(..handed);
@@ -266,13 +268,6 @@ fn say(text: &str) {
 /// A poisoned lock has a text in it all the same.
 fn kept() -> MutexGuard<'static, Option<Vec<u8>>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether writing to standard error would not wait. What is broken is written to, and fails.
-fn takes_more() -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let (stderr, at_once) = (io::stderr(), Timespec { tv_sec: 0, tv_nsec: 0 });
-    poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 /// The same about something that is met again and again: the same line is printed once.

@@ -16,7 +16,7 @@ use ndjson_stream::engine::NdjsonEngine;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Result, Stream, reason};
 use crate::text::harmless_json;
 
 /// The longest line that is read: 64 MiB. A longer one is an error for itself, and reading goes on
@@ -363,17 +363,16 @@ impl Output {
 
     /// Hands on what its reader takes now, without waiting for it. False where something is left.
     pub fn hand_on(&mut self) -> Result<bool> {
-        // A pipe that can be written to takes this much at once.
-        const AT_ONCE: usize = 4096;
         let mut handed = 0;
-        while handed < self.block.len() && takes_more(&self.out) {
-            let piece = &self.block[handed..self.block.len().min(handed + AT_ONCE)];
-            let written = self.out.write_all(piece).and_then(|()| self.out.flush());
-            if let Err(error) = written {
-                self.block.clear();
-                return Err(error.into());
+        loop {
+            match Stream::Out.write_some(&self.block[handed..]) {
+                Ok(0) => break,
+                Ok(more) => handed += more,
+                Err(error) => {
+                    self.block.clear();
+                    return Err(error.into());
+                }
             }
-            handed += piece.len();
         }
         self.block.drain(..handed);
         self.block.shrink_to(2 * BLOCK);
@@ -388,13 +387,6 @@ impl Output {
         self.block.shrink_to(2 * BLOCK);
         Ok(written?)
     }
-}
-
-/// Whether writing would not wait. What is broken is written to, so that the writer learns of it.
-fn takes_more(out: &StdoutLock<'_>) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [PollFd::new(out, PollFlags::OUT)], Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 #[cfg(test)]

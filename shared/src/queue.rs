@@ -115,15 +115,18 @@ impl<'de> Deserialize<'de> for Queue {
     }
 }
 
-/// Makes ids that stand twice different ones, the same ones each time.
+/// Makes ids that stand twice different ones, the same ones each time, and none that any other has.
 fn tell_apart<'i>(ids: impl Iterator<Item = &'i mut String>) {
-    let mut taken = HashSet::new();
+    let ids: Vec<&mut String> = ids.collect();
+    let mut taken: HashSet<String> = ids.iter().map(|id| (**id).clone()).collect();
+    let mut seen = HashSet::new();
     for id in ids {
-        if id.is_empty() || taken.contains(id) {
+        if id.is_empty() || seen.contains(id) {
             let free = (2..).map(|number| format!("{id}-{number}"));
             *id = free.into_iter().find(|id| !taken.contains(id)).unwrap_or_default();
+            taken.insert(id.clone());
         }
-        taken.insert(id.clone());
+        seen.insert(id.clone());
     }
 }
 
@@ -473,7 +476,7 @@ mod tests {
         let queues: Queues = serde_json::from_str(text).unwrap();
         let jobs: HashSet<String> = queues.queues[0].prompts.iter().map(Prompt::job).collect();
         assert_eq!(jobs.len(), 6, "{jobs:?}");
-        assert_eq!(queues.queues[0].prompts[1].id, "a-2");
+        assert_eq!(queues.queues[0].prompts[1].id, "a-3", "a-2 is another one");
         assert_eq!((queues.by_id("q").unwrap(), queues.by_id("q-2").unwrap()), (0, 1));
         // Each time the same, and as it was written.
         let again: Queues = serde_json::from_str(&serde_json::to_string(&queues).unwrap()).unwrap();

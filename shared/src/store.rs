@@ -24,7 +24,7 @@ mod object;
 pub use named::{Named, check_name, find, position};
 pub use object::Object;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -55,26 +55,38 @@ impl Store {
 
     /// What the file holds; the default where there is no file.
     pub fn read<T: DeserializeOwned + Default>(&self) -> Result<T> {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
-            Err(error) => return Err(error).context("read", &self.path),
-        };
-        serde_json::from_slice(&text).map_err(|error| {
-            let what = if text.is_empty() { "it is empty".to_owned() } else { error.to_string() };
-            Error::new(format!("cannot read '{}': {what}", self.path.display()))
-                .hint("the file is left as it is; repair it, or move it away to start anew")
-        })
+        read(&self.path)
     }
 
     /// Takes the lock of the file, for whoever looks at it and acts on what it says. The file need not be
     /// there.
-    pub fn hold(&self) -> Result<Held<'_>> {
+    pub fn hold(&self) -> Result<Held> {
+        let (target, lock) = self.lock_file()?;
+        lock.lock().context("lock", &lock_path(&target))?;
+        Ok(Held { path: self.path.clone(), target, _lock: lock })
+    }
+
+    /// The same where nobody has it; `None` where somebody does, which is not waited for.
+    pub fn try_hold(&self) -> Result<Option<Held>> {
+        let (target, lock) = self.lock_file()?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Held { path: self.path.clone(), target, _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).context("lock", &lock_path(&target)),
+        }
+    }
+
+    /// The file that is replaced, and the one whose lock guards it. The lock is the kernel's, and goes with
+    /// whoever holds it.
+    fn lock_file(&self) -> Result<(PathBuf, File)> {
         let target = self.target()?;
         let folder = target.parent().unwrap_or(Path::new("/"));
         DirBuilder::new().recursive(true).mode(0o700).create(folder).context("make the folder", folder)?;
-        let lock = Lock::take(&lock_path(&target))?;
-        Ok(Held { store: self, target, _lock: lock })
+        let path = lock_path(&target);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).context("open the lock", &path)?;
+        Ok((target, file))
     }
 
     /// Changes the file under its lock. The closure gets what is there and says whether it changed
@@ -105,21 +117,34 @@ impl Store {
     }
 }
 
+fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
+        Err(error) => return Err(error).context("read", path),
+    };
+    serde_json::from_slice(&text).map_err(|error| {
+        let what = if text.is_empty() { "it is empty".to_owned() } else { error.to_string() };
+        Error::new(format!("cannot read '{}': {what}", path.display()))
+            .hint("the file is left as it is; repair it, or move it away to start anew")
+    })
+}
+
 /// A file whose lock is ours.
-pub struct Held<'s> {
-    store: &'s Store,
+pub struct Held {
+    path: PathBuf,
     target: PathBuf,
-    _lock: Lock,
+    _lock: File,
 }
 
 /// What tells a file from an earlier state of it: every change makes a new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp(Option<(u64, u64, [i64; 4])>);
 
-impl Held<'_> {
+impl Held {
     /// What the file holds; the default where there is no file.
     pub fn read<T: DeserializeOwned + Default>(&self) -> Result<T> {
-        self.store.read()
+        read(&self.path)
     }
 
     /// Replaces what the file holds.
@@ -148,25 +173,6 @@ fn lock_path(target: &Path) -> PathBuf {
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     target.with_file_name(name)
-}
-
-/// A kernel lock, held for as long as this lives or the process does.
-struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    fn take(path: &Path) -> Result<Lock> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .context("open the lock", path)?;
-        file.lock().context("lock", path)?;
-        Ok(Lock { _file: file })
-    }
 }
 
 fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {

@@ -7,11 +7,12 @@
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::SigId;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use crate::error::{Error, Result, reason};
@@ -21,8 +22,7 @@ pub struct Signals {
     children: UnixStream,
     stops: UnixStream,
     now: UnixStream,
-    /// Set when nobody waits for signals any more.
-    over: Arc<AtomicBool>,
+    registered: Vec<SigId>,
     // With nobody at the other end of a pipe, waiting for it would not wait.
     _theirs: [UnixStream; 3],
 }
@@ -51,25 +51,24 @@ impl Signals {
 
     fn of(stops: &[i32]) -> Result<Signals> {
         let wrong = |error: io::Error| Error::new(format!("cannot watch for signals: {}", reason(&error)));
-        let catch = |signals: &[i32]| -> io::Result<(UnixStream, UnixStream)> {
-            let (ours, theirs) = UnixStream::pair()?;
-            ours.set_nonblocking(true)?;
-            for signal in signals {
-                signal_hook::low_level::pipe::register(*signal, OwnedFd::from(theirs.try_clone()?))?;
-            }
-            Ok((ours, theirs))
-        };
         let ignored = ignored();
         let stops: Vec<i32> =
             stops.iter().copied().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
-        let over = Arc::new(AtomicBool::new(false));
-        for signal in &stops {
-            signal_hook::flag::register_conditional_default(*signal, Arc::clone(&over)).map_err(wrong)?;
-        }
+        let (asked, mut registered) = (stops.clone(), Vec::new());
+        let mut catch = |signals: &[i32]| -> io::Result<(UnixStream, UnixStream)> {
+            let (ours, theirs) = UnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            for signal in signals {
+                let end = OwnedFd::from(theirs.try_clone()?);
+                registered.push(signal_hook::low_level::pipe::register(*signal, end)?);
+            }
+            Ok((ours, theirs))
+        };
         let (children, first) = catch(&[SIGCHLD]).map_err(wrong)?;
         let (stops, second) = catch(&stops).map_err(wrong)?;
         let (now, third) = catch(&[SIGUSR1]).map_err(wrong)?;
-        Ok(Signals { children, stops, now, over, _theirs: [first, second, third] })
+        begin(&asked).map_err(wrong)?;
+        Ok(Signals { children, stops, now, registered, _theirs: [first, second, third] })
     }
 
     /// Waits for a signal, but no longer than this.
@@ -86,8 +85,36 @@ impl Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
+        for id in self.registered.drain(..) {
+            signal_hook::low_level::unregister(id);
+        }
+        // The last one that waits: from now on nobody does.
+        if WAITING.fetch_sub(1, Ordering::SeqCst) == 1 {
+            over().store(true, Ordering::SeqCst);
+        }
     }
+}
+
+/// How many wait for signals.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether signals do what they do to any program, since nobody waits for them.
+fn over() -> &'static Arc<AtomicBool> {
+    static OVER: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    OVER.get_or_init(Arc::default)
+}
+
+/// One more waits for these signals. What they do otherwise is registered once for each.
+fn begin(signals: &[i32]) -> io::Result<()> {
+    static KNOWN: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+    WAITING.fetch_add(1, Ordering::SeqCst);
+    over().store(false, Ordering::SeqCst);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    for signal in signals.iter().filter(|signal| !known.contains(signal)).copied().collect::<Vec<_>>() {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(over()))?;
+        known.push(signal);
+    }
+    Ok(())
 }
 
 fn drain(pipe: &mut UnixStream) -> usize {

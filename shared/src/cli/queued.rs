@@ -9,7 +9,7 @@ use crate::output::events::Show;
 use crate::queue::{Queue, Queues, Runner, known, take};
 use crate::run::event::{Event, What};
 use crate::run::journal::VERSION;
-use crate::run::settings::{OnBusy, Told};
+use crate::run::settings::{Kept, OnBusy, Told};
 use crate::run::tasks::Tasks;
 use crate::run::{Counts, Ended, Folder, Job, Journal, Listener, Settings, supervise};
 use crate::text::quoted;
@@ -27,31 +27,25 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     let home = Home::find(common.codex_home.as_deref())?.path().to_str().map(str::to_owned);
     if jobs.dry_run {
         queue.lay_over()?;
-        let tasks = match queue.run.as_deref().map(Folder::named).transpose()?.flatten() {
-            Some(folder) if !jobs.new => Tasks::read(&folder)?,
-            _ => Tasks::default(),
-        };
-        return dry_run(&queue, &base(&jobs.told_after(&tasks)?, home));
+        return dry_run(&queue, &base(&jobs.told_after(&unfinished(&queue, jobs.new)?)?, home));
     }
-    // Before anything is written, as nothing can be done without it.
-    jobs.settings(common)?;
-    jobs.told_after(&Tasks::default())?;
+    // Before anything is written, as nothing can be done without it. What cannot be read is told below.
+    let kept = settings(&queue, common, jobs, &unfinished(&queue, jobs.new).unwrap_or_default())?.kept();
     super::runs::tidy();
     let Some(lock) = take(&queue.id)? else {
         return Err(Error::new(format!("queue '{}' has a runner", queue.name))
             .hint(format!("codex-agent queue watch {} shows what it does", quoted(&queue.name))));
     };
-    let Some((queue, folder, journal)) = open(&queue.id, home.as_deref(), jobs.new)? else {
+    let Some((queue, folder, journal)) = open(&queue.id, home.as_deref(), jobs.new, kept)? else {
         return Ok(Exit::Done);
     };
     if queue.paused {
         return Err(is_paused(&queue.name));
     }
     let tasks = Tasks::read(&folder)?;
-    let told = jobs.told_after(&tasks)?;
+    let settings = settings(&queue, common, jobs, &tasks)?;
+    let told = settings.told.clone().unwrap_or_default();
     let base = base(&told, home);
-    let settings = Settings { max_concurrent: 1, told: Some(told), ..jobs.settings_after(common, &tasks)? };
-    refuse_scattering(&queue, settings.on_busy)?;
     let (name, pending) = (queue.name.clone(), queue.due());
     let tasks = match tasks.is_begun() {
         true => tasks,
@@ -59,7 +53,12 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
         false => Tasks::new("queue", &name, base.codex_home.clone()),
     };
     let verb = if tasks.is_begun() { "going on with" } else { "working through" };
-    warn(format_args!("{verb} queue '{name}', {pending} to send; Ctrl-C finishes what runs"));
+    let mode = match (told.options.bypass, told.options.sandbox) {
+        (true, _) => ", without a sandbox and without asking".to_owned(),
+        (false, Some(sandbox)) => format!(", {}", sandbox.word()),
+        (false, None) => String::new(),
+    };
+    warn(format_args!("{verb} queue '{name}', {pending} to send{mode}; Ctrl-C finishes what runs"));
     let mut runner = Runner::new(queue, folder.name(), base, known(&folder)?, lock)?;
     let mut shown = Show::new(jobs.wanted(common), pending);
     let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
@@ -68,6 +67,21 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     let exit = shown.close(&folder, ended, &format!("codex-agent queue run {}", quoted(&name)))?;
     saved.map_err(|error| error.hint("the journal of the run has all of it; the next reader sees it"))?;
     Ok(exit)
+}
+
+/// The run of the queue that is not finished, as far as it goes; of a new one nothing is known.
+fn unfinished(queue: &Queue, new: bool) -> Result<Tasks> {
+    match queue.run.as_deref().filter(|_| !new).map(Folder::named).transpose()?.flatten() {
+        Some(folder) => Tasks::read(&folder),
+        None => Ok(Tasks::default()),
+    }
+}
+
+/// How the queue is worked through: as its unfinished run was begun, where nothing else is said.
+fn settings(queue: &Queue, common: &Common, jobs: &Jobs, tasks: &Tasks) -> Result<Settings> {
+    let settings = jobs.settings_after(common, tasks)?;
+    refuse_scattering(queue, settings.on_busy)?;
+    Ok(Settings { max_concurrent: 1, told: Some(jobs.told_after(tasks)?), ..settings })
 }
 
 /// In a queue of one session each prompt builds on the one before it, in this very session.
@@ -150,7 +164,7 @@ fn dry_run(queue: &Queue, base: &Job) -> Result<Exit> {
 
 /// The run of the queue: the one that is not finished, or a new one that the queue names before anything
 /// is done. `None` where there is nothing to do.
-fn open(id: &str, home: Option<&str>, new: bool) -> Result<Option<(Queue, Folder, Journal)>> {
+fn open(id: &str, home: Option<&str>, new: bool, kept: Kept) -> Result<Option<(Queue, Folder, Journal)>> {
     let store = Queues::store()?;
     let held = store.hold()?;
     let mut queues: Queues = held.read()?;
@@ -207,7 +221,7 @@ fn open(id: &str, home: Option<&str>, new: bool) -> Result<Option<(Queue, Folder
         return Ok(None);
     }
     let (folder, mut journal) = Folder::create("queue", &name)?;
-    let what = What::RunPlanned { kind: "queue".to_owned(), name };
+    let what = What::RunPlanned { kind: "queue".to_owned(), name, settings: Some(Box::new(kept)) };
     let run = folder.name().to_owned();
     let event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
     journal.append(&event, true)?;

@@ -7,7 +7,7 @@ use super::flags::Common;
 use super::flags::jobs::Jobs;
 use super::queued;
 use crate::config;
-use crate::error::{Error, Exit, Result, warn, warn_of};
+use crate::error::{Error, Exit, Result, warn, warn_of, warn_once};
 use crate::output::events::{Show, counted, way_on};
 use crate::queue::Queues;
 use crate::run::event::Codex;
@@ -40,7 +40,8 @@ pub fn of(kind: &str, name: &str, is_wanted: impl Fn(&Folder) -> bool) -> Result
         match Tasks::read(&folder) {
             Ok(tasks) if tasks.is_begun() && tasks.kind == kind && tasks.name == name => found.push(folder),
             Ok(_) => {}
-            Err(error) => warn_of(&error),
+            // Somebody who looks on asks again and again.
+            Err(error) => warn_once(error.message()),
         }
     }
     Ok(found)
@@ -142,13 +143,16 @@ pub fn tidy() {
     }
 }
 
-/// The newest run that has work left and no runner.
+/// The newest run that has work left and no runner. That of a queue which is gone has nobody to go on.
 pub fn unfinished() -> Result<Option<Folder>> {
+    let queues: Queues = Queues::store()?.read()?;
+    let is_named = |folder: &Folder| queues.runs().any(|run| run == folder.name());
     for folder in Folder::all()? {
         if folder.is_running() {
             continue;
         }
         match Tasks::read(&folder) {
+            Ok(tasks) if tasks.kind == "queue" && !is_named(&folder) => {}
             Ok(tasks) if tasks.is_begun() && tasks.is_open() => return Ok(Some(folder)),
             Ok(_) => {}
             Err(error) => warn_of(&error),

@@ -53,6 +53,10 @@ pub struct Watched {
     /// What the events that were read tell of sessions.
     told: HashMap<Id, Told>,
     wants_lines: bool,
+    /// How much of its journal was read.
+    lines: u64,
+    /// Whether nobody carries it out, as far as was seen.
+    is_left: bool,
 }
 
 impl Watched {
@@ -60,7 +64,29 @@ impl Watched {
     pub fn open(folder: Folder, wants_lines: bool) -> Result<Watched> {
         let tail = Tail::open(folder.journal())?;
         let (followers, told) = (HashMap::new(), HashMap::new());
-        Ok(Watched { folder, tail, tasks: Tasks::default(), followers, told, wants_lines })
+        Ok(Watched {
+            folder,
+            tail,
+            tasks: Tasks::default(),
+            followers,
+            told,
+            wants_lines,
+            lines: 0,
+            is_left: false,
+        })
+    }
+
+    /// Takes what happened so far for known, as nobody carries it out.
+    fn pass_over(&mut self) -> Result<()> {
+        let tasks = &mut self.tasks;
+        self.is_left = true;
+        self.tail.read(|entry| {
+            match entry {
+                Entry::Job(job, place) => drop(tasks.add(&job, place)),
+                Entry::Event(event) => tasks.apply(*event),
+            }
+            Ok(())
+        })
     }
 
     /// The jobs as they are now.
@@ -72,8 +98,9 @@ impl Watched {
     pub fn look(&mut self, show: &mut Show) -> Result<bool> {
         // Whether somebody writes is asked first, so that what was written before is read after.
         let lives = self.folder.is_running();
-        let (tasks, told) = (&mut self.tasks, &mut self.told);
+        let (tasks, told, lines) = (&mut self.tasks, &mut self.told, &mut self.lines);
         self.tail.read(|entry| {
+            *lines += 1;
             match entry {
                 Entry::Job(job, place) => drop(tasks.add(&job, place)),
                 Entry::Event(event) => {
@@ -184,7 +211,7 @@ pub fn watch_group(
     let mut sessions = Watch::new(home, members()?, From::End);
     let mut show = Show::new(wanted, 2);
     let mut runs: Vec<Watched> = Vec::new();
-    let (mut seen, mut is_first) = (HashSet::new(), true);
+    let (mut over, mut is_first) = (HashSet::new(), true);
     let mut told: HashMap<Id, Told> = HashMap::new();
     let mut next = Instant::now();
     while !show.is_gone() {
@@ -192,24 +219,29 @@ pub fn watch_group(
             next = Instant::now() + Duration::from_secs(1);
             sessions.add(members()?);
             // Of what was there before, what runs; of what comes, all, as a run may be over in a moment.
-            let is_new = |folder: &Folder| !seen.contains(folder.name());
-            let found = of("group", name, is_new)?;
-            for folder in found {
-                seen.insert(folder.name().to_owned());
-                if !is_first || folder.is_running() {
-                    runs.push(Watched::open(folder, wanted.events)?);
+            let is_new = |folder: &Folder| {
+                !over.contains(folder.name()) && !runs.iter().any(|run| run.folder == *folder)
+            };
+            for folder in of("group", name, is_new)? {
+                let mut run = Watched::open(folder, wanted.events)?;
+                if is_first && !run.folder.is_running() {
+                    run.pass_over()?;
                 }
+                runs.push(run);
             }
             is_first = false;
+            // One that is finished is not kept open.
+            let is_over = |run: &mut Watched| run.is_left && !run.tasks.is_open();
+            over.extend(runs.extract_if(.., is_over).map(|run| run.folder.name().to_owned()));
+            // One whose runner is gone may be continued, and be over again in a moment.
+            runs.iter_mut().for_each(|run| run.is_left = false);
         }
-        let mut at = 0;
-        while at < runs.len() {
-            let lives = runs[at].look(&mut show)?;
-            told.extend(&runs[at].told);
-            if lives {
-                at += 1;
-            } else {
-                runs.swap_remove(at).close();
+        for run in runs.iter_mut().filter(|run| !run.is_left) {
+            let before = run.lines;
+            run.is_left = !run.look(&mut show)?;
+            told.extend(&run.told);
+            if run.is_left && run.lines > before {
+                run.close();
             }
         }
         sessions.poll(&mut |happened| {

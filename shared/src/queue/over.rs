@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Prompt, Queue, Status, interrupted};
 use crate::error::Result;
 use crate::record::Id;
+use crate::run::failure::Sent;
 use crate::run::journal::{self, Entry};
 use crate::run::{Event, Failure, Folder, What};
 
@@ -15,6 +16,8 @@ pub struct Known {
     pub status: Status,
     /// Whether it was planned, and nothing was heard of it since: its runner is about to send it.
     claimed: bool,
+    /// Whether the model may have seen it in this run, although it is pending.
+    sent: bool,
     /// When it was sent and ended, RFC 3339.
     pub started_at: Option<String>,
     #[allow(missing_docs)]
@@ -44,7 +47,8 @@ impl Known {
         self.claimed = false;
         match &event.what {
             What::JobStarted { of, .. } => {
-                *self = Known { status: Status::Running, session: of.session, ..Known::default() };
+                let sent = self.sent;
+                *self = Known { status: Status::Running, session: of.session, sent, ..Known::default() };
                 self.started_at = Some(event.at.to_string());
             }
             What::JobSession { of } => self.session = of.session,
@@ -53,9 +57,11 @@ impl Known {
                 self.exit_code = Some(0);
                 self.completed_at = Some(event.at.to_string());
             }
-            What::JobFailed { again: true, .. } | What::JobSkipped { withdrawn: true, .. } => {
-                *self = Known::default();
+            What::JobFailed { again: true, failure, .. } => {
+                let sent = self.sent || failure.class.row().sent != Sent::No;
+                *self = Known { sent, ..Known::default() };
             }
+            What::JobSkipped { withdrawn: true, .. } => *self = self.pending(),
             What::JobFailed { of, failure, exit_code, .. } => {
                 (self.status, self.session) = (Status::Failed, of.session);
                 (self.failure, self.exit_code) = (Some(failure.clone()), *exit_code);
@@ -69,6 +75,11 @@ impl Known {
             _ => return false,
         }
         true
+    }
+
+    /// The same prompt, to be chosen anew.
+    pub(super) fn pending(&self) -> Known {
+        Known { sent: self.sent, ..Known::default() }
     }
 
     /// Whether it was claimed, and nobody has said how it ended.
@@ -88,6 +99,7 @@ impl Known {
         prompt.completed_at.clone_from(&self.completed_at);
         prompt.session = self.session;
         prompt.failure.clone_from(&self.failure);
+        prompt.was_sent = self.sent;
         prompt.run = (self.status != Status::Pending).then(|| run.to_owned());
         prompt.set_exit(self.exit_code);
     }
@@ -105,7 +117,8 @@ fn read(folder: &Folder, all: &mut HashMap<String, Known>) -> Result<()> {
     journal::read(&folder.journal(), |entry| {
         let event = match entry {
             Entry::Job(job, _) => {
-                all.insert(job.id, Known { claimed: true, ..Known::default() });
+                let known = all.entry(job.id).or_default();
+                *known = Known { claimed: true, ..known.pending() };
                 return Ok(());
             }
             Entry::Event(event) => event,
@@ -121,7 +134,7 @@ fn read(folder: &Folder, all: &mut HashMap<String, Known>) -> Result<()> {
             }
         } else if matches!(event.what, What::RunStopped { .. } | What::RunCompleted {}) {
             // A run stops when nothing runs any more. Of what it does not tell the end, nothing was sent.
-            all.values_mut().filter(|known| known.is_under_way()).for_each(|known| *known = Known::default());
+            all.values_mut().filter(|known| known.is_under_way()).for_each(|known| *known = known.pending());
         }
         Ok(())
     })
@@ -144,6 +157,10 @@ impl Queue {
         let mut known = HashMap::new();
         let read = read(&folder, &mut known);
         self.put(&known, &run);
+        // The journal may know of the one session what the file does not yet.
+        let first = |known: &&Known| known.session.is_some() && known.is_over();
+        let begun = known.values().filter(first).min_by_key(|known| known.started_at.clone());
+        self.session = self.session.or(begun.and_then(|known| known.session).filter(|_| self.one_session));
         // What is about to be sent is not to be changed. A runner that died then has sent nothing.
         let is_claimed = |prompt: &&mut Prompt| known.get(&prompt.job()).is_some_and(|known| known.claimed);
         if life == Life::Running {
@@ -168,6 +185,10 @@ impl Queue {
     /// Nobody goes on with a run: what it had claimed is never sent again by itself.
     pub fn abandon(&mut self, run: &str) {
         self.give_up(&format!("nobody goes on with its run '{run}'"));
+        // What is sent once more by another run is marked as such, as where somebody asks for it.
+        for prompt in self.prompts.iter_mut().filter(|prompt| prompt.was_sent && prompt.is_due()) {
+            prompt.retries = prompt.retries.saturating_add(1);
+        }
         self.run = None;
         self.last_run = Some(run.to_owned());
     }

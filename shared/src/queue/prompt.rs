@@ -3,6 +3,7 @@
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::error::{Error, Result as Outcome};
 use crate::record::Id;
 use crate::run::Failure;
 use crate::store::Object;
@@ -60,8 +61,10 @@ pub struct Prompt {
     pub run: Option<String>,
     /// Why it failed.
     pub failure: Option<Failure>,
-    /// How often somebody has asked to send it again.
+    /// How often it was asked to be sent again.
     pub retries: u32,
+    /// Whether its unfinished run has sent it before, although it is pending. The file does not say it.
+    pub(super) was_sent: bool,
     rest: Object,
 }
 
@@ -88,6 +91,7 @@ impl<'de> Deserialize<'de> for Prompt {
             run: rest.take("run")?,
             failure: rest.take("failure")?,
             retries: rest.take("retries")?.unwrap_or_default(),
+            was_sent: false,
             rest,
         })
     }
@@ -204,11 +208,16 @@ impl Prompt {
         self.result = object.and_then(|text| serde_json::from_str(&text).ok());
     }
 
-    /// Makes it pending again, to be sent once more.
-    pub fn retry(&mut self) {
+    /// Makes it pending again, to be sent once more. No prompt is sent four thousand million times.
+    pub fn retry(&mut self) -> Outcome<()> {
+        if self.retries == u32::MAX {
+            let message = format!("prompt '{}' was asked for {} times already", self.id, self.retries);
+            return Err(Error::new(message).hint("add it as another prompt"));
+        }
         let Prompt { id, prompt, images, mode, added_at, retries, rest, .. } = std::mem::take(self);
         *self =
             Prompt { id, prompt, images, mode, added_at, retries: retries + 1, rest, ..Prompt::default() };
+        Ok(())
     }
 
     /// The record of this prompt.

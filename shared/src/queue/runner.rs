@@ -80,10 +80,7 @@ impl Runner {
         known: HashMap<String, Known>,
         lock: File,
     ) -> Result<Runner> {
-        // The journal may know of the one session what the file does not yet.
-        let first = |known: &&Known| known.session.is_some() && known.is_over();
-        let begun = known.values().filter(first).min_by_key(|known| known.started_at.clone());
-        let session = queue.session.or(begun.and_then(|known| known.session));
+        let session = queue.session;
         let mut runner = Runner {
             store: Queues::store()?,
             id: queue.id.clone(),
@@ -131,7 +128,7 @@ impl Runner {
     /// A job's state has changed.
     fn put(&mut self, job: &str) {
         let (Some(known), Some(at)) = (self.known.get(job), self.places.get(job).copied()) else { return };
-        let was = &self.queue.prompts[at];
+        let Some(was) = self.queue.prompts.get(at) else { return };
         let (was_due, had_failed) = (was.is_due(), self.has_failed(was));
         known.put(&mut self.queue.prompts[at], &self.run);
         let is = &self.queue.prompts[at];
@@ -145,7 +142,7 @@ impl Runner {
     }
 
     /// Takes the queue as the file has it, if it has changed.
-    fn read(&mut self, held: &Held<'_>) -> Result<()> {
+    fn read(&mut self, held: &Held) -> Result<()> {
         let stamp = held.stamp();
         if stamp == self.stamp {
             return Ok(());
@@ -162,17 +159,17 @@ impl Runner {
     }
 
     /// Writes what is known into the file, and what `change` does to the queue.
-    fn save(&mut self, change: impl FnOnce(&mut Queue)) -> Result<()> {
-        let held = self.store.hold()?;
+    fn save(&mut self, held: Held, change: impl FnOnce(&mut Queue)) -> Result<()> {
         let mut queues: Queues = held.read()?;
         // A queue that was deleted meanwhile has nothing to learn.
         if let Ok(at) = queues.by_id(&self.id) {
-            self.queue = std::mem::take(&mut queues.queues[at]);
-            self.queue.put(&self.known, &self.run);
-            self.queue.session = self.session.filter(|_| self.queue.one_session).or(self.queue.session);
-            change(&mut self.queue);
-            queues.queues[at] = self.queue.clone();
+            let queue = &mut queues.queues[at];
+            queue.put(&self.known, &self.run);
+            queue.session = self.session.filter(|_| queue.one_session).or(queue.session);
+            change(queue);
             held.write(&queues)?;
+            // What was not written is not what there is.
+            self.queue = std::mem::take(&mut queues.queues[at]);
             self.stamp = held.stamp();
         }
         drop(held);
@@ -184,7 +181,8 @@ impl Runner {
     /// Writes all that happened into the file. The queue names the run until it is finished.
     pub fn finish(mut self, is_completed: bool) -> Result<()> {
         let run = self.run.clone();
-        self.save(|queue| {
+        let held = self.store.hold()?;
+        self.save(held, |queue| {
             if is_completed && queue.run.as_deref() == Some(&run) {
                 queue.run = None;
                 queue.last_run = Some(run);
@@ -196,7 +194,7 @@ impl Runner {
 impl Source for Runner {
     fn next(&mut self, claim: Claim<'_>) -> Result<Next> {
         let store = Queues::store()?;
-        let held = store.hold()?;
+        let Some(held) = store.try_hold()? else { return Ok(Next::Later) };
         self.read(&held)?;
         if self.queue.paused {
             return Ok(Next::Stop("paused"));
@@ -237,14 +235,18 @@ impl Source for Runner {
 
     fn back(&mut self, job: &str) {
         if let Some(known) = self.known.get_mut(job) {
-            *known = Known::default();
+            *known = known.pending();
             self.put(job);
         }
     }
 
     fn look(&mut self) {
         let store = Queues::store();
-        let read = store.and_then(|store| self.read(&store.hold()?));
+        let read = store.and_then(|store| match store.try_hold()? {
+            Some(held) => self.read(&held),
+            // Somebody changes it at this moment; what there was before is as good.
+            None => Ok(()),
+        });
         // What cannot be read is as it was.
         read.unwrap_or_else(|error| warn_once(error.message()));
     }
@@ -255,11 +257,14 @@ impl Source for Runner {
 
     fn tick(&mut self) {
         if self.unsaved && self.saved.elapsed() >= SAVED {
-            // The journal has it all the same.
-            if let Err(error) = self.save(|_| {}) {
-                warn_once(error.message());
-                self.saved = Instant::now();
-            }
+            // The journal has it all the same, and nobody waits for who has the file.
+            let saved = match self.store.try_hold() {
+                Ok(Some(held)) => self.save(held, |_| {}),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            saved.unwrap_or_else(|error| warn_once(error.message()));
+            self.saved = Instant::now();
         }
     }
 

@@ -192,7 +192,7 @@ fn copy(folder: &Path, job: &Job) -> Result<Copies> {
             #[allow(clippy::disallowed_methods)] // It is synced, and replaces nothing.
             fs::rename(&part, &to).context("make", &to)?;
         }
-        match to.file_name().is_some_and(|name| name == "schema.json") {
+        match to.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"schema-")) {
             true => copies.schema = Some(to),
             false => copies.images.push(to),
         }

@@ -17,6 +17,7 @@ use crate::codex::server::find_codex;
 use crate::codex::version::version;
 use crate::error::{Error, Result};
 use crate::plugin::is_executable;
+use crate::text::fingerprint;
 
 /// Finds the executable. `named` is what the user said on the command line.
 pub fn find(named: Option<&Path>) -> Result<PathBuf> {
@@ -46,15 +47,21 @@ pub struct Copies {
 }
 
 /// The files that a job names, each with the place of its copy in the folder of the job: the pictures in
-/// order, then the schema.
+/// order, then the schema. The name of a copy tells its original from another one, since a job that is planned
+/// anew may name others.
 pub fn copies<'j>(job: &'j Job, folder: &Path) -> Vec<(&'j str, PathBuf)> {
     let image = |(at, image): (usize, &'j String)| {
         let kind = Path::new(image).extension().and_then(|kind| kind.to_str()).unwrap_or("img");
         let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-        (image.as_str(), folder.join(format!("image-{}.{kind}", at + 1)))
+        (image.as_str(), folder.join(format!("image-{}-{}.{kind}", at + 1, mark(image))))
     };
-    let schema = job.options.output_schema.as_deref().map(|from| (from, folder.join("schema.json")));
+    let schema = job.options.output_schema.as_deref();
+    let schema = schema.map(|from| (from, folder.join(format!("schema-{}.json", mark(from)))));
     job.images.iter().enumerate().map(image).chain(schema).collect()
+}
+
+fn mark(path: &str) -> String {
+    fingerprint(path.as_bytes())[..8].to_owned()
 }
 
 /// The arguments of a job.

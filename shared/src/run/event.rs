@@ -85,6 +85,9 @@ pub enum What {
         kind: String,
         /// What it is about.
         name: String,
+        /// What a queue was told, before anything of it is begun; null for others.
+        #[serde(default)]
+        settings: Option<Box<Kept>>,
     },
     /// A runner begins with a run.
     #[serde(rename = "run.started")]

@@ -5,7 +5,7 @@
 //!     journal.ndjson            what was planned, and what happened; the jobs of a queue one by one
 //!     jobs/1/1.prompt           Codex's standard input of the first attempt at the first job
 //!     jobs/1/1.out  1.err       its standard output and error
-//!     jobs/1/image-1.png        the pictures of the job
+//!     jobs/1/image-1-5f3a09bc.png  the pictures of the job, told apart by where they came from
 //! ```
 //!
 //! Folders are made 0700 and files 0600. A name begins with the clock, so names sort by time. Nothing

@@ -35,7 +35,11 @@ impl Plan {
         let mut job = self.name(job)?;
         if self.made.is_none() {
             let (folder, mut journal) = Folder::create(&self.tasks.kind, &self.tasks.name)?;
-            let what = What::RunPlanned { kind: self.tasks.kind.clone(), name: self.tasks.name.clone() };
+            let what = What::RunPlanned {
+                kind: self.tasks.kind.clone(),
+                name: self.tasks.name.clone(),
+                settings: None,
+            };
             let (run, at, counts) = (folder.name().to_owned(), Timestamp::now(), self.tasks.counts);
             journal.append(&Event { what, v: VERSION, run, at, counts }, false)?;
             self.made = Some((folder, journal));

@@ -39,6 +39,10 @@ fn remove(folder: &Folder, before: Timestamp, now: Timestamp) -> Result<Option<T
     let tasks = Tasks::read(folder)?;
     let is_old = match &tasks.ended {
         Some((at, End::Completed | End::Stopped(_, 0))) => *at < before,
+        // Nobody goes on with the run of a queue that is gone.
+        _ if tasks.kind == "queue" => {
+            now.0 - i64::try_from(folder.age(now).as_millis()).unwrap_or(0) < before.0
+        }
         // A plan that was never begun; a fresh one may be in the making.
         None if !tasks.is_begun() => folder.age(now) > Duration::from_secs(3600),
         _ => false,

@@ -18,6 +18,8 @@ pub enum Next {
     Claimed,
     /// There is nothing left.
     Done,
+    /// That cannot be told now, and is to be asked again.
+    Later,
     /// There may be something left, but nothing is to be started; the word why.
     Stop(&'static str),
 }

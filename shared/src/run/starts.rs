@@ -106,6 +106,7 @@ impl Engine<'_> {
                 self.start_on(at, home.as_deref(), probes)?;
                 return Ok(true);
             }
+            (Ok(source::Next::Later), _) => self.hold = Some(Instant::now() + LOOK),
             (Ok(source::Next::Stop(why)), _) => self.why = Some(why.to_owned()),
             (Ok(_), _) => {}
             // Nothing runs, so nothing is left behind by an end.
@@ -145,6 +146,10 @@ impl Engine<'_> {
         let wait = u64::try_from(closed.next.0 - now.0).map_or(Duration::ZERO, Duration::from_millis);
         // Not much longer than that, as another runner may find the gate open before.
         self.hold = Some(Instant::now() + wait.clamp(PROBED, Duration::from_secs(30)));
+        if wait == Duration::ZERO && self.announced.is_none() {
+            self.announced = Some(closed.next);
+            self.listener.say("waiting for a job that tries whether a usage limit is over");
+        }
         if wait > Duration::ZERO && self.announced != Some(closed.next) {
             self.announced = Some(closed.next);
             self.listener.say(&format!("waiting for the end of a usage limit: {}", closed.told(now)));

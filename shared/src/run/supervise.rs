@@ -31,7 +31,7 @@ use super::probe;
 use super::running::{Running, Seen};
 use super::settings::Settings;
 use super::source::Source;
-use super::tasks::{State, Tasks};
+use super::tasks::{Next, State, Task, Tasks};
 use crate::child::signals::Signals;
 use crate::codex::home::Home;
 use crate::codex::version::is_before;
@@ -81,9 +81,10 @@ pub fn supervise<'e>(
     listener: &'e mut dyn Listener,
 ) -> Result<Ended> {
     attempt::check_depth()?;
+    // It may take a while. Whoever is told to stop meanwhile has begun nothing, and just ends.
+    let codex = binary::about(&settings.codex);
     let signals = Signals::catch()?;
     be_patient();
-    let codex = binary::about(&settings.codex);
     let mut engine = Engine::new(folder, journal, tasks, settings, codex.version.as_deref(), listener);
     engine.source = source;
     engine.begin(codex)?;
@@ -92,7 +93,8 @@ pub fn supervise<'e>(
 
 /// Ends a run with which nobody goes on, so that it is in nobody's way: judges what had been started, and says
 /// of the rest that it is passed over. One that somebody carries out, that is over, or that cannot be read is
-/// left alone. What lives must have been looked for before.
+/// left alone. What lives must have been looked for before. No signal is caught here: what is cut off in the
+/// middle is as good as not begun.
 pub fn conclude(folder: &Folder, why: &str, listener: &mut dyn Listener) -> Result<()> {
     let Some(journal) = Journal::open(folder.journal())? else { return Ok(()) };
     let Ok(tasks) = Tasks::read(folder) else { return Ok(()) };
@@ -104,9 +106,20 @@ pub fn conclude(folder: &Folder, why: &str, listener: &mut dyn Listener) -> Resu
     let mut engine = Engine::new(folder, journal, tasks, settings, version.as_deref(), listener);
     engine.why = Some(why.to_owned());
     engine.adopt_all()?;
-    let mut signals = Signals::catch()?;
-    while !engine.running.is_empty() && signals.wait(Duration::ZERO).stops == 0 {
+    loop {
         engine.look_at_all()?;
+        if engine.running.is_empty() {
+            break;
+        }
+        std::thread::sleep(LOOK);
+    }
+    for at in 0..engine.tasks.all.len() {
+        let Task { state, next, .. } = &engine.tasks.all[at];
+        // Nobody can say "Continue." to its session in another run, and the prompt was sent.
+        if let (State::Failed { again: true, .. }, Next::Continue(_)) = (state, next) {
+            let message = "it was cut off, and nobody goes on with its run".to_owned();
+            engine.failed(at, Failure::new(Class::Interrupted, message), false, None)?;
+        }
     }
     engine.pass_over()?;
     engine.note(What::RunStopped { why: why.to_owned(), left: 0, until: None }, true)
@@ -222,6 +235,9 @@ impl<'e> Engine<'e> {
     /// Says that the run begins, and takes up what an earlier runner left.
     fn begin(&mut self, codex: Codex) -> Result<()> {
         let continued = self.tasks.is_begun();
+        // What is to be done again is known to be pending; what was planned, and never started, is not.
+        let is_planned = |at: &usize| self.tasks.all[*at].state == State::Pending;
+        let planned: Vec<usize> = (0..self.tasks.all.len()).filter(is_planned).collect();
         self.tasks.take_up_again();
         let what = What::RunStarted {
             kind: self.tasks.kind.clone(),
@@ -235,9 +251,11 @@ impl<'e> Engine<'e> {
             runner: probe::process(std::process::id() as i32),
         };
         self.note(what, true)?;
+        for at in planned {
+            self.withdraw(at, "its runner was gone before it was started")?;
+        }
         for at in 0..self.tasks.all.len() {
             if self.tasks.all[at].state == State::Pending {
-                self.withdraw(at, "its runner was gone before it was started")?;
                 self.give_back(at);
             }
         }
@@ -281,7 +299,22 @@ impl<'e> Engine<'e> {
     }
 
     fn run(mut self, mut signals: Signals) -> Result<Ended> {
+        let mut wait = Duration::ZERO;
         loop {
+            let came = signals.wait(wait);
+            for _ in 0..came.stops {
+                self.stops += 1;
+                match self.stops {
+                    1 => self.start_nothing_more(),
+                    2 => self.stop_all(),
+                    _ => return Ok(Ended::Left { living: self.running.len() }),
+                }
+            }
+            // After those, as it is no further one of them.
+            if came.now {
+                self.stops = self.stops.max(2);
+                self.stop_all();
+            }
             self.look_at_all()?;
             if let Some(source) = &mut self.source {
                 source.tick();
@@ -292,19 +325,7 @@ impl<'e> Engine<'e> {
             if self.running.is_empty() && (self.why.is_some() || self.is_done()) && !self.has_more() {
                 return self.end();
             }
-            let came = signals.wait(self.until_next());
-            if came.now {
-                self.stops = self.stops.max(2);
-                self.stop_all();
-            }
-            for _ in 0..came.stops {
-                self.stops += 1;
-                match self.stops {
-                    1 => self.start_nothing_more(),
-                    2 => self.stop_all(),
-                    _ => return Ok(Ended::Left { living: self.running.len() }),
-                }
-            }
+            wait = self.until_next();
         }
     }
 

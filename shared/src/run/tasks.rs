@@ -232,7 +232,7 @@ impl Tasks {
     /// Makes a job's state another, and counts it there. What failed and may be done again is sent
     /// again then.
     pub fn set(&mut self, at: usize, state: State) {
-        if let (State::Failed { sent: true, .. }, State::Pending) = (self.all[at].state, state) {
+        if let State::Failed { sent: true, .. } = self.all[at].state {
             self.all[at].resent = true;
         }
         *self.count(self.all[at].state) -= 1;
@@ -272,7 +272,10 @@ impl Tasks {
         }
         let index = index.unwrap_or(0);
         match event.what {
-            What::RunPlanned { kind, name } => (self.kind, self.name) = (kind, name),
+            What::RunPlanned { kind, name, settings } => {
+                (self.kind, self.name) = (kind, name);
+                self.settings = settings.map(|kept| (1, *kept));
+            }
             What::RunStarted { kind, name, codex, codex_home, runner, settings, max_concurrent, .. } => {
                 self.started_at.get_or_insert(at);
                 self.ended = None;

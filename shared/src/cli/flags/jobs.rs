@@ -104,7 +104,7 @@ impl Jobs {
     }
 
     /// What all jobs of a queue have in common: as it was said when the run was begun, where nothing else is
-    /// said now.
+    /// said now. What is said now is added where several may be said, and so takes no limit away.
     pub fn told_after(&self, tasks: &Tasks) -> Result<Told> {
         let (own, images) = (self.options()?, self.images()?);
         let kept = tasks.settings.as_ref().and_then(|(_, kept)| kept.told.clone()).unwrap_or_default();
@@ -112,19 +112,30 @@ impl Jobs {
         let is_limited = own.sandbox.is_some() || own.bypass;
         let (sandbox, bypass) =
             if is_limited { (own.sandbox, own.bypass) } else { (then.sandbox, then.bypass) };
-        let or = |own: Vec<String>, then: Vec<String>| if own.is_empty() { then } else { own };
-        Ok(Told {
+        let key = |pair: &str| pair.split('=').next().unwrap_or_default().trim().to_owned();
+        let is_kept = |pair: &String| !own.config.iter().any(|own| key(own) == key(pair));
+        let config = then.config.into_iter().filter(is_kept).chain(own.config.clone()).collect();
+        let mut args = then.args;
+        args.extend(own.args.into_iter().filter(|arg| !args.contains(arg)).collect::<Vec<_>>());
+        let told = Told {
             options: Options {
                 model: own.model.or(then.model),
                 sandbox,
-                config: or(own.config, then.config),
+                config,
                 skip_git_repo_check: own.skip_git_repo_check || then.skip_git_repo_check,
                 output_schema: own.output_schema.or(then.output_schema),
                 bypass,
-                args: or(own.args, then.args),
+                args,
             },
-            images: or(images, kept.images),
-        })
+            images: if images.is_empty() { kept.images } else { images },
+        };
+        // As at the first time: without them Codex would be sent something else.
+        let files = told.images.iter().chain(&told.options.output_schema);
+        if let Some(gone) = files.into_iter().find(|file| !Path::new(file).is_file()) {
+            return Err(Error::new(format!("there is no file '{gone}', which the run was begun with"))
+                .hint("name another one with the same flag, or begin another run with --new"));
+        }
+        Ok(told)
     }
 
     /// The sandbox that was asked for.

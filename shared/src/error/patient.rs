@@ -1,0 +1,64 @@
+//! Writing to standard output and standard error without waiting for whoever reads them: a pipe that is full, a
+//! terminal that stands still.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::OnceLock;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+
+/// A pipe that can be written to takes this much at once.
+const AT_ONCE: usize = 4096;
+
+/// One of our two outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Stream {
+    /// Writes as much as is taken now, and says how much that was; 0 where nothing is.
+    pub fn write_some(self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() || !self.takes_more() {
+            return Ok(0);
+        }
+        let Some(mut terminal) = self.terminal() else {
+            let piece = &bytes[..bytes.len().min(AT_ONCE)];
+            match self {
+                Stream::Out => io::stdout().write_all(piece).and_then(|()| io::stdout().flush())?,
+                Stream::Err => io::stderr().write_all(piece)?,
+            }
+            return Ok(piece.len());
+        };
+        match terminal.write(bytes) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
+            written => written,
+        }
+    }
+
+    /// Whether writing would not wait. What is broken is written to, so that the writer learns of it.
+    fn takes_more(self) -> bool {
+        let (out, err, at_once) = (io::stdout(), io::stderr(), Timespec { tv_sec: 0, tv_nsec: 0 });
+        let stream: BorrowedFd<'_> = if self == Stream::Out { out.as_fd() } else { err.as_fd() };
+        poll(&mut [PollFd::new(&stream, PollFlags::OUT)], Some(&at_once)).is_ok_and(|ready| ready > 0)
+    }
+
+    /// A terminal says that it takes more where it takes a byte, and then waits for the rest. So it is opened
+    /// once more, as one that never waits; whoever else has the same terminal is not touched by that.
+    fn terminal(self) -> Option<&'static File> {
+        static OPENED: [OnceLock<Option<File>>; 2] = [OnceLock::new(), OnceLock::new()];
+        let (is_terminal, path) = match self {
+            Stream::Out => (io::stdout().is_terminal(), "/proc/self/fd/1"),
+            Stream::Err => (io::stderr().is_terminal(), "/proc/self/fd/2"),
+        };
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let open = || OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path).ok();
+        OPENED[self as usize].get_or_init(|| if is_terminal { open() } else { None }).as_ref()
+    }
+}
