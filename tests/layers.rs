@@ -176,3 +176,13 @@ fn files_stay_short_enough_to_be_one_thing() {
         assert!(lines <= 600, "{} has {lines} lines: is it really two?", file.display());
     }
 }
+
+/// Whoever writes a tool in Rust begins with what stands at the head of a module.
+#[test]
+fn every_module_has_an_example() {
+    for (_, module, _) in LAYERS.iter().filter(|(_, module, _)| *module != "lib") {
+        let text = std::fs::read_to_string(root().join(format!("shared/src/{module}.rs"))).unwrap();
+        let head = text.lines().take_while(|line| line.starts_with("//!"));
+        assert!(head.into_iter().any(|line| line == "//! ```"), "{module} has no example in its head");
+    }
+}

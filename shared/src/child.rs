@@ -3,6 +3,15 @@
 //! It shares the terminal and the process group, so that Ctrl-C reaches it by itself. We outlive
 //! it, because there is something to clean up after it; a SIGTERM or SIGHUP that reaches us alone is
 //! handed on.
+//!
+//! ```
+//! use std::process::Command;
+//!
+//! use codex_agent_shared::child;
+//! use codex_agent_shared::error::Exit;
+//!
+//! assert_eq!(child::run(Command::new("sh").args(["-c", "exit 3"])).unwrap(), Exit::Theirs(3));
+//! ```
 
 pub mod signals;
 

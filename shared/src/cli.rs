@@ -9,6 +9,67 @@
 //!
 //! Every tool understands `-h`/`--help`, `-V`/`--version` and `--generate KIND`, which prints one of
 //! its own documents; [`generate::KINDS`] lists them.
+//!
+//! ```
+//! use std::process::ExitCode;
+//!
+//! use codex_agent_shared::cli::{self, Command, Flag, Takes, Tool};
+//! use codex_agent_shared::error::{Error, Exit};
+//!
+//! #[derive(Default)]
+//! struct Args {
+//!     loud: bool,
+//! }
+//!
+//! static COMMAND: Command<Args> = Command {
+//!     name: "",
+//!     aliases: &[],
+//!     about: "greet",
+//!     operands: "",
+//!     completes: &[],
+//!     details: &[],
+//!     sections: &[(
+//!         "Options",
+//!         &[Flag {
+//!             short: Some('l'),
+//!             long: "loud",
+//!             takes: Takes::Nothing,
+//!             help: "in capitals",
+//!             more: "",
+//!             set: |args, _value| {
+//!                 args.loud = true;
+//!                 Ok(())
+//!             },
+//!         }],
+//!     )],
+//!     greedy: false,
+//!     operand: |_args, operand| Err(Error::usage(format!("unexpected operand {operand:?}"))),
+//!     run: |args| {
+//!         cli::print(if args.loud { "HELLO\n" } else { "hello\n" })?;
+//!         Ok(Exit::Done)
+//!     },
+//! };
+//!
+//! static TOOL: Tool = Tool {
+//!     name: "codex-agent-greet",
+//!     about: "greet",
+//!     description: &[],
+//!     commands: &[&COMMAND],
+//!     exit_status: &[(0, "Done.")],
+//!     environment: &[],
+//!     files: &[],
+//!     examples: &[],
+//!     see_also: &[],
+//!     reads: &[],
+//!     writes: &[],
+//!     epilogue: "",
+//!     completions: None,
+//! };
+//!
+//! fn main() -> ExitCode {
+//!     cli::main(&TOOL)
+//! }
+//! ```
 
 pub mod flags;
 pub mod generate;

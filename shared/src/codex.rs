@@ -17,6 +17,22 @@
 //! | [`watch`] | what sessions do while they do it |
 //! | [`fake`] | a Codex without a model, for the demo and for tests |
 //! | [`index`] | all of them together: the answer to "which sessions are there" |
+//!
+//! ```
+//! use codex_agent_shared::codex::home::Home;
+//! use codex_agent_shared::codex::index::{Index, Sources};
+//! use codex_agent_shared::query::Query;
+//!
+//! let folder = tempfile::tempdir().unwrap();
+//! let mut index = Index::open(Home::find(Some(folder.path()))?, Sources::default())?;
+//! let mut count = 0;
+//! index.list(&Query::default(), &mut |_session| {
+//!     count += 1;
+//!     Ok(())
+//! })?;
+//! assert_eq!(count, 0, "an empty home has no sessions");
+//! # Ok::<(), codex_agent_shared::error::Error>(())
+//! ```
 
 pub mod drift;
 pub mod fake;

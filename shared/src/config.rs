@@ -7,6 +7,15 @@
 //! A missing file is empty. A syntax error, a wrong type and a value that cannot be are errors, which end
 //! whoever needs a setting with file, line and column. A key that nobody knows is told and passed over: a
 //! newer release may have written it. The file is never written.
+//!
+//! ```
+//! use codex_agent_shared::config::Config;
+//!
+//! let folder = tempfile::tempdir().unwrap();
+//! // A file that is not there says nothing, and is no error.
+//! let config = Config::read(folder.path());
+//! assert!(!config.is_there() && config.sound().is_ok() && config.aliases().is_empty());
+//! ```
 
 pub mod alias;
 pub mod document;

@@ -4,6 +4,13 @@
 //! Messages begin in lower case and have no full stop: `cannot open '/x': permission denied`.
 //! Errors that end a tool are printed in one place, `cli::main`; what a tool can go on after is
 //! a warning, printed by [`warn`], the only other door to standard error.
+//!
+//! ```
+//! use codex_agent_shared::error::{Error, Exit};
+//!
+//! let error = Error::not_found("there is no group 'x'").hint("codex-agent group list lists them");
+//! assert_eq!((error.exit(), error.exit().code()), (Exit::Negative, 1));
+//! ```
 
 mod patient;
 

@@ -4,6 +4,16 @@
 //! ISO times), so that it can be used by both. Unknown keys are kept to the byte, those of the file
 //! and those of each group. Names were not unique once; where two groups have one name, a command
 //! says so and takes the id. The ids of sessions may be any text in an old file.
+//!
+//! ```
+//! use codex_agent_shared::group::{Group, check_name};
+//!
+//! let mut group = Group::new("work", None);
+//! let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c".to_owned();
+//! // A session is in a group once.
+//! assert_eq!((group.add(&[id.clone(), id.clone()]), group.remove(&[id])), (1, (1, 0)));
+//! assert!(check_name("--all").is_err());
+//! ```
 
 use std::collections::HashSet;
 

@@ -8,6 +8,24 @@
 //!
 //! Writing: [`Output`] is standard output behind one buffer. A closed pipe is an [`Error`] that ends
 //! a reader quietly.
+//!
+//! ```
+//! use codex_agent_shared::ndjson::Records;
+//! use serde::Deserialize;
+//!
+//! #[derive(Debug, Deserialize)]
+//! struct Id {
+//!     id: String,
+//! }
+//!
+//! let input = "{\"id\":\"a\",\"more\":1}\noops\n{\"id\":\"b\"}";
+//! let mut records = Records::<_, Id>::new("stdin", input.as_bytes());
+//! assert_eq!(records.next().unwrap().unwrap().value.id, "a");
+//! // A bad line costs itself alone, and is named.
+//! assert!(records.next().unwrap().unwrap_err().error.message().starts_with("stdin:2: "));
+//! assert_eq!(records.next().unwrap().unwrap().value.id, "b");
+//! assert!(records.next().is_none());
+//! ```
 
 use std::io::{self, IsTerminal, Read, StdoutLock, Write};
 

@@ -1,5 +1,12 @@
 //! How sessions are shown: records, a table fitted to the terminal, TAB-separated rows, or a
 //! template of the user's.
+//!
+//! ```
+//! use codex_agent_shared::output::Template;
+//!
+//! let template = Template::parse("{id}\\t{title}", |_name| Ok(())).unwrap();
+//! assert_eq!(template.fill(true, |name| format!("<{name}>")), "<id>\t<title>");
+//! ```
 
 pub mod events;
 mod live;

@@ -4,6 +4,14 @@
 //! executable, `CODEX_AGENT_EXEC_PATH`, then `PATH`. Empty and relative entries are passed over, so
 //! that nothing in a directory that somebody else can write to is ever run by standing in it.
 //! NAME is `[a-z0-9][a-z0-9-]*`. Nothing is run to list it.
+//!
+//! ```
+//! use codex_agent_shared::plugin::{is_name, look};
+//!
+//! assert!(is_name("my-tool") && !is_name("../ls"));
+//! // Nobody has a tool of this name.
+//! assert_eq!(look("no-such-tool-at-all").unwrap(), None);
+//! ```
 
 use std::collections::BTreeMap;
 use std::env;

@@ -3,6 +3,17 @@
 //! A filter may be asked before everything about a session is known: [`Filter::rejects`] judges by
 //! what has been looked at so far, so that a session that fails on its directory costs no look at
 //! its messages. [`Needs`] names those stages.
+//!
+//! ```
+//! use codex_agent_shared::query::{Filter, Needs};
+//! use codex_agent_shared::record::Session;
+//!
+//! let filter = Filter { branch: vec!["main".to_owned()], ..Filter::default() };
+//! let session = Session { title: Some("of another branch".into()), ..Session::default() };
+//! assert!(filter.rejects(&session, filter.needs()));
+//! // What nobody has looked at yet rejects nothing.
+//! assert!(!filter.rejects(&session, Needs::default()));
+//! ```
 
 use std::cmp::Ordering;
 use std::ops::{BitOr, BitOrAssign};

@@ -14,6 +14,18 @@
 //! **Claims.** A runner chooses a prompt and plans it in its journal under the lock of the file; who
 //! edits looks into the journal under the same lock. So a prompt that is being sent cannot be edited, and
 //! one that was edited is not sent as it was before.
+//!
+//! ```
+//! use codex_agent_shared::queue::{Mode, Prompt, Queue};
+//!
+//! let mut queue = Queue::new("book", "/home/me/book", false);
+//! for mode in [Mode::Auto, Mode::Manual] {
+//!     queue.prompts.push(Prompt::new("Write a chapter".to_owned(), Vec::new(), mode));
+//! }
+//! // A manual prompt waits for a word.
+//! assert_eq!((queue.counts().pending, queue.due()), (2, 1));
+//! assert_eq!(queue.find("2").unwrap(), 1);
+//! ```
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -4,6 +4,18 @@
 //! knows. The three fields that cost a look into the rollout (`forked_from`, `status`,
 //! `resume_command`) are left out where nobody looked. Times are RFC 3339 in UTC with milliseconds.
 //! Everything that names fields (JSON, `--fields`, `--format`, the manual) goes by [`Field::ALL`].
+//!
+//! ```
+//! use codex_agent_shared::record::{Field, Session};
+//!
+//! let session = Session { title: Some("Mend the \"parser\"".into()), ..Session::default() };
+//! let mut line = Vec::new();
+//! session.write_json(&mut line);
+//! let record: serde_json::Value = serde_json::from_slice(&line).unwrap();
+//! // A known field is there, and null where nobody knows.
+//! assert_eq!((&record["title"], &record["name"]), (&"Mend the \"parser\"".into(), &serde_json::Value::Null));
+//! assert_eq!(Field::parse("title").unwrap(), Field::Title);
+//! ```
 
 use std::borrow::Cow;
 use std::fmt;

@@ -11,6 +11,15 @@
 //!
 //! `id:…` and `name:…` force a reading. A word that is the name of one session and hex of another is
 //! ambiguous. Archived sessions and subagents are meant only where nothing visible is.
+//!
+//! ```
+//! use codex_agent_shared::reference::{Input, Inputs};
+//!
+//! let input = "{\"type\":\"session\",\"id\":\"01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c\"}\nlogin work\tcut here\n";
+//! let mut inputs = Inputs::new("stdin", input.as_bytes());
+//! assert!(matches!(inputs.next(), Some(Ok((1, Input::Record(_))))));
+//! assert!(matches!(inputs.next(), Some(Ok((2, Input::Text(name)))) if name == "login work"));
+//! ```
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -33,6 +33,15 @@
 //! | [`gate`] | one usage limit for all runs on a home |
 //! | [`listen`] | who hears what happens |
 //! | [`mod@supervise`] | the loop over all of them, with `starts` and `outcome` |
+//!
+//! ```
+//! use codex_agent_shared::run::{Job, Kind};
+//!
+//! // A job is refused when it is made, and not when it is run.
+//! assert_eq!(Job::new("Mend the tests".to_owned()).settle().unwrap().kind(), Kind::New);
+//! let error = Job::new(" ".to_owned()).settle().unwrap_err();
+//! assert_eq!(error.message(), "the prompt is empty");
+//! ```
 
 pub mod attempt;
 pub mod binary;

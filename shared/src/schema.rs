@@ -6,6 +6,14 @@
 //! **What a schema promises.** A field that it requires is in every record of the type, from the release
 //! that first had the type on. A field that came later is described and not required. Other fields may be
 //! there, since fields are only ever added.
+//!
+//! ```
+//! use codex_agent_shared::schema::{WRITTEN, each, find};
+//!
+//! let schemas = each(WRITTEN).unwrap();
+//! assert_eq!(find(&schemas, "session").unwrap().name, "session");
+//! assert!(find(&schemas, "sesion").is_err());
+//! ```
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

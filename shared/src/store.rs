@@ -17,6 +17,19 @@
 //! it is an hour old.
 //!
 //! Files are made for the user alone (0600, folders 0700); a file that is there keeps its mode.
+//!
+//! ```
+//! use codex_agent_shared::store::{Changed, Store};
+//!
+//! let folder = tempfile::tempdir().unwrap();
+//! let store = Store::new(folder.path().join("names.json"));
+//! let count = store.update(|names: &mut Vec<String>| {
+//!     names.push("work".to_owned());
+//!     Ok((names.len(), Changed::Yes))
+//! });
+//! assert_eq!(count.unwrap(), 1);
+//! assert_eq!(store.read::<Vec<String>>().unwrap(), ["work"]);
+//! ```
 
 mod named;
 mod object;

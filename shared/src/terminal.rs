@@ -1,4 +1,11 @@
 //! The terminal: how wide it is, whether it wants colours, and tables that fit it.
+//!
+//! ```
+//! use codex_agent_shared::terminal::{Look, line};
+//!
+//! let cells = [("a7c92fd5", Look::Id, 8), ("beta", Look::Plain, 10)];
+//! assert_eq!(line(&cells, false), "a7c92fd5  beta");
+//! ```
 
 use std::io::{self, IsTerminal};
 

@@ -2,6 +2,15 @@
 //!
 //! Titles and names come from prompts, and prompts from anywhere. A terminal must never obey them,
 //! and a row must never be forged by them. JSON output is left as it is: there the text is quoted.
+//!
+//! ```
+//! use codex_agent_shared::text::{cell, harmless, tsv};
+//!
+//! // A title that would clear the screen, one that would forge a row, one that is too wide.
+//! assert_eq!(harmless("a\u{1b}[2Jb"), "a\\x1b[2Jb");
+//! assert_eq!(tsv("a\tb\n"), "a\\tb\\n");
+//! assert_eq!(cell("a long title", 6), "a lon…");
+//! ```
 
 use std::borrow::Cow;
 use unicode_width::UnicodeWidthChar;

@@ -3,6 +3,14 @@
 //!
 //! Printing is written out here because a listing prints three times a row; all that needs a
 //! calendar or a time zone is jiff's.
+//!
+//! ```
+//! use codex_agent_shared::time::{Timestamp, parse_duration};
+//!
+//! let moment = Timestamp::parse("2026-11-22T10:50:16.527593446Z").unwrap();
+//! assert_eq!(moment.to_string(), "2026-11-22T10:50:16.527Z");
+//! assert_eq!(parse_duration("1h30m").unwrap().as_secs(), 5400);
+//! ```
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Flags of the tools that run jobs, described once for all of them ([`table`]), and what they mean together.
+//! Flags of the tools that run jobs, described once for all of them (`table`), and what they mean together.
 
 use std::fs::File;
 use std::io::{self, Read};
