@@ -2,7 +2,7 @@
 //!
 //! It shares the terminal and the process group, so that Ctrl-C reaches it by itself. We outlive
 //! it, because there is something to clean up after it; a SIGTERM or SIGHUP that reaches us alone is
-//! handed on.
+//! handed on. [`limited`] is for programs that are not to be trusted.
 //!
 //! ```
 //! use std::process::Command;
@@ -13,6 +13,7 @@
 //! assert_eq!(child::run(Command::new("sh").args(["-c", "exit 3"])).unwrap(), Exit::Theirs(3));
 //! ```
 
+pub mod limited;
 pub mod signals;
 
 use std::os::unix::process::ExitStatusExt;

@@ -1,0 +1,456 @@
+//! A program that is trusted neither to end, nor to be brief, nor to be alone.
+//!
+//! It runs in a process group of its own, with a limit of time and one of what it may print. When it is
+//! over, or went beyond a limit, whatever is left of its group is killed with it. Its memory is that of
+//! all processes of the group together, as /proc tells it; elsewhere nobody knows.
+//!
+//! A signal that asks us to stop kills the group first, as Ctrl-C does not reach it; then it is an error.
+
+use std::io::{self, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::error::{Error, Exit, Result};
+
+/// How much of standard error is kept.
+const MESSAGES: usize = 64 << 10;
+
+/// What it reads.
+#[derive(Default)]
+pub enum Input {
+    /// Nothing: the end of input comes at once.
+    #[default]
+    Nothing,
+    /// This, and then the end.
+    Source(Box<dyn Read + Send>),
+    /// This, and then nothing comes and nothing ends.
+    Open(Vec<u8>),
+}
+
+/// Who reads what it prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reader {
+    /// Somebody patient.
+    #[default]
+    Patient,
+    /// Somebody who goes away after the first line, as `head -n 1` does.
+    OneLine,
+    /// Nobody, from the beginning.
+    Gone,
+}
+
+/// A way to ask it to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGINT, as of Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+/// How it is run, and how far it may go.
+pub struct Limits {
+    /// How long it may take; after `stop`, how long from then.
+    pub time: Duration,
+    /// How many bytes it may print on standard output.
+    pub most: u64,
+    /// How many of them are kept.
+    pub kept: usize,
+    /// How much memory its processes may have together, in bytes.
+    pub memory: Option<u64>,
+    /// What it reads.
+    pub input: Input,
+    /// Who reads it.
+    pub reader: Reader,
+    /// When it is asked to stop, and how.
+    pub stop: Option<(Duration, Stop)>,
+}
+
+impl Limits {
+    /// So long, so much, and nothing to read.
+    pub fn new(time: Duration, most: u64) -> Limits {
+        Limits {
+            time,
+            most,
+            kept: usize::try_from(most).unwrap_or(usize::MAX),
+            memory: None,
+            input: Input::Nothing,
+            reader: Reader::Patient,
+            stop: None,
+        }
+    }
+}
+
+/// How it came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It was killed: its time was over.
+    Late,
+    /// It was killed: it printed too much.
+    TooMuch,
+    /// It was killed: it took too much memory.
+    TooLarge,
+}
+
+/// What is left of it.
+pub struct Ended {
+    /// How it came to its end.
+    pub how: How,
+    /// What it printed, as far as it is kept.
+    pub out: Vec<u8>,
+    /// What it said on standard error, as far as it is kept.
+    pub err: Vec<u8>,
+    /// How many lines it printed.
+    pub lines: u64,
+    /// The most memory that was seen, in bytes; 0 where nobody looked or nobody knows.
+    pub memory: u64,
+    /// Whether it was asked to stop before it had ended.
+    pub was_asked: bool,
+}
+
+impl Ended {
+    /// The first line of standard error that says something.
+    pub fn first_message(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.err).into_owned();
+        text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+    }
+}
+
+/// Why it could not be run: it did not start, or somebody asked us to stop.
+#[derive(Debug)]
+pub enum Failure {
+    /// What the system said.
+    Start(io::Error),
+    /// This signal came for us.
+    Asked(i32),
+}
+
+impl Failure {
+    /// As an error that names the program.
+    pub fn of(self, name: &std::path::Path) -> Error {
+        let shown = name.display();
+        match self {
+            Failure::Start(error) if error.kind() == io::ErrorKind::NotFound && name.exists() => {
+                Error::new(format!("cannot run '{shown}': the interpreter in its first line is not there"))
+            }
+            Failure::Start(error) => {
+                Error::new(format!("cannot run '{shown}': {}", crate::error::reason(&error)))
+            }
+            Failure::Asked(signal) => Error::new(format!("stopped while '{shown}' was run"))
+                .with_exit(Exit::Theirs(u8::try_from(128 + signal).unwrap_or(2))),
+        }
+    }
+}
+
+/// The signal that asked us to stop, if one has.
+fn asked() -> i32 {
+    static CAME: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+    let came = CAME.get_or_init(|| {
+        let came = Arc::new(AtomicUsize::new(0));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // Where that is refused the signal ends us as before.
+            let _ = signal_hook::flag::register_usize(signal, Arc::clone(&came), signal as usize);
+        }
+        came
+    });
+    came.load(Relaxed) as i32
+}
+
+/// Runs a command within its limits.
+pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Ended, Failure> {
+    let stdin = if matches!(limits.input, Input::Nothing) { Stdio::null() } else { Stdio::piped() };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    if asked() != 0 {
+        return Err(Failure::Asked(asked()));
+    }
+    let mut child = command.spawn().map_err(Failure::Start)?;
+    let group = Group(Pid::from_child(&child));
+    let start = Instant::now();
+    let open = feed(&mut child, limits.input);
+    let out = Pipe::read(child.stdout.take(), limits.kept, limits.most, limits.reader);
+    let err = Pipe::read(child.stderr.take(), MESSAGES, u64::MAX, Reader::Patient);
+    let (mut memory, mut looked) = (0, Instant::now());
+    let mut stopped: Option<Instant> = None;
+    let how = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => {
+                let by = || How::Signal(status.signal().unwrap_or(0));
+                break status.code().map_or_else(by, How::Code);
+            }
+            Ok(None) => {}
+            Err(error) => return Err(Failure::Start(error)),
+        }
+        if asked() != 0 {
+            group.kill();
+            let _ = child.wait();
+            return Err(Failure::Asked(asked()));
+        }
+        if out.is_too_much() {
+            break How::TooMuch;
+        }
+        if let Some(most) = limits.memory
+            && looked.elapsed() > Duration::from_millis(20)
+        {
+            looked = Instant::now();
+            memory = memory.max(group.memory());
+            if memory > most {
+                break How::TooLarge;
+            }
+        }
+        if let (Some((after, stop)), None) = (limits.stop, stopped)
+            && start.elapsed() >= after
+        {
+            stopped = Some(Instant::now());
+            group.ask(stop);
+        }
+        let from = if limits.stop.is_some() { stopped } else { Some(start) };
+        if from.is_some_and(|from| from.elapsed() > limits.time) {
+            break How::Late;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    group.kill();
+    let _ = child.wait();
+    drop(open);
+    let (printed, lines) = out.finish();
+    let (err, _) = err.finish();
+    // A program that ended by itself may have been too fast to be stopped in the middle of it.
+    let how = if matches!(how, How::Code(_)) && out.is_too_much() { How::TooMuch } else { how };
+    Ok(Ended { how, out: printed, err, lines, memory, was_asked: stopped.is_some() })
+}
+
+/// Hands it what it reads, from a thread, since it may not read. What is returned keeps its input open.
+fn feed(child: &mut Child, input: Input) -> Option<Sender<()>> {
+    let mut stdin = child.stdin.take()?;
+    let (open, is_over) = channel();
+    let (mut source, stays): (Box<dyn Read + Send>, bool) = match input {
+        Input::Nothing => return None,
+        Input::Source(source) => (source, false),
+        Input::Open(bytes) => (Box::new(io::Cursor::new(bytes)), true),
+    };
+    std::thread::spawn(move || {
+        // Whoever stops reading has a right to.
+        let _ = io::copy(&mut source, &mut stdin);
+        if stays {
+            let _ = is_over.recv();
+        }
+    });
+    Some(open)
+}
+
+/// The processes that it and its children are.
+struct Group(Pid);
+
+impl Group {
+    fn kill(&self) {
+        // There may be nobody left.
+        let _ = kill_process_group(self.0, Signal::KILL);
+    }
+
+    fn ask(&self, stop: Stop) {
+        let signal = match stop {
+            Stop::Interrupt => Signal::INT,
+            Stop::Terminate => Signal::TERM,
+        };
+        let _ = kill_process_group(self.0, signal);
+    }
+
+    /// What its processes have had at the most, together.
+    fn memory(&self) -> u64 {
+        let group = self.0.as_raw_pid().to_string();
+        let of = |entry: std::fs::DirEntry| -> Option<u64> {
+            let name = entry.file_name();
+            if !name.to_str()?.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The name of the program stands in parentheses, and may hold any character.
+            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+            if fields.nth(2)? != group {
+                return None;
+            }
+            let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+            let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+            most.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib << 10)
+        };
+        std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(of).sum()
+    }
+}
+
+/// One of its outputs, read by a thread for as long as somebody holds the other end.
+struct Pipe {
+    read: Arc<Mutex<Seen>>,
+    is_over: Arc<AtomicBool>,
+    done: Receiver<()>,
+}
+
+/// What was read of an output so far.
+#[derive(Default)]
+struct Seen {
+    kept: Vec<u8>,
+    bytes: u64,
+    lines: u64,
+}
+
+impl Pipe {
+    fn read(pipe: Option<impl Read + Send + 'static>, kept: usize, most: u64, reader: Reader) -> Pipe {
+        let (sender, done) = channel();
+        let read = Arc::new(Mutex::new(Seen::default()));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (all, over) = (Arc::clone(&read), Arc::clone(&is_over));
+        let mut pipe = pipe.filter(|_| reader != Reader::Gone);
+        std::thread::spawn(move || {
+            let mut chunk = vec![0; 64 << 10];
+            while let Some(source) = &mut pipe {
+                let count = match source.read(&mut chunk) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Ok(count @ 1..) => count,
+                    _ => break,
+                };
+                let piece = &chunk[..count];
+                let Ok(mut all) = all.lock() else { break };
+                let room = kept - all.kept.len();
+                all.kept.extend_from_slice(&piece[..count.min(room)]);
+                all.lines += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
+                all.bytes += count as u64;
+                if all.bytes > most {
+                    over.store(true, Relaxed);
+                    break;
+                }
+                if reader == Reader::OneLine && all.lines > 0 {
+                    break;
+                }
+            }
+            drop(pipe);
+            // Nobody waits any more where this came too late.
+            let _ = sender.send(());
+        });
+        Pipe { read, is_over, done }
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.is_over.load(Relaxed)
+    }
+
+    /// What was read, and how many lines. A process that left the group may hold the pipe for ever; it is
+    /// not waited for.
+    fn finish(&self) -> (Vec<u8>, u64) {
+        let _ = self.done.recv_timeout(Duration::from_secs(1));
+        // A poisoned lock has what was read before.
+        let mut seen = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut seen.kept), seen.lines)
+    }
+}
+
+/// Runs it, and gives what it printed if it ended well. `what` says what it was asked for.
+pub fn output(command: &mut Command, limits: Limits, what: &str) -> Result<Vec<u8>> {
+    let (path, time, most) =
+        (std::path::PathBuf::from(command.get_program()), limits.time.as_secs(), limits.most >> 10);
+    let ended = run(command, limits).map_err(|failure| failure.of(&path))?;
+    let why = match ended.how {
+        How::Code(0) => return Ok(ended.out),
+        How::Code(code) => match ended.first_message() {
+            Some(message) => format!("it ended with {code}: {message}"),
+            None => format!("it ended with {code}"),
+        },
+        How::Signal(signal) => format!("it was ended by signal {signal}"),
+        How::Late => format!("it did not end within {time} seconds"),
+        How::TooMuch => format!("it printed more than {most} KiB"),
+        How::TooLarge => "it took too much memory".to_owned(),
+    };
+    Err(Error::new(format!("cannot get {what} of '{}': {why}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, limits: Limits) -> Ended {
+        run(Command::new("/bin/sh").args(["-c", script]), limits).unwrap()
+    }
+
+    fn soon(most: u64) -> Limits {
+        Limits::new(Duration::from_secs(20), most)
+    }
+
+    #[test]
+    fn it_ends_by_itself() {
+        let ended = sh("cat; echo out; echo err >&2; exit 3", soon(100));
+        assert_eq!((ended.how, &ended.out[..], &ended.err[..]), (How::Code(3), &b"out\n"[..], &b"err\n"[..]));
+        assert_eq!(sh("kill -9 $$", soon(100)).how, How::Signal(9));
+        let fed = Limits { input: Input::Source(Box::new(&b"a\nb\n"[..])), ..soon(100) };
+        assert_eq!(sh("cat", fed).lines, 2);
+    }
+
+    #[test]
+    fn it_is_killed_with_its_children() {
+        let start = Instant::now();
+        let limits = Limits::new(Duration::from_millis(300), 100);
+        let ended = sh("sleep 60 & echo $!; exec sleep 60", limits);
+        assert_eq!(ended.how, How::Late);
+        let child = String::from_utf8(ended.out).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        // Whoever reaps orphans may not have looked yet.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn it_is_killed_when_it_prints_too_much() {
+        let ended = sh("yes", soon(1000));
+        assert_eq!(ended.how, How::TooMuch);
+        assert!(ended.out.len() <= 1000);
+        assert_eq!(sh("head -c 2000 /dev/zero", soon(1000)).how, How::TooMuch);
+    }
+
+    #[test]
+    fn a_child_that_leaves_the_group_is_not_waited_for() {
+        let start = Instant::now();
+        let ended = sh("echo before; setsid sleep 20 & exit 0", soon(1000));
+        assert_eq!((ended.how, &ended.out[..]), (How::Code(0), &b"before\n"[..]));
+        assert!(start.elapsed() < Duration::from_secs(15));
+    }
+
+    #[test]
+    fn one_that_does_not_read_is_not_waited_for() {
+        let much = vec![b'x'; 1 << 20];
+        for input in [Input::Open(much.clone()), Input::Source(Box::new(io::Cursor::new(much)))] {
+            let ended = sh("sleep 0.1", Limits { input, ..soon(100) });
+            assert_eq!(ended.how, How::Code(0));
+        }
+    }
+
+    #[test]
+    fn its_reader_may_go_away() {
+        for reader in [Reader::OneLine, Reader::Gone] {
+            let ended = sh("exec yes", Limits { reader, ..soon(1 << 20) });
+            assert_eq!(ended.how, How::Signal(13), "{reader:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_asked_to_stop() {
+        let after = Duration::from_millis(200);
+        for (script, want) in [("cat", How::Signal(15)), ("trap '' TERM; cat; sleep 60", How::Late)] {
+            let limits = Limits {
+                input: Input::Open(b"x\n".to_vec()),
+                stop: Some((after, Stop::Terminate)),
+                ..Limits::new(Duration::from_secs(1), 100)
+            };
+            let ended = sh(script, limits);
+            assert_eq!((ended.how, ended.was_asked), (want, true), "{script}");
+        }
+    }
+}
