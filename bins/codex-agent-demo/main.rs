@@ -13,8 +13,8 @@ use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, To
 use codex_agent_shared::codex::fake;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
-use codex_agent_shared::codex::sample;
-use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
+use codex_agent_shared::codex::sample::{self, Place};
+use codex_agent_shared::error::{Error, Exit, Result, warn};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::Query;
 
@@ -120,80 +120,43 @@ fn run_in(args: &Args, folder: &Path) -> Result<Exit> {
         (_, false) => child::run(&mut sample.process(&args.command)),
         (None, true) => sample.tour(),
         (Some(_), true) => {
-            warn(format_args!("unpacked; try: CODEX_HOME='{}' codex-agent ls", sample.home.display()));
+            warn(format_args!("unpacked; try: CODEX_HOME='{}' codex-agent ls", sample.0.home.display()));
             Ok(Exit::Done)
         }
     }
 }
 
-/// Where a command finds the sample, a Codex, and room for what it keeps.
-struct Sample {
-    home: PathBuf,
-    config: PathBuf,
-    state: PathBuf,
-    /// `codex` is in here: this executable, by another name.
-    bin: PathBuf,
-    /// A directory to work in: those that the sample sessions worked in are on no machine.
-    project: PathBuf,
-}
+/// The sample, and where the tour works in it.
+struct Sample(Place);
 
 impl Sample {
     /// Unpacks it into a folder of the user or a temporary one; all else is temporary but what has to
     /// outlive the command that made it.
     fn make(keep: Option<&Path>, folder: &Path) -> Result<Sample> {
-        let beside = |name: &str| match keep {
+        let mut place = Place::within(folder);
+        if let Some(kept) = keep {
+            place.home = std::path::absolute(kept).unwrap_or_else(|_| kept.to_owned());
             // Not in the folder itself, which is Codex's home and not ours.
-            Some(kept) => {
-                let mut path = std::path::absolute(kept).unwrap_or_else(|_| kept.to_owned()).into_os_string();
+            let beside = |name: &str| {
+                let mut path = place.home.clone().into_os_string();
                 path.push(format!("-{name}"));
                 PathBuf::from(path)
+            };
+            (place.config, place.state) = (beside("config"), beside("state"));
+            if place.home.symlink_metadata().is_ok() {
+                return Err(Error::usage(format!("'{}' is there already", place.home.display())));
             }
-            None => folder.join(name),
-        };
-        let sample = Sample {
-            home: keep.map_or_else(
-                || folder.join("codex"),
-                |kept| std::path::absolute(kept).unwrap_or_else(|_| kept.to_owned()),
-            ),
-            config: beside("config"),
-            state: beside("state"),
-            bin: folder.join("bin"),
-            project: folder.join("project"),
-        };
-        if keep.is_some() && sample.home.symlink_metadata().is_ok() {
-            return Err(Error::usage(format!("'{}' is there already", sample.home.display())));
         }
-        sample::unpack(&sample.home)?;
-        for made in [&sample.bin, &sample.project] {
-            std::fs::create_dir_all(made).context("make the folder", made)?;
-        }
-        let codex = sample.codex();
-        std::env::current_exe()
-            .and_then(|own| std::os::unix::fs::symlink(own, &codex))
-            .context("make the link", &codex)?;
-        Ok(sample)
-    }
-
-    fn codex(&self) -> PathBuf {
-        self.bin.join(fake::NAME)
+        let own = std::env::current_exe()
+            .map_err(|error| Error::new(format!("cannot tell which executable this is: {error}")))?;
+        place.make(&own)?;
+        Ok(Sample(place))
     }
 
     fn process(&self, command: &[OsString]) -> Process {
         let mut process = Process::new(&command[0]);
-        process
-            .args(&command[1..])
-            .env("CODEX_HOME", &self.home)
-            .env("CODEX_AGENT_CONFIG_HOME", &self.config)
-            .env("CODEX_AGENT_STATE_HOME", &self.state)
-            .env("CODEX_AGENT_CODEX", self.codex())
-            .env_remove("CODEX_SQLITE_HOME");
-        // The tools beside this one are the ones to try, wherever PATH leads.
-        let own = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::iter::once(self.bin.clone()).chain(own).chain(std::env::split_paths(&path));
-        if let Ok(path) = std::env::join_paths(folders) {
-            process.env("PATH", path);
-        }
+        process.args(&command[1..]);
+        self.0.dress(&mut process);
         process
     }
 
@@ -238,7 +201,7 @@ impl Sample {
             for command in commands.lines() {
                 say(&format!("$ {command}\n"))?;
                 let words = ["sh", "-c", command].map(OsString::from);
-                let exit = child::run(self.process(&words).current_dir(&self.project))?;
+                let exit = child::run(self.process(&words).current_dir(&self.0.project))?;
                 if exit != Exit::Done {
                     return Ok(exit);
                 }

@@ -10,7 +10,7 @@
 //! | [`state`] | the SQLite database (feature `sqlite`) |
 //! | [`files`] | the names of all rollout files |
 //! | [`drift`] | where database and files disagree |
-//! | [`sample`] | the sample home of the demo |
+//! | [`sample`] | the sample home, and a place to try things in |
 //! | [`version`] | which version a Codex is, and what it may be trusted with |
 //! | [`server`] | the app-server: questions and orders to Codex itself |
 //! | [`fork`] | branching a session, whole or before a message |
