@@ -3,7 +3,8 @@
 //! The normal path opens no folder: the executable is looked up by its name in each folder of the
 //! search path, and this process is replaced by it, so that exit codes, signals and the terminal are
 //! the tool's own. Folders are only read to list the tools, or to say what was meant by a typo; aliases
-//! are looked up where no tool has the name.
+//! are looked up where no tool has the name; what is kept of strangers is read only to list them, or to
+//! open their manuals.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,7 +15,8 @@ use std::process::{Command as Process, ExitCode, Stdio};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, Value, generate};
 use codex_agent_shared::config::alias::{self, Led};
 use codex_agent_shared::config::{Config, config_folder};
-use codex_agent_shared::error::{self, Error, Exit, Result, reason};
+use codex_agent_shared::described::{self, Kept};
+use codex_agent_shared::error::{self, Error, Exit, Result, reason, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::{self, TOOLS, ToolRecord};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
@@ -69,7 +71,7 @@ const FLAGS: &[Flag<Args>] = &[
         long: "list",
         takes: Takes::Perhaps("json", &["json"]),
         help: "list the tools that are found",
-        more: "In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list it. Aliases stand after the tools, as records of type alias; one that a tool shadows is told on standard error.",
+        more: "In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list it: what a tool of somebody else is for is known once 'codex-agent plugin add' has asked it, and is marked as stale when its executable has changed since. Aliases stand after the tools, as records of type alias; one that a tool shadows is told on standard error.",
         set: |args, value| {
             args.list = Some(value.perhaps()?.is_some());
             Ok(())
@@ -122,7 +124,7 @@ static TOOL: Tool = Tool {
         "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are looked for in the folder of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are passed over, so that no directory can plant a tool by being stood in. The first one found is run; --list tells which ones it shadows.",
         "Where there is no tool of a name, it may be an alias: the table alias in config.toml has words of the user's own for a tool with arguments, or, with '!' before it, for a line of shell. codex-agent(7) tells of them. The file is not read where there is a tool.",
         "A tool gets, besides the environment as it is, CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1.",
-        "'codex-agent help TOOL' opens the tool's manual, or its --help where there is none; of an alias it says what it stands for. 'codex-agent help guide', 'help records' and 'help files' open codex-agent(7), codex-agent-records(5) and codex-agent-files(5).",
+        "'codex-agent help TOOL' opens the tool's manual, or its --help where there is none; of an alias it says what it stands for. 'codex-agent help guide', 'help records', 'help files' and 'help plugins' open codex-agent(7), codex-agent-records(5), codex-agent-files(5) and codex-agent-plugins(7), which tells how to write a tool.",
         "The tools of this package:",
         TOOL_LINES,
     ],
@@ -140,10 +142,13 @@ static TOOL: Tool = Tool {
         "CODEX_AGENT_EXEC_PATH",
         "Folders with tools, separated by colons; looked at before PATH.",
     )],
-    files: &[(
-        "~/.config/codex-agent/config.toml",
-        "Aliases, among other settings; see codex-agent-files(5).",
-    )],
+    files: &[
+        ("~/.config/codex-agent/config.toml", "Aliases, among other settings; see codex-agent-files(5)."),
+        (
+            "~/.local/state/codex-agent/plugins.json",
+            "What is known of tools of others; see codex-agent-plugin(1).",
+        ),
+    ],
     examples: &[
         Example {
             text: "The sentence that it is made for:",
@@ -170,9 +175,11 @@ static TOOL: Tool = Tool {
         "codex-agent-group(1)",
         "codex-agent-config(1)",
         "codex-agent-demo(1)",
+        "codex-agent-plugin(1)",
         "codex-agent-records(5)",
         "codex-agent-files(5)",
         "codex-agent(7)",
+        "codex-agent-plugins(7)",
     ],
     reads: &[],
     writes: &["tool", "alias"],
@@ -197,6 +204,7 @@ const TOOL_LINES: &str = "    ls      list Codex sessions
     setup   install manual pages and completions for this user
     schema  print the JSON Schemas of records
     config  tell the settings, and where each comes from
+    plugin  look after tools of others: list, describe, check
     demo    try codex-agent on a sample home, without Codex";
 
 const TOOLS_OF_HELP: &str = "Tools of this package:
@@ -212,14 +220,16 @@ const TOOLS_OF_HELP: &str = "Tools of this package:
   setup   install manual pages and completions for this user
   schema  print the JSON Schemas of records
   config  tell the settings, and where each comes from
+  plugin  look after tools of others: list, describe, check
   demo    try codex-agent on a sample home, without Codex
   help    open the manual of a tool: 'codex-agent help ls'";
 
 /// Pages by hand, so that 'help' has them where no manual is installed.
-const PAGES: [(&str, &str, &str); 3] = [
+const PAGES: [(&str, &str, &str); 4] = [
     ("guide", "codex-agent.7", include_str!("../man/codex-agent.7")),
     ("records", "codex-agent-records.5", include_str!("../man/codex-agent-records.5")),
     ("files", "codex-agent-files.5", include_str!("../man/codex-agent-files.5")),
+    ("plugins", "codex-agent-plugins.7", include_str!("../man/codex-agent-plugins.7")),
 ];
 
 fn main() -> ExitCode {
@@ -288,9 +298,9 @@ fn config(args: &Args) -> Config {
 
 fn tool(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
     let mut process = Process::new(path);
-    process.args(arguments).env("CODEX_AGENT_PROTOCOL", "1");
+    process.args(arguments);
     if let Ok(own) = env::current_exe() {
-        process.env("CODEX_AGENT", own);
+        plugin::hand_down(&mut process, &own);
     }
     for (name, value) in [("CODEX_HOME", &args.codex_home), ("CODEX_AGENT_CONFIG_HOME", &args.config_home)] {
         if let Some(folder) = value {
@@ -342,16 +352,10 @@ fn help(args: &Args) -> Result<Exit> {
             return Err(become_tool(args, man, &[page.into()]));
         }
     }
-    // Only of our own tools is it known that they can print a page.
-    if man.is_some() && TOOLS.iter().any(|(name, _)| *name == topic) {
-        let page = tool(args, &path, &["--generate".into(), "man".into()]).output();
-        if let Ok(page) = page
-            && page.status.success()
-        {
-            return show_page(
-                &format!("{}{topic}.1", plugin::PREFIX),
-                &String::from_utf8_lossy(&page.stdout),
-            );
+    if man.is_some() && prints_a_page(&topic, &path) {
+        match described::generate(&path, "man") {
+            Ok(page) => return show_page(&format!("{}{topic}.1", plugin::PREFIX), &page),
+            Err(error) => warn_of(&error),
         }
     }
     Err(become_tool(args, &path, &["--help".into()]))
@@ -370,6 +374,20 @@ fn explain(args: &Args, name: &str) -> Result<Exit> {
         harmless(&found.text),
         config.told(Some(found.place))
     ))
+}
+
+/// Whether a tool is known to print its manual page: ours do, a stranger where it says so.
+fn prints_a_page(name: &str, path: &Path) -> bool {
+    plugin::is_ours(name, path)
+        || kept().of(path).and_then(described::Entry::current).is_some_and(|tool| tool.has("man"))
+}
+
+/// What is kept of strangers. Where that cannot be read they are strangers again.
+fn kept() -> Kept {
+    Kept::read().unwrap_or_else(|error| {
+        warn_of(&error);
+        Kept::default()
+    })
 }
 
 /// Opens a page with man(1), from a file that is gone when it is closed; without man(1) as it stands.
@@ -423,23 +441,17 @@ fn plain(text: &str) -> String {
 
 fn list(args: &Args, json: bool) -> Result<Exit> {
     let tools = plugin::list();
+    let kept = kept();
     let mut output = Output::stdout();
-    let about = |tool: &plugin::Found| {
-        TOOLS.iter().find(|(name, _)| tool.is_ours() && *name == tool.name).map(|(_, about)| *about)
-    };
+    let records: Vec<ToolRecord<'_>> = tools.iter().map(|tool| record(tool, &kept)).collect();
     if json {
-        for tool in &tools {
-            output.record(&ToolRecord {
-                path: Some(tool.path.to_string_lossy().into_owned()),
-                ours: Some(tool.is_ours()),
-                shadows: Some(tool.shadows.iter().map(|path| path.to_string_lossy().into_owned()).collect()),
-                ..ToolRecord::new(&tool.name, about(tool))
-            })?;
+        for record in &records {
+            output.record(record)?;
         }
         return list_aliases(args, &tools, output, json);
     }
     if is_terminal() {
-        for row in table(&tools, about) {
+        for row in table(&records) {
             output.text(row.as_bytes(), b"\n")?;
         }
         let exit = list_aliases(args, &tools, output, json)?;
@@ -454,13 +466,12 @@ fn list(args: &Args, json: bool) -> Result<Exit> {
         }
         return Ok(exit);
     }
-    for tool in &tools {
-        let shadows: Vec<String> = tool.shadows.iter().map(|path| path.display().to_string()).collect();
+    for record in &records {
         let cells = [
-            tool.name.clone(),
-            about(tool).unwrap_or("").to_owned(),
-            tool.path.display().to_string(),
-            shadows.join(":"),
+            record.name.to_owned(),
+            summary(record),
+            record.path.clone().unwrap_or_default(),
+            record.shadows.clone().unwrap_or_default().join(":"),
         ];
         output.text(cells.map(|cell| tsv(&cell).into_owned()).join("\t").as_bytes(), b"\n")?;
     }
@@ -499,26 +510,48 @@ fn list_aliases(args: &Args, tools: &[plugin::Found], mut output: Output, json: 
     Ok(Exit::Done)
 }
 
+fn record<'r>(tool: &'r plugin::Found, kept: &'r Kept) -> ToolRecord<'r> {
+    let mut record = ToolRecord {
+        path: Some(tool.path.to_string_lossy().into_owned()),
+        ours: Some(tool.is_ours()),
+        shadows: Some(tool.shadows.iter().map(|path| path.to_string_lossy().into_owned()).collect()),
+        ..ToolRecord::new(&tool.name, None)
+    };
+    if tool.is_ours() {
+        record.about = TOOLS.iter().find(|(name, _)| *name == tool.name).map(|(_, about)| *about);
+        record.description = Some(described::State::Known.word());
+    } else {
+        kept.tell(&mut record, &tool.path);
+    }
+    record
+}
+
+/// What a tool is for, as people see it.
+fn summary(record: &ToolRecord<'_>) -> String {
+    match (record.about, record.description) {
+        (Some(about), Some("stale")) => format!("{about} (stale)"),
+        (about, _) => about.unwrap_or("").to_owned(),
+    }
+}
+
 /// Names, what the tools are for, and, where there is room, where they are.
-fn table(tools: &[plugin::Found], about: impl Fn(&plugin::Found) -> Option<&'static str>) -> Vec<String> {
-    let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(width).max().unwrap_or(0);
-    let first = widest(&mut tools.iter().map(|tool| tool.name.as_str()));
-    let second = widest(&mut tools.iter().filter_map(&about));
+fn table(tools: &[ToolRecord<'_>]) -> Vec<String> {
+    let widest = |texts: &mut dyn Iterator<Item = String>| texts.map(|text| width(&text)).max().unwrap_or(0);
+    let first = widest(&mut tools.iter().map(|tool| tool.name.to_owned()));
     let left = columns().saturating_sub(first + 2);
+    let second = widest(&mut tools.iter().map(|tool| cell(&summary(tool), left)));
     let third = left.saturating_sub(second + 2);
     let home = env::var("HOME").ok();
-    let row = |tool: &plugin::Found| {
-        let path = tool.path.to_string_lossy();
-        let (what, place) = match about(tool) {
-            Some(about) => (
-                cell(about, left),
-                if third < 20 { String::new() } else { path_cell(&path, home.as_deref(), third) },
-            ),
-            None if third < 20 => (path_cell(&path, home.as_deref(), left), String::new()),
-            None => (String::new(), path_cell(&path, home.as_deref(), third)),
+    let row = |tool: &ToolRecord<'_>| {
+        let path = tool.path.as_deref().unwrap_or("");
+        let what = cell(&summary(tool), left);
+        let (what, place) = match (what.is_empty(), third < 20) {
+            (true, true) => (path_cell(path, home.as_deref(), left), String::new()),
+            (false, true) => (what, String::new()),
+            (_, false) => (what, path_cell(path, home.as_deref(), third)),
         };
         line(
-            &[(&tool.name, Look::Plain, first), (&what, Look::Plain, second), (&place, Look::Plain, 0)],
+            &[(tool.name, Look::Plain, first), (&what, Look::Plain, second), (&place, Look::Plain, 0)],
             false,
         )
     };

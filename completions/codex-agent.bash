@@ -1,7 +1,26 @@
 # bash completion for codex-agent
 #
 # Offers the tools, then hands over to the completion of the tool: the function
-# _codex_agent_NAME (dashes as underscores), which any tool may bring. bash 3.2 is enough.
+# _codex_agent_NAME (dashes as underscores), or what 'complete' knows of codex-agent-NAME. Either may
+# be there, or lie in a file, or else come from the tool, where codex-agent-plugin(1) knows that it
+# may. bash 3.2 is enough.
+
+# Looks which function completes a tool.
+__codex_agent_function() {
+    function=_codex_agent_${tool//-/_}
+    declare -F "$function" >/dev/null && return 0
+    function=$(complete -p "codex-agent-$tool" 2>/dev/null)
+    case $function in
+    *' -F '*) function=${function#* -F } function=${function%% *} ;;
+    *) function= ;;
+    esac
+    # What bash-completion says of a command that it does not know.
+    case $function in
+    ''|_minimal|_comp_complete_minimal) function=; return 1 ;;
+    esac
+    declare -F "$function" >/dev/null
+}
+
 _codex_agent() {
     local IFS=$' \t\n' cur=$2 at=1 tool= function beside
     while [ "$at" -lt "$COMP_CWORD" ]; do
@@ -42,12 +61,11 @@ _codex_agent() {
         # The names of tools are lower case letters, digits and dashes: nothing that bash would expand.
         case ${COMP_WORDS[COMP_CWORD]} in
         -*) COMPREPLY=($(compgen -W "-C --directory --codex-home --config-home --list --exec-path -h --help -V --version" -- "$cur")) ;;
-        *) COMPREPLY=($(compgen -W "help $([ "$tool" = help ] && echo guide records files) $(codex-agent --list 2>/dev/null | cut -f1)" -- "$cur")) ;;
+        *) COMPREPLY=($(compgen -W "help $([ "$tool" = help ] && echo guide records files plugins) $(codex-agent --list 2>/dev/null | cut -f1)" -- "$cur")) ;;
         esac
         return 0
     fi
-    function=_codex_agent_${tool//-/_}
-    if ! declare -F "$function" >/dev/null; then
+    if ! __codex_agent_function; then
         # bash-completion loads a file by the name of its command.
         if declare -F _comp_load >/dev/null; then
             _comp_load "codex-agent-$tool" >/dev/null 2>&1
@@ -56,13 +74,18 @@ _codex_agent() {
         fi
         # Without it, the files of one installation lie side by side.
         beside=${BASH_SOURCE[0]%/*}/codex-agent-$tool.bash
-        if ! declare -F "$function" >/dev/null && [ "${beside:0:1}" = / ] && [ -r "$beside" ]; then
+        if ! __codex_agent_function && [ "${beside:0:1}" = / ] && [ -r "$beside" ]; then
             . "$beside"
         fi
+        if ! __codex_agent_function; then
+            eval "$(codex-agent plugin completion "$tool" bash 2>/dev/null)"
+            __codex_agent_function
+        fi
     fi
-    if declare -F "$function" >/dev/null; then
+    if [ -n "$function" ] && declare -F "$function" >/dev/null; then
         COMP_WORDS=("codex-agent-$tool" "${COMP_WORDS[@]:$((at + 1))}")
         COMP_CWORD=$((COMP_CWORD - at))
+        COMP_LINE=${COMP_WORDS[*]} COMP_POINT=${#COMP_LINE}
         "$function" "codex-agent-$tool" "$cur" "${COMP_WORDS[COMP_CWORD-1]}"
     fi
 }

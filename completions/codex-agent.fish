@@ -1,6 +1,7 @@
 # fish completion for codex-agent
 #
-# Offers the tools, then hands over to the completion of codex-agent-NAME.
+# Offers the tools, then hands over to the completion of codex-agent-NAME: the one that is there, or
+# else what the tool brings, where codex-agent-plugin(1) knows that it may.
 function __codex_agent_tool
     set -l words (commandline -opc)
     set -e words[1]
@@ -22,7 +23,15 @@ function __codex_agent_complete_tool
     set -l words (__codex_agent_tool); or return
     if test "$words[1]" = help
         codex-agent --list 2>/dev/null | cut -f1,2
+        printf '%s\t%s\n' guide 'the map of all tools' records 'the records' files 'the files' plugins 'how to write a tool'
     else
+        if string match -qr '^[a-z0-9][a-z0-9-]*$' -- $words[1]
+            # Whatever is installed for a command is loaded when something is asked of it.
+            complete -C "codex-agent-$words[1] -" >/dev/null 2>&1
+            if not complete -c codex-agent-$words[1] | string match -q '*'
+                codex-agent plugin completion $words[1] fish 2>/dev/null | source
+            end
+        end
         complete -C "codex-agent-"(string join ' ' -- (string escape -- $words))" "(commandline -ct)
     end
 end

@@ -99,8 +99,8 @@ fn what_is_listed_is_what_is_run() {
     assert_eq!(
         names,
         [
-            "2nd-tool", "config", "demo", "find", "fork", "good", "group", "linked", "ls", "name", "queue",
-            "resume", "run", "schema", "setup", "status"
+            "2nd-tool", "config", "demo", "find", "fork", "good", "group", "linked", "ls", "name", "plugin",
+            "queue", "resume", "run", "schema", "setup", "status"
         ]
     );
     assert_eq!(world.ok(&["codex-agent", "linked"]), "good\n");
@@ -171,6 +171,7 @@ fn help_of_ours_of_strangers_and_of_nobody() {
         ("guide", "codex-agent"),
         ("records", "codex-agent-records"),
         ("files", "codex-agent-files"),
+        ("plugins", "codex-agent-plugins"),
     ] {
         let page = world.ok(&["codex-agent", "help", topic]);
         assert!(page.contains(want) && page.contains("NAME"), "{topic}: {page}");

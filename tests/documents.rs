@@ -13,7 +13,8 @@ use crate::terminal::on_terminal;
 use crate::world::*;
 
 /// Pages that are written by hand.
-const BY_HAND: [&str; 3] = ["codex-agent.7", "codex-agent-records.5", "codex-agent-files.5"];
+const BY_HAND: [&str; 4] =
+    ["codex-agent.7", "codex-agent-plugins.7", "codex-agent-records.5", "codex-agent-files.5"];
 
 /// Examples that print nothing where there is nobody to type.
 const SILENT: [&str; 4] = [
@@ -436,8 +437,8 @@ fn mentioned_flags_exist() {
         let own = words.iter().flat_map(|words| flags(&run(&world, words, "--help").out));
         own.map(|flag| format!("--{}", flag.long)).chain(["--generate".to_owned()]).collect()
     };
-    for file in ["README.md", "man/codex-agent.7", "man/codex-agent-records.5", "man/codex-agent-files.5"] {
-        let Ok(text) = fs::read_to_string(root(file)) else { continue };
+    for file in BY_HAND.map(|page| format!("man/{page}")).into_iter().chain(["README.md".to_owned()]) {
+        let Ok(text) = fs::read_to_string(root(&file)) else { continue };
         for line in text.lines().map(unroff) {
             for (tool, flag) in mentioned(&line) {
                 let name =

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use codex_agent_shared::described::Kept;
 use codex_agent_shared::group::Groups;
 use codex_agent_shared::queue::Queues;
 use codex_agent_shared::record::{Foreign, Session};
@@ -116,6 +117,7 @@ fn sessions(all: &mut Recording) {
     let path = format!("{}:/usr/bin:/bin", world.path("stranger").display());
     let list = world.command("codex-agent").env("PATH", path).arg("--list=json").output().unwrap();
     all.take(&world, &String::from_utf8(list.stdout).unwrap());
+    plugins(all);
     all.take(&world, &world.ok(&["codex-agent-ls", "--generate", "describe"]));
     all.take(&world, &world.ok(&["codex-agent-schema", "--json"]));
     all.take(&world, &world.ok(&["codex-agent-setup", "--json", "--dry-run", "--only", "man"]));
@@ -128,6 +130,17 @@ fn sessions(all: &mut Recording) {
     all.take(&world, &world.run(&["codex-agent-config", "--json"]).out);
     all.take(&world, &world.run(&["codex-agent-config", "check", "--json"]).out);
     fs::remove_file(world.config("config.toml")).unwrap();
+}
+
+/// What is known of a stranger, and how it keeps the rules.
+fn plugins(all: &mut Recording) {
+    let world = crate::plugin::world();
+    world.script("bin/codex-agent-told", &crate::plugin::DESCRIBED.replace("1e400", "1"));
+    world.script("bin/codex-agent-Told", "#!/bin/sh\n");
+    all.take(&world, &world.ok(&["codex-agent", "plugin", "add", "told", "--json"]));
+    all.take(&world, &world.ok(&["codex-agent", "plugin", "list", "--json"]));
+    all.take(&world, &world.run(&["codex-agent", "plugin", "check", "told", "--only", "name", "--json"]).out);
+    all.take_file("plugins.json", &world, &world.path("home/.local/state/codex-agent/plugins.json"));
 }
 
 fn runs(all: &mut Recording) {
@@ -345,6 +358,7 @@ fn old_records_fit_the_schemas_of_today_and_are_read_by_its_types() {
         let read = |name: &str| fs::read_to_string(version.join(name)).unwrap();
         assert!(!serde_json::from_str::<Groups>(&read("groups.json")).unwrap().groups.is_empty());
         assert!(!serde_json::from_str::<Queues>(&read("queues.json")).unwrap().queues.is_empty());
+        assert!(!serde_json::from_str::<Kept>(&read("plugins.json")).unwrap().plugins.is_empty());
     }
 }
 

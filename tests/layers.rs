@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Layer, module, and the packages that only this module may name; as in the head of `lib.rs`.
-const LAYERS: [(u8, &str, &[&str]); 20] = [
+const LAYERS: [(u8, &str, &[&str]); 21] = [
     (0, "error", &[]),
     (0, "text", &["unicode_width", "strsim"]),
     (1, "time", &["jiff"]),
@@ -19,6 +19,7 @@ const LAYERS: [(u8, &str, &[&str]); 20] = [
     (4, "codex", &["walkdir", "rusqlite", "zstd"]),
     (5, "reference", &[]),
     (5, "group", &[]),
+    (5, "described", &[]),
     (6, "run", &[]),
     (7, "queue", &[]),
     (7, "output", &[]),

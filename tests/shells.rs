@@ -125,7 +125,7 @@ fn world() -> World {
     world
 }
 
-fn has(world: &World, shell: &str) -> bool {
+pub fn has(world: &World, shell: &str) -> bool {
     let there = world.sh(&format!("command -v {shell}")).out.contains('/');
     if !there {
         eprintln!("SKIPPED: there is no {shell} to press TAB in");
@@ -134,13 +134,13 @@ fn has(world: &World, shell: &str) -> bool {
 }
 
 /// What became of a line, and what was shown below it.
-struct Tab {
-    line: String,
-    shown: String,
+pub struct Tab {
+    pub line: String,
+    pub shown: String,
 }
 
 impl Tab {
-    fn offers(&self, word: &str) -> bool {
+    pub fn offers(&self, word: &str) -> bool {
         let is_edge = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || c == '/');
         self.shown.match_indices(word).any(|(at, _)| {
             is_edge(self.shown[..at].chars().next_back())
@@ -151,7 +151,7 @@ impl Tab {
 
 /// A shell that somebody types into. Its start must bind `^Xr` to print `<line>`, the line, `<end>`,
 /// and to empty the line: keys are taken one after the other, so that TAB is done by then.
-struct Shell(Terminal);
+pub struct Shell(Terminal);
 
 impl Shell {
     fn start(world: &World, words: &[&str], variables: &[(&str, String)]) -> Shell {
@@ -162,7 +162,7 @@ impl Shell {
         Shell(terminal)
     }
 
-    fn tab(&mut self, line: &str) -> Tab {
+    pub fn tab(&mut self, line: &str) -> Tab {
         self.0.press(&format!("{line}\t\x18r"));
         let all = self.0.until("<end>");
         // A key that came before the prompt is back would be shown by the terminal itself.
@@ -187,6 +187,55 @@ impl Shell {
         let shown = offers.collect::<Vec<_>>().join("\n");
         Tab { line: line.trim_end_matches("<end>").to_owned(), shown }
     }
+}
+
+/// bash on a terminal, after these lines; `None` where it cannot be asked for its line.
+pub fn bash(world: &World, lines: &str) -> Option<Shell> {
+    let start = world.write(
+        "bashrc",
+        format!(
+            "PS1='ready> '\nunset HISTFILE\n{lines}\n\
+             report() {{ printf '<line>%s<end>\\n' \"$READLINE_LINE\"; READLINE_LINE= READLINE_POINT=0; }}\n\
+             bind -x '\"\\C-xr\": report'\n"
+        ),
+    );
+    let settings = world.write(
+        "inputrc",
+        "set bell-style none\nset enable-bracketed-paste off\nset show-all-if-ambiguous on\n\
+         set completion-query-items -1\nset page-completions off\nset completion-display-width 0\n",
+    );
+    // The scripts are written for older ones too, but only bash 4 can bind a function to ^Xr.
+    if world.sh("bash -c '[ ${BASH_VERSINFO[0]} -ge 4 ]'").code != 0 {
+        eprintln!("SKIPPED: this bash cannot be asked for its line");
+        return None;
+    }
+    Some(Shell::start(
+        world,
+        &["bash", "--noprofile", "--rcfile", start.to_str().unwrap(), "-i"],
+        &[("INPUTRC", settings.display().to_string())],
+    ))
+}
+
+/// zsh on a terminal, with these lines after those that load the completions.
+pub fn zsh(world: &World, lines: &str) -> Shell {
+    world.write(
+        "zdot/.zshrc",
+        format!(
+            "PROMPT='ready> '\nunset HISTFILE zle_bracketed_paste\nLISTMAX=100000\nsetopt no_beep no_prompt_sp no_list_ambiguous\n\
+             fpath=($PWD/completions/zsh $fpath)\nautoload -Uz compinit\ncompinit -u -D\n{lines}\n\
+             report() {{ zle -I; print -r -- \"<line>$BUFFER<end>\"; zle send-break }}\nzle -N report\nbindkey -e\nbindkey '^Xr' report\n"
+        ),
+    );
+    Shell::start(world, &["zsh", "-d", "-i"], &[("ZDOTDIR", world.path("zdot").display().to_string())])
+}
+
+/// What fish offers for a line, after these lines.
+pub fn fish(world: &World, lines: &str, line: &str) -> String {
+    let script =
+        format!("for file in completions/fish/*.fish; source $file; end; {lines}; complete -C $argv[1]");
+    let ran = world.run(&["fish", "-N", "-c", &script, line]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{line}");
+    ran.out
 }
 
 fn check_offers(shell: &str, mut tab: impl FnMut(&str) -> Tab) {
@@ -287,28 +336,8 @@ fn bash_completes() {
     if !has(&world, "bash") {
         return;
     }
-    let start = world.write(
-        "bashrc",
-        "PS1='ready> '\nunset HISTFILE\n\
-         for tool in '' -ls -find -group -schema -config -demo; do . completions/bash/codex-agent$tool.bash; done\n\
-         report() { printf '<line>%s<end>\\n' \"$READLINE_LINE\"; READLINE_LINE= READLINE_POINT=0; }\n\
-         bind -x '\"\\C-xr\": report'\n",
-    );
-    let settings = world.write(
-        "inputrc",
-        "set bell-style none\nset enable-bracketed-paste off\nset show-all-if-ambiguous on\n\
-         set completion-query-items -1\nset page-completions off\nset completion-display-width 0\n",
-    );
-    // The scripts are written for older ones too, but only bash 4 can bind a function to ^Xr.
-    if world.sh("bash -c '[ ${BASH_VERSINFO[0]} -ge 4 ]'").code != 0 {
-        eprintln!("SKIPPED: this bash cannot be asked for its line");
-        return;
-    }
-    let mut shell = Shell::start(
-        &world,
-        &["bash", "--noprofile", "--rcfile", start.to_str().unwrap(), "-i"],
-        &[("INPUTRC", settings.display().to_string())],
-    );
+    let tools = "for tool in '' -ls -find -group -schema -config -demo; do . completions/bash/codex-agent$tool.bash; done";
+    let Some(mut shell) = bash(&world, tools) else { return };
     check_offers("bash", |line| shell.tab(line));
     check_lines(&world, &mut shell, "bash");
     check_leaks(&world);
@@ -330,8 +359,12 @@ fn bash_loads_the_tool_beside_the_dispatcher() {
         beside(&format!("'{}'", world.path("completions/bash/codex-agent.bash").display())),
         "--source --sort\n"
     );
-    // Never from where one happens to stand.
-    assert_eq!(beside("completions/bash/codex-agent.bash"), "\n");
+    // Never from where one happens to stand: then the tool is asked for its script.
+    let own = world.path("completions/bash/codex-agent-ls.bash");
+    let hostile = fs::read_to_string(&own).unwrap() + "\ntouch leak\n";
+    fs::write(&own, hostile).unwrap();
+    assert_eq!(beside("completions/bash/codex-agent.bash"), "--source --sort\n");
+    check_leaks(&world);
 }
 
 #[test]
@@ -340,14 +373,7 @@ fn zsh_completes() {
     if !has(&world, "zsh") {
         return;
     }
-    world.write(
-        "zdot/.zshrc",
-        "PROMPT='ready> '\nunset HISTFILE zle_bracketed_paste\nLISTMAX=100000\nsetopt no_beep no_prompt_sp no_list_ambiguous\n\
-         fpath=($PWD/completions/zsh $fpath)\nautoload -Uz compinit\ncompinit -u -D\n\
-         report() { zle -I; print -r -- \"<line>$BUFFER<end>\"; zle send-break }\nzle -N report\nbindkey -e\nbindkey '^Xr' report\n",
-    );
-    let mut shell =
-        Shell::start(&world, &["zsh", "-d", "-i"], &[("ZDOTDIR", world.path("zdot").display().to_string())]);
+    let mut shell = zsh(&world, "");
     // zsh shows the names of files as it would insert them.
     check_offers("zsh", |line| {
         let tab = shell.tab(line);
@@ -363,12 +389,7 @@ fn fish_completes() {
     if !has(&world, "fish") {
         return;
     }
-    let complete = |line: &str| {
-        let script = "for file in completions/fish/*.fish; source $file; end; complete -C $argv[1]";
-        let ran = world.run(&["fish", "-N", "-c", script, line]);
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{line}");
-        ran.out
-    };
+    let complete = |line: &str| fish(&world, "", line);
     let flag =
         |line: &str| line.rsplit(' ').next().unwrap().split_once('=').map(|(flag, _)| format!("{flag}="));
     check_offers("fish", |line| {

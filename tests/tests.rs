@@ -107,6 +107,9 @@ mod text_faults;
 /// Opening a session in Codex.
 mod resume;
 
+/// Tools of strangers: found, asked, kept, told of.
+mod plugin;
+
 /// The dispatcher, and tools of strangers.
 mod dispatch;
 

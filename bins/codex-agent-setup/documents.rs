@@ -42,8 +42,9 @@ impl Kind {
 }
 
 /// The pages about all tools.
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 4] = [
     ("man7/codex-agent.7", include_str!("../../man/codex-agent.7")),
+    ("man7/codex-agent-plugins.7", include_str!("../../man/codex-agent-plugins.7")),
     ("man5/codex-agent-records.5", include_str!("../../man/codex-agent-records.5")),
     ("man5/codex-agent-files.5", include_str!("../../man/codex-agent-files.5")),
 ];

@@ -24,7 +24,7 @@
 //! | 1 | [`ndjson`] | records in and out of a pipe | ndjson-stream, memchr |
 //! | 1 | [`store`] | one JSON file that many processes change and a crash cannot spoil | tempfile |
 //! | 1 | [`plugin`] | finding and listing `codex-agent-NAME` | which |
-//! | 1 | [`child`] | another program, run for the user until it ends or a signal comes | signal-hook |
+//! | 1 | [`child`] | another program, run until it ends, a signal comes or a limit is reached | signal-hook |
 //! | 2 | [`config`] | our own `config.toml`: settings, aliases, folders | toml, shlex |
 //! | 2 | [`record`] | the session record and its fields | uuid |
 //! | 3 | [`query`] | which sessions are asked for, in which order | |
@@ -32,6 +32,7 @@
 //! | 4 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd |
 //! | 5 | [`mod@reference`] | one grammar for "which session" | |
 //! | 5 | [`group`] | named sets of sessions | |
+//! | 5 | [`described`] | what tools of strangers say of themselves, read once and kept | |
 //! | 6 | [`run`] | running Codex: jobs, their journal, the loop that supervises them | |
 //! | 7 | [`queue`] | lists of prompts, and who works through them | |
 //! | 7 | [`output`] | how sessions are shown | |
@@ -42,6 +43,7 @@ pub mod child;
 pub mod cli;
 pub mod codex;
 pub mod config;
+pub mod described;
 pub mod error;
 pub mod group;
 pub mod ndjson;

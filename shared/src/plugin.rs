@@ -3,7 +3,7 @@
 //! One search path serves running, listing and completing: the folder of the dispatcher's own
 //! executable, `CODEX_AGENT_EXEC_PATH`, then `PATH`. Empty and relative entries are passed over, so
 //! that nothing in a directory that somebody else can write to is ever run by standing in it.
-//! NAME is `[a-z0-9][a-z0-9-]*`. Nothing is run to list it.
+//! NAME is `[a-z0-9][a-z0-9-]*`, and not `help`. Nothing is run to list it.
 //!
 //! ```
 //! use codex_agent_shared::plugin::{is_name, look};
@@ -16,13 +16,16 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Exit, Result, reason};
 use crate::text::nearest;
 
 /// The tools of this package and their NAME lines. A test wants them all, and no more.
-pub const TOOLS: [(&str, &str); 13] = [
+pub const TOOLS: [(&str, &str); 14] = [
     ("ls", "list Codex sessions"),
     ("find", "look Codex sessions up by reference or by words"),
     ("group", "keep named sets of Codex sessions"),
@@ -35,6 +38,7 @@ pub const TOOLS: [(&str, &str); 13] = [
     ("setup", "install manual pages and completions for this user"),
     ("schema", "print the JSON Schemas of records"),
     ("config", "tell the settings, and where each comes from"),
+    ("plugin", "look after tools of others: list, describe, check"),
     ("demo", "try codex-agent on a sample home, without Codex"),
 ];
 
@@ -68,6 +72,24 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 /// The prefix of every tool's executable.
 pub const PREFIX: &str = "codex-agent-";
 
+/// The word that the dispatcher has itself, so that no tool of this name is ever run.
+pub const OWN_WORD: &str = "help";
+
+/// The number of the rules that a tool is run by: the value of `CODEX_AGENT_PROTOCOL`.
+pub const PROTOCOL: u32 = 1;
+
+/// Gives a tool what it gets from the dispatcher.
+pub fn hand_down(command: &mut Command, dispatcher: &Path) {
+    command.env("CODEX_AGENT", dispatcher).env("CODEX_AGENT_PROTOCOL", PROTOCOL.to_string());
+}
+
+/// The dispatcher, for a tool of this package: the one that ran it, else the one beside it.
+pub fn dispatcher() -> PathBuf {
+    let ran_us = env::var_os("CODEX_AGENT").map(PathBuf::from).filter(|path| path.is_absolute());
+    let beside = || env::current_exe().map(|own| own.with_file_name("codex-agent"));
+    ran_us.or_else(|| beside().ok()).unwrap_or_else(|| PathBuf::from("codex-agent"))
+}
+
 /// Whether a word can be the name of a tool.
 pub fn is_name(word: &str) -> bool {
     let mut bytes = word.bytes();
@@ -89,6 +111,15 @@ pub fn search_path() -> Vec<PathBuf> {
         }
     }
     path
+}
+
+/// Every executable of this name on the search path, the one that is run first. No folder is read.
+pub fn all_of(name: &str) -> Vec<PathBuf> {
+    if !is_name(name) {
+        return Vec::new();
+    }
+    let places = search_path().into_iter().map(|folder| folder.join(format!("{PREFIX}{name}")));
+    places.filter(|place| is_executable(place)).collect()
 }
 
 /// The executable of a tool that is run, if there is one. No folder is read, for a typo neither.
@@ -158,7 +189,7 @@ pub struct ToolRecord<'t> {
     pub kind: &'static str,
     /// What follows codex-agent- in the name of the executable.
     pub name: &'t str,
-    /// What it is for, in one clause; null for a tool of somebody else.
+    /// What it is for, in one clause; null for a tool of somebody else that was not asked.
     pub about: Option<&'t str>,
     /// The executable that would be run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,13 +208,22 @@ pub struct ToolRecord<'t> {
     pub protocol: Option<u32>,
     /// The types of records that it reads from standard input.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reads: Option<&'t [&'t str]>,
+    pub reads: Option<Vec<&'t str>>,
     /// The types of records that it writes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub writes: Option<&'t [&'t str]>,
+    pub writes: Option<Vec<&'t str>>,
+    /// The arguments with which it reads and writes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipe: Option<Vec<&'t str>>,
     /// What its option --generate can print.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub generates: Option<&'t [&'t str]>,
+    pub generates: Option<Vec<&'t str>>,
+    /// Whether its completion hook offers candidates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completes: Option<bool>,
+    /// Whether what is kept of it is of its executable as it is now: known, stale or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<&'t str>,
 }
 
 impl<'t> ToolRecord<'t> {
@@ -200,13 +240,16 @@ impl<'t> ToolRecord<'t> {
             protocol: None,
             reads: None,
             writes: None,
+            pipe: None,
             generates: None,
+            completes: None,
+            description: None,
         }
     }
 }
 
 /// A tool that was found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// `ls`, of `codex-agent-ls`.
     pub name: String,
@@ -219,38 +262,100 @@ pub struct Found {
 impl Found {
     /// Whether it is a tool of this package: one of its names, in the folder of this executable.
     pub fn is_ours(&self) -> bool {
-        let own = env::current_exe().ok();
-        let beside_us = own.as_deref().and_then(Path::parent) == self.path.parent();
-        beside_us && TOOLS.iter().any(|(name, _)| *name == self.name)
+        is_ours(&self.name, &self.path)
+    }
+}
+
+/// Whether the tool of this name at this path is one of this package.
+pub fn is_ours(name: &str, path: &Path) -> bool {
+    let own = env::current_exe().ok();
+    let beside_us = own.as_deref().and_then(Path::parent) == path.parent();
+    beside_us && TOOLS.iter().any(|(tool, _)| *tool == name)
+}
+
+/// What looks like a tool and is none, or cannot be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oddity {
+    /// The file, or the folder of the search path.
+    pub path: PathBuf,
+    /// What is wrong, in one word for programs.
+    pub problem: &'static str,
+    /// And in a clause for people.
+    pub detail: String,
+}
+
+impl Oddity {
+    fn new(path: &Path, problem: &'static str, detail: impl Into<String>) -> Oddity {
+        Oddity { path: path.to_owned(), problem, detail: detail.into() }
+    }
+
+    /// Why a file that bears the prefix is no tool.
+    fn of(path: &Path, name: &str) -> Option<Oddity> {
+        if name == OWN_WORD {
+            return Some(Oddity::new(path, "misnamed", "codex-agent has the word 'help' itself"));
+        }
+        if is_executable(path) {
+            let why = "the name of a tool is lower case letters, digits and dashes";
+            return (!is_name(name)).then(|| Oddity::new(path, "misnamed", why));
+        }
+        // Pages, scripts of shells and the like are not meant as tools.
+        if !is_name(name) {
+            return None;
+        }
+        Some(match fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => Oddity::new(path, "not_executable", "it is a folder"),
+            Ok(meta) if !meta.is_file() => Oddity::new(path, "not_executable", "it is no regular file"),
+            Ok(_) => Oddity::new(path, "not_executable", "it is not executable"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Oddity::new(path, "not_executable", "it is a link to a file that is not there")
+            }
+            Err(error) => Oddity::new(path, "not_executable", reason(&error)),
+        })
     }
 }
 
 /// All tools on the search path, by name. This alone opens folders; running a tool does not.
 pub fn list() -> Vec<Found> {
+    scan().0
+}
+
+/// The same, and what is odd on the way, in the order of the search path.
+pub fn scan() -> (Vec<Found>, Vec<Oddity>) {
     let mut found: BTreeMap<String, Found> = BTreeMap::new();
-    let mut looked_at = Vec::new();
+    let (mut looked_at, mut odd) = (Vec::new(), Vec::new());
     for folder in search_path() {
         // A folder and a link to it are one; a tool does not shadow itself.
-        let real = std::fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
+        let real = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
         if looked_at.contains(&real) {
             continue;
         }
         looked_at.push(real);
-        let mut names: Vec<OsString> = std::fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.file_name())
-            .collect();
+        let mut names: Vec<OsString> = match fs::read_dir(&folder) {
+            Ok(entries) => entries.flatten().map(|entry| entry.file_name()).collect(),
+            // PATH is full of folders that are not there.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                continue;
+            }
+            Err(error) => {
+                odd.push(Oddity::new(&folder, "unreadable", reason(&error)));
+                continue;
+            }
+        };
         names.sort();
         for file in names {
-            let Some(name) = file.to_str().and_then(|file| file.strip_prefix(PREFIX)) else { continue };
+            let lossy = file.to_string_lossy();
+            let Some(name) = lossy.strip_prefix(PREFIX) else { continue };
             let path = folder.join(&file);
-            if !is_name(name) || !is_executable(&path) {
+            if name == OWN_WORD || !is_name(name) || !is_executable(&path) {
+                odd.extend(Oddity::of(&path, name));
                 continue;
             }
             match found.get_mut(name) {
-                Some(first) => first.shadows.push(path),
+                Some(first) => {
+                    let why = format!("'{}' comes before it", first.path.display());
+                    odd.push(Oddity::new(&path, "shadowed", why));
+                    first.shadows.push(path);
+                }
                 None => {
                     let first = Found { name: name.to_owned(), path, shadows: Vec::new() };
                     found.insert(name.to_owned(), first);
@@ -258,7 +363,23 @@ pub fn list() -> Vec<Found> {
             }
         }
     }
-    found.into_values().collect()
+    (found.into_values().collect(), odd)
+}
+
+/// The interpreter that the first line of a script names and that is not there, be it by way of env(1).
+/// The file is opened.
+pub fn missing_interpreter(path: &Path) -> Option<String> {
+    let mut first = Vec::new();
+    fs::File::open(path).ok()?.take(256).read_to_end(&mut first).ok()?;
+    let line = first.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let interpreter = words.next()?;
+    if !Path::new(interpreter).exists() {
+        return Some(interpreter.to_owned());
+    }
+    let is_env = interpreter.ends_with("/env");
+    let asked = words.find(|word| !word.starts_with('-') && !word.contains('=')).filter(|_| is_env)?;
+    (!asked.contains('/') && find_program(asked).is_none()).then(|| asked.to_owned())
 }
 
 /// Whether this user can run it: one question for running and for listing. The path is absolute.

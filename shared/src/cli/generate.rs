@@ -1,11 +1,14 @@
 //! Documents made from a tool's table: help, man page, completions, description.
 
 mod completions;
+mod hook;
+
+pub use hook::hook;
 
 use std::fmt::Write;
 
-use super::{Row, Takes, Tool, Verb};
-use crate::plugin::{PREFIX, ToolRecord};
+use super::{Row, Takes, Tool, Verb, own};
+use crate::plugin::{PREFIX, PROTOCOL, ToolRecord};
 
 /// What `--generate` can print.
 pub const KINDS: [&str; 5] = ["man", "bash", "zsh", "fish", "describe"];
@@ -252,7 +255,9 @@ fn man(tool: &Tool) -> String {
             let _ = writeln!(out, ".TP\n.I {}\n{}", roff(name), prose(text));
         }
     }
-    out.push_str(".SH EXAMPLES\n");
+    if !tool.examples.is_empty() {
+        out.push_str(".SH EXAMPLES\n");
+    }
     for (at, example) in tool.examples.iter().enumerate() {
         let gap = if at > 0 { ".PP\n" } else { "" };
         let _ = writeln!(out, "{gap}{}\n.PP\n.nf\n.RS 4", prose(example.text));
@@ -320,11 +325,13 @@ fn standard_options(out: &mut String) {
 
 fn describe(tool: &Tool) -> String {
     let record = ToolRecord {
-        version: Some(env!("CARGO_PKG_VERSION")),
-        protocol: Some(1),
-        reads: Some(tool.reads),
-        writes: Some(tool.writes),
-        generates: Some(&KINDS),
+        version: Some(own().version),
+        pipe: own().pipe.map(<[&str]>::to_vec),
+        protocol: Some(PROTOCOL),
+        reads: Some(tool.reads.to_vec()),
+        writes: Some(tool.writes.to_vec()),
+        generates: Some(KINDS.to_vec()),
+        completes: Some(false),
         ..ToolRecord::new(tool.name.strip_prefix(PREFIX).unwrap_or(tool.name), Some(tool.about))
     };
     // Nothing in it that JSON has not.

@@ -10,6 +10,7 @@ use crate::cli::runs::{LimitRecord, RunRecord};
 use crate::codex::drift::{Problem, Summary};
 use crate::codex::watch::Happened;
 use crate::config;
+use crate::described;
 use crate::group::GroupRecord;
 use crate::output::events::JobEvent;
 use crate::output::{CommandRecord, SetupFileRecord};
@@ -31,6 +32,8 @@ pub fn written() -> String {
     all.push(of::<config::alias::AliasRecord<'_>>("alias"));
     all.push(of::<config::records::SettingRecord>("setting"));
     all.push(of::<config::records::ProblemRecord>("config.problem"));
+    all.push(of::<described::ProblemRecord<'_>>("plugin.problem"));
+    all.push(of::<described::CheckRecord<'_>>("plugin.check"));
     all.push(of::<CommandRecord<'_>>("command"));
     all.push(of::<Problem>("problem"));
     all.push(of::<Summary>("check"));
@@ -104,33 +107,39 @@ fn session() -> Value {
 
 /// The two records about tools: where one was found, and what one says of itself.
 fn tools() -> [Typed; 2] {
-    let found = ["type", "name", "about", "path", "ours", "shadows"];
-    let said = ["type", "name", "about", "version", "protocol", "reads", "writes", "generates"];
+    let said = ["version", "protocol", "reads", "writes", "generates", "completes"];
     let both = plain::<ToolRecord<'_>>(Contract::Serialize);
-    let shape = |fields: &[&str], description: &str| {
+    let shape = |fields: &[&str], others: &[&str], description: &str| {
         let mut properties = Map::new();
-        for field in fields {
+        for field in fields.iter().chain(others) {
             let mut property = both["properties"][field].clone();
-            // What is left out of the other record is never null in this one.
+            // What is left out is never null instead.
             if *field != "about" {
                 never_null(&mut property);
             }
             properties.insert((*field).to_owned(), property);
         }
-        let shape = json!({
+        json!({
             "type": "object",
             "description": description,
             "properties": properties,
             "required": fields,
-        });
-        ("tool".to_owned(), shape)
+        })
     };
     let all = both["properties"].as_object().map_or(0, Map::len);
-    assert_eq!(all, 11, "a field of ToolRecord is in neither record");
-    [
-        shape(&found, "A tool that was found on the search path."),
-        shape(&said, "What a tool says of itself, with --generate describe."),
-    ]
+    assert_eq!(all, 14, "a field of ToolRecord is in neither record");
+    let found = ["type", "name", "about", "path", "ours", "shadows", "description"];
+    let known = [&said[..], &["pipe"]].concat();
+    let found = shape(&found, &known, "A tool that was found on the search path, and what is known of it.");
+    let head = ["type", "name", "about"];
+    let mut own = shape(
+        &[&head[..], &said].concat(),
+        &["pipe"],
+        "What a tool says of itself, with --generate describe.",
+    );
+    // What is known of one that was found has all of these fields too.
+    own["not"] = json!({"required": ["path"]});
+    [("tool".to_owned(), found), ("tool".to_owned(), own)]
 }
 
 /// Takes null out of what a field may be.

@@ -69,7 +69,7 @@ fn command_place(command: &dyn Verb) -> Option<usize> {
 }
 
 /// What every bash script brings. bash 3.2, which macOS has, is enough for it.
-const BASH: &str = r#"
+pub(super) const BASH: &str = r#"
 # The words up to the cursor. bash splits them at ':' and '=', which names and flags may hold.
 __codex_agent_words() {
     local at=0 last=-1 glue=

@@ -1,0 +1,330 @@
+//! Where a tool is tried: a temporary home, the sample sessions and one with a hostile title, a Codex
+//! without a model, and what the dispatcher hands down.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use codex_agent_shared::child::limited::{self, Ended, Failure, How, Input, Limits};
+use codex_agent_shared::codex::sample::Place;
+use codex_agent_shared::described::Description;
+use codex_agent_shared::error::{Context, Error, Result};
+use codex_agent_shared::plugin;
+use codex_agent_shared::text::quoted;
+use serde_json::Value;
+
+use super::name_of;
+
+/// How long a run may take that has next to nothing to do. Machines that do other things are slow.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How much a run may print that has next to nothing to do.
+pub(super) const MOST: u64 = 16 << 20;
+
+/// A title that no terminal may obey.
+const HOSTILE: &str = "hostile \x1b[31mred\x1b[0m \x1b]0;title\x07 \x08 end";
+
+/// Prints records of every type that these tools make.
+const SAMPLES: &str = "codex-agent ls --json --archived --subagents
+codex-agent ls --json -n 3 | codex-agent group add check
+codex-agent group list --json
+echo later | codex-agent queue add check --project .
+codex-agent queue list --json
+codex-agent queue show check --json
+codex-agent run --json hello
+codex-agent run list --json
+codex-agent run --dry-run hello
+codex-agent --list=json";
+
+/// The tool, and where it is tried.
+pub(super) struct Bench {
+    folder: tempfile::TempDir,
+    place: Place,
+    /// The executable.
+    pub(super) path: PathBuf,
+    /// The name of its tool.
+    pub(super) name: String,
+    /// Why it cannot be run, where it cannot.
+    pub(super) why_not: Option<String>,
+    /// What it says of itself, if it does.
+    pub(super) description: Option<Description>,
+    /// With which it reads and writes records.
+    pub(super) arguments: Vec<String>,
+    /// Whether somebody said so.
+    pub(super) has_arguments: bool,
+    /// Records that it may read, a line each.
+    pub(super) samples: Vec<String>,
+    home_before: BTreeSet<String>,
+    beside_before: BTreeSet<OsString>,
+}
+
+impl Bench {
+    /// Makes it, and looks whether the tool starts and what it says of itself.
+    pub(super) fn make(path: &Path, arguments: &[String], input: Option<&Path>) -> Result<Bench> {
+        let folder = tempfile::Builder::new()
+            .prefix("codex-agent-check-")
+            .tempdir()
+            .map_err(|error| Error::new(format!("cannot make a temporary folder: {error}")))?;
+        let place = Place::within(folder.path());
+        let mut bench = Bench {
+            place,
+            path: path.to_owned(),
+            name: name_of(path),
+            why_not: None,
+            description: None,
+            arguments: arguments.to_vec(),
+            has_arguments: !arguments.is_empty(),
+            samples: Vec::new(),
+            home_before: BTreeSet::new(),
+            beside_before: BTreeSet::new(),
+            folder,
+        };
+        bench.furnish()?;
+        bench.beside_before = names(path.parent().unwrap_or(Path::new("/")));
+        bench.look()?;
+        bench.samples = match input {
+            Some(file) => lines(file)?,
+            None => bench.own_samples()?,
+        };
+        bench.home_before = contents(&bench.place.home);
+        Ok(bench)
+    }
+
+    fn furnish(&self) -> Result<()> {
+        let own = std::env::current_exe()
+            .map_err(|error| Error::new(format!("cannot tell which executable this is: {error}")))?;
+        self.place.make(&own.with_file_name("codex-agent-demo"))?;
+        for made in ["home", "tmp", "real"].map(|name| self.folder.path().join(name)) {
+            fs::create_dir(&made).context("make the folder", &made)?;
+        }
+        // The Codex that is found tells that it was run, and becomes the one of the sample.
+        let (codex, real) = (self.place.codex(), self.folder.path().join("real/codex"));
+        let link = fs::read_link(&codex).context("read the link", &codex)?;
+        std::os::unix::fs::symlink(link, &real).context("make the link", &real)?;
+        fs::remove_file(&codex).context("remove", &codex)?;
+        let quoted = |path: &Path| quoted(&path.to_string_lossy());
+        let script =
+            format!("#!/bin/sh\necho run >> {}\nexec {} \"$@\"\n", quoted(&self.ran()), quoted(&real));
+        #[allow(clippy::disallowed_methods)] // A folder of our own that is gone in a moment.
+        fs::write(&codex, script).context("write", &codex)?;
+        fs::set_permissions(&codex, fs::Permissions::from_mode(0o700)).context("change", &codex)?;
+        let mut hostile = Command::new(&real);
+        hostile.args(["exec", "--skip-git-repo-check", HOSTILE]);
+        self.dress(&mut hostile);
+        let ended = limited::run(&mut hostile, Limits::new(PATIENCE, MOST));
+        match ended.map_err(|failure| failure.of(&real))?.how {
+            How::Code(0) => Ok(()),
+            _ => Err(Error::new("cannot make the sample: the Codex of the demo failed")
+                .hint("codex-agent-demo must lie beside codex-agent-plugin")),
+        }
+    }
+
+    /// Where it is told that the tool has run Codex.
+    fn ran(&self) -> PathBuf {
+        self.folder.path().join("ran")
+    }
+
+    /// Whether the tool has run Codex, which may write into its home.
+    pub(super) fn has_run_codex(&self) -> bool {
+        self.ran().exists()
+    }
+
+    fn dress(&self, command: &mut Command) {
+        let foreign = |name: &str| {
+            ["XDG_", "CODEX_"].iter().any(|prefix| name.starts_with(prefix))
+                || ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"].contains(&name)
+        };
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(foreign) {
+                command.env_remove(name);
+            }
+        }
+        let folder = self.folder.path();
+        self.place.dress(command);
+        plugin::hand_down(command, &plugin::dispatcher());
+        command
+            .env("HOME", folder.join("home"))
+            .env("TMPDIR", folder.join("tmp"))
+            .env("TERM", "xterm-256color")
+            .current_dir(&self.place.project);
+    }
+
+    /// Runs the tool. The error is that somebody asked us to stop.
+    pub(super) fn run(&self, words: &[&str], limits: Limits) -> Result<Ended> {
+        self.start(words, limits).map_err(|failure| failure.of(&self.path))
+    }
+
+    fn start(&self, words: &[&str], limits: Limits) -> std::result::Result<Ended, Failure> {
+        let mut command = Command::new(&self.path);
+        command.args(words);
+        self.dress(&mut command);
+        limited::run(&mut command, limits)
+    }
+
+    /// What a shell says of a script, without running it. A shell that is not here says nothing.
+    pub(super) fn fault_of(&self, shell: &str, script: &[u8]) -> Result<Option<String>> {
+        let Some(path) = plugin::find_program(shell) else { return Ok(None) };
+        let mut command = Command::new(&path);
+        command.arg("-n");
+        self.dress(&mut command);
+        let input = Input::Source(Box::new(std::io::Cursor::new(script.to_vec())));
+        let limits = Limits { input, ..Limits::new(PATIENCE, MOST) };
+        let ended = limited::run(&mut command, limits).map_err(|failure| failure.of(&path))?;
+        let message = ended.first_message().unwrap_or_else(|| "it does not read it".to_owned());
+        Ok((ended.how != How::Code(0)).then_some(message))
+    }
+
+    /// Runs it with nothing to read.
+    pub(super) fn plain(&self, words: &[&str]) -> Result<Ended> {
+        self.run(words, Limits::new(PATIENCE, MOST))
+    }
+
+    /// Runs it as a part of a pipe, with these lines to read.
+    pub(super) fn fed(&self, input: &[String]) -> Result<Ended> {
+        let limits = Limits { input: source(input), ..Limits::new(PATIENCE, MOST) };
+        self.run(&self.words(), limits)
+    }
+
+    /// The arguments with which it is a part of a pipe.
+    pub(super) fn words(&self) -> Vec<&str> {
+        self.arguments.iter().map(String::as_str).collect()
+    }
+
+    fn look(&mut self) -> Result<()> {
+        match self.start(&["--help"], Limits::new(PATIENCE, MOST)) {
+            Ok(_) => {}
+            Err(Failure::Start(error)) => {
+                self.why_not = Some(Failure::Start(error).of(&self.path).message().to_owned());
+                return Ok(());
+            }
+            Err(asked) => return Err(asked.of(&self.path)),
+        }
+        let limits =
+            Limits::new(codex_agent_shared::described::PATIENCE, codex_agent_shared::described::MOST);
+        let ended = self.run(&["--generate", "describe"], limits)?;
+        if ended.how == How::Code(0) {
+            self.description = Description::parse(&ended.out, &self.name).ok();
+        }
+        if self.arguments.is_empty() {
+            let pipe = self.description.as_ref().and_then(|description| description.pipe.clone());
+            self.has_arguments = pipe.is_some();
+            self.arguments = pipe.unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Types of records that it reads.
+    pub(super) fn reads(&self) -> Vec<&str> {
+        self.description.iter().flat_map(|told| told.reads.iter().map(String::as_str)).collect()
+    }
+
+    /// Types of records that it reads and writes: for those it is a filter.
+    pub(super) fn filters(&self) -> Vec<&str> {
+        let Some(told) = &self.description else { return Vec::new() };
+        told.reads.iter().filter(|kind| told.writes.contains(kind)).map(String::as_str).collect()
+    }
+
+    /// What codex-agent itself has of the types that the tool reads.
+    fn own_samples(&self) -> Result<Vec<String>> {
+        let reads = self.reads();
+        if reads.is_empty() {
+            return Ok(Vec::new());
+        }
+        let only_sessions = reads == ["session"];
+        let script = if only_sessions { SAMPLES.lines().next().unwrap_or("") } else { SAMPLES };
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script]);
+        self.dress(&mut shell);
+        // The one of the sample itself: only the tool's own runs are to be told.
+        shell.env("CODEX_AGENT_CODEX", self.folder.path().join("real/codex"));
+        let ended = limited::run(&mut shell, Limits::new(6 * PATIENCE, MOST))
+            .map_err(|failure| failure.of(Path::new("/bin/sh")))?;
+        let text = String::from_utf8_lossy(&ended.out).into_owned();
+        Ok(text
+            .lines()
+            .filter(|line| kind(line).is_some_and(|k| reads.contains(&k.as_str())))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// What has changed in Codex's home since the beginning.
+    pub(super) fn changed_in_home(&self) -> Option<String> {
+        let now = contents(&self.place.home);
+        now.symmetric_difference(&self.home_before).next().cloned()
+    }
+
+    /// What was left where it was run, in TMPDIR, or beside it.
+    pub(super) fn left(&self) -> Option<String> {
+        let beside = self.path.parent().unwrap_or(Path::new("/"));
+        // Others may write there too: what is looked for has its name, or is what Python leaves.
+        let file = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_its_own = |name: &&OsString| {
+            let name = name.to_string_lossy();
+            name.contains(&file) || name == "__pycache__"
+        };
+        let new =
+            names(beside).difference(&self.beside_before).find(is_its_own).map(|name| beside.join(name));
+        let inside = |folder: PathBuf| names(&folder).into_iter().next().map(|name| folder.join(name));
+        let left =
+            inside(self.place.project.clone()).or_else(|| inside(self.folder.path().join("tmp"))).or(new);
+        left.map(|path| path.display().to_string())
+    }
+
+    /// Removes it all.
+    pub(super) fn remove(self) -> Result<()> {
+        let place = self.folder.path().display().to_string();
+        self.folder.close().map_err(|error| Error::new(format!("cannot remove '{place}': {error}")))
+    }
+}
+
+/// Lines as something to read.
+pub(super) fn source(lines: &[String]) -> Input {
+    let mut text = lines.join("\n");
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    Input::Source(Box::new(std::io::Cursor::new(text.into_bytes())))
+}
+
+/// The type of a record.
+pub(super) fn kind(line: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    value.get("type")?.as_str().map(str::to_owned)
+}
+
+fn lines(file: &Path) -> Result<Vec<String>> {
+    let reader = BufReader::new(fs::File::open(file).context("open", file)?);
+    let lines: std::io::Result<Vec<String>> = reader.lines().collect();
+    Ok(lines.context("read", file)?.into_iter().filter(|line| !line.trim().is_empty()).collect())
+}
+
+fn names(folder: &Path) -> BTreeSet<OsString> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect()
+}
+
+/// Every file of Codex's home, with what it holds. What SQLite makes by being read is left aside. A tool
+/// may have put anything there, so that no link is followed and only files are opened.
+fn contents(folder: &Path) -> BTreeSet<String> {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut all = BTreeSet::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let shown = path.display().to_string();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => all.extend(contents(&path)),
+            Ok(kind) if kind.is_file() => {
+                if !shown.ends_with("-shm") && !shown.ends_with("-wal") {
+                    let mut hasher = DefaultHasher::new();
+                    fs::read(&path).unwrap_or_default().hash(&mut hasher);
+                    all.insert(format!("{shown} ({:x})", hasher.finish()));
+                }
+            }
+            _ => drop(all.insert(shown)),
+        }
+    }
+    all
+}

@@ -1,0 +1,326 @@
+//! What every tool can be held to, whatever it does.
+
+use std::time::Duration;
+
+use codex_agent_shared::child::limited::{Ended, How, Input, Limits, Reader, Stop};
+use codex_agent_shared::described::{self, Description};
+use codex_agent_shared::error::Result;
+use codex_agent_shared::plugin::{self, OWN_WORD, PREFIX, TOOLS};
+
+use super::bench::{Bench, MOST, PATIENCE, source};
+use super::{Seen, is_ours};
+
+/// A flag that nobody has.
+const NO_FLAG: &str = "--no-such-flag-of-anybody";
+/// The words after 'codex-agent help' that open pages of this package.
+const PAGES: [&str; 4] = ["guide", "records", "files", "plugins"];
+/// How long a tool runs before it is asked to stop, and how long it may take then.
+const BEFORE: Duration = Duration::from_millis(500);
+const AFTER: Duration = Duration::from_secs(2);
+
+/// How a run came to its end, in a clause.
+pub(super) fn told(how: How) -> String {
+    match how {
+        How::Code(code) => format!("ended with {code}"),
+        How::Signal(signal) => format!("was ended by signal {signal}"),
+        How::Late => "did not end in time".to_owned(),
+        How::TooMuch => "printed more than its limit".to_owned(),
+        How::TooLarge => "took more memory than its limit".to_owned(),
+    }
+}
+
+/// The first line of a text, short enough for one.
+pub(super) fn excerpt(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
+    match line.char_indices().nth(80) {
+        Some((at, _)) => format!("'{}...'", &line[..at]),
+        None => format!("'{line}'"),
+    }
+}
+
+/// Whether a line of standard error begins with the tool's name.
+pub(super) fn is_signed(ended: &Ended, name: &str) -> bool {
+    let names = [format!("{PREFIX}{name}"), format!("codex-agent {name}")];
+    let text = String::from_utf8_lossy(&ended.err);
+    text.lines().any(|line| names.iter().any(|name| line.starts_with(name.as_str())))
+}
+
+/// Whether what it said on standard error is a message of its own, or nothing.
+pub(super) fn is_quiet_or_signed(ended: &Ended, name: &str) -> bool {
+    ended.first_message().is_none() || is_signed(ended, name)
+}
+
+pub(super) fn name(bench: &Bench) -> Result<Seen> {
+    let file = bench.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let Some(name) = file.strip_prefix(PREFIX) else {
+        return Ok(Seen::Failed(format!(
+            "'{file}' does not begin with '{PREFIX}', so that it is never found"
+        )));
+    };
+    if !plugin::is_name(name) {
+        return Ok(Seen::Failed(format!("'{name}' is more than lower case letters, digits and dashes")));
+    }
+    if name == OWN_WORD {
+        return Ok(Seen::Failed("codex-agent has the word 'help' itself".to_owned()));
+    }
+    if PAGES.contains(&name) {
+        return Ok(Seen::Failed(format!("'codex-agent help {name}' opens a page of codex-agent")));
+    }
+    if !is_ours(&bench.path) && TOOLS.iter().any(|(tool, _)| *tool == name) {
+        return Ok(Seen::Failed(format!("it is never run: codex-agent has a tool '{name}' itself")));
+    }
+    Ok(Seen::Ok(match plugin::locate(name) {
+        Some(found) if found == bench.path => format!("it is 'codex-agent {name}'"),
+        Some(other) => format!("'codex-agent {name}' runs '{}', which comes before it", other.display()),
+        None => format!("it is 'codex-agent {name}' once its folder is on PATH"),
+    }))
+}
+
+pub(super) fn starts(bench: &Bench) -> Result<Seen> {
+    Ok(match &bench.why_not {
+        Some(why) => Seen::Failed(why.clone()),
+        None => Seen::Ok("it can be run".to_owned()),
+    })
+}
+
+pub(super) fn help(bench: &Bench) -> Result<Seen> {
+    helps(bench, "--help")
+}
+
+pub(super) fn help_short(bench: &Bench) -> Result<Seen> {
+    helps(bench, "-h")
+}
+
+fn helps(bench: &Bench, flag: &str) -> Result<Seen> {
+    let ended = bench.plain(&[flag])?;
+    let text = String::from_utf8_lossy(&ended.out).to_lowercase();
+    Ok(if ended.how != How::Code(0) {
+        Seen::Failed(format!("{flag} {}", told(ended.how)))
+    } else if ended.first_message().is_some() {
+        Seen::Failed(format!("{flag} wrote to standard error: {}", excerpt(&ended.err)))
+    } else if !text.contains("usage") && !text.contains(&format!("codex-agent-{}", bench.name)) {
+        Seen::Failed(format!("{flag} printed {}, which tells no usage", excerpt(&ended.out)))
+    } else {
+        Seen::Ok(format!("{flag} printed {} lines", ended.lines))
+    })
+}
+
+pub(super) fn bad_usage(bench: &Bench) -> Result<Seen> {
+    let ended = bench.plain(&[NO_FLAG])?;
+    Ok(if ended.how != How::Code(2) {
+        Seen::Failed(format!("{NO_FLAG} {}, not with 2", told(ended.how)))
+    } else if !ended.out.is_empty() {
+        Seen::Failed(format!("{NO_FLAG} printed {} on standard output", excerpt(&ended.out)))
+    } else if !is_signed(&ended, &bench.name) {
+        let what = excerpt(&ended.err);
+        Seen::Failed(format!("{NO_FLAG} said {what}: no line begins with '{PREFIX}{}:'", bench.name))
+    } else {
+        Seen::Ok(format!("ended with 2: {}", excerpt(&ended.err)))
+    })
+}
+
+pub(super) fn describe(bench: &Bench) -> Result<Seen> {
+    let ended = bench.run(&["--generate", "describe"], Limits::new(described::PATIENCE, described::MOST))?;
+    Ok(match ended.how {
+        How::Code(0) => match Description::parse(&ended.out, &bench.name) {
+            Ok(description) => Seen::Ok(description.about),
+            // Whatever it is asked for it does the same, and no description was meant.
+            Err(_) if bench.plain(&[NO_FLAG])?.how == How::Code(0) => {
+                Seen::Skipped("it heeds no options, and so has none".to_owned())
+            }
+            Err(why) => Seen::Failed(format!("--generate describe printed {}: {why}", excerpt(&ended.out))),
+        },
+        How::Code(_) if ended.out.is_empty() => Seen::Skipped(
+            "it has none; with one it would be listed with its summary, its manual and its completion would be used, and its records would be checked"
+                .to_owned(),
+        ),
+        How::Late => Seen::Failed(format!(
+            "--generate describe did not end within {} seconds",
+            described::PATIENCE.as_secs()
+        )),
+        How::TooMuch => {
+            Seen::Failed(format!("--generate describe printed more than {} KiB", described::MOST >> 10))
+        }
+        how => Seen::Failed(format!("--generate describe {}", told(how))),
+    })
+}
+
+/// What is said where a check needs a description.
+pub(super) fn undescribed() -> Seen {
+    Seen::Skipped("it does not describe itself".to_owned())
+}
+
+pub(super) fn generates(bench: &Bench) -> Result<Seen> {
+    let Some(description) = &bench.description else { return Ok(undescribed()) };
+    for kind in &description.generates {
+        let ended = bench.plain(&["--generate", kind])?;
+        let text = String::from_utf8_lossy(&ended.out);
+        if ended.how != How::Code(0) || text.trim().is_empty() {
+            return Ok(Seen::Failed(format!(
+                "--generate {kind} {}, with {}",
+                told(ended.how),
+                excerpt(&ended.out)
+            )));
+        }
+        let is_page =
+            |text: &str| text.lines().any(|line| line.starts_with(".TH ") || line.starts_with(".Dd "));
+        if kind == "man" && !is_page(&text) {
+            return Ok(Seen::Failed(format!(
+                "--generate man printed {}: no line begins with .TH or .Dd",
+                excerpt(&ended.out)
+            )));
+        }
+        if ["bash", "zsh", "fish"].contains(&kind.as_str())
+            && let Some(why) = bench.fault_of(kind, &ended.out)?
+        {
+            return Ok(Seen::Failed(format!("--generate {kind} is no script for it: {why}")));
+        }
+    }
+    Ok(match description.generates[..] {
+        [] => Seen::Skipped("its description says of no document that it is there".to_owned()),
+        _ => Seen::Ok(description.generates.join(", ")),
+    })
+}
+
+pub(super) fn completes(bench: &Bench) -> Result<Seen> {
+    match &bench.description {
+        None => return Ok(undescribed()),
+        Some(description) if !description.completes => {
+            return Ok(Seen::Skipped("its description does not say that it has a hook".to_owned()));
+        }
+        Some(_) => {}
+    }
+    let ended = bench.run(&["--generate", "complete", "--", ""], Limits::new(AFTER, described::MOST))?;
+    let is_odd = |line: &&[u8]| line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
+    Ok(if ended.how != How::Code(0) {
+        Seen::Failed(format!("--generate complete -- '' {}", told(ended.how)))
+    } else if let Some(line) = ended.out.split(|byte| *byte == b'\n').find(is_odd) {
+        Seen::Failed(format!("a candidate has a control character in it: {}", excerpt(line)))
+    } else {
+        Seen::Ok(format!("{} candidates for an empty word", ended.lines))
+    })
+}
+
+pub(super) fn version(bench: &Bench) -> Result<Seen> {
+    let Some(description) = &bench.description else { return Ok(undescribed()) };
+    let Some(version) = &description.version else {
+        return Ok(Seen::Skipped("its description has no version".to_owned()));
+    };
+    let ended = bench.plain(&["--version"])?;
+    let has_it = String::from_utf8_lossy(&ended.out).contains(version.as_str());
+    Ok(if ended.how == How::Code(0) && has_it {
+        Seen::Ok(version.clone())
+    } else {
+        let what = excerpt(&ended.out);
+        Seen::Failed(format!("--version {}, with {what}; its description says {version}", told(ended.how)))
+    })
+}
+
+pub(super) fn empty_input(bench: &Bench) -> Result<Seen> {
+    let ended = bench.plain(&bench.words())?;
+    Ok(match ended.how {
+        How::Code(0 | 1 | 2 | 75) if is_quiet_or_signed(&ended, &bench.name) => Seen::Ok(told(ended.how)),
+        How::Code(2) | How::Code(_) => Seen::Failed(format!("{}: {}", told(ended.how), excerpt(&ended.err))),
+        how => Seen::Failed(told(how)),
+    })
+}
+
+pub(super) fn no_escapes(bench: &Bench) -> Result<Seen> {
+    let words = bench.words();
+    for (what, ended) in [
+        ("--help", bench.plain(&["--help"])?),
+        ("bad usage", bench.plain(&[NO_FLAG])?),
+        ("its output", bench.fed(&bench.samples)?),
+        ("its output", bench.plain(&words)?),
+    ] {
+        let is_control = |byte: &u8| byte.is_ascii_control() && !b"\t\n\r\x7f".contains(byte);
+        for (stream, bytes) in [("standard output", &ended.out), ("standard error", &ended.err)] {
+            if let Some(byte) = bytes.iter().find(|byte| is_control(byte)) {
+                let name =
+                    if *byte == 0x1b { "an escape".to_owned() } else { format!("the byte \\x{byte:02x}") };
+                return Ok(Seen::Failed(format!(
+                    "{what} has {name} in it, on {stream}, which is no terminal"
+                )));
+            }
+        }
+    }
+    Ok(Seen::Ok("none, and a title with escapes in it was there to be printed".to_owned()))
+}
+
+pub(super) fn closed_pipe(bench: &Bench) -> Result<Seen> {
+    let gone = bench.run(&["--help"], Limits { reader: Reader::Gone, ..Limits::new(PATIENCE, MOST) })?;
+    if let Some(fault) = is_loud("--help", &gone) {
+        return Ok(fault);
+    }
+    let patient = bench.fed(&bench.samples)?;
+    if patient.how != How::Code(0) || patient.first_message().is_some() {
+        return Ok(Seen::Ok("--help is quiet about it".to_owned()));
+    }
+    let (input, reader) = match bench.samples[..] {
+        [] => (Input::Nothing, Reader::Gone),
+        // More than any pipe holds.
+        _ => {
+            let many: Vec<String> = bench.samples.iter().cycle().take(2000).cloned().collect();
+            (source(&many), Reader::OneLine)
+        }
+    };
+    let ended = bench.run(&bench.words(), Limits { input, reader, ..Limits::new(PATIENCE, u64::MAX) })?;
+    Ok(is_loud("it", &ended).unwrap_or_else(|| Seen::Ok("quiet about it".to_owned())))
+}
+
+fn is_loud(what: &str, ended: &Ended) -> Option<Seen> {
+    if ended.how == How::Late {
+        return Some(Seen::Failed(format!("{what} did not end when nobody read it any more")));
+    }
+    let message = ended.first_message()?;
+    Some(Seen::Failed(format!("{what} said {} when nobody read it any more", excerpt(message.as_bytes()))))
+}
+
+pub(super) fn interrupt(bench: &Bench) -> Result<Seen> {
+    stops(bench, Stop::Interrupt, "SIGINT")
+}
+
+pub(super) fn terminate(bench: &Bench) -> Result<Seen> {
+    stops(bench, Stop::Terminate, "SIGTERM")
+}
+
+fn stops(bench: &Bench, stop: Stop, name: &str) -> Result<Seen> {
+    let mut begin = bench.samples.iter().take(3).cloned().collect::<Vec<_>>().join("\n");
+    if !begin.is_empty() {
+        begin.push('\n');
+    }
+    let limits = Limits {
+        input: Input::Open(begin.into_bytes()),
+        stop: Some((BEFORE, stop)),
+        ..Limits::new(AFTER, MOST)
+    };
+    let ended = bench.run(&bench.words(), limits)?;
+    Ok(match ended.how {
+        How::Late => Seen::Failed(format!("it still ran {} s after {name}", AFTER.as_secs())),
+        _ if !ended.was_asked => Seen::Ok("it waits for no input, and ended by itself".to_owned()),
+        _ if !is_quiet_or_signed(&ended, &bench.name) => {
+            Seen::Failed(format!("at {name} it said {}", excerpt(&ended.err)))
+        }
+        how => Seen::Ok(format!("at {name} it {}", told(how))),
+    })
+}
+
+pub(super) fn codex_home(bench: &Bench) -> Result<Seen> {
+    bench.fed(&bench.samples)?;
+    Ok(match bench.changed_in_home() {
+        None => Seen::Ok("as it was".to_owned()),
+        Some(_) if bench.has_run_codex() => {
+            Seen::Skipped("it ran Codex, which may change its own home".to_owned())
+        }
+        Some(what) => Seen::Failed(format!("it changed {what}")),
+    })
+}
+
+pub(super) fn leaves_nothing(bench: &Bench) -> Result<Seen> {
+    bench.fed(&bench.samples)?;
+    Ok(match bench.left() {
+        None => Seen::Ok("nothing where it was run, in TMPDIR or beside it".to_owned()),
+        Some(left) => Seen::Failed(format!("it left '{left}'")),
+    })
+}

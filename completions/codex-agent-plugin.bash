@@ -1,0 +1,225 @@
+# bash completion for codex-agent-plugin; made by 'codex-agent-plugin --generate bash'
+
+# The words up to the cursor. bash splits them at ':' and '=', which names and flags may hold.
+__codex_agent_words() {
+    local at=0 last=-1 glue=
+    words=()
+    while [ "$at" -le "$COMP_CWORD" ]; do
+        case ${COMP_WORDS[at]} in
+        ''|*[!:=]*)
+            [ -n "$glue" ] && [ -n "${COMP_WORDS[at]}" ] || { last=$((last + 1)); words[last]=; }
+            glue= ;;
+        *) glue=1 ;;
+        esac
+        words[last]=${words[last]}${COMP_WORDS[at]}
+        at=$((at + 1))
+    done
+    cur=${words[last]}
+}
+
+# How many operands stand between a word and the cursor. The other arguments are the flags whose
+# value is the next word.
+__codex_agent_place() {
+    local at=$1 flags=" ${*:2} "
+    place=0
+    while [ "$at" -lt "$last" ]; do
+        case ${words[at]} in
+        -?*) case $flags in *" ${words[at]} "*) at=$((at + 1)) ;; esac ;;
+        *) place=$((place + 1)) ;;
+        esac
+        at=$((at + 1))
+    done
+}
+
+# Takes the quoting from a word that is begun.
+__codex_agent_plain() {
+    local rest=$1
+    plain=
+    while [ "$open" != "'" ] && [ "$rest" != "${rest%%\\*}" ]; do
+        plain=$plain${rest%%\\*} rest=${rest#*\\}
+        plain=$plain${rest:0:1} rest=${rest:1}
+    done
+    plain=$plain$rest
+}
+
+# Offers, of lines as codex-agent prints them, those that begin with what is typed. They are quoted,
+# as they may hold blanks and worse; "compgen -W" would even run what they hold.
+__codex_agent_offer() {
+    local open= kept= typed plain line name apostrophe="'\\''"
+    case $cur in
+    \'*|\"*) open=${cur:0:1} typed=${cur:1} ;;
+    *) typed=$cur ;;
+    esac
+    # Only what follows the last ':' is replaced.
+    case $typed in *"$part") __codex_agent_plain "${typed%"$part"}"; kept=$plain ;; esac
+    __codex_agent_plain "$typed"; typed=$plain
+    while IFS= read -r line; do
+        printf -v name %b "$line"
+        case $name in "$typed"*) ;; *) continue ;; esac
+        name=${name#"$kept"}
+        [ -n "$name" ] || continue
+        case $open in
+        \') name=${name//\'/$apostrophe} ;;
+        \")
+            name=${name//\\/\\\\} name=${name//\"/\\\"}
+            name=${name//\$/\\\$} name=${name//\`/\\\`} ;;
+        *) printf -v name %q "$name" ;;
+        esac
+        # bash does not close a quotation that seems to be closed.
+        [ -z "$open" ] || case $name in *"$open") name=$name$open ;; esac
+        COMPREPLY[${#COMPREPLY[@]}]=$name
+    done <<< "$(printf '%s\n' "$@")"
+}
+
+# Where bash cannot be told that these are file names it would not quote them; offering nothing makes
+# it complete files by itself.
+__codex_agent_folders() {
+    local line
+    type compopt >/dev/null 2>&1 || return 0
+    compopt -o filenames 2>/dev/null
+    while IFS= read -r line; do
+        [ -z "$line" ] || COMPREPLY[${#COMPREPLY[@]}]=$line
+    done <<< "$(compgen -d -- "$part")"
+}
+
+_codex_agent_plugin() {
+    local words cur part=$2 last flag place
+    COMPREPLY=()
+    __codex_agent_words
+    last=$((${#words[@]} - 1)) flag=${words[last-1]}
+    case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
+    if [ "$last" -le 1 ]; then
+        case $cur in
+        -*) __codex_agent_offer -h --help -V --version ;;
+        *) __codex_agent_offer list which describe add refresh forget check completion candidates ;;
+        esac
+        return 0
+    fi
+    case ${words[1]} in
+    list|ls)
+        __codex_agent_place 2
+        case $flag in
+        *)
+            case $cur in
+            -*) __codex_agent_offer --json -h --help -V --version ;;
+            *)
+                case $place in
+                *) : ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    which)
+        __codex_agent_place 2
+        case $flag in
+        *)
+            case $cur in
+            -*) __codex_agent_offer -a --all -h --help -V --version ;;
+            *)
+                case $place in
+                *) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    describe)
+        __codex_agent_place 2
+        case $flag in
+        *)
+            case $cur in
+            -*) __codex_agent_offer --json -h --help -V --version ;;
+            *)
+                case $place in
+                *) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    add)
+        __codex_agent_place 2 --about
+        case $flag in
+        --about|--about=) : ;;
+        *)
+            case $cur in
+            -*) __codex_agent_offer --about --json -h --help -V --version ;;
+            *)
+                case $place in
+                *) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    refresh)
+        __codex_agent_place 2
+        case $flag in
+        *)
+            case $cur in
+            -*) __codex_agent_offer --json -h --help -V --version ;;
+            *)
+                case $place in
+                *) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    forget)
+        __codex_agent_place 2
+        case $flag in
+        *)
+            case $cur in
+            -*) __codex_agent_offer -h --help -V --version ;;
+            *)
+                case $place in
+                *) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    check)
+        __codex_agent_place 2 --only --input --color
+        case $flag in
+        --only|--only=) __codex_agent_offer name starts help help-short bad-usage describe generates completes version empty-input no-escapes closed-pipe interrupt terminate records foreign-fields foreign-types bad-line bounded-memory codex-home leaves-nothing ;;
+        --input|--input=) : ;;
+        --color|--color=) __codex_agent_offer auto always never ;;
+        *)
+            case $cur in
+            -*) __codex_agent_offer --only --input --json --color -h --help -V --version ;;
+            *)
+                case $place in
+                0) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
+                *) : ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    completion)
+        __codex_agent_place 2
+        case $flag in
+        *)
+            case $cur in
+            -*) __codex_agent_offer -h --help -V --version ;;
+            *)
+                case $place in
+                0) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
+                *) : ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    candidates)
+        __codex_agent_place 2
+        case $flag in
+        *)
+            case $cur in
+            -*) __codex_agent_offer -h --help -V --version ;;
+            *)
+                case $place in
+                0) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
+                *) : ;;
+                esac ;;
+            esac ;;
+        esac
+        ;;
+    esac
+}
+complete -o default -F _codex_agent_plugin codex-agent-plugin

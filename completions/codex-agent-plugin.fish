@@ -1,0 +1,87 @@
+# fish completion for codex-agent-plugin; made by 'codex-agent-plugin --generate fish'
+
+function __codex_agent_sessions
+    begin; codex-agent ls -n 200 --no-files --format '{id}\t{title}' 2>/dev/null || codex-agent ls -n 200 --format '{id}\t{title}' 2>/dev/null; end | LC_ALL=C tr -d '\001-\010\013-\037\177' | string sub -l 130
+    printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
+end
+
+function __codex_agent_groups
+    codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_queues
+    codex-agent queue list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_runs
+    codex-agent run list 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+function __codex_agent_types
+    codex-agent schema 2>/dev/null | cut -f1 | string replace -a '\\\\' '\\'
+end
+
+# How many operands stand before the cursor. The arguments are the flags that have a value.
+function __codex_agent_place
+    set -l count 0
+    set -l skips
+    for word in (commandline -opc)[2..-1]
+        if set -q skips[1]
+            set -e skips[1]
+        else if contains -- $word $argv
+            set skips 1
+        else if not string match -qr -- '^-.' $word
+            set count (math $count + 1)
+        end
+    end
+    echo $count
+end
+
+complete -c codex-agent-plugin -f
+complete -c codex-agent-plugin -n __fish_use_subcommand -a list -d 'list the tools, and what is known of them'
+complete -c codex-agent-plugin -n __fish_use_subcommand -a which -d 'print the path of the executable that is run'
+complete -c codex-agent-plugin -n __fish_use_subcommand -a describe -d 'tell what is known of a tool'
+complete -c codex-agent-plugin -n __fish_use_subcommand -a add -d 'ask tools what they are, and keep the answer'
+complete -c codex-agent-plugin -n __fish_use_subcommand -a refresh -d 'ask tools again whose executable has changed'
+complete -c codex-agent-plugin -n __fish_use_subcommand -a forget -d 'forget what is kept of tools'
+complete -c codex-agent-plugin -n __fish_use_subcommand -a check -d 'try whether a tool keeps the rules'
+complete -c codex-agent-plugin -n __fish_use_subcommand -a completion -d 'print a script that completes a tool in a shell'
+complete -c codex-agent-plugin -n __fish_use_subcommand -a candidates -d 'print what the completion hook of a tool offers'
+complete -c codex-agent-plugin -n __fish_use_subcommand -s h -l help -d 'show this help'
+complete -c codex-agent-plugin -n __fish_use_subcommand -s V -l version -d 'show the version'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from list ls' -l json -d 'records of type tool and plugin.problem, one a line'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from list ls' -s h -l help -d 'show this help'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from list ls' -s V -l version -d 'show the version'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from which' -s a -l all -d 'also those that are not run, since another comes before them'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from which' -s h -l help -d 'show this help'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from which' -s V -l version -d 'show the version'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from which' -f -a '(codex-agent --list 2>/dev/null | cut -f1,2)'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from describe' -l json -d 'the tool\'s record'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from describe' -s h -l help -d 'show this help'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from describe' -s V -l version -d 'show the version'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from describe' -f -a '(codex-agent --list 2>/dev/null | cut -f1,2)'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from add' -l about -x -d 'keep these words as its summary, and do not run it'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from add' -l json -d 'tool records, one a line'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from add' -s h -l help -d 'show this help'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from add' -s V -l version -d 'show the version'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from add' -f -a '(codex-agent --list 2>/dev/null | cut -f1,2)'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from refresh' -l json -d 'tool records, one a line'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from refresh' -s h -l help -d 'show this help'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from refresh' -s V -l version -d 'show the version'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from refresh' -f -a '(codex-agent --list 2>/dev/null | cut -f1,2)'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from forget' -s h -l help -d 'show this help'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from forget' -s V -l version -d 'show the version'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from forget' -f -a '(codex-agent --list 2>/dev/null | cut -f1,2)'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -l only -x -a 'name starts help help-short bad-usage describe generates completes version empty-input no-escapes closed-pipe interrupt terminate records foreign-fields foreign-types bad-line bounded-memory codex-home leaves-nothing' -d 'this check alone; may be given several times'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -l input -r -F -d 'records to feed it, instead of those of the sample home'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -l json -d 'records of type plugin.check, one a line'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -s h -l help -d 'show this help'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -s V -l version -d 'show the version'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check; and test (__codex_agent_place --only --input --color) -eq 1' -f -a '(codex-agent --list 2>/dev/null | cut -f1,2)'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from completion' -s h -l help -d 'show this help'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from completion' -s V -l version -d 'show the version'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from completion; and test (__codex_agent_place) -eq 1' -f -a '(codex-agent --list 2>/dev/null | cut -f1,2)'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from candidates' -s h -l help -d 'show this help'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from candidates' -s V -l version -d 'show the version'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from candidates; and test (__codex_agent_place) -eq 1' -f -a '(codex-agent --list 2>/dev/null | cut -f1,2)'

@@ -1,0 +1,613 @@
+//! Tools of strangers: found, asked, kept, told of. No stranger is run but where somebody says so.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::world::{Ran, World, bins, json};
+
+/// A tool that describes itself, has a manual and a hook, and tells of each time that it is run.
+pub const DESCRIBED: &str = r#"#!/bin/sh
+echo "$*" >> "$0.runs"
+case "$1 $2" in
+'--generate describe')
+    echo '{"type":"tool","name":"told","about":"tell of itself","version":"3.1","protocol":1,'
+    echo '"reads":["session"],"writes":[],"generates":["man","describe"],"completes":true,"later":1e400}' ;;
+'--generate man') printf '.TH TOLD 1\n.SH NAME\ntold \\- its own page\n' ;;
+'--generate complete') printf 'one\ttwo\n' ;;
+'--help '*) echo 'usage: codex-agent told' ;;
+*) echo "told: $*" ;;
+esac
+"#;
+
+/// A world with a folder `bin` on PATH, after our own.
+pub fn world() -> World {
+    let mut world = World::new();
+    fs::create_dir(world.path("bin")).unwrap();
+    let path = format!("{}:{}:/usr/bin:/bin", bins().display(), world.path("bin").display());
+    world.set("PATH", path);
+    world
+}
+
+fn plugin(world: &World, words: &[&str]) -> Ran {
+    world.run(&[&["codex-agent", "plugin"], words].concat())
+}
+
+/// How often the tool that tells of it was run, and with what.
+fn runs(world: &World) -> Vec<String> {
+    let text = fs::read_to_string(world.path("bin/codex-agent-told.runs")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn kept(world: &World) -> std::path::PathBuf {
+    world.path("home/.local/state/codex-agent/plugins.json")
+}
+
+fn listed(world: &World, name: &str) -> Value {
+    let tools = json(&world.ok(&["codex-agent", "--list=json"]));
+    tools.into_iter().find(|tool| tool["name"] == name).unwrap()
+}
+
+/// The executable is another one from now on.
+fn change(world: &World) {
+    let path = world.path("bin/codex-agent-told");
+    let text = fs::read_to_string(&path).unwrap().replace("3.1", "3.2");
+    fs::write(&path, text).unwrap();
+}
+
+#[test]
+fn a_stranger_is_asked_once_and_then_known() {
+    let world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    assert_eq!(
+        (&listed(&world, "told")["about"], &listed(&world, "told")["description"]),
+        (&Value::Null, &json!("none"))
+    );
+    let ran = plugin(&world, &["describe", "told"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("codex-agent plugin add told asks it"), "{}", ran.err);
+    assert!(runs(&world).is_empty(), "it was run to be listed");
+
+    let ran = plugin(&world, &["add", "told", "--json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let added = &json(&ran.out)[0];
+    assert_eq!((&added["about"], &added["reads"]), (&json!("tell of itself"), &json!(["session"])));
+    assert_eq!(runs(&world), ["--generate describe"]);
+    let told = listed(&world, "told");
+    assert_eq!(
+        (&told["about"], &told["version"], &told["description"], &told["ours"]),
+        (&json!("tell of itself"), &json!("3.1"), &json!("known"), &json!(false))
+    );
+    let row = world.ok(&["codex-agent", "plugin", "list"]);
+    let row = row.lines().find(|row| row.starts_with("told\t")).unwrap().to_owned();
+    let path = world.path("bin/codex-agent-told").display().to_string();
+    assert_eq!(row, format!("told\ttell of itself\t{path}\t\t3.1\tknown"));
+    let row = world.ok(&["codex-agent", "--list"]);
+    assert!(row.contains(&format!("told\ttell of itself\t{path}\t\n")), "{row}");
+    let lines = world.ok(&["codex-agent", "plugin", "describe", "told"]);
+    assert!(lines.contains("version\t3.1\n") && lines.contains("completes\tyes\n"), "{lines}");
+    let whole = json(&world.ok(&["codex-agent", "plugin", "describe", "told", "--json"]))[0].clone();
+    assert_eq!((&whole["generates"], &whole["completes"]), (&json!(["man", "describe"]), &json!(true)));
+    assert_eq!(runs(&world).len(), 1, "it was run to be told of");
+    // The file is the user's own, and has the record to the byte.
+    assert_eq!(fs::metadata(kept(&world)).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(fs::read_to_string(kept(&world)).unwrap().contains("\"later\":1e400"));
+
+    assert_eq!(plugin(&world, &["forget", "told"]).code, 0);
+    assert_eq!(listed(&world, "told")["description"], "none");
+    let ran = plugin(&world, &["forget", "told"]);
+    assert!(ran.code == 1 && ran.err.contains("nothing is kept of 'told'"), "{}", ran.err);
+}
+
+#[test]
+fn a_description_is_stale_when_its_executable_has_changed() {
+    let world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+    change(&world);
+    let told = listed(&world, "told");
+    assert_eq!((&told["about"], &told["description"]), (&json!("tell of itself"), &json!("stale")));
+    assert!(world.ok(&["codex-agent", "--list"]).contains("told\ttell of itself (stale)\t"));
+    let ran = plugin(&world, &["describe", "told"]);
+    assert!(ran.code == 0 && ran.out.contains("description\tstale\n"), "{}", ran.out);
+    assert!(ran.err.contains("is stale") && ran.err.contains("plugin refresh"), "{}", ran.err);
+    for words in [&["completion", "told", "bash"][..], &["candidates", "told", ""]] {
+        let ran = plugin(&world, words);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{words:?}");
+    }
+    let help = world.run(&["codex-agent", "help", "told"]);
+    assert!(help.out.contains("usage: codex-agent told"), "{}", help.out);
+    assert_eq!(runs(&world), ["--generate describe", "--help"]);
+
+    let ran = plugin(&world, &["refresh", "--json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(json(&ran.out)[0]["version"], "3.2");
+    assert_eq!(listed(&world, "told")["description"], "known");
+    assert_eq!(plugin(&world, &["refresh", "--json"]).out, "", "what is known is not asked again");
+    assert_eq!(json(&plugin(&world, &["refresh", "told", "--json"]).out).len(), 1);
+    // A tick of the clock is enough, with not a byte changed.
+    let file = fs::File::options().write(true).open(world.path("bin/codex-agent-told")).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_nanos(1_000_000_001)).unwrap();
+    assert_eq!(listed(&world, "told")["description"], "stale");
+    // What is gone is forgotten.
+    fs::remove_file(world.path("bin/codex-agent-told")).unwrap();
+    let ran = plugin(&world, &["refresh"]);
+    assert!(ran.code == 0 && ran.err.contains("is gone, and forgotten"), "{}", ran.err);
+    assert_eq!(
+        serde_json::from_str::<Value>(&fs::read_to_string(kept(&world)).unwrap()).unwrap()["plugins"],
+        json!([])
+    );
+}
+
+#[test]
+fn one_that_does_not_answer_keeps_its_old_description_and_the_others_are_refreshed() {
+    let world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    world.script("bin/codex-agent-other", &DESCRIBED.replace("told", "other"));
+    assert_eq!(plugin(&world, &["add", "told", "other"]).code, 0);
+    change(&world);
+    world.script("bin/codex-agent-other", "#!/bin/sh\nexit 4\n");
+    let ran = plugin(&world, &["refresh", "--json"]);
+    assert_eq!((ran.code, json(&ran.out).len()), (2, 1));
+    assert!(ran.err.contains("codex-agent-other': it ended with 4"), "{}", ran.err);
+    assert_eq!(
+        (&listed(&world, "told")["version"], &listed(&world, "other")["description"]),
+        (&json!("3.2"), &json!("stale"))
+    );
+}
+
+#[test]
+fn words_of_the_user_stand_for_a_description() {
+    let world = world();
+    world.script("bin/codex-agent-plain", "#!/bin/sh\ntouch \"$0.ran\"\n");
+    assert_eq!(plugin(&world, &["add", "plain", "--about", "do it plainly"]).code, 0);
+    assert!(!world.path("bin/codex-agent-plain.ran").exists(), "it was run");
+    assert_eq!(
+        (&listed(&world, "plain")["about"], &listed(&world, "plain")["description"]),
+        (&json!("do it plainly"), &json!("known"))
+    );
+    // They were said of the tool, and not of its bytes.
+    world.script("bin/codex-agent-plain", "#!/bin/sh\n# another\ntouch \"$0.ran\"\n");
+    assert_eq!(listed(&world, "plain")["description"], "known");
+    assert_eq!(plugin(&world, &["refresh"]).code, 0);
+    assert!(!world.path("bin/codex-agent-plain.ran").exists(), "it was run");
+    for about in ["", "two\nlines", "\u{1b}[31mred", &"x".repeat(201)] {
+        let ran = plugin(&world, &["add", "plain", "--about", about]);
+        assert!(ran.code == 2 && ran.err.contains("'about'"), "{about:?}: {}", ran.err);
+    }
+    let ran = plugin(&world, &["add", "plain", "told", "--about", "x"]);
+    assert!(ran.code == 2 && ran.err.contains("--about goes with one name"), "{}", ran.err);
+}
+
+#[test]
+fn all_of_the_names_are_added_or_none() {
+    let world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    for (other, code, why) in [
+        ("nowhere", 1, "there is no tool 'nowhere'"),
+        ("ls", 2, "'ls' is a tool of this package"),
+        ("Bad", 1, "'Bad' cannot be a tool"),
+    ] {
+        let ran = plugin(&world, &["add", "told", other]);
+        assert!(ran.code == code && ran.err.contains(why), "{other}: {} {}", ran.code, ran.err);
+    }
+    assert!(runs(&world).is_empty(), "one was asked although another is not there");
+    world.script("bin/codex-agent-mute", "#!/bin/sh\nexit 2\n");
+    let ran = plugin(&world, &["add", "told", "mute"]);
+    assert!(ran.code == 2 && ran.err.contains("--about TEXT keeps words of your own"), "{}", ran.err);
+    assert!(!kept(&world).exists());
+    assert_eq!(plugin(&world, &["refresh", "told"]).code, 1);
+}
+
+#[test]
+fn a_stranger_that_misbehaves_when_it_is_asked_is_told_of_and_not_kept() {
+    let world = world();
+    for (name, script, why) in [
+        ("flood", "head -c 10000000 /dev/zero", "it printed more than 64 KiB"),
+        ("endless", "yes '{\"type\":\"tool\"}'", "it printed more than 64 KiB"),
+        ("garbage", "head -c 500 /dev/urandom | tr -d '{'", "it is not"),
+        ("silent", ":", "it is not one 'tool' record"),
+        ("wrong", "echo '{\"type\":\"tool\",\"name\":\"ls\",\"about\":\"x\"}'", "the description of 'ls'"),
+        (
+            "late",
+            "echo '{\"type\":\"tool\",\"name\":\"late\",\"about\":\"x\",\"protocol\":9}'",
+            "made for protocol 9",
+        ),
+        (
+            "red",
+            "printf '{\"type\":\"tool\",\"name\":\"red\",\"about\":\"\\\\u001b[31m\"}'",
+            "control character",
+        ),
+        ("failing", "echo 'no such flag' >&2; exit 3", "it ended with 3: no such flag"),
+        ("killed", "kill -9 $$", "it was ended by signal 9"),
+        ("reading", "read line && echo $line || exit 5", "it ended with 5"),
+    ] {
+        world.script(&format!("bin/codex-agent-{name}"), &format!("#!/bin/sh\n{script}\n"));
+        let ran = plugin(&world, &["add", name]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name}");
+        assert!(ran.err.contains(why) && ran.err.contains("--about TEXT"), "{name}: {}", ran.err);
+        assert!(!ran.err.contains('\u{1b}'), "{name}: {:?}", ran.err);
+    }
+    world.script("bin/codex-agent-broken", "#!/no/such\n");
+    let ran = plugin(&world, &["add", "broken"]);
+    assert!(
+        ran.code == 2 && ran.err.contains("the interpreter in its first line is not there"),
+        "{}",
+        ran.err
+    );
+    assert!(!kept(&world).exists());
+}
+
+#[test]
+fn one_that_hangs_is_ended_with_its_children() {
+    let world = world();
+    let hangs = "#!/bin/sh\nsleep 600 &\necho $! > \"$0.child\"\ntrap '' TERM INT\nwait\nsleep 600\n";
+    world.script("bin/codex-agent-hang", hangs);
+    let start = Instant::now();
+    let ran = plugin(&world, &["add", "hang"]);
+    assert!(ran.code == 2 && ran.err.contains("it did not end within 5 seconds"), "{}", ran.err);
+    assert!(start.elapsed() < Duration::from_secs(30));
+    assert!(is_gone(&world.path("bin/codex-agent-hang.child")), "its child lives on");
+}
+
+/// Whether the process whose number is in a file has ended.
+fn is_gone(file: &Path) -> bool {
+    let pid = fs::read_to_string(file).unwrap();
+    let start = Instant::now();
+    // Whoever reaps orphans may take its time.
+    while start.elapsed() < Duration::from_secs(10) {
+        match fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+            Ok(stat) if !stat.contains(") Z ") => std::thread::sleep(Duration::from_millis(20)),
+            _ => return true,
+        }
+    }
+    false
+}
+
+#[test]
+fn an_interrupt_ends_the_stranger_too() {
+    let world = world();
+    world.script("bin/codex-agent-hang", "#!/bin/sh\nsleep 600 &\necho $! > \"$0.child\"\nwait\n");
+    let child =
+        world.command("codex-agent-plugin").args(["add", "hang"]).stderr(Stdio::piped()).spawn().unwrap();
+    let file = world.path("bin/codex-agent-hang.child");
+    while fs::read_to_string(&file).unwrap_or_default().is_empty() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(is_gone(&file), "it lives on");
+}
+
+#[test]
+fn what_is_no_tool_is_told_with_the_reason() {
+    let mut world = world();
+    world.script("bin/codex-agent-good", "#!/bin/sh\n");
+    world.script("bin/codex-agent-ls", "#!/bin/sh\necho hostile\n");
+    world.script("bin/codex-agent-help", "#!/bin/sh\n");
+    world.script("bin/codex-agent-Big", "#!/bin/sh\n");
+    world.script("bin/codex-agent-two words", "#!/bin/sh\n");
+    world.script("bin/codex-agent-..", "#!/bin/sh\n");
+    world.script("bin/codex-agent-\u{1b}[31m", "#!/bin/sh\n");
+    world.script("bin/codex-agent-broken", "#!/no/such/interpreter -x\n");
+    world.script("bin/codex-agent-enved", "#!/usr/bin/env -S no-such-python -u\n");
+    world.script("bin/codex-agent-fine", "#! /usr/bin/env sh\n");
+    world.write("bin/codex-agent-plain", "#!/bin/sh\n");
+    world.write("bin/codex-agent-good.1", "a page, which is no tool and meant as none");
+    fs::create_dir(world.path("bin/codex-agent-folder")).unwrap();
+    symlink("/nowhere", world.path("bin/codex-agent-dangling")).unwrap();
+    world.script("later/codex-agent-good", "#!/bin/sh\n");
+    symlink("loop", world.path("loop")).unwrap();
+    let root = world.path("");
+    let path = |name: &str| root.join(name).display().to_string();
+    let folders = format!("{}:{}:{}:/usr/bin:/bin", path("bin"), path("later"), path("loop"));
+    world.set("PATH", folders);
+    let ran = plugin(&world, &["list", "--json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let records = json(&ran.out);
+    let problems: Vec<(String, String)> = records
+        .iter()
+        .filter(|record| record["type"] == "plugin.problem")
+        .map(|record| {
+            let file =
+                Path::new(record["path"].as_str().unwrap()).file_name().unwrap().to_str().unwrap().to_owned();
+            (
+                file.trim_start_matches("codex-agent-").to_owned(),
+                record["problem"].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect();
+    let mut wanted = [
+        ("..", "misnamed"),
+        ("Big", "misnamed"),
+        ("\u{1b}[31m", "misnamed"),
+        ("two words", "misnamed"),
+        ("help", "misnamed"),
+        ("dangling", "not_executable"),
+        ("folder", "not_executable"),
+        ("plain", "not_executable"),
+        ("ls", "shadowed"),
+        ("good", "shadowed"),
+        ("loop", "unreadable"),
+        ("broken", "no_interpreter"),
+        ("enved", "no_interpreter"),
+    ]
+    .map(|(name, problem)| (name.to_owned(), problem.to_owned()))
+    .to_vec();
+    let mut problems_sorted = problems.clone();
+    problems_sorted.sort();
+    wanted.sort();
+    assert_eq!(problems_sorted, wanted);
+    let tools: Vec<&Value> = records.iter().filter(|record| record["type"] == "tool").collect();
+    let names: Vec<&str> = tools
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .filter(|name| !["plugin", "status"].contains(name))
+        .collect();
+    assert!(names.contains(&"good") && names.contains(&"broken") && !names.contains(&"help"), "{names:?}");
+    let ls = tools.iter().find(|tool| tool["name"] == "ls").unwrap();
+    assert_eq!((&ls["ours"], &ls["shadows"]), (&json!(true), &json!([path("bin/codex-agent-ls")])));
+
+    let ran = plugin(&world, &["ls"]);
+    assert_eq!(ran.code, 0);
+    for line in [
+        format!("'{}' is no tool: it is a folder", path("bin/codex-agent-folder")),
+        format!("'{}' is no tool: it is not executable", path("bin/codex-agent-plain")),
+        format!(
+            "'{}' is no tool: it is a link to a file that is not there",
+            path("bin/codex-agent-dangling")
+        ),
+        format!("'{}' is no tool: the name of a tool is lower case", path("bin/codex-agent-Big")),
+        format!(
+            "'{}' is not run: '{}' comes before it",
+            path("later/codex-agent-good"),
+            path("bin/codex-agent-good")
+        ),
+        format!(
+            "'{}' cannot be run: its first line names '/no/such/interpreter'",
+            path("bin/codex-agent-broken")
+        ),
+        format!("'{}' cannot be looked into: ", path("loop")),
+    ] {
+        assert!(ran.err.contains(&line), "no {line} in {}", ran.err);
+    }
+    assert!(
+        !ran.err.contains('\u{1b}') && !ran.out.contains("good.1") && !ran.err.contains("good.1"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(plugin(&world, &["which", "good"]).out, format!("{}\n", path("bin/codex-agent-good")));
+    let both = format!("{}\n{}\n", path("bin/codex-agent-good"), path("later/codex-agent-good"));
+    assert_eq!(plugin(&world, &["which", "-a", "good"]).out, both);
+    for (name, code) in
+        [("plain", 2), ("dangling", 2), ("folder", 2), ("nothing", 1), ("Big", 1), ("..", 1), ("", 1)]
+    {
+        let ran = plugin(&world, &["which", name]);
+        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{name}: {}", ran.err);
+    }
+    assert_eq!(world.run(&["codex-agent", "help", "broken"]).code, 126);
+}
+
+#[test]
+fn paths_of_every_kind_are_lived_with() {
+    let mut world = World::new();
+    world.script("bin/codex-agent-good", "#!/bin/sh\n");
+    let many: Vec<String> = (0..500)
+        .map(|number| {
+            world.script(&format!("many/{number}/codex-agent-n{number}"), "#!/bin/sh\n");
+            world.path(&format!("many/{number}")).display().to_string()
+        })
+        .collect();
+    let bin = world.path("bin").display().to_string();
+    let own = bins().display().to_string();
+    for (path, found) in [
+        (String::new(), false),
+        (":::".to_owned(), false),
+        ("bin:./bin:../bin:".to_owned(), false),
+        (format!("::bin:{bin}:/nowhere:/etc/passwd:"), true),
+        (format!("{}:{bin}", many.join(":")), true),
+    ] {
+        world.set("PATH", path.clone());
+        let command = bins().join("codex-agent-plugin");
+        let ran = world.run(&[command.to_str().unwrap(), "list", "--json"]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{path}");
+        let tools = json(&ran.out);
+        assert_eq!(tools.iter().any(|tool| tool["name"] == "good"), found, "{path}");
+        assert_eq!(
+            tools.iter().filter(|tool| tool["type"] == "plugin.problem").count(),
+            0,
+            "{path}: {}",
+            ran.out
+        );
+        if path.len() > 5000 {
+            assert!(tools.iter().any(|tool| tool["name"] == "n499"));
+        }
+        assert!(
+            tools.iter().any(|tool| tool["name"] == "ls" && tool["path"].as_str().unwrap().starts_with(&own))
+        );
+    }
+}
+
+#[test]
+fn a_folder_that_may_not_be_read_hides_nothing_else() {
+    if crate::world::is_root() {
+        eprintln!("SKIPPED: root may read every folder");
+        return;
+    }
+    let world = world();
+    world.script("bin/codex-agent-good", "#!/bin/sh\n");
+    fs::set_permissions(world.path("bin"), fs::Permissions::from_mode(0o311)).unwrap();
+    let ran = plugin(&world, &["list"]);
+    assert!(ran.code == 0 && ran.err.contains("cannot be looked into: permission denied"), "{}", ran.err);
+    // It cannot be listed, and can be run all the same.
+    assert_eq!(world.run(&["codex-agent", "good"]).code, 0);
+}
+
+#[test]
+fn what_is_kept_and_broken_is_told_and_left_alone() {
+    let world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    for text in [
+        "",
+        "{",
+        "[]",
+        r#"{"plugins":[{"path":"/x/codex-agent-x","kept_at":"2026-11-22T10:50:00.000Z","description":{"type":"tool","name":"y","about":"z"}}]}"#,
+    ] {
+        world.write("home/.local/state/codex-agent/plugins.json", text);
+        let ran = world.run(&["codex-agent", "--list"]);
+        assert!(ran.code == 0 && ran.out.contains("told\t"), "{text}: {}", ran.out);
+        assert!(ran.err.contains("cannot read") && ran.err.contains("plugins.json"), "{text}: {}", ran.err);
+        for words in [
+            &["add", "told"][..],
+            &["add", "told", "--about", "x"],
+            &["list"],
+            &["refresh"],
+            &["forget", "told"],
+        ] {
+            let ran = plugin(&world, words);
+            assert!(ran.code == 2 && ran.err.contains("plugins.json"), "{words:?}: {}", ran.err);
+        }
+        assert_eq!(fs::read_to_string(kept(&world)).unwrap(), text);
+        assert_eq!(world.run(&["codex-agent", "told", "x"]).out, "told: x\n");
+        fs::remove_file(world.path("bin/codex-agent-told.runs")).unwrap();
+    }
+}
+
+#[test]
+fn many_may_add_at_once() {
+    let world = world();
+    let names: Vec<String> = (0..12).map(|number| format!("n{number}")).collect();
+    for name in &names {
+        world.script(
+            &format!("bin/codex-agent-{name}"),
+            &DESCRIBED.replace("told", name).replace("1e400", "1"),
+        );
+    }
+    std::thread::scope(|scope| {
+        for name in &names {
+            scope.spawn(|| assert_eq!(plugin(&world, &["add", name]).code, 0));
+        }
+    });
+    let kept: Value = serde_json::from_str(&fs::read_to_string(kept(&world)).unwrap()).unwrap();
+    assert_eq!(kept["plugins"].as_array().unwrap().len(), names.len());
+}
+
+#[test]
+fn help_of_a_stranger_is_its_page_or_its_usage() {
+    let mut world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    assert!(world.ok(&["codex-agent", "help", "told"]).contains("usage: codex-agent told"));
+    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+    if world.sh("command -v man").out.contains('/') {
+        assert!(world.ok(&["codex-agent", "help", "told"]).contains("its own page"));
+        // A page that is installed comes first.
+        world.write("man/man1/codex-agent-told.1", ".TH TOLD 1\n.SH NAME\ntold \\- the installed page\n");
+        world.set("MANPATH", world.path("man").display().to_string());
+        assert!(world.ok(&["codex-agent", "help", "told"]).contains("the installed page"));
+        fs::remove_dir_all(world.path("man")).unwrap();
+        // One that promises a page and has none is told of, and still helps.
+        let broken = DESCRIBED.replace("'--generate man')", "'--generate man') exit 9 ;;\nx)");
+        world.script("bin/codex-agent-told", &broken);
+        assert_eq!(plugin(&world, &["refresh"]).code, 0);
+        let ran = world.run(&["codex-agent", "help", "told"]);
+        assert!(
+            ran.code == 0 && ran.out.contains("usage:") && ran.err.contains("it ended with 9"),
+            "{}",
+            ran.err
+        );
+    }
+    // Without man(1) there is nothing to open a page with.
+    world.set("PATH", format!("{}:{}", world.path("bin").display(), world.path("none").display()));
+    symlink("/bin/sh", world.path("bin/sh")).unwrap();
+    symlink("/bin/cat", world.path("bin/cat")).unwrap();
+    assert!(world.ok(&["codex-agent", "help", "told"]).contains("usage: codex-agent told"));
+}
+
+/// When files were looked into last: all of them are made to look old, something is done, and those that
+/// somebody has read since are given.
+fn read_by(paths: &[&Path], act: impl FnOnce()) -> Vec<usize> {
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for path in paths {
+        fs::File::open(path).unwrap().set_times(fs::FileTimes::new().set_accessed(old)).unwrap();
+    }
+    act();
+    let is_read = |at: &usize| fs::metadata(paths[*at]).unwrap().accessed().unwrap() != old;
+    (0..paths.len()).filter(is_read).collect()
+}
+
+#[test]
+fn running_and_completing_read_no_folder_and_running_no_file() {
+    let world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+    let (bin, kept) = (world.path("bin"), kept(&world));
+    let paths = [bin.as_path(), kept.as_path()];
+    if read_by(&paths, || drop(world.ok(&["codex-agent", "--list"]))) != [0, 1] {
+        eprintln!("SKIPPED: this file system does not tell when something was read");
+        return;
+    }
+    let read = read_by(&paths, || drop(world.ok(&["codex-agent", "told", "x"])));
+    assert!(read.is_empty(), "{read:?} was read to run a tool");
+    for words in
+        [&["completion", "told", "bash"][..], &["candidates", "told", "o"], &["completion", "nothing", "zsh"]]
+    {
+        let read = read_by(&paths, || drop(plugin(&world, words)));
+        assert!(!read.contains(&0), "PATH was walked for {words:?}");
+    }
+}
+
+#[test]
+fn candidates_are_those_that_begin_as_typed_and_are_harmless() {
+    let world = world();
+    let hook = r#"#!/bin/sh
+case "$1 $2" in
+'--generate describe') echo '{"type":"tool","name":"hook","about":"x","completes":true}' ;;
+'--generate complete')
+    shift 2
+    printf '%s|' "$@" > "$0.words"
+    printf 'two words\tof \033[31mtwo\nback\\slash\n\033[31mred\tbad\n\ttwice\n\nteam:a\n' ;;
+esac
+"#;
+    world.script("bin/codex-agent-hook", hook);
+    assert_eq!(plugin(&world, &["add", "hook"]).code, 0);
+    let ran = plugin(&world, &["candidates", "hook", "--flag", "a b", ""]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(ran.out, "two words\tof \\x1b[31mtwo\nback\\\\slash\t\nteam:a\t\n");
+    assert_eq!(fs::read_to_string(world.path("bin/codex-agent-hook.words")).unwrap(), "--|--flag|a b||");
+    assert_eq!(plugin(&world, &["candidates", "hook", "te"]).out, "team:a\t\n");
+    assert_eq!(plugin(&world, &["candidates", "hook"]).out.lines().count(), 3);
+    // One that takes too long is not waited for.
+    world.script("bin/codex-agent-hook", &hook.replace("shift 2", "sleep 60"));
+    assert_eq!(plugin(&world, &["refresh"]).code, 0);
+    let start = Instant::now();
+    let ran = plugin(&world, &["candidates", "hook", ""]);
+    assert!(ran.code == 2 && ran.err.contains("within 2 seconds"), "{}", ran.err);
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn words_that_are_off() {
+    let world = world();
+    for (words, why) in [
+        (&["list", "x"][..], "unexpected operand 'x'"),
+        (&["which"], "the name of a tool is missing"),
+        (&["which", "a", "b"], "unexpected operand 'b'"),
+        (&["add"], "the name of a tool is missing"),
+        (&["check"], "the name of a tool is missing"),
+        (&["check", "--only", "nonsense", "ls"], "nonsense"),
+        (&["completion", "ls"], "expected a name and a shell"),
+        (&["completion", "ls", "tcsh"], "cannot complete in 'tcsh'"),
+        (&["nonsense"], "unknown verb 'nonsense'"),
+    ] {
+        let ran = plugin(&world, words);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}");
+        assert!(ran.err.contains(why), "{words:?}: {}", ran.err);
+    }
+    assert!(plugin(&world, &["completion", "ls", "fish"]).out.contains("complete -c codex-agent-ls"));
+}
