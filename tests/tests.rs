@@ -110,6 +110,12 @@ mod resume;
 /// Tools of strangers: found, asked, kept, told of.
 mod plugin;
 
+/// The rules for tools of strangers, and a bad tool for each.
+mod plugin_check;
+
+/// Pressing TAB behind the name of a stranger.
+mod plugin_shells;
+
 /// The dispatcher, and tools of strangers.
 mod dispatch;
 
