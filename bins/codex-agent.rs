@@ -15,10 +15,10 @@ use std::process::{Command as Process, ExitCode, Stdio};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, Value, generate};
 use codex_agent_shared::config::alias::{self, Led};
 use codex_agent_shared::config::{Config, config_folder};
-use codex_agent_shared::described::{self, Kept};
+use codex_agent_shared::described::{self, Kept, summary};
 use codex_agent_shared::error::{self, Error, Exit, Result, reason, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::{self, TOOLS, ToolRecord};
+use codex_agent_shared::plugin::{self, ToolRecord};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, path_cell, tsv, width};
 
@@ -443,7 +443,7 @@ fn list(args: &Args, json: bool) -> Result<Exit> {
     let tools = plugin::list();
     let kept = kept();
     let mut output = Output::stdout();
-    let records: Vec<ToolRecord<'_>> = tools.iter().map(|tool| record(tool, &kept)).collect();
+    let records: Vec<ToolRecord<'_>> = tools.iter().map(|tool| kept.record(tool)).collect();
     if json {
         for record in &records {
             output.record(record)?;
@@ -508,30 +508,6 @@ fn list_aliases(args: &Args, tools: &[plugin::Found], mut output: Output, json: 
         return Ok(Exit::Trouble);
     }
     Ok(Exit::Done)
-}
-
-fn record<'r>(tool: &'r plugin::Found, kept: &'r Kept) -> ToolRecord<'r> {
-    let mut record = ToolRecord {
-        path: Some(tool.path.to_string_lossy().into_owned()),
-        ours: Some(tool.is_ours()),
-        shadows: Some(tool.shadows.iter().map(|path| path.to_string_lossy().into_owned()).collect()),
-        ..ToolRecord::new(&tool.name, None)
-    };
-    if tool.is_ours() {
-        record.about = TOOLS.iter().find(|(name, _)| *name == tool.name).map(|(_, about)| *about);
-        record.description = Some(described::State::Known.word());
-    } else {
-        kept.tell(&mut record, &tool.path);
-    }
-    record
-}
-
-/// What a tool is for, as people see it.
-fn summary(record: &ToolRecord<'_>) -> String {
-    match (record.about, record.description) {
-        (Some(about), Some("stale")) => format!("{about} (stale)"),
-        (about, _) => about.unwrap_or("").to_owned(),
-    }
 }
 
 /// Names, what the tools are for, and, where there is room, where they are.

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use codex_agent_shared::described::{self, Description, Entry, Kept, ProblemRecord, State};
+use codex_agent_shared::described::{self, Description, Entry, Kept, ProblemRecord, State, summary};
 use codex_agent_shared::error::{Error, Exit, Result, note, warn, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::{self, Found, Oddity, PREFIX, TOOLS, ToolRecord};
+use codex_agent_shared::plugin::{self, Oddity, PREFIX, ToolRecord};
 use codex_agent_shared::store::Changed;
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, path_cell, tsv, width};
@@ -14,32 +14,6 @@ use super::Args;
 
 fn lossy(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-/// What is known of a tool that was found, as far as a row or a record of it needs that.
-fn record<'r>(tool: &'r Found, kept: &'r Kept) -> ToolRecord<'r> {
-    let mut record = ToolRecord {
-        path: Some(lossy(&tool.path)),
-        ours: Some(tool.is_ours()),
-        shadows: Some(tool.shadows.iter().map(|path| lossy(path)).collect()),
-        ..ToolRecord::new(&tool.name, None)
-    };
-    if tool.is_ours() {
-        record.about = TOOLS.iter().find(|(name, _)| *name == tool.name).map(|(_, about)| *about);
-        record.version = Some(env!("CARGO_PKG_VERSION"));
-        record.description = Some(State::Known.word());
-    } else {
-        kept.tell(&mut record, &tool.path);
-    }
-    record
-}
-
-/// The summary as people see it.
-fn summary(record: &ToolRecord<'_>) -> String {
-    match (record.about, record.description) {
-        (Some(about), Some("stale")) => format!("{about} (stale)"),
-        (about, _) => about.unwrap_or("").to_owned(),
-    }
 }
 
 /// Lists the tools.
@@ -55,7 +29,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         }
     }
     let kept = Kept::read()?;
-    let records: Vec<ToolRecord<'_>> = tools.iter().map(|tool| record(tool, &kept)).collect();
+    let records: Vec<ToolRecord<'_>> = tools.iter().map(|tool| kept.record(tool)).collect();
     let mut output = Output::stdout();
     if args.common.json {
         for record in &records {

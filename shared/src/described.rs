@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use crate::child::limited::{self, Limits};
 use crate::config::state_folder;
 use crate::error::{Error, Result};
-use crate::plugin::{Oddity, PREFIX, PROTOCOL, ToolRecord, dispatcher, hand_down};
+use crate::plugin::{Found, Oddity, PREFIX, PROTOCOL, TOOLS, ToolRecord, dispatcher, hand_down};
 use crate::store::{Object, Store};
 use crate::time::Timestamp;
 
@@ -376,15 +376,38 @@ impl Kept {
         }
     }
 
-    /// Adds to a record what is kept of the executable at its path.
-    pub fn tell<'k>(&'k self, record: &mut ToolRecord<'k>, path: &Path) {
-        let entry = self.of(path);
-        record.description = Some(entry.map_or(State::None, Entry::state).word());
-        let Some(entry) = entry else { return };
-        record.about = entry.about();
-        if let Some(description) = &entry.description {
-            record.version = description.version.as_deref();
+    /// The record of a tool that was found: of ours all is known, of a stranger what is kept.
+    pub fn record<'r>(&'r self, tool: &'r Found) -> ToolRecord<'r> {
+        let lossy = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let record = ToolRecord {
+            path: Some(lossy(&tool.path)),
+            ours: Some(tool.is_ours()),
+            shadows: Some(tool.shadows.iter().map(lossy).collect()),
+            ..ToolRecord::new(&tool.name, None)
+        };
+        if tool.is_ours() {
+            return ToolRecord {
+                about: TOOLS.iter().find(|(name, _)| *name == tool.name).map(|(_, about)| *about),
+                version: Some(env!("CARGO_PKG_VERSION")),
+                description: Some(State::Known.word()),
+                ..record
+            };
         }
+        let entry = self.of(&tool.path);
+        ToolRecord {
+            about: entry.and_then(Entry::about),
+            version: entry.and_then(|entry| entry.description.as_ref()?.version.as_deref()),
+            description: Some(entry.map_or(State::None, Entry::state).word()),
+            ..record
+        }
+    }
+}
+
+/// What a tool is for, as people see it: a summary that may be wrong by now is marked.
+pub fn summary(record: &ToolRecord<'_>) -> String {
+    match (record.about, record.description) {
+        (Some(about), Some("stale")) => format!("{about} (stale)"),
+        (about, _) => about.unwrap_or("").to_owned(),
     }
 }
 
