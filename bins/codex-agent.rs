@@ -191,7 +191,7 @@ static TOOL: Tool = Tool {
     ]),
 };
 
-/// The table of tools, as lines of the manual. A test holds it to [`TOOLS`].
+/// The table of tools, as lines of the manual. A test holds it to [`plugin::TOOLS`].
 const TOOL_LINES: &str = "    ls      list Codex sessions
     find    look Codex sessions up by reference or by words
     group   keep named sets of Codex sessions

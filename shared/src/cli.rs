@@ -73,15 +73,17 @@
 
 pub mod flags;
 pub mod generate;
+mod own;
 pub mod prompts;
 pub mod queued;
 pub mod runs;
 pub mod turns;
 pub mod watch;
 
+pub use own::{Own, main_of};
+
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
-use std::sync::OnceLock;
 
 use lexopt::{Arg, Parser};
 
@@ -120,30 +122,6 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// A tool of which nothing is said but its name, what it is for, and its commands. What else there
-    /// is to say goes before it: `Tool { reads: &["session"], ..Tool::new(...) }`.
-    pub const fn new(
-        name: &'static str,
-        about: &'static str,
-        commands: &'static [&'static dyn Verb],
-    ) -> Tool {
-        Tool {
-            name,
-            about,
-            description: &[],
-            commands,
-            exit_status: &[(0, "Done."), (1, "Nothing was found."), (2, "Bad usage, or trouble.")],
-            environment: &[],
-            files: &[],
-            examples: &[],
-            see_also: &["codex-agent(1)", "codex-agent(7)"],
-            reads: &[],
-            writes: &[],
-            epilogue: "",
-            completions: None,
-        }
-    }
-
     /// The command that needs no verb.
     fn nameless(&self) -> Option<&'static dyn Verb> {
         self.commands.first().copied().filter(|first| first.name().is_empty())
@@ -194,24 +172,6 @@ pub struct Command<A: 'static> {
     pub operand: fn(&mut A, OsString) -> Result<()>,
     /// Does the work.
     pub run: fn(A) -> Result<Exit>,
-}
-
-impl<A> Command<A> {
-    /// The only command of a tool, with no flags and no operands.
-    pub const fn new(about: &'static str, run: fn(A) -> Result<Exit>) -> Command<A> {
-        Command {
-            name: "",
-            aliases: &[],
-            about,
-            operands: "",
-            completes: &[Completes::Nothing],
-            details: &[],
-            sections: &[],
-            greedy: false,
-            operand: |_, word| Err(Error::usage(format!("unexpected operand '{}'", word.to_string_lossy()))),
-            run,
-        }
-    }
 }
 
 /// A flag of a command.
@@ -492,29 +452,6 @@ fn lexopt_error(error: lexopt::Error) -> Error {
     }
 }
 
-/// What a tool of another package says of itself beyond its table.
-#[derive(Clone, Copy, Debug)]
-pub struct Own {
-    /// Its version: `env!("CARGO_PKG_VERSION")`.
-    pub version: &'static str,
-    /// The arguments with which it reads records from standard input and writes them.
-    pub pipe: Option<&'static [&'static str]>,
-}
-
-static OWN: OnceLock<Own> = OnceLock::new();
-
-/// What the tool says; this package's version, where it is of this package.
-fn own() -> Own {
-    OWN.get().copied().unwrap_or(Own { version: env!("CARGO_PKG_VERSION"), pipe: None })
-}
-
-/// As [`main`], for a tool of another package.
-pub fn main_of(tool: &'static Tool, own: Own) -> ExitCode {
-    // The first call wins, and `main` is called once.
-    let _ = OWN.set(own);
-    main(tool)
-}
-
 /// The body of every tool's `main`.
 pub fn main(tool: &'static Tool) -> ExitCode {
     error::set_program(tool.name);
@@ -585,7 +522,7 @@ fn verbs_line(tool: &Tool) -> String {
 }
 
 fn version(tool: &Tool) -> String {
-    format!("{} {}\n", tool.name, own().version)
+    format!("{} {}\n", tool.name, own::own().version)
 }
 
 fn generate_document(tool: &Tool, parser: &mut Parser) -> Result<Exit> {

@@ -9,6 +9,16 @@
 //! says so.
 //!
 //! **Crash.** The file is a [`Store`]: old or new, whole.
+//!
+//! ```
+//! use codex_agent_shared::described::Description;
+//!
+//! let said = br#"{"type":"tool","name":"branches","about":"count sessions by branch"}"#;
+//! let description = Description::parse(said, "branches").unwrap();
+//! assert!(!description.completes && !description.has("man"));
+//! // Whoever says to be somebody else is not believed.
+//! assert!(Description::parse(said, "ls").is_err());
+//! ```
 
 use std::borrow::Cow;
 use std::fs;

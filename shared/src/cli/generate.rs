@@ -7,7 +7,8 @@ pub use hook::hook;
 
 use std::fmt::Write;
 
-use super::{Row, Takes, Tool, Verb, own};
+use super::own::own;
+use super::{Row, Takes, Tool, Verb};
 use crate::plugin::{PREFIX, PROTOCOL, ToolRecord};
 
 /// What `--generate` can print.
