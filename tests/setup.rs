@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use codex_agent_shared::plugin::TOOLS;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::terminal::Terminal;
-use crate::world::{World, bins, is_root, json};
+use crate::world::{World, bins, is_root, json as records};
 
 /// A world with a shell of each kind, which is never run.
 fn world() -> World {
@@ -22,7 +22,7 @@ fn world() -> World {
     world
 }
 
-/// Every file and folder below the user's home, but for our state.
+/// Every file and folder below the user's home.
 fn tree(world: &World) -> BTreeSet<PathBuf> {
     fn walk(folder: &Path, all: &mut BTreeSet<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap().flatten() {
@@ -34,14 +34,12 @@ fn tree(world: &World) -> BTreeSet<PathBuf> {
     }
     let mut all = BTreeSet::new();
     walk(&world.path("home"), &mut all);
-    all.retain(|path| !path.starts_with(world.path("home/.local/state")));
-    all.remove(&world.path("home/.local"));
     all
 }
 
 fn setup(world: &World, words: &[&str]) -> (i32, Vec<Value>, String) {
     let ran = world.run(&[&["codex-agent-setup", "--json"], words].concat());
-    (ran.code, json(&ran.out), ran.err)
+    (ran.code, records(&ran.out), ran.err)
 }
 
 fn actions(steps: &[Value]) -> BTreeSet<&str> {
@@ -117,10 +115,11 @@ fn files_of_others_and_changed_ones_are_left() {
     let known = world.path("home/.local/state/codex-agent/setup.json");
     let old = "an older page";
     fs::write(world.path(page), old).unwrap();
-    assert_eq!(setup(&world, &["--yes"]).0, 2);
+    let (code, _, err) = setup(&world, &["--yes"]);
+    assert!(code == 2 && err.contains("was changed since it was installed"), "{err}");
     let print = codex_agent_shared::text::fingerprint(old.as_bytes());
     let mut saved: Value = serde_json::from_slice(&fs::read(&known).unwrap()).unwrap();
-    saved["files"][world.path(page).to_str().unwrap()][1] = print.into();
+    saved["files"][world.path(page).to_str().unwrap()][1] = json!([print]);
     fs::write(&known, saved.to_string()).unwrap();
     let (code, steps, _) = setup(&world, &["--yes"]);
     assert_eq!((code, actions(&steps)), (0, BTreeSet::from(["keep", "replace"])));
@@ -226,8 +225,98 @@ fn pages_go_beside_the_executables_in_a_home() {
             .unwrap();
     }
     let ran = world.run(&[cargo.join("codex-agent-setup").to_str().unwrap(), "--json", "--only", "man"]);
-    let paths: Vec<Value> = json(&ran.out).into_iter().map(|step| step["path"].clone()).collect();
+    let paths: Vec<Value> = records(&ran.out).into_iter().map(|step| step["path"].clone()).collect();
     assert_eq!(paths.len(), 3 + 4, "{paths:?}");
     let pages = world.path("home/.cargo/share/man");
     assert!(paths.iter().all(|path| Path::new(path.as_str().unwrap()).starts_with(&pages)), "{paths:?}");
+}
+
+/// Makes what is installed that of an older release: every file holds something else, and is known.
+fn make_old(world: &World) {
+    let known = world.path("home/.local/state/codex-agent/setup.json");
+    let mut saved: Value = serde_json::from_slice(&fs::read(&known).unwrap()).unwrap();
+    for (path, entry) in saved["files"].as_object_mut().unwrap() {
+        let old = format!("old text of {path}");
+        fs::write(path, &old).unwrap();
+        entry[1] = json!([codex_agent_shared::text::fingerprint(old.as_bytes())]);
+    }
+    fs::write(known, saved.to_string()).unwrap();
+}
+
+#[test]
+fn an_update_that_is_killed_is_gone_on_with_or_taken_away() {
+    let world = world();
+    let before = tree(&world);
+    let (mut kills, mut mixed) = (0, 0);
+    for round in 0..24_u64 {
+        assert_eq!(setup(&world, &["--yes"]).0, 0);
+        make_old(&world);
+        let mut command = world.command("codex-agent-setup");
+        let mut child = command
+            .arg("--yes")
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Most of its time it asks the tools for their documents.
+        let ls = world.path("home/.local/share/man/man1/codex-agent.1");
+        while child.try_wait().unwrap().is_none() && fs::read(&ls).unwrap().starts_with(b"old") {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(std::time::Duration::from_micros(round * 400));
+        let _ = child.kill();
+        kills += usize::from(!child.wait().unwrap().success());
+        let is_old = |path: &PathBuf| fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"old"));
+        let files: Vec<PathBuf> = tree(&world).into_iter().filter(|path| path.is_file()).collect();
+        mixed += usize::from(files.iter().any(is_old));
+        // Half of the time it is gone on with, half of the time taken away.
+        if round % 2 == 0 {
+            let (code, steps, err) = setup(&world, &["--yes"]);
+            assert!(code == 0 && !actions(&steps).contains("refuse"), "{err}");
+        }
+        let (code, _, err) = setup(&world, &["--undo", "--yes"]);
+        assert_eq!((code, tree(&world)), (0, before.clone()), "{err}");
+    }
+    println!("{kills} kills, {mixed} of them in the middle of an update");
+    assert!(mixed > 0);
+}
+
+#[test]
+fn one_kind_is_taken_away_alone() {
+    let world = world();
+    assert_eq!(setup(&world, &["--yes", "--only", "man", "--only", "fish"]).0, 0);
+    let (code, _, err) = setup(&world, &["--undo", "--yes", "--only", "bash"]);
+    assert!(code == 0 && err.contains("nothing is installed"), "{err}");
+    assert_eq!(setup(&world, &["--undo", "--yes", "--only", "fish"]).0, 0);
+    assert!(world.path("home/.local/share/man/man1/codex-agent.1").exists());
+    assert!(!world.path("home/.config/fish/completions/codex-agent.fish").exists());
+}
+
+#[test]
+fn what_comes_while_the_question_stands_is_not_lost() {
+    let world = world();
+    let page = world.path("home/.local/share/man/man1/codex-agent-ls.1");
+    let mut command = world.command("codex-agent-setup");
+    command.args(["--only", "man"]);
+    let mut terminal = Terminal::open(command, 100, 24);
+    terminal.until("[y/N] ");
+    fs::create_dir_all(page.parent().unwrap()).unwrap();
+    fs::write(&page, "precious").unwrap();
+    terminal.press("y\n");
+    let (shown, code) = terminal.end();
+    assert!(code == 2 && shown.contains("has changed meanwhile"), "{shown}");
+    assert_eq!(fs::read_to_string(&page).unwrap(), "precious");
+    assert_eq!(fs::read_dir(page.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn nothing_is_put_where_all_programs_are() {
+    let mut world = world();
+    world.set("HOME", "/");
+    let (data, state) = (world.path("data"), world.path("state"));
+    world.set("XDG_DATA_HOME", data.to_str().unwrap());
+    world.set("XDG_STATE_HOME", state.to_str().unwrap());
+    let (code, steps, err) = setup(&world, &["--only", "man"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(steps.iter().all(|step| Path::new(step["path"].as_str().unwrap()).starts_with(&data)));
 }

@@ -1,21 +1,24 @@
 //! Installing files, and taking them away again.
 //!
-//! `setup.json` in our state folder says which files are ours, what they held when they were written, and which
-//! folders were made for them. It is written before the first file is, so that whatever a crash leaves can be
-//! taken away. A file that it does not name is somebody else's, unless it holds what is to be written.
+//! `setup.json` in our state folder says which files are ours, what they hold or may hold, and which folders were
+//! made for them. It is written before the first file is, with what was there and what is to be there, so that
+//! whatever a crash leaves can be gone on with, or taken away. A file that it does not name is somebody else's,
+//! unless it holds what is to be written.
 //!
-//! Where a file cannot be written, those that were written for it are removed or put back.
+//! What was planned is looked at once more before anything is done, under the lock of `setup.json`: between plan
+//! and deed somebody may have thought about it. Where a file cannot be written, those that were written are
+//! removed or put back.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use codex_agent_shared::codex::home::state_folder;
-use codex_agent_shared::error::{Context, Error, Result, reason};
+use codex_agent_shared::error::{Context, Error, Result};
 use codex_agent_shared::output::SetupFileRecord;
-use codex_agent_shared::store::Store;
+use codex_agent_shared::store::{Held, Store};
 use codex_agent_shared::text::fingerprint;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +58,8 @@ pub(super) struct Step {
     pub(super) kind: Kind,
     pub(super) path: PathBuf,
     text: Vec<u8>,
+    /// What was there when it was planned.
+    before: Option<Vec<u8>>,
 }
 
 impl Step {
@@ -89,8 +94,9 @@ pub(super) fn summary(steps: &[Step]) -> Vec<Line> {
 /// What `setup.json` holds.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Installed {
-    /// By path: the kind, and the fingerprint of what was written.
-    files: BTreeMap<String, (String, String)>,
+    /// By path: the kind, and the fingerprints of what we have written there, the last one last. While an update
+    /// is under way there may be several.
+    files: BTreeMap<String, (String, Vec<String>)>,
     /// Folders that were made for them, each before those in it.
     folders: Vec<String>,
 }
@@ -114,87 +120,126 @@ impl Setup {
         let mut steps = Vec::new();
         for Document { kind, path, text } in documents {
             let known = self.known(&path)?;
-            let action = match there(&path)? {
+            let before = there(&path)?;
+            let action = match &before {
                 None => Action::Make,
-                Some(there) if there == text => Action::Keep,
-                Some(there) if known.is_some_and(|known| *known == fingerprint(&there)) => Action::Replace,
+                Some(there) if *there == text => Action::Keep,
+                Some(there) if known.is_some_and(|known| known.contains(&fingerprint(there))) => {
+                    Action::Replace
+                }
                 Some(_) => Action::Refuse,
             };
-            steps.push(Step { action, kind, path, text });
+            steps.push(Step { action, kind, path, text, before });
         }
         let wanted: Vec<PathBuf> = steps.iter().map(|step| step.path.clone()).collect();
         // Of a tool that is gone, or of a folder that is another one now.
-        let gone = self.undoing()?.into_iter();
-        steps.extend(gone.filter(|step| {
-            step.action == Action::Remove && kinds.contains(&step.kind) && !wanted.contains(&step.path)
-        }));
+        let gone = self.undoing(&kinds)?.into_iter();
+        steps.extend(gone.filter(|step| step.action == Action::Remove && !wanted.contains(&step.path)));
         Ok(steps)
     }
 
-    /// What has to be done for none of our files to be there.
-    pub(super) fn undoing(&self) -> Result<Vec<Step>> {
+    /// What has to be done for none of our files of these kinds to be there; of all where none is named.
+    pub(super) fn undoing(&self, kinds: &[Kind]) -> Result<Vec<Step>> {
         let mut steps = Vec::new();
-        for (path, (kind, print)) in &self.installed.files {
+        for (path, (kind, prints)) in &self.installed.files {
             let path = PathBuf::from(path);
             let kind = Kind::parse(kind).unwrap_or(Kind::Man);
-            let action = match there(&path)? {
-                Some(there) if fingerprint(&there) != *print => Action::Refuse,
+            if !kinds.is_empty() && !kinds.contains(&kind) {
+                continue;
+            }
+            let before = there(&path)?;
+            let action = match &before {
+                Some(there) if !prints.contains(&fingerprint(there)) => Action::Refuse,
                 // One that is gone is forgotten likewise.
                 _ => Action::Remove,
             };
-            steps.push(Step { action, kind, path, text: Vec::new() });
+            steps.push(Step { action, kind, path, text: Vec::new(), before });
         }
         Ok(steps)
     }
 
-    fn known(&self, path: &Path) -> Result<Option<&String>> {
-        Ok(self.installed.files.get(text(path)?).map(|(_, print)| print))
+    /// Whether a file is known as one of ours, whatever it holds by now.
+    pub(super) fn is_ours(&self, path: &Path) -> bool {
+        path.to_str().is_some_and(|path| self.installed.files.contains_key(path))
+    }
+
+    fn known(&self, path: &Path) -> Result<Option<&Vec<String>>> {
+        Ok(self.installed.files.get(text(path)?).map(|(_, prints)| prints))
     }
 
     /// Does what was planned, all of it or nothing.
     pub(super) fn carry_out(&mut self, steps: &[Step]) -> Result<()> {
+        // Before the lock makes the first of them.
+        let mut made = missing(self.store.path());
         let held = self.store.hold()?;
+        let done = self.carry_out_held(&held, steps, &mut made);
+        if self.installed == Installed::default() {
+            // Nothing is left to be known, and whoever waits for the lock finds nothing to do either.
+            let lock = self.store.path().with_extension("json.lock");
+            remove(self.store.path()).and_then(|()| remove(&lock))?;
+            drop(held);
+            remove_empty(made.iter().filter_map(|folder| folder.to_str().map(str::to_owned)));
+        }
+        done
+    }
+
+    fn carry_out_held(&mut self, held: &Held, steps: &[Step], made: &mut Vec<PathBuf>) -> Result<()> {
         if held.read::<Installed>()? != self.installed {
             return Err(Error::new("another setup has changed something meanwhile").hint("run it again"));
         }
-        let mut planned = self.installed.clone();
-        for step in steps.iter().filter(|step| matches!(step.action, Action::Make | Action::Replace)) {
-            for folder in missing(&step.path) {
-                let folder = text(&folder)?.to_owned();
-                if !planned.folders.contains(&folder) {
-                    planned.folders.push(folder);
-                }
+        for step in steps {
+            if there(&step.path)? != step.before {
+                let message = format!("'{}' has changed meanwhile", step.path.display());
+                return Err(Error::new(message).hint("nothing was changed; run it again"));
             }
-            let known = (step.kind.word().to_owned(), fingerprint(&step.text));
-            planned.files.insert(text(&step.path)?.to_owned(), known);
         }
-        // Whatever happens from here on, --undo knows of it.
+        let mut planned = self.installed.clone();
+        let is_written = |step: &&Step| matches!(step.action, Action::Make | Action::Replace);
+        for step in steps.iter().filter(is_written) {
+            made.extend(missing(&step.path));
+            let entry = planned.files.entry(text(&step.path)?.to_owned()).or_default();
+            step.kind.word().clone_into(&mut entry.0);
+            entry.1.push(fingerprint(&step.text));
+        }
+        for folder in made.iter() {
+            let folder = text(folder)?.to_owned();
+            if !planned.folders.contains(&folder) {
+                planned.folders.push(folder);
+            }
+        }
+        // Whatever happens from here on, a later setup and --undo know of it.
         held.write(&planned)?;
         let mut done = Vec::new();
         for step in steps {
-            let before = there(&step.path)?;
             let written = match step.action {
                 Action::Make | Action::Replace => write(&step.path, &step.text),
                 Action::Remove => remove(&step.path),
                 Action::Keep | Action::Refuse => continue,
             };
             if let Err(error) = written {
-                put_back(done);
-                remove_empty(&mut planned.folders);
+                put_back(&done);
+                remove_empty(made.iter().filter_map(|folder| folder.to_str().map(str::to_owned)));
                 held.write(&self.installed)?;
                 return Err(error.hint("nothing was changed"));
             }
-            done.push((step.path.clone(), before));
+            done.push(step);
         }
-        for step in steps.iter().filter(|step| step.action == Action::Remove) {
-            planned.files.remove(text(&step.path)?);
+        // What is there now is all that is ours.
+        for step in steps {
+            match step.action {
+                Action::Remove => drop(planned.files.remove(text(&step.path)?)),
+                Action::Refuse => {}
+                Action::Keep if !self.is_ours(&step.path) => {}
+                Action::Make | Action::Replace | Action::Keep => {
+                    let known = (step.kind.word().to_owned(), vec![fingerprint(&step.text)]);
+                    planned.files.insert(text(&step.path)?.to_owned(), known);
+                }
+            }
         }
         if planned.files.is_empty() {
-            remove_empty(&mut planned.folders);
-            remove(self.store.path())?;
-        } else {
-            held.write(&planned)?;
+            made.splice(0..0, planned.folders.drain(..).map(PathBuf::from));
         }
+        held.write(&planned)?;
         self.installed = planned;
         Ok(())
     }
@@ -226,39 +271,51 @@ fn missing(path: &Path) -> Vec<PathBuf> {
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).context("make the folder", folder)?;
-    let made = tempfile::Builder::new().prefix(".codex-agent-").suffix(".tmp").tempfile_in(folder);
-    let mut file = made.context("write in", folder)?;
-    let written = file.write_all(bytes).and_then(|()| {
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()
-    });
-    written.context("write", path)?;
-    file.persist(path).map_err(|error| {
-        Error::new(format!("cannot write '{}': {}", path.display(), reason(&error.error)))
-    })?;
-    Ok(())
+    // One name for each file, so that what a crash leaves is written over the next time.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let part = folder.join(format!(".{name}.codex-agent-setup"));
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o644);
+    let mut file = options.open(&part).context("write in", folder)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    #[allow(clippy::disallowed_methods)] // It is synced, and what it replaces was looked at.
+    let renamed = written.and_then(|()| fs::rename(&part, path));
+    if renamed.is_err() {
+        // It may not be there.
+        let _ = fs::remove_file(&part);
+    }
+    renamed.context("write", path)
 }
 
 fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context("remove", path),
-        _ => Ok(()),
+    let part = path.file_name().map(|name| format!(".{}.codex-agent-setup", name.to_string_lossy()));
+    for path in [Some(path.to_owned()), part.map(|part| path.with_file_name(part))].into_iter().flatten() {
+        match fs::remove_file(&path) {
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(error).context("remove", &path);
+            }
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// Makes files what they were, as far as that can be.
-fn put_back(done: Vec<(PathBuf, Option<Vec<u8>>)>) {
-    for (path, before) in done.into_iter().rev() {
-        let _ = match before {
-            Some(bytes) => write(&path, &bytes),
-            None => remove(&path),
+fn put_back(done: &[&Step]) {
+    for step in done.iter().rev() {
+        let _ = match &step.before {
+            Some(bytes) => write(&step.path, bytes),
+            None => remove(&step.path),
         };
     }
 }
 
-/// Removes folders that were made for our files, where nothing else is in them.
-fn remove_empty(folders: &mut Vec<String>) {
-    for folder in folders.drain(..).rev() {
+/// Removes folders that were made for our files, where nothing else is in them, the innermost first.
+fn remove_empty(folders: impl Iterator<Item = String>) {
+    let mut folders: Vec<String> = folders.collect();
+    folders.sort();
+    folders.dedup();
+    for folder in folders.into_iter().rev() {
         // One that is not empty is somebody's.
         let _ = fs::remove_dir(folder);
     }

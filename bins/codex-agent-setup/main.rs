@@ -74,7 +74,7 @@ const FLAGS: &[Flag<Args>] = &[
         long: "undo",
         takes: Takes::Nothing,
         help: "remove what was installed",
-        more: "A file that somebody has changed since is left, and told. Folders that were made for the files go, where nothing else is in them.",
+        more: "With --only of this kind alone. A file that somebody has changed since is left, and told. Folders that were made for the files go, where nothing else is in them.",
         set: |args, _| {
             args.undo = true;
             Ok(())
@@ -102,7 +102,7 @@ static TOOL: Tool = Tool {
     description: &[
         "Installs the manual pages of the tools, and their completions for the shells that are found, for this user alone. It says first what it would do, and asks; files of others are never replaced, and no file of a shell's configuration is touched. What has to be added there by hand is said.",
         "    codex-agent setup",
-        "Pages go where man(1) looks for those of the executables: for $HOME/.cargo/bin that is $HOME/.cargo/share/man, elsewhere $XDG_DATA_HOME/man. Completions go where bash-completion and fish look by themselves; zsh has no such folder for a user, so that a line in ~/.zshrc names it.",
+        "Pages go where man(1) looks for those of the executables: for tools in a folder bin somewhere in the home, as $HOME/.cargo/bin, that is share/man beside it, here $HOME/.cargo/share/man; elsewhere $XDG_DATA_HOME/man. Completions go where bash-completion and fish look by themselves; zsh has no such folder for a user, so that a line in ~/.zshrc names it.",
         "Run again after an update, it brings the files up to date, and takes away those of tools that are gone. A package of a distribution installs all of this by itself, and needs no setup.",
     ],
     commands: &[&COMMAND],
@@ -140,7 +140,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<Exit> {
     let mut setup = install::Setup::open()?;
     let steps = match args.undo {
-        true => setup.undoing()?,
+        true => setup.undoing(&args.kinds)?,
         false => {
             let kinds = if args.kinds.is_empty() { places::found() } else { args.kinds.clone() };
             setup.installing(documents::all(&kinds)?)?
@@ -149,14 +149,22 @@ fn run(args: Args) -> Result<Exit> {
     tell(&args, &steps)?;
     let refused: Vec<&Step> = steps.iter().filter(|step| step.action == Action::Refuse).collect();
     if let (Some(first), false) = (refused.first(), args.undo) {
-        let message = format!("'{}' is not of this program, and was left as it is", first.path.display());
+        let whose = match setup.is_ours(&first.path) {
+            true => "was changed since it was installed",
+            false => "is not of this program",
+        };
+        let message = format!("'{}' {whose}, and was left as it is", first.path.display());
         let more =
             if refused.len() > 1 { format!("; so are {} more", refused.len() - 1) } else { String::new() };
         return Err(Error::new(format!("{message}{more}")).hint("move it away; nothing was changed"));
     }
     let has_work = steps.iter().any(|step| step.action.changes());
     if !has_work {
-        warn(if args.undo { "nothing is installed" } else { "everything is there already" });
+        warn(match (args.undo, refused.is_empty()) {
+            (true, true) => "nothing is installed",
+            (true, false) => "only files that were changed are left",
+            (false, _) => "everything is there already",
+        });
         return Ok(if refused.is_empty() { Exit::Done } else { Exit::Negative });
     }
     if args.dry_run {
@@ -166,8 +174,13 @@ fn run(args: Args) -> Result<Exit> {
         return Ok(if io::stdin().is_terminal() { Exit::Negative } else { Exit::Done });
     }
     setup.carry_out(&steps)?;
-    let done = steps.iter().filter(|step| step.action.changes()).count();
-    warn(format_args!("{} {done} files", if args.undo { "removed" } else { "installed" }));
+    let removed = steps.iter().filter(|step| step.action == Action::Remove).count();
+    let installed = steps.iter().filter(|step| step.action.changes()).count() - removed;
+    for (count, what) in [(installed, "installed"), (removed, "removed")] {
+        if count > 0 {
+            warn(format_args!("{what} {count} file{}", if count == 1 { "" } else { "s" }));
+        }
+    }
     if !args.undo {
         let kinds: Vec<Kind> =
             Kind::ALL.into_iter().filter(|kind| steps.iter().any(|s| s.kind == *kind)).collect();

@@ -29,7 +29,10 @@ pub(super) fn folder(kind: Kind, beside: &Path) -> Result<PathBuf> {
     Ok(match kind {
         // man(1) looks beside the folders of PATH by itself.
         Kind::Man => match beside.parent().filter(|_| beside.ends_with("bin")) {
-            Some(prefix) if prefix.starts_with(home()?) => prefix.join("share/man"),
+            // In a container the home may be /, and then nothing there is the user's alone.
+            Some(prefix) if home()? != Path::new("/") && prefix.starts_with(home()?) => {
+                prefix.join("share/man")
+            }
             _ => data()?.join("man"),
         },
         Kind::Bash => match env::var_os("BASH_COMPLETION_USER_DIR").map(PathBuf::from) {
@@ -42,9 +45,8 @@ pub(super) fn folder(kind: Kind, beside: &Path) -> Result<PathBuf> {
 }
 
 fn home() -> Result<PathBuf> {
-    env::home_dir()
-        .filter(|home| home.is_absolute())
-        .ok_or_else(|| Error::new("cannot tell where your home is").hint("set HOME"))
+    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    home.ok_or_else(|| Error::new("cannot tell where your home is: HOME is not set").hint("set HOME"))
 }
 
 /// Says what has to be done by hand, for what was installed to be found.
@@ -55,7 +57,9 @@ pub(super) fn advise(kinds: &[Kind]) {
         let place = quoted(&folder.to_string_lossy());
         match kind {
             Kind::Man if !is_page_found() => {
-                warn(format_args!("man does not look there: add {place} to MANPATH"));
+                // The empty part stands for where man looks by itself.
+                let line = format!("export MANPATH={place}:$MANPATH");
+                warn(format_args!("man does not look there: put '{line}' into your shell's startup file"));
             }
             Kind::Bash if !has_bash_completion() => {
                 let line = format!("for f in {place}/*; do . \"$f\"; done");
