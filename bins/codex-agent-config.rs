@@ -195,7 +195,8 @@ fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
             "codex.home" => path(&args.common.codex_home),
             "codex.binary" => path(&args.common.codex),
             "ui.color" => match args.common.color {
-                Color::Auto => None,
+                Color::Unsaid => None,
+                Color::Auto => Some("auto".into()),
                 Color::Always => Some("always".into()),
                 Color::Never => Some("never".into()),
             },
@@ -251,6 +252,9 @@ fn no_operand(args: &Args) -> Result<()> {
         Some(operand) => {
             let verbs = ["list", "get", "path", "check", "edit"];
             let error = Error::usage(format!("unexpected operand '{operand}'"));
+            if verbs.contains(&operand.as_str()) {
+                return Err(error.hint(format!("a verb comes first: codex-agent config {operand} ...")));
+            }
             Err(match nearest(operand, verbs).first() {
                 Some(near) => error.hint(format!("did you mean '{near}'?")),
                 None => error.hint("'codex-agent config get KEY' prints one setting"),

@@ -237,7 +237,7 @@ fn run(mut args: Args) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let codex = find_codex(args.common.codex.as_deref())?;
-    let version = version(&codex)?;
+    let version = version(&codex, Some(index.home().path()))?;
     let mut exit = Exit::Done;
     let mut made = Vec::new();
     for parent in &parents {

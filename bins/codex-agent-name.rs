@@ -95,7 +95,7 @@ fn run(args: Args) -> Result<Exit> {
     let session = reference::resolve(&mut index, text)?;
     let Some(id) = session.id else { return Err(Error::new(format!("'{text}' has no id"))) };
     let codex = find_codex(args.common.codex.as_deref())?;
-    let version = version(&codex)?;
+    let version = version(&codex, Some(index.home().path()))?;
     // Where the server runs does not matter to a name, and the session's directory may be gone.
     let home = index.home().clone();
     let mut server = Server::start(&codex, &home, home.path())?;

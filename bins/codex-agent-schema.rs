@@ -71,7 +71,7 @@ static TOOL: Tool = Tool {
     about: about("schema"),
     description: &[
         "Prints the schema of each TYPE, one after the other, in the order in which they are named: JSON Schema, draft 2020-12. Without a TYPE it lists the types that there are, with a clause about each.",
-        "A schema requires the fields that every record of its type has. Other fields may be there: fields are only ever added, and none changes its meaning. A field that came after the first release of its type has the release in 'x-since', and is not required, so that old records still fit.",
+        "A schema requires the fields that every record of its type has; a session with --fields has those that were named, and so does not fit. Other fields may be there: fields are only ever added, and none changes its meaning. A field that came after the first release of its type has the release in 'x-since', and is not required, so that old records still fit.",
         "A word that a field may hold may be added in a later release, and so may a type. Whoever checks records of a later release with an older schema passes over types that are not in it.",
     ],
     commands: &[&COMMAND],

@@ -398,10 +398,12 @@ pub type Folder = (PathBuf, Option<&'static str>);
 
 /// The user's home directory. Only `$HOME` is asked: a static program cannot ask the system's
 /// user database.
-pub fn user_home() -> Result<PathBuf> {
+///
+/// `what` is what is looked for there, and `else_said` what else says where that is, for the error.
+pub fn user_home(what: &str, else_said: &str) -> Result<PathBuf> {
     env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from).ok_or_else(|| {
-        Error::new("cannot tell where Codex's home is: HOME is not set")
-            .hint("set HOME or CODEX_HOME, or say --codex-home DIR")
+        Error::new(format!("cannot tell where {what} is: HOME is not set"))
+            .hint(format!("set HOME, or {else_said}"))
     })
 }
 
@@ -435,6 +437,9 @@ fn our_folder(ours: &'static str, standard: &'static str, default: &str) -> Resu
     // A relative XDG folder is to be ignored, says the standard that made it.
     match env::var_os(standard).map(PathBuf::from).filter(|path| path.is_absolute()) {
         Some(folder) => Ok((folder.join("codex-agent"), Some(standard))),
-        None => Ok((user_home()?.join(default), None)),
+        None => {
+            let what = if ours.contains("CONFIG") { "our configuration" } else { "our state" };
+            Ok((user_home(what, ours)?.join(default), None))
+        }
     }
 }

@@ -46,8 +46,10 @@ pub struct SetupFileRecord<'r> {
     #[serde(rename = "type")]
     record: &'static str,
     /// What is done with it: "make", "replace", "keep", "remove", or "refuse" where it is somebody else's.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["make", "replace", "keep", "remove", "refuse"])))]
     action: &'r str,
     /// What it is: "man", "bash", "zsh" or "fish".
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["man", "bash", "zsh", "fish"])))]
     kind: &'r str,
     /// Where it is.
     path: std::borrow::Cow<'r, str>,

@@ -16,8 +16,10 @@ use crate::text::width;
 /// Whether to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
-    /// A terminal gets colours, unless the environment says otherwise.
+    /// As the environment and the configuration say.
     #[default]
+    Unsaid,
+    /// A terminal gets colours.
     Auto,
     /// Always.
     Always,
@@ -48,10 +50,12 @@ impl Color {
                 Color::Auto
             }
         };
-        match if self == Color::Auto { *SAID.get_or_init(said) } else { self } {
+        match if self == Color::Unsaid { *SAID.get_or_init(said) } else { self } {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+            Color::Auto | Color::Unsaid => {
+                is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
         }
     }
 }

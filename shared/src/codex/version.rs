@@ -17,13 +17,18 @@ use crate::record::Session;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What `codex --version` says: `0.169.0`. An executable that is not Codex, that does not say it, or that
-/// does not end is an error that names it.
-pub fn version(codex: &Path) -> Result<String> {
+/// does not end is an error that names it. Codex makes a folder in its home even for this, so that it is told
+/// which one is meant, where that is there.
+pub fn version(codex: &Path, home: Option<&Path>) -> Result<String> {
     let failed = |why: &str| {
         Error::new(format!("cannot run '{} --version': {why}", codex.display()))
             .hint("'codex-agent config' tells what names it")
     };
-    let mut child = Command::new(codex)
+    let mut command = Command::new(codex);
+    if let Some(home) = home.filter(|home| home.is_dir()) {
+        command.env("CODEX_HOME", home);
+    }
+    let mut child = command
         .arg("--version")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -101,7 +106,7 @@ mod tests {
             let path = folder.path().join("codex");
             std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-            version(&path).map_err(|error| error.message().to_owned())
+            version(&path, None).map_err(|error| error.message().to_owned())
         };
         assert_eq!(says("echo codex-cli 0.169.0"), Ok("0.169.0".to_owned()));
         // Something that it leaves behind keeps the pipe.
@@ -109,6 +114,6 @@ mod tests {
         assert!(says("sleep 30 &").unwrap_err().ends_with("it is not Codex"));
         assert!(says("echo git version 2.0").unwrap_err().ends_with("it is not Codex"));
         assert!(says("echo codex").unwrap_err().ends_with("it does not say its version"));
-        assert!(version(Path::new("/no/codex")).unwrap_err().message().contains("/no/codex"));
+        assert!(version(Path::new("/no/codex"), None).unwrap_err().message().contains("/no/codex"));
     }
 }

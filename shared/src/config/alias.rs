@@ -147,7 +147,10 @@ fn split(text: &str) -> std::result::Result<Vec<String>, Wrong> {
 /// Why an alias is never used: there is a tool of its name, or the dispatcher has the word itself.
 pub fn shadow(name: &str) -> Option<PathBuf> {
     match name {
-        "help" => env::current_exe().ok(),
+        "help" => {
+            let dispatcher = env::var_os("CODEX_AGENT").map(PathBuf::from).filter(|path| path.is_absolute());
+            dispatcher.or_else(|| Some(env::current_exe().ok()?.with_file_name("codex-agent")))
+        }
         name => plugin::locate(name),
     }
 }

@@ -28,6 +28,7 @@ pub struct SettingRecord {
     /// What holds; null where there is none.
     pub value: Option<Shown>,
     /// What says so: "flag", "environment", "file" or "built-in".
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["flag", "environment", "file", "built-in"])))]
     pub source: &'static str,
     /// The flag, the variable or the path of the file; null where it is built in.
     pub by: Option<String>,
@@ -110,6 +111,7 @@ pub struct ProblemRecord {
     /// What is wrong, in one word.
     pub problem: &'static str,
     /// "error" or "warning".
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["error", "warning"])))]
     pub level: &'static str,
     /// The file.
     pub path: String,

@@ -33,8 +33,9 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// What a Codex says about itself. One that says nothing in time has no version.
-pub fn about(path: &Path) -> Codex {
-    Codex { path: Some(path.to_string_lossy().into_owned()), version: version(path).ok() }
+pub fn about(path: &Path, home: Option<&str>) -> Codex {
+    let version = version(path, home.map(Path::new)).ok();
+    Codex { path: Some(path.to_string_lossy().into_owned()), version }
 }
 
 /// Copies of the files that a job names, made where they stay as they are.

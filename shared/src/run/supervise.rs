@@ -82,7 +82,7 @@ pub fn supervise<'e>(
 ) -> Result<Ended> {
     attempt::check_depth()?;
     // It may take a while. Whoever is told to stop meanwhile has begun nothing, and just ends.
-    let codex = binary::about(&settings.codex);
+    let codex = binary::about(&settings.codex, tasks.codex_home.as_deref());
     let signals = Signals::catch()?;
     be_patient();
     let mut engine = Engine::new(folder, journal, tasks, settings, codex.version.as_deref(), listener);
