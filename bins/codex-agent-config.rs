@@ -4,10 +4,10 @@
 //! comments, order and blank lines as they are.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, ExitCode};
+use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use codex_agent_shared::child;
@@ -488,15 +488,8 @@ fn template() -> String {
 
 fn edit(args: Args) -> Result<Exit> {
     no_operand(&args)?;
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let editor = match set("VISUAL").or_else(|| set("EDITOR")) {
-        Some(editor) => editor,
-        None if std::io::stdin().is_terminal() => "vi".to_owned(),
-        None => {
-            return Err(
-                Error::usage("there is no terminal to edit on").hint("VISUAL or EDITOR names an editor")
-            );
-        }
+    let Some(editor) = child::editor() else {
+        return Err(Error::usage("there is no terminal to edit on").hint("VISUAL or EDITOR names an editor"));
     };
     let folder = config::config_folder()?;
     let path = folder.join(config::NAME);
@@ -511,13 +504,10 @@ fn edit(args: Args) -> Result<Exit> {
         let file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&path);
         file.and_then(|mut file| file.write_all(template.as_bytes())).context("make", &path)?;
     }
-    // As git does: the editor may be a line of shell, and the file is its last word.
-    let exit = child::run(Process::new("sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(&path));
+    let edited = child::edit(&editor, &path);
     if is_new && std::fs::read(&path).is_ok_and(|bytes| bytes == template.as_bytes()) {
         std::fs::remove_file(&path).context("remove", &path)?;
     }
-    if exit? != Exit::Done {
-        return Err(Error::new(format!("'{editor}' failed")));
-    }
+    edited?;
     check(args)
 }

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
-use std::process::Command as Process;
 
 use codex_agent_shared::child;
 use codex_agent_shared::cli::flags::jobs;
@@ -274,20 +273,14 @@ fn open_editor(text: &str) -> Result<Written> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::usage("the text is missing").hint("say it, or - to read it from stdin"));
     }
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_owned());
+    let editor = child::editor().unwrap_or_else(|| "vi".to_owned());
     let mut file = tempfile::Builder::new()
         .prefix("prompt-")
         .suffix(".txt")
         .tempfile()
         .map_err(|error| Error::new(format!("cannot make a temporary file: {error}")))?;
     file.write_all(text.as_bytes())?;
-    // As git does: the editor may be a line of shell, and the file is its last word.
-    let line = format!("{editor} \"$1\"");
-    let exit = child::run(Process::new("sh").args(["-c", &line, "sh"]).arg(file.path()))?;
-    if exit != Exit::Done {
-        return Err(Error::new(format!("'{editor}' failed")).hint("nothing was changed"));
-    }
+    child::edit(&editor, file.path()).map_err(|error| error.hint("nothing was changed"))?;
     let edited = std::fs::read_to_string(file.path()).context("read", file.path())?;
     Ok(Written { text: edited.trim_end_matches('\n').to_owned(), file })
 }

@@ -16,7 +16,9 @@
 pub mod limited;
 pub mod signals;
 
+use std::io::{self, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -26,6 +28,22 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::error::{Error, Exit, Result, reason};
+
+/// The editor that the user wants: `$VISUAL`, else `$EDITOR`, else `vi` where somebody is there to use it.
+pub fn editor() -> Option<String> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let by_default = || io::stdin().is_terminal().then(|| "vi".to_owned());
+    set("VISUAL").or_else(|| set("EDITOR")).or_else(by_default)
+}
+
+/// Lets the user change a file. As with git, the editor may be a line of shell, and the file is its last word.
+pub fn edit(editor: &str, path: &Path) -> Result<()> {
+    let exit = run(Command::new("sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(path))?;
+    match exit {
+        Exit::Done => Ok(()),
+        _ => Err(Error::new(format!("'{editor}' failed"))),
+    }
+}
 
 /// Runs a command to its end and gives its exit code, or 128 and the signal that ended it. A signal
 /// that came for us meanwhile is 128 and that signal, whatever the command made of it.
