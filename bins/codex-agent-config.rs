@@ -140,7 +140,7 @@ codex-agent --config-home try newest";
 fn description() -> &'static [&'static str] {
     let mut paragraphs = vec![
         "Tells which settings hold and where each comes from: a flag, a variable, config.toml, or what is built in, in this order. Besides the settings it tells what follows from them and cannot be set there: codex.database, config.folder and state.folder.".to_owned(),
-        "config.toml is TOML. A key that nobody knows costs a line on standard error. A syntax error or a wrong value ends every tool that needs a setting from it with 2, and names line and column.".to_owned(),
+        "config.toml is TOML. A key that nobody knows costs a line on standard error. A syntax error or a wrong value ends every tool that needs a setting from it with 2, and names line and column; for colours alone it is a warning.".to_owned(),
     ];
     for setting in SETTINGS {
         let before: Vec<&str> =
@@ -175,7 +175,8 @@ fn trying<P: AsRef<Path>>(
     match path {
         Ok(path) => SettingRecord { value: Some(shown_path(path.as_ref())), ..record },
         Err(error) => {
-            let value = otherwise.map(|path| shown_path(Path::new(&path)));
+            let whole = |path: OsString| std::path::absolute(&path).unwrap_or_else(|_| path.into());
+            let value = otherwise.map(|path| shown_path(&whole(path)));
             SettingRecord { value, problem: Some(error.to_string()), ..record }
         }
     }
@@ -495,6 +496,7 @@ fn edit(args: Args) -> Result<Exit> {
     let path = folder.join(config::NAME);
     let template = template();
     let is_new = path.symlink_metadata().is_err();
+    let is_new_folder = folder.symlink_metadata().is_err();
     if is_new {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -507,6 +509,10 @@ fn edit(args: Args) -> Result<Exit> {
     let edited = child::edit(&editor, &path);
     if is_new && std::fs::read(&path).is_ok_and(|bytes| bytes == template.as_bytes()) {
         std::fs::remove_file(&path).context("remove", &path)?;
+        if is_new_folder {
+            // Somebody may have put something into it meanwhile.
+            let _ = std::fs::remove_dir(&folder);
+        }
     }
     edited?;
     check(args)
