@@ -26,8 +26,10 @@ function __codex_agent_complete_tool
         printf '%s\t%s\n' guide 'the map of all tools' records 'the records' files 'the files' plugins 'how to write a tool'
     else
         if string match -qr '^[a-z0-9][a-z0-9-]*$' -- $words[1]
-            # Whatever is installed for a command is loaded when something is asked of it.
-            complete -C "codex-agent-$words[1] -" >/dev/null 2>&1
+            if not complete -c codex-agent-$words[1] | string match -q '*'
+                # Whatever is installed for a command is loaded when something is asked of it.
+                complete -C "codex-agent-$words[1] -" >/dev/null 2>&1
+            end
             if not complete -c codex-agent-$words[1] | string match -q '*'
                 codex-agent plugin completion $words[1] fish 2>/dev/null | source
             end

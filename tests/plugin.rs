@@ -453,12 +453,7 @@ fn a_folder_that_may_not_be_read_hides_nothing_else() {
 fn what_is_kept_and_broken_is_told_and_left_alone() {
     let world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
-    for text in [
-        "",
-        "{",
-        "[]",
-        r#"{"plugins":[{"path":"/x/codex-agent-x","kept_at":"2026-11-22T10:50:00.000Z","description":{"type":"tool","name":"y","about":"z"}}]}"#,
-    ] {
+    for text in ["", "{", "[]", r#"{"plugins":[{"kept_at":"2026-11-22T10:50:00.000Z"}]}"#] {
         world.write("home/.local/state/codex-agent/plugins.json", text);
         let ran = world.run(&["codex-agent", "--list"]);
         assert!(ran.code == 0 && ran.out.contains("told\t"), "{text}: {}", ran.out);
@@ -610,4 +605,43 @@ fn words_that_are_off() {
         assert!(ran.err.contains(why), "{words:?}: {}", ran.err);
     }
     assert!(plugin(&world, &["completion", "ls", "fish"]).out.contains("complete -c codex-agent-ls"));
+}
+
+#[test]
+fn a_description_of_another_release_is_in_nobodys_way() {
+    let world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+    let text = fs::read_to_string(kept(&world)).unwrap();
+    let of_later =
+        text.replace("\"protocol\":1", "\"protocol\":7").replace("\"protocol\": 1", "\"protocol\": 7");
+    assert!(of_later.contains("7"), "{text}");
+    fs::write(kept(&world), &of_later).unwrap();
+    let ran = plugin(&world, &["list", "--json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let told = json(&ran.out).into_iter().find(|record| record["name"] == "told").unwrap();
+    assert_eq!(told["description"], "stale");
+    // It is kept as it was written, until somebody asks again.
+    world.script("bin/codex-agent-more", "#!/bin/sh\necho more\n");
+    assert_eq!(plugin(&world, &["add", "more", "--about", "tell more"]).code, 0);
+    assert!(fs::read_to_string(kept(&world)).unwrap().contains("7"));
+    assert_eq!(plugin(&world, &["refresh"]).code, 0);
+    let ran = plugin(&world, &["list", "--json"]);
+    let told = json(&ran.out).into_iter().find(|record| record["name"] == "told").unwrap();
+    assert_eq!(told["description"], "known");
+}
+
+#[test]
+fn what_is_no_longer_run_by_its_name_is_not_asked() {
+    let mut world = world();
+    world.script("away/codex-agent-told", DESCRIBED);
+    let path = format!("{}:{}:/usr/bin:/bin", bins().display(), world.path("away").display());
+    world.set("PATH", path);
+    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+    world.script("away/codex-agent-told", &format!("{DESCRIBED}\n# changed\n"));
+    fs::remove_file(world.path("away/codex-agent-told.runs")).unwrap();
+    world.set("PATH", format!("{}:/usr/bin:/bin", bins().display()));
+    let ran = plugin(&world, &["refresh"]);
+    assert!(ran.code == 0 && ran.err.contains("was not asked"), "{} {}", ran.code, ran.err);
+    assert!(!world.path("away/codex-agent-told.runs").exists());
 }

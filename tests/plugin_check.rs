@@ -514,3 +514,40 @@ fn a_check_that_is_interrupted_cleans_up() {
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(128 + 15));
     leaves_no_home(&world);
 }
+
+#[test]
+fn what_is_written_by_every_run_is_seen() {
+    for line in [
+        "touch \"$CODEX_HOME/planted\"",
+        "mkdir -p \"$CODEX_HOME/made\"",
+        "rm -rf \"$CODEX_HOME/sessions\"",
+        "echo x > \"$CODEX_HOME/note-wal\"",
+    ] {
+        let world = world();
+        let path = world.script("bin/codex-agent-plants", &format!("#!/bin/sh\n{line}\n"));
+        let (code, checks) = check(&world, &["--only", "codex-home", path.to_str().unwrap()]);
+        assert_eq!((code, of(&checks, "failed")), (1, vec!["codex-home"]), "{line}: {checks:?}");
+    }
+}
+
+#[test]
+fn a_tool_without_help_is_not_blamed_for_pipes_and_controls_beyond_ascii_are_seen() {
+    let world = world();
+    let script = "#!/bin/sh\n[ $# -eq 0 ] || { echo \"codex-agent-plain: cannot take '$1'\" >&2; exit 2; }\necho done\n";
+    let path = world.script("bin/codex-agent-plain", script);
+    let (_, checks) = check(&world, &["--only", "closed-pipe", path.to_str().unwrap()]);
+    assert_eq!(of(&checks, "ok"), ["closed-pipe"], "{checks:?}");
+    let path = world.script("bin/codex-agent-beyond", "#!/bin/sh\nprintf 'a\\302\\233b\\n'\n");
+    let (code, checks) = check(&world, &["--only", "no-escapes", path.to_str().unwrap()]);
+    assert_eq!((code, of(&checks, "failed")), (1, vec!["no-escapes"]), "{checks:?}");
+}
+
+#[test]
+fn what_a_tool_makes_hard_to_remove_is_removed() {
+    let world = world();
+    let script = "#!/bin/sh\nmkdir -p \"$TMPDIR/x/y\" && chmod 000 \"$TMPDIR/x\"\n";
+    let path = world.script("bin/codex-agent-hard", script);
+    let (code, checks) = check(&world, &["--only", "leaves-nothing", path.to_str().unwrap()]);
+    assert_eq!((code, of(&checks, "failed")), (1, vec!["leaves-nothing"]), "{checks:?}");
+    leaves_no_home(&world);
+}

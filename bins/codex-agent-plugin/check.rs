@@ -181,9 +181,9 @@ pub(super) fn check(args: Args) -> Result<Exit> {
         }
         output.flush()?;
     }
-    bench.remove()?;
     let [ok, failed, skipped] = counts;
     note(format_args!("{ok} ok, {failed} failed, {skipped} skipped"));
+    bench.remove();
     Ok(if failed > 0 { Exit::Negative } else { Exit::Done })
 }
 

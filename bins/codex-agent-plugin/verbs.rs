@@ -274,8 +274,16 @@ pub(super) fn refresh(args: Args) -> Result<Exit> {
             gone.push(entry.path.clone());
             continue;
         }
+        if plugin::locate(entry.name()).as_deref() != Some(Path::new(&entry.path)) {
+            warn(format_args!(
+                "'{}' is not what codex-agent {} runs now, and was not asked",
+                entry.path,
+                entry.name()
+            ));
+            continue;
+        }
         match described::ask(Path::new(&entry.path), entry.name()) {
-            Ok(entry) => entries.push(entry),
+            Ok(fresh) => entries.push((entry.kept_at, fresh)),
             Err(error) if matches!(error.exit(), Exit::Theirs(_)) => return Err(error),
             Err(error) => {
                 warn_of(&error);
@@ -285,11 +293,18 @@ pub(super) fn refresh(args: Args) -> Result<Exit> {
     }
     if !entries.is_empty() || !gone.is_empty() {
         described::store()?.update(|kept: &mut Kept| {
-            kept.plugins.retain(|entry| !gone.contains(&entry.path));
-            entries.iter().cloned().for_each(|entry| kept.put(entry));
+            kept.plugins.retain(|entry| !gone.contains(&entry.path) || Path::new(&entry.path).exists());
+            for (read_at, fresh) in &entries {
+                // What somebody has said or forgotten meanwhile is what holds.
+                let there = kept.of(Path::new(&fresh.path));
+                if there.is_some_and(|there| there.kept_at == *read_at && there.told.is_none()) {
+                    kept.put(fresh.clone());
+                }
+            }
             Ok(((), Changed::Yes))
         })?;
     }
+    let entries: Vec<Entry> = entries.into_iter().map(|(_, fresh)| fresh).collect();
     for path in gone {
         warn(format_args!("'{path}' is gone, and forgotten"));
     }

@@ -27,7 +27,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -168,6 +167,8 @@ pub struct Entry {
     /// When that was.
     pub kept_at: Timestamp,
     stamp: Option<Stamp>,
+    /// A description that this release does not understand; it counts as a stale one.
+    foreign: Option<Box<RawValue>>,
     rest: Object,
 }
 
@@ -185,6 +186,7 @@ impl Entry {
             description: None,
             kept_at: Timestamp::now(),
             stamp: Stamp::of(path),
+            foreign: None,
             rest: Object::default(),
         }
     }
@@ -208,7 +210,8 @@ impl Entry {
 
     /// What it said of itself, if it is still the same executable.
     pub fn current(&self) -> Option<&Description> {
-        self.description.as_ref().filter(|_| self.state() == State::Known)
+        let is_same = self.stamp.is_some() && self.stamp == Stamp::of(Path::new(&self.path));
+        self.description.as_ref().filter(|_| is_same)
     }
 }
 
@@ -249,13 +252,16 @@ impl<'de> Deserialize<'de> for Entry {
             kept_at: rest.need("kept_at")?,
             stamp,
             path,
+            foreign: None,
             rest: Object::default(),
         };
         let text: Option<Box<RawValue>> = rest.take("description")?;
-        entry.description = text
-            .map(|text| Description::parse(text.get().as_bytes(), entry.name()))
-            .transpose()
-            .map_err(|why| D::Error::custom(format!("the description of '{}': {why}", entry.path)))?;
+        match text.as_ref().map(|text| Description::parse(text.get().as_bytes(), entry.name())) {
+            Some(Ok(description)) => entry.description = Some(description),
+            // Another release may have understood it.
+            Some(Err(_)) => (entry.foreign, entry.stamp) = (text, None),
+            None => {}
+        }
         Ok(Entry { rest, ..entry })
     }
 }
@@ -275,6 +281,8 @@ impl Serialize for Entry {
         }
         if let Some(description) = &self.description {
             map.serialize_entry("description", &description.text)?;
+        } else if let Some(text) = &self.foreign {
+            map.serialize_entry("description", text)?;
         }
         self.rest.write(&mut map)?;
         map.end()

@@ -13,7 +13,7 @@
 //! assert_eq!(look("no-such-tool-at-all").unwrap(), None);
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -104,13 +104,9 @@ pub fn search_path() -> Vec<PathBuf> {
         .into_iter()
         .filter_map(env::var_os)
         .flat_map(|value| env::split_paths(&value).collect::<Vec<_>>());
-    let mut path: Vec<PathBuf> = Vec::new();
-    for folder in own.into_iter().chain(listed).filter(|folder| folder.is_absolute()) {
-        if !path.contains(&folder) {
-            path.push(folder);
-        }
-    }
-    path
+    let mut seen = HashSet::new();
+    let all = own.into_iter().chain(listed).filter(|folder| folder.is_absolute());
+    all.filter(|folder| seen.insert(folder.clone())).collect()
 }
 
 /// Every executable of this name on the search path, the one that is run first. No folder is read.

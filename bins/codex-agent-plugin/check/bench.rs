@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use codex_agent_shared::child::limited::{self, Ended, Failure, How, Input, Limits};
 use codex_agent_shared::codex::sample::Place;
 use codex_agent_shared::described::Description;
-use codex_agent_shared::error::{Context, Error, Result};
+use codex_agent_shared::error::{Context, Error, Result, reason, warn};
 use codex_agent_shared::plugin;
 use codex_agent_shared::text::quoted;
 use serde_json::Value;
@@ -85,12 +85,13 @@ impl Bench {
         };
         bench.furnish()?;
         bench.beside_before = names(path.parent().unwrap_or(Path::new("/")));
+        // Before the tool is run for the first time.
+        bench.home_before = contents(&bench.place.home);
         bench.look()?;
         bench.samples = match input {
             Some(file) => lines(file)?,
             None => bench.own_samples()?,
         };
-        bench.home_before = contents(&bench.place.home);
         Ok(bench)
     }
 
@@ -275,9 +276,27 @@ impl Bench {
     }
 
     /// Removes it all.
-    pub(super) fn remove(self) -> Result<()> {
-        let place = self.folder.path().display().to_string();
-        self.folder.close().map_err(|error| Error::new(format!("cannot remove '{place}': {error}")))
+    /// Takes it away. What the tool has made hard to remove is made easy first; what stays is told.
+    pub(super) fn remove(self) {
+        let path = self.folder.keep();
+        if fs::remove_dir_all(&path).is_ok() {
+            return;
+        }
+        open_up(&path);
+        if let Err(error) = fs::remove_dir_all(&path) {
+            warn(format_args!("cannot remove '{}', where it was run: {}", path.display(), reason(&error)));
+        }
+    }
+}
+
+/// Lets this user into all folders below.
+fn open_up(folder: &Path) {
+    // What is another user's stays closed.
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
+        }
     }
 }
 
@@ -315,12 +334,22 @@ fn contents(folder: &Path) -> BTreeSet<String> {
         let path = entry.path();
         let shown = path.display().to_string();
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => all.extend(contents(&path)),
+            Ok(kind) if kind.is_dir() => {
+                all.extend(contents(&path));
+                all.insert(shown);
+            }
             Ok(kind) if kind.is_file() => {
-                if !shown.ends_with("-shm") && !shown.ends_with("-wal") {
+                // Beside a database they come and go by its being read.
+                let database = shown.strip_suffix("-shm").or_else(|| shown.strip_suffix("-wal"));
+                if database.is_none_or(|database| !Path::new(database).is_file()) {
                     let mut hasher = DefaultHasher::new();
-                    fs::read(&path).unwrap_or_default().hash(&mut hasher);
-                    all.insert(format!("{shown} ({:x})", hasher.finish()));
+                    let mut bytes = Vec::new();
+                    // A tool may have put a file of any size there.
+                    let file = fs::File::open(&path).map(|file| file.take(64 << 20));
+                    let _ = file.and_then(|mut file| file.read_to_end(&mut bytes));
+                    bytes.hash(&mut hasher);
+                    let size = entry.metadata().map(|meta| meta.len()).unwrap_or_default();
+                    all.insert(format!("{shown} ({size}, {:x})", hasher.finish()));
                 }
             }
             _ => drop(all.insert(shown)),

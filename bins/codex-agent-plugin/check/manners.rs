@@ -46,9 +46,11 @@ pub(super) fn is_signed(ended: &Ended, name: &str) -> bool {
     text.lines().any(|line| names.iter().any(|name| line.starts_with(name.as_str())))
 }
 
-/// Whether what it said on standard error is a message of its own, or nothing.
+/// Whether what it said on standard error is a message of its own or of a tool that it has called, or nothing.
 pub(super) fn is_quiet_or_signed(ended: &Ended, name: &str) -> bool {
-    ended.first_message().is_none() || is_signed(ended, name)
+    let text = String::from_utf8_lossy(&ended.err);
+    let of_a_tool = text.lines().any(|line| line.starts_with(PREFIX));
+    ended.first_message().is_none() || is_signed(ended, name) || of_a_tool
 }
 
 pub(super) fn name(bench: &Bench) -> Result<Seen> {
@@ -220,7 +222,9 @@ pub(super) fn version(bench: &Bench) -> Result<Seen> {
 pub(super) fn empty_input(bench: &Bench) -> Result<Seen> {
     let ended = bench.plain(&bench.words())?;
     Ok(match ended.how {
-        How::Code(0 | 1 | 2 | 75) if is_quiet_or_signed(&ended, &bench.name) => Seen::Ok(told(ended.how)),
+        // It has done what it does; standard error is for counts and progress too.
+        How::Code(0) => Seen::Ok(told(ended.how)),
+        How::Code(1 | 2 | 75) if is_quiet_or_signed(&ended, &bench.name) => Seen::Ok(told(ended.how)),
         How::Code(2) | How::Code(_) => Seen::Failed(format!("{}: {}", told(ended.how), excerpt(&ended.err))),
         how => Seen::Failed(told(how)),
     })
@@ -233,9 +237,17 @@ pub(super) fn no_escapes(bench: &Bench) -> Result<Seen> {
         ("bad usage", bench.plain(&[NO_FLAG])?),
         ("its output", bench.fed(&bench.samples)?),
         ("its output", bench.plain(&words)?),
+        ("its output without arguments", bench.plain(&[])?),
     ] {
-        let is_control = |byte: &u8| byte.is_ascii_control() && !b"\t\n\r\x7f".contains(byte);
+        let is_control = |byte: &u8| byte.is_ascii_control() && !b"\t\n\r".contains(byte);
         for (stream, bytes) in [("standard output", &ended.out), ("standard error", &ended.err)] {
+            // The controls beyond ASCII are escapes too: U+0080 to U+009F.
+            let is_beyond = |pair: &[u8]| pair[0] == 0xc2 && (0x80..0xa0).contains(&pair[1]);
+            if bytes.windows(2).any(is_beyond) {
+                return Ok(Seen::Failed(format!(
+                    "{what} has a control character beyond ASCII in it, on {stream}, which is no terminal"
+                )));
+            }
             if let Some(byte) = bytes.iter().find(|byte| is_control(byte)) {
                 let name =
                     if *byte == 0x1b { "an escape".to_owned() } else { format!("the byte \\x{byte:02x}") };
@@ -249,9 +261,12 @@ pub(super) fn no_escapes(bench: &Bench) -> Result<Seen> {
 }
 
 pub(super) fn closed_pipe(bench: &Bench) -> Result<Seen> {
-    let gone = bench.run(&["--help"], Limits { reader: Reader::Gone, ..Limits::new(PATIENCE, MOST) })?;
-    if let Some(fault) = is_loud("--help", &gone) {
-        return Ok(fault);
+    let help = bench.plain(&["--help"])?;
+    if help.how == How::Code(0) && help.first_message().is_none() {
+        let gone = bench.run(&["--help"], Limits { reader: Reader::Gone, ..Limits::new(PATIENCE, MOST) })?;
+        if let Some(fault) = is_loud("--help", &gone) {
+            return Ok(fault);
+        }
     }
     let patient = bench.fed(&bench.samples)?;
     if patient.how != How::Code(0) || patient.first_message().is_some() {

@@ -208,7 +208,11 @@ struct Many {
 impl Many {
     fn new(samples: &[String]) -> Many {
         let split = |line: &String| match line.find(r#""id":""#) {
-            Some(at) if line[at + 6..].len() > 12 && line.is_char_boundary(at + 18) => {
+            // Only what is within the id, and stands for itself.
+            Some(at)
+                if line.as_bytes()[at + 6..].iter().take_while(|b| !b"\"\\".contains(b)).count() >= 12
+                    && line.is_char_boundary(at + 18) =>
+            {
                 (line[..at + 6].to_owned(), line[at + 18..].to_owned())
             }
             _ => (line.clone(), String::new()),

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::error::{Error, Exit, Result};
 
@@ -158,7 +158,9 @@ fn asked() -> i32 {
     static CAME: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
     let came = CAME.get_or_init(|| {
         let came = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let ignored = super::signals::ignored();
+        let heard = |signal: &i32| ignored >> (signal - 1) & 1 == 0;
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT].into_iter().filter(heard) {
             // Where that is refused the signal ends us as before.
             let _ = signal_hook::flag::register_usize(signal, Arc::clone(&came), signal as usize);
         }
@@ -174,7 +176,8 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Ended, 
     if asked() != 0 {
         return Err(Failure::Asked(asked()));
     }
-    let mut child = command.spawn().map_err(Failure::Start)?;
+    let has_input = !matches!(limits.input, Input::Nothing);
+    let mut child = spawn(command, has_input).map_err(Failure::Start)?;
     let group = Group(Pid::from_child(&child));
     let start = Instant::now();
     let open = feed(&mut child, limits.input);
@@ -192,8 +195,7 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Ended, 
             Err(error) => return Err(Failure::Start(error)),
         }
         if asked() != 0 {
-            group.kill();
-            let _ = child.wait();
+            end(&group, &mut child);
             return Err(Failure::Asked(asked()));
         }
         if out.is_too_much() {
@@ -220,14 +222,47 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Ended, 
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    group.kill();
-    let _ = child.wait();
+    end(&group, &mut child);
     drop(open);
     let (printed, lines) = out.finish();
     let (err, _) = err.finish();
     // A program that ended by itself may have been too fast to be stopped in the middle of it.
     let how = if matches!(how, How::Code(_)) && out.is_too_much() { How::TooMuch } else { how };
     Ok(Ended { how, out: printed, err, lines, memory, was_asked: stopped.is_some() })
+}
+
+/// Kills it and its group. One that left the group is killed by itself; one that nobody may kill, since it
+/// became another user's, is not waited for.
+fn end(group: &Group, child: &mut Child) {
+    group.kill();
+    let start = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) && start.elapsed() < Duration::from_secs(1) {
+        // It may have ended just now.
+        let _ = child.kill();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Starts it as a shell does: a script that does not say who reads it is read by sh.
+fn spawn(command: &mut Command, has_input: bool) -> io::Result<Child> {
+    const NOT_A_PROGRAM: i32 = 8; // ENOEXEC
+    match command.spawn() {
+        Err(error) if error.raw_os_error() == Some(NOT_A_PROGRAM) => {}
+        started => return started,
+    }
+    let mut shell = Command::new("/bin/sh");
+    shell.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    let stdin = if has_input { Stdio::piped() } else { Stdio::null() };
+    shell.process_group(0).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
 /// Hands it what it reads, from a thread, since it may not read. What is returned keeps its input open.
@@ -421,6 +456,33 @@ mod tests {
         let ended = sh("echo before; setsid sleep 20 & exit 0", soon(1000));
         assert_eq!((ended.how, &ended.out[..]), (How::Code(0), &b"before\n"[..]));
         assert!(start.elapsed() < Duration::from_secs(15));
+    }
+
+    #[test]
+    fn one_that_left_its_group_is_killed_all_the_same() {
+        let python = "import os,time; os.setpgid(0, os.getpgid(os.getppid())); time.sleep(60)";
+        let mut command = Command::new("python3");
+        command.args(["-c", python]);
+        let start = Instant::now();
+        match run(&mut command, Limits::new(Duration::from_millis(800), 100)) {
+            Ok(ended) => assert!(matches!(ended.how, How::Late | How::Code(1)), "{:?}", ended.how),
+            // There is no Python here.
+            Err(Failure::Start(_)) => {}
+            Err(Failure::Asked(signal)) => panic!("{signal}"),
+        }
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_script_without_a_first_line_is_one_of_sh() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script");
+        #[allow(clippy::disallowed_methods)] // What a test runs must be put there.
+        std::fs::write(&script, "echo hi $1\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let ended = run(Command::new(&script).arg("there"), soon(100)).unwrap();
+        assert_eq!((ended.how, &ended.out[..]), (How::Code(0), &b"hi there\n"[..]));
     }
 
     #[test]
