@@ -302,3 +302,62 @@ fn no_prompt_is_asked_for_more_often_than_can_be_counted() {
     let ran = fake.tool(&["queue", "retry", "q", "1"]);
     assert!(ran.code == 2 && ran.err.contains("add it as another prompt"), "{} {}", ran.code, ran.err);
 }
+
+#[test]
+fn a_terminal_is_closed_once_however_often_that_is_said() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["MS1200", "two"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(1);
+    for _ in 0..4 {
+        signal(&runner, Signal::HUP);
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    assert_eq!(end(&mut runner), 75, "what runs is finished");
+    assert_eq!(fake.each("q", "status"), ["completed", "pending"]);
+    // And a stop after it is the second.
+    queue(&fake, "q", &["HANG"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(3);
+    signal(&runner, Signal::HUP);
+    std::thread::sleep(Duration::from_millis(200));
+    signal(&runner, Signal::TERM);
+    assert_eq!(end(&mut runner), 130);
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_told() {
+    let fake = Fake::newest();
+    let full = |words: &[&str]| {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = fake.started(words).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    queue(&fake, "q", &["one", "two"]);
+    for words in [&["run", "--answers", "hello"][..], &["run", "--json", "hello"], &["queue", "run", "q"]] {
+        let (code, err) = full(words);
+        assert!(
+            code == 2 && err.contains("cannot write to standard output: no space left"),
+            "{words:?} {code} {err}"
+        );
+        assert!(err.contains("the run itself went on without it; 'codex-agent run log "), "{words:?} {err}");
+    }
+    assert_eq!(fake.prompts(), ["hello", "hello", "one", "two"]);
+    let (code, err) = full(&["queue", "log", "q"]);
+    assert!(code == 2 && err.contains("no space left"), "{err}");
+    let (code, err) = full(&["queue", "add", "q", "three", "--json"]);
+    assert!(code == 2 && err.contains("the queue itself was changed"), "{err}");
+    assert_eq!(fake.each("q", "prompt"), ["one", "two", "three"]);
+}
+
+#[test]
+fn what_no_runner_sends_by_itself_is_told() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "--manual", "later"]);
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert!(ran.code == 0 && ran.err.contains("nothing to send; 1 manual"), "{}", ran.err);
+    queue(&fake, "r", &["FAIL400"]);
+    assert_eq!(fake.tool(&["queue", "run", "r"]).code, 1);
+    let ran = fake.tool(&["queue", "run", "r"]);
+    assert!(ran.err.contains("'codex-agent queue retry r --failed'"), "{}", ran.err);
+}

@@ -26,10 +26,11 @@ pub(super) fn tell(args: &Args, queues: &[(&Queue, Life)]) -> Result<Exit> {
 /// Prints the records of prompts, if that was asked for.
 pub(super) fn tell_prompts(args: &Args, queue: &Queue, prompts: &[Prompt]) -> Result<Exit> {
     let mut output = Output::stdout();
-    for prompt in prompts.iter().filter(|_| args.common.json) {
-        output.record(&prompt.record(&queue.id))?;
-    }
-    output.flush()?;
+    let mut wanted = prompts.iter().filter(|_| args.common.json);
+    let written = wanted.try_for_each(|prompt| output.record(&prompt.record(&queue.id)));
+    written
+        .and_then(|()| output.flush())
+        .map_err(|error| error.hint("the queue itself was changed, or only looked at, before that"))?;
     Ok(Exit::Done)
 }
 

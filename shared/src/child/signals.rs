@@ -21,10 +21,11 @@ use crate::error::{Error, Result, reason};
 pub struct Signals {
     children: UnixStream,
     stops: UnixStream,
+    hangup: UnixStream,
     now: UnixStream,
     registered: Vec<SigId>,
     // With nobody at the other end of a pipe, waiting for it would not wait.
-    _theirs: [UnixStream; 3],
+    _theirs: [UnixStream; 4],
 }
 
 /// What came while waiting.
@@ -32,8 +33,11 @@ pub struct Signals {
 pub struct Came {
     /// A child has ended or changed.
     pub child: bool,
-    /// How many times we were asked to stop: SIGINT, SIGTERM or SIGHUP.
+    /// How many times we were asked to stop: SIGINT or SIGTERM.
     pub stops: usize,
+    /// The terminal is gone: SIGHUP. A shell hands on what the system sends as well, so that one closed
+    /// terminal may be several of them.
+    pub hangup: bool,
     /// We were asked to stop at once: SIGUSR1.
     pub now: bool,
 }
@@ -65,21 +69,25 @@ impl Signals {
             Ok((ours, theirs))
         };
         let (children, first) = catch(&[SIGCHLD]).map_err(wrong)?;
-        let (stops, second) = catch(&stops).map_err(wrong)?;
+        let (hangups, others): (Vec<i32>, Vec<i32>) = stops.into_iter().partition(|stop| *stop == SIGHUP);
+        let (stops, second) = catch(&others).map_err(wrong)?;
+        let (hangup, fourth) = catch(&hangups).map_err(wrong)?;
         let (now, third) = catch(&[SIGUSR1]).map_err(wrong)?;
         begin(&asked).map_err(wrong)?;
-        Ok(Signals { children, stops, now, registered, _theirs: [first, second, third] })
+        Ok(Signals { children, stops, hangup, now, registered, _theirs: [first, second, third, fourth] })
     }
 
     /// Waits for a signal, but no longer than this.
     pub fn wait(&mut self, longest: Duration) -> Came {
         let timeout =
             Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: i64::from(longest.subsec_nanos()) };
-        let mut fds = [&self.children, &self.stops, &self.now].map(|pipe| PollFd::new(pipe, PollFlags::IN));
+        let mut fds = [&self.children, &self.stops, &self.hangup, &self.now]
+            .map(|pipe| PollFd::new(pipe, PollFlags::IN));
         // An interrupted wait is a signal, whose byte is in the pipe already.
         let _ = poll(&mut fds, Some(&timeout));
         let now = drain(&mut self.now) > 0;
-        Came { child: drain(&mut self.children) > 0, stops: drain(&mut self.stops), now }
+        let hangup = drain(&mut self.hangup) > 0;
+        Came { child: drain(&mut self.children) > 0, stops: drain(&mut self.stops), hangup, now }
     }
 }
 
@@ -130,7 +138,7 @@ fn drain(pipe: &mut UnixStream) -> usize {
 }
 
 /// The signals that this process ignores, one bit each; none where the system does not tell.
-fn ignored() -> u64 {
+pub(super) fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)

@@ -69,6 +69,18 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     Ok(exit)
 }
 
+/// What there is in a queue that no runner sends by itself, and what would.
+fn left_behind(queue: &Queue) -> String {
+    let (name, counts) = (quoted(&queue.name), queue.counts());
+    match (counts.pending, counts.failed) {
+        (0, 0) => String::new(),
+        (0, failed) => {
+            format!("; {failed} failed, and 'codex-agent queue retry {name} --failed' makes that pending")
+        }
+        (manual, _) => format!("; {manual} manual, until 'codex-agent queue mode {name} N auto'"),
+    }
+}
+
 /// The run of the queue that is not finished, as far as it goes; of a new one nothing is known.
 fn unfinished(queue: &Queue, new: bool) -> Result<Tasks> {
     match queue.run.as_deref().filter(|_| !new).map(Folder::named).transpose()?.flatten() {
@@ -217,7 +229,7 @@ fn open(id: &str, home: Option<&str>, new: bool, kept: Kept) -> Result<Option<(Q
         return Err(is_paused(&name));
     }
     if queue.due() == 0 {
-        warn(format_args!("queue '{name}' has nothing to send"));
+        warn(format_args!("queue '{name}' has nothing to send{}", left_behind(queue)));
         return Ok(None);
     }
     let (folder, mut journal) = Folder::create("queue", &name)?;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::live::Live;
 use crate::codex::watch::Happened;
-use crate::error::{self, Exit, Result, warn};
+use crate::error::{self, Error, Exit, Result, warn};
 use crate::ndjson::Output;
 use crate::run::event::Of;
 use crate::run::journal::VERSION;
@@ -38,6 +38,8 @@ pub struct Show {
     terminal: bool,
     live: Option<Live>,
     gone: bool,
+    /// What the system said when it took no more, where that was not just a reader who has had enough.
+    lost: Option<Error>,
     since: Timestamp,
     counts: Counts,
     used: [i64; 2],
@@ -74,6 +76,7 @@ impl Show {
             terminal: is_terminal(),
             live,
             gone: false,
+            lost: None,
             since: Timestamp::now(),
             counts: Counts::default(),
             used: [0; 2],
@@ -92,7 +95,10 @@ impl Show {
 
     /// Waits for the reader to have everything.
     pub fn finish(mut self) -> Result<()> {
-        self.output.flush()
+        match self.lost.take() {
+            Some(error) => Err(error),
+            None => self.output.flush(),
+        }
     }
 
     /// Writes something, if anybody still reads. An output that is closed is not tried again.
@@ -102,7 +108,8 @@ impl Show {
         }
         let live = self.live.as_mut().map(Live::clear).unwrap_or_default();
         let written = self.output.text(live.as_bytes(), b"").and_then(|()| write(self));
-        self.gone = written.and_then(|()| self.output.hand_on()).is_err();
+        let written = written.and_then(|()| self.output.hand_on());
+        self.see(written.map(drop));
         if self.output.collected() > KEPT {
             self.gone = true;
             warn("nobody reads the output, and no more is kept for it; the log of the run has everything");
@@ -203,10 +210,27 @@ impl Show {
         self.put(|_| Ok(()));
         let has_left = matches!(ended, Ok(Ended::Left { .. }));
         if !self.gone && !has_left {
-            // One that is gone has nothing to be told.
-            let _ = self.output.flush();
+            let written = self.output.flush();
+            self.see(written);
         }
-        closing(folder, ended, way_on)
+        let lost = self.lost.take();
+        let exit = closing(folder, ended, way_on)?;
+        match lost {
+            Some(error) => {
+                let log = format!("'codex-agent run log {}' tells it", folder.name());
+                Err(error.hint(format!("the run itself went on without it; {log}")))
+            }
+            None => Ok(exit),
+        }
+    }
+
+    /// Takes in how a write ended.
+    fn see(&mut self, written: Result<()>) {
+        let Err(error) = written else { return };
+        self.gone = true;
+        if !error.is_broken_pipe() {
+            self.lost.get_or_insert(error);
+        }
     }
 
     /// On a terminal, what all of it came to.
@@ -261,8 +285,8 @@ impl Listener for Show {
             None => String::new(),
         };
         if !self.gone {
-            let written = self.output.text(lines.as_bytes(), b"");
-            self.gone = written.and_then(|()| self.output.hand_on()).is_err();
+            let written = self.output.text(lines.as_bytes(), b"").and_then(|()| self.output.hand_on());
+            self.see(written.map(drop));
         }
     }
 }

@@ -5,8 +5,8 @@
 //! second. Open files are one a running job and a few more; memory is the list of jobs without
 //! their prompts.
 //!
-//! **Stopping.** The first SIGINT, SIGTERM or SIGHUP starts nothing new and lets what runs finish. The
-//! second stops what runs. The third leaves at once: the jobs live on, and a continued run finds them.
+//! **Stopping.** The first SIGINT, SIGTERM or SIGHUP starts nothing new and lets what runs finish; SIGHUP counts
+//! once, however often it comes. The second stops what runs. The third leaves at once: the jobs live on, and a continued run finds them.
 //!
 //! **Hearing.** A listener is told what is in the journal already. What it makes of that is its own
 //! affair; a run goes on although nobody listens, and waits for no reader, of standard error neither.
@@ -165,6 +165,8 @@ pub(super) struct Engine<'e> {
     /// What ends the run as an error, once nothing runs.
     pub(super) trouble: Option<Error>,
     pub(super) stops: usize,
+    /// Whether the terminal is gone.
+    pub(super) hung_up: bool,
     pub(super) failures: usize,
     pub(super) starts: usize,
     pub(super) next_start: Instant,
@@ -204,6 +206,7 @@ impl<'e> Engine<'e> {
             until: None,
             trouble: None,
             stops: 0,
+            hung_up: false,
             failures: 0,
             starts: 0,
             next_start: Instant::now(),
@@ -302,7 +305,9 @@ impl<'e> Engine<'e> {
         let mut wait = Duration::ZERO;
         loop {
             let came = signals.wait(wait);
-            for _ in 0..came.stops {
+            // However often it comes, a terminal is closed once.
+            let hangups = usize::from(came.hangup && !std::mem::replace(&mut self.hung_up, true));
+            for _ in 0..came.stops + hangups {
                 self.stops += 1;
                 match self.stops {
                     1 => self.start_nothing_more(),

@@ -30,7 +30,7 @@ pub const fn prompt<A: AsMut<Jobs>>() -> Flag<A> {
         long: "prompt",
         takes: Takes::Text("TEXT"),
         help: "a prompt, whatever it looks like",
-        more: "As an operand, but '-' and the words of verbs are no different from others here. Again for one more session.",
+        more: "As an operand, but '-' and the words of verbs are no different from others here. Where several may be said, again for one more.",
         set: |args, value| {
             args.as_mut().prompt.push(value.text()?);
             Ok(())
