@@ -62,7 +62,7 @@ static TOOL: Tool = Tool {
             exit: 0,
         },
         Example {
-            text: "And go on with it by its name:",
+            text: "And find it by its name:",
             command: "codex-agent find 'login work' --format '{id}'",
             exit: 0,
         },

@@ -11,7 +11,7 @@ use codex_agent_shared::run::gate::{Closed, Gate};
 use codex_agent_shared::run::tasks::Tasks;
 use codex_agent_shared::run::{Counts, Folder};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, tsv, width};
+use codex_agent_shared::text::{cell, path_cell, tsv, width};
 use codex_agent_shared::time::Timestamp;
 
 #[derive(Default)]
@@ -117,7 +117,9 @@ fn run(args: Args) -> Result<Exit> {
     let name = widest(1).min((columns().saturating_sub(others) * 2 / 3).max(12));
     let last = columns().saturating_sub(others + name);
     for row in &rows {
-        let (second, fifth) = (cell(&row[1], name), cell(&row[4], last));
+        // The end of a run's name tells it from others, and is all that has to be typed.
+        let second = if row[0] == "run" { path_cell(&row[1], None, name) } else { cell(&row[1], name) };
+        let fifth = cell(&row[4], last);
         let cells = [
             (row[0].as_str(), Look::Dim, widest(0)),
             (&second, Look::Id, name),

@@ -150,7 +150,7 @@ complete -c codex-agent-queue -n '__fish_seen_subcommand_from run' -l idle-timeo
 complete -c codex-agent-queue -n '__fish_seen_subcommand_from run' -l network-timeout -x -d 'stop a job that is without a network for so long'
 complete -c codex-agent-queue -n '__fish_seen_subcommand_from run' -l interrupted -x -a 'fail continue retry' -d 'for a job that was cut off: fail, continue or retry'
 complete -c codex-agent-queue -n '__fish_seen_subcommand_from run' -l codex -r -F -d 'the executable of Codex'
-complete -c codex-agent-queue -n '__fish_seen_subcommand_from run' -l new -d 'begin a new run although one of the same kind has work left'
+complete -c codex-agent-queue -n '__fish_seen_subcommand_from run' -l new -d 'begin another run, and leave the one that has work left'
 complete -c codex-agent-queue -n '__fish_seen_subcommand_from run' -s n -l dry-run -d 'print the jobs as records, and do nothing'
 complete -c codex-agent-queue -n '__fish_seen_subcommand_from run' -s i -l image -r -F -d 'a picture to send with each prompt'
 complete -c codex-agent-queue -n '__fish_seen_subcommand_from run' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'

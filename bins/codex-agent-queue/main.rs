@@ -138,6 +138,12 @@ const NOW: Flag<Args> = Flag {
     },
 };
 
+const NEW: Flag<Args> = Flag {
+    help: "begin another run, and leave the one that has work left",
+    more: "What that one had begun is judged first, and a job of it that lives is not left. Without --new it is gone on with.",
+    ..jobs::new()
+};
+
 const HOW: &[Flag<Args>] = &[
     jobs::max_failures(),
     jobs::retries(),
@@ -349,7 +355,7 @@ static RUN: Command<Args> = command(
     &[
         ("What Codex is told", TOLD),
         ("How", HOW),
-        ("Whether", &[jobs::new(), jobs::dry_run(), jobs::image(), flags::codex_home()]),
+        ("Whether", &[NEW, jobs::dry_run(), jobs::image(), flags::codex_home()]),
         ("What is shown", &jobs::shown()),
     ],
     verbs::run,

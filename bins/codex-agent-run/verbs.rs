@@ -6,7 +6,7 @@ use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::run::tasks::Tasks;
 use codex_agent_shared::run::{Counts, Folder};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, tsv, width};
+use codex_agent_shared::text::{cell, path_cell, tsv, width};
 use codex_agent_shared::time::Timestamp;
 
 use super::Args;
@@ -68,12 +68,12 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         }
     }
     let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0);
-    // The counts matter more than the end of a name, which 'run log' takes shortened too.
+    // The counts matter more than the beginning of a name; 'run log' takes its end.
     let others = widest(1) + widest(2) + widest(3) + 6;
     let first = widest(0).min(columns().saturating_sub(others).max(16));
     let last = columns().saturating_sub(first + widest(1) + widest(2) + 6);
     for row in &rows {
-        let (name, counts) = (cell(&row[0], first), cell(&row[3], last));
+        let (name, counts) = (path_cell(&row[0], None, first), cell(&row[3], last));
         let cells = [
             (name.as_str(), Look::Id, first),
             (&row[1], Look::Plain, widest(1)),

@@ -40,7 +40,8 @@ pub struct Show {
     gone: bool,
     /// What the system said when it took no more, where that was not just a reader who has had enough.
     lost: Option<Error>,
-    since: Timestamp,
+    /// When the first and the last event were.
+    span: Option<(Timestamp, Timestamp)>,
     counts: Counts,
     used: [i64; 2],
 }
@@ -77,7 +78,7 @@ impl Show {
             live,
             gone: false,
             lost: None,
-            since: Timestamp::now(),
+            span: None,
             counts: Counts::default(),
             used: [0; 2],
         }
@@ -246,7 +247,7 @@ impl Show {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{count} {what}"))
             .collect();
-        let took = self.since.countdown(Timestamp::now());
+        let took = self.span.map_or_else(String::new, |(first, last)| first.countdown(last));
         self.say(&format!("{} in {took}; {input} tokens in, {output} out", parts.join(", ")));
     }
 }
@@ -254,6 +255,7 @@ impl Show {
 impl Listener for Show {
     fn event(&mut self, event: &Event) {
         self.counts = event.counts;
+        self.span = Some((self.span.map_or(event.at, |(first, _)| first), event.at));
         if let What::JobCompleted { usage: Some(usage), .. } = &event.what {
             for (sum, name) in self.used.iter_mut().zip(["input_tokens", "output_tokens"]) {
                 *sum += usage.get(name).copied().unwrap_or(0);
