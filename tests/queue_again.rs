@@ -361,3 +361,18 @@ fn what_no_runner_sends_by_itself_is_told() {
     let ran = fake.tool(&["queue", "run", "r"]);
     assert!(ran.err.contains("'codex-agent queue retry r --failed'"), "{}", ran.err);
 }
+
+#[test]
+fn a_codex_that_never_begins_does_not_burn_a_whole_queue() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["one", "two", "three", "four", "five"]);
+    let broken = fake.0.script("bin/broken", "#!/bin/sh\necho 'Error loading config.toml: no' >&2\nexit 1\n");
+    let ran = fake.tool(&["queue", "run", "q", "--codex", broken.to_str().unwrap()]);
+    assert!(ran.code == 75 && ran.err.contains("stopped (crashed), 2 jobs left"), "{} {}", ran.code, ran.err);
+    assert_eq!(fake.each("q", "status"), ["failed", "failed", "failed", "pending", "pending"]);
+    // Single ones in between are failures as any other.
+    let fake = Fake::newest();
+    queue(&fake, "q", &["EXITS", "EXITS", "fine", "EXITS", "EXITS", "fine"]);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 1);
+    assert_eq!(fake.prompts().len(), 2);
+}

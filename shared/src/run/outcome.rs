@@ -29,6 +29,8 @@ use crate::time::Timestamp;
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// The longest.
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
+/// So many Codexes in a row that end before they have begun, for no reason that is known, stop a run.
+const DUDS: usize = 3;
 
 /// Looks into the rollout of one attempt's session.
 struct Look<'l> {
@@ -58,6 +60,13 @@ impl Engine<'_> {
         let (exit, verdict) = running.judge(&mut look);
         let acted = running.follower.progress.acted;
         self.killed |= running.was_stopped() && !matches!(verdict, Verdict::Completed { .. });
+        // One that does not even begin may be the fault of its job; several in a row are Codex's own.
+        let is_dud = running.follower.progress.session.is_none()
+            && matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::Crashed);
+        self.duds = if is_dud { self.duds + 1 } else { 0 };
+        if self.duds >= DUDS {
+            self.why.get_or_insert(Class::Crashed.word());
+        }
         let probed = self.probes.get(&home) == Some(&at);
         if probed {
             self.probes.remove(&home);

@@ -168,6 +168,8 @@ pub(super) struct Engine<'e> {
     /// Whether the terminal is gone.
     pub(super) hung_up: bool,
     pub(super) failures: usize,
+    /// How many Codexes in a row have ended before they had begun.
+    pub(super) duds: usize,
     pub(super) starts: usize,
     pub(super) next_start: Instant,
 }
@@ -208,6 +210,7 @@ impl<'e> Engine<'e> {
             stops: 0,
             hung_up: false,
             failures: 0,
+            duds: 0,
             starts: 0,
             next_start: Instant::now(),
         }

@@ -352,7 +352,7 @@ pub const fn max_failures<A: AsMut<Jobs>>() -> Flag<A> {
         long: "max-failures",
         takes: Takes::Text("N"),
         help: "start nothing more after N failures",
-        more: "A failure that any job would meet (no login, a usage limit, a Codex that cannot be run) ends a run at once.",
+        more: "A failure that any job would meet (no login, a usage limit, a Codex that cannot be run) ends a run at once, and so do three Codexes in a row that end before they have begun.",
         set: |args, value| {
             args.as_mut().max_failures = Some(value.number()?.max(1));
             Ok(())
