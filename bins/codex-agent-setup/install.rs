@@ -9,7 +9,7 @@
 //! and deed somebody may have thought about it. Where a file cannot be written, those that were written are
 //! removed or put back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -178,7 +178,7 @@ impl Setup {
             let lock = self.store.path().with_extension("json.lock");
             remove(self.store.path()).and_then(|()| remove(&lock))?;
             drop(held);
-            remove_empty(made.iter().filter_map(|folder| folder.to_str().map(str::to_owned)));
+            remove_empty(&made);
         }
         done
     }
@@ -218,7 +218,7 @@ impl Setup {
             };
             if let Err(error) = written {
                 put_back(&done);
-                remove_empty(made.iter().filter_map(|folder| folder.to_str().map(str::to_owned)));
+                remove_empty(made);
                 held.write(&self.installed)?;
                 return Err(error.hint("nothing was changed"));
             }
@@ -311,10 +311,8 @@ fn put_back(done: &[&Step]) {
 }
 
 /// Removes folders that were made for our files, where nothing else is in them, the innermost first.
-fn remove_empty(folders: impl Iterator<Item = String>) {
-    let mut folders: Vec<String> = folders.collect();
-    folders.sort();
-    folders.dedup();
+fn remove_empty(folders: &[PathBuf]) {
+    let folders: BTreeSet<&PathBuf> = folders.iter().collect();
     for folder in folders.into_iter().rev() {
         // One that is not empty is somebody's.
         let _ = fs::remove_dir(folder);

@@ -111,17 +111,19 @@ pub fn search_path() -> Vec<PathBuf> {
 
 /// Every executable of this name on the search path, the one that is run first. No folder is read.
 pub fn all_of(name: &str) -> Vec<PathBuf> {
-    if !is_name(name) {
-        return Vec::new();
-    }
-    let places = search_path().into_iter().map(|folder| folder.join(format!("{PREFIX}{name}")));
-    places.filter(|place| is_executable(place)).collect()
+    executables(name).collect()
+}
+
+/// The same one by one, so that who wants the first looks no further.
+fn executables(name: &str) -> impl Iterator<Item = PathBuf> {
+    let path = if is_name(name) { search_path() } else { Vec::new() };
+    let executable = format!("{PREFIX}{name}");
+    path.into_iter().map(move |folder| folder.join(&executable)).filter(|place| is_executable(place))
 }
 
 /// The executable of a tool that is run, if there is one. No folder is read, for a typo neither.
 pub fn locate(name: &str) -> Option<PathBuf> {
-    let is_there = |place: &PathBuf| is_name(name) && is_executable(place);
-    search_path().into_iter().map(|folder| folder.join(format!("{PREFIX}{name}"))).find(is_there)
+    executables(name).next()
 }
 
 /// Finds the executable of a tool. The error is exit 127 with the nearest names where there is none,

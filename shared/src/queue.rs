@@ -3,8 +3,8 @@
 //! The file keeps the shape that earlier releases of codex-agent wrote (2-space JSON, camelCase keys, ISO
 //! times, four statuses; the order of the list is the order of sending), so that it can be used by both.
 //! Unknown keys are kept to the byte. Two prompts or two queues of one id, which only an editor can make, are
-//! told apart when the file is read: the later one is called `ID-2`. What is new is optional: `oneSession`, `sessionId`, `run`, `lastRun` of
-//! a queue; `session`, `run`, `failure`, `retries` of a prompt.
+//! told apart when the file is read: the later one is called `ID-2`. What is new is optional: `oneSession`,
+//! `sessionId`, `run`, `lastRun` of a queue; `session`, `run`, `failure`, `retries` of a prompt.
 //!
 //! **Who owns what.** The file owns which prompts there are, their order, text and mode, and whether the
 //! queue is paused. What happened to a prompt that was claimed, the journal of the queue's run owns; the

@@ -146,11 +146,11 @@ impl Queue {
     pub fn lay_over(&mut self) -> Result<Life> {
         let Some(run) = self.run.clone() else {
             // Of a predecessor that was killed.
-            self.give_up("nobody knows what became of it");
+            self.give_up("nobody knows what became of it", |_| true);
             return Ok(Life::Idle);
         };
         let Some(folder) = Folder::named(&run)? else {
-            self.give_up(&format!("the records of its run '{run}' are gone"));
+            self.give_up(&format!("the records of its run '{run}' are gone"), |_| true);
             return Ok(Life::Idle);
         };
         let life = if folder.is_running() { Life::Running } else { Life::Dead };
@@ -184,7 +184,7 @@ impl Queue {
 
     /// Nobody goes on with a run: what it had claimed is never sent again by itself.
     pub fn abandon(&mut self, run: &str) {
-        self.give_up(&format!("nobody goes on with its run '{run}'"));
+        self.give_up(&format!("nobody goes on with its run '{run}'"), |_| true);
         // What is sent once more by another run is marked as such, as where somebody asks for it.
         for prompt in self.prompts.iter_mut().filter(|prompt| prompt.was_sent && prompt.is_due()) {
             prompt.retries = prompt.retries.saturating_add(1);
@@ -193,9 +193,10 @@ impl Queue {
         self.last_run = Some(run.to_owned());
     }
 
-    /// Nobody can tell what became of the prompts that were claimed.
-    pub(super) fn give_up(&mut self, why: &str) {
-        for prompt in self.prompts.iter_mut().filter(|prompt| prompt.status == Status::Running) {
+    /// Nobody can tell what became of the prompts that were claimed, of those that are lost.
+    pub(super) fn give_up(&mut self, why: &str, is_lost: impl Fn(&Prompt) -> bool) {
+        let is_running = |prompt: &&mut Prompt| prompt.status == Status::Running && is_lost(prompt);
+        for prompt in self.prompts.iter_mut().filter(is_running) {
             prompt.status = Status::Failed;
             prompt.failure = Some(interrupted(why));
         }

@@ -107,12 +107,8 @@ impl Runner {
     fn lay(&mut self) {
         self.queue.put(&self.known, &self.run);
         // What runs, and is not known, is of a run of which nobody knows anything any more.
-        for prompt in &mut self.queue.prompts {
-            if prompt.status == Status::Running && !self.known.contains_key(&prompt.job()) {
-                prompt.status = Status::Failed;
-                prompt.failure = Some(super::interrupted("nobody knows what became of it"));
-            }
-        }
+        let known = &self.known;
+        self.queue.give_up("nobody knows what became of it", |prompt| !known.contains_key(&prompt.job()));
         let places = self.queue.prompts.iter().enumerate();
         self.places = places.map(|(at, prompt)| (prompt.job(), at)).collect();
         self.pending = self.queue.due();
@@ -158,6 +154,13 @@ impl Runner {
         Ok(())
     }
 
+    /// Does something with the file unless somebody has it, who is not waited for. What goes wrong is told.
+    fn where_free(&mut self, act: impl FnOnce(&mut Runner, Held) -> Result<()>) {
+        let held = self.store.try_hold();
+        let done = held.and_then(|held| held.map_or(Ok(()), |held| act(self, held)));
+        done.unwrap_or_else(|error| warn_once(error.message()));
+    }
+
     /// Writes what is known into the file, and what `change` does to the queue.
     fn save(&mut self, held: Held, change: impl FnOnce(&mut Queue)) -> Result<()> {
         let mut queues: Queues = held.read()?;
@@ -193,8 +196,7 @@ impl Runner {
 
 impl Source for Runner {
     fn next(&mut self, claim: Claim<'_>) -> Result<Next> {
-        let store = Queues::store()?;
-        let Some(held) = store.try_hold()? else { return Ok(Next::Later) };
+        let Some(held) = self.store.try_hold()? else { return Ok(Next::Later) };
         self.read(&held)?;
         if self.queue.paused {
             return Ok(Next::Stop("paused"));
@@ -241,14 +243,8 @@ impl Source for Runner {
     }
 
     fn look(&mut self) {
-        let store = Queues::store();
-        let read = store.and_then(|store| match store.try_hold()? {
-            Some(held) => self.read(&held),
-            // Somebody changes it at this moment; what there was before is as good.
-            None => Ok(()),
-        });
-        // What cannot be read is as it was.
-        read.unwrap_or_else(|error| warn_once(error.message()));
+        // Where somebody changes it at this moment, or it cannot be read, what there was before is as good.
+        self.where_free(|runner, held| runner.read(&held));
     }
 
     fn due(&self) -> Option<Duration> {
@@ -257,13 +253,8 @@ impl Source for Runner {
 
     fn tick(&mut self) {
         if self.unsaved && self.saved.elapsed() >= SAVED {
-            // The journal has it all the same, and nobody waits for who has the file.
-            let saved = match self.store.try_hold() {
-                Ok(Some(held)) => self.save(held, |_| {}),
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            };
-            saved.unwrap_or_else(|error| warn_once(error.message()));
+            // The journal has it all the same.
+            self.where_free(|runner, held| runner.save(held, |_| {}));
             self.saved = Instant::now();
         }
     }
