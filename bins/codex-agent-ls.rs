@@ -14,6 +14,7 @@ use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::Sessions;
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::{Archived, Clock, Directory, Filter, Query, Sort};
+use codex_agent_shared::record::Status;
 use codex_agent_shared::reference;
 use codex_agent_shared::text::harmless;
 use codex_agent_shared::time::{parse_end, parse_moment};
@@ -173,6 +174,17 @@ const WHICH: &[Flag<Args>] = &[
         more: "No database knows forks, so the rollout of every session that passes the other filters is opened.",
         set: |args, value| {
             args.forks_of = Some(value.text()?);
+            Ok(())
+        },
+    },
+    Flag {
+        short: None,
+        long: "status",
+        takes: Takes::OneOf("STATUS", &Status::WORDS),
+        help: "sessions whose last turn is in this state",
+        more: "Given again, sessions in either state. No database knows it, so the rollout of every session that passes the other filters is opened.",
+        set: |args, value| {
+            args.filter.status.extend(Status::parse(&value.text()?));
             Ok(())
         },
     },

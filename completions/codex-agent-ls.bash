@@ -88,7 +88,7 @@ _codex_agent_ls() {
     __codex_agent_words
     last=$((${#words[@]} - 1)) flag=${words[last-1]}
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
-    __codex_agent_place 1 --cwd --under --repo --branch --source --originator --provider --model --cli-version --name --since --until --time --group --forks-of -s --sort -n --limit --offset --fields --format --color --codex-home
+    __codex_agent_place 1 --cwd --under --repo --branch --source --originator --provider --model --cli-version --name --since --until --time --group --forks-of --status -s --sort -n --limit --offset --fields --format --color --codex-home
     case $flag in
     --cwd|--cwd=) __codex_agent_folders ;;
     --under|--under=) __codex_agent_folders ;;
@@ -105,6 +105,7 @@ _codex_agent_ls() {
     --time|--time=) __codex_agent_offer updated created ;;
     --group|--group=) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
     --forks-of|--forks-of=) __codex_agent_offer @ @@ "$(codex-agent ls -n 200 --no-files --format '{id}' 2>/dev/null || codex-agent ls -n 200 --format '{id}' 2>/dev/null)" ;;
+    --status|--status=) __codex_agent_offer idle running interrupted failed unknown ;;
     --archived=) __codex_agent_offer only ;;
     -s|--sort|--sort=) : ;;
     -n|--limit|--limit=) : ;;
@@ -115,7 +116,7 @@ _codex_agent_ls() {
     --codex-home|--codex-home=) __codex_agent_folders ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --cwd --under --repo --branch --source --originator --provider --model --cli-version --name --named --since --until --time --group --forks-of --archived --subagents -s --sort -n --limit --offset --json --fields --format -0 --null --full -c --count --color --codex-home --no-files --no-database --check -h --help -V --version ;;
+        -*) __codex_agent_offer --cwd --under --repo --branch --source --originator --provider --model --cli-version --name --named --since --until --time --group --forks-of --status --archived --subagents -s --sort -n --limit --offset --json --fields --format -0 --null --full -c --count --color --codex-home --no-files --no-database --check -h --help -V --version ;;
         *)
             case $place in
             *) : ;;

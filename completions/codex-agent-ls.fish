@@ -54,6 +54,7 @@ complete -c codex-agent-ls -l until -x -d 'sessions updated at or before this ti
 complete -c codex-agent-ls -l time -x -a 'updated created' -d 'which time --since and --until look at'
 complete -c codex-agent-ls -l group -x -a '(__codex_agent_groups)' -d 'sessions of this group'
 complete -c codex-agent-ls -l forks-of -x -a '(__codex_agent_sessions)' -d 'sessions forked from this one'
+complete -c codex-agent-ls -l status -x -a 'idle running interrupted failed unknown' -d 'sessions whose last turn is in this state'
 complete -c codex-agent-ls -l archived -f -a 'only' -d 'archived sessions too, or only them'
 complete -c codex-agent-ls -l subagents -d 'sessions that Codex made as subagents too'
 complete -c codex-agent-ls -s s -l sort -x -d 'by updated, created, tokens, title or cwd; :asc, :desc'

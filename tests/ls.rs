@@ -74,6 +74,12 @@ fn filters_by_name_state_and_family() {
     );
     both(&["--forks-of", "login work"], &["e03ce4e5"]);
     both(&["--forks-of", "e03ce4e5"], &[]);
+    both(&["--status", "failed"], &["a38a6c50"]);
+    both(&["--status", "interrupted", "--status", "failed"], &["a7c92fd5", "e2971b2e", "a38a6c50"]);
+    both(&["--status", "interrupted", "-n", "1", "--offset", "1"], &["e2971b2e"]);
+    both(&["--status", "failed", "-n", "1", "--sort", "created"], &["a38a6c50"]);
+    both(&["--status", "failed", "--branch", "feature/login"], &[]);
+    both(&["--status", "running"], &[]);
 }
 
 #[test]

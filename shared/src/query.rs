@@ -20,7 +20,7 @@ use std::ops::{BitOr, BitOrAssign};
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::record::{Field, Id, Session};
+use crate::record::{Field, Id, Session, Status};
 use crate::text::matches;
 use crate::time::Timestamp;
 
@@ -205,6 +205,9 @@ pub struct Filter {
     pub ids: Option<Vec<Id>>,
     /// Was forked from this one.
     pub forks_of: Option<Id>,
+    /// Is in one of these states. What is still to be found out, where no rollout has been looked into,
+    /// rejects nothing: [`Filter::rejects_status`] judges it at last.
+    pub status: Vec<Status>,
     /// Which time the next two look at.
     pub clock: Clock,
     /// Not before this.
@@ -229,6 +232,7 @@ impl Filter {
             (!self.model.is_empty(), Field::Model),
             (!self.name.is_empty() || self.named, Field::Name),
             (self.forks_of.is_some(), Field::ForkedFrom),
+            (!self.status.is_empty(), Field::Status),
         ] {
             if asked {
                 needs |= Needs::of(field);
@@ -304,6 +308,11 @@ impl Filter {
         }
         let all = Needs::NAMES | Needs::MESSAGE | Needs::META | Needs::START;
         !self.words.is_empty() && known.has(all) && !self.has_words(session)
+    }
+
+    /// Whether its state, which is known last of all, is not one of those asked for.
+    pub fn rejects_status(&self, session: &Session<'_>) -> bool {
+        !self.status.is_empty() && !session.status.is_some_and(|status| self.status.contains(&status))
     }
 
     fn out_of_time(&self, at: Option<Timestamp>) -> bool {

@@ -88,6 +88,22 @@ pub enum Status {
     Unknown,
 }
 
+impl Status {
+    /// All of them, as [`Status::word`] calls them.
+    pub const WORDS: [&'static str; 5] = ["idle", "running", "interrupted", "failed", "unknown"];
+
+    /// The word for it in records.
+    pub fn word(self) -> &'static str {
+        Status::WORDS[self as usize]
+    }
+
+    /// The one of this word.
+    pub fn parse(word: &str) -> Option<Status> {
+        let all = [Status::Idle, Status::Running, Status::Interrupted, Status::Failed, Status::Unknown];
+        all.into_iter().find(|status| status.word() == word)
+    }
+}
+
 // Text is borrowed from a database row where one is at hand.
 /// A Codex session.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -385,13 +401,7 @@ impl<'a> Session<'a> {
                 Some(FoundIn::Files) => Value::Text("files"),
             },
             Field::ForkedFrom => self.forked_from?.map_or(Value::Null, Value::Id),
-            Field::Status => Value::Text(match self.status? {
-                Status::Idle => "idle",
-                Status::Running => "running",
-                Status::Interrupted => "interrupted",
-                Status::Failed => "failed",
-                Status::Unknown => "unknown",
-            }),
+            Field::Status => Value::Text(self.status?.word()),
             Field::ResumeCommand => self.resume_command.as_ref()?.as_deref().map_or(Value::Null, Value::Argv),
         })
     }

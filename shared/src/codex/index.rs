@@ -122,6 +122,7 @@ impl Index {
             given: 0,
             offered: Vec::new(),
             skip: Vec::new(),
+            filter: &query.filter,
             failed: false,
             emit,
         };
@@ -322,6 +323,8 @@ impl Index {
     fn list_files(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
         let needs = query.needs();
         let wanted = page.left.map(|left| left.saturating_add(page.offset).saturating_add(page.skip.len()));
+        // Of how many the state is not the right one is seen at the end.
+        let wanted = wanted.filter(|_| query.filter.status.is_empty());
         self.read_names(needs);
         // The newest by creation lie in the newest folders: most of the tree need not be walked.
         let newest_first = query.sort.key == SortKey::Created
@@ -416,6 +419,7 @@ struct Page<'e> {
     offered: Vec<Id>,
     /// What it was offered before the database failed, sorted.
     skip: Vec<Id>,
+    filter: &'e Filter,
     /// Whether the error came from whoever takes the sessions.
     failed: bool,
     emit: &'e mut dyn FnMut(&Session<'_>) -> Result<()>,
@@ -427,6 +431,9 @@ impl Page<'_> {
             return Ok(ControlFlow::Continue(()));
         }
         self.offered.extend(session.id);
+        if self.filter.rejects_status(session) {
+            return Ok(ControlFlow::Continue(()));
+        }
         if self.offset > 0 {
             self.offset -= 1;
             return Ok(ControlFlow::Continue(()));
