@@ -203,15 +203,10 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
     let world = World::new();
     let tour = world.run(&["codex-agent", "demo"]);
     assert_eq!(tour.code, 0, "{}", tour.err);
-    assert!(
-        tour.out.contains(
-            "codex-agent ls --json --under /tmp/codex-fixture/projects/beta | codex-agent group add work"
-        ),
-        "{}",
-        tour.out
-    );
+    let pipe = "codex-agent ls --json --under beta | codex-agent group add work";
+    assert!(tour.out.contains(pipe), "{}", tour.out);
     assert!(tour.err.contains("made group and added 4 sessions to 'work'"), "{}", tour.err);
-    assert_eq!(tour.out.matches("\necho: Check it once more\n").count(), 2, "{}", tour.out);
+    assert_eq!(tour.out.matches("\necho: Check it once more\n").count(), 4, "{}", tour.out);
     assert!(tour.out.contains("There are no sessions of your own yet"), "{}", tour.out);
     let codex = "codex-agent run --answers hello && codex --version && readlink $CODEX_AGENT_CODEX";
     let own =
@@ -260,16 +255,57 @@ fn a_demo_that_is_interrupted_cleans_up_too() {
 fn the_sample_home_is_the_recording() {
     let world = World::new();
     assert_eq!(world.run(&["codex-agent-demo", "--keep", "kept"]).code, 0);
-    let recorded = crate::world::data("homes/0.169.0");
+    // A copy: whoever opens a database may write to it.
+    let recording = World::with_home("0.169.0");
+    let recorded = recording.codex_home();
     let list = world.sh("cd kept && find . -type f | sort").out;
     assert!(list.lines().count() >= 16, "{list}");
+    let kept = world.path("kept");
+    let moved = |text: String| {
+        let projects = format!("{}-projects", kept.display());
+        let text = text.replace("/tmp/codex-fixture/projects", &projects);
+        text.replace("/tmp/codex-fixture/home-0.169.0", kept.to_str().unwrap())
+    };
     for file in list.lines() {
-        assert_eq!(
-            std::fs::read(world.path("kept").join(file)).unwrap(),
-            std::fs::read(recorded.join(file)).unwrap(),
-            "{file}"
-        );
+        let [file, recorded] = [kept.join(file), recorded.join(file)];
+        let name = file.to_str().unwrap();
+        if name.contains(".sqlite-") {
+            continue; // SQLite's own.
+        } else if name.ends_with("state_5.sqlite") {
+            assert_eq!(rows(&file), moved(rows(&recorded)), "{name}");
+        } else {
+            let [file, recorded] = [&file, &recorded].map(|file| std::fs::read(file).unwrap());
+            let is_text = name.ends_with(".jsonl");
+            let recorded =
+                if is_text { moved(String::from_utf8(recorded).unwrap()).into_bytes() } else { recorded };
+            assert_eq!(file, recorded, "{name}");
+        }
     }
+    for project in ["alpha", "beta", "notes"] {
+        assert!(world.path("kept-projects").join(project).is_dir());
+    }
+    let check = world.run(&["codex-agent-ls", "--codex-home", "kept", "--check"]);
+    assert!(check.code == 0 && check.err.contains("0 problems"), "{}", check.err);
+}
+
+/// The rows of a database, whole.
+fn rows(database: &std::path::Path) -> String {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let mut statement = connection.prepare("SELECT * FROM threads ORDER BY id").unwrap();
+    let columns = statement.column_count();
+    let mut rows = statement.query([]).unwrap();
+    let mut text = String::new();
+    while let Some(row) = rows.next().unwrap() {
+        for column in 0..columns {
+            let value: rusqlite::types::Value = row.get(column).unwrap();
+            text.push_str(&match value {
+                rusqlite::types::Value::Text(value) => value,
+                other => format!("{other:?}"),
+            });
+            text.push('\n');
+        }
+    }
+    text
 }
 
 #[test]

@@ -467,6 +467,41 @@ fn mentions_are_seen() {
     assert_eq!(seen("https://example.org/codex-agent --x"), "");
 }
 
+/// A folder of the demo, wherever it is, as README shows it.
+fn demo_named(text: &str) -> String {
+    let name = "codex-agent-demo-";
+    let mut parts = text.split(name);
+    let mut named = parts.next().unwrap().to_owned();
+    for part in parts {
+        let path = named.rfind([' ', '\'', '\n', '\t']).map_or(0, |at| at + 1);
+        named.truncate(path);
+        named.push_str("DEMO");
+        named.push_str(&part[6..]);
+    }
+    named
+}
+
+#[test]
+fn the_pipelines_of_readme_print_what_it_says() {
+    let world = World::new();
+    if world.run(&["jq", "--version"]).code != 0 {
+        println!("SKIPPED: there is no jq here");
+        return;
+    }
+    let readme = fs::read_to_string(root("README.md")).unwrap();
+    let section = readme.split("\n## Three pipelines\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let shown: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    let script: Vec<String> = shown
+        .iter()
+        .filter_map(|line| line.strip_prefix("$ "))
+        .map(|command| format!("printf '%s\\n' '$ {}'\n{command}", command.replace('\'', "'\\''")))
+        .collect();
+    assert_eq!(script.len(), 4);
+    let script = format!("exec 2>&1\n{}", script.join("\n"));
+    let printed = world.ok(&["codex-agent-demo", "sh", "-c", &script]);
+    assert_eq!(demo_named(&printed), demo_named(&(shown.join("\n") + "\n")));
+}
+
 /// The picture of README is drawn from what the tools print, as `tests/picture/make` does it again.
 #[test]
 fn the_picture_can_be_drawn() {

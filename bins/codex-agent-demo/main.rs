@@ -13,7 +13,7 @@ use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, To
 use codex_agent_shared::codex::fake;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
-use codex_agent_shared::codex::sample::{self, Place};
+use codex_agent_shared::codex::sample::Place;
 use codex_agent_shared::error::{Error, Exit, Result, warn};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::Query;
@@ -29,7 +29,7 @@ const FLAGS: &[Flag<Args>] = &[Flag {
     long: "keep",
     takes: Takes::Directory("DIR"),
     help: "unpack the sample home into DIR and leave it there",
-    more: "DIR must not be there yet. Without a COMMAND nothing else is done.",
+    more: "DIR must not be there yet. The directories that the sessions work in are made beside it, in DIR-projects. Without a COMMAND nothing else is done.",
     set: |args, value| {
         args.keep = Some(value.path());
         Ok(())
@@ -59,7 +59,7 @@ static TOOL: Tool = Tool {
         "Unpacks a small sample home into a temporary folder and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME point into the folder, so that nothing of your own is changed. The folder is removed afterwards.",
         "The command also finds a Codex: one without a model, first in PATH and in CODEX_AGENT_CODEX. It answers each prompt with the prompt, needs no account and no network, and knows 'codex exec' and what the other tools ask of 'codex app-server', but has no screen.",
         "Without a command it shows the main pipe, step by step, and says how to go on with your own sessions: for that it counts those in your own home.",
-        "The directories that the sample sessions worked in do not exist on your machine.",
+        "The directories that the sample sessions work in are there and empty, so that the sessions can be run again: 'codex-agent group run', 'resume' and 'fork' work as they would with your own.",
     ],
     commands: &[&COMMAND],
     exit_status: &[
@@ -143,6 +143,7 @@ impl Sample {
                 PathBuf::from(path)
             };
             (place.config, place.state) = (beside("config"), beside("state"));
+            place.projects = beside("projects");
             if place.home.symlink_metadata().is_ok() {
                 return Err(Error::usage(format!("'{}' is there already", place.home.display())));
             }
@@ -161,7 +162,6 @@ impl Sample {
     }
 
     fn tour(&self) -> Result<Exit> {
-        let all = format!("codex-agent ls --json --under {}", sample::PROJECT);
         let steps = [
             (
                 "codex-agent lists the sessions of Codex. These are of a sample home.",
@@ -175,18 +175,19 @@ impl Sample {
                 "With --json, sessions are records: one JSON object a line.",
                 "codex-agent ls -n 1 --json".to_owned(),
             ),
-            ("So a set of sessions can be put into a group.", format!("{all} | codex-agent group add work")),
+            (
+                "So a set of sessions can be put into a group.",
+                "codex-agent ls --json --under beta | codex-agent group add work".to_owned(),
+            ),
             ("The group is kept, and every tool can read it.", "codex-agent group show work".to_owned()),
             (
-                "Prompts begin sessions, several at once. The Codex of this tour has no model behind it and \
-                 repeats what it is told.",
-                "codex-agent run --answers 'Write the parser' 'Write the manual'".to_owned(),
+                "A prompt can go to every session of a group, several at once. The Codex of this tour has no \
+                 model behind it and repeats what it is told.",
+                "codex-agent group run work --answers --prompt 'Check it once more'".to_owned(),
             ),
             (
-                "A prompt can go to every session of a group.",
-                "codex-agent ls --json --under . | codex-agent group add new\n\
-                 codex-agent group run new --answers --prompt 'Check it once more'"
-                    .to_owned(),
+                "Prompts can begin sessions, too.",
+                "codex-agent run --cwd alpha --answers 'Write the parser' 'Write the manual'".to_owned(),
             ),
             (
                 "A queue keeps prompts, and sends them one after the other, for as long as that takes.",
@@ -201,7 +202,7 @@ impl Sample {
             for command in commands.lines() {
                 say(&format!("$ {command}\n"))?;
                 let words = ["sh", "-c", command].map(OsString::from);
-                let exit = child::run(self.process(&words).current_dir(&self.0.project))?;
+                let exit = child::run(self.process(&words).current_dir(&self.0.projects))?;
                 if exit != Exit::Done {
                     return Ok(exit);
                 }

@@ -1,8 +1,8 @@
 //! The sample home: thirteen sessions that Codex 0.169 made of the words of nobody, so that everything
 //! can be tried where there is no Codex. A test holds it to the recording it was made from.
 //!
-//! A [`Place`] is a sample home with all that a command needs beside it: a Codex without a model, and room
-//! for what our own tools keep.
+//! A [`Place`] is a sample home with all that a command needs beside it: the directories that its sessions
+//! work in, a Codex without a model, and room for what our own tools keep.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,23 +17,14 @@ use crate::error::{Context, Error, Result};
 /// Path, NUL, length, NUL, bytes; for each file; compressed.
 const PACKED: &[u8] = include_bytes!("sample-home.zst");
 
-/// A directory that some sessions of the sample worked in. It need not be there.
-pub const PROJECT: &str = "/tmp/codex-fixture/projects/beta";
+/// Where the sample was recorded.
+const HOME: &str = "/tmp/codex-fixture/home-0.169.0";
 
-/// Unpacks the sample home into a folder, which is made.
-pub fn unpack(into: &Path) -> Result<()> {
-    for (name, bytes) in
-        files().map_err(|error| Error::new(format!("the sample home is damaged: {error}")))?
-    {
-        let path = into.join(name);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).context("make the folder", folder)?;
-        }
-        #[allow(clippy::disallowed_methods)] // A folder of our own that nobody else looks into yet.
-        std::fs::write(&path, bytes).context("write", &path)?;
-    }
-    Ok(())
-}
+/// Where the projects were of which it was recorded.
+const PROJECTS: &str = "/tmp/codex-fixture/projects";
+
+/// The directories that its sessions worked in.
+const NAMES: [&str; 3] = ["alpha", "beta", "notes"];
 
 /// Where a command finds the sample, a Codex, and room for what it keeps.
 pub struct Place {
@@ -45,26 +36,61 @@ pub struct Place {
     pub state: PathBuf,
     /// `codex` is in here: the demo, by another name.
     pub bin: PathBuf,
-    /// A directory to work in: those that the sample sessions worked in are on no machine.
+    /// The directories that the sample's sessions work in are in here.
+    pub projects: PathBuf,
+    /// An empty directory.
     pub project: PathBuf,
 }
 
 impl Place {
     /// All of it in one folder.
     pub fn within(folder: &Path) -> Place {
-        let [home, config, state, bin, project] =
-            ["codex", "config", "state", "bin", "project"].map(|name| folder.join(name));
-        Place { home, config, state, bin, project }
+        let [home, config, state, bin, projects, project] =
+            ["codex", "config", "state", "bin", "projects", "project"].map(|name| folder.join(name));
+        Place { home, config, state, bin, projects, project }
     }
 
     /// Unpacks the sample, and makes the Codex: `demo` is the executable of codex-agent-demo.
     pub fn make(&self, demo: &Path) -> Result<()> {
-        unpack(&self.home)?;
-        for made in [&self.bin, &self.project] {
+        self.unpack()?;
+        let projects = NAMES.map(|name| self.projects.join(name));
+        for made in projects.iter().chain([&self.bin, &self.project]) {
             std::fs::create_dir_all(made).context("make the folder", made)?;
         }
         let codex = self.codex();
         std::os::unix::fs::symlink(demo, &codex).context("make the link", &codex)
+    }
+
+    /// Unpacks the home, as one whose sessions have always been here: what runs a session again goes to
+    /// its directory.
+    fn unpack(&self) -> Result<()> {
+        let moved = [(PROJECTS, text(&self.projects)?), (HOME, text(&self.home)?)];
+        let files = files().map_err(|error| Error::new(format!("the sample home is damaged: {error}")))?;
+        for (name, mut bytes) in files {
+            let path = self.home.join(name);
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).context("make the folder", folder)?;
+            }
+            if path.extension().is_some_and(|extension| extension == "jsonl") {
+                for (from, to) in &moved {
+                    // Between the quotes of a JSON string.
+                    let to = serde_json::to_string(to)?;
+                    bytes = replaced(&bytes, from.as_bytes(), &to.as_bytes()[1..to.len() - 1]);
+                }
+            }
+            #[allow(clippy::disallowed_methods)] // A folder of our own that nobody else looks into yet.
+            std::fs::write(&path, bytes).context("write", &path)?;
+        }
+        #[cfg(feature = "sqlite")]
+        {
+            let table = super::state::Table::open(&self.home.join("state_5.sqlite"), "")?;
+            for (from, to) in moved {
+                for column in ["cwd", "rollout_path"] {
+                    table.replace(column, from, to)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The Codex.
@@ -90,6 +116,25 @@ impl Place {
         let path = env::var_os("PATH").unwrap_or_default();
         env::join_paths(std::iter::once(self.bin.clone()).chain(own).chain(env::split_paths(&path))).ok()
     }
+}
+
+/// Codex's rollouts are JSON, and so are the paths in them.
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        Error::usage(format!("cannot put a sample home at '{}': the path is not UTF-8", path.display()))
+    })
+}
+
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut all = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memchr::memmem::find(rest, from) {
+        all.extend_from_slice(&rest[..at]);
+        all.extend_from_slice(to);
+        rest = &rest[at + from.len()..];
+    }
+    all.extend_from_slice(rest);
+    all
 }
 
 fn files() -> io::Result<Vec<(String, Vec<u8>)>> {

@@ -1,4 +1,4 @@
-//! Writing rows: for the fake Codex alone, which is Codex where its home is concerned.
+//! Writing rows: for the fake Codex, which is Codex where its home is concerned, and its sample home.
 
 use std::collections::HashSet;
 use std::mem::ManuallyDrop;
@@ -80,6 +80,12 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    /// Puts another text in the place of one, in this column of all rows.
+    pub(in crate::codex) fn replace(&self, column: &str, from: &str, to: &str) -> Result<()> {
+        let sql = format!("UPDATE threads SET {column} = replace({column}, ?1, ?2)");
+        self.run(&sql, vec![from.to_owned().into(), to.to_owned().into()])
     }
 
     /// Removes a row.
