@@ -126,6 +126,22 @@ fn of_the_page(begins: &str) -> String {
 }
 
 #[test]
+fn the_tool_of_readme_keeps_every_rule() {
+    let world = world();
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let from = readme.find("    #!/bin/sh\n").unwrap();
+    let shown = readme[from..].lines().take_while(|line| line.starts_with("    "));
+    world.script(
+        "bin/codex-agent-branches",
+        &shown.map(|line| format!("{}\n", &line[4..])).collect::<String>(),
+    );
+    let (code, checks) = check(&world, &["branches"]);
+    assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
+    assert!(of(&checks, "ok").len() >= 12, "{checks:?}");
+    assert_eq!(world.run(&["codex-agent", "plugin", "add", "branches", "--about", "count"]).code, 0);
+}
+
+#[test]
 fn the_tool_of_the_page_keeps_every_rule() {
     let world = world();
     world.script("bin/codex-agent-branches", &of_the_page("#!/bin/sh\n"));
