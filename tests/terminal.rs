@@ -176,3 +176,29 @@ fn tables_fit_a_narrow_terminal() {
         }
     }
 }
+
+/// Help is wrapped between words, and is the same text however wide.
+#[test]
+fn help_fits_a_narrow_terminal() {
+    let world = World::new();
+    let commands: [&[&str]; 5] = [
+        &["codex-agent", "--help"],
+        &["codex-agent-ls", "--help"],
+        &["codex-agent-queue", "--help"],
+        &["codex-agent-queue", "run", "--help"],
+        &["codex-agent-plugin", "candidates", "--help"],
+    ];
+    for words in commands {
+        let piped = world.ok(words);
+        let text = |shown: &str| shown.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(on_terminal(&world, words, 200), piped);
+        for wide in [40, 60, 80] {
+            let shown = on_terminal(&world, words, wide);
+            assert_eq!(text(&shown), text(&piped), "{words:?}");
+            let long = shown.lines().find(|line| line.len() >= usize::from(wide));
+            // A word is not broken, and a flag and its value stay on one line.
+            let may = |line: &str| line.starts_with("      --") || !line.trim().contains(' ');
+            assert!(long.is_none_or(may), "{words:?} in {wide}: {long:?}");
+        }
+    }
+}

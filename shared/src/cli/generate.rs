@@ -10,11 +10,12 @@ use std::fmt::Write;
 use super::own::own;
 use super::{Row, Takes, Tool, Verb};
 use crate::plugin::{PREFIX, PROTOCOL, ToolRecord};
+use crate::terminal::{columns, is_terminal};
 
 /// What `--generate` can print.
 pub const KINDS: [&str; 5] = ["man", "bash", "zsh", "fish", "describe"];
 
-/// Where the width of help ends.
+/// Where lines end that are not for a terminal, or for a wider one.
 const WIDTH: usize = 78;
 
 /// A document of a tool, or `None` for a kind that there is not.
@@ -63,25 +64,29 @@ fn synopsis(tool: &Tool, command: &dyn Verb) -> String {
     text
 }
 
-/// The text of `--help`: of the whole tool, or of one verb.
+/// The text of `--help`, of the whole tool or of one verb, for whoever reads it: a narrow terminal gets
+/// narrow lines.
 pub fn help(tool: &Tool, verb: Option<&dyn Verb>) -> String {
+    help_in(tool, verb, if is_terminal() { columns().saturating_sub(1).min(WIDTH) } else { WIDTH })
+}
+
+fn help_in(tool: &Tool, verb: Option<&dyn Verb>, width: usize) -> String {
     let mut out = String::new();
+    let name = tool.name;
     match verb {
-        Some(verb) => {
-            let _ = writeln!(out, "{} {} - {}\n", tool.name, verb.name(), verb.about());
-        }
-        None => {
-            let _ = writeln!(out, "{} - {}\n", tool.name, tool.about);
-        }
+        Some(verb) => wrapped(&mut out, &format!("{name} {} - {}", verb.name(), verb.about()), 2, width),
+        None => wrapped(&mut out, &format!("{name} - {}", tool.about), 2, width),
     }
+    out.push('\n');
+    let any_verb = format!("{name} VERB [OPTION...] [OPERAND...]");
     if verb.is_none() && tool.nameless().is_none() {
-        let _ = writeln!(out, "Usage: {} VERB [OPTION...] [OPERAND...]", tool.name);
-        verbs(&mut out, tool);
+        wrapped(&mut out, &format!("Usage: {any_verb}"), 7, width);
+        verbs(&mut out, tool, width);
     } else if let Some(command) = verb.or(tool.nameless()) {
-        let _ = writeln!(out, "Usage: {}", synopsis(tool, command));
+        wrapped(&mut out, &format!("Usage: {}", synopsis(tool, command)), 7, width);
         if verb.is_none() && !is_plain(tool) {
-            let _ = writeln!(out, "       {} VERB [OPTION...] [OPERAND...]", tool.name);
-            verbs(&mut out, tool);
+            wrapped(&mut out, &format!("       {any_verb}"), 7, width);
+            verbs(&mut out, tool, width);
         }
         let mut section = None;
         for row in command.rows().iter().chain(&standard()) {
@@ -90,18 +95,21 @@ pub fn help(tool: &Tool, verb: Option<&dyn Verb>) -> String {
                 let _ = writeln!(out, "\n{heading}:");
                 section = Some(heading);
             }
-            definition(&mut out, &format!("  {}", flag_words(row)), 26, row.help);
+            definition(&mut out, &format!("  {}", flag_words(row)), 26.min(width / 2), row.help, width);
         }
     }
-    if !tool.epilogue.is_empty() {
-        let _ = writeln!(out, "\n{}", tool.epilogue);
+    let topic = name.strip_prefix(PREFIX).map_or(String::new(), |name| format!(" {name}"));
+    let more = format!("'codex-agent help{topic}' tells more.");
+    for text in [tool.epilogue, &more].into_iter().filter(|text| !text.is_empty()) {
+        out.push('\n');
+        for line in text.lines() {
+            wrapped(&mut out, line, 0, width);
+        }
     }
-    let topic = tool.name.strip_prefix(PREFIX).map_or(String::new(), |name| format!(" {name}"));
-    let _ = writeln!(out, "\n'codex-agent help{topic}' tells more.");
     out
 }
 
-fn verbs(out: &mut String, tool: &Tool) {
+fn verbs(out: &mut String, tool: &Tool, width: usize) {
     out.push_str("\nVerbs:\n");
     let widest = tool.verbs().iter().map(|command| command.name().len()).max().unwrap_or(0);
     for command in tool.verbs() {
@@ -110,9 +118,10 @@ fn verbs(out: &mut String, tool: &Tool) {
             aliases => format!(" (also {})", aliases.join(", ")),
         };
         let about = format!("{}{other}", command.about());
-        definition(out, &format!("  {:widest$}", command.name()), widest + 4, &about);
+        definition(out, &format!("  {:widest$}", command.name()), widest + 4, &about, width);
     }
-    let _ = writeln!(out, "\n'{} VERB --help' tells the options of a verb.", tool.name);
+    out.push('\n');
+    wrapped(out, &format!("'{} VERB --help' tells the options of a verb.", tool.name), 0, width);
 }
 
 fn flag_words(row: &Row) -> String {
@@ -125,24 +134,33 @@ fn flag_words(row: &Row) -> String {
 }
 
 /// A term and its text, wrapped, with the text beginning in one column.
-fn definition(out: &mut String, term: &str, column: usize, text: &str) {
-    let mut line = format!("{term:column$}");
+fn definition(out: &mut String, term: &str, column: usize, text: &str, width: usize) {
     if term.len() + 2 > column {
         let _ = writeln!(out, "{term}");
-        line = " ".repeat(column);
+        wrapped(out, &format!("{:column$}{text}", ""), column, width);
+    } else {
+        wrapped(out, &format!("{term:column$}{text}"), column, width);
     }
-    for word in text.split(' ') {
-        let blank = usize::from(line.len() > column);
-        if line.len() + blank + word.len() > WIDTH {
-            let _ = writeln!(out, "{}", line.trim_end());
-            line = " ".repeat(column);
-        }
-        if line.len() > column {
-            line.push(' ');
-        }
-        line.push_str(word);
+}
+
+/// A line of text, broken between words. What goes on in further lines is indented.
+fn wrapped(out: &mut String, text: &str, indent: usize, width: usize) {
+    let mut rest = text;
+    let mut blanks = "";
+    let indent = " ".repeat(indent);
+    while blanks.len() + rest.len() > width {
+        // A blank of the indent is none to break at, and a word that is too long stays whole.
+        let from = rest.len() - rest.trim_start().len();
+        let most = width.saturating_sub(blanks.len());
+        let breaks = || rest.match_indices(' ').map(|(at, _)| at).filter(|at| *at > from);
+        let Some(at) = breaks().take_while(|at| *at <= most).last().or_else(|| breaks().next()) else {
+            break;
+        };
+        let _ = writeln!(out, "{blanks}{}", rest[..at].trim_end());
+        rest = rest[at..].trim_start();
+        blanks = &indent;
     }
-    let _ = writeln!(out, "{}", line.trim_end());
+    let _ = writeln!(out, "{blanks}{}", rest.trim_end());
 }
 
 /// Text as roff: backslashes, hyphens that must stay ASCII, and lines that begin like a request.
