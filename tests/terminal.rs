@@ -202,3 +202,29 @@ fn help_fits_a_narrow_terminal() {
         }
     }
 }
+
+/// Why something failed is told whole, and broken between words.
+#[test]
+fn a_reason_is_not_cut() {
+    let world = World::new();
+    let mut command = world.command("codex-agent-demo");
+    command.args(["sh", "-c", "codex-agent run FAIL401; codex-agent run log"]);
+    let (shown, code) = Terminal::open(command, 60, 24).end();
+    let plain = without_escapes(&shown);
+    assert_eq!(code, 0, "{plain}");
+    let reason = "auth: unexpected status 401 Unauthorized: refused: invalid_api_key, url:";
+    let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(words.matches(reason).count(), 2, "{plain}");
+    let folder = world.path("a-directory-with-quite-a-name/project");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut command = world.command("codex-agent-demo");
+    let script = "codex-agent run --cwd \"$1\" ok && codex-agent run log";
+    command.args(["sh", "-c", script, "sh", folder.to_str().unwrap()]);
+    let (shown, code) = Terminal::open(command, 60, 24).end();
+    assert!(
+        code == 0 && without_escapes(&shown).contains("name/project\n"),
+        "its end tells a directory: {shown}"
+    );
+    let events: Vec<&str> = plain.lines().filter(|line| line.starts_with(['[', ' '])).collect();
+    assert!(events.len() > 6 && events.iter().all(|line| columns_of(line) < 60), "{plain}");
+}

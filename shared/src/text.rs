@@ -132,6 +132,30 @@ pub fn cell(text: &str, most: usize) -> String {
     out
 }
 
+/// What a line begins with and its text, harmless already, as lines of at most `most` columns that are
+/// broken between the words of the text. All but the first are indented; a longer word stays whole.
+pub fn lines(start: &str, text: &str, indent: usize, most: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = start.to_owned();
+    let mut used = width(start);
+    let mut is_new = true;
+    for word in text.split(' ') {
+        let wide = width(word);
+        if !is_new && used + 1 + wide > most {
+            lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
+            (used, is_new) = (indent, true);
+        }
+        if !is_new {
+            line.push(' ');
+            used += 1;
+        }
+        line.push_str(word);
+        (used, is_new) = (used + wide, false);
+    }
+    lines.push(line);
+    lines
+}
+
 /// A path for a table: the home directory as `~`, and the *end* kept where it must be cut.
 pub fn path_cell(path: &str, home: Option<&str>, most: usize) -> String {
     let short = match home.filter(|home| home.len() > 1).and_then(|home| path.strip_prefix(home)) {
@@ -232,6 +256,16 @@ mod tests {
     fn a_cell_cannot_end_its_row() {
         assert_eq!(tsv("a\tb\\t\nc"), "a\\tb\\\\t\\nc");
         assert_eq!(tsv("\x1b[2J \u{9b}2J \u{a9} é"), "\\x1b[2J \\x9b2J \u{a9} é");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        let broken = |start, text, most| lines(start, text, 2, most).join("|");
+        assert_eq!(broken("a: ", "b c d", 8), "a: b c d");
+        assert_eq!(broken("a: ", "b c d", 7), "a: b c|  d");
+        assert_eq!(broken("a: ", "seven words", 4), "a: seven|  words");
+        assert_eq!(broken("", "日本 日本 日本", 9), "日本 日本|  日本");
+        assert_eq!(broken("a ", "", 9), "a ");
     }
 
     #[test]

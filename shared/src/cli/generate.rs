@@ -11,6 +11,7 @@ use super::own::own;
 use super::{Row, Takes, Tool, Verb};
 use crate::plugin::{PREFIX, PROTOCOL, ToolRecord};
 use crate::terminal::{columns, is_terminal};
+use crate::text::lines;
 
 /// What `--generate` can print.
 pub const KINDS: [&str; 5] = ["man", "bash", "zsh", "fish", "describe"];
@@ -74,18 +75,18 @@ fn help_in(tool: &Tool, verb: Option<&dyn Verb>, width: usize) -> String {
     let mut out = String::new();
     let name = tool.name;
     match verb {
-        Some(verb) => wrapped(&mut out, &format!("{name} {} - {}", verb.name(), verb.about()), 2, width),
-        None => wrapped(&mut out, &format!("{name} - {}", tool.about), 2, width),
+        Some(verb) => wrapped(&mut out, "", &format!("{name} {} - {}", verb.name(), verb.about()), 2, width),
+        None => wrapped(&mut out, "", &format!("{name} - {}", tool.about), 2, width),
     }
     out.push('\n');
     let any_verb = format!("{name} VERB [OPTION...] [OPERAND...]");
     if verb.is_none() && tool.nameless().is_none() {
-        wrapped(&mut out, &format!("Usage: {any_verb}"), 7, width);
+        wrapped(&mut out, "Usage: ", &any_verb, 7, width);
         verbs(&mut out, tool, width);
     } else if let Some(command) = verb.or(tool.nameless()) {
-        wrapped(&mut out, &format!("Usage: {}", synopsis(tool, command)), 7, width);
+        wrapped(&mut out, "Usage: ", &synopsis(tool, command), 7, width);
         if verb.is_none() && !is_plain(tool) {
-            wrapped(&mut out, &format!("       {any_verb}"), 7, width);
+            wrapped(&mut out, "       ", &any_verb, 7, width);
             verbs(&mut out, tool, width);
         }
         let mut section = None;
@@ -103,7 +104,7 @@ fn help_in(tool: &Tool, verb: Option<&dyn Verb>, width: usize) -> String {
     for text in [tool.epilogue, &more].into_iter().filter(|text| !text.is_empty()) {
         out.push('\n');
         for line in text.lines() {
-            wrapped(&mut out, line, 0, width);
+            wrapped(&mut out, "", line, 0, width);
         }
     }
     out
@@ -121,7 +122,7 @@ fn verbs(out: &mut String, tool: &Tool, width: usize) {
         definition(out, &format!("  {:widest$}", command.name()), widest + 4, &about, width);
     }
     out.push('\n');
-    wrapped(out, &format!("'{} VERB --help' tells the options of a verb.", tool.name), 0, width);
+    wrapped(out, "", &format!("'{} VERB --help' tells the options of a verb.", tool.name), 0, width);
 }
 
 fn flag_words(row: &Row) -> String {
@@ -135,32 +136,18 @@ fn flag_words(row: &Row) -> String {
 
 /// A term and its text, wrapped, with the text beginning in one column.
 fn definition(out: &mut String, term: &str, column: usize, text: &str, width: usize) {
+    let mut start = format!("{term:column$}");
     if term.len() + 2 > column {
         let _ = writeln!(out, "{term}");
-        wrapped(out, &format!("{:column$}{text}", ""), column, width);
-    } else {
-        wrapped(out, &format!("{term:column$}{text}"), column, width);
+        start = " ".repeat(column);
     }
+    wrapped(out, &start, text, column, width);
 }
 
-/// A line of text, broken between words. What goes on in further lines is indented.
-fn wrapped(out: &mut String, text: &str, indent: usize, width: usize) {
-    let mut rest = text;
-    let mut blanks = "";
-    let indent = " ".repeat(indent);
-    while blanks.len() + rest.len() > width {
-        // A blank of the indent is none to break at, and a word that is too long stays whole.
-        let from = rest.len() - rest.trim_start().len();
-        let most = width.saturating_sub(blanks.len());
-        let breaks = || rest.match_indices(' ').map(|(at, _)| at).filter(|at| *at > from);
-        let Some(at) = breaks().take_while(|at| *at <= most).last().or_else(|| breaks().next()) else {
-            break;
-        };
-        let _ = writeln!(out, "{blanks}{}", rest[..at].trim_end());
-        rest = rest[at..].trim_start();
-        blanks = &indent;
+fn wrapped(out: &mut String, start: &str, text: &str, indent: usize, width: usize) {
+    for line in lines(start, text, indent, width) {
+        let _ = writeln!(out, "{}", line.trim_end());
     }
-    let _ = writeln!(out, "{blanks}{}", rest.trim_end());
 }
 
 /// Text as roff: backslashes, hyphens that must stay ASCII, and lines that begin like a request.

@@ -13,11 +13,15 @@ use crate::run::journal::VERSION;
 use crate::run::listen::{Glimpse, Listener};
 use crate::run::{Counts, Ended, Event, Folder, Sandbox, Settings, What};
 use crate::terminal::{columns, is_drawable, is_terminal};
-use crate::text::{cell, harmless, tsv, width};
+use crate::text::{cell, harmless, lines, path_cell, tsv, width};
 use crate::time::Timestamp;
 
 /// What is kept for a reader that does not read. A run does not wait for it.
 const KEPT: usize = 64 << 20;
+
+/// How much of a reason is told on a terminal, and how far in it goes on.
+const REASON: usize = 400;
+const INDENT: usize = 10;
 
 /// What is shown of events.
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,8 +152,18 @@ impl Show {
         let id = session.map(|id| id.short()).unwrap_or_default();
         let job = short(of.map_or("", |of| &of.job));
         let start = format!("[{done}/{all}] {job:>3} {word:9} {id:8} {:>6}  ", took(&event.what));
-        let row = format!("{start}{}", cell(&text, columns().saturating_sub(width(&start) + 1).max(8)));
-        self.output.text(row.trim_end().as_bytes(), b"\n")
+        let most = columns().saturating_sub(1);
+        let left = most.saturating_sub(width(&start)).max(8);
+        // Why something went wrong is what one looks for: it is not cut before it has been told.
+        if matches!(event.what, What::JobFailed { .. } | What::JobSkipped { .. } | What::RunStopped { .. }) {
+            let mut told = lines(&start, &cell(&text, REASON), INDENT, most).into_iter();
+            return told.try_for_each(|line| self.output.text(line.trim_end().as_bytes(), b"\n"));
+        }
+        let text = match &event.what {
+            What::JobStarted { .. } => path_cell(&text, None, left),
+            _ => cell(&text, left),
+        };
+        self.output.text(format!("{start}{text}").trim_end().as_bytes(), b"\n")
     }
 
     fn answer(&mut self, event: &Event) -> Result<()> {
