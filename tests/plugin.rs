@@ -34,27 +34,27 @@ pub fn world() -> World {
     world
 }
 
-fn plugin(world: &World, words: &[&str]) -> Ran {
+pub fn plugin(world: &World, words: &[&str]) -> Ran {
     world.run(&[&["codex-agent", "plugin"], words].concat())
 }
 
 /// How often the tool that tells of it was run, and with what.
-fn runs(world: &World) -> Vec<String> {
+pub fn runs(world: &World) -> Vec<String> {
     let text = fs::read_to_string(world.path("bin/codex-agent-told.runs")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
-fn kept(world: &World) -> std::path::PathBuf {
+pub fn kept(world: &World) -> std::path::PathBuf {
     world.path("home/.local/state/codex-agent/plugins.json")
 }
 
-fn listed(world: &World, name: &str) -> Value {
+pub fn listed(world: &World, name: &str) -> Value {
     let tools = json(&world.ok(&["codex-agent", "--list=json"]));
     tools.into_iter().find(|tool| tool["name"] == name).unwrap()
 }
 
 /// The executable is another one from now on.
-fn change(world: &World) {
+pub fn change(world: &World) {
     let path = world.path("bin/codex-agent-told");
     let text = fs::read_to_string(&path).unwrap().replace("3.1", "3.2");
     fs::write(&path, text).unwrap();
@@ -286,214 +286,6 @@ fn an_interrupt_ends_the_stranger_too() {
 }
 
 #[test]
-fn what_is_no_tool_is_told_with_the_reason() {
-    let mut world = world();
-    world.script("bin/codex-agent-good", "#!/bin/sh\n");
-    world.script("bin/codex-agent-ls", "#!/bin/sh\necho hostile\n");
-    world.script("bin/codex-agent-help", "#!/bin/sh\n");
-    world.script("bin/codex-agent-Big", "#!/bin/sh\n");
-    world.script("bin/codex-agent-two words", "#!/bin/sh\n");
-    world.script("bin/codex-agent-..", "#!/bin/sh\n");
-    world.script("bin/codex-agent-\u{1b}[31m", "#!/bin/sh\n");
-    world.script("bin/codex-agent-broken", "#!/no/such/interpreter -x\n");
-    world.script("bin/codex-agent-enved", "#!/usr/bin/env -S no-such-python -u\n");
-    world.script("bin/codex-agent-fine", "#! /usr/bin/env sh\n");
-    world.write("bin/codex-agent-plain", "#!/bin/sh\n");
-    world.write("bin/codex-agent-good.1", "a page, which is no tool and meant as none");
-    fs::create_dir(world.path("bin/codex-agent-folder")).unwrap();
-    symlink("/nowhere", world.path("bin/codex-agent-dangling")).unwrap();
-    world.script("later/codex-agent-good", "#!/bin/sh\n");
-    symlink("loop", world.path("loop")).unwrap();
-    let root = world.path("");
-    let path = |name: &str| root.join(name).display().to_string();
-    let folders = format!("{}:{}:{}:/usr/bin:/bin", path("bin"), path("later"), path("loop"));
-    world.set("PATH", folders);
-    let ran = plugin(&world, &["list", "--json"]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    let records = json(&ran.out);
-    let problems: Vec<(String, String)> = records
-        .iter()
-        .filter(|record| record["type"] == "plugin.problem")
-        .map(|record| {
-            let file =
-                Path::new(record["path"].as_str().unwrap()).file_name().unwrap().to_str().unwrap().to_owned();
-            (
-                file.trim_start_matches("codex-agent-").to_owned(),
-                record["problem"].as_str().unwrap().to_owned(),
-            )
-        })
-        .collect();
-    let mut wanted = [
-        ("..", "misnamed"),
-        ("Big", "misnamed"),
-        ("\u{1b}[31m", "misnamed"),
-        ("two words", "misnamed"),
-        ("help", "misnamed"),
-        ("dangling", "not_executable"),
-        ("folder", "not_executable"),
-        ("plain", "not_executable"),
-        ("ls", "shadowed"),
-        ("good", "shadowed"),
-        ("loop", "unreadable"),
-        ("broken", "no_interpreter"),
-        ("enved", "no_interpreter"),
-    ]
-    .map(|(name, problem)| (name.to_owned(), problem.to_owned()))
-    .to_vec();
-    let mut problems_sorted = problems.clone();
-    problems_sorted.sort();
-    wanted.sort();
-    assert_eq!(problems_sorted, wanted);
-    let tools: Vec<&Value> = records.iter().filter(|record| record["type"] == "tool").collect();
-    let names: Vec<&str> = tools
-        .iter()
-        .map(|tool| tool["name"].as_str().unwrap())
-        .filter(|name| !["plugin", "status"].contains(name))
-        .collect();
-    assert!(names.contains(&"good") && names.contains(&"broken") && !names.contains(&"help"), "{names:?}");
-    let ls = tools.iter().find(|tool| tool["name"] == "ls").unwrap();
-    assert_eq!((&ls["ours"], &ls["shadows"]), (&json!(true), &json!([path("bin/codex-agent-ls")])));
-
-    let ran = plugin(&world, &["ls"]);
-    assert_eq!(ran.code, 0);
-    for line in [
-        format!("'{}' is no tool: it is a folder", path("bin/codex-agent-folder")),
-        format!("'{}' is no tool: it is not executable", path("bin/codex-agent-plain")),
-        format!(
-            "'{}' is no tool: it is a link to a file that is not there",
-            path("bin/codex-agent-dangling")
-        ),
-        format!("'{}' is no tool: the name of a tool is lower case", path("bin/codex-agent-Big")),
-        format!(
-            "'{}' is not run: '{}' comes before it",
-            path("later/codex-agent-good"),
-            path("bin/codex-agent-good")
-        ),
-        format!(
-            "'{}' cannot be run: its first line names '/no/such/interpreter'",
-            path("bin/codex-agent-broken")
-        ),
-        format!("'{}' cannot be looked into: ", path("loop")),
-    ] {
-        assert!(ran.err.contains(&line), "no {line} in {}", ran.err);
-    }
-    assert!(
-        !ran.err.contains('\u{1b}') && !ran.out.contains("good.1") && !ran.err.contains("good.1"),
-        "{}",
-        ran.err
-    );
-    assert_eq!(plugin(&world, &["which", "good"]).out, format!("{}\n", path("bin/codex-agent-good")));
-    let both = format!("{}\n{}\n", path("bin/codex-agent-good"), path("later/codex-agent-good"));
-    assert_eq!(plugin(&world, &["which", "-a", "good"]).out, both);
-    for (name, code) in
-        [("plain", 2), ("dangling", 2), ("folder", 2), ("nothing", 1), ("Big", 1), ("..", 1), ("", 1)]
-    {
-        let ran = plugin(&world, &["which", name]);
-        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{name}: {}", ran.err);
-    }
-    assert_eq!(world.run(&["codex-agent", "help", "broken"]).code, 126);
-}
-
-#[test]
-fn paths_of_every_kind_are_lived_with() {
-    let mut world = World::new();
-    world.script("bin/codex-agent-good", "#!/bin/sh\n");
-    let many: Vec<String> = (0..500)
-        .map(|number| {
-            world.script(&format!("many/{number}/codex-agent-n{number}"), "#!/bin/sh\n");
-            world.path(&format!("many/{number}")).display().to_string()
-        })
-        .collect();
-    let bin = world.path("bin").display().to_string();
-    let own = bins().display().to_string();
-    for (path, found) in [
-        (String::new(), false),
-        (":::".to_owned(), false),
-        ("bin:./bin:../bin:".to_owned(), false),
-        (format!("::bin:{bin}:/nowhere:/etc/passwd:"), true),
-        (format!("{}:{bin}", many.join(":")), true),
-    ] {
-        world.set("PATH", path.clone());
-        let command = bins().join("codex-agent-plugin");
-        let ran = world.run(&[command.to_str().unwrap(), "list", "--json"]);
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{path}");
-        let tools = json(&ran.out);
-        assert_eq!(tools.iter().any(|tool| tool["name"] == "good"), found, "{path}");
-        assert_eq!(
-            tools.iter().filter(|tool| tool["type"] == "plugin.problem").count(),
-            0,
-            "{path}: {}",
-            ran.out
-        );
-        if path.len() > 5000 {
-            assert!(tools.iter().any(|tool| tool["name"] == "n499"));
-        }
-        assert!(
-            tools.iter().any(|tool| tool["name"] == "ls" && tool["path"].as_str().unwrap().starts_with(&own))
-        );
-    }
-}
-
-#[test]
-fn a_folder_that_may_not_be_read_hides_nothing_else() {
-    if crate::world::is_root() {
-        eprintln!("SKIPPED: root may read every folder");
-        return;
-    }
-    let world = world();
-    world.script("bin/codex-agent-good", "#!/bin/sh\n");
-    fs::set_permissions(world.path("bin"), fs::Permissions::from_mode(0o311)).unwrap();
-    let ran = plugin(&world, &["list"]);
-    assert!(ran.code == 0 && ran.err.contains("cannot be looked into: permission denied"), "{}", ran.err);
-    // It cannot be listed, and can be run all the same.
-    assert_eq!(world.run(&["codex-agent", "good"]).code, 0);
-}
-
-#[test]
-fn what_is_kept_and_broken_is_told_and_left_alone() {
-    let world = world();
-    world.script("bin/codex-agent-told", DESCRIBED);
-    for text in ["", "{", "[]", r#"{"plugins":[{"kept_at":"2026-11-22T10:50:00.000Z"}]}"#] {
-        world.write("home/.local/state/codex-agent/plugins.json", text);
-        let ran = world.run(&["codex-agent", "--list"]);
-        assert!(ran.code == 0 && ran.out.contains("told\t"), "{text}: {}", ran.out);
-        assert!(ran.err.contains("cannot read") && ran.err.contains("plugins.json"), "{text}: {}", ran.err);
-        for words in [
-            &["add", "told"][..],
-            &["add", "told", "--about", "x"],
-            &["list"],
-            &["refresh"],
-            &["forget", "told"],
-        ] {
-            let ran = plugin(&world, words);
-            assert!(ran.code == 2 && ran.err.contains("plugins.json"), "{words:?}: {}", ran.err);
-        }
-        assert_eq!(fs::read_to_string(kept(&world)).unwrap(), text);
-        assert_eq!(world.run(&["codex-agent", "told", "x"]).out, "told: x\n");
-        fs::remove_file(world.path("bin/codex-agent-told.runs")).unwrap();
-    }
-}
-
-#[test]
-fn many_may_add_at_once() {
-    let world = world();
-    let names: Vec<String> = (0..12).map(|number| format!("n{number}")).collect();
-    for name in &names {
-        world.script(
-            &format!("bin/codex-agent-{name}"),
-            &DESCRIBED.replace("told", name).replace("1e400", "1"),
-        );
-    }
-    std::thread::scope(|scope| {
-        for name in &names {
-            scope.spawn(|| assert_eq!(plugin(&world, &["add", name]).code, 0));
-        }
-    });
-    let kept: Value = serde_json::from_str(&fs::read_to_string(kept(&world)).unwrap()).unwrap();
-    assert_eq!(kept["plugins"].as_array().unwrap().len(), names.len());
-}
-
-#[test]
 fn help_of_a_stranger_is_its_page_or_its_usage() {
     let mut world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
@@ -584,64 +376,4 @@ esac
     let ran = plugin(&world, &["candidates", "hook", ""]);
     assert!(ran.code == 2 && ran.err.contains("within 2 seconds"), "{}", ran.err);
     assert!(start.elapsed() < Duration::from_secs(20));
-}
-
-#[test]
-fn words_that_are_off() {
-    let world = world();
-    for (words, why) in [
-        (&["list", "x"][..], "unexpected operand 'x'"),
-        (&["which"], "the name of a tool is missing"),
-        (&["which", "a", "b"], "unexpected operand 'b'"),
-        (&["add"], "the name of a tool is missing"),
-        (&["check"], "the name of a tool is missing"),
-        (&["check", "--only", "nonsense", "ls"], "nonsense"),
-        (&["completion", "ls"], "expected a name and a shell"),
-        (&["completion", "ls", "tcsh"], "cannot complete in 'tcsh'"),
-        (&["nonsense"], "unknown verb 'nonsense'"),
-    ] {
-        let ran = plugin(&world, words);
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}");
-        assert!(ran.err.contains(why), "{words:?}: {}", ran.err);
-    }
-    assert!(plugin(&world, &["completion", "ls", "fish"]).out.contains("complete -c codex-agent-ls"));
-}
-
-#[test]
-fn a_description_of_another_release_is_in_nobodys_way() {
-    let world = world();
-    world.script("bin/codex-agent-told", DESCRIBED);
-    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
-    let text = fs::read_to_string(kept(&world)).unwrap();
-    let of_later =
-        text.replace("\"protocol\":1", "\"protocol\":7").replace("\"protocol\": 1", "\"protocol\": 7");
-    assert!(of_later.contains("7"), "{text}");
-    fs::write(kept(&world), &of_later).unwrap();
-    let ran = plugin(&world, &["list", "--json"]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    let told = json(&ran.out).into_iter().find(|record| record["name"] == "told").unwrap();
-    assert_eq!(told["description"], "stale");
-    // It is kept as it was written, until somebody asks again.
-    world.script("bin/codex-agent-more", "#!/bin/sh\necho more\n");
-    assert_eq!(plugin(&world, &["add", "more", "--about", "tell more"]).code, 0);
-    assert!(fs::read_to_string(kept(&world)).unwrap().contains("7"));
-    assert_eq!(plugin(&world, &["refresh"]).code, 0);
-    let ran = plugin(&world, &["list", "--json"]);
-    let told = json(&ran.out).into_iter().find(|record| record["name"] == "told").unwrap();
-    assert_eq!(told["description"], "known");
-}
-
-#[test]
-fn what_is_no_longer_run_by_its_name_is_not_asked() {
-    let mut world = world();
-    world.script("away/codex-agent-told", DESCRIBED);
-    let path = format!("{}:{}:/usr/bin:/bin", bins().display(), world.path("away").display());
-    world.set("PATH", path);
-    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
-    world.script("away/codex-agent-told", &format!("{DESCRIBED}\n# changed\n"));
-    fs::remove_file(world.path("away/codex-agent-told.runs")).unwrap();
-    world.set("PATH", format!("{}:/usr/bin:/bin", bins().display()));
-    let ran = plugin(&world, &["refresh"]);
-    assert!(ran.code == 0 && ran.err.contains("was not asked"), "{} {}", ran.code, ran.err);
-    assert!(!world.path("away/codex-agent-told.runs").exists());
 }

@@ -62,6 +62,9 @@ mod settings;
 /// The engine that runs jobs, and its tool.
 mod run_engine;
 
+/// How runs end that are not left alone.
+mod run_ends;
+
 /// What must not hurt a run.
 mod run_faults;
 
@@ -109,6 +112,9 @@ mod resume;
 
 /// Tools of strangers: found, asked, kept, told of.
 mod plugin;
+
+/// What must not hurt that tool.
+mod plugin_faults;
 
 /// The rules for tools of strangers, and a bad tool for each.
 mod plugin_check;
