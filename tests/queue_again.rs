@@ -376,3 +376,29 @@ fn a_codex_that_never_begins_does_not_burn_a_whole_queue() {
     assert_eq!(fake.tool(&["queue", "run", "q"]).code, 1);
     assert_eq!(fake.prompts().len(), 2);
 }
+
+#[test]
+fn what_waits_for_a_session_is_planned_when_it_is_free() {
+    let fake = Fake::newest();
+    let big = "long ".repeat(100_000);
+    fake.good(&["queue", "add", "q", "--one-session", "one"]);
+    fake.good(&["queue", "run", "q"]);
+    let session = fake.each("q", "session").remove(0);
+    let mut other = fake.start(&["resume", &session, "--prompt", "SLEEP6"]);
+    fake.wait_for_sent(2);
+    assert_eq!(fake.feed(&["queue", "add", "q", "-"], &big).code, 0);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    let withdrawn = |fake: &Fake| {
+        let journal = fs::read_to_string(fake.runs().last().unwrap().join("journal.ndjson")).unwrap();
+        (journal.matches("\"withdrawn\":true").count(), journal.len())
+    };
+    wait_until(|| withdrawn(&fake).0 == 1);
+    // Whoever waits can be edited.
+    let (_, before) = withdrawn(&fake);
+    std::thread::sleep(Duration::from_millis(2500));
+    fake.good(&["queue", "edit", "q", "2", "--prompt", "short"]);
+    assert_eq!((withdrawn(&fake), fake.prompts().len()), ((1, before), 2));
+    assert_eq!((end(&mut other), end(&mut runner)), (0, 0));
+    assert_eq!(fake.prompts().last().unwrap(), "short");
+    assert_eq!(fake.each("q", "status"), ["completed", "completed"]);
+}

@@ -244,13 +244,12 @@ impl Engine<'_> {
         }
         let (since, looks) = *self.busy.entry(at).or_insert((now, 0));
         match self.settings.on_busy {
-            OnBusy::Wait(longest) if now.duration_since(since) < longest => {
+            policy @ OnBusy::Wait(_) if policy.waits(now.duration_since(since)) => {
                 if looks == 0 {
                     self.listener.say(&format!("{message}; waiting for it"));
                 }
-                self.busy.insert(at, (since, looks + 1));
                 self.withdraw(at, &message)?;
-                self.put_off(at, Duration::from_millis(250 << (looks + 1).min(5)));
+                self.wait_for_session(at);
                 Ok(())
             }
             OnBusy::Fork if self.tasks.all[at].next == Next::Plan => {
@@ -267,6 +266,14 @@ impl Engine<'_> {
             }
             _ => self.failed(at, Failure::new(Class::Busy, message), false, None),
         }
+    }
+
+    /// Puts a job off whose session is busy, for longer each time.
+    pub(super) fn wait_for_session(&mut self, at: usize) {
+        let (_, looks) = self.busy.entry(at).or_insert((Instant::now(), 0));
+        *looks += 1;
+        let wait = Duration::from_millis(250 << (*looks).min(5));
+        self.put_off(at, wait);
     }
 }
 

@@ -34,6 +34,11 @@ impl Default for OnBusy {
 }
 
 impl OnBusy {
+    /// Whether a session that has been busy for so long is waited for.
+    pub fn waits(self, since: Duration) -> bool {
+        matches!(self, OnBusy::Wait(longest) if since < longest)
+    }
+
     /// Reads `wait`, `wait=TIME`, `skip`, `fork` or `fail`.
     pub fn parse(text: &str) -> Result<OnBusy> {
         match text.split_once('=') {

@@ -88,10 +88,21 @@ impl Engine<'_> {
         let home = self.tasks.codex_home.clone();
         let Some(probes) = self.passes(home.as_deref())? else { return Ok(false) };
         let mut claimed = None;
+        let mut busy = None;
         let next = match &mut self.source {
             None => Ok(source::Next::Done),
             Some(source) => source.next(&mut |job: Job, resent: bool| {
                 let mut job = job.settle()?;
+                // What waits for a session may wait for hours: it is not written into the journal at
+                // each look.
+                let waits = self.tasks.position(&job.id).filter(|at| self.busy.contains_key(at));
+                if let Some(at) = waits.filter(|at| self.tasks.all[*at].next == Next::Plan)
+                    && self.settings.on_busy.waits(self.busy[&at].0.elapsed())
+                    && let Ok(Checked::Busy(_)) = self.checker.check(&job, &self.folder.job(at + 1))
+                {
+                    busy = Some(at);
+                    return Ok(());
+                }
                 job.run = Some(self.folder.name().to_owned());
                 let place = self.journal.append(&job, false)?;
                 let at = self.tasks.add(&job, place);
@@ -101,6 +112,9 @@ impl Engine<'_> {
             }),
         };
         self.drained = matches!(next, Ok(source::Next::Done));
+        if let Some(at) = busy {
+            self.wait_for_session(at);
+        }
         match (next, claimed) {
             (Ok(source::Next::Claimed), Some(at)) => {
                 self.start_on(at, home.as_deref(), probes)?;
