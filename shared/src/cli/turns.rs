@@ -83,8 +83,9 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id]) -> Result<()> {
         if !is_same {
             continue;
         }
+        let what = if kind == "group" { "group" } else { "session" };
         return Err(match folder.is_running() {
-            true => Error::new(format!("run '{run}' does this now"))
+            true => Error::new(format!("run '{run}' works on the same {what} now, and nothing was started"))
                 .hint(format!("codex-agent run watch {run} shows it; --new begins another")),
             false => Error::new(format!("run '{run}' has work left, and nothing was started"))
                 .hint(format!("codex-agent run continue {run} goes on with it; --new begins another")),
