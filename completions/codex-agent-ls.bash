@@ -82,6 +82,13 @@ __codex_agent_folders() {
     done <<< "$(compgen -d -- "$part")"
 }
 
+# Names and short ids; whole ones to whoever has begun to type.
+__codex_agent_sessions() {
+    local format='{short}\n{name}'
+    [ -z "$cur" ] || format="{id}\n$format"
+    codex-agent ls -n 200 --no-files --format "$format" 2>/dev/null || codex-agent ls -n 200 --format "$format" 2>/dev/null
+}
+
 _codex_agent_ls() {
     local words cur part=$2 last flag place
     COMPREPLY=()
@@ -104,7 +111,7 @@ _codex_agent_ls() {
     --until|--until=) : ;;
     --time|--time=) __codex_agent_offer updated created ;;
     --group|--group=) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
-    --forks-of|--forks-of=) __codex_agent_offer @ @@ "$(codex-agent ls -n 200 --no-files --format '{id}' 2>/dev/null || codex-agent ls -n 200 --format '{id}' 2>/dev/null)" ;;
+    --forks-of|--forks-of=) __codex_agent_offer @ @@ "$(__codex_agent_sessions)" ;;
     --status|--status=) __codex_agent_offer idle running interrupted failed unknown ;;
     --archived=) __codex_agent_offer only ;;
     -s|--sort|--sort=) : ;;

@@ -82,6 +82,13 @@ __codex_agent_folders() {
     done <<< "$(compgen -d -- "$part")"
 }
 
+# Names and short ids; whole ones to whoever has begun to type.
+__codex_agent_sessions() {
+    local format='{short}\n{name}'
+    [ -z "$cur" ] || format="{id}\n$format"
+    codex-agent ls -n 200 --no-files --format "$format" 2>/dev/null || codex-agent ls -n 200 --format "$format" 2>/dev/null
+}
+
 _codex_agent_resume() {
     local words cur part=$2 last flag place
     COMPREPLY=()
@@ -115,7 +122,7 @@ _codex_agent_resume() {
         -*) __codex_agent_offer --cwd -m --model -s --sandbox --full-auto -c --config --codex-arg --dangerously-bypass-approvals-and-sandbox -p --prompt --prompt-file -i --image --output-schema --skip-git-repo-check --new -n --dry-run --answers --events -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --print --json --codex-home -h --help -V --version ;;
         *)
             case $place in
-            *) __codex_agent_offer @ @@ "$(codex-agent ls -n 200 --no-files --format '{id}' 2>/dev/null || codex-agent ls -n 200 --format '{id}' 2>/dev/null)" ;;
+            *) __codex_agent_offer @ @@ "$(__codex_agent_sessions)" ;;
             esac ;;
         esac ;;
     esac

@@ -82,6 +82,13 @@ __codex_agent_folders() {
     done <<< "$(compgen -d -- "$part")"
 }
 
+# Names and short ids; whole ones to whoever has begun to type.
+__codex_agent_sessions() {
+    local format='{short}\n{name}'
+    [ -z "$cur" ] || format="{id}\n$format"
+    codex-agent ls -n 200 --no-files --format "$format" 2>/dev/null || codex-agent ls -n 200 --format "$format" 2>/dev/null
+}
+
 _codex_agent_setup() {
     local words cur part=$2 last flag place
     COMPREPLY=()

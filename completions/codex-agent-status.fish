@@ -1,7 +1,12 @@
 # fish completion for codex-agent-status; made by 'codex-agent-status --generate fish'
 
 function __codex_agent_sessions
-    begin; codex-agent ls -n 200 --no-files --format '{id}\t{title}' 2>/dev/null || codex-agent ls -n 200 --format '{id}\t{title}' 2>/dev/null; end | LC_ALL=C tr -d '\001-\010\013-\037\177' | string sub -l 130
+    set -l format '{short}\t{title}'
+    set -l token (commandline -ct)
+    test -n "$token"; and set format "$format\n{id}\t{title}"
+    begin; codex-agent ls -n 200 --no-files --format "$format" 2>/dev/null || codex-agent ls -n 200 --format "$format" 2>/dev/null; end | LC_ALL=C tr -d '\001-\010\013-\037\177' | string sub -l 130
+    set format '{name}'
+    begin; codex-agent ls -n 200 --no-files --format "$format" 2>/dev/null || codex-agent ls -n 200 --format "$format" 2>/dev/null; end | string match -r . | string replace -a '\\\\' '\\'
     printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
 end
 

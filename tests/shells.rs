@@ -37,6 +37,9 @@ const NAMES: [(&str, &[&str]); 11] = [
 /// A session of the world, the only one with a harmless title.
 const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 
+/// As tables show it.
+const SHORT: &str = "cd6d1b0c";
+
 /// Lines, what they offer, and what they do not.
 const OFFERS: [(&str, &[&str], &[&str]); 26] = [
     (
@@ -63,10 +66,10 @@ const OFFERS: [(&str, &[&str], &[&str]); 26] = [
     ("codex-agent group re", &["remove", "rename"], &["create"]),
     ("codex-agent group add ", &["work", "team:alpha"], &[SESSION]),
     ("codex-agent group add --codex-home home/.codex ", &["work"], &[SESSION]),
-    ("codex-agent group add work ", &[SESSION, "@@"], &["team:alpha"]),
-    ("codex-agent group add team:alpha --json @@ ", &[SESSION, "@@"], &[]),
+    ("codex-agent group add work ", &[SHORT, "@@"], &["team:alpha", SESSION]),
+    ("codex-agent group add team:alpha --json @@ ", &[SHORT, "@@"], &[]),
     ("codex-agent group list --", &["--json", "--format"], &["--existing"]),
-    ("codex-agent find ", &[SESSION, "@@"], &["work"]),
+    ("codex-agent find ", &[SHORT, "@@"], &["team:alpha", SESSION]),
     ("codex-agent config get ", &["runs.keep", "codex.database", "alias.today"], &["work"]),
     ("codex-agent config get runs.", &["runs.keep", "runs.max_concurrent"], &["ui.color"]),
     ("codex-agent-find 01a202e0-", &[SESSION], &["@@"]),
@@ -76,9 +79,11 @@ const OFFERS: [(&str, &[&str], &[&str]); 26] = [
 ];
 
 /// Lines that TAB completes without a question, and what becomes of them.
-const COMPLETED: [(&str, &str); 9] = [
+const COMPLETED: [(&str, &str); 11] = [
     ("codex-agent tod", "codex-agent today "),
     ("codex-agent gr", "codex-agent group "),
+    ("codex-agent find logi", "codex-agent find login\\ work "),
+    ("codex-agent-find cd6d", "codex-agent-find cd6d1b0c "),
     ("codex-agent-ls --archived=", "codex-agent-ls --archived=only "),
     ("codex-agent ls --archived=o", "codex-agent ls --archived=only "),
     ("codex-agent ls --color=al", "codex-agent ls --color=always "),

@@ -9,12 +9,12 @@ use std::fmt::Write;
 use super::{is_plain, standard};
 use crate::cli::{Completes, Row, Takes, Tool, Verb};
 
-/// Sessions in a format, as a line that each of the three shells can read. The database alone is the
-/// fastest; where there is none, the files are listed.
-fn sessions(format: &str) -> String {
-    let list = |flag: &str| format!("codex-agent ls -n 200{flag} --format '{format}' 2>/dev/null");
-    format!("{} || {}", list(" --no-files"), list(""))
-}
+/// Sessions in the format of the variable `format`, as a line that each of the three shells can read. The
+/// database alone is the fastest; where there is none, the files are listed.
+///
+/// Offered are the names and the short ids that tables show; whole ids to whoever has begun to type.
+const SESSIONS: &str = "codex-agent ls -n 200 --no-files --format \"$format\" 2>/dev/null || \
+                        codex-agent ls -n 200 --format \"$format\" 2>/dev/null";
 
 /// What has a name of ours, and the lines that name them all.
 const NAMED: [(&str, &str); 4] = [
@@ -154,10 +154,19 @@ __codex_agent_folders() {
 
 "#;
 
+const BASH_SESSIONS: &str = r#"# Names and short ids; whole ones to whoever has begun to type.
+__codex_agent_sessions() {
+    local format='{short}\n{name}'
+    [ -z "$cur" ] || format="{id}\n$format"
+    SESSIONS
+}
+
+"#;
+
 fn bash_operand(completes: Completes) -> String {
     match completes {
         Completes::Nothing => ":".to_owned(),
-        Completes::Sessions => format!("__codex_agent_offer @ @@ \"$({})\"", sessions("{id}")),
+        Completes::Sessions => "__codex_agent_offer @ @@ \"$(__codex_agent_sessions)\"".to_owned(),
         Completes::Groups => format!("__codex_agent_offer \"$({})\"", listed("group")),
         Completes::Queues => format!("__codex_agent_offer \"$({})\"", listed("queue")),
         Completes::Runs => format!("__codex_agent_offer \"$({})\"", listed("run")),
@@ -208,8 +217,11 @@ fn bash_command(out: &mut String, command: &dyn Verb, indent: &str, first: usize
 
 pub(super) fn bash(tool: &Tool) -> String {
     let function = function(tool);
-    let mut out =
-        format!("# bash completion for {}; made by '{} --generate bash'\n{BASH}", tool.name, tool.name);
+    let sessions = BASH_SESSIONS.replace("SESSIONS", SESSIONS);
+    let mut out = format!(
+        "# bash completion for {}; made by '{} --generate bash'\n{BASH}{sessions}",
+        tool.name, tool.name
+    );
     let _ = writeln!(out, "{function}() {{");
     out.push_str("    local words cur part=$2 last flag place\n    COMPREPLY=()\n    __codex_agent_words\n");
     out.push_str("    last=$((${#words[@]} - 1)) flag=${words[last-1]}\n");
@@ -324,10 +336,13 @@ fn zsh_body(tool: &Tool) -> String {
         // What _describe shows is read like its words: a backslash would be gone.
         let _ = writeln!(
             out,
-            "_codex_agent_sessions() {{\n    local line\n    local -a found\n    for line in ${{(f)\"$({{ {} }} | {HARMLESS})\"}}; do\n        \
+            "_codex_agent_sessions() {{\n    local line format='{{short}}:{{title}}'\n    local -a found named\n    \
+             [[ -z $PREFIX ]] || format+='\\n{{id}}:{{title}}'\n    \
+             for line in ${{(f)\"$({{ {SESSIONS} }} | {HARMLESS})\"}}; do\n        \
              line=${{line[1,120]}}\n        found+=(\"${{line//\\\\/\\\\\\\\}}\")\n    done\n    found+=('@:the newest here' '@@:the newest')\n    \
-             _describe -V session found\n}}\n",
-            sessions("{id}:{title}")
+             format='{{name}}'\n    named=(${{(f)\"$({SESSIONS})\"}})\n    \
+             named=(\"${{(@)named//\\\\\\\\/\\\\}}\")\n    \
+             _describe -V session found\n    compadd -J names -a named\n}}\n"
         );
     }
     for (what, list) in NAMED.iter().filter(|(what, _)| uses(&format!("_codex_agent_{what}s"))) {
@@ -382,9 +397,14 @@ fn zsh_body(tool: &Tool) -> String {
 }
 
 /// What every fish script brings.
-const FISH: &str = r"
+const FISH: &str = r#"
 function __codex_agent_sessions
+    set -l format '{short}\t{title}'
+    set -l token (commandline -ct)
+    test -n "$token"; and set format "$format\n{id}\t{title}"
     begin; SESSIONS; end | HARMLESS | string sub -l 130
+    set format '{name}'
+    begin; SESSIONS; end | string match -r . | string replace -a '\\\\' '\\'
     printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
 end
 
@@ -405,7 +425,7 @@ function __codex_agent_place
     echo $count
 end
 
-";
+"#;
 
 fn fish_text(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\'', "\\'")
@@ -479,10 +499,8 @@ pub(super) fn fish(tool: &Tool) -> String {
         format!("function __codex_agent_{what}s\n    {list} | string replace -a '\\\\\\\\' '\\\\'\nend\n")
     };
     let named: Vec<String> = NAMED.iter().map(named).collect();
-    let helpers = FISH
-        .replace("SESSIONS", &sessions(r"{id}\t{title}"))
-        .replace("HARMLESS", HARMLESS)
-        .replace("NAMED", &named.join("\n"));
+    let helpers =
+        FISH.replace("SESSIONS", SESSIONS).replace("HARMLESS", HARMLESS).replace("NAMED", &named.join("\n"));
     let mut out =
         format!("# fish completion for {}; made by '{} --generate fish'\n{helpers}", tool.name, tool.name);
     let _ = writeln!(out, "complete -c {} -f", tool.name);
