@@ -390,6 +390,19 @@ fn every_fault_is_caught_by_the_name_of_its_check() {
 }
 
 #[test]
+fn a_tool_that_is_slow_to_start_is_not_interrupted_before() {
+    let world = world();
+    if !has(&world, &["python3"]) {
+        return;
+    }
+    let path = with_fault(&world, 0, &[("import sys\n", "import sys, time\ntime.sleep(0.8)\n")]);
+    let (code, checks) = check(&world, &["--only", "interrupt", "--only", "terminate", &path]);
+    let told = |nth: usize| checks[nth].2.as_str();
+    assert_eq!((code, of(&checks, "ok").len()), (0, 2), "{checks:?}");
+    assert!(told(0).contains("at SIGINT") && told(1).contains("at SIGTERM"), "{checks:?}");
+}
+
+#[test]
 fn a_tool_that_keeps_all_that_it_reads_is_caught() {
     let world = world();
     if !has(&world, &["python3"]) {

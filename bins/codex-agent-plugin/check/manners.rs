@@ -1,6 +1,6 @@
 //! What every tool can be held to, whatever it does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codex_agent_shared::child::limited::{Ended, How, Input, Limits, Reader, Stop};
 use codex_agent_shared::described::{self, Description};
@@ -14,8 +14,10 @@ use super::{Seen, is_ours};
 const NO_FLAG: &str = "--no-such-flag-of-anybody";
 /// The words after 'codex-agent help' that open pages of this package.
 const PAGES: [&str; 4] = ["guide", "records", "files", "plugins"];
-/// How long a tool runs before it is asked to stop, and how long it may take then.
+/// How long a tool runs at least before it is asked to stop, at most if it is slow to start, and how long
+/// it may take then.
 const BEFORE: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(10);
 const AFTER: Duration = Duration::from_secs(2);
 
 /// How a run came to its end, in a clause.
@@ -305,9 +307,13 @@ fn stops(bench: &Bench, stop: Stop, name: &str) -> Result<Seen> {
     if !begin.is_empty() {
         begin.push('\n');
     }
+    // What Python says to somebody who interrupts its imports is not the tool's to say.
+    let began = Instant::now();
+    bench.run(&["--help"], Limits::new(PATIENCE, MOST))?;
+    let before = (began.elapsed() * 4).clamp(BEFORE, LONGEST);
     let limits = Limits {
         input: Input::Open(begin.into_bytes()),
-        stop: Some((BEFORE, stop)),
+        stop: Some((before, stop)),
         ..Limits::new(AFTER, MOST)
     };
     let ended = bench.run(&bench.words(), limits)?;
