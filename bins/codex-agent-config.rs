@@ -339,7 +339,7 @@ fn get(args: Args) -> Result<Exit> {
             Some(operand) => Error::usage(format!("unexpected operand '{operand}'")),
         });
     };
-    let config = config::get()?;
+    let config = config::once().sound_for(key)?;
     let rows = rows(&args, config);
     let aliases = || config.aliases().iter();
     let mut output = Output::stdout();

@@ -14,7 +14,7 @@ use std::process::{Command as Process, ExitCode, Stdio};
 
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, Value, generate};
 use codex_agent_shared::config::alias::{self, Led};
-use codex_agent_shared::config::{Config, config_folder};
+use codex_agent_shared::config::{ALIAS, Config, config_folder};
 use codex_agent_shared::described::{self, Kept, summary};
 use codex_agent_shared::error::{self, Error, Exit, Result, reason, warn_of};
 use codex_agent_shared::ndjson::Output;
@@ -282,7 +282,7 @@ fn run(args: Args) -> Result<Exit> {
 fn follow(mut args: Args) -> Result<Exit> {
     let config = config(&args);
     let name = args.words[0].to_string_lossy().into_owned();
-    config.sound().map_err(|error| {
+    config.sound_for(&format!("{ALIAS}.{name}")).map_err(|error| {
         error.hint(format!("there is no tool '{name}', and whether it is an alias cannot be told"))
     })?;
     match alias::follow(&config, &args.words)? {

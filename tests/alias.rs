@@ -243,3 +243,26 @@ fn an_alias_has_the_terminal() {
     let (shown, code) = Terminal::open(command, 80, 24).end();
     assert_eq!((shown.trim_end(), code), ("yes", 0));
 }
+
+#[test]
+fn what_is_wrong_elsewhere_stops_no_alias() {
+    let world = World::with_home("0.169.0");
+    let text = "[alias]\nfew = 'ls --count'\nbad = '-C / ls'\n[ui]\ncolor = 'sometimes'\n";
+    world.write("home/.config/codex-agent/config.toml", text);
+    // The tool that it leads to needs a setting, and may not have it.
+    let ran = world.run(&["codex-agent", "few"]);
+    assert!(
+        ran.code == 2 && ran.err.contains("ui.color") && !ran.err.contains("cannot be told"),
+        "{}",
+        ran.err
+    );
+    let ran = world.run(&["codex-agent", "--codex-home", "home/.codex", "few"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "11\n"), "{}", ran.err);
+    let ran = world.run(&["codex-agent", "bad"]);
+    assert!(ran.code == 2 && ran.err.contains("config.toml:3:"), "{}", ran.err);
+    let ran = world.run(&["codex-agent", "fwe"]);
+    assert!(ran.code == 127 && ran.err.contains("few"), "{}", ran.err);
+    // What is no TOML may be anything.
+    world.write("home/.config/codex-agent/config.toml", "[alias]\nfew = 'ls --count'\nx = \n");
+    assert_eq!(world.run(&["codex-agent", "few"]).code, 2);
+}

@@ -132,7 +132,9 @@ fn what_does_not_work_is_shown_with_why() {
     assert_eq!(ran.code, 2);
     assert!(ran.out.contains("runs.keep\t9d\tfile\t") && ran.out.contains("alias.x\tls\tfile\tFILE:4:1\n"));
     assert!(ran.err.contains("FILE:2:12: cannot take 'ui.color'"), "{}", ran.err);
-    assert_eq!(run(&world, &["get", "runs.keep"]).code, 2);
+    assert_eq!(run(&world, &["get", "runs.keep"]).out, "9d\n");
+    assert_eq!(run(&world, &["get", "alias.x"]).out, "ls\n");
+    assert_eq!(run(&world, &["get", "ui.color"]).code, 2);
 }
 
 #[test]

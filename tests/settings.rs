@@ -225,6 +225,12 @@ fn what_is_wrong_is_told_with_line_and_column() {
         ("runs.max_concurrent = '3'\n", "expected a whole number, found a string"),
         ("runs.max_concurrent = 1.5\n", "expected a whole number, found a number with a point"),
         ("runs = 3\n", "FILE:1:8: expected a table for 'runs', found a number"),
+    ] {
+        let err = refused(&configured(text));
+        assert!(err.contains(told) && err.contains("FILE:"), "{text}: {err}");
+    }
+    // A bad alias is told, and stops nobody who does not use it.
+    for (text, told) in [
         ("alias = 'ls'\n", "FILE:1:9: expected a table for 'alias', found a string"),
         ("[[alias]]\nx = 'ls'\n", "expected a table for 'alias', found an array"),
         (
@@ -236,8 +242,14 @@ fn what_is_wrong_is_told_with_line_and_column() {
         ("[alias]\nx = []\n", "cannot take alias 'x': it is empty"),
         ("[alias]\nx = \"ls 'a\"\n", "cannot take alias 'x': a quote or a backslash in it has no end"),
     ] {
-        let err = refused(&configured(text));
-        assert!(err.contains(told) && err.contains("FILE:"), "{text}: {err}");
+        let world = configured(text);
+        let ran = world.run(&["codex-agent-ls", "--count"]);
+        let err = ran.err.replace(world.config("config.toml").to_str().unwrap(), "FILE");
+        assert!(ran.code == 0 && ran.out == "11\n" && err.contains(told), "{text}: {err}");
+        let ran = world.run(&["codex-agent", "x"]);
+        let err = ran.err.replace(world.config("config.toml").to_str().unwrap(), "FILE");
+        assert!(ran.code == 2 && err.contains(told), "{text}: {err}");
+        assert_eq!(world.run(&["codex-agent-config", "check"]).code, 2, "{text}");
     }
     let err = refused(&configured("a = 1\nruns.keep = 1\nui.color = 2\n"));
     assert!(err.contains("FILE:2:13:") && err.contains("'codex-agent config check' tells 1 more"), "{err}");

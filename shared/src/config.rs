@@ -73,6 +73,8 @@ pub struct Fault {
     pub word: &'static str,
     /// Where, if it is a place.
     pub place: Option<Place>,
+    /// The key or the table that it is about, if it is not the file as a whole.
+    pub key: Option<String>,
     /// What.
     pub message: String,
     /// The way out.
@@ -145,7 +147,18 @@ impl Config {
 
     /// The configuration itself, unless something in it is an error: then that, and how many more there are.
     pub fn sound(&self) -> Result<&Config> {
-        let mut errors = self.faults.iter().filter(|fault| fault.is_error);
+        self.sound_but(|_| false)
+    }
+
+    /// The same for whoever needs this key alone: what is wrong with others does not matter then.
+    pub fn sound_for(&self, key: &str) -> Result<&Config> {
+        let table = key.split('.').next();
+        self.sound_but(|about| about != key && Some(about) != table)
+    }
+
+    fn sound_but(&self, is_other: impl Fn(&str) -> bool) -> Result<&Config> {
+        let matters = |fault: &&Fault| fault.is_error && !fault.key.as_deref().is_some_and(&is_other);
+        let mut errors = self.faults.iter().filter(matters);
         let Some(first) = errors.next() else { return Ok(self) };
         let error = Error::new(self.line(first));
         Err(match errors.count() {
@@ -203,21 +216,36 @@ impl Config {
         place: Option<Place>,
         message: impl Into<String>,
     ) {
-        self.faults.push(Fault { is_error, word, place, message: message.into(), hint: None });
+        self.faults.push(Fault { is_error, word, place, key: None, message: message.into(), hint: None });
     }
 
-    fn refuse(&mut self, what: &str, wrong: Wrong, place: Place) {
+    fn refuse(&mut self, key: String, what: &str, wrong: Wrong, place: Place) {
         let (word, why) = match wrong {
             Wrong::Type(expected, found) => ("wrong_type", format!("expected {expected}, found {found}")),
             Wrong::Value(why) => ("bad_value", why),
         };
-        self.fault(true, word, Some(place), format!("cannot take {what}: {why}"));
+        let message = format!("cannot take {what}: {why}");
+        self.faults.push(Fault {
+            is_error: true,
+            word,
+            place: Some(place),
+            key: Some(key),
+            message,
+            hint: None,
+        });
     }
 
     fn unknown(&mut self, place: Place, what: &str, name: &str, near: Option<&str>) {
         let hint = near.map(|near| format!("did you mean '{near}'?"));
         let message = format!("unknown {what} '{name}'");
-        self.faults.push(Fault { is_error: false, word: "unknown_key", place: Some(place), message, hint });
+        self.faults.push(Fault {
+            is_error: false,
+            word: "unknown_key",
+            place: Some(place),
+            key: None,
+            message,
+            hint,
+        });
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -256,7 +284,11 @@ impl Config {
             }
             other if tables().any(|table| table == name) => {
                 let message = format!("expected a table for '{name}', found {}", other.called());
-                self.fault(true, "wrong_type", Some(places.of(entry.value_at)), message);
+                let place = Some(places.of(entry.value_at));
+                self.fault(true, "wrong_type", place, message);
+                if let Some(fault) = self.faults.last_mut() {
+                    fault.key = Some(name.to_owned());
+                }
             }
             Value::Table(_) => {
                 self.unknown(places.of(entry.at), "table", name, nearest(name, tables()).first().copied())
@@ -279,7 +311,7 @@ impl Config {
         };
         match setting.kind.read(&entry.value) {
             Ok(text) => self.set.push(Set { key: setting.key, text, place: places.of(entry.at) }),
-            Err(wrong) => self.refuse(&format!("'{key}'"), wrong, places.of(entry.value_at)),
+            Err(wrong) => self.refuse(key.clone(), &format!("'{key}'"), wrong, places.of(entry.value_at)),
         }
     }
 
@@ -294,7 +326,10 @@ impl Config {
             Ok((leads, text)) => {
                 self.aliases.push(Alias { name: name.clone(), text, leads, place: places.of(entry.at) });
             }
-            Err(wrong) => self.refuse(&format!("alias '{name}'"), wrong, places.of(entry.value_at)),
+            Err(wrong) => {
+                let key = format!("{ALIAS}.{name}");
+                self.refuse(key, &format!("alias '{name}'"), wrong, places.of(entry.value_at));
+            }
         }
     }
 }
@@ -336,19 +371,25 @@ impl Display for Place {
     }
 }
 
-/// The configuration of this process, unless something in it is an error.
+/// The configuration of this process, unless a setting in it is an error: what is wrong with an alias is the
+/// affair of whoever uses that.
 pub fn get() -> Result<&'static Config> {
-    once().sound()
+    once().sound_but(is_of_an_alias)
+}
+
+fn is_of_an_alias(key: &str) -> bool {
+    key == ALIAS || key.strip_prefix(ALIAS).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// The configuration of this process as far as it could be read. The first call reads it, and tells what in
-/// it nobody knows.
+/// it nobody knows, and which aliases cannot be used.
 pub fn once() -> &'static Config {
     static READ: OnceLock<Config> = OnceLock::new();
     READ.get_or_init(|| {
         // Without a home of the user's there is no file of theirs.
         let config = config_folder().map_or_else(|_| Config::default(), |folder| Config::read(&folder));
-        let mut unknown = config.faults.iter().filter(|fault| !fault.is_error);
+        let is_told = |fault: &&Fault| !fault.is_error || fault.key.as_deref().is_some_and(is_of_an_alias);
+        let mut unknown = config.faults.iter().filter(is_told);
         for fault in unknown.by_ref().take(5) {
             warn(config.whole_line(fault));
         }
