@@ -26,7 +26,7 @@ fn value() -> Value {
 }
 
 fn foreign() -> Value {
-    json!({"type": "x.check", "id": "check", "value": value()})
+    json!({"type": "x.check", "id": 7, "value": value()})
 }
 
 /// Why a check of input cannot be made, if it cannot.

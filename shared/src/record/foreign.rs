@@ -18,7 +18,7 @@ pub struct Foreign {
     pub text: Box<RawValue>,
     /// Its `type`.
     pub kind: Option<String>,
-    /// Its `id`, whatever it is.
+    /// Its `id`. In a record of a type that is not ours it may be anything, and is none unless it is a string.
     pub id: Option<String>,
 }
 
@@ -30,13 +30,20 @@ impl Foreign {
             #[serde(rename = "type", borrow, default)]
             kind: Option<Cow<'a, str>>,
             #[serde(borrow, default)]
-            id: Option<Cow<'a, str>>,
+            id: Option<&'a RawValue>,
         }
         let head: Head<'_> = serde_json::from_str(text.get()).map_err(|error| {
             let why = error.to_string();
             Error::new(format!("expected a record: {}", why.split(" at line ").next().unwrap_or(&why)))
         })?;
-        let (kind, id) = (head.kind.map(Cow::into_owned), head.id.map(Cow::into_owned));
+        let kind = head.kind.map(Cow::into_owned);
+        let is_session = kind.as_deref().is_none_or(|kind| kind == "session");
+        let id = match head.id.map(|id| serde_json::from_str::<String>(id.get())) {
+            None => None,
+            Some(Ok(id)) => Some(id),
+            Some(Err(_)) if !is_session => None,
+            Some(Err(_)) => return Err(Error::new("expected a session record: the id is no string")),
+        };
         Ok(Foreign { text, kind, id })
     }
 }
@@ -117,7 +124,8 @@ mod tests {
     #[test]
     fn only_objects_are_records() {
         assert_eq!(Foreign::new(raw(r#"{"type":"x","id":"y"}"#)).unwrap().kind.unwrap(), "x");
+        assert_eq!(Foreign::new(raw(r#"{"type":"x","id":{"a":1}}"#)).unwrap().id, None);
         let error = Foreign::new(raw(r#"{"id":3}"#)).unwrap_err();
-        assert!(error.message().starts_with("expected a record: invalid type"), "{error}");
+        assert!(error.message().ends_with("the id is no string"), "{error}");
     }
 }
