@@ -184,6 +184,9 @@ fn run(args: Args) -> Result<Exit> {
             }
         }
         None => {
+            if operands.iter().all(|word| word.trim().is_empty()) {
+                return Err(Error::usage("cannot look for an empty word"));
+            }
             let filter = words(&args, &operands);
             let mut query = query(&args, filter);
             query.limit = if args.last { Some(1) } else { None };

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use codex_agent_shared::cli::flags::jobs::{self, Jobs};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
-use codex_agent_shared::codex::fork::{Cut, Forker};
+use codex_agent_shared::codex::fork::{Cut, Forker, checked_name};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::server::find_codex;
 use codex_agent_shared::codex::version::{refuse_older, version};
-use codex_agent_shared::error::{Error, Exit, Result, warn_of};
+use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::record::{Id, Session};
@@ -77,12 +77,9 @@ const WHAT: &[Flag<Args>] = &[
         takes: Takes::Text("N"),
         help: "make N forks of each session",
         more: "",
-        set: |args, value| match value.number()? {
-            0 => Err(Error::usage("cannot take '0': expected 1 or more")),
-            count => {
-                args.count = Some(count);
-                Ok(())
-            }
+        set: |args, value| {
+            args.count = Some(value.within(1, usize::MAX)?);
+            Ok(())
         },
     },
     Flag {
@@ -92,7 +89,7 @@ const WHAT: &[Flag<Args>] = &[
         help: "name each fork; of several, NAME 2, NAME 3, ...",
         more: "Without it, a fork has its parent's name (0.169), or none.",
         set: |args, value| {
-            args.name = Some(value.text()?);
+            args.name = Some(checked_name(&value.text()?)?.to_owned());
             Ok(())
         },
     },
@@ -210,8 +207,9 @@ fn run(mut args: Args) -> Result<Exit> {
     if args.nth.is_some() && args.at.is_some() {
         return Err(Error::usage("--nth-message and --at do not go together"));
     }
-    if args.engine.has_prompt() {
-        take_prompt(&mut args)?;
+    match args.engine.has_prompt() {
+        true => take_prompt(&mut args)?,
+        false => args.engine.refuse_without_prompt(&["--dry-run"])?,
     }
     let mut index = args.common.index()?;
     let (parents, cut) = match &args.at {
@@ -236,22 +234,33 @@ fn run(mut args: Args) -> Result<Exit> {
         rows.finish()?;
         return Ok(Exit::Done);
     }
+    if parents.is_empty() {
+        warn("no session came in, and nothing was forked");
+        return Ok(Exit::Done);
+    }
     let codex = find_codex(args.common.codex.as_deref())?;
     let version = version(&codex, Some(index.home().path()))?;
     let mut exit = Exit::Done;
     let mut made = Vec::new();
     for parent in &parents {
-        if let Err(error) = fork_one(&args, &index, (&codex, &version), parent, &cut, &mut made, &mut rows) {
-            if error.is_broken_pipe() {
-                // The prompts are sent although nobody reads.
-                match args.engine.has_prompt() {
-                    true => continue,
-                    false => return Err(error),
-                }
-            }
+        let before = made.len();
+        if let Err(error) = fork_one(&args, &index, (&codex, &version), parent, &cut, &mut made) {
             let id = parent.id.map(|id| id.short()).unwrap_or_default();
             warn_of(&error.within(id));
             exit = Exit::Negative;
+        }
+        // With a prompt, the events tell of them.
+        if args.common.json || !args.engine.has_prompt() {
+            match tell(&args, &made[before..], &mut rows) {
+                // The prompts are sent although nobody reads.
+                Err(error) if error.is_broken_pipe() && args.engine.has_prompt() => {}
+                Err(error) if error.is_broken_pipe() => return Err(error),
+                Err(error) => {
+                    let ids: Vec<String> = made.iter().map(ToString::to_string).collect();
+                    return Err(error.hint(format!("forked before that: {}", ids.join(" "))));
+                }
+                Ok(()) => {}
+            }
         }
     }
     let finished = rows.finish();
@@ -279,6 +288,7 @@ fn take_prompt(args: &mut Args) -> Result<()> {
     let prompt = args.engine.one_prompt()?;
     check_prompt(&prompt)?;
     args.engine.images()?;
+    args.engine.options()?;
     args.engine.settings(&args.common)?;
     args.engine.prompt = vec![prompt];
     args.engine.prompt_file = None;
@@ -292,7 +302,6 @@ fn fork_one(
     parent: &Session<'_>,
     cut: &Cut,
     made: &mut Vec<Id>,
-    rows: &mut Sessions,
 ) -> Result<()> {
     let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
     refuse_older(version, parent)?;
@@ -308,7 +317,6 @@ fn fork_one(
             .hint("--cwd names another")
     })?;
     let mut forker = Forker::new(codex, version, index.home(), &directory);
-    let mut forks = Vec::new();
     for _ in 0..args.count.unwrap_or(1) {
         let fork = forker.fork(id, cut)?;
         made.push(fork);
@@ -316,14 +324,17 @@ fn fork_one(
             let name = if made.len() == 1 { name.clone() } else { format!("{name} {}", made.len()) };
             forker.name(fork, &name)?;
         }
-        forks.push(fork);
     }
     // The sessions are free, and all that Codex has to write is written, when its server has ended.
     forker.close();
+    Ok(())
+}
+
+/// Prints forks as the index has them now.
+fn tell(args: &Args, forks: &[Id], rows: &mut Sessions) -> Result<()> {
     let mut fresh = args.common.index()?;
-    // With a prompt, the events tell of them.
-    for fork in forks.into_iter().filter(|_| args.common.json || !args.engine.has_prompt()) {
-        let session = fresh.get(fork)?.unwrap_or(Session { id: Some(fork), ..Session::default() });
+    for fork in forks {
+        let session = fresh.get(*fork)?.unwrap_or(Session { id: Some(*fork), ..Session::default() });
         rows.write(&session)?;
         rows.flush()?;
     }

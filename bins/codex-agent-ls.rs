@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, Value, flags};
 use codex_agent_shared::codex::drift::check;
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, note, warn};
@@ -40,6 +40,14 @@ impl AsMut<flags::Common> for Args {
     }
 }
 
+fn directory(value: Value) -> Result<PathBuf> {
+    let path = value.path();
+    match path.as_os_str().is_empty() {
+        true => Err(Error::usage("cannot take '': it is no directory")),
+        false => Ok(path),
+    }
+}
+
 /// A flag that adds a pattern to a list of the filter.
 macro_rules! pattern {
     ($long:literal, $list:ident, $help:literal, $more:literal) => {
@@ -50,11 +58,16 @@ macro_rules! pattern {
             help: $help,
             more: $more,
             set: |args: &mut Args, value| {
-                args.filter.$list.push(value.text()?);
+                args.filter.$list.push(said(value.text()?)?);
                 Ok(())
             },
         }
     };
+}
+
+/// What is empty is most often a variable that is not set.
+fn said(text: String) -> Result<String> {
+    if text.is_empty() { Err(Error::usage("cannot take '': nothing is like that")) } else { Ok(text) }
 }
 
 const WHICH: &[Flag<Args>] = &[
@@ -65,7 +78,7 @@ const WHICH: &[Flag<Args>] = &[
         help: "sessions of exactly this directory",
         more: "A symbolic link is followed, as Codex does. Give it again for one more directory.",
         set: |args, value| {
-            args.cwd.push(value.path());
+            args.cwd.push(directory(value)?);
             Ok(())
         },
     },
@@ -76,7 +89,7 @@ const WHICH: &[Flag<Args>] = &[
         help: "sessions of this directory and of all below it",
         more: "",
         set: |args, value| {
-            args.under.push(value.path());
+            args.under.push(directory(value)?);
             Ok(())
         },
     },

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Tool, flags};
-use codex_agent_shared::codex::fork::set_name;
+use codex_agent_shared::codex::fork::{checked_name, set_name};
 use codex_agent_shared::codex::server::{Server, find_codex};
 use codex_agent_shared::codex::version::version;
 use codex_agent_shared::error::{Error, Exit, Result, warn};
@@ -87,10 +87,7 @@ fn run(args: Args) -> Result<Exit> {
                 .hint("quote a name with blanks"),
         });
     };
-    let name = name.trim();
-    if name.is_empty() || name.chars().any(char::is_control) {
-        return Err(Error::usage("a name may not be empty, nor have control characters in it"));
-    }
+    let name = checked_name(name)?;
     let mut index = args.common.index()?;
     let session = reference::resolve(&mut index, text)?;
     let Some(id) = session.id else { return Err(Error::new(format!("'{text}' has no id"))) };

@@ -164,6 +164,21 @@ fn run(args: Args) -> Result<Exit> {
     if args.engine.has_prompt() {
         return send(&args);
     }
+    if args.engine.dry_run {
+        return Err(Error::usage("--dry-run goes with a prompt").hint("--print prints the command"));
+    }
+    let told = [
+        "--model",
+        "--sandbox",
+        "--full-auto",
+        "--config",
+        "--codex-arg",
+        "--dangerously-bypass-approvals-and-sandbox",
+    ];
+    args.engine.refuse_without_prompt(&told)?;
+    if args.common.json && !args.print {
+        return Err(Error::usage("--json goes with --print, or with a prompt"));
+    }
     let reads = reference::from_stdin(&args.operands)?;
     if args.operands.len() > 1 {
         return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1]))

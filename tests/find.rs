@@ -218,3 +218,36 @@ fn sessions_on_another_disk_are_in_the_home() {
     let path = world.ok(&["codex-agent-ls", "--named", "--fields", "rollout_path"]);
     assert_eq!(found(&world, &[path.trim()]), [LOGIN]);
 }
+
+#[test]
+fn records_of_other_types_may_have_any_id() {
+    let world = World::with_home("0.169.0");
+    for note in
+        [r#"{"type":"note","id":7}"#, r#"{"id":{"a":null},"type":"note"}"#, r#"{"type":"note","id":null}"#]
+    {
+        let ran = world.sh(&format!("(echo '{note}'; codex-agent ls -n 1 --json) | codex-agent find --json"));
+        assert_eq!((ran.code, ran.out.lines().next()), (0, Some(note)), "{}", ran.err);
+        assert_eq!(ran.out.lines().count(), 2);
+    }
+    let ran = world.sh("echo '{\"type\":\"session\",\"id\":7}' | codex-agent find --json");
+    assert!(
+        ran.code == 2 && ran.err.contains("stdin:1: expected a session record: the id is no string"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn nothing_is_not_everything() {
+    let world = World::with_home("0.169.0");
+    for words in [
+        &["find", "-w", ""][..],
+        &["find", ""],
+        &["ls", "--cwd", ""],
+        &["ls", "--under", ""],
+        &["ls", "--branch", ""],
+    ] {
+        let ran = world.run(&[&["codex-agent"], words].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+    }
+}

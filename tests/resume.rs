@@ -1,5 +1,6 @@
 //! Opening a session in Codex's own screen. Codex is a stub here that says what it was given.
 
+use crate::faked::Fake;
 use crate::terminal::on_terminal;
 use crate::world::{World, json};
 
@@ -125,4 +126,76 @@ fn what_is_no_session_never_reaches_codex() {
     world.set("CODEX_AGENT_CODEX", "");
     let ran = world.run(&["codex-agent-resume", LOGIN]);
     assert!(ran.code == 2 && ran.err.contains("there is no codex on PATH"), "{}", ran.err);
+}
+
+#[test]
+fn what_is_said_for_a_prompt_needs_one() {
+    let fake = Fake::newest();
+    let id = fake.begin("one");
+    for words in [
+        &["resume", &id, "--dry-run"][..],
+        &["resume", &id, "--answers"],
+        &["resume", &id, "-j", "3", "--print"],
+        &["resume", &id, "--print", "-i", "/nosuch"],
+        &["resume", &id, "--json"],
+        &["fork", &id, "--answers"],
+        &["fork", &id, "--model", "x"],
+        &["fork", &id, "--sandbox", "read-only"],
+        &["fork", &id, "--timeout", "5s"],
+    ] {
+        let ran = fake.tool(words);
+        assert!(ran.code == 2 && ran.err.contains("prompt"), "{words:?}: {} {}", ran.code, ran.err);
+    }
+    fake.check(1);
+}
+
+#[test]
+fn nothing_is_forked_that_could_not_be_told_what_to_do() {
+    let fake = Fake::newest();
+    let id = fake.begin("one");
+    fake.0.write("no.json", "not JSON");
+    let folder = fake.0.path("work").display().to_string();
+    for words in [
+        &["--output-schema", "/nosuch"][..],
+        &["--output-schema", "no.json"],
+        &["--output-schema", &folder],
+        &["-i", "/nosuch"],
+        &["-i", &folder],
+        &["--name", " "],
+        &["--name", "a\nb"],
+        &["--name", "@"],
+    ] {
+        let ran = fake.tool(&[&["fork", &id, "-p", "x"], words].concat());
+        assert!(ran.code == 2 && ran.out.is_empty(), "{words:?}: {} {}", ran.code, ran.err);
+    }
+    let ran = fake.0.sh(&format!("codex-agent-fork {id} -n 2 > /dev/full"));
+    let made: Vec<String> =
+        fake.list().iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((ran.code, made.len()), (2, 3), "{}", ran.err);
+    assert!(made.iter().all(|made| *made == id || ran.err.contains(made)), "{}", ran.err);
+    fake.check(3);
+}
+
+#[test]
+fn a_slip_is_no_prompt() {
+    let fake = Fake::newest();
+    for word in ["lst", "lgo", "help", "show", "contnue"] {
+        let ran = fake.tool(&["run", word]);
+        assert!(ran.code == 2 && ran.err.contains("unknown verb"), "{word}: {}", ran.err);
+        assert!(ran.err.contains(&format!("'codex-agent-run -- {word}'")), "{}", ran.err);
+    }
+    for (words, why) in [
+        (&["run", "-j", "0", "x"][..], "from 1 to 256"),
+        (&["run", "-j", "257", "x"], "from 1 to 256"),
+        (&["run", "--timeout", "0s", "x"], "no job would be done"),
+        (&["run", "--max-failures", "0", "x"], "1 or more"),
+        (&["run", "--retries", "99999999999999999999", "x"], "too large"),
+    ] {
+        let ran = fake.tool(words);
+        assert!(ran.code == 2 && ran.err.contains(why), "{words:?}: {}", ran.err);
+    }
+    assert!(fake.sent().is_empty());
+    fake.good(&["run", "--", "lst"]);
+    fake.good(&["run", "Help me"]);
+    assert_eq!(fake.prompts(), ["lst", "Help me"]);
 }

@@ -221,7 +221,7 @@ static TOOL: Tool = Tool {
         "    codex-agent run -j 4 --sandbox workspace-write - < chores.txt",
         "Everything about a run is in a folder of its own: what was planned, what happened, what Codex printed. It is written before and while it happens, so that a run survives its runner. After a crash, a lost connection or a kill, 'codex-agent run continue' goes on where it was: no prompt is sent twice, and none is forgotten.",
         "The first Ctrl-C (or SIGTERM, or SIGHUP) starts nothing more and lets what runs finish; the second interrupts what runs; the third leaves at once, and the jobs live on. A run goes on although nobody reads its output.",
-        "In a pipe an event is one line: time, event, job, session, and a message, with TABs between and nothing cut. A verb is a verb only as the first word: 'codex-agent run -- list' sends 'list' to Codex.",
+        "In a pipe an event is one line: time, event, job, session, and a message, with TABs between and nothing cut. A verb is a verb only as the first word: 'codex-agent run -- list' sends 'list' to Codex. A first word that is one letter from a verb is taken for a slip, and refused.",
     ],
     commands: &[&COMMAND, &LIST, &LOG, &WATCH, &CONTINUE, &STOP, &PRUNE],
     exit_status: &[

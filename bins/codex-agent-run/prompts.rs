@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use codex_agent_shared::cli::{prompts, runs};
 use codex_agent_shared::codex::home::Home;
-use codex_agent_shared::error::{Context, Error, Exit, Result};
+use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::{Output, Records};
 use codex_agent_shared::output::events as show;
 use codex_agent_shared::run::{Job, Plan};
@@ -33,7 +33,10 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         plan.discard();
         return Err(error.or_hint("nothing was started"));
     }
-    let Some(folder) = plan.folder().cloned() else { return Ok(Exit::Done) };
+    let Some(folder) = plan.folder().cloned() else {
+        warn("no prompt came in, and nothing was started");
+        return Ok(Exit::Done);
+    };
     let jobs = plan.len();
     show::announce(jobs, &settings, args.engine.sandbox()?);
     let mut shown = show::Show::new(args.engine.wanted(&args.common), jobs);

@@ -108,7 +108,13 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
 
 pub(super) fn go_on(args: Args) -> Result<Exit> {
     let Some(folder) = named(&args)?.map_or_else(runs::unfinished, |folder| Ok(Some(folder)))? else {
-        warn("no run has work left");
+        let running = Folder::all()?.into_iter().find(Folder::is_running);
+        match running.map(|folder| folder.name().to_owned()) {
+            Some(name) => warn(format_args!(
+                "no run waits to be continued; '{name}' is being carried out, and 'codex-agent run watch' shows it"
+            )),
+            None => warn("no run has work left"),
+        }
         return Ok(Exit::Done);
     };
     runs::go_on(&folder, &args.common, &args.engine)

@@ -89,7 +89,7 @@ use lexopt::{Arg, Parser};
 
 use crate::error::{self, Error, Exit, Result};
 use crate::ndjson::Output;
-use crate::text::nearest;
+use crate::text::{is_slip, nearest};
 
 /// Everything about one executable that a user can read.
 pub struct Tool {
@@ -273,10 +273,26 @@ impl Value {
     pub fn number(self) -> Result<usize> {
         let text = self.text()?;
         text.parse().map_err(|_| {
-            let why =
-                if text.starts_with('-') { "it may not be negative" } else { "expected a whole number" };
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let why = match text.starts_with('-') {
+                true => "it may not be negative",
+                false if is_number => "it is too large",
+                false => "expected a whole number",
+            };
             Error::usage(format!("cannot take '{text}': {why}"))
         })
+    }
+
+    /// The value as a whole number from `least` to `most`.
+    pub fn within(self, least: usize, most: usize) -> Result<usize> {
+        let number = self.number()?;
+        match number {
+            number if (least..=most).contains(&number) => Ok(number),
+            _ if most == usize::MAX => {
+                Err(Error::usage(format!("cannot take '{number}': it must be {least} or more")))
+            }
+            _ => Err(Error::usage(format!("cannot take '{number}': it must be from {least} to {most}"))),
+        }
     }
 }
 
@@ -474,6 +490,9 @@ fn run(tool: &'static Tool, name: &mut String) -> Result<Exit> {
     if let Some(nameless) = tool.nameless() {
         // A verb is one as the very first word: after '--' or a flag it is an operand.
         let first = std::env::args_os().nth(1).and_then(|word| word.into_string().ok());
+        if let Some(slip) = first.as_deref().and_then(|word| slip(tool, word)) {
+            return Err(slip);
+        }
         return match first.and_then(|word| tool.verb(&word)) {
             Some(verb) => {
                 parser.next().map_err(lexopt_error)?;
@@ -516,8 +535,30 @@ fn run(tool: &'static Tool, name: &mut String) -> Result<Exit> {
     }
 }
 
+/// A word that was most likely to be a verb. Taken for an operand it would be sent to a model, say.
+fn slip(tool: &Tool, word: &str) -> Option<Error> {
+    if tool.verb(word).is_some() || tool.verbs().is_empty() {
+        return None;
+    }
+    let verbs = || tool.verbs().iter().map(|command| command.name());
+    let near = verbs().find(|verb| is_slip(word, verb));
+    let is_usual = ["help", "show"].contains(&word);
+    let hint = match near {
+        Some(near) => format!("did you mean '{near}'?"),
+        None if is_usual => format!("{};", verbs_line(tool)),
+        None => return None,
+    };
+    let way = match tool.nameless() {
+        Some(nameless) if !nameless.operands().is_empty() => {
+            format!("{hint} '{} -- {word}' takes it as it is", tool.name)
+        }
+        _ => hint,
+    };
+    Some(Error::usage(format!("unknown verb '{word}'")).hint(way))
+}
+
 fn verbs_line(tool: &Tool) -> String {
-    let verbs: Vec<&str> = tool.commands.iter().map(|command| command.name()).collect();
+    let verbs: Vec<&str> = tool.verbs().iter().map(|command| command.name()).collect();
     format!("verbs: {}", verbs.join(" "))
 }
 

@@ -216,6 +216,11 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec
     near.into_iter().map(|(_, name)| name).collect()
 }
 
+/// Whether one letter of a word is missing, too many, another or at another place.
+pub fn is_slip(typed: &str, known: &str) -> bool {
+    known.len() > 2 && strsim::damerau_levenshtein(typed, known) == 1
+}
+
 /// A word as a POSIX shell reads it back.
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::flags::Common;
 use super::flags::jobs::Jobs;
 use crate::codex::home::Home;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Exit, Result, warn};
 use crate::ndjson::Output;
 use crate::output::events::{Show, announce, way_on};
 use crate::record::Id;
@@ -48,7 +48,10 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
     }
     drop(planning);
     super::runs::tidy();
-    let Some(folder) = plan.folder().cloned() else { return Ok(Exit::Done) };
+    let Some(folder) = plan.folder().cloned() else {
+        warn("no session came in, and nothing was started");
+        return Ok(Exit::Done);
+    };
     announce(plan.len(), &settings, jobs.sandbox()?);
     let mut shown = Show::new(jobs.wanted(common), plan.len());
     let ended = plan.run(settings, &mut shown);

@@ -213,6 +213,20 @@ impl<'c> Forker<'c> {
     }
 }
 
+/// A name that a session may get: one by which it can be called.
+pub fn checked_name(name: &str) -> Result<&str> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(Error::usage("a name may not be empty, nor have control characters in it"));
+    }
+    if ["@", "@@", "-"].contains(&name) {
+        return Err(Error::usage(format!(
+            "a session cannot be named '{name}': as a reference that is another"
+        )));
+    }
+    Ok(name)
+}
+
 /// Names a session through a server, and waits until the name is on the disk: 0.106 answers before it
 /// writes, and writes nothing once its input is closed. Up to there only a session that is loaded can be
 /// named.

@@ -156,7 +156,15 @@ impl Jobs {
 
     /// What Codex is told besides the prompt.
     pub fn options(&self) -> Result<Options> {
-        let schema = |path: &PathBuf| absolute(path, "open the schema");
+        let schema = |path: &PathBuf| -> Result<String> {
+            let file = absolute(path, "open the schema")?;
+            // Codex would find out when the prompt is on its way.
+            let text = std::fs::read(&file).context("read the schema", path)?;
+            serde_json::from_slice::<serde::de::IgnoredAny>(&text).map_err(|error| {
+                Error::usage(format!("cannot take the schema '{}': it is not JSON: {error}", path.display()))
+            })?;
+            Ok(file)
+        };
         Ok(Options {
             model: self.model.clone(),
             sandbox: self.sandbox()?,
@@ -176,6 +184,40 @@ impl Jobs {
     /// Whether a prompt was given.
     pub fn has_prompt(&self) -> bool {
         !self.prompt.is_empty() || self.prompt_file.is_some()
+    }
+
+    /// Refuses what was said for a prompt where there is none, but for the flags that mean something then.
+    pub fn refuse_without_prompt(&self, but: &[&str]) -> Result<()> {
+        let Patience { timeout, idle, network } = self.patience;
+        let said = [
+            ("--model", self.model.is_some()),
+            ("--sandbox", self.sandbox.is_some()),
+            ("--full-auto", self.full_auto),
+            ("--dangerously-bypass-approvals-and-sandbox", self.bypass),
+            ("--config", !self.config.is_empty()),
+            ("--codex-arg", !self.args.is_empty()),
+            ("--image", !self.images.is_empty()),
+            ("--output-schema", self.output_schema.is_some()),
+            ("--skip-git-repo-check", self.skip_git_repo_check),
+            ("--new", self.new),
+            ("--dry-run", self.dry_run),
+            ("--answers", self.answers),
+            ("--events", self.events),
+            ("--max-concurrent", self.max_concurrent.is_some()),
+            ("--max-failures", self.max_failures.is_some()),
+            ("--timeout", timeout.is_some()),
+            ("--idle-timeout", idle.is_some()),
+            ("--network-timeout", network.is_some()),
+            ("--retries", self.retries.is_some()),
+            ("--on-busy", self.on_busy.is_some()),
+            ("--on-limit", self.on_limit.is_some()),
+            ("--interrupted", self.interrupted.is_some()),
+        ];
+        match said.iter().find(|(flag, is_said)| *is_said && !but.contains(flag)) {
+            Some((flag, _)) => Err(Error::usage(format!("{flag} goes with a prompt, and there is none"))
+                .hint("--prompt TEXT, or --prompt-file FILE")),
+            None => Ok(()),
+        }
     }
 
     /// The one prompt.
@@ -199,6 +241,10 @@ impl Jobs {
 /// The real path of a file that a job is to name. `verb` is what is done with it, for the error.
 pub fn absolute(path: &Path, verb: &str) -> Result<String> {
     let real = std::fs::canonicalize(path).context(verb, path)?;
+    if !real.is_file() {
+        let what = if real.is_dir() { "a directory" } else { "no regular file" };
+        return Err(Error::usage(format!("cannot {verb} '{}': it is {what}", path.display())));
+    }
     real.into_os_string()
         .into_string()
         .map_err(|path| Error::new(format!("cannot take '{}': it is not UTF-8", path.to_string_lossy())))

@@ -1,5 +1,7 @@
 //! The flags themselves: words, values, setters.
 
+use std::time::Duration;
+
 use super::{Common, Jobs};
 use crate::cli::{Flag, Takes, Value};
 use crate::error::{Error, Result};
@@ -156,7 +158,7 @@ pub const fn max_concurrent<A: AsMut<Jobs>>() -> Flag<A> {
         help: "at most N jobs at once; 3 if not said",
         more: "Or as runs.max_concurrent in config.toml says.",
         set: |args, value| {
-            args.as_mut().max_concurrent = Some(value.number()?.clamp(1, 256));
+            args.as_mut().max_concurrent = Some(value.within(1, 256)?);
             Ok(())
         },
     }
@@ -172,10 +174,19 @@ const fn time<A: AsMut<Jobs>>(
     Flag { short: None, long, takes: Takes::Text("TIME"), help, more, set }
 }
 
+/// A length of time after which a job is stopped.
+fn patience(value: Value) -> Result<Duration> {
+    let text = value.text()?;
+    match parse_duration(&text)? {
+        Duration::ZERO => Err(Error::usage(format!("cannot take '{text}': no job would be done in that"))),
+        time => Ok(time),
+    }
+}
+
 /// `--timeout`
 pub const fn timeout<A: AsMut<Jobs>>() -> Flag<A> {
     time("timeout", "stop a job that takes longer, such as 90s or 1h30m", "", |args, value| {
-        args.as_mut().patience.timeout = Some(parse_duration(&value.text()?)?);
+        args.as_mut().patience.timeout = Some(patience(value)?);
         Ok(())
     })
 }
@@ -187,7 +198,7 @@ pub const fn idle_timeout<A: AsMut<Jobs>>() -> Flag<A> {
         "stop a job from which nothing is heard for so long",
         "A long command of Codex's is silence too.",
         |args, value| {
-            args.as_mut().patience.idle = Some(parse_duration(&value.text()?)?);
+            args.as_mut().patience.idle = Some(patience(value)?);
             Ok(())
         },
     )
@@ -200,7 +211,7 @@ pub const fn network_timeout<A: AsMut<Jobs>>() -> Flag<A> {
         "stop a job that is without a network for so long",
         "Codex itself waits for ever, and goes on when the network is back.",
         |args, value| {
-            args.as_mut().patience.network = Some(parse_duration(&value.text()?)?);
+            args.as_mut().patience.network = Some(patience(value)?);
             Ok(())
         },
     )
@@ -215,7 +226,7 @@ pub const fn retries<A: AsMut<Jobs>>() -> Flag<A> {
         help: "try a job again up to N times where the failure may pass",
         more: "An overloaded or silent service, a rate limit, no network; and only where Codex has done nothing yet. The waits grow. The prompt is in the session twice then, and the events say resent.",
         set: |args, value| {
-            args.as_mut().retries = Some(value.number()?.min(1000) as u32);
+            args.as_mut().retries = Some(value.within(0, 1000)? as u32);
             Ok(())
         },
     }
@@ -354,7 +365,7 @@ pub const fn max_failures<A: AsMut<Jobs>>() -> Flag<A> {
         help: "start nothing more after N failures",
         more: "A failure that any job would meet (no login, a usage limit, a Codex that cannot be run) ends a run at once, and so do three Codexes in a row that end before they have begun.",
         set: |args, value| {
-            args.as_mut().max_failures = Some(value.number()?.max(1));
+            args.as_mut().max_failures = Some(value.within(1, usize::MAX)?);
             Ok(())
         },
     }
