@@ -31,6 +31,8 @@ pub enum Terminal {
 pub struct Progress {
     /// The session, once `thread.started` was there.
     pub session: Option<Id>,
+    /// Whether there was any event of a session, a turn or an item: something may have been sent.
+    pub begun: bool,
     /// How the turn ended.
     pub terminal: Option<Terminal>,
     /// The last message of the model.
@@ -130,6 +132,8 @@ impl Follower {
     /// Codex writes the type first, so the beginning of a line tells it.
     fn long_line(&mut self, start: &[u8]) {
         self.progress.events += 1;
+        // Of what is too long to be read, the worst is to be thought.
+        self.progress.begun = true;
         let is = |kind: &str| start.starts_with(format!("{{\"type\":\"{kind}\"").as_bytes());
         if is("turn.completed") {
             self.end(Terminal::Completed(Usage::new()));
@@ -153,6 +157,7 @@ impl Follower {
         let said = event.message.as_deref().unwrap_or_default();
         progress.offline = event.kind == "error" && classify(None, said) == Some(Class::Network);
         progress.events += u64::from(!progress.offline);
+        progress.begun |= is_of_a_turn(&event.kind);
         progress.doing = doing(&event).unwrap_or_else(|| std::mem::take(&mut progress.doing));
         match event.kind.as_str() {
             "thread.started" if progress.session.is_none() => {
@@ -186,6 +191,10 @@ impl Follower {
             _ => {}
         }
     }
+}
+
+fn is_of_a_turn(kind: &str) -> bool {
+    ["thread.", "turn.", "item."].iter().any(|start| kind.starts_with(start))
 }
 
 /// What an event says about what Codex does, in a few words; `None` where it says nothing new.

@@ -4,7 +4,8 @@
 //! 1. A terminal event in `.out` is the outcome, whatever else there is. A Codex that goes on after
 //!    it is stopped, and the outcome stands.
 //! 2. `.out` is locked: it runs. Nobody judges it; it is followed.
-//! 3. No `thread.started`, and the system is the same boot: nothing was sent. It may be run again.
+//! 3. No event of a session or a turn, neither in `.out` nor in the journal, and the system is the same
+//!    boot: nothing was sent. It may be run again.
 //! 4. Else it was interrupted, which is a failure: the model may have seen the prompt. After another
 //!    boot an attempt is this too, unless the rollout of its session shows that the turn ended.
 //!
@@ -32,6 +33,8 @@ pub struct Evidence<'e> {
     pub stopped: Option<Class>,
     /// Whether the system was started anew since.
     pub other_boot: bool,
+    /// Whether the journal knows its session, whatever the output says by now.
+    pub told: bool,
     /// The end of its standard error.
     pub last_words: &'e str,
 }
@@ -86,7 +89,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         }
         None => {}
     }
-    if progress.session.is_none() {
+    if progress.session.is_none() && !progress.begun && !evidence.told {
         return unsent(evidence, rollout);
     }
     if let Some(class) = stopped {
@@ -116,7 +119,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
 
 /// An attempt that never said `thread.started`.
 fn unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
-    let Evidence { asked, progress, exit, stopped, other_boot, last_words } = evidence;
+    let Evidence { asked, progress, exit, stopped, other_boot, last_words, .. } = evidence;
     if *other_boot {
         // What it printed may never have reached the disk.
         return interrupted(evidence, rollout, *asked);
@@ -233,6 +236,7 @@ mod tests {
             exit: None,
             stopped: None,
             other_boot: false,
+            told: false,
             last_words: "",
         };
         let exit = |raw| Some(ExitStatus::from_raw(raw));

@@ -85,7 +85,7 @@ impl Engine<'_> {
             Verdict::Completed { totals } => self.completed(running, totals),
             Verdict::Unsent => {
                 self.tasks.set(at, State::Pending);
-                self.withdraw(at, "it was stopped before anything was sent")?;
+                self.unstart(at, "it was stopped before anything was sent")?;
                 self.give_back(at);
                 Ok(())
             }
@@ -239,7 +239,8 @@ impl Engine<'_> {
     /// Somebody else drives the session. Nothing was sent.
     pub(super) fn is_busy(&mut self, at: usize, message: String) -> Result<()> {
         let now = Instant::now();
-        if self.tasks.all[at].state != State::Pending {
+        let was_started = self.tasks.all[at].state != State::Pending;
+        if was_started {
             self.tasks.set(at, State::Pending);
         }
         let (since, looks) = *self.busy.entry(at).or_insert((now, 0));
@@ -248,7 +249,10 @@ impl Engine<'_> {
                 if looks == 0 {
                     self.listener.say(&format!("{message}; waiting for it"));
                 }
-                self.withdraw(at, &message)?;
+                match was_started {
+                    true => self.unstart(at, &message)?,
+                    false => self.withdraw(at, &message)?,
+                }
                 self.wait_for_session(at);
                 Ok(())
             }

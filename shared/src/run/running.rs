@@ -44,6 +44,7 @@ pub(super) struct Running {
     child: Option<Child>,
     exit: Option<ExitStatus>,
     process: Option<Process>,
+    told: bool,
     other_boot: bool,
     deadline: Option<Instant>,
     last_word: Option<Instant>,
@@ -128,6 +129,7 @@ impl Running {
             child,
             exit: None,
             process: start.as_ref().and_then(|start| start.process.clone()),
+            told: start.as_ref().is_some_and(|start| start.told),
             other_boot: start.as_ref().is_some_and(|start| !probe::is_this_boot(start.boot.as_deref())),
             deadline: patience.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(gone)),
             last_word: None,
@@ -255,6 +257,7 @@ impl Running {
             exit: if lingered { None } else { exit },
             stopped: self.stop.as_ref().and_then(|stop| stop.class),
             other_boot: self.other_boot,
+            told: self.told,
             last_words: &words,
         };
         (self.exit, judge(&evidence, rollout))

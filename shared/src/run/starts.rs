@@ -237,6 +237,7 @@ impl Engine<'_> {
             process: None,
             asked: job.asked(),
             is_new: job.kind() == Kind::New,
+            told: false,
         });
         match start.go(*ready, &mut |what| self.note(what, true))? {
             Started::Running(child, process, follower) => {
@@ -273,6 +274,11 @@ impl Engine<'_> {
         if self.source.is_none() {
             return Ok(());
         }
+        self.unstart(at, why)
+    }
+
+    /// The same of any job that was started.
+    pub(super) fn unstart(&mut self, at: usize, why: &str) -> Result<()> {
         let of = self.tasks.all[at].of.clone();
         self.note(What::JobSkipped { of, why: why.to_owned(), withdrawn: true }, false)
     }

@@ -289,10 +289,19 @@ impl<'e> Engine<'e> {
                 let message = "the system was started anew, and its output is lost".to_owned();
                 return self.failed(at, Failure::new(Class::Interrupted, message), false, None);
             }
+            // What was started has an output, and what has a session was sent: somebody took it away.
+            None if self.tasks.all[at]
+                .start
+                .as_ref()
+                .is_some_and(|start| start.told || start.process.is_some()) =>
+            {
+                let message = "its output is gone, and nobody knows what came of it".to_owned();
+                return self.failed(at, Failure::new(Class::Interrupted, message), false, None);
+            }
             // The runner died between the claim and the start.
             None => {
                 self.tasks.set(at, State::Pending);
-                self.withdraw(at, "its runner was gone before it was started")?;
+                self.unstart(at, "its runner was gone before it was started")?;
                 self.give_back(at);
             }
         }

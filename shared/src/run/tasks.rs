@@ -54,6 +54,8 @@ pub struct Start {
     pub asked: Option<Id>,
     /// Whether the session was new, so that all that it has used is this turn's.
     pub is_new: bool,
+    /// Whether its session was told, so that the model may have seen the prompt.
+    pub told: bool,
 }
 
 /// What the next start of a job does.
@@ -293,7 +295,8 @@ impl Tasks {
                     (Some(Kind::Fork), ..) if task.asked.is_some() => Next::Fork,
                     _ => Next::Plan,
                 };
-                task.start = Some(Start { at, boot, usage_before, process: None, asked, is_new });
+                task.start =
+                    Some(Start { at, boot, usage_before, process: None, asked, is_new, told: false });
                 task.of = of;
                 self.set(index, State::Running);
             }
@@ -302,7 +305,13 @@ impl Tasks {
                     start.process = Some(process);
                 }
             }
-            What::JobSession { of } => self.all[index].of = of,
+            What::JobSession { of } => {
+                let task = &mut self.all[index];
+                if let Some(start) = &mut task.start {
+                    start.told = true;
+                }
+                task.of = of;
+            }
             What::JobCompleted { of, .. } => {
                 self.all[index].of = of;
                 self.set(index, State::Completed);
@@ -314,6 +323,10 @@ impl Tasks {
                 self.all[index].of = of;
                 let sent = failure.class.row().sent != Sent::No;
                 self.set(index, State::Failed { again, sent });
+            }
+            // A queue chooses anew what is withdrawn; elsewhere it is there still.
+            What::JobSkipped { withdrawn: true, .. } if self.kind != "queue" => {
+                self.set(index, State::Pending)
             }
             What::JobSkipped { .. } => self.set(index, State::Skipped),
             What::RunWaiting { .. } => {}
