@@ -138,20 +138,30 @@ fn run(args: Args) -> Result<Exit> {
 
 /// Limits first, since they hold back the rest; then runs, then queues.
 fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
-    let mut things: Vec<Thing> = Gate::all()?.into_iter().map(Thing::Limit).collect();
+    // What one of them cannot tell is no reason to be silent about the others.
+    let mut trouble = |error: Error| {
+        warn_of(&error);
+        *exit = Exit::Trouble;
+    };
+    let limits = Gate::all().unwrap_or_else(|error| {
+        trouble(error);
+        Vec::new()
+    });
+    let mut things: Vec<Thing> = limits.into_iter().map(Thing::Limit).collect();
     for folder in Folder::all()? {
-        match Tasks::read(&folder) {
+        let Some(tasks) = Tasks::of(&folder) else { continue };
+        match tasks {
             Ok(tasks) if tasks.is_begun() && tasks.is_open() => {
                 things.push(Thing::Run(folder, Box::new(tasks)));
             }
             Ok(_) => {}
-            Err(error) => {
-                warn_of(&error);
-                *exit = Exit::Trouble;
-            }
+            Err(error) => trouble(error),
         }
     }
-    let (queues, lives) = Queues::read()?;
+    let (queues, lives) = Queues::read().unwrap_or_else(|error| {
+        trouble(error);
+        Default::default()
+    });
     for (queue, life) in queues.queues.into_iter().zip(lives) {
         // Manual prompts wait for a word, and not for a runner.
         if life != Life::Idle || queue.due() > 0 {

@@ -68,6 +68,9 @@ mod run_ends;
 /// What must not hurt a run.
 mod run_faults;
 
+/// What a later look at runs found.
+mod run_again;
+
 /// The shape of the house: layers, packages, the table of tools.
 mod layers;
 

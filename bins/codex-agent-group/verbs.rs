@@ -1,5 +1,6 @@
 //! What the verbs do.
 
+use std::collections::HashSet;
 use std::io;
 
 use codex_agent_shared::cli::{self, runs, watch};
@@ -473,7 +474,10 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         ))
         .hint("codex-agent group remove takes it out"));
     }
-    let sessions: Vec<Id> = group.session_ids.iter().filter_map(|id| Id::parse(id)).collect();
+    // Each once, however often somebody has written it into the file.
+    let mut seen = HashSet::new();
+    let ids = group.session_ids.iter().filter_map(|id| Id::parse(id));
+    let sessions: Vec<Id> = ids.filter(|id| seen.insert(*id)).collect();
     if sessions.is_empty() {
         warn(format_args!("group '{name}' is empty"));
     }

@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use codex_agent_shared::cli::{prompts, runs};
-use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::{Output, Records};
 use codex_agent_shared::output::events as show;
@@ -59,10 +58,7 @@ fn base(args: &Args) -> Result<Job> {
     }
     job.cwd = Some(text(cwd)?);
     job.images = args.engine.images()?;
-    let home = Home::find(args.common.codex_home.as_deref())?;
-    if home.exists() {
-        job.codex_home = Some(text(home.path().to_owned())?);
-    }
+    job.codex_home = args.common.home_of_jobs()?;
     job.options = args.engine.options()?;
     Ok(job)
 }
@@ -76,6 +72,9 @@ fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Resu
             return Err(Error::usage(format!(
                 "unexpected prompt '{extra}': with --jobs each job has its own"
             )));
+        }
+        if args.engine.prompt_file.is_some() {
+            return Err(Error::usage("--prompt-file does not go with --jobs: each job has its own prompt"));
         }
         return read_jobs(args, base, add);
     }
@@ -98,6 +97,10 @@ fn read_jobs(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) ->
         job.codex_home = job.codex_home.or_else(|| base.codex_home.clone());
         job.images.extend_from_slice(&base.images);
         let (own, all) = (&mut job.options, &base.options);
+        if own.bypass && own.sandbox.is_some() {
+            let message = "a job without a sandbox ('bypass') cannot have one";
+            return Err(Error::usage(message).within(format_args!("stdin:{}", next.line)));
+        }
         own.model = own.model.take().or_else(|| all.model.clone());
         own.bypass |= all.bypass && own.sandbox.is_none();
         own.sandbox = own.sandbox.or(all.sandbox).filter(|_| !own.bypass);

@@ -32,7 +32,8 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     let mut exit = Exit::Done;
     let mut rows = Vec::new();
     for folder in Folder::all()? {
-        let tasks = match Tasks::read(&folder) {
+        let Some(tasks) = Tasks::of(&folder) else { continue };
+        let tasks = match tasks {
             Ok(tasks) if tasks.is_begun() => tasks,
             Ok(_) => continue,
             Err(error) => {
@@ -91,7 +92,10 @@ fn named_or_newest(args: &Args) -> Result<Folder> {
     match named(args)? {
         Some(folder) => Ok(folder),
         None => {
-            let newest = Folder::all()?.into_iter().next();
+            // One that was planned only, and is planned no more, tells nothing.
+            let mut all = Folder::all()?.into_iter();
+            let newest = all
+                .find(|folder| !matches!(Tasks::of(folder), None | Some(Ok(Tasks { started_at: None, .. }))));
             newest.ok_or_else(|| Error::not_found("there are no runs yet"))
         }
     }

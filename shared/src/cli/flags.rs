@@ -45,6 +45,20 @@ impl Common {
         Index::open(home, Sources { database: !self.no_database, files: !self.no_files })
     }
 
+    /// Codex's home as jobs name it: none where it is not there yet, as Codex makes the one that it has if
+    /// nobody names another.
+    pub fn home_of_jobs(&self) -> Result<Option<String>> {
+        let home = Home::find(self.codex_home.as_deref())?;
+        if !home.exists() {
+            return Ok(None);
+        }
+        let path = home.path();
+        let text = path.to_str().map(str::to_owned);
+        text.map(Some).ok_or_else(|| {
+            Error::new(format!("cannot run jobs in Codex's home '{}': the path is not UTF-8", path.display()))
+        })
+    }
+
     /// The shape that sessions are shown in; an error where two flags ask for different ones.
     pub fn shape(&self) -> Result<Shape> {
         if self.template.is_some() && (self.json || self.fields.is_some()) {

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::flags::jobs::{Jobs, read_prompt};
 use super::{Flag, Takes};
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Result, reason, warn};
 use crate::ndjson::{Line, Lines};
 use crate::reference;
 
@@ -94,11 +94,12 @@ fn read_parts(each: &mut dyn FnMut(Given) -> Result<()>) -> Result<()> {
 
 fn read_lines(is_text: bool, each: &mut dyn FnMut(Given) -> Result<()>) -> Result<()> {
     let mut lines = Lines::new(io::stdin().lock(), 64 << 10);
+    let mut others = 0;
     loop {
         let number = lines.number() + 1;
         let place = |error: Error| error.within(format_args!("stdin:{number}"));
         let line = match lines.next() {
-            Ok(None) => return Ok(()),
+            Ok(None) => break,
             Ok(Some(Line::Whole(line))) => line,
             Ok(Some(Line::TooLong)) => return Err(place(Error::new("the line is too long"))),
             Err(error) => return Err(Error::new(format!("cannot read stdin: {}", reason(&error)))),
@@ -108,16 +109,28 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(Given) -> Result<()>) -> Resul
         if text.trim().is_empty() {
             continue;
         }
-        let given =
-            if text.starts_with('{') && !is_text { record(text).map_err(place)? } else { Given::from(text) };
-        each(given).map_err(place)?;
+        if !text.starts_with('{') || is_text {
+            each(Given::from(text)).map_err(place)?;
+        } else if let Some(given) = record(text).map_err(place)? {
+            each(given).map_err(place)?;
+        } else {
+            others += 1;
+        }
     }
+    if others > 0 {
+        let records =
+            if others == 1 { "record that is no prompt was" } else { "records that are no prompts were" };
+        warn(format_args!("{others} {records} passed over; --text takes lines as they are"));
+    }
+    Ok(())
 }
 
 /// A prompt, as it is read from standard input.
 #[derive(serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct PromptRecord {
+    // It was looked at before the rest was read.
+    #[allow(dead_code)]
     #[serde(rename = "type")]
     kind: String,
     /// What is sent to Codex.
@@ -127,14 +140,19 @@ pub(crate) struct PromptRecord {
     images: Vec<String>,
 }
 
-/// A prompt record: its text, and its pictures if it has any.
-fn record(text: &str) -> Result<Given> {
-    let hint = "--text takes lines as they are";
-    let prompt: PromptRecord = serde_json::from_str(text)
-        .map_err(|error| Error::new(format!("expected a prompt record: {error}")).hint(hint))?;
-    if prompt.kind != "prompt" {
-        let message = format!("expected a prompt record, not one of type '{}'", prompt.kind);
-        return Err(Error::new(message).hint(hint));
+/// A prompt record: its text, and its pictures if it has any. Nothing of a record of another type.
+fn record(text: &str) -> Result<Option<Given>> {
+    #[derive(serde::Deserialize)]
+    struct Kind {
+        #[serde(rename = "type")]
+        kind: String,
     }
-    Ok(Given { prompt: prompt.prompt, images: prompt.images })
+    let wrong = |error: serde_json::Error| {
+        Error::new(format!("expected a prompt record: {error}")).hint("--text takes lines as they are")
+    };
+    if serde_json::from_str::<Kind>(text).map_err(wrong)?.kind != "prompt" {
+        return Ok(None);
+    }
+    let prompt: PromptRecord = serde_json::from_str(text).map_err(wrong)?;
+    Ok(Some(Given { prompt: prompt.prompt, images: prompt.images }))
 }

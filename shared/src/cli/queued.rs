@@ -2,7 +2,6 @@
 
 use super::flags::Common;
 use super::flags::jobs::Jobs;
-use crate::codex::home::Home;
 use crate::error::{Error, Exit, Result, warn};
 use crate::ndjson::Output;
 use crate::output::events::Show;
@@ -24,9 +23,13 @@ pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
 }
 
 fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let home = Home::find(common.codex_home.as_deref())?.path().to_str().map(str::to_owned);
+    let home = common.home_of_jobs()?;
     if jobs.dry_run {
         queue.lay_over()?;
+        if queue.paused {
+            return Err(is_paused(&queue.name));
+        }
+        queue.check_project()?;
         return dry_run(&queue, &base(&jobs.told_after(&unfinished(&queue, jobs.new)?)?, home));
     }
     // Before anything is written, as nothing can be done without it. What cannot be read is told below.
@@ -189,8 +192,9 @@ fn open(id: &str, home: Option<&str>, new: bool, kept: Kept) -> Result<Option<(Q
                 let tasks = Tasks::read(&folder).map_err(|error| {
                     error.hint(format!("codex-agent queue run --new {} leaves that run alone", quoted(&name)))
                 })?;
-                if tasks.is_begun() && tasks.codex_home.as_deref() != home {
-                    let theirs = tasks.codex_home.as_deref().unwrap_or("nowhere");
+                // One that was begun where there was no home yet has made the one that there is.
+                let theirs = tasks.codex_home.as_deref().filter(|theirs| Some(*theirs) != home);
+                if let Some(theirs) = theirs.filter(|_| tasks.is_begun()) {
                     let message = format!(
                         "the unfinished run '{run}' of queue '{name}' works in Codex's home '{theirs}'"
                     );
@@ -239,6 +243,10 @@ fn open(id: &str, home: Option<&str>, new: bool, kept: Kept) -> Result<Option<(Q
     journal.append(&event, true)?;
     queue.run = Some(folder.name().to_owned());
     let queue = queue.clone();
-    held.write(&queues)?;
+    if let Err(error) = held.write(&queues) {
+        // A run that no queue names would be the newest one for everybody who looks.
+        folder.remove().unwrap_or_else(|error| warn(error.message()));
+        return Err(error);
+    }
     Ok(Some((queue, folder, journal)))
 }

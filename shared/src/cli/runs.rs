@@ -37,7 +37,8 @@ pub fn of(kind: &str, name: &str, is_wanted: impl Fn(&Folder) -> bool) -> Result
     let mut found = Vec::new();
     let may_be = |folder: &Folder| folder.may_be(kind, name) && is_wanted(folder);
     for folder in Folder::all()?.into_iter().filter(may_be) {
-        match Tasks::read(&folder) {
+        let Some(tasks) = Tasks::of(&folder) else { continue };
+        match tasks {
             Ok(tasks) if tasks.is_begun() && tasks.kind == kind && tasks.name == name => found.push(folder),
             Ok(_) => {}
             // Somebody who looks on asks again and again.
@@ -119,9 +120,14 @@ pub fn record<'r>(folder: &'r Folder, tasks: &'r Tasks) -> RunRecord<'r> {
 
 /// Removes the finished runs that ended before this and that no queue names.
 pub fn prune(before: Timestamp, each: &mut dyn FnMut(&Folder, &Tasks) -> Result<()>) -> Result<()> {
-    let queues: Queues = Queues::store()?.read()?;
-    let keep = queues.runs().map(str::to_owned).collect();
-    prune::prune(before, &keep, each)
+    let keep = queues()?.map(|queues| queues.runs().map(str::to_owned).collect());
+    prune::prune(before, keep.as_ref(), each)
+}
+
+/// The queues, as far as they matter to runs: none where the file cannot be read, which is told.
+fn queues() -> Result<Option<Queues>> {
+    let read: Result<Queues> = Queues::store()?.read();
+    Ok(read.map_err(|error| warn_once(error.message())).ok())
 }
 
 /// The moment that a run must have ended before to be too old (`runs.keep`); nothing where runs are kept
@@ -145,13 +151,16 @@ pub fn tidy() {
 
 /// The newest run that has work left and no runner. That of a queue which is gone has nobody to go on.
 pub fn unfinished() -> Result<Option<Folder>> {
-    let queues: Queues = Queues::store()?.read()?;
-    let is_named = |folder: &Folder| queues.runs().any(|run| run == folder.name());
+    // Where nobody can tell which runs are of queues, the others are gone on with.
+    let queues = queues()?;
+    let is_named =
+        |folder: &Folder| queues.as_ref().is_some_and(|queues| queues.runs().any(|run| run == folder.name()));
     for folder in Folder::all()? {
         if folder.is_running() {
             continue;
         }
-        match Tasks::read(&folder) {
+        let Some(tasks) = Tasks::of(&folder) else { continue };
+        match tasks {
             Ok(tasks) if tasks.kind == "queue" && !is_named(&folder) => {}
             Ok(tasks) if tasks.is_begun() && tasks.is_open() => return Ok(Some(folder)),
             Ok(_) => {}
@@ -204,21 +213,27 @@ pub fn stop(folder: &Folder, now: bool) -> Result<()> {
         warn(format_args!("run '{name}' was told to stop"));
         return Ok(());
     }
-    let mut living = 0;
-    for task in tasks.all.iter().filter(|task| task.state == State::Running) {
-        let out = folder.file(task.of.number, task.of.attempt, "out");
-        if probe::may_be_locked(&out) {
-            living += 1;
-            if now {
-                let process = task.start.as_ref().and_then(|start| start.process.as_ref());
-                probe::interrupt_holders(&out, process);
-            }
-        }
+    let running = tasks.all.iter().filter(|task| task.state == State::Running);
+    let outs = running.map(|task| {
+        let process = task.start.as_ref().and_then(|start| start.process.as_ref());
+        (folder.file(task.of.number, task.of.attempt, "out"), process)
+    });
+    let living: Vec<_> = outs.filter(|(out, _)| probe::may_be_locked(out)).collect();
+    if living.is_empty() {
+        warn(format_args!("run '{name}' does not run"));
+        return Ok(());
     }
-    match (living, now) {
-        (0, _) => warn(format_args!("run '{name}' does not run")),
-        (_, true) => warn(format_args!("interrupted {}", counted(living))),
-        (_, false) => warn(format_args!("run '{name}' has no runner, and {} live", counted(living))),
+    if !now {
+        warn(format_args!("run '{name}' has no runner, and {} live", counted(living.len())));
+        return Ok(());
     }
-    Ok(())
+    living.iter().for_each(|(out, process)| probe::interrupt_holders(out, *process));
+    let stopped = living.iter().filter(|(out, process)| probe::stop_holders(out, *process)).count();
+    if stopped > 0 {
+        warn(format_args!("interrupted {}", counted(stopped)));
+    }
+    match living.len() - stopped {
+        0 => Ok(()),
+        left => Err(Error::new(format!("{} of run '{name}' cannot be stopped", counted(left)))),
+    }
 }

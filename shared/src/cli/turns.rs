@@ -8,7 +8,6 @@ use std::collections::HashSet;
 
 use super::flags::Common;
 use super::flags::jobs::Jobs;
-use crate::codex::home::Home;
 use crate::error::{Error, Exit, Result, warn};
 use crate::ndjson::Output;
 use crate::output::events::{Show, announce, way_on};
@@ -19,8 +18,7 @@ use crate::run::{Folder, Job, Plan};
 
 /// Sends the prompt of the flags to each session. `kind` and `name` become the run's.
 pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let home = Home::find(common.codex_home.as_deref())?;
-    let home = home.path().to_str().map(str::to_owned);
+    let home = common.home_of_jobs()?;
     let mut base = Job::new(jobs.one_prompt()?);
     base.images = jobs.images()?;
     base.options = jobs.options()?;
@@ -38,7 +36,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
     // Two who type the same at once must not both find that nobody does it.
     let planning = Planning::begin()?;
     if !jobs.new {
-        refuse_unfinished(kind, name, sessions)?;
+        refuse_unfinished(kind, name, sessions, &base)?;
     }
     let settings = jobs.settings(common)?;
     let mut planned = planned;
@@ -60,11 +58,12 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
 
 /// Refuses where a run of the same target is not finished: of a group the same group, of sessions one of
 /// them.
-fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id]) -> Result<()> {
+fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Result<()> {
     let sessions: HashSet<Id> = sessions.iter().copied().collect();
     for folder in Folder::all()? {
         let run = folder.name();
-        let tasks = match Tasks::read(&folder) {
+        let Some(tasks) = Tasks::of(&folder) else { continue };
+        let tasks = match tasks {
             Ok(tasks) => tasks,
             // Nobody knows what it has left; if it is like this one, it is in the way.
             Err(error) if folder.may_be(kind, name) => {
@@ -78,10 +77,12 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id]) -> Result<()> {
         let is_left = |task: &&Task| {
             matches!(task.state, State::Pending | State::Running | State::Failed { again: true, .. })
         };
-        let mut left = tasks.all.iter().filter(is_left).filter_map(|task| task.asked);
+        let mut left = tasks.all.iter().filter(is_left);
+        let concerns = |task: &Task| task.asked.is_some_and(|session| sessions.contains(&session));
+        // A group may have got another name since.
         let is_same = match kind {
-            "group" => tasks.name == name,
-            _ => left.any(|session| sessions.contains(&session)),
+            "group" => tasks.name == name || left.any(|task| concerns(task) && task.says(&base.prompt)),
+            _ => left.any(concerns),
         };
         if !is_same {
             continue;

@@ -109,8 +109,14 @@ fn run(args: &[OsString]) -> Run<()> {
 }
 
 fn home() -> Run<Home> {
-    match Home::find(None) {
-        Ok(home) => Ok(home),
-        Err(error) => fail(format!("finding codex home: {error}")),
+    let home = match Home::find(None) {
+        Ok(home) => home,
+        Err(error) => return fail(format!("finding codex home: {error}")),
+    };
+    // The one that nobody named is made at the first time.
+    let is_named = std::env::var_os("CODEX_HOME").is_some_and(|named| !named.is_empty());
+    if !is_named && let Err(error) = std::fs::create_dir_all(home.path()) {
+        return fail(format!("making codex home: {error}"));
     }
+    Ok(home)
 }

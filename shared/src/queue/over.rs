@@ -185,12 +185,18 @@ impl Queue {
     /// Nobody goes on with a run: what it had claimed is never sent again by itself.
     pub fn abandon(&mut self, run: &str) {
         self.give_up(&format!("nobody goes on with its run '{run}'"), |_| true);
-        // What is sent once more by another run is marked as such, as where somebody asks for it.
-        for prompt in self.prompts.iter_mut().filter(|prompt| prompt.was_sent && prompt.is_due()) {
-            prompt.retries = prompt.retries.saturating_add(1);
-        }
+        self.leave();
         self.run = None;
         self.last_run = Some(run.to_owned());
+    }
+
+    /// What is sent once more by another run is marked as such, as where somebody asks for it.
+    pub(super) fn leave(&mut self) {
+        for prompt in &mut self.prompts {
+            if std::mem::take(&mut prompt.was_sent) && prompt.status == Status::Pending {
+                prompt.retries = prompt.retries.saturating_add(1);
+            }
+        }
     }
 
     /// Nobody can tell what became of the prompts that were claimed, of those that are lost.

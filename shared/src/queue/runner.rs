@@ -4,7 +4,7 @@
 //! of it is in the journal at once, and in the file within a second.
 //!
 //! **Crash.** What the file does not know yet, the journal does; `queue run` takes both up again. One
-//! runner at a time has a queue, by a kernel lock on `locks/queue-ID`.
+//! runner at a time has a queue, by a kernel lock on `locks/queue-ID` beside the file.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::over::Known;
 use super::{Prompt, Queue, Queues, Status};
-use crate::codex::home::state_folder;
+use crate::codex::home::config_folder;
 use crate::error::{Context, Result, warn_once};
 use crate::record::Id;
 use crate::run::folder::make;
@@ -50,7 +50,8 @@ pub struct Runner {
 
 /// Takes the right to run a queue; `None` where somebody has it.
 pub fn take(id: &str) -> Result<Option<File>> {
-    let locks = state_folder()?.join("locks");
+    // Beside the queues, and not where runs are: two who keep their runs at different places have one queue.
+    let locks = config_folder()?.join("locks");
     make(&locks)?;
     // An id of an old file may be any text.
     let safe = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && id.len() <= 64;
@@ -187,6 +188,7 @@ impl Runner {
         let held = self.store.hold()?;
         self.save(held, |queue| {
             if is_completed && queue.run.as_deref() == Some(&run) {
+                queue.leave();
                 queue.run = None;
                 queue.last_run = Some(run);
             }
@@ -245,6 +247,10 @@ impl Source for Runner {
     fn look(&mut self) {
         // Where somebody changes it at this moment, or it cannot be read, what there was before is as good.
         self.where_free(|runner, held| runner.read(&held));
+    }
+
+    fn stopped(&self) -> Option<&'static str> {
+        self.queue.paused.then_some("paused")
     }
 
     fn due(&self) -> Option<Duration> {

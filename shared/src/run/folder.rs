@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::journal::Journal;
 use super::probe;
 use crate::codex::home::state_folder;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Result, warn_of};
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -71,9 +71,12 @@ impl Folder {
         };
         let mut all: Vec<Folder> = entries
             .flatten()
+            // Whatever else somebody keeps there, and what a link leads to, is not ours to look at or remove.
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .filter_map(|entry| {
                 Some(Folder { name: entry.file_name().into_string().ok()?, path: entry.path() })
             })
+            .filter(|folder| folder.made().is_some() && folder.name.get(15..17) == Some("Z-"))
             .collect();
         // Names have the second; what was made within one is told apart by the file system.
         let made = |folder: &Folder| fs::metadata(folder.journal()).and_then(|meta| meta.created()).ok();
@@ -200,7 +203,8 @@ impl Folder {
     pub fn sweep(now: Timestamp) -> Result<()> {
         for folder in Folder::with_or_without()? {
             if !folder.journal().exists() && folder.age(now) > Duration::from_secs(3600) {
-                folder.remove()?;
+                // What cannot be removed is in nobody's way.
+                folder.remove().unwrap_or_else(|error| warn_of(&error));
             }
         }
         Ok(())

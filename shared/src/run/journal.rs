@@ -13,7 +13,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,18 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// Refuses to go on with a run of which nobody will know anything: its journal was removed.
+    fn check_there(&self) -> Result<()> {
+        match self.file.metadata() {
+            Ok(meta) if meta.nlink() == 0 => {
+                let message =
+                    format!("the journal '{}' was removed while its run went on", self.path.display());
+                Err(Error::new(message).hint("nothing more is started, and what runs is left alone"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the journal of a new run.
     pub fn create(path: PathBuf) -> Result<Journal> {
         let file = OpenOptions::new()
@@ -86,6 +98,7 @@ impl Journal {
 
     /// Appends one line. What is synced is on disk afterwards, with all lines before it.
     pub fn append(&mut self, record: &impl Serialize, sync: bool) -> Result<Place> {
+        self.check_there()?;
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         let place = Place { offset: self.length, length: line.len() };

@@ -10,6 +10,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -101,6 +102,24 @@ pub fn signal_holders(out: &Path, process: Option<&Process>, signal: Signal) {
 /// Interrupts whoever holds `.out`, as Ctrl-C does.
 pub fn interrupt_holders(out: &Path, process: Option<&Process>) {
     signal_holders(out, process, Signal::INT);
+}
+
+/// Waits for the end of whoever holds `.out` and was interrupted, and asks more firmly where it does not come.
+/// Whether it is gone.
+pub fn stop_holders(out: &Path, process: Option<&Process>) -> bool {
+    for (signal, patience) in [(None, 5), (Some(Signal::TERM), 2), (Some(Signal::KILL), 2)] {
+        if let Some(signal) = signal {
+            signal_holders(out, process, signal);
+        }
+        let until = Instant::now() + Duration::from_secs(patience);
+        while Instant::now() < until {
+            if !may_be_locked(out) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    !may_be_locked(out)
 }
 
 /// Tells a runner to stop, if it is still the one that was written down: to start nothing more, or, with

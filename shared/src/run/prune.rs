@@ -12,20 +12,22 @@ use super::tasks::{End, Tasks};
 use crate::error::{Result, warn_of};
 use crate::time::Timestamp;
 
-/// Removes the finished runs that ended before this, but for those named in `keep`; what was removed goes
-/// to `each`. One that cannot be read or removed costs a warning.
+/// Removes the finished runs that ended before this, but for those named in `keep`, or, where nobody knows
+/// which those are, for all runs of queues; what was removed goes to `each`. One that cannot be read or removed costs a warning.
 pub fn prune(
     before: Timestamp,
-    keep: &HashSet<String>,
+    keep: Option<&HashSet<String>>,
     each: &mut dyn FnMut(&Folder, &Tasks) -> Result<()>,
 ) -> Result<()> {
     let now = Timestamp::now();
     for folder in Folder::all()? {
         // None ended before it was made; most are told by their names alone.
-        if keep.contains(folder.name()) || folder.made().is_some_and(|made| made >= before) {
+        if keep.is_some_and(|keep| keep.contains(folder.name()))
+            || folder.made().is_some_and(|made| made >= before)
+        {
             continue;
         }
-        let removed = remove(&folder, before, now);
+        let removed = remove(&folder, before, now, keep.is_none());
         match removed {
             Ok(Some(tasks)) => each(&folder, &tasks)?,
             Ok(None) => {}
@@ -35,8 +37,11 @@ pub fn prune(
     Folder::sweep(now)
 }
 
-fn remove(folder: &Folder, before: Timestamp, now: Timestamp) -> Result<Option<Tasks>> {
-    let tasks = Tasks::read(folder)?;
+fn remove(folder: &Folder, before: Timestamp, now: Timestamp, but_queues: bool) -> Result<Option<Tasks>> {
+    let Some(tasks) = Tasks::of(folder).transpose()? else { return Ok(None) };
+    if but_queues && tasks.kind == "queue" {
+        return Ok(None);
+    }
     let is_old = match &tasks.ended {
         Some((at, End::Completed | End::Stopped(_, 0))) => *at < before,
         // Nobody goes on with the run of a queue that is gone.
@@ -51,7 +56,12 @@ fn remove(folder: &Folder, before: Timestamp, now: Timestamp) -> Result<Option<T
         return Ok(None);
     }
     // Whoever has the journal is not done.
-    let Some(_journal) = Journal::open(folder.journal())? else { return Ok(None) };
+    let journal = match Journal::open(folder.journal()) {
+        // Somebody else has just removed it.
+        Err(_) if !folder.journal().exists() => return Ok(None),
+        journal => journal?,
+    };
+    let Some(_journal) = journal else { return Ok(None) };
     if folder.living() > 0 {
         return Ok(None);
     }

@@ -41,6 +41,9 @@ pub trait Source {
     /// Looks at what there is to do by now: before the run ends.
     fn look(&mut self);
 
+    /// Whether nothing is to be started, and the word why.
+    fn stopped(&self) -> Option<&'static str>;
+
     /// Called some ten times a second while something runs, and when it is [`Source::due`].
     fn tick(&mut self);
 

@@ -36,6 +36,7 @@ impl Engine<'_> {
                 return Ok(());
             }
             if self.hold.is_some_and(|hold| Instant::now() < hold) {
+                self.look_while_held();
                 return Ok(());
             }
             self.hold = None;
@@ -52,6 +53,17 @@ impl Engine<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whoever waits for hours sees that there is nothing to wait for any more.
+    fn look_while_held(&mut self) {
+        let Some(source) = self.source.as_mut().filter(|_| self.running.is_empty()) else { return };
+        source.look();
+        if let Some(why) = source.stopped() {
+            self.why = Some(why.to_owned());
+        } else if source.pending() == 0 {
+            (self.hold, self.drained) = (None, true);
+        }
     }
 
     /// The next job that may be started now: one whose turn has come and whose session is free.

@@ -41,6 +41,8 @@ use crate::time::Timestamp;
 
 /// How often files are looked at while something runs.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
+/// How often one that waits for the end of a limit looks whether there is anything left to wait for.
+const HELD: Duration = Duration::from_secs(1);
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,14 +114,6 @@ pub fn conclude(folder: &Folder, why: &str, listener: &mut dyn Listener) -> Resu
             break;
         }
         std::thread::sleep(LOOK);
-    }
-    for at in 0..engine.tasks.all.len() {
-        let Task { state, next, .. } = &engine.tasks.all[at];
-        // Nobody can say "Continue." to its session in another run, and the prompt was sent.
-        if let (State::Failed { again: true, .. }, Next::Continue(_)) = (state, next) {
-            let message = "it was cut off, and nobody goes on with its run".to_owned();
-            engine.failed(at, Failure::new(Class::Interrupted, message), false, None)?;
-        }
     }
     engine.pass_over()?;
     engine.note(What::RunStopped { why: why.to_owned(), left: 0, until: None }, true)
@@ -336,8 +330,12 @@ impl<'e> Engine<'e> {
             if let Some(source) = &mut self.source {
                 source.tick();
             }
-            if self.why.is_none() {
-                self.start_what_can()?;
+            if self.why.is_none()
+                && let Err(error) = self.start_what_can()
+            {
+                // Whatever it is, what runs is not left alone for it.
+                self.why = Some("trouble".to_owned());
+                self.trouble = Some(error);
             }
             if self.running.is_empty() && (self.why.is_some() || self.is_done()) && !self.has_more() {
                 return self.end();
@@ -380,6 +378,9 @@ impl<'e> Engine<'e> {
         }
         let now = Instant::now();
         let mut next = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
+        if self.source.is_some() && self.hold.is_some() {
+            next = next.min(HELD);
+        }
         if let Some(due) = self.source.as_ref().and_then(|source| source.due()) {
             next = next.min(due.max(Duration::from_millis(1)));
         }
@@ -482,7 +483,14 @@ impl<'e> Engine<'e> {
     /// Says of jobs that their source has given up that they are passed over.
     fn pass_over(&mut self) -> Result<()> {
         for at in 0..self.tasks.all.len() {
-            if matches!(self.tasks.all[at].state, State::Pending | State::Failed { again: true, .. }) {
+            let Task { state, next, .. } = &self.tasks.all[at];
+            if matches!(state, State::Pending | State::Failed { again: true, .. }) {
+                // Nobody can say "Continue." to its session in another run, and the prompt was sent.
+                if matches!(next, Next::Continue(_)) {
+                    let message = "it was cut off, and nobody goes on with its run".to_owned();
+                    self.failed(at, Failure::new(Class::Interrupted, message), false, None)?;
+                    continue;
+                }
                 self.tasks.set(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
                 let why = "it was taken out before it was done".to_owned();

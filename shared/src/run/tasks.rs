@@ -93,6 +93,11 @@ pub struct Task {
 }
 
 impl Task {
+    /// Whether its prompt is this one.
+    pub fn says(&self, prompt: &str) -> bool {
+        self.said == hash(prompt)
+    }
+
     /// The session that it drives, while it runs or when it is started.
     pub fn session_driven(&self) -> Option<Id> {
         match (self.state, self.next) {
@@ -200,6 +205,11 @@ impl Tasks {
         Ok(tasks)
     }
 
+    /// The same of a folder that was listed before: `None` where somebody has removed it since.
+    pub fn of(folder: &Folder) -> Option<Result<Tasks>> {
+        Some(Tasks::read(folder)).filter(|read| read.is_ok() || folder.journal().exists())
+    }
+
     /// How many jobs are how far, as the last event told it: of a queue, those too that are not planned.
     pub fn told(&self) -> Counts {
         if self.kind == "queue" { self.told } else { self.counts }
@@ -283,7 +293,7 @@ impl Tasks {
                 self.ended = None;
                 (self.kind, self.name, self.codex, self.codex_home) = (kind, name, codex, codex_home);
                 self.runner = Some(runner);
-                self.settings = settings.map(|kept| (max_concurrent, *kept));
+                self.settings = settings.map(|kept| (max_concurrent.max(1), *kept));
             }
             What::JobStarted { of, boot, usage_before, resent, kind, continues, .. } => {
                 let task = &mut self.all[index];

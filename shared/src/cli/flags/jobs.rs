@@ -83,8 +83,10 @@ impl Jobs {
             Some(settings) => settings,
             None => (config::get()?.max_concurrent().unwrap_or(3), Kept::default()),
         };
-        // The same Codex, if it is there still.
+        // The same Codex, if it is there still, and nobody names another.
         let same = tasks.codex.path.as_deref().map(Path::new).filter(|path| path.exists());
+        let same =
+            same.filter(|_| std::env::var_os("CODEX_AGENT_CODEX").is_none_or(|named| named.is_empty()));
         let (own, then) = (self.patience, kept.patience());
         Ok(Settings {
             codex: binary::find(common.codex.as_deref().or(same))?,

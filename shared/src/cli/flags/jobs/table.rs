@@ -48,9 +48,9 @@ pub const fn prompt_file<A: AsMut<Jobs>>() -> Flag<A> {
         takes: Takes::File("FILE"),
         help: "one prompt, the whole of this file; - is standard input",
         more: "",
-        set: |args, value| {
-            args.as_mut().prompt_file = Some(value.path());
-            Ok(())
+        set: |args, value| match args.as_mut().prompt_file.replace(value.path()) {
+            None => Ok(()),
+            Some(_) => Err(Error::usage("there is one already; several prompts come from standard input")),
         },
     }
 }
