@@ -136,7 +136,7 @@ fn all_of_the_input_or_none() {
     for (line, told) in [
         ("{\"type\":\"session\",\"id\":\"cd6d1b0c\"}", "expected a session record: 'cd6d1b0c' is not an id"),
         ("{\"type\":\"session\"}", "missing field 'id'"),
-        ("{\"id\":7}", "expected a record"),
+        ("{\"id\":7}", "expected a session record: the id is no string"),
         ("{", "EOF while parsing"),
         ("no such", "no session 'no such'"),
     ] {

@@ -152,9 +152,9 @@ fn a_codex_that_ignores_signals_is_killed_and_the_third_signal_leaves_it() {
     let out = fake.runs().pop().unwrap().join("jobs/1/1.out");
     assert!(probe::may_be_locked(&out), "the job lives on");
     fake.run(&["stop", fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap(), "--now"]);
+    assert!(!probe::may_be_locked(&out), "what was told to stop now is stopped in the end");
     let (ran, events) = fake.events(&["continue", "--timeout", "2s"]);
-    assert_eq!((ran.code, &*failures(&events)[0].0), (1, "timeout"), "{}", ran.err);
-    assert!(!probe::may_be_locked(&out));
+    assert_eq!((ran.code, &*failures(&events)[0].0), (1, "interrupted"), "{}", ran.err);
 }
 
 #[test]

@@ -140,18 +140,25 @@ pub(crate) struct PromptRecord {
     images: Vec<String>,
 }
 
-/// A prompt record: its text, and its pictures if it has any. Nothing of a record of another type.
+/// A prompt record: its text, and its pictures if it has any. Nothing of a record of another type, unless it
+/// has a prompt: then it is a slip, and a prompt that would be lost.
 fn record(text: &str) -> Result<Option<Given>> {
     #[derive(serde::Deserialize)]
     struct Kind {
         #[serde(rename = "type")]
         kind: String,
+        prompt: Option<serde::de::IgnoredAny>,
     }
     let wrong = |error: serde_json::Error| {
         Error::new(format!("expected a prompt record: {error}")).hint("--text takes lines as they are")
     };
-    if serde_json::from_str::<Kind>(text).map_err(wrong)?.kind != "prompt" {
-        return Ok(None);
+    match serde_json::from_str(text).map_err(wrong)? {
+        Kind { kind, .. } if kind == "prompt" => {}
+        Kind { prompt: None, .. } => return Ok(None),
+        Kind { kind, .. } => {
+            return Err(Error::new(format!("expected a prompt record, not one of type '{kind}'"))
+                .hint("--text takes lines as they are"));
+        }
     }
     let prompt: PromptRecord = serde_json::from_str(text).map_err(wrong)?;
     Ok(Some(Given { prompt: prompt.prompt, images: prompt.images }))
