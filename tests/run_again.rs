@@ -293,3 +293,37 @@ fn a_run_that_never_began_is_not_the_newest() {
     assert_eq!(of_type(&events, "run.completed").len(), 1);
     crash(&mut planner);
 }
+
+#[test]
+fn a_journal_that_cannot_be_read_lets_a_queue_be_paused() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "SLEEP3 1", "2"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(1);
+    let journal = fake.runs()[0].join("journal.ndjson");
+    let later = "{\"type\":\"job.started\",\"v\":2}\n";
+    std::io::Write::write_all(
+        &mut fs::File::options().append(true).open(&journal).unwrap(),
+        later.as_bytes(),
+    )
+    .unwrap();
+    for words in [&["queue", "pause", "q"][..], &["queue", "rename", "q", "r"]] {
+        let ran = fake.tool(words);
+        assert!(ran.code == 0 && ran.err.contains("journal"), "{words:?}: {} {}", ran.code, ran.err);
+    }
+    assert_eq!(end(&mut runner), 75);
+    assert_eq!(fake.prompts(), ["SLEEP3 1"]);
+    // All that a tool writes is held to its schema when a test ends, and this was no tool.
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, text.replace(later, "")).unwrap();
+}
+
+#[test]
+fn a_group_is_watched_and_told_of_by_its_id() {
+    let fake = Fake::newest();
+    let id = fake.begin("one");
+    fake.feed(&["group", "add", "g"], format!("{id}\n"));
+    fake.good(&["group", "run", "g", "--prompt", "two"]);
+    let group = records(&fake.good(&["group", "list", "--json"]))[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(fake.good(&["group", "log", &group]), fake.good(&["group", "log", "g"]));
+}

@@ -140,25 +140,28 @@ fn table(groups: &[Group], color: bool) -> Vec<String> {
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
     let name = only_one(&args)?;
-    let id = {
+    let (id, name) = {
         let mut groups = Groups::read()?;
         let at = groups.find(name)?;
-        groups.groups.swap_remove(at).id
+        let group = groups.groups.swap_remove(at);
+        (group.id, group.name)
     };
     let members = || {
         let groups = Groups::read()?;
         let group = groups.groups.iter().find(|group| group.id == id);
         Ok(group.map(Group::sessions).unwrap_or_default())
     };
-    watch::watch_group(name, &args.common, args.engine.wanted(&args.common), members)
+    watch::watch_group(&name, &args.common, args.engine.wanted(&args.common), members)
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
     let name = only_one(&args)?;
+    // Runs have its name. A group that is gone may still have some; one that never was has none.
+    let groups = Groups::read()?;
+    let found = groups.find(name);
+    let name = found.as_ref().map_or(name, |at| groups.groups[*at].name.as_str());
     let Some(folder) = runs::of("group", name, |_| true)?.into_iter().next() else {
-        // A group that is gone may still have its runs; one that never was has none.
-        let groups = Groups::read()?;
-        groups.find(name)?;
+        found?;
         return Err(Error::not_found(format!("no run over group '{name}' is known"))
             .hint(format!("codex-agent group run {} --prompt TEXT", quoted(name))));
     };

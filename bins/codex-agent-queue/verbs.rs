@@ -7,7 +7,7 @@ use std::path::Path;
 use codex_agent_shared::child;
 use codex_agent_shared::cli::flags::jobs;
 use codex_agent_shared::cli::{prompts, queued, runs, watch};
-use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
+use codex_agent_shared::error::{Context, Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::queue::{self, Life, Mode, Prompt, Queue, Queues, Status, check_name};
 use codex_agent_shared::run::Folder;
 use codex_agent_shared::run::job::check_prompt;
@@ -153,6 +153,16 @@ fn one(name: &str) -> Result<(Queue, Life)> {
     let mut queue = queues.queues.swap_remove(at);
     let life = queue.lay_over()?;
     Ok((queue, life))
+}
+
+/// Whether somebody works through a queue, for what is changed whatever its run has done: a journal that cannot
+/// be read is told.
+fn told_life(queue: &mut Queue) -> Life {
+    queue.lay_over().unwrap_or_else(|error| {
+        warn_of(&error);
+        let folder = queue.run.as_deref().and_then(|run| Folder::named(run).ok().flatten());
+        if folder.is_some_and(|folder| folder.is_running()) { Life::Running } else { Life::Dead }
+    })
 }
 
 /// The places of the prompts that are named, each once, in the order in which they are named.
@@ -400,7 +410,7 @@ pub(super) fn rename(args: Args) -> Result<Exit> {
         }
         let queue = &mut queues.queues[at];
         queue.name.clone_from(new);
-        let life = queue.lay_over()?;
+        let life = told_life(queue);
         Ok(((queue.clone(), life), Changed::Yes))
     })?;
     warn(format_args!("'{name}' is '{new}' now"));
@@ -459,7 +469,7 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
             let at = queues.find(name)?;
             let queue = &mut queues.queues[at];
             queue.paused = paused;
-            let life = queue.lay_over()?;
+            let life = told_life(queue);
             changed.push((queue.clone(), life));
         }
         Ok((changed, Changed::Yes))
