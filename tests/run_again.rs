@@ -327,3 +327,17 @@ fn a_group_is_watched_and_told_of_by_its_id() {
     let group = records(&fake.good(&["group", "list", "--json"]))[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(fake.good(&["group", "log", &group]), fake.good(&["group", "log", "g"]));
 }
+
+#[test]
+fn what_codex_says_comes_after_whose_words_they_are() {
+    let fake = Fake::newest();
+    let (ran, events) = fake.events(&["run", "--events", "a", "b"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for job in ["1", "2"] {
+        let of_job = events.iter().filter(|event| event["job"] == job);
+        let words: Vec<&str> = of_job.map(|event| event["type"].as_str().unwrap()).collect();
+        let place = |word: &str| words.iter().position(|own| *own == word).unwrap();
+        assert!(place("job.session") < place("job.event"), "{words:?}");
+        assert_eq!(words.last(), Some(&"job.completed"), "{words:?}");
+    }
+}

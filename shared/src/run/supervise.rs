@@ -403,10 +403,14 @@ impl<'e> Engine<'e> {
         let mut at = 0;
         while at < self.running.len() {
             let seen = self.running[at].look(Instant::now()).map_err(lost)?;
+            // What it said is said after whose words they are.
+            if let Seen::Session(id) = seen {
+                self.session_is(at, id)?;
+            }
             self.hand_on_lines(at);
             match seen {
                 Seen::Nothing => at += 1,
-                Seen::Session(id) => self.session_is(at, id)?,
+                Seen::Session(_) => {}
                 Seen::Ended => {
                     let running = self.running.swap_remove(at);
                     self.finish(&running)?;
