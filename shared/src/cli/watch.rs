@@ -128,6 +128,7 @@ impl Watched {
             Glimpse {
                 of: &task.of,
                 since: task.start.as_ref().map_or_else(Timestamp::now, |start| start.at),
+                about: "",
                 doing: follower.map_or("", |follower| &follower.progress.doing),
             }
         });

@@ -175,6 +175,12 @@ impl Checker {
         ready.name = session.name.as_deref().map(str::to_owned);
     }
 
+    /// What a session is called, if anything says so.
+    pub fn label(&mut self, home: Option<&str>, id: Id) -> Option<String> {
+        let session = self.index(home.map(Path::new)).ok()?.get(id).ok()??;
+        Some(session.label().to_owned()).filter(|label| !label.is_empty())
+    }
+
     /// The rollout of a session, if it is there.
     pub fn rollout(&mut self, home: Option<&str>, id: Id) -> Option<PathBuf> {
         let look = |checker: &mut Checker| {

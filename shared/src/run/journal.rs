@@ -116,10 +116,14 @@ impl Journal {
 
     /// The job that stands at a place.
     pub fn job(&self, place: Place) -> Result<Job> {
-        let mut line = vec![0; place.length];
-        self.file.read_exact_at(&mut line, place.offset).context("read the journal", &self.path)?;
-        serde_json::from_slice(&line).map_err(|error| damaged(&self.path, &error.to_string()))
+        job(&self.file, &self.path, place)
     }
+}
+
+fn job(file: &File, path: &Path, place: Place) -> Result<Job> {
+    let mut line = vec![0; place.length];
+    file.read_exact_at(&mut line, place.offset).context("read the journal", path)?;
+    serde_json::from_slice(&line).map_err(|error| damaged(path, &error.to_string()))
 }
 
 /// How many bytes of a file are whole lines.
@@ -210,6 +214,11 @@ impl Tail {
     pub fn open(path: PathBuf) -> Result<Tail> {
         let file = File::open(&path).context("open the journal", &path)?;
         Ok(Tail { file, path, rest: Vec::new(), number: 0, offset: 0 })
+    }
+
+    /// The job that stands at a place that was read.
+    pub fn job(&self, place: Place) -> Result<Job> {
+        job(&self.file, &self.path, place)
     }
 
     /// Gives all that is new to `each`. Half a line waits for its other half.

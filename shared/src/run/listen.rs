@@ -1,8 +1,14 @@
 //! Who hears what happens in a run, while it happens. The journal has it first; a run goes on although
 //! nobody listens.
 
+use super::check::Checker;
 use super::event::{Counts, Event, Of};
+use super::job::Job;
+use crate::text::cell;
 use crate::time::Timestamp;
+
+/// How much is kept of what a job is about, in columns.
+const ABOUT: usize = 200;
 
 /// Hears what happens. All of it is called from the one loop, which waits for it.
 pub trait Listener {
@@ -31,6 +37,17 @@ pub struct Glimpse<'g> {
     pub of: &'g Of,
     /// When it was started.
     pub since: Timestamp,
+    /// What it is about, in other people's words.
+    pub about: &'g str,
     /// What it is doing, in other people's words.
     pub doing: &'g str,
+}
+
+/// What a job of a run of this kind is about, in a few words: how its prompt begins; where all of them are sent
+/// the same one, what its session is called.
+pub fn about(kind: &str, job: &Job, checker: &mut Checker) -> String {
+    let is_same = kind == "group";
+    let label = job.session.filter(|_| is_same).and_then(|id| checker.label(job.codex_home.as_deref(), id));
+    let begins = || job.prompt.trim_start().lines().next().unwrap_or_default();
+    cell(label.as_deref().unwrap_or_else(begins), ABOUT)
 }

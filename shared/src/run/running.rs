@@ -29,6 +29,8 @@ pub(super) struct Running {
     pub(super) task: usize,
     /// What Codex prints.
     pub(super) follower: Follower,
+    /// What it is about, for whoever looks on.
+    pub(super) about: String,
     /// When it was started.
     pub(super) at: Timestamp,
     /// What its session had used before.
@@ -119,6 +121,7 @@ impl Running {
         Running {
             task: place,
             follower,
+            about: String::new(),
             at,
             usage_before: start.as_ref().and_then(|start| start.usage_before.clone()),
             adopted: child.is_none(),

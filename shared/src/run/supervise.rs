@@ -26,7 +26,7 @@ use super::folder::Folder;
 use super::gate::Gate;
 use super::hold::Hold;
 use super::journal::{Journal, VERSION};
-use super::listen::{Glimpse, Listener};
+use super::listen::{Glimpse, Listener, about};
 use super::probe;
 use super::running::{Running, Seen};
 use super::settings::Settings;
@@ -304,6 +304,9 @@ impl<'e> Engine<'e> {
 
     pub(super) fn follow(&mut self, mut running: Running) {
         running.follower.kept = self.listener.wants_lines().then(Vec::new);
+        if let Ok(job) = self.journal.job(self.tasks.all[running.task].place) {
+            running.about = about(&self.tasks.kind, &job, &mut self.checker);
+        }
         self.running.push(running);
     }
 
@@ -421,6 +424,7 @@ impl<'e> Engine<'e> {
         let mut jobs = running.iter().map(|running| Glimpse {
             of: &tasks.all[running.task].of,
             since: running.at,
+            about: &running.about,
             doing: &running.follower.progress.doing,
         });
         self.listener.look(counts, &mut jobs);
