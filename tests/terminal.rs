@@ -228,3 +228,75 @@ fn a_reason_is_not_cut() {
     let events: Vec<&str> = plain.lines().filter(|line| line.starts_with(['[', ' '])).collect();
     assert!(events.len() > 6 && events.iter().all(|line| columns_of(line) < 60), "{plain}");
 }
+
+/// Runs a script of the demo on a terminal, and gives the lines that were shown, those too that were drawn over.
+fn demo(world: &World, script: &str, columns: u16) -> Vec<String> {
+    let mut command = world.command("codex-agent-demo");
+    command.args(["sh", "-c", script]);
+    let (shown, code) = Terminal::open(command, columns, 24).end();
+    let plain = without_escapes(&shown);
+    assert_eq!(code, 0, "{plain}");
+    plain.lines().map(str::to_owned).collect()
+}
+
+/// The live view says what runs, and in the order of the jobs; what is done has the same columns.
+#[test]
+fn the_live_view_tells_what_runs() {
+    let world = World::new();
+    let has = |lines: &[String], words: &[&str]| {
+        let fits = |line: &&String| words.iter().all(|word| line.contains(word));
+        lines.iter().find(fits).unwrap_or_else(|| panic!("no {words:?} in {lines:#?}")).find(words[0])
+    };
+    // A prompt that was sent before is not numbered again, and what is numbered is its place in the queue.
+    let script = "printf 'A\\nPlan it MS700\\n' | codex-agent queue add q 2>/dev/null; \
+                  codex-agent queue mode q 1 manual 2>/dev/null; codex-agent queue run q; codex-agent queue log q";
+    let lines = demo(&world, script, 60);
+    let running = has(&lines, &["  2 running ", "  Plan it MS700"]);
+    assert_eq!(running, has(&lines, &["  2 completed ", "[1/1]"]), "{lines:#?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("  2 completed ")).count(), 2, "{lines:#?}");
+    // The one that is over first is not the last.
+    let words = "'One MS1500' 'Two MS300' 'Three MS1000' 'Four MS1500'";
+    let lines = demo(&world, &format!("codex-agent run -j3 {words}"), 100);
+    has(&lines, &["  1 running ", "  One MS1500  thinking"]);
+    let numbers = lines.iter().map(|line| {
+        let (number, _) = line.split_once(" running ")?;
+        number.trim().parse::<usize>().ok()
+    });
+    let numbers: Vec<Option<usize>> = numbers.collect();
+    let is_ordered = |pair: &[Option<usize>]| pair[1].is_none() || pair[0] < pair[1];
+    assert!(numbers.windows(2).all(is_ordered), "{lines:#?}");
+    assert!(numbers.windows(3).any(|three| three == [Some(1), Some(3), Some(4)]), "{lines:#?}");
+    // All are sent the same prompt, and each is something else.
+    let script = "codex-agent ls --json -n 2 | codex-agent group add g 2>/dev/null; \
+                  codex-agent ls -n 2 --format '{title}'; \
+                  codex-agent group run g --prompt 'Go MS700'";
+    let lines = demo(&world, script, 60);
+    for title in &lines[..2] {
+        has(&lines, &[" running ", title.split_at(title.len().min(15)).0]);
+    }
+}
+
+#[test]
+fn events_stand_below_each_other_and_fit() {
+    let world = World::new();
+    let script = "codex-agent run -j5 1 2 3 4 5 6 7 8 9 10 11; codex-agent run log";
+    let lines = demo(&world, script, 60);
+    let places: Vec<usize> = lines
+        .iter()
+        .filter(|line| line.starts_with('['))
+        .filter_map(|line| line.find(" completed "))
+        .collect();
+    assert!(places.len() == 22 && places.iter().all(|place| *place == places[0]), "{lines:#?}");
+    let script = "codex-agent run 'Write MS700 the parser' 'Write the manual FAIL401' | cat; codex-agent run log; \
+                  codex-agent run 'Write MS700 the parser' 'Write the manual'";
+    for wide in [30, 40, 49, 50] {
+        let lines = demo(&world, script, wide);
+        // A word is not broken.
+        let of_events = |line: &&String| line.starts_with(['[', ' ']) && line.trim().contains(' ');
+        let wrong = lines.iter().filter(of_events).find(|line| columns_of(line) >= usize::from(wide));
+        assert_eq!(wrong, None, "in {wide} columns: {lines:#?}");
+        let live =
+            |line: &&String| line.starts_with(' ') && line.contains("s  Write") | line.contains("s Write");
+        assert!(lines.iter().any(|line| live(&line)), "{lines:#?}");
+    }
+}

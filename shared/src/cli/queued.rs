@@ -1,10 +1,12 @@
 //! Working through a queue: what `queue run` and `run continue` have in common.
 
+use std::collections::HashMap;
+
 use super::flags::Common;
 use super::flags::jobs::Jobs;
 use crate::error::{Error, Exit, Result, warn};
 use crate::ndjson::Output;
-use crate::output::events::Show;
+use crate::output::events::{Places, Show};
 use crate::queue::{Queue, Queues, Runner, known, take};
 use crate::run::event::{Event, What};
 use crate::run::journal::VERSION;
@@ -63,13 +65,32 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     };
     warn(format_args!("{verb} queue '{name}', {pending} to send{mode}; Ctrl-C finishes what runs"));
     let mut runner = Runner::new(queue, folder.name(), base, known(&folder)?, lock)?;
-    let mut shown = Show::new(jobs.wanted(common), pending);
+    let mut shown = Show::new(jobs.wanted(common), pending).numbered(places(folder.name()));
     let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
     // The queue is free before a slow reader is waited for.
     let saved = runner.finish(matches!(ended, Ok(Ended::Completed { .. })));
     let exit = shown.close(&folder, ended, &format!("codex-agent queue run {}", quoted(&name)))?;
     saved.map_err(|error| error.hint("the journal of the run has all of it; the next reader sees it"))?;
     Ok(exit)
+}
+
+/// Tells where the prompts of jobs of this run stand in their queue, as long as there is one that names it.
+pub(super) fn places(run: &str) -> Places {
+    let run = run.to_owned();
+    let mut known: Option<HashMap<String, usize>> = None;
+    Box::new(move |job, has_moved| {
+        if has_moved || known.is_none() {
+            let queues: Option<Queues> = Queues::store().and_then(|store| store.read()).ok();
+            let is_owner = |queue: &Queue| [&queue.run, &queue.last_run].contains(&&Some(run.clone()));
+            let queue = queues.and_then(|queues| queues.queues.into_iter().find(is_owner));
+            let prompts = queue.into_iter().flat_map(|queue| queue.prompts);
+            known = Some(prompts.enumerate().map(|(at, prompt)| (prompt.id, at + 1)).collect());
+        }
+        let places = known.as_ref()?;
+        // The job of a prompt that was sent again has the number of the retry behind a dot.
+        let prompt = |job: &str| places.get(job).copied();
+        prompt(job).or_else(|| prompt(job.rsplit_once('.')?.0))
+    })
 }
 
 /// What there is in a queue that no runner sends by itself, and what would.

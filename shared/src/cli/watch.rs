@@ -4,15 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::flags::Common;
+use super::queued::places;
 use super::runs::of;
 use crate::codex::home::Home;
 use crate::codex::watch::{From, Watch};
 use crate::error::{Exit, Result, warn};
 use crate::output::events::{Show, Wanted, counted, way_on};
 use crate::record::Id;
+use crate::run::check::Checker;
 use crate::run::follow::Follower;
 use crate::run::journal::{self, Entry, Tail};
-use crate::run::listen::{Glimpse, Listener};
+use crate::run::listen::{Glimpse, Listener, about};
 use crate::run::tasks::{End, State, Task, Tasks};
 use crate::run::{Counts, Folder, What};
 use crate::time::Timestamp;
@@ -20,9 +22,15 @@ use crate::time::Timestamp;
 /// How often somebody else's run is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Calls the jobs of a queue by their places in it.
+fn numbered(show: Show, folder: &Folder, tasks: &Tasks) -> Show {
+    if tasks.kind == "queue" { show.numbered(places(folder.name())) } else { show }
+}
+
 /// Tells what happened in a run.
 pub fn log(folder: &Folder, wanted: Wanted) -> Result<()> {
-    let mut shown = Show::past(wanted, Tasks::read(folder)?.all.len());
+    let tasks = Tasks::read(folder)?;
+    let mut shown = numbered(Show::past(wanted, tasks.all.len()), folder, &tasks);
     journal::read(&folder.journal(), |entry| {
         if let Entry::Event(event) = entry
             // What was only planned did not happen.
@@ -53,6 +61,8 @@ pub struct Watched {
     /// What the events that were read tell of sessions.
     told: HashMap<Id, Told>,
     wants_lines: bool,
+    /// What the running jobs are about.
+    about: HashMap<usize, String>,
     /// How much of its journal was read.
     lines: u64,
     /// Whether nobody carries it out, as far as was seen.
@@ -71,6 +81,7 @@ impl Watched {
             followers,
             told,
             wants_lines,
+            about: HashMap::new(),
             lines: 0,
             is_left: false,
         })
@@ -94,8 +105,25 @@ impl Watched {
         &self.tasks
     }
 
-    /// Hands on all that is new. False once the run is over, or its runner is gone.
+    /// Hands on all that is new, and shows what runs. False once the run is over, or its runner is gone.
     pub fn look(&mut self, show: &mut Show) -> Result<bool> {
+        let goes_on = self.read(show)?;
+        show.look(self.tasks.told(), &mut self.running());
+        Ok(goes_on)
+    }
+
+    /// The jobs that run.
+    fn running(&self) -> impl Iterator<Item = Glimpse<'_>> {
+        let running = |(_, task): &(usize, &Task)| task.state == State::Running;
+        self.tasks.all.iter().enumerate().filter(running).map(|(at, task)| Glimpse {
+            of: &task.of,
+            since: task.start.as_ref().map_or_else(Timestamp::now, |start| start.at),
+            about: self.about.get(&at).map_or("", String::as_str),
+            doing: self.followers.get(&at).map_or("", |follower| &follower.progress.doing),
+        })
+    }
+
+    fn read(&mut self, show: &mut Show) -> Result<bool> {
         // Whether somebody writes is asked first, so that what was written before is read after.
         let lives = self.folder.is_running();
         let (tasks, told, lines) = (&mut self.tasks, &mut self.told, &mut self.lines);
@@ -120,19 +148,6 @@ impl Watched {
             Ok(())
         })?;
         self.follow(show);
-        let running = |(at, task): (usize, &Task)| (task.state == State::Running).then_some(at);
-        let running: Vec<usize> = self.tasks.all.iter().enumerate().filter_map(running).collect();
-        let mut jobs = running.iter().map(|at| {
-            let task = &self.tasks.all[*at];
-            let follower = self.followers.get(at);
-            Glimpse {
-                of: &task.of,
-                since: task.start.as_ref().map_or_else(Timestamp::now, |start| start.at),
-                about: "",
-                doing: follower.map_or("", |follower| &follower.progress.doing),
-            }
-        });
-        show.look(self.tasks.told(), &mut jobs);
         if !lives {
             // Nobody tells any more what the sessions do that it had begun to tell of.
             self.told.values_mut().for_each(|told| told.is_open = false);
@@ -149,6 +164,8 @@ impl Watched {
                 if let Ok(mut follower) = Follower::open(&out) {
                     follower.kept = self.wants_lines.then(Vec::new);
                     self.followers.insert(at, follower);
+                    let about = |job| about(&self.tasks.kind, &job, &mut Checker::default());
+                    self.about.insert(at, self.tail.job(task.place).map(about).unwrap_or_default());
                 }
             }
             let Some(follower) = self.followers.get_mut(&at) else { continue };
@@ -159,6 +176,7 @@ impl Watched {
             }
             if !is_running {
                 self.followers.remove(&at);
+                self.about.remove(&at);
             }
         }
     }
@@ -184,9 +202,9 @@ impl Watched {
 
 /// Shows a run while somebody else carries it out, until it is over.
 pub fn watch(folder: &Folder, wanted: Wanted) -> Result<Exit> {
-    let jobs = Tasks::read(folder)?.all.len();
+    let tasks = Tasks::read(folder)?;
     let mut watched = Watched::open(folder.clone(), wanted.events)?;
-    let mut show = Show::new(wanted, jobs);
+    let mut show = numbered(Show::new(wanted, tasks.all.len()), folder, &tasks);
     while watched.look(&mut show)? {
         if show.is_gone() {
             return Ok(Exit::Done);
@@ -239,7 +257,7 @@ pub fn watch_group(
         }
         for run in runs.iter_mut().filter(|run| !run.is_left) {
             let before = run.lines;
-            run.is_left = !run.look(&mut show)?;
+            run.is_left = !run.read(&mut show)?;
             told.extend(&run.told);
             if run.is_left && run.lines > before {
                 run.close();
@@ -252,7 +270,9 @@ pub fn watch_group(
             }
             Ok(())
         })?;
-        show.look(Counts::default(), &mut std::iter::empty());
+        let lives = || runs.iter().filter(|run| !run.is_left);
+        let counts = lives().fold(Counts::default(), |sum, run| sum + run.tasks.told());
+        show.look(counts, &mut lives().flat_map(Watched::running));
         std::thread::sleep(LOOK);
     }
     Ok(Exit::Done)

@@ -22,6 +22,8 @@ const KEPT: usize = 64 << 20;
 /// How much of a reason is told on a terminal, and how far in it goes on.
 const REASON: usize = 400;
 const INDENT: usize = 10;
+/// A narrower terminal has no room for a session and a time beside the text.
+const WIDE: usize = 50;
 
 /// What is shown of events.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +36,9 @@ pub struct Wanted {
     pub events: bool,
 }
 
+/// Tells the place of a job in its queue, from 1. The flag is whether it may have been moved since.
+pub type Places = Box<dyn FnMut(&str, bool) -> Option<usize>>;
+
 /// Where events go.
 pub struct Show {
     output: Output,
@@ -41,6 +46,7 @@ pub struct Show {
     several: bool,
     terminal: bool,
     live: Option<Live>,
+    places: Option<Places>,
     gone: bool,
     /// What the system said when it took no more, where that was not just a reader who has had enough.
     lost: Option<Error>,
@@ -80,6 +86,7 @@ impl Show {
             several: jobs > 1,
             terminal: is_terminal(),
             live,
+            places: None,
             gone: false,
             lost: None,
             span: None,
@@ -91,6 +98,12 @@ impl Show {
     /// For what happened before: there is nothing to look at but the events.
     pub fn past(wanted: Wanted, jobs: usize) -> Show {
         Show { live: None, ..Show::new(wanted, jobs) }
+    }
+
+    /// Calls jobs by their places in a queue.
+    pub fn numbered(mut self, places: Places) -> Show {
+        self.places = Some(places);
+        self
     }
 
     /// Whether nobody reads any more.
@@ -145,14 +158,16 @@ impl Show {
             // It is in the live view.
             return Ok(());
         }
-        let counts = event.counts;
-        let done = counts.completed + counts.failed + counts.skipped;
-        let all = done + counts.running + counts.pending;
         let word = event.what.word().split('.').next_back().unwrap_or_default();
         let id = session.map(|id| id.short()).unwrap_or_default();
-        let job = short(of.map_or("", |of| &of.job));
-        let start = format!("[{done}/{all}] {job:>3} {word:9} {id:8} {:>6}  ", took(&event.what));
+        let job = of.map(|of| called(&mut self.places, &of.job)).unwrap_or_default();
         let most = columns().saturating_sub(1);
+        let start = match most < WIDE {
+            true => format!("{} {job:>3} {word:9} ", done(event.counts)),
+            false => {
+                format!("{} {job:>3} {word:9} {id:8} {:>6}  ", done(event.counts), took(&event.what))
+            }
+        };
         let left = most.saturating_sub(width(&start)).max(8);
         // Why something went wrong is what one looks for: it is not cut before it has been told.
         if matches!(event.what, What::JobFailed { .. } | What::JobSkipped { .. } | What::RunStopped { .. }) {
@@ -275,6 +290,11 @@ impl Listener for Show {
                 *sum += usage.get(name).copied().unwrap_or(0);
             }
         }
+        if let (Some(places), true, What::JobStarted { of, .. }) =
+            (&mut self.places, self.live.is_some(), &event.what)
+        {
+            places(&of.job, true);
+        }
         self.put(|show| show.write(event));
     }
 
@@ -293,9 +313,10 @@ impl Listener for Show {
 
     fn look(&mut self, counts: Counts, jobs: &mut dyn Iterator<Item = Glimpse<'_>>) {
         error::hand_on();
+        let places = &mut self.places;
         let lines = match &mut self.live {
             Some(live) => {
-                live.see(counts, jobs);
+                live.see(counts, jobs, &mut |job| called(places, job));
                 live.draw()
             }
             None => String::new(),
@@ -307,9 +328,26 @@ impl Listener for Show {
     }
 }
 
-/// The id of a job, if it is one for people: that of a prompt in a queue says nothing to them.
-pub(super) fn short(job: &str) -> &str {
-    if job.len() <= 6 { job } else { "" }
+/// What people call a job: its id, if it is one for them. That of a prompt says nothing to them, but its place
+/// in the queue does.
+fn called(places: &mut Option<Places>, job: &str) -> String {
+    match places {
+        Some(places) => places(job, false).map(|place| place.to_string()).unwrap_or_default(),
+        None if job.len() <= 6 => job.to_owned(),
+        None => String::new(),
+    }
+}
+
+/// How many jobs are done, and of how many; as wide whatever the first of them is.
+pub(super) fn done(counts: Counts) -> String {
+    let done = counts.completed + counts.failed + counts.skipped;
+    let all = done + counts.running + counts.pending;
+    format!("[{done:>wide$}/{all}]", wide = all.to_string().len())
+}
+
+/// Whether there is room for all columns.
+pub(super) fn is_wide(most: usize) -> bool {
+    most >= WIDE
 }
 
 /// How long it took, of what has an end.
