@@ -287,6 +287,7 @@ fn take_prompt(args: &mut Args) -> Result<()> {
     }
     let prompt = args.engine.one_prompt()?;
     check_prompt(&prompt)?;
+    args.engine.wanted(&args.common)?;
     args.engine.images()?;
     args.engine.options()?;
     args.engine.settings(&args.common)?;

@@ -250,6 +250,11 @@ fn run(args: Args) -> Result<Exit> {
             Error::new(format!("cannot go to '{}': {}", directory.display(), reason(&error)))
         })?;
     }
+    if let (Some(flag), Some(extra)) =
+        (args.exec_path.then_some("--exec-path").or(args.list.map(|_| "--list")), args.words.first())
+    {
+        return Err(Error::usage(format!("unexpected operand '{}' beside {flag}", extra.to_string_lossy())));
+    }
     if args.exec_path {
         let folders: Vec<String> =
             plugin::search_path().iter().map(|folder| format!("{}\n", folder.display())).collect();
@@ -337,6 +342,11 @@ fn replace(process: &mut Process, path: &Path) -> Error {
 }
 
 fn help(args: &Args) -> Result<Exit> {
+    if let Some(extra) = args.words.get(2) {
+        let (topic, extra) = (args.words[1].to_string_lossy(), extra.to_string_lossy());
+        return Err(Error::usage(format!("unexpected operand '{extra}': help opens one manual"))
+            .hint(format!("codex-agent {topic} {extra} --help tells of a verb")));
+    }
     let topic = match args.words.get(1).map(|word| word.to_string_lossy().into_owned()) {
         None => return show_page("codex-agent.1", &generate::document(&TOOL, "man").unwrap_or_default()),
         Some(topic) => topic.strip_prefix(plugin::PREFIX).map(str::to_owned).unwrap_or(topic),

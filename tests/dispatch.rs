@@ -191,6 +191,23 @@ fn help_of_ours_of_strangers_and_of_nobody() {
 }
 
 #[test]
+fn what_would_be_passed_over_is_refused() {
+    let world = World::new();
+    let told: [(&[&str], &str); 5] = [
+        (&["--list", "ls"], "unexpected operand 'ls' beside --list"),
+        (&["--list=json", "ls"], "unexpected operand 'ls' beside --list"),
+        (&["--exec-path", "ls"], "unexpected operand 'ls' beside --exec-path"),
+        (&["help", "ls", "find"], "unexpected operand 'find'"),
+        (&["help", "queue", "add"], "codex-agent queue add --help tells of a verb"),
+    ];
+    for (words, want) in told {
+        let ran = world.run(&[&["codex-agent"], words].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}");
+        assert!(ran.err.contains(want), "{words:?}: {}", ran.err);
+    }
+}
+
+#[test]
 fn a_linked_dispatcher_finds_its_own_tools() {
     let world = World::with_home("0.169.0");
     symlink(bin("codex-agent"), world.path("ca")).unwrap();

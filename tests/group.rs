@@ -309,3 +309,10 @@ fn an_empty_pipe_makes_no_group() {
     assert!(ran.err.contains("no session came in, so no group 'work' was made"), "{}", ran.err);
     assert!(!world.config("groups.json").exists());
 }
+
+#[test]
+fn a_list_has_one_shape() {
+    let world = World::new();
+    let told = refused(&world, &["list", "--json", "--format", "{name}"], 2);
+    assert!(told.contains("--format does not go with --json"), "{told}");
+}

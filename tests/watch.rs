@@ -206,3 +206,38 @@ fn a_group_is_watched_after_a_job_was_skipped_and_below_a_newer_run() {
     assert_eq!(fake.resume(&busy, "again").code, 0);
     wait_until(|| types(&path, &busy).iter().any(|kind| kind == "turn.completed"));
 }
+
+/// Of two things that cannot both be shown neither is, and nothing is done before that is said.
+#[test]
+fn answers_and_records_are_not_shown_together() {
+    let fake = Fake::newest();
+    let id = fake.begin("one");
+    fake.good(&["group", "add", "g", &id]);
+    fake.good(&["queue", "add", "q", "two"]);
+    let told: [&[&str]; 7] = [
+        &["run", "x"],
+        &["run", "--dry-run", "x"],
+        &["group", "run", "g", "--prompt", "x"],
+        &["group", "watch", "g"],
+        &["queue", "run", "q"],
+        &["resume", &id, "--prompt", "x"],
+        &["fork", &id, "--prompt", "x"],
+    ];
+    for words in told {
+        for other in ["--json", "--events"] {
+            let ran = fake.tool(&[words, &["--answers", other]].concat());
+            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?} {}", ran.err);
+            assert!(
+                ran.err.contains(&format!("--answers does not go with {other}\n")),
+                "{words:?} {}",
+                ran.err
+            );
+        }
+    }
+    assert_eq!((fake.runs().len(), fake.list().len(), fake.prompts().len()), (0, 1, 1));
+    fake.good(&["run", "x"]);
+    for words in [["run", "log"], ["run", "watch"], ["run", "continue"]] {
+        let ran = fake.tool(&[&words[..], &["--json", "--answers"]].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?} {}", ran.err);
+    }
+}

@@ -62,6 +62,9 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         return Err(Error::usage(format!("unexpected operand '{extra}'"))
             .hint("codex-agent group show NAME shows one"));
     }
+    if args.common.json && args.template.is_some() {
+        return Err(Error::usage("--format does not go with --json"));
+    }
     let groups = Groups::read()?.groups;
     if args.common.json {
         return tell(&args, &groups);
@@ -151,7 +154,7 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
         let group = groups.groups.iter().find(|group| group.id == id);
         Ok(group.map(Group::sessions).unwrap_or_default())
     };
-    watch::watch_group(&name, &args.common, args.engine.wanted(&args.common), members)
+    watch::watch_group(&name, &args.common, args.engine.wanted(&args.common)?, members)
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
@@ -165,7 +168,7 @@ pub(super) fn log(args: Args) -> Result<Exit> {
         return Err(Error::not_found(format!("no run over group '{name}' is known"))
             .hint(format!("codex-agent group run {} --prompt TEXT", quoted(name))));
     };
-    watch::log(&folder, args.engine.wanted(&args.common))?;
+    watch::log(&folder, args.engine.wanted(&args.common)?)?;
     Ok(Exit::Done)
 }
 

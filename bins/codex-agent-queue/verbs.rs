@@ -504,10 +504,10 @@ pub(super) fn run(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
-    watch::watch(&last_run(&args)?, args.engine.wanted(&args.common))
+    watch::watch(&last_run(&args)?, args.engine.wanted(&args.common)?)
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
-    watch::log(&last_run(&args)?, args.engine.wanted(&args.common))?;
+    watch::log(&last_run(&args)?, args.engine.wanted(&args.common)?)?;
     Ok(Exit::Done)
 }

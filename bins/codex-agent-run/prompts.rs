@@ -13,6 +13,7 @@ use codex_agent_shared::run::{Job, Plan};
 use super::Args;
 
 pub(super) fn run(args: Args) -> Result<Exit> {
+    let wanted = args.engine.wanted(&args.common)?;
     let base = base(&args)?;
     let subject = base.cwd.as_deref().map(Path::new).and_then(Path::file_name);
     let subject = subject.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -38,7 +39,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     };
     let jobs = plan.len();
     show::announce(jobs, &settings, args.engine.sandbox()?);
-    let mut shown = show::Show::new(args.engine.wanted(&args.common), jobs);
+    let mut shown = show::Show::new(wanted, jobs);
     let ended = plan.run(settings, &mut shown);
     shown.close(&folder, ended, &show::way_on(&folder))
 }

@@ -102,15 +102,16 @@ fn named_or_newest(args: &Args) -> Result<Folder> {
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
-    watch::log(&named_or_newest(&args)?, args.engine.wanted(&args.common))?;
+    watch::log(&named_or_newest(&args)?, args.engine.wanted(&args.common)?)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
-    watch::watch(&named_or_newest(&args)?, args.engine.wanted(&args.common))
+    watch::watch(&named_or_newest(&args)?, args.engine.wanted(&args.common)?)
 }
 
 pub(super) fn go_on(args: Args) -> Result<Exit> {
+    args.engine.wanted(&args.common)?;
     let Some(folder) = named(&args)?.map_or_else(runs::unfinished, |folder| Ok(Some(folder)))? else {
         let running = Folder::all()?.into_iter().find(Folder::is_running);
         match running.map(|folder| folder.name().to_owned()) {

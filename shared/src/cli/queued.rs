@@ -25,6 +25,7 @@ pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
 }
 
 fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> {
+    let wanted = jobs.wanted(common)?;
     let home = common.home_of_jobs()?;
     if jobs.dry_run {
         queue.lay_over()?;
@@ -65,7 +66,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     };
     warn(format_args!("{verb} queue '{name}', {pending} to send{mode}; Ctrl-C finishes what runs"));
     let mut runner = Runner::new(queue, folder.name(), base, known(&folder)?, lock)?;
-    let mut shown = Show::new(jobs.wanted(common), pending).numbered(places(folder.name()));
+    let mut shown = Show::new(wanted, pending).numbered(places(folder.name()));
     let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
     // The queue is free before a slow reader is waited for.
     let saved = runner.finish(matches!(ended, Ok(Ended::Completed { .. })));

@@ -172,7 +172,7 @@ pub fn unfinished() -> Result<Option<Folder>> {
 
 /// Goes on with a run.
 pub fn go_on(folder: &Folder, common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let name = folder.name();
+    let (name, wanted) = (folder.name(), jobs.wanted(common)?);
     let Some(journal) = Journal::open(folder.journal())? else {
         return Err(Error::new(format!("run '{name}' has a runner"))
             .hint(format!("codex-agent run watch {name} shows what it does")));
@@ -195,7 +195,7 @@ pub fn go_on(folder: &Folder, common: &Common, jobs: &Jobs) -> Result<Exit> {
     }
     let settings = jobs.settings_after(common, &tasks)?;
     warn(format_args!("going on with '{name}', {} left", counted(tasks.left())));
-    let mut shown = Show::new(jobs.wanted(common), tasks.all.len());
+    let mut shown = Show::new(wanted, tasks.all.len());
     let ended = supervise(folder, journal, tasks, settings, None, &mut shown);
     shown.close(folder, ended, &way_on(folder))
 }

@@ -178,9 +178,15 @@ impl Jobs {
         })
     }
 
-    /// What is shown of a run.
-    pub fn wanted(&self, common: &Common) -> Wanted {
-        Wanted { json: common.json, answers: self.answers, events: self.events }
+    /// What is shown of a run; an error where two flags ask for different things. To be asked before anything
+    /// is done.
+    pub fn wanted(&self, common: &Common) -> Result<Wanted> {
+        let other = [("--json", common.json), ("--events", self.events)].into_iter().find(|(_, said)| *said);
+        match other.filter(|_| self.answers) {
+            Some((flag, _)) => Err(Error::usage(format!("--answers does not go with {flag}"))
+                .hint("with --json the record job.completed has the answer as last_message")),
+            None => Ok(Wanted { json: common.json, answers: self.answers, events: self.events }),
+        }
     }
 
     /// Whether a prompt was given.
