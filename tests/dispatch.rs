@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
+use crate::terminal::Terminal;
 use crate::world::{World, bin, bins, json};
 
 fn with_path(world: &mut World, folders: &str) {
@@ -241,13 +242,59 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
         std::fs::read_dir(world.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["home"], "the demo leaves nothing in TMPDIR");
     let kept = world.run(&["codex-agent-demo", "--keep", "kept"]);
-    assert_eq!((kept.code, kept.out.as_str()), (0, ""));
-    assert!(kept.err.contains("CODEX_HOME='"), "{}", kept.err);
+    assert_eq!(kept.code, 0, "{}", kept.err);
+    assert_eq!(kept.out.lines().filter(|line| line.starts_with("export CODEX_")).count(), 4, "{}", kept.out);
     assert_eq!(world.ok(&["codex-agent-ls", "--codex-home", "kept", "--count"]), "11\n");
     assert_eq!(world.run(&["codex-agent-demo", "--keep", "kept"]).code, 2);
     let own = World::with_home("0.169.0");
     let tour = own.run(&["codex-agent", "demo"]);
     assert!(tour.out.contains("has 11 sessions: try 'codex-agent ls'"), "{}", tour.out);
+}
+
+/// What is printed of a sample that is kept is all that a shell needs: nothing goes into one's own home.
+#[test]
+fn a_kept_sample_is_worked_in() {
+    let mut world = World::new();
+    world.set("CODEX_SQLITE_HOME", "/nowhere");
+    let script = "eval \"$(codex-agent demo --keep \"it's kept\")\" && codex-agent ls --json | \
+                  codex-agent group add all && cd *-projects/alpha && codex-agent run --answers hello";
+    let ran = world.run(&["sh", "-c", script]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "echo: hello\n"), "{}", ran.err);
+    assert!(
+        world.path("it's kept-config/groups.json").exists() && world.path("it's kept-state/runs").exists()
+    );
+    let own: Vec<_> = std::fs::read_dir(world.path("home")).unwrap().collect();
+    assert!(own.is_empty(), "{own:?}");
+    // Of what was removed its Codex may be there still.
+    std::fs::remove_dir_all(world.path("it's kept")).unwrap();
+    assert_eq!(world.run(&["codex-agent", "demo", "--keep", "it's kept"]).code, 0);
+}
+
+#[test]
+fn a_shell_of_the_demo_starts_at_the_projects() {
+    let world = World::new();
+    let mut command = world.command("codex-agent-demo");
+    command.args(["sh"]);
+    let mut terminal = Terminal::open(command, 80, 24);
+    let told = terminal.until("it is removed");
+    assert!(told.contains("a shell in the sample") && told.contains("'exit' leaves it"), "{told}");
+    terminal.press("echo \"<$(ls; cd alpha; codex-agent find @ --format '{title}')>\"\n");
+    terminal.until("<alpha\r\nbeta\r\nnotes\r\nTry another approach>");
+    terminal.press("exit\n");
+    assert_eq!(terminal.end().1, 0);
+    // A script, a line, and what comes from a pipe, may have paths of where one is.
+    let here = std::fs::canonicalize(world.path("")).unwrap();
+    let here = format!("{}\n", here.display());
+    std::fs::write(world.path("script"), "pwd -P\n").unwrap();
+    for command in
+        ["codex-agent-demo sh script", "codex-agent-demo sh -c 'pwd -P'", "codex-agent-demo sh < script"]
+    {
+        assert_eq!(world.ok(&["sh", "-c", command]), here, "{command}");
+        let mut on = world.command("sh");
+        on.args(["-c", command]);
+        let (shown, code) = Terminal::open(on, 200, 24).end();
+        assert_eq!((shown, code), (here.clone(), 0), "{command}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! can be tried too. It is not installed under that name: the demo makes a link in its temporary folder.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
@@ -14,9 +14,10 @@ use codex_agent_shared::codex::fake;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::codex::sample::Place;
-use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::Query;
+use codex_agent_shared::text::quoted;
 
 #[derive(Default)]
 struct Args {
@@ -29,7 +30,7 @@ const FLAGS: &[Flag<Args>] = &[Flag {
     long: "keep",
     takes: Takes::Directory("DIR"),
     help: "unpack the sample home into DIR and leave it there",
-    more: "DIR must not be there yet. The directories that the sessions work in are made beside it, in DIR-projects. Without a COMMAND nothing else is done.",
+    more: "DIR must not be there yet. The directories that the sessions work in are made beside it, in DIR-projects, and a Codex without a model in DIR-bin. Without a COMMAND nothing else is done, and what lets a shell find all of it is printed, as lines for eval.",
     set: |args, value| {
         args.keep = Some(value.path());
         Ok(())
@@ -59,6 +60,7 @@ static TOOL: Tool = Tool {
         "Unpacks a small sample home into a temporary folder and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME point into the folder, so that nothing of your own is changed. The folder is removed afterwards.",
         "The command also finds a Codex: one without a model, first in PATH and in CODEX_AGENT_CODEX. It answers each prompt with the prompt, needs no account and no network, and knows 'codex exec' and what the other tools ask of 'codex app-server', but has no screen.",
         "Without a command it shows the main pipe, step by step, and says how to go on with your own sessions: for that it counts those in your own home.",
+        "A shell that you type into starts where the projects are. Every other command starts where you are.",
         "The directories that the sample sessions work in are there and empty, so that the sessions can be run again: 'codex-agent group run', 'resume' and 'fork' work as they would with your own.",
     ],
     commands: &[&COMMAND],
@@ -85,6 +87,11 @@ static TOOL: Tool = Tool {
             exit: 0,
         },
         Example { text: "A shell, to try things in:", command: "codex-agent demo sh", exit: 0 },
+        Example {
+            text: "A sample that stays, for this shell:",
+            command: "eval \"$(codex-agent demo --keep sample)\" && codex-agent ls",
+            exit: 0,
+        },
     ],
     see_also: &["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-group(1)", "codex-agent(7)"],
     reads: &[],
@@ -117,13 +124,37 @@ fn run(args: Args) -> Result<Exit> {
 fn run_in(args: &Args, folder: &Path) -> Result<Exit> {
     let sample = Sample::make(args.keep.as_deref(), folder)?;
     match (&args.keep, args.command.is_empty()) {
-        (_, false) => child::run(&mut sample.process(&args.command)),
+        (kept, false) => {
+            let mut process = sample.process(&args.command);
+            if is_typed_into(&args.command) {
+                process.current_dir(&sample.0.projects);
+                let place = sample.0.projects.display();
+                let end = if kept.is_some() { "leaves it" } else { "leaves it, and it is removed" };
+                warn(format_args!("a shell in the sample, in '{place}'; 'exit' {end}"));
+            }
+            child::run(&mut process)
+        }
         (None, true) => sample.tour(),
         (Some(_), true) => {
-            warn(format_args!("unpacked; try: CODEX_HOME='{}' codex-agent ls", sample.0.home.display()));
+            say(&sample.variables())?;
+            warn(
+                "unpacked; with these lines a shell works in it, as by eval \"$(codex-agent demo --keep DIR)\"",
+            );
             Ok(Exit::Done)
         }
     }
+}
+
+/// Whether the command is a shell that somebody types into: without a script or a line of its own.
+fn is_typed_into(command: &[OsString]) -> bool {
+    const SHELLS: [&str; 9] = ["sh", "ash", "bash", "dash", "fish", "ksh", "mksh", "zsh", "nu"];
+    let name = Path::new(&command[0]).file_name().unwrap_or_default();
+    let own = std::env::var_os("SHELL").map(PathBuf::from);
+    let is_shell = SHELLS.iter().any(|shell| *shell == name)
+        || own.is_some_and(|own| own.file_name().is_some_and(|own| own == name));
+    let is_line = |word: &str| !word.starts_with('-') || (!word.starts_with("--") && word.contains('c'));
+    let has_line = command[1..].iter().any(|word| is_line(&word.to_string_lossy()));
+    is_shell && !has_line && std::io::stdin().is_terminal()
 }
 
 /// The sample, and where the tour works in it.
@@ -143,13 +174,17 @@ impl Sample {
                 PathBuf::from(path)
             };
             (place.config, place.state) = (beside("config"), beside("state"));
-            place.projects = beside("projects");
+            (place.projects, place.bin) = (beside("projects"), beside("bin"));
             if place.home.symlink_metadata().is_ok() {
                 return Err(Error::usage(format!("'{}' is there already", place.home.display())));
             }
         }
         let own = std::env::current_exe()
             .map_err(|error| Error::new(format!("cannot tell which executable this is: {error}")))?;
+        // One of a sample that was here before.
+        if place.codex().is_symlink() {
+            std::fs::remove_file(place.codex()).context("remove the link", &place.codex())?;
+        }
         place.make(&own)?;
         Ok(Sample(place))
     }
@@ -159,6 +194,22 @@ impl Sample {
         process.args(&command[1..]);
         self.0.dress(&mut process);
         process
+    }
+
+    /// What a shell must say to work in it.
+    fn variables(&self) -> String {
+        let mut command = Process::new("");
+        self.0.dress(&mut command);
+        let mut lines: Vec<String> = command
+            .get_envs()
+            .filter(|(name, value)| *name != "PATH" && (value.is_some() || std::env::var_os(name).is_some()))
+            .map(|(name, value)| match (name.to_string_lossy(), value) {
+                (name, Some(value)) => format!("export {name}={}\n", quoted(&value.to_string_lossy())),
+                (name, None) => format!("unset {name}\n"),
+            })
+            .collect();
+        lines.sort();
+        lines.concat()
     }
 
     fn tour(&self) -> Result<Exit> {
