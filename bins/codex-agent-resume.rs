@@ -181,8 +181,10 @@ fn run(args: Args) -> Result<Exit> {
     }
     let reads = reference::from_stdin(&args.operands)?;
     if args.operands.len() > 1 {
-        return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1]))
-            .hint("Codex's screen shows one session at a time"));
+        let words = quoted(&args.operands[1..].join(" "));
+        return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1])).hint(format!(
+            "Codex's screen shows one session at a time; --prompt {words} sends it a prompt"
+        )));
     }
     let mut index = args.common.index()?;
     let text = if reads { first_of_stdin()? } else { args.operands[0].clone() };

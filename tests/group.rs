@@ -311,6 +311,22 @@ fn an_empty_pipe_makes_no_group() {
 }
 
 #[test]
+fn a_prompt_without_its_flag_is_shown_the_flag() {
+    let world = World::with_home("0.169.0");
+    said(&world, &["add", "work", LOGIN]);
+    for (words, want) in [
+        (&["run", "work", "Run the tests"][..], "--prompt 'Run the tests' sends it"),
+        (&["run", "work", "Go", "on"], "--prompt 'Go on' sends it"),
+    ] {
+        let told = refused(&world, words, 2);
+        assert!(told.contains("unexpected operand") && told.contains(want), "{told}");
+    }
+    let ran = world.run(&["codex-agent-resume", LOGIN, "it's on"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("--prompt 'it'\\''s on' sends it a prompt"), "{}", ran.err);
+}
+
+#[test]
 fn a_list_has_one_shape() {
     let world = World::new();
     let told = refused(&world, &["list", "--json", "--format", "{name}"], 2);

@@ -467,7 +467,12 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
 }
 
 pub(super) fn run(args: Args) -> Result<Exit> {
-    let name = only_one(&args)?;
+    let name = only_one(&args).map_err(|error| match args.operands.get(1..) {
+        Some(words) if !words.is_empty() && !args.engine.has_prompt() => {
+            error.hint(format!("--prompt {} sends it", quoted(&words.join(" "))))
+        }
+        _ => error,
+    })?;
     let groups = Groups::read()?;
     let group = &groups.groups[groups.find(name)?];
     if group.paused {
