@@ -71,7 +71,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0);
     // The counts matter more than the beginning of a name; 'run log' takes its end.
     let others = widest(1) + widest(2) + widest(3) + 6;
-    let first = widest(0).min(columns().saturating_sub(others).max(16));
+    let first = widest(0).min(columns().saturating_sub(others).max(8));
     let last = columns().saturating_sub(first + widest(1) + widest(2) + 6);
     for row in &rows {
         let (name, counts) = (path_cell(&row[0], None, first), cell(&row[3], last));
