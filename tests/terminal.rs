@@ -177,6 +177,26 @@ fn tables_fit_a_narrow_terminal() {
     }
 }
 
+/// Fields of one's choice are shown as a table shows its own: a time is an age, and what is cut is the part that
+/// all have in common.
+#[test]
+fn fields_on_a_terminal_are_told_apart() {
+    let world = World::with_home("0.169.0");
+    let words = ["codex-agent", "ls", "-n", "4", "--fields", "id,updated_at,cwd,title"];
+    for wide in [40, 60] {
+        let plain = without_escapes(&on_terminal(&world, &words, wide));
+        let ids = world.ok(&["codex-agent", "ls", "-n", "4", "--format", "{short}"]);
+        for (row, id) in plain.lines().skip(1).zip(ids.lines()) {
+            assert!(row.starts_with(id) && columns_of(row) <= usize::from(wide), "{plain}");
+            assert!(!row.contains("2026-11"), "a time is no age: {plain}");
+        }
+        assert_eq!(plain.lines().count(), 5, "{plain}");
+    }
+    let whole = on_terminal(&world, &words, 300);
+    let id = world.ok(&["codex-agent", "ls", "-n", "1", "--format", "{id}"]);
+    assert!(without_escapes(&whole).contains(id.trim()), "{whole}");
+}
+
 /// Help is wrapped between words, and is the same text however wide.
 #[test]
 fn help_fits_a_narrow_terminal() {
@@ -290,6 +310,9 @@ fn events_stand_below_each_other_and_fit() {
     let script = "codex-agent run 'Write MS700 the parser' 'Write the manual FAIL401' | cat; codex-agent run log; \
                   codex-agent run 'Write MS700 the parser' 'Write the manual'";
     for wide in [30, 40, 49, 50] {
+        let lines = demo(&world, "codex-agent run one two 2>/dev/null | cat; codex-agent run list", wide);
+        let row = lines.last().unwrap();
+        assert!(columns_of(row) <= usize::from(wide) && row.contains("  finished  "), "{lines:#?}");
         let lines = demo(&world, script, wide);
         // A word is not broken.
         let of_events = |line: &&String| line.starts_with(['[', ' ']) && line.trim().contains(' ');

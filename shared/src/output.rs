@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
-use crate::record::{Chosen, Field, Session, Status};
+use crate::record::{Chosen, Field, Session, Status, Value};
 use crate::terminal::{Color, Look, columns, is_closed, is_terminal, line};
 use crate::text::{cell, harmless, path_cell, tsv, width};
 use crate::time::Timestamp;
@@ -244,7 +244,12 @@ impl Sessions {
             return self.output.text(template.fill(shape.nul, value).as_bytes(), end);
         }
         if let (Some(rows), Some(fields)) = (&mut self.grid, &shape.fields) {
-            rows.push(fields.iter().map(|field| cell(&value(field.name()), 300)).collect());
+            let shown = |field: &Field| match (session.value(*field), cut(*field)) {
+                (Some(Value::Time(at)), _) => at.age(self.now),
+                (_, Cut::Front) => path_cell(&value(field.name()), self.home.as_deref(), 300),
+                _ => cell(&value(field.name()), 300),
+            };
+            rows.push(fields.iter().map(shown).collect());
             return Ok(());
         }
         match (&shape.fields, shape.json) {
@@ -296,8 +301,9 @@ impl Sessions {
         if let (Some(rows), Some(fields)) =
             (self.grid.take().filter(|rows| !rows.is_empty()), &self.shape.fields)
         {
-            let head: Vec<String> = fields.iter().map(|field| field.name().to_uppercase()).collect();
-            for row in fit_grid(&head, &rows, columns(), self.shape.color.is_on()) {
+            let head: Vec<(String, Cut)> =
+                fields.iter().map(|field| (field.name().to_uppercase(), cut(*field))).collect();
+            for row in fit_grid(&head, rows, columns(), self.shape.color.is_on()) {
                 self.output.text(row.as_bytes(), b"\n")?;
             }
         }
@@ -349,28 +355,65 @@ fn fit(rows: &[[String; 5]], most: usize, color: bool) -> Vec<String> {
     std::iter::once(lay(&head, [Look::Bold; 5])).chain(rows.iter().map(|row| lay(row, looks))).collect()
 }
 
-/// Lays columns of any kind out in `most` columns: the widest give way to the others.
-fn fit_grid(head: &[String], rows: &[Vec<String>], most: usize, color: bool) -> Vec<String> {
-    let mut widths: Vec<usize> = head.iter().map(|name| width(name)).collect();
-    for row in rows {
-        for (wide, text) in widths.iter_mut().zip(row) {
-            *wide = (*wide).max(width(text));
-        }
+/// How a value is made shorter.
+#[derive(Clone, Copy, PartialEq)]
+enum Cut {
+    /// It begins with what matters.
+    Back,
+    /// A path ends with it.
+    Front,
+    /// The last digits of an id name the session, too.
+    Id,
+}
+
+fn cut(field: Field) -> Cut {
+    match field {
+        Field::Id | Field::Parent | Field::ForkedFrom => Cut::Id,
+        Field::Cwd | Field::RolloutPath => Cut::Front,
+        _ => Cut::Back,
     }
+}
+
+/// Lays columns of any kind out in `most` columns: ids give way first, and then the widest of all.
+fn fit_grid(head: &[(String, Cut)], mut rows: Vec<Vec<String>>, most: usize, color: bool) -> Vec<String> {
+    let measure = |rows: &[Vec<String>]| -> Vec<usize> {
+        let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0);
+        head.iter().enumerate().map(|(at, (name, _))| width(name).max(widest(at))).collect()
+    };
     let gaps = 2 * head.len().saturating_sub(1);
+    let mut widths = measure(&rows);
+    if widths.iter().sum::<usize>() + gaps > most {
+        for (text, _) in
+            rows.iter_mut().flat_map(|row| row.iter_mut().zip(head)).filter(|(_, (_, cut))| *cut == Cut::Id)
+        {
+            // As Id::short has them.
+            *text = text.chars().skip(text.chars().count().saturating_sub(8)).collect();
+        }
+        widths = measure(&rows);
+    }
     while widths.iter().sum::<usize>() + gaps > most {
-        match widths.iter_mut().max() {
-            Some(widest) if *widest > 1 => *widest -= 1,
+        // Of its last digits an id can spare none before the others are all but gone.
+        let spare = |(at, wide): &(usize, &mut usize)| match head[*at].1 {
+            Cut::Id if **wide <= 8 => (**wide).min(2),
+            _ => **wide,
+        };
+        match widths.iter_mut().enumerate().max_by_key(spare) {
+            Some((_, widest)) if *widest > 1 => *widest -= 1,
             _ => break,
         }
     }
     let lay = |texts: &[String], look: Look| {
-        let cut: Vec<String> = texts.iter().zip(&widths).map(|(text, wide)| cell(text, *wide)).collect();
+        let fit = |(at, text): (usize, &String)| match head[at].1 {
+            Cut::Back => cell(text, widths[at]),
+            Cut::Front | Cut::Id => path_cell(text, None, widths[at]),
+        };
+        let cut: Vec<String> = texts.iter().enumerate().map(fit).collect();
         let cells: Vec<(&str, Look, usize)> =
             cut.iter().zip(&widths).map(|(text, wide)| (text.as_str(), look, *wide)).collect();
         line(&cells, color)
     };
-    std::iter::once(lay(head, Look::Bold)).chain(rows.iter().map(|row| lay(row, Look::Plain))).collect()
+    let names: Vec<String> = head.iter().map(|(name, _)| name.clone()).collect();
+    std::iter::once(lay(&names, Look::Bold)).chain(rows.iter().map(|row| lay(row, Look::Plain))).collect()
 }
 
 #[cfg(test)]
@@ -400,14 +443,20 @@ mod tests {
 
     #[test]
     fn grids_fit() {
-        let head = ["ID", "TITLE", "CWD"].map(str::to_owned);
-        let rows = [vec!["cd6d1b0c".to_owned(), "日本語 wide ".repeat(20), "/a/b".to_owned()]];
-        for most in [10, 40, 60, 80] {
-            for text in fit_grid(&head, &rows, most, false) {
+        let head = [("ID", Cut::Id), ("TITLE", Cut::Back), ("CWD", Cut::Front)];
+        let head = head.map(|(name, cut)| (name.to_owned(), cut));
+        let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c".to_owned();
+        let rows = vec![vec![id.clone(), "日本語 wide ".repeat(20), "/a/b/c/d/e/f/g/h/i/j".to_owned()]];
+        for most in [10, 20, 40, 60, 80] {
+            for text in fit_grid(&head, rows.clone(), most, false) {
                 assert!(width(&text) <= most, "{most}: {text}");
             }
         }
-        assert!(fit_grid(&head, &rows, 60, false)[1].ends_with("/a/b"));
+        let wide = fit_grid(&head, rows.clone(), 400, false);
+        assert!(wide[1].starts_with(&id) && wide[1].ends_with("/a/b/c/d/e/f/g/h/i/j"), "{wide:?}");
+        // What is left of an id and of a path tells it from others.
+        let narrow = fit_grid(&head, rows, 26, false);
+        assert!(narrow[1].starts_with("cd6d1b0c  ") && narrow[1].ends_with("/i/j"), "{narrow:?}");
     }
 
     #[test]

@@ -108,7 +108,8 @@ pub const fn fields<A: AsMut<Common>>() -> Flag<A> {
         long: "fields",
         takes: Takes::Text("F,F,..."),
         help: "only these fields, in this order",
-        more: "A table on a terminal, TAB-separated in a pipe, and with --json records that have no others \
+        more: "A table on a terminal, where a time is an age and, if there is little room, an id its last \
+               eight digits; TAB-separated in a pipe, and with --json records that have no others \
                but their type. The fields are those of codex-agent-records(5), and sha, branch, origin_url, \
                parent, short.",
         set: |args, value| {
