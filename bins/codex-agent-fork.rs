@@ -251,7 +251,7 @@ fn run(mut args: Args) -> Result<Exit> {
         }
         // With a prompt, the events tell of them.
         if args.common.json || !args.engine.has_prompt() {
-            match tell(&args, &made[before..], &mut rows) {
+            match tell(&args, parent, &made[before..], &mut rows) {
                 // The prompts are sent although nobody reads.
                 Err(error) if error.is_broken_pipe() && args.engine.has_prompt() => {}
                 Err(error) if error.is_broken_pipe() => return Err(error),
@@ -331,11 +331,13 @@ fn fork_one(
     Ok(())
 }
 
-/// Prints forks as the index has them now.
-fn tell(args: &Args, forks: &[Id], rows: &mut Sessions) -> Result<()> {
+/// Prints forks as the index has them now. On a terminal one without a message is called by its parent.
+fn tell(args: &Args, parent: &Session<'_>, forks: &[Id], rows: &mut Sessions) -> Result<()> {
     let mut fresh = args.common.index()?;
     for fork in forks {
-        let session = fresh.get(*fork)?.unwrap_or(Session { id: Some(*fork), ..Session::default() });
+        let mut session = fresh.get(*fork)?.unwrap_or(Session { id: Some(*fork), ..Session::default() });
+        let label = Some(parent.label()).filter(|label| !label.is_empty());
+        session.begins = label.map(|label| label.to_owned().into()).or(session.begins);
         rows.write(&session)?;
         rows.flush()?;
     }

@@ -197,6 +197,25 @@ fn fields_on_a_terminal_are_told_apart() {
     assert!(without_escapes(&whole).contains(id.trim()), "{whole}");
 }
 
+/// A fork that has no message yet is called by what it was forked from; in a record it has no title still.
+#[test]
+fn a_fork_is_told_by_its_parent() {
+    let world = World::new();
+    let script = "codex-agent fork e03ce4e5 -n 2; codex-agent ls -n 2; codex-agent ls -n 1 --json | cat";
+    let lines = demo(&world, script, 100);
+    let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    assert_eq!(count("  fork of Try another approach"), 2, "{lines:#?}");
+    // Codex's database has the beginning of the conversation.
+    assert_eq!(count("  fork of Fix the login bug"), 2, "{lines:#?}");
+    let record: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    assert!(record["title"].is_null() && record.get("begins").is_none(), "{record}");
+    // The home of a real Codex has one, too.
+    let world = World::with_home("0.169.0-odd");
+    let shown = on_terminal(&world, &["codex-agent", "ls"], 100);
+    assert!(without_escapes(&shown).contains("  fork of Chain root, first message"), "{shown}");
+    assert!(shown.contains("\x1b[2mfork of"), "it is no title: {shown:?}");
+}
+
 /// Help is wrapped between words, and is the same text however wide.
 #[test]
 fn help_fits_a_narrow_terminal() {

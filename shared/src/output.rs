@@ -11,6 +11,8 @@
 pub mod events;
 mod live;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -52,7 +54,7 @@ pub struct SetupFileRecord<'r> {
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["man", "bash", "zsh", "fish"])))]
     kind: &'r str,
     /// Where it is.
-    path: std::borrow::Cow<'r, str>,
+    path: Cow<'r, str>,
 }
 
 impl<'r> SetupFileRecord<'r> {
@@ -189,7 +191,7 @@ impl Shape {
 pub struct Sessions {
     output: Output,
     shape: Shape,
-    table: Option<Vec<[String; 5]>>,
+    table: Option<Vec<([String; 5], Look)>>,
     /// The cells of `--fields` on a terminal.
     grid: Option<Vec<Vec<String>>>,
     home: Option<String>,
@@ -225,13 +227,15 @@ impl Sessions {
                 _ => "",
             };
             let branch = session.git.as_ref().and_then(|git| git.branch.as_deref()).unwrap_or("");
-            rows.push([
+            let (label, look) = label(session);
+            let cells = [
                 session.id.map(crate::record::Id::short).unwrap_or_default(),
                 session.updated_at.map(|at| at.age(self.now)).unwrap_or_default(),
                 path_cell(session.cwd.as_deref().unwrap_or(""), self.home.as_deref(), 60),
                 cell(branch, 20),
-                cell(&format!("{mark}{}", label(session)), 300),
-            ]);
+                cell(&format!("{mark}{label}"), 300),
+            ];
+            rows.push((cells, look));
             return Ok(());
         }
         let shape = &self.shape;
@@ -317,25 +321,28 @@ fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// What to call a session on a terminal, where nothing at all would look like a fault.
-fn label<'s>(session: &'s Session<'_>) -> &'s str {
-    match session.label() {
-        "" => "(no message yet)",
-        label => label,
+fn label<'s>(session: &'s Session<'_>) -> (Cow<'s, str>, Look) {
+    match (session.label(), &session.begins, session.forked_from) {
+        ("", Some(text), _) => (format!("fork of {text}").into(), Look::Dim),
+        ("", None, Some(Some(_))) => ("(a fork, no message yet)".into(), Look::Dim),
+        ("", ..) => ("(no message yet)".into(), Look::Dim),
+        (label, ..) => (label.into(), Look::Plain),
     }
 }
 
 /// Lays the rows out in `most` columns: directory and branch give way before the title does.
-fn fit(rows: &[[String; 5]], most: usize, color: bool) -> Vec<String> {
+fn fit(rows: &[([String; 5], Look)], most: usize, color: bool) -> Vec<String> {
     const HEAD: [&str; 5] = ["ID", "UPDATED", "DIRECTORY", "BRANCH", "TITLE"];
-    let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0).max(HEAD[at].len());
+    let widest =
+        |at: usize| rows.iter().map(|(row, _)| width(&row[at])).max().unwrap_or(0).max(HEAD[at].len());
     let mut widths = [8, widest(1), widest(2), widest(3), 0];
     let free = most.saturating_sub(widths[0] + widths[1] + 4);
-    let has_branch = rows.iter().any(|row| !row[3].is_empty());
+    let has_branch = rows.iter().any(|(row, _)| !row[3].is_empty());
     widths[3] = if has_branch && free >= 70 { widths[3].min(free / 5) } else { 0 };
     let free = free.saturating_sub(if widths[3] > 0 { widths[3] + 2 } else { 0 });
     widths[2] = if free >= 24 { widths[2].min(free * 2 / 5) } else { 0 };
     widths[4] = free.saturating_sub(if widths[2] > 0 { widths[2] + 2 } else { 0 });
-    let looks = [Look::Id, Look::Dim, Look::Plain, Look::Dim, Look::Plain];
+    let looks = |title| [Look::Id, Look::Dim, Look::Plain, Look::Dim, title];
     let lay = |row: &[String; 5], looks: [Look; 5]| {
         let cut: Vec<(String, Look, usize)> = (0..5)
             .filter(|at| widths[*at] > 0)
@@ -352,7 +359,9 @@ fn fit(rows: &[[String; 5]], most: usize, color: bool) -> Vec<String> {
         line(&cells, color)
     };
     let head = HEAD.map(str::to_owned);
-    std::iter::once(lay(&head, [Look::Bold; 5])).chain(rows.iter().map(|row| lay(row, looks))).collect()
+    std::iter::once(lay(&head, [Look::Bold; 5]))
+        .chain(rows.iter().map(|(row, title)| lay(row, looks(*title))))
+        .collect()
 }
 
 /// How a value is made shorter.
@@ -423,13 +432,14 @@ mod tests {
     #[test]
     fn tables_fit() {
         let row = |title: &str| {
-            [
+            let cells = [
                 "cd6d1b0c".into(),
                 "2d".into(),
                 "~/src/a/long/way/down/the/tree".into(),
                 "main".into(),
                 title.into(),
-            ]
+            ];
+            (cells, Look::Plain)
         };
         let rows = [row("short"), row(&"日本語 wide ".repeat(20))];
         for most in [20, 40, 60, 80, 132] {

@@ -164,6 +164,9 @@ pub struct Session<'a> {
     /// The arguments of the command that opens it in Codex; null where it is archived. Left out where nobody looked.
     #[serde(deserialize_with = "looked_at")]
     pub resume_command: Option<Option<Vec<String>>>,
+    /// What a fork without a message of its own begins with, for people: no field of the record.
+    #[serde(skip)]
+    pub begins: Option<Cow<'a, str>>,
 }
 
 /// A field that is there, even as `null`, was looked at.
@@ -491,6 +494,7 @@ impl<'a> Session<'a> {
             forked_from: self.forked_from,
             status: self.status,
             resume_command: self.resume_command,
+            begins: own(self.begins),
         }
     }
 }

@@ -342,6 +342,11 @@ impl State {
             plain("tokens_used"),
             plain("is_pinned"),
             plain("thread_source"),
+            // Codex calls a fork by its parent's first message, as long as it has none of its own (0.131).
+            match wanted && ["title", "first_user_message", "preview"].iter().all(|column| self.has(column)) {
+                true => "iif(title = '' AND first_user_message = '', preview, NULL)".to_owned(),
+                false => "NULL".to_owned(),
+            },
         ]
         .join(", ")
     }
@@ -423,6 +428,7 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
         forked_from: None,
         status: None,
         resume_command: None,
+        begins: text(23),
     })
 }
 
