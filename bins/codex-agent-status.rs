@@ -43,7 +43,7 @@ static TOOL: Tool = Tool {
     about: about("status"),
     description: &[
         "Tells which runs are carried out at this moment, and which have work left and nobody to do it; which queues have something to send, and what is next; and until when a usage limit holds everything back.",
-        "In a pipe it is one line each, with TABs between: run, queue or limit; its name (of a limit, Codex's home); its state; how many jobs or prompts are left; and when it began, what is next, or until when it lasts.",
+        "In a pipe it is one line each, with TABs between: run, queue or limit; its name (of a limit, Codex's home); its state; how many jobs or prompts are left; and when it began, what is next, or until when it lasts. A limit is reached, or, once the time is past that Codex told, over: the next job tries whether that is so.",
     ],
     commands: &[&COMMAND],
     exit_status: &[
@@ -201,7 +201,8 @@ fn row(thing: &Thing, now: Timestamp) -> [String; 5] {
                 1 => "tried once".to_owned(),
                 tries => format!("tried {tries} times"),
             };
-            ["limit".to_owned(), closed.codex_home.clone(), "reached".to_owned(), tries, until]
+            let state = if closed.is_over(now) { "over" } else { "reached" };
+            ["limit".to_owned(), closed.codex_home.clone(), state.to_owned(), tries, until]
         }
     }
 }

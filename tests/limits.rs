@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::faked::{Fake, crash, end, failures, of_type, wait_for_end, wait_until};
 use crate::queue::queue;
+use crate::terminal::{Terminal, without_escapes};
 use crate::world::json as records;
 
 /// When the model saw the prompts, in milliseconds since the first.
@@ -94,6 +95,33 @@ fn a_limit_stops_a_queue_and_whoever_comes_after() {
         assert!(ran.code == 75 && !ran.err.contains("until"), "{}", ran.err);
     }
     assert_eq!(fake.prompts().len(), 2);
+}
+
+/// What Codex told of the end is believed when it has come, too.
+#[test]
+fn a_limit_whose_time_is_past_is_over() {
+    let fake = Fake::newest();
+    assert_eq!(fake.tool(&["run", "LIMIT300 a"]).code, 75);
+    let limit = |out: &str| out.lines().find(|line| line.starts_with("limit")).unwrap().to_owned();
+    let told = limit(&fake.good(&["status"]));
+    assert!(told.contains("\treached\t"), "{told}");
+    let locks = fake.0.path("home/.local/state/codex-agent/locks");
+    let is_gate = |name: &str| name.starts_with("limit-") && !name.contains('.');
+    let mut files = fs::read_dir(locks).unwrap().map(|entry| entry.unwrap().path());
+    let gate = files.find(|path| is_gate(path.file_name().unwrap().to_str().unwrap())).unwrap();
+    let mut saved: Value = serde_json::from_str(&fs::read_to_string(&gate).unwrap()).unwrap();
+    for field in ["since", "until", "next"] {
+        saved["limit"][field] = json!("2026-01-02T03:04:05.000Z");
+    }
+    fs::write(&gate, saved.to_string()).unwrap();
+    let told = limit(&fake.good(&["status"]));
+    assert!(told.contains("\tover\t") && told.ends_with("\t2026-01-02T03:04:05.000Z"), "{told}");
+    let mut status = fake.0.command("codex-agent-status");
+    status.env("TZ", "UTC");
+    let (shown, _) = Terminal::open(status, 200, 24).end();
+    let shown = without_escapes(&shown);
+    assert!(shown.contains("  over  ") && shown.contains("since 2026-01-02 03:04, as Codex told"), "{shown}");
+    assert_eq!(fake.tool(&["run", "b"]).code, 0);
 }
 
 #[test]

@@ -192,9 +192,15 @@ impl Gate {
 }
 
 impl Closed {
+    /// Whether the time is past that Codex told. The next job tries whether that is so.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
     /// The way on, for people.
     pub fn told(&self, now: Timestamp) -> String {
         match self.until {
+            Some(until) if self.is_over(now) => format!("since {}, as Codex told", until.clock()),
             Some(until) => format!("until {}, in {}", until.clock(), until.countdown(now)),
             None if self.next > now => {
                 format!("nobody knows until when, and the next attempt is in {}", self.next.countdown(now))
