@@ -105,7 +105,10 @@ impl Checker {
                 return failed(Class::NotFound, format!("Codex has no session '{id}'"));
             };
             if session.archived_at.is_some() {
-                return failed(Class::Archived, format!("session '{id}' is archived"));
+                return failed(
+                    Class::Archived,
+                    format!("session '{id}' is archived; 'codex unarchive {id}' brings it back"),
+                );
             }
             // Of an unknown version the worst is to be thought.
             let version = self.version.as_deref().unwrap_or("0.0");
