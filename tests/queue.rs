@@ -107,7 +107,7 @@ fn wrong_names_and_words_have_a_way_out() {
     assert_eq!(fake.good(&["queue", "list"]), "");
     assert!(!fake.0.config("queues.json").exists(), "looking makes nothing");
     queue(&fake, "chores", &["one", "two"]);
-    let all: [(&[&str], i32, &str); 27] = [
+    let all: [(&[&str], i32, &str); 28] = [
         (&["show"], 2, "the name of a queue is missing"),
         (&["show", "chore"], 1, "did you mean 'chores'?"),
         (&["show", "else"], 1, "codex-agent queue list lists them"),
@@ -120,6 +120,7 @@ fn wrong_names_and_words_have_a_way_out() {
         (&["add", "new", "x", "--existing"], 1, "no queue 'new'"),
         (&["add", "chores", "x", "--one-session"], 2, "is not of one session"),
         (&["add", "chores", "x", "--project", "/"], 2, "and not of '/'"),
+        (&["add", "chores", "x", "--project", "/"], 2, "codex-agent queue project chores DIR"),
         (&["edit", "chores"], 2, "the prompt is missing"),
         (&["edit", "chores", "7", "x"], 1, "codex-agent queue show chores numbers them"),
         (&["edit", "chores", "1", ""], 2, "the prompt is empty"),

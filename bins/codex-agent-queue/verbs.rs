@@ -121,7 +121,8 @@ fn refuse_other(queue: &Queue, args: &Args) -> Result<()> {
             "queue '{name}' is of '{}', and not of '{}'",
             queue.project,
             path.display()
-        ))),
+        ))
+        .hint(format!("codex-agent queue project {} DIR gives it another", quoted(name)))),
         _ => Ok(()),
     }
 }
