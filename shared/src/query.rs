@@ -392,7 +392,8 @@ impl Sort {
             Some("asc") => false,
             Some("desc") => true,
             Some(other) => {
-                return Err(Error::usage(format!("cannot sort '{other}'")).hint("say :asc or :desc"));
+                return Err(Error::usage(format!("cannot sort by '{text}': '{other}' is no order"))
+                    .hint("an order is asc or desc, as in updated:asc"));
             }
         };
         Ok(Sort { key, descending })
