@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::faked::{Fake, crash, end, wait_until};
 use crate::held::{As, misfit};
 use crate::model::Model;
+use crate::terminal::Terminal;
 use crate::world::{World, bins, json};
 
 fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
@@ -240,4 +241,68 @@ fn answers_and_records_are_not_shown_together() {
         let ran = fake.tool(&[&words[..], &["--json", "--answers"]].concat());
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?} {}", ran.err);
     }
+}
+
+/// Whose answer it is is told wherever there may be another one, be it added while the first is on its way.
+#[test]
+fn answers_of_a_queue_have_their_headings() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "MS1500 a"]);
+    let [run, watch] = ["run", "watch"].map(|verb| {
+        if verb == "watch" {
+            fake.wait_for_sent(1);
+        }
+        let out = std::fs::File::create(fake.0.path(verb)).unwrap();
+        fake.started(&["queue", verb, "q", "--answers"]).stdout(out).spawn().unwrap()
+    });
+    fake.good(&["queue", "add", "q", "b"]);
+    for mut child in [run, watch] {
+        assert_eq!(end(&mut child), 0);
+    }
+    let ids: Vec<String> = fake.each("q", "session");
+    let want = format!("==> {} <==\necho: MS1500 a\n==> {} <==\necho: b\n", ids[0], ids[1]);
+    for verb in ["run", "watch"] {
+        assert_eq!(std::fs::read_to_string(fake.0.path(verb)).unwrap(), want, "{verb}");
+    }
+    assert_eq!(fake.good(&["queue", "log", "q", "--answers"]), want);
+}
+
+/// What is to be done about failures is told, under the name that the queue has by then.
+#[test]
+fn a_way_out_is_told_of_what_failed() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "old", "MS1500 FAIL400"]);
+    let err = std::fs::File::create(fake.0.path("err")).unwrap();
+    let mut run =
+        fake.started(&["queue", "run", "old"]).stdout(err.try_clone().unwrap()).stderr(err).spawn().unwrap();
+    fake.wait_for_sent(1);
+    fake.good(&["queue", "rename", "old", "new one"]);
+    assert_eq!(end(&mut run), 1);
+    let told = std::fs::read_to_string(fake.0.path("err")).unwrap();
+    assert!(told.contains("'codex-agent queue retry 'new one' --failed' makes that pending\n"), "{told}");
+    let id = fake.begin("one");
+    assert_eq!(fake.codex(&["archive", &id], "").code, 0);
+    let ran = fake.tool(&["resume", &id, "--prompt", "x"]);
+    let want = format!("is archived; 'codex unarchive {id}' brings it back");
+    assert!(ran.code == 1 && ran.out.contains(&want), "{}{}", ran.out, ran.err);
+}
+
+/// Of a group over which nothing runs that is said, and not nothing.
+#[test]
+fn a_group_at_rest_is_no_empty_screen() {
+    let fake = Fake::newest();
+    let id = fake.begin("What it is about");
+    fake.good(&["group", "add", "g", &id]);
+    let mut terminal = Terminal::open(fake.started(&["group", "watch", "g"]), 100, 24);
+    terminal.until("no run over 'g' now; watching 1 session until Ctrl-C");
+    let mut run = fake.start(&["group", "run", "g", "--prompt", "MS1500 two"]);
+    let shown = terminal.until("  What it is about");
+    let screen = shown.rsplit("\x1b[J").next().unwrap();
+    assert!(screen.contains(" running ") && !screen.contains("no run over"), "{shown}");
+    // It is drawn when something changes, and not ten times a second.
+    let shown = terminal.until("completed");
+    assert!(shown.matches("running").count() < 8, "{shown}");
+    terminal.until("no run over");
+    assert_eq!(end(&mut run), 0);
+    terminal.press("\x03");
 }

@@ -52,7 +52,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     let settings = settings(&queue, common, jobs, &tasks)?;
     let told = settings.told.clone().unwrap_or_default();
     let base = base(&told, home);
-    let (name, pending) = (queue.name.clone(), queue.due());
+    let (id, name, pending) = (queue.id.clone(), queue.name.clone(), queue.due());
     let tasks = match tasks.is_begun() {
         true => tasks,
         // One that died before it began has nothing but its name.
@@ -66,11 +66,18 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     };
     warn(format_args!("{verb} queue '{name}', {pending} to send{mode}; Ctrl-C finishes what runs"));
     let mut runner = Runner::new(queue, folder.name(), base, known(&folder)?, lock)?;
-    let mut shown = Show::new(wanted, pending).numbered(places(folder.name()));
+    // More may be added at any time.
+    let mut shown = Show::new(wanted, 2).numbered(places(folder.name()));
     let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
     // The queue is free before a slow reader is waited for.
     let saved = runner.finish(matches!(ended, Ok(Ended::Completed { .. })));
-    let exit = shown.close(&folder, ended, &format!("codex-agent queue run {}", quoted(&name)))?;
+    // It may have been renamed meanwhile.
+    let named = Queues::store().and_then(|store| store.read()).ok();
+    let named =
+        named.and_then(|mut queues: Queues| queues.by_id(&id).map(|at| queues.queues.swap_remove(at)).ok());
+    let name = quoted(&named.map_or(name, |queue| queue.name));
+    shown.offer(format!("codex-agent queue retry {name} --failed"));
+    let exit = shown.close(&folder, ended, &format!("codex-agent queue run {name}"))?;
     saved.map_err(|error| error.hint("the journal of the run has all of it; the next reader sees it"))?;
     Ok(exit)
 }
@@ -84,11 +91,16 @@ pub(super) fn places(run: &str) -> Places {
             let queues: Option<Queues> = Queues::store().and_then(|store| store.read()).ok();
             let is_owner = |queue: &Queue| [&queue.run, &queue.last_run].contains(&&Some(run.clone()));
             let queue = queues.and_then(|queues| queues.queues.into_iter().find(is_owner));
-            let prompts = queue.into_iter().flat_map(|queue| queue.prompts);
-            known = Some(prompts.enumerate().map(|(at, prompt)| (prompt.id, at + 1)).collect());
+            let prompts = queue.map(|queue| queue.prompts).unwrap_or_default();
+            let jobs = prompts.iter().enumerate().map(|(at, prompt)| (prompt.job(), at + 1));
+            let mut places: HashMap<String, usize> = jobs.collect();
+            for (at, prompt) in prompts.into_iter().enumerate() {
+                places.entry(prompt.id).or_insert(at + 1);
+            }
+            known = Some(places);
         }
         let places = known.as_ref()?;
-        // The job of a prompt that was sent again has the number of the retry behind a dot.
+        // The job of a prompt that was sent again since had another number behind the dot, or none.
         let prompt = |job: &str| places.get(job).copied();
         prompt(job).or_else(|| prompt(job.rsplit_once('.')?.0))
     })

@@ -204,7 +204,9 @@ impl Watched {
 pub fn watch(folder: &Folder, wanted: Wanted) -> Result<Exit> {
     let tasks = Tasks::read(folder)?;
     let mut watched = Watched::open(folder.clone(), wanted.events)?;
-    let mut show = numbered(Show::new(wanted, tasks.all.len()), folder, &tasks);
+    // Of a queue not all jobs are planned yet.
+    let jobs = if tasks.kind == "queue" && folder.is_running() { 2 } else { tasks.all.len() };
+    let mut show = numbered(Show::new(wanted, jobs), folder, &tasks);
     while watched.look(&mut show)? {
         if show.is_gone() {
             return Ok(Exit::Done);
@@ -236,7 +238,13 @@ pub fn watch_group(
     while !show.is_gone() {
         if Instant::now() >= next {
             next = Instant::now() + Duration::from_secs(1);
-            sessions.add(members()?);
+            let members = members()?;
+            let count = members.len();
+            sessions.add(members);
+            show.rest(&format!(
+                "no run over '{name}' now; watching {count} session{} until Ctrl-C",
+                if count == 1 { "" } else { "s" }
+            ));
             // Of what was there before, what runs; of what comes, all, as a run may be over in a moment.
             let is_new = |folder: &Folder| {
                 !over.contains(folder.name()) && !runs.iter().any(|run| run.folder == *folder)

@@ -47,6 +47,8 @@ pub struct Show {
     terminal: bool,
     live: Option<Live>,
     places: Option<Places>,
+    /// The command that sends again what has failed.
+    again: Option<String>,
     gone: bool,
     /// What the system said when it took no more, where that was not just a reader who has had enough.
     lost: Option<Error>,
@@ -87,6 +89,7 @@ impl Show {
             terminal: is_terminal(),
             live,
             places: None,
+            again: None,
             gone: false,
             lost: None,
             span: None,
@@ -104,6 +107,18 @@ impl Show {
     pub fn numbered(mut self, places: Places) -> Show {
         self.places = Some(places);
         self
+    }
+
+    /// Offers, where something has failed, a command that sends it again.
+    pub fn offer(&mut self, again: String) {
+        self.again = Some(again);
+    }
+
+    /// Says where the live view is that nothing runs.
+    pub fn rest(&mut self, text: &str) {
+        if let Some(live) = &mut self.live {
+            live.rest(text);
+        }
     }
 
     /// Whether nobody reads any more.
@@ -244,7 +259,7 @@ impl Show {
             self.see(written);
         }
         let lost = self.lost.take();
-        let exit = closing(folder, ended, way_on)?;
+        let exit = closing(folder, ended, way_on, self.again.as_deref())?;
         match lost {
             Some(error) => {
                 let log = format!("'codex-agent run log {}' tells it", folder.name());
@@ -401,7 +416,7 @@ pub fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox>) {
     }
 }
 
-fn closing(folder: &Folder, ended: Result<Ended>, way_on: &str) -> Result<Exit> {
+fn closing(folder: &Folder, ended: Result<Ended>, way_on: &str, again: Option<&str>) -> Result<Exit> {
     let name = folder.name();
     let ended =
         ended.map_err(|error| error.or_hint(format!("jobs may live on; '{way_on}' takes them over")))?;
@@ -409,7 +424,8 @@ fn closing(folder: &Folder, ended: Result<Ended>, way_on: &str) -> Result<Exit> 
         Ended::Completed { killed: true, .. } => Exit::Interrupted,
         Ended::Completed { failed: 0, .. } => Exit::Done,
         Ended::Completed { failed, .. } => {
-            warn(format_args!("{} failed; 'codex-agent run log {name}' tells more", counted(failed)));
+            let again = again.map_or(String::new(), |again| format!(", '{again}' makes that pending"));
+            warn(format_args!("{} failed; 'codex-agent run log {name}' tells more{again}", counted(failed)));
             Exit::Negative
         }
         Ended::Stopped { why, left, until, killed } => {

@@ -13,9 +13,16 @@ use crate::time::Timestamp;
 pub(super) struct Live {
     drawn: Vec<String>,
     wanted: Vec<String>,
+    /// What is said where nothing runs.
+    rest: String,
 }
 
 impl Live {
+    /// What is to stand there where nothing runs.
+    pub(super) fn rest(&mut self, text: &str) {
+        text.clone_into(&mut self.rest);
+    }
+
     /// What is to stand there: a line for each job, as many as there is room for, and one for all. `called`
     /// tells what people call a job.
     pub(super) fn see(
@@ -45,6 +52,7 @@ impl Live {
             self.wanted.push(line.trim_end().to_owned());
         }
         if self.wanted.is_empty() {
+            self.wanted.extend(Some(cell(&self.rest, wide)).filter(|rest| !rest.is_empty()));
             return;
         }
         let Counts { pending, running, completed, failed, skipped } = counts;
