@@ -103,7 +103,10 @@ static TOOL: Tool = Tool {
     commands: &[&COMMAND],
     exit_status: &[
         (0, "Something was found."),
-        (1, "Nothing was found, or not everything that was named."),
+        (
+            1,
+            "Nothing was found, or not everything that was named. That nothing was found is said to a terminal alone; a script knows it by the code.",
+        ),
         (2, "Bad usage, trouble, a bad line on standard input, or, with --one, more than one."),
     ],
     environment: &[],
@@ -170,6 +173,7 @@ fn run(args: Args) -> Result<Exit> {
         holds: args.last || args.one,
         exit: Exit::Done,
         count: 0,
+        strangers: Vec::new(),
     };
     if reads {
         return finder.filter_stdin(&args, &mut index, &operands);
@@ -191,6 +195,9 @@ fn run(args: Args) -> Result<Exit> {
             let mut query = query(&args, filter);
             query.limit = if args.last { Some(1) } else { None };
             index.list(&query, &mut |session| finder.take(session.clone().into_owned()))?;
+            if finder.count == 0 && !args.words {
+                finder.strangers = strangers(&mut index, &operands)?;
+            }
         }
     }
     finder.finish(&args, &operands.join(" "))
@@ -217,6 +224,18 @@ fn all_references(
         all.extend(found);
     }
     Ok(Some(all))
+}
+
+/// Those of the operands that name no session, if the others do.
+fn strangers(index: &mut Index, operands: &[&str]) -> Result<Vec<String>> {
+    let mut strangers = Vec::new();
+    for operand in operands {
+        if reference::candidates(index, operand)?.is_empty() {
+            strangers.push((*operand).to_owned());
+        }
+    }
+    strangers.truncate(if strangers.len() < operands.len() { strangers.len() } else { 0 });
+    Ok(strangers)
 }
 
 fn words(args: &Args, operands: &[&str]) -> Filter {
@@ -258,6 +277,8 @@ struct Finder {
     holds: bool,
     exit: Exit,
     count: usize,
+    /// Because of these the operands are words, and those beside them too that are references.
+    strangers: Vec<String>,
 }
 
 impl Finder {
@@ -339,7 +360,13 @@ impl Finder {
                 reference::ambiguous(what, &self.found).hint("--last takes the one that was used last")
             );
         }
-        if self.count == 0 {
+        if self.count == 0 && !self.strangers.is_empty() {
+            let strangers: Vec<String> = self.strangers.iter().map(|word| format!("'{word}'")).collect();
+            warn(format_args!(
+                "{} is no session, so that all operands were taken for words, and nothing has them",
+                strangers.join(", ")
+            ));
+        } else if self.count == 0 {
             note(format_args!(
                 "nothing has '{what}'; archived ones and subagents are searched with --archived and --subagents"
             ));

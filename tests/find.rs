@@ -251,3 +251,20 @@ fn nothing_is_not_everything() {
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
     }
 }
+
+/// One wrong id among several makes words of them all, and is named.
+#[test]
+fn what_is_no_session_among_sessions_is_named() {
+    let world = World::with_home("0.169.0");
+    let ran = world.run(&["codex-agent-find", "cd6d1b0c", "cd6d1b0d"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert_eq!(
+        ran.err,
+        "codex-agent-find: 'cd6d1b0d' is no session, so that all operands were taken for words, and nothing has them\n"
+    );
+    // Of words alone nothing is to be said, and neither is it where they were asked for.
+    for words in [&["cd6d1b0d", "xyzzy"][..], &["-w", "cd6d1b0c", "cd6d1b0d"], &["xyzzy"]] {
+        let ran = world.run(&[&["codex-agent-find"], words].concat());
+        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (1, "", ""), "{words:?}");
+    }
+}
