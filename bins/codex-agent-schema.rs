@@ -122,7 +122,8 @@ fn run(args: Args) -> Result<Exit> {
     if args.types.is_empty() {
         return list(&args, &schemas);
     }
-    let found: Result<Vec<&Schema>> = args.types.iter().map(|name| schema::find(&schemas, name)).collect();
+    let found: Result<Vec<&Schema>> =
+        args.types.iter().map(|name| schema::find(&schemas, name, args.read)).collect();
     cli::print(&found?.iter().map(|schema| schema.text.as_str()).collect::<String>())
 }
 

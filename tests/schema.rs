@@ -280,7 +280,11 @@ fn it_says_what_it_cannot_print() {
     let ran = world.run(&["codex-agent-schema", "xyzzy"]);
     assert!(ran.code == 1 && ran.err.contains("codex-agent schema lists the types"), "{}", ran.err);
     // What is written and not read.
-    assert_eq!(world.run(&["codex-agent-schema", "--read", "run"]).code, 1);
+    let ran = world.run(&["codex-agent-schema", "--read", "run"]);
+    let told = "there is no schema of the type 'run' that is read\n  codex-agent schema run prints it\n";
+    assert!(ran.code == 1 && ran.err.ends_with(told), "{}", ran.err);
+    let ran = world.run(&["codex-agent-schema", "--read", "xyzzy"]);
+    assert!(ran.err.contains("codex-agent schema --read lists the types"), "{}", ran.err);
     for words in [&["--all", "job"][..], &["--json", "job"], &["--all", "--json"]] {
         let ran = world.run(&[&["codex-agent-schema"], words].concat());
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);

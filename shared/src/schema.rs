@@ -11,8 +11,8 @@
 //! use codex_agent_shared::schema::{WRITTEN, each, find};
 //!
 //! let schemas = each(WRITTEN).unwrap();
-//! assert_eq!(find(&schemas, "session").unwrap().name, "session");
-//! assert!(find(&schemas, "sesion").is_err());
+//! assert_eq!(find(&schemas, "session", false).unwrap().name, "session");
+//! assert!(find(&schemas, "sesion", false).is_err());
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -100,15 +100,27 @@ pub fn each(all: &str) -> Result<Vec<Schema>> {
     Ok(found)
 }
 
-/// The schema of a type; an error that names the nearest where there is none.
-pub fn find<'s>(schemas: &'s [Schema], name: &str) -> Result<&'s Schema> {
+/// The schema of a type of what is written, or `read`; an error that names the nearest where there is none, or
+/// tells that there is one of the other kind.
+pub fn find<'s>(schemas: &'s [Schema], name: &str, read: bool) -> Result<&'s Schema> {
+    let is_other = || {
+        let other = each(if read { WRITTEN } else { READ });
+        other.is_ok_and(|other| other.iter().any(|schema| schema.name == name))
+    };
     schemas.iter().find(|schema| schema.name == name).ok_or_else(|| {
+        let (kind, option, other) = match read {
+            true => (" that is read", " --read", "codex-agent schema"),
+            false => ("", "", "codex-agent schema --read"),
+        };
         let near = nearest(name, schemas.iter().map(|schema| schema.name.as_str()));
         let hint = match near.first() {
+            _ if is_other() => format!("{other} {name} prints it"),
             Some(near) => format!("did you mean '{near}'?"),
-            None => "codex-agent schema lists the types that there are".to_owned(),
+            None => format!("codex-agent schema{option} lists the types that there are"),
         };
-        Error::new(format!("there is no schema of the type '{name}'")).hint(hint).with_exit(Exit::Negative)
+        Error::new(format!("there is no schema of the type '{name}'{kind}"))
+            .hint(hint)
+            .with_exit(Exit::Negative)
     })
 }
 
@@ -133,9 +145,9 @@ mod tests {
     #[test]
     fn an_unknown_type_is_told_with_the_nearest() {
         let schemas = each(WRITTEN).unwrap();
-        let error = find(&schemas, "sesion").unwrap_err();
+        let error = find(&schemas, "sesion", false).unwrap_err();
         assert_eq!(error.exit(), Exit::Negative);
         assert_eq!(error.message(), "there is no schema of the type 'sesion'");
-        assert!(find(&schemas, "job.failed").is_ok());
+        assert!(find(&schemas, "job.failed", false).is_ok());
     }
 }
