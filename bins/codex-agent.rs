@@ -417,9 +417,19 @@ fn show_page(name: &str, text: &str) -> Result<Exit> {
     #[allow(clippy::disallowed_methods)] // A folder of our own that is gone in a moment.
     std::fs::write(&page, text)
         .map_err(|error| Error::new(format!("cannot write '{}': {}", page.display(), reason(&error))))?;
-    let status = Process::new(man).arg(&page).stderr(Stdio::null()).status();
-    match status {
-        Ok(status) if status.success() => Ok(Exit::Done),
+    let mut process = Process::new(man);
+    process.arg(&page).stderr(Stdio::null());
+    if is_terminal() {
+        let status = process.status();
+        return if status.is_ok_and(|status| status.success()) {
+            Ok(Exit::Done)
+        } else {
+            cli::print(&plain(text))
+        };
+    }
+    // It does not say whether its output was taken.
+    match process.output() {
+        Ok(output) if output.status.success() => cli::print(&String::from_utf8_lossy(&output.stdout)),
         _ => cli::print(&plain(text)),
     }
 }

@@ -192,6 +192,18 @@ fn help_of_ours_of_strangers_and_of_nobody() {
 }
 
 #[test]
+fn a_manual_that_cannot_be_written_is_an_error() {
+    let world = World::new();
+    for topic in ["codex-agent", "guide"] {
+        let ran = world.sh(&format!("codex-agent help {topic} > /dev/full"));
+        assert_eq!(ran.code, 2, "{topic}: {}", ran.err);
+        assert!(ran.err.contains("No space left") || ran.err.contains("no space left"), "{}", ran.err);
+        // A reader who has seen enough is none.
+        assert_eq!(world.sh(&format!("codex-agent help {topic} | head -n 1")).err, "");
+    }
+}
+
+#[test]
 fn what_would_be_passed_over_is_refused() {
     let world = World::new();
     let told: [(&[&str], &str); 5] = [
