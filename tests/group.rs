@@ -169,6 +169,8 @@ fn names_that_would_be_trouble() {
         assert!(refused(&world, &["create", name], 2).contains("cannot call a group"), "{name:?}");
         assert!(refused(&world, &["add", name, LOGIN], 2).contains("cannot call a group"), "{name:?}");
     }
+    // A part of an id is never taken for a group's.
+    said(&world, &["create", "01a202e0"]);
     said(&world, &["create", "a"]);
     said(&world, &["create", "b"]);
     assert!(refused(&world, &["rename", "a", "b"], 2).contains("there is a group 'b' already"));

@@ -125,7 +125,7 @@ static CREATE: Command<Args> = command(
     "NAME",
     &[Completes::Nothing],
     &[
-        "A name may hold blanks, but no control characters, and may not look like an id. A name that is there already is refused.",
+        "A name may hold blanks, but no control characters, and may not be a whole id. A name that is there already is refused.",
     ],
     &[("Options", &[DESCRIPTION, CHANGED_JSON])],
     create,

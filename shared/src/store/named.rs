@@ -44,7 +44,7 @@ pub fn find<T: Named>(all: &[T], name: &str) -> Result<usize> {
     })
 }
 
-/// Whether a new thing may have this name. One that looks like an id could not be told from one.
+/// Whether a new thing may have this name. One that is an id could not be told from one.
 pub fn check_name<T: Named>(name: &str, is_id: bool) -> Result<()> {
     let why = if name.trim().is_empty() {
         "it is empty"
@@ -57,7 +57,7 @@ pub fn check_name<T: Named>(name: &str, is_id: bool) -> Result<()> {
     } else if name.len() > 200 {
         "it is longer than 200 bytes"
     } else if is_id {
-        "it looks like an id"
+        "it is a whole id"
     } else {
         return Ok(());
     };
