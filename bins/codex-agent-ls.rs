@@ -232,7 +232,7 @@ const ORDER: &[Flag<Args>] = &[
     Flag {
         short: Some('s'),
         long: "sort",
-        takes: Takes::Text("KEY[:ORDER]"),
+        takes: Takes::Words("KEY[:ORDER]", &["updated", "created", "tokens", "title", "cwd"]),
         help: "by updated, created, tokens, title or cwd; :asc, :desc",
         more: "Times and tokens begin with the greatest, text with the least, if no order is said. Equal ones are ordered by id, so that a listing is repeatable.",
         set: |args, value| {

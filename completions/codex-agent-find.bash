@@ -71,6 +71,22 @@ __codex_agent_offer() {
     done <<< "$(printf '%s\n' "$@")"
 }
 
+# bash 3.2 cannot be told that what is typed is no file.
+__codex_agent_no_files() {
+    type compopt >/dev/null 2>&1 && compopt +o default 2>/dev/null
+}
+
+# Words of ours with commas between.
+__codex_agent_list() {
+    local word before=
+    case $cur in *,*) before=${cur%,*}, ;; esac
+    for word in "$@"; do
+        case $before$word in "$cur"*) COMPREPLY[${#COMPREPLY[@]}]=$before$word ;; esac
+    done
+    type compopt >/dev/null 2>&1 && compopt -o nospace 2>/dev/null
+    __codex_agent_no_files
+}
+
 # Where bash cannot be told that these are file names it would not quote them; offering nothing makes
 # it complete files by itself.
 __codex_agent_folders() {
@@ -97,8 +113,8 @@ _codex_agent_find() {
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
     __codex_agent_place 1 --fields --format --color --codex-home
     case $flag in
-    --fields|--fields=) : ;;
-    --format|--format=) : ;;
+    --fields|--fields=) __codex_agent_list id name title first_user_message cwd created_at updated_at archived_at source originator subagent model reasoning_effort model_provider cli_version git rollout_path history tokens_used pinned found_in forked_from status resume_command sha branch origin_url parent short ;;
+    --format|--format=) __codex_agent_no_files ;;
     --color|--color=) __codex_agent_offer auto always never ;;
     --codex-home|--codex-home=) __codex_agent_folders ;;
     *)

@@ -10,6 +10,13 @@ function __codex_agent_sessions
     printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
 end
 
+# Words of ours with commas between.
+function __codex_agent_list
+    set -l before (commandline -ct | string replace -r '^--[^=]*=' '' | string match -r '^.*,')
+    set -q before[1]; or set before ''
+    printf '%s\n' $before$argv
+end
+
 function __codex_agent_groups
     codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
 end
@@ -64,7 +71,7 @@ complete -c codex-agent-fork -l dangerously-bypass-approvals-and-sandbox -d 'let
 complete -c codex-agent-fork -s j -l max-concurrent -x -d 'at most N jobs at once; 3 if not said'
 complete -c codex-agent-fork -l max-failures -x -d 'start nothing more after N failures'
 complete -c codex-agent-fork -l retries -x -d 'try a job again up to N times where the failure may pass'
-complete -c codex-agent-fork -l on-busy -x -d 'for a session in use: wait, wait=TIME, skip, fork or fail'
+complete -c codex-agent-fork -l on-busy -x -a 'wait wait= skip fork fail' -d 'for a session in use: wait, wait=TIME, skip, fork or fail'
 complete -c codex-agent-fork -l on-limit -x -a 'stop wait try' -d 'at a usage limit: stop, wait for its end, or try anyway'
 complete -c codex-agent-fork -l timeout -x -d 'stop a job that takes longer, such as 90s or 1h30m'
 complete -c codex-agent-fork -l idle-timeout -x -d 'stop a job from which nothing is heard for so long'

@@ -71,6 +71,22 @@ __codex_agent_offer() {
     done <<< "$(printf '%s\n' "$@")"
 }
 
+# bash 3.2 cannot be told that what is typed is no file.
+__codex_agent_no_files() {
+    type compopt >/dev/null 2>&1 && compopt +o default 2>/dev/null
+}
+
+# Words of ours with commas between.
+__codex_agent_list() {
+    local word before=
+    case $cur in *,*) before=${cur%,*}, ;; esac
+    for word in "$@"; do
+        case $before$word in "$cur"*) COMPREPLY[${#COMPREPLY[@]}]=$before$word ;; esac
+    done
+    type compopt >/dev/null 2>&1 && compopt -o nospace 2>/dev/null
+    __codex_agent_no_files
+}
+
 # Where bash cannot be told that these are file names it would not quote them; offering nothing makes
 # it complete files by itself.
 __codex_agent_folders() {
@@ -99,26 +115,26 @@ _codex_agent_ls() {
     case $flag in
     --cwd|--cwd=) __codex_agent_folders ;;
     --under|--under=) __codex_agent_folders ;;
-    --repo|--repo=) : ;;
-    --branch|--branch=) : ;;
-    --source|--source=) : ;;
-    --originator|--originator=) : ;;
-    --provider|--provider=) : ;;
-    --model|--model=) : ;;
-    --cli-version|--cli-version=) : ;;
-    --name|--name=) : ;;
-    --since|--since=) : ;;
-    --until|--until=) : ;;
+    --repo|--repo=) __codex_agent_no_files ;;
+    --branch|--branch=) __codex_agent_no_files ;;
+    --source|--source=) __codex_agent_no_files ;;
+    --originator|--originator=) __codex_agent_no_files ;;
+    --provider|--provider=) __codex_agent_no_files ;;
+    --model|--model=) __codex_agent_no_files ;;
+    --cli-version|--cli-version=) __codex_agent_no_files ;;
+    --name|--name=) __codex_agent_no_files ;;
+    --since|--since=) __codex_agent_no_files ;;
+    --until|--until=) __codex_agent_no_files ;;
     --time|--time=) __codex_agent_offer updated created ;;
     --group|--group=) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
     --forks-of|--forks-of=) __codex_agent_offer @ @@ "$(__codex_agent_sessions)" ;;
     --status|--status=) __codex_agent_offer idle running interrupted failed unknown ;;
     --archived=) __codex_agent_offer only ;;
-    -s|--sort|--sort=) : ;;
-    -n|--limit|--limit=) : ;;
-    --offset|--offset=) : ;;
-    --fields|--fields=) : ;;
-    --format|--format=) : ;;
+    -s|--sort|--sort=) __codex_agent_offer updated created tokens title cwd; __codex_agent_no_files ;;
+    -n|--limit|--limit=) __codex_agent_no_files ;;
+    --offset|--offset=) __codex_agent_no_files ;;
+    --fields|--fields=) __codex_agent_list id name title first_user_message cwd created_at updated_at archived_at source originator subagent model reasoning_effort model_provider cli_version git rollout_path history tokens_used pinned found_in forked_from status resume_command sha branch origin_url parent short ;;
+    --format|--format=) __codex_agent_no_files ;;
     --color|--color=) __codex_agent_offer auto always never ;;
     --codex-home|--codex-home=) __codex_agent_folders ;;
     *)

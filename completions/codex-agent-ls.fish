@@ -10,6 +10,13 @@ function __codex_agent_sessions
     printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
 end
 
+# Words of ours with commas between.
+function __codex_agent_list
+    set -l before (commandline -ct | string replace -r '^--[^=]*=' '' | string match -r '^.*,')
+    set -q before[1]; or set before ''
+    printf '%s\n' $before$argv
+end
+
 function __codex_agent_groups
     codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
 end
@@ -62,11 +69,11 @@ complete -c codex-agent-ls -l forks-of -x -a '(__codex_agent_sessions)' -d 'sess
 complete -c codex-agent-ls -l status -x -a 'idle running interrupted failed unknown' -d 'sessions whose last turn is in this state'
 complete -c codex-agent-ls -l archived -f -a 'only' -d 'archived sessions too, or only them'
 complete -c codex-agent-ls -l subagents -d 'sessions that Codex made as subagents too'
-complete -c codex-agent-ls -s s -l sort -x -d 'by updated, created, tokens, title or cwd; :asc, :desc'
+complete -c codex-agent-ls -s s -l sort -x -a 'updated created tokens title cwd' -d 'by updated, created, tokens, title or cwd; :asc, :desc'
 complete -c codex-agent-ls -s n -l limit -x -d 'at most N sessions'
 complete -c codex-agent-ls -l offset -x -d 'pass over the first N'
 complete -c codex-agent-ls -l json -d 'session records, one a line'
-complete -c codex-agent-ls -l fields -x -d 'only these fields, in this order'
+complete -c codex-agent-ls -l fields -x -a '(__codex_agent_list id name title first_user_message cwd created_at updated_at archived_at source originator subagent model reasoning_effort model_provider cli_version git rollout_path history tokens_used pinned found_in forked_from status resume_command sha branch origin_url parent short)' -d 'only these fields, in this order'
 complete -c codex-agent-ls -l format -x -d 'a template such as \'{id}\\t{title}\''
 complete -c codex-agent-ls -s 0 -l null -d 'end rows with NUL, and escape nothing in them'
 complete -c codex-agent-ls -l full -d 'look into the rollouts: fork parent, status, last directory'

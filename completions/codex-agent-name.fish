@@ -10,6 +10,13 @@ function __codex_agent_sessions
     printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
 end
 
+# Words of ours with commas between.
+function __codex_agent_list
+    set -l before (commandline -ct | string replace -r '^--[^=]*=' '' | string match -r '^.*,')
+    set -q before[1]; or set before ''
+    printf '%s\n' $before$argv
+end
+
 function __codex_agent_groups
     codex-agent group list --format '{name}' 2>/dev/null | string replace -a '\\\\' '\\'
 end

@@ -71,6 +71,22 @@ __codex_agent_offer() {
     done <<< "$(printf '%s\n' "$@")"
 }
 
+# bash 3.2 cannot be told that what is typed is no file.
+__codex_agent_no_files() {
+    type compopt >/dev/null 2>&1 && compopt +o default 2>/dev/null
+}
+
+# Words of ours with commas between.
+__codex_agent_list() {
+    local word before=
+    case $cur in *,*) before=${cur%,*}, ;; esac
+    for word in "$@"; do
+        case $before$word in "$cur"*) COMPREPLY[${#COMPREPLY[@]}]=$before$word ;; esac
+    done
+    type compopt >/dev/null 2>&1 && compopt -o nospace 2>/dev/null
+    __codex_agent_no_files
+}
+
 # Where bash cannot be told that these are file names it would not quote them; offering nothing makes
 # it complete files by itself.
 __codex_agent_folders() {
@@ -145,7 +161,7 @@ _codex_agent_plugin() {
     add)
         __codex_agent_place 2 --about
         case $flag in
-        --about|--about=) : ;;
+        --about|--about=) __codex_agent_no_files ;;
         *)
             case $cur in
             -*) __codex_agent_offer --about --json -h --help -V --version ;;

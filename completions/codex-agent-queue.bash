@@ -71,6 +71,22 @@ __codex_agent_offer() {
     done <<< "$(printf '%s\n' "$@")"
 }
 
+# bash 3.2 cannot be told that what is typed is no file.
+__codex_agent_no_files() {
+    type compopt >/dev/null 2>&1 && compopt +o default 2>/dev/null
+}
+
+# Words of ours with commas between.
+__codex_agent_list() {
+    local word before=
+    case $cur in *,*) before=${cur%,*}, ;; esac
+    for word in "$@"; do
+        case $before$word in "$cur"*) COMPREPLY[${#COMPREPLY[@]}]=$before$word ;; esac
+    done
+    type compopt >/dev/null 2>&1 && compopt -o nospace 2>/dev/null
+    __codex_agent_no_files
+}
+
 # Where bash cannot be told that these are file names it would not quote them; offering nothing makes
 # it complete files by itself.
 __codex_agent_folders() {
@@ -120,7 +136,7 @@ _codex_agent_queue() {
     add)
         __codex_agent_place 2 -p --prompt --prompt-file -i --image --project
         case $flag in
-        -p|--prompt|--prompt=) : ;;
+        -p|--prompt|--prompt=) __codex_agent_no_files ;;
         --prompt-file|--prompt-file=) : ;;
         -i|--image|--image=) : ;;
         --project|--project=) __codex_agent_folders ;;
@@ -166,7 +182,7 @@ _codex_agent_queue() {
     edit)
         __codex_agent_place 2 -p --prompt --prompt-file
         case $flag in
-        -p|--prompt|--prompt=) : ;;
+        -p|--prompt|--prompt=) __codex_agent_no_files ;;
         --prompt-file|--prompt-file=) : ;;
         *)
             case $cur in
@@ -318,18 +334,18 @@ _codex_agent_queue() {
     run)
         __codex_agent_place 2 -m --model -s --sandbox -c --config --output-schema --codex-arg --max-failures --retries --on-limit --on-busy --timeout --idle-timeout --network-timeout --interrupted --codex -i --image --codex-home
         case $flag in
-        -m|--model|--model=) : ;;
+        -m|--model|--model=) __codex_agent_no_files ;;
         -s|--sandbox|--sandbox=) __codex_agent_offer read-only workspace-write danger-full-access ;;
-        -c|--config|--config=) : ;;
+        -c|--config|--config=) __codex_agent_no_files ;;
         --output-schema|--output-schema=) : ;;
-        --codex-arg|--codex-arg=) : ;;
-        --max-failures|--max-failures=) : ;;
-        --retries|--retries=) : ;;
+        --codex-arg|--codex-arg=) __codex_agent_no_files ;;
+        --max-failures|--max-failures=) __codex_agent_no_files ;;
+        --retries|--retries=) __codex_agent_no_files ;;
         --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
-        --on-busy|--on-busy=) : ;;
-        --timeout|--timeout=) : ;;
-        --idle-timeout|--idle-timeout=) : ;;
-        --network-timeout|--network-timeout=) : ;;
+        --on-busy|--on-busy=) __codex_agent_offer wait wait= skip fork fail; __codex_agent_no_files ;;
+        --timeout|--timeout=) __codex_agent_no_files ;;
+        --idle-timeout|--idle-timeout=) __codex_agent_no_files ;;
+        --network-timeout|--network-timeout=) __codex_agent_no_files ;;
         --interrupted|--interrupted=) __codex_agent_offer fail continue retry ;;
         --codex|--codex=) : ;;
         -i|--image|--image=) : ;;

@@ -71,6 +71,22 @@ __codex_agent_offer() {
     done <<< "$(printf '%s\n' "$@")"
 }
 
+# bash 3.2 cannot be told that what is typed is no file.
+__codex_agent_no_files() {
+    type compopt >/dev/null 2>&1 && compopt +o default 2>/dev/null
+}
+
+# Words of ours with commas between.
+__codex_agent_list() {
+    local word before=
+    case $cur in *,*) before=${cur%,*}, ;; esac
+    for word in "$@"; do
+        case $before$word in "$cur"*) COMPREPLY[${#COMPREPLY[@]}]=$before$word ;; esac
+    done
+    type compopt >/dev/null 2>&1 && compopt -o nospace 2>/dev/null
+    __codex_agent_no_files
+}
+
 # Where bash cannot be told that these are file names it would not quote them; offering nothing makes
 # it complete files by itself.
 __codex_agent_folders() {
@@ -98,22 +114,22 @@ _codex_agent_resume() {
     __codex_agent_place 1 --cwd -m --model -s --sandbox -c --config --codex-arg -p --prompt --prompt-file -i --image --output-schema -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --codex-home
     case $flag in
     --cwd|--cwd=) __codex_agent_folders ;;
-    -m|--model|--model=) : ;;
+    -m|--model|--model=) __codex_agent_no_files ;;
     -s|--sandbox|--sandbox=) __codex_agent_offer read-only workspace-write danger-full-access ;;
-    -c|--config|--config=) : ;;
-    --codex-arg|--codex-arg=) : ;;
-    -p|--prompt|--prompt=) : ;;
+    -c|--config|--config=) __codex_agent_no_files ;;
+    --codex-arg|--codex-arg=) __codex_agent_no_files ;;
+    -p|--prompt|--prompt=) __codex_agent_no_files ;;
     --prompt-file|--prompt-file=) : ;;
     -i|--image|--image=) : ;;
     --output-schema|--output-schema=) : ;;
-    -j|--max-concurrent|--max-concurrent=) : ;;
-    --max-failures|--max-failures=) : ;;
-    --retries|--retries=) : ;;
-    --on-busy|--on-busy=) : ;;
+    -j|--max-concurrent|--max-concurrent=) __codex_agent_no_files ;;
+    --max-failures|--max-failures=) __codex_agent_no_files ;;
+    --retries|--retries=) __codex_agent_no_files ;;
+    --on-busy|--on-busy=) __codex_agent_offer wait wait= skip fork fail; __codex_agent_no_files ;;
     --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
-    --timeout|--timeout=) : ;;
-    --idle-timeout|--idle-timeout=) : ;;
-    --network-timeout|--network-timeout=) : ;;
+    --timeout|--timeout=) __codex_agent_no_files ;;
+    --idle-timeout|--idle-timeout=) __codex_agent_no_files ;;
+    --network-timeout|--network-timeout=) __codex_agent_no_files ;;
     --interrupted|--interrupted=) __codex_agent_offer fail continue retry ;;
     --codex|--codex=) : ;;
     --codex-home|--codex-home=) __codex_agent_folders ;;

@@ -71,6 +71,22 @@ __codex_agent_offer() {
     done <<< "$(printf '%s\n' "$@")"
 }
 
+# bash 3.2 cannot be told that what is typed is no file.
+__codex_agent_no_files() {
+    type compopt >/dev/null 2>&1 && compopt +o default 2>/dev/null
+}
+
+# Words of ours with commas between.
+__codex_agent_list() {
+    local word before=
+    case $cur in *,*) before=${cur%,*}, ;; esac
+    for word in "$@"; do
+        case $before$word in "$cur"*) COMPREPLY[${#COMPREPLY[@]}]=$before$word ;; esac
+    done
+    type compopt >/dev/null 2>&1 && compopt -o nospace 2>/dev/null
+    __codex_agent_no_files
+}
+
 # Where bash cannot be told that these are file names it would not quote them; offering nothing makes
 # it complete files by itself.
 __codex_agent_folders() {
@@ -147,14 +163,14 @@ _codex_agent_run() {
     continue)
         __codex_agent_place 2 -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex
         case $flag in
-        -j|--max-concurrent|--max-concurrent=) : ;;
-        --max-failures|--max-failures=) : ;;
-        --retries|--retries=) : ;;
-        --on-busy|--on-busy=) : ;;
+        -j|--max-concurrent|--max-concurrent=) __codex_agent_no_files ;;
+        --max-failures|--max-failures=) __codex_agent_no_files ;;
+        --retries|--retries=) __codex_agent_no_files ;;
+        --on-busy|--on-busy=) __codex_agent_offer wait wait= skip fork fail; __codex_agent_no_files ;;
         --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
-        --timeout|--timeout=) : ;;
-        --idle-timeout|--idle-timeout=) : ;;
-        --network-timeout|--network-timeout=) : ;;
+        --timeout|--timeout=) __codex_agent_no_files ;;
+        --idle-timeout|--idle-timeout=) __codex_agent_no_files ;;
+        --network-timeout|--network-timeout=) __codex_agent_no_files ;;
         --interrupted|--interrupted=) __codex_agent_offer fail continue retry ;;
         --codex|--codex=) : ;;
         *)
@@ -183,7 +199,7 @@ _codex_agent_run() {
     prune)
         __codex_agent_place 2 --older
         case $flag in
-        --older|--older=) : ;;
+        --older|--older=) __codex_agent_no_files ;;
         *)
             case $cur in
             -*) __codex_agent_offer --older --json -h --help -V --version ;;
@@ -197,24 +213,24 @@ _codex_agent_run() {
     *)
         __codex_agent_place 1 -p --prompt --prompt-file --cwd -i --image --codex-home -m --model -s --sandbox -c --config --output-schema --codex-arg -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex
         case $flag in
-        -p|--prompt|--prompt=) : ;;
+        -p|--prompt|--prompt=) __codex_agent_no_files ;;
         --prompt-file|--prompt-file=) : ;;
         --cwd|--cwd=) __codex_agent_folders ;;
         -i|--image|--image=) : ;;
         --codex-home|--codex-home=) __codex_agent_folders ;;
-        -m|--model|--model=) : ;;
+        -m|--model|--model=) __codex_agent_no_files ;;
         -s|--sandbox|--sandbox=) __codex_agent_offer read-only workspace-write danger-full-access ;;
-        -c|--config|--config=) : ;;
+        -c|--config|--config=) __codex_agent_no_files ;;
         --output-schema|--output-schema=) : ;;
-        --codex-arg|--codex-arg=) : ;;
-        -j|--max-concurrent|--max-concurrent=) : ;;
-        --max-failures|--max-failures=) : ;;
-        --retries|--retries=) : ;;
-        --on-busy|--on-busy=) : ;;
+        --codex-arg|--codex-arg=) __codex_agent_no_files ;;
+        -j|--max-concurrent|--max-concurrent=) __codex_agent_no_files ;;
+        --max-failures|--max-failures=) __codex_agent_no_files ;;
+        --retries|--retries=) __codex_agent_no_files ;;
+        --on-busy|--on-busy=) __codex_agent_offer wait wait= skip fork fail; __codex_agent_no_files ;;
         --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
-        --timeout|--timeout=) : ;;
-        --idle-timeout|--idle-timeout=) : ;;
-        --network-timeout|--network-timeout=) : ;;
+        --timeout|--timeout=) __codex_agent_no_files ;;
+        --idle-timeout|--idle-timeout=) __codex_agent_no_files ;;
+        --network-timeout|--network-timeout=) __codex_agent_no_files ;;
         --interrupted|--interrupted=) __codex_agent_offer fail continue retry ;;
         --codex|--codex=) : ;;
         *)

@@ -41,7 +41,7 @@ const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 const SHORT: &str = "cd6d1b0c";
 
 /// Lines, what they offer, and what they do not.
-const OFFERS: [(&str, &[&str], &[&str]); 26] = [
+const OFFERS: [(&str, &[&str], &[&str]); 30] = [
     (
         "codex-agent ",
         &["ls", "find", "group", "demo", "help", "foo", "today", "evil"],
@@ -54,6 +54,10 @@ const OFFERS: [(&str, &[&str], &[&str]); 26] = [
     ("codex-agent -C projects ls --so", &["--sort", "--source"], &[]),
     ("codex-agent --codex-home=projects ls --so", &["--sort", "--source"], &[]),
     ("codex-agent-ls --color ", &["auto", "always", "never"], &["--json", "work"]),
+    ("codex-agent ls --sort ", &["updated", "tokens", "cwd"], &["projects", "work"]),
+    ("codex-agent-ls --fields ", &["id", "updated_at", "branch", "short"], &["projects", "work"]),
+    ("codex-agent group run work --on-busy ", &["wait", "skip", "fork", "fail"], &["projects"]),
+    ("codex-agent ls --limit ", &[], &["projects"]),
     ("codex-agent ls --color=", &["auto", "always", "never"], &["work"]),
     ("codex-agent ls --color=a", &["auto", "always"], &["never"]),
     ("codex-agent-ls --group ", &["work", "team:alpha"], &["auto"]),
@@ -266,6 +270,16 @@ fn check_lines(world: &World, shell: &mut Shell, name: &str) {
     for (typed, wanted) in COMPLETED {
         let line = shell.tab(typed).line;
         if line != wanted {
+            wrong.push(format!("{name}: {typed}<TAB> became {line:?}, not {wanted:?}"));
+        }
+    }
+    // More words may come, and some shells say so.
+    for (typed, wanted) in [
+        ("codex-agent ls --fields id,nam", "codex-agent ls --fields id,name"),
+        ("codex-agent ls --fields=id,title,cr", "codex-agent ls --fields=id,title,created_at"),
+    ] {
+        let line = shell.tab(typed).line;
+        if line.trim_end_matches([',', ' ']) != wanted {
             wrong.push(format!("{name}: {typed}<TAB> became {line:?}, not {wanted:?}"));
         }
     }

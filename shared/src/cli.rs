@@ -203,6 +203,10 @@ pub enum Takes {
     Directory(&'static str),
     /// One of these words.
     OneOf(&'static str, &'static [&'static str]),
+    /// Text that most often is one of these words.
+    Words(&'static str, &'static [&'static str]),
+    /// Such words with commas between.
+    List(&'static str, &'static [&'static str]),
     /// Nothing, or `=` and one of these words.
     Perhaps(&'static str, &'static [&'static str]),
     /// A reference to a session.
@@ -220,6 +224,8 @@ impl Takes {
             | Takes::File(name)
             | Takes::Directory(name)
             | Takes::OneOf(name, _)
+            | Takes::Words(name, _)
+            | Takes::List(name, _)
             | Takes::Perhaps(name, _)
             | Takes::Session(name)
             | Takes::Group(name) => Some(name),

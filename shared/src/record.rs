@@ -249,7 +249,7 @@ impl Field {
     pub const PARTS: [Field; 5] = [Field::Sha, Field::Branch, Field::OriginUrl, Field::Parent, Field::Short];
 
     /// The field's name in JSON, `--fields` and `--format`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Field::Id => "id",
             Field::Name => "name",

@@ -77,6 +77,18 @@ impl Common {
     }
 }
 
+/// The names of all fields.
+const FIELDS: [&str; Field::ALL.len() + Field::PARTS.len()] = {
+    let mut names = [""; Field::ALL.len() + Field::PARTS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        let part = at.wrapping_sub(Field::ALL.len());
+        names[at] = if at < Field::ALL.len() { Field::ALL[at].name() } else { Field::PARTS[part].name() };
+        at += 1;
+    }
+    names
+};
+
 /// An operand that is text.
 pub fn text_operand(operands: &mut Vec<String>, operand: OsString) -> Result<()> {
     let text = operand.into_string().map_err(|operand| {
@@ -106,7 +118,7 @@ pub const fn fields<A: AsMut<Common>>() -> Flag<A> {
     Flag {
         short: None,
         long: "fields",
-        takes: Takes::Text("F,F,..."),
+        takes: Takes::List("F,F,...", &FIELDS),
         help: "only these fields, in this order",
         more: "A table on a terminal, where a time is an age and, if there is little room, an id its last \
                eight digits; TAB-separated in a pipe, and with --json records that have no others \

@@ -141,6 +141,22 @@ __codex_agent_offer() {
     done <<< "$(printf '%s\n' "$@")"
 }
 
+# bash 3.2 cannot be told that what is typed is no file.
+__codex_agent_no_files() {
+    type compopt >/dev/null 2>&1 && compopt +o default 2>/dev/null
+}
+
+# Words of ours with commas between.
+__codex_agent_list() {
+    local word before=
+    case $cur in *,*) before=${cur%,*}, ;; esac
+    for word in "$@"; do
+        case $before$word in "$cur"*) COMPREPLY[${#COMPREPLY[@]}]=$before$word ;; esac
+    done
+    type compopt >/dev/null 2>&1 && compopt -o nospace 2>/dev/null
+    __codex_agent_no_files
+}
+
 # Where bash cannot be told that these are file names it would not quote them; offering nothing makes
 # it complete files by itself.
 __codex_agent_folders() {
@@ -182,11 +198,14 @@ fn bash_value(takes: Takes) -> String {
         Takes::OneOf(_, choices) | Takes::Perhaps(_, choices) => {
             format!("__codex_agent_offer {}", choices.join(" "))
         }
+        Takes::Words(_, words) => format!("__codex_agent_offer {}; __codex_agent_no_files", words.join(" ")),
+        Takes::List(_, words) => format!("__codex_agent_list {}", words.join(" ")),
+        Takes::Text(_) => "__codex_agent_no_files".to_owned(),
         Takes::Directory(_) => "__codex_agent_folders".to_owned(),
         Takes::Session(_) => bash_operand(Completes::Sessions),
         Takes::Group(_) => bash_operand(Completes::Groups),
         // bash completes files by itself where nothing is offered.
-        Takes::File(_) | Takes::Nothing | Takes::Text(_) => ":".to_owned(),
+        Takes::File(_) | Takes::Nothing => ":".to_owned(),
     }
 }
 
@@ -286,7 +305,10 @@ fn zsh_arguments(command: &dyn Verb) -> Vec<String> {
             Takes::Text(_) => ("=", format!(":{}: ", zsh_text(name))),
             Takes::File(_) => ("=", format!(":{name}:_files")),
             Takes::Directory(_) => ("=", format!(":{name}:_files -/")),
-            Takes::OneOf(_, choices) => ("=", format!(":{name}:({})", choices.join(" "))),
+            Takes::OneOf(_, choices) | Takes::Words(_, choices) => {
+                ("=", format!(":{}:({})", zsh_text(name), choices.join(" ")))
+            }
+            Takes::List(_, words) => ("=", format!(":{name}:_values -s , {name} {}", words.join(" "))),
             Takes::Perhaps(_, choices) => ("=-", format!("::{name}:({})", choices.join(" "))),
             Takes::Session(_) => ("=", format!(":{name}:_codex_agent_sessions")),
             Takes::Group(_) => ("=", format!(":{name}:_codex_agent_groups")),
@@ -408,6 +430,13 @@ function __codex_agent_sessions
     printf '%s\t%s\n' @ 'the newest here' @@ 'the newest'
 end
 
+# Words of ours with commas between.
+function __codex_agent_list
+    set -l before (commandline -ct | string replace -r '^--[^=]*=' '' | string match -r '^.*,')
+    set -q before[1]; or set before ''
+    printf '%s\n' $before$argv
+end
+
 NAMED
 # How many operands stand before the cursor. The arguments are the flags that have a value.
 function __codex_agent_place
@@ -466,7 +495,8 @@ fn fish_rows(out: &mut String, tool: &Tool, command: &dyn Verb, verb: &str) {
             Takes::Text(_) => " -x".to_owned(),
             Takes::File(_) => " -r -F".to_owned(),
             Takes::Directory(_) => " -x -a '(__fish_complete_directories)'".to_owned(),
-            Takes::OneOf(_, choices) => format!(" -x -a '{}'", choices.join(" ")),
+            Takes::OneOf(_, choices) | Takes::Words(_, choices) => format!(" -x -a '{}'", choices.join(" ")),
+            Takes::List(_, words) => format!(" -x -a '(__codex_agent_list {})'", words.join(" ")),
             Takes::Perhaps(_, choices) => format!(" -f -a '{}'", choices.join(" ")),
             Takes::Session(_) => format!(" -x -a '{}'", fish_operand(Completes::Sessions)),
             Takes::Group(_) => format!(" -x -a '{}'", fish_operand(Completes::Groups)),

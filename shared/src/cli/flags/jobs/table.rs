@@ -376,7 +376,7 @@ pub const fn on_busy<A: AsMut<Jobs>>() -> Flag<A> {
     Flag {
         short: None,
         long: "on-busy",
-        takes: Takes::Text("WHAT"),
+        takes: Takes::Words("WHAT", &["wait", "wait=", "skip", "fork", "fail"]),
         help: "for a session in use: wait, wait=TIME, skip, fork or fail",
         more: "wait=90s is the default: Codex's own background process keeps a session for a minute after its screen was closed. fork sends the prompt to a fork of the session (Codex 0.148 and later).",
         set: |args, value| {
