@@ -309,9 +309,13 @@ fn the_live_view_tells_what_runs() {
     let script = "codex-agent ls --json -n 2 | codex-agent group add g 2>/dev/null; \
                   codex-agent ls -n 2 --format '{title}'; \
                   codex-agent group run g --prompt 'Go MS700'";
-    let lines = demo(&world, script, 60);
-    for title in &lines[..2] {
-        has(&lines, &[" running ", title.split_at(title.len().min(15)).0]);
+    let group = demo(&world, script, 60);
+    let script = "codex-agent ls -n 2 --format '{title}'; \
+                  codex-agent ls -n 2 --json | codex-agent resume --prompt 'Go MS700'";
+    for lines in [group, demo(&world, script, 60)] {
+        for title in &lines[..2] {
+            has(&lines, &[" running ", title.split_at(title.len().min(15)).0]);
+        }
     }
 }
 

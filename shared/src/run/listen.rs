@@ -46,7 +46,7 @@ pub struct Glimpse<'g> {
 /// What a job of a run of this kind is about, in a few words: how its prompt begins; where all of them are sent
 /// the same one, what its session is called.
 pub fn about(kind: &str, job: &Job, checker: &mut Checker) -> String {
-    let is_same = kind == "group";
+    let is_same = matches!(kind, "group" | "resume");
     let label = job.session.filter(|_| is_same).and_then(|id| checker.label(job.codex_home.as_deref(), id));
     let begins = || job.prompt.trim_start().lines().next().unwrap_or_default();
     cell(label.as_deref().unwrap_or_else(begins), ABOUT)
