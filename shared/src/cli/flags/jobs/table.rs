@@ -412,7 +412,7 @@ pub const fn answers<A: AsMut<Jobs>>() -> Flag<A> {
         long: "answers",
         takes: Takes::Nothing,
         help: "only the last message of each session",
-        more: "Of one job the bare message; of several each under a line '==> ID <=='. It goes with neither --json nor --events.",
+        more: "Of one job the bare message; of several, and of a queue that is being run, each under a line '==> ID <=='. It goes with neither --json nor --events.",
         set: |args, _| {
             args.as_mut().answers = true;
             Ok(())
