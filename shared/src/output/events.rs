@@ -185,7 +185,13 @@ impl Show {
         };
         let left = most.saturating_sub(width(&start)).max(8);
         // Why something went wrong is what one looks for: it is not cut before it has been told.
-        if matches!(event.what, What::JobFailed { .. } | What::JobSkipped { .. } | What::RunStopped { .. }) {
+        if matches!(
+            event.what,
+            What::JobFailed { .. }
+                | What::JobSkipped { .. }
+                | What::RunWaiting { .. }
+                | What::RunStopped { .. }
+        ) {
             let mut told = lines(&start, &cell(&text, REASON), INDENT, most).into_iter();
             return told.try_for_each(|line| self.output.text(line.trim_end().as_bytes(), b"\n"));
         }
