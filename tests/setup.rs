@@ -320,3 +320,32 @@ fn nothing_is_put_where_all_programs_are() {
     assert_eq!(code, 0, "{err}");
     assert!(steps.iter().all(|step| Path::new(step["path"].as_str().unwrap()).starts_with(&data)));
 }
+
+#[test]
+fn one_that_comes_too_late_leaves_what_another_has_installed() {
+    let world = world();
+    let before = tree(&world);
+    let mut terminal = Terminal::open(world.command("codex-agent-setup"), 100, 24);
+    terminal.until("[y/N] ");
+    assert_eq!(setup(&world, &["--yes"]).0, 0);
+    let there = tree(&world);
+    terminal.press("y\n");
+    let (shown, code) = terminal.end();
+    assert!(code == 2 && shown.contains("another setup has changed something meanwhile"), "{shown}");
+    assert_eq!(tree(&world), there);
+    let (code, _, err) = setup(&world, &["--undo", "--yes"]);
+    assert_eq!((code, tree(&world)), (0, before.clone()), "{err}");
+    // Several at once: whoever is first is the one that installs, and all of it can be undone.
+    for _ in 0..3 {
+        let start = |_| {
+            let mut command = world.command("codex-agent-setup");
+            command.args(["--yes", "--json"]).stdout(std::process::Stdio::null());
+            command.stderr(std::process::Stdio::null()).spawn().unwrap()
+        };
+        let all: Vec<_> = (0..3).map(start).collect();
+        let ended: Vec<bool> = all.into_iter().map(|mut child| child.wait().unwrap().success()).collect();
+        assert!(ended.contains(&true));
+        let (code, _, err) = setup(&world, &["--undo", "--yes"]);
+        assert_eq!((code, tree(&world)), (0, before.clone()), "{err}");
+    }
+}

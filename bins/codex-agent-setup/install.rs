@@ -173,7 +173,8 @@ impl Setup {
         let mut made = missing(self.store.path());
         let held = self.store.hold()?;
         let done = self.carry_out_held(&held, steps, &mut made);
-        if self.installed == Installed::default() {
+        // As it is now: another setup may have written it since this one has read it.
+        if held.read::<Installed>()? == Installed::default() {
             // Nothing is left to be known, and whoever waits for the lock finds nothing to do either.
             let lock = self.store.path().with_extension("json.lock");
             remove(self.store.path()).and_then(|()| remove(&lock))?;
