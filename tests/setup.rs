@@ -349,3 +349,41 @@ fn one_that_comes_too_late_leaves_what_another_has_installed() {
         assert_eq!((code, tree(&world)), (0, before.clone()), "{err}");
     }
 }
+
+#[test]
+fn what_lies_where_a_file_is_written_is_left_alone() {
+    use std::os::unix::fs::symlink;
+    type Put = fn(&World, &Path);
+    let puts: [(&str, Put); 3] = [
+        ("a link", |world, part| symlink(world.path("mine"), part).unwrap()),
+        ("a file", |_, part| fs::write(part, "mine").unwrap()),
+        ("a pipe", |world, part| drop(world.ok(&["mkfifo", part.to_str().unwrap()]))),
+    ];
+    for (what, put) in puts {
+        let world = world();
+        world.write("mine", "mine");
+        let part = world.path("home/.config/fish/completions/.codex-agent-ls.fish.codex-agent-setup");
+        fs::create_dir_all(part.parent().unwrap()).unwrap();
+        put(&world, &part);
+        let before = tree(&world);
+        // Opening a pipe would wait for its reader.
+        let ran = world.sh("timeout 60 codex-agent-setup --yes");
+        assert_eq!(ran.code, 2, "{what}: {}", ran.err);
+        assert!(ran.err.contains("is in the way") && ran.err.contains("nothing was changed"), "{}", ran.err);
+        assert_eq!(tree(&world), before, "{what}");
+        assert_eq!(fs::read_to_string(world.path("mine")).unwrap(), "mine");
+        if what == "a file" {
+            assert_eq!(fs::read_to_string(&part).unwrap(), "mine");
+        }
+    }
+    // What a crash has left of one of ours is written anew.
+    let world = world();
+    let before = tree(&world);
+    assert_eq!(setup(&world, &["--yes"]).0, 0);
+    let page = world.path("home/.local/share/man/man1/codex-agent-ls.1");
+    fs::remove_file(&page).unwrap();
+    fs::write(page.with_file_name(".codex-agent-ls.1.codex-agent-setup"), "half of it").unwrap();
+    assert_eq!(setup(&world, &["--yes"]).0, 0);
+    assert_eq!(setup(&world, &["--undo", "--yes"]).0, 0);
+    assert_eq!(tree(&world), before);
+}

@@ -212,9 +212,11 @@ impl Setup {
         held.write(&planned)?;
         let mut done = Vec::new();
         for step in steps {
+            let is_ours = self.is_ours(&step.path);
+            let swept = || if is_ours { sweep(&step.path) } else { Ok(()) };
             let written = match step.action {
-                Action::Make | Action::Replace => write(&step.path, &step.text),
-                Action::Remove => remove(&step.path),
+                Action::Make | Action::Replace => swept().and_then(|()| write(&step.path, &step.text)),
+                Action::Remove => swept().and_then(|()| remove(&step.path)),
                 Action::Keep | Action::Refuse => continue,
             };
             if let Err(error) = written {
@@ -268,16 +270,26 @@ fn missing(path: &Path) -> Vec<PathBuf> {
     missing
 }
 
-/// Writes a whole file, or none. Everybody may read it, as other documents.
+/// What a file is called while it is written: one name for each, so that a later setup finds what a crash leaves.
+fn part(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.codex-agent-setup"))
+}
+
+/// Writes a whole file, or none. Everybody may read it, as other documents. What has the name of the part and is
+/// not ours is neither followed nor written over.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).context("make the folder", folder)?;
-    // One name for each file, so that what a crash leaves is written over the next time.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let part = folder.join(format!(".{name}.codex-agent-setup"));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o644);
-    let mut file = options.open(&part).context("write in", folder)?;
+    let part = part(path);
+    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&part);
+    let mut file = match opened {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let message = format!("'{}' is in the way, and was left as it is", part.display());
+            return Err(Error::new(message).hint("move it away"));
+        }
+        opened => opened.context("write in", folder)?,
+    };
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     #[allow(clippy::disallowed_methods)] // It is synced, and what it replaces was looked at.
     let renamed = written.and_then(|()| fs::rename(&part, path));
@@ -288,17 +300,22 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     renamed.context("write", path)
 }
 
-fn remove(path: &Path) -> Result<()> {
-    let part = path.file_name().map(|name| format!(".{}.codex-agent-setup", name.to_string_lossy()));
-    for path in [Some(path.to_owned()), part.map(|part| path.with_file_name(part))].into_iter().flatten() {
-        match fs::remove_file(&path) {
-            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Err(error).context("remove", &path);
-            }
-            _ => {}
-        }
+/// Removes what a crash has left of writing a file that is known as ours. What is no regular file is not.
+fn sweep(path: &Path) -> Result<()> {
+    let part = part(path);
+    match part.symlink_metadata() {
+        Ok(meta) if meta.is_file() => remove(&part),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(error).context("remove", path)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes files what they were, as far as that can be.
