@@ -1,17 +1,18 @@
 # bash completion for codex-agent-setup; made by 'codex-agent-setup --generate bash'
 
-# The words up to the cursor. bash splits them at ':' and '=', which names and flags may hold.
+# The words up to the cursor. bash splits them at ':', '=' and '@' too, which names, references and
+# flags may hold; the line tells which of the parts stand apart.
 __codex_agent_words() {
-    local at=0 last=-1 glue=
+    local at=0 last=-1 rest=$COMP_LINE blank=$' \t\n' part mark= before apart
     words=()
     while [ "$at" -le "$COMP_CWORD" ]; do
-        case ${COMP_WORDS[at]} in
-        ''|*[!:=]*)
-            [ -n "$glue" ] && [ -n "${COMP_WORDS[at]}" ] || { last=$((last + 1)); words[last]=; }
-            glue= ;;
-        *) glue=1 ;;
-        esac
-        words[last]=${words[last]}${COMP_WORDS[at]}
+        part=${COMP_WORDS[at]} before=$mark mark= apart=
+        case $part in ''|*[!:=@]*) ;; *) mark=1 ;; esac
+        case $rest in [$blank]*) apart=1 rest=${rest#"${rest%%[!$blank]*}"} ;; esac
+        if [ "$at" -eq 0 ] || [ -n "$apart" ] || [ -z "$before$mark" ]; then
+            last=$((last + 1)) words[last]=
+        fi
+        words[last]=${words[last]}$part rest=${rest#"$part"}
         at=$((at + 1))
     done
     cur=${words[last]}
@@ -50,7 +51,7 @@ __codex_agent_offer() {
     \'*|\"*) open=${cur:0:1} typed=${cur:1} ;;
     *) typed=$cur ;;
     esac
-    # Only what follows the last ':' is replaced.
+    # Only what follows the last ':', or begins with the last '@', is replaced.
     case $typed in *"$part") __codex_agent_plain "${typed%"$part"}"; kept=$plain ;; esac
     __codex_agent_plain "$typed"; typed=$plain
     while IFS= read -r line; do
@@ -94,8 +95,8 @@ __codex_agent_folders() {
     type compopt >/dev/null 2>&1 || return 0
     compopt -o filenames 2>/dev/null
     while IFS= read -r line; do
-        [ -z "$line" ] || COMPREPLY[${#COMPREPLY[@]}]=$line
-    done <<< "$(compgen -d -- "$part")"
+        [ -z "$line" ] || COMPREPLY[${#COMPREPLY[@]}]=${line#"${cur%"$part"}"}
+    done <<< "$(compgen -d -- "$cur")"
 }
 
 # Names and short ids; whole ones to whoever has begun to type.

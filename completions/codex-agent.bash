@@ -21,37 +21,48 @@ __codex_agent_function() {
     declare -F "$function" >/dev/null
 }
 
+# The words up to the cursor, which bash splits at ':', '=' and '@' too: the line tells which of the
+# parts stand apart. Of each word also the place of its last part, and what follows it in the line.
+__codex_agent_line() {
+    local at=0 rest=$COMP_LINE blank=$' \t\n' part mark= before apart
+    words=() ends=() rests=() last=-1
+    while [ "$at" -le "$COMP_CWORD" ]; do
+        part=${COMP_WORDS[at]} before=$mark mark= apart=
+        case $part in ''|*[!:=@]*) ;; *) mark=1 ;; esac
+        case $rest in [$blank]*) apart=1 rest=${rest#"${rest%%[!$blank]*}"} ;; esac
+        if [ "$at" -eq 0 ] || [ -n "$apart" ] || [ -z "$before$mark" ]; then
+            last=$((last + 1)) words[last]=
+        fi
+        rest=${rest#"$part"}
+        words[last]=${words[last]}$part ends[last]=$at rests[last]=$rest
+        at=$((at + 1))
+    done
+}
+
 _codex_agent() {
-    local IFS=$' \t\n' cur=$2 at=1 tool= function beside
-    while [ "$at" -lt "$COMP_CWORD" ]; do
-        case ${COMP_WORDS[at]} in
-        -C|--directory|--codex-home|--config-home)
-            # bash hands '--flag=value' over in three words.
-            at=$((at + 1))
-            [ "${COMP_WORDS[at]}" != = ] || at=$((at + 1)) ;;
-        --list)
-            [ "${COMP_WORDS[at+1]}" != = ] || at=$((at + 2)) ;;
+    local IFS=$' \t\n' cur=$2 at=1 tool= function beside words ends rests last flag typed
+    __codex_agent_line
+    while [ "$at" -lt "$last" ]; do
+        case ${words[at]} in
+        -C|--directory|--codex-home|--config-home) at=$((at + 1)) ;;
         -*) ;;
-        *) tool=${COMP_WORDS[at]}; break ;;
+        *) tool=${words[at]}; break ;;
         esac
         at=$((at + 1))
     done
     COMPREPLY=()
     if [ -z "$tool" ] || [ "$tool" = help ]; then
-        at=${COMP_WORDS[COMP_CWORD-1]}
-        case ${COMP_WORDS[COMP_CWORD]} in
-        =) ;;
-        *) [ "$at" != = ] || at=${COMP_WORDS[COMP_CWORD-2]} ;;
-        esac
-        case $at in
+        flag=${words[last-1]} typed=${words[last]}
+        case $typed in --*=*) flag=${typed%%=*} typed=${typed#*=} ;; esac
+        case $flag in
         -C|--directory|--codex-home|--config-home)
             # Where bash cannot be told that these are file names it completes files by itself.
             if type compopt >/dev/null 2>&1; then
                 compopt -o filenames 2>/dev/null
                 IFS=$'\n'
                 while read -r function; do
-                    [ -z "$function" ] || COMPREPLY[${#COMPREPLY[@]}]=$function
-                done <<< "$(compgen -d -- "$cur")"
+                    [ -z "$function" ] || COMPREPLY[${#COMPREPLY[@]}]=${function#"${typed%"$cur"}"}
+                done <<< "$(compgen -d -- "$typed")"
             fi
             return 0 ;;
         --list)
@@ -59,7 +70,7 @@ _codex_agent() {
             return 0 ;;
         esac
         # The names of tools are lower case letters, digits and dashes: nothing that bash would expand.
-        case ${COMP_WORDS[COMP_CWORD]} in
+        case $typed in
         -*) COMPREPLY=($(compgen -W "-C --directory --codex-home --config-home --list --exec-path -h --help -V --version" -- "$cur")) ;;
         *) COMPREPLY=($(compgen -W "help $([ "$tool" = help ] && echo guide records files plugins) $(codex-agent --list 2>/dev/null | cut -f1)" -- "$cur")) ;;
         esac
@@ -83,9 +94,10 @@ _codex_agent() {
         fi
     fi
     if [ -n "$function" ] && declare -F "$function" >/dev/null; then
+        COMP_POINT=$((COMP_POINT - ${#COMP_LINE} + ${#rests[at]} + 12 + ${#tool}))
+        COMP_LINE=codex-agent-$tool${rests[at]} at=${ends[at]}
         COMP_WORDS=("codex-agent-$tool" "${COMP_WORDS[@]:$((at + 1))}")
         COMP_CWORD=$((COMP_CWORD - at))
-        COMP_LINE=${COMP_WORDS[*]} COMP_POINT=${#COMP_LINE}
         "$function" "codex-agent-$tool" "$cur" "${COMP_WORDS[COMP_CWORD-1]}"
     fi
 }

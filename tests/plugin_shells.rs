@@ -16,7 +16,7 @@ case "$1 $2" in
     printf '[%s]' "$@" >> "$0.words"; echo >> "$0.words"
     [ "$1" != none ] || exit 0
     printf '%s\n' '--color=always' '--color=never' 'alpha	the first' 'two words	of two' '$(touch leak)	nasty' \
-        'back\slash' "it's" 'team:one' 'team:two' ;;
+        'back\slash' "it's" 'team:one' 'team:two' 'me@host' ;;
 *) touch "$0.ran" ;;
 esac
 "#;
@@ -98,6 +98,7 @@ fn press(world: &World, shell: &mut Shell, name: &str) {
         ("codex-agent hook \\$", "$(touch leak)"),
         ("codex-agent hook ba", "back\\slash"),
         ("codex-agent hook team:o", "team:one"),
+        ("codex-agent hook me@h", "me@host"),
         ("codex-agent hook --color=al", "--color=always"),
         ("codex-agent -C bin hook x al", "alpha"),
         ("codex-agent scripted scripted-t", "scripted-two"),
@@ -114,6 +115,9 @@ fn press(world: &World, shell: &mut Shell, name: &str) {
     let tab = shell.tab("codex-agent hook one \"two words\" th\\ ree x");
     assert!(!tab.offers("alpha"), "{name}: {}", tab.shown);
     assert_eq!(words(world)[0], "[one][two words][th ree][x]", "{name}");
+    // bash has other words where these stand in one.
+    shell.tab("codex-agent hook me@host --x= @ @@ a:@b=c x");
+    assert_eq!(words(world)[0], "[me@host][--x=][@][@@][a:@b=c][x]", "{name}");
     let tab = shell.tab("codex-agent hook ");
     for word in ["alpha", "--color=always"] {
         assert!(tab.offers(word), "{name} lacks {word}: {}", tab.shown);

@@ -20,11 +20,13 @@ const TOOLS: [&str; 7] = [
 ];
 
 /// Names of groups, and what is typed of each before TAB is pressed.
-const NAMES: [(&str, &[&str]); 11] = [
+const NAMES: [(&str, &[&str]); 13] = [
     ("work", &["wo", "'wo", "\"wo"]),
     ("two words", &["tw", "two\\ w", "'two w", "\"two w"]),
     ("team:alpha", &["team:a", "'team:a", "te", "team\\:a"]),
     ("team:ålso wide, 日本", &["team:å", "'team:å"]),
+    ("me@work", &["me", "me@", "me@w", "'me@w", "me\\@w"]),
+    ("you@a:b@c", &["yo", "you@", "you@a", "you@a:", "you@a:b@"]),
     ("it's \"quoted\"", &["it", "\"it", "'it", "it\\'"]),
     ("rock 'n'", &["ro", "'ro", "\"ro"]),
     ("~", &["\\~", "'~"]),
@@ -41,7 +43,7 @@ const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 const SHORT: &str = "cd6d1b0c";
 
 /// Lines, what they offer, and what they do not.
-const OFFERS: [(&str, &[&str], &[&str]); 30] = [
+const OFFERS: [(&str, &[&str], &[&str]); 35] = [
     (
         "codex-agent ",
         &["ls", "find", "group", "demo", "help", "foo", "today", "evil"],
@@ -72,6 +74,11 @@ const OFFERS: [(&str, &[&str], &[&str]); 30] = [
     ("codex-agent group add --codex-home home/.codex ", &["work"], &[SESSION]),
     ("codex-agent group add work ", &[SHORT, "@@"], &["team:alpha", SESSION]),
     ("codex-agent group add team:alpha --json @@ ", &[SHORT, "@@"], &[]),
+    ("codex-agent group add me@work ", &[SHORT, "@@"], &["team:alpha"]),
+    ("codex-agent group add me@work @ ", &[SHORT, "@@"], &["team:alpha"]),
+    ("codex-agent group rename @ ", &[], &["work", SHORT]),
+    ("codex-agent -C at@home ls --so", &["--sort", "--source"], &[]),
+    ("codex-agent ls --cwd at@home/", &["three", "four"], &["one"]),
     ("codex-agent group list --", &["--json", "--format"], &["--existing"]),
     ("codex-agent find ", &[SHORT, "@@"], &["team:alpha", SESSION]),
     ("codex-agent config get ", &["runs.keep", "codex.database", "alias.today"], &["work"]),
@@ -110,8 +117,8 @@ fn world() -> World {
             .execute(&format!("UPDATE threads SET {column} = ?1 WHERE id <> ?2"), [title, SESSION])
             .unwrap();
     }
-    for folder in ["one", "other one"] {
-        fs::create_dir_all(world.path("projects").join(folder)).unwrap();
+    for folder in ["projects/one", "projects/other one", "at@home/three", "at@home/four"] {
+        fs::create_dir_all(world.path(folder)).unwrap();
     }
     world.write("projects/file", "");
     world.write(
