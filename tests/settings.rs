@@ -271,7 +271,7 @@ fn files_that_are_none_are_told() {
     let err = said(&|world| symlink("config.toml", path(world)).unwrap());
     assert!(err.contains("cannot read 'FILE': too many levels of symbolic links"), "{err}");
     let err = said(&|world| symlink("/dev/zero", path(world)).unwrap());
-    assert!(err.contains("cannot read 'FILE': it is larger than 1 MiB"), "{err}");
+    assert!(err.contains("cannot read 'FILE': it is a device"), "{err}");
     let err = said(&|world| fs::write(path(world), vec![b'\n'; (1 << 20) + 1]).unwrap());
     assert!(err.contains("cannot read 'FILE': it is larger than 1 MiB"), "{err}");
     let err = said(&|world| fs::write(path(world), b"# \xc3\xbc\nx = '\xff'\n").unwrap());
@@ -310,6 +310,11 @@ fn files_that_are_odd_are_read() {
     let real = world.write("dotfiles/mine.toml", "codex.home = '/nowhere'\n");
     symlink(real, world.config("config.toml")).unwrap();
     assert!(refused(&world).contains("'/nowhere' (FILE:1:7)"));
+    // The usual way to have none.
+    let world = configured("");
+    fs::remove_file(world.config("config.toml")).unwrap();
+    symlink("/dev/null", world.config("config.toml")).unwrap();
+    assert_eq!(world.ok(&["codex-agent-ls", "--count"]), "11\n");
     // Thousands of keys in one line and as many levels as there are bytes: told soon, and nothing breaks.
     let keys: String = (0..40_000).map(|n| format!("k{n} = 1, ")).collect();
     let world = configured(&format!("x = {{ {keys} }}\n"));

@@ -92,6 +92,47 @@ fn a_groups_file_that_cannot_be_parsed_is_named_and_kept() {
 }
 
 #[test]
+fn what_cannot_be_a_file_of_ours_is_told_at_once() {
+    let state = |name: &str| format!("home/.local/state/codex-agent/{name}");
+    for (file, line) in [
+        ("home/.config/codex-agent/groups.json".to_owned(), "codex-agent-group list"),
+        ("home/.config/codex-agent/groups.json".to_owned(), "codex-agent-group create new"),
+        ("home/.config/codex-agent/queues.json".to_owned(), "codex-agent-queue list"),
+        (state("plugins.json"), "codex-agent-plugin add none --about x"),
+        (state("setup.json"), "codex-agent-setup --dry-run"),
+    ] {
+        let world = World::new();
+        world.script("bin/codex-agent-none", "#!/bin/sh\n");
+        let name = file.rsplit('/').next().unwrap();
+        for (make, why) in [
+            ("mkfifo", "it is a pipe"),
+            ("ln -s /dev/zero", "it is a device"),
+            ("mkdir", "it is a directory"),
+            ("truncate -s 257M", "it is larger than 256 MiB"),
+        ] {
+            let line = format!(
+                "mkdir -p $(dirname {file}); {make} {file}; ulimit -v 4000000; PATH=$PATH:$PWD/bin timeout 60 {line}"
+            );
+            let ran = world.sh(&line);
+            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{line}: {}", ran.err);
+            assert!(ran.err.contains(name) && ran.err.contains(why), "{line}: {}", ran.err);
+            assert_eq!(world.sh(&format!("rm -r {file}")).code, 0, "{line}");
+        }
+        // Nobody is at the other end of its lock.
+        let line = format!("mkfifo {file}.lock; PATH=$PATH:$PWD/bin timeout 60 {line} --yes");
+        let ran = world.sh(&line);
+        assert!(ran.code != 124, "{line}: {}", ran.err);
+    }
+    let world = World::new();
+    let kept = world.write(&state("plugins.json.x"), "").with_file_name("plugins.json");
+    assert_eq!(world.run(&["mkfifo", kept.to_str().unwrap()]).code, 0);
+    for words in ["codex-agent --list", "codex-agent-plugin list", "codex-agent help nothing"] {
+        let ran = world.sh(&format!("timeout 60 {words}"));
+        assert!(ran.code != 124, "{words}: {}", ran.err);
+    }
+}
+
+#[test]
 fn unknown_keys_of_the_groups_file_are_kept_to_the_byte() {
     let world = World::new();
     // Numbers that no machine word holds, spacing, order, escapes: nothing of it is ours to change.

@@ -29,9 +29,7 @@ pub use setting::{
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display};
-use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -41,6 +39,7 @@ use document::{Entry, Place, Places, Value, Wrong};
 
 use crate::error::{Error, Result, reason, warn};
 use crate::plugin;
+use crate::store::whole;
 use crate::text::nearest;
 use crate::time::parse_duration;
 
@@ -336,32 +335,14 @@ impl Config {
 
 /// What the file holds; nothing where there is none. The error is why it cannot be read.
 fn bytes(path: &Path) -> std::result::Result<Option<Vec<u8>>, String> {
-    let why = |error: &io::Error| reason(error);
     let is_link = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(why(&error)),
+        Err(error) => return Err(reason(&error)),
         Ok(meta) => meta.is_symlink(),
     };
-    // Opening a pipe would wait for its writer.
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = match fs::File::options().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && is_link => {
-            return Err("it is a link to a file that is not there".to_owned());
-        }
-        other => other.map_err(|error| why(&error))?,
-    };
-    let kind = file.metadata().map_err(|error| why(&error))?.file_type();
-    if kind.is_dir() {
-        return Err("it is a directory".to_owned());
-    }
-    if std::os::unix::fs::FileTypeExt::is_fifo(&kind) {
-        return Err("it is a pipe".to_owned());
-    }
-    let mut bytes = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| why(&error))?;
-    match bytes.len() as u64 > LONGEST {
-        true => Err("it is larger than 1 MiB".to_owned()),
-        false => Ok(Some(bytes)),
+    match whole(path, LONGEST)? {
+        None if is_link => Err("it is a link to a file that is not there".to_owned()),
+        bytes => Ok(bytes),
     }
 }
 

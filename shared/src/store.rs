@@ -3,8 +3,8 @@
 //! **Guarantees.** A reader sees the file as it was before or after a change, never between. Two
 //! changes at once happen one after the other, and neither is lost. After `kill -9` or a power cut
 //! at any point the file is the old or the new one, whole. A file that cannot be parsed is an error
-//! that names it, and it is never overwritten. A missing file is empty, and nothing is created
-//! until there is something to save.
+//! that names it, and it is never overwritten; so is a pipe, a device or a file of more than 256 MiB in its
+//! place. A missing file is empty, and nothing is created until there is something to save.
 //!
 //! **How.** [`Store::update`] takes a kernel lock on `NAME.lock` beside the file, reads, lets the
 //! caller change what was read, writes a temporary file in the same folder, syncs it, renames it
@@ -33,9 +33,11 @@
 
 mod named;
 mod object;
+mod whole;
 
 pub use named::{Named, check_name, find, position};
 pub use object::Object;
+pub use whole::whole;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -47,6 +49,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Context, Error, Result};
+
+/// The longest file that is read, and so the longest that is written: 256 MiB.
+const LONGEST: u64 = 256 << 20;
 
 const TEMPORARY: (&str, &str) = (".codex-agent-", ".tmp");
 
@@ -74,9 +79,20 @@ impl Store {
     /// Takes the lock of the file, for whoever looks at it and acts on what it says. The file need not be
     /// there.
     pub fn hold(&self) -> Result<Held> {
-        let (target, lock) = self.lock_file()?;
-        lock.lock().context("lock", &lock_path(&target))?;
-        Ok(Held { path: self.path.clone(), target, _lock: lock })
+        let mut tried = 0;
+        loop {
+            let (target, lock) = self.lock_file()?;
+            let path = lock_path(&target);
+            lock.lock().context("lock", &path)?;
+            // Setup takes its lock away with its file: whoever has waited for that one needs the next.
+            let mine = lock.metadata().context("look at the lock", &path)?;
+            let is_mine = |there: fs::Metadata| (there.dev(), there.ino()) == (mine.dev(), mine.ino());
+            tried += 1;
+            // Some file systems number a file anew each time.
+            if fs::metadata(&path).is_ok_and(is_mine) || tried == 8 {
+                return Ok(Held { path: self.path.clone(), target, _lock: lock });
+            }
+        }
     }
 
     /// The same where nobody has it; `None` where somebody does, which is not waited for.
@@ -98,6 +114,8 @@ impl Store {
         let path = lock_path(&target);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
+        // Opening a pipe would wait for its reader.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
         let file = options.open(&path).context("open the lock", &path)?;
         Ok((target, file))
     }
@@ -131,10 +149,10 @@ impl Store {
 }
 
 fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
-        Err(error) => return Err(error).context("read", path),
+    let text = match whole(path, LONGEST) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(T::default()),
+        Err(why) => return Err(Error::new(format!("cannot read '{}': {why}", path.display()))),
     };
     serde_json::from_slice(&text).map_err(|error| {
         let what = if text.is_empty() { "it is empty".to_owned() } else { error.to_string() };
@@ -192,6 +210,10 @@ fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
     sweep(folder);
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
+    if text.len() as u64 > LONGEST {
+        let message = format!("cannot save '{}': it would be larger than 256 MiB", target.display());
+        return Err(Error::new(message).hint("nothing was changed"));
+    }
     let write = || -> io::Result<File> {
         let mut file =
             tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder)?;
