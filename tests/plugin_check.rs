@@ -580,3 +580,26 @@ fn what_a_tool_makes_hard_to_remove_is_removed() {
     assert_eq!((code, of(&checks, "failed")), (1, vec!["leaves-nothing"]), "{checks:?}");
     leaves_no_home(&world);
 }
+
+#[test]
+fn what_is_no_file_of_records_is_not_fed() {
+    let world = World::new();
+    world.script("bin/codex-agent-plain", "#!/bin/sh\ntouch ran\n");
+    assert_eq!(world.sh("mkfifo pipe; mkdir folder; truncate -s 65M huge").code, 0);
+    for (input, why) in [
+        ("/dev/zero", "it is a device"),
+        ("pipe", "it is a pipe"),
+        ("folder", "it is a directory"),
+        ("huge", "it is larger than 64 MiB"),
+        ("nothing", "no such file or directory"),
+    ] {
+        // Were it read, it would be without end.
+        let line = format!(
+            "ulimit -v 2000000; exec timeout 60 codex-agent-plugin check ./bin/codex-agent-plain --input {input}"
+        );
+        let ran = world.sh(&line);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{input}: {}", ran.err);
+        assert!(ran.err.contains(&format!("cannot read '{input}': {why}")), "{}", ran.err);
+    }
+    leaves_no_home(&world);
+}

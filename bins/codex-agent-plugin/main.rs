@@ -101,7 +101,7 @@ const INPUT: Flag<Args> = Flag {
     long: "input",
     takes: Takes::File("FILE"),
     help: "records to feed it, instead of those of the sample home",
-    more: "For a tool that reads records of a type that codex-agent does not make.",
+    more: "For a tool that reads records of a type that codex-agent does not make. A regular file of 64 MiB at the most.",
     set: |args, value| {
         args.input = Some(value.path());
         Ok(())

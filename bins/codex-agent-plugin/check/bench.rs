@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +15,7 @@ use codex_agent_shared::codex::sample::Place;
 use codex_agent_shared::described::Description;
 use codex_agent_shared::error::{Context, Error, Result, reason, warn};
 use codex_agent_shared::plugin;
+use codex_agent_shared::store::whole;
 use codex_agent_shared::text::quoted;
 use serde_json::Value;
 
@@ -24,6 +25,9 @@ use super::name_of;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How much a run may print that has next to nothing to do.
 pub(super) const MOST: u64 = 16 << 20;
+
+/// How much of records from elsewhere it may be fed: 64 MiB.
+const LONGEST: u64 = 64 << 20;
 
 /// A title that no terminal may obey.
 const HOSTILE: &str = "hostile \x1b[31mred\x1b[0m \x1b]0;title\x07 \x08 end";
@@ -65,6 +69,7 @@ pub(super) struct Bench {
 impl Bench {
     /// Makes it, and looks whether the tool starts and what it says of itself.
     pub(super) fn make(path: &Path, arguments: &[String], input: Option<&Path>) -> Result<Bench> {
+        let given = input.map(lines).transpose()?;
         let folder = tempfile::Builder::new()
             .prefix("codex-agent-check-")
             .tempdir()
@@ -88,8 +93,8 @@ impl Bench {
         // Before the tool is run for the first time.
         bench.home_before = contents(&bench.place.home);
         bench.look()?;
-        bench.samples = match input {
-            Some(file) => lines(file)?,
+        bench.samples = match given {
+            Some(lines) => lines,
             None => bench.own_samples()?,
         };
         Ok(bench)
@@ -275,7 +280,6 @@ impl Bench {
         left.map(|path| path.display().to_string())
     }
 
-    /// Removes it all.
     /// Takes it away. What the tool has made hard to remove is made easy first; what stays is told.
     pub(super) fn remove(self) {
         let path = self.folder.keep();
@@ -316,9 +320,12 @@ pub(super) fn kind(line: &str) -> Option<String> {
 }
 
 fn lines(file: &Path) -> Result<Vec<String>> {
-    let reader = BufReader::new(fs::File::open(file).context("open", file)?);
-    let lines: std::io::Result<Vec<String>> = reader.lines().collect();
-    Ok(lines.context("read", file)?.into_iter().filter(|line| !line.trim().is_empty()).collect())
+    let wrong = |why: &str| Error::new(format!("cannot read '{}': {why}", file.display()));
+    let bytes = whole(file, LONGEST)
+        .map_err(|why| wrong(&why).hint("--input takes a file of records, of 64 MiB at the most"))?
+        .ok_or_else(|| wrong("no such file or directory"))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;
+    Ok(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
 }
 
 fn names(folder: &Path) -> BTreeSet<OsString> {
