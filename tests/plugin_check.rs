@@ -259,7 +259,7 @@ fn a_plain_script_is_spared_what_it_cannot_know() {
 /// A fault: the checks that fail, and what becomes what in the good tool.
 type Fault = (&'static [&'static str], &'static [(&'static str, &'static str)]);
 
-const FAULTS: [Fault; 24] = [
+const FAULTS: [Fault; 28] = [
     (
         &["help"],
         &[(
@@ -341,9 +341,35 @@ const FAULTS: [Fault; 24] = [
             "seen, status = set(), 0\n    import os; open(os.environ['CODEX_HOME'] + '/uniq.log', 'a').write('x')",
         )],
     ),
+    // It is no filter by its description, and is one.
+    (&["records"], &[(r#""writes": ["session"]"#, r#""writes": ["uniq.directory"]"#)]),
     (
         &["leaves-nothing"],
         &[("seen, status = set(), 0", "seen, status = set(), 0\n    open('uniq.log', 'a').write('x')")],
+    ),
+    (
+        &["leaves-nothing"],
+        &[(
+            "seen, status = set(), 0",
+            "seen, status = set(), 0\n    import os; open(os.environ['HOME'] + '/.uniq', 'a').write('x')",
+        )],
+    ),
+    (
+        &["terminate", "leaves-nothing"],
+        &[(
+            "seen, status = set(), 0",
+            "seen, status = set(), 0\n    import subprocess\n    subprocess.Popen(['sh', '-c', 'trap \"\" TERM; exec sleep 61'], stdout=sys.stderr)",
+        )],
+    ),
+    (
+        &["interrupt"],
+        &[
+            (
+                "seen, status = set(), 0",
+                "seen, status = set(), 0\n    import subprocess\n    child = subprocess.Popen(['sh', '-c', 'trap \"\" INT; exec sleep 61'], stdout=sys.stderr)",
+            ),
+            ("    return status\n", "    child.kill()\n    return status\n"),
+        ],
     ),
 ];
 

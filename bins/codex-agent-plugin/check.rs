@@ -134,7 +134,7 @@ const CHECKS: [Check; 21] = [
     },
     Check {
         name: "leaves-nothing",
-        why: "a tool that leaves files where it is run, or where it lies, is not run twice",
+        why: "a tool that leaves files where it is run, or programs that run on, is not run twice",
         make: manners::leaves_nothing,
     },
 ];

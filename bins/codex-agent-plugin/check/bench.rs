@@ -263,7 +263,7 @@ impl Bench {
         now.symmetric_difference(&self.home_before).next().cloned()
     }
 
-    /// What was left where it was run, in TMPDIR, or beside it.
+    /// What was left where it was run, in TMPDIR, in the home of the user, or beside it.
     pub(super) fn left(&self) -> Option<String> {
         let beside = self.path.parent().unwrap_or(Path::new("/"));
         // Others may write there too: what is looked for has its name, or is what Python leaves.
@@ -275,8 +275,14 @@ impl Bench {
         let new =
             names(beside).difference(&self.beside_before).find(is_its_own).map(|name| beside.join(name));
         let inside = |folder: PathBuf| names(&folder).into_iter().next().map(|name| folder.join(name));
-        let left =
-            inside(self.place.project.clone()).or_else(|| inside(self.folder.path().join("tmp"))).or(new);
+        // Below these each program has a folder of its own, and others may have been run.
+        let is_usual = |name: &&OsString| [".config", ".cache", ".local"].iter().any(|usual| name == usual);
+        let home = self.folder.path().join("home");
+        let at_home = || names(&home).iter().find(|name| !is_usual(name)).map(|name| home.join(name));
+        let left = inside(self.place.project.clone())
+            .or_else(|| inside(self.folder.path().join("tmp")))
+            .or_else(at_home)
+            .or(new);
         left.map(|path| path.display().to_string())
     }
 

@@ -19,6 +19,8 @@ const PAGES: [&str; 4] = ["guide", "records", "files", "plugins"];
 const BEFORE: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(10);
 const AFTER: Duration = Duration::from_secs(2);
+/// How long what it has started may outlive it.
+const OTHERS: Duration = Duration::from_secs(1);
 
 /// How a run came to its end, in a clause.
 pub(super) fn told(how: How) -> String {
@@ -314,12 +316,17 @@ fn stops(bench: &Bench, stop: Stop, name: &str) -> Result<Seen> {
     let limits = Limits {
         input: Input::Open(begin.into_bytes()),
         stop: Some((before, stop)),
+        others: Some(OTHERS),
         ..Limits::new(AFTER, MOST)
     };
     let ended = bench.run(&bench.words(), limits)?;
     Ok(match ended.how {
         How::Late => Seen::Failed(format!("it still ran {} s after {name}", AFTER.as_secs())),
         _ if !ended.was_asked => Seen::Ok("it waits for no input, and ended by itself".to_owned()),
+        how if ended.left.is_some() => {
+            let program = ended.left.unwrap_or_default();
+            Seen::Failed(format!("at {name} it {}, and left '{program}' running", told(how)))
+        }
         _ if !is_quiet_or_signed(&ended, &bench.name) => {
             Seen::Failed(format!("at {name} it said {}", excerpt(&ended.err)))
         }
@@ -339,9 +346,12 @@ pub(super) fn codex_home(bench: &Bench) -> Result<Seen> {
 }
 
 pub(super) fn leaves_nothing(bench: &Bench) -> Result<Seen> {
-    bench.fed(&bench.samples)?;
-    Ok(match bench.left() {
-        None => Seen::Ok("nothing where it was run, in TMPDIR or beside it".to_owned()),
-        Some(left) => Seen::Failed(format!("it left '{left}'")),
+    let limits =
+        Limits { input: source(&bench.samples), others: Some(OTHERS), ..Limits::new(PATIENCE, MOST) };
+    let ended = bench.run(&bench.words(), limits)?;
+    Ok(match (bench.left(), ended.left) {
+        (Some(left), _) => Seen::Failed(format!("it left '{left}'")),
+        (None, Some(program)) => Seen::Failed(format!("it ended, and left '{program}' running")),
+        (None, None) => Seen::Ok("nothing where it was run, in TMPDIR, in HOME or beside it".to_owned()),
     })
 }

@@ -8,13 +8,14 @@
 
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::error::{Error, Exit, Result};
@@ -71,6 +72,8 @@ pub struct Limits {
     pub reader: Reader,
     /// When it is asked to stop, and how.
     pub stop: Option<(Duration, Stop)>,
+    /// How long whatever it has started may outlive it before it is told, where that is of interest.
+    pub others: Option<Duration>,
 }
 
 impl Limits {
@@ -84,6 +87,7 @@ impl Limits {
             input: Input::Nothing,
             reader: Reader::Patient,
             stop: None,
+            others: None,
         }
     }
 }
@@ -117,6 +121,8 @@ pub struct Ended {
     pub memory: u64,
     /// Whether it was asked to stop before it had ended.
     pub was_asked: bool,
+    /// The name of a program of its group that outlived it, where somebody wanted to know.
+    pub left: Option<String>,
 }
 
 impl Ended {
@@ -222,13 +228,15 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Ended, 
         }
         std::thread::sleep(Duration::from_millis(2));
     };
+    let is_over = matches!(how, How::Code(_) | How::Signal(_));
+    let left = limits.others.filter(|_| is_over).and_then(|others| group.outlives(others));
     end(&group, &mut child);
     drop(open);
     let (printed, lines) = out.finish();
     let (err, _) = err.finish();
     // A program that ended by itself may have been too fast to be stopped in the middle of it.
     let how = if matches!(how, How::Code(_)) && out.is_too_much() { How::TooMuch } else { how };
-    Ok(Ended { how, out: printed, err, lines, memory, was_asked: stopped.is_some() })
+    Ok(Ended { how, out: printed, err, lines, memory, was_asked: stopped.is_some(), left })
 }
 
 /// Kills it and its group. One that left the group is killed by itself; one that nobody may kill, since it
@@ -301,26 +309,58 @@ impl Group {
         let _ = kill_process_group(self.0, signal);
     }
 
+    /// Whether somebody of it is still there after this time, and its name. As it is over, there is no more than
+    /// what was left of it; in a moment most of that is gone too.
+    fn outlives(&self, time: Duration) -> Option<String> {
+        let start = Instant::now();
+        while test_kill_process_group(self.0).is_ok() {
+            // One that only nobody has reaped yet is not there any more.
+            let alive = self.members().into_iter().find(|member| member.state != "Z" && member.state != "X");
+            match alive {
+                Some(member) if start.elapsed() >= time => return Some(member.name),
+                // Nobody knows where there is no /proc.
+                None => return None,
+                Some(_) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        None
+    }
+
     /// What its processes have had at the most, together.
     fn memory(&self) -> u64 {
+        let of = |member: Member| -> Option<u64> {
+            let status = std::fs::read_to_string(member.folder.join("status")).ok()?;
+            let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+            most.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib << 10)
+        };
+        self.members().into_iter().filter_map(of).sum()
+    }
+
+    /// Its processes, as /proc tells them.
+    fn members(&self) -> Vec<Member> {
         let group = self.0.as_raw_pid().to_string();
-        let of = |entry: std::fs::DirEntry| -> Option<u64> {
+        let of = |entry: std::fs::DirEntry| -> Option<Member> {
             let name = entry.file_name();
             if !name.to_str()?.bytes().all(|byte| byte.is_ascii_digit()) {
                 return None;
             }
             let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
             // The name of the program stands in parentheses, and may hold any character.
-            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-            if fields.nth(2)? != group {
-                return None;
-            }
-            let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
-            let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-            most.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib << 10)
+            let (before, after) = stat.rsplit_once(')')?;
+            let mut fields = after.split_whitespace();
+            let state = fields.next()?.to_owned();
+            let name = before.split_once('(')?.1.to_owned();
+            (fields.nth(1)? == group).then(|| Member { folder: entry.path(), name, state })
         };
-        std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(of).sum()
+        std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(of).collect()
     }
+}
+
+/// One of its processes.
+struct Member {
+    folder: PathBuf,
+    name: String,
+    state: String,
 }
 
 /// One of its outputs, read by a thread for as long as somebody holds the other end.
@@ -440,6 +480,15 @@ mod tests {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
         assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
         assert!(start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn what_outlives_it_is_told() {
+        let left = |script| sh(script, Limits { others: Some(Duration::from_millis(500)), ..soon(100) }).left;
+        assert_eq!(left("sleep 60 >/dev/null & exit 0").as_deref(), Some("sleep"));
+        assert_eq!(left("sleep 0.1 >/dev/null & exit 0"), None);
+        assert_eq!(left("true & exit 0"), None);
+        assert_eq!(sh("sleep 60 >/dev/null & exit 0", soon(100)).left, None);
     }
 
     #[test]
