@@ -13,11 +13,12 @@ use std::sync::LazyLock;
 use codex_agent_shared::child;
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Tool, Verb, flags};
 use codex_agent_shared::codex::home::Home;
+use codex_agent_shared::config::alias::{self, Alias};
 use codex_agent_shared::config::records::{ProblemRecord, SettingRecord, Shown};
-use codex_agent_shared::config::{self, Config, Kind, SETTINGS, Setting, Source, alias};
+use codex_agent_shared::config::{self, Config, Kind, SETTINGS, Setting, Source};
 use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, warn, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::{about, is_executable};
+use codex_agent_shared::plugin::{self, Scanned, about, is_executable};
 use codex_agent_shared::run::binary;
 use codex_agent_shared::terminal::{Color, Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, nearest, path_cell, tsv, width};
@@ -264,16 +265,25 @@ fn no_operand(args: &Args) -> Result<()> {
     }
 }
 
+/// The search path, walked once where there are aliases that may be shadowed.
+fn some_scanned(config: &Config) -> Option<Scanned> {
+    (!config.aliases().is_empty()).then(Scanned::now)
+}
+
 fn list(args: Args) -> Result<Exit> {
     no_operand(&args)?;
     let config = config::once();
     let rows = rows(&args, config);
+    let scanned = some_scanned(config);
+    let shadow = |alias: &Alias| alias::shadow(&alias.name, |name| scanned.as_ref()?.locate(name));
+    let aliases: Vec<_> = config.aliases().iter().map(|alias| (alias, shadow(alias))).collect();
     let mut output = Output::stdout();
     if args.common.json {
         rows.iter().try_for_each(|row| output.record(row))?;
-        config.aliases().iter().try_for_each(|alias| output.record(&alias.record(config)))?;
+        let mut all = aliases.iter();
+        all.try_for_each(|(alias, by)| output.record(&alias.record(config, by.as_deref())))?;
     } else {
-        let aliases = config.aliases().iter().map(|alias| {
+        let aliases = aliases.iter().map(|(alias, _)| {
             let place = config.told(Some(alias.place));
             [format!("alias.{}", alias.name), alias.text.clone(), "file".to_owned(), place]
         });
@@ -290,7 +300,7 @@ fn list(args: Args) -> Result<Exit> {
             None => {}
         }
     }
-    config.aliases().iter().filter_map(|alias| alias.shadowed(config)).for_each(warn);
+    aliases.iter().filter_map(|(alias, by)| Some(alias.shadowed(config, by.as_deref()?))).for_each(warn);
     match config.sound() {
         Ok(_) => Ok(Exit::Done),
         Err(error) => {
@@ -366,7 +376,10 @@ fn get(args: Args) -> Result<Exit> {
         });
     };
     match args.common.json {
-        true => output.record(&alias.record(config))?,
+        true => {
+            let by = alias::shadow(&alias.name, plugin::locate);
+            output.record(&alias.record(config, by.as_deref()))?;
+        }
         false => output.text(shown(&alias.text).as_bytes(), b"\n")?,
     }
     output.flush()?;
@@ -409,11 +422,12 @@ fn problems(config: &Config) -> Vec<ProblemRecord> {
         let detail = format!("cannot run codex at '{}': it is not an executable file", codex.display());
         problems.push(problem("bad_value", Some(place), detail, true));
     }
-    for alias in config.aliases() {
+    let scanned = some_scanned(config);
+    for (alias, scanned) in config.aliases().iter().zip(scanned.iter().cycle()) {
         let place = Some(alias.place);
-        if let Some(shadowed) = alias.shadowed(config) {
-            problems.push(problem("alias_shadowed", place, shadowed, false));
-        } else if let Err(error) = alias::follow(config, &[alias.name.clone().into()]) {
+        if let Some(by) = alias::shadow(&alias.name, |name| scanned.locate(name)) {
+            problems.push(problem("alias_shadowed", place, alias.shadowed(config, &by), false));
+        } else if let Err(error) = alias::follow_among(config, &[alias.name.clone().into()], scanned) {
             let leads = format!("alias '{}' leads nowhere", alias.name);
             let error = error.to_string();
             let detail = if error.starts_with("alias") { error } else { format!("{leads}: {error}") };

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, Stdio};
 
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, Value, generate};
-use codex_agent_shared::config::alias::{self, Led};
+use codex_agent_shared::config::alias::{self, Alias, Led};
 use codex_agent_shared::config::{ALIAS, Config, config_folder};
 use codex_agent_shared::described::{self, Kept, summary};
 use codex_agent_shared::error::{self, Error, Exit, Result, reason, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::{self, ToolRecord};
+use codex_agent_shared::plugin::{self, Scanned, ToolRecord};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, path_cell, tsv, width};
 
@@ -468,22 +468,22 @@ fn plain(text: &str) -> String {
 }
 
 fn list(args: &Args, json: bool) -> Result<Exit> {
-    let tools = plugin::list();
+    let scanned = Scanned::now();
     let kept = kept();
     let mut output = Output::stdout();
-    let records: Vec<ToolRecord<'_>> = tools.iter().map(|tool| kept.record(tool)).collect();
+    let records: Vec<ToolRecord<'_>> = scanned.tools.iter().map(|tool| kept.record(tool)).collect();
     if json {
         for record in &records {
             output.record(record)?;
         }
-        return list_aliases(args, &tools, output, json);
+        return list_aliases(args, &scanned, output, json);
     }
     if is_terminal() {
         for row in table(&records) {
             output.text(row.as_bytes(), b"\n")?;
         }
-        let exit = list_aliases(args, &tools, output, json)?;
-        for tool in &tools {
+        let exit = list_aliases(args, &scanned, output, json)?;
+        for tool in &scanned.tools {
             for shadowed in &tool.shadows {
                 error::warn(format_args!(
                     "'{}' is shadowed by '{}'",
@@ -503,20 +503,22 @@ fn list(args: &Args, json: bool) -> Result<Exit> {
         ];
         output.text(cells.map(|cell| tsv(&cell).into_owned()).join("\t").as_bytes(), b"\n")?;
     }
-    list_aliases(args, &tools, output, json)
+    list_aliases(args, &scanned, output, json)
 }
 
 /// The aliases, after the tools. One that a tool shadows is a record, and in a list only a warning: its
 /// name stands there already.
-fn list_aliases(args: &Args, tools: &[plugin::Found], mut output: Output, json: bool) -> Result<Exit> {
+fn list_aliases(args: &Args, scanned: &Scanned, mut output: Output, json: bool) -> Result<Exit> {
     let config = config(args);
-    let shown: Vec<_> = config.aliases().iter().map(|alias| (alias, alias.shadowed(&config))).collect();
+    let shadow = |alias: &Alias| alias::shadow(&alias.name, |name| scanned.locate(name));
+    let shown: Vec<_> = config.aliases().iter().map(|alias| (alias, shadow(alias))).collect();
     let names = shown.iter().map(|(alias, _)| alias.name.as_str());
-    let first = names.chain(tools.iter().map(|tool| tool.name.as_str())).map(width).max().unwrap_or(0);
-    for (alias, shadowed) in &shown {
+    let first =
+        names.chain(scanned.tools.iter().map(|tool| tool.name.as_str())).map(width).max().unwrap_or(0);
+    for (alias, shadow) in &shown {
         let told = format!("alias for {}", alias.text);
-        match shadowed {
-            _ if json => output.record(&alias.record(&config))?,
+        match shadow {
+            _ if json => output.record(&alias.record(&config, shadow.as_deref()))?,
             Some(_) => {}
             None if is_terminal() => {
                 let what = cell(&told, columns().saturating_sub(first + 2));
@@ -530,7 +532,8 @@ fn list_aliases(args: &Args, tools: &[plugin::Found], mut output: Output, json: 
         }
     }
     output.flush()?;
-    shown.iter().filter_map(|(_, shadowed)| shadowed.as_ref()).for_each(error::warn);
+    let told = |(alias, by): &(&Alias, Option<PathBuf>)| Some(alias.shadowed(&config, by.as_deref()?));
+    shown.iter().filter_map(told).for_each(error::warn);
     if let Err(error) = config.sound() {
         error::warn_of(&error);
         return Ok(Exit::Trouble);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::terminal::{Terminal, on_terminal};
-use crate::world::{Ran, World, bin, json};
+use crate::world::{Ran, World, bin, bins, json};
 
 /// A world with these aliases and a tool that prints what it gets.
 fn world(aliases: &str) -> World {
@@ -265,4 +265,41 @@ fn what_is_wrong_elsewhere_stops_no_alias() {
     // What is no TOML may be anything.
     world.write("home/.config/codex-agent/config.toml", "[alias]\nfew = 'ls --count'\nx = \n");
     assert_eq!(world.run(&["codex-agent", "few"]).code, 2);
+}
+
+#[test]
+fn the_search_path_is_walked_once_for_all_aliases() {
+    let some: String = (0..400).map(|n| format!("a{n} = 'nothing-{n}'\n")).collect();
+    let took = |aliases: &str, words: &[&str]| {
+        let mut world = world(aliases);
+        let folders: Vec<String> =
+            (0..500).map(|n| world.path(&format!("path/{n}")).to_str().unwrap().to_owned()).collect();
+        folders.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+        world.set("PATH", format!("{}:{}:/usr/bin:/bin", bins().display(), folders.join(":")));
+        let start = std::time::Instant::now();
+        let ran = world.run(words);
+        assert!(ran.out.contains("a399") || aliases.is_empty(), "{words:?}: {}", ran.err);
+        start.elapsed()
+    };
+    for words in [&["codex-agent", "--list"][..], &["codex-agent-config", "check"]] {
+        // Once for each alias is hundreds of times as long.
+        let (none, all) = (took("", words), took(&some, words));
+        assert!(all < 10 * none + std::time::Duration::from_millis(500), "{words:?}: {none:?} {all:?}");
+    }
+}
+
+#[test]
+fn a_tool_in_a_folder_that_may_not_be_read_shadows_too() {
+    if crate::world::is_root() {
+        eprintln!("SKIPPED: root can read everything");
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let mut world = world("foo = 'ls'\n");
+    world.script("dark/codex-agent-foo", "#!/bin/sh\n");
+    world.set("PATH", format!("{}:{}:/usr/bin:/bin", bins().display(), world.path("dark").display()));
+    fs::set_permissions(world.path("dark"), fs::Permissions::from_mode(0o111)).unwrap();
+    let ran = world.run(&["codex-agent", "--list"]);
+    fs::set_permissions(world.path("dark"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(ran.err.contains("alias 'foo'") && ran.err.contains("is shadowed by"), "{}", ran.err);
 }

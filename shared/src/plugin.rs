@@ -144,17 +144,25 @@ pub fn look(name: &str) -> Result<Option<PathBuf>> {
     }
     let executable = format!("{PREFIX}{name}");
     let mut places = search_path().into_iter().map(|folder| folder.join(&executable));
-    if let Some(there) = places.find(|file| file.symlink_metadata().is_ok()) {
-        return Err(Error::new(format!("cannot run '{}': it is not an executable file", there.display()))
-            .hint(format!("chmod +x '{}'", there.display()))
-            .with_exit(Exit::CannotRun));
+    match places.find(|file| file.symlink_metadata().is_ok()) {
+        Some(there) => Err(no_executable(&there)),
+        None => Ok(None),
     }
-    Ok(None)
+}
+
+/// The error about a file that has the name of a tool and is none.
+fn no_executable(path: &Path) -> Error {
+    let error = Error::new(format!("cannot run '{}': it is not an executable file", path.display()))
+        .hint(format!("chmod +x '{}'", path.display()));
+    error.with_exit(Exit::CannotRun)
 }
 
 /// The error about a tool that is not there, with the nearest of the tools and of these other words.
 pub fn unknown(name: &str, others: &[&str]) -> Error {
-    let tools = list();
+    unknown_among(&list(), name, others)
+}
+
+fn unknown_among(tools: &[Found], name: &str, others: &[&str]) -> Error {
     let near = nearest(name, tools.iter().map(|tool| tool.name.as_str()).chain(others.iter().copied()));
     let hint = match near[..] {
         [] => "codex-agent --list lists the tools".to_owned(),
@@ -362,6 +370,48 @@ pub fn scan() -> (Vec<Found>, Vec<Oddity>) {
         }
     }
     (found.into_values().collect(), odd)
+}
+
+/// The search path, walked once for whoever asks for many names.
+pub struct Scanned {
+    /// All tools, by name.
+    pub tools: Vec<Found>,
+    /// What is odd on the way, in the order of the search path.
+    pub odd: Vec<Oddity>,
+}
+
+impl Scanned {
+    /// Walks it.
+    pub fn now() -> Scanned {
+        let (tools, odd) = scan();
+        Scanned { tools, odd }
+    }
+
+    /// As [`locate`].
+    pub fn locate(&self, name: &str) -> Option<PathBuf> {
+        let found = self.tools.binary_search_by(|tool| tool.name.as_str().cmp(name)).ok();
+        let found = found.and_then(|at| self.tools.get(at)).map(|tool| tool.path.clone());
+        // A folder that may not be read may have a tool all the same; a name that cannot be one has none.
+        let unread = self.odd.iter().filter(|odd| odd.problem == "unreadable" && is_name(name));
+        let mut places = unread.map(|odd| odd.path.join(format!("{PREFIX}{name}")));
+        found.or_else(|| places.find(|place| is_executable(place)))
+    }
+
+    /// As [`look`].
+    pub fn look(&self, name: &str) -> Result<Option<PathBuf>> {
+        let found = self.locate(name);
+        let file = format!("{PREFIX}{name}");
+        let is_it = |odd: &&Oddity| odd.problem == "not_executable" && odd.path.ends_with(&file);
+        match self.odd.iter().find(is_it) {
+            Some(there) if found.is_none() => Err(no_executable(&there.path)),
+            _ => Ok(found),
+        }
+    }
+
+    /// As [`unknown`], with the nearest of the tools.
+    pub fn unknown(&self, name: &str) -> Error {
+        unknown_among(&self.tools, name, &[])
+    }
 }
 
 /// The interpreter that the first line of a script names and that is not there, be it by way of env(1).

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::Config;
 use super::document::{Place, Value, Wrong};
 use crate::error::{Error, Result};
-use crate::plugin;
+use crate::plugin::{self, Scanned};
 use crate::text::quoted;
 
 /// The aliases, joined by blanks, whose lines of shell led to this process.
@@ -69,8 +69,8 @@ pub struct AliasRecord<'a> {
 }
 
 impl Alias {
-    /// Its record.
-    pub fn record(&self, config: &Config) -> AliasRecord<'_> {
+    /// Its record. `shadow` is what [`shadow`] says of its name.
+    pub fn record(&self, config: &Config, shadow: Option<&Path>) -> AliasRecord<'_> {
         let (words, shell) = match &self.leads {
             Leads::Words(words) => (Some(&words[..]), None),
             Leads::Shell(line) => (None, Some(line.as_str())),
@@ -84,15 +84,14 @@ impl Alias {
             path: config.path().to_string_lossy().into_owned(),
             line: self.place.line,
             column: self.place.column,
-            shadowed_by: shadow(&self.name).map(|path| path.to_string_lossy().into_owned()),
+            shadowed_by: shadow.map(|path| path.to_string_lossy().into_owned()),
         }
     }
 
-    /// Why it is never used, in one line.
-    pub fn shadowed(&self, config: &Config) -> Option<String> {
-        let by = shadow(&self.name)?;
+    /// Why it is never used, in one line: it is shadowed by this.
+    pub fn shadowed(&self, config: &Config, by: &Path) -> String {
         let place = config.told(Some(self.place));
-        Some(format!("alias '{}' ({place}) is shadowed by '{}'", self.name, by.display()))
+        format!("alias '{}' ({place}) is shadowed by '{}'", self.name, by.display())
     }
 }
 
@@ -144,14 +143,15 @@ fn split(text: &str) -> std::result::Result<Vec<String>, Wrong> {
     }
 }
 
-/// Why an alias is never used: there is a tool of its name, or the dispatcher has the word itself.
-pub fn shadow(name: &str) -> Option<PathBuf> {
+/// Why an alias is never used: there is a tool of its name, or the dispatcher has the word itself. `locate` finds
+/// a tool; whoever asks for many aliases walks the search path but once.
+pub fn shadow(name: &str, locate: impl FnOnce(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     match name {
         "help" => {
             let dispatcher = env::var_os("CODEX_AGENT").map(PathBuf::from).filter(|path| path.is_absolute());
             dispatcher.or_else(|| Some(env::current_exe().ok()?.with_file_name("codex-agent")))
         }
-        name => plugin::locate(name),
+        name => locate(name),
     }
 }
 
@@ -169,6 +169,20 @@ pub enum Led {
 /// Follows the words, of which the first is no tool. What is neither is exit 127, with the nearest tools
 /// and aliases; a way that leads back is exit 2.
 pub fn follow(config: &Config, words: &[OsString]) -> Result<Led> {
+    follow_by(config, words, &plugin::look, &plugin::unknown)
+}
+
+/// The same for whoever has walked the search path, and asks for many: no nearest aliases are looked for.
+pub fn follow_among(config: &Config, words: &[OsString], scanned: &Scanned) -> Result<Led> {
+    follow_by(config, words, &|name| scanned.look(name), &|name, _| scanned.unknown(name))
+}
+
+fn follow_by(
+    config: &Config,
+    words: &[OsString],
+    look: &dyn Fn(&str) -> Result<Option<PathBuf>>,
+    unknown: &dyn Fn(&str, &[&str]) -> Error,
+) -> Result<Led> {
     let before = env::var(WAY).unwrap_or_default();
     let mut way: Vec<String> = Vec::new();
     let mut words = words.to_vec();
@@ -178,13 +192,13 @@ pub fn follow(config: &Config, words: &[OsString]) -> Result<Led> {
             if name == "help" {
                 return Ok(Led::Help(words.split_off(1)));
             }
-            if let Some(path) = plugin::look(&name).map_err(|error| error.hint(told(config, &way, &name)))? {
+            if let Some(path) = look(&name).map_err(|error| error.hint(told(config, &way, &name)))? {
                 return Ok(Led::Tool(path, words.split_off(1)));
             }
         }
         let Some(alias) = config.aliases().iter().find(|alias| alias.name == name) else {
             let others: Vec<&str> = config.aliases().iter().map(|alias| alias.name.as_str()).collect();
-            let error = plugin::unknown(&name, &others);
+            let error = unknown(&name, &others);
             return Err(match way.is_empty() {
                 true => error,
                 false => error.hint(told(config, &way, &name)),
