@@ -303,3 +303,26 @@ fn a_tool_in_a_folder_that_may_not_be_read_shadows_too() {
     fs::set_permissions(world.path("dark"), fs::Permissions::from_mode(0o755)).unwrap();
     assert!(ran.err.contains("alias 'foo'") && ran.err.contains("is shadowed by"), "{}", ran.err);
 }
+
+#[test]
+fn nobody_is_given_an_alias_by_standing_somewhere() {
+    let mut world = world("planted = '!echo planted'\n");
+    world.set("HOME", "home");
+    for words in [&["codex-agent", "planted"][..], &["codex-agent", "help", "planted"]] {
+        let ran = world.run(words);
+        assert_eq!((ran.code, ran.out.as_str()), (127, ""), "{words:?}: {}", ran.err);
+    }
+    for words in [
+        &["codex-agent-config", "path"][..],
+        &["codex-agent-group", "list"],
+        &["codex-agent-ls"],
+        &["codex-agent-setup", "--dry-run"],
+    ] {
+        let ran = world.run(words);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+        assert!(ran.err.contains("HOME is 'home', which is no absolute path"), "{words:?}: {}", ran.err);
+    }
+    // Whoever says where it is needs no home.
+    world.set("CODEX_AGENT_CONFIG_HOME", "home/.config/codex-agent");
+    assert_eq!(world.run(&["codex-agent", "planted"]).out, "planted\n");
+}

@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use codex_agent_shared::config;
 use codex_agent_shared::error::{Error, Result, warn};
 use codex_agent_shared::plugin::find_program;
 use codex_agent_shared::text::quoted;
@@ -45,8 +46,8 @@ pub(super) fn folder(kind: Kind, beside: &Path) -> Result<PathBuf> {
 }
 
 fn home() -> Result<PathBuf> {
-    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
-    home.ok_or_else(|| Error::new("cannot tell where your home is: HOME is not set").hint("set HOME"))
+    config::home()
+        .map_err(|why| Error::new(format!("cannot tell where your home is: {why}")).hint("set HOME"))
 }
 
 /// Says what has to be done by hand, for what was installed to be found.

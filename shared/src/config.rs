@@ -421,12 +421,23 @@ pub type Folder = (PathBuf, Option<&'static str>);
 /// The user's home directory. Only `$HOME` is asked: a static program cannot ask the system's
 /// user database.
 ///
+/// A relative one is passed over, as a relative folder of the system's standard is: it would mean another place in
+/// each directory, and who stands in one that is somebody else's would be told what to run.
+///
 /// `what` is what is looked for there, and `else_said` what else says where that is, for the error.
 pub fn user_home(what: &str, else_said: &str) -> Result<PathBuf> {
-    env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from).ok_or_else(|| {
-        Error::new(format!("cannot tell where {what} is: HOME is not set"))
-            .hint(format!("set HOME, or {else_said}"))
+    home().map_err(|why| {
+        Error::new(format!("cannot tell where {what} is: {why}")).hint(format!("set HOME, or {else_said}"))
     })
+}
+
+/// The same; the error is why there is none, in a clause.
+pub fn home() -> std::result::Result<PathBuf, String> {
+    match env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from) {
+        Some(home) if home.is_absolute() => Ok(home),
+        Some(home) => Err(format!("HOME is '{}', which is no absolute path", home.display())),
+        None => Err("HOME is not set".to_owned()),
+    }
 }
 
 /// Our configuration: this file, `groups.json` and the like. First that is set: `CODEX_AGENT_CONFIG_HOME`,

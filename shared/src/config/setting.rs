@@ -1,6 +1,5 @@
 //! The settings: each described once.
 
-use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -154,10 +153,8 @@ fn path(text: &str) -> Result<PathBuf, Wrong> {
     }
     let path = match text.strip_prefix("~/") {
         Some(rest) => {
-            let home = env::var_os("HOME")
-                .filter(|home| !home.is_empty())
-                .ok_or("HOME is not set, which '~' means")?;
-            PathBuf::from(home).join(rest.trim_start_matches('/'))
+            let home = super::home().map_err(|why| format!("'~' means HOME: {why}"))?;
+            home.join(rest.trim_start_matches('/'))
         }
         None => PathBuf::from(text),
     };
