@@ -371,7 +371,7 @@ fn help(args: &Args) -> Result<Exit> {
         }
     }
     if man.is_some() && prints_a_page(&topic, &path) {
-        match described::generate(&path, "man") {
+        match described::generate(&path, "man", described::PATIENCE) {
             Ok(page) => return show_page(&format!("{}{topic}.1", plugin::PREFIX), &page),
             Err(error) => warn_of(&error),
         }

@@ -89,7 +89,10 @@ _codex_agent() {
             . "$beside"
         fi
         if ! __codex_agent_function; then
-            eval "$(codex-agent plugin completion "$tool" bash 2>/dev/null)"
+            # A script that would end the shell is let do so where it ends nothing else.
+            beside=$(codex-agent plugin completion "$tool" bash 2>/dev/null)
+            function=$(eval "$beside" >/dev/null 2>&1 </dev/null; echo whole)
+            [ "$function" != whole ] || eval "$beside" >/dev/null 2>&1
             __codex_agent_function
         fi
     fi

@@ -31,7 +31,11 @@ function __codex_agent_complete_tool
                 complete -C "codex-agent-$words[1] -" >/dev/null 2>&1
             end
             if not complete -c codex-agent-$words[1] | string match -q '*'
-                codex-agent plugin completion $words[1] fish 2>/dev/null | source
+                # fish tells of a script that it cannot read, whatever becomes of its messages.
+                set -l script (codex-agent plugin completion $words[1] fish 2>/dev/null)
+                if printf '%s\n' $script | command fish --no-execute >/dev/null 2>&1
+                    printf '%s\n' $script | source >/dev/null 2>&1
+                end
             end
         end
         complete -C "codex-agent-"(string join ' ' -- (string escape -- $words))" "(commandline -ct)

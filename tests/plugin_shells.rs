@@ -44,8 +44,21 @@ END
 esac
 "#;
 
+/// Tools whose scripts no shell can read, or ought to run.
+const BROKEN: [(&str, &str); 3] = [
+    ("garbage", "printf 'if ((( \\033[31m <<\\n[[ end ;; )\\n'"),
+    ("leaver", "echo 'echo noise; echo noise >&2; exit 3'"),
+    ("hangs", "exec sleep 600"),
+];
+
 fn world() -> World {
     let mut world = World::new();
+    for (name, line) in BROKEN {
+        let describe =
+            format!(r#"{{"type":"tool","name":"{name}","about":"x","generates":["bash","zsh","fish"]}}"#);
+        let script = format!("#!/bin/sh\n[ \"$2\" != describe ] || exec echo '{describe}'\n{line}\n");
+        world.script(&format!("bin/codex-agent-{name}"), &script);
+    }
     world.script("bin/codex-agent-hook", HOOK);
     world.script("bin/codex-agent-my-plain", PLAIN);
     world.script("bin/codex-agent-scripted", SCRIPTED);
@@ -60,6 +73,8 @@ fn world() -> World {
         world.write(&format!("completions/{kind}/{file}"), text);
     }
     let ran = world.run(&["codex-agent", "plugin", "add", "hook", "scripted", "tokens"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let ran = world.run(&["codex-agent", "plugin", "add", "garbage", "leaver", "hangs"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     fs::remove_file(world.path("bin/codex-agent-scripted.words")).unwrap();
     world
@@ -111,6 +126,15 @@ fn press(world: &World, shell: &mut Shell, name: &str) {
         ("codex-agent ls --archived=o", "--archived=only"),
     ] {
         assert_eq!(last(world, shell, name, typed), wanted, "{name}: {typed}<TAB>");
+    }
+    for (tool, _) in BROKEN {
+        let start = std::time::Instant::now();
+        let tab = shell.tab(&format!("codex-agent {tool} a\\ f"));
+        let shown = tab.shown.trim();
+        assert!(tab.line.contains(&format!("codex-agent {tool} a")), "{name}: {tool}: {}", tab.line);
+        let is_noise = ["error", "noise", "unexpected", "if (("].iter().any(|word| shown.contains(word));
+        assert!(!is_noise, "{name}: {tool}: {shown}");
+        assert!(start.elapsed() < std::time::Duration::from_millis(4500), "{name}: {tool}");
     }
     let tab = shell.tab("codex-agent hook one \"two words\" th\\ ree x");
     assert!(!tab.offers("alpha"), "{name}: {}", tab.shown);
@@ -218,6 +242,13 @@ fn fish_completes_strangers() {
         let offered = offers(line);
         let found = offered.iter().any(|offer| offer == wanted || offer.split('\t').next() == Some(wanted));
         assert!(found, "{line}<TAB> lacks {wanted:?}: {offered:?}");
+    }
+    for (tool, _) in BROKEN {
+        let line = format!("codex-agent {tool} 'a f");
+        let script =
+            "for file in completions/fish/*.fish; source $file; end; complete -C $argv[1]; echo alive";
+        let ran = world.run(&["fish", "-c", script, &line]);
+        assert!(ran.out.ends_with("alive\n") && ran.err.is_empty(), "{tool}: {} {}", ran.out, ran.err);
     }
     offers("codex-agent hook one \"two words\" th\\ ree x");
     assert_eq!(words(&world)[0], "[one][two words][th ree][x]");

@@ -15,7 +15,7 @@ use codex_agent_shared::text::{harmless, tsv};
 
 use super::Args;
 
-/// How long somebody waits who has pressed TAB.
+/// How long somebody waits who has pressed TAB, for a script and for candidates.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 fn unknown(name: &str) -> Error {
@@ -33,11 +33,13 @@ pub(super) fn completion(args: Args) -> Result<Exit> {
     };
     let path = plugin::locate(name).ok_or_else(|| unknown(name))?;
     if plugin::is_ours(name, &path) {
-        return cli::print(&described::generate(&path, shell)?);
+        return cli::print(&described::generate(&path, shell, PATIENCE)?);
     }
     let kept = Kept::read()?;
     match kept.of(&path).and_then(Entry::current) {
-        Some(description) if description.has(shell) => cli::print(&described::generate(&path, shell)?),
+        Some(description) if description.has(shell) => {
+            cli::print(&described::generate(&path, shell, PATIENCE)?)
+        }
         Some(description) if description.completes => cli::print(&by_hook),
         _ => Err(unknown(name)),
     }

@@ -453,10 +453,10 @@ pub fn ask(path: &Path, name: &str) -> Result<Entry> {
     Ok(Entry { description: Some(description), ..entry })
 }
 
-/// A document of a tool that says that it has it, or that is ours. It is run.
-pub fn generate(path: &Path, kind: &str) -> Result<String> {
+/// A document of a tool that says that it has it, or that is ours. It is run, for no longer than somebody waits.
+pub fn generate(path: &Path, kind: &str, patience: Duration) -> Result<String> {
     let mut command = document(path, &[kind]);
-    let text = limited::output(&mut command, Limits::new(PATIENCE, MOST_OF_DOCUMENT), kind)?;
+    let text = limited::output(&mut command, Limits::new(patience, MOST_OF_DOCUMENT), kind)?;
     String::from_utf8(text)
         .map_err(|_| Error::new(format!("cannot read what '{}' printed: it is not UTF-8", path.display())))
 }

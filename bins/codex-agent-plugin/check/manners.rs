@@ -160,7 +160,9 @@ pub(super) fn undescribed() -> Seen {
 pub(super) fn generates(bench: &Bench) -> Result<Seen> {
     let Some(description) = &bench.description else { return Ok(undescribed()) };
     for kind in &description.generates {
-        let ended = bench.plain(&["--generate", kind])?;
+        let is_shell = ["bash", "zsh", "fish"].contains(&kind.as_str());
+        let patience = if is_shell { AFTER } else { PATIENCE };
+        let ended = bench.run(&["--generate", kind], Limits::new(patience, MOST))?;
         let text = String::from_utf8_lossy(&ended.out);
         if ended.how != How::Code(0) || text.trim().is_empty() {
             return Ok(Seen::Failed(format!(
@@ -177,9 +179,7 @@ pub(super) fn generates(bench: &Bench) -> Result<Seen> {
                 excerpt(&ended.out)
             )));
         }
-        if ["bash", "zsh", "fish"].contains(&kind.as_str())
-            && let Some(why) = bench.fault_of(kind, &ended.out)?
-        {
+        if is_shell && let Some(why) = bench.fault_of(kind, &ended.out)? {
             return Ok(Seen::Failed(format!("--generate {kind} is no script for it: {why}")));
         }
     }
