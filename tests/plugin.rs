@@ -358,7 +358,7 @@ case "$1 $2" in
 '--generate complete')
     shift 2
     printf '%s|' "$@" > "$0.words"
-    printf 'two words\tof \033[31mtwo\nback\\slash\n\033[31mred\tbad\n\ttwice\n\nteam:a\n' ;;
+    printf 'two words\tof \033[31mtwo\nback\\slash\n\033[31mred\tbad\n\ttwice\n\nb\342\200\256d\nteam:a\n' ;;
 esac
 "#;
     world.script("bin/codex-agent-hook", hook);
@@ -369,6 +369,16 @@ esac
     assert_eq!(fs::read_to_string(world.path("bin/codex-agent-hook.words")).unwrap(), "--|--flag|a b||");
     assert_eq!(plugin(&world, &["candidates", "hook", "te"]).out, "team:a\t\n");
     assert_eq!(plugin(&world, &["candidates", "hook"]).out.lines().count(), 3);
+    // Its last line may be a test.
+    world.script(
+        "bin/codex-agent-hook",
+        &hook.replace("shift 2", "shift 3; [ -n \"$1\" ] && exit 3; echo team:a; exit 1"),
+    );
+    assert_eq!(plugin(&world, &["refresh"]).code, 0);
+    let ran = plugin(&world, &["candidates", "hook", ""]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "team:a\t\n", ""));
+    assert_eq!(plugin(&world, &["candidates", "hook", "x"]).out, "");
+    assert_eq!(plugin(&world, &["check", "hook", "--only", "completes"]).code, 0);
     // One that takes too long is not waited for.
     world.script("bin/codex-agent-hook", &hook.replace("shift 2", "sleep 60"));
     assert_eq!(plugin(&world, &["refresh"]).code, 0);

@@ -56,12 +56,15 @@ pub(super) fn candidates(args: Args) -> Result<Exit> {
     let typed = words.last().map_or("", String::as_str);
     let words = if words.is_empty() { vec![""] } else { words.iter().map(String::as_str).collect() };
     let mut command = described::document(&path, &[&["complete", "--"], &words[..]].concat());
-    let text = limited::output(&mut command, Limits::new(PATIENCE, described::MOST), "candidates")?;
+    let limits = Limits::new(PATIENCE, described::MOST);
+    // A hook often ends with a test, whose answer may be no.
+    let text = limited::output_of(&mut command, limits, "candidates", |code| (0..126).contains(&code))?;
     let mut output = Output::stdout();
     for line in String::from_utf8_lossy(&text).lines() {
         let (word, what) = line.split_once('\t').unwrap_or((line, ""));
-        // A control character could do anything to a line that somebody is about to run.
-        if word.is_empty() || word.chars().any(char::is_control) || !word.starts_with(typed) {
+        // A control character could do anything to a line that somebody is about to run, and one that nobody sees
+        // could show another line than it is.
+        if word.is_empty() || harmless(word) != word || !word.starts_with(typed) {
             continue;
         }
         output.text(format!("{}\t{}", tsv(word), harmless(what)).as_bytes(), b"\n")?;

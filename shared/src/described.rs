@@ -36,6 +36,7 @@ use crate::config::state_folder;
 use crate::error::{Error, Result};
 use crate::plugin::{Found, Oddity, PREFIX, PROTOCOL, TOOLS, ToolRecord, dispatcher, hand_down};
 use crate::store::{Object, Store};
+use crate::text::harmless;
 use crate::time::Timestamp;
 
 /// How long a stranger may take to print one of its documents.
@@ -132,6 +133,8 @@ pub fn check_about(about: &str) -> std::result::Result<(), String> {
         Err("'about' is empty".to_owned())
     } else if about.chars().any(char::is_control) {
         Err("'about' has a control character in it: it is one line".to_owned())
+    } else if harmless(about) != about {
+        Err("'about' has a character in it that nobody sees, such as a change of direction".to_owned())
     } else if about.chars().count() > LONGEST_ABOUT {
         Err(format!("'about' is longer than {LONGEST_ABOUT} characters: it is one clause"))
     } else {
@@ -479,6 +482,7 @@ mod tests {
             (r#"{"type":"tool","name":"other","about":"x"}"#, "the description of 'other'"),
             (r#"{"type":"tool","name":"today","about":" "}"#, "'about' is empty"),
             (r#"{"type":"tool","name":"today","about":"a\nb"}"#, "control character"),
+            (r#"{"type":"tool","name":"today","about":"a\u202eb"}"#, "nobody sees"),
             (r#"{"type":"tool","name":"today","about":"x","protocol":2}"#, "made for protocol 2"),
             (r#"{"type":"tool","name":"today","about":"x","generates":"man"}"#, "expected a sequence"),
         ] {

@@ -430,11 +430,21 @@ impl Pipe {
 
 /// Runs it, and gives what it printed if it ended well. `what` says what it was asked for.
 pub fn output(command: &mut Command, limits: Limits, what: &str) -> Result<Vec<u8>> {
+    output_of(command, limits, what, |code| code == 0)
+}
+
+/// The same where other codes are a good end too.
+pub fn output_of(
+    command: &mut Command,
+    limits: Limits,
+    what: &str,
+    is_good: impl Fn(i32) -> bool,
+) -> Result<Vec<u8>> {
     let (path, time, most) =
         (std::path::PathBuf::from(command.get_program()), limits.time.as_secs(), limits.most >> 10);
     let ended = run(command, limits).map_err(|failure| failure.of(&path))?;
     let why = match ended.how {
-        How::Code(0) => return Ok(ended.out),
+        How::Code(code) if is_good(code) => return Ok(ended.out),
         How::Code(code) => match ended.first_message() {
             Some(message) => format!("it ended with {code}: {message}"),
             None => format!("it ended with {code}"),
