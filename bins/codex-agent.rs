@@ -334,7 +334,9 @@ fn replace(process: &mut Process, path: &Path) -> Error {
     let message = match error.kind() {
         // The file is there, so what is not there is what its first line names.
         std::io::ErrorKind::NotFound => {
-            format!("cannot run '{shown}': the interpreter in its first line is not there")
+            let why = plugin::wrong_interpreter(path);
+            let why = why.unwrap_or_else(|| "the interpreter in its first line is not there".to_owned());
+            format!("cannot run '{shown}': {why}")
         }
         _ => format!("cannot run '{shown}': {}", reason(&error)),
     };

@@ -171,7 +171,7 @@ fn an_alias_to_nothing_is_told_with_the_way() {
     world.write("bin/codex-agent-paper", "not executable");
     let ran = run(&world, &["plain"]);
     assert_eq!(ran.code, 126);
-    assert!(ran.err.contains("codex-agent-paper': it is not an executable file"), "{}", ran.err);
+    assert!(ran.err.contains("codex-agent-paper': it is not executable"), "{}", ran.err);
     assert!(ran.err.contains("aliases: plain -> paper (FILE:5:1)"), "{}", ran.err);
 }
 

@@ -105,10 +105,15 @@ fn what_is_listed_is_what_is_run() {
         ]
     );
     assert_eq!(world.ok(&["codex-agent", "linked"]), "good\n");
-    for name in ["plain", "folder", "dangling"] {
+    // Only where it helps are more rights advised.
+    for (name, why, is_advised) in [
+        ("plain", "it is not executable", true),
+        ("folder", "it is a folder", false),
+        ("dangling", "it is a link to a file that is not there", false),
+    ] {
         let ran = world.run(&["codex-agent", name]);
-        assert_eq!(ran.code, 126, "{name}: {}", ran.err);
-        assert!(ran.err.contains("it is not an executable file"), "{}", ran.err);
+        assert_eq!((ran.code, ran.err.contains("chmod +x")), (126, is_advised), "{name}: {}", ran.err);
+        assert!(ran.err.contains(why), "{}", ran.err);
     }
     for name in ["Big", "with blank", "../ls", "/bin/ls", ""] {
         let ran = world.run(&["codex-agent", name]);
@@ -156,7 +161,18 @@ fn a_broken_first_line_is_told() {
     with_path(&mut world, folder.to_str().unwrap());
     let ran = world.run(&["codex-agent", "broken"]);
     assert_eq!(ran.code, 126);
-    assert!(ran.err.contains("the interpreter in its first line is not there"), "{}", ran.err);
+    assert!(
+        ran.err.contains("its first line names '/no/such/interpreter', which is not there"),
+        "{}",
+        ran.err
+    );
+    world.script("bin/codex-agent-broken", "#!/bin/sh\r\necho hello\r\n");
+    let ran = world.run(&["codex-agent", "broken"]);
+    assert!(
+        ran.code == 126 && ran.err.contains("'/bin/sh', with a carriage return behind it"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::plugin::{DESCRIBED, kept, plugin, world};
+use crate::plugin::{DESCRIBED, kept, listed, plugin, world};
 use crate::world::{World, bins, json};
 
 #[test]
@@ -22,6 +22,8 @@ fn what_is_no_tool_is_told_with_the_reason() {
     world.script("bin/codex-agent-broken", "#!/no/such/interpreter -x\n");
     world.script("bin/codex-agent-enved", "#!/usr/bin/env -S no-such-python -u\n");
     world.script("bin/codex-agent-fine", "#! /usr/bin/env sh\n");
+    world.script("bin/codex-agent-unset", "#!/usr/bin/env -S -u FOO sh\n");
+    world.script("bin/codex-agent-crlf", "#!/bin/sh\r\n");
     world.write("bin/codex-agent-plain", "#!/bin/sh\n");
     world.write("bin/codex-agent-good.1", "a page, which is no tool and meant as none");
     fs::create_dir(world.path("bin/codex-agent-folder")).unwrap();
@@ -61,6 +63,7 @@ fn what_is_no_tool_is_told_with_the_reason() {
         ("loop", "unreadable"),
         ("broken", "no_interpreter"),
         ("enved", "no_interpreter"),
+        ("crlf", "no_interpreter"),
     ]
     .map(|(name, problem)| (name.to_owned(), problem.to_owned()))
     .to_vec();
@@ -196,6 +199,22 @@ fn what_is_kept_and_broken_is_told_and_left_alone() {
         assert_eq!(world.run(&["codex-agent", "told", "x"]).out, "told: x\n");
         fs::remove_file(world.path("bin/codex-agent-told.runs")).unwrap();
     }
+}
+
+#[test]
+fn a_folder_and_a_link_to_it_are_one() {
+    let mut world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    world.script("later/codex-agent-told", DESCRIBED);
+    symlink("bin", world.path("link")).unwrap();
+    let folders = ["bin", "link", "later"].map(|name| world.path(name).display().to_string());
+    world.set("PATH", format!("{}:/usr/bin:/bin", folders.join(":")));
+    let places = [&folders[0], &folders[2]].map(|folder| format!("{folder}/codex-agent-told"));
+    assert_eq!(plugin(&world, &["which", "-a", "told"]).out, format!("{}\n", places.join("\n")));
+    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+    let described = &json(&plugin(&world, &["describe", "told", "--json"]).out)[0];
+    assert_eq!(described["shadows"], json!([places[1]]));
+    assert_eq!(listed(&world, "told")["shadows"], json!([places[1]]));
 }
 
 #[test]

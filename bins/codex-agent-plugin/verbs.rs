@@ -23,8 +23,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     }
     let (tools, mut odd) = plugin::scan();
     for tool in tools.iter().filter(|tool| !tool.is_ours()) {
-        if let Some(interpreter) = plugin::missing_interpreter(&tool.path) {
-            let detail = format!("its first line names '{interpreter}', which is not there");
+        if let Some(detail) = plugin::wrong_interpreter(&tool.path) {
             odd.push(Oddity { path: tool.path.clone(), problem: "no_interpreter", detail });
         }
     }

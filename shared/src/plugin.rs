@@ -13,11 +13,15 @@
 //! assert_eq!(look("no-such-tool-at-all").unwrap(), None);
 //! ```
 
+mod script;
+
+pub use script::wrong_interpreter;
+
 use std::collections::{BTreeMap, HashSet};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -109,9 +113,12 @@ pub fn search_path() -> Vec<PathBuf> {
     all.filter(|folder| seen.insert(folder.clone())).collect()
 }
 
-/// Every executable of this name on the search path, the one that is run first. No folder is read.
+/// Every executable of this name on the search path, the one that is run first; a folder and a link to it are one.
+/// No folder is read.
 pub fn all_of(name: &str) -> Vec<PathBuf> {
-    executables(name).collect()
+    let mut seen = HashSet::new();
+    let real = |path: &PathBuf| path.parent().and_then(|folder| fs::canonicalize(folder).ok());
+    executables(name).filter(|path| real(path).is_none_or(|folder| seen.insert(folder))).collect()
 }
 
 /// The same one by one, so that who wants the first looks no further.
@@ -152,9 +159,27 @@ pub fn look(name: &str) -> Result<Option<PathBuf>> {
 
 /// The error about a file that has the name of a tool and is none.
 fn no_executable(path: &Path) -> Error {
-    let error = Error::new(format!("cannot run '{}': it is not an executable file", path.display()))
-        .hint(format!("chmod +x '{}'", path.display()));
-    error.with_exit(Exit::CannotRun)
+    let why = why_not(path);
+    let error = Error::new(format!("cannot run '{}': {why}", path.display())).with_exit(Exit::CannotRun);
+    match why == NOT_EXECUTABLE {
+        true => error.hint(format!("chmod +x '{}'", path.display())),
+        false => error.hint("codex-agent plugin list tells all that is no tool"),
+    }
+}
+
+const NOT_EXECUTABLE: &str = "it is not executable";
+
+/// Why a file cannot be run.
+fn why_not(path: &Path) -> String {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => "it is a folder".to_owned(),
+        Ok(meta) if !meta.is_file() => "it is no regular file".to_owned(),
+        Ok(_) => NOT_EXECUTABLE.to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            "it is a link to a file that is not there".to_owned()
+        }
+        Err(error) => reason(&error),
+    }
 }
 
 /// The error about a tool that is not there, with the nearest of the tools and of these other words.
@@ -308,15 +333,7 @@ impl Oddity {
         if !is_name(name) {
             return None;
         }
-        Some(match fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => Oddity::new(path, "not_executable", "it is a folder"),
-            Ok(meta) if !meta.is_file() => Oddity::new(path, "not_executable", "it is no regular file"),
-            Ok(_) => Oddity::new(path, "not_executable", "it is not executable"),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Oddity::new(path, "not_executable", "it is a link to a file that is not there")
-            }
-            Err(error) => Oddity::new(path, "not_executable", reason(&error)),
-        })
+        Some(Oddity::new(path, "not_executable", why_not(path)))
     }
 }
 
@@ -412,22 +429,6 @@ impl Scanned {
     pub fn unknown(&self, name: &str) -> Error {
         unknown_among(&self.tools, name, &[])
     }
-}
-
-/// The interpreter that the first line of a script names and that is not there, be it by way of env(1).
-/// The file is opened.
-pub fn missing_interpreter(path: &Path) -> Option<String> {
-    let mut first = Vec::new();
-    fs::File::open(path).ok()?.take(256).read_to_end(&mut first).ok()?;
-    let line = first.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-    let interpreter = words.next()?;
-    if !Path::new(interpreter).exists() {
-        return Some(interpreter.to_owned());
-    }
-    let is_env = interpreter.ends_with("/env");
-    let asked = words.find(|word| !word.starts_with('-') && !word.contains('=')).filter(|_| is_env)?;
-    (!asked.contains('/') && find_program(asked).is_none()).then(|| asked.to_owned())
 }
 
 /// Whether this user can run it: one question for running and for listing. The path is absolute.

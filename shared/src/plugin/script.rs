@@ -1,0 +1,94 @@
+//! The first line of a script: who is to read it, and why nobody can.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::{find_program, is_executable};
+
+/// Why the interpreter that the first line of a script names cannot be run, be it by way of env(1). The file is
+/// opened.
+pub fn wrong_interpreter(path: &Path) -> Option<String> {
+    let mut first = Vec::new();
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = fs::File::options().read(true).custom_flags(flags).open(path).ok()?;
+    file.take(256).read_to_end(&mut first).ok()?;
+    let line = first.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = std::str::from_utf8(line).ok()?.trim_matches([' ', '\t']);
+    // Only these end a word for the system; a carriage return is a part of it.
+    let (interpreter, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let is_named = |what: &str, why: &str| Some(format!("its first line names '{what}', {why}"));
+    if !Path::new(interpreter).exists() {
+        return match interpreter.strip_suffix('\r') {
+            Some(before) => is_named(before, "with a carriage return behind it, as files of Windows have it"),
+            None => is_named(interpreter, "which is not there"),
+        };
+    }
+    if Path::new(interpreter).is_dir() {
+        return is_named(interpreter, "which is a folder");
+    }
+    if interpreter.starts_with('/') && !is_executable(Path::new(interpreter)) {
+        return is_named(interpreter, "which is not executable");
+    }
+    let asked = interpreter.ends_with("/env").then(|| asked_of_env(rest)).flatten()?;
+    match asked.strip_suffix('\r') {
+        Some(before) => is_named(before, "with a carriage return behind it, as files of Windows have it"),
+        None if !asked.contains('/') && find_program(asked).is_none() => {
+            is_named(asked, "which is not there")
+        }
+        None => None,
+    }
+}
+
+/// The program that env(1) is to run; `None` where that is not to be told.
+fn asked_of_env(arguments: &str) -> Option<&str> {
+    // What quotes and backslashes come to is env's affair.
+    if arguments.contains(['\'', '"', '\\', '$']) {
+        return None;
+    }
+    let mut words = arguments.split([' ', '\t']).filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        match word {
+            "-u" | "-C" | "--unset" | "--chdir" => drop(words.next()),
+            word if word.starts_with('-') || word.contains('=') => {}
+            word => return Some(word),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // What a test looks at must be put there.
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interpreters_that_cannot_be_run_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script");
+        for (line, why) in [
+            ("#!/bin/sh", None),
+            ("#! /bin/sh -e", None),
+            ("#!/usr/bin/env sh", None),
+            ("#!/usr/bin/env -S -u FOO A=b sh -e", None),
+            ("#!/usr/bin/env -S 'no such' x", None),
+            ("no script", None),
+            ("#!/no/such", Some("'/no/such', which is not there")),
+            ("#!/bin/sh\r", Some("'/bin/sh', with a carriage return")),
+            ("#!/usr/bin/env sh\r", Some("'sh', with a carriage return")),
+            ("#!/usr/bin/env -S no-such-program -x", Some("'no-such-program', which is not there")),
+            ("#!/tmp", Some("'/tmp', which is a folder")),
+            ("#!/etc/passwd", Some("'/etc/passwd', which is not executable")),
+        ] {
+            fs::write(&script, format!("{line}\necho\n")).unwrap();
+            let told = wrong_interpreter(&script);
+            match why {
+                None => assert_eq!(told, None, "{line}"),
+                Some(why) => {
+                    assert!(told.as_ref().is_some_and(|told| told.contains(why)), "{line}: {told:?}")
+                }
+            }
+        }
+    }
+}
