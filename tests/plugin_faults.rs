@@ -189,16 +189,28 @@ fn what_is_kept_and_broken_is_told_and_left_alone() {
             &["add", "told"][..],
             &["add", "told", "--about", "x"],
             &["list"],
+            &["list", "--json"],
             &["refresh"],
             &["forget", "told"],
         ] {
             let ran = plugin(&world, words);
             assert!(ran.code == 2 && ran.err.contains("plugins.json"), "{words:?}: {}", ran.err);
+            assert_eq!(ran.out.contains("told"), words[0] == "list", "{words:?}: {}", ran.out);
         }
         assert_eq!(fs::read_to_string(kept(&world)).unwrap(), text);
         assert_eq!(world.run(&["codex-agent", "told", "x"]).out, "told: x\n");
         fs::remove_file(world.path("bin/codex-agent-told.runs")).unwrap();
     }
+}
+
+#[test]
+fn without_a_home_the_tools_are_listed_all_the_same() {
+    let mut world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    world.set("HOME", "");
+    let ran = plugin(&world, &["list"]);
+    assert!(ran.code == 2 && ran.err.contains("HOME is not set"), "{}", ran.err);
+    assert!(ran.out.contains("told\t"), "{}", ran.out);
 }
 
 #[test]
@@ -215,6 +227,55 @@ fn a_folder_and_a_link_to_it_are_one() {
     let described = &json(&plugin(&world, &["describe", "told", "--json"]).out)[0];
     assert_eq!(described["shadows"], json!([places[1]]));
     assert_eq!(listed(&world, "told")["shadows"], json!([places[1]]));
+}
+
+#[test]
+fn what_has_a_path_that_cannot_be_kept_is_not_added() {
+    use std::os::unix::ffi::OsStrExt;
+    let world = world();
+    let folder = world.path("bin").join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    let script = world.script("script", DESCRIBED);
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(script, folder.join("codex-agent-odd")).unwrap();
+    for words in [&["add", "odd"][..], &["add", "odd", "--about", "x"]] {
+        let mut command = world.command("codex-agent-plugin");
+        let mut path = folder.clone().into_os_string();
+        path.push(":/usr/bin:/bin");
+        let output = command.args(words).env("PATH", path).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{err}");
+        assert!(err.contains("its path is not UTF-8"), "{err}");
+    }
+    assert!(!kept(&world).exists());
+}
+
+#[test]
+fn words_of_the_user_outlive_a_tool_that_is_asked() {
+    let world = world();
+    let slow = DESCRIBED.replacen("#!/bin/sh\n", "#!/bin/sh\ntouch \"$0.asked\"; sleep ${SLOW:-0}\n", 1);
+    let tool = world.script("bin/codex-agent-told", &slow);
+    assert!(slow.contains("SLOW"));
+    let mut command = world.command("codex-agent-plugin");
+    let mut child = command.args(["add", "told"]).env("SLOW", "2").spawn().unwrap();
+    while !world.path("bin/codex-agent-told.asked").exists() {
+        std::thread::yield_now();
+    }
+    assert_eq!(plugin(&world, &["add", "told", "--about", "said meanwhile"]).code, 0);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(listed(&world, "told")["about"], "said meanwhile");
+    // It was not to be run, and is not by being named either.
+    fs::remove_file(world.path("bin/codex-agent-told.asked")).unwrap();
+    let ran = plugin(&world, &["refresh", "codex-agent-told"]);
+    assert!(ran.code == 0 && ran.err.contains("words of your own are kept"), "{}", ran.err);
+    assert!(!world.path("bin/codex-agent-told.asked").exists(), "it was run");
+    assert_eq!(listed(&world, "told")["about"], "said meanwhile");
+    // The name of the executable is as good as that of the tool, for every verb.
+    assert_eq!(plugin(&world, &["add", "codex-agent-told"]).code, 0);
+    assert_eq!(plugin(&world, &["which", "codex-agent-told"]).out, format!("{}\n", tool.display()));
+    for words in [&["describe"][..], &["check", "--only", "name"], &["forget"]] {
+        let ran = plugin(&world, &[words, &["codex-agent-told"]].concat());
+        assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
+    }
 }
 
 #[test]

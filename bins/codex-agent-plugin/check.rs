@@ -208,8 +208,7 @@ fn shown(check: &Check, seen: &Seen, color: bool) -> String {
 /// The executable that is meant: a path where there is a slash in it, else a name.
 fn place(operand: &str) -> Result<PathBuf> {
     if !operand.contains('/') {
-        let name = operand.strip_prefix(PREFIX).unwrap_or(operand);
-        return super::verbs::find(name);
+        return super::verbs::find(super::verbs::bare(operand));
     }
     let path = Path::new(operand);
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());

@@ -14,6 +14,7 @@ use codex_agent_shared::plugin;
 use codex_agent_shared::text::{harmless, tsv};
 
 use super::Args;
+use super::verbs::bare;
 
 /// How long somebody waits who has pressed TAB, for a script and for candidates.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,6 +29,7 @@ pub(super) fn completion(args: Args) -> Result<Exit> {
     let [name, shell] = &args.operands[..] else {
         return Err(Error::usage("expected a name and a shell").hint("shells: bash zsh fish"));
     };
+    let name = bare(name);
     let Some(by_hook) = generate::hook(name, shell) else {
         return Err(Error::usage(format!("cannot complete in '{shell}'")).hint("shells: bash zsh fish"));
     };
@@ -48,6 +50,7 @@ pub(super) fn completion(args: Args) -> Result<Exit> {
 /// Prints what a hook offers for a word.
 pub(super) fn candidates(args: Args) -> Result<Exit> {
     let (name, words) = args.names()?.split_first().ok_or_else(|| Error::usage("a name is missing"))?;
+    let name = bare(name);
     let path = plugin::locate(name).ok_or_else(|| unknown(name))?;
     let kept = Kept::read()?;
     if !kept.of(&path).and_then(Entry::current).is_some_and(|description| description.completes) {

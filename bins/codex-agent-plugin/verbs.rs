@@ -27,7 +27,14 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             odd.push(Oddity { path: tool.path.clone(), problem: "no_interpreter", detail });
         }
     }
-    let kept = Kept::read()?;
+    // Without it they are strangers, and are there all the same.
+    let (kept, exit) = match Kept::read() {
+        Ok(kept) => (kept, Exit::Done),
+        Err(error) => {
+            warn_of(&error);
+            (Kept::default(), Exit::Trouble)
+        }
+    };
     let records: Vec<ToolRecord<'_>> = tools.iter().map(|tool| kept.record(tool)).collect();
     let mut output = Output::stdout();
     if args.common.json {
@@ -38,7 +45,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             output.record(&ProblemRecord::of(oddity))?;
         }
         output.flush()?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     let rows = if is_terminal() { table(&records) } else { records.iter().map(row).collect() };
     for row in rows {
@@ -54,7 +61,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         };
         warn(format_args!("'{}' {what}: {detail}", path.display()));
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn row(record: &ToolRecord<'_>) -> String {
@@ -101,9 +108,14 @@ pub(super) fn find(name: &str) -> Result<PathBuf> {
     })
 }
 
+/// The name of a tool, which may be that of its executable.
+pub(super) fn bare(name: &str) -> &str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
+}
+
 /// Prints where a tool is.
 pub(super) fn which(args: Args) -> Result<Exit> {
-    let name = args.name()?;
+    let name = bare(args.name()?);
     let first = find(name)?;
     let paths = if args.all { plugin::all_of(name) } else { vec![first] };
     let mut output = Output::stdout();
@@ -118,7 +130,7 @@ pub(super) fn which(args: Args) -> Result<Exit> {
 
 /// Tells what is known of one tool.
 pub(super) fn describe(args: Args) -> Result<Exit> {
-    let name = args.name()?;
+    let name = bare(args.name()?);
     let path = find(name)?;
     let own;
     let kept = Kept::read()?;
@@ -204,6 +216,10 @@ fn stranger(name: &str) -> Result<PathBuf> {
     if plugin::is_ours(name, &path) {
         return Err(Error::usage(format!("'{name}' is a tool of this package, and is always known")));
     }
+    if path.to_str().is_none() {
+        let message = format!("cannot keep anything of '{}': its path is not UTF-8", path.display());
+        return Err(Error::new(message).hint("put it into a folder with another name"));
+    }
     Ok(path)
 }
 
@@ -219,29 +235,42 @@ fn told(entries: &[Entry], json: bool) -> Result<()> {
     output.flush()
 }
 
-/// Keeps entries, all of them in one change.
-fn keep(entries: &[Entry]) -> Result<()> {
+/// Keeps entries, all of them in one change, and gives those that are kept then. What somebody has said while a
+/// tool was asked is what holds.
+fn keep(before: &Kept, entries: Vec<Entry>) -> Result<Vec<Entry>> {
     described::store()?.update(|kept: &mut Kept| {
-        entries.iter().cloned().for_each(|entry| kept.put(entry));
-        Ok(((), Changed::Yes))
+        let mut done = Vec::new();
+        for entry in entries {
+            let path = Path::new(&entry.path);
+            let at = |kept: &Kept| kept.of(path).map(|there| there.kept_at);
+            let said = kept.of(path).filter(|there| there.told.is_some() && at(kept) != at(before));
+            if let (None, Some(said)) = (&entry.told, said) {
+                warn(format_args!("of '{}' words of your own are kept, said meanwhile", said.name()));
+                done.push(said.clone());
+                continue;
+            }
+            kept.put(entry.clone());
+            done.push(entry);
+        }
+        Ok((done, Changed::Yes))
     })
 }
 
 /// Asks tools what they are.
 pub(super) fn add(args: Args) -> Result<Exit> {
-    let names = args.names()?;
+    let names: Vec<&str> = args.names()?.iter().map(|name| bare(name)).collect();
     if args.about.is_some() && names.len() > 1 {
         return Err(Error::usage("--about goes with one name"));
     }
     let paths: Vec<PathBuf> = names.iter().map(|name| stranger(name)).collect::<Result<_>>()?;
     // The file is looked at before anything is run, since nothing can be kept in one that is broken.
-    Kept::read()?;
-    let ask = |(name, path): (&String, &PathBuf)| match &args.about {
+    let kept = Kept::read()?;
+    let ask = |(name, path): (&&str, &PathBuf)| match &args.about {
         Some(about) => Entry::told(path, about),
         None => described::ask(path, name),
     };
     let entries: Vec<Entry> = names.iter().zip(&paths).map(ask).collect::<Result<_>>()?;
-    keep(&entries)?;
+    let entries = keep(&kept, entries)?;
     told(&entries, args.common.json)?;
     Ok(Exit::Done)
 }
@@ -251,15 +280,20 @@ pub(super) fn refresh(args: Args) -> Result<Exit> {
     let kept = Kept::read()?;
     if !args.operands.is_empty() {
         let mut entries = Vec::new();
-        for name in &args.operands {
+        for name in args.operands.iter().map(|name| bare(name)) {
             let path = stranger(name)?;
-            if kept.of(&path).is_none() {
+            let Some(there) = kept.of(&path) else {
                 return Err(Error::not_found(format!("nothing is kept of '{name}'"))
                     .hint(format!("codex-agent plugin add {name} asks it")));
+            };
+            if there.told.is_some() {
+                let how = format!("codex-agent plugin add {name} asks it instead");
+                warn(format_args!("of '{name}' words of your own are kept, and it was not asked; {how}"));
+                continue;
             }
             entries.push(described::ask(&path, name)?);
         }
-        keep(&entries)?;
+        let entries = if entries.is_empty() { entries } else { keep(&kept, entries)? };
         told(&entries, args.common.json)?;
         return Ok(Exit::Done);
     }
@@ -313,8 +347,7 @@ pub(super) fn refresh(args: Args) -> Result<Exit> {
 
 /// Forgets tools, also those that are gone.
 pub(super) fn forget(args: Args) -> Result<Exit> {
-    let names: Vec<&str> =
-        args.names()?.iter().map(|name| name.strip_prefix(PREFIX).unwrap_or(name)).collect();
+    let names: Vec<&str> = args.names()?.iter().map(|name| bare(name)).collect();
     described::store()?.update(|kept: &mut Kept| {
         for name in &names {
             if !kept.plugins.iter().any(|entry| entry.name() == *name) {

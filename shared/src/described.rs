@@ -95,7 +95,12 @@ impl Description {
             let why = error.to_string();
             format!("it is not one 'tool' record: {}", why.split(" at line ").next().unwrap_or(&why))
         };
-        let text: Box<RawValue> = serde_json::from_str(text.trim()).map_err(plain)?;
+        // As before records: some editors put the mark there.
+        let text = text.trim_start_matches('\u{feff}').trim();
+        let text: Box<RawValue> = serde_json::from_str(text).map_err(plain)?;
+        if !text.get().starts_with('{') {
+            return Err("it is not one 'tool' record: it is no object".to_owned());
+        }
         let record: Record = serde_json::from_str(text.get()).map_err(plain)?;
         if record.kind != "tool" {
             return Err(format!("its type is '{}', not 'tool'", record.kind));
@@ -473,9 +478,11 @@ mod tests {
         let parse = |text: &str| Description::parse(text.as_bytes(), "today");
         let whole = parse(r#"{"type":"tool","name":"today","about":"x","reads":["session"],"new":1}"#);
         assert_eq!(whole.unwrap().reads, ["session"]);
+        assert!(parse("\u{feff}{\"type\":\"tool\",\"name\":\"today\",\"about\":\"x\"}\n").is_ok());
         for (text, why) in [
             ("", "not one 'tool' record"),
-            ("[]", "not one 'tool' record"),
+            ("[]", "it is no object"),
+            (r#"["tool","today","x",null,null,null,null,null,null,null]"#, "it is no object"),
             (r#"{"type":"tool","name":"today"}"#, "missing field `about`"),
             (r#"{"type":"tool","name":"today","about":"x"} {}"#, "not one 'tool' record"),
             (r#"{"type":"session","name":"today","about":"x"}"#, "its type is 'session'"),
