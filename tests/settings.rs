@@ -315,6 +315,13 @@ fn files_that_are_odd_are_read() {
     fs::remove_file(world.config("config.toml")).unwrap();
     symlink("/dev/null", world.config("config.toml")).unwrap();
     assert_eq!(world.ok(&["codex-agent-ls", "--count"]), "11\n");
+    // Brackets that nobody closes are missed at one place, and told once.
+    let world = configured(&format!("a = {}\n", "[".repeat(200)));
+    let told = world.run(&["codex-agent-config", "check"]).out;
+    assert_eq!(told.matches("unclosed array").count(), 1, "{told}");
+    let world = configured("[UI]\ncolor = 'never'\n[runs]\nKEEP = '1d'\n");
+    let told = world.run(&["codex-agent-config", "check", "--json"]).out;
+    assert!(told.contains("did you mean 'ui'?") && told.contains("did you mean 'runs.keep'?"), "{told}");
     // Thousands of keys in one line and as many levels as there are bytes: told soon, and nothing breaks.
     let keys: String = (0..40_000).map(|n| format!("k{n} = 1, ")).collect();
     let world = configured(&format!("x = {{ {keys} }}\n"));

@@ -289,13 +289,11 @@ impl Config {
                     fault.key = Some(name.to_owned());
                 }
             }
-            Value::Table(_) => {
-                self.unknown(places.of(entry.at), "table", name, nearest(name, tables()).first().copied())
-            }
+            Value::Table(_) => self.unknown(places.of(entry.at), "table", name, near(name, &mut tables())),
             _ => {
                 // A key of a table, written outside of it.
                 let last = |setting: &&Setting| setting.key.split('.').next_back().unwrap_or_default();
-                let near = nearest(name, SETTINGS.iter().map(last)).first().copied();
+                let near = near(name, &mut SETTINGS.iter().map(last));
                 let near = near.and_then(|near| SETTINGS.iter().find(|setting| last(setting) == near));
                 self.unknown(places.of(entry.at), "key", name, near.map(|setting| setting.key));
             }
@@ -305,7 +303,7 @@ impl Config {
     fn setting(&mut self, table: &str, entry: &Entry, places: &Places<'_>) {
         let key = format!("{table}.{}", entry.name);
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
-            let near = nearest(&key, SETTINGS.iter().map(|setting| setting.key)).first().copied();
+            let near = near(&key, &mut SETTINGS.iter().map(|setting| setting.key));
             return self.unknown(places.of(entry.at), "key", &key, near);
         };
         match setting.kind.read(&entry.value) {
@@ -331,6 +329,11 @@ impl Config {
             }
         }
     }
+}
+
+/// The nearest of our names, all of which are in small letters.
+fn near<'n>(name: &str, known: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
+    nearest(&name.to_lowercase(), known).first().copied()
 }
 
 /// What the file holds; nothing where there is none. The error is why it cannot be read.

@@ -83,7 +83,9 @@ pub fn parse(text: &str) -> (Vec<Entry>, Vec<(usize, String)>) {
         (at, error.message().replace('`', "'"))
     };
     let mut faults: Vec<(usize, String)> = errors.into_iter().map(fault).collect();
-    faults.sort_by_key(|(at, _)| *at);
+    // Of brackets that nobody closes each one would be told by itself, all of them at the end.
+    faults.sort();
+    faults.dedup();
     (entries(table.get_ref()), faults)
 }
 
