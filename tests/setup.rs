@@ -322,6 +322,27 @@ fn nothing_is_put_where_all_programs_are() {
 }
 
 #[test]
+fn the_places_of_others_are_theirs_to_name() {
+    let mut world = world();
+    // One that hangs is not waited for.
+    world.script("shells/man", "#!/bin/sh\nexec sleep 600\n");
+    let places = [world.path("first"), world.path("second")].map(|path| path.display().to_string());
+    world.set("BASH_COMPLETION_USER_DIR", places.join(":"));
+    world.set("ZDOTDIR", world.path("zdot").to_str().unwrap());
+    let start = std::time::Instant::now();
+    let (code, _, err) = setup(&world, &["--yes"]);
+    assert!(code == 0 && start.elapsed() < std::time::Duration::from_secs(60), "{err}");
+    assert!(world.path("first/completions/codex-agent").exists());
+    assert!(err.contains(&format!("into {}, before compinit", world.path("zdot/.zshrc").display())), "{err}");
+    // What is told is what was done.
+    let all = fs::read_dir(world.path("first/completions")).unwrap().count();
+    fs::remove_file(world.path("first/completions/codex-agent")).unwrap();
+    let (code, _, err) = setup(&world, &["--undo", "--yes", "--only", "bash"]);
+    assert!(code == 0 && err.contains(&format!("removed {} files", all - 1)), "{err}");
+    assert!(err.contains("forgot 1 file that had gone already"), "{err}");
+}
+
+#[test]
 fn one_that_comes_too_late_leaves_what_another_has_installed() {
     let world = world();
     let before = tree(&world);

@@ -63,6 +63,11 @@ pub(super) struct Step {
 }
 
 impl Step {
+    /// Whether there is something at its place.
+    pub(super) fn is_there(&self) -> bool {
+        self.before.is_some()
+    }
+
     pub(super) fn record(&self) -> SetupFileRecord<'_> {
         SetupFileRecord::new(self.action.word(), self.kind.word(), &self.path)
     }

@@ -117,7 +117,8 @@ static TOOL: Tool = Tool {
             "Where completions go for bash and zsh, and perhaps pages, instead of ~/.local/share.",
         ),
         ("XDG_CONFIG_HOME", "Where completions go for fish, instead of ~/.config."),
-        ("BASH_COMPLETION_USER_DIR", "Where bash-completion looks for those of a user."),
+        ("BASH_COMPLETION_USER_DIR", "Where bash-completion looks for those of a user; of a list the first."),
+        ("ZDOTDIR", "Where zsh has its startup files, for what is said of them."),
     ],
     files: &[("~/.local/state/codex-agent/setup.json", "What was installed, for --undo.")],
     examples: &[
@@ -176,9 +177,13 @@ fn run(args: Args) -> Result<Exit> {
     setup.carry_out(&steps)?;
     let removed = steps.iter().filter(|step| step.action == Action::Remove).count();
     let installed = steps.iter().filter(|step| step.action.changes()).count() - removed;
-    for (count, what) in [(installed, "installed"), (removed, "removed")] {
+    // Somebody may have removed some by hand.
+    let gone = steps.iter().filter(|step| step.action == Action::Remove && !step.is_there()).count();
+    for (count, what) in [(installed, "installed"), (removed - gone, "removed"), (gone, "forgot")] {
         if count > 0 {
-            warn(format_args!("{what} {count} file{}", if count == 1 { "" } else { "s" }));
+            let files = if count == 1 { "file" } else { "files" };
+            let more = if what == "forgot" { " that had gone already" } else { "" };
+            warn(format_args!("{what} {count} {files}{more}"));
         }
     }
     if !args.undo {

@@ -2,8 +2,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
+use codex_agent_shared::child::limited::{self, How, Limits};
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Error, Result, warn};
 use codex_agent_shared::plugin::find_program;
@@ -36,9 +38,12 @@ pub(super) fn folder(kind: Kind, beside: &Path) -> Result<PathBuf> {
             }
             _ => data()?.join("man"),
         },
-        Kind::Bash => match env::var_os("BASH_COMPLETION_USER_DIR").map(PathBuf::from) {
-            Some(path) if path.is_absolute() => path.join("completions"),
-            _ => data()?.join("bash-completion/completions"),
+        // It may be a list, of which the first is the user's own.
+        Kind::Bash => match env::var_os("BASH_COMPLETION_USER_DIR")
+            .and_then(|list| env::split_paths(&list).find(|path| path.is_absolute()))
+        {
+            Some(path) => path.join("completions"),
+            None => data()?.join("bash-completion/completions"),
         },
         Kind::Zsh => data()?.join("zsh/site-functions"),
         Kind::Fish => own("XDG_CONFIG_HOME", ".config")?.join("fish/completions"),
@@ -70,19 +75,24 @@ pub(super) fn advise(kinds: &[Kind]) {
             }
             Kind::Zsh => {
                 let line = format!("fpath=({place} $fpath)");
-                warn(format_args!("zsh: put '{line}' into ~/.zshrc, before compinit"));
+                let own = env::var_os("ZDOTDIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
+                let file = own.map_or("~/.zshrc".to_owned(), |own| own.join(".zshrc").display().to_string());
+                warn(format_args!("zsh: put '{line}' into {file}, before compinit"));
             }
             _ => {}
         }
     }
 }
 
-/// Whether man(1) finds the pages by itself. Without it nobody can tell, and nobody asks.
+/// Whether man(1) finds the pages by itself. Without it, or where it takes long, nobody can tell, and nobody asks.
 fn is_page_found() -> bool {
     let Some(man) = find_program("man") else { return true };
     let mut look = Command::new(man);
-    look.args(["-w", "codex-agent"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    look.status().is_ok_and(|status| status.success())
+    look.args(["-w", "codex-agent"]);
+    match limited::run(&mut look, Limits::new(Duration::from_secs(5), 64 << 10)) {
+        Ok(ended) => matches!(ended.how, How::Code(0) | How::Late),
+        Err(_) => false,
+    }
 }
 
 fn has_bash_completion() -> bool {
