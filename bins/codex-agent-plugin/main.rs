@@ -181,7 +181,7 @@ static REFRESH: Command<Args> = command(
     "ask tools again whose executable has changed",
     "[NAME...]",
     &[
-        "Without a name it asks all whose description is stale, forgets those that are gone, and ends with 2 if one of them did not answer; the others are kept nevertheless. With names all are asked or none, stale or not.",
+        "Without a name it asks all whose description is stale, forgets those that are gone, and ends with 2 if one of them did not answer; the others are kept nevertheless. With names all are asked or none, stale or not. A tool that you have described yourself is not run for it, and keeps your words.",
     ],
     &[("Options", &[TOOL_JSON])],
     refresh,
@@ -251,7 +251,10 @@ static TOOL: Tool = Tool {
     exit_status: &[
         (0, "Done; for 'check', also where checks were skipped."),
         (1, "There is no such tool, nothing is known of it, or a check failed."),
-        (2, "Bad usage, or trouble: a tool that cannot be run or does not describe itself."),
+        (
+            2,
+            "Bad usage, or trouble: a tool that cannot be run or does not describe itself. What is kept of tools cannot be read, for 'list' too, which lists them without it.",
+        ),
     ],
     environment: &[
         ("CODEX_AGENT_STATE_HOME", "Where descriptions are kept; see codex-agent-files(5)."),
