@@ -341,3 +341,19 @@ fn what_codex_says_comes_after_whose_words_they_are() {
         assert_eq!(words.last(), Some(&"job.completed"), "{words:?}");
     }
 }
+
+#[test]
+fn who_watches_ends_as_the_run() {
+    for prompts in [&["SLEEP30 a"][..], &["SLEEP30 a", "b"]] {
+        let fake = Fake::newest();
+        let mut runner = fake.start(&[&["run", "-j", "1"], prompts].concat());
+        fake.wait_for_sent(1);
+        let mut watcher = fake.start(&["run", "watch"]);
+        std::thread::sleep(Duration::from_millis(500));
+        for _ in 0..2 {
+            kill_process(Pid::from_child(&runner), Signal::TERM).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!((end(&mut runner), end(&mut watcher)), (130, 130), "{prompts:?}");
+    }
+}

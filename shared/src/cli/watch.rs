@@ -185,11 +185,12 @@ impl Watched {
     pub fn close(&self) -> Exit {
         let name = self.folder.name();
         match &self.tasks.ended {
+            Some((_, End::Completed)) if self.tasks.killed => Exit::Interrupted,
             Some((_, End::Completed)) if self.tasks.told().failed > 0 => Exit::Negative,
             Some((_, End::Completed)) => Exit::Done,
             Some((_, End::Stopped(why, left))) => {
                 warn(format_args!("run '{name}' was stopped ({why}), {} left", counted(*left)));
-                Exit::WorkLeft
+                if self.tasks.killed { Exit::Interrupted } else { Exit::WorkLeft }
             }
             None => {
                 let way_on = way_on(&self.folder);

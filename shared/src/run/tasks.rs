@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::event::{Codex, Counts, Event, Of, Process, Usage, What};
-use super::failure::Sent;
+use super::failure::{Class, Sent};
 use super::folder::Folder;
 use super::job::{Job, Kind};
 use super::journal::{self, Entry, Place};
@@ -139,6 +139,8 @@ pub struct Tasks {
     pub codex_home: Option<String>,
     /// The last runner.
     pub runner: Option<Process>,
+    /// Whether its last runner stopped a job, as a second signal asked for.
+    pub killed: bool,
     /// How many jobs it did at once, and what else it was told.
     pub settings: Option<(usize, Kept)>,
     told: Counts,
@@ -290,7 +292,7 @@ impl Tasks {
             }
             What::RunStarted { kind, name, codex, codex_home, runner, settings, max_concurrent, .. } => {
                 self.started_at.get_or_insert(at);
-                self.ended = None;
+                (self.ended, self.killed) = (None, false);
                 (self.kind, self.name, self.codex, self.codex_home) = (kind, name, codex, codex_home);
                 self.runner = Some(runner);
                 self.settings = settings.map(|kept| (max_concurrent.max(1), *kept));
@@ -332,6 +334,7 @@ impl Tasks {
                 }
                 self.all[index].of = of;
                 let sent = failure.class.row().sent != Sent::No;
+                self.killed |= failure.class == Class::Stopped;
                 self.set(index, State::Failed { again, sent });
             }
             // A queue chooses anew what is withdrawn; elsewhere it is there still.
