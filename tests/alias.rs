@@ -260,6 +260,14 @@ fn what_is_wrong_elsewhere_stops_no_alias() {
     assert_eq!((ran.code, ran.out.as_str()), (0, "11\n"), "{}", ran.err);
     let ran = world.run(&["codex-agent", "bad"]);
     assert!(ran.code == 2 && ran.err.contains("config.toml:3:"), "{}", ran.err);
+    // It is bad for those that lead to it, too.
+    world.write("home/.config/codex-agent/config.toml", text.replace("[ui]", "to = 'bad'\n[ui]"));
+    let ran = world.run(&["codex-agent", "to"]);
+    assert!(
+        ran.code == 2 && ran.err.contains("config.toml:3:") && ran.err.contains("to -> bad"),
+        "{}",
+        ran.err
+    );
     let ran = world.run(&["codex-agent", "fwe"]);
     assert!(ran.code == 127 && ran.err.contains("few"), "{}", ran.err);
     // What is no TOML may be anything.

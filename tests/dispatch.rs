@@ -274,6 +274,11 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
     assert_eq!(kept.out.lines().filter(|line| line.starts_with("export CODEX_")).count(), 4, "{}", kept.out);
     assert_eq!(world.ok(&["codex-agent-ls", "--codex-home", "kept", "--count"]), "11\n");
     assert_eq!(world.run(&["codex-agent-demo", "--keep", "kept"]).code, 2);
+    // What lies where it would put its Codex is somebody's.
+    world.sh("mkdir mine-bin; ln -s /usr/bin/true mine-bin/codex");
+    let ran = world.run(&["codex-agent-demo", "--keep", "mine"]);
+    assert!(ran.code == 2 && ran.err.contains("mine-bin/codex' is there already"), "{}", ran.err);
+    assert!(!world.path("mine").exists() && world.path("mine-bin/codex").is_symlink());
     let own = World::with_home("0.169.0");
     let tour = own.run(&["codex-agent", "demo"]);
     assert!(tour.out.contains("has 11 sessions: try 'codex-agent ls'"), "{}", tour.out);

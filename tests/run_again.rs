@@ -264,7 +264,9 @@ fn records_of_other_types_are_no_prompts() {
     fake.good(&["queue", "add", "a", "one", "two"]);
     let shown = fake.good(&["queue", "show", "a", "--json"]);
     let ran = fake.feed(&["queue", "add", "b", "-"], &shown);
-    assert!(ran.code == 0 && ran.err.contains("1 record that is no prompt"), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let ran = fake.feed(&["queue", "add", "b", "-"], "{\"type\":\"object\",\"description\":\"mend it\"}\n");
+    assert!(ran.code == 2 && ran.err.contains("not one of type 'object'"), "{}", ran.err);
     assert_eq!(fake.each("b", "prompt"), ["one", "two"]);
     let bad = json!({"type": "job", "prompt": "a", "options": {"bypass": true, "sandbox": "read-only"}});
     let ran = fake.feed(&["run", "--jobs"], format!("{bad}\n"));
@@ -285,13 +287,13 @@ fn a_run_that_never_began_is_not_the_newest() {
     let mut planner = fake.started(&["run", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(planner.stdin.as_mut().unwrap(), b"planned\n").unwrap();
     wait_until(|| fake.runs().len() == 2);
-    for words in [&["run", "log"][..], &["run", "watch"]] {
-        let ran = fake.tool(words);
-        assert!(ran.code == 0 && ran.out.contains("job.completed"), "{words:?}: {} {}", ran.out, ran.err);
-    }
+    let ran = fake.tool(&["run", "log"]);
+    assert!(ran.code == 0 && ran.out.contains("job.completed"), "{} {}", ran.out, ran.err);
     let events: Vec<Value> = records(&fake.good(&["run", "log", "--json"]));
     assert_eq!(of_type(&events, "run.completed").len(), 1);
     crash(&mut planner);
+    let ran = fake.tool(&["run", "watch"]);
+    assert!(ran.code == 0 && ran.out.contains("job.completed"), "{} {}", ran.out, ran.err);
 }
 
 #[test]
@@ -356,4 +358,89 @@ fn who_watches_ends_as_the_run() {
         }
         assert_eq!((end(&mut runner), end(&mut watcher)), (130, 130), "{prompts:?}");
     }
+}
+
+#[test]
+fn a_codex_that_was_begun_is_adopted_though_that_could_not_be_written() {
+    // The lengths of the lines are the same in each world.
+    let limit = |fake: &Fake| {
+        let journal = fs::read_to_string(fake.runs()[0].join("journal.ndjson")).unwrap();
+        let spawned = journal.lines().find(|line| line.contains("job.spawned")).unwrap();
+        journal.find(spawned).unwrap() + spawned.len() - 12
+    };
+    let start = |fake: &mut Fake| {
+        let codex = fake.0.path("bin/codex").display().to_string();
+        let wrapper = format!("#!/bin/sh\nulimit -S -f unlimited; exec {codex} \"$@\"\n");
+        let wrapper = fake.0.script("bin/wrapper", &wrapper).display().to_string();
+        fake.0.set("CODEX_AGENT_CODEX", wrapper);
+    };
+    for tool in ["queue", "run"] {
+        let prepare = |fake: &mut Fake| {
+            start(fake);
+            if tool == "queue" {
+                fake.good(&["queue", "add", "q", "SLEEP2 two"]);
+            }
+        };
+        let words: &[&str] = if tool == "queue" { &["queue", "run", "q"] } else { &["run", "SLEEP2 two"] };
+        let mut fake = Fake::newest();
+        prepare(&mut fake);
+        fake.good(words);
+        let limit = limit(&fake);
+        let mut fake = Fake::newest();
+        prepare(&mut fake);
+        let program = format!("codex-agent-{}", words[0]);
+        let mut line = vec![
+            "bash",
+            "-c",
+            "trap '' XFSZ; cd work; limit=$1; shift; exec prlimit --fsize=$limit:unlimited \"$@\"",
+            "bash",
+        ];
+        let limit = limit.to_string();
+        line.extend([limit.as_str(), program.as_str()]);
+        line.extend(&words[1..]);
+        let ran = fake.0.run(&line);
+        if ran.err.contains("prlimit: command not found") {
+            println!("SKIPPED: there is no prlimit here");
+            return;
+        }
+        assert!(ran.code == 2 && ran.err.contains("journal"), "{tool}: {} {}", ran.code, ran.err);
+        assert!(!fake.journal().iter().any(|line| line["type"] == "run.stopped"), "{tool}");
+        let again: &[&str] = if tool == "queue" { words } else { &["run", "continue"] };
+        assert_eq!(fake.tool(again).code, 0, "{tool}");
+        assert_eq!(fake.prompts(), ["SLEEP2 two"], "{tool}");
+    }
+}
+
+#[test]
+fn a_queue_goes_on_in_the_home_that_its_run_has_made() {
+    let fake = Fake::newest();
+    fs::remove_dir_all(fake.0.codex_home()).unwrap();
+    fake.good(&["queue", "add", "q", "LIMIT2", "x"]);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+    fs::create_dir(fake.0.path("other")).unwrap();
+    let other = fake.0.path("other").display().to_string();
+    let ran = fake.tool(&["queue", "run", "q", "--codex-home", &other]);
+    assert!(ran.code == 2 && ran.err.contains("works in Codex's home"), "{}", ran.err);
+    std::thread::sleep(Duration::from_secs(2));
+    let ran = fake.tool(&["queue", "run", "q", "--on-limit=wait"]);
+    assert_eq!((ran.code, fake.each("q", "status")), (0, vec!["completed".to_owned(); 2]), "{}", ran.err);
+}
+
+#[test]
+fn a_run_that_is_planned_is_watched_until_it_is_over() {
+    let fake = Fake::newest();
+    fake.good(&["run", "old"]);
+    let mut planner = fake.started(&["run", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stdin = planner.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, b"planned\n").unwrap();
+    wait_until(|| fake.runs().len() == 2);
+    let watcher =
+        fake.started(&["run", "watch", "--answers"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    drop(stdin);
+    let output = watcher.wait_with_output().unwrap();
+    assert_eq!(
+        (end(&mut planner), String::from_utf8(output.stdout).unwrap().as_str()),
+        (0, "echo: planned\n")
+    );
 }

@@ -181,9 +181,15 @@ impl Sample {
         }
         let own = std::env::current_exe()
             .map_err(|error| Error::new(format!("cannot tell which executable this is: {error}")))?;
-        // One of a sample that was here before.
-        if place.codex().is_symlink() {
-            std::fs::remove_file(place.codex()).context("remove the link", &place.codex())?;
+        // One of a sample that was here before; what else lies there is somebody's.
+        let codex = place.codex();
+        if codex.symlink_metadata().is_ok() {
+            let leads = std::fs::read_link(&codex).unwrap_or_default();
+            if leads.file_name() != own.file_name() {
+                return Err(Error::usage(format!("'{}' is there already", codex.display()))
+                    .hint("name another DIR, or move it away"));
+            }
+            std::fs::remove_file(&codex).context("remove the link", &codex)?;
         }
         place.make(&own)?;
         Ok(Sample(place))

@@ -88,26 +88,28 @@ pub(super) fn list(args: Args) -> Result<Exit> {
 }
 
 /// The run that is named, else the newest one.
-fn named_or_newest(args: &Args) -> Result<Folder> {
+fn named_or_newest(args: &Args, waits: bool) -> Result<Folder> {
     match named(args)? {
         Some(folder) => Ok(folder),
         None => {
-            // One that was planned only, and is planned no more, tells nothing.
+            // One that is only planned tells nothing, unless it may begin while somebody looks on.
             let mut all = Folder::all()?.into_iter();
-            let newest = all
-                .find(|folder| !matches!(Tasks::of(folder), None | Some(Ok(Tasks { started_at: None, .. }))));
+            let newest = all.find(|folder| match Tasks::of(folder) {
+                Some(Ok(tasks)) => tasks.is_begun() || (waits && folder.is_running()),
+                other => other.is_some(),
+            });
             newest.ok_or_else(|| Error::not_found("there are no runs yet"))
         }
     }
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
-    watch::log(&named_or_newest(&args)?, args.engine.wanted(&args.common)?)?;
+    watch::log(&named_or_newest(&args, false)?, args.engine.wanted(&args.common)?)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
-    watch::watch(&named_or_newest(&args)?, args.engine.wanted(&args.common)?)
+    watch::watch(&named_or_newest(&args, true)?, args.engine.wanted(&args.common)?)
 }
 
 pub(super) fn go_on(args: Args) -> Result<Exit> {

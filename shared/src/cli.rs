@@ -551,12 +551,12 @@ fn slip(tool: &Tool, word: &str) -> Option<Error> {
     let is_usual = ["help", "show"].contains(&word);
     let hint = match near {
         Some(near) => format!("did you mean '{near}'?"),
-        None if is_usual => format!("{};", verbs_line(tool)),
+        None if is_usual => verbs_line(tool),
         None => return None,
     };
     let way = match tool.nameless() {
         Some(nameless) if !nameless.operands().is_empty() => {
-            format!("{hint} '{} -- {word}' takes it as it is", tool.name)
+            format!("{hint}\n'{} -- {word}' takes it as it is", tool.name)
         }
         _ => hint,
     };

@@ -136,7 +136,7 @@ impl Store {
     }
 
     /// The file that is replaced: what the path leads to, through links to files not there yet too.
-    fn target(&self) -> Result<PathBuf> {
+    pub fn target(&self) -> Result<PathBuf> {
         let mut path = self.path.clone();
         for _ in 0..40 {
             match fs::read_link(&path) {

@@ -45,13 +45,9 @@ impl Common {
         Index::open(home, Sources { database: !self.no_database, files: !self.no_files })
     }
 
-    /// Codex's home as jobs name it: none where it is not there yet, as Codex makes the one that it has if
-    /// nobody names another.
+    /// Codex's home as jobs name it.
     pub fn home_of_jobs(&self) -> Result<Option<String>> {
         let home = Home::find(self.codex_home.as_deref())?;
-        if !home.exists() {
-            return Ok(None);
-        }
         let path = home.path();
         let text = path.to_str().map(str::to_owned);
         text.map(Some).ok_or_else(|| {

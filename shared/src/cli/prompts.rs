@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::flags::jobs::{Jobs, read_prompt};
 use super::{Flag, Takes};
-use crate::error::{Error, Result, reason, warn};
+use crate::error::{Error, Result, reason};
 use crate::ndjson::{Line, Lines};
 use crate::reference;
 
@@ -94,12 +94,11 @@ fn read_parts(each: &mut dyn FnMut(Given) -> Result<()>) -> Result<()> {
 
 fn read_lines(is_text: bool, each: &mut dyn FnMut(Given) -> Result<()>) -> Result<()> {
     let mut lines = Lines::new(io::stdin().lock(), 64 << 10);
-    let mut others = 0;
     loop {
         let number = lines.number() + 1;
         let place = |error: Error| error.within(format_args!("stdin:{number}"));
         let line = match lines.next() {
-            Ok(None) => break,
+            Ok(None) => return Ok(()),
             Ok(Some(Line::Whole(line))) => line,
             Ok(Some(Line::TooLong)) => return Err(place(Error::new("the line is too long"))),
             Err(error) => return Err(Error::new(format!("cannot read stdin: {}", reason(&error)))),
@@ -113,16 +112,8 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(Given) -> Result<()>) -> Resul
             each(Given::from(text)).map_err(place)?;
         } else if let Some(given) = record(text).map_err(place)? {
             each(given).map_err(place)?;
-        } else {
-            others += 1;
         }
     }
-    if others > 0 {
-        let records =
-            if others == 1 { "record that is no prompt was" } else { "records that are no prompts were" };
-        warn(format_args!("{others} {records} passed over; --text takes lines as they are"));
-    }
-    Ok(())
 }
 
 /// A prompt, as it is read from standard input.
@@ -140,22 +131,21 @@ pub(crate) struct PromptRecord {
     images: Vec<String>,
 }
 
-/// A prompt record: its text, and its pictures if it has any. Nothing of a record of another type, unless it
-/// has a prompt: then it is a slip, and a prompt that would be lost.
+/// A prompt record: its text, and its pictures if it has any. Nothing of the record of a queue, which 'queue
+/// show --json' prints before its prompts; another type is most likely a slip, and a prompt that would be lost.
 fn record(text: &str) -> Result<Option<Given>> {
     #[derive(serde::Deserialize)]
     struct Kind {
         #[serde(rename = "type")]
         kind: String,
-        prompt: Option<serde::de::IgnoredAny>,
     }
     let wrong = |error: serde_json::Error| {
         Error::new(format!("expected a prompt record: {error}")).hint("--text takes lines as they are")
     };
     match serde_json::from_str(text).map_err(wrong)? {
-        Kind { kind, .. } if kind == "prompt" => {}
-        Kind { prompt: None, .. } => return Ok(None),
-        Kind { kind, .. } => {
+        Kind { kind } if kind == "prompt" => {}
+        Kind { kind } if kind == "queue" => return Ok(None),
+        Kind { kind } => {
             return Err(Error::new(format!("expected a prompt record, not one of type '{kind}'"))
                 .hint("--text takes lines as they are"));
         }

@@ -53,11 +53,13 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     let told = settings.told.clone().unwrap_or_default();
     let base = base(&told, home);
     let (id, name, pending) = (queue.id.clone(), queue.name.clone(), queue.due());
-    let tasks = match tasks.is_begun() {
+    let mut tasks = match tasks.is_begun() {
         true => tasks,
         // One that died before it began has nothing but its name.
         false => Tasks::new("queue", &name, base.codex_home.clone()),
     };
+    // What the gate of a limit goes by, and the jobs too.
+    tasks.codex_home.clone_from(&base.codex_home);
     let verb = if tasks.is_begun() { "going on with" } else { "working through" };
     let mode = match (told.options.bypass, told.options.sandbox) {
         (true, _) => ", without a sandbox and without asking".to_owned(),
@@ -226,9 +228,10 @@ fn open(id: &str, home: Option<&str>, new: bool, kept: Kept) -> Result<Option<(Q
                 let tasks = Tasks::read(&folder).map_err(|error| {
                     error.hint(format!("codex-agent queue run --new {} leaves that run alone", quoted(&name)))
                 })?;
-                // One that was begun where there was no home yet has made the one that there is.
-                let theirs = tasks.codex_home.as_deref().filter(|theirs| Some(*theirs) != home);
-                if let Some(theirs) = theirs.filter(|_| tasks.is_begun()) {
+                // One that was not there yet could not be resolved.
+                let real = |home: &str| std::fs::canonicalize(home).unwrap_or_else(|_| home.into());
+                if tasks.is_begun() && tasks.codex_home.as_deref().map(real) != home.map(real) {
+                    let theirs = tasks.codex_home.as_deref().unwrap_or("nowhere");
                     let message = format!(
                         "the unfinished run '{run}' of queue '{name}' works in Codex's home '{theirs}'"
                     );

@@ -227,12 +227,11 @@ pub fn stop(folder: &Folder, now: bool) -> Result<()> {
         warn(format_args!("run '{name}' has no runner, and {} live", counted(living.len())));
         return Ok(());
     }
-    living.iter().for_each(|(out, process)| probe::interrupt_holders(out, *process));
-    let stopped = living.iter().filter(|(out, process)| probe::stop_holders(out, *process)).count();
-    if stopped > 0 {
-        warn(format_args!("interrupted {}", counted(stopped)));
+    let left = probe::stop_holders(&living);
+    if left < living.len() {
+        warn(format_args!("interrupted {}", counted(living.len() - left)));
     }
-    match living.len() - stopped {
+    match left {
         0 => Ok(()),
         left => Err(Error::new(format!("{} of run '{name}' cannot be stopped", counted(left)))),
     }

@@ -88,9 +88,13 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Res
         if !is_same {
             continue;
         }
-        let what = if kind == "group" { "group" } else { "session" };
+        let what = match kind {
+            "group" if tasks.name == name => "the same group",
+            "group" => "some of these sessions with the same prompt",
+            _ => "the same session",
+        };
         return Err(match folder.is_running() {
-            true => Error::new(format!("run '{run}' works on the same {what} now, and nothing was started"))
+            true => Error::new(format!("run '{run}' works on {what} now, and nothing was started"))
                 .hint(format!("codex-agent run watch {run} shows it; --new begins another")),
             false => Error::new(format!("run '{run}' has work left, and nothing was started"))
                 .hint(format!("codex-agent run continue {run} goes on with it; --new begins another")),

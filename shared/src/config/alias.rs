@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Config;
 use super::document::{Place, Value, Wrong};
+use super::{ALIAS, Config};
 use crate::error::{Error, Result};
 use crate::plugin::{self, Scanned};
 use crate::text::quoted;
@@ -197,6 +197,11 @@ fn follow_by(
             }
         }
         let Some(alias) = config.aliases().iter().find(|alias| alias.name == name) else {
+            // It may be there, and wrong.
+            let is_sound = config.sound_for(&format!("{ALIAS}.{name}")).map(drop);
+            is_sound.map_err(
+                |error| if way.is_empty() { error } else { error.hint(told(config, &way, &name)) },
+            )?;
             let others: Vec<&str> = config.aliases().iter().map(|alias| alias.name.as_str()).collect();
             let error = unknown(&name, &others);
             return Err(match way.is_empty() {

@@ -9,11 +9,11 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::over::Known;
 use super::{Prompt, Queue, Queues, Status};
-use crate::codex::home::config_folder;
 use crate::error::{Context, Result, warn_once};
 use crate::record::Id;
 use crate::run::folder::make;
@@ -51,7 +51,8 @@ pub struct Runner {
 /// Takes the right to run a queue; `None` where somebody has it.
 pub fn take(id: &str) -> Result<Option<File>> {
     // Beside the queues, and not where runs are: two who keep their runs at different places have one queue.
-    let locks = config_folder()?.join("locks");
+    let file = Queues::store()?.target()?;
+    let locks = file.parent().unwrap_or(Path::new("/")).join("locks");
     make(&locks)?;
     // An id of an old file may be any text.
     let safe = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && id.len() <= 64;

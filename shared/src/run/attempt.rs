@@ -26,6 +26,7 @@ use super::folder::Folder;
 use super::follow::Follower;
 use super::job::{Job, Sandbox};
 use super::probe;
+use crate::config;
 use crate::error::{Context, Error, Result, reason};
 
 /// The variables of a job's environment.
@@ -105,8 +106,13 @@ impl Start<'_> {
             .env("CODEX_AGENT_RUN", folder.name())
             .env("CODEX_AGENT_JOB", &of.job)
             .env(DEPTH, (depth() + 1).to_string());
-        if let Some(home) = &job.codex_home {
-            command.env("CODEX_HOME", home);
+        if let Some(home) = job.codex_home.as_deref().map(Path::new) {
+            // Codex refuses a home that is named and not there, and makes the one that nobody has named.
+            let is_default = || config::home().is_ok_and(|own| own.join(".codex") == home);
+            match !home.exists() && is_default() {
+                true => command.env_remove("CODEX_HOME"),
+                false => command.env("CODEX_HOME", home),
+            };
         }
         let spawned = command.spawn();
         // With the command goes our copy of the locked descriptor.

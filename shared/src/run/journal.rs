@@ -53,14 +53,13 @@ pub struct Journal {
 impl Journal {
     /// Refuses to go on with a run of which nobody will know anything: its journal was removed.
     fn check_there(&self) -> Result<()> {
-        match self.file.metadata() {
-            Ok(meta) if meta.nlink() == 0 => {
-                let message =
-                    format!("the journal '{}' was removed while its run went on", self.path.display());
-                Err(Error::new(message).hint("nothing more is started, and what runs is left alone"))
-            }
-            _ => Ok(()),
+        let own = self.file.metadata().map(|meta| (meta.dev(), meta.ino()));
+        let there = std::fs::metadata(&self.path).map(|meta| (meta.dev(), meta.ino()));
+        if own.ok() == there.ok() {
+            return Ok(());
         }
+        let message = format!("the journal '{}' was taken away while its run went on", self.path.display());
+        Err(Error::new(message).hint("nothing more is started, and what runs is left alone"))
     }
 
     /// Makes the journal of a new run.

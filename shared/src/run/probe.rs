@@ -8,7 +8,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -99,27 +99,21 @@ pub fn signal_holders(out: &Path, process: Option<&Process>, signal: Signal) {
     }
 }
 
-/// Interrupts whoever holds `.out`, as Ctrl-C does.
-pub fn interrupt_holders(out: &Path, process: Option<&Process>) {
-    signal_holders(out, process, Signal::INT);
-}
-
-/// Waits for the end of whoever holds `.out` and was interrupted, and asks more firmly where it does not come.
-/// Whether it is gone.
-pub fn stop_holders(out: &Path, process: Option<&Process>) -> bool {
-    for (signal, patience) in [(None, 5), (Some(Signal::TERM), 2), (Some(Signal::KILL), 2)] {
-        if let Some(signal) = signal {
-            signal_holders(out, process, signal);
-        }
+/// Stops whoever holds these `.out`: interrupts them as Ctrl-C does, and asks those more firmly that go on.
+/// How many of them go on all the same.
+pub fn stop_holders(outs: &[(PathBuf, Option<&Process>)]) -> usize {
+    let living = || outs.iter().filter(|(out, _)| may_be_locked(out));
+    for (signal, patience) in [(Signal::INT, 5), (Signal::TERM, 2), (Signal::KILL, 2)] {
+        living().for_each(|(out, process)| signal_holders(out, *process, signal));
         let until = Instant::now() + Duration::from_secs(patience);
         while Instant::now() < until {
-            if !may_be_locked(out) {
-                return true;
+            if living().next().is_none() {
+                return 0;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-    !may_be_locked(out)
+    living().count()
 }
 
 /// Tells a runner to stop, if it is still the one that was written down: to start nothing more, or, with

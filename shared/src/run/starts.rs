@@ -191,12 +191,12 @@ impl Engine<'_> {
         if probes {
             self.probes.insert(key.clone(), at);
         }
-        self.start(at)?;
+        let started = self.start(at);
         if probes && !self.running.iter().any(|running| running.task == at) {
             self.probes.remove(&key);
             self.gate(home)?.release();
         }
-        Ok(())
+        started
     }
 
     fn start(&mut self, at: usize) -> Result<()> {

@@ -336,7 +336,12 @@ impl<'e> Engine<'e> {
             if self.why.is_none()
                 && let Err(error) = self.start_what_can()
             {
-                // Whatever it is, what runs is not left alone for it.
+                // One that was begun and could not be followed is for the next runner to judge.
+                if self.tasks.counts.running > self.running.len() {
+                    return Err(error);
+                }
+                // Else what runs is not left alone for it.
+                self.listener.say(&format!("nothing more is started: {}", error.message()));
                 self.why = Some("trouble".to_owned());
                 self.trouble = Some(error);
             }
