@@ -234,7 +234,10 @@ fn strangers(index: &mut Index, operands: &[&str]) -> Result<Vec<String>> {
             strangers.push((*operand).to_owned());
         }
     }
-    strangers.truncate(if strangers.len() < operands.len() { strangers.len() } else { 0 });
+    // Where none of them names one, they are words.
+    if strangers.len() == operands.len() {
+        strangers.clear();
+    }
     Ok(strangers)
 }
 

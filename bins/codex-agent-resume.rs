@@ -217,12 +217,7 @@ fn send(args: &Args) -> Result<Exit> {
     }
     let mut index = args.common.index()?;
     let sessions = reference::all(&mut index, &args.operands, "nothing was started")?;
-    let mut ids = Vec::new();
-    for id in sessions.iter().filter_map(|session| session.id) {
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
+    let ids = cli::turns::each_once(sessions.iter().filter_map(|session| session.id));
     let name = match &ids[..] {
         [one] => one.short(),
         _ => format!("{}-sessions", ids.len()),

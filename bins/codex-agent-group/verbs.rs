@@ -1,6 +1,5 @@
 //! What the verbs do.
 
-use std::collections::HashSet;
 use std::io;
 
 use codex_agent_shared::cli::{self, runs, watch};
@@ -486,9 +485,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         .hint("codex-agent group remove takes it out"));
     }
     // Each once, however often somebody has written it into the file.
-    let mut seen = HashSet::new();
-    let ids = group.session_ids.iter().filter_map(|id| Id::parse(id));
-    let sessions: Vec<Id> = ids.filter(|id| seen.insert(*id)).collect();
+    let sessions = cli::turns::each_once(group.session_ids.iter().filter_map(|id| Id::parse(id)));
     if sessions.is_empty() {
         warn(format_args!("group '{name}' is empty"));
     }

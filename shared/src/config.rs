@@ -223,7 +223,11 @@ impl Config {
             Wrong::Type(expected, found) => ("wrong_type", format!("expected {expected}, found {found}")),
             Wrong::Value(why) => ("bad_value", why),
         };
-        let message = format!("cannot take {what}: {why}");
+        self.fault_of(key, word, place, format!("cannot take {what}: {why}"));
+    }
+
+    /// An error that is about one key or table alone.
+    fn fault_of(&mut self, key: String, word: &'static str, place: Place, message: String) {
         self.faults.push(Fault {
             is_error: true,
             word,
@@ -283,11 +287,7 @@ impl Config {
             }
             other if tables().any(|table| table == name) => {
                 let message = format!("expected a table for '{name}', found {}", other.called());
-                let place = Some(places.of(entry.value_at));
-                self.fault(true, "wrong_type", place, message);
-                if let Some(fault) = self.faults.last_mut() {
-                    fault.key = Some(name.to_owned());
-                }
+                self.fault_of(name.to_owned(), "wrong_type", places.of(entry.value_at), message);
             }
             Value::Table(_) => self.unknown(places.of(entry.at), "table", name, near(name, &mut tables())),
             _ => {

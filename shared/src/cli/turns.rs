@@ -16,6 +16,12 @@ use crate::run::folder::Planning;
 use crate::run::tasks::{State, Task, Tasks};
 use crate::run::{Folder, Job, Plan};
 
+/// These sessions in their order, each once.
+pub fn each_once(sessions: impl IntoIterator<Item = Id>) -> Vec<Id> {
+    let mut seen = HashSet::new();
+    sessions.into_iter().filter(|id| seen.insert(*id)).collect()
+}
+
 /// Sends the prompt of the flags to each session. `kind` and `name` become the run's.
 pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs) -> Result<Exit> {
     let wanted = jobs.wanted(common)?;

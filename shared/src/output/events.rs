@@ -319,6 +319,10 @@ impl Listener for Show {
         self.put(|show| show.write(event));
     }
 
+    fn wants_about(&self) -> bool {
+        self.live.is_some()
+    }
+
     fn wants_lines(&self) -> bool {
         self.wanted.events && !self.wanted.answers
     }

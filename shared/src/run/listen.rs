@@ -15,6 +15,11 @@ pub trait Listener {
     /// Something happened, and is in the journal.
     fn event(&mut self, event: &Event);
 
+    /// Whether it shows what the running jobs are about.
+    fn wants_about(&self) -> bool {
+        false
+    }
+
     /// Whether it wants every line that Codex prints.
     fn wants_lines(&self) -> bool {
         false

@@ -13,7 +13,8 @@ use crate::error::{Result, warn_of};
 use crate::time::Timestamp;
 
 /// Removes the finished runs that ended before this, but for those named in `keep`, or, where nobody knows
-/// which those are, for all runs of queues; what was removed goes to `each`. One that cannot be read or removed costs a warning.
+/// which those are, for all runs of queues; what was removed goes to `each`. One that cannot be read or
+/// removed costs a warning.
 pub fn prune(
     before: Timestamp,
     keep: Option<&HashSet<String>>,

@@ -304,7 +304,10 @@ impl<'e> Engine<'e> {
 
     pub(super) fn follow(&mut self, mut running: Running) {
         running.follower.kept = self.listener.wants_lines().then(Vec::new);
-        if let Ok(job) = self.journal.job(self.tasks.all[running.task].place) {
+        // A long prompt is not read again for a pipe, which shows nothing of it.
+        if self.listener.wants_about()
+            && let Ok(job) = self.journal.job(self.tasks.all[running.task].place)
+        {
             running.about = about(&self.tasks.kind, &job, &mut self.checker);
         }
         self.running.push(running);
