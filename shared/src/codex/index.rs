@@ -8,6 +8,9 @@
 //! Memory is bounded by what is shown and by the names of the files; a rollout is never held whole.
 //! At most eight files are open at once, whatever their number.
 
+#[cfg(feature = "sqlite")]
+use std::iter::Peekable;
+#[cfg(feature = "sqlite")]
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -22,8 +25,16 @@ use super::rollout::Ending;
 #[cfg(feature = "sqlite")]
 use super::state::State;
 use crate::error::{Error, Result, warn_once};
+#[cfg(feature = "sqlite")]
+use crate::query::Sort;
 use crate::query::{Archived, Filter, Needs, Query, SortKey};
 use crate::record::{FoundIn, Id, Session, Status};
+
+// With the files as the only source no listing begins anew.
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
+mod page;
+
+use page::Page;
 
 /// Where to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,36 +127,22 @@ impl Index {
     /// Gives each session that the query asks for to `emit`, in its order, each as soon as it is
     /// known. Returns how many there were.
     pub fn list(&mut self, query: &Query, emit: &mut dyn FnMut(&Session<'_>) -> Result<()>) -> Result<usize> {
-        let mut page = Page {
-            offset: query.offset,
-            left: query.limit,
-            given: 0,
-            offered: Vec::new(),
-            skip: Vec::new(),
-            filter: &query.filter,
-            failed: false,
-            emit,
-        };
-        if page.left == Some(0) || !self.home.exists() {
+        let mut page = Page::new(query, emit);
+        if page.flow().is_break() || !self.home.exists() {
             return Ok(0);
         }
         #[cfg(feature = "sqlite")]
         if self.state.is_some() {
             match self.list_rows(query, &mut page) {
-                Err(error) if self.sources.files && !page.failed => {
+                Err(error) if self.sources.files && !page.emit_failed() => {
                     self.go_by_files(&error);
-                    if page.given == 0 {
-                        page.offset = query.offset;
-                    } else {
-                        page.skip = std::mem::take(&mut page.offered);
-                        page.skip.sort();
-                    }
+                    page.restart();
                 }
-                other => return other.map(|()| page.given),
+                other => return other.map(|()| page.given()),
             }
         }
         self.list_files(query, &mut page)?;
-        Ok(page.given)
+        Ok(page.given())
     }
 
     /// One session, hidden or not.
@@ -258,73 +255,66 @@ impl Index {
             extra.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
         }
         let looks = needs.has(Needs::ROLLOUT);
-        let mut finish = |session: &mut Session<'_>, ending: Option<Ending>| {
-            if looks {
-                let rollout = session.rollout_path.as_deref().map(Path::new);
-                session.status = Some(status(home, holders, session.id, rollout, ending));
-                session.resume_command = Some(resume_command(session));
-            }
-        };
-        let mut extra = extra.into_iter().peekable();
-        let streams = matches!(query.sort.key, SortKey::Updated | SortKey::Created);
-        let mut kept = Vec::new();
         let known = Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::NAMES;
         // What a full look may change is not judged before it.
         let early = if query.full { Needs::META | Needs::TAIL | Needs::NAMES } else { known };
-        state.rows(query, names.as_ref(), &mut |mut session| {
+        // Completes a row, as far as the filter does not reject it.
+        let judge = |session: &mut Session<'_>| {
             let mut rollout = None;
             if let (Some(files), Some(id)) = (files.as_ref(), session.id) {
                 let live = files.live(id, session.rollout_path.as_deref());
-                place(&mut session, live);
+                place(session, live);
                 rollout = live.map(|file| file.path.clone());
             }
-            if query.filter.rejects(&session, early) {
-                return Ok(ControlFlow::Continue(()));
+            if query.filter.rejects(session, early) {
+                return Err(Rejected);
             }
             let mut ending = None;
             if looks {
                 let rollout = rollout.or(session.rollout_path.as_deref().map(std::path::PathBuf::from));
-                ending = rollout.and_then(|path| look_into(&mut session, &path, query.full));
-                if query.filter.rejects(&session, known | Needs::ROLLOUT) {
-                    return Ok(ControlFlow::Continue(()));
+                ending = rollout.and_then(|path| look_into(session, &path, query.full));
+                if query.filter.rejects(session, known | Needs::ROLLOUT) {
+                    return Err(Rejected);
                 }
             }
-            if !streams {
-                finish(&mut session, ending);
-                kept.push(session.into_owned());
-                return Ok(ControlFlow::Continue(()));
-            }
-            while let Some(mut next) =
-                extra.next_if(|next| query.sort.compare(&next.session, &session).is_lt())
-            {
-                finish(&mut next.session, next.ending);
-                if page.offer(&next.session)?.is_break() {
-                    return Ok(ControlFlow::Break(()));
+            Ok(ending)
+        };
+        let mut merge = Merge {
+            sort: query.sort,
+            files: extra.into_iter().peekable(),
+            finish: &mut |session, ending| {
+                if looks {
+                    finish(home, holders, session, ending);
+                }
+            },
+            page,
+        };
+        if matches!(query.sort.key, SortKey::Updated | SortKey::Created) {
+            state.rows(query, names.as_ref(), &mut |mut row| match judge(&mut row) {
+                Ok(ending) => merge.row(row, ending),
+                Err(Rejected) => Ok(ControlFlow::Continue(())),
+            })?;
+        } else {
+            let mut kept = Vec::new();
+            state.rows(query, names.as_ref(), &mut |mut row| {
+                if let Ok(ending) = judge(&mut row) {
+                    kept.push((row.into_owned(), ending));
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            kept.sort_by(|(a, _), (b, _)| query.sort.compare(a, b));
+            for (row, ending) in kept {
+                if merge.row(row, ending)?.is_break() {
+                    break;
                 }
             }
-            finish(&mut session, ending);
-            page.offer(&session)
-        })?;
-        for mut next in extra {
-            finish(&mut next.session, next.ending);
-            kept.push(next.session);
         }
-        if !streams {
-            kept.sort_by(|a, b| query.sort.compare(a, b));
-        }
-        for session in kept {
-            if page.offer(&session)?.is_break() {
-                break;
-            }
-        }
-        Ok(())
+        merge.rest()
     }
 
     fn list_files(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
         let needs = query.needs();
-        let wanted = page.left.map(|left| left.saturating_add(page.offset).saturating_add(page.skip.len()));
-        // Of how many the state is not the right one is seen at the end.
-        let wanted = wanted.filter(|_| query.filter.status.is_empty());
+        let wanted = page.wanted();
         self.read_names(needs);
         // The newest by creation lie in the newest folders: most of the tree need not be walked.
         let newest_first = query.sort.key == SortKey::Created
@@ -360,10 +350,7 @@ impl Index {
         let looks = needs.has(Needs::ROLLOUT);
         for mut one in found {
             if looks {
-                let rollout = one.session.rollout_path.as_deref().map(Path::new);
-                let status = status(&self.home, &mut self.holders, one.session.id, rollout, one.ending);
-                one.session.status = Some(status);
-                one.session.resume_command = Some(resume_command(&one.session));
+                finish(&self.home, &mut self.holders, &mut one.session, one.ending);
             }
             if page.offer(&one.session)?.is_break() {
                 break;
@@ -410,45 +397,46 @@ impl Index {
     }
 }
 
-/// Passes over the first `offset` sessions and ends after the limit.
-struct Page<'e> {
-    offset: usize,
-    left: Option<usize>,
-    given: usize,
-    /// What it was offered, given or passed over.
-    offered: Vec<Id>,
-    /// What it was offered before the database failed, sorted.
-    skip: Vec<Id>,
-    filter: &'e Filter,
-    /// Whether the error came from whoever takes the sessions.
-    failed: bool,
-    emit: &'e mut dyn FnMut(&Session<'_>) -> Result<()>,
+/// The filter does not accept a row.
+#[cfg(feature = "sqlite")]
+struct Rejected;
+
+/// Rows, which come in the query's order, and sorted sessions of files, as one stream into a page.
+#[cfg(feature = "sqlite")]
+struct Merge<'m, 'e> {
+    sort: Sort,
+    files: Peekable<std::vec::IntoIter<Found>>,
+    /// Adds what is found out last: state and command.
+    finish: &'m mut dyn FnMut(&mut Session<'_>, Option<Ending>),
+    page: &'m mut Page<'e>,
 }
 
-impl Page<'_> {
-    fn offer(&mut self, session: &Session<'_>) -> Result<ControlFlow<()>> {
-        if session.id.is_some_and(|id| self.skip.binary_search(&id).is_ok()) {
-            return Ok(ControlFlow::Continue(()));
-        }
-        self.offered.extend(session.id);
-        if self.filter.rejects_status(session) {
-            return Ok(ControlFlow::Continue(()));
-        }
-        if self.offset > 0 {
-            self.offset -= 1;
-            return Ok(ControlFlow::Continue(()));
-        }
-        let taken = (self.emit)(session);
-        self.failed = taken.is_err();
-        taken?;
-        self.given += 1;
-        if let Some(left) = &mut self.left {
-            *left -= 1;
-            if *left == 0 {
+#[cfg(feature = "sqlite")]
+impl Merge<'_, '_> {
+    /// Offers the sessions of files that stand before a row, and then the row.
+    fn row(&mut self, mut row: Session<'_>, ending: Option<Ending>) -> Result<ControlFlow<()>> {
+        while let Some(file) = self.files.next_if(|file| self.sort.compare(&file.session, &row).is_lt()) {
+            if self.file(file)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(ControlFlow::Continue(()))
+        (self.finish)(&mut row, ending);
+        self.page.offer(&row)
+    }
+
+    /// Offers the sessions of files that stand behind the last row.
+    fn rest(mut self) -> Result<()> {
+        while let Some(file) = self.files.next() {
+            if self.file(file)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, mut file: Found) -> Result<ControlFlow<()>> {
+        (self.finish)(&mut file.session, file.ending);
+        self.page.offer(&file.session)
     }
 }
 
@@ -462,6 +450,13 @@ fn place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
     if let Some(file) = live {
         session.rollout_path = Some(file.path.to_string_lossy().into_owned().into());
     }
+}
+
+/// Adds what takes a look at other processes, or at all that is known.
+fn finish(home: &Home, holders: &mut Holders, session: &mut Session<'_>, ending: Option<Ending>) {
+    let rollout = session.rollout_path.as_deref().map(Path::new);
+    session.status = Some(status(home, holders, session.id, rollout, ending));
+    session.resume_command = Some(resume_command(session));
 }
 
 fn status(
