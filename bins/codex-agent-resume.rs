@@ -260,7 +260,7 @@ fn check(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
     Ok((id, std::path::absolute(&directory).unwrap_or(directory)))
 }
 
-/// `codex resume` and the rest, options before the id, in the form that 0.45 to 0.169 take.
+/// `codex resume` and the rest, options before the id, in the form that 0.45 to 0.171 take.
 fn argv(args: &Args, id: &str) -> Result<Vec<String>> {
     let mut argv = vec!["resume".to_owned()];
     let sandbox = args.engine.sandbox()?.map(|sandbox| sandbox.word().to_owned());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use codex_agent_shared::run::probe;
 use serde_json::Value;
 
-use crate::world::{Ran, World, bin, json as records};
+use crate::world::{NEWEST, Ran, World, bin, json as records};
 
 /// How long anything may take. Machines that build other things meanwhile are slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ impl Fake {
 
     /// The newest version that was recorded.
     pub fn newest() -> Fake {
-        Fake::new("0.169.0")
+        Fake::new(NEWEST)
     }
 
     pub fn over(mut world: World, version: &str) -> Fake {

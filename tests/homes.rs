@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::world::{HOMES, World, data, json};
+use crate::world::{HOMES, NEWEST, World, data, json};
 
 /// What a label of the manifests means: the first message, the project, the git branch.
 const LABELS: [(&str, &str, &str, Option<&str>); 12] = [
@@ -255,7 +255,9 @@ fn database_and_files_say_the_same() {
 
 #[test]
 fn databases_since_0_122_have_milliseconds() {
-    for (version, wanted) in [("0.106.0", false), ("0.120.0", false), ("0.137.0", true), ("0.169.0", true)] {
+    for (version, wanted) in
+        [("0.106.0", false), ("0.120.0", false), ("0.137.0", true), ("0.169.0", true), (NEWEST, true)]
+    {
         let world = World::with_home(version);
         let fine =
             listed(&world, &["--no-files"]).values().any(|record| ms(&record["updated_at"]) % 1000 != 0);

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::world::{World, json};
+use crate::world::{NEWEST, World, json};
 
 const ALPHA: &str = "/tmp/codex-fixture/projects/alpha";
 
@@ -118,7 +118,7 @@ fn orders() {
 
 #[test]
 fn pages_join_to_the_whole_listing() {
-    for version in ["0.45.0", "0.106.0", "0.169.0", "0.169.0-odd"] {
+    for version in ["0.45.0", "0.106.0", "0.169.0", "0.169.0-odd", NEWEST] {
         let world = World::with_home(version);
         for sort in ["updated", "created", "created:asc", "title", "cwd", "tokens"] {
             for source in ["--color=never", "--no-database"] {

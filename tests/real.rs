@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::model::Model;
-use crate::world::{World, json as records};
+use crate::world::{NEWEST, World, json as records};
 
 /// The real Codex and the world that it works in.
 pub struct Real {
@@ -20,7 +20,7 @@ pub struct Real {
 
 /// The versions that tests of orders to Codex are run with; the first is the one that lists are
 /// tested with.
-pub const VERSIONS: [&str; 3] = ["0.169.0", "0.120.0", "0.106.0"];
+pub const VERSIONS: [&str; 3] = [NEWEST, "0.120.0", "0.106.0"];
 
 /// Where the real Codex of a version is; `None`, and a line that says so, where it is not.
 pub fn codex(version: &str) -> Option<PathBuf> {
@@ -200,7 +200,7 @@ fn what_codex_writes_is_what_we_list() {
     assert_eq!(row["git"]["origin_url"], "https://example.com/alpha.git");
     assert_eq!((row["source"].as_str(), row["originator"].as_str()), (Some("exec"), Some("codex_exec")));
     assert_eq!((row["status"].as_str(), row["found_in"].as_str()), (Some("idle"), Some("both")));
-    assert_eq!(row["cli_version"], "0.169.0");
+    assert_eq!(row["cli_version"], VERSIONS[0]);
     assert!(row["tokens_used"].as_i64().unwrap() > 0);
     let forks = codex.list(&["--forks-of", &one]);
     assert_eq!(ids(&forks), [fork]);

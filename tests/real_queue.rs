@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
 use crate::real::Real;
-use crate::world::{Ran, json as records};
+use crate::world::{NEWEST, Ran, json as records};
 
 impl Real {
     fn queue(&self, words: &[&str]) -> Ran {
@@ -65,7 +65,7 @@ fn texts(of: &str, count: usize) -> Vec<String> {
 fn a_queue_whose_runner_is_killed_sends_each_prompt_once() {
     let began = Instant::now();
     let (mut kills, mut queues) = (0, 0);
-    for (version, rounds) in [("0.169.0", 20), ("0.120.0", 3), ("0.106.0", 3)] {
+    for (version, rounds) in [(NEWEST, 20), ("0.120.0", 3), ("0.106.0", 3)] {
         let Some(codex) = Real::of(version) else { return };
         let mut wanted = Vec::new();
         for round in 0..rounds {
@@ -200,7 +200,7 @@ fn one_refused_login_stops_a_run_after_what_was_started() {
 
 #[test]
 fn prompts_of_one_session_are_turns_of_it() {
-    for version in ["0.169.0", "0.106.0"] {
+    for version in [NEWEST, "0.106.0"] {
         let Some(codex) = Real::of(version) else { return };
         let alpha = codex.world.path("alpha");
         let made = codex.queue(&["create", "book", "--one-session", "--project", alpha.to_str().unwrap()]);

@@ -11,8 +11,9 @@ use serde_json::Value;
 use crate::faked::{Fake, crash, end, wait_until};
 use crate::held::{As, misfit};
 use crate::model::Model;
+use crate::real::VERSIONS;
 use crate::terminal::Terminal;
-use crate::world::{World, bins, json};
+use crate::world::{NEWEST, World, bins, json};
 
 fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
     let mut emit = |happened: &Happened| {
@@ -38,7 +39,7 @@ fn told(all: &[Value]) -> Vec<String> {
 
 #[test]
 fn what_the_real_codex_does_is_told_while_it_does_it() {
-    for version in ["0.169.0", "0.120.0", "0.106.0"] {
+    for version in VERSIONS {
         let Some(codex) = crate::real::codex(version) else { continue };
         let model = Model::start();
         let world = World::new();
@@ -95,7 +96,7 @@ fn what_the_real_codex_does_is_told_while_it_does_it() {
         let third = [&exec[..], &["resume", &session, "Break it FAIL400"]].concat();
         run(&third, &mut watch, &mut all);
         wait(&mut watch, &mut all, 8);
-        let archives = version == "0.169.0";
+        let archives = version == NEWEST;
         if archives {
             assert!(run(&["archive", &session], &mut watch, &mut all).0);
             wait(&mut watch, &mut all, 9);

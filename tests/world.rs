@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::held;
 
 /// The recorded homes: every version of Codex that the tests know.
-pub const HOMES: [&str; 10] = [
+pub const HOMES: [&str; 11] = [
     "0.45.0",
     "0.77.0",
     "0.92.0",
@@ -23,7 +23,11 @@ pub const HOMES: [&str; 10] = [
     "0.150.0",
     "0.169.0",
     "0.169.0-odd",
+    NEWEST,
 ];
+
+/// The newest of them, which the real Codex and the fake are driven in.
+pub const NEWEST: &str = "0.171.0";
 
 pub struct World {
     folder: tempfile::TempDir,

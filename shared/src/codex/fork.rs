@@ -1,6 +1,6 @@
 //! Branching a session: whole, or keeping what came before one of its messages.
 //!
-//! No command of Codex keeps less than all (0.45 to 0.169); the app-server does. From 0.145 `thread/fork`
+//! No command of Codex keeps less than all (0.45 to 0.171); the app-server does. From 0.145 `thread/fork`
 //! takes `beforeTurnId`; before that (0.87 to 0.144) the parameter is ignored and the whole session is
 //! forked, and `thread/rollback` then takes the turns off the end. Which of the two happened is told
 //! by counting the turns of the answer, never by the version. A fork that cannot be cut right is

@@ -6,7 +6,7 @@
 //!
 //! Database folder, first that is set: `sqlite_home` in Codex's `config.toml`, `CODEX_SQLITE_HOME`,
 //! the home. In it the `state_N.sqlite` of the highest N, else `state.sqlite`, else `state`
-//! (0.94 to 0.99 wrote N below 5 behind a flag; 0.101 to 0.169 write 5).
+//! (0.94 to 0.99 wrote N below 5 behind a flag; 0.101 to 0.171 write 5).
 
 use std::env;
 use std::fs;

@@ -483,7 +483,7 @@ fn status(
     }
 }
 
-/// `codex resume` takes the directory with `--cd` in every version from 0.45 to 0.169. An archived
+/// `codex resume` takes the directory with `--cd` in every version from 0.45 to 0.171. An archived
 /// session cannot be resumed before it is unarchived, one without a rollout not at all.
 fn resume_command(session: &Session<'_>) -> Option<Vec<String>> {
     if session.archived_at.is_some() || session.found_in == Some(FoundIn::Database) {

@@ -1,6 +1,6 @@
 //! `session_index.jsonl`: the names that users gave to sessions.
 //!
-//! Codex 0.94 to 0.169 appends a line each time a session is named:
+//! Codex 0.94 to 0.171 appends a line each time a session is named:
 //! `{"id":"…","thread_name":"login work","updated_at":"2026-11-22T10:50:16.527593446Z"}`; the last
 //! line of an id counts. 0.94 to 0.110 wrote the name here only. 0.120 to 0.144 wrote it over the
 //! database's `title` as well. From 0.145 the database has a column `name`, but a database that Codex

@@ -7,7 +7,7 @@
 //! file be read as immutable, and otherwise database and `-wal` are copied aside and the copy is read.
 //!
 //! **Compatibility.** Columns are asked for by name; one that is missing means an older Codex and
-//! reads as NULL. No column was dropped, renamed or retyped from 0.98 to 0.169. A missing table is an
+//! reads as NULL. No column was dropped, renamed or retyped from 0.98 to 0.171. A missing table is an
 //! error of the database, not an empty listing. `*_ms` columns (0.122 on) are preferred, as the
 //! others have whole seconds. A `title` that a name was written over (0.120 to 0.144) is put right
 //! from `first_user_message`.

@@ -1,6 +1,6 @@
 //! Which version a Codex is: what it says of itself, and what its number says.
 //!
-//! `codex --version` prints `codex-cli 0.169.0` (0.45 to 0.169) within half a second, through npm's
+//! `codex --version` prints `codex-cli 0.169.0` (0.45 to 0.171) within half a second, through npm's
 //! launcher too. One that says nothing is not waited for.
 
 use std::io::Read;

@@ -1,7 +1,7 @@
 //! Which version this Codex is, and what that changes.
 
 /// The version that is played where nobody asks for another: the newest that was recorded.
-const NEWEST: &str = "0.169.0";
+const NEWEST: &str = "0.171.0";
 
 /// The first minor number that has a thing, or the first that has it no more.
 pub(super) mod since {

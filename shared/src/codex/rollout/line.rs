@@ -1,7 +1,7 @@
 //! One line of a rollout: what it says, in the same words for every version.
 //!
 //! This is the only place that knows how Codex writes a message, a turn's start and end, a tool call
-//! or a count of tokens, from 0.45 to 0.169. `legacy` sessions have `event_msg/user_message` and
+//! or a count of tokens, from 0.45 to 0.171. `legacy` sessions have `event_msg/user_message` and
 //! `agent_message`, `paginated` ones (0.148) `event_msg/item_completed`, and their lines an `ordinal`.
 //! Both also hold each message as a `response_item`, which is the model's copy and says nothing new.
 //! A tool call is a `response_item` where there is no ordinal, and an `item_completed` where there
@@ -302,7 +302,7 @@ impl<'a> Line<'a> {
 
     fn event(&mut self, payload: &Payload<'a>) {
         self.said = match text(payload.kind).as_deref().unwrap_or("") {
-            // `task_` is what versions up to 0.169 write, `turn_` what they read as well.
+            // `task_` is what versions up to 0.171 write, `turn_` what they read as well.
             "task_started" | "turn_started" => Said::TurnStarted,
             "task_complete" | "turn_complete" => {
                 let last_message = text(payload.last_agent_message);

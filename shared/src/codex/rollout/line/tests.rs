@@ -141,9 +141,10 @@ fn what_the_manifests_note_is_what_the_lines_say() {
             }
         }
     }
-    for version in
-        ["0.45.0", "0.77.0", "0.92.0", "0.101.0", "0.106.0", "0.120.0", "0.137.0", "0.150.0", "0.169.0"]
-    {
+    for version in [
+        "0.45.0", "0.77.0", "0.92.0", "0.101.0", "0.106.0", "0.120.0", "0.137.0", "0.150.0", "0.169.0",
+        "0.171.0",
+    ] {
         assert_eq!(turns[&(version.to_owned(), "login".to_owned())], 3, "{version}");
         assert_eq!(turns[&(version.to_owned(), "readme".to_owned())], 2, "{version}");
         assert_eq!(tools[version], [("command_execution".to_owned(), "ls -1".to_owned())], "{version}");
