@@ -113,7 +113,6 @@ static TOOL: LazyLock<Tool> = LazyLock::new(|| Tool {
     ],
     environment: &[
         ("CODEX_AGENT_CONFIG_HOME, XDG_CONFIG_HOME", "Where config.toml is; see codex-agent-files(5)."),
-        ("CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one."),
         ("VISUAL, EDITOR", "What 'config edit' opens; vi where there is neither."),
     ],
     files: &[("~/.config/codex-agent/config.toml", "The settings; see codex-agent-files(5).")],

@@ -166,7 +166,7 @@ static TOOL: Tool = Tool {
         (75, "With a prompt: the run was stopped with work left; 'codex-agent run continue' goes on."),
         (130, "With a prompt: interrupted."),
     ],
-    environment: &[("CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one.")],
+    environment: &[],
     files: &[],
     examples: &[
         Example {

@@ -159,7 +159,7 @@ const WHICH: &[Flag<Args>] = &[
         long: "time",
         takes: Takes::OneOf("WHICH", &["updated", "created"]),
         help: "which time --since and --until look at",
-        more: "Updated, the end of the last turn, is the default.",
+        more: "updated is the end of the last turn, and the default; created is the start of the session.",
         set: |args, value| {
             args.filter.clock = match value.text()?.as_str() {
                 "created" => Clock::Created,
@@ -195,7 +195,7 @@ const WHICH: &[Flag<Args>] = &[
         long: "status",
         takes: Takes::OneOf("STATUS", &Status::WORDS),
         help: "sessions whose last turn is in this state",
-        more: "Given again, sessions in either state. No database knows it, so the rollout of every session that passes the other filters is opened.",
+        more: "idle: the last turn ended, or there was none; running: a turn is under way; interrupted: the last turn was interrupted, or its process died; failed: it ended in an error; unknown: the rollout does not record it, or is missing. May be given more than once, for sessions in any of the states. No database knows it, so the rollout of every session that passes the other filters is opened.",
         set: |args, value| {
             args.filter.status.extend(Status::parse(&value.text()?));
             Ok(())

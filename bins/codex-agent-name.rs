@@ -53,7 +53,7 @@ static TOOL: Tool = Tool {
         (1, "There is no such session."),
         (2, "Bad usage, a reference that may be several sessions, or Codex refused."),
     ],
-    environment: &[("CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one.")],
+    environment: &[],
     files: &[],
     examples: &[
         Example {

@@ -127,7 +127,7 @@ static TOOL: Tool = Tool {
         (126, "Codex could not be run."),
         (130, "With a prompt: interrupted."),
     ],
-    environment: &[("CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one.")],
+    environment: &[],
     files: &[],
     examples: &[
         Example {

@@ -60,7 +60,7 @@ complete -c codex-agent-find -l fields -x -a '(__codex_agent_list id name title 
 complete -c codex-agent-find -l format -x -d 'a template such as \'{id}\\t{title}\''
 complete -c codex-agent-find -s 0 -l null -d 'end rows with NUL, and escape nothing in them'
 complete -c codex-agent-find -l full -d 'look into the rollouts: fork parent, status, last directory'
-complete -c codex-agent-find -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-find -l color -x -a 'auto always never' -d 'when to colour tables'
 complete -c codex-agent-find -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
 complete -c codex-agent-find -l no-files -d 'trust Codex\'s database alone'
 complete -c codex-agent-find -l no-database -d 'read the rollout files alone'

@@ -78,7 +78,7 @@ complete -c codex-agent-ls -l format -x -d 'a template such as \'{id}\\t{title}\
 complete -c codex-agent-ls -s 0 -l null -d 'end rows with NUL, and escape nothing in them'
 complete -c codex-agent-ls -l full -d 'look into the rollouts: fork parent, status, last directory'
 complete -c codex-agent-ls -s c -l count -d 'only how many there are'
-complete -c codex-agent-ls -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-ls -l color -x -a 'auto always never' -d 'when to colour tables'
 complete -c codex-agent-ls -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, instead of CODEX_HOME or ~/.codex'
 complete -c codex-agent-ls -l no-files -d 'trust Codex\'s database alone'
 complete -c codex-agent-ls -l no-database -d 'read the rollout files alone'

@@ -53,7 +53,7 @@ complete -c codex-agent-schema -f
 complete -c codex-agent-schema -l all -d 'one schema that any record fits'
 complete -c codex-agent-schema -l read -d 'of records that tools read, not of those that they write'
 complete -c codex-agent-schema -l json -d 'the list of types as schema records, one a line'
-complete -c codex-agent-schema -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-schema -l color -x -a 'auto always never' -d 'when to colour tables'
 complete -c codex-agent-schema -s h -l help -d 'show this help'
 complete -c codex-agent-schema -s V -l version -d 'show the version'
 complete -c codex-agent-schema -f -a '(__codex_agent_types)'

@@ -51,6 +51,6 @@ end
 
 complete -c codex-agent-status -f
 complete -c codex-agent-status -l json -d 'run, queue and limit records, one a line'
-complete -c codex-agent-status -l color -x -a 'auto always never' -d 'colour tables: auto, always or never'
+complete -c codex-agent-status -l color -x -a 'auto always never' -d 'when to colour tables'
 complete -c codex-agent-status -s h -l help -d 'show this help'
 complete -c codex-agent-status -s V -l version -d 'show the version'

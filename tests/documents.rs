@@ -17,7 +17,8 @@ const BY_HAND: [&str; 4] =
     ["codex-agent.7", "codex-agent-plugins.7", "codex-agent-records.5", "codex-agent-files.5"];
 
 /// Examples that print nothing where there is nobody to type.
-const SILENT: [&str; 4] = [
+const SILENT: [&str; 5] = [
+    "codex-agent plugin list --json | jq -r 'select(.type == \"tool\" and .ours == false).name'",
     "codex-agent demo sh",
     "codex-agent status",
     "codex-agent schema --all > codex-agent.schema.json",
@@ -60,7 +61,7 @@ fn verbs(world: &World, name: &str) -> Vec<String> {
 }
 
 /// Every command line whose `--help` there is.
-fn commands(world: &World) -> Vec<Vec<String>> {
+pub fn commands(world: &World) -> Vec<Vec<String>> {
     let mut all = Vec::new();
     for name in executables() {
         let verbs = verbs(world, &name);
@@ -76,13 +77,13 @@ fn run(world: &World, command: &[String], flag: &str) -> Ran {
 }
 
 /// A flag as its help shows it.
-struct Listed {
+pub struct Listed {
     short: Option<String>,
-    long: String,
-    help: String,
+    pub long: String,
+    pub help: String,
 }
 
-fn flags(help: &str) -> Vec<Listed> {
+pub fn flags(help: &str) -> Vec<Listed> {
     let mut flags: Vec<Listed> = Vec::new();
     for line in help.lines() {
         let is_flag = line.starts_with("      --") || (line.starts_with("  -") && line.contains(", --"));
@@ -286,7 +287,7 @@ fn pages_have_their_sections_in_order() {
 }
 
 /// A line of roff as text.
-fn unroff(line: &str) -> String {
+pub fn unroff(line: &str) -> String {
     let mut text = line.to_owned();
     for (escape, character) in [
         ("\\-", "-"),

@@ -17,7 +17,7 @@ fn plugins() -> PathBuf {
 }
 
 /// The tool in Rust, which cargo has built with the tests.
-fn tokens() -> PathBuf {
+pub fn tokens() -> PathBuf {
     let built = bin("examples/codex-agent-tokens");
     assert!(built.exists(), "cargo test builds the examples; with --test they need --examples");
     built

@@ -98,6 +98,9 @@ mod terminal;
 /// Documents are what the executables say of themselves.
 mod documents;
 
+/// What pages and help list, held to what the tools accept and read.
+mod pages;
+
 /// Pressing TAB in real shells.
 mod shells;
 

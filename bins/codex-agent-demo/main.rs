@@ -72,7 +72,10 @@ static TOOL: Tool = Tool {
             "The command could not be run. Otherwise the exit status is the command's, or 128 and the signal that ended it.",
         ),
     ],
-    environment: &[("TMPDIR", "Where the temporary folder is made, instead of /tmp.")],
+    environment: &[
+        ("TMPDIR", "Where the temporary folder is made, instead of /tmp."),
+        ("CODEX_HOME", "Codex's home, whose sessions are counted at the end of the tour."),
+    ],
     files: &[],
     examples: &[
         Example { text: "The tour:", command: "codex-agent demo", exit: 0 },

@@ -10,6 +10,7 @@ use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, To
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::output::Template;
 use codex_agent_shared::plugin::about;
+use codex_agent_shared::store::NAME_RULES;
 
 mod verbs;
 
@@ -124,9 +125,7 @@ static CREATE: Command<Args> = command(
     "make an empty group",
     "NAME",
     &[Completes::Nothing],
-    &[
-        "A name may hold blanks, but no control characters, and may not be a whole id. A name that is there already is refused.",
-    ],
+    &[NAME_RULES],
     &[("Options", &[DESCRIPTION, CHANGED_JSON])],
     create,
 );

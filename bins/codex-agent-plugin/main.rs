@@ -269,8 +269,8 @@ static TOOL: Tool = Tool {
             exit: 0,
         },
         Example {
-            text: "Those that somebody else made:",
-            command: "codex-agent plugin list --json | jq -r 'select(.type == \"tool\" and .ours == false) | .name' | wc -l",
+            text: "The external tools, by name:",
+            command: "codex-agent plugin list --json | jq -r 'select(.type == \"tool\" and .ours == false).name'",
             exit: 0,
         },
         Example { text: "Where one is:", command: "codex-agent plugin which ls", exit: 0 },

@@ -11,6 +11,7 @@ use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, To
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::queue::Mode;
+use codex_agent_shared::store::NAME_RULES;
 
 mod show;
 mod verbs;
@@ -184,9 +185,7 @@ static CREATE: Command<Args> = command(
     "make an empty queue",
     "NAME",
     &[Completes::Nothing],
-    &[
-        "A name may hold blanks, but no control characters, and may not be a whole id. A name that is there already is refused.",
-    ],
+    &[NAME_RULES],
     &[("Options", &[PROJECT, ONE_SESSION, CHANGED_JSON])],
     verbs::create,
 );

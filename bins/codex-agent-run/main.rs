@@ -232,7 +232,6 @@ static TOOL: Tool = Tool {
         (130, "Interrupted, and jobs were killed or left alone for it."),
     ],
     environment: &[
-        ("CODEX_AGENT_CODEX", "The Codex to run, instead of the one on PATH."),
         (
             "CODEX_AGENT_STATE_HOME",
             "Where runs are kept, instead of $XDG_STATE_HOME/codex-agent or ~/.local/state/codex-agent.",

@@ -103,7 +103,7 @@ pub struct Tool {
     pub commands: &'static [&'static dyn Verb],
     /// Exit codes and what they mean here.
     pub exit_status: &'static [(u8, &'static str)],
-    /// Environment variables beyond those that every tool has.
+    /// Environment variables that it reads, beyond those that stand behind a flag of the library.
     pub environment: &'static [(&'static str, &'static str)],
     /// Files that it reads or writes.
     pub files: &'static [(&'static str, &'static str)],
@@ -229,6 +229,16 @@ impl Takes {
             | Takes::Perhaps(name, _)
             | Takes::Session(name)
             | Takes::Group(name) => Some(name),
+        }
+    }
+
+    /// The values of a choice, which every document of the tool lists. What a flag shows in its place of
+    /// a value anyway is not said twice.
+    pub fn closed(self) -> Option<&'static [&'static str]> {
+        match self {
+            Takes::OneOf(_, values) => Some(values),
+            Takes::Perhaps(name, values) if values != [name] => Some(values),
+            _ => None,
         }
     }
 }

@@ -35,7 +35,7 @@ mod named;
 mod object;
 mod whole;
 
-pub use named::{Named, check_name, find, position};
+pub use named::{NAME_RULES, Named, check_name, find, position};
 pub use object::Object;
 pub use whole::whole;
 

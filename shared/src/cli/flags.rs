@@ -203,7 +203,7 @@ pub const fn color<A: AsMut<Common>>() -> Flag<A> {
         short: None,
         long: "color",
         takes: Takes::OneOf("WHEN", &["auto", "always", "never"]),
-        help: "colour tables: auto, always or never",
+        help: "when to colour tables",
         more: "With auto, which is the default, a terminal gets colours unless NO_COLOR is set; \
                CLICOLOR_FORCE asks for them everywhere. ui.color in config.toml comes after these.",
         set: |args, value| {

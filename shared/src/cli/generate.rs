@@ -96,7 +96,9 @@ fn help_in(tool: &Tool, verb: Option<&dyn Verb>, width: usize) -> String {
                 let _ = writeln!(out, "\n{heading}:");
                 section = Some(heading);
             }
-            definition(&mut out, &format!("  {}", flag_words(row)), 26.min(width / 2), row.help, width);
+            let values = row.takes.closed().map(|values| format!(" [values: {}]", values.join(", ")));
+            let help = format!("{}{}", row.help, values.unwrap_or_default());
+            definition(&mut out, &format!("  {}", flag_words(row)), 26.min(width / 2), &help, width);
         }
     }
     let topic = name.strip_prefix(PREFIX).map_or(String::new(), |name| format!(" {name}"));
@@ -203,11 +205,11 @@ fn paragraphs(out: &mut String, paragraphs: &[&str]) {
 
 fn man(tool: &Tool) -> String {
     let mut out = String::new();
-    let version = env!("CARGO_PKG_VERSION");
     let _ = writeln!(
         out,
-        ".TH {} 1 \"\" \"codex\\-agent {version}\" \"codex\\-agent manual\"",
-        roff(&tool.name.to_uppercase())
+        ".TH {} 1 \"\" \"{}\" \"codex\\-agent manual\"",
+        roff(&tool.name.to_uppercase()),
+        roff(&super::own::edition(tool.name))
     );
     // Names of variables and flags are searched for and copied: no hyphens of roff's own in them.
     out.push_str(".nh\n.ad l\n");
@@ -251,9 +253,15 @@ fn man(tool: &Tool) -> String {
     for (code, text) in tool.exit_status {
         let _ = writeln!(out, ".TP\n.B {code}\n{}", prose(text));
     }
-    out.push_str(".SH ENVIRONMENT\n");
-    for (name, text) in tool.environment.iter().chain(&ENVIRONMENT) {
-        let _ = writeln!(out, ".TP\n.B {}\n{}", roff(name), prose(text));
+    let flags: Vec<&str> =
+        tool.commands.iter().flat_map(|command| command.rows()).map(|row| row.long).collect();
+    let of_flags =
+        OF_FLAGS.iter().filter(|(flag, ..)| flags.contains(flag)).map(|(_, name, text)| (name, text));
+    for (at, (name, text)) in
+        tool.environment.iter().map(|(name, text)| (name, text)).chain(of_flags).enumerate()
+    {
+        let heading = if at == 0 { ".SH ENVIRONMENT\n" } else { "" };
+        let _ = writeln!(out, "{heading}.TP\n.B {}\n{}", roff(name), prose(text));
     }
     if !tool.files.is_empty() {
         out.push_str(".SH FILES\n");
@@ -285,11 +293,16 @@ fn man(tool: &Tool) -> String {
     out
 }
 
-/// What every tool heeds.
-const ENVIRONMENT: [(&str, &str); 3] = [
-    ("CODEX_HOME", "Codex's home, where --codex-home does not name one."),
-    ("CODEX_SQLITE_HOME", "Where Codex keeps its database, where its config.toml does not say."),
-    ("NO_COLOR, CLICOLOR_FORCE", "No colours, or colours everywhere; see --color."),
+/// The variables that stand behind a flag, by that flag: a tool reads them exactly where it has the flag.
+const OF_FLAGS: [(&str, &str, &str); 4] = [
+    ("codex", "CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one."),
+    ("codex-home", "CODEX_HOME", "Codex's home, where --codex-home does not name one."),
+    (
+        "codex-home",
+        "CODEX_SQLITE_HOME",
+        "Where Codex keeps its database, where its config.toml does not say.",
+    ),
+    ("color", "NO_COLOR, CLICOLOR_FORCE", "No colours, or colours everywhere; see --color."),
 ];
 
 /// A clause as a sentence.
@@ -315,7 +328,9 @@ fn options(out: &mut String, rows: &[Row], heading: &str) {
         };
         let _ = writeln!(out, ".TP\n{short}\\fB\\-\\-{}\\fR{value}", roff(row.long));
         let more = if row.more.is_empty() { String::new() } else { format!(" {}", row.more) };
-        let _ = writeln!(out, "{}", prose(&format!("{}{more}", sentence(row.help))));
+        let values = row.takes.closed().map(|values| format!(" Values: {}.", values.join(", ")));
+        let values = values.unwrap_or_default();
+        let _ = writeln!(out, "{}", prose(&format!("{}{values}{more}", sentence(row.help))));
     }
 }
 

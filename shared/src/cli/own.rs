@@ -67,6 +67,14 @@ pub(super) fn own() -> Own {
     OWN.get().copied().unwrap_or(Own { version: env!("CARGO_PKG_VERSION"), pipe: None })
 }
 
+/// What the head of a manual page names: the tool of another package with its own version, or this package.
+pub(super) fn edition(tool: &str) -> String {
+    match OWN.get() {
+        Some(own) => format!("{tool} {}", own.version),
+        None => format!("codex-agent {}", env!("CARGO_PKG_VERSION")),
+    }
+}
+
 /// As [`main`], for a tool of another package.
 pub fn main_of(tool: &'static Tool, own: Own) -> ExitCode {
     // The first call wins, and `main` is called once.

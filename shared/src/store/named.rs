@@ -44,7 +44,11 @@ pub fn find<T: Named>(all: &[T], name: &str) -> Result<usize> {
     })
 }
 
-/// Whether a new thing may have this name. One that is an id could not be told from one.
+/// The rules of [`check_name`], for the manual pages.
+pub const NAME_RULES: &str = "A name may have blanks inside. It is refused where it is empty, begins or ends with a blank, begins with '-', has a control character in it, is longer than 200 bytes, is a whole id, or exists already.";
+
+/// Whether a new thing may have this name, by [`NAME_RULES`]: a name that is an id could not be distinguished
+/// from one.
 pub fn check_name<T: Named>(name: &str, is_id: bool) -> Result<()> {
     let why = if name.trim().is_empty() {
         "it is empty"

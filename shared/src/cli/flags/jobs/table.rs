@@ -238,7 +238,7 @@ pub const fn on_limit<A: AsMut<Jobs>>() -> Flag<A> {
         short: None,
         long: "on-limit",
         takes: Takes::OneOf("WHAT", &["stop", "wait", "try"]),
-        help: "at a usage limit: stop, wait for its end, or try anyway",
+        help: "at a usage limit: stop, wait until it resets, or try anyway",
         more: "With stop, the default, the run ends with 75 and what was not done is left; while Codex has said until when, no further run is begun on its home. wait goes on when the limit is over; one run tries, and the others wait for it. try does not believe that a limit lasts.",
         set: |args, value| {
             args.as_mut().on_limit = Some(match value.text()?.as_str() {
@@ -392,7 +392,7 @@ pub const fn interrupted<A: AsMut<Jobs>>() -> Flag<A> {
         short: None,
         long: "interrupted",
         takes: Takes::OneOf("WHAT", &["fail", "continue", "retry"]),
-        help: "for a job that was cut off: fail, continue or retry",
+        help: "for a job that was interrupted",
         more: "fail is the default, as the model has seen the prompt and may have done some of it. continue sends 'Continue.' to the same session. retry sends the prompt again, and its events say resent.",
         set: |args, value| {
             args.as_mut().interrupted = Some(match value.text()?.as_str() {

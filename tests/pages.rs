@@ -1,0 +1,174 @@
+//! What manual pages and `--help` list, held to what the tools accept and read.
+
+use std::collections::BTreeSet;
+
+use crate::documents::{commands, examples, flags, unroff};
+use crate::plugin_check::tokens;
+use crate::world::{Ran, World, bin};
+
+/// The variables that stand behind a flag: a tool without the flag does not read them.
+const OF_FLAGS: [(&str, &str); 5] = [
+    ("CODEX_AGENT_CODEX", "codex"),
+    ("CODEX_HOME", "codex-home"),
+    ("CODEX_SQLITE_HOME", "codex-home"),
+    ("NO_COLOR", "color"),
+    ("CLICOLOR_FORCE", "color"),
+];
+
+/// Pages of tools that read such a variable and have no flag for it.
+const BY_HAND: [(&str, &str); 1] = [("codex-agent-demo", "CODEX_HOME")];
+
+/// The variables of a page's ENVIRONMENT.
+fn environment(page: &str) -> BTreeSet<String> {
+    let section = page.split(".SH ENVIRONMENT\n").nth(1).unwrap_or_default();
+    let section = section.split("\n.SH ").next().unwrap();
+    let terms = section.lines().filter_map(|line| line.strip_prefix(".B "));
+    terms.flat_map(|term| term.split(", ")).map(str::to_owned).collect()
+}
+
+/// The words of an error, of which the last is no flag of anybody, so that nothing is done.
+fn refused(world: &World, command: &[String], words: &[&str]) -> Ran {
+    let words: Vec<&str> =
+        command.iter().map(String::as_str).chain(words.iter().copied()).chain(["--no-such-flag"]).collect();
+    let ran = world.run(&words);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+    ran
+}
+
+#[test]
+fn environment_lists_the_variables_that_a_tool_reads_and_no_others() {
+    let world = World::new();
+    let all = commands(&world);
+    for name in all.iter().filter(|command| command.len() == 1).map(|command| &command[0]) {
+        let listed = environment(&world.ok(&[name, "--generate", "man"]));
+        let own = all.iter().filter(|command| command[0] == *name);
+        let flags: BTreeSet<String> = own
+            .flat_map(|command| {
+                let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+                flags(&world.ok(&words)).into_iter().map(|flag| flag.long).collect::<Vec<_>>()
+            })
+            .collect();
+        for (variable, flag) in OF_FLAGS {
+            let reads = flags.contains(flag) || BY_HAND.contains(&(name.as_str(), variable));
+            assert_eq!(listed.contains(variable), reads, "{name} lists {variable}, or does not");
+        }
+    }
+    // The one that is listed by hand is really read.
+    let mut world = World::with_home("0.169.0");
+    let counted = |world: &World| {
+        let out = world.run(&["codex-agent-demo"]).out;
+        out.lines().find(|line| line.contains("Your own home")).map(str::to_owned)
+    };
+    let at_home = counted(&world);
+    world.set("CODEX_HOME", world.path("empty").display().to_string());
+    assert_ne!(counted(&world), at_home);
+}
+
+#[test]
+fn a_page_of_an_external_tool_has_its_own_version_and_only_its_own_environment() {
+    let world = World::new();
+    let tool = tokens().display().to_string();
+    let version = world.ok(&[&tool, "--version"]);
+    assert_eq!(version, "codex-agent-tokens 1.0\n");
+    let page = world.ok(&[&tool, "--generate", "man"]);
+    let head = unroff(page.lines().next().unwrap());
+    assert_eq!(head, r#".TH CODEX-AGENT-TOKENS 1 "" "codex-agent-tokens 1.0" "codex-agent manual""#);
+    assert!(!page.contains("ENVIRONMENT") && !page.contains("CODEX_HOME"), "{page}");
+    let own = world.ok(&["codex-agent-ls", "--generate", "man"]);
+    let edition = format!("\"codex-agent {}\"", env!("CARGO_PKG_VERSION"));
+    assert!(unroff(own.lines().next().unwrap()).contains(&edition), "{own}");
+}
+
+/// The values that a flag accepts, as the error about another one lists them.
+fn accepted(err: &str, long: &str) -> Option<Vec<String>> {
+    let line =
+        err.lines().find(|line| line.contains("no-such-value") && line.contains(&format!("--{long}")))?;
+    let list = line.rsplit_once("expected ")?.1;
+    let is_value = |word: &str| word.bytes().all(|byte| byte.is_ascii_lowercase() || b"-=_".contains(&byte));
+    let values: Vec<&str> = list.split(" or ").flat_map(|part| part.split(", ")).collect();
+    values.iter().all(|value| is_value(value)).then(|| values.into_iter().map(str::to_owned).collect())
+}
+
+#[test]
+fn every_flag_with_a_set_of_values_lists_them_in_help_and_page() {
+    let world = World::new();
+    let external = tokens().display().to_string();
+    let mut seen = BTreeSet::new();
+    for command in commands(&world).into_iter().chain([vec![external]]) {
+        let name = &command[0];
+        let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+        let page = unroff(&world.ok(&[name, "--generate", "man"]));
+        let standard = ["help", "version"];
+        for flag in flags(&world.ok(&words)).iter().filter(|flag| !standard.contains(&flag.long.as_str())) {
+            let ran = refused(&world, &command, &[&format!("--{}=no-such-value", flag.long)]);
+            let Some(values) = accepted(&ran.err, &flag.long) else { continue };
+            seen.insert(flag.long.clone());
+            let entries = page.split(".TP\n").filter(|entry| {
+                let term = entry.lines().next().unwrap();
+                term.ends_with(&format!("--{}", flag.long)) || term.contains(&format!("--{}", flag.long))
+            });
+            let entries: Vec<String> = entries.map(|entry| entry.replace('\n', " ")).collect();
+            let help = world.ok(&words);
+            for value in values {
+                let value = value.trim_end_matches('=');
+                let has = |text: &str| {
+                    text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_')
+                        .any(|word| word == value)
+                };
+                let shown = help.lines().find(|line| line.contains(&format!("--{}", flag.long))).unwrap();
+                assert!(has(&flag.help) || has(shown), "{command:?} --{}: help lacks {value}", flag.long);
+                assert!(
+                    entries.iter().any(|entry| has(entry)),
+                    "{command:?} --{}: page lacks {value}",
+                    flag.long
+                );
+            }
+        }
+    }
+    for flag in
+        ["time", "status", "color", "sandbox", "on-limit", "interrupted", "only", "by", "archived", "list"]
+    {
+        assert!(seen.contains(flag), "--{flag} was not seen to have values: {seen:?}");
+    }
+}
+
+#[test]
+fn pages_name_every_rule_that_a_name_can_break() {
+    let world = World::new();
+    let id = "01a202e0-96cb-7050-a2d5-f828a9b95443";
+    let long = "x".repeat(201);
+    for tool in ["group", "queue"] {
+        let name = format!("codex-agent-{tool}");
+        let page = unroff(&world.ok(&[&name, "--generate", "man"])).replace('\n', " ");
+        assert_eq!(world.run(&[&name, "create", "a name with blanks"]).code, 0);
+        for (bad, why, rule) in [
+            ("", "it is empty", "it is empty"),
+            (" x", "it begins or ends with a blank", "begins or ends with a blank"),
+            ("x ", "it begins or ends with a blank", "begins or ends with a blank"),
+            ("-x", "it begins with '-'", "begins with '-'"),
+            ("a\tb", "it has a control character in it", "has a control character in it"),
+            (&long, "it is longer than 200 bytes", "is longer than 200 bytes"),
+            (id, "it is a whole id", "is a whole id"),
+            ("a name with blanks", "there is", "exists already"),
+        ] {
+            let ran = world.run(&[&name, "create", "--", bad]);
+            assert!(ran.code != 0 && ran.err.contains(why), "{tool} '{bad}': {}", ran.err);
+            assert!(page.contains(rule), "{name}(1) does not say '{rule}'");
+        }
+    }
+}
+
+#[test]
+fn the_example_of_external_tools_prints_their_names() {
+    let world = World::new();
+    if world.run(&["jq", "--version"]).code != 0 {
+        println!("SKIPPED: there is no jq here");
+        return;
+    }
+    world.script("bin/codex-agent-mine", "#!/bin/sh\n");
+    world.script("bin/codex-agent-yours", "#!/bin/sh\n");
+    let page = world.ok(&["codex-agent-plugin", "--generate", "man"]);
+    let example = examples(&page).into_iter().find(|line| line.contains("jq")).unwrap();
+    let line = format!("PATH={}:$PATH; {example}", world.path("bin").display());
+    assert_eq!(world.sh(&line).out, "mine\nyours\n", "{}", bin("codex-agent-plugin").display());
+}
