@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::faked::{Fake, crash, end, of_type, wait_for_end, wait_until};
 use crate::queue::queue;
-use crate::world::json as records;
+use crate::world::{Dice, json as records};
 
 const FILE: &str = "home/.config/codex-agent/queues.json";
 
@@ -258,16 +258,6 @@ fn what_is_about_to_be_sent_cannot_be_edited() {
     fake.good(&["queue", "edit", "q", "1", "another"]);
     fake.good(&["queue", "run", "q"]);
     assert_eq!(fake.prompts(), ["another", "next"]);
-}
-
-/// A number that looks like chance, and is the same in each run of the tests.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
 }
 
 /// Kills runners of a queue at swept moments until nothing is left. Gives the kills.

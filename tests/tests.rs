@@ -20,6 +20,9 @@ mod homes;
 /// The listing: filters, order, shapes, wrong words.
 mod ls;
 
+/// Listings in homes that have drifted, held to an oracle.
+mod drift;
+
 /// Finding by reference and by words.
 mod find;
 

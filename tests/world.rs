@@ -266,3 +266,27 @@ pub fn json(lines: &str) -> Vec<serde_json::Value> {
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+/// Chance from a seed, the same on every machine.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+
+    /// An index below `limit`.
+    pub fn upto(&mut self, limit: usize) -> usize {
+        usize::try_from(self.below(limit as u64)).unwrap()
+    }
+
+    pub fn one_in(&mut self, limit: u64) -> bool {
+        self.below(limit) == 0
+    }
+
+    pub fn pick<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.upto(all.len())]
+    }
+}

@@ -33,7 +33,7 @@ impl Needs {
     pub const NAME: Needs = Needs(0);
     /// The first keys of `session_meta`: directory, source, version, times of making.
     pub const START: Needs = Needs(1);
-    /// The rest of that line: git.
+    /// The rest of that line, behind the instructions: git, and how turns are kept.
     pub const META: Needs = Needs(2);
     /// The first user message, and the model.
     pub const MESSAGE: Needs = Needs(4);
@@ -55,10 +55,11 @@ impl Needs {
     pub fn of(field: Field) -> Needs {
         match field {
             Field::Id | Field::Short | Field::ArchivedAt | Field::RolloutPath | Field::FoundIn => Needs::NAME,
-            Field::Name => Needs::NAMES,
+            // A copied fork may have its parent's name in its rollout alone.
+            Field::Name => Needs::NAMES | Needs::MESSAGE,
             Field::Title | Field::FirstUserMessage | Field::Model => Needs::MESSAGE,
             Field::UpdatedAt => Needs::TAIL,
-            Field::Git | Field::Sha | Field::Branch | Field::OriginUrl => Needs::META,
+            Field::Git | Field::Sha | Field::Branch | Field::OriginUrl | Field::History => Needs::META,
             Field::ForkedFrom => Needs::START | Needs::ROLLOUT,
             Field::Status => Needs::ENDING | Needs::ROLLOUT,
             Field::ResumeCommand => Needs::START | Needs::ROLLOUT,
@@ -70,8 +71,7 @@ impl Needs {
             | Field::Parent
             | Field::ReasoningEffort
             | Field::ModelProvider
-            | Field::CliVersion
-            | Field::History => Needs::START,
+            | Field::CliVersion => Needs::START,
             // Only the database knows these.
             Field::TokensUsed | Field::Pinned => Needs::NAME,
         }
@@ -237,6 +237,10 @@ impl Filter {
             if asked {
                 needs |= Needs::of(field);
             }
+        }
+        if self.forks_of.is_some() {
+            // A record that has what only the rollout says has all of it.
+            needs |= Needs::ENDING;
         }
         if self.since.is_some() || self.until.is_some() {
             needs |= match self.clock {

@@ -85,7 +85,8 @@ impl Reader<'_> {
             found_in: Some(FoundIn::Files),
             ..Session::default()
         };
-        let mut known = Needs::NAMES;
+        // A name that is not in the index of names may stand in the head.
+        let mut known = if session.name.is_some() { Needs::NAMES } else { Needs::NAME };
         if self.filter.rejects(&session, known) {
             return Ok(None);
         }
@@ -115,10 +116,13 @@ impl Reader<'_> {
             session.model = head.model.map(Cow::Owned);
             session.name = session.name.take().or(head.inherited_name.map(Cow::Owned));
             take_meta(&mut session, head.meta);
+            if depth == Depth::Start {
+                session.history = None;
+            }
             if depth == Depth::Message && base == Some(file.id) {
                 self.take_earlier_message(&mut session, file)?;
             }
-            known |= Needs::START | Needs::META | Needs::MESSAGE | Needs::ROLLOUT;
+            known |= Needs::NAMES | Needs::START | Needs::META | Needs::MESSAGE | Needs::ROLLOUT;
         }
         let mut ending = None;
         if self.needs.has(Needs::TAIL) || self.needs.has(Needs::ENDING) {

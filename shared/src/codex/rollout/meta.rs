@@ -219,7 +219,8 @@ impl<'de> Visitor<'de> for PayloadSeed<'_> {
                     let git = map.next_value::<Option<Git>>()?;
                     meta.git = git.map(|git| (git.commit_hash, git.branch, git.repository_url));
                 }
-                "base_instructions" | "instructions" if self.early => {
+                // Up to 0.77 some of the keys come after the instructions, which are short there.
+                "base_instructions" | "instructions" if self.early && meta.source.is_some() => {
                     self.seen.stopped = true;
                     return Err(serde::de::Error::custom("far enough"));
                 }
