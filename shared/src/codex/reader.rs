@@ -100,11 +100,17 @@ impl Reader<'_> {
             None
         };
         let filter = self.filter;
+        let asks_name = session.name.is_none() && (filter.named || !filter.name.is_empty());
         let decides_early =
-            !(filter.cwd.is_empty() && filter.under.is_empty() && filter.originator.is_empty());
-        if decides_early && depth > Some(Depth::Start) && !self.full {
-            take_meta(&mut session, rollout::head(&file.path, Depth::Start)?.meta);
-            if self.filter.rejects(&session, known | Needs::START) {
+            asks_name || !(filter.cwd.is_empty() && filter.under.is_empty() && filter.originator.is_empty());
+        if decides_early && depth > Some(Depth::Start) {
+            let meta = rollout::head(&file.path, Depth::Start)?.meta;
+            // Only a fork can have a name in its rollout alone.
+            let names = if meta.forked_from.is_none() { Needs::NAMES } else { Needs::NAME };
+            take_meta(&mut session, meta);
+            // What a full look may change is not judged before it.
+            let start = if self.full { Needs::NAME } else { Needs::START };
+            if self.filter.rejects(&session, known | names | start) {
                 return Ok(None);
             }
         }
