@@ -7,6 +7,7 @@ use codex_agent_shared::cli::flags::jobs::{self, Jobs};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::fork::{Cut, Forker, checked_name};
 use codex_agent_shared::codex::index::Index;
+use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::server::find_codex;
 use codex_agent_shared::codex::version::{refuse_older, version};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
@@ -306,7 +307,7 @@ fn fork_one(
 ) -> Result<()> {
     let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
     refuse_older(version, parent)?;
-    let own = parent.cwd.as_deref().map(PathBuf::from);
+    let own = last_directory(parent).map(PathBuf::from);
     let directory = args
         .cwd
         .clone()

@@ -9,6 +9,7 @@ use std::process::{Command as Process, ExitCode};
 use codex_agent_shared::cli::flags::jobs::{self, Jobs};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
+use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::server::find_codex;
 use codex_agent_shared::codex::version::{refuse_older, version};
 use codex_agent_shared::error::{Error, Exit, Result, reason};
@@ -246,7 +247,7 @@ fn check(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
     if session.archived_at.is_some() {
         return Err(Error::new(format!("session '{id}' is archived")).hint(format!("codex unarchive {id}")));
     }
-    let own = session.cwd.as_deref().map(PathBuf::from);
+    let own = last_directory(session).map(PathBuf::from);
     let directory = args.cwd.clone().or(own).ok_or_else(|| {
         Error::new(format!("nobody knows the directory of session '{id}'")).hint("--cwd names one")
     })?;

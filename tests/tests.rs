@@ -110,6 +110,12 @@ mod shells;
 /// What must not hurt: homes, databases and rollouts that are odd, broken or changing.
 mod faults;
 
+/// Databases in every state that people have.
+mod databases;
+
+/// Rows that Codex on another system has written.
+mod foreign_rows;
+
 /// What must not hurt: groups, pipes and words.
 mod store_faults;
 

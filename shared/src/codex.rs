@@ -50,3 +50,5 @@ pub mod server;
 pub mod state;
 pub mod version;
 pub mod watch;
+
+pub use reader::last_directory;

@@ -3,14 +3,18 @@
 //! A disagreement is no fault of the user, and nothing is repaired here; what must change in Codex's
 //! home, Codex does. The listing copes with each of these.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::index::Index;
+use super::reader::is_here;
 use super::rollout::{self, Depth};
+#[cfg(feature = "sqlite")]
+use super::state::State;
 use crate::error::{Result, reason};
 use crate::record::Id;
 
@@ -49,6 +53,12 @@ pub enum Kind {
     UnreadableFile,
     /// A rollout whose first line has another id than its name.
     ForeignFile,
+    /// A row whose rollout path is written as on another system.
+    ForeignPath,
+    /// A row whose directory is neither that of the rollout's first line nor that of its last turn.
+    DirectoryDisagrees,
+    /// A directory that is gone, while one is there whose name differs in upper and lower case alone.
+    DirectoryCase,
 }
 
 impl fmt::Display for Problem {
@@ -61,6 +71,9 @@ impl fmt::Display for Problem {
             Kind::DuplicateFile => "a second rollout of one session",
             Kind::UnreadableFile => "a rollout that cannot be read",
             Kind::ForeignFile => "a rollout whose name has another id than its first line",
+            Kind::ForeignPath => "a row whose rollout path is written as on another system",
+            Kind::DirectoryDisagrees => "row and rollout disagree on the directory",
+            Kind::DirectoryCase => "a directory that exists in other upper and lower case alone",
         };
         f.write_str(text)?;
         if let Some(id) = self.id {
@@ -106,6 +119,19 @@ impl fmt::Display for Summary {
     }
 }
 
+/// What a row says of where its session is.
+#[derive(Debug)]
+pub struct Place {
+    /// The session.
+    pub id: Id,
+    /// The path of its rollout.
+    pub path: String,
+    /// Whether it is archived.
+    pub archived: bool,
+    /// The directory of its work.
+    pub cwd: String,
+}
+
 /// Compares database and files and gives each disagreement to `tell`.
 pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) -> Result<Summary> {
     let mut summary = Summary { kind: "check", database: None, schema: None, rows: 0, files: 0, problems: 0 };
@@ -115,14 +141,22 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
         tell(&Problem { kind: "problem", problem, id, path, detail })
     };
     #[cfg(not(feature = "sqlite"))]
-    let rows: Vec<(Id, String, bool)> = Vec::new();
+    let rows: Vec<Place> = Vec::new();
     #[cfg(feature = "sqlite")]
     let mut rows = Vec::new();
     #[cfg(feature = "sqlite")]
     {
         let home = index.home().clone();
-        match (index.state(), home.database()) {
-            (Some(state), _) => match state.places() {
+        let used = index.state().map(State::path);
+        let unused = home.databases().iter().take_while(|path| Some(path.as_path()) != used);
+        for path in unused.filter(|_| index.asks_database()) {
+            if let Err(error) = State::open(path) {
+                let why = Some(error.message().to_owned());
+                found(Kind::UnreadableDatabase, None, Some(path), why)?;
+            }
+        }
+        if let Some(state) = index.state() {
+            match state.places() {
                 Ok(places) => {
                     rows = places;
                     summary.database = Some(state.path().to_string_lossy().into_owned());
@@ -133,49 +167,103 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
                     let why = Some(error.message().to_owned());
                     found(Kind::UnreadableDatabase, None, Some(state.path()), why)?;
                 }
-            },
-            (None, Some(path)) if index.asks_database() => {
-                found(Kind::UnreadableDatabase, None, Some(path), None)?;
             }
-            (None, _) => {}
         }
     }
     let has_database = summary.database.is_some();
+    let mut directories: BTreeMap<String, usize> = BTreeMap::new();
     let files = index.files();
     summary.files = files.all().len();
-    for (id, path, archived) in &rows {
-        match files.live(*id, Some(path)) {
-            None => found(Kind::RowWithoutFile, Some(*id), Some(Path::new(path)), None)?,
-            Some(file) if file.archived != *archived => {
-                let says = if *archived { "the row says archived" } else { "the row says not archived" };
-                found(Kind::ArchivedDisagrees, Some(*id), Some(&file.path), Some(says.to_owned()))?;
-            }
-            Some(_) => {}
+    for row in &rows {
+        *directories.entry(row.cwd.clone()).or_default() += 1;
+        let (id, path) = (Some(row.id), Path::new(&row.path));
+        let Some(file) = files.live(row.id, Some(&row.path)) else {
+            found(Kind::RowWithoutFile, id, Some(path), None)?;
+            continue;
+        };
+        if file.archived != row.archived {
+            let says = if row.archived { "the row says archived" } else { "the row says not archived" };
+            found(Kind::ArchivedDisagrees, id, Some(&file.path), Some(says.to_owned()))?;
+        }
+        if !is_here(&row.path) {
+            found(Kind::ForeignPath, id, Some(path), Some(format!("it is '{}'", file.path.display())))?;
         }
     }
     for files in files.all().chunk_by(|a, b| a.id == b.id) {
         let id = files[0].id;
-        if has_database && rows.binary_search_by(|row| row.0.cmp(&id)).is_err() {
+        let row = rows.binary_search_by_key(&id, |row| row.id).ok().map(|at| &rows[at]);
+        if has_database && row.is_none() {
             found(Kind::FileWithoutRow, Some(id), Some(&files[0].path), None)?;
         }
+        let live = super::files::live(files, row.map(|row| row.path.as_str()));
         let mut whole: Vec<_> = files.iter().filter(|file| file.name().segment.is_none()).collect();
         whole.sort_by(|a, b| b.name().age().cmp(&a.name().age()));
         for file in whole.iter().skip(1) {
             found(Kind::DuplicateFile, Some(id), Some(&file.path), None)?;
         }
         for file in files {
-            match rollout::head(&file.path, Depth::Start) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            let head = match rollout::head(&file.path, Depth::Start) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
                     found(Kind::UnreadableFile, Some(id), Some(&file.path), Some(reason(&error)))?;
+                    continue;
                 }
-                Ok(head) if head.meta.id.is_some_and(|other| other != id) => {
-                    let other = head.meta.id.map(|other| format!("it says {other}"));
-                    found(Kind::ForeignFile, Some(id), Some(&file.path), other)?;
+                Ok(head) => head,
+            };
+            if head.meta.id.is_some_and(|other| other != id) {
+                let other = head.meta.id.map(|other| format!("it says {other}"));
+                found(Kind::ForeignFile, Some(id), Some(&file.path), other)?;
+            }
+            if live.is_none_or(|live| live.path != file.path) {
+                continue;
+            }
+            let Some(row) = row else {
+                *directories.entry(head.meta.cwd.unwrap_or_default()).or_default() += 1;
+                continue;
+            };
+            // Codex before 0.147 leaves the first directory in the row, wherever the session is resumed.
+            if head.meta.cwd.as_ref().is_some_and(|first| *first != row.cwd) {
+                let last = rollout::tail(&file.path, true).ok().and_then(|tail| tail.cwd).or(head.meta.cwd);
+                if let Some(last) = last.filter(|last| *last != row.cwd) {
+                    let words = format!("the row says '{}', the rollout '{last}'", row.cwd);
+                    found(Kind::DirectoryDisagrees, Some(id), Some(&file.path), Some(words))?;
                 }
-                Ok(_) => {}
             }
         }
     }
+    for (directory, sessions) in directories {
+        if let Some(other) = in_other_case(&directory) {
+            let sessions =
+                if sessions == 1 { "1 session".to_owned() } else { format!("{sessions} sessions") };
+            let words = format!("{sessions}; '{}' exists", other.display());
+            found(Kind::DirectoryCase, None, Some(Path::new(&directory)), Some(words))?;
+        }
+    }
     Ok(summary)
+}
+
+/// The one directory that differs from one that is gone in upper and lower case alone. Codex has written
+/// such names where a filesystem of Windows was mounted.
+fn in_other_case(directory: &str) -> Option<PathBuf> {
+    let directory = Path::new(directory);
+    if !directory.is_absolute() || directory.exists() {
+        return None;
+    }
+    let mut found = PathBuf::from("/");
+    for part in directory.strip_prefix("/").ok()? {
+        if found.join(part).exists() {
+            found.push(part);
+            continue;
+        }
+        let wanted = part.to_string_lossy().to_lowercase();
+        let mut alike = std::fs::read_dir(&found).ok()?.flatten().filter(|entry| {
+            entry.file_name().to_string_lossy().to_lowercase() == wanted && entry.path().is_dir()
+        });
+        let one = alike.next()?;
+        if alike.next().is_some() {
+            return None;
+        }
+        found = one.path();
+    }
+    Some(found)
 }

@@ -119,7 +119,8 @@ impl Files {
     }
 
     /// The live file of one session: the one that the database names (by file name, since a home
-    /// may have been moved or a file compressed), else the newest that is not archived.
+    /// may have been moved, be seen from another system, or a file compressed), else the newest that is not
+    /// archived.
     pub fn live(&self, id: Id, named: Option<&str>) -> Option<&RolloutFile> {
         live(self.of(id), named)
     }
@@ -130,16 +131,17 @@ impl Files {
     }
 }
 
-fn live<'f>(files: &'f [RolloutFile], named: Option<&str>) -> Option<&'f RolloutFile> {
+pub(super) fn live<'f>(files: &'f [RolloutFile], named: Option<&str>) -> Option<&'f RolloutFile> {
     let plain = |name: &str| name.strip_suffix(".zst").unwrap_or(name).to_owned();
     if let Some(path) = named
         && files.len() > 1
     {
-        let name = path.rsplit('/').next().map(plain);
+        let parts: Vec<&str> = path.rsplit(['/', '\\']).collect();
+        let name = parts.first().map(|name| plain(name));
         let same =
             |file: &&RolloutFile| file.path.file_name().and_then(|name| name.to_str()).map(plain) == name;
         // Of one name in both trees, the tree counts too.
-        let archived = path.contains("/archived_sessions/");
+        let archived = parts.get(1) == Some(&"archived_sessions");
         let rank = |file: &&RolloutFile| (file.archived == archived, !file.name().compressed);
         if let Some(file) = files.iter().filter(same).max_by_key(rank) {
             return Some(file);

@@ -6,7 +6,8 @@
 //!
 //! Database folder, first that is set: `sqlite_home` in Codex's `config.toml`, `CODEX_SQLITE_HOME`,
 //! the home. In it the `state_N.sqlite` of the highest N, else `state.sqlite`, else `state`
-//! (0.94 to 0.99 wrote N below 5 behind a flag; 0.101 to 0.171 write 5).
+//! (0.94 to 0.99 wrote N below 5 behind a flag; 0.101 and later write 5). A damaged, empty or foreign file
+//! of a higher N does not hide a good one of a lower N, so all of them are candidates.
 
 use std::env;
 use std::fs;
@@ -24,7 +25,7 @@ pub struct Home {
     path: PathBuf,
     by: Option<Source>,
     database_folder: PathBuf,
-    database: Option<PathBuf>,
+    databases: Vec<PathBuf>,
     moved_by: Option<&'static str>,
 }
 
@@ -54,8 +55,8 @@ impl Home {
             return Err(Error::new(message));
         }
         let (database_folder, moved_by) = database_folder(&path);
-        let database = find_database(&database_folder);
-        Ok(Home { path, by, database_folder, database, moved_by })
+        let databases = find_databases(&database_folder);
+        Ok(Home { path, by, database_folder, databases, moved_by })
     }
 
     /// The home itself, absolute and without symbolic links.
@@ -68,9 +69,14 @@ impl Home {
         matches!(self.by, Some(Source::Flag(_) | Source::File(_)))
     }
 
-    /// Codex's database, if there is one (none up to 0.92).
+    /// Codex's database, if there is one (none up to 0.92): the highest N, whatever is in the file.
     pub fn database(&self) -> Option<&Path> {
-        self.database.as_deref()
+        self.databases.first().map(PathBuf::as_path)
+    }
+
+    /// Every file that may be Codex's database, the highest N first. The first that can be read is it.
+    pub fn databases(&self) -> &[PathBuf] {
+        &self.databases
     }
 
     /// Where the database is looked for: the home, unless something moves it.
@@ -107,21 +113,18 @@ fn database_folder(home: &Path) -> (PathBuf, Option<&'static str>) {
     }
 }
 
-fn find_database(folder: &Path) -> Option<PathBuf> {
-    let mut highest: Option<(u64, PathBuf)> = None;
+fn find_databases(folder: &Path) -> Vec<PathBuf> {
+    let mut numbered: Vec<(u64, PathBuf)> = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let number = name
             .to_str()
             .and_then(|name| name.strip_prefix("state_")?.strip_suffix(".sqlite")?.parse::<u64>().ok());
-        if let Some(number) = number
-            && highest.as_ref().is_none_or(|(most, _)| number > *most)
-        {
-            highest = Some((number, entry.path()));
-        }
+        numbered.extend(number.map(|number| (number, entry.path())));
     }
-    let plain = || ["state.sqlite", "state"].map(|name| folder.join(name)).into_iter();
-    highest.map(|(_, path)| path).or_else(|| plain().find(|path| path.exists()))
+    numbered.sort_by(|a, b| b.cmp(a));
+    let plain = ["state.sqlite", "state"].map(|name| folder.join(name)).into_iter();
+    numbered.into_iter().map(|(_, path)| path).chain(plain.filter(|path| path.exists())).collect()
 }
 
 /// `sqlite_home` in Codex's own configuration. Most have none, so most are not parsed.

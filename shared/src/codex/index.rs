@@ -18,9 +18,9 @@ use super::files::{Files, RolloutFile};
 use super::holder::Holders;
 use super::home::Home;
 use super::names::Names;
-#[cfg(feature = "sqlite")]
-use super::reader::look_into;
 use super::reader::{Found, Reader};
+#[cfg(feature = "sqlite")]
+use super::reader::{look_into, mend_directory};
 use super::rollout::Ending;
 #[cfg(feature = "sqlite")]
 use super::state::State;
@@ -77,8 +77,10 @@ impl Index {
             ));
         }
         #[cfg(feature = "sqlite")]
-        let state = match home.database().filter(|_| sources.database) {
-            None if sources.files || !home.exists() => {
+        let candidates = if sources.database { home.databases() } else { &[] };
+        #[cfg(feature = "sqlite")]
+        let state = match State::open_first(candidates) {
+            Ok(None) if sources.files || !home.exists() => {
                 if sources.database && home.database_folder() != home.path() {
                     let folder = home.database_folder().display();
                     warn_once(format_args!(
@@ -87,21 +89,17 @@ impl Index {
                 }
                 None
             }
-            None => {
+            Ok(None) => {
                 let folder = home.database_folder().display();
                 let message = format!("there is no Codex database in '{folder}'");
                 return Err(Error::new(message).hint("without --no-files the rollout files are listed"));
             }
-            Some(path) => match State::open(path).and_then(|state| state.check().map(|()| state)) {
-                Ok(state) => Some(state),
-                Err(error) if sources.files => {
-                    warn_once(format_args!("{error}; going by the rollout files alone"));
-                    None
-                }
-                Err(error) => {
-                    return Err(error.hint("without --no-files the rollout files are listed"));
-                }
-            },
+            Ok(state) => state,
+            Err(error) if sources.files => {
+                warn_once(format_args!("{error}; going by the rollout files alone"));
+                None
+            }
+            Err(error) => return Err(error.hint("without --no-files the rollout files are listed")),
         };
         #[cfg(not(feature = "sqlite"))]
         if !sources.files {
@@ -450,6 +448,7 @@ fn place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
     if let Some(file) = live {
         session.rollout_path = Some(file.path.to_string_lossy().into_owned().into());
     }
+    mend_directory(session);
 }
 
 /// Adds what takes a look at other processes, or at all that is known.

@@ -228,9 +228,54 @@ fn take_meta(session: &mut Session<'static>, meta: rollout::Meta) {
     session.forked_from = Some(meta.forked_from);
 }
 
-/// Adds what only the rollout says to a session that the database knows. With `full`, what the
-/// rollout says of the last directory, and of a fork's own first message, is taken over what the
-/// row says, and blanks of older databases are filled.
+/// Puts the rollout's word for a row's directory that is no absolute path: Codex on another system
+/// has written it (`C:\mnt\e\x` for `/mnt/e/x`), and it is nowhere here.
+#[cfg(feature = "sqlite")]
+pub(super) fn mend_directory(session: &mut Session<'_>) {
+    if !session.cwd.as_deref().is_some_and(is_here) && session.found_in != Some(FoundIn::Database) {
+        session.cwd = last_directory(session).map(Cow::Owned);
+    }
+}
+
+/// The directory that a session ran in last, by its rollout, else by what is known of it.
+pub fn last_directory(session: &Session<'_>) -> Option<String> {
+    let known = session.cwd.as_deref().map(str::to_owned);
+    match session.rollout_path.as_deref().map(|path| directories(Path::new(path))) {
+        Some(Ok((first, last))) => chosen_directory(last, known, first),
+        _ => known,
+    }
+}
+
+/// Whether a directory can be one of this system.
+pub(super) fn is_here(directory: &str) -> bool {
+    directory.starts_with('/')
+}
+
+/// The directories that a rollout was begun in, and that its last turn ran in.
+pub(super) fn directories(path: &Path) -> io::Result<(Option<String>, Option<String>)> {
+    Ok((rollout::head(path, Depth::Start)?.meta.cwd, rollout::tail(path, true)?.cwd))
+}
+
+/// Of the directories of the last turn, of the row and of the first line, the first that can be one of this
+/// system. A last one that is gone gives way to a row's that is there.
+fn chosen_directory(last: Option<String>, row: Option<String>, first: Option<String>) -> Option<String> {
+    let (mut last, mut row) = (last, row);
+    if let (Some(one), Some(other)) = (&last, &row)
+        && one != other
+        && is_here(other)
+        && Path::new(other).is_dir()
+        && !Path::new(one).is_dir()
+    {
+        std::mem::swap(&mut last, &mut row);
+    }
+    let words = [last, row, first];
+    let here = words.iter().flatten().find(|word| is_here(word)).cloned();
+    here.or_else(|| words.into_iter().flatten().find(|word| !word.is_empty()))
+}
+
+/// Adds what only the rollout says to a session that the database knows. The rollout's last directory is
+/// believed over the row's. With `full` its first message is believed too where it is a fork's own,
+/// and blanks of older databases are filled.
 #[cfg(feature = "sqlite")]
 pub(super) fn look_into(session: &mut Session<'_>, path: &Path, full: bool) -> Option<Ending> {
     if session.found_in == Some(FoundIn::Database) {
@@ -255,9 +300,10 @@ pub(super) fn look_into(session: &mut Session<'_>, path: &Path, full: bool) -> O
     };
     let is_fork = head.meta.forked_from.is_some();
     session.forked_from = Some(head.meta.forked_from);
+    let row = session.cwd.take().map(Cow::into_owned);
+    session.cwd = chosen_directory(tail.cwd, row, head.meta.cwd).map(Cow::Owned);
     if full {
         let own = |value: Option<String>| value.map(Cow::Owned);
-        session.cwd = own(tail.cwd).or(session.cwd.take());
         session.model = session.model.take().or(own(tail.model)).or(own(head.model));
         session.originator = session.originator.take().or(own(head.meta.originator));
         if is_fork && head.meta.base.is_some() {

@@ -16,6 +16,7 @@ use super::job::{Job, Kind, Sandbox};
 use crate::codex::holder::Holders;
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
+use crate::codex::last_directory;
 use crate::codex::rollout::{self, Ending};
 use crate::codex::version::{is_before, refuse_older};
 use crate::error::Result;
@@ -137,7 +138,8 @@ impl Checker {
                     return Ok(Checked::Busy(format!("session '{id}' is open in another process")));
                 }
             }
-            self.look_back(&session, rollout, &mut ready, &mut cwd);
+            cwd = cwd.or_else(|| last_directory(&session));
+            self.look_back(&session, rollout, &mut ready);
             if !is_fork {
                 let Some(hold) = Hold::take(id, None)? else {
                     return Ok(Checked::Busy(format!("session '{id}' is driven by another job")));
@@ -165,11 +167,8 @@ impl Checker {
         }))
     }
 
-    /// Where a session ran last, what it was allowed there, and what it has used.
-    fn look_back(&self, session: &Session<'_>, rollout: &Path, ready: &mut Ready, cwd: &mut Option<String>) {
-        let tail = rollout::tail(rollout, true).ok();
-        let recorded = tail.and_then(|tail| tail.cwd).or(session.cwd.as_deref().map(str::to_owned));
-        *cwd = cwd.take().or(recorded);
+    /// What a session was allowed in its last turn, and what it has used.
+    fn look_back(&self, session: &Session<'_>, rollout: &Path, ready: &mut Ready) {
         let turn = rollout::last_turn(rollout).unwrap_or_default();
         // A rollout is data, and perhaps hostile: it never gives more than the workspace.
         let last = turn.sandbox.as_deref().and_then(Sandbox::parse).unwrap_or(Sandbox::ReadOnly);
