@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use codex_agent_shared::plugin::TOOLS;
-use codex_agent_shared::schema::{READ, Schema, WRITTEN, each, generate};
+use codex_agent_shared::schema::{READ, Schema, WRITTEN, each, generate, instance};
 use serde_json::{Value, json};
 
 use crate::held::{As, hold, misfit, require_late};
@@ -159,6 +159,95 @@ fn a_field_of_a_later_release_is_asked_of_its_tools_alone() {
     require_late(&mut schema);
     assert_eq!(schema["required"], json!(["a", "b"]));
     assert_eq!(schema["oneOf"][0]["required"], json!(["c"]));
+}
+
+/// A value of another kind, or of another shape, or none.
+fn spoiled(value: &Value, pick: u64) -> Value {
+    let others =
+        [json!(null), json!(17), json!(-1), json!(1.5), json!("text"), json!([]), json!({}), json!(true)];
+    match (value, pick % 11) {
+        (Value::String(text), 8) => json!(text.to_uppercase()),
+        (Value::String(text), 9) => json!(text.replace(['Z', 'a'], "z")),
+        (Value::Number(_), 8) => json!(2.0),
+        (Value::Array(items), 8) => json!([items, [null]]),
+        (Value::Object(fields), 8..) => {
+            let mut fields = fields.clone();
+            let nth = fields.keys().nth(pick as usize / 11 % fields.len().max(1)).cloned();
+            match (nth, pick % 3) {
+                (Some(name), 0) => drop(fields.remove(&name)),
+                (Some(name), _) => drop(fields.insert(name.clone(), spoiled(&fields[&name], pick / 11))),
+                (None, _) => drop(fields.insert("new".to_owned(), json!(1))),
+            }
+            fields.into()
+        }
+        (_, at) => others[at as usize % others.len()].clone(),
+    }
+}
+
+#[test]
+fn our_reader_of_schemas_agrees_with_another_one_about_spoiled_records() {
+    let keywords = [
+        "$schema",
+        "$id",
+        "title",
+        "description",
+        "x-since",
+        "pattern",
+        "type",
+        "const",
+        "enum",
+        "minimum",
+        "format",
+        "not",
+        "anyOf",
+        "oneOf",
+        "items",
+        "required",
+        "properties",
+        "additionalProperties",
+    ];
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let (mut fit, mut unfit) = (0, 0);
+    for schema in each(WRITTEN).unwrap() {
+        let (text, name) = (parsed(&schema), &schema.name);
+        assert_known_keywords(&text, &keywords, name);
+        let other = jsonschema::options().should_validate_formats(true).build(&text).unwrap();
+        let example = instance::example(&text);
+        for record in golden(name).into_iter().chain([example]) {
+            assert_eq!(instance::misfit(&text, &record), None, "{name}: {record}");
+            assert!(other.is_valid(&record), "{name}: {record}");
+            for _ in 0..200 {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                let mut fields = record.as_object().unwrap().clone();
+                let at = fields.keys().nth(seed as usize % fields.len()).unwrap().clone();
+                match seed >> 60 {
+                    0 => drop(fields.remove(&at)),
+                    _ => drop(fields.insert(at.clone(), spoiled(&fields[&at], seed >> 20))),
+                }
+                let spoiled = Value::Object(fields);
+                let why = instance::misfit(&text, &spoiled);
+                assert_eq!(why.is_none(), other.is_valid(&spoiled), "{name}: {spoiled}: {why:?}");
+                *(if why.is_none() { &mut fit } else { &mut unfit }) += 1;
+            }
+        }
+    }
+    assert!(fit > 500 && unfit > 2000, "{fit} fit, {unfit} do not");
+}
+
+/// What is ignored must be known to be harmless.
+fn assert_known_keywords(schema: &Value, known: &[&str], name: &str) {
+    for (keyword, rule) in schema.as_object().into_iter().flatten() {
+        assert!(known.contains(&keyword.as_str()), "{name}: '{keyword}' is not known to schema::instance");
+        let inner: Vec<&Value> = match (keyword.as_str(), rule) {
+            ("properties", Value::Object(fields)) => fields.values().collect(),
+            ("anyOf" | "oneOf", Value::Array(shapes)) => shapes.iter().collect(),
+            ("items" | "not" | "additionalProperties", rule) => vec![rule],
+            _ => vec![],
+        };
+        inner.into_iter().for_each(|schema| assert_known_keywords(schema, known, name));
+    }
 }
 
 /// Every field of a schema, by its path, with what is said of it.

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 
 #[cfg(feature = "schema")]
 pub mod generate;
+pub mod instance;
 
 use crate::error::{Error, Exit, Result};
 use crate::text::nearest;
