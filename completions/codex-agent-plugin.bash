@@ -202,7 +202,7 @@ _codex_agent_plugin() {
     check)
         __codex_agent_place 2 --only --input --color
         case $flag in
-        --only|--only=) __codex_agent_offer name starts help help-short bad-usage describe generates completes version empty-input no-escapes closed-pipe interrupt terminate records foreign-fields foreign-types bad-line bounded-memory codex-home leaves-nothing ;;
+        --only|--only=) __codex_agent_offer name starts help help-short bad-usage describe generates completes version empty-input no-escapes rows closed-pipe interrupt terminate records own-fields foreign-fields foreign-types bad-line bounded-memory codex-home leaves-nothing ;;
         --input|--input=) : ;;
         --color|--color=) __codex_agent_offer auto always never ;;
         *)

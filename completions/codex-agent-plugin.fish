@@ -84,7 +84,7 @@ complete -c codex-agent-plugin -n '__fish_seen_subcommand_from refresh' -f -a '(
 complete -c codex-agent-plugin -n '__fish_seen_subcommand_from forget' -s h -l help -d 'show this help'
 complete -c codex-agent-plugin -n '__fish_seen_subcommand_from forget' -s V -l version -d 'show the version'
 complete -c codex-agent-plugin -n '__fish_seen_subcommand_from forget' -f -a '(codex-agent --list 2>/dev/null | cut -f1,2)'
-complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -l only -x -a 'name starts help help-short bad-usage describe generates completes version empty-input no-escapes closed-pipe interrupt terminate records foreign-fields foreign-types bad-line bounded-memory codex-home leaves-nothing' -d 'this check alone; may be given several times'
+complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -l only -x -a 'name starts help help-short bad-usage describe generates completes version empty-input no-escapes rows closed-pipe interrupt terminate records own-fields foreign-fields foreign-types bad-line bounded-memory codex-home leaves-nothing' -d 'this check alone; may be given several times'
 complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -l input -r -F -d 'records to feed it, instead of those of the sample home'
 complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -l json -d 'records of type plugin.check, one a line'
 complete -c codex-agent-plugin -n '__fish_seen_subcommand_from check' -l color -x -a 'auto always never' -d 'when to colour tables'

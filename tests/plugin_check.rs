@@ -1,18 +1,24 @@
-//! The rules for tools of strangers: good tools keep them, and for each rule there is a bad one.
+//! The rules for external tools: good tools keep them. `plugin_bad` has a bad tool for each rule.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use codex_agent_shared::plugin::RESERVED;
+use codex_agent_shared::schema::{WRITTEN, each};
+use codex_agent_shared::text::tsv;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::documents::unroff;
+use crate::held::{As, misfit};
 use crate::plugin::world;
-use crate::world::{World, bin, json};
+use crate::plugin_bad::with_fault;
+use crate::world::{HOMES, World, bin, bins, json};
 
 /// The folder of the tools of strangers.
-fn plugins() -> PathBuf {
+pub fn plugins() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins")
 }
 
@@ -24,7 +30,7 @@ pub fn tokens() -> PathBuf {
 }
 
 /// Whether the languages of the tools are there.
-fn has(world: &World, programs: &[&str]) -> bool {
+pub fn has(world: &World, programs: &[&str]) -> bool {
     programs.iter().all(|program| {
         let there = world.sh(&format!("command -v {program}")).out.contains('/');
         if !there {
@@ -35,7 +41,7 @@ fn has(world: &World, programs: &[&str]) -> bool {
 }
 
 /// What each check came to: name, result, what was seen.
-fn check(world: &World, words: &[&str]) -> (i32, Vec<(String, String, String)>) {
+pub fn check(world: &World, words: &[&str]) -> (i32, Vec<(String, String, String)>) {
     let ran = world.run(&[&["codex-agent", "plugin", "check", "--json"], words].concat());
     assert_eq!(ran.err, "", "{words:?}");
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -47,12 +53,12 @@ fn check(world: &World, words: &[&str]) -> (i32, Vec<(String, String, String)>) 
     (ran.code, all.collect())
 }
 
-fn of<'c>(checks: &'c [(String, String, String)], result: &str) -> Vec<&'c str> {
+pub fn of<'c>(checks: &'c [(String, String, String)], result: &str) -> Vec<&'c str> {
     checks.iter().filter(|(_, is, _)| is == result).map(|(name, ..)| name.as_str()).collect()
 }
 
 /// No sample home is left, whatever a tool did in it.
-fn leaves_no_home(world: &World) {
+pub fn leaves_no_home(world: &World) {
     let left = fs::read_dir(world.path("")).unwrap().flatten();
     let left: Vec<_> = left
         .map(|entry| entry.file_name())
@@ -62,7 +68,7 @@ fn leaves_no_home(world: &World) {
 }
 
 /// The checks that a tool without input and without records of its own is spared.
-const OF_INPUT: [&str; 4] = ["foreign-fields", "foreign-types", "bad-line", "bounded-memory"];
+const OF_INPUT: [&str; 5] = ["own-fields", "foreign-fields", "foreign-types", "bad-line", "bounded-memory"];
 
 #[test]
 fn tools_to_begin_with_keep_every_rule() {
@@ -73,13 +79,13 @@ fn tools_to_begin_with_keep_every_rule() {
     let tools = [
         (plugins().join("codex-agent-today"), OF_INPUT.to_vec()),
         (plugins().join("codex-agent-uniq"), vec![]),
-        (tokens(), vec!["completes", "records", "foreign-fields", "foreign-types"]),
+        (tokens(), vec!["completes", "records", "own-fields", "foreign-fields", "foreign-types"]),
     ];
     for (path, skipped) in tools {
         let (code, checks) = check(&world, &[path.to_str().unwrap()]);
         assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
         assert_eq!(of(&checks, "skipped"), skipped, "{checks:?}");
-        assert_eq!(checks.len(), 21);
+        assert_eq!(checks.len(), 23);
         let source = if path == tokens() { plugins().join("codex-agent-tokens.rs") } else { path.clone() };
         assert!(fs::read_to_string(source).unwrap().lines().count() < 60, "{}", path.display());
     }
@@ -117,24 +123,89 @@ fn tools_to_begin_with_are_of_use() {
 
 /// What the page of the rules shows, from the line that begins like this.
 fn of_the_page(begins: &str) -> String {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man/codex-agent-plugins.7"));
-    let page =
-        page.unwrap().replace("\\-", "-").replace("\\(aq", "'").replace("\\&", "").replace("\\(ha", "^");
-    let page = page.replace("\\e", "\\");
+    shown_in("man/codex-agent-plugins.7", begins)
+}
+
+/// The same, of any page.
+fn shown_in(page: &str, begins: &str) -> String {
+    let page = unroff(&fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap());
     let shown = page.split(".nf\n.RS 4\n").find(|part| part.starts_with(begins)).unwrap();
     shown.split(".RE\n").next().unwrap().to_owned()
+}
+
+/// The tool that README shows.
+fn of_readme() -> String {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let from = readme.find("    #!/bin/sh\n").unwrap();
+    let shown = readme[from..].lines().take_while(|line| line.starts_with("    "));
+    shown.map(|line| format!("{}\n", &line[4..])).collect()
+}
+
+#[test]
+fn the_tools_that_are_shown_count_every_session_of_every_home() {
+    let mut blank = 0;
+    for home in HOMES {
+        let mut world = World::with_home(home);
+        world.set("PATH", format!("{}:{}:/usr/bin:/bin", bins().display(), world.path("bin").display()));
+        let number = |text: &str| text.trim().parse::<usize>().unwrap();
+        for (tool, since) in [
+            (of_readme(), false),
+            (of_the_page("#!/bin/sh\n"), true),
+            (shown_in("man/codex-agent.7", "#!/bin/sh\n"), true),
+        ] {
+            world.script("bin/codex-agent-branches", &tool);
+            let times = world.ok(&["codex-agent", "ls", "--fields", "updated_at"]);
+            for time in [""].into_iter().chain(times.lines().filter(|time| since && !time.is_empty())) {
+                let options: &[&str] = if time.is_empty() { &[] } else { &["--since", time] };
+                let rows = world.ok(&[&["codex-agent", "branches"], options].concat());
+                let counts: Vec<(&str, &str)> =
+                    rows.lines().map(|row| row.split_once('\t').unwrap()).collect();
+                let all = world.ok(&[&["codex-agent", "ls", "--count"], options].concat());
+                let sum: usize = counts.iter().map(|(count, _)| number(count)).sum();
+                assert_eq!(sum, number(&all), "{home} {options:?}: {rows}");
+                blank += counts.iter().filter(|(_, branch)| branch.is_empty()).count();
+            }
+        }
+    }
+    assert!(blank > 20, "only {blank} countings met a session without a branch");
+}
+
+#[test]
+fn the_functions_that_the_page_shows_write_values_as_rows_have_them() {
+    let world = world();
+    if !has(&world, &["python3", "jq"]) {
+        return;
+    }
+    let odd: String = (1..0x250).filter_map(char::from_u32).chain("日本\u{1f600} \\n\\\\t".chars()).collect();
+    let file = world.write("text", serde_json::to_string(&odd).unwrap());
+    let jq = format!("{}plain", of_the_page("def digit"));
+    let python = format!("{}import json\nprint(plain(json.load(open('text'))))", of_the_page("NAMED"));
+    for words in [&["jq", "-r", &jq, file.to_str().unwrap()][..], &["python3", "-c", &python]] {
+        assert_eq!(world.ok(words), format!("{}\n", tsv(&odd)), "{}", words[0]);
+    }
+}
+
+#[test]
+fn the_tool_in_sh_writes_titles_as_the_listing_does() {
+    let mut world = World::with_home("0.169.0");
+    if !has(&world, &["jq"]) {
+        return;
+    }
+    world.set("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bins().display()));
+    let title = "a\\b\tc\nd\re\x1bf\u{9b}g";
+    let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
+    database.execute("UPDATE threads SET title = ?1, first_user_message = ?1", [title]).unwrap();
+    let listed = world.ok(&["codex-agent-ls", "-n", "1", "--fields", "title"]);
+    let tool = plugins().join("codex-agent-today").display().to_string();
+    let rows = world.ok(&[&tool, "--since", "2026-01-01"]);
+    assert_eq!(listed.trim_end(), tsv(title));
+    assert!(rows.lines().any(|row| row.ends_with(&format!("\t{}", listed.trim_end()))), "{rows}");
 }
 
 #[test]
 fn the_tool_of_readme_keeps_every_rule() {
     let world = world();
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let from = readme.find("    #!/bin/sh\n").unwrap();
-    let shown = readme[from..].lines().take_while(|line| line.starts_with("    "));
-    world.script(
-        "bin/codex-agent-branches",
-        &shown.map(|line| format!("{}\n", &line[4..])).collect::<String>(),
-    );
+    world.script("bin/codex-agent-branches", &of_readme());
     let (code, checks) = check(&world, &["branches"]);
     assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
     assert!(of(&checks, "ok").len() >= 12, "{checks:?}");
@@ -157,7 +228,7 @@ fn the_tool_of_the_page_keeps_every_rule() {
     world.script("bin/codex-agent-branches", &of_the_page("#!/bin/sh\n"));
     world.set("PATH", format!("{}:/usr/bin:/bin", world.path("bin").display()));
     let counts = world.ok(&["codex-agent", "branches"]);
-    assert!(counts.lines().any(|line| line.trim() == "4 main"), "{counts}");
+    assert!(counts.lines().any(|line| line == "4\tmain"), "{counts}");
 }
 
 #[test]
@@ -179,7 +250,7 @@ fn the_filter_of_the_page_keeps_the_rules_for_filters() {
     let mut words: Vec<&str> = rules.flat_map(|rule| ["--only", rule]).collect();
     words.push(path.to_str().unwrap());
     let (code, checks) = check(&world, &words);
-    assert_eq!((code, of(&checks, "ok").len()), (0, 10), "{checks:?}");
+    assert_eq!((code, of(&checks, "ok").len()), (0, 11), "{checks:?}");
 }
 
 #[test]
@@ -247,6 +318,7 @@ fn a_plain_script_is_spared_what_it_cannot_know() {
         "bad-usage",
         "empty-input",
         "no-escapes",
+        "rows",
         "closed-pipe",
         "interrupt",
         "terminate",
@@ -254,259 +326,6 @@ fn a_plain_script_is_spared_what_it_cannot_know() {
         "leaves-nothing",
     ];
     assert_eq!(of(&checks, "ok"), made);
-}
-
-/// A fault: the checks that fail, and what becomes what in the good tool.
-type Fault = (&'static [&'static str], &'static [(&'static str, &'static str)]);
-
-const FAULTS: [Fault; 28] = [
-    (
-        &["help"],
-        &[(
-            r#"if word in ("-h", "--help"):"#,
-            "if word == '--help':\n            print('codex-agent-uniq helps'); return 1\n        if word == '-h':",
-        )],
-    ),
-    (
-        &["help"],
-        &[(
-            r#"if word in ("-h", "--help"):"#,
-            "if word == '--help':\n            return print('You will find out.')\n        if word == '-h':",
-        )],
-    ),
-    (&["help-short"], &[(r#"if word in ("-h", "--help"):"#, "if word == '--help':")]),
-    (
-        &["bad-usage"],
-        &[("return say(f\"cannot take '{word}'\") or 2", "return say(f\"cannot take '{word}'\") or 1")],
-    ),
-    (
-        &["bad-usage"],
-        &[("return say(f\"cannot take '{word}'\") or 2", "return print('what?', file=sys.stderr) or 2")],
-    ),
-    (
-        &["bad-usage"],
-        &[("return say(f\"cannot take '{word}'\") or 2", "return print('what?') or say('cannot') or 2")],
-    ),
-    (&["describe"], &[(r#""name": "uniq""#, r#""name": "unique""#)]),
-    (&["describe"], &[("return print(json.dumps(ABOUT))", "import time; time.sleep(600)")]),
-    (&["generates"], &[(r#""generates": ["describe"]"#, r#""generates": ["describe", "man"]"#)]),
-    (
-        &["generates"],
-        &[
-            (r#""generates": ["describe"]"#, r#""generates": ["describe", "bash"]"#),
-            (
-                "        if word != \"--by\" or",
-                "        if word == \"--generate\" and words[:1] == [\"bash\"]:\n            return print(\"complete -F ((\")\n        if word != \"--by\" or",
-            ),
-        ],
-    ),
-    (&["completes"], &[(r#"["--by", "--help"]))"#, r#"["--by\033[1m"]))"#)]),
-    (
-        &["completes"],
-        &[(
-            r#"return print("\n".join(KEYS"#,
-            "import time; time.sleep(600)\n            return print(\"\\n\".join(KEYS",
-        )],
-    ),
-    (&["version"], &[(r#"return print(NAME, ABOUT["version"])"#, "return print(NAME, 'latest')")]),
-    (
-        &["no-escapes"],
-        &[(r#"return print(USAGE, end="")"#, r#"return print("\033[1musage\033[0m: codex-agent-uniq")"#)],
-    ),
-    (&["closed-pipe"], &[("(signal.SIGINT, signal.SIGPIPE)", "(signal.SIGINT,)")]),
-    (&["interrupt"], &[("(signal.SIGINT, signal.SIGPIPE)", "(signal.SIGPIPE,)")]),
-    (&["terminate"], &[("sys.exit(main", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsys.exit(main")]),
-    (
-        &["records", "foreign-fields", "foreign-types"],
-        &[("    return status\n", "    print('done', flush=True)\n    return status\n")],
-    ),
-    (
-        &["foreign-fields"],
-        &[(
-            "sys.stdout.buffer.write(text + b\"\\n\")",
-            "record.pop('x_check', 0)\n            sys.stdout.buffer.write(json.dumps(record).encode() + b\"\\n\")",
-        )],
-    ),
-    // What comes after the bad line is looked for by the same record.
-    (
-        &["foreign-types", "bad-line"],
-        &[("if text and not (key[0] and key in seen):", "if text and key[0] and key not in seen:")],
-    ),
-    (&["bad-line"], &[("status = 2\n", "status = 0\n")]),
-    (&["bad-line"], &[("stdin:{number}: {error}", "{error}")]),
-    (
-        &["codex-home"],
-        &[(
-            "seen, status = set(), 0",
-            "seen, status = set(), 0\n    import os; open(os.environ['CODEX_HOME'] + '/uniq.log', 'a').write('x')",
-        )],
-    ),
-    // It is no filter by its description, and is one.
-    (&["records"], &[(r#""writes": ["session"]"#, r#""writes": ["uniq.directory"]"#)]),
-    (
-        &["leaves-nothing"],
-        &[("seen, status = set(), 0", "seen, status = set(), 0\n    open('uniq.log', 'a').write('x')")],
-    ),
-    (
-        &["leaves-nothing"],
-        &[(
-            "seen, status = set(), 0",
-            "seen, status = set(), 0\n    import os; open(os.environ['HOME'] + '/.uniq', 'a').write('x')",
-        )],
-    ),
-    (
-        &["terminate", "leaves-nothing"],
-        &[(
-            "seen, status = set(), 0",
-            "seen, status = set(), 0\n    import subprocess\n    subprocess.Popen(['sh', '-c', 'trap \"\" TERM; exec sleep 61'], stdout=sys.stderr)",
-        )],
-    ),
-    (
-        &["interrupt"],
-        &[
-            (
-                "seen, status = set(), 0",
-                "seen, status = set(), 0\n    import subprocess\n    child = subprocess.Popen(['sh', '-c', 'trap \"\" INT; exec sleep 61'], stdout=sys.stderr)",
-            ),
-            ("    return status\n", "    child.kill()\n    return status\n"),
-        ],
-    ),
-];
-
-/// Every check but the long one.
-fn all_but_the_long_one(world: &World) -> Vec<String> {
-    let (_, checks) = check(world, &["status"]);
-    let names = checks.into_iter().map(|(name, ..)| name).filter(|name| name != "bounded-memory");
-    names.flat_map(|name| ["--only".to_owned(), name]).collect()
-}
-
-/// The good tool with something done to it.
-fn with_fault(world: &World, at: usize, changes: &[(&str, &str)]) -> String {
-    let mut text = fs::read_to_string(plugins().join("codex-agent-uniq")).unwrap();
-    for (from, to) in changes {
-        assert!(text.contains(from), "fault {at} changes nothing: {from}");
-        text = text.replace(from, to);
-    }
-    world.script(&format!("faults/{at}/codex-agent-uniq"), &text).display().to_string()
-}
-
-#[test]
-fn every_fault_is_caught_by_the_name_of_its_check() {
-    let world = world();
-    if !has(&world, &["python3", "bash"]) {
-        return;
-    }
-    let only = all_but_the_long_one(&world);
-    let catch = |at: usize| {
-        let (fails, changes) = FAULTS[at];
-        let path = with_fault(&world, at, changes);
-        let mut words: Vec<&str> = only.iter().map(String::as_str).collect();
-        words.push(&path);
-        let (code, checks) = check(&world, &words);
-        assert_eq!((code, of(&checks, "failed")), (1, fails.to_vec()), "fault {at}: {checks:?}");
-    };
-    // Most of a check is waiting.
-    std::thread::scope(|scope| {
-        for first in 0..4 {
-            let catch = &catch;
-            scope.spawn(move || (first..FAULTS.len()).step_by(4).for_each(catch));
-        }
-    });
-    leaves_no_home(&world);
-}
-
-#[test]
-fn a_tool_that_is_slow_to_start_is_not_interrupted_before() {
-    let world = world();
-    if !has(&world, &["python3"]) {
-        return;
-    }
-    let path = with_fault(&world, 0, &[("import sys\n", "import sys, time\ntime.sleep(0.8)\n")]);
-    let (code, checks) = check(&world, &["--only", "interrupt", "--only", "terminate", &path]);
-    let told = |nth: usize| checks[nth].2.as_str();
-    assert_eq!((code, of(&checks, "ok").len()), (0, 2), "{checks:?}");
-    assert!(told(0).contains("at SIGINT") && told(1).contains("at SIGTERM"), "{checks:?}");
-}
-
-#[test]
-fn a_tool_that_keeps_all_that_it_reads_is_caught() {
-    let world = world();
-    if !has(&world, &["python3"]) {
-        return;
-    }
-    let path = with_fault(&world, 0, &[("text = line", "seen.add((number, line * 4))\n        text = line")]);
-    let (code, checks) = check(&world, &["--only", "bounded-memory", &path]);
-    assert_eq!((code, of(&checks, "failed")), (1, vec!["bounded-memory"]), "{checks:?}");
-    assert!(checks[0].2.contains("more than 256 MiB"), "{checks:?}");
-}
-
-#[test]
-fn faults_of_name_start_and_empty_input_are_caught() {
-    let world = world();
-    let good = "#!/bin/sh\necho 'usage: x'\n";
-    for name in ["Big", "help", "guide", "ls"] {
-        let path = world.script(&format!("other/codex-agent-{name}"), good);
-        let (code, checks) = check(&world, &["--only", "name", path.to_str().unwrap()]);
-        assert_eq!((code, of(&checks, "failed")), (1, vec!["name"]), "{name}: {checks:?}");
-    }
-    let path = world.script("other/uniq", good);
-    assert_eq!(of(&check(&world, &["--only", "name", path.to_str().unwrap()]).1, "failed"), ["name"]);
-    let path = world.script("other/codex-agent-broken", "#!/no/such\n");
-    let (code, checks) = check(&world, &[path.to_str().unwrap()]);
-    assert_eq!((code, of(&checks, "failed")), (1, vec!["starts"]), "{checks:?}");
-    assert_eq!(of(&checks, "skipped").len(), 19);
-    let path = world.write("other/codex-agent-plain", good);
-    assert_eq!(of(&check(&world, &[path.to_str().unwrap()]).1, "failed"), ["starts"]);
-    for fault in [
-        "exec sleep 600",
-        "kill -SEGV $$",
-        "echo 'Traceback (most recent call last):' >&2; exit 1",
-        "exit 101",
-    ] {
-        let script = format!("#!/bin/sh\n[ $# -eq 0 ] || exit 2\n{fault}\n");
-        let path = world.script("other/codex-agent-empty", &script);
-        let (code, checks) = check(&world, &["--only", "empty-input", path.to_str().unwrap()]);
-        assert_eq!((code, of(&checks, "failed")), (1, vec!["empty-input"]), "{fault}: {checks:?}");
-    }
-    // A title that is not made harmless, from a record and not from a table of ours.
-    let title = "#!/bin/sh\n[ $# -eq 0 ] || exit 2\ncodex-agent ls --json | jq -r .title\n";
-    let path = world.script("other/codex-agent-titles", title);
-    if has(&world, &["jq"]) {
-        let (_, checks) = check(&world, &["--only", "no-escapes", path.to_str().unwrap()]);
-        assert_eq!(of(&checks, "failed"), ["no-escapes"], "{checks:?}");
-    }
-    // One that heeds nothing is no liar, but no good tool either.
-    let path = world.script("other/codex-agent-deaf", "#!/bin/sh\necho usage, perhaps\n");
-    let (_, checks) = check(&world, &[path.to_str().unwrap()]);
-    assert_eq!(of(&checks, "failed"), ["bad-usage"], "{checks:?}");
-    assert!(of(&checks, "skipped").contains(&"describe"), "{checks:?}");
-    // A folder, and nothing.
-    assert_eq!(world.run(&["codex-agent", "plugin", "check", "./other"]).code, 2);
-    assert_eq!(world.run(&["codex-agent", "plugin", "check", "./nothing"]).code, 1);
-    assert_eq!(world.run(&["codex-agent", "plugin", "check", "nothing"]).code, 1);
-}
-
-#[test]
-fn a_tool_that_runs_codex_may_change_its_home() {
-    let world = world();
-    let script = "#!/bin/sh\n[ $# -eq 0 ] || exit 2\ncodex exec --skip-git-repo-check hello >/dev/null\n";
-    let path = world.script("bin/codex-agent-asks", script);
-    let (_, checks) = check(&world, &["--only", "codex-home", path.to_str().unwrap()]);
-    assert_eq!(of(&checks, "skipped"), ["codex-home"], "{checks:?}");
-}
-
-#[test]
-fn nothing_that_a_tool_leaves_behind_holds_the_check_up() {
-    let world = world();
-    let script = "#!/bin/sh\n[ $# -eq 0 ] || exit 2\ncd \"$CODEX_HOME\" && mkfifo pipe\n\
-                  ln -s . one; ln -s . two; ln -s . three\n\
-                  setsid sleep 30 &\nyes >&2 & exit 0\n";
-    let path = world.script("bin/codex-agent-trap", script);
-    let start = std::time::Instant::now();
-    let (_, checks) = check(&world, &["--only", "codex-home", path.to_str().unwrap()]);
-    assert_eq!(of(&checks, "failed"), ["codex-home"], "{checks:?}");
-    assert!(start.elapsed() < Duration::from_secs(25), "it was waited for");
-    leaves_no_home(&world);
 }
 
 #[test]
@@ -533,6 +352,57 @@ fn records_of_every_type_that_we_make_can_be_read_and_others_are_given() {
         world.write("input", "{\"type\":\"mine\",\"cwd\":\"x\"}\n\n{\"type\":\"mine\",\"cwd\":\"y\"}\n");
     let (_, checks) = check(&world, &[&["--input", input.to_str().unwrap()], &only[..]].concat());
     assert!(checks[0].1 == "ok" && checks[0].2.contains("all 2 records"), "{checks:?}");
+}
+
+/// A tool that reads these types, appends all that it reads to a file, and writes nothing.
+fn reader(world: &World, name: &str, kinds: &[&str]) -> String {
+    let about = serde_json::json!({
+        "type": "tool", "name": name, "about": "x", "reads": kinds, "writes": [], "pipe": [],
+    });
+    let script = format!(
+        "#!/bin/sh\ncase ${{1-}} in\n--generate) echo '{about}'; exit ;;\n?*) echo \"codex-agent-{name}: cannot take \
+         '$1'\" >&2; exit 2 ;;\nesac\ncat >> {}\n",
+        world.path("read").display()
+    );
+    world.script(&format!("bin/codex-agent-{name}"), &script).display().to_string()
+}
+
+#[test]
+fn every_type_of_the_schema_has_samples_that_fit_it() {
+    let world = world();
+    let kinds: Vec<String> = each(WRITTEN).unwrap().into_iter().map(|schema| schema.name).collect();
+    let tool = reader(&world, "all", &kinds.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, checks) = check(&world, &["--only", "codex-home", &tool]);
+    assert_eq!((code, of(&checks, "ok")), (0, vec!["codex-home"]), "{checks:?}");
+    let read = json(&fs::read_to_string(world.path("read")).unwrap());
+    for kind in &kinds {
+        let of_it = read.iter().filter(|record| record["type"] == **kind);
+        let misfits: Vec<Option<String>> = of_it.map(|record| misfit(record, As::Today)).collect();
+        assert!(!misfits.is_empty() && misfits.iter().all(Option::is_none), "{kind}: {misfits:?}");
+    }
+    // What is usual in a pipe is really made, not made up.
+    for (kind, field) in [("job.completed", "session"), ("job.failed", "failure"), ("setting", "key")] {
+        let made = read.iter().filter(|record| record["type"] == kind && record[field] != "example");
+        assert!(made.count() > 0, "{kind}");
+    }
+}
+
+#[test]
+fn a_tool_that_reads_events_of_runs_is_not_blamed_for_the_runs_of_its_samples() {
+    let world = world();
+    for kinds in [&["job.completed"][..], &["run.completed", "queue", "group"], &["session", "prompt", "job"]]
+    {
+        let (code, checks) = check(&world, &[&reader(&world, "quiet", kinds)]);
+        let made = ["codex-home", "leaves-nothing", "bounded-memory"];
+        assert!(made.iter().all(|name| of(&checks, "ok").contains(name)), "{kinds:?}: {checks:?}");
+        assert_eq!((code, of(&checks, "failed")), (1, vec!["help", "help-short", "bad-line"]), "{checks:?}");
+    }
+}
+
+#[test]
+fn the_page_names_every_reserved_word() {
+    let shown = of_the_page("archive ");
+    assert_eq!(shown.split_whitespace().collect::<Vec<_>>(), RESERVED);
 }
 
 #[test]
@@ -567,43 +437,6 @@ fn a_check_that_is_interrupted_cleans_up() {
     }
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(128 + 15));
-    leaves_no_home(&world);
-}
-
-#[test]
-fn what_is_written_by_every_run_is_seen() {
-    for line in [
-        "touch \"$CODEX_HOME/planted\"",
-        "mkdir -p \"$CODEX_HOME/made\"",
-        "rm -rf \"$CODEX_HOME/sessions\"",
-        "echo x > \"$CODEX_HOME/note-wal\"",
-    ] {
-        let world = world();
-        let path = world.script("bin/codex-agent-plants", &format!("#!/bin/sh\n{line}\n"));
-        let (code, checks) = check(&world, &["--only", "codex-home", path.to_str().unwrap()]);
-        assert_eq!((code, of(&checks, "failed")), (1, vec!["codex-home"]), "{line}: {checks:?}");
-    }
-}
-
-#[test]
-fn a_tool_without_help_is_not_blamed_for_pipes_and_controls_beyond_ascii_are_seen() {
-    let world = world();
-    let script = "#!/bin/sh\n[ $# -eq 0 ] || { echo \"codex-agent-plain: cannot take '$1'\" >&2; exit 2; }\necho done\n";
-    let path = world.script("bin/codex-agent-plain", script);
-    let (_, checks) = check(&world, &["--only", "closed-pipe", path.to_str().unwrap()]);
-    assert_eq!(of(&checks, "ok"), ["closed-pipe"], "{checks:?}");
-    let path = world.script("bin/codex-agent-beyond", "#!/bin/sh\nprintf 'a\\302\\233b\\n'\n");
-    let (code, checks) = check(&world, &["--only", "no-escapes", path.to_str().unwrap()]);
-    assert_eq!((code, of(&checks, "failed")), (1, vec!["no-escapes"]), "{checks:?}");
-}
-
-#[test]
-fn what_a_tool_makes_hard_to_remove_is_removed() {
-    let world = world();
-    let script = "#!/bin/sh\nmkdir -p \"$TMPDIR/x/y\" && chmod 000 \"$TMPDIR/x\"\n";
-    let path = world.script("bin/codex-agent-hard", script);
-    let (code, checks) = check(&world, &["--only", "leaves-nothing", path.to_str().unwrap()]);
-    assert_eq!((code, of(&checks, "failed")), (1, vec!["leaves-nothing"]), "{checks:?}");
     leaves_no_home(&world);
 }
 

@@ -131,8 +131,11 @@ mod plugin;
 /// What must not hurt that tool.
 mod plugin_faults;
 
-/// The rules for tools of strangers, and a bad tool for each.
+/// The rules for external tools, which good tools keep.
 mod plugin_check;
+
+/// A bad tool for each of these rules.
+mod plugin_bad;
 
 /// Pressing TAB behind the name of a stranger.
 mod plugin_shells;

@@ -15,6 +15,7 @@ use codex_agent_shared::text::{harmless, tsv};
 use super::Args;
 
 mod bench;
+mod contract;
 mod manners;
 mod pipe;
 
@@ -51,7 +52,7 @@ struct Check {
 }
 
 /// The rules, in the order in which they are tried.
-const CHECKS: [Check; 21] = [
+const CHECKS: [Check; 23] = [
     Check {
         name: "name",
         why: "codex-agent finds a tool by its name, and its own tools come before all others",
@@ -96,6 +97,11 @@ const CHECKS: [Check; 21] = [
         make: manners::no_escapes,
     },
     Check {
+        name: "rows",
+        why: "the next program splits rows at newlines and TABs, and reads \\n, \\t and \\\\ in values",
+        make: manners::rows,
+    },
+    Check {
         name: "closed-pipe",
         why: "'| head -n 1' is no fault and deserves no message",
         make: manners::closed_pipe,
@@ -111,6 +117,11 @@ const CHECKS: [Check; 21] = [
         make: manners::terminate,
     },
     Check { name: "records", why: "the next tool of the pipe reads what it writes", make: pipe::records },
+    Check {
+        name: "own-fields",
+        why: "a field without a dot may be a field of codex-agent tomorrow, and of a field that is there twice one value is lost",
+        make: contract::own_fields,
+    },
     Check {
         name: "foreign-fields",
         why: "a field that it does not know belongs to a tool further down the pipe",

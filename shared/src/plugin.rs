@@ -46,6 +46,33 @@ pub const TOOLS: [(&str, &str); 14] = [
     ("demo", "try codex-agent on a sample home, without Codex"),
 ];
 
+/// Words that are kept for this package beside the names of its tools and the types of its records: tools
+/// that are planned, and what stands before the dot in types that are planned.
+pub const RESERVED: [&str; 22] = [
+    "archive",
+    "attempt",
+    "delete",
+    "event",
+    "export",
+    "grep",
+    "host",
+    "item",
+    "job",
+    "limit",
+    "message",
+    "pick",
+    "prompt",
+    "record",
+    "session",
+    "show",
+    "stats",
+    "turn",
+    "unarchive",
+    "usage",
+    "watch",
+    "worker",
+];
+
 /// The NAME line of one of our tools.
 pub const fn about(name: &str) -> &'static str {
     let mut at = 0;

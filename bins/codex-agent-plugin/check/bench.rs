@@ -19,6 +19,7 @@ use codex_agent_shared::store::whole;
 use codex_agent_shared::text::quoted;
 use serde_json::Value;
 
+use super::contract::made_up;
 use super::name_of;
 
 /// How long a run may take that has next to nothing to do. Machines that do other things are slow.
@@ -29,20 +30,27 @@ pub(super) const MOST: u64 = 16 << 20;
 /// How much of records from elsewhere it may be fed: 64 MiB.
 const LONGEST: u64 = 64 << 20;
 
-/// A title that no terminal may obey.
-const HOSTILE: &str = "hostile \x1b[31mred\x1b[0m \x1b]0;title\x07 \x08 end";
+/// A title that no terminal may obey, and no row may have as it is.
+const HOSTILE: &str = "back\\slash\ttab\nline hostile \x1b[31mred\x1b[0m \x1b]0;title\x07 \x08 end";
+/// What a row has of it that does not escape values: a bare backslash, a TAB, a newline.
+pub(super) const BARE: [(&str, &str); 3] =
+    [("back\\slash", "a bare backslash"), ("slash\ttab", "a TAB"), ("tab\nline", "a newline")];
 
-/// Prints records of every type that these tools make.
+/// Prints records as these tools make them, of most types; of the others an example is made from the schema.
 const SAMPLES: &str = "codex-agent ls --json --archived --subagents
 codex-agent ls --json -n 3 | codex-agent group add check
 codex-agent group list --json
 echo later | codex-agent queue add check --project .
 codex-agent queue list --json
 codex-agent queue show check --json
-codex-agent run --json hello
+codex-agent run --json hello FAIL400
 codex-agent run list --json
 codex-agent run --dry-run hello
-codex-agent --list=json";
+codex-agent --list=json
+codex-agent ls --check --json
+codex-agent config --json
+codex-agent setup --dry-run --json
+codex-agent schema --json";
 
 /// The tool, and where it is tried.
 pub(super) struct Bench {
@@ -62,6 +70,8 @@ pub(super) struct Bench {
     pub(super) has_arguments: bool,
     /// Records that it may read, a line each.
     pub(super) samples: Vec<String>,
+    /// What it has changed in Codex's home before the samples were made there.
+    changed_first: Option<String>,
     home_before: BTreeSet<String>,
     beside_before: BTreeSet<OsString>,
 }
@@ -84,19 +94,23 @@ impl Bench {
             arguments: arguments.to_vec(),
             has_arguments: !arguments.is_empty(),
             samples: Vec::new(),
+            changed_first: None,
             home_before: BTreeSet::new(),
             beside_before: BTreeSet::new(),
             folder,
         };
         bench.furnish()?;
         bench.beside_before = names(path.parent().unwrap_or(Path::new("/")));
-        // Before the tool is run for the first time.
+        // Before the tool is run for the first time, and once more behind the samples: the runs among
+        // them write there too.
         bench.home_before = contents(&bench.place.home);
         bench.look()?;
+        bench.changed_first = bench.changed_in_home();
         bench.samples = match given {
             Some(lines) => lines,
             None => bench.own_samples()?,
         };
+        bench.home_before = contents(&bench.place.home);
         Ok(bench)
     }
 
@@ -250,17 +264,21 @@ impl Bench {
         let ended = limited::run(&mut shell, Limits::new(6 * PATIENCE, MOST))
             .map_err(|failure| failure.of(Path::new("/bin/sh")))?;
         let text = String::from_utf8_lossy(&ended.out).into_owned();
-        Ok(text
-            .lines()
-            .filter(|line| kind(line).is_some_and(|k| reads.contains(&k.as_str())))
-            .map(str::to_owned)
-            .collect())
+        let is_read = |line: &&str| kind(line).is_some_and(|kind| reads.contains(&kind.as_str()));
+        let mut samples: Vec<String> = text.lines().filter(is_read).map(str::to_owned).collect();
+        for read in &reads {
+            if !samples.iter().any(|line| kind(line).as_deref() == Some(*read)) {
+                samples.extend(made_up(read)?);
+            }
+        }
+        Ok(samples)
     }
 
     /// What has changed in Codex's home since the beginning.
     pub(super) fn changed_in_home(&self) -> Option<String> {
         let now = contents(&self.place.home);
-        now.symmetric_difference(&self.home_before).next().cloned()
+        let changed = || now.symmetric_difference(&self.home_before).next().cloned();
+        self.changed_first.clone().or_else(changed)
     }
 
     /// What was left where it was run, in TMPDIR, in the home of the user, or beside it.

@@ -7,11 +7,14 @@ use codex_agent_shared::described::{self, Description};
 use codex_agent_shared::error::Result;
 use codex_agent_shared::plugin::{self, OWN_WORD, PREFIX, TOOLS};
 
-use super::bench::{Bench, MOST, PATIENCE, source};
+use super::bench::{BARE, Bench, MOST, PATIENCE, source};
+use super::contract::is_reserved;
 use super::{Seen, is_ours};
 
 /// A flag that nobody has.
 const NO_FLAG: &str = "--no-such-flag-of-anybody";
+/// An operand that is of use to no tool.
+const NO_OPERAND: &str = "no-such-operand-of-anybody";
 /// The words after 'codex-agent help' that open pages of this package.
 const PAGES: [&str; 4] = ["guide", "records", "files", "plugins"];
 /// How long a tool runs at least before it is asked to stop, at most if it is slow to start, and how long
@@ -76,6 +79,11 @@ pub(super) fn name(bench: &Bench) -> Result<Seen> {
     if !is_ours(&bench.path) && TOOLS.iter().any(|(tool, _)| *tool == name) {
         return Ok(Seen::Failed(format!("it is never run: codex-agent has a tool '{name}' itself")));
     }
+    if !is_ours(&bench.path) && is_reserved(name)? {
+        return Ok(Seen::Failed(format!(
+            "'{name}' is reserved for codex-agent, a tool or a type of its own"
+        )));
+    }
     Ok(Seen::Ok(match plugin::locate(name) {
         Some(found) if found == bench.path => format!("it is 'codex-agent {name}'"),
         Some(other) => format!("'codex-agent {name}' runs '{}', which comes before it", other.display()),
@@ -121,9 +129,55 @@ pub(super) fn bad_usage(bench: &Bench) -> Result<Seen> {
     } else if !is_signed(&ended, &bench.name) {
         let what = excerpt(&ended.err);
         Seen::Failed(format!("{NO_FLAG} said {what}: no line begins with '{PREFIX}{}:'", bench.name))
+    } else if is_same_with_an_operand(bench)? {
+        Seen::Failed(format!(
+            "it accepted the operand '{NO_OPERAND}' without a word, and did the same as without it"
+        ))
     } else {
         Seen::Ok(format!("ended with 2: {}", excerpt(&ended.err)))
     })
+}
+
+/// Whether the usage names no operand, and an operand changes nothing: it was ignored.
+fn is_same_with_an_operand(bench: &Bench) -> Result<bool> {
+    let help = bench.plain(&["--help"])?;
+    if has_operands(&String::from_utf8_lossy(&help.out), &bench.name) {
+        return Ok(false);
+    }
+    let run = |words: &[&str]| {
+        bench.run(words, Limits { input: source(&bench.samples), ..Limits::new(PATIENCE, MOST) })
+    };
+    let without = run(&bench.words())?;
+    let with = run(&[&bench.words()[..], &[NO_OPERAND]].concat())?;
+    let is_fine = matches!(with.how, How::Code(0 | 1));
+    Ok(is_fine && with.how == without.how && with.out == without.out && with.err == without.err)
+}
+
+/// Whether the usage of a tool shows a place for operands; where it shows nothing of the tool, nobody knows.
+fn has_operands(help: &str, name: &str) -> bool {
+    let Some(at) = help.to_lowercase().find("usage") else { return true };
+    let usage = help.get(at..).unwrap_or_default().split("\n\n").next().unwrap_or_default();
+    let mut words = usage.split_whitespace().skip_while(|word| !word.starts_with("codex-agent"));
+    let is_named = match words.next() {
+        Some("codex-agent") => words.next() == Some(name),
+        Some(word) => word == format!("{PREFIX}{name}"),
+        None => false,
+    };
+    let mut is_value = false;
+    !is_named
+        || words.any(|word| {
+            let bare = word.trim_matches(['[', ']', '.', '|', '(', ')']);
+            let is_flag = bare.starts_with('-') && bare.len() > 1;
+            let is_place = ["-", "--"].contains(&bare)
+                || word.starts_with('[')
+                || bare.contains('<')
+                || bare.bytes().any(|byte| byte.is_ascii_uppercase());
+            let is_operand =
+                is_place && !is_flag && !is_value && !["OPTION", "OPTIONS", "FLAGS"].contains(&bare);
+            // What follows a flag is its value, be it within brackets.
+            is_value = is_flag && !word.ends_with(']') && !bare.contains('=');
+            is_operand
+        })
 }
 
 pub(super) fn describe(bench: &Bench) -> Result<Seen> {
@@ -290,6 +344,17 @@ pub(super) fn closed_pipe(bench: &Bench) -> Result<Seen> {
     };
     let ended = bench.run(&bench.words(), Limits { input, reader, ..Limits::new(PATIENCE, u64::MAX) })?;
     Ok(is_loud("it", &ended).unwrap_or_else(|| Seen::Ok("quiet about it".to_owned())))
+}
+
+/// Whether values stand in plain lines as they are, which breaks rows and columns.
+pub(super) fn rows(bench: &Bench) -> Result<Seen> {
+    for ended in [bench.fed(&bench.samples)?, bench.plain(&[])?] {
+        let text = String::from_utf8_lossy(&ended.out);
+        if let Some((_, what)) = BARE.iter().find(|(bare, _)| text.contains(bare)) {
+            return Ok(Seen::Failed(format!("a title stands in its lines with {what} in it")));
+        }
+    }
+    Ok(Seen::Ok("no title stands in its lines as it is".to_owned()))
 }
 
 fn is_loud(what: &str, ended: &Ended) -> Option<Seen> {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Seen;
 use super::bench::{Bench, kind};
+use super::contract;
 use super::manners::{excerpt, is_signed, told, undescribed};
 
 /// How many records a tool must get through, how long that may take, and in how much memory.
@@ -58,7 +59,7 @@ fn without_input(bench: &Bench) -> Result<Option<Seen>> {
     Ok(Some(Seen::Skipped(format!("with good records and no arguments {why}; 'pipe' names those it needs"))))
 }
 
-fn without_filter(bench: &Bench) -> Result<Option<Seen>> {
+pub(super) fn without_filter(bench: &Bench) -> Result<Option<Seen>> {
     Ok(without_input(bench)?.or_else(|| {
         bench
             .filters()
@@ -68,7 +69,7 @@ fn without_filter(bench: &Bench) -> Result<Option<Seen>> {
 }
 
 /// What it wrote, line by line; a line that is no record is the error.
-fn written(ended: &Ended) -> std::result::Result<Vec<Value>, String> {
+pub(super) fn written(ended: &Ended) -> std::result::Result<Vec<Value>, String> {
     let text = String::from_utf8_lossy(&ended.out);
     text.lines()
         .map(|line| match serde_json::from_str::<Value>(line) {
@@ -82,6 +83,9 @@ pub(super) fn records(bench: &Bench) -> Result<Seen> {
     let Some(description) = &bench.description else { return Ok(undescribed()) };
     if description.writes.is_empty() {
         return Ok(Seen::Skipped("it writes no records".to_owned()));
+    }
+    if let Some(why) = contract::bad_type(bench)? {
+        return Ok(Seen::Failed(why));
     }
     if description.reads.is_empty() && !bench.has_arguments {
         let why = "its description does not say with which arguments it writes records";
@@ -105,11 +109,16 @@ pub(super) fn records(bench: &Bench) -> Result<Seen> {
     let passed: Vec<String> = passing.filter_map(|line| kind(line)).collect();
     let is_told = |kind: &str| description.writes.iter().chain(&passed).any(|known| known == kind);
     let unknown = records.iter().filter_map(|record| record["type"].as_str()).find(|kind| !is_told(kind));
-    Ok(match unknown {
-        Some(kind) => {
+    if let Some(why) = contract::unfit(bench, &records)? {
+        return Ok(Seen::Failed(why));
+    }
+    let twice = String::from_utf8_lossy(&ended.out).lines().find_map(contract::twice);
+    Ok(match (unknown, twice) {
+        (Some(kind), _) => {
             Seen::Failed(format!("it wrote a record of type '{kind}', which its description does not name"))
         }
-        None => Seen::Ok(format!("{} records", records.len())),
+        (None, Some(name)) => Seen::Failed(format!("it wrote a record that has the field '{name}' twice")),
+        (None, None) => Seen::Ok(format!("{} records", records.len())),
     })
 }
 
