@@ -1,4 +1,4 @@
-//! What manual pages and `--help` list, held to what the tools accept and read.
+//! The lists in manual pages and `--help`, held to what the tools accept and read.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ fn environment(page: &str) -> BTreeSet<String> {
     terms.flat_map(|term| term.split(", ")).map(str::to_owned).collect()
 }
 
-/// The words of an error, of which the last is no flag of anybody, so that nothing is done.
+/// Runs a command with these words and an unknown flag behind them, so that nothing is done.
 fn refused(world: &World, command: &[String], words: &[&str]) -> Ran {
     let words: Vec<&str> =
         command.iter().map(String::as_str).chain(words.iter().copied()).chain(["--no-such-flag"]).collect();

@@ -10,7 +10,7 @@ use crate::world::World;
 /// A fault: the checks that fail, and what becomes what in the good tool.
 type Fault = (&'static [&'static str], &'static [(&'static str, &'static str)]);
 
-/// What the good tool does with a line, and what stands here for writing a record that was read.
+/// How the good tool writes a line; a fault may write `WRITE(record)` for the record that was read.
 const WRITE: &str = "sys.stdout.buffer.write(text + b\"\\n\")";
 
 const FAULTS: [Fault; 37] = [

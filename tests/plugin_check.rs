@@ -380,7 +380,7 @@ fn every_type_of_the_schema_has_samples_that_fit_it() {
         let misfits: Vec<Option<String>> = of_it.map(|record| misfit(record, As::Today)).collect();
         assert!(!misfits.is_empty() && misfits.iter().all(Option::is_none), "{kind}: {misfits:?}");
     }
-    // What is usual in a pipe is really made, not made up.
+    // Records that are usual in a pipe come from the tools, not from the schema.
     for (kind, field) in [("job.completed", "session"), ("job.failed", "failure"), ("setting", "key")] {
         let made = read.iter().filter(|record| record["type"] == kind && record[field] != "example");
         assert!(made.count() > 0, "{kind}");

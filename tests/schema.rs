@@ -236,7 +236,7 @@ fn our_reader_of_schemas_agrees_with_another_one_about_spoiled_records() {
     assert!(fit > 500 && unfit > 2000, "{fit} fit, {unfit} do not");
 }
 
-/// What is ignored must be known to be harmless.
+/// A keyword that our reader ignores must be known to change nothing.
 fn assert_known_keywords(schema: &Value, known: &[&str], name: &str) {
     for (keyword, rule) in schema.as_object().into_iter().flatten() {
         assert!(known.contains(&keyword.as_str()), "{name}: '{keyword}' is not known to schema::instance");

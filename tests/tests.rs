@@ -101,7 +101,7 @@ mod terminal;
 /// Documents are what the executables say of themselves.
 mod documents;
 
-/// What pages and help list, held to what the tools accept and read.
+/// The lists in pages and help, held to what the tools accept and read.
 mod pages;
 
 /// Pressing TAB in real shells.

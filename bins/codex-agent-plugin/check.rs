@@ -1,7 +1,9 @@
-//! Whether a tool keeps the rules: each rule a check, with a name, what was seen, and why it matters.
+//! The rules for tools: each rule is a check with a name, a result, and the reason for the rule.
 //!
 //! The tool is run on a [`Bench`], as the dispatcher would run it. A check that needs a description is
 //! skipped where there is none. Nothing that a tool does ends this program: it is a check that failed.
+//! [`manners`] has the checks for any tool, [`pipe`] those for tools that read or write records, and
+//! [`contract`] the rules for types, fields and records of a tool's own and of the package.
 
 use std::path::{Path, PathBuf};
 
@@ -161,7 +163,7 @@ pub(crate) const NAMES: [&str; CHECKS.len()] = {
     names
 };
 
-/// Makes the checks and tells of each as soon as it is done.
+/// Makes the checks and prints the result of each when it is done.
 pub(super) fn check(args: Args) -> Result<Exit> {
     let (operand, arguments) =
         args.names()?.split_first().ok_or_else(|| Error::usage("a name is missing"))?;

@@ -32,12 +32,12 @@
 //! | 4 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd |
 //! | 5 | [`mod@reference`] | one grammar for "which session" | |
 //! | 5 | [`group`] | named sets of sessions | |
-//! | 5 | [`described`] | what tools of strangers say of themselves, read once and kept | |
+//! | 5 | [`described`] | descriptions of external tools, read once and kept | |
 //! | 6 | [`run`] | running Codex: jobs, their journal, the loop that supervises them | |
 //! | 7 | [`queue`] | lists of prompts, and who works through them | |
 //! | 7 | [`output`] | how sessions are shown | |
 //! | 8 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
-//! | 9 | [`schema`] | JSON Schemas of the records | |
+//! | 9 | [`schema`] | JSON Schemas of the records; whether a record fits | |
 
 pub mod child;
 pub mod cli;

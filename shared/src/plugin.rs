@@ -1,15 +1,15 @@
-//! Subcommands: any executable called `codex-agent-NAME`, ours or a stranger's, is one.
+//! Subcommands: any executable called `codex-agent-NAME` is a tool, of this package or external.
 //!
-//! One search path serves running, listing and completing: the folder of the dispatcher's own
-//! executable, `CODEX_AGENT_EXEC_PATH`, then `PATH`. Empty and relative entries are passed over, so
-//! that nothing in a directory that somebody else can write to is ever run by standing in it.
+//! One search path serves running, listing and completing: the directory of the dispatcher's own
+//! executable, `CODEX_AGENT_EXEC_PATH`, then `PATH`. Empty and relative entries are skipped, so
+//! that no file is run only because the current directory has it.
 //! NAME is `[a-z0-9][a-z0-9-]*`, and not `help`. Nothing is run to list it.
 //!
 //! ```
 //! use codex_agent_shared::plugin::{is_name, look};
 //!
 //! assert!(is_name("my-tool") && !is_name("../ls"));
-//! // Nobody has a tool of this name.
+//! // There is no tool of this name.
 //! assert_eq!(look("no-such-tool-at-all").unwrap(), None);
 //! ```
 

@@ -32,7 +32,7 @@ const LONGEST: u64 = 64 << 20;
 
 /// A title that no terminal may obey, and no row may have as it is.
 const HOSTILE: &str = "back\\slash\ttab\nline hostile \x1b[31mred\x1b[0m \x1b]0;title\x07 \x08 end";
-/// What a row has of it that does not escape values: a bare backslash, a TAB, a newline.
+/// Parts of it that a row has only where values are not escaped.
 pub(super) const BARE: [(&str, &str); 3] =
     [("back\\slash", "a bare backslash"), ("slash\ttab", "a TAB"), ("tab\nline", "a newline")];
 
@@ -70,7 +70,7 @@ pub(super) struct Bench {
     pub(super) has_arguments: bool,
     /// Records that it may read, a line each.
     pub(super) samples: Vec<String>,
-    /// What it has changed in Codex's home before the samples were made there.
+    /// A change in Codex's home from before the samples were made there.
     changed_first: Option<String>,
     home_before: BTreeSet<String>,
     beside_before: BTreeSet<OsString>,

@@ -1,5 +1,4 @@
-//! What a tool may call its own, and what it owes to others: types and fields with a dot, records of the
-//! package as their schemas have them.
+//! Types and fields of a tool's own, which need a dot, and records of the package, which fit their schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

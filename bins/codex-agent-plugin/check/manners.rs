@@ -153,7 +153,7 @@ fn is_same_with_an_operand(bench: &Bench) -> Result<bool> {
     Ok(is_fine && with.how == without.how && with.out == without.out && with.err == without.err)
 }
 
-/// Whether the usage of a tool shows a place for operands; where it shows nothing of the tool, nobody knows.
+/// Whether the usage of a tool shows a place for operands; without a usage that is unknown, and counts as yes.
 fn has_operands(help: &str, name: &str) -> bool {
     let Some(at) = help.to_lowercase().find("usage") else { return true };
     let usage = help.get(at..).unwrap_or_default().split("\n\n").next().unwrap_or_default();
@@ -174,7 +174,7 @@ fn has_operands(help: &str, name: &str) -> bool {
                 || bare.bytes().any(|byte| byte.is_ascii_uppercase());
             let is_operand =
                 is_place && !is_flag && !is_value && !["OPTION", "OPTIONS", "FLAGS"].contains(&bare);
-            // What follows a flag is its value, be it within brackets.
+            // The word behind a flag is its value, also within brackets.
             is_value = is_flag && !word.ends_with(']') && !bare.contains('=');
             is_operand
         })

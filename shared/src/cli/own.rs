@@ -1,5 +1,5 @@
-//! Tools of other packages: tables that begin with what is usual, and what a tool says of itself beyond
-//! its table.
+//! External tools: tables that begin with the usual values, and the version and pipe arguments that a tool
+//! adds to its table.
 
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -67,7 +67,7 @@ pub(super) fn own() -> Own {
     OWN.get().copied().unwrap_or(Own { version: env!("CARGO_PKG_VERSION"), pipe: None })
 }
 
-/// What the head of a manual page names: the tool of another package with its own version, or this package.
+/// The name and version in the head of a manual page: those of an external tool, else of this package.
 pub(super) fn edition(tool: &str) -> String {
     match OWN.get() {
         Some(own) => format!("{tool} {}", own.version),

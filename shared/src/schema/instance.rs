@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::time::Timestamp;
 
-/// What a string of a format looks like: 0 stands for a digit, x for a hexadecimal one.
+/// The form of a string of each format: 0 stands for a digit, x for a hexadecimal one.
 const SHAPES: [(&str, &str); 2] =
     [("date-time", "0000-00-00T00:00:00.000Z"), ("uuid", "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")];
 
