@@ -11,7 +11,7 @@ use crate::world::World;
 type Fault = (&'static [&'static str], &'static [(&'static str, &'static str)]);
 
 /// How the good tool writes a line; a fault may write `WRITE(record)` for the record that was read.
-const WRITE: &str = "sys.stdout.buffer.write(text + b\"\\n\")";
+pub const WRITE: &str = "sys.stdout.buffer.write(text + b\"\\n\")";
 
 const FAULTS: [Fault; 37] = [
     (

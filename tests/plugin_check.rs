@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::documents::unroff;
 use crate::held::{As, misfit};
 use crate::plugin::world;
-use crate::plugin_bad::with_fault;
+use crate::plugin_bad::{WRITE, with_fault};
 use crate::world::{HOMES, World, bin, bins, json};
 
 /// The folder of the tools of strangers.
@@ -397,6 +397,29 @@ fn a_tool_that_reads_events_of_runs_is_not_blamed_for_the_runs_of_its_samples() 
         assert!(made.iter().all(|name| of(&checks, "ok").contains(name)), "{kinds:?}: {checks:?}");
         assert_eq!((code, of(&checks, "failed")), (1, vec!["help", "help-short", "bad-line"]), "{checks:?}");
     }
+}
+
+#[test]
+fn a_filter_that_replaces_its_own_field_keeps_every_rule() {
+    let world = world();
+    if !has(&world, &["python3"]) {
+        return;
+    }
+    let path = with_fault(
+        &world,
+        0,
+        &[(WRITE, "record.update({'uniq.kept': True} if key[0] else {}); WRITE(record)")],
+    );
+    let rules = ["records", "own-fields", "foreign-fields", "foreign-types", "bad-line", "bad-usage"];
+    let only: Vec<&str> = rules.iter().flat_map(|rule| ["--only", rule]).collect();
+    let (code, checks) = check(&world, &[&only[..], &[&path]].concat());
+    assert_eq!((code, of(&checks, "ok").len()), (0, rules.len()), "{checks:?}");
+    assert_eq!(checks.iter().find(|(name, ..)| name == "own-fields").unwrap().2, "uniq.kept");
+    // Sessions with a few fields alone, as 'ls --json --fields' prints them, may come out so.
+    let input = world.write("input", "{\"type\":\"session\",\"id\":\"x\",\"cwd\":\"y\"}\n");
+    let (code, checks) =
+        check(&world, &[&["--input", input.to_str().unwrap()], &only[..], &[&path]].concat());
+    assert_eq!((code, of(&checks, "ok").len()), (0, rules.len()), "{checks:?}");
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn has_operands(help: &str, name: &str) -> bool {
     !is_named
         || words.any(|word| {
             let bare = word.trim_matches(['[', ']', '.', '|', '(', ')']);
-            let is_flag = bare.starts_with('-') && bare.len() > 1;
+            let is_flag = bare.starts_with('-') && !["-", "--"].contains(&bare);
             let is_place = ["-", "--"].contains(&bare)
                 || word.starts_with('[')
                 || bare.contains('<')
@@ -423,4 +423,30 @@ pub(super) fn leaves_nothing(bench: &Bench) -> Result<Seen> {
         (None, Some(program)) => Seen::Failed(format!("it ended, and left '{program}' running")),
         (None, None) => Seen::Ok("nothing where it was run, in TMPDIR, in HOME or beside it".to_owned()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_shows_a_place_for_operands_or_none() {
+        for (usage, shows) in [
+            ("usage: codex-agent x [--by FIELD] [-n N]", false),
+            ("Usage: codex-agent-x [OPTION...]", false),
+            ("usage:\n  codex-agent-x [-h|--help] --since TIME\n\n  FILE is explained here", false),
+            ("usage: codex-agent x --color=WHEN", false),
+            ("usage: codex-agent x list", false),
+            ("usage: codex-agent x PATTERN...", true),
+            ("usage: codex-agent-x [-n N] [pattern]", true),
+            ("Usage: codex-agent-x [OPTION...] [REF...|-]", true),
+            ("usage: codex-agent x [--json] <id>", true),
+            ("usage: codex-agent x -- COMMAND", true),
+            // Nothing is known of these.
+            ("x does this and that", true),
+            ("usage: x [--by FIELD]", true),
+        ] {
+            assert_eq!(has_operands(usage, "x"), shows, "{usage}");
+        }
+    }
 }
