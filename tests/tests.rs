@@ -148,3 +148,6 @@ mod schema;
 
 /// Records of released versions, which are read for ever.
 mod golden;
+
+/// The program that holds a new Codex to what is known of the last.
+mod facts;

@@ -79,7 +79,7 @@ impl<'a> Name<'a> {
 /// How much of the head is wanted. Each reads what the one before it does, and more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
-    /// The keys of `session_meta` before the instructions: all but `git`.
+    /// The keys of `session_meta` before the instructions: all but `git` and the format of the history.
     Start,
     /// The whole first line.
     Meta,
