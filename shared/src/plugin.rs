@@ -48,7 +48,7 @@ pub const TOOLS: [(&str, &str); 14] = [
 
 /// Words that are kept for this package beside the names of its tools and the types of its records: tools
 /// that are planned, and what stands before the dot in types that are planned.
-pub const RESERVED: [&str; 22] = [
+pub const RESERVED: [&str; 23] = [
     "archive",
     "attempt",
     "delete",
@@ -59,6 +59,7 @@ pub const RESERVED: [&str; 22] = [
     "item",
     "job",
     "limit",
+    "match",
     "message",
     "pick",
     "prompt",
