@@ -256,7 +256,7 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
     assert!(tour.out.contains("There are no sessions of your own yet"), "{}", tour.out);
     let codex = "codex-agent run --answers hello && codex --version && readlink $CODEX_AGENT_CODEX";
     let own =
-        format!("echo: hello\ncodex-cli 0.169.0\n{}\n", crate::world::bin("codex-agent-demo").display());
+        format!("echo: hello\ncodex-cli 0.171.0\n{}\n", crate::world::bin("codex-agent-demo").display());
     assert_eq!(world.run(&["codex-agent-demo", "sh", "-c", codex]).out, own);
     assert!(!world.path("home/.local").exists(), "a run in the demo left something behind");
     assert_eq!(
