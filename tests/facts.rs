@@ -1,5 +1,5 @@
-//! The program behind `tests/facts/run`, as far as it can be tried without a Codex: that each fact names code
-//! that is there and can fail, and that what differs between two versions is found.
+//! The program behind `tests/facts/run`, as far as it can be tested without a Codex: each fact names code
+//! that exists, and can fail; each difference between two versions is found.
 
 // The program itself uses the rest.
 #![allow(dead_code)]
@@ -31,7 +31,7 @@ fn of_today() -> Known {
 }
 
 #[test]
-fn each_fact_names_code_that_is_there() {
+fn each_fact_names_code_that_exists() {
     let (mut seen, mut missing) = (BTreeSet::new(), Vec::new());
     for fact in list::facts() {
         assert!(seen.insert(fact.holds), "twice: {}", fact.holds);
@@ -66,11 +66,11 @@ fn no_fact_holds_of_a_codex_that_does_nothing() {
 }
 
 #[test]
-fn what_is_known_is_that_of_the_version_that_is_tested() {
+fn the_known_state_is_that_of_the_version_that_is_tested() {
     let known = of_today();
     assert_eq!(known.version, crate::real::VERSIONS[0]);
     for area in ["app-server", "cases", "database", "events", "features", "help", "rollout"] {
-        let lines = known.area(area).unwrap_or_else(|| panic!("nothing is known of {area}"));
+        let lines = known.area(area).unwrap_or_else(|| panic!("there is no known {area}"));
         assert!(lines.len() > 9, "{area}: {lines:?}");
         let file = root().join("tests/facts/known").join(format!("{area}.txt"));
         assert!(
@@ -146,7 +146,7 @@ fn a_planted_difference_is_found_and_nothing_else() {
     }
 }
 
-/// What can be learned of a recorded home.
+/// The state of a recorded home.
 fn learned(home: &Path) -> Known {
     let mut known = Known::new("0.0.0");
     learn::databases(&mut known, home).unwrap();
@@ -223,7 +223,7 @@ fn a_change_in_a_home_is_found_in_its_database_and_its_rollouts() {
 }
 
 #[test]
-fn what_differs_from_run_to_run_is_not_told() {
+fn ids_times_ports_and_paths_are_left_out() {
     for (text, want) in [
         ("session 01a20307-24fb-7b81-b2ee-030bb2fa1e54 is archived", "session <id> is archived"),
         ("url: http://127.0.0.1:43210/v1", "url: http://127.0.0.1:<n>/v1"),
@@ -239,7 +239,7 @@ fn what_differs_from_run_to_run_is_not_told() {
 }
 
 #[test]
-fn wrong_words_and_a_machine_without_npm_end_it_with_2() {
+fn wrong_arguments_and_a_missing_npm_exit_with_2() {
     let world = World::new();
     let path = world.path("bin");
     fs::create_dir(&path).unwrap();
@@ -250,8 +250,8 @@ fn wrong_words_and_a_machine_without_npm_end_it_with_2() {
     }
     for (words, want) in [
         (&["--nonsense"][..], "unexpected '--nonsense'"),
-        (&[], "there is no npm here to ask"),
-        (&["0.0.1"], "there is no Codex 0.0.1"),
+        (&[], "cannot find the newest Codex: there is no npm"),
+        (&["0.0.1"], "cannot install Codex 0.0.1: there is no npm"),
     ] {
         let mut run = Command::new(path.join("bash"));
         run.arg(root().join("tests/facts/run"))
@@ -262,7 +262,10 @@ fn wrong_words_and_a_machine_without_npm_end_it_with_2() {
         let output = run.output().unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{words:?}: {err}");
-        assert!(err.starts_with("facts: ") && err.contains(want), "{words:?}: {err}");
+        assert!(
+            err.starts_with("facts: ") && err.contains(want) && err.contains("facts: hint: "),
+            "{words:?}: {err}"
+        );
         assert!(fs::read_dir(world.path("home")).unwrap().next().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Facts about what Codex keeps: its database, its files of names, its rollouts.
+//! Facts about the files of Codex: its database, its list of names, its rollouts.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::lab::{Lab, Outcome, must, said};
 use super::list::Fact;
-use super::story::LINES;
+use super::story::long_message;
 
 /// Fails where a column of a session's row has another value.
 fn has(lab: &Lab, label: &str, column: &str, want: &Value) -> Outcome {
@@ -26,8 +26,8 @@ fn id(lab: &Lab, label: &str) -> Outcome<Id> {
     Id::parse(&lab.id(label)?).ok_or_else(|| format!("the id of '{label}' is none"))
 }
 
-/// What the lines of a session say, in the words of the library.
-fn told<T>(
+/// Collects from the lines of a session's rollout, as the library reads them.
+fn lines_of<T>(
     lab: &Lab,
     home: &str,
     label: &str,
@@ -43,7 +43,7 @@ fn told<T>(
 }
 
 fn prompts(lab: &Lab, label: &str) -> Outcome<Vec<String>> {
-    told(lab, "main", label, |line| match &line.said {
+    lines_of(lab, "main", label, |line| match &line.said {
         Said::UserMessage { text, .. } => Some(text.to_string()),
         _ => None,
     })
@@ -79,7 +79,7 @@ fn listed(lab: &Lab, home: &str, sources: Sources) -> Outcome<Vec<Id>> {
     Ok(ids)
 }
 
-/// How the last turn of a session ended, by the code that the tools have for it.
+/// The end of a session's last turn, as the library reads it.
 fn ending(lab: &Lab, home: &str, label: &str) -> Outcome<Option<Ending>> {
     rollout::tail(&lab.rollout(home, &lab.id(label)?)?, true).map(|tail| tail.ending).map_err(said)
 }
@@ -139,7 +139,7 @@ pub const FACTS: &[Fact] = &[
         proof: |lab| {
             for column in ["title", "first_user_message"] {
                 has(lab, "new", column, &json!("Fix the login bug"))?;
-                has(lab, "several lines", column, &json!(LINES))?;
+                has(lab, "several lines", column, &json!(long_message()))?;
             }
             Ok(())
         },
@@ -201,7 +201,7 @@ pub const FACTS: &[Fact] = &[
         proof: |lab| has(lab, "fork of a named", "name", &json!("second name")),
     },
     Fact {
-        holds: "a database that Codex makes anew has every session, and names are in session_index.jsonl still",
+        holds: "a database that Codex rebuilds has every session, and names remain in session_index.jsonl",
         needed_by: &[("codex/names.rs", "of"), ("codex/state.rs", "session")],
         proof: |lab| {
             let queued = lab.id("to be queued for")?;
@@ -211,7 +211,7 @@ pub const FACTS: &[Fact] = &[
         },
     },
     Fact {
-        holds: "an archived session is in archived_sessions/ under the same name, its row says so and when, and unarchive brings it back",
+        holds: "an archived session is in archived_sessions/ with the same file name, its row has the time and the path, and unarchive reverses both",
         needed_by: &[("codex/files.rs", "walk"), ("codex/reader.rs", "moved"), ("run/check.rs", "check")],
         proof: |lab| {
             let path = lab.rollout("main", &lab.id("to be archived")?)?;
@@ -257,7 +257,7 @@ pub const FACTS: &[Fact] = &[
         },
     },
     Fact {
-        holds: "the source of a subagent begins with {\"subagent\" and names its parent; no other object is one",
+        holds: "the source of a subagent begins with {\"subagent\" and names its parent",
         needed_by: &[("codex/state.rs", "select"), ("codex/rollout/meta.rs", "source")],
         proof: |lab| {
             let sql = "SELECT source FROM threads WHERE substr(source, 1, 11) = '{\"subagent\"'";
@@ -272,9 +272,7 @@ pub const FACTS: &[Fact] = &[
         needed_by: &[("codex/home.rs", "database_folder")],
         proof: |lab| {
             for place in ["by-variable", "by-key", "by-both"] {
-                must(lab.path(place).join("state_5.sqlite").exists() || has_state(&lab.path(place)), || {
-                    format!("nothing in {place}")
-                })?;
+                must(has_state(&lab.path(place)), || format!("nothing in {place}"))?;
             }
             must(!has_state(&lab.path("by-neither")), || "the variable won".to_owned())
         },
@@ -355,7 +353,7 @@ pub const FACTS: &[Fact] = &[
         needed_by: &[("codex/rollout/line.rs", "parse"), ("codex/watch/followed.rs", "is_own")],
         proof: |lab| {
             for label in ["new", "shell"] {
-                let found = told(lab, "main", label, |line| Some(line.ordinal))?;
+                let found = lines_of(lab, "main", label, |line| Some(line.ordinal))?;
                 let want: Vec<_> = (0..found.len() as u64).map(Some).collect();
                 must(found.len() > 5 && found == want, || format!("{label}: {found:?}"))?;
             }
@@ -363,24 +361,24 @@ pub const FACTS: &[Fact] = &[
         },
     },
     Fact {
-        holds: "what the user said is a UserMessage, word for word, and what Codex adds is none",
+        holds: "a prompt is a UserMessage, word for word, and text that Codex injects is none",
         needed_by: &[("codex/rollout/line.rs", "item"), ("codex/rollout/turn.rs", "last_message")],
         proof: |lab| {
             let want = ["Fix the login bug", "Now add a test", "Write the changelog"].map(str::to_owned);
             same("the messages", prompts(lab, "new")?, want.to_vec())?;
-            same("the lines", prompts(lab, "several lines")?, vec![LINES.to_owned()])?;
-            let images = told(lab, "main", "new", |line| match line.said {
+            same("the lines", prompts(lab, "several lines")?, vec![long_message()])?;
+            let images = lines_of(lab, "main", "new", |line| match line.said {
                 Said::UserMessage { images, .. } => Some(images),
                 _ => None,
             });
-            same("the pictures", images?, vec![0, 1, 0])
+            same("the images", images?, vec![0, 1, 0])
         },
     },
     Fact {
-        holds: "what the model said is an AgentMessage, and a tool call has its command",
+        holds: "an answer of the model is an AgentMessage, and a tool call has its command",
         needed_by: &[("codex/rollout/line.rs", "item"), ("codex/rollout/line.rs", "is_tool")],
         proof: |lab| {
-            let found = told(lab, "main", "shell", |line| match &line.said {
+            let found = lines_of(lab, "main", "shell", |line| match &line.said {
                 Said::AgentMessage { text } => Some(text.to_string()),
                 Said::ToolCall { name, text } => Some(format!("{name}: {text}")),
                 _ => None,
@@ -396,7 +394,7 @@ pub const FACTS: &[Fact] = &[
         holds: "a turn begins with task_started and ends with task_complete and the last message, both with its id",
         needed_by: &[("codex/rollout/line.rs", "event"), ("codex/rollout/tail.rs", "tail")],
         proof: |lab| {
-            let found = told(lab, "main", "plain", |line| match &line.said {
+            let found = lines_of(lab, "main", "plain", |line| match &line.said {
                 Said::TurnStarted => Some(("started", line.turn.is_some(), None)),
                 Said::TurnCompleted { last_message } => {
                     Some(("completed", line.turn.is_some(), last_message.as_deref().map(str::to_owned)))
@@ -420,22 +418,18 @@ pub const FACTS: &[Fact] = &[
         },
     },
     Fact {
-        holds: "SIGINT ends a turn with turn_aborted 'interrupted'; other signals leave it open, and the file ends with a line",
+        holds: "SIGINT ends a turn with turn_aborted 'interrupted'; after other signals the turn has no end; the last line is always complete",
         needed_by: &[("codex/rollout/tail.rs", "tail"), ("codex/index.rs", "status")],
         proof: |lab| {
-            // Each was resumed afterwards, and that turn is the last.
+            // The session was resumed afterwards: the turn is the one before the last.
             for (label, aborted) in [("SIGINT", 1), ("SIGTERM", 0), ("SIGHUP", 0), ("SIGKILL", 0)] {
-                let found = told(lab, "signals", label, |line| match &line.said {
+                let found = lines_of(lab, "signals", label, |line| match &line.said {
                     Said::TurnAborted { reason } => Some(reason.as_deref() == Some("interrupted")),
                     _ => None,
                 })?;
                 same(label, found, vec![true; aborted])?;
-                let open = told(lab, "signals", label, |line| match &line.said {
-                    Said::TurnStarted => Some(1),
-                    Said::TurnCompleted { .. } => Some(-1),
-                    _ => None,
-                })?;
-                same(label, open.iter().sum::<i32>(), 1)?;
+                let ending = if aborted == 1 { "Some(Interrupted)" } else { "Some(Begun)" };
+                lab.is_noted(&format!("rollout after {label}"), &format!("{ending} newline=true"))?;
             }
             Ok(())
         },
@@ -457,7 +451,7 @@ pub const FACTS: &[Fact] = &[
         holds: "turn_context has the directory, the sandbox and the model of the turn",
         needed_by: &[("codex/rollout/line.rs", "context"), ("run/check.rs", "look_back")],
         proof: |lab| {
-            let found = told(lab, "main", "new", |line| match &line.said {
+            let found = lines_of(lab, "main", "new", |line| match &line.said {
                 Said::Context { cwd, sandbox, model } => {
                     let name = cwd.as_deref()?.rsplit('/').next()?.to_owned();
                     Some(format!("{name} {} {}", sandbox.as_deref()?, model.as_deref()?))
@@ -482,7 +476,7 @@ pub const FACTS: &[Fact] = &[
         },
     },
     Fact {
-        holds: "a resume goes on in the same file, a fork has its own lines alone and names its parent",
+        holds: "a resume appends to the same file; a fork has only its own lines, and names its parent",
         needed_by: &[("codex/rollout/meta.rs", "read_meta"), ("codex/reader.rs", "take_meta")],
         proof: |lab| {
             let files = Files::walk(&lab.home("main"));
@@ -496,7 +490,7 @@ pub const FACTS: &[Fact] = &[
         },
     },
     Fact {
-        holds: "a reverted session goes on in a further file with a segment in its name, which its row names",
+        holds: "a reverted session continues in a second file with a segment in its name, and its row has that path",
         needed_by: &[
             ("codex/files.rs", "live"),
             ("codex/rollout.rs", "age"),
@@ -515,7 +509,7 @@ pub const FACTS: &[Fact] = &[
         },
     },
     Fact {
-        holds: "a compressed rollout is .jsonl.zst, its row says .jsonl still, and a resume unpacks it",
+        holds: "a compressed rollout is .jsonl.zst, its row still has .jsonl, and a resume decompresses it",
         needed_by: &[("codex/files.rs", "live"), ("codex/rollout.rs", "open"), ("codex/reader.rs", "moved")],
         proof: |lab| {
             lab.is_noted("title of a compressed", "Four")?;
@@ -528,7 +522,7 @@ pub const FACTS: &[Fact] = &[
     },
 ];
 
-fn has_state(folder: &Path) -> bool {
-    let names = fs::read_dir(folder).into_iter().flatten().flatten();
+fn has_state(directory: &Path) -> bool {
+    let names = fs::read_dir(directory).into_iter().flatten().flatten();
     names.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("state"))
 }

@@ -1,5 +1,5 @@
-//! What is known of a version: sorted lines `key = value` in one file an area, and what differs between two
-//! such states.
+//! The known state of a version: sorted lines `key = value`, a file for each area; and the differences of
+//! two states.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ pub struct Known {
     areas: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// What separates a key from its value.
+/// Separates a key from its value.
 const SIGN: &str = " = ";
 
 /// The value of a key that has none.
@@ -26,7 +26,7 @@ impl Known {
         Known { version: version.to_owned(), areas: BTreeMap::new() }
     }
 
-    /// Adds what was learned. A second value of one key stands beside the first.
+    /// Adds a line. A second value of a key is added to the first.
     pub fn add(&mut self, area: &str, key: &str, value: &str) {
         let key = key.replace(SIGN, " is ").replace('\n', " ");
         let value = value.trim().replace('\n', "\\n");
@@ -52,12 +52,12 @@ impl Known {
         self.areas.extend(other.areas);
     }
 
-    /// Reads what was kept in a folder.
-    pub fn read(folder: &Path) -> Outcome<Known> {
+    /// Reads a state from a directory.
+    pub fn read(directory: &Path) -> Outcome<Known> {
         let trouble = |path: &Path, error| format!("cannot read '{}': {error}", path.display());
         let text = |path: &Path| fs::read_to_string(path).map_err(|error| trouble(path, error));
-        let mut known = Known::new(text(&folder.join("version"))?.trim());
-        for entry in fs::read_dir(folder).map_err(|error| trouble(folder, error))?.flatten() {
+        let mut known = Known::new(text(&directory.join("version"))?.trim());
+        for entry in fs::read_dir(directory).map_err(|error| trouble(directory, error))?.flatten() {
             let path = entry.path();
             let Some(area) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".txt")) else {
                 continue;
@@ -72,21 +72,21 @@ impl Known {
         Ok(known)
     }
 
-    /// Keeps it in a folder, instead of what is there.
-    pub fn write(&self, folder: &Path) -> Outcome {
-        fs::create_dir_all(folder).map_err(said)?;
-        for entry in fs::read_dir(folder).map_err(said)?.flatten() {
+    /// Replaces the state in a directory.
+    pub fn write(&self, directory: &Path) -> Outcome {
+        fs::create_dir_all(directory).map_err(said)?;
+        for entry in fs::read_dir(directory).map_err(said)?.flatten() {
             fs::remove_file(entry.path()).map_err(said)?;
         }
-        fs::write(folder.join("version"), format!("{}\n", self.version)).map_err(said)?;
+        fs::write(directory.join("version"), format!("{}\n", self.version)).map_err(said)?;
         for (area, lines) in &self.areas {
             let text: String = lines.iter().map(|(key, value)| format!("{key}{SIGN}{value}\n")).collect();
-            fs::write(folder.join(format!("{area}.txt")), text).map_err(said)?;
+            fs::write(directory.join(format!("{area}.txt")), text).map_err(said)?;
         }
         Ok(())
     }
 
-    /// What is otherwise in `now`, by area, for people; nothing where nothing is.
+    /// The differences of `now`, by area, for people; empty where there is none.
     pub fn differences(&self, now: &Known) -> String {
         let none = BTreeMap::new();
         let mut text = String::new();
@@ -109,7 +109,7 @@ impl Known {
             let added = after.iter().filter(|(key, _)| !before.contains_key(*key));
             lines.extend(added.map(|(key, value)| format!("  + {key}{SIGN}{value}")));
             if !lines.is_empty() {
-                // By what it is about, and an addition behind what it replaces.
+                // By key, and an addition behind the removal that it replaces.
                 lines.sort_by(|a, b| a[4..].cmp(&b[4..]).then_with(|| b.cmp(a)));
                 let noun = if lines.len() == 1 { "change" } else { "changes" };
                 let _ = writeln!(text, "{area}: {} {noun}", lines.len());
@@ -120,7 +120,7 @@ impl Known {
     }
 }
 
-/// What is otherwise in a value: the words that came and went, where it is a list of words.
+/// The difference of two values: the words that came and went, where they are lists of words.
 fn changed(before: &str, after: &str) -> String {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let (old, new) = (words(before), words(after));

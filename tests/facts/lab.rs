@@ -1,5 +1,5 @@
-//! A place to try a Codex in: homes of its own, directories, the model service of the tests, and what was
-//! run there, by label.
+//! A place to run a Codex in: Codex homes, working directories, the mock model of the tests, and the results
+//! of all runs by label.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -19,13 +19,13 @@ use serde_json::{Value, json};
 
 use crate::model::Model;
 
-/// What a fact or a step comes to: nothing, or why not.
+/// The result of an experiment or a step; an error says why it failed.
 pub type Outcome<T = ()> = Result<T, String>;
 
-/// How long anything may take. Machines that build other things meanwhile are slow.
+/// The longest time that a command may take. Machines that build other things meanwhile are slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The label of what is not kept.
+/// The label of a run whose result is dropped.
 const UNKEPT: &str = "-";
 
 /// An error as a sentence.
@@ -46,7 +46,7 @@ pub struct Lab {
     ran: Mutex<BTreeMap<String, Ran>>,
 }
 
-/// What a command printed, and how it ended: with a number, or by a signal.
+/// The output of a command and its end: `exit` is a status, or `signal 9`.
 #[derive(Clone, Debug, Default)]
 pub struct Ran {
     pub exit: String,
@@ -66,7 +66,7 @@ impl Ran {
         found.ok_or_else(|| format!("no '{kind}' in {:?}", self.out))
     }
 
-    /// The session that Codex said.
+    /// The session in `thread.started`.
     pub fn id(&self) -> Outcome<String> {
         let event = self.event("thread.started")?;
         event["thread_id"].as_str().map(str::to_owned).ok_or_else(|| format!("no id in {event}"))
@@ -78,7 +78,7 @@ impl Ran {
 }
 
 impl Lab {
-    /// A lab for this Codex, in which nothing was run.
+    /// Makes a lab for this Codex, without any run in it.
     pub fn new(codex: &Path, version: &str) -> Outcome<Lab> {
         let folder = tempfile::Builder::new().prefix("facts-").tempdir().map_err(said)?;
         let (codex, version) = (codex.to_owned(), version.to_owned());
@@ -101,7 +101,7 @@ impl Lab {
         Ok(lab)
     }
 
-    /// Text without what differs from run to run.
+    /// Text without ids, times, ports and paths.
     pub fn plain(&self, text: &str) -> String {
         super::learn::plain(text, self.folder.path(), &self.version)
     }
@@ -110,7 +110,7 @@ impl Lab {
         self.folder.path().join(name)
     }
 
-    /// A home, which is made when it is first asked for.
+    /// A Codex home, which is made at its first use.
     pub fn home(&self, name: &str) -> PathBuf {
         let home = self.path(&format!("home-{name}"));
         if !home.exists() && fs::create_dir(&home).is_ok() {
@@ -122,7 +122,7 @@ impl Lab {
         home
     }
 
-    /// The real code's view of a home.
+    /// A home, read by the library.
     pub fn view(&self, name: &str) -> Outcome<Home> {
         Home::find(Some(&self.home(name))).map_err(said)
     }
@@ -132,7 +132,7 @@ impl Lab {
         ran.get(label).cloned().ok_or_else(|| format!("'{label}' was not run"))
     }
 
-    /// Everything that was run, by label.
+    /// The results of all runs, by label.
     pub fn all(&self) -> BTreeMap<String, Ran> {
         self.ran.lock().map(|ran| ran.clone()).unwrap_or_default()
     }
@@ -145,8 +145,8 @@ impl Lab {
         }
     }
 
-    /// Keeps an answer that no command printed. What differs from run to run has a label with a dot before it,
-    /// and is not kept in the known state.
+    /// Records a result that no command printed. A label that begins with a dot is for the facts alone, and
+    /// not a part of the known state.
     pub fn note(&self, label: &str, text: impl Into<String>) {
         self.keep(label, &Ran { out: text.into(), ..Ran::default() });
     }
@@ -155,42 +155,42 @@ impl Lab {
         Ok(self.ran(label)?.out)
     }
 
-    /// Fails where something else was noted.
+    /// Fails where the recorded result is another one.
     pub fn is_noted(&self, label: &str, want: &str) -> Outcome {
         let noted = self.noted(label)?;
         must(noted == want, || format!("'{label}' is {noted:?}, not {want:?}"))
     }
 
-    /// The session that a run began or went on with.
+    /// The session that a run began or continued.
     pub fn id(&self, label: &str) -> Outcome<String> {
         self.ran(label)?.id()
     }
 
-    /// Something to be tried in a home and a directory.
+    /// Prepares a command in a home and a directory.
     pub fn at(&self, home: &str, directory: &str) -> Try<'_> {
         let (home, directory) = (self.home(home), self.path(directory));
         Try { lab: self, home, directory, input: None, variables: Vec::new(), out: None }
     }
 
-    /// Whether the model was asked something with this in it.
+    /// Whether a prompt with these words reached the model.
     pub fn was_asked(&self, words: &str) -> bool {
         self.model.requests().iter().any(|request| request.last_user_text.contains(words))
     }
 
-    /// What Codex prints when it is asked about itself.
+    /// The output of a command such as `--help`.
     pub fn print(&self, words: &[&str]) -> Outcome<String> {
-        // What the temporary folder is called is told as a default.
+        // The help of a subcommand names the temporary directory as its default.
         let ran = self.at("said", "alpha").variable("TMPDIR", "/tmp".into()).run(UNKEPT, words)?;
         ran.ended("0")?;
         Ok(ran.out)
     }
 
-    /// A conversation with the app-server, by the code that the tools have for it.
+    /// Starts an app-server with the library.
     pub fn server(&self, home: &str, directory: &str) -> Outcome<Server> {
         Server::start(&self.codex, &self.view(home)?, &self.path(directory)).map_err(said)
     }
 
-    /// One question to the app-server.
+    /// Asks a new app-server a single question.
     pub fn ask(&self, home: &str, method: &str, params: &Value) -> Outcome<Value> {
         let mut server = self.server(home, "alpha")?;
         let answer = server
@@ -200,14 +200,14 @@ impl Lab {
         answer
     }
 
-    /// Codex's database of a home, for reading.
+    /// Opens Codex's database of a home for reading.
     pub fn database(&self, home: &str) -> Outcome<Connection> {
         let view = self.view(home)?;
         let path = view.database().ok_or_else(|| format!("home '{home}' has no database"))?;
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(said)
     }
 
-    /// One value of the row of a session; NULL is null.
+    /// Reads a column of a session's row; NULL is null.
     pub fn row(&self, home: &str, id: &str, column: &str) -> Outcome<Value> {
         let sql = format!("SELECT {column} FROM threads WHERE id = ?1");
         let value = self.database(home)?.query_row(&sql, [id], |row| row.get::<_, rusqlite::types::Value>(0));
@@ -219,7 +219,7 @@ impl Lab {
         })
     }
 
-    /// The live rollout of a session, by the code that the tools have for it.
+    /// The live rollout of a session, found by the library.
     pub fn rollout(&self, home: &str, id: &str) -> Outcome<PathBuf> {
         let id = Id::parse(id).ok_or_else(|| format!("'{id}' is no id"))?;
         let files = codex_agent_shared::codex::files::Files::walk(&self.home(home));
@@ -227,13 +227,13 @@ impl Lab {
         Ok(file.path.clone())
     }
 
-    /// The lines of the rollout of a run's session.
+    /// The lines of a session's rollout.
     pub fn lines(&self, home: &str, id: &str) -> Outcome<Vec<Value>> {
         let text = fs::read_to_string(self.rollout(home, id)?).map_err(said)?;
         text.lines().map(|line| serde_json::from_str(line).map_err(|why| format!("{why}: {line}"))).collect()
     }
 
-    /// Waits until something is so.
+    /// Waits until a condition holds.
     pub fn wait(&self, what: &str, mut is_so: impl FnMut() -> bool) -> Outcome {
         let start = Instant::now();
         while !is_so() {
@@ -244,7 +244,7 @@ impl Lab {
     }
 }
 
-/// Something to be tried.
+/// A command that is prepared.
 pub struct Try<'l> {
     lab: &'l Lab,
     home: PathBuf,
@@ -255,7 +255,7 @@ pub struct Try<'l> {
 }
 
 impl<'l> Try<'l> {
-    /// With this on its standard input, which is empty otherwise.
+    /// Sets its standard input, which is empty otherwise.
     pub fn input(mut self, input: impl AsRef<[u8]>) -> Self {
         self.input = Some(input.as_ref().to_vec());
         self
@@ -266,29 +266,29 @@ impl<'l> Try<'l> {
         self
     }
 
-    /// With this file as its standard output.
+    /// Sets a file as its standard output.
     pub fn out(mut self, path: &str) -> Self {
         self.out = Some(PathBuf::from(path));
         self
     }
 
-    /// Runs Codex to its end and keeps what came of it.
+    /// Runs Codex to its end and records the result.
     pub fn run<S: AsRef<OsStr>>(self, label: &str, words: &[S]) -> Outcome<Ran> {
         self.start(label, words)?.end()
     }
 
-    /// `codex exec --json` and the rest.
+    /// Runs `codex exec --json` with more arguments.
     pub fn exec(self, label: &str, words: &[&str]) -> Outcome<Ran> {
         self.run(label, &[&["exec", "--json", "--skip-git-repo-check"], words].concat())
     }
 
-    /// Starts Codex, in a process group of its own and with a locked standard output, as jobs are started.
+    /// Starts Codex as jobs are started: in a process group of its own, with a locked standard output.
     pub fn start<S: AsRef<OsStr>>(self, label: &str, words: &[S]) -> Outcome<Started<'l>> {
         let codex = self.lab.codex.clone();
         self.program(label, &codex, words)
     }
 
-    /// Starts any program so.
+    /// Starts any program in the same way.
     pub fn program<S: AsRef<OsStr>>(self, label: &str, program: &Path, words: &[S]) -> Outcome<Started<'l>> {
         let file = |kind: &str| self.lab.path(&format!("said/{}.{kind}", label.replace([' ', '/'], "-")));
         let (out, err) = (file("out"), file("err"));
@@ -317,7 +317,7 @@ impl<'l> Try<'l> {
     }
 }
 
-/// A Codex that runs.
+/// A running Codex.
 pub struct Started<'l> {
     lab: &'l Lab,
     label: String,
@@ -332,13 +332,13 @@ impl Started<'_> {
         String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
     }
 
-    /// What it has printed so far, as if it had ended.
+    /// The output so far.
     pub fn so_far(&self) -> Ran {
         let (out, err) = (Self::read(&self.out), Self::read(&self.err));
         Ran { exit: "-".into(), out, err, took: self.since.elapsed() }
     }
 
-    /// Waits until it has printed this.
+    /// Waits until its output has this text.
     pub fn until(&mut self, text: &str) -> Outcome<Ran> {
         let waited = self
             .lab
@@ -347,7 +347,7 @@ impl Started<'_> {
         Ok(self.so_far())
     }
 
-    /// Waits until the model was asked this, which is the middle of the turn.
+    /// Waits until the prompt has reached the model, which is the middle of the turn.
     pub fn until_asked(&mut self, words: &str) -> Outcome<Ran> {
         self.lab.wait(&format!("'{}' has asked the model", self.label), || self.lab.was_asked(words))?;
         Ok(self.so_far())
@@ -357,17 +357,17 @@ impl Started<'_> {
         kill_process_group(Pid::from_child(&self.child), signal).map_err(said)
     }
 
-    /// Kills what was started, and not what that has started.
+    /// Kills the launcher alone, and not the native Codex that it has started.
     pub fn kill_alone(&self) -> Outcome {
         kill_process(Pid::from_child(&self.child), Signal::KILL).map_err(said)
     }
 
-    /// Whether some process has its standard output.
+    /// Whether any process still holds its standard output.
     pub fn is_locked(&self) -> bool {
         File::open(&self.out).is_ok_and(|file| file.try_lock_shared().is_err())
     }
 
-    /// Waits for its end and keeps what came of it. One that does not end is killed.
+    /// Waits for its end and records the result. A Codex that does not end is killed.
     pub fn end(mut self) -> Outcome<Ran> {
         let status = loop {
             match self.child.try_wait().map_err(said)? {

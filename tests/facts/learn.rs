@@ -1,5 +1,5 @@
-//! What a version is like, read from what it left, printed and says of itself, without what differs from one
-//! run to the next: ids, times, ports, paths.
+//! Reads the state of a version from its homes, its output and its descriptions of itself, without ids,
+//! times, ports and paths, which differ from run to run.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -14,9 +14,9 @@ use serde_json::Value;
 use super::known::Known;
 use super::lab::{Lab, Outcome, Ran, said};
 
-/// Text without what differs from run to run.
-pub fn plain(text: &str, folder: &Path, version: &str) -> String {
-    let text = text.replace(&*folder.to_string_lossy(), "<tmp>").replace(version, "<version>");
+/// Text without ids, times, ports and paths.
+pub fn plain(text: &str, directory: &Path, version: &str) -> String {
+    let text = text.replace(&*directory.to_string_lossy(), "<tmp>").replace(version, "<version>");
     let mut out = String::new();
     let mut rest = text.as_str();
     while let Some(first) = rest.chars().next() {
@@ -38,7 +38,7 @@ pub fn plain(text: &str, folder: &Path, version: &str) -> String {
             out.push_str("<day>");
             rest = &rest[end + 6..];
         } else if digits >= 4 {
-            // The number of a refusal is not one of this run.
+            // The code of a JSON-RPC error is the same in each run.
             out.push_str(if digits == 5 && rest.starts_with("32600") { "32600" } else { "<n>" });
             rest = &rest[digits..];
         } else {
@@ -49,11 +49,11 @@ pub fn plain(text: &str, folder: &Path, version: &str) -> String {
     out
 }
 
-/// Keys whose words are told, and not only that they are text.
+/// Keys whose values are recorded, and not only that they are text.
 const WORDS: [&str; 8] =
     ["type", "status", "reason", "role", "phase", "history_mode", "source", "codex_error_info"];
 
-/// What kinds of lines there are, and in each the keys with the types of their values.
+/// The kinds of lines, and the keys of each with the types of their values.
 type Shapes = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 /// Adds a value of a kind: its keys with the types below them, as in `payload.error.message`.
@@ -71,7 +71,7 @@ fn shape(kinds: &mut Shapes, of: &str, at: &str, value: &Value) {
         Value::Array(all) if all.is_empty() => "[]",
         Value::Array(all) => return all.iter().for_each(|one| shape(kinds, of, &format!("{at}[]"), one)),
         Value::Object(all) if all.is_empty() => "{}",
-        // Deeper than that is what other programs say, and whether a subagent was heard in time is chance.
+        // Deeper keys are those of tools. Whether a subagent ends in time to be mentioned is chance.
         Value::Object(_) if last == "provenance" || at.matches('.').count() > 2 => "{...}",
         Value::Object(all) => {
             for (key, value) in all {
@@ -90,13 +90,13 @@ fn add_shapes(known: &mut Known, area: &str, kinds: &Shapes) {
         let word = |(key, types): (&String, &BTreeSet<String>)| {
             format!("{key}:{}", types.iter().map(String::as_str).collect::<Vec<_>>().join("|"))
         };
-        // What the kind says already.
+        // The kind has these two already.
         let keys = keys.iter().filter(|(key, _)| !["type", "item.type"].contains(&key.as_str()));
         known.add(area, kind, &keys.map(word).collect::<Vec<_>>().join(" "));
     }
 }
 
-/// What kind of line or event it is.
+/// The kind of a line or an event.
 pub fn kind(value: &Value) -> String {
     let word = |value: &Value, key: &str| value[key].as_str().map(str::to_owned);
     let payload = &value["payload"];
@@ -108,7 +108,7 @@ pub fn kind(value: &Value) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("/")
 }
 
-/// The rollouts of all homes: what their names and lines are like.
+/// The names and lines of the rollouts in some homes.
 pub fn rollouts(known: &mut Known, homes: &[PathBuf]) -> Outcome {
     let mut kinds = Shapes::new();
     for home in homes {
@@ -169,7 +169,7 @@ pub fn databases(known: &mut Known, home: &Path) -> Outcome {
                 (key != "0").then(|| format!("key {key}")),
             ];
             let words: Vec<String> = words.into_iter().flatten().collect();
-            // The table that sessions are listed by column for column, the others in a line each.
+            // The table of sessions has a line for each column, any other table a single one.
             let (key, value) = match table.as_str() {
                 "threads" => (format!("{short} {table}.{column}"), words.join(" ")),
                 _ => (
@@ -195,13 +195,13 @@ pub fn databases(known: &mut Known, home: &Path) -> Outcome {
     Ok(())
 }
 
-/// What is noise on Codex's standard error: it differs from machine to machine.
+/// Whether a line of Codex's standard error is noise that differs from machine to machine.
 fn is_noise(line: &str) -> bool {
     let noise = ["WARNING: ", "warning: ", "Reading ", "note: ", "stack backtrace", "thread '", "workdir: "];
     line.trim().is_empty() || noise.iter().any(|start| line.starts_with(start))
 }
 
-/// How each case ended and what it printed, and what events there were.
+/// The exit status, events and messages of each case, and the keys of all events.
 pub fn cases(known: &mut Known, lab: &Lab) {
     let mut kinds = Shapes::new();
     for (label, ran) in lab.all().into_iter().filter(|(label, _)| !label.starts_with('.')) {
@@ -215,7 +215,7 @@ pub fn cases(known: &mut Known, lab: &Lab) {
             let events = ran.events();
             events.iter().for_each(|event| shape(&mut kinds, &kind(event), "", event));
             let mut words: Vec<String> = events.iter().map(kind).collect();
-            // A lost connection is told again and again.
+            // Without a network the same error is printed again and again.
             words.dedup();
             let mut messages: Vec<String> =
                 events.iter().filter_map(|event| Some(text(event["error"]["message"].as_str()?))).collect();
@@ -225,7 +225,7 @@ pub fn cases(known: &mut Known, lab: &Lab) {
         } else if !out.is_empty() {
             parts.push(text(out.trim()));
         }
-        // What is logged is for the developers of Codex.
+        // Log lines are for the developers of Codex, and come in any order.
         let lines: Vec<String> = err
             .lines()
             .filter(|line| !is_noise(line))
@@ -238,7 +238,7 @@ pub fn cases(known: &mut Known, lab: &Lab) {
     add_shapes(known, "events", &kinds);
 }
 
-/// Every subcommand's `--help`: its options, and a mark of all its words.
+/// The options in the `--help` of each subcommand, and a hash of its text.
 pub fn help(known: &mut Known, lab: &Lab) -> Outcome {
     let mut waiting = VecDeque::from([Vec::<String>::new()]);
     while let Some(words) = waiting.pop_front() {
@@ -256,7 +256,7 @@ pub fn help(known: &mut Known, lab: &Lab) -> Outcome {
                     waiting.push_back([&words[..], &[found.to_owned()]].concat());
                 }
             } else if found.starts_with('-') && line.starts_with("  ") {
-                // As `--sandbox,-s=<SANDBOX_MODE>`: the words behind two spaces are what it is for.
+                // As `--sandbox,-s=<SANDBOX_MODE>`: the description is behind two spaces.
                 let flag = line.trim().split("  ").next().unwrap_or_default();
                 let (names, value): (Vec<&str>, Vec<&str>) =
                     flag.split(' ').partition(|word| word.starts_with('-'));
@@ -272,7 +272,7 @@ pub fn help(known: &mut Known, lab: &Lab) -> Outcome {
     Ok(())
 }
 
-/// Codex's features: how ripe, and whether they are on.
+/// The features of Codex: their stage and default.
 pub fn features(known: &mut Known, lab: &Lab) -> Outcome {
     for line in lab.print(&["features", "list"])?.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -283,16 +283,16 @@ pub fn features(known: &mut Known, lab: &Lab) -> Outcome {
     Ok(())
 }
 
-/// The app-server: its methods with what they take, and the types that those of sessions are made of.
+/// The methods of the app-server with their parameters, and the types that those about sessions use.
 pub fn schema(known: &mut Known, lab: &Lab) -> Outcome {
-    let folder = lab.path("schema");
-    let out = folder.to_string_lossy().into_owned();
+    let directory = lab.path("schema");
+    let out = directory.to_string_lossy().into_owned();
     lab.print(&["app-server", "generate-json-schema", "--experimental", "--out", &out])
         .or_else(|_| lab.print(&["app-server", "generate-json-schema", "--out", &out]))?;
     let mut types: BTreeMap<String, Value> = BTreeMap::new();
     let mut roots = BTreeSet::new();
     for list in ["ClientRequest", "ClientNotification", "ServerNotification", "ServerRequest"] {
-        let text = fs::read_to_string(folder.join(format!("{list}.json"))).map_err(said)?;
+        let text = fs::read_to_string(directory.join(format!("{list}.json"))).map_err(said)?;
         let all: Value = serde_json::from_str(&text).map_err(said)?;
         for (name, about) in all["definitions"].as_object().into_iter().flatten() {
             types.insert(name.clone(), about.clone());
@@ -340,7 +340,7 @@ fn references(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The names in a type: its keys, its words, and those of its variants as `variant{keys}`.
+/// The names in a type: its keys, its values, and its variants as `variant{keys}`.
 fn names(about: &Value) -> Vec<String> {
     let mut found = BTreeSet::new();
     for word in about["enum"].as_array().into_iter().flatten().filter_map(Value::as_str) {

@@ -4,13 +4,13 @@
 use super::lab::{Lab, Outcome};
 use super::{kept, runs};
 
-/// One fact.
+/// A fact.
 pub struct Fact {
-    /// What is so.
+    /// The fact, as a clause.
     pub holds: &'static str,
-    /// Files of the library, and what in them would be wrong otherwise.
+    /// The code that would be wrong otherwise: a file of the library, and an item in it.
     pub needed_by: &'static [(&'static str, &'static str)],
-    /// Looks whether it is so.
+    /// The experiment.
     pub proof: fn(&Lab) -> Outcome,
 }
 

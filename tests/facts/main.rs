@@ -1,4 +1,4 @@
-//! Holds a version of Codex to what is known of the last one, and to the facts that the code relies on.
+//! Compares a version of Codex with the last known one, and tests the facts that the code relies on.
 //! `tests/facts/run` starts it.
 #![allow(
     missing_docs,
@@ -33,7 +33,9 @@ use story::say;
 fn main() {
     let mut words = std::env::args().skip(1);
     let (Some(codex), Some(version)) = (words.next().map(PathBuf::from), words.next()) else {
-        eprintln!("facts: it wants the path of a Codex and its version; start it with tests/facts/run");
+        eprintln!(
+            "facts: the path of a Codex and its version are missing\nhint: start it with tests/facts/run"
+        );
         std::process::exit(2);
     };
     let accept = words.next().as_deref() == Some("--accept");
@@ -47,25 +49,29 @@ fn main() {
     });
 }
 
-/// The known state of the last version.
-fn folder() -> PathBuf {
+/// The directory of the known state.
+fn known_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts/known")
 }
 
-/// True where every fact holds.
+/// Compares and tests; true where every fact holds.
 fn run(codex: &Path, version: &str, accept: bool) -> Outcome<bool> {
-    let before = if accept && !folder().exists() { Known::default() } else { Known::read(&folder())? };
+    let before = if accept && !known_directory().exists() {
+        Known::default()
+    } else {
+        Known::read(&known_directory())?
+    };
     let since = Instant::now();
     let lab = Lab::new(codex, version)?;
     let now = observe(&lab)?;
-    say(&format!("seen in {} s", since.elapsed().as_secs()));
+    say(&format!("observed in {} s", since.elapsed().as_secs()));
     let differences = before.differences(&now);
     match (differences.is_empty(), before.version == version) {
         _ if before.version.is_empty() => {}
-        (true, _) => println!("Codex {version} is as {} was known to be.", before.version),
-        (false, true) => println!("Codex {version} is not as it was known to be:\n\n{differences}"),
+        (true, _) => println!("Codex {version} is the same as the known {}.", before.version),
+        (false, true) => println!("Codex {version} differs from its known state:\n\n{differences}"),
         (false, false) => {
-            println!("What changed from Codex {} to {version}:\n\n{differences}", before.version)
+            println!("Changes from Codex {} to {version}:\n\n{differences}", before.version)
         }
     }
     let mut wrong = 0;
@@ -73,7 +79,7 @@ fn run(codex: &Path, version: &str, accept: bool) -> Outcome<bool> {
         if let Err(why) = (fact.proof)(&lab) {
             wrong += 1;
             let why: String = lab.plain(&why).chars().take(500).collect();
-            println!("NO LONGER SO: {}\n  {}", fact.holds, why.trim().replace('\n', "\n  "));
+            println!("NO LONGER TRUE: {}\n  {}", fact.holds, why.trim().replace('\n', "\n  "));
             fact.needed_by.iter().for_each(|(file, item)| println!("  needed by {item} in {file}"));
         }
     }
@@ -83,13 +89,13 @@ fn run(codex: &Path, version: &str, accept: bool) -> Outcome<bool> {
         since.elapsed().as_secs()
     );
     if accept {
-        now.write(&folder())?;
-        println!("{} is now what is known.", version);
+        now.write(&known_directory())?;
+        println!("The known state is now that of {}.", version);
     }
     Ok(wrong == 0)
 }
 
-/// Does everything with a Codex, and what was seen.
+/// Runs all groups of steps, and reads the state of this version.
 fn observe(lab: &Lab) -> Outcome<Known> {
     let waiting: Mutex<Vec<story::Group>> = Mutex::new(story::GROUPS.iter().rev().copied().collect());
     let known = Mutex::new(Known::new(&lab.version));
@@ -121,7 +127,7 @@ fn observe(lab: &Lab) -> Outcome<Known> {
         for worker in workers {
             let _ = worker.join();
         }
-        let asked = asked.join().map_err(|_| "the questions about itself panicked".to_owned())??;
+        let asked = asked.join().map_err(|_| "reading --help or the schema panicked".to_owned())??;
         let mut known = known.lock().map_err(lab::said)?;
         known.join(asked);
         learn::rollouts(&mut known, &story::HOMES.map(|home| lab.home(home)))?;

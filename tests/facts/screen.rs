@@ -1,4 +1,4 @@
-//! Codex's terminal interface, on a terminal that answers what programs ask terminals.
+//! The Codex TUI, on a pseudo-terminal that answers the questions that programs ask terminals.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::lab::{Lab, Outcome, must, said};
 
-/// Has one turn in it and leaves, and notes which name the session has then.
+/// Runs a turn in the TUI, leaves it, and records the name that the session has then.
 pub fn run(lab: &Lab, line: &str) -> Outcome {
     let mut script = Command::new("script");
     script
@@ -36,7 +36,7 @@ pub fn run(lab: &Lab, line: &str) -> Outcome {
     while start.elapsed() < Duration::from_secs(60) && !ended {
         match shown.recv_timeout(Duration::from_millis(100)) {
             Ok(bytes) => {
-                // Where the cursor is, what the terminal can do, which colours it has.
+                // The place of the cursor, the kind of terminal, its background.
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 for (question, answer) in [
                     ("\x1b[6n", "\x1b[1;1R"),
@@ -57,7 +57,7 @@ pub fn run(lab: &Lab, line: &str) -> Outcome {
         if answered.is_none() && is_answered(lab) {
             answered = Some(Instant::now());
         }
-        // Time for a name.
+        // Codex names a session after its first turn.
         let rest = if asked_for_a_title { 3 } else { 8 };
         if answered.is_some_and(|at| at.elapsed() > Duration::from_secs(rest + leaving)) {
             leaving += 2;
@@ -67,15 +67,15 @@ pub fn run(lab: &Lab, line: &str) -> Outcome {
     let _ = child.kill();
     child.wait().map_err(said)?;
     let shown = String::from_utf8_lossy(&all).into_owned();
-    must(answered.is_some(), || format!("no turn in the terminal: {shown:?}"))?;
+    must(answered.is_some(), || format!("no turn in the TUI: {shown:?}"))?;
     let sql = "SELECT coalesce(name, ''), source, coalesce(originator, ''), id FROM threads WHERE first_user_message LIKE 'Hello%'";
     let row = |row: &rusqlite::Row<'_>| Ok([row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?]);
     let [name, source, originator, id] = lab.database("tui")?.query_row(sql, [], row).map_err(said)?;
-    lab.note("terminal asks for a title", asked_for_a_title.to_string());
-    lab.note("terminal names its session", (!name.is_empty()).to_string());
-    lab.note("terminal source", format!("{source} {originator}"));
-    lab.note(".terminal session", id);
-    lab.note("terminal ends", ended.to_string());
+    lab.note("TUI asks for a title", asked_for_a_title.to_string());
+    lab.note("TUI names its session", (!name.is_empty()).to_string());
+    lab.note("TUI source", format!("{source} {originator}"));
+    lab.note(".TUI session", id);
+    lab.note("TUI ends", ended.to_string());
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! What is done with a Codex, so that its facts can be seen: groups of steps, each on a home of its own. A
-//! step that a version cannot do fails alone; what rests on it says so later.
+//! The steps that are run with a Codex, in groups, each on a Codex home of its own. A step that a version
+//! does not have ends its group; the facts that need it fail then.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::lab::{Lab, Outcome, said};
 
-/// A group: its home, and what is done there.
+/// A group: its name and its steps.
 pub type Group = (&'static str, fn(&Lab) -> Outcome);
 
 /// All groups, the longest first.
@@ -29,9 +29,11 @@ pub const GROUPS: [Group; 8] = [
     ("packed", packed),
 ];
 
-/// The message of several lines.
-pub const LINES: &str =
-    "Explain \"quotes\" and back\\slashes\nsecond line: žluťoučký kůň, 日本語, 🦀\n\tthird";
+/// A long message of several lines.
+pub fn long_message() -> String {
+    let start = "Explain \"quotes\" and back\\slashes\nsecond line: žluťoučký kůň, 日本語, 🦀\n\tthird: ";
+    start.to_owned() + &"lorem ipsum dolor sit amet ".repeat(100) + "end"
+}
 
 /// Sessions as they are made from day to day.
 fn main(lab: &Lab) -> Outcome {
@@ -53,7 +55,7 @@ fn main(lab: &Lab) -> Outcome {
     at().input("Now add a test").exec("resume", &[&all[..], &["resume", &login, "-"]].concat())?;
     // In another directory, without the options.
     lab.at("main", "beta").input("Write the changelog").exec("resume elsewhere", &["resume", &login, "-"])?;
-    at().input(LINES).exec("several lines", &["-"])?;
+    at().input(long_message()).exec("several lines", &["-"])?;
     lab.at("main", "notes").exec("no repository", &["Summarise"])?;
     at().exec("shell", &["List files SHELL{ls -1}"])?;
     at().exec("spawn", &["Delegate this SPAWN"])?;
@@ -65,7 +67,7 @@ fn main(lab: &Lab) -> Outcome {
     let id = |text: &str| Id::parse(text).ok_or_else(|| format!("'{text}' is no id"));
     let recency = |id: &str| lab.row("main", id, "recency_at_ms").unwrap_or_default();
     let before = recency(&named);
-    // What is made meanwhile is newer than what is named.
+    // This session is newer than the one that is renamed.
     at().exec("plain", &["Work without a name"])?;
     let view = lab.view("main")?;
     for name in ["first name", "second name"] {
@@ -131,7 +133,7 @@ fn failures(lab: &Lab) -> Outcome {
     Ok(())
 }
 
-/// Turns that are cut off, and sessions that are in use.
+/// Turns that are interrupted, and sessions that are in use.
 fn signals(lab: &Lab) -> Outcome {
     let at = || lab.at("signals", "beta");
     let slow = |label: &str, words: &[&str]| -> Outcome<_> {
@@ -149,7 +151,11 @@ fn signals(lab: &Lab) -> Outcome {
         let started = slow(label, &[&format!("SLEEP60 until {label}")])?;
         started.signal(signal)?;
         let id = started.end()?.id()?;
-        lab.wait("nothing writes any more", || !is_held(lab, &id))?;
+        lab.wait("no process holds the session", || !is_held(lab, &id))?;
+        let path = lab.rollout("signals", &id)?;
+        let ending = rollout::tail(&path, true).map_err(said)?.ending;
+        let is_whole = fs::read(&path).map_err(said)?.ends_with(b"\n");
+        lab.note(&format!("rollout after {label}"), format!("{ending:?} newline={is_whole}"));
         at().exec(&format!("after {label}"), &["resume", &id, "And on"])?;
     }
     // The launcher alone.
@@ -160,7 +166,7 @@ fn signals(lab: &Lab) -> Outcome {
     started.until("turn.completed")?;
     lab.wait("the lock is free", || !started.is_locked())?;
     started.end()?;
-    // What a tool leaves behind.
+    // A process that a tool leaves behind.
     let label = "left behind";
     let mut started = at().start(label, &["exec", "--json", "SHELL{(setsid sleep 30 &) ; true} and on"])?;
     started.until("turn.completed")?;
@@ -188,7 +194,7 @@ fn signals(lab: &Lab) -> Outcome {
     is_there.map(drop)
 }
 
-/// Whether some process holds a session, by the code that the tools have for it.
+/// Whether some process holds a session, as the library sees it.
 pub fn is_held(lab: &Lab, id: &str) -> bool {
     let Some(session) = Id::parse(id) else { return false };
     let rollout = lab.rollout("signals", id).unwrap_or_default();
@@ -196,7 +202,7 @@ pub fn is_held(lab: &Lab, id: &str) -> bool {
         == Some(true)
 }
 
-/// What is wrong or odd on a command line.
+/// Command lines with something wrong or unusual.
 fn words(lab: &Lab) -> Outcome {
     let at = || lab.at("words", "alpha");
     let id = at().exec("before words", &["Something"])?.id()?;
@@ -209,8 +215,8 @@ fn words(lab: &Lab) -> Outcome {
     at().exec("short id", &["resume", &id[..8], "Of a short id"])?;
     at().exec("fork of an unknown id", &["fork", unknown, "Of an unknown one"])?;
     at().exec("fork of an unknown name", &["fork", "no-such-name", "Of an unknown name"])?;
-    at().input("Behind a picture").exec("swallowed words", &["-i", "/no/such.png", "resume", &id, "-"])?;
-    at().input("Without a picture").exec("missing picture", &["--image=/no/such.png", "resume", &id, "-"])?;
+    at().input("Behind an image").exec("swallowed words", &["-i", "/no/such.png", "resume", &id, "-"])?;
+    at().input("Without an image").exec("missing image", &["--image=/no/such.png", "resume", &id, "-"])?;
     at().input("with a NUL\0 inside").exec("NUL", &["-"])?;
     at().input(b"not \xff\xfe text").exec("not UTF-8", &["-"])?;
     at().exec("empty", &["-"])?;
@@ -227,7 +233,7 @@ fn words(lab: &Lab) -> Outcome {
     Ok(())
 }
 
-/// Sessions that are reverted, compressed, queued for, and a database that is made anew.
+/// Sessions that are reverted or have queued messages, and a database that is rebuilt.
 fn odd(lab: &Lab) -> Outcome {
     let at = || lab.at("odd", "alpha");
     let reverted = at().exec("to be reverted", &["One"])?.id()?;
@@ -263,8 +269,8 @@ fn odd(lab: &Lab) -> Outcome {
     Ok(())
 }
 
-/// A session that Codex compresses, and resumes then. It looks for such ones once in a while, and must not
-/// have looked before there is one.
+/// A session that Codex compresses, and resumes then. Codex looks for old rollouts only once in a while:
+/// the feature is off until there is one.
 fn packed(lab: &Lab) -> Outcome {
     let packed = lab.at("packed", "alpha").exec("to be compressed", &["Four"])?.id()?;
     let path = lab.rollout("packed", &packed)?;
@@ -292,18 +298,18 @@ fn packed(lab: &Lab) -> Outcome {
 /// Databases that are kept elsewhere.
 fn moved(lab: &Lab) -> Outcome {
     for (home, directory) in [("variable", "by-variable"), ("key", "by-key"), ("both", "by-both")] {
-        let folder = lab.path(directory);
+        let place = lab.path(directory);
         let elsewhere = lab.path("by-neither");
-        for folder in [&folder, &elsewhere] {
-            fs::create_dir_all(folder).map_err(said)?;
+        for place in [&place, &elsewhere] {
+            fs::create_dir_all(place).map_err(said)?;
         }
         let config = lab.home(home).join("config.toml");
         if home != "variable" {
             let text = fs::read_to_string(&config).map_err(said)?;
-            fs::write(&config, format!("sqlite_home = {:?}\n{text}", folder.display().to_string()))
+            fs::write(&config, format!("sqlite_home = {:?}\n{text}", place.display().to_string()))
                 .map_err(said)?;
         }
-        let variable = if home == "variable" { folder } else { elsewhere };
+        let variable = if home == "variable" { place } else { elsewhere };
         let job = lab.at(home, "alpha");
         let job = if home == "key" { job } else { job.variable("CODEX_SQLITE_HOME", variable) };
         job.exec(&format!("moved by {home}"), &["Elsewhere"])?;
@@ -311,7 +317,7 @@ fn moved(lab: &Lab) -> Outcome {
     Ok(())
 }
 
-/// A session of the terminal interface.
+/// A session of the TUI.
 fn terminal(lab: &Lab) -> Outcome {
     let no_daemon = lab.print(&["--help"])?.contains("--no-daemon");
     let line = format!(
@@ -322,13 +328,13 @@ fn terminal(lab: &Lab) -> Outcome {
     super::screen::run(lab, &line)
 }
 
-/// One grey pixel.
+/// A grey pixel.
 const PIXEL: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU\x00\x00\x00\x0aIDATx\x9cch\x00\x00\x00\x82\x00\x81w\xcdr\xb6\x00\x00\x00\x00IEND\xaeB`\x82";
 
-/// What can be learned only from several homes: kept here, so that a new home is not forgotten.
+/// The homes whose rollouts are read.
 pub const HOMES: [&str; 7] = ["main", "failures", "signals", "words", "odd", "packed", "tui"];
 
-/// Says what goes on, for whoever waits.
+/// Prints the progress.
 pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "facts: {text}");
 }
