@@ -115,7 +115,8 @@ pub struct Session<'a> {
     pub id: Option<Id>,
     /// The name that its user gave it; null where it has none.
     pub name: Option<Cow<'a, str>>,
-    /// What Codex calls it: the first message of its user, whole. Null before the first message.
+    /// What Codex calls it: the first message of its user, whole, as it was typed; "goal: " and the goal where a
+    /// goal began it and nothing was typed. Null before the first message.
     pub title: Option<Cow<'a, str>>,
     /// The first message of its user, whole. Null before the first message, and where the database is too old
     /// to have it.
@@ -146,7 +147,7 @@ pub struct Session<'a> {
     pub git: Option<Git<'a>>,
     /// Its rollout, absolute. Where the file is gone it is the path that the database still has.
     pub rollout_path: Option<Cow<'a, str>>,
-    /// How the rollout keeps turns: legacy or paginated.
+    /// How the rollout keeps turns: legacy or paginated; bare before September 2025, which Codex does not resume.
     pub history: Option<Cow<'a, str>>,
     /// The tokens of all turns together; a fork counts its parent's too. Null from a rollout alone.
     pub tokens_used: Option<i64>,

@@ -20,8 +20,8 @@ use super::home::Home;
 use super::names::Names;
 use super::reader::{Found, Reader};
 #[cfg(feature = "sqlite")]
-use super::reader::{look_into, mend_directory};
-use super::rollout::Ending;
+use super::reader::{look_into, mend_directory, take_title};
+use super::rollout::{BARE, Ending};
 #[cfg(feature = "sqlite")]
 use super::state::State;
 use crate::error::{Error, Result, warn_once};
@@ -159,6 +159,7 @@ impl Index {
                     if let Some(files) = &self.files {
                         let live = files.live(id, session.rollout_path.as_deref());
                         place(&mut session, live);
+                        take_title(&mut session, live.map(|file| &*file.path));
                     }
                     return Ok(Some(session));
                 }
@@ -263,6 +264,10 @@ impl Index {
                 let live = files.live(id, session.rollout_path.as_deref());
                 place(session, live);
                 rollout = live.map(|file| file.path.clone());
+                let others = Needs::META | Needs::TAIL | Needs::NAMES;
+                if needs.has(Needs::MESSAGE) && !query.filter.rejects(session, others) {
+                    take_title(session, rollout.as_deref());
+                }
             }
             if query.filter.rejects(session, early) {
                 return Err(Rejected);
@@ -483,9 +488,11 @@ fn status(
 }
 
 /// `codex resume` takes the directory with `--cd` in every version from 0.45 to 0.171. An archived
-/// session cannot be resumed before it is unarchived, one without a rollout not at all.
+/// session cannot be resumed before it is unarchived, one without a rollout or in the bare format not
+/// at all.
 fn resume_command(session: &Session<'_>) -> Option<Vec<String>> {
-    if session.archived_at.is_some() || session.found_in == Some(FoundIn::Database) {
+    let is_bare = session.history.as_deref() == Some(BARE);
+    if session.archived_at.is_some() || session.found_in == Some(FoundIn::Database) || is_bare {
         return None;
     }
     let mut argv: Vec<String> = vec!["codex".into(), "resume".into()];

@@ -211,6 +211,20 @@ pub(super) fn moved(file: &RolloutFile) -> Option<RolloutFile> {
     None
 }
 
+/// Gives a row without a title the first message that was typed, else the goal, from its rollout: a session
+/// that a goal began has no message in its row. Such rows are few.
+#[cfg(feature = "sqlite")]
+pub(super) fn take_title(session: &mut Session<'_>, path: Option<&Path>) {
+    if session.title.is_some() || session.begins.is_some() {
+        return;
+    }
+    if let Some(Ok(head)) = path.map(|path| rollout::head(path, Depth::Message)) {
+        session.title = head.title.map(Cow::Owned);
+        session.first_user_message =
+            session.first_user_message.take().or(head.first_user_message.map(Cow::Owned));
+    }
+}
+
 fn take_meta(session: &mut Session<'static>, meta: rollout::Meta) {
     session.cwd = meta.cwd.map(Cow::Owned);
     session.created_at = meta.timestamp;

@@ -3,11 +3,12 @@
 //! A rollout is `rollout-YYYY-MM-DDThh-mm-ss-<id>.jsonl` (local time of its making), from 0.148 also
 //! with `_<segment id>` before the dot (a session that was reverted goes on in a further file), from
 //! 0.137 also `.jsonl.zst`. The first line is `session_meta`: 0.4 KB in 0.45, 22 KB from 0.89 on
-//! because of the instructions in it; nothing assumes that it fits any buffer. A copied fork
+//! because of the instructions in it; nothing assumes that it fits any buffer. Before September 2025 it
+//! was the bare `{"id","timestamp","instructions","git"}`, and the other lines were bare items. A copied fork
 //! (0.92 to 0.146, and of `legacy` sessions later) has its parent's `session_meta` on line 2: only
 //! the first one counts. User messages are `event_msg/user_message`, from 0.148 on in `paginated`
-//! sessions `event_msg/item_completed` with a `UserMessage`; what Codex injects itself is never
-//! among these two.
+//! sessions `event_msg/item_completed` with a `UserMessage`. Where a turn has neither, the model's copy
+//! of the message counts, without the blocks that Codex puts before it.
 //!
 //! A file is never read whole: its head up to the first user message, its tail as far back as
 //! needed, both with limits. A last line that is cut is being written and is passed over.
@@ -22,11 +23,13 @@ mod line;
 mod meta;
 mod tail;
 mod turn;
+mod typed;
 
 pub use line::{Line, Said, Tokens, TurnError};
-pub use meta::{Meta, source};
-pub use tail::{Ending, Tail, tail};
-pub use turn::{LastMessage, LastTurn, last_message, last_turn};
+pub use meta::{BARE, Meta, is_bare, source};
+pub use tail::{Ending, Tail, lines_from_end, tail};
+pub use turn::{LastMessage, LastTurn, Turns, last_message, last_turn};
+pub use typed::typed;
 
 use meta::read_meta;
 
@@ -35,6 +38,10 @@ use crate::record::Id;
 
 /// How far into a file the first user message is looked for.
 const HEAD_LIMIT: u64 = 64 << 20;
+/// How much further it is looked for once a goal is known, which will do.
+const GOAL_LIMIT: u64 = 8 << 20;
+/// The beginning of the title of a session that nothing but a goal began.
+pub const GOAL: &str = "goal: ";
 /// How many lines the first `session_meta` may be preceded by; more than none in a damaged file only.
 const META_WITHIN: u64 = 16;
 
@@ -92,7 +99,7 @@ pub enum Depth {
 pub struct Head {
     /// The first line.
     pub meta: Meta,
-    /// The first user message with any text, as Codex shows it.
+    /// The first user message with any text, as it was typed; where there is none, [`GOAL`] and the goal.
     pub title: Option<String>,
     /// The first user message; `[Image]` where it has no text.
     pub first_user_message: Option<String>,
@@ -101,6 +108,18 @@ pub struct Head {
     /// The name that a copied fork took over: 0.120 to 0.131 wrote names into rollouts, and nowhere
     /// else for a fork.
     pub inherited_name: Option<String>,
+}
+
+impl Head {
+    /// Takes a message of the user.
+    fn take(&mut self, text: &str, images: usize) {
+        if !text.is_empty() {
+            self.title = Some(text.to_owned());
+            self.first_user_message.get_or_insert_with(|| text.to_owned());
+        } else if images > 0 {
+            self.first_user_message.get_or_insert_with(|| "[Image]".to_owned());
+        }
+    }
 }
 
 /// Reads the head of a rollout. A file that is empty, or has not its whole first line yet, is the error
@@ -149,7 +168,8 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
     }
-    if depth == Depth::Message {
+    // Without an envelope the directory stands in the first messages.
+    if depth == Depth::Message || head.meta.history_mode.as_deref() == Some(BARE) {
         read_messages(&mut lines, &mut head)?;
         if head.meta.forked_from.is_some() && head.meta.base.is_none() {
             read_inherited_name(&mut lines, &mut head)?;
@@ -181,7 +201,7 @@ fn head_start(path: &Path, meta: &mut Meta) -> io::Result<bool> {
     let start = &block[..got];
     // Either the visitor stopped at the instructions, or the whole line was there.
     match read_meta(start.split_inclusive(|b| *b == b'\n').next().unwrap_or(start), &mut found, true) {
-        Ok(true) => {
+        Ok(true) if found.history_mode.as_deref() != Some(BARE) => {
             *meta = found;
             Ok(true)
         }
@@ -189,34 +209,72 @@ fn head_start(path: &Path, meta: &mut Meta) -> io::Result<bool> {
     }
 }
 
+/// Looks for the first message that was typed, else for the goal.
 fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<()> {
-    let legacy = memmem::Finder::new(b"\"user_message\"");
-    let paginated = memmem::Finder::new(b"\"UserMessage\"");
+    let said = ["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\"", "\"thread_goal_updated\""]
+        .map(memmem::Finder::new);
+    let ends = ["\"task_", "\"turn_"].map(memmem::Finder::new);
     let context = memmem::Finder::new(b"\"turn_context\"");
-    while head.title.is_none() && lines.bytes_read() < HEAD_LIMIT {
+    let is_bare = head.meta.history_mode.as_deref() == Some(BARE);
+    // What the model was given as the user's words, in a turn that has no message of the user so far.
+    let mut prompt: Option<(String, usize)> = None;
+    let mut goal: Option<String> = None;
+    let mut limit = HEAD_LIMIT;
+    while head.title.is_none() && lines.bytes_read() < limit {
+        let read = lines.bytes_read();
         let Some(ndjson::Line::Whole(line)) = lines.next()? else {
             if lines.is_ready() {
                 continue;
             }
             break;
         };
-        let is_message = legacy.find(line).is_some() || paginated.find(line).is_some();
-        if !is_message && (head.model.is_some() || context.find(&line[..line.len().min(256)]).is_none()) {
+        let start = &line[..line.len().min(256)];
+        let is_wanted = said.iter().any(|word| word.find(line).is_some())
+            || (prompt.is_some() && ends.iter().any(|word| word.find(start).is_some()))
+            || (head.model.is_none() && context.find(start).is_some());
+        if !is_wanted {
             continue;
         }
         match Line::parse(line).map(|line| line.said) {
-            Some(Said::Context { model, .. }) => head.model = model.map(Cow::into_owned),
+            Some(Said::Context { cwd, model, .. }) => {
+                head.model = head.model.take().or(model.map(Cow::into_owned));
+                if is_bare && head.meta.cwd.is_none() {
+                    head.meta.cwd = cwd.map(Cow::into_owned);
+                }
+            }
             Some(Said::UserMessage { text, images }) => {
-                let text = shown(&text);
-                if !text.is_empty() {
-                    head.title = Some(text.to_owned());
-                    head.first_user_message.get_or_insert_with(|| text.to_owned());
-                } else if images > 0 {
-                    head.first_user_message.get_or_insert_with(|| "[Image]".to_owned());
+                prompt = None;
+                head.take(typed(&text), images);
+            }
+            Some(Said::Prompt { text, images }) if prompt.is_none() => {
+                prompt = Some((text.into_owned(), images));
+            }
+            Some(Said::Goal { text }) => {
+                let known = goal.get_or_insert_default();
+                if known.is_empty() {
+                    *known = typed(&text).to_owned();
+                }
+                limit = limit.min(read + GOAL_LIMIT);
+            }
+            Some(
+                Said::TurnStarted
+                | Said::TurnCompleted { .. }
+                | Said::TurnFailed { .. }
+                | Said::TurnSilent
+                | Said::TurnAborted { .. },
+            ) => {
+                if let Some((text, images)) = prompt.take() {
+                    head.take(&text, images);
                 }
             }
             _ => {}
         }
+    }
+    if let Some((text, images)) = prompt.filter(|_| head.title.is_none()) {
+        head.take(&text, images);
+    }
+    if head.title.is_none() && head.first_user_message.is_none() {
+        head.title = goal.map(|goal| format!("{GOAL}{goal}").trim_end().to_owned());
     }
     Ok(())
 }
@@ -235,15 +293,6 @@ fn read_inherited_name<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Re
         }
     }
     Ok(())
-}
-
-/// A user message as Codex keeps it for titles (0.169): what follows the first `## My request for
-/// Codex:`, where an editor wrote that, without white space around it.
-pub(super) fn shown(text: &str) -> &str {
-    match text.split_once("## My request for Codex:") {
-        Some((_, request)) => request.trim(),
-        None => text.trim(),
-    }
 }
 
 /// The contents of a compressed rollout, or of anything else that Codex or we compressed so.
@@ -290,15 +339,5 @@ mod tests {
         ] {
             assert_eq!(Name::parse(&wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn messages_as_codex_shows_them() {
-        assert_eq!(shown("  a b \n"), "a b");
-        assert_eq!(shown("# Context\n## My request for Codex:\nfix it\n"), "fix it");
-        assert_eq!(
-            shown("a ## My request for Codex: b ## My request for Codex: c"),
-            "b ## My request for Codex: c"
-        );
     }
 }

@@ -160,7 +160,7 @@ impl History {
             self.turns.push(Turn { id: String::new(), said: Vec::new(), status: "completed", at });
         }
         if is_user {
-            self.first_own.get_or_insert_with(|| rollout::shown(&text).to_owned());
+            self.first_own.get_or_insert_with(|| rollout::typed(&text).to_owned());
         }
         if let Some(turn) = self.turns.last_mut() {
             turn.said.push((is_user, text));
@@ -182,7 +182,7 @@ impl History {
     }
 
     pub(super) fn first_message(&self) -> &str {
-        self.turns.iter().flat_map(Turn::messages).next().map(rollout::shown).unwrap_or_default()
+        self.turns.iter().flat_map(Turn::messages).next().map(rollout::typed).unwrap_or_default()
     }
 
     pub(super) fn created(&self) -> Timestamp {

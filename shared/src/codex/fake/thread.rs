@@ -274,7 +274,7 @@ impl<'h> Thread<'h> {
 
     /// Notes what the user said, so that the row shows it.
     pub(super) fn hear(&mut self, prompt: &str) {
-        let shown = rollout::shown(prompt).to_owned();
+        let shown = rollout::typed(prompt).to_owned();
         if self.history.turns.is_empty() {
             self.history.turns.push(super::history::Turn::first(&shown));
         }

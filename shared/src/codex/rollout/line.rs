@@ -5,7 +5,9 @@
 //! `agent_message`, `paginated` ones (0.148) `event_msg/item_completed`, and their lines an `ordinal`.
 //! Both also hold each message as a `response_item`, which is the model's copy and says nothing new.
 //! A tool call is a `response_item` where there is no ordinal, and an `item_completed` where there
-//! is one, so that none is told twice.
+//! is one, so that none is told twice. A prompt that stands only as a `response_item` is a
+//! [`Said::Prompt`], which counts where its turn has no user message. Before September 2025 a line was
+//! the bare item, without an envelope and without a time.
 //!
 //! What is not known is [`Said::Other`]. No field that has another shape than expected costs more than
 //! itself. Text is borrowed where the line has it without escapes. A line that was cut, because it is
@@ -20,9 +22,6 @@ use serde_json::value::RawValue;
 
 use crate::record::Id;
 use crate::time::Timestamp;
-
-/// The longest text of a tool call that is told, in characters.
-const SHORT: usize = 200;
 
 /// Tokens, by Codex's names for them.
 pub type Tokens = BTreeMap<String, i64>;
@@ -78,9 +77,12 @@ pub enum Said<'a> {
         /// The last thing that the model said.
         last_message: Option<Cow<'a, str>>,
     },
+    /// A turn ended without a last message, in a version that writes no errors (up to 0.147): the other
+    /// lines of the turn show whether it failed; see [`super::Turns`].
+    TurnSilent,
     /// A turn ended with an error.
     TurnFailed {
-        /// What went wrong; up to 0.147 nothing says it.
+        /// The error; `None` where it has another shape than expected.
         error: Option<TurnError<'a>>,
     },
     /// A turn was interrupted.
@@ -114,6 +116,28 @@ pub enum Said<'a> {
         /// The name.
         name: Option<Cow<'a, str>>,
     },
+    /// The model's copy of a user message, without what Codex put before it.
+    Prompt {
+        /// The words.
+        text: Cow<'a, str>,
+        /// How many images were with them.
+        images: usize,
+    },
+    /// What a session works towards by itself.
+    Goal {
+        /// The words; empty where they stand elsewhere.
+        text: Cow<'a, str>,
+    },
+    /// The user ran a command of their own.
+    UserCommand,
+    /// The model's copy of its own message or reasoning (`legacy`).
+    Copy,
+    /// The model was given the output of a tool (`legacy`).
+    ToolOutput,
+    /// The conversation was compacted.
+    Compacted,
+    /// A review began or ended (`legacy`).
+    Reviewed,
     /// Anything else.
     Other,
 }
@@ -188,6 +212,16 @@ struct Payload<'a> {
     model: Raw<'a>,
     #[serde(borrow)]
     sandbox_policy: Raw<'a>,
+    #[serde(borrow)]
+    started_at: Raw<'a>,
+    #[serde(borrow)]
+    goal: Raw<'a>,
+    #[serde(borrow)]
+    role: Raw<'a>,
+    #[serde(borrow)]
+    content: Raw<'a>,
+    #[serde(rename = "internal_chat_message_metadata_passthrough", borrow)]
+    passthrough: Raw<'a>,
 }
 
 #[derive(Deserialize)]
@@ -235,6 +269,11 @@ fn text<'a>(raw: Raw<'a>) -> Option<Cow<'a, str>> {
     read::<Text<'a>>(raw).map(|text| text.0)
 }
 
+mod calls;
+mod copies;
+
+use calls::{command, is_tool, short, snake};
+
 fn count(raw: Raw<'_>) -> usize {
     read::<Vec<serde::de::IgnoredAny>>(raw).map_or(0, |all| all.len())
 }
@@ -242,20 +281,28 @@ fn count(raw: Raw<'_>) -> usize {
 impl<'a> Line<'a> {
     /// Reads a line, with or without its newline; `None` where it is no line of a rollout, such as one
     /// that is being written.
-    pub fn parse(line: &'a [u8]) -> Option<Line<'a>> {
-        let outer: Outer<'a> = serde_json::from_slice(line).ok()?;
+    pub fn parse(bytes: &'a [u8]) -> Option<Line<'a>> {
+        let outer: Outer<'a> = serde_json::from_slice(bytes).ok()?;
         let at = text(outer.timestamp).and_then(|at| Timestamp::parse(&at));
         let mut line = Line { at, ordinal: read(outer.ordinal), turn: None, item: None, said: Said::Other };
+        let is_item = matches!(&*outer.kind, "message" | "reasoning") || outer.kind.contains("_call");
         let wanted = match &*outer.kind {
             "event_msg" | "turn_context" | "session_meta" => true,
-            "response_item" => line.ordinal.is_none(),
+            "response_item" => line.ordinal.is_none() || outer.payload.is_some_and(is_of_user),
+            "compacted" => {
+                line.said = Said::Compacted;
+                false
+            }
             _ => false,
         };
-        if wanted && let Some(payload) = read::<Payload<'a>>(outer.payload) {
+        if is_item && outer.payload.is_none() {
+            let bare: Payload<'a> = serde_json::from_slice(bytes).ok()?;
+            line.copy(&bare, true);
+        } else if wanted && let Some(payload) = read::<Payload<'a>>(outer.payload) {
             line.turn = text(payload.turn_id);
             match &*outer.kind {
                 "event_msg" => line.event(&payload),
-                "response_item" => line.call(&payload),
+                "response_item" => line.copy(&payload, false),
                 "turn_context" => line.said = context(&payload),
                 _ => line.said = Said::Meta { id: read(payload.id), version: text(payload.cli_version) },
             }
@@ -310,10 +357,13 @@ impl<'a> Line<'a> {
                     message: error.remove("message").and_then(|text| Some(text.as_str()?.to_owned().into())),
                     info: error.remove("codex_error_info").filter(|info| !info.is_null()),
                 });
-                // Up to 0.147, which wrote no ordinals, a failed turn has no error, only no last message.
-                let silent = self.ordinal.is_none() && payload.last_agent_message.is_none();
-                if payload.error.is_some() || silent {
+                // Up to 0.147 a failed turn has no error, only no last message. Later versions write errors
+                // into `legacy` sessions too, and the time of the turn's start.
+                let is_mute = self.ordinal.is_none() && payload.started_at.is_none();
+                if payload.error.is_some() {
                     Said::TurnFailed { error }
+                } else if is_mute && payload.last_agent_message.is_none() {
+                    Said::TurnSilent
                 } else {
                     Said::TurnCompleted { last_message }
                 }
@@ -347,6 +397,16 @@ impl<'a> Line<'a> {
                 }
             }
             "thread_rolled_back" => Said::RolledBack { turns: read(payload.num_turns).unwrap_or(0) },
+            "thread_goal_updated" => {
+                #[derive(Deserialize)]
+                struct Goal<'a> {
+                    #[serde(borrow)]
+                    objective: Raw<'a>,
+                }
+                let objective = read::<Goal<'a>>(payload.goal).and_then(|goal| text(goal.objective));
+                Said::Goal { text: objective.unwrap_or_default() }
+            }
+            "entered_review_mode" | "exited_review_mode" => Said::Reviewed,
             "thread_name_updated" => Said::Named { name: text(payload.thread_name) },
             _ => Said::Other,
         }
@@ -392,61 +452,12 @@ impl<'a> Line<'a> {
             _ => Said::Other,
         };
     }
+}
 
-    /// A tool call of a `legacy` session.
-    fn call(&mut self, payload: &Payload<'a>) {
-        let kind = text(payload.kind).unwrap_or_default();
-        if !kind.ends_with("_call") {
-            return;
-        }
-        let name = text(payload.name);
-        let (name, words) = match (&*kind, name.as_deref()) {
-            (
-                "function_call",
-                Some("shell" | "exec_command" | "local_shell" | "shell_command" | "container.exec"),
-            ) => {
-                #[derive(Deserialize)]
-                struct Arguments<'a> {
-                    #[serde(borrow)]
-                    command: Raw<'a>,
-                    #[serde(borrow)]
-                    cmd: Raw<'a>,
-                }
-                let arguments = text(payload.arguments).unwrap_or_default();
-                let parsed = serde_json::from_str::<Arguments<'_>>(&arguments).ok();
-                let words = parsed.map(|of| command(of.command.or(of.cmd))).unwrap_or_default();
-                (Cow::Borrowed("command_execution"), words)
-            }
-            ("local_shell_call", _) => {
-                #[derive(Deserialize)]
-                struct Action<'a> {
-                    #[serde(borrow)]
-                    command: Raw<'a>,
-                }
-                let words = read::<Action<'_>>(payload.action).map(|action| command(action.command));
-                (Cow::Borrowed("command_execution"), words.unwrap_or_default())
-            }
-            ("web_search_call", _) => {
-                #[derive(Deserialize)]
-                struct Action<'a> {
-                    #[serde(borrow)]
-                    query: Raw<'a>,
-                }
-                let words = read::<Action<'_>>(payload.action).and_then(|action| text(action.query));
-                (Cow::Borrowed("web_search"), words.unwrap_or_default().into_owned())
-            }
-            (_, Some("apply_patch")) => {
-                let patch = text(payload.input.or(payload.arguments)).unwrap_or_default();
-                (Cow::Borrowed("file_change"), patched(&patch).unwrap_or_default())
-            }
-            _ => {
-                let words = text(payload.arguments).or(text(payload.input)).unwrap_or_default().into_owned();
-                (name.unwrap_or(kind), words)
-            }
-        };
-        self.item = text(payload.call_id);
-        self.said = Said::ToolCall { name, text: short(&words) };
-    }
+/// Whether an item may be the copy of a user message, by its beginning: most are not, and long.
+fn is_of_user(payload: &RawValue) -> bool {
+    let start = &payload.get().as_bytes()[..payload.get().len().min(256)];
+    memchr::memmem::find(start, b"\"role\":\"user\"").is_some()
 }
 
 fn context<'a>(payload: &Payload<'a>) -> Said<'a> {
@@ -474,74 +485,6 @@ fn joined<'a>(parts: &[Part<'a>]) -> Cow<'a, str> {
     texts.fold(first, |all, more| all + more)
 }
 
-fn is_tool(kind: &str) -> bool {
-    ["ToolCall", "Execution", "Change", "Search", "ImageView", "ImageGeneration"]
-        .iter()
-        .any(|end| kind.ends_with(end))
-}
-
-/// `CommandExecution` as `codex exec --json` writes it: `command_execution`.
-fn snake(kind: &str) -> String {
-    let mut name = String::with_capacity(kind.len() + 4);
-    for letter in kind.chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
-}
-
-/// A command as somebody would type it: without the shell that Codex puts round it.
-fn command(raw: Raw<'_>) -> String {
-    if let Some(line) = text(raw) {
-        return line.into_owned();
-    }
-    let words: Vec<Cow<'_, str>> = read(raw).unwrap_or_default();
-    match &words[..] {
-        [shell, flag, line]
-            if matches!(&**flag, "-c" | "-lc" | "-Command")
-                && ["sh", "bash", "zsh", "powershell", "pwsh"]
-                    .contains(&shell.rsplit('/').next().unwrap_or("")) =>
-        {
-            line.clone().into_owned()
-        }
-        _ => words.join(" "),
-    }
-}
-
-/// The files that a patch names.
-fn patched(patch: &str) -> Option<String> {
-    let name = |line: &str| {
-        let (what, name) = line.strip_prefix("*** ")?.split_once(" File: ")?;
-        ["Add", "Update", "Delete"].contains(&what).then(|| name.to_owned())
-    };
-    let files: Vec<String> = patch.lines().filter_map(name).collect();
-    (!files.is_empty()).then(|| files.join(" "))
-}
-
-/// One line of at most [`SHORT`] characters.
-fn short(text: &str) -> String {
-    let mut words = String::new();
-    for (at, word) in text.split_whitespace().enumerate() {
-        if at > 0 {
-            words.push(' ');
-        }
-        words.push_str(word);
-        if words.len() > 4 * SHORT {
-            break;
-        }
-    }
-    match words.char_indices().nth(SHORT) {
-        Some((end, _)) => {
-            words.truncate(end);
-            words.push('…');
-            words
-        }
-        None => words,
-    }
-}
-
 /// The string whose opening quote `key` ends with, if the key is in `head`, which `whole` begins with.
 fn string_after(head: &[u8], whole: &[u8], key: &str) -> Option<String> {
     let from = memchr::memmem::find(head, key.as_bytes())? + key.len() - 1;
@@ -563,3 +506,5 @@ fn string_after(head: &[u8], whole: &[u8], key: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transcripts;

@@ -30,12 +30,24 @@ pub struct Meta {
     pub model_provider: Option<String>,
     /// The session it was forked from.
     pub forked_from: Option<Id>,
-    /// `legacy` or `paginated`; absent up to 0.142, which know only the former.
+    /// `legacy` or `paginated`; absent up to 0.142, which know only the former. [`BARE`] where the first
+    /// line has no envelope.
     pub history_mode: Option<String>,
     /// The session whose lines come before this file's own (paginated forks and segments).
     pub base: Option<Id>,
     /// Commit, branch, address of `origin`.
     pub git: Option<(Option<String>, Option<String>, Option<String>)>,
+}
+
+/// The history mode of sessions of before September 2025. Their lines have no envelope, and no Codex of
+/// today reads them; it is our word, not Codex's.
+pub const BARE: &str = "bare";
+
+/// Whether a line is the first one of a rollout of before September 2025: `id`, `timestamp`,
+/// `instructions` and `git`, and no envelope about them.
+pub fn is_bare(line: &[u8]) -> bool {
+    let mut meta = Meta::default();
+    matches!(read_meta(line, &mut meta, false), Ok(true)) && meta.history_mode.as_deref() == Some(BARE)
 }
 
 /// Codex's `source` as one word, and the parts of a subagent. `text` is the word itself
@@ -135,8 +147,12 @@ impl<'de> Visitor<'de> for LineSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (mut id, mut timestamp, mut git) = (None, None, None);
         while let Some(key) = map.next_key::<Cow<'_, str>>()? {
             match key.as_ref() {
+                "id" => id = Some(map.next_value::<&RawValue>()?),
+                "timestamp" => timestamp = Some(map.next_value::<&RawValue>()?),
+                "git" => git = Some(map.next_value::<&RawValue>()?),
                 "type" => {
                     self.seen.is_meta = Some(map.next_value::<Cow<'_, str>>()? == "session_meta");
                 }
@@ -152,8 +168,30 @@ impl<'de> Visitor<'de> for LineSeed<'_> {
                 }
             }
         }
+        let id =
+            id.filter(|_| self.seen.is_meta.is_none()).and_then(|id| serde_json::from_str(id.get()).ok());
+        if id.is_some() && timestamp.is_some() {
+            self.seen.is_meta = Some(true);
+            self.meta.id = id;
+            self.meta.history_mode = Some(BARE.to_owned());
+            let text = timestamp.and_then(|text| serde_json::from_str::<Cow<'_, str>>(text.get()).ok());
+            self.meta.timestamp = text.and_then(|text| Timestamp::parse(&text));
+            self.meta.git = git.and_then(|git| serde_json::from_str(git.get()).ok()).and_then(commit);
+        }
         Ok(())
     }
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    commit_hash: Option<String>,
+    branch: Option<String>,
+    repository_url: Option<String>,
+}
+
+/// Commit, branch, address of `origin`.
+fn commit(git: Option<Commit>) -> Option<(Option<String>, Option<String>, Option<String>)> {
+    git.map(|git| (git.commit_hash, git.branch, git.repository_url))
 }
 
 struct PayloadSeed<'m> {
@@ -177,12 +215,6 @@ impl<'de> Visitor<'de> for PayloadSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        #[derive(Deserialize)]
-        struct Git {
-            commit_hash: Option<String>,
-            branch: Option<String>,
-            repository_url: Option<String>,
-        }
         #[derive(Deserialize)]
         struct Base {
             thread_id: Option<Id>,
@@ -215,10 +247,7 @@ impl<'de> Visitor<'de> for PayloadSeed<'_> {
                         meta.subagent = subagent;
                     }
                 }
-                "git" => {
-                    let git = map.next_value::<Option<Git>>()?;
-                    meta.git = git.map(|git| (git.commit_hash, git.branch, git.repository_url));
-                }
+                "git" => meta.git = commit(map.next_value()?),
                 // Up to 0.77 some of the keys come after the instructions, which are short there.
                 "base_instructions" | "instructions" if self.early && meta.source.is_some() => {
                     self.seen.stopped = true;
@@ -267,6 +296,17 @@ mod tests {
         assert!(read_meta(line.as_bytes(), &mut meta, true).unwrap());
         assert_eq!(meta.cwd.as_deref(), Some("/p"));
         assert!(read_meta(line.as_bytes(), &mut Meta::default(), false).is_err());
+        let bare = format!(
+            r#"{{"id":"{A}","timestamp":"2025-08-13T10:00:00.000Z","instructions":"x","git":{{"branch":"b"}}}}"#
+        );
+        assert!(read_meta(bare.as_bytes(), &mut meta, false).unwrap() && is_bare(bare.as_bytes()));
+        assert_eq!(meta.git, Some((None, Some("b".to_owned()), None)));
+        assert_eq!(meta.timestamp.unwrap().to_string(), "2025-08-13T10:00:00.000Z");
+        for other in
+            [r#"{"record_type":"state"}"#, r#"{"type":"message","id":"x","timestamp":"y"}"#, &line, "{"]
+        {
+            assert!(!is_bare(other.as_bytes()), "{other}");
+        }
         assert!(!read_meta(br#"{"type":"other","payload":{"cwd":1}}"#, &mut meta, false).unwrap());
     }
 }

@@ -3,16 +3,23 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use memchr::memmem;
 
-use super::{Line, Said, open};
+use super::{Line, Said, Turns, open};
 use crate::time::Timestamp;
 
 /// How far back from the end of a file its last turn is looked for.
 const TAIL_LIMIT: u64 = 64 << 20;
+
+/// Words of which one stands at the beginning of each line that may say how a turn ended.
+const WANTED: [&str; 5] = ["\"task_", "\"turn_", "_message\"", "\"item_completed\"", "\"message\""];
+/// And of each that shows what happened in a turn.
+const OF_A_TURN: [&str; 6] =
+    ["\"token_count\"", "_call", "\"reasoning\"", "\"compacted\"", "_review_mode\"", "\"response_item\""];
 
 /// How the last turn of a file ended, as far as the file alone can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +54,13 @@ pub struct Tail {
 /// Reads the tail of a rollout: the time of its last line and, if asked for, how its last turn ended.
 pub fn tail(path: &Path, with_ending: bool) -> io::Result<Tail> {
     let mut reader = TailReader::new(with_ending);
+    let from_start = lines_from_end(path, &mut |line| reader.line(line))?;
+    Ok(reader.finish(from_start))
+}
+
+/// Gives the lines of a rollout from the last to the first, without their newlines, for at most the last
+/// 64 MiB, and says whether all were given.
+pub fn lines_from_end(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<bool> {
     if path.extension().is_some_and(|extension| extension == "zst") {
         // Compressed files cannot be read from the end: keep what the last lines need.
         let mut kept: Vec<u8> = Vec::new();
@@ -64,31 +78,61 @@ pub fn tail(path: &Path, with_ending: bool) -> io::Result<Tail> {
                 cut = true;
             }
         }
-        reader.read(&kept, !cut);
-        return Ok(reader.finish(!cut));
+        return Ok(backwards(&mut kept, !cut, each).is_continue() && !cut);
     }
     let file = File::open(path)?;
     let length = file.metadata()?.len();
+    let mut from = length;
     let mut window: u64 = 8 << 10;
-    loop {
-        let from = length.saturating_sub(window);
-        let mut block = vec![0; (length - from) as usize];
-        let mut filled = 0;
-        while filled < block.len() {
-            match file.read_at(&mut block[filled..], from + filled as u64) {
-                Ok(0) => break,
-                Ok(got) => filled += got,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        block.truncate(filled);
-        reader = TailReader::new(with_ending);
-        if reader.read(&block, from == 0) || from == 0 || window >= TAIL_LIMIT {
-            return Ok(reader.finish(from == 0));
+    // What was read and is not yet given: the end of a line that begins further ahead.
+    let mut kept: Vec<u8> = Vec::new();
+    while from > 0 && length - from < TAIL_LIMIT {
+        let start = from.saturating_sub(window);
+        let mut block = vec![0; (from - start) as usize];
+        let got = read_at(&file, &mut block, start)?;
+        block.truncate(got);
+        block.append(&mut kept);
+        kept = block;
+        from = start;
+        if backwards(&mut kept, from == 0, each).is_break() {
+            return Ok(false);
         }
         window = (window * 8).min(TAIL_LIMIT);
     }
+    Ok(from == 0)
+}
+
+fn read_at(file: &File, block: &mut [u8], from: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match file.read_at(&mut block[filled..], from + filled as u64) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Gives the lines of a block from its end and leaves what was not given; its first line is given only
+/// if the block begins with it.
+fn backwards(
+    block: &mut Vec<u8>,
+    from_start: bool,
+    each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    while !block.is_empty() {
+        let before = &block[..block.len() - usize::from(block.ends_with(b"\n"))];
+        let start = match memchr::memrchr(b'\n', before) {
+            Some(at) => at + 1,
+            None if from_start => 0,
+            None => break,
+        };
+        each(&before[start..])?;
+        block.truncate(start);
+    }
+    ControlFlow::Continue(())
 }
 
 /// Reads lines from the last to the first until all that is wanted was found.
@@ -100,38 +144,42 @@ struct TailReader {
     guess: Option<Ending>,
     cwd: Option<String>,
     model: Option<String>,
+    /// The lines before an end without a last message, the last one first, back to the count of tokens
+    /// before its turn.
+    silent: Option<Vec<Said<'static>>>,
+    began: bool,
 }
 
 impl TailReader {
     fn new(with_ending: bool) -> Self {
-        TailReader { with_ending, last_at: None, ending: None, guess: None, cwd: None, model: None }
-    }
-
-    /// Takes the lines of a block from its end; its first line only if the block begins with it.
-    /// True when nothing more is wanted.
-    fn read(&mut self, block: &[u8], from_start: bool) -> bool {
-        let mut end = block.len();
-        while end > 0 && !self.is_done() {
-            let before = &block[..end - usize::from(block[end - 1] == b'\n')];
-            let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
-            if start == 0 && !from_start {
-                break;
-            }
-            self.line(&before[start..]);
-            end = start;
+        TailReader {
+            with_ending,
+            last_at: None,
+            ending: None,
+            guess: None,
+            cwd: None,
+            model: None,
+            silent: None,
+            began: false,
         }
-        self.is_done()
     }
 
     fn is_done(&self) -> bool {
         self.last_at.is_some() && (!self.with_ending || (self.ending.is_some() && self.cwd.is_some()))
     }
 
-    fn line(&mut self, line: &[u8]) {
+    /// Takes the line before the one that it took last.
+    fn line(&mut self, line: &[u8]) -> ControlFlow<()> {
+        self.look(line);
+        if self.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn look(&mut self, line: &[u8]) {
         let has = |needle: &str| memmem::find(&line[..line.len().min(256)], needle.as_bytes()).is_some();
         let needed = self.last_at.is_none()
             || (self.with_ending
-                && (has("\"task_") || has("\"turn_") || has("_message\"") || has("\"item_completed\"")));
+                && (WANTED.iter().any(|word| has(word))
+                    || (self.silent.is_some() && OF_A_TURN.iter().any(|word| has(word)))));
         if !needed {
             return;
         }
@@ -149,7 +197,30 @@ impl TailReader {
         if self.ending.is_some() {
             return;
         }
+        if let Some(lines) = &mut self.silent {
+            let is_total = matches!(line.said, Said::Tokens { total: Some(_), .. });
+            let kept = match line.said {
+                Said::TurnStarted => Said::TurnStarted,
+                Said::UserMessage { images, .. } => Said::UserMessage { text: "".into(), images },
+                Said::ToolCall { .. } => Said::Copy,
+                Said::Tokens { total, .. } => Said::Tokens { total, last: None },
+                Said::Copy => Said::Copy,
+                Said::ToolOutput => Said::ToolOutput,
+                Said::Compacted => Said::Compacted,
+                Said::UserCommand => Said::UserCommand,
+                Said::Reviewed => Said::Reviewed,
+                _ => return,
+            };
+            lines.push(kept);
+            // A reviewer's turn within it begins as well, after its message.
+            self.began |= lines.last() == Some(&Said::TurnStarted);
+            if self.began && is_total {
+                self.judge();
+            }
+            return;
+        }
         match line.said {
+            Said::TurnSilent => self.silent = Some(Vec::new()),
             Said::TurnStarted => self.ending = Some(Ending::Begun),
             Said::TurnAborted { .. } => self.ending = Some(Ending::Interrupted),
             Said::TurnCompleted { .. } => self.ending = Some(Ending::Completed),
@@ -164,7 +235,19 @@ impl TailReader {
         }
     }
 
-    fn finish(self, from_start: bool) -> Tail {
+    /// Judges an end without a last message by the lines before it.
+    fn judge(&mut self) {
+        let mut turns = Turns::default();
+        for said in self.silent.take().unwrap_or_default().iter().rev() {
+            turns.take(said);
+        }
+        self.ending = Some(if turns.failed() { Ending::Failed } else { Ending::Completed });
+    }
+
+    fn finish(mut self, from_start: bool) -> Tail {
+        if self.silent.is_some() && self.began {
+            self.judge();
+        }
         let nothing = if from_start { self.guess.or(Some(Ending::NoTurn)) } else { None };
         Tail {
             last_at: self.last_at,
@@ -189,7 +272,8 @@ mod tests {
             "\n",
             r#"{"timestamp":"2026-11-22T10:00:02.000Z","type":"event_msg","payload":{"type":"task_star"#
         );
-        assert!(reader.read(block.as_bytes(), true));
+        let mut block = block.as_bytes().to_vec();
+        assert!(backwards(&mut block, true, &mut |line| reader.line(line)).is_break());
         let tail = reader.finish(true);
         assert_eq!(tail.ending, Some(Ending::Completed));
         assert_eq!(tail.cwd.as_deref(), Some("/p"));

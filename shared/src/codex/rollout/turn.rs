@@ -35,19 +35,93 @@ pub struct LastMessage {
 }
 
 /// The last message of the user, as far as it stands in the last 4 MiB. Of a compressed rollout nothing
-/// is known.
+/// is known. In a turn that has only the model's copy of it, that one counts.
 pub fn last_message(path: &Path) -> io::Result<Option<LastMessage>> {
-    let is_message = |line: &[u8]| {
-        let has = |word: &[u8]| memchr::memmem::find(line, word).is_some();
-        has(b"\"user_message\"") || has(b"\"UserMessage\"")
+    let has = |line: &[u8], word: &str| memchr::memmem::find(line, word.as_bytes()).is_some();
+    let is_message = |line: &&[u8]| {
+        let start = &line[..line.len().min(256)];
+        ["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\""].iter().any(|word| has(line, word))
+            || has(start, "\"task_started\"")
+            || has(start, "\"turn_started\"")
     };
-    for line in window(path)?.rsplit(|byte| *byte == b'\n').filter(|line| is_message(line)) {
+    let mut copy = None;
+    for line in window(path)?.rsplit(|byte| *byte == b'\n').filter(is_message) {
         let Some(line) = Line::parse(line) else { continue };
-        if let Said::UserMessage { text, .. } = line.said {
-            return Ok(Some(LastMessage { text: text.into(), at: line.at }));
+        match line.said {
+            Said::UserMessage { text, .. } => {
+                return Ok(Some(LastMessage { text: text.into(), at: line.at }));
+            }
+            Said::Prompt { text, .. } => {
+                copy.get_or_insert(LastMessage { text: text.into(), at: line.at });
+            }
+            Said::TurnStarted if copy.is_some() => break,
+            _ => {}
         }
     }
-    Ok(None)
+    Ok(copy)
+}
+
+/// Judges turns that ended without a last message, in versions that write no errors (up to 0.147). Such a
+/// turn failed if the model was asked more often than it answered: each answer makes the count of
+/// tokens grow, and the model is asked at the start of a turn and after each run of tool outputs. A
+/// review, and a turn that has no message of the user but a compaction or a command of the user's own,
+/// did not fail.
+#[derive(Clone, Debug, Default)]
+pub struct Turns {
+    asked: usize,
+    answered: usize,
+    total: Option<Tokens>,
+    /// Whether the model will be asked for what came last already.
+    is_asked: bool,
+    has_message: bool,
+    is_own: bool,
+    is_review: bool,
+}
+
+impl Turns {
+    /// Takes the next line of the file.
+    pub fn take(&mut self, said: &Said<'_>) {
+        match said {
+            Said::TurnStarted => {
+                let (total, is_review) = (self.total.take(), self.is_review);
+                *self = Turns { asked: 1, is_asked: true, total, is_review, ..Turns::default() };
+            }
+            Said::UserMessage { .. } => {
+                // Something said to a turn that had its answer asks once more.
+                if self.has_message && self.answered >= self.asked {
+                    self.ask();
+                }
+                self.has_message = true;
+            }
+            Said::ToolOutput => self.ask(),
+            Said::ToolCall { .. } | Said::Copy => self.is_asked = false,
+            Said::Tokens { total: Some(total), .. } if self.total.as_ref() != Some(total) => {
+                self.answered += 1;
+                self.total = Some(total.clone());
+            }
+            // Within a turn the model is asked afterwards.
+            Said::Compacted if self.has_message => {
+                (self.asked, self.answered, self.is_asked) = (1, 0, true);
+            }
+            Said::Compacted | Said::UserCommand => self.is_own = true,
+            Said::Reviewed => self.is_review = true,
+            _ => {}
+        }
+        if matches!(said, Said::TurnSilent | Said::TurnCompleted { .. } | Said::TurnAborted { .. }) {
+            self.is_review = false;
+        }
+    }
+
+    fn ask(&mut self) {
+        self.asked += usize::from(!self.is_asked);
+        self.is_asked = true;
+    }
+
+    /// Whether the turn that ends here without a last message failed. To be asked before its end is taken.
+    pub fn failed(&self) -> bool {
+        let did_own = self.is_own && !self.has_message;
+        !did_own && !self.is_review && self.answered < self.asked
+    }
 }
 
 /// The end of a rollout.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::files::{Files, RolloutFile};
 use super::super::reader;
-use super::super::rollout::{self, Line, Said};
+use super::super::rollout::{self, Line, Said, Turns};
 use super::happened::TurnFailure;
 use super::{Emit, From, Happened, RESTING, Role, Tools, What};
 use crate::error::{Result, reason};
@@ -68,6 +68,7 @@ pub(super) struct Followed {
     own: Own,
     /// The turn that goes on, for versions that do not say it in each line.
     turn: Option<String>,
+    turns: Turns,
     /// Where the last look found it.
     archived: bool,
     /// Whether older lines may come, which are not told, and how old those are.
@@ -101,6 +102,7 @@ impl Followed {
             skipping: false,
             own: Own::Yes,
             turn: None,
+            turns: Turns::default(),
             archived: false,
             is_young_only: false,
             since,
@@ -423,6 +425,8 @@ impl Followed {
         let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         let mut turn = own(line.turn).or(self.turn.clone());
         let item = own(line.item);
+        let failed = self.turns.failed();
+        self.turns.take(&line.said);
         let what = match line.said {
             Said::TurnStarted => {
                 self.turn.clone_from(&turn);
@@ -435,6 +439,14 @@ impl Followed {
                 What::Message { turn, item, role: Role::Assistant, text: text.into_owned(), images: 0 }
             }
             Said::ToolCall { name, text } => What::Tool { turn, item, name: name.into_owned(), text },
+            Said::TurnSilent if failed => {
+                self.turn = None;
+                What::TurnFailed { turn, failure: TurnFailure::default() }
+            }
+            Said::TurnSilent => {
+                self.turn = None;
+                What::TurnCompleted { turn, last_message: None }
+            }
             Said::TurnCompleted { last_message } => {
                 self.turn = None;
                 What::TurnCompleted { turn, last_message: own(last_message) }
@@ -454,6 +466,13 @@ impl Followed {
             | Said::Context { .. }
             | Said::Tokens { .. }
             | Said::Named { .. }
+            | Said::Prompt { .. }
+            | Said::Goal { .. }
+            | Said::UserCommand
+            | Said::Copy
+            | Said::ToolOutput
+            | Said::Compacted
+            | Said::Reviewed
             | Said::Other => {
                 return Ok(());
             }

@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::codex::rollout::{self, Depth, Ending};
+use crate::codex::rollout::{self, Depth, Ending, Turns};
 use crate::ndjson::{self, Lines};
 
 fn said(line: &str) -> Said<'_> {
     Line::parse(line.as_bytes()).unwrap().said
 }
 
-fn rollouts(folder: &Path, all: &mut Vec<PathBuf>) {
+pub(super) fn rollouts(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
@@ -41,11 +41,12 @@ fn every_recorded_session_says_what_its_index_and_its_tail_say() {
         let mut lines = Lines::new(rollout::open(&path).unwrap(), 32 << 10);
         let (mut users, mut agents, mut begun, mut ended, mut failed, mut aborted) = (0, 0, 0, 0, 0, 0);
         let (mut first, mut last, mut last_said, mut tools) = (None, None, None, Vec::new());
-        let (mut contexts, mut metas) = (0, 0);
+        let (mut contexts, mut metas, mut turns) = (0, 0, Turns::default());
         while let Some(line) = lines.next().unwrap() {
             let ndjson::Line::Whole(line) = line else { panic!() };
             let line = Line::parse(line).unwrap_or_else(|| panic!("{place}"));
             assert!(line.at.is_some(), "{place}");
+            turns.take(&line.said);
             match line.said {
                 Said::UserMessage { text, .. } => {
                     users += 1;
@@ -67,8 +68,12 @@ fn every_recorded_session_says_what_its_index_and_its_tail_say() {
                 }
                 Said::TurnFailed { error } => {
                     failed += 1;
-                    // From 0.148 on the error is said.
-                    assert_eq!(error.is_some(), line.ordinal.is_some(), "{place}");
+                    assert!(error.is_some() && line.ordinal.is_some(), "{place}");
+                    last = Some(Ending::Failed);
+                }
+                Said::TurnSilent => {
+                    failed += 1;
+                    assert!(turns.failed() && line.ordinal.is_none(), "{place}");
                     last = Some(Ending::Failed);
                 }
                 Said::TurnAborted { reason } => {
@@ -195,7 +200,7 @@ fn odd_shapes_cost_no_more_than_themselves() {
         r#"{"type":"event_msg"}"#,
         r#"{"type":"never_seen","payload":{"type":"user_message","message":"x"}}"#,
         r#"{"type":"event_msg","payload":{"type":"item_completed","item":{"type":"Reasoning","id":"r"}}}"#,
-        r#"{"type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"x"}]}}"#,
+        r#"{"type":"response_item","payload":{"type":"message","role":"developer","content":[{"type":"input_text","text":"x"}]}}"#,
     ] {
         assert_eq!(said(other), Said::Other, "{other}");
     }

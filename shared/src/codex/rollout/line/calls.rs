@@ -1,0 +1,131 @@
+//! What a tool was used on, in one line.
+
+use super::*;
+
+/// The longest text of a tool call that is told, in characters.
+const SHORT: usize = 200;
+
+impl<'a> Line<'a> {
+    /// A tool call of a `legacy` session.
+    pub(super) fn call(&mut self, payload: &Payload<'a>) {
+        let kind = text(payload.kind).unwrap_or_default();
+        if !kind.ends_with("_call") {
+            return;
+        }
+        let name = text(payload.name);
+        let (name, words) = match (&*kind, name.as_deref()) {
+            (
+                "function_call",
+                Some("shell" | "exec_command" | "local_shell" | "shell_command" | "container.exec"),
+            ) => {
+                #[derive(Deserialize)]
+                struct Arguments<'a> {
+                    #[serde(borrow)]
+                    command: Raw<'a>,
+                    #[serde(borrow)]
+                    cmd: Raw<'a>,
+                }
+                let arguments = text(payload.arguments).unwrap_or_default();
+                let parsed = serde_json::from_str::<Arguments<'_>>(&arguments).ok();
+                let words = parsed.map(|of| command(of.command.or(of.cmd))).unwrap_or_default();
+                (Cow::Borrowed("command_execution"), words)
+            }
+            ("local_shell_call", _) => {
+                #[derive(Deserialize)]
+                struct Action<'a> {
+                    #[serde(borrow)]
+                    command: Raw<'a>,
+                }
+                let words = read::<Action<'_>>(payload.action).map(|action| command(action.command));
+                (Cow::Borrowed("command_execution"), words.unwrap_or_default())
+            }
+            ("web_search_call", _) => {
+                #[derive(Deserialize)]
+                struct Action<'a> {
+                    #[serde(borrow)]
+                    query: Raw<'a>,
+                }
+                let words = read::<Action<'_>>(payload.action).and_then(|action| text(action.query));
+                (Cow::Borrowed("web_search"), words.unwrap_or_default().into_owned())
+            }
+            (_, Some("apply_patch")) => {
+                let patch = text(payload.input.or(payload.arguments)).unwrap_or_default();
+                (Cow::Borrowed("file_change"), patched(&patch).unwrap_or_default())
+            }
+            _ => {
+                let words = text(payload.arguments).or(text(payload.input)).unwrap_or_default().into_owned();
+                (name.unwrap_or(kind), words)
+            }
+        };
+        self.item = text(payload.call_id);
+        self.said = Said::ToolCall { name, text: short(&words) };
+    }
+}
+
+pub(super) fn is_tool(kind: &str) -> bool {
+    ["ToolCall", "Execution", "Change", "Search", "ImageView", "ImageGeneration"]
+        .iter()
+        .any(|end| kind.ends_with(end))
+}
+
+/// `CommandExecution` as `codex exec --json` writes it: `command_execution`.
+pub(super) fn snake(kind: &str) -> String {
+    let mut name = String::with_capacity(kind.len() + 4);
+    for letter in kind.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+/// A command as somebody would type it: without the shell that Codex puts round it.
+pub(super) fn command(raw: Raw<'_>) -> String {
+    if let Some(line) = text(raw) {
+        return line.into_owned();
+    }
+    let words: Vec<Cow<'_, str>> = read(raw).unwrap_or_default();
+    match &words[..] {
+        [shell, flag, line]
+            if matches!(&**flag, "-c" | "-lc" | "-Command")
+                && ["sh", "bash", "zsh", "powershell", "pwsh"]
+                    .contains(&shell.rsplit('/').next().unwrap_or("")) =>
+        {
+            line.clone().into_owned()
+        }
+        _ => words.join(" "),
+    }
+}
+
+/// The files that a patch names.
+fn patched(patch: &str) -> Option<String> {
+    let name = |line: &str| {
+        let (what, name) = line.strip_prefix("*** ")?.split_once(" File: ")?;
+        ["Add", "Update", "Delete"].contains(&what).then(|| name.to_owned())
+    };
+    let files: Vec<String> = patch.lines().filter_map(name).collect();
+    (!files.is_empty()).then(|| files.join(" "))
+}
+
+/// One line of at most [`SHORT`] characters.
+pub(super) fn short(text: &str) -> String {
+    let mut words = String::new();
+    for (at, word) in text.split_whitespace().enumerate() {
+        if at > 0 {
+            words.push(' ');
+        }
+        words.push_str(word);
+        if words.len() > 4 * SHORT {
+            break;
+        }
+    }
+    match words.char_indices().nth(SHORT) {
+        Some((end, _)) => {
+            words.truncate(end);
+            words.push('…');
+            words
+        }
+        None => words,
+    }
+}

@@ -1,0 +1,74 @@
+//! The model's copies of what was said: `response_item` lines, and bare items.
+
+use super::*;
+use crate::codex::rollout::typed::{directory, goal, typed};
+
+#[derive(Deserialize)]
+struct Passthrough<'a> {
+    #[serde(borrow)]
+    content_item_kinds: Raw<'a>,
+}
+
+impl<'a> Line<'a> {
+    /// An item. Where there is no envelope, there is no other line that says the same.
+    pub(super) fn copy(&mut self, payload: &Payload<'a>, is_bare: bool) {
+        let kind = text(payload.kind).unwrap_or_default();
+        self.said = match (&*kind, text(payload.role).as_deref()) {
+            ("message", Some("user")) => user(payload, is_bare),
+            ("message", Some("assistant")) if is_bare => {
+                let parts: Vec<Part<'a>> = read(payload.content).unwrap_or_default();
+                Said::AgentMessage { text: joined(&parts) }
+            }
+            ("message", Some("assistant")) | ("reasoning", _) => Said::Copy,
+            (kind, _) if kind.ends_with("_call_output") => Said::ToolOutput,
+            (kind, _) if kind.ends_with("_call") => return self.call(payload),
+            _ => Said::Other,
+        };
+    }
+}
+
+/// A message in the user's name. Codex puts several texts into one, of which perhaps one was typed;
+/// from 0.150 on it says which.
+fn user<'a>(payload: &Payload<'a>, is_bare: bool) -> Said<'a> {
+    let parts: Vec<Part<'a>> = read(payload.content).unwrap_or_default();
+    let kinds = read::<Passthrough<'a>>(payload.passthrough).and_then(|of| of.content_item_kinds);
+    let kinds: Vec<Cow<'a, str>> =
+        read::<Vec<Text<'a>>>(kinds).unwrap_or_default().into_iter().map(|kind| kind.0).collect();
+    let mut said = String::new();
+    let (mut images, mut towards, mut cwd, mut is_command) = (0, None, None, false);
+    for (at, part) in parts.iter().enumerate() {
+        if text(part.kind).is_some_and(|kind| kind.contains("mage")) {
+            images += 1;
+        }
+        let Some(text) = text(part.text) else { continue };
+        is_command |= text.trim_start().starts_with("<user_shell_command>");
+        cwd = cwd.or_else(|| directory(&text).map(str::to_owned));
+        towards = towards.or_else(|| goal(&text).map(str::to_owned));
+        let is_typed = match kinds.get(at).map(|kind| &**kind) {
+            Some("unknown") | None => true,
+            Some(kind) => kind.starts_with("user."),
+        };
+        let words = typed(&text);
+        if is_typed && !words.is_empty() && !is_image_tag(words) {
+            if !said.is_empty() {
+                said.push('\n');
+            }
+            said.push_str(words);
+        }
+    }
+    if !said.is_empty() || images > 0 {
+        let text = said.into();
+        return if is_bare { Said::UserMessage { text, images } } else { Said::Prompt { text, images } };
+    }
+    match (towards, cwd) {
+        (Some(text), _) => Said::Goal { text: text.into() },
+        (None, _) if is_command => Said::UserCommand,
+        (None, Some(cwd)) if is_bare => Said::Context { cwd: Some(cwd.into()), sandbox: None, model: None },
+        _ => Said::Other,
+    }
+}
+
+/// Codex writes a tag before and after an image.
+fn is_image_tag(text: &str) -> bool {
+    text == "</image>" || (text.starts_with("<image") && text.ends_with('>') && !text.contains('\n'))
+}
