@@ -8,6 +8,7 @@ use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, To
 use codex_agent_shared::codex::fork::{Cut, Forker, checked_name};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
+use codex_agent_shared::codex::refusal::refuse;
 use codex_agent_shared::codex::server::find_codex;
 use codex_agent_shared::codex::version::{refuse_older, version};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
@@ -245,7 +246,7 @@ fn run(mut args: Args) -> Result<Exit> {
     let mut made = Vec::new();
     for parent in &parents {
         let before = made.len();
-        if let Err(error) = fork_one(&args, &index, (&codex, &version), parent, &cut, &mut made) {
+        if let Err(error) = fork_one(&args, &mut index, (&codex, &version), parent, &cut, &mut made) {
             let id = parent.id.map(|id| id.short()).unwrap_or_default();
             warn_of(&error.within(id));
             exit = Exit::Negative;
@@ -299,7 +300,7 @@ fn take_prompt(args: &mut Args) -> Result<()> {
 
 fn fork_one(
     args: &Args,
-    index: &Index,
+    index: &mut Index,
     (codex, version): (&Path, &str),
     parent: &Session<'_>,
     cut: &Cut,
@@ -307,6 +308,7 @@ fn fork_one(
 ) -> Result<()> {
     let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
     refuse_older(version, parent)?;
+    refuse(parent, true, index.files())?;
     let own = last_directory(parent).map(PathBuf::from);
     let directory = args
         .cwd

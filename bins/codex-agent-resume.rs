@@ -10,6 +10,7 @@ use codex_agent_shared::cli::flags::jobs::{self, Jobs};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
+use codex_agent_shared::codex::refusal::refuse;
 use codex_agent_shared::codex::server::find_codex;
 use codex_agent_shared::codex::version::{refuse_older, version};
 use codex_agent_shared::error::{Error, Exit, Result, reason};
@@ -191,6 +192,7 @@ fn run(args: Args) -> Result<Exit> {
     let text = if reads { first_of_stdin()? } else { args.operands[0].clone() };
     let session = reference::resolve(&mut index, &text)?;
     let (id, directory) = check(&args, &session)?;
+    refuse(&session, false, index.files())?;
     let codex = find_codex(args.common.codex.as_deref())?;
     // Asking for the version takes a moment, which only this format is worth.
     if session.history.as_deref() == Some("paginated") {

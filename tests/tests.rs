@@ -23,6 +23,12 @@ mod ls;
 /// Listings in homes that have drifted, held to an oracle.
 mod drift;
 
+/// What a session is called: first words in every form, goals, what Codex wrote in the user's name.
+mod titles;
+
+/// Sessions that Codex refuses to resume.
+mod refused;
+
 /// Finding by reference and by words.
 mod find;
 

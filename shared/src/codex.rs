@@ -43,6 +43,7 @@ pub mod home;
 pub mod index;
 pub mod names;
 mod reader;
+pub mod refusal;
 pub mod rollout;
 pub mod sample;
 pub mod server;

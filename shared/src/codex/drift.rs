@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::index::Index;
 use super::reader::is_here;
+use super::refusal::refusal;
 use super::rollout::{self, Depth};
 #[cfg(feature = "sqlite")]
 use super::state::State;
@@ -59,6 +60,8 @@ pub enum Kind {
     DirectoryDisagrees,
     /// A directory that is gone, while one is there whose name differs in upper and lower case alone.
     DirectoryCase,
+    /// A session that Codex will not resume, though its rollout is there.
+    NotResumable,
 }
 
 impl fmt::Display for Problem {
@@ -74,6 +77,7 @@ impl fmt::Display for Problem {
             Kind::ForeignPath => "a row whose rollout path is written as on another system",
             Kind::DirectoryDisagrees => "row and rollout disagree on the directory",
             Kind::DirectoryCase => "a directory that exists in other upper and lower case alone",
+            Kind::NotResumable => "a session that Codex will not resume",
         };
         f.write_str(text)?;
         if let Some(id) = self.id {
@@ -172,13 +176,14 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
     }
     let has_database = summary.database.is_some();
     let mut directories: BTreeMap<String, usize> = BTreeMap::new();
-    let files = index.files();
-    summary.files = files.all().len();
+    let all = index.files();
+    summary.files = all.all().len();
     for row in &rows {
         *directories.entry(row.cwd.clone()).or_default() += 1;
         let (id, path) = (Some(row.id), Path::new(&row.path));
-        let Some(file) = files.live(row.id, Some(&row.path)) else {
-            found(Kind::RowWithoutFile, id, Some(path), None)?;
+        let Some(file) = all.live(row.id, Some(&row.path)) else {
+            let detail = Some(format!("'codex delete --force {}' removes the row (0.140 and later)", row.id));
+            found(Kind::RowWithoutFile, id, Some(path), detail)?;
             continue;
         };
         if file.archived != row.archived {
@@ -189,13 +194,20 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
             found(Kind::ForeignPath, id, Some(path), Some(format!("it is '{}'", file.path.display())))?;
         }
     }
-    for files in files.all().chunk_by(|a, b| a.id == b.id) {
+    for files in all.all().chunk_by(|a, b| a.id == b.id) {
         let id = files[0].id;
         let row = rows.binary_search_by_key(&id, |row| row.id).ok().map(|at| &rows[at]);
-        if has_database && row.is_none() {
-            found(Kind::FileWithoutRow, Some(id), Some(&files[0].path), None)?;
-        }
         let live = super::files::live(files, row.map(|row| row.path.as_str()));
+        let refused = live.and_then(|file| refusal(&file.path, all).ok().flatten());
+        if has_database && row.is_none() {
+            let detail = match (&refused, live) {
+                (None, Some(file)) if rollout::head(&file.path, Depth::Start).is_ok() => {
+                    format!("'codex resume {id}' writes the row again")
+                }
+                _ => "no command of Codex writes the row again".to_owned(),
+            };
+            found(Kind::FileWithoutRow, Some(id), Some(&files[0].path), Some(detail))?;
+        }
         let mut whole: Vec<_> = files.iter().filter(|file| file.name().segment.is_none()).collect();
         whole.sort_by(|a, b| b.name().age().cmp(&a.name().age()));
         for file in whole.iter().skip(1) {
@@ -213,6 +225,10 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
             if head.meta.id.is_some_and(|other| other != id) {
                 let other = head.meta.id.map(|other| format!("it says {other}"));
                 found(Kind::ForeignFile, Some(id), Some(&file.path), other)?;
+            } else if let Some(refused) = &refused
+                && live.is_some_and(|live| live.path == file.path)
+            {
+                found(Kind::NotResumable, Some(id), Some(&file.path), Some(refused.to_string()))?;
             }
             if live.is_none_or(|live| live.path != file.path) {
                 continue;

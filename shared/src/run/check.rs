@@ -17,6 +17,7 @@ use crate::codex::holder::Holders;
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
 use crate::codex::last_directory;
+use crate::codex::refusal::refuse;
 use crate::codex::rollout::{self, Ending};
 use crate::codex::version::{is_before, refuse_older};
 use crate::error::Result;
@@ -112,7 +113,8 @@ impl Checker {
                 );
             }
             // Of an unknown version the worst is to be thought.
-            let version = self.version.as_deref().unwrap_or("0.0");
+            let version = self.version.clone().unwrap_or_else(|| "0.0".to_owned());
+            let version = version.as_str();
             if let Err(error) = refuse_older(version, &session) {
                 let message = match &self.version {
                     Some(_) => error.message().to_owned(),
@@ -131,6 +133,9 @@ impl Checker {
             let Some(rollout) = rollout.filter(|path| path.exists()) else {
                 return failed(Class::NotFound, format!("the rollout of session '{id}' is gone"));
             };
+            if let Err(error) = refuse(&session, is_fork, self.index(home)?.files()) {
+                return failed(Class::Refused, error.message().to_owned());
+            }
             // A fork leaves its parent alone, whoever drives that.
             if !is_fork && is_before(version, (0, 147)) {
                 let home = Home::find(home)?;

@@ -1,0 +1,266 @@
+//! Whether Codex will refuse to resume a session, known before it is asked.
+//!
+//! Each kind was tried on Codex 0.171, which refuses these and, but for what is named here, resumes
+//! whatever else is damaged: garbage, lost and repeated lines, gaps in the ordinals, a cut end.
+//!
+//! - A rollout of before September 2025, whose lines have no envelope.
+//! - A first line that lacks what Codex requires, has a history mode that Codex does not know, or names
+//!   another session than the file. (0.137 resumes the other session.)
+//! - A `paginated` rollout whose last record has no ordinal, since a Codex older than 0.148 wrote to it.
+//!   Codex still forks it.
+//! - A fork or a reverted session whose base is gone, has lost the end of the part that was taken of it,
+//!   or lies outside the home.
+//! - A `legacy` rollout that is not UTF-8. For this one the whole file is read, as Codex does.
+//!
+//! A rollout that is gone, empty or being written is none of these: reading it fails, or it has no
+//! first line yet.
+
+use std::fmt;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::files::{Files, RolloutFile};
+use super::rollout::{self, Name};
+use crate::error::Error;
+use crate::ndjson::{Line, Lines};
+use crate::record::{Id, Session};
+
+/// How many forks of forks are followed; Codex makes no circles, a damaged file may.
+const DEEPEST: usize = 1000;
+
+/// Why Codex refuses to resume a session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// The reason, as a part of a sentence.
+    pub why: String,
+    /// Whether Codex can fork the session all the same.
+    pub can_fork: bool,
+    /// Whether a file is missing or damaged that may be brought back.
+    restorable: bool,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl Refusal {
+    fn new(why: impl Into<String>) -> Refusal {
+        Refusal { why: why.into(), can_fork: false, restorable: false }
+    }
+
+    fn restorable(why: impl Into<String>) -> Refusal {
+        Refusal { restorable: true, ..Refusal::new(why) }
+    }
+
+    /// What can be done about it, for the session of this id.
+    pub fn hint(&self, id: Id) -> String {
+        if self.can_fork {
+            format!("Codex forks it all the same: codex-agent fork {id}")
+        } else if self.restorable {
+            "it can be resumed once that file is back as it was".to_owned()
+        } else {
+            "no command of Codex repairs it; the conversation can be read in its rollout".to_owned()
+        }
+    }
+}
+
+/// What the first line of a rollout has to say.
+#[derive(Deserialize)]
+struct First {
+    #[serde(rename = "timestamp")]
+    _timestamp: String,
+    #[serde(rename = "type")]
+    kind: String,
+    payload: Payload,
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    id: Id,
+    #[serde(rename = "timestamp")]
+    _timestamp: String,
+    #[serde(rename = "cwd")]
+    _cwd: String,
+    #[serde(rename = "originator")]
+    _originator: String,
+    #[serde(rename = "cli_version")]
+    _cli_version: String,
+    history_mode: Option<String>,
+    history_base: Option<Base>,
+}
+
+#[derive(Deserialize)]
+struct Base {
+    thread_id: Id,
+    end_byte_offset: Option<u64>,
+    end_ordinal_exclusive: Option<u64>,
+}
+
+/// Whether Codex will refuse to resume the session of this rollout, and why. `files` are all rollouts
+/// of the home: the base of a fork is looked for among them.
+pub fn refusal(path: &Path, files: &Files) -> io::Result<Option<Refusal>> {
+    let first = match first_line(path)? {
+        Ok(first) => first,
+        Err(refusal) => return Ok(Some(refusal)),
+    };
+    let is_paginated = first.payload.history_mode.as_deref() == Some("paginated");
+    if is_paginated && last_ordinal(path)?.is_none() {
+        let why = "its last line has no ordinal, since a Codex older than 0.148 wrote to it";
+        return Ok(Some(Refusal { can_fork: true, ..Refusal::new(why) }));
+    }
+    if !is_paginated && !is_utf8(path)? {
+        return Ok(Some(Refusal::new("its rollout is not UTF-8")));
+    }
+    lineage(path, first.payload.history_base, files)
+}
+
+/// Refuses a session that Codex will not resume, or will not fork. A rollout that cannot be read is left
+/// to Codex.
+pub fn refuse(session: &Session<'_>, to_fork: bool, files: &Files) -> Result<(), Error> {
+    let Some((id, path)) = session.id.zip(session.rollout_path.as_deref()) else { return Ok(()) };
+    match refusal(Path::new(path), files) {
+        Ok(Some(refusal)) if !(to_fork && refusal.can_fork) => {
+            let what = if to_fork { "fork" } else { "resume" };
+            Err(Error::new(format!("Codex will not {what} session '{id}': {refusal}")).hint(refusal.hint(id)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The first line; what is wrong with it, where Codex will not have it.
+fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
+    let mut lines = Lines::new(rollout::open(path)?, 32 << 10);
+    loop {
+        let line = match lines.next()? {
+            None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty")),
+            Some(Line::Whole(line)) if line.trim_ascii().is_empty() => continue,
+            Some(Line::Whole(line)) => line,
+            Some(Line::TooLong) => return Ok(Err(Refusal::new("its first line is too long"))),
+        };
+        let first = match serde_json::from_slice::<First>(line) {
+            Ok(first) if first.kind == "session_meta" => first,
+            Ok(_) => return Ok(Err(Refusal::new("its first line is no session_meta"))),
+            Err(_) if rollout::is_bare(line) => {
+                let why = "it is of before September 2025, in a format that Codex no longer reads";
+                return Ok(Err(Refusal::new(why)));
+            }
+            Err(error) => {
+                let error = error.to_string();
+                let error = error.split(" at line").next().unwrap_or_default();
+                return Ok(Err(Refusal::new(format!("its first line is invalid: {error}"))));
+            }
+        };
+        let id = path.file_name().and_then(|name| name.to_str()).and_then(Name::parse).map(|name| name.id);
+        if id.is_some_and(|id| id != first.payload.id) {
+            let why = format!("its first line names another session, '{}'", first.payload.id);
+            return Ok(Err(Refusal::new(why)));
+        }
+        return Ok(match first.payload.history_mode.as_deref() {
+            None | Some("legacy" | "paginated") => Ok(first),
+            Some(mode) => Err(Refusal::new(format!("its history mode '{mode}' is unknown"))),
+        });
+    }
+}
+
+/// The ordinal of the last line that Codex takes for a record; `None` where it has none. A line of an
+/// unknown type, one that is cut, and one whose ordinal is no number are no records.
+fn last_ordinal(path: &Path) -> io::Result<Option<u64>> {
+    #[derive(Deserialize)]
+    struct Outer<'a> {
+        #[serde(rename = "timestamp")]
+        _timestamp: &'a str,
+        #[serde(rename = "type")]
+        kind: &'a str,
+        ordinal: Option<u64>,
+    }
+    const KINDS: [&str; 7] = [
+        "session_meta",
+        "response_item",
+        "event_msg",
+        "turn_context",
+        "compacted",
+        "world_state",
+        "token_usage_record",
+    ];
+    let mut last = None;
+    rollout::lines_from_end(path, &mut |line| match serde_json::from_slice::<Outer<'_>>(line) {
+        Ok(outer) if KINDS.contains(&outer.kind) => {
+            last = outer.ordinal;
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })?;
+    Ok(last)
+}
+
+fn is_utf8(path: &Path) -> io::Result<bool> {
+    let mut lines = Lines::new(rollout::open(path)?, 256 << 10);
+    while let Some(line) = lines.next()? {
+        if let Line::Whole(line) = line
+            && std::str::from_utf8(line).is_err()
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Follows a fork to what it was forked from, to the end of the chain.
+fn lineage(path: &Path, base: Option<Base>, files: &Files) -> io::Result<Option<Refusal>> {
+    let mut base = base;
+    for _ in 0..DEEPEST {
+        let Some(Base { thread_id: id, end_byte_offset: bytes, end_ordinal_exclusive: ordinals }) = base
+        else {
+            return Ok(None);
+        };
+        let Some(file) = base_file(id, files).filter(|file| is_in_home(&file.path)) else {
+            let why = format!("the rollout of '{id}', in which its conversation begins, is not in this home");
+            return Ok(Some(Refusal::restorable(why)));
+        };
+        let place = || format!("the rollout '{}', in which its conversation begins,", file.path.display());
+        // Where paths in it were rewritten as shorter ones no line is lost; Codex may judge that itself.
+        let is_short = || -> io::Result<bool> {
+            let length = match file.name().compressed {
+                true => return Ok(false),
+                false => std::fs::metadata(&file.path)?.len(),
+            };
+            let next = last_ordinal(&file.path)?.map_or(0, |last| last + 1);
+            Ok(length < bytes.unwrap_or(0) && next < ordinals.unwrap_or(u64::MAX))
+        };
+        if file.path != path && is_short()? {
+            return Ok(Some(Refusal::restorable(format!("{} has lost lines", place()))));
+        }
+        match first_line(&file.path) {
+            Ok(Ok(first)) => base = first.payload.history_base,
+            Ok(Err(refusal)) => {
+                return Ok(Some(Refusal::restorable(format!("{} is damaged: {refusal}", place()))));
+            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Ok(Some(Refusal::restorable(format!("{} is empty", place()))));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(Refusal::new("its conversation begins nowhere: the forks lead in a circle")))
+}
+
+/// A base is a file: the first one of the session of this id, or the segment of this id.
+fn base_file(id: Id, files: &Files) -> Option<&RolloutFile> {
+    let first = files.of(id).iter().filter(|file| file.name().segment.is_none());
+    let first = first.max_by_key(|file| (!file.archived, !file.name().compressed));
+    first.or_else(|| files.all().iter().find(|file| file.name().segment == Some(id)))
+}
+
+/// Whether Codex takes a file for one of its home: it goes by where links lead.
+fn is_in_home(path: &Path) -> bool {
+    let tree = path.ancestors().find(|above| {
+        above.file_name().is_some_and(|name| name == "sessions" || name == "archived_sessions")
+    });
+    let leads = |path: &Path| std::fs::canonicalize(path).ok();
+    tree.and_then(leads).zip(leads(path)).is_none_or(|(tree, file)| file.starts_with(tree))
+}
