@@ -116,6 +116,9 @@ mod shells;
 /// What must not hurt: homes, databases and rollouts that are odd, broken or changing.
 mod faults;
 
+/// Whether a session is archived, by its file and by its row.
+mod archived;
+
 /// Databases in every state that people have.
 mod databases;
 

@@ -46,7 +46,7 @@ pub enum Kind {
     RowWithoutFile,
     /// A rollout without a row.
     FileWithoutRow,
-    /// A row that says archived and a file that is not, or the other way round.
+    /// A row that says archived, or names such a path, and a file that is not, or the other way round.
     ArchivedDisagrees,
     /// Two files of one session that are no segments of it.
     DuplicateFile,
@@ -186,9 +186,15 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
             found(Kind::RowWithoutFile, id, Some(path), detail)?;
             continue;
         };
-        if file.archived != row.archived {
-            let says = if row.archived { "the row says archived" } else { "the row says not archived" };
-            found(Kind::ArchivedDisagrees, id, Some(&file.path), Some(says.to_owned()))?;
+        let tree = row.path.rsplit(['/', '\\']).find_map(|part| match part {
+            "archived_sessions" => Some(true),
+            "sessions" => Some(false),
+            _ => None,
+        });
+        let said = [("the row", row.archived), ("the row's path", tree.unwrap_or(file.archived))];
+        if let Some((who, archived)) = said.into_iter().find(|(_, archived)| *archived != file.archived) {
+            let words = format!("{who} says {}archived", if archived { "" } else { "not " });
+            found(Kind::ArchivedDisagrees, id, Some(&file.path), Some(words))?;
         }
         if !is_here(&row.path) {
             found(Kind::ForeignPath, id, Some(path), Some(format!("it is '{}'", file.path.display())))?;

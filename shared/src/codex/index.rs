@@ -244,8 +244,12 @@ impl Index {
         // Ids and rows must be of one moment, or a session that comes in between is listed twice.
         let _snapshot = state.snapshot()?;
         let mut extra = Vec::new();
+        let mut flags_are_right = true;
         if let Some(files) = files.as_ref() {
             let rows = state.ids()?;
+            if query.filter.archived != Archived::With {
+                flags_are_right = flags_hold(&state.archived_ids()?, &rows, files);
+            }
             let without_row: Vec<&RolloutFile> =
                 files.sessions().filter(|file| rows.binary_search(&file.id).is_err()).collect();
             let reader =
@@ -293,13 +297,13 @@ impl Index {
             page,
         };
         if matches!(query.sort.key, SortKey::Updated | SortKey::Created) {
-            state.rows(query, names.as_ref(), &mut |mut row| match judge(&mut row) {
+            state.rows(query, names.as_ref(), flags_are_right, &mut |mut row| match judge(&mut row) {
                 Ok(ending) => merge.row(row, ending),
                 Err(Rejected) => Ok(ControlFlow::Continue(())),
             })?;
         } else {
             let mut kept = Vec::new();
-            state.rows(query, names.as_ref(), &mut |mut row| {
+            state.rows(query, names.as_ref(), flags_are_right, &mut |mut row| {
                 if let Ok(ending) = judge(&mut row) {
                     kept.push((row.into_owned(), ending));
                 }
@@ -443,8 +447,21 @@ impl Merge<'_, '_> {
     }
 }
 
+/// Whether every row that has a file says archived as the file's place does.
+#[cfg(feature = "sqlite")]
+fn flags_hold(archived: &[Id], rows: &[Id], files: &Files) -> bool {
+    let has = |ids: &[Id], id: Id| ids.binary_search(&id).is_ok();
+    archived.iter().all(|id| files.of(*id).iter().all(|file| file.archived))
+        && files
+            .all()
+            .iter()
+            .filter(|file| file.archived)
+            .all(|file| has(archived, file.id) || !has(rows, file.id))
+}
+
 /// Says where a row's rollout is. A file that was made after the names were walked is found where the row
-/// says.
+/// says. Codex lists, archives and unarchives by where the file lies and puts the row right by that (0.137,
+/// 0.171), so that a session is archived as its file is.
 #[cfg(feature = "sqlite")]
 fn place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
     let is_there =
@@ -452,6 +469,10 @@ fn place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
     session.found_in = Some(if is_there { FoundIn::Both } else { FoundIn::Database });
     if let Some(file) = live {
         session.rollout_path = Some(file.path.to_string_lossy().into_owned().into());
+        session.archived_at = match file.archived {
+            true => session.archived_at.or_else(|| file.archived_at()),
+            false => None,
+        };
     }
     mend_directory(session);
 }

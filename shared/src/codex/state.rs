@@ -202,8 +202,20 @@ impl State {
 
     /// All ids, sorted: one walk over the primary key's index.
     pub fn ids(&self) -> Result<Vec<Id>> {
+        self.ids_of("SELECT id FROM threads ORDER BY id")
+    }
+
+    /// The ids of the rows that say archived, sorted.
+    pub fn archived_ids(&self) -> Result<Vec<Id>> {
+        if !self.has("archived") {
+            return Ok(Vec::new());
+        }
+        self.ids_of("SELECT id FROM threads WHERE archived = 1")
+    }
+
+    fn ids_of(&self, sql: &str) -> Result<Vec<Id>> {
         let read = || {
-            let mut statement = self.connection.prepare("SELECT id FROM threads ORDER BY id")?;
+            let mut statement = self.connection.prepare(sql)?;
             let mut rows = statement.query([])?;
             let mut ids = Vec::new();
             while let Some(row) = rows.next()? {
@@ -253,14 +265,16 @@ impl State {
 
     /// Gives each row to `row`, in the query's order where that is by a time (any order otherwise),
     /// until it says that it has enough. Rows that the database alone can rule out are not given.
-    /// The rollout's path is as the database has it.
+    /// The rollout's path is as the database has it. Where the flags for archived are not all right, none of
+    /// them rules a row out.
     pub fn rows(
         &self,
         query: &Query,
         names: Option<&Names>,
+        flags_are_right: bool,
         row: &mut dyn FnMut(Session<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let (sql, parameters) = self.select(query);
+        let (sql, parameters) = self.select(query, flags_are_right);
         let mut statement = self.connection.prepare(&sql).map_err(|e| self.failed(&e))?;
         let mut rows = statement.query(params_from_iter(parameters)).map_err(|e| self.failed(&e))?;
         let has_name = self.has("name");
@@ -286,7 +300,7 @@ impl State {
         read().map_err(|error| self.failed(&error))
     }
 
-    fn select(&self, query: &Query) -> (String, Vec<Value>) {
+    fn select(&self, query: &Query, flags_are_right: bool) -> (String, Vec<Value>) {
         let mut conditions: Vec<String> = Vec::new();
         let mut parameters: Vec<Value> = Vec::new();
         let filter = &query.filter;
@@ -304,6 +318,7 @@ impl State {
         };
         match filter.archived {
             Archived::With => {}
+            _ if !flags_are_right => {}
             Archived::No if by_directory.is_some() => conditions.push("archived = 0".into()),
             Archived::No => conditions.push("+archived = 0".into()),
             Archived::Only => conditions.push("archived = 1".into()),
