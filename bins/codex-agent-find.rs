@@ -218,7 +218,7 @@ fn all_references(
             return Ok(None);
         }
         if found.is_empty() {
-            warn(format_args!("no session '{operand}'"));
+            warn_of(&reference::missing(index, operand)?);
             *exit = Exit::Negative;
         }
         all.extend(found);

@@ -223,7 +223,7 @@ fn run(mut args: Args) -> Result<Exit> {
             if let Some(extra) = args.operands.first() {
                 return Err(Error::usage(format!("unexpected operand '{extra}' beside --at")));
             }
-            (vec![reference::resolve(&mut index, session)?], Cut::Turn(turn.to_owned()))
+            (vec![reference::resolve_to_act(&mut index, session)?], Cut::Turn(turn.to_owned()))
         }
         None => (
             reference::all(&mut index, &args.operands, "nothing was forked")?,

@@ -89,7 +89,7 @@ fn run(args: Args) -> Result<Exit> {
     };
     let name = checked_name(name)?;
     let mut index = args.common.index()?;
-    let session = reference::resolve(&mut index, text)?;
+    let session = reference::resolve_to_act(&mut index, text)?;
     let Some(id) = session.id else { return Err(Error::new(format!("'{text}' has no id"))) };
     let codex = find_codex(args.common.codex.as_deref())?;
     let version = version(&codex, Some(index.home().path()))?;

@@ -190,7 +190,8 @@ fn run(args: Args) -> Result<Exit> {
     }
     let mut index = args.common.index()?;
     let text = if reads { first_of_stdin()? } else { args.operands[0].clone() };
-    let session = reference::resolve(&mut index, &text)?;
+    let resolve = if args.print { reference::resolve } else { reference::resolve_to_act };
+    let session = resolve(&mut index, &text)?;
     let (id, directory) = check(&args, &session)?;
     refuse(&session, false, index.files())?;
     let codex = find_codex(args.common.codex.as_deref())?;

@@ -67,7 +67,7 @@ fn the_newest_of_this_directory() {
     assert_eq!(at("@4"), ("a9b95443\n".into(), Some(0)));
     assert_eq!(at("@5"), (String::new(), Some(1)));
     let ran = world.run(&["codex-agent-find", "@"]);
-    assert_eq!((ran.code, ran.err.as_str()), (1, "codex-agent-find: no session '@'\n"));
+    assert!(ran.code == 1 && ran.err.starts_with("codex-agent-find: no session '@' of "), "{}", ran.err);
 }
 
 #[test]

@@ -32,6 +32,9 @@ mod refused;
 /// Finding by reference and by words.
 mod find;
 
+/// The reference '@': which session it is, and what is near where it is none.
+mod newest;
+
 /// Groups: verbs, pipes, races, crashes.
 mod group;
 

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codex::index::Index;
 use crate::codex::rollout::Name;
-use crate::error::{Error, Result, warn};
+use crate::error::{Error, Result, note, warn};
 use crate::ndjson::{Item, Records};
 use crate::query::{Archived, Directory, Filter, Query};
 use crate::record::{Field, Foreign, Id, Session};
@@ -114,21 +114,77 @@ pub fn candidates(index: &mut Index, text: &str) -> Result<Vec<Session<'static>>
     }
 }
 
-/// The one session that a reference means. Nothing found is exit 1, several are exit 2 and told.
+/// The one session that a reference means. Nothing found is exit 1, several are exit 2 and told. On a
+/// terminal a line says which one '@' is.
 pub fn resolve(index: &mut Index, text: &str) -> Result<Session<'static>> {
+    one(index, text, |line| note(line))
+}
+
+/// The same for a tool that opens the session, changes it or sends it something: the line is always printed.
+pub fn resolve_to_act(index: &mut Index, text: &str) -> Result<Session<'static>> {
+    one(index, text, |line| warn(line))
+}
+
+fn one(index: &mut Index, text: &str, say: fn(String)) -> Result<Session<'static>> {
     let mut found = candidates(index, text)?;
     match found.len() {
-        1 => Ok(found.remove(0)),
-        0 if text.starts_with('@') && text != "@@" => {
-            let here = std::env::current_dir().unwrap_or_default();
-            let message = format!("no session '{text}' of the directory '{}'", here.display());
-            Err(Error::not_found(message).hint("@@ is the newest of all; codex-agent ls lists them"))
+        1 => {
+            let session = found.remove(0);
+            if matches!(Form::of(text)?, Form::Newest { .. }) {
+                say(format!("'{text}' is {}", candidate(&session)));
+            }
+            Ok(session)
         }
-        0 => Err(Error::not_found(format!("no session '{text}'"))
-            .hint("codex-agent ls lists them; codex-agent find WORD looks for words")),
+        0 => Err(missing(index, text)?),
         _ => Err(ambiguous(text, &found)),
     }
 }
+
+/// The error for a reference that means no session. For '@' it has the sessions that come nearest: those
+/// of this directory that are hidden, those below it and above it, the newest of all.
+pub fn missing(index: &mut Index, text: &str) -> Result<Error> {
+    if !matches!(Form::of(text)?, Form::Newest { .. }) {
+        return Ok(Error::not_found(format!("no session '{text}'"))
+            .hint("codex-agent ls lists them; codex-agent find WORD looks for words"));
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let cwd = |places: &[&Path]| places.iter().map(|place| Directory::new(place)).collect::<Vec<_>>();
+    let above: Vec<&Path> = here.ancestors().skip(1).collect();
+    let filters = [
+        Filter { cwd: cwd(&[&here]), ..everything() },
+        Filter { under: cwd(&[&here]), ..Filter::default() },
+        Filter { cwd: cwd(&above), ..Filter::default() },
+        Filter::default(),
+    ];
+    let mut near: Vec<Session<'static>> = Vec::new();
+    for (at, filter) in filters.into_iter().enumerate() {
+        // The newest of anywhere are near only where nothing else is.
+        if near.len() < NEAREST && (at < 3 || near.is_empty()) {
+            near.extend(list(index, filter, 0, Some(NEAREST))?);
+            let mut seen = std::collections::HashSet::new();
+            near.retain(|session| seen.insert(session.id));
+        }
+    }
+    let lines = near.iter().take(NEAREST).map(|session| {
+        let hidden = match (session.archived_at, session.is_subagent()) {
+            (Some(_), _) => " (archived)",
+            (None, true) => " (a subagent)",
+            (None, false) => "",
+        };
+        format!("{}  {}{hidden}", candidate(session), cell(session.cwd.as_deref().unwrap_or(""), 60))
+    });
+    let place = if text == "@@" { String::new() } else { format!(" of the directory '{}'", here.display()) };
+    let error = Error::not_found(format!("no session '{text}'{place}"));
+    Ok(match lines.collect::<Vec<_>>() {
+        lines if lines.is_empty() => {
+            error.hint("codex-agent ls --archived --subagents lists the hidden ones")
+        }
+        lines => error.hint("these come nearest:").hint(lines.join("\n")),
+    })
+}
+
+/// How many sessions are shown in the place of one that is not there.
+const NEAREST: usize = 5;
 
 /// The error for a reference that means several sessions: they are told, newest first.
 pub fn ambiguous(text: &str, found: &[Session<'_>]) -> Error {
@@ -334,7 +390,7 @@ pub fn all(index: &mut Index, operands: &[String], harm: &str) -> Result<Vec<Ses
     let reads = from_stdin(operands)?;
     let mut sessions = Vec::new();
     for text in operands.iter().filter(|text| *text != "-") {
-        sessions.push(resolve(index, text)?);
+        sessions.push(resolve_to_act(index, text)?);
     }
     if !reads {
         return Ok(sessions);
@@ -348,7 +404,7 @@ pub fn all(index: &mut Index, operands: &[String], harm: &str) -> Result<Vec<Ses
             Input::Other(_) => continue,
         };
         let place = |error: Error| error.within(format_args!("stdin:{line}")).hint(harm);
-        sessions.push(resolve(index, &text).map_err(place)?);
+        sessions.push(resolve_to_act(index, &text).map_err(place)?);
     }
     Ok(sessions)
 }
