@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use codex_agent_shared::cli::flags::jobs::{self, Jobs};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
-use codex_agent_shared::codex::fork::{Cut, Forker, checked_name};
+use codex_agent_shared::codex::fork::{Cut, Forker, check_lineage, checked_name};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::refuse;
 use codex_agent_shared::codex::server::find_codex;
-use codex_agent_shared::codex::version::{refuse_older, version};
+use codex_agent_shared::codex::version::{is_before, refuse_older, version};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::plugin::about;
@@ -242,6 +242,11 @@ fn run(mut args: Args) -> Result<Exit> {
     }
     let codex = find_codex(args.common.codex.as_deref())?;
     let version = version(&codex, Some(index.home().path()))?;
+    if !is_before(&version, (0, 148)) {
+        for parent in &parents {
+            check_lineage(&mut index, parent).map_err(|error| error.hint("nothing was forked"))?;
+        }
+    }
     let mut exit = Exit::Done;
     let mut made = Vec::new();
     for parent in &parents {

@@ -128,6 +128,9 @@ mod databases;
 /// Rows that Codex on another system has written.
 mod foreign_rows;
 
+/// Stores of rollouts of other shapes: shared, linked, outside, broken, misleading.
+mod store_shapes;
+
 /// What must not hurt: groups, pipes and words.
 mod store_faults;
 

@@ -58,6 +58,8 @@ pub enum Kind {
     ForeignPath,
     /// A row whose directory is neither that of the rollout's first line nor that of its last turn.
     DirectoryDisagrees,
+    /// A rollout that lies outside of the home, reached by its row or through a link that Codex does not follow.
+    OutsideHome,
     /// A directory that is gone, while one is there whose name differs in upper and lower case alone.
     DirectoryCase,
     /// A session that Codex will not resume, though its rollout is there.
@@ -76,6 +78,7 @@ impl fmt::Display for Problem {
             Kind::ForeignFile => "a rollout whose name has another id than its first line",
             Kind::ForeignPath => "a row whose rollout path is written as on another system",
             Kind::DirectoryDisagrees => "row and rollout disagree on the directory",
+            Kind::OutsideHome => "a rollout outside of Codex's home",
             Kind::DirectoryCase => "a directory that exists in other upper and lower case alone",
             Kind::NotResumable => "a session that Codex will not resume",
         };
@@ -150,7 +153,7 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
     let mut rows = Vec::new();
     #[cfg(feature = "sqlite")]
     {
-        let home = index.home().clone();
+        let home = index.home();
         let used = index.state().map(State::path);
         let unused = home.databases().iter().take_while(|path| Some(path.as_path()) != used);
         for path in unused.filter(|_| index.asks_database()) {
@@ -176,12 +179,17 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
     }
     let has_database = summary.database.is_some();
     let mut directories: BTreeMap<String, usize> = BTreeMap::new();
+    let home = index.home().clone();
     let all = index.files();
     summary.files = all.all().len();
     for row in &rows {
         *directories.entry(row.cwd.clone()).or_default() += 1;
         let (id, path) = (Some(row.id), Path::new(&row.path));
         let Some(file) = all.live(row.id, Some(&row.path)) else {
+            if path.is_file() {
+                found(Kind::OutsideHome, id, Some(path), None)?;
+                continue;
+            }
             let detail = Some(format!("'codex delete --force {}' removes the row (0.140 and later)", row.id));
             found(Kind::RowWithoutFile, id, Some(path), detail)?;
             continue;
@@ -220,6 +228,11 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
             found(Kind::DuplicateFile, Some(id), Some(&file.path), None)?;
         }
         for file in files {
+            if file.path.exists() && !home.holds(&file.path) {
+                let real = std::fs::canonicalize(&file.path).ok();
+                let words = real.map(|real| format!("it leads to '{}'", real.display()));
+                found(Kind::OutsideHome, Some(id), Some(&file.path), words)?;
+            }
             let head = match rollout::head(&file.path, Depth::Start) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {

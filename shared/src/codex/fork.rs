@@ -12,7 +12,8 @@
 //! **Crash.** Between the fork and the first word about it lies a fork without turns of its own,
 //! which is harmless.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -20,11 +21,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::home::Home;
+use super::index::Index;
 use super::names::Names;
+use super::rollout::{self, Depth};
 use super::server::{Failure, Server};
 use super::version::is_before;
 use crate::error::{Error, Result, reason};
-use crate::record::Id;
+use crate::record::{Id, Session};
 
 /// Where a session is cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,6 +214,47 @@ impl<'c> Forker<'c> {
         let left = if gone { "it was taken away again" } else { "it is left" };
         Error::new(format!("{error}: {left} ('{fork}')"))
     }
+}
+
+/// Refuses to fork a session where its rollout, or that of a session from which it has its beginning, lies
+/// outside the home. Codex does so too (0.169, 0.171), but names neither file nor session, or one that was not
+/// asked for: "missing source rollout".
+pub fn check_lineage(index: &mut Index, session: &Session<'_>) -> Result<()> {
+    let home = index.home().clone();
+    let asked = session.id.map(|id| id.to_string()).unwrap_or_default();
+    let refused = |what: String| {
+        let home = home.path().display();
+        Error::new(format!("cannot fork session '{asked}': {what}")).hint(format!(
+            "Codex forks only what lies in its home, '{home}', and follows no link below sessions/"
+        ))
+    };
+    let mut seen = HashSet::new();
+    let mut next = Some(session.clone().into_owned());
+    while let Some(one) = next.take() {
+        let Some(id) = one.id.filter(|id| seen.insert(*id)) else { break };
+        let who = match session.id == Some(id) {
+            true => "its rollout".to_owned(),
+            false => format!("the rollout of session '{id}', from which it has its beginning,"),
+        };
+        let live = one.rollout_path.as_deref().map(PathBuf::from).filter(|path| path.exists());
+        let Some(live) = live else { return Err(refused(format!("{who} is gone"))) };
+        let files = index.files().of(id).iter().map(|file| file.path.clone()).filter(|path| *path != live);
+        for path in files.chain([live.clone()]) {
+            if !home.holds(&path) {
+                let real = std::fs::canonicalize(&path).unwrap_or(path);
+                return Err(refused(format!("{who} lies outside of Codex's home, at '{}'", real.display())));
+            }
+        }
+        // A rollout that cannot be read says nothing of others; Codex will say what it thinks of it.
+        let base = rollout::head(&live, Depth::Meta).ok().and_then(|head| head.meta.base);
+        if let Some(base) = base.filter(|base| !seen.contains(base)) {
+            let Some(found) = index.get(base)? else {
+                return Err(refused(format!("session '{base}', from which it has its beginning, is gone")));
+            };
+            next = Some(found);
+        }
+    }
+    Ok(())
 }
 
 /// A name that a session may get: one by which it can be called.

@@ -98,6 +98,14 @@ impl Home {
         0
     }
 
+    /// Whether Codex takes a rollout for one of this home: it lies there, or where one of the two directories
+    /// of rollouts leads. Codex follows no link below those (0.169, 0.171).
+    pub fn holds(&self, rollout: &Path) -> bool {
+        let Ok(real) = fs::canonicalize(rollout) else { return false };
+        let roots = ["", "sessions", "archived_sessions"].map(|name| fs::canonicalize(self.path.join(name)));
+        roots.iter().flatten().any(|root| real.starts_with(root))
+    }
+
     /// Whether anybody has used this home: without one, there are no sessions.
     pub fn exists(&self) -> bool {
         self.path.is_dir()

@@ -18,7 +18,7 @@ use super::files::{Files, RolloutFile};
 use super::holder::Holders;
 use super::home::Home;
 use super::names::Names;
-use super::reader::{Found, Reader};
+use super::reader::{Found, Reader, warn_of_skipped};
 #[cfg(feature = "sqlite")]
 use super::reader::{look_into, mend_directory, take_title};
 use super::rollout::{BARE, Ending};
@@ -129,18 +129,23 @@ impl Index {
         if page.flow().is_break() || !self.home.exists() {
             return Ok(0);
         }
+        let listed = self.list_page(query, &mut page);
+        warn_of_skipped();
+        listed.map(|()| page.given())
+    }
+
+    fn list_page(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
         #[cfg(feature = "sqlite")]
         if self.state.is_some() {
-            match self.list_rows(query, &mut page) {
+            match self.list_rows(query, page) {
                 Err(error) if self.sources.files && !page.emit_failed() => {
                     self.go_by_files(&error);
                     page.restart();
                 }
-                other => return other.map(|()| page.given()),
+                other => return other,
             }
         }
-        self.list_files(query, &mut page)?;
-        Ok(page.given())
+        self.list_files(query, page)
     }
 
     /// One session, hidden or not.
@@ -173,7 +178,9 @@ impl Index {
         let needs = Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::NAMES;
         let filter = Filter { archived: Archived::With, subagents: true, ..Filter::default() };
         let reader = Reader { filter: &filter, needs, names: self.names.as_ref(), files, full: false };
-        Ok(reader.read_all(&[file]).pop().map(|found| found.session))
+        let found = reader.read_all(&[file]).pop();
+        warn_of_skipped();
+        Ok(found.map(|found| found.session))
     }
 
     /// The ids of all sessions, sorted, hidden ones too. They are gathered once.

@@ -1,16 +1,49 @@
 //! Sessions from their rollouts, no further into each than the question goes.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use super::files::{Files, RolloutFile};
 use super::names::Names;
 use super::rollout::{self, Depth, Ending};
-use crate::error::{reason, warn_once};
+use crate::error::{reason, warn};
 use crate::query::{Filter, Needs};
 use crate::record::{FoundIn, Git, Session};
+
+/// Rollouts that could not be read: all that were met, and by what became of them those that no line has
+/// named yet. A home may have thousands.
+struct Skipped {
+    met: BTreeSet<PathBuf>,
+    unnamed: BTreeMap<&'static str, BTreeMap<PathBuf, String>>,
+}
+
+static SKIPPED: Mutex<Skipped> = Mutex::new(Skipped { met: BTreeSet::new(), unnamed: BTreeMap::new() });
+
+fn skip(became: &'static str, path: &Path, error: &io::Error) {
+    let mut skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    if skipped.met.insert(path.to_owned()) {
+        skipped.unnamed.entry(became).or_default().insert(path.to_owned(), reason(error));
+    }
+}
+
+/// Prints one line for all rollouts that could not be read since the last one.
+pub(super) fn warn_of_skipped() {
+    let unnamed = std::mem::take(&mut SKIPPED.lock().unwrap_or_else(PoisonError::into_inner).unnamed);
+    for (became, rollouts) in unnamed {
+        let Some((path, why)) = rollouts.first_key_value() else { continue };
+        let path = path.display();
+        match rollouts.len() {
+            1 => warn(format_args!("cannot read '{path}': {why}; {became}")),
+            many => warn(format_args!(
+                "cannot read {many} rollouts, first '{path}': {why}; {became}; codex-agent ls --check lists them"
+            )),
+        }
+    }
+}
 
 /// A session read from its file, and which candidate it was.
 pub(super) struct Found {
@@ -47,10 +80,7 @@ impl Reader<'_> {
                         // It was deleted between the walk and now, and so it is not there.
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                         Err(error) if rollout::is_being_born(&file.path, &error) => {}
-                        Err(error) => {
-                            let path = file.path.display();
-                            warn_once(format_args!("cannot read '{path}': {}; left out", reason(&error)));
-                        }
+                        Err(error) => skip("skipped", &file.path, &error),
                     }
                 }
             }
@@ -303,11 +333,7 @@ pub(super) fn look_into(session: &mut Session<'_>, path: &Path, full: bool) -> O
             let error: io::Error = error;
             let is_known = error.kind() != io::ErrorKind::NotFound || session.found_in.is_some();
             if is_known && !rollout::is_being_born(path, &error) {
-                let why = reason(&error);
-                warn_once(format_args!(
-                    "cannot read '{}': {why}; taken from the database alone",
-                    path.display()
-                ));
+                skip("taken from the database alone", path, &error);
             }
             return None;
         }
