@@ -159,7 +159,7 @@ const WHICH: &[Flag<Args>] = &[
         long: "time",
         takes: Takes::OneOf("WHICH", &["updated", "created"]),
         help: "which time --since and --until look at",
-        more: "updated is the end of the last turn, and the default; created is the start of the session.",
+        more: "updated is the start of the last turn, and the default; created is the start of the session.",
         set: |args, value| {
             args.filter.clock = match value.text()?.as_str() {
                 "created" => Clock::Created,
@@ -372,8 +372,8 @@ static TOOL: Tool = Tool {
             exit: 0,
         },
         Example {
-            text: "What the sessions of the last week cost in tokens:",
-            command: "codex-agent ls --json --since 7d | jq -s 'map(.tokens_used // 0) | add'",
+            text: "The sessions of the last week that have used the most tokens since they were made, a fork with its parent's:",
+            command: "codex-agent ls --since 7d --sort tokens -n 10 --fields tokens_used,short,title",
             exit: 0,
         },
         Example {

@@ -242,13 +242,47 @@ fn database_and_files_say_the_same() {
                 seconds(&file["created_at"]),
                 "{version} {id}: {row} {file}"
             );
-            let apart = (ms(&row["updated_at"]) - ms(&file["updated_at"])).abs();
-            assert!(apart <= 1000, "{version} {id}: {apart} ms apart");
             assert_eq!(row["found_in"], "both");
             assert_eq!(file["found_in"], "files");
             for only_row in ["tokens_used", "pinned"] {
                 assert!(file[only_row].is_null(), "{version} {id} {only_row}");
             }
+        }
+    }
+}
+
+/// When the last turn of a rollout began and when its last line was written; of one without a turn, when it
+/// was made. Found by a plain look at each line.
+fn times(rollout: &str) -> (i64, i64) {
+    let bytes = std::fs::read(rollout).unwrap();
+    let text = if rollout.ends_with(".zst") { zstd::decode_all(&bytes[..]).unwrap() } else { bytes };
+    let (mut began, mut last) = (0, 0);
+    for line in json(std::str::from_utf8(&text).unwrap()) {
+        last = ms(&line["timestamp"]);
+        // Lines that a fork has copied are stamped anew.
+        if began == 0 || line["payload"]["type"] == "task_started" {
+            began = last;
+        }
+    }
+    (began, last)
+}
+
+#[test]
+fn the_time_of_a_session_is_when_its_last_turn_began() {
+    for version in HOMES {
+        let world = World::with_home(version);
+        let minor: u32 = version.split('.').nth(1).unwrap().parse().unwrap();
+        let of_rows = if has_database(version) { Some(listed(&world, &["--no-files"])) } else { None };
+        for (id, file) in listed(&world, &["--no-database"]) {
+            let (began, last) = times(text(&file, "rollout_path"));
+            let by_file = ms(&file["updated_at"]);
+            let want = if minor >= 101 { began } else { last };
+            assert!((-50..=200).contains(&(want - by_file)), "{version} {id}: {} ms", want - by_file);
+            let Some(rows) = &of_rows else { continue };
+            // Before 0.142 the database has the end alone, and before 0.122 in whole seconds.
+            let by_row = ms(&rows[&id]["updated_at"]);
+            let (want, near) = if minor >= 142 { (began, 50) } else { (last, 1000) };
+            assert!((by_row - want).abs() <= near, "{version} {id}: {} ms", by_row - want);
         }
     }
 }

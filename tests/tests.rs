@@ -100,6 +100,7 @@ mod watch;
 
 /// The real Codex in runs.
 mod real_runs;
+mod real_times;
 
 /// The real Codex behind a queue.
 mod real_queue;

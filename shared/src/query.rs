@@ -164,7 +164,7 @@ fn trimmed(path: &str) -> String {
 /// Which of a session's times `since` and `until` look at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Clock {
-    /// The end of its last turn.
+    /// The start of its last turn.
     #[default]
     Updated,
     /// Its making.
@@ -345,7 +345,7 @@ impl Filter {
 /// What a listing is ordered by. The id breaks ties, so that the order is total and repeatable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortKey {
-    /// The end of the last turn.
+    /// The start of the last turn.
     #[default]
     Updated,
     /// The making.

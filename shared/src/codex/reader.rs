@@ -167,7 +167,8 @@ impl Reader<'_> {
                 return Ok(None);
             }
             let tail = rollout::tail(&file.path, self.needs.has(Needs::ENDING))?;
-            session.updated_at = tail.last_at.or(session.created_at);
+            // A fork that was copied has the turns of its parent, and no turn is older than its session.
+            session.updated_at = tail.last_at.max(file.id.made_at()).or(session.created_at);
             ending = tail.ending;
             if self.full {
                 session.cwd = tail.cwd.map(Cow::Owned).or(session.cwd.take());

@@ -17,6 +17,12 @@
 //! others have whole seconds. A `title` that a name was written over (0.120 to 0.144) is put right
 //! from `first_user_message`.
 //!
+//! **Time of the last turn.** `recency_at_ms` (0.142 on) is when the last turn began, and is filled in for
+//! rows of older versions. `updated_at` is the end of the last turn, until something else moves it: a rename
+//! (0.107 on: one past the newest of all rows), a pin or another change of the row (0.140 on), an unarchive
+//! (each version: that moment). Before 0.142 there is no other column. A resume by a Codex that is older than
+//! the database moves `updated_at` alone.
+//!
 //! **Order.** `ORDER BY` names an indexed column as it stands: `coalesce()` or the archived index
 //! would make SQLite sort all rows for the first fifty (772 ms instead of 3.4 for 100,000).
 //!
@@ -50,6 +56,8 @@ pub struct State {
     connection: ManuallyDrop<Connection>,
     path: PathBuf,
     columns: HashSet<String>,
+    /// Whether each row has the time of its last turn.
+    has_recency: bool,
     // The copy that is read where the database itself cannot be.
     _copy: Option<tempfile::TempDir>,
 }
@@ -145,12 +153,15 @@ impl State {
             connection.busy_timeout(Duration::from_secs(2))?;
             // Preparing reads the schema, which is most of the cost of a short listing; a statement that
             // is never run tells the columns without doing so a second time.
-            let columns = match connection.prepare("SELECT * FROM threads") {
+            let columns: HashSet<String> = match connection.prepare("SELECT * FROM threads") {
                 Ok(statement) => statement.column_names().map(str::to_owned).collect(),
                 Err(error) if error.to_string().contains("no such table") => HashSet::new(),
                 Err(error) => return Err(error),
             };
-            Ok((connection, columns))
+            // The index on the column answers at once; a row without its time is a home made by hand.
+            let every = "SELECT NOT EXISTS (SELECT 1 FROM threads WHERE recency_at_ms <= 0)";
+            let has_recency = connection.query_row(every, [], |row| row.get(0)).unwrap_or(false);
+            Ok((connection, columns, has_recency))
         };
         // The lock of a network filesystem may not answer for ever. Its thread ends with the process.
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -162,9 +173,10 @@ impl State {
             .spawn(move || drop(sender.send(open())))
             .map_err(|error| silent(&crate::error::reason(&error)))?;
         let answer = receiver.recv_timeout(ANSWERS_WITHIN);
-        let (connection, columns) = answer.map_err(|_| silent("its filesystem does not answer"))??;
+        let (connection, columns, has_recency) =
+            answer.map_err(|_| silent("its filesystem does not answer"))??;
         let connection = ManuallyDrop::new(connection);
-        Ok(State { connection, path: path.to_owned(), columns, _copy: copy })
+        Ok(State { connection, path: path.to_owned(), columns, has_recency, _copy: copy })
     }
 
     /// Whether it has a table of sessions, and the three columns that none can lack.
@@ -396,11 +408,13 @@ impl State {
         self.connection.query_row(&sql, [], |row| row.get(0)).unwrap_or(true)
     }
 
-    fn time_column(&self, column: &'static str) -> &'static str {
+    fn time_column(&self, column: &str) -> &'static str {
         match column {
+            "updated_at" if self.has_recency => "recency_at_ms",
             "updated_at" if self.has("updated_at_ms") => "updated_at_ms",
-            "created_at" if self.has("created_at_ms") => "created_at_ms",
-            other => other,
+            "updated_at" => "updated_at",
+            _ if self.has("created_at_ms") => "created_at_ms",
+            _ => "created_at",
         }
     }
 
@@ -409,12 +423,9 @@ impl State {
     fn expressions(&self, needs: Option<Needs>) -> String {
         // A title is looked at for the name too, since a name may stand in its place.
         let wanted = needs.is_none_or(|needs| needs.has(Needs::MESSAGE) || needs.has(Needs::NAMES));
-        let time = |column: &str| {
-            if self.has(&format!("{column}_ms")) {
-                format!("coalesce({column}_ms, {column} * 1000)")
-            } else {
-                format!("{column} * 1000")
-            }
+        let time = |column: &str| match self.time_column(column) {
+            ms if ms.ends_with("_ms") => format!("coalesce({ms}, {column} * 1000)"),
+            _ => format!("{column} * 1000"),
         };
         let plain = |column: &str| {
             if self.has(column) { column.to_owned() } else { "NULL".to_owned() }

@@ -38,6 +38,11 @@ impl Id {
         (self.0.as_u128() >> 80) as i64
     }
 
+    /// When an id of version 7 was made; nothing for any other UUID.
+    pub fn made_at(self) -> Option<Timestamp> {
+        (self.0.get_version_num() == 7).then(|| Timestamp(self.clock()))
+    }
+
     /// The 36 characters, lower case.
     pub fn text(self) -> [u8; 36] {
         let mut text = [0; 36];

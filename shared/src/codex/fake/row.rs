@@ -1,6 +1,9 @@
 //! The row of a session in the database, in the columns that the version has.
 
 #[cfg(feature = "sqlite")]
+use std::collections::BTreeSet;
+
+#[cfg(feature = "sqlite")]
 use crate::codex::state::Table;
 
 use super::version::{Version, since};
@@ -149,14 +152,15 @@ fn schema(version: &Version) -> String {
         COLUMNS.iter().filter(|(minor, _)| has(minor)).map(|(_, column)| *column).collect();
     let mut schema = format!("CREATE TABLE threads ({});", columns.join(", "));
     let suffix = if version.has(122) { "_ms" } else { "" };
-    for time in ["created_at", "updated_at"] {
+    let recency = if version.has(142) { "recency_at" } else { "updated_at" };
+    for time in BTreeSet::from(["created_at", "updated_at", recency]) {
         schema.push_str(&format!(
             "CREATE INDEX idx_threads_{time}{suffix} ON threads({time}{suffix} DESC, id DESC);"
         ));
     }
     schema.push_str(&format!(
-        "CREATE INDEX idx_threads_archived_cwd_updated_at{suffix} \
-         ON threads(archived, cwd, updated_at{suffix} DESC, id DESC);"
+        "CREATE INDEX idx_threads_archived_cwd_{recency}{suffix} \
+         ON threads(archived, cwd, {recency}{suffix} DESC, id DESC);"
     ));
     schema
 }

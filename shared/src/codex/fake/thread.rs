@@ -38,6 +38,8 @@ pub(super) struct Thread<'h> {
     pub(super) cwd: String,
     pub(super) model: String,
     pub(super) sandbox: String,
+    /// When its last turn began.
+    recency: Timestamp,
     _lock: Option<Lock>,
 }
 
@@ -101,6 +103,7 @@ impl<'h> Thread<'h> {
             model: history.model.clone().unwrap_or_else(|| MODEL.to_owned()),
             sandbox: history.sandbox.clone().unwrap_or_else(|| SANDBOX.to_owned()),
             history,
+            recency: Timestamp::now(),
             _lock: lock,
         })
     }
@@ -207,6 +210,7 @@ impl<'h> Thread<'h> {
             cwd,
             model: origin.model.unwrap_or(MODEL).to_owned(),
             sandbox: origin.sandbox.unwrap_or(SANDBOX).to_owned(),
+            recency: now,
             _lock: lock,
         };
         thread.append(&[("session_meta", meta.to_string())]).map_err(io_error)?;
@@ -252,8 +256,8 @@ impl<'h> Thread<'h> {
                 ("created_at_ms", Cell::from(created.0)),
                 ("updated_at", Cell::from(now.0 / 1000)),
                 ("updated_at_ms", Cell::from(now.0)),
-                ("recency_at", Cell::from(now.0 / 1000)),
-                ("recency_at_ms", Cell::from(now.0)),
+                ("recency_at", Cell::from(self.recency.0 / 1000)),
+                ("recency_at_ms", Cell::from(self.recency.0)),
                 ("source", Cell::from(meta["source"].as_str().unwrap_or("exec"))),
                 ("thread_source", Cell::from(meta["thread_source"].as_str())),
                 ("originator", Cell::from(meta["originator"].as_str())),
@@ -272,8 +276,9 @@ impl<'h> Thread<'h> {
         )
     }
 
-    /// Notes what the user said, so that the row shows it.
+    /// Begins a turn with what the user said, so that the row shows it.
     pub(super) fn hear(&mut self, prompt: &str) {
+        self.recency = Timestamp::now();
         let shown = rollout::typed(prompt).to_owned();
         if self.history.turns.is_empty() {
             self.history.turns.push(super::history::Turn::first(&shown));
@@ -341,7 +346,15 @@ pub(super) fn set_name(version: &Version, home: &Home, rows: &Rows, id: Id, name
         version if version.has(since::NAME_IN_TITLE) => "title",
         _ => return Ok(()),
     };
-    rows.set(id, vec![(column, Cell::from(name))]).map_err(|_| NO_ROW.to_owned())
+    // The real one also makes the session the newest by this time, which no turn did.
+    let mut values = updated(Timestamp::now());
+    values.push((column, Cell::from(name)));
+    rows.set(id, values).map_err(|_| NO_ROW.to_owned())
+}
+
+/// Both columns that anything which changes a row moves.
+fn updated(now: Timestamp) -> Vec<(&'static str, Cell)> {
+    vec![("updated_at", Cell::from(now.0 / 1000)), ("updated_at_ms", Cell::from(now.0))]
 }
 
 /// The session of this name, which the last line with it must still be about.
@@ -378,12 +391,18 @@ pub(super) fn move_archived(version: &Version, home: &Home, id: Id, archive: boo
     let moved = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
     #[allow(clippy::disallowed_methods)] // It moves a file that is whole, and replaces none.
     moved.and_then(|()| fs::rename(&path, &target)).map_err(io_error)?;
-    let at = if archive { Cell::from(Timestamp::now().0 / 1000) } else { Cell::Null };
-    let values = vec![
+    let now = Timestamp::now();
+    let at = if archive { Cell::from(now.0 / 1000) } else { Cell::Null };
+    let mut values = vec![
         ("archived", Cell::from(i64::from(archive))),
         ("archived_at", at),
         ("rollout_path", Cell::from(&*target.to_string_lossy())),
     ];
+    if !archive {
+        let file = File::options().append(true).open(&target);
+        file.and_then(|file| file.set_modified(std::time::SystemTime::now())).map_err(io_error)?;
+        values.extend(updated(now));
+    }
     rows.set(id, values).map_err(|_| NO_ROW.to_owned())
 }
 

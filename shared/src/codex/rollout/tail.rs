@@ -1,4 +1,8 @@
-//! The end of a rollout: when its last line was written, and how its last turn ended.
+//! The end of a rollout: when its last turn began, and how it ended.
+//!
+//! A turn's id (0.101 on) is a UUID of version 7 and so has the time that the turn began at, 10 to 130 ms
+//! before `recency_at_ms` in the database. It stands in the line that ends the turn, and in `paginated`
+//! sessions in nearly each line, so that the last kilobytes of a file have it.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -10,6 +14,7 @@ use std::path::Path;
 use memchr::memmem;
 
 use super::{Line, Said, Turns, open};
+use crate::record::Id;
 use crate::time::Timestamp;
 
 /// How far back from the end of a file its last turn is looked for.
@@ -20,6 +25,9 @@ const WANTED: [&str; 5] = ["\"task_", "\"turn_", "_message\"", "\"item_completed
 /// And of each that shows what happened in a turn.
 const OF_A_TURN: [&str; 6] =
     ["\"token_count\"", "_call", "\"reasoning\"", "\"compacted\"", "_review_mode\"", "\"response_item\""];
+
+/// How far back from the end of a file the id of its last turn is looked for.
+const TURN_LIMIT: usize = 512 << 10;
 
 /// How the last turn of a file ended, as far as the file alone can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +49,8 @@ pub enum Ending {
 /// What the tail of a file says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tail {
-    /// The time of the last line.
+    /// When the last turn began; where no id says so, the time of the last line that is no name and no
+    /// setting.
     pub last_at: Option<Timestamp>,
     /// How the last turn ended; `None` where it was not asked for or not found in the last 64 MiB.
     pub ending: Option<Ending>,
@@ -51,7 +60,7 @@ pub struct Tail {
     pub model: Option<String>,
 }
 
-/// Reads the tail of a rollout: the time of its last line and, if asked for, how its last turn ended.
+/// Reads the tail of a rollout: when its last turn began and, if asked for, how it ended.
 pub fn tail(path: &Path, with_ending: bool) -> io::Result<Tail> {
     let mut reader = TailReader::new(with_ending);
     let from_start = lines_from_end(path, &mut |line| reader.line(line))?;
@@ -138,7 +147,11 @@ fn backwards(
 /// Reads lines from the last to the first until all that is wanted was found.
 struct TailReader {
     with_ending: bool,
+    looked: usize,
     last_at: Option<Timestamp>,
+    turn_at: Option<Timestamp>,
+    /// Whether the id of the last turn was found, or cannot be.
+    is_turn_known: bool,
     ending: Option<Ending>,
     /// From messages, which count only where no line says how the turn ended.
     guess: Option<Ending>,
@@ -154,7 +167,10 @@ impl TailReader {
     fn new(with_ending: bool) -> Self {
         TailReader {
             with_ending,
+            looked: 0,
             last_at: None,
+            turn_at: None,
+            is_turn_known: false,
             ending: None,
             guess: None,
             cwd: None,
@@ -165,18 +181,27 @@ impl TailReader {
     }
 
     fn is_done(&self) -> bool {
-        self.last_at.is_some() && (!self.with_ending || (self.ending.is_some() && self.cwd.is_some()))
+        let is_dated = self.turn_at.is_some() || (self.is_turn_known && self.last_at.is_some());
+        is_dated && (!self.with_ending || (self.ending.is_some() && self.cwd.is_some()))
     }
 
     /// Takes the line before the one that it took last.
     fn line(&mut self, line: &[u8]) -> ControlFlow<()> {
         self.look(line);
+        self.looked += line.len();
+        self.is_turn_known |= self.looked > TURN_LIMIT;
         if self.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn look(&mut self, line: &[u8]) {
         let has = |needle: &str| memmem::find(&line[..line.len().min(256)], needle.as_bytes()).is_some();
-        let needed = self.last_at.is_none()
+        if !self.is_turn_known {
+            self.turn_at = turn(line).and_then(Id::made_at);
+            // The oldest versions gave turns no ids.
+            self.is_turn_known = self.turn_at.is_some() || has("_message\"");
+        }
+        let is_dated = self.turn_at.is_some() || self.last_at.is_some();
+        let needed = !(is_dated || has("\"thread_name_updated\"") || has("\"thread_settings_applied\""))
             || (self.with_ending
                 && (WANTED.iter().any(|word| has(word))
                     || (self.silent.is_some() && OF_A_TURN.iter().any(|word| has(word)))));
@@ -184,7 +209,7 @@ impl TailReader {
             return;
         }
         let Some(line) = Line::parse(line) else { return };
-        if self.last_at.is_none() {
+        if !is_dated {
             self.last_at = line.at;
         }
         if let Said::Context { cwd, model, .. } = line.said {
@@ -250,12 +275,20 @@ impl TailReader {
         }
         let nothing = if from_start { self.guess.or(Some(Ending::NoTurn)) } else { None };
         Tail {
-            last_at: self.last_at,
+            last_at: self.turn_at.or(self.last_at),
             ending: if self.with_ending { self.ending.or(nothing) } else { None },
             cwd: self.cwd,
             model: self.model,
         }
     }
+}
+
+/// The id of the turn that a line belongs to. Within a text its quotes would be escaped.
+fn turn(line: &[u8]) -> Option<Id> {
+    const KEY: &[u8] = b"\"turn_id\":\"";
+    let start = &line[..line.len().min(1024)];
+    let from = memmem::find(start, KEY)? + KEY.len();
+    std::str::from_utf8(start.get(from..from + 36)?).ok().and_then(Id::parse)
 }
 
 #[cfg(test)]
