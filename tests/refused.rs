@@ -256,3 +256,35 @@ fn no_recorded_session_is_refused() {
         }
     }
 }
+
+#[test]
+fn a_fork_of_a_reverted_session_has_its_base_in_a_segment() {
+    let mut world = World::new();
+    let [root, segment, fork] = [1, 2, 3].map(|last| format!("01a2224d-33b7-78a2-86df-f3b02c66dd0{last}"));
+    let directory = world.path("");
+    let put = |name: &str, id: &str, base: Value| {
+        let meta = serde_json::json!({"id": id, "timestamp": "2026-11-28T13:16:54.000Z", "cwd": directory,
+            "originator": "codex_exec", "cli_version": "0.171.0", "source": "exec", "history_mode": "paginated",
+            "history_base": base});
+        let line = serde_json::json!({"timestamp": "2026-11-28T13:16:54.000Z", "ordinal": 0, "type": "session_meta", "payload": meta});
+        world.write(
+            &format!("home/.codex/sessions/2026/11/28/rollout-2026-11-28T13-16-54-{name}.jsonl"),
+            format!("{line}\n"),
+        );
+    };
+    let base =
+        |id: &str| serde_json::json!({"thread_id": id, "end_ordinal_exclusive": 1, "end_byte_offset": 10});
+    put(&root, &root, Value::Null);
+    put(&format!("{root}_{segment}"), &root, base(&root));
+    put(&fork, &fork, base(&segment));
+    assert_eq!(foretold(&world, &world.codex_home(), &fork), None);
+    let codex = world.script("codex", "#!/bin/sh\necho codex-cli 0.171.0\n");
+    world.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
+    let ran = world.run(&["codex-agent-fork", &fork]);
+    assert!(ran.err.contains("could not fork"), "{}", ran.err);
+    // Without the segment, its beginning is gone.
+    std::fs::remove_file(file(&world.codex_home(), &segment)).unwrap();
+    assert!(foretold(&world, &world.codex_home(), &fork).unwrap().contains(&segment));
+    let ran = world.run(&["codex-agent-fork", &fork]);
+    assert!(!ran.err.contains("could not fork") && ran.err.contains(&segment), "{}", ran.err);
+}

@@ -4,7 +4,8 @@
 //! takes `beforeTurnId`; before that (0.87 to 0.144) the parameter is ignored and the whole session is
 //! forked, and `thread/rollback` then takes the turns off the end. Which of the two happened is told
 //! by counting the turns of the answer, never by the version. A fork that cannot be cut right is
-//! deleted again, or archived where Codex cannot delete (up to 0.139), and the error says so.
+//! deleted again, or archived where Codex cannot delete (up to 0.139), and the error says so. The fork's
+//! rollout must not hold a turn that was cut off, whatever the answer shows.
 //!
 //! The cut is always at the beginning of a turn; a turn that holds several user messages (0.149 on:
 //! queued ones) goes as a whole.
@@ -20,10 +21,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::files::Files;
 use super::home::Home;
 use super::index::Index;
 use super::names::Names;
-use super::rollout::{self, Depth};
+use super::rollout::{self, Depth, turns_held};
 use super::server::{Failure, Server};
 use super::version::is_before;
 use crate::error::{Error, Result, reason};
@@ -83,20 +85,14 @@ impl<'c> Forker<'c> {
         let fork = answer["thread"]["id"].as_str().and_then(Id::parse).ok_or_else(|| {
             Error::new(format!("Codex {version} forked '{parent}' and did not say into what"))
         })?;
-        let has = answer["thread"]["turns"].as_array().map(Vec::len);
-        match has {
-            Some(has) if has == keep => Ok(fork),
-            Some(has) if has > keep => match self.roll_back(fork, has - keep, keep) {
-                Ok(()) => Ok(fork),
-                Err(error) => Err(self.take_back(fork, &error)),
-            },
-            _ => {
-                let error = Error::new(format!(
-                    "the fork of '{parent}' has not the {keep} turns that were to be kept"
-                ));
-                Err(self.take_back(fork, &error))
-            }
-        }
+        let cut = match answer["thread"]["turns"].as_array().map(Vec::len) {
+            Some(has) if has == keep => holds_none(self.home, fork, turns.get(keep..).unwrap_or_default()),
+            Some(has) if has > keep => self.roll_back(fork, has - keep, keep),
+            _ => Err(Error::new(format!(
+                "the fork of '{parent}' has not the {keep} turns that were to be kept"
+            ))),
+        };
+        cut.map(|()| fork).map_err(|error| self.take_back(fork, &error))
     }
 
     /// Names a session, as Codex's own picker shows it.
@@ -247,6 +243,11 @@ pub fn check_lineage(index: &mut Index, session: &Session<'_>) -> Result<()> {
         }
         // A rollout that cannot be read says nothing of others; Codex will say what it thinks of it.
         let base = rollout::head(&live, Depth::Meta).ok().and_then(|head| head.meta.base);
+        // A base is a file, which may be a segment of a session that was reverted.
+        let base = base.map(|base| {
+            let mut files = index.files().all().iter();
+            files.find(|file| file.name().segment == Some(base)).map_or(base, |file| file.id)
+        });
         if let Some(base) = base.filter(|base| !seen.contains(base)) {
             let Some(found) = index.get(base)? else {
                 return Err(refused(format!("session '{base}', from which it has its beginning, is gone")));
@@ -255,6 +256,22 @@ pub fn check_lineage(index: &mut Index, session: &Session<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Holds what a fork's rollout has against what was cut off. Codex of some versions shows the turns that
+/// were to be kept, and the model is given the later ones as well (openai/codex 21025).
+fn holds_none(home: &Home, fork: Id, cut_off: &[Turn]) -> Result<()> {
+    if cut_off.is_empty() {
+        return Ok(());
+    }
+    let held = Files::walk(home.path()).live(fork, None).map(|file| turns_held(&file.path));
+    let held = held.and_then(std::io::Result::ok).unwrap_or_default();
+    match cut_off.iter().find(|turn| held.contains(&turn.id)) {
+        Some(turn) => {
+            Err(Error::new(format!("the fork holds turn '{}', which comes after the cut", turn.id)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A name that a session may get: one by which it can be called.
@@ -327,6 +344,33 @@ fn place(turns: &[Turn], cut: &Cut) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // A test makes the home that it looks into.
+    fn a_fork_that_holds_what_was_cut_off_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::find(Some(folder.path())).unwrap();
+        let fork = Id::parse("01a2224d-33b7-78a2-86df-f3b02c66dd59").unwrap();
+        let day = folder.path().join("sessions/2026/11/28");
+        std::fs::create_dir_all(&day).unwrap();
+        let turn = |id: &str| Turn { id: id.to_owned(), messages: 1 };
+        let started = |id: &str| {
+            format!(
+                "{{\"type\":\"event_msg\",\"payload\":{{\"type\":\"task_started\",\"turn_id\":\"{id}\"}}}}\n"
+            )
+        };
+        let write = |text: String| {
+            std::fs::write(day.join(format!("rollout-2026-11-28T13-16-54-{fork}.jsonl")), text).unwrap();
+        };
+        let off = [turn("b"), turn("c")];
+        write(started("a"));
+        assert!(holds_none(&home, fork, &off).is_ok());
+        write(started("a") + &started("b"));
+        assert!(holds_none(&home, fork, &off).unwrap_err().message().contains("after the cut"));
+        let back = "{\"type\":\"event_msg\",\"payload\":{\"type\":\"thread_rolled_back\",\"num_turns\":1}}\n";
+        write(started("a") + &started("b") + back);
+        assert!(holds_none(&home, fork, &off).is_ok());
+    }
 
     #[test]
     fn places() {

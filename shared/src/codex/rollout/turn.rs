@@ -7,7 +7,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::{Line, Said, Tokens};
+use super::{Line, Said, Tokens, open};
+use crate::ndjson::{self, Lines};
 
 use crate::time::Timestamp;
 
@@ -124,6 +125,29 @@ impl Turns {
     }
 }
 
+/// The ids of the turns that a rollout holds, with those that were copied from its parent, and without
+/// those that were rolled back.
+pub fn turns_held(path: &Path) -> io::Result<Vec<String>> {
+    let words = ["\"task_started\"", "\"turn_started\"", "\"thread_rolled_back\""];
+    let mut lines = Lines::new(open(path)?, 256 << 10);
+    let mut turns = Vec::new();
+    while let Some(line) = lines.next()? {
+        let ndjson::Line::Whole(line) = line else { continue };
+        let start = &line[..line.len().min(256)];
+        if !words.iter().any(|word| memchr::memmem::find(start, word.as_bytes()).is_some()) {
+            continue;
+        }
+        match Line::parse(line).map(|line| (line.said, line.turn)) {
+            Some((Said::TurnStarted, turn)) => turns.push(turn.unwrap_or_default().into_owned()),
+            Some((Said::RolledBack { turns: off }, _)) => {
+                turns.truncate(turns.len().saturating_sub(usize::try_from(off).unwrap_or(usize::MAX)));
+            }
+            _ => {}
+        }
+    }
+    Ok(turns)
+}
+
 /// The end of a rollout.
 fn window(path: &Path) -> io::Result<Vec<u8>> {
     if path.extension().is_some_and(|extension| extension == "zst") {
@@ -184,6 +208,18 @@ pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn turns_that_were_rolled_back_are_not_held() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let started = |id: &str| {
+            format!(r#"{{"type":"event_msg","payload":{{"type":"task_started","turn_id":"{id}"}}}}"#)
+        };
+        let back = r#"{"type":"event_msg","payload":{"type":"thread_rolled_back","num_turns":2}}"#.to_owned();
+        let text = [started("a"), started("b"), started("c"), back, started("d")].join("\n");
+        std::os::unix::fs::FileExt::write_all_at(file.as_file(), text.as_bytes(), 0).unwrap();
+        assert_eq!(turns_held(file.path()).unwrap(), ["a", "d"]);
+    }
 
     #[test]
     fn the_last_turn_counts() {
