@@ -316,6 +316,8 @@ pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
 }
 
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod tests {
     use super::*;
 

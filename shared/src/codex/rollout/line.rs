@@ -508,3 +508,5 @@ fn string_after(head: &[u8], whole: &[u8], key: &str) -> Option<String> {
 mod tests;
 #[cfg(test)]
 mod transcripts;
+#[cfg(test)]
+pub(super) use tests::rollouts as rollouts_below;

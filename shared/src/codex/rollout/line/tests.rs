@@ -9,7 +9,7 @@ fn said(line: &str) -> Said<'_> {
     Line::parse(line.as_bytes()).unwrap().said
 }
 
-pub(super) fn rollouts(folder: &Path, all: &mut Vec<PathBuf>) {
+pub(in crate::codex::rollout) fn rollouts(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
