@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use codex_agent_shared::cli::flags::jobs::{self, Jobs};
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
-use codex_agent_shared::codex::fork::{Cut, Forker, check_lineage, checked_name};
+use codex_agent_shared::codex::fork::{Cut, Forker, checked_name, refuse_outside};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::refuse;
@@ -242,16 +242,17 @@ fn run(mut args: Args) -> Result<Exit> {
     }
     let codex = find_codex(args.common.codex.as_deref())?;
     let version = version(&codex, Some(index.home().path()))?;
-    if !is_before(&version, (0, 148)) {
-        for parent in &parents {
-            check_lineage(&mut index, parent).map_err(|error| error.hint("nothing was forked"))?;
-        }
+    for parent in &parents {
+        let outside =
+            if is_before(&version, (0, 148)) { Ok(()) } else { refuse_outside(index.home(), parent) };
+        let refused = outside.and_then(|()| refuse(parent, true, index.files()));
+        refused.map_err(|error| error.hint("nothing was forked"))?;
     }
     let mut exit = Exit::Done;
     let mut made = Vec::new();
     for parent in &parents {
         let before = made.len();
-        if let Err(error) = fork_one(&args, &mut index, (&codex, &version), parent, &cut, &mut made) {
+        if let Err(error) = fork_one(&args, &index, (&codex, &version), parent, &cut, &mut made) {
             let id = parent.id.map(|id| id.short()).unwrap_or_default();
             warn_of(&error.within(id));
             exit = Exit::Negative;
@@ -305,7 +306,7 @@ fn take_prompt(args: &mut Args) -> Result<()> {
 
 fn fork_one(
     args: &Args,
-    index: &mut Index,
+    index: &Index,
     (codex, version): (&Path, &str),
     parent: &Session<'_>,
     cut: &Cut,
@@ -313,7 +314,6 @@ fn fork_one(
 ) -> Result<()> {
     let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
     refuse_older(version, parent)?;
-    refuse(parent, true, index.files())?;
     let own = last_directory(parent).map(PathBuf::from);
     let directory = args
         .cwd

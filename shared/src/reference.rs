@@ -117,12 +117,12 @@ pub fn candidates(index: &mut Index, text: &str) -> Result<Vec<Session<'static>>
 /// The one session that a reference means. Nothing found is exit 1, several are exit 2 and told. On a
 /// terminal a line says which one '@' is.
 pub fn resolve(index: &mut Index, text: &str) -> Result<Session<'static>> {
-    one(index, text, |line| note(line))
+    one(index, text, note)
 }
 
 /// The same for a tool that opens the session, changes it or sends it something: the line is always printed.
 pub fn resolve_to_act(index: &mut Index, text: &str) -> Result<Session<'static>> {
-    one(index, text, |line| warn(line))
+    one(index, text, warn)
 }
 
 fn one(index: &mut Index, text: &str, say: fn(String)) -> Result<Session<'static>> {

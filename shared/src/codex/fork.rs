@@ -13,8 +13,7 @@
 //! **Crash.** Between the fork and the first word about it lies a fork without turns of its own,
 //! which is harmless.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -23,9 +22,8 @@ use serde_json::{Value, json};
 
 use super::files::Files;
 use super::home::Home;
-use super::index::Index;
 use super::names::Names;
-use super::rollout::{self, Depth, turns_held};
+use super::rollout::turns_held;
 use super::server::{Failure, Server};
 use super::version::is_before;
 use crate::error::{Error, Result, reason};
@@ -212,50 +210,24 @@ impl<'c> Forker<'c> {
     }
 }
 
-/// Refuses to fork a session where its rollout, or that of a session from which it has its beginning, lies
-/// outside the home. Codex does so too (0.169, 0.171), but names neither file nor session, or one that was not
-/// asked for: "missing source rollout".
-pub fn check_lineage(index: &mut Index, session: &Session<'_>) -> Result<()> {
-    let home = index.home().clone();
-    let asked = session.id.map(|id| id.to_string()).unwrap_or_default();
-    let refused = |what: String| {
-        let home = home.path().display();
-        Error::new(format!("cannot fork session '{asked}': {what}")).hint(format!(
-            "Codex forks only what lies in its home, '{home}', and follows no link below sessions/"
-        ))
+/// Refuses to fork a session whose own rollout lies outside the home. Codex does so too, though it resumes it
+/// (0.169, 0.171); [`refuse`](super::refusal::refuse) looks at what it was forked from.
+pub fn refuse_outside(home: &Home, session: &Session<'_>) -> Result<()> {
+    let Some((id, path)) = session.id.zip(session.rollout_path.as_deref().map(Path::new)) else {
+        return Ok(());
     };
-    let mut seen = HashSet::new();
-    let mut next = Some(session.clone().into_owned());
-    while let Some(one) = next.take() {
-        let Some(id) = one.id.filter(|id| seen.insert(*id)) else { break };
-        let who = match session.id == Some(id) {
-            true => "its rollout".to_owned(),
-            false => format!("the rollout of session '{id}', from which it has its beginning,"),
-        };
-        let live = one.rollout_path.as_deref().map(PathBuf::from).filter(|path| path.exists());
-        let Some(live) = live else { return Err(refused(format!("{who} is gone"))) };
-        let files = index.files().of(id).iter().map(|file| file.path.clone()).filter(|path| *path != live);
-        for path in files.chain([live.clone()]) {
-            if !home.holds(&path) {
-                let real = std::fs::canonicalize(&path).unwrap_or(path);
-                return Err(refused(format!("{who} lies outside of Codex's home, at '{}'", real.display())));
-            }
+    match std::fs::canonicalize(path) {
+        Ok(real) if !home.holds(path) => {
+            let (real, home) = (real.display(), home.path().display());
+            Err(Error::new(format!(
+                "Codex will not fork session '{id}': its rollout lies outside of Codex's home, at '{real}'"
+            ))
+            .hint(format!(
+                "it follows no link below sessions/; it can be forked once that file is in '{home}'"
+            )))
         }
-        // A rollout that cannot be read says nothing of others; Codex will say what it thinks of it.
-        let base = rollout::head(&live, Depth::Meta).ok().and_then(|head| head.meta.base);
-        // A base is a file, which may be a segment of a session that was reverted.
-        let base = base.map(|base| {
-            let mut files = index.files().all().iter();
-            files.find(|file| file.name().segment == Some(base)).map_or(base, |file| file.id)
-        });
-        if let Some(base) = base.filter(|base| !seen.contains(base)) {
-            let Some(found) = index.get(base)? else {
-                return Err(refused(format!("session '{base}', from which it has its beginning, is gone")));
-            };
-            next = Some(found);
-        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Holds what a fork's rollout has against what was cut off. Codex of some versions shows the turns that

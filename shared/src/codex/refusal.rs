@@ -218,8 +218,13 @@ fn lineage(path: &Path, base: Option<Base>, files: &Files) -> io::Result<Option<
         else {
             return Ok(None);
         };
-        let Some(file) = base_file(id, files).filter(|file| is_in_home(&file.path)) else {
-            let why = format!("the rollout of '{id}', in which its conversation begins, is not in this home");
+        let file = base_file(id, files);
+        let Some(file) = file.filter(|file| is_in_home(&file.path)) else {
+            let place = match file.and_then(|file| std::fs::canonicalize(&file.path).ok()) {
+                Some(real) => format!("lies outside of Codex's home, at '{}'", real.display()),
+                None => "is not in this home".to_owned(),
+            };
+            let why = format!("the rollout of '{id}', in which its conversation begins, {place}");
             return Ok(Some(Refusal::restorable(why)));
         };
         let place = || format!("the rollout '{}', in which its conversation begins,", file.path.display());

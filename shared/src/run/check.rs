@@ -13,6 +13,7 @@ use super::event::Usage;
 use super::failure::{Class, Failure};
 use super::hold::Hold;
 use super::job::{Job, Kind, Sandbox};
+use crate::codex::fork::refuse_outside;
 use crate::codex::holder::Holders;
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
@@ -133,7 +134,9 @@ impl Checker {
             let Some(rollout) = rollout.filter(|path| path.exists()) else {
                 return failed(Class::NotFound, format!("the rollout of session '{id}' is gone"));
             };
-            if let Err(error) = refuse(&session, is_fork, self.index(home)?.files()) {
+            let index = self.index(home)?;
+            let outside = if is_fork { refuse_outside(index.home(), &session) } else { Ok(()) };
+            if let Err(error) = outside.and_then(|()| refuse(&session, is_fork, index.files())) {
                 return failed(Class::Refused, error.message().to_owned());
             }
             // A fork leaves its parent alone, whoever drives that.
