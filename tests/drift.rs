@@ -159,6 +159,14 @@ fn every_session_of_a_drifted_home_is_listed_once_and_where_it_is() {
                 let (row, file) = (home.rows.contains(id(record)), home.files.contains(id(record)));
                 let found = ["", "files", "database", "both"][usize::from(row) * 2 + usize::from(file)];
                 assert_eq!(record["found_in"], found, "{record} {}", home.story);
+                // Codex goes by the directory that the file is in; without a file by the row.
+                let is_archived = match file {
+                    true => record["rollout_path"].as_str().unwrap().contains("/archived_sessions/"),
+                    false => home.archived_rows.contains(id(record)),
+                };
+                assert_eq!(!record["archived_at"].is_null(), is_archived, "{record} {}", home.story);
+                let cwd = record["cwd"].as_str().unwrap_or_default();
+                assert!(!file || cwd.starts_with('/'), "{record} {}", home.story);
             }
         }
     }

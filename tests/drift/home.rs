@@ -16,6 +16,8 @@ pub struct Drifted {
     pub world: World,
     /// Ids that have a row.
     pub rows: BTreeSet<String>,
+    /// Ids whose row says that they are archived.
+    pub archived_rows: BTreeSet<String>,
     /// Ids that have a rollout.
     pub files: BTreeSet<String>,
     /// Whether times of rows are whole seconds (databases before 0.122).
@@ -52,14 +54,24 @@ impl Drifted {
                 RECORDED.iter().fold(text, |text, from| text.replace(from, projects.to_str().unwrap()))
             });
         }
-        let mut drifted =
-            Drifted { world, rows: BTreeSet::new(), files: BTreeSet::new(), whole_seconds: false, story };
+        let mut drifted = Drifted {
+            world,
+            rows: BTreeSet::new(),
+            archived_rows: BTreeSet::new(),
+            files: BTreeSet::new(),
+            whole_seconds: false,
+            story,
+        };
         drifted.spoil_rows(dice, &projects);
         drifted.spoil_files(dice);
         if let Some(database) = drifted.database() {
-            let mut statement = database.prepare("SELECT id FROM threads").unwrap();
-            let ids = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-            drifted.rows = ids.map(Result::unwrap).collect();
+            let ids = |which: &str| -> BTreeSet<String> {
+                let mut rows = database.prepare(&format!("SELECT id FROM threads {which}")).unwrap();
+                let ids = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
+                ids.map(Result::unwrap).collect()
+            };
+            drifted.rows = ids("");
+            drifted.archived_rows = ids("WHERE archived = 1");
             drifted.whole_seconds = database.prepare("SELECT updated_at_ms FROM threads").is_err();
         }
         drifted.files = rollouts(&drifted.world.codex_home()).iter().map(|path| id_of(path)).collect();
@@ -127,13 +139,23 @@ impl Drifted {
             _ => {}
         }
         if dice.one_in(4) {
+            // Of another system, or none: the rollout knows better.
+            let cwd = dice.pick(&["'C:' || replace(cwd, '/', '\\')", "''", "'projects/alpha'"]);
+            run(&format!("UPDATE threads SET cwd = {cwd} WHERE {}", chance(3)));
+        }
+        if dice.one_in(4) {
             // Several of one moment: the id decides.
-            let ms = database.prepare("SELECT updated_at_ms FROM threads").is_ok();
-            let times = if ms {
-                "updated_at = 1795344600, updated_at_ms = 1795344600123, created_at = 1795344500, created_at_ms = 1795344500123"
-            } else {
-                "updated_at = 1795344600, created_at = 1795344500"
-            };
+            let has = |column: &str| database.prepare(&format!("SELECT {column} FROM threads")).is_ok();
+            let times =
+                [("updated_at", 600), ("created_at", 500), ("recency_at", 600)].map(|(column, at)| {
+                    let ms = if has(&format!("{column}_ms")) {
+                        format!(", {column}_ms = 1795344{at}123")
+                    } else {
+                        String::new()
+                    };
+                    if has(column) { format!("{column} = 1795344{at}{ms}") } else { "id = id".to_owned() }
+                });
+            let times = times.join(", ");
             run(&format!("UPDATE threads SET {times} WHERE {}", chance(3)));
         }
         if dice.one_in(6) {
