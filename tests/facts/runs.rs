@@ -274,6 +274,7 @@ pub const FACTS: &[Fact] = &[
         holds: "a session in use is locked in thread-writer-locks/ID.lock, which /proc/locks shows, and free afterwards",
         needed_by: &[("codex/holder.rs", "holds"), ("run/check.rs", "check")],
         proof: |lab| {
+            lab.is_noted("lock file while it runs", "true")?;
             lab.is_noted("held while it runs", "true")?;
             lab.is_noted("held after its end", "false")
         },

@@ -5,6 +5,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use codex_agent_shared::codex::names::Names;
+use codex_agent_shared::record::Id;
+
 use super::lab::{Lab, Outcome, must, said};
 
 /// Runs a turn in the TUI, leaves it, and records the name that the session has then.
@@ -73,6 +76,9 @@ pub fn run(lab: &Lab, line: &str) -> Outcome {
     let [name, source, originator, id] = lab.database("tui")?.query_row(sql, [], row).map_err(said)?;
     lab.note("TUI asks for a title", asked_for_a_title.to_string());
     lab.note("TUI names its session", (!name.is_empty()).to_string());
+    let names = Names::read(&lab.home("tui"));
+    let kept = Id::parse(&id).and_then(|id| names.of(id)).unwrap_or_default();
+    lab.note("TUI name is in session_index.jsonl", (!name.is_empty() && kept == name).to_string());
     lab.note("TUI source", format!("{source} {originator}"));
     lab.note(".TUI session", id);
     lab.note("TUI ends", ended.to_string());

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use codex_agent_shared::codex::fork::{Cut, Forker, set_name};
@@ -168,16 +169,18 @@ fn signals(lab: &Lab) -> Outcome {
     started.end()?;
     // A process that a tool leaves behind.
     let label = "left behind";
-    let mut started = at().start(label, &["exec", "--json", "SHELL{(setsid sleep 30 &) ; true} and on"])?;
+    let mut started = at().start(label, &["exec", "--json", "SHELL{(setsid sleep 60 &) ; true} and on"])?;
     started.until("turn.completed")?;
     lab.wait("the lock is free", || !started.is_locked())?;
-    lab.note("lock after a tool", format!("{}", started.so_far().took < Duration::from_secs(30)));
+    lab.note("lock after a tool", format!("{}", started.so_far().took < Duration::from_secs(60)));
     started.end()?;
 
-    let mut first = at().start("first writer", &["exec", "--json", "SLEEP5 alone"])?;
+    let mut first = at().start("first writer", &["exec", "--json", "SLEEP9 alone"])?;
     let id = first.until("thread.started")?.id()?;
-    first.until_asked("SLEEP5 alone")?;
+    first.until_asked("SLEEP9 alone")?;
     lab.note("held while it runs", is_held(lab, &id).to_string());
+    let lock = lab.home("signals").join(format!("thread-writer-locks/{id}.lock"));
+    lab.note("lock file while it runs", lock.exists().to_string());
     at().exec("second writer", &["resume", &id, "I too"])?;
     at().exec("fork of a held", &["fork", &id, "Beside"])?;
     first.end()?;
@@ -186,7 +189,10 @@ fn signals(lab: &Lab) -> Outcome {
 
     // A port that nothing listens on.
     let closed = "model_providers.mock.base_url=\"http://127.0.0.1:9/v1\"";
-    let mut started = at().start("no network", &["exec", "--json", "-c", closed, "Anything"])?;
+    // It never ends by itself: it must not outlive a program that was interrupted here.
+    let codex = lab.codex.to_string_lossy().into_owned();
+    let words = ["-s", "KILL", "60", &codex, "exec", "--json", "-c", closed, "Anything"];
+    let mut started = at().program("no network", Path::new("timeout"), &words)?;
     let is_there = started.until("\"type\":\"error\"");
     std::thread::sleep(Duration::from_secs(2));
     started.signal(Signal::KILL)?;
