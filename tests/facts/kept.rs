@@ -122,7 +122,7 @@ pub const FACTS: &[Fact] = &[
         holds: "an index gives the newest sessions first without a sort",
         needed_by: &[("codex/state.rs", "select")],
         proof: |lab| {
-            for column in ["updated_at_ms", "created_at_ms"] {
+            for column in ["recency_at_ms", "updated_at_ms", "created_at_ms"] {
                 let sql = format!(
                     "EXPLAIN QUERY PLAN SELECT id FROM threads WHERE +archived = 0 ORDER BY {column} DESC, id DESC"
                 );
@@ -135,7 +135,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "title and first_user_message are the first message of a session, however long",
-        needed_by: &[("codex/state.rs", "session"), ("codex/rollout.rs", "shown")],
+        needed_by: &[("codex/state.rs", "session"), ("codex/rollout.rs", "read_messages")],
         proof: |lab| {
             for column in ["title", "first_user_message"] {
                 has(lab, "new", column, &json!("Fix the login bug"))?;
@@ -170,13 +170,20 @@ pub const FACTS: &[Fact] = &[
         },
     },
     Fact {
-        holds: "updated_at is the time of the last line of the rollout",
-        needed_by: &[("codex/reader.rs", "read_at")],
+        holds: "recency_at_ms is in every row, and is the time in the id of the last turn",
+        needed_by: &[("codex/state.rs", "time_column"), ("codex/rollout/tail.rs", "turn")],
         proof: |lab| {
-            let path = lab.rollout("main", &lab.id("shell")?)?;
-            let line = rollout::tail(&path, false).map_err(said)?.last_at.ok_or("no time")?;
-            let row = lab.row("main", &lab.id("shell")?, "updated_at_ms")?.as_i64().ok_or("no number")?;
-            must((row - line.0).abs() < 2000, || format!("{row} and {}", line.0))
+            let sql = "SELECT count(*) FROM threads WHERE recency_at_ms <= 0";
+            let empty: i64 = lab.database("main")?.query_row(sql, [], |row| row.get(0)).map_err(said)?;
+            same("the rows without it", empty, 0)?;
+            for label in ["shell", "new", "named"] {
+                let lines = lab.lines("main", &lab.id(label)?)?;
+                let turns = lines.iter().filter_map(|line| Id::parse(line["payload"]["turn_id"].as_str()?));
+                let clock = turns.last().ok_or("no turn")?.clock();
+                let row = lab.row("main", &lab.id(label)?, "recency_at_ms")?.as_i64().ok_or("no number")?;
+                must((0..3000).contains(&(row - clock)), || format!("'{label}': {row} and {clock}"))?;
+            }
+            Ok(())
         },
     },
     Fact {
@@ -230,7 +237,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a rename and an unarchive leave recency_at_ms as it was",
-        needed_by: &[("codex/fake/thread.rs", "set_name"), ("codex/fake/thread.rs", "move_archived")],
+        needed_by: &[("codex/state.rs", "time_column"), ("codex/fake/thread.rs", "set_name")],
         proof: |lab| {
             lab.is_noted("a rename moves recency_at_ms", "false")?;
             lab.is_noted("an unarchive moves recency_at_ms", "false")
@@ -376,7 +383,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "an answer of the model is an AgentMessage, and a tool call has its command",
-        needed_by: &[("codex/rollout/line.rs", "item"), ("codex/rollout/line.rs", "is_tool")],
+        needed_by: &[("codex/rollout/line.rs", "item"), ("codex/rollout/line/calls.rs", "is_tool")],
         proof: |lab| {
             let found = lines_of(lab, "main", "shell", |line| match &line.said {
                 Said::AgentMessage { text } => Some(text.to_string()),
