@@ -178,8 +178,9 @@ pub const FACTS: &[Fact] = &[
             same("the rows without it", empty, 0)?;
             for label in ["shell", "new", "named"] {
                 let lines = lab.lines("main", &lab.id(label)?)?;
-                let turns = lines.iter().filter_map(|line| Id::parse(line["payload"]["turn_id"].as_str()?));
-                let clock = turns.last().ok_or("no turn")?.clock();
+                let mut turns =
+                    lines.iter().filter_map(|line| Id::parse(line["payload"]["turn_id"].as_str()?));
+                let clock = turns.next_back().ok_or("no turn")?.clock();
                 let row = lab.row("main", &lab.id(label)?, "recency_at_ms")?.as_i64().ok_or("no number")?;
                 must((0..3000).contains(&(row - clock)), || format!("'{label}': {row} and {clock}"))?;
             }
