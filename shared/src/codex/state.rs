@@ -500,8 +500,8 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
         subagent = Some(crate::record::Subagent::default());
     }
     let mut name = text(1).or_else(|| names?.of(id).map(Cow::Owned));
-    let mut title = text(2).and_then(typed);
-    let first_user_message = text(3).and_then(typed);
+    let mut title = text(2).and_then(rollout::typed_in_row);
+    let first_user_message = text(3).and_then(rollout::typed_in_row);
     let cli_version = text(14);
     if title.is_some()
         && first_user_message.is_some()
@@ -541,20 +541,8 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
         forked_from: None,
         status: None,
         resume_command: None,
-        begins: text(23).and_then(typed),
+        begins: text(23).and_then(rollout::typed_in_row),
     })
-}
-
-/// What of a message was typed: a row may have what Codex and editors put before it.
-fn typed(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    if !text.trim_start().starts_with(['<', '#']) {
-        return Some(text);
-    }
-    let text = match text {
-        Cow::Borrowed(text) => Cow::Borrowed(rollout::typed(text)),
-        Cow::Owned(text) => Cow::Owned(rollout::typed(&text).to_owned()),
-    };
-    Some(text).filter(|text| !text.is_empty())
 }
 
 /// 0.120 to 0.144 did; the next version has a column for names.

@@ -3,6 +3,9 @@
 //! Blocks are taken off the beginning of a text one after the other, and only whole ones: what follows
 //! them was typed. A block that does not end was typed as well, since Codex always ends them.
 
+#[cfg(feature = "sqlite")]
+use std::borrow::Cow;
+
 /// The tags of the blocks that Codex writes in the user's name.
 const TAGS: [&str; 10] = [
     "environment_context",
@@ -32,6 +35,19 @@ pub fn typed(text: &str) -> &str {
         None if rest.starts_with(EDITOR) => "",
         None => rest,
     }
+}
+
+/// What of a text in a row was typed; `None` where nothing was. Codex has made titles of most by then.
+#[cfg(feature = "sqlite")]
+pub fn typed_in_row(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    if !text.trim_start().starts_with(['<', '#']) {
+        return Some(text);
+    }
+    let text = match text {
+        Cow::Borrowed(text) => Cow::Borrowed(typed(text)),
+        Cow::Owned(text) => Cow::Owned(typed(&text).to_owned()),
+    };
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// What follows the block that a text begins with; `None` where it begins with none.
