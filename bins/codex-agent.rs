@@ -14,7 +14,7 @@ use std::process::{Command as Process, ExitCode, Stdio};
 
 use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, Value, generate};
 use codex_agent_shared::config::alias::{self, Alias, Led};
-use codex_agent_shared::config::{ALIAS, Config, config_folder};
+use codex_agent_shared::config::{ALIAS, Config, config_folder, named_config_folder};
 use codex_agent_shared::described::{self, Kept, summary};
 use codex_agent_shared::error::{self, Error, Exit, Result, reason, warn_of};
 use codex_agent_shared::ndjson::Output;
@@ -285,7 +285,7 @@ fn run(args: Args) -> Result<Exit> {
 
 /// Goes where an alias leads, as there is no tool of that name.
 fn follow(mut args: Args) -> Result<Exit> {
-    let config = config(&args);
+    let config = config(&args)?;
     let name = args.words[0].to_string_lossy().into_owned();
     config.sound_for(&format!("{ALIAS}.{name}")).map_err(|error| {
         error.hint(format!("there is no tool '{name}', and whether it is an alias cannot be told"))
@@ -304,9 +304,15 @@ fn follow(mut args: Args) -> Result<Exit> {
 }
 
 /// The configuration that the tool would have. Where nobody has a home there is none.
-fn config(args: &Args) -> Config {
-    let named = args.config_home.as_ref().map(|folder| std::path::absolute(folder).unwrap_or(folder.clone()));
-    named.map_or_else(config_folder, Ok).map_or_else(|_| Config::default(), |folder| Config::read(&folder))
+fn config(args: &Args) -> Result<Config> {
+    let folder = match &args.config_home {
+        Some(folder) => std::path::absolute(folder).unwrap_or(folder.clone()),
+        None => match named_config_folder()?.map_or_else(config_folder, Ok) {
+            Ok(folder) => folder,
+            Err(_) => return Ok(Config::default()),
+        },
+    };
+    Ok(Config::read(&folder))
 }
 
 fn tool(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
@@ -383,7 +389,7 @@ fn help(args: &Args) -> Result<Exit> {
 
 /// Says what an alias stands for.
 fn explain(args: &Args, name: &str) -> Result<Exit> {
-    let config = config(args);
+    let config = config(args)?;
     let Some(found) = config.aliases().iter().find(|alias| alias.name == name) else {
         config.sound()?;
         let names: Vec<&str> = config.aliases().iter().map(|alias| alias.name.as_str()).collect();
@@ -511,7 +517,7 @@ fn list(args: &Args, json: bool) -> Result<Exit> {
 /// The aliases, after the tools. One that a tool shadows is a record, and in a list only a warning: its
 /// name stands there already.
 fn list_aliases(args: &Args, scanned: &Scanned, mut output: Output, json: bool) -> Result<Exit> {
-    let config = config(args);
+    let config = config(args)?;
     let shadow = |alias: &Alias| alias::shadow(&alias.name, |name| scanned.locate(name));
     let shown: Vec<_> = config.aliases().iter().map(|alias| (alias, shadow(alias))).collect();
     let names = shown.iter().map(|(alias, _)| alias.name.as_str());

@@ -331,6 +331,10 @@ fn nobody_is_given_an_alias_by_standing_somewhere() {
         assert!(ran.err.contains("HOME is 'home', which is no absolute path"), "{words:?}: {}", ran.err);
     }
     // Whoever says where it is needs no home.
-    world.set("CODEX_AGENT_CONFIG_HOME", "home/.config/codex-agent");
+    let folder = world.config("");
+    world.set("CODEX_AGENT_CONFIG_HOME", folder.to_str().unwrap());
     assert_eq!(world.run(&["codex-agent", "planted"]).out, "planted\n");
+    world.set("CODEX_AGENT_CONFIG_HOME", "home/.config/codex-agent");
+    let ran = world.run(&["codex-agent", "planted"]);
+    assert!(ran.code == 2 && ran.err.contains("is not an absolute path"), "{} {}", ran.code, ran.err);
 }

@@ -49,6 +49,9 @@ pub const NAME: &str = "config.toml";
 /// The longest file that is read: 1 MiB.
 const LONGEST: u64 = 1 << 20;
 
+/// The variable that names the directory of our configuration.
+const CONFIG_HOME: &str = "CODEX_AGENT_CONFIG_HOME";
+
 /// The table of aliases.
 pub const ALIAS: &str = "alias";
 
@@ -358,6 +361,7 @@ impl Display for Place {
 /// The configuration of this process, unless a setting in it is an error: what is wrong with an alias is the
 /// affair of whoever uses that.
 pub fn get() -> Result<&'static Config> {
+    named_config_folder()?;
     once().sound_but(is_of_an_alias)
 }
 
@@ -451,7 +455,7 @@ pub fn config_folder() -> Result<PathBuf> {
 
 /// The same, and by what.
 pub fn where_config_is() -> Result<Folder> {
-    our_folder("CODEX_AGENT_CONFIG_HOME", "XDG_CONFIG_HOME", ".config/codex-agent")
+    our_folder(CONFIG_HOME, "XDG_CONFIG_HOME", ".config/codex-agent")
 }
 
 /// Our state: runs and locks. First that is set: `CODEX_AGENT_STATE_HOME`,
@@ -465,10 +469,25 @@ pub fn where_state_is() -> Result<Folder> {
     our_folder("CODEX_AGENT_STATE_HOME", "XDG_STATE_HOME", ".local/state/codex-agent")
 }
 
+/// The directory of our configuration, where the variable names it; a relative one is an error.
+pub fn named_config_folder() -> Result<Option<PathBuf>> {
+    named_folder(CONFIG_HOME)
+}
+
+/// The directory that a variable of ours names. One that is relative would be another one in each directory.
+fn named_folder(ours: &str) -> Result<Option<PathBuf>> {
+    match env::var_os(ours).filter(|value| !value.is_empty()).map(PathBuf::from) {
+        Some(folder) if folder.is_relative() => {
+            let message = format!("cannot use {ours}: '{}' is not an absolute path", folder.display());
+            Err(Error::usage(message).hint("a relative path means another directory wherever a tool is run"))
+        }
+        folder => Ok(folder),
+    }
+}
+
 fn our_folder(ours: &'static str, standard: &'static str, default: &str) -> Result<Folder> {
-    if let Some(folder) = env::var_os(ours).filter(|value| !value.is_empty()) {
-        let folder = PathBuf::from(folder);
-        return Ok((std::path::absolute(&folder).unwrap_or(folder), Some(ours)));
+    if let Some(folder) = named_folder(ours)? {
+        return Ok((folder, Some(ours)));
     }
     // A relative XDG folder is to be ignored, says the standard that made it.
     match env::var_os(standard).map(PathBuf::from).filter(|path| path.is_absolute()) {

@@ -230,10 +230,10 @@ fn unknown_among(tools: &[Found], name: &str, others: &[&str]) -> Error {
 }
 
 /// Finds another program, such as `man`, in the absolute entries of `PATH`.
-pub fn find_program(name: &str) -> Option<PathBuf> {
+pub fn find_program(name: impl AsRef<Path>) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let mut places =
-        env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
+        env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(&name));
     places.find(|place| is_executable(place))
 }
 

@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::home::Home;
-use crate::config;
+use crate::config::{self, Source};
 use crate::error::{Error, Result, reason};
 use crate::ndjson::{Line, Lines};
 use crate::plugin::find_program;
@@ -29,7 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The executable of Codex, first that is set: `named` (a flag), `CODEX_AGENT_CODEX`, `codex.binary` in our
 /// own `config.toml`, `codex` in the absolute entries of `PATH`. Absolute, so that it is the same whatever
-/// directory is gone to.
+/// directory is gone to. A plain name is looked for on `PATH` too. A relative path is accepted from a flag alone,
+/// which was typed in this directory: a variable would name another program in each one.
 pub fn find_codex(named: Option<&Path>) -> Result<PathBuf> {
     let said = config::chosen(&config::CODEX_BINARY, named.map(|path| path.as_os_str().to_owned()))?;
     let Some((path, by)) = said.map(|(path, by)| (PathBuf::from(path), by)) else {
@@ -38,6 +39,18 @@ pub fn find_codex(named: Option<&Path>) -> Result<PathBuf> {
                 .hint("install Codex, or name its executable with --codex, CODEX_AGENT_CODEX or codex.binary")
         });
     };
+    if !path.as_os_str().as_encoded_bytes().contains(&b'/') {
+        return find_program(&path).ok_or_else(|| {
+            let (by, name) = (config::said_by(by), path.display());
+            Error::new(format!("cannot run codex: there is no '{name}' on PATH ({by})"))
+                .hint("a name without a slash is looked for in the absolute directories of PATH")
+        });
+    }
+    if path.is_relative() && !matches!(by, Source::Flag(_)) {
+        let (by, path) = (config::said_by(by), path.display());
+        let message = format!("cannot use {by}: '{path}' is neither an absolute path nor a plain name");
+        return Err(Error::usage(message).hint("a relative path means another program in each directory"));
+    }
     std::fs::canonicalize(&path)
         .map(|real| if real.is_dir() { path.clone() } else { std::path::absolute(&path).unwrap_or(real) })
         .map_err(|error| {
