@@ -5,7 +5,6 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -20,6 +19,7 @@ use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, warn
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::{self, Scanned, about, is_executable};
 use codex_agent_shared::run::binary;
+use codex_agent_shared::store::place;
 use codex_agent_shared::terminal::{Color, Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, nearest, path_cell, tsv, width};
 
@@ -511,13 +511,9 @@ fn edit(args: Args) -> Result<Exit> {
     let is_new = path.symlink_metadata().is_err();
     let is_new_folder = folder.symlink_metadata().is_err();
     if is_new {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)
-            .context("make the folder", &folder)?;
-        let file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&path);
-        file.and_then(|mut file| file.write_all(template.as_bytes())).context("make", &path)?;
+        place::make(&folder)?;
+        let mut file = place::open(std::fs::File::options().write(true).create_new(true), "the file", &path)?;
+        file.write_all(template.as_bytes()).context("make", &path)?;
     }
     let edited = child::edit(&editor, &path);
     if is_new && std::fs::read(&path).is_ok_and(|bytes| bytes == template.as_bytes()) {

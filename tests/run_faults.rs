@@ -175,7 +175,7 @@ fn a_full_disk_sends_nothing_twice_and_loses_nothing() {
         let fake = Fake::newest();
         let state = fake.0.path("state");
         fs::create_dir(&state).unwrap();
-        let mounted = fake.0.sh(&format!("mount -t tmpfs -o size=320k none {}", state.display()));
+        let mounted = fake.0.sh(&format!("mount -t tmpfs -o size=320k,mode=700 none {}", state.display()));
         if mounted.code != 0 {
             eprintln!("SKIPPED: no file system can be mounted here: {}", mounted.err);
             return;

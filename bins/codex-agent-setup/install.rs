@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use codex_agent_shared::codex::home::state_folder;
@@ -285,7 +285,9 @@ fn part(path: &Path) -> PathBuf {
 /// not ours is neither followed nor written over.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder).context("make the folder", folder)?;
+    // Whatever the umask is: others may read there, and not write.
+    let mut made = fs::DirBuilder::new();
+    made.recursive(true).mode(0o755).create(folder).context("make the directory", folder)?;
     let part = part(path);
     let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&part);
     let mut file = match opened {

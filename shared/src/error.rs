@@ -68,6 +68,7 @@ pub struct Error {
     usage: bool,
     broken_pipe: bool,
     kind: Option<io::ErrorKind>,
+    of_place: bool,
 }
 
 /// What every fallible function of this library returns.
@@ -77,7 +78,15 @@ impl Error {
     /// Trouble (exit 2): the world is not as it must be.
     pub fn new(message: impl Into<String>) -> Self {
         let message = message.into();
-        Error { message, hint: None, exit: Exit::Trouble, usage: false, broken_pipe: false, kind: None }
+        Error {
+            message,
+            hint: None,
+            exit: Exit::Trouble,
+            usage: false,
+            broken_pipe: false,
+            kind: None,
+            of_place: false,
+        }
     }
 
     /// Bad usage (exit 2): the words on the command line are off; the tool's `--help` is pointed to.
@@ -135,6 +144,18 @@ impl Error {
     /// What the system said, where it was the system.
     pub fn kind(&self) -> Option<io::ErrorKind> {
         self.kind
+    }
+
+    /// The same error, as trouble with a directory or a file of our own.
+    #[must_use]
+    pub fn of_place(mut self) -> Self {
+        self.of_place = true;
+        self
+    }
+
+    /// Whether it is trouble with a directory or a file of our own, which any other job would meet as well.
+    pub fn is_of_place(&self) -> bool {
+        self.of_place
     }
 
     /// Whether the reader of our output went away, which is not an error: the tool ends quietly.

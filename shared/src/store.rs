@@ -11,7 +11,8 @@
 //! over the file and syncs the folder. The lock file is never deleted, so that nobody can hold a
 //! lock on a file that is no longer there; the kernel drops the lock however its holder dies.
 //! Where the file is a symbolic link, its target is what is replaced, and the lock and the
-//! temporary file lie beside the target. Readers take no lock.
+//! temporary file lie beside the target. Readers take no lock. A directory that is not the user's alone is
+//! refused by name, and the lock is never a link ([`place`]).
 //!
 //! **Crash.** What may be left is a temporary file `.codex-agent-XXXXXX.tmp`, swept by a later change once
 //! it is an hour old.
@@ -33,15 +34,16 @@
 
 mod named;
 mod object;
+pub mod place;
 mod whole;
 
 pub use named::{NAME_RULES, Named, check_name, find, position};
 pub use object::Object;
 pub use whole::whole;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -83,7 +85,7 @@ impl Store {
         loop {
             let (target, lock) = self.lock_file()?;
             let path = lock_path(&target);
-            lock.lock().context("lock", &path)?;
+            place::lock(&lock, &path)?;
             // Setup takes its lock away with its file: whoever has waited for that one needs the next.
             let mine = lock.metadata().context("look at the lock", &path)?;
             let is_mine = |there: fs::Metadata| (there.dev(), there.ino()) == (mine.dev(), mine.ino());
@@ -98,25 +100,24 @@ impl Store {
     /// The same where nobody has it; `None` where somebody does, which is not waited for.
     pub fn try_hold(&self) -> Result<Option<Held>> {
         let (target, lock) = self.lock_file()?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(Held { path: self.path.clone(), target, _lock: lock })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error).context("lock", &lock_path(&target)),
-        }
+        let is_ours = place::try_lock(&lock, &lock_path(&target))?;
+        Ok(is_ours.then(|| Held { path: self.path.clone(), target, _lock: lock }))
     }
 
     /// The file that is replaced, and the one whose lock guards it. The lock is the kernel's, and goes with
     /// whoever holds it.
     fn lock_file(&self) -> Result<(PathBuf, File)> {
         let target = self.target()?;
-        let folder = target.parent().unwrap_or(Path::new("/"));
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).context("make the folder", folder)?;
-        let path = lock_path(&target);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        // Opening a pipe would wait for its reader.
-        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-        let file = options.open(&path).context("open the lock", &path)?;
+        let [own, folder] = [&self.path, &target].map(|path| path.parent().unwrap_or(Path::new("/")));
+        if own == folder {
+            place::make(own)?;
+        } else {
+            // A link in a directory of the user's alone is the user's own, wherever it leads.
+            place::check(own)?;
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.context("make the directory", folder)?;
+        }
+        let file = place::lock_file(&lock_path(&target))?;
         Ok((target, file))
     }
 
@@ -236,7 +237,8 @@ fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
         file.persist(target).map_err(|error| error.error)?;
         Ok(opened)
     };
-    let folder = write().context("save", target).map_err(|error| error.hint("nothing was changed"))?;
+    let folder =
+        write().context("save", target).map_err(|error| error.hint("nothing was changed").of_place())?;
     folder.sync_all().context("sync the folder of", target).map_err(|error| {
         error.hint("the file was saved; only a power cut before it is on the disk could lose that")
     })

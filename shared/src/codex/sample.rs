@@ -6,13 +6,14 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::fake;
 use super::rollout::decompressed;
 use crate::error::{Context, Error, Result};
+use crate::store::place;
 
 /// Path, NUL, length, NUL, bytes; for each file; compressed.
 const PACKED: &[u8] = include_bytes!("sample-home.zst");
@@ -55,7 +56,7 @@ impl Place {
         self.unpack()?;
         let projects = NAMES.map(|name| self.projects.join(name));
         for made in projects.iter().chain([&self.bin, &self.project]) {
-            std::fs::create_dir_all(made).context("make the folder", made)?;
+            place::make(made)?;
         }
         let codex = self.codex();
         std::os::unix::fs::symlink(demo, &codex).context("make the link", &codex)
@@ -69,7 +70,7 @@ impl Place {
         for (name, mut bytes) in files {
             let path = self.home.join(name);
             if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder).context("make the folder", folder)?;
+                place::make(folder)?;
             }
             if path.extension().is_some_and(|extension| extension == "jsonl") {
                 for (from, to) in &moved {
@@ -78,8 +79,9 @@ impl Place {
                     bytes = replaced(&bytes, from.as_bytes(), &to.as_bytes()[1..to.len() - 1]);
                 }
             }
-            #[allow(clippy::disallowed_methods)] // A folder of our own that nobody else looks into yet.
-            std::fs::write(&path, bytes).context("write", &path)?;
+            let mut options = std::fs::File::options();
+            let mut file = place::open(options.write(true).create(true).truncate(true), "the file", &path)?;
+            file.write_all(&bytes).context("write", &path)?;
         }
         #[cfg(feature = "sqlite")]
         {

@@ -7,19 +7,17 @@
 //! runner at a time has a queue, by a kernel lock on `locks/queue-ID` beside the file.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::over::Known;
 use super::{Prompt, Queue, Queues, Status};
-use crate::error::{Context, Result, warn_once};
+use crate::error::{Result, warn_once};
 use crate::record::Id;
-use crate::run::folder::make;
 use crate::run::source::{Claim, Next, Source};
 use crate::run::{Event, Job, What};
-use crate::store::{Held, Stamp, Store};
+use crate::store::{Held, Stamp, Store, place};
 
 /// How often the file learns of what happened.
 const SAVED: Duration = Duration::from_secs(1);
@@ -53,24 +51,22 @@ pub fn take(id: &str) -> Result<Option<File>> {
     // Beside the queues, and not where runs are: two who keep their runs at different places have one queue.
     let file = Queues::store()?.target()?;
     let locks = file.parent().unwrap_or(Path::new("/")).join("locks");
-    make(&locks)?;
+    place::make(&locks)?;
     // An id of an old file may be any text.
     let safe = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && id.len() <= 64;
     let name = if safe { id.to_owned() } else { id.bytes().map(|byte| format!("{byte:02x}")).collect() };
     let path = locks.join(format!("queue-{name:.200}"));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600);
-    let file = options.open(&path).context("open the lock", &path)?;
+    let file = place::lock_file(&path)?;
     // A job that was being started when its runner was killed has the lock until it is Codex.
     let patience = Instant::now() + Duration::from_millis(500);
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) if Instant::now() >= patience => return Ok(None),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
-            Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
+    while !place::try_lock(&file, &path)? {
+        if Instant::now() >= patience {
+            return Ok(None);
         }
+        std::thread::sleep(Duration::from_millis(5));
     }
+    place::check_locks(&path)?;
+    Ok(Some(file))
 }
 
 impl Runner {

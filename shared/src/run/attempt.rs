@@ -13,7 +13,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind::{ArgumentListTooLong, InvalidInput};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -28,6 +28,7 @@ use super::job::{Job, Sandbox};
 use super::probe;
 use crate::config;
 use crate::error::{Context, Error, Result, reason};
+use crate::store::place;
 
 /// The variables of a job's environment.
 const DEPTH: &str = "CODEX_AGENT_DEPTH";
@@ -156,14 +157,18 @@ fn make(folder: &Folder, of: &Of, job: &Job, ready: &mut Ready) -> Result<Made> 
     let path = |what: &str| folder.file(of.number, of.attempt, what);
     let prompt = path("prompt");
     let mut file = private(&prompt, false)?;
-    std::io::Write::write_all(&mut file, job.prompt.as_bytes()).context("write", &prompt)?;
-    let stdin = File::open(&prompt).context("open", &prompt)?;
+    let own = |verb: &'static str, path: &Path| {
+        let path = path.to_owned();
+        move |error| place::trouble(verb, &path, &error)
+    };
+    file.write_all(job.prompt.as_bytes()).map_err(own("write", &prompt))?;
+    let stdin = File::open(&prompt).map_err(own("open", &prompt))?;
     let err = private(&path("err"), true)?;
     let out = private(&path("out"), true)?;
     // Whoever is started can be followed.
-    let follower = Follower::open(&path("out")).context("open", &path("out"))?;
+    let follower = Follower::open(&path("out")).map_err(own("open", &path("out")))?;
     // Only whoever probes can have it, for a moment.
-    out.lock().context("lock", &path("out"))?;
+    place::lock(&out, &path("out"))?;
     if let Some(hold) = &mut ready.hold {
         hold.give(&path("out"))?;
     }
@@ -171,14 +176,7 @@ fn make(folder: &Folder, of: &Of, job: &Job, ready: &mut Ready) -> Result<Made> 
 }
 
 fn private(path: &Path, append: bool) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.create_new(true).mode(0o600);
-    if append {
-        options.append(true)
-    } else {
-        options.write(true)
-    };
-    options.open(path).context("make", path)
+    place::open(OpenOptions::new().create_new(true).append(append).write(true), "the new file", path)
 }
 
 /// Copies what a job names under plain names: a comma would split Codex's argument, and an original may
@@ -191,12 +189,19 @@ fn copy(folder: &Path, job: &Job) -> Result<Copies> {
             // A copy that was cut off is never taken for the whole.
             let part = to.with_extension("part");
             let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let mut file = options.open(&part).context("make", &part)?;
-            let copied = File::open(from).and_then(|mut from| std::io::copy(&mut from, &mut file));
-            copied.and_then(|_| file.sync_all()).context("copy", from)?;
+            let mut file = place::open(options.write(true).create(true).truncate(true), "the copy", &part)?;
+            let (mut original, mut block) = (File::open(from).context("copy", from)?, vec![0; 64 << 10]);
+            // An original that cannot be read is trouble of this job alone; a copy that cannot be written is not.
+            let written = |error| place::trouble("write", &part, &error);
+            loop {
+                let got = original.read(&mut block).context("copy", from)?;
+                if got == 0 {
+                    break;
+                }
+                file.write_all(&block[..got]).map_err(written)?;
+            }
             #[allow(clippy::disallowed_methods)] // It is synced, and replaces nothing.
-            fs::rename(&part, &to).context("make", &to)?;
+            file.sync_all().and_then(|()| fs::rename(&part, &to)).map_err(written)?;
         }
         match to.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"schema-")) {
             true => copies.schema = Some(to),

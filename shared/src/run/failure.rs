@@ -221,14 +221,15 @@ impl Failure {
         inner.unwrap_or(&self.message).to_owned()
     }
 
-    /// What an error of ours means for a job of which nothing was sent. No space and no descriptors are
-    /// what any other job would meet as well.
+    /// What an error of ours means for a job of which nothing was sent. No space, no descriptors and trouble
+    /// with our own directories are what any other job would meet as well.
     pub fn of(error: &Error) -> Failure {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         let message = error.message();
         let class = match error.kind() {
             Some(StorageFull | QuotaExceeded) => Class::Disk,
             _ if message.contains("too many open files") => Class::Spawn,
+            _ if error.is_of_place() => Class::Disk,
             _ => Class::Refused,
         };
         Failure::new(class, message)

@@ -12,7 +12,7 @@
 //! is made before there is a job, and nothing in a folder is ever changed but appended to.
 
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::probe;
 use crate::codex::home::state_folder;
 use crate::error::{Context, Error, Result, warn_of};
 use crate::record::Id;
+use crate::store::place;
 use crate::time::Timestamp;
 
 /// The folder of one run.
@@ -33,8 +34,7 @@ pub struct Folder {
 impl Folder {
     /// Makes the folder of a new run, and its journal.
     pub fn create(kind: &str, subject: &str) -> Result<(Folder, Journal)> {
-        let runs = runs()?;
-        make(&runs)?;
+        let runs = own("runs")?;
         let clock: String =
             Timestamp::now().to_string()[..19].chars().filter(|c| !matches!(c, '-' | ':')).collect();
         let middle = middle(kind, subject);
@@ -45,15 +45,24 @@ impl Folder {
                 // Another one of the same second and the same four digits.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 made => {
-                    made.context("make the folder", &path)?;
+                    made.context("make the directory", &path).map_err(Error::of_place)?;
                     break (name, path);
                 }
             }
         };
-        let journal = Journal::create(path.join("journal.ndjson"))?;
         let folder = Folder { path, name };
-        fs::File::open(&runs).and_then(|runs| runs.sync_all()).context("save", &runs)?;
-        Ok((folder, journal))
+        let made = Journal::create(folder.journal()).and_then(|journal| {
+            fs::File::open(&runs).and_then(|runs| runs.sync_all()).context("save", &runs)?;
+            Ok(journal)
+        });
+        match made {
+            Ok(journal) => Ok((folder, journal)),
+            Err(error) => {
+                // What cannot be removed either is removed by a later prune.
+                let _ = fs::remove_dir_all(&folder.path);
+                Err(error)
+            }
+        }
     }
 
     /// All runs, the newest first.
@@ -91,7 +100,13 @@ impl Folder {
         let path = runs()?.join(name);
         let is_name = Path::new(name).components().count() == 1 && !name.starts_with('.');
         let folder = Folder { path, name: name.to_owned() };
-        Ok(Some(folder).filter(|folder| is_name && folder.journal().exists()))
+        if !is_name {
+            return Ok(None);
+        }
+        // A run that cannot be looked at is not one that is gone.
+        let journal = folder.journal();
+        let is_there = journal.try_exists().context("look at the journal", &journal)?;
+        Ok(is_there.then_some(folder))
     }
 
     /// The run of this name, or the only one whose name has this in it.
@@ -159,7 +174,7 @@ impl Folder {
     /// The folder of a job, made where it is not there.
     pub fn make_job(&self, number: usize) -> Result<PathBuf> {
         let path = self.job(number);
-        make(&path)?;
+        place::make(&path)?;
         Ok(path)
     }
 
@@ -230,13 +245,9 @@ pub struct Planning {
 impl Planning {
     /// Waits for it.
     pub fn begin() -> Result<Planning> {
-        let locks = state_folder()?.join("locks");
-        make(&locks)?;
-        let path = locks.join("planning");
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).context("open the lock", &path)?;
-        file.lock().context("lock", &path)?;
+        let path = own("locks")?.join("planning");
+        let file = place::lock_file(&path)?;
+        place::lock(&file, &path)?;
         Ok(Planning { _file: file })
     }
 }
@@ -246,7 +257,11 @@ fn runs() -> Result<PathBuf> {
     Ok(state_folder()?.join("runs"))
 }
 
-/// Makes a folder and those above it, for the user alone.
-pub(crate) fn make(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).context("make the folder", path)
+/// A directory in that of our state, made where it is not there.
+pub(crate) fn own(name: &str) -> Result<PathBuf> {
+    let state = state_folder()?;
+    place::make(&state)?;
+    let path = state.join(name);
+    place::make(&path)?;
+    Ok(path)
 }

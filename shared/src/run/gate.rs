@@ -13,16 +13,14 @@
 //! **Crash.** A probe that dies gives the lock back, and the next runner probes. A clock that was set back
 //! makes the gate's times worthless, and the next runner probes too.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::folder;
 use crate::codex::home::state_folder;
-use crate::error::{Context, Error, Result};
-use crate::store::{Changed, Store};
+use crate::error::{Error, Result};
+use crate::store::{Changed, Store, place};
 use crate::text::fingerprint;
 use crate::time::Timestamp;
 
@@ -112,15 +110,10 @@ impl Gate {
             // Our own probe is under way.
             return Ok(false);
         }
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&self.probe).context("open the lock", &self.probe)?;
-        match file.try_lock() {
-            Ok(()) => self.held = Some(file),
-            Err(TryLockError::WouldBlock) => return Ok(false),
-            Err(TryLockError::Error(error)) => return Err(error).context("lock", &self.probe),
-        }
-        Ok(true)
+        let file = place::lock_file(&self.probe)?;
+        let is_ours = place::try_lock(&file, &self.probe)?;
+        self.held = is_ours.then_some(file);
+        Ok(is_ours)
     }
 
     /// Gives the turn to probe back, where nothing came of it.
@@ -136,7 +129,6 @@ impl Gate {
         now: Timestamp,
         probed: bool,
     ) -> Result<Closed> {
-        folder::make(self.probe.parent().unwrap_or(Path::new("/")))?;
         let home = self.home.clone();
         let closed = self.store.update(|saved: &mut Saved| {
             let before = saved.limit.take().filter(|before| now >= before.since);

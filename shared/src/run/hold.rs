@@ -8,16 +8,15 @@
 //!
 //! This is between runners alone. What Codex itself holds (from 0.147) Codex tells.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{folder, probe};
-use crate::codex::home::state_folder;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::record::Id;
+use crate::store::place;
 
 /// A session that is being handed over.
 #[derive(Debug)]
@@ -29,25 +28,13 @@ pub struct Hold {
 impl Hold {
     /// Takes a session; `None` where somebody has it. `for_out` may have it already.
     pub fn take(id: Id, for_out: Option<&Path>) -> Result<Option<Hold>> {
-        let locks = state_folder()?.join("locks");
-        let path = locks.join(format!("session-{id}"));
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let opened = match options.open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                folder::make(&locks)?;
-                options.open(&path)
-            }
-            other => other,
-        };
-        let mut file = opened.context("open the lock", &path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
+        let path = folder::own("locks")?.join(format!("session-{id}"));
+        let mut file = place::lock_file(&path)?;
+        if !place::try_lock(&file, &path)? {
+            return Ok(None);
         }
         let mut named = Vec::new();
-        file.read_to_end(&mut named).context("read the lock", &path)?;
+        file.read_to_end(&mut named).context("read the lock", &path).map_err(Error::of_place)?;
         let named = PathBuf::from(std::ffi::OsString::from_vec(named));
         if !named.as_os_str().is_empty() && for_out != Some(&named) && probe::may_be_locked(&named) {
             return Ok(None);
@@ -63,5 +50,6 @@ impl Hold {
             .and_then(|()| self.file.seek(SeekFrom::Start(0)))
             .and_then(|_| self.file.write_all(bytes))
             .context("write the lock", &self.path)
+            .map_err(Error::of_place)
     }
 }

@@ -11,9 +11,9 @@
 //! runner cuts it off before it appends. A line of a version that is not known here makes the whole
 //! journal unreadable, by name: a run of a newer release is never adopted by an older one.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use super::event::{Event, What};
 use super::job::Job;
 use crate::error::{Context, Error, Result, reason};
 use crate::ndjson::{Line, Lines};
+use crate::store::place;
 
 /// The version of journals and jobs.
 pub const VERSION: u32 = 1;
@@ -64,32 +65,27 @@ impl Journal {
 
     /// Makes the journal of a new run.
     pub fn create(path: PathBuf) -> Result<Journal> {
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .context("make the journal", &path)?;
-        file.lock().context("lock", &path)?;
+        let mut options = OpenOptions::new();
+        let file = place::open(options.read(true).append(true).create_new(true), "the journal", &path)?;
+        place::lock(&file, &path)?;
+        place::check_locks(&path)?;
         Ok(Journal { file, path, length: 0 })
     }
 
     /// Opens the journal of an earlier run and takes its lock. `None` where a runner has it. A torn
     /// last line is cut off.
     pub fn open(path: PathBuf) -> Result<Option<Journal>> {
-        let mut file =
-            OpenOptions::new().read(true).append(true).open(&path).context("open the journal", &path)?;
+        place::check(path.parent().unwrap_or(Path::new("/")))?;
+        let mut file = place::open(OpenOptions::new().read(true).append(true), "the journal", &path)?;
         // Whoever only looks whether a runner lives holds a shared lock for a moment.
         let patience = Instant::now() + Duration::from_millis(500);
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() >= patience => return Ok(None),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
-                Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
+        while !place::try_lock(&file, &path)? {
+            if Instant::now() >= patience {
+                return Ok(None);
             }
+            std::thread::sleep(Duration::from_millis(5));
         }
+        place::check_locks(&path)?;
         let length = whole_lines(&mut file).context("read the journal", &path)?;
         file.set_len(length).context("cut the journal", &path)?;
         Ok(Some(Journal { file, path, length }))

@@ -1,6 +1,8 @@
 //! Making a run: jobs are put into the journal of a new folder one by one, and none is started before
 //! all of them are there.
 //!
+//! A run that cannot be begun is removed again.
+//!
 //! **Crash.** What may be left is a folder whose journal has no `run.started`: nothing of it was ever
 //! started, nothing lists it, and `prune` removes it.
 
@@ -91,7 +93,18 @@ impl Plan {
     /// Carries it out.
     pub fn run(self, settings: Settings, listener: &mut dyn Listener) -> Result<Ended> {
         match self.made {
-            Some((folder, journal)) => supervise(&folder, journal, self.tasks, settings, None, listener),
+            Some((folder, journal)) => {
+                let ended = supervise(&folder, journal, self.tasks, settings, None, listener);
+                let is_begun = || Tasks::read(&folder).map_or(true, |tasks| tasks.is_begun());
+                ended.map_err(|error| {
+                    if is_begun() {
+                        return error;
+                    }
+                    // Nothing lists what was never begun, and nothing continues it.
+                    let _ = folder.remove();
+                    error.hint("nothing was started")
+                })
+            }
             None => Ok(Ended::Completed { failed: 0, killed: false }),
         }
     }

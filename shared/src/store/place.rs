@@ -1,0 +1,103 @@
+//! Directories of our own, and the files in them: made for the user alone, opened without following a link.
+//!
+//! **Guarantees.** A directory that belongs to another user, or that others may write to, is refused by name:
+//! who can put a file or a link there decides what is written where. A directory that was moved away behind a
+//! symbolic link is accepted, where the link is the user's own; the directories above ours are not looked at. A
+//! file is opened only where it is a regular one that is not a link. Errors are marked as trouble of our own
+//! place ([`Error::is_of_place`]): another job would meet it as well.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::error::{Context, Error, Result, reason};
+
+/// Makes a directory of our own and those above it, and refuses one that is not ours alone.
+pub fn make(path: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.context("make the directory", path).map_err(Error::of_place)?;
+    check(path)
+}
+
+/// Refuses a directory that others can write to; one that is not there yet is no trouble.
+pub fn check(path: &Path) -> Result<()> {
+    let refused = |why: &str, hint: String| {
+        let message = format!("cannot use the directory '{}': {why}", path.display());
+        Err(Error::new(message).hint(hint).of_place())
+    };
+    let own = rustix::process::geteuid().as_raw();
+    let elsewhere = "CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME name other directories";
+    let look = |meta: std::io::Result<fs::Metadata>| match meta {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        meta => meta.map(Some).context("look at the directory", path).map_err(Error::of_place),
+    };
+    for meta in [look(path.symlink_metadata())?, look(fs::metadata(path))?].into_iter().flatten() {
+        if meta.uid() != own {
+            let what = if meta.is_symlink() { "the link to it" } else { "it" };
+            let why = format!("{what} belongs to user {}, and this is user {own}", meta.uid());
+            return refused(&why, format!("run as that user; {elsewhere}"));
+        }
+        if !meta.is_symlink() && meta.mode() & 0o022 != 0 {
+            let hint = format!("chmod go-w '{}'", path.display());
+            return refused("other users may write to it", hint);
+        }
+    }
+    Ok(())
+}
+
+/// Opens a file of ours: no link is followed, nothing but a regular file is opened, and one that is made is the
+/// user's alone. `what` names it for the error: `the lock`.
+pub fn open(options: &mut OpenOptions, what: &str, path: &Path) -> Result<File> {
+    // Opening a pipe would wait for its other end.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let refused = |why: &str| {
+        let message = format!("cannot open {what} '{}': {why}", path.display());
+        Error::new(message).hint("move it away").of_place()
+    };
+    let file = match options.mode(0o600).custom_flags(flags).open(path) {
+        Err(_) if path.is_symlink() => return Err(refused("it is a symbolic link")),
+        opened => opened.context(&format!("open {what}"), path).map_err(Error::of_place)?,
+    };
+    let meta = file.metadata().context("look at", path).map_err(Error::of_place)?;
+    if meta.is_file() { Ok(file) } else { Err(refused("it is not a regular file")) }
+}
+
+/// Opens a lock file, and makes it where it is not there. It is never truncated.
+pub fn lock_file(path: &Path) -> Result<File> {
+    open(OpenOptions::new().read(true).write(true).create(true).truncate(false), "the lock", path)
+}
+
+/// Takes the lock on a file; false where another process has it.
+pub fn try_lock(file: &File, path: &Path) -> Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error).context("lock", path).map_err(Error::of_place),
+    }
+}
+
+/// Waits for the lock on a file.
+pub fn lock(file: &File, path: &Path) -> Result<()> {
+    file.lock().context("lock", path).map_err(Error::of_place)
+}
+
+/// Refuses a file system that grants a lock twice. `path` is a file whose lock this process has.
+pub fn check_locks(path: &Path) -> Result<()> {
+    let again = File::open(path).context("open the lock", path).map_err(Error::of_place)?;
+    if !try_lock(&again, path)? {
+        return Ok(());
+    }
+    let message = format!("cannot use '{}': its file system grants one lock twice", path.display());
+    Err(Error::new(message)
+        .hint("a prompt could be sent twice; nothing was sent")
+        .hint("CODEX_AGENT_STATE_HOME and CODEX_AGENT_CONFIG_HOME name directories on another one")
+        .of_place())
+}
+
+/// The reason of an error in reading or writing a file of ours, marked as such.
+pub fn trouble(verb: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::new(format!("cannot {verb} '{}': {}", path.display(), reason(error))).of_place()
+}
