@@ -119,7 +119,11 @@ pub fn cell(text: &str, most: usize) -> String {
         if used + wide > most {
             while used + 1 > most {
                 match out.pop() {
-                    Some(last) => used -= last.width().unwrap_or(0),
+                    Some(last) => {
+                        let wide = last.width().unwrap_or(0);
+                        debug_assert!(used >= wide, "a letter is wider than all of them");
+                        used = used.saturating_sub(wide);
+                    }
                     None => return out,
                 }
             }

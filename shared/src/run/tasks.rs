@@ -249,7 +249,9 @@ impl Tasks {
         if let State::Failed { sent: true, .. } = self.all[at].state {
             self.all[at].resent = true;
         }
-        *self.count(self.all[at].state) -= 1;
+        let left = self.count(self.all[at].state);
+        debug_assert!(*left > 0, "a job is counted where it is not");
+        *left = left.saturating_sub(1);
         *self.count(state) += 1;
         self.all[at].state = state;
     }
