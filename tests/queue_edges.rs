@@ -367,7 +367,8 @@ fn what_an_editor_wrote_is_not_lost() {
     let change = || drop(fake.good(&["queue", "edit", "r", "1", "by another"]));
     let send = || drop(fake.good(&["queue", "run", "r"]));
     let remove = || drop(fake.good(&["queue", "remove", "r", "1"]));
-    let all: [(&dyn Fn(), i32, &str); 2] = [(&change, 2, "was changed meanwhile"), (&send, 2, "it was sent")];
+    let all: [(&dyn Fn(), i32, &str); 2] =
+        [(&change, 2, "was changed meanwhile"), (&send, 2, "it was already sent")];
     for (meanwhile, want, why) in all {
         let (shown, code) = edit("r", meanwhile);
         assert!(code == want && shown.contains(why), "{code} {shown}");

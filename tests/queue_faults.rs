@@ -102,7 +102,7 @@ fn killed(fake: &Fake, first: &str) {
 }
 
 #[test]
-fn a_run_whose_folder_is_gone_sends_the_rest() {
+fn a_run_whose_folder_is_gone_sends_the_rest_when_it_is_asked_again() {
     let fake = Fake::newest();
     killed(&fake, "MS300");
     wait_for_end(&fake.out(1));
@@ -113,11 +113,10 @@ fn a_run_whose_folder_is_gone_sends_the_rest() {
     fs::remove_dir_all(run).unwrap();
     assert_eq!(fake.each("q", "status"), ["failed", "pending"]);
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(
-        ran.code == 0 && ran.err.contains("are gone; what it had claimed is not sent again"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.code == 2 && ran.err.contains("are gone: 1 prompt may have been sent"), "{}", ran.err);
+    assert!(ran.err.contains("codex-agent queue retry q 1 sends them again"), "{}", ran.err);
+    assert_eq!(fake.prompts(), ["MS300"]);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
     assert_eq!(fake.prompts(), ["MS300", "next"]);
     let first = &fake.shown("q")[0];
     assert_eq!((&first["status"], &first["failure"]["class"]), (&json!("failed"), &json!("interrupted")));

@@ -78,6 +78,8 @@ fn a_run_whose_records_are_removed_starts_nothing_more() {
     fs::remove_dir_all(fake.0.path("home/.local/state/codex-agent")).unwrap();
     assert_eq!(end(&mut runner), 2);
     assert_eq!(fake.prompts(), ["SLEEP2 1"]);
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert!(ran.code == 2 && ran.err.contains("codex-agent queue retry q 1"), "{}", ran.err);
     assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
     assert_eq!(fake.prompts(), ["SLEEP2 1", "2", "3"]);
 }

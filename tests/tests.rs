@@ -56,6 +56,9 @@ mod queue_faults;
 /// Queues at their edges: ids that are not unique, readers that do not read, edits at a bad moment.
 mod queue_edges;
 
+/// Queues whose run or file is taken away.
+mod queue_lost;
+
 /// Directories of our own: whose they are, what is written in them, what they do not take.
 mod place;
 

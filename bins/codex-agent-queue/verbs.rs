@@ -214,7 +214,7 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
     }
     let (queue, life) = one(name)?;
     let at = queue.find(which)?;
-    refuse_sent(&queue, life, at)?;
+    refuse_sent(&queue, life, at, "edit")?;
     let before = queue.prompts[at].clone();
     // What somebody has written with care is not lost, whatever becomes of the prompt meanwhile.
     let mut written = None;
@@ -230,7 +230,7 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
         let Some(at) = queue.place(&before.id) else {
             return Err(Error::not_found(format!("the prompt was removed from '{}' meanwhile", queue.name)));
         };
-        refuse_sent(queue, life, at)?;
+        refuse_sent(queue, life, at, "edit")?;
         if queue.prompts[at].prompt != before.prompt {
             let message = format!("prompt {} of queue '{}' was changed meanwhile", at + 1, queue.name);
             return Err(Error::new(message).hint("nothing was changed now"));
@@ -249,17 +249,15 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
     show::tell_prompts(&args, &queue, &[prompt])
 }
 
-fn refuse_sent(queue: &Queue, life: Life, at: usize) -> Result<()> {
-    refuse_running(queue, life, at, "edit")?;
+/// Refuses a change that comes too late.
+fn refuse_sent(queue: &Queue, life: Life, at: usize, verb: &str) -> Result<()> {
+    refuse_running(queue, life, at, verb)?;
     if queue.prompts[at].status == Status::Pending {
         return Ok(());
     }
     let name = &queue.name;
-    Err(Error::new(format!("cannot edit prompt {} of queue '{name}': it was sent", at + 1)).hint(format!(
-        "codex-agent queue retry {} {} makes it pending again",
-        quoted(name),
-        at + 1
-    )))
+    Err(Error::new(format!("cannot {verb} prompt {} of queue '{name}': it was already sent", at + 1))
+        .hint(format!("codex-agent queue retry {} {} makes it pending again", quoted(name), at + 1)))
 }
 
 /// A text that an editor was opened with, and its file, which goes away unless it is kept.
@@ -348,7 +346,11 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
     .map_err(|error: Error| error.or_hint("nothing was removed"))?;
     let gone: Vec<Prompt> = gone;
     let left = queue.counts().pending;
-    warn(format_args!("removed {} from '{}'; {left} pending", show::prompts(gone.len()), queue.name));
+    let sent = match gone.iter().filter(|prompt| prompt.status != Status::Pending).count() {
+        0 => String::new(),
+        sent => format!(" ({sent} already sent)"),
+    };
+    warn(format_args!("removed {}{sent} from '{}'; {left} pending", show::prompts(gone.len()), queue.name));
     show::tell_prompts(&args, &queue, &gone)
 }
 
@@ -387,9 +389,10 @@ pub(super) fn mode(args: Args) -> Result<Exit> {
         "manual" => Mode::Manual,
         other => return Err(Error::usage(format!("cannot take '{other}': expected auto or manual"))),
     };
-    let (queue, changed) = Queues::edit(args.name()?, |queue, _| {
+    let (queue, changed) = Queues::edit(args.name()?, |queue, life| {
         let mut changed = Vec::new();
         for at in places(queue, named)? {
+            refuse_sent(queue, life, at, "change the mode of")?;
             queue.prompts[at].mode = mode;
             changed.push(queue.prompts[at].clone());
         }

@@ -4,7 +4,7 @@
 //! times, four statuses; the order of the list is the order of sending), so that it can be used by both.
 //! Unknown keys are kept to the byte. Two prompts or two queues of one id, which only an editor can make, are
 //! told apart when the file is read: the later one is called `ID-2`. What is new is optional: `oneSession`,
-//! `sessionId`, `run`, `lastRun` of a queue; `session`, `run`, `failure`, `retries` of a prompt.
+//! `sessionId`, `run`, `claiming`, `lastRun` of a queue; `session`, `run`, `failure`, `retries` of a prompt.
 //!
 //! **Who owns what.** The file owns which prompts there are, their order, text and mode, and whether the
 //! queue is paused. What happened to a prompt that was claimed, the journal of the queue's run owns; the
@@ -13,7 +13,9 @@
 //!
 //! **Claims.** A runner chooses a prompt and plans it in its journal under the lock of the file; who
 //! edits looks into the journal under the same lock. So a prompt that is being sent cannot be edited, and
-//! one that was edited is not sent as it was before.
+//! one that was edited is not sent as it was before. Before a prompt is claimed, the file names it in
+//! `claiming`, with as many behind it as a fast queue claims until the next save. So the file alone shows
+//! which pending prompts may have been sent, should the journal be gone: those are interrupted.
 //!
 //! ```
 //! use codex_agent_shared::queue::{Mode, Prompt, Queue};
@@ -71,6 +73,8 @@ pub struct Queue {
     pub created_at: String,
     /// The run that is not finished yet.
     pub run: Option<String>,
+    /// The jobs of that run that it may have claimed since this was saved; `None` where that is unknown.
+    pub claiming: Option<Vec<String>>,
     /// The last run that is.
     pub last_run: Option<String>,
     rest: Object,
@@ -121,6 +125,7 @@ impl<'de> Deserialize<'de> for Queue {
             prompts,
             created_at: rest.take("createdAt")?.unwrap_or_default(),
             run: rest.take("run")?,
+            claiming: rest.take("claiming")?,
             last_run: rest.take("lastRun")?,
             rest,
         })
@@ -159,6 +164,9 @@ impl Serialize for Queue {
         map.serialize_entry("createdAt", &self.created_at)?;
         if let Some(run) = &self.run {
             map.serialize_entry("run", run)?;
+        }
+        if let Some(claiming) = &self.claiming {
+            map.serialize_entry("claiming", claiming)?;
         }
         if let Some(run) = &self.last_run {
             map.serialize_entry("lastRun", run)?;

@@ -213,6 +213,17 @@ fn dry_run(queue: &Queue, base: &Job) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The error about prompts of which only the journal knew that they were sent.
+fn may_be_sent(gone: &str, name: &str, lost: &[usize]) -> Error {
+    let (name, count) = (quoted(name), lost.len());
+    let numbers: Vec<String> = lost.iter().take(8).map(usize::to_string).collect();
+    let more = if count > numbers.len() { " ..." } else { "" };
+    let prompts = if count == 1 { "1 prompt" } else { &format!("{count} prompts") };
+    Error::new(format!("{gone}: {prompts} may have been sent, and nothing was sent now"))
+        .hint(format!("codex-agent queue retry {name} {}{more} sends them again", numbers.join(" ")))
+        .hint(format!("codex-agent queue run {name} sends the others"))
+}
+
 /// The run of the queue: the one that is not finished, or a new one that the queue names before anything
 /// is done. `None` where there is nothing to do.
 fn open(id: &str, home: Option<&str>, new: bool, kept: Kept) -> Result<Option<(Queue, Folder, Journal)>> {
@@ -256,10 +267,15 @@ fn open(id: &str, home: Option<&str>, new: bool, kept: Kept) -> Result<Option<(Q
                 read.map_or_else(|error| warn(error.message()), drop);
             }
             None => {
-                warn(format_args!(
-                    "the records of run '{run}' of queue '{name}' are gone; what it had claimed is not sent again"
-                ));
+                queue.lose(&run);
+                let lost = queue.interrupted_by(&run);
                 queue.abandon(&run);
+                let gone = format!("the records of run '{run}' of queue '{name}' are gone");
+                if !lost.is_empty() {
+                    held.write(&queues)?;
+                    return Err(may_be_sent(&gone, &name, &lost));
+                }
+                warn(format_args!("{gone}; it had nothing under way"));
             }
         }
         held.write(&queues)?;
@@ -278,7 +294,7 @@ fn open(id: &str, home: Option<&str>, new: bool, kept: Kept) -> Result<Option<(Q
     let run = folder.name().to_owned();
     let event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
     journal.append(&event, true)?;
-    queue.run = Some(folder.name().to_owned());
+    (queue.run, queue.claiming) = (Some(folder.name().to_owned()), Some(Vec::new()));
     let queue = queue.clone();
     if let Err(error) = held.write(&queues) {
         // A run that no queue names would be the newest one for everybody who looks.

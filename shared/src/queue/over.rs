@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::record::Id;
 use crate::run::failure::Sent;
 use crate::run::journal::{self, Entry};
-use crate::run::{Event, Failure, Folder, What};
+use crate::run::{Class, Event, Failure, Folder, What};
 
 /// What is known of a prompt that was claimed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,7 +69,7 @@ impl Known {
             }
             What::JobSkipped { why, .. } => {
                 self.status = Status::Failed;
-                self.failure = Some(Failure::new(crate::run::Class::Busy, why.clone()));
+                self.failure = Some(Failure::new(Class::Busy, why.clone()));
                 self.completed_at = Some(event.at.to_string());
             }
             _ => return false,
@@ -150,7 +150,7 @@ impl Queue {
             return Ok(Life::Idle);
         };
         let Some(folder) = Folder::named(&run)? else {
-            self.give_up(&format!("the records of its run '{run}' are gone"), |_| true);
+            self.lose(&run);
             return Ok(Life::Idle);
         };
         let life = if folder.is_running() { Life::Running } else { Life::Dead };
@@ -182,11 +182,38 @@ impl Queue {
         }
     }
 
+    /// The journal of its run is gone: what that had claimed, or may have claimed since the file was saved, is
+    /// interrupted. Where the file does not say which those are, they are all that are due.
+    pub fn lose(&mut self, run: &str) {
+        let why = format!("the records of its run '{run}' are gone");
+        self.give_up(&why, |_| true);
+        // Nothing is lost twice: what is asked for again after this is sent.
+        let claiming = self.claiming.replace(Vec::new());
+        let may_be_sent = |prompt: &Prompt| match &claiming {
+            Some(claiming) => prompt.status == Status::Pending && claiming.contains(&prompt.job()),
+            None => prompt.is_due(),
+        };
+        for prompt in self.prompts.iter_mut().filter(|prompt| may_be_sent(prompt)) {
+            prompt.status = Status::Failed;
+            prompt.run = Some(run.to_owned());
+            prompt.failure = Some(interrupted(&why));
+        }
+    }
+
+    /// The prompts that a run has left interrupted, by their numbers.
+    pub fn interrupted_by(&self, run: &str) -> Vec<usize> {
+        let is_one = |prompt: &Prompt| {
+            let class = prompt.failure.as_ref().map(|failure| failure.class);
+            prompt.run.as_deref() == Some(run) && class == Some(Class::Interrupted)
+        };
+        (1..).zip(&self.prompts).filter(|(_, prompt)| is_one(prompt)).map(|(number, _)| number).collect()
+    }
+
     /// Nobody goes on with a run: what it had claimed is never sent again by itself.
     pub fn abandon(&mut self, run: &str) {
         self.give_up(&format!("nobody goes on with its run '{run}'"), |_| true);
         self.leave();
-        self.run = None;
+        (self.run, self.claiming) = (None, None);
         self.last_run = Some(run.to_owned());
     }
 

@@ -4,7 +4,12 @@
 //! of it is in the journal at once, and in the file within a second.
 //!
 //! **Crash.** What the file does not know yet, the journal does; `queue run` takes both up again. One
-//! runner at a time has a queue, by a kernel lock on `locks/queue-ID` beside the file.
+//! runner at a time has a queue, by a kernel lock on `locks/queue-ID` beside the file. Where the journal is
+//! gone, the file names what may have been claimed (`claiming`): one prompt where prompts take a second or
+//! longer, at most [`MOST_AHEAD`] where they are fast.
+//!
+//! **Away.** A file that others replace (a sync tool, a checkout) may be missing, cut short or without the
+//! queue for a moment. Nothing is sent meanwhile. One that does not come back within [`AWAY`] stops the run.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::over::Known;
 use super::{Prompt, Queue, Queues, Status};
-use crate::error::{Result, warn_once};
+use crate::error::{Error, Exit, Result, warn, warn_once};
 use crate::record::Id;
 use crate::run::source::{Claim, Next, Source};
 use crate::run::{Event, Job, What};
@@ -21,6 +26,12 @@ use crate::store::{Held, Stamp, Store, place};
 
 /// How often the file learns of what happened.
 const SAVED: Duration = Duration::from_secs(1);
+
+/// How long the file or the queue in it may be away.
+const AWAY: Duration = Duration::from_secs(3);
+
+/// So many prompts at most are claimed before the file is saved again.
+const MOST_AHEAD: usize = 64;
 
 /// Who works through a queue.
 pub struct Runner {
@@ -43,6 +54,13 @@ pub struct Runner {
     has_broken: bool,
     unsaved: bool,
     saved: Instant,
+    /// The jobs that may be claimed, as the file says it.
+    claiming: Vec<String>,
+    /// How many are named there together, and when they were.
+    ahead: usize,
+    named: Option<Instant>,
+    /// Since when the queue is not to be found.
+    away: Option<Instant>,
     _lock: File,
 }
 
@@ -95,6 +113,10 @@ impl Runner {
             has_broken: false,
             unsaved: true,
             saved: Instant::now(),
+            claiming: Vec::new(),
+            ahead: 1,
+            named: None,
+            away: None,
             _lock: lock,
         };
         runner.lay();
@@ -127,76 +149,137 @@ impl Runner {
         known.put(&mut self.queue.prompts[at], &self.run);
         let is = &self.queue.prompts[at];
         let (is_due, has_failed) = (is.is_due(), self.has_failed(is));
-        self.pending = self.pending + usize::from(is_due) - usize::from(was_due);
-        self.failed = self.failed + usize::from(has_failed) - usize::from(had_failed);
+        for (count, is, was) in
+            [(&mut self.pending, is_due, was_due), (&mut self.failed, has_failed, had_failed)]
+        {
+            debug_assert!(
+                *count + usize::from(is) >= usize::from(was),
+                "a prompt is counted where it is not"
+            );
+            *count = (*count + usize::from(is)).saturating_sub(usize::from(was));
+        }
         if is_due {
             self.first = self.first.min(at);
         }
         self.unsaved = true;
     }
 
-    /// Takes the queue as the file has it, if it has changed.
-    fn read(&mut self, held: &Held) -> Result<()> {
+    /// Takes the queue as the file has it, if it has changed. False where it is not there.
+    fn read(&mut self, held: &Held) -> Result<bool> {
         let stamp = held.stamp();
         if stamp == self.stamp {
-            return Ok(());
+            return Ok(true);
         }
         let mut queues: Queues = held.read()?;
-        match queues.by_id(&self.id) {
-            Ok(at) => self.queue = std::mem::take(&mut queues.queues[at]),
-            // Of one that was deleted there is nothing left to send.
-            Err(_) => self.queue.prompts.clear(),
-        }
+        let Ok(at) = queues.by_id(&self.id) else { return Ok(false) };
+        self.queue = std::mem::take(&mut queues.queues[at]);
         self.stamp = stamp;
         self.lay();
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether there is a file. Where its directory is away, taking the lock would make an empty one.
+    fn is_there(&self) -> bool {
+        self.store.target().is_ok_and(|file| file.try_exists().unwrap_or(true))
+    }
+
+    /// Waits for a queue that cannot be found, or not be read, and gives it up after a while.
+    fn wait_for_queue(&mut self, why: Option<Error>) -> Result<Next> {
+        if self.away.get_or_insert_with(Instant::now).elapsed() < AWAY {
+            return Ok(Next::Later);
+        }
+        match why {
+            Some(error) => Err(error),
+            None => {
+                warn(self.is_gone().message());
+                Ok(Next::Stop("queue_gone"))
+            }
+        }
+    }
+
+    fn is_gone(&self) -> Error {
+        let (name, file) = (&self.queue.name, self.store.path().display());
+        Error::new(format!("queue '{name}' is no longer in '{file}', and nothing more of it is sent"))
+            .hint(format!("codex-agent run log {} shows what was sent", self.run))
+            .with_exit(Exit::WorkLeft)
+    }
+
+    /// Names in the file what may be claimed from here on, in as few writes as are needed for the file to be
+    /// saved once a second. False where the queue is not there.
+    fn name_ahead(&mut self, held: &Held, at: usize) -> Result<bool> {
+        let is_fast = self.named.is_some_and(|named| named.elapsed() < SAVED);
+        self.ahead = if is_fast { (self.ahead * 2).min(MOST_AHEAD) } else { 1 };
+        let due = self.queue.prompts[at..].iter().filter(|prompt| prompt.is_due());
+        self.claiming = due.take(self.ahead).map(Prompt::job).collect();
+        self.named = Some(Instant::now());
+        self.save(held, |_| {})
     }
 
     /// Does something with the file unless somebody has it, who is not waited for. What goes wrong is told.
-    fn where_free(&mut self, act: impl FnOnce(&mut Runner, Held) -> Result<()>) {
+    fn where_free(&mut self, act: impl FnOnce(&mut Runner, Held) -> Result<bool>) {
+        if !self.is_there() {
+            return;
+        }
         let held = self.store.try_hold();
-        let done = held.and_then(|held| held.map_or(Ok(()), |held| act(self, held)));
-        done.unwrap_or_else(|error| warn_once(error.message()));
+        let done = held.and_then(|held| held.map_or(Ok(true), |held| act(self, held)));
+        done.map_or_else(|error| warn_once(error.message()), drop);
     }
 
-    /// Writes what is known into the file, and what `change` does to the queue.
-    fn save(&mut self, held: Held, change: impl FnOnce(&mut Queue)) -> Result<()> {
+    /// Writes what is known into the file, and what `change` does to the queue. False where it is not there.
+    fn save(&mut self, held: &Held, change: impl FnOnce(&mut Queue)) -> Result<bool> {
         let mut queues: Queues = held.read()?;
-        // A queue that was deleted meanwhile has nothing to learn.
-        if let Ok(at) = queues.by_id(&self.id) {
-            let queue = &mut queues.queues[at];
-            queue.put(&self.known, &self.run);
-            queue.session = self.session.filter(|_| queue.one_session).or(queue.session);
-            change(queue);
-            held.write(&queues)?;
-            // What was not written is not what there is.
-            self.queue = std::mem::take(&mut queues.queues[at]);
-            self.stamp = held.stamp();
-        }
-        drop(held);
+        let Ok(at) = queues.by_id(&self.id) else { return Ok(false) };
+        let queue = &mut queues.queues[at];
+        queue.put(&self.known, &self.run);
+        queue.session = self.session.filter(|_| queue.one_session).or(queue.session);
+        // An older file may have come back, which does not name the run.
+        queue.run = Some(self.run.clone());
+        queue.claiming = Some(self.claiming.clone());
+        change(queue);
+        held.write(&queues)?;
+        // What was not written is not what there is.
+        self.queue = std::mem::take(&mut queues.queues[at]);
+        self.stamp = held.stamp();
         self.lay();
         (self.unsaved, self.saved) = (false, Instant::now());
-        Ok(())
+        Ok(true)
     }
 
     /// Writes all that happened into the file. The queue names the run until it is finished.
     pub fn finish(mut self, is_completed: bool) -> Result<()> {
-        let run = self.run.clone();
-        let held = self.store.hold()?;
-        self.save(held, |queue| {
-            if is_completed && queue.run.as_deref() == Some(&run) {
-                queue.leave();
-                queue.run = None;
-                queue.last_run = Some(run);
+        self.claiming.clear();
+        loop {
+            let change = |queue: &mut Queue| {
+                if let Some(run) = queue.run.take_if(|_| is_completed) {
+                    queue.leave();
+                    (queue.claiming, queue.last_run) = (None, Some(run));
+                }
+            };
+            if self.is_there() && self.save(&self.store.hold()?, change)? {
+                return Ok(());
             }
-        })
+            let away = self.away.get_or_insert_with(Instant::now).elapsed();
+            // A run that stopped for it has said so.
+            match away > AWAY {
+                true if is_completed => return Err(self.is_gone()),
+                true => return Ok(()),
+                false => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
     }
 }
 
 impl Source for Runner {
     fn next(&mut self, claim: Claim<'_>) -> Result<Next> {
+        if !self.is_there() {
+            return self.wait_for_queue(None);
+        }
         let Some(held) = self.store.try_hold()? else { return Ok(Next::Later) };
-        self.read(&held)?;
+        match self.read(&held) {
+            Ok(true) => self.away = None,
+            Ok(false) => return self.wait_for_queue(None),
+            Err(error) => return self.wait_for_queue(Some(error)),
+        }
         if self.queue.paused {
             return Ok(Next::Stop("paused"));
         }
@@ -208,6 +291,9 @@ impl Source for Runner {
             return Ok(Next::Stop("failed"));
         }
         self.queue.check_project()?;
+        if !self.claiming.contains(&self.queue.prompts[at].job()) && !self.name_ahead(&held, at)? {
+            return self.wait_for_queue(None);
+        }
         self.first = at;
         let job = self.queue.job(at, &self.base, self.session);
         let name = &self.queue.name;
@@ -257,7 +343,11 @@ impl Source for Runner {
     fn tick(&mut self) {
         if self.unsaved && self.saved.elapsed() >= SAVED {
             // The journal has it all the same.
-            self.where_free(|runner, held| runner.save(held, |_| {}));
+            self.where_free(|runner, held| {
+                // What is named for long without being claimed would be lost for nothing.
+                (runner.claiming, runner.ahead) = (Vec::new(), (runner.ahead / 2).max(1));
+                runner.save(&held, |_| {})
+            });
             self.saved = Instant::now();
         }
     }

@@ -218,8 +218,8 @@ pub enum What {
     /// A run was ended before all of its jobs.
     #[serde(rename = "run.stopped")]
     RunStopped {
-        /// Why: signal, max_failures, paused, failed, deleted, abandoned, or the class of a failure that any
-        /// job would meet.
+        /// Why: signal, max_failures, paused, failed, queue_gone, deleted, abandoned, or the class of a failure
+        /// that any job would meet.
         why: String,
         /// How many jobs a continued run would do.
         left: usize,
