@@ -273,7 +273,8 @@ fn drain(seed: u64, one_session: bool) -> u32 {
     let mut kills = 0;
     loop {
         let mut runner = fake.start(&["queue", "run", "q"]);
-        std::thread::sleep(Duration::from_micros(2000 + dice.below(45_000)));
+        // Longer each time, as a busy machine may need more than that to begin.
+        std::thread::sleep(Duration::from_micros(2000 + dice.below(45_000 + u64::from(kills) * 500)));
         if let Some(status) = runner.try_wait().unwrap() {
             assert!(status.success(), "{status} {:?}", fake.tool(&["queue", "run", "q"]));
             if fake.each("q", "status").iter().all(|status| status == "completed") {

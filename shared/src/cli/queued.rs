@@ -7,7 +7,7 @@ use super::flags::jobs::Jobs;
 use crate::error::{Error, Exit, Result, warn};
 use crate::ndjson::Output;
 use crate::output::events::{Places, Show};
-use crate::queue::{Queue, Queues, Runner, known, take};
+use crate::queue::{Prompt, Queue, Queues, Runner, known, take};
 use crate::run::event::{Event, What};
 use crate::run::journal::VERSION;
 use crate::run::settings::{Kept, OnBusy, Told};
@@ -294,7 +294,10 @@ fn open(id: &str, home: Option<&str>, new: bool, kept: Kept) -> Result<Option<(Q
     let run = folder.name().to_owned();
     let event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
     journal.append(&event, true)?;
-    (queue.run, queue.claiming) = (Some(folder.name().to_owned()), Some(Vec::new()));
+    queue.run = Some(folder.name().to_owned());
+    // The first claim needs no save of its own then.
+    queue.claiming =
+        Some(queue.prompts.iter().find(|prompt| prompt.is_due()).map(Prompt::job).into_iter().collect());
     let queue = queue.clone();
     if let Err(error) = held.write(&queues) {
         // A run that no queue names would be the newest one for everybody who looks.

@@ -54,9 +54,7 @@ pub struct Runner {
     has_broken: bool,
     unsaved: bool,
     saved: Instant,
-    /// The jobs that may be claimed, as the file says it.
-    claiming: Vec<String>,
-    /// How many are named there together, and when they were.
+    /// How many jobs the file names together as those that may be claimed, and when they were named.
     ahead: usize,
     named: Option<Instant>,
     /// Since when the queue is not to be found.
@@ -113,7 +111,6 @@ impl Runner {
             has_broken: false,
             unsaved: true,
             saved: Instant::now(),
-            claiming: Vec::new(),
             ahead: 1,
             named: None,
             away: None,
@@ -210,9 +207,9 @@ impl Runner {
         let is_fast = self.named.is_some_and(|named| named.elapsed() < SAVED);
         self.ahead = if is_fast { (self.ahead * 2).min(MOST_AHEAD) } else { 1 };
         let due = self.queue.prompts[at..].iter().filter(|prompt| prompt.is_due());
-        self.claiming = due.take(self.ahead).map(Prompt::job).collect();
+        let claiming = due.take(self.ahead).map(Prompt::job).collect();
         self.named = Some(Instant::now());
-        self.save(held, |_| {})
+        self.save(held, |queue| queue.claiming = Some(claiming))
     }
 
     /// Does something with the file unless somebody has it, who is not waited for. What goes wrong is told.
@@ -234,7 +231,6 @@ impl Runner {
         queue.session = self.session.filter(|_| queue.one_session).or(queue.session);
         // An older file may have come back, which does not name the run.
         queue.run = Some(self.run.clone());
-        queue.claiming = Some(self.claiming.clone());
         change(queue);
         held.write(&queues)?;
         // What was not written is not what there is.
@@ -247,12 +243,12 @@ impl Runner {
 
     /// Writes all that happened into the file. The queue names the run until it is finished.
     pub fn finish(mut self, is_completed: bool) -> Result<()> {
-        self.claiming.clear();
         loop {
             let change = |queue: &mut Queue| {
+                queue.claiming = (!is_completed).then(Vec::new);
                 if let Some(run) = queue.run.take_if(|_| is_completed) {
                     queue.leave();
-                    (queue.claiming, queue.last_run) = (None, Some(run));
+                    queue.last_run = Some(run);
                 }
             };
             if self.is_there() && self.save(&self.store.hold()?, change)? {
@@ -291,7 +287,9 @@ impl Source for Runner {
             return Ok(Next::Stop("failed"));
         }
         self.queue.check_project()?;
-        if !self.claiming.contains(&self.queue.prompts[at].job()) && !self.name_ahead(&held, at)? {
+        let job = self.queue.prompts[at].job();
+        let is_named = self.queue.claiming.as_ref().is_some_and(|claiming| claiming.contains(&job));
+        if !is_named && !self.name_ahead(&held, at)? {
             return self.wait_for_queue(None);
         }
         self.first = at;
@@ -345,8 +343,8 @@ impl Source for Runner {
             // The journal has it all the same.
             self.where_free(|runner, held| {
                 // What is named for long without being claimed would be lost for nothing.
-                (runner.claiming, runner.ahead) = (Vec::new(), (runner.ahead / 2).max(1));
-                runner.save(&held, |_| {})
+                runner.ahead = (runner.ahead / 2).max(1);
+                runner.save(&held, |queue| queue.claiming = Some(Vec::new()))
             });
             self.saved = Instant::now();
         }
