@@ -1,0 +1,158 @@
+//! Opening the database: which file, and how it is read where it cannot be read in its place.
+//!
+//! **Locking.** The database is opened read-only, with a busy timeout of two seconds, for one
+//! short read. Reading a WAL database still touches `-shm`, and makes an empty `-wal` and a `-shm`
+//! where there was none; SQLite offers no other safe way while Codex may write. A database in DELETE
+//! mode (`codex migrate-nfs-db`, 0.169) has neither. Where SQLite would have to write in a folder that
+//! cannot be written, opening fails: then an empty or missing `-wal` and `-journal` let the file be read
+//! as immutable, and otherwise they and the database are copied aside and the copy is read. A filesystem
+//! that does not answer is waited for no longer than [`ANSWERS_WITHIN`].
+//!
+//! **Which file.** The database is the highest N that can be read and has a good table. A locked one is
+//! good, and the files answer for it: what a lower N says is as old as the last Codex that used it.
+
+use std::collections::HashSet;
+use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Connection, OpenFlags, State, sql, uri, why};
+use crate::error::{Error, Result, warn_once};
+
+/// How long the first answer of a database may take, where its lock is waited for as well.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
+
+/// What keeps a file from being the database.
+struct Bad {
+    error: Error,
+    is_busy: bool,
+}
+
+impl State {
+    /// Opens the first of the files that can be read and has sessions; `None` where there is no file. A bad
+    /// one before it is a warning. Where none is good, the error is about the first.
+    pub fn open_first(paths: &[PathBuf]) -> Result<Option<State>> {
+        let mut errors = Vec::new();
+        for path in paths {
+            match State::open_good(path) {
+                Ok(state) => {
+                    for error in errors {
+                        warn_once(format_args!("{error}; '{}' is read instead", path.display()));
+                    }
+                    return Ok(Some(state));
+                }
+                Err(bad) if bad.is_busy => return Err(bad.error),
+                Err(bad) => errors.push(bad.error),
+            }
+        }
+        errors.into_iter().next().map_or(Ok(None), Err)
+    }
+
+    /// Opens the database at `path`, looks at its columns, and checks that it has sessions at all.
+    pub fn open(path: &Path) -> Result<State> {
+        State::open_good(path).map_err(|bad| bad.error)
+    }
+
+    fn open_good(path: &Path) -> std::result::Result<State, Bad> {
+        let bad = |error: &sql::Error| Bad {
+            error: Error::new(format!("cannot read Codex's database '{}': {}", path.display(), why(error))),
+            is_busy: matches!(
+                error.sqlite_error_code(),
+                Some(sql::ErrorCode::DatabaseBusy | sql::ErrorCode::DatabaseLocked)
+            ),
+        };
+        let state = match State::try_open(path, uri(path, "mode=ro"), None) {
+            Err(error) if is_unwritable_folder(&error) => {
+                let beside = ["-wal", "-journal"].map(|end| {
+                    let mut name = path.file_name().unwrap_or_default().to_owned();
+                    name.push(end);
+                    (path.with_file_name(name), end)
+                });
+                let filled = |(path, _): &(PathBuf, _)| std::fs::metadata(path).is_ok_and(|m| m.len() > 0);
+                let beside: Vec<_> = beside.into_iter().filter(filled).collect();
+                match beside.is_empty() {
+                    true => State::try_open(path, uri(path, "immutable=1"), None),
+                    false => State::open_copy(path, &beside),
+                }
+                .map_err(|_| error)
+            }
+            other => other,
+        };
+        let state = state.map_err(|error| bad(&error))?;
+        state.check().map(|()| state).map_err(|error| Bad { error, is_busy: false })
+    }
+
+    /// A copy is written to: what a journal undoes is undone in it.
+    fn open_copy(path: &Path, beside: &[(PathBuf, &str)]) -> sql::Result<State> {
+        let trouble = |_| sql::Error::InvalidPath(path.to_owned());
+        let folder = tempfile::tempdir().map_err(trouble)?;
+        let copy = |from: &Path, end: &str| {
+            // Not the mode: the copy may be written, whatever the original may be.
+            let mut to = std::fs::File::create(folder.path().join(format!("state.sqlite{end}")))?;
+            std::io::copy(&mut std::fs::File::open(from)?, &mut to)
+        };
+        copy(path, "").map_err(trouble)?;
+        for (path, end) in beside {
+            copy(path, end).map_err(trouble)?;
+        }
+        let uri = uri(&folder.path().join("state.sqlite"), "mode=rw");
+        State::try_open(path, uri, Some(folder))
+    }
+
+    fn try_open(path: &Path, uri: String, copy: Option<tempfile::TempDir>) -> sql::Result<State> {
+        let access = match copy {
+            Some(_) => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            None => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        };
+        let open = move || {
+            let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+            let connection = Connection::open_with_flags(uri, flags)?;
+            connection.busy_timeout(Duration::from_secs(2))?;
+            // Preparing reads the schema, which is most of the cost of a short listing; a statement that
+            // is never run tells the columns without doing so a second time.
+            let columns: HashSet<String> = match connection.prepare("SELECT * FROM threads") {
+                Ok(statement) => statement.column_names().map(str::to_owned).collect(),
+                Err(error) if error.to_string().contains("no such table") => HashSet::new(),
+                Err(error) => return Err(error),
+            };
+            // The index on the column answers at once; a row without its time is a home made by hand.
+            let every = "SELECT NOT EXISTS (SELECT 1 FROM threads WHERE recency_at_ms <= 0)";
+            let has_recency = connection.query_row(every, [], |row| row.get(0)).unwrap_or(false);
+            Ok((connection, columns, has_recency))
+        };
+        // The lock of a network filesystem may not answer for ever. Its thread ends with the process.
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let silent = |why: &str| {
+            let busy = sql::ffi::Error::new(sql::ffi::SQLITE_BUSY);
+            sql::Error::SqliteFailure(busy, Some(why.to_owned()))
+        };
+        std::thread::Builder::new()
+            .spawn(move || drop(sender.send(open())))
+            .map_err(|error| silent(&crate::error::reason(&error)))?;
+        let answer = receiver.recv_timeout(ANSWERS_WITHIN);
+        let (connection, columns, has_recency) =
+            answer.map_err(|_| silent("its filesystem does not answer"))??;
+        let connection = ManuallyDrop::new(connection);
+        Ok(State { connection, path: path.to_owned(), columns, has_recency, _copy: copy })
+    }
+
+    /// Whether it has a table of sessions, and the three columns that none can lack.
+    fn check(&self) -> Result<()> {
+        if self.columns.is_empty() {
+            let message = format!("Codex's database '{}' has no table 'threads'", self.path.display());
+            return Err(Error::new(message));
+        }
+        match ["id", "created_at", "updated_at"].into_iter().find(|column| !self.has(column)) {
+            Some(column) => Err(Error::new(format!(
+                "Codex's database '{}' has no column 'threads.{column}'",
+                self.path.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_unwritable_folder(error: &sql::Error) -> bool {
+    use sql::ErrorCode::{CannotOpen, ReadOnly};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
+}
