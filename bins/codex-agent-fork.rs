@@ -10,7 +10,7 @@ use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::refuse;
 use codex_agent_shared::codex::server::find_codex;
-use codex_agent_shared::codex::version::{is_before, refuse_older, version};
+use codex_agent_shared::codex::version::{Versions, is_before, refuse_older};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::plugin::about;
@@ -241,10 +241,11 @@ fn run(mut args: Args) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let codex = find_codex(args.common.codex.as_deref())?;
-    let version = version(&codex, Some(index.home().path()))?;
+    let mut versions = Versions::default();
+    let here = versions.of(&codex, Some(index.home().path()), Path::new("."), false)?;
     for parent in &parents {
         let outside =
-            if is_before(&version, (0, 148)) { Ok(()) } else { refuse_outside(index.home(), parent) };
+            if is_before(&here, (0, 148)) { Ok(()) } else { refuse_outside(index.home(), parent) };
         let refused = outside.and_then(|()| refuse(parent, true, index.files()));
         refused.map_err(|error| error.hint("nothing was forked"))?;
     }
@@ -252,7 +253,7 @@ fn run(mut args: Args) -> Result<Exit> {
     let mut made = Vec::new();
     for parent in &parents {
         let before = made.len();
-        if let Err(error) = fork_one(&args, &index, (&codex, &version), parent, &cut, &mut made) {
+        if let Err(error) = fork_one(&args, &index, (&codex, &mut versions), parent, &cut, &mut made) {
             let id = parent.id.map(|id| id.short()).unwrap_or_default();
             warn_of(&error.within(id));
             exit = Exit::Negative;
@@ -307,13 +308,12 @@ fn take_prompt(args: &mut Args) -> Result<()> {
 fn fork_one(
     args: &Args,
     index: &Index,
-    (codex, version): (&Path, &str),
+    (codex, versions): (&Path, &mut Versions),
     parent: &Session<'_>,
     cut: &Cut,
     made: &mut Vec<Id>,
 ) -> Result<()> {
     let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
-    refuse_older(version, parent)?;
     let own = last_directory(parent).map(PathBuf::from);
     let directory = args
         .cwd
@@ -325,7 +325,9 @@ fn fork_one(
         Error::new(format!("cannot go to the session's directory '{}': {why}", directory.display()))
             .hint("--cwd names another")
     })?;
-    let mut forker = Forker::new(codex, version, index.home(), &directory);
+    let version = versions.of(codex, Some(index.home().path()), &directory, true)?;
+    refuse_older(&version, parent)?;
+    let mut forker = Forker::new(codex, &version, index.home(), &directory);
     for _ in 0..args.count.unwrap_or(1) {
         let fork = forker.fork(id, cut)?;
         made.push(fork);

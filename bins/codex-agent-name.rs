@@ -92,9 +92,9 @@ fn run(args: Args) -> Result<Exit> {
     let session = reference::resolve_to_act(&mut index, text)?;
     let Some(id) = session.id else { return Err(Error::new(format!("'{text}' has no id"))) };
     let codex = find_codex(args.common.codex.as_deref())?;
-    let version = version(&codex, Some(index.home().path()))?;
     // Where the server runs does not matter to a name, and the session's directory may be gone.
     let home = index.home().clone();
+    let version = version(&codex, Some(home.path()), Some(home.path()))?;
     let mut server = Server::start(&codex, &home, home.path())?;
     set_name(&mut server, &home, &version, id, name)?;
     server.close();

@@ -197,7 +197,7 @@ fn run(args: Args) -> Result<Exit> {
     let codex = find_codex(args.common.codex.as_deref())?;
     // Asking for the version takes a moment, which only this format is worth.
     if session.history.as_deref() == Some("paginated") {
-        refuse_older(&version(&codex, Some(index.home().path()))?, &session)?;
+        refuse_older(&version(&codex, Some(index.home().path()), Some(&directory))?, &session)?;
     }
     let argv = argv(&args, &id)?;
     if args.print {

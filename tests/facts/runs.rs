@@ -37,7 +37,7 @@ pub const FACTS: &[Fact] = &[
         holds: "codex --version prints codex-cli and the version",
         needed_by: &[("codex/version.rs", "version")],
         proof: |lab| {
-            let said_so = version::version(&lab.codex, Some(&lab.home("main"))).map_err(said)?;
+            let said_so = version::version(&lab.codex, Some(&lab.home("main")), None).map_err(said)?;
             same("the version", said_so, lab.version.clone())
         },
     },
