@@ -244,8 +244,7 @@ fn run(mut args: Args) -> Result<Exit> {
     let mut versions = Versions::default();
     let here = versions.of(&codex, Some(index.home().path()), Path::new("."), false)?;
     for parent in &parents {
-        let outside =
-            if is_before(&here, (0, 148)) { Ok(()) } else { refuse_outside(index.home(), parent) };
+        let outside = if is_before(&here, (0, 148)) { Ok(()) } else { refuse_outside(index.home(), parent) };
         let refused = outside.and_then(|()| refuse(parent, true, index.files()));
         refused.map_err(|error| error.hint("nothing was forked"))?;
     }

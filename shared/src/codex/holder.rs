@@ -6,67 +6,99 @@
 //! seen there). Older versions take no lock, but keep the rollout open. The file of the lock is
 //! never opened here, so that no prober can get in Codex's way.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::record::Id;
 
-/// What processes hold, read at most once each.
+/// The process that has a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Holder {
+    /// Its number.
+    pub pid: i32,
+    /// Its command with the arguments; null where the system does not show it.
+    pub command: Option<String>,
+}
+
+impl Holder {
+    fn of(pid: i32) -> Holder {
+        let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        let words: Vec<_> = words.map(String::from_utf8_lossy).collect();
+        // An argument may be a whole prompt.
+        let command: String = words.join(" ").chars().take(200).collect();
+        Holder { pid, command: Some(command).filter(|command| !command.is_empty()) }
+    }
+}
+
+/// What processes hold, and which, read at most once each.
 #[derive(Default)]
 pub struct Holders {
-    locked: Option<HashSet<(u64, u64)>>,
-    open: Option<HashSet<PathBuf>>,
+    locked: Option<HashMap<(u64, u64), i32>>,
+    open: Option<HashMap<PathBuf, i32>>,
 }
 
 impl Holders {
     /// Whether some process holds this session: `None` where the system does not tell.
     pub fn holds(&mut self, home: &Path, id: Id, rollout: &Path) -> Option<bool> {
+        Some(self.pid(home, id, rollout)?.is_some())
+    }
+
+    /// The process that holds this session, if one does that can be seen from here.
+    pub fn holder(&mut self, home: &Path, id: Id, rollout: &Path) -> Option<Holder> {
+        self.pid(home, id, rollout).flatten().filter(|pid| *pid > 0).map(Holder::of)
+    }
+
+    fn pid(&mut self, home: &Path, id: Id, rollout: &Path) -> Option<Option<i32>> {
         let lock = home.join("thread-writer-locks").join(format!("{id}.lock"));
         if let Ok(meta) = fs::metadata(&lock) {
             let locked = self.locked.get_or_insert_with(locked_files);
-            if locked.contains(&(meta.dev(), meta.ino())) {
-                return Some(true);
+            if let Some(pid) = locked.get(&(meta.dev(), meta.ino())) {
+                return Some(Some(*pid));
             }
         }
         if !Path::new("/proc/self/fd").exists() {
             return None;
         }
         let open = self.open.get_or_insert_with(open_files);
-        Some(open.contains(rollout))
+        Some(open.get(rollout).copied())
     }
 }
 
-/// Device and inode of every locked file: the sixth column of `/proc/locks`, `MAJOR:MINOR:INODE`.
-fn locked_files() -> HashSet<(u64, u64)> {
+/// Device and inode of every locked file, and who locks it: the fifth and the sixth column of `/proc/locks`, a
+/// process number (-1 where it has none here) and `MAJOR:MINOR:INODE`.
+fn locked_files() -> HashMap<(u64, u64), i32> {
     let text = fs::read_to_string("/proc/locks").unwrap_or_default();
     text.lines()
         .filter_map(|line| {
-            let file = line.split_whitespace().find(|word| word.matches(':').count() == 2)?;
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let at = words.iter().position(|word| word.matches(':').count() == 2)?;
+            let (file, pid) = (words[at], words.get(at.checked_sub(1)?)?.parse().unwrap_or(-1));
             let mut parts = file.split(':');
             let major = u32::from_str_radix(parts.next()?, 16).ok()?;
             let minor = u32::from_str_radix(parts.next()?, 16).ok()?;
             let inode = parts.next()?.parse().ok()?;
-            Some((rustix::fs::makedev(major, minor), inode))
+            Some(((rustix::fs::makedev(major, minor), inode), pid))
         })
         .collect()
 }
 
 /// The rollouts that any process of ours has open for writing: a reader holds nothing.
-fn open_files() -> HashSet<PathBuf> {
-    let mut open = HashSet::new();
+fn open_files() -> HashMap<PathBuf, i32> {
+    let mut open = HashMap::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let is_process = process.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
-        if !is_process {
-            continue;
-        }
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         for fd in fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten() {
             if let Ok(target) = fs::read_link(fd.path())
                 && target.extension().is_some_and(|extension| extension == "jsonl")
                 && is_for_writing(&process.path().join("fdinfo").join(fd.file_name()))
             {
-                open.insert(target);
+                open.insert(target, pid);
             }
         }
     }

@@ -132,6 +132,13 @@ pub fn refuse(session: &Session<'_>, to_fork: bool, files: &Files) -> Result<(),
     }
 }
 
+/// Whether a Codex older than 0.148 has written to this `paginated` rollout, which no later one will resume.
+pub fn is_spoiled(path: &Path) -> bool {
+    let mode =
+        first_line(path).ok().and_then(std::result::Result::ok).and_then(|first| first.payload.history_mode);
+    mode.as_deref() == Some("paginated") && last_ordinal(path).is_ok_and(|last| last.is_none())
+}
+
 /// The first line; what is wrong with it, where Codex will not have it.
 fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
     let mut lines = Lines::new(rollout::open(path)?, 32 << 10);

@@ -28,7 +28,7 @@ mod typed;
 pub use line::{Line, Said, Tokens, TurnError};
 pub use meta::{BARE, Meta, is_bare, source};
 pub use tail::{Ending, Tail, lines_from_end, tail};
-pub use turn::{LastMessage, LastTurn, Turns, last_message, last_turn, turns_held};
+pub use turn::{LastMessage, LastTurn, Turns, has_message_after, last_message, last_turn, turns_held};
 pub use typed::typed;
 #[cfg(feature = "sqlite")]
 pub use typed::typed_in_row;

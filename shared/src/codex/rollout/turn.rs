@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -146,6 +146,28 @@ pub fn turns_held(path: &Path) -> io::Result<Vec<String>> {
         }
     }
     Ok(turns)
+}
+
+/// Whether a message of the user was written behind the first `before` bytes. An error where that cannot be
+/// seen, as in a compressed rollout.
+pub fn has_message_after(path: &Path, before: u64) -> io::Result<bool> {
+    let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
+    let mut file = File::open(path)?;
+    if is_compressed || file.metadata()?.len() < before {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "its lines have moved"));
+    }
+    file.seek(SeekFrom::Start(before))?;
+    let mut lines = Lines::new(file, 64 << 10);
+    while let Some(line) = lines.next()? {
+        // What is too long to be read may be a message.
+        let ndjson::Line::Whole(line) = line else { return Ok(true) };
+        // The model's copy of it comes first, and is as good.
+        let said = Line::parse(line).map(|line| line.said);
+        if matches!(said, Some(Said::UserMessage { .. } | Said::Prompt { .. })) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The end of a rollout.
