@@ -76,6 +76,8 @@ pub(super) fn read(version: &Version, words: &[OsString]) -> Run<Args> {
         match name {
             "--json" | "--experimental-json" => args.json = true,
             "--skip-git-repo-check" => args.skip_git_check = true,
+            // Here it changes nothing: what it is asked not to write is written.
+            "--ephemeral" => {}
             "--dangerously-bypass-approvals-and-sandbox" | "--yolo" => {
                 args.sandbox = Some("danger-full-access".to_owned());
             }

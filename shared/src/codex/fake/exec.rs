@@ -27,6 +27,8 @@ use crate::time::Timestamp;
 
 /// As long as anything waits that does not wait for ever.
 const MINUTE: Duration = Duration::from_secs(60);
+/// What the system says of a full disk.
+const NO_SPACE: &str = "Error: thread-store internal error: No space left on device (os error 28)";
 /// The length of a long line.
 const LONG: usize = 100_000_000;
 
@@ -197,6 +199,10 @@ impl Job<'_> {
     }
 
     fn write(&mut self, lines: &[Line]) -> Run<()> {
+        if self.steering.has("UNSAVED") {
+            tell(&format!("ERROR codex_core::session: failed to record rollout items: {NO_SPACE}"));
+            return Ok(());
+        }
         self.thread.append(lines).or_else(fail)
     }
 
@@ -204,6 +210,7 @@ impl Job<'_> {
         let history: Vec<String> =
             self.thread.history.turns.iter().flat_map(Turn::messages).map(str::to_owned).collect();
         let open = Open { id: Id::ordered().to_string(), began: Timestamp::now() };
+        std::thread::sleep(self.steering.late());
         self.event("turn.started", &json!({}))?;
         let lines = lines::begin(&self.thread, &open, prompt);
         self.write(&lines)?;
@@ -234,6 +241,13 @@ impl Job<'_> {
         lines.push(lines::complete(&self.thread, &open, Some(&answer), None));
         self.write(&lines)?;
         self.thread.save()?;
+        if self.steering.has("UNSAVED") {
+            let message = format!(
+                "Failed to save the conversation transcript; Codex will continue retrying. {NO_SPACE}"
+            );
+            let item = json!({"id": self.next_item(), "type": "error", "message": message});
+            self.event("item.completed", &json!({"item": item}))?;
+        }
         self.event("turn.completed", &json!({"usage": lines::told_usage(&self.thread)}))?;
         if !self.json {
             say(answer.as_bytes())?;

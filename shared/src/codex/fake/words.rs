@@ -11,6 +11,8 @@
 //! | `LIMITn` | a usage limit, which ends n seconds after the first such answer in this home |
 //! | `LIMITX` | a usage limit that does not say when it ends, for ever |
 //! | `CUT` | the answer comes, but the stream ends before it is complete |
+//! | `LATEn` | n milliseconds pass between `thread.started` and what is recorded of the prompt |
+//! | `UNSAVED` | nothing of the turn is recorded, as on a full disk, and Codex says so beside |
 //! | `EXITS` | it ends with 3 before it has begun |
 //! | `HANGSTART`, `HANG` | it stops for ever before `thread.started`, or in the turn |
 //! | `QUIET` | a minute without output, then the answer |
@@ -52,6 +54,11 @@ impl<'p> Words<'p> {
     pub(super) fn wait(&self) -> Duration {
         Duration::from_secs(self.number("SLEEP").unwrap_or(0))
             + Duration::from_millis(self.number("MS").unwrap_or(0))
+    }
+
+    /// How long after `thread.started` the prompt is recorded.
+    pub(super) fn late(&self) -> Duration {
+        Duration::from_millis(self.number("LATE").unwrap_or(0))
     }
 
     /// The seconds of a usage limit.
