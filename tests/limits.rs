@@ -269,10 +269,10 @@ fn codex_is_told_what_was_said() {
     );
     let before = fake.sent().len();
     for (words, want) in [
-        (&["--codex-arg=x"][..], "cannot take 'x': expected --FLAG or --FLAG=VALUE"),
-        (&["--codex-arg=-"], "cannot take '-'"),
-        (&["--codex-arg=--"], "cannot take '--'"),
-        (&["--codex-arg="], "cannot take ''"),
+        (&["--codex-arg=x"][..], "invalid argument 'x' for Codex: expected --FLAG or --FLAG=VALUE"),
+        (&["--codex-arg=-"], "invalid argument '-' for Codex"),
+        (&["--codex-arg=--"], "invalid argument '--' for Codex"),
+        (&["--codex-arg="], "invalid argument '' for Codex"),
         (&[bypass, "--sandbox", "read-only"], "leaves no sandbox, and one was asked for"),
         (&[bypass, "--full-auto"], "leaves no sandbox"),
         (&["--full-auto", "--sandbox", "read-only"], "and not read-only"),

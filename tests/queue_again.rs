@@ -368,8 +368,8 @@ fn a_codex_that_never_begins_does_not_burn_a_whole_queue() {
     queue(&fake, "q", &["one", "two", "three", "four", "five"]);
     let broken = fake.0.script("bin/broken", "#!/bin/sh\necho 'Error loading config.toml: no' >&2\nexit 1\n");
     let ran = fake.tool(&["queue", "run", "q", "--codex", broken.to_str().unwrap()]);
-    assert!(ran.code == 75 && ran.err.contains("stopped (crashed), 2 jobs left"), "{} {}", ran.code, ran.err);
-    assert_eq!(fake.each("q", "status"), ["failed", "failed", "failed", "pending", "pending"]);
+    assert!(ran.code == 75 && ran.err.contains("stopped (config), 5 jobs left"), "{} {}", ran.code, ran.err);
+    assert_eq!(fake.each("q", "status"), ["pending"; 5]);
     // Single ones in between are failures as any other.
     let fake = Fake::newest();
     queue(&fake, "q", &["EXITS", "EXITS", "fine", "EXITS", "EXITS", "fine"]);

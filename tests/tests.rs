@@ -65,6 +65,15 @@ mod place;
 /// Queues that are gone on with, begun anew, or left.
 mod queue_again;
 
+/// Which version of Codex runs a job.
+mod run_versions;
+
+/// What Codex has recorded of a job, and what follows.
+mod run_recorded;
+
+/// Jobs that are refused before anything is sent, or that Codex refuses.
+mod run_refused;
+
 /// Usage limits, retries, patience, and what Codex is told.
 mod limits;
 

@@ -8,7 +8,8 @@ use codex_agent_shared::cli::{prompts, runs};
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::{Output, Records};
 use codex_agent_shared::output::events as show;
-use codex_agent_shared::run::{Job, Plan};
+use codex_agent_shared::run::{Job, Options, Plan, Sandbox};
+use codex_agent_shared::text::cell;
 
 use super::Args;
 
@@ -86,6 +87,23 @@ fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Resu
     })
 }
 
+/// A job that runs without a sandbox needs that flag on this command line too: a record may come from anywhere,
+/// and what it asks for must not happen unseen.
+fn check_sandbox(job: &Job, all: &Options, line: u64) -> Result<()> {
+    let Some(word) = job.options.unbounded() else { return Ok(()) };
+    let name = if job.id.is_empty() { String::new() } else { format!(" '{}'", cell(&job.id, 60)) };
+    let is_mode = word == Sandbox::DangerFullAccess.word();
+    if !all.bypass && all.unbounded().filter(|own| is_mode || *own == word).is_none() {
+        let message = format!("job{name} asks to run without a sandbox ('{}')", cell(word, 80));
+        return Err(Error::usage(message).within(format_args!("stdin:{line}")).hint(
+            "nothing was started; --dangerously-bypass-approvals-and-sandbox or --sandbox=danger-full-access \
+             beside --jobs allows it",
+        ));
+    }
+    warn(format_args!("stdin:{line}: job{name} runs without a sandbox ('{}')", cell(word, 80)));
+    Ok(())
+}
+
 fn read_jobs(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {
     let mut records = Records::<_, Job>::new("stdin", io::stdin().lock());
     while let Some(next) = records.next() {
@@ -97,6 +115,7 @@ fn read_jobs(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) ->
         }
         job.codex_home = job.codex_home.or_else(|| base.codex_home.clone());
         job.images.extend_from_slice(&base.images);
+        check_sandbox(&job, &base.options, next.line)?;
         let (own, all) = (&mut job.options, &base.options);
         if own.bypass && own.sandbox.is_some() {
             let message = "a job without a sandbox ('bypass') cannot have one";

@@ -19,12 +19,14 @@
 //! | [`folder`] | where a run is kept |
 //! | [`journal`] | appending events, and reading them after a crash |
 //! | [`binary`] | which Codex, and with which arguments |
+//! | [`clock`] | how long something took |
 //! | [`probe`] | whether a Codex lives, and signals to it |
 //! | [`follow`] | reading Codex's output while it is written |
 //! | [`hold`] | one writer a session |
 //! | [`check`] | what is looked at before a start |
 //! | [`attempt`] | the order of a start |
 //! | [`judge`] | what became of an attempt |
+//! | [`recorded`] | what Codex wrote of an attempt |
 //! | [`tasks`] | the jobs of a run and how far each is |
 //! | [`plan`] | making a run of jobs |
 //! | [`prune`] | removing what is finished |
@@ -46,6 +48,7 @@
 pub mod attempt;
 pub mod binary;
 pub mod check;
+pub mod clock;
 pub mod event;
 pub mod failure;
 pub mod folder;
@@ -60,6 +63,7 @@ mod outcome;
 pub mod plan;
 pub mod probe;
 pub mod prune;
+pub mod recorded;
 pub mod running;
 pub mod settings;
 pub mod source;

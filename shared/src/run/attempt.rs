@@ -26,7 +26,6 @@ use super::folder::Folder;
 use super::follow::Follower;
 use super::job::{Job, Sandbox};
 use super::probe;
-use crate::config;
 use crate::error::{Context, Error, Result, reason};
 use crate::store::place;
 
@@ -64,6 +63,8 @@ pub struct Start<'s> {
     pub continues: bool,
     /// Whether the model has seen the prompt before.
     pub resent: bool,
+    /// When, in milliseconds since the boot.
+    pub up: Option<i64>,
 }
 
 /// What came of a start.
@@ -77,7 +78,7 @@ pub enum Started {
 impl Start<'_> {
     /// Starts a job in the order above. `note` puts an event on disk.
     pub fn go(self, mut ready: Ready, note: &mut dyn FnMut(What) -> Result<()>) -> Result<Started> {
-        let Start { folder, codex, job, of, continues, resent } = self;
+        let Start { folder, codex, job, of, continues, resent, up } = self;
         let boot = probe::boot();
         let sandbox = if job.options.bypass { Some(Sandbox::DangerFullAccess) } else { ready.sandbox };
         note(What::JobStarted {
@@ -89,6 +90,9 @@ impl Start<'_> {
             resent,
             boot,
             usage_before: ready.usage_before.take(),
+            version: ready.version.take(),
+            rollout_bytes: ready.before,
+            uptime_ms: up,
         })?;
         // Nothing is sent before the spawn, and what is the matter with one job is no other's.
         let made = match make(folder, &of, job, &mut ready) {
@@ -108,11 +112,11 @@ impl Start<'_> {
             .env("CODEX_AGENT_JOB", &of.job)
             .env(DEPTH, (depth() + 1).to_string());
         if let Some(home) = job.codex_home.as_deref().map(Path::new) {
-            // Codex refuses a home that is named and not there, and makes the one that nobody has named.
-            let is_default = || config::home().is_ok_and(|own| own.join(".codex") == home);
-            match !home.exists() && is_default() {
-                true => command.env_remove("CODEX_HOME"),
-                false => command.env("CODEX_HOME", home),
+            // Codex refuses a home that is named and not there, and makes the one that is not named: that of the
+            // user, as no other was let through.
+            match home.exists() {
+                true => command.env("CODEX_HOME", home),
+                false => command.env_remove("CODEX_HOME"),
             };
         }
         let spawned = command.spawn();

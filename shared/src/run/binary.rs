@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::event::Codex;
 use super::job::{Job, Kind, Sandbox};
 use crate::codex::server::find_codex;
-use crate::codex::version::version;
+use crate::codex::version::Versions;
 use crate::error::{Error, Result};
 use crate::plugin::is_executable;
 use crate::text::fingerprint;
@@ -32,9 +32,10 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// What a Codex says about itself. One that says nothing in time has no version.
-pub fn about(path: &Path, home: Option<&str>) -> Codex {
-    let version = version(path, home.map(Path::new)).ok();
+/// What a Codex says about itself in this directory. One that says nothing in time has no version. A job's own
+/// is asked for in the directory of the job.
+pub fn about(path: &Path, home: Option<&str>, versions: &mut Versions) -> Codex {
+    let version = versions.of(path, home.map(Path::new), Path::new("."), false).ok();
     Codex { path: Some(path.to_string_lossy().into_owned()), version }
 }
 

@@ -1,8 +1,8 @@
 //! What is looked at before a job is started, so that a start that cannot succeed sends nothing.
 //!
 //! Of a job that resumes: is the session there, not archived, of a format that this Codex does not
-//! spoil, and free; where did it run last, and what was it allowed. Of every job: are its directory and
-//! its pictures there. What is found can change before Codex looks itself; then Codex's refusal
+//! spoil, not damaged already, and free; where did it run last, and what was it allowed. Of every job: are its
+//! directory, its pictures and Codex's home there, and which version is Codex in that directory. What is found can change before Codex looks itself; then Codex's refusal
 //! is the truth.
 
 use std::path::{Path, PathBuf};
@@ -14,13 +14,14 @@ use super::failure::{Class, Failure};
 use super::hold::Hold;
 use super::job::{Job, Kind, Sandbox};
 use crate::codex::fork::refuse_outside;
-use crate::codex::holder::Holders;
+use crate::codex::holder::{Holder, Holders};
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
 use crate::codex::last_directory;
 use crate::codex::refusal::refuse;
 use crate::codex::rollout::{self, Ending};
-use crate::codex::version::{is_before, refuse_older};
+use crate::codex::version::{Versions, is_before, refuse_older};
+use crate::config;
 use crate::error::Result;
 use crate::record::{Id, Session};
 use crate::time::Timestamp;
@@ -43,6 +44,10 @@ pub struct Ready {
     pub hold: Option<Hold>,
     /// What people should know before it is started.
     pub warning: Option<String>,
+    /// The version of Codex there; `None` where it says none.
+    pub version: Option<String>,
+    /// How long the session's rollout is, where what comes can be told from what was there.
+    pub before: Option<u64>,
 }
 
 /// What a look at a job found.
@@ -60,13 +65,14 @@ pub enum Checked {
 #[derive(Default)]
 pub struct Checker {
     index: Option<(Option<PathBuf>, Instant, Index)>,
-    version: Option<String>,
+    codex: PathBuf,
+    versions: Versions,
 }
 
 impl Checker {
-    /// A checker for jobs that this version of Codex will run.
-    pub fn new(version: Option<&str>) -> Checker {
-        Checker { index: None, version: version.map(str::to_owned) }
+    /// A checker for jobs that this Codex will run.
+    pub fn new(codex: &Path, versions: Versions) -> Checker {
+        Checker { codex: codex.to_owned(), versions, ..Checker::default() }
     }
 
     fn index(&mut self, home: Option<&Path>) -> Result<&mut Index> {
@@ -87,11 +93,17 @@ impl Checker {
 
     /// Looks at a job. What an earlier attempt copied into `copies` need not be there any more.
     pub fn check(&mut self, job: &Job, copies: &Path) -> Result<Checked> {
-        let failed = |class, message: String| Ok(Checked::Failed(Failure::new(class, message)));
+        let failed = |class, message: String| Ok(Checked::Failed(Failure::hinted(class, message)));
         for (from, to) in binary::copies(job, copies) {
             if !to.exists() && !Path::new(from).is_file() {
                 return failed(Class::Refused, format!("there is no file '{from}'"));
             }
+        }
+        let home = job.codex_home.as_deref().map(Path::new);
+        // The home of the user is made by Codex itself; one that is named must be there.
+        let is_users = |home: &Path| config::home().is_ok_and(|own| own.join(".codex") == home);
+        if let Some(home) = home.filter(|home| !home.exists() && !is_users(home)) {
+            return failed(Class::Home, format!("Codex's home '{}' is not there", home.display()));
         }
         let mut ready = Ready {
             cwd: PathBuf::new(),
@@ -100,10 +112,12 @@ impl Checker {
             name: None,
             hold: None,
             warning: None,
+            version: None,
+            before: Some(0).filter(|_| job.kind() == Kind::New),
         };
         let mut cwd = job.cwd.clone();
+        let mut found = None;
         if let Some(id) = job.session {
-            let home = job.codex_home.as_deref().map(Path::new);
             let Some(session) = self.index(home)?.get(id)? else {
                 return failed(Class::NotFound, format!("Codex has no session '{id}'"));
             };
@@ -113,48 +127,19 @@ impl Checker {
                     format!("session '{id}' is archived; 'codex unarchive {id}' brings it back"),
                 );
             }
-            // Of an unknown version the worst is to be thought.
-            let version = self.version.clone().unwrap_or_else(|| "0.0".to_owned());
-            let version = version.as_str();
-            if let Err(error) = refuse_older(version, &session) {
-                let message = match &self.version {
-                    Some(_) => error.message().to_owned(),
-                    None => format!("this Codex does not say its version, and may damage session '{id}'"),
-                };
-                return failed(Class::Refused, message);
-            }
-            let is_fork = job.kind() == Kind::Fork;
-            if is_fork && is_before(version, (0, 148)) {
-                let message = format!(
-                    "Codex {version} cannot fork session '{id}' and run it at once; 0.148 is the first that can"
-                );
-                return failed(Class::Refused, message);
-            }
-            let rollout = session.rollout_path.as_deref().map(Path::new);
+            let rollout = session.rollout_path.as_deref().map(PathBuf::from);
             let Some(rollout) = rollout.filter(|path| path.exists()) else {
                 return failed(Class::NotFound, format!("the rollout of session '{id}' is gone"));
             };
+            let is_fork = job.kind() == Kind::Fork;
             let index = self.index(home)?;
             let outside = if is_fork { refuse_outside(index.home(), &session) } else { Ok(()) };
             if let Err(error) = outside.and_then(|()| refuse(&session, is_fork, index.files())) {
-                return failed(Class::Refused, error.message().to_owned());
-            }
-            // A fork leaves its parent alone, whoever drives that.
-            if !is_fork && is_before(version, (0, 147)) {
-                let home = Home::find(home)?;
-                if Holders::default().holds(home.path(), id, rollout) == Some(true) {
-                    return Ok(Checked::Busy(format!("session '{id}' is open in another process")));
-                }
+                return failed(Class::Damaged, error.message().to_owned());
             }
             cwd = cwd.or_else(|| last_directory(&session));
-            self.look_back(&session, rollout, &mut ready);
-            if !is_fork {
-                let Some(hold) = Hold::take(id, None)? else {
-                    return Ok(Checked::Busy(format!("session '{id}' is driven by another job")));
-                };
-                ready.hold = Some(hold);
-                ready.warning = self.queued(home, id)?;
-            }
+            self.look_back(&session, &rollout, &mut ready);
+            found = Some((id, session, rollout));
         }
         let Some(cwd) = cwd else {
             return failed(Class::Cwd, "nothing says in which directory".to_owned());
@@ -163,7 +148,79 @@ impl Checker {
             return failed(Class::Cwd, format!("there is no directory '{cwd}'"));
         }
         ready.cwd = PathBuf::from(cwd);
+        // An older Codex would damage a paginated session for ever, so that what is known by then is not trusted.
+        let is_paginated =
+            found.as_ref().is_some_and(|(_, session, _)| session.history.as_deref() == Some("paginated"));
+        ready.version = self.versions.of(&self.codex, home, &ready.cwd, is_paginated).ok();
+        if let Some((id, session, rollout)) = found
+            && let Err(checked) = self.check_session(job, (id, &session, &rollout), &mut ready)?
+        {
+            return Ok(checked);
+        }
         Ok(Checked::Ready(Box::new(ready)))
+    }
+
+    /// Whether this Codex may have a session, and nobody else has it, which is held then.
+    fn check_session(
+        &mut self,
+        job: &Job,
+        (id, session, rollout): (Id, &Session<'_>, &Path),
+        ready: &mut Ready,
+    ) -> Result<std::result::Result<(), Checked>> {
+        let failed = |class, message: String| Ok(Err(Checked::Failed(Failure::hinted(class, message))));
+        let home = job.codex_home.as_deref().map(Path::new);
+        // Of an unknown version the worst is to be thought.
+        let version = ready.version.as_deref().unwrap_or("0.0");
+        if let Err(error) = refuse_older(version, session) {
+            let message = match &ready.version {
+                Some(_) => error.message().to_owned(),
+                None => format!("this Codex does not say its version, and may damage session '{id}'"),
+            };
+            return failed(Class::Refused, message);
+        }
+        let is_fork = job.kind() == Kind::Fork;
+        if is_fork && is_before(version, (0, 148)) {
+            let message = format!(
+                "Codex {version} cannot fork session '{id}' and run it at once; 0.148 is the first that can"
+            );
+            return failed(Class::Refused, message);
+        }
+        // A fork leaves its parent alone, whoever drives that.
+        if is_fork {
+            return Ok(Ok(()));
+        }
+        if is_before(version, (0, 147)) {
+            let home = Home::find(home)?;
+            if Holders::default().holds(home.path(), id, rollout) == Some(true) {
+                return Ok(Err(Checked::Busy(format!("session '{id}' is open in another process"))));
+            }
+        }
+        let Some(hold) = Hold::take(id, None)? else {
+            return Ok(Err(Checked::Busy(format!("session '{id}' is driven by another job"))));
+        };
+        ready.hold = Some(hold);
+        ready.warning = self.queued(home, id)?;
+        let is_compressed = rollout.extension().is_some_and(|extension| extension == "zst");
+        ready.before = rollout.metadata().ok().filter(|_| !is_compressed).map(|meta| meta.len());
+        Ok(Ok(()))
+    }
+
+    /// The process that has a session, if it can be seen from here.
+    pub fn holder(&mut self, home: Option<&str>, id: Id) -> Option<Holder> {
+        let rollout = self.rollout(home, id)?;
+        let home = Home::find(home.map(Path::new)).ok()?;
+        Holders::default().holder(home.path(), id, &rollout)
+    }
+
+    /// Asks anew for every version that is known.
+    pub fn forget_versions(&mut self) {
+        self.versions.forget();
+    }
+
+    /// Whether rollouts can be seen in a home at all: where they cannot, one that is missing proves nothing.
+    pub fn sees_rollouts(&self, home: Option<&str>) -> bool {
+        let home = Home::find(home.map(Path::new));
+        home.is_ok_and(|home| std::fs::read_dir(home.path().join("sessions")).is_ok())
     }
 
     /// What Codex's own queue holds for a session. Resuming it takes that into the turn.

@@ -147,6 +147,17 @@ pub enum What {
         boot: Option<String>,
         /// What the session had used before, since Codex counts in totals.
         usage_before: Option<Usage>,
+        /// The version of Codex that runs this attempt, as the executable says in the directory of the job; null
+        /// where it says none.
+        #[serde(default)]
+        version: Option<String>,
+        /// How long the rollout of the session was before, in bytes; 0 for a new session, null where the rollout is
+        /// compressed, and for a fork.
+        #[serde(default)]
+        rollout_bytes: Option<u64>,
+        /// When, in milliseconds since the boot; null where the system does not say.
+        #[serde(default)]
+        uptime_ms: Option<i64>,
     },
     /// Codex runs.
     #[serde(rename = "job.spawned")]

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::codex::holder::Holder;
 use crate::error::Error;
 use crate::time::{Timestamp, parse_spoken};
 
@@ -35,6 +36,13 @@ pub enum Class {
     Crashed,
     Stopped,
     Disk,
+    Provider,
+    Config,
+    Home,
+    Damaged,
+    Locked,
+    Unrecorded,
+    Version,
     /// One that a later release knows.
     #[serde(other)]
     Other,
@@ -79,8 +87,27 @@ const fn row(
 }
 
 /// Every class. Of texts the first row that matches decides, so the particular ones stand first.
-pub const TABLE: [Row; 21] = [
+pub const TABLE: [Row; 28] = [
     row(Class::Busy, &[], &["already has an active writer"], Sent::No, true, false),
+    row(Class::Locked, &[], &["database is locked"], Sent::No, true, false),
+    row(Class::Damaged, &[], &["is missing an ordinal", "is empty (code -32603)"], Sent::No, false, false),
+    row(
+        Class::Provider,
+        &[],
+        &["modelProviderNotConfigured", "Error: Model provider `", "model provider from `"],
+        Sent::No,
+        false,
+        false,
+    ),
+    row(Class::Home, &[], &["Error finding codex home"], Sent::No, false, false),
+    row(
+        Class::Config,
+        &[],
+        &["Error loading config.toml", "failed to load configuration"],
+        Sent::No,
+        false,
+        false,
+    ),
     row(Class::Archived, &[], &["is archived", "unarchive"], Sent::No, false, false),
     row(Class::NotTrusted, &[], &["Not inside a trusted directory"], Sent::No, false, false),
     row(
@@ -117,6 +144,7 @@ pub const TABLE: [Row; 21] = [
             "not logged in",
             "log in again",
             "refresh token",
+            "refresh_token",
         ],
         Sent::Message,
         false,
@@ -154,7 +182,7 @@ pub const TABLE: [Row; 21] = [
         true,
         false,
     ),
-    row(Class::Disk, &[], &["No space left on device"], Sent::No, true, true),
+    row(Class::Disk, &[], &["No space left on device", "Disk quota exceeded"], Sent::No, true, true),
     row(Class::Spawn, &[], &[], Sent::No, false, true),
     row(Class::Cwd, &[], &[], Sent::No, false, false),
     row(Class::Refused, &[], &[], Sent::Message, false, false),
@@ -162,6 +190,8 @@ pub const TABLE: [Row; 21] = [
     row(Class::Interrupted, &[], &[], Sent::Perhaps, true, false),
     row(Class::WrongSession, &[], &[], Sent::Perhaps, false, false),
     row(Class::Crashed, &[], &[], Sent::Perhaps, false, false),
+    row(Class::Unrecorded, &[], &[], Sent::No, true, false),
+    row(Class::Version, &[], &[], Sent::Perhaps, false, true),
     row(Class::Stopped, &[], &[], Sent::Perhaps, true, false),
     row(Class::Other, &[], &[], Sent::Perhaps, false, false),
 ];
@@ -177,7 +207,27 @@ impl Class {
     /// for, a usage limit has its gate, and what was cut off or stopped has its own flag.
     pub fn may_pass(self) -> bool {
         let row = self.row();
-        row.passes && !row.stops_run && !matches!(self, Class::Busy | Class::Interrupted | Class::Stopped)
+        let elsewhere = [Class::Busy, Class::Locked, Class::Interrupted, Class::Unrecorded, Class::Stopped]
+            .contains(&self);
+        row.passes && !row.stops_run && !elsewhere
+    }
+
+    /// Whether it may be the fault of the job that met it, but of Codex or its home where several meet it in a row.
+    pub fn may_be_of_codex(self) -> bool {
+        matches!(self, Class::Crashed | Class::Config | Class::Home | Class::Provider)
+    }
+
+    /// A hint for people, where Codex gives none.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Class::Provider => Some(
+                "-c model_provider=NAME names a provider that is configured; a session keeps its own, which \
+                 config.toml must have, but a fork of it can have another",
+            ),
+            Class::Damaged => Some("'codex-agent ls --check' prints what can be done"),
+            Class::Home => Some("make the directory, or name another with --codex-home or CODEX_HOME"),
+            _ => None,
+        }
     }
 
     /// The word of the record.
@@ -197,6 +247,9 @@ pub struct Failure {
     /// When a usage limit is over, if Codex said so.
     #[serde(default)]
     pub until: Option<Timestamp>,
+    /// The process that has a session which is busy; null where it is unknown, and for every other failure.
+    #[serde(default)]
+    pub holder: Option<Holder>,
 }
 
 impl Failure {
@@ -209,11 +262,19 @@ impl Failure {
             message.push_str("...");
         }
         let until = if class == Class::UsageLimit { reset(&message, Timestamp::now()) } else { None };
-        Failure { class, message, until }
+        Failure { class, message, until, holder: None }
     }
 }
 
 impl Failure {
+    /// A failure with its message, and the hint of its class behind it.
+    pub fn hinted(class: Class, message: impl std::fmt::Display) -> Failure {
+        match class.hint() {
+            Some(hint) => Failure::new(class, format!("{message}; {hint}")),
+            None => Failure::new(class, message.to_string()),
+        }
+    }
+
     /// What Codex said, without the JSON that a service may have put around it.
     pub fn plain(&self) -> String {
         let parsed: Option<serde_json::Value> = serde_json::from_str(&self.message).ok();
@@ -321,6 +382,37 @@ mod tests {
                 Some(Class::NotTrusted),
             ),
             (json!(null), "no rollout found for thread id x (code -32600)", Some(Class::NotFound)),
+            (json!(null), "Error: Model provider `gone` not found", Some(Class::Provider)),
+            (
+                json!(null),
+                "Error: thread/resume: thread/resume failed: This chat uses model provider “mock”, which is no longer \
+                 configured. (code -32600), data: {\"type\":\"modelProviderNotConfigured\",\"modelProvider\":\"mock\"}",
+                Some(Class::Provider),
+            ),
+            (
+                json!(null),
+                "thread/resume failed: failed to load configuration: Cannot change this thread's model provider from \
+                 `mock` to `other` on resume. (code -32600)",
+                Some(Class::Provider),
+            ),
+            (json!(null), "Error loading config.toml: invalid type: integer `3`", Some(Class::Config)),
+            (json!(null), "Error finding codex home: CODEX_HOME points to \"/h\"", Some(Class::Home)),
+            (
+                json!(null),
+                "final paginated rollout record at /h/rollout-x.jsonl is missing an ordinal",
+                Some(Class::Damaged),
+            ),
+            (json!(null), "rollout at /h/rollout-x.jsonl is empty (code -32603)", Some(Class::Damaged)),
+            (
+                json!(null),
+                "Error: error returned from database: (code: 5) database is locked",
+                Some(Class::Locked),
+            ),
+            (
+                json!(null),
+                "Your access token could not be refreshed: refresh_token_reused",
+                Some(Class::Auth),
+            ),
             (json!("other"), "boom", None),
         ] {
             assert_eq!(classify(Some(&info), text), want, "{info} {text}");

@@ -39,6 +39,10 @@ pub struct Progress {
     pub last_message: Option<String>,
     /// Whether anything was done or said in the turn.
     pub acted: bool,
+    /// Whether a turn was begun, as far as Codex has said.
+    pub turned: bool,
+    /// Whether Codex has said that it cannot write the session.
+    pub unsaved: bool,
     /// The last thing that Codex called an error.
     pub error: Option<String>,
     /// How many events there were, but for those that only say that there is no network.
@@ -158,6 +162,7 @@ impl Follower {
         progress.offline = event.kind == "error" && classify(None, said) == Some(Class::Network);
         progress.events += u64::from(!progress.offline);
         progress.begun |= is_of_a_turn(&event.kind);
+        progress.turned |= event.kind.starts_with("turn.");
         progress.doing = doing(&event).unwrap_or_else(|| std::mem::take(&mut progress.doing));
         match event.kind.as_str() {
             "thread.started" if progress.session.is_none() => {
@@ -180,7 +185,10 @@ impl Follower {
                 let Some(item) = event.item else { return };
                 match item.kind.as_deref() {
                     // A warning, whatever it is called.
-                    Some("error") => {}
+                    Some("error") => {
+                        let said = item.message.as_deref().unwrap_or_default();
+                        progress.unsaved |= classify(None, said) == Some(Class::Disk);
+                    }
                     Some("agent_message") => {
                         progress.acted = true;
                         progress.last_message = item.text;

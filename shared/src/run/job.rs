@@ -199,9 +199,7 @@ impl Job {
         if let Some(odd) = self.options.config.iter().find(|pair| !pair.contains('=')) {
             return Err(Error::new(format!("cannot take '{odd}' as configuration: expected KEY=VALUE")));
         }
-        if let Some(odd) = self.options.args.iter().find(|word| !is_flag(word)) {
-            return Err(Error::new(format!("cannot take '{odd}' as an argument for Codex: {ARGUMENT_FORM}")));
-        }
+        self.options.args.iter().try_for_each(|word| check_argument(word))?;
         if self.options.bypass && self.options.sandbox.is_some() {
             return Err(Error::new("a job cannot have a sandbox and be without one"));
         }
@@ -209,12 +207,39 @@ impl Job {
     }
 }
 
-/// What an argument for Codex must look like: a bare word would be taken for the prompt or a command.
-pub const ARGUMENT_FORM: &str = "expected --FLAG or --FLAG=VALUE";
+/// Refuses what cannot be an argument for Codex, whatever stands beside it: a bare word would be taken for the
+/// prompt or a command, and with `--remote` the turn runs in a process that the lock on this one's output does
+/// not show, so that it may be sent twice.
+pub fn check_argument(word: &str) -> Result<()> {
+    let refuse = |why: &str| Err(Error::new(format!("invalid argument '{word}' for Codex: {why}")));
+    if word.len() < 2 || !word.starts_with('-') || word == "--" {
+        return refuse("expected --FLAG or --FLAG=VALUE");
+    }
+    let flag = word.split('=').next().unwrap_or(word);
+    if ["--remote", "--remote-auth-token-env"].contains(&flag) {
+        return refuse("the turn would run in another process, which a run cannot follow")
+            .map_err(|error| error.hint("run codex-agent where that app-server runs"));
+    }
+    Ok(())
+}
 
-/// Whether a word can be handed to Codex as an argument, whatever stands beside it.
-pub fn is_flag(word: &str) -> bool {
-    word.len() > 1 && word.starts_with('-') && word != "--"
+impl Options {
+    /// What takes the sandbox away, in Codex's own words, if anything does.
+    pub fn unbounded(&self) -> Option<&str> {
+        if self.bypass {
+            return Some("bypass");
+        }
+        if self.sandbox == Some(Sandbox::DangerFullAccess) {
+            return Some(Sandbox::DangerFullAccess.word());
+        }
+        let takes_away = |word: &str| {
+            let word = word.to_ascii_lowercase();
+            // In TOML a letter can be written as its number.
+            let is_disguised = word.contains("sandbox") && word.contains('\\');
+            word.contains("danger") || word.contains("yolo") || is_disguised
+        };
+        self.args.iter().chain(&self.config).map(String::as_str).find(|word| takes_away(word))
+    }
 }
 
 /// Refuses a prompt that Codex would refuse, cut or not understand.
@@ -241,6 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_the_sandbox_away_is_seen_in_every_spelling() {
+        let options = |text: &str| serde_json::from_str::<Options>(text).unwrap();
+        for text in [
+            r#"{"bypass":true}"#,
+            r#"{"sandbox":"danger-full-access"}"#,
+            r#"{"args":["--dangerously-bypass-approvals-and-sandbox"]}"#,
+            r#"{"args":["--yolo"]}"#,
+            r#"{"args":["--sandbox=danger-full-access"]}"#,
+            r#"{"args":["-sdanger-full-access"]}"#,
+            r#"{"args":["--config=sandbox_mode=\"danger-full-access\""]}"#,
+            r#"{"args":["-csandbox_mode=DANGER-full-access"]}"#,
+            r#"{"config":["sandbox_mode=danger-full-access"]}"#,
+            r#"{"config":["profiles.x.sandbox_mode=\"\\u0064anger-full-access\""]}"#,
+        ] {
+            assert!(options(text).unbounded().is_some(), "{text}");
+        }
+        for text in [r#"{}"#, r#"{"sandbox":"workspace-write"}"#, r#"{"config":["sandbox_mode=read-only"]}"#]
+        {
+            assert_eq!(options(text).unbounded(), None, "{text}");
+        }
+    }
+
+    #[test]
     fn a_job_that_could_do_harm_is_refused() {
         let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
         let whole = format!(r#"{{"type":"job","session":"{id}","prompt":"-go","cwd":"/p","new_field":1}}"#);
@@ -256,6 +304,17 @@ mod tests {
             (r#"{"type":"job","prompt":"a","cwd":"x"}"#, "not an absolute path"),
             (r#"{"type":"job","prompt":"a","id":"a\u0000"}"#, "holds a control character"),
             (r#"{"type":"job","prompt":"a","options":{"config":["x"]}}"#, "expected KEY=VALUE"),
+            (r#"{"type":"job","prompt":"a","options":{"args":["--remote=ws://x"]}}"#, "another process"),
+            (r#"{"type":"job","prompt":"a","options":{"args":["--remote"]}}"#, "another process"),
+            (
+                r#"{"type":"job","prompt":"a","options":{"args":["--remote-auth-token-env=T"]}}"#,
+                "another process",
+            ),
+            (
+                r#"{"type":"job","prompt":"a","options":{"args":["--remote-auth-token-env"]}}"#,
+                "another process",
+            ),
+            (r#"{"type":"job","prompt":"a","options":{"args":["ws://x"]}}"#, "expected --FLAG"),
             (r#"{"type":"job","prompt":"a","v":2}"#, "job version 2 is not known here"),
             (r#"{"type":"session","prompt":"a"}"#, "expected a job record"),
             (r#"{"type":"job"}"#, "missing field `prompt`"),

@@ -139,7 +139,7 @@ fn unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
                 _ => told(evidence),
             };
             let message = message.trim_end_matches([' ', ':']).to_owned();
-            Verdict::Failed(Failure::new(class, message), class.row().stops_run)
+            Verdict::Failed(Failure::hinted(class, message), class.row().stops_run)
         }
     }
 }
@@ -181,10 +181,34 @@ fn ended(exit: &ExitStatus) -> String {
 
 /// The best line that there is for people.
 fn told(evidence: &Evidence<'_>) -> String {
-    let noise = |line: &&str| !line.trim().is_empty() && !line.starts_with("Reading additional input");
-    let lines: Vec<&str> = evidence.last_words.lines().filter(noise).collect();
-    let best = lines.iter().rev().find(|line| line.starts_with("Error:")).or(lines.last());
-    evidence.progress.error.clone().or(best.map(|line| (*line).to_owned())).unwrap_or_default()
+    evidence.progress.error.clone().unwrap_or_else(|| best_line(evidence.last_words))
+}
+
+/// The line of a standard error that says what is wrong. Neither what is drawn below it to show where, nor a
+/// trace of calls, is that line; a line that ends in a colon is whole with the next one.
+fn best_line(words: &str) -> String {
+    let is_noise = |line: &str| {
+        let text = line.trim_start();
+        // ` |`, `2 | foo = [`, `  |        ^`
+        let drawn = text.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+        let frame =
+            text.split_once(": ").is_some_and(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()));
+        text.is_empty()
+            || drawn.starts_with('|')
+            || text.trim_matches(['^', '~', '-', '|', ' ']).is_empty()
+            || frame
+            || text.starts_with("Stack backtrace")
+            || text.starts_with("Reading additional input")
+    };
+    let lines: Vec<&str> = words.lines().filter(|line| !is_noise(line)).collect();
+    let Some(last) = lines.len().checked_sub(1) else { return String::new() };
+    let at = lines.iter().rposition(|line| line.starts_with("Error")).unwrap_or(last);
+    match lines.get(at + 1) {
+        Some(more) if lines[at].trim_end().ends_with(':') => {
+            format!("{} {}", lines[at].trim_end(), more.trim())
+        }
+        _ => lines[at].to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -214,6 +238,32 @@ mod tests {
             Verdict::Failed(failure, again) => {
                 format!("{}{}", failure.class.word(), if again { " again" } else { "" })
             }
+        }
+    }
+
+    #[test]
+    fn the_line_that_says_what_is_wrong() {
+        for (words, want) in [
+            ("", ""),
+            ("  \n^^^\n", ""),
+            ("one\ntwo\n", "two"),
+            (
+                "WARNING: proceeding\nError loading config.toml:\n/h/config.toml:2:8: unclosed array, expected `]`\n  |\n\
+                 2 | foo = [\n  |        ^\n",
+                "Error loading config.toml: /h/config.toml:2:8: unclosed array, expected `]`",
+            ),
+            (
+                "Error loading config.toml: invalid type: integer `3`, expected a string\nin `model_provider`\n",
+                "Error loading config.toml: invalid type: integer `3`, expected a string",
+            ),
+            (
+                "Error: Model provider `gone` not found\n\nStack backtrace:\n   0: <unknown>\n   1: <unknown>\n",
+                "Error: Model provider `gone` not found",
+            ),
+            ("panicked at x.rs:1:2:\nboom\n  10: <unknown>\n  --> 3\n", "  --> 3"),
+            ("Error: first\nError: second\nnote\n", "Error: second"),
+        ] {
+            assert_eq!(best_line(words), want, "{words}");
         }
     }
 

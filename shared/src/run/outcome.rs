@@ -15,12 +15,14 @@ use super::check::Checker;
 use super::event::{Usage, What};
 use super::failure::{Class, Failure, Sent};
 use super::judge::{Rollout, Verdict};
+use super::recorded::{self, Trace};
 use super::running::Running;
 use super::settings::{Interrupted, OnBusy, OnLimit};
 use super::starts::random;
 use super::supervise::Engine;
 use super::tasks::{Next, State};
 use crate::codex::rollout::{self, Ending};
+use crate::codex::version::is_before;
 use crate::error::Result;
 use crate::record::Id;
 use crate::time::Timestamp;
@@ -58,14 +60,29 @@ impl Engine<'_> {
         let prompt = running.out.with_extension("prompt");
         let mut look = Look { checker: &mut self.checker, home: home.as_deref(), since: running.at, prompt };
         let (exit, verdict) = running.judge(&mut look);
+        let verdict = self.by_rollout(running, verdict);
+        let verdict = match verdict {
+            // Somebody has killed it; that is neither its fault nor the job's, the first time.
+            Verdict::Failed(failure, false)
+                if failure.class == Class::Crashed
+                    && running.follower.progress.session.is_none()
+                    && exit.is_some_and(|exit| exit.signal().is_some())
+                    && !self.tasks.all[at].anew =>
+            {
+                let failure =
+                    Failure::new(Class::Unrecorded, format!("{}; nothing was sent", failure.message));
+                Verdict::Failed(failure, true)
+            }
+            other => other,
+        };
         let acted = running.follower.progress.acted;
         self.killed |= running.was_stopped() && !matches!(verdict, Verdict::Completed { .. });
-        // One that does not even begin may be the fault of its job; several in a row are Codex's own.
         let is_dud = running.follower.progress.session.is_none()
-            && matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::Crashed);
-        self.duds = if is_dud { self.duds + 1 } else { 0 };
-        if self.duds >= DUDS {
-            self.why.get_or_insert(Class::Crashed.word());
+            && matches!(&verdict, Verdict::Failed(failure, _) if failure.class.may_be_of_codex());
+        let is_begun_anew =
+            matches!(&verdict, Verdict::Failed(failure, true) if failure.class == Class::Unrecorded);
+        if !is_dud && !is_begun_anew {
+            self.duds.clear();
         }
         let probed = self.probes.get(&home) == Some(&at);
         if probed {
@@ -90,11 +107,18 @@ impl Engine<'_> {
                 Ok(())
             }
             Verdict::Failed(failure, again) => match failure.class {
-                Class::Busy => self.is_busy(at, failure.message),
+                Class::Busy | Class::Locked => self.is_busy(at, failure),
+                _ if is_dud => self.never_began(at, failure, again, exit),
                 Class::UsageLimit => {
                     let closed = self.gate(home.as_deref())?;
                     closed.close(failure.until, &failure.message, Timestamp::now(), probed)?;
                     self.met_limit(at, failure, again, exit)
+                }
+                Class::Unrecorded if again => {
+                    self.again(at, failure, exit)?;
+                    self.tasks.all[at].anew = true;
+                    self.give_back(at);
+                    Ok(())
                 }
                 Class::Interrupted if self.may_recover(at, running) => {
                     self.again(at, failure, exit)?;
@@ -115,6 +139,104 @@ impl Engine<'_> {
         }
     }
 
+    /// What the rollout says of an attempt whose output is not all that there is to know.
+    fn by_rollout(&mut self, running: &Running, verdict: Verdict) -> Verdict {
+        let progress = &running.follower.progress;
+        let is_other =
+            matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::WrongSession);
+        let Some(session) = progress.session.filter(|_| !is_other) else { return verdict };
+        // Of what Codex was asked not to write there is nothing to be read.
+        if self.is_ephemeral(running.task) {
+            return verdict;
+        }
+        let task = &self.tasks.all[running.task];
+        let (home, of, anew) = (task.home.clone(), task.of.job.clone(), task.anew);
+        let (asked, before) = task
+            .start
+            .as_ref()
+            .map_or((None, None), |start| (start.version.clone().filter(|_| start.is_new), start.before));
+        let rollout = self.checker.rollout(home.as_deref(), session);
+        if let Some(rollout) = &rollout {
+            if let Some(failure) = recorded::spoiled(rollout) {
+                self.checker.forget_versions();
+                return Verdict::Failed(failure, false);
+            }
+            // An executable that is not what it says it is, or was replaced at that moment.
+            if let (Some(asked), Some(wrote)) = (asked, recorded::begun_by(rollout))
+                && asked != wrote
+            {
+                self.checker.forget_versions();
+                self.listener.say(&format!(
+                    "job {of}: Codex said that it is {asked}, and {wrote} began the session '{session}'"
+                ));
+            }
+        }
+        let (rollout, words) = (rollout.as_deref(), running.last_words());
+        match &verdict {
+            Verdict::Completed { .. } => match recorded::lost(rollout, before, progress, &words) {
+                Some(failure) => Verdict::Failed(failure, false),
+                None => verdict,
+            },
+            Verdict::Failed(failure, _) if matches!(failure.class, Class::Interrupted | Class::Crashed) => {
+                let is_seen = self.checker.sees_rollouts(home.as_deref());
+                let proves =
+                    is_seen && !running.is_of_other_boot() && !recorded::is_unsaved(progress, &words);
+                if !proves || progress.acted || progress.terminal.is_some() {
+                    return verdict;
+                }
+                let goes_on = self.settings.interrupted == Interrupted::Continue;
+                let is_cut = failure.class == Class::Interrupted;
+                let message = match recorded::trace(rollout, before) {
+                    Trace::None if !progress.turned || (goes_on && is_cut) => {
+                        "Codex ended before it wrote anything of the session"
+                    }
+                    Trace::Silent if goes_on && is_cut => "Codex ended before it recorded the prompt",
+                    _ => return verdict,
+                };
+                // It is begun anew once. Where a runner dies again and again, that is no fault of the job.
+                let again = !anew || (goes_on && running.adopted);
+                let failure = Failure::new(Class::Unrecorded, format!("{message}; nothing was sent"));
+                Verdict::Failed(failure, again)
+            }
+            _ => verdict,
+        }
+    }
+
+    /// Whether Codex was asked to write nothing of the session.
+    fn is_ephemeral(&self, at: usize) -> bool {
+        let job = self.journal.job(self.tasks.all[at].place);
+        job.is_ok_and(|job| {
+            let words = job.options.args.iter().chain(&job.options.config);
+            words.into_iter().any(|word| word.contains("ephemeral"))
+        })
+    }
+
+    /// A job failed before its Codex had begun. That may be the fault of the job; several in a row are the fault of
+    /// Codex or its home, and stop the run. None of these jobs is used up for it: nothing was sent.
+    pub(super) fn never_began(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        again: bool,
+        exit: Option<ExitStatus>,
+    ) -> Result<()> {
+        if !failure.class.may_be_of_codex() {
+            return self.failed(at, failure, again, exit);
+        }
+        self.duds.push((at, failure.clone(), exit));
+        if self.duds.len() < DUDS && !self.is_broken {
+            return self.failed(at, failure, again, exit);
+        }
+        // Those that were started beside them are no better.
+        self.is_broken = true;
+        self.why.get_or_insert(failure.class.word());
+        for (at, failure, exit) in std::mem::take(&mut self.duds) {
+            self.tasks.set(at, State::Failed { again: true, sent: false });
+            self.tell_failure(at, failure, true, exit)?;
+        }
+        Ok(())
+    }
+
     fn tried(&self, at: usize) -> u32 {
         self.tries.get(&at).copied().unwrap_or(0)
     }
@@ -123,9 +245,12 @@ impl Engine<'_> {
         let at = running.task;
         self.tasks.set(at, State::Completed);
         // Codex counts a session from its beginning (from 0.89).
+        let start = self.tasks.all[at].start.as_ref();
+        let version = start.and_then(|start| start.version.as_deref()).or(self.version.as_deref());
+        let counts_turns = version.is_some_and(|version| is_before(version, (0, 89)));
         let usage = match &running.usage_before {
             _ if totals.is_empty() => None,
-            _ if running.is_new || self.counts_turns => Some(totals),
+            _ if running.is_new || counts_turns => Some(totals),
             Some(before) => Some(own(totals, before)),
             None => None,
         };
@@ -133,7 +258,7 @@ impl Engine<'_> {
             of: self.tasks.all[at].of.clone(),
             last_message: running.follower.progress.last_message.clone(),
             usage,
-            duration_ms: (Timestamp::now().0 - running.at.0).max(0),
+            duration_ms: start.map_or(0, |start| start.age().as_millis() as i64),
             adopted: running.adopted,
         };
         self.note(what, true)
@@ -237,15 +362,22 @@ impl Engine<'_> {
     }
 
     /// Somebody else drives the session. Nothing was sent.
-    pub(super) fn is_busy(&mut self, at: usize, message: String) -> Result<()> {
+    pub(super) fn is_busy(&mut self, at: usize, mut failure: Failure) -> Result<()> {
         let now = Instant::now();
         let was_started = self.tasks.all[at].state != State::Pending;
         if was_started {
             self.tasks.set(at, State::Pending);
         }
         let (since, looks) = *self.busy.entry(at).or_insert((now, 0));
-        match self.settings.on_busy {
-            policy @ OnBusy::Wait(_) if policy.waits(now.duration_since(since)) => {
+        // Codex's database is nobody's session: there is nothing to skip or to fork.
+        let policy = if failure.class == Class::Locked { OnBusy::default() } else { self.settings.on_busy };
+        let waits = policy.waits(now.duration_since(since));
+        if !waits || looks == 0 {
+            self.name_holder(at, &mut failure);
+        }
+        let message = failure.message.clone();
+        match policy {
+            OnBusy::Wait(_) if waits => {
                 if looks == 0 {
                     self.listener.say(&format!("{message}; waiting for it"));
                 }
@@ -268,7 +400,19 @@ impl Engine<'_> {
                 let of = self.tasks.all[at].of.clone();
                 self.note(What::JobSkipped { of, why: message, withdrawn: false }, true)
             }
-            _ => self.failed(at, Failure::new(Class::Busy, message), false, None),
+            _ => self.failed(at, failure, false, None),
+        }
+    }
+
+    /// Adds which process has the session of a job.
+    fn name_holder(&mut self, at: usize, failure: &mut Failure) {
+        let task = &self.tasks.all[at];
+        let (home, session) = (task.home.clone(), task.session_driven());
+        let Some(session) = session.filter(|_| failure.class == Class::Busy) else { return };
+        if let Some(holder) = self.checker.holder(home.as_deref(), session) {
+            let command = holder.command.as_deref().unwrap_or("its command is unknown");
+            failure.message.push_str(&format!(" (process {}: {command})", holder.pid));
+            failure.holder = Some(holder);
         }
     }
 

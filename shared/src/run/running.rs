@@ -14,7 +14,7 @@ use super::folder::Folder;
 use super::follow::{Follower, Terminal, last_words};
 use super::judge::{Evidence, Rollout, Verdict, judge};
 use super::probe;
-use super::tasks::Task;
+use super::tasks::{Start, Task};
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -117,7 +117,8 @@ impl Running {
         let Task { of, start, .. } = task;
         let asked = start.as_ref().and_then(|start| start.asked);
         let at = start.as_ref().map_or_else(Timestamp::now, |start| start.at);
-        let gone = Duration::from_millis(u64::try_from(Timestamp::now().0 - at.0).unwrap_or(0));
+        // Not by the wall clock: a job is not stopped because somebody has set it.
+        let gone = start.as_ref().map_or(Duration::ZERO, Start::age);
         Running {
             task: place,
             follower,
@@ -252,7 +253,7 @@ impl Running {
         let exit = self.exit.filter(|_| !outlived);
         // What it said beside a success is nobody's business.
         let is_told = matches!(self.follower.progress.terminal, Some(Terminal::Completed(_)));
-        let words = if is_told { String::new() } else { last_words(&self.err) };
+        let words = if is_told { String::new() } else { self.last_words() };
         let lingered = self.stop.as_ref().is_some_and(|stop| stop.class.is_none());
         let evidence = Evidence {
             asked: self.asked,
@@ -264,6 +265,16 @@ impl Running {
             last_words: &words,
         };
         (self.exit, judge(&evidence, rollout))
+    }
+
+    /// Whether the system was started anew since it was begun.
+    pub(super) fn is_of_other_boot(&self) -> bool {
+        self.other_boot
+    }
+
+    /// The end of its standard error.
+    pub(super) fn last_words(&self) -> String {
+        last_words(&self.err)
     }
 
     /// Whether we were told to stop it.

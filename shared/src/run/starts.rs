@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::attempt::{self, Started};
 use super::check::Checked;
+use super::clock::Moment;
 use super::event::What;
 use super::failure::{Class, Failure};
 use super::gate::Pass;
@@ -210,8 +211,8 @@ impl Engine<'_> {
         let copies = self.folder.job(self.tasks.all[at].of.number);
         let ready = match self.checker.check(&job, &copies) {
             Ok(Checked::Ready(ready)) => ready,
-            Ok(Checked::Busy(message)) => return self.is_busy(at, message),
-            Ok(Checked::Failed(failure)) => return self.failed(at, failure, false, None),
+            Ok(Checked::Busy(message)) => return self.is_busy(at, Failure::new(Class::Busy, message)),
+            Ok(Checked::Failed(failure)) => return self.never_began(at, failure, false, None),
             // What is the matter with one job is no other's.
             Err(error) => {
                 let failure = Failure::of(&error);
@@ -233,6 +234,7 @@ impl Engine<'_> {
         task.of.session = job.asked();
         task.of.name = ready.name.clone();
         let continues = matches!(next, Next::Continue(_));
+        let Moment { at: now, up } = Moment::now();
         let start = attempt::Start {
             folder: self.folder,
             codex: &self.settings.codex.clone(),
@@ -241,15 +243,19 @@ impl Engine<'_> {
             continues,
             // What is said then is not the prompt.
             resent: task.resent && !continues,
+            up,
         };
         task.start = Some(Start {
-            at: Timestamp::now(),
+            at: now,
             boot: probe::boot(),
             usage_before: ready.usage_before.clone(),
             process: None,
             asked: job.asked(),
             is_new: job.kind() == Kind::New,
             told: false,
+            version: ready.version.clone(),
+            before: ready.before,
+            up,
         });
         match start.go(*ready, &mut |what| self.note(what, true))? {
             Started::Running(child, process, follower) => {

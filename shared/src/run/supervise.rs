@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::attempt;
@@ -34,7 +35,7 @@ use super::source::Source;
 use super::tasks::{Next, State, Task, Tasks};
 use crate::child::signals::Signals;
 use crate::codex::home::Home;
-use crate::codex::version::is_before;
+use crate::codex::version::Versions;
 use crate::error::{Error, Result, be_patient, reason};
 use crate::record::Id;
 use crate::time::Timestamp;
@@ -84,10 +85,12 @@ pub fn supervise<'e>(
 ) -> Result<Ended> {
     attempt::check_depth()?;
     // It may take a while. Whoever is told to stop meanwhile has begun nothing, and just ends.
-    let codex = binary::about(&settings.codex, tasks.codex_home.as_deref());
+    let mut versions = Versions::default();
+    let codex = binary::about(&settings.codex, tasks.codex_home.as_deref(), &mut versions);
     let signals = Signals::catch()?;
     be_patient();
-    let mut engine = Engine::new(folder, journal, tasks, settings, codex.version.as_deref(), listener);
+    let mut engine = Engine::new(folder, journal, tasks, settings, codex.version.clone(), listener);
+    engine.checker = Checker::new(&engine.settings.codex, versions);
     engine.source = source;
     engine.begin(codex)?;
     engine.run(signals)
@@ -105,7 +108,7 @@ pub fn conclude(folder: &Folder, why: &str, listener: &mut dyn Listener) -> Resu
     }
     let (codex, version) = (tasks.codex.path.clone(), tasks.codex.version.clone());
     let settings = Settings { codex: codex.unwrap_or_default().into(), ..Settings::default() };
-    let mut engine = Engine::new(folder, journal, tasks, settings, version.as_deref(), listener);
+    let mut engine = Engine::new(folder, journal, tasks, settings, version, listener);
     engine.why = Some(why.to_owned());
     engine.adopt_all()?;
     loop {
@@ -126,8 +129,8 @@ pub(super) struct Engine<'e> {
     pub(super) tasks: Tasks,
     pub(super) settings: Settings,
     pub(super) checker: Checker,
-    /// Whether Codex prints what a turn used, and not what the session has (before 0.89).
-    pub(super) counts_turns: bool,
+    /// The version of Codex where the run was begun.
+    pub(super) version: Option<String>,
     pub(super) source: Option<&'e mut dyn Source>,
     pub(super) listener: &'e mut dyn Listener,
     /// The gates of the Codex homes that jobs are for.
@@ -162,8 +165,10 @@ pub(super) struct Engine<'e> {
     /// Whether the terminal is gone.
     pub(super) hung_up: bool,
     pub(super) failures: usize,
-    /// How many Codexes in a row have ended before they had begun.
-    pub(super) duds: usize,
+    /// The jobs whose Codexes have ended before they had begun, in a row.
+    pub(super) duds: Vec<(usize, Failure, Option<ExitStatus>)>,
+    /// Whether so many did that the run stops.
+    pub(super) is_broken: bool,
     pub(super) starts: usize,
     pub(super) next_start: Instant,
 }
@@ -174,16 +179,16 @@ impl<'e> Engine<'e> {
         journal: Journal,
         tasks: Tasks,
         settings: Settings,
-        version: Option<&str>,
+        version: Option<String>,
         listener: &'e mut dyn Listener,
     ) -> Engine<'e> {
         Engine {
             folder,
             journal,
             tasks,
+            checker: Checker::new(&settings.codex, Versions::default()),
             settings,
-            checker: Checker::new(version),
-            counts_turns: version.is_some_and(|version| is_before(version, (0, 89))),
+            version,
             source: None,
             listener,
             gates: BTreeMap::new(),
@@ -204,7 +209,8 @@ impl<'e> Engine<'e> {
             stops: 0,
             hung_up: false,
             failures: 0,
-            duds: 0,
+            duds: Vec::new(),
+            is_broken: false,
             starts: 0,
             next_start: Instant::now(),
         }

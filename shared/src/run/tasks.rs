@@ -7,12 +7,15 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
+use super::clock::Moment;
 use super::event::{Codex, Counts, Event, Of, Process, Usage, What};
 use super::failure::{Class, Sent};
 use super::folder::Folder;
 use super::job::{Job, Kind};
 use super::journal::{self, Entry, Place};
+use super::probe;
 use super::settings::Kept;
 use crate::error::Result;
 use crate::record::Id;
@@ -56,6 +59,20 @@ pub struct Start {
     pub is_new: bool,
     /// Whether its session was told, so that the model may have seen the prompt.
     pub told: bool,
+    /// The version of Codex.
+    pub version: Option<String>,
+    /// How long the rollout was, if that is known.
+    pub before: Option<u64>,
+    /// When, in milliseconds since the boot.
+    pub up: Option<i64>,
+}
+
+impl Start {
+    /// How long ago it was, whatever the wall clock says.
+    pub fn age(&self) -> Duration {
+        let then = Moment { at: self.at, up: self.up };
+        Moment::now().since(then, probe::is_this_boot(self.boot.as_deref()))
+    }
 }
 
 /// What the next start of a job does.
@@ -90,6 +107,8 @@ pub struct Task {
     pub next: Next,
     /// Its last start.
     pub start: Option<Start>,
+    /// Whether it was begun anew, because its session was never written.
+    pub anew: bool,
 }
 
 impl Task {
@@ -185,6 +204,7 @@ impl Tasks {
             resent: false,
             next: Next::Plan,
             start: None,
+            anew: false,
         });
         self.all.len() - 1
     }
@@ -299,7 +319,18 @@ impl Tasks {
                 self.runner = Some(runner);
                 self.settings = settings.map(|kept| (max_concurrent.max(1), *kept));
             }
-            What::JobStarted { of, boot, usage_before, resent, kind, continues, .. } => {
+            What::JobStarted {
+                of,
+                boot,
+                usage_before,
+                resent,
+                kind,
+                continues,
+                version,
+                rollout_bytes,
+                uptime_ms,
+                ..
+            } => {
                 let task = &mut self.all[index];
                 task.resent = resent;
                 let asked = of.session;
@@ -309,8 +340,18 @@ impl Tasks {
                     (Some(Kind::Fork), ..) if task.asked.is_some() => Next::Fork,
                     _ => Next::Plan,
                 };
-                task.start =
-                    Some(Start { at, boot, usage_before, process: None, asked, is_new, told: false });
+                task.start = Some(Start {
+                    at,
+                    boot,
+                    usage_before,
+                    process: None,
+                    asked,
+                    is_new,
+                    told: false,
+                    version,
+                    before: rollout_bytes,
+                    up: uptime_ms,
+                });
                 task.of = of;
                 self.set(index, State::Running);
             }
@@ -335,6 +376,7 @@ impl Tasks {
                     self.all[index].next = Next::Continue(session);
                 }
                 self.all[index].of = of;
+                self.all[index].anew |= failure.class == Class::Unrecorded;
                 let sent = failure.class.row().sent != Sent::No;
                 self.killed |= failure.class == Class::Stopped;
                 self.set(index, State::Failed { again, sent });

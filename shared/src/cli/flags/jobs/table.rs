@@ -6,7 +6,7 @@ use super::{Common, Jobs};
 use crate::cli::{Flag, Takes, Value};
 use crate::error::{Error, Result};
 use crate::run::Sandbox;
-use crate::run::job::{ARGUMENT_FORM, is_flag};
+use crate::run::job::check_argument;
 use crate::run::settings::{Interrupted, OnBusy, OnLimit};
 use crate::time::parse_duration;
 
@@ -306,9 +306,7 @@ pub const fn codex_arg<A: AsMut<Jobs>>() -> Flag<A> {
         more: "Given before the session. --codex-arg=--search is how it is written; one with a value is one word, --codex-arg=--add-dir=/tmp. May be given again.",
         set: |args, value| {
             let text = value.text()?;
-            if !is_flag(&text) {
-                return Err(Error::usage(format!("cannot take '{text}': {ARGUMENT_FORM}")));
-            }
+            check_argument(&text)?;
             args.as_mut().args.push(text);
             Ok(())
         },
