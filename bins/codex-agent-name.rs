@@ -44,7 +44,7 @@ static TOOL: Tool = Tool {
     about: about("name"),
     description: &[
         "Gives a session a name, through Codex itself, so that Codex's own picker shows it and 'codex resume NAME' knows it. Sessions of 'codex exec' cannot be named in another way.",
-        "Every tool here takes the name as a reference. Names need not be unique, and a fork takes its parent's name with it (0.169). Codex removes blanks around a name, keeps every name that was ever given, and cannot take one away again.",
+        "Every tool here takes the name as a reference. Names need not be unique: Codex names the sessions of its TUI itself (0.171), and a fork takes its parent's name with it (0.169). A name that several sessions have means none of them; the error names the newest. A name is refused if it is a whole id or the path of a rollout, or begins with @, -, id: or name:, as references do. Codex removes blanks around a name, keeps every name that was ever given, and cannot take one away again.",
         "Codex can do it from 0.94 on. It takes about half a second, which is Codex's start.",
     ],
     commands: &[&COMMAND],

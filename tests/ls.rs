@@ -447,3 +447,50 @@ fn a_nul_in_a_title_forges_no_row() {
     let out = world.ok(&["codex-agent-ls", "--named", "-0", "--format", "{title}"]);
     assert_eq!(out, "A\u{fffd}forged\0");
 }
+
+/// Codex 0.171 lists sessions of the applications of ChatGPT among those of the user.
+#[test]
+fn an_object_as_source_is_a_subagent_only_if_it_says_so() {
+    for (object, word) in [
+        (r#"{"custom":"chatgpt"}"#, Some("custom:chatgpt")),
+        (r#"{"custom":"atlas"}"#, Some("custom:atlas")),
+        (r#"{"internal":"memory_consolidation"}"#, Some("internal:memory_consolidation")),
+        (r#"{"remote":{"host":"subagent"}}"#, Some("remote")),
+        (r#"{"subagent":"review"}"#, None),
+        (r#"{"subagent":{"other":"guardian"}}"#, None),
+        (r#"{"subagent":{"of a later version":{}}}"#, None),
+    ] {
+        let world = World::with_home(NEWEST);
+        let list = json(&world.ok(&["codex-agent-ls", "--json", "--sort", "created:asc", "-n", "1"]));
+        let (id, path) = (list[0]["id"].as_str().unwrap(), list[0]["rollout_path"].as_str().unwrap());
+        let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
+        let changed = database.execute("UPDATE threads SET source = ?1 WHERE id = ?2", [object, id]).unwrap();
+        assert_eq!(changed, 1);
+        drop(database);
+        let text = std::fs::read_to_string(path).unwrap();
+        let new = text.replacen(r#""source":"exec""#, &format!(r#""source":{object}"#), 1);
+        assert_ne!(text, new);
+        std::fs::write(path, new).unwrap();
+        for source in ["--color=never", "--no-files", "--no-database"] {
+            let record = |more: &[&str]| {
+                let list = json(&world.ok(&[&["codex-agent-ls", "--json", source], more].concat()));
+                list.into_iter().find(|record| record["id"] == id)
+            };
+            let told = format!("{object} {source}");
+            let by_default = record(&[]);
+            assert_eq!(by_default.is_some(), word.is_some(), "{told}");
+            let shown = record(&["--subagents"]).unwrap();
+            assert_eq!(shown["source"], word.unwrap_or("subagent"), "{told}");
+            assert_eq!(shown["subagent"].is_null(), word.is_some(), "{told}");
+            for (pattern, fits) in [
+                (word.unwrap_or("subagent"), true),
+                ("custom:*", word.is_some_and(|word| word.starts_with("custom:"))),
+                ("exec", false),
+                ("chatgpt", false),
+            ] {
+                let found = record(&["--subagents", "--source", pattern]);
+                assert_eq!(found.is_some(), fits, "{told} --source {pattern}");
+            }
+        }
+    }
+}

@@ -106,6 +106,7 @@ mod fake;
 
 /// The model service that the real Codex talks to.
 mod model;
+mod name;
 
 /// What the real Codex writes.
 mod real;

@@ -125,8 +125,7 @@ pub struct Session<'a> {
     pub cwd: Option<Cow<'a, str>>,
     /// When it began.
     pub created_at: Option<Timestamp>,
-    /// When its last turn began; up to Codex 0.141, and by a rollout without turn ids, when it ended. A rename,
-    /// an archive or an unarchive is no turn.
+    /// When its last turn began; up to Codex 0.141, and by a rollout without turn ids, when it ended.
     pub updated_at: Option<Timestamp>,
     /// When it was archived; null where it is not archived.
     pub archived_at: Option<Timestamp>,

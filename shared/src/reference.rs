@@ -188,11 +188,20 @@ const NEAREST: usize = 5;
 
 /// The error for a reference that means several sessions: they are told, newest first.
 pub fn ambiguous(text: &str, found: &[Session<'_>]) -> Error {
-    let mut lines: Vec<String> = found.iter().take(10).map(candidate).collect();
+    let mut found: Vec<&Session<'_>> = found.iter().collect();
+    found.sort_by_key(|session| std::cmp::Reverse((session.updated_at, session.id)));
+    let mut lines: Vec<String> = found.iter().take(10).map(|session| candidate(session)).collect();
     if found.len() > 10 {
         lines.push(format!("and {} more", found.len() - 10));
     }
-    Error::new(format!("'{text}' may be any of {} sessions; say more", found.len())).hint(lines.join("\n"))
+    let error = Error::new(format!("'{text}' may be any of {} sessions; say more", found.len()))
+        .hint(lines.join("\n"));
+    match found.first().and_then(|newest| Some((newest.id?, newest.updated_at?))) {
+        Some((id, at)) => {
+            error.hint(format!("the newest is {}, of {}", id.short(), at.local("%Y-%m-%d %H:%M:%S")))
+        }
+        None => error,
+    }
 }
 
 fn candidate(session: &Session<'_>) -> String {

@@ -252,10 +252,16 @@ pub fn checked_name(name: &str) -> Result<&str> {
     if name.is_empty() || name.chars().any(char::is_control) {
         return Err(Error::usage("a name may not be empty, nor have control characters in it"));
     }
-    if ["@", "@@", "-"].contains(&name) {
+    let digits = name.replace('-', "");
+    let is_whole_id = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_other = is_whole_id
+        || ["@", "-", "id:", "name:"].iter().any(|start| name.starts_with(start))
+        || [".jsonl", ".jsonl.zst"].iter().any(|end| name.ends_with(end));
+    if is_other {
         return Err(Error::usage(format!(
             "a session cannot be named '{name}': as a reference that is another"
-        )));
+        ))
+        .hint("whole ids, paths of rollouts and what begins with @, -, id: or name: are references"));
     }
     Ok(name)
 }

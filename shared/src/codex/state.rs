@@ -22,14 +22,15 @@ use std::collections::HashSet;
 use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{self as sql, Connection, OpenFlags, Row, params_from_iter};
 
 mod open;
+mod queue;
 mod write;
 
+pub(super) use queue::queued;
 pub(super) use write::Table;
 
 use super::drift::Place;
@@ -219,7 +220,12 @@ impl State {
                 && !query.full
             {
                 parameters.push(pattern.clone().into());
-                conditions.push(format!("+{column} = ?{}", parameters.len()));
+                let equal = format!("+{column} = ?{}", parameters.len());
+                // An object is a word of its own in our records.
+                conditions.push(match column {
+                    "source" => format!("({equal} OR substr(source, 1, 1) = '{{')"),
+                    _ => equal,
+                });
             }
         }
         let column = match filter.clock {
@@ -407,25 +413,6 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
 /// 0.120 to 0.144 did; the next version has a column for names.
 fn wrote_names_over_titles(version: &str) -> bool {
     is_before(version, (0, 145))
-}
-
-/// How many messages Codex's own queue (0.149 and later) holds for a session: `codex exec resume` takes
-/// them into the turn, and may cut them off. The database is beside the other one; where it cannot be
-/// read, nothing is known, which is 0.
-pub fn queued(folder: &Path, id: Id) -> usize {
-    let path = folder.join("queue_1.sqlite");
-    if !path.exists() {
-        return 0;
-    }
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let count = || -> rusqlite::Result<i64> {
-        let connection = Connection::open_with_flags(uri(&path, "mode=ro"), flags)?;
-        connection.busy_timeout(Duration::from_millis(200))?;
-        let sql = "SELECT count(*) FROM queued_items WHERE thread_id = ?1";
-        connection.query_row(sql, [id.to_string()], |row| row.get(0))
-    };
-    count().ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
 }
 
 fn uri(path: &Path, how: &str) -> String {
