@@ -392,7 +392,11 @@ pub(super) fn mode(args: Args) -> Result<Exit> {
     let (queue, changed) = Queues::edit(args.name()?, |queue, life| {
         let mut changed = Vec::new();
         for at in places(queue, named)? {
-            refuse_sent(queue, life, at, "change the mode of")?;
+            // A prompt that was interrupted or failed may be put aside, for when it is sent again.
+            let status = queue.prompts[at].status;
+            if status == Status::Completed || (status == Status::Running && life == Life::Running) {
+                refuse_sent(queue, life, at, "change the mode of")?;
+            }
             queue.prompts[at].mode = mode;
             changed.push(queue.prompts[at].clone());
         }
