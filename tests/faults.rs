@@ -19,8 +19,9 @@ use crate::store_faults::wait;
 use crate::world::*;
 
 /// The id of a made-up session.
+/// Made just before its first line was written.
 pub(crate) fn id(number: usize) -> String {
-    format!("01a202e0-0000-7000-8000-{number:012x}")
+    format!("01a202b2-c118-7000-8000-{number:012x}")
 }
 
 /// The name of its rollout.

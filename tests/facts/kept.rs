@@ -87,7 +87,7 @@ fn ending(lab: &Lab, home: &str, label: &str) -> Outcome<Option<Ending>> {
 pub const FACTS: &[Fact] = &[
     Fact {
         holds: "the database is state_N.sqlite in the home, in WAL mode",
-        needed_by: &[("codex/home.rs", "find_databases"), ("codex/state.rs", "open")],
+        needed_by: &[("codex/home.rs", "find_databases"), ("codex/state/open.rs", "open")],
         proof: |lab| {
             let mode: String =
                 lab.database("main")?.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(said)?;
@@ -96,7 +96,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "the table 'threads' has every column that is read, and times are whole numbers",
-        needed_by: &[("codex/state.rs", "expressions"), ("codex/state.rs", "check")],
+        needed_by: &[("codex/state.rs", "expressions"), ("codex/state/open.rs", "check")],
         proof: |lab| {
             let columns = columns()?;
             must(columns.len() > 20, || format!("the code asks for {columns:?} alone"))?;
@@ -287,7 +287,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "Codex's own queue is the table queued_items of queue_1.sqlite, and a resume takes its messages into the turn",
-        needed_by: &[("codex/state.rs", "queued"), ("run/check.rs", "queued")],
+        needed_by: &[("codex/state/queue.rs", "queued"), ("run/check.rs", "queued")],
         proof: |lab| {
             lab.is_noted("queued", "1")?;
             lab.ran("with a queue")?.ended("0")?;
