@@ -394,11 +394,22 @@ fn of_two_copies_of_a_file_the_one_that_the_row_names_is_it() {
     let path = std::path::Path::new(path.trim());
     std::fs::copy(path, world.codex_home().join("archived_sessions").join(path.file_name().unwrap()))
         .unwrap();
+    let listed = |source| {
+        world.ok(&["codex-agent-ls", "-n", "1", "--fields", "rollout_path", source]).trim().to_owned()
+    };
     for source in ["--color=never", "--no-database"] {
-        assert_eq!(
-            world.ok(&["codex-agent-ls", "-n", "1", "--fields", "rollout_path", source]).trim(),
-            path.to_str().unwrap()
-        );
+        assert_eq!(listed(source), path.to_str().unwrap());
+    }
+    // Days before and after, and a home that was moved after its rows were written.
+    for (folder, moves) in [("2025/01/01", false), ("2027/12/31", false), ("2027/12/31", true)] {
+        let folder = world.codex_home().join("sessions").join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::copy(path, folder.join(path.file_name().unwrap())).unwrap();
+        if moves {
+            let sql = "UPDATE threads SET rollout_path = '/gone' || rollout_path";
+            crate::foreign_rows::database(&world).execute_batch(sql).unwrap();
+        }
+        assert_eq!(listed("--color=never"), path.to_str().unwrap(), "{folder:?} {moves}");
     }
 }
 

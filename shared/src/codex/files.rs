@@ -140,9 +140,13 @@ pub(super) fn live<'f>(files: &'f [RolloutFile], named: Option<&str>) -> Option<
         let name = parts.first().map(|name| plain(name));
         let same =
             |file: &&RolloutFile| file.path.file_name().and_then(|name| name.to_str()).map(plain) == name;
-        // Of one name in both trees, the tree counts too.
+        // Of one name in several directories the one counts that the row names, or would if the home was moved.
         let archived = parts.get(1) == Some(&"archived_sessions");
-        let rank = |file: &&RolloutFile| (file.archived == archived, !file.name().compressed);
+        let rank = |file: &&RolloutFile| {
+            let folders = file.path.iter().rev().zip(&parts).skip(1);
+            let alike = folders.take_while(|(folder, part)| folder.to_str() == Some(part)).count();
+            (file.archived == archived, alike, !file.name().compressed)
+        };
         if let Some(file) = files.iter().filter(same).max_by_key(rank) {
             return Some(file);
         }
