@@ -73,8 +73,8 @@ fn sessions_of_before_the_envelope_are_listed_and_not_resumed() {
     // A home of today with one session of long ago: Codex has no row for it.
     copy(&data("homes/0.171.0"), &world.codex_home());
     let before = world.ok(&["codex-agent-ls", "--archived", "--count"]);
-    let file = "home/.codex/sessions/2025/08/13/rollout-2025-08-13T10-00-00-0198a2df-4d00-7000-8000-000000000001.jsonl";
-    let id = "0198a2df-4d00-7000-8000-000000000001";
+    let file = "home/.codex/sessions/2025/08/13/rollout-2025-08-13T10-00-00-0198a2df-4d0c-7000-8000-000000000001.jsonl";
+    let id = "0198a2df-4d0c-7000-8000-000000000001";
     world.write(
         file,
         old(
