@@ -268,6 +268,46 @@ fn a_bad_database_of_a_higher_number_hides_no_good_one() {
 }
 
 #[test]
+fn a_page_that_is_found_damaged_in_the_middle_hides_no_good_database() {
+    let world = World::with_home("0.171.0");
+    drop(prepare(&world, "wal, alone"));
+    let good = world.codex_home().join("state_5.sqlite");
+    let queries: [&[&str]; 4] = [
+        &UNION,
+        &ROWS,
+        &["codex-agent-ls", "--json", "-n", "3", "--offset", "2"],
+        &["codex-agent-find", "--json", "@@"],
+    ];
+    let want = queries.map(|query| world.ok(query));
+    let whole = fs::read(&good).unwrap();
+    let bad = good.with_file_name("state_6.sqlite");
+    let mut replaced = 0;
+    for page in 1..whole.len() / 4096 {
+        let mut damaged = whole.clone();
+        damaged[page * 4096..(page + 1) * 4096].fill(0xff);
+        for end in ["-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{end}", bad.display()));
+        }
+        fs::write(&bad, damaged).unwrap();
+        let mut is_damaged = false;
+        for (query, want) in queries.iter().zip(&want) {
+            let ran = world.run(query);
+            assert_eq!((ran.code, ran.err.lines().count()), (0, usize::from(!ran.err.is_empty())), "{page}");
+            if ran.err.contains("state_5.sqlite' is read instead") {
+                assert!(ran.err.contains("state_6.sqlite': "), "{page}: {}", ran.err);
+                assert_eq!(ran.out, *want, "{page} {query:?}");
+                is_damaged = true;
+            }
+        }
+        replaced += usize::from(is_damaged);
+        let check = world.run(&["codex-agent-ls", "--check", "--json"]);
+        // A check sees no less than a listing.
+        assert!(!is_damaged || check.out.contains("unreadable_database"), "{page}: {check:?}");
+    }
+    assert!(replaced > 5, "{replaced}");
+}
+
+#[test]
 fn a_locked_database_is_answered_for_by_the_files_and_not_by_an_older_one() {
     let world = World::with_home("0.169.0");
     let home = world.codex_home();

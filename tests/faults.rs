@@ -306,7 +306,8 @@ fn a_damaged_page_costs_one_line_and_no_session() {
             let add = world.run(&["codex-agent-group", "add", "g", &ids(&ran.out)[0]]);
             assert_eq!(add.code, 0, "page {page}: {}", add.err);
             let check = world.run(&["codex-agent-ls", "--check"]);
-            assert!(check.code < 2, "page {page}: {check:?}");
+            let sees = if ran.err.contains("state_5.sqlite") { 1..2 } else { 0..2 };
+            assert!(sees.contains(&check.code), "page {page}: {check:?}");
         }
     }
     assert!(troubled > 0, "no page that was damaged was read");

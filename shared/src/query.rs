@@ -467,6 +467,13 @@ impl Query {
         }
         needs
     }
+
+    /// Whether the directory of a session decides if it is listed, or where.
+    pub fn goes_by_directory(&self) -> bool {
+        let filter = &self.filter;
+        self.sort.key == SortKey::Cwd
+            || !(filter.cwd.is_empty() && filter.under.is_empty() && filter.words.is_empty())
+    }
 }
 
 #[cfg(test)]

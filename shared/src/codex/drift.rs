@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::home;
 use super::index::Index;
 use super::reader::is_here;
 use super::refusal::refusal;
@@ -163,7 +164,7 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
             }
         }
         if let Some(state) = index.state() {
-            match state.places() {
+            match state.places().and_then(|places| state.check_pages().map(|()| places)) {
                 Ok(places) => {
                     rows = places;
                     summary.database = Some(state.path().to_string_lossy().into_owned());
@@ -180,6 +181,7 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
     let has_database = summary.database.is_some();
     let mut directories: BTreeMap<String, usize> = BTreeMap::new();
     let home = index.home().clone();
+    let roots = home.roots();
     let all = index.files();
     summary.files = all.all().len();
     for row in &rows {
@@ -228,7 +230,7 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
             found(Kind::DuplicateFile, Some(id), Some(&file.path), None)?;
         }
         for file in files {
-            if file.path.exists() && !home.holds(&file.path) {
+            if file.path.exists() && !home::holds(&roots, &file.path) {
                 let real = std::fs::canonicalize(&file.path).ok();
                 let words = real.map(|real| format!("it leads to '{}'", real.display()));
                 found(Kind::OutsideHome, Some(id), Some(&file.path), words)?;

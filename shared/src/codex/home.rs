@@ -101,15 +101,24 @@ impl Home {
     /// Whether Codex takes a rollout for one of this home: it lies there, or where one of the two directories
     /// of rollouts leads. Codex follows no link below those (0.169, 0.171).
     pub fn holds(&self, rollout: &Path) -> bool {
-        let Ok(real) = fs::canonicalize(rollout) else { return false };
-        let roots = ["", "sessions", "archived_sessions"].map(|name| fs::canonicalize(self.path.join(name)));
-        roots.iter().flatten().any(|root| real.starts_with(root))
+        holds(&self.roots(), rollout)
+    }
+
+    /// Where a rollout of this home may lie.
+    pub(super) fn roots(&self) -> Vec<PathBuf> {
+        let roots = ["", "sessions", "archived_sessions"];
+        roots.iter().filter_map(|name| fs::canonicalize(self.path.join(name)).ok()).collect()
     }
 
     /// Whether anybody has used this home: without one, there are no sessions.
     pub fn exists(&self) -> bool {
         self.path.is_dir()
     }
+}
+
+/// Whether a rollout lies in one of these places.
+pub(super) fn holds(roots: &[PathBuf], rollout: &Path) -> bool {
+    fs::canonicalize(rollout).is_ok_and(|real| roots.iter().any(|root| real.starts_with(root)))
 }
 
 fn database_folder(home: &Path) -> (PathBuf, Option<&'static str>) {

@@ -28,6 +28,8 @@ use crate::error::{Error, Result, warn_once};
 #[cfg(feature = "sqlite")]
 use crate::query::Sort;
 use crate::query::{Archived, Filter, Needs, Query, SortKey};
+#[cfg(feature = "sqlite")]
+use crate::record::Field;
 use crate::record::{FoundIn, Id, Session, Status};
 
 // With the files as the only source no listing begins anew.
@@ -136,10 +138,10 @@ impl Index {
 
     fn list_page(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
         #[cfg(feature = "sqlite")]
-        if self.state.is_some() {
+        while self.state.is_some() {
             match self.list_rows(query, page) {
-                Err(error) if self.sources.files && !page.emit_failed() => {
-                    self.go_by_files(&error);
+                Err(error) if !page.emit_failed() => {
+                    self.go_on_without(error)?;
                     page.restart();
                 }
                 other => return other,
@@ -158,19 +160,19 @@ impl Index {
             self.files();
         }
         #[cfg(feature = "sqlite")]
-        if let Some(state) = &self.state {
+        while let Some(state) = &self.state {
             match state.get(id, self.names.as_ref()) {
                 Ok(Some(mut session)) => {
                     if let Some(files) = &self.files {
                         let live = files.live(id, session.rollout_path.as_deref());
                         place(&mut session, live);
+                        mend_directory(&mut session);
                         take_title(&mut session, live.map(|file| &*file.path));
                     }
                     return Ok(Some(session));
                 }
-                Ok(None) => {}
-                Err(error) if self.sources.files => self.go_by_files(&error),
-                Err(error) => return Err(error),
+                Ok(None) => break,
+                Err(error) => self.go_on_without(error)?,
             }
         }
         let Some(files) = &self.files else { return Ok(None) };
@@ -194,11 +196,13 @@ impl Index {
     fn gather_ids(&mut self) -> Result<Vec<Id>> {
         let mut ids = Vec::new();
         #[cfg(feature = "sqlite")]
-        if let Some(state) = &self.state {
+        while let Some(state) = &self.state {
             match state.ids() {
-                Ok(found) => ids = found,
-                Err(error) if self.sources.files => self.go_by_files(&error),
-                Err(error) => return Err(error),
+                Ok(found) => {
+                    ids = found;
+                    break;
+                }
+                Err(error) => self.go_on_without(error)?,
             }
         }
         if self.sources.files {
@@ -226,11 +230,25 @@ impl Index {
         self.sources.database
     }
 
-    /// The database failed while it was read, which need not show when it is opened.
+    /// The database failed while it was read, which need not show when it is opened: a good one behind a
+    /// damaged one takes its place, else the files do.
     #[cfg(feature = "sqlite")]
-    fn go_by_files(&mut self, error: &Error) {
-        warn_once(format_args!("{error}; going by the rollout files alone"));
-        self.state = None;
+    fn go_on_without(&mut self, error: Error) -> Result<()> {
+        let failed = self.state.take();
+        let behind = |failed: &State| {
+            let mut paths = self.home.databases().iter();
+            paths.find(|path| *path == failed.path());
+            State::open_first(paths.as_slice()).ok().flatten()
+        };
+        self.state = failed.as_ref().filter(|failed| failed.is_damaged()).and_then(behind);
+        match &self.state {
+            Some(next) => warn_once(format_args!("{error}; '{}' is read instead", next.path().display())),
+            None if self.sources.files => {
+                warn_once(format_args!("{error}; going by the rollout files alone"));
+            }
+            None => return Err(error),
+        }
+        Ok(())
     }
 
     fn read_names(&mut self, needs: Needs) {
@@ -259,15 +277,15 @@ impl Index {
             }
             let without_row: Vec<&RolloutFile> =
                 files.sessions().filter(|file| rows.binary_search(&file.id).is_err()).collect();
-            let reader =
-                Reader { filter: &query.filter, needs, names: names.as_ref(), files, full: query.full };
-            extra = reader.read_all(&without_row);
-            extra.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
+            let wanted = page.wanted().unwrap_or(usize::MAX);
+            extra = read_page(query, files, names.as_ref(), &without_row, wanted);
         }
         let looks = needs.has(Needs::ROLLOUT);
         let known = Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::NAMES;
         // What a full look may change is not judged before it.
         let early = if query.full { Needs::META | Needs::TAIL | Needs::NAMES } else { known };
+        let by_directory = query.goes_by_directory();
+        let shows_directory = query.fields.contains(&Field::Cwd);
         // Completes a row, as far as the filter does not reject it.
         let judge = |session: &mut Session<'_>| {
             let mut rollout = None;
@@ -276,8 +294,13 @@ impl Index {
                 place(session, live);
                 rollout = live.map(|file| file.path.clone());
                 let others = Needs::META | Needs::TAIL | Needs::NAMES;
-                if needs.has(Needs::MESSAGE) && !query.filter.rejects(session, others) {
-                    take_title(session, rollout.as_deref());
+                if (by_directory || needs.has(Needs::MESSAGE)) && !query.filter.rejects(session, others) {
+                    if by_directory {
+                        mend_directory(session);
+                    }
+                    if needs.has(Needs::MESSAGE) {
+                        take_title(session, rollout.as_deref());
+                    }
                 }
             }
             if query.filter.rejects(session, early) {
@@ -297,6 +320,10 @@ impl Index {
             sort: query.sort,
             files: extra.into_iter().peekable(),
             finish: &mut |session, ending| {
+                // Here, and not for each row: on another system all of them may be foreign.
+                if shows_directory && session.found_in == Some(FoundIn::Both) {
+                    mend_directory(session);
+                }
                 if looks {
                     finish(home, holders, session, ending);
                 }
@@ -346,7 +373,7 @@ impl Index {
                     break;
                 }
                 let candidates: Vec<&RolloutFile> = files.sessions().collect();
-                found = self.read_page(query, &files, &candidates, wanted);
+                found = read_page(query, &files, self.names.as_ref(), &candidates, wanted);
                 enough = found.len() >= wanted;
                 if enough {
                     break;
@@ -358,7 +385,7 @@ impl Index {
             self.files();
             let files = self.files.take().unwrap_or_default();
             let candidates: Vec<&RolloutFile> = files.sessions().collect();
-            found = self.read_page(query, &files, &candidates, wanted.unwrap_or(usize::MAX));
+            found = read_page(query, &files, self.names.as_ref(), &candidates, wanted.unwrap_or(usize::MAX));
             self.files = Some(files);
         }
         let looks = needs.has(Needs::ROLLOUT);
@@ -372,43 +399,41 @@ impl Index {
         }
         Ok(())
     }
+}
 
-    /// The first `wanted` of the candidates that the filter accepts, in the query's order. What is
-    /// only shown is read of those alone.
-    fn read_page(
-        &self,
-        query: &Query,
-        files: &Files,
-        candidates: &[&RolloutFile],
-        wanted: usize,
-    ) -> Vec<Found> {
-        let all = query.needs();
-        let first = query.filter.needs() | query.sort.needs();
-        let in_two = wanted < candidates.len() && first != all;
-        let names = self.names.as_ref();
-        let mut reader = Reader {
-            filter: &query.filter,
-            needs: if in_two { first } else { all },
-            names,
-            files,
-            full: query.full,
-        };
-        let mut found = reader.read_all(candidates);
-        found.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
-        found.truncate(wanted);
-        if in_two {
-            reader.needs = all;
-            let again: Vec<&RolloutFile> = found.iter().map(|one| candidates[one.at]).collect();
-            let mut whole = reader.read_all(&again);
-            // A file that fails at the second look is shown as the first one saw it.
-            let seen: std::collections::HashSet<Option<Id>> =
-                whole.iter().map(|one| one.session.id).collect();
-            whole.extend(found.into_iter().filter(|one| !seen.contains(&one.session.id)));
-            whole.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
-            return whole;
-        }
-        found
+/// The first `wanted` of the candidates that the filter accepts, in the query's order. What is
+/// only shown is read of those alone.
+fn read_page(
+    query: &Query,
+    files: &Files,
+    names: Option<&Names>,
+    candidates: &[&RolloutFile],
+    wanted: usize,
+) -> Vec<Found> {
+    let all = query.needs();
+    let first = query.filter.needs() | query.sort.needs();
+    let in_two = wanted < candidates.len() && first != all;
+    let mut reader = Reader {
+        filter: &query.filter,
+        needs: if in_two { first } else { all },
+        names,
+        files,
+        full: query.full,
+    };
+    let mut found = reader.read_all(candidates);
+    found.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
+    found.truncate(wanted);
+    if in_two {
+        reader.needs = all;
+        let again: Vec<&RolloutFile> = found.iter().map(|one| candidates[one.at]).collect();
+        let mut whole = reader.read_all(&again);
+        // A file that fails at the second look is shown as the first one saw it.
+        let seen: std::collections::HashSet<Option<Id>> = whole.iter().map(|one| one.session.id).collect();
+        whole.extend(found.into_iter().filter(|one| !seen.contains(&one.session.id)));
+        whole.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
+        return whole;
     }
+    found
 }
 
 /// The filter does not accept a row.
@@ -481,7 +506,6 @@ fn place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
             false => None,
         };
     }
-    mend_directory(session);
 }
 
 /// Adds what takes a look at other processes, or at all that is known.

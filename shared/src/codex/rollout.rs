@@ -127,11 +127,11 @@ impl Head {
 /// Reads the head of a rollout. A file that is empty, or has not its whole first line yet, is the error
 /// [`io::ErrorKind::UnexpectedEof`]; see [`is_being_born`].
 pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
-    let mut lines = Lines::new(open(path)?, if depth == Depth::Start { 4 << 10 } else { 32 << 10 });
     let mut head = Head::default();
     if depth == Depth::Start && head_start(path, &mut head.meta)? {
         return Ok(head);
     }
+    let mut lines = Lines::new(open(path)?, 32 << 10);
     let mut first_problem = None;
     loop {
         let number = lines.number();

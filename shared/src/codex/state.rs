@@ -18,6 +18,7 @@
 //! **Exit.** The connection is not closed: the process ends after it, and closing costs 0.3 ms.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
@@ -49,6 +50,8 @@ pub struct State {
     columns: HashSet<String>,
     /// Whether each row has the time of its last turn.
     has_recency: bool,
+    /// Whether a read has found it damaged.
+    is_damaged: Cell<bool>,
     // The copy that is read where the database itself cannot be.
     _copy: Option<tempfile::TempDir>,
 }
@@ -69,7 +72,29 @@ impl State {
     }
 
     fn failed(&self, error: &rusqlite::Error) -> Error {
+        use sql::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        if matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)) {
+            self.is_damaged.set(true);
+        }
         Error::new(format!("cannot read Codex's database '{}': {}", self.path.display(), why(error)))
+    }
+
+    /// Whether a read has found it damaged, which need not show when it is opened.
+    pub fn is_damaged(&self) -> bool {
+        self.is_damaged.get()
+    }
+
+    /// Looks at every page of the table of sessions and of its indexes: an error where one is damaged.
+    pub fn check_pages(&self) -> Result<()> {
+        let read = || self.connection.query_row("PRAGMA quick_check(threads)", [], |row| row.get(0));
+        let found: String = read().map_err(|error| self.failed(&error))?;
+        match found.as_str() {
+            "ok" => Ok(()),
+            found => {
+                let why = found.lines().last().unwrap_or_default();
+                Err(Error::new(format!("Codex's database '{}' is damaged: {why}", self.path.display())))
+            }
+        }
     }
 
     /// All ids, sorted: one walk over the primary key's index.

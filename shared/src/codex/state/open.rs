@@ -11,6 +11,7 @@
 //! **Which file.** The database is the highest N that can be read and has a good table. A locked one is
 //! good, and the files answer for it: what a lower N says is as old as the last Codex that used it.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,8 @@ struct Bad {
 }
 
 impl State {
-    /// Opens the first of the files that can be read and has sessions; `None` where there is no file. A bad
-    /// one before it is a warning. Where none is good, the error is about the first.
+    /// Opens the first of the files that can be read and has a table of sessions; `None` where there is no
+    /// file. A bad one before it is a warning. Where none is good, the error is about the first.
     pub fn open_first(paths: &[PathBuf]) -> Result<Option<State>> {
         let mut errors = Vec::new();
         for path in paths {
@@ -48,7 +49,7 @@ impl State {
         errors.into_iter().next().map_or(Ok(None), Err)
     }
 
-    /// Opens the database at `path`, looks at its columns, and checks that it has sessions at all.
+    /// Opens the database at `path`, looks at its columns, and checks that it has a table of sessions.
     pub fn open(path: &Path) -> Result<State> {
         State::open_good(path).map_err(|bad| bad.error)
     }
@@ -133,7 +134,14 @@ impl State {
         let (connection, columns, has_recency) =
             answer.map_err(|_| silent("its filesystem does not answer"))??;
         let connection = ManuallyDrop::new(connection);
-        Ok(State { connection, path: path.to_owned(), columns, has_recency, _copy: copy })
+        Ok(State {
+            connection,
+            path: path.to_owned(),
+            columns,
+            has_recency,
+            is_damaged: Cell::new(false),
+            _copy: copy,
+        })
     }
 
     /// Whether it has a table of sessions, and the three columns that none can lack.
