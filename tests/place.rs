@@ -123,10 +123,14 @@ fn no_link_in_the_directory_of_a_run_is_followed() {
 fn a_directory_that_others_own_or_write_to_is_refused() {
     type Harm = fn(&Path);
     let open: [Harm; 2] = [
-        |path| fs::set_permissions(path, fs::Permissions::from_mode(0o775)).unwrap(),
+        |path| fs::set_permissions(path, fs::Permissions::from_mode(0o757)).unwrap(),
         |path| fs::set_permissions(path, fs::Permissions::from_mode(0o1777)).unwrap(),
     ];
-    let of_others: [Harm; 2] = [
+    let of_others: [Harm; 3] = [
+        |path| {
+            chown(path, None, Some(65534)).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o775)).unwrap();
+        },
         |path| chown(path, Some(65534), Some(65534)).unwrap(),
         |path| {
             let moved = path.with_extension("moved");
@@ -136,7 +140,7 @@ fn a_directory_that_others_own_or_write_to_is_refused() {
         },
     ];
     let harms = match is_root() {
-        true => [open, of_others].concat(),
+        true => [&open[..], &of_others].concat(),
         false => {
             eprintln!("SKIPPED in part: only root can give a directory away");
             open.to_vec()
@@ -177,6 +181,21 @@ fn a_directory_that_others_own_or_write_to_is_refused() {
     symlink(fake.0.path("disk"), fake.0.path(STATE)).unwrap();
     fake.good(&["run", "new"]);
     assert!(fake.0.path("disk/runs").is_dir());
+}
+
+#[test]
+fn a_directory_that_only_the_private_group_of_the_user_may_write_to_is_used() {
+    if !is_root() {
+        return eprintln!("SKIPPED: which group is private is known of root");
+    }
+    let fake = Fake::newest();
+    for place in [CONFIG, STATE] {
+        fs::create_dir_all(fake.0.path(place)).unwrap();
+        fs::set_permissions(fake.0.path(place), fs::Permissions::from_mode(0o2775)).unwrap();
+    }
+    fake.good(&["queue", "add", "q", "one"]);
+    fake.good(&["queue", "run", "q"]);
+    assert_eq!(fake.prompts(), ["one"]);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Directories of our own, and the files in them: made for the user alone, opened without following a link.
 //!
 //! **Guarantees.** A directory that belongs to another user, or that others may write to, is refused by name:
-//! who can put a file or a link there decides what is written where. A directory that was moved away behind a
+//! who can put a file or a link there decides what is written where. Where a umask of 002 is usual, each user has
+//! a group with no other member, and what that group may write to is the user's alone. A directory that was moved away behind a
 //! symbolic link is accepted, where the link is the user's own; the directories above ours are not looked at. A
 //! file is opened only where it is a regular one that is not a link. Errors are marked as trouble of our own
 //! place ([`Error::is_of_place`]): another job would meet it as well.
@@ -40,12 +41,37 @@ pub fn check(path: &Path) -> Result<()> {
             let why = format!("{what} belongs to user {}, and this is user {own}", meta.uid());
             return refused(&why, format!("run as that user; {elsewhere}"));
         }
-        if !meta.is_symlink() && meta.mode() & 0o022 != 0 {
+        let by_group = meta.mode() & 0o020 != 0 && !is_own_group(own, meta.gid());
+        if !meta.is_symlink() && (by_group || meta.mode() & 0o002 != 0) {
             let hint = format!("chmod go-w '{}'", path.display());
             return refused("other users may write to it", hint);
         }
     }
     Ok(())
+}
+
+/// Whether a group is the private one of a user. Where the files of the system do not have the two, another member
+/// cannot be excluded.
+fn is_own_group(user: u32, group: u32) -> bool {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    is_private(&read("/etc/passwd"), &read("/etc/group"), user, group)
+}
+
+/// Whether the group has the name of the user and no other member, neither by its own row (`name:x:gid:members`)
+/// nor by that of another user (`name:x:uid:gid:...`).
+fn is_private(users: &str, groups: &str, user: u32, group: u32) -> bool {
+    let (user, group) = (user.to_string(), group.to_string());
+    let cells = |row: &'_ str| row.splitn(5, ':').map(str::to_owned).collect::<Vec<_>>();
+    let rows = |text: &str| text.lines().map(cells).filter(|row| row.len() >= 4).collect::<Vec<_>>();
+    let users = rows(users);
+    let Some(name) = users.iter().find(|row| row[2] == user).map(|row| &row[0]) else { return false };
+    let mut groups = rows(groups).into_iter().filter(|row| row[2] == group).peekable();
+    let is_alone = |row: Vec<String>| {
+        row[0] == *name && row[3].split(',').all(|member| member.is_empty() || member == name)
+    };
+    groups.peek().is_some()
+        && groups.all(is_alone)
+        && users.iter().all(|row| row[3] != group || row[2] == user)
 }
 
 /// Opens a file of ours: no link is followed, nothing but a regular file is opened, and one that is made is the
@@ -100,4 +126,21 @@ pub fn check_locks(path: &Path) -> Result<()> {
 /// The reason of an error in reading or writing a file of ours, marked as such.
 pub fn trouble(verb: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::new(format!("cannot {verb} '{}': {}", path.display(), reason(error))).of_place()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_private;
+
+    #[test]
+    fn a_group_is_private_that_has_the_name_of_its_user_and_no_other_member() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001::/home/ann:\nbob:x:1001:1001::/:\neve:x:1002:1002::/:\n";
+        let groups = "root:x:0:\nann:x:1000:ann\nbob:x:1001:\neve:x:1002:eve,ann\nusers:x:100:\ntwo:x:7:\nann:x:7:\n+\n";
+        let is = |user, group| is_private(users, groups, user, group);
+        assert!(is(0, 0) && is(1000, 1000));
+        // Another's first group, another member, another name, two names, and what the files do not have.
+        for (user, group) in [(1001, 1001), (1002, 1002), (1000, 100), (1000, 7), (1000, 9), (9, 1000)] {
+            assert!(!is(user, group), "{user} {group}");
+        }
+    }
 }
