@@ -90,19 +90,18 @@ impl Files {
         Files { all }
     }
 
-    /// The files of the days about the one that a session was made on, by the clock in its id, in the tree
-    /// that this file of it lies in.
-    pub fn of_day(file: &RolloutFile) -> Files {
+    /// The files of the days about the one that a session was made on, by the clock in its id, in a directory
+    /// `sessions`.
+    pub fn of_day(sessions: &Path, id: Id) -> Files {
         let mut all = Vec::new();
-        let tree =
-            file.path.ancestors().find(|above| above.file_name().is_some_and(|name| name == "sessions"));
         for days in -1..=1 {
-            let day = Timestamp(file.id.clock() + days * 86_400_000).to_string();
-            let folder = tree.zip(day.get(..10)).map(|(tree, day)| tree.join(day.replace('-', "/")));
+            let day = Timestamp(id.clock() + days * 86_400_000).to_string();
+            let folder = day.get(..10).map(|day| sessions.join(day.replace('-', "/")));
             if let Some(folder) = folder.filter(|folder| folder.is_dir()) {
                 collect(&folder, false, 1, &mut all);
             }
         }
+        all.sort_by_key(|file| file.id);
         Files { all }
     }
 

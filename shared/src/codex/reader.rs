@@ -209,7 +209,10 @@ impl Reader<'_> {
             older.min_by_key(|other| other.name().age()).cloned()
         };
         // Where only the newest folders were walked, it lies in that of the day of the session's making.
-        let first = earlier(self.files.of(file.id)).or_else(|| earlier(Files::of_day(file).all()));
+        let first = earlier(self.files.of(file.id)).or_else(|| {
+            let above = |above: &&Path| above.file_name().is_some_and(|name| name == "sessions");
+            earlier(Files::of_day(file.path.ancestors().find(above)?, file.id).all())
+        });
         if let Some(first) = first {
             let head = rollout::head(&first.path, Depth::Message)?;
             if head.first_user_message.is_some() {

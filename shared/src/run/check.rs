@@ -13,6 +13,7 @@ use super::event::Usage;
 use super::failure::{Class, Failure};
 use super::hold::Hold;
 use super::job::{Job, Kind, Sandbox};
+use crate::codex::files::Files;
 use crate::codex::fork::refuse_outside;
 use crate::codex::holder::{Holder, Holders};
 use crate::codex::home::Home;
@@ -254,7 +255,13 @@ impl Checker {
             let session = checker.index(home.map(Path::new)).ok()?.get(id).ok()??;
             session.rollout_path.map(|path| PathBuf::from(path.into_owned())).filter(|path| path.exists())
         };
-        look(self).or_else(|| {
+        // Most often one file lies where its id says, which costs no look at the whole home.
+        let near = || {
+            let files = Files::of_day(&Path::new(home?).join("sessions"), id);
+            let only = matches!(files.of(id), [_]);
+            files.live(id, None).filter(|_| only).map(|file| file.path.clone())
+        };
+        near().or_else(|| {
             // What an older index knows may have been before this session.
             self.index = None;
             look(self)

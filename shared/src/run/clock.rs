@@ -2,10 +2,11 @@
 //!
 //! What happens is recorded with the time of the wall clock, which somebody may set. How long a job took, and
 //! whether it took too long, is decided by the time since the boot, which nobody can set. Where the two moments
-//! are of two boots, or the system does not know that time, the wall clock is all there is.
+//! are of two boots, or the other one was recorded without that time, the wall clock is all there is.
 
-use std::fs;
 use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::time::Timestamp;
 
@@ -21,7 +22,7 @@ pub struct Moment {
 impl Moment {
     /// This moment.
     pub fn now() -> Moment {
-        Moment { at: Timestamp::now(), up: uptime() }
+        Moment { at: Timestamp::now(), up: Some(uptime()) }
     }
 
     /// How long ago another moment was; `same_boot` is whether the system has not been started anew since.
@@ -34,11 +35,14 @@ impl Moment {
     }
 }
 
-/// The first number of `/proc/uptime`: seconds, with two decimals.
-fn uptime() -> Option<i64> {
-    let text = fs::read_to_string("/proc/uptime").ok()?;
-    let (seconds, hundredths) = text.split_whitespace().next()?.split_once('.')?;
-    Some(seconds.parse::<i64>().ok()? * 1000 + hundredths.parse::<i64>().ok()? * 10)
+/// Read without a call into the kernel on Linux. Elsewhere the monotonic clock counts on while the system sleeps.
+fn uptime() -> i64 {
+    #[cfg(target_os = "linux")]
+    let clock = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = ClockId::Monotonic;
+    let now = clock_gettime(clock);
+    now.tv_sec * 1000 + now.tv_nsec / 1_000_000
 }
 
 #[cfg(test)]
