@@ -66,7 +66,8 @@ impl Asked {
             return asked;
         }
         let Some(session) = (all > 0).then(|| &oracle.records[dice.upto(all)]) else { return asked };
-        let cwd = session["cwd"].as_str().unwrap_or("/").to_owned();
+        // A relative one would be taken from the directory that the tool is called in.
+        let cwd = session["cwd"].as_str().filter(|cwd| cwd.starts_with('/')).unwrap_or("/").to_owned();
         match dice.below(12) {
             0 => asked.cwd.push(cwd),
             1 => asked.cwd.extend([cwd, home.world.path("projects/notes").display().to_string()]),
