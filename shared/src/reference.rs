@@ -197,9 +197,8 @@ pub fn ambiguous(text: &str, found: &[Session<'_>]) -> Error {
     let error = Error::new(format!("'{text}' may be any of {} sessions; say more", found.len()))
         .hint(lines.join("\n"));
     match found.first().and_then(|newest| Some((newest.id?, newest.updated_at?))) {
-        Some((id, at)) => {
-            error.hint(format!("the newest is {}, of {}", id.short(), at.local("%Y-%m-%d %H:%M:%S")))
-        }
+        // Whole, since a part of an id may be the very reference that is ambiguous.
+        Some((id, at)) => error.hint(format!("the newest is {id}, of {at}")),
         None => error,
     }
 }

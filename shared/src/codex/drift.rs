@@ -127,7 +127,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// What a row says of where its session is.
+/// The place of a session, by its row.
 #[derive(Debug)]
 pub struct Place {
     /// The session.

@@ -36,7 +36,7 @@ impl Holder {
     }
 }
 
-/// What processes hold, and which, read at most once each.
+/// The sessions that processes hold, and which processes these are, read at most once each.
 #[derive(Default)]
 pub struct Holders {
     locked: Option<HashMap<(u64, u64), i32>>,

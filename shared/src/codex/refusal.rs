@@ -57,7 +57,7 @@ impl Refusal {
         Refusal { restorable: true, ..Refusal::new(why) }
     }
 
-    /// What can be done about it, for the session of this id.
+    /// The way out, for the session of this id.
     pub fn hint(&self, id: Id) -> String {
         if self.can_fork {
             format!("Codex forks it all the same: codex-agent fork {id}")
@@ -69,7 +69,7 @@ impl Refusal {
     }
 }
 
-/// What the first line of a rollout has to say.
+/// The first line of a rollout, with all that Codex requires of it.
 #[derive(Deserialize)]
 struct First {
     #[serde(rename = "timestamp")]

@@ -218,7 +218,7 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
     let ends = ["\"task_", "\"turn_"].map(memmem::Finder::new);
     let context = memmem::Finder::new(b"\"turn_context\"");
     let is_bare = head.meta.history_mode.as_deref() == Some(BARE);
-    // What the model was given as the user's words, in a turn that has no message of the user so far.
+    // The model's copy of the user's words, in a turn that has no message of the user so far.
     let mut prompt: Option<(String, usize)> = None;
     let mut goal: Option<String> = None;
     let mut limit = HEAD_LIMIT;

@@ -137,7 +137,7 @@ impl State {
         Ok(Snapshot(&self.connection))
     }
 
-    /// What every row says of where its session is, sorted by id.
+    /// The place of each session by its row, sorted by id.
     pub fn places(&self) -> Result<Vec<Place>> {
         let read = || {
             let mut statement =

@@ -79,8 +79,8 @@ pub struct Versions {
     known: HashMap<Place, Said>,
 }
 
-/// What an executable said, and when. One that does not answer takes its time, which is not to be spent again for
-/// each job.
+/// The answer of an executable, and its time. An executable that does not answer takes long, which is not to be
+/// spent again for each job.
 #[derive(Debug)]
 struct Said {
     by: Stamp,
@@ -111,7 +111,7 @@ impl Stamp {
 }
 
 impl Versions {
-    /// What this executable says there; `anew` asks it although it is known, unless that was just now.
+    /// The version that this executable has there; `anew` asks it although it is known, unless that was just now.
     pub fn of(&mut self, codex: &Path, home: Option<&Path>, there: &Path, anew: bool) -> Result<String> {
         let real = std::fs::canonicalize(there).unwrap_or_else(|_| there.to_owned());
         let key = (codex.to_owned(), home.map(Path::to_owned), real);

@@ -27,7 +27,7 @@ use crate::time::Timestamp;
 
 /// As long as anything waits that does not wait for ever.
 const MINUTE: Duration = Duration::from_secs(60);
-/// What the system says of a full disk.
+/// The message of a full disk.
 const NO_SPACE: &str = "Error: thread-store internal error: No space left on device (os error 28)";
 /// The length of a long line.
 const LONG: usize = 100_000_000;

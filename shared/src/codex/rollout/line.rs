@@ -5,7 +5,7 @@
 //! `agent_message`, `paginated` ones (0.148) `event_msg/item_completed`, and their lines an `ordinal`.
 //! Both also hold each message as a `response_item`, which is the model's copy and says nothing new.
 //! A tool call is a `response_item` where there is no ordinal, and an `item_completed` where there
-//! is one, so that none is told twice. A prompt that stands only as a `response_item` is a
+//! is one, so that none is counted twice. A prompt that stands only as a `response_item` is a
 //! [`Said::Prompt`], which counts where its turn has no user message. Before September 2025 a line was
 //! the bare item, without an envelope and without a time.
 //!
@@ -123,7 +123,7 @@ pub enum Said<'a> {
         /// How many images were with them.
         images: usize,
     },
-    /// What a session works towards by itself.
+    /// The goal that a session works towards by itself.
     Goal {
         /// The words; empty where they stand elsewhere.
         text: Cow<'a, str>,

@@ -91,7 +91,7 @@ fn damaged_rollouts_are_read_as_far_as_they_are_not_damaged() {
         last_turn(&damaged).unwrap();
         let _ = refusal(&damaged, &nothing);
         assert!(start.elapsed() < Duration::from_secs(20), "{}", place());
-        // What came before the change is as it was.
+        // The lines before the change are read as they were.
         let known = head(path, Depth::Message).unwrap();
         let words = known.title.as_deref().and_then(|title| title.split(['"', '\\', '\n']).next());
         let said = |words: &str| memchr::memmem::rfind(&whole[..at], words.as_bytes());
@@ -105,7 +105,7 @@ fn damaged_rollouts_are_read_as_far_as_they_are_not_damaged() {
             let found = found.unwrap_or_else(|error| panic!("{}: {error}", place()));
             assert_eq!((found.title, found.meta), (known.title, known.meta), "{}", place());
         }
-        // What came after it, too.
+        // So are those after it.
         let begins = memchr::memmem::rfind(&whole, b"\"task_started\"")
             .and_then(|begins| memchr::memrchr(b'\n', &whole[..begins]));
         let known = tail(path, true).unwrap();

@@ -93,7 +93,7 @@ pub fn lines_from_end(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()
     let length = file.metadata()?.len();
     let mut from = length;
     let mut window: u64 = 8 << 10;
-    // What was read and is not yet given: the end of a line that begins further ahead.
+    // The end of a line that begins further ahead: it was read and is not yet given.
     let mut kept: Vec<u8> = Vec::new();
     while from > 0 && length - from < TAIL_LIMIT {
         let start = from.saturating_sub(window);

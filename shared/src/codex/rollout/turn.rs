@@ -159,7 +159,7 @@ pub fn has_message_after(path: &Path, before: u64) -> io::Result<bool> {
     file.seek(SeekFrom::Start(before))?;
     let mut lines = Lines::new(file, 64 << 10);
     while let Some(line) = lines.next()? {
-        // What is too long to be read may be a message.
+        // A line that is too long to be read may be a message.
         let ndjson::Line::Whole(line) = line else { return Ok(true) };
         // The model's copy of it comes first, and is as good.
         let said = Line::parse(line).map(|line| line.said);

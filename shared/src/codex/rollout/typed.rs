@@ -1,4 +1,4 @@
-//! What a person typed, without what Codex and editors put before it.
+//! The words that a person typed, without the blocks that Codex and editors put before them.
 //!
 //! Blocks are taken off the beginning of a text one after the other, and only whole ones: what follows
 //! them was typed. A block that does not end was typed as well, since Codex always ends them.
@@ -23,7 +23,7 @@ const AGENTS: &str = "# AGENTS.md instructions for ";
 const EDITOR: &str = "# Context from my IDE setup:";
 const REQUEST: &str = "## My request for Codex:";
 
-/// What of a message was typed, without white space around it; empty where nothing was. As Codex does it
+/// The typed part of a message, without white space around it; empty where there is none. As Codex does it
 /// for titles (0.169), what follows the first `## My request for Codex:` is the message.
 pub fn typed(text: &str) -> &str {
     let mut rest = text.trim();
@@ -37,7 +37,7 @@ pub fn typed(text: &str) -> &str {
     }
 }
 
-/// What of a text in a row was typed; `None` where nothing was. Codex has made titles of most by then.
+/// The typed part of a text in a row; `None` where there is none. Codex has made titles of most by then.
 #[cfg(feature = "sqlite")]
 pub fn typed_in_row(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     if !text.trim_start().starts_with(['<', '#']) {
@@ -50,7 +50,7 @@ pub fn typed_in_row(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// What follows the block that a text begins with; `None` where it begins with none.
+/// The text behind the block that a text begins with; `None` where it begins with none.
 fn after_block(text: &str) -> Option<&str> {
     if text.starts_with(AGENTS) {
         // Its title may stand alone, in a version that wrote no tags.
@@ -122,7 +122,7 @@ mod tests {
         }
         assert_eq!(typed(editor), "");
         assert_eq!(typed("# AGENTS.md instructions for /p\n\nAnswer."), "");
-        // What only looks like one, or does not end, was typed.
+        // A block that only looks like one, or does not end, was typed.
         for text in [
             "<environment_context> is what?",
             "<environment_contexts>a</environment_contexts>",

@@ -23,7 +23,7 @@ use crate::error::{Error, Result, warn_once};
 /// How long the first answer of a database may take, where its lock is waited for as well.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 
-/// What keeps a file from being the database.
+/// Why a file is not the database.
 struct Bad {
     error: Error,
     is_busy: bool,

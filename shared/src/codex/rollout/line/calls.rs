@@ -1,8 +1,8 @@
-//! What a tool was used on, in one line.
+//! The object of a tool call, in one line: the command, the files, the query.
 
 use super::*;
 
-/// The longest text of a tool call that is told, in characters.
+/// The longest text of a tool call, in characters.
 const SHORT: usize = 200;
 
 impl<'a> Line<'a> {
@@ -80,7 +80,7 @@ pub(super) fn snake(kind: &str) -> String {
     name
 }
 
-/// A command as somebody would type it: without the shell that Codex puts round it.
+/// A command as it would be typed: without the shell that Codex puts round it.
 pub(super) fn command(raw: Raw<'_>) -> String {
     if let Some(line) = text(raw) {
         return line.into_owned();
@@ -108,7 +108,7 @@ fn patched(patch: &str) -> Option<String> {
     (!files.is_empty()).then(|| files.join(" "))
 }
 
-/// One line of at most [`SHORT`] characters.
+/// A line of at most [`SHORT`] characters.
 pub(super) fn short(text: &str) -> String {
     let mut words = String::new();
     for (at, word) in text.split_whitespace().enumerate() {

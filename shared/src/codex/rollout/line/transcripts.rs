@@ -44,7 +44,7 @@ fn ending(status: &str) -> Option<Ending> {
 
 /// The end of a turn.
 struct Ended {
-    /// What the tail of the rollout says, where it is cut after it.
+    /// The ending that the tail of the rollout has, where it is cut after this line.
     ending: Option<Ending>,
     /// Whether its own line has neither a message nor an error.
     silently: bool,
