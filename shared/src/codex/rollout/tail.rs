@@ -187,8 +187,11 @@ impl TailReader {
 
     /// Takes the line before the one that it took last.
     fn line(&mut self, line: &[u8]) -> ControlFlow<()> {
-        self.look(line);
-        self.looked += line.len();
+        // Millions of empty lines, as a damaged file may have, are not worth a search each.
+        if !line.is_empty() {
+            self.look(line);
+        }
+        self.looked += line.len() + 1;
         self.is_turn_known |= self.looked > TURN_LIMIT;
         if self.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
