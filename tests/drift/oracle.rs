@@ -254,7 +254,7 @@ impl Oracle {
         }) && (asked.subagents || record["subagent"].is_null())
             && (asked.cwd.is_empty() || asked.cwd.iter().any(|wanted| wanted == cwd))
             && (asked.under.is_empty()
-                || asked.under.iter().any(|top| cwd == top || cwd.starts_with(&format!("{top}/"))))
+                || asked.under.iter().any(|top| std::path::Path::new(cwd).starts_with(top)))
             && asked.patterns.iter().all(|(_, path, pattern)| {
                 path.iter().fold(record, |value, key| &value[*key]).as_str().is_some_and(|v| like(pattern, v))
             })
