@@ -268,6 +268,28 @@ fn a_bad_database_of_a_higher_number_hides_no_good_one() {
 }
 
 #[test]
+fn a_database_without_a_row_hides_no_filled_one_and_is_read_where_it_is_alone() {
+    for version in ["0.106.0", "0.169.0", "0.171.0"] {
+        let world = World::with_home(version);
+        let good = world.codex_home().join("state_5.sqlite");
+        let want = world.ok(&ROWS);
+        for number in [6, 7] {
+            let empty = good.with_file_name(format!("state_{number}.sqlite"));
+            fs::copy(&good, &empty).unwrap();
+            Connection::open(&empty).unwrap().execute("DELETE FROM threads", []).unwrap();
+            let ran = world.run(&ROWS);
+            assert_eq!((ran.code, ran.out.as_str()), (0, want.as_str()), "{version} {number}");
+            assert!(ran.err.contains("has no session; ") && ran.err.lines().count() == 1, "{}", ran.err);
+        }
+        fs::remove_file(&good).unwrap();
+        let ran = world.run(&ROWS);
+        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""), "{version}");
+        let all = world.ok(&["codex-agent-ls", "--archived", "--subagents", "--count"]);
+        assert_eq!(all.trim(), want.lines().count().to_string(), "{version}");
+    }
+}
+
+#[test]
 fn a_page_that_is_found_damaged_in_the_middle_hides_no_good_database() {
     let world = World::with_home("0.171.0");
     drop(prepare(&world, "wal, alone"));

@@ -30,12 +30,21 @@ struct Bad {
 }
 
 impl State {
-    /// Opens the first of the files that can be read and has a table of sessions; `None` where there is no
-    /// file. A bad one before it is a warning. Where none is good, the error is about the first.
+    /// Opens the first of the files that can be read and has sessions, else the first with a table for them;
+    /// `None` where there is no file. A bad one before it is a warning. Where none is good, the error is about
+    /// the first.
     pub fn open_first(paths: &[PathBuf]) -> Result<Option<State>> {
         let mut errors = Vec::new();
-        for path in paths {
+        let mut empty = None;
+        for (at, path) in paths.iter().enumerate() {
             match State::open_good(path) {
+                Ok(state) if empty.is_none() && at + 1 < paths.len() && state.has_no_row() => {
+                    let message = format!("Codex's database '{}' has no session", path.display());
+                    errors.push(Error::new(message));
+                    empty = Some(state);
+                }
+                // It was written by an older Codex, and has no more to say.
+                Ok(state) if empty.is_some() && state.has_no_row() => {}
                 Ok(state) => {
                     for error in errors {
                         warn_once(format_args!("{error}; '{}' is read instead", path.display()));
@@ -46,7 +55,18 @@ impl State {
                 Err(bad) => errors.push(bad.error),
             }
         }
+        if empty.is_some() {
+            return Ok(empty);
+        }
         errors.into_iter().next().map_or(Ok(None), Err)
+    }
+
+    fn has_no_row(&self) -> bool {
+        let rows =
+            self.connection.query_row("SELECT count(*) FROM (SELECT 1 FROM threads LIMIT 1)", [], |row| {
+                row.get::<_, i64>(0)
+            });
+        rows.is_ok_and(|rows| rows == 0)
     }
 
     /// Opens the database at `path`, looks at its columns, and checks that it has a table of sessions.
