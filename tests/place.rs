@@ -490,3 +490,24 @@ fn too_few_open_files_send_nothing_twice_and_hint_at_what_works() {
     println!("exit codes from 6 to 40 open files: {ends:?}");
     assert!(ends.contains_key(&0) && ends.contains_key(&2), "{ends:?}");
 }
+
+#[test]
+fn a_run_whose_file_system_loses_its_locks_ends_with_the_codex_that_runs() {
+    for nth in [5, 8] {
+        let fake = Fake::newest();
+        if !can_trace(&fake) {
+            return;
+        }
+        let begun = std::time::Instant::now();
+        let fault = format!("flock:error=ENOLCK:when={nth}+");
+        let ran = with_fault(&fake, &fault, &["run", "--text", "-"], "one\ntwo\nthree\nfour\n");
+        assert_eq!(ran.code, 75, "{nth}: {}", ran.err);
+        assert!(!fake.prompts().is_empty(), "{nth}: {}", ran.err);
+        // It was asked to end, then killed twice, though it had ended long before: more than 20 s.
+        assert!(begun.elapsed().as_secs() < 15, "{nth}: {:?}", begun.elapsed());
+        fake.good(&["run", "continue"]);
+        let mut sent = fake.prompts();
+        sent.sort();
+        assert_eq!(sent, ["four", "one", "three", "two"], "{nth}");
+    }
+}

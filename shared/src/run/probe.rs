@@ -84,19 +84,28 @@ pub fn signal_holders(out: &Path, process: Option<&Process>, signal: Signal) {
     if let Some(group) = group {
         signal_child(group, signal);
     }
-    let Ok(out) = fs::canonicalize(out) else { return };
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        let holds = fs::read_link(entry.path().join("fd/1")).is_ok_and(|target| target == out);
-        if holds
-            && group != Some(pid)
-            && let Some(pid) = Pid::from_raw(pid)
-        {
+    for pid in writers(out).unwrap_or_default().into_iter().filter(|pid| group != Some(*pid)) {
+        if let Some(pid) = Pid::from_raw(pid) {
             let _ = kill_process(pid, signal);
         }
     }
+}
+
+/// The processes whose standard output a file is; `None` where the system does not show them.
+fn writers(out: &Path) -> Option<Vec<i32>> {
+    let out = fs::canonicalize(out).ok()?;
+    // A /proc that shows not even this process shows none.
+    fs::read_dir("/proc/self/fd").ok()?;
+    let writes = |pid: &i32| fs::read_link(format!("/proc/{pid}/fd/1")).is_ok_and(|target| target == out);
+    let pids =
+        fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Some(pids.filter(writes).collect())
+}
+
+/// Whether a Codex of which our child has ended may live. Where its lock cannot be looked at, what the system shows
+/// of processes decides, so that a file system that has lost its locks is not waited for.
+pub fn may_live(out: &Path) -> bool {
+    is_locked(out).unwrap_or_else(|_| writers(out).is_none_or(|pids| !pids.is_empty()))
 }
 
 /// Stops whoever holds these `.out`: interrupts them as Ctrl-C does, and asks those more firmly that go on.

@@ -213,7 +213,10 @@ impl Running {
             return Ok(true);
         }
         // Where nobody can tell, it is looked at again.
-        Ok(!probe::may_be_locked(&self.out))
+        Ok(!match self.exit {
+            Some(_) => probe::may_live(&self.out),
+            None => probe::may_be_locked(&self.out),
+        })
     }
 
     /// Begins to stop it, gently at first. What it has completed stays completed.
