@@ -161,7 +161,7 @@ impl Checker {
         Ok(Checked::Ready(Box::new(ready)))
     }
 
-    /// Whether this Codex may have a session, and nobody else has it, which is held then.
+    /// Whether this Codex may have a session, and no other process has it, which is held then.
     fn check_session(
         &mut self,
         job: &Job,

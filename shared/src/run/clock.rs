@@ -1,7 +1,7 @@
 //! How long something took, whatever becomes of the wall clock meanwhile.
 //!
-//! What happens is recorded with the time of the wall clock, which somebody may set. How long a job took, and
-//! whether it took too long, is decided by the time since the boot, which nobody can set. Where the two moments
+//! What happens is recorded with the time of the wall clock, which may be set. How long a job took, and
+//! whether it took too long, is decided by the time since the boot, which cannot be set. Where the two moments
 //! are of two boots, or the other one was recorded without that time, the wall clock is all there is.
 
 use std::time::Duration;

@@ -369,7 +369,7 @@ impl Engine<'_> {
             self.tasks.set(at, State::Pending);
         }
         let (since, looks) = *self.busy.entry(at).or_insert((now, 0));
-        // Codex's database is nobody's session: there is nothing to skip or to fork.
+        // Codex's database is no session: there is nothing to skip or to fork.
         let policy = if failure.class == Class::Locked { OnBusy::default() } else { self.settings.on_busy };
         let waits = policy.waits(now.duration_since(since));
         if !waits || looks == 0 {

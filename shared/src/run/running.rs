@@ -117,7 +117,7 @@ impl Running {
         let Task { of, start, .. } = task;
         let asked = start.as_ref().and_then(|start| start.asked);
         let at = start.as_ref().map_or_else(Timestamp::now, |start| start.at);
-        // Not by the wall clock: a job is not stopped because somebody has set it.
+        // Not by the wall clock: a job is not stopped because that was set.
         let gone = start.as_ref().map_or(Duration::ZERO, Start::age);
         Running {
             task: place,
