@@ -412,7 +412,15 @@ fn read_page(
 ) -> Vec<Found> {
     let all = query.needs();
     let first = query.filter.needs() | query.sort.needs();
-    let in_two = wanted < candidates.len() && first != all;
+    let filter = &query.filter;
+    // What a full look changes must be known before anything is judged or sorted by it.
+    let is_late = query.full
+        && !(filter.cwd.is_empty()
+            && filter.under.is_empty()
+            && filter.model.is_empty()
+            && filter.words.is_empty()
+            && matches!(query.sort.key, SortKey::Updated | SortKey::Created | SortKey::Tokens));
+    let in_two = wanted < candidates.len() && first != all && !is_late;
     let mut reader = Reader {
         filter: &query.filter,
         needs: if in_two { first } else { all },

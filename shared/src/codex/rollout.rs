@@ -212,6 +212,9 @@ fn head_start(path: &Path, meta: &mut Meta) -> io::Result<bool> {
 }
 
 /// Looks for the first message that was typed, else for the goal.
+/// How many lines behind the first message the model is looked for.
+const MODEL_BEHIND: usize = 2;
+
 fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<()> {
     let said = ["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\"", "\"thread_goal_updated\""]
         .map(memmem::Finder::new);
@@ -222,7 +225,12 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
     let mut prompt: Option<(String, usize)> = None;
     let mut goal: Option<String> = None;
     let mut limit = HEAD_LIMIT;
-    while head.title.is_none() && lines.bytes_read() < limit {
+    // Up to 0.106 the line with the model comes right behind the first message.
+    let mut behind = 0;
+    while (head.title.is_none() || (head.model.is_none() && behind < MODEL_BEHIND))
+        && lines.bytes_read() < limit
+    {
+        behind += usize::from(head.title.is_some());
         let read = lines.bytes_read();
         let Some(ndjson::Line::Whole(line)) = lines.next()? else {
             if lines.is_ready() {
@@ -231,7 +239,7 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
             break;
         };
         let start = &line[..line.len().min(256)];
-        let is_wanted = said.iter().any(|word| word.find(line).is_some())
+        let is_wanted = (head.title.is_none() && said.iter().any(|word| word.find(line).is_some()))
             || (prompt.is_some() && ends.iter().any(|word| word.find(start).is_some()))
             || (head.model.is_none() && context.find(start).is_some());
         if !is_wanted {
