@@ -244,3 +244,20 @@ fn two_who_ask_at_once_do_not_see_each_other() {
     holder.lock().unwrap();
     assert_eq!([ask(), ask()].map(|prober| prober.join().unwrap()), [10_000, 10_000]);
 }
+
+/// A child that a runner had just made when it was killed holds the lock of the journal for a moment.
+#[test]
+fn a_lock_that_outlives_its_runner_for_a_moment_hides_no_work() {
+    let fake = Fake::new();
+    let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
+    fake.wait_for_sent(1);
+    signal(&runner, Signal::KILL);
+    runner.wait().unwrap();
+    let lock = fs::File::open(fake.runs()[0].join("journal.ndjson")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut more = fake.spawn(&["continue"]);
+    std::thread::sleep(Duration::from_millis(200));
+    drop(lock);
+    assert_eq!(more.wait().unwrap().code(), Some(0));
+    assert_eq!(fake.sent(), ["SLEEPS", "next"]);
+}

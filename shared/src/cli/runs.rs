@@ -1,6 +1,8 @@
 //! Looking after runs, whichever tool began them: what `run`, `group` and `queue` have in common. Looking on is
 //! in [`super::watch`].
 
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
 
 use super::flags::Common;
@@ -12,6 +14,7 @@ use crate::output::events::{Show, counted, way_on};
 use crate::queue::Queues;
 use crate::run::event::Codex;
 use crate::run::gate::Closed;
+use crate::run::journal::PATIENCE;
 use crate::run::prune;
 use crate::run::tasks::{End, State, Tasks};
 use crate::run::{Counts, Folder, Journal, What, probe, supervise};
@@ -155,16 +158,30 @@ pub fn unfinished() -> Result<Option<Folder>> {
     let queues = queues()?;
     let is_named =
         |folder: &Folder| queues.as_ref().is_some_and(|queues| queues.runs().any(|run| run == folder.name()));
-    for folder in Folder::all()? {
-        if folder.is_running() {
-            continue;
+    let waits = |folder: &Folder| match Tasks::of(folder) {
+        Some(Ok(tasks)) => tasks.is_begun() && tasks.is_open() && (tasks.kind != "queue" || is_named(folder)),
+        Some(Err(error)) => {
+            warn_of(&error);
+            false
         }
-        let Some(tasks) = Tasks::of(&folder) else { continue };
-        match tasks {
-            Ok(tasks) if tasks.kind == "queue" && !is_named(&folder) => {}
-            Ok(tasks) if tasks.is_begun() && tasks.is_open() => return Ok(Some(folder)),
-            Ok(_) => {}
-            Err(error) => warn_of(&error),
+        None => false,
+    };
+    let (mut running, idle): (Vec<Folder>, Vec<Folder>) =
+        Folder::all()?.into_iter().partition(|folder| folder.is_running());
+    if let Some(folder) = idle.into_iter().find(waits) {
+        return Ok(Some(folder));
+    }
+    // A child that a runner had just made when it was killed has its lock until the child has become Codex.
+    let patience = Instant::now() + PATIENCE;
+    while Instant::now() < patience && !running.is_empty() {
+        match running.iter().position(|folder| !folder.is_running()) {
+            Some(at) => {
+                let folder = running.remove(at);
+                if waits(&folder) {
+                    return Ok(Some(folder));
+                }
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
         }
     }
     Ok(None)

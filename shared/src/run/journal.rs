@@ -28,6 +28,9 @@ use crate::store::place;
 /// The version of journals and jobs.
 pub const VERSION: u32 = 1;
 
+/// How long the lock of a journal may be held by a process that is no runner.
+pub const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Where in a journal a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -77,8 +80,8 @@ impl Journal {
     pub fn open(path: PathBuf) -> Result<Option<Journal>> {
         place::check(path.parent().unwrap_or(Path::new("/")))?;
         let mut file = place::open(OpenOptions::new().read(true).append(true), "the journal", &path)?;
-        // Whoever only looks whether a runner lives holds a shared lock for a moment.
-        let patience = Instant::now() + Duration::from_millis(500);
+        // A process that looks whether a runner is alive has a shared lock for a moment.
+        let patience = Instant::now() + PATIENCE;
         while !place::try_lock(&file, &path)? {
             if Instant::now() >= patience {
                 return Ok(None);
