@@ -175,16 +175,26 @@ impl Setup {
     /// Does what was planned, all of it or nothing.
     pub(super) fn carry_out(&mut self, steps: &[Step]) -> Result<()> {
         // Before the lock makes the first of them.
-        let mut made = missing(self.store.path());
+        let for_record = missing(self.store.path());
+        let mut made = for_record.clone();
         let held = self.store.hold()?;
         let done = self.carry_out_held(&held, steps, &mut made);
         // As it is now: another setup may have written it since this one has read it.
-        if held.read::<Installed>()? == Installed::default() {
+        let mut now = held.read::<Installed>()?;
+        if now == Installed::default() {
             // Nothing is left to be known, and whoever waits for the lock finds nothing to do either.
             let lock = self.store.path().with_extension("json.lock");
             remove(self.store.path()).and_then(|()| remove(&lock))?;
             drop(held);
             remove_empty(&made);
+        } else if done.is_err() {
+            // The setup that came first found the directories of the record there, which this one has made.
+            let for_record = for_record.iter().filter_map(|folder| folder.to_str().map(str::to_owned));
+            let missed: Vec<String> = for_record.filter(|folder| !now.folders.contains(folder)).collect();
+            if !missed.is_empty() {
+                now.folders.splice(0..0, missed);
+                held.write(&now)?;
+            }
         }
         done
     }
