@@ -172,7 +172,7 @@ fn every_session_of_a_drifted_home_is_listed_once_and_where_it_is() {
     }
 }
 
-/// A page of each length and offset is the part of the whole listing, in the home of the first report:
+/// A page of each length and offset is the part of the whole listing, in homes as of openai/codex 31433:
 /// the newest, the oldest, or some rows are gone, and their files are there.
 #[test]
 fn pages_are_parts_of_the_whole_where_rows_are_missing() {
