@@ -114,7 +114,7 @@ pub fn candidates(index: &mut Index, text: &str) -> Result<Vec<Session<'static>>
     }
 }
 
-/// The one session that a reference means. Nothing found is exit 1, several are exit 2 and told. On a
+/// The one session that a reference means. Nothing found is exit 1, several are exit 2 and listed. On a
 /// terminal a line says which one '@' is.
 pub fn resolve(index: &mut Index, text: &str) -> Result<Session<'static>> {
     one(index, text, note)

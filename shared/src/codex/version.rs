@@ -91,7 +91,7 @@ struct Said {
 /// The executable, the home of Codex, and the directory.
 type Place = (PathBuf, Option<PathBuf>, PathBuf);
 
-/// An executable as it can be told from its successor. The time is that of the last change to the file itself:
+/// An executable as it differs from its successor. The time is that of the last change to the file itself:
 /// npm gives all files of a package one time of modification, whatever their version.
 #[derive(Clone, Debug, PartialEq)]
 struct Stamp {

@@ -47,7 +47,7 @@ pub struct Ready {
     pub warning: Option<String>,
     /// The version of Codex there; `None` where it says none.
     pub version: Option<String>,
-    /// How long the session's rollout is, where what comes can be told from what was there.
+    /// How long the session's rollout is, where what comes is distinct from what was there.
     pub before: Option<u64>,
 }
 
@@ -251,21 +251,16 @@ impl Checker {
 
     /// The rollout of a session, if it is there.
     pub fn rollout(&mut self, home: Option<&str>, id: Id) -> Option<PathBuf> {
-        let look = |checker: &mut Checker| {
-            let session = checker.index(home.map(Path::new)).ok()?.get(id).ok()??;
-            session.rollout_path.map(|path| PathBuf::from(path.into_owned())).filter(|path| path.exists())
-        };
         // Most often one file lies where its id says, which costs no look at the whole home.
-        let near = || {
-            let files = Files::of_day(&Path::new(home?).join("sessions"), id);
-            let only = matches!(files.of(id), [_]);
-            files.live(id, None).filter(|_| only).map(|file| file.path.clone())
-        };
-        near().or_else(|| {
-            // What an older index knows may have been before this session.
-            self.index = None;
-            look(self)
-        })
+        if let Some(home) = home
+            && let [only] = Files::of_day(&Path::new(home).join("sessions"), id).of(id)
+        {
+            return Some(only.path.clone());
+        }
+        // What an older index knows may have been before this session.
+        self.index = None;
+        let session = self.index(home.map(Path::new)).ok()?.get(id).ok()??;
+        session.rollout_path.map(|path| PathBuf::from(path.into_owned())).filter(|path| path.exists())
     }
 
     /// How the turn ended that was begun at `since` with this prompt, if the rollout says so. Where
