@@ -129,16 +129,22 @@ impl State {
             let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
             let connection = Connection::open_with_flags(uri, flags)?;
             connection.busy_timeout(Duration::from_secs(2))?;
-            // Preparing reads the schema, which is most of the cost of a short listing; a statement that
-            // is never run tells the columns without doing so a second time.
-            let columns: HashSet<String> = match connection.prepare("SELECT * FROM threads") {
-                Ok(statement) => statement.column_names().map(str::to_owned).collect(),
-                Err(error) if error.to_string().contains("no such table") => HashSet::new(),
+            // Preparing reads the schema, which is most of the cost of a short listing. One statement says
+            // which columns there are and, by the index on it, whether each row has the time of its last
+            // turn; a row without that time is a home made by hand.
+            let names = |statement: &sql::Statement<'_>| -> HashSet<String> {
+                statement.column_names().into_iter().map(str::to_owned).collect()
+            };
+            let (columns, has_recency) = match connection
+                .prepare("SELECT * FROM threads WHERE recency_at_ms <= 0")
+            {
+                Ok(mut statement) => (names(&statement), statement.exists([]).is_ok_and(|exists| !exists)),
+                Err(error) if error.to_string().contains("no such table") => (HashSet::new(), false),
+                Err(error) if error.to_string().contains("no such column") => {
+                    (names(&connection.prepare("SELECT * FROM threads")?), false)
+                }
                 Err(error) => return Err(error),
             };
-            // The index on the column answers at once; a row without its time is a home made by hand.
-            let every = "SELECT NOT EXISTS (SELECT 1 FROM threads WHERE recency_at_ms <= 0)";
-            let has_recency = connection.query_row(every, [], |row| row.get(0)).unwrap_or(false);
             Ok((connection, columns, has_recency))
         };
         // The lock of a network filesystem may not answer for ever. Its thread ends with the process.
