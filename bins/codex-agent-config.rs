@@ -9,16 +9,20 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
+use codex_agent_engine::process::command;
 use codex_agent_shared::child;
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Tool, Verb, flags};
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Tool, Verb, flags};
 use codex_agent_shared::codex::home::Home;
-use codex_agent_shared::config::alias::{self, Alias};
+use codex_agent_shared::config;
+use codex_agent_shared::config::alias;
+use codex_agent_shared::config::alias::Alias;
 use codex_agent_shared::config::records::{ProblemRecord, SettingRecord, Shown};
-use codex_agent_shared::config::{self, Config, Kind, SETTINGS, Setting, Source};
+use codex_agent_shared::config::{Config, Kind, SETTINGS, Setting, Source};
 use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, warn, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::{self, Scanned, about, is_executable};
-use codex_agent_shared::run::binary;
+use codex_agent_shared::plugin;
+use codex_agent_shared::plugin::{Scanned, about, is_executable};
 use codex_agent_shared::store::place;
 use codex_agent_shared::terminal::{Color, Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, nearest, path_cell, tsv, width};
@@ -208,7 +212,7 @@ fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
         rows.push(match setting.key {
             "codex.home" => trying(row, &home.as_ref().map(Home::path).map_err(again), value),
             "codex.binary" => {
-                let found = binary::find(args.common.codex.as_deref());
+                let found = command::find(args.common.codex.as_deref());
                 let said = said.or(found.as_ref().ok().map(|_| Source::Environment("PATH")));
                 trying(SettingRecord::of(setting, said, config), &found, value)
             }

@@ -4,14 +4,16 @@ use std::collections::HashSet;
 use std::io;
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, note, warn, warn_of};
 use codex_agent_shared::output::Sessions;
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::{Archived, Filter, Needs, Query};
-use codex_agent_shared::record::{Field, Id, Refreshed, Session};
-use codex_agent_shared::reference::{self, Input, Inputs};
+use codex_agent_shared::record::{Field, Id, MergedRecord, Session};
+use codex_agent_shared::reference;
+use codex_agent_shared::reference::{Input, Inputs};
 
 #[derive(Default)]
 struct Args {
@@ -342,7 +344,7 @@ impl Finder {
                 Some(foreign) if args.common.json && args.common.fields.is_none() && !self.holds => {
                     if self.seen.insert(session.id) {
                         self.count += 1;
-                        self.rows.record(&Refreshed { session: &session, foreign: &foreign.text })?;
+                        self.rows.record(&MergedRecord { session: &session, foreign: &foreign.text })?;
                     }
                 }
                 _ => self.take(session)?,

@@ -3,20 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::flags::jobs::{self, Jobs};
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
-use codex_agent_shared::codex::fork::{Cut, Forker, checked_name, refuse_outside};
+use codex_agent_engine::codex::fork::{Cut, Forker, checked_name, refuse_outside};
+use codex_agent_engine::codex::server::find_codex;
+use codex_agent_engine::codex::version::Versions;
+use codex_agent_engine::commands::flags as jobs;
+use codex_agent_engine::commands::flags::Jobs;
+use codex_agent_engine::record::job::check_prompt;
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::refuse;
-use codex_agent_shared::codex::server::find_codex;
-use codex_agent_shared::codex::version::{Versions, is_before, refuse_older};
+use codex_agent_shared::codex::version::{is_before, refuse_older};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::reference;
-use codex_agent_shared::run::job::check_prompt;
 
 #[derive(Default)]
 struct Args {
@@ -196,7 +199,7 @@ static TOOL: Tool = Tool {
         "codex-agent(7)",
     ],
     reads: &["session"],
-    writes: &cli::runs::with_events::<12>(&["session"]),
+    writes: &codex_agent_engine::commands::manage::with_events::<12>(&["session"]),
     epilogue: "",
     completions: None,
 };
@@ -281,7 +284,7 @@ fn run(mut args: Args) -> Result<Exit> {
     };
     // The forks are fresh, so that no run can have work left on them.
     args.engine.new = true;
-    let sent = cli::turns::add("fork", &name, &made, &args.common, &args.engine)?;
+    let sent = codex_agent_engine::commands::send::add("fork", &name, &made, &args.common, &args.engine)?;
     Ok(if sent == Exit::Done { exit } else { sent })
 }
 

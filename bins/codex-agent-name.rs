@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Tool, flags};
-use codex_agent_shared::codex::fork::{checked_name, set_name};
-use codex_agent_shared::codex::server::{Server, find_codex};
-use codex_agent_shared::codex::version::version;
+use codex_agent_engine::codex::fork::{checked_name, set_name};
+use codex_agent_engine::codex::server::{Server, find_codex};
+use codex_agent_engine::codex::version::version;
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::about;

@@ -6,19 +6,23 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
-use codex_agent_shared::cli::flags::jobs::{self, Jobs};
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_engine::codex::server::find_codex;
+use codex_agent_engine::codex::version::version;
+use codex_agent_engine::commands::flags as jobs;
+use codex_agent_engine::commands::flags::Jobs;
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::refuse;
-use codex_agent_shared::codex::server::find_codex;
-use codex_agent_shared::codex::version::{refuse_older, version};
+use codex_agent_shared::codex::version::refuse_older;
 use codex_agent_shared::error::{Error, Exit, Result, reason};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::CommandRecord;
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::record::Session;
-use codex_agent_shared::reference::{self, Input, Inputs};
+use codex_agent_shared::reference;
+use codex_agent_shared::reference::{Input, Inputs};
 use codex_agent_shared::text::quoted;
 
 #[derive(Default)]
@@ -153,7 +157,7 @@ static TOOL: Tool = Tool {
         "codex-agent(7)",
     ],
     reads: &["session"],
-    writes: &cli::runs::with_events::<13>(&["command", "job"]),
+    writes: &codex_agent_engine::commands::manage::with_events::<13>(&["command", "job"]),
     epilogue: "",
     completions: None,
 };
@@ -221,12 +225,12 @@ fn send(args: &Args) -> Result<Exit> {
     }
     let mut index = args.common.index()?;
     let sessions = reference::all(&mut index, &args.operands, "nothing was started")?;
-    let ids = cli::turns::each_once(sessions.iter().filter_map(|session| session.id));
+    let ids = codex_agent_engine::commands::send::dedup_ids(sessions.iter().filter_map(|session| session.id));
     let name = match &ids[..] {
         [one] => one.short(),
         _ => format!("{}-sessions", ids.len()),
     };
-    cli::turns::add("resume", &name, &ids, &args.common, &args.engine)
+    codex_agent_engine::commands::send::add("resume", &name, &ids, &args.common, &args.engine)
 }
 
 /// The first thing on standard input that names a session. The rest is left unread.
@@ -300,7 +304,7 @@ fn print(args: &Args, codex: &Path, argv: &[String], directory: &Path) -> Result
 fn become_codex(index: &Index, codex: &Path, argv: &[String], directory: &Path, reads: bool) -> Error {
     let mut process = Process::new(codex);
     process.args(argv).current_dir(directory);
-    if index.home().is_ours_to_tell() {
+    if index.home().needs_codex_home_var() {
         process.env("CODEX_HOME", index.home().path());
     }
     if reads {

@@ -4,11 +4,13 @@
 
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::about;
-use codex_agent_shared::schema::{self, READ, Schema, WRITTEN};
+use codex_agent_shared::schema;
+use codex_agent_shared::schema::{READ, Schema, WRITTEN};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, width};
 

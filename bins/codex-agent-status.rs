@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::{self, Command, Completes, Example, Tool, flags, runs};
+use codex_agent_engine::commands::manage;
+use codex_agent_engine::disk::progress::RunProgress;
+use codex_agent_engine::queue::{Queue, Queues, RunnerState, Status};
+use codex_agent_engine::run::usage_limit::{ActiveLimit, LimitGate};
+use codex_agent_engine::{Counts, RunDir};
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::about;
-use codex_agent_shared::queue::{Life, Queue, Queues, Status};
-use codex_agent_shared::run::gate::{Closed, Gate};
-use codex_agent_shared::run::tasks::Tasks;
-use codex_agent_shared::run::{Counts, Folder};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, path_cell, tsv, width};
 use codex_agent_shared::time::Timestamp;
@@ -86,9 +88,9 @@ fn main() -> ExitCode {
 
 /// What there is to tell of.
 enum Thing {
-    Run(Folder, Box<Tasks>),
-    Queue(Box<Queue>, Life),
-    Limit(Closed),
+    Run(RunDir, Box<RunProgress>),
+    Queue(Box<Queue>, RunnerState),
+    Limit(ActiveLimit),
 }
 
 fn run(args: Args) -> Result<Exit> {
@@ -98,9 +100,9 @@ fn run(args: Args) -> Result<Exit> {
     for thing in things(&mut exit)? {
         if args.common.json {
             match &thing {
-                Thing::Run(folder, tasks) => output.record(&runs::record(folder, tasks))?,
+                Thing::Run(folder, tasks) => output.record(&manage::record(folder, tasks))?,
                 Thing::Queue(queue, life) => output.record(&queue.record(*life))?,
-                Thing::Limit(closed) => output.record(&runs::LimitRecord::new(closed))?,
+                Thing::Limit(closed) => output.record(&manage::LimitRecord::new(closed))?,
             }
             continue;
         }
@@ -143,13 +145,13 @@ fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
         warn_of(&error);
         *exit = Exit::Trouble;
     };
-    let limits = Gate::all().unwrap_or_else(|error| {
+    let limits = LimitGate::all().unwrap_or_else(|error| {
         trouble(error);
         Vec::new()
     });
     let mut things: Vec<Thing> = limits.into_iter().map(Thing::Limit).collect();
-    for folder in Folder::all()? {
-        let Some(tasks) = Tasks::of(&folder) else { continue };
+    for folder in RunDir::all()? {
+        let Some(tasks) = RunProgress::of(&folder) else { continue };
         match tasks {
             Ok(tasks) if tasks.is_begun() && tasks.is_open() => {
                 things.push(Thing::Run(folder, Box::new(tasks)));
@@ -164,7 +166,7 @@ fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
     });
     for (queue, life) in queues.queues.into_iter().zip(lives) {
         // Manual prompts wait for a word, and not for a runner.
-        if life != Life::Idle || queue.due() > 0 {
+        if life != RunnerState::Idle || queue.due() > 0 {
             things.push(Thing::Queue(Box::new(queue), life));
         }
     }
@@ -181,7 +183,7 @@ fn row(thing: &Thing, now: Timestamp) -> [String; 5] {
                 false => at.to_string(),
             });
             let left = format!("{} left", pending + running);
-            let state = runs::state(folder, tasks).to_owned();
+            let state = manage::state(folder, tasks).to_owned();
             ["run".to_owned(), folder.name().to_owned(), state, left, began.unwrap_or_default()]
         }
         Thing::Queue(queue, life) => {

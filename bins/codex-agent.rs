@@ -12,13 +12,18 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, Stdio};
 
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, Value, generate};
-use codex_agent_shared::config::alias::{self, Alias, Led};
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, Value, generate};
+use codex_agent_shared::config::alias;
+use codex_agent_shared::config::alias::{Alias, Resolved};
 use codex_agent_shared::config::{ALIAS, Config, config_folder, named_config_folder};
-use codex_agent_shared::described::{self, Kept, summary};
-use codex_agent_shared::error::{self, Error, Exit, Result, reason, warn_of};
+use codex_agent_shared::described;
+use codex_agent_shared::described::{Kept, summary};
+use codex_agent_shared::error;
+use codex_agent_shared::error::{Error, Exit, Result, reason, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::{self, Scanned, ToolRecord};
+use codex_agent_shared::plugin;
+use codex_agent_shared::plugin::{Scanned, ToolRecord};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, path_cell, tsv, width};
 
@@ -291,14 +296,14 @@ fn follow(mut args: Args) -> Result<Exit> {
         error.hint(format!("there is no tool '{name}', and whether it is an alias cannot be told"))
     })?;
     match alias::follow(&config, &args.words)? {
-        Led::Tool(path, arguments) => Err(become_tool(&args, &path, &arguments)),
-        Led::Help(topic) => {
+        Resolved::Tool(path, arguments) => Err(become_tool(&args, &path, &arguments)),
+        Resolved::Help(topic) => {
             args.words = std::iter::once("help".into()).chain(topic).collect();
             help(&args)
         }
-        Led::Shell(arguments, way) => {
+        Resolved::Shell(arguments, way) => {
             let shell = alias::shell();
-            Err(replace(tool(&args, &shell, &arguments).env(alias::WAY, way), &shell))
+            Err(replace(tool(&args, &shell, &arguments).env(alias::CHAIN_VAR, way), &shell))
         }
     }
 }

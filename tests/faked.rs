@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use codex_agent_shared::run::probe;
+use codex_agent_engine::liveness;
 use serde_json::Value;
 
 use crate::world::{NEWEST, Ran, World, bin, json as records};
@@ -213,7 +213,7 @@ pub fn wait_until(is_so: impl Fn() -> bool) {
 
 /// Waits until nobody has an output any more.
 pub fn wait_for_end(out: &Path) {
-    wait_until(|| !probe::may_be_locked(out));
+    wait_until(|| !liveness::may_be_locked(out));
 }
 
 /// Waits for a program's end and gives its exit code; 128 and the signal where one ended it.

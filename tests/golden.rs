@@ -10,12 +10,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use codex_agent_engine::disk::journal;
+use codex_agent_engine::disk::journal::Entry;
+use codex_agent_engine::queue::Queues;
+use codex_agent_engine::{Event, Job};
 use codex_agent_shared::described::Kept;
 use codex_agent_shared::group::Groups;
-use codex_agent_shared::queue::Queues;
-use codex_agent_shared::record::{Foreign, Session};
-use codex_agent_shared::run::journal::{self, Entry};
-use codex_agent_shared::run::{Event, Job};
+use codex_agent_shared::record::{RawRecord, Session};
 use codex_agent_shared::schema::{WRITTEN, each};
 use serde_json::Value;
 
@@ -316,7 +317,7 @@ fn old_records_fit_the_schemas_of_today_and_are_read_by_its_types() {
                 let record: Value = serde_json::from_str(line).unwrap();
                 assert_eq!(record["type"], kind.as_str(), "{line}");
                 assert_eq!(misfit(&record, As::Ever), None, "{line}");
-                let foreign = Foreign::new(serde_json::from_str(line).unwrap()).unwrap();
+                let foreign = RawRecord::new(serde_json::from_str(line).unwrap()).unwrap();
                 assert_eq!((foreign.kind.as_deref(), foreign.text.get()), (Some(&**kind), &**line));
                 match kind.as_str() {
                     "session" => {
@@ -328,7 +329,7 @@ fn old_records_fit_the_schemas_of_today_and_are_read_by_its_types() {
                         assert_eq!(record.iter().find(lost), None, "{line}");
                     }
                     "job" => {
-                        let job = serde_json::from_str::<Job>(line).unwrap().settle().unwrap();
+                        let job = serde_json::from_str::<Job>(line).unwrap().validate().unwrap();
                         assert_eq!(record["prompt"], job.prompt.as_str());
                         assert_eq!(misfit(&record, As::Read), None, "{line}");
                     }

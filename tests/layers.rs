@@ -1,36 +1,87 @@
 //! The shape of the house: layers, packages, the table of tools.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Layer, module, and the packages that only this module may name; as in the head of `lib.rs`.
-const LAYERS: [(u8, &str, &[&str]); 21] = [
-    (0, "error", &[]),
-    (0, "text", &["unicode_width", "strsim"]),
-    (1, "time", &["jiff"]),
-    (1, "ndjson", &["ndjson_stream"]),
-    (1, "store", &[]),
-    (1, "plugin", &["which"]),
-    (1, "child", &["signal_hook"]),
-    (2, "config", &["toml", "shlex"]),
-    (2, "record", &["uuid"]),
-    (3, "query", &[]),
-    (3, "terminal", &[]),
-    (4, "codex", &["walkdir", "rusqlite", "zstd"]),
-    (5, "reference", &[]),
-    (5, "group", &[]),
-    (5, "described", &[]),
-    (6, "run", &[]),
-    (7, "queue", &[]),
-    (7, "output", &[]),
-    (8, "cli", &["lexopt"]),
-    (9, "schema", &[]),
-    (10, "lib", &[]),
+/// A crate: its directory, its floors of modules from the ground up, and the packages that one module may name.
+struct Crate {
+    root: &'static str,
+    floors: &'static [&'static [&'static str]],
+    packages: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// As in the heads of the crates. A module with more than ten files has floors of its own.
+const CRATES: [Crate; 3] = [
+    Crate {
+        root: "shared/src",
+        floors: &[
+            &["text"],
+            &["error"],
+            &["time", "ndjson", "store", "plugin", "child"],
+            &["config", "record", "schema"],
+            &["query", "terminal"],
+            &["codex/home", "codex/names", "codex/rollout", "codex/holder", "codex/version"],
+            &["codex/files"],
+            &["codex/refusal", "codex/state", "codex/reader"],
+            &["codex/index", "codex/watch"],
+            &["codex/drift"],
+            &["codex"],
+            &["described", "group", "output"],
+            &["reference"],
+            &["cli"],
+            &[""],
+        ],
+        packages: &[
+            ("text", &["unicode_width", "strsim"]),
+            ("time", &["jiff"]),
+            ("ndjson", &["ndjson_stream"]),
+            ("plugin", &["which"]),
+            ("child", &["signal_hook"]),
+            ("config/document", &["toml"]),
+            ("config/alias", &["shlex"]),
+            ("record", &["uuid"]),
+            ("codex/state", &["rusqlite"]),
+            ("codex/files", &["walkdir"]),
+            ("codex/rollout", &["zstd"]),
+            ("cli", &["lexopt"]),
+        ],
+    },
+    Crate {
+        root: "shared/engine/src",
+        floors: &[
+            &["codex", "record"],
+            &["liveness", "clock"],
+            &["disk"],
+            &["process"],
+            &["run"],
+            &["queue", "show"],
+            &["commands"],
+            &[""],
+        ],
+        packages: &[],
+    },
+    Crate {
+        root: "shared/fake/src",
+        floors: &[
+            &["lock", "output", "table", "version", "words"],
+            &["args", "line", "model", "row", "sample"],
+            &["history"],
+            &["thread"],
+            &["lines", "rpc"],
+            &["exec"],
+            &[""],
+        ],
+        packages: &[("table", &["rusqlite"]), ("row", &["rusqlite"])],
+    },
 ];
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
             all.extend(sources(&path));
@@ -41,68 +92,229 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// Whether a module is `outer` or inside of it.
+fn is_in(module: &str, outer: &str) -> bool {
+    module == outer || module.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// The top module that a file belongs to.
-fn module(file: &Path) -> String {
-    let inside = file.strip_prefix(root().join("shared/src")).unwrap();
-    let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
-    first.trim_end_matches(".rs").to_owned()
+/// Files of tests, which import what they test.
+fn is_test(module: &str) -> bool {
+    ["tests", "mutations", "transcripts"].iter().any(|name| module.ends_with(name))
 }
 
-fn layer(module: &str) -> u8 {
-    LAYERS.iter().find(|(_, name, _)| *name == module).unwrap_or_else(|| panic!("no layer for {module}")).0
+impl Crate {
+    /// Each module with its code: without comments and without its tests. The root of the crate is "".
+    fn modules(&self) -> BTreeMap<String, String> {
+        let top = root().join(self.root);
+        let code = |file: PathBuf| {
+            let inside = file.strip_prefix(&top).unwrap().with_extension("");
+            let name = inside.to_str().unwrap().to_owned();
+            let text = std::fs::read_to_string(&file).unwrap();
+            let text = text.split("\n#[cfg(test)]\n").next().unwrap();
+            let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            (if name == "lib" { String::new() } else { name }, lines.join("\n"))
+        };
+        sources(&top).into_iter().map(code).filter(|(name, _)| !is_test(name)).collect()
+    }
+
+    /// The modules that each module imports or names by a path.
+    fn imports(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let modules = self.modules();
+        let targets = |name: &String, code: &String| {
+            let paths = paths(code).into_iter().filter_map(|path| absolute(name, &path));
+            let found = paths.map(|path| {
+                let longest = (0..=path.len()).rev().map(|n| path[..n].join("/"));
+                longest.into_iter().find(|part| modules.contains_key(part)).unwrap()
+            });
+            found.filter(|other| other != name).collect()
+        };
+        modules.iter().map(|(name, code)| (name.clone(), targets(name, code))).collect()
+    }
+
+    /// The floor of a module, and the name that has it: the longest that the module lies in.
+    fn floor(&self, module: &str) -> (usize, &'static str) {
+        let named =
+            self.floors.iter().enumerate().flat_map(|(at, names)| names.iter().map(move |name| (at, *name)));
+        let holds = |(_, name): &(usize, &str)| is_in(module, name);
+        let found = named.filter(holds).max_by_key(|(_, name)| name.len());
+        found.unwrap_or_else(|| panic!("{}: no floor for '{module}'", self.root))
+    }
+}
+
+/// The paths in code that begin with `crate` or `super`, braces expanded.
+fn paths(code: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+                continue;
+            }
+            let rest = &code[at..];
+            let mut depth = 0;
+            let end = rest.find(|c: char| {
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                depth < 0 || (depth == 0 && !c.is_alphanumeric() && !matches!(c, '_' | ':' | '}'))
+            });
+            expand(&rest[..end.unwrap_or(rest.len())], &mut all);
+        }
+    }
+    all
+}
+
+fn expand(path: &str, all: &mut Vec<String>) {
+    let Some(open) = path.find('{') else {
+        return all.push(path.split(" as ").next().unwrap().trim().to_owned());
+    };
+    let (mut depth, mut from) = (0, open + 1);
+    for (at, c) in path.char_indices().skip_while(|(at, _)| *at < open) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if (c == ',' && depth == 1) || (c == '}' && depth == 0) {
+            let part = path[from..at].trim();
+            if !part.is_empty() {
+                expand(&format!("{}{part}", &path[..open]), all);
+            }
+            from = at + 1;
+        }
+    }
+}
+
+/// The segments of a path as seen from the root of the crate.
+fn absolute(module: &str, path: &str) -> Option<Vec<String>> {
+    let mut segments = path.split("::").filter(|segment| !segment.is_empty()).peekable();
+    let mut base: Vec<String> = Vec::new();
+    match segments.peek()? {
+        &"crate" => drop(segments.next()),
+        _ => base.extend(module.split('/').map(str::to_owned)),
+    }
+    while segments.next_if_eq(&"super").is_some() {
+        base.pop()?;
+    }
+    base.extend(segments.filter(|segment| *segment != "self").map(str::to_owned));
+    Some(base)
 }
 
 #[test]
-fn modules_import_only_from_layers_above_their_own() {
-    for file in sources(&root().join("shared/src")) {
-        let own = module(&file);
-        let text = std::fs::read_to_string(&file).unwrap();
-        for (at, _) in text.match_indices("crate::") {
-            let other: String =
-                text[at + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            // An error prints text made harmless: these two are one layer that knows itself.
-            let same_layer = own == other || (own == "error" && other == "text");
-            assert!(same_layer || layer(&other) < layer(&own), "{}: {own} imports {other}", file.display());
+fn modules_import_only_from_floors_below_their_own() {
+    for one in CRATES {
+        let mut count = 0;
+        for (module, others) in one.imports() {
+            for other in others {
+                let ((floor, own), (below, name)) = (one.floor(&module), one.floor(&other));
+                // A child sees what its parent declares; the parent re-exports its children.
+                let is_family = own == name || is_in(&module, &other) || is_in(&other, &module);
+                assert!(is_family || below < floor, "{}: '{module}' imports '{other}'", one.root);
+                count += 1;
+            }
+        }
+        assert!(count > 20, "{}: only {count} imports were seen", one.root);
+    }
+}
+
+#[test]
+fn files_import_each_other_in_no_circle() {
+    for one in CRATES {
+        let mut imports = one.imports();
+        // Take away what imports nothing that is left, until nothing is left.
+        loop {
+            let free: Vec<String> = imports
+                .iter()
+                .filter(|(_, others)| others.is_empty())
+                .map(|(name, _)| name.clone())
+                .collect();
+            if free.is_empty() {
+                break;
+            }
+            imports.retain(|name, _| !free.contains(name));
+            imports.values_mut().for_each(|others| others.retain(|name| !free.contains(name)));
+        }
+        assert!(imports.is_empty(), "{}: a circle in or below {imports:#?}", one.root);
+    }
+}
+
+#[test]
+fn each_floor_stands_in_the_head_of_its_crate() {
+    for one in CRATES {
+        for name in one.floors.iter().flat_map(|names| names.iter()).filter(|name| !name.is_empty()) {
+            let (outer, inner) = name.rsplit_once('/').unwrap_or(("lib", name));
+            let text =
+                std::fs::read_to_string(root().join(one.root).join(outer).with_extension("rs")).unwrap();
+            let head: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+            assert!(
+                head.contains(&format!("`{inner}`")) || head.contains(&format!("`mod@{inner}`")),
+                "{name}"
+            );
+        }
+        let top = root().join(one.root);
+        for file in sources(&top).into_iter().filter(|file| file.with_extension("").is_dir()) {
+            let inside = file.strip_prefix(&top).unwrap().with_extension("");
+            let module = inside.to_str().unwrap();
+            let has_floors = one
+                .floors
+                .iter()
+                .any(|names| names.iter().any(|name| is_in(name, module) && *name != module));
+            let files = sources(&file.with_extension("")).len();
+            assert!(files <= 10 || has_floors, "'{module}' has {files} files and no floors");
         }
     }
 }
 
 #[test]
 fn each_package_is_named_in_one_module() {
-    for file in sources(&root().join("shared/src")) {
-        let own = module(&file);
-        let text = std::fs::read_to_string(&file).unwrap();
-        let code: String =
-            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-        for (_, owner, packages) in LAYERS {
-            for package in packages {
-                let named = code.contains(&format!("{package}::"));
-                assert!(!named || own == owner, "{} names {package}, which is {owner}'s", file.display());
+    for one in CRATES {
+        let packages: BTreeSet<&str> =
+            one.packages.iter().flat_map(|(_, packages)| packages.iter().copied()).collect();
+        for (module, code) in one.modules() {
+            for package in &packages {
+                let may = one
+                    .packages
+                    .iter()
+                    .any(|(owner, theirs)| theirs.contains(package) && is_in(&module, owner));
+                assert!(
+                    may || !code.contains(&format!("{package}::")),
+                    "{}: '{module}' names {package}",
+                    one.root
+                );
             }
-        }
-    }
-    for (folder, packages) in
-        [("codex", &["walkdir", "rusqlite", "zstd"][..]), ("config", &["toml", "shlex"])]
-    {
-        let tables = sources(&root().join("shared/src").join(folder));
-        let names = |package: &str| {
-            tables
-                .iter()
-                .filter(|file| std::fs::read_to_string(file).unwrap().contains(&format!("{package}::")))
-                .count()
-        };
-        for package in packages {
-            assert_eq!(names(package), 1, "{package} is named in more than one module below {folder}");
         }
     }
 }
 
+/// Authors of external tools compile a library that neither runs Codex nor can write into its home.
 #[test]
-fn only_the_library_names_sqlite() {
+fn the_shared_crate_depends_on_neither_engine_nor_fake() {
+    let dependencies = |manifest: &str| -> BTreeSet<String> {
+        let text = std::fs::read_to_string(root().join(manifest)).unwrap();
+        let text = text.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap().to_owned();
+        text.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned()).collect()
+    };
+    let ours = |names: BTreeSet<String>| -> Vec<String> {
+        names.into_iter().filter(|name| name.starts_with("codex-agent")).collect()
+    };
+    assert_eq!(ours(dependencies("shared/Cargo.toml")), [""; 0]);
+    for manifest in ["shared/engine/Cargo.toml", "shared/fake/Cargo.toml"] {
+        assert_eq!(ours(dependencies(manifest)), ["codex-agent-shared"], "{manifest}");
+    }
+    for (module, code) in CRATES[0].modules() {
+        // A copy of a database that cannot be read in its place is opened for writing, and nothing else.
+        let may_write = module == "codex/state/open";
+        assert!(may_write || !code.contains("SQLITE_OPEN_READ_WRITE"), "{module}");
+        assert!(!code.contains("Connection::open("), "{module}");
+        let runs_codex = ["\"exec\"", "\"app-server\"", "CODEX_FAKE"].iter().any(|word| code.contains(word));
+        assert!(!(runs_codex && code.contains("Command::new(")), "{module} runs Codex");
+    }
+}
+
+#[test]
+fn only_the_libraries_name_sqlite() {
     for file in sources(&root().join("bins")) {
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(!text.contains("rusqlite"), "{}", file.display());
@@ -178,10 +390,16 @@ fn files_stay_short_enough_to_be_one_thing() {
     }
 }
 
-/// Whoever writes a tool in Rust begins with what stands at the head of a module.
+/// Authors of tools in Rust begin with the head of a module.
 #[test]
-fn every_module_has_an_example() {
-    for (_, module, _) in LAYERS.iter().filter(|(_, module, _)| *module != "lib") {
+fn every_module_of_the_shared_crate_has_an_example() {
+    let tops: BTreeSet<&str> = CRATES[0]
+        .floors
+        .iter()
+        .flat_map(|names| names.iter())
+        .map(|name| name.split('/').next().unwrap())
+        .collect();
+    for module in tops.into_iter().filter(|name| !name.is_empty()) {
         let text = std::fs::read_to_string(root().join(format!("shared/src/{module}.rs"))).unwrap();
         let head = text.lines().take_while(|line| line.starts_with("//!"));
         assert!(head.into_iter().any(|line| line == "//! ```"), "{module} has no example in its head");

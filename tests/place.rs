@@ -168,8 +168,9 @@ fn a_directory_that_others_own_or_write_to_is_refused() {
                 ran.code,
                 ran.err
             );
-            let way_on = ["chmod go-w '", "run as that user"].iter().any(|hint| ran.err.contains(hint));
-            assert!(way_on, "{}", ran.err);
+            let continue_command =
+                ["chmod go-w '", "run as that user"].iter().any(|hint| ran.err.contains(hint));
+            assert!(continue_command, "{}", ran.err);
             assert_eq!(fake.prompts(), ["mine", "before"], "{words:?}");
         }
     }

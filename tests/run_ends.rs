@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use codex_agent_shared::run::probe;
+use codex_agent_engine::liveness;
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -150,9 +150,9 @@ fn a_codex_that_ignores_signals_is_killed_and_the_third_signal_leaves_it() {
     }
     assert_eq!(runner.wait().unwrap().code(), Some(130));
     let out = fake.runs().pop().unwrap().join("jobs/1/1.out");
-    assert!(probe::may_be_locked(&out), "the job lives on");
+    assert!(liveness::may_be_locked(&out), "the job lives on");
     fake.run(&["stop", fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap(), "--now"]);
-    assert!(!probe::may_be_locked(&out), "what was told to stop now is stopped in the end");
+    assert!(!liveness::may_be_locked(&out), "what was told to stop now is stopped in the end");
     let (ran, events) = fake.events(&["continue", "--timeout", "2s"]);
     assert_eq!((ran.code, &*failures(&events)[0].0), (1, "interrupted"), "{}", ran.err);
 }
@@ -236,7 +236,7 @@ fn two_who_ask_at_once_do_not_see_each_other() {
     let path = world.write("out", "");
     let ask = || {
         let path = path.clone();
-        std::thread::spawn(move || (0..10_000).filter(|_| probe::may_be_locked(&path)).count())
+        std::thread::spawn(move || (0..10_000).filter(|_| liveness::may_be_locked(&path)).count())
     };
     let free = [ask(), ask()].map(|prober| prober.join().unwrap());
     assert_eq!(free, [0, 0], "a prober saw the other one");

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use codex_agent_shared::run::probe;
+use codex_agent_engine::liveness;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -443,13 +443,13 @@ fn after_another_boot_nothing_is_taken_for_unsent() {
     signal(&runner, Signal::KILL);
     runner.wait().unwrap();
     let out = fake.runs()[0].join("jobs/1/1.out");
-    while probe::may_be_locked(&out) {
+    while liveness::may_be_locked(&out) {
         std::thread::sleep(Duration::from_millis(10));
     }
     let journal = fake.journal();
     let text = fs::read_to_string(&journal).unwrap();
     // As a power cut leaves it: another boot, and less in the output than Codex printed.
-    fs::write(&journal, text.replace(&probe::boot().unwrap(), "00000000-0000-4000-8000-000000000000"))
+    fs::write(&journal, text.replace(&liveness::boot().unwrap(), "00000000-0000-4000-8000-000000000000"))
         .unwrap();
     fs::write(&out, "").unwrap();
     let (ran, events) = fake.events(&["continue"]);

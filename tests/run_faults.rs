@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use codex_agent_shared::run::probe;
+use codex_agent_engine::liveness;
 
 use crate::faked::{Fake, crash, end, failures, of_type, wait_for_end, wait_until};
 use crate::world::json as records;
@@ -326,7 +326,7 @@ fn power_cut(fake: &Fake, id: &str, prompt: &str) {
     wait_for_end(&fake.out(1));
     let journal = fake.runs()[0].join("journal.ndjson");
     let text = fs::read_to_string(&journal).unwrap();
-    fs::write(&journal, text.replace(&probe::boot().unwrap(), "00000000-0000-4000-8000-000000000000"))
+    fs::write(&journal, text.replace(&liveness::boot().unwrap(), "00000000-0000-4000-8000-000000000000"))
         .unwrap();
     fs::write(fake.out(1), "").unwrap();
 }

@@ -8,8 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use codex_agent_shared::plugin::TOOLS;
-use codex_agent_shared::schema::{READ, Schema, WRITTEN, each, generate, instance};
+use codex_agent_shared::schema::{READ, Schema, WRITTEN, each, instance};
 use serde_json::{Value, json};
+
+mod generate;
 
 use crate::held::{As, hold, misfit, require_late};
 use crate::terminal::on_terminal;

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use codex_agent_shared::codex::home::Home;
-use codex_agent_shared::codex::watch::{From, Happened, Watch};
+use codex_agent_shared::codex::watch::{From, SessionEvent, Watch};
 use codex_agent_shared::record::Id;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::terminal::Terminal;
 use crate::world::{NEWEST, World, bins, json};
 
 fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
-    let mut emit = |happened: &Happened| {
+    let mut emit = |happened: &SessionEvent| {
         let record = serde_json::to_value(happened).unwrap();
         assert_eq!(misfit(&record, As::Today), None, "{record}");
         all.push(record);

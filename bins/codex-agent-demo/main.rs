@@ -8,12 +8,13 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
+use codex_agent_fake as fake;
+use codex_agent_fake::sample::Place;
 use codex_agent_shared::child;
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool};
-use codex_agent_shared::codex::fake;
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
-use codex_agent_shared::codex::sample::Place;
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::Query;

@@ -5,8 +5,10 @@
 
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::flags::jobs::{self, Jobs};
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_engine::commands::flags as jobs;
+use codex_agent_engine::commands::flags::Jobs;
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::output::Template;
 use codex_agent_shared::plugin::about;
@@ -322,7 +324,7 @@ static TOOL: Tool = Tool {
         "codex-agent(7)",
     ],
     reads: &["session"],
-    writes: &cli::runs::with_events::<25>(&[
+    writes: &codex_agent_engine::commands::manage::with_events::<25>(&[
         "group",
         "session",
         "job",

@@ -2,15 +2,17 @@
 
 use std::io;
 
-use codex_agent_shared::cli::{self, runs, watch};
+use codex_agent_engine::commands::{manage, watch};
+use codex_agent_shared::cli;
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, warn};
 use codex_agent_shared::group::{Group, Groups, check_name};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::query::{Archived, Filter, Query};
-use codex_agent_shared::record::{Foreign, Id, Session};
-use codex_agent_shared::reference::{self, Input, Inputs};
+use codex_agent_shared::record::{Id, RawRecord, Session};
+use codex_agent_shared::reference;
+use codex_agent_shared::reference::{Input, Inputs};
 use codex_agent_shared::store::Changed;
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, quoted, tsv, width};
@@ -162,7 +164,7 @@ pub(super) fn log(args: Args) -> Result<Exit> {
     let groups = Groups::read()?;
     let found = groups.find(name);
     let name = found.as_ref().map_or(name, |at| groups.groups[*at].name.as_str());
-    let Some(folder) = runs::of("group", name, |_| true)?.into_iter().next() else {
+    let Some(folder) = manage::of("group", name, |_| true)?.into_iter().next() else {
         found?;
         return Err(Error::not_found(format!("no run over group '{name}' is known"))
             .hint(format!("codex-agent group run {} --prompt TEXT", quoted(name))));
@@ -222,7 +224,7 @@ pub(super) fn show(args: Args) -> Result<Exit> {
 struct Given {
     ids: Vec<String>,
     typed: Vec<String>,
-    records: Vec<Foreign>,
+    records: Vec<RawRecord>,
 }
 
 /// Reads every operand and, if it is to be, standard input. `find` tells what a reference means.
@@ -485,9 +487,11 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         .hint("codex-agent group remove takes it out"));
     }
     // Each once, however often somebody has written it into the file.
-    let sessions = cli::turns::each_once(group.session_ids.iter().filter_map(|id| Id::parse(id)));
+    let sessions = codex_agent_engine::commands::send::dedup_ids(
+        group.session_ids.iter().filter_map(|id| Id::parse(id)),
+    );
     if sessions.is_empty() {
         warn(format_args!("group '{name}' is empty"));
     }
-    cli::turns::add("group", &group.name, &sessions, &args.common, &args.engine)
+    codex_agent_engine::commands::send::add("group", &group.name, &sessions, &args.common, &args.engine)
 }

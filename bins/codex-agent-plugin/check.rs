@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use codex_agent_shared::described::CheckRecord;
 use codex_agent_shared::error::{Error, Exit, Result, note};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::{self, PREFIX};
+use codex_agent_shared::plugin;
+use codex_agent_shared::plugin::PREFIX;
 use codex_agent_shared::terminal::{Look, is_terminal, line};
 use codex_agent_shared::text::{harmless, tsv};
 

@@ -5,9 +5,12 @@
 
 use std::time::Duration;
 
-use codex_agent_shared::child::limited::{self, Limits};
-use codex_agent_shared::cli::{self, generate};
-use codex_agent_shared::described::{self, Entry, Kept};
+use codex_agent_shared::child::limited;
+use codex_agent_shared::child::limited::Limits;
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::generate;
+use codex_agent_shared::described;
+use codex_agent_shared::described::{Entry, Kept};
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin;

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use codex_agent_shared::described::{self, Description, Entry, Kept, ProblemRecord, State, summary};
+use codex_agent_shared::described;
+use codex_agent_shared::described::{Description, Entry, Kept, ProblemRecord, State, summary};
 use codex_agent_shared::error::{Error, Exit, Result, note, warn, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::{self, Oddity, PREFIX, ToolRecord};
+use codex_agent_shared::plugin;
+use codex_agent_shared::plugin::{PREFIX, PathProblem, ToolRecord};
 use codex_agent_shared::store::Changed;
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, path_cell, tsv, width};
@@ -24,7 +26,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     let (tools, mut odd) = plugin::scan();
     for tool in tools.iter().filter(|tool| !tool.is_ours()) {
         if let Some(detail) = plugin::wrong_interpreter(&tool.path) {
-            odd.push(Oddity { path: tool.path.clone(), problem: "no_interpreter", detail });
+            odd.push(PathProblem { path: tool.path.clone(), problem: "no_interpreter", detail });
         }
     }
     // Without it they are strangers, and are there all the same.
@@ -52,7 +54,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         output.text(row.as_bytes(), b"\n")?;
     }
     output.flush()?;
-    for Oddity { path, detail, problem } in &odd {
+    for PathProblem { path, detail, problem } in &odd {
         let what = match *problem {
             "shadowed" => "is not run",
             "unreadable" => "cannot be looked into",

@@ -6,11 +6,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::flags::jobs::{self, Jobs};
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags, prompts};
+use codex_agent_engine::commands::flags as jobs;
+use codex_agent_engine::commands::flags::Jobs;
+use codex_agent_engine::commands::prompts;
+use codex_agent_engine::queue::Mode;
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::plugin::about;
-use codex_agent_shared::queue::Mode;
 use codex_agent_shared::store::NAME_RULES;
 
 mod show;
@@ -253,7 +256,7 @@ static MOVE: Command<Args> = command(
         "PLACE is a number, first or last. Several prompts come to stand there in the order in which they are named.",
     ],
     &[("Options", &[PROMPT_JSON])],
-    verbs::shift,
+    verbs::move_,
 );
 static REMOVE: Command<Args> = command(
     "remove",
@@ -463,7 +466,7 @@ static TOOL: Tool = Tool {
         "codex-agent(7)",
     ],
     reads: &["prompt"],
-    writes: &cli::runs::with_events::<14>(&["queue", "prompt", "job"]),
+    writes: &codex_agent_engine::commands::manage::with_events::<14>(&["queue", "prompt", "job"]),
     epilogue: "",
     completions: None,
 };

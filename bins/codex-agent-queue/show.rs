@@ -1,8 +1,8 @@
 //! How queues and prompts are shown.
 
+use codex_agent_engine::queue::{Counts, Mode, Prompt, Queue, RunnerState, Status};
 use codex_agent_shared::error::{Exit, Result};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::queue::{Counts, Life, Mode, Prompt, Queue, Status};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, path_cell, tsv, width};
 
@@ -14,7 +14,7 @@ pub(super) fn prompts(count: usize) -> String {
 }
 
 /// Prints the records of queues, if that was asked for.
-pub(super) fn tell(args: &Args, queues: &[(&Queue, Life)]) -> Result<Exit> {
+pub(super) fn tell(args: &Args, queues: &[(&Queue, RunnerState)]) -> Result<Exit> {
     let mut output = Output::stdout();
     for (queue, life) in queues.iter().filter(|_| args.common.json) {
         output.record(&queue.record(*life))?;
@@ -42,7 +42,7 @@ fn words(counts: Counts) -> String {
     if parts.is_empty() { "empty".to_owned() } else { parts.join(", ") }
 }
 
-pub(super) fn list(args: &Args, queues: &[(&Queue, Life)]) -> Result<Exit> {
+pub(super) fn list(args: &Args, queues: &[(&Queue, RunnerState)]) -> Result<Exit> {
     let mut output = Output::stdout();
     if !is_terminal() {
         for (queue, life) in queues {
@@ -100,7 +100,7 @@ fn why(prompt: &Prompt) -> String {
     failure.map(|failure| format!("{}: {}", failure.class.word(), failure.plain())).unwrap_or_default()
 }
 
-pub(super) fn one(args: &Args, queue: &Queue, life: Life) -> Result<Exit> {
+pub(super) fn one(args: &Args, queue: &Queue, life: RunnerState) -> Result<Exit> {
     let mut output = Output::stdout();
     if !is_terminal() {
         for (at, prompt) in queue.prompts.iter().enumerate() {

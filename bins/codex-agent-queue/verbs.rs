@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 
+use codex_agent_engine::RunDir;
+use codex_agent_engine::commands::flags as jobs;
+use codex_agent_engine::commands::{manage, prompts, run_queue, watch};
+use codex_agent_engine::queue;
+use codex_agent_engine::queue::{Mode, Prompt, Queue, Queues, RunnerState, Status, check_name};
+use codex_agent_engine::record::job::check_prompt;
 use codex_agent_shared::child;
-use codex_agent_shared::cli::flags::jobs;
-use codex_agent_shared::cli::{prompts, queued, runs, watch};
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn, warn_of};
-use codex_agent_shared::queue::{self, Life, Mode, Prompt, Queue, Queues, Status, check_name};
-use codex_agent_shared::run::Folder;
-use codex_agent_shared::run::job::check_prompt;
 use codex_agent_shared::store::Changed;
 use codex_agent_shared::text::quoted;
 
@@ -50,7 +51,7 @@ pub(super) fn create(args: Args) -> Result<Exit> {
         Ok((queue, Changed::Yes))
     })?;
     warn(format_args!("made queue '{name}' for '{project}'"));
-    show::tell(&args, &[(&queue, Life::Idle)])
+    show::tell(&args, &[(&queue, RunnerState::Idle)])
 }
 
 pub(super) fn add(args: Args) -> Result<Exit> {
@@ -133,7 +134,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             .hint("codex-agent queue show NAME shows one"));
     }
     let (queues, lives) = Queues::read()?;
-    let all: Vec<(&Queue, Life)> = queues.queues.iter().zip(lives).collect();
+    let all: Vec<(&Queue, RunnerState)> = queues.queues.iter().zip(lives).collect();
     if args.common.json { show::tell(&args, &all) } else { show::list(&args, &all) }
 }
 
@@ -148,7 +149,7 @@ pub(super) fn show(args: Args) -> Result<Exit> {
 }
 
 /// A queue as it is now.
-fn one(name: &str) -> Result<(Queue, Life)> {
+fn one(name: &str) -> Result<(Queue, RunnerState)> {
     let mut queues: Queues = Queues::store()?.read()?;
     let at = queues.find(name)?;
     let mut queue = queues.queues.swap_remove(at);
@@ -158,11 +159,15 @@ fn one(name: &str) -> Result<(Queue, Life)> {
 
 /// Whether somebody works through a queue, for what is changed whatever its run has done: a journal that cannot
 /// be read is told.
-fn told_life(queue: &mut Queue) -> Life {
+fn told_life(queue: &mut Queue) -> RunnerState {
     queue.lay_over().unwrap_or_else(|error| {
         warn_of(&error);
-        let folder = queue.run.as_deref().and_then(|run| Folder::named(run).ok().flatten());
-        if folder.is_some_and(|folder| folder.is_running()) { Life::Running } else { Life::Dead }
+        let folder = queue.run.as_deref().and_then(|run| RunDir::named(run).ok().flatten());
+        if folder.is_some_and(|folder| folder.is_running()) {
+            RunnerState::Running
+        } else {
+            RunnerState::Dead
+        }
     })
 }
 
@@ -179,13 +184,13 @@ fn places(queue: &Queue, named: &[String]) -> Result<Vec<usize>> {
 }
 
 /// Refuses a prompt that is being sent, or was when its runner died.
-fn refuse_running(queue: &Queue, life: Life, at: usize, verb: &str) -> Result<()> {
+fn refuse_running(queue: &Queue, life: RunnerState, at: usize, verb: &str) -> Result<()> {
     if queue.prompts[at].status != Status::Running {
         return Ok(());
     }
     let (name, number) = (quoted(&queue.name), at + 1);
     let (why, way_out) = match life {
-        Life::Dead => (
+        RunnerState::Dead => (
             "its runner is gone, and nobody has looked yet what came of it",
             format!("codex-agent queue run {name} looks, and goes on; queue stop --now {name} interrupts it"),
         ),
@@ -225,7 +230,7 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
         (None, false) => written.insert(open_editor(&before.prompt)?).text.clone(),
         (Some(_), true) => return Err(Error::usage("there is more than one text")),
     };
-    let change = |queue: &mut Queue, life: Life| {
+    let change = |queue: &mut Queue, life: RunnerState| {
         // By its id, as it may have been moved meanwhile.
         let Some(at) = queue.place(&before.id) else {
             return Err(Error::not_found(format!("the prompt was removed from '{}' meanwhile", queue.name)));
@@ -250,7 +255,7 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
 }
 
 /// Refuses a change that comes too late.
-fn refuse_sent(queue: &Queue, life: Life, at: usize, verb: &str) -> Result<()> {
+fn refuse_sent(queue: &Queue, life: RunnerState, at: usize, verb: &str) -> Result<()> {
     refuse_running(queue, life, at, verb)?;
     if queue.prompts[at].status == Status::Pending {
         return Ok(());
@@ -294,7 +299,7 @@ fn open_editor(text: &str) -> Result<Written> {
     Ok(Written { text: edited.trim_end_matches('\n').to_owned(), file })
 }
 
-pub(super) fn shift(args: Args) -> Result<Exit> {
+pub(super) fn move_(args: Args) -> Result<Exit> {
     let (named, place) = named_and_last(&args, "PLACE")?;
     let (queue, moved) = Queues::edit(args.name()?, |queue, _| {
         let places = places(queue, named)?;
@@ -394,7 +399,7 @@ pub(super) fn mode(args: Args) -> Result<Exit> {
         for at in places(queue, named)? {
             // A prompt that was interrupted or failed may be put aside, for when it is sent again.
             let status = queue.prompts[at].status;
-            if status == Status::Completed || (status == Status::Running && life == Life::Running) {
+            if status == Status::Completed || (status == Status::Running && life == RunnerState::Running) {
                 refuse_sent(queue, life, at, "change the mode of")?;
             }
             queue.prompts[at].mode = mode;
@@ -457,16 +462,16 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
     let gone = Queues::store()?.update(|queues: &mut Queues| {
         let (gone, rest): (Vec<Queue>, Vec<Queue>) =
             std::mem::take(&mut queues.queues).into_iter().partition(|queue| locks.contains_key(&queue.id));
-        gone.iter().try_for_each(|queue| queued::refuse_living(queue, "delete"))?;
+        gone.iter().try_for_each(|queue| run_queue::refuse_living(queue, "delete"))?;
         // Before they are gone: killed in between, the queue is there still, with a run that is over.
-        gone.iter().flat_map(|queue| &queue.run).try_for_each(|run| queued::conclude(run, "deleted"))?;
+        gone.iter().flat_map(|queue| &queue.run).try_for_each(|run| run_queue::conclude(run, "deleted"))?;
         queues.queues = rest;
         Ok((gone, Changed::Yes))
     })?;
     for queue in &gone {
         warn(format_args!("deleted queue '{}' with {}", queue.name, show::prompts(queue.prompts.len())));
     }
-    show::tell(&args, &gone.iter().map(|queue| (queue, Life::Idle)).collect::<Vec<_>>())
+    show::tell(&args, &gone.iter().map(|queue| (queue, RunnerState::Idle)).collect::<Vec<_>>())
 }
 
 pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
@@ -484,31 +489,32 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
     })?;
     for (queue, life) in &changed {
         let word = if paused { "paused" } else { "not paused any more" };
-        let more = if paused && *life == Life::Running { "; what is being sent is finished" } else { "" };
+        let more =
+            if paused && *life == RunnerState::Running { "; what is being sent is finished" } else { "" };
         warn(format_args!("queue '{}' is {word}{more}", queue.name));
     }
     show::tell(args, &changed.iter().map(|(queue, life)| (queue, *life)).collect::<Vec<_>>())
 }
 
 /// The last run of a queue.
-fn last_run(args: &Args) -> Result<Folder> {
+fn last_run(args: &Args) -> Result<RunDir> {
     let (queue, _) = one(only_one(args)?)?;
     let name = &queue.name;
     let Some(run) = queue.run.as_ref().or(queue.last_run.as_ref()) else {
         return Err(Error::not_found(format!("queue '{name}' was not run yet"))
             .hint(format!("codex-agent queue run {}", quoted(name))));
     };
-    Folder::named(run)?
+    RunDir::named(run)?
         .ok_or_else(|| Error::not_found(format!("the records of run '{run}' of queue '{name}' are gone")))
 }
 
 pub(super) fn stop(args: Args) -> Result<Exit> {
-    runs::stop(&last_run(&args)?, args.now)?;
+    manage::stop(&last_run(&args)?, args.now)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn run(args: Args) -> Result<Exit> {
-    queued::run(only_one(&args)?, &args.common, &args.engine)
+    run_queue::run(only_one(&args)?, &args.common, &args.engine)
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {

@@ -6,9 +6,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::flags::jobs::{self, Jobs};
-use codex_agent_shared::cli::prompts as given;
-use codex_agent_shared::cli::{self, Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_engine::commands::flags as jobs;
+use codex_agent_engine::commands::flags::Jobs;
+use codex_agent_engine::commands::prompts as given;
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::error::{Exit, Result};
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::time::{Timestamp, parse_moment};
@@ -193,7 +195,7 @@ static CONTINUE: Command<Args> = verb(
         "The run was stopped, or its runner died. Jobs that live are taken over, jobs that ended meanwhile are judged by what Codex printed, and jobs that never reached the model are started. A job that was cut off in the middle is a failure. Without RUN it is the newest run that has work left.",
     ],
     &[("How", HOW), ("What is shown", EVENTS)],
-    verbs::go_on,
+    verbs::continue_run,
 );
 static STOP: Command<Args> = verb(
     "stop",
@@ -282,7 +284,7 @@ static TOOL: Tool = Tool {
         "codex-agent(7)",
     ],
     reads: &["prompt", "job"],
-    writes: &cli::runs::with_events::<13>(&["job", "run"]),
+    writes: &codex_agent_engine::commands::manage::with_events::<13>(&["job", "run"]),
     epilogue: "",
     completions: None,
 };

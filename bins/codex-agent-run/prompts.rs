@@ -4,11 +4,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use codex_agent_shared::cli::{prompts, runs};
+use codex_agent_engine::commands::expiry;
+use codex_agent_engine::commands::prompts;
+use codex_agent_engine::show::events as show;
+use codex_agent_engine::{Job, Options, Plan, Sandbox};
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::{Output, Records};
-use codex_agent_shared::output::events as show;
-use codex_agent_shared::run::{Job, Options, Plan, Sandbox};
 use codex_agent_shared::text::cell;
 
 use super::Args;
@@ -28,7 +29,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     }
     // Before anything is read or written, as nothing can be done without it.
     let settings = args.engine.settings(&args.common)?;
-    runs::tidy();
+    expiry::prune_expired();
     let given = read(&args, &base, &mut |job| plan.add(job));
     if let Err(error) = given {
         plan.discard();
@@ -42,7 +43,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     show::announce(jobs, &settings, args.engine.sandbox()?);
     let mut shown = show::Show::new(wanted, jobs);
     let ended = plan.run(settings, &mut shown);
-    shown.close(&folder, ended, &show::way_on(&folder))
+    shown.close(&folder, ended, &show::continue_command(&folder))
 }
 
 /// What all jobs have that do not say otherwise.
@@ -81,7 +82,7 @@ fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Resu
         return read_jobs(args, base, add);
     }
     prompts::read(&args.engine, &args.operands, &mut |given| {
-        let mut job = base.saying(given.prompt);
+        let mut job = base.with_prompt(given.prompt);
         job.images.extend(given.images);
         add(job)
     })

@@ -1,10 +1,11 @@
 //! The verbs: looking after the runs of every tool.
 
-use codex_agent_shared::cli::{runs, watch};
+use codex_agent_engine::commands::expiry;
+use codex_agent_engine::commands::{manage, watch};
+use codex_agent_engine::disk::progress::RunProgress;
+use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::run::tasks::Tasks;
-use codex_agent_shared::run::{Counts, Folder};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, path_cell, tsv, width};
 use codex_agent_shared::time::Timestamp;
@@ -19,11 +20,11 @@ fn no_operand(args: &Args) -> Result<()> {
 }
 
 /// The run that is named; `None` where none is.
-fn named(args: &Args) -> Result<Option<Folder>> {
+fn named(args: &Args) -> Result<Option<RunDir>> {
     if let Some(extra) = args.operands.get(1) {
         return Err(Error::usage(format!("unexpected operand '{extra}'")));
     }
-    args.operands.first().map(|name| Folder::find(name)).transpose()
+    args.operands.first().map(|name| RunDir::find(name)).transpose()
 }
 
 pub(super) fn list(args: Args) -> Result<Exit> {
@@ -31,8 +32,8 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     let mut output = Output::stdout();
     let mut exit = Exit::Done;
     let mut rows = Vec::new();
-    for folder in Folder::all()? {
-        let Some(tasks) = Tasks::of(&folder) else { continue };
+    for folder in RunDir::all()? {
+        let Some(tasks) = RunProgress::of(&folder) else { continue };
         let tasks = match tasks {
             Ok(tasks) if tasks.is_begun() => tasks,
             Ok(_) => continue,
@@ -43,12 +44,12 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             }
         };
         if args.common.json {
-            output.record(&runs::record(&folder, &tasks))?;
+            output.record(&manage::record(&folder, &tasks))?;
             continue;
         }
         let Counts { pending, running, completed, failed, skipped } = tasks.told();
         let began = tasks.started_at;
-        let mut row = vec![folder.name().to_owned(), runs::state(&folder, &tasks).to_owned()];
+        let mut row = vec![folder.name().to_owned(), manage::state(&folder, &tasks).to_owned()];
         if is_terminal() {
             row.push(began.map(|at| at.age(Timestamp::now())).unwrap_or_default());
             let parts = [
@@ -88,13 +89,13 @@ pub(super) fn list(args: Args) -> Result<Exit> {
 }
 
 /// The run that is named, else the newest one.
-fn named_or_newest(args: &Args, waits: bool) -> Result<Folder> {
+fn named_or_newest(args: &Args, waits: bool) -> Result<RunDir> {
     match named(args)? {
         Some(folder) => Ok(folder),
         None => {
             // One that is only planned tells nothing, unless it may begin while somebody looks on.
-            let mut all = Folder::all()?.into_iter();
-            let newest = all.find(|folder| match Tasks::of(folder) {
+            let mut all = RunDir::all()?.into_iter();
+            let newest = all.find(|folder| match RunProgress::of(folder) {
                 Some(Ok(tasks)) => tasks.is_begun() || (waits && folder.is_running()),
                 other => other.is_some(),
             });
@@ -112,10 +113,10 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
     watch::watch(&named_or_newest(&args, true)?, args.engine.wanted(&args.common)?)
 }
 
-pub(super) fn go_on(args: Args) -> Result<Exit> {
+pub(super) fn continue_run(args: Args) -> Result<Exit> {
     args.engine.wanted(&args.common)?;
-    let Some(folder) = named(&args)?.map_or_else(runs::unfinished, |folder| Ok(Some(folder)))? else {
-        let running = Folder::all()?.into_iter().find(Folder::is_running);
+    let Some(folder) = named(&args)?.map_or_else(manage::unfinished, |folder| Ok(Some(folder)))? else {
+        let running = RunDir::all()?.into_iter().find(RunDir::is_running);
         match running.map(|folder| folder.name().to_owned()) {
             Some(name) => warn(format_args!(
                 "no run waits to be continued; '{name}' is being carried out, and 'codex-agent run watch' shows it"
@@ -124,29 +125,29 @@ pub(super) fn go_on(args: Args) -> Result<Exit> {
         }
         return Ok(Exit::Done);
     };
-    runs::go_on(&folder, &args.common, &args.engine)
+    manage::continue_run(&folder, &args.common, &args.engine)
 }
 
 pub(super) fn stop(args: Args) -> Result<Exit> {
     let Some(folder) = named(&args)? else {
         return Err(Error::usage("the name of a run is missing").hint("codex-agent run list lists them"));
     };
-    runs::stop(&folder, args.now)?;
+    manage::stop(&folder, args.now)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn prune(args: Args) -> Result<Exit> {
     no_operand(&args)?;
-    let Some(before) = args.older.map_or_else(runs::too_old, |older| Ok(Some(older)))? else {
+    let Some(before) = args.older.map_or_else(expiry::too_old, |older| Ok(Some(older)))? else {
         return Err(
             Error::usage("runs are kept for ever, as runs.keep says").hint("--older TIME says otherwise")
         );
     };
     let mut output = Output::stdout();
     let mut removed = 0;
-    runs::prune(before, &mut |folder, tasks| {
+    expiry::prune(before, &mut |folder, tasks| {
         removed += 1;
-        if args.common.json { output.record(&runs::record(folder, tasks)) } else { Ok(()) }
+        if args.common.json { output.record(&manage::record(folder, tasks)) } else { Ok(()) }
     })?;
     output.flush()?;
     warn(format_args!("removed {removed} run{}", if removed == 1 { "" } else { "s" }));

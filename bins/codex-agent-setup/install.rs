@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use codex_agent_shared::codex::home::state_folder;
 use codex_agent_shared::error::{Context, Error, Result};
 use codex_agent_shared::output::SetupFileRecord;
-use codex_agent_shared::store::{Held, Store};
+use codex_agent_shared::store::{LockedFile, Store};
 use codex_agent_shared::text::fingerprint;
 use serde::{Deserialize, Serialize};
 
@@ -199,7 +199,7 @@ impl Setup {
         done
     }
 
-    fn carry_out_held(&mut self, held: &Held, steps: &[Step], made: &mut Vec<PathBuf>) -> Result<()> {
+    fn carry_out_held(&mut self, held: &LockedFile, steps: &[Step], made: &mut Vec<PathBuf>) -> Result<()> {
         if held.read::<Installed>()? != self.installed {
             return Err(Error::new("another setup has changed something meanwhile").hint("run it again"));
         }

@@ -6,7 +6,8 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::{self, Command, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Example, Flag, Takes, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::about;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use codex_agent_shared::child::limited::{self, How, Limits};
+use codex_agent_shared::child::limited;
+use codex_agent_shared::child::limited::{How, Limits};
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Error, Result, warn};
 use codex_agent_shared::plugin::find_program;

@@ -13,7 +13,8 @@
 //! ```
 //! use std::process::ExitCode;
 //!
-//! use codex_agent_shared::cli::{self, Command, Flag, Takes, Tool};
+//! use codex_agent_shared::cli;
+//! use codex_agent_shared::cli::{Command, Flag, Takes, Tool};
 //! use codex_agent_shared::error::{Error, Exit};
 //!
 //! #[derive(Default)]
@@ -71,16 +72,11 @@
 //! }
 //! ```
 
+mod external;
 pub mod flags;
 pub mod generate;
-mod own;
-pub mod prompts;
-pub mod queued;
-pub mod runs;
-pub mod turns;
-pub mod watch;
 
-pub use own::{Own, main_of};
+pub use external::{ToolInfo, main_of};
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -506,8 +502,8 @@ fn run(tool: &'static Tool, name: &mut String) -> Result<Exit> {
     if let Some(nameless) = tool.nameless() {
         // A verb is one as the very first word: after '--' or a flag it is an operand.
         let first = std::env::args_os().nth(1).and_then(|word| word.into_string().ok());
-        if let Some(slip) = first.as_deref().and_then(|word| slip(tool, word)) {
-            return Err(slip);
+        if let Some(error) = first.as_deref().and_then(|word| mistyped_verb(tool, word)) {
+            return Err(error);
         }
         return match first.and_then(|word| tool.verb(&word)) {
             Some(verb) => {
@@ -552,7 +548,7 @@ fn run(tool: &'static Tool, name: &mut String) -> Result<Exit> {
 }
 
 /// A word that was most likely to be a verb. Taken for an operand it would be sent to a model, say.
-fn slip(tool: &Tool, word: &str) -> Option<Error> {
+fn mistyped_verb(tool: &Tool, word: &str) -> Option<Error> {
     if tool.verb(word).is_some() || tool.verbs().is_empty() {
         return None;
     }
@@ -579,7 +575,7 @@ fn verbs_line(tool: &Tool) -> String {
 }
 
 fn version(tool: &Tool) -> String {
-    format!("{} {}\n", tool.name, own::own().version)
+    format!("{} {}\n", tool.name, external::external().version)
 }
 
 fn generate_document(tool: &Tool, parser: &mut Parser) -> Result<Exit> {

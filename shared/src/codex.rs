@@ -1,22 +1,22 @@
-//! Where Codex keeps things and how to read them. Nothing here ever creates, changes or removes
-//! anything in Codex's home; what must change there, Codex does. Only [`fake`] does: it is a Codex.
+//! Where Codex keeps things and how to read them. Nothing here creates, changes or removes a file of Codex's
+//! home, except the `-shm` and the empty `-wal` that SQLite makes beside a database that it reads.
 //!
-//! | module | what it reads |
-//! |---|---|
-//! | [`home`] | where the home and the database are |
-//! | [`rollout`] | one rollout file: its head, its tail |
-//! | [`names`] | `session_index.jsonl`, the names that users gave |
-//! | [`holder`] | which process holds a session now |
-//! | [`state`] | the SQLite database (feature `sqlite`) |
-//! | [`files`] | the names of all rollout files |
-//! | [`drift`] | where database and files disagree |
-//! | [`sample`] | the sample home, and a place to try things in |
-//! | [`version`] | which version a Codex is, and what it may be trusted with |
-//! | [`server`] | the app-server: questions and orders to Codex itself |
-//! | [`fork`] | branching a session, whole or before a message |
-//! | [`watch`] | what sessions do while they do it |
-//! | [`fake`] | a Codex without a model, for the demo and for tests |
-//! | [`index`] | all of them together: the answer to "which sessions are there" |
+//! A module imports only from floors above its own.
+//!
+//! | floor | module | what it reads |
+//! |---|---|---|
+//! | 0 | [`home`] | where the home and the database are |
+//! | 0 | [`names`] | `session_index.jsonl`, the names that users gave |
+//! | 0 | [`rollout`] | one rollout file: its head, its tail, its lines |
+//! | 0 | [`holder`] | which process holds a session now |
+//! | 0 | [`version`] | what the number of a Codex version says |
+//! | 1 | [`files`] | the names of all rollout files |
+//! | 2 | [`refusal`] | sessions that Codex refuses to resume |
+//! | 2 | [`state`] | the SQLite database (feature `sqlite`) |
+//! | 2 | `reader` | rollouts as session records |
+//! | 3 | [`index`] | all of them together: the answer to "which sessions are there" |
+//! | 3 | [`watch`] | what sessions do while they do it |
+//! | 4 | [`drift`] | where database and files disagree |
 //!
 //! ```
 //! use codex_agent_shared::codex::home::Home;
@@ -35,9 +35,7 @@
 //! ```
 
 pub mod drift;
-pub mod fake;
 pub mod files;
-pub mod fork;
 pub mod holder;
 pub mod home;
 pub mod index;
@@ -45,8 +43,6 @@ pub mod names;
 mod reader;
 pub mod refusal;
 pub mod rollout;
-pub mod sample;
-pub mod server;
 #[cfg(feature = "sqlite")]
 pub mod state;
 pub mod version;

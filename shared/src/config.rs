@@ -34,12 +34,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use alias::{Alias, Leads};
+use alias::{Alias, Target};
 use document::{Entry, Place, Places, Value, Wrong};
 
 use crate::error::{Error, Result, reason, warn};
 use crate::plugin;
-use crate::store::whole;
+use crate::store::read_capped;
 use crate::text::nearest;
 use crate::time::parse_duration;
 
@@ -149,16 +149,16 @@ impl Config {
 
     /// The configuration itself, unless something in it is an error: then that, and how many more there are.
     pub fn sound(&self) -> Result<&Config> {
-        self.sound_but(|_| false)
+        self.valid_except(|_| false)
     }
 
     /// The same for whoever needs this key alone: what is wrong with others does not matter then.
     pub fn sound_for(&self, key: &str) -> Result<&Config> {
         let table = key.split('.').next();
-        self.sound_but(|about| about != key && Some(about) != table)
+        self.valid_except(|about| about != key && Some(about) != table)
     }
 
-    fn sound_but(&self, is_other: impl Fn(&str) -> bool) -> Result<&Config> {
+    fn valid_except(&self, is_other: impl Fn(&str) -> bool) -> Result<&Config> {
         let matters = |fault: &&Fault| fault.is_error && !fault.key.as_deref().is_some_and(&is_other);
         let mut errors = self.faults.iter().filter(matters);
         let Some(first) = errors.next() else { return Ok(self) };
@@ -322,7 +322,7 @@ impl Config {
                 format!("cannot call an alias '{name}': names are lower case letters, digits and dashes");
             return self.fault(false, "bad_alias_name", Some(places.of(entry.at)), message);
         }
-        match Leads::read(&entry.value) {
+        match Target::read(&entry.value) {
             Ok((leads, text)) => {
                 self.aliases.push(Alias { name: name.clone(), text, leads, place: places.of(entry.at) });
             }
@@ -346,7 +346,7 @@ fn bytes(path: &Path) -> std::result::Result<Option<Vec<u8>>, String> {
         Err(error) => return Err(reason(&error)),
         Ok(meta) => meta.is_symlink(),
     };
-    match whole(path, LONGEST)? {
+    match read_capped(path, LONGEST)? {
         None if is_link => Err("it is a link to a file that is not there".to_owned()),
         bytes => Ok(bytes),
     }
@@ -362,7 +362,7 @@ impl Display for Place {
 /// affair of whoever uses that.
 pub fn get() -> Result<&'static Config> {
     named_config_folder()?;
-    once().sound_but(is_of_an_alias)
+    once().valid_except(is_of_an_alias)
 }
 
 fn is_of_an_alias(key: &str) -> bool {

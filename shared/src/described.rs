@@ -34,8 +34,8 @@ use serde_json::value::RawValue;
 use crate::child::limited::{self, Limits};
 use crate::config::state_folder;
 use crate::error::{Error, Result};
-use crate::plugin::{Found, Oddity, PREFIX, PROTOCOL, TOOLS, ToolRecord, dispatcher, hand_down};
-use crate::store::{Object, Store};
+use crate::plugin::{Found, PREFIX, PROTOCOL, PathProblem, TOOLS, ToolRecord, dispatcher, hand_down};
+use crate::store::{RawObject, Store};
 use crate::text::harmless;
 use crate::time::Timestamp;
 
@@ -177,7 +177,7 @@ pub struct Entry {
     stamp: Option<Stamp>,
     /// A description that this release does not understand; it counts as a stale one.
     foreign: Option<Box<RawValue>>,
-    rest: Object,
+    rest: RawObject,
 }
 
 impl Entry {
@@ -195,7 +195,7 @@ impl Entry {
             kept_at: Timestamp::now(),
             stamp: Stamp::of(path),
             foreign: None,
-            rest: Object::default(),
+            rest: RawObject::default(),
         }
     }
 
@@ -247,7 +247,7 @@ impl State {
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut rest = Object::deserialize(deserializer)?;
+        let mut rest = RawObject::deserialize(deserializer)?;
         let path: String = rest.need("path")?;
         let (size, mtime, mtime_ns) = (rest.take("size")?, rest.take("mtime")?, rest.take("mtime_ns")?);
         let stamp = match (size, mtime, mtime_ns) {
@@ -261,7 +261,7 @@ impl<'de> Deserialize<'de> for Entry {
             stamp,
             path,
             foreign: None,
-            rest: Object::default(),
+            rest: RawObject::default(),
         };
         let text: Option<Box<RawValue>> = rest.take("description")?;
         match text.as_ref().map(|text| Description::parse(text.get().as_bytes(), entry.name())) {
@@ -302,12 +302,12 @@ impl Serialize for Entry {
 pub struct Kept {
     /// What is kept, in the order in which it came.
     pub plugins: Vec<Entry>,
-    rest: Object,
+    rest: RawObject,
 }
 
 impl<'de> Deserialize<'de> for Kept {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut rest = Object::deserialize(deserializer)?;
+        let mut rest = RawObject::deserialize(deserializer)?;
         Ok(Kept { plugins: rest.need("plugins")?, rest })
     }
 }
@@ -337,8 +337,8 @@ pub struct ProblemRecord<'r> {
 
 impl<'r> ProblemRecord<'r> {
     /// The record of an oddity.
-    pub fn of(oddity: &'r Oddity) -> ProblemRecord<'r> {
-        let Oddity { path, problem, detail } = oddity;
+    pub fn of(oddity: &'r PathProblem) -> ProblemRecord<'r> {
+        let PathProblem { path, problem, detail } = oddity;
         ProblemRecord { kind: "plugin.problem", path: path.to_string_lossy(), problem, detail }
     }
 }

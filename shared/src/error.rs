@@ -12,9 +12,9 @@
 //! assert_eq!((error.exit(), error.exit().code()), (Exit::Negative, 1));
 //! ```
 
-mod patient;
+mod nonblocking;
 
-pub use patient::Stream;
+pub use nonblocking::Stream;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -242,7 +242,7 @@ pub fn warn(message: impl Display) {
     say(&format!("{name}: {}\n", harmless(&message.to_string())));
 }
 
-/// What standard error has not taken yet, from [`be_patient`] on.
+/// What standard error has not taken yet, from [`buffer_stderr`] on.
 static KEPT: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
 /// So much is kept for a reader of standard error that does not read; what comes then is dropped.
@@ -251,7 +251,7 @@ const MOST_KEPT: usize = 1 << 20;
 /// From now on nobody waits for the reader of standard error, which may be a pipe that is not read, the same
 /// as standard output's (`2>&1 | less`): what it does not take at once is kept. [`hand_on`] tries again, and
 /// [`flush`] waits.
-pub fn be_patient() {
+pub fn buffer_stderr() {
     kept().get_or_insert_default();
 }
 

@@ -23,7 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::codex::home::config_folder;
 use crate::error::Result;
 use crate::record::Id;
-use crate::store::{self, Changed, Named, Object, Store};
+use crate::store::{self, Changed, HasName, RawObject, Store};
 use crate::time::Timestamp;
 
 /// A named set of sessions.
@@ -43,7 +43,7 @@ pub struct Group {
     pub created_at: String,
     /// When it was changed last, RFC 3339.
     pub updated_at: String,
-    rest: Object,
+    rest: RawObject,
 }
 
 /// The whole file.
@@ -51,12 +51,12 @@ pub struct Group {
 pub struct Groups {
     /// The groups, in the order of their making.
     pub groups: Vec<Group>,
-    rest: Object,
+    rest: RawObject,
 }
 
 impl<'de> Deserialize<'de> for Groups {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut rest = Object::deserialize(deserializer)?;
+        let mut rest = RawObject::deserialize(deserializer)?;
         Ok(Groups { groups: rest.need("groups")?, rest })
     }
 }
@@ -72,7 +72,7 @@ impl Serialize for Groups {
 
 impl<'de> Deserialize<'de> for Group {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut rest = Object::deserialize(deserializer)?;
+        let mut rest = RawObject::deserialize(deserializer)?;
         Ok(Group {
             id: rest.need("id")?,
             name: rest.take("name")?.unwrap_or_default(),
@@ -103,7 +103,7 @@ impl Serialize for Group {
     }
 }
 
-impl Named for Group {
+impl HasName for Group {
     const WHAT: &'static str = "group";
 
     fn id(&self) -> &str {

@@ -11,33 +11,39 @@
 //!   changes something takes all of its input or none.
 //! - Exit codes are a closed set ([`error::Exit`]).
 //!
-//! # The layers
+//! # Three crates
 //!
-//! A module imports only from layers above its own; a test holds it to that. Each package from
-//! outside is named in one module, serde, `serde_json` and schemars excepted, whose derives stand at the types.
+//! This crate reads sessions, speaks records and makes an executable a tool: it is the one that authors of
+//! external tools build on. It neither runs Codex nor writes into Codex's home. `codex-agent-engine` runs Codex
+//! for the tools of the package; `codex-agent-fake` is a Codex without a model, and the only code that writes a
+//! database of Codex. Both use this crate, and it uses neither of them.
 //!
-//! | layer | module | its one responsibility | package |
+//! # Floors
+//!
+//! A module imports only from floors above its own, and files import each other in no circle; a test holds the
+//! crate to both. Each package from outside is named in one module, serde, `serde_json` and schemars excepted,
+//! whose derives stand at the types.
+//!
+//! | floor | module | its one responsibility | package |
 //! |---|---|---|---|
-//! | 0 | [`error`] | what can go wrong, said in one line, and its exit code | |
 //! | 0 | [`text`] | other people's text made harmless, cut, escaped, matched | unicode-width, strsim |
-//! | 1 | [`time`] | points in time, and how people say them | jiff |
-//! | 1 | [`ndjson`] | records in and out of a pipe | ndjson-stream, memchr |
-//! | 1 | [`store`] | one JSON file that many processes change and a crash cannot spoil | tempfile |
-//! | 1 | [`plugin`] | finding and listing `codex-agent-NAME` | which |
-//! | 1 | [`child`] | another program, run until it ends, a signal comes or a limit is reached | signal-hook |
-//! | 2 | [`config`] | our own `config.toml`: settings, aliases, folders | toml, shlex |
-//! | 2 | [`record`] | the session record and its fields | uuid |
-//! | 3 | [`query`] | which sessions are asked for, in which order | |
-//! | 3 | [`terminal`] | width, colours, lines of a table | rustix |
-//! | 4 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd |
-//! | 5 | [`mod@reference`] | one grammar for "which session" | |
+//! | 1 | [`error`] | what can go wrong, in one line, and its exit code | |
+//! | 2 | [`time`] | points in time, and how people write them | jiff |
+//! | 2 | [`ndjson`] | records in and out of a pipe | ndjson-stream, memchr |
+//! | 2 | [`store`] | one JSON file that many processes change and a crash cannot spoil | tempfile |
+//! | 2 | [`plugin`] | finding and listing `codex-agent-NAME` | which |
+//! | 2 | [`child`] | another program, run until it ends, a signal comes or a limit is reached | signal-hook |
+//! | 3 | [`config`] | our own `config.toml`: settings, aliases, directories | toml, shlex |
+//! | 3 | [`record`] | the session record and its fields | uuid |
+//! | 3 | [`schema`] | JSON Schemas of the records; whether a record fits | |
+//! | 4 | [`query`] | which sessions are asked for, in which order | |
+//! | 4 | [`terminal`] | width, colours, lines of a table | rustix |
+//! | 5 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd |
+//! | 5 | [`described`] | descriptions of external tools | |
 //! | 5 | [`group`] | named sets of sessions | |
-//! | 5 | [`described`] | descriptions of external tools, read once and kept | |
-//! | 6 | [`run`] | running Codex: jobs, their journal, the loop that supervises them | |
-//! | 7 | [`queue`] | lists of prompts, and who works through them | |
-//! | 7 | [`output`] | how sessions are shown | |
-//! | 8 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
-//! | 9 | [`schema`] | JSON Schemas of the records; whether a record fits | |
+//! | 5 | [`output`] | how sessions are shown | |
+//! | 6 | [`mod@reference`] | one grammar for "which session" | |
+//! | 7 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
 
 pub mod child;
 pub mod cli;
@@ -50,10 +56,8 @@ pub mod ndjson;
 pub mod output;
 pub mod plugin;
 pub mod query;
-pub mod queue;
 pub mod record;
 pub mod reference;
-pub mod run;
 pub mod schema;
 pub mod store;
 pub mod terminal;

@@ -337,7 +337,7 @@ impl Output {
 
     /// Standard output for whoever has more to do than to wait for its reader: nothing leaves but by
     /// [`Output::hand_on`] and [`Output::flush`].
-    pub fn patient() -> Self {
+    pub fn nonblocking() -> Self {
         Output { leaves: Leaves::WhenTold, ..Output::stdout() }
     }
 

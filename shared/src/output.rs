@@ -8,9 +8,6 @@
 //! assert_eq!(template.fill(true, |name| format!("<{name}>")), "<id>\t<title>");
 //! ```
 
-pub mod events;
-mod live;
-
 use std::borrow::Cow;
 
 use serde::Serialize;

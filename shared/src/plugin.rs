@@ -334,7 +334,7 @@ pub fn is_ours(name: &str, path: &Path) -> bool {
 
 /// What looks like a tool and is none, or cannot be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Oddity {
+pub struct PathProblem {
     /// The file, or the folder of the search path.
     pub path: PathBuf,
     /// What is wrong, in one word for programs.
@@ -343,25 +343,25 @@ pub struct Oddity {
     pub detail: String,
 }
 
-impl Oddity {
-    fn new(path: &Path, problem: &'static str, detail: impl Into<String>) -> Oddity {
-        Oddity { path: path.to_owned(), problem, detail: detail.into() }
+impl PathProblem {
+    fn new(path: &Path, problem: &'static str, detail: impl Into<String>) -> PathProblem {
+        PathProblem { path: path.to_owned(), problem, detail: detail.into() }
     }
 
     /// Why a file that bears the prefix is no tool.
-    fn of(path: &Path, name: &str) -> Option<Oddity> {
+    fn of(path: &Path, name: &str) -> Option<PathProblem> {
         if name == OWN_WORD {
-            return Some(Oddity::new(path, "misnamed", "codex-agent has the word 'help' itself"));
+            return Some(PathProblem::new(path, "misnamed", "codex-agent has the word 'help' itself"));
         }
         if is_executable(path) {
             let why = "the name of a tool is lower case letters, digits and dashes";
-            return (!is_name(name)).then(|| Oddity::new(path, "misnamed", why));
+            return (!is_name(name)).then(|| PathProblem::new(path, "misnamed", why));
         }
         // Pages, scripts of shells and the like are not meant as tools.
         if !is_name(name) {
             return None;
         }
-        Some(Oddity::new(path, "not_executable", why_not(path)))
+        Some(PathProblem::new(path, "not_executable", why_not(path)))
     }
 }
 
@@ -371,7 +371,7 @@ pub fn list() -> Vec<Found> {
 }
 
 /// The same, and what is odd on the way, in the order of the search path.
-pub fn scan() -> (Vec<Found>, Vec<Oddity>) {
+pub fn scan() -> (Vec<Found>, Vec<PathProblem>) {
     let mut found: BTreeMap<String, Found> = BTreeMap::new();
     let (mut looked_at, mut odd) = (Vec::new(), Vec::new());
     for folder in search_path() {
@@ -388,7 +388,7 @@ pub fn scan() -> (Vec<Found>, Vec<Oddity>) {
                 continue;
             }
             Err(error) => {
-                odd.push(Oddity::new(&folder, "unreadable", reason(&error)));
+                odd.push(PathProblem::new(&folder, "unreadable", reason(&error)));
                 continue;
             }
         };
@@ -398,13 +398,13 @@ pub fn scan() -> (Vec<Found>, Vec<Oddity>) {
             let Some(name) = lossy.strip_prefix(PREFIX) else { continue };
             let path = folder.join(&file);
             if name == OWN_WORD || !is_name(name) || !is_executable(&path) {
-                odd.extend(Oddity::of(&path, name));
+                odd.extend(PathProblem::of(&path, name));
                 continue;
             }
             match found.get_mut(name) {
                 Some(first) => {
                     let why = format!("'{}' comes before it", first.path.display());
-                    odd.push(Oddity::new(&path, "shadowed", why));
+                    odd.push(PathProblem::new(&path, "shadowed", why));
                     first.shadows.push(path);
                 }
                 None => {
@@ -422,7 +422,7 @@ pub struct Scanned {
     /// All tools, by name.
     pub tools: Vec<Found>,
     /// What is odd on the way, in the order of the search path.
-    pub odd: Vec<Oddity>,
+    pub odd: Vec<PathProblem>,
 }
 
 impl Scanned {
@@ -446,7 +446,7 @@ impl Scanned {
     pub fn look(&self, name: &str) -> Result<Option<PathBuf>> {
         let found = self.locate(name);
         let file = format!("{PREFIX}{name}");
-        let is_it = |odd: &&Oddity| odd.problem == "not_executable" && odd.path.ends_with(&file);
+        let is_it = |odd: &&PathProblem| odd.problem == "not_executable" && odd.path.ends_with(&file);
         match self.odd.iter().find(is_it) {
             Some(there) if found.is_none() => Err(no_executable(&there.path)),
             _ => Ok(found),

@@ -22,12 +22,12 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-mod foreign;
 mod id;
+mod raw_record;
 mod write;
 
-pub use foreign::{Foreign, Refreshed};
 pub use id::Id;
+pub use raw_record::{MergedRecord, RawRecord};
 pub use write::Chosen;
 
 use crate::error::{Error, Result};

@@ -29,7 +29,7 @@ use crate::codex::rollout::Name;
 use crate::error::{Error, Result, note, warn};
 use crate::ndjson::{Item, Records};
 use crate::query::{Archived, Directory, Filter, Query};
-use crate::record::{Field, Foreign, Id, Session};
+use crate::record::{Field, Id, RawRecord, Session};
 use crate::text::cell;
 
 /// A reference as it was typed, told apart by its form alone.
@@ -315,9 +315,9 @@ fn originals(name: &str, found: Vec<Session<'static>>) -> Vec<Session<'static>> 
 #[derive(Debug)]
 pub enum Input {
     /// A `session` record, to the byte.
-    Record(Foreign),
+    Record(RawRecord),
     /// A record of another type, which is not ours: it is passed through or left alone.
-    Other(Foreign),
+    Other(RawRecord),
     /// A reference.
     Text(String),
 }
@@ -360,7 +360,7 @@ impl<R: Read> Inputs<R> {
                     Err(_) => Err(place(Error::new("expected a reference: the string is broken"))),
                 }
             }
-            Item::Json(raw) => match Foreign::new(raw) {
+            Item::Json(raw) => match RawRecord::new(raw) {
                 Ok(foreign) if foreign.kind.as_deref().is_some_and(|kind| kind != "session") => {
                     Ok((line, Input::Other(foreign)))
                 }

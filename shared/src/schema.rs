@@ -18,8 +18,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-#[cfg(feature = "schema")]
-pub mod generate;
 pub mod instance;
 
 use crate::error::{Error, Exit, Result};

@@ -32,14 +32,14 @@
 //! assert_eq!(store.read::<Vec<String>>().unwrap(), ["work"]);
 //! ```
 
-mod named;
-mod object;
+mod has_name;
 pub mod place;
-mod whole;
+mod raw_object;
+mod read_capped;
 
-pub use named::{NAME_RULES, Named, check_name, find, position};
-pub use object::Object;
-pub use whole::whole;
+pub use has_name::{HasName, NAME_RULES, check_name, find, position};
+pub use raw_object::RawObject;
+pub use read_capped::read_capped;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -80,7 +80,7 @@ impl Store {
 
     /// Takes the lock of the file, for whoever looks at it and acts on what it says. The file need not be
     /// there.
-    pub fn hold(&self) -> Result<Held> {
+    pub fn hold(&self) -> Result<LockedFile> {
         let mut tried = 0;
         loop {
             let (target, lock) = self.lock_file()?;
@@ -92,16 +92,16 @@ impl Store {
             tried += 1;
             // Some file systems number a file anew each time.
             if fs::metadata(&path).is_ok_and(is_mine) || tried == 8 {
-                return Ok(Held { path: self.path.clone(), target, _lock: lock });
+                return Ok(LockedFile { path: self.path.clone(), target, _lock: lock });
             }
         }
     }
 
     /// The same where nobody has it; `None` where somebody does, which is not waited for.
-    pub fn try_hold(&self) -> Result<Option<Held>> {
+    pub fn try_hold(&self) -> Result<Option<LockedFile>> {
         let (target, lock) = self.lock_file()?;
         let is_ours = place::try_lock(&lock, &lock_path(&target))?;
-        Ok(is_ours.then(|| Held { path: self.path.clone(), target, _lock: lock }))
+        Ok(is_ours.then(|| LockedFile { path: self.path.clone(), target, _lock: lock }))
     }
 
     /// The file that is replaced, and the one whose lock guards it. The lock is the kernel's, and goes with
@@ -150,7 +150,7 @@ impl Store {
 }
 
 fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
-    let text = match whole(path, LONGEST) {
+    let text = match read_capped(path, LONGEST) {
         Ok(Some(text)) => text,
         Ok(None) => return Ok(T::default()),
         Err(why) => return Err(Error::new(format!("cannot read '{}': {why}", path.display()))),
@@ -163,7 +163,7 @@ fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
 }
 
 /// A file whose lock is ours.
-pub struct Held {
+pub struct LockedFile {
     path: PathBuf,
     target: PathBuf,
     _lock: File,
@@ -173,7 +173,7 @@ pub struct Held {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp(Option<(u64, u64, [i64; 4])>);
 
-impl Held {
+impl LockedFile {
     /// What the file holds; the default where there is no file.
     pub fn read<T: DeserializeOwned + Default>(&self) -> Result<T> {
         read(&self.path)

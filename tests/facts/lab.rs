@@ -10,8 +10,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use codex_agent_engine::codex::server::Server;
 use codex_agent_shared::codex::home::Home;
-use codex_agent_shared::codex::server::Server;
 use codex_agent_shared::record::Id;
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use codex_agent_engine::Class;
+use codex_agent_engine::record::failure::{classify, reset};
 use codex_agent_shared::codex::rollout;
-use codex_agent_shared::codex::version;
-use codex_agent_shared::run::Class;
-use codex_agent_shared::run::failure::{classify, reset};
 use codex_agent_shared::time::Timestamp;
 
 use super::lab::{Lab, Outcome, must, said};
@@ -37,7 +36,9 @@ pub const FACTS: &[Fact] = &[
         holds: "codex --version prints codex-cli and the version",
         needed_by: &[("codex/version.rs", "version")],
         proof: |lab| {
-            let said_so = version::version(&lab.codex, Some(&lab.home("main")), None).map_err(said)?;
+            let said_so =
+                codex_agent_engine::codex::version::version(&lab.codex, Some(&lab.home("main")), None)
+                    .map_err(said)?;
             same("the version", said_so, lab.version.clone())
         },
     },

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use codex_agent_shared::codex::fork::{Cut, Forker, set_name};
+use codex_agent_engine::codex::fork::{Cut, Forker, set_name};
 use codex_agent_shared::codex::rollout;
 use codex_agent_shared::error::Error;
 use codex_agent_shared::record::Id;
@@ -256,7 +256,8 @@ fn odd(lab: &Lab) -> Outcome {
 
     let queued = at().exec("to be queued for", &["Three"])?.id()?;
     at().run("queue", &["queue", "--thread", &queued, "--message", "Queued words"])?;
-    let count = lab.view("odd")?.queued(Id::parse(&queued).ok_or("no id")?);
+    let id = Id::parse(&queued).ok_or("no id")?;
+    let count = codex_agent_shared::codex::state::queued(lab.view("odd")?.database_folder(), id);
     lab.note("queued", count.to_string());
     at().exec("with a queue", &["resume", &queued, "Own words"])?;
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::{self, Command, Flag, Own, Takes, Tool};
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Flag, Takes, Tool, ToolInfo};
 use codex_agent_shared::error::{Exit, Result, warn};
 use codex_agent_shared::ndjson::{Output, Records};
 use codex_agent_shared::{reference, text};
@@ -28,7 +29,7 @@ static TOOL: Tool = Tool {
 };
 
 fn main() -> ExitCode {
-    cli::main_of(&TOOL, Own { version: "1.0", pipe: Some(&[]) })
+    cli::main_of(&TOOL, ToolInfo { version: "1.0", pipe: Some(&[]) })
 }
 
 fn run(by: Option<String>) -> Result<Exit> {

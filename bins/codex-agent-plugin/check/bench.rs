@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use codex_agent_shared::child::limited::{self, Ended, Failure, How, Input, Limits};
-use codex_agent_shared::codex::sample::Place;
+use codex_agent_fake::sample::Place;
+use codex_agent_shared::child::limited;
+use codex_agent_shared::child::limited::{Ended, Failure, How, Input, Limits};
 use codex_agent_shared::described::Description;
 use codex_agent_shared::error::{Context, Error, Result, reason, warn};
 use codex_agent_shared::plugin;
-use codex_agent_shared::store::whole;
+use codex_agent_shared::store::read_capped;
 use codex_agent_shared::text::quoted;
 use serde_json::Value;
 
@@ -345,7 +346,7 @@ pub(super) fn kind(line: &str) -> Option<String> {
 
 fn lines(file: &Path) -> Result<Vec<String>> {
     let wrong = |why: &str| Error::new(format!("cannot read '{}': {why}", file.display()));
-    let bytes = whole(file, LONGEST)
+    let bytes = read_capped(file, LONGEST)
         .map_err(|why| wrong(&why).hint("--input takes a file of records, of 64 MiB at the most"))?
         .ok_or_else(|| wrong("no such file or directory"))?;
     let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use codex_agent_shared::child::limited::{Ended, How, Input, Limits, Reader, Stop};
-use codex_agent_shared::described::{self, Description};
+use codex_agent_shared::described;
+use codex_agent_shared::described::Description;
 use codex_agent_shared::error::Result;
-use codex_agent_shared::plugin::{self, OWN_WORD, PREFIX, TOOLS};
+use codex_agent_shared::plugin;
+use codex_agent_shared::plugin::{OWN_WORD, PREFIX, TOOLS};
 
 use super::bench::{BARE, Bench, MOST, PATIENCE, source};
 use super::contract::is_reserved;
@@ -330,8 +332,8 @@ pub(super) fn closed_pipe(bench: &Bench) -> Result<Seen> {
             return Ok(fault);
         }
     }
-    let patient = bench.fed(&bench.samples)?;
-    if patient.how != How::Code(0) || patient.first_message().is_some() {
+    let nonblocking = bench.fed(&bench.samples)?;
+    if nonblocking.how != How::Code(0) || nonblocking.first_message().is_some() {
         return Ok(Seen::Ok("--help is quiet about it".to_owned()));
     }
     let (input, reader) = match bench.samples[..] {

@@ -7,7 +7,7 @@ pub use hook::hook;
 
 use std::fmt::Write;
 
-use super::own::own;
+use super::external::external;
 use super::{Row, Takes, Tool, Verb};
 use crate::plugin::{PREFIX, PROTOCOL, ToolRecord};
 use crate::terminal::{columns, is_terminal};
@@ -209,7 +209,7 @@ fn man(tool: &Tool) -> String {
         out,
         ".TH {} 1 \"\" \"{}\" \"codex\\-agent manual\"",
         roff(&tool.name.to_uppercase()),
-        roff(&super::own::edition(tool.name))
+        roff(&super::external::edition(tool.name))
     );
     // Names of variables and flags are searched for and copied: no hyphens of roff's own in them.
     out.push_str(".nh\n.ad l\n");
@@ -346,8 +346,8 @@ fn standard_options(out: &mut String) {
 
 fn describe(tool: &Tool) -> String {
     let record = ToolRecord {
-        version: Some(own().version),
-        pipe: own().pipe.map(<[&str]>::to_vec),
+        version: Some(external().version),
+        pipe: external().pipe.map(<[&str]>::to_vec),
         protocol: Some(PROTOCOL),
         reads: Some(tool.reads.to_vec()),
         writes: Some(tool.writes.to_vec()),

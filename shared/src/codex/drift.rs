@@ -127,19 +127,6 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The place of a session, by its row.
-#[derive(Debug)]
-pub struct Place {
-    /// The session.
-    pub id: Id,
-    /// The path of its rollout.
-    pub path: String,
-    /// Whether it is archived.
-    pub archived: bool,
-    /// The directory of its work.
-    pub cwd: String,
-}
-
 /// Compares database and files and gives each disagreement to `tell`.
 pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) -> Result<Summary> {
     let mut summary = Summary { kind: "check", database: None, schema: None, rows: 0, files: 0, problems: 0 };
@@ -149,7 +136,7 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
         tell(&Problem { kind: "problem", problem, id, path, detail })
     };
     #[cfg(not(feature = "sqlite"))]
-    let rows: Vec<Place> = Vec::new();
+    let rows: Vec<super::files::RowPlace> = Vec::new();
     #[cfg(feature = "sqlite")]
     let mut rows = Vec::new();
     #[cfg(feature = "sqlite")]

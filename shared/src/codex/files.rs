@@ -13,6 +13,19 @@ use crate::error::warn_once;
 use crate::record::Id;
 use crate::time::Timestamp;
 
+/// Where a session lies, by its row in the database.
+#[derive(Debug)]
+pub struct RowPlace {
+    /// The session.
+    pub id: Id,
+    /// The path of its rollout.
+    pub path: String,
+    /// Whether it is archived.
+    pub archived: bool,
+    /// The directory of its work.
+    pub cwd: String,
+}
+
 /// One rollout file.
 #[derive(Clone, Debug)]
 pub struct RolloutFile {

@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, Source, document, user_home};
 use crate::error::{Error, Result, reason, warn_once};
-use crate::record::Id;
 
 pub use crate::config::{config_folder, state_folder};
 
@@ -65,7 +64,7 @@ impl Home {
     }
 
     /// Whether Codex itself would look elsewhere: neither its variable nor its default names this home.
-    pub fn is_ours_to_tell(&self) -> bool {
+    pub fn needs_codex_home_var(&self) -> bool {
         matches!(self.by, Some(Source::Flag(_) | Source::File(_)))
     }
 
@@ -87,15 +86,6 @@ impl Home {
     /// What moves the database out of the home: the key `sqlite_home`, or a variable.
     pub fn database_moved_by(&self) -> Option<&'static str> {
         self.moved_by
-    }
-
-    /// How many messages Codex's own queue holds for a session; 0 without the feature `sqlite`.
-    #[cfg_attr(not(feature = "sqlite"), allow(unused_variables))]
-    pub fn queued(&self, id: Id) -> usize {
-        #[cfg(feature = "sqlite")]
-        return super::state::queued(&self.database_folder, id);
-        #[cfg(not(feature = "sqlite"))]
-        0
     }
 
     /// Whether Codex takes a rollout for one of this home: it lies there, or where one of the two directories

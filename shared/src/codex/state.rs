@@ -29,12 +29,10 @@ use rusqlite::{self as sql, Connection, OpenFlags, Row, params_from_iter};
 
 mod open;
 mod queue;
-mod write;
 
-pub(super) use queue::queued;
-pub(super) use write::Table;
+pub use queue::queued;
 
-use super::drift::Place;
+use super::files::RowPlace;
 use super::names::Names;
 use super::rollout;
 use super::version::is_before;
@@ -138,7 +136,7 @@ impl State {
     }
 
     /// The place of each session by its row, sorted by id.
-    pub fn places(&self) -> Result<Vec<Place>> {
+    pub fn places(&self) -> Result<Vec<RowPlace>> {
         let read = || {
             let mut statement =
                 self.connection.prepare("SELECT id, rollout_path, archived, cwd FROM threads")?;
@@ -151,7 +149,7 @@ impl State {
                 };
                 if let Some(id) = Id::parse(&text(0)) {
                     let archived = row.get_ref(2)?.as_i64_or_null().ok().flatten() == Some(1);
-                    places.push(Place { id, path: text(1), archived, cwd: text(3) });
+                    places.push(RowPlace { id, path: text(1), archived, cwd: text(3) });
                 }
             }
             places.sort_by_key(|place| place.id);
@@ -455,7 +453,8 @@ fn uri(path: &Path, how: &str) -> String {
     uri
 }
 
-fn why(error: &rusqlite::Error) -> String {
+/// The reason of an error of SQLite, without the statement.
+pub fn why(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(failure, text) => text.clone().unwrap_or_else(|| failure.to_string()),
         other => other.to_string(),

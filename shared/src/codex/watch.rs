@@ -27,14 +27,14 @@ use crate::error::Result;
 use crate::record::Id;
 use crate::time::Timestamp;
 
-mod followed;
-mod happened;
 mod places;
+mod session_event;
+mod session_tail;
 
-pub use happened::{Happened, Role, TurnFailure, What};
+pub use session_event::{Role, SessionEvent, SessionEventKind, TurnFailure};
 
-use followed::Followed;
 use places::Places;
+use session_tail::SessionTail;
 
 /// The most files that are open at once.
 const OPEN: usize = 64;
@@ -57,13 +57,13 @@ pub enum From {
 }
 
 /// Where what happened goes; an error ends the poll.
-pub type Emit<'e> = &'e mut dyn FnMut(&Happened) -> Result<()>;
+pub type Emit<'e> = &'e mut dyn FnMut(&SessionEvent) -> Result<()>;
 
 /// A number of sessions, and how far each was read.
 pub struct Watch {
     home: Home,
     from: From,
-    sessions: Vec<Followed>,
+    sessions: Vec<SessionTail>,
     /// Where each session is in `sessions`.
     places_of: HashMap<Id, usize>,
     tools: Tools,
@@ -130,7 +130,7 @@ impl Watch {
         }
         let files = Files::walk(self.home.path());
         for (at, id) in ids.into_iter().enumerate() {
-            let session = Followed::new(id, &files, self.from, self.tools.since, at);
+            let session = SessionTail::new(id, &files, self.from, self.tools.since, at);
             self.places_of.insert(id, self.sessions.len());
             self.sessions.push(session);
         }
@@ -159,7 +159,8 @@ impl Watch {
                 session.look(&mut self.tools, now, emit)?;
             }
         }
-        let is_gone = |session: &Followed| session.gone.is_some_and(|gone| now.duration_since(gone) >= GONE);
+        let is_gone =
+            |session: &SessionTail| session.gone.is_some_and(|gone| now.duration_since(gone) >= GONE);
         let may_walk = self.walked.is_none_or(|walked| now.duration_since(walked) >= WALK);
         if may_walk && self.sessions.iter().any(is_gone) && self.home.exists() {
             self.walked = Some(now);
@@ -180,7 +181,7 @@ impl Watch {
     }
 
     /// Looks everywhere for what is gone, and drops what is nowhere.
-    fn find_gone(&mut self, is_gone: &dyn Fn(&Followed) -> bool, emit: Emit<'_>) -> Result<()> {
+    fn find_gone(&mut self, is_gone: &dyn Fn(&SessionTail) -> bool, emit: Emit<'_>) -> Result<()> {
         let files = Files::walk(self.home.path());
         let now = Instant::now();
         let mut deleted = Vec::new();
@@ -199,7 +200,7 @@ impl Watch {
         self.places_of = self.sessions.iter().enumerate().map(|(at, session)| (session.id, at)).collect();
         for session in deleted {
             self.tools.take(session);
-            emit(&Happened { session, at: Some(Timestamp::now()), what: What::Deleted })?;
+            emit(&SessionEvent { session, at: Some(Timestamp::now()), what: SessionEventKind::Deleted })?;
         }
         Ok(())
     }

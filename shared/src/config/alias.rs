@@ -17,7 +17,7 @@ use crate::plugin::{self, Scanned};
 use crate::text::quoted;
 
 /// The aliases, joined by blanks, whose lines of shell led to this process.
-pub const WAY: &str = "CODEX_AGENT_ALIASES";
+pub const CHAIN_VAR: &str = "CODEX_AGENT_ALIASES";
 
 /// How many aliases may lead from one to the next.
 const LONGEST_WAY: usize = 32;
@@ -30,14 +30,14 @@ pub struct Alias {
     /// What it stands for, as it is shown.
     pub text: String,
     /// What it stands for.
-    pub leads: Leads,
+    pub leads: Target,
     /// Where its name stands in the file.
     pub place: Place,
 }
 
 /// What an alias stands for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Leads {
+pub enum Target {
     /// A tool, or another alias, and its first arguments.
     Words(Vec<String>),
     /// A line of shell.
@@ -72,8 +72,8 @@ impl Alias {
     /// Its record. `shadow` is what [`shadow`] says of its name.
     pub fn record(&self, config: &Config, shadow: Option<&Path>) -> AliasRecord<'_> {
         let (words, shell) = match &self.leads {
-            Leads::Words(words) => (Some(&words[..]), None),
-            Leads::Shell(line) => (None, Some(line.as_str())),
+            Target::Words(words) => (Some(&words[..]), None),
+            Target::Shell(line) => (None, Some(line.as_str())),
         };
         AliasRecord {
             kind: "alias",
@@ -95,15 +95,15 @@ impl Alias {
     }
 }
 
-impl Leads {
+impl Target {
     /// Reads the value of an alias, and how it is shown.
-    pub(super) fn read(value: &Value) -> std::result::Result<(Leads, String), Wrong> {
+    pub(super) fn read(value: &Value) -> std::result::Result<(Target, String), Wrong> {
         let words = match value {
             Value::Text(text) if text.contains('\0') => return Err("there is a NUL in it".into()),
             Value::Text(text) => match text.trim_start().strip_prefix('!') {
                 Some(line) if line.trim().is_empty() => return Err("no line of shell follows the '!'".into()),
                 // What is appended has to stand on the last line.
-                Some(line) => return Ok((Leads::Shell(line.trim().to_owned()), text.trim().to_owned())),
+                Some(line) => return Ok((Target::Shell(line.trim().to_owned()), text.trim().to_owned())),
                 None => split(text)?,
             },
             Value::Texts(words) if words.iter().any(|word| word.contains('\0')) => {
@@ -124,7 +124,7 @@ impl Leads {
             }
             Some(_) => {
                 let text = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-                Ok((Leads::Words(words), text))
+                Ok((Target::Words(words), text))
             }
         }
     }
@@ -157,23 +157,23 @@ pub fn shadow(name: &str, locate: impl FnOnce(&str) -> Option<PathBuf>) -> Optio
 
 /// Where words that begin with an alias lead.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Led {
+pub enum Resolved {
     /// To a tool, and its arguments.
     Tool(PathBuf, Vec<OsString>),
     /// To the dispatcher's own word `help`, and its topic.
     Help(Vec<OsString>),
-    /// To a shell with these arguments, and a way so far for [`WAY`].
+    /// To a shell with these arguments, and a way so far for [`CHAIN_VAR`].
     Shell(Vec<OsString>, String),
 }
 
 /// Follows the words, of which the first is no tool. What is neither is exit 127, with the nearest tools
 /// and aliases; a way that leads back is exit 2.
-pub fn follow(config: &Config, words: &[OsString]) -> Result<Led> {
+pub fn follow(config: &Config, words: &[OsString]) -> Result<Resolved> {
     follow_by(config, words, &plugin::look, &plugin::unknown)
 }
 
 /// The same for whoever has walked the search path, and asks for many: no nearest aliases are looked for.
-pub fn follow_among(config: &Config, words: &[OsString], scanned: &Scanned) -> Result<Led> {
+pub fn follow_among(config: &Config, words: &[OsString], scanned: &Scanned) -> Result<Resolved> {
     follow_by(config, words, &|name| scanned.look(name), &|name, _| scanned.unknown(name))
 }
 
@@ -182,18 +182,18 @@ fn follow_by(
     words: &[OsString],
     look: &dyn Fn(&str) -> Result<Option<PathBuf>>,
     unknown: &dyn Fn(&str, &[&str]) -> Error,
-) -> Result<Led> {
-    let before = env::var(WAY).unwrap_or_default();
+) -> Result<Resolved> {
+    let before = env::var(CHAIN_VAR).unwrap_or_default();
     let mut way: Vec<String> = Vec::new();
     let mut words = words.to_vec();
     loop {
         let name = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
         if !way.is_empty() {
             if name == "help" {
-                return Ok(Led::Help(words.split_off(1)));
+                return Ok(Resolved::Help(words.split_off(1)));
             }
             if let Some(path) = look(&name).map_err(|error| error.hint(told(config, &way, &name)))? {
-                return Ok(Led::Tool(path, words.split_off(1)));
+                return Ok(Resolved::Tool(path, words.split_off(1)));
             }
         }
         let Some(alias) = config.aliases().iter().find(|alias| alias.name == name) else {
@@ -226,8 +226,8 @@ fn follow_by(
             ));
         }
         match &alias.leads {
-            Leads::Words(first) => drop(words.splice(..1, first.iter().map(OsString::from))),
-            Leads::Shell(line) => {
+            Target::Words(first) => drop(words.splice(..1, first.iter().map(OsString::from))),
+            Target::Shell(line) => {
                 let rest = words.split_off(1);
                 // Without arguments the line stands alone, and may end as it likes.
                 let line = if rest.is_empty() { line.clone() } else { format!("{line} \"$@\"") };
@@ -235,7 +235,7 @@ fn follow_by(
                 let mut arguments: Vec<OsString> = vec!["-c".into(), line.into(), name.into()];
                 arguments.extend(rest);
                 let so_far = before.split_whitespace().map(str::to_owned).chain(way);
-                return Ok(Led::Shell(arguments, so_far.collect::<Vec<_>>().join(" ")));
+                return Ok(Resolved::Shell(arguments, so_far.collect::<Vec<_>>().join(" ")));
             }
         }
     }
@@ -261,19 +261,19 @@ pub fn shell() -> PathBuf {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> std::result::Result<Leads, Wrong> {
-        Leads::read(&Value::Text(text.to_owned())).map(|(leads, _)| leads)
+    fn read(text: &str) -> std::result::Result<Target, Wrong> {
+        Target::read(&Value::Text(text.to_owned())).map(|(leads, _)| leads)
     }
 
     #[test]
     fn words_are_split_as_a_shell_splits_them() {
-        let words = |list: &[&str]| Ok(Leads::Words(list.iter().map(|word| (*word).to_owned()).collect()));
+        let words = |list: &[&str]| Ok(Target::Words(list.iter().map(|word| (*word).to_owned()).collect()));
         assert_eq!(read("ls --since 1d"), words(&["ls", "--since", "1d"]));
         assert_eq!(
             read("find 'a b' \"c\\\"d $HOME\" e\\ f ''"),
             words(&["find", "a b", "c\"d $HOME", "e f", ""])
         );
-        assert_eq!(read(" !echo a; echo "), Ok(Leads::Shell("echo a; echo".to_owned())));
+        assert_eq!(read(" !echo a; echo "), Ok(Target::Shell("echo a; echo".to_owned())));
         for (text, why) in [
             ("", "empty"),
             ("  ", "empty"),
@@ -290,7 +290,7 @@ mod tests {
             assert!(matches!(read(text), Err(Wrong::Value(told)) if told.contains(why)), "{text}");
         }
         let array = Value::Texts(vec!["find".to_owned(), "|".to_owned(), "a b".to_owned()]);
-        let (leads, text) = Leads::read(&array).unwrap();
+        let (leads, text) = Target::read(&array).unwrap();
         assert_eq!(Ok(leads), words(&["find", "|", "a b"]));
         assert_eq!(text, "find '|' 'a b'");
     }

@@ -9,7 +9,7 @@ use crate::record::Id;
 /// How many messages Codex's own queue (0.149 and later) holds for a session: `codex exec resume` takes
 /// them into the turn, and may cut them off. The database is beside the other one; where it cannot be
 /// read, nothing is known, which is 0.
-pub(in crate::codex) fn queued(folder: &Path, id: Id) -> usize {
+pub fn queued(folder: &Path, id: Id) -> usize {
     let path = folder.join("queue_1.sqlite");
     if !path.exists() {
         return 0;

@@ -65,9 +65,9 @@ fn add(path: &Path, text: &str) {
     fs::File::options().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
-fn word(happened: &Happened) -> String {
-    match &happened.what {
-        What::Message { text, .. } => text.clone(),
+fn word(session_event: &SessionEvent) -> String {
+    match &session_event.what {
+        SessionEventKind::Message { text, .. } => text.clone(),
         what => what.word().to_owned(),
     }
 }
@@ -75,8 +75,8 @@ fn word(happened: &Happened) -> String {
 fn poll(watch: &mut Watch) -> Vec<String> {
     let mut all = Vec::new();
     watch
-        .poll(&mut |happened| {
-            all.push(word(happened));
+        .poll(&mut |session_event| {
+            all.push(word(session_event));
             Ok(())
         })
         .unwrap();
@@ -267,7 +267,7 @@ fn a_session_without_a_file_is_taken_up_and_its_parent_is_not_told() {
         let mut watch = Watch::new(sample.home(), [id], From::End);
         // The recordings may be older than this watch.
         watch.tools.since = Timestamp(0);
-        watch.sessions[0] = Followed::new(id, &Files::default(), From::End, Timestamp(0), 0);
+        watch.sessions[0] = SessionTail::new(id, &Files::default(), From::End, Timestamp(0), 0);
         assert_eq!(poll(&mut watch), [""; 0]);
         let place = format!("sessions/2026/11/22/{name}");
         fs::copy(data.join(version).join(&place), sample.path(&place)).unwrap();

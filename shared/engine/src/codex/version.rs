@@ -1,0 +1,198 @@
+//! Which version a Codex is: what it says of itself, and what its number says.
+//!
+//! `codex --version` prints `codex-cli 0.169.0` (0.45 to 0.171) within half a second, through npm's
+//! launcher too. One that says nothing is not waited for.
+//!
+//! An executable need not be one version: a version manager's shim (asdf, mise, volta, direnv) decides by
+//! the directory that it runs in, and an upgrade replaces it at any time. So the question names the directory
+//! that Codex will work in, and an answer holds for that directory and for that file alone.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use codex_agent_shared::codex::version::numbers;
+use codex_agent_shared::error::{Error, Result, reason};
+
+/// How long an executable may take to say its version.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// An answer that is younger than this is not asked for again.
+const JUST_NOW: Duration = Duration::from_millis(500);
+
+/// What `codex --version` says: `0.169.0`. An executable that is not Codex, that does not say it, or that
+/// does not end is an error that names it. It is asked in `directory`, where that is there. Codex makes a
+/// directory in its home even for this, so that it is given the home that is meant, where that is there.
+pub fn version(codex: &Path, home: Option<&Path>, directory: Option<&Path>) -> Result<String> {
+    let failed = |why: &str| {
+        Error::new(format!("cannot run '{} --version': {why}", codex.display()))
+            .hint("'codex-agent config' tells what names it")
+    };
+    let mut command = Command::new(codex);
+    if let Some(directory) = directory.filter(|directory| directory.is_dir()) {
+        command.current_dir(directory);
+    }
+    if let Some(home) = home.filter(|home| home.is_dir()) {
+        command.env("CODEX_HOME", home);
+    }
+    let mut child = command
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| failed(&reason(&error)))?;
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().map_err(|error| failed(&reason(&error)))?.is_none() {
+        if Instant::now() > deadline {
+            // Either may fail only because it has ended after all.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(failed(&format!("it did not end within {} s", PATIENCE.as_secs())));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // What it left in the pipe is at hand; something that it started may keep the pipe open for ever.
+    let mut bytes = [0; 200];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let got = match &mut child.stdout {
+        Some(pipe) if poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&at_once)) == Ok(1) => {
+            pipe.read(&mut bytes).map_err(|error| failed(&reason(&error)))?
+        }
+        _ => 0,
+    };
+    let text = String::from_utf8_lossy(&bytes[..got]);
+    if !text.starts_with("codex") {
+        return Err(failed("it is not Codex"));
+    }
+    let found = text.split_whitespace().find(|word| numbers(word).is_some());
+    found.map(str::to_owned).ok_or_else(|| failed("it does not say its version"))
+}
+
+/// The versions that an executable has in the directories that it runs in, each asked for once.
+#[derive(Debug, Default)]
+pub struct Versions {
+    known: HashMap<Place, Said>,
+}
+
+/// The answer of an executable, and its time. An executable that does not answer takes long, which is not to be
+/// spent again for each job.
+#[derive(Debug)]
+struct Said {
+    by: Stamp,
+    at: Instant,
+    version: std::result::Result<String, String>,
+}
+
+/// The executable, the home of Codex, and the directory.
+type Place = (PathBuf, Option<PathBuf>, PathBuf);
+
+/// An executable as it differs from its successor. The time is that of the last change to the file itself:
+/// npm gives all files of a package one time of modification, whatever their version.
+#[derive(Clone, Debug, PartialEq)]
+struct Stamp {
+    path: PathBuf,
+    file: (u64, u64),
+    length: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(codex: &Path) -> Option<Stamp> {
+        let path = std::fs::canonicalize(codex).ok()?;
+        let meta = std::fs::metadata(&path).ok()?;
+        let (file, changed) = ((meta.dev(), meta.ino()), (meta.ctime(), meta.ctime_nsec()));
+        Some(Stamp { path, file, length: meta.len(), changed })
+    }
+}
+
+impl Versions {
+    /// The version that this executable has there; `anew` asks it although it is known, unless that was just now.
+    pub fn of(&mut self, codex: &Path, home: Option<&Path>, there: &Path, anew: bool) -> Result<String> {
+        let real = std::fs::canonicalize(there).unwrap_or_else(|_| there.to_owned());
+        let key = (codex.to_owned(), home.map(Path::to_owned), real);
+        // Taken before the question: what is replaced meanwhile is asked again the next time.
+        let stamp = Stamp::of(codex);
+        let is_good =
+            |said: &&Said| Some(&said.by) == stamp.as_ref() && (!anew || said.at.elapsed() < JUST_NOW);
+        if let Some(said) = self.known.get(&key).filter(is_good) {
+            return said.version.clone().map_err(Error::new);
+        }
+        let at = Instant::now();
+        let version = version(codex, home, Some(there));
+        if let Some(by) = stamp {
+            let kept = version.as_ref().map(String::clone).map_err(|error| error.message().to_owned());
+            self.known.insert(key, Said { by, at, version: kept });
+        }
+        version
+    }
+
+    /// Forgets all of them: one has turned out to be wrong.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // What a test finds there must be put there.
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_version_holds_for_one_directory_and_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let codex = folder.path().join("codex");
+        let put = |text: &str| {
+            let new = folder.path().join("new");
+            std::fs::write(&new, format!("#!/bin/sh\necho x >> {}/asked\n{text}\n", folder.path().display()))
+                .unwrap();
+            std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+            // As npm does: whatever the version, the time of modification is one.
+            let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(500_000_000);
+            std::fs::File::options().write(true).open(&new).unwrap().set_modified(time).unwrap();
+            std::fs::rename(&new, &codex).unwrap();
+        };
+        let asked = || std::fs::read_to_string(folder.path().join("asked")).unwrap().lines().count();
+        let [old, new] = ["old", "new"].map(|name| folder.path().join(format!("in-{name}")));
+        std::fs::create_dir(&old).unwrap();
+        std::fs::create_dir(&new).unwrap();
+        put("case $PWD in *old) echo codex-cli 0.137.0;; *) echo codex-cli 0.171.0;; esac");
+        let mut versions = Versions::default();
+        for _ in 0..3 {
+            assert_eq!(versions.of(&codex, None, &old, false).unwrap(), "0.137.0");
+            assert_eq!(versions.of(&codex, None, &new, false).unwrap(), "0.171.0");
+        }
+        assert_eq!(asked(), 2);
+        std::thread::sleep(JUST_NOW);
+        assert_eq!((versions.of(&codex, None, &new, true).unwrap().as_str(), asked()), ("0.171.0", 3));
+        assert_eq!((versions.of(&codex, None, &new, true).unwrap().as_str(), asked()), ("0.171.0", 3));
+        put("case $PWD in *old) echo codex-cli 0.150.0;; *) echo codex-cli 0.106.0;; esac");
+        assert_eq!(versions.of(&codex, None, &old, false).unwrap(), "0.150.0");
+        assert_eq!(versions.of(&codex, None, &new, false).unwrap(), "0.106.0");
+        versions.forget();
+        assert_eq!((versions.of(&codex, None, &new, false).unwrap().as_str(), asked()), ("0.106.0", 6));
+    }
+
+    #[test]
+    fn what_an_executable_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let says = |text: &str| {
+            let path = folder.path().join("codex");
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            version(&path, None, None).map_err(|error| error.message().to_owned())
+        };
+        assert_eq!(says("echo codex-cli 0.169.0"), Ok("0.169.0".to_owned()));
+        // Something that it leaves behind keeps the pipe.
+        assert_eq!(says("sleep 30 & echo codex-cli 0.1.2"), Ok("0.1.2".to_owned()));
+        assert!(says("sleep 30 &").unwrap_err().ends_with("it is not Codex"));
+        assert!(says("echo git version 2.0").unwrap_err().ends_with("it is not Codex"));
+        assert!(says("echo codex").unwrap_err().ends_with("it does not say its version"));
+        assert!(version(Path::new("/no/codex"), None, None).unwrap_err().message().contains("/no/codex"));
+    }
+}

@@ -1,0 +1,274 @@
+//! Flags of the tools that run jobs, described once for all of them (`table`), and what they mean together.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::disk::progress::RunProgress;
+use crate::process::{command, spawn};
+use crate::record::job::LONGEST_PROMPT;
+use crate::record::job::{Options, Sandbox};
+use crate::record::settings::Patience;
+use crate::record::settings::Settings;
+use crate::record::settings::{CodexOptions, Interrupted, OnBusy, OnLimit, SavedSettings};
+use crate::show::events::Wanted;
+use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::config;
+use codex_agent_shared::error::{Context, Error, Result};
+
+mod table;
+
+pub use table::*;
+
+/// What these flags store. A tool's arguments hold one of these.
+#[derive(Default)]
+pub struct Jobs {
+    /// `--prompt`.
+    pub prompt: Vec<String>,
+    /// `--prompt-file`.
+    pub prompt_file: Option<PathBuf>,
+    /// `--dry-run`.
+    pub dry_run: bool,
+    /// `--model`.
+    pub model: Option<String>,
+    /// `--sandbox`.
+    pub sandbox: Option<Sandbox>,
+    /// `--image`.
+    pub images: Vec<PathBuf>,
+    /// `--config`.
+    pub config: Vec<String>,
+    /// `--skip-git-repo-check`.
+    pub skip_git_repo_check: bool,
+    /// `--max-concurrent`.
+    pub max_concurrent: Option<usize>,
+    /// `--max-failures`.
+    pub max_failures: Option<usize>,
+    /// `--timeout`, `--idle-timeout`, `--network-timeout`.
+    pub patience: Patience,
+    /// `--retries`.
+    pub retries: Option<u32>,
+    /// `--on-busy`.
+    pub on_busy: Option<OnBusy>,
+    /// `--on-limit`.
+    pub on_limit: Option<OnLimit>,
+    /// `--interrupted`.
+    pub interrupted: Option<Interrupted>,
+    /// `--text` and `-0`.
+    pub text: bool,
+    #[allow(missing_docs)]
+    pub nul: bool,
+    /// `--answers`.
+    pub answers: bool,
+    /// `--events`.
+    pub events: bool,
+    /// `--full-auto`.
+    pub full_auto: bool,
+    /// `--dangerously-bypass-approvals-and-sandbox`.
+    pub bypass: bool,
+    /// `--output-schema`.
+    pub output_schema: Option<PathBuf>,
+    /// `--codex-arg`.
+    pub args: Vec<String>,
+    /// `--new`.
+    pub new: bool,
+}
+
+impl Jobs {
+    /// How a run is carried out.
+    pub fn settings(&self, common: &Common) -> Result<Settings> {
+        self.settings_after(common, &RunProgress::default())
+    }
+
+    /// How a run is continued: as it was begun, where nothing else is said.
+    pub fn settings_after(&self, common: &Common, tasks: &RunProgress) -> Result<Settings> {
+        spawn::check_depth()?;
+        let (at_once, kept) = match tasks.settings.clone() {
+            Some(settings) => settings,
+            None => (config::get()?.max_concurrent().unwrap_or(3), SavedSettings::default()),
+        };
+        // The same Codex, if it is there still, and nobody names another.
+        let same = tasks.codex.path.as_deref().map(Path::new).filter(|path| path.exists());
+        let same =
+            same.filter(|_| std::env::var_os("CODEX_AGENT_CODEX").is_none_or(|named| named.is_empty()));
+        let (own, then) = (self.patience, kept.patience());
+        Ok(Settings {
+            codex: command::find(common.codex.as_deref().or(same))?,
+            max_concurrent: self.max_concurrent.unwrap_or(at_once),
+            patience: Patience {
+                timeout: own.timeout.or(then.timeout),
+                idle: own.idle.or(then.idle),
+                network: own.network.or(then.network),
+            },
+            max_failures: self.max_failures.or(kept.max_failures),
+            retries: self.retries.unwrap_or(kept.retries),
+            on_busy: self.on_busy.or_else(|| OnBusy::parse(&kept.on_busy).ok()).unwrap_or_default(),
+            on_limit: self.on_limit.unwrap_or(kept.on_limit),
+            interrupted: self.interrupted.unwrap_or_default(),
+            told: None,
+        })
+    }
+
+    /// What all jobs of a queue have in common: as it was said when the run was begun, where nothing else is
+    /// said now. What is said now is added where several may be said, and so takes no limit away.
+    pub fn told_after(&self, tasks: &RunProgress) -> Result<CodexOptions> {
+        let (own, images) = (self.options()?, self.images()?);
+        let kept = tasks.settings.as_ref().and_then(|(_, kept)| kept.told.clone()).unwrap_or_default();
+        let then = kept.options;
+        let is_limited = own.sandbox.is_some() || own.bypass;
+        let (sandbox, bypass) =
+            if is_limited { (own.sandbox, own.bypass) } else { (then.sandbox, then.bypass) };
+        let key = |pair: &str| pair.split('=').next().unwrap_or_default().trim().to_owned();
+        let is_kept = |pair: &String| !own.config.iter().any(|own| key(own) == key(pair));
+        let config = then.config.into_iter().filter(is_kept).chain(own.config.clone()).collect();
+        let mut args = then.args;
+        args.extend(own.args.into_iter().filter(|arg| !args.contains(arg)).collect::<Vec<_>>());
+        let told = CodexOptions {
+            options: Options {
+                model: own.model.or(then.model),
+                sandbox,
+                config,
+                skip_git_repo_check: own.skip_git_repo_check || then.skip_git_repo_check,
+                output_schema: own.output_schema.or(then.output_schema),
+                bypass,
+                args,
+            },
+            images: if images.is_empty() { kept.images } else { images },
+        };
+        // As at the first time: without them Codex would be sent something else.
+        let files = told.images.iter().chain(&told.options.output_schema);
+        if let Some(gone) = files.into_iter().find(|file| !Path::new(file).is_file()) {
+            return Err(Error::new(format!("there is no file '{gone}', which the run was begun with"))
+                .hint("name another one with the same flag, or begin another run with --new"));
+        }
+        Ok(told)
+    }
+
+    /// The sandbox that was asked for.
+    pub fn sandbox(&self) -> Result<Option<Sandbox>> {
+        match (self.sandbox, self.full_auto, self.bypass) {
+            (Some(_), _, true) | (None, true, true) => {
+                let flag = "--dangerously-bypass-approvals-and-sandbox";
+                Err(Error::usage(format!("{flag} leaves no sandbox, and one was asked for")))
+            }
+            (Some(sandbox), true, false) if sandbox != Sandbox::WorkspaceWrite => {
+                let mode = sandbox.word();
+                Err(Error::usage(format!("--full-auto is --sandbox workspace-write, and not {mode}")))
+            }
+            (_, true, false) => Ok(Some(Sandbox::WorkspaceWrite)),
+            (sandbox, ..) => Ok(sandbox),
+        }
+    }
+
+    /// What Codex is told besides the prompt.
+    pub fn options(&self) -> Result<Options> {
+        let schema = |path: &PathBuf| -> Result<String> {
+            let file = absolute(path, "open the schema")?;
+            // Codex would find out when the prompt is on its way.
+            let text = std::fs::read(&file).context("read the schema", path)?;
+            serde_json::from_slice::<serde::de::IgnoredAny>(&text).map_err(|error| {
+                Error::usage(format!("cannot take the schema '{}': it is not JSON: {error}", path.display()))
+            })?;
+            Ok(file)
+        };
+        Ok(Options {
+            model: self.model.clone(),
+            sandbox: self.sandbox()?,
+            config: self.config.clone(),
+            skip_git_repo_check: self.skip_git_repo_check,
+            output_schema: self.output_schema.as_ref().map(schema).transpose()?,
+            bypass: self.bypass,
+            args: self.args.clone(),
+        })
+    }
+
+    /// What is shown of a run; an error where two flags ask for different things. To be asked before anything
+    /// is done.
+    pub fn wanted(&self, common: &Common) -> Result<Wanted> {
+        let other = [("--json", common.json), ("--events", self.events)].into_iter().find(|(_, said)| *said);
+        match other.filter(|_| self.answers) {
+            Some((flag, _)) => Err(Error::usage(format!("--answers does not go with {flag}"))
+                .hint("with --json the record job.completed has the answer as last_message")),
+            None => Ok(Wanted { json: common.json, answers: self.answers, events: self.events }),
+        }
+    }
+
+    /// Whether a prompt was given.
+    pub fn has_prompt(&self) -> bool {
+        !self.prompt.is_empty() || self.prompt_file.is_some()
+    }
+
+    /// Refuses what was said for a prompt where there is none, but for the flags that mean something then.
+    pub fn refuse_without_prompt(&self, but: &[&str]) -> Result<()> {
+        let Patience { timeout, idle, network } = self.patience;
+        let said = [
+            ("--model", self.model.is_some()),
+            ("--sandbox", self.sandbox.is_some()),
+            ("--full-auto", self.full_auto),
+            ("--dangerously-bypass-approvals-and-sandbox", self.bypass),
+            ("--config", !self.config.is_empty()),
+            ("--codex-arg", !self.args.is_empty()),
+            ("--image", !self.images.is_empty()),
+            ("--output-schema", self.output_schema.is_some()),
+            ("--skip-git-repo-check", self.skip_git_repo_check),
+            ("--new", self.new),
+            ("--dry-run", self.dry_run),
+            ("--answers", self.answers),
+            ("--events", self.events),
+            ("--max-concurrent", self.max_concurrent.is_some()),
+            ("--max-failures", self.max_failures.is_some()),
+            ("--timeout", timeout.is_some()),
+            ("--idle-timeout", idle.is_some()),
+            ("--network-timeout", network.is_some()),
+            ("--retries", self.retries.is_some()),
+            ("--on-busy", self.on_busy.is_some()),
+            ("--on-limit", self.on_limit.is_some()),
+            ("--interrupted", self.interrupted.is_some()),
+        ];
+        match said.iter().find(|(flag, is_said)| *is_said && !but.contains(flag)) {
+            Some((flag, _)) => Err(Error::usage(format!("{flag} goes with a prompt, and there is none"))
+                .hint("--prompt TEXT, or --prompt-file FILE")),
+            None => Ok(()),
+        }
+    }
+
+    /// The one prompt.
+    pub fn one_prompt(&self) -> Result<String> {
+        match (&self.prompt[..], &self.prompt_file) {
+            ([prompt], None) => Ok(prompt.clone()),
+            ([], Some(path)) => read_prompt(path),
+            ([], None) => {
+                Err(Error::usage("the prompt is missing").hint("--prompt TEXT, or --prompt-file FILE"))
+            }
+            _ => Err(Error::usage("there is more than one prompt")),
+        }
+    }
+
+    /// The pictures, absolute. One that is not there is an error: Codex would send the prompt without it.
+    pub fn images(&self) -> Result<Vec<String>> {
+        self.images.iter().map(|image| absolute(image, "open the picture")).collect()
+    }
+}
+
+/// The real path of a file that a job is to name. `verb` is what is done with it, for the error.
+pub fn absolute(path: &Path, verb: &str) -> Result<String> {
+    let real = std::fs::canonicalize(path).context(verb, path)?;
+    if !real.is_file() {
+        let what = if real.is_dir() { "a directory" } else { "no regular file" };
+        return Err(Error::usage(format!("cannot {verb} '{}': it is {what}", path.display())));
+    }
+    real.into_os_string()
+        .into_string()
+        .map_err(|path| Error::new(format!("cannot take '{}': it is not UTF-8", path.to_string_lossy())))
+}
+
+/// A prompt that is a whole file; `-` is standard input.
+pub fn read_prompt(path: &Path) -> Result<String> {
+    let (mut bytes, limit) = (Vec::new(), LONGEST_PROMPT as u64 + 1);
+    let read = match path.as_os_str() == "-" {
+        true => io::stdin().lock().take(limit).read_to_end(&mut bytes),
+        false => File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)),
+    };
+    read.context("read the prompt from", path)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Error::new(format!("the prompt in '{}' is not UTF-8", path.display())))
+}

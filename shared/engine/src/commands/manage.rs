@@ -1,0 +1,226 @@
+//! Looking after runs, whichever tool began them: what `run`, `group` and `queue` have in common. Looking on is
+//! in [`crate::commands::watch`].
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::commands::expiry::named_queues;
+use crate::commands::flags::Jobs;
+use crate::commands::run_queue;
+use crate::disk::journal::Journal;
+use crate::disk::journal::PATIENCE;
+use crate::disk::progress::{End, RunProgress, State};
+use crate::disk::run_dir::RunDir;
+use crate::liveness;
+use crate::record::event::Codex;
+use crate::record::event::{Counts, What};
+use crate::run::engine::supervise;
+use crate::run::usage_limit::ActiveLimit;
+use crate::show::events::{Show, continue_command, counted};
+use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of, warn_once};
+use codex_agent_shared::time::Timestamp;
+
+/// The types of `own` and those of the events of a run, N in all: what a tool writes that carries out
+/// jobs.
+pub const fn with_events<const N: usize>(own: &[&'static str]) -> [&'static str; N] {
+    // The first word is of what is planned, and never printed. The last one is no word of a journal.
+    let words = What::WORDS;
+    assert!(N == own.len() + words.len(), "another number of types is written");
+    let mut all = ["job.event"; N];
+    let mut at = 0;
+    while at + 1 < N {
+        all[at] = if at < own.len() { own[at] } else { words[at - own.len() + 1] };
+        at += 1;
+    }
+    all
+}
+
+/// The runs of one kind and name, the newest first; of all of them, or of those that `is_wanted`.
+pub fn of(kind: &str, name: &str, is_wanted: impl Fn(&RunDir) -> bool) -> Result<Vec<RunDir>> {
+    let mut found = Vec::new();
+    let may_be = |folder: &RunDir| folder.may_be(kind, name) && is_wanted(folder);
+    for folder in RunDir::all()?.into_iter().filter(may_be) {
+        let Some(tasks) = RunProgress::of(&folder) else { continue };
+        match tasks {
+            Ok(tasks) if tasks.is_begun() && tasks.kind == kind && tasks.name == name => found.push(folder),
+            Ok(_) => {}
+            // Somebody who looks on asks again and again.
+            Err(error) => warn_once(error.message()),
+        }
+    }
+    Ok(found)
+}
+
+/// A run: jobs that were given to Codex together.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RunRecord<'r> {
+    #[serde(rename = "type")]
+    kind_of_record: &'static str,
+    /// Its name, which is that of its folder.
+    id: &'r str,
+    /// What it does: new for prompts, jobs for job records; group, resume, fork and queue for those tools.
+    kind: &'r str,
+    /// What it is about.
+    name: &'r str,
+    /// When it began; null where it is planned only.
+    started_at: Option<Timestamp>,
+    /// When it ended; null where it has not.
+    ended_at: Option<Timestamp>,
+    /// What it is doing: stopped has work left, the runner of dead was killed.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["running", "finished", "stopped", "dead"])))]
+    state: &'static str,
+    /// How many jobs are how far.
+    counts: Counts,
+    /// The Codex that carries it out.
+    codex: &'r Codex,
+    /// The Codex home; null is that of the environment.
+    codex_home: Option<&'r str>,
+}
+
+/// A usage limit that was reached.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LimitRecord<'l> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    closed: &'l ActiveLimit,
+}
+
+impl<'l> LimitRecord<'l> {
+    /// The record of a limit.
+    pub fn new(closed: &'l ActiveLimit) -> LimitRecord<'l> {
+        LimitRecord { kind: "limit", closed }
+    }
+}
+
+/// What a run is doing.
+pub fn state(folder: &RunDir, tasks: &RunProgress) -> &'static str {
+    match &tasks.ended {
+        _ if folder.is_running() => "running",
+        Some((_, End::Completed)) => "finished",
+        Some((_, End::Stopped(..))) => "stopped",
+        None => "dead",
+    }
+}
+
+/// The record of a run.
+pub fn record<'r>(folder: &'r RunDir, tasks: &'r RunProgress) -> RunRecord<'r> {
+    RunRecord {
+        kind_of_record: "run",
+        id: folder.name(),
+        kind: &tasks.kind,
+        name: &tasks.name,
+        started_at: tasks.started_at,
+        ended_at: tasks.ended.as_ref().map(|(at, _)| *at),
+        state: state(folder, tasks),
+        counts: tasks.told(),
+        codex: &tasks.codex,
+        codex_home: tasks.codex_home.as_deref(),
+    }
+}
+
+/// The newest run that has work left and no runner. That of a queue which is gone has nobody to go on.
+pub fn unfinished() -> Result<Option<RunDir>> {
+    // Where nobody can tell which runs are of queues, the others are gone on with.
+    let queues = named_queues()?;
+    let is_named =
+        |folder: &RunDir| queues.as_ref().is_some_and(|queues| queues.runs().any(|run| run == folder.name()));
+    let waits = |folder: &RunDir| match RunProgress::of(folder) {
+        Some(Ok(tasks)) => tasks.is_begun() && tasks.is_open() && (tasks.kind != "queue" || is_named(folder)),
+        Some(Err(error)) => {
+            warn_of(&error);
+            false
+        }
+        None => false,
+    };
+    let (mut running, idle): (Vec<RunDir>, Vec<RunDir>) =
+        RunDir::all()?.into_iter().partition(|folder| folder.is_running());
+    if let Some(folder) = idle.into_iter().find(waits) {
+        return Ok(Some(folder));
+    }
+    // A child that a runner had just made when it was killed has its lock until the child has become Codex.
+    let patience = Instant::now() + PATIENCE;
+    while Instant::now() < patience && !running.is_empty() {
+        match running.iter().position(|folder| !folder.is_running()) {
+            Some(at) => {
+                let folder = running.remove(at);
+                if waits(&folder) {
+                    return Ok(Some(folder));
+                }
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    Ok(None)
+}
+
+/// Goes on with a run.
+pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
+    let (name, wanted) = (folder.name(), jobs.wanted(common)?);
+    let Some(journal) = Journal::open(folder.journal())? else {
+        return Err(Error::new(format!("run '{name}' has a runner"))
+            .hint(format!("codex-agent run watch {name} shows what it does")));
+    };
+    let tasks = RunProgress::read(folder)?;
+    if !tasks.is_begun() {
+        return Err(Error::new(format!(
+            "the plan of run '{name}' is not whole, and nothing of it was started"
+        ))
+        .hint("codex-agent run prune removes it"));
+    }
+    if tasks.kind == "queue" && tasks.is_open() {
+        // A queue decides anew what is next, and has a lock of its own.
+        drop(journal);
+        return run_queue::continue_run(folder, common, jobs);
+    }
+    if !tasks.is_open() {
+        warn(format_args!("run '{name}' has no work left"));
+        return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
+    }
+    let settings = jobs.settings_after(common, &tasks)?;
+    warn(format_args!("going on with '{name}', {} left", counted(tasks.left())));
+    let mut shown = Show::new(wanted, tasks.all.len());
+    let ended = supervise(folder, journal, tasks, settings, None, &mut shown);
+    shown.close(folder, ended, &continue_command(folder))
+}
+
+/// Lets a run start nothing more, or, with `now`, stops what runs too. Jobs without a runner are only
+/// stopped by `now`.
+pub fn stop(folder: &RunDir, now: bool) -> Result<()> {
+    let name = folder.name();
+    let tasks = RunProgress::read(folder)?;
+    if folder.is_running() {
+        let told = tasks.runner.as_ref().is_some_and(|runner| liveness::stop_runner(runner, now));
+        if !told {
+            return Err(Error::new(format!("cannot tell which process runs '{name}'")));
+        }
+        warn(format_args!("run '{name}' was told to stop"));
+        return Ok(());
+    }
+    let running = tasks.all.iter().filter(|task| task.state == State::Running);
+    let outs = running.map(|task| {
+        let process = task.start.as_ref().and_then(|start| start.process.as_ref());
+        (folder.file(task.of.number, task.of.attempt, "out"), process)
+    });
+    let living: Vec<_> = outs.filter(|(out, _)| liveness::may_be_locked(out)).collect();
+    if living.is_empty() {
+        warn(format_args!("run '{name}' does not run"));
+        return Ok(());
+    }
+    if !now {
+        warn(format_args!("run '{name}' has no runner, and {} live", counted(living.len())));
+        return Ok(());
+    }
+    let left = liveness::stop_holders(&living);
+    if left < living.len() {
+        warn(format_args!("interrupted {}", counted(living.len() - left)));
+    }
+    match left {
+        0 => Ok(()),
+        left => Err(Error::new(format!("{} of run '{name}' cannot be stopped", counted(left)))),
+    }
+}

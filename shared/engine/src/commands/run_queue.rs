@@ -1,0 +1,320 @@
+//! Working through a queue: what `queue run` and `run continue` have in common.
+
+use std::collections::HashMap;
+
+use crate::commands::flags::Jobs;
+use crate::disk::journal::Journal;
+use crate::disk::progress::RunProgress;
+use crate::disk::run_dir::RunDir;
+use crate::queue::{Prompt, Queue, Queues, Runner, prompt_states, take};
+use crate::record::event::Counts;
+use crate::record::event::{Event, What};
+use crate::record::job::Job;
+use crate::record::job::VERSION;
+use crate::record::settings::Settings;
+use crate::record::settings::{CodexOptions, OnBusy, SavedSettings};
+use crate::run::engine::Ended;
+use crate::run::engine::supervise;
+use crate::run::observer::Observer;
+use crate::show::events::{Places, Show};
+use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::text::quoted;
+use codex_agent_shared::time::Timestamp;
+
+/// Works through the queue of this name or id: takes up what an earlier runner left, then sends what is
+/// pending.
+pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
+    let mut queues: Queues = Queues::store()?.read()?;
+    let at = queues.find(name)?;
+    work_through(queues.queues.swap_remove(at), common, jobs)
+}
+
+fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> {
+    let wanted = jobs.wanted(common)?;
+    let home = common.home_of_jobs()?;
+    if jobs.dry_run {
+        queue.lay_over()?;
+        if queue.paused {
+            return Err(is_paused(&queue.name));
+        }
+        queue.check_project()?;
+        return dry_run(&queue, &base(&jobs.told_after(&unfinished(&queue, jobs.new)?)?, home));
+    }
+    // Before anything is written, as nothing can be done without it. What cannot be read is told below.
+    let kept = settings(&queue, common, jobs, &unfinished(&queue, jobs.new).unwrap_or_default())?.kept();
+    crate::commands::expiry::prune_expired();
+    let Some(lock) = take(&queue.id)? else {
+        return Err(Error::new(format!("queue '{}' has a runner", queue.name))
+            .hint(format!("codex-agent queue watch {} shows what it does", quoted(&queue.name))));
+    };
+    let Some((queue, folder, journal)) = open(&queue.id, home.as_deref(), jobs.new, kept)? else {
+        return Ok(Exit::Done);
+    };
+    if queue.paused {
+        return Err(is_paused(&queue.name));
+    }
+    let tasks = RunProgress::read(&folder)?;
+    let settings = settings(&queue, common, jobs, &tasks)?;
+    let told = settings.told.clone().unwrap_or_default();
+    let base = base(&told, home);
+    let (id, name, pending) = (queue.id.clone(), queue.name.clone(), queue.due());
+    let mut tasks = match tasks.is_begun() {
+        true => tasks,
+        // One that died before it began has nothing but its name.
+        false => RunProgress::new("queue", &name, base.codex_home.clone()),
+    };
+    // What the gate of a limit goes by, and the jobs too.
+    tasks.codex_home.clone_from(&base.codex_home);
+    let verb = if tasks.is_begun() { "going on with" } else { "working through" };
+    let mode = match (told.options.bypass, told.options.sandbox) {
+        (true, _) => ", without a sandbox and without asking".to_owned(),
+        (false, Some(sandbox)) => format!(", {}", sandbox.word()),
+        (false, None) => String::new(),
+    };
+    warn(format_args!("{verb} queue '{name}', {pending} to send{mode}; Ctrl-C finishes what runs"));
+    let mut runner = Runner::new(queue, folder.name(), base, prompt_states(&folder)?, lock)?;
+    // More may be added at any time.
+    let mut shown = Show::new(wanted, 2).numbered(places(folder.name()));
+    let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
+    // The queue is free before a slow reader is waited for.
+    let saved = runner.finish(matches!(ended, Ok(Ended::Completed { .. })));
+    // It may have been renamed meanwhile.
+    let named = Queues::store().and_then(|store| store.read()).ok();
+    let named =
+        named.and_then(|mut queues: Queues| queues.by_id(&id).map(|at| queues.queues.swap_remove(at)).ok());
+    let name = quoted(&named.map_or(name, |queue| queue.name));
+    shown.offer(format!("codex-agent queue retry {name} --failed"));
+    let exit = shown.close(&folder, ended, &format!("codex-agent queue run {name}"))?;
+    saved.map_err(|error| error.hint("the journal of the run has all of it; the next reader sees it"))?;
+    Ok(exit)
+}
+
+/// Tells where the prompts of jobs of this run stand in their queue, as long as there is one that names it.
+pub(super) fn places(run: &str) -> Places {
+    let run = run.to_owned();
+    let mut known: Option<HashMap<String, usize>> = None;
+    Box::new(move |job, has_moved| {
+        if has_moved || known.is_none() {
+            let queues: Option<Queues> = Queues::store().and_then(|store| store.read()).ok();
+            let is_owner = |queue: &Queue| [&queue.run, &queue.last_run].contains(&&Some(run.clone()));
+            let queue = queues.and_then(|queues| queues.queues.into_iter().find(is_owner));
+            let prompts = queue.map(|queue| queue.prompts).unwrap_or_default();
+            let jobs = prompts.iter().enumerate().map(|(at, prompt)| (prompt.job(), at + 1));
+            let mut places: HashMap<String, usize> = jobs.collect();
+            for (at, prompt) in prompts.into_iter().enumerate() {
+                places.entry(prompt.id).or_insert(at + 1);
+            }
+            known = Some(places);
+        }
+        let places = known.as_ref()?;
+        // The job of a prompt that was sent again since had another number behind the dot, or none.
+        let prompt = |job: &str| places.get(job).copied();
+        prompt(job).or_else(|| prompt(job.rsplit_once('.')?.0))
+    })
+}
+
+/// What there is in a queue that no runner sends by itself, and what would.
+fn left_behind(queue: &Queue) -> String {
+    let (name, counts) = (quoted(&queue.name), queue.counts());
+    match (counts.pending, counts.failed) {
+        (0, 0) => String::new(),
+        (0, failed) => {
+            format!("; {failed} failed, and 'codex-agent queue retry {name} --failed' makes that pending")
+        }
+        (manual, _) => format!("; {manual} manual, until 'codex-agent queue mode {name} N auto'"),
+    }
+}
+
+/// The run of the queue that is not finished, as far as it goes; of a new one nothing is known.
+fn unfinished(queue: &Queue, new: bool) -> Result<RunProgress> {
+    match queue.run.as_deref().filter(|_| !new).map(RunDir::named).transpose()?.flatten() {
+        Some(folder) => RunProgress::read(&folder),
+        None => Ok(RunProgress::default()),
+    }
+}
+
+/// How the queue is worked through: as its unfinished run was begun, where nothing else is said.
+fn settings(queue: &Queue, common: &Common, jobs: &Jobs, tasks: &RunProgress) -> Result<Settings> {
+    let settings = jobs.settings_after(common, tasks)?;
+    require_in_order(queue, settings.on_busy)?;
+    Ok(Settings { max_concurrent: 1, told: Some(jobs.told_after(tasks)?), ..settings })
+}
+
+/// In a queue of one session each prompt builds on the one before it, in this very session.
+fn require_in_order(queue: &Queue, on_busy: OnBusy) -> Result<()> {
+    if !queue.one_session || matches!(on_busy, OnBusy::Wait(_) | OnBusy::Fail) {
+        return Ok(());
+    }
+    let word = if on_busy == OnBusy::Fork { "fork" } else { "skip" };
+    let message = format!("queue '{}' is of one session, whose turns stand in order", queue.name);
+    Err(Error::usage(format!("cannot take --on-busy={word}: {message}"))
+        .hint("--on-busy=wait waits for the session, --on-busy=fail ends the run"))
+}
+
+/// Goes on with a queue whose run this is.
+pub(super) fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
+    let queues: Queues = Queues::store()?.read()?;
+    let owner = queues.queues.into_iter().find(|queue| queue.run.as_deref() == Some(folder.name()));
+    match owner {
+        Some(queue) => work_through(queue, common, jobs),
+        None => Err(Error::new(format!("run '{}' is of a queue that is there no more", folder.name()))
+            .hint(format!("codex-agent run log {} tells what it did", folder.name()))),
+    }
+}
+
+/// Refuses to leave the run of a queue to itself while a job of it lives: nobody could stop that any more,
+/// or tell what came of it.
+pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
+    let folder = queue.run.as_deref().map(RunDir::named).transpose()?.flatten();
+    if folder.is_none_or(|folder| folder.living() == 0) {
+        return Ok(());
+    }
+    let name = quoted(&queue.name);
+    Err(Error::new(format!("cannot {verb} queue '{}': its runner is gone, but a job lives", queue.name))
+        .hint(format!("codex-agent queue run {name} goes on with it, queue stop --now {name} interrupts it")))
+}
+
+/// Says in the journal of a run that nobody will go on with it, and what became of what it had begun.
+pub fn conclude(run: &str, why: &str) -> Result<()> {
+    match RunDir::named(run)? {
+        Some(folder) => crate::run::engine::conclude(&folder, why, &mut WarningsOnly),
+        None => Ok(()),
+    }
+}
+
+/// Hears nothing but what is for people.
+struct WarningsOnly;
+
+impl Observer for WarningsOnly {
+    fn event(&mut self, _event: &Event) {}
+
+    fn say(&mut self, text: &str) {
+        warn(text);
+    }
+}
+
+fn is_paused(name: &str) -> Error {
+    Error::new(format!("queue '{name}' is paused, and nothing was sent"))
+        .hint(format!("codex-agent queue unpause {} lets it go on", quoted(name)))
+        .with_exit(Exit::WorkLeft)
+}
+
+/// What all jobs have in common.
+fn base(told: &CodexOptions, home: Option<String>) -> Job {
+    let mut base = Job::new(String::new());
+    base.options = told.options.clone();
+    base.images.clone_from(&told.images);
+    base.codex_home = home;
+    base
+}
+
+fn dry_run(queue: &Queue, base: &Job) -> Result<Exit> {
+    let mut output = Output::stdout();
+    let due = queue.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_due());
+    for (at, _) in due {
+        output.record(&queue.job(at, base, queue.session).validate()?)?;
+    }
+    output.flush()?;
+    Ok(Exit::Done)
+}
+
+/// The error about prompts of which only the journal knew that they were sent.
+fn may_be_sent(gone: &str, name: &str, lost: &[usize]) -> Error {
+    let (name, count) = (quoted(name), lost.len());
+    let numbers: Vec<String> = lost.iter().take(8).map(usize::to_string).collect();
+    let more = if count > numbers.len() { " ..." } else { "" };
+    let prompts = if count == 1 { "1 prompt" } else { &format!("{count} prompts") };
+    Error::new(format!("{gone}: {prompts} may have been sent, and nothing was sent now"))
+        .hint(format!("codex-agent queue retry {name} {}{more} sends them again", numbers.join(" ")))
+        .hint(format!("codex-agent queue run {name} sends the others"))
+}
+
+/// The run of the queue: the one that is not finished, or a new one that the queue names before anything
+/// is done. `None` where there is nothing to do.
+fn open(
+    id: &str,
+    home: Option<&str>,
+    new: bool,
+    kept: SavedSettings,
+) -> Result<Option<(Queue, RunDir, Journal)>> {
+    let store = Queues::store()?;
+    let held = store.hold()?;
+    let mut queues: Queues = held.read()?;
+    let at = queues.by_id(id)?;
+    let queue = &mut queues.queues[at];
+    let name = queue.name.clone();
+    if let Some(run) = queue.run.clone() {
+        match RunDir::named(&run)? {
+            Some(folder) if !new => {
+                let tasks = RunProgress::read(&folder).map_err(|error| {
+                    error.hint(format!("codex-agent queue run --new {} leaves that run alone", quoted(&name)))
+                })?;
+                // One that was not there yet could not be resolved.
+                let real = |home: &str| std::fs::canonicalize(home).unwrap_or_else(|_| home.into());
+                if tasks.is_begun() && tasks.codex_home.as_deref().map(real) != home.map(real) {
+                    let theirs = tasks.codex_home.as_deref().unwrap_or("nowhere");
+                    let message = format!(
+                        "the unfinished run '{run}' of queue '{name}' works in Codex's home '{theirs}'"
+                    );
+                    return Err(
+                        Error::new(message).hint(format!("--codex-home {}, or --new", quoted(theirs)))
+                    );
+                }
+                // Before its journal is ours, as a runner that has one counts as alive.
+                queue.lay_over()?;
+                let Some(journal) = Journal::open(folder.journal())? else {
+                    return Err(Error::new(format!("run '{run}' of queue '{name}' has a runner"))
+                        .hint(format!("codex-agent run watch {run} shows what it does")));
+                };
+                return Ok(Some((std::mem::take(queue), folder, journal)));
+            }
+            Some(_) => {
+                refuse_living(queue, "begin another run of")?;
+                conclude(&run, "abandoned")?;
+                // What that run did is known as far as it can be read.
+                let read = queue.lay_over();
+                queue.abandon(&run);
+                read.map_or_else(|error| warn(error.message()), drop);
+            }
+            None => {
+                queue.lose(&run);
+                let lost = queue.interrupted_by(&run);
+                queue.abandon(&run);
+                let gone = format!("the records of run '{run}' of queue '{name}' are gone");
+                if !lost.is_empty() {
+                    held.write(&queues)?;
+                    return Err(may_be_sent(&gone, &name, &lost));
+                }
+                warn(format_args!("{gone}; it had nothing under way"));
+            }
+        }
+        held.write(&queues)?;
+    }
+    let queue = &mut queues.queues[at];
+    queue.lay_over()?;
+    if queue.paused {
+        return Err(is_paused(&name));
+    }
+    if queue.due() == 0 {
+        warn(format_args!("queue '{name}' has nothing to send{}", left_behind(queue)));
+        return Ok(None);
+    }
+    let (folder, mut journal) = RunDir::create("queue", &name)?;
+    let what = What::RunPlanned { kind: "queue".to_owned(), name, settings: Some(Box::new(kept)) };
+    let run = folder.name().to_owned();
+    let event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
+    journal.append(&event, true)?;
+    queue.run = Some(folder.name().to_owned());
+    // The first claim needs no save of its own then.
+    queue.claiming =
+        Some(queue.prompts.iter().find(|prompt| prompt.is_due()).map(Prompt::job).into_iter().collect());
+    let queue = queue.clone();
+    if let Err(error) = held.write(&queues) {
+        // A run that no queue names would be the newest one for everybody who looks.
+        folder.remove().unwrap_or_else(|error| warn(error.message()));
+        return Err(error);
+    }
+    Ok(Some((queue, folder, journal)))
+}

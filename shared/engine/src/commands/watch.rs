@@ -1,0 +1,292 @@
+//! Looking on while somebody else carries runs out, and what sessions do; and what was seen before.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::commands::manage::of;
+use crate::commands::run_queue::places;
+use crate::disk::journal;
+use crate::disk::journal::{Entry, Tail};
+use crate::disk::progress::{End, JobState, RunProgress, State};
+use crate::disk::run_dir::RunDir;
+use crate::process::output::Follower;
+use crate::process::preflight::Checker;
+use crate::record::event::{Counts, What};
+use crate::run::observer::{Observer, RunningJob, about};
+use crate::show::events::{Show, Wanted, continue_command, counted};
+use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::codex::home::Home;
+use codex_agent_shared::codex::watch::{From, Watch};
+use codex_agent_shared::error::{Exit, Result, warn};
+use codex_agent_shared::record::Id;
+use codex_agent_shared::time::Timestamp;
+
+/// How often somebody else's run is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Calls the jobs of a queue by their places in it.
+fn numbered(show: Show, folder: &RunDir, tasks: &RunProgress) -> Show {
+    if tasks.kind == "queue" { show.numbered(places(folder.name())) } else { show }
+}
+
+/// Tells what happened in a run.
+pub fn log(folder: &RunDir, wanted: Wanted) -> Result<()> {
+    let tasks = RunProgress::read(folder)?;
+    let mut shown = numbered(Show::past(wanted, tasks.all.len()), folder, &tasks);
+    journal::read(&folder.journal(), |entry| {
+        if let Entry::Event(event) = entry
+            // What was only planned did not happen.
+            && !matches!(event.what, What::RunPlanned { .. })
+        {
+            shown.event(&event);
+        }
+        Ok(())
+    })?;
+    shown.finish()
+}
+
+/// How far the events of a run tell of a session. Its rollout tells the same again, a little later.
+#[derive(Clone, Copy)]
+struct Covered {
+    /// When the last of them was.
+    until: Timestamp,
+    /// Whether there will be more.
+    is_open: bool,
+}
+
+/// A run that somebody else carries out, as far as it was read.
+pub struct Watched {
+    folder: RunDir,
+    tail: Tail,
+    tasks: RunProgress,
+    followers: HashMap<usize, Follower>,
+    /// What the events that were read tell of sessions.
+    told: HashMap<Id, Covered>,
+    wants_lines: bool,
+    /// What the running jobs are about.
+    about: HashMap<usize, String>,
+    /// How much of its journal was read.
+    lines: u64,
+    /// Whether nobody carries it out, as far as was seen.
+    is_left: bool,
+}
+
+impl Watched {
+    /// Begins at its beginning.
+    pub fn open(folder: RunDir, wants_lines: bool) -> Result<Watched> {
+        let tail = Tail::open(folder.journal())?;
+        let (followers, told) = (HashMap::new(), HashMap::new());
+        Ok(Watched {
+            folder,
+            tail,
+            tasks: RunProgress::default(),
+            followers,
+            told,
+            wants_lines,
+            about: HashMap::new(),
+            lines: 0,
+            is_left: false,
+        })
+    }
+
+    /// Takes what happened so far for known, as nobody carries it out.
+    fn pass_over(&mut self) -> Result<()> {
+        let tasks = &mut self.tasks;
+        self.is_left = true;
+        self.tail.read(|entry| {
+            match entry {
+                Entry::Job(job, place) => drop(tasks.add(&job, place)),
+                Entry::Event(event) => tasks.apply(*event),
+            }
+            Ok(())
+        })
+    }
+
+    /// The jobs as they are now.
+    pub fn tasks(&self) -> &RunProgress {
+        &self.tasks
+    }
+
+    /// Hands on all that is new, and shows what runs. False once the run is over, or its runner is gone.
+    pub fn look(&mut self, show: &mut Show) -> Result<bool> {
+        let goes_on = self.read(show)?;
+        show.look(self.tasks.told(), &mut self.running());
+        Ok(goes_on)
+    }
+
+    /// The jobs that run.
+    fn running(&self) -> impl Iterator<Item = RunningJob<'_>> {
+        let running = |(_, task): &(usize, &JobState)| task.state == State::Running;
+        self.tasks.all.iter().enumerate().filter(running).map(|(at, task)| RunningJob {
+            of: &task.of,
+            since: task.start.as_ref().map_or_else(Timestamp::now, |start| start.at),
+            about: self.about.get(&at).map_or("", String::as_str),
+            doing: self.followers.get(&at).map_or("", |follower| &follower.progress.doing),
+        })
+    }
+
+    fn read(&mut self, show: &mut Show) -> Result<bool> {
+        // Whether somebody writes is asked first, so that what was written before is read after.
+        let lives = self.folder.is_running();
+        let (tasks, told, lines) = (&mut self.tasks, &mut self.told, &mut self.lines);
+        self.tail.read(|entry| {
+            *lines += 1;
+            match entry {
+                Entry::Job(job, place) => drop(tasks.add(&job, place)),
+                Entry::Event(event) => {
+                    if !matches!(event.what, What::RunPlanned { .. }) {
+                        show.event(&event);
+                    }
+                    if let Some(session) = event.what.of().and_then(|of| of.session) {
+                        let is_open = matches!(
+                            event.what,
+                            What::JobStarted { .. } | What::JobSpawned { .. } | What::JobSession { .. }
+                        );
+                        told.insert(session, Covered { until: event.at, is_open });
+                    }
+                    tasks.apply(*event);
+                }
+            }
+            Ok(())
+        })?;
+        self.follow(show);
+        if !lives {
+            // Nobody tells any more what the sessions do that it had begun to tell of.
+            self.told.values_mut().for_each(|told| told.is_open = false);
+        }
+        Ok(lives && !matches!(self.tasks.ended, Some((_, End::Completed))))
+    }
+
+    /// Reads what the running jobs print. The rest of one that has ended is read once more.
+    fn follow(&mut self, show: &mut Show) {
+        for (at, task) in self.tasks.all.iter().enumerate() {
+            let is_running = task.state == State::Running && task.start.is_some();
+            if is_running && !self.followers.contains_key(&at) {
+                let out = self.folder.file(task.of.number, task.of.attempt, "out");
+                if let Ok(mut follower) = Follower::open(&out) {
+                    follower.kept = self.wants_lines.then(Vec::new);
+                    self.followers.insert(at, follower);
+                    let about = |job| about(&self.tasks.kind, &job, &mut Checker::default());
+                    self.about.insert(at, self.tail.job(task.place).map(about).unwrap_or_default());
+                }
+            }
+            let Some(follower) = self.followers.get_mut(&at) else { continue };
+            // What cannot be read now may be later.
+            let _ = follower.read();
+            for line in follower.kept.iter_mut().flat_map(std::mem::take) {
+                show.line(self.folder.name(), &task.of, &line);
+            }
+            if !is_running {
+                self.followers.remove(&at);
+                self.about.remove(&at);
+            }
+        }
+    }
+
+    /// How it ended, and the way on.
+    pub fn close(&self) -> Exit {
+        let name = self.folder.name();
+        match &self.tasks.ended {
+            Some((_, End::Completed)) if self.tasks.killed => Exit::Interrupted,
+            Some((_, End::Completed)) if self.tasks.told().failed > 0 => Exit::Negative,
+            Some((_, End::Completed)) => Exit::Done,
+            Some((_, End::Stopped(why, left))) => {
+                warn(format_args!("run '{name}' was stopped ({why}), {} left", counted(*left)));
+                if self.tasks.killed { Exit::Interrupted } else { Exit::WorkLeft }
+            }
+            None => {
+                let continue_command = continue_command(&self.folder);
+                warn(format_args!(
+                    "the runner of '{name}' is gone; '{continue_command}' takes over what it left"
+                ));
+                Exit::WorkLeft
+            }
+        }
+    }
+}
+
+/// Shows a run while somebody else carries it out, until it is over.
+pub fn watch(folder: &RunDir, wanted: Wanted) -> Result<Exit> {
+    let tasks = RunProgress::read(folder)?;
+    let mut watched = Watched::open(folder.clone(), wanted.events)?;
+    // Of a queue not all jobs are planned yet.
+    let jobs = if tasks.kind == "queue" && folder.is_running() { 2 } else { tasks.all.len() };
+    let mut show = numbered(Show::new(wanted, jobs), folder, &tasks);
+    while watched.look(&mut show)? {
+        if show.is_gone() {
+            return Ok(Exit::Done);
+        }
+        std::thread::sleep(LOOK);
+    }
+    // The last words of who has just ended.
+    watched.look(&mut show)?;
+    show.sum_up();
+    show.finish()?;
+    Ok(watched.close())
+}
+
+/// Shows what the sessions of a group do: the runs over it, and whoever else drives one of them. It ends
+/// only when nobody reads it any more, or there is no session left. `members` tells who they are now.
+pub fn watch_group(
+    name: &str,
+    common: &Common,
+    wanted: Wanted,
+    mut members: impl FnMut() -> Result<Vec<Id>>,
+) -> Result<Exit> {
+    let home = Home::find(common.codex_home.as_deref())?;
+    let mut sessions = Watch::new(home, members()?, From::End);
+    let mut show = Show::new(wanted, 2);
+    let mut runs: Vec<Watched> = Vec::new();
+    let (mut over, mut is_first) = (HashSet::new(), true);
+    let mut told: HashMap<Id, Covered> = HashMap::new();
+    let mut next = Instant::now();
+    while !show.is_gone() {
+        if Instant::now() >= next {
+            next = Instant::now() + Duration::from_secs(1);
+            let members = members()?;
+            let count = members.len();
+            sessions.add(members);
+            show.rest(&format!(
+                "no run over '{name}' now; watching {count} session{} until Ctrl-C",
+                if count == 1 { "" } else { "s" }
+            ));
+            // Of what was there before, what runs; of what comes, all, as a run may be over in a moment.
+            let is_new = |folder: &RunDir| {
+                !over.contains(folder.name()) && !runs.iter().any(|run| run.folder == *folder)
+            };
+            for folder in of("group", name, is_new)? {
+                let mut run = Watched::open(folder, wanted.events)?;
+                if is_first && !run.folder.is_running() {
+                    run.pass_over()?;
+                }
+                runs.push(run);
+            }
+            is_first = false;
+            // One that is finished is not kept open.
+            let is_over = |run: &mut Watched| run.is_left && !run.tasks.is_open();
+            over.extend(runs.extract_if(.., is_over).map(|run| run.folder.name().to_owned()));
+            // One whose runner is gone may be continued, and be over again in a moment.
+            runs.iter_mut().for_each(|run| run.is_left = false);
+        }
+        for run in runs.iter_mut().filter(|run| !run.is_left) {
+            let before = run.lines;
+            run.is_left = !run.read(&mut show)?;
+            told.extend(&run.told);
+            if run.is_left && run.lines > before {
+                run.close();
+            }
+        }
+        sessions.poll(&mut |happened| {
+            let at = happened.at.unwrap_or_else(Timestamp::now);
+            if told.get(&happened.session).is_none_or(|told| !told.is_open && at > told.until) {
+                show.happened(happened);
+            }
+            Ok(())
+        })?;
+        let lives = || runs.iter().filter(|run| !run.is_left);
+        let counts = lives().fold(Counts::default(), |sum, run| sum + run.tasks.told());
+        show.look(counts, &mut lives().flat_map(Watched::running));
+        std::thread::sleep(LOOK);
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,6 @@
+//! Where a run is kept: its directory, its journal and the replay of it.
+
+pub mod journal;
+pub mod progress;
+pub mod prune;
+pub mod run_dir;

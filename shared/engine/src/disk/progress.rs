@@ -1,0 +1,409 @@
+//! The jobs of a run and how far each is, told from its journal.
+//!
+//! A prompt is not kept in memory: a job is read from its place in the journal when it is started. Where
+//! two plans have one id, the later one is what is done, and the job is the same: that is how a queue
+//! plans a prompt anew. What was cut off and was to go on with "Continue." does so after a crash too, but
+//! not where the prompt was changed meanwhile.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::disk::journal;
+use crate::disk::journal::{Entry, Place};
+use crate::disk::run_dir::RunDir;
+use crate::liveness;
+use crate::record::event::{Codex, Counts, Event, JobRef, Process, Usage, What};
+use crate::record::failure::{Class, Sent};
+use crate::record::job::{Job, Kind};
+use crate::record::settings::SavedSettings;
+use codex_agent_shared::error::Result;
+use codex_agent_shared::record::Id;
+use codex_agent_shared::time::Timestamp;
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It was not started, or nothing came of it.
+    Pending,
+    /// It was started, and nobody has said how it ended.
+    Running,
+    /// Its turn was completed.
+    Completed,
+    /// It was not; `again` is whether a continued run does it again, and `sent` whether the model may
+    /// have seen it.
+    Failed {
+        /// Whether a continued run does it again.
+        again: bool,
+        /// Whether the model may have seen it.
+        sent: bool,
+    },
+    /// It was passed over.
+    Skipped,
+}
+
+/// The last start of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// When.
+    pub at: Timestamp,
+    /// In which boot.
+    pub boot: Option<String>,
+    /// What its session had used before.
+    pub usage_before: Option<Usage>,
+    /// The process, if it came so far.
+    pub process: Option<Process>,
+    /// The session that Codex was asked to go on with.
+    pub asked: Option<Id>,
+    /// Whether the session was new, so that all that it has used is this turn's.
+    pub is_new: bool,
+    /// Whether its session was told, so that the model may have seen the prompt.
+    pub told: bool,
+    /// The version of Codex.
+    pub version: Option<String>,
+    /// How long the rollout was, if that is known.
+    pub before: Option<u64>,
+    /// When, in milliseconds since the boot.
+    pub up: Option<i64>,
+}
+
+impl Start {
+    /// How long ago it was, whatever the wall clock says.
+    pub fn age(&self) -> Duration {
+        let then = Moment { at: self.at, up: self.up };
+        Moment::now().since(then, liveness::is_this_boot(self.boot.as_deref()))
+    }
+}
+
+/// What the next start of a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// What was planned.
+    Plan,
+    /// It says "Continue." to the session of an attempt that was cut off.
+    Continue(Id),
+    /// What was planned, in a fork of the session.
+    Fork,
+}
+
+/// A job of a run.
+#[derive(Debug)]
+pub struct JobState {
+    /// Where its plan is.
+    pub place: Place,
+    /// Its id, number, last attempt, session and name.
+    pub of: JobRef,
+    /// The session that it resumes.
+    pub asked: Option<Id>,
+    /// Its Codex home.
+    pub home: Option<String>,
+    /// What tells its prompt from another one.
+    said: u64,
+    /// How far it is.
+    pub state: State,
+    /// Whether the model may have seen the prompt before.
+    pub resent: bool,
+    /// What the next start does.
+    pub next: Next,
+    /// Its last start.
+    pub start: Option<Start>,
+    /// Whether it was begun anew, because its session was never written.
+    pub anew: bool,
+}
+
+impl JobState {
+    /// Whether its prompt is this one.
+    pub fn says(&self, prompt: &str) -> bool {
+        self.said == hash(prompt)
+    }
+
+    /// The session that it drives, while it runs or when it is started.
+    pub fn session_driven(&self) -> Option<Id> {
+        match (self.state, self.next) {
+            (State::Running, _) => self.of.session,
+            (_, Next::Continue(session)) => Some(session),
+            (_, Next::Fork) => None,
+            (_, Next::Plan) => self.asked,
+        }
+    }
+}
+
+/// How a run ended that has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// All is done.
+    Completed,
+    /// There is work left: why, and of how many jobs, those that were never planned too.
+    Stopped(String, usize),
+}
+
+/// A run as its journal tells it.
+#[derive(Debug, Default)]
+pub struct RunProgress {
+    /// The jobs, in the order in which they are started.
+    pub all: Vec<JobState>,
+    /// How many are how far.
+    pub counts: Counts,
+    /// `new`, `jobs`; empty where the plan was never begun.
+    pub kind: String,
+    /// What it is about.
+    pub name: String,
+    /// When it was begun.
+    pub started_at: Option<Timestamp>,
+    /// When it ended, and how; nothing where it runs or its runner died.
+    pub ended: Option<(Timestamp, End)>,
+    /// The Codex of the last runner.
+    pub codex: Codex,
+    /// The Codex home.
+    pub codex_home: Option<String>,
+    /// The last runner.
+    pub runner: Option<Process>,
+    /// Whether its last runner stopped a job, as a second signal asked for.
+    pub killed: bool,
+    /// How many jobs it did at once, and what else it was told.
+    pub settings: Option<(usize, SavedSettings)>,
+    told: Counts,
+    ids: HashMap<String, usize>,
+}
+
+impl RunProgress {
+    /// A plan that is being made.
+    pub fn new(kind: &str, name: &str, codex_home: Option<String>) -> RunProgress {
+        RunProgress { kind: kind.to_owned(), name: name.to_owned(), codex_home, ..RunProgress::default() }
+    }
+
+    /// Adds a job that was put into the journal; one that is there already is planned anew. Returns its
+    /// place.
+    pub fn add(&mut self, job: &Job, place: Place) -> usize {
+        if let Some(at) = self.ids.get(&job.id).copied() {
+            self.set(at, State::Pending);
+            let (said, task) = (hash(&job.prompt), &mut self.all[at]);
+            if task.said != said && matches!(task.next, Next::Continue(_)) {
+                task.next = Next::Plan;
+            }
+            (task.place, task.asked, task.said) = (place, job.asked(), said);
+            task.home.clone_from(&job.codex_home);
+            return at;
+        }
+        self.ids.insert(job.id.clone(), self.all.len());
+        let of = JobRef {
+            job: job.id.clone(),
+            number: self.all.len() + 1,
+            attempt: 0,
+            session: job.asked(),
+            name: None,
+        };
+        self.counts.pending += 1;
+        self.all.push(JobState {
+            place,
+            of,
+            asked: job.asked(),
+            home: job.codex_home.clone(),
+            said: hash(&job.prompt),
+            state: State::Pending,
+            resent: false,
+            next: Next::Plan,
+            start: None,
+            anew: false,
+        });
+        self.all.len() - 1
+    }
+
+    /// The place of the job of this id.
+    pub fn position(&self, job: &str) -> Option<usize> {
+        self.ids.get(job).copied()
+    }
+
+    /// Reads the journal of a run.
+    pub fn read(folder: &RunDir) -> Result<RunProgress> {
+        let mut tasks = RunProgress::default();
+        journal::read(&folder.journal(), |entry| {
+            match entry {
+                Entry::Job(job, place) => drop(tasks.add(&job, place)),
+                Entry::Event(event) => tasks.apply(*event),
+            }
+            Ok(())
+        })?;
+        Ok(tasks)
+    }
+
+    /// The same of a folder that was listed before: `None` where somebody has removed it since.
+    pub fn of(folder: &RunDir) -> Option<Result<RunProgress>> {
+        Some(RunProgress::read(folder)).filter(|read| read.is_ok() || folder.journal().exists())
+    }
+
+    /// How many jobs are how far, as the last event told it: of a queue, those too that are not planned.
+    pub fn told(&self) -> Counts {
+        if self.kind == "queue" { self.told } else { self.counts }
+    }
+
+    /// Whether the plan was whole and begun.
+    pub fn is_begun(&self) -> bool {
+        self.started_at.is_some()
+    }
+
+    /// Whether there is something to do: a finished run has its failures, and is finished.
+    pub fn is_open(&self) -> bool {
+        match self.ended {
+            Some((_, End::Completed | End::Stopped(_, 0))) => false,
+            Some((_, End::Stopped(..))) | None => true,
+        }
+    }
+
+    /// Whether it is planned or carried out now, or would be continued.
+    pub fn is_unfinished(&self, folder: &RunDir) -> bool {
+        if self.is_begun() { self.is_open() } else { folder.is_running() }
+    }
+
+    /// How many jobs a continued run would do.
+    pub fn left(&self) -> usize {
+        let open = |task: &&JobState| {
+            matches!(task.state, State::Pending | State::Running | State::Failed { again: true, .. })
+        };
+        self.all.iter().filter(open).count()
+    }
+
+    /// Makes a job's state another, and counts it there. What failed and may be done again is sent
+    /// again then.
+    pub fn set(&mut self, at: usize, state: State) {
+        if let State::Failed { sent: true, .. } = self.all[at].state {
+            self.all[at].resent = true;
+        }
+        let left = self.count(self.all[at].state);
+        debug_assert!(*left > 0, "a job is counted where it is not");
+        *left = left.saturating_sub(1);
+        *self.count(state) += 1;
+        self.all[at].state = state;
+    }
+
+    fn count(&mut self, state: State) -> &mut usize {
+        match state {
+            // A failure that is done again is work that is left.
+            State::Pending | State::Failed { again: true, .. } => &mut self.counts.pending,
+            State::Running => &mut self.counts.running,
+            State::Completed => &mut self.counts.completed,
+            State::Failed { .. } => &mut self.counts.failed,
+            State::Skipped => &mut self.counts.skipped,
+        }
+    }
+
+    /// What would have failed for any job and did nothing is to be done after all.
+    pub fn take_up_again(&mut self) {
+        for at in 0..self.all.len() {
+            if let State::Failed { again: true, .. } = self.all[at].state {
+                self.set(at, State::Pending);
+            }
+        }
+        self.ended = None;
+    }
+
+    /// Takes in what happened.
+    pub fn apply(&mut self, event: Event) {
+        let at = event.at;
+        self.told = event.counts;
+        // A job that the plan does not have is a fault of whoever wrote the journal.
+        let index = event.what.of().map(|of| of.number.wrapping_sub(1));
+        if index.is_some_and(|index| index >= self.all.len()) {
+            return;
+        }
+        let index = index.unwrap_or(0);
+        match event.what {
+            What::RunPlanned { kind, name, settings } => {
+                (self.kind, self.name) = (kind, name);
+                self.settings = settings.map(|kept| (1, *kept));
+            }
+            What::RunStarted { kind, name, codex, codex_home, runner, settings, max_concurrent, .. } => {
+                self.started_at.get_or_insert(at);
+                (self.ended, self.killed) = (None, false);
+                (self.kind, self.name, self.codex, self.codex_home) = (kind, name, codex, codex_home);
+                self.runner = Some(runner);
+                self.settings = settings.map(|kept| (max_concurrent.max(1), *kept));
+            }
+            What::JobStarted {
+                of,
+                boot,
+                usage_before,
+                resent,
+                kind,
+                continues,
+                version,
+                rollout_bytes,
+                uptime_ms,
+                ..
+            } => {
+                let task = &mut self.all[index];
+                task.resent = resent;
+                let asked = of.session;
+                let is_new = kind.map_or(asked.is_none(), |kind| kind == Kind::New);
+                task.next = match (kind, continues, asked) {
+                    (_, true, Some(session)) => Next::Continue(session),
+                    (Some(Kind::Fork), ..) if task.asked.is_some() => Next::Fork,
+                    _ => Next::Plan,
+                };
+                task.start = Some(Start {
+                    at,
+                    boot,
+                    usage_before,
+                    process: None,
+                    asked,
+                    is_new,
+                    told: false,
+                    version,
+                    before: rollout_bytes,
+                    up: uptime_ms,
+                });
+                task.of = of;
+                self.set(index, State::Running);
+            }
+            What::JobSpawned { process, .. } => {
+                if let Some(start) = &mut self.all[index].start {
+                    start.process = Some(process);
+                }
+            }
+            What::JobSession { of } => {
+                let task = &mut self.all[index];
+                if let Some(start) = &mut task.start {
+                    start.told = true;
+                }
+                task.of = of;
+            }
+            What::JobCompleted { of, .. } => {
+                self.all[index].of = of;
+                self.set(index, State::Completed);
+            }
+            What::JobFailed { of, failure, again, continues, .. } => {
+                if let (true, Some(session)) = (continues, of.session) {
+                    self.all[index].next = Next::Continue(session);
+                }
+                self.all[index].of = of;
+                self.all[index].anew |= failure.class == Class::Unrecorded;
+                let sent = failure.class.row().sent != Sent::No;
+                self.killed |= failure.class == Class::Stopped;
+                self.set(index, State::Failed { again, sent });
+            }
+            // A queue chooses anew what is withdrawn; elsewhere it is there still.
+            What::JobSkipped { withdrawn: true, .. } if self.kind != "queue" => {
+                self.set(index, State::Pending)
+            }
+            What::JobSkipped { .. } => self.set(index, State::Skipped),
+            What::RunWaiting { .. } => {}
+            What::RunCompleted {} => self.ended = Some((at, End::Completed)),
+            What::RunStopped { why, left, .. } => {
+                // A run stops when nothing runs any more. Of what it does not tell the end, nothing was sent.
+                for job in 0..self.all.len() {
+                    if self.all[job].state == State::Running {
+                        self.set(job, State::Pending);
+                    }
+                }
+                self.ended = Some((at, End::Stopped(why, left)));
+            }
+        }
+    }
+}
+
+fn hash(prompt: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    prompt.hash(&mut hasher);
+    hasher.finish()
+}

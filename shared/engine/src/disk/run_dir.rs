@@ -1,0 +1,267 @@
+//! The folder of a run.
+//!
+//! ```text
+//! runs/20261122T120713Z-new-alpha-3f2a/
+//!     journal.ndjson            what was planned, and what happened; the jobs of a queue one by one
+//!     jobs/1/1.prompt           Codex's standard input of the first attempt at the first job
+//!     jobs/1/1.out  1.err       its standard output and error
+//!     jobs/1/image-1-5f3a09bc.png  the pictures of the job, told apart by where they came from
+//! ```
+//!
+//! Folders are made 0700 and files 0600. A name begins with the clock, so names sort by time. Nothing
+//! is made before there is a job, and nothing in a folder is ever changed but appended to.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::disk::journal::Journal;
+use crate::liveness;
+use codex_agent_shared::codex::home::state_folder;
+use codex_agent_shared::error::{Context, Error, Result, warn_of};
+use codex_agent_shared::record::Id;
+use codex_agent_shared::store::place;
+use codex_agent_shared::time::Timestamp;
+
+/// The folder of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDir {
+    path: PathBuf,
+    name: String,
+}
+
+impl RunDir {
+    /// Makes the folder of a new run, and its journal.
+    pub fn create(kind: &str, subject: &str) -> Result<(RunDir, Journal)> {
+        let runs = own("runs")?;
+        let clock: String =
+            Timestamp::now().to_string()[..19].chars().filter(|c| !matches!(c, '-' | ':')).collect();
+        let middle = middle(kind, subject);
+        let (name, path) = loop {
+            let name = format!("{clock}Z-{middle}-{}", &Id::random().hex()[..4]);
+            let path = runs.join(&name);
+            match DirBuilder::new().mode(0o700).create(&path) {
+                // Another one of the same second and the same four digits.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => {
+                    made.context("make the directory", &path).map_err(Error::of_place)?;
+                    break (name, path);
+                }
+            }
+        };
+        let folder = RunDir { path, name };
+        let made = Journal::create(folder.journal()).and_then(|journal| {
+            fs::File::open(&runs).and_then(|runs| runs.sync_all()).context("save", &runs)?;
+            Ok(journal)
+        });
+        match made {
+            Ok(journal) => Ok((folder, journal)),
+            Err(error) => {
+                // What cannot be removed either is removed by a later prune.
+                let _ = fs::remove_dir_all(&folder.path);
+                Err(error)
+            }
+        }
+    }
+
+    /// All runs, the newest first.
+    pub fn all() -> Result<Vec<RunDir>> {
+        Ok(RunDir::with_or_without()?.into_iter().filter(|folder| folder.journal().exists()).collect())
+    }
+
+    /// All folders of runs, also those that a crash has left without a journal.
+    fn with_or_without() -> Result<Vec<RunDir>> {
+        let runs = runs()?;
+        let entries = match fs::read_dir(&runs) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).context("open the folder", &runs),
+        };
+        let mut all: Vec<RunDir> = entries
+            .flatten()
+            // Whatever else somebody keeps there, and what a link leads to, is not ours to look at or remove.
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter_map(|entry| {
+                Some(RunDir { name: entry.file_name().into_string().ok()?, path: entry.path() })
+            })
+            .filter(|folder| folder.made().is_some() && folder.name.get(15..17) == Some("Z-"))
+            .collect();
+        // Names have the second; what was made within one is told apart by the file system.
+        let made = |folder: &RunDir| fs::metadata(folder.journal()).and_then(|meta| meta.created()).ok();
+        all.sort_by_cached_key(|folder| {
+            std::cmp::Reverse((folder.name.get(..16).map(str::to_owned), made(folder), folder.name.clone()))
+        });
+        Ok(all)
+    }
+
+    /// The run of exactly this name, if it is there.
+    pub fn named(name: &str) -> Result<Option<RunDir>> {
+        let path = runs()?.join(name);
+        let is_name = Path::new(name).components().count() == 1 && !name.starts_with('.');
+        let folder = RunDir { path, name: name.to_owned() };
+        if !is_name {
+            return Ok(None);
+        }
+        // A run that cannot be looked at is not one that is gone.
+        let journal = folder.journal();
+        let is_there = journal.try_exists().context("look at the journal", &journal)?;
+        Ok(is_there.then_some(folder))
+    }
+
+    /// The run of this name, or the only one whose name has this in it.
+    pub fn find(text: &str) -> Result<RunDir> {
+        let all = RunDir::all()?;
+        if let Some(exact) = all.iter().find(|folder| folder.name == text) {
+            return Ok(exact.clone());
+        }
+        let near: Vec<&RunDir> = all.iter().filter(|folder| folder.name.contains(text)).collect();
+        match near[..] {
+            [one] if text.len() >= 4 => Ok(one.clone()),
+            [_, _, ..] if text.len() >= 4 => {
+                let names: Vec<&str> = near.iter().map(|folder| folder.name.as_str()).collect();
+                Err(Error::new(format!("'{text}' is part of {} runs", near.len())).hint(names.join("\n")))
+            }
+            _ => {
+                Err(Error::not_found(format!("there is no run '{text}'"))
+                    .hint("codex-agent run list lists them"))
+            }
+        }
+    }
+
+    /// Whether its name could be that of a run of this kind and subject.
+    pub fn may_be(&self, kind: &str, subject: &str) -> bool {
+        let rest = self.name.split_once("Z-").map_or("", |(_, rest)| rest);
+        rest.rsplit_once('-').is_some_and(|(own, _)| own == middle(kind, subject))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The name of the run.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its journal.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal.ndjson")
+    }
+
+    /// How long ago its journal, or the folder itself, was last written.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        let changed = fs::metadata(self.journal()).or_else(|_| fs::metadata(&self.path));
+        let changed = changed.and_then(|meta| meta.modified()).ok();
+        let changed = changed.and_then(Timestamp::of).unwrap_or(now);
+        Duration::from_millis(u64::try_from(now.0 - changed.0).unwrap_or(0))
+    }
+
+    /// Whether a runner has it at this moment.
+    pub fn is_running(&self) -> bool {
+        liveness::may_be_locked(&self.journal())
+    }
+
+    /// How many of its jobs have a Codex that lives, by the locks on what they print; whatever its journal says.
+    pub fn living(&self) -> usize {
+        let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+        let outs = entries(&self.path.join("jobs")).flat_map(|job| entries(&job.path()));
+        let is_out = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "out");
+        outs.map(|entry| entry.path()).filter(|path| is_out(path) && liveness::may_be_locked(path)).count()
+    }
+
+    /// The folder of a job, made where it is not there.
+    pub fn make_job(&self, number: usize) -> Result<PathBuf> {
+        let path = self.job(number);
+        place::make(&path)?;
+        Ok(path)
+    }
+
+    /// The folder of a job.
+    pub fn job(&self, number: usize) -> PathBuf {
+        self.path.join("jobs").join(number.to_string())
+    }
+
+    /// A file of an attempt: `prompt`, `out` or `err`.
+    pub fn file(&self, number: usize, attempt: u32, what: &str) -> PathBuf {
+        self.job(number).join(format!("{attempt}.{what}"))
+    }
+
+    /// Removes the folder and all that is in it, the journal last. Only for one that nobody runs.
+    pub fn remove(&self) -> Result<()> {
+        match fs::remove_dir_all(self.path.join("jobs")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).context("remove", &self.path);
+            }
+            _ => {}
+        }
+        fs::remove_dir_all(&self.path).context("remove", &self.path)
+    }
+
+    /// When it was made, by its name.
+    pub fn made(&self) -> Option<Timestamp> {
+        let digits = |from: usize, to: usize| self.name.get(from..to);
+        let text = format!(
+            "{}-{}-{}T{}:{}:{}Z",
+            digits(0, 4)?,
+            digits(4, 6)?,
+            digits(6, 8)?,
+            digits(9, 11)?,
+            digits(11, 13)?,
+            digits(13, 15)?
+        );
+        Timestamp::parse(&text)
+    }
+
+    /// Removes what crashes have left without a journal, an hour ago or longer.
+    pub fn sweep(now: Timestamp) -> Result<()> {
+        for folder in RunDir::with_or_without()? {
+            if !folder.journal().exists() && folder.age(now) > Duration::from_secs(3600) {
+                // What cannot be removed is in nobody's way.
+                folder.remove().unwrap_or_else(|error| warn_of(&error));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The part of a folder's name that says what it is about.
+fn middle(kind: &str, subject: &str) -> String {
+    let subject: String = subject
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .take(24)
+        .collect();
+    let middle = [kind, subject.trim_matches('-')].join("-");
+    middle.trim_end_matches('-').to_owned()
+}
+
+/// The right to look which runs there are and to plan another: nobody else has it meanwhile.
+pub struct PlanLock {
+    _file: fs::File,
+}
+
+impl PlanLock {
+    /// Waits for it.
+    pub fn begin() -> Result<PlanLock> {
+        let path = own("locks")?.join("planning");
+        let file = place::lock_file(&path)?;
+        place::lock(&file, &path)?;
+        Ok(PlanLock { _file: file })
+    }
+}
+
+/// Where all runs are.
+fn runs() -> Result<PathBuf> {
+    Ok(state_folder()?.join("runs"))
+}
+
+/// A directory in that of our state, made where it is not there.
+pub(crate) fn own(name: &str) -> Result<PathBuf> {
+    let state = state_folder()?;
+    place::make(&state)?;
+    let path = state.join(name);
+    place::make(&path)?;
+    Ok(path)
+}

@@ -1,0 +1,10 @@
+//! One Codex process: how it is started, watched and judged.
+
+pub mod command;
+pub mod judge;
+pub mod output;
+pub mod preflight;
+pub mod recorded;
+pub mod running;
+pub mod session_lock;
+pub mod spawn;

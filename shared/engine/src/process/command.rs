@@ -1,0 +1,136 @@
+//! Which Codex is run, and with which arguments.
+//!
+//! Which one is decided in [`find_codex`]. The path is absolute, because every job changes its directory.
+//!
+//! Arguments have the form that every version takes: options before `resume UUID -`, each joined to
+//! its value, so that no value can be taken for an option; `--image=PATH`, because `-i PATH` swallows
+//! what follows and begins a new session. What the user adds stands first, before an option of ours: one
+//! that lacks its value is refused by Codex then, and would swallow the word `resume` otherwise. The
+//! prompt is not among them.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::codex::server::find_codex;
+use crate::codex::version::Versions;
+use crate::record::event::Codex;
+use crate::record::job::{Job, Kind, Sandbox};
+use codex_agent_shared::error::{Error, Result};
+use codex_agent_shared::plugin::is_executable;
+use codex_agent_shared::text::fingerprint;
+
+/// Finds the executable. `named` is what the user said on the command line.
+pub fn find(named: Option<&Path>) -> Result<PathBuf> {
+    let path = find_codex(named)?;
+    if !is_executable(&path) {
+        return Err(Error::new(format!(
+            "cannot run codex at '{}': it is not an executable file",
+            path.display()
+        ))
+        .hint("'codex-agent config' tells what names it"));
+    }
+    Ok(path)
+}
+
+/// What a Codex says about itself in this directory. One that says nothing in time has no version. A job's own
+/// is asked for in the directory of the job.
+pub fn about(path: &Path, home: Option<&str>, versions: &mut Versions) -> Codex {
+    let version = versions.of(path, home.map(Path::new), Path::new("."), false).ok();
+    Codex { path: Some(path.to_string_lossy().into_owned()), version }
+}
+
+/// Copies of the files that a job names, made where they stay as they are.
+#[derive(Debug, Default)]
+pub struct Copies {
+    /// Its pictures.
+    pub images: Vec<PathBuf>,
+    /// The JSON Schema of its last message.
+    pub schema: Option<PathBuf>,
+}
+
+/// The files that a job names, each with the place of its copy in the folder of the job: the pictures in
+/// order, then the schema. The name of a copy tells its original from another one, since a job that is planned
+/// anew may name others.
+pub fn copies<'j>(job: &'j Job, folder: &Path) -> Vec<(&'j str, PathBuf)> {
+    let image = |(at, image): (usize, &'j String)| {
+        let kind = Path::new(image).extension().and_then(|kind| kind.to_str()).unwrap_or("img");
+        let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+        (image.as_str(), folder.join(format!("image-{}-{}.{kind}", at + 1, mark(image))))
+    };
+    let schema = job.options.output_schema.as_deref();
+    let schema = schema.map(|from| (from, folder.join(format!("schema-{}.json", mark(from)))));
+    job.images.iter().enumerate().map(image).chain(schema).collect()
+}
+
+fn mark(path: &str) -> String {
+    fingerprint(path.as_bytes())[..8].to_owned()
+}
+
+/// The arguments of a job.
+pub fn arguments(job: &Job, sandbox: Option<Sandbox>, copies: &Copies) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec!["exec".into()];
+    words.extend(job.options.args.iter().map(OsString::from));
+    words.push("--json".into());
+    let joined = |flag: &str, path: &PathBuf| {
+        let mut word = OsString::from(flag);
+        word.push(path);
+        word
+    };
+    let options = &job.options;
+    if options.skip_git_repo_check {
+        words.push("--skip-git-repo-check".into());
+    }
+    if options.bypass {
+        words.push("--dangerously-bypass-approvals-and-sandbox".into());
+    } else if let Some(sandbox) = sandbox {
+        words.push(format!("--sandbox={}", sandbox.word()).into());
+    }
+    if let Some(model) = &options.model {
+        words.push(format!("--model={model}").into());
+    }
+    words.extend(options.config.iter().map(|pair| format!("--config={pair}").into()));
+    words.extend(copies.images.iter().map(|image| joined("--image=", image)));
+    words.extend(copies.schema.iter().map(|schema| joined("--output-schema=", schema)));
+    let verb = match job.kind() {
+        Kind::New => None,
+        Kind::Resume => Some("resume"),
+        Kind::Fork => Some("fork"),
+    };
+    if let (Some(verb), Some(session)) = (verb, job.session) {
+        words.push(verb.into());
+        words.push(session.to_string().into());
+    }
+    words.push("-".into());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::job::Options;
+    use codex_agent_shared::record::Id;
+
+    #[test]
+    fn arguments_have_one_form() {
+        let id = Id::parse("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c").unwrap();
+        let mut job = Job::new("--yolo".into()).of(id);
+        job.options.model = Some("-m".into());
+        job.options.config = vec!["a=1".into()];
+        job.options.args = vec!["--ephemeral".into()];
+        let copies = Copies {
+            images: vec![PathBuf::from("/i/image-1.png")],
+            schema: Some(PathBuf::from("/i/s.json")),
+        };
+        let words = arguments(&job, Some(Sandbox::ReadOnly), &copies);
+        let want = "exec --ephemeral --json --sandbox=read-only --model=-m --config=a=1 --image=/i/image-1.png \
+                    --output-schema=/i/s.json resume \
+                    01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c -";
+        assert_eq!(words.join(" ".as_ref()), *want);
+        job.options = Options { bypass: true, ..Options::default() };
+        let words = arguments(&job.in_fork(), Some(Sandbox::ReadOnly), &Copies::default());
+        let want = format!("exec --json --dangerously-bypass-approvals-and-sandbox fork {id} -");
+        assert_eq!(words.join(" ".as_ref()), *want);
+        let words = arguments(&Job::new("x".into()), None, &Copies::default());
+        assert_eq!(words.join(" ".as_ref()), *"exec --json -");
+    }
+}

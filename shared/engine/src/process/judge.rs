@@ -1,0 +1,342 @@
+//! What became of an attempt. The order of judgement is a contract, the same for a runner that was
+//! there and for one that comes after a crash:
+//!
+//! 1. A terminal event in `.out` is the outcome, whatever else there is. A Codex that goes on after
+//!    it is stopped, and the outcome stands.
+//! 2. `.out` is locked: it runs. Nobody judges it; it is followed.
+//! 3. No event of a session or a turn, neither in `.out` nor in the journal, and the system is the same
+//!    boot: nothing was sent. It may be run again.
+//! 4. Else it was interrupted, which is a failure: the model may have seen the prompt. After another
+//!    boot an attempt is this too, unless the rollout of its session shows that the turn ended.
+//!
+//! A success that was watched is more: Codex ended with 0, and the session is the one that was asked
+//! for. A wrong session is a failure whenever it is seen.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use crate::process::output::{Progress, Terminal};
+use crate::record::event::Usage;
+use crate::record::failure::{Class, Failure, Sent, classify};
+use codex_agent_shared::codex::rollout::Ending;
+use codex_agent_shared::record::Id;
+
+/// All that is known about an attempt that runs no more.
+pub struct Evidence<'e> {
+    /// The session that Codex was asked for.
+    pub asked: Option<Id>,
+    /// What Codex printed.
+    pub progress: &'e Progress,
+    /// How it ended; `None` where nobody of us was there, or only its launcher ended.
+    pub exit: Option<ExitStatus>,
+    /// Why it was stopped by us, if it was.
+    pub stopped: Option<Class>,
+    /// Whether the system was started anew since.
+    pub other_boot: bool,
+    /// Whether the journal knows its session, whatever the output says by now.
+    pub told: bool,
+    /// The end of its standard error.
+    pub last_words: &'e str,
+}
+
+/// The judgement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The turn was completed.
+    Completed {
+        /// The totals that Codex printed.
+        totals: Usage,
+    },
+    /// It was not; and whether a continued run does it again.
+    Failed(Failure, bool),
+    /// Nothing was sent: the job is as if it had never been started.
+    Unsent,
+}
+
+/// What only the session's rollout can tell; asked for only where it decides.
+pub trait Rollout {
+    /// The message and the kind of the error that ended the last turn.
+    fn error(&mut self, session: Id) -> Option<(String, serde_json::Value)>;
+    /// How the turn of this attempt ended.
+    fn ending(&mut self, session: Id) -> Option<Ending>;
+}
+
+/// Judges an attempt whose `.out` is not locked.
+pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
+    let Evidence { asked, progress, exit, stopped, .. } = evidence;
+    if let (Some(asked), Some(got)) = (asked, progress.session)
+        && *asked != got
+    {
+        let message = format!("Codex took session '{got}' instead of '{asked}'");
+        return fail(Class::WrongSession, message, progress);
+    }
+    match &progress.terminal {
+        Some(Terminal::Completed(totals)) => {
+            if stopped.is_none()
+                && let Some(exit) = exit.filter(|exit| !exit.success())
+            {
+                let message = format!("the turn was completed, but then Codex {}", ended(&exit));
+                return fail(Class::Crashed, message, progress);
+            }
+            return Verdict::Completed { totals: totals.clone() };
+        }
+        Some(Terminal::Failed(message)) => {
+            let (told, info) = progress.session.and_then(|id| rollout.error(id)).unwrap_or_default();
+            // What stands on standard error need not have to do with it: tools and servers write there too.
+            let class = classify(Some(&info), message).map(in_a_turn);
+            let message = if message.is_empty() { &told } else { message };
+            return fail(class.unwrap_or(Class::Refused), message.clone(), progress);
+        }
+        None => {}
+    }
+    if progress.session.is_none() && !progress.begun && !evidence.told {
+        return unsent(evidence, rollout);
+    }
+    if let Some(class) = stopped {
+        let message = progress.error.clone().unwrap_or_else(|| match class {
+            Class::Timeout => "it took longer than it may".to_owned(),
+            _ => "it was stopped".to_owned(),
+        });
+        // A job without a network never ends by itself, and says so all the time.
+        let class = match (class, classify(None, &message)) {
+            (Class::Timeout, Some(Class::Network)) => Class::Network,
+            _ => *class,
+        };
+        return fail(class, message, progress);
+    }
+    let class = classify(None, progress.error.as_deref().unwrap_or("")).map(in_a_turn);
+    match (exit, class) {
+        (Some(_), Some(class)) => fail(class, told(evidence), progress),
+        (Some(exit), None) if exit.signal().is_none() => {
+            fail(Class::Crashed, format!("Codex {} in the middle of the turn", ended(exit)), progress)
+        }
+        (Some(exit), None) => {
+            fail(Class::Interrupted, format!("Codex {} in the middle of the turn", ended(exit)), progress)
+        }
+        (None, _) => interrupted(evidence, rollout, progress.session),
+    }
+}
+
+/// An attempt that never said `thread.started`.
+fn unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
+    let Evidence { asked, progress, exit, stopped, other_boot, last_words, .. } = evidence;
+    if *other_boot {
+        // What it printed may never have reached the disk.
+        return interrupted(evidence, rollout, *asked);
+    }
+    match (stopped, exit) {
+        (Some(Class::Timeout), _) => fail(Class::Timeout, "Codex never began".to_owned(), progress),
+        (Some(Class::Stopped), _) | (None, None) => Verdict::Unsent,
+        (Some(class), _) => fail(*class, "Codex never began".to_owned(), progress),
+        (None, Some(exit)) => {
+            // It cannot even say that the disk is full: what it says goes to the same disk (0.169).
+            let silent = exit.code() == Some(101) && last_words.trim().is_empty();
+            let class = if silent { Some(Class::Disk) } else { classify(None, last_words) };
+            let class = class.unwrap_or(Class::Crashed);
+            let message = match class {
+                Class::Crashed => format!("Codex {} before it began: {}", ended(exit), told(evidence)),
+                Class::Disk if silent => "Codex could not write its output; the disk may be full".to_owned(),
+                _ => told(evidence),
+            };
+            let message = message.trim_end_matches([' ', ':']).to_owned();
+            Verdict::Failed(Failure::hinted(class, message), class.row().stops_run)
+        }
+    }
+}
+
+fn interrupted(evidence: &Evidence<'_>, rollout: &mut dyn Rollout, session: Option<Id>) -> Verdict {
+    let ending = session.filter(|_| evidence.other_boot).and_then(|id| rollout.ending(id));
+    match ending {
+        Some(Ending::Completed) => Verdict::Completed { totals: Usage::new() },
+        Some(Ending::Failed) => {
+            let told = session.and_then(|id| rollout.error(id));
+            let (message, info) = told.unwrap_or_default();
+            let class = classify(Some(&info), &message).unwrap_or(Class::Refused);
+            fail(class, message, evidence.progress)
+        }
+        _ => fail(Class::Interrupted, "Codex ended in the middle of the turn".to_owned(), evidence.progress),
+    }
+}
+
+/// The class of a failure in a turn that was begun. Whatever the words are, something was sent.
+fn in_a_turn(class: Class) -> Class {
+    if class.row().sent == Sent::No { Class::Refused } else { class }
+}
+
+/// What a continued run does again: what would have failed for any job, and did nothing.
+fn fail(class: Class, message: String, progress: &Progress) -> Verdict {
+    let row = class.row();
+    let again = row.stops_run && row.sent != Sent::Perhaps && !progress.acted;
+    Verdict::Failed(Failure::new(class, message), again)
+}
+
+/// How a process ended, as the end of a sentence.
+fn ended(exit: &ExitStatus) -> String {
+    match (exit.code(), exit.signal()) {
+        (Some(code), _) => format!("ended with {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// The best line that there is for people.
+fn told(evidence: &Evidence<'_>) -> String {
+    evidence.progress.error.clone().unwrap_or_else(|| best_line(evidence.last_words))
+}
+
+/// The line of a standard error that says what is wrong. Neither what is drawn below it to show where, nor a
+/// trace of calls, is that line; a line that ends in a colon is whole with the next one.
+fn best_line(words: &str) -> String {
+    let is_noise = |line: &str| {
+        let text = line.trim_start();
+        // ` |`, `2 | foo = [`, `  |        ^`
+        let drawn = text.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+        let frame =
+            text.split_once(": ").is_some_and(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()));
+        text.is_empty()
+            || drawn.starts_with('|')
+            || text.trim_matches(['^', '~', '-', '|', ' ']).is_empty()
+            || frame
+            || text.starts_with("Stack backtrace")
+            || text.starts_with("Reading additional input")
+    };
+    let lines: Vec<&str> = words.lines().filter(|line| !is_noise(line)).collect();
+    let Some(last) = lines.len().checked_sub(1) else { return String::new() };
+    let at = lines.iter().rposition(|line| line.starts_with("Error")).unwrap_or(last);
+    match lines.get(at + 1) {
+        Some(more) if lines[at].trim_end().ends_with(':') => {
+            format!("{} {}", lines[at].trim_end(), more.trim())
+        }
+        _ => lines[at].to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Says(Option<Ending>);
+
+    impl Rollout for Says {
+        fn error(&mut self, _: Id) -> Option<(String, serde_json::Value)> {
+            Some(("m".into(), "usage_limit_exceeded".into()))
+        }
+
+        fn ending(&mut self, _: Id) -> Option<Ending> {
+            self.0
+        }
+    }
+
+    fn id() -> Option<Id> {
+        Id::parse("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c")
+    }
+
+    fn word(evidence: Evidence<'_>, ending: Option<Ending>) -> String {
+        match judge(&evidence, &mut Says(ending)) {
+            Verdict::Completed { .. } => "completed".to_owned(),
+            Verdict::Unsent => "unsent".to_owned(),
+            Verdict::Failed(failure, again) => {
+                format!("{}{}", failure.class.word(), if again { " again" } else { "" })
+            }
+        }
+    }
+
+    #[test]
+    fn the_line_that_says_what_is_wrong() {
+        for (words, want) in [
+            ("", ""),
+            ("  \n^^^\n", ""),
+            ("one\ntwo\n", "two"),
+            (
+                "WARNING: proceeding\nError loading config.toml:\n/h/config.toml:2:8: unclosed array, expected `]`\n  |\n\
+                 2 | foo = [\n  |        ^\n",
+                "Error loading config.toml: /h/config.toml:2:8: unclosed array, expected `]`",
+            ),
+            (
+                "Error loading config.toml: invalid type: integer `3`, expected a string\nin `model_provider`\n",
+                "Error loading config.toml: invalid type: integer `3`, expected a string",
+            ),
+            (
+                "Error: Model provider `gone` not found\n\nStack backtrace:\n   0: <unknown>\n   1: <unknown>\n",
+                "Error: Model provider `gone` not found",
+            ),
+            ("panicked at x.rs:1:2:\nboom\n  10: <unknown>\n  --> 3\n", "  --> 3"),
+            ("Error: first\nError: second\nnote\n", "Error: second"),
+        ] {
+            assert_eq!(best_line(words), want, "{words}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_judgement() {
+        let nothing = Progress::default();
+        let begun = Progress { session: id(), ..Progress::default() };
+        let done = Progress { terminal: Some(Terminal::Completed(Usage::new())), ..begun.clone() };
+        let failed = Progress { terminal: Some(Terminal::Failed("no".into())), ..begun.clone() };
+        let odd = Progress { error: Some("thread y already has an active writer".into()), ..begun.clone() };
+        let full = Progress {
+            terminal: Some(Terminal::Failed("No space left on device".into())),
+            session: None,
+            ..begun.clone()
+        };
+        let acted = Progress { acted: true, ..failed.clone() };
+        let base = |progress| Evidence {
+            asked: None,
+            progress,
+            exit: None,
+            stopped: None,
+            other_boot: false,
+            told: false,
+            last_words: "",
+        };
+        let exit = |raw| Some(ExitStatus::from_raw(raw));
+        let other = Id::parse("01a202e0-8d5d-7d62-82ce-000000000000");
+        for (evidence, ending, want) in [
+            (base(&done), None, "completed"),
+            (Evidence { exit: exit(0), ..base(&done) }, None, "completed"),
+            (Evidence { exit: exit(256), ..base(&done) }, None, "crashed"),
+            (Evidence { exit: exit(9), stopped: Some(Class::Stopped), ..base(&done) }, None, "completed"),
+            (Evidence { asked: other, ..base(&done) }, None, "wrong_session"),
+            (base(&failed), None, "usage_limit again"),
+            (base(&acted), None, "usage_limit"),
+            (base(&nothing), None, "unsent"),
+            (Evidence { stopped: Some(Class::Stopped), exit: exit(2), ..base(&nothing) }, None, "unsent"),
+            (Evidence { exit: exit(256), ..base(&nothing) }, None, "crashed"),
+            (
+                Evidence {
+                    exit: exit(256),
+                    last_words: "Error: x already has an active writer",
+                    ..base(&nothing)
+                },
+                None,
+                "busy",
+            ),
+            (Evidence { exit: exit(101 << 8), ..base(&nothing) }, None, "disk again"),
+            (Evidence { other_boot: true, ..base(&nothing) }, None, "interrupted"),
+            // The words of somebody else, in the middle of a turn.
+            (
+                Evidence {
+                    exit: exit(256),
+                    last_words: "Error: x already has an active writer",
+                    ..base(&odd)
+                },
+                None,
+                "refused",
+            ),
+            (base(&full), None, "refused"),
+            (base(&begun), Some(Ending::Completed), "interrupted"),
+            (Evidence { other_boot: true, ..base(&begun) }, Some(Ending::Completed), "completed"),
+            (Evidence { other_boot: true, ..base(&begun) }, Some(Ending::Begun), "interrupted"),
+            (
+                Evidence { other_boot: true, asked: id(), ..base(&nothing) },
+                Some(Ending::Failed),
+                "usage_limit again",
+            ),
+            (Evidence { exit: exit(9), ..base(&begun) }, None, "interrupted"),
+            (Evidence { exit: exit(256), ..base(&begun) }, None, "crashed"),
+            (Evidence { stopped: Some(Class::Timeout), exit: exit(2), ..base(&begun) }, None, "timeout"),
+        ] {
+            assert_eq!(word(evidence, ending), want);
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Reading what Codex prints, while it prints it or after.
+//!
+//! `.out` is read from where the last look ended; half a line waits for its other half. Memory is
+//! bounded whatever Codex prints: of a line over 4 MiB only the beginning is kept, which is enough
+//! to know its type. Lines that are not JSON and events that are not known are passed over.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::record::event::Usage;
+use crate::record::failure::{Class, classify};
+use codex_agent_shared::record::Id;
+
+/// The longest line that is understood whole.
+const LONGEST: usize = 4 << 20;
+
+/// How a turn ended, as Codex said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Terminal {
+    /// `turn.completed`, with the totals that Codex counts.
+    Completed(Usage),
+    /// `turn.failed`, with its message.
+    Failed(String),
+}
+
+/// What the output has said so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// The session, once `thread.started` was there.
+    pub session: Option<Id>,
+    /// Whether there was any event of a session, a turn or an item: something may have been sent.
+    pub begun: bool,
+    /// How the turn ended.
+    pub terminal: Option<Terminal>,
+    /// The last message of the model.
+    pub last_message: Option<String>,
+    /// Whether anything was done or said in the turn.
+    pub acted: bool,
+    /// Whether a turn was begun, as far as Codex has said.
+    pub turned: bool,
+    /// Whether Codex has said that it cannot write the session.
+    pub unsaved: bool,
+    /// The last thing that Codex called an error.
+    pub error: Option<String>,
+    /// How many events there were, but for those that only say that there is no network.
+    pub events: u64,
+    /// Whether the last thing that it said was that there is no network.
+    pub offline: bool,
+    /// What it is doing, in a few words, for whoever watches.
+    pub doing: String,
+}
+
+/// A reader of one `.out`.
+pub struct Follower {
+    file: File,
+    line: Vec<u8>,
+    cut: bool,
+    /// The lines that were read, each as it was printed, where somebody wants them.
+    pub kept: Option<Vec<Vec<u8>>>,
+    /// What was read so far.
+    pub progress: Progress,
+}
+
+impl Follower {
+    /// Begins at the start of the file.
+    pub fn open(path: &Path) -> io::Result<Follower> {
+        let file = File::open(path)?;
+        Ok(Follower { file, line: Vec::new(), cut: false, kept: None, progress: Progress::default() })
+    }
+
+    /// Reads all that is new, or as much of it as may be kept at once. False where there is more.
+    pub fn read(&mut self) -> io::Result<bool> {
+        let mut block = [0; 32 << 10];
+        let mut room = LONGEST;
+        loop {
+            if self.kept.is_some() && room < block.len() {
+                return Ok(false);
+            }
+            let got = match self.file.read(&mut block) {
+                Ok(0) => return Ok(true),
+                Ok(got) => got,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            room = room.saturating_sub(got);
+            for piece in block[..got].split_inclusive(|byte| *byte == b'\n') {
+                self.take(piece);
+            }
+        }
+    }
+
+    /// Reads the rest, a last line without its end too; as far as [`Follower::read`] goes.
+    pub fn finish(&mut self) -> io::Result<bool> {
+        let is_all = self.read()?;
+        if is_all && !self.line.is_empty() {
+            self.line_is_whole();
+        }
+        Ok(is_all)
+    }
+
+    /// Puts what Codex has printed so far on disk.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn take(&mut self, piece: &[u8]) {
+        let room = LONGEST.saturating_sub(self.line.len());
+        self.cut |= piece.len() > room;
+        self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+        if piece.ends_with(b"\n") {
+            self.line_is_whole();
+        }
+    }
+
+    fn line_is_whole(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if std::mem::take(&mut self.cut) {
+            self.long_line(&line[..line.len().min(200)]);
+        } else if let Ok(event) = serde_json::from_slice::<Printed>(&line) {
+            self.event(event);
+            // What is no event is nobody's to hand on.
+            if let Some(kept) = &mut self.kept {
+                kept.push(line.trim_ascii().to_vec());
+            }
+        }
+        // One huge line must not be paid for by all that follow.
+        if line.capacity() <= 64 << 10 {
+            self.line = line;
+            self.line.clear();
+        }
+    }
+
+    /// Codex writes the type first, so the beginning of a line tells it.
+    fn long_line(&mut self, start: &[u8]) {
+        self.progress.events += 1;
+        // Of what is too long to be read, the worst is to be thought.
+        self.progress.begun = true;
+        let is = |kind: &str| start.starts_with(format!("{{\"type\":\"{kind}\"").as_bytes());
+        if is("turn.completed") {
+            self.end(Terminal::Completed(Usage::new()));
+        } else if is("turn.failed") {
+            self.end(Terminal::Failed("(its message is too long to be shown)".to_owned()));
+        } else if is("item.completed") {
+            self.progress.acted = true;
+            if memchr::memmem::find(start, b"\"agent_message\"").is_some() {
+                self.progress.last_message = None;
+            }
+        }
+    }
+
+    fn end(&mut self, terminal: Terminal) {
+        // A second turn is that of somebody who queued it, not ours.
+        self.progress.terminal.get_or_insert(terminal);
+    }
+
+    fn event(&mut self, event: Printed) {
+        let progress = &mut self.progress;
+        let said = event.message.as_deref().unwrap_or_default();
+        progress.offline = event.kind == "error" && classify(None, said) == Some(Class::Network);
+        progress.events += u64::from(!progress.offline);
+        progress.begun |= is_of_a_turn(&event.kind);
+        progress.turned |= event.kind.starts_with("turn.");
+        progress.doing = doing(&event).unwrap_or_else(|| std::mem::take(&mut progress.doing));
+        match event.kind.as_str() {
+            "thread.started" if progress.session.is_none() => {
+                progress.session = event.thread_id.as_deref().and_then(Id::parse);
+            }
+            "error" => progress.error = event.message,
+            "turn.completed" => {
+                let usage = event.usage.as_ref().and_then(serde_json::Value::as_object);
+                let numbers = usage.into_iter().flatten();
+                let numbers = numbers.filter_map(|(name, value)| Some((name.clone(), value.as_i64()?)));
+                self.end(Terminal::Completed(numbers.collect()));
+            }
+            "turn.failed" => {
+                let told =
+                    event.error.as_ref().and_then(|error| error["message"].as_str().or(error.as_str()));
+                let message = told.map(str::to_owned).or(progress.error.clone());
+                self.end(Terminal::Failed(message.unwrap_or_default()));
+            }
+            "item.started" | "item.updated" | "item.completed" if progress.terminal.is_none() => {
+                let Some(item) = event.item else { return };
+                match item.kind.as_deref() {
+                    // A warning, whatever it is called.
+                    Some("error") => {
+                        let said = item.message.as_deref().unwrap_or_default();
+                        progress.unsaved |= classify(None, said) == Some(Class::Disk);
+                    }
+                    Some("agent_message") => {
+                        progress.acted = true;
+                        progress.last_message = item.text;
+                    }
+                    _ => progress.acted = true,
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_of_a_turn(kind: &str) -> bool {
+    ["thread.", "turn.", "item."].iter().any(|start| kind.starts_with(start))
+}
+
+/// What an event says about what Codex does, in a few words; `None` where it says nothing new.
+fn doing(event: &Printed) -> Option<String> {
+    let text = match event.kind.as_str() {
+        "turn.started" => "thinking",
+        "error" => event.message.as_deref()?,
+        "item.started" | "item.updated" | "item.completed" => {
+            let item = event.item.as_ref()?;
+            let named = item.text.as_ref().or(item.command.as_ref()).or(item.query.as_ref());
+            named.or(item.message.as_ref()).or(item.tool.as_ref()).or(item.kind.as_ref())?
+        }
+        _ => return None,
+    };
+    Some(text.trim().chars().take(300).collect())
+}
+
+#[derive(Deserialize)]
+struct Printed {
+    #[serde(rename = "type")]
+    kind: String,
+    thread_id: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    message: Option<String>,
+    // These tell an end, which must not be lost for an odd shape.
+    error: Option<serde_json::Value>,
+    item: Option<Item>,
+    usage: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    text: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    command: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    query: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    message: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    tool: Option<String>,
+}
+
+/// A text; something else of that name, in an item of a kind that nobody knows yet, is none.
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(text) => Some(text),
+        _ => None,
+    })
+}
+
+/// The end of a standard error, for people and for the table of failures.
+pub fn last_words(path: &Path) -> String {
+    use std::io::{Seek, SeekFrom};
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let length = file.seek(SeekFrom::End(0))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(8 << 10)))?;
+        let mut bytes = Vec::new();
+        file.take(8 << 10).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    const ID: &str = "01a202e0-a4f9-7700-959a-22150ae31fea";
+
+    #[test]
+    fn lines_come_in_pieces() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut follower = Follower::open(file.path()).unwrap();
+        let mut say = |text: &str| {
+            file.write_all(text.as_bytes()).unwrap();
+            assert!(follower.read().unwrap());
+            Progress { events: 0, doing: String::new(), ..follower.progress.clone() }
+        };
+        assert_eq!(say("garbage\n{\"type\":\"thread.sta"), Progress::default());
+        let rest = format!("rted\",\"thread_id\":\"{ID}\"}}\n");
+        assert_eq!(say(&rest).session, Id::parse(ID));
+        let warning = r#"{"type":"item.completed","item":{"id":"item_0","type":"error","message":"w"}}"#;
+        assert!(!say(&format!("{warning}\n")).acted);
+        say("{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"");
+        for _ in 0..80 {
+            say(&"x".repeat(64 << 10));
+        }
+        let long = say("\"}}\n");
+        assert_eq!((long.acted, long.last_message.as_deref()), (true, None));
+        let said =
+            say("{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"done\"}}\n");
+        assert_eq!(said.last_message.as_deref(), Some("done"));
+        assert_eq!(say("{\"type\":\"turn.completed\",\"usage\":{\"input_tokens\":5}}").terminal, None);
+        follower.finish().unwrap();
+        let usage = Usage::from([("input_tokens".to_owned(), 5)]);
+        assert_eq!(follower.progress.terminal, Some(Terminal::Completed(usage)));
+        assert!(follower.line.capacity() <= 64 << 10);
+        assert_eq!((follower.progress.doing.as_str(), follower.progress.offline), ("done", false));
+    }
+
+    #[test]
+    fn real_output_is_understood() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/homes/0.169.0/exec-json");
+        let read = |name: &str| {
+            let mut follower = Follower::open(&folder.join(name)).unwrap();
+            follower.finish().unwrap();
+            follower.progress
+        };
+        let shell = read("shell.out");
+        assert_eq!(shell.session, Id::parse(ID));
+        assert!(matches!(shell.terminal, Some(Terminal::Completed(_))) && shell.acted);
+        assert_eq!(shell.last_message.as_deref(), Some("echo: List files SHELL{ls -1}"));
+        let failed = read("failed-2.out");
+        assert!(matches!(failed.terminal, Some(Terminal::Failed(why)) if why.contains("boom")));
+        let cut = read("int-2.out");
+        assert!(cut.session.is_some() && cut.terminal.is_none() && !cut.acted);
+    }
+}

@@ -1,0 +1,80 @@
+//! What Codex wrote of an attempt into the rollout of its session, where its output does not say enough.
+//!
+//! Codex prints `thread.started` some 10 to 100 ms before it records the message of the user, and sends nothing
+//! before it has recorded that. So an attempt that was killed in between has a session, and has sent nothing. On
+//! a full disk it is the other way round: the message is sent, and nothing is recorded; Codex says so beside.
+
+use std::path::Path;
+
+use crate::process::output::Progress;
+use crate::record::failure::{Class, Failure, classify};
+use codex_agent_shared::codex::refusal::is_spoiled;
+use codex_agent_shared::codex::rollout;
+use codex_agent_shared::codex::rollout::{Depth, Ending};
+
+/// What the rollout shows of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// There is no rollout, or it is empty.
+    None,
+    /// There is one, without a message since the attempt was begun.
+    Silent,
+    /// There is a message, so that it may have been sent.
+    Said,
+    /// It cannot be seen.
+    Unknown,
+}
+
+/// Looks at a rollout that was `before` bytes long when the attempt was begun.
+pub fn trace(rollout: Option<&Path>, before: Option<u64>) -> Trace {
+    let Some(rollout) = rollout else { return Trace::None };
+    match (rollout.metadata().map(|meta| meta.len()), before) {
+        (Ok(0), _) => Trace::None,
+        (Ok(_), Some(before)) => match rollout::has_message_after(rollout, before) {
+            Ok(true) => Trace::Said,
+            Ok(false) => Trace::Silent,
+            Err(_) => Trace::Unknown,
+        },
+        _ => Trace::Unknown,
+    }
+}
+
+/// Whether Codex has said that it cannot write the session, so that what stands there proves nothing.
+pub fn is_unsaved(progress: &Progress, last_words: &str) -> bool {
+    let failed = last_words.contains("failed to record rollout items");
+    progress.unsaved || failed || classify(None, last_words) == Some(Class::Disk)
+}
+
+/// The failure of a turn that was completed and of which the session lacks the end, for want of space.
+pub fn lost(
+    rollout: Option<&Path>,
+    before: Option<u64>,
+    progress: &Progress,
+    words: &str,
+) -> Option<Failure> {
+    let is_full = progress.unsaved || classify(None, words) == Some(Class::Disk);
+    let is_whole = |rollout: &Path| {
+        let ending = rollout::tail(rollout, true).ok().and_then(|tail| tail.ending);
+        trace(Some(rollout), before) == Trace::Said && ending == Some(Ending::Completed)
+    };
+    // Codex tries it again until it ends, and may have found space.
+    if !is_full || rollout.is_some_and(is_whole) {
+        return None;
+    }
+    let message = "the turn was completed, but Codex could not write its session: no space left on device";
+    Some(Failure::new(Class::Disk, message))
+}
+
+/// The failure of an attempt that an older Codex has made than its session allows.
+pub fn spoiled(rollout: &Path) -> Option<Failure> {
+    is_spoiled(rollout).then(|| {
+        let message = "a Codex before 0.148 has written to this session, and no later one will resume it; nothing \
+                       more is started, as other sessions would be damaged too";
+        Failure::new(Class::Version, message)
+    })
+}
+
+/// The version of the Codex that began a rollout, by its first line.
+pub fn begun_by(rollout: &Path) -> Option<String> {
+    rollout::head(rollout, Depth::Start).ok()?.meta.cli_version
+}

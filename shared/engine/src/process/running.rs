@@ -1,0 +1,286 @@
+//! One attempt that runs, looked at from time to time: what it printed, whether it ended, whether it
+//! must be stopped. It is ours (a child) or adopted (started by a runner that is gone).
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::disk::progress::{JobState, Start};
+use crate::disk::run_dir::RunDir;
+use crate::liveness;
+use crate::process::judge::{Evidence, Rollout, Verdict, judge};
+use crate::process::output::{Follower, Terminal, last_words};
+use crate::record::event::{Process, Usage};
+use crate::record::failure::Class;
+use crate::record::settings::Patience;
+use codex_agent_shared::record::Id;
+use codex_agent_shared::time::Timestamp;
+
+/// How long a Codex may stay after its last word.
+const EXIT_GRACE: Duration = Duration::from_secs(10);
+/// How long a signal is given to work before a stronger one.
+const SIGNAL_GRACE: Duration = Duration::from_secs(5);
+
+/// An attempt that runs.
+pub(crate) struct Running {
+    /// Its place among the tasks.
+    pub(crate) task: usize,
+    /// What Codex prints.
+    pub(crate) follower: Follower,
+    /// What it is about, for whoever looks on.
+    pub(crate) about: String,
+    /// When it was started.
+    pub(crate) at: Timestamp,
+    /// What its session had used before.
+    pub(crate) usage_before: Option<Usage>,
+    /// Where its output is.
+    pub(crate) out: PathBuf,
+    /// Whether another runner started it.
+    pub(crate) adopted: bool,
+    err: PathBuf,
+    /// Whether all that its session has used is its own.
+    pub(crate) is_new: bool,
+    asked: Option<Id>,
+    child: Option<Child>,
+    exit: Option<ExitStatus>,
+    process: Option<Process>,
+    told: bool,
+    other_boot: bool,
+    deadline: Option<Instant>,
+    last_word: Option<Instant>,
+    announced: bool,
+    stop: Option<Stop>,
+    patience: Patience,
+    events: u64,
+    heard: Instant,
+    offline: Option<Instant>,
+}
+
+/// A stop that is under way.
+struct Stop {
+    /// What the outcome is because of it; `None` where the outcome was there before.
+    class: Option<Class>,
+    signal: Signal,
+    next: Instant,
+    /// How often it was killed.
+    kills: u32,
+}
+
+/// What a look at an attempt found.
+pub(crate) enum Seen {
+    /// Nothing that must be told.
+    Nothing,
+    /// Its session.
+    Session(Id),
+    /// It runs no more.
+    Ended,
+}
+
+impl Running {
+    /// An attempt that another runner started. `None` where it has no output: then nobody was ever
+    /// started.
+    pub(crate) fn adopt(
+        folder: &RunDir,
+        at: usize,
+        task: &JobState,
+        patience: Patience,
+    ) -> io::Result<Option<Running>> {
+        match Follower::open(&folder.file(task.of.number, task.of.attempt, "out")) {
+            Ok(follower) => Ok(Some(Running::new(folder, at, task, follower, None, patience))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An attempt that was started; `child` is `None` where another runner did that.
+    pub(crate) fn new(
+        folder: &RunDir,
+        place: usize,
+        task: &JobState,
+        follower: Follower,
+        child: Option<Child>,
+        patience: Patience,
+    ) -> Running {
+        let JobState { of, start, .. } = task;
+        let asked = start.as_ref().and_then(|start| start.asked);
+        let at = start.as_ref().map_or_else(Timestamp::now, |start| start.at);
+        // Not by the wall clock: a job is not stopped because that was set.
+        let gone = start.as_ref().map_or(Duration::ZERO, Start::age);
+        Running {
+            task: place,
+            follower,
+            about: String::new(),
+            at,
+            usage_before: start.as_ref().and_then(|start| start.usage_before.clone()),
+            adopted: child.is_none(),
+            err: folder.file(of.number, of.attempt, "err"),
+            out: folder.file(of.number, of.attempt, "out"),
+            asked,
+            is_new: start.as_ref().is_some_and(|start| start.is_new),
+            child,
+            exit: None,
+            process: start.as_ref().and_then(|start| start.process.clone()),
+            told: start.as_ref().is_some_and(|start| start.told),
+            other_boot: start.as_ref().is_some_and(|start| !liveness::is_this_boot(start.boot.as_deref())),
+            deadline: patience.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(gone)),
+            last_word: None,
+            announced: of.session.is_some() && asked.is_none(),
+            stop: None,
+            patience,
+            events: 0,
+            heard: Instant::now(),
+            offline: None,
+        }
+    }
+
+    /// Looks at it.
+    pub(crate) fn look(&mut self, now: Instant) -> io::Result<Seen> {
+        // The end is looked for first, so that what was printed before it is read after.
+        let mut ended = self.has_ended(now)?;
+        if ended {
+            // What is read in pieces is not over before the last one.
+            ended = self.follower.finish()?;
+        } else {
+            self.follower.read()?;
+        }
+        if self.events != self.follower.progress.events {
+            (self.events, self.heard) = (self.follower.progress.events, now);
+        }
+        match self.follower.progress.offline {
+            true => drop(self.offline.get_or_insert(now)),
+            false => self.offline = None,
+        }
+        if let (false, Some(id)) = (self.announced, self.follower.progress.session) {
+            self.announced = true;
+            // A full disk is told by whoever writes next.
+            let _ = self.follower.sync();
+            if self.asked.is_some_and(|asked| asked != id) {
+                self.stop_by(Signal::KILL, Some(Class::WrongSession), now);
+            }
+            return Ok(Seen::Session(id));
+        }
+        if ended {
+            return Ok(Seen::Ended);
+        }
+        if self.follower.progress.terminal.is_some() {
+            self.last_word.get_or_insert(now);
+        }
+        if self.stop.is_none() {
+            if self.last_word.is_some_and(|word| now >= word + EXIT_GRACE) {
+                self.stop_by(Signal::INT, None, now);
+            } else if self.last_word.is_none() {
+                let too_long = |since: Instant, limit: Option<Duration>| {
+                    limit.is_some_and(|limit| now.duration_since(since) >= limit)
+                };
+                if self.offline.is_some_and(|since| too_long(since, self.patience.network)) {
+                    self.stop(Class::Network, now);
+                } else if self.deadline.is_some_and(|deadline| now >= deadline)
+                    || too_long(self.heard, self.patience.idle)
+                {
+                    self.stop(Class::Timeout, now);
+                }
+            }
+        }
+        self.escalate_signal(now);
+        Ok(Seen::Nothing)
+    }
+
+    fn has_ended(&mut self, now: Instant) -> io::Result<bool> {
+        if let Some(child) = &mut self.child {
+            let Some(exit) = child.try_wait()? else { return Ok(false) };
+            self.child = None;
+            self.exit = Some(exit);
+            // One that was killed may be the launcher alone; one that ended has said all it will say.
+            if exit.code().is_some() {
+                self.last_word.get_or_insert(now);
+            }
+        }
+        // One that has said its last word, and whom no signal reaches, is not waited for any more.
+        if self.stop.as_ref().is_some_and(|stop| stop.kills > 1) && self.is_done() {
+            return Ok(true);
+        }
+        // Where nobody can tell, it is looked at again.
+        Ok(!match self.exit {
+            Some(_) => liveness::may_live(&self.out),
+            None => liveness::may_be_locked(&self.out),
+        })
+    }
+
+    /// Begins to stop it, gently at first. What it has completed stays completed.
+    pub(crate) fn stop(&mut self, class: Class, now: Instant) {
+        if self.stop.is_none() {
+            self.stop_by(Signal::INT, Some(class), now);
+        }
+    }
+
+    fn stop_by(&mut self, signal: Signal, class: Option<Class>, now: Instant) {
+        self.stop = Some(Stop { class, signal, next: now, kills: 0 });
+        self.escalate_signal(now);
+    }
+
+    /// Sends the signal that is due: SIGINT, SIGTERM, then SIGKILL until it helps.
+    fn escalate_signal(&mut self, now: Instant) {
+        let Some(stop) = &mut self.stop else { return };
+        if now < stop.next {
+            return;
+        }
+        match &self.child {
+            Some(child) => liveness::signal_child(child.id() as i32, stop.signal),
+            None => liveness::signal_holders(&self.out, self.process.as_ref(), stop.signal),
+        }
+        stop.kills += u32::from(stop.signal == Signal::KILL);
+        stop.next = now + SIGNAL_GRACE;
+        stop.signal = match stop.signal {
+            Signal::INT => Signal::TERM,
+            _ => Signal::KILL,
+        };
+    }
+
+    /// How it ended, and what became of it.
+    pub(crate) fn judge(&self, rollout: &mut dyn Rollout) -> (Option<ExitStatus>, Verdict) {
+        // A launcher that was killed alone says nothing about the Codex that went on.
+        let outlived = self.exit.is_some_and(|exit| exit.code().is_none()) && self.is_done();
+        let exit = self.exit.filter(|_| !outlived);
+        // What it said beside a success is nobody's business.
+        let is_told = matches!(self.follower.progress.terminal, Some(Terminal::Completed(_)));
+        let words = if is_told { String::new() } else { self.last_words() };
+        let lingered = self.stop.as_ref().is_some_and(|stop| stop.class.is_none());
+        let evidence = Evidence {
+            asked: self.asked,
+            progress: &self.follower.progress,
+            exit: if lingered { None } else { exit },
+            stopped: self.stop.as_ref().and_then(|stop| stop.class),
+            other_boot: self.other_boot,
+            told: self.told,
+            last_words: &words,
+        };
+        (self.exit, judge(&evidence, rollout))
+    }
+
+    /// Whether the system was started anew since it was begun.
+    pub(crate) fn is_of_other_boot(&self) -> bool {
+        self.other_boot
+    }
+
+    /// The end of its standard error.
+    pub(crate) fn last_words(&self) -> String {
+        last_words(&self.err)
+    }
+
+    /// Whether we were told to stop it.
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.class == Some(Class::Stopped))
+    }
+
+    /// Whether Codex was asked to go on with a session.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    fn is_done(&self) -> bool {
+        self.follower.progress.terminal.is_some()
+    }
+}

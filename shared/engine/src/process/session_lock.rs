@@ -1,0 +1,56 @@
+//! One writer a session.
+//!
+//! `locks/session-UUID` names the `.out` of the Codex that drives the session. It is locked only
+//! while a session is handed over: look who has it, write the new `.out`, start Codex. A session is
+//! busy while the `.out` that is named there is locked, so a hold ends with its Codex, and nobody has
+//! to give it back. A file that names an `.out` that is gone is nobody's. The file itself is never
+//! removed.
+//!
+//! This is between runners alone. What Codex itself holds (from 0.147) Codex tells.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::disk::run_dir;
+use crate::liveness;
+use codex_agent_shared::error::{Context, Error, Result};
+use codex_agent_shared::record::Id;
+use codex_agent_shared::store::place;
+
+/// A session that is being handed over.
+#[derive(Debug)]
+pub struct SessionLock {
+    file: File,
+    path: PathBuf,
+}
+
+impl SessionLock {
+    /// Takes a session; `None` where somebody has it. `for_out` may have it already.
+    pub fn take(id: Id, for_out: Option<&Path>) -> Result<Option<SessionLock>> {
+        let path = run_dir::own("locks")?.join(format!("session-{id}"));
+        let mut file = place::lock_file(&path)?;
+        if !place::try_lock(&file, &path)? {
+            return Ok(None);
+        }
+        let mut named = Vec::new();
+        file.read_to_end(&mut named).context("read the lock", &path).map_err(Error::of_place)?;
+        let named = PathBuf::from(std::ffi::OsString::from_vec(named));
+        if !named.as_os_str().is_empty() && for_out != Some(&named) && liveness::may_be_locked(&named) {
+            return Ok(None);
+        }
+        Ok(Some(SessionLock { file, path }))
+    }
+
+    /// Says whose the session is from now on.
+    pub fn give(&mut self, out: &Path) -> Result<()> {
+        let bytes = out.as_os_str().as_bytes();
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.seek(SeekFrom::Start(0)))
+            .and_then(|_| self.file.write_all(bytes))
+            .context("write the lock", &self.path)
+            .map_err(Error::of_place)
+    }
+}

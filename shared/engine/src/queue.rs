@@ -1,0 +1,508 @@
+//! Queues: prompts to be sent one after the other, kept in `queues.json`.
+//!
+//! The file keeps the shape that earlier releases of codex-agent wrote (2-space JSON, camelCase keys, ISO
+//! times, four statuses; the order of the list is the order of sending), so that it can be used by both.
+//! Unknown keys are kept to the byte. Two prompts or two queues of one id, which only an editor can make, are
+//! told apart when the file is read: the later one is called `ID-2`. What is new is optional: `oneSession`,
+//! `sessionId`, `run`, `claiming`, `lastRun` of a queue; `session`, `run`, `failure`, `retries` of a prompt.
+//!
+//! **Who owns what.** The file owns which prompts there are, their order, text and mode, and whether the
+//! queue is paused. What happened to a prompt that was claimed, the journal of the queue's run owns; the
+//! file learns of it at most once a second, at edits and at the end. So who reads a queue lays the
+//! journal over it ([`Queue::lay_over`]), and a prompt costs an append and no rewriting.
+//!
+//! **Claims.** A runner chooses a prompt and plans it in its journal under the lock of the file; who
+//! edits looks into the journal under the same lock. So a prompt that is being sent cannot be edited, and
+//! one that was edited is not sent as it was before. Before a prompt is claimed, the file names it in
+//! `claiming`, with as many behind it as a fast queue claims until the next save. So the file alone shows
+//! which pending prompts may have been sent, should the journal be gone: those are interrupted.
+//!
+//! ```
+//! use codex_agent_engine::queue::{Mode, Prompt, Queue};
+//!
+//! let mut queue = Queue::new("book", "/home/me/book", false);
+//! for mode in [Mode::Auto, Mode::Manual] {
+//!     queue.prompts.push(Prompt::new("Write a chapter".to_owned(), Vec::new(), mode));
+//! }
+//! // A manual prompt waits for a word.
+//! assert_eq!((queue.counts().pending, queue.due()), (2, 1));
+//! assert_eq!(queue.find("2").unwrap(), 1);
+//! ```
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::record::failure::Failure;
+use crate::record::job::Job;
+use codex_agent_shared::codex::home::config_folder;
+use codex_agent_shared::error::{Error, Result, warn_of};
+use codex_agent_shared::record::Id;
+use codex_agent_shared::store;
+use codex_agent_shared::store::{Changed, HasName, RawObject, Store};
+use codex_agent_shared::text::quoted;
+use codex_agent_shared::time::Timestamp;
+
+mod prompt;
+mod replay;
+mod runner;
+
+pub use prompt::{Mode, Prompt, PromptRecord, Status};
+pub use replay::{PromptState, RunnerState, prompt_states};
+pub use runner::{Runner, take};
+
+/// A list of prompts with a name.
+#[derive(Clone, Debug, Default)]
+pub struct Queue {
+    /// A UUID of our own.
+    pub id: String,
+    /// What the user calls it.
+    pub name: String,
+    /// Where its sessions work.
+    pub project: String,
+    /// Whether its runner starts nothing more.
+    pub paused: bool,
+    /// Whether all prompts are turns of one session.
+    pub one_session: bool,
+    /// That session, once there is one.
+    pub session: Option<Id>,
+    /// The prompts, in the order in which they are sent.
+    pub prompts: Vec<Prompt>,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// The run that is not finished yet.
+    pub run: Option<String>,
+    /// The jobs of that run that it may have claimed since this was saved; `None` where that is unknown.
+    pub claiming: Option<Vec<String>>,
+    /// The last run that is.
+    pub last_run: Option<String>,
+    rest: RawObject,
+}
+
+/// The whole file.
+#[derive(Debug, Default)]
+pub struct Queues {
+    /// The queues, in the order of their making.
+    pub queues: Vec<Queue>,
+    rest: RawObject,
+}
+
+impl<'de> Deserialize<'de> for Queues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let mut rest = RawObject::deserialize(deserializer)?;
+        let mut queues: Vec<Queue> = rest.need("queues")?;
+        tell_apart(queues.iter_mut().map(|queue| &mut queue.id));
+        Ok(Queues { queues, rest })
+    }
+}
+
+impl Serialize for Queues {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("queues", &self.queues)?;
+        self.rest.write(&mut map)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Queue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let mut rest = RawObject::deserialize(deserializer)?;
+        let id: String = rest.need("id")?;
+        if id.is_empty() {
+            return Err(D::Error::custom("the id of a queue is empty"));
+        }
+        let mut prompts: Vec<Prompt> = rest.need("prompts")?;
+        tell_apart(prompts.iter_mut().map(|prompt| &mut prompt.id));
+        Ok(Queue {
+            id,
+            name: rest.take("name")?.unwrap_or_default(),
+            project: rest.take("projectPath")?.unwrap_or_default(),
+            paused: rest.take("paused")?.unwrap_or_default(),
+            one_session: rest.take("oneSession")?.unwrap_or_default(),
+            session: rest.take("sessionId")?,
+            prompts,
+            created_at: rest.take("createdAt")?.unwrap_or_default(),
+            run: rest.take("run")?,
+            claiming: rest.take("claiming")?,
+            last_run: rest.take("lastRun")?,
+            rest,
+        })
+    }
+}
+
+/// Makes ids that stand twice different ones, the same ones each time, and none that any other has.
+fn tell_apart<'i>(ids: impl Iterator<Item = &'i mut String>) {
+    let ids: Vec<&mut String> = ids.collect();
+    let mut taken: HashSet<String> = ids.iter().map(|id| (**id).clone()).collect();
+    let mut seen = HashSet::new();
+    for id in ids {
+        if id.is_empty() || seen.contains(id) {
+            let free = (2..).map(|number| format!("{id}-{number}"));
+            *id = free.into_iter().find(|id| !taken.contains(id)).unwrap_or_default();
+            taken.insert(id.clone());
+        }
+        seen.insert(id.clone());
+    }
+}
+
+impl Serialize for Queue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("name", &self.name)?;
+        map.serialize_entry("projectPath", &self.project)?;
+        map.serialize_entry("paused", &self.paused)?;
+        if self.one_session {
+            map.serialize_entry("oneSession", &true)?;
+        }
+        if let Some(session) = &self.session {
+            map.serialize_entry("sessionId", session)?;
+        }
+        map.serialize_entry("prompts", &self.prompts)?;
+        map.serialize_entry("createdAt", &self.created_at)?;
+        if let Some(run) = &self.run {
+            map.serialize_entry("run", run)?;
+        }
+        if let Some(claiming) = &self.claiming {
+            map.serialize_entry("claiming", claiming)?;
+        }
+        if let Some(run) = &self.last_run {
+            map.serialize_entry("lastRun", run)?;
+        }
+        self.rest.write(&mut map)?;
+        map.end()
+    }
+}
+
+impl HasName for Queue {
+    const WHAT: &'static str = "queue";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn told(&self) -> String {
+        format!("{} prompts, of {}, made {}", self.prompts.len(), self.project, self.created_at)
+    }
+}
+
+/// How many prompts are how far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Counts {
+    /// Not sent yet.
+    pub pending: usize,
+    /// Being sent.
+    pub running: usize,
+    /// Answered.
+    pub completed: usize,
+    /// Ended in another way.
+    pub failed: usize,
+}
+
+/// A list of prompts, which are sent one after the other.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct QueueRecord<'q> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// What tells queues apart.
+    id: &'q str,
+    /// What its user calls it.
+    name: &'q str,
+    /// Where its sessions work.
+    project: &'q str,
+    /// Whether its runner sends nothing more.
+    paused: bool,
+    /// Whether all prompts are turns of one session.
+    one_session: bool,
+    /// The id of that session, once there is one.
+    session: Option<Id>,
+    /// The run that is not finished, else the last one.
+    run: Option<&'q str>,
+    /// What it is doing: dead is a queue whose runner was killed in the middle of a prompt.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["running", "dead", "paused", "idle"])))]
+    state: &'static str,
+    /// How many prompts are how far.
+    counts: Counts,
+    /// When it was made, as queues.json has it.
+    created_at: &'q str,
+}
+
+impl Queue {
+    /// A new, empty queue.
+    pub fn new(name: &str, project: &str, one_session: bool) -> Queue {
+        Queue {
+            id: Id::random().to_string(),
+            name: name.to_owned(),
+            project: project.to_owned(),
+            one_session,
+            created_at: Timestamp::now().to_string(),
+            ..Queue::default()
+        }
+    }
+
+    /// The record of this queue. `life` is what [`Queue::lay_over`] said.
+    pub fn record(&self, life: RunnerState) -> QueueRecord<'_> {
+        QueueRecord {
+            kind: "queue",
+            id: &self.id,
+            name: &self.name,
+            project: &self.project,
+            paused: self.paused,
+            one_session: self.one_session,
+            session: self.session,
+            run: self.run.as_deref().or(self.last_run.as_deref()),
+            state: self.state(life),
+            counts: self.counts(),
+            created_at: &self.created_at,
+        }
+    }
+
+    /// What it is doing, in a word.
+    pub fn state(&self, life: RunnerState) -> &'static str {
+        match life {
+            RunnerState::Running => "running",
+            RunnerState::Dead => "dead",
+            RunnerState::Idle if self.paused => "paused",
+            RunnerState::Idle => "idle",
+        }
+    }
+
+    /// How many prompts are how far.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for prompt in &self.prompts {
+            match prompt.status {
+                Status::Pending => counts.pending += 1,
+                Status::Running => counts.running += 1,
+                Status::Completed => counts.completed += 1,
+                Status::Failed => counts.failed += 1,
+            }
+        }
+        counts
+    }
+
+    /// Where the prompt stands that is meant: `3` is the third; else an id, or four or more digits of the
+    /// beginning or the end of one.
+    pub fn find(&self, text: &str) -> Result<usize> {
+        let exact = self.place(text);
+        let number = text.parse().ok().filter(|number| (1..=self.prompts.len()).contains(number));
+        let found = match (number.filter(|_| !text.starts_with('+')), exact) {
+            // An id of an old file may be a number too.
+            (Some(number), Some(at)) if at != number - 1 => vec![number - 1, at],
+            (Some(number), _) => vec![number - 1],
+            (None, Some(at)) => vec![at],
+            (None, None) => {
+                let digits = text.to_lowercase();
+                let is_meant = |at: &usize| {
+                    let id = self.prompts[*at].id.to_lowercase();
+                    digits.len() >= 4 && (id.starts_with(&digits) || id.ends_with(&digits))
+                };
+                (0..self.prompts.len()).filter(is_meant).collect()
+            }
+        };
+        let name = &self.name;
+        let error = match found[..] {
+            [at] => return Ok(at),
+            [] => Error::not_found(format!("there is no prompt '{text}' in queue '{name}'")),
+            _ => Error::new(format!("'{text}' could be {} prompts of queue '{name}'", found.len())),
+        };
+        Err(error.hint(format!("codex-agent queue show {} numbers them", quoted(name))))
+    }
+
+    /// Where the prompt of exactly this id stands.
+    pub fn place(&self, id: &str) -> Option<usize> {
+        self.prompts.iter().position(|prompt| prompt.id == id)
+    }
+
+    /// How many prompts a runner would send.
+    pub fn due(&self) -> usize {
+        self.prompts.iter().filter(|prompt| prompt.is_due()).count()
+    }
+
+    /// The job of a prompt. `base` is what all jobs have in common, `session` the one session, where there is
+    /// one already.
+    pub fn job(&self, at: usize, base: &Job, session: Option<Id>) -> Job {
+        let prompt = &self.prompts[at];
+        let mut job = base.with_prompt(prompt.prompt.as_str());
+        job.id = prompt.job();
+        job.cwd = Some(self.project.clone());
+        job.images.extend(prompt.images.iter().cloned());
+        match session.filter(|_| self.one_session) {
+            Some(session) => job.of(session),
+            None => job,
+        }
+    }
+
+    /// Refuses a project that no session can work in.
+    pub fn check_project(&self) -> Result<()> {
+        let (name, project) = (&self.name, Path::new(&self.project));
+        let why = if !project.is_absolute() {
+            "it is not an absolute path"
+        } else if !project.is_dir() {
+            "there is no such directory"
+        } else {
+            return Ok(());
+        };
+        let message = format!("cannot go to '{}', the project of queue '{name}': {why}", project.display());
+        let continue_command = format!("codex-agent queue project {} DIR says where it is", quoted(name));
+        Err(Error::new(message).hint("no prompt was sent for it").hint(continue_command))
+    }
+}
+
+impl Queues {
+    /// The file of all queues.
+    pub fn store() -> Result<Store> {
+        Ok(Store::new(config_folder()?.join("queues.json")))
+    }
+
+    /// All queues as they are now, with what their runs have done. A run that cannot be read is told of, and
+    /// is in the way of no other queue.
+    pub fn read() -> Result<(Queues, Vec<RunnerState>)> {
+        let mut queues: Queues = Queues::store()?.read()?;
+        let life = |queue: &mut Queue| {
+            queue.lay_over().unwrap_or_else(|error| {
+                warn_of(&error);
+                RunnerState::Dead
+            })
+        };
+        let lives = queues.queues.iter_mut().map(life).collect();
+        Ok((queues, lives))
+    }
+
+    /// Changes the queue of this name or id under the lock of the file. The closure sees what its run has done.
+    pub fn edit<R>(name: &str, change: impl FnOnce(&mut Queue, RunnerState) -> Result<R>) -> Result<R> {
+        Queues::edit_at(|queues| queues.find(name), change)
+    }
+
+    /// As [`Queues::edit`], by the id alone: names may change meanwhile.
+    pub fn edit_by_id<R>(id: &str, change: impl FnOnce(&mut Queue, RunnerState) -> Result<R>) -> Result<R> {
+        Queues::edit_at(|queues| queues.by_id(id), change)
+    }
+
+    fn edit_at<R>(
+        find: impl FnOnce(&Queues) -> Result<usize>,
+        change: impl FnOnce(&mut Queue, RunnerState) -> Result<R>,
+    ) -> Result<R> {
+        Queues::store()?.update(|queues: &mut Queues| {
+            let at = find(queues)?;
+            let queue = &mut queues.queues[at];
+            let life = queue.lay_over()?;
+            Ok((change(queue, life)?, Changed::Yes))
+        })
+    }
+
+    /// Where the queue of this name or id stands; an error where there is none, or two of the name.
+    pub fn find(&self, name: &str) -> Result<usize> {
+        store::find(&self.queues, name)
+    }
+
+    /// Where the queue of exactly this id stands.
+    pub fn by_id(&self, id: &str) -> Result<usize> {
+        let at = self.queues.iter().position(|queue| queue.id == id);
+        at.ok_or_else(|| Error::not_found(format!("queue '{id}' is there no more")))
+    }
+
+    /// As [`Queues::find`], but no queue of the name is no error.
+    pub fn position(&self, name: &str) -> Result<Option<usize>> {
+        store::position(&self.queues, name)
+    }
+
+    /// The runs that a queue names: they are kept.
+    pub fn runs(&self) -> impl Iterator<Item = &str> {
+        self.queues.iter().flat_map(|queue| queue.run.iter().chain(&queue.last_run)).map(String::as_str)
+    }
+}
+
+/// Whether a new queue may have this name.
+pub fn check_name(name: &str) -> Result<()> {
+    store::check_name::<Queue>(name, Id::parse(name).is_some())
+}
+
+/// What a prompt is that nobody knows the end of.
+pub(crate) fn interrupted(message: &str) -> Failure {
+    Failure::new(crate::record::failure::Class::Interrupted, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_file_is_read_and_kept() {
+        let text = r#"{"queues":[{"id":"q","name":"n","projectPath":"rel","prompts":[
+            {"id":"p","prompt":"a","status":"completed","result":{"exitCode":0,"more":1.50},"addedAt":"t","x":[1]},
+            {"id":"p2","prompt":"b","status":"pending","mode":"manual"}],"createdAt":"c","color":{"r": 1.50}}],
+            "version":123456789012345678901234567890}"#;
+        let queues: Queues = serde_json::from_str(text).unwrap();
+        let queue = &queues.queues[0];
+        assert!(!queue.paused && !queue.one_session);
+        assert_eq!((queue.prompts[0].mode, queue.prompts[1].mode), (Mode::Auto, Mode::Manual));
+        assert_eq!(queue.prompts[0].exit_code(), Some(0));
+        let again = serde_json::to_string(&queues).unwrap();
+        for kept in
+            [r#""color":{"r": 1.50}"#, r#""more":1.50"#, r#""x":[1]"#, "123456789012345678901234567890"]
+        {
+            assert!(again.contains(kept), "{kept} in {again}");
+        }
+        assert!(!again.contains("oneSession") && !again.contains("failure"), "{again}");
+        for wrong in [
+            "{}",
+            r#"{"queues":[{"id":"q"}]}"#,
+            r#"{"queues":[{"id":"q","prompts":[{"id":"p"}]}]}"#,
+            r#"{"queues":[{"id":"q","prompts":[{"id":"p","prompt":"x","status":"lost"}]}]}"#,
+        ] {
+            assert!(serde_json::from_str::<Queues>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn prompts_are_meant_by_number_or_id() {
+        let mut queue = Queue::new("n", "/p", false);
+        queue.prompts = ["1111aaaa-0000", "2222bbbb-0000", "2222cccc-1111"]
+            .map(|id| {
+                let mut prompt = Prompt::new("x".into(), Vec::new(), Mode::Auto);
+                prompt.id = id.to_owned();
+                prompt
+            })
+            .into();
+        let find = |text: &str| queue.find(text).map_err(|error| error.message().to_owned());
+        assert_eq!((find("2"), find("1111aaaa-0000"), find("-1111")), (Ok(1), Ok(0), Ok(2)));
+        assert_eq!((find("2222b"), find("2222CCCC")), (Ok(1), Ok(2)));
+        assert!(find("2222").unwrap_err().contains("could be 2 prompts"));
+        assert!(find("7").is_err() && find("0").is_err() && find("+1").is_err());
+        for (at, id) in ["2", "22", "2222"].iter().enumerate() {
+            queue.prompts[at].id = (*id).to_owned();
+        }
+        let find = |text: &str| queue.find(text).map_err(|error| error.message().to_owned());
+        assert_eq!((find("1"), find("22"), find("2222")), (Ok(0), Ok(1), Ok(2)));
+        assert!(find("2").unwrap_err().contains("could be 2 prompts"), "a number and an id");
+        assert_eq!((queue.place("2"), queue.place("3")), (Some(0), None));
+    }
+
+    #[test]
+    fn what_has_one_id_is_told_apart() {
+        let text = r#"{"queues":[
+            {"id":"q","prompts":[{"id":"a","prompt":"1"},{"id":"a","prompt":"2"},{"id":"a-2","prompt":"3"},
+                {"id":"","prompt":"4"},{"id":"b","prompt":"5","retries":1},{"id":"b.1","prompt":"6"}]},
+            {"id":"q","prompts":[]}]}"#;
+        let queues: Queues = serde_json::from_str(text).unwrap();
+        let jobs: HashSet<String> = queues.queues[0].prompts.iter().map(Prompt::job).collect();
+        assert_eq!(jobs.len(), 6, "{jobs:?}");
+        assert_eq!(queues.queues[0].prompts[1].id, "a-3", "a-2 is another one");
+        assert_eq!((queues.by_id("q").unwrap(), queues.by_id("q-2").unwrap()), (0, 1));
+        // Each time the same, and as it was written.
+        let again: Queues = serde_json::from_str(&serde_json::to_string(&queues).unwrap()).unwrap();
+        let ids = |queues: &Queues| queues.queues[0].prompts.iter().map(|p| p.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&queues), ids(&again));
+    }
+}

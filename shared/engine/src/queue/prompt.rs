@@ -1,0 +1,244 @@
+//! One prompt of a queue.
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::record::failure::Failure;
+use codex_agent_shared::error::{Error, Result as Outcome};
+use codex_agent_shared::record::Id;
+use codex_agent_shared::store::RawObject;
+use codex_agent_shared::time::Timestamp;
+
+/// How far a prompt is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Status {
+    #[default]
+    Pending,
+    Running,
+    Completed,
+    Failed,
+}
+
+/// Whether a runner sends it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// When it is its turn.
+    #[default]
+    Auto,
+    /// Not before somebody makes it auto.
+    Manual,
+}
+
+/// A prompt.
+#[derive(Clone, Debug, Default)]
+pub struct Prompt {
+    /// A UUID of our own.
+    pub id: String,
+    /// What is sent.
+    pub prompt: String,
+    /// Pictures that go with it, absolute.
+    pub images: Vec<String>,
+    /// How far it is.
+    pub status: Status,
+    /// Whether a runner sends it.
+    pub mode: Mode,
+    /// How Codex ended: `{"exitCode":0}`.
+    pub result: Option<RawObject>,
+    /// When it was added, sent, ended; RFC 3339.
+    pub added_at: Option<String>,
+    #[allow(missing_docs)]
+    pub started_at: Option<String>,
+    #[allow(missing_docs)]
+    pub completed_at: Option<String>,
+    /// The session that it went to.
+    pub session: Option<Id>,
+    /// The run that it was claimed by.
+    pub run: Option<String>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// How often it was asked to be sent again.
+    pub retries: u32,
+    /// Whether its unfinished run has sent it before, although it is pending. The file does not say it.
+    pub(super) was_sent: bool,
+    rest: RawObject,
+}
+
+#[derive(Serialize)]
+struct Exit {
+    #[serde(rename = "exitCode")]
+    code: i32,
+}
+
+impl<'de> Deserialize<'de> for Prompt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut rest = RawObject::deserialize(deserializer)?;
+        Ok(Prompt {
+            id: rest.need("id")?,
+            prompt: rest.need("prompt")?,
+            images: rest.take("images")?.unwrap_or_default(),
+            status: rest.take("status")?.unwrap_or_default(),
+            mode: rest.take("mode")?.unwrap_or_default(),
+            result: rest.take("result")?,
+            added_at: rest.take("addedAt")?,
+            started_at: rest.take("startedAt")?,
+            completed_at: rest.take("completedAt")?,
+            session: rest.take("session")?,
+            run: rest.take("run")?,
+            failure: rest.take("failure")?,
+            retries: rest.take("retries")?.unwrap_or_default(),
+            was_sent: false,
+            rest,
+        })
+    }
+}
+
+impl Serialize for Prompt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("prompt", &self.prompt)?;
+        if !self.images.is_empty() {
+            map.serialize_entry("images", &self.images)?;
+        }
+        map.serialize_entry("status", &self.status)?;
+        map.serialize_entry("mode", &self.mode)?;
+        if let Some(result) = &self.result {
+            map.serialize_entry("result", result)?;
+        }
+        let texts = [
+            ("addedAt", &self.added_at),
+            ("startedAt", &self.started_at),
+            ("completedAt", &self.completed_at),
+        ];
+        for (key, text) in texts {
+            if let Some(text) = text {
+                map.serialize_entry(key, text)?;
+            }
+        }
+        if let Some(session) = &self.session {
+            map.serialize_entry("session", session)?;
+        }
+        if let Some(run) = &self.run {
+            map.serialize_entry("run", run)?;
+        }
+        if let Some(failure) = &self.failure {
+            map.serialize_entry("failure", failure)?;
+        }
+        if self.retries > 0 {
+            map.serialize_entry("retries", &self.retries)?;
+        }
+        self.rest.write(&mut map)?;
+        map.end()
+    }
+}
+
+/// A prompt of a queue.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PromptRecord<'p> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// What tells prompts apart.
+    id: &'p str,
+    /// The id of its queue.
+    queue: &'p str,
+    /// What is sent to Codex.
+    prompt: &'p str,
+    /// The pictures that are sent with it, absolute paths.
+    images: &'p [String],
+    /// Whether a runner sends it.
+    mode: Mode,
+    /// How far it is.
+    status: Status,
+    /// The session that it went to, once that is known.
+    session: Option<Id>,
+    /// The run that sends it, or has; null where it was never claimed.
+    run: Option<&'p str>,
+    /// Its job in that run.
+    job: Option<String>,
+    /// Why it failed; null where it did not.
+    failure: Option<&'p Failure>,
+    /// How Codex ended; null where nobody saw it.
+    exit_code: Option<i32>,
+    /// How often it was asked to be sent again.
+    retries: u32,
+    /// When it was added, as queues.json has it.
+    added_at: Option<&'p str>,
+    /// When it was sent, as queues.json has it.
+    started_at: Option<&'p str>,
+    /// When it ended, as queues.json has it.
+    completed_at: Option<&'p str>,
+}
+
+impl Prompt {
+    /// A prompt that was not sent yet.
+    pub fn new(prompt: String, images: Vec<String>, mode: Mode) -> Prompt {
+        let added_at = Some(Timestamp::now().to_string());
+        Prompt { id: Id::random().to_string(), prompt, images, mode, added_at, ..Prompt::default() }
+    }
+
+    /// The id of its job: its own, and the number of the retry. An id that has a dot in it gets a number
+    /// always, so that no two prompts of different ids have one job.
+    pub fn job(&self) -> String {
+        match self.retries {
+            0 if !self.id.contains('.') => self.id.clone(),
+            retries => format!("{}.{retries}", self.id),
+        }
+    }
+
+    /// Whether a runner would send it.
+    pub fn is_due(&self) -> bool {
+        self.status == Status::Pending && self.mode == Mode::Auto
+    }
+
+    /// How Codex ended.
+    pub fn exit_code(&self) -> Option<i32> {
+        let code: Result<Option<i32>, serde_json::Error> = self.result.clone()?.take("exitCode");
+        code.ok().flatten()
+    }
+
+    /// Says how Codex ended.
+    pub(super) fn set_exit(&mut self, code: Option<i32>) {
+        let object = code.map(|code| serde_json::to_string(&Exit { code }).unwrap_or_default());
+        self.result = object.and_then(|text| serde_json::from_str(&text).ok());
+    }
+
+    /// Makes it pending again, to be sent once more. No prompt is sent four thousand million times.
+    pub fn retry(&mut self) -> Outcome<()> {
+        if self.retries == u32::MAX {
+            let message = format!("prompt '{}' was asked for {} times already", self.id, self.retries);
+            return Err(Error::new(message).hint("add it as another prompt"));
+        }
+        let Prompt { id, prompt, images, mode, added_at, retries, rest, .. } = std::mem::take(self);
+        *self =
+            Prompt { id, prompt, images, mode, added_at, retries: retries + 1, rest, ..Prompt::default() };
+        Ok(())
+    }
+
+    /// The record of this prompt.
+    pub fn record<'p>(&'p self, queue: &'p str) -> PromptRecord<'p> {
+        PromptRecord {
+            kind: "prompt",
+            id: &self.id,
+            queue,
+            prompt: &self.prompt,
+            images: &self.images,
+            mode: self.mode,
+            status: self.status,
+            session: self.session,
+            run: self.run.as_deref(),
+            job: self.run.is_some().then(|| self.job()),
+            failure: self.failure.as_ref(),
+            exit_code: self.exit_code(),
+            retries: self.retries,
+            added_at: self.added_at.as_deref(),
+            started_at: self.started_at.as_deref(),
+            completed_at: self.completed_at.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The `job` record: the plan of one turn, which can be made here and carried out elsewhere.
+//!
+//! It says all that is needed: nothing is looked up later but the session itself. A path in it is
+//! absolute. What could do harm is refused when a job is read, not when it is run: a prompt that is
+//! empty, has a NUL or is too long, and a session that is not a UUID. Only text that is a UUID ever
+//! reaches Codex's arguments, because every version starts a new session for a name it does not know.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use codex_agent_shared::error::{Error, Result};
+use codex_agent_shared::record::Id;
+
+/// The version of journals and jobs.
+pub const VERSION: u32 = 1;
+
+/// The longest prompt, so that its line in a journal can always be read again.
+pub const LONGEST_PROMPT: usize = 8 << 20;
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It begins a session.
+    New,
+    /// It adds a turn to one.
+    Resume,
+    /// It begins a session with all that another one has (Codex 0.148 and later).
+    Fork,
+}
+
+/// What Codex may touch. The order is that of trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// Nothing.
+    ReadOnly,
+    /// Its directory.
+    WorkspaceWrite,
+    /// Everything. Only where somebody wrote it out.
+    DangerFullAccess,
+}
+
+impl Sandbox {
+    /// The words, as Codex has them.
+    pub const WORDS: [&'static str; 3] = ["read-only", "workspace-write", "danger-full-access"];
+
+    /// Codex's word.
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
+
+    /// The mode of this word.
+    pub fn parse(word: &str) -> Option<Sandbox> {
+        [Sandbox::ReadOnly, Sandbox::WorkspaceWrite, Sandbox::DangerFullAccess]
+            .into_iter()
+            .find(|sandbox| sandbox.word() == word)
+    }
+}
+
+/// What Codex is told besides the prompt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Options {
+    /// The model; null leaves it to Codex.
+    pub model: Option<String>,
+    /// What Codex may touch. Null gives a new session Codex's default, and a resumed one its last mode, but
+    /// no more than its workspace.
+    pub sandbox: Option<Sandbox>,
+    /// KEY=VALUE for Codex's configuration.
+    pub config: Vec<String>,
+    /// Whether Codex may work outside of git.
+    pub skip_git_repo_check: bool,
+    /// A file with the JSON Schema of the last message, absolute.
+    pub output_schema: Option<String>,
+    /// Whether Codex runs everything without asking and without a sandbox.
+    pub bypass: bool,
+    /// More arguments for codex exec, as they stand; each begins with a dash.
+    pub args: Vec<String>,
+}
+
+/// The plan of one turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Job {
+    #[serde(rename = "type")]
+    record: String,
+    /// The version of job records.
+    #[serde(default = "version")]
+    #[cfg_attr(feature = "schema", schemars(extend("const" = VERSION)))]
+    v: u32,
+    /// Its name, which no other job of the run has.
+    #[serde(default)]
+    pub id: String,
+    /// The run that it belongs to.
+    #[serde(default)]
+    pub run: Option<String>,
+    /// What it does. Where it is left out, a job with a session resumes it, and one without begins one.
+    #[serde(default)]
+    pub kind: Option<Kind>,
+    /// The id of the session that it resumes or forks.
+    #[serde(default)]
+    pub session: Option<Id>,
+    /// Where Codex works, absolute; null is the directory where the session ran last.
+    #[serde(default)]
+    pub cwd: Option<String>,
+    /// What is sent.
+    pub prompt: String,
+    /// The pictures that are sent with it, absolute paths.
+    #[serde(default)]
+    pub images: Vec<String>,
+    /// What Codex is told besides.
+    #[serde(default)]
+    pub options: Options,
+    /// The Codex home, absolute; null is that of the environment.
+    #[serde(default)]
+    pub codex_home: Option<String>,
+}
+
+fn version() -> u32 {
+    VERSION
+}
+
+impl Job {
+    /// A job that begins a session.
+    pub fn new(prompt: String) -> Job {
+        Job {
+            record: "job".to_owned(),
+            v: VERSION,
+            id: String::new(),
+            run: None,
+            kind: Some(Kind::New),
+            session: None,
+            cwd: None,
+            prompt,
+            images: Vec::new(),
+            options: Options::default(),
+            codex_home: None,
+        }
+    }
+
+    /// The same job as a turn of a session.
+    pub fn of(&self, session: Id) -> Job {
+        Job { kind: Some(Kind::Resume), session: Some(session), ..self.clone() }
+    }
+
+    /// The same job with another prompt.
+    pub fn with_prompt(&self, prompt: impl Into<String>) -> Job {
+        Job { prompt: prompt.into(), ..self.clone() }
+    }
+
+    /// What it does.
+    pub fn kind(&self) -> Kind {
+        self.kind.unwrap_or(if self.session.is_some() { Kind::Resume } else { Kind::New })
+    }
+
+    /// The session that Codex is asked to go on with.
+    pub fn asked(&self) -> Option<Id> {
+        self.session.filter(|_| self.kind() == Kind::Resume)
+    }
+
+    /// The same job in a fork of its session.
+    pub fn in_fork(&self) -> Job {
+        Job { kind: Some(Kind::Fork), ..self.clone() }
+    }
+
+    /// Refuses what cannot be run, and makes what was left out definite.
+    pub fn validate(mut self) -> Result<Job> {
+        if self.record != "job" {
+            return Err(Error::new(format!("expected a job record, not one of type '{}'", self.record)));
+        }
+        if self.v != VERSION {
+            return Err(Error::new(format!("job version {} is not known here", self.v)));
+        }
+        check_prompt(&self.prompt)?;
+        self.kind = Some(self.kind());
+        match (self.kind(), self.session) {
+            (Kind::New, Some(id)) => {
+                return Err(Error::new(format!("a job of kind new has no session, and '{id}' was given")));
+            }
+            (Kind::Resume, None) => return Err(Error::new("a job of kind resume needs a session")),
+            (Kind::Fork, None) => return Err(Error::new("a job of kind fork needs a session")),
+            _ => {}
+        }
+        let paths =
+            self.images.iter().chain(&self.cwd).chain(&self.codex_home).chain(&self.options.output_schema);
+        if let Some(relative) = paths.into_iter().find(|path| !Path::new(path).is_absolute()) {
+            return Err(Error::new(format!("'{relative}' is not an absolute path")));
+        }
+        // What cannot be an argument or a variable would fail later, and for all jobs.
+        let options = &self.options;
+        let words = options.config.iter().chain(&options.model).chain(&options.args);
+        let words = words.chain(&self.cwd).chain(&self.images).chain(&options.output_schema);
+        if words.chain([&self.id]).any(|word| word.contains(|c: char| c.is_control())) {
+            return Err(Error::new("an option, a path or the id holds a control character"));
+        }
+        if let Some(odd) = self.options.config.iter().find(|pair| !pair.contains('=')) {
+            return Err(Error::new(format!("cannot take '{odd}' as configuration: expected KEY=VALUE")));
+        }
+        self.options.args.iter().try_for_each(|word| check_argument(word))?;
+        if self.options.bypass && self.options.sandbox.is_some() {
+            return Err(Error::new("a job cannot have a sandbox and be without one"));
+        }
+        Ok(self)
+    }
+}
+
+/// Refuses what cannot be an argument for Codex, whatever stands beside it: a bare word would be taken for the
+/// prompt or a command, and with `--remote` the turn runs in a process that the lock on this one's output does
+/// not show, so that it may be sent twice.
+pub fn check_argument(word: &str) -> Result<()> {
+    let refuse = |why: &str| Err(Error::new(format!("invalid argument '{word}' for Codex: {why}")));
+    if word.len() < 2 || !word.starts_with('-') || word == "--" {
+        return refuse("expected --FLAG or --FLAG=VALUE");
+    }
+    let flag = word.split('=').next().unwrap_or(word);
+    if ["--remote", "--remote-auth-token-env"].contains(&flag) {
+        return refuse("the turn would run in another process, which a run cannot follow")
+            .map_err(|error| error.hint("run codex-agent where that app-server runs"));
+    }
+    Ok(())
+}
+
+impl Options {
+    /// What takes the sandbox away, in Codex's own words, if anything does.
+    pub fn unbounded(&self) -> Option<&str> {
+        if self.bypass {
+            return Some("bypass");
+        }
+        if self.sandbox == Some(Sandbox::DangerFullAccess) {
+            return Some(Sandbox::DangerFullAccess.word());
+        }
+        let takes_away = |word: &str| {
+            let word = word.to_ascii_lowercase();
+            // In TOML a letter can be written as its number.
+            let is_disguised = word.contains("sandbox") && word.contains('\\');
+            word.contains("danger") || word.contains("yolo") || is_disguised
+        };
+        self.args.iter().chain(&self.config).map(String::as_str).find(|word| takes_away(word))
+    }
+}
+
+/// Refuses a prompt that Codex would refuse, cut or not understand.
+pub fn check_prompt(prompt: &str) -> Result<()> {
+    if prompt.trim().is_empty() {
+        return Err(Error::new("the prompt is empty"));
+    }
+    if prompt.contains('\0') {
+        return Err(Error::new("the prompt holds a NUL"));
+    }
+    if prompt.len() > LONGEST_PROMPT {
+        return Err(Error::new(format!("the prompt is longer than {} MiB", LONGEST_PROMPT >> 20)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> std::result::Result<Job, String> {
+        let job: Job = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        job.validate().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_takes_the_sandbox_away_is_seen_in_every_spelling() {
+        let options = |text: &str| serde_json::from_str::<Options>(text).unwrap();
+        for text in [
+            r#"{"bypass":true}"#,
+            r#"{"sandbox":"danger-full-access"}"#,
+            r#"{"args":["--dangerously-bypass-approvals-and-sandbox"]}"#,
+            r#"{"args":["--yolo"]}"#,
+            r#"{"args":["--sandbox=danger-full-access"]}"#,
+            r#"{"args":["-sdanger-full-access"]}"#,
+            r#"{"args":["--config=sandbox_mode=\"danger-full-access\""]}"#,
+            r#"{"args":["-csandbox_mode=DANGER-full-access"]}"#,
+            r#"{"config":["sandbox_mode=danger-full-access"]}"#,
+            r#"{"config":["profiles.x.sandbox_mode=\"\\u0064anger-full-access\""]}"#,
+        ] {
+            assert!(options(text).unbounded().is_some(), "{text}");
+        }
+        for text in [r#"{}"#, r#"{"sandbox":"workspace-write"}"#, r#"{"config":["sandbox_mode=read-only"]}"#]
+        {
+            assert_eq!(options(text).unbounded(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_could_do_harm_is_refused() {
+        let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
+        let whole = format!(r#"{{"type":"job","session":"{id}","prompt":"-go","cwd":"/p","new_field":1}}"#);
+        let job = read(&whole).unwrap();
+        assert_eq!((job.kind(), job.asked()), (Kind::Resume, Id::parse(id)));
+        assert_eq!(read(r#"{"type":"job","prompt":"go"}"#).unwrap().kind(), Kind::New);
+        for (text, want) in [
+            (r#"{"type":"job","prompt":" \n"}"#, "the prompt is empty"),
+            (r#"{"type":"job","prompt":"a\u0000b"}"#, "the prompt holds a NUL"),
+            (r#"{"type":"job","prompt":"a","session":"--yolo"}"#, "a session id"),
+            (r#"{"type":"job","prompt":"a","session":"../x"}"#, "a session id"),
+            (r#"{"type":"job","prompt":"a","kind":"resume"}"#, "needs a session"),
+            (r#"{"type":"job","prompt":"a","cwd":"x"}"#, "not an absolute path"),
+            (r#"{"type":"job","prompt":"a","id":"a\u0000"}"#, "holds a control character"),
+            (r#"{"type":"job","prompt":"a","options":{"config":["x"]}}"#, "expected KEY=VALUE"),
+            (r#"{"type":"job","prompt":"a","options":{"args":["--remote=ws://x"]}}"#, "another process"),
+            (r#"{"type":"job","prompt":"a","options":{"args":["--remote"]}}"#, "another process"),
+            (
+                r#"{"type":"job","prompt":"a","options":{"args":["--remote-auth-token-env=T"]}}"#,
+                "another process",
+            ),
+            (
+                r#"{"type":"job","prompt":"a","options":{"args":["--remote-auth-token-env"]}}"#,
+                "another process",
+            ),
+            (r#"{"type":"job","prompt":"a","options":{"args":["ws://x"]}}"#, "expected --FLAG"),
+            (r#"{"type":"job","prompt":"a","v":2}"#, "job version 2 is not known here"),
+            (r#"{"type":"session","prompt":"a"}"#, "expected a job record"),
+            (r#"{"type":"job"}"#, "missing field `prompt`"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(want), "{text}: {error}");
+        }
+    }
+}

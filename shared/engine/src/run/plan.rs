@@ -1,0 +1,112 @@
+//! Making a run: jobs are put into the journal of a new folder one by one, and none is started before
+//! all of them are there.
+//!
+//! A run that cannot be begun is removed again.
+//!
+//! **Crash.** What may be left is a folder whose journal has no `run.started`: nothing of it was ever
+//! started, nothing lists it, and `prune` removes it.
+
+use std::collections::HashSet;
+
+use crate::disk::journal::Journal;
+use crate::disk::progress::RunProgress;
+use crate::disk::run_dir::RunDir;
+use crate::record::event::{Event, What};
+use crate::record::job::Job;
+use crate::record::job::VERSION;
+use crate::record::settings::Settings;
+use crate::run::engine::{Ended, supervise};
+use crate::run::observer::Observer;
+use codex_agent_shared::error::{Error, Result};
+use codex_agent_shared::time::Timestamp;
+
+/// A run that is being made. The folder is made with the first job.
+pub struct Plan {
+    made: Option<(RunDir, Journal)>,
+    tasks: RunProgress,
+    ids: HashSet<String>,
+}
+
+impl Plan {
+    /// A plan without jobs. `kind` and `name` become part of the folder's name.
+    pub fn new(kind: &str, name: &str, codex_home: Option<String>) -> Plan {
+        Plan { made: None, tasks: RunProgress::new(kind, name, codex_home), ids: HashSet::new() }
+    }
+
+    /// Adds a job. One without an id is called by its number.
+    pub fn add(&mut self, job: Job) -> Result<()> {
+        let mut job = self.name(job)?;
+        if self.made.is_none() {
+            let (folder, mut journal) = RunDir::create(&self.tasks.kind, &self.tasks.name)?;
+            let what = What::RunPlanned {
+                kind: self.tasks.kind.clone(),
+                name: self.tasks.name.clone(),
+                settings: None,
+            };
+            let (run, at, counts) = (folder.name().to_owned(), Timestamp::now(), self.tasks.counts);
+            journal.append(&Event { what, v: VERSION, run, at, counts }, false)?;
+            self.made = Some((folder, journal));
+        }
+        let Some((folder, journal)) = &mut self.made else { return Ok(()) };
+        job.run = Some(folder.name().to_owned());
+        let place = journal.append(&job, false)?;
+        self.tasks.add(&job, place);
+        Ok(())
+    }
+
+    /// Checks a job and settles its id, without planning it.
+    pub fn name(&mut self, job: Job) -> Result<Job> {
+        let mut job = job.validate()?;
+        if job.id.is_empty() {
+            // What somebody has called a job is taken.
+            let free = (self.ids.len() + 1..).map(|number| number.to_string());
+            job.id = free.into_iter().find(|id| !self.ids.contains(id)).unwrap_or_default();
+        }
+        if !self.ids.insert(job.id.clone()) {
+            return Err(Error::new(format!("there are two jobs '{}'", job.id)));
+        }
+        Ok(job)
+    }
+
+    /// How many jobs there are.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Throws the plan away: nothing was started.
+    pub fn discard(self) {
+        if let Some((folder, _journal)) = self.made {
+            // What is left is pruned later.
+            let _ = folder.remove();
+        }
+    }
+
+    /// The folder, once there is a job.
+    pub fn folder(&self) -> Option<&RunDir> {
+        self.made.as_ref().map(|(folder, _)| folder)
+    }
+
+    /// Carries it out.
+    pub fn run(self, settings: Settings, listener: &mut dyn Observer) -> Result<Ended> {
+        match self.made {
+            Some((folder, journal)) => {
+                let ended = supervise(&folder, journal, self.tasks, settings, None, listener);
+                let is_begun = || RunProgress::read(&folder).map_or(true, |tasks| tasks.is_begun());
+                ended.map_err(|error| {
+                    if is_begun() {
+                        return error;
+                    }
+                    // Nothing lists what was never begun, and nothing continues it.
+                    let _ = folder.remove();
+                    error.hint("nothing was started")
+                })
+            }
+            None => Ok(Ended::Completed { failed: 0, killed: false }),
+        }
+    }
+}

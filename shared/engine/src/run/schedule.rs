@@ -1,0 +1,322 @@
+//! What is started when: jobs in their order, one at a time for a session, held back by busy sessions,
+//! by failures that may pass, and by the gate of a usage limit.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use crate::clock::Moment;
+use crate::disk::progress::{Next, RunProgress, Start, State};
+use crate::liveness;
+use crate::process::preflight::Checked;
+use crate::process::running::Running;
+use crate::process::spawn;
+use crate::process::spawn::Started;
+use crate::record::event::What;
+use crate::record::failure::{Class, Failure};
+use crate::record::job::{Job, Kind};
+use crate::record::settings::OnLimit;
+use crate::run::engine::{Engine, LOOK};
+use crate::run::feed;
+use crate::run::usage_limit::Admission;
+use codex_agent_shared::error::Result;
+use codex_agent_shared::record::Id;
+use codex_agent_shared::time::Timestamp;
+
+/// Starts that fill the free places at the beginning are this far apart at most.
+const JITTER_MS: u64 = 250;
+/// How long nothing is started while another runner tries whether a limit is over.
+const PROBED: Duration = Duration::from_secs(1);
+
+impl Engine<'_> {
+    pub(super) fn start_what_can(&mut self) -> Result<()> {
+        let began = Instant::now();
+        self.time_slice_used = false;
+        while self.why.is_none() && self.running.len() < self.settings.max_concurrent {
+            if began.elapsed() > LOOK {
+                // There may be signals, and jobs that have ended meanwhile.
+                self.time_slice_used = true;
+                return Ok(());
+            }
+            if self.hold.is_some_and(|hold| Instant::now() < hold) {
+                self.look_while_held();
+                return Ok(());
+            }
+            self.hold = None;
+            let Some(at) = self.next_job() else {
+                match self.ask_source()? {
+                    true => continue,
+                    false => return Ok(()),
+                }
+            };
+            let home = self.tasks.all[at].home.clone();
+            match self.passes(home.as_deref())? {
+                Some(probes) => self.start_on(at, home.as_deref(), probes)?,
+                None => self.requeue(at),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever waits for hours sees that there is nothing to wait for any more.
+    fn look_while_held(&mut self) {
+        let Some(source) = self.source.as_mut().filter(|_| self.running.is_empty()) else { return };
+        source.look();
+        if let Some(why) = source.stopped() {
+            self.why = Some(why.to_owned());
+        } else if source.pending() == 0 {
+            (self.hold, self.drained) = (None, true);
+        }
+    }
+
+    /// The next job that may be started now: one whose turn has come and whose session is free.
+    fn next_job(&mut self) -> Option<usize> {
+        let now = Instant::now();
+        let sessions = |at: usize| self.tasks.all[at].session_driven();
+        let driven: HashSet<Id> = self.running.iter().filter_map(|running| sessions(running.task)).collect();
+        let is_free = |tasks: &RunProgress, at: usize| {
+            tasks.all[at].session_driven().is_none_or(|session| !driven.contains(&session))
+        };
+        let due = |(_, (at, task)): &(usize, &(Instant, usize))| *at <= now && is_free(&self.tasks, *task);
+        if let Some((place, _)) = self.waiting.iter().enumerate().find(due) {
+            return Some(self.waiting.swap_remove(place).1);
+        }
+        if now < self.next_start {
+            return None;
+        }
+        // Jobs for one session keep their order.
+        let later: HashSet<Id> = self.waiting.iter().filter_map(|(_, at)| sessions(*at)).collect();
+        let is_next = |at: &usize| {
+            is_free(&self.tasks, *at)
+                && self.tasks.all[*at].session_driven().is_none_or(|session| !later.contains(&session))
+        };
+        let place = self.queue.iter().position(is_next)?;
+        self.queue.remove(place)
+    }
+
+    /// Asks the source for a job, where there is one and nothing else is to be done first.
+    fn ask_source(&mut self) -> Result<bool> {
+        let is_idle = self.running.is_empty() && self.queue.is_empty() && self.waiting.is_empty();
+        if self.source.is_none() || !is_idle || Instant::now() < self.next_start {
+            return Ok(false);
+        }
+        let home = self.tasks.codex_home.clone();
+        let Some(probes) = self.passes(home.as_deref())? else { return Ok(false) };
+        let mut claimed = None;
+        let mut busy = None;
+        let next = match &mut self.source {
+            None => Ok(feed::Next::Done),
+            Some(source) => source.next(&mut |job: Job, resent: bool| {
+                let mut job = job.validate()?;
+                // What waits for a session may wait for hours: it is not written into the journal at
+                // each look.
+                let waits = self.tasks.position(&job.id).filter(|at| self.busy.contains_key(at));
+                if let Some(at) = waits.filter(|at| self.tasks.all[*at].next == Next::Plan)
+                    && self.settings.on_busy.waits(self.busy[&at].0.elapsed())
+                    && let Ok(Checked::Busy(_)) = self.checker.check(&job, &self.folder.job(at + 1))
+                {
+                    busy = Some(at);
+                    return Ok(());
+                }
+                job.run = Some(self.folder.name().to_owned());
+                let place = self.journal.append(&job, false)?;
+                let at = self.tasks.add(&job, place);
+                self.tasks.all[at].resent |= resent;
+                claimed = Some(at);
+                Ok(())
+            }),
+        };
+        self.drained = matches!(next, Ok(feed::Next::Done));
+        if let Some(at) = busy {
+            self.wait_for_session(at);
+        }
+        match (next, claimed) {
+            (Ok(feed::Next::Claimed), Some(at)) => {
+                self.start_on(at, home.as_deref(), probes)?;
+                return Ok(true);
+            }
+            (Ok(feed::Next::Later), _) => self.hold = Some(Instant::now() + LOOK),
+            (Ok(feed::Next::Stop(why)), _) => self.why = Some(why.to_owned()),
+            (Ok(_), _) => {}
+            // Nothing runs, so nothing is left behind by an end.
+            (Err(error), _) => {
+                self.why = Some("trouble".to_owned());
+                self.trouble = Some(error);
+            }
+        }
+        if probes {
+            self.gate(home.as_deref())?.release();
+        }
+        Ok(false)
+    }
+
+    /// Whether the gate of a home lets a job through, and whether as the probe. If not, the run stops or
+    /// holds.
+    fn passes(&mut self, home: Option<&str>) -> Result<Option<bool>> {
+        let (now, policy) = (Timestamp::now(), self.settings.on_limit);
+        let gate = self.gate(home)?;
+        let early = match policy {
+            OnLimit::Wait => false,
+            OnLimit::Try => true,
+            OnLimit::Stop => gate.closed()?.is_some_and(|closed| closed.until.is_none()),
+        };
+        let closed = match gate.pass(early, now)? {
+            Admission::Free => return Ok(Some(false)),
+            Admission::Probe => return Ok(Some(true)),
+            Admission::Shut(closed) => closed,
+        };
+        // What is past is being probed, by us or by another runner.
+        if policy == OnLimit::Stop && closed.until.is_some_and(|until| until > now) {
+            self.listener.say(closed.error(now).message());
+            self.why = Some(Class::UsageLimit.word());
+            self.until = closed.until;
+            return Ok(None);
+        }
+        let wait = u64::try_from(closed.next.0 - now.0).map_or(Duration::ZERO, Duration::from_millis);
+        // Not much longer than that, as another runner may find the gate open before.
+        self.hold = Some(Instant::now() + wait.clamp(PROBED, Duration::from_secs(30)));
+        if wait == Duration::ZERO && self.announced.is_none() {
+            self.announced = Some(closed.next);
+            self.listener.say("waiting for a job that tries whether a usage limit is over");
+        }
+        if wait > Duration::ZERO && self.announced != Some(closed.next) {
+            self.announced = Some(closed.next);
+            self.listener.say(&format!("waiting for the end of a usage limit: {}", closed.told(now)));
+            let why = Class::UsageLimit.word();
+            self.note(What::RunWaiting { why, until: Some(closed.next) }, false)?;
+        }
+        Ok(None)
+    }
+
+    /// Starts a job, and gives the turn to probe back where none came of it.
+    fn start_on(&mut self, at: usize, home: Option<&str>, probes: bool) -> Result<()> {
+        let key = home.map(str::to_owned);
+        if probes {
+            self.probes.insert(key.clone(), at);
+        }
+        let started = self.start(at);
+        if probes && !self.running.iter().any(|running| running.task == at) {
+            self.probes.remove(&key);
+            self.gate(home)?.release();
+        }
+        started
+    }
+
+    fn start(&mut self, at: usize) -> Result<()> {
+        let planned = self.journal.job(self.tasks.all[at].place)?;
+        let next = self.tasks.all[at].next;
+        let job = match next {
+            Next::Plan => planned,
+            Next::Continue(session) => planned.of(session).with_prompt("Continue."),
+            Next::Fork => planned.in_fork(),
+        };
+        let copies = self.folder.job(self.tasks.all[at].of.number);
+        let ready = match self.checker.check(&job, &copies) {
+            Ok(Checked::Ready(ready)) => ready,
+            Ok(Checked::Busy(message)) => return self.is_busy(at, Failure::new(Class::Busy, message)),
+            Ok(Checked::Failed(failure)) => return self.never_began(at, failure, false, None),
+            // What is the matter with one job is no other's.
+            Err(error) => {
+                let failure = Failure::of(&error);
+                let again = failure.class.row().stops_run;
+                return self.failed(at, failure, again, None);
+            }
+        };
+        if let Some(warning) = &ready.warning {
+            self.listener.say(warning);
+        }
+        self.starts += 1;
+        if self.starts < self.settings.max_concurrent {
+            self.next_start = Instant::now() + Duration::from_millis(random(JITTER_MS));
+        }
+        self.tasks.set(at, State::Running);
+        let task = &mut self.tasks.all[at];
+        task.of.attempt += 1;
+        // What an earlier attempt began is not what this one will.
+        task.of.session = job.asked();
+        task.of.name = ready.name.clone();
+        let continues = matches!(next, Next::Continue(_));
+        let Moment { at: now, up } = Moment::now();
+        let start = spawn::Start {
+            folder: self.folder,
+            codex: &self.settings.codex.clone(),
+            job: &job,
+            of: task.of.clone(),
+            continues,
+            // What is said then is not the prompt.
+            resent: task.resent && !continues,
+            up,
+        };
+        task.start = Some(Start {
+            at: now,
+            boot: liveness::boot(),
+            usage_before: ready.usage_before.clone(),
+            process: None,
+            asked: job.asked(),
+            is_new: job.kind() == Kind::New,
+            told: false,
+            version: ready.version.clone(),
+            before: ready.before,
+            up,
+        });
+        match start.go(*ready, &mut |what| self.note(what, true))? {
+            Started::Running(child, process, follower) => {
+                if let Some(start) = &mut self.tasks.all[at].start {
+                    start.process = Some(process);
+                }
+                let patience = self.settings.patience;
+                let task = &self.tasks.all[at];
+                self.follow(Running::new(self.folder, at, task, *follower, Some(child), patience));
+                Ok(())
+            }
+            Started::Failed(failure) => {
+                let again = failure.class.row().stops_run;
+                self.failed(at, failure, again, None)
+            }
+        }
+    }
+
+    /// A job that is pending is to be started as soon as it can be.
+    pub(super) fn requeue(&mut self, at: usize) {
+        match &mut self.source {
+            Some(source) => source.back(&self.tasks.all[at].of.job),
+            None => {
+                // In its place: jobs for one session keep their order.
+                let place = self.queue.partition_point(|other| *other < at);
+                self.queue.insert(place, at);
+            }
+        }
+    }
+
+    /// A job of a source that was planned, and of which nothing was sent, is to be chosen anew: whoever reads
+    /// the journal must not take it for one that is being sent.
+    pub(super) fn unclaim(&mut self, at: usize, why: &str) -> Result<()> {
+        if self.source.is_none() {
+            return Ok(());
+        }
+        self.record_unstarted(at, why)
+    }
+
+    /// The same of any job that was started.
+    pub(super) fn record_unstarted(&mut self, at: usize, why: &str) -> Result<()> {
+        let of = self.tasks.all[at].of.clone();
+        self.note(What::JobSkipped { of, why: why.to_owned(), withdrawn: true }, false)
+    }
+
+    /// A job that is pending is to be started, but not at once.
+    pub(super) fn delay(&mut self, at: usize, wait: Duration) {
+        let then = Instant::now() + wait;
+        match &mut self.source {
+            // Nothing overtakes: a queue is in order.
+            Some(source) => {
+                source.back(&self.tasks.all[at].of.job);
+                self.hold = Some(then);
+            }
+            None => self.waiting.push((then, at)),
+        }
+    }
+}
+
+/// A number below a limit, for waits that must not all end at once.
+pub(super) fn random(limit: u64) -> u64 {
+    u64::from_str_radix(&Id::random().hex()[..8], 16).unwrap_or(0) % limit.max(1)
+}

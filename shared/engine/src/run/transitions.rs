@@ -1,0 +1,437 @@
+//! What follows from the end of an attempt: a job is done, has failed, or is done again.
+//!
+//! Nothing is sent again by itself. Again is a job of which nothing was sent; one that met a usage limit
+//! and did nothing, where the run waits for its end; one that failed for what may pass and did nothing,
+//! as often as `retries` says; and one that was cut off, where that was asked for. Where the model may
+//! have seen the prompt, the events of the next attempt say `resent`.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use crate::disk::progress::{Next, State};
+use crate::process::judge::{Rollout, Verdict};
+use crate::process::preflight::Checker;
+use crate::process::recorded;
+use crate::process::recorded::Trace;
+use crate::process::running::Running;
+use crate::record::event::{Usage, What};
+use crate::record::failure::{Class, Failure, Sent};
+use crate::record::settings::{Interrupted, OnBusy, OnLimit};
+use crate::run::engine::Engine;
+use crate::run::schedule::random;
+use codex_agent_shared::codex::rollout;
+use codex_agent_shared::codex::rollout::Ending;
+use codex_agent_shared::codex::version::is_before;
+use codex_agent_shared::error::Result;
+use codex_agent_shared::record::Id;
+use codex_agent_shared::time::Timestamp;
+
+/// The first wait before a job is tried again; each is twice the one before.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+/// The longest.
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
+/// So many Codexes in a row that end before they have begun, for no reason that is known, stop a run.
+const DUDS: usize = 3;
+
+/// Looks into the rollout of one attempt's session.
+struct Look<'l> {
+    checker: &'l mut Checker,
+    home: Option<&'l str>,
+    since: Timestamp,
+    prompt: PathBuf,
+}
+
+impl Rollout for Look<'_> {
+    fn error(&mut self, session: Id) -> Option<(String, serde_json::Value)> {
+        rollout::last_turn(&self.checker.rollout(self.home, session)?).ok()?.error
+    }
+
+    fn ending(&mut self, session: Id) -> Option<Ending> {
+        let said = std::fs::read_to_string(&self.prompt).ok()?;
+        self.checker.ending(self.home, session, self.since, &said)
+    }
+}
+
+impl Engine<'_> {
+    pub(super) fn finish(&mut self, running: &Running) -> Result<()> {
+        let at = running.task;
+        let home = self.tasks.all[at].home.clone();
+        let prompt = running.out.with_extension("prompt");
+        let mut look = Look { checker: &mut self.checker, home: home.as_deref(), since: running.at, prompt };
+        let (exit, verdict) = running.judge(&mut look);
+        let verdict = self.by_rollout(running, verdict);
+        let verdict = match verdict {
+            // Somebody has killed it; that is neither its fault nor the job's, the first time.
+            Verdict::Failed(failure, false)
+                if failure.class == Class::Crashed
+                    && running.follower.progress.session.is_none()
+                    && exit.is_some_and(|exit| exit.signal().is_some())
+                    && !self.tasks.all[at].anew =>
+            {
+                let failure =
+                    Failure::new(Class::Unrecorded, format!("{}; nothing was sent", failure.message));
+                Verdict::Failed(failure, true)
+            }
+            other => other,
+        };
+        let acted = running.follower.progress.acted;
+        self.killed |= running.was_stopped() && !matches!(verdict, Verdict::Completed { .. });
+        let is_dud = running.follower.progress.session.is_none()
+            && matches!(&verdict, Verdict::Failed(failure, _) if failure.class.may_be_of_codex());
+        let is_begun_anew =
+            matches!(&verdict, Verdict::Failed(failure, true) if failure.class == Class::Unrecorded);
+        if !is_dud && !is_begun_anew {
+            self.early_crashes.clear();
+        }
+        let probed = self.probes.get(&home) == Some(&at);
+        if probed {
+            self.probes.remove(&home);
+            // The others need not wait any longer than the gate wants.
+            self.hold = self.hold.filter(|_| self.source.is_some());
+        }
+        if probed && !matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::UsageLimit) {
+            // Whatever else came of it, it does not tell that the limit lasts.
+            let gate = self.gate(home.as_deref())?;
+            match matches!(verdict, Verdict::Completed { .. }) || acted {
+                true => gate.open()?,
+                false => gate.release(),
+            }
+        }
+        match verdict {
+            Verdict::Completed { totals } => self.completed(running, totals),
+            Verdict::Unsent => {
+                self.tasks.set(at, State::Pending);
+                self.record_unstarted(at, "it was stopped before anything was sent")?;
+                self.requeue(at);
+                Ok(())
+            }
+            Verdict::Failed(failure, again) => match failure.class {
+                Class::Busy | Class::Locked => self.is_busy(at, failure),
+                _ if is_dud => self.never_began(at, failure, again, exit),
+                Class::UsageLimit => {
+                    let closed = self.gate(home.as_deref())?;
+                    closed.close(failure.until, &failure.message, Timestamp::now(), probed)?;
+                    self.met_limit(at, failure, again, exit)
+                }
+                Class::Unrecorded if again => {
+                    self.again(at, failure, exit)?;
+                    self.tasks.all[at].anew = true;
+                    self.requeue(at);
+                    Ok(())
+                }
+                Class::Interrupted if self.may_recover(at, running) => {
+                    self.again(at, failure, exit)?;
+                    self.requeue(at);
+                    Ok(())
+                }
+                _ if failure.class.may_pass() && !acted && self.tried(at) < self.settings.retries => {
+                    let tries = self.tries.entry(at).or_default();
+                    let wait = (FIRST_RETRY * 2_u32.saturating_pow(*tries)).min(LONGEST_RETRY);
+                    *tries += 1;
+                    let jitter = Duration::from_millis(random(wait.as_millis() as u64 / 4));
+                    self.again(at, failure, exit)?;
+                    self.delay(at, wait + jitter);
+                    Ok(())
+                }
+                _ => self.failed(at, failure, again, exit),
+            },
+        }
+    }
+
+    /// What the rollout says of an attempt whose output is not all that there is to know.
+    fn by_rollout(&mut self, running: &Running, verdict: Verdict) -> Verdict {
+        let progress = &running.follower.progress;
+        let is_other =
+            matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::WrongSession);
+        let Some(session) = progress.session.filter(|_| !is_other) else { return verdict };
+        // Of what Codex was asked not to write there is nothing to be read.
+        if self.is_ephemeral(running.task) {
+            return verdict;
+        }
+        let task = &self.tasks.all[running.task];
+        let (home, of, anew) = (task.home.clone(), task.of.job.clone(), task.anew);
+        let (asked, before) = task
+            .start
+            .as_ref()
+            .map_or((None, None), |start| (start.version.clone().filter(|_| start.is_new), start.before));
+        let rollout = self.checker.rollout(home.as_deref(), session);
+        if let Some(rollout) = &rollout {
+            if let Some(failure) = recorded::spoiled(rollout) {
+                self.checker.forget_versions();
+                return Verdict::Failed(failure, false);
+            }
+            // An executable that is not what it says it is, or was replaced at that moment.
+            if let (Some(asked), Some(wrote)) = (asked, recorded::begun_by(rollout))
+                && asked != wrote
+            {
+                self.checker.forget_versions();
+                self.listener.say(&format!(
+                    "job {of}: Codex said that it is {asked}, and {wrote} began the session '{session}'"
+                ));
+            }
+        }
+        let (rollout, words) = (rollout.as_deref(), running.last_words());
+        match &verdict {
+            Verdict::Completed { .. } => match recorded::lost(rollout, before, progress, &words) {
+                Some(failure) => Verdict::Failed(failure, false),
+                None => verdict,
+            },
+            Verdict::Failed(failure, _) if matches!(failure.class, Class::Interrupted | Class::Crashed) => {
+                let is_seen = self.checker.sees_rollouts(home.as_deref());
+                let proves =
+                    is_seen && !running.is_of_other_boot() && !recorded::is_unsaved(progress, &words);
+                if !proves || progress.acted || progress.terminal.is_some() {
+                    return verdict;
+                }
+                let goes_on = self.settings.interrupted == Interrupted::Continue;
+                let is_cut = failure.class == Class::Interrupted;
+                let message = match recorded::trace(rollout, before) {
+                    Trace::None if !progress.turned || (goes_on && is_cut) => {
+                        "Codex ended before it wrote anything of the session"
+                    }
+                    Trace::Silent if goes_on && is_cut => "Codex ended before it recorded the prompt",
+                    _ => return verdict,
+                };
+                // It is begun anew once. Where a runner dies again and again, that is no fault of the job.
+                let again = !anew || (goes_on && running.adopted);
+                let failure = Failure::new(Class::Unrecorded, format!("{message}; nothing was sent"));
+                Verdict::Failed(failure, again)
+            }
+            _ => verdict,
+        }
+    }
+
+    /// Whether Codex was asked to write nothing of the session.
+    fn is_ephemeral(&self, at: usize) -> bool {
+        let job = self.journal.job(self.tasks.all[at].place);
+        job.is_ok_and(|job| {
+            let words = job.options.args.iter().chain(&job.options.config);
+            words.into_iter().any(|word| word.contains("ephemeral"))
+        })
+    }
+
+    /// A job failed before its Codex had begun. That may be the fault of the job; several in a row are the fault of
+    /// Codex or its home, and stop the run. None of these jobs is used up for it: nothing was sent.
+    pub(super) fn never_began(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        again: bool,
+        exit: Option<ExitStatus>,
+    ) -> Result<()> {
+        if !failure.class.may_be_of_codex() {
+            return self.failed(at, failure, again, exit);
+        }
+        self.early_crashes.push((at, failure.clone(), exit));
+        if self.early_crashes.len() < DUDS && !self.is_broken {
+            return self.failed(at, failure, again, exit);
+        }
+        // Those that were started beside them are no better.
+        self.is_broken = true;
+        self.why.get_or_insert(failure.class.word());
+        for (at, failure, exit) in std::mem::take(&mut self.early_crashes) {
+            self.tasks.set(at, State::Failed { again: true, sent: false });
+            self.tell_failure(at, failure, true, exit)?;
+        }
+        Ok(())
+    }
+
+    fn tried(&self, at: usize) -> u32 {
+        self.tries.get(&at).copied().unwrap_or(0)
+    }
+
+    fn completed(&mut self, running: &Running, totals: Usage) -> Result<()> {
+        let at = running.task;
+        self.tasks.set(at, State::Completed);
+        // Codex counts a session from its beginning (from 0.89).
+        let start = self.tasks.all[at].start.as_ref();
+        let version = start.and_then(|start| start.version.as_deref()).or(self.version.as_deref());
+        let counts_turns = version.is_some_and(|version| is_before(version, (0, 89)));
+        let usage = match &running.usage_before {
+            _ if totals.is_empty() => None,
+            _ if running.is_new || counts_turns => Some(totals),
+            Some(before) => Some(own(totals, before)),
+            None => None,
+        };
+        let what = What::JobCompleted {
+            of: self.tasks.all[at].of.clone(),
+            last_message: running.follower.progress.last_message.clone(),
+            usage,
+            duration_ms: start.map_or(0, |start| start.age().as_millis() as i64),
+            adopted: running.adopted,
+        };
+        self.note(what, true)
+    }
+
+    /// A job failed, for good or so that only a continued run does it again.
+    pub(super) fn failed(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        again: bool,
+        exit: Option<ExitStatus>,
+    ) -> Result<()> {
+        if failure.class.row().stops_run && self.why.is_none() {
+            self.why = Some(failure.class.word());
+            self.until = failure.until;
+        }
+        self.failed_alone(at, failure, again, exit)
+    }
+
+    /// As [`Engine::failed`], but whatever the failure is, the run goes on, as long as there were not too many.
+    fn failed_alone(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        again: bool,
+        exit: Option<ExitStatus>,
+    ) -> Result<()> {
+        self.tasks.set(at, State::Failed { again, sent: failure.class.row().sent != Sent::No });
+        self.busy.remove(&at);
+        self.failures += 1;
+        if self.settings.max_failures.is_some_and(|most| self.failures >= most) {
+            self.why.get_or_insert("max_failures".to_owned());
+        }
+        self.tell_failure(at, failure, again, exit)
+    }
+
+    fn tell_failure(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        again: bool,
+        exit: Option<ExitStatus>,
+    ) -> Result<()> {
+        let what = What::JobFailed {
+            of: self.tasks.all[at].of.clone(),
+            failure,
+            exit_code: exit.and_then(|exit| exit.code()),
+            signal: exit.and_then(|exit| exit.signal()),
+            again,
+            continues: again && matches!(self.tasks.all[at].next, Next::Continue(_)),
+        };
+        self.note(what, true)
+    }
+
+    /// A job failed and is done again by this run.
+    fn again(&mut self, at: usize, failure: Failure, exit: Option<ExitStatus>) -> Result<()> {
+        self.tasks.set(at, State::Failed { again: true, sent: failure.class.row().sent != Sent::No });
+        self.tell_failure(at, failure, true, exit)?;
+        self.tasks.set(at, State::Pending);
+        Ok(())
+    }
+
+    fn met_limit(
+        &mut self,
+        at: usize,
+        failure: Failure,
+        again: bool,
+        exit: Option<ExitStatus>,
+    ) -> Result<()> {
+        if self.settings.on_limit == OnLimit::Wait && self.stop_requests == 0 {
+            if !again {
+                // It has done something, so that it is not done again; the others wait.
+                return self.failed_alone(at, failure, false, exit);
+            }
+            self.again(at, failure, exit)?;
+            self.requeue(at);
+            return Ok(());
+        }
+        self.failed(at, failure, again, exit)
+    }
+
+    /// Decides what becomes of a job that was cut off: whether it goes on or is sent again. What is cut
+    /// off again before our eyes is not tried for ever.
+    fn may_recover(&mut self, at: usize, running: &Running) -> bool {
+        let session = self.tasks.all[at].of.session;
+        let next = match (self.settings.interrupted, session) {
+            (Interrupted::Fail, _) => return false,
+            (Interrupted::Continue, Some(session)) => Next::Continue(session),
+            // Without a session there is nothing to go on with.
+            (Interrupted::Continue, None) => return false,
+            (Interrupted::Retry, _) => self.tasks.all[at].next,
+        };
+        let tries = self.tries.entry(at).or_default();
+        if !running.adopted && *tries > 0 {
+            return false;
+        }
+        *tries += 1;
+        self.tasks.all[at].next = next;
+        true
+    }
+
+    /// Somebody else drives the session. Nothing was sent.
+    pub(super) fn is_busy(&mut self, at: usize, mut failure: Failure) -> Result<()> {
+        let now = Instant::now();
+        let was_started = self.tasks.all[at].state != State::Pending;
+        if was_started {
+            self.tasks.set(at, State::Pending);
+        }
+        let (since, looks) = *self.busy.entry(at).or_insert((now, 0));
+        // Codex's database is no session: there is nothing to skip or to fork.
+        let policy = if failure.class == Class::Locked { OnBusy::default() } else { self.settings.on_busy };
+        let waits = policy.waits(now.duration_since(since));
+        if !waits || looks == 0 {
+            self.name_holder(at, &mut failure);
+        }
+        let message = failure.message.clone();
+        match policy {
+            OnBusy::Wait(_) if waits => {
+                if looks == 0 {
+                    self.listener.say(&format!("{message}; waiting for it"));
+                }
+                match was_started {
+                    true => self.record_unstarted(at, &message)?,
+                    false => self.unclaim(at, &message)?,
+                }
+                self.wait_for_session(at);
+                Ok(())
+            }
+            OnBusy::Fork if self.tasks.all[at].next == Next::Plan => {
+                self.listener.say(&format!("{message}; going on in a fork of it"));
+                self.tasks.all[at].next = Next::Fork;
+                self.unclaim(at, &message)?;
+                self.delay(at, Duration::ZERO);
+                Ok(())
+            }
+            OnBusy::Skip => {
+                self.tasks.set(at, State::Skipped);
+                let of = self.tasks.all[at].of.clone();
+                self.note(What::JobSkipped { of, why: message, withdrawn: false }, true)
+            }
+            _ => self.failed(at, failure, false, None),
+        }
+    }
+
+    /// Adds which process has the session of a job.
+    fn name_holder(&mut self, at: usize, failure: &mut Failure) {
+        let task = &self.tasks.all[at];
+        let (home, session) = (task.home.clone(), task.session_driven());
+        let Some(session) = session.filter(|_| failure.class == Class::Busy) else { return };
+        if let Some(holder) = self.checker.holder(home.as_deref(), session) {
+            let command = holder.command.as_deref().unwrap_or("its command is unknown");
+            failure.message.push_str(&format!(" (process {}: {command})", holder.pid));
+            failure.holder = Some(holder);
+        }
+    }
+
+    /// Puts a job off whose session is busy, for longer each time.
+    pub(super) fn wait_for_session(&mut self, at: usize) {
+        let (_, looks) = self.busy.entry(at).or_insert((Instant::now(), 0));
+        *looks += 1;
+        let wait = Duration::from_millis(250 << (*looks).min(5));
+        self.delay(at, wait);
+    }
+}
+
+/// What a turn used: the session's total after it, less the total before.
+fn own(totals: Usage, before: &Usage) -> BTreeMap<String, i64> {
+    let less = |(name, total): (String, i64)| {
+        let own = total - before.get(&name).copied().unwrap_or(0);
+        (name, own)
+    };
+    totals.into_iter().map(less).collect()
+}

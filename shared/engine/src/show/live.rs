@@ -1,0 +1,136 @@
+//! The live view: the lines below the last row of a terminal that say what runs now. They are drawn
+//! over each other, and taken away before anything else is printed.
+
+use crate::record::event::Counts;
+use crate::run::observer::RunningJob;
+use crate::show::{done, is_wide};
+use codex_agent_shared::terminal::{columns, rows};
+use codex_agent_shared::text::{cell, width};
+use codex_agent_shared::time::Timestamp;
+
+/// The lines that stand there now.
+#[derive(Default)]
+pub(super) struct Live {
+    drawn: Vec<String>,
+    wanted: Vec<String>,
+    /// What is said where nothing runs.
+    rest: String,
+}
+
+impl Live {
+    /// What is to stand there where nothing runs.
+    pub(super) fn rest(&mut self, text: &str) {
+        text.clone_into(&mut self.rest);
+    }
+
+    /// What is to stand there: a line for each job, as many as there is room for, and one for all. `called`
+    /// tells what people call a job.
+    pub(super) fn see(
+        &mut self,
+        counts: Counts,
+        jobs: &mut dyn Iterator<Item = RunningJob<'_>>,
+        called: &mut dyn FnMut(&str) -> String,
+    ) {
+        let (wide, now) = (columns().saturating_sub(1), Timestamp::now());
+        // Half of the window at most: what was done is of interest too.
+        let most = (rows() / 2).saturating_sub(1).clamp(1, 20);
+        self.wanted.clear();
+        let mut jobs: Vec<RunningJob<'_>> = jobs.collect();
+        // They end in another order, and none is to jump because of it.
+        jobs.sort_by_key(|job| job.of.number);
+        let more = jobs.len().saturating_sub(most);
+        // Below the columns of what was done.
+        let blank = " ".repeat(done(counts).len());
+        for job in jobs.iter().take(most) {
+            let id = job.of.session.map(|id| id.short()).unwrap_or_default();
+            let (name, since) = (called(&job.of.job), job.since.countdown(now));
+            let start = match is_wide(wide) {
+                true => format!("{blank} {name:>3} running   {id:8} {since:>6}  "),
+                false => format!("{blank} {name:>3} {since:>9} "),
+            };
+            let line = format!("{start}{}", told(job, wide.saturating_sub(width(&start))));
+            self.wanted.push(line.trim_end().to_owned());
+        }
+        if self.wanted.is_empty() {
+            self.wanted.extend(Some(cell(&self.rest, wide)).filter(|rest| !rest.is_empty()));
+            return;
+        }
+        let Counts { pending, running, completed, failed, skipped } = counts;
+        let parts = [
+            (running, "running"),
+            (pending, "to come"),
+            (completed, "completed"),
+            (failed, "failed"),
+            (skipped, "skipped"),
+        ];
+        let mut parts: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if more > 0 {
+            parts.push(format!("{more} not shown"));
+        }
+        self.wanted.push(cell(&parts.join(", "), wide));
+    }
+
+    /// The bytes that take the lines away.
+    pub(super) fn clear(&mut self) -> String {
+        match std::mem::take(&mut self.drawn).len() {
+            0 => String::new(),
+            lines => format!("\r\x1b[{lines}A\x1b[J"),
+        }
+    }
+
+    /// The bytes that draw what is to stand there, if it does not yet.
+    pub(super) fn draw(&mut self) -> String {
+        if self.drawn == self.wanted {
+            return String::new();
+        }
+        let mut bytes = self.clear();
+        for line in &self.wanted {
+            bytes.push_str(line);
+            bytes.push('\n');
+        }
+        self.drawn.clone_from(&self.wanted);
+        bytes
+    }
+}
+
+/// Less room than this has what a job is about alone.
+const ROOM: usize = 30;
+
+/// What a job is about, and what it is doing. Each has half of the room, and what the other one leaves.
+fn told(job: &RunningJob<'_>, room: usize) -> String {
+    let (about, doing) = (cell(job.about, room), cell(job.doing, room));
+    if about.is_empty() || doing.is_empty() || room < ROOM {
+        return if about.is_empty() { doing } else { about };
+    }
+    let left = room.saturating_sub(2);
+    let about = cell(&about, left.saturating_sub(width(&doing)).max(left / 2));
+    let doing = cell(&doing, left - width(&about));
+    format!("{about}  {doing}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::event::JobRef;
+
+    fn seen(about: &str, doing: &str, room: usize) -> String {
+        let of = JobRef { job: "1".into(), number: 1, attempt: 1, session: None, name: None };
+        told(&RunningJob { of: &of, since: Timestamp(0), about, doing }, room)
+    }
+
+    #[test]
+    fn what_it_is_about_and_what_it_does_share_the_room() {
+        assert_eq!(seen("mend the parser", "", 9), "mend the…");
+        assert_eq!(seen("mend it", "$ cargo test", 40), "mend it  $ cargo test");
+        let long = "mend the parser, and the printer";
+        assert_eq!(seen(long, "$ ls", 30), "mend the parser, and th…  $ ls");
+        assert_eq!(seen(long, "$ cargo test --all", 30), "mend the pars…  $ cargo test …");
+        assert_eq!(seen(long, "$ ls", 29), "mend the parser, and the pri…");
+        assert_eq!(seen("", "$ cargo test", 7), "$ carg…");
+        assert_eq!(seen("a", "b", 0), "");
+    }
+}

@@ -1,0 +1,204 @@
+//! What a session did, as a record.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::record::Id;
+use crate::time::Timestamp;
+
+/// One thing that happened in a session. As JSON all fields are present, `null` where nothing is known.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionEvent {
+    /// What.
+    #[serde(flatten)]
+    pub what: SessionEventKind,
+    /// The id of the session.
+    pub session: Id,
+    /// When: the time of the line in the rollout, or that of the look at the files.
+    pub at: Option<Timestamp>,
+}
+
+/// The part of a [`SessionEvent`] that differs by its type.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "type")]
+pub enum SessionEventKind {
+    /// A turn begins. Codex up to 0.98 does not write that.
+    #[serde(rename = "turn.started")]
+    TurnStarted {
+        /// Codex's id of the turn; null up to 0.98.
+        turn: Option<String>,
+    },
+    /// Somebody said something.
+    #[serde(rename = "message")]
+    Message {
+        /// Codex's id of the turn; null up to 0.98.
+        turn: Option<String>,
+        /// Codex's id of the message; null where it has none.
+        item: Option<String>,
+        /// Who said it.
+        role: Role,
+        /// What was said.
+        text: String,
+        /// How many pictures were with it.
+        images: usize,
+    },
+    /// Something was run.
+    #[serde(rename = "tool.called")]
+    Tool {
+        /// Codex's id of the turn; null up to 0.98.
+        turn: Option<String>,
+        /// Codex's id of the call; null where it has none.
+        item: Option<String>,
+        /// What was run, by Codex's name.
+        name: String,
+        /// The command, or what it was called with.
+        text: String,
+    },
+    /// A turn was completed.
+    #[serde(rename = "turn.completed")]
+    TurnCompleted {
+        /// Codex's id of the turn; null up to 0.98.
+        turn: Option<String>,
+        /// The last message of the turn; null where Codex does not write it.
+        last_message: Option<String>,
+    },
+    /// A turn ended in an error.
+    #[serde(rename = "turn.failed")]
+    TurnFailed {
+        /// Codex's id of the turn; null up to 0.98.
+        turn: Option<String>,
+        /// What failed.
+        failure: TurnFailure,
+    },
+    /// A turn was interrupted.
+    #[serde(rename = "turn.aborted")]
+    TurnAborted {
+        /// Codex's id of the turn; null up to 0.98.
+        turn: Option<String>,
+        /// Why, in Codex's word.
+        reason: Option<String>,
+    },
+    /// Turns no longer count.
+    #[serde(rename = "session.rolled_back")]
+    RolledBack {
+        /// How many of the last ones.
+        turns: u64,
+    },
+    /// A session was archived.
+    #[serde(rename = "session.archived")]
+    Archived {
+        /// Where its rollout is now.
+        path: String,
+    },
+    /// A session was taken out of the archive.
+    #[serde(rename = "session.unarchived")]
+    Unarchived {
+        /// Where its rollout is now.
+        path: String,
+    },
+    /// A session goes on in another file, since it was reverted to an earlier turn.
+    #[serde(rename = "session.moved")]
+    Moved {
+        /// Where its rollout is now.
+        path: String,
+    },
+    /// A session is gone, and no longer followed.
+    #[serde(rename = "session.deleted")]
+    Deleted,
+}
+
+/// What failed in a turn. Up to 0.147 Codex does not write it, and all of it is `null`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TurnFailure {
+    /// What Codex said; null up to 0.147.
+    pub message: Option<String>,
+    /// Codex's own account of it, whatever that is; null up to 0.147.
+    pub info: Option<Value>,
+}
+
+/// Who said a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Role {
+    User,
+    Assistant,
+}
+
+impl SessionEventKind {
+    /// What there is to say about it.
+    pub fn text(&self) -> String {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        match self {
+            SessionEventKind::TurnStarted { .. } | SessionEventKind::Deleted => String::new(),
+            SessionEventKind::Message { role: Role::User, text, .. } => format!("> {text}"),
+            SessionEventKind::Message { text, .. } => text.clone(),
+            SessionEventKind::Tool { name, text, .. } => format!("{name}: {text}"),
+            SessionEventKind::TurnCompleted { .. } => String::new(),
+            SessionEventKind::TurnFailed { failure, .. } => text(&failure.message),
+            SessionEventKind::TurnAborted { reason, .. } => text(reason),
+            SessionEventKind::RolledBack { turns } => format!("{turns} turns"),
+            SessionEventKind::Archived { path }
+            | SessionEventKind::Unarchived { path }
+            | SessionEventKind::Moved { path } => path.clone(),
+        }
+    }
+
+    /// The `type` of the record.
+    pub fn word(&self) -> &'static str {
+        match self {
+            SessionEventKind::TurnStarted { .. } => "turn.started",
+            SessionEventKind::Message { .. } => "message",
+            SessionEventKind::Tool { .. } => "tool.called",
+            SessionEventKind::TurnCompleted { .. } => "turn.completed",
+            SessionEventKind::TurnFailed { .. } => "turn.failed",
+            SessionEventKind::TurnAborted { .. } => "turn.aborted",
+            SessionEventKind::RolledBack { .. } => "session.rolled_back",
+            SessionEventKind::Archived { .. } => "session.archived",
+            SessionEventKind::Unarchived { .. } => "session.unarchived",
+            SessionEventKind::Moved { .. } => "session.moved",
+            SessionEventKind::Deleted => "session.deleted",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_is_null() {
+        let id = Id::parse("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c").unwrap();
+        let record = |what| serde_json::to_string(&SessionEvent { session: id, at: None, what }).unwrap();
+        assert_eq!(
+            record(SessionEventKind::TurnFailed { turn: None, failure: TurnFailure::default() }),
+            format!(
+                r#"{{"type":"turn.failed","turn":null,"failure":{{"message":null,"info":null}},"session":"{id}","at":null}}"#
+            )
+        );
+        let message = SessionEventKind::Message {
+            turn: Some("t".into()),
+            item: None,
+            role: Role::Assistant,
+            text: "a\nb".into(),
+            images: 0,
+        };
+        assert_eq!(
+            record(message),
+            format!(
+                r#"{{"type":"message","turn":"t","item":null,"role":"assistant","text":"a\nb","images":0,"session":"{id}","at":null}}"#
+            )
+        );
+        for what in [
+            SessionEventKind::Deleted,
+            SessionEventKind::RolledBack { turns: 2 },
+            SessionEventKind::TurnStarted { turn: None },
+        ] {
+            assert!(record(what.clone()).starts_with(&format!("{{\"type\":\"{}\",", what.word())));
+        }
+    }
+}

@@ -1,0 +1,561 @@
+//! One session that is followed: its files, and how far they were read.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::super::files::{Files, RolloutFile};
+use super::super::reader;
+use super::super::rollout::{self, Line, Said, Turns};
+use super::session_event::TurnFailure;
+use super::{Emit, From, RESTING, Role, SessionEvent, SessionEventKind, Tools};
+use crate::error::{Result, reason};
+use crate::ndjson::{self, Lines};
+use crate::record::Id;
+use crate::time::Timestamp;
+
+/// The longest line that is understood whole.
+const LONGEST: usize = 4 << 20;
+/// How much is read at once, and kept for the next.
+const BLOCK: usize = 64 << 10;
+/// How much of what was read last is remembered, to know the file again.
+const MARK: usize = 64;
+/// Up to 0.99 nothing says where a fork's own lines begin, but that the copied ones were written at one
+/// go: a pause of so many milliseconds ends them.
+const PAUSE: i64 = 10;
+
+/// From where in the current file to go on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    /// From this byte, where a line begins.
+    At(u64),
+    /// From the line that this byte, the file's end at the time, is in or after.
+    Near(u64),
+    /// From the first line that is as young as the watch.
+    Young,
+}
+
+/// Whether the lines that are being read are the session's own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Own {
+    Yes,
+    /// So far, but for the first line there may be a second `session_meta`.
+    First {
+        has_turns: bool,
+    },
+    /// A parent's, copied: the time of the last one, and whether the version writes ids of turns.
+    Copied {
+        last: Option<Timestamp>,
+        has_turns: bool,
+    },
+}
+
+pub(super) struct SessionTail {
+    pub(super) id: Id,
+    /// The file that is read, and those that come after it.
+    files: VecDeque<RolloutFile>,
+    place: Place,
+    /// Which file `place` is in, and how long it was.
+    known: Option<(u64, u64)>,
+    length: u64,
+    /// The bytes before `place`.
+    mark: Vec<u8>,
+    /// Whether the rest of a line that was too long is passed over.
+    skipping: bool,
+    own: Own,
+    /// The turn that goes on, for versions that do not say it in each line.
+    turn: Option<String>,
+    turns: Turns,
+    /// Where the last look found it.
+    archived: bool,
+    /// Whether older lines may come, which are not told, and how old those are.
+    is_young_only: bool,
+    since: Timestamp,
+    changed: SystemTime,
+    pub(super) next_look: Instant,
+    pub(super) gone: Option<Instant>,
+    has_warned: bool,
+}
+
+impl SessionTail {
+    pub(super) fn new(id: Id, files: &Files, from: From, since: Timestamp, number: usize) -> SessionTail {
+        let now = Instant::now();
+        let mut own: Vec<RolloutFile> = match from {
+            From::End => files.live(id, None).into_iter().cloned().collect(),
+            From::Start => files.of(id).to_vec(),
+        };
+        // A file that is there plain and compressed, or in both trees, is one file.
+        own.sort_by(|a, b| (a.name().age(), !a.archived).cmp(&(b.name().age(), !b.archived)));
+        own.reverse();
+        own.dedup_by(|a, b| part(a) == part(b));
+        own.reverse();
+        let mut session = SessionTail {
+            id,
+            files: own.into(),
+            place: Place::At(0),
+            known: None,
+            length: 0,
+            mark: Vec::new(),
+            skipping: false,
+            own: Own::Yes,
+            turn: None,
+            turns: Turns::default(),
+            archived: false,
+            is_young_only: false,
+            since,
+            changed: SystemTime::now(),
+            next_look: now,
+            gone: None,
+            has_warned: false,
+        };
+        session.archived = session.files.front().is_some_and(|file| file.archived);
+        if let Some(file) = session.files.front()
+            && from == From::End
+        {
+            session.place = Place::Young;
+            if let Ok(meta) = std::fs::metadata(&file.path) {
+                session.changed = meta.modified().unwrap_or(session.changed);
+                if !file.name().compressed {
+                    session.place = Place::Near(meta.len());
+                    session.know(&meta);
+                }
+                // Sessions that rest are not all looked at in the same moment.
+                let pace = session.pace();
+                session.next_look = now + pace * (number as u32 % 16) / 16;
+            }
+        }
+        session
+    }
+
+    pub(super) fn current(&self) -> Option<&RolloutFile> {
+        self.files.front()
+    }
+
+    fn know(&mut self, meta: &Metadata) {
+        self.known = Some((meta.dev(), meta.ino()));
+        self.length = meta.len();
+    }
+
+    /// How long to wait before the next look.
+    fn pace(&self) -> Duration {
+        let rest = self.changed.elapsed().unwrap_or_default();
+        match rest.as_secs() {
+            _ if rest < RESTING => Duration::ZERO,
+            0..60 => Duration::from_millis(250),
+            60..3600 => Duration::from_secs(1),
+            _ => Duration::from_secs(2),
+        }
+    }
+
+    /// Takes a file that was found, if it is news.
+    pub(super) fn offer(&mut self, file: RolloutFile, from: From, now: Instant) {
+        let Some(last) = self.files.back() else {
+            // It came while it was waited for. What was copied into it from its parent is no news.
+            self.place = if from == From::End { Place::Young } else { Place::At(0) };
+            self.own = if from == From::End { Own::First { has_turns: true } } else { Own::Yes };
+            self.archived = file.archived;
+            self.files.push_back(file);
+            self.next_look = now;
+            return;
+        };
+        if part(&file) > part(last) {
+            self.files.push_back(file);
+            self.next_look = now;
+        } else if self.gone.is_some() && part(&file) == part(&self.files[0]) {
+            self.files[0] = file;
+            self.gone = None;
+            self.next_look = now;
+        }
+    }
+
+    /// Tells what is new.
+    pub(super) fn look(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Result<()> {
+        while let Some(file) = self.files.front() {
+            if file.name().compressed {
+                let plain = file.path.with_extension("");
+                if plain.is_file() {
+                    // It is written again, as it was, and so reading goes on where it stopped.
+                    self.files[0].path = plain;
+                    self.known = None;
+                }
+            }
+            self.find_current(tools, now, emit)?;
+            if self.files.len() < 2 {
+                break;
+            }
+            // All new lines go to the further file.
+            self.files.pop_front();
+            tools.take(self.id);
+            (self.place, self.own, self.known, self.length) = (Place::At(0), Own::Yes, None, 0);
+            (self.skipping, self.turn, self.gone) = (false, None, None);
+            self.mark.clear();
+            let path = self.files[0].path.to_string_lossy().into_owned();
+            self.tell(Some(Timestamp::now()), SessionEventKind::Moved { path }, emit)?;
+        }
+        self.next_look = now + self.pace();
+        Ok(())
+    }
+
+    /// Reads the current file, wherever it is by now.
+    fn find_current(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Result<()> {
+        let mut read = self.read_current(tools, now, emit)?;
+        if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            // What was written before it went is still to be had where it is open.
+            if let Some(file) = tools.take(self.id) {
+                let length = file.metadata().map_or(0, |meta| meta.len());
+                if let Err(error) = self.read(&file, length, tools, emit)? {
+                    self.trouble(tools, &error);
+                }
+            }
+            if let Some(file) = reader::moved(&self.files[0]) {
+                self.files[0] = file;
+                read = self.read_current(tools, now, emit)?;
+            }
+        }
+        match read {
+            Ok(()) => self.gone = None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.gone.get_or_insert(now);
+                return Ok(());
+            }
+            Err(error) => self.trouble(tools, &error),
+        }
+        let file = &self.files[0];
+        if file.archived != self.archived {
+            self.archived = file.archived;
+            let path = file.path.to_string_lossy().into_owned();
+            let what = if file.archived {
+                SessionEventKind::Archived { path }
+            } else {
+                SessionEventKind::Unarchived { path }
+            };
+            // It moved a moment ago, and nothing on disk says when.
+            self.tell(Some(Timestamp::now()), what, emit)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is new in the current file, if it is where it was.
+    fn read_current(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Result<io::Result<()>> {
+        let current = &self.files[0];
+        let meta = match std::fs::metadata(&current.path) {
+            Ok(meta) => meta,
+            Err(error) => return Ok(Err(error)),
+        };
+        if self.known == Some(key(&meta)) && meta.len() == self.length {
+            return Ok(Ok(()));
+        }
+        self.changed = SystemTime::now();
+        if current.name().compressed {
+            self.know(&meta);
+            // What Codex compresses rests for long: either it was read before, or all of it is old.
+            return if self.place == Place::At(0) { self.read_packed(emit) } else { Ok(Ok(())) };
+        }
+        let is_same = |file: &File| file.metadata().is_ok_and(|open| key(&open) == key(&meta));
+        let file = match tools.take(self.id).filter(is_same) {
+            Some(file) => Ok(file),
+            None => File::open(&current.path),
+        };
+        let (file, meta) = match file.and_then(|file| file.metadata().map(|meta| (file, meta))) {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Err(error)),
+        };
+        match self.place {
+            Place::At(at) | Place::Near(at) if meta.len() < at => self.begin_at_end(meta.len(), tools),
+            // Codex compressed it and wrote it again between two looks, or it is another file.
+            Place::Near(_) if self.known != Some(key(&meta)) => self.place = Place::Young,
+            _ => {}
+        }
+        self.know(&meta);
+        let read = self.read(&file, meta.len(), tools, emit)?;
+        tools.keep(self.id, file, now);
+        Ok(read)
+    }
+
+    /// Reads an open file from where the last look ended up to this length.
+    fn read(
+        &mut self,
+        file: &File,
+        length: u64,
+        tools: &mut Tools,
+        emit: Emit<'_>,
+    ) -> Result<io::Result<()>> {
+        let mut at = match self.find_place(file, length, tools) {
+            Ok(at) => at,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut buffer = std::mem::take(&mut tools.buffer);
+        let mut want = BLOCK;
+        let mut result = Ok(());
+        while at < length {
+            let room = (length - at).min(want as u64) as usize;
+            if buffer.len() < room {
+                buffer.resize(room, 0);
+            }
+            let got = match read_at(file, &mut buffer[..room], at) {
+                Ok(0) => break,
+                Ok(got) => got,
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            };
+            let block = &buffer[..got];
+            let Some(last) = memchr::memrchr(b'\n', block) else {
+                if self.skipping {
+                    at += got as u64;
+                } else if got >= LONGEST {
+                    self.skipping = true;
+                    at += got as u64;
+                    self.place = Place::At(at);
+                    want = BLOCK;
+                    self.line(Line::of_beginning(&block[..BLOCK]), emit)?;
+                } else if at + got as u64 >= length {
+                    // Half a line.
+                    break;
+                } else {
+                    want = (want * 2).min(LONGEST);
+                }
+                continue;
+            };
+            for line in block[..=last].split_inclusive(|byte| *byte == b'\n') {
+                at += line.len() as u64;
+                self.place = Place::At(at);
+                if !std::mem::take(&mut self.skipping)
+                    && let Some(line) = Line::parse(line)
+                {
+                    self.line(line, emit)?;
+                }
+            }
+            want = BLOCK;
+        }
+        self.place = Place::At(at);
+        // One huge line must not be paid for by all that follow.
+        buffer.truncate(4 * BLOCK);
+        buffer.shrink_to(4 * BLOCK);
+        tools.buffer = buffer;
+        Ok(result.and_then(|()| self.remember(file, at)))
+    }
+
+    /// The byte that reading begins at.
+    fn find_place(&mut self, file: &File, length: u64, tools: &mut Tools) -> io::Result<u64> {
+        if let Place::At(at) = self.place
+            && !self.mark.is_empty()
+        {
+            let mut bytes = [0; MARK];
+            let bytes = &mut bytes[..self.mark.len()];
+            let got = read_at(file, bytes, at - bytes.len() as u64)?;
+            if bytes[..got] != self.mark {
+                self.begin_at_end(length, tools);
+            }
+        }
+        match self.place {
+            Place::At(at) => Ok(at),
+            Place::Young => {
+                self.is_young_only = true;
+                Ok(0)
+            }
+            Place::Near(end) => {
+                let mut window = MARK as u64;
+                loop {
+                    let from = end.saturating_sub(window);
+                    let mut block = vec![0; (end - from) as usize];
+                    let got = read_at(file, &mut block, from)?;
+                    if let Some(last) = memchr::memrchr(b'\n', &block[..got]) {
+                        return Ok(from + last as u64 + 1);
+                    }
+                    if from == 0 {
+                        return Ok(0);
+                    }
+                    if window >= LONGEST as u64 {
+                        self.skipping = true;
+                        return Ok(end);
+                    }
+                    window *= 16;
+                }
+            }
+        }
+    }
+
+    fn remember(&mut self, file: &File, at: u64) -> io::Result<()> {
+        let from = at.saturating_sub(MARK as u64);
+        self.mark.resize((at - from) as usize, 0);
+        let got = read_at(file, &mut self.mark, from)?;
+        self.mark.truncate(got);
+        Ok(())
+    }
+
+    fn begin_at_end(&mut self, length: u64, tools: &mut Tools) {
+        let path = self.files[0].path.display();
+        tools.warn(format_args!("'{path}' is not the file that it was; following it from its new end"));
+        self.place = Place::Near(length);
+        self.skipping = false;
+        self.turn = None;
+        self.mark.clear();
+    }
+
+    fn read_packed(&mut self, emit: Emit<'_>) -> Result<io::Result<()>> {
+        let mut lines = match rollout::open(&self.files[0].path) {
+            Ok(packed) => Lines::new(packed, BLOCK),
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut at = 0;
+        loop {
+            let line = match lines.next() {
+                Ok(Some(ndjson::Line::Whole(line))) if line.ends_with(b"\n") => line,
+                Ok(Some(ndjson::Line::TooLong)) => {
+                    at = lines.bytes_read();
+                    continue;
+                }
+                Ok(_) => break,
+                Err(error) => return Ok(Err(error)),
+            };
+            at += line.len() as u64;
+            self.place = Place::At(at);
+            if let Some(line) = Line::parse(line) {
+                self.line(line, emit)?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Tells a line, if it is news.
+    fn line(&mut self, line: Line<'_>, emit: Emit<'_>) -> Result<()> {
+        let is_young = line.at.is_some_and(|at| at >= self.since);
+        let is_news = self.is_own(&line) && (is_young || !self.is_young_only);
+        let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        let mut turn = own(line.turn).or(self.turn.clone());
+        let item = own(line.item);
+        let failed = self.turns.failed();
+        self.turns.take(&line.said);
+        let what = match line.said {
+            Said::TurnStarted => {
+                self.turn.clone_from(&turn);
+                SessionEventKind::TurnStarted { turn }
+            }
+            Said::UserMessage { text, images } => {
+                SessionEventKind::Message { turn, item, role: Role::User, text: text.into_owned(), images }
+            }
+            Said::AgentMessage { text } => SessionEventKind::Message {
+                turn,
+                item,
+                role: Role::Assistant,
+                text: text.into_owned(),
+                images: 0,
+            },
+            Said::ToolCall { name, text } => {
+                SessionEventKind::Tool { turn, item, name: name.into_owned(), text }
+            }
+            Said::TurnSilent if failed => {
+                self.turn = None;
+                SessionEventKind::TurnFailed { turn, failure: TurnFailure::default() }
+            }
+            Said::TurnSilent => {
+                self.turn = None;
+                SessionEventKind::TurnCompleted { turn, last_message: None }
+            }
+            Said::TurnCompleted { last_message } => {
+                self.turn = None;
+                SessionEventKind::TurnCompleted { turn, last_message: own(last_message) }
+            }
+            Said::TurnFailed { error } => {
+                self.turn = None;
+                let failure =
+                    error.map(|error| TurnFailure { message: own(error.message), info: error.info });
+                SessionEventKind::TurnFailed { turn, failure: failure.unwrap_or_default() }
+            }
+            Said::TurnAborted { reason } => {
+                self.turn = None;
+                SessionEventKind::TurnAborted { turn: turn.take(), reason: own(reason) }
+            }
+            Said::RolledBack { turns } => SessionEventKind::RolledBack { turns },
+            Said::Meta { .. }
+            | Said::Context { .. }
+            | Said::Tokens { .. }
+            | Said::Named { .. }
+            | Said::Prompt { .. }
+            | Said::Goal { .. }
+            | Said::UserCommand
+            | Said::Copy
+            | Said::ToolOutput
+            | Said::Compacted
+            | Said::Reviewed
+            | Said::Other => {
+                return Ok(());
+            }
+        };
+        if is_news { self.tell(line.at, what, emit) } else { Ok(()) }
+    }
+
+    /// Whether a line is the session's own. A copied fork begins with its own `session_meta`, then those
+    /// of its parent and all that followed, written anew with the time of the copy. The ids of turns have
+    /// the time that they began at: those of the fork are younger than the fork.
+    fn is_own(&mut self, line: &Line<'_>) -> bool {
+        match (self.own, &line.said) {
+            (Own::Yes, _) => true,
+            (Own::First { .. }, Said::Meta { id, version }) if *id == Some(self.id) => {
+                self.own = Own::First { has_turns: version.as_deref().is_none_or(has_turn_ids) };
+                true
+            }
+            (Own::First { has_turns }, Said::Meta { .. }) => {
+                self.own = Own::Copied { last: line.at, has_turns };
+                false
+            }
+            (Own::First { .. }, _) => {
+                self.own = Own::Yes;
+                true
+            }
+            (Own::Copied { last, has_turns }, _) => {
+                let begun = line.turn.as_deref().and_then(Id::parse).map(Id::clock);
+                let paused = last.zip(line.at).is_some_and(|(last, at)| at.0 - last.0 >= PAUSE);
+                let is_own = begun.map_or(paused && !has_turns, |begun| begun >= self.id.clock());
+                self.own = if is_own { Own::Yes } else { Own::Copied { last: line.at.or(last), has_turns } };
+                is_own
+            }
+        }
+    }
+
+    fn tell(&self, at: Option<Timestamp>, what: SessionEventKind, emit: Emit<'_>) -> Result<()> {
+        emit(&SessionEvent { session: self.id, at, what })
+    }
+
+    fn trouble(&mut self, tools: &mut Tools, error: &io::Error) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            let path = self.files[0].path.display();
+            tools.warn(format_args!("cannot read '{path}': {}; trying again", reason(error)));
+        }
+    }
+}
+
+/// Which file it is, whatever its name.
+fn key(meta: &Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
+}
+
+/// Which part of its session a file is: the same wherever it lies, and compressed or not.
+fn part(file: &RolloutFile) -> (&str, Option<Id>) {
+    let name = file.name();
+    (name.stamp, name.segment)
+}
+
+/// Whether a version writes the ids of turns (0.101).
+fn has_turn_ids(version: &str) -> bool {
+    let minor = version.strip_prefix("0.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+    minor.is_none_or(|minor| minor >= 101)
+}
+
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
