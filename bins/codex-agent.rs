@@ -292,8 +292,11 @@ fn run(args: Args) -> Result<Exit> {
 fn follow(mut args: Args) -> Result<Exit> {
     let config = config(&args)?;
     let name = args.words[0].to_string_lossy().into_owned();
-    config.sound_for(&format!("{ALIAS}.{name}")).map_err(|error| {
-        error.hint(format!("there is no tool '{name}', and whether it is an alias cannot be told"))
+    let key = format!("{ALIAS}.{name}");
+    let is_known = config.faults().iter().any(|fault| fault.key.as_ref() == Some(&key));
+    config.sound_for(&key).map_err(|error| match is_known {
+        true => error,
+        false => error.hint(format!("there is no tool '{name}', and whether it is an alias is unknown")),
     })?;
     match alias::follow(&config, &args.words)? {
         Resolved::Tool(path, arguments) => Err(become_tool(&args, &path, &arguments)),

@@ -231,6 +231,36 @@ fn an_editor_opens_on_a_terminal() {
 }
 
 #[test]
+fn an_error_about_the_file_of_an_editor_names_that_file() {
+    let mut fake = Fake::newest();
+    queue(&fake, "q", &["old text"]);
+    fake.0.set("EDITOR", "true");
+    let edit = |before: &str| {
+        let mut command = fake.0.command("sh");
+        let script = format!("{before}; exec codex-agent-queue edit q 1");
+        command.args(["-c", &script]).current_dir(fake.0.path("work"));
+        let (shown, code) = Terminal::open(command, 400, 24).end();
+        assert_eq!(code, 2, "{before}: {shown}");
+        assert!(!shown.contains("standard output") && shown.contains("nothing was changed"), "{shown}");
+        shown
+    };
+    // A full disk, a directory that does not exist, and one that is a file.
+    let shown = edit("trap '' XFSZ; ulimit -f 0");
+    assert!(shown.contains("cannot write '") && shown.contains("prompt-"), "{shown}");
+    for directory in ["/nowhere", "/dev/null"] {
+        let shown = edit(&format!("export TMPDIR={directory}"));
+        assert!(shown.contains(&format!("cannot make a temporary file in '{directory}'")), "{shown}");
+    }
+    assert_eq!(fake.each("q", "prompt"), ["old text"]);
+    // Standard output itself is still named, where it is full.
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let ran =
+        fake.0.command("codex-agent-queue").args(["show", "q", "--json"]).stdout(full).output().unwrap();
+    let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(err.contains("cannot write to standard output: no space left"), "{err}");
+}
+
+#[test]
 fn one_session_has_all_prompts_and_stops_at_a_failure() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--one-session", "one", "two", "FAIL400", "four"]);

@@ -277,9 +277,7 @@ impl Sample {
 /// Each step is out before its command writes to the same place.
 fn say(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::of_output)
 }
 
 fn own_sessions() -> String {

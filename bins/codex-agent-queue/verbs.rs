@@ -227,7 +227,10 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
         (None, true) => args.engine.one_prompt()?,
         (Some("-"), false) => jobs::read_prompt(Path::new("-"))?,
         (Some(text), false) => text.to_owned(),
-        (None, false) => written.insert(open_editor(&before.prompt)?).text.clone(),
+        (None, false) => {
+            let opened = open_editor(&before.prompt).map_err(|error| error.or_hint("nothing was changed"))?;
+            written.insert(opened).text.clone()
+        }
         (Some(_), true) => return Err(Error::usage("there is more than one text")),
     };
     let change = |queue: &mut Queue, life: RunnerState| {
@@ -292,9 +295,9 @@ fn open_editor(text: &str) -> Result<Written> {
         .prefix("prompt-")
         .suffix(".txt")
         .tempfile()
-        .map_err(|error| Error::new(format!("cannot make a temporary file: {error}")))?;
-    file.write_all(text.as_bytes())?;
-    child::edit(&editor, file.path()).map_err(|error| error.hint("nothing was changed"))?;
+        .context("make a temporary file in", &std::env::temp_dir())?;
+    file.write_all(text.as_bytes()).context("write", file.path())?;
+    child::edit(&editor, file.path())?;
     let edited = std::fs::read_to_string(file.path()).context("read", file.path())?;
     Ok(Written { text: edited.trim_end_matches('\n').to_owned(), file })
 }

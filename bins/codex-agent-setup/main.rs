@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Example, Flag, Takes, Tool, flags};
-use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::about;
 use codex_agent_shared::terminal::{columns, is_terminal};
@@ -206,7 +206,7 @@ fn may(undo: bool) -> Result<bool> {
     // Whoever does not see the question does not answer it.
     let _ = error.write_all(question.as_bytes()).and_then(|()| error.flush());
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
+    io::stdin().lock().read_line(&mut answer).context("read", "standard input".as_ref())?;
     let is_yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
     if !is_yes {
         warn("nothing was done");

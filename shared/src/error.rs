@@ -99,6 +99,15 @@ impl Error {
         Error { exit: Exit::Negative, ..Error::new(message) }
     }
 
+    /// A failure to write to standard output. A closed pipe is marked, so that the tool ends quietly.
+    pub fn of_output(error: impl Into<io::Error>) -> Self {
+        let error = error.into();
+        Error {
+            broken_pipe: error.kind() == io::ErrorKind::BrokenPipe,
+            ..Error::new(format!("cannot write to standard output: {}", reason(&error)))
+        }
+    }
+
     /// The same error, with the way out in a line of its own, after those that it has already.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -209,23 +218,6 @@ pub fn reason(error: &io::Error) -> String {
     match letters.next() {
         Some(first) => first.to_lowercase().chain(letters).collect(),
         None => String::from("unknown reason"),
-    }
-}
-
-/// An error in writing to standard output. A closed pipe is marked, so that the tool ends quietly.
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Error {
-            broken_pipe: error.kind() == io::ErrorKind::BrokenPipe,
-            ..Error::new(format!("cannot write to standard output: {}", reason(&error)))
-        }
-    }
-}
-
-/// serde_json fails only where the writer below it fails, for the types that we write.
-impl From<serde_json::Error> for Error {
-    fn from(error: serde_json::Error) -> Self {
-        Error::from(io::Error::from(error))
     }
 }
 
@@ -340,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_known() {
-        assert!(Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).is_broken_pipe());
-        assert!(!Error::from(io::Error::from(io::ErrorKind::StorageFull)).is_broken_pipe());
+        assert!(Error::of_output(io::Error::from(io::ErrorKind::BrokenPipe)).is_broken_pipe());
+        assert!(!Error::of_output(io::Error::from(io::ErrorKind::StorageFull)).is_broken_pipe());
     }
 }

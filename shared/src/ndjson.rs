@@ -343,7 +343,7 @@ impl Output {
 
     /// Writes one record as one line of JSON.
     pub fn record(&mut self, record: &impl Serialize) -> Result<()> {
-        self.line(|block| serde_json::to_writer(block, record))?.map_err(Error::from)
+        self.line(|block| serde_json::to_writer(block, record))?.map_err(Error::of_output)
     }
 
     /// Writes one line through a function that knows its own bytes.
@@ -388,7 +388,7 @@ impl Output {
                 Ok(more) => handed += more,
                 Err(error) => {
                     self.block.clear();
-                    return Err(error.into());
+                    return Err(Error::of_output(error));
                 }
             }
         }
@@ -403,7 +403,7 @@ impl Output {
         self.block.clear();
         // One huge record must not be paid for by all that follow.
         self.block.shrink_to(2 * BLOCK);
-        Ok(written?)
+        written.map_err(Error::of_output)
     }
 }
 

@@ -287,7 +287,7 @@ impl Sessions {
     pub fn flush(&mut self) -> Result<()> {
         self.output.flush()?;
         if is_closed() {
-            return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
+            return Err(Error::of_output(std::io::ErrorKind::BrokenPipe));
         }
         Ok(())
     }

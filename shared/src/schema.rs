@@ -85,12 +85,13 @@ pub fn each(all: &str) -> Result<Vec<Schema>> {
         id: String,
         description: String,
     }
-    let all: All<'_> = serde_json::from_str(all)?;
+    let invalid = |error| Error::new(format!("cannot read the schemas: {error}"));
+    let all: All<'_> = serde_json::from_str(all).map_err(invalid)?;
     let name = |reference: &Reference<'_>| reference.to.rsplit('/').next().unwrap_or_default().to_owned();
     let mut found = Vec::new();
     for name in all.order.iter().map(name) {
         let Some(schema) = all.schemas.get(name.as_str()) else { continue };
-        let Head { id, description } = serde_json::from_str(schema.get())?;
+        let Head { id, description } = serde_json::from_str(schema.get()).map_err(invalid)?;
         let about = description.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned();
         let line = |line: &str| format!("{}\n", line.strip_prefix(MARGIN).unwrap_or(line));
         let text = schema.get().lines().map(line).collect();

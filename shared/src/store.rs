@@ -209,7 +209,7 @@ fn lock_path(target: &Path) -> PathBuf {
 
 fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
     sweep(folder);
-    let mut text = serde_json::to_vec_pretty(value)?;
+    let mut text = serde_json::to_vec_pretty(value).map_err(io::Error::from).context("save", target)?;
     text.push(b'\n');
     if text.len() as u64 > LONGEST {
         let message = format!("cannot save '{}': it would be larger than 256 MiB", target.display());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use codex_agent_shared::error::Result;
+use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::plugin::{RESERVED, TOOLS};
 use codex_agent_shared::schema::instance::{example, misfit};
 use codex_agent_shared::schema::{WRITTEN, each};
@@ -18,7 +18,8 @@ use super::pipe::{without_filter, written};
 /// The schemas of the records of this package, by their type.
 pub(super) fn schemas() -> Result<BTreeMap<String, Value>> {
     let all = each(WRITTEN)?.into_iter();
-    all.map(|schema| Ok((schema.name, serde_json::from_str(&schema.text)?))).collect()
+    let invalid = |error| Error::new(format!("cannot read the schemas: {error}"));
+    all.map(|schema| Ok((schema.name, serde_json::from_str(&schema.text).map_err(invalid)?))).collect()
 }
 
 /// A record of a type of this package that nothing has made here.

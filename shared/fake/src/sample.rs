@@ -75,7 +75,7 @@ impl Place {
             if path.extension().is_some_and(|extension| extension == "jsonl") {
                 for (from, to) in &moved {
                     // Between the quotes of a JSON string.
-                    let to = serde_json::to_string(to)?;
+                    let to = serde_json::Value::from(*to).to_string();
                     bytes = replaced(&bytes, from.as_bytes(), &to.as_bytes()[1..to.len() - 1]);
                 }
             }

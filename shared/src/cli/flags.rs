@@ -167,7 +167,7 @@ pub const fn full<A: AsMut<Common>>() -> Flag<A> {
         takes: Takes::Nothing,
         help: "look into the rollouts: fork parent, status, last directory",
         more: "Adds forked_from, status and resume_command to records, tells in a table what is not idle, and \
-               fills what an older database lacks. A fork's title is then its external first message; the database \
+               fills what an older database lacks. A fork's title is then its own first message; the database \
                may have its parent's.",
         set: |args, _| {
             args.as_mut().full = true;

@@ -94,7 +94,9 @@ impl Journal {
     /// Appends one line. What is synced is on disk afterwards, with all lines before it.
     pub fn append(&mut self, record: &impl Serialize, sync: bool) -> Result<Place> {
         self.check_there()?;
-        let mut line = serde_json::to_vec(record)?;
+        let mut line = serde_json::to_vec(record)
+            .map_err(std::io::Error::from)
+            .context("write the journal", &self.path)?;
         line.push(b'\n');
         let place = Place { offset: self.length, length: line.len() };
         let written =
