@@ -20,9 +20,9 @@ use codex_agent_shared::config::alias::Alias;
 use codex_agent_shared::config::records::{ProblemRecord, SettingRecord, Shown};
 use codex_agent_shared::config::{Config, Kind, SETTINGS, Setting, Source};
 use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, warn, warn_of};
+use codex_agent_shared::exec::is_executable;
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin;
-use codex_agent_shared::plugin::{Scanned, about, is_executable};
+use codex_agent_shared::plugin::{SearchPath, about};
 use codex_agent_shared::store::place;
 use codex_agent_shared::terminal::{Color, Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, nearest, path_cell, tsv, width};
@@ -268,17 +268,21 @@ fn no_operand(args: &Args) -> Result<()> {
     }
 }
 
-/// The search path, walked once where there are aliases that may be shadowed.
-fn some_scanned(config: &Config) -> Option<Scanned> {
-    (!config.aliases().is_empty()).then(Scanned::now)
+/// The search path, read once where there are aliases that may be shadowed.
+fn search_path(config: &Config) -> SearchPath {
+    let path = SearchPath::from_env();
+    if !config.aliases().is_empty() {
+        path.list();
+    }
+    path
 }
 
 fn list(args: Args) -> Result<Exit> {
     no_operand(&args)?;
     let config = config::once();
     let rows = rows(&args, config);
-    let scanned = some_scanned(config);
-    let shadow = |alias: &Alias| alias::shadow(&alias.name, |name| scanned.as_ref()?.locate(name));
+    let path = search_path(config);
+    let shadow = |alias: &Alias| alias::shadow(&alias.name, &path);
     let aliases: Vec<_> = config.aliases().iter().map(|alias| (alias, shadow(alias))).collect();
     let mut output = Output::stdout();
     if args.common.json {
@@ -380,7 +384,7 @@ fn get(args: Args) -> Result<Exit> {
     };
     match args.common.json {
         true => {
-            let by = alias::shadow(&alias.name, plugin::locate);
+            let by = alias::shadow(&alias.name, &SearchPath::from_env());
             output.record(&alias.record(config, by.as_deref()))?;
         }
         false => output.text(shown(&alias.text).as_bytes(), b"\n")?,
@@ -425,12 +429,12 @@ fn problems(config: &Config) -> Vec<ProblemRecord> {
         let detail = format!("cannot run codex at '{}': it is not an executable file", codex.display());
         problems.push(problem("bad_value", Some(place), detail, true));
     }
-    let scanned = some_scanned(config);
-    for (alias, scanned) in config.aliases().iter().zip(scanned.iter().cycle()) {
+    let path = search_path(config);
+    for alias in config.aliases() {
         let place = Some(alias.place);
-        if let Some(by) = alias::shadow(&alias.name, |name| scanned.locate(name)) {
+        if let Some(by) = alias::shadow(&alias.name, &path) {
             problems.push(problem("alias_shadowed", place, alias.shadowed(config, &by), false));
-        } else if let Err(error) = alias::follow_among(config, &[alias.name.clone().into()], scanned) {
+        } else if let Err(error) = alias::follow(config, &[alias.name.clone().into()], &path) {
             let leads = format!("alias '{}' leads nowhere", alias.name);
             let error = error.to_string();
             let detail = if error.starts_with("alias") { error } else { format!("{leads}: {error}") };

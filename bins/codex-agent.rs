@@ -1,10 +1,9 @@
-//! codex-agent: find a tool and become it.
+//! codex-agent: run a tool.
 //!
-//! The normal path opens no folder: the executable is looked up by its name in each folder of the
-//! search path, and this process is replaced by it, so that exit codes, signals and the terminal are
-//! the tool's own. Folders are only read to list the tools, or to say what was meant by a typo; aliases
-//! are looked up where no tool has the name; what is kept of strangers is read only to list them, or to
-//! open their manuals.
+//! The normal path reads no directory: the executable is looked up by its name in each directory of the search
+//! path, and replaces this process, so that exit codes, signals and the terminal are the tool's own. Directories
+//! are only read to list the tools, or to suggest a name for a typo; aliases are looked up where no tool has the
+//! name; descriptions of external tools are read only to list them, or to open their manuals.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,13 +16,14 @@ use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, Va
 use codex_agent_shared::config::alias;
 use codex_agent_shared::config::alias::{Alias, Resolved};
 use codex_agent_shared::config::{ALIAS, Config, config_folder, named_config_folder};
-use codex_agent_shared::described;
-use codex_agent_shared::described::{Kept, summary};
 use codex_agent_shared::error;
 use codex_agent_shared::error::{Error, Exit, Result, reason, warn_of};
+use codex_agent_shared::exec::{find_program, wrong_interpreter};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin;
-use codex_agent_shared::plugin::{Scanned, ToolRecord};
+use codex_agent_shared::plugin::SearchPath;
+use codex_agent_shared::plugin::description::{self, Description};
+use codex_agent_shared::plugin::record::ToolRecord;
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, path_cell, tsv, width};
 
@@ -76,7 +76,7 @@ const FLAGS: &[Flag<Args>] = &[
         long: "list",
         takes: Takes::Perhaps("json", &["json"]),
         help: "list the tools that are found",
-        more: "In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list it: what a tool of somebody else is for is known once 'codex-agent plugin add' has asked it, and is marked as stale when its executable has changed since. Aliases stand after the tools, as records of type alias; one that a tool shadows is told on standard error.",
+        more: "In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list the tools: the summary of an external tool comes from its description, see codex-agent-plugin(1). Aliases stand after the tools, as records of type alias; one that a tool shadows is told on standard error.",
         set: |args, value| {
             args.list = Some(value.perhaps()?.is_some());
             Ok(())
@@ -150,8 +150,8 @@ static TOOL: Tool = Tool {
     files: &[
         ("~/.config/codex-agent/config.toml", "Aliases, among other settings; see codex-agent-files(5)."),
         (
-            "~/.local/state/codex-agent/plugins.json",
-            "What is known of tools of others; see codex-agent-plugin(1).",
+            "~/.local/share/codex-agent/tools/NAME.json",
+            "The description of an external tool; see codex-agent-plugin(1).",
         ),
     ],
     examples: &[
@@ -261,9 +261,9 @@ fn run(args: Args) -> Result<Exit> {
         return Err(Error::usage(format!("unexpected operand '{}' beside {flag}", extra.to_string_lossy())));
     }
     if args.exec_path {
-        let folders: Vec<String> =
-            plugin::search_path().iter().map(|folder| format!("{}\n", folder.display())).collect();
-        return cli::print(&folders.concat());
+        let path = SearchPath::from_env();
+        let lines = path.directories().iter().map(|directory| format!("{}\n", directory.display()));
+        return cli::print(&lines.collect::<String>());
     }
     if let Some(json) = args.list {
         return list(&args, json);
@@ -275,7 +275,8 @@ fn run(args: Args) -> Result<Exit> {
     if name == "help" {
         return help(&args);
     }
-    let path = plugin::look(&name).map_err(|error| {
+    let search = SearchPath::from_env();
+    let path = search.find(&name).map_err(|error| {
         if error.exit() == Exit::NoSuchTool && !plugin::is_name(&name) {
             error.hint("codex-agent --list lists the tools")
         } else {
@@ -284,12 +285,12 @@ fn run(args: Args) -> Result<Exit> {
     })?;
     match path {
         Some(path) => Err(become_tool(&args, &path, &args.words[1..])),
-        None => follow(args),
+        None => follow(args, &search),
     }
 }
 
-/// Goes where an alias leads, as there is no tool of that name.
-fn follow(mut args: Args) -> Result<Exit> {
+/// Follows an alias, as there is no tool of that name.
+fn follow(mut args: Args, path: &SearchPath) -> Result<Exit> {
     let config = config(&args)?;
     let name = args.words[0].to_string_lossy().into_owned();
     let key = format!("{ALIAS}.{name}");
@@ -298,7 +299,7 @@ fn follow(mut args: Args) -> Result<Exit> {
         true => error,
         false => error.hint(format!("there is no tool '{name}', and whether it is an alias is unknown")),
     })?;
-    match alias::follow(&config, &args.words)? {
+    match alias::follow(&config, &args.words, path)? {
         Resolved::Tool(path, arguments) => Err(become_tool(&args, &path, &arguments)),
         Resolved::Help(topic) => {
             args.words = std::iter::once("help".into()).chain(topic).collect();
@@ -327,7 +328,7 @@ fn tool(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
     let mut process = Process::new(path);
     process.args(arguments);
     if let Ok(own) = env::current_exe() {
-        plugin::hand_down(&mut process, &own);
+        plugin::set_env(&mut process, &own);
     }
     for (name, value) in [("CODEX_HOME", &args.codex_home), ("CODEX_AGENT_CONFIG_HOME", &args.config_home)] {
         if let Some(folder) = value {
@@ -348,7 +349,7 @@ fn replace(process: &mut Process, path: &Path) -> Error {
     let message = match error.kind() {
         // The file is there, so what is not there is what its first line names.
         std::io::ErrorKind::NotFound => {
-            let why = plugin::wrong_interpreter(path);
+            let why = wrong_interpreter(path);
             let why = why.unwrap_or_else(|| "the interpreter in its first line is not there".to_owned());
             format!("cannot run '{shown}': {why}")
         }
@@ -373,11 +374,12 @@ fn help(args: &Args) -> Result<Exit> {
     if let Some((_, page, text)) = PAGES.iter().find(|(name, ..)| *name == topic) {
         return show_page(page, text);
     }
-    let path = match plugin::look(&topic)? {
+    let search = SearchPath::from_env();
+    let path = match search.find(&topic)? {
         Some(path) => path,
-        None => return explain(args, &topic),
+        None => return explain(args, &topic, &search),
     };
-    let man = plugin::find_program("man");
+    let man = find_program("man");
     if let Some(man) = &man {
         let page = format!("{}{topic}", plugin::PREFIX);
         let is_installed =
@@ -387,7 +389,7 @@ fn help(args: &Args) -> Result<Exit> {
         }
     }
     if man.is_some() && prints_a_page(&topic, &path) {
-        match described::generate(&path, "man", described::PATIENCE) {
+        match description::generate(&path, "man", description::PATIENCE) {
             Ok(page) => return show_page(&format!("{}{topic}.1", plugin::PREFIX), &page),
             Err(error) => warn_of(&error),
         }
@@ -396,12 +398,12 @@ fn help(args: &Args) -> Result<Exit> {
 }
 
 /// Says what an alias stands for.
-fn explain(args: &Args, name: &str) -> Result<Exit> {
+fn explain(args: &Args, name: &str, path: &SearchPath) -> Result<Exit> {
     let config = config(args)?;
     let Some(found) = config.aliases().iter().find(|alias| alias.name == name) else {
         config.sound()?;
         let names: Vec<&str> = config.aliases().iter().map(|alias| alias.name.as_str()).collect();
-        return Err(plugin::unknown(name, &names));
+        return Err(path.unknown(name, &names));
     };
     cli::print(&format!(
         "'{name}' is an alias for '{}' ({})\n",
@@ -410,23 +412,14 @@ fn explain(args: &Args, name: &str) -> Result<Exit> {
     ))
 }
 
-/// Whether a tool is known to print its manual page: ours do, a stranger where it says so.
+/// Whether a tool prints its manual page: tools of this package do, an external one by its description.
 fn prints_a_page(name: &str, path: &Path) -> bool {
-    plugin::is_ours(name, path)
-        || kept().of(path).and_then(described::Entry::current).is_some_and(|tool| tool.has("man"))
-}
-
-/// What is kept of strangers. Where that cannot be read they are strangers again.
-fn kept() -> Kept {
-    Kept::read().unwrap_or_else(|error| {
-        warn_of(&error);
-        Kept::default()
-    })
+    plugin::is_ours(name, path) || Description::find(name).is_some_and(|known| known.has("man"))
 }
 
 /// Opens a page with man(1), from a file that is gone when it is closed; without man(1) as it stands.
 fn show_page(name: &str, text: &str) -> Result<Exit> {
-    let Some(man) = plugin::find_program("man") else { return cli::print(&plain(text)) };
+    let Some(man) = find_program("man") else { return cli::print(&plain(text)) };
     let folder = tempfile::tempdir()
         .map_err(|error| Error::new(format!("cannot make a folder for '{name}': {error}")))?;
     let page = folder.path().join(name);
@@ -484,22 +477,23 @@ fn plain(text: &str) -> String {
 }
 
 fn list(args: &Args, json: bool) -> Result<Exit> {
-    let scanned = Scanned::now();
-    let kept = kept();
+    let path = SearchPath::from_env();
+    let known = description::of_all(&path.list().tools);
     let mut output = Output::stdout();
-    let records: Vec<ToolRecord<'_>> = scanned.tools.iter().map(|tool| kept.record(tool)).collect();
+    let records: Vec<ToolRecord<'_>> =
+        known.iter().map(|(tool, about)| description::listed(tool, about.as_ref())).collect();
     if json {
         for record in &records {
             output.record(record)?;
         }
-        return list_aliases(args, &scanned, output, json);
+        return list_aliases(args, &path, output, json);
     }
     if is_terminal() {
         for row in table(&records) {
             output.text(row.as_bytes(), b"\n")?;
         }
-        let exit = list_aliases(args, &scanned, output, json)?;
-        for tool in &scanned.tools {
+        let exit = list_aliases(args, &path, output, json)?;
+        for tool in &path.list().tools {
             for shadowed in &tool.shadows {
                 error::warn(format_args!(
                     "'{}' is shadowed by '{}'",
@@ -513,24 +507,24 @@ fn list(args: &Args, json: bool) -> Result<Exit> {
     for record in &records {
         let cells = [
             record.name.to_owned(),
-            summary(record),
+            record.about.unwrap_or("").to_owned(),
             record.path.clone().unwrap_or_default(),
             record.shadows.clone().unwrap_or_default().join(":"),
         ];
         output.text(cells.map(|cell| tsv(&cell).into_owned()).join("\t").as_bytes(), b"\n")?;
     }
-    list_aliases(args, &scanned, output, json)
+    list_aliases(args, &path, output, json)
 }
 
 /// The aliases, after the tools. One that a tool shadows is a record, and in a list only a warning: its
 /// name stands there already.
-fn list_aliases(args: &Args, scanned: &Scanned, mut output: Output, json: bool) -> Result<Exit> {
+fn list_aliases(args: &Args, path: &SearchPath, mut output: Output, json: bool) -> Result<Exit> {
     let config = config(args)?;
-    let shadow = |alias: &Alias| alias::shadow(&alias.name, |name| scanned.locate(name));
+    let shadow = |alias: &Alias| alias::shadow(&alias.name, path);
     let shown: Vec<_> = config.aliases().iter().map(|alias| (alias, shadow(alias))).collect();
     let names = shown.iter().map(|(alias, _)| alias.name.as_str());
     let first =
-        names.chain(scanned.tools.iter().map(|tool| tool.name.as_str())).map(width).max().unwrap_or(0);
+        names.chain(path.list().tools.iter().map(|tool| tool.name.as_str())).map(width).max().unwrap_or(0);
     for (alias, shadow) in &shown {
         let told = format!("alias for {}", alias.text);
         match shadow {
@@ -562,12 +556,12 @@ fn table(tools: &[ToolRecord<'_>]) -> Vec<String> {
     let widest = |texts: &mut dyn Iterator<Item = String>| texts.map(|text| width(&text)).max().unwrap_or(0);
     let first = widest(&mut tools.iter().map(|tool| tool.name.to_owned()));
     let left = columns().saturating_sub(first + 2);
-    let second = widest(&mut tools.iter().map(|tool| cell(&summary(tool), left)));
+    let second = widest(&mut tools.iter().map(|tool| cell(tool.about.unwrap_or(""), left)));
     let third = left.saturating_sub(second + 2);
     let home = env::var("HOME").ok();
     let row = |tool: &ToolRecord<'_>| {
         let path = tool.path.as_deref().unwrap_or("");
-        let what = cell(&summary(tool), left);
+        let what = cell(tool.about.unwrap_or(""), left);
         let (what, place) = match (what.is_empty(), third < 20) {
             (true, true) => (path_cell(path, home.as_deref(), left), String::new()),
             (false, true) => (what, String::new()),

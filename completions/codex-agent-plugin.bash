@@ -115,7 +115,7 @@ _codex_agent_plugin() {
     if [ "$last" -le 1 ]; then
         case $cur in
         -*) __codex_agent_offer -h --help -V --version ;;
-        *) __codex_agent_offer list which describe add refresh forget check completion candidates ;;
+        *) __codex_agent_offer list which describe add remove check completion candidates ;;
         esac
         return 0
     fi
@@ -173,20 +173,7 @@ _codex_agent_plugin() {
             esac ;;
         esac
         ;;
-    refresh)
-        __codex_agent_place 2
-        case $flag in
-        *)
-            case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
-            *)
-                case $place in
-                *) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
-                esac ;;
-            esac ;;
-        esac
-        ;;
-    forget)
+    remove)
         __codex_agent_place 2
         case $flag in
         *)

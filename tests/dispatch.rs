@@ -108,7 +108,7 @@ fn what_is_listed_is_what_is_run() {
     // Only where it helps are more rights advised.
     for (name, why, is_advised) in [
         ("plain", "it is not executable", true),
-        ("folder", "it is a folder", false),
+        ("folder", "it is a directory", false),
         ("dangling", "it is a link to a file that is not there", false),
     ] {
         let ran = world.run(&["codex-agent", name]);

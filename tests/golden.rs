@@ -14,8 +14,8 @@ use codex_agent_engine::disk::journal;
 use codex_agent_engine::disk::journal::Entry;
 use codex_agent_engine::queue::Queues;
 use codex_agent_engine::{Event, Job};
-use codex_agent_shared::described::Kept;
 use codex_agent_shared::group::Groups;
+use codex_agent_shared::plugin::description::Description;
 use codex_agent_shared::record::{RawRecord, Session};
 use codex_agent_shared::schema::{WRITTEN, each};
 use serde_json::Value;
@@ -141,7 +141,7 @@ fn plugins(all: &mut Recording) {
     all.take(&world, &world.ok(&["codex-agent", "plugin", "add", "told", "--json"]));
     all.take(&world, &world.ok(&["codex-agent", "plugin", "list", "--json"]));
     all.take(&world, &world.run(&["codex-agent", "plugin", "check", "told", "--only", "name", "--json"]).out);
-    all.take_file("plugins.json", &world, &world.path("home/.local/state/codex-agent/plugins.json"));
+    all.take_file("told.json", &world, &crate::plugin::own(&world, "told"));
 }
 
 fn runs(all: &mut Recording) {
@@ -359,7 +359,7 @@ fn old_records_fit_the_schemas_of_today_and_are_read_by_its_types() {
         let read = |name: &str| fs::read_to_string(version.join(name)).unwrap();
         assert!(!serde_json::from_str::<Groups>(&read("groups.json")).unwrap().groups.is_empty());
         assert!(!serde_json::from_str::<Queues>(&read("queues.json")).unwrap().queues.is_empty());
-        assert!(!serde_json::from_str::<Kept>(&read("plugins.json")).unwrap().plugins.is_empty());
+        assert!(Description::parse(read("told.json").as_bytes(), "told").unwrap().has("man"));
     }
 }
 

@@ -34,7 +34,10 @@ fn below(folder: &Path, all: &mut Vec<PathBuf>) {
 
 /// Uses every tool that keeps something.
 fn use_all(fake: &Fake, id: &str) -> Vec<Ran> {
-    fake.0.script("bin/codex-agent-mine", "#!/bin/sh\necho '{}'\n");
+    fake.0.script(
+        "bin/codex-agent-mine",
+        "#!/bin/sh\necho '{\"type\":\"tool\",\"name\":\"mine\",\"about\":\"x\"}'\n",
+    );
     vec![
         fake.tool(&["group", "add", "g", id]),
         fake.tool(&["queue", "add", "q", "one", "two"]),
@@ -203,7 +206,10 @@ fn a_directory_that_only_the_private_group_of_the_user_may_write_to_is_used() {
 fn nothing_is_made_for_others_to_write_whatever_the_umask() {
     let fake = Fake::newest();
     let id = fake.begin("mine");
-    fake.0.script("bin/codex-agent-mine", "#!/bin/sh\necho '{}'\n");
+    fake.0.script(
+        "bin/codex-agent-mine",
+        "#!/bin/sh\necho '{\"type\":\"tool\",\"name\":\"mine\",\"about\":\"x\"}'\n",
+    );
     let line = format!(
         "umask 000; export CODEX_AGENT_EXEC_PATH=$PWD/../bin; codex-agent-group add g {id}; codex-agent-queue add q one two; \
          codex-agent-queue run q; codex-agent-resume {id} --prompt more; codex-agent-run --image ../bin/codex new; \
@@ -225,7 +231,9 @@ fn nothing_is_made_for_others_to_write_whatever_the_umask() {
     for path in all.iter().filter(is_others) {
         let meta = fs::metadata(path).unwrap();
         let mode = meta.permissions().mode() & 0o777;
-        let is_private = [STATE, CONFIG].iter().any(|place| path.starts_with(fake.0.path(place)));
+        let is_private = [STATE, CONFIG, "home/.local/share/codex-agent"]
+            .iter()
+            .any(|place| path.starts_with(fake.0.path(place)));
         let is_kept = path.strip_prefix(fake.0.path("")).unwrap().display().to_string().starts_with("kept");
         // What the Codex of the sample makes in its home is Codex's own.
         let want: &[u32] = match (is_private || is_kept, meta.is_dir()) {

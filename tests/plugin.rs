@@ -1,4 +1,4 @@
-//! Tools of strangers: found, asked, kept, told of. No stranger is run but where somebody says so.
+//! External tools and their descriptions. No external tool is run only to be listed.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -44,8 +44,9 @@ pub fn runs(world: &World) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-pub fn kept(world: &World) -> std::path::PathBuf {
-    world.path("home/.local/state/codex-agent/plugins.json")
+/// The user's own description of a tool.
+pub fn own(world: &World, name: &str) -> std::path::PathBuf {
+    world.path(&format!("home/.local/share/codex-agent/tools/{name}.json"))
 }
 
 pub fn listed(world: &World, name: &str) -> Value {
@@ -53,15 +54,8 @@ pub fn listed(world: &World, name: &str) -> Value {
     tools.into_iter().find(|tool| tool["name"] == name).unwrap()
 }
 
-/// The executable is another one from now on.
-pub fn change(world: &World) {
-    let path = world.path("bin/codex-agent-told");
-    let text = fs::read_to_string(&path).unwrap().replace("3.1", "3.2");
-    fs::write(&path, text).unwrap();
-}
-
 #[test]
-fn a_stranger_is_asked_once_and_then_known() {
+fn an_external_tool_is_asked_once_and_then_described_by_a_file() {
     let world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
     assert_eq!(
@@ -70,7 +64,7 @@ fn a_stranger_is_asked_once_and_then_known() {
     );
     let ran = plugin(&world, &["describe", "told"]);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
-    assert!(ran.err.contains("codex-agent plugin add told asks it"), "{}", ran.err);
+    assert!(ran.err.contains("codex-agent plugin add told asks the tool"), "{}", ran.err);
     assert!(runs(&world).is_empty(), "it was run to be listed");
 
     let ran = plugin(&world, &["add", "told", "--json"]);
@@ -93,76 +87,76 @@ fn a_stranger_is_asked_once_and_then_known() {
     assert!(lines.contains("version\t3.1\n") && lines.contains("completes\tyes\n"), "{lines}");
     let whole = json(&world.ok(&["codex-agent", "plugin", "describe", "told", "--json"]))[0].clone();
     assert_eq!((&whole["generates"], &whole["completes"]), (&json!(["man", "describe"]), &json!(true)));
-    assert_eq!(runs(&world).len(), 1, "it was run to be told of");
-    // The file is the user's own, and has the record to the byte.
-    assert_eq!(fs::metadata(kept(&world)).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(fs::read_to_string(kept(&world)).unwrap().contains("\"later\":1e400"));
+    assert_eq!(runs(&world).len(), 1, "it was run to be described");
+    // The file is the record that the tool printed, to the byte, and the user's alone.
+    let printed = world.run(&["codex-agent", "told", "--generate", "describe"]).out;
+    assert_eq!(fs::read_to_string(own(&world, "told")).unwrap(), printed);
+    assert!(printed.contains("\"later\":1e400"), "{printed}");
+    assert_eq!(fs::metadata(own(&world, "told")).unwrap().permissions().mode() & 0o777, 0o600);
 
-    assert_eq!(plugin(&world, &["forget", "told"]).code, 0);
-    assert_eq!(listed(&world, "told")["description"], "none");
-    let ran = plugin(&world, &["forget", "told"]);
-    assert!(ran.code == 1 && ran.err.contains("nothing is kept of 'told'"), "{}", ran.err);
-}
-
-#[test]
-fn a_description_is_stale_when_its_executable_has_changed() {
-    let world = world();
-    world.script("bin/codex-agent-told", DESCRIBED);
+    // It describes the tool until it is removed, also after the executable has changed or is gone.
+    world.script("bin/codex-agent-told", &DESCRIBED.replace("3.1", "3.2"));
+    assert_eq!(listed(&world, "told")["version"], "3.1");
     assert_eq!(plugin(&world, &["add", "told"]).code, 0);
-    change(&world);
-    let told = listed(&world, "told");
-    assert_eq!((&told["about"], &told["description"]), (&json!("tell of itself"), &json!("stale")));
-    assert!(world.ok(&["codex-agent", "--list"]).contains("told\ttell of itself (stale)\t"));
-    let ran = plugin(&world, &["describe", "told"]);
-    assert!(ran.code == 0 && ran.out.contains("description\tstale\n"), "{}", ran.out);
-    assert!(ran.err.contains("is stale") && ran.err.contains("plugin refresh"), "{}", ran.err);
-    for words in [&["completion", "told", "bash"][..], &["candidates", "told", ""]] {
-        let ran = plugin(&world, words);
-        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{words:?}");
-    }
-    let help = world.run(&["codex-agent", "help", "told"]);
-    assert!(help.out.contains("usage: codex-agent told"), "{}", help.out);
-    assert_eq!(runs(&world), ["--generate describe", "--help"]);
-
-    let ran = plugin(&world, &["refresh", "--json"]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    assert_eq!(json(&ran.out)[0]["version"], "3.2");
-    assert_eq!(listed(&world, "told")["description"], "known");
-    assert_eq!(plugin(&world, &["refresh", "--json"]).out, "", "what is known is not asked again");
-    assert_eq!(json(&plugin(&world, &["refresh", "told", "--json"]).out).len(), 1);
-    // A tick of the clock is enough, with not a byte changed.
-    let file = fs::File::options().write(true).open(world.path("bin/codex-agent-told")).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_nanos(1_000_000_001)).unwrap();
-    assert_eq!(listed(&world, "told")["description"], "stale");
-    // What is gone is forgotten.
+    assert_eq!(listed(&world, "told")["version"], "3.2");
     fs::remove_file(world.path("bin/codex-agent-told")).unwrap();
-    let ran = plugin(&world, &["refresh"]);
-    assert!(ran.code == 0 && ran.err.contains("is gone, and forgotten"), "{}", ran.err);
-    assert_eq!(
-        serde_json::from_str::<Value>(&fs::read_to_string(kept(&world)).unwrap()).unwrap()["plugins"],
-        json!([])
-    );
+    assert_eq!(plugin(&world, &["remove", "told"]).code, 0);
+    let left: Vec<_> = fs::read_dir(own(&world, "told").parent().unwrap()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    let ran = plugin(&world, &["remove", "told"]);
+    assert!(ran.code == 1 && ran.err.contains("there is no description of 'told'"), "{}", ran.err);
 }
 
 #[test]
-fn one_that_does_not_answer_keeps_its_old_description_and_the_others_are_refreshed() {
+fn a_package_ships_a_description_and_the_users_own_comes_first() {
+    let mut world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    world.set(
+        "XDG_DATA_DIRS",
+        format!("share:{0}/early:{0}/late", world.path("").to_str().unwrap().trim_end_matches('/')),
+    );
+    let record =
+        |about: &str| format!(r#"{{"type":"tool","name":"told","about":"{about}","completes":true}}"#);
+    // A relative directory would be another one wherever codex-agent is run.
+    world.write("share/codex-agent/tools/told.json", record("relative"));
+    assert_eq!(listed(&world, "told")["description"], "none");
+    let late = world.write("late/codex-agent/tools/told.json", record("late"));
+    assert_eq!(listed(&world, "told")["about"], "late");
+    let early = world.write("early/codex-agent/tools/told.json", record("early"));
+    assert_eq!(listed(&world, "told")["about"], "early");
+    assert_eq!(plugin(&world, &["candidates", "told", ""]).out, "one\ttwo\n");
+    let ran = plugin(&world, &["remove", "told"]);
+    assert!(ran.code == 2 && ran.err.contains(&*early.to_string_lossy()), "{} {}", ran.code, ran.err);
+
+    assert_eq!(plugin(&world, &["add", "told", "--about", "in my words"]).code, 0);
+    assert_eq!(listed(&world, "told")["about"], "in my words");
+    let mine = fs::read_to_string(own(&world, "told")).unwrap();
+    assert_eq!(json(&mine), [json!({"type": "tool", "name": "told", "about": "in my words"})]);
+    world.set("XDG_DATA_HOME", world.path("data").display().to_string());
+    assert_eq!(listed(&world, "told")["about"], "early");
+    assert_eq!(plugin(&world, &["add", "told", "--about", "elsewhere"]).code, 0);
+    assert!(world.path("data/codex-agent/tools/told.json").exists());
+    world.set("XDG_DATA_HOME", "");
+    assert_eq!(plugin(&world, &["remove", "codex-agent-told"]).code, 0);
+    assert_eq!(listed(&world, "told")["about"], "early");
+    assert!(early.exists() && late.exists());
+}
+
+#[test]
+fn a_file_of_the_first_release_is_ignored() {
     let world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
-    world.script("bin/codex-agent-other", &DESCRIBED.replace("told", "other"));
-    assert_eq!(plugin(&world, &["add", "told", "other"]).code, 0);
-    change(&world);
-    world.script("bin/codex-agent-other", "#!/bin/sh\nexit 4\n");
-    let ran = plugin(&world, &["refresh", "--json"]);
-    assert_eq!((ran.code, json(&ran.out).len()), (2, 1));
-    assert!(ran.err.contains("codex-agent-other': it ended with 4"), "{}", ran.err);
-    assert_eq!(
-        (&listed(&world, "told")["version"], &listed(&world, "other")["description"]),
-        (&json!("3.2"), &json!("stale"))
-    );
+    for text in ["{", r#"{"plugins":[{"path":"/x/codex-agent-told","about":"old"}]}"#] {
+        let old = world.write("home/.local/state/codex-agent/plugins.json", text);
+        assert_eq!(listed(&world, "told")["description"], "none");
+        assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+        assert_eq!(plugin(&world, &["remove", "told"]).code, 0);
+        assert_eq!(fs::read_to_string(old).unwrap(), text);
+    }
 }
 
 #[test]
-fn words_of_the_user_stand_for_a_description() {
+fn a_summary_of_the_users_own_stands_for_a_description() {
     let world = world();
     world.script("bin/codex-agent-plain", "#!/bin/sh\ntouch \"$0.ran\"\n");
     assert_eq!(plugin(&world, &["add", "plain", "--about", "do it plainly"]).code, 0);
@@ -171,15 +165,11 @@ fn words_of_the_user_stand_for_a_description() {
         (&listed(&world, "plain")["about"], &listed(&world, "plain")["description"]),
         (&json!("do it plainly"), &json!("known"))
     );
-    // They were said of the tool, and not of its bytes.
-    world.script("bin/codex-agent-plain", "#!/bin/sh\n# another\ntouch \"$0.ran\"\n");
-    assert_eq!(listed(&world, "plain")["description"], "known");
-    assert_eq!(plugin(&world, &["refresh"]).code, 0);
-    assert!(!world.path("bin/codex-agent-plain.ran").exists(), "it was run");
     for about in ["", "two\nlines", "\u{1b}[31mred", &"x".repeat(201)] {
         let ran = plugin(&world, &["add", "plain", "--about", about]);
         assert!(ran.code == 2 && ran.err.contains("'about'"), "{about:?}: {}", ran.err);
     }
+    assert_eq!(listed(&world, "plain")["about"], "do it plainly");
     let ran = plugin(&world, &["add", "plain", "told", "--about", "x"]);
     assert!(ran.code == 2 && ran.err.contains("--about goes with one name"), "{}", ran.err);
 }
@@ -199,13 +189,18 @@ fn all_of_the_names_are_added_or_none() {
     assert!(runs(&world).is_empty(), "one was asked although another is not there");
     world.script("bin/codex-agent-mute", "#!/bin/sh\nexit 2\n");
     let ran = plugin(&world, &["add", "told", "mute"]);
-    assert!(ran.code == 2 && ran.err.contains("--about TEXT keeps words of your own"), "{}", ran.err);
-    assert!(!kept(&world).exists());
-    assert_eq!(plugin(&world, &["refresh", "told"]).code, 1);
+    assert!(ran.code == 2 && ran.err.contains("--about TEXT describes it without running it"), "{}", ran.err);
+    assert!(!own(&world, "told").exists() && !own(&world, "mute").exists());
+    // A file that is in the way of one of them is, too.
+    world.script("bin/codex-agent-other", &DESCRIBED.replace("told", "other"));
+    fs::remove_file(world.path("bin/codex-agent-told.runs")).unwrap();
+    fs::create_dir_all(own(&world, "other")).unwrap();
+    assert_eq!(plugin(&world, &["add", "told", "other"]).code, 2);
+    assert!(runs(&world).is_empty() && !own(&world, "told").exists());
 }
 
 #[test]
-fn a_stranger_that_misbehaves_when_it_is_asked_is_told_of_and_not_kept() {
+fn a_tool_that_misbehaves_when_it_is_asked_is_reported_and_not_described() {
     let world = world();
     for (name, script, why) in [
         ("flood", "head -c 10000000 /dev/zero", "it printed more than 64 KiB"),
@@ -240,11 +235,11 @@ fn a_stranger_that_misbehaves_when_it_is_asked_is_told_of_and_not_kept() {
         "{}",
         ran.err
     );
-    assert!(!kept(&world).exists());
+    assert!(!own(&world, "broken").parent().unwrap().exists());
 }
 
 #[test]
-fn one_that_hangs_is_ended_with_its_children() {
+fn a_tool_that_hangs_is_ended_with_its_children() {
     let world = world();
     let hangs = "#!/bin/sh\nsleep 600 &\necho $! > \"$0.child\"\ntrap '' TERM INT\nwait\nsleep 600\n";
     world.script("bin/codex-agent-hang", hangs);
@@ -270,7 +265,7 @@ fn is_gone(file: &Path) -> bool {
 }
 
 #[test]
-fn an_interrupt_ends_the_stranger_too() {
+fn an_interrupt_ends_the_tool_that_is_asked() {
     let world = world();
     world.script("bin/codex-agent-hang", "#!/bin/sh\nsleep 600 &\necho $! > \"$0.child\"\nwait\n");
     let child =
@@ -286,7 +281,7 @@ fn an_interrupt_ends_the_stranger_too() {
 }
 
 #[test]
-fn help_of_a_stranger_is_its_page_or_its_usage() {
+fn help_of_an_external_tool_is_its_page_or_its_usage() {
     let mut world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
     assert!(world.ok(&["codex-agent", "help", "told"]).contains("usage: codex-agent told"));
@@ -301,7 +296,6 @@ fn help_of_a_stranger_is_its_page_or_its_usage() {
         // One that promises a page and has none is told of, and still helps.
         let broken = DESCRIBED.replace("'--generate man')", "'--generate man') exit 9 ;;\nx)");
         world.script("bin/codex-agent-told", &broken);
-        assert_eq!(plugin(&world, &["refresh"]).code, 0);
         let ran = world.run(&["codex-agent", "help", "told"]);
         assert!(
             ran.code == 0 && ran.out.contains("usage:") && ran.err.contains("it ended with 9"),
@@ -333,7 +327,7 @@ fn running_and_completing_read_no_folder_and_running_no_file() {
     let world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
     assert_eq!(plugin(&world, &["add", "told"]).code, 0);
-    let (bin, kept) = (world.path("bin"), kept(&world));
+    let (bin, kept) = (world.path("bin"), own(&world, "told"));
     let paths = [bin.as_path(), kept.as_path()];
     if read_by(&paths, || drop(world.ok(&["codex-agent", "--list"]))) != [0, 1] {
         eprintln!("SKIPPED: this file system does not tell when something was read");
@@ -374,14 +368,12 @@ esac
         "bin/codex-agent-hook",
         &hook.replace("shift 2", "shift 3; [ -n \"$1\" ] && exit 3; echo team:a; exit 1"),
     );
-    assert_eq!(plugin(&world, &["refresh"]).code, 0);
     let ran = plugin(&world, &["candidates", "hook", ""]);
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "team:a\t\n", ""));
     assert_eq!(plugin(&world, &["candidates", "hook", "x"]).out, "");
     assert_eq!(plugin(&world, &["check", "hook", "--only", "completes"]).code, 0);
     // One that takes too long is not waited for.
     world.script("bin/codex-agent-hook", &hook.replace("shift 2", "sleep 60"));
-    assert_eq!(plugin(&world, &["refresh"]).code, 0);
     let start = Instant::now();
     let ran = plugin(&world, &["candidates", "hook", ""]);
     assert!(ran.code == 2 && ran.err.contains("within 2 seconds"), "{}", ran.err);

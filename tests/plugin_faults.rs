@@ -1,4 +1,5 @@
-//! What is no tool, what is kept and broken, paths of every kind: it is told, and hides nothing else.
+//! Files that are no tools, descriptions that cannot be read, paths of every kind: each is reported, and hides
+//! nothing else.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -6,11 +7,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::plugin::{DESCRIBED, kept, listed, plugin, world};
+use crate::plugin::{DESCRIBED, listed, own, plugin, world};
 use crate::world::{World, bins, json};
 
 #[test]
-fn what_is_no_tool_is_told_with_the_reason() {
+fn a_file_that_is_no_tool_is_reported_with_the_reason() {
     let mut world = world();
     world.script("bin/codex-agent-good", "#!/bin/sh\n");
     world.script("bin/codex-agent-ls", "#!/bin/sh\necho hostile\n");
@@ -84,7 +85,7 @@ fn what_is_no_tool_is_told_with_the_reason() {
     let ran = plugin(&world, &["ls"]);
     assert_eq!(ran.code, 0);
     for line in [
-        format!("'{}' is no tool: it is a folder", path("bin/codex-agent-folder")),
+        format!("'{}' is no tool: it is a directory", path("bin/codex-agent-folder")),
         format!("'{}' is no tool: it is not executable", path("bin/codex-agent-plain")),
         format!(
             "'{}' is no tool: it is a link to a file that is not there",
@@ -100,7 +101,7 @@ fn what_is_no_tool_is_told_with_the_reason() {
             "'{}' cannot be run: its first line names '/no/such/interpreter'",
             path("bin/codex-agent-broken")
         ),
-        format!("'{}' cannot be looked into: ", path("loop")),
+        format!("'{}' cannot be read: ", path("loop")),
     ] {
         assert!(ran.err.contains(&line), "no {line} in {}", ran.err);
     }
@@ -122,7 +123,7 @@ fn what_is_no_tool_is_told_with_the_reason() {
 }
 
 #[test]
-fn paths_of_every_kind_are_lived_with() {
+fn search_paths_of_every_kind_are_read() {
     let mut world = World::new();
     world.script("bin/codex-agent-good", "#!/bin/sh\n");
     let many: Vec<String> = (0..500)
@@ -162,7 +163,7 @@ fn paths_of_every_kind_are_lived_with() {
 }
 
 #[test]
-fn a_folder_that_may_not_be_read_hides_nothing_else() {
+fn a_directory_that_may_not_be_read_hides_nothing_else() {
     if crate::world::is_root() {
         eprintln!("SKIPPED: root may read every folder");
         return;
@@ -171,36 +172,73 @@ fn a_folder_that_may_not_be_read_hides_nothing_else() {
     world.script("bin/codex-agent-good", "#!/bin/sh\n");
     fs::set_permissions(world.path("bin"), fs::Permissions::from_mode(0o311)).unwrap();
     let ran = plugin(&world, &["list"]);
-    assert!(ran.code == 0 && ran.err.contains("cannot be looked into: permission denied"), "{}", ran.err);
+    assert!(ran.code == 0 && ran.err.contains("cannot be read: permission denied"), "{}", ran.err);
     // It cannot be listed, and can be run all the same.
     assert_eq!(world.run(&["codex-agent", "good"]).code, 0);
 }
 
 #[test]
-fn what_is_kept_and_broken_is_told_and_left_alone() {
-    let world = world();
+fn a_description_that_cannot_be_read_is_a_warning_and_never_overwritten() {
+    let mut world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
-    for text in ["", "{", "[]", r#"{"plugins":[{"kept_at":"2026-11-22T10:50:00.000Z"}]}"#] {
-        world.write("home/.local/state/codex-agent/plugins.json", text);
-        let ran = world.run(&["codex-agent", "--list"]);
-        assert!(ran.code == 0 && ran.out.contains("told\t"), "{text}: {}", ran.out);
-        assert!(ran.err.contains("cannot read") && ran.err.contains("plugins.json"), "{text}: {}", ran.err);
-        for words in [
-            &["add", "told"][..],
-            &["add", "told", "--about", "x"],
-            &["list"],
-            &["list", "--json"],
-            &["refresh"],
-            &["forget", "told"],
-        ] {
-            let ran = plugin(&world, words);
-            assert!(ran.code == 2 && ran.err.contains("plugins.json"), "{words:?}: {}", ran.err);
-            assert_eq!(ran.out.contains("told"), words[0] == "list", "{words:?}: {}", ran.out);
+    world.set("XDG_DATA_DIRS", world.path("share").display().to_string());
+    let good = DESCRIBED.split("echo '").nth(1).unwrap().split('\'').next().unwrap().to_owned();
+    let others = ["", "{", "[]", "null", "\u{0}", r#"{"type":"tool","name":"told"}"#, "\u{ff}"];
+    let of_later = r#"{"type":"tool","name":"told","about":"x","protocol":7}"#;
+    let of_another = r#"{"type":"tool","name":"other","about":"x"}"#;
+    for text in others.into_iter().chain([of_later, of_another, &good, &" ".repeat(70_000)]) {
+        let file = world.write("home/.local/share/codex-agent/tools/told.json", text);
+        for words in [&["--list"][..], &["--list=json"], &["plugin", "list"], &["plugin", "list", "--json"]] {
+            let ran = world.run(&[&["codex-agent"], words].concat());
+            assert!(ran.code == 0 && ran.out.contains("told"), "{words:?} {text:?}: {}", ran.err);
+            let warnings = ran.err.matches("cannot read the description").count();
+            assert!(warnings == 1 && ran.err.contains("tools/told.json"), "{words:?} {text:?}: {}", ran.err);
         }
-        assert_eq!(fs::read_to_string(kept(&world)).unwrap(), text);
+        assert_eq!(plugin(&world, &["describe", "told"]).code, 1, "{text:?}");
+        for words in [&["add", "told"][..], &["add", "told", "--about", "x"]] {
+            let ran = plugin(&world, words);
+            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?} {text:?}");
+            assert!(
+                ran.err.contains("tools/told.json") && ran.err.contains("plugin remove told"),
+                "{}",
+                ran.err
+            );
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        assert!(!world.path("bin/codex-agent-told.runs").exists(), "it was run");
         assert_eq!(world.run(&["codex-agent", "told", "x"]).out, "told: x\n");
         fs::remove_file(world.path("bin/codex-agent-told.runs")).unwrap();
+        // The one of a package describes the tool meanwhile.
+        let packaged = r#"{"type":"tool","name":"told","about":"of a package"}"#;
+        let shipped = world.write("share/codex-agent/tools/told.json", packaged);
+        assert!(world.run(&["codex-agent", "--list"]).out.contains("told\tof a package\t"), "{text:?}");
+        fs::remove_file(shipped).unwrap();
+        assert_eq!(plugin(&world, &["remove", "told"]).code, 0);
+        assert!(!file.exists());
     }
+    for make in ["mkfifo", "ln -s /dev/zero", "mkdir", "truncate -s 257M"] {
+        let ran = world.sh(&format!("{make} home/.local/share/codex-agent/tools/told.json"));
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let ran = world.sh("ulimit -v 2000000; timeout 60 codex-agent --list");
+        assert!(ran.code == 0 && ran.err.contains("cannot read the description"), "{make}: {}", ran.err);
+        assert_eq!(plugin(&world, &["add", "told", "--about", "x"]).code, 2, "{make}");
+        world.sh("rm -r home/.local/share/codex-agent/tools/told.json");
+    }
+}
+
+#[test]
+fn fields_that_are_null_are_fields_that_are_left_out() {
+    let world = world();
+    world.script("bin/codex-agent-told", DESCRIBED);
+    world.write(
+        "home/.local/share/codex-agent/tools/told.json",
+        r#"{"type":"tool","name":"told","about":"x","version":null,"protocol":null,"reads":null,"writes":null,
+            "pipe":null,"generates":null,"completes":null}"#,
+    );
+    assert_eq!(
+        (&listed(&world, "told")["about"], &listed(&world, "told")["version"]),
+        (&json!("x"), &Value::Null)
+    );
 }
 
 #[test]
@@ -209,12 +247,13 @@ fn without_a_home_the_tools_are_listed_all_the_same() {
     world.script("bin/codex-agent-told", DESCRIBED);
     world.set("HOME", "");
     let ran = plugin(&world, &["list"]);
+    assert!(ran.code == 0 && ran.out.contains("told\t"), "{}", ran.err);
+    let ran = plugin(&world, &["add", "told"]);
     assert!(ran.code == 2 && ran.err.contains("HOME is not set"), "{}", ran.err);
-    assert!(ran.out.contains("told\t"), "{}", ran.out);
 }
 
 #[test]
-fn a_folder_and_a_link_to_it_are_one() {
+fn a_directory_and_a_link_to_it_are_one() {
     let mut world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
     world.script("later/codex-agent-told", DESCRIBED);
@@ -230,56 +269,34 @@ fn a_folder_and_a_link_to_it_are_one() {
 }
 
 #[test]
-fn what_has_a_path_that_cannot_be_kept_is_not_added() {
+fn a_path_that_is_not_utf_8_is_no_obstacle() {
     use std::os::unix::ffi::OsStrExt;
     let world = world();
     let folder = world.path("bin").join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
-    let script = world.script("script", DESCRIBED);
+    let script = world.script("script", &DESCRIBED.replace("told", "odd"));
     fs::create_dir_all(&folder).unwrap();
     fs::copy(script, folder.join("codex-agent-odd")).unwrap();
-    for words in [&["add", "odd"][..], &["add", "odd", "--about", "x"]] {
-        let mut command = world.command("codex-agent-plugin");
-        let mut path = folder.clone().into_os_string();
-        path.push(":/usr/bin:/bin");
-        let output = command.args(words).env("PATH", path).output().unwrap();
-        let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{err}");
-        assert!(err.contains("its path is not UTF-8"), "{err}");
-    }
-    assert!(!kept(&world).exists());
+    let mut command = world.command("codex-agent-plugin");
+    let mut path = folder.clone().into_os_string();
+    path.push(":/usr/bin:/bin");
+    assert!(command.args(["add", "odd"]).env("PATH", path).status().unwrap().success());
+    assert!(own(&world, "odd").exists());
 }
 
 #[test]
-fn words_of_the_user_outlive_a_tool_that_is_asked() {
+fn the_name_of_the_executable_is_as_good_as_that_of_the_tool() {
     let world = world();
-    let slow = DESCRIBED.replacen("#!/bin/sh\n", "#!/bin/sh\ntouch \"$0.asked\"; sleep ${SLOW:-0}\n", 1);
-    let tool = world.script("bin/codex-agent-told", &slow);
-    assert!(slow.contains("SLOW"));
-    let mut command = world.command("codex-agent-plugin");
-    let mut child = command.args(["add", "told"]).env("SLOW", "2").spawn().unwrap();
-    while !world.path("bin/codex-agent-told.asked").exists() {
-        std::thread::yield_now();
-    }
-    assert_eq!(plugin(&world, &["add", "told", "--about", "said meanwhile"]).code, 0);
-    assert!(child.wait().unwrap().success());
-    assert_eq!(listed(&world, "told")["about"], "said meanwhile");
-    // It was not to be run, and is not by being named either.
-    fs::remove_file(world.path("bin/codex-agent-told.asked")).unwrap();
-    let ran = plugin(&world, &["refresh", "codex-agent-told"]);
-    assert!(ran.code == 0 && ran.err.contains("words of your own are kept"), "{}", ran.err);
-    assert!(!world.path("bin/codex-agent-told.asked").exists(), "it was run");
-    assert_eq!(listed(&world, "told")["about"], "said meanwhile");
-    // The name of the executable is as good as that of the tool, for every verb.
+    let tool = world.script("bin/codex-agent-told", DESCRIBED);
     assert_eq!(plugin(&world, &["add", "codex-agent-told"]).code, 0);
     assert_eq!(plugin(&world, &["which", "codex-agent-told"]).out, format!("{}\n", tool.display()));
-    for words in [&["describe"][..], &["check", "--only", "name"], &["forget"]] {
+    for words in [&["describe"][..], &["check", "--only", "name"], &["remove"]] {
         let ran = plugin(&world, &[words, &["codex-agent-told"]].concat());
         assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
     }
 }
 
 #[test]
-fn many_may_add_at_once() {
+fn many_may_add_concurrently() {
     let world = world();
     let names: Vec<String> = (0..12).map(|number| format!("n{number}")).collect();
     for name in &names {
@@ -293,12 +310,18 @@ fn many_may_add_at_once() {
             scope.spawn(|| assert_eq!(plugin(&world, &["add", name]).code, 0));
         }
     });
-    let kept: Value = serde_json::from_str(&fs::read_to_string(kept(&world)).unwrap()).unwrap();
-    assert_eq!(kept["plugins"].as_array().unwrap().len(), names.len());
+    names.iter().for_each(|name| assert_eq!(listed(&world, name)["description"], "known"));
+    // The same one by many: the file is one of them, whole.
+    std::thread::scope(|scope| {
+        for name in &names {
+            scope.spawn(|| assert_eq!(plugin(&world, &["add", "n0", "--about", name]).code, 0));
+        }
+    });
+    assert!(names.iter().any(|name| listed(&world, "n0")["about"] == **name));
 }
 
 #[test]
-fn words_that_are_off() {
+fn bad_usage_is_refused() {
     let world = world();
     for (words, why) in [
         (&["list", "x"][..], "unexpected operand 'x'"),
@@ -309,6 +332,7 @@ fn words_that_are_off() {
         (&["check", "--only", "nonsense", "ls"], "nonsense"),
         (&["completion", "ls"], "expected a name and a shell"),
         (&["completion", "ls", "tcsh"], "cannot complete in 'tcsh'"),
+        (&["remove"], "the name of a tool is missing"),
         (&["nonsense"], "unknown verb 'nonsense'"),
     ] {
         let ran = plugin(&world, words);
@@ -316,43 +340,4 @@ fn words_that_are_off() {
         assert!(ran.err.contains(why), "{words:?}: {}", ran.err);
     }
     assert!(plugin(&world, &["completion", "ls", "fish"]).out.contains("complete -c codex-agent-ls"));
-}
-
-#[test]
-fn a_description_of_another_release_is_in_nobodys_way() {
-    let world = world();
-    world.script("bin/codex-agent-told", DESCRIBED);
-    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
-    let text = fs::read_to_string(kept(&world)).unwrap();
-    let of_later =
-        text.replace("\"protocol\":1", "\"protocol\":7").replace("\"protocol\": 1", "\"protocol\": 7");
-    assert!(of_later.contains("7"), "{text}");
-    fs::write(kept(&world), &of_later).unwrap();
-    let ran = plugin(&world, &["list", "--json"]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    let told = json(&ran.out).into_iter().find(|record| record["name"] == "told").unwrap();
-    assert_eq!(told["description"], "stale");
-    // It is kept as it was written, until somebody asks again.
-    world.script("bin/codex-agent-more", "#!/bin/sh\necho more\n");
-    assert_eq!(plugin(&world, &["add", "more", "--about", "tell more"]).code, 0);
-    assert!(fs::read_to_string(kept(&world)).unwrap().contains("7"));
-    assert_eq!(plugin(&world, &["refresh"]).code, 0);
-    let ran = plugin(&world, &["list", "--json"]);
-    let told = json(&ran.out).into_iter().find(|record| record["name"] == "told").unwrap();
-    assert_eq!(told["description"], "known");
-}
-
-#[test]
-fn what_is_no_longer_run_by_its_name_is_not_asked() {
-    let mut world = world();
-    world.script("away/codex-agent-told", DESCRIBED);
-    let path = format!("{}:{}:/usr/bin:/bin", bins().display(), world.path("away").display());
-    world.set("PATH", path);
-    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
-    world.script("away/codex-agent-told", &format!("{DESCRIBED}\n# changed\n"));
-    fs::remove_file(world.path("away/codex-agent-told.runs")).unwrap();
-    world.set("PATH", format!("{}:/usr/bin:/bin", bins().display()));
-    let ran = plugin(&world, &["refresh"]);
-    assert!(ran.code == 0 && ran.err.contains("was not asked"), "{} {}", ran.code, ran.err);
-    assert!(!world.path("away/codex-agent-told.runs").exists());
 }

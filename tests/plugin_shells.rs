@@ -1,5 +1,5 @@
-//! Pressing TAB behind the name of a stranger: it is run only where a current description says that it
-//! may be, and nothing that it prints is run by a shell.
+//! Pressing TAB behind the name of an external tool: it is run only where its description allows that, and nothing
+//! that it prints is run by a shell.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -159,18 +159,18 @@ fn press(world: &World, shell: &mut Shell, name: &str) {
     // A script is asked for once in a shell.
     let asked = fs::read_to_string(world.path("bin/codex-agent-scripted.words")).unwrap();
     assert_eq!(asked, format!("--generate {name}\n"));
-    // From the moment that its executable changes the hook is not run any more.
+    // Without its description the hook is not run.
     let before = words(world).len();
-    world.script("bin/codex-agent-hook", &format!("{HOOK}# changed\n"));
+    assert_eq!(world.run(&["codex-agent", "plugin", "remove", "hook"]).code, 0);
     assert_eq!(last(world, shell, name, "codex-agent hook a\\ f"), "a file", "{name}");
-    assert_eq!(words(world).len(), before, "{name}: a stale hook was run");
-    assert_eq!(world.run(&["codex-agent", "plugin", "refresh"]).code, 0);
+    assert_eq!(words(world).len(), before, "{name}: a hook without a description was run");
+    assert_eq!(world.run(&["codex-agent", "plugin", "add", "hook"]).code, 0);
     assert_eq!(last(world, shell, name, "codex-agent hook al"), "alpha", "{name}");
     check_leaks(world);
 }
 
 #[test]
-fn bash_completes_strangers() {
+fn bash_completes_external_tools() {
     let world = world();
     if !has(&world, "bash") {
         return;
@@ -181,7 +181,7 @@ fn bash_completes_strangers() {
 }
 
 #[test]
-fn bash_completes_strangers_beside_bash_completion() {
+fn bash_completes_external_tools_beside_bash_completion() {
     let world = world();
     if !has(&world, "bash") {
         return;
@@ -207,7 +207,7 @@ fn bash_completes_strangers_beside_bash_completion() {
 }
 
 #[test]
-fn zsh_completes_strangers() {
+fn zsh_completes_external_tools() {
     let world = world();
     if !has(&world, "zsh") {
         return;
@@ -217,7 +217,7 @@ fn zsh_completes_strangers() {
 }
 
 #[test]
-fn fish_completes_strangers() {
+fn fish_completes_external_tools() {
     let world = world();
     if !has(&world, "fish") {
         return;
@@ -254,9 +254,9 @@ fn fish_completes_strangers() {
     assert_eq!(words(&world)[0], "[one][two words][th ree][x]");
     assert!(offers("codex-agent ls --archived=o").iter().any(|offer| offer.starts_with("--archived=only")));
     let before = words(&world).len();
-    world.script("bin/codex-agent-hook", &format!("{HOOK}# changed\n"));
+    assert_eq!(world.run(&["codex-agent", "plugin", "remove", "hook"]).code, 0);
     assert!(!offers("codex-agent hook al").iter().any(|offer| offer.starts_with("alpha")));
-    assert_eq!(words(&world).len(), before, "a stale hook was run");
+    assert_eq!(words(&world).len(), before, "a hook without a description was run");
     for line in ["codex-agent $(touch leak) ", "codex-agent '$(touch leak)' a", "codex-agent ../hook a"] {
         offers(line);
     }

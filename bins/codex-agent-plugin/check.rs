@@ -1,57 +1,34 @@
 //! The rules for tools: each rule is a check with a name, a result, and the reason for the rule.
 //!
-//! The tool is run on a [`Bench`], as the dispatcher would run it. A check that needs a description is
+//! The tool is run in a [`Sandbox`], as the dispatcher would run it. A check that needs a description is
 //! skipped where there is none. Nothing that a tool does ends this program: it is a check that failed.
-//! [`manners`] has the checks for any tool, [`pipe`] those for tools that read or write records, and
-//! [`contract`] the rules for types, fields and records of a tool's own and of the package.
+//! [`conventions`] has the checks for every tool, [`pipe`] those for tools that read or write records,
+//! [`contract`] the names of types and fields, and [`outcome`] what both say of a run.
 
 use std::path::{Path, PathBuf};
 
-use codex_agent_shared::described::CheckRecord;
 use codex_agent_shared::error::{Error, Exit, Result, note};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin;
-use codex_agent_shared::plugin::PREFIX;
+use codex_agent_shared::plugin::record::CheckRecord;
 use codex_agent_shared::terminal::{Look, is_terminal, line};
 use codex_agent_shared::text::{harmless, tsv};
 
 use super::Args;
 
-mod bench;
 mod contract;
-mod manners;
+mod conventions;
+mod outcome;
 mod pipe;
+mod sandbox;
 
-use bench::Bench;
-
-/// What became of a check, and what was seen.
-enum Seen {
-    Ok(String),
-    Failed(String),
-    Skipped(String),
-}
-
-impl Seen {
-    fn word(&self) -> &'static str {
-        match self {
-            Seen::Ok(_) => "ok",
-            Seen::Failed(_) => "failed",
-            Seen::Skipped(_) => "skipped",
-        }
-    }
-
-    fn text(&self) -> &str {
-        match self {
-            Seen::Ok(text) | Seen::Failed(text) | Seen::Skipped(text) => text,
-        }
-    }
-}
+use outcome::Seen;
+use sandbox::Sandbox;
 
 /// A rule.
 struct Check {
     name: &'static str,
     why: &'static str,
-    make: fn(&Bench) -> Result<Seen>,
+    make: fn(&Sandbox) -> Result<Seen>,
 }
 
 /// The rules, in the order in which they are tried.
@@ -59,71 +36,75 @@ const CHECKS: [Check; 23] = [
     Check {
         name: "name",
         why: "codex-agent finds a tool by its name, and its own tools come before all others",
-        make: manners::name,
+        make: conventions::name,
     },
-    Check { name: "starts", why: "a tool that does not start does nothing", make: manners::starts },
+    Check { name: "starts", why: "a tool that does not start does nothing", make: conventions::starts },
     Check {
         name: "help",
         why: "'codex-agent help NAME' shows it where no manual page is installed",
-        make: manners::help,
+        make: conventions::help,
     },
-    Check { name: "help-short", why: "every other tool has -h too", make: manners::help_short },
+    Check { name: "help-short", why: "every other tool has -h too", make: conventions::help_short },
     Check {
         name: "bad-usage",
         why: "a script has to learn that it was misunderstood, and a pipe must not read it as data",
-        make: manners::bad_usage,
+        make: conventions::bad_usage,
     },
     Check {
         name: "describe",
         why: "a description that cannot be read is not kept, and nothing of it is used",
-        make: manners::describe,
+        make: conventions::describe,
     },
     Check {
         name: "generates",
         why: "what the description promises is asked for by 'help' and by pressing TAB",
-        make: manners::generates,
+        make: conventions::generates,
     },
-    Check { name: "completes", why: "somebody waits for it who has pressed TAB", make: manners::completes },
+    Check {
+        name: "completes",
+        why: "somebody waits for it who has pressed TAB",
+        make: conventions::completes,
+    },
     Check {
         name: "version",
         why: "whoever reports a fault is asked for it, and it has to be the one that is listed",
-        make: manners::version,
+        make: conventions::version,
     },
     Check {
         name: "empty-input",
         why: "scripts and cron run tools without a terminal and without input",
-        make: manners::empty_input,
+        make: conventions::empty_input,
     },
     Check {
         name: "no-escapes",
         why: "colours in a pipe spoil what reads it, and other people's titles must not reach a terminal as orders",
-        make: manners::no_escapes,
+        make: conventions::no_escapes,
     },
     Check {
         name: "rows",
         why: "the next program splits rows at newlines and TABs, and reads \\n, \\t and \\\\ in values",
-        make: manners::rows,
+        make: conventions::rows,
     },
     Check {
         name: "closed-pipe",
         why: "'| head -n 1' is no fault and deserves no message",
-        make: manners::closed_pipe,
+        make: conventions::closed_pipe,
     },
     Check {
         name: "interrupt",
         why: "Ctrl-C has to end it, also while it waits for input",
-        make: manners::interrupt,
+        make: conventions::interrupt,
     },
     Check {
         name: "terminate",
         why: "whoever supervises it ends it with SIGTERM, also while it waits for input",
-        make: manners::terminate,
+        make: conventions::terminate,
     },
     Check { name: "records", why: "the next tool of the pipe reads what it writes", make: pipe::records },
     Check {
         name: "own-fields",
         why: "a field without a dot may be a field of codex-agent tomorrow, and of a field that is there twice one value is lost",
-        make: contract::own_fields,
+        make: pipe::own_fields,
     },
     Check {
         name: "foreign-fields",
@@ -144,12 +125,12 @@ const CHECKS: [Check; 23] = [
     Check {
         name: "codex-home",
         why: "what has to change in Codex's home, Codex itself changes",
-        make: manners::codex_home,
+        make: conventions::codex_home,
     },
     Check {
         name: "leaves-nothing",
         why: "a tool that leaves files where it is run, or programs that run on, is not run twice",
-        make: manners::leaves_nothing,
+        make: conventions::leaves_nothing,
     },
 ];
 
@@ -169,17 +150,17 @@ pub(super) fn check(args: Args) -> Result<Exit> {
     let (operand, arguments) =
         args.names()?.split_first().ok_or_else(|| Error::usage("a name is missing"))?;
     let path = place(operand)?;
-    let bench = Bench::make(&path, arguments, args.input.as_deref())?;
+    let sandbox = Sandbox::make(&path, arguments, args.input.as_deref())?;
     let mut output = Output::stdout();
     let mut counts = [0; 3];
     for check in
         CHECKS.iter().filter(|check| args.only.is_empty() || args.only.iter().any(|n| n == check.name))
     {
-        let seen = match &bench.why_not {
+        let seen = match &sandbox.why_not {
             Some(_) if !["name", "starts"].contains(&check.name) => {
                 Seen::Skipped("it does not start".to_owned())
             }
-            _ => (check.make)(&bench)?,
+            _ => (check.make)(&sandbox)?,
         };
         match seen {
             Seen::Ok(_) => counts[0] += 1,
@@ -188,7 +169,7 @@ pub(super) fn check(args: Args) -> Result<Exit> {
         }
         if args.common.json {
             let record =
-                CheckRecord::new((&bench.name, &path), (check.name, check.why), (seen.word(), seen.text()));
+                CheckRecord::new((&sandbox.name, &path), (check.name, check.why), (seen.word(), seen.text()));
             output.record(&record)?;
         } else {
             output.text(shown(check, &seen, args.common.color.is_on()).as_bytes(), b"\n")?;
@@ -197,7 +178,7 @@ pub(super) fn check(args: Args) -> Result<Exit> {
     }
     let [ok, failed, skipped] = counts;
     note(format_args!("{ok} ok, {failed} failed, {skipped} skipped"));
-    bench.remove();
+    sandbox.remove();
     Ok(if failed > 0 { Exit::Negative } else { Exit::Done })
 }
 
@@ -222,7 +203,7 @@ fn shown(check: &Check, seen: &Seen, color: bool) -> String {
 /// The executable that is meant: a path where there is a slash in it, else a name.
 fn place(operand: &str) -> Result<PathBuf> {
     if !operand.contains('/') {
-        return super::verbs::find(super::verbs::bare(operand));
+        return Ok(super::verbs::find(super::verbs::bare(operand))?.path);
     }
     let path = Path::new(operand);
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -234,15 +215,4 @@ fn place(operand: &str) -> Result<PathBuf> {
             codex_agent_shared::error::reason(&error)
         ))),
     }
-}
-
-/// The name of the tool that an executable is, or would be.
-fn name_of(path: &Path) -> String {
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    file.strip_prefix(PREFIX).map(str::to_owned).unwrap_or(file)
-}
-
-/// Whether it is really a tool of this package.
-fn is_ours(path: &Path) -> bool {
-    plugin::is_ours(&name_of(path), path)
 }

@@ -1,8 +1,7 @@
-//! codex-agent-plugin: look after tools of others.
+//! codex-agent-plugin: list, describe and check external tools.
 //!
-//! No stranger is run but by `add`, `refresh` and `check`, which are asked for that, and by
-//! `completion` and `candidates`, where a description that is kept and current says that it may be.
-//! What is kept changes as a whole or not at all: `add` asks all of the tools first.
+//! An external tool is run by `add` and `check` alone, and by `completion` and `candidates` where its description
+//! allows it. `add` asks all of the tools before it writes anything.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +17,7 @@ mod verbs;
 
 use check::check;
 use complete::{candidates, completion};
-use verbs::{add, describe, forget, list, refresh, which};
+use verbs::{add, describe, list, remove, which};
 
 #[derive(Default)]
 struct Args {
@@ -37,7 +36,7 @@ impl AsMut<flags::Common> for Args {
 }
 
 impl Args {
-    /// The names that the verb is about: one at the least.
+    /// The names, at least one.
     fn names(&self) -> Result<&[String]> {
         match self.operands[..] {
             [] => {
@@ -47,7 +46,7 @@ impl Args {
         }
     }
 
-    /// The one name that the verb is about.
+    /// The only name.
     fn name(&self) -> Result<&str> {
         match self.names()? {
             [name] => Ok(name),
@@ -61,12 +60,12 @@ fn operand(args: &mut Args, operand: std::ffi::OsString) -> Result<()> {
     flags::text_operand(&mut args.operands, operand)
 }
 
-const TOLD: Flag<Args> = Flag {
+const ABOUT: Flag<Args> = Flag {
     short: None,
     long: "about",
     takes: Takes::Text("TEXT"),
-    help: "keep these words as its summary, and do not run it",
-    more: "For a tool that does not describe itself, and for one that should not be run only for that. One name goes with it.",
+    help: "describe the tool with this summary, without running it",
+    more: "For a tool that prints no description, and for one that should not be run only for that. One name goes with it.",
     set: |args, value| {
         args.about = Some(value.text()?);
         Ok(())
@@ -77,7 +76,7 @@ const ALL: Flag<Args> = Flag {
     short: Some('a'),
     long: "all",
     takes: Takes::Nothing,
-    help: "also those that are not run, since another comes before them",
+    help: "print the executables that are not run, too",
     more: "",
     set: |args, _| {
         args.all = true;
@@ -89,7 +88,7 @@ const ONLY: Flag<Args> = Flag {
     short: None,
     long: "only",
     takes: Takes::OneOf("CHECK", &check::NAMES),
-    help: "this check alone; may be given several times",
+    help: "make this check alone; may be given more than once",
     more: "",
     set: |args, value| {
         args.only.push(value.text()?);
@@ -101,7 +100,7 @@ const INPUT: Flag<Args> = Flag {
     short: None,
     long: "input",
     takes: Takes::File("FILE"),
-    help: "records to feed it, instead of those of the sample home",
+    help: "feed the tool these records, instead of those of the sample home",
     more: "For a tool that reads records of a type that codex-agent does not make. A regular file of 64 MiB at the most.",
     set: |args, value| {
         args.input = Some(value.path());
@@ -138,11 +137,11 @@ static LIST: Command<Args> = Command {
     completes: &[Completes::Nothing],
     ..command(
         "list",
-        "list the tools, and what is known of them",
+        "list the tools and their summaries",
         "",
         &[
-            "In a pipe: name, summary, path, the paths that it shadows, version, and whether its description is known, stale or none, with TABs between. The summary of a stale description ends in '(stale)'.",
-            "What looks like a tool and is none is told on standard error with the reason: a file that another one shadows, one that is not executable, one whose name cannot be a tool, a folder that cannot be read, an interpreter that is not there. With --json these are records of type plugin.problem after the others.",
+            "In a pipe: name, summary, path, the paths that it shadows, version, and whether its description is known or none, with TABs between.",
+            "Problems are printed on standard error with the reason: a file that another one shadows, one that is not executable, one whose name cannot be a tool, a directory that cannot be read, an interpreter that is not there. With --json these are records of type plugin.problem after the others.",
         ],
         &[("Options", &[flags::json("records of type tool and plugin.problem, one a line")])],
         list,
@@ -158,53 +157,43 @@ static WHICH: Command<Args> = command(
 );
 static DESCRIBE: Command<Args> = command(
     "describe",
-    "tell what is known of a tool",
+    "print the description of a tool",
     "NAME",
     &[
-        "A word and a value on each line, with a TAB between. A stranger is not run for it. Where nothing is known that is exit 1.",
+        "A word and a value on each line, with a TAB between. An external tool is not run for it. A tool without a description is exit status 1.",
     ],
     &[("Options", &[flags::json("the tool's record")])],
     describe,
 );
 static ADD: Command<Args> = command(
     "add",
-    "ask tools what they are, and keep the answer",
+    "write the descriptions of tools, by asking them",
     "NAME...",
     &[
-        "Runs each tool once, as 'codex-agent-NAME --generate describe', with nothing to read, for 5 seconds at the most and for up to 64 KiB. If one of them does not answer with its description nothing is kept. A tool that heeds no options does at that moment whatever it does: use --about for it.",
-        "From then on the tool is listed with its summary, and completed, if it says that it can be.",
+        "Runs each tool once, as 'codex-agent-NAME --generate describe', with nothing to read, for 5 seconds at the most and for up to 64 KiB. If one of them does not print its description, nothing is written. A tool that ignores its options does its work at that moment: use --about for it.",
+        "From then on the tool is listed with its summary, and completed if its description allows that. After an update of the tool, add it again. A file there that is no description is never overwritten.",
     ],
-    &[("Options", &[TOLD, TOOL_JSON])],
+    &[("Options", &[ABOUT, TOOL_JSON])],
     add,
 );
-static REFRESH: Command<Args> = command(
-    "refresh",
-    "ask tools again whose executable has changed",
-    "[NAME...]",
-    &[
-        "Without a name it asks all whose description is stale, forgets those that are gone, and ends with 2 if one of them did not answer; the others are kept nevertheless. With names all are asked or none, stale or not. A tool that you have described yourself is not run for it, and keeps your words.",
-    ],
-    &[("Options", &[TOOL_JSON])],
-    refresh,
-);
-static FORGET: Command<Args> = command(
-    "forget",
-    "forget what is kept of tools",
+static REMOVE: Command<Args> = command(
+    "remove",
+    "remove descriptions of your own",
     "NAME...",
-    &["The tools themselves stay where they are."],
+    &["The tools themselves stay where they are. A description that a package has installed is not removed."],
     &[],
-    forget,
+    remove,
 );
 static CHECK: Command<Args> = Command {
     completes: &[Completes::Tools, Completes::Nothing],
     ..command(
         "check",
-        "try whether a tool keeps the rules",
+        "check whether a tool keeps the rules",
         "NAME|PATH [-- ARGUMENT...]",
         &[
-            "The rules are those of codex-agent-plugins(7). The tool is run many times, in a temporary home with a sample of sessions and a Codex that has no model, with limits of time and memory. Home, state and temporary folder are its own; but it is a program that runs with your rights, and nothing keeps it from what it wants to do.",
-            "A line for each check: ok, failed or skipped, its name, what was seen, and why it matters if it failed. In a pipe these four stand with TABs between. Without a description only those checks are made that need none.",
-            "The ARGUMENTs are those with which it reads records from standard input and writes records to standard output, where its description does not say.",
+            "The rules are those of codex-agent-plugins(7). The tool is run many times, in a temporary home with a sample of sessions and a Codex that has no model, with limits of time and memory. Home, state and temporary directory are its own; but it is a program that runs with your rights, and nothing confines it.",
+            "A line for each check: ok, failed or skipped, its name, the observation, and why the rule matters if it failed. In a pipe these four stand with TABs between. Without a description only those checks are made that need none.",
+            "The ARGUMENTs are those with which it reads records from standard input and writes records to standard output, where its description does not name them.",
         ],
         &[(
             "Options",
@@ -220,7 +209,7 @@ static COMPLETION: Command<Args> = Command {
         "print a script that completes a tool in a shell",
         "NAME bash|zsh|fish",
         &[
-            "Plumbing for the completion of codex-agent. It is the tool's own script, or one that asks its hook; exit 1 where a current description says of neither that it is there.",
+            "Plumbing for the completion of codex-agent. It is the tool's own script, or one that asks its hook; exit status 1 where its description has neither.",
         ],
         &[],
         completion,
@@ -231,7 +220,7 @@ static CANDIDATES: Command<Args> = Command {
     greedy: true,
     ..command(
         "candidates",
-        "print what the completion hook of a tool offers",
+        "print the candidates of the completion hook of a tool",
         "NAME [WORD...]",
         &[
             "Plumbing. The last word is the one to complete, and may be empty. In each line a candidate, a TAB, and what it is; escaped as plain lines are.",
@@ -245,38 +234,41 @@ static TOOL: Tool = Tool {
     name: "codex-agent-plugin",
     about: about("plugin"),
     description: &[
-        "Any executable called codex-agent-NAME on PATH is a tool, in whatever language it is written; codex-agent-plugins(7) has the rules for whoever writes one. This tool tells which there are, keeps what they say of themselves, and tries whether they keep the rules.",
-        "No tool of somebody else is run only to be listed or completed. 'add' asks it once for its description and keeps the answer together with the path, the size and the time of the executable. When the executable changes, the description is stale: it is shown as such and used for nothing, until 'refresh' asks again.",
+        "Any executable called codex-agent-NAME on PATH is a tool, in whatever language it is written; codex-agent-plugins(7) has the rules for authors. This tool lists the tools, writes their descriptions, and checks whether they keep the rules.",
+        "No external tool is run only to be listed. A description is a file, codex-agent/tools/NAME.json: your own in $XDG_DATA_HOME, which 'add' writes and 'remove' removes, or one that a package has installed in a directory of $XDG_DATA_DIRS. Your own comes first. A file that cannot be read is skipped with a warning that names it.",
     ],
-    commands: &[&LIST, &WHICH, &DESCRIBE, &ADD, &REFRESH, &FORGET, &CHECK, &COMPLETION, &CANDIDATES],
+    commands: &[&LIST, &WHICH, &DESCRIBE, &ADD, &REMOVE, &CHECK, &COMPLETION, &CANDIDATES],
     exit_status: &[
         (0, "Done; for 'check', also where checks were skipped."),
-        (1, "There is no such tool, nothing is known of it, or a check failed."),
+        (1, "There is no such tool, it has no description, or a check failed."),
         (
             2,
-            "Bad usage, or trouble: a tool that cannot be run or does not describe itself. What is kept of tools cannot be read, for 'list' too, which lists them without it.",
+            "Bad usage, or trouble: a tool that cannot be run or prints no description, a description that cannot be read or is not your own.",
         ),
     ],
     environment: &[
-        ("CODEX_AGENT_STATE_HOME", "Where descriptions are kept; see codex-agent-files(5)."),
-        ("CODEX_AGENT_EXEC_PATH", "Folders with tools, separated by colons; looked at before PATH."),
+        ("CODEX_AGENT_EXEC_PATH", "Directories with tools, separated by colons; searched before PATH."),
+        ("XDG_DATA_HOME", "The directory of your own descriptions, instead of ~/.local/share."),
+        (
+            "XDG_DATA_DIRS",
+            "Directories with descriptions of packages, separated by colons, instead of /usr/local/share:/usr/share.",
+        ),
         ("TMPDIR", "Where 'check' makes its temporary home, instead of /tmp."),
     ],
-    files: &[("~/.local/state/codex-agent/plugins.json", "What is kept of tools.")],
+    files: &[
+        ("~/.local/share/codex-agent/tools/NAME.json", "A description of your own."),
+        ("/usr/share/codex-agent/tools/NAME.json", "A description that a package has installed."),
+    ],
     examples: &[
+        Example { text: "List the tools and their summaries:", command: "codex-agent plugin list", exit: 0 },
         Example {
-            text: "Which tools there are, and what they are for:",
-            command: "codex-agent plugin list",
-            exit: 0,
-        },
-        Example {
-            text: "The external tools, by name:",
+            text: "List the names of external tools:",
             command: "codex-agent plugin list --json | jq -r 'select(.type == \"tool\" and .ours == false).name'",
             exit: 0,
         },
-        Example { text: "Where one is:", command: "codex-agent plugin which ls", exit: 0 },
+        Example { text: "Print the path of a tool:", command: "codex-agent plugin which ls", exit: 0 },
         Example {
-            text: "Whether a tool keeps the rules, as a filter of sessions:",
+            text: "Check whether a tool keeps the rules, as a filter of sessions:",
             command: "codex-agent plugin check find -- --json -",
             exit: 0,
         },

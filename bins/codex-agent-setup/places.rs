@@ -9,7 +9,7 @@ use codex_agent_shared::child::limited;
 use codex_agent_shared::child::limited::{How, Limits};
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Error, Result, warn};
-use codex_agent_shared::plugin::find_program;
+use codex_agent_shared::exec::find_program;
 use codex_agent_shared::text::quoted;
 
 use super::documents::Kind;

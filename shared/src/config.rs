@@ -38,7 +38,7 @@ use alias::{Alias, Target};
 use document::{Entry, Place, Places, Value, Wrong};
 
 use crate::error::{Error, Result, reason, warn};
-use crate::plugin;
+use crate::plugin::is_name;
 use crate::store::read_capped;
 use crate::text::nearest;
 use crate::time::parse_duration;
@@ -317,7 +317,7 @@ impl Config {
 
     fn alias(&mut self, entry: &Entry, places: &Places<'_>) {
         let name = &entry.name;
-        if !plugin::is_name(name) {
+        if !is_name(name) {
             let message =
                 format!("cannot call an alias '{name}': names are lower case letters, digits and dashes");
             return self.fault(false, "bad_alias_name", Some(places.of(entry.at)), message);
@@ -467,6 +467,14 @@ pub fn state_folder() -> Result<PathBuf> {
 /// The same, and by what.
 pub fn where_state_is() -> Result<Folder> {
     our_folder("CODEX_AGENT_STATE_HOME", "XDG_STATE_HOME", ".local/state/codex-agent")
+}
+
+/// The user's data directory: `XDG_DATA_HOME`, else `~/.local/share`.
+pub fn data_home() -> Result<PathBuf> {
+    match env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
+        Some(directory) => Ok(directory),
+        None => Ok(user_home("your data directory", "XDG_DATA_HOME")?.join(".local/share")),
+    }
 }
 
 /// The directory of our configuration, where the variable names it; a relative one is an error.

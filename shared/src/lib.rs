@@ -31,26 +31,26 @@
 //! | 2 | [`time`] | points in time, and how people write them | jiff |
 //! | 2 | [`ndjson`] | records in and out of a pipe | ndjson-stream, memchr |
 //! | 2 | [`store`] | one JSON file that many processes change and a crash cannot spoil | tempfile |
-//! | 2 | [`plugin`] | finding and listing `codex-agent-NAME` | which |
+//! | 2 | [`exec`] | finding executables, and why a file cannot be run | which |
 //! | 2 | [`child`] | another program, run until it ends, a signal comes or a limit is reached | signal-hook |
-//! | 3 | [`config`] | our own `config.toml`: settings, aliases, directories | toml, shlex |
-//! | 3 | [`record`] | the session record and its fields | uuid |
-//! | 3 | [`schema`] | JSON Schemas of the records; whether a record fits | |
-//! | 4 | [`query`] | which sessions are asked for, in which order | |
-//! | 4 | [`terminal`] | width, colours, lines of a table | rustix |
-//! | 5 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd |
-//! | 5 | [`described`] | descriptions of external tools | |
-//! | 5 | [`group`] | named sets of sessions | |
-//! | 5 | [`output`] | how sessions are shown | |
-//! | 6 | [`mod@reference`] | one grammar for "which session" | |
-//! | 7 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
+//! | 3 | [`plugin`] | finding and listing `codex-agent-NAME`; inside it `description`, above `config` | |
+//! | 4 | [`config`] | our own `config.toml`: settings, aliases, directories | toml, shlex |
+//! | 4 | [`record`] | the session record and its fields | uuid |
+//! | 4 | [`schema`] | JSON Schemas of the records; whether a record fits | |
+//! | 5 | [`query`] | which sessions are asked for, in which order | |
+//! | 5 | [`terminal`] | width, colours, lines of a table | rustix |
+//! | 6 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd |
+//! | 6 | [`group`] | named sets of sessions | |
+//! | 6 | [`output`] | how sessions are shown | |
+//! | 7 | [`mod@reference`] | one grammar for "which session" | |
+//! | 8 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
 
 pub mod child;
 pub mod cli;
 pub mod codex;
 pub mod config;
-pub mod described;
 pub mod error;
+pub mod exec;
 pub mod group;
 pub mod ndjson;
 pub mod output;

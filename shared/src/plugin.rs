@@ -1,23 +1,24 @@
 //! Subcommands: any executable called `codex-agent-NAME` is a tool, of this package or external.
 //!
-//! One search path serves running, listing and completing: the directory of the dispatcher's own
-//! executable, `CODEX_AGENT_EXEC_PATH`, then `PATH`. Empty and relative entries are skipped, so
-//! that no file is run only because the current directory has it.
-//! NAME is `[a-z0-9][a-z0-9-]*`, and not `help`. Nothing is run to list it.
+//! One [`SearchPath`] serves running, listing and completing: the directory of the dispatcher's own
+//! executable, `CODEX_AGENT_EXEC_PATH`, then `PATH`. Empty and relative entries are skipped, so that the
+//! current directory can plant no tool. NAME is `[a-z0-9][a-z0-9-]*`, and not `help`. Nothing is run to list
+//! the tools; what an external tool does is known from its [`description`], a file.
+//!
+//! `record` has the records of tools, `description` the files.
 //!
 //! ```
-//! use codex_agent_shared::plugin::{is_name, look};
+//! use codex_agent_shared::plugin::{SearchPath, is_name};
 //!
 //! assert!(is_name("my-tool") && !is_name("../ls"));
-//! // There is no tool of this name.
-//! assert_eq!(look("no-such-tool-at-all").unwrap(), None);
+//! assert_eq!(SearchPath::from_env().find("no-such-tool-at-all").unwrap(), None);
 //! ```
 
-mod script;
+pub mod description;
+pub mod record;
 
-pub use script::wrong_interpreter;
-
-use std::collections::{BTreeMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Error, Exit, Result, reason};
+use crate::exec::{NOT_EXECUTABLE, is_executable, why_not};
 use crate::text::nearest;
 
 /// The tools of this package and their NAME lines. A test wants them all, and no more.
@@ -104,18 +106,19 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 /// The prefix of every tool's executable.
 pub const PREFIX: &str = "codex-agent-";
 
-/// The word that the dispatcher has itself, so that no tool of this name is ever run.
+/// A word that the dispatcher has itself, so that no tool of this name is ever run.
 pub const OWN_WORD: &str = "help";
 
 /// The number of the rules that a tool is run by: the value of `CODEX_AGENT_PROTOCOL`.
 pub const PROTOCOL: u32 = 1;
 
-/// Gives a tool what it gets from the dispatcher.
-pub fn hand_down(command: &mut Command, dispatcher: &Path) {
+/// Sets the variables that a tool gets from the dispatcher.
+pub fn set_env(command: &mut Command, dispatcher: &Path) {
     command.env("CODEX_AGENT", dispatcher).env("CODEX_AGENT_PROTOCOL", PROTOCOL.to_string());
 }
 
-/// The dispatcher, for a tool of this package: the one that ran it, else the one beside it.
+/// The executable `codex-agent`, for a tool that runs another tool: the dispatcher that ran this process, else
+/// the one in the directory of this executable.
 pub fn dispatcher() -> PathBuf {
     let ran_us = env::var_os("CODEX_AGENT").map(PathBuf::from).filter(|path| path.is_absolute());
     let beside = || env::current_exe().map(|own| own.with_file_name("codex-agent"));
@@ -129,200 +132,10 @@ pub fn is_name(word: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// The folders that tools are looked for in, first first, each once.
-pub fn search_path() -> Vec<PathBuf> {
-    let own = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
-    let listed = ["CODEX_AGENT_EXEC_PATH", "PATH"]
-        .into_iter()
-        .filter_map(env::var_os)
-        .flat_map(|value| env::split_paths(&value).collect::<Vec<_>>());
-    let mut seen = HashSet::new();
-    let all = own.into_iter().chain(listed).filter(|folder| folder.is_absolute());
-    all.filter(|folder| seen.insert(folder.clone())).collect()
-}
-
-/// Every executable of this name on the search path, the one that is run first; a folder and a link to it are one.
-/// No folder is read.
-pub fn all_of(name: &str) -> Vec<PathBuf> {
-    let mut seen = HashSet::new();
-    let real = |path: &PathBuf| path.parent().and_then(|folder| fs::canonicalize(folder).ok());
-    executables(name).filter(|path| real(path).is_none_or(|folder| seen.insert(folder))).collect()
-}
-
-/// The same one by one, so that who wants the first looks no further.
-fn executables(name: &str) -> impl Iterator<Item = PathBuf> {
-    let path = if is_name(name) { search_path() } else { Vec::new() };
-    let executable = format!("{PREFIX}{name}");
-    path.into_iter().map(move |folder| folder.join(&executable)).filter(|place| is_executable(place))
-}
-
-/// The executable of a tool that is run, if there is one. No folder is read, for a typo neither.
-pub fn locate(name: &str) -> Option<PathBuf> {
-    executables(name).next()
-}
-
-/// Finds the executable of a tool. The error is exit 127 with the nearest names where there is none,
-/// and exit 126 where there is one that cannot be run.
-pub fn find(name: &str) -> Result<PathBuf> {
-    look(name)?.ok_or_else(|| unknown(name, &[]))
-}
-
-/// As [`find`], but that there is none is no error yet. No folder is read.
-pub fn look(name: &str) -> Result<Option<PathBuf>> {
-    if !is_name(name) {
-        return Err(Error::usage(format!("'{name}' cannot be a tool"))
-            .hint("names are lower case letters, digits and dashes")
-            .with_exit(Exit::NoSuchTool));
-    }
-    if let Some(found) = locate(name) {
-        return Ok(Some(found));
-    }
-    let executable = format!("{PREFIX}{name}");
-    let mut places = search_path().into_iter().map(|folder| folder.join(&executable));
-    match places.find(|file| file.symlink_metadata().is_ok()) {
-        Some(there) => Err(no_executable(&there)),
-        None => Ok(None),
-    }
-}
-
-/// The error about a file that has the name of a tool and is none.
-fn no_executable(path: &Path) -> Error {
-    let why = why_not(path);
-    let error = Error::new(format!("cannot run '{}': {why}", path.display())).with_exit(Exit::CannotRun);
-    match why == NOT_EXECUTABLE {
-        true => error.hint(format!("chmod +x '{}'", path.display())),
-        false => error.hint("codex-agent plugin list tells all that is no tool"),
-    }
-}
-
-const NOT_EXECUTABLE: &str = "it is not executable";
-
-/// Why a file cannot be run.
-fn why_not(path: &Path) -> String {
-    match fs::metadata(path) {
-        Ok(meta) if meta.is_dir() => "it is a folder".to_owned(),
-        Ok(meta) if !meta.is_file() => "it is no regular file".to_owned(),
-        Ok(_) => NOT_EXECUTABLE.to_owned(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            "it is a link to a file that is not there".to_owned()
-        }
-        Err(error) => reason(&error),
-    }
-}
-
-/// The error about a tool that is not there, with the nearest of the tools and of these other words.
-pub fn unknown(name: &str, others: &[&str]) -> Error {
-    unknown_among(&list(), name, others)
-}
-
-fn unknown_among(tools: &[Found], name: &str, others: &[&str]) -> Error {
-    let near = nearest(name, tools.iter().map(|tool| tool.name.as_str()).chain(others.iter().copied()));
-    let hint = match near[..] {
-        [] => "codex-agent --list lists the tools".to_owned(),
-        _ => format!(
-            "did you mean {}?",
-            near.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(" or ")
-        ),
-    };
-    Error::new(format!("there is no tool '{name}', and no {PREFIX}{name} on PATH"))
-        .hint(hint)
-        .with_exit(Exit::NoSuchTool)
-}
-
-/// Finds another program, such as `man`, in the absolute entries of `PATH`.
-pub fn find_program(name: impl AsRef<Path>) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    let mut places =
-        env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(&name));
-    places.find(|place| is_executable(place))
-}
-
-// What is left out was not looked at: the dispatcher's `--list=json` knows where a tool is, a tool's own
-// `--generate describe` knows what it does.
-/// A tool.
-#[derive(serde::Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ToolRecord<'t> {
-    /// Always `tool`.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// What follows codex-agent- in the name of the executable.
-    pub name: &'t str,
-    /// What it is for, in one clause; null for a tool of somebody else that was not asked.
-    pub about: Option<&'t str>,
-    /// The executable that would be run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Whether it lies beside the dispatcher, as the tools of this package do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ours: Option<bool>,
-    /// Executables of the same name later on the search path, which are not run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shadows: Option<Vec<String>>,
-    /// Its version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<&'t str>,
-    /// The value of CODEX_AGENT_PROTOCOL that it was made for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<u32>,
-    /// The types of records that it reads from standard input.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reads: Option<Vec<&'t str>>,
-    /// The types of records that it writes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub writes: Option<Vec<&'t str>>,
-    /// The arguments with which it reads and writes them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pipe: Option<Vec<&'t str>>,
-    /// What its option --generate can print.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub generates: Option<Vec<&'t str>>,
-    /// Whether its completion hook offers candidates.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub completes: Option<bool>,
-    /// Whether what is kept of it is of its executable as it is now: known, stale or none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<&'t str>,
-}
-
-impl<'t> ToolRecord<'t> {
-    /// A record with a name, and what the tool is for if that is known.
-    pub fn new(name: &'t str, about: Option<&'t str>) -> Self {
-        ToolRecord {
-            kind: "tool",
-            name,
-            about,
-            path: None,
-            ours: None,
-            shadows: None,
-            version: None,
-            protocol: None,
-            reads: None,
-            writes: None,
-            pipe: None,
-            generates: None,
-            completes: None,
-            description: None,
-        }
-    }
-}
-
-/// A tool that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// `ls`, of `codex-agent-ls`.
-    pub name: String,
-    /// The executable that would be run.
-    pub path: PathBuf,
-    /// Executables of the same name later on the path, which are not run.
-    pub shadows: Vec<PathBuf>,
-}
-
-impl Found {
-    /// Whether it is a tool of this package: one of its names, in the folder of this executable.
-    pub fn is_ours(&self) -> bool {
-        is_ours(&self.name, &self.path)
-    }
+/// The name of the tool that an executable is, or would be with the prefix.
+pub fn name_of(path: &Path) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    file.strip_prefix(PREFIX).unwrap_or(&file).to_owned()
 }
 
 /// Whether the tool of this name at this path is one of this package.
@@ -332,14 +145,32 @@ pub fn is_ours(name: &str, path: &Path) -> bool {
     beside_us && TOOLS.iter().any(|(tool, _)| *tool == name)
 }
 
-/// What looks like a tool and is none, or cannot be looked at.
+/// An executable that was found for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundTool {
+    /// `ls`, of `codex-agent-ls`.
+    pub name: String,
+    /// The executable that is run.
+    pub path: PathBuf,
+    /// Executables of the same name later on the search path, which are not run.
+    pub shadows: Vec<PathBuf>,
+}
+
+impl FoundTool {
+    /// Whether it is a tool of this package.
+    pub fn is_ours(&self) -> bool {
+        is_ours(&self.name, &self.path)
+    }
+}
+
+/// A file that looks like a tool and is none, or a directory that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathProblem {
-    /// The file, or the folder of the search path.
+    /// The file, or the directory of the search path.
     pub path: PathBuf,
-    /// What is wrong, in one word for programs.
+    /// The kind of problem, in one word for programs.
     pub problem: &'static str,
-    /// And in a clause for people.
+    /// The reason, in a clause for people.
     pub detail: String,
 }
 
@@ -348,120 +179,173 @@ impl PathProblem {
         PathProblem { path: path.to_owned(), problem, detail: detail.into() }
     }
 
-    /// Why a file that bears the prefix is no tool.
+    /// Why a file that has the prefix is no tool. Manual pages, scripts of shells and the like are no problem.
     fn of(path: &Path, name: &str) -> Option<PathProblem> {
-        if name == OWN_WORD {
-            return Some(PathProblem::new(path, "misnamed", "codex-agent has the word 'help' itself"));
-        }
-        if is_executable(path) {
-            let why = "the name of a tool is lower case letters, digits and dashes";
-            return (!is_name(name)).then(|| PathProblem::new(path, "misnamed", why));
-        }
-        // Pages, scripts of shells and the like are not meant as tools.
-        if !is_name(name) {
-            return None;
-        }
-        Some(PathProblem::new(path, "not_executable", why_not(path)))
+        let (problem, why) = match (is_executable(path), is_name(name)) {
+            _ if name == OWN_WORD => ("misnamed", "codex-agent has the word 'help' itself".to_owned()),
+            (true, false) => {
+                ("misnamed", "the name of a tool is lower case letters, digits and dashes".to_owned())
+            }
+            (false, true) => ("not_executable", why_not(path)),
+            _ => return None,
+        };
+        Some(PathProblem::new(path, problem, why))
     }
 }
 
-/// All tools on the search path, by name. This alone opens folders; running a tool does not.
-pub fn list() -> Vec<Found> {
-    scan().0
+/// All tools of a search path.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The tools, by name.
+    pub tools: Vec<FoundTool>,
+    /// The problems, in the order of the search path.
+    pub problems: Vec<PathProblem>,
+    /// The directories that have a file, by its name.
+    seen_in: HashMap<String, Vec<PathBuf>>,
+    unreadable: Vec<PathBuf>,
 }
 
-/// The same, and what is odd on the way, in the order of the search path.
-pub fn scan() -> (Vec<Found>, Vec<PathProblem>) {
-    let mut found: BTreeMap<String, Found> = BTreeMap::new();
-    let (mut looked_at, mut odd) = (Vec::new(), Vec::new());
-    for folder in search_path() {
-        // A folder and a link to it are one; a tool does not shadow itself.
-        let real = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
-        if looked_at.contains(&real) {
-            continue;
-        }
-        looked_at.push(real);
-        let mut names: Vec<OsString> = match fs::read_dir(&folder) {
-            Ok(entries) => entries.flatten().map(|entry| entry.file_name()).collect(),
-            // PATH is full of folders that are not there.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                continue;
-            }
-            Err(error) => {
-                odd.push(PathProblem::new(&folder, "unreadable", reason(&error)));
-                continue;
+/// The directories that tools are searched for in, the first first.
+#[derive(Debug)]
+pub struct SearchPath {
+    directories: Vec<PathBuf>,
+    listing: OnceCell<Listing>,
+}
+
+impl SearchPath {
+    /// The search path of this process.
+    pub fn from_env() -> SearchPath {
+        let own = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
+        let listed = ["CODEX_AGENT_EXEC_PATH", "PATH"]
+            .into_iter()
+            .filter_map(env::var_os)
+            .flat_map(|value| env::split_paths(&value).collect::<Vec<_>>());
+        let mut seen = HashSet::new();
+        let all = own.into_iter().chain(listed).filter(|directory| directory.is_absolute());
+        let directories = all.filter(|directory| seen.insert(directory.clone())).collect();
+        SearchPath { directories, listing: OnceCell::new() }
+    }
+
+    /// The directories, each once.
+    pub fn directories(&self) -> &[PathBuf] {
+        &self.directories
+    }
+
+    /// The same where a directory and a link to it are one. Each is looked at when it is asked for.
+    fn distinct(&self) -> impl Iterator<Item = &PathBuf> {
+        let mut seen = HashSet::new();
+        let real = |directory: &PathBuf| fs::canonicalize(directory).unwrap_or_else(|_| directory.clone());
+        self.directories.iter().filter(move |directory| seen.insert(real(directory)))
+    }
+
+    /// The places where the executable of a tool may be. After [`SearchPath::list`] only those in which it was
+    /// seen, so that many names cost no more than one walk.
+    fn places(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        let file = format!("{PREFIX}{name}");
+        let directories: Box<dyn Iterator<Item = &PathBuf>> = match self.listing.get() {
+            None => Box::new(self.distinct()),
+            Some(listing) => {
+                let seen = listing.seen_in.get(&file).into_iter().flatten();
+                let may_have: HashSet<&PathBuf> = seen.chain(&listing.unreadable).collect();
+                Box::new(self.directories.iter().filter(move |directory| may_have.contains(directory)))
             }
         };
-        names.sort();
-        for file in names {
-            let lossy = file.to_string_lossy();
-            let Some(name) = lossy.strip_prefix(PREFIX) else { continue };
-            let path = folder.join(&file);
-            if name == OWN_WORD || !is_name(name) || !is_executable(&path) {
-                odd.extend(PathProblem::of(&path, name));
-                continue;
-            }
-            match found.get_mut(name) {
-                Some(first) => {
-                    let why = format!("'{}' comes before it", first.path.display());
-                    odd.push(PathProblem::new(&path, "shadowed", why));
-                    first.shadows.push(path);
+        directories.map(move |directory| directory.join(&file))
+    }
+
+    /// The executable that is run for a name; `None` where there is none. No directory is read. A file of the
+    /// name that cannot be run is an error with exit status 126, a word that cannot be a name one with 127.
+    pub fn find(&self, name: &str) -> Result<Option<PathBuf>> {
+        if !is_name(name) {
+            return Err(Error::usage(format!("'{name}' cannot be a tool"))
+                .hint("names are lower case letters, digits and dashes")
+                .with_exit(Exit::NoSuchTool));
+        }
+        if let Some(found) = self.places(name).find(|place| is_executable(place)) {
+            return Ok(Some(found));
+        }
+        let Some(there) = self.places(name).find(|place| place.symlink_metadata().is_ok()) else {
+            return Ok(None);
+        };
+        let why = why_not(&there);
+        let hint = match why == NOT_EXECUTABLE {
+            true => format!("chmod +x '{}'", there.display()),
+            false => "codex-agent plugin list reports every file that is no tool".to_owned(),
+        };
+        let error = Error::new(format!("cannot run '{}': {why}", there.display()));
+        Err(error.hint(hint).with_exit(Exit::CannotRun))
+    }
+
+    /// Every executable of a name, the one that is run first. No directory is read.
+    pub fn find_all(&self, name: &str) -> Vec<PathBuf> {
+        self.places(name).filter(|place| is_name(name) && is_executable(place)).collect()
+    }
+
+    /// All tools. This alone reads directories, and each once.
+    pub fn list(&self) -> &Listing {
+        self.listing.get_or_init(|| self.read())
+    }
+
+    fn read(&self) -> Listing {
+        let mut listing = Listing::default();
+        let mut found: BTreeMap<String, FoundTool> = BTreeMap::new();
+        for directory in self.distinct() {
+            let mut files: Vec<OsString> = match fs::read_dir(directory) {
+                Ok(entries) => entries.flatten().map(|entry| entry.file_name()).collect(),
+                // PATH is full of directories that do not exist.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+                {
+                    continue;
                 }
-                None => {
-                    let first = Found { name: name.to_owned(), path, shadows: Vec::new() };
-                    found.insert(name.to_owned(), first);
+                Err(error) => {
+                    listing.problems.push(PathProblem::new(directory, "unreadable", reason(&error)));
+                    listing.unreadable.push(directory.clone());
+                    continue;
+                }
+            };
+            files.sort();
+            for file in files {
+                let lossy = file.to_string_lossy();
+                let Some(name) = lossy.strip_prefix(PREFIX) else { continue };
+                let path = directory.join(&file);
+                listing.seen_in.entry(lossy.clone().into_owned()).or_default().push(directory.clone());
+                if name == OWN_WORD || !is_name(name) || !is_executable(&path) {
+                    listing.problems.extend(PathProblem::of(&path, name));
+                    continue;
+                }
+                match found.get_mut(name) {
+                    Some(first) => {
+                        let why = format!("'{}' comes before it", first.path.display());
+                        listing.problems.push(PathProblem::new(&path, "shadowed", why));
+                        first.shadows.push(path);
+                    }
+                    None => {
+                        let tool = FoundTool { name: name.to_owned(), path, shadows: Vec::new() };
+                        found.insert(name.to_owned(), tool);
+                    }
                 }
             }
         }
-    }
-    (found.into_values().collect(), odd)
-}
-
-/// The search path, walked once for whoever asks for many names.
-pub struct Scanned {
-    /// All tools, by name.
-    pub tools: Vec<Found>,
-    /// What is odd on the way, in the order of the search path.
-    pub odd: Vec<PathProblem>,
-}
-
-impl Scanned {
-    /// Walks it.
-    pub fn now() -> Scanned {
-        let (tools, odd) = scan();
-        Scanned { tools, odd }
+        listing.tools = found.into_values().collect();
+        listing
     }
 
-    /// As [`locate`].
-    pub fn locate(&self, name: &str) -> Option<PathBuf> {
-        let found = self.tools.binary_search_by(|tool| tool.name.as_str().cmp(name)).ok();
-        let found = found.and_then(|at| self.tools.get(at)).map(|tool| tool.path.clone());
-        // A folder that may not be read may have a tool all the same; a name that cannot be one has none.
-        let unread = self.odd.iter().filter(|odd| odd.problem == "unreadable" && is_name(name));
-        let mut places = unread.map(|odd| odd.path.join(format!("{PREFIX}{name}")));
-        found.or_else(|| places.find(|place| is_executable(place)))
+    /// The error about a tool that does not exist, with the nearest of the tools and of these other words.
+    pub fn unknown(&self, name: &str, others: &[&str]) -> Error {
+        let tools = self.list().tools.iter().map(|tool| tool.name.as_str());
+        let near = nearest(name, tools.chain(others.iter().copied()));
+        let hint = match near[..] {
+            [] => "codex-agent --list lists the tools".to_owned(),
+            _ => format!(
+                "did you mean {}?",
+                near.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(" or ")
+            ),
+        };
+        Error::new(format!("there is no tool '{name}', and no {PREFIX}{name} on PATH"))
+            .hint(hint)
+            .with_exit(Exit::NoSuchTool)
     }
-
-    /// As [`look`].
-    pub fn look(&self, name: &str) -> Result<Option<PathBuf>> {
-        let found = self.locate(name);
-        let file = format!("{PREFIX}{name}");
-        let is_it = |odd: &&PathProblem| odd.problem == "not_executable" && odd.path.ends_with(&file);
-        match self.odd.iter().find(is_it) {
-            Some(there) if found.is_none() => Err(no_executable(&there.path)),
-            _ => Ok(found),
-        }
-    }
-
-    /// As [`unknown`], with the nearest of the tools.
-    pub fn unknown(&self, name: &str) -> Error {
-        unknown_among(&self.tools, name, &[])
-    }
-}
-
-/// Whether this user can run it: one question for running and for listing. The path is absolute.
-pub fn is_executable(path: &Path) -> bool {
-    which::which_in(path, None::<&std::ffi::OsStr>, "/").is_ok()
 }
 
 #[cfg(test)]

@@ -13,10 +13,9 @@ use codex_agent_engine::show::events::JobEvent;
 use codex_agent_shared::codex::drift::{Problem, Summary};
 use codex_agent_shared::codex::watch::SessionEvent;
 use codex_agent_shared::config;
-use codex_agent_shared::described;
 use codex_agent_shared::group::GroupRecord;
 use codex_agent_shared::output::{CommandRecord, SetupFileRecord};
-use codex_agent_shared::plugin::ToolRecord;
+use codex_agent_shared::plugin::record::{CheckRecord, ProblemRecord, ToolRecord};
 use codex_agent_shared::record::{Field, Session};
 use codex_agent_shared::schema::SchemaRecord;
 
@@ -33,8 +32,8 @@ pub fn written() -> String {
     all.push(of::<config::alias::AliasRecord<'_>>("alias"));
     all.push(of::<config::records::SettingRecord>("setting"));
     all.push(of::<config::records::ProblemRecord>("config.problem"));
-    all.push(of::<described::ProblemRecord<'_>>("plugin.problem"));
-    all.push(of::<described::CheckRecord<'_>>("plugin.check"));
+    all.push(of::<ProblemRecord<'_>>("plugin.problem"));
+    all.push(of::<CheckRecord<'_>>("plugin.check"));
     all.push(of::<CommandRecord<'_>>("command"));
     all.push(of::<Problem>("problem"));
     all.push(of::<Summary>("check"));

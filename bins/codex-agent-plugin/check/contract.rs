@@ -1,19 +1,15 @@
-//! Types and fields of a tool's own, which need a dot, and records of the package, which fit their schemas.
+//! The names of types and fields: those of the package, with their schemas, and those of a tool, which need a dot.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::plugin::{RESERVED, TOOLS};
-use codex_agent_shared::schema::instance::{example, misfit};
+use codex_agent_shared::schema::instance::example;
 use codex_agent_shared::schema::{WRITTEN, each};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-
-use super::Seen;
-use super::bench::{Bench, kind};
-use super::pipe::{without_filter, written};
 
 /// The schemas of the records of this package, by their type.
 pub(super) fn schemas() -> Result<BTreeMap<String, Value>> {
@@ -22,7 +18,7 @@ pub(super) fn schemas() -> Result<BTreeMap<String, Value>> {
     all.map(|schema| Ok((schema.name, serde_json::from_str(&schema.text).map_err(invalid)?))).collect()
 }
 
-/// A record of a type of this package that nothing has made here.
+/// An example of a type of this package, made from its schema.
 pub(super) fn made_up(kind: &str) -> Result<Option<String>> {
     Ok(schemas()?.get(kind).map(|schema| example(schema).to_string()))
 }
@@ -37,46 +33,21 @@ pub(super) fn is_reserved(word: &str) -> Result<bool> {
 }
 
 /// Why a type or a field cannot be a tool's own, in a clause.
-fn no_own_name(name: &str) -> Result<Option<String>> {
+pub(super) fn no_own_name(name: &str) -> Result<Option<String>> {
     let Some((first, _)) = name.split_once('.') else {
         return Ok(Some("has no dot in it, and the name of the tool before it".to_owned()));
     };
     Ok(is_reserved(first)?.then(|| format!("begins with '{first}.', which is reserved for codex-agent")))
 }
 
-/// A type that the description names and that cannot be the tool's own.
-pub(super) fn bad_type(bench: &Bench) -> Result<Option<String>> {
-    let (known, reads) = (schemas()?, bench.reads());
-    let writes = bench.description.iter().flat_map(|description| &description.writes);
-    for kind in writes.filter(|kind| !known.contains_key(*kind) && !reads.contains(&kind.as_str())) {
-        if let Some(why) = no_own_name(kind)? {
-            return Ok(Some(format!("the type '{kind}' of its description {why}")));
-        }
-    }
-    Ok(None)
-}
-
-/// A record of a type of this package that does not fit the schema. Records that came in such, with --input,
-/// may go on such.
-pub(super) fn unfit(bench: &Bench, records: &[Value]) -> Result<Option<String>> {
-    let known = schemas()?;
-    let fits = |record: &Value| {
-        record["type"].as_str().and_then(|kind| known.get(kind)).and_then(|schema| misfit(schema, record))
-    };
-    let given = bench.samples.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let spared: BTreeSet<String> = given
-        .filter(|record| fits(record).is_some())
-        .filter_map(|record| record["type"].as_str().map(str::to_owned))
-        .collect();
-    Ok(records.iter().find_map(|record| {
-        let kind = record["type"].as_str().filter(|kind| !spared.contains(*kind))?;
-        fits(record)
-            .map(|why| format!("a record of type '{kind}' that it wrote does not fit the schema: {why}"))
-    }))
+/// The type of a record.
+pub(super) fn kind(line: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    value.get("type")?.as_str().map(str::to_owned)
 }
 
 /// The names of the fields of a record, in their order and as often as they are there.
-struct Names(Vec<String>);
+pub(super) struct Names(pub(super) Vec<String>);
 
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Names, D::Error> {
@@ -105,48 +76,6 @@ pub(super) fn twice(line: &str) -> Option<String> {
     let mut names = serde_json::from_str::<Names>(line).ok()?.0;
     names.sort_unstable();
     names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
-}
-
-pub(super) fn own_fields(bench: &Bench) -> Result<Seen> {
-    if let Some(why_not) = without_filter(bench)? {
-        return Ok(why_not);
-    }
-    let once = bench.fed(&bench.samples)?;
-    let records = match written(&once) {
-        Ok(records) => records,
-        Err(why) => return Ok(Seen::Skipped(why)),
-    };
-    let (known, filters) = (schemas()?, bench.filters());
-    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for line in &bench.samples {
-        let of_its_type = names.entry(kind(line).unwrap_or_default()).or_default();
-        of_its_type.extend(serde_json::from_str::<Names>(line).map_or(Vec::new(), |names| names.0));
-    }
-    let mut own = BTreeSet::new();
-    for record in &records {
-        let kind = record["type"].as_str().filter(|kind| filters.contains(kind)).unwrap_or_default();
-        let Some(given) = names.get(kind) else { continue };
-        let described = |name: &str| known.get(kind).is_some_and(|of| of["properties"].get(name).is_some());
-        let new = record.as_object().into_iter().flat_map(|fields| fields.keys());
-        own.extend(new.filter(|name| !given.contains(*name) && !described(name)).cloned());
-    }
-    for name in &own {
-        if let Some(why) = no_own_name(name)? {
-            return Ok(Seen::Failed(format!("the field '{name}' that it added {why}")));
-        }
-    }
-    // As in 'codex-agent NAME | codex-agent NAME': its own field is already there.
-    let lines = |out: &[u8]| String::from_utf8_lossy(out).lines().map(str::to_owned).collect::<Vec<_>>();
-    let first = lines(&once.out);
-    let again = bench.fed(&first)?;
-    Ok(match first.iter().chain(&lines(&again.out)).find_map(|line| twice(line)) {
-        Some(name) => Seen::Failed(format!(
-            "with its own output as input it wrote a record that has the field '{name}' twice"
-        )),
-        None if records.is_empty() => Seen::Skipped("it wrote no record".to_owned()),
-        None if own.is_empty() => Seen::Ok("it adds none".to_owned()),
-        None => Seen::Ok(own.into_iter().collect::<Vec<_>>().join(", ")),
-    })
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! What a tool is held to that reads records, writes them, or does both: a filter.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::time::Duration;
 
 use codex_agent_shared::child::limited::{Ended, How, Input, Limits};
 use codex_agent_shared::error::Result;
+use codex_agent_shared::schema::instance::misfit;
 use serde_json::{Value, json};
 
-use super::Seen;
-use super::bench::{Bench, kind};
-use super::contract;
-use super::manners::{excerpt, is_signed, told, undescribed};
+use super::contract::{Names, kind, no_own_name, schemas, twice};
+use super::outcome::{Seen, ending, excerpt, is_signed, undescribed};
+use super::sandbox::Sandbox;
 
 /// How many records a tool must get through, how long that may take, and in how much memory.
 const MANY: u64 = 100_000;
@@ -31,24 +32,24 @@ fn foreign() -> Value {
 }
 
 /// Why a check of input cannot be made, if it cannot.
-fn without_input(bench: &Bench) -> Result<Option<Seen>> {
-    if bench.description.is_none() {
+fn without_input(sandbox: &Sandbox) -> Result<Option<Seen>> {
+    if sandbox.description.is_none() {
         return Ok(Some(undescribed()));
     }
-    let reads = bench.reads();
+    let reads = sandbox.reads();
     if reads.is_empty() {
         return Ok(Some(Seen::Skipped("it reads no records".to_owned())));
     }
-    if bench.samples.is_empty() {
+    if sandbox.samples.is_empty() {
         let what = reads.join(", ");
         return Ok(Some(Seen::Skipped(format!("there is no sample of {what} here; --input FILE gives one"))));
     }
-    if bench.has_arguments {
+    if sandbox.has_arguments {
         return Ok(None);
     }
     // Nobody said how it is used in a pipe, and it may be that no arguments are not enough.
-    let ended = bench.fed(&bench.samples)?;
-    let is_filter = !bench.filters().is_empty();
+    let ended = sandbox.fed(&sandbox.samples)?;
+    let is_filter = !sandbox.filters().is_empty();
     let why = if ended.how == How::Code(2) {
         format!("it ended with 2: {}", excerpt(&ended.err))
     } else if is_filter && !ended.out.is_empty() && !ended.out.starts_with(b"{") {
@@ -59,9 +60,9 @@ fn without_input(bench: &Bench) -> Result<Option<Seen>> {
     Ok(Some(Seen::Skipped(format!("with good records and no arguments {why}; 'pipe' names those it needs"))))
 }
 
-pub(super) fn without_filter(bench: &Bench) -> Result<Option<Seen>> {
-    Ok(without_input(bench)?.or_else(|| {
-        bench
+fn without_filter(sandbox: &Sandbox) -> Result<Option<Seen>> {
+    Ok(without_input(sandbox)?.or_else(|| {
+        sandbox
             .filters()
             .is_empty()
             .then(|| Seen::Skipped("it is no filter: it writes no type that it reads".to_owned()))
@@ -69,7 +70,7 @@ pub(super) fn without_filter(bench: &Bench) -> Result<Option<Seen>> {
 }
 
 /// What it wrote, line by line; a line that is no record is the error.
-pub(super) fn written(ended: &Ended) -> std::result::Result<Vec<Value>, String> {
+fn written(ended: &Ended) -> std::result::Result<Vec<Value>, String> {
     let text = String::from_utf8_lossy(&ended.out);
     text.lines()
         .map(|line| match serde_json::from_str::<Value>(line) {
@@ -79,40 +80,40 @@ pub(super) fn written(ended: &Ended) -> std::result::Result<Vec<Value>, String> 
         .collect()
 }
 
-pub(super) fn records(bench: &Bench) -> Result<Seen> {
-    let Some(description) = &bench.description else { return Ok(undescribed()) };
+pub(super) fn records(sandbox: &Sandbox) -> Result<Seen> {
+    let Some(description) = &sandbox.description else { return Ok(undescribed()) };
     if description.writes.is_empty() {
         return Ok(Seen::Skipped("it writes no records".to_owned()));
     }
-    if let Some(why) = contract::bad_type(bench)? {
+    if let Some(why) = bad_type(sandbox)? {
         return Ok(Seen::Failed(why));
     }
-    if description.reads.is_empty() && !bench.has_arguments {
+    if description.reads.is_empty() && !sandbox.has_arguments {
         let why = "its description does not say with which arguments it writes records";
         return Ok(Seen::Skipped(why.to_owned()));
     }
     if !description.reads.is_empty()
-        && let Some(why_not) = without_input(bench)?
+        && let Some(why_not) = without_input(sandbox)?
     {
         return Ok(why_not);
     }
-    let ended = bench.fed(&bench.samples)?;
+    let ended = sandbox.fed(&sandbox.samples)?;
     if !matches!(ended.how, How::Code(0 | 1)) {
-        return Ok(Seen::Failed(format!("it {}: {}", told(ended.how), excerpt(&ended.err))));
+        return Ok(Seen::Failed(format!("it {}: {}", ending(ended.how), excerpt(&ended.err))));
     }
     let records = match written(&ended) {
         Ok(records) => records,
         Err(why) => return Ok(Seen::Failed(why)),
     };
     // A filter hands on what it does not know; whoever is none writes what it names.
-    let passing = bench.samples.iter().filter(|_| !bench.filters().is_empty());
+    let passing = sandbox.samples.iter().filter(|_| !sandbox.filters().is_empty());
     let passed: Vec<String> = passing.filter_map(|line| kind(line)).collect();
     let is_told = |kind: &str| description.writes.iter().chain(&passed).any(|known| known == kind);
     let unknown = records.iter().filter_map(|record| record["type"].as_str()).find(|kind| !is_told(kind));
-    if let Some(why) = contract::unfit(bench, &records)? {
+    if let Some(why) = unfit(sandbox, &records)? {
         return Ok(Seen::Failed(why));
     }
-    let twice = String::from_utf8_lossy(&ended.out).lines().find_map(contract::twice);
+    let twice = String::from_utf8_lossy(&ended.out).lines().find_map(twice);
     Ok(match (unknown, twice) {
         (Some(kind), _) => {
             Seen::Failed(format!("it wrote a record of type '{kind}', which its description does not name"))
@@ -122,11 +123,84 @@ pub(super) fn records(bench: &Bench) -> Result<Seen> {
     })
 }
 
-pub(super) fn foreign_fields(bench: &Bench) -> Result<Seen> {
-    if let Some(why_not) = without_filter(bench)? {
+/// A type that the description names and that cannot be the tool's own.
+fn bad_type(sandbox: &Sandbox) -> Result<Option<String>> {
+    let (known, reads) = (schemas()?, sandbox.reads());
+    let writes = sandbox.description.iter().flat_map(|description| &description.writes);
+    for kind in writes.filter(|kind| !known.contains_key(*kind) && !reads.contains(&kind.as_str())) {
+        if let Some(why) = no_own_name(kind)? {
+            return Ok(Some(format!("the type '{kind}' of its description {why}")));
+        }
+    }
+    Ok(None)
+}
+
+/// A record of a type of this package that does not fit the schema. Records that came in such, with --input,
+/// may go on such.
+fn unfit(sandbox: &Sandbox, records: &[Value]) -> Result<Option<String>> {
+    let known = schemas()?;
+    let fits = |record: &Value| {
+        record["type"].as_str().and_then(|kind| known.get(kind)).and_then(|schema| misfit(schema, record))
+    };
+    let given = sandbox.samples.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let spared: BTreeSet<String> = given
+        .filter(|record| fits(record).is_some())
+        .filter_map(|record| record["type"].as_str().map(str::to_owned))
+        .collect();
+    Ok(records.iter().find_map(|record| {
+        let kind = record["type"].as_str().filter(|kind| !spared.contains(*kind))?;
+        fits(record)
+            .map(|why| format!("a record of type '{kind}' that it wrote does not fit the schema: {why}"))
+    }))
+}
+
+pub(super) fn own_fields(sandbox: &Sandbox) -> Result<Seen> {
+    if let Some(why_not) = without_filter(sandbox)? {
         return Ok(why_not);
     }
-    let marked: Vec<String> = bench
+    let once = sandbox.fed(&sandbox.samples)?;
+    let records = match written(&once) {
+        Ok(records) => records,
+        Err(why) => return Ok(Seen::Skipped(why)),
+    };
+    let (known, filters) = (schemas()?, sandbox.filters());
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in &sandbox.samples {
+        let of_its_type = names.entry(kind(line).unwrap_or_default()).or_default();
+        of_its_type.extend(serde_json::from_str::<Names>(line).map_or(Vec::new(), |names| names.0));
+    }
+    let mut own = BTreeSet::new();
+    for record in &records {
+        let kind = record["type"].as_str().filter(|kind| filters.contains(kind)).unwrap_or_default();
+        let Some(given) = names.get(kind) else { continue };
+        let described = |name: &str| known.get(kind).is_some_and(|of| of["properties"].get(name).is_some());
+        let new = record.as_object().into_iter().flat_map(|fields| fields.keys());
+        own.extend(new.filter(|name| !given.contains(*name) && !described(name)).cloned());
+    }
+    for name in &own {
+        if let Some(why) = no_own_name(name)? {
+            return Ok(Seen::Failed(format!("the field '{name}' that it added {why}")));
+        }
+    }
+    // As in 'codex-agent NAME | codex-agent NAME': its own field is already there.
+    let lines = |out: &[u8]| String::from_utf8_lossy(out).lines().map(str::to_owned).collect::<Vec<_>>();
+    let first = lines(&once.out);
+    let again = sandbox.fed(&first)?;
+    Ok(match first.iter().chain(&lines(&again.out)).find_map(|line| twice(line)) {
+        Some(name) => Seen::Failed(format!(
+            "with its own output as input it wrote a record that has the field '{name}' twice"
+        )),
+        None if records.is_empty() => Seen::Skipped("it wrote no record".to_owned()),
+        None if own.is_empty() => Seen::Ok("it adds none".to_owned()),
+        None => Seen::Ok(own.into_iter().collect::<Vec<_>>().join(", ")),
+    })
+}
+
+pub(super) fn foreign_fields(sandbox: &Sandbox) -> Result<Seen> {
+    if let Some(why_not) = without_filter(sandbox)? {
+        return Ok(why_not);
+    }
+    let marked: Vec<String> = sandbox
         .samples
         .iter()
         .filter_map(|line| {
@@ -135,12 +209,12 @@ pub(super) fn foreign_fields(bench: &Bench) -> Result<Seen> {
             Some(record.to_string())
         })
         .collect();
-    let ended = bench.fed(&marked)?;
+    let ended = sandbox.fed(&marked)?;
     let records = match written(&ended) {
         Ok(records) => records,
         Err(why) => return Ok(Seen::Failed(why)),
     };
-    let filters = bench.filters();
+    let filters = sandbox.filters();
     let of_its_own: Vec<&Value> = records
         .iter()
         .filter(|record| record["type"].as_str().is_some_and(|kind| filters.contains(&kind)))
@@ -157,19 +231,19 @@ pub(super) fn foreign_fields(bench: &Bench) -> Result<Seen> {
             "it wrote no record of {} for {} of them, and {}",
             filters.join(", "),
             marked.len(),
-            told(ended.how)
+            ending(ended.how)
         )),
         None => Seen::Ok(format!("it is in all {} records that came out", of_its_own.len())),
     })
 }
 
-pub(super) fn foreign_types(bench: &Bench) -> Result<Seen> {
-    if let Some(why_not) = without_filter(bench)? {
+pub(super) fn foreign_types(sandbox: &Sandbox) -> Result<Seen> {
+    if let Some(why_not) = without_filter(sandbox)? {
         return Ok(why_not);
     }
-    let mut input = bench.samples.clone();
+    let mut input = sandbox.samples.clone();
     input.insert(input.len() / 2, foreign().to_string());
-    let ended = bench.fed(&input)?;
+    let ended = sandbox.fed(&input)?;
     let records = match written(&ended) {
         Ok(records) => records,
         Err(why) => return Ok(Seen::Failed(why)),
@@ -179,29 +253,29 @@ pub(super) fn foreign_types(bench: &Bench) -> Result<Seen> {
         Some(record) => Seen::Failed(format!("it came out as {}", excerpt(record.to_string().as_bytes()))),
         None => Seen::Failed(format!(
             "a record of a type that nobody knows is not in the output; it {}",
-            told(ended.how)
+            ending(ended.how)
         )),
     })
 }
 
-pub(super) fn bad_line(bench: &Bench) -> Result<Seen> {
-    if let Some(why_not) = without_input(bench)? {
+pub(super) fn bad_line(sandbox: &Sandbox) -> Result<Seen> {
+    if let Some(why_not) = without_input(sandbox)? {
         return Ok(why_not);
     }
-    let mut input: Vec<String> = bench.samples.iter().cycle().take(2).cloned().collect();
+    let mut input: Vec<String> = sandbox.samples.iter().cycle().take(2).cloned().collect();
     input.push(BAD.to_owned());
-    input.extend(bench.samples.iter().cloned());
+    input.extend(sandbox.samples.iter().cloned());
     input.push(foreign().to_string());
-    let ended = bench.fed(&input)?;
+    let ended = sandbox.fed(&input)?;
     let message = String::from_utf8_lossy(&ended.err).into_owned();
     // One that changes something takes none of its input, and so hands none of it on.
     let passed_on = String::from_utf8_lossy(&ended.out).contains("x.check");
     let names_it = |line: &str| line.split(|c: char| !c.is_ascii_digit()).any(|number| number == "3");
     Ok(if ended.how != How::Code(2) {
-        Seen::Failed(format!("with a line that is no JSON it {}, not with 2", told(ended.how)))
-    } else if !is_signed(&ended, &bench.name) || !message.lines().any(names_it) {
+        Seen::Failed(format!("with a line that is no JSON it {}, not with 2", ending(ended.how)))
+    } else if !is_signed(&ended, &sandbox.name) || !message.lines().any(names_it) {
         Seen::Failed(format!("it said {}: not its name and that it was line 3", excerpt(&ended.err)))
-    } else if !bench.filters().is_empty() && !ended.out.is_empty() && !passed_on {
+    } else if !sandbox.filters().is_empty() && !ended.out.is_empty() && !passed_on {
         Seen::Failed("what came after the line is not in the output".to_owned())
     } else {
         Seen::Ok(format!("ended with 2: {}", excerpt(&ended.err)))
@@ -256,17 +330,17 @@ impl Read for Many {
     }
 }
 
-pub(super) fn bounded_memory(bench: &Bench) -> Result<Seen> {
-    if let Some(why_not) = without_input(bench)? {
+pub(super) fn bounded_memory(sandbox: &Sandbox) -> Result<Seen> {
+    if let Some(why_not) = without_input(sandbox)? {
         return Ok(why_not);
     }
     let limits = Limits {
-        input: Input::Source(Box::new(Many::new(&bench.samples))),
+        input: Input::Source(Box::new(Many::new(&sandbox.samples))),
         kept: 0,
         memory: Some(MEMORY),
         ..Limits::new(PATIENCE, u64::MAX)
     };
-    let ended = bench.run(&bench.words(), limits)?;
+    let ended = sandbox.run(&sandbox.words(), limits)?;
     let most = ended.memory >> 20;
     Ok(match ended.how {
         How::TooLarge => Seen::Failed(format!("it took more than {} MiB for {MANY} records", MEMORY >> 20)),
@@ -277,6 +351,6 @@ pub(super) fn bounded_memory(bench: &Bench) -> Result<Seen> {
             Seen::Skipped("it ended before anybody could look, or this system does not tell".to_owned())
         }
         How::Code(0 | 1) => Seen::Ok(format!("{most} MiB for {MANY} records")),
-        how => Seen::Failed(format!("with {MANY} records it {}: {}", told(how), excerpt(&ended.err))),
+        how => Seen::Failed(format!("with {MANY} records it {}: {}", ending(how), excerpt(&ended.err))),
     })
 }

@@ -9,7 +9,8 @@ use std::fmt::Write;
 
 use super::external::external;
 use super::{Row, Takes, Tool, Verb};
-use crate::plugin::{PREFIX, PROTOCOL, ToolRecord};
+use crate::plugin::record::ToolRecord;
+use crate::plugin::{PREFIX, PROTOCOL};
 use crate::terminal::{columns, is_terminal};
 use crate::text::lines;
 

@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::document::{Place, Value, Wrong};
 use super::{ALIAS, Config};
 use crate::error::{Error, Result};
-use crate::plugin::{self, Scanned};
+use crate::exec::find_program;
+use crate::plugin::{OWN_WORD, SearchPath, dispatcher, is_name};
 use crate::text::quoted;
 
 /// The aliases, joined by blanks, whose lines of shell led to this process.
@@ -119,7 +120,7 @@ impl Target {
                     format!("it begins with '{first}', and not with a tool; '!codex-agent {first} ...' may");
                 Err(why.into())
             }
-            Some(first) if !plugin::is_name(first) => {
+            Some(first) if !is_name(first) => {
                 Err(format!("it begins with '{first}', which cannot be a tool").into())
             }
             Some(_) => {
@@ -143,15 +144,11 @@ fn split(text: &str) -> std::result::Result<Vec<String>, Wrong> {
     }
 }
 
-/// Why an alias is never used: there is a tool of its name, or the dispatcher has the word itself. `locate` finds
-/// a tool; whoever asks for many aliases walks the search path but once.
-pub fn shadow(name: &str, locate: impl FnOnce(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+/// The executable that is run instead of an alias: a tool of its name, or the dispatcher, which has the word itself.
+pub fn shadow(name: &str, path: &SearchPath) -> Option<PathBuf> {
     match name {
-        "help" => {
-            let dispatcher = env::var_os("CODEX_AGENT").map(PathBuf::from).filter(|path| path.is_absolute());
-            dispatcher.or_else(|| Some(env::current_exe().ok()?.with_file_name("codex-agent")))
-        }
-        name => locate(name),
+        OWN_WORD => Some(dispatcher()),
+        name => path.find(name).ok().flatten(),
     }
 }
 
@@ -166,23 +163,9 @@ pub enum Resolved {
     Shell(Vec<OsString>, String),
 }
 
-/// Follows the words, of which the first is no tool. What is neither is exit 127, with the nearest tools
-/// and aliases; a way that leads back is exit 2.
-pub fn follow(config: &Config, words: &[OsString]) -> Result<Resolved> {
-    follow_by(config, words, &plugin::look, &plugin::unknown)
-}
-
-/// The same for whoever has walked the search path, and asks for many: no nearest aliases are looked for.
-pub fn follow_among(config: &Config, words: &[OsString], scanned: &Scanned) -> Result<Resolved> {
-    follow_by(config, words, &|name| scanned.look(name), &|name, _| scanned.unknown(name))
-}
-
-fn follow_by(
-    config: &Config,
-    words: &[OsString],
-    look: &dyn Fn(&str) -> Result<Option<PathBuf>>,
-    unknown: &dyn Fn(&str, &[&str]) -> Error,
-) -> Result<Resolved> {
+/// Follows words whose first is no tool. A word that is neither tool nor alias is an error with exit status 127
+/// and the nearest tools and aliases, aliases in a circle one with 2.
+pub fn follow(config: &Config, words: &[OsString], path: &SearchPath) -> Result<Resolved> {
     let before = env::var(CHAIN_VAR).unwrap_or_default();
     let mut way: Vec<String> = Vec::new();
     let mut words = words.to_vec();
@@ -192,8 +175,8 @@ fn follow_by(
             if name == "help" {
                 return Ok(Resolved::Help(words.split_off(1)));
             }
-            if let Some(path) = look(&name).map_err(|error| error.hint(told(config, &way, &name)))? {
-                return Ok(Resolved::Tool(path, words.split_off(1)));
+            if let Some(tool) = path.find(&name).map_err(|error| error.hint(told(config, &way, &name)))? {
+                return Ok(Resolved::Tool(tool, words.split_off(1)));
             }
         }
         let Some(alias) = config.aliases().iter().find(|alias| alias.name == name) else {
@@ -203,7 +186,7 @@ fn follow_by(
                 |error| if way.is_empty() { error } else { error.hint(told(config, &way, &name)) },
             )?;
             let others: Vec<&str> = config.aliases().iter().map(|alias| alias.name.as_str()).collect();
-            let error = unknown(&name, &others);
+            let error = path.unknown(&name, &others);
             return Err(match way.is_empty() {
                 true => error,
                 false => error.hint(told(config, &way, &name)),
@@ -254,7 +237,7 @@ fn told(config: &Config, way: &[String], last: &str) -> String {
 
 /// The shell that lines are run by.
 pub fn shell() -> PathBuf {
-    plugin::find_program("sh").unwrap_or_else(|| Path::new("/bin/sh").to_owned())
+    find_program("sh").unwrap_or_else(|| Path::new("/bin/sh").to_owned())
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::config;
 use codex_agent_shared::config::Source;
 use codex_agent_shared::error::{Error, Result, reason};
+use codex_agent_shared::exec::find_program;
 use codex_agent_shared::ndjson::{Line, Lines};
-use codex_agent_shared::plugin::find_program;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);

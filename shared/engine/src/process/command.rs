@@ -16,7 +16,7 @@ use crate::codex::version::Versions;
 use crate::record::event::Codex;
 use crate::record::job::{Job, Kind, Sandbox};
 use codex_agent_shared::error::{Error, Result};
-use codex_agent_shared::plugin::is_executable;
+use codex_agent_shared::exec::is_executable;
 use codex_agent_shared::text::fingerprint;
 
 /// Finds the executable. `named` is what the user said on the command line.

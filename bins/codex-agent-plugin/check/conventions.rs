@@ -1,17 +1,15 @@
-//! What every tool can be held to, whatever it does.
+//! The checks for every tool, whatever it does.
 
 use std::time::{Duration, Instant};
 
 use codex_agent_shared::child::limited::{Ended, How, Input, Limits, Reader, Stop};
-use codex_agent_shared::described;
-use codex_agent_shared::described::Description;
 use codex_agent_shared::error::Result;
-use codex_agent_shared::plugin;
-use codex_agent_shared::plugin::{OWN_WORD, PREFIX, TOOLS};
+use codex_agent_shared::plugin::description::{self, Description};
+use codex_agent_shared::plugin::{OWN_WORD, PREFIX, SearchPath, TOOLS, is_name, is_ours};
 
-use super::bench::{BARE, Bench, MOST, PATIENCE, source};
 use super::contract::is_reserved;
-use super::{Seen, is_ours};
+use super::outcome::{Seen, ending, excerpt, is_quiet_or_signed, is_signed, undescribed};
+use super::sandbox::{BARE, MOST, PATIENCE, Sandbox, source};
 
 /// A flag that nobody has.
 const NO_FLAG: &str = "--no-such-flag-of-anybody";
@@ -27,49 +25,14 @@ const AFTER: Duration = Duration::from_secs(2);
 /// How long what it has started may outlive it.
 const OTHERS: Duration = Duration::from_secs(1);
 
-/// How a run came to its end, in a clause.
-pub(super) fn told(how: How) -> String {
-    match how {
-        How::Code(code) => format!("ended with {code}"),
-        How::Signal(signal) => format!("was ended by signal {signal}"),
-        How::Late => "did not end in time".to_owned(),
-        How::TooMuch => "printed more than its limit".to_owned(),
-        How::TooLarge => "took more memory than its limit".to_owned(),
-    }
-}
-
-/// The first line of a text, short enough for one.
-pub(super) fn excerpt(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
-    match line.char_indices().nth(80) {
-        Some((at, _)) => format!("'{}...'", &line[..at]),
-        None => format!("'{line}'"),
-    }
-}
-
-/// Whether a line of standard error begins with the tool's name.
-pub(super) fn is_signed(ended: &Ended, name: &str) -> bool {
-    let names = [format!("{PREFIX}{name}"), format!("codex-agent {name}")];
-    let text = String::from_utf8_lossy(&ended.err);
-    text.lines().any(|line| names.iter().any(|name| line.starts_with(name.as_str())))
-}
-
-/// Whether what it said on standard error is a message of its own or of a tool that it has called, or nothing.
-pub(super) fn is_quiet_or_signed(ended: &Ended, name: &str) -> bool {
-    let text = String::from_utf8_lossy(&ended.err);
-    let of_a_tool = text.lines().any(|line| line.starts_with(PREFIX));
-    ended.first_message().is_none() || is_signed(ended, name) || of_a_tool
-}
-
-pub(super) fn name(bench: &Bench) -> Result<Seen> {
-    let file = bench.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+pub(super) fn name(sandbox: &Sandbox) -> Result<Seen> {
+    let file = sandbox.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Some(name) = file.strip_prefix(PREFIX) else {
         return Ok(Seen::Failed(format!(
             "'{file}' does not begin with '{PREFIX}', so that it is never found"
         )));
     };
-    if !plugin::is_name(name) {
+    if !is_name(name) {
         return Ok(Seen::Failed(format!("'{name}' is more than lower case letters, digits and dashes")));
     }
     if name == OWN_WORD {
@@ -78,60 +41,60 @@ pub(super) fn name(bench: &Bench) -> Result<Seen> {
     if PAGES.contains(&name) {
         return Ok(Seen::Failed(format!("'codex-agent help {name}' opens a page of codex-agent")));
     }
-    if !is_ours(&bench.path) && TOOLS.iter().any(|(tool, _)| *tool == name) {
+    if !is_ours(name, &sandbox.path) && TOOLS.iter().any(|(tool, _)| *tool == name) {
         return Ok(Seen::Failed(format!("it is never run: codex-agent has a tool '{name}' itself")));
     }
-    if !is_ours(&bench.path) && is_reserved(name)? {
+    if !is_ours(name, &sandbox.path) && is_reserved(name)? {
         return Ok(Seen::Failed(format!(
             "'{name}' is reserved for codex-agent, a tool or a type of its own"
         )));
     }
-    Ok(Seen::Ok(match plugin::locate(name) {
-        Some(found) if found == bench.path => format!("it is 'codex-agent {name}'"),
+    Ok(Seen::Ok(match SearchPath::from_env().find(name).ok().flatten() {
+        Some(found) if found == sandbox.path => format!("it is 'codex-agent {name}'"),
         Some(other) => format!("'codex-agent {name}' runs '{}', which comes before it", other.display()),
         None => format!("it is 'codex-agent {name}' once its folder is on PATH"),
     }))
 }
 
-pub(super) fn starts(bench: &Bench) -> Result<Seen> {
-    Ok(match &bench.why_not {
+pub(super) fn starts(sandbox: &Sandbox) -> Result<Seen> {
+    Ok(match &sandbox.why_not {
         Some(why) => Seen::Failed(why.clone()),
         None => Seen::Ok("it can be run".to_owned()),
     })
 }
 
-pub(super) fn help(bench: &Bench) -> Result<Seen> {
-    helps(bench, "--help")
+pub(super) fn help(sandbox: &Sandbox) -> Result<Seen> {
+    helps(sandbox, "--help")
 }
 
-pub(super) fn help_short(bench: &Bench) -> Result<Seen> {
-    helps(bench, "-h")
+pub(super) fn help_short(sandbox: &Sandbox) -> Result<Seen> {
+    helps(sandbox, "-h")
 }
 
-fn helps(bench: &Bench, flag: &str) -> Result<Seen> {
-    let ended = bench.plain(&[flag])?;
+fn helps(sandbox: &Sandbox, flag: &str) -> Result<Seen> {
+    let ended = sandbox.plain(&[flag])?;
     let text = String::from_utf8_lossy(&ended.out).to_lowercase();
     Ok(if ended.how != How::Code(0) {
-        Seen::Failed(format!("{flag} {}", told(ended.how)))
+        Seen::Failed(format!("{flag} {}", ending(ended.how)))
     } else if ended.first_message().is_some() {
         Seen::Failed(format!("{flag} wrote to standard error: {}", excerpt(&ended.err)))
-    } else if !text.contains("usage") && !text.contains(&format!("codex-agent-{}", bench.name)) {
+    } else if !text.contains("usage") && !text.contains(&format!("codex-agent-{}", sandbox.name)) {
         Seen::Failed(format!("{flag} printed {}, which tells no usage", excerpt(&ended.out)))
     } else {
         Seen::Ok(format!("{flag} printed {} lines", ended.lines))
     })
 }
 
-pub(super) fn bad_usage(bench: &Bench) -> Result<Seen> {
-    let ended = bench.plain(&[NO_FLAG])?;
+pub(super) fn bad_usage(sandbox: &Sandbox) -> Result<Seen> {
+    let ended = sandbox.plain(&[NO_FLAG])?;
     Ok(if ended.how != How::Code(2) {
-        Seen::Failed(format!("{NO_FLAG} {}, not with 2", told(ended.how)))
+        Seen::Failed(format!("{NO_FLAG} {}, not with 2", ending(ended.how)))
     } else if !ended.out.is_empty() {
         Seen::Failed(format!("{NO_FLAG} printed {} on standard output", excerpt(&ended.out)))
-    } else if !is_signed(&ended, &bench.name) {
+    } else if !is_signed(&ended, &sandbox.name) {
         let what = excerpt(&ended.err);
-        Seen::Failed(format!("{NO_FLAG} said {what}: no line begins with '{PREFIX}{}:'", bench.name))
-    } else if is_same_with_an_operand(bench)? {
+        Seen::Failed(format!("{NO_FLAG} said {what}: no line begins with '{PREFIX}{}:'", sandbox.name))
+    } else if is_same_with_an_operand(sandbox)? {
         Seen::Failed(format!(
             "it accepted the operand '{NO_OPERAND}' without a word, and did the same as without it"
         ))
@@ -141,16 +104,16 @@ pub(super) fn bad_usage(bench: &Bench) -> Result<Seen> {
 }
 
 /// Whether the usage names no operand, and an operand changes nothing: it was ignored.
-fn is_same_with_an_operand(bench: &Bench) -> Result<bool> {
-    let help = bench.plain(&["--help"])?;
-    if has_operands(&String::from_utf8_lossy(&help.out), &bench.name) {
+fn is_same_with_an_operand(sandbox: &Sandbox) -> Result<bool> {
+    let help = sandbox.plain(&["--help"])?;
+    if has_operands(&String::from_utf8_lossy(&help.out), &sandbox.name) {
         return Ok(false);
     }
     let run = |words: &[&str]| {
-        bench.run(words, Limits { input: source(&bench.samples), ..Limits::new(PATIENCE, MOST) })
+        sandbox.run(words, Limits { input: source(&sandbox.samples), ..Limits::new(PATIENCE, MOST) })
     };
-    let without = run(&bench.words())?;
-    let with = run(&[&bench.words()[..], &[NO_OPERAND]].concat())?;
+    let without = run(&sandbox.words())?;
+    let with = run(&[&sandbox.words()[..], &[NO_OPERAND]].concat())?;
     let is_fine = matches!(with.how, How::Code(0 | 1));
     Ok(is_fine && with.how == without.how && with.out == without.out && with.err == without.err)
 }
@@ -182,13 +145,14 @@ fn has_operands(help: &str, name: &str) -> bool {
         })
 }
 
-pub(super) fn describe(bench: &Bench) -> Result<Seen> {
-    let ended = bench.run(&["--generate", "describe"], Limits::new(described::PATIENCE, described::MOST))?;
+pub(super) fn describe(sandbox: &Sandbox) -> Result<Seen> {
+    let ended =
+        sandbox.run(&["--generate", "describe"], Limits::new(description::PATIENCE, description::MOST))?;
     Ok(match ended.how {
-        How::Code(0) => match Description::parse(&ended.out, &bench.name) {
+        How::Code(0) => match Description::parse(&ended.out, &sandbox.name) {
             Ok(description) => Seen::Ok(description.about),
             // Whatever it is asked for it does the same, and no description was meant.
-            Err(_) if bench.plain(&[NO_FLAG])?.how == How::Code(0) => {
+            Err(_) if sandbox.plain(&[NO_FLAG])?.how == How::Code(0) => {
                 Seen::Skipped("it heeds no options, and so has none".to_owned())
             }
             Err(why) => Seen::Failed(format!("--generate describe printed {}: {why}", excerpt(&ended.out))),
@@ -199,31 +163,26 @@ pub(super) fn describe(bench: &Bench) -> Result<Seen> {
         ),
         How::Late => Seen::Failed(format!(
             "--generate describe did not end within {} seconds",
-            described::PATIENCE.as_secs()
+            description::PATIENCE.as_secs()
         )),
         How::TooMuch => {
-            Seen::Failed(format!("--generate describe printed more than {} KiB", described::MOST >> 10))
+            Seen::Failed(format!("--generate describe printed more than {} KiB", description::MOST >> 10))
         }
-        how => Seen::Failed(format!("--generate describe {}", told(how))),
+        how => Seen::Failed(format!("--generate describe {}", ending(how))),
     })
 }
 
-/// What is said where a check needs a description.
-pub(super) fn undescribed() -> Seen {
-    Seen::Skipped("it does not describe itself".to_owned())
-}
-
-pub(super) fn generates(bench: &Bench) -> Result<Seen> {
-    let Some(description) = &bench.description else { return Ok(undescribed()) };
+pub(super) fn generates(sandbox: &Sandbox) -> Result<Seen> {
+    let Some(description) = &sandbox.description else { return Ok(undescribed()) };
     for kind in &description.generates {
         let is_shell = ["bash", "zsh", "fish"].contains(&kind.as_str());
         let patience = if is_shell { AFTER } else { PATIENCE };
-        let ended = bench.run(&["--generate", kind], Limits::new(patience, MOST))?;
+        let ended = sandbox.run(&["--generate", kind], Limits::new(patience, MOST))?;
         let text = String::from_utf8_lossy(&ended.out);
         if ended.how != How::Code(0) || text.trim().is_empty() {
             return Ok(Seen::Failed(format!(
                 "--generate {kind} {}, with {}",
-                told(ended.how),
+                ending(ended.how),
                 excerpt(&ended.out)
             )));
         }
@@ -235,7 +194,7 @@ pub(super) fn generates(bench: &Bench) -> Result<Seen> {
                 excerpt(&ended.out)
             )));
         }
-        if is_shell && let Some(why) = bench.fault_of(kind, &ended.out)? {
+        if is_shell && let Some(why) = sandbox.fault_of(kind, &ended.out)? {
             return Ok(Seen::Failed(format!("--generate {kind} is no script for it: {why}")));
         }
     }
@@ -245,22 +204,22 @@ pub(super) fn generates(bench: &Bench) -> Result<Seen> {
     })
 }
 
-pub(super) fn completes(bench: &Bench) -> Result<Seen> {
-    match &bench.description {
+pub(super) fn completes(sandbox: &Sandbox) -> Result<Seen> {
+    match &sandbox.description {
         None => return Ok(undescribed()),
         Some(description) if !description.completes => {
             return Ok(Seen::Skipped("its description does not say that it has a hook".to_owned()));
         }
         Some(_) => {}
     }
-    let ended = bench.run(&["--generate", "complete", "--", ""], Limits::new(AFTER, described::MOST))?;
+    let ended = sandbox.run(&["--generate", "complete", "--", ""], Limits::new(AFTER, description::MOST))?;
     let is_odd = |line: &&[u8]| line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
     let is_good = match ended.how {
         How::Code(code) => code == 0 || (code < 126 && !ended.out.is_empty()),
         _ => false,
     };
     Ok(if !is_good {
-        Seen::Failed(format!("--generate complete -- '' {}", told(ended.how)))
+        Seen::Failed(format!("--generate complete -- '' {}", ending(ended.how)))
     } else if let Some(line) = ended.out.split(|byte| *byte == b'\n').find(is_odd) {
         Seen::Failed(format!("a candidate has a control character in it: {}", excerpt(line)))
     } else {
@@ -268,40 +227,42 @@ pub(super) fn completes(bench: &Bench) -> Result<Seen> {
     })
 }
 
-pub(super) fn version(bench: &Bench) -> Result<Seen> {
-    let Some(description) = &bench.description else { return Ok(undescribed()) };
+pub(super) fn version(sandbox: &Sandbox) -> Result<Seen> {
+    let Some(description) = &sandbox.description else { return Ok(undescribed()) };
     let Some(version) = &description.version else {
         return Ok(Seen::Skipped("its description has no version".to_owned()));
     };
-    let ended = bench.plain(&["--version"])?;
+    let ended = sandbox.plain(&["--version"])?;
     let has_it = String::from_utf8_lossy(&ended.out).contains(version.as_str());
     Ok(if ended.how == How::Code(0) && has_it {
         Seen::Ok(version.clone())
     } else {
         let what = excerpt(&ended.out);
-        Seen::Failed(format!("--version {}, with {what}; its description says {version}", told(ended.how)))
+        Seen::Failed(format!("--version {}, with {what}; its description says {version}", ending(ended.how)))
     })
 }
 
-pub(super) fn empty_input(bench: &Bench) -> Result<Seen> {
-    let ended = bench.plain(&bench.words())?;
+pub(super) fn empty_input(sandbox: &Sandbox) -> Result<Seen> {
+    let ended = sandbox.plain(&sandbox.words())?;
     Ok(match ended.how {
         // It has done what it does; standard error is for counts and progress too.
-        How::Code(0) => Seen::Ok(told(ended.how)),
-        How::Code(1 | 2 | 75) if is_quiet_or_signed(&ended, &bench.name) => Seen::Ok(told(ended.how)),
-        How::Code(2) | How::Code(_) => Seen::Failed(format!("{}: {}", told(ended.how), excerpt(&ended.err))),
-        how => Seen::Failed(told(how)),
+        How::Code(0) => Seen::Ok(ending(ended.how)),
+        How::Code(1 | 2 | 75) if is_quiet_or_signed(&ended, &sandbox.name) => Seen::Ok(ending(ended.how)),
+        How::Code(2) | How::Code(_) => {
+            Seen::Failed(format!("{}: {}", ending(ended.how), excerpt(&ended.err)))
+        }
+        how => Seen::Failed(ending(how)),
     })
 }
 
-pub(super) fn no_escapes(bench: &Bench) -> Result<Seen> {
-    let words = bench.words();
+pub(super) fn no_escapes(sandbox: &Sandbox) -> Result<Seen> {
+    let words = sandbox.words();
     for (what, ended) in [
-        ("--help", bench.plain(&["--help"])?),
-        ("bad usage", bench.plain(&[NO_FLAG])?),
-        ("its output", bench.fed(&bench.samples)?),
-        ("its output", bench.plain(&words)?),
-        ("its output without arguments", bench.plain(&[])?),
+        ("--help", sandbox.plain(&["--help"])?),
+        ("bad usage", sandbox.plain(&[NO_FLAG])?),
+        ("its output", sandbox.fed(&sandbox.samples)?),
+        ("its output", sandbox.plain(&words)?),
+        ("its output without arguments", sandbox.plain(&[])?),
     ] {
         let is_control = |byte: &u8| byte.is_ascii_control() && !b"\t\n\r".contains(byte);
         for (stream, bytes) in [("standard output", &ended.out), ("standard error", &ended.err)] {
@@ -324,33 +285,34 @@ pub(super) fn no_escapes(bench: &Bench) -> Result<Seen> {
     Ok(Seen::Ok("none, and a title with escapes in it was there to be printed".to_owned()))
 }
 
-pub(super) fn closed_pipe(bench: &Bench) -> Result<Seen> {
-    let help = bench.plain(&["--help"])?;
+pub(super) fn closed_pipe(sandbox: &Sandbox) -> Result<Seen> {
+    let help = sandbox.plain(&["--help"])?;
     if help.how == How::Code(0) && help.first_message().is_none() {
-        let gone = bench.run(&["--help"], Limits { reader: Reader::Gone, ..Limits::new(PATIENCE, MOST) })?;
+        let gone =
+            sandbox.run(&["--help"], Limits { reader: Reader::Gone, ..Limits::new(PATIENCE, MOST) })?;
         if let Some(fault) = is_loud("--help", &gone) {
             return Ok(fault);
         }
     }
-    let nonblocking = bench.fed(&bench.samples)?;
+    let nonblocking = sandbox.fed(&sandbox.samples)?;
     if nonblocking.how != How::Code(0) || nonblocking.first_message().is_some() {
         return Ok(Seen::Ok("--help is quiet about it".to_owned()));
     }
-    let (input, reader) = match bench.samples[..] {
+    let (input, reader) = match sandbox.samples[..] {
         [] => (Input::Nothing, Reader::Gone),
         // More than any pipe holds.
         _ => {
-            let many: Vec<String> = bench.samples.iter().cycle().take(2000).cloned().collect();
+            let many: Vec<String> = sandbox.samples.iter().cycle().take(2000).cloned().collect();
             (source(&many), Reader::OneLine)
         }
     };
-    let ended = bench.run(&bench.words(), Limits { input, reader, ..Limits::new(PATIENCE, u64::MAX) })?;
+    let ended = sandbox.run(&sandbox.words(), Limits { input, reader, ..Limits::new(PATIENCE, u64::MAX) })?;
     Ok(is_loud("it", &ended).unwrap_or_else(|| Seen::Ok("quiet about it".to_owned())))
 }
 
 /// Whether values stand in plain lines as they are, which breaks rows and columns.
-pub(super) fn rows(bench: &Bench) -> Result<Seen> {
-    for ended in [bench.fed(&bench.samples)?, bench.plain(&[])?] {
+pub(super) fn rows(sandbox: &Sandbox) -> Result<Seen> {
+    for ended in [sandbox.fed(&sandbox.samples)?, sandbox.plain(&[])?] {
         let text = String::from_utf8_lossy(&ended.out);
         if let Some((_, what)) = BARE.iter().find(|(bare, _)| text.contains(bare)) {
             return Ok(Seen::Failed(format!("a title stands in its lines with {what} in it")));
@@ -367,22 +329,22 @@ fn is_loud(what: &str, ended: &Ended) -> Option<Seen> {
     Some(Seen::Failed(format!("{what} said {} when nobody read it any more", excerpt(message.as_bytes()))))
 }
 
-pub(super) fn interrupt(bench: &Bench) -> Result<Seen> {
-    stops(bench, Stop::Interrupt, "SIGINT")
+pub(super) fn interrupt(sandbox: &Sandbox) -> Result<Seen> {
+    stops(sandbox, Stop::Interrupt, "SIGINT")
 }
 
-pub(super) fn terminate(bench: &Bench) -> Result<Seen> {
-    stops(bench, Stop::Terminate, "SIGTERM")
+pub(super) fn terminate(sandbox: &Sandbox) -> Result<Seen> {
+    stops(sandbox, Stop::Terminate, "SIGTERM")
 }
 
-fn stops(bench: &Bench, stop: Stop, name: &str) -> Result<Seen> {
-    let mut begin = bench.samples.iter().take(3).cloned().collect::<Vec<_>>().join("\n");
+fn stops(sandbox: &Sandbox, stop: Stop, name: &str) -> Result<Seen> {
+    let mut begin = sandbox.samples.iter().take(3).cloned().collect::<Vec<_>>().join("\n");
     if !begin.is_empty() {
         begin.push('\n');
     }
     // What Python says to somebody who interrupts its imports is not the tool's to say.
     let began = Instant::now();
-    bench.run(&["--help"], Limits::new(PATIENCE, MOST))?;
+    sandbox.run(&["--help"], Limits::new(PATIENCE, MOST))?;
     let before = (began.elapsed() * 4).clamp(BEFORE, LONGEST);
     let limits = Limits {
         input: Input::Open(begin.into_bytes()),
@@ -390,37 +352,37 @@ fn stops(bench: &Bench, stop: Stop, name: &str) -> Result<Seen> {
         others: Some(OTHERS),
         ..Limits::new(AFTER, MOST)
     };
-    let ended = bench.run(&bench.words(), limits)?;
+    let ended = sandbox.run(&sandbox.words(), limits)?;
     Ok(match ended.how {
         How::Late => Seen::Failed(format!("it still ran {} s after {name}", AFTER.as_secs())),
         _ if !ended.was_asked => Seen::Ok("it waits for no input, and ended by itself".to_owned()),
         how if ended.left.is_some() => {
             let program = ended.left.unwrap_or_default();
-            Seen::Failed(format!("at {name} it {}, and left '{program}' running", told(how)))
+            Seen::Failed(format!("at {name} it {}, and left '{program}' running", ending(how)))
         }
-        _ if !is_quiet_or_signed(&ended, &bench.name) => {
+        _ if !is_quiet_or_signed(&ended, &sandbox.name) => {
             Seen::Failed(format!("at {name} it said {}", excerpt(&ended.err)))
         }
-        how => Seen::Ok(format!("at {name} it {}", told(how))),
+        how => Seen::Ok(format!("at {name} it {}", ending(how))),
     })
 }
 
-pub(super) fn codex_home(bench: &Bench) -> Result<Seen> {
-    bench.fed(&bench.samples)?;
-    Ok(match bench.changed_in_home() {
+pub(super) fn codex_home(sandbox: &Sandbox) -> Result<Seen> {
+    sandbox.fed(&sandbox.samples)?;
+    Ok(match sandbox.changed_in_home() {
         None => Seen::Ok("as it was".to_owned()),
-        Some(_) if bench.has_run_codex() => {
+        Some(_) if sandbox.has_run_codex() => {
             Seen::Skipped("it ran Codex, which may change its own home".to_owned())
         }
         Some(what) => Seen::Failed(format!("it changed {what}")),
     })
 }
 
-pub(super) fn leaves_nothing(bench: &Bench) -> Result<Seen> {
+pub(super) fn leaves_nothing(sandbox: &Sandbox) -> Result<Seen> {
     let limits =
-        Limits { input: source(&bench.samples), others: Some(OTHERS), ..Limits::new(PATIENCE, MOST) };
-    let ended = bench.run(&bench.words(), limits)?;
-    Ok(match (bench.left(), ended.left) {
+        Limits { input: source(&sandbox.samples), others: Some(OTHERS), ..Limits::new(PATIENCE, MOST) };
+    let ended = sandbox.run(&sandbox.words(), limits)?;
+    Ok(match (sandbox.left(), ended.left) {
         (Some(left), _) => Seen::Failed(format!("it left '{left}'")),
         (None, Some(program)) => Seen::Failed(format!("it ended, and left '{program}' running")),
         (None, None) => Seen::Ok("nothing where it was run, in TMPDIR, in HOME or beside it".to_owned()),

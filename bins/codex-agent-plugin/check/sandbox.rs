@@ -13,15 +13,14 @@ use std::time::Duration;
 use codex_agent_fake::sample::Place;
 use codex_agent_shared::child::limited;
 use codex_agent_shared::child::limited::{Ended, Failure, How, Input, Limits};
-use codex_agent_shared::described::Description;
 use codex_agent_shared::error::{Context, Error, Result, reason, warn};
-use codex_agent_shared::plugin;
+use codex_agent_shared::exec::find_program;
+use codex_agent_shared::plugin::description::{self, Description};
+use codex_agent_shared::plugin::{dispatcher, name_of, set_env};
 use codex_agent_shared::store::read_capped;
 use codex_agent_shared::text::quoted;
-use serde_json::Value;
 
-use super::contract::made_up;
-use super::name_of;
+use super::contract::{kind, made_up};
 
 /// How long a run may take that has next to nothing to do. Machines that do other things are slow.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,7 +53,7 @@ codex-agent setup --dry-run --json
 codex-agent schema --json";
 
 /// The tool, and where it is tried.
-pub(super) struct Bench {
+pub(super) struct Sandbox {
     folder: tempfile::TempDir,
     place: Place,
     /// The executable.
@@ -77,16 +76,16 @@ pub(super) struct Bench {
     beside_before: BTreeSet<OsString>,
 }
 
-impl Bench {
+impl Sandbox {
     /// Makes it, and looks whether the tool starts and what it says of itself.
-    pub(super) fn make(path: &Path, arguments: &[String], input: Option<&Path>) -> Result<Bench> {
+    pub(super) fn make(path: &Path, arguments: &[String], input: Option<&Path>) -> Result<Sandbox> {
         let given = input.map(lines).transpose()?;
         let folder = tempfile::Builder::new()
             .prefix("codex-agent-check-")
             .tempdir()
             .map_err(|error| Error::new(format!("cannot make a temporary folder: {error}")))?;
         let place = Place::within(folder.path());
-        let mut bench = Bench {
+        let mut sandbox = Sandbox {
             place,
             path: path.to_owned(),
             name: name_of(path),
@@ -100,22 +99,22 @@ impl Bench {
             beside_before: BTreeSet::new(),
             folder,
         };
-        bench.furnish()?;
-        bench.beside_before = names(path.parent().unwrap_or(Path::new("/")));
+        sandbox.populate()?;
+        sandbox.beside_before = names(path.parent().unwrap_or(Path::new("/")));
         // Before the tool is run for the first time, and once more behind the samples: the runs among
         // them write there too.
-        bench.home_before = contents(&bench.place.home);
-        bench.look()?;
-        bench.changed_first = bench.changed_in_home();
-        bench.samples = match given {
+        sandbox.home_before = contents(&sandbox.place.home);
+        sandbox.try_start()?;
+        sandbox.changed_first = sandbox.changed_in_home();
+        sandbox.samples = match given {
             Some(lines) => lines,
-            None => bench.own_samples()?,
+            None => sandbox.own_samples()?,
         };
-        bench.home_before = contents(&bench.place.home);
-        Ok(bench)
+        sandbox.home_before = contents(&sandbox.place.home);
+        Ok(sandbox)
     }
 
-    fn furnish(&self) -> Result<()> {
+    fn populate(&self) -> Result<()> {
         let own = std::env::current_exe()
             .map_err(|error| Error::new(format!("cannot tell which executable this is: {error}")))?;
         self.place.make(&own.with_file_name("codex-agent-demo"))?;
@@ -135,7 +134,7 @@ impl Bench {
         fs::set_permissions(&codex, fs::Permissions::from_mode(0o700)).context("change", &codex)?;
         let mut hostile = Command::new(&real);
         hostile.args(["exec", "--skip-git-repo-check", HOSTILE]);
-        self.dress(&mut hostile);
+        self.set_env(&mut hostile);
         let ended = limited::run(&mut hostile, Limits::new(PATIENCE, MOST));
         match ended.map_err(|failure| failure.of(&real))?.how {
             How::Code(0) => Ok(()),
@@ -154,7 +153,7 @@ impl Bench {
         self.ran().exists()
     }
 
-    fn dress(&self, command: &mut Command) {
+    fn set_env(&self, command: &mut Command) {
         let foreign = |name: &str| {
             ["XDG_", "CODEX_"].iter().any(|prefix| name.starts_with(prefix))
                 || ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"].contains(&name)
@@ -166,7 +165,7 @@ impl Bench {
         }
         let folder = self.folder.path();
         self.place.dress(command);
-        plugin::hand_down(command, &plugin::dispatcher());
+        set_env(command, &dispatcher());
         command
             .env("HOME", folder.join("home"))
             .env("TMPDIR", folder.join("tmp"))
@@ -182,16 +181,16 @@ impl Bench {
     fn start(&self, words: &[&str], limits: Limits) -> std::result::Result<Ended, Failure> {
         let mut command = Command::new(&self.path);
         command.args(words);
-        self.dress(&mut command);
+        self.set_env(&mut command);
         limited::run(&mut command, limits)
     }
 
     /// What a shell says of a script, without running it. A shell that is not here says nothing.
     pub(super) fn fault_of(&self, shell: &str, script: &[u8]) -> Result<Option<String>> {
-        let Some(path) = plugin::find_program(shell) else { return Ok(None) };
+        let Some(path) = find_program(shell) else { return Ok(None) };
         let mut command = Command::new(&path);
         command.arg("-n");
-        self.dress(&mut command);
+        self.set_env(&mut command);
         let input = Input::Source(Box::new(std::io::Cursor::new(script.to_vec())));
         let limits = Limits { input, ..Limits::new(PATIENCE, MOST) };
         let ended = limited::run(&mut command, limits).map_err(|failure| failure.of(&path))?;
@@ -215,7 +214,7 @@ impl Bench {
         self.arguments.iter().map(String::as_str).collect()
     }
 
-    fn look(&mut self) -> Result<()> {
+    fn try_start(&mut self) -> Result<()> {
         match self.start(&["--help"], Limits::new(PATIENCE, MOST)) {
             Ok(_) => {}
             Err(Failure::Start(error)) => {
@@ -224,8 +223,7 @@ impl Bench {
             }
             Err(asked) => return Err(asked.of(&self.path)),
         }
-        let limits =
-            Limits::new(codex_agent_shared::described::PATIENCE, codex_agent_shared::described::MOST);
+        let limits = Limits::new(description::PATIENCE, description::MOST);
         let ended = self.run(&["--generate", "describe"], limits)?;
         if ended.how == How::Code(0) {
             self.description = Description::parse(&ended.out, &self.name).ok();
@@ -259,7 +257,7 @@ impl Bench {
         let script = if only_sessions { SAMPLES.lines().next().unwrap_or("") } else { SAMPLES };
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", script]);
-        self.dress(&mut shell);
+        self.set_env(&mut shell);
         // The one of the sample itself: only the tool's own runs are to be told.
         shell.env("CODEX_AGENT_CODEX", self.folder.path().join("real/codex"));
         let ended = limited::run(&mut shell, Limits::new(6 * PATIENCE, MOST))
@@ -336,12 +334,6 @@ pub(super) fn source(lines: &[String]) -> Input {
         text.push('\n');
     }
     Input::Source(Box::new(std::io::Cursor::new(text.into_bytes())))
-}
-
-/// The type of a record.
-pub(super) fn kind(line: &str) -> Option<String> {
-    let value: Value = serde_json::from_str(line).ok()?;
-    value.get("type")?.as_str().map(str::to_owned)
 }
 
 fn lines(file: &Path) -> Result<Vec<String>> {

@@ -26,7 +26,7 @@ pub fn wrong_interpreter(path: &Path) -> Option<String> {
         };
     }
     if Path::new(interpreter).is_dir() {
-        return is_named(interpreter, "which is a folder");
+        return is_named(interpreter, "which is a directory");
     }
     if interpreter.starts_with('/') && !is_executable(Path::new(interpreter)) {
         return is_named(interpreter, "which is not executable");
@@ -41,7 +41,7 @@ pub fn wrong_interpreter(path: &Path) -> Option<String> {
     }
 }
 
-/// The program that env(1) is to run; `None` where that is not to be told.
+/// The program that env(1) is to run; `None` where that is unknown.
 fn asked_of_env(arguments: &str) -> Option<&str> {
     // What quotes and backslashes come to is env's affair.
     if arguments.contains(['\'', '"', '\\', '$']) {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interpreters_that_cannot_be_run_are_told() {
+    fn interpreters_that_cannot_be_run_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("script");
         for (line, why) in [
@@ -78,15 +78,18 @@ mod tests {
             ("#!/bin/sh\r", Some("'/bin/sh', with a carriage return")),
             ("#!/usr/bin/env sh\r", Some("'sh', with a carriage return")),
             ("#!/usr/bin/env -S no-such-program -x", Some("'no-such-program', which is not there")),
-            ("#!/tmp", Some("'/tmp', which is a folder")),
+            ("#!/tmp", Some("'/tmp', which is a directory")),
             ("#!/etc/passwd", Some("'/etc/passwd', which is not executable")),
         ] {
             fs::write(&script, format!("{line}\necho\n")).unwrap();
-            let told = wrong_interpreter(&script);
+            let reported = wrong_interpreter(&script);
             match why {
-                None => assert_eq!(told, None, "{line}"),
+                None => assert_eq!(reported, None, "{line}"),
                 Some(why) => {
-                    assert!(told.as_ref().is_some_and(|told| told.contains(why)), "{line}: {told:?}")
+                    assert!(
+                        reported.as_ref().is_some_and(|reported| reported.contains(why)),
+                        "{line}: {reported:?}"
+                    )
                 }
             }
         }
