@@ -302,16 +302,12 @@ impl Finder {
     fn filter_stdin(mut self, args: &Args, index: &mut Index, words_given: &[&str]) -> Result<Exit> {
         let filter = words(args, words_given);
         let mut inputs = Inputs::new("stdin", io::stdin().lock());
-        loop {
-            if !inputs.is_ready() {
-                self.rows.flush()?;
-            }
-            let Some(next) = inputs.next() else { break };
+        while let Some(next) = inputs.next() {
             let (line, input) = match next {
                 Ok(input) => input,
-                Err((error, true)) => return Err(error),
-                Err((error, false)) => {
-                    warn(&error);
+                Err(failure) if failure.is_final => return Err(failure.error),
+                Err(failure) => {
+                    warn(&failure.error);
                     self.exit = Exit::Trouble;
                     continue;
                 }

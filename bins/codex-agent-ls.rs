@@ -434,7 +434,7 @@ fn run(mut args: Args) -> Result<Exit> {
         let groups = Groups::read()?;
         let mut ids = Vec::new();
         for name in &args.groups {
-            ids.extend(groups.groups[groups.find(name)?].sessions());
+            ids.extend(groups.find(name)?.sessions());
         }
         ids.sort();
         ids.dedup();
@@ -448,7 +448,7 @@ fn run(mut args: Args) -> Result<Exit> {
         sort: args.sort,
         offset: args.offset,
         limit: args.limit,
-        fields: if args.count { Vec::new() } else { shape.needed() },
+        fields: if args.count { vec![codex_agent_shared::record::Field::Id] } else { shape.needed() },
         full: args.common.full,
     };
     if args.count {

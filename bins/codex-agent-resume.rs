@@ -239,7 +239,7 @@ fn first_of_stdin() -> Result<String> {
     loop {
         match inputs.next() {
             None => return Err(Error::not_found("there is no session on standard input")),
-            Some(Err((error, _))) => return Err(error),
+            Some(Err(failure)) => return Err(failure.error),
             Some(Ok((_, Input::Text(text)))) => return Ok(text),
             Some(Ok((_, Input::Record(foreign)))) => return Ok(foreign.id.unwrap_or_default()),
             Some(Ok((_, Input::Other(_)))) => {}

@@ -157,6 +157,9 @@ mod text_faults;
 /// Opening a session in Codex.
 mod resume;
 
+/// The library as the author of an external tool uses it.
+mod library;
+
 /// Tools of strangers: found, asked, kept, told of.
 mod plugin;
 

@@ -286,7 +286,12 @@ fn own_sessions() -> String {
         let home = Home::find(None).ok().filter(Home::exists)?;
         let place = home.path().display().to_string();
         let mut index = Index::open(home, Sources::default()).ok()?;
-        let count = index.list(&Query::default(), &mut |_| Ok(())).ok()?;
+        let count = index
+            .list(
+                &Query { fields: vec![codex_agent_shared::record::Field::Id], ..Query::default() },
+                &mut |_| Ok(()),
+            )
+            .ok()?;
         Some((place, count))
     };
     match count() {

@@ -145,10 +145,9 @@ fn table(groups: &[Group], color: bool) -> Vec<String> {
 pub(super) fn watch(args: Args) -> Result<Exit> {
     let name = only_one(&args)?;
     let (id, name) = {
-        let mut groups = Groups::read()?;
-        let at = groups.find(name)?;
-        let group = groups.groups.swap_remove(at);
-        (group.id, group.name)
+        let groups = Groups::read()?;
+        let group = groups.find(name)?;
+        (group.id.clone(), group.name.clone())
     };
     let members = || {
         let groups = Groups::read()?;
@@ -163,7 +162,7 @@ pub(super) fn log(args: Args) -> Result<Exit> {
     // Runs have its name. A group that is gone may still have some; one that never was has none.
     let groups = Groups::read()?;
     let found = groups.find(name);
-    let name = found.as_ref().map_or(name, |at| groups.groups[*at].name.as_str());
+    let name = found.as_ref().map_or(name, |group| group.name.as_str());
     let Some(folder) = manage::of("group", name, |_| true)?.into_iter().next() else {
         found?;
         return Err(Error::not_found(format!("no run over group '{name}' is known"))
@@ -176,7 +175,7 @@ pub(super) fn log(args: Args) -> Result<Exit> {
 pub(super) fn show(args: Args) -> Result<Exit> {
     let name = only_one(&args)?;
     let groups = Groups::read()?;
-    let group = &groups.groups[groups.find(name)?];
+    let group = groups.find(name)?;
     if args.common.json {
         return tell(&args, std::slice::from_ref(group));
     }
@@ -241,7 +240,7 @@ fn given(args: &Args, mut find: impl FnMut(&str, bool) -> Result<String>) -> Res
     }
     let mut inputs = Inputs::new("stdin", io::stdin().lock());
     while let Some(next) = inputs.next() {
-        let (at, input) = next.map_err(|(error, _)| error.hint("nothing was changed"))?;
+        let (at, input) = next.map_err(|failure| failure.error.hint("nothing was changed"))?;
         let place = |error: Error| error.within(format_args!("stdin:{at}")).hint("nothing was changed");
         match input {
             Input::Text(text) => given.ids.push(find(&text, false).map_err(place)?),
@@ -323,7 +322,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
     let (made, added, all) = Groups::update(|groups| {
         let (at, made) = match groups.position(&name)? {
             Some(at) => (at, false),
-            None if args.existing => (groups.find(&name)?, false),
+            None if args.existing => (groups.index_of(&name)?, false),
             None => {
                 check_name(&name)?;
                 groups.groups.push(Group::new(&name, None));
@@ -351,7 +350,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
 pub(super) fn remove(args: Args) -> Result<Exit> {
     let name = args.name()?.to_owned();
     let groups = Groups::read()?;
-    let members = groups.groups[groups.find(&name)?].session_ids.clone();
+    let members = groups.find(&name)?.session_ids.clone();
     let mut index = None;
     let common = &args.common;
     let given = given(&args, |text, _| {
@@ -381,8 +380,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
         Ok(session.id.map(|id| id.to_string()).unwrap_or_default())
     })?;
     let (removed, absent, all) = Groups::update(|groups| {
-        let at = groups.find(&name)?;
-        let group = &mut groups.groups[at];
+        let group = groups.find_mut(&name)?;
         let (removed, absent) = group.remove(&given.ids);
         if removed > 0 {
             group.touch();
@@ -409,14 +407,15 @@ pub(super) fn rename(args: Args) -> Result<Exit> {
     }
     check_name(new)?;
     let group = Groups::update(|groups| {
-        let at = groups.find(&name)?;
-        if groups.groups[at].name == *new {
-            return Ok((groups.groups[at].clone(), Changed::No));
+        let group = groups.find(&name)?;
+        if group.name == *new {
+            return Ok((group.clone(), Changed::No));
         }
         refuse_taken(groups, new)?;
-        groups.groups[at].name.clone_from(new);
-        groups.groups[at].touch();
-        Ok((groups.groups[at].clone(), Changed::Yes))
+        let group = groups.find_mut(&name)?;
+        group.name.clone_from(new);
+        group.touch();
+        Ok((group.clone(), Changed::Yes))
     })?;
     warn(format_args!("group '{name}' is now '{new}'"));
     tell(&args, &[group])
@@ -427,7 +426,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
     let gone = Groups::update(|groups| {
         let mut places = Vec::new();
         for name in &args.operands {
-            places.push(groups.find(name)?);
+            places.push(groups.index_of(name)?);
         }
         places.sort_unstable();
         places.dedup();
@@ -446,8 +445,7 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
         let mut changed = Changed::No;
         let mut touched = Vec::new();
         for name in &args.operands {
-            let at = groups.find(name)?;
-            let group = &mut groups.groups[at];
+            let group = groups.find_mut(name)?;
             if group.paused != paused {
                 group.paused = paused;
                 group.touch();
@@ -475,7 +473,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         _ => error,
     })?;
     let groups = Groups::read()?;
-    let group = &groups.groups[groups.find(name)?];
+    let group = groups.find(name)?;
     if group.paused {
         warn(format_args!("group '{name}' is paused; 'codex-agent group unpause' lets it run"));
         return Ok(Exit::WorkLeft);

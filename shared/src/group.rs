@@ -226,12 +226,23 @@ impl Groups {
         Groups::store()?.update(change)
     }
 
-    /// Where the group of this name or id stands; an error where there is none, or two of the name.
-    pub fn find(&self, name: &str) -> Result<usize> {
+    /// The group of this name or id; an error where there is none, or two of the name.
+    pub fn find(&self, name: &str) -> Result<&Group> {
+        Ok(&self.groups[self.index_of(name)?])
+    }
+
+    /// The same, to be changed.
+    pub fn find_mut(&mut self, name: &str) -> Result<&mut Group> {
+        let at = self.index_of(name)?;
+        Ok(&mut self.groups[at])
+    }
+
+    /// The index of the group in [`Groups::groups`].
+    pub fn index_of(&self, name: &str) -> Result<usize> {
         store::find(&self.groups, name)
     }
 
-    /// As [`Groups::find`], but no group of the name is no error.
+    /// As [`Groups::index_of`], but no group of the name is no error.
     pub fn position(&self, name: &str) -> Result<Option<usize>> {
         store::position(&self.groups, name)
     }

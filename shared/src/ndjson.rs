@@ -7,7 +7,8 @@
 //! know is added here: the number of the line, a byte order mark, blank lines, lines without an end.
 //!
 //! Writing: [`Output`] is standard output behind one buffer. A closed pipe is an [`Error`] that ends
-//! a reader quietly.
+//! a reader quietly. Before [`Records`] waits for its input, the buffer is written: a filter of a live
+//! input passes each record on when it has it, and needs no flush but the last.
 //!
 //! ```
 //! use codex_agent_shared::ndjson::Records;
@@ -27,7 +28,9 @@
 //! assert!(records.next().is_none());
 //! ```
 
-use std::io::{self, IsTerminal, Read, StdoutLock, Write};
+use std::cell::RefCell;
+use std::io::{self, IsTerminal, Read, Write};
+use std::rc::{Rc, Weak};
 
 use ndjson_stream::config::{EmptyLineHandling, NdjsonConfig};
 use ndjson_stream::engine::NdjsonEngine;
@@ -207,11 +210,6 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
         Records { name: name.into(), lines: Lines::new(reader, 64 << 10), engine: engine() }
     }
 
-    /// Whether the next record can be had without waiting for whoever writes the input.
-    pub fn is_ready(&self) -> bool {
-        self.lines.is_ready()
-    }
-
     /// The next record; `None` at the end. An error names source and line (`stdin:17: …`) and is
     /// about that line alone, unless [`Failure::is_final`]: then the source itself failed.
     #[allow(clippy::should_implement_trait)]
@@ -232,6 +230,11 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
 
     fn advance(&mut self, plain: bool) -> Option<std::result::Result<Record<Item<T>>, Failure>> {
         loop {
+            if !self.lines.is_ready()
+                && let Err(error) = write_before_waiting()
+            {
+                return Some(Err(Failure { error, is_final: true }));
+            }
             let line = match self.lines.next() {
                 Ok(Some(line)) => line,
                 Ok(None) => return None,
@@ -304,10 +307,36 @@ pub struct Failure {
 
 /// Standard output: a record or a row at a time, collected into blocks.
 pub struct Output {
-    out: StdoutLock<'static>,
-    block: Vec<u8>,
+    block: Rc<RefCell<Vec<u8>>>,
     terminal: bool,
     leaves: Leaves,
+}
+
+thread_local! {
+    /// The block of the [`Output`] of this thread that is written before [`Records`] waits.
+    static COLLECTED: RefCell<Weak<RefCell<Vec<u8>>>> = const { RefCell::new(Weak::new()) };
+}
+
+fn write_before_waiting() -> Result<()> {
+    COLLECTED.with_borrow(Weak::upgrade).map_or(Ok(()), |block| write_to_reader(&block))
+}
+
+/// Writes a block. A reader that is gone is an error, also where there is nothing to write: an input may be endless.
+fn write_to_reader(block: &RefCell<Vec<u8>>) -> Result<()> {
+    write(block)?;
+    match Stream::Out.is_closed() {
+        true => Err(Error::of_output(io::ErrorKind::BrokenPipe)),
+        false => Ok(()),
+    }
+}
+
+fn write(block: &RefCell<Vec<u8>>) -> Result<()> {
+    let (mut block, mut out) = (block.borrow_mut(), io::stdout().lock());
+    let written = out.write_all(&block).and_then(|()| out.flush());
+    block.clear();
+    // One huge record must not be paid for by all that follow.
+    block.shrink_to(2 * BLOCK);
+    written.map_err(Error::of_output)
 }
 
 /// When what is collected leaves.
@@ -328,17 +357,19 @@ const BLOCK: usize = 8 << 20;
 const FIRST_BLOCK: usize = 64 << 10;
 
 impl Output {
-    /// Standard output. On a terminal every row is shown at once.
+    /// Standard output. On a terminal every row is written at once; else rows are collected, and written when
+    /// there are 8 MiB of them, before [`Records`] or `Inputs` wait for their input, and by [`Output::flush`].
     pub fn stdout() -> Self {
-        let terminal = io::stdout().is_terminal();
-        let leaves = if terminal { Leaves::AtOnce } else { Leaves::InBlocks };
-        Output { out: io::stdout().lock(), block: Vec::with_capacity(FIRST_BLOCK), terminal, leaves }
+        let output = Output::nonblocking();
+        COLLECTED.set(Rc::downgrade(&output.block));
+        Output { leaves: if output.terminal { Leaves::AtOnce } else { Leaves::InBlocks }, ..output }
     }
 
-    /// Standard output for whoever has more to do than to wait for its reader: nothing leaves but by
+    /// Standard output for a tool that must not wait for its reader: nothing is written but by
     /// [`Output::hand_on`] and [`Output::flush`].
     pub fn nonblocking() -> Self {
-        Output { leaves: Leaves::WhenTold, ..Output::stdout() }
+        let block = Rc::new(RefCell::new(Vec::with_capacity(FIRST_BLOCK)));
+        Output { block, terminal: io::stdout().is_terminal(), leaves: Leaves::WhenTold }
     }
 
     /// Writes one record as one line of JSON.
@@ -348,62 +379,65 @@ impl Output {
 
     /// Writes one line through a function that knows its own bytes.
     pub fn line<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T> {
-        let from = self.block.len();
-        let written = write(&mut self.block);
+        let mut block = self.block.borrow_mut();
+        let from = block.len();
+        let written = write(&mut block);
         if self.terminal {
-            let harmless = harmless_json(&String::from_utf8_lossy(&self.block[from..])).into_owned();
-            self.block.truncate(from);
-            self.block.extend_from_slice(harmless.as_bytes());
+            let harmless = harmless_json(&String::from_utf8_lossy(&block[from..])).into_owned();
+            block.truncate(from);
+            block.extend_from_slice(harmless.as_bytes());
         }
+        drop(block);
         self.end(b"\n")?;
         Ok(written)
     }
 
     /// Writes text, then `end` (a newline, or NUL).
     pub fn text(&mut self, text: &[u8], end: &[u8]) -> Result<()> {
-        self.block.extend_from_slice(text);
+        self.block.borrow_mut().extend_from_slice(text);
         self.end(end)
     }
 
     fn end(&mut self, end: &[u8]) -> Result<()> {
-        self.block.extend_from_slice(end);
+        self.block.borrow_mut().extend_from_slice(end);
         match self.leaves {
             Leaves::AtOnce => self.flush(),
-            Leaves::InBlocks if self.block.len() >= BLOCK => self.flush(),
+            Leaves::InBlocks if self.collected() >= BLOCK => self.flush(),
             Leaves::InBlocks | Leaves::WhenTold => Ok(()),
         }
     }
 
     /// How much is collected, in bytes.
     pub fn collected(&self) -> usize {
-        self.block.len()
+        self.block.borrow().len()
     }
 
     /// Hands on what its reader takes now, without waiting for it. False where something is left.
     pub fn hand_on(&mut self) -> Result<bool> {
-        let mut handed = 0;
+        let (mut block, mut handed) = (self.block.borrow_mut(), 0);
         loop {
-            match Stream::Out.write_some(&self.block[handed..]) {
+            match Stream::Out.write_some(&block[handed..]) {
                 Ok(0) => break,
                 Ok(more) => handed += more,
                 Err(error) => {
-                    self.block.clear();
+                    block.clear();
                     return Err(Error::of_output(error));
                 }
             }
         }
-        self.block.drain(..handed);
-        self.block.shrink_to(2 * BLOCK);
-        Ok(self.block.is_empty())
+        block.drain(..handed);
+        block.shrink_to(2 * BLOCK);
+        Ok(block.is_empty())
     }
 
-    /// Hands on what is collected: before waiting for input, and at the end.
+    /// Writes what is collected, and learns whether the reader is gone where there is nothing to write.
+    pub fn flush_now(&mut self) -> Result<()> {
+        write_to_reader(&self.block)
+    }
+
+    /// Writes what is collected. A tool calls it at the end, to learn whether its output was written.
     pub fn flush(&mut self) -> Result<()> {
-        let written = self.out.write_all(&self.block).and_then(|()| self.out.flush());
-        self.block.clear();
-        // One huge record must not be paid for by all that follow.
-        self.block.shrink_to(2 * BLOCK);
-        written.map_err(Error::of_output)
+        write(&self.block)
     }
 }
 

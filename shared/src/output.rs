@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
 use crate::record::{Chosen, Field, Session, Status, Value};
-use crate::terminal::{Color, Look, columns, is_closed, is_terminal, line};
+use crate::terminal::{Color, Look, columns, is_terminal, line};
 use crate::text::{cell, harmless, path_cell, tsv, width};
 use crate::time::Timestamp;
 
@@ -282,14 +282,9 @@ impl Sessions {
         self.output.record(record)
     }
 
-    /// Hands on what is written so far. Where nobody reads it any more that is an error, also if
-    /// there is nothing to write: an input may be endless.
+    /// Writes what is collected. A reader that is gone is an error, also where there is nothing to write.
     pub fn flush(&mut self) -> Result<()> {
-        self.output.flush()?;
-        if is_closed() {
-            return Err(Error::of_output(std::io::ErrorKind::BrokenPipe));
-        }
-        Ok(())
+        self.output.flush_now()
     }
 
     /// Writes the table, if it is one, and hands everything on.

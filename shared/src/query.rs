@@ -448,17 +448,23 @@ pub struct Query {
     pub offset: usize,
     /// How many at the most.
     pub limit: Option<usize>,
-    /// What will be shown of each.
+    /// The fields that are read, for the index to read no others; none of them named means all but those that
+    /// only the rollout has.
     pub fields: Vec<Field>,
     /// Read the rollouts too, for what the database does not have.
     pub full: bool,
 }
 
 impl Query {
+    /// The fields that are read.
+    pub fn shown(&self) -> &[Field] {
+        if self.fields.is_empty() { &Field::ALL[..21] } else { &self.fields }
+    }
+
     /// What must be looked at to answer.
     pub fn needs(&self) -> Needs {
         let mut needs = self.filter.needs() | self.sort.needs();
-        for field in &self.fields {
+        for field in self.shown() {
             needs |= Needs::of(*field);
         }
         if self.full {

@@ -27,9 +27,9 @@ use std::path::{Path, PathBuf};
 use crate::codex::index::Index;
 use crate::codex::rollout::Name;
 use crate::error::{Error, Result, note, warn};
-use crate::ndjson::{Item, Records};
+use crate::ndjson::{Failure, Item, Records};
 use crate::query::{Archived, Directory, Filter, Query};
-use crate::record::{Field, Id, RawRecord, Session};
+use crate::record::{Id, RawRecord, Session};
 use crate::text::cell;
 
 /// A reference as it was typed, told apart by its form alone.
@@ -219,7 +219,7 @@ fn rollout_at(index: &Index, path: &Path) -> Result<Id> {
     if !(real.starts_with(home) || typed.starts_with(home)) || !real.is_file() {
         let home = index.home().path().display().to_string();
         return Err(Error::usage(format!("'{}' is no file in Codex's home", path.display()))
-            .hint(format!("the home is '{home}'; --codex-home names another")));
+            .hint(format!("the home is '{home}'; CODEX_HOME names another")));
     }
     real.file_name()
         .and_then(|name| name.to_str())
@@ -234,7 +234,7 @@ fn list(
     offset: usize,
     limit: Option<usize>,
 ) -> Result<Vec<Session<'static>>> {
-    let query = Query { filter, offset, limit, fields: Field::ALL[..21].to_vec(), ..Query::default() };
+    let query = Query { filter, offset, limit, ..Query::default() };
     let mut found = Vec::new();
     index.list(&query, &mut |session| {
         found.push(session.clone().into_owned());
@@ -334,21 +334,18 @@ impl<R: Read> Inputs<R> {
         Inputs { records: Records::new(name, reader), name: name.to_owned() }
     }
 
-    /// Whether the next one can be had without waiting.
-    pub fn is_ready(&self) -> bool {
-        self.records.is_ready()
-    }
-
-    /// The next one, with its line; `None` at the end. The error says source, line and reason; it is
-    /// final where the flag beside it says so.
+    /// The next one, with its line; `None` at the end. A failure is that of [`Records::next`].
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Option<std::result::Result<(u64, Input), (Error, bool)>> {
+    pub fn next(&mut self) -> Option<std::result::Result<(u64, Input), Failure>> {
         let record = match self.records.next_item()? {
             Ok(record) => record,
-            Err(failure) => return Some(Err((failure.error, failure.is_final))),
+            Err(failure) => return Some(Err(failure)),
         };
         let line = record.line;
-        let place = |error: Error| (error.within(format_args!("{}:{line}", self.name)), false);
+        let place = |error: Error| Failure {
+            error: error.within(format_args!("{}:{line}", self.name)),
+            is_final: false,
+        };
         Some(match record.value {
             Item::Text(text) => {
                 let word = text.split('\t').next().unwrap_or("").trim();
@@ -405,7 +402,7 @@ pub fn all(index: &mut Index, operands: &[String], harm: &str) -> Result<Vec<Ses
     }
     let mut inputs = Inputs::new("stdin", io::stdin().lock());
     while let Some(next) = inputs.next() {
-        let (line, input) = next.map_err(|(error, _)| error.hint(harm))?;
+        let (line, input) = next.map_err(|failure| failure.error.hint(harm))?;
         let text = match input {
             Input::Text(text) => text,
             Input::Record(foreign) => foreign.id.unwrap_or_default(),
@@ -454,7 +451,7 @@ mod tests {
                 Ok((line, Input::Text(text))) => format!("{line} text {text}"),
                 Ok((line, Input::Record(foreign))) => format!("{line} record {}", foreign.text),
                 Ok((line, Input::Other(foreign))) => format!("{line} other {}", foreign.text),
-                Err((error, _)) => error.to_string(),
+                Err(failure) => failure.error.to_string(),
             });
         }
         assert_eq!(seen[0], format!("1 text {A}"));

@@ -67,16 +67,6 @@ pub fn is_terminal() -> bool {
     *ANSWER.get_or_init(|| io::stdout().is_terminal())
 }
 
-/// Whether whoever read standard output is gone, which a pipe tells without being written to.
-pub fn is_closed() -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let stdout = io::stdout();
-    let mut outputs = [PollFd::new(&stdout, PollFlags::empty())];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let told = poll(&mut outputs, Some(&at_once)).is_ok_and(|count| count > 0);
-    told && outputs[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
-}
-
 /// The columns of the terminal on standard output, else `COLUMNS`, else 80.
 pub fn columns() -> usize {
     let from_terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);

@@ -40,7 +40,14 @@ impl Common {
     /// Opens the index that the flags ask for.
     pub fn index(&self) -> Result<Index> {
         let home = Home::find(self.codex_home.as_deref())?;
-        Index::open(home, Sources { database: !self.no_database, files: !self.no_files })
+        if self.no_database && self.no_files {
+            return Err(Error::usage("--no-database and --no-files together leave nothing to look at"));
+        }
+        let opened = Index::open(home, Sources { database: !self.no_database, files: !self.no_files });
+        opened.map_err(|error| match self.no_files {
+            true => error.hint("without --no-files the rollout files are listed"),
+            false => error,
+        })
     }
 
     /// Codex's home as jobs name it.

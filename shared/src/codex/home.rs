@@ -34,7 +34,7 @@ impl Home {
         let said = config::chosen(&config::CODEX_HOME, named.map(|path| path.as_os_str().to_owned()))?;
         let (path, by) = match said {
             Some((path, by)) => (PathBuf::from(path), Some(by)),
-            None => (user_home("Codex's home", "CODEX_HOME, or say --codex-home DIR")?.join(".codex"), None),
+            None => (user_home("Codex's home", "CODEX_HOME")?.join(".codex"), None),
         };
         let path = std::path::absolute(&path).unwrap_or(path);
         // Codex stores resolved paths, so ours must be resolved to be comparable.

@@ -70,11 +70,11 @@ impl Index {
     /// only source that was asked for.
     pub fn open(home: Home, sources: Sources) -> Result<Index> {
         if !sources.database && !sources.files {
-            return Err(Error::usage("--no-database and --no-files together leave nothing to look at"));
+            return Err(Error::usage("neither the database nor the rollout files are to be read"));
         }
         if !home.exists() {
             warn_once(format_args!(
-                "there is no Codex home at '{}' yet; CODEX_HOME or --codex-home names another",
+                "there is no Codex home at '{}' yet; CODEX_HOME names another",
                 home.path().display()
             ));
         }
@@ -93,15 +93,14 @@ impl Index {
             }
             Ok(None) => {
                 let folder = home.database_folder().display();
-                let message = format!("there is no Codex database in '{folder}'");
-                return Err(Error::new(message).hint("without --no-files the rollout files are listed"));
+                return Err(Error::new(format!("there is no Codex database in '{folder}'")));
             }
             Ok(state) => state,
             Err(error) if sources.files => {
                 warn_once(format_args!("{error}; going by the rollout files alone"));
                 None
             }
-            Err(error) => return Err(error.hint("without --no-files the rollout files are listed")),
+            Err(error) => return Err(error),
         };
         #[cfg(not(feature = "sqlite"))]
         if !sources.files {
@@ -285,7 +284,7 @@ impl Index {
         // What a full look may change is not judged before it.
         let early = if query.full { Needs::META | Needs::TAIL | Needs::NAMES } else { known };
         let by_directory = query.goes_by_directory();
-        let shows_directory = query.fields.contains(&Field::Cwd);
+        let shows_directory = query.shown().contains(&Field::Cwd);
         // Completes a row, as far as the filter does not reject it.
         let judge = |session: &mut Session<'_>| {
             let mut rollout = None;

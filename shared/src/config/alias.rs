@@ -185,7 +185,9 @@ pub fn follow(config: &Config, words: &[OsString], path: &SearchPath) -> Result<
             is_sound.map_err(
                 |error| if way.is_empty() { error } else { error.hint(told(config, &way, &name)) },
             )?;
-            let others: Vec<&str> = config.aliases().iter().map(|alias| alias.name.as_str()).collect();
+            // Of a word that was typed; there may be hundreds of aliases that lead to nothing.
+            let typed = config.aliases().iter().filter(|_| way.is_empty());
+            let others: Vec<&str> = typed.map(|alias| alias.name.as_str()).collect();
             let error = path.unknown(&name, &others);
             return Err(match way.is_empty() {
                 true => error,

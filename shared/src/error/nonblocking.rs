@@ -42,11 +42,22 @@ impl Stream {
         }
     }
 
-    /// Whether writing would not wait. What is broken is written to, so that the writer learns of it.
+    /// Whether writing would not wait. A broken pipe is written to, so that the writer gets the error.
     fn takes_more(self) -> bool {
+        !self.poll(PollFlags::OUT).is_empty()
+    }
+
+    /// Whether its reader is gone, which a pipe reports without being written to.
+    pub fn is_closed(self) -> bool {
+        self.poll(PollFlags::empty()).intersects(PollFlags::ERR | PollFlags::HUP)
+    }
+
+    fn poll(self, flags: PollFlags) -> PollFlags {
         let (out, err, at_once) = (io::stdout(), io::stderr(), Timespec { tv_sec: 0, tv_nsec: 0 });
         let stream: BorrowedFd<'_> = if self == Stream::Out { out.as_fd() } else { err.as_fd() };
-        poll(&mut [PollFd::new(&stream, PollFlags::OUT)], Some(&at_once)).is_ok_and(|ready| ready > 0)
+        let mut polled = [PollFd::new(&stream, flags)];
+        let is_any = poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0);
+        if is_any { polled[0].revents() } else { PollFlags::empty() }
     }
 
     /// A terminal says that it takes more where it takes a byte, and then waits for the rest. So it is opened
