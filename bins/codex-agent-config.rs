@@ -7,12 +7,11 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::LazyLock;
 
 use codex_agent_engine::process::command;
 use codex_agent_shared::child;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Example, Flag, Tool, Verb, flags};
+use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::config;
 use codex_agent_shared::config::alias;
@@ -22,126 +21,81 @@ use codex_agent_shared::config::{Config, Kind, SETTINGS, Setting, Source};
 use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, warn, warn_of};
 use codex_agent_shared::exec::is_executable;
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::{SearchPath, about};
+use codex_agent_shared::plugin::SearchPath;
 use codex_agent_shared::store::place;
 use codex_agent_shared::terminal::{Color, Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, nearest, path_cell, tsv, width};
 
-#[derive(Default)]
-struct Args {
-    common: flags::Common,
-    operands: Vec<String>,
+type Args = cli::Args;
+type Flag = cli::Flag<Args>;
+
+fn setting_flags() -> [Flag; 4] {
+    [
+        flags::json("setting and alias records, one a line"),
+        flags::codex_home(),
+        flags::codex(),
+        flags::color(),
+    ]
 }
 
-impl AsMut<flags::Common> for Args {
-    fn as_mut(&mut self) -> &mut flags::Common {
-        &mut self.common
-    }
+fn commands() -> [Command<Args>; 6] {
+    [
+        Command::new(list)
+            .hint("'codex-agent config get KEY' prints one setting")
+            .flags("Options", setting_flags()),
+        Command::verb("list", "list the settings and where each comes from", list)
+            .hint("'codex-agent config get KEY' prints one setting")
+            .details(&[
+                "The same as no verb. In a pipe: key, value, source (flag, environment, file or built-in), and the flag, the variable, or the place in the file, with TABs between.",
+            ])
+            .flags("Options", setting_flags()),
+        Command::verb("get", "print one setting", get)
+            .operands("KEY", &[Completes::Settings, Completes::Nothing])
+            .details(&[
+                "Prints the value alone, or with --json its record. alias.NAME is the key of an alias.",
+            ])
+            .flags("Options", setting_flags()),
+        Command::verb("path", "print where config.toml is looked for", path),
+        Command::verb("check", "report problems in config.toml", check)
+            .details(&[
+                "Reports every problem in the file: text that cannot be read, unknown keys, values that name nothing, aliases that lead nowhere. In a pipe: file, line, column, error or warning, and the problem, with TABs between.",
+            ])
+            .flags("Options", [flags::json("config.problem records, one a line")]),
+        Command::verb("edit", "open config.toml in an editor, then check it", edit).details(&[
+            "Where there is no file, one is made in which everything is commented out; it is removed again if nothing was changed in it. Problems are reported afterwards as by 'config check'.",
+        ]),
+    ]
 }
 
-const SETTING_FLAGS: &[Flag<Args>] = &[
-    flags::json("setting and alias records, one a line"),
-    flags::codex_home(),
-    flags::codex(),
-    flags::color(),
-];
-
-const fn verb(
-    name: &'static str,
-    about: &'static str,
-    sections: &'static [(&'static str, &'static [Flag<Args>])],
-    run: fn(Args) -> Result<Exit>,
-) -> Command<Args> {
-    Command {
-        name,
-        aliases: &[],
-        about,
-        operands: "",
-        completes: &[Completes::Nothing],
-        details: &[],
-        sections,
-        greedy: false,
-        operand: |args, operand| flags::text_operand(&mut args.operands, operand),
-        run,
-    }
+fn tool() -> Tool {
+    Tool::ours("codex-agent-config")
+        .description(description())
+        .commands(commands())
+        .exit_status(&[
+            (0, "Done; of check: no problem."),
+            (1, "get: there is no such key, or no value. check: there are only warnings."),
+            (2, "Bad usage, or an error in the file. The settings that could be read are listed."),
+        ])
+        .environment(&[
+            ("CODEX_AGENT_CONFIG_HOME, XDG_CONFIG_HOME", "Where config.toml is; see codex-agent-files(5)."),
+            ("VISUAL, EDITOR", "What 'config edit' opens; vi where there is neither."),
+        ])
+        .files(&[("~/.config/codex-agent/config.toml", "The settings; see codex-agent-files(5).")])
+        .examples(&[
+            ("What holds, and why:", "codex-agent config"),
+            ("Codex's home, for a script:", "codex-agent config get codex.home"),
+            ("An alias, tried in a directory of its own:", ALIAS_EXAMPLE),
+        ])
+        .see_also(["codex-agent(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"])
+        .writes(["setting", "alias", "config.problem"])
 }
-
-static NAMELESS: Command<Args> = verb("", about("config"), &[("Options", SETTING_FLAGS)], list);
-
-static LIST: Command<Args> = Command {
-    details: &[
-        "The same as no verb. In a pipe: key, value, source (flag, environment, file or built-in), and the flag, the variable, or the place in the file, with TABs between.",
-    ],
-    ..verb("list", "list the settings and where each comes from", &[("Options", SETTING_FLAGS)], list)
-};
-
-static GET: Command<Args> = Command {
-    operands: "KEY",
-    completes: &[Completes::Settings, Completes::Nothing],
-    details: &["Prints the value alone, or with --json its record. alias.NAME is the key of an alias."],
-    ..verb("get", "print one setting", &[("Options", SETTING_FLAGS)], get)
-};
-
-static PATH: Command<Args> = verb("path", "print where config.toml is looked for", &[], path);
-
-static CHECK: Command<Args> = Command {
-    details: &[
-        "Tells everything that is wrong with the file: what cannot be read, keys that nobody knows, values that name nothing, aliases that lead nowhere. In a pipe: file, line, column, error or warning, and what it is, with TABs between.",
-    ],
-    ..verb(
-        "check",
-        "tell what is wrong with config.toml",
-        &[("Options", &[flags::json("config.problem records, one a line")])],
-        check,
-    )
-};
-
-static EDIT: Command<Args> = Command {
-    details: &[
-        "Where there is no file, one is made in which everything is commented out; it is removed again if nothing was changed in it. What is wrong afterwards is told as by 'config check'.",
-    ],
-    ..verb("edit", "open config.toml in an editor, then check it", &[], edit)
-};
-
-static COMMANDS: [&dyn Verb; 6] = [&NAMELESS, &LIST, &GET, &PATH, &CHECK, &EDIT];
-
-static TOOL: LazyLock<Tool> = LazyLock::new(|| Tool {
-    name: "codex-agent-config",
-    about: about("config"),
-    description: description(),
-    commands: &COMMANDS,
-    exit_status: &[
-        (0, "Done; of check: nothing is wrong."),
-        (1, "get: there is no such key, or no value. check: there are only warnings."),
-        (2, "Bad usage, or an error in the file. What could be read of it is listed."),
-    ],
-    environment: &[
-        ("CODEX_AGENT_CONFIG_HOME, XDG_CONFIG_HOME", "Where config.toml is; see codex-agent-files(5)."),
-        ("VISUAL, EDITOR", "What 'config edit' opens; vi where there is neither."),
-    ],
-    files: &[("~/.config/codex-agent/config.toml", "The settings; see codex-agent-files(5).")],
-    examples: &[
-        Example { text: "What holds, and why:", command: "codex-agent config", exit: 0 },
-        Example {
-            text: "Codex's home, for a script:",
-            command: "codex-agent config get codex.home",
-            exit: 0,
-        },
-        Example { text: "An alias, tried in a folder of its own:", command: ALIAS_EXAMPLE, exit: 0 },
-    ],
-    see_also: &["codex-agent(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"],
-    reads: &[],
-    writes: &["setting", "alias", "config.problem"],
-    epilogue: "",
-    completions: None,
-});
 
 const ALIAS_EXAMPLE: &str = "mkdir try
 printf '[alias]\\nnewest = \"ls -n 3\"\\n' > try/config.toml
 codex-agent --config-home try newest";
 
 /// The paragraphs of the manual; those about settings are made from their table.
-fn description() -> &'static [&'static str] {
+fn description() -> Vec<String> {
     let mut paragraphs = vec![
         "Tells which settings hold and where each comes from: a flag, a variable, config.toml, or what is built in, in this order. Besides the settings it tells what follows from them and cannot be set there: codex.database, config.folder and state.folder.".to_owned(),
         "config.toml is TOML. A key that nobody knows costs a line on standard error. A syntax error or a wrong value ends every tool that needs a setting from it with 2, and names line and column; for colours alone it is a warning.".to_owned(),
@@ -161,13 +115,11 @@ fn description() -> &'static [&'static str] {
     }
     paragraphs.push("The table alias has the user's own words for tools: the value is a string that is split as a shell splits it, or an array of strings. With '!' before it the string is a line of shell, which gets the arguments appended. A tool of the same name comes first. An alias may lead to another one.".to_owned());
     paragraphs.push("    [codex]\n    home = \"~/work/codex\"\n    [runs]\n    keep = \"90d\"\n    [alias]\n    today = \"ls --since 1d\"\n    mine = [\"ls\", \"--under\", \"/home/me/my projects\"]\n    pick = \"!codex-agent ls | fzf | codex-agent resume -\"".to_owned());
-    // Made once in a process, and for as long as it lives.
-    let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
-    Box::leak(paragraphs.into_iter().map(leak).collect::<Vec<_>>().into_boxed_slice())
+    paragraphs
 }
 
 fn main() -> ExitCode {
-    cli::main(LazyLock::force(&TOOL))
+    cli::main(tool())
 }
 
 /// The record with a path, or with why there is none.
@@ -251,23 +203,6 @@ fn again(error: &Error) -> Error {
     Error::new(error.to_string())
 }
 
-fn no_operand(args: &Args) -> Result<()> {
-    match args.operands.first() {
-        None => Ok(()),
-        Some(operand) => {
-            let verbs = ["list", "get", "path", "check", "edit"];
-            let error = Error::usage(format!("unexpected operand '{operand}'"));
-            if verbs.contains(&operand.as_str()) {
-                return Err(error.hint(format!("a verb comes first: codex-agent config {operand} ...")));
-            }
-            Err(match nearest(operand, verbs).first() {
-                Some(near) => error.hint(format!("did you mean '{near}'?")),
-                None => error.hint("'codex-agent config get KEY' prints one setting"),
-            })
-        }
-    }
-}
-
 /// The search path, read once where there are aliases that may be shadowed.
 fn search_path(config: &Config) -> SearchPath {
     let path = SearchPath::from_env();
@@ -278,7 +213,6 @@ fn search_path(config: &Config) -> SearchPath {
 }
 
 fn list(args: Args) -> Result<Exit> {
-    no_operand(&args)?;
     let config = config::once();
     let rows = rows(&args, config);
     let path = search_path(config);
@@ -398,8 +332,7 @@ fn shown(text: &str) -> std::borrow::Cow<'_, str> {
     if is_terminal() { harmless(text) } else { text.into() }
 }
 
-fn path(args: Args) -> Result<Exit> {
-    no_operand(&args)?;
+fn path(_args: Args) -> Result<Exit> {
     let path = config::config_folder()?.join(config::NAME);
     cli::print(&format!("{}\n", shown(&path.to_string_lossy())))
 }
@@ -446,7 +379,6 @@ fn problems(config: &Config) -> Vec<ProblemRecord> {
 }
 
 fn check(args: Args) -> Result<Exit> {
-    no_operand(&args)?;
     let config = Config::read(&config::config_folder()?);
     let problems = problems(&config);
     let mut output = Output::stdout();
@@ -509,7 +441,6 @@ fn template() -> String {
 }
 
 fn edit(args: Args) -> Result<Exit> {
-    no_operand(&args)?;
     let Some(editor) = child::editor() else {
         return Err(Error::usage("there is no terminal to edit on").hint("VISUAL or EDITOR names an editor"));
     };

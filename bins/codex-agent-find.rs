@@ -5,20 +5,18 @@ use std::io;
 use std::process::ExitCode;
 
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, note, warn, warn_of};
 use codex_agent_shared::output::Sessions;
-use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::{Archived, Filter, Needs, Query};
 use codex_agent_shared::record::{Field, Id, MergedRecord, Session};
 use codex_agent_shared::reference;
 use codex_agent_shared::reference::{Input, Inputs};
 
+/// The own arguments of this tool.
 #[derive(Default)]
-struct Args {
-    common: flags::Common,
-    operands: Vec<String>,
+struct Own {
     words: bool,
     last: bool,
     one: bool,
@@ -26,141 +24,96 @@ struct Args {
     subagents: bool,
 }
 
-impl AsMut<flags::Common> for Args {
-    fn as_mut(&mut self) -> &mut flags::Common {
-        &mut self.common
-    }
+type Args = cli::Args<Own>;
+type Flag = cli::Flag<Args>;
+
+fn which() -> Vec<Flag> {
+    vec![
+        Flag::switch("words", "read every operand as a word, never as a reference", |args| {
+            &mut args.own.words
+        })
+        .short('w'),
+        Flag::switch("last", "only the one of them that was used last", |args| &mut args.own.last),
+        Flag::switch("one", "exactly one, or exit 2 and the candidates", |args| &mut args.own.one)
+            .short('1')
+            .more("For scripts that must not go on with a guess."),
+        Flag::switch("archived", "search archived sessions too", |args| &mut args.own.archived)
+            .more("A reference finds them anyway where nothing visible has it."),
+        Flag::switch("subagents", "search subagents too", |args| &mut args.own.subagents),
+    ]
 }
 
-/// A flag that sets a switch.
-macro_rules! switch {
-    ($short:expr, $long:literal, $field:ident, $help:literal, $more:literal) => {
-        Flag {
-            short: $short,
-            long: $long,
-            takes: Takes::Nothing,
-            help: $help,
-            more: $more,
-            set: |args: &mut Args, _| {
-                args.$field = true;
-                Ok(())
-            },
-        }
-    };
+fn show() -> Vec<Flag> {
+    vec![
+        flags::json("session records, one a line"),
+        flags::fields(),
+        flags::format(),
+        flags::null(),
+        flags::full(),
+        flags::color(),
+    ]
 }
 
-const WHICH: &[Flag<Args>] = &[
-    switch!(Some('w'), "words", words, "read every operand as a word, never as a reference", ""),
-    switch!(None, "last", last, "only the one of them that was used last", ""),
-    switch!(
-        Some('1'),
-        "one",
-        one,
-        "exactly one, or exit 2 and the candidates",
-        "For scripts that must not go on with a guess."
-    ),
-    switch!(
-        None,
-        "archived",
-        archived,
-        "search archived sessions too",
-        "A reference finds them anyway where nothing visible has it."
-    ),
-    switch!(None, "subagents", subagents, "search subagents too", ""),
-];
+fn sources() -> Vec<Flag> {
+    vec![flags::codex_home(), flags::no_files(), flags::no_database()]
+}
 
-const SHOW: &[Flag<Args>] = &[
-    flags::json("session records, one a line"),
-    flags::fields(),
-    flags::format(),
-    flags::null(),
-    flags::full(),
-    flags::color(),
-];
-
-const WHERE: &[Flag<Args>] = &[flags::codex_home(), flags::no_files(), flags::no_database()];
-
-static COMMAND: Command<Args> = Command {
-    name: "",
-    aliases: &[],
-    about: about("find"),
-    operands: "[REF|WORD...] [-]",
-    completes: &[Completes::Sessions],
-    details: &[],
-    sections: &[("Which sessions", WHICH), ("What is shown", SHOW), ("Where to look", WHERE)],
-    greedy: false,
-    operand: |args, operand| flags::text_operand(&mut args.operands, operand),
-    run,
-};
-
-static TOOL: Tool = Tool {
-    name: "codex-agent-find",
-    about: about("find"),
-    description: &[
-        "Operands are read as references first: an id, the beginning or the end of one, a name, @ for the newest session of this directory, @@ for the newest of all, the path of a rollout; codex-agent(7) has the whole grammar. Where every operand is one, those sessions are printed, in the order of the operands. A part of an id prints every session that it fits, unless --one is given.",
-        "Otherwise the operands are words, and the sessions are printed that have all of them, in any order, in their name, title, first message, directory or branch. Case does not matter. The one that was used last comes first.",
-        "References are read from standard input where an operand is '-', or where there is none and standard input is not a terminal: session records, JSON strings, or lines up to their first TAB. With words beside the '-', only those sessions of the input are printed that have the words. A session record comes out with what Codex says now, and its unknown fields to the byte; with --json records of other types pass through unchanged.",
-        "Archived sessions and subagents are found by a reference where nothing visible has it, and by words with --archived and --subagents.",
-    ],
-    commands: &[&COMMAND],
-    exit_status: &[
-        (0, "Something was found."),
-        (
-            1,
-            "Nothing was found, or not everything that was named. That nothing was found is said to a terminal alone; a script knows it by the code.",
-        ),
-        (2, "Bad usage, trouble, a bad line on standard input, or, with --one, more than one."),
-    ],
-    environment: &[],
-    files: &[("~/.codex", "Codex's home; see codex-agent-files(5).")],
-    examples: &[
-        Example { text: "The sessions about a parser:", command: "codex-agent find parser", exit: 0 },
-        Example {
-            text: "Go on with the newest of them in Codex's own screen:",
-            command: "codex resume \"$(codex-agent find login --last --format '{id}')\"",
-            exit: 0,
-        },
-        Example {
-            text: "What the id of the newest session of all is:",
-            command: "codex-agent find @@ --format '{id}'",
-            exit: 0,
-        },
-        Example {
-            text: "Whether a name is taken:",
-            command: "codex-agent find 'name:login work' >/dev/null && echo taken",
-            exit: 0,
-        },
-        Example {
-            text: "Those sessions of the listing that have a word:",
-            command: "codex-agent ls --json | codex-agent find parser - --json",
-            exit: 0,
-        },
-        Example {
-            text: "Put them into a group:",
-            command: "codex-agent find login --json | codex-agent group add login",
-            exit: 0,
-        },
-    ],
-    see_also: &[
-        "codex-agent(1)",
-        "codex-agent-ls(1)",
-        "codex-agent-group(1)",
-        "codex-agent-records(5)",
-        "codex-agent(7)",
-    ],
-    reads: &["session"],
-    writes: &["session"],
-    epilogue: "",
-    completions: None,
-};
+fn tool() -> Tool {
+    Tool::ours("codex-agent-find")
+        .description([
+            "Operands are read as references first: an id, the beginning or the end of one, a name, @ for the newest session of this directory, @@ for the newest of all, the path of a rollout; codex-agent(7) has the whole grammar. Where every operand is one, those sessions are printed, in the order of the operands. A part of an id prints every session that it fits, unless --one is given.",
+            "Otherwise the operands are words, and the sessions are printed that have all of them, in any order, in their name, title, first message, directory or branch. Case does not matter. The one that was used last comes first.",
+            "References are read from standard input where an operand is '-', or where there is none and standard input is not a terminal: session records, JSON strings, or lines up to their first TAB. With words beside the '-', only those sessions of the input are printed that have the words. A session record comes out with what Codex says now, and its unknown fields to the byte; with --json records of other types pass through unchanged.",
+            "Archived sessions and subagents are found by a reference where nothing visible has it, and by words with --archived and --subagents.",
+        ])
+        .command(
+            Command::new(run)
+                .operands("[REF|WORD...] [-]", &[Completes::Sessions])
+                .flags("Which sessions", which())
+                .flags("What is shown", show())
+                .flags("Where to look", sources()),
+        )
+        .exit_status(&[
+            (0, "Something was found."),
+            (
+                1,
+                "Nothing was found, or not everything that was named. That nothing was found is said to a terminal alone; a script knows it by the code.",
+            ),
+            (2, "Bad usage, trouble, a bad line on standard input, or, with --one, more than one."),
+        ])
+        .files(&[("~/.codex", "Codex's home; see codex-agent-files(5).")])
+        .examples(&[
+            ("The sessions about a parser:", "codex-agent find parser"),
+            (
+                "Go on with the newest of them in Codex's own screen:",
+                "codex resume \"$(codex-agent find login --last --format '{id}')\"",
+            ),
+            ("What the id of the newest session of all is:", "codex-agent find @@ --format '{id}'"),
+            ("Whether a name is taken:", "codex-agent find 'name:login work' >/dev/null && echo taken"),
+            (
+                "Those sessions of the listing that have a word:",
+                "codex-agent ls --json | codex-agent find parser - --json",
+            ),
+            ("Put them into a group:", "codex-agent find login --json | codex-agent group add login"),
+        ])
+        .see_also([
+            "codex-agent(1)",
+            "codex-agent-ls(1)",
+            "codex-agent-group(1)",
+            "codex-agent-records(5)",
+            "codex-agent(7)",
+        ])
+        .reads(&["session"])
+        .writes(["session"])
+}
 
 fn main() -> ExitCode {
-    cli::main(&TOOL)
+    cli::main(tool())
 }
 
 fn run(args: Args) -> Result<Exit> {
     let shape = args.common.shape()?;
-    if args.one && args.last {
+    if args.own.one && args.own.last {
         return Err(Error::usage("--one and --last do not go together: the last is always one"));
     }
     let reads = reference::from_stdin(&args.operands).map_err(|_| {
@@ -172,7 +125,7 @@ fn run(args: Args) -> Result<Exit> {
         rows: Sessions::new(shape),
         found: Vec::new(),
         seen: HashSet::new(),
-        holds: args.last || args.one,
+        holds: args.own.last || args.own.one,
         exit: Exit::Done,
         count: 0,
         strangers: Vec::new(),
@@ -181,7 +134,7 @@ fn run(args: Args) -> Result<Exit> {
         return finder.filter_stdin(&args, &mut index, &operands);
     }
     let by_reference =
-        if args.words { None } else { all_references(&mut index, &operands, &mut finder.exit)? };
+        if args.own.words { None } else { all_references(&mut index, &operands, &mut finder.exit)? };
     match by_reference {
         Some(sessions) => {
             for session in sessions {
@@ -195,9 +148,9 @@ fn run(args: Args) -> Result<Exit> {
             }
             let filter = words(&args, &operands);
             let mut query = query(&args, filter);
-            query.limit = if args.last { Some(1) } else { None };
+            query.limit = if args.own.last { Some(1) } else { None };
             index.list(&query, &mut |session| finder.take(session.clone().into_owned()))?;
-            if finder.count == 0 && !args.words {
+            if finder.count == 0 && !args.own.words {
                 finder.strangers = strangers(&mut index, &operands)?;
             }
         }
@@ -246,8 +199,8 @@ fn strangers(index: &mut Index, operands: &[&str]) -> Result<Vec<String>> {
 fn words(args: &Args, operands: &[&str]) -> Filter {
     Filter {
         words: operands.iter().map(|word| word.to_lowercase()).collect(),
-        archived: if args.archived { Archived::With } else { Archived::No },
-        subagents: args.subagents,
+        archived: if args.own.archived { Archived::With } else { Archived::No },
+        subagents: args.own.subagents,
         ..Filter::default()
     }
 }
@@ -353,10 +306,10 @@ impl Finder {
 
     fn finish(mut self, args: &Args, what: &str) -> Result<Exit> {
         self.found.sort_by(|a, b| args_sort().compare(a, b));
-        if args.last {
+        if args.own.last {
             self.found.truncate(1);
         }
-        if args.one && self.found.len() > 1 {
+        if args.own.one && self.found.len() > 1 {
             return Err(
                 reference::ambiguous(what, &self.found).hint("--last takes the one that was used last")
             );

@@ -7,217 +7,150 @@ use codex_agent_engine::codex::fork::{Cut, Forker, checked_name, refuse_outside}
 use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::Versions;
 use codex_agent_engine::commands::flags as jobs;
-use codex_agent_engine::commands::flags::Jobs;
+use codex_agent_engine::commands::manage;
 use codex_agent_engine::record::job::check_prompt;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::refuse;
 use codex_agent_shared::codex::version::{is_before, refuse_older};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
-use codex_agent_shared::plugin::about;
 use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::reference;
 
+/// The own arguments of this tool.
 #[derive(Default)]
-struct Args {
-    common: flags::Common,
-    operands: Vec<String>,
+struct Own {
     nth: Option<i64>,
     at: Option<String>,
     count: Option<usize>,
     name: Option<String>,
     cwd: Option<PathBuf>,
-    engine: Jobs,
 }
 
-impl AsMut<Jobs> for Args {
-    fn as_mut(&mut self) -> &mut Jobs {
-        &mut self.engine
-    }
+type Args = jobs::Args<Own>;
+type Flag = cli::Flag<Args>;
+
+fn what() -> Vec<Flag> {
+    vec![
+        Flag::parsed(
+            "nth-message",
+            Takes::Text("N"),
+            "keep what came before the Nth message of the user",
+            nth,
+            |args| &mut args.own.nth,
+        )
+        .more("1 keeps nothing: an empty fork. -1 keeps all but the last message and its answer, -2 all but the last two. The cut is at the beginning of the turn that has the message."),
+        Flag::text(
+            "at",
+            "SESSION:TURN",
+            "keep what came before this turn of this session",
+            |args| &mut args.own.at,
+        )
+        .more("Both are ids as Codex has them. No REF is given then."),
+        Flag::number("count", "N", 1.., "make N forks of each session", |args| &mut args.own.count)
+            .short('n'),
+        Flag::parsed(
+            "name",
+            Takes::Text("NAME"),
+            "name each fork; of several, NAME 2, NAME 3, ...",
+            |value| Ok(checked_name(&value.text()?)?.to_owned()),
+            |args| &mut args.own.name,
+        )
+        .more("Without it, a fork has its parent's name (0.169), or none."),
+        Flag::directory(
+            "cwd",
+            "where the forks work, instead of the session's directory",
+            |args| &mut args.own.cwd,
+        ),
+    ]
 }
 
-impl AsMut<flags::Common> for Args {
-    fn as_mut(&mut self) -> &mut flags::Common {
-        &mut self.common
-    }
+/// The number of a message.
+fn nth(value: Value) -> Result<i64> {
+    let text = value.text()?;
+    text.parse()
+        .ok()
+        .filter(|nth| *nth != 0)
+        .ok_or_else(|| Error::usage(format!("cannot take '{text}': expected 1, 2, ... or -1, -2, ...")))
 }
 
-const WHAT: &[Flag<Args>] = &[
-    Flag {
-        short: None,
-        long: "nth-message",
-        takes: Takes::Text("N"),
-        help: "keep what came before the Nth message of the user",
-        more: "1 keeps nothing: an empty fork. -1 keeps all but the last message and its answer, -2 all but the last two. The cut is at the beginning of the turn that has the message.",
-        set: |args, value| {
-            let text = value.text()?;
-            match text.parse::<i64>() {
-                Ok(nth) if nth != 0 => args.nth = Some(nth),
-                _ => {
-                    return Err(Error::usage(format!(
-                        "cannot take '{text}': expected 1, 2, ... or -1, -2, ..."
-                    )));
-                }
-            }
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "at",
-        takes: Takes::Text("SESSION:TURN"),
-        help: "keep what came before this turn of this session",
-        more: "Both are ids as Codex has them. No REF is given then.",
-        set: |args, value| {
-            args.at = Some(value.text()?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: Some('n'),
-        long: "count",
-        takes: Takes::Text("N"),
-        help: "make N forks of each session",
-        more: "",
-        set: |args, value| {
-            args.count = Some(value.within(1, usize::MAX)?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "name",
-        takes: Takes::Text("NAME"),
-        help: "name each fork; of several, NAME 2, NAME 3, ...",
-        more: "Without it, a fork has its parent's name (0.169), or none.",
-        set: |args, value| {
-            args.name = Some(checked_name(&value.text()?)?.to_owned());
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "cwd",
-        takes: Takes::Directory("DIR"),
-        help: "where the forks work, instead of the session's directory",
-        more: "",
-        set: |args, value| {
-            args.cwd = Some(value.path());
-            Ok(())
-        },
-    },
-];
+fn turn() -> [Flag; 5] {
+    [jobs::prompt(), jobs::prompt_file(), jobs::image(), jobs::answers(), jobs::events()]
+}
 
-const DRY_RUN: Flag<Args> = Flag {
-    short: None,
-    long: "dry-run",
-    takes: Takes::Nothing,
-    help: "print the sessions that would be forked, and do nothing",
-    more: "",
-    set: |args, _| {
-        args.engine.dry_run = true;
-        Ok(())
-    },
-};
+fn other() -> [Flag; 3] {
+    let help = "print the sessions that would be forked, and do nothing";
+    let dry_run = Flag::switch("dry-run", help, |args| &mut args.jobs.dry_run);
+    [flags::json("the records of the forks, one a line"), dry_run, flags::codex_home()]
+}
 
-const TURN: &[Flag<Args>] =
-    &[jobs::prompt(), jobs::prompt_file(), jobs::image(), jobs::answers(), jobs::events()];
-
-const TOLD: &[Flag<Args>] = &jobs::told();
-
-const HOW: &[Flag<Args>] = &jobs::how();
-
-const OTHER: &[Flag<Args>] =
-    &[flags::json("the records of the forks, one a line"), DRY_RUN, flags::codex_home()];
-
-static COMMAND: Command<Args> = Command {
-    name: "",
-    aliases: &[],
-    about: about("fork"),
-    operands: "[REF...|-]",
-    completes: &[Completes::Sessions],
-    details: &[],
-    sections: &[
-        ("What is forked", WHAT),
-        ("With a prompt", TURN),
-        ("With a prompt: what Codex is told", TOLD),
-        ("With a prompt: how", HOW),
-        ("Other", OTHER),
-    ],
-    greedy: false,
-    operand: |args, operand| flags::text_operand(&mut args.operands, operand),
-    run,
-};
-
-static TOOL: Tool = Tool {
-    name: "codex-agent-fork",
-    about: about("fork"),
-    description: &[
-        "Makes a new session that begins as another one did: with all of it, or with what came before one of its messages. The session that is forked stays as it is. Each fork is printed as codex-agent-ls(1) prints sessions, as soon as Codex has made it.",
-        "Sessions are references as codex-agent(7) describes them. Without one, or for '-', they are read from standard input: session records, JSON strings, or lines up to their first TAB.",
-        "With --prompt or --prompt-file each fork gets a first turn of its own, several at once, without a screen; see codex-agent-run(1). With --json the records of the forks come first, then the events.",
-        "    codex-agent fork @ --nth-message -1 --prompt 'Try it without the cache' --answers",
-        "A fork works in the directory of its session, which must be there, or in --cwd.",
-        "Codex 0.92 and later can do it. It has no command that keeps less than all, so that a cut goes through its app-server, and what comes back is counted; a fork that cannot be cut right is taken away again.",
-    ],
-    commands: &[&COMMAND],
-    exit_status: &[
-        (0, "All forks were made."),
-        (1, "There is no such session or message, or some fork could not be made, or some job failed."),
-        (2, "Bad usage, a reference that may be several sessions, or there is no Codex."),
-        (75, "With a prompt: the run was stopped with work left; 'codex-agent run continue' goes on."),
-        (130, "With a prompt: interrupted."),
-    ],
-    environment: &[],
-    files: &[],
-    examples: &[
-        Example {
-            text: "Fork the newest session of this directory:",
-            command: "codex-agent fork @",
-            exit: 0,
-        },
-        Example {
-            text: "Go back to before the last message, and name the fork:",
-            command: "codex-agent fork @ --nth-message -1 --name 'another way'",
-            exit: 0,
-        },
-        Example {
-            text: "Three forks of what was found, put into a group:",
-            command: "codex-agent find 'login work' --json | codex-agent fork -n 3 --json | codex-agent group add tries",
-            exit: 0,
-        },
-    ],
-    see_also: &[
-        "codex-agent(1)",
-        "codex-agent-find(1)",
-        "codex-agent-group(1)",
-        "codex-agent-name(1)",
-        "codex-agent-run(1)",
-        "codex-agent(7)",
-    ],
-    reads: &["session"],
-    writes: &codex_agent_engine::commands::manage::with_events::<12>(&["session"]),
-    epilogue: "",
-    completions: None,
-};
+fn tool() -> Tool {
+    Tool::ours("codex-agent-fork")
+        .description([
+            "Makes a new session that begins as another one did: with all of it, or with what came before one of its messages. The session that is forked stays as it is. Each fork is printed as codex-agent-ls(1) prints sessions, as soon as Codex has made it.",
+            "Sessions are references as codex-agent(7) describes them. Without one, or for '-', they are read from standard input: session records, JSON strings, or lines up to their first TAB.",
+            "With --prompt or --prompt-file each fork gets a first turn of its own, several at once, without a screen; see codex-agent-run(1). With --json the records of the forks come first, then the events.",
+            "    codex-agent fork @ --nth-message -1 --prompt 'Try it without the cache' --answers",
+            "A fork works in the directory of its session, which must be there, or in --cwd.",
+            "Codex 0.92 and later can do it. It has no command that keeps less than all, so that a cut goes through its app-server, and what comes back is counted; a fork that cannot be cut right is taken away again.",
+        ])
+        .command(
+            Command::new(run)
+                .operands("[REF...|-]", &[Completes::Sessions])
+                .flags("What is forked", what())
+                .flags("With a prompt", jobs::with_prompt(turn()))
+                .flags("With a prompt: what Codex is told", jobs::with_prompt(jobs::codex_options()))
+                .flags("With a prompt: how", jobs::with_prompt(jobs::how_concurrent()).chain([flags::codex()]))
+                .flags("Other", other()),
+        )
+        .exit_status(&[
+            (0, "All forks were made."),
+            (1, "There is no such session or message, or some fork could not be made, or some job failed."),
+            (2, "Bad usage, a reference that may be several sessions, or there is no Codex."),
+            (75, "With a prompt: the run was stopped with work left; 'codex-agent run continue' goes on."),
+            (130, "With a prompt: interrupted."),
+        ])
+        .examples(&[
+            ("Fork the newest session of this directory:", "codex-agent fork @"),
+            (
+                "Go back to before the last message, and name the fork:",
+                "codex-agent fork @ --nth-message -1 --name 'another way'",
+            ),
+            (
+                "Three forks of what was found, put into a group:",
+                "codex-agent find 'login work' --json | codex-agent fork -n 3 --json | codex-agent group add tries",
+            ),
+        ])
+        .see_also([
+            "codex-agent(1)",
+            "codex-agent-find(1)",
+            "codex-agent-group(1)",
+            "codex-agent-name(1)",
+            "codex-agent-run(1)",
+            "codex-agent(7)",
+        ])
+        .reads(&["session"])
+        .writes(["session"])
+        .writes(manage::event_types())
+}
 
 fn main() -> ExitCode {
-    cli::main(&TOOL)
+    cli::main(tool())
 }
 
 fn run(mut args: Args) -> Result<Exit> {
-    if args.nth.is_some() && args.at.is_some() {
+    if args.own.nth.is_some() && args.own.at.is_some() {
         return Err(Error::usage("--nth-message and --at do not go together"));
     }
-    match args.engine.has_prompt() {
+    match args.jobs.has_prompt() {
         true => take_prompt(&mut args)?,
-        false => args.engine.refuse_without_prompt(&["--dry-run"])?,
+        false => args.jobs.refuse_without_prompt()?,
     }
     let mut index = args.common.index()?;
-    let (parents, cut) = match &args.at {
+    let (parents, cut) = match &args.own.at {
         Some(at) => {
             let (session, turn) = at
                 .split_once(':')
@@ -230,11 +163,11 @@ fn run(mut args: Args) -> Result<Exit> {
         }
         None => (
             reference::all(&mut index, &args.operands, "nothing was forked")?,
-            args.nth.map_or(Cut::Whole, Cut::Message),
+            args.own.nth.map_or(Cut::Whole, Cut::Message),
         ),
     };
     let mut rows = Sessions::new(Shape { json: args.common.json, ..Shape::default() });
-    if args.engine.dry_run {
+    if args.jobs.dry_run {
         parents.iter().try_for_each(|parent| rows.write(parent))?;
         rows.finish()?;
         return Ok(Exit::Done);
@@ -261,10 +194,10 @@ fn run(mut args: Args) -> Result<Exit> {
             exit = Exit::Negative;
         }
         // With a prompt, the events tell of them.
-        if args.common.json || !args.engine.has_prompt() {
+        if args.common.json || !args.jobs.has_prompt() {
             match tell(&args, parent, &made[before..], &mut rows) {
                 // The prompts are sent although nobody reads.
-                Err(error) if error.is_broken_pipe() && args.engine.has_prompt() => {}
+                Err(error) if error.is_broken_pipe() && args.jobs.has_prompt() => {}
                 Err(error) if error.is_broken_pipe() => return Err(error),
                 Err(error) => {
                     let ids: Vec<String> = made.iter().map(ToString::to_string).collect();
@@ -275,7 +208,7 @@ fn run(mut args: Args) -> Result<Exit> {
         }
     }
     let finished = rows.finish();
-    if !args.engine.has_prompt() || made.is_empty() {
+    if !args.jobs.has_prompt() || made.is_empty() {
         return finished.map(|()| exit);
     }
     let name = match &made[..] {
@@ -283,27 +216,27 @@ fn run(mut args: Args) -> Result<Exit> {
         forks => format!("{}-forks", forks.len()),
     };
     // The forks are fresh, so that no run can have work left on them.
-    args.engine.new = true;
-    let sent = codex_agent_engine::commands::send::add("fork", &name, &made, &args.common, &args.engine)?;
+    args.jobs.new = true;
+    let sent = codex_agent_engine::commands::send::add("fork", &name, &made, &args.common, &args.jobs)?;
     Ok(if sent == Exit::Done { exit } else { sent })
 }
 
 /// Settles all that the prompt needs before anything is forked.
 fn take_prompt(args: &mut Args) -> Result<()> {
-    if args.engine.prompt_file.as_deref() == Some(Path::new("-"))
-        && args.at.is_none()
+    if args.jobs.prompt_file.as_deref() == Some(Path::new("-"))
+        && args.own.at.is_none()
         && (args.operands.is_empty() || args.operands.iter().any(|operand| operand == "-"))
     {
         return Err(Error::usage("standard input cannot be the prompt and the sessions"));
     }
-    let prompt = args.engine.one_prompt()?;
+    let prompt = args.jobs.one_prompt()?;
     check_prompt(&prompt)?;
-    args.engine.wanted(&args.common)?;
-    args.engine.images()?;
-    args.engine.options()?;
-    args.engine.settings(&args.common)?;
-    args.engine.prompt = vec![prompt];
-    args.engine.prompt_file = None;
+    args.jobs.wanted(&args.common)?;
+    args.jobs.images()?;
+    args.jobs.options()?;
+    args.jobs.settings(&args.common)?;
+    args.jobs.prompt = vec![prompt];
+    args.jobs.prompt_file = None;
     Ok(())
 }
 
@@ -318,6 +251,7 @@ fn fork_one(
     let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
     let own = last_directory(parent).map(PathBuf::from);
     let directory = args
+        .own
         .cwd
         .clone()
         .or(own)
@@ -330,10 +264,10 @@ fn fork_one(
     let version = versions.of(codex, Some(index.home().path()), &directory, true)?;
     refuse_older(&version, parent)?;
     let mut forker = Forker::new(codex, &version, index.home(), &directory);
-    for _ in 0..args.count.unwrap_or(1) {
+    for _ in 0..args.own.count.unwrap_or(1) {
         let fork = forker.fork(id, cut)?;
         made.push(fork);
-        if let Some(name) = &args.name {
+        if let Some(name) = &args.own.name {
             let name = if made.len() == 1 { name.clone() } else { format!("{name} {}", made.len()) };
             forker.name(fork, &name)?;
         }

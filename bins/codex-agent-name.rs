@@ -6,77 +6,45 @@ use codex_agent_engine::codex::fork::{checked_name, set_name};
 use codex_agent_engine::codex::server::{Server, find_codex};
 use codex_agent_engine::codex::version::version;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Example, Flag, Tool, flags};
+use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::about;
 use codex_agent_shared::reference;
 
-#[derive(Default)]
-struct Args {
-    common: flags::Common,
-    operands: Vec<String>,
+type Args = cli::Args;
+type Flag = cli::Flag<Args>;
+
+fn flags() -> Vec<Flag> {
+    vec![flags::json("the session's record on standard output"), flags::codex_home(), flags::codex()]
 }
 
-impl AsMut<flags::Common> for Args {
-    fn as_mut(&mut self) -> &mut flags::Common {
-        &mut self.common
-    }
+fn tool() -> Tool {
+    Tool::ours("codex-agent-name")
+        .description([
+            "Gives a session a name, through Codex itself, so that Codex's own picker shows it and 'codex resume NAME' knows it. Sessions of 'codex exec' cannot be named in another way.",
+            "Every tool here takes the name as a reference. Names need not be unique: Codex names the sessions of its TUI itself (0.171), and a fork takes its parent's name with it (0.169). A name that several sessions have means none of them; the error names the newest. A name is refused if it is a whole id or the path of a rollout, or begins with @, -, id: or name:, as references do. Codex removes blanks around a name, keeps every name that was ever given, and cannot take one away again.",
+            "Codex can do it from 0.94 on. It takes about half a second, which is Codex's start.",
+        ])
+        .command(
+            Command::new(run)
+                .operands("REF NAME", &[Completes::Sessions, Completes::Nothing])
+                .flags("Options", flags()),
+        )
+        .exit_status(&[
+            (0, "The session has the name."),
+            (1, "There is no such session."),
+            (2, "Bad usage, a reference that may be several sessions, or Codex refused."),
+        ])
+        .examples(&[
+            ("Name the newest session of this directory:", "codex-agent name @ 'login work'"),
+            ("And find it by its name:", "codex-agent find 'login work' --format '{id}'"),
+        ])
+        .see_also(["codex-agent(1)", "codex-agent-find(1)", "codex-agent-fork(1)", "codex-agent(7)"])
+        .writes(["session"])
 }
-
-const FLAGS: &[Flag<Args>] =
-    &[flags::json("the session's record on standard output"), flags::codex_home(), flags::codex()];
-
-static COMMAND: Command<Args> = Command {
-    name: "",
-    aliases: &[],
-    about: about("name"),
-    operands: "REF NAME",
-    completes: &[Completes::Sessions, Completes::Nothing],
-    details: &[],
-    sections: &[("Options", FLAGS)],
-    greedy: false,
-    operand: |args, operand| flags::text_operand(&mut args.operands, operand),
-    run,
-};
-
-static TOOL: Tool = Tool {
-    name: "codex-agent-name",
-    about: about("name"),
-    description: &[
-        "Gives a session a name, through Codex itself, so that Codex's own picker shows it and 'codex resume NAME' knows it. Sessions of 'codex exec' cannot be named in another way.",
-        "Every tool here takes the name as a reference. Names need not be unique: Codex names the sessions of its TUI itself (0.171), and a fork takes its parent's name with it (0.169). A name that several sessions have means none of them; the error names the newest. A name is refused if it is a whole id or the path of a rollout, or begins with @, -, id: or name:, as references do. Codex removes blanks around a name, keeps every name that was ever given, and cannot take one away again.",
-        "Codex can do it from 0.94 on. It takes about half a second, which is Codex's start.",
-    ],
-    commands: &[&COMMAND],
-    exit_status: &[
-        (0, "The session has the name."),
-        (1, "There is no such session."),
-        (2, "Bad usage, a reference that may be several sessions, or Codex refused."),
-    ],
-    environment: &[],
-    files: &[],
-    examples: &[
-        Example {
-            text: "Name the newest session of this directory:",
-            command: "codex-agent name @ 'login work'",
-            exit: 0,
-        },
-        Example {
-            text: "And find it by its name:",
-            command: "codex-agent find 'login work' --format '{id}'",
-            exit: 0,
-        },
-    ],
-    see_also: &["codex-agent(1)", "codex-agent-find(1)", "codex-agent-fork(1)", "codex-agent(7)"],
-    reads: &[],
-    writes: &["session"],
-    epilogue: "",
-    completions: None,
-};
 
 fn main() -> ExitCode {
-    cli::main(&TOOL)
+    cli::main(tool())
 }
 
 fn run(args: Args) -> Result<Exit> {

@@ -9,9 +9,10 @@ use std::process::{Command as Process, ExitCode};
 use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::version;
 use codex_agent_engine::commands::flags as jobs;
-use codex_agent_engine::commands::flags::Jobs;
+use codex_agent_engine::commands::manage;
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::refuse;
@@ -19,170 +20,113 @@ use codex_agent_shared::codex::version::refuse_older;
 use codex_agent_shared::error::{Error, Exit, Result, reason};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::CommandRecord;
-use codex_agent_shared::plugin::about;
 use codex_agent_shared::record::Session;
 use codex_agent_shared::reference;
 use codex_agent_shared::reference::{Input, Inputs};
 use codex_agent_shared::text::quoted;
 
+/// The own arguments of this tool.
 #[derive(Default)]
-struct Args {
-    common: flags::Common,
-    operands: Vec<String>,
+struct Own {
     cwd: Option<PathBuf>,
     print: bool,
-    engine: Jobs,
 }
 
-impl AsMut<Jobs> for Args {
-    fn as_mut(&mut self) -> &mut Jobs {
-        &mut self.engine
-    }
+type Args = jobs::Args<Own>;
+type Flag = cli::Flag<Args>;
+
+fn codex() -> Vec<Flag> {
+    vec![
+        Flag::directory("cwd", "open it there, instead of in the session's directory", |args| {
+            &mut args.own.cwd
+        }),
+        jobs::model(),
+        jobs::sandbox(),
+        jobs::config(),
+        jobs::codex_arg(),
+        jobs::bypass(),
+    ]
 }
 
-impl AsMut<flags::Common> for Args {
-    fn as_mut(&mut self) -> &mut flags::Common {
-        &mut self.common
-    }
+fn turn() -> Vec<Flag> {
+    vec![
+        jobs::prompt(),
+        jobs::prompt_file(),
+        jobs::image(),
+        jobs::output_schema(),
+        jobs::skip_git_repo_check(),
+        jobs::new(),
+        jobs::dry_run(),
+        jobs::answers(),
+        jobs::events(),
+    ]
 }
 
-const CODEX: &[Flag<Args>] = &[
-    Flag {
-        short: None,
-        long: "cwd",
-        takes: Takes::Directory("DIR"),
-        help: "open it there, instead of in the session's directory",
-        more: "",
-        set: |args, value| {
-            args.cwd = Some(value.path());
-            Ok(())
-        },
-    },
-    jobs::model(),
-    jobs::sandbox(),
-    jobs::full_auto(),
-    jobs::config(),
-    jobs::codex_arg(),
-    jobs::bypass(),
-];
+fn other() -> Vec<Flag> {
+    vec![
+        Flag::switch("print", "print the command instead of running it", |args| &mut args.own.print)
+            .more("As a line of shell; with --json as a record of type command, which has argv and cwd."),
+        flags::json("with --print: a record"),
+        flags::codex_home(),
+    ]
+}
 
-const TURN: &[Flag<Args>] = &[
-    jobs::prompt(),
-    jobs::prompt_file(),
-    jobs::image(),
-    jobs::output_schema(),
-    jobs::skip_git_repo_check(),
-    jobs::new(),
-    jobs::dry_run(),
-    jobs::answers(),
-    jobs::events(),
-];
-
-const HOW: &[Flag<Args>] = &jobs::how();
-
-const OTHER: &[Flag<Args>] = &[
-    Flag {
-        short: None,
-        long: "print",
-        takes: Takes::Nothing,
-        help: "print the command instead of running it",
-        more: "As a line of shell; with --json as a record of type command, which has argv and cwd.",
-        set: |args, _| {
-            args.print = true;
-            Ok(())
-        },
-    },
-    flags::json("with --print: a record"),
-    flags::codex_home(),
-];
-
-static COMMAND: Command<Args> = Command {
-    name: "",
-    aliases: &[],
-    about: about("resume"),
-    operands: "[REF...|-]",
-    completes: &[Completes::Sessions],
-    details: &[],
-    sections: &[
-        ("How it is opened", CODEX),
-        ("With a prompt, without a screen", TURN),
-        ("With a prompt: how", HOW),
-        ("Other", OTHER),
-    ],
-    greedy: false,
-    operand: |args, operand| flags::text_operand(&mut args.operands, operand),
-    run,
-};
-
-static TOOL: Tool = Tool {
-    name: "codex-agent-resume",
-    about: about("resume"),
-    description: &[
-        "Becomes 'codex resume' of a session, in the directory of the session: wherever it is called from, by whatever names the session. Codex itself resumes in the directory that it is called from, and takes a word that it does not know for a new session; it is always given the whole id here.",
-        "With --prompt or --prompt-file there is no screen: the prompt is sent to each of the sessions, several at once, each in the directory where it ran last. What becomes of them is told as it happens, and kept: 'codex-agent run log' tells it again, and after a crash 'codex-agent run continue' goes on without sending any prompt twice; see codex-agent-run(1).",
-        "    codex-agent find parser --json | codex-agent resume --prompt 'Go on' --answers",
-        "The session is a reference as codex-agent(7) describes them. Without one, or for '-', the first thing on standard input is it: a session record, a JSON string, or a line up to its first TAB. Codex then gets the terminal as its standard input.",
-        "An archived session, one whose directory is gone, and one of a format that this Codex cannot read (and would damage) are refused, with the way out.",
-    ],
-    commands: &[&COMMAND],
-    exit_status: &[
-        (0, "Printed. Otherwise the exit status is Codex's."),
-        (1, "There is no such session, or some job failed."),
-        (2, "Bad usage, a reference that may be several sessions, or the session cannot be opened."),
-        (75, "With a prompt: the run was stopped with work left; 'codex-agent run continue' goes on."),
-        (126, "Codex could not be run."),
-        (130, "With a prompt: interrupted."),
-    ],
-    environment: &[],
-    files: &[],
-    examples: &[
-        Example {
-            text: "Go on with the newest session of this directory:",
-            command: "codex-agent resume @",
-            exit: 0,
-        },
-        Example {
-            text: "Choose one with fzf:",
-            command: "codex-agent ls | fzf | codex-agent resume -",
-            exit: 0,
-        },
-        Example { text: "What would be run:", command: "codex-agent resume @@ --print", exit: 0 },
-    ],
-    see_also: &[
-        "codex-agent(1)",
-        "codex-agent-ls(1)",
-        "codex-agent-find(1)",
-        "codex-agent-fork(1)",
-        "codex-agent-run(1)",
-        "codex-agent(7)",
-    ],
-    reads: &["session"],
-    writes: &codex_agent_engine::commands::manage::with_events::<13>(&["command", "job"]),
-    epilogue: "",
-    completions: None,
-};
+fn tool() -> Tool {
+    Tool::ours("codex-agent-resume")
+        .description([
+            "Becomes 'codex resume' of a session, in the directory of the session: wherever it is called from, by whatever names the session. Codex itself resumes in the directory that it is called from, and takes a word that it does not know for a new session; it is always given the whole id here.",
+            "With --prompt or --prompt-file there is no screen: the prompt is sent to each of the sessions, several at once, each in the directory where it ran last. What becomes of them is told as it happens, and kept: 'codex-agent run log' tells it again, and after a crash 'codex-agent run continue' goes on without sending any prompt twice; see codex-agent-run(1).",
+            "    codex-agent find parser --json | codex-agent resume --prompt 'Go on' --answers",
+            "The session is a reference as codex-agent(7) describes them. Without one, or for '-', the first thing on standard input is it: a session record, a JSON string, or a line up to its first TAB. Codex then gets the terminal as its standard input.",
+            "An archived session, one whose directory is gone, and one of a format that this Codex cannot read (and would damage) are refused, with the way out.",
+        ])
+        .command(
+            Command::new(run)
+                .operands("[REF...|-]", &[Completes::Sessions])
+                .flags("How it is opened", codex())
+                .flags("With a prompt, without a screen", jobs::with_prompt(turn()))
+                .flags("With a prompt: how", jobs::with_prompt(jobs::how_concurrent()).chain([flags::codex()]))
+                .flags("Other", other()),
+        )
+        .exit_status(&[
+            (0, "Printed. Otherwise the exit status is Codex's."),
+            (1, "There is no such session, or some job failed."),
+            (2, "Bad usage, a reference that may be several sessions, or the session cannot be opened."),
+            (75, "With a prompt: the run was stopped with work left; 'codex-agent run continue' goes on."),
+            (126, "Codex could not be run."),
+            (130, "With a prompt: interrupted."),
+        ])
+        .examples(&[
+            ("Go on with the newest session of this directory:", "codex-agent resume @"),
+            ("Choose one with fzf:", "codex-agent ls | fzf | codex-agent resume -"),
+            ("What would be run:", "codex-agent resume @@ --print"),
+        ])
+        .see_also([
+            "codex-agent(1)",
+            "codex-agent-ls(1)",
+            "codex-agent-find(1)",
+            "codex-agent-fork(1)",
+            "codex-agent-run(1)",
+            "codex-agent(7)",
+        ])
+        .reads(&["session"])
+        .writes(["command", "job"])
+        .writes(manage::event_types())
+}
 
 fn main() -> ExitCode {
-    cli::main(&TOOL)
+    cli::main(tool())
 }
 
 fn run(args: Args) -> Result<Exit> {
-    if args.engine.has_prompt() {
+    if args.jobs.has_prompt() {
         return send(&args);
     }
-    if args.engine.dry_run {
+    if args.jobs.dry_run {
         return Err(Error::usage("--dry-run goes with a prompt").hint("--print prints the command"));
     }
-    let told = [
-        "--model",
-        "--sandbox",
-        "--full-auto",
-        "--config",
-        "--codex-arg",
-        "--dangerously-bypass-approvals-and-sandbox",
-    ];
-    args.engine.refuse_without_prompt(&told)?;
-    if args.common.json && !args.print {
+    args.jobs.refuse_without_prompt()?;
+    if args.common.json && !args.own.print {
         return Err(Error::usage("--json goes with --print, or with a prompt"));
     }
     let reads = reference::from_stdin(&args.operands)?;
@@ -194,7 +138,7 @@ fn run(args: Args) -> Result<Exit> {
     }
     let mut index = args.common.index()?;
     let text = if reads { first_of_stdin()? } else { args.operands[0].clone() };
-    let resolve = if args.print { reference::resolve } else { reference::resolve_to_act };
+    let resolve = if args.own.print { reference::resolve } else { reference::resolve_to_act };
     let session = resolve(&mut index, &text)?;
     let (id, directory) = check(&args, &session)?;
     refuse(&session, false, index.files())?;
@@ -204,7 +148,7 @@ fn run(args: Args) -> Result<Exit> {
         refuse_older(&version(&codex, Some(index.home().path()), Some(&directory))?, &session)?;
     }
     let argv = argv(&args, &id)?;
-    if args.print {
+    if args.own.print {
         return print(&args, &codex, &argv, &directory);
     }
     Err(become_codex(&index, &codex, &argv, &directory, reads))
@@ -212,11 +156,11 @@ fn run(args: Args) -> Result<Exit> {
 
 /// Sends the prompt to each of the sessions, without a screen.
 fn send(args: &Args) -> Result<Exit> {
-    if args.print || args.cwd.is_some() {
+    if args.own.print || args.own.cwd.is_some() {
         return Err(Error::usage("--print and --cwd do not go with a prompt")
             .hint("--dry-run prints the jobs; a session runs where it ran last"));
     }
-    let stdin_is_prompt = args.engine.prompt_file.as_deref() == Some(Path::new("-"));
+    let stdin_is_prompt = args.jobs.prompt_file.as_deref() == Some(Path::new("-"));
     if stdin_is_prompt && args.operands.iter().any(|operand| operand == "-") {
         return Err(Error::usage("standard input cannot be the prompt and the sessions"));
     }
@@ -230,7 +174,7 @@ fn send(args: &Args) -> Result<Exit> {
         [one] => one.short(),
         _ => format!("{}-sessions", ids.len()),
     };
-    codex_agent_engine::commands::send::add("resume", &name, &ids, &args.common, &args.engine)
+    codex_agent_engine::commands::send::add("resume", &name, &ids, &args.common, &args.jobs)
 }
 
 /// The first thing on standard input that names a session. The rest is left unread.
@@ -255,7 +199,7 @@ fn check(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
         return Err(Error::new(format!("session '{id}' is archived")).hint(format!("codex unarchive {id}")));
     }
     let own = last_directory(session).map(PathBuf::from);
-    let directory = args.cwd.clone().or(own).ok_or_else(|| {
+    let directory = args.own.cwd.clone().or(own).ok_or_else(|| {
         Error::new(format!("nobody knows the directory of session '{id}'")).hint("--cwd names one")
     })?;
     if !directory.is_dir() {
@@ -271,15 +215,15 @@ fn check(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
 /// `codex resume` and the rest, options before the id, in the form that 0.45 to 0.171 take.
 fn argv(args: &Args, id: &str) -> Result<Vec<String>> {
     let mut argv = vec!["resume".to_owned()];
-    let sandbox = args.engine.sandbox()?.map(|sandbox| sandbox.word().to_owned());
-    for (flag, value) in [("--model", &args.engine.model), ("--sandbox", &sandbox)] {
+    let sandbox = args.jobs.sandbox()?.map(|sandbox| sandbox.word().to_owned());
+    for (flag, value) in [("--model", &args.jobs.model), ("--sandbox", &sandbox)] {
         argv.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
     }
-    argv.extend(args.engine.config.iter().flat_map(|setting| ["--config".to_owned(), setting.clone()]));
-    if args.engine.bypass {
+    argv.extend(args.jobs.config.iter().flat_map(|setting| ["--config".to_owned(), setting.clone()]));
+    if args.jobs.bypass {
         argv.push("--dangerously-bypass-approvals-and-sandbox".to_owned());
     }
-    argv.extend(args.engine.args.iter().cloned());
+    argv.extend(args.jobs.args.iter().cloned());
     argv.push(id.to_owned());
     Ok(argv)
 }

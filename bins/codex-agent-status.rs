@@ -8,82 +8,56 @@ use codex_agent_engine::queue::{Queue, Queues, RunnerState, Status};
 use codex_agent_engine::run::usage_limit::{ActiveLimit, LimitGate};
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Example, Tool, flags};
+use codex_agent_shared::cli::{Command, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::about;
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, path_cell, tsv, width};
 use codex_agent_shared::time::Timestamp;
 
-#[derive(Default)]
-struct Args {
-    common: flags::Common,
+type Args = cli::Args;
+
+fn tool() -> Tool {
+    Tool::ours("codex-agent-status")
+        .description([
+            "Tells which runs are carried out at this moment, and which have work left and nobody to do it; which queues have something to send, and what is next; and until when a usage limit holds everything back.",
+            "In a pipe it is one line each, with TABs between: run, queue or limit; its name (of a limit, Codex's home); its state; how many jobs or prompts are left; and when it began, what is next, or until when it lasts. A limit is reached, or, once the time is past that Codex told, over: the next job tries whether that is so.",
+        ])
+        .command(
+            Command::new(run)
+                .flags("Options", [flags::json("run, queue and limit records, one a line"), flags::color()]),
+        )
+        .exit_status(&[(0, "Done, also where nothing runs and nothing waits."), (2, "Bad usage, or trouble with a file.")])
+        .environment(&[
+            (
+                "CODEX_AGENT_STATE_HOME, CODEX_AGENT_CONFIG_HOME",
+                "Where runs and limits, and queues, are kept; see codex-agent-files(5).",
+            ),
+        ])
+        .files(&[
+            ("~/.local/state/codex-agent/runs/", "A folder for each run."),
+            ("~/.local/state/codex-agent/locks/limit-*", "A usage limit that was reached."),
+            ("~/.config/codex-agent/queues.json", "The queues."),
+        ])
+        .examples(&[
+            ("What is going on:", "codex-agent status"),
+            (
+                "Whether anything runs, for a script:",
+                "codex-agent status --json | jq -s 'any(.type == \"run\" and .state == \"running\")'",
+            ),
+        ])
+        .see_also([
+            "codex-agent(1)",
+            "codex-agent-queue(1)",
+            "codex-agent-run(1)",
+            "codex-agent-records(5)",
+            "codex-agent(7)",
+        ])
+        .writes(["run", "queue", "limit"])
 }
-
-impl AsMut<flags::Common> for Args {
-    fn as_mut(&mut self) -> &mut flags::Common {
-        &mut self.common
-    }
-}
-
-static COMMAND: Command<Args> = Command {
-    name: "",
-    aliases: &[],
-    about: about("status"),
-    operands: "",
-    completes: &[Completes::Nothing],
-    details: &[],
-    sections: &[("Options", &[flags::json("run, queue and limit records, one a line"), flags::color()])],
-    greedy: false,
-    operand: |_, operand| Err(Error::usage(format!("unexpected operand '{}'", operand.to_string_lossy()))),
-    run,
-};
-
-static TOOL: Tool = Tool {
-    name: "codex-agent-status",
-    about: about("status"),
-    description: &[
-        "Tells which runs are carried out at this moment, and which have work left and nobody to do it; which queues have something to send, and what is next; and until when a usage limit holds everything back.",
-        "In a pipe it is one line each, with TABs between: run, queue or limit; its name (of a limit, Codex's home); its state; how many jobs or prompts are left; and when it began, what is next, or until when it lasts. A limit is reached, or, once the time is past that Codex told, over: the next job tries whether that is so.",
-    ],
-    commands: &[&COMMAND],
-    exit_status: &[
-        (0, "Done, also where nothing runs and nothing waits."),
-        (2, "Bad usage, or trouble with a file."),
-    ],
-    environment: &[(
-        "CODEX_AGENT_STATE_HOME, CODEX_AGENT_CONFIG_HOME",
-        "Where runs and limits, and queues, are kept; see codex-agent-files(5).",
-    )],
-    files: &[
-        ("~/.local/state/codex-agent/runs/", "A folder for each run."),
-        ("~/.local/state/codex-agent/locks/limit-*", "A usage limit that was reached."),
-        ("~/.config/codex-agent/queues.json", "The queues."),
-    ],
-    examples: &[
-        Example { text: "What is going on:", command: "codex-agent status", exit: 0 },
-        Example {
-            text: "Whether anything runs, for a script:",
-            command: "codex-agent status --json | jq -s 'any(.type == \"run\" and .state == \"running\")'",
-            exit: 0,
-        },
-    ],
-    see_also: &[
-        "codex-agent(1)",
-        "codex-agent-queue(1)",
-        "codex-agent-run(1)",
-        "codex-agent-records(5)",
-        "codex-agent(7)",
-    ],
-    reads: &[],
-    writes: &["run", "queue", "limit"],
-    epilogue: "",
-    completions: None,
-};
 
 fn main() -> ExitCode {
-    cli::main(&TOOL)
+    cli::main(tool())
 }
 
 /// What there is to tell of.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, Stdio};
 
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool, Value, generate};
+use codex_agent_shared::cli::{Command, Completes, Takes, Tool, generate};
 use codex_agent_shared::config::alias;
 use codex_agent_shared::config::alias::{Alias, Resolved};
 use codex_agent_shared::config::{ALIAS, Config, config_folder, named_config_folder};
@@ -37,205 +37,103 @@ struct Args {
     words: Vec<OsString>,
 }
 
-const FLAGS: &[Flag<Args>] = &[
-    Flag {
-        short: Some('C'),
-        long: "directory",
-        takes: Takes::Directory("DIR"),
-        help: "run as if started in DIR",
-        more: "",
-        set: |args, value| {
-            args.directory = Some(folder(value)?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "codex-home",
-        takes: Takes::Directory("DIR"),
-        help: "Codex's home, for the tool: sets CODEX_HOME",
-        more: "",
-        set: |args, value| {
-            args.codex_home = Some(folder(value)?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "config-home",
-        takes: Takes::Directory("DIR"),
-        help: "where settings and groups are kept: sets CODEX_AGENT_CONFIG_HOME",
-        more: "",
-        set: |args, value| {
-            args.config_home = Some(folder(value)?);
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "list",
-        takes: Takes::Perhaps("json", &["json"]),
-        help: "list the tools that are found",
-        more: "In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list the tools: the summary of an external tool comes from its description, see codex-agent-plugin(1). Aliases stand after the tools, as records of type alias; one that a tool shadows is told on standard error.",
-        set: |args, value| {
-            args.list = Some(value.perhaps()?.is_some());
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "exec-path",
-        takes: Takes::Nothing,
-        help: "print the folders that tools are looked for in",
-        more: "",
-        set: |args, _| {
-            args.exec_path = true;
-            Ok(())
-        },
-    },
-];
+type Flag = cli::Flag<Args>;
 
-fn folder(value: Value) -> Result<PathBuf> {
-    let path = value.path();
-    if path.as_os_str().is_empty() {
-        return Err(Error::usage("expected a directory"));
-    }
-    Ok(path)
+fn flags() -> Vec<Flag> {
+    vec![
+        Flag::directory("directory", "run as if started in DIR", |args| &mut args.directory).short('C'),
+        Flag::directory(
+            "codex-home",
+            "Codex's home, for the tool: sets CODEX_HOME",
+            |args| &mut args.codex_home,
+        ),
+        Flag::directory(
+            "config-home",
+            "where settings and groups are kept: sets CODEX_AGENT_CONFIG_HOME",
+            |args| &mut args.config_home,
+        ),
+        Flag::new(
+            "list",
+            Takes::Perhaps("json", || vec![("json", "")]),
+            "list the tools that are found",
+            |args, value| { args.list = Some(value.perhaps()?.is_some()); Ok(()) },
+        )
+        .more("In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list the tools: the summary of an external tool comes from its description, see codex-agent-plugin(1). Aliases stand after the tools, as records of type alias; one that a tool shadows is told on standard error."),
+        Flag::switch(
+            "exec-path",
+            "print the folders that tools are looked for in",
+            |args| &mut args.exec_path,
+        ),
+    ]
 }
 
-static COMMAND: Command<Args> = Command {
-    name: "",
-    aliases: &[],
-    about: ABOUT,
-    operands: "TOOL [ARGUMENT...]",
-    completes: &[Completes::Tools],
-    details: &[],
-    sections: &[("Options", FLAGS)],
-    greedy: true,
-    operand: |args, operand| {
-        args.words.push(operand);
-        Ok(())
-    },
-    run,
-};
+fn tool() -> Tool {
+    Tool::new("codex-agent", "find a tool and become it")
+        .description([
+            "codex-agent is git for Codex sessions: small programs that each do one thing, joined by pipes of newline-delimited JSON. 'codex-agent ls' runs the executable codex-agent-ls in place of itself; codex-agent-ls may as well be run directly.",
+            "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are looked for in the folder of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are passed over, so that no directory can plant a tool by being stood in. The first one found is run; --list tells which ones it shadows.",
+            "Where there is no tool of a name, it may be an alias: the table alias in config.toml has words of the user's own for a tool with arguments, or, with '!' before it, for a line of shell. codex-agent(7) tells of them. The file is not read where there is a tool.",
+            "A tool gets, besides the environment as it is, CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1.",
+            "'codex-agent help TOOL' opens the tool's manual, or its --help where there is none; of an alias it says what it stands for. 'codex-agent help guide', 'help records', 'help files' and 'help plugins' open codex-agent(7), codex-agent-records(5), codex-agent-files(5) and codex-agent-plugins(7), which tells how to write a tool.",
+            "The tools of this package:",
+        ])
+        .description([tool_lines("    ")])
+        .command(
+            Command::new(run)
+                .operand(
+                    "TOOL [ARGUMENT...]",
+                    &[Completes::Tools],
+                    |args, operand| { args.words.push(operand); Ok(()) },
+                )
+                .greedy()
+                .flags("Options", flags()),
+        )
+        .exit_status(&[
+            (0, "Done. Otherwise the exit status is the tool's."),
+            (
+                2,
+                "Bad usage, an alias that leads in a circle, or an error in config.toml where an alias is looked up.",
+            ),
+            (126, "The tool was found and cannot be run."),
+            (127, "There is no such tool."),
+        ])
+        .environment(&[("CODEX_AGENT_EXEC_PATH", "Folders with tools, separated by colons; looked at before PATH.")])
+        .files(&[
+            ("~/.config/codex-agent/config.toml", "Aliases, among other settings; see codex-agent-files(5)."),
+            (
+                "~/.local/share/codex-agent/tools/NAME.json",
+                "The description of an external tool; see codex-agent-plugin(1).",
+            ),
+        ])
+        .examples(&[
+            ("The sentence that it is made for:", "codex-agent ls --json | codex-agent group add work"),
+            ("Which tools there are, and where:", "codex-agent --list"),
+            ("The manual of a tool:", "codex-agent help ls"),
+            ("Another home, for one command:", "codex-agent --codex-home \"$CODEX_HOME\" ls --count"),
+            ("Manuals and completions, where no package brings them:", "codex-agent setup --dry-run"),
+            ("Try everything on a sample home:", "codex-agent demo"),
+        ])
+        .see_also(plugin::TOOLS.iter().map(|(name, _)| format!("codex-agent-{name}(1)")).chain(
+            ["codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)", "codex-agent-plugins(7)"]
+                .map(str::to_owned),
+        ))
+        .writes(["tool", "alias"])
+        .epilogue(format!(
+            "Tools of this package:\n{}\n  help    open the manual of a tool: 'codex-agent help ls'",
+            tool_lines("  ")
+        ))
+        .completions([
+            include_str!("../completions/codex-agent.bash"),
+            include_str!("../completions/_codex-agent"),
+            include_str!("../completions/codex-agent.fish"),
+        ])
+}
 
-const ABOUT: &str = "find a tool and become it";
-
-static TOOL: Tool = Tool {
-    name: "codex-agent",
-    about: ABOUT,
-    description: &[
-        "codex-agent is git for Codex sessions: small programs that each do one thing, joined by pipes of newline-delimited JSON. 'codex-agent ls' runs the executable codex-agent-ls in place of itself; codex-agent-ls may as well be run directly.",
-        "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are looked for in the folder of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are passed over, so that no directory can plant a tool by being stood in. The first one found is run; --list tells which ones it shadows.",
-        "Where there is no tool of a name, it may be an alias: the table alias in config.toml has words of the user's own for a tool with arguments, or, with '!' before it, for a line of shell. codex-agent(7) tells of them. The file is not read where there is a tool.",
-        "A tool gets, besides the environment as it is, CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1.",
-        "'codex-agent help TOOL' opens the tool's manual, or its --help where there is none; of an alias it says what it stands for. 'codex-agent help guide', 'help records', 'help files' and 'help plugins' open codex-agent(7), codex-agent-records(5), codex-agent-files(5) and codex-agent-plugins(7), which tells how to write a tool.",
-        "The tools of this package:",
-        TOOL_LINES,
-    ],
-    commands: &[&COMMAND],
-    exit_status: &[
-        (0, "Done. Otherwise the exit status is the tool's."),
-        (
-            2,
-            "Bad usage, an alias that leads in a circle, or an error in config.toml where an alias is looked up.",
-        ),
-        (126, "The tool was found and cannot be run."),
-        (127, "There is no such tool."),
-    ],
-    environment: &[(
-        "CODEX_AGENT_EXEC_PATH",
-        "Folders with tools, separated by colons; looked at before PATH.",
-    )],
-    files: &[
-        ("~/.config/codex-agent/config.toml", "Aliases, among other settings; see codex-agent-files(5)."),
-        (
-            "~/.local/share/codex-agent/tools/NAME.json",
-            "The description of an external tool; see codex-agent-plugin(1).",
-        ),
-    ],
-    examples: &[
-        Example {
-            text: "The sentence that it is made for:",
-            command: "codex-agent ls --json | codex-agent group add work",
-            exit: 0,
-        },
-        Example { text: "Which tools there are, and where:", command: "codex-agent --list", exit: 0 },
-        Example { text: "The manual of a tool:", command: "codex-agent help ls", exit: 0 },
-        Example {
-            text: "Another home, for one command:",
-            command: "codex-agent --codex-home \"$CODEX_HOME\" ls --count",
-            exit: 0,
-        },
-        Example {
-            text: "Manuals and completions, where no package brings them:",
-            command: "codex-agent setup --dry-run",
-            exit: 0,
-        },
-        Example { text: "Try everything on a sample home:", command: "codex-agent demo", exit: 0 },
-    ],
-    see_also: &[
-        "codex-agent-ls(1)",
-        "codex-agent-find(1)",
-        "codex-agent-group(1)",
-        "codex-agent-queue(1)",
-        "codex-agent-resume(1)",
-        "codex-agent-fork(1)",
-        "codex-agent-name(1)",
-        "codex-agent-run(1)",
-        "codex-agent-status(1)",
-        "codex-agent-setup(1)",
-        "codex-agent-schema(1)",
-        "codex-agent-config(1)",
-        "codex-agent-plugin(1)",
-        "codex-agent-demo(1)",
-        "codex-agent-records(5)",
-        "codex-agent-files(5)",
-        "codex-agent(7)",
-        "codex-agent-plugins(7)",
-    ],
-    reads: &[],
-    writes: &["tool", "alias"],
-    epilogue: TOOLS_OF_HELP,
-    completions: Some([
-        include_str!("../completions/codex-agent.bash"),
-        include_str!("../completions/_codex-agent"),
-        include_str!("../completions/codex-agent.fish"),
-    ]),
-};
-
-/// The table of tools, as lines of the manual. A test holds it to [`plugin::TOOLS`].
-const TOOL_LINES: &str = "    ls      list Codex sessions
-    find    look Codex sessions up by reference or by words
-    group   keep named sets of Codex sessions
-    queue   keep prompts in order, and work through them
-    resume  open a Codex session in its directory
-    fork    branch Codex sessions, whole or before a message
-    name    name a Codex session
-    run     start Codex sessions without a terminal; look after runs
-    status  tell what runs now and what waits
-    setup   install manual pages and completions for this user
-    schema  print the JSON Schemas of records
-    config  tell the settings, and where each comes from
-    plugin  look after tools of others: list, describe, check
-    demo    try codex-agent on a sample home, without Codex";
-
-const TOOLS_OF_HELP: &str = "Tools of this package:
-  ls      list Codex sessions
-  find    look Codex sessions up by reference or by words
-  group   keep named sets of Codex sessions
-  queue   keep prompts in order, and work through them
-  resume  open a Codex session in its directory
-  fork    branch Codex sessions, whole or before a message
-  name    name a Codex session
-  run     start Codex sessions without a terminal; look after runs
-  status  tell what runs now and what waits
-  setup   install manual pages and completions for this user
-  schema  print the JSON Schemas of records
-  config  tell the settings, and where each comes from
-  plugin  look after tools of others: list, describe, check
-  demo    try codex-agent on a sample home, without Codex
-  help    open the manual of a tool: 'codex-agent help ls'";
+/// The tools and their NAME lines.
+fn tool_lines(margin: &str) -> String {
+    let line = |(name, about): &(&str, &str)| format!("{margin}{name:7} {about}");
+    plugin::TOOLS.iter().map(line).collect::<Vec<_>>().join("\n")
+}
 
 /// Pages by hand, so that 'help' has them where no manual is installed.
 const PAGES: [(&str, &str, &str); 4] = [
@@ -246,7 +144,7 @@ const PAGES: [(&str, &str, &str); 4] = [
 ];
 
 fn main() -> ExitCode {
-    cli::main(&TOOL)
+    cli::main(tool())
 }
 
 fn run(args: Args) -> Result<Exit> {
@@ -269,7 +167,7 @@ fn run(args: Args) -> Result<Exit> {
         return list(&args, json);
     }
     let Some(name) = args.words.first() else {
-        return cli::print(&generate::help(&TOOL, None));
+        return cli::print(&generate::help(&tool(), None));
     };
     let name = name.to_string_lossy();
     if name == "help" {
@@ -307,7 +205,7 @@ fn follow(mut args: Args, path: &SearchPath) -> Result<Exit> {
         }
         Resolved::Shell(arguments, way) => {
             let shell = alias::shell();
-            Err(replace(tool(&args, &shell, &arguments).env(alias::CHAIN_VAR, way), &shell))
+            Err(replace(process(&args, &shell, &arguments).env(alias::CHAIN_VAR, way), &shell))
         }
     }
 }
@@ -324,7 +222,7 @@ fn config(args: &Args) -> Result<Config> {
     Ok(Config::read(&folder))
 }
 
-fn tool(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
+fn process(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
     let mut process = Process::new(path);
     process.args(arguments);
     if let Ok(own) = env::current_exe() {
@@ -340,7 +238,7 @@ fn tool(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
 
 /// Replaces this process by a tool. What it returns is why it could not.
 fn become_tool(args: &Args, path: &Path, arguments: &[OsString]) -> Error {
-    replace(&mut tool(args, path, arguments), path)
+    replace(&mut process(args, path, arguments), path)
 }
 
 fn replace(process: &mut Process, path: &Path) -> Error {
@@ -365,11 +263,11 @@ fn help(args: &Args) -> Result<Exit> {
             .hint(format!("codex-agent {topic} {extra} --help tells of a verb")));
     }
     let topic = match args.words.get(1).map(|word| word.to_string_lossy().into_owned()) {
-        None => return show_page("codex-agent.1", &generate::document(&TOOL, "man").unwrap_or_default()),
+        None => return show_page("codex-agent.1", &generate::document(&tool(), "man").unwrap_or_default()),
         Some(topic) => topic.strip_prefix(plugin::PREFIX).map(str::to_owned).unwrap_or(topic),
     };
     if topic == "codex-agent" || topic == "help" {
-        return show_page("codex-agent.1", &generate::document(&TOOL, "man").unwrap_or_default());
+        return show_page("codex-agent.1", &generate::document(&tool(), "man").unwrap_or_default());
     }
     if let Some((_, page, text)) = PAGES.iter().find(|(name, ..)| *name == topic) {
         return show_page(page, text);

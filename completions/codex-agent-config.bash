@@ -114,7 +114,7 @@ _codex_agent_config() {
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
     if [ "$last" -le 1 ]; then
         case $cur in
-        -*) __codex_agent_offer --json --codex-home --codex --color -h --help -V --version ;;
+        -*) __codex_agent_offer --json --codex-home --codex --color -h --help -V --version -q --quiet ;;
         *) __codex_agent_offer list get path check edit ;;
         esac
         return 0
@@ -128,7 +128,7 @@ _codex_agent_config() {
         --color|--color=) __codex_agent_offer auto always never ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --codex-home --codex --color -h --help -V --version ;;
+            -*) __codex_agent_offer --json --codex-home --codex --color -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;
@@ -144,7 +144,7 @@ _codex_agent_config() {
         --color|--color=) __codex_agent_offer auto always never ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --codex-home --codex --color -h --help -V --version ;;
+            -*) __codex_agent_offer --json --codex-home --codex --color -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent-config list 2>/dev/null | cut -f1)" ;;
@@ -158,7 +158,7 @@ _codex_agent_config() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer -h --help -V --version ;;
+            -*) __codex_agent_offer -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;
@@ -171,7 +171,7 @@ _codex_agent_config() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;
@@ -184,7 +184,7 @@ _codex_agent_config() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer -h --help -V --version ;;
+            -*) __codex_agent_offer -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;
@@ -200,7 +200,7 @@ _codex_agent_config() {
         --color|--color=) __codex_agent_offer auto always never ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --codex-home --codex --color -h --help -V --version ;;
+            -*) __codex_agent_offer --json --codex-home --codex --color -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;

@@ -118,7 +118,7 @@ _codex_agent_demo() {
     --keep|--keep=) __codex_agent_folders ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --keep -h --help -V --version ;;
+        -*) __codex_agent_offer --keep -h --help -V --version -q --quiet ;;
         *)
             case $place in
             *) __codex_agent_offer "$(compgen -c -- "$part")" ;;

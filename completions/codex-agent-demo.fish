@@ -53,4 +53,5 @@ complete -c codex-agent-demo -f
 complete -c codex-agent-demo -l keep -x -a '(__fish_complete_directories)' -d 'unpack the sample home into DIR and leave it there'
 complete -c codex-agent-demo -s h -l help -d 'show this help'
 complete -c codex-agent-demo -s V -l version -d 'show the version'
+complete -c codex-agent-demo -s q -l quiet -d 'print no status, only warnings and errors, on standard error'
 complete -c codex-agent-demo -f -a '(__fish_complete_subcommand)'

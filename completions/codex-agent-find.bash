@@ -120,7 +120,7 @@ _codex_agent_find() {
     --codex-home|--codex-home=) __codex_agent_folders ;;
     *)
         case $cur in
-        -*) __codex_agent_offer -w --words --last -1 --one --archived --subagents --json --fields --format -0 --null --full --color --codex-home --no-files --no-database -h --help -V --version ;;
+        -*) __codex_agent_offer -w --words --last -1 --one --archived --subagents --json --fields --format -0 --null --full --color --codex-home --no-files --no-database -h --help -V --version -q --quiet ;;
         *)
             case $place in
             *) __codex_agent_offer @ @@ "$(__codex_agent_sessions)" ;;

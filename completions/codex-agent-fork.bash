@@ -140,7 +140,7 @@ _codex_agent_fork() {
     --codex-home|--codex-home=) __codex_agent_folders ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --nth-message --at -n --count --name --cwd -p --prompt --prompt-file -i --image --answers --events -m --model -s --sandbox --full-auto -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --dry-run --codex-home -h --help -V --version ;;
+        -*) __codex_agent_offer --nth-message --at -n --count --name --cwd -p --prompt --prompt-file -i --image --answers --events -m --model -s --sandbox -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --dry-run --codex-home -h --help -V --version -q --quiet ;;
         *)
             case $place in
             *) __codex_agent_offer @ @@ "$(__codex_agent_sessions)" ;;

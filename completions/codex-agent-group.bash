@@ -114,7 +114,7 @@ _codex_agent_group() {
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
     if [ "$last" -le 1 ]; then
         case $cur in
-        -*) __codex_agent_offer -h --help -V --version ;;
+        -*) __codex_agent_offer -h --help -V --version -q --quiet ;;
         *) __codex_agent_offer create list show add remove rename delete pause unpause run watch log ;;
         esac
         return 0
@@ -126,7 +126,7 @@ _codex_agent_group() {
         -d|--description|--description=) __codex_agent_no_files ;;
         *)
             case $cur in
-            -*) __codex_agent_offer -d --description --json -h --help -V --version ;;
+            -*) __codex_agent_offer -d --description --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;
@@ -141,7 +141,7 @@ _codex_agent_group() {
         --color|--color=) __codex_agent_offer auto always never ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --format --color -h --help -V --version ;;
+            -*) __codex_agent_offer --json --format --color -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;
@@ -156,7 +156,7 @@ _codex_agent_group() {
         --codex-home|--codex-home=) __codex_agent_folders ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --color --codex-home -h --help -V --version ;;
+            -*) __codex_agent_offer --json --color --codex-home -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
@@ -170,7 +170,7 @@ _codex_agent_group() {
         --codex-home|--codex-home=) __codex_agent_folders ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --existing --unchecked --codex-home -h --help -V --version ;;
+            -*) __codex_agent_offer --json --existing --unchecked --codex-home -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
@@ -185,7 +185,7 @@ _codex_agent_group() {
         --codex-home|--codex-home=) __codex_agent_folders ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --codex-home -h --help -V --version ;;
+            -*) __codex_agent_offer --json --codex-home -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
@@ -199,7 +199,7 @@ _codex_agent_group() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
@@ -213,7 +213,7 @@ _codex_agent_group() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
@@ -226,7 +226,7 @@ _codex_agent_group() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
@@ -239,7 +239,7 @@ _codex_agent_group() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
@@ -271,7 +271,7 @@ _codex_agent_group() {
         --codex-home|--codex-home=) __codex_agent_folders ;;
         *)
             case $cur in
-            -*) __codex_agent_offer -p --prompt --prompt-file -i --image -m --model -s --sandbox --full-auto -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --new -n --dry-run --codex-home --json --answers --events -h --help -V --version ;;
+            -*) __codex_agent_offer -p --prompt --prompt-file -i --image -m --model -s --sandbox -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --new -n --dry-run --codex-home --json --answers --events -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
@@ -285,7 +285,7 @@ _codex_agent_group() {
         --codex-home|--codex-home=) __codex_agent_folders ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --answers --events --codex-home -h --help -V --version ;;
+            -*) __codex_agent_offer --json --answers --events --codex-home -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;
@@ -298,7 +298,7 @@ _codex_agent_group() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json --answers -h --help -V --version ;;
+            -*) __codex_agent_offer --json --answers -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent group list --format '{name}' 2>/dev/null)" ;;

@@ -140,7 +140,7 @@ _codex_agent_ls() {
     --codex-home|--codex-home=) __codex_agent_folders ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --cwd --under --repo --branch --source --originator --provider --model --cli-version --name --named --since --until --time --group --forks-of --status --archived --subagents -s --sort -n --limit --offset --json --fields --format -0 --null --full -c --count --color --codex-home --no-files --no-database --check -h --help -V --version ;;
+        -*) __codex_agent_offer --cwd --under --repo --branch --source --originator --provider --model --cli-version --name --named --since --until --time --group --forks-of --status --archived --subagents -s --sort -n --limit --offset --json --fields --format -0 --null --full -c --count --color --codex-home --no-files --no-database --check -h --help -V --version -q --quiet ;;
         *)
             case $place in
             *) : ;;

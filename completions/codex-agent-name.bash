@@ -118,7 +118,7 @@ _codex_agent_name() {
     --codex|--codex=) : ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --json --codex-home --codex -h --help -V --version ;;
+        -*) __codex_agent_offer --json --codex-home --codex -h --help -V --version -q --quiet ;;
         *)
             case $place in
             0) __codex_agent_offer @ @@ "$(__codex_agent_sessions)" ;;

@@ -114,7 +114,7 @@ _codex_agent_plugin() {
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
     if [ "$last" -le 1 ]; then
         case $cur in
-        -*) __codex_agent_offer -h --help -V --version ;;
+        -*) __codex_agent_offer -h --help -V --version -q --quiet ;;
         *) __codex_agent_offer list which describe add remove check completion candidates ;;
         esac
         return 0
@@ -125,7 +125,7 @@ _codex_agent_plugin() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;
@@ -138,7 +138,7 @@ _codex_agent_plugin() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer -a --all -h --help -V --version ;;
+            -*) __codex_agent_offer -a --all -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
@@ -151,7 +151,7 @@ _codex_agent_plugin() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
@@ -165,7 +165,7 @@ _codex_agent_plugin() {
         --about|--about=) __codex_agent_no_files ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --about --json -h --help -V --version ;;
+            -*) __codex_agent_offer --about --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
@@ -178,7 +178,7 @@ _codex_agent_plugin() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer -h --help -V --version ;;
+            -*) __codex_agent_offer -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
@@ -194,7 +194,7 @@ _codex_agent_plugin() {
         --color|--color=) __codex_agent_offer auto always never ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --only --input --json --color -h --help -V --version ;;
+            -*) __codex_agent_offer --only --input --json --color -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
@@ -208,7 +208,7 @@ _codex_agent_plugin() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer -h --help -V --version ;;
+            -*) __codex_agent_offer -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;
@@ -222,7 +222,7 @@ _codex_agent_plugin() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer -h --help -V --version ;;
+            -*) __codex_agent_offer -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent --list 2>/dev/null | cut -f1)" ;;

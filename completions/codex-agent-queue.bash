@@ -114,7 +114,7 @@ _codex_agent_queue() {
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
     if [ "$last" -le 1 ]; then
         case $cur in
-        -*) __codex_agent_offer -h --help -V --version ;;
+        -*) __codex_agent_offer -h --help -V --version -q --quiet ;;
         *) __codex_agent_offer create add list show edit move remove retry mode rename project delete pause unpause stop run watch log ;;
         esac
         return 0
@@ -126,7 +126,7 @@ _codex_agent_queue() {
         --project|--project=) __codex_agent_folders ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --project --one-session --json -h --help -V --version ;;
+            -*) __codex_agent_offer --project --one-session --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;
@@ -143,7 +143,7 @@ _codex_agent_queue() {
         --project|--project=) __codex_agent_folders ;;
         *)
             case $cur in
-            -*) __codex_agent_offer -p --prompt --prompt-file -i --image --text -0 --null --first --manual --existing --project --one-session --json -h --help -V --version ;;
+            -*) __codex_agent_offer -p --prompt --prompt-file -i --image --text -0 --null --first --manual --existing --project --one-session --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -158,7 +158,7 @@ _codex_agent_queue() {
         --color|--color=) __codex_agent_offer auto always never ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --color -h --help -V --version ;;
+            -*) __codex_agent_offer --json --color -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;
@@ -172,7 +172,7 @@ _codex_agent_queue() {
         --color|--color=) __codex_agent_offer auto always never ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --color -h --help -V --version ;;
+            -*) __codex_agent_offer --json --color -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -187,7 +187,7 @@ _codex_agent_queue() {
         --prompt-file|--prompt-file=) : ;;
         *)
             case $cur in
-            -*) __codex_agent_offer -p --prompt --prompt-file --json -h --help -V --version ;;
+            -*) __codex_agent_offer -p --prompt --prompt-file --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -201,7 +201,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -215,7 +215,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -229,7 +229,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --failed --json -h --help -V --version ;;
+            -*) __codex_agent_offer --failed --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -243,7 +243,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -257,7 +257,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -271,7 +271,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 0) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -285,7 +285,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -298,7 +298,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -311,7 +311,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json -h --help -V --version ;;
+            -*) __codex_agent_offer --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -324,7 +324,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --now -h --help -V --version ;;
+            -*) __codex_agent_offer --now -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -333,7 +333,7 @@ _codex_agent_queue() {
         esac
         ;;
     run)
-        __codex_agent_place 2 -m --model -s --sandbox -c --config --output-schema --codex-arg --max-failures --retries --on-limit --on-busy --timeout --idle-timeout --network-timeout --interrupted --codex -i --image --codex-home
+        __codex_agent_place 2 -m --model -s --sandbox -c --config --output-schema --codex-arg --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex -i --image --codex-home
         case $flag in
         -m|--model|--model=) __codex_agent_no_files ;;
         -s|--sandbox|--sandbox=) __codex_agent_offer read-only workspace-write danger-full-access ;;
@@ -342,8 +342,8 @@ _codex_agent_queue() {
         --codex-arg|--codex-arg=) __codex_agent_no_files ;;
         --max-failures|--max-failures=) __codex_agent_no_files ;;
         --retries|--retries=) __codex_agent_no_files ;;
-        --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
         --on-busy|--on-busy=) __codex_agent_offer wait wait= skip fork fail; __codex_agent_no_files ;;
+        --on-limit|--on-limit=) __codex_agent_offer stop wait try ;;
         --timeout|--timeout=) __codex_agent_no_files ;;
         --idle-timeout|--idle-timeout=) __codex_agent_no_files ;;
         --network-timeout|--network-timeout=) __codex_agent_no_files ;;
@@ -353,7 +353,7 @@ _codex_agent_queue() {
         --codex-home|--codex-home=) __codex_agent_folders ;;
         *)
             case $cur in
-            -*) __codex_agent_offer -m --model -s --sandbox --full-auto -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox --max-failures --retries --on-limit --on-busy --timeout --idle-timeout --network-timeout --interrupted --codex --new -n --dry-run -i --image --codex-home --json --answers --events -h --help -V --version ;;
+            -*) __codex_agent_offer -m --model -s --sandbox -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --new -n --dry-run -i --image --codex-home --json --answers --events -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -366,7 +366,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json --answers --events -h --help -V --version ;;
+            -*) __codex_agent_offer --json --answers --events -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;
@@ -379,7 +379,7 @@ _codex_agent_queue() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json --answers -h --help -V --version ;;
+            -*) __codex_agent_offer --json --answers -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent queue list 2>/dev/null | cut -f1)" ;;

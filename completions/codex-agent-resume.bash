@@ -136,7 +136,7 @@ _codex_agent_resume() {
     --codex-home|--codex-home=) __codex_agent_folders ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --cwd -m --model -s --sandbox --full-auto -c --config --codex-arg --dangerously-bypass-approvals-and-sandbox -p --prompt --prompt-file -i --image --output-schema --skip-git-repo-check --new -n --dry-run --answers --events -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --print --json --codex-home -h --help -V --version ;;
+        -*) __codex_agent_offer --cwd -m --model -s --sandbox -c --config --codex-arg --dangerously-bypass-approvals-and-sandbox -p --prompt --prompt-file -i --image --output-schema --skip-git-repo-check --new -n --dry-run --answers --events -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --print --json --codex-home -h --help -V --version -q --quiet ;;
         *)
             case $place in
             *) __codex_agent_offer @ @@ "$(__codex_agent_sessions)" ;;

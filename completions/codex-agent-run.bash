@@ -114,7 +114,7 @@ _codex_agent_run() {
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
     if [ "$last" -le 1 ]; then
         case $cur in
-        -*) __codex_agent_offer -p --prompt --prompt-file --jobs --text -0 --null -n --dry-run --cwd -i --image --codex-home -m --model -s --sandbox --full-auto -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --answers --events -h --help -V --version ;;
+        -*) __codex_agent_offer -p --prompt --prompt-file --jobs --text -0 --null -n --dry-run --cwd -i --image --codex-home -m --model -s --sandbox -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --answers --events -h --help -V --version -q --quiet ;;
         *) __codex_agent_offer list log watch continue stop prune ;;
         esac
         return 0
@@ -126,10 +126,10 @@ _codex_agent_run() {
         --color|--color=) __codex_agent_offer auto always never ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --color -h --help -V --version ;;
+            -*) __codex_agent_offer --json --color -h --help -V --version -q --quiet ;;
             *)
                 case $place in
-                *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
+                *) : ;;
                 esac ;;
             esac ;;
         esac
@@ -140,7 +140,7 @@ _codex_agent_run() {
         --color|--color=) __codex_agent_offer auto always never ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --json --answers --color -h --help -V --version ;;
+            -*) __codex_agent_offer --json --answers --color -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
@@ -153,7 +153,7 @@ _codex_agent_run() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --json --answers --events -h --help -V --version ;;
+            -*) __codex_agent_offer --json --answers --events -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
@@ -176,7 +176,7 @@ _codex_agent_run() {
         --codex|--codex=) : ;;
         *)
             case $cur in
-            -*) __codex_agent_offer -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --answers --events -h --help -V --version ;;
+            -*) __codex_agent_offer -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --answers --events -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
@@ -189,7 +189,7 @@ _codex_agent_run() {
         case $flag in
         *)
             case $cur in
-            -*) __codex_agent_offer --now -h --help -V --version ;;
+            -*) __codex_agent_offer --now -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
@@ -203,10 +203,10 @@ _codex_agent_run() {
         --older|--older=) __codex_agent_no_files ;;
         *)
             case $cur in
-            -*) __codex_agent_offer --older --json -h --help -V --version ;;
+            -*) __codex_agent_offer --older --json -h --help -V --version -q --quiet ;;
             *)
                 case $place in
-                *) __codex_agent_offer "$(codex-agent run list 2>/dev/null | cut -f1)" ;;
+                *) : ;;
                 esac ;;
             esac ;;
         esac
@@ -236,7 +236,7 @@ _codex_agent_run() {
         --codex|--codex=) : ;;
         *)
             case $cur in
-            -*) __codex_agent_offer -p --prompt --prompt-file --jobs --text -0 --null -n --dry-run --cwd -i --image --codex-home -m --model -s --sandbox --full-auto -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --answers --events -h --help -V --version ;;
+            -*) __codex_agent_offer -p --prompt --prompt-file --jobs --text -0 --null -n --dry-run --cwd -i --image --codex-home -m --model -s --sandbox -c --config --output-schema --skip-git-repo-check --codex-arg --dangerously-bypass-approvals-and-sandbox -j --max-concurrent --max-failures --retries --on-busy --on-limit --timeout --idle-timeout --network-timeout --interrupted --codex --json --answers --events -h --help -V --version -q --quiet ;;
             *)
                 case $place in
                 *) : ;;

@@ -117,7 +117,7 @@ _codex_agent_schema() {
     --color|--color=) __codex_agent_offer auto always never ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --all --read --json --color -h --help -V --version ;;
+        -*) __codex_agent_offer --all --read --json --color -h --help -V --version -q --quiet ;;
         *)
             case $place in
             *) __codex_agent_offer "$(codex-agent schema 2>/dev/null | cut -f1)" ;;

@@ -56,4 +56,5 @@ complete -c codex-agent-schema -l json -d 'the list of types as schema records, 
 complete -c codex-agent-schema -l color -x -a 'auto always never' -d 'when to colour tables'
 complete -c codex-agent-schema -s h -l help -d 'show this help'
 complete -c codex-agent-schema -s V -l version -d 'show the version'
+complete -c codex-agent-schema -s q -l quiet -d 'print no status, only warnings and errors, on standard error'
 complete -c codex-agent-schema -f -a '(__codex_agent_types)'

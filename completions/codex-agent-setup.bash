@@ -117,9 +117,10 @@ _codex_agent_setup() {
     --only|--only=) __codex_agent_offer man bash zsh fish ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --only -y --yes -n --dry-run --undo --json -h --help -V --version ;;
+        -*) __codex_agent_offer --only -y --yes -n --dry-run --undo --json -h --help -V --version -q --quiet ;;
         *)
             case $place in
+            *) : ;;
             esac ;;
         esac ;;
     esac

@@ -117,7 +117,7 @@ _codex_agent_status() {
     --color|--color=) __codex_agent_offer auto always never ;;
     *)
         case $cur in
-        -*) __codex_agent_offer --json --color -h --help -V --version ;;
+        -*) __codex_agent_offer --json --color -h --help -V --version -q --quiet ;;
         *)
             case $place in
             *) : ;;

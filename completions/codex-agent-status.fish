@@ -54,3 +54,4 @@ complete -c codex-agent-status -l json -d 'run, queue and limit records, one a l
 complete -c codex-agent-status -l color -x -a 'auto always never' -d 'when to colour tables'
 complete -c codex-agent-status -s h -l help -d 'show this help'
 complete -c codex-agent-status -s V -l version -d 'show the version'
+complete -c codex-agent-status -s q -l quiet -d 'print no status, only warnings and errors, on standard error'

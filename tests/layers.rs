@@ -15,7 +15,7 @@ const CRATES: [Crate; 3] = [
     Crate {
         root: "shared/src",
         floors: &[
-            &["text"],
+            &["text", "choice"],
             &["error"],
             &["time", "ndjson", "store", "exec", "child"],
             &["plugin"],
@@ -370,16 +370,11 @@ fn the_table_of_tools_is_the_tools() {
     let table = codex_agent_shared::plugin::TOOLS.iter().map(|(name, _)| format!("codex-agent-{name}"));
     let table: BTreeSet<String> = table.chain(["codex-agent".to_owned()]).collect();
     assert_eq!(bins, table);
-    let dispatcher = std::fs::read_to_string(root().join("bins/codex-agent.rs")).unwrap();
-    for (name, about) in codex_agent_shared::plugin::TOOLS {
+    for (name, _) in codex_agent_shared::plugin::TOOLS {
         for document in ["README.md", "CHANGELOG.md", "man/codex-agent.7"] {
             let text = std::fs::read_to_string(root().join(document)).unwrap().replace('\\', "");
             assert!(text.contains(&format!("codex-agent-{name}")), "{document} lacks '{name}'");
         }
-        assert!(
-            dispatcher.contains(&format!("    {name:8}{about}")),
-            "the dispatcher's manual lacks '{name}'"
-        );
     }
 }
 

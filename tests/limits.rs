@@ -252,7 +252,6 @@ fn codex_is_told_what_was_said() {
             .collect::<Vec<_>>()
             .join(" ")
     };
-    assert_eq!(argv(&["--full-auto"]), "exec --json --sandbox=workspace-write -");
     let bypass = "--dangerously-bypass-approvals-and-sandbox";
     assert_eq!(argv(&[bypass]), format!("exec --json {bypass} -"));
     assert_eq!(
@@ -274,8 +273,6 @@ fn codex_is_told_what_was_said() {
         (&["--codex-arg=--"], "invalid argument '--' for Codex"),
         (&["--codex-arg="], "invalid argument '' for Codex"),
         (&[bypass, "--sandbox", "read-only"], "leaves no sandbox, and one was asked for"),
-        (&[bypass, "--full-auto"], "leaves no sandbox"),
-        (&["--full-auto", "--sandbox", "read-only"], "and not read-only"),
         (&["--output-schema", "nowhere.json"], "cannot open the schema 'nowhere.json'"),
         (&["-c", "x"], "expected KEY=VALUE"),
     ] {

@@ -98,7 +98,7 @@ fn every_flag_with_a_set_of_values_lists_them_in_help_and_page() {
         let name = &command[0];
         let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
         let page = unroff(&world.ok(&[name, "--generate", "man"]));
-        let standard = ["help", "version"];
+        let standard = ["help", "version", "quiet"];
         for flag in flags(&world.ok(&words)).iter().filter(|flag| !standard.contains(&flag.long.as_str())) {
             let ran = refused(&world, &command, &[&format!("--{}=no-such-value", flag.long)]);
             let Some(values) = accepted(&ran.err, &flag.long) else { continue };

@@ -12,11 +12,10 @@ use codex_agent_fake as fake;
 use codex_agent_fake::sample::Place;
 use codex_agent_shared::child;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Example, Flag, Takes, Tool};
+use codex_agent_shared::cli::{Command, Completes, Tool};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
-use codex_agent_shared::plugin::about;
 use codex_agent_shared::query::Query;
 use codex_agent_shared::text::quoted;
 
@@ -26,83 +25,61 @@ struct Args {
     keep: Option<PathBuf>,
 }
 
-const FLAGS: &[Flag<Args>] = &[Flag {
-    short: None,
-    long: "keep",
-    takes: Takes::Directory("DIR"),
-    help: "unpack the sample home into DIR and leave it there",
-    more: "DIR must not be there yet. The directories that the sessions work in are made beside it, in DIR-projects, and a Codex without a model in DIR-bin. Without a COMMAND nothing else is done, and what lets a shell find all of it is printed, as lines for eval.",
-    set: |args, value| {
-        args.keep = Some(value.path());
-        Ok(())
-    },
-}];
+type Flag = cli::Flag<Args>;
 
-static COMMAND: Command<Args> = Command {
-    name: "",
-    aliases: &[],
-    about: about("demo"),
-    operands: "[COMMAND [ARGUMENT...]]",
-    completes: &[Completes::Commands],
-    details: &[],
-    sections: &[("Options", FLAGS)],
-    greedy: true,
-    operand: |args, operand| {
-        args.command.push(operand);
-        Ok(())
-    },
-    run,
-};
+fn flags() -> Vec<Flag> {
+    vec![
+        Flag::directory("keep", "unpack the sample home into DIR and leave it there", |args| &mut args.keep)
+            .more("DIR must not be there yet. The directories that the sessions work in are made beside it, in DIR-projects, and a Codex without a model in DIR-bin. Without a COMMAND nothing else is done, and what lets a shell find all of it is printed, as lines for eval."),
+    ]
+}
 
-static TOOL: Tool = Tool {
-    name: "codex-agent-demo",
-    about: about("demo"),
-    description: &[
-        "Unpacks a small sample home into a temporary folder and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME point into the folder, so that nothing of your own is changed. The folder is removed afterwards.",
-        "The command also finds a Codex: one without a model, first in PATH and in CODEX_AGENT_CODEX. It answers each prompt with the prompt, needs no account and no network, and knows 'codex exec' and what the other tools ask of 'codex app-server', but has no screen.",
-        "Without a command it shows the main pipe, step by step, and says how to go on with your own sessions: for that it counts those in your own home.",
-        "A shell that you type into starts where the projects are. Every other command starts where you are.",
-        "The directories that the sample sessions work in are there and empty, so that the sessions can be run again: 'codex-agent group run', 'resume' and 'fork' work as they would with your own.",
-    ],
-    commands: &[&COMMAND],
-    exit_status: &[
-        (0, "Done."),
-        (2, "Bad usage, or the folder could not be made."),
-        (
-            126,
-            "The command could not be run. Otherwise the exit status is the command's, or 128 and the signal that ended it.",
-        ),
-    ],
-    environment: &[
-        ("TMPDIR", "Where the temporary folder is made, instead of /tmp."),
-        ("CODEX_HOME", "Codex's home, whose sessions are counted at the end of the tour."),
-    ],
-    files: &[],
-    examples: &[
-        Example { text: "The tour:", command: "codex-agent demo", exit: 0 },
-        Example {
-            text: "One command:",
-            command: "codex-agent demo codex-agent ls --archived --json",
-            exit: 0,
-        },
-        Example {
-            text: "A pipe of your own:",
-            command: "codex-agent demo sh -c 'codex-agent ls --json | codex-agent group add all --json | wc -l'",
-            exit: 0,
-        },
-        Example { text: "A shell, to try things in:", command: "codex-agent demo sh", exit: 0 },
-        Example {
-            text: "A sample that stays, for this shell:",
-            command: "eval \"$(codex-agent demo --keep sample)\" && codex-agent ls",
-            exit: 0,
-        },
-    ],
-    see_also: &["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-group(1)", "codex-agent(7)"],
-    reads: &[],
-    writes: &[],
-    epilogue: "",
-    completions: None,
-};
+fn tool() -> Tool {
+    Tool::ours("codex-agent-demo")
+        .description([
+            "Unpacks a small sample home into a temporary folder and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME point into the folder, so that nothing of your own is changed. The folder is removed afterwards.",
+            "The command also finds a Codex: one without a model, first in PATH and in CODEX_AGENT_CODEX. It answers each prompt with the prompt, needs no account and no network, and knows 'codex exec' and what the other tools ask of 'codex app-server', but has no screen.",
+            "Without a command it shows the main pipe, step by step, and says how to go on with your own sessions: for that it counts those in your own home.",
+            "A shell that you type into starts where the projects are. Every other command starts where you are.",
+            "The directories that the sample sessions work in are there and empty, so that the sessions can be run again: 'codex-agent group run', 'resume' and 'fork' work as they would with your own.",
+        ])
+        .command(
+            Command::new(run)
+                .operand(
+                    "[COMMAND [ARGUMENT...]]",
+                    &[Completes::Commands],
+                    |args, operand| { args.command.push(operand); Ok(()) },
+                )
+                .greedy()
+                .flags("Options", flags()),
+        )
+        .exit_status(&[
+            (0, "Done."),
+            (2, "Bad usage, or the folder could not be made."),
+            (
+                126,
+                "The command could not be run. Otherwise the exit status is the command's, or 128 and the signal that ended it.",
+            ),
+        ])
+        .environment(&[
+            ("TMPDIR", "Where the temporary folder is made, instead of /tmp."),
+            ("CODEX_HOME", "Codex's home, whose sessions are counted at the end of the tour."),
+        ])
+        .examples(&[
+            ("The tour:", "codex-agent demo"),
+            ("One command:", "codex-agent demo codex-agent ls --archived --json"),
+            (
+                "A pipe of your own:",
+                "codex-agent demo sh -c 'codex-agent ls --json | codex-agent group add all --json | wc -l'",
+            ),
+            ("A shell, to try things in:", "codex-agent demo sh"),
+            (
+                "A sample that stays, for this shell:",
+                "eval \"$(codex-agent demo --keep sample)\" && codex-agent ls",
+            ),
+        ])
+        .see_also(["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-group(1)", "codex-agent(7)"])
+}
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -110,7 +87,7 @@ fn main() -> ExitCode {
     if name.is_some_and(|name| name.file_name().is_some_and(|name| name == fake::NAME)) {
         return fake::main(words.collect());
     }
-    cli::main(&TOOL)
+    cli::main(tool())
 }
 
 fn run(args: Args) -> Result<Exit> {

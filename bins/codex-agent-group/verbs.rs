@@ -18,11 +18,11 @@ use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, quoted, tsv, width};
 use codex_agent_shared::time::Timestamp;
 
-use super::Args;
+use super::{Args, group_name};
 
 fn only_one(args: &Args) -> Result<&str> {
     match args.operands.get(1) {
-        None => args.name(),
+        None => group_name(args),
         Some(extra) => Err(Error::usage(format!("unexpected operand '{extra}'"))),
     }
 }
@@ -50,7 +50,7 @@ pub(super) fn create(args: Args) -> Result<Exit> {
     check_name(name)?;
     let group = Groups::update(|groups| {
         refuse_taken(groups, name)?;
-        let group = Group::new(name, args.description.clone());
+        let group = Group::new(name, args.own.description.clone());
         groups.groups.push(group.clone());
         Ok((group, Changed::Yes))
     })?;
@@ -59,11 +59,7 @@ pub(super) fn create(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn list(args: Args) -> Result<Exit> {
-    if let Some(extra) = args.operands.first() {
-        return Err(Error::usage(format!("unexpected operand '{extra}'"))
-            .hint("codex-agent group show NAME shows one"));
-    }
-    if args.common.json && args.template.is_some() {
+    if args.common.json && args.own.template.is_some() {
         return Err(Error::usage("--format does not go with --json"));
     }
     let groups = Groups::read()?.groups;
@@ -71,7 +67,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         return tell(&args, &groups);
     }
     let mut output = Output::stdout();
-    if let Some(template) = &args.template {
+    if let Some(template) = &args.own.template {
         for group in &groups {
             let row = template.fill(false, |field| value(group, field));
             output.text(row.as_bytes(), b"\n")?;
@@ -154,7 +150,7 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
         let group = groups.groups.iter().find(|group| group.id == id);
         Ok(group.map(Group::sessions).unwrap_or_default())
     };
-    watch::watch_group(&name, &args.common, args.engine.wanted(&args.common)?, members)
+    watch::watch_group(&name, &args.common, args.jobs.wanted(&args.common)?, members)
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
@@ -168,7 +164,7 @@ pub(super) fn log(args: Args) -> Result<Exit> {
         return Err(Error::not_found(format!("no run over group '{name}' is known"))
             .hint(format!("codex-agent group run {} --prompt TEXT", quoted(name))));
     };
-    watch::log(&folder, args.engine.wanted(&args.common)?)?;
+    watch::log(&folder, args.jobs.wanted(&args.common)?)?;
     Ok(Exit::Done)
 }
 
@@ -285,9 +281,9 @@ fn sessions(count: usize) -> String {
 }
 
 pub(super) fn add(args: Args) -> Result<Exit> {
-    let name = args.name()?.to_owned();
+    let name = group_name(&args)?.to_owned();
     let mut index = None;
-    let unchecked = args.unchecked;
+    let unchecked = args.own.unchecked;
     let common = &args.common;
     let given = given(&args, |text, is_record| {
         let id = Id::parse(text);
@@ -313,7 +309,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         let session = reference::resolve(index, text)?;
         Ok(session.id.map(|id| id.to_string()).unwrap_or_default())
     })?;
-    if given.ids.is_empty() && !args.existing && Groups::read()?.position(&name)?.is_none() {
+    if given.ids.is_empty() && !args.own.existing && Groups::read()?.position(&name)?.is_none() {
         warn(format_args!(
             "no session came in, so no group '{name}' was made; 'group create' makes an empty one"
         ));
@@ -322,7 +318,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
     let (made, added, all) = Groups::update(|groups| {
         let (at, made) = match groups.position(&name)? {
             Some(at) => (at, false),
-            None if args.existing => (groups.index_of(&name)?, false),
+            None if args.own.existing => (groups.index_of(&name)?, false),
             None => {
                 check_name(&name)?;
                 groups.groups.push(Group::new(&name, None));
@@ -348,7 +344,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn remove(args: Args) -> Result<Exit> {
-    let name = args.name()?.to_owned();
+    let name = group_name(&args)?.to_owned();
     let groups = Groups::read()?;
     let members = groups.find(&name)?.session_ids.clone();
     let mut index = None;
@@ -400,7 +396,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn rename(args: Args) -> Result<Exit> {
-    let name = args.name()?.to_owned();
+    let name = group_name(&args)?.to_owned();
     let Some(new) = args.operands.get(1) else { return Err(Error::usage("the new name is missing")) };
     if let Some(extra) = args.operands.get(2) {
         return Err(Error::usage(format!("unexpected operand '{extra}'")).hint("quote a name with blanks"));
@@ -422,7 +418,7 @@ pub(super) fn rename(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn delete(args: Args) -> Result<Exit> {
-    args.name()?;
+    group_name(&args)?;
     let gone = Groups::update(|groups| {
         let mut places = Vec::new();
         for name in &args.operands {
@@ -440,7 +436,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
-    args.name()?;
+    group_name(args)?;
     let groups = Groups::update(|groups| {
         let mut changed = Changed::No;
         let mut touched = Vec::new();
@@ -467,7 +463,7 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
 
 pub(super) fn run(args: Args) -> Result<Exit> {
     let name = only_one(&args).map_err(|error| match args.operands.get(1..) {
-        Some(words) if !words.is_empty() && !args.engine.has_prompt() => {
+        Some(words) if !words.is_empty() && !args.jobs.has_prompt() => {
             error.hint(format!("--prompt {} sends it", quoted(&words.join(" "))))
         }
         _ => error,
@@ -491,5 +487,5 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     if sessions.is_empty() {
         warn(format_args!("group '{name}' is empty"));
     }
-    codex_agent_engine::commands::send::add("group", &group.name, &sessions, &args.common, &args.engine)
+    codex_agent_engine::commands::send::add("group", &group.name, &sessions, &args.common, &args.jobs)
 }

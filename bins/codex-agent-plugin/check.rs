@@ -13,7 +13,7 @@ use codex_agent_shared::plugin::record::CheckRecord;
 use codex_agent_shared::terminal::{Look, is_terminal, line};
 use codex_agent_shared::text::{harmless, tsv};
 
-use super::Args;
+use super::{Args, tool_names};
 
 mod contract;
 mod conventions;
@@ -135,26 +135,21 @@ const CHECKS: [Check; 23] = [
 ];
 
 /// The names of all checks.
-pub(crate) const NAMES: [&str; CHECKS.len()] = {
-    let mut names = [""; CHECKS.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = CHECKS[at].name;
-        at += 1;
-    }
-    names
-};
+pub(crate) fn values() -> Vec<(&'static str, &'static str)> {
+    CHECKS.iter().map(|check| (check.name, "")).collect()
+}
 
 /// Makes the checks and prints the result of each when it is done.
 pub(super) fn check(args: Args) -> Result<Exit> {
     let (operand, arguments) =
-        args.names()?.split_first().ok_or_else(|| Error::usage("a name is missing"))?;
+        tool_names(&args)?.split_first().ok_or_else(|| Error::usage("a name is missing"))?;
     let path = place(operand)?;
-    let sandbox = Sandbox::make(&path, arguments, args.input.as_deref())?;
+    let sandbox = Sandbox::make(&path, arguments, args.own.input.as_deref())?;
     let mut output = Output::stdout();
     let mut counts = [0; 3];
-    for check in
-        CHECKS.iter().filter(|check| args.only.is_empty() || args.only.iter().any(|n| n == check.name))
+    for check in CHECKS
+        .iter()
+        .filter(|check| args.own.only.is_empty() || args.own.only.iter().any(|n| n == check.name))
     {
         let seen = match &sandbox.why_not {
             Some(_) if !["name", "starts"].contains(&check.name) => {

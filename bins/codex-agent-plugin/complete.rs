@@ -16,8 +16,8 @@ use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::{SearchPath, is_ours};
 use codex_agent_shared::text::{harmless, tsv};
 
-use super::Args;
 use super::verbs::bare;
+use super::{Args, tool_names};
 
 /// How long a tool may take for a script or for candidates, as the user waits.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -53,7 +53,7 @@ pub(super) fn completion(args: Args) -> Result<Exit> {
 
 /// Prints what a hook offers for a word.
 pub(super) fn candidates(args: Args) -> Result<Exit> {
-    let (name, words) = args.names()?.split_first().ok_or_else(|| Error::usage("a name is missing"))?;
+    let (name, words) = tool_names(&args)?.split_first().ok_or_else(|| Error::usage("a name is missing"))?;
     let name = bare(name);
     let path = find(name)?;
     if !Description::find(name).is_some_and(|known| known.completes) {

@@ -11,7 +11,7 @@ use codex_agent_shared::plugin::{FoundTool, PREFIX, PathProblem, SearchPath};
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, path_cell, tsv, width};
 
-use super::Args;
+use super::{Args, tool_name, tool_names};
 
 /// Lists the tools.
 pub(super) fn list(args: Args) -> Result<Exit> {
@@ -107,9 +107,9 @@ pub(super) fn find(name: &str) -> Result<FoundTool> {
 
 /// Prints where a tool is.
 pub(super) fn which(args: Args) -> Result<Exit> {
-    let FoundTool { path, shadows, .. } = find(bare(args.name()?))?;
+    let FoundTool { path, shadows, .. } = find(bare(tool_name(&args)?))?;
     let mut output = Output::stdout();
-    for path in [path].into_iter().chain(shadows.into_iter().filter(|_| args.all)) {
+    for path in [path].into_iter().chain(shadows.into_iter().filter(|_| args.own.all)) {
         let path = path.to_string_lossy();
         let shown = if is_terminal() { harmless(&path) } else { tsv(&path) };
         output.text(shown.as_bytes(), b"\n")?;
@@ -120,7 +120,7 @@ pub(super) fn which(args: Args) -> Result<Exit> {
 
 /// Prints the description of a tool.
 pub(super) fn describe(args: Args) -> Result<Exit> {
-    let tool = find(bare(args.name()?))?;
+    let tool = find(bare(tool_name(&args)?))?;
     let name = &tool.name;
     let known = if tool.is_ours() {
         description::ask(&tool.path, name)?.0
@@ -164,8 +164,8 @@ pub(super) fn describe(args: Args) -> Result<Exit> {
 
 /// Writes the descriptions of tools, or of none of them where one does not answer.
 pub(super) fn add(args: Args) -> Result<Exit> {
-    let names: Vec<&str> = args.names()?.iter().map(|name| bare(name)).collect();
-    if args.about.is_some() && names.len() > 1 {
+    let names: Vec<&str> = tool_names(&args)?.iter().map(|name| bare(name)).collect();
+    if args.own.about.is_some() && names.len() > 1 {
         return Err(Error::usage("--about goes with one name"));
     }
     let mut tools = Vec::new();
@@ -180,7 +180,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         description::own_file(name)?;
         tools.push(tool);
     }
-    let ask = |FoundTool { path, name, .. }: &FoundTool| match &args.about {
+    let ask = |FoundTool { path, name, .. }: &FoundTool| match &args.own.about {
         Some(about) => description::from_about(name, about),
         None => description::ask(path, name),
     };
@@ -200,7 +200,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
 
 /// Removes the user's own descriptions, or none where one of them cannot be removed.
 pub(super) fn remove(args: Args) -> Result<Exit> {
-    let files = args.names()?.iter().map(|name| description::removable(bare(name)));
+    let files = tool_names(&args)?.iter().map(|name| description::removable(bare(name)));
     let files: Vec<PathBuf> = files.collect::<Result<_>>()?;
     for file in files {
         description::remove(&file)?;

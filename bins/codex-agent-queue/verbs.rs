@@ -15,12 +15,12 @@ use codex_agent_shared::error::{Context, Error, Exit, Result, warn, warn_of};
 use codex_agent_shared::store::Changed;
 use codex_agent_shared::text::quoted;
 
-use super::Args;
 use super::show;
+use super::{Args, queue_name};
 
 fn only_one(args: &Args) -> Result<&str> {
     match args.operands.get(1) {
-        None => args.name(),
+        None => queue_name(args),
         Some(extra) => Err(Error::usage(format!("unexpected operand '{extra}'"))),
     }
 }
@@ -40,13 +40,13 @@ fn project(named: Option<&Path>) -> Result<String> {
 pub(super) fn create(args: Args) -> Result<Exit> {
     let name = only_one(&args)?;
     check_name(name)?;
-    let project = project(args.project.as_deref())?;
+    let project = project(args.own.project.as_deref())?;
     let queue = Queues::store()?.update(|queues: &mut Queues| {
         if queues.queues.iter().any(|queue| queue.name == name) {
             return Err(Error::new(format!("there is a queue '{name}' already"))
                 .hint("codex-agent queue add puts prompts into it"));
         }
-        let queue = Queue::new(name, &project, args.one_session);
+        let queue = Queue::new(name, &project, args.own.one_session);
         queues.queues.push(queue.clone());
         Ok((queue, Changed::Yes))
     })?;
@@ -55,21 +55,22 @@ pub(super) fn create(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn add(args: Args) -> Result<Exit> {
-    let name = args.name()?.to_owned();
-    let common = args.engine.images()?;
+    let name = queue_name(&args)?.to_owned();
+    let common = args.jobs.images()?;
+    let mode = if args.own.manual { Mode::Manual } else { Mode::Auto };
     let mut fresh = Vec::new();
-    prompts::read(&args.engine, &args.operands[1..], &mut |given| {
+    prompts::read(&args.jobs, &args.operands[1..], &mut |given| {
         check_prompt(&given.prompt)?;
         let mut images = common.clone();
         for image in given.images {
             images.push(jobs::absolute(Path::new(&image), "open the picture")?);
         }
-        fresh.push(Prompt::new(given.prompt, images, args.mode));
+        fresh.push(Prompt::new(given.prompt, images, mode));
         Ok(())
     })
     .map_err(|error| error.or_hint("nothing was added"))?;
     let is_there = Queues::store()?.read::<Queues>()?.position(&name)?.is_some();
-    if fresh.is_empty() && !is_there && !args.existing {
+    if fresh.is_empty() && !is_there && !args.own.existing {
         warn(format_args!(
             "no prompt came in, so no queue '{name}' was made; 'queue create' makes an empty one"
         ));
@@ -80,11 +81,11 @@ pub(super) fn add(args: Args) -> Result<Exit> {
     let (made, queue) = Queues::store()?.update(|queues: &mut Queues| {
         let (at, made) = match queues.position(&name)? {
             Some(at) => (at, false),
-            None if args.existing => (queues.find(&name)?, false),
+            None if args.own.existing => (queues.find(&name)?, false),
             None => {
                 check_name(&name)?;
-                let project = project(args.project.as_deref())?;
-                queues.queues.push(Queue::new(&name, &project, args.one_session));
+                let project = project(args.own.project.as_deref())?;
+                queues.queues.push(Queue::new(&name, &project, args.own.one_session));
                 (queues.queues.len() - 1, true)
             }
         };
@@ -92,7 +93,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         if !made {
             refuse_other(queue, &args)?;
         }
-        if args.first {
+        if args.own.first {
             queue.lay_over()?;
             let is_pending = |prompt: &Prompt| prompt.status == Status::Pending;
             let place = queue.prompts.iter().position(is_pending).unwrap_or(queue.prompts.len());
@@ -113,11 +114,11 @@ pub(super) fn add(args: Args) -> Result<Exit> {
 /// What was said of a new queue must be so of one that is there.
 fn refuse_other(queue: &Queue, args: &Args) -> Result<()> {
     let name = &queue.name;
-    if args.one_session && !queue.one_session {
+    if args.own.one_session && !queue.one_session {
         return Err(Error::new(format!("queue '{name}' is not of one session"))
             .hint("only 'queue create' and the first 'queue add' decide that"));
     }
-    match &args.project {
+    match &args.own.project {
         Some(path) if project(Some(path))? != queue.project => Err(Error::new(format!(
             "queue '{name}' is of '{}', and not of '{}'",
             queue.project,
@@ -129,10 +130,6 @@ fn refuse_other(queue: &Queue, args: &Args) -> Result<()> {
 }
 
 pub(super) fn list(args: Args) -> Result<Exit> {
-    if let Some(extra) = args.operands.first() {
-        return Err(Error::usage(format!("unexpected operand '{extra}'"))
-            .hint("codex-agent queue show NAME shows one"));
-    }
     let (queues, lives) = Queues::read()?;
     let all: Vec<(&Queue, RunnerState)> = queues.queues.iter().zip(lives).collect();
     if args.common.json { show::tell(&args, &all) } else { show::list(&args, &all) }
@@ -202,7 +199,7 @@ fn refuse_running(queue: &Queue, life: RunnerState, at: usize, verb: &str) -> Re
 
 /// The operands after the name, and the last of them by itself.
 fn named_and_last<'a>(args: &'a Args, what: &str) -> Result<(&'a [String], &'a str)> {
-    args.name()?;
+    queue_name(args)?;
     match &args.operands[1..] {
         [named @ .., last] if !named.is_empty() => Ok((named, last)),
         _ => Err(Error::usage(format!("expected NAME PROMPT... {what}"))),
@@ -210,7 +207,7 @@ fn named_and_last<'a>(args: &'a Args, what: &str) -> Result<(&'a [String], &'a s
 }
 
 pub(super) fn edit(args: Args) -> Result<Exit> {
-    let name = args.name()?;
+    let name = queue_name(&args)?;
     let Some(which) = args.operands.get(1) else {
         return Err(Error::usage("the prompt is missing").hint("its number, or digits of its id"));
     };
@@ -223,8 +220,8 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
     let before = queue.prompts[at].clone();
     // What somebody has written with care is not lost, whatever becomes of the prompt meanwhile.
     let mut written = None;
-    let text = match (args.operands.get(2).map(String::as_str), args.engine.has_prompt()) {
-        (None, true) => args.engine.one_prompt()?,
+    let text = match (args.operands.get(2).map(String::as_str), args.jobs.has_prompt()) {
+        (None, true) => args.jobs.one_prompt()?,
         (Some("-"), false) => jobs::read_prompt(Path::new("-"))?,
         (Some(text), false) => text.to_owned(),
         (None, false) => {
@@ -304,7 +301,7 @@ fn open_editor(text: &str) -> Result<Written> {
 
 pub(super) fn move_(args: Args) -> Result<Exit> {
     let (named, place) = named_and_last(&args, "PLACE")?;
-    let (queue, moved) = Queues::edit(args.name()?, |queue, _| {
+    let (queue, moved) = Queues::edit(queue_name(&args)?, |queue, _| {
         let places = places(queue, named)?;
         let to = match place {
             "first" => 0,
@@ -337,7 +334,7 @@ pub(super) fn move_(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn remove(args: Args) -> Result<Exit> {
-    let name = args.name()?;
+    let name = queue_name(&args)?;
     let named = &args.operands[1..];
     if named.is_empty() {
         return Err(Error::usage("the prompt is missing").hint("its number, or digits of its id"));
@@ -363,13 +360,13 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn retry(args: Args) -> Result<Exit> {
-    let name = args.name()?;
+    let name = queue_name(&args)?;
     let named = &args.operands[1..];
-    if named.is_empty() != args.failed {
+    if named.is_empty() != args.own.failed {
         return Err(Error::usage("expected the prompts, or --failed"));
     }
     let (queue, again) = Queues::edit(name, |queue, life| {
-        let places = match args.failed {
+        let places = match args.own.failed {
             true => (0..queue.prompts.len())
                 .filter(|at| queue.prompts[*at].status == Status::Failed)
                 .collect::<Vec<_>>(),
@@ -397,7 +394,7 @@ pub(super) fn mode(args: Args) -> Result<Exit> {
         "manual" => Mode::Manual,
         other => return Err(Error::usage(format!("cannot take '{other}': expected auto or manual"))),
     };
-    let (queue, changed) = Queues::edit(args.name()?, |queue, life| {
+    let (queue, changed) = Queues::edit(queue_name(&args)?, |queue, life| {
         let mut changed = Vec::new();
         for at in places(queue, named)? {
             // A prompt that was interrupted or failed may be put aside, for when it is sent again.
@@ -447,7 +444,7 @@ pub(super) fn project_of(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn delete(args: Args) -> Result<Exit> {
-    args.name()?;
+    queue_name(&args)?;
     let queues: Queues = Queues::store()?.read()?;
     let mut locks = HashMap::new();
     for name in &args.operands {
@@ -478,7 +475,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
-    args.name()?;
+    queue_name(args)?;
     let changed = Queues::store()?.update(|queues: &mut Queues| {
         let mut changed = Vec::new();
         for name in &args.operands {
@@ -512,19 +509,19 @@ fn last_run(args: &Args) -> Result<RunDir> {
 }
 
 pub(super) fn stop(args: Args) -> Result<Exit> {
-    manage::stop(&last_run(&args)?, args.now)?;
+    manage::stop(&last_run(&args)?, args.own.now)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn run(args: Args) -> Result<Exit> {
-    run_queue::run(only_one(&args)?, &args.common, &args.engine)
+    run_queue::run(only_one(&args)?, &args.common, &args.jobs)
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
-    watch::watch(&last_run(&args)?, args.engine.wanted(&args.common)?)
+    watch::watch(&last_run(&args)?, args.jobs.wanted(&args.common)?)
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
-    watch::log(&last_run(&args)?, args.engine.wanted(&args.common)?)?;
+    watch::log(&last_run(&args)?, args.jobs.wanted(&args.common)?)?;
     Ok(Exit::Done)
 }

@@ -8,6 +8,7 @@ use codex_agent_engine::commands::expiry;
 use codex_agent_engine::commands::prompts;
 use codex_agent_engine::show::events as show;
 use codex_agent_engine::{Job, Options, Plan, Sandbox};
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::{Output, Records};
 use codex_agent_shared::text::cell;
@@ -15,20 +16,20 @@ use codex_agent_shared::text::cell;
 use super::Args;
 
 pub(super) fn run(args: Args) -> Result<Exit> {
-    let wanted = args.engine.wanted(&args.common)?;
+    let wanted = args.jobs.wanted(&args.common)?;
     let base = base(&args)?;
     let subject = base.cwd.as_deref().map(Path::new).and_then(Path::file_name);
     let subject = subject.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let kind = if args.jobs { "jobs" } else { "new" };
+    let kind = if args.own.job_records { "jobs" } else { "new" };
     let mut plan = Plan::new(kind, &subject, base.codex_home.clone());
-    if args.engine.dry_run {
+    if args.jobs.dry_run {
         let mut output = Output::stdout();
         read(&args, &base, &mut |job| output.record(&plan.name(job)?))?;
         output.flush()?;
         return Ok(Exit::Done);
     }
     // Before anything is read or written, as nothing can be done without it.
-    let settings = args.engine.settings(&args.common)?;
+    let settings = args.jobs.settings(&args.common)?;
     expiry::prune_expired();
     let given = read(&args, &base, &mut |job| plan.add(job));
     if let Err(error) = given {
@@ -40,7 +41,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     let jobs = plan.len();
-    show::announce(jobs, &settings, args.engine.sandbox()?);
+    show::announce(jobs, &settings, args.jobs.sandbox()?);
     let mut shown = show::Show::new(wanted, jobs);
     let ended = plan.run(settings, &mut shown);
     shown.close(&folder, ended, &show::continue_command(&folder))
@@ -54,34 +55,33 @@ fn base(args: &Args) -> Result<Job> {
             .into_string()
             .map_err(|path| Error::new(format!("cannot take '{}': it is not UTF-8", path.to_string_lossy())))
     };
-    let cwd = args.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
+    let cwd = args.own.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
     let cwd = std::fs::canonicalize(&cwd).context("go to", &cwd)?;
     if !cwd.is_dir() {
         return Err(Error::new(format!("cannot go to '{}': it is not a directory", cwd.display())));
     }
     job.cwd = Some(text(cwd)?);
-    job.images = args.engine.images()?;
+    job.images = args.jobs.images()?;
     job.codex_home = args.common.home_of_jobs()?;
-    job.options = args.engine.options()?;
+    job.options = args.jobs.options()?;
     Ok(job)
 }
 
 /// Gives every job that the arguments and standard input tell of to `add`.
 fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {
-    if args.jobs {
-        if let Some(extra) =
-            args.operands.iter().find(|operand| *operand != "-").or(args.engine.prompt.first())
+    if args.own.job_records {
+        if let Some(extra) = args.operands.iter().find(|operand| *operand != "-").or(args.jobs.prompt.first())
         {
             return Err(Error::usage(format!(
                 "unexpected prompt '{extra}': with --jobs each job has its own"
             )));
         }
-        if args.engine.prompt_file.is_some() {
+        if args.jobs.prompt_file.is_some() {
             return Err(Error::usage("--prompt-file does not go with --jobs: each job has its own prompt"));
         }
         return read_jobs(args, base, add);
     }
-    prompts::read(&args.engine, &args.operands, &mut |given| {
+    prompts::read(&args.jobs, &args.operands, &mut |given| {
         let mut job = base.with_prompt(given.prompt);
         job.images.extend(given.images);
         add(job)
@@ -111,7 +111,7 @@ fn read_jobs(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) ->
         let next = next.map_err(|failure| failure.error)?;
         let mut job = next.value;
         // A session has its own directory.
-        if job.cwd.is_none() && (job.session.is_none() || args.cwd.is_some()) {
+        if job.cwd.is_none() && (job.session.is_none() || args.own.cwd.is_some()) {
             job.cwd.clone_from(&base.cwd);
         }
         job.codex_home = job.codex_home.or_else(|| base.codex_home.clone());

@@ -12,13 +12,6 @@ use codex_agent_shared::time::Timestamp;
 
 use super::Args;
 
-fn no_operand(args: &Args) -> Result<()> {
-    match args.operands.first() {
-        Some(extra) => Err(Error::usage(format!("unexpected operand '{extra}'"))),
-        None => Ok(()),
-    }
-}
-
 /// The run that is named; `None` where none is.
 fn named(args: &Args) -> Result<Option<RunDir>> {
     if let Some(extra) = args.operands.get(1) {
@@ -28,7 +21,6 @@ fn named(args: &Args) -> Result<Option<RunDir>> {
 }
 
 pub(super) fn list(args: Args) -> Result<Exit> {
-    no_operand(&args)?;
     let mut output = Output::stdout();
     let mut exit = Exit::Done;
     let mut rows = Vec::new();
@@ -105,16 +97,16 @@ fn named_or_newest(args: &Args, waits: bool) -> Result<RunDir> {
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
-    watch::log(&named_or_newest(&args, false)?, args.engine.wanted(&args.common)?)?;
+    watch::log(&named_or_newest(&args, false)?, args.jobs.wanted(&args.common)?)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
-    watch::watch(&named_or_newest(&args, true)?, args.engine.wanted(&args.common)?)
+    watch::watch(&named_or_newest(&args, true)?, args.jobs.wanted(&args.common)?)
 }
 
 pub(super) fn continue_run(args: Args) -> Result<Exit> {
-    args.engine.wanted(&args.common)?;
+    args.jobs.wanted(&args.common)?;
     let Some(folder) = named(&args)?.map_or_else(manage::unfinished, |folder| Ok(Some(folder)))? else {
         let running = RunDir::all()?.into_iter().find(RunDir::is_running);
         match running.map(|folder| folder.name().to_owned()) {
@@ -125,20 +117,19 @@ pub(super) fn continue_run(args: Args) -> Result<Exit> {
         }
         return Ok(Exit::Done);
     };
-    manage::continue_run(&folder, &args.common, &args.engine)
+    manage::continue_run(&folder, &args.common, &args.jobs)
 }
 
 pub(super) fn stop(args: Args) -> Result<Exit> {
     let Some(folder) = named(&args)? else {
         return Err(Error::usage("the name of a run is missing").hint("codex-agent run list lists them"));
     };
-    manage::stop(&folder, args.now)?;
+    manage::stop(&folder, args.own.now)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn prune(args: Args) -> Result<Exit> {
-    no_operand(&args)?;
-    let Some(before) = args.older.map_or_else(expiry::too_old, |older| Ok(Some(older)))? else {
+    let Some(before) = args.own.older.map_or_else(expiry::too_old, |older| Ok(Some(older)))? else {
         return Err(
             Error::usage("runs are kept for ever, as runs.keep says").hint("--older TIME says otherwise")
         );

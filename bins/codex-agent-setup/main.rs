@@ -7,10 +7,9 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Example, Flag, Takes, Tool, flags};
+use codex_agent_shared::cli::{Command, Takes, Tool, flags};
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin::about;
 use codex_agent_shared::terminal::{columns, is_terminal};
 use codex_agent_shared::text::{path_cell, tsv};
 
@@ -21,136 +20,91 @@ mod places;
 use documents::Kind;
 use install::{Action, Step};
 
+/// The own arguments of this tool.
 #[derive(Default)]
-struct Args {
-    common: flags::Common,
+struct Own {
     kinds: Vec<Kind>,
     yes: bool,
     dry_run: bool,
     undo: bool,
 }
 
-impl AsMut<flags::Common> for Args {
-    fn as_mut(&mut self) -> &mut flags::Common {
-        &mut self.common
-    }
+type Args = cli::Args<Own>;
+type Flag = cli::Flag<Args>;
+
+fn flags() -> Vec<Flag> {
+    vec![
+        Flag::parsed(
+            "only",
+            Takes::OneOf("KIND", || Kind::ALL.iter().map(|kind| (kind.word(), "")).collect()),
+            "manual pages, or the completions of this shell, and nothing else",
+            |value| Ok(Kind::parse(&value.text()?).unwrap_or(Kind::Man)),
+            |args| &mut args.own.kinds,
+        )
+        .more("Again for one more. Without it there are manual pages, and completions for each of these shells that is found."),
+        Flag::switch("yes", "do it without asking", |args| &mut args.own.yes)
+            .short('y')
+            .more("Where nobody can be asked nothing is done without it."),
+        Flag::switch("dry-run", "list each file, and do nothing", |args| &mut args.own.dry_run).short('n'),
+        Flag::switch("undo", "remove what was installed", |args| &mut args.own.undo)
+            .more("With --only of this kind alone. A file that somebody has changed since is left, and told. Folders that were made for the files go, where nothing else is in them."),
+        flags::json("a record for each file"),
+    ]
 }
 
-const FLAGS: &[Flag<Args>] = &[
-    Flag {
-        short: None,
-        long: "only",
-        takes: Takes::OneOf("KIND", &Kind::WORDS),
-        help: "manual pages, or the completions of this shell, and nothing else",
-        more: "Again for one more. Without it there are manual pages, and completions for each of these shells that is found.",
-        set: |args, value| {
-            args.kinds.extend(Kind::parse(&value.text()?));
-            Ok(())
-        },
-    },
-    Flag {
-        short: Some('y'),
-        long: "yes",
-        takes: Takes::Nothing,
-        help: "do it without asking",
-        more: "Where nobody can be asked nothing is done without it.",
-        set: |args, _| {
-            args.yes = true;
-            Ok(())
-        },
-    },
-    Flag {
-        short: Some('n'),
-        long: "dry-run",
-        takes: Takes::Nothing,
-        help: "list each file, and do nothing",
-        more: "",
-        set: |args, _| {
-            args.dry_run = true;
-            Ok(())
-        },
-    },
-    Flag {
-        short: None,
-        long: "undo",
-        takes: Takes::Nothing,
-        help: "remove what was installed",
-        more: "With --only of this kind alone. A file that somebody has changed since is left, and told. Folders that were made for the files go, where nothing else is in them.",
-        set: |args, _| {
-            args.undo = true;
-            Ok(())
-        },
-    },
-    flags::json("a record for each file"),
-];
-
-static COMMAND: Command<Args> = Command {
-    name: "",
-    aliases: &[],
-    about: about("setup"),
-    operands: "",
-    completes: &[],
-    details: &[],
-    sections: &[("Options", FLAGS)],
-    greedy: false,
-    operand: |_, operand| Err(Error::usage(format!("unexpected operand '{}'", operand.to_string_lossy()))),
-    run,
-};
-
-static TOOL: Tool = Tool {
-    name: "codex-agent-setup",
-    about: about("setup"),
-    description: &[
-        "Installs the manual pages of the tools, and their completions for the shells that are found, for this user alone. It says first what it would do, and asks; files of others are never replaced, and no file of a shell's configuration is touched. What has to be added there by hand is said.",
-        "    codex-agent setup",
-        "Pages go where man(1) looks for those of the executables: for tools in a folder bin somewhere in the home, as $HOME/.cargo/bin, that is share/man beside it, here $HOME/.cargo/share/man; elsewhere $XDG_DATA_HOME/man. Completions go where bash-completion and fish look by themselves; zsh has no such folder for a user, so that a line in ~/.zshrc names it.",
-        "Run again after an update, it brings the files up to date, and takes away those of tools that are gone. A package of a distribution installs all of this by itself, and needs no setup.",
-    ],
-    commands: &[&COMMAND],
-    exit_status: &[
-        (0, "Done, or there was nothing to do, or it was only told what would be done."),
-        (1, "The answer was no, and nothing was done; or --undo had to leave files that were changed."),
-        (2, "Bad usage, a file of somebody else is in the way, or trouble. Nothing was changed."),
-    ],
-    environment: &[
-        (
-            "XDG_DATA_HOME",
-            "Where completions go for bash and zsh, and perhaps pages, instead of ~/.local/share.",
-        ),
-        ("XDG_CONFIG_HOME", "Where completions go for fish, instead of ~/.config."),
-        ("BASH_COMPLETION_USER_DIR", "Where bash-completion looks for those of a user; of a list the first."),
-        ("ZDOTDIR", "Where zsh has its startup files, for what is said of them."),
-    ],
-    files: &[("~/.local/state/codex-agent/setup.json", "What was installed, for --undo.")],
-    examples: &[
-        Example { text: "What would be done:", command: "codex-agent setup --dry-run", exit: 0 },
-        Example { text: "Do it:", command: "codex-agent setup --yes", exit: 0 },
-        Example { text: "Only the manual pages:", command: "codex-agent setup --only man --yes", exit: 0 },
-        Example { text: "Take it all away again:", command: "codex-agent setup --undo --yes", exit: 0 },
-    ],
-    see_also: &["codex-agent(1)", "codex-agent-files(5)", "codex-agent(7)"],
-    reads: &[],
-    writes: &["setup.file"],
-    epilogue: "",
-    completions: None,
-};
+fn tool() -> Tool {
+    Tool::ours("codex-agent-setup")
+        .description([
+            "Installs the manual pages of the tools, and their completions for the shells that are found, for this user alone. It says first what it would do, and asks; files of others are never replaced, and no file of a shell's configuration is touched. What has to be added there by hand is said.",
+            "    codex-agent setup",
+            "Pages go where man(1) looks for those of the executables: for tools in a folder bin somewhere in the home, as $HOME/.cargo/bin, that is share/man beside it, here $HOME/.cargo/share/man; elsewhere $XDG_DATA_HOME/man. Completions go where bash-completion and fish look by themselves; zsh has no such folder for a user, so that a line in ~/.zshrc names it.",
+            "Run again after an update, it brings the files up to date, and takes away those of tools that are gone. A package of a distribution installs all of this by itself, and needs no setup.",
+        ])
+        .command(Command::new(run).flags("Options", flags()))
+        .exit_status(&[
+            (0, "Done, or there was nothing to do, or it was only told what would be done."),
+            (1, "The answer was no, and nothing was done; or --undo had to leave files that were changed."),
+            (2, "Bad usage, a file of somebody else is in the way, or trouble. Nothing was changed."),
+        ])
+        .environment(&[
+            (
+                "XDG_DATA_HOME",
+                "Where completions go for bash and zsh, and perhaps pages, instead of ~/.local/share.",
+            ),
+            ("XDG_CONFIG_HOME", "Where completions go for fish, instead of ~/.config."),
+            (
+                "BASH_COMPLETION_USER_DIR",
+                "Where bash-completion looks for those of a user; of a list the first.",
+            ),
+            ("ZDOTDIR", "Where zsh has its startup files, for what is said of them."),
+        ])
+        .files(&[("~/.local/state/codex-agent/setup.json", "What was installed, for --undo.")])
+        .examples(&[
+            ("What would be done:", "codex-agent setup --dry-run"),
+            ("Do it:", "codex-agent setup --yes"),
+            ("Only the manual pages:", "codex-agent setup --only man --yes"),
+            ("Take it all away again:", "codex-agent setup --undo --yes"),
+        ])
+        .see_also(["codex-agent(1)", "codex-agent-files(5)", "codex-agent(7)"])
+        .writes(["setup.file"])
+}
 
 fn main() -> ExitCode {
-    cli::main(&TOOL)
+    cli::main(tool())
 }
 
 fn run(args: Args) -> Result<Exit> {
     let mut setup = install::Setup::open()?;
-    let steps = match args.undo {
-        true => setup.undoing(&args.kinds)?,
+    let steps = match args.own.undo {
+        true => setup.undoing(&args.own.kinds)?,
         false => {
-            let kinds = if args.kinds.is_empty() { places::found() } else { args.kinds.clone() };
+            let kinds = if args.own.kinds.is_empty() { places::found() } else { args.own.kinds.clone() };
             setup.installing(documents::all(&kinds)?)?
         }
     };
     tell(&args, &steps)?;
     let refused: Vec<&Step> = steps.iter().filter(|step| step.action == Action::Refuse).collect();
-    if let (Some(first), false) = (refused.first(), args.undo) {
+    if let (Some(first), false) = (refused.first(), args.own.undo) {
         let whose = match setup.is_ours(&first.path) {
             true => "was changed since it was installed",
             false => "is not of this program",
@@ -162,17 +116,17 @@ fn run(args: Args) -> Result<Exit> {
     }
     let has_work = steps.iter().any(|step| step.action.changes());
     if !has_work {
-        warn(match (args.undo, refused.is_empty()) {
+        warn(match (args.own.undo, refused.is_empty()) {
             (true, true) => "nothing is installed",
             (true, false) => "only files that were changed are left",
             (false, _) => "everything is there already",
         });
         return Ok(if refused.is_empty() { Exit::Done } else { Exit::Negative });
     }
-    if args.dry_run {
+    if args.own.dry_run {
         return Ok(Exit::Done);
     }
-    if !args.yes && !may(args.undo)? {
+    if !args.own.yes && !may(args.own.undo)? {
         return Ok(if io::stdin().is_terminal() { Exit::Negative } else { Exit::Done });
     }
     setup.carry_out(&steps)?;
@@ -187,7 +141,7 @@ fn run(args: Args) -> Result<Exit> {
             warn(format_args!("{what} {count} {files}{more}"));
         }
     }
-    if !args.undo {
+    if !args.own.undo {
         let kinds: Vec<Kind> =
             Kind::ALL.into_iter().filter(|kind| steps.iter().any(|s| s.kind == *kind)).collect();
         places::advise(&kinds);
@@ -219,7 +173,7 @@ fn tell(args: &Args, steps: &[Step]) -> Result<()> {
     let mut output = Output::stdout();
     if args.common.json {
         steps.iter().try_for_each(|step| output.record(&step.record()))?;
-    } else if !is_terminal() || args.dry_run {
+    } else if !is_terminal() || args.own.dry_run {
         for step in steps {
             let path = step.path.to_string_lossy();
             let row = [step.action.word(), step.kind.word(), &tsv(&path)].join("\t");

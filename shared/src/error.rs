@@ -2,8 +2,8 @@
 //!
 //! An error names its subject, what was attempted and, where there is one, the way out (the hint).
 //! Messages begin in lower case and have no full stop: `cannot open '/x': permission denied`.
-//! Errors that end a tool are printed in one place, `cli::main`; what a tool can go on after is
-//! a warning, printed by [`warn`], the only other door to standard error.
+//! Errors that end a tool are printed in one place, `cli::main`. A problem after which a tool continues is a
+//! warning ([`warn`]); a line about success or progress is a status ([`status`]), which `--quiet` suppresses.
 //!
 //! ```
 //! use codex_agent_shared::error::{Error, Exit};
@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The exit codes of every tool. A closed set: scripts may rely on it.
@@ -228,7 +229,21 @@ pub fn set_program(name: &str) {
     let _ = PROGRAM.set(name.to_owned());
 }
 
-/// One line to standard error about something that the tool goes on after.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Suppresses status lines from now on: `--quiet`.
+pub fn set_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// One line to standard error about success or progress, which `--quiet` suppresses.
+pub fn status(message: impl Display) {
+    if !QUIET.load(Ordering::Relaxed) {
+        warn(message);
+    }
+}
+
+/// One line to standard error about a problem after which the tool continues.
 pub fn warn(message: impl Display) {
     let name = PROGRAM.get().map_or("codex-agent", String::as_str);
     say(&format!("{name}: {}\n", harmless(&message.to_string())));
@@ -300,12 +315,11 @@ pub fn warn_once(message: impl Display) {
     }
 }
 
-/// One line for a person who is there: nothing where standard error is no terminal, since a script
-/// knows it by the exit code.
+/// A status line for a terminal alone: a script knows the same by the exit code.
 pub fn note(message: impl Display) {
     use std::io::IsTerminal;
     if io::stderr().is_terminal() {
-        warn(message);
+        status(message);
     }
 }
 

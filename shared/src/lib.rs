@@ -27,6 +27,7 @@
 //! | floor | module | its one responsibility | package |
 //! |---|---|---|---|
 //! | 0 | [`text`] | other people's text made harmless, cut, escaped, matched | unicode-width, strsim |
+//! | 0 | [`choice`] | enums whose values have words and meanings | |
 //! | 1 | [`error`] | what can go wrong, in one line, and its exit code | |
 //! | 2 | [`time`] | points in time, and how people write them | jiff |
 //! | 2 | [`ndjson`] | records in and out of a pipe | ndjson-stream, memchr |
@@ -46,6 +47,7 @@
 //! | 8 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
 
 pub mod child;
+pub mod choice;
 pub mod cli;
 pub mod codex;
 pub mod config;

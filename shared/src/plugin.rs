@@ -76,33 +76,6 @@ pub const RESERVED: [&str; 23] = [
     "worker",
 ];
 
-/// The NAME line of one of our tools.
-pub const fn about(name: &str) -> &'static str {
-    let mut at = 0;
-    while at < TOOLS.len() {
-        let (tool, about) = TOOLS[at];
-        if same(tool.as_bytes(), name.as_bytes()) {
-            return about;
-        }
-        at += 1;
-    }
-    panic!("no such tool")
-}
-
-const fn same(a: &[u8], b: &[u8]) -> bool {
-    let mut at = 0;
-    if a.len() != b.len() {
-        return false;
-    }
-    while at < a.len() {
-        if a[at] != b[at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
-}
-
 /// The prefix of every tool's executable.
 pub const PREFIX: &str = "codex-agent-";
 

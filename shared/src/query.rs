@@ -19,6 +19,7 @@ use std::cmp::Ordering;
 use std::ops::{BitOr, BitOrAssign};
 use std::path::Path;
 
+use crate::choice::Choice;
 use crate::error::{Error, Result};
 use crate::record::{Field, Id, Session, Status};
 use crate::text::matches;
@@ -169,6 +170,13 @@ pub enum Clock {
     Updated,
     /// Its making.
     Created,
+}
+
+impl Choice for Clock {
+    const ALL: &'static [(Clock, &'static str, &'static str)] = &[
+        (Clock::Updated, "updated", "the start of the last turn"),
+        (Clock::Created, "created", "the start of the session"),
+    ];
 }
 
 /// Conditions that all must hold. A list of patterns holds where one of them matches; an empty list
@@ -358,6 +366,16 @@ pub enum SortKey {
     Cwd,
 }
 
+impl Choice for SortKey {
+    const ALL: &'static [(SortKey, &'static str, &'static str)] = &[
+        (SortKey::Updated, "updated", "the start of the last turn, the newest first"),
+        (SortKey::Created, "created", "the start of the session, the newest first"),
+        (SortKey::Tokens, "tokens", "tokens used, the greatest first"),
+        (SortKey::Title, "title", "the title"),
+        (SortKey::Cwd, "cwd", "the directory"),
+    ];
+}
+
 /// An order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sort {
@@ -380,19 +398,13 @@ impl Sort {
             Some((key, direction)) => (key, Some(direction)),
             None => (text, None),
         };
-        let (key, descending) = match key {
-            "updated" => (SortKey::Updated, true),
-            "created" => (SortKey::Created, true),
-            "tokens" => (SortKey::Tokens, true),
-            "title" => (SortKey::Title, false),
-            "cwd" => (SortKey::Cwd, false),
-            _ => {
-                return Err(Error::usage(format!("cannot sort by '{key}'"))
-                    .hint("keys: updated created tokens title cwd, each with :asc or :desc"));
-            }
-        };
+        let key = SortKey::parse(key).ok_or_else(|| {
+            let keys: Vec<&str> = SortKey::ALL.iter().map(|(_, word, _)| *word).collect();
+            Error::usage(format!("cannot sort by '{key}'"))
+                .hint(format!("keys: {}, each with :asc or :desc", keys.join(" ")))
+        })?;
         let descending = match direction {
-            None => descending,
+            None => !matches!(key, SortKey::Title | SortKey::Cwd),
             Some("asc") => false,
             Some("desc") => true,
             Some(other) => {

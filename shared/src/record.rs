@@ -30,6 +30,7 @@ pub use id::Id;
 pub use raw_record::{MergedRecord, RawRecord};
 pub use write::Chosen;
 
+use crate::choice::Choice;
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 
@@ -89,20 +90,14 @@ pub enum Status {
     Unknown,
 }
 
-impl Status {
-    /// All of them, as [`Status::word`] calls them.
-    pub const WORDS: [&'static str; 5] = ["idle", "running", "interrupted", "failed", "unknown"];
-
-    /// The word for it in records.
-    pub fn word(self) -> &'static str {
-        Status::WORDS[self as usize]
-    }
-
-    /// The one of this word.
-    pub fn parse(word: &str) -> Option<Status> {
-        let all = [Status::Idle, Status::Running, Status::Interrupted, Status::Failed, Status::Unknown];
-        all.into_iter().find(|status| status.word() == word)
-    }
+impl Choice for Status {
+    const ALL: &'static [(Status, &'static str, &'static str)] = &[
+        (Status::Idle, "idle", "the last turn ended, or there was none"),
+        (Status::Running, "running", "a turn is under way"),
+        (Status::Interrupted, "interrupted", "the last turn was interrupted, or its process died"),
+        (Status::Failed, "failed", "the last turn ended in an error"),
+        (Status::Unknown, "unknown", "the rollout does not record it, or is missing"),
+    ];
 }
 
 // Text is borrowed from a database row where one is at hand.

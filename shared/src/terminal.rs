@@ -9,6 +9,7 @@
 
 use std::io::{self, IsTerminal};
 
+use crate::choice::Choice;
 use crate::config;
 use crate::error::warn_once;
 use crate::text::width;
@@ -27,16 +28,19 @@ pub enum Color {
     Never,
 }
 
-impl Color {
-    /// Reads `auto`, `always` or `never`.
-    pub fn parse(text: &str) -> Color {
-        match text {
-            "always" => Color::Always,
-            "never" => Color::Never,
-            _ => Color::Auto,
-        }
-    }
+impl Choice for Color {
+    const ALL: &'static [(Color, &'static str, &'static str)] = &[
+        (
+            Color::Auto,
+            "auto",
+            "a terminal gets colours, unless NO_COLOR is set; everything, where CLICOLOR_FORCE is",
+        ),
+        (Color::Always, "always", "everything gets colours"),
+        (Color::Never, "never", "nothing gets colours"),
+    ];
+}
 
+impl Color {
     /// Decides for standard output: the flag, then `NO_COLOR`, `CLICOLOR_FORCE`, then `ui.color`, then
     /// whether it is a terminal that is not `dumb`. A configuration that cannot be read is told, and no
     /// reason to print nothing.
@@ -44,7 +48,9 @@ impl Color {
         // Asked for every line of a table; the environment and the file stay what they are.
         static SAID: std::sync::OnceLock<Color> = std::sync::OnceLock::new();
         let said = || match config::chosen(&config::UI_COLOR, None) {
-            Ok(said) => said.map_or(Color::Auto, |(word, _)| Color::parse(&word.to_string_lossy())),
+            Ok(said) => {
+                said.and_then(|(word, _)| Color::parse(&word.to_string_lossy())).unwrap_or(Color::Auto)
+            }
             Err(error) => {
                 warn_once(error);
                 Color::Auto

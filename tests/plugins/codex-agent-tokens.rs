@@ -5,31 +5,25 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Flag, Takes, Tool, ToolInfo};
+use codex_agent_shared::cli::{Command, Flag, Takes, Tool};
 use codex_agent_shared::error::{Exit, Result, warn};
 use codex_agent_shared::ndjson::{Output, Records};
 use codex_agent_shared::{reference, text};
 use serde_json::{Map, Value};
 
-const ABOUT: &str = "sum the tokens of sessions by a field";
-const BY: Flag<Option<String>> = Flag {
-    short: None,
-    long: "by",
-    takes: Takes::OneOf("FIELD", &["cwd", "model", "source", "cli_version", "model_provider"]),
-    help: "another field than cwd",
-    more: "",
-    set: |by, value| value.text().map(|field| *by = Some(field)),
-};
-static COMMAND: Command<Option<String>> =
-    Command { sections: &[("Options", &[BY])], ..Command::new(ABOUT, run) };
-static TOOL: Tool = Tool {
-    description: &["Reads session records from standard input, and prints sums and values, a line each."],
-    reads: &["session"],
-    ..Tool::new("codex-agent-tokens", ABOUT, &[&COMMAND])
-};
+fn tool() -> Tool {
+    let fields = || vec![("cwd", "the directory"), ("model", "the model"), ("source", "the kind of client")];
+    let by = Flag::parsed("by", Takes::OneOf("FIELD", fields), "the field", cli::Value::text, |by| by);
+    Tool::new("codex-agent-tokens", "sum the tokens of sessions by a field")
+        .version("1.0")
+        .description(["Reads session records from standard input, and prints sums and values, a line each."])
+        .reads(&["session"])
+        .pipe(&[])
+        .command(Command::new(run).flags("Options", [by.default("cwd")]))
+}
 
 fn main() -> ExitCode {
-    cli::main_of(&TOOL, ToolInfo { version: "1.0", pipe: Some(&[]) })
+    cli::main(tool())
 }
 
 fn run(by: Option<String>) -> Result<Exit> {

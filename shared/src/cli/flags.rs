@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{Flag, Takes};
+use super::flag::{Completes, Flag, Takes, Value};
+use super::table::Command;
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
 use crate::error::{Error, Result};
@@ -78,17 +79,27 @@ impl Common {
     }
 }
 
-/// The names of all fields.
-const FIELDS: [&str; Field::ALL.len() + Field::PARTS.len()] = {
-    let mut names = [""; Field::ALL.len() + Field::PARTS.len()];
-    let mut at = 0;
-    while at < names.len() {
-        let part = at.wrapping_sub(Field::ALL.len());
-        names[at] = if at < Field::ALL.len() { Field::ALL[at].name() } else { Field::PARTS[part].name() };
-        at += 1;
+impl<O, J> Command<Args<O, J>> {
+    /// Accepts operands that are text, and keeps them in [`Args::operands`].
+    #[must_use]
+    pub fn operands(self, synopsis: &'static str, completes: &'static [Completes]) -> Self {
+        self.operand(synopsis, completes, |args, word| text_operand(&mut args.operands, word))
     }
-    names
-};
+}
+
+/// The arguments of a command: flags that tools share, operands, and what is the tool's own. `J` has the flags
+/// of jobs, where a tool runs some.
+#[derive(Default)]
+pub struct Args<O = (), J = ()> {
+    /// What the flags of [`self`] store.
+    pub common: Common,
+    /// What the flags of jobs store.
+    pub jobs: J,
+    /// What the tool's own flags store.
+    pub own: O,
+    /// The operands, in their order.
+    pub operands: Vec<String>,
+}
 
 /// An operand that is text.
 pub fn text_operand(operands: &mut Vec<String>, operand: OsString) -> Result<()> {
@@ -100,166 +111,84 @@ pub fn text_operand(operands: &mut Vec<String>, operand: OsString) -> Result<()>
 }
 
 /// `--codex FILE`
-pub const fn codex<A: AsMut<Common>>() -> Flag<A> {
-    Flag {
-        short: None,
-        long: "codex",
-        takes: Takes::File("FILE"),
-        help: "the executable of Codex",
-        more: "Instead of CODEX_AGENT_CODEX, codex.binary in config.toml, or codex on PATH.",
-        set: |args, value| {
-            args.as_mut().codex = Some(value.path());
-            Ok(())
-        },
-    }
+pub fn codex<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    Flag::file("codex", "the executable of Codex", |args: &mut Args<O, J>| &mut args.common.codex)
+        .more("Instead of CODEX_AGENT_CODEX, codex.binary in config.toml, or codex on PATH.")
 }
 
 /// `--fields F,F,...`
-pub const fn fields<A: AsMut<Common>>() -> Flag<A> {
-    Flag {
-        short: None,
-        long: "fields",
-        takes: Takes::List("F,F,...", &FIELDS),
-        help: "only these fields, in this order",
-        more: "A table on a terminal, where a time is an age and, if there is little room, an id its last \
-               eight digits; TAB-separated in a pipe, and with --json records that have no others \
-               but their type. The fields are those of codex-agent-records(5), and sha, branch, origin_url, \
-               parent, short.",
-        set: |args, value| {
-            let fields: Result<Vec<Field>> =
-                value.text()?.split(',').map(|name| Field::parse(name.trim())).collect();
-            args.as_mut().fields = Some(fields?);
-            Ok(())
-        },
-    }
+pub fn fields<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    let known = || Field::ALL.into_iter().chain(Field::PARTS).map(|field| (field.name(), "")).collect();
+    let parse = |value: Value| -> Result<Vec<Field>> {
+        value.text()?.split(',').map(|name| Field::parse(name.trim())).collect()
+    };
+    let (takes, help) = (Takes::List("F,F,...", known), "only these fields, in this order");
+    Flag::parsed("fields", takes, help, parse, |args: &mut Args<O, J>| &mut args.common.fields).more(
+        "A table on a terminal, where a time is an age and, if there is little room, an id its last eight digits; \
+         TAB-separated in a pipe, and with --json records that have no others but their type. The fields are \
+         those of codex-agent-records(5), and sha, branch, origin_url, parent, short.",
+    )
 }
 
 /// `--format TEMPLATE`
-pub const fn format<A: AsMut<Common>>() -> Flag<A> {
-    Flag {
-        short: None,
-        long: "format",
-        takes: Takes::Text("TEMPLATE"),
-        help: "a template such as '{id}\\t{title}'",
-        more: "One line a session. Fields stand in braces; \\t, \\n, \\0, \\\\, \\{ and \\} are read. Values are \
-               escaped as in TAB-separated rows, unless -0 is given.",
-        set: |args, value| {
-            let known = |name: &str| Field::parse(name).map(|_| ());
-            args.as_mut().template = Some(Template::parse(&value.text()?, known)?);
-            Ok(())
-        },
-    }
+pub fn format<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    let known = |name: &str| Field::parse(name).map(|_| ());
+    let (takes, help) = (Takes::Text("TEMPLATE"), "a template such as '{id}\\t{title}'");
+    let parse = move |value: Value| Template::parse(&value.text()?, known);
+    Flag::parsed("format", takes, help, parse, |args: &mut Args<O, J>| &mut args.common.template).more(
+        "One line a session. Fields stand in braces; \\t, \\n, \\0, \\\\, \\{ and \\} are read. Values are \
+         escaped as in TAB-separated rows, unless -0 is given.",
+    )
 }
 
 /// `-0`, `--null`
-pub const fn null<A: AsMut<Common>>() -> Flag<A> {
-    Flag {
-        short: Some('0'),
-        long: "null",
-        takes: Takes::Nothing,
-        help: "end rows with NUL, and escape nothing in them",
-        more: "For xargs -0.",
-        set: |args, _| {
-            args.as_mut().nul = true;
-            Ok(())
-        },
-    }
+pub fn null<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    let help = "end rows with NUL, and escape nothing in them";
+    Flag::switch("null", help, |args: &mut Args<O, J>| &mut args.common.nul).short('0').more("For xargs -0.")
 }
 
 /// `--full`
-pub const fn full<A: AsMut<Common>>() -> Flag<A> {
-    Flag {
-        short: None,
-        long: "full",
-        takes: Takes::Nothing,
-        help: "look into the rollouts: fork parent, status, last directory",
-        more: "Adds forked_from, status and resume_command to records, tells in a table what is not idle, and \
-               fills what an older database lacks. A fork's title is then its own first message; the database \
-               may have its parent's.",
-        set: |args, _| {
-            args.as_mut().full = true;
-            Ok(())
-        },
-    }
+pub fn full<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    let help = "look into the rollouts: fork parent, status, last directory";
+    Flag::switch("full", help, |args: &mut Args<O, J>| &mut args.common.full).more(
+        "Adds forked_from, status and resume_command to records, shows in a table what is not idle, and fills \
+         what an older database lacks. A fork's title is then its own first message; the database may have its \
+         parent's.",
+    )
 }
 
 /// `--codex-home DIR`
-pub const fn codex_home<A: AsMut<Common>>() -> Flag<A> {
-    Flag {
-        short: None,
-        long: "codex-home",
-        takes: Takes::Directory("DIR"),
-        help: "Codex's home, instead of CODEX_HOME or ~/.codex",
-        more: "codex.home in config.toml comes between the two.",
-        set: |args, value| {
-            let path = value.path();
-            if path.as_os_str().is_empty() {
-                return Err(Error::usage("expected a directory"));
-            }
-            args.as_mut().codex_home = Some(path);
-            Ok(())
-        },
-    }
+pub fn codex_home<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    let help = "Codex's home, instead of CODEX_HOME or ~/.codex";
+    Flag::directory("codex-home", help, |args: &mut Args<O, J>| &mut args.common.codex_home)
+        .more("codex.home in config.toml comes between the two.")
 }
 
 /// `--color WHEN`
-pub const fn color<A: AsMut<Common>>() -> Flag<A> {
-    Flag {
-        short: None,
-        long: "color",
-        takes: Takes::OneOf("WHEN", &["auto", "always", "never"]),
-        help: "when to colour tables",
-        more: "With auto, which is the default, a terminal gets colours unless NO_COLOR is set; \
-               CLICOLOR_FORCE asks for them everywhere. ui.color in config.toml comes after these.",
-        set: |args, value| {
-            args.as_mut().color = Color::parse(&value.text()?);
-            Ok(())
-        },
-    }
+pub fn color<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    Flag::choice("color", "WHEN", "when to colour tables", |args: &mut Args<O, J>| &mut args.common.color)
+        .default("auto")
+        .more("ui.color in config.toml comes after NO_COLOR and CLICOLOR_FORCE.")
 }
 
 /// `--json`
-pub const fn json<A: AsMut<Common>>(help: &'static str) -> Flag<A> {
-    Flag {
-        short: None,
-        long: "json",
-        takes: Takes::Nothing,
-        help,
-        more: "As codex-agent-records(5) describes them.",
-        set: |args, _| {
-            args.as_mut().json = true;
-            Ok(())
-        },
-    }
+pub fn json<O: 'static, J: 'static>(help: &'static str) -> Flag<Args<O, J>> {
+    Flag::switch("json", help, |args: &mut Args<O, J>| &mut args.common.json)
+        .more("As codex-agent-records(5) describes them.")
 }
 
 /// `--no-database`
-pub const fn no_database<A: AsMut<Common>>() -> Flag<A> {
-    Flag {
-        short: None,
-        long: "no-database",
-        takes: Takes::Nothing,
-        help: "read the rollout files alone",
-        more: "What only the database knows (tokens used, pinned) is then null.",
-        set: |args, _| {
-            args.as_mut().no_database = true;
-            Ok(())
-        },
-    }
+pub fn no_database<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    let help = "read the rollout files alone";
+    Flag::switch("no-database", help, |args: &mut Args<O, J>| &mut args.common.no_database)
+        .more("Values that only the database has (tokens used, pinned) are then null.")
 }
 
 /// `--no-files`
-pub const fn no_files<A: AsMut<Common>>() -> Flag<A> {
-    Flag {
-        short: None,
-        long: "no-files",
-        takes: Takes::Nothing,
-        help: "trust Codex's database alone",
-        more: "Sessions without a row are then not listed, and nobody looks whether the file of a \
-               row is still there. It is the fastest way.",
-        set: |args, _| {
-            args.as_mut().no_files = true;
-            Ok(())
-        },
-    }
+pub fn no_files<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    let help = "trust Codex's database alone";
+    Flag::switch("no-files", help, |args: &mut Args<O, J>| &mut args.common.no_files).more(
+        "Sessions without a row are then not listed, and it is not checked that the file of a row still exists. It \
+         is the fastest way.",
+    )
 }

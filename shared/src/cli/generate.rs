@@ -7,8 +7,8 @@ pub use hook::hook;
 
 use std::fmt::Write;
 
-use super::external::external;
-use super::{Row, Takes, Tool, Verb};
+use super::flag::{Row, Takes};
+use super::table::{Tool, Verb};
 use crate::plugin::record::ToolRecord;
 use crate::plugin::{PREFIX, PROTOCOL};
 use crate::terminal::{columns, is_terminal};
@@ -41,42 +41,33 @@ fn is_plain(tool: &Tool) -> bool {
 }
 
 /// The flags that every command has.
-fn standard() -> [Row; 2] {
-    let row = |short, long, help| Row {
-        section: "",
-        short: Some(short),
-        long,
-        takes: Takes::Nothing,
-        help,
-        more: "",
-    };
-    [row('h', "help", "show this help"), row('V', "version", "show the version")]
+static STANDARD: [Row; 3] = [
+    standard('h', "help", "show this help"),
+    standard('V', "version", "show the version"),
+    standard('q', "quiet", "print no status, only warnings and errors, on standard error"),
+];
+
+const fn standard(short: char, long: &'static str, help: &'static str) -> Row {
+    Row { short: Some(short), long, takes: Takes::Nothing, help, more: "", default: "" }
 }
 
-fn synopsis(tool: &Tool, command: &dyn Verb) -> String {
-    let mut text = tool.name.to_owned();
-    for part in
-        [command.name(), if command.rows().is_empty() { "" } else { "[OPTION...]" }, command.operands()]
-    {
-        if !part.is_empty() {
-            text.push(' ');
-            text.push_str(part);
-        }
-    }
-    text
+fn synopsis(tool: &Tool, verb: &Verb) -> String {
+    let options = if verb.sections.is_empty() { "" } else { "[OPTION...]" };
+    let parts = [tool.name, verb.name, options, verb.operands];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// The text of `--help`, of the whole tool or of one verb, for whoever reads it: a narrow terminal gets
 /// narrow lines.
-pub fn help(tool: &Tool, verb: Option<&dyn Verb>) -> String {
+pub fn help(tool: &Tool, verb: Option<&Verb>) -> String {
     help_in(tool, verb, if is_terminal() { columns().saturating_sub(1).min(WIDTH) } else { WIDTH })
 }
 
-fn help_in(tool: &Tool, verb: Option<&dyn Verb>, width: usize) -> String {
+fn help_in(tool: &Tool, verb: Option<&Verb>, width: usize) -> String {
     let mut out = String::new();
     let name = tool.name;
     match verb {
-        Some(verb) => wrapped(&mut out, "", &format!("{name} {} - {}", verb.name(), verb.about()), 2, width),
+        Some(verb) => wrapped(&mut out, "", &format!("{name} {} - {}", verb.name, verb.about), 2, width),
         None => wrapped(&mut out, "", &format!("{name} - {}", tool.about), 2, width),
     }
     out.push('\n');
@@ -90,21 +81,25 @@ fn help_in(tool: &Tool, verb: Option<&dyn Verb>, width: usize) -> String {
             wrapped(&mut out, "       ", &any_verb, 7, width);
             verbs(&mut out, tool, width);
         }
-        let mut section = None;
-        for row in command.rows().iter().chain(&standard()) {
-            let heading = if row.section.is_empty() { "Other options" } else { row.section };
-            if section != Some(heading) {
-                let _ = writeln!(out, "\n{heading}:");
-                section = Some(heading);
+        let standard = [("Other options", STANDARD.to_vec())];
+        for (heading, rows) in command.sections.iter().chain(&standard) {
+            let _ = writeln!(out, "\n{heading}:");
+            for row in rows {
+                let mut help = row.help.to_owned();
+                if let Some(values) = row.takes.closed() {
+                    let _ = write!(help, " [values: {}]", values.join(", "));
+                }
+                if !row.default.is_empty() {
+                    let _ = write!(help, " [default: {}]", row.default);
+                }
+                let words = format!("  {}", flag_words(row));
+                definition(&mut out, &words, 26.min(width / 2), &help, width);
             }
-            let values = row.takes.closed().map(|values| format!(" [values: {}]", values.join(", ")));
-            let help = format!("{}{}", row.help, values.unwrap_or_default());
-            definition(&mut out, &format!("  {}", flag_words(row)), 26.min(width / 2), &help, width);
         }
     }
     let topic = name.strip_prefix(PREFIX).map_or(String::new(), |name| format!(" {name}"));
     let more = format!("'codex-agent help{topic}' tells more.");
-    for text in [tool.epilogue, &more].into_iter().filter(|text| !text.is_empty()) {
+    for text in [&tool.epilogue, &more].into_iter().filter(|text| !text.is_empty()) {
         out.push('\n');
         for line in text.lines() {
             wrapped(&mut out, "", line, 0, width);
@@ -115,14 +110,14 @@ fn help_in(tool: &Tool, verb: Option<&dyn Verb>, width: usize) -> String {
 
 fn verbs(out: &mut String, tool: &Tool, width: usize) {
     out.push_str("\nVerbs:\n");
-    let widest = tool.verbs().iter().map(|command| command.name().len()).max().unwrap_or(0);
-    for command in tool.verbs() {
-        let other = match command.aliases() {
+    let widest = tool.verbs().iter().map(|verb| verb.name.len()).max().unwrap_or(0);
+    for verb in tool.verbs() {
+        let other = match verb.aliases {
             [] => String::new(),
             aliases => format!(" (also {})", aliases.join(", ")),
         };
-        let about = format!("{}{other}", command.about());
-        definition(out, &format!("  {:widest$}", command.name()), widest + 4, &about, width);
+        let about = format!("{}{other}", verb.about);
+        definition(out, &format!("  {:widest$}", verb.name), widest + 4, &about, width);
     }
     out.push('\n');
     wrapped(out, "", &format!("'{} VERB --help' tells the options of a verb.", tool.name), 0, width);
@@ -187,8 +182,8 @@ fn prose(text: &str) -> String {
 }
 
 /// Paragraphs; one with lines that begin with a blank is shown as it stands.
-fn paragraphs(out: &mut String, paragraphs: &[&str]) {
-    for (at, paragraph) in paragraphs.iter().enumerate() {
+fn paragraphs<'a>(out: &mut String, paragraphs: impl Iterator<Item = &'a str>) {
+    for (at, paragraph) in paragraphs.enumerate() {
         if at > 0 {
             out.push_str(".PP\n");
         }
@@ -210,52 +205,54 @@ fn man(tool: &Tool) -> String {
         out,
         ".TH {} 1 \"\" \"{}\" \"codex\\-agent manual\"",
         roff(&tool.name.to_uppercase()),
-        roff(&super::external::edition(tool.name))
+        roff(&tool.version.map_or(format!("codex-agent {}", env!("CARGO_PKG_VERSION")), |version| {
+            format!("{} {version}", tool.name)
+        }))
     );
     // Names of variables and flags are searched for and copied: no hyphens of roff's own in them.
     out.push_str(".nh\n.ad l\n");
     let _ = writeln!(out, ".SH NAME\n{} \\- {}\n.SH SYNOPSIS", roff(tool.name), roff(tool.about));
-    for (at, command) in tool.commands.iter().enumerate() {
+    for (at, verb) in tool.commands.iter().enumerate() {
         if at > 0 {
             out.push_str(".br\n");
         }
-        let _ = writeln!(out, ".B {}", roff(&format!("{} {}", tool.name, command.name())).trim_end());
-        let rest = synopsis(tool, *command);
-        let from = format!("{} {}", tool.name, command.name()).trim_end().len();
-        let rest = rest.get(from..).unwrap_or("").trim();
+        let name = format!("{} {}", tool.name, verb.name);
+        let _ = writeln!(out, ".B {}", roff(name.trim_end()));
+        let synopsis = synopsis(tool, verb);
+        let rest = synopsis.get(name.trim_end().len()..).unwrap_or("").trim();
         if !rest.is_empty() {
             let _ = writeln!(out, "{}", roff(rest));
         }
     }
     out.push_str(".SH DESCRIPTION\n");
-    paragraphs(&mut out, tool.description);
+    paragraphs(&mut out, tool.description.iter().map(|text| &**text));
     if !is_plain(tool) {
         out.push_str(".SH VERBS\n");
-        for command in tool.verbs() {
-            let synopsis = synopsis(tool, *command);
+        for verb in tool.verbs() {
+            let synopsis = synopsis(tool, verb);
             let _ = writeln!(out, ".SS {}", roff(synopsis.get(tool.name.len() + 1..).unwrap_or("")));
-            let other = match command.aliases() {
+            let other = match verb.aliases {
                 [] => String::new(),
                 aliases => format!(" Also called {}.", aliases.join(", ")),
             };
-            let _ = writeln!(out, "{}", prose(&format!("{}{other}", sentence(command.about()))));
-            for detail in command.details() {
+            let _ = writeln!(out, "{}", prose(&format!("{}{other}", sentence(verb.about))));
+            for detail in verb.details {
                 let _ = writeln!(out, ".PP\n{}", prose(detail));
             }
-            options(&mut out, &command.rows(), "");
+            options(&mut out, verb.rows());
         }
     }
     out.push_str(".SH OPTIONS\n");
-    if let Some(nameless) = tool.nameless() {
-        options(&mut out, &nameless.rows(), ".SS");
+    for (heading, rows) in tool.nameless().iter().flat_map(|nameless| &nameless.sections) {
+        let _ = writeln!(out, ".SS {}", roff(heading));
+        options(&mut out, rows.iter());
     }
     standard_options(&mut out);
     out.push_str(".SH \"EXIT STATUS\"\n");
     for (code, text) in tool.exit_status {
         let _ = writeln!(out, ".TP\n.B {code}\n{}", prose(text));
     }
-    let flags: Vec<&str> =
-        tool.commands.iter().flat_map(|command| command.rows()).map(|row| row.long).collect();
+    let flags: Vec<&str> = tool.commands.iter().flat_map(Verb::rows).map(|row| row.long).collect();
     let of_flags =
         OF_FLAGS.iter().filter(|(flag, ..)| flags.contains(flag)).map(|(_, name, text)| (name, text));
     for (at, (name, text)) in
@@ -273,10 +270,10 @@ fn man(tool: &Tool) -> String {
     if !tool.examples.is_empty() {
         out.push_str(".SH EXAMPLES\n");
     }
-    for (at, example) in tool.examples.iter().enumerate() {
+    for (at, (text, command)) in tool.examples.iter().enumerate() {
         let gap = if at > 0 { ".PP\n" } else { "" };
-        let _ = writeln!(out, "{gap}{}\n.PP\n.nf\n.RS 4", prose(example.text));
-        for line in example.command.lines() {
+        let _ = writeln!(out, "{gap}{}\n.PP\n.nf\n.RS 4", prose(text));
+        for line in command.lines() {
             let _ = writeln!(out, "{}", roff(line));
         }
         out.push_str(".RE\n.fi\n");
@@ -314,13 +311,8 @@ fn sentence(clause: &str) -> String {
     format!("{}{}{stop}", first.collect::<String>(), letters.as_str())
 }
 
-fn options(out: &mut String, rows: &[Row], heading: &str) {
-    let mut section = "";
+fn options<'a>(out: &mut String, rows: impl Iterator<Item = &'a Row>) {
     for row in rows {
-        if row.section != section && !heading.is_empty() {
-            let _ = writeln!(out, "{heading} {}", roff(row.section));
-            section = row.section;
-        }
         let short = row.short.map_or(String::new(), |letter| format!("\\fB\\-{letter}\\fR, "));
         let value = match (row.takes, row.takes.placeholder()) {
             (Takes::Perhaps(..), Some(name)) => format!("[=\\fI{}\\fR]", roff(name)),
@@ -328,16 +320,33 @@ fn options(out: &mut String, rows: &[Row], heading: &str) {
             (_, None) => String::new(),
         };
         let _ = writeln!(out, ".TP\n{short}\\fB\\-\\-{}\\fR{value}", roff(row.long));
-        let more = if row.more.is_empty() { String::new() } else { format!(" {}", row.more) };
-        let values = row.takes.closed().map(|values| format!(" Values: {}.", values.join(", ")));
-        let values = values.unwrap_or_default();
-        let _ = writeln!(out, "{}", prose(&format!("{}{values}{more}", sentence(row.help))));
+        let mut text = sentence(row.help);
+        let values = row.takes.values();
+        let (meant, is_explained) =
+            (row.takes.closed(), values.iter().any(|(_, meaning)| !meaning.is_empty()));
+        if let Some(meant) = meant.filter(|_| !is_explained) {
+            let _ = write!(text, " Values: {}.", meant.join(", "));
+        }
+        if !row.default.is_empty() {
+            let _ = write!(text, " The default is {}.", row.default);
+        }
+        if !row.more.is_empty() {
+            let _ = write!(text, " {}", row.more);
+        }
+        let _ = writeln!(out, "{}", prose(&text));
+        if is_explained {
+            out.push_str(".RS\n");
+            for (word, meaning) in values {
+                let _ = writeln!(out, ".IP \\fB{}\\fR\n{}", roff(word), prose(&sentence(meaning)));
+            }
+            out.push_str(".RE\n");
+        }
     }
 }
 
 fn standard_options(out: &mut String) {
     out.push_str(".SS Common to all tools\n");
-    options(out, &standard(), "");
+    options(out, STANDARD.iter());
     let _ = writeln!(
         out,
         ".TP\n\\fB\\-\\-generate\\fR \\fIKIND\\fR\nPrint one of the tool\\(aqs own documents: {}.",
@@ -347,11 +356,11 @@ fn standard_options(out: &mut String) {
 
 fn describe(tool: &Tool) -> String {
     let record = ToolRecord {
-        version: Some(external().version),
-        pipe: external().pipe.map(<[&str]>::to_vec),
+        version: Some(tool.version.unwrap_or(env!("CARGO_PKG_VERSION"))),
+        pipe: tool.pipe.map(<[&str]>::to_vec),
         protocol: Some(PROTOCOL),
         reads: Some(tool.reads.to_vec()),
-        writes: Some(tool.writes.to_vec()),
+        writes: Some(tool.writes.clone()),
         generates: Some(KINDS.to_vec()),
         completes: Some(false),
         ..ToolRecord::new(tool.name.strip_prefix(PREFIX).unwrap_or(tool.name), Some(tool.about))

@@ -12,6 +12,7 @@ use crate::record::settings::Patience;
 use crate::record::settings::Settings;
 use crate::record::settings::{CodexOptions, Interrupted, OnBusy, OnLimit, SavedSettings};
 use crate::show::events::Wanted;
+use codex_agent_shared::cli;
 use codex_agent_shared::cli::flags::Common;
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Context, Error, Result};
@@ -20,7 +21,10 @@ mod table;
 
 pub use table::*;
 
-/// What these flags store. A tool's arguments hold one of these.
+/// The arguments of a tool that runs jobs, with own ones of type `O`.
+pub type Args<O = ()> = cli::Args<O, Jobs>;
+
+/// What these flags store.
 #[derive(Default)]
 pub struct Jobs {
     /// `--prompt`.
@@ -61,8 +65,6 @@ pub struct Jobs {
     pub answers: bool,
     /// `--events`.
     pub events: bool,
-    /// `--full-auto`.
-    pub full_auto: bool,
     /// `--dangerously-bypass-approvals-and-sandbox`.
     pub bypass: bool,
     /// `--output-schema`.
@@ -71,6 +73,8 @@ pub struct Jobs {
     pub args: Vec<String>,
     /// `--new`.
     pub new: bool,
+    /// The flags that were given and go with a prompt alone.
+    pub with_prompt: Vec<&'static str>,
 }
 
 impl Jobs {
@@ -145,17 +149,12 @@ impl Jobs {
 
     /// The sandbox that was asked for.
     pub fn sandbox(&self) -> Result<Option<Sandbox>> {
-        match (self.sandbox, self.full_auto, self.bypass) {
-            (Some(_), _, true) | (None, true, true) => {
+        match (self.sandbox, self.bypass) {
+            (Some(_), true) => {
                 let flag = "--dangerously-bypass-approvals-and-sandbox";
                 Err(Error::usage(format!("{flag} leaves no sandbox, and one was asked for")))
             }
-            (Some(sandbox), true, false) if sandbox != Sandbox::WorkspaceWrite => {
-                let mode = sandbox.word();
-                Err(Error::usage(format!("--full-auto is --sandbox workspace-write, and not {mode}")))
-            }
-            (_, true, false) => Ok(Some(Sandbox::WorkspaceWrite)),
-            (sandbox, ..) => Ok(sandbox),
+            (sandbox, _) => Ok(sandbox),
         }
     }
 
@@ -197,35 +196,10 @@ impl Jobs {
         !self.prompt.is_empty() || self.prompt_file.is_some()
     }
 
-    /// Refuses what was said for a prompt where there is none, but for the flags that mean something then.
-    pub fn refuse_without_prompt(&self, but: &[&str]) -> Result<()> {
-        let Patience { timeout, idle, network } = self.patience;
-        let said = [
-            ("--model", self.model.is_some()),
-            ("--sandbox", self.sandbox.is_some()),
-            ("--full-auto", self.full_auto),
-            ("--dangerously-bypass-approvals-and-sandbox", self.bypass),
-            ("--config", !self.config.is_empty()),
-            ("--codex-arg", !self.args.is_empty()),
-            ("--image", !self.images.is_empty()),
-            ("--output-schema", self.output_schema.is_some()),
-            ("--skip-git-repo-check", self.skip_git_repo_check),
-            ("--new", self.new),
-            ("--dry-run", self.dry_run),
-            ("--answers", self.answers),
-            ("--events", self.events),
-            ("--max-concurrent", self.max_concurrent.is_some()),
-            ("--max-failures", self.max_failures.is_some()),
-            ("--timeout", timeout.is_some()),
-            ("--idle-timeout", idle.is_some()),
-            ("--network-timeout", network.is_some()),
-            ("--retries", self.retries.is_some()),
-            ("--on-busy", self.on_busy.is_some()),
-            ("--on-limit", self.on_limit.is_some()),
-            ("--interrupted", self.interrupted.is_some()),
-        ];
-        match said.iter().find(|(flag, is_said)| *is_said && !but.contains(flag)) {
-            Some((flag, _)) => Err(Error::usage(format!("{flag} goes with a prompt, and there is none"))
+    /// Refuses flags that go with a prompt where there is none.
+    pub fn refuse_without_prompt(&self) -> Result<()> {
+        match self.with_prompt.first() {
+            Some(flag) => Err(Error::usage(format!("--{flag} goes with a prompt, and there is none"))
                 .hint("--prompt TEXT, or --prompt-file FILE")),
             None => Ok(()),
         }

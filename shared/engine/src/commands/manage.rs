@@ -22,19 +22,10 @@ use codex_agent_shared::cli::flags::Common;
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of, warn_once};
 use codex_agent_shared::time::Timestamp;
 
-/// The types of `own` and those of the events of a run, N in all: what a tool writes that carries out
-/// jobs.
-pub const fn with_events<const N: usize>(own: &[&'static str]) -> [&'static str; N] {
-    // The first word is of what is planned, and never printed. The last one is no word of a journal.
-    let words = What::WORDS;
-    assert!(N == own.len() + words.len(), "another number of types is written");
-    let mut all = ["job.event"; N];
-    let mut at = 0;
-    while at + 1 < N {
-        all[at] = if at < own.len() { own[at] } else { words[at - own.len() + 1] };
-        at += 1;
-    }
-    all
+/// The types of events that a tool writes that carries out jobs: those of a journal without the plan, and what
+/// is in no journal.
+pub fn event_types() -> impl Iterator<Item = &'static str> {
+    What::WORDS.into_iter().skip(1).chain(["job.event"])
 }
 
 /// The runs of one kind and name, the newest first; of all of them, or of those that `is_wanted`.

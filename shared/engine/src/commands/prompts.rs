@@ -3,7 +3,6 @@
 use std::io::{self, Read};
 
 use crate::commands::flags::{Jobs, read_prompt};
-use codex_agent_shared::cli::{Flag, Takes};
 use codex_agent_shared::error::{Error, Result, reason};
 use codex_agent_shared::ndjson::{Line, Lines};
 use codex_agent_shared::reference;
@@ -20,36 +19,6 @@ pub struct Given {
 impl From<&str> for Given {
     fn from(prompt: &str) -> Given {
         Given { prompt: prompt.to_owned(), images: Vec::new() }
-    }
-}
-
-/// `--text`
-pub const fn text<A: AsMut<Jobs>>() -> Flag<A> {
-    Flag {
-        short: None,
-        long: "text",
-        takes: Takes::Nothing,
-        help: "lines from standard input are prompts, also those that begin with {",
-        more: "Otherwise a line that begins with { is a prompt record.",
-        set: |args, _| {
-            args.as_mut().text = true;
-            Ok(())
-        },
-    }
-}
-
-/// `-0`
-pub const fn null<A: AsMut<Jobs>>() -> Flag<A> {
-    Flag {
-        short: Some('0'),
-        long: "null",
-        takes: Takes::Nothing,
-        help: "prompts from standard input end with NUL instead of a newline",
-        more: "",
-        set: |args, _| {
-            args.as_mut().nul = true;
-            Ok(())
-        },
     }
 }
 

@@ -17,6 +17,7 @@ use crate::run::engine::Ended;
 use crate::run::engine::supervise;
 use crate::run::observer::Observer;
 use crate::show::events::{Places, Show};
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli::flags::Common;
 use codex_agent_shared::error::{Error, Exit, Result, warn};
 use codex_agent_shared::ndjson::Output;

@@ -15,6 +15,7 @@ use crate::codex::server::find_codex;
 use crate::codex::version::Versions;
 use crate::record::event::Codex;
 use crate::record::job::{Job, Kind, Sandbox};
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::exec::is_executable;
 use codex_agent_shared::text::fingerprint;

@@ -15,6 +15,7 @@ use crate::process::session_lock::SessionLock;
 use crate::record::event::Usage;
 use crate::record::failure::{Class, Failure};
 use crate::record::job::{Job, Kind, Sandbox};
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::holder::{Holder, Holders};
 use codex_agent_shared::codex::home::Home;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::record::Id;
 
@@ -44,21 +45,12 @@ pub enum Sandbox {
     DangerFullAccess,
 }
 
-impl Sandbox {
-    /// The words, as Codex has them.
-    pub const WORDS: [&'static str; 3] = ["read-only", "workspace-write", "danger-full-access"];
-
-    /// Codex's word.
-    pub fn word(self) -> &'static str {
-        Self::WORDS[self as usize]
-    }
-
-    /// The mode of this word.
-    pub fn parse(word: &str) -> Option<Sandbox> {
-        [Sandbox::ReadOnly, Sandbox::WorkspaceWrite, Sandbox::DangerFullAccess]
-            .into_iter()
-            .find(|sandbox| sandbox.word() == word)
-    }
+impl Choice for Sandbox {
+    const ALL: &'static [(Sandbox, &'static str, &'static str)] = &[
+        (Sandbox::ReadOnly, "read-only", "nothing"),
+        (Sandbox::WorkspaceWrite, "workspace-write", "the directory that it works in"),
+        (Sandbox::DangerFullAccess, "danger-full-access", "everything"),
+    ];
 }
 
 /// What Codex is told besides the prompt.

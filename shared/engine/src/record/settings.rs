@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::record::job::Options;
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::time::parse_duration;
 
@@ -62,6 +63,17 @@ impl OnBusy {
         Err(Error::usage(format!("cannot take '{text}': expected wait, wait=TIME, skip, fork or fail")))
     }
 
+    /// The forms of a value and their meanings.
+    pub fn values() -> Vec<(&'static str, &'static str)> {
+        vec![
+            ("wait", "wait 90 seconds for its end, then fail"),
+            ("wait=", "wait for this long: wait=10m"),
+            ("skip", "skip the job"),
+            ("fork", "send the prompt to a fork of the session (Codex 0.148 and later)"),
+            ("fail", "fail the job at once"),
+        ]
+    }
+
     fn text(self) -> String {
         match self {
             OnBusy::Wait(longest) => format!("wait={}s", longest.as_secs()),
@@ -86,6 +98,22 @@ pub enum OnLimit {
     Try,
 }
 
+impl Choice for OnLimit {
+    const ALL: &'static [(OnLimit, &'static str, &'static str)] = &[
+        (
+            OnLimit::Stop,
+            "stop",
+            "end the run with status 75 and leave the rest; until the time that Codex gave, start no other run on its home",
+        ),
+        (
+            OnLimit::Wait,
+            "wait",
+            "wait until the limit resets; then one run tries, and the others wait for it",
+        ),
+        (OnLimit::Try, "try", "as stop, but start jobs although the limit may last"),
+    ];
+}
+
 /// What becomes of a job that was cut off in the middle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interrupted {
@@ -96,6 +124,14 @@ pub enum Interrupted {
     Continue,
     /// It is sent again.
     Retry,
+}
+
+impl Choice for Interrupted {
+    const ALL: &'static [(Interrupted, &'static str, &'static str)] = &[
+        (Interrupted::Fail, "fail", "fail it, as the model has seen the prompt and may have done some of it"),
+        (Interrupted::Continue, "continue", "send 'Continue.' to the same session"),
+        (Interrupted::Retry, "retry", "send the prompt again; its events say resent"),
+    ];
 }
 
 /// What Codex is told with every job of a run whose jobs are not planned beforehand.

@@ -14,6 +14,7 @@ use crate::run::engine::Ended;
 use crate::run::observer::{Observer, RunningJob};
 use crate::show::live::Live;
 use crate::show::{WIDE, done};
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::codex::watch::SessionEvent;
 use codex_agent_shared::error;
 use codex_agent_shared::error::{Error, Exit, Result, warn};

@@ -6,8 +6,9 @@
 
 use std::fmt::Write;
 
-use super::{is_plain, standard};
-use crate::cli::{Completes, Row, Takes, Tool, Verb};
+use super::{STANDARD, is_plain};
+use crate::cli::flag::{Completes, Row, Takes};
+use crate::cli::table::{Tool, Verb};
 
 /// Sessions in the format of the variable `format`, as a line that each of the three shells can read. The
 /// database alone is the fastest; where there is none, the files are listed.
@@ -40,9 +41,9 @@ fn function(tool: &Tool) -> String {
     format!("_{}", tool.name.replace('-', "_"))
 }
 
-fn words(rows: &[Row]) -> String {
+fn words<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
     let mut words = Vec::new();
-    for row in rows.iter().chain(&standard()) {
+    for row in rows.chain(&STANDARD) {
         words.extend(row.short.map(|letter| format!("-{letter}")));
         words.push(format!("--{}", row.long));
     }
@@ -50,22 +51,25 @@ fn words(rows: &[Row]) -> String {
 }
 
 /// The flags whose value is the next word.
-fn with_value(rows: &[Row]) -> Vec<String> {
-    let takes = |row: &&Row| !matches!(row.takes, Takes::Nothing | Takes::Perhaps(..));
+fn with_value<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<String> {
     let names = |row: &Row| {
         let short = row.short.map(|letter| format!("-{letter}"));
         short.into_iter().chain([format!("--{}", row.long)]).collect::<Vec<_>>()
     };
-    rows.iter().filter(takes).flat_map(names).collect()
+    rows.filter(|row| row.takes.has_value()).flat_map(names).collect()
 }
 
-fn names(command: &dyn Verb) -> Vec<&'static str> {
-    std::iter::once(command.name()).chain(command.aliases().iter().copied()).collect()
+fn names(verb: &Verb) -> Vec<&'static str> {
+    std::iter::once(verb.name).chain(verb.aliases.iter().copied()).collect()
+}
+
+fn joined(takes: Takes) -> String {
+    takes.values().into_iter().map(|(word, _)| word).collect::<Vec<_>>().join(" ")
 }
 
 /// The place from which on everything belongs to another command, flags too.
-fn command_place(command: &dyn Verb) -> Option<usize> {
-    command.completes().iter().position(|completes| *completes == Completes::Commands)
+fn command_place(command: &Verb) -> Option<usize> {
+    command.completes.iter().position(|completes| *completes == Completes::Commands)
 }
 
 /// What every bash script brings. bash 3.2, which macOS has, is enough for it.
@@ -196,11 +200,9 @@ fn bash_operand(completes: Completes) -> String {
 
 fn bash_value(takes: Takes) -> String {
     match takes {
-        Takes::OneOf(_, choices) | Takes::Perhaps(_, choices) => {
-            format!("__codex_agent_offer {}", choices.join(" "))
-        }
-        Takes::Words(_, words) => format!("__codex_agent_offer {}; __codex_agent_no_files", words.join(" ")),
-        Takes::List(_, words) => format!("__codex_agent_list {}", words.join(" ")),
+        Takes::OneOf(..) | Takes::Perhaps(..) => format!("__codex_agent_offer {}", joined(takes)),
+        Takes::Words(..) => format!("__codex_agent_offer {}; __codex_agent_no_files", joined(takes)),
+        Takes::List(..) => format!("__codex_agent_list {}", joined(takes)),
         Takes::Text(_) => "__codex_agent_no_files".to_owned(),
         Takes::Directory(_) => "__codex_agent_folders".to_owned(),
         Takes::Session(_) => bash_operand(Completes::Sessions),
@@ -211,23 +213,22 @@ fn bash_value(takes: Takes) -> String {
 }
 
 /// One command's part: operands before the cursor, then what follows a flag, flags, operands.
-fn bash_command(out: &mut String, command: &dyn Verb, indent: &str, first: usize) {
-    let rows = command.rows();
-    let place = format!("__codex_agent_place {first} {}", with_value(&rows).join(" "));
+fn bash_command(out: &mut String, command: &Verb, indent: &str, first: usize) {
+    let place = format!("__codex_agent_place {first} {}", with_value(command.rows()).join(" "));
     let _ = writeln!(out, "{indent}{}", place.trim_end());
     if let Some(place) = command_place(command) {
         let _ = writeln!(out, "{indent}[ \"$place\" -le {place} ] || return 0");
     }
     let _ = writeln!(out, "{indent}case $flag in");
-    for row in rows.iter().filter(|row| row.takes != Takes::Nothing) {
-        let mut names = with_value(std::slice::from_ref(row));
+    for row in command.rows().filter(|row| !matches!(row.takes, Takes::Nothing)) {
+        let mut names = with_value(std::iter::once(row));
         names.push(format!("--{}=", row.long));
         let _ = writeln!(out, "{indent}{}) {} ;;", names.join("|"), bash_value(row.takes));
     }
     let _ = writeln!(out, "{indent}*)\n{indent}    case $cur in");
-    let _ = writeln!(out, "{indent}    -*) __codex_agent_offer {} ;;\n{indent}    *)", words(&rows));
+    let _ = writeln!(out, "{indent}    -*) __codex_agent_offer {} ;;\n{indent}    *)", words(command.rows()));
     let _ = writeln!(out, "{indent}        case $place in");
-    let places = command.completes();
+    let places = command.completes;
     for (at, completes) in places.iter().enumerate() {
         let place = if at + 1 == places.len() { "*".to_owned() } else { at.to_string() };
         let _ = writeln!(out, "{indent}        {place}) {} ;;", bash_operand(*completes));
@@ -247,12 +248,12 @@ pub(super) fn bash(tool: &Tool) -> String {
     out.push_str("    last=$((${#words[@]} - 1)) flag=${words[last-1]}\n");
     out.push_str("    case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac\n");
     if is_plain(tool) {
-        bash_command(&mut out, tool.commands[0], "    ", 1);
+        bash_command(&mut out, &tool.commands[0], "    ", 1);
     } else {
-        let verbs: Vec<&str> = tool.verbs().iter().map(|command| command.name()).collect();
-        let flags = tool.nameless().map(|nameless| nameless.rows()).unwrap_or_default();
+        let verbs: Vec<&str> = tool.verbs().iter().map(|command| command.name).collect();
+        let flags = tool.nameless().into_iter().flat_map(Verb::rows);
         out.push_str("    if [ \"$last\" -le 1 ]; then\n        case $cur in\n");
-        let _ = writeln!(out, "        -*) __codex_agent_offer {} ;;", words(&flags));
+        let _ = writeln!(out, "        -*) __codex_agent_offer {} ;;", words(flags));
         let _ = writeln!(
             out,
             "        *) __codex_agent_offer {} ;;\n        esac\n        return 0\n    fi",
@@ -260,8 +261,8 @@ pub(super) fn bash(tool: &Tool) -> String {
         );
         out.push_str("    case ${words[1]} in\n");
         for command in tool.verbs() {
-            let _ = writeln!(out, "    {})", names(*command).join("|"));
-            bash_command(&mut out, *command, "        ", 2);
+            let _ = writeln!(out, "    {})", names(command).join("|"));
+            bash_command(&mut out, command, "        ", 2);
             out.push_str("        ;;\n");
         }
         if let Some(nameless) = tool.nameless() {
@@ -297,20 +298,20 @@ fn zsh_operand(completes: Completes) -> &'static str {
     }
 }
 
-fn zsh_arguments(command: &dyn Verb) -> Vec<String> {
+fn zsh_arguments(command: &Verb) -> Vec<String> {
     let mut arguments = Vec::new();
-    for row in command.rows().iter().chain(&standard()) {
+    for row in command.rows().chain(&STANDARD) {
         let name = row.takes.placeholder().unwrap_or("");
         let (mark, value) = match row.takes {
             Takes::Nothing => ("", String::new()),
             Takes::Text(_) => ("=", format!(":{}: ", zsh_text(name))),
             Takes::File(_) => ("=", format!(":{name}:_files")),
             Takes::Directory(_) => ("=", format!(":{name}:_files -/")),
-            Takes::OneOf(_, choices) | Takes::Words(_, choices) => {
-                ("=", format!(":{}:({})", zsh_text(name), choices.join(" ")))
+            Takes::OneOf(..) | Takes::Words(..) => {
+                ("=", format!(":{}:({})", zsh_text(name), joined(row.takes)))
             }
-            Takes::List(_, words) => ("=", format!(":{name}:_values -s , {name} {}", words.join(" "))),
-            Takes::Perhaps(_, choices) => ("=-", format!("::{name}:({})", choices.join(" "))),
+            Takes::List(..) => ("=", format!(":{name}:_values -s , {name} {}", joined(row.takes))),
+            Takes::Perhaps(..) => ("=-", format!("::{name}:({})", joined(row.takes))),
             Takes::Session(_) => ("=", format!(":{name}:_codex_agent_sessions")),
             Takes::Group(_) => ("=", format!(":{name}:_codex_agent_groups")),
         };
@@ -326,7 +327,7 @@ fn zsh_arguments(command: &dyn Verb) -> Vec<String> {
             None => arguments.push(format!("'*--{}{mark}[{help}]{value}'", row.long)),
         }
     }
-    let places = command.completes();
+    let places = command.completes;
     for (at, completes) in places.iter().enumerate() {
         if *completes == Completes::Commands {
             arguments.push(format!("'(-){}:command:{}'", at + 1, zsh_operand(*completes)));
@@ -353,7 +354,7 @@ pub(super) fn zsh(tool: &Tool) -> String {
 fn zsh_body(tool: &Tool) -> String {
     let mut out = String::new();
     let uses = |wanted: &str| {
-        tool.commands.iter().any(|command| zsh_arguments(*command).iter().any(|a| a.contains(wanted)))
+        tool.commands.iter().any(|command| zsh_arguments(command).iter().any(|a| a.contains(wanted)))
     };
     if uses("_codex_agent_sessions") {
         // What _describe shows is read like its words: a backslash would be gone.
@@ -386,12 +387,12 @@ fn zsh_body(tool: &Tool) -> String {
         }
     }
     if is_plain(tool) {
-        let _ = writeln!(out, "_arguments -S \\\n    {}", zsh_arguments(tool.commands[0]).join(" \\\n    "));
+        let _ = writeln!(out, "_arguments -S \\\n    {}", zsh_arguments(&tool.commands[0]).join(" \\\n    "));
         return out;
     }
     if let Some(nameless) = tool.nameless() {
         // A verb is one as the first word alone.
-        let verbs: Vec<&str> = tool.verbs().iter().flat_map(|verb| names(*verb)).collect();
+        let verbs: Vec<&str> = tool.verbs().iter().flat_map(|verb| names(verb)).collect();
         let _ = writeln!(
             out,
             "if [[ $words[2] == -* ]] || {{ (( CURRENT > 2 )) && [[ $words[2] != ({}) ]] }}; then\n    _arguments -S \\\n        {}\n    return\nfi",
@@ -403,15 +404,15 @@ fn zsh_body(tool: &Tool) -> String {
     out.push_str("_arguments -C '(-h --help)'{-h,--help}'[show this help]' '(-V --version)'{-V,--version}'[show the version]' '1:verb:->verb' '*::operand:->operands'\n");
     out.push_str("case $state in\nverb)\n    local -a verbs\n    verbs=(\n");
     for command in tool.verbs() {
-        let _ = writeln!(out, "        '{}:{}'", command.name(), zsh_text(command.about()));
+        let _ = writeln!(out, "        '{}:{}'", command.name, zsh_text(command.about));
     }
     out.push_str("    )\n    _describe verb verbs\n    ;;\noperands)\n    case $words[1] in\n");
     for command in tool.verbs() {
-        let _ = writeln!(out, "    {})", names(*command).join("|"));
+        let _ = writeln!(out, "    {})", names(command).join("|"));
         let _ = writeln!(
             out,
             "        _arguments -S \\\n            {}",
-            zsh_arguments(*command).join(" \\\n            ")
+            zsh_arguments(command).join(" \\\n            ")
         );
         out.push_str("        ;;\n");
     }
@@ -476,41 +477,40 @@ fn fish_operand(completes: Completes) -> &'static str {
 }
 
 /// `verb` holds the words for the verb, if there are any: it is the first operand.
-fn fish_rows(out: &mut String, tool: &Tool, command: &dyn Verb, verb: &str) {
+fn fish_rows(out: &mut String, tool: &Tool, command: &Verb, verb: &str) {
     // The command without a verb is meant where none of the verbs is.
     let is_mixed = verb.is_empty() && !is_plain(tool);
     let is_verb = match (verb, is_mixed) {
         ("", false) => String::new(),
         ("", true) => {
-            let verbs: Vec<&str> = tool.verbs().iter().flat_map(|verb| names(*verb)).collect();
+            let verbs: Vec<&str> = tool.verbs().iter().flat_map(|verb| names(verb)).collect();
             format!("not __fish_seen_subcommand_from {}", verbs.join(" "))
         }
         (verb, _) => format!("__fish_seen_subcommand_from {verb}"),
     };
     let and = if is_verb.is_empty() { String::new() } else { format!(" -n '{is_verb}'") };
-    let rows = command.rows();
-    for row in rows.iter().chain(&standard()) {
+    for row in command.rows().chain(&STANDARD) {
         let short = row.short.map_or(String::new(), |letter| format!(" -s {letter}"));
         let value = match row.takes {
             Takes::Nothing => String::new(),
             Takes::Text(_) => " -x".to_owned(),
             Takes::File(_) => " -r -F".to_owned(),
             Takes::Directory(_) => " -x -a '(__fish_complete_directories)'".to_owned(),
-            Takes::OneOf(_, choices) | Takes::Words(_, choices) => format!(" -x -a '{}'", choices.join(" ")),
-            Takes::List(_, words) => format!(" -x -a '(__codex_agent_list {})'", words.join(" ")),
-            Takes::Perhaps(_, choices) => format!(" -f -a '{}'", choices.join(" ")),
+            Takes::OneOf(..) | Takes::Words(..) => format!(" -x -a '{}'", joined(row.takes)),
+            Takes::List(..) => format!(" -x -a '(__codex_agent_list {})'", joined(row.takes)),
+            Takes::Perhaps(..) => format!(" -f -a '{}'", joined(row.takes)),
             Takes::Session(_) => format!(" -x -a '{}'", fish_operand(Completes::Sessions)),
             Takes::Group(_) => format!(" -x -a '{}'", fish_operand(Completes::Groups)),
         };
         let help = fish_text(row.help);
         let _ = writeln!(out, "complete -c {}{and}{short} -l {}{value} -d '{help}'", tool.name, row.long);
     }
-    let places = command.completes();
+    let places = command.completes;
     let before = usize::from(!verb.is_empty());
     for (at, completes) in
         places.iter().enumerate().filter(|(_, completes)| **completes != Completes::Nothing)
     {
-        let skipped = with_value(&rows);
+        let skipped = with_value(command.rows());
         let place = ["__codex_agent_place"].into_iter().chain(skipped.iter().map(String::as_str));
         let compare = if at + 1 == places.len() { "ge" } else { "eq" };
         let count = format!("test ({}) -{compare} {}", place.collect::<Vec<_>>().join(" "), at + before);
@@ -536,22 +536,21 @@ pub(super) fn fish(tool: &Tool) -> String {
         format!("# fish completion for {}; made by '{} --generate fish'\n{helpers}", tool.name, tool.name);
     let _ = writeln!(out, "complete -c {} -f", tool.name);
     if is_plain(tool) {
-        fish_rows(&mut out, tool, tool.commands[0], "");
+        fish_rows(&mut out, tool, &tool.commands[0], "");
         return out;
     }
     for command in tool.verbs() {
-        let about = fish_text(command.about());
+        let about = fish_text(command.about);
         let _ = writeln!(
             out,
             "complete -c {} -n __fish_use_subcommand -a {} -d '{about}'",
-            tool.name,
-            command.name()
+            tool.name, command.name
         );
     }
     if let Some(nameless) = tool.nameless() {
         fish_rows(&mut out, tool, nameless, "");
     }
-    for row in standard().iter().filter(|_| tool.nameless().is_none()) {
+    for row in STANDARD.iter().filter(|_| tool.nameless().is_none()) {
         let letter = row.short.unwrap_or_default();
         let _ = writeln!(
             out,
@@ -562,7 +561,7 @@ pub(super) fn fish(tool: &Tool) -> String {
         );
     }
     for command in tool.verbs() {
-        fish_rows(&mut out, tool, *command, &names(*command).join(" "));
+        fish_rows(&mut out, tool, command, &names(command).join(" "));
     }
     out
 }

@@ -1,0 +1,351 @@
+//! Flags: each made by one call, with its words, its value and the place that it fills.
+
+use std::ffi::OsString;
+use std::ops::RangeBounds;
+use std::path::PathBuf;
+
+use crate::choice::Choice;
+use crate::error::{Error, Result};
+
+/// A flag as documents and completions need it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Row {
+    /// `-n`.
+    pub short: Option<char>,
+    /// `--limit`.
+    pub long: &'static str,
+    /// Whether it has a value, its placeholder, and how it is completed.
+    pub takes: Takes,
+    /// One clause, lower case, no full stop.
+    pub help: &'static str,
+    /// More sentences, for the manual page only.
+    pub more: &'static str,
+    /// The value that holds without the flag, where it is worth a word.
+    pub default: &'static str,
+}
+
+pub(super) type Setter<A> = Box<dyn Fn(&mut A, Value) -> Result<()>>;
+
+/// A flag of a command: made by one call, and stored into the place that its last argument names. The place is
+/// an option or a plain value, which keeps the last value, or a list, which keeps each.
+///
+/// ```
+/// use codex_agent_shared::cli::Flag;
+///
+/// #[derive(Default)]
+/// struct Args {
+///     loud: bool,
+///     names: Vec<String>,
+/// }
+///
+/// let flags: [Flag<Args>; 2] = [
+///     Flag::switch("loud", "greet in capitals", |args| &mut args.loud).short('l'),
+///     Flag::text("name", "NAME", "greet this one", |args: &mut Args| &mut args.names),
+/// ];
+/// ```
+pub struct Flag<A> {
+    pub(super) row: Row,
+    pub(super) set: Setter<A>,
+}
+
+impl<A: 'static> Flag<A> {
+    /// A flag whose setter does with the value what no other builder does.
+    pub fn new(
+        long: &'static str,
+        takes: Takes,
+        help: &'static str,
+        set: impl Fn(&mut A, Value) -> Result<()> + 'static,
+    ) -> Flag<A> {
+        let row = Row { short: None, long, takes, help, more: "", default: "" };
+        Flag { row, set: Box::new(set) }
+    }
+
+    /// A value that a function reads, and refuses where it is wrong.
+    pub fn parsed<T: 'static, P: Place<T> + 'static>(
+        long: &'static str,
+        takes: Takes,
+        help: &'static str,
+        parse: impl Fn(Value) -> Result<T> + 'static,
+        place: fn(&mut A) -> &mut P,
+    ) -> Flag<A> {
+        Flag::new(long, takes, help, move |args, value| {
+            place(args).store(parse(value)?);
+            Ok(())
+        })
+    }
+
+    /// A switch, which has no value.
+    pub fn switch(long: &'static str, help: &'static str, place: fn(&mut A) -> &mut bool) -> Flag<A> {
+        Flag::parsed(long, Takes::Nothing, help, |_| Ok(true), place)
+    }
+
+    /// Text, shown under this name.
+    pub fn text<P: Place<String> + 'static>(
+        long: &'static str,
+        name: &'static str,
+        help: &'static str,
+        place: fn(&mut A) -> &mut P,
+    ) -> Flag<A> {
+        Flag::parsed(long, Takes::Text(name), help, Value::text, place)
+    }
+
+    /// A whole number in a range.
+    pub fn number<P: Place<usize> + 'static>(
+        long: &'static str,
+        name: &'static str,
+        range: impl RangeBounds<usize> + 'static,
+        help: &'static str,
+        place: fn(&mut A) -> &mut P,
+    ) -> Flag<A> {
+        Flag::parsed(long, Takes::Text(name), help, move |value| value.within(&range), place)
+    }
+
+    /// A file.
+    pub fn file<P: Place<PathBuf> + 'static>(
+        long: &'static str,
+        help: &'static str,
+        place: fn(&mut A) -> &mut P,
+    ) -> Flag<A> {
+        Flag::parsed(long, Takes::File("FILE"), help, |value| Ok(value.path()), place)
+    }
+
+    /// A directory.
+    pub fn directory<P: Place<PathBuf> + 'static>(
+        long: &'static str,
+        help: &'static str,
+        place: fn(&mut A) -> &mut P,
+    ) -> Flag<A> {
+        Flag::parsed(long, Takes::Directory("DIR"), help, Value::directory, place)
+    }
+
+    /// One of the values of an enum.
+    pub fn choice<C: Choice, P: Place<C> + 'static>(
+        long: &'static str,
+        name: &'static str,
+        help: &'static str,
+        place: fn(&mut A) -> &mut P,
+    ) -> Flag<A> {
+        Flag::parsed(long, Takes::OneOf(name, C::values), help, Value::choice::<C>, place)
+    }
+
+    /// Adds the name of the flag to a list where it is given, as well: for flags that go with another one.
+    #[must_use]
+    pub fn noted(self, list: fn(&mut A) -> &mut Vec<&'static str>) -> Self {
+        let (long, set) = (self.row.long, self.set);
+        let set = Box::new(move |args: &mut A, value| {
+            list(args).push(long);
+            set(args, value)
+        });
+        Flag { row: self.row, set }
+    }
+
+    /// The letter of the flag.
+    #[must_use]
+    pub fn short(mut self, letter: char) -> Self {
+        self.row.short = Some(letter);
+        self
+    }
+
+    /// Other help, where a tool means something of its own by a shared flag.
+    #[must_use]
+    pub fn help(mut self, help: &'static str) -> Self {
+        self.row.help = help;
+        self
+    }
+
+    /// More sentences, for the manual page only.
+    #[must_use]
+    pub fn more(mut self, more: &'static str) -> Self {
+        self.row.more = more;
+        self
+    }
+
+    /// The value that holds without the flag. It is shown, and nothing else.
+    #[must_use]
+    pub fn default(mut self, value: &'static str) -> Self {
+        self.row.default = value;
+        self
+    }
+}
+
+/// Where values of a flag are kept.
+pub trait Place<T> {
+    /// Keeps a value.
+    fn store(&mut self, value: T);
+}
+
+impl<T> Place<T> for T {
+    fn store(&mut self, value: T) {
+        *self = value;
+    }
+}
+
+impl<T> Place<T> for Option<T> {
+    fn store(&mut self, value: T) {
+        *self = Some(value);
+    }
+}
+
+impl<T> Place<T> for Vec<T> {
+    fn store(&mut self, value: T) {
+        self.push(value);
+    }
+}
+
+/// Words and their meanings, asked for where they are shown or checked.
+pub type Values = fn() -> Vec<(&'static str, &'static str)>;
+
+/// What a flag takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Takes {
+    /// Nothing: it is a switch.
+    Nothing,
+    /// Text, shown under this name.
+    Text(&'static str),
+    /// A file.
+    File(&'static str),
+    /// A directory.
+    Directory(&'static str),
+    /// One of these words.
+    OneOf(&'static str, Values),
+    /// Text that most often is one of these words.
+    Words(&'static str, Values),
+    /// Such words with commas between.
+    List(&'static str, Values),
+    /// Nothing, or `=` and one of these words.
+    Perhaps(&'static str, Values),
+    /// A reference to a session.
+    Session(&'static str),
+    /// The name of a group.
+    Group(&'static str),
+}
+
+impl Takes {
+    /// The placeholder, if there is a value.
+    pub fn placeholder(self) -> Option<&'static str> {
+        match self {
+            Takes::Nothing => None,
+            Takes::Text(name)
+            | Takes::File(name)
+            | Takes::Directory(name)
+            | Takes::OneOf(name, _)
+            | Takes::Words(name, _)
+            | Takes::List(name, _)
+            | Takes::Perhaps(name, _)
+            | Takes::Session(name)
+            | Takes::Group(name) => Some(name),
+        }
+    }
+
+    /// The words that it is completed with, each with its meaning.
+    pub fn values(self) -> Vec<(&'static str, &'static str)> {
+        match self {
+            Takes::OneOf(_, values)
+            | Takes::Words(_, values)
+            | Takes::List(_, values)
+            | Takes::Perhaps(_, values) => values(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The values of a choice, which every document of the tool lists. A value that stands as the placeholder
+    /// anyway is not repeated.
+    pub fn closed(self) -> Option<Vec<&'static str>> {
+        let words = || self.values().into_iter().map(|(word, _)| word).collect::<Vec<_>>();
+        match self {
+            Takes::OneOf(..) => Some(words()),
+            Takes::Perhaps(name, _) => Some(words()).filter(|words| words[..] != [name]),
+            _ => None,
+        }
+    }
+
+    /// Whether the next word is the value.
+    pub fn has_value(self) -> bool {
+        !matches!(self, Takes::Nothing | Takes::Perhaps(..))
+    }
+}
+
+/// What an operand is completed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completes {
+    /// Nothing known.
+    Nothing,
+    /// References to sessions.
+    Sessions,
+    /// Names of groups.
+    Groups,
+    /// Names of queues.
+    Queues,
+    /// Names of runs.
+    Runs,
+    /// Types of records.
+    Types,
+    /// Names of tools.
+    Tools,
+    /// Keys of settings.
+    Settings,
+    /// Commands and files, as the shell has them.
+    Commands,
+}
+
+/// The value of a flag as it was typed.
+pub struct Value(pub(super) Option<OsString>);
+
+impl Value {
+    /// The value, if the flag was given one (see [`Takes::Perhaps`]).
+    pub fn perhaps(self) -> Result<Option<String>> {
+        self.0.map(utf8).transpose()
+    }
+
+    /// The value as text.
+    pub fn text(self) -> Result<String> {
+        utf8(self.0.unwrap_or_default())
+    }
+
+    /// The value as a path, whatever its bytes.
+    pub fn path(self) -> PathBuf {
+        self.0.unwrap_or_default().into()
+    }
+
+    /// The value as a directory. An empty value is most often a variable that is not set.
+    pub fn directory(self) -> Result<PathBuf> {
+        let path = self.path();
+        match path.as_os_str().is_empty() {
+            true => Err(Error::usage("expected a directory")),
+            false => Ok(path),
+        }
+    }
+
+    /// The value as a value of an enum. The parser has refused any other word.
+    fn choice<C: Choice>(self) -> Result<C> {
+        let text = self.text()?;
+        C::parse(&text).ok_or_else(|| Error::usage(format!("cannot take '{text}'")))
+    }
+
+    /// The value as a whole number in a range.
+    pub fn within(self, range: &impl RangeBounds<usize>) -> Result<usize> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let text = self.text()?;
+        let why = match text.parse() {
+            Ok(number) if range.contains(&number) => return Ok(number),
+            Ok(_) => match (range.start_bound(), range.end_bound()) {
+                (Included(least), Included(most)) => format!("it must be from {least} to {most}"),
+                (Included(least) | Excluded(least), _) => format!("it must be {least} or more"),
+                (Unbounded, _) => "it is too large".to_owned(),
+            },
+            Err(_) if text.starts_with('-') => "it may not be negative".to_owned(),
+            Err(_) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                "it is too large".to_owned()
+            }
+            Err(_) => "expected a whole number".to_owned(),
+        };
+        Err(Error::usage(format!("cannot take '{text}': {why}")))
+    }
+}
+
+pub(super) fn utf8(value: OsString) -> Result<String> {
+    value
+        .into_string()
+        .map_err(|value| Error::usage(format!("cannot take '{}': it is not UTF-8", value.to_string_lossy())))
+}
