@@ -281,7 +281,7 @@ fn fork_one(
 fn tell(args: &Args, parent: &Session<'_>, forks: &[Id], rows: &mut Sessions) -> Result<()> {
     let mut fresh = args.common.index()?;
     for fork in forks {
-        let mut session = fresh.get(*fork)?.unwrap_or(Session { id: Some(*fork), ..Session::default() });
+        let mut session = fresh.get(*fork)?.unwrap_or(Session::of(*fork));
         let label = Some(parent.label()).filter(|label| !label.is_empty());
         session.begins = label.map(|label| label.to_owned().into()).or(session.begins);
         rows.write(&session)?;

@@ -1,6 +1,8 @@
 //! The library as the author of an external tool uses it.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -82,4 +84,45 @@ fn a_group_is_found_by_its_name_or_its_id() {
     }
     let error = groups.find("wrok").unwrap_err();
     assert!(error.to_string().contains("there is no group 'wrok'"), "{error}");
+}
+
+/// Links do not survive `cargo publish`: each crate has copies of its own.
+#[test]
+fn each_crate_has_what_its_page_in_a_registry_needs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read =
+        |path: &str| fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    for (directory, is_internal) in
+        [("", false), ("shared/", false), ("shared/engine/", true), ("shared/fake/", true)]
+    {
+        for file in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            assert!(!root.join(directory).join(file).is_symlink(), "{directory}{file}");
+            assert_eq!(read(&format!("{directory}{file}")), read(file), "{directory}{file}");
+        }
+        let manifest = read(&format!("{directory}Cargo.toml"));
+        let name = manifest.split("\nname = \"").nth(1).unwrap().split('"').next().unwrap();
+        assert!(manifest.contains(&format!("documentation = \"https://docs.rs/{name}\"")), "{name}");
+        let readme = read(&format!("{directory}README.md"));
+        assert!(readme.starts_with(&format!("# {name}\n")), "{name}");
+        assert_eq!(readme.contains("promises nothing"), is_internal, "{name}");
+    }
+}
+
+/// Modules that only tools of the package use are not shown, and the head says what that means.
+#[test]
+fn the_documentation_shows_what_is_promised() {
+    let head = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("shared/src/lib.rs")).unwrap();
+    assert!(head.contains("//! # Stability") && head.contains("//! ```no_run"));
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man/codex-agent-plugins.7")).unwrap();
+    let versions = page.split(".SH VERSIONS").nth(1).unwrap().split(".SH ").next().unwrap().replace('\\', "");
+    assert!(versions.contains("codex-agent-shared follows semantic versioning"), "{versions}");
+    let is_hidden = |module: &str| head.contains(&format!("#[doc(hidden)]\npub mod {module};"));
+    for module in ["child", "config", "exec", "plugin", "schema", "store"] {
+        assert!(is_hidden(module), "{module}");
+    }
+    for module in ["cli", "codex", "error", "group", "ndjson", "query", "record", "reference", "text", "time"]
+    {
+        assert!(head.contains(&format!("pub mod {module};")) && !is_hidden(module), "{module}");
+    }
 }

@@ -204,8 +204,9 @@ pub(super) fn show(args: Args) -> Result<Exit> {
         match Id::parse(id) {
             Some(id) if found.contains(&Some(id)) => {}
             Some(id) => {
-                let title = is_terminal().then_some("(Codex has no such session)".into());
-                rows.write(&Session { id: Some(id), title, ..Session::default() })?;
+                let mut session = Session::of(id);
+                session.title = is_terminal().then_some("(Codex has no such session)".into());
+                rows.write(&session)?;
             }
             None => warn(format_args!("'{id}' in group '{name}' is not the id of a session")),
         }

@@ -34,18 +34,28 @@
 //! # Ok::<(), codex_agent_shared::error::Error>(())
 //! ```
 
+#[doc(hidden)]
 pub mod drift;
+#[doc(hidden)]
 pub mod files;
+#[doc(hidden)]
 pub mod holder;
 pub mod home;
 pub mod index;
+#[doc(hidden)]
 pub mod names;
 mod reader;
+#[doc(hidden)]
 pub mod refusal;
+#[doc(hidden)]
 pub mod rollout;
 #[cfg(feature = "sqlite")]
+#[doc(hidden)]
 pub mod state;
+#[doc(hidden)]
 pub mod version;
+#[doc(hidden)]
 pub mod watch;
 
+#[doc(hidden)]
 pub use reader::last_directory;

@@ -14,6 +14,7 @@
 
 mod nonblocking;
 
+#[doc(hidden)]
 pub use nonblocking::Stream;
 
 use std::collections::BTreeSet;
@@ -158,12 +159,14 @@ impl Error {
 
     /// The same error, as trouble with a directory or a file of our own.
     #[must_use]
+    #[doc(hidden)]
     pub fn of_place(mut self) -> Self {
         self.of_place = true;
         self
     }
 
     /// Whether it is trouble with a directory or a file of our own, which any other job would meet as well.
+    #[doc(hidden)]
     pub fn is_of_place(&self) -> bool {
         self.of_place
     }
@@ -174,6 +177,7 @@ impl Error {
     }
 
     /// Prints the error as `NAME: message`, with the hint and, for bad usage, the way to the help.
+    #[doc(hidden)]
     pub fn print(&self, name: &str) {
         let mut text = format!("{name}: {}\n", harmless(&self.message));
         if let Some(hint) = &self.hint {
@@ -225,6 +229,7 @@ pub fn reason(error: &io::Error) -> String {
 static PROGRAM: OnceLock<String> = OnceLock::new();
 
 /// Sets the name that warnings begin with. The first call wins.
+#[doc(hidden)]
 pub fn set_program(name: &str) {
     let _ = PROGRAM.set(name.to_owned());
 }
@@ -258,11 +263,13 @@ const MOST_KEPT: usize = 1 << 20;
 /// From now on nobody waits for the reader of standard error, which may be a pipe that is not read, the same
 /// as standard output's (`2>&1 | less`): what it does not take at once is kept. [`hand_on`] tries again, and
 /// [`flush`] waits.
+#[doc(hidden)]
 pub fn buffer_stderr() {
     kept().get_or_insert_default();
 }
 
 /// Hands on what standard error takes now. False where something is left.
+#[doc(hidden)]
 pub fn hand_on() -> bool {
     let mut guard = kept();
     let Some(kept) = guard.as_mut() else { return true };
@@ -280,6 +287,7 @@ pub fn hand_on() -> bool {
 }
 
 /// Hands on all that is kept, and waits for it where it must.
+#[doc(hidden)]
 pub fn flush() {
     if let Some(kept) = kept().take() {
         let _ = io::stderr().write_all(&kept);

@@ -23,7 +23,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::codex::home::config_folder;
 use crate::error::Result;
 use crate::record::Id;
-use crate::store::{self, Changed, HasName, RawObject, Store};
+pub use crate::store::Changed;
+use crate::store::{self, HasName, RawObject, Store};
 use crate::time::Timestamp;
 
 /// A named set of sessions.
@@ -127,6 +128,7 @@ fn key(session: &str) -> String {
 /// A named set of sessions.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct GroupRecord<'g> {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -212,6 +214,7 @@ impl Group {
 
 impl Groups {
     /// The file of all groups.
+    #[doc(hidden)]
     pub fn store() -> Result<Store> {
         Ok(Store::new(config_folder()?.join("groups.json")))
     }
@@ -238,11 +241,13 @@ impl Groups {
     }
 
     /// The index of the group in [`Groups::groups`].
+    #[doc(hidden)]
     pub fn index_of(&self, name: &str) -> Result<usize> {
         store::find(&self.groups, name)
     }
 
     /// As [`Groups::index_of`], but no group of the name is no error.
+    #[doc(hidden)]
     pub fn position(&self, name: &str) -> Result<Option<usize>> {
         store::position(&self.groups, name)
     }

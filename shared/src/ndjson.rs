@@ -173,6 +173,7 @@ impl<R: Read> Lines<R> {
 
 /// One record of an input, with the number of its line.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Record<T> {
     /// Counted from 1; blank lines count.
     pub line: u64,
@@ -298,6 +299,7 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
 
 /// What was wrong with a line, or with the source of lines.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Failure {
     /// The message names the source, the line and the reason.
     pub error: Error,
@@ -367,6 +369,7 @@ impl Output {
 
     /// Standard output for a tool that must not wait for its reader: nothing is written but by
     /// [`Output::hand_on`] and [`Output::flush`].
+    #[doc(hidden)]
     pub fn nonblocking() -> Self {
         let block = Rc::new(RefCell::new(Vec::with_capacity(FIRST_BLOCK)));
         Output { block, terminal: io::stdout().is_terminal(), leaves: Leaves::WhenTold }
@@ -408,11 +411,13 @@ impl Output {
     }
 
     /// How much is collected, in bytes.
+    #[doc(hidden)]
     pub fn collected(&self) -> usize {
         self.block.borrow().len()
     }
 
     /// Hands on what its reader takes now, without waiting for it. False where something is left.
+    #[doc(hidden)]
     pub fn hand_on(&mut self) -> Result<bool> {
         let (mut block, mut handed) = (self.block.borrow_mut(), 0);
         loop {
@@ -431,6 +436,7 @@ impl Output {
     }
 
     /// Writes what is collected, and learns whether the reader is gone where there is nothing to write.
+    #[doc(hidden)]
     pub fn flush_now(&mut self) -> Result<()> {
         write_to_reader(&self.block)
     }

@@ -20,6 +20,7 @@ use crate::text::{cell, harmless, path_cell, tsv, width};
 use crate::time::Timestamp;
 
 /// What would be run.
+#[doc(hidden)]
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CommandRecord<'r> {
@@ -39,6 +40,7 @@ impl<'r> CommandRecord<'r> {
 }
 
 /// A file that is installed or removed.
+#[doc(hidden)]
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SetupFileRecord<'r> {

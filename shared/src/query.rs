@@ -9,7 +9,8 @@
 //! use codex_agent_shared::record::Session;
 //!
 //! let filter = Filter { branch: vec!["main".to_owned()], ..Filter::default() };
-//! let session = Session { title: Some("of another branch".into()), ..Session::default() };
+//! let mut session = Session::default();
+//! session.title = Some("of another branch".into());
 //! assert!(filter.rejects(&session, filter.needs()));
 //! // What nobody has looked at yet rejects nothing.
 //! assert!(!filter.rejects(&session, Needs::default()));
@@ -94,6 +95,7 @@ impl BitOrAssign for Needs {
 
 /// Whether archived sessions are asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Archived {
     /// Live sessions only.
     #[default]
@@ -164,6 +166,7 @@ fn trimmed(path: &str) -> String {
 
 /// Which of a session's times `since` and `until` look at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Clock {
     /// The start of its last turn.
     #[default]
@@ -323,6 +326,7 @@ impl Filter {
     }
 
     /// Whether its state, which is known last of all, is not one of those asked for.
+    #[doc(hidden)]
     pub fn rejects_status(&self, session: &Session<'_>) -> bool {
         !self.status.is_empty() && !session.status.is_some_and(|status| self.status.contains(&status))
     }
@@ -352,6 +356,7 @@ impl Filter {
 
 /// What a listing is ordered by. The id breaks ties, so that the order is total and repeatable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SortKey {
     /// The start of the last turn.
     #[default]
@@ -487,6 +492,7 @@ impl Query {
     }
 
     /// Whether the directory of a session decides if it is listed, or where.
+    #[doc(hidden)]
     pub fn goes_by_directory(&self) -> bool {
         let filter = &self.filter;
         self.sort.key == SortKey::Cwd

@@ -8,7 +8,8 @@
 //! ```
 //! use codex_agent_shared::record::{Field, Session};
 //!
-//! let session = Session { title: Some("Mend the \"parser\"".into()), ..Session::default() };
+//! let mut session = Session::default();
+//! session.title = Some("Mend the \"parser\"".into());
 //! let mut line = Vec::new();
 //! session.write_json(&mut line);
 //! let record: serde_json::Value = serde_json::from_slice(&line).unwrap();
@@ -38,6 +39,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Subagent<'a> {
     /// The session that started it; null where Codex does not say (a review, a compaction).
     pub parent: Option<Id>,
@@ -51,6 +53,7 @@ pub struct Subagent<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Git<'a> {
     /// The commit's hash, 40 hex digits.
     pub sha: Option<Cow<'a, str>>,
@@ -64,6 +67,7 @@ pub struct Git<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum FoundIn {
     /// A row in Codex's database and a rollout file.
     Both,
@@ -77,6 +81,7 @@ pub enum FoundIn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Status {
     /// Its last turn ended, or it had none.
     Idle,
@@ -105,6 +110,7 @@ impl Choice for Status {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Session<'a> {
     // `None` only in a record that somebody else wrote without one.
     /// A UUID of 36 characters. Codex makes ids of version 7, so they sort by the time of their making.
@@ -176,6 +182,7 @@ fn looked_at<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 /// The fields of a session record, in the order in which they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // The fields of [`Session`] of the same names.
+#[non_exhaustive]
 pub enum Field {
     Id,
     Name,
@@ -302,6 +309,7 @@ impl Field {
 }
 
 /// The value of one field.
+#[non_exhaustive]
 pub enum Value<'s> {
     /// Nothing there, or nobody knows.
     Null,
@@ -361,6 +369,11 @@ impl fmt::Display for Value<'_> {
 }
 
 impl<'a> Session<'a> {
+    /// A session of which nothing but the id is known.
+    pub fn of(id: Id) -> Session<'a> {
+        Session { id: Some(id), ..Session::default() }
+    }
+
     /// The value of a field; `None` where the field is left out because nobody looked.
     pub fn value(&self, field: Field) -> Option<Value<'_>> {
         fn text<'s>(value: &'s Option<Cow<'_, str>>) -> Value<'s> {

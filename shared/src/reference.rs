@@ -121,6 +121,7 @@ pub fn resolve(index: &mut Index, text: &str) -> Result<Session<'static>> {
 }
 
 /// The same for a tool that opens the session, changes it or sends it something: the line is always printed.
+#[doc(hidden)]
 pub fn resolve_to_act(index: &mut Index, text: &str) -> Result<Session<'static>> {
     one(index, text, warn)
 }
@@ -142,6 +143,7 @@ fn one(index: &mut Index, text: &str, say: fn(String)) -> Result<Session<'static
 
 /// The error for a reference that means no session. For '@' it has the sessions that come nearest: those
 /// of this directory that are hidden, those below it and above it, the newest of all.
+#[doc(hidden)]
 pub fn missing(index: &mut Index, text: &str) -> Result<Error> {
     if !matches!(Form::of(text)?, Form::Newest { .. }) {
         return Ok(Error::not_found(format!("no session '{text}'"))
@@ -187,6 +189,7 @@ pub fn missing(index: &mut Index, text: &str) -> Result<Error> {
 const NEAREST: usize = 5;
 
 /// The error for a reference that means several sessions: they are told, newest first.
+#[doc(hidden)]
 pub fn ambiguous(text: &str, found: &[Session<'_>]) -> Error {
     let mut found: Vec<&Session<'_>> = found.iter().collect();
     found.sort_by_key(|session| std::cmp::Reverse((session.updated_at, session.id)));

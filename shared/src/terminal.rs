@@ -93,6 +93,7 @@ pub fn is_drawable() -> bool {
 
 /// How a cell looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Look {
     /// As it is.
     Plain,

@@ -45,6 +45,7 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 
 /// JSON with control and unseen characters written as escapes, which mean the same, for a terminal.
 /// They can stand only inside strings.
+#[doc(hidden)]
 pub fn harmless_json(json: &str) -> Cow<'_, str> {
     let is_shown = |c: char| c == '\n' || !(c.is_control() || is_unseen(c));
     if json.chars().all(is_shown) {
@@ -221,11 +222,13 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec
 }
 
 /// Whether one letter of a word is missing, too many, another or at another place.
+#[doc(hidden)]
 pub fn is_slip(typed: &str, known: &str) -> bool {
     known.len() > 2 && strsim::damerau_levenshtein(typed, known) == 1
 }
 
 /// A word as a POSIX shell reads it back.
+#[doc(hidden)]
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -236,6 +239,7 @@ pub fn quoted(word: &str) -> String {
 
 /// Sixteen digits that tell a text from another one (FNV-1a): the same for ever, and no protection against
 /// somebody who wants two to be alike.
+#[doc(hidden)]
 pub fn fingerprint(bytes: &[u8]) -> String {
     let sum = bytes
         .iter()

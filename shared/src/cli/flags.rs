@@ -52,6 +52,7 @@ impl Common {
     }
 
     /// Codex's home as jobs name it.
+    #[doc(hidden)]
     pub fn home_of_jobs(&self) -> Result<Option<String>> {
         let home = Home::find(self.codex_home.as_deref())?;
         let path = home.path();

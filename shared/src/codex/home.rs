@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, Source, document, user_home};
 use crate::error::{Error, Result, reason, warn_once};
 
+#[doc(hidden)]
 pub use crate::config::{config_folder, state_folder};
 
 /// Codex's home.
@@ -64,6 +65,7 @@ impl Home {
     }
 
     /// Whether Codex itself would look elsewhere: neither its variable nor its default names this home.
+    #[doc(hidden)]
     pub fn needs_codex_home_var(&self) -> bool {
         matches!(self.by, Some(Source::Flag(_) | Source::File(_)))
     }
@@ -74,6 +76,7 @@ impl Home {
     }
 
     /// Every file that may be Codex's database, the highest N first. The first that can be read is it.
+    #[doc(hidden)]
     pub fn databases(&self) -> &[PathBuf] {
         &self.databases
     }
@@ -84,12 +87,14 @@ impl Home {
     }
 
     /// What moves the database out of the home: the key `sqlite_home`, or a variable.
+    #[doc(hidden)]
     pub fn database_moved_by(&self) -> Option<&'static str> {
         self.moved_by
     }
 
     /// Whether Codex takes a rollout for one of this home: it lies there, or where one of the two directories
     /// of rollouts leads. Codex follows no link below those (0.169, 0.171).
+    #[doc(hidden)]
     pub fn holds(&self, rollout: &Path) -> bool {
         holds(&self.roots(), rollout)
     }

@@ -213,18 +213,21 @@ impl Index {
     }
 
     /// The rollout files of the home, walked once.
+    #[doc(hidden)]
     pub fn files(&mut self) -> &Files {
         let home = self.home.path();
         self.files.get_or_insert_with(|| Files::walk(home))
     }
 
     /// The database, if it is there, can be read and was asked for.
+    #[doc(hidden)]
     #[cfg(feature = "sqlite")]
     pub fn state(&self) -> Option<&State> {
         self.state.as_ref()
     }
 
     /// Whether the database is to be looked at, be it there or not.
+    #[doc(hidden)]
     pub fn asks_database(&self) -> bool {
         self.sources.database
     }

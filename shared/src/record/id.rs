@@ -22,11 +22,13 @@ impl Id {
     }
 
     /// A new random id (version 4) for things of our own, such as groups.
+    #[doc(hidden)]
     pub fn random() -> Id {
         Id(uuid::Uuid::new_v4())
     }
 
     /// A new id that sorts by its making (version 7), as Codex gives them.
+    #[doc(hidden)]
     pub fn ordered() -> Id {
         let random = uuid::Uuid::new_v4().as_u128() & !(0x000f_ffff_ffff_ffff << 76);
         let clock = Timestamp::now().0.unsigned_abs() as u128;
