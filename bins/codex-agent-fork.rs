@@ -15,7 +15,7 @@ use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::refuse;
 use codex_agent_shared::codex::version::{is_before, refuse_older};
-use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
+use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::reference;
@@ -173,7 +173,7 @@ fn run(mut args: Args) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     if parents.is_empty() {
-        warn("no session came in, and nothing was forked");
+        status("no session came in, and nothing was forked");
         return Ok(Exit::Done);
     }
     let codex = find_codex(args.common.codex.as_deref())?;

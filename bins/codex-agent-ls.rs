@@ -10,7 +10,7 @@ use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Takes, Tool, Value, flags};
 use codex_agent_shared::codex::drift::check;
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::error::{Error, Exit, Result, note, warn};
+use codex_agent_shared::error::{Error, Exit, Result, note, status};
 use codex_agent_shared::group::Groups;
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::Sessions;
@@ -313,7 +313,7 @@ fn tell_problems(args: &Args, index: &mut Index) -> Result<Exit> {
     }
     output.flush()?;
     if !args.common.json {
-        warn(&summary);
+        status(&summary);
     }
     Ok(if summary.problems == 0 { Exit::Done } else { Exit::Negative })
 }

@@ -7,7 +7,7 @@ use codex_agent_engine::codex::server::{Server, find_codex};
 use codex_agent_engine::codex::version::version;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, flags};
-use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::error::{Error, Exit, Result, status};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::reference;
 
@@ -72,7 +72,7 @@ fn run(args: Args) -> Result<Exit> {
     let named = named.filter(|session| session.name.as_deref() == Some(name)).ok_or_else(|| {
         Error::new(format!("Codex {version} took the name '{name}' for '{id}', but does not show it"))
     })?;
-    warn(format_args!("'{}' is named '{name}'", id.short()));
+    status(format_args!("'{}' is named '{name}'", id.short()));
     let mut output = Output::stdout();
     if args.common.json {
         output.record(&named)?;

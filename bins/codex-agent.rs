@@ -73,7 +73,7 @@ fn tool() -> Tool {
             "codex-agent is git for Codex sessions: small programs that each do one thing, joined by pipes of newline-delimited JSON. 'codex-agent ls' runs the executable codex-agent-ls in place of itself; codex-agent-ls may as well be run directly.",
             "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are looked for in the folder of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are passed over, so that no directory can plant a tool by being stood in. The first one found is run; --list tells which ones it shadows.",
             "Where there is no tool of a name, it may be an alias: the table alias in config.toml has words of the user's own for a tool with arguments, or, with '!' before it, for a line of shell. codex-agent(7) tells of them. The file is not read where there is a tool.",
-            "A tool gets, besides the environment as it is, CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1.",
+            "A tool gets, besides the environment as it is, CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1. --quiet before the name of a tool of this package is handed to it.",
             "'codex-agent help TOOL' opens the tool's manual, or its --help where there is none; of an alias it says what it stands for. 'codex-agent help guide', 'help records', 'help files' and 'help plugins' open codex-agent(7), codex-agent-records(5), codex-agent-files(5) and codex-agent-plugins(7), which tells how to write a tool.",
             "The tools of this package:",
         ])
@@ -224,6 +224,11 @@ fn config(args: &Args) -> Result<Config> {
 
 fn process(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
     let mut process = Process::new(path);
+    let name = path.file_name().and_then(|name| name.to_str()?.strip_prefix(plugin::PREFIX));
+    // An external tool may not know the flag.
+    if error::is_quiet() && name.is_some_and(|name| plugin::is_ours(name, path)) {
+        process.arg("--quiet");
+    }
     process.args(arguments);
     if let Ok(own) = env::current_exe() {
         plugin::set_env(&mut process, &own);

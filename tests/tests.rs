@@ -184,5 +184,8 @@ mod schema;
 /// Records of released versions, which are read for ever.
 mod golden;
 
+/// Status lines, warnings, and the flag that suppresses the first.
+mod status_lines;
+
 /// The program that holds a new Codex to what is known of the last.
 mod facts;

@@ -15,7 +15,7 @@ use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
-use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
+use codex_agent_shared::error::{Context, Error, Exit, Result, status};
 use codex_agent_shared::query::Query;
 use codex_agent_shared::text::quoted;
 
@@ -111,14 +111,14 @@ fn run_in(args: &Args, folder: &Path) -> Result<Exit> {
                 process.current_dir(&sample.0.projects);
                 let place = sample.0.projects.display();
                 let end = if kept.is_some() { "leaves it" } else { "leaves it, and it is removed" };
-                warn(format_args!("a shell in the sample, in '{place}'; 'exit' {end}"));
+                status(format_args!("a shell in the sample, in '{place}'; 'exit' {end}"));
             }
             child::run(&mut process)
         }
         (None, true) => sample.tour(),
         (Some(_), true) => {
             say(&sample.variables())?;
-            warn(
+            status(
                 "unpacked; with these lines a shell works in it, as by eval \"$(codex-agent demo --keep DIR)\"",
             );
             Ok(Exit::Done)

@@ -5,7 +5,7 @@ use std::io;
 use codex_agent_engine::commands::{manage, watch};
 use codex_agent_shared::cli;
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::error::{Error, Exit, Result, status, warn};
 use codex_agent_shared::group::{Group, Groups, check_name};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Sessions, Shape};
@@ -54,7 +54,7 @@ pub(super) fn create(args: Args) -> Result<Exit> {
         groups.groups.push(group.clone());
         Ok((group, Changed::Yes))
     })?;
-    warn(format_args!("made group '{name}'"));
+    status(format_args!("made group '{name}'"));
     tell(&args, &[group])
 }
 
@@ -311,7 +311,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         Ok(session.id.map(|id| id.to_string()).unwrap_or_default())
     })?;
     if given.ids.is_empty() && !args.own.existing && Groups::read()?.position(&name)?.is_none() {
-        warn(format_args!(
+        status(format_args!(
             "no session came in, so no group '{name}' was made; 'group create' makes an empty one"
         ));
         return hand_on(&args, index.as_mut(), &given);
@@ -340,7 +340,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         0 => String::new(),
         there => format!(", {there} there already"),
     };
-    warn(format_args!("{made}added {} to '{name}'{there}; {all} in all", sessions(added)));
+    status(format_args!("{made}added {} to '{name}'{there}; {all} in all", sessions(added)));
     hand_on(&args, index.as_mut(), &given)
 }
 
@@ -389,7 +389,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
         0 => String::new(),
         absent => format!(", {absent} not in it"),
     };
-    warn(format_args!("removed {} from '{name}'{absent}; {all} left", sessions(removed)));
+    status(format_args!("removed {} from '{name}'{absent}; {all} left", sessions(removed)));
     if args.common.json && index.is_none() && !given.typed.is_empty() {
         index = Some(args.common.index()?);
     }
@@ -414,7 +414,7 @@ pub(super) fn rename(args: Args) -> Result<Exit> {
         group.touch();
         Ok((group.clone(), Changed::Yes))
     })?;
-    warn(format_args!("group '{name}' is now '{new}'"));
+    status(format_args!("group '{name}' is now '{new}'"));
     tell(&args, &[group])
 }
 
@@ -431,7 +431,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         Ok((gone, Changed::Yes))
     })?;
     for group in &gone {
-        warn(format_args!("deleted group '{}' of {}", group.name, sessions(group.session_ids.len())));
+        status(format_args!("deleted group '{}' of {}", group.name, sessions(group.session_ids.len())));
     }
     tell(&args, &gone)
 }
@@ -453,7 +453,7 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
         Ok((touched, changed))
     })?;
     for group in &groups {
-        warn(format_args!(
+        status(format_args!(
             "group '{}' is {}",
             group.name,
             if paused { "paused" } else { "no longer paused" }
@@ -486,7 +486,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         group.session_ids.iter().filter_map(|id| Id::parse(id)),
     );
     if sessions.is_empty() {
-        warn(format_args!("group '{name}' is empty"));
+        status(format_args!("group '{name}' is empty"));
     }
     codex_agent_engine::commands::send::add("group", &group.name, &sessions, &args.common, &args.jobs)
 }

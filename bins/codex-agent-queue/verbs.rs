@@ -11,7 +11,7 @@ use codex_agent_engine::queue;
 use codex_agent_engine::queue::{Mode, Prompt, Queue, Queues, RunnerState, Status, check_name};
 use codex_agent_engine::record::job::check_prompt;
 use codex_agent_shared::child;
-use codex_agent_shared::error::{Context, Error, Exit, Result, warn, warn_of};
+use codex_agent_shared::error::{Context, Error, Exit, Result, status, warn_of};
 use codex_agent_shared::store::Changed;
 use codex_agent_shared::text::quoted;
 
@@ -50,7 +50,7 @@ pub(super) fn create(args: Args) -> Result<Exit> {
         queues.queues.push(queue.clone());
         Ok((queue, Changed::Yes))
     })?;
-    warn(format_args!("made queue '{name}' for '{project}'"));
+    status(format_args!("made queue '{name}' for '{project}'"));
     show::tell(&args, &[(&queue, RunnerState::Idle)])
 }
 
@@ -71,7 +71,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
     .map_err(|error| error.or_hint("nothing was added"))?;
     let is_there = Queues::store()?.read::<Queues>()?.position(&name)?.is_some();
     if fresh.is_empty() && !is_there && !args.own.existing {
-        warn(format_args!(
+        status(format_args!(
             "no prompt came in, so no queue '{name}' was made; 'queue create' makes an empty one"
         ));
         return Ok(Exit::Done);
@@ -107,7 +107,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
     let what =
         if made { format!("made queue '{name}' for '{}', and added", queue.project) } else { "added".into() };
     let all = queue.counts().pending;
-    warn(format_args!("{what} {} to '{name}'; {all} pending", show::prompts(count)));
+    status(format_args!("{what} {} to '{name}'; {all} pending", show::prompts(count)));
     show::tell_prompts(&args, &queue, &fresh)
 }
 
@@ -250,7 +250,7 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
         (Err(error), _) => return Err(error),
     };
     let word = if prompt.prompt == before.prompt { "left as it was:" } else { "changed" };
-    warn(format_args!("{word} prompt {which} of '{}'", queue.name));
+    status(format_args!("{word} prompt {which} of '{}'", queue.name));
     show::tell_prompts(&args, &queue, &[prompt])
 }
 
@@ -329,7 +329,7 @@ pub(super) fn move_(args: Args) -> Result<Exit> {
         queue.prompts.splice(to..to, moved.iter().cloned());
         Ok((queue.clone(), moved))
     })?;
-    warn(format_args!("moved {} of '{}' to {place}", show::prompts(moved.len()), queue.name));
+    status(format_args!("moved {} of '{}' to {place}", show::prompts(moved.len()), queue.name));
     show::tell_prompts(&args, &queue, &moved)
 }
 
@@ -355,7 +355,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
         0 => String::new(),
         sent => format!(" ({sent} already sent)"),
     };
-    warn(format_args!("removed {}{sent} from '{}'; {left} pending", show::prompts(gone.len()), queue.name));
+    status(format_args!("removed {}{sent} from '{}'; {left} pending", show::prompts(gone.len()), queue.name));
     show::tell_prompts(&args, &queue, &gone)
 }
 
@@ -383,7 +383,7 @@ pub(super) fn retry(args: Args) -> Result<Exit> {
         }
         Ok((queue.clone(), again))
     })?;
-    warn(format_args!("{} of '{}' pending again", show::prompts(again.len()), queue.name));
+    status(format_args!("{} of '{}' pending again", show::prompts(again.len()), queue.name));
     show::tell_prompts(&args, &queue, &again)
 }
 
@@ -407,7 +407,7 @@ pub(super) fn mode(args: Args) -> Result<Exit> {
         }
         Ok((queue.clone(), changed))
     })?;
-    warn(format_args!("{} of '{}' {word} now", show::prompts(changed.len()), queue.name));
+    status(format_args!("{} of '{}' {word} now", show::prompts(changed.len()), queue.name));
     show::tell_prompts(&args, &queue, &changed)
 }
 
@@ -426,7 +426,7 @@ pub(super) fn rename(args: Args) -> Result<Exit> {
         let life = told_life(queue);
         Ok(((queue.clone(), life), Changed::Yes))
     })?;
-    warn(format_args!("'{name}' is '{new}' now"));
+    status(format_args!("'{name}' is '{new}' now"));
     show::tell(&args, &[(&queue, life)])
 }
 
@@ -439,7 +439,7 @@ pub(super) fn project_of(args: Args) -> Result<Exit> {
         queue.project.clone_from(&project);
         Ok((queue.clone(), life))
     })?;
-    warn(format_args!("queue '{}' is of '{project}' now", queue.name));
+    status(format_args!("queue '{}' is of '{project}' now", queue.name));
     show::tell(&args, &[(&queue, life)])
 }
 
@@ -469,7 +469,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         Ok((gone, Changed::Yes))
     })?;
     for queue in &gone {
-        warn(format_args!("deleted queue '{}' with {}", queue.name, show::prompts(queue.prompts.len())));
+        status(format_args!("deleted queue '{}' with {}", queue.name, show::prompts(queue.prompts.len())));
     }
     show::tell(&args, &gone.iter().map(|queue| (queue, RunnerState::Idle)).collect::<Vec<_>>())
 }
@@ -491,7 +491,7 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
         let word = if paused { "paused" } else { "not paused any more" };
         let more =
             if paused && *life == RunnerState::Running { "; what is being sent is finished" } else { "" };
-        warn(format_args!("queue '{}' is {word}{more}", queue.name));
+        status(format_args!("queue '{}' is {word}{more}", queue.name));
     }
     show::tell(args, &changed.iter().map(|(queue, life)| (queue, *life)).collect::<Vec<_>>())
 }

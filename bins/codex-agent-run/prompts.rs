@@ -9,7 +9,7 @@ use codex_agent_engine::commands::prompts;
 use codex_agent_engine::show::events as show;
 use codex_agent_engine::{Job, Options, Plan, Sandbox};
 use codex_agent_shared::choice::Choice;
-use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
+use codex_agent_shared::error::{Context, Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::{Output, Records};
 use codex_agent_shared::text::cell;
 
@@ -37,7 +37,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         return Err(error.or_hint("nothing was started"));
     }
     let Some(folder) = plan.folder().cloned() else {
-        warn("no prompt came in, and nothing was started");
+        status("no prompt came in, and nothing was started");
         return Ok(Exit::Done);
     };
     let jobs = plan.len();

@@ -4,7 +4,7 @@ use codex_agent_engine::commands::expiry;
 use codex_agent_engine::commands::{manage, watch};
 use codex_agent_engine::disk::progress::RunProgress;
 use codex_agent_engine::{Counts, RunDir};
-use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of};
+use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, path_cell, tsv, width};
@@ -110,10 +110,10 @@ pub(super) fn continue_run(args: Args) -> Result<Exit> {
     let Some(folder) = named(&args)?.map_or_else(manage::unfinished, |folder| Ok(Some(folder)))? else {
         let running = RunDir::all()?.into_iter().find(RunDir::is_running);
         match running.map(|folder| folder.name().to_owned()) {
-            Some(name) => warn(format_args!(
+            Some(name) => status(format_args!(
                 "no run waits to be continued; '{name}' is being carried out, and 'codex-agent run watch' shows it"
             )),
-            None => warn("no run has work left"),
+            None => status("no run has work left"),
         }
         return Ok(Exit::Done);
     };
@@ -141,6 +141,6 @@ pub(super) fn prune(args: Args) -> Result<Exit> {
         if args.common.json { output.record(&manage::record(folder, tasks)) } else { Ok(()) }
     })?;
     output.flush()?;
-    warn(format_args!("removed {removed} run{}", if removed == 1 { "" } else { "s" }));
+    status(format_args!("removed {removed} run{}", if removed == 1 { "" } else { "s" }));
     Ok(Exit::Done)
 }

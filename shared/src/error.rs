@@ -241,9 +241,14 @@ pub fn set_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
+/// Whether status lines are suppressed.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// One line to standard error about success or progress, which `--quiet` suppresses.
 pub fn status(message: impl Display) {
-    if !QUIET.load(Ordering::Relaxed) {
+    if !is_quiet() {
         warn(message);
     }
 }

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codex::index::Index;
 use crate::codex::rollout::Name;
-use crate::error::{Error, Result, note, warn};
+use crate::error::{Error, Result, note, status, warn};
 use crate::ndjson::{Failure, Item, Records};
 use crate::query::{Archived, Directory, Filter, Query};
 use crate::record::{Id, RawRecord, Session};
@@ -120,10 +120,11 @@ pub fn resolve(index: &mut Index, text: &str) -> Result<Session<'static>> {
     one(index, text, note)
 }
 
-/// The same for a tool that opens the session, changes it or sends it something: the line is always printed.
+/// The same for a tool that opens the session, changes it or sends it something: the status line is printed to a
+/// pipe as well.
 #[doc(hidden)]
 pub fn resolve_to_act(index: &mut Index, text: &str) -> Result<Session<'static>> {
-    one(index, text, warn)
+    one(index, text, status)
 }
 
 fn one(index: &mut Index, text: &str, say: fn(String)) -> Result<Session<'static>> {

@@ -19,7 +19,7 @@ use crate::run::engine::supervise;
 use crate::run::usage_limit::ActiveLimit;
 use crate::show::events::{Show, continue_command, counted};
 use codex_agent_shared::cli::flags::Common;
-use codex_agent_shared::error::{Error, Exit, Result, warn, warn_of, warn_once};
+use codex_agent_shared::error::{Error, Exit, Result, status, warn, warn_of, warn_once};
 use codex_agent_shared::time::Timestamp;
 
 /// The types of events that a tool writes that carries out jobs: those of a journal without the plan, and what
@@ -169,11 +169,11 @@ pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exi
         return run_queue::continue_run(folder, common, jobs);
     }
     if !tasks.is_open() {
-        warn(format_args!("run '{name}' has no work left"));
+        status(format_args!("run '{name}' has no work left"));
         return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
     }
     let settings = jobs.settings_after(common, &tasks)?;
-    warn(format_args!("going on with '{name}', {} left", counted(tasks.left())));
+    status(format_args!("going on with '{name}', {} left", counted(tasks.left())));
     let mut shown = Show::new(wanted, tasks.all.len());
     let ended = supervise(folder, journal, tasks, settings, None, &mut shown);
     shown.close(folder, ended, &continue_command(folder))
@@ -189,7 +189,7 @@ pub fn stop(folder: &RunDir, now: bool) -> Result<()> {
         if !told {
             return Err(Error::new(format!("cannot tell which process runs '{name}'")));
         }
-        warn(format_args!("run '{name}' was told to stop"));
+        status(format_args!("run '{name}' was told to stop"));
         return Ok(());
     }
     let running = tasks.all.iter().filter(|task| task.state == State::Running);
@@ -199,7 +199,7 @@ pub fn stop(folder: &RunDir, now: bool) -> Result<()> {
     });
     let living: Vec<_> = outs.filter(|(out, _)| liveness::may_be_locked(out)).collect();
     if living.is_empty() {
-        warn(format_args!("run '{name}' does not run"));
+        status(format_args!("run '{name}' does not run"));
         return Ok(());
     }
     if !now {
@@ -208,7 +208,7 @@ pub fn stop(folder: &RunDir, now: bool) -> Result<()> {
     }
     let left = liveness::stop_holders(&living);
     if left < living.len() {
-        warn(format_args!("interrupted {}", counted(living.len() - left)));
+        status(format_args!("interrupted {}", counted(living.len() - left)));
     }
     match left {
         0 => Ok(()),

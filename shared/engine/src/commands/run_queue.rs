@@ -19,7 +19,7 @@ use crate::run::observer::Observer;
 use crate::show::events::{Places, Show};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli::flags::Common;
-use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::error::{Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::text::quoted;
 use codex_agent_shared::time::Timestamp;
@@ -74,7 +74,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
         (false, Some(sandbox)) => format!(", {}", sandbox.word()),
         (false, None) => String::new(),
     };
-    warn(format_args!("{verb} queue '{name}', {pending} to send{mode}; Ctrl-C finishes what runs"));
+    status(format_args!("{verb} queue '{name}', {pending} to send{mode}; Ctrl-C finishes what runs"));
     let mut runner = Runner::new(queue, folder.name(), base, prompt_states(&folder)?, lock)?;
     // More may be added at any time.
     let mut shown = Show::new(wanted, 2).numbered(places(folder.name()));
@@ -185,13 +185,17 @@ pub fn conclude(run: &str, why: &str) -> Result<()> {
     }
 }
 
-/// Hears nothing but what is for people.
+/// Prints status lines and warnings, and no events.
 struct WarningsOnly;
 
 impl Observer for WarningsOnly {
     fn event(&mut self, _event: &Event) {}
 
     fn say(&mut self, text: &str) {
+        status(text);
+    }
+
+    fn warn(&mut self, text: &str) {
         warn(text);
     }
 }
@@ -299,7 +303,7 @@ fn open(
         return Err(is_paused(&name));
     }
     if queue.due() == 0 {
-        warn(format_args!("queue '{name}' has nothing to send{}", left_behind(queue)));
+        status(format_args!("queue '{name}' has nothing to send{}", left_behind(queue)));
         return Ok(None);
     }
     let (folder, mut journal) = RunDir::create("queue", &name)?;

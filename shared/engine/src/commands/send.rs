@@ -14,7 +14,7 @@ use crate::record::job::Job;
 use crate::run::plan::Plan;
 use crate::show::events::{Show, announce, continue_command};
 use codex_agent_shared::cli::flags::Common;
-use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::error::{Error, Exit, Result, status};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::record::Id;
 
@@ -56,7 +56,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
     drop(planning);
     crate::commands::expiry::prune_expired();
     let Some(folder) = plan.folder().cloned() else {
-        warn("no session came in, and nothing was started");
+        status("no session came in, and nothing was started");
         return Ok(Exit::Done);
     };
     announce(plan.len(), &settings, jobs.sandbox()?);

@@ -351,7 +351,7 @@ impl<'e> Engine<'e> {
                     return Err(error);
                 }
                 // Else what runs is not left alone for it.
-                self.listener.say(&format!("nothing more is started: {}", error.message()));
+                self.listener.warn(&format!("nothing more is started: {}", error.message()));
                 self.why = Some("trouble".to_owned());
                 self.trouble = Some(error);
             }
@@ -466,7 +466,7 @@ impl<'e> Engine<'e> {
                 None => Ok(()),
             });
             // The job runs whatever becomes of that.
-            held.unwrap_or_else(|error| self.listener.say(error.message()));
+            held.unwrap_or_else(|error| self.listener.warn(error.message()));
         }
         self.note(What::JobSession { of }, false)
     }

@@ -28,8 +28,11 @@ pub trait Observer {
     /// A line that Codex printed for a job: one JSON object, as it stands.
     fn line(&mut self, _run: &str, _of: &JobRef, _line: &[u8]) {}
 
-    /// Something for people, beside the events.
+    /// A line about progress, beside the events.
     fn say(&mut self, text: &str);
+
+    /// A problem after which the run continues, or for which it stops.
+    fn warn(&mut self, text: &str);
 
     /// A look at what runs, some ten times a second.
     fn look(&mut self, _counts: Counts, _jobs: &mut dyn Iterator<Item = RunningJob<'_>>) {}

@@ -166,7 +166,7 @@ impl Engine<'_> {
         };
         // What is past is being probed, by us or by another runner.
         if policy == OnLimit::Stop && closed.until.is_some_and(|until| until > now) {
-            self.listener.say(closed.error(now).message());
+            self.listener.warn(closed.error(now).message());
             self.why = Some(Class::UsageLimit.word());
             self.until = closed.until;
             return Ok(None);
@@ -222,7 +222,7 @@ impl Engine<'_> {
             }
         };
         if let Some(warning) = &ready.warning {
-            self.listener.say(warning);
+            self.listener.warn(warning);
         }
         self.starts += 1;
         if self.starts < self.settings.max_concurrent {

@@ -17,7 +17,7 @@ use crate::show::{WIDE, done};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::codex::watch::SessionEvent;
 use codex_agent_shared::error;
-use codex_agent_shared::error::{Error, Exit, Result, warn};
+use codex_agent_shared::error::{Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::terminal::{columns, is_drawable, is_terminal};
 use codex_agent_shared::text::{cell, harmless, lines, path_cell, tsv, width};
@@ -337,6 +337,11 @@ impl Observer for Show {
 
     fn say(&mut self, text: &str) {
         self.put(|_| Ok(()));
+        status(text);
+    }
+
+    fn warn(&mut self, text: &str) {
+        self.put(|_| Ok(()));
         warn(text);
     }
 
@@ -414,7 +419,7 @@ pub fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox>) {
     if jobs > 1 {
         let sandbox = sandbox.map_or(String::new(), |sandbox| format!(", {}", sandbox.word()));
         let at_once = settings.max_concurrent;
-        warn(format_args!("{}, {at_once} at a time{sandbox}; Ctrl-C finishes what runs", counted(jobs)));
+        status(format_args!("{}, {at_once} at a time{sandbox}; Ctrl-C finishes what runs", counted(jobs)));
     }
 }
 
