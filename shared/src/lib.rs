@@ -9,22 +9,20 @@
 //! use std::path::Path;
 //! use std::process::ExitCode;
 //!
-//! use codex_agent_shared::cli::{self, Command, Tool, ToolInfo};
+//! use codex_agent_shared::cli::{self, Command, Tool};
 //! use codex_agent_shared::error::{Exit, Result, warn};
 //! use codex_agent_shared::ndjson::{Output, Records};
 //! use codex_agent_shared::reference::from_stdin;
 //! use serde_json::value::{RawValue, to_raw_value};
 //!
-//! const ABOUT: &str = "mark sessions whose directory is gone";
-//! static COMMAND: Command<()> = Command::new(ABOUT, run);
-//! static TOOL: Tool = Tool {
-//!     reads: &["session"],
-//!     writes: &["session"],
-//!     ..Tool::new("codex-agent-gone", ABOUT, &[&COMMAND])
-//! };
-//!
 //! fn main() -> ExitCode {
-//!     cli::main_of(&TOOL, ToolInfo { version: env!("CARGO_PKG_VERSION"), pipe: Some(&[]) })
+//!     let tool = Tool::new("codex-agent-gone", "mark sessions whose directory is gone")
+//!         .version(env!("CARGO_PKG_VERSION"))
+//!         .reads(&["session"])
+//!         .writes(["session"])
+//!         .pipe(&[])
+//!         .command(Command::new(run));
+//!     cli::main(tool)
 //! }
 //!
 //! fn run((): ()) -> Result<Exit> {

@@ -40,7 +40,7 @@ pub(super) type Setter<A> = Box<dyn Fn(&mut A, Value) -> Result<()>>;
 /// }
 ///
 /// let flags: [Flag<Args>; 2] = [
-///     Flag::switch("loud", "greet in capitals", |args| &mut args.loud).short('l'),
+///     Flag::switch("loud", "greet in capitals", |args: &mut Args| &mut args.loud).short('l'),
 ///     Flag::text("name", "NAME", "greet this one", |args: &mut Args| &mut args.names),
 /// ];
 /// ```
