@@ -68,7 +68,7 @@ fn flags() -> Vec<Flag> {
 }
 
 fn tool() -> Tool {
-    Tool::new("codex-agent", "find a tool and become it")
+    Tool::new("codex-agent", "run a codex-agent tool")
         .description([
             "codex-agent is git for Codex sessions: small programs that each do one thing, joined by pipes of newline-delimited JSON. 'codex-agent ls' runs the executable codex-agent-ls in place of itself; codex-agent-ls may as well be run directly.",
             "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are looked for in the folder of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are passed over, so that no directory can plant a tool by being stood in. The first one found is run; --list tells which ones it shadows.",

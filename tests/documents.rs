@@ -261,12 +261,12 @@ fn pages_have_their_sections_in_order() {
         "NAME",
         "SYNOPSIS",
         "DESCRIPTION",
+        "EXAMPLES",
         "VERBS",
         "OPTIONS",
         "EXIT STATUS",
-        "ENVIRONMENT",
         "FILES",
-        "EXAMPLES",
+        "ENVIRONMENT",
         "SEE ALSO",
     ];
     let world = World::new();

@@ -30,22 +30,22 @@ use crate::error::{Error, Exit, Result, reason};
 use crate::exec::{NOT_EXECUTABLE, is_executable, why_not};
 use crate::text::nearest;
 
-/// The tools of this package and their NAME lines. A test wants them all, and no more.
+/// The tools of this package and their NAME lines. A test compares them with the executables.
 pub const TOOLS: [(&str, &str); 14] = [
     ("ls", "list Codex sessions"),
-    ("find", "look Codex sessions up by reference or by words"),
-    ("group", "keep named sets of Codex sessions"),
-    ("queue", "keep prompts in order, and work through them"),
-    ("resume", "open a Codex session in its directory"),
-    ("fork", "branch Codex sessions, whole or before a message"),
+    ("find", "find Codex sessions by reference or text"),
+    ("group", "manage and run named groups of sessions"),
+    ("queue", "manage and run queues of prompts"),
+    ("resume", "resume Codex sessions"),
+    ("fork", "fork Codex sessions, whole or before a message"),
     ("name", "name a Codex session"),
-    ("run", "start Codex sessions without a terminal; look after runs"),
-    ("status", "tell what runs now and what waits"),
-    ("setup", "install manual pages and completions for this user"),
+    ("run", "run Codex non-interactively; manage runs"),
+    ("status", "show running jobs, pending work and usage limits"),
+    ("setup", "install manual pages and shell completion for the current user"),
     ("schema", "print the JSON Schemas of records"),
-    ("config", "tell the settings, and where each comes from"),
-    ("plugin", "look after tools of others: list, describe, check"),
-    ("demo", "try codex-agent on a sample home, without Codex"),
+    ("config", "show settings and where each is set"),
+    ("plugin", "list, describe and check external tools"),
+    ("demo", "try codex-agent on a sample home"),
 ];
 
 /// Words that are kept for this package beside the names of its tools and the types of its records: tools

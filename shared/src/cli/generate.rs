@@ -14,13 +14,13 @@ use crate::plugin::{PREFIX, PROTOCOL};
 use crate::terminal::{columns, is_terminal};
 use crate::text::lines;
 
-/// What `--generate` can print.
+/// The values of `--generate`.
 pub const KINDS: [&str; 5] = ["man", "bash", "zsh", "fish", "describe"];
 
-/// Where lines end that are not for a terminal, or for a wider one.
+/// The longest line of help, and of help that is not for a terminal.
 const WIDTH: usize = 78;
 
-/// A document of a tool, or `None` for a kind that there is not.
+/// A document of a tool, or `None` for an unknown kind.
 pub fn document(tool: &Tool, kind: &str) -> Option<String> {
     let by_hand = |at: usize| tool.completions.map(|scripts| scripts[at].to_owned());
     Some(match kind {
@@ -40,7 +40,7 @@ fn is_plain(tool: &Tool) -> bool {
     tool.nameless().is_some() && tool.verbs().is_empty()
 }
 
-/// The flags that every command has.
+/// The flags of every command.
 static STANDARD: [Row; 3] = [
     standard('h', "help", "show this help"),
     standard('V', "version", "show the version"),
@@ -57,8 +57,7 @@ fn synopsis(tool: &Tool, verb: &Verb) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// The text of `--help`, of the whole tool or of one verb, for whoever reads it: a narrow terminal gets
-/// narrow lines.
+/// The text of `--help`, of the tool or of one verb, wrapped to the width of the terminal.
 pub fn help(tool: &Tool, verb: Option<&Verb>) -> String {
     help_in(tool, verb, if is_terminal() { columns().saturating_sub(1).min(WIDTH) } else { WIDTH })
 }
@@ -98,7 +97,7 @@ fn help_in(tool: &Tool, verb: Option<&Verb>, width: usize) -> String {
         }
     }
     let topic = name.strip_prefix(PREFIX).map_or(String::new(), |name| format!(" {name}"));
-    let more = format!("'codex-agent help{topic}' tells more.");
+    let more = format!("'codex-agent help{topic}' opens the manual page.");
     for text in [&tool.epilogue, &more].into_iter().filter(|text| !text.is_empty()) {
         out.push('\n');
         for line in text.lines() {
@@ -120,7 +119,7 @@ fn verbs(out: &mut String, tool: &Tool, width: usize) {
         definition(out, &format!("  {:widest$}", verb.name), widest + 4, &about, width);
     }
     out.push('\n');
-    wrapped(out, "", &format!("'{} VERB --help' tells the options of a verb.", tool.name), 0, width);
+    wrapped(out, "", &format!("'{} VERB --help' prints the options of a verb.", tool.name), 0, width);
 }
 
 fn flag_words(row: &Row) -> String {
@@ -162,7 +161,7 @@ fn roff(text: &str) -> String {
     }
 }
 
-/// Prose as roff: a sentence begins a line, so that roff spaces all of them alike, and no line is long.
+/// Prose as roff. Each sentence begins a line, so that roff spaces all of them alike.
 fn prose(text: &str) -> String {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -181,7 +180,7 @@ fn prose(text: &str) -> String {
     lines.join("\n")
 }
 
-/// Paragraphs; one with lines that begin with a blank is shown as it stands.
+/// Paragraphs. A paragraph that begins with a blank is preformatted.
 fn paragraphs<'a>(out: &mut String, paragraphs: impl Iterator<Item = &'a str>) {
     for (at, paragraph) in paragraphs.enumerate() {
         if at > 0 {
@@ -226,6 +225,17 @@ fn man(tool: &Tool) -> String {
     }
     out.push_str(".SH DESCRIPTION\n");
     paragraphs(&mut out, tool.description.iter().map(|text| &**text));
+    if !tool.examples.is_empty() {
+        out.push_str(".SH EXAMPLES\n");
+    }
+    for (at, (text, command)) in tool.examples.iter().enumerate() {
+        let gap = if at > 0 { ".PP\n" } else { "" };
+        let _ = writeln!(out, "{gap}{}\n.PP\n.nf\n.RS 4", prose(text));
+        for line in command.lines() {
+            let _ = writeln!(out, "{}", roff(line));
+        }
+        out.push_str(".RE\n.fi\n");
+    }
     if !is_plain(tool) {
         out.push_str(".SH VERBS\n");
         for verb in tool.verbs() {
@@ -252,6 +262,12 @@ fn man(tool: &Tool) -> String {
     for (code, text) in tool.exit_status {
         let _ = writeln!(out, ".TP\n.B {code}\n{}", prose(text));
     }
+    if !tool.files.is_empty() {
+        out.push_str(".SH FILES\n");
+        for (name, text) in tool.files {
+            let _ = writeln!(out, ".TP\n.I {}\n{}", roff(name), prose(text));
+        }
+    }
     let flags: Vec<&str> = tool.commands.iter().flat_map(Verb::rows).map(|row| row.long).collect();
     let of_flags =
         OF_FLAGS.iter().filter(|(flag, ..)| flags.contains(flag)).map(|(_, name, text)| (name, text));
@@ -260,23 +276,6 @@ fn man(tool: &Tool) -> String {
     {
         let heading = if at == 0 { ".SH ENVIRONMENT\n" } else { "" };
         let _ = writeln!(out, "{heading}.TP\n.B {}\n{}", roff(name), prose(text));
-    }
-    if !tool.files.is_empty() {
-        out.push_str(".SH FILES\n");
-        for (name, text) in tool.files {
-            let _ = writeln!(out, ".TP\n.I {}\n{}", roff(name), prose(text));
-        }
-    }
-    if !tool.examples.is_empty() {
-        out.push_str(".SH EXAMPLES\n");
-    }
-    for (at, (text, command)) in tool.examples.iter().enumerate() {
-        let gap = if at > 0 { ".PP\n" } else { "" };
-        let _ = writeln!(out, "{gap}{}\n.PP\n.nf\n.RS 4", prose(text));
-        for line in command.lines() {
-            let _ = writeln!(out, "{}", roff(line));
-        }
-        out.push_str(".RE\n.fi\n");
     }
     out.push_str(".SH \"SEE ALSO\"\n");
     let pages: Vec<String> = tool
@@ -291,16 +290,16 @@ fn man(tool: &Tool) -> String {
     out
 }
 
-/// The variables that stand behind a flag, by that flag: a tool reads them exactly where it has the flag.
+/// Variables with a flag that overrides them: a tool reads them exactly where it has the flag.
 const OF_FLAGS: [(&str, &str, &str); 4] = [
-    ("codex", "CODEX_AGENT_CODEX", "The executable of Codex, where --codex does not name one."),
-    ("codex-home", "CODEX_HOME", "Codex's home, where --codex-home does not name one."),
+    ("codex", "CODEX_AGENT_CODEX", "The executable of Codex, unless --codex names one."),
+    ("codex-home", "CODEX_HOME", "Codex's home, unless --codex-home names one."),
     (
         "codex-home",
         "CODEX_SQLITE_HOME",
-        "Where Codex keeps its database, where its config.toml does not say.",
+        "The directory of Codex's database, unless sqlite_home in Codex's config.toml names one.",
     ),
-    ("color", "NO_COLOR, CLICOLOR_FORCE", "No colours, or colours everywhere; see --color."),
+    ("color", "NO_COLOR, CLICOLOR_FORCE", "Disable colours, or force them; see --color."),
 ];
 
 /// A clause as a sentence.
