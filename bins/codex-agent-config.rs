@@ -1,4 +1,4 @@
-//! codex-agent-config: tell the settings, where each comes from, and what is wrong with them.
+//! codex-agent-config: show settings, where each is set, and problems of config.toml.
 //!
 //! The file is the user's: it is opened in an editor, and never written by a verb, which would have to keep
 //! comments, order and blank lines as they are.

@@ -1,4 +1,4 @@
-//! codex-agent-find: look Codex sessions up by reference or by words.
+//! codex-agent-find: find Codex sessions by reference or text.
 
 use std::collections::HashSet;
 use std::io;

@@ -1,4 +1,4 @@
-//! codex-agent-fork: branch Codex sessions, whole or before a message.
+//! codex-agent-fork: fork Codex sessions, whole or before a message.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

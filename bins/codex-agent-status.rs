@@ -1,4 +1,4 @@
-//! codex-agent-status: tell what runs now and what waits.
+//! codex-agent-status: show running jobs, pending work and usage limits.
 
 use std::process::ExitCode;
 

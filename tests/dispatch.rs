@@ -193,11 +193,12 @@ fn help_of_ours_of_strangers_and_of_nobody() {
         let page = world.ok(&["codex-agent", "help", topic]);
         assert!(page.contains(want) && page.contains("NAME"), "{topic}: {page}");
     }
-    assert!(world.ok(&["codex-agent", "help"]).contains("find a tool and become it"));
+    assert!(world.ok(&["codex-agent", "help"]).contains("run a codex-agent tool"));
     assert_eq!(world.run(&["codex-agent", "help", "xyzzy"]).code, 127);
     let bare = world.ok(&["codex-agent"]);
     assert!(
-        bare.contains("Usage: codex-agent [OPTION...] TOOL") && bare.contains("  group   keep named sets"),
+        bare.contains("Usage: codex-agent [OPTION...] TOOL")
+            && bare.contains("  group   manage and run named groups"),
         "{bare}"
     );
     // Where there is no man(1) the pages are still to be read.

@@ -120,7 +120,8 @@ fn executables_are_the_tools_and_the_dispatcher() {
     assert_eq!(bins, listed);
     for (name, about) in TOOLS {
         let help = world.ok(&[&format!("codex-agent-{name}"), "--help"]);
-        assert_eq!(help.lines().next(), Some(format!("codex-agent-{name} - {about}").as_str()));
+        let first = help.split("\n\n").next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(first, format!("codex-agent-{name} - {about}"));
         let line = format!("  {name:7} {about}\n");
         assert!(world.ok(&["codex-agent", "--help"]).contains(&line), "the dispatcher's help lacks {name}");
         let page = unroff(&world.ok(&["codex-agent", "--generate", "man"]));

@@ -100,7 +100,7 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     if Path::new("/usr/bin/man").exists() {
         let pages = usr.join("share/man");
         let ran = world.run(&["man", "-M", pages.to_str().unwrap(), "codex-agent-group"]);
-        assert!(ran.code == 0 && ran.out.contains("keep named sets of Codex sessions"), "{}", ran.err);
+        assert!(ran.code == 0 && ran.out.contains("manage and run named groups of sessions"), "{}", ran.err);
     }
     let mut bash = world.command("bash");
     bash.args(["--norc", "--noprofile", "-i"]).env("PS1", "ready> ");

@@ -1,4 +1,4 @@
-//! codex-agent-group: keep named sets of Codex sessions.
+//! codex-agent-group: manage and run named groups of sessions.
 //!
 //! Every verb that changes something reads all of its input first, and then changes the one file under
 //! its lock, so that it takes all of the input or none.

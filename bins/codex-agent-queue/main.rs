@@ -1,4 +1,4 @@
-//! codex-agent-queue: keep prompts in order, and work through them.
+//! codex-agent-queue: manage and run queues of prompts.
 //!
 //! A verb that changes something reads all of its input first, and then changes the one file under its
 //! lock, so that it takes all of the input or none; also while the queue is run.

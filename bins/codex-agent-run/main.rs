@@ -1,4 +1,4 @@
-//! codex-agent-run: start Codex sessions without a terminal, and look after runs.
+//! codex-agent-run: run Codex non-interactively; manage runs.
 //!
 //! Without a verb it plans jobs from prompts (or takes job records) and hands them to the engine; the
 //! verbs look after the runs that it, or any other tool, has left.

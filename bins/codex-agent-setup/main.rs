@@ -1,4 +1,4 @@
-//! codex-agent-setup: install manual pages and completions for this user.
+//! codex-agent-setup: install manual pages and shell completion for the current user.
 //!
 //! It says what it would do, does it when it is told to, and takes it away again. The tools print their own
 //! documents, so that what is installed is of the tools that are there.
