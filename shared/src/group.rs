@@ -30,27 +30,27 @@ use crate::time::Timestamp;
 /// A named set of sessions.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
-    /// A UUID of our own.
+    /// The id, a UUID.
     pub id: String,
-    /// What the user calls it.
+    /// The name.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: Option<String>,
-    /// Whether runs over it are held back.
+    /// Whether the group is paused: runs of it do not start.
     pub paused: bool,
-    /// Its sessions, in the order in which they were added, each once.
+    /// The ids of its sessions, without duplicates, in the order in which they were added.
     pub session_ids: Vec<String>,
-    /// When it was made, RFC 3339.
+    /// The time of creation, RFC 3339.
     pub created_at: String,
-    /// When it was changed last, RFC 3339.
+    /// The time of the last change, RFC 3339.
     pub updated_at: String,
     rest: RawObject,
 }
 
-/// The whole file.
+/// The contents of the file.
 #[derive(Debug, Default)]
 pub struct Groups {
-    /// The groups, in the order of their making.
+    /// The groups, in the order of their creation.
     pub groups: Vec<Group>,
     rest: RawObject,
 }
@@ -132,19 +132,19 @@ fn key(session: &str) -> String {
 pub struct GroupRecord<'g> {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// What tells groups apart: a UUID, and any text in a file of another program.
+    /// The id of the group: a UUID, or any text in a file of another program.
     id: &'g str,
-    /// What its user calls it.
+    /// The name.
     name: &'g str,
-    /// What it is for.
+    /// The description.
     description: Option<&'g str>,
-    /// Whether it is paused.
+    /// Whether the group is paused.
     paused: bool,
-    /// The ids of its sessions, each once, in the order in which they were added.
+    /// The ids of its sessions, without duplicates, in the order in which they were added.
     session_ids: &'g [String],
-    /// When it was made, as groups.json has it.
+    /// The time when the group was created, unchanged from groups.json.
     created_at: &'g str,
-    /// When it was changed last, as groups.json has it.
+    /// The time when the group was last changed, unchanged from groups.json.
     updated_at: &'g str,
 }
 

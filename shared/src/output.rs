@@ -19,16 +19,16 @@ use crate::terminal::{Color, Look, columns, is_terminal, line};
 use crate::text::{cell, harmless, path_cell, tsv, width};
 use crate::time::Timestamp;
 
-/// What would be run.
+/// A command.
 #[doc(hidden)]
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CommandRecord<'r> {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The program, absolute, and its arguments.
+    /// The absolute path of the program, and its arguments.
     argv: &'r [String],
-    /// The directory that it would be run in.
+    /// The directory that the command runs in.
     cwd: &'r str,
 }
 
@@ -39,20 +39,21 @@ impl<'r> CommandRecord<'r> {
     }
 }
 
-/// A file that is installed or removed.
+/// A file that codex-agent-setup installs or removes.
 #[doc(hidden)]
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SetupFileRecord<'r> {
     #[serde(rename = "type")]
     record: &'static str,
-    /// What is done with it: "make", "replace", "keep", "remove", or "refuse" where it is somebody else's.
+    /// The action: "make", "replace", "keep", "remove", or "refuse" for a file that codex-agent-setup did
+    /// not write.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["make", "replace", "keep", "remove", "refuse"])))]
     action: &'r str,
-    /// What it is: "man", "bash", "zsh" or "fish".
+    /// The kind of file: "man", "bash", "zsh" or "fish".
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["man", "bash", "zsh", "fish"])))]
     kind: &'r str,
-    /// Where it is.
+    /// The path of the file.
     path: Cow<'r, str>,
 }
 

@@ -35,17 +35,17 @@ use crate::choice::Choice;
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 
-/// Where a subagent comes from.
+/// The origin of a subagent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Subagent<'a> {
-    /// The session that started it; null where Codex does not say (a review, a compaction).
+    /// The id of the session that started the subagent; null if unknown (a review, a compaction).
     pub parent: Option<Id>,
-    /// The name that Codex gave it, such as Kepler.
+    /// The name that Codex gave the subagent, such as Kepler.
     pub nickname: Option<Cow<'a, str>>,
-    /// Its role, or what Codex started it for, such as review.
+    /// The role of the subagent, or the task that Codex started it for, such as review.
     pub role: Option<Cow<'a, str>>,
 }
 
@@ -55,11 +55,11 @@ pub struct Subagent<'a> {
 #[serde(default)]
 #[non_exhaustive]
 pub struct Git<'a> {
-    /// The commit's hash, 40 hex digits.
+    /// The hash of the commit, 40 hex digits.
     pub sha: Option<Cow<'a, str>>,
     /// The branch, without refs/heads/.
     pub branch: Option<Cow<'a, str>>,
-    /// The address of the remote origin.
+    /// The URL of the remote origin.
     pub origin_url: Option<Cow<'a, str>>,
 }
 
@@ -71,27 +71,28 @@ pub struct Git<'a> {
 pub enum FoundIn {
     /// A row in Codex's database and a rollout file.
     Both,
-    /// A row whose file is gone.
+    /// A row in Codex's database; the file does not exist.
     Database,
-    /// A rollout file that has no row.
+    /// A rollout file; the database has no row.
     Files,
 }
 
-/// What a session is doing, read from the end of its rollout and the locks on it.
+/// The status of a session, determined from the end of its rollout and the locks on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Status {
-    /// Its last turn ended, or it had none.
+    /// The last turn ended, or the session has no turn.
     Idle,
-    /// A turn is under way, and some process holds the session.
+    /// A turn is running, and a process holds the session open.
     Running,
-    /// Its last turn was interrupted or its process died.
+    /// The last turn was interrupted, or its process ended before the turn.
     Interrupted,
-    /// Its last turn ended in an error.
+    /// The last turn ended in an error.
     Failed,
-    /// The rollout does not say (Codex up to 0.98 wrote no ends of turns), or is gone.
+    /// The rollout does not show the status (Codex up to 0.98 does not record the end of a turn), or does
+    /// not exist.
     Unknown,
 }
 
@@ -113,58 +114,63 @@ impl Choice for Status {
 #[non_exhaustive]
 pub struct Session<'a> {
     // `None` only in a record that somebody else wrote without one.
-    /// A UUID of 36 characters. Codex makes ids of version 7, so they sort by the time of their making.
+    /// The id: a UUID of 36 characters. Codex creates UUIDs of version 7, which sort by creation time.
     pub id: Option<Id>,
-    /// The name that its user gave it; null where it has none.
+    /// The name that the user gave the session; null if it has no name.
     pub name: Option<Cow<'a, str>>,
-    /// What Codex calls it: the first message of its user, whole, as it was typed; "goal: " and the goal where a
-    /// goal began it and nothing was typed. Null before the first message.
+    /// The title: the complete first message of the user, as it was typed; or "goal: " and the goal, if the
+    /// session began with a goal and has no message. Null before the first message.
     pub title: Option<Cow<'a, str>>,
-    /// The first message of its user, whole. Null before the first message, and where the database is too old
-    /// to have it.
+    /// The complete first message of the user. Null before the first message, and if the database is too
+    /// old to have this column.
     pub first_user_message: Option<Cow<'a, str>>,
-    /// The directory that it works in.
+    /// The working directory.
     pub cwd: Option<Cow<'a, str>>,
-    /// When it began.
+    /// The time when the session began.
     pub created_at: Option<Timestamp>,
-    /// When its last turn began; up to Codex 0.141, and by a rollout without turn ids, when it ended.
+    /// The time when the last turn began; when it ended, up to Codex 0.141 and for a rollout without turn
+    /// ids.
     pub updated_at: Option<Timestamp>,
-    /// When it was archived; null where it is not archived.
+    /// The time when the session was archived; null if it is not archived.
     pub archived_at: Option<Timestamp>,
-    /// How it was made, in Codex's word: exec, cli, vscode, mcp, subagent, unknown, custom:WORD or internal:WORD.
+    /// The source, by Codex's name: exec, cli, vscode, mcp, subagent, unknown, custom:NAME or
+    /// internal:NAME.
     pub source: Option<Cow<'a, str>>,
-    /// The program that made it, such as codex_exec or codex-tui; null where nobody looked.
+    /// The program that created the session, such as codex_exec or codex-tui; null if unknown.
     pub originator: Option<Cow<'a, str>>,
-    /// Where it comes from, if it is a subagent; null for any other session.
+    /// The origin of a subagent; null if the session is not a subagent.
     pub subagent: Option<Subagent<'a>>,
     /// The model, such as gpt-5; null before the first turn.
     pub model: Option<Cow<'a, str>>,
-    /// The effort asked of the model; null where none was set.
+    /// The reasoning effort of the model; null if none is set.
     pub reasoning_effort: Option<Cow<'a, str>>,
-    /// The provider of the model, as Codex's configuration calls it.
+    /// The provider of the model, by its name in Codex's configuration.
     pub model_provider: Option<Cow<'a, str>>,
-    /// The version of Codex that made it.
+    /// The version of Codex that created the session.
     pub cli_version: Option<Cow<'a, str>>,
-    /// The commit that it began on; null outside git.
+    /// The git commit at which the session began; null outside a git repository.
     pub git: Option<Git<'a>>,
-    /// Its rollout, absolute. Where the file is gone it is the path that the database still has.
+    /// The absolute path of the rollout. If the file does not exist, the path in the database.
     pub rollout_path: Option<Cow<'a, str>>,
-    /// How the rollout keeps turns: legacy or paginated; bare before September 2025, which Codex does not resume.
+    /// The format of the rollout: legacy, paginated (since Codex 0.148), or bare (before September 2025;
+    /// Codex does not resume it).
     pub history: Option<Cow<'a, str>>,
-    /// The tokens of all turns together; a fork counts its parent's too. Null from a rollout alone.
+    /// The tokens of all turns; a fork includes the tokens of its parent. Null from a rollout alone.
     pub tokens_used: Option<i64>,
-    /// Whether its user pinned it; null where the database does not say.
+    /// Whether the user pinned the session; null if unknown.
     pub pinned: Option<bool>,
-    /// Where it was found; null where nobody looked for its file.
+    /// Where the session was found; null if its file was not looked for.
     pub found_in: Option<FoundIn>,
     // The outer `None` is where nobody looked.
-    /// The session that it was forked from; null where it is no fork. Left out where nobody looked.
+    /// The id of the parent of a fork; null if the session is not a fork. Absent if the rollout was not
+    /// read.
     #[serde(deserialize_with = "looked_at")]
     pub forked_from: Option<Option<Id>>,
-    /// What it is doing. Left out where nobody looked.
+    /// The status of the session. Absent if the rollout was not read.
     pub status: Option<Status>,
     // The outer `None` is where nobody looked.
-    /// The arguments of the command that opens it in Codex; null where it is archived. Left out where nobody looked.
+    /// The command that opens the session in Codex, with its arguments; null if it is archived or bare.
+    /// Absent if the rollout was not read.
     #[serde(deserialize_with = "looked_at")]
     pub resume_command: Option<Option<Vec<String>>>,
     /// What a fork without a message of its own begins with, for people: no field of the record.
@@ -172,7 +178,7 @@ pub struct Session<'a> {
     pub begins: Option<Cow<'a, str>>,
 }
 
-/// A field that is there, even as `null`, was looked at.
+/// A field that is present, even as `null`, is known.
 fn looked_at<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<Option<T>>, D::Error> {
@@ -311,7 +317,7 @@ impl Field {
 /// The value of one field.
 #[non_exhaustive]
 pub enum Value<'s> {
-    /// Nothing there, or nobody knows.
+    /// No value, or unknown.
     Null,
     /// Text.
     Text(&'s str),
@@ -374,7 +380,7 @@ impl<'a> Session<'a> {
         Session { id: Some(id), ..Session::default() }
     }
 
-    /// The value of a field; `None` where the field is left out because nobody looked.
+    /// The value of a field; `None` if the field is absent because the rollout was not read.
     pub fn value(&self, field: Field) -> Option<Value<'_>> {
         fn text<'s>(value: &'s Option<Cow<'_, str>>) -> Value<'s> {
             value.as_deref().map_or(Value::Null, Value::Text)

@@ -34,9 +34,9 @@ const MARGIN: &str = "    ";
 /// The schema of one type.
 #[derive(Debug)]
 pub struct Schema {
-    /// The type.
+    /// The name of the type.
     pub name: String,
-    /// What such a record is.
+    /// The summary of the type.
     pub about: String,
     /// The `$id`.
     pub id: String,
@@ -44,15 +44,15 @@ pub struct Schema {
     pub text: String,
 }
 
-/// A type of records, and where its schema is.
+/// A type of records, and the id of its schema.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SchemaRecord<'s> {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The type.
+    /// The name of the type.
     name: &'s str,
-    /// What such a record is, in one clause.
+    /// The summary of the type, one clause.
     about: &'s str,
     /// The $id of the schema.
     id: &'s str,

@@ -55,7 +55,7 @@ pub fn written() -> String {
 pub fn read() -> String {
     let session = json!({
         "type": "object",
-        "description": "A Codex session, of which only the id counts.",
+        "description": "A Codex session, of which only the id is used.",
         "properties": {
             "type": {},
             "id": {"type": "string", "description": "The id of the session."},
@@ -99,13 +99,13 @@ fn session() -> Value {
     let required: Vec<&str> = std::iter::once("type").chain(always).collect();
     json!({
         "type": "object",
-        "description": "A Codex session. With --fields a record has only the fields that were named.",
+        "description": "A Codex session. With --fields a record has only the named fields.",
         "properties": properties,
         "required": required,
     })
 }
 
-/// The two records about tools: where one was found, and what one says of itself.
+/// The two records of tools: in a listing, and from --generate describe.
 fn tools() -> [Typed; 2] {
     let said = ["version", "protocol", "reads", "writes", "generates", "completes"];
     let both = plain::<ToolRecord<'_>>(Contract::Serialize);
@@ -130,12 +130,12 @@ fn tools() -> [Typed; 2] {
     assert_eq!(all, 14, "a field of ToolRecord is in neither record");
     let found = ["type", "name", "about", "path", "ours", "shadows", "description"];
     let known = [&said[..], &["pipe"]].concat();
-    let found = shape(&found, &known, "A tool that was found on the search path, and what is known of it.");
+    let found = shape(&found, &known, "A tool on the search path.");
     let head = ["type", "name", "about"];
     let mut own = shape(
         &[&head[..], &said].concat(),
         &["pipe"],
-        "What a tool says of itself, with --generate describe.",
+        "The description that a tool prints with --generate describe.",
     );
     // What is known of one that was found has all of these fields too.
     own["not"] = json!({"required": ["path"]});

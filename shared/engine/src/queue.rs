@@ -54,38 +54,38 @@ pub use prompt::{Mode, Prompt, PromptRecord, Status};
 pub use replay::{PromptState, RunnerState, prompt_states};
 pub use runner::{Runner, take};
 
-/// A list of prompts with a name.
+/// A queue.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
-    /// A UUID of our own.
+    /// The id, a UUID.
     pub id: String,
-    /// What the user calls it.
+    /// The name.
     pub name: String,
-    /// Where its sessions work.
+    /// The working directory of its sessions.
     pub project: String,
-    /// Whether its runner starts nothing more.
+    /// Whether the queue is paused.
     pub paused: bool,
     /// Whether all prompts are turns of one session.
     pub one_session: bool,
-    /// That session, once there is one.
+    /// The id of that session.
     pub session: Option<Id>,
     /// The prompts, in the order in which they are sent.
     pub prompts: Vec<Prompt>,
-    /// When it was made, RFC 3339.
+    /// The time of creation, RFC 3339.
     pub created_at: String,
-    /// The run that is not finished yet.
+    /// The unfinished run.
     pub run: Option<String>,
     /// The jobs of that run that it may have claimed since this was saved; `None` where that is unknown.
     pub claiming: Option<Vec<String>>,
-    /// The last run that is.
+    /// The last finished run.
     pub last_run: Option<String>,
     rest: RawObject,
 }
 
-/// The whole file.
+/// The contents of the file.
 #[derive(Debug, Default)]
 pub struct Queues {
-    /// The queues, in the order of their making.
+    /// The queues, in the order of their creation.
     pub queues: Vec<Queue>,
     rest: RawObject,
 }
@@ -134,7 +134,7 @@ impl<'de> Deserialize<'de> for Queue {
     }
 }
 
-/// Makes ids that stand twice different ones, the same ones each time, and none that any other has.
+/// Replaces duplicate ids by unique ones, which are the same at each reading.
 fn tell_apart<'i>(ids: impl Iterator<Item = &'i mut String>) {
     let ids: Vec<&mut String> = ids.collect();
     let mut taken: HashSet<String> = ids.iter().map(|id| (**id).clone()).collect();
@@ -194,46 +194,47 @@ impl HasName for Queue {
     }
 }
 
-/// How many prompts are how far.
+/// The numbers of prompts by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
-    /// Not sent yet.
+    /// Prompts that were not sent yet.
     pub pending: usize,
-    /// Being sent.
+    /// Prompts that are being sent or answered.
     pub running: usize,
-    /// Answered.
+    /// Prompts that were answered.
     pub completed: usize,
-    /// Ended in another way.
+    /// Prompts that failed.
     pub failed: usize,
 }
 
-/// A list of prompts, which are sent one after the other.
+/// A queue of prompts, which are sent one after the other.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueueRecord<'q> {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// What tells queues apart.
+    /// The id of the queue.
     id: &'q str,
-    /// What its user calls it.
+    /// The name.
     name: &'q str,
-    /// Where its sessions work.
+    /// The working directory of its sessions.
     project: &'q str,
-    /// Whether its runner sends nothing more.
+    /// Whether the queue is paused. A runner of a paused queue stops sending prompts.
     paused: bool,
     /// Whether all prompts are turns of one session.
     one_session: bool,
-    /// The id of that session, once there is one.
+    /// The id of that session; null before it exists, and without one_session.
     session: Option<Id>,
-    /// The run that is not finished, else the last one.
+    /// The unfinished run, or else the last run.
     run: Option<&'q str>,
-    /// What it is doing: dead is a queue whose runner was killed in the middle of a prompt.
+    /// The state of the queue: running (a runner is working through it), dead (its runner was killed during
+    /// a prompt), paused or idle.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["running", "dead", "paused", "idle"])))]
     state: &'static str,
-    /// How many prompts are how far.
+    /// The numbers of prompts by status.
     counts: Counts,
-    /// When it was made, as queues.json has it.
+    /// The time when the queue was created, unchanged from queues.json.
     created_at: &'q str,
 }
 
@@ -250,7 +251,7 @@ impl Queue {
         }
     }
 
-    /// The record of this queue. `life` is what [`Queue::lay_over`] said.
+    /// The record of this queue; `life` is the result of [`Queue::lay_over`].
     pub fn record(&self, life: RunnerState) -> QueueRecord<'_> {
         QueueRecord {
             kind: "queue",
@@ -267,7 +268,7 @@ impl Queue {
         }
     }
 
-    /// What it is doing, in a word.
+    /// The state, as in the record.
     pub fn state(&self, life: RunnerState) -> &'static str {
         match life {
             RunnerState::Running => "running",
@@ -277,7 +278,7 @@ impl Queue {
         }
     }
 
-    /// How many prompts are how far.
+    /// The numbers of prompts by status.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for prompt in &self.prompts {
@@ -428,7 +429,7 @@ pub fn check_name(name: &str) -> Result<()> {
     store::check_name::<Queue>(name, Id::parse(name).is_some())
 }
 
-/// What a prompt is that nobody knows the end of.
+/// The failure of a prompt whose end is unknown.
 pub(crate) fn interrupted(message: &str) -> Failure {
     Failure::new(crate::record::failure::Class::Interrupted, message)
 }

@@ -26,13 +26,13 @@ use crate::record::Id;
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// What is wrong.
+    /// The kind of problem.
     pub problem: Kind,
-    /// The session; null where it is about none.
+    /// The id of the session, or null.
     pub id: Option<Id>,
-    /// The file; null where it is about none.
+    /// The file, or null.
     pub path: Option<String>,
-    /// More, for people; null where there is no more.
+    /// An explanation for the user, or null.
     pub detail: Option<String>,
 }
 
@@ -41,29 +41,29 @@ pub struct Problem {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The database is there and cannot be read.
+    /// A database file that cannot be read, is damaged, or has no table of sessions.
     UnreadableDatabase,
-    /// A row whose rollout is nowhere.
+    /// A row whose rollout does not exist.
     RowWithoutFile,
     /// A rollout without a row.
     FileWithoutRow,
-    /// A row that says archived, or names such a path, and a file that is not, or the other way round.
+    /// A row and a file that disagree about whether the session is archived.
     ArchivedDisagrees,
-    /// Two files of one session that are no segments of it.
+    /// A second rollout of a session that is not a segment of the session.
     DuplicateFile,
-    /// A rollout that cannot be opened, or does not begin as one.
+    /// A rollout that cannot be opened, or whose first line is not that of a rollout.
     UnreadableFile,
-    /// A rollout whose first line has another id than its name.
+    /// A rollout whose first line and file name have different ids.
     ForeignFile,
-    /// A row whose rollout path is written as on another system.
+    /// A row whose rollout path has the form of another operating system.
     ForeignPath,
-    /// A row whose directory is neither that of the rollout's first line nor that of its last turn.
+    /// A row whose directory is neither that of the first line of the rollout nor that of its last turn.
     DirectoryDisagrees,
-    /// A rollout that lies outside of the home, reached by its row or through a link that Codex does not follow.
+    /// A rollout outside Codex's home: its row has such a path, or a symbolic link leads there.
     OutsideHome,
-    /// A directory that is gone, while one is there whose name differs in upper and lower case alone.
+    /// A directory that does not exist, while exactly one exists whose name differs only in case.
     DirectoryCase,
-    /// A session that Codex will not resume, though its rollout is there.
+    /// A session that Codex refuses to resume, although its rollout exists.
     NotResumable,
 }
 
@@ -97,21 +97,21 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The end of a comparison of Codex's database with its files.
+/// The summary of a comparison of Codex's database with its files.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The path of the database; null where there is none, where it could not be read, and where nobody asked it.
+    /// The path of the database; null if there is none, if it could not be read, and with --no-database.
     pub database: Option<String>,
-    /// The number of its schema, which is the highest migration in it; null where nobody knows.
+    /// The schema version of the database, which is its highest migration; null if unknown.
     pub schema: Option<i64>,
-    /// The sessions in the database.
+    /// The number of sessions in the database.
     pub rows: usize,
-    /// The rollouts. A session may have several.
+    /// The number of rollouts. A session may have several.
     pub files: usize,
-    /// The disagreements, each of which has a record before this one.
+    /// The number of preceding records of type problem.
     pub problems: usize,
 }
 

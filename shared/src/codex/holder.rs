@@ -19,9 +19,9 @@ use crate::record::Id;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Holder {
-    /// Its number.
+    /// The id of the process.
     pub pid: i32,
-    /// Its command with the arguments; null where the system does not show it.
+    /// The command of the process, with its arguments; null if the system does not show it.
     pub command: Option<String>,
 }
 

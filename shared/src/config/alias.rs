@@ -17,7 +17,7 @@ use crate::exec::find_program;
 use crate::plugin::{OWN_WORD, SearchPath, dispatcher, is_name};
 use crate::text::quoted;
 
-/// The aliases, joined by blanks, whose lines of shell led to this process.
+/// The variable with the aliases, joined by blanks, whose shell commands led to this process.
 pub const CHAIN_VAR: &str = "CODEX_AGENT_ALIASES";
 
 /// How many aliases may lead from one to the next.
@@ -26,51 +26,51 @@ const LONGEST_WAY: usize = 32;
 /// An alias.
 #[derive(Debug)]
 pub struct Alias {
-    /// What is typed.
+    /// The name.
     pub name: String,
-    /// What it stands for, as it is shown.
+    /// The value of the alias, as it is shown.
     pub text: String,
-    /// What it stands for.
+    /// The parsed value.
     pub leads: Target,
-    /// Where its name stands in the file.
+    /// The position of the name in the file.
     pub place: Place,
 }
 
-/// What an alias stands for.
+/// The value of an alias.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Target {
     /// A tool, or another alias, and its first arguments.
     Words(Vec<String>),
-    /// A line of shell.
+    /// A shell command.
     Shell(String),
 }
 
-/// A word of the user's own for a tool with arguments, or for a line of shell.
+/// An alias: a tool with arguments, or a shell command.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AliasRecord<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The word.
+    /// The name of the alias.
     name: &'a str,
-    /// What it stands for, as it is shown.
+    /// The value of the alias, as it is shown.
     alias: &'a str,
-    /// The tool and its arguments; null for a line of shell.
+    /// The tool and its arguments; null for a shell command.
     words: Option<&'a [String]>,
-    /// The line of shell; null for words.
+    /// The shell command; null for words.
     shell: Option<&'a str>,
-    /// The file that has it.
+    /// The file that defines the alias.
     path: String,
-    /// The line of the file.
+    /// The line in the file, from 1.
     line: usize,
-    /// The character of the line.
+    /// The character in the line, from 1.
     column: usize,
-    /// The executable of this name that is run instead; null where the alias holds.
+    /// The executable of the same name that is run instead; null if the alias is not shadowed.
     shadowed_by: Option<String>,
 }
 
 impl Alias {
-    /// Its record. `shadow` is what [`shadow`] says of its name.
+    /// The record of the alias; `shadow` is the result of [`shadow`] for its name.
     pub fn record(&self, config: &Config, shadow: Option<&Path>) -> AliasRecord<'_> {
         let (words, shell) = match &self.leads {
             Target::Words(words) => (Some(&words[..]), None),
@@ -152,7 +152,7 @@ pub fn shadow(name: &str, path: &SearchPath) -> Option<PathBuf> {
     }
 }
 
-/// Where words that begin with an alias lead.
+/// The result of resolving an alias.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Resolved {
     /// To a tool, and its arguments.

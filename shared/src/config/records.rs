@@ -16,33 +16,33 @@ pub enum Shown {
     Number(usize),
 }
 
-/// A setting that holds, and where it comes from.
+/// A setting, and where it is set.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingRecord {
     #[serde(rename = "type")]
     #[allow(missing_docs)] // Always the same.
     pub kind: &'static str,
-    /// Its table and name.
+    /// The table and name of the setting.
     pub key: &'static str,
-    /// What holds; null where there is none.
+    /// The value; null if there is none.
     pub value: Option<Shown>,
-    /// What says so: "flag", "environment", "file" or "built-in".
+    /// Where the value is set: "flag", "environment", "file" or "built-in".
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["flag", "environment", "file", "built-in"])))]
     pub source: &'static str,
-    /// The flag, the variable or the path of the file; null where it is built in.
+    /// The flag, the environment variable or the path of the file; null for the default.
     pub by: Option<String>,
-    /// The line in config.toml; null where it comes from elsewhere.
+    /// The line in config.toml, from 1; null if the value is not from config.toml.
     pub line: Option<usize>,
-    /// The character of the line.
+    /// The character in the line, from 1.
     pub column: Option<usize>,
-    /// What is built in, for people; null for what cannot be set.
+    /// The default, for the user; null if config.toml cannot set the value.
     pub default: Option<&'static str>,
-    /// What it is, in one clause.
+    /// The meaning of the setting, one clause.
     pub about: &'static str,
     /// Whether config.toml can set it.
     pub settable: bool,
-    /// Why the value cannot be used; null where it can.
+    /// The reason why the value is invalid; null if it is valid.
     pub problem: Option<String>,
 }
 
@@ -102,24 +102,24 @@ impl SettingRecord {
     }
 }
 
-/// Something that is wrong with config.toml.
+/// A problem in config.toml.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProblemRecord {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// What is wrong, in one word.
+    /// The kind of problem.
     pub problem: &'static str,
     /// "error" or "warning".
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["error", "warning"])))]
     pub level: &'static str,
     /// The file.
     pub path: String,
-    /// The line; null where it is the whole file.
+    /// The line, from 1; null for a problem of the whole file.
     pub line: Option<usize>,
-    /// The character of the line.
+    /// The character in the line, from 1.
     pub column: Option<usize>,
-    /// The same for people.
+    /// An explanation for the user.
     pub detail: String,
 }
 

@@ -16,47 +16,47 @@ pub struct ToolRecord<'t> {
     /// Always `tool`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// What follows codex-agent- in the name of the executable.
+    /// The name of the executable without codex-agent-.
     pub name: &'t str,
-    /// What it is for, in one clause; null for an external tool without a description.
+    /// The summary of the tool, one clause; null for an external tool without a description.
     pub about: Option<&'t str>,
-    /// The executable that would be run.
+    /// The executable that is run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Whether it lies beside the dispatcher, as the tools of this package do.
+    /// Whether the tool belongs to this package and is in the directory of codex-agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ours: Option<bool>,
-    /// Executables of the same name later on the search path, which are not run.
+    /// Executables of the same name that follow on the search path and are not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadows: Option<Vec<String>>,
-    /// Its version.
+    /// The version of the tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<&'t str>,
-    /// The value of CODEX_AGENT_PROTOCOL that it was made for.
+    /// The value of CODEX_AGENT_PROTOCOL that the tool supports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<u32>,
-    /// The types of records that it reads from standard input.
+    /// The types of records that the tool reads from standard input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reads: Option<Vec<&'t str>>,
-    /// The types of records that it writes.
+    /// The types of records that the tool prints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writes: Option<Vec<&'t str>>,
-    /// The arguments with which it reads and writes them.
+    /// The arguments with which the tool reads and prints records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipe: Option<Vec<&'t str>>,
-    /// What its option --generate can print.
+    /// The values of the option --generate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generates: Option<Vec<&'t str>>,
-    /// Whether its completion hook offers candidates.
+    /// Whether '--generate complete' prints completion candidates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completes: Option<bool>,
-    /// Whether it has a description: known or none.
+    /// Whether the tool has a description: known or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<&'t str>,
 }
 
 impl<'t> ToolRecord<'t> {
-    /// The record of a tool that was found: about and version of a tool of this package are known.
+    /// The record of a tool on the search path, with summary and version of a tool of this package.
     pub fn of(tool: &'t FoundTool) -> ToolRecord<'t> {
         let lossy = |path: &Path| path.to_string_lossy().into_owned();
         let about =
@@ -71,7 +71,7 @@ impl<'t> ToolRecord<'t> {
         }
     }
 
-    /// A record with a name, and what the tool is for if that is known.
+    /// A record with a name, and the summary if it is known.
     pub fn new(name: &'t str, about: Option<&'t str>) -> Self {
         ToolRecord {
             kind: "tool",
@@ -92,50 +92,50 @@ impl<'t> ToolRecord<'t> {
     }
 }
 
-/// What looks like a tool and is none, or cannot be run or looked into.
+/// A file that is named like a tool and is not usable, or a directory that cannot be read.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProblemRecord<'r> {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The file, or the folder of the search path.
+    /// The file, or the directory of the search path.
     path: Cow<'r, str>,
-    /// What is wrong: "shadowed", "not_executable", "misnamed", "no_interpreter" or "unreadable".
+    /// The kind of problem: "shadowed", "not_executable", "misnamed", "no_interpreter" or "unreadable".
     problem: &'r str,
-    /// The same for people.
+    /// An explanation for the user.
     detail: &'r str,
 }
 
 impl<'r> ProblemRecord<'r> {
-    /// The record of an oddity.
+    /// The record of a problem.
     pub fn of(oddity: &'r PathProblem) -> ProblemRecord<'r> {
         let PathProblem { path, problem, detail } = oddity;
         ProblemRecord { kind: "plugin.problem", path: path.to_string_lossy(), problem, detail }
     }
 }
 
-/// A rule that a tool was held to.
+/// The result of one check of a tool.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckRecord<'r> {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The tool.
+    /// The name of the tool.
     name: &'r str,
-    /// Its executable.
+    /// The executable.
     path: Cow<'r, str>,
-    /// The name of the rule, as codex-agent-plugins(7) has it.
+    /// The name of the check; see codex-agent-plugins(7).
     check: &'r str,
-    /// What became of it: "ok", "failed" or "skipped".
+    /// The result: "ok", "failed" or "skipped".
     result: &'r str,
-    /// What was seen, for people.
+    /// The observation, for the user.
     seen: &'r str,
-    /// Why it matters, for people.
+    /// The reason for the rule, for the user.
     why: &'r str,
 }
 
 impl<'r> CheckRecord<'r> {
-    /// Of a tool at a path: the name of the rule and why it matters, the result and what was seen.
+    /// The record of a check of the tool at a path: name and reason of the rule, result and observation.
     pub fn new(
         (name, path): (&'r str, &'r Path),
         (check, why): (&'r str, &'r str),

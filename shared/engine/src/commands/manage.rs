@@ -44,30 +44,32 @@ pub fn of(kind: &str, name: &str, is_wanted: impl Fn(&RunDir) -> bool) -> Result
     Ok(found)
 }
 
-/// A run: jobs that were given to Codex together.
+/// A run of jobs.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunRecord<'r> {
     #[serde(rename = "type")]
     kind_of_record: &'static str,
-    /// Its name, which is that of its folder.
+    /// The id of the run, which is the name of its directory.
     id: &'r str,
-    /// What it does: new for prompts, jobs for job records; group, resume, fork and queue for those tools.
+    /// The kind of run: new (prompts), jobs (job records), or the tool that started it: group, resume, fork
+    /// or queue.
     kind: &'r str,
-    /// What it is about.
+    /// The subject of the run, such as the name of a group or queue.
     name: &'r str,
-    /// When it began; null where it is planned only.
+    /// The time when the run started; null if it is only planned.
     started_at: Option<Timestamp>,
-    /// When it ended; null where it has not.
+    /// The time when the run ended; null if it has not ended.
     ended_at: Option<Timestamp>,
-    /// What it is doing: stopped has work left, the runner of dead was killed.
+    /// The state of the run: running, finished, stopped (with pending jobs), or dead (its runner was
+    /// killed).
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["running", "finished", "stopped", "dead"])))]
     state: &'static str,
-    /// How many jobs are how far.
+    /// The numbers of jobs by status.
     counts: Counts,
-    /// The Codex that carries it out.
+    /// The executable of Codex.
     codex: &'r Codex,
-    /// The Codex home; null is that of the environment.
+    /// Codex's home; null means the home of the environment.
     codex_home: Option<&'r str>,
 }
 

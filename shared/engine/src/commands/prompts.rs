@@ -85,7 +85,7 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(Given) -> Result<()>) -> Resul
     }
 }
 
-/// A prompt, as it is read from standard input.
+/// A prompt of standard input.
 #[derive(serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PromptRecord {
@@ -93,9 +93,9 @@ pub struct PromptRecord {
     #[allow(dead_code)]
     #[serde(rename = "type")]
     kind: String,
-    /// What is sent to Codex.
+    /// The text that is sent to Codex.
     prompt: String,
-    /// Pictures to send with it.
+    /// The paths of images to send with the text.
     #[serde(default)]
     images: Vec<String>,
 }

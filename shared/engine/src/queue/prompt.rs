@@ -22,46 +22,46 @@ pub enum Status {
     Failed,
 }
 
-/// Whether a runner sends it.
+/// The mode: whether a runner sends the prompt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// When it is its turn.
+    /// The prompt is sent in its turn.
     #[default]
     Auto,
-    /// Not before somebody makes it auto.
+    /// The prompt is not sent until its mode is set to auto.
     Manual,
 }
 
-/// A prompt.
+/// A prompt of a queue.
 #[derive(Clone, Debug, Default)]
 pub struct Prompt {
-    /// A UUID of our own.
+    /// The id, a UUID.
     pub id: String,
-    /// What is sent.
+    /// The text that is sent to Codex.
     pub prompt: String,
-    /// Pictures that go with it, absolute.
+    /// The absolute paths of its images.
     pub images: Vec<String>,
-    /// How far it is.
+    /// The status of the prompt.
     pub status: Status,
-    /// Whether a runner sends it.
+    /// The mode: whether a runner sends the prompt.
     pub mode: Mode,
-    /// How Codex ended: `{"exitCode":0}`.
+    /// The exit status of Codex: `{"exitCode":0}`.
     pub result: Option<RawObject>,
-    /// When it was added, sent, ended; RFC 3339.
+    /// The times when the prompt was added, sent and ended, RFC 3339.
     pub added_at: Option<String>,
     #[allow(missing_docs)]
     pub started_at: Option<String>,
     #[allow(missing_docs)]
     pub completed_at: Option<String>,
-    /// The session that it went to.
+    /// The session that the prompt was sent to.
     pub session: Option<Id>,
-    /// The run that it was claimed by.
+    /// The run that claimed the prompt.
     pub run: Option<String>,
-    /// Why it failed.
+    /// The failure.
     pub failure: Option<Failure>,
-    /// How often it was asked to be sent again.
+    /// The number of requested retries.
     pub retries: u32,
     /// Whether its unfinished run has sent it before, although it is pending. The file does not say it.
     pub(super) was_sent: bool,
@@ -143,35 +143,35 @@ impl Serialize for Prompt {
 pub struct PromptRecord<'p> {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// What tells prompts apart.
+    /// The id of the prompt in its queue.
     id: &'p str,
-    /// The id of its queue.
+    /// The id of the queue.
     queue: &'p str,
-    /// What is sent to Codex.
+    /// The text that is sent to Codex.
     prompt: &'p str,
-    /// The pictures that are sent with it, absolute paths.
+    /// The absolute paths of the images that are sent with the text.
     images: &'p [String],
-    /// Whether a runner sends it.
+    /// The mode: whether a runner sends the prompt.
     mode: Mode,
-    /// How far it is.
+    /// The status of the prompt.
     status: Status,
-    /// The session that it went to, once that is known.
+    /// The id of the session that the prompt was sent to; null if it is not yet known.
     session: Option<Id>,
-    /// The run that sends it, or has; null where it was never claimed.
+    /// The run that claimed the prompt; null if it was never claimed.
     run: Option<&'p str>,
-    /// Its job in that run.
+    /// The job in that run.
     job: Option<String>,
-    /// Why it failed; null where it did not.
+    /// The failure; null if the prompt did not fail.
     failure: Option<&'p Failure>,
-    /// How Codex ended; null where nobody saw it.
+    /// The exit status of Codex; null if unknown.
     exit_code: Option<i32>,
-    /// How often it was asked to be sent again.
+    /// The number of requested retries.
     retries: u32,
-    /// When it was added, as queues.json has it.
+    /// The time when the prompt was added, unchanged from queues.json.
     added_at: Option<&'p str>,
-    /// When it was sent, as queues.json has it.
+    /// The time when the prompt was sent, unchanged from queues.json.
     started_at: Option<&'p str>,
-    /// When it ended, as queues.json has it.
+    /// The time when the prompt was answered or failed, unchanged from queues.json.
     completed_at: Option<&'p str>,
 }
 

@@ -14,22 +14,22 @@ use crate::record::settings::SavedSettings;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// Tokens, by Codex's names for them. Which ones there are depends on the version.
+/// Tokens, by Codex's names, which depend on its version.
 pub type Usage = BTreeMap<String, i64>;
 
-/// How many jobs are how far.
+/// The numbers of jobs by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
-    /// Not begun, or to be done again.
+    /// Jobs that were not begun, or are to be done again.
     pub pending: usize,
-    /// Under way.
+    /// Jobs that are running.
     pub running: usize,
-    /// Whose turn was completed.
+    /// Jobs whose turn was completed.
     pub completed: usize,
-    /// That ended in another way.
+    /// Jobs that failed.
     pub failed: usize,
-    /// That were passed over.
+    /// Jobs that were skipped.
     pub skipped: usize,
 }
 
@@ -47,119 +47,119 @@ impl std::ops::Add for Counts {
     }
 }
 
-/// The Codex that runs the jobs.
+/// The executable of Codex.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Codex {
-    /// The executable, absolute.
+    /// The absolute path of the executable.
     pub path: Option<String>,
-    /// What it says its version is; null where it does not.
+    /// The version that the executable reports; null if unknown.
     pub version: Option<String>,
 }
 
-/// The job that an event is about.
+/// The job of an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobRef {
-    /// The job: its name in the run.
+    /// The id of the job in the run.
     pub job: String,
-    /// The place of the job in the run, from 1: the name of its folder.
+    /// The place of the job in the run, from 1, and the name of its directory.
     pub number: usize,
-    /// Which process of Codex it is for this job, from 1; 0 where none was started.
+    /// The number of the Codex process of this job, from 1; 0 if none was started.
     pub attempt: u32,
-    /// The id of the session, once it is known.
+    /// The id of the session; null if it is not yet known.
     pub session: Option<Id>,
-    /// The name of the session; null where it has none.
+    /// The name of the session; null if it has no name.
     #[serde(default)]
     pub name: Option<String>,
 }
 
-/// A process, so that nobody who has its number by now is taken for it.
+/// A process, with its start time and boot, since process ids are reused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Process {
-    /// The number of the process, and of its group.
+    /// The id of the process, and of its process group.
     pub pid: i32,
-    /// When it was started, in the system's ticks since boot; null where the system does not say.
+    /// The start time of the process, in clock ticks since boot; null if unknown.
     pub start_time: Option<u64>,
-    /// The boot that it belongs to; null where the system does not say.
+    /// The id of the boot; null if unknown.
     pub boot: Option<String>,
 }
 
-/// An event, without what all events have.
+/// The part of an [`Event`] that differs by its type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type")]
 #[allow(missing_docs)] // The parts that are flattened; a test wants a word about all fields of a record.
 pub enum What {
-    /// A run is planned: the first line of a journal, which is never printed. Nothing has happened yet.
+    /// A run is planned: the first line of a journal. Nothing has been started yet, and the event is never
+    /// printed.
     #[serde(rename = "run.planned")]
     RunPlanned {
-        /// What the run does: new, jobs, group, resume, fork or queue.
+        /// The kind of run: new, jobs, group, resume, fork or queue.
         kind: String,
-        /// What it is about.
+        /// The subject of the run, such as the name of a group or queue.
         name: String,
-        /// What a queue was told, before anything of it is begun; null for others.
+        /// The settings of a queue; null for other runs.
         #[serde(default)]
         settings: Option<Box<SavedSettings>>,
     },
-    /// A runner begins with a run.
+    /// A runner begins or continues a run.
     #[serde(rename = "run.started")]
     RunStarted {
-        /// What the run does: new, jobs, group, resume, fork or queue.
+        /// The kind of run: new, jobs, group, resume, fork or queue.
         kind: String,
-        /// What it is about.
+        /// The subject of the run, such as the name of a group or queue.
         name: String,
-        /// Whether an earlier runner began it.
+        /// Whether an earlier runner began the run.
         continued: bool,
-        /// How many jobs it has.
+        /// The number of jobs.
         jobs: usize,
-        /// How many of them are carried out at once.
+        /// The number of jobs that run at a time.
         max_concurrent: usize,
-        /// The Codex that carries them out.
+        /// The executable of Codex.
         codex: Codex,
-        /// The Codex home; null is that of the environment.
+        /// Codex's home; null means the home of the environment.
         codex_home: Option<String>,
-        /// What else the run was told, which holds for whoever continues it.
+        /// Further options, which also apply when the run is continued.
         #[serde(default)]
         settings: Option<Box<SavedSettings>>,
-        /// The process that has the run.
+        /// The process of the runner.
         runner: Process,
     },
-    /// A job is claimed.
+    /// A runner claims a job.
     #[serde(rename = "job.started")]
     JobStarted {
         #[serde(flatten)]
         of: JobRef,
-        /// Where Codex works.
+        /// The working directory of Codex.
         cwd: Option<String>,
-        /// The mode that Codex is given; null leaves it to Codex.
+        /// The sandbox mode; null means Codex's default.
         sandbox: Option<Sandbox>,
-        /// What is done; a job of a busy session may go on in a fork.
+        /// The kind of job that is run; fork, if a job of a busy session runs in a fork.
         #[serde(default)]
         kind: Option<Kind>,
-        /// Whether "Continue." is sent instead of the prompt, to the session of an attempt that was cut off.
+        /// Whether "Continue." is sent instead of the prompt, to the session of an interrupted attempt.
         #[serde(default)]
         continues: bool,
-        /// Whether the model may have seen this prompt before.
+        /// Whether the model may already have received this prompt.
         resent: bool,
-        /// The boot that this belongs to; null where the system does not say.
+        /// The id of the boot; null if unknown.
         boot: Option<String>,
-        /// What the session had used before, since Codex counts in totals.
+        /// The tokens of the session before this attempt, since Codex reports totals.
         usage_before: Option<Usage>,
-        /// The version of Codex that runs this attempt, as the executable says in the directory of the job; null
-        /// where it says none.
+        /// The version of Codex, as the executable reports it in the directory of the job; null if unknown.
         #[serde(default)]
         version: Option<String>,
-        /// How long the rollout of the session was before, in bytes; 0 for a new session, null where the rollout is
-        /// compressed, and for a fork.
+        /// The length of the rollout before this attempt, in bytes; 0 for a new session, null for a
+        /// compressed rollout and for a fork.
         #[serde(default)]
         rollout_bytes: Option<u64>,
-        /// When, in milliseconds since the boot; null where the system does not say.
+        /// The time since the boot, in milliseconds; null if unknown.
         #[serde(default)]
         uptime_ms: Option<i64>,
     },
-    /// Codex runs.
+    /// Codex was started.
     #[serde(rename = "job.spawned")]
     JobSpawned {
         #[serde(flatten)]
@@ -167,7 +167,7 @@ pub enum What {
         #[serde(flatten)]
         process: Process,
     },
-    /// The session of a job is known.
+    /// The id of the session of a job is known.
     #[serde(rename = "job.session")]
     JobSession {
         #[serde(flatten)]
@@ -178,63 +178,63 @@ pub enum What {
     JobCompleted {
         #[serde(flatten)]
         of: JobRef,
-        /// The last message of the turn; null where it is longer than 4 MiB, or there is none.
+        /// The last message of the turn; null if there is none, or if it is longer than 4 MiB.
         last_message: Option<String>,
-        /// The tokens of this turn alone, by Codex's names; null where that cannot be told.
+        /// The tokens of this turn, by Codex's names; null if unknown.
         usage: Option<Usage>,
-        /// How long it took, in milliseconds.
+        /// The duration in milliseconds.
         duration_ms: i64,
-        /// Whether the runner that saw its end is not the one that started it.
+        /// Whether another runner started the attempt.
         adopted: bool,
     },
-    /// A job failed, for good or for now.
+    /// An attempt of a job failed.
     #[serde(rename = "job.failed")]
     JobFailed {
         #[serde(flatten)]
         of: JobRef,
-        /// What failed.
+        /// The failure.
         failure: Failure,
-        /// How Codex ended; null where a signal ended it, and where nobody saw it.
+        /// The exit status of Codex; null if a signal ended it, or if unknown.
         exit_code: Option<i32>,
-        /// The signal that ended Codex; null where none did.
+        /// The signal that ended Codex, or null.
         signal: Option<i32>,
-        /// Whether it is done again, by this run or by who continues it.
+        /// Whether the job is pending again, and is done by this run or by a continued one.
         again: bool,
-        /// Whether "Continue." is sent then, to the session of this attempt, instead of the prompt.
+        /// Whether "Continue." is sent next, to the session of this attempt, instead of the prompt.
         #[serde(default)]
         continues: bool,
     },
-    /// A job was passed over.
+    /// A job was skipped.
     #[serde(rename = "job.skipped")]
     JobSkipped {
         #[serde(flatten)]
         of: JobRef,
-        /// Why, for people.
+        /// The reason, for the user.
         why: String,
-        /// Whether it was taken out of its queue, or is to be chosen there anew.
+        /// Whether the prompt was unclaimed, or removed from its queue.
         #[serde(default)]
         withdrawn: bool,
     },
     /// A run waits.
     #[serde(rename = "run.waiting")]
     RunWaiting {
-        /// For what: the end of a usage_limit.
+        /// The reason: usage_limit.
         why: String,
-        /// Before this nothing is started; null where nobody knows.
+        /// The time before which no job is started; null if unknown.
         until: Option<Timestamp>,
     },
-    /// Every job of a run has ended.
+    /// All jobs of a run ended.
     #[serde(rename = "run.completed")]
     RunCompleted {},
-    /// A run was ended before all of its jobs.
+    /// A run stopped before all of its jobs ended.
     #[serde(rename = "run.stopped")]
     RunStopped {
-        /// Why: signal, max_failures, paused, failed, queue_gone, deleted, abandoned, or the class of a failure
-        /// that any job would meet.
+        /// The reason: signal, max_failures, paused, failed, queue_gone, deleted, abandoned, trouble, or
+        /// the class of a failure that all jobs would have.
         why: String,
-        /// How many jobs a continued run would do.
+        /// The number of jobs that a continued run would do.
         left: usize,
-        /// When a usage limit is over, if Codex said so.
+        /// The time when a usage limit resets; null if unknown.
         #[serde(default)]
         until: Option<Timestamp>,
     },
@@ -291,7 +291,7 @@ impl What {
     }
 }
 
-/// One line of a journal, or of standard output.
+/// An event: a line of a journal, or of standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
@@ -301,11 +301,11 @@ pub struct Event {
     /// The version of events.
     #[cfg_attr(feature = "schema", schemars(extend("const" = crate::record::job::VERSION)))]
     pub v: u32,
-    /// The run.
+    /// The id of the run.
     pub run: String,
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
-    /// How many jobs of the run are how far, after it.
+    /// The numbers of jobs of the run by status, after the event.
     pub counts: Counts,
 }
 

@@ -43,7 +43,7 @@ pub enum Class {
     Locked,
     Unrecorded,
     Version,
-    /// One that a later release knows.
+    /// Any other failure.
     #[serde(other)]
     Other,
 }
@@ -240,14 +240,14 @@ impl Class {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
-    /// What went wrong, in a word.
+    /// The class of the failure; see codex-agent-records(5).
     pub class: Class,
-    /// One line for people.
+    /// The message, one line.
     pub message: String,
-    /// When a usage limit is over, if Codex said so.
+    /// The time when a usage limit resets; null if unknown.
     #[serde(default)]
     pub until: Option<Timestamp>,
-    /// The process that has a session which is busy; null where it is unknown, and for every other failure.
+    /// The process that holds a busy session; null if unknown, and for other failures.
     #[serde(default)]
     pub holder: Option<Holder>,
 }

@@ -19,29 +19,29 @@ pub const VERSION: u32 = 1;
 /// The longest prompt, so that its line in a journal can always be read again.
 pub const LONGEST_PROMPT: usize = 8 << 20;
 
-/// What a job does.
+/// The kind of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// It begins a session.
+    /// Begin a session.
     New,
-    /// It adds a turn to one.
+    /// Add a turn to a session.
     Resume,
-    /// It begins a session with all that another one has (Codex 0.148 and later).
+    /// Fork a session, and add a turn to the fork (Codex 0.148 and later).
     Fork,
 }
 
-/// What Codex may touch. The order is that of trust.
+/// The sandbox mode, least trust first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Sandbox {
-    /// Nothing.
+    /// Codex may write nothing.
     ReadOnly,
-    /// Its directory.
+    /// Codex may write in its working directory.
     WorkspaceWrite,
-    /// Everything. Only where somebody wrote it out.
+    /// Codex may write everything. Never chosen by default.
     DangerFullAccess,
 }
 
@@ -53,25 +53,25 @@ impl Choice for Sandbox {
     ];
 }
 
-/// What Codex is told besides the prompt.
+/// The options for Codex.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Options {
-    /// The model; null leaves it to Codex.
+    /// The model; null means Codex's default.
     pub model: Option<String>,
-    /// What Codex may touch. Null gives a new session Codex's default, and a resumed one its last mode, but
-    /// no more than its workspace.
+    /// The sandbox mode. Null means Codex's default for a new session; for a resumed session its last mode,
+    /// but at most workspace-write.
     pub sandbox: Option<Sandbox>,
-    /// KEY=VALUE for Codex's configuration.
+    /// Settings KEY=VALUE for Codex's configuration.
     pub config: Vec<String>,
-    /// Whether Codex may work outside of git.
+    /// Whether Codex may run outside a git repository.
     pub skip_git_repo_check: bool,
-    /// A file with the JSON Schema of the last message, absolute.
+    /// The absolute path of a JSON Schema of the last message.
     pub output_schema: Option<String>,
-    /// Whether Codex runs everything without asking and without a sandbox.
+    /// Whether Codex runs without approvals and without a sandbox.
     pub bypass: bool,
-    /// More arguments for codex exec, as they stand; each begins with a dash.
+    /// Further arguments for codex exec; each begins with a dash.
     pub args: Vec<String>,
 }
 
@@ -85,30 +85,31 @@ pub struct Job {
     #[serde(default = "version")]
     #[cfg_attr(feature = "schema", schemars(extend("const" = VERSION)))]
     v: u32,
-    /// Its name, which no other job of the run has.
+    /// The name of the job, unique in the run.
     #[serde(default)]
     pub id: String,
-    /// The run that it belongs to.
+    /// The run of the job.
     #[serde(default)]
     pub run: Option<String>,
-    /// What it does. Where it is left out, a job with a session resumes it, and one without begins one.
+    /// The kind of job. If it is absent, a job with a session resumes it, and a job without a session
+    /// begins one.
     #[serde(default)]
     pub kind: Option<Kind>,
-    /// The id of the session that it resumes or forks.
+    /// The id of the session to resume or fork.
     #[serde(default)]
     pub session: Option<Id>,
-    /// Where Codex works, absolute; null is the directory where the session ran last.
+    /// The absolute working directory of Codex; null means the directory of the last turn of the session.
     #[serde(default)]
     pub cwd: Option<String>,
-    /// What is sent.
+    /// The text that is sent to Codex.
     pub prompt: String,
-    /// The pictures that are sent with it, absolute paths.
+    /// The absolute paths of the images that are sent with the text.
     #[serde(default)]
     pub images: Vec<String>,
-    /// What Codex is told besides.
+    /// The options for Codex.
     #[serde(default)]
     pub options: Options,
-    /// The Codex home, absolute; null is that of the environment.
+    /// The absolute path of Codex's home; null means the home of the environment.
     #[serde(default)]
     pub codex_home: Option<String>,
 }

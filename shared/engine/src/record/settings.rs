@@ -11,28 +11,28 @@ use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::time::parse_duration;
 
-/// How long an attempt may take, all in all and in silence.
+/// The time limits of an attempt.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patience {
-    /// All in all.
+    /// From start to end.
     pub timeout: Option<Duration>,
-    /// Without any event.
+    /// Without an event of Codex.
     pub idle: Option<Duration>,
-    /// While Codex says that there is no network.
+    /// While Codex reports that there is no network.
     pub network: Option<Duration>,
 }
 
-/// How long a busy session is waited for. Codex's own background process keeps one for a minute.
+/// The default wait for a busy session. Codex's background process holds a session for a minute.
 const BUSY: Duration = Duration::from_secs(90);
 
-/// What to do with a session that somebody else drives.
+/// The action for a session that another process holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnBusy {
     /// Wait this long, then fail.
     Wait(Duration),
-    /// Pass the job over.
+    /// Skip the job.
     Skip,
-    /// Do it in a fork of the session.
+    /// Run the job in a fork of the session.
     Fork,
     /// Fail.
     Fail,
@@ -45,7 +45,7 @@ impl Default for OnBusy {
 }
 
 impl OnBusy {
-    /// Whether a session that has been busy for so long is waited for.
+    /// Whether to wait for a session that has been busy for this time.
     pub fn waits(self, since: Duration) -> bool {
         matches!(self, OnBusy::Wait(longest) if since < longest)
     }
@@ -84,17 +84,17 @@ impl OnBusy {
     }
 }
 
-/// What to do where a usage limit is reached.
+/// The action at a usage limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnLimit {
-    /// End the run, with work left. Start nothing while Codex has said that it lasts.
+    /// Stop the run with pending jobs. Start no job until the limit resets.
     #[default]
     Stop,
-    /// Wait for its end.
+    /// Wait until it resets.
     Wait,
-    /// As stop, but do not believe that it still lasts.
+    /// As stop, but start a job even if the limit may not have reset.
     Try,
 }
 
@@ -114,15 +114,15 @@ impl Choice for OnLimit {
     ];
 }
 
-/// What becomes of a job that was cut off in the middle.
+/// The action for a job that was interrupted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interrupted {
-    /// It has failed.
+    /// The job failed.
     #[default]
     Fail,
-    /// "Continue." is sent to its session.
+    /// Send "Continue." to its session.
     Continue,
-    /// It is sent again.
+    /// Send the prompt again.
     Retry,
 }
 
@@ -134,37 +134,37 @@ impl Choice for Interrupted {
     ];
 }
 
-/// What Codex is told with every job of a run whose jobs are not planned beforehand.
+/// The options and images of all jobs of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct CodexOptions {
-    /// What Codex is told beside the prompt.
+    /// The options for Codex.
     pub options: Options,
-    /// The pictures that go with each prompt, absolute paths.
+    /// The absolute paths of the images that are sent with each prompt.
     pub images: Vec<String>,
 }
 
-/// How a run is carried out.
+/// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The executable.
     pub codex: PathBuf,
-    /// How many jobs at once.
+    /// The number of jobs that run at a time.
     pub max_concurrent: usize,
-    /// How long a job may take.
+    /// The time limits of a job.
     pub patience: Patience,
-    /// After how many failures nothing is started any more.
+    /// The number of failures after which no job is started.
     pub max_failures: Option<usize>,
-    /// How often a job is tried again that failed for what may pass.
+    /// The number of retries of a job after transient failures.
     pub retries: u32,
-    /// What to do with a busy session.
+    /// The action for a busy session.
     pub on_busy: OnBusy,
-    /// What to do where a usage limit is reached.
+    /// The action at a usage limit.
     pub on_limit: OnLimit,
-    /// What becomes of a job that was cut off.
+    /// The action for a job that was interrupted.
     pub interrupted: Interrupted,
-    /// What all jobs of a queue have in common; the jobs of other runs have it in their plan.
+    /// The options and images of all jobs of a queue; jobs of other runs have their own.
     pub told: Option<CodexOptions>,
 }
 
@@ -184,31 +184,31 @@ impl Default for Settings {
     }
 }
 
-/// What is kept of them, beside Codex and how many at once. Times are in milliseconds.
+/// The settings that the journal keeps for a continued run, in addition to max_concurrent and codex.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SavedSettings {
-    /// How long a job may take, in milliseconds.
+    /// The time limit of a job, in milliseconds.
     pub timeout_ms: Option<u64>,
-    /// How long Codex may print nothing, in milliseconds.
+    /// The time limit for Codex without output, in milliseconds.
     pub idle_timeout_ms: Option<u64>,
-    /// How long Codex may be without its service, in milliseconds.
+    /// The time limit for Codex without a connection to its provider, in milliseconds.
     pub network_timeout_ms: Option<u64>,
-    /// After how many failures nothing is started any more.
+    /// The number of failures after which no job is started.
     pub max_failures: Option<usize>,
-    /// How often a job is tried again that failed for what may pass.
+    /// The number of retries of a job after transient failures.
     pub retries: u32,
-    /// What to do with a busy session: wait=TIME, skip, fork or fail.
+    /// The action for a busy session: wait=TIME, skip, fork or fail.
     pub on_busy: String,
-    /// What to do where a usage limit is reached.
+    /// The action at a usage limit.
     pub on_limit: OnLimit,
-    /// What Codex is told with every job of a queue; null where the plan of each job has it.
+    /// The options and images of all jobs of a queue; null if each job has its own.
     pub told: Option<CodexOptions>,
 }
 
 impl Settings {
-    /// What a continued run goes by.
+    /// The settings of a continued run.
     pub fn kept(&self) -> SavedSettings {
         let ms = |time: Option<Duration>| time.map(|time| time.as_millis() as u64);
         let Patience { timeout, idle, network } = self.patience;
@@ -226,7 +226,7 @@ impl Settings {
 }
 
 impl SavedSettings {
-    /// The times.
+    /// The time limits.
     pub fn patience(&self) -> Patience {
         let time = |ms: Option<u64>| ms.map(Duration::from_millis);
         Patience {

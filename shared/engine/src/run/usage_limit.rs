@@ -35,17 +35,17 @@ const NEAR: i64 = 60_000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ActiveLimit {
-    /// The Codex home whose account has it.
+    /// The Codex home whose account reached the limit.
     pub codex_home: String,
-    /// When it was first met.
+    /// The time when the limit was first reached.
     pub since: Timestamp,
-    /// When it is over, if Codex said so and it is not just about to be.
+    /// The time when the limit resets; null if unknown, or if that time has almost come.
     pub until: Option<Timestamp>,
-    /// When the next attempt may be made.
+    /// The time when the next attempt is allowed.
     pub next: Timestamp,
-    /// How many attempts were in vain.
+    /// The number of failed attempts.
     pub tries: u32,
-    /// What Codex said.
+    /// The message of Codex.
     pub message: String,
 }
 

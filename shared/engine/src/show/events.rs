@@ -62,7 +62,7 @@ pub struct Show {
     used: [i64; 2],
 }
 
-/// Codex itself printed an event. Never in the journal of a run.
+/// An event of Codex. Never in the journal of a run.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobEvent<'e> {
@@ -71,13 +71,13 @@ pub struct JobEvent<'e> {
     /// The version of events.
     #[cfg_attr(feature = "schema", schemars(extend("const" = VERSION)))]
     v: u32,
-    /// The run.
+    /// The id of the run.
     run: &'e str,
-    /// When it was read.
+    /// The time when the event was read.
     at: Timestamp,
     #[serde(flatten)]
     of: &'e JobRef,
-    /// What Codex printed, as it stands.
+    /// The event as Codex printed it.
     #[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))]
     event: &'e RawValue,
 }

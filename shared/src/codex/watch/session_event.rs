@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::record::Id;
 use crate::time::Timestamp;
 
-/// One thing that happened in a session. As JSON all fields are present, `null` where nothing is known.
+/// An event of a session. As JSON all fields are present, `null` if unknown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionEvent {
@@ -15,7 +15,7 @@ pub struct SessionEvent {
     pub what: SessionEventKind,
     /// The id of the session.
     pub session: Id,
-    /// When: the time of the line in the rollout, or that of the look at the files.
+    /// The time of the line in the rollout, or the time when the files were read.
     pub at: Option<Timestamp>,
 }
 
@@ -24,36 +24,36 @@ pub struct SessionEvent {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type")]
 pub enum SessionEventKind {
-    /// A turn begins. Codex up to 0.98 does not write that.
+    /// A turn begins. Codex up to 0.98 does not record it.
     #[serde(rename = "turn.started")]
     TurnStarted {
         /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
     },
-    /// Somebody said something.
+    /// A message of the transcript.
     #[serde(rename = "message")]
     Message {
         /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
-        /// Codex's id of the message; null where it has none.
+        /// Codex's id of the message, or null.
         item: Option<String>,
-        /// Who said it.
+        /// The role of the author.
         role: Role,
-        /// What was said.
+        /// The text of the message.
         text: String,
-        /// How many pictures were with it.
+        /// The number of images of the message.
         images: usize,
     },
-    /// Something was run.
+    /// The model called a tool.
     #[serde(rename = "tool.called")]
     Tool {
         /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
-        /// Codex's id of the call; null where it has none.
+        /// Codex's id of the call, or null.
         item: Option<String>,
-        /// What was run, by Codex's name.
+        /// The name of the tool, by Codex's name.
         name: String,
-        /// The command, or what it was called with.
+        /// The command, or the arguments of the call.
         text: String,
     },
     /// A turn was completed.
@@ -61,7 +61,7 @@ pub enum SessionEventKind {
     TurnCompleted {
         /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
-        /// The last message of the turn; null where Codex does not write it.
+        /// The last message of the turn; null if Codex did not record it.
         last_message: Option<String>,
     },
     /// A turn ended in an error.
@@ -69,7 +69,7 @@ pub enum SessionEventKind {
     TurnFailed {
         /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
-        /// What failed.
+        /// The failure.
         failure: TurnFailure,
     },
     /// A turn was interrupted.
@@ -77,49 +77,49 @@ pub enum SessionEventKind {
     TurnAborted {
         /// Codex's id of the turn; null up to 0.98.
         turn: Option<String>,
-        /// Why, in Codex's word.
+        /// The reason, by Codex's name.
         reason: Option<String>,
     },
-    /// Turns no longer count.
+    /// The last turns were removed from a session.
     #[serde(rename = "session.rolled_back")]
     RolledBack {
-        /// How many of the last ones.
+        /// The number of removed turns.
         turns: u64,
     },
     /// A session was archived.
     #[serde(rename = "session.archived")]
     Archived {
-        /// Where its rollout is now.
+        /// The new path of the rollout.
         path: String,
     },
-    /// A session was taken out of the archive.
+    /// A session was unarchived.
     #[serde(rename = "session.unarchived")]
     Unarchived {
-        /// Where its rollout is now.
+        /// The new path of the rollout.
         path: String,
     },
-    /// A session goes on in another file, since it was reverted to an earlier turn.
+    /// A session was reverted to an earlier turn, and continues in another file.
     #[serde(rename = "session.moved")]
     Moved {
-        /// Where its rollout is now.
+        /// The new path of the rollout.
         path: String,
     },
-    /// A session is gone, and no longer followed.
+    /// A session was deleted, and is no longer followed.
     #[serde(rename = "session.deleted")]
     Deleted,
 }
 
-/// What failed in a turn. Up to 0.147 Codex does not write it, and all of it is `null`.
+/// The failure of a turn. Codex up to 0.147 does not record it, and all fields are `null`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TurnFailure {
-    /// What Codex said; null up to 0.147.
+    /// The message of Codex; null up to 0.147.
     pub message: Option<String>,
-    /// Codex's own account of it, whatever that is; null up to 0.147.
+    /// The error information of Codex, of any form; null up to 0.147.
     pub info: Option<Value>,
 }
 
-/// Who said a message.
+/// The role of the author of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
