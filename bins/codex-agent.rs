@@ -58,10 +58,10 @@ fn flags() -> Vec<Flag> {
             "list the tools that are found",
             |args, value| { args.list = Some(value.perhaps()?.is_some()); Ok(()) },
         )
-        .more("In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list the tools: the summary of an external tool comes from its description, see codex-agent-plugin(1). Aliases stand after the tools, as records of type alias; one that a tool shadows is told on standard error."),
+        .more("In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list the tools: the summary of an external tool comes from its description, see codex-agent-plugin(1). Aliases stand after the tools, as records of type alias; one that a tool shadows is a warning."),
         Flag::switch(
             "exec-path",
-            "print the folders that tools are looked for in",
+            "print the directories that tools are searched for in",
             |args| &mut args.exec_path,
         ),
     ]
@@ -71,7 +71,7 @@ fn tool() -> Tool {
     Tool::new("codex-agent", "run a codex-agent tool")
         .description([
             "codex-agent is git for Codex sessions: small programs that each do one thing, joined by pipes of newline-delimited JSON. 'codex-agent ls' runs the executable codex-agent-ls in place of itself; codex-agent-ls may as well be run directly.",
-            "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are looked for in the folder of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are passed over, so that no directory can plant a tool by being stood in. The first one found is run; --list tells which ones it shadows.",
+            "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are searched for in the directory of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are skipped, so that the current directory can plant no tool. The first one found is run; --list prints which ones it shadows.",
             "Where there is no tool of a name, it may be an alias: the table alias in config.toml has words of the user's own for a tool with arguments, or, with '!' before it, for a line of shell. codex-agent(7) tells of them. The file is not read where there is a tool.",
             "A tool gets, besides the environment as it is, CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1. --quiet before the name of a tool of this package is handed to it.",
             "'codex-agent help TOOL' opens the tool's manual, or its --help where there is none; of an alias it says what it stands for. 'codex-agent help guide', 'help records', 'help files' and 'help plugins' open codex-agent(7), codex-agent-records(5), codex-agent-files(5) and codex-agent-plugins(7), which tells how to write a tool.",
@@ -210,7 +210,7 @@ fn follow(mut args: Args, path: &SearchPath) -> Result<Exit> {
     }
 }
 
-/// The configuration that the tool would have. Where nobody has a home there is none.
+/// The configuration that the tool would have. Without a home there is none.
 fn config(args: &Args) -> Result<Config> {
     let folder = match &args.config_home {
         Some(folder) => std::path::absolute(folder).unwrap_or(folder.clone()),
@@ -324,9 +324,9 @@ fn prints_a_page(name: &str, path: &Path) -> bool {
 fn show_page(name: &str, text: &str) -> Result<Exit> {
     let Some(man) = find_program("man") else { return cli::print(&plain(text)) };
     let folder = tempfile::tempdir()
-        .map_err(|error| Error::new(format!("cannot make a folder for '{name}': {error}")))?;
+        .map_err(|error| Error::new(format!("cannot make a directory for '{name}': {error}")))?;
     let page = folder.path().join(name);
-    #[allow(clippy::disallowed_methods)] // A folder of our own that is gone in a moment.
+    #[allow(clippy::disallowed_methods)] // A temporary directory of our own.
     std::fs::write(&page, text)
         .map_err(|error| Error::new(format!("cannot write '{}': {}", page.display(), reason(&error))))?;
     let mut process = Process::new(man);

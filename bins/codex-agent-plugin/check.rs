@@ -21,122 +21,42 @@ mod outcome;
 mod pipe;
 mod sandbox;
 
-use outcome::Seen;
+use outcome::{Seen, skipped};
 use sandbox::Sandbox;
 
-/// A rule.
-struct Check {
-    name: &'static str,
-    why: &'static str,
-    make: fn(&Sandbox) -> Result<Seen>,
-}
+/// A rule: its name, its check, and the reason.
+type Check = (&'static str, fn(&Sandbox) -> Result<Seen>, &'static str);
 
-/// The rules, in the order in which they are tried.
+/// The rules, in the order in which they are checked.
 const CHECKS: [Check; 23] = [
-    Check {
-        name: "name",
-        why: "codex-agent finds a tool by its name, and its own tools come before all others",
-        make: conventions::name,
-    },
-    Check { name: "starts", why: "a tool that does not start does nothing", make: conventions::starts },
-    Check {
-        name: "help",
-        why: "'codex-agent help NAME' shows it where no manual page is installed",
-        make: conventions::help,
-    },
-    Check { name: "help-short", why: "every other tool has -h too", make: conventions::help_short },
-    Check {
-        name: "bad-usage",
-        why: "a script has to learn that it was misunderstood, and a pipe must not read it as data",
-        make: conventions::bad_usage,
-    },
-    Check {
-        name: "describe",
-        why: "a description that cannot be read is not kept, and nothing of it is used",
-        make: conventions::describe,
-    },
-    Check {
-        name: "generates",
-        why: "what the description promises is asked for by 'help' and by pressing TAB",
-        make: conventions::generates,
-    },
-    Check {
-        name: "completes",
-        why: "somebody waits for it who has pressed TAB",
-        make: conventions::completes,
-    },
-    Check {
-        name: "version",
-        why: "whoever reports a fault is asked for it, and it has to be the one that is listed",
-        make: conventions::version,
-    },
-    Check {
-        name: "empty-input",
-        why: "scripts and cron run tools without a terminal and without input",
-        make: conventions::empty_input,
-    },
-    Check {
-        name: "no-escapes",
-        why: "colours in a pipe spoil what reads it, and other people's titles must not reach a terminal as orders",
-        make: conventions::no_escapes,
-    },
-    Check {
-        name: "rows",
-        why: "the next program splits rows at newlines and TABs, and reads \\n, \\t and \\\\ in values",
-        make: conventions::rows,
-    },
-    Check {
-        name: "closed-pipe",
-        why: "'| head -n 1' is no fault and deserves no message",
-        make: conventions::closed_pipe,
-    },
-    Check {
-        name: "interrupt",
-        why: "Ctrl-C has to end it, also while it waits for input",
-        make: conventions::interrupt,
-    },
-    Check {
-        name: "terminate",
-        why: "whoever supervises it ends it with SIGTERM, also while it waits for input",
-        make: conventions::terminate,
-    },
-    Check { name: "records", why: "the next tool of the pipe reads what it writes", make: pipe::records },
-    Check {
-        name: "own-fields",
-        why: "a field without a dot may be a field of codex-agent tomorrow, and of a field that is there twice one value is lost",
-        make: pipe::own_fields,
-    },
-    Check {
-        name: "foreign-fields",
-        why: "a field that it does not know belongs to a tool further down the pipe",
-        make: pipe::foreign_fields,
-    },
-    Check {
-        name: "foreign-types",
-        why: "a record of a type that it does not know belongs to a tool further down the pipe",
-        make: pipe::foreign_types,
-    },
-    Check {
-        name: "bad-line",
-        why: "a line that is lost without a word is worse than none",
-        make: pipe::bad_line,
-    },
-    Check { name: "bounded-memory", why: "homes of 100,000 sessions exist", make: pipe::bounded_memory },
-    Check {
-        name: "codex-home",
-        why: "what has to change in Codex's home, Codex itself changes",
-        make: conventions::codex_home,
-    },
-    Check {
-        name: "leaves-nothing",
-        why: "a tool that leaves files where it is run, or programs that run on, is not run twice",
-        make: conventions::leaves_nothing,
-    },
+    ("name", conventions::name, "a tool is found by its name, after those of the package"),
+    ("starts", conventions::starts, "a tool that does not start does nothing"),
+    ("help", conventions::help, "'codex-agent help NAME' shows it where no manual page is installed"),
+    ("help-short", conventions::help_short, "every other tool has -h too"),
+    ("bad-usage", conventions::bad_usage, "a script must learn of it, and a pipe must not read it as data"),
+    ("describe", conventions::describe, "a description that cannot be read is not used"),
+    ("generates", conventions::generates, "'help' and TAB ask for what the description promises"),
+    ("completes", conventions::completes, "a user who has pressed TAB is waiting"),
+    ("version", conventions::version, "a report of a fault must name the version that is listed"),
+    ("empty-input", conventions::empty_input, "scripts and cron run tools without terminal and input"),
+    ("no-escapes", conventions::no_escapes, "escapes spoil a pipe, and from a title a terminal"),
+    ("rows", conventions::rows, "the next program splits rows at newlines and TABs"),
+    ("closed-pipe", conventions::closed_pipe, "'| head -n 1' is no fault and deserves no message"),
+    ("interrupt", conventions::interrupt, "Ctrl-C has to end it, also while it waits for input"),
+    ("terminate", conventions::terminate, "SIGTERM has to end it, also while it waits for input"),
+    ("records", pipe::records, "the next tool of the pipe reads what it writes"),
+    ("own-fields", pipe::own_fields, "a later release may have a field without a dot"),
+    ("foreign-fields", pipe::foreign_fields, "an unknown field belongs to a tool further down the pipe"),
+    ("foreign-types", pipe::foreign_types, "an unknown type belongs to a tool further down the pipe"),
+    ("bad-line", pipe::bad_line, "a line that is lost without a message is worse than none"),
+    ("bounded-memory", pipe::bounded_memory, "homes of 100,000 sessions exist"),
+    ("codex-home", conventions::codex_home, "only Codex changes its home"),
+    ("leaves-nothing", conventions::leaves_nothing, "files and processes that are left behind pile up"),
 ];
 
 /// The names of all checks.
 pub(crate) fn values() -> Vec<(&'static str, &'static str)> {
-    CHECKS.iter().map(|check| (check.name, "")).collect()
+    CHECKS.iter().map(|(name, ..)| (*name, "")).collect()
 }
 
 /// Makes the checks and prints the result of each when it is done.
@@ -147,15 +67,13 @@ pub(super) fn check(args: Args) -> Result<Exit> {
     let sandbox = Sandbox::make(&path, arguments, args.own.input.as_deref())?;
     let mut output = Output::stdout();
     let mut counts = [0; 3];
-    for check in CHECKS
-        .iter()
-        .filter(|check| args.own.only.is_empty() || args.own.only.iter().any(|n| n == check.name))
+    let only = &args.own.only;
+    for (name, check, why) in
+        CHECKS.iter().filter(|(name, ..)| only.is_empty() || only.iter().any(|n| n == name))
     {
         let seen = match &sandbox.why_not {
-            Some(_) if !["name", "starts"].contains(&check.name) => {
-                Seen::Skipped("it does not start".to_owned())
-            }
-            _ => (check.make)(&sandbox)?,
+            Some(_) if !["name", "starts"].contains(name) => skipped!("it does not start"),
+            _ => check(&sandbox)?,
         };
         match seen {
             Seen::Ok(_) => counts[0] += 1,
@@ -163,11 +81,10 @@ pub(super) fn check(args: Args) -> Result<Exit> {
             Seen::Skipped(_) => counts[2] += 1,
         }
         if args.common.json {
-            let record =
-                CheckRecord::new((&sandbox.name, &path), (check.name, check.why), (seen.word(), seen.text()));
-            output.record(&record)?;
+            let outcome = (seen.word(), seen.text());
+            output.record(&CheckRecord::new((&sandbox.name, &path), (name, why), outcome))?;
         } else {
-            output.text(shown(check, &seen, args.common.color.is_on()).as_bytes(), b"\n")?;
+            output.text(shown(name, why, &seen, args.common.color.is_on()).as_bytes(), b"\n")?;
         }
         output.flush()?;
     }
@@ -177,10 +94,10 @@ pub(super) fn check(args: Args) -> Result<Exit> {
     Ok(if failed > 0 { Exit::Negative } else { Exit::Done })
 }
 
-fn shown(check: &Check, seen: &Seen, color: bool) -> String {
-    let why = if matches!(seen, Seen::Failed(_)) { check.why } else { "" };
+fn shown(name: &str, why: &str, seen: &Seen, color: bool) -> String {
+    let why = if matches!(seen, Seen::Failed(_)) { why } else { "" };
     if !is_terminal() {
-        return [seen.word(), check.name, &tsv(seen.text()), why].join("\t");
+        return [seen.word(), name, &tsv(seen.text()), why].join("\t");
     }
     let look = match seen {
         Seen::Ok(_) => Look::Plain,
@@ -188,7 +105,7 @@ fn shown(check: &Check, seen: &Seen, color: bool) -> String {
         Seen::Skipped(_) => Look::Dim,
     };
     let text = harmless(seen.text());
-    let mut shown = line(&[(seen.word(), look, 7), (check.name, look, 14), (&text, Look::Plain, 0)], color);
+    let mut shown = line(&[(seen.word(), look, 7), (name, look, 14), (&text, Look::Plain, 0)], color);
     if !why.is_empty() {
         shown.push_str(&format!("\n{:25}{why}", ""));
     }

@@ -29,7 +29,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::error::{Error, Exit, Result, reason};
 
-/// The editor that the user wants: `$VISUAL`, else `$EDITOR`, else `vi` where somebody is there to use it.
+/// The editor that the user wants: `$VISUAL`, else `$EDITOR`, else `vi` on a terminal.
 pub fn editor() -> Option<String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let by_default = || io::stdin().is_terminal().then(|| "vi".to_owned());
@@ -75,7 +75,7 @@ pub fn run(command: &mut Command) -> Result<Exit> {
         if signal != 0 && signal != SIGINT as usize && !handed_on {
             handed_on = true;
             if let Some(pid) = Pid::from_raw(child.id() as i32) {
-                // It may have ended just now, and then there is nobody to tell.
+                // It may have ended just now.
                 let _ = kill_process(pid, Signal::TERM);
             }
         }

@@ -8,10 +8,12 @@ use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::{OWN_WORD, PREFIX, SearchPath, TOOLS, is_name, is_ours};
 
 use super::contract::is_reserved;
-use super::outcome::{Seen, ending, excerpt, is_quiet_or_signed, is_signed, undescribed};
+use super::outcome::{
+    Seen, ending, excerpt, failed, is_quiet_or_signed, is_signed, passed, skipped, undescribed,
+};
 use super::sandbox::{BARE, MOST, PATIENCE, Sandbox, source};
 
-/// A flag that nobody has.
+/// A flag that no tool has.
 const NO_FLAG: &str = "--no-such-flag-of-anybody";
 /// An operand that is of use to no tool.
 const NO_OPERAND: &str = "no-such-operand-of-anybody";
@@ -28,38 +30,34 @@ const OTHERS: Duration = Duration::from_secs(1);
 pub(super) fn name(sandbox: &Sandbox) -> Result<Seen> {
     let file = sandbox.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Some(name) = file.strip_prefix(PREFIX) else {
-        return Ok(Seen::Failed(format!(
-            "'{file}' does not begin with '{PREFIX}', so that it is never found"
-        )));
+        return Ok(failed!("'{file}' does not begin with '{PREFIX}', so that it is never found"));
     };
     if !is_name(name) {
-        return Ok(Seen::Failed(format!("'{name}' is more than lower case letters, digits and dashes")));
+        return Ok(failed!("'{name}' is more than lower case letters, digits and dashes"));
     }
     if name == OWN_WORD {
-        return Ok(Seen::Failed("codex-agent has the word 'help' itself".to_owned()));
+        return Ok(failed!("codex-agent has the word 'help' itself"));
     }
     if PAGES.contains(&name) {
-        return Ok(Seen::Failed(format!("'codex-agent help {name}' opens a page of codex-agent")));
+        return Ok(failed!("'codex-agent help {name}' opens a page of codex-agent"));
     }
     if !is_ours(name, &sandbox.path) && TOOLS.iter().any(|(tool, _)| *tool == name) {
-        return Ok(Seen::Failed(format!("it is never run: codex-agent has a tool '{name}' itself")));
+        return Ok(failed!("it is never run: codex-agent has a tool '{name}' itself"));
     }
     if !is_ours(name, &sandbox.path) && is_reserved(name)? {
-        return Ok(Seen::Failed(format!(
-            "'{name}' is reserved for codex-agent, a tool or a type of its own"
-        )));
+        return Ok(failed!("'{name}' is reserved for codex-agent, a tool or a type of its own"));
     }
     Ok(Seen::Ok(match SearchPath::from_env().find(name).ok().flatten() {
         Some(found) if found == sandbox.path => format!("it is 'codex-agent {name}'"),
         Some(other) => format!("'codex-agent {name}' runs '{}', which comes before it", other.display()),
-        None => format!("it is 'codex-agent {name}' once its folder is on PATH"),
+        None => format!("it is 'codex-agent {name}' once its directory is on PATH"),
     }))
 }
 
 pub(super) fn starts(sandbox: &Sandbox) -> Result<Seen> {
     Ok(match &sandbox.why_not {
         Some(why) => Seen::Failed(why.clone()),
-        None => Seen::Ok("it can be run".to_owned()),
+        None => passed!("it can be run"),
     })
 }
 
@@ -75,31 +73,29 @@ fn helps(sandbox: &Sandbox, flag: &str) -> Result<Seen> {
     let ended = sandbox.plain(&[flag])?;
     let text = String::from_utf8_lossy(&ended.out).to_lowercase();
     Ok(if ended.how != How::Code(0) {
-        Seen::Failed(format!("{flag} {}", ending(ended.how)))
+        failed!("{flag} {}", ending(ended.how))
     } else if ended.first_message().is_some() {
-        Seen::Failed(format!("{flag} wrote to standard error: {}", excerpt(&ended.err)))
+        failed!("{flag} wrote to standard error: {}", excerpt(&ended.err))
     } else if !text.contains("usage") && !text.contains(&format!("codex-agent-{}", sandbox.name)) {
-        Seen::Failed(format!("{flag} printed {}, which tells no usage", excerpt(&ended.out)))
+        failed!("{flag} printed {}, which tells no usage", excerpt(&ended.out))
     } else {
-        Seen::Ok(format!("{flag} printed {} lines", ended.lines))
+        passed!("{flag} printed {} lines", ended.lines)
     })
 }
 
 pub(super) fn bad_usage(sandbox: &Sandbox) -> Result<Seen> {
     let ended = sandbox.plain(&[NO_FLAG])?;
     Ok(if ended.how != How::Code(2) {
-        Seen::Failed(format!("{NO_FLAG} {}, not with 2", ending(ended.how)))
+        failed!("{NO_FLAG} {}, not with 2", ending(ended.how))
     } else if !ended.out.is_empty() {
-        Seen::Failed(format!("{NO_FLAG} printed {} on standard output", excerpt(&ended.out)))
+        failed!("{NO_FLAG} printed {} on standard output", excerpt(&ended.out))
     } else if !is_signed(&ended, &sandbox.name) {
         let what = excerpt(&ended.err);
-        Seen::Failed(format!("{NO_FLAG} said {what}: no line begins with '{PREFIX}{}:'", sandbox.name))
+        failed!("{NO_FLAG} said {what}: no line begins with '{PREFIX}{}:'", sandbox.name)
     } else if is_same_with_an_operand(sandbox)? {
-        Seen::Failed(format!(
-            "it accepted the operand '{NO_OPERAND}' without a word, and did the same as without it"
-        ))
+        failed!("it accepted the operand '{NO_OPERAND}' without a word, and did the same as without it")
     } else {
-        Seen::Ok(format!("ended with 2: {}", excerpt(&ended.err)))
+        passed!("ended with 2: {}", excerpt(&ended.err))
     })
 }
 
@@ -153,22 +149,22 @@ pub(super) fn describe(sandbox: &Sandbox) -> Result<Seen> {
             Ok(description) => Seen::Ok(description.about),
             // Whatever it is asked for it does the same, and no description was meant.
             Err(_) if sandbox.plain(&[NO_FLAG])?.how == How::Code(0) => {
-                Seen::Skipped("it heeds no options, and so has none".to_owned())
+                skipped!("it heeds no options, and so has none")
             }
-            Err(why) => Seen::Failed(format!("--generate describe printed {}: {why}", excerpt(&ended.out))),
+            Err(why) => failed!("--generate describe printed {}: {why}", excerpt(&ended.out)),
         },
         How::Code(_) if ended.out.is_empty() => Seen::Skipped(
             "it has none; with one it would be listed with its summary, its manual and its completion would be used, and its records would be checked"
                 .to_owned(),
         ),
-        How::Late => Seen::Failed(format!(
+        How::Late => failed!(
             "--generate describe did not end within {} seconds",
             description::PATIENCE.as_secs()
-        )),
+        ),
         How::TooMuch => {
-            Seen::Failed(format!("--generate describe printed more than {} KiB", description::MOST >> 10))
+            failed!("--generate describe printed more than {} KiB", description::MOST >> 10)
         }
-        how => Seen::Failed(format!("--generate describe {}", ending(how))),
+        how => failed!("--generate describe {}", ending(how)),
     })
 }
 
@@ -180,26 +176,22 @@ pub(super) fn generates(sandbox: &Sandbox) -> Result<Seen> {
         let ended = sandbox.run(&["--generate", kind], Limits::new(patience, MOST))?;
         let text = String::from_utf8_lossy(&ended.out);
         if ended.how != How::Code(0) || text.trim().is_empty() {
-            return Ok(Seen::Failed(format!(
-                "--generate {kind} {}, with {}",
-                ending(ended.how),
-                excerpt(&ended.out)
-            )));
+            return Ok(failed!("--generate {kind} {}, with {}", ending(ended.how), excerpt(&ended.out)));
         }
         let is_page =
             |text: &str| text.lines().any(|line| line.starts_with(".TH ") || line.starts_with(".Dd "));
         if kind == "man" && !is_page(&text) {
-            return Ok(Seen::Failed(format!(
+            return Ok(failed!(
                 "--generate man printed {}: no line begins with .TH or .Dd",
                 excerpt(&ended.out)
-            )));
+            ));
         }
         if is_shell && let Some(why) = sandbox.fault_of(kind, &ended.out)? {
-            return Ok(Seen::Failed(format!("--generate {kind} is no script for it: {why}")));
+            return Ok(failed!("--generate {kind} is no script for it: {why}"));
         }
     }
     Ok(match description.generates[..] {
-        [] => Seen::Skipped("its description says of no document that it is there".to_owned()),
+        [] => skipped!("its description says of no document that it is there"),
         _ => Seen::Ok(description.generates.join(", ")),
     })
 }
@@ -208,7 +200,7 @@ pub(super) fn completes(sandbox: &Sandbox) -> Result<Seen> {
     match &sandbox.description {
         None => return Ok(undescribed()),
         Some(description) if !description.completes => {
-            return Ok(Seen::Skipped("its description does not say that it has a hook".to_owned()));
+            return Ok(skipped!("its description does not say that it has a hook"));
         }
         Some(_) => {}
     }
@@ -219,18 +211,18 @@ pub(super) fn completes(sandbox: &Sandbox) -> Result<Seen> {
         _ => false,
     };
     Ok(if !is_good {
-        Seen::Failed(format!("--generate complete -- '' {}", ending(ended.how)))
+        failed!("--generate complete -- '' {}", ending(ended.how))
     } else if let Some(line) = ended.out.split(|byte| *byte == b'\n').find(is_odd) {
-        Seen::Failed(format!("a candidate has a control character in it: {}", excerpt(line)))
+        failed!("a candidate has a control character in it: {}", excerpt(line))
     } else {
-        Seen::Ok(format!("{} candidates for an empty word", ended.lines))
+        passed!("{} candidates for an empty word", ended.lines)
     })
 }
 
 pub(super) fn version(sandbox: &Sandbox) -> Result<Seen> {
     let Some(description) = &sandbox.description else { return Ok(undescribed()) };
     let Some(version) = &description.version else {
-        return Ok(Seen::Skipped("its description has no version".to_owned()));
+        return Ok(skipped!("its description has no version"));
     };
     let ended = sandbox.plain(&["--version"])?;
     let has_it = String::from_utf8_lossy(&ended.out).contains(version.as_str());
@@ -238,7 +230,7 @@ pub(super) fn version(sandbox: &Sandbox) -> Result<Seen> {
         Seen::Ok(version.clone())
     } else {
         let what = excerpt(&ended.out);
-        Seen::Failed(format!("--version {}, with {what}; its description says {version}", ending(ended.how)))
+        failed!("--version {}, with {what}; its description says {version}", ending(ended.how))
     })
 }
 
@@ -249,7 +241,7 @@ pub(super) fn empty_input(sandbox: &Sandbox) -> Result<Seen> {
         How::Code(0) => Seen::Ok(ending(ended.how)),
         How::Code(1 | 2 | 75) if is_quiet_or_signed(&ended, &sandbox.name) => Seen::Ok(ending(ended.how)),
         How::Code(2) | How::Code(_) => {
-            Seen::Failed(format!("{}: {}", ending(ended.how), excerpt(&ended.err)))
+            failed!("{}: {}", ending(ended.how), excerpt(&ended.err))
         }
         how => Seen::Failed(ending(how)),
     })
@@ -269,20 +261,18 @@ pub(super) fn no_escapes(sandbox: &Sandbox) -> Result<Seen> {
             // The controls beyond ASCII are escapes too: U+0080 to U+009F.
             let is_beyond = |pair: &[u8]| pair[0] == 0xc2 && (0x80..0xa0).contains(&pair[1]);
             if bytes.windows(2).any(is_beyond) {
-                return Ok(Seen::Failed(format!(
+                return Ok(failed!(
                     "{what} has a control character beyond ASCII in it, on {stream}, which is no terminal"
-                )));
+                ));
             }
             if let Some(byte) = bytes.iter().find(|byte| is_control(byte)) {
                 let name =
                     if *byte == 0x1b { "an escape".to_owned() } else { format!("the byte \\x{byte:02x}") };
-                return Ok(Seen::Failed(format!(
-                    "{what} has {name} in it, on {stream}, which is no terminal"
-                )));
+                return Ok(failed!("{what} has {name} in it, on {stream}, which is no terminal"));
             }
         }
     }
-    Ok(Seen::Ok("none, and a title with escapes in it was there to be printed".to_owned()))
+    Ok(passed!("none, and a title with escapes in it was there to be printed"))
 }
 
 pub(super) fn closed_pipe(sandbox: &Sandbox) -> Result<Seen> {
@@ -296,7 +286,7 @@ pub(super) fn closed_pipe(sandbox: &Sandbox) -> Result<Seen> {
     }
     let nonblocking = sandbox.fed(&sandbox.samples)?;
     if nonblocking.how != How::Code(0) || nonblocking.first_message().is_some() {
-        return Ok(Seen::Ok("--help is quiet about it".to_owned()));
+        return Ok(passed!("--help is quiet about it"));
     }
     let (input, reader) = match sandbox.samples[..] {
         [] => (Input::Nothing, Reader::Gone),
@@ -307,7 +297,7 @@ pub(super) fn closed_pipe(sandbox: &Sandbox) -> Result<Seen> {
         }
     };
     let ended = sandbox.run(&sandbox.words(), Limits { input, reader, ..Limits::new(PATIENCE, u64::MAX) })?;
-    Ok(is_loud("it", &ended).unwrap_or_else(|| Seen::Ok("quiet about it".to_owned())))
+    Ok(is_loud("it", &ended).unwrap_or_else(|| passed!("quiet about it")))
 }
 
 /// Whether values stand in plain lines as they are, which breaks rows and columns.
@@ -315,18 +305,18 @@ pub(super) fn rows(sandbox: &Sandbox) -> Result<Seen> {
     for ended in [sandbox.fed(&sandbox.samples)?, sandbox.plain(&[])?] {
         let text = String::from_utf8_lossy(&ended.out);
         if let Some((_, what)) = BARE.iter().find(|(bare, _)| text.contains(bare)) {
-            return Ok(Seen::Failed(format!("a title stands in its lines with {what} in it")));
+            return Ok(failed!("a title stands in its lines with {what} in it"));
         }
     }
-    Ok(Seen::Ok("no title stands in its lines as it is".to_owned()))
+    Ok(passed!("no title stands in its lines as it is"))
 }
 
 fn is_loud(what: &str, ended: &Ended) -> Option<Seen> {
     if ended.how == How::Late {
-        return Some(Seen::Failed(format!("{what} did not end when nobody read it any more")));
+        return Some(failed!("{what} did not end when its reader was gone"));
     }
     let message = ended.first_message()?;
-    Some(Seen::Failed(format!("{what} said {} when nobody read it any more", excerpt(message.as_bytes()))))
+    Some(failed!("{what} printed {} when its reader was gone", excerpt(message.as_bytes())))
 }
 
 pub(super) fn interrupt(sandbox: &Sandbox) -> Result<Seen> {
@@ -342,7 +332,7 @@ fn stops(sandbox: &Sandbox, stop: Stop, name: &str) -> Result<Seen> {
     if !begin.is_empty() {
         begin.push('\n');
     }
-    // What Python says to somebody who interrupts its imports is not the tool's to say.
+    // A traceback of Python from an interrupted import is not the tool's message.
     let began = Instant::now();
     sandbox.run(&["--help"], Limits::new(PATIENCE, MOST))?;
     let before = (began.elapsed() * 4).clamp(BEFORE, LONGEST);
@@ -354,27 +344,27 @@ fn stops(sandbox: &Sandbox, stop: Stop, name: &str) -> Result<Seen> {
     };
     let ended = sandbox.run(&sandbox.words(), limits)?;
     Ok(match ended.how {
-        How::Late => Seen::Failed(format!("it still ran {} s after {name}", AFTER.as_secs())),
-        _ if !ended.was_asked => Seen::Ok("it waits for no input, and ended by itself".to_owned()),
+        How::Late => failed!("it still ran {} s after {name}", AFTER.as_secs()),
+        _ if !ended.was_asked => passed!("it waits for no input, and ended by itself"),
         how if ended.left.is_some() => {
             let program = ended.left.unwrap_or_default();
-            Seen::Failed(format!("at {name} it {}, and left '{program}' running", ending(how)))
+            failed!("at {name} it {}, and left '{program}' running", ending(how))
         }
         _ if !is_quiet_or_signed(&ended, &sandbox.name) => {
-            Seen::Failed(format!("at {name} it said {}", excerpt(&ended.err)))
+            failed!("at {name} it said {}", excerpt(&ended.err))
         }
-        how => Seen::Ok(format!("at {name} it {}", ending(how))),
+        how => passed!("at {name} it {}", ending(how)),
     })
 }
 
 pub(super) fn codex_home(sandbox: &Sandbox) -> Result<Seen> {
     sandbox.fed(&sandbox.samples)?;
     Ok(match sandbox.changed_in_home() {
-        None => Seen::Ok("as it was".to_owned()),
+        None => passed!("as it was"),
         Some(_) if sandbox.has_run_codex() => {
-            Seen::Skipped("it ran Codex, which may change its own home".to_owned())
+            skipped!("it ran Codex, which may change its own home")
         }
-        Some(what) => Seen::Failed(format!("it changed {what}")),
+        Some(what) => failed!("it changed {what}"),
     })
 }
 
@@ -383,9 +373,9 @@ pub(super) fn leaves_nothing(sandbox: &Sandbox) -> Result<Seen> {
         Limits { input: source(&sandbox.samples), others: Some(OTHERS), ..Limits::new(PATIENCE, MOST) };
     let ended = sandbox.run(&sandbox.words(), limits)?;
     Ok(match (sandbox.left(), ended.left) {
-        (Some(left), _) => Seen::Failed(format!("it left '{left}'")),
-        (None, Some(program)) => Seen::Failed(format!("it ended, and left '{program}' running")),
-        (None, None) => Seen::Ok("nothing where it was run, in TMPDIR, in HOME or beside it".to_owned()),
+        (Some(left), _) => failed!("it left '{left}'"),
+        (None, Some(program)) => failed!("it ended, and left '{program}' running"),
+        (None, None) => passed!("nothing where it was run, in TMPDIR, in HOME or beside it"),
     })
 }
 

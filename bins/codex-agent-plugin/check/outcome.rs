@@ -3,6 +3,11 @@
 use codex_agent_shared::child::limited::{Ended, How};
 use codex_agent_shared::plugin::PREFIX;
 
+macro_rules! passed { ($($text:tt)*) => { Seen::Ok(format!($($text)*)) } }
+macro_rules! failed { ($($text:tt)*) => { Seen::Failed(format!($($text)*)) } }
+macro_rules! skipped { ($($text:tt)*) => { Seen::Skipped(format!($($text)*)) } }
+pub(super) use {failed, passed, skipped};
+
 /// The outcome of a check, and the observation.
 pub(super) enum Seen {
     Ok(String),
@@ -28,7 +33,7 @@ impl Seen {
 
 /// The outcome of a check that needs a description, where there is none.
 pub(super) fn undescribed() -> Seen {
-    Seen::Skipped("it does not describe itself".to_owned())
+    skipped!("it does not describe itself")
 }
 
 /// How a run ended, in a clause.

@@ -10,7 +10,7 @@ use codex_agent_shared::schema::instance::misfit;
 use serde_json::{Value, json};
 
 use super::contract::{Names, kind, no_own_name, schemas, twice};
-use super::outcome::{Seen, ending, excerpt, is_signed, undescribed};
+use super::outcome::{Seen, ending, excerpt, failed, is_signed, passed, skipped, undescribed};
 use super::sandbox::Sandbox;
 
 /// How many records a tool must get through, how long that may take, and in how much memory.
@@ -18,7 +18,7 @@ const MANY: u64 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 const MEMORY: u64 = 256 << 20;
 
-/// A field that nobody knows.
+/// A field that no tool knows.
 const FIELD: &str = "x_check";
 /// The line that is no record.
 const BAD: &str = r#"{"type":"session","id":"#;
@@ -38,11 +38,11 @@ fn without_input(sandbox: &Sandbox) -> Result<Option<Seen>> {
     }
     let reads = sandbox.reads();
     if reads.is_empty() {
-        return Ok(Some(Seen::Skipped("it reads no records".to_owned())));
+        return Ok(Some(skipped!("it reads no records")));
     }
     if sandbox.samples.is_empty() {
         let what = reads.join(", ");
-        return Ok(Some(Seen::Skipped(format!("there is no sample of {what} here; --input FILE gives one"))));
+        return Ok(Some(skipped!("there is no sample of {what} here; --input FILE gives one")));
     }
     if sandbox.has_arguments {
         return Ok(None);
@@ -57,15 +57,12 @@ fn without_input(sandbox: &Sandbox) -> Result<Option<Seen>> {
     } else {
         return Ok(None);
     };
-    Ok(Some(Seen::Skipped(format!("with good records and no arguments {why}; 'pipe' names those it needs"))))
+    Ok(Some(skipped!("with good records and no arguments {why}; 'pipe' names those it needs")))
 }
 
 fn without_filter(sandbox: &Sandbox) -> Result<Option<Seen>> {
     Ok(without_input(sandbox)?.or_else(|| {
-        sandbox
-            .filters()
-            .is_empty()
-            .then(|| Seen::Skipped("it is no filter: it writes no type that it reads".to_owned()))
+        sandbox.filters().is_empty().then(|| skipped!("it is no filter: it writes no type that it reads"))
     }))
 }
 
@@ -83,7 +80,7 @@ fn written(ended: &Ended) -> std::result::Result<Vec<Value>, String> {
 pub(super) fn records(sandbox: &Sandbox) -> Result<Seen> {
     let Some(description) = &sandbox.description else { return Ok(undescribed()) };
     if description.writes.is_empty() {
-        return Ok(Seen::Skipped("it writes no records".to_owned()));
+        return Ok(skipped!("it writes no records"));
     }
     if let Some(why) = bad_type(sandbox)? {
         return Ok(Seen::Failed(why));
@@ -99,13 +96,13 @@ pub(super) fn records(sandbox: &Sandbox) -> Result<Seen> {
     }
     let ended = sandbox.fed(&sandbox.samples)?;
     if !matches!(ended.how, How::Code(0 | 1)) {
-        return Ok(Seen::Failed(format!("it {}: {}", ending(ended.how), excerpt(&ended.err))));
+        return Ok(failed!("it {}: {}", ending(ended.how), excerpt(&ended.err)));
     }
     let records = match written(&ended) {
         Ok(records) => records,
         Err(why) => return Ok(Seen::Failed(why)),
     };
-    // A filter hands on what it does not know; whoever is none writes what it names.
+    // A filter passes unknown types on; another tool writes the types that it names.
     let passing = sandbox.samples.iter().filter(|_| !sandbox.filters().is_empty());
     let passed: Vec<String> = passing.filter_map(|line| kind(line)).collect();
     let is_told = |kind: &str| description.writes.iter().chain(&passed).any(|known| known == kind);
@@ -116,10 +113,10 @@ pub(super) fn records(sandbox: &Sandbox) -> Result<Seen> {
     let twice = String::from_utf8_lossy(&ended.out).lines().find_map(twice);
     Ok(match (unknown, twice) {
         (Some(kind), _) => {
-            Seen::Failed(format!("it wrote a record of type '{kind}', which its description does not name"))
+            failed!("it wrote a record of type '{kind}', which its description does not name")
         }
-        (None, Some(name)) => Seen::Failed(format!("it wrote a record that has the field '{name}' twice")),
-        (None, None) => Seen::Ok(format!("{} records", records.len())),
+        (None, Some(name)) => failed!("it wrote a record that has the field '{name}' twice"),
+        (None, None) => passed!("{} records", records.len()),
     })
 }
 
@@ -179,7 +176,7 @@ pub(super) fn own_fields(sandbox: &Sandbox) -> Result<Seen> {
     }
     for name in &own {
         if let Some(why) = no_own_name(name)? {
-            return Ok(Seen::Failed(format!("the field '{name}' that it added {why}")));
+            return Ok(failed!("the field '{name}' that it added {why}"));
         }
     }
     // As in 'codex-agent NAME | codex-agent NAME': its own field is already there.
@@ -187,11 +184,11 @@ pub(super) fn own_fields(sandbox: &Sandbox) -> Result<Seen> {
     let first = lines(&once.out);
     let again = sandbox.fed(&first)?;
     Ok(match first.iter().chain(&lines(&again.out)).find_map(|line| twice(line)) {
-        Some(name) => Seen::Failed(format!(
-            "with its own output as input it wrote a record that has the field '{name}' twice"
-        )),
-        None if records.is_empty() => Seen::Skipped("it wrote no record".to_owned()),
-        None if own.is_empty() => Seen::Ok("it adds none".to_owned()),
+        Some(name) => {
+            failed!("with its own output as input it wrote a record that has the field '{name}' twice")
+        }
+        None if records.is_empty() => skipped!("it wrote no record"),
+        None if own.is_empty() => passed!("it adds none"),
         None => Seen::Ok(own.into_iter().collect::<Vec<_>>().join(", ")),
     })
 }
@@ -221,19 +218,18 @@ pub(super) fn foreign_fields(sandbox: &Sandbox) -> Result<Seen> {
         .collect();
     Ok(match of_its_own.iter().find(|record| record[FIELD] != value()) {
         Some(record) if record[FIELD].is_null() => {
-            Seen::Failed(format!("a field '{FIELD}' of the input is not in the output"))
+            failed!("a field '{FIELD}' of the input is not in the output")
         }
-        Some(record) => Seen::Failed(format!(
-            "a field '{FIELD}' came out as {}",
-            excerpt(record[FIELD].to_string().as_bytes())
-        )),
-        None if of_its_own.is_empty() => Seen::Skipped(format!(
+        Some(record) => {
+            failed!("a field '{FIELD}' came out as {}", excerpt(record[FIELD].to_string().as_bytes()))
+        }
+        None if of_its_own.is_empty() => skipped!(
             "it wrote no record of {} for {} of them, and {}",
             filters.join(", "),
             marked.len(),
             ending(ended.how)
-        )),
-        None => Seen::Ok(format!("it is in all {} records that came out", of_its_own.len())),
+        ),
+        None => passed!("it is in all {} records that came out", of_its_own.len()),
     })
 }
 
@@ -249,12 +245,11 @@ pub(super) fn foreign_types(sandbox: &Sandbox) -> Result<Seen> {
         Err(why) => return Ok(Seen::Failed(why)),
     };
     Ok(match records.iter().find(|record| record["type"] == foreign()["type"]) {
-        Some(record) if *record == foreign() => Seen::Ok("it came out as it went in".to_owned()),
-        Some(record) => Seen::Failed(format!("it came out as {}", excerpt(record.to_string().as_bytes()))),
-        None => Seen::Failed(format!(
-            "a record of a type that nobody knows is not in the output; it {}",
-            ending(ended.how)
-        )),
+        Some(record) if *record == foreign() => passed!("it came out as it went in"),
+        Some(record) => failed!("it came out as {}", excerpt(record.to_string().as_bytes())),
+        None => {
+            failed!("a record of an unknown type is not in the output; it {}", ending(ended.how))
+        }
     })
 }
 
@@ -272,13 +267,13 @@ pub(super) fn bad_line(sandbox: &Sandbox) -> Result<Seen> {
     let passed_on = String::from_utf8_lossy(&ended.out).contains("x.check");
     let names_it = |line: &str| line.split(|c: char| !c.is_ascii_digit()).any(|number| number == "3");
     Ok(if ended.how != How::Code(2) {
-        Seen::Failed(format!("with a line that is no JSON it {}, not with 2", ending(ended.how)))
+        failed!("with a line that is no JSON it {}, not with 2", ending(ended.how))
     } else if !is_signed(&ended, &sandbox.name) || !message.lines().any(names_it) {
-        Seen::Failed(format!("it said {}: not its name and that it was line 3", excerpt(&ended.err)))
+        failed!("it said {}: not its name and that it was line 3", excerpt(&ended.err))
     } else if !sandbox.filters().is_empty() && !ended.out.is_empty() && !passed_on {
-        Seen::Failed("what came after the line is not in the output".to_owned())
+        failed!("what came after the line is not in the output")
     } else {
-        Seen::Ok(format!("ended with 2: {}", excerpt(&ended.err)))
+        passed!("ended with 2: {}", excerpt(&ended.err))
     })
 }
 
@@ -343,14 +338,14 @@ pub(super) fn bounded_memory(sandbox: &Sandbox) -> Result<Seen> {
     let ended = sandbox.run(&sandbox.words(), limits)?;
     let most = ended.memory >> 20;
     Ok(match ended.how {
-        How::TooLarge => Seen::Failed(format!("it took more than {} MiB for {MANY} records", MEMORY >> 20)),
+        How::TooLarge => failed!("it took more than {} MiB for {MANY} records", MEMORY >> 20),
         How::Late => {
-            Seen::Failed(format!("it was not done with {MANY} records within {} s", PATIENCE.as_secs()))
+            failed!("it was not done with {MANY} records within {} s", PATIENCE.as_secs())
         }
         How::Code(0 | 1) if most == 0 => {
-            Seen::Skipped("it ended before anybody could look, or this system does not tell".to_owned())
+            skipped!("it ended before it was measured, or this system does not report memory")
         }
-        How::Code(0 | 1) => Seen::Ok(format!("{most} MiB for {MANY} records")),
-        how => Seen::Failed(format!("with {MANY} records it {}: {}", ending(how), excerpt(&ended.err))),
+        How::Code(0 | 1) => passed!("{most} MiB for {MANY} records"),
+        how => failed!("with {MANY} records it {}: {}", ending(how), excerpt(&ended.err)),
     })
 }

@@ -54,7 +54,7 @@ codex-agent schema --json";
 
 /// The tool, and where it is tried.
 pub(super) struct Sandbox {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     place: Place,
     /// The executable.
     pub(super) path: PathBuf,
@@ -66,7 +66,7 @@ pub(super) struct Sandbox {
     pub(super) description: Option<Description>,
     /// With which it reads and writes records.
     pub(super) arguments: Vec<String>,
-    /// Whether somebody said so.
+    /// Whether they were named.
     pub(super) has_arguments: bool,
     /// Records that it may read, a line each.
     pub(super) samples: Vec<String>,
@@ -80,11 +80,11 @@ impl Sandbox {
     /// Makes it, and looks whether the tool starts and what it says of itself.
     pub(super) fn make(path: &Path, arguments: &[String], input: Option<&Path>) -> Result<Sandbox> {
         let given = input.map(lines).transpose()?;
-        let folder = tempfile::Builder::new()
+        let directory = tempfile::Builder::new()
             .prefix("codex-agent-check-")
             .tempdir()
-            .map_err(|error| Error::new(format!("cannot make a temporary folder: {error}")))?;
-        let place = Place::within(folder.path());
+            .map_err(|error| Error::new(format!("cannot make a temporary directory: {error}")))?;
+        let place = Place::within(directory.path());
         let mut sandbox = Sandbox {
             place,
             path: path.to_owned(),
@@ -97,7 +97,7 @@ impl Sandbox {
             changed_first: None,
             home_before: BTreeSet::new(),
             beside_before: BTreeSet::new(),
-            folder,
+            directory,
         };
         sandbox.populate()?;
         sandbox.beside_before = names(path.parent().unwrap_or(Path::new("/")));
@@ -118,18 +118,18 @@ impl Sandbox {
         let own = std::env::current_exe()
             .map_err(|error| Error::new(format!("cannot tell which executable this is: {error}")))?;
         self.place.make(&own.with_file_name("codex-agent-demo"))?;
-        for made in ["home", "tmp", "real"].map(|name| self.folder.path().join(name)) {
-            fs::create_dir(&made).context("make the folder", &made)?;
+        for made in ["home", "tmp", "real"].map(|name| self.directory.path().join(name)) {
+            fs::create_dir(&made).context("make the directory", &made)?;
         }
         // The Codex that is found tells that it was run, and becomes the one of the sample.
-        let (codex, real) = (self.place.codex(), self.folder.path().join("real/codex"));
+        let (codex, real) = (self.place.codex(), self.directory.path().join("real/codex"));
         let link = fs::read_link(&codex).context("read the link", &codex)?;
         std::os::unix::fs::symlink(link, &real).context("make the link", &real)?;
         fs::remove_file(&codex).context("remove", &codex)?;
         let quoted = |path: &Path| quoted(&path.to_string_lossy());
         let script =
             format!("#!/bin/sh\necho run >> {}\nexec {} \"$@\"\n", quoted(&self.ran()), quoted(&real));
-        #[allow(clippy::disallowed_methods)] // A folder of our own that is gone in a moment.
+        #[allow(clippy::disallowed_methods)] // A temporary directory of our own.
         fs::write(&codex, script).context("write", &codex)?;
         fs::set_permissions(&codex, fs::Permissions::from_mode(0o700)).context("change", &codex)?;
         let mut hostile = Command::new(&real);
@@ -143,9 +143,9 @@ impl Sandbox {
         }
     }
 
-    /// Where it is told that the tool has run Codex.
+    /// The file that says that the tool has run Codex.
     fn ran(&self) -> PathBuf {
-        self.folder.path().join("ran")
+        self.directory.path().join("ran")
     }
 
     /// Whether the tool has run Codex, which may write into its home.
@@ -163,17 +163,17 @@ impl Sandbox {
                 command.env_remove(name);
             }
         }
-        let folder = self.folder.path();
+        let directory = self.directory.path();
         self.place.dress(command);
         set_env(command, &dispatcher());
         command
-            .env("HOME", folder.join("home"))
-            .env("TMPDIR", folder.join("tmp"))
+            .env("HOME", directory.join("home"))
+            .env("TMPDIR", directory.join("tmp"))
             .env("TERM", "xterm-256color")
             .current_dir(&self.place.project);
     }
 
-    /// Runs the tool. The error is that somebody asked us to stop.
+    /// Runs the tool. The error is a signal that asks us to stop.
     pub(super) fn run(&self, words: &[&str], limits: Limits) -> Result<Ended> {
         self.start(words, limits).map_err(|failure| failure.of(&self.path))
     }
@@ -238,13 +238,13 @@ impl Sandbox {
 
     /// Types of records that it reads.
     pub(super) fn reads(&self) -> Vec<&str> {
-        self.description.iter().flat_map(|told| told.reads.iter().map(String::as_str)).collect()
+        self.description.iter().flat_map(|known| known.reads.iter().map(String::as_str)).collect()
     }
 
     /// Types of records that it reads and writes: for those it is a filter.
     pub(super) fn filters(&self) -> Vec<&str> {
-        let Some(told) = &self.description else { return Vec::new() };
-        told.reads.iter().filter(|kind| told.writes.contains(kind)).map(String::as_str).collect()
+        let Some(known) = &self.description else { return Vec::new() };
+        known.reads.iter().filter(|kind| known.writes.contains(kind)).map(String::as_str).collect()
     }
 
     /// What codex-agent itself has of the types that the tool reads.
@@ -258,8 +258,8 @@ impl Sandbox {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", script]);
         self.set_env(&mut shell);
-        // The one of the sample itself: only the tool's own runs are to be told.
-        shell.env("CODEX_AGENT_CODEX", self.folder.path().join("real/codex"));
+        // The Codex of the sample itself: only the tool's own runs are recorded.
+        shell.env("CODEX_AGENT_CODEX", self.directory.path().join("real/codex"));
         let ended = limited::run(&mut shell, Limits::new(6 * PATIENCE, MOST))
             .map_err(|failure| failure.of(Path::new("/bin/sh")))?;
         let text = String::from_utf8_lossy(&ended.out).into_owned();
@@ -291,21 +291,22 @@ impl Sandbox {
         };
         let new =
             names(beside).difference(&self.beside_before).find(is_its_own).map(|name| beside.join(name));
-        let inside = |folder: PathBuf| names(&folder).into_iter().next().map(|name| folder.join(name));
-        // Below these each program has a folder of its own, and others may have been run.
+        let inside =
+            |directory: PathBuf| names(&directory).into_iter().next().map(|name| directory.join(name));
+        // Below these each program has a directory of its own, and others may have been run.
         let is_usual = |name: &&OsString| [".config", ".cache", ".local"].iter().any(|usual| name == usual);
-        let home = self.folder.path().join("home");
+        let home = self.directory.path().join("home");
         let at_home = || names(&home).iter().find(|name| !is_usual(name)).map(|name| home.join(name));
         let left = inside(self.place.project.clone())
-            .or_else(|| inside(self.folder.path().join("tmp")))
+            .or_else(|| inside(self.directory.path().join("tmp")))
             .or_else(at_home)
             .or(new);
         left.map(|path| path.display().to_string())
     }
 
-    /// Takes it away. What the tool has made hard to remove is made easy first; what stays is told.
+    /// Removes it. Directories that the tool has closed are opened first; a rest that stays is a warning.
     pub(super) fn remove(self) {
-        let path = self.folder.keep();
+        let path = self.directory.keep();
         if fs::remove_dir_all(&path).is_ok() {
             return;
         }
@@ -317,10 +318,10 @@ impl Sandbox {
 }
 
 /// Lets this user into all folders below.
-fn open_up(folder: &Path) {
+fn open_up(directory: &Path) {
     // What is another user's stays closed.
-    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             open_up(&entry.path());
         }
@@ -345,16 +346,16 @@ fn lines(file: &Path) -> Result<Vec<String>> {
     Ok(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
 }
 
-fn names(folder: &Path) -> BTreeSet<OsString> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect()
+fn names(directory: &Path) -> BTreeSet<OsString> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect()
 }
 
 /// Every file of Codex's home, with what it holds. What SQLite makes by being read is left aside. A tool
 /// may have put anything there, so that no link is followed and only files are opened.
-fn contents(folder: &Path) -> BTreeSet<String> {
+fn contents(directory: &Path) -> BTreeSet<String> {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut all = BTreeSet::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
         let shown = path.display().to_string();
         match entry.file_type() {

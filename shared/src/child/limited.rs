@@ -2,7 +2,7 @@
 //!
 //! It runs in a process group of its own, with a limit of time and one of what it may print. When it is
 //! over, or went beyond a limit, whatever is left of its group is killed with it. Its memory is that of
-//! all processes of the group together, as /proc tells it; elsewhere nobody knows.
+//! all processes of the group together, as /proc reports it; elsewhere it is unknown.
 //!
 //! A signal that asks us to stop kills the group first, as Ctrl-C does not reach it; then it is an error.
 
@@ -38,12 +38,12 @@ pub enum Input {
 /// Who reads what it prints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reader {
-    /// Somebody patient.
+    /// A reader that waits.
     #[default]
     Patient,
-    /// Somebody who goes away after the first line, as `head -n 1` does.
+    /// A reader that exits after the first line, as `head -n 1` does.
     OneLine,
-    /// Nobody, from the beginning.
+    /// No reader, from the beginning.
     Gone,
 }
 
@@ -72,7 +72,7 @@ pub struct Limits {
     pub reader: Reader,
     /// When it is asked to stop, and how.
     pub stop: Option<(Duration, Stop)>,
-    /// How long whatever it has started may outlive it before it is told, where that is of interest.
+    /// How long a process that it has started may outlive it before it is reported.
     pub others: Option<Duration>,
 }
 
@@ -117,11 +117,11 @@ pub struct Ended {
     pub err: Vec<u8>,
     /// How many lines it printed.
     pub lines: u64,
-    /// The most memory that was seen, in bytes; 0 where nobody looked or nobody knows.
+    /// The most memory that was seen, in bytes; 0 where it was not measured or is unknown.
     pub memory: u64,
     /// Whether it was asked to stop before it had ended.
     pub was_asked: bool,
-    /// The name of a program of its group that outlived it, where somebody wanted to know.
+    /// The name of a program of its group that outlived it, where `others` is set.
     pub left: Option<String>,
 }
 
@@ -133,7 +133,7 @@ impl Ended {
     }
 }
 
-/// Why it could not be run: it did not start, or somebody asked us to stop.
+/// Why it could not be run: it did not start, or a signal asked us to stop.
 #[derive(Debug)]
 pub enum Failure {
     /// What the system said.
@@ -239,7 +239,7 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Ended, 
     Ok(Ended { how, out: printed, err, lines, memory, was_asked: stopped.is_some(), left })
 }
 
-/// Kills it and its group. One that left the group is killed by itself; one that nobody may kill, since it
+/// Kills it and its group. One that left the group is killed by itself; one that may not be killed, since it
 /// became another user's, is not waited for.
 fn end(group: &Group, child: &mut Child) {
     group.kill();
@@ -266,8 +266,8 @@ fn spawn(command: &mut Command, has_input: bool) -> io::Result<Child> {
             None => shell.env_remove(name),
         };
     }
-    if let Some(folder) = command.get_current_dir() {
-        shell.current_dir(folder);
+    if let Some(directory) = command.get_current_dir() {
+        shell.current_dir(directory);
     }
     let stdin = if has_input { Stdio::piped() } else { Stdio::null() };
     shell.process_group(0).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
@@ -283,7 +283,7 @@ fn feed(child: &mut Child, input: Input) -> Option<Sender<()>> {
         Input::Open(bytes) => (Box::new(io::Cursor::new(bytes)), true),
     };
     std::thread::spawn(move || {
-        // Whoever stops reading has a right to.
+        // A reader may stop.
         let _ = io::copy(&mut source, &mut stdin);
         if stays {
             let _ = is_over.recv();
@@ -297,7 +297,7 @@ struct Group(Pid);
 
 impl Group {
     fn kill(&self) {
-        // There may be nobody left.
+        // There may be no process left.
         let _ = kill_process_group(self.0, Signal::KILL);
     }
 
@@ -309,16 +309,16 @@ impl Group {
         let _ = kill_process_group(self.0, signal);
     }
 
-    /// Whether somebody of it is still there after this time, and its name. As it is over, there is no more than
+    /// Whether a process of it is still there after this time, and its name. As it is over, there is no more than
     /// what was left of it; in a moment most of that is gone too.
     fn outlives(&self, time: Duration) -> Option<String> {
         let start = Instant::now();
         while test_kill_process_group(self.0).is_ok() {
-            // One that only nobody has reaped yet is not there any more.
+            // A zombie is gone.
             let alive = self.members().into_iter().find(|member| member.state != "Z" && member.state != "X");
             match alive {
                 Some(member) if start.elapsed() >= time => return Some(member.name),
-                // Nobody knows where there is no /proc.
+                // Unknown where there is no /proc.
                 None => return None,
                 Some(_) => std::thread::sleep(Duration::from_millis(10)),
             }
@@ -329,7 +329,7 @@ impl Group {
     /// What its processes have had at the most, together.
     fn memory(&self) -> u64 {
         let of = |member: Member| -> Option<u64> {
-            let status = std::fs::read_to_string(member.folder.join("status")).ok()?;
+            let status = std::fs::read_to_string(member.directory.join("status")).ok()?;
             let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
             most.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib << 10)
         };
@@ -350,7 +350,7 @@ impl Group {
             let mut fields = after.split_whitespace();
             let state = fields.next()?.to_owned();
             let name = before.split_once('(')?.1.to_owned();
-            (fields.nth(1)? == group).then(|| Member { folder: entry.path(), name, state })
+            (fields.nth(1)? == group).then(|| Member { directory: entry.path(), name, state })
         };
         std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(of).collect()
     }
@@ -358,12 +358,12 @@ impl Group {
 
 /// One of its processes.
 struct Member {
-    folder: PathBuf,
+    directory: PathBuf,
     name: String,
     state: String,
 }
 
-/// One of its outputs, read by a thread for as long as somebody holds the other end.
+/// One of its outputs, read by a thread until its other end is closed.
 struct Pipe {
     read: Arc<Mutex<Seen>>,
     is_over: Arc<AtomicBool>,
@@ -408,7 +408,7 @@ impl Pipe {
                 }
             }
             drop(pipe);
-            // Nobody waits any more where this came too late.
+            // A receiver that has given up needs nothing.
             let _ = sender.send(());
         });
         Pipe { read, is_over, done }
@@ -535,8 +535,8 @@ mod tests {
     #[test]
     fn a_script_without_a_first_line_is_one_of_sh() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let script = folder.path().join("script");
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("script");
         #[allow(clippy::disallowed_methods)] // What a test runs must be put there.
         std::fs::write(&script, "echo hi $1\n").unwrap();
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
