@@ -337,6 +337,21 @@ fn the_shared_crate_depends_on_neither_engine_nor_fake() {
     }
 }
 
+/// What became of a job is read from events in one file: `disk/progress`. Elsewhere they are printed or watched.
+#[test]
+fn only_one_file_replays_the_journal() {
+    for (module, code) in CRATES[1].modules() {
+        let may_match = ["record/event", "disk/progress", "show/events"].contains(&module.as_str());
+        let matches = ["JobCompleted {", "JobFailed {", "JobSkipped {"].iter().any(|event| {
+            code.match_indices(event).any(|(at, _)| {
+                let pattern = &code[at..code[at..].find('}').map_or(code.len(), |end| at + end)];
+                pattern.ends_with(".. ") || pattern.contains("withdrawn: true,")
+            })
+        });
+        assert!(may_match || !matches, "'{module}' matches on the events of jobs");
+    }
+}
+
 #[test]
 fn only_the_libraries_name_sqlite() {
     for file in sources(&root().join("bins")) {

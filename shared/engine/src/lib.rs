@@ -48,7 +48,7 @@ pub mod show;
 
 pub use disk::journal::Journal;
 pub use disk::run_dir::RunDir;
-pub use record::event::{Counts, Event, What};
+pub use record::event::{Counts, Event, RunEvent};
 pub use record::failure::{Class, Failure};
 pub use record::job::{Job, Kind, Options, Sandbox};
 pub use record::settings::Patience;

@@ -51,7 +51,7 @@ mod replay;
 mod runner;
 
 pub use prompt::{Mode, Prompt, PromptRecord, Status};
-pub use replay::{PromptState, RunnerState, prompt_states};
+pub use replay::RunnerState;
 pub use runner::{Runner, take};
 
 /// A queue.

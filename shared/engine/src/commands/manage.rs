@@ -14,7 +14,7 @@ use crate::disk::progress::{End, RunProgress, State};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::record::event::Codex;
-use crate::record::event::{Counts, What};
+use crate::record::event::{Counts, RunEvent};
 use crate::run::engine::supervise;
 use crate::run::usage_limit::ActiveLimit;
 use crate::show::events::{Show, continue_command, counted};
@@ -25,7 +25,7 @@ use codex_agent_shared::time::Timestamp;
 /// The types of events that a tool writes that carries out jobs: those of a journal without the plan, and what
 /// is in no journal.
 pub fn event_types() -> impl Iterator<Item = &'static str> {
-    What::WORDS.into_iter().skip(1).chain(["job.event"])
+    RunEvent::WORDS.into_iter().skip(1).chain(["job.event"])
 }
 
 /// The runs of one kind and name, the newest first; of all of them, or of those that `is_wanted`.

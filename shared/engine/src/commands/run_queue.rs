@@ -6,9 +6,9 @@ use crate::commands::flags::Jobs;
 use crate::disk::journal::Journal;
 use crate::disk::progress::RunProgress;
 use crate::disk::run_dir::RunDir;
-use crate::queue::{Prompt, Queue, Queues, Runner, prompt_states, take};
+use crate::queue::{Prompt, Queue, Queues, Runner, take};
 use crate::record::event::Counts;
-use crate::record::event::{Event, What};
+use crate::record::event::{Event, RunEvent};
 use crate::record::job::Job;
 use crate::record::job::VERSION;
 use crate::record::settings::Settings;
@@ -61,6 +61,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     let told = settings.told.clone().unwrap_or_default();
     let base = base(&told, home);
     let (id, name, pending) = (queue.id.clone(), queue.name.clone(), queue.due());
+    let outcomes = tasks.outcomes();
     let mut tasks = match tasks.is_begun() {
         true => tasks,
         // One that died before it began has nothing but its name.
@@ -75,7 +76,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
         (false, None) => String::new(),
     };
     status(format_args!("{verb} queue '{name}', {pending} to send{mode}; Ctrl-C finishes what runs"));
-    let mut runner = Runner::new(queue, folder.name(), base, prompt_states(&folder)?, lock)?;
+    let mut runner = Runner::new(queue, folder.name(), base, outcomes, lock)?;
     // More may be added at any time.
     let mut shown = Show::new(wanted, 2).numbered(places(folder.name()));
     let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
@@ -307,7 +308,7 @@ fn open(
         return Ok(None);
     }
     let (folder, mut journal) = RunDir::create("queue", &name)?;
-    let what = What::RunPlanned { kind: "queue".to_owned(), name, settings: Some(Box::new(kept)) };
+    let what = RunEvent::RunPlanned { kind: "queue".to_owned(), name, settings: Some(Box::new(kept)) };
     let run = folder.name().to_owned();
     let event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
     journal.append(&event, true)?;

@@ -11,7 +11,7 @@ use crate::disk::progress::{End, JobState, RunProgress, State};
 use crate::disk::run_dir::RunDir;
 use crate::process::output::Follower;
 use crate::process::preflight::Checker;
-use crate::record::event::{Counts, What};
+use crate::record::event::{Counts, RunEvent};
 use crate::run::observer::{Observer, RunningJob, about};
 use crate::show::events::{Show, Wanted, continue_command, counted};
 use codex_agent_shared::cli::flags::Common;
@@ -36,7 +36,7 @@ pub fn log(folder: &RunDir, wanted: Wanted) -> Result<()> {
     journal::read(&folder.journal(), |entry| {
         if let Entry::Event(event) = entry
             // What was only planned did not happen.
-            && !matches!(event.what, What::RunPlanned { .. })
+            && !matches!(event.what, RunEvent::RunPlanned { .. })
         {
             shown.event(&event);
         }
@@ -134,13 +134,15 @@ impl Watched {
             match entry {
                 Entry::Job(job, place) => drop(tasks.add(&job, place)),
                 Entry::Event(event) => {
-                    if !matches!(event.what, What::RunPlanned { .. }) {
+                    if !matches!(event.what, RunEvent::RunPlanned { .. }) {
                         show.event(&event);
                     }
                     if let Some(session) = event.what.of().and_then(|of| of.session) {
                         let is_open = matches!(
                             event.what,
-                            What::JobStarted { .. } | What::JobSpawned { .. } | What::JobSession { .. }
+                            RunEvent::JobStarted { .. }
+                                | RunEvent::JobSpawned { .. }
+                                | RunEvent::JobSession { .. }
                         );
                         told.insert(session, Covered { until: event.at, is_open });
                     }

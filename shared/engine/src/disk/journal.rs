@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::event::{Event, What};
+use crate::record::event::{Event, RunEvent};
 use crate::record::job::{Job, VERSION};
 use codex_agent_shared::error::{Context, Error, Result, reason};
 use codex_agent_shared::ndjson::{Line, Lines};
@@ -189,7 +189,7 @@ fn parse(path: &Path, number: u64, line: &[u8], place: Place) -> Result<Option<E
     }
     Ok(match &*head.kind {
         "job" => Some(Entry::Job(Box::new(serde_json::from_slice(line).map_err(broken)?), place)),
-        kind if What::WORDS.contains(&kind) => {
+        kind if RunEvent::WORDS.contains(&kind) => {
             Some(Entry::Event(Box::new(serde_json::from_slice(line).map_err(broken)?)))
         }
         // A type of a later release of the same version, or a stranger's.

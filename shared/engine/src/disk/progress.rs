@@ -14,9 +14,9 @@ use crate::disk::journal;
 use crate::disk::journal::{Entry, Place};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
-use crate::record::event::{Codex, Counts, Event, JobRef, Process, Usage, What};
-use crate::record::failure::{Class, Sent};
-use crate::record::job::{Job, Kind};
+use crate::record::event::{Codex, Counts, Event, JobRef, Process, RunEvent, Usage};
+use crate::record::failure::{Class, Failure, Sent};
+use crate::record::job::{Job, Kind, Status};
 use crate::record::settings::SavedSettings;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::record::Id;
@@ -87,6 +87,79 @@ pub enum Next {
     Fork,
 }
 
+/// What has become of a job, by the events of its run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobOutcome {
+    /// How far it is. A job that is done again is pending.
+    pub status: Status,
+    /// Whether it was planned, and no event of it followed: its runner is about to send it.
+    pub is_claimed: bool,
+    /// Whether the model may have seen the prompt in this run, although the job is pending.
+    pub was_sent: bool,
+    /// When it was started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The session that it went to.
+    pub session: Option<Id>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// How Codex ended.
+    pub exit_code: Option<i32>,
+}
+
+impl JobOutcome {
+    /// Applies an event of the job. False for an event that changes nothing.
+    pub fn apply(&mut self, event: &Event) -> bool {
+        self.is_claimed = false;
+        let was_sent = self.was_sent;
+        match &event.what {
+            RunEvent::JobStarted { of, .. } => {
+                let (status, session, started_at) = (Status::Running, of.session, Some(event.at));
+                *self = JobOutcome { status, session, started_at, was_sent, ..JobOutcome::default() };
+            }
+            RunEvent::JobSession { of } => self.session = of.session,
+            RunEvent::JobCompleted { of, .. } => {
+                (self.status, self.session) = (Status::Completed, of.session);
+                (self.exit_code, self.ended_at) = (Some(0), Some(event.at));
+            }
+            RunEvent::JobFailed { again: true, failure, .. } => {
+                self.was_sent |= failure.class.row().sent != Sent::No;
+                self.requeue();
+            }
+            RunEvent::JobSkipped { withdrawn: true, .. } => self.requeue(),
+            RunEvent::JobFailed { of, failure, exit_code, .. } => {
+                (self.status, self.session) = (Status::Failed, of.session);
+                (self.failure, self.exit_code) = (Some(failure.clone()), *exit_code);
+                self.ended_at = Some(event.at);
+            }
+            RunEvent::JobSkipped { why, .. } => {
+                self.status = Status::Failed;
+                self.failure = Some(Failure::new(Class::Busy, why.clone()));
+                self.ended_at = Some(event.at);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The job is pending again.
+    pub fn requeue(&mut self) {
+        *self = JobOutcome { was_sent: self.was_sent, ..JobOutcome::default() };
+    }
+
+    /// The job is planned and about to be sent.
+    fn claim(&mut self) {
+        self.requeue();
+        self.is_claimed = true;
+    }
+
+    /// Whether it was sent and has ended.
+    pub fn is_over(&self) -> bool {
+        matches!(self.status, Status::Completed | Status::Failed)
+    }
+}
+
 /// A job of a run.
 #[derive(Debug)]
 pub struct JobState {
@@ -110,6 +183,8 @@ pub struct JobState {
     pub start: Option<Start>,
     /// Whether it was begun anew, because its session was never written.
     pub anew: bool,
+    /// What has become of it so far.
+    pub outcome: JobOutcome,
 }
 
 impl JobState {
@@ -184,6 +259,7 @@ impl RunProgress {
             }
             (task.place, task.asked, task.said) = (place, job.asked(), said);
             task.home.clone_from(&job.codex_home);
+            task.outcome.claim();
             return at;
         }
         self.ids.insert(job.id.clone(), self.all.len());
@@ -206,6 +282,7 @@ impl RunProgress {
             next: Next::Plan,
             start: None,
             anew: false,
+            outcome: JobOutcome { is_claimed: true, ..JobOutcome::default() },
         });
         self.all.len() - 1
     }
@@ -217,15 +294,25 @@ impl RunProgress {
 
     /// Reads the journal of a run.
     pub fn read(folder: &RunDir) -> Result<RunProgress> {
-        let mut tasks = RunProgress::default();
+        let mut progress = RunProgress::default();
+        progress.replay(folder)?;
+        Ok(progress)
+    }
+
+    /// Applies what the journal of a run says, up to the line that cannot be read where there is one.
+    pub fn replay(&mut self, folder: &RunDir) -> Result<()> {
         journal::read(&folder.journal(), |entry| {
             match entry {
-                Entry::Job(job, place) => drop(tasks.add(&job, place)),
-                Entry::Event(event) => tasks.apply(*event),
+                Entry::Job(job, place) => drop(self.add(&job, place)),
+                Entry::Event(event) => self.apply(*event),
             }
             Ok(())
-        })?;
-        Ok(tasks)
+        })
+    }
+
+    /// What has become of each job, by its id.
+    pub fn outcomes(&self) -> HashMap<String, JobOutcome> {
+        self.all.iter().map(|job| (job.of.job.clone(), job.outcome.clone())).collect()
     }
 
     /// The same of a folder that was listed before: `None` where somebody has removed it since.
@@ -307,20 +394,25 @@ impl RunProgress {
         if index.is_some_and(|index| index >= self.all.len()) {
             return;
         }
+        if let Some(index) = index {
+            self.all[index].outcome.apply(&event);
+        }
         let index = index.unwrap_or(0);
         match event.what {
-            What::RunPlanned { kind, name, settings } => {
+            RunEvent::RunPlanned { kind, name, settings } => {
                 (self.kind, self.name) = (kind, name);
                 self.settings = settings.map(|kept| (1, *kept));
             }
-            What::RunStarted { kind, name, codex, codex_home, runner, settings, max_concurrent, .. } => {
+            RunEvent::RunStarted {
+                kind, name, codex, codex_home, runner, settings, max_concurrent, ..
+            } => {
                 self.started_at.get_or_insert(at);
                 (self.ended, self.killed) = (None, false);
                 (self.kind, self.name, self.codex, self.codex_home) = (kind, name, codex, codex_home);
                 self.runner = Some(runner);
                 self.settings = settings.map(|kept| (max_concurrent.max(1), *kept));
             }
-            What::JobStarted {
+            RunEvent::JobStarted {
                 of,
                 boot,
                 usage_before,
@@ -356,23 +448,23 @@ impl RunProgress {
                 task.of = of;
                 self.set(index, State::Running);
             }
-            What::JobSpawned { process, .. } => {
+            RunEvent::JobSpawned { process, .. } => {
                 if let Some(start) = &mut self.all[index].start {
                     start.process = Some(process);
                 }
             }
-            What::JobSession { of } => {
+            RunEvent::JobSession { of } => {
                 let task = &mut self.all[index];
                 if let Some(start) = &mut task.start {
                     start.told = true;
                 }
                 task.of = of;
             }
-            What::JobCompleted { of, .. } => {
+            RunEvent::JobCompleted { of, .. } => {
                 self.all[index].of = of;
                 self.set(index, State::Completed);
             }
-            What::JobFailed { of, failure, again, continues, .. } => {
+            RunEvent::JobFailed { of, failure, again, continues, .. } => {
                 if let (true, Some(session)) = (continues, of.session) {
                     self.all[index].next = Next::Continue(session);
                 }
@@ -383,14 +475,17 @@ impl RunProgress {
                 self.set(index, State::Failed { again, sent });
             }
             // A queue chooses anew what is withdrawn; elsewhere it is there still.
-            What::JobSkipped { withdrawn: true, .. } if self.kind != "queue" => {
+            RunEvent::JobSkipped { withdrawn: true, .. } if self.kind != "queue" => {
                 self.set(index, State::Pending)
             }
-            What::JobSkipped { .. } => self.set(index, State::Skipped),
-            What::RunWaiting { .. } => {}
-            What::RunCompleted {} => self.ended = Some((at, End::Completed)),
-            What::RunStopped { why, left, .. } => {
-                // A run stops when nothing runs any more. Of what it does not tell the end, nothing was sent.
+            RunEvent::JobSkipped { .. } => self.set(index, State::Skipped),
+            RunEvent::RunWaiting { .. } => {}
+            RunEvent::RunCompleted {} => {
+                self.requeue_unended();
+                self.ended = Some((at, End::Completed));
+            }
+            RunEvent::RunStopped { why, left, .. } => {
+                self.requeue_unended();
                 for job in 0..self.all.len() {
                     if self.all[job].state == State::Running {
                         self.set(job, State::Pending);
@@ -399,6 +494,16 @@ impl RunProgress {
                 self.ended = Some((at, End::Stopped(why, left)));
             }
         }
+    }
+}
+
+impl RunProgress {
+    /// A run stops when no job is running. Of a job whose end is not in the journal then, nothing was sent.
+    fn requeue_unended(&mut self) {
+        let outcomes = self.all.iter_mut().map(|job| &mut job.outcome);
+        outcomes
+            .filter(|outcome| outcome.is_claimed || outcome.status == Status::Running)
+            .for_each(JobOutcome::requeue);
     }
 }
 

@@ -24,7 +24,7 @@ use crate::process::command;
 use crate::process::command::Copies;
 use crate::process::output::Follower;
 use crate::process::preflight::Ready;
-use crate::record::event::{JobRef, Process, What};
+use crate::record::event::{JobRef, Process, RunEvent};
 use crate::record::failure::{Class, Failure};
 use crate::record::job::{Job, Sandbox};
 use codex_agent_shared::error::{Context, Error, Result, reason};
@@ -78,11 +78,11 @@ pub enum Started {
 
 impl Start<'_> {
     /// Starts a job in the order above. `note` puts an event on disk.
-    pub fn go(self, mut ready: Ready, note: &mut dyn FnMut(What) -> Result<()>) -> Result<Started> {
+    pub fn go(self, mut ready: Ready, note: &mut dyn FnMut(RunEvent) -> Result<()>) -> Result<Started> {
         let Start { folder, codex, job, of, continues, resent, up } = self;
         let boot = liveness::boot();
         let sandbox = if job.options.bypass { Some(Sandbox::DangerFullAccess) } else { ready.sandbox };
-        note(What::JobStarted {
+        note(RunEvent::JobStarted {
             of: of.clone(),
             cwd: ready.cwd.to_str().map(str::to_owned),
             sandbox,
@@ -141,7 +141,7 @@ impl Start<'_> {
             }
         };
         let process = liveness::process(child.id() as i32);
-        note(What::JobSpawned { of, process: process.clone() })?;
+        note(RunEvent::JobSpawned { of, process: process.clone() })?;
         Ok(Started::Running(child, process, Box::new(follower)))
     }
 }

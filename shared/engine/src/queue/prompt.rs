@@ -9,18 +9,7 @@ use codex_agent_shared::record::Id;
 use codex_agent_shared::store::RawObject;
 use codex_agent_shared::time::Timestamp;
 
-/// How far a prompt is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Status {
-    #[default]
-    Pending,
-    Running,
-    Completed,
-    Failed,
-}
+pub use crate::record::job::Status;
 
 /// The mode: whether a runner sends the prompt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

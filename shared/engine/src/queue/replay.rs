@@ -2,36 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::disk::journal;
-use crate::disk::journal::Entry;
+use crate::disk::progress::{JobOutcome, RunProgress};
 use crate::disk::run_dir::RunDir;
 use crate::queue::{Prompt, Queue, Status, interrupted};
-use crate::record::event::{Event, What};
-use crate::record::failure::Sent;
-use crate::record::failure::{Class, Failure};
+use crate::record::failure::Class;
 use codex_agent_shared::error::Result;
-use codex_agent_shared::record::Id;
-
-/// What is known of a prompt that was claimed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PromptState {
-    /// How far it is.
-    pub status: Status,
-    /// Whether it was planned, and nothing was heard of it since: its runner is about to send it.
-    claimed: bool,
-    /// Whether the model may have seen it in this run, although it is pending.
-    sent: bool,
-    /// When it was sent and ended, RFC 3339.
-    pub started_at: Option<String>,
-    #[allow(missing_docs)]
-    pub completed_at: Option<String>,
-    /// The session that it went to.
-    pub session: Option<Id>,
-    /// Why it failed.
-    pub failure: Option<Failure>,
-    /// How Codex ended.
-    pub exit_code: Option<i32>,
-}
+use codex_agent_shared::time::Timestamp;
 
 /// Whether somebody works through a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,110 +20,19 @@ pub enum RunnerState {
     Dead,
 }
 
-impl PromptState {
-    /// Takes in what an event says of the prompt. False for an event that says nothing of it.
-    pub fn hear(&mut self, event: &Event) -> bool {
-        self.claimed = false;
-        match &event.what {
-            What::JobStarted { of, .. } => {
-                let sent = self.sent;
-                *self = PromptState {
-                    status: Status::Running,
-                    session: of.session,
-                    sent,
-                    ..PromptState::default()
-                };
-                self.started_at = Some(event.at.to_string());
-            }
-            What::JobSession { of } => self.session = of.session,
-            What::JobCompleted { of, .. } => {
-                (self.status, self.session) = (Status::Completed, of.session);
-                self.exit_code = Some(0);
-                self.completed_at = Some(event.at.to_string());
-            }
-            What::JobFailed { again: true, failure, .. } => {
-                let sent = self.sent || failure.class.row().sent != Sent::No;
-                *self = PromptState { sent, ..PromptState::default() };
-            }
-            What::JobSkipped { withdrawn: true, .. } => *self = self.pending(),
-            What::JobFailed { of, failure, exit_code, .. } => {
-                (self.status, self.session) = (Status::Failed, of.session);
-                (self.failure, self.exit_code) = (Some(failure.clone()), *exit_code);
-                self.completed_at = Some(event.at.to_string());
-            }
-            What::JobSkipped { why, .. } => {
-                self.status = Status::Failed;
-                self.failure = Some(Failure::new(Class::Busy, why.clone()));
-                self.completed_at = Some(event.at.to_string());
-            }
-            _ => return false,
-        }
-        true
+impl Prompt {
+    /// Writes into the prompt what became of its job.
+    pub(super) fn put(&mut self, outcome: &JobOutcome, run: &str) {
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        self.status = outcome.status;
+        self.started_at = text(outcome.started_at);
+        self.completed_at = text(outcome.ended_at);
+        self.session = outcome.session;
+        self.failure.clone_from(&outcome.failure);
+        self.was_sent = outcome.was_sent;
+        self.run = (outcome.status != Status::Pending).then(|| run.to_owned());
+        self.set_exit(outcome.exit_code);
     }
-
-    /// The same prompt, to be chosen anew.
-    pub(super) fn pending(&self) -> PromptState {
-        PromptState { sent: self.sent, ..PromptState::default() }
-    }
-
-    /// Whether it was claimed, and nobody has said how it ended.
-    fn is_under_way(&self) -> bool {
-        self.claimed || self.status == Status::Running
-    }
-
-    /// Whether it was sent and has ended.
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.status, Status::Completed | Status::Failed)
-    }
-
-    /// Writes it into the prompt.
-    pub fn put(&self, prompt: &mut Prompt, run: &str) {
-        prompt.status = self.status;
-        prompt.started_at.clone_from(&self.started_at);
-        prompt.completed_at.clone_from(&self.completed_at);
-        prompt.session = self.session;
-        prompt.failure.clone_from(&self.failure);
-        prompt.was_sent = self.sent;
-        prompt.run = (self.status != Status::Pending).then(|| run.to_owned());
-        prompt.set_exit(self.exit_code);
-    }
-}
-
-/// What the journal of a run says of its jobs, by their ids.
-pub fn prompt_states(folder: &RunDir) -> Result<HashMap<String, PromptState>> {
-    let mut all = HashMap::new();
-    read(folder, &mut all)?;
-    Ok(all)
-}
-
-/// Takes in what the journal says, as far as it can be read.
-fn read(folder: &RunDir, all: &mut HashMap<String, PromptState>) -> Result<()> {
-    journal::read(&folder.journal(), |entry| {
-        let event = match entry {
-            Entry::Job(job, _) => {
-                let prompt_states = all.entry(job.id).or_default();
-                *prompt_states = PromptState { claimed: true, ..prompt_states.pending() };
-                return Ok(());
-            }
-            Entry::Event(event) => event,
-        };
-        if let Some(of) = event.what.of() {
-            if let Some(prompt_states) = all.get_mut(&of.job) {
-                prompt_states.hear(&event);
-            } else {
-                let mut prompt_states = PromptState::default();
-                if prompt_states.hear(&event) {
-                    all.insert(of.job.clone(), prompt_states);
-                }
-            }
-        } else if matches!(event.what, What::RunStopped { .. } | What::RunCompleted {}) {
-            // A run stops when nothing runs any more. Of what it does not tell the end, nothing was sent.
-            all.values_mut()
-                .filter(|prompt_states| prompt_states.is_under_way())
-                .for_each(|prompt_states| *prompt_states = prompt_states.pending());
-        }
-        Ok(())
-    })
 }
 
 impl Queue {
@@ -164,20 +49,17 @@ impl Queue {
             return Ok(RunnerState::Idle);
         };
         let life = if folder.is_running() { RunnerState::Running } else { RunnerState::Dead };
-        let mut prompt_states = HashMap::new();
-        let read = read(&folder, &mut prompt_states);
-        self.put(&prompt_states, &run);
+        let mut progress = RunProgress::default();
+        let read = progress.replay(&folder);
+        let outcomes = progress.outcomes();
+        self.put(&outcomes, &run);
         // The journal may know of the one session what the file does not yet.
-        let first = |prompt_states: &&PromptState| prompt_states.session.is_some() && prompt_states.is_over();
-        let begun =
-            prompt_states.values().filter(first).min_by_key(|prompt_states| prompt_states.started_at.clone());
-        self.session = self
-            .session
-            .or(begun.and_then(|prompt_states| prompt_states.session).filter(|_| self.one_session));
+        let begun = outcomes.values().filter(|outcome| outcome.session.is_some() && outcome.is_over());
+        let first = begun.min_by_key(|outcome| outcome.started_at);
+        self.session = self.session.or(first.and_then(|first| first.session).filter(|_| self.one_session));
         // What is about to be sent is not to be changed. A runner that died then has sent nothing.
-        let is_claimed = |prompt: &&mut Prompt| {
-            prompt_states.get(&prompt.job()).is_some_and(|prompt_states| prompt_states.claimed)
-        };
+        let is_claimed =
+            |prompt: &&mut Prompt| outcomes.get(&prompt.job()).is_some_and(|outcome| outcome.is_claimed);
         if life == RunnerState::Running {
             let claimed = self.prompts.iter_mut().filter(is_claimed);
             claimed.for_each(|prompt| prompt.status = Status::Running);
@@ -189,10 +71,10 @@ impl Queue {
     }
 
     /// Writes into the prompts what is known of them from a run.
-    pub(super) fn put(&mut self, prompt_states: &HashMap<String, PromptState>, run: &str) {
+    pub(super) fn put(&mut self, outcomes: &HashMap<String, JobOutcome>, run: &str) {
         for prompt in &mut self.prompts {
-            if let Some(prompt_states) = prompt_states.get(&prompt.job()) {
-                prompt_states.put(prompt, run);
+            if let Some(outcome) = outcomes.get(&prompt.job()) {
+                prompt.put(outcome, run);
             }
         }
     }

@@ -16,9 +16,8 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::queue::replay::PromptState;
+use crate::disk::progress::{JobOutcome, JobState};
 use crate::queue::{Prompt, Queue, Queues, Status};
-use crate::record::event::{Event, What};
 use crate::record::job::Job;
 use crate::run::feed::{Claim, JobFeed, Next};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_once};
@@ -41,7 +40,7 @@ pub struct Runner {
     run: String,
     /// What all jobs have in common.
     base: Job,
-    prompt_states: HashMap<String, PromptState>,
+    outcomes: HashMap<String, JobOutcome>,
     /// The queue as the file was when it had this stamp, with what is known laid over it.
     queue: Queue,
     stamp: Stamp,
@@ -87,12 +86,12 @@ pub fn take(id: &str) -> Result<Option<File>> {
 }
 
 impl Runner {
-    /// For this queue and this run, whose journal says what is `prompt_states`. The queue names the run already.
+    /// For this queue and this run, whose journal has these outcomes. The queue names the run already.
     pub fn new(
         queue: Queue,
         run: &str,
         base: Job,
-        prompt_states: HashMap<String, PromptState>,
+        outcomes: HashMap<String, JobOutcome>,
         lock: File,
     ) -> Result<Runner> {
         let session = queue.session;
@@ -101,7 +100,7 @@ impl Runner {
             id: queue.id.clone(),
             run: run.to_owned(),
             base,
-            prompt_states,
+            outcomes,
             queue,
             stamp: Stamp::default(),
             places: HashMap::new(),
@@ -123,11 +122,10 @@ impl Runner {
 
     /// Lays what is known over a queue that was just read.
     fn lay(&mut self) {
-        self.queue.put(&self.prompt_states, &self.run);
+        self.queue.put(&self.outcomes, &self.run);
         // What runs, and is not known, is of a run of which nobody knows anything any more.
-        let prompt_states = &self.prompt_states;
-        self.queue
-            .give_up("nobody knows what became of it", |prompt| !prompt_states.contains_key(&prompt.job()));
+        let outcomes = &self.outcomes;
+        self.queue.give_up("nobody knows what became of it", |prompt| !outcomes.contains_key(&prompt.job()));
         let places = self.queue.prompts.iter().enumerate();
         self.places = places.map(|(at, prompt)| (prompt.job(), at)).collect();
         self.pending = self.queue.due();
@@ -142,13 +140,12 @@ impl Runner {
 
     /// A job's state has changed.
     fn put(&mut self, job: &str) {
-        let (Some(prompt_states), Some(at)) = (self.prompt_states.get(job), self.places.get(job).copied())
-        else {
+        let (Some(outcome), Some(at)) = (self.outcomes.get(job), self.places.get(job).copied()) else {
             return;
         };
         let Some(was) = self.queue.prompts.get(at) else { return };
         let (was_due, had_failed) = (was.is_due(), self.has_failed(was));
-        prompt_states.put(&mut self.queue.prompts[at], &self.run);
+        self.queue.prompts[at].put(outcome, &self.run);
         let is = &self.queue.prompts[at];
         let (is_due, has_failed) = (is.is_due(), self.has_failed(is));
         for (count, is, was) in
@@ -232,7 +229,7 @@ impl Runner {
         let mut queues: Queues = held.read()?;
         let Ok(at) = queues.by_id(&self.id) else { return Ok(false) };
         let queue = &mut queues.queues[at];
-        queue.put(&self.prompt_states, &self.run);
+        queue.put(&self.outcomes, &self.run);
         queue.session = self.session.filter(|_| queue.one_session).or(queue.session);
         // An older file may have come back, which does not name the run.
         queue.run = Some(self.run.clone());
@@ -305,29 +302,14 @@ impl JobFeed for Runner {
         Ok(Next::Claimed)
     }
 
-    fn heard(&mut self, event: &Event) {
-        let Some(of) = event.what.of() else { return };
-        let prompt_states = self.prompt_states.entry(of.job.clone()).or_default();
-        if !prompt_states.hear(event) {
-            return;
+    fn changed(&mut self, job: &JobState) {
+        let (id, outcome) = (&job.of.job, &job.outcome);
+        if outcome.is_over() {
+            self.session = self.session.or(outcome.session);
         }
-        match &event.what {
-            What::JobCompleted { of, .. } => self.session = self.session.or(of.session),
-            What::JobFailed { of, again: false, .. } => {
-                self.session = self.session.or(of.session);
-                self.has_broken = true;
-            }
-            What::JobSkipped { withdrawn: false, .. } => self.has_broken = true,
-            _ => {}
-        }
-        self.put(&of.job);
-    }
-
-    fn back(&mut self, job: &str) {
-        if let Some(prompt_states) = self.prompt_states.get_mut(job) {
-            *prompt_states = prompt_states.pending();
-            self.put(job);
-        }
+        self.has_broken |= outcome.status == Status::Failed;
+        self.outcomes.insert(id.clone(), outcome.clone());
+        self.put(id);
     }
 
     fn look(&mut self) {

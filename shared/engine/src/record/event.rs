@@ -91,7 +91,7 @@ pub struct Process {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type")]
 #[allow(missing_docs)] // The parts that are flattened; a test wants a word about all fields of a record.
-pub enum What {
+pub enum RunEvent {
     /// A run is planned: the first line of a journal. Nothing has been started yet, and the event is never
     /// printed.
     #[serde(rename = "run.planned")]
@@ -240,7 +240,7 @@ pub enum What {
     },
 }
 
-impl What {
+impl RunEvent {
     /// The names of all types.
     pub const WORDS: [&'static str; 11] = [
         "run.planned",
@@ -259,34 +259,34 @@ impl What {
     /// The name of its type.
     pub fn word(&self) -> &'static str {
         match self {
-            What::RunPlanned { .. } => "run.planned",
-            What::RunStarted { .. } => "run.started",
-            What::JobStarted { .. } => "job.started",
-            What::JobSpawned { .. } => "job.spawned",
-            What::JobSession { .. } => "job.session",
-            What::JobCompleted { .. } => "job.completed",
-            What::JobFailed { .. } => "job.failed",
-            What::JobSkipped { .. } => "job.skipped",
-            What::RunWaiting { .. } => "run.waiting",
-            What::RunCompleted {} => "run.completed",
-            What::RunStopped { .. } => "run.stopped",
+            RunEvent::RunPlanned { .. } => "run.planned",
+            RunEvent::RunStarted { .. } => "run.started",
+            RunEvent::JobStarted { .. } => "job.started",
+            RunEvent::JobSpawned { .. } => "job.spawned",
+            RunEvent::JobSession { .. } => "job.session",
+            RunEvent::JobCompleted { .. } => "job.completed",
+            RunEvent::JobFailed { .. } => "job.failed",
+            RunEvent::JobSkipped { .. } => "job.skipped",
+            RunEvent::RunWaiting { .. } => "run.waiting",
+            RunEvent::RunCompleted {} => "run.completed",
+            RunEvent::RunStopped { .. } => "run.stopped",
         }
     }
 
     /// The job that it is about.
     pub fn of(&self) -> Option<&JobRef> {
         match self {
-            What::JobStarted { of, .. }
-            | What::JobSpawned { of, .. }
-            | What::JobSession { of }
-            | What::JobCompleted { of, .. }
-            | What::JobFailed { of, .. }
-            | What::JobSkipped { of, .. } => Some(of),
-            What::RunPlanned { .. }
-            | What::RunStarted { .. }
-            | What::RunWaiting { .. }
-            | What::RunCompleted {}
-            | What::RunStopped { .. } => None,
+            RunEvent::JobStarted { of, .. }
+            | RunEvent::JobSpawned { of, .. }
+            | RunEvent::JobSession { of }
+            | RunEvent::JobCompleted { of, .. }
+            | RunEvent::JobFailed { of, .. }
+            | RunEvent::JobSkipped { of, .. } => Some(of),
+            RunEvent::RunPlanned { .. }
+            | RunEvent::RunStarted { .. }
+            | RunEvent::RunWaiting { .. }
+            | RunEvent::RunCompleted {}
+            | RunEvent::RunStopped { .. } => None,
         }
     }
 }
@@ -297,7 +297,7 @@ impl What {
 pub struct Event {
     /// What happened.
     #[serde(flatten)]
-    pub what: What,
+    pub what: RunEvent,
     /// The version of events.
     #[cfg_attr(feature = "schema", schemars(extend("const" = crate::record::job::VERSION)))]
     pub v: u32,
@@ -318,10 +318,10 @@ mod tests {
         let of = JobRef { job: "1".into(), number: 1, attempt: 2, session: None, name: None };
         let process = Process { pid: 7, start_time: Some(9), boot: None };
         for what in [
-            What::JobSpawned { of: of.clone(), process: process.clone() },
-            What::RunCompleted {},
-            What::RunStopped { why: "signal".into(), left: 3, until: None },
-            What::JobCompleted {
+            RunEvent::JobSpawned { of: of.clone(), process: process.clone() },
+            RunEvent::RunCompleted {},
+            RunEvent::RunStopped { why: "signal".into(), left: 3, until: None },
+            RunEvent::JobCompleted {
                 of,
                 last_message: Some("a\nb".into()),
                 usage: Some(Usage::from([("input_tokens".to_owned(), 5)])),

@@ -13,6 +13,19 @@ use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::record::Id;
 
+/// How far a job is, as a queue shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Status {
+    #[default]
+    Pending,
+    Running,
+    Completed,
+    Failed,
+}
+
 /// The version of journals and jobs.
 pub const VERSION: u32 = 1;
 

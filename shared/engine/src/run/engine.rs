@@ -28,7 +28,7 @@ use crate::process::preflight::Checker;
 use crate::process::running::{Running, Seen};
 use crate::process::session_lock::SessionLock;
 use crate::process::spawn;
-use crate::record::event::{Codex, Counts, Event, What};
+use crate::record::event::{Codex, Counts, Event, RunEvent};
 use crate::record::failure::{Class, Failure};
 use crate::record::job::VERSION;
 use crate::record::settings::Settings;
@@ -120,7 +120,7 @@ pub fn conclude(folder: &RunDir, why: &str, listener: &mut dyn Observer) -> Resu
         std::thread::sleep(LOOK);
     }
     engine.pass_over()?;
-    engine.note(What::RunStopped { why: why.to_owned(), left: 0, until: None }, true)
+    engine.note(RunEvent::RunStopped { why: why.to_owned(), left: 0, until: None }, true)
 }
 
 /// A run that is carried out.
@@ -217,12 +217,16 @@ impl<'e> Engine<'e> {
         }
     }
 
-    pub(super) fn note(&mut self, what: What, sync: bool) -> Result<()> {
+    pub(super) fn note(&mut self, what: RunEvent, sync: bool) -> Result<()> {
         let run = self.folder.name().to_owned();
         let mut event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
-        // The source counts its jobs, so that it hears of an event before that is counted.
-        if let Some(source) = &mut self.source {
-            source.heard(&event);
+        let number = event.what.of().map_or(0, |of| of.number);
+        // The source counts its jobs, so that it learns of an event before that is counted.
+        if let Some(job) = self.tasks.all.get_mut(number.wrapping_sub(1))
+            && job.outcome.apply(&event)
+            && let Some(source) = &mut self.source
+        {
+            source.changed(job);
         }
         event.counts = self.counts();
         self.journal.append(&event, sync)?;
@@ -246,7 +250,7 @@ impl<'e> Engine<'e> {
         let is_planned = |at: &usize| self.tasks.all[*at].state == State::Pending;
         let planned: Vec<usize> = (0..self.tasks.all.len()).filter(is_planned).collect();
         self.tasks.take_up_again();
-        let what = What::RunStarted {
+        let what = RunEvent::RunStarted {
             kind: self.tasks.kind.clone(),
             name: self.tasks.name.clone(),
             continued,
@@ -468,7 +472,7 @@ impl<'e> Engine<'e> {
             // The job runs whatever becomes of that.
             held.unwrap_or_else(|error| self.listener.warn(error.message()));
         }
-        self.note(What::JobSession { of }, false)
+        self.note(RunEvent::JobSession { of }, false)
     }
 
     /// The gate of a Codex home.
@@ -491,12 +495,12 @@ impl<'e> Engine<'e> {
         if left == 0 && self.trouble.is_none() {
             self.pass_over()?;
             let failed = self.counts().failed;
-            self.note(What::RunCompleted {}, true)?;
+            self.note(RunEvent::RunCompleted {}, true)?;
             return Ok(Ended::Completed { failed, killed });
         }
         let why = self.why.clone().unwrap_or_else(|| "signal".to_owned());
         let until = self.until;
-        self.note(What::RunStopped { why: why.clone(), left, until }, true)?;
+        self.note(RunEvent::RunStopped { why: why.clone(), left, until }, true)?;
         match self.trouble.take() {
             Some(error) => Err(error),
             None => Ok(Ended::Stopped { why, left, until, killed }),
@@ -517,7 +521,7 @@ impl<'e> Engine<'e> {
                 self.tasks.set(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
                 let why = "it was taken out before it was done".to_owned();
-                self.note(What::JobSkipped { of, why, withdrawn: true }, false)?;
+                self.note(RunEvent::JobSkipped { of, why, withdrawn: true }, false)?;
             }
         }
         Ok(())

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::record::event::Event;
+use crate::disk::progress::JobState;
 use crate::record::job::Job;
 use codex_agent_shared::error::Result;
 
@@ -32,11 +32,8 @@ pub trait JobFeed {
     /// Chooses the next job and claims it.
     fn next(&mut self, claim: Claim<'_>) -> Result<Next>;
 
-    /// Something happened to a job; it is in the journal.
-    fn heard(&mut self, event: &Event);
-
-    /// A claimed job came to nothing, and is to be chosen anew.
-    fn back(&mut self, job: &str);
+    /// A job has another outcome than before. One that is pending is to be chosen anew.
+    fn changed(&mut self, job: &JobState);
 
     /// Looks at what there is to do by now: before the run ends.
     fn look(&mut self);

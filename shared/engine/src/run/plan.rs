@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use crate::disk::journal::Journal;
 use crate::disk::progress::RunProgress;
 use crate::disk::run_dir::RunDir;
-use crate::record::event::{Event, What};
+use crate::record::event::{Event, RunEvent};
 use crate::record::job::Job;
 use crate::record::job::VERSION;
 use crate::record::settings::Settings;
@@ -38,7 +38,7 @@ impl Plan {
         let mut job = self.name(job)?;
         if self.made.is_none() {
             let (folder, mut journal) = RunDir::create(&self.tasks.kind, &self.tasks.name)?;
-            let what = What::RunPlanned {
+            let what = RunEvent::RunPlanned {
                 kind: self.tasks.kind.clone(),
                 name: self.tasks.name.clone(),
                 settings: None,

@@ -11,7 +11,7 @@ use crate::process::preflight::Checked;
 use crate::process::running::Running;
 use crate::process::spawn;
 use crate::process::spawn::Started;
-use crate::record::event::What;
+use crate::record::event::RunEvent;
 use crate::record::failure::{Class, Failure};
 use crate::record::job::{Job, Kind};
 use crate::record::settings::OnLimit;
@@ -182,7 +182,7 @@ impl Engine<'_> {
             self.announced = Some(closed.next);
             self.listener.say(&format!("waiting for the end of a usage limit: {}", closed.told(now)));
             let why = Class::UsageLimit.word();
-            self.note(What::RunWaiting { why, until: Some(closed.next) }, false)?;
+            self.note(RunEvent::RunWaiting { why, until: Some(closed.next) }, false)?;
         }
         Ok(None)
     }
@@ -278,7 +278,11 @@ impl Engine<'_> {
     /// A job that is pending is to be started as soon as it can be.
     pub(super) fn requeue(&mut self, at: usize) {
         match &mut self.source {
-            Some(source) => source.back(&self.tasks.all[at].of.job),
+            Some(source) => {
+                let job = &mut self.tasks.all[at];
+                job.outcome.requeue();
+                source.changed(job);
+            }
             None => {
                 // In its place: jobs for one session keep their order.
                 let place = self.queue.partition_point(|other| *other < at);
@@ -299,7 +303,7 @@ impl Engine<'_> {
     /// The same of any job that was started.
     pub(super) fn record_unstarted(&mut self, at: usize, why: &str) -> Result<()> {
         let of = self.tasks.all[at].of.clone();
-        self.note(What::JobSkipped { of, why: why.to_owned(), withdrawn: true }, false)
+        self.note(RunEvent::JobSkipped { of, why: why.to_owned(), withdrawn: true }, false)
     }
 
     /// A job that is pending is to be started, but not at once.
@@ -308,7 +312,9 @@ impl Engine<'_> {
         match &mut self.source {
             // Nothing overtakes: a queue is in order.
             Some(source) => {
-                source.back(&self.tasks.all[at].of.job);
+                let job = &mut self.tasks.all[at];
+                job.outcome.requeue();
+                source.changed(job);
                 self.hold = Some(then);
             }
             None => self.waiting.push((then, at)),

@@ -17,7 +17,7 @@ use crate::process::preflight::Checker;
 use crate::process::recorded;
 use crate::process::recorded::Trace;
 use crate::process::running::Running;
-use crate::record::event::{Usage, What};
+use crate::record::event::{RunEvent, Usage};
 use crate::record::failure::{Class, Failure, Sent};
 use crate::record::settings::{Interrupted, OnBusy, OnLimit};
 use crate::run::engine::Engine;
@@ -256,7 +256,7 @@ impl Engine<'_> {
             Some(before) => Some(own(totals, before)),
             None => None,
         };
-        let what = What::JobCompleted {
+        let what = RunEvent::JobCompleted {
             of: self.tasks.all[at].of.clone(),
             last_message: running.follower.progress.last_message.clone(),
             usage,
@@ -305,7 +305,7 @@ impl Engine<'_> {
         again: bool,
         exit: Option<ExitStatus>,
     ) -> Result<()> {
-        let what = What::JobFailed {
+        let what = RunEvent::JobFailed {
             of: self.tasks.all[at].of.clone(),
             failure,
             exit_code: exit.and_then(|exit| exit.code()),
@@ -400,7 +400,7 @@ impl Engine<'_> {
             OnBusy::Skip => {
                 self.tasks.set(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
-                self.note(What::JobSkipped { of, why: message, withdrawn: false }, true)
+                self.note(RunEvent::JobSkipped { of, why: message, withdrawn: false }, true)
             }
             _ => self.failed(at, failure, false, None),
         }

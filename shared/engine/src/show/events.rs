@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::disk::run_dir::RunDir;
 use crate::record::event::JobRef;
-use crate::record::event::{Counts, Event, What};
+use crate::record::event::{Counts, Event, RunEvent};
 use crate::record::job::Sandbox;
 use crate::record::job::VERSION;
 use crate::record::settings::Settings;
@@ -170,10 +170,10 @@ impl Show {
             let row = [&at, event.what.word(), &tsv(job), &id, &tsv(&text)].join("\t");
             return self.output.text(row.as_bytes(), b"\n");
         }
-        if matches!(event.what, What::JobSpawned { .. } | What::JobSession { .. }) {
+        if matches!(event.what, RunEvent::JobSpawned { .. } | RunEvent::JobSession { .. }) {
             return Ok(());
         }
-        if self.live.is_some() && matches!(event.what, What::JobStarted { .. }) {
+        if self.live.is_some() && matches!(event.what, RunEvent::JobStarted { .. }) {
             // It is in the live view.
             return Ok(());
         }
@@ -191,16 +191,16 @@ impl Show {
         // Why something went wrong is what one looks for: it is not cut before it has been told.
         if matches!(
             event.what,
-            What::JobFailed { .. }
-                | What::JobSkipped { .. }
-                | What::RunWaiting { .. }
-                | What::RunStopped { .. }
+            RunEvent::JobFailed { .. }
+                | RunEvent::JobSkipped { .. }
+                | RunEvent::RunWaiting { .. }
+                | RunEvent::RunStopped { .. }
         ) {
             let mut told = lines(&start, &cell(&text, REASON), INDENT, most).into_iter();
             return told.try_for_each(|line| self.output.text(line.trim_end().as_bytes(), b"\n"));
         }
         let text = match &event.what {
-            What::JobStarted { .. } => path_cell(&text, None, left),
+            RunEvent::JobStarted { .. } => path_cell(&text, None, left),
             _ => cell(&text, left),
         };
         self.output.text(format!("{start}{text}").trim_end().as_bytes(), b"\n")
@@ -208,7 +208,7 @@ impl Show {
 
     fn answer(&mut self, event: &Event) -> Result<()> {
         match &event.what {
-            What::JobCompleted { of, last_message, .. } => {
+            RunEvent::JobCompleted { of, last_message, .. } => {
                 if self.several {
                     let id = of.session.map_or_else(|| of.job.clone(), |id| id.to_string());
                     self.output.text(format!("==> {id} <==").as_bytes(), b"\n")?;
@@ -219,7 +219,7 @@ impl Show {
                 }
                 message.lines().try_for_each(|line| self.output.text(harmless(line).as_bytes(), b"\n"))
             }
-            What::JobFailed { of, .. } | What::JobSkipped { of, .. } => {
+            RunEvent::JobFailed { of, .. } | RunEvent::JobSkipped { of, .. } => {
                 warn(format_args!("job {}: {}", of.job, text(&event.what)));
                 Ok(())
             }
@@ -310,12 +310,12 @@ impl Observer for Show {
     fn event(&mut self, event: &Event) {
         self.counts = event.counts;
         self.span = Some((self.span.map_or(event.at, |(first, _)| first), event.at));
-        if let What::JobCompleted { usage: Some(usage), .. } = &event.what {
+        if let RunEvent::JobCompleted { usage: Some(usage), .. } = &event.what {
             for (sum, name) in self.used.iter_mut().zip(["input_tokens", "output_tokens"]) {
                 *sum += usage.get(name).copied().unwrap_or(0);
             }
         }
-        if let (Some(places), true, What::JobStarted { of, .. }) =
+        if let (Some(places), true, RunEvent::JobStarted { of, .. }) =
             (&mut self.places, self.live.is_some(), &event.what)
         {
             places(&of.job, true);
@@ -373,18 +373,18 @@ fn called(places: &mut Option<Places>, job: &str) -> String {
 }
 
 /// How long it took, of what has an end.
-fn took(what: &What) -> String {
+fn took(what: &RunEvent) -> String {
     match what {
-        What::JobCompleted { duration_ms, .. } => Timestamp(0).countdown(Timestamp(*duration_ms)),
+        RunEvent::JobCompleted { duration_ms, .. } => Timestamp(0).countdown(Timestamp(*duration_ms)),
         _ => String::new(),
     }
 }
 
 /// What there is to say about an event.
-fn text(what: &What) -> String {
+fn text(what: &RunEvent) -> String {
     match what {
-        What::RunPlanned { name, .. } => name.clone(),
-        What::RunStarted { codex, jobs, kind, .. } => {
+        RunEvent::RunPlanned { name, .. } => name.clone(),
+        RunEvent::RunStarted { codex, jobs, kind, .. } => {
             let version = codex.version.as_deref().unwrap_or("of unknown version");
             // Of a queue nobody knows yet how many there will be.
             match kind == "queue" {
@@ -392,20 +392,20 @@ fn text(what: &What) -> String {
                 false => format!("{}, Codex {version}", counted(*jobs)),
             }
         }
-        What::JobStarted { cwd, sandbox, .. } => {
+        RunEvent::JobStarted { cwd, sandbox, .. } => {
             let sandbox = sandbox.map_or("", Sandbox::word);
             format!("{} {sandbox}", cwd.as_deref().unwrap_or("")).trim_end().to_owned()
         }
-        What::JobSpawned { process, .. } => format!("process {}", process.pid),
-        What::JobSession { .. } | What::RunCompleted {} => String::new(),
-        What::JobCompleted { last_message, .. } => last_message.clone().unwrap_or_default(),
-        What::JobFailed { failure, .. } => format!("{}: {}", failure.class.word(), failure.plain()),
-        What::JobSkipped { why, .. } => why.clone(),
-        What::RunWaiting { why, until } => match until {
+        RunEvent::JobSpawned { process, .. } => format!("process {}", process.pid),
+        RunEvent::JobSession { .. } | RunEvent::RunCompleted {} => String::new(),
+        RunEvent::JobCompleted { last_message, .. } => last_message.clone().unwrap_or_default(),
+        RunEvent::JobFailed { failure, .. } => format!("{}: {}", failure.class.word(), failure.plain()),
+        RunEvent::JobSkipped { why, .. } => why.clone(),
+        RunEvent::RunWaiting { why, until } => match until {
             Some(until) => format!("{why}, until {}", until.clock()),
             None => why.clone(),
         },
-        What::RunStopped { why, left, .. } => format!("{why}, {} left", counted(*left)),
+        RunEvent::RunStopped { why, left, .. } => format!("{why}, {} left", counted(*left)),
     }
 }
 
