@@ -221,7 +221,11 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "an archived session is in archived_sessions/ with the same file name, its row has the time and the path, and unarchive reverses both",
-        needed_by: &[("codex/files.rs", "walk"), ("codex/reader.rs", "moved"), ("run/check.rs", "check")],
+        needed_by: &[
+            ("codex/files.rs", "walk"),
+            ("codex/reader.rs", "moved"),
+            ("process/preflight.rs", "check"),
+        ],
         proof: |lab| {
             let path = lab.rollout("main", &lab.id("to be archived")?)?;
             let is_flat = path.parent() == Some(&lab.home("main").join("archived_sessions"));
@@ -239,7 +243,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a rename and an unarchive leave recency_at_ms as it was",
-        needed_by: &[("codex/state.rs", "time_column"), ("codex/fake/thread.rs", "set_name")],
+        needed_by: &[("codex/state.rs", "time_column"), ("thread.rs", "set_name")],
         proof: |lab| {
             lab.is_noted("a rename moves recency_at_ms", "false")?;
             lab.is_noted("an unarchive moves recency_at_ms", "false")
@@ -288,7 +292,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "Codex's own queue is the table queued_items of queue_1.sqlite, and a resume takes its messages into the turn",
-        needed_by: &[("codex/state/queue.rs", "queued"), ("run/check.rs", "queued")],
+        needed_by: &[("codex/state/queue.rs", "queued"), ("process/preflight.rs", "queued")],
         proof: |lab| {
             lab.is_noted("queued", "1")?;
             lab.ran("with a queue")?.ended("0")?;
@@ -359,7 +363,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "every line of a session has the next ordinal",
-        needed_by: &[("codex/rollout/line.rs", "parse"), ("codex/watch/followed.rs", "is_own")],
+        needed_by: &[("codex/rollout/line.rs", "parse"), ("codex/watch/session_tail.rs", "is_own")],
         proof: |lab| {
             for label in ["new", "shell"] {
                 let found = lines_of(lab, "main", label, |line| Some(line.ordinal))?;
@@ -458,7 +462,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "turn_context has the directory, the sandbox and the model of the turn",
-        needed_by: &[("codex/rollout/line.rs", "context"), ("run/check.rs", "look_back")],
+        needed_by: &[("codex/rollout/line.rs", "context"), ("process/preflight.rs", "look_back")],
         proof: |lab| {
             let found = lines_of(lab, "main", "new", |line| match &line.said {
                 Said::Context { cwd, sandbox, model } => {
@@ -475,7 +479,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "tokens are counted for the whole session, in the rollout and in turn.completed",
-        needed_by: &[("codex/rollout/line.rs", "tokens"), ("run/outcome.rs", "own")],
+        needed_by: &[("codex/rollout/line.rs", "tokens"), ("run/transitions.rs", "own")],
         proof: |lab| {
             let turn = rollout::last_turn(&lab.rollout("main", &lab.id("new")?)?).map_err(said)?;
             let total = turn.total_usage.unwrap_or_default().get("input_tokens").copied();

@@ -34,7 +34,7 @@ fn kinds(lab: &Lab, label: &str) -> Outcome<Vec<String>> {
 pub const FACTS: &[Fact] = &[
     Fact {
         holds: "codex --version prints codex-cli and the version",
-        needed_by: &[("codex/version.rs", "version")],
+        needed_by: &[("engine/src/codex/version.rs", "version")],
         proof: |lab| {
             let said_so =
                 codex_agent_engine::codex::version::version(&lab.codex, Some(&lab.home("main")), None)
@@ -44,7 +44,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "each event is a line that begins with its type",
-        needed_by: &[("run/follow.rs", "long_line")],
+        needed_by: &[("process/output.rs", "long_line")],
         proof: |lab| {
             for label in ["new", "shell", "FAIL400", "fork"] {
                 let out = lab.ran(label)?.out;
@@ -57,7 +57,11 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a turn prints thread.started first and turn.completed last, with the last message before it and usage in numbers",
-        needed_by: &[("run/follow.rs", "event"), ("run/outcome.rs", "completed"), ("run/judge.rs", "judge")],
+        needed_by: &[
+            ("process/output.rs", "event"),
+            ("run/transitions.rs", "completed"),
+            ("process/judge.rs", "judge"),
+        ],
         proof: |lab| {
             let want = ["thread.started", "turn.started", "item.completed", "turn.completed"];
             for label in ["new", "resume", "resume elsewhere", "fork"] {
@@ -74,7 +78,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "an item of the type error is a warning, and the turn goes on",
-        needed_by: &[("run/follow.rs", "event")],
+        needed_by: &[("process/output.rs", "event")],
         proof: |lab| {
             let ran = lab.ran("new")?;
             ran.ended("0")?;
@@ -83,7 +87,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a resume prints the id of its session, a fork another one",
-        needed_by: &[("run/judge.rs", "judge"), ("codex/fork.rs", "fork_by_command")],
+        needed_by: &[("process/judge.rs", "judge"), ("codex/fork.rs", "fork_by_command")],
         proof: |lab| {
             let id = lab.id("new")?;
             same("the session", lab.id("resume")?, id.clone())?;
@@ -92,7 +96,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "all options of a job stand before 'resume ID -', each joined to its value",
-        needed_by: &[("run/binary.rs", "arguments")],
+        needed_by: &[("process/command.rs", "arguments")],
         proof: |lab| {
             lab.ran("resume")?.ended("0")?;
             let request =
@@ -107,7 +111,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "'-' reads the prompt from standard input as it is, for a new session, a resume and a fork",
-        needed_by: &[("run/attempt.rs", "make"), ("run/binary.rs", "arguments")],
+        needed_by: &[("process/spawn.rs", "make"), ("process/command.rs", "arguments")],
         proof: |lab| {
             let long = long_message();
             for words in [long.as_str(), "Now add a test", "Try another way", "--json", "with a NUL\0 inside"]
@@ -120,7 +124,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "the turn of a resume runs where Codex was started, not where the session was",
-        needed_by: &[("run/attempt.rs", "go"), ("run/check.rs", "look_back")],
+        needed_by: &[("process/spawn.rs", "go"), ("process/preflight.rs", "look_back")],
         proof: |lab| {
             let tail = rollout::tail(&lab.rollout("main", &lab.id("new")?)?, true).map_err(said)?;
             must(tail.cwd.as_deref().is_some_and(|cwd| cwd.ends_with("/beta")), || format!("{:?}", tail.cwd))
@@ -128,7 +132,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a prompt that is empty or not UTF-8 is refused with status 1, and nothing is sent",
-        needed_by: &[("run/judge.rs", "unsent")],
+        needed_by: &[("process/judge.rs", "unsent")],
         proof: |lab| {
             for label in ["empty", "empty resume", "not UTF-8"] {
                 let ran = lab.ran(label)?;
@@ -140,7 +144,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a turn that fails prints turn.failed with a message and exits with status 1",
-        needed_by: &[("run/follow.rs", "event"), ("run/judge.rs", "judge")],
+        needed_by: &[("process/output.rs", "event"), ("process/judge.rs", "judge")],
         proof: |lab| {
             for word in super::story::FAILURES {
                 let ran = lab.ran(word)?;
@@ -153,7 +157,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "codex_error_info and the message each show the class of a failure",
-        needed_by: &[("run/failure.rs", "TABLE"), ("run/failure.rs", "classify")],
+        needed_by: &[("record/failure.rs", "TABLE"), ("record/failure.rs", "classify")],
         proof: |lab| {
             for (word, by_info, by_text) in [
                 ("FAIL400", None, None),
@@ -182,7 +186,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "the message of a usage limit has its end as 'try again at H:MM AM.', rounded down to the minute, or no end at all",
-        needed_by: &[("run/failure.rs", "reset"), ("run/gate.rs", "close")],
+        needed_by: &[("record/failure.rs", "reset"), ("run/usage_limit.rs", "close")],
         proof: |lab| {
             let message = |word: &str| -> Outcome<String> {
                 Ok(lab.ran(word)?.event("turn.failed")?["error"]["message"]
@@ -201,7 +205,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a session that cannot be started is refused with status 1, without events, and with known words on standard error",
-        needed_by: &[("run/failure.rs", "TABLE"), ("run/judge.rs", "unsent")],
+        needed_by: &[("record/failure.rs", "TABLE"), ("process/judge.rs", "unsent")],
         proof: |lab| {
             refused(lab, "second writer", Class::Busy)?;
             refused(lab, "resume of an archived", Class::Archived)?;
@@ -218,7 +222,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "an unknown option is refused with status 2 and without events",
-        needed_by: &[("run/judge.rs", "unsent")],
+        needed_by: &[("process/judge.rs", "unsent")],
         proof: |lab| {
             let ran = lab.ran("bad flag")?;
             ran.ended("2")?;
@@ -227,12 +231,12 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "--image=FILE does not swallow the arguments behind it, and a missing image is no error",
-        needed_by: &[("run/binary.rs", "arguments")],
+        needed_by: &[("process/command.rs", "arguments")],
         proof: |lab| same("the session", lab.id("missing image")?, lab.id("before words")?),
     },
     Fact {
         holds: "where standard output cannot be written Codex exits with status 101 before anything is sent",
-        needed_by: &[("run/judge.rs", "unsent")],
+        needed_by: &[("process/judge.rs", "unsent")],
         proof: |lab| {
             lab.ran("full disk")?.ended("101")?;
             must(!lab.was_asked("Onto a full disk"), || "it was sent".to_owned())
@@ -240,7 +244,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a home that is named and not there is an error",
-        needed_by: &[("codex/home.rs", "find"), ("run/attempt.rs", "go")],
+        needed_by: &[("codex/home.rs", "find"), ("process/spawn.rs", "go")],
         proof: |lab| {
             lab.ran("no home")?.ended("1")?;
             must(!lab.path("no-home").exists(), || "it was made".to_owned())
@@ -248,7 +252,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "SIGINT ends Codex with status 1 within seconds, SIGTERM and SIGHUP by the signal, and the session can be resumed",
-        needed_by: &[("run/running.rs", "press"), ("run/probe.rs", "stop_holders")],
+        needed_by: &[("process/running.rs", "escalate_signal"), ("liveness.rs", "stop_holders")],
         proof: |lab| {
             for (label, exit) in
                 [("SIGINT", "1"), ("SIGTERM", "signal 15"), ("SIGHUP", "signal 1"), ("SIGKILL", "signal 9")]
@@ -264,7 +268,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "the lock on standard output lasts as long as any Codex of the job, and its tools do not have it",
-        needed_by: &[("run/attempt.rs", "go"), ("run/judge.rs", "judge")],
+        needed_by: &[("process/spawn.rs", "go"), ("process/judge.rs", "judge")],
         proof: |lab| {
             lab.is_noted("lock after the launcher", "true")?;
             lab.is_noted("lock after a tool", "true")?;
@@ -273,7 +277,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a session in use is locked in thread-writer-locks/ID.lock, which /proc/locks shows, and free afterwards",
-        needed_by: &[("codex/holder.rs", "holds"), ("run/check.rs", "check")],
+        needed_by: &[("codex/holder.rs", "holds"), ("process/preflight.rs", "check")],
         proof: |lab| {
             lab.is_noted("lock file while it runs", "true")?;
             lab.is_noted("held while it runs", "true")?;
@@ -282,7 +286,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a refused second writer does not disturb the first, and a session in use can be forked",
-        needed_by: &[("run/outcome.rs", "is_busy"), ("run/check.rs", "check")],
+        needed_by: &[("run/transitions.rs", "is_busy"), ("process/preflight.rs", "check")],
         proof: |lab| {
             lab.ran("first writer")?.ended("0")?;
             lab.ran("first writer")?.event("turn.completed")?;
@@ -292,7 +296,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "without a network Codex prints events of the type error, and does not end",
-        needed_by: &[("run/follow.rs", "event"), ("run/judge.rs", "judge")],
+        needed_by: &[("process/output.rs", "event"), ("process/judge.rs", "judge")],
         proof: |lab| {
             let ran = lab.ran("no network")?;
             // It was killed.
