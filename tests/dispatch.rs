@@ -1,4 +1,4 @@
-//! The dispatcher, and tools of strangers.
+//! The dispatcher, and external tools.
 
 use std::os::unix::fs::symlink;
 
@@ -176,7 +176,7 @@ fn a_broken_first_line_is_told() {
 }
 
 #[test]
-fn help_of_ours_of_strangers_and_of_nobody() {
+fn help_of_our_tools_of_external_ones_and_of_none() {
     let mut world = World::new();
     world.script("bin/codex-agent-foo", "#!/bin/sh\necho \"foo helps: $*\"\n");
     let folder = world.path("bin");

@@ -445,7 +445,7 @@ fn mentioned_flags_exist() {
             for (tool, flag) in mentioned(&line) {
                 let name =
                     if tool.is_empty() { "codex-agent".to_owned() } else { format!("codex-agent-{tool}") };
-                // The flags of a stranger's tool are its own affair.
+                // The flags of an external tool are its own.
                 if executables().contains(&name) {
                     assert!(known(&name).contains(&flag), "{file}: there is no {flag} of {name}: {line}");
                 }

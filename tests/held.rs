@@ -98,7 +98,7 @@ pub fn hold(words: &[String], input: &str, out: &str) {
     let given: HashSet<&str> = input.lines().map(|line| line.trim_end_matches('\r')).collect();
     let has = |flag: &str| words.iter().any(|word| word == flag || word.starts_with(&format!("{flag}=")));
     let how = if has("--fields") { As::Chosen } else { As::Today };
-    // Of the dispatcher's, a stranger may have written anything.
+    // Behind the dispatcher an external tool may have written anything.
     let is_known = |kind: &str| validators(As::Ever).contains_key(kind) || program != "codex-agent";
     for line in out.lines().filter(|line| line.starts_with('{') && !given.contains(line)) {
         let Ok(record) = serde_json::from_str::<Value>(line) else { continue };

@@ -17,7 +17,7 @@ use crate::plugin::world;
 use crate::plugin_bad::{WRITE, with_fault};
 use crate::world::{HOMES, World, bin, bins, json};
 
-/// The folder of the tools of strangers.
+/// The directory of external tools.
 pub fn plugins() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins")
 }

@@ -160,7 +160,7 @@ mod resume;
 /// The library as the author of an external tool uses it.
 mod library;
 
-/// Tools of strangers: found, asked, kept, told of.
+/// External tools and their descriptions.
 mod plugin;
 
 /// What must not hurt that tool.

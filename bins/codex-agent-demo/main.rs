@@ -179,14 +179,14 @@ impl Sample {
     fn process(&self, command: &[OsString]) -> Process {
         let mut process = Process::new(&command[0]);
         process.args(&command[1..]);
-        self.0.dress(&mut process);
+        self.0.set_env(&mut process);
         process
     }
 
     /// What a shell must say to work in it.
     fn variables(&self) -> String {
         let mut command = Process::new("");
-        self.0.dress(&mut command);
+        self.0.set_env(&mut command);
         let mut lines: Vec<String> = command
             .get_envs()
             .filter(|(name, value)| *name != "PATH" && (value.is_some() || std::env::var_os(name).is_some()))

@@ -334,4 +334,74 @@ mod tests {
             assert!(!is_name(name), "{name}");
         }
     }
+
+    /// In random directories, some of which are links, missing, or have files that cannot be run: a name is found
+    /// where walking the directories by hand finds it, before and after the directories were read.
+    #[test]
+    #[allow(clippy::disallowed_methods)] // What a test finds there must be put there.
+    fn finding_agrees_with_listing_and_with_walking_by_hand() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let mut seed = 7_u64;
+        let mut random = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        let (mut found_some, mut refused_some) = (0, 0);
+        for _ in 0..60 {
+            let root = tempfile::tempdir().unwrap();
+            let directories: Vec<PathBuf> = (0..5).map(|at| root.path().join(at.to_string())).collect();
+            for (at, directory) in directories.iter().enumerate() {
+                match random(6) {
+                    0 => continue,
+                    1 if at > 0 => {
+                        symlink(&directories[at - 1], directory).unwrap();
+                        continue;
+                    }
+                    _ => fs::create_dir(directory).unwrap(),
+                }
+                for name in ["a", "b", "c"] {
+                    let file = directory.join(format!("{PREFIX}{name}"));
+                    match random(4) {
+                        0 => fs::create_dir(&file).unwrap(),
+                        1 => symlink("/nowhere", &file).unwrap(),
+                        2 => {
+                            fs::write(&file, "").unwrap();
+                            let mode = if random(2) == 0 { 0o755 } else { 0o644 };
+                            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            let path = SearchPath { directories: directories.clone(), listing: OnceCell::new() };
+            let by_hand = |name: &str| {
+                let mut seen = HashSet::new();
+                let files = directories.iter().map(|directory| directory.join(format!("{PREFIX}{name}")));
+                let is_tool = |file: &PathBuf| {
+                    fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 1 == 1)
+                };
+                let fresh = |file: &PathBuf| seen.insert(fs::canonicalize(file.parent().unwrap()).unwrap());
+                files.filter(is_tool).filter(fresh).collect::<Vec<PathBuf>>()
+            };
+            for turn in 0..2 {
+                let tools = if turn == 1 { &path.list().tools[..] } else { &[] };
+                for name in ["a", "b", "c", "d"] {
+                    let all = by_hand(name);
+                    assert_eq!(path.find_all(name), all, "{turn} {name}");
+                    match path.find(name) {
+                        Ok(found) => assert_eq!(found, all.first().cloned(), "{turn} {name}"),
+                        Err(error) => {
+                            refused_some += 1;
+                            assert!(all.is_empty() && error.exit() == Exit::CannotRun, "{error}");
+                        }
+                    }
+                    let listed = tools.iter().find(|tool| tool.name == name);
+                    let listed = listed.map(|tool| [&[tool.path.clone()][..], &tool.shadows].concat());
+                    assert!(turn == 0 || listed.unwrap_or_default() == all, "{name}: {all:?}");
+                    found_some += all.len();
+                }
+            }
+        }
+        assert!(found_some > 0 && refused_some > 0, "{found_some} {refused_some}");
+    }
 }

@@ -164,7 +164,7 @@ impl Sandbox {
             }
         }
         let directory = self.directory.path();
-        self.place.dress(command);
+        self.place.set_env(command);
         set_env(command, &dispatcher());
         command
             .env("HOME", directory.join("home"))

@@ -101,7 +101,7 @@ impl Place {
     }
 
     /// Lets a command find all of it, and our own tools first, wherever PATH leads.
-    pub fn dress(&self, command: &mut Command) {
+    pub fn set_env(&self, command: &mut Command) {
         command
             .env("CODEX_HOME", &self.home)
             .env("CODEX_AGENT_CONFIG_HOME", &self.config)

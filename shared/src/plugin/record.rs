@@ -10,7 +10,7 @@ use super::{FoundTool, PathProblem, TOOLS};
 // A field that is left out is unknown: the dispatcher's `--list=json` knows where a tool is, `--generate describe`
 // of the tool what it does.
 /// A tool.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ToolRecord<'t> {
     /// Always `tool`.
@@ -73,22 +73,7 @@ impl<'t> ToolRecord<'t> {
 
     /// A record with a name, and the summary if it is known.
     pub fn new(name: &'t str, about: Option<&'t str>) -> Self {
-        ToolRecord {
-            kind: "tool",
-            name,
-            about,
-            path: None,
-            ours: None,
-            shadows: None,
-            version: None,
-            protocol: None,
-            reads: None,
-            writes: None,
-            pipe: None,
-            generates: None,
-            completes: None,
-            description: None,
-        }
+        ToolRecord { kind: "tool", name, about, ..ToolRecord::default() }
     }
 }
 
