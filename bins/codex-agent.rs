@@ -55,8 +55,8 @@ fn flags() -> Vec<Flag> {
         Flag::new(
             "list",
             Takes::Perhaps("json", || vec![("json", "")]),
-            "list the tools that are found",
-            |args, value| { args.list = Some(value.perhaps()?.is_some()); Ok(()) },
+            "list the tools",
+            |args, value| value.perhaps().map(|word| args.list = Some(word.is_some())),
         )
         .more("In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list the tools: the summary of an external tool comes from its description, see codex-agent-plugin(1). Aliases stand after the tools, as records of type alias; one that a tool shadows is a warning."),
         Flag::switch(
@@ -80,11 +80,10 @@ fn tool() -> Tool {
         .description([tool_lines("    ")])
         .command(
             Command::new(run)
-                .operand(
-                    "TOOL [ARGUMENT...]",
-                    &[Completes::Tools],
-                    |args, operand| { args.words.push(operand); Ok(()) },
-                )
+                .operand("TOOL [ARGUMENT...]", &[Completes::Tools], |args, word| {
+                    args.words.push(word);
+                    Ok(())
+                })
                 .greedy()
                 .flags("Options", flags()),
         )
@@ -113,14 +112,14 @@ fn tool() -> Tool {
             ("Manuals and completions, where no package brings them:", "codex-agent setup --dry-run"),
             ("Try everything on a sample home:", "codex-agent demo"),
         ])
-        .see_also(plugin::TOOLS.iter().map(|(name, _)| format!("codex-agent-{name}(1)")).chain(
+        .see_also(plugin::TOOLS.iter().map(|(name, ..)| format!("codex-agent-{name}(1)")).chain(
             ["codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)", "codex-agent-plugins(7)"]
                 .map(str::to_owned),
         ))
         .writes(["tool", "alias"])
         .epilogue(format!(
-            "Tools of this package:\n{}\n  help    open the manual of a tool: 'codex-agent help ls'",
-            tool_lines("  ")
+            "{}\n'codex-agent help ls' opens the manual of a tool.",
+            tool_lines("")
         ))
         .completions([
             include_str!("../completions/codex-agent.bash"),
@@ -129,10 +128,17 @@ fn tool() -> Tool {
         ])
 }
 
-/// The tools and their NAME lines.
+/// The tools and their NAME lines, under their headings.
 fn tool_lines(margin: &str) -> String {
-    let line = |(name, about): &(&str, &str)| format!("{margin}{name:7} {about}");
-    plugin::TOOLS.iter().map(line).collect::<Vec<_>>().join("\n")
+    let mut lines = Vec::new();
+    let mut last = "";
+    for (name, about, heading) in plugin::TOOLS {
+        if heading != std::mem::replace(&mut last, heading) {
+            lines.push(format!("{margin}{heading}:"));
+        }
+        lines.push(format!("{margin}  {name:7} {about}"));
+    }
+    lines.join("\n")
 }
 
 /// Pages by hand, so that 'help' has them where no manual is installed.

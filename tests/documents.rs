@@ -108,7 +108,7 @@ pub fn flags(help: &str) -> Vec<Listed> {
 fn executables_are_the_tools_and_the_dispatcher() {
     let world = World::new();
     let bins: BTreeSet<String> = executables().into_iter().collect();
-    let mut tools: BTreeSet<String> = TOOLS.iter().map(|(name, _)| format!("codex-agent-{name}")).collect();
+    let mut tools: BTreeSet<String> = TOOLS.iter().map(|(name, ..)| format!("codex-agent-{name}")).collect();
     tools.insert("codex-agent".to_owned());
     assert_eq!(bins, tools);
     let listed: BTreeSet<String> = json(&world.ok(&["codex-agent", "--list=json"]))
@@ -118,7 +118,7 @@ fn executables_are_the_tools_and_the_dispatcher() {
         .chain(["codex-agent".to_owned()])
         .collect();
     assert_eq!(bins, listed);
-    for (name, about) in TOOLS {
+    for (name, about, _) in TOOLS {
         let help = world.ok(&[&format!("codex-agent-{name}"), "--help"]);
         let first = help.split("\n\n").next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(first, format!("codex-agent-{name} - {about}"));

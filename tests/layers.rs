@@ -382,10 +382,10 @@ fn the_table_of_tools_is_the_tools() {
         .skip(1)
         .map(|part| part.split("name = \"").nth(1).unwrap().split('"').next().unwrap().to_owned())
         .collect();
-    let table = codex_agent_shared::plugin::TOOLS.iter().map(|(name, _)| format!("codex-agent-{name}"));
+    let table = codex_agent_shared::plugin::TOOLS.iter().map(|(name, ..)| format!("codex-agent-{name}"));
     let table: BTreeSet<String> = table.chain(["codex-agent".to_owned()]).collect();
     assert_eq!(bins, table);
-    for (name, _) in codex_agent_shared::plugin::TOOLS {
+    for (name, ..) in codex_agent_shared::plugin::TOOLS {
         for document in ["README.md", "CHANGELOG.md", "man/codex-agent.7"] {
             let text = std::fs::read_to_string(root().join(document)).unwrap().replace('\\', "");
             assert!(text.contains(&format!("codex-agent-{name}")), "{document} lacks '{name}'");

@@ -69,7 +69,7 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
 
     let usr = root.join("usr");
     let tools: Vec<String> = std::iter::once("codex-agent".to_owned())
-        .chain(TOOLS.iter().map(|(name, _)| format!("codex-agent-{name}")))
+        .chain(TOOLS.iter().map(|(name, ..)| format!("codex-agent-{name}")))
         .collect();
     for tool in &tools {
         let ran = world.run(&[usr.join("bin").join(tool).to_str().unwrap(), "--version"]);

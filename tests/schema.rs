@@ -308,7 +308,7 @@ fn every_type_that_a_tool_names_has_a_schema_and_is_named_by_one() {
     let names = |text: &str| each(text).unwrap().into_iter().map(|s| s.name).collect::<BTreeSet<String>>();
     let mut writes = BTreeSet::new();
     let mut reads = BTreeSet::new();
-    let tools = TOOLS.iter().map(|(name, _)| format!("codex-agent-{name}"));
+    let tools = TOOLS.iter().map(|(name, ..)| format!("codex-agent-{name}"));
     for tool in tools.chain(["codex-agent".to_owned()]) {
         let record = records(&world.ok(&[&tool, "--generate", "describe"])).remove(0);
         for (field, all) in [("writes", &mut writes), ("reads", &mut reads)] {

@@ -45,11 +45,10 @@ fn tool() -> Tool {
         ])
         .command(
             Command::new(run)
-                .operand(
-                    "[COMMAND [ARGUMENT...]]",
-                    &[Completes::Commands],
-                    |args, operand| { args.command.push(operand); Ok(()) },
-                )
+                .operand("[COMMAND [ARGUMENT...]]", &[Completes::Commands], |args, word| {
+                    args.command.push(word);
+                    Ok(())
+                })
                 .greedy()
                 .flags("Options", flags()),
         )

@@ -48,7 +48,7 @@ fn unchecked() -> Flag {
 }
 
 fn existing() -> Flag {
-    Flag::switch("existing", "refuse to make the group", |args| &mut args.own.existing)
+    Flag::switch("existing", "refuse to create the group", |args| &mut args.own.existing)
 }
 
 fn format() -> Flag {
@@ -74,7 +74,7 @@ fn changed_json() -> Flag {
 
 fn commands() -> Vec<Command<Args>> {
     vec![
-        Command::verb("create", "make an empty group", create)
+        Command::verb("create", "create an empty group", create)
             .operands("NAME", &[Completes::Nothing])
             .details(&[NAME_RULES])
             .flags("Options", [description(), changed_json()]),
@@ -107,7 +107,7 @@ fn commands() -> Vec<Command<Args>> {
                 "Takes what add takes. A session that Codex does not have any more can be removed by its id, or by the beginning or end of it. One that is not in the group is told and is no error.",
             ])
             .flags("Options", [flags::json("hand on the session records"), flags::codex_home()]),
-        Command::verb("rename", "give a group another name", rename)
+        Command::verb("rename", "rename a group", rename)
             .operands("NAME NEW", &[Completes::Groups, Completes::Nothing])
             .flags("Options", [changed_json()]),
         Command::verb("delete", "delete groups; their sessions stay", delete)
@@ -118,7 +118,7 @@ fn commands() -> Vec<Command<Args>> {
             .operands("NAME...", &[Completes::Groups])
             .details(&["The mark is kept and shown. run leaves a paused group alone."])
             .flags("Options", [changed_json()]),
-        Command::verb("unpause", "take the mark of a paused group away", |args| set_paused(&args, false))
+        Command::verb("unpause", "unmark a paused group", |args| set_paused(&args, false))
             .aliases(&["resume"])
             .operands("NAME...", &[Completes::Groups])
             .flags("Options", [changed_json()]),
@@ -133,7 +133,7 @@ fn commands() -> Vec<Command<Args>> {
             .flags("How", jobs::how_concurrent().chain([flags::codex()]))
             .flags("Whether", [jobs::new(), jobs::dry_run(), flags::codex_home()])
             .flags("What is shown", jobs::shown()),
-        Command::verb("watch", "show what the sessions of a group do", verbs::watch)
+        Command::verb("watch", "follow the sessions of a group", verbs::watch)
             .operands("NAME", &[Completes::Groups])
             .details(&[
                 "The events of runs over the group, and what its sessions do when anybody else drives them: their turns, what was said, what was run. It begins with what happens now, and goes on until Ctrl-C. Sessions that are added meanwhile are watched too.",
@@ -141,7 +141,7 @@ fn commands() -> Vec<Command<Args>> {
             ])
             .flags("What is shown", jobs::shown())
             .flags("Other", [flags::codex_home()]),
-        Command::verb("log", "tell what happened in the last run over a group", verbs::log)
+        Command::verb("log", "print the log of the last run over a group", verbs::log)
             .operands("NAME", &[Completes::Groups])
             .details(&["'codex-agent run list' has the earlier ones, and 'codex-agent run log' tells of any of them."])
             .flags("Options", [flags::json("events as records, one a line"), jobs::answers()]),

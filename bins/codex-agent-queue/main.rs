@@ -39,9 +39,8 @@ fn queue_name(args: &Args) -> Result<&str> {
 }
 
 fn project() -> Flag {
-    Flag::directory("project", "where the sessions work; this directory if not said", |args| {
-        &mut args.own.project
-    })
+    Flag::directory("project", "the directory of the sessions", |args| &mut args.own.project)
+        .default("the current directory")
 }
 
 fn one_session() -> Flag {
@@ -50,7 +49,7 @@ fn one_session() -> Flag {
 }
 
 fn existing() -> Flag {
-    Flag::switch("existing", "refuse to make the queue", |args| &mut args.own.existing)
+    Flag::switch("existing", "refuse to create the queue", |args| &mut args.own.existing)
 }
 
 fn manual() -> Flag {
@@ -69,13 +68,15 @@ fn failed() -> Flag {
 }
 
 fn now() -> Flag {
-    Flag::switch("now", "interrupt what runs, instead of letting it finish", |args| &mut args.own.now)
+    Flag::switch("now", "interrupt the running prompt, instead of letting it finish", |args| {
+        &mut args.own.now
+    })
 }
 
 fn new() -> Flag {
     jobs::new()
-        .help("begin another run, and leave the one that has work left")
-        .more("What that one had begun is judged first, and a job of it that lives is not left. Without --new it is gone on with.")
+        .help("begin another run, and abandon the one that has work left")
+        .more("Jobs that the abandoned run had begun are judged first, and a running job is never abandoned. Without --new the run is continued.")
 }
 
 fn queue_json() -> Flag {
@@ -97,7 +98,7 @@ const WHICH: &str = "PROMPT is its number, as 'show' has it, or four or more dig
 
 fn commands() -> Vec<Command<Args>> {
     vec![
-        Command::verb("create", "make an empty queue", verbs::create)
+        Command::verb("create", "create an empty queue", verbs::create)
             .operands("NAME", &[Completes::Nothing])
             .details(&[NAME_RULES])
             .flags("Options", [project(), one_session(), changed_json()]),
@@ -131,7 +132,7 @@ fn commands() -> Vec<Command<Args>> {
                 "Without a text, on a terminal, $VISUAL or $EDITOR opens with it. A prompt that was sent is not edited; 'queue retry' makes it pending again.",
             ])
             .flags("Options", [jobs::prompt(), jobs::prompt_file(), prompt_json()]),
-        Command::verb("move", "put prompts at another place", verbs::move_)
+        Command::verb("move", "move prompts within a queue", verbs::move_)
             .operands("NAME PROMPT... PLACE", NAME_THEN)
             .details(&[
                 WHICH,
@@ -145,21 +146,21 @@ fn commands() -> Vec<Command<Args>> {
                 "One that is being sent stays: 'queue stop --now' interrupts it. All that are named, or none.",
             ])
             .flags("Options", [flags::json("the records of the removed prompts")]),
-        Command::verb("retry", "make prompts pending again that have failed", verbs::retry)
+        Command::verb("retry", "requeue failed prompts", verbs::retry)
             .operands("NAME [PROMPT...]", NAME_THEN)
             .details(&[
                 WHICH,
                 "Any prompt that is not being sent may be named. When it is sent again, its events say resent.",
             ])
             .flags("Options", [failed(), prompt_json()]),
-        Command::verb("mode", "say whether prompts are sent by themselves", verbs::mode)
+        Command::verb("mode", "set whether prompts are sent automatically", verbs::mode)
             .operands("NAME PROMPT... auto|manual", NAME_THEN)
             .details(&[WHICH, "A manual prompt is passed over until it is made auto."])
             .flags("Options", [prompt_json()]),
-        Command::verb("rename", "give a queue another name", verbs::rename)
+        Command::verb("rename", "rename a queue", verbs::rename)
             .operands("NAME NEW", NAME_THEN)
             .flags("Options", [changed_json()]),
-        Command::verb("project", "say where the sessions of a queue work", verbs::project_of)
+        Command::verb("project", "set the directory of the sessions of a queue", verbs::project_of)
             .operands("NAME DIR", &[Completes::Queues, Completes::Nothing])
             .details(&["For a directory that was moved. Sessions that were begun elsewhere stay there."])
             .flags("Options", [changed_json()]),
@@ -171,18 +172,18 @@ fn commands() -> Vec<Command<Args>> {
             .flags("Options", [flags::json("the records of the deleted queues")]),
         Command::verb(
             "pause",
-            "let the runner of a queue send nothing more",
+            "pause a queue",
             |args| verbs::set_paused(&args, true),
         )
         .operands("NAME...", NAME)
-        .details(&["What is being sent is finished. It lasts until 'queue unpause', whoever runs the queue."])
+        .details(&["The running prompt is finished. The pause lasts until 'queue unpause', for every runner of the queue."])
         .flags("Options", [changed_json()]),
-        Command::verb("unpause", "take the pause of a queue away", |args| verbs::set_paused(&args, false))
+        Command::verb("unpause", "resume a paused queue", |args| verbs::set_paused(&args, false))
             .aliases(&["resume"])
             .operands("NAME...", NAME)
             .details(&["It does not begin to run."])
             .flags("Options", [changed_json()]),
-        Command::verb("stop", "end the runner of a queue after what it is sending", verbs::stop)
+        Command::verb("stop", "stop the runner of a queue after the running prompt", verbs::stop)
             .operands("NAME", NAME)
             .details(&["The next 'queue run' goes on."])
             .flags("Options", [now()]),
@@ -197,11 +198,11 @@ fn commands() -> Vec<Command<Args>> {
             .flags("How", jobs::how().into_iter().chain([flags::codex()]))
             .flags("Whether", [new(), jobs::dry_run(), jobs::image(), flags::codex_home()])
             .flags("What is shown", jobs::shown()),
-        Command::verb("watch", "show what the runner of a queue does", verbs::watch)
+        Command::verb("watch", "follow the runner of a queue", verbs::watch)
             .operands("NAME", NAME)
             .details(&["As 'codex-agent run watch' does for the last run of the queue."])
             .flags("What is shown", jobs::shown()),
-        Command::verb("log", "tell what happened in the last run of a queue", verbs::log)
+        Command::verb("log", "print the log of the last run of a queue", verbs::log)
             .operands("NAME", NAME)
             .details(&["A run lasts until the queue has nothing more to send, over as many runners as it takes."])
             .flags("Options", [flags::json("events as records, one a line"), jobs::answers()]),

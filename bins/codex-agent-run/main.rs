@@ -41,9 +41,8 @@ fn what() -> Vec<Flag> {
 
 fn codex() -> Vec<Flag> {
     vec![
-        Flag::directory("cwd", "where the sessions work; this directory if not said", |args| {
-            &mut args.own.cwd
-        }),
+        Flag::directory("cwd", "the directory of the sessions", |args| &mut args.own.cwd)
+            .default("the current directory"),
         jobs::image(),
         flags::codex_home(),
     ]
@@ -54,18 +53,19 @@ fn logged() -> Vec<Flag> {
 }
 
 fn now() -> Flag {
-    Flag::switch("now", "interrupt what runs, instead of letting it finish", |args| &mut args.own.now)
+    Flag::switch("now", "interrupt running jobs, instead of letting them finish", |args| &mut args.own.now)
 }
 
 fn older() -> Flag {
     Flag::parsed(
         "older",
         Takes::Text("TIME"),
-        "runs that ended before this time; 30d if not said",
+        "remove runs that ended before this time",
         |value| parse_moment(&value.text()?),
         |args| &mut args.own.older,
     )
-    .more("Or as runs.keep in config.toml says.")
+    .default("30d")
+    .more("runs.keep in config.toml sets another default.")
 }
 
 fn commands() -> Vec<Command<Args>> {
@@ -83,28 +83,28 @@ fn commands() -> Vec<Command<Args>> {
                 "In a pipe: name, state (running, finished, stopped, dead), when it began, and how many jobs are pending, running, completed, failed and skipped, with TABs between. A dead run is one whose runner was killed; its jobs may live.",
             ])
             .flags("Options", [flags::json("run records, one a line"), flags::color()]),
-        Command::verb("log", "tell what happened in a run", verbs::log)
+        Command::verb("log", "print the log of a run", verbs::log)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
                 "RUN is the name of a run, or four or more characters of it that no other has; without one it is the newest run.",
             ])
             .flags("Options", logged()),
-        Command::verb("watch", "show a run while another terminal carries it out", verbs::watch)
+        Command::verb("watch", "follow a run that another terminal carries out", verbs::watch)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
                 "Tells all that has happened and what happens, until the run is over; then the exit status is that of the run. Without RUN it is the newest run. Ctrl-C ends the watching and leaves the run alone.",
             ])
             .flags("What is shown", jobs::shown()),
-        Command::verb("continue", "go on with a run that has work left", verbs::continue_run)
+        Command::verb("continue", "continue a run that has work left", verbs::continue_run)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
                 "The run was stopped, or its runner died. Jobs that live are taken over, jobs that ended meanwhile are judged by what Codex printed, and jobs that never reached the model are started. A job that was cut off in the middle is a failure. Without RUN it is the newest run that has work left.",
             ])
             .flags("How", jobs::how_concurrent().chain([flags::codex()]))
             .flags("What is shown", jobs::shown()),
-        Command::verb("stop", "let a run start nothing more", verbs::stop)
+        Command::verb("stop", "stop starting jobs of a run", verbs::stop)
             .operands("RUN", &[Completes::Runs])
-            .details(&["What runs is finished. A second stop, or --now, interrupts it."])
+            .details(&["Running jobs are finished. A second stop, or --now, interrupts them."])
             .flags("Options", [now()]),
         Command::verb("prune", "remove the records of finished runs", verbs::prune)
             .details(&["Runs with work left stay, and so do the sessions of all runs: those are Codex's."])

@@ -60,7 +60,7 @@ pub(super) struct Document {
 pub(super) fn all(kinds: &[Kind]) -> Result<Vec<Document>> {
     let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
     let beside = beside.ok_or_else(|| Error::new("cannot tell where this executable is"))?;
-    let names = TOOLS.iter().map(|(name, _)| format!("{PREFIX}{name}"));
+    let names = TOOLS.iter().map(|(name, ..)| format!("{PREFIX}{name}"));
     let tools: Vec<String> = std::iter::once("codex-agent".to_owned())
         .chain(names)
         .filter(|tool| beside.join(tool).is_file())

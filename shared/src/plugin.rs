@@ -30,23 +30,27 @@ use crate::error::{Error, Exit, Result, reason};
 use crate::exec::{NOT_EXECUTABLE, is_executable, why_not};
 use crate::text::nearest;
 
-/// The tools of this package and their NAME lines. A test compares them with the executables.
-pub const TOOLS: [(&str, &str); 14] = [
-    ("ls", "list Codex sessions"),
-    ("find", "find Codex sessions by reference or text"),
-    ("group", "manage and run named groups of sessions"),
-    ("queue", "manage and run queues of prompts"),
-    ("resume", "resume Codex sessions"),
-    ("fork", "fork Codex sessions, whole or before a message"),
-    ("name", "name a Codex session"),
-    ("run", "run Codex non-interactively; manage runs"),
-    ("status", "show running jobs, pending work and usage limits"),
-    ("setup", "install manual pages and shell completion for the current user"),
-    ("schema", "print the JSON Schemas of records"),
-    ("config", "show settings and where each is set"),
-    ("plugin", "list, describe and check external tools"),
-    ("demo", "try codex-agent on a sample home"),
+/// The tools of this package: the name, the NAME line, and the heading that the dispatcher lists it under.
+pub const TOOLS: [(&str, &str, &str); 14] = [
+    ("ls", "list Codex sessions", SESSIONS),
+    ("find", "find Codex sessions by reference or text", SESSIONS),
+    ("group", "manage and run named groups of sessions", SESSIONS),
+    ("name", "name a Codex session", SESSIONS),
+    ("run", "run Codex non-interactively; manage runs", CODEX),
+    ("queue", "manage and run queues of prompts", CODEX),
+    ("resume", "resume Codex sessions", CODEX),
+    ("fork", "fork Codex sessions, whole or before a message", CODEX),
+    ("status", "show running jobs, pending work and usage limits", CODEX),
+    ("setup", "install manual pages and shell completion for the current user", PACKAGE),
+    ("config", "show settings and where each is set", PACKAGE),
+    ("plugin", "list, describe and check external tools", PACKAGE),
+    ("schema", "print the JSON Schemas of records", PACKAGE),
+    ("demo", "try codex-agent on a sample home", PACKAGE),
 ];
+
+const SESSIONS: &str = "Find and group sessions";
+const CODEX: &str = "Run Codex";
+const PACKAGE: &str = "Set up and extend codex-agent";
 
 /// Words that are kept for this package beside the names of its tools and the types of its records: tools
 /// that are planned, and what stands before the dot in types that are planned.
@@ -115,7 +119,7 @@ pub fn name_of(path: &Path) -> String {
 pub fn is_ours(name: &str, path: &Path) -> bool {
     let own = env::current_exe().ok();
     let beside_us = own.as_deref().and_then(Path::parent) == path.parent();
-    beside_us && TOOLS.iter().any(|(tool, _)| *tool == name)
+    beside_us && TOOLS.iter().any(|(tool, ..)| *tool == name)
 }
 
 /// An executable that was found for a name.

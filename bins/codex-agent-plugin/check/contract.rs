@@ -27,7 +27,7 @@ pub(super) fn made_up(kind: &str) -> Result<Option<String>> {
 /// what stands before the first dot of its types and fields.
 pub(super) fn is_reserved(word: &str) -> Result<bool> {
     let of_a_type = |kind: &String| kind.split('.').next() == Some(word);
-    Ok(TOOLS.iter().any(|(tool, _)| *tool == word)
+    Ok(TOOLS.iter().any(|(tool, ..)| *tool == word)
         || RESERVED.contains(&word)
         || schemas()?.keys().any(of_a_type))
 }
@@ -86,7 +86,7 @@ mod tests {
     fn words_of_the_package_are_reserved_and_others_are_not() {
         let of_types: Vec<String> = schemas().unwrap().into_keys().collect();
         let first = of_types.iter().filter_map(|kind| kind.split('.').next());
-        for word in RESERVED.into_iter().chain(TOOLS.map(|(name, _)| name)).chain(first) {
+        for word in RESERVED.into_iter().chain(TOOLS.map(|(name, ..)| name)).chain(first) {
             assert!(is_reserved(word).unwrap(), "{word}");
         }
         for word in ["where", "uniq", "team-report", "sessions", "job-report", "x"] {

@@ -41,7 +41,7 @@ pub(super) fn name(sandbox: &Sandbox) -> Result<Seen> {
     if PAGES.contains(&name) {
         return Ok(failed!("'codex-agent help {name}' opens a page of codex-agent"));
     }
-    if !is_ours(name, &sandbox.path) && TOOLS.iter().any(|(tool, _)| *tool == name) {
+    if !is_ours(name, &sandbox.path) && TOOLS.iter().any(|(tool, ..)| *tool == name) {
         return Ok(failed!("it is never run: codex-agent has a tool '{name}' itself"));
     }
     if !is_ours(name, &sandbox.path) && is_reserved(name)? {

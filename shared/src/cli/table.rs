@@ -80,7 +80,7 @@ impl Tool {
     /// A tool of this package.
     pub fn ours(name: &'static str) -> Tool {
         let short = name.strip_prefix(PREFIX).unwrap_or_default();
-        Tool::new(name, TOOLS.iter().find(|(tool, _)| *tool == short).map_or("", |(_, about)| *about))
+        Tool::new(name, TOOLS.iter().find(|(tool, ..)| *tool == short).map_or("", |(_, about, _)| *about))
     }
 
     builders! {

@@ -60,7 +60,7 @@ impl<'t> ToolRecord<'t> {
     pub fn of(tool: &'t FoundTool) -> ToolRecord<'t> {
         let lossy = |path: &Path| path.to_string_lossy().into_owned();
         let about =
-            TOOLS.iter().find(|(name, _)| tool.is_ours() && *name == tool.name).map(|(_, about)| *about);
+            TOOLS.iter().find(|(name, ..)| tool.is_ours() && *name == tool.name).map(|(_, about, _)| *about);
         ToolRecord {
             path: Some(lossy(&tool.path)),
             ours: Some(tool.is_ours()),
