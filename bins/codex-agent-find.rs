@@ -206,7 +206,7 @@ fn words(args: &Args, operands: &[&str]) -> Filter {
 }
 
 fn query(args: &Args, filter: Filter) -> Query {
-    let mut fields = Field::ALL[..21].to_vec();
+    let mut fields = Field::LISTED.to_vec();
     // That the flags go together was seen at the start.
     fields.extend(args.common.shape().unwrap_or_default().needed());
     Query { filter, fields, full: args.common.full, ..Query::default() }

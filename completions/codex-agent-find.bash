@@ -114,7 +114,7 @@ _codex_agent_find() {
     case $cur in --*=*) flag=${cur%%=*}= cur=${cur#*=} ;; esac
     __codex_agent_place 1 --fields --format --color --codex-home
     case $flag in
-    --fields|--fields=) __codex_agent_list id name title first_user_message cwd created_at updated_at archived_at source originator subagent model reasoning_effort model_provider cli_version git rollout_path history tokens_used pinned found_in forked_from status resume_command sha branch origin_url parent short ;;
+    --fields|--fields=) __codex_agent_list id name title first_user_message cwd created_at updated_at archived_at source originator subagent model reasoning_effort model_provider cli_version git rollout_path history tokens_used pinned found_in forked_from status resume_command sha branch origin_url parent nickname role short ;;
     --format|--format=) __codex_agent_no_files ;;
     --color|--color=) __codex_agent_offer auto always never ;;
     --codex-home|--codex-home=) __codex_agent_folders ;;

@@ -56,7 +56,7 @@ complete -c codex-agent-find -s 1 -l one -d 'exactly one, or exit 2 and the cand
 complete -c codex-agent-find -l archived -d 'search archived sessions too'
 complete -c codex-agent-find -l subagents -d 'search subagents too'
 complete -c codex-agent-find -l json -d 'session records, one a line'
-complete -c codex-agent-find -l fields -x -a '(__codex_agent_list id name title first_user_message cwd created_at updated_at archived_at source originator subagent model reasoning_effort model_provider cli_version git rollout_path history tokens_used pinned found_in forked_from status resume_command sha branch origin_url parent short)' -d 'only these fields, in this order'
+complete -c codex-agent-find -l fields -x -a '(__codex_agent_list id name title first_user_message cwd created_at updated_at archived_at source originator subagent model reasoning_effort model_provider cli_version git rollout_path history tokens_used pinned found_in forked_from status resume_command sha branch origin_url parent nickname role short)' -d 'only these fields, in this order'
 complete -c codex-agent-find -l format -x -d 'a template such as \'{id}\\t{title}\''
 complete -c codex-agent-find -s 0 -l null -d 'end rows with NUL, and escape nothing in them'
 complete -c codex-agent-find -l full -d 'look into the rollouts: fork parent, status, last directory'

@@ -134,7 +134,7 @@ _codex_agent_ls() {
     -s|--sort|--sort=) __codex_agent_offer updated created tokens title cwd; __codex_agent_no_files ;;
     -n|--limit|--limit=) __codex_agent_no_files ;;
     --offset|--offset=) __codex_agent_no_files ;;
-    --fields|--fields=) __codex_agent_list id name title first_user_message cwd created_at updated_at archived_at source originator subagent model reasoning_effort model_provider cli_version git rollout_path history tokens_used pinned found_in forked_from status resume_command sha branch origin_url parent short ;;
+    --fields|--fields=) __codex_agent_list id name title first_user_message cwd created_at updated_at archived_at source originator subagent model reasoning_effort model_provider cli_version git rollout_path history tokens_used pinned found_in forked_from status resume_command sha branch origin_url parent nickname role short ;;
     --format|--format=) __codex_agent_no_files ;;
     --color|--color=) __codex_agent_offer auto always never ;;
     --codex-home|--codex-home=) __codex_agent_folders ;;

@@ -137,6 +137,29 @@ fn pages_join_to_the_whole_listing() {
 }
 
 #[test]
+fn fields_have_the_dotted_names_of_the_record() {
+    let world = World::with_home("0.169.0");
+    let base = ["codex-agent-ls", "--subagents", "--archived"];
+    let records = json(&world.ok(&[&base[..], &["--json"]].concat()));
+    let paths =
+        ["git.sha", "git.branch", "git.origin_url", "subagent.parent", "subagent.nickname", "subagent.role"];
+    for path in paths {
+        let (field, part) = path.split_once('.').unwrap();
+        let text = |record: &serde_json::Value| record[field][part].as_str().unwrap_or("").to_owned();
+        let expected: Vec<String> = records.iter().map(text).collect();
+        // No session of this home has a role: its rows are empty.
+        assert!(part == "role" || expected.iter().any(|text| !text.is_empty()), "the home has no {path}");
+        for name in [path, part] {
+            let template = format!("{{{name}}}");
+            for flag in [["--fields", name], ["--format", &template]] {
+                let rows = world.ok(&[&base[..], &flag].concat());
+                assert_eq!(rows.split_terminator('\n').collect::<Vec<_>>(), expected, "{flag:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn shapes() {
     let world = World::with_home("0.169.0");
     let row = world.ok(&["codex-agent-ls", "-n", "1"]);

@@ -171,7 +171,7 @@ impl Shape {
         match &self.fields {
             Some(fields) => fields.clone(),
             // What costs a look into the rollout is left out unless asked for.
-            None if self.json => Field::ALL[..21].to_vec(),
+            None if self.json => Field::LISTED.to_vec(),
             None => {
                 vec![
                     Field::Id,

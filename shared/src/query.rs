@@ -17,81 +17,14 @@
 //! ```
 
 use std::cmp::Ordering;
-use std::ops::{BitOr, BitOrAssign};
 use std::path::Path;
 
 use crate::choice::Choice;
 use crate::error::{Error, Result};
+pub use crate::record::Needs;
 use crate::record::{Field, Id, Session, Status};
 use crate::text::matches;
 use crate::time::Timestamp;
-
-/// What has to be looked at, as a set. Each stage costs more than the one before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs(u16);
-
-impl Needs {
-    /// What a file's name says: id, archived or not.
-    pub const NAME: Needs = Needs(0);
-    /// The first keys of `session_meta`: directory, source, version, times of making.
-    pub const START: Needs = Needs(1);
-    /// The rest of that line, behind the instructions: git, and how turns are kept.
-    pub const META: Needs = Needs(2);
-    /// The first user message, and the model.
-    pub const MESSAGE: Needs = Needs(4);
-    /// The time of the last line.
-    pub const TAIL: Needs = Needs(8);
-    /// How the last turn ended, and where it ran.
-    pub const ENDING: Needs = Needs(16);
-    /// The names that users gave.
-    pub const NAMES: Needs = Needs(32);
-    /// What only the rollout says, even where there is a row in the database.
-    pub const ROLLOUT: Needs = Needs(64);
-
-    /// Whether all of `other` is in this set.
-    pub fn has(self, other: Needs) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// What a field needs.
-    pub fn of(field: Field) -> Needs {
-        match field {
-            Field::Id | Field::Short | Field::ArchivedAt | Field::RolloutPath | Field::FoundIn => Needs::NAME,
-            // A copied fork may have its parent's name in its rollout alone.
-            Field::Name => Needs::NAMES | Needs::MESSAGE,
-            Field::Title | Field::FirstUserMessage | Field::Model => Needs::MESSAGE,
-            Field::UpdatedAt => Needs::TAIL,
-            Field::Git | Field::Sha | Field::Branch | Field::OriginUrl | Field::History => Needs::META,
-            Field::ForkedFrom => Needs::START | Needs::ROLLOUT,
-            Field::Status => Needs::ENDING | Needs::ROLLOUT,
-            Field::ResumeCommand => Needs::START | Needs::ROLLOUT,
-            Field::Cwd
-            | Field::CreatedAt
-            | Field::Source
-            | Field::Originator
-            | Field::Subagent
-            | Field::Parent
-            | Field::ReasoningEffort
-            | Field::ModelProvider
-            | Field::CliVersion => Needs::START,
-            // Only the database knows these.
-            Field::TokensUsed | Field::Pinned => Needs::NAME,
-        }
-    }
-}
-
-impl BitOr for Needs {
-    type Output = Needs;
-    fn bitor(self, other: Needs) -> Needs {
-        Needs(self.0 | other.0)
-    }
-}
-
-impl BitOrAssign for Needs {
-    fn bitor_assign(&mut self, other: Needs) {
-        self.0 |= other.0;
-    }
-}
 
 /// Whether archived sessions are asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -475,7 +408,7 @@ pub struct Query {
 impl Query {
     /// The fields that are read.
     pub fn shown(&self) -> &[Field] {
-        if self.fields.is_empty() { &Field::ALL[..21] } else { &self.fields }
+        if self.fields.is_empty() { Field::LISTED } else { &self.fields }
     }
 
     /// What must be looked at to answer.

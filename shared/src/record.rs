@@ -19,20 +19,22 @@
 //! ```
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
+mod field;
 mod id;
+mod needs;
 mod raw_record;
 mod write;
 
+pub use field::{Field, Value};
 pub use id::Id;
+pub use needs::Needs;
 pub use raw_record::{MergedRecord, RawRecord};
 pub use write::Chosen;
 
 use crate::choice::Choice;
-use crate::error::{Error, Result};
 use crate::time::Timestamp;
 
 /// The origin of a subagent.
@@ -94,6 +96,12 @@ pub enum Status {
     /// The rollout does not show the status (Codex up to 0.98 does not record the end of a turn), or does
     /// not exist.
     Unknown,
+}
+
+impl FoundIn {
+    pub(crate) fn word(self) -> &'static str {
+        ["both", "database", "files"][self as usize]
+    }
 }
 
 impl Choice for Status {
@@ -185,244 +193,10 @@ fn looked_at<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
-/// The fields of a session record, in the order in which they are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // The fields of [`Session`] of the same names.
-#[non_exhaustive]
-pub enum Field {
-    Id,
-    Name,
-    Title,
-    FirstUserMessage,
-    Cwd,
-    CreatedAt,
-    UpdatedAt,
-    ArchivedAt,
-    Source,
-    Originator,
-    Subagent,
-    Model,
-    ReasoningEffort,
-    ModelProvider,
-    CliVersion,
-    Git,
-    RolloutPath,
-    History,
-    TokensUsed,
-    Pinned,
-    FoundIn,
-    ForkedFrom,
-    Status,
-    ResumeCommand,
-    /// Part of `git`, for `--fields` and `--format` only.
-    Sha,
-    /// Part of `git`, for `--fields` and `--format` only.
-    Branch,
-    /// Part of `git`, for `--fields` and `--format` only.
-    OriginUrl,
-    /// Part of `subagent`, for `--fields` and `--format` only.
-    Parent,
-    /// The last eight hex digits of the id, for `--format` only.
-    Short,
-}
-
-impl Field {
-    /// Every field of the record, in order.
-    pub const ALL: [Field; 24] = [
-        Field::Id,
-        Field::Name,
-        Field::Title,
-        Field::FirstUserMessage,
-        Field::Cwd,
-        Field::CreatedAt,
-        Field::UpdatedAt,
-        Field::ArchivedAt,
-        Field::Source,
-        Field::Originator,
-        Field::Subagent,
-        Field::Model,
-        Field::ReasoningEffort,
-        Field::ModelProvider,
-        Field::CliVersion,
-        Field::Git,
-        Field::RolloutPath,
-        Field::History,
-        Field::TokensUsed,
-        Field::Pinned,
-        Field::FoundIn,
-        Field::ForkedFrom,
-        Field::Status,
-        Field::ResumeCommand,
-    ];
-
-    /// What a user may ask for beyond the record's own fields.
-    pub const PARTS: [Field; 5] = [Field::Sha, Field::Branch, Field::OriginUrl, Field::Parent, Field::Short];
-
-    /// The field's name in JSON, `--fields` and `--format`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Field::Id => "id",
-            Field::Name => "name",
-            Field::Title => "title",
-            Field::FirstUserMessage => "first_user_message",
-            Field::Cwd => "cwd",
-            Field::CreatedAt => "created_at",
-            Field::UpdatedAt => "updated_at",
-            Field::ArchivedAt => "archived_at",
-            Field::Source => "source",
-            Field::Originator => "originator",
-            Field::Subagent => "subagent",
-            Field::Model => "model",
-            Field::ReasoningEffort => "reasoning_effort",
-            Field::ModelProvider => "model_provider",
-            Field::CliVersion => "cli_version",
-            Field::Git => "git",
-            Field::RolloutPath => "rollout_path",
-            Field::History => "history",
-            Field::TokensUsed => "tokens_used",
-            Field::Pinned => "pinned",
-            Field::FoundIn => "found_in",
-            Field::ForkedFrom => "forked_from",
-            Field::Status => "status",
-            Field::ResumeCommand => "resume_command",
-            Field::Sha => "sha",
-            Field::Branch => "branch",
-            Field::OriginUrl => "origin_url",
-            Field::Parent => "parent",
-            Field::Short => "short",
-        }
-    }
-
-    /// Whether a record always has it: whether it is written of a session that nobody looked into.
-    pub fn is_always_there(self) -> bool {
-        Session::default().value(self).is_some()
-    }
-
-    /// The field of this name.
-    pub fn parse(name: &str) -> Result<Field> {
-        let known = || Field::ALL.into_iter().chain(Field::PARTS);
-        known().find(|field| field.name() == name).ok_or_else(|| {
-            let near = crate::text::nearest(name, known().map(Field::name));
-            let error = Error::usage(format!("there is no field '{name}' in a session record"));
-            match near.first() {
-                Some(near) => error.hint(format!("did you mean '{near}'?")),
-                None => {
-                    error.hint(format!("fields: {}", known().map(Field::name).collect::<Vec<_>>().join(" ")))
-                }
-            }
-        })
-    }
-}
-
-/// The value of one field.
-#[non_exhaustive]
-pub enum Value<'s> {
-    /// No value, or unknown.
-    Null,
-    /// Text.
-    Text(&'s str),
-    /// An id.
-    Id(Id),
-    /// A moment.
-    Time(Timestamp),
-    /// A number.
-    Number(i64),
-    /// Yes or no.
-    Bool(bool),
-    /// The parts of a subagent.
-    Subagent(&'s Subagent<'s>),
-    /// The parts of a commit.
-    Git(&'s Git<'s>),
-    /// An argument array.
-    Argv(&'s [String]),
-    /// The short form of an id.
-    Short(Id),
-}
-
-impl Serialize for Value<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        match self {
-            Value::Null => serializer.serialize_unit(),
-            Value::Text(text) => serializer.serialize_str(text),
-            Value::Id(id) => id.serialize(serializer),
-            Value::Time(at) => at.serialize(serializer),
-            Value::Number(number) => serializer.serialize_i64(*number),
-            Value::Bool(yes) => serializer.serialize_bool(*yes),
-            Value::Subagent(subagent) => subagent.serialize(serializer),
-            Value::Git(git) => git.serialize(serializer),
-            Value::Argv(argv) => argv.serialize(serializer),
-            Value::Short(id) => serializer.serialize_str(&id.short()),
-        }
-    }
-}
-
-impl fmt::Display for Value<'_> {
-    /// As text: nothing for null, JSON for what has parts.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Null => Ok(()),
-            Value::Text(text) => f.write_str(text),
-            Value::Id(id) => id.fmt(f),
-            Value::Time(at) => at.fmt(f),
-            Value::Number(number) => number.fmt(f),
-            Value::Bool(yes) => yes.fmt(f),
-            Value::Short(id) => f.write_str(&id.short()),
-            Value::Subagent(_) | Value::Git(_) | Value::Argv(_) => {
-                f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
-            }
-        }
-    }
-}
-
 impl<'a> Session<'a> {
     /// A session of which nothing but the id is known.
     pub fn of(id: Id) -> Session<'a> {
         Session { id: Some(id), ..Session::default() }
-    }
-
-    /// The value of a field; `None` if the field is absent because the rollout was not read.
-    pub fn value(&self, field: Field) -> Option<Value<'_>> {
-        fn text<'s>(value: &'s Option<Cow<'_, str>>) -> Value<'s> {
-            value.as_deref().map_or(Value::Null, Value::Text)
-        }
-        let time = |value: Option<Timestamp>| value.map_or(Value::Null, Value::Time);
-        let git = self.git.as_ref();
-        Some(match field {
-            Field::Id => self.id.map_or(Value::Null, Value::Id),
-            Field::Short => self.id.map_or(Value::Null, Value::Short),
-            Field::Name => text(&self.name),
-            Field::Title => text(&self.title),
-            Field::FirstUserMessage => text(&self.first_user_message),
-            Field::Cwd => text(&self.cwd),
-            Field::CreatedAt => time(self.created_at),
-            Field::UpdatedAt => time(self.updated_at),
-            Field::ArchivedAt => time(self.archived_at),
-            Field::Source => text(&self.source),
-            Field::Originator => text(&self.originator),
-            Field::Subagent => self.subagent.as_ref().map_or(Value::Null, Value::Subagent),
-            Field::Parent => self.subagent.as_ref().and_then(|s| s.parent).map_or(Value::Null, Value::Id),
-            Field::Model => text(&self.model),
-            Field::ReasoningEffort => text(&self.reasoning_effort),
-            Field::ModelProvider => text(&self.model_provider),
-            Field::CliVersion => text(&self.cli_version),
-            Field::Git => git.map_or(Value::Null, Value::Git),
-            Field::Sha => git.map_or(Value::Null, |git| text(&git.sha)),
-            Field::Branch => git.map_or(Value::Null, |git| text(&git.branch)),
-            Field::OriginUrl => git.map_or(Value::Null, |git| text(&git.origin_url)),
-            Field::RolloutPath => text(&self.rollout_path),
-            Field::History => text(&self.history),
-            Field::TokensUsed => self.tokens_used.map_or(Value::Null, Value::Number),
-            Field::Pinned => self.pinned.map_or(Value::Null, Value::Bool),
-            Field::FoundIn => match self.found_in {
-                None => Value::Null,
-                Some(FoundIn::Both) => Value::Text("both"),
-                Some(FoundIn::Database) => Value::Text("database"),
-                Some(FoundIn::Files) => Value::Text("files"),
-            },
-            Field::ForkedFrom => self.forked_from?.map_or(Value::Null, Value::Id),
-            Field::Status => Value::Text(self.status?.word()),
-            Field::ResumeCommand => self.resume_command.as_ref()?.as_deref().map_or(Value::Null, Value::Argv),
-        })
     }
 
     /// The name, else the title: what to call a session in a row.
@@ -433,48 +207,6 @@ impl<'a> Session<'a> {
     /// Whether Codex made it as a subagent of another session.
     pub fn is_subagent(&self) -> bool {
         self.subagent.is_some()
-    }
-
-    /// The record without borrowed text.
-    pub fn into_owned(self) -> Session<'static> {
-        fn own(value: Option<Cow<'_, str>>) -> Option<Cow<'static, str>> {
-            value.map(|text| Cow::Owned(text.into_owned()))
-        }
-        Session {
-            id: self.id,
-            name: own(self.name),
-            title: own(self.title),
-            first_user_message: own(self.first_user_message),
-            cwd: own(self.cwd),
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            archived_at: self.archived_at,
-            source: own(self.source),
-            originator: own(self.originator),
-            subagent: self.subagent.map(|s| Subagent {
-                parent: s.parent,
-                nickname: own(s.nickname),
-                role: own(s.role),
-            }),
-            model: own(self.model),
-            reasoning_effort: own(self.reasoning_effort),
-            model_provider: own(self.model_provider),
-            cli_version: own(self.cli_version),
-            git: self.git.map(|git| Git {
-                sha: own(git.sha),
-                branch: own(git.branch),
-                origin_url: own(git.origin_url),
-            }),
-            rollout_path: own(self.rollout_path),
-            history: own(self.history),
-            tokens_used: self.tokens_used,
-            pinned: self.pinned,
-            found_in: self.found_in,
-            forked_from: self.forked_from,
-            status: self.status,
-            resume_command: self.resume_command,
-            begins: own(self.begins),
-        }
     }
 }
 

@@ -88,14 +88,14 @@ fn session() -> Value {
     let derived = plain::<Session<'_>>(Contract::Serialize);
     let mut properties = Map::new();
     properties.insert("type".to_owned(), json!({}));
-    for field in Field::ALL {
+    for &field in Field::ALL {
         let property = &derived["properties"][field.name()];
         assert!(property.is_object(), "a session has no field '{}'", field.name());
         properties.insert(field.name().to_owned(), property.clone());
     }
     // Only what somebody else wrote may lack it.
     never_null(&mut properties["id"]);
-    let always = Field::ALL.into_iter().filter(|field| field.is_always_there()).map(Field::name);
+    let always = Field::LISTED.iter().map(|field| field.name());
     let required: Vec<&str> = std::iter::once("type").chain(always).collect();
     json!({
         "type": "object",

@@ -119,7 +119,7 @@ pub fn codex<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 
 /// `--fields F,F,...`
 pub fn fields<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let known = || Field::ALL.into_iter().chain(Field::PARTS).map(|field| (field.name(), "")).collect();
+    let known = || Field::NAMES.iter().map(|name| (*name, "")).collect();
     let parse = |value: Value| -> Result<Vec<Field>> {
         value.text()?.split(',').map(|name| Field::parse(name.trim())).collect()
     };
@@ -127,7 +127,7 @@ pub fn fields<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     Flag::parsed("fields", takes, help, parse, |args: &mut Args<O, J>| &mut args.common.fields).more(
         "A table on a terminal, where a time is an age and, if there is little room, an id its last eight digits; \
          TAB-separated in a pipe, and with --json records that have no others but their type. The fields are \
-         those of codex-agent-records(5), and sha, branch, origin_url, parent, short.",
+         those of codex-agent-records(5), dotted names such as git.branch included.",
     )
 }
 

@@ -61,7 +61,7 @@ impl Serialize for MergedRecord<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", "session")?;
-        for field in Field::ALL {
+        for &field in Field::ALL {
             if let Some(value) = self.session.value(field) {
                 map.serialize_entry(field.name(), &value)?;
             }

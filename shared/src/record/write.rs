@@ -10,7 +10,7 @@ impl Session<'_> {
     /// else, and a third of their time went into looking at keys and ids for characters to escape.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"type\":\"session\"");
-        for field in Field::ALL {
+        for &field in Field::ALL {
             let Some(value) = self.value(field) else { continue };
             out.extend_from_slice(b",\"");
             out.extend_from_slice(field.name().as_bytes());
@@ -48,7 +48,7 @@ impl Serialize for Session<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", "session")?;
-        for field in Field::ALL {
+        for &field in Field::ALL {
             if let Some(value) = self.value(field) {
                 map.serialize_entry(field.name(), &value)?;
             }
