@@ -17,90 +17,42 @@
 
 use std::collections::HashSet;
 
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::Serialize;
 
 use crate::codex::home::config_folder;
 use crate::error::Result;
 use crate::record::Id;
 pub use crate::store::Changed;
-use crate::store::{self, HasName, RawObject, Store};
+use crate::store::{self, HasName, Store, kept_object};
 use crate::time::Timestamp;
 
-/// A named set of sessions.
-#[derive(Clone, Debug, Default)]
-pub struct Group {
-    /// The id, a UUID.
-    pub id: String,
-    /// The name.
-    pub name: String,
-    /// The description.
-    pub description: Option<String>,
-    /// Whether the group is paused: runs of it do not start.
-    pub paused: bool,
-    /// The ids of its sessions, without duplicates, in the order in which they were added.
-    pub session_ids: Vec<String>,
-    /// The time of creation, RFC 3339.
-    pub created_at: String,
-    /// The time of the last change, RFC 3339.
-    pub updated_at: String,
-    rest: RawObject,
-}
-
-/// The contents of the file.
-#[derive(Debug, Default)]
-pub struct Groups {
-    /// The groups, in the order of their creation.
-    pub groups: Vec<Group>,
-    rest: RawObject,
-}
-
-impl<'de> Deserialize<'de> for Groups {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut rest = RawObject::deserialize(deserializer)?;
-        Ok(Groups { groups: rest.need("groups")?, rest })
+kept_object! {
+    /// A named set of sessions.
+    #[derive(Clone, Debug, Default)]
+    pub struct Group {
+        /// The id, a UUID.
+        pub id: String = "id" needed,
+        /// The name.
+        pub name: String = "name" always,
+        /// The description.
+        pub description: Option<String> = "description" optional,
+        /// Whether the group is paused: runs of it do not start.
+        pub paused: bool = "paused" always,
+        /// The ids of its sessions, without duplicates, in the order in which they were added.
+        pub session_ids: Vec<String> = "sessionIds" needed,
+        /// The time of creation, RFC 3339.
+        pub created_at: String = "createdAt" always,
+        /// The time of the last change, RFC 3339.
+        pub updated_at: String = "updatedAt" always,
     }
 }
 
-impl Serialize for Groups {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("groups", &self.groups)?;
-        self.rest.write(&mut map)?;
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Group {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut rest = RawObject::deserialize(deserializer)?;
-        Ok(Group {
-            id: rest.need("id")?,
-            name: rest.take("name")?.unwrap_or_default(),
-            description: rest.take("description")?,
-            paused: rest.take("paused")?.unwrap_or_default(),
-            session_ids: rest.need("sessionIds")?,
-            created_at: rest.take("createdAt")?.unwrap_or_default(),
-            updated_at: rest.take("updatedAt")?.unwrap_or_default(),
-            rest,
-        })
-    }
-}
-
-impl Serialize for Group {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", &self.id)?;
-        map.serialize_entry("name", &self.name)?;
-        if let Some(description) = &self.description {
-            map.serialize_entry("description", description)?;
-        }
-        map.serialize_entry("paused", &self.paused)?;
-        map.serialize_entry("sessionIds", &self.session_ids)?;
-        map.serialize_entry("createdAt", &self.created_at)?;
-        map.serialize_entry("updatedAt", &self.updated_at)?;
-        self.rest.write(&mut map)?;
-        map.end()
+kept_object! {
+    /// The contents of the file.
+    #[derive(Debug, Default)]
+    pub struct Groups {
+        /// The groups, in the order of their creation.
+        pub groups: Vec<Group> = "groups" needed,
     }
 }
 

@@ -38,7 +38,7 @@ mod raw_object;
 mod read_capped;
 
 pub use has_name::{HasName, NAME_RULES, check_name, find, position};
-pub use raw_object::RawObject;
+pub use raw_object::{RawObject, kept_object};
 pub use read_capped::read_capped;
 
 use std::fs::{self, DirBuilder, File};

@@ -32,9 +32,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use serde::de::Error as _;
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::Serialize;
 
 use crate::record::failure::Failure;
 use crate::record::job::Job;
@@ -42,7 +40,7 @@ use codex_agent_shared::codex::home::config_folder;
 use codex_agent_shared::error::{Error, Result, warn_of};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store;
-use codex_agent_shared::store::{Changed, HasName, RawObject, Store};
+use codex_agent_shared::store::{Changed, HasName, Store, kept_object};
 use codex_agent_shared::text::quoted;
 use codex_agent_shared::time::Timestamp;
 
@@ -54,84 +52,44 @@ pub use prompt::{Mode, Prompt, PromptRecord, Status};
 pub use replay::RunnerState;
 pub use runner::{Runner, take};
 
-/// A queue.
-#[derive(Clone, Debug, Default)]
-pub struct Queue {
-    /// The id, a UUID.
-    pub id: String,
-    /// The name.
-    pub name: String,
-    /// The working directory of its sessions.
-    pub project: String,
-    /// Whether the queue is paused.
-    pub paused: bool,
-    /// Whether all prompts are turns of one session.
-    pub one_session: bool,
-    /// The id of that session.
-    pub session: Option<Id>,
-    /// The prompts, in the order in which they are sent.
-    pub prompts: Vec<Prompt>,
-    /// The time of creation, RFC 3339.
-    pub created_at: String,
-    /// The unfinished run.
-    pub run: Option<String>,
-    /// The jobs of that run that it may have claimed since this was saved; `None` where that is unknown.
-    pub claiming: Option<Vec<String>>,
-    /// The last finished run.
-    pub last_run: Option<String>,
-    rest: RawObject,
-}
-
-/// The contents of the file.
-#[derive(Debug, Default)]
-pub struct Queues {
-    /// The queues, in the order of their creation.
-    pub queues: Vec<Queue>,
-    rest: RawObject,
-}
-
-impl<'de> Deserialize<'de> for Queues {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut rest = RawObject::deserialize(deserializer)?;
-        let mut queues: Vec<Queue> = rest.need("queues")?;
-        tell_apart(queues.iter_mut().map(|queue| &mut queue.id));
-        Ok(Queues { queues, rest })
+kept_object! {
+    /// A queue.
+    #[derive(Clone, Debug, Default)]
+    pub struct Queue {
+        /// The id, a UUID.
+        pub id: String = "id" needed,
+        /// The name.
+        pub name: String = "name" always,
+        /// The working directory of its sessions.
+        pub project: String = "projectPath" always,
+        /// Whether the queue is paused.
+        pub paused: bool = "paused" always,
+        /// Whether all prompts are turns of one session.
+        pub one_session: bool = "oneSession" optional,
+        /// The id of that session.
+        pub session: Option<Id> = "sessionId" optional,
+        /// The prompts, in the order in which they are sent.
+        pub prompts: Vec<Prompt> = "prompts" needed,
+        /// The time of creation, RFC 3339.
+        pub created_at: String = "createdAt" always,
+        /// The unfinished run.
+        pub run: Option<String> = "run" optional,
+        /// The jobs of that run that it may have claimed since this was saved; `None` where that is unknown.
+        pub claiming: Option<Vec<String>> = "claiming" optional,
+        /// The last finished run.
+        pub last_run: Option<String> = "lastRun" optional,
     }
+    then Queue::check;
 }
 
-impl Serialize for Queues {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("queues", &self.queues)?;
-        self.rest.write(&mut map)?;
-        map.end()
+kept_object! {
+    /// The contents of the file.
+    #[derive(Debug, Default)]
+    pub struct Queues {
+        /// The queues, in the order of their creation.
+        pub queues: Vec<Queue> = "queues" needed,
     }
-}
-
-impl<'de> Deserialize<'de> for Queue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut rest = RawObject::deserialize(deserializer)?;
-        let id: String = rest.need("id")?;
-        if id.is_empty() {
-            return Err(D::Error::custom("the id of a queue is empty"));
-        }
-        let mut prompts: Vec<Prompt> = rest.need("prompts")?;
-        tell_apart(prompts.iter_mut().map(|prompt| &mut prompt.id));
-        Ok(Queue {
-            id,
-            name: rest.take("name")?.unwrap_or_default(),
-            project: rest.take("projectPath")?.unwrap_or_default(),
-            paused: rest.take("paused")?.unwrap_or_default(),
-            one_session: rest.take("oneSession")?.unwrap_or_default(),
-            session: rest.take("sessionId")?,
-            prompts,
-            created_at: rest.take("createdAt")?.unwrap_or_default(),
-            run: rest.take("run")?,
-            claiming: rest.take("claiming")?,
-            last_run: rest.take("lastRun")?,
-            rest,
-        })
-    }
+    then Queues::tell_apart;
 }
 
 /// Replaces duplicate ids by unique ones, which are the same at each reading.
@@ -146,35 +104,6 @@ fn tell_apart<'i>(ids: impl Iterator<Item = &'i mut String>) {
             taken.insert(id.clone());
         }
         seen.insert(id.clone());
-    }
-}
-
-impl Serialize for Queue {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", &self.id)?;
-        map.serialize_entry("name", &self.name)?;
-        map.serialize_entry("projectPath", &self.project)?;
-        map.serialize_entry("paused", &self.paused)?;
-        if self.one_session {
-            map.serialize_entry("oneSession", &true)?;
-        }
-        if let Some(session) = &self.session {
-            map.serialize_entry("sessionId", session)?;
-        }
-        map.serialize_entry("prompts", &self.prompts)?;
-        map.serialize_entry("createdAt", &self.created_at)?;
-        if let Some(run) = &self.run {
-            map.serialize_entry("run", run)?;
-        }
-        if let Some(claiming) = &self.claiming {
-            map.serialize_entry("claiming", claiming)?;
-        }
-        if let Some(run) = &self.last_run {
-            map.serialize_entry("lastRun", run)?;
-        }
-        self.rest.write(&mut map)?;
-        map.end()
     }
 }
 
@@ -238,7 +167,19 @@ pub struct QueueRecord<'q> {
     created_at: &'q str,
 }
 
+impl Queues {
+    fn tell_apart(&mut self) -> std::result::Result<(), &'static str> {
+        tell_apart(self.queues.iter_mut().map(|queue| &mut queue.id));
+        Ok(())
+    }
+}
+
 impl Queue {
+    fn check(&mut self) -> std::result::Result<(), &'static str> {
+        tell_apart(self.prompts.iter_mut().map(|prompt| &mut prompt.id));
+        if self.id.is_empty() { Err("the id of a queue is empty") } else { Ok(()) }
+    }
+
     /// A new, empty queue.
     pub fn new(name: &str, project: &str, one_session: bool) -> Queue {
         Queue {

@@ -1,14 +1,14 @@
 //! Records that somebody else wrote: what is not ours in them goes through to the byte.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{Field, Session};
 use crate::error::{Error, Result};
+use crate::store::RawObject;
 
 /// A record that came in on a pipe: its text to the byte, and the two fields that decide where it
 /// goes. Nothing of it passes through another form, so that numbers and order survive.
@@ -66,38 +66,15 @@ impl Serialize for MergedRecord<'_> {
                 map.serialize_entry(field.name(), &value)?;
             }
         }
-        let members = members(self.foreign).unwrap_or_default();
-        for (key, value) in &members {
+        for (key, value) in RawObject::entries(self.foreign) {
             let written =
                 Field::ALL.iter().any(|field| field.name() == key && self.session.value(*field).is_some());
             if key != "type" && !written {
-                map.serialize_entry(key, value)?;
+                map.serialize_entry(&key, &value)?;
             }
         }
         map.end()
     }
-}
-
-/// The members of an object in their order, values as text.
-fn members(object: &RawValue) -> Option<Vec<(String, Box<RawValue>)>> {
-    struct Members;
-    impl<'de> serde::de::Visitor<'de> for Members {
-        type Value = Vec<(String, Box<RawValue>)>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: serde::de::MapAccess<'de>>(
-            self,
-            mut map: A,
-        ) -> std::result::Result<Self::Value, A::Error> {
-            let mut members = Vec::new();
-            while let Some(entry) = map.next_entry()? {
-                members.push(entry);
-            }
-            Ok(members)
-        }
-    }
-    serde_json::Deserializer::from_str(object.get()).deserialize_map(Members).ok()
 }
 
 #[cfg(test)]

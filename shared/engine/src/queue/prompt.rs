@@ -1,12 +1,11 @@
 //! One prompt of a queue.
 
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::record::failure::Failure;
 use codex_agent_shared::error::{Error, Result as Outcome};
 use codex_agent_shared::record::Id;
-use codex_agent_shared::store::RawObject;
+use codex_agent_shared::store::{RawObject, kept_object};
 use codex_agent_shared::time::Timestamp;
 
 pub use crate::record::job::Status;
@@ -23,107 +22,47 @@ pub enum Mode {
     Manual,
 }
 
-/// A prompt of a queue.
-#[derive(Clone, Debug, Default)]
-pub struct Prompt {
-    /// The id, a UUID.
-    pub id: String,
-    /// The text that is sent to Codex.
-    pub prompt: String,
-    /// The absolute paths of its images.
-    pub images: Vec<String>,
-    /// The status of the prompt.
-    pub status: Status,
-    /// The mode: whether a runner sends the prompt.
-    pub mode: Mode,
-    /// The exit status of Codex: `{"exitCode":0}`.
-    pub result: Option<RawObject>,
-    /// The times when the prompt was added, sent and ended, RFC 3339.
-    pub added_at: Option<String>,
-    #[allow(missing_docs)]
-    pub started_at: Option<String>,
-    #[allow(missing_docs)]
-    pub completed_at: Option<String>,
-    /// The session that the prompt was sent to.
-    pub session: Option<Id>,
-    /// The run that claimed the prompt.
-    pub run: Option<String>,
-    /// The failure.
-    pub failure: Option<Failure>,
-    /// The number of requested retries.
-    pub retries: u32,
-    /// Whether its unfinished run has sent it before, although it is pending. The file does not say it.
-    pub(super) was_sent: bool,
-    rest: RawObject,
+kept_object! {
+    /// A prompt of a queue.
+    #[derive(Clone, Debug, Default)]
+    pub struct Prompt {
+        /// The id, a UUID.
+        pub id: String = "id" needed,
+        /// The text that is sent to Codex.
+        pub prompt: String = "prompt" needed,
+        /// The absolute paths of its images.
+        pub images: Vec<String> = "images" optional,
+        /// The status of the prompt.
+        pub status: Status = "status" always,
+        /// The mode: whether a runner sends the prompt.
+        pub mode: Mode = "mode" always,
+        /// The exit status of Codex: `{"exitCode":0}`.
+        pub result: Option<RawObject> = "result" optional,
+        /// The times when the prompt was added, sent and ended, RFC 3339.
+        pub added_at: Option<String> = "addedAt" optional,
+        #[allow(missing_docs)]
+        pub started_at: Option<String> = "startedAt" optional,
+        #[allow(missing_docs)]
+        pub completed_at: Option<String> = "completedAt" optional,
+        /// The session that the prompt was sent to.
+        pub session: Option<Id> = "session" optional,
+        /// The run that claimed the prompt.
+        pub run: Option<String> = "run" optional,
+        /// The failure.
+        pub failure: Option<Failure> = "failure" optional,
+        /// The number of requested retries.
+        pub retries: u32 = "retries" optional,
+    }
+    unsaved {
+        /// Whether its unfinished run has sent it before, although it is pending. The file does not say it.
+        pub(super) was_sent: bool,
+    }
 }
 
 #[derive(Serialize)]
 struct Exit {
     #[serde(rename = "exitCode")]
     code: i32,
-}
-
-impl<'de> Deserialize<'de> for Prompt {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut rest = RawObject::deserialize(deserializer)?;
-        Ok(Prompt {
-            id: rest.need("id")?,
-            prompt: rest.need("prompt")?,
-            images: rest.take("images")?.unwrap_or_default(),
-            status: rest.take("status")?.unwrap_or_default(),
-            mode: rest.take("mode")?.unwrap_or_default(),
-            result: rest.take("result")?,
-            added_at: rest.take("addedAt")?,
-            started_at: rest.take("startedAt")?,
-            completed_at: rest.take("completedAt")?,
-            session: rest.take("session")?,
-            run: rest.take("run")?,
-            failure: rest.take("failure")?,
-            retries: rest.take("retries")?.unwrap_or_default(),
-            was_sent: false,
-            rest,
-        })
-    }
-}
-
-impl Serialize for Prompt {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", &self.id)?;
-        map.serialize_entry("prompt", &self.prompt)?;
-        if !self.images.is_empty() {
-            map.serialize_entry("images", &self.images)?;
-        }
-        map.serialize_entry("status", &self.status)?;
-        map.serialize_entry("mode", &self.mode)?;
-        if let Some(result) = &self.result {
-            map.serialize_entry("result", result)?;
-        }
-        let texts = [
-            ("addedAt", &self.added_at),
-            ("startedAt", &self.started_at),
-            ("completedAt", &self.completed_at),
-        ];
-        for (key, text) in texts {
-            if let Some(text) = text {
-                map.serialize_entry(key, text)?;
-            }
-        }
-        if let Some(session) = &self.session {
-            map.serialize_entry("session", session)?;
-        }
-        if let Some(run) = &self.run {
-            map.serialize_entry("run", run)?;
-        }
-        if let Some(failure) = &self.failure {
-            map.serialize_entry("failure", failure)?;
-        }
-        if self.retries > 0 {
-            map.serialize_entry("retries", &self.retries)?;
-        }
-        self.rest.write(&mut map)?;
-        map.end()
-    }
 }
 
 /// A prompt of a queue.

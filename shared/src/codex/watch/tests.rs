@@ -139,11 +139,12 @@ fn bursts_are_told_whole_and_at_once() {
         let mut seen = Vec::new();
         for _ in 0..20 {
             std::thread::sleep(Duration::from_millis(20));
-            let new = poll(&mut watch);
-            assert!(!new.is_empty());
-            seen.extend(new);
+            seen.push(poll(&mut watch));
         }
+        // Before anything is asserted: the scope waits for the writer.
         stop.store(true, Ordering::Relaxed);
+        assert!(seen.iter().all(|new| !new.is_empty()));
+        let seen = seen.concat();
         assert_eq!(seen, (0..seen.len()).map(|n| n.to_string()).collect::<Vec<_>>());
     });
 }
