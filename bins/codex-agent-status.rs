@@ -11,8 +11,8 @@ use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, path_cell, tsv, width};
+use codex_agent_shared::terminal::{Cell, Cut, Look, Table, columns, is_terminal};
+use codex_agent_shared::text::tsv;
 use codex_agent_shared::time::Timestamp;
 
 type Args = cli::Args;
@@ -88,25 +88,23 @@ fn run(args: Args) -> Result<Exit> {
             output.text(cells.join("\t").as_bytes(), b"\n")?;
         }
     }
-    let widest = |at: usize| rows.iter().map(|row: &[String; 5]| width(&row[at])).max().unwrap_or(0);
-    let others = widest(0) + widest(2) + widest(3) + 8;
-    let name = widest(1).min((columns().saturating_sub(others) * 2 / 3).max(12));
-    let last = columns().saturating_sub(others + name);
-    for row in &rows {
+    let mut table = Table::new()
+        .column("", Look::Dim)
+        .column("", Look::Id)
+        .gives_way(2, 12)
+        .column("", Look::Bold)
+        .column("", Look::Plain)
+        .column("", Look::Plain)
+        .gives_way(1, columns() / 4);
+    let is_empty = rows.is_empty();
+    for [kind, name, third, fourth, last] in rows {
         // The end of a run's name tells it from others, and is all that has to be typed.
-        let second = if row[0] == "run" { path_cell(&row[1], None, name) } else { cell(&row[1], name) };
-        let fifth = cell(&row[4], last);
-        let cells = [
-            (row[0].as_str(), Look::Dim, widest(0)),
-            (&second, Look::Id, name),
-            (&row[2], Look::Bold, widest(2)),
-            (&row[3], Look::Plain, widest(3)),
-            (&fifth, Look::Plain, last),
-        ];
-        output.text(line(&cells, args.common.color.is_on()).as_bytes(), b"\n")?;
+        let cut = if kind == "run" { Cut::Front } else { Cut::Back };
+        table.row([kind.into(), Cell::cut(name, cut), third.into(), fourth.into(), last.into()]);
     }
+    table.write(&mut output, args.common.color.is_on())?;
     output.flush()?;
-    if rows.is_empty() && is_terminal() && !args.common.json {
+    if is_empty && is_terminal() && !args.common.json {
         codex_agent_shared::error::note("nothing runs, and nothing waits");
     }
     Ok(exit)

@@ -14,8 +14,8 @@ use codex_agent_shared::record::{Id, RawRecord, Session};
 use codex_agent_shared::reference;
 use codex_agent_shared::reference::{Input, Inputs};
 use codex_agent_shared::store::Changed;
-use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, quoted, tsv, width};
+use codex_agent_shared::terminal::{Look, Table, columns, is_terminal};
+use codex_agent_shared::text::{cell, quoted, tsv};
 use codex_agent_shared::time::Timestamp;
 
 use super::{Args, group_name};
@@ -104,38 +104,23 @@ fn table(groups: &[Group], color: bool) -> Vec<String> {
         return Vec::new();
     }
     let now = Timestamp::now();
-    let mut rows = vec![["NAME", "SESSIONS", "UPDATED", "", "DESCRIPTION"].map(str::to_owned)];
+    let mut table = Table::new()
+        .column("NAME", Look::Plain)
+        .most(40)
+        .gives_way(2, 8)
+        .column("SESSIONS", Look::Plain)
+        .column("UPDATED", Look::Dim)
+        .column("", Look::Id)
+        .optional(3, 6)
+        .column("DESCRIPTION", Look::Plain)
+        .gives_way(1, 1);
     for group in groups {
         let updated = Timestamp::parse(&group.updated_at).map(|at| at.age(now)).unwrap_or_default();
-        rows.push([
-            cell(&group.name, 40),
-            group.session_ids.len().to_string(),
-            updated,
-            value(group, "paused"),
-            cell(group.description.as_deref().unwrap_or(""), 200),
-        ]);
+        let description = group.description.clone().unwrap_or_default();
+        let count = group.session_ids.len().to_string();
+        table.row([group.name.clone(), count, updated, value(group, "paused"), description]);
     }
-    let most = columns();
-    let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0);
-    let mut widths = [0, 1, 2, 3].map(widest);
-    widths[0] = widths[0].min(most.saturating_sub(widths[1] + widths[2] + widths[3] + 8).max(8));
-    let left = most.saturating_sub(widths.iter().sum::<usize>() + 8);
-    let heading = |at: usize, look| if at == 0 { Look::Bold } else { look };
-    let lay = |(at, row): (usize, &[String; 5])| {
-        let name = cell(&row[0], widths[0]);
-        let description = cell(&row[4], left);
-        line(
-            &[
-                (&name, heading(at, Look::Plain), widths[0]),
-                (&row[1], heading(at, Look::Plain), widths[1]),
-                (&row[2], heading(at, Look::Dim), widths[2]),
-                (&row[3], heading(at, Look::Id), widths[3]),
-                (&description, heading(at, Look::Plain), left),
-            ],
-            color,
-        )
-    };
-    rows.iter().enumerate().map(lay).collect()
+    table.lines(columns(), color)
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {

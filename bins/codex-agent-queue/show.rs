@@ -3,8 +3,8 @@
 use codex_agent_engine::queue::{Counts, Mode, Prompt, Queue, RunnerState, Status};
 use codex_agent_shared::error::{Exit, Result};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, path_cell, tsv, width};
+use codex_agent_shared::terminal::{Cut, Look, Table, columns, is_terminal, line};
+use codex_agent_shared::text::{cell, tsv};
 
 use super::Args;
 
@@ -57,30 +57,20 @@ pub(super) fn list(args: &Args, queues: &[(&Queue, RunnerState)]) -> Result<Exit
         output.flush()?;
         return Ok(Exit::Done);
     }
-    let home = std::env::var("HOME").ok();
-    let rows: Vec<[String; 4]> = queues
-        .iter()
-        .map(|(queue, life)| {
-            let project = path_cell(&queue.project, home.as_deref(), 200);
-            [cell(&queue.name, 40), queue.state(*life).to_owned(), words(queue.counts()), project]
-        })
-        .collect();
-    let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0);
-    let first = widest(0).min(columns() / 3).max(8);
-    let counts = widest(2).min(columns().saturating_sub(first + widest(1) + 4));
-    let left = columns().saturating_sub(first + widest(1) + counts + 6);
-    for row in &rows {
-        let (name, what, project) = (cell(&row[0], first), cell(&row[2], counts), cell(&row[3], left));
-        let mut cells = vec![
-            (name.as_str(), Look::Plain, first),
-            (&row[1], Look::Id, widest(1)),
-            (&what, Look::Plain, counts),
-        ];
-        if left >= 8 {
-            cells.push((&project, Look::Dim, left));
-        }
-        output.text(line(&cells, args.common.color.is_on()).as_bytes(), b"\n")?;
+    let mut table = Table::new()
+        .column("", Look::Plain)
+        .most((columns() / 3).clamp(8, 40))
+        .column("", Look::Id)
+        .column("", Look::Plain)
+        .gives_way(2, 8)
+        .column("", Look::Dim)
+        .cut(Cut::Front)
+        .optional(1, 8);
+    for (queue, life) in queues {
+        let state = queue.state(*life).to_owned();
+        table.row([queue.name.clone(), state, words(queue.counts()), queue.project.clone()]);
     }
+    table.write(&mut output, args.common.color.is_on())?;
     output.flush()?;
     Ok(Exit::Done)
 }

@@ -6,8 +6,8 @@ use codex_agent_engine::disk::progress::RunProgress;
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, path_cell, tsv, width};
+use codex_agent_shared::terminal::{Cut, Look, Table, is_terminal};
+use codex_agent_shared::text::tsv;
 use codex_agent_shared::time::Timestamp;
 
 use super::Args;
@@ -61,21 +61,17 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             output.text(row.join("\t").as_bytes(), b"\n")?;
         }
     }
-    let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0);
-    // The counts matter more than the beginning of a name; 'run log' takes its end.
-    let others = widest(1) + widest(2) + widest(3) + 6;
-    let first = widest(0).min(columns().saturating_sub(others).max(8));
-    let last = columns().saturating_sub(first + widest(1) + widest(2) + 6);
-    for row in &rows {
-        let (name, counts) = (path_cell(&row[0], None, first), cell(&row[3], last));
-        let cells = [
-            (name.as_str(), Look::Id, first),
-            (&row[1], Look::Plain, widest(1)),
-            (&row[2], Look::Dim, widest(2)),
-            (&counts, Look::Plain, last),
-        ];
-        output.text(line(&cells, args.common.color.is_on()).as_bytes(), b"\n")?;
-    }
+    // The counts matter more than the beginning of a name; 'run log' accepts its end.
+    let mut table = Table::new()
+        .column("", Look::Id)
+        .cut(Cut::Front)
+        .gives_way(1, 8)
+        .column("", Look::Plain)
+        .column("", Look::Dim)
+        .column("", Look::Plain)
+        .gives_way(2, 1);
+    rows.into_iter().for_each(|row| table.row(row));
+    table.write(&mut output, args.common.color.is_on())?;
     output.flush()?;
     Ok(exit)
 }

@@ -15,8 +15,8 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
 use crate::record::{Chosen, Field, Session, Status, Value};
-use crate::terminal::{Color, Look, columns, is_terminal, line};
-use crate::text::{cell, harmless, path_cell, tsv, width};
+use crate::terminal::{Cell, Color, Cut, Look, Table, columns, is_terminal};
+use crate::text::{harmless, tsv};
 use crate::time::Timestamp;
 
 /// A command.
@@ -191,32 +191,25 @@ impl Shape {
 pub struct Sessions {
     output: Output,
     shape: Shape,
-    table: Option<Vec<([String; 5], Look)>>,
-    /// The cells of `--fields` on a terminal.
-    grid: Option<Vec<Vec<String>>>,
-    home: Option<String>,
+    table: Option<Table>,
     now: Timestamp,
 }
 
 impl Sessions {
     /// Writes to standard output.
     pub fn new(shape: Shape) -> Sessions {
-        let is_table =
-            is_terminal() && !shape.json && shape.fields.is_none() && shape.template.is_none() && !shape.nul;
-        let is_grid = is_terminal() && shape.fields.is_some() && !shape.json && !shape.nul;
-        Sessions {
-            output: Output::stdout(),
-            shape,
-            table: is_table.then(Vec::new),
-            grid: is_grid.then(Vec::new),
-            home: std::env::var("HOME").ok(),
-            now: Timestamp::now(),
-        }
+        let has_rows = is_terminal() && !shape.json && !shape.nul;
+        let table = match &shape.fields {
+            _ if !has_rows || shape.template.is_some() => None,
+            Some(fields) => Some(fields_table(fields)),
+            None => Some(sessions_table(columns())),
+        };
+        Sessions { output: Output::stdout(), shape, table, now: Timestamp::now() }
     }
 
     /// Writes one session.
     pub fn write(&mut self, session: &Session<'_>) -> Result<()> {
-        if let Some(rows) = &mut self.table {
+        if let (Some(table), None) = (&mut self.table, &self.shape.fields) {
             // What it is doing is known with --full alone; idle is what all are unless something is said.
             let mark = match (session.archived_at.is_some(), session.is_subagent(), session.status) {
                 (true, ..) => "archived: ",
@@ -228,14 +221,13 @@ impl Sessions {
             };
             let branch = session.git.as_ref().and_then(|git| git.branch.as_deref()).unwrap_or("");
             let (label, look) = label(session);
-            let cells = [
-                session.id.map(crate::record::Id::short).unwrap_or_default(),
-                session.updated_at.map(|at| at.age(self.now)).unwrap_or_default(),
-                path_cell(session.cwd.as_deref().unwrap_or(""), self.home.as_deref(), 60),
-                cell(branch, 20),
-                cell(&format!("{mark}{label}"), 300),
-            ];
-            rows.push((cells, look));
+            table.row([
+                session.id.map(crate::record::Id::short).unwrap_or_default().into(),
+                session.updated_at.map(|at| at.age(self.now)).unwrap_or_default().into(),
+                session.cwd.as_deref().unwrap_or("").into(),
+                branch.into(),
+                Cell::looking(format!("{mark}{label}"), look),
+            ]);
             return Ok(());
         }
         let shape = &self.shape;
@@ -247,13 +239,11 @@ impl Sessions {
         if let Some(template) = &shape.template {
             return self.output.text(template.fill(shape.nul, value).as_bytes(), end);
         }
-        if let (Some(rows), Some(fields)) = (&mut self.grid, &shape.fields) {
-            let shown = |field: &Field| match (session.value(*field), cut(*field)) {
-                (Some(Value::Time(at)), _) => at.age(self.now),
-                (_, Cut::Front) => path_cell(&value(field.name()), self.home.as_deref(), 300),
-                _ => cell(&value(field.name()), 300),
-            };
-            rows.push(fields.iter().map(shown).collect());
+        if let (Some(table), Some(fields)) = (&mut self.table, &shape.fields) {
+            table.row(fields.iter().map(|field| match session.value(*field) {
+                Some(Value::Time(at)) => at.age(self.now),
+                _ => value(field.name()),
+            }));
             return Ok(());
         }
         match (&shape.fields, shape.json) {
@@ -292,19 +282,8 @@ impl Sessions {
 
     /// Writes the table, if it is one, and hands everything on.
     pub fn finish(mut self) -> Result<()> {
-        if let Some(rows) = self.table.take().filter(|rows| !rows.is_empty()) {
-            for row in fit(&rows, columns(), self.shape.color.is_on()) {
-                self.output.text(row.as_bytes(), b"\n")?;
-            }
-        }
-        if let (Some(rows), Some(fields)) =
-            (self.grid.take().filter(|rows| !rows.is_empty()), &self.shape.fields)
-        {
-            let head: Vec<(String, Cut)> =
-                fields.iter().map(|field| (field.name().to_uppercase(), cut(*field))).collect();
-            for row in fit_grid(&head, rows, columns(), self.shape.color.is_on()) {
-                self.output.text(row.as_bytes(), b"\n")?;
-            }
+        if let Some(table) = self.table {
+            table.write(&mut self.output, self.shape.color.is_on())?;
         }
         self.output.flush()
     }
@@ -325,49 +304,27 @@ fn label<'s>(session: &'s Session<'_>) -> (Cow<'s, str>, Look) {
     }
 }
 
-/// Lays the rows out in `most` columns: directory and branch give way before the title does.
-fn fit(rows: &[([String; 5], Look)], most: usize, color: bool) -> Vec<String> {
-    const HEAD: [&str; 5] = ["ID", "UPDATED", "DIRECTORY", "BRANCH", "TITLE"];
-    let widest =
-        |at: usize| rows.iter().map(|(row, _)| width(&row[at])).max().unwrap_or(0).max(HEAD[at].len());
-    let mut widths = [8, widest(1), widest(2), widest(3), 0];
-    let free = most.saturating_sub(widths[0] + widths[1] + 4);
-    let has_branch = rows.iter().any(|(row, _)| !row[3].is_empty());
-    widths[3] = if has_branch && free >= 70 { widths[3].min(free / 5) } else { 0 };
-    let free = free.saturating_sub(if widths[3] > 0 { widths[3] + 2 } else { 0 });
-    widths[2] = if free >= 24 { widths[2].min(free * 2 / 5) } else { 0 };
-    widths[4] = free.saturating_sub(if widths[2] > 0 { widths[2] + 2 } else { 0 });
-    let looks = |title| [Look::Id, Look::Dim, Look::Plain, Look::Dim, title];
-    let lay = |row: &[String; 5], looks: [Look; 5]| {
-        let cut: Vec<(String, Look, usize)> = (0..5)
-            .filter(|at| widths[*at] > 0)
-            .map(|at| {
-                let text = match at {
-                    2 => path_cell(&row[at], None, widths[at]),
-                    _ => cell(&row[at], widths[at]),
-                };
-                (text, looks[at], widths[at])
-            })
-            .collect();
-        let cells: Vec<(&str, Look, usize)> =
-            cut.iter().map(|(text, look, wide)| (text.as_str(), *look, *wide)).collect();
-        line(&cells, color)
-    };
-    let head = HEAD.map(str::to_owned);
-    std::iter::once(lay(&head, [Look::Bold; 5]))
-        .chain(rows.iter().map(|(row, title)| lay(row, looks(*title))))
-        .collect()
+/// The table of sessions: directory and branch give way before the title does.
+fn sessions_table(most: usize) -> Table {
+    Table::new()
+        .column("ID", Look::Id)
+        .column("UPDATED", Look::Dim)
+        .column("DIRECTORY", Look::Plain)
+        .cut(Cut::Front)
+        .most(most * 3 / 10)
+        .optional(3, 8)
+        .column("BRANCH", Look::Dim)
+        .most((most / 6).min(20))
+        .optional(2, 8)
+        .column("TITLE", Look::Plain)
+        .gives_way(1, most * 2 / 5)
 }
 
-/// How a value is made shorter.
-#[derive(Clone, Copy, PartialEq)]
-enum Cut {
-    /// It begins with what matters.
-    Back,
-    /// A path ends with it.
-    Front,
-    /// The last digits of an id name the session, too.
-    Id,
+/// The table of chosen fields, of which the widest gives way first.
+fn fields_table(fields: &[Field]) -> Table {
+    fields.iter().fold(Table::new(), |table, field| {
+        table.column(field.name().to_uppercase(), Look::Plain).cut(cut(*field))
+    })
 }
 
 fn cut(field: Field) -> Cut {
@@ -378,89 +335,46 @@ fn cut(field: Field) -> Cut {
     }
 }
 
-/// Lays columns of any kind out in `most` columns: ids give way first, and then the widest of all.
-fn fit_grid(head: &[(String, Cut)], mut rows: Vec<Vec<String>>, most: usize, color: bool) -> Vec<String> {
-    let measure = |rows: &[Vec<String>]| -> Vec<usize> {
-        let widest = |at: usize| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0);
-        head.iter().enumerate().map(|(at, (name, _))| width(name).max(widest(at))).collect()
-    };
-    let gaps = 2 * head.len().saturating_sub(1);
-    let mut widths = measure(&rows);
-    if widths.iter().sum::<usize>() + gaps > most {
-        for (text, _) in
-            rows.iter_mut().flat_map(|row| row.iter_mut().zip(head)).filter(|(_, (_, cut))| *cut == Cut::Id)
-        {
-            // As Id::short has them.
-            *text = text.chars().skip(text.chars().count().saturating_sub(8)).collect();
-        }
-        widths = measure(&rows);
-    }
-    while widths.iter().sum::<usize>() + gaps > most {
-        // Of its last digits an id can spare none before the others are all but gone.
-        let spare = |(at, wide): &(usize, &mut usize)| match head[*at].1 {
-            Cut::Id if **wide <= 8 => (**wide).min(2),
-            _ => **wide,
-        };
-        match widths.iter_mut().enumerate().max_by_key(spare) {
-            Some((_, widest)) if *widest > 1 => *widest -= 1,
-            _ => break,
-        }
-    }
-    let lay = |texts: &[String], look: Look| {
-        let fit = |(at, text): (usize, &String)| match head[at].1 {
-            Cut::Back => cell(text, widths[at]),
-            Cut::Front | Cut::Id => path_cell(text, None, widths[at]),
-        };
-        let cut: Vec<String> = texts.iter().enumerate().map(fit).collect();
-        let cells: Vec<(&str, Look, usize)> =
-            cut.iter().zip(&widths).map(|(text, wide)| (text.as_str(), look, *wide)).collect();
-        line(&cells, color)
-    };
-    let names: Vec<String> = head.iter().map(|(name, _)| name.clone()).collect();
-    std::iter::once(lay(&names, Look::Bold)).chain(rows.iter().map(|row| lay(row, Look::Plain))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::width;
 
     #[test]
     fn tables_fit() {
-        let row = |title: &str| {
-            let cells = [
-                "cd6d1b0c".into(),
-                "2d".into(),
-                "~/src/a/long/way/down/the/tree".into(),
-                "main".into(),
-                title.into(),
-            ];
-            (cells, Look::Plain)
+        let lines = |most: usize| {
+            let mut table = sessions_table(most);
+            for title in ["short", &"日本語 wide ".repeat(20)] {
+                table.row(["cd6d1b0c", "2d", "/src/a/long/way/down/the/tree", "main", title]);
+            }
+            table.lines(most, false)
         };
-        let rows = [row("short"), row(&"日本語 wide ".repeat(20))];
         for most in [20, 40, 60, 80, 132] {
-            for text in fit(&rows, most, false) {
+            for text in lines(most) {
                 assert!(width(&text) <= most, "{most}: {text}");
             }
         }
-        let wide = fit(&rows, 132, false);
+        let wide = lines(132);
         assert!(wide[0].contains("BRANCH") && wide[1].ends_with("short"), "{wide:?}");
     }
 
     #[test]
     fn grids_fit() {
-        let head = [("ID", Cut::Id), ("TITLE", Cut::Back), ("CWD", Cut::Front)];
-        let head = head.map(|(name, cut)| (name.to_owned(), cut));
-        let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c".to_owned();
-        let rows = vec![vec![id.clone(), "日本語 wide ".repeat(20), "/a/b/c/d/e/f/g/h/i/j".to_owned()]];
+        let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
+        let lines = |most| {
+            let mut table = fields_table(&[Field::Id, Field::Title, Field::Cwd]);
+            table.row([id, &"日本語 wide ".repeat(20), "/a/b/c/d/e/f/g/h/i/j"]);
+            table.lines(most, false)
+        };
         for most in [10, 20, 40, 60, 80] {
-            for text in fit_grid(&head, rows.clone(), most, false) {
+            for text in lines(most) {
                 assert!(width(&text) <= most, "{most}: {text}");
             }
         }
-        let wide = fit_grid(&head, rows.clone(), 400, false);
-        assert!(wide[1].starts_with(&id) && wide[1].ends_with("/a/b/c/d/e/f/g/h/i/j"), "{wide:?}");
-        // What is left of an id and of a path tells it from others.
-        let narrow = fit_grid(&head, rows, 26, false);
+        let wide = lines(400);
+        assert!(wide[1].starts_with(id) && wide[1].ends_with("/a/b/c/d/e/f/g/h/i/j"), "{wide:?}");
+        // The rest of an id and of a path is the part in which they differ.
+        let narrow = lines(26);
         assert!(narrow[1].starts_with("cd6d1b0c  ") && narrow[1].ends_with("/i/j"), "{narrow:?}");
     }
 

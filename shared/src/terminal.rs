@@ -7,6 +7,10 @@
 //! assert_eq!(line(&cells, false), "a7c92fd5  beta");
 //! ```
 
+mod table;
+
+pub use table::{Cell, Cut, Table};
+
 use std::io::{self, IsTerminal};
 
 use crate::choice::Choice;
