@@ -27,6 +27,12 @@ fn package(world: &World, out: &Path) -> Ran {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/package");
     let mut command = world.command(script.to_str().unwrap());
     command.arg("--bin").arg(bins()).arg("--out").arg(out).arg("--fast");
+    // The licence texts are in the sources that cargo has fetched for this user.
+    for name in ["HOME", "PATH", "CARGO_HOME", "RUSTUP_HOME"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
     let output = command.env("SOURCE_DATE_EPOCH", "1764000000").output().unwrap();
     Ran {
         out: String::from_utf8(output.stdout).unwrap(),
@@ -128,7 +134,7 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     // The archive has the same tree, and the licences.
     let unpacked = world.path("unpacked");
     fs::create_dir(&unpacked).unwrap();
-    let ran = world.run(&["tar", "-xzf", archive, "-C", unpacked.to_str().unwrap()]);
+    let ran = world.run(&["tar", "-xJf", archive, "-C", unpacked.to_str().unwrap()]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     let top = fs::read_dir(&unpacked).unwrap().next().unwrap().unwrap().path();
     let strip = |all: BTreeSet<PathBuf>, from: &Path| -> BTreeSet<PathBuf> {
@@ -148,6 +154,14 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     assert_eq!(strip(tree(&top), &top), want);
     let ran = world.run(&[top.join("bin/codex-agent").to_str().unwrap(), "ls", "--version"]);
     assert!(ran.code == 0 && ran.out.starts_with("codex-agent-ls "), "{}", ran.err);
+
+    // The notices name a package of Rust, and have the text of a C library within one.
+    let notices =
+        world.run(&["gzip", "-dc", top.join("share/doc/codex-agent/THIRD-PARTY.gz").to_str().unwrap()]).out;
+    assert!(notices.contains("\nrusqlite ") && notices.contains("\n-- zstd/LICENSE\n"), "{notices:.300}");
+    let mut sums = world.command("sha256sum");
+    sums.args(["--check", "--strict", "SHA256SUMS"]).current_dir(world.path("one"));
+    assert!(sums.status().unwrap().success());
 
     // Made again it is the same, to the byte.
     let again = package(&world, &world.path("two"));
