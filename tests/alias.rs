@@ -160,7 +160,7 @@ fn circles_through_the_shell_have_an_end() {
 }
 
 #[test]
-fn an_alias_to_nothing_is_told_with_the_way() {
+fn an_alias_to_nothing_is_reported_with_its_chain() {
     let world = world("a = 'b'\nb = 'ehco x'\nwrong = '2 x'\nplain = 'paper'\n");
     let ran = run(&world, &["a"]);
     assert_eq!((ran.code, ran.out.as_str()), (127, ""));

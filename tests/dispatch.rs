@@ -154,7 +154,7 @@ fn an_unknown_tool_is_a_lesson() {
 }
 
 #[test]
-fn a_broken_first_line_is_told() {
+fn a_broken_first_line_is_reported() {
     let mut world = World::new();
     world.script("bin/codex-agent-broken", "#!/no/such/interpreter\n");
     let folder = world.path("bin");

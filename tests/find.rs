@@ -169,7 +169,7 @@ fn words_narrow_the_sessions_of_a_pipe() {
 }
 
 #[test]
-fn a_bad_line_is_told_and_the_others_go_on() {
+fn a_bad_line_is_reported_and_the_others_continue() {
     let world = World::with_home("0.169.0");
     let input = format!("{{\"type\":\"session\"}}\n{{oops\nno such thing\n{LOGIN}\n");
     let ran = world.feed(&["codex-agent-find", "--format", "{short}"], input);
@@ -196,7 +196,7 @@ fn a_rollout_elsewhere_is_refused() {
 }
 
 #[test]
-fn one_that_is_not_found_is_told_in_the_exit_code() {
+fn a_session_that_is_not_found_sets_the_exit_status() {
     let world = World::with_home("0.169.0");
     let ran = world.run(&[
         "codex-agent-find",

@@ -295,7 +295,7 @@ fn a_reference_means_the_same_to_add_and_to_remove() {
 }
 
 #[test]
-fn what_was_saved_before_the_output_failed_is_told() {
+fn saves_before_an_output_failure_are_reported() {
     let world = World::with_home("0.169.0");
     let ran = world.sh(&format!("codex-agent group add g {LOGIN} --json >/dev/full"));
     assert_eq!(ran.code, 2);

@@ -255,7 +255,7 @@ fn a_symbolic_link_to_a_directory_is_that_directory() {
 }
 
 #[test]
-fn a_group_filters_and_an_unknown_group_is_told() {
+fn a_group_filters_and_an_unknown_group_is_reported() {
     let world = World::with_home("0.169.0");
     world.run(&["codex-agent-group", "add", "work", "cd6d1b0c", "e03ce4e5"]);
     assert_eq!(shorts(&world, &["--group", "work"]), ["e03ce4e5", "cd6d1b0c"]);

@@ -77,7 +77,7 @@ fn a_stop_before_the_first_start_starts_nothing() {
 }
 
 #[test]
-fn a_file_that_cannot_be_saved_for_a_while_confuses_nobody() {
+fn a_file_that_cannot_be_saved_for_a_while_does_no_harm() {
     let fake = Fake::newest();
     let wait = "SHELL{while [ ! -e go ]; do sleep 0.02; done}";
     queue(&fake, "q", &["one", wait, "three", "four", "five", "six"]);
@@ -326,7 +326,7 @@ fn a_terminal_is_closed_once_however_often_that_is_said() {
 }
 
 #[test]
-fn an_output_that_takes_nothing_is_told() {
+fn an_output_that_accepts_nothing_is_reported() {
     let fake = Fake::newest();
     let full = |words: &[&str]| {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();

@@ -207,7 +207,7 @@ fn what_one_file_cannot_tell_the_others_do() {
 }
 
 #[test]
-fn a_limit_that_cannot_be_read_stops_a_run_and_is_told() {
+fn a_limit_that_cannot_be_read_stops_a_run_and_is_reported() {
     let fake = Fake::newest();
     fake.tool(&["run", "LIMIT1"]);
     let locks = fs::read_dir(fake.0.path("home/.local/state/codex-agent/locks")).unwrap().flatten();

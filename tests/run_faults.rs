@@ -211,7 +211,7 @@ fn a_full_disk_sends_nothing_twice_and_loses_nothing() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_hurts_nobody() {
+fn a_clock_that_was_set_back_does_no_harm() {
     let fake = Fake::newest();
     let mut runner = fake.start(&["run", "-j1", "one MS800", "two"]);
     fake.wait_for_sent(1);

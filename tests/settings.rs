@@ -50,7 +50,7 @@ fn codex_home_of_the_file_comes_after_flag_and_variable() {
 }
 
 #[test]
-fn a_home_that_is_not_there_is_told_with_its_place() {
+fn a_missing_home_is_reported_with_its_place() {
     let world = configured("codex.home = '/nowhere/at/all'\n");
     let want = "cannot open Codex's home '/nowhere/at/all' (FILE:1:7): no such file or directory";
     assert!(refused(&world).contains(want), "{}", refused(&world));
@@ -103,7 +103,7 @@ fn the_demo_has_settings_of_its_own() {
 }
 
 #[test]
-fn a_binary_that_is_not_there_is_told_with_its_place() {
+fn a_missing_binary_is_reported_with_its_place() {
     let world = configured("[codex]\nbinary = '/no/codex'\n");
     let ran = world.run(&["codex-agent-run", "hello"]);
     let want = format!("cannot run codex at '/no/codex' ({}:2:1)", world.config("config.toml").display());

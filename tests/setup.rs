@@ -167,7 +167,7 @@ fn what_cannot_be_written_changes_nothing() {
 }
 
 #[test]
-fn a_read_only_home_is_told() {
+fn a_read_only_home_is_reported() {
     // Read-only for root too.
     let world = world();
     let home = world.path("home");

@@ -180,7 +180,7 @@ fn tables_fit_a_narrow_terminal() {
 /// Fields of one's choice are shown as a table shows its own: a time is an age, and what is cut is the part that
 /// all have in common.
 #[test]
-fn fields_on_a_terminal_are_told_apart() {
+fn fields_on_a_terminal_are_distinguished() {
     let world = World::with_home("0.169.0");
     let words = ["codex-agent", "ls", "-n", "4", "--fields", "id,updated_at,cwd,title"];
     for wide in [40, 60] {

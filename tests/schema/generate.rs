@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn records_of_one_type_are_told_apart() {
+    fn records_of_one_type_are_distinguished() {
         let things = vec![of::<Thing>("thing"), of::<Summary>("check"), of::<SchemaRecord<'_>>("thing")];
         let all: Value = serde_json::from_str(&bundle("urn:x", "written", "Any.", things)).unwrap();
         let thing = &all["$defs"]["thing"];
