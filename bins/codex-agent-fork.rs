@@ -102,8 +102,11 @@ fn tool() -> Tool {
                 .operands("[REF...|-]", &[Completes::Sessions])
                 .flags("What is forked", what())
                 .flags("With a prompt", jobs::with_prompt(turn()))
-                .flags("With a prompt: what Codex is told", jobs::with_prompt(jobs::codex_options()))
-                .flags("With a prompt: how", jobs::with_prompt(jobs::how_concurrent()).chain([flags::codex()]))
+                .flags(
+                    jobs::RUN_OPTIONS,
+                    jobs::with_prompt(jobs::codex_options().into_iter().chain(jobs::how_concurrent()))
+                        .chain([flags::codex()]),
+                )
                 .flags("Other", other()),
         )
         .exit_status(&[

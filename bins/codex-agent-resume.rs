@@ -85,7 +85,7 @@ fn tool() -> Tool {
                 .operands("[REF...|-]", &[Completes::Sessions])
                 .flags("How it is opened", codex())
                 .flags("With a prompt, without a screen", jobs::with_prompt(turn()))
-                .flags("With a prompt: how", jobs::with_prompt(jobs::how_concurrent()).chain([flags::codex()]))
+                .flags(jobs::RUN_OPTIONS, jobs::with_prompt(jobs::how_concurrent()).chain([flags::codex()]))
                 .flags("Other", other()),
         )
         .exit_status(&[

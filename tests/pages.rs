@@ -98,16 +98,25 @@ fn every_flag_with_a_set_of_values_lists_them_in_help_and_page() {
         let name = &command[0];
         let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
         let page = unroff(&world.ok(&[name, "--generate", "man"]));
+        let run_page = unroff(&world.ok(&["codex-agent-run", "--generate", "man"]));
         let standard = ["help", "version", "quiet"];
         for flag in flags(&world.ok(&words)).iter().filter(|flag| !standard.contains(&flag.long.as_str())) {
             let ran = refused(&world, &command, &[&format!("--{}=no-such-value", flag.long)]);
             let Some(values) = accepted(&ran.err, &flag.long) else { continue };
             seen.insert(flag.long.clone());
-            let entries = page.split(".TP\n").filter(|entry| {
-                let term = entry.lines().next().unwrap();
-                term.ends_with(&format!("--{}", flag.long)) || term.contains(&format!("--{}", flag.long))
-            });
-            let entries: Vec<String> = entries.map(|entry| entry.replace('\n', " ")).collect();
+            let entries = |page: &str| -> Vec<String> {
+                let entries = page
+                    .split(".TP\n")
+                    .filter(|entry| entry.lines().next().unwrap().contains(&format!("--{}", flag.long)));
+                entries.map(|entry| entry.replace('\n', " ")).collect()
+            };
+            // The run options stand once: other pages name them and refer to the page of codex-agent-run.
+            let referred = page.split(".PP\nRun options; see codex-agent-run(1):").skip(1);
+            let referred = referred.filter_map(|rest| rest.split("\n.").next());
+            let referred = referred
+                .flat_map(|names| names.split([' ', ',', '.', '\n']))
+                .any(|name| name == format!("--{}", flag.long));
+            let entries = entries(if referred { &run_page } else { &page });
             let help = world.ok(&words);
             for value in values {
                 let value = value.trim_end_matches('=');
@@ -171,4 +180,17 @@ fn the_example_of_external_tools_prints_their_names() {
     let example = examples(&page).into_iter().find(|line| line.contains("jq")).unwrap();
     let line = format!("PATH={}:$PATH; {example}", world.path("bin").display());
     assert_eq!(world.sh(&line).out, "mine\nyours\n", "{}", bin("codex-agent-plugin").display());
+}
+
+#[test]
+fn run_options_are_described_once_and_referred_to_elsewhere() {
+    let world = World::new();
+    let options = |page: &str| page.lines().filter(|line| line.contains("\\fB\\-\\-retries\\fR")).count();
+    for (tool, times) in [("run", 1), ("group", 0), ("queue", 0), ("resume", 0), ("fork", 0)] {
+        let page = world.ok(&[&format!("codex-agent-{tool}"), "--generate", "man"]);
+        assert_eq!(options(&page), times, "codex-agent-{tool}(1)");
+        let text = unroff(&page).replace('\n', " ");
+        let list = text.split("Run options; see codex-agent-run(1):").nth(1).expect(tool);
+        assert!(list.split(".PP").next().unwrap().contains("--retries"), "codex-agent-{tool}(1)");
+    }
 }

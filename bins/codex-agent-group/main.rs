@@ -129,8 +129,10 @@ fn commands() -> Vec<Command<Args>> {
                 "A paused group is left alone (exit 75). While a run over the group has work left, no other one is begun but with --new.",
             ])
             .flags("What is sent", [jobs::prompt(), jobs::prompt_file(), jobs::image()])
-            .flags("What Codex is told", jobs::codex_options())
-            .flags("How", jobs::how_concurrent().chain([flags::codex()]))
+            .flags(
+                jobs::RUN_OPTIONS,
+                jobs::codex_options().into_iter().chain(jobs::how_concurrent()).chain([flags::codex()]),
+            )
             .flags("Whether", [jobs::new(), jobs::dry_run(), flags::codex_home()])
             .flags("What is shown", jobs::shown()),
         Command::verb("watch", "follow the sessions of a group", verbs::watch)

@@ -194,8 +194,10 @@ fn commands() -> Vec<Command<Args>> {
                 "One runner at a time has a queue. What an earlier one left behind, because it was killed or stopped, is taken up first: a job that lives is followed, one that ended meanwhile is judged by what Codex printed, one that never reached the model is sent, and one that was cut off in the middle has failed, and is not sent again by itself. codex-agent-run(1) has the rest of it.",
                 "What the unfinished run was told (the model, the sandbox, how long to wait) holds for whoever goes on with it and says nothing else. --new begins another run, without any of that.",
             ])
-            .flags("What Codex is told", jobs::codex_options())
-            .flags("How", jobs::how().into_iter().chain([flags::codex()]))
+            .flags(
+                jobs::RUN_OPTIONS,
+                jobs::codex_options().into_iter().chain(jobs::how()).chain([flags::codex()]),
+            )
             .flags("Whether", [new(), jobs::dry_run(), jobs::image(), flags::codex_home()])
             .flags("What is shown", jobs::shown()),
         Command::verb("watch", "follow the runner of a queue", verbs::watch)

@@ -74,8 +74,10 @@ fn commands() -> Vec<Command<Args>> {
             .operands("[PROMPT...|-]", &[Completes::Nothing])
             .flags("What is done", what())
             .flags("Where, and with what", codex())
-            .flags("What Codex is told", jobs::codex_options())
-            .flags("How", jobs::how_concurrent().chain([flags::codex()]))
+            .flags(
+                "Run options",
+                jobs::codex_options().into_iter().chain(jobs::how_concurrent()).chain([flags::codex()]),
+            )
             .flags("What is shown", jobs::shown()),
         Command::verb("list", "list the runs of every tool", verbs::list)
             .aliases(&["ls"])
@@ -100,7 +102,7 @@ fn commands() -> Vec<Command<Args>> {
             .details(&[
                 "The run was stopped, or its runner died. Jobs that live are taken over, jobs that ended meanwhile are judged by what Codex printed, and jobs that never reached the model are started. A job that was cut off in the middle is a failure. Without RUN it is the newest run that has work left.",
             ])
-            .flags("How", jobs::how_concurrent().chain([flags::codex()]))
+            .flags(jobs::RUN_OPTIONS, jobs::how_concurrent().chain([flags::codex()]))
             .flags("What is shown", jobs::shown()),
         Command::verb("stop", "stop starting jobs of a run", verbs::stop)
             .operands("RUN", &[Completes::Runs])

@@ -249,13 +249,14 @@ fn man(tool: &Tool) -> String {
             for detail in verb.details {
                 let _ = writeln!(out, ".PP\n{}", prose(detail));
             }
-            options(&mut out, verb.rows());
+            for (heading, rows) in &verb.sections {
+                section(&mut out, heading, rows, false);
+            }
         }
     }
     out.push_str(".SH OPTIONS\n");
     for (heading, rows) in tool.nameless().iter().flat_map(|nameless| &nameless.sections) {
-        let _ = writeln!(out, ".SS {}", roff(heading));
-        options(&mut out, rows.iter());
+        section(&mut out, heading, rows, true);
     }
     standard_options(&mut out);
     out.push_str(".SH \"EXIT STATUS\"\n");
@@ -288,6 +289,19 @@ fn man(tool: &Tool) -> String {
         .collect();
     let _ = writeln!(out, "{}", pages.join(" ,\n"));
     out
+}
+
+/// The flags of a section. A heading that refers to another page has only their names below it.
+fn section(out: &mut String, heading: &str, rows: &[Row], titled: bool) {
+    if heading.contains("; see ") {
+        let names: Vec<String> = rows.iter().map(|row| format!("--{}", row.long)).collect();
+        let _ = writeln!(out, ".PP\n{}", prose(&format!("{heading}: {}.", names.join(", "))));
+        return;
+    }
+    if titled {
+        let _ = writeln!(out, ".SS {}", roff(heading));
+    }
+    options(out, rows.iter());
 }
 
 /// Variables with a flag that overrides them: a tool reads them exactly where it has the flag.

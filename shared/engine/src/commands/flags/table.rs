@@ -235,12 +235,15 @@ pub fn answers<O: 'static>() -> Flag<O> {
     )
 }
 
-/// What Codex is called with, for every tool that runs jobs.
+/// The heading of [`codex_options`] and [`how`] in the tools whose manual page refers to that of codex-agent-run.
+pub const RUN_OPTIONS: &str = "Run options; see codex-agent-run(1)";
+
+/// The options for Codex, for every tool that runs jobs.
 pub fn codex_options<O: 'static>() -> [Flag<O>; 7] {
     [model(), sandbox(), config(), output_schema(), skip_git_repo_check(), codex_arg(), bypass()]
 }
 
-/// How jobs are run, for every tool that runs them.
+/// The options of a run, for every tool that runs jobs.
 pub fn how<O: 'static>() -> [Flag<O>; 8] {
     [
         max_failures(),
@@ -254,12 +257,12 @@ pub fn how<O: 'static>() -> [Flag<O>; 8] {
     ]
 }
 
-/// How jobs are run, for every tool that runs several at a time.
+/// The options of a run, for every tool that runs several jobs at a time.
 pub fn how_concurrent<O: 'static>() -> impl Iterator<Item = Flag<O>> {
     [max_concurrent()].into_iter().chain(how())
 }
 
-/// The forms that a run is shown in.
+/// The output formats of a run.
 pub fn shown<O: 'static>() -> [Flag<O>; 3] {
     [flags::json("events as records, one a line, each as it happens"), answers(), events()]
 }
