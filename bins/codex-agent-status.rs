@@ -123,7 +123,7 @@ fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
     });
     let mut things: Vec<Thing> = limits.into_iter().map(Thing::Limit).collect();
     for folder in RunDir::all()? {
-        let Some(tasks) = RunProgress::of(&folder) else { continue };
+        let Some(tasks) = RunProgress::read_existing(&folder) else { continue };
         match tasks {
             Ok(tasks) if tasks.is_begun() && tasks.is_open() => {
                 things.push(Thing::Run(folder, Box::new(tasks)));
@@ -149,7 +149,7 @@ fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
 fn row(thing: &Thing, now: Timestamp) -> [String; 5] {
     match thing {
         Thing::Run(folder, tasks) => {
-            let Counts { pending, running, .. } = tasks.told();
+            let Counts { pending, running, .. } = tasks.reported_counts();
             let began = tasks.started_at.map(|at| match is_terminal() {
                 true => format!("since {}", at.clock()),
                 false => at.to_string(),
@@ -167,7 +167,7 @@ fn row(thing: &Thing, now: Timestamp) -> [String; 5] {
         }
         Thing::Limit(closed) => {
             let until = match is_terminal() {
-                true => closed.told(now),
+                true => closed.describe_until(now),
                 false => closed.until.unwrap_or(closed.next).to_string(),
             };
             let tries = match closed.tries {

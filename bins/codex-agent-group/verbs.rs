@@ -144,7 +144,7 @@ pub(super) fn log(args: Args) -> Result<Exit> {
     let groups = Groups::read()?;
     let found = groups.find(name);
     let name = found.as_ref().map_or(name, |group| group.name.as_str());
-    let Some(folder) = manage::of("group", name, |_| true)?.into_iter().next() else {
+    let Some(folder) = manage::find_runs("group", name, |_| true)?.into_iter().next() else {
         found?;
         return Err(Error::not_found(format!("no run over group '{name}' is known"))
             .hint(format!("codex-agent group run {} --prompt TEXT", quoted(name))));

@@ -453,7 +453,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
             continue;
         }
         // Whoever runs it would run what is not there. Nobody begins to, while its lock is ours.
-        let Some(lock) = queue::take(&queue.id)? else {
+        let Some(lock) = queue::lock_runner(&queue.id)? else {
             return Err(Error::new(format!("cannot delete queue '{name}': it is being run"))
                 .hint(format!("codex-agent queue stop {} ends its runner", quoted(name))));
         };

@@ -25,7 +25,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     let mut exit = Exit::Done;
     let mut rows = Vec::new();
     for folder in RunDir::all()? {
-        let Some(tasks) = RunProgress::of(&folder) else { continue };
+        let Some(tasks) = RunProgress::read_existing(&folder) else { continue };
         let tasks = match tasks {
             Ok(tasks) if tasks.is_begun() => tasks,
             Ok(_) => continue,
@@ -39,7 +39,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             output.record(&manage::record(&folder, &tasks))?;
             continue;
         }
-        let Counts { pending, running, completed, failed, skipped } = tasks.told();
+        let Counts { pending, running, completed, failed, skipped } = tasks.reported_counts();
         let began = tasks.started_at;
         let mut row = vec![folder.name().to_owned(), manage::state(&folder, &tasks).to_owned()];
         if is_terminal() {
@@ -83,7 +83,7 @@ fn named_or_newest(args: &Args, waits: bool) -> Result<RunDir> {
         None => {
             // One that is only planned tells nothing, unless it may begin while somebody looks on.
             let mut all = RunDir::all()?.into_iter();
-            let newest = all.find(|folder| match RunProgress::of(folder) {
+            let newest = all.find(|folder| match RunProgress::read_existing(folder) {
                 Some(Ok(tasks)) => tasks.is_begun() || (waits && folder.is_running()),
                 other => other.is_some(),
             });

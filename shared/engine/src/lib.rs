@@ -2,7 +2,7 @@
 //! to it.
 //!
 //! A **job** is one turn of one session: a plan ([`Job`]) that says what to send where. A **run** is a
-//! folder of jobs and of what became of them ([`disk::run_dir`]). An **attempt** is one Codex process for a
+//! directory of jobs and of what became of them ([`disk::run_dir`]). An **attempt** is one Codex process for a
 //! job. What happened is a sequence of events ([`Event`]), and the journal is where they are kept
 //! ([`disk::journal`]).
 //!
@@ -53,6 +53,6 @@ pub use record::failure::{Class, Failure};
 pub use record::job::{Job, Kind, Options, Sandbox};
 pub use record::settings::Patience;
 pub use record::settings::Settings;
-pub use run::engine::{Ended, supervise};
+pub use run::engine::{RunEnd, supervise};
 pub use run::observer::Observer;
 pub use run::plan::Plan;

@@ -108,8 +108,8 @@ pub fn may_live(out: &Path) -> bool {
     is_locked(out).unwrap_or_else(|_| writers(out).is_none_or(|pids| !pids.is_empty()))
 }
 
-/// Stops whoever holds these `.out`: interrupts them as Ctrl-C does, and asks those more firmly that go on.
-/// How many of them go on all the same.
+/// Stops the processes that hold these `.out`: sends them SIGINT, and stronger signals to those that stay.
+/// The number of them that stay all the same.
 pub fn stop_holders(outs: &[(PathBuf, Option<&Process>)]) -> usize {
     let living = || outs.iter().filter(|(out, _)| may_be_locked(out));
     for (signal, patience) in [(Signal::INT, 5), (Signal::TERM, 2), (Signal::KILL, 2)] {

@@ -50,7 +50,7 @@ mod runner;
 
 pub use prompt::{Mode, Prompt, PromptRecord, Status};
 pub use replay::RunnerState;
-pub use runner::{Runner, take};
+pub use runner::{Runner, lock_runner};
 
 kept_object! {
     /// A queue.
@@ -280,7 +280,7 @@ impl Queue {
         job.cwd = Some(self.project.clone());
         job.images.extend(prompt.images.iter().cloned());
         match session.filter(|_| self.one_session) {
-            Some(session) => job.of(session),
+            Some(session) => job.resuming(session),
             None => job,
         }
     }

@@ -29,11 +29,11 @@ pub fn event_types() -> impl Iterator<Item = &'static str> {
 }
 
 /// The runs of one kind and name, the newest first; of all of them, or of those that `is_wanted`.
-pub fn of(kind: &str, name: &str, is_wanted: impl Fn(&RunDir) -> bool) -> Result<Vec<RunDir>> {
+pub fn find_runs(kind: &str, name: &str, is_wanted: impl Fn(&RunDir) -> bool) -> Result<Vec<RunDir>> {
     let mut found = Vec::new();
     let may_be = |folder: &RunDir| folder.may_be(kind, name) && is_wanted(folder);
     for folder in RunDir::all()?.into_iter().filter(may_be) {
-        let Some(tasks) = RunProgress::of(&folder) else { continue };
+        let Some(tasks) = RunProgress::read_existing(&folder) else { continue };
         match tasks {
             Ok(tasks) if tasks.is_begun() && tasks.kind == kind && tasks.name == name => found.push(folder),
             Ok(_) => {}
@@ -110,19 +110,19 @@ pub fn record<'r>(folder: &'r RunDir, tasks: &'r RunProgress) -> RunRecord<'r> {
         started_at: tasks.started_at,
         ended_at: tasks.ended.as_ref().map(|(at, _)| *at),
         state: state(folder, tasks),
-        counts: tasks.told(),
+        counts: tasks.reported_counts(),
         codex: &tasks.codex,
         codex_home: tasks.codex_home.as_deref(),
     }
 }
 
-/// The newest run that has work left and no runner. That of a queue which is gone has nobody to go on.
+/// The newest run that has work left and no runner. The run of a deleted queue is not continued.
 pub fn unfinished() -> Result<Option<RunDir>> {
-    // Where nobody can tell which runs are of queues, the others are gone on with.
+    // Where the runs of queues are unknown, the others are continued.
     let queues = named_queues()?;
     let is_named =
         |folder: &RunDir| queues.as_ref().is_some_and(|queues| queues.runs().any(|run| run == folder.name()));
-    let waits = |folder: &RunDir| match RunProgress::of(folder) {
+    let waits = |folder: &RunDir| match RunProgress::read_existing(folder) {
         Some(Ok(tasks)) => tasks.is_begun() && tasks.is_open() && (tasks.kind != "queue" || is_named(folder)),
         Some(Err(error)) => {
             warn_of(&error);

@@ -6,14 +6,14 @@ use crate::commands::flags::Jobs;
 use crate::disk::journal::Journal;
 use crate::disk::progress::RunProgress;
 use crate::disk::run_dir::RunDir;
-use crate::queue::{Prompt, Queue, Queues, Runner, take};
+use crate::queue::{Prompt, Queue, Queues, Runner, lock_runner};
 use crate::record::event::Counts;
 use crate::record::event::{Event, RunEvent};
 use crate::record::job::Job;
 use crate::record::job::VERSION;
 use crate::record::settings::Settings;
 use crate::record::settings::{CodexOptions, OnBusy, SavedSettings};
-use crate::run::engine::Ended;
+use crate::run::engine::RunEnd;
 use crate::run::engine::supervise;
 use crate::run::observer::Observer;
 use crate::show::events::{Places, Show};
@@ -46,7 +46,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     // Before anything is written, as nothing can be done without it. What cannot be read is told below.
     let kept = settings(&queue, common, jobs, &unfinished(&queue, jobs.new).unwrap_or_default())?.kept();
     crate::commands::expiry::prune_expired();
-    let Some(lock) = take(&queue.id)? else {
+    let Some(lock) = lock_runner(&queue.id)? else {
         return Err(Error::new(format!("queue '{}' has a runner", queue.name))
             .hint(format!("codex-agent queue watch {} shows what it does", quoted(&queue.name))));
     };
@@ -81,7 +81,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     let mut shown = Show::new(wanted, 2).numbered(places(folder.name()));
     let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
     // The queue is free before a slow reader is waited for.
-    let saved = runner.finish(matches!(ended, Ok(Ended::Completed { .. })));
+    let saved = runner.finish(matches!(ended, Ok(RunEnd::Completed { .. })));
     // It may have been renamed meanwhile.
     let named = Queues::store().and_then(|store| store.read()).ok();
     let named =
@@ -178,7 +178,7 @@ pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
         .hint(format!("codex-agent queue run {name} goes on with it, queue stop --now {name} interrupts it")))
 }
 
-/// Says in the journal of a run that nobody will go on with it, and what became of what it had begun.
+/// Records in the journal of a run that it is not continued, and the outcome of the jobs that it had begun.
 pub fn conclude(run: &str, why: &str) -> Result<()> {
     match RunDir::named(run)? {
         Some(folder) => crate::run::engine::conclude(&folder, why, &mut WarningsOnly),
@@ -192,7 +192,7 @@ struct WarningsOnly;
 impl Observer for WarningsOnly {
     fn event(&mut self, _event: &Event) {}
 
-    fn say(&mut self, text: &str) {
+    fn status(&mut self, text: &str) {
         status(text);
     }
 

@@ -32,7 +32,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
     base.images = jobs.images()?;
     base.options = jobs.options()?;
     base.codex_home.clone_from(&home);
-    let planned = sessions.iter().map(|id| base.of(*id));
+    let planned = sessions.iter().map(|id| base.resuming(*id));
     let mut plan = Plan::new(kind, name, home);
     if jobs.dry_run {
         let mut output = Output::stdout();
@@ -71,7 +71,7 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Res
     let sessions: HashSet<Id> = sessions.iter().copied().collect();
     for folder in RunDir::all()? {
         let run = folder.name();
-        let Some(tasks) = RunProgress::of(&folder) else { continue };
+        let Some(tasks) = RunProgress::read_existing(&folder) else { continue };
         let tasks = match tasks {
             Ok(tasks) => tasks,
             // Nobody knows what it has left; if it is like this one, it is in the way.
@@ -90,7 +90,7 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Res
         let concerns = |task: &JobState| task.asked.is_some_and(|session| sessions.contains(&session));
         // A group may have got another name since.
         let is_same = match kind {
-            "group" => tasks.name == name || left.any(|task| concerns(task) && task.says(&base.prompt)),
+            "group" => tasks.name == name || left.any(|task| concerns(task) && task.has_prompt(&base.prompt)),
             _ => left.any(concerns),
         };
         if !is_same {

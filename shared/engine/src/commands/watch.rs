@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use crate::commands::manage::of;
+use crate::commands::manage::find_runs;
 use crate::commands::run_queue::places;
 use crate::disk::journal;
 use crate::disk::journal::{Entry, Tail};
@@ -108,9 +108,9 @@ impl Watched {
     }
 
     /// Hands on all that is new, and shows what runs. False once the run is over, or its runner is gone.
-    pub fn look(&mut self, show: &mut Show) -> Result<bool> {
+    pub fn refresh(&mut self, show: &mut Show) -> Result<bool> {
         let goes_on = self.read(show)?;
-        show.look(self.tasks.told(), &mut self.running());
+        show.show_running(self.tasks.reported_counts(), &mut self.running());
         Ok(goes_on)
     }
 
@@ -190,7 +190,7 @@ impl Watched {
         let name = self.folder.name();
         match &self.tasks.ended {
             Some((_, End::Completed)) if self.tasks.killed => Exit::Interrupted,
-            Some((_, End::Completed)) if self.tasks.told().failed > 0 => Exit::Negative,
+            Some((_, End::Completed)) if self.tasks.reported_counts().failed > 0 => Exit::Negative,
             Some((_, End::Completed)) => Exit::Done,
             Some((_, End::Stopped(why, left))) => {
                 warn(format_args!("run '{name}' was stopped ({why}), {} left", counted(*left)));
@@ -214,14 +214,14 @@ pub fn watch(folder: &RunDir, wanted: Wanted) -> Result<Exit> {
     // Of a queue not all jobs are planned yet.
     let jobs = if tasks.kind == "queue" && folder.is_running() { 2 } else { tasks.all.len() };
     let mut show = numbered(Show::new(wanted, jobs), folder, &tasks);
-    while watched.look(&mut show)? {
+    while watched.refresh(&mut show)? {
         if show.is_gone() {
             return Ok(Exit::Done);
         }
         std::thread::sleep(LOOK);
     }
     // The last words of who has just ended.
-    watched.look(&mut show)?;
+    watched.refresh(&mut show)?;
     show.sum_up();
     show.finish()?;
     Ok(watched.close())
@@ -256,7 +256,7 @@ pub fn watch_group(
             let is_new = |folder: &RunDir| {
                 !over.contains(folder.name()) && !runs.iter().any(|run| run.folder == *folder)
             };
-            for folder in of("group", name, is_new)? {
+            for folder in find_runs("group", name, is_new)? {
                 let mut run = Watched::open(folder, wanted.events)?;
                 if is_first && !run.folder.is_running() {
                     run.pass_over()?;
@@ -286,8 +286,8 @@ pub fn watch_group(
             Ok(())
         })?;
         let lives = || runs.iter().filter(|run| !run.is_left);
-        let counts = lives().fold(Counts::default(), |sum, run| sum + run.tasks.told());
-        show.look(counts, &mut lives().flat_map(Watched::running));
+        let counts = lives().fold(Counts::default(), |sum, run| sum + run.tasks.reported_counts());
+        show.show_running(counts, &mut lives().flat_map(Watched::running));
         std::thread::sleep(LOOK);
     }
     Ok(Exit::Done)

@@ -30,7 +30,7 @@ pub const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Where in a journal a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct LineSpan {
     offset: u64,
     length: usize,
 }
@@ -39,7 +39,7 @@ pub struct Place {
 #[derive(Debug)]
 pub enum Entry {
     /// A planned job, and where its record is, so that its prompt need not be kept.
-    Job(Box<Job>, Place),
+    Job(Box<Job>, LineSpan),
     /// Something that happened.
     Event(Box<Event>),
 }
@@ -52,7 +52,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Refuses to go on with a run of which nobody will know anything: its journal was removed.
+    /// Refuses to continue a run whose journal was removed.
     fn check_there(&self) -> Result<()> {
         let own = self.file.metadata().map(|meta| (meta.dev(), meta.ino()));
         let there = std::fs::metadata(&self.path).map(|meta| (meta.dev(), meta.ino()));
@@ -73,7 +73,7 @@ impl Journal {
     }
 
     /// Opens the journal of an earlier run and takes its lock. `None` where a runner has it. A torn
-    /// last line is cut off.
+    /// last line is interrupted.
     pub fn open(path: PathBuf) -> Result<Option<Journal>> {
         place::check(path.parent().unwrap_or(Path::new("/")))?;
         let mut file = place::open(OpenOptions::new().read(true).append(true), "the journal", &path)?;
@@ -92,13 +92,13 @@ impl Journal {
     }
 
     /// Appends one line. What is synced is on disk afterwards, with all lines before it.
-    pub fn append(&mut self, record: &impl Serialize, sync: bool) -> Result<Place> {
+    pub fn append(&mut self, record: &impl Serialize, sync: bool) -> Result<LineSpan> {
         self.check_there()?;
         let mut line = serde_json::to_vec(record)
             .map_err(std::io::Error::from)
             .context("write the journal", &self.path)?;
         line.push(b'\n');
-        let place = Place { offset: self.length, length: line.len() };
+        let place = LineSpan { offset: self.length, length: line.len() };
         let written =
             self.file.write_all(&line).and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
         if let Err(error) = written {
@@ -112,12 +112,12 @@ impl Journal {
     }
 
     /// The job that stands at a place.
-    pub fn job(&self, place: Place) -> Result<Job> {
+    pub fn job(&self, place: LineSpan) -> Result<Job> {
         job(&self.file, &self.path, place)
     }
 }
 
-fn job(file: &File, path: &Path, place: Place) -> Result<Job> {
+fn job(file: &File, path: &Path, place: LineSpan) -> Result<Job> {
     let mut line = vec![0; place.length];
     file.read_exact_at(&mut line, place.offset).context("read the journal", path)?;
     serde_json::from_slice(&line).map_err(|error| damaged(path, &error.to_string()))
@@ -167,7 +167,7 @@ pub fn read(path: &Path, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()
             Some(Line::TooLong) => return Err(damaged(path, &format!("line {number} is too long"))),
             Some(Line::Whole(line)) => line,
         };
-        let place = Place { offset, length: line.len() };
+        let place = LineSpan { offset, length: line.len() };
         offset += line.len() as u64;
         if !line.ends_with(b"\n") {
             return Ok(());
@@ -179,7 +179,7 @@ pub fn read(path: &Path, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()
 }
 
 /// One line; `None` for one of a type that is not known here.
-fn parse(path: &Path, number: u64, line: &[u8], place: Place) -> Result<Option<Entry>> {
+fn parse(path: &Path, number: u64, line: &[u8], place: LineSpan) -> Result<Option<Entry>> {
     let broken = |error: serde_json::Error| damaged(path, &format!("line {number}: {error}"));
     let head: Head<'_> = serde_json::from_slice(line).map_err(broken)?;
     if head.v != Some(VERSION) {
@@ -214,7 +214,7 @@ impl Tail {
     }
 
     /// The job that stands at a place that was read.
-    pub fn job(&self, place: Place) -> Result<Job> {
+    pub fn job(&self, place: LineSpan) -> Result<Job> {
         job(&self.file, &self.path, place)
     }
 
@@ -234,7 +234,7 @@ impl Tail {
                     break;
                 }
                 self.number += 1;
-                let place = Place { offset: self.offset, length: self.rest.len() };
+                let place = LineSpan { offset: self.offset, length: self.rest.len() };
                 self.offset += self.rest.len() as u64;
                 let entry = parse(&self.path, self.number, &self.rest, place)?;
                 self.rest.clear();

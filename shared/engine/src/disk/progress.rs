@@ -1,8 +1,8 @@
-//! The jobs of a run and how far each is, told from its journal.
+//! The jobs of a run and how far each is, read from its journal.
 //!
 //! A prompt is not kept in memory: a job is read from its place in the journal when it is started. Where
 //! two plans have one id, the later one is what is done, and the job is the same: that is how a queue
-//! plans a prompt anew. What was cut off and was to go on with "Continue." does so after a crash too, but
+//! plans a prompt anew. An interrupted job that was to continue with "Continue." does so after a crash too, but
 //! not where the prompt was changed meanwhile.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::disk::journal;
-use crate::disk::journal::{Entry, Place};
+use crate::disk::journal::{Entry, LineSpan};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::record::event::{Codex, Counts, Event, JobRef, Process, RunEvent, Usage};
@@ -27,7 +27,7 @@ use codex_agent_shared::time::Timestamp;
 pub enum State {
     /// It was not started, or nothing came of it.
     Pending,
-    /// It was started, and nobody has said how it ended.
+    /// It was started, and its end is not in the journal.
     Running,
     /// Its turn was completed.
     Completed,
@@ -39,14 +39,14 @@ pub enum State {
         /// Whether the model may have seen it.
         sent: bool,
     },
-    /// It was passed over.
+    /// It was skipped.
     Skipped,
 }
 
 /// The last start of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
-    /// When.
+    /// The time of the start.
     pub at: Timestamp,
     /// In which boot.
     pub boot: Option<String>,
@@ -54,12 +54,12 @@ pub struct Start {
     pub usage_before: Option<Usage>,
     /// The process, if it came so far.
     pub process: Option<Process>,
-    /// The session that Codex was asked to go on with.
+    /// The session that Codex was asked to continue.
     pub asked: Option<Id>,
     /// Whether the session was new, so that all that it has used is this turn's.
     pub is_new: bool,
-    /// Whether its session was told, so that the model may have seen the prompt.
-    pub told: bool,
+    /// Whether its session was reported, so that the model may have seen the prompt.
+    pub session_reported: bool,
     /// The version of Codex.
     pub version: Option<String>,
     /// How long the rollout was, if that is known.
@@ -78,10 +78,10 @@ impl Start {
 
 /// What the next start of a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum NextStart {
     /// What was planned.
     Plan,
-    /// It says "Continue." to the session of an attempt that was cut off.
+    /// It says "Continue." to the session of an attempt that was interrupted.
     Continue(Id),
     /// What was planned, in a fork of the session.
     Fork,
@@ -163,22 +163,22 @@ impl JobOutcome {
 /// A job of a run.
 #[derive(Debug)]
 pub struct JobState {
-    /// Where its plan is.
-    pub place: Place,
+    /// The line of its plan in the journal.
+    pub place: LineSpan,
     /// Its id, number, last attempt, session and name.
     pub of: JobRef,
     /// The session that it resumes.
     pub asked: Option<Id>,
     /// Its Codex home.
     pub home: Option<String>,
-    /// What tells its prompt from another one.
-    said: u64,
+    /// The hash of its prompt.
+    prompt_hash: u64,
     /// How far it is.
     pub state: State,
     /// Whether the model may have seen the prompt before.
     pub resent: bool,
     /// What the next start does.
-    pub next: Next,
+    pub next: NextStart,
     /// Its last start.
     pub start: Option<Start>,
     /// Whether it was begun anew, because its session was never written.
@@ -189,17 +189,17 @@ pub struct JobState {
 
 impl JobState {
     /// Whether its prompt is this one.
-    pub fn says(&self, prompt: &str) -> bool {
-        self.said == hash(prompt)
+    pub fn has_prompt(&self, prompt: &str) -> bool {
+        self.prompt_hash == hash(prompt)
     }
 
     /// The session that it drives, while it runs or when it is started.
     pub fn session_driven(&self) -> Option<Id> {
         match (self.state, self.next) {
             (State::Running, _) => self.of.session,
-            (_, Next::Continue(session)) => Some(session),
-            (_, Next::Fork) => None,
-            (_, Next::Plan) => self.asked,
+            (_, NextStart::Continue(session)) => Some(session),
+            (_, NextStart::Fork) => None,
+            (_, NextStart::Plan) => self.asked,
         }
     }
 }
@@ -218,7 +218,7 @@ pub enum End {
 pub struct RunProgress {
     /// The jobs, in the order in which they are started.
     pub all: Vec<JobState>,
-    /// How many are how far.
+    /// The number of jobs by state.
     pub counts: Counts,
     /// `new`, `jobs`; empty where the plan was never begun.
     pub kind: String,
@@ -238,7 +238,7 @@ pub struct RunProgress {
     pub killed: bool,
     /// How many jobs it did at once, and what else it was told.
     pub settings: Option<(usize, SavedSettings)>,
-    told: Counts,
+    reported: Counts,
     ids: HashMap<String, usize>,
 }
 
@@ -250,14 +250,14 @@ impl RunProgress {
 
     /// Adds a job that was put into the journal; one that is there already is planned anew. Returns its
     /// place.
-    pub fn add(&mut self, job: &Job, place: Place) -> usize {
+    pub fn add(&mut self, job: &Job, place: LineSpan) -> usize {
         if let Some(at) = self.ids.get(&job.id).copied() {
             self.set(at, State::Pending);
-            let (said, task) = (hash(&job.prompt), &mut self.all[at]);
-            if task.said != said && matches!(task.next, Next::Continue(_)) {
-                task.next = Next::Plan;
+            let (prompt_hash, task) = (hash(&job.prompt), &mut self.all[at]);
+            if task.prompt_hash != prompt_hash && matches!(task.next, NextStart::Continue(_)) {
+                task.next = NextStart::Plan;
             }
-            (task.place, task.asked, task.said) = (place, job.asked(), said);
+            (task.place, task.asked, task.prompt_hash) = (place, job.asked(), prompt_hash);
             task.home.clone_from(&job.codex_home);
             task.outcome.claim();
             return at;
@@ -276,10 +276,10 @@ impl RunProgress {
             of,
             asked: job.asked(),
             home: job.codex_home.clone(),
-            said: hash(&job.prompt),
+            prompt_hash: hash(&job.prompt),
             state: State::Pending,
             resent: false,
-            next: Next::Plan,
+            next: NextStart::Plan,
             start: None,
             anew: false,
             outcome: JobOutcome { is_claimed: true, ..JobOutcome::default() },
@@ -315,14 +315,14 @@ impl RunProgress {
         self.all.iter().map(|job| (job.of.job.clone(), job.outcome.clone())).collect()
     }
 
-    /// The same of a folder that was listed before: `None` where somebody has removed it since.
-    pub fn of(folder: &RunDir) -> Option<Result<RunProgress>> {
+    /// The same of a directory that was listed before: `None` where another process removed it since.
+    pub fn read_existing(folder: &RunDir) -> Option<Result<RunProgress>> {
         Some(RunProgress::read(folder)).filter(|read| read.is_ok() || folder.journal().exists())
     }
 
     /// How many jobs are how far, as the last event told it: of a queue, those too that are not planned.
-    pub fn told(&self) -> Counts {
-        if self.kind == "queue" { self.told } else { self.counts }
+    pub fn reported_counts(&self) -> Counts {
+        if self.kind == "queue" { self.reported } else { self.counts }
     }
 
     /// Whether the plan was whole and begun.
@@ -376,7 +376,7 @@ impl RunProgress {
     }
 
     /// What would have failed for any job and did nothing is to be done after all.
-    pub fn take_up_again(&mut self) {
+    pub fn reopen(&mut self) {
         for at in 0..self.all.len() {
             if let State::Failed { again: true, .. } = self.all[at].state {
                 self.set(at, State::Pending);
@@ -388,7 +388,7 @@ impl RunProgress {
     /// Takes in what happened.
     pub fn apply(&mut self, event: Event) {
         let at = event.at;
-        self.told = event.counts;
+        self.reported = event.counts;
         // A job that the plan does not have is a fault of whoever wrote the journal.
         let index = event.what.of().map(|of| of.number.wrapping_sub(1));
         if index.is_some_and(|index| index >= self.all.len()) {
@@ -429,9 +429,9 @@ impl RunProgress {
                 let asked = of.session;
                 let is_new = kind.map_or(asked.is_none(), |kind| kind == Kind::New);
                 task.next = match (kind, continues, asked) {
-                    (_, true, Some(session)) => Next::Continue(session),
-                    (Some(Kind::Fork), ..) if task.asked.is_some() => Next::Fork,
-                    _ => Next::Plan,
+                    (_, true, Some(session)) => NextStart::Continue(session),
+                    (Some(Kind::Fork), ..) if task.asked.is_some() => NextStart::Fork,
+                    _ => NextStart::Plan,
                 };
                 task.start = Some(Start {
                     at,
@@ -440,7 +440,7 @@ impl RunProgress {
                     process: None,
                     asked,
                     is_new,
-                    told: false,
+                    session_reported: false,
                     version,
                     before: rollout_bytes,
                     up: uptime_ms,
@@ -456,7 +456,7 @@ impl RunProgress {
             RunEvent::JobSession { of } => {
                 let task = &mut self.all[index];
                 if let Some(start) = &mut task.start {
-                    start.told = true;
+                    start.session_reported = true;
                 }
                 task.of = of;
             }
@@ -466,7 +466,7 @@ impl RunProgress {
             }
             RunEvent::JobFailed { of, failure, again, continues, .. } => {
                 if let (true, Some(session)) = (continues, of.session) {
-                    self.all[index].next = Next::Continue(session);
+                    self.all[index].next = NextStart::Continue(session);
                 }
                 self.all[index].of = of;
                 self.all[index].anew |= failure.class == Class::Unrecorded;

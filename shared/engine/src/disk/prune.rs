@@ -44,13 +44,13 @@ fn remove(
     now: Timestamp,
     but_queues: bool,
 ) -> Result<Option<RunProgress>> {
-    let Some(tasks) = RunProgress::of(folder).transpose()? else { return Ok(None) };
+    let Some(tasks) = RunProgress::read_existing(folder).transpose()? else { return Ok(None) };
     if but_queues && tasks.kind == "queue" {
         return Ok(None);
     }
     let is_old = match &tasks.ended {
         Some((at, End::Completed | End::Stopped(_, 0))) => *at < before,
-        // Nobody goes on with the run of a queue that is gone.
+        // The run of a deleted queue is not continued.
         _ if tasks.kind == "queue" => {
             now.0 - i64::try_from(folder.age(now).as_millis()).unwrap_or(0) < before.0
         }

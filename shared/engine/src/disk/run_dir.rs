@@ -1,15 +1,15 @@
-//! The folder of a run.
+//! The directory of a run.
 //!
 //! ```text
 //! runs/20261122T120713Z-new-alpha-3f2a/
 //!     journal.ndjson            what was planned, and what happened; the jobs of a queue one by one
 //!     jobs/1/1.prompt           Codex's standard input of the first attempt at the first job
 //!     jobs/1/1.out  1.err       its standard output and error
-//!     jobs/1/image-1-5f3a09bc.png  the pictures of the job, told apart by where they came from
+//!     jobs/1/image-1-5f3a09bc.png  the images of the job, told apart by where they came from
 //! ```
 //!
 //! Folders are made 0700 and files 0600. A name begins with the clock, so names sort by time. Nothing
-//! is made before there is a job, and nothing in a folder is ever changed but appended to.
+//! is made before there is a job, and nothing in a directory is ever changed but appended to.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -24,7 +24,7 @@ use codex_agent_shared::record::Id;
 use codex_agent_shared::store::place;
 use codex_agent_shared::time::Timestamp;
 
-/// The folder of one run.
+/// The directory of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDir {
     path: PathBuf,
@@ -32,7 +32,7 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the folder of a new run, and its journal.
+    /// Makes the directory of a new run, and its journal.
     pub fn create(kind: &str, subject: &str) -> Result<(RunDir, Journal)> {
         let runs = own("runs")?;
         let clock: String =
@@ -70,7 +70,7 @@ impl RunDir {
         Ok(RunDir::with_or_without()?.into_iter().filter(|folder| folder.journal().exists()).collect())
     }
 
-    /// All folders of runs, also those that a crash has left without a journal.
+    /// All directories of runs, also those that a crash has left without a journal.
     fn with_or_without() -> Result<Vec<RunDir>> {
         let runs = runs()?;
         let entries = match fs::read_dir(&runs) {
@@ -135,7 +135,7 @@ impl RunDir {
         rest.rsplit_once('-').is_some_and(|(own, _)| own == middle(kind, subject))
     }
 
-    /// The folder itself.
+    /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -150,7 +150,7 @@ impl RunDir {
         self.path.join("journal.ndjson")
     }
 
-    /// How long ago its journal, or the folder itself, was last written.
+    /// How long ago its journal, or the directory itself, was last written.
     pub fn age(&self, now: Timestamp) -> Duration {
         let changed = fs::metadata(self.journal()).or_else(|_| fs::metadata(&self.path));
         let changed = changed.and_then(|meta| meta.modified()).ok();
@@ -171,14 +171,14 @@ impl RunDir {
         outs.map(|entry| entry.path()).filter(|path| is_out(path) && liveness::may_be_locked(path)).count()
     }
 
-    /// The folder of a job, made where it is not there.
+    /// The directory of a job, made where it is not there.
     pub fn make_job(&self, number: usize) -> Result<PathBuf> {
         let path = self.job(number);
         place::make(&path)?;
         Ok(path)
     }
 
-    /// The folder of a job.
+    /// The directory of a job.
     pub fn job(&self, number: usize) -> PathBuf {
         self.path.join("jobs").join(number.to_string())
     }
@@ -188,7 +188,7 @@ impl RunDir {
         self.job(number).join(format!("{attempt}.{what}"))
     }
 
-    /// Removes the folder and all that is in it, the journal last. Only for one that nobody runs.
+    /// Removes the directory and all that is in it, the journal last. Only for one that nobody runs.
     pub fn remove(&self) -> Result<()> {
         match fs::remove_dir_all(self.path.join("jobs")) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -226,7 +226,7 @@ impl RunDir {
     }
 }
 
-/// The part of a folder's name that says what it is about.
+/// The part of a directory's name that says what it is about.
 fn middle(kind: &str, subject: &str) -> String {
     let subject: String = subject
         .chars()

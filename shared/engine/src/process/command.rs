@@ -43,13 +43,13 @@ pub fn about(path: &Path, home: Option<&str>, versions: &mut Versions) -> Codex 
 /// Copies of the files that a job names, made where they stay as they are.
 #[derive(Debug, Default)]
 pub struct Copies {
-    /// Its pictures.
+    /// Its images.
     pub images: Vec<PathBuf>,
     /// The JSON Schema of its last message.
     pub schema: Option<PathBuf>,
 }
 
-/// The files that a job names, each with the place of its copy in the folder of the job: the pictures in
+/// The files that a job names, each with the place of its copy in the directory of the job: the images in
 /// order, then the schema. The name of a copy tells its original from another one, since a job that is planned
 /// anew may name others.
 pub fn copies<'j>(job: &'j Job, folder: &Path) -> Vec<(&'j str, PathBuf)> {
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn arguments_have_one_form() {
         let id = Id::parse("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c").unwrap();
-        let mut job = Job::new("--yolo".into()).of(id);
+        let mut job = Job::new("--yolo".into()).resuming(id);
         job.options.model = Some("-m".into());
         job.options.config = vec!["a=1".into()];
         job.options.args = vec!["--ephemeral".into()];

@@ -1,7 +1,7 @@
 //! What became of an attempt. The order of judgement is a contract, the same for a runner that was
 //! there and for one that comes after a crash:
 //!
-//! 1. A terminal event in `.out` is the outcome, whatever else there is. A Codex that goes on after
+//! 1. A terminal event in `.out` is the outcome, whatever else there is. A Codex that continues after
 //!    it is stopped, and the outcome stands.
 //! 2. `.out` is locked: it runs. Nobody judges it; it is followed.
 //! 3. No event of a session or a turn, neither in `.out` nor in the journal, and the system is the same
@@ -34,7 +34,7 @@ pub struct Evidence<'e> {
     /// Whether the system was started anew since.
     pub other_boot: bool,
     /// Whether the journal knows its session, whatever the output says by now.
-    pub told: bool,
+    pub session_reported: bool,
     /// The end of its standard error.
     pub last_words: &'e str,
 }
@@ -89,7 +89,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         }
         None => {}
     }
-    if progress.session.is_none() && !progress.begun && !evidence.told {
+    if progress.session.is_none() && !progress.begun && !evidence.session_reported {
         return unsent(evidence, rollout);
     }
     if let Some(class) = stopped {
@@ -106,7 +106,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
     }
     let class = classify(None, progress.error.as_deref().unwrap_or("")).map(in_a_turn);
     match (exit, class) {
-        (Some(_), Some(class)) => fail(class, told(evidence), progress),
+        (Some(_), Some(class)) => fail(class, describe_failure(evidence), progress),
         (Some(exit), None) if exit.signal().is_none() => {
             fail(Class::Crashed, format!("Codex {} in the middle of the turn", ended(exit)), progress)
         }
@@ -134,9 +134,11 @@ fn unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
             let class = if silent { Some(Class::Disk) } else { classify(None, last_words) };
             let class = class.unwrap_or(Class::Crashed);
             let message = match class {
-                Class::Crashed => format!("Codex {} before it began: {}", ended(exit), told(evidence)),
+                Class::Crashed => {
+                    format!("Codex {} before it began: {}", ended(exit), describe_failure(evidence))
+                }
                 Class::Disk if silent => "Codex could not write its output; the disk may be full".to_owned(),
-                _ => told(evidence),
+                _ => describe_failure(evidence),
             };
             let message = message.trim_end_matches([' ', ':']).to_owned();
             Verdict::Failed(Failure::hinted(class, message), class.row().stops_run)
@@ -180,7 +182,7 @@ fn ended(exit: &ExitStatus) -> String {
 }
 
 /// The best line that there is for people.
-fn told(evidence: &Evidence<'_>) -> String {
+fn describe_failure(evidence: &Evidence<'_>) -> String {
     evidence.progress.error.clone().unwrap_or_else(|| best_line(evidence.last_words))
 }
 
@@ -286,7 +288,7 @@ mod tests {
             exit: None,
             stopped: None,
             other_boot: false,
-            told: false,
+            session_reported: false,
             last_words: "",
         };
         let exit = |raw| Some(ExitStatus::from_raw(raw));

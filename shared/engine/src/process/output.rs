@@ -2,7 +2,7 @@
 //!
 //! `.out` is read from where the last look ended; half a line waits for its other half. Memory is
 //! bounded whatever Codex prints: of a line over 4 MiB only the beginning is kept, which is enough
-//! to know its type. Lines that are not JSON and events that are not known are passed over.
+//! to know its type. Lines that are not JSON and events that are not known are skipped.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -2,7 +2,7 @@
 //!
 //! Of a job that resumes: is the session there, not archived, of a format that this Codex does not
 //! spoil, not damaged already, and free; where did it run last, and what was it allowed. Of every job: are its
-//! directory, its pictures and Codex's home there, and which version is Codex in that directory. What is found can change before Codex looks itself; then Codex's refusal
+//! directory, its images and Codex's home there, and which version is Codex in that directory. What is found can change before Codex looks itself; then Codex's refusal
 //! is the truth.
 
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ pub struct Ready {
 
 /// What a look at a job found.
 #[derive(Debug)]
-pub enum Checked {
+pub enum Preflight {
     /// It can be started.
     Ready(Box<Ready>),
     /// Somebody drives its session. Nothing was sent.
@@ -96,8 +96,8 @@ impl Checker {
     }
 
     /// Looks at a job. What an earlier attempt copied into `copies` need not be there any more.
-    pub fn check(&mut self, job: &Job, copies: &Path) -> Result<Checked> {
-        let failed = |class, message: String| Ok(Checked::Failed(Failure::hinted(class, message)));
+    pub fn check(&mut self, job: &Job, copies: &Path) -> Result<Preflight> {
+        let failed = |class, message: String| Ok(Preflight::Failed(Failure::hinted(class, message)));
         for (from, to) in command::copies(job, copies) {
             if !to.exists() && !Path::new(from).is_file() {
                 return failed(Class::Refused, format!("there is no file '{from}'"));
@@ -161,7 +161,7 @@ impl Checker {
         {
             return Ok(checked);
         }
-        Ok(Checked::Ready(Box::new(ready)))
+        Ok(Preflight::Ready(Box::new(ready)))
     }
 
     /// Whether this Codex may have a session, and no other process has it, which is held then.
@@ -170,8 +170,8 @@ impl Checker {
         job: &Job,
         (id, session, rollout): (Id, &Session<'_>, &Path),
         ready: &mut Ready,
-    ) -> Result<std::result::Result<(), Checked>> {
-        let failed = |class, message: String| Ok(Err(Checked::Failed(Failure::hinted(class, message))));
+    ) -> Result<std::result::Result<(), Preflight>> {
+        let failed = |class, message: String| Ok(Err(Preflight::Failed(Failure::hinted(class, message))));
         let home = job.codex_home.as_deref().map(Path::new);
         // Of an unknown version the worst is to be thought.
         let version = ready.version.as_deref().unwrap_or("0.0");
@@ -196,11 +196,11 @@ impl Checker {
         if is_before(version, (0, 147)) {
             let home = Home::find(home)?;
             if Holders::default().holds(home.path(), id, rollout) == Some(true) {
-                return Ok(Err(Checked::Busy(format!("session '{id}' is open in another process"))));
+                return Ok(Err(Preflight::Busy(format!("session '{id}' is open in another process"))));
             }
         }
-        let Some(hold) = SessionLock::take(id, None)? else {
-            return Ok(Err(Checked::Busy(format!("session '{id}' is driven by another job"))));
+        let Some(hold) = SessionLock::acquire(id, None)? else {
+            return Ok(Err(Preflight::Busy(format!("session '{id}' is driven by another job"))));
         };
         ready.hold = Some(hold);
         ready.warning = self.queued(home, id)?;

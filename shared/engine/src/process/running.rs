@@ -47,7 +47,7 @@ pub(crate) struct Running {
     child: Option<Child>,
     exit: Option<ExitStatus>,
     process: Option<Process>,
-    told: bool,
+    session_reported: bool,
     other_boot: bool,
     deadline: Option<Instant>,
     last_word: Option<Instant>,
@@ -70,7 +70,7 @@ struct Stop {
 }
 
 /// What a look at an attempt found.
-pub(crate) enum Seen {
+pub(crate) enum Change {
     /// Nothing that must be told.
     Nothing,
     /// Its session.
@@ -123,7 +123,7 @@ impl Running {
             child,
             exit: None,
             process: start.as_ref().and_then(|start| start.process.clone()),
-            told: start.as_ref().is_some_and(|start| start.told),
+            session_reported: start.as_ref().is_some_and(|start| start.session_reported),
             other_boot: start.as_ref().is_some_and(|start| !liveness::is_this_boot(start.boot.as_deref())),
             deadline: patience.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(gone)),
             last_word: None,
@@ -137,7 +137,7 @@ impl Running {
     }
 
     /// Looks at it.
-    pub(crate) fn look(&mut self, now: Instant) -> io::Result<Seen> {
+    pub(crate) fn poll(&mut self, now: Instant) -> io::Result<Change> {
         // The end is looked for first, so that what was printed before it is read after.
         let mut ended = self.has_ended(now)?;
         if ended {
@@ -160,10 +160,10 @@ impl Running {
             if self.asked.is_some_and(|asked| asked != id) {
                 self.stop_by(Signal::KILL, Some(Class::WrongSession), now);
             }
-            return Ok(Seen::Session(id));
+            return Ok(Change::Session(id));
         }
         if ended {
-            return Ok(Seen::Ended);
+            return Ok(Change::Ended);
         }
         if self.follower.progress.terminal.is_some() {
             self.last_word.get_or_insert(now);
@@ -185,7 +185,7 @@ impl Running {
             }
         }
         self.escalate_signal(now);
-        Ok(Seen::Nothing)
+        Ok(Change::Nothing)
     }
 
     fn has_ended(&mut self, now: Instant) -> io::Result<bool> {
@@ -254,7 +254,7 @@ impl Running {
             exit: if lingered { None } else { exit },
             stopped: self.stop.as_ref().and_then(|stop| stop.class),
             other_boot: self.other_boot,
-            told: self.told,
+            session_reported: self.session_reported,
             last_words: &words,
         };
         (self.exit, judge(&evidence, rollout))
@@ -275,7 +275,7 @@ impl Running {
         self.stop.as_ref().is_some_and(|stop| stop.class == Some(Class::Stopped))
     }
 
-    /// Whether Codex was asked to go on with a session.
+    /// Whether Codex was asked to continue a session.
     pub(crate) fn is_asked(&self) -> bool {
         self.asked.is_some()
     }

@@ -28,7 +28,7 @@ pub struct SessionLock {
 
 impl SessionLock {
     /// Takes a session; `None` where somebody has it. `for_out` may have it already.
-    pub fn take(id: Id, for_out: Option<&Path>) -> Result<Option<SessionLock>> {
+    pub fn acquire(id: Id, for_out: Option<&Path>) -> Result<Option<SessionLock>> {
         let path = run_dir::own("locks")?.join(format!("session-{id}"));
         let mut file = place::lock_file(&path)?;
         if !place::try_lock(&file, &path)? {
@@ -44,7 +44,7 @@ impl SessionLock {
     }
 
     /// Says whose the session is from now on.
-    pub fn give(&mut self, out: &Path) -> Result<()> {
+    pub fn assign(&mut self, out: &Path) -> Result<()> {
         let bytes = out.as_os_str().as_bytes();
         self.file
             .set_len(0)

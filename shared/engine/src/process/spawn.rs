@@ -60,7 +60,7 @@ pub struct Start<'s> {
     pub job: &'s Job,
     /// The job and the attempt.
     pub of: JobRef,
-    /// Whether the job goes on with what an earlier attempt began.
+    /// Whether the job continues what an earlier attempt began.
     pub continues: bool,
     /// Whether the model has seen the prompt before.
     pub resent: bool,
@@ -69,7 +69,7 @@ pub struct Start<'s> {
 }
 
 /// What came of a start.
-pub enum Started {
+pub enum Spawn {
     /// Codex runs.
     Running(Child, Process, Box<Follower>),
     /// It could not be run. Nothing was sent.
@@ -78,7 +78,7 @@ pub enum Started {
 
 impl Start<'_> {
     /// Starts a job in the order above. `note` puts an event on disk.
-    pub fn go(self, mut ready: Ready, note: &mut dyn FnMut(RunEvent) -> Result<()>) -> Result<Started> {
+    pub fn spawn(self, mut ready: Ready, note: &mut dyn FnMut(RunEvent) -> Result<()>) -> Result<Spawn> {
         let Start { folder, codex, job, of, continues, resent, up } = self;
         let boot = liveness::boot();
         let sandbox = if job.options.bypass { Some(Sandbox::DangerFullAccess) } else { ready.sandbox };
@@ -98,7 +98,7 @@ impl Start<'_> {
         // Nothing is sent before the spawn, and what is the matter with one job is no other's.
         let made = match make(folder, &of, job, &mut ready) {
             Ok(made) => made,
-            Err(error) => return Ok(Started::Failed(Failure::of(&error))),
+            Err(error) => return Ok(Spawn::Failed(Failure::of(&error))),
         };
         let Made { copies, stdin, out, err, follower } = made;
         let mut command = Command::new(codex);
@@ -137,12 +137,12 @@ impl Start<'_> {
                 };
                 let verb = if class == Class::Cwd { "go to" } else { "run" };
                 let message = format!("cannot {verb} '{}': {}", what.display(), reason(&error));
-                return Ok(Started::Failed(Failure::new(class, message)));
+                return Ok(Spawn::Failed(Failure::new(class, message)));
             }
         };
         let process = liveness::process(child.id() as i32);
         note(RunEvent::JobSpawned { of, process: process.clone() })?;
-        Ok(Started::Running(child, process, Box::new(follower)))
+        Ok(Spawn::Running(child, process, Box::new(follower)))
     }
 }
 
@@ -175,7 +175,7 @@ fn make(folder: &RunDir, of: &JobRef, job: &Job, ready: &mut Ready) -> Result<Ma
     // Only whoever probes can have it, for a moment.
     place::lock(&out, &path("out"))?;
     if let Some(hold) = &mut ready.hold {
-        hold.give(&path("out"))?;
+        hold.assign(&path("out"))?;
     }
     Ok(Made { copies, stdin, out, err, follower })
 }
@@ -191,7 +191,7 @@ fn copy(folder: &Path, job: &Job) -> Result<Copies> {
     for (from, to) in command::copies(job, folder) {
         let from = Path::new(from);
         if !to.exists() {
-            // A copy that was cut off is never taken for the whole.
+            // A copy that was interrupted is never taken for the whole.
             let part = to.with_extension("part");
             let mut options = OpenOptions::new();
             let mut file = place::open(options.write(true).create(true).truncate(true), "the copy", &part)?;

@@ -106,7 +106,7 @@ impl Queue {
         (1..).zip(&self.prompts).filter(|(_, prompt)| is_one(prompt)).map(|(number, _)| number).collect()
     }
 
-    /// Nobody goes on with a run: what it had claimed is never sent again by itself.
+    /// A run that is not continued: the jobs that it had claimed are not sent again.
     pub fn abandon(&mut self, run: &str) {
         self.give_up(&format!("nobody goes on with its run '{run}'"), |_| true);
         self.leave();

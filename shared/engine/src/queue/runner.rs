@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crate::disk::progress::{JobOutcome, JobState};
 use crate::queue::{Prompt, Queue, Queues, Status};
 use crate::record::job::Job;
-use crate::run::feed::{Claim, JobFeed, Next};
+use crate::run::feed::{Claim, JobFeed, NextJob};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_once};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store::{LockedFile, Stamp, Store, place};
@@ -62,8 +62,8 @@ pub struct Runner {
     _lock: File,
 }
 
-/// Takes the right to run a queue; `None` where somebody has it.
-pub fn take(id: &str) -> Result<Option<File>> {
+/// Takes the lock of a queue; `None` where another runner has it.
+pub fn lock_runner(id: &str) -> Result<Option<File>> {
     // Beside the queues, and not where runs are: two who keep their runs at different places have one queue.
     let file = Queues::store()?.target()?;
     let locks = file.parent().unwrap_or(Path::new("/")).join("locks");
@@ -183,15 +183,15 @@ impl Runner {
     }
 
     /// Waits for a queue that cannot be found, or not be read, and gives it up after a while.
-    fn wait_for_queue(&mut self, why: Option<Error>) -> Result<Next> {
+    fn wait_for_queue(&mut self, why: Option<Error>) -> Result<NextJob> {
         if self.away.get_or_insert_with(Instant::now).elapsed() < AWAY {
-            return Ok(Next::Later);
+            return Ok(NextJob::Later);
         }
         match why {
             Some(error) => Err(error),
             None => {
                 warn(self.is_gone().message());
-                Ok(Next::Stop("queue_gone"))
+                Ok(NextJob::Stop("queue_gone"))
             }
         }
     }
@@ -268,25 +268,25 @@ impl Runner {
 }
 
 impl JobFeed for Runner {
-    fn next(&mut self, claim: Claim<'_>) -> Result<Next> {
+    fn next(&mut self, claim: Claim<'_>) -> Result<NextJob> {
         if !self.is_there() {
             return self.wait_for_queue(None);
         }
-        let Some(held) = self.store.try_hold()? else { return Ok(Next::Later) };
+        let Some(held) = self.store.try_hold()? else { return Ok(NextJob::Later) };
         match self.read(&held) {
             Ok(true) => self.away = None,
             Ok(false) => return self.wait_for_queue(None),
             Err(error) => return self.wait_for_queue(Some(error)),
         }
         if self.queue.paused {
-            return Ok(Next::Stop("paused"));
+            return Ok(NextJob::Stop("paused"));
         }
         let mut rest = self.first..self.queue.prompts.len();
         let Some(at) = rest.find(|at| self.queue.prompts[*at].is_due()) else {
-            return Ok(Next::Done);
+            return Ok(NextJob::Done);
         };
         if self.queue.one_session && self.has_broken {
-            return Ok(Next::Stop("failed"));
+            return Ok(NextJob::Stop("failed"));
         }
         self.queue.check_project()?;
         let job = self.queue.prompts[at].job();
@@ -299,7 +299,7 @@ impl JobFeed for Runner {
         let name = &self.queue.name;
         claim(job, self.queue.prompts[at].retries > 0)
             .map_err(|error| error.within(format_args!("prompt {} of queue '{name}'", at + 1)))?;
-        Ok(Next::Claimed)
+        Ok(NextJob::Claimed)
     }
 
     fn changed(&mut self, job: &JobState) {
@@ -312,7 +312,7 @@ impl JobFeed for Runner {
         self.put(id);
     }
 
-    fn look(&mut self) {
+    fn refresh(&mut self) {
         // Where somebody changes it at this moment, or it cannot be read, what there was before is as good.
         self.where_free(|runner, held| runner.read(&held));
     }

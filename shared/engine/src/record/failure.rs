@@ -204,7 +204,7 @@ impl Class {
     }
 
     /// Whether trying it again may help, where trying is not decided otherwise: a busy session is waited
-    /// for, a usage limit has its gate, and what was cut off or stopped has its own flag.
+    /// for, a usage limit has its gate, and what was interrupted or stopped has its own flag.
     pub fn may_pass(self) -> bool {
         let row = self.row();
         let elsewhere = [Class::Busy, Class::Locked, Class::Interrupted, Class::Unrecorded, Class::Stopped]

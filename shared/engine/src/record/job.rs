@@ -150,7 +150,7 @@ impl Job {
     }
 
     /// The same job as a turn of a session.
-    pub fn of(&self, session: Id) -> Job {
+    pub fn resuming(&self, session: Id) -> Job {
         Job { kind: Some(Kind::Resume), session: Some(session), ..self.clone() }
     }
 
@@ -164,7 +164,7 @@ impl Job {
         self.kind.unwrap_or(if self.session.is_some() { Kind::Resume } else { Kind::New })
     }
 
-    /// The session that Codex is asked to go on with.
+    /// The session that Codex is asked to continue.
     pub fn asked(&self) -> Option<Id> {
         self.session.filter(|_| self.kind() == Kind::Resume)
     }

@@ -1,5 +1,5 @@
 //! How a run is carried out. What was said when it was begun is kept in its journal, and holds for whoever
-//! continues it and says nothing else. What becomes of a job that was cut off is said anew each time.
+//! continues it and says nothing else. What becomes of a job that was interrupted is said anew each time.
 
 use std::path::PathBuf;
 use std::time::Duration;

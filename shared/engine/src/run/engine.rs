@@ -9,7 +9,7 @@
 //! once, however often it comes. The second stops what runs. The third leaves at once: the jobs live on, and a continued run finds them.
 //!
 //! **Hearing.** A listener is told what is in the journal already. What it makes of that is its own
-//! affair; a run goes on although nobody listens, and waits for no reader, of standard error neither.
+//! affair; a run continues without observers, and waits for no reader, of standard error neither.
 //!
 //! What is started when is in `starts`, what follows from an end in `outcome`.
 
@@ -20,12 +20,12 @@ use std::time::{Duration, Instant};
 
 use crate::codex::version::Versions;
 use crate::disk::journal::Journal;
-use crate::disk::progress::{JobState, Next, RunProgress, State};
+use crate::disk::progress::{JobState, NextStart, RunProgress, State};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::process::command;
 use crate::process::preflight::Checker;
-use crate::process::running::{Running, Seen};
+use crate::process::running::{Change, Running};
 use crate::process::session_lock::SessionLock;
 use crate::process::spawn;
 use crate::record::event::{Codex, Counts, Event, RunEvent};
@@ -48,7 +48,7 @@ const HELD: Duration = Duration::from_secs(1);
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum RunEnd {
     /// Everything was done; so many jobs failed.
     Completed {
         /// The failures, those of earlier runners too.
@@ -83,7 +83,7 @@ pub fn supervise<'e>(
     settings: Settings,
     source: Option<&'e mut dyn JobFeed>,
     listener: &'e mut dyn Observer,
-) -> Result<Ended> {
+) -> Result<RunEnd> {
     spawn::check_depth()?;
     // It may take a while. Whoever is told to stop meanwhile has begun nothing, and just ends.
     let mut versions = Versions::default();
@@ -97,9 +97,9 @@ pub fn supervise<'e>(
     engine.run(signals)
 }
 
-/// Ends a run with which nobody goes on, so that it is in nobody's way: judges what had been started, and says
-/// of the rest that it is passed over. One that somebody carries out, that is over, or that cannot be read is
-/// left alone. What lives must have been looked for before. No signal is caught here: what is cut off in the
+/// Ends a run that is not continued, so that it blocks no other run: judges what had been started, and says
+/// of the rest that it is skipped. One that somebody carries out, that is over, or that cannot be read is
+/// left as it is. Running processes must have been looked for before. No signal is caught here: what is interrupted in the
 /// middle is as good as not begun.
 pub fn conclude(folder: &RunDir, why: &str, listener: &mut dyn Observer) -> Result<()> {
     let Some(journal) = Journal::open(folder.journal())? else { return Ok(()) };
@@ -155,7 +155,7 @@ pub(super) struct Engine<'e> {
     pub(super) drained: bool,
     /// Whether more could be started, had there been time.
     pub(super) time_slice_used: bool,
-    /// Whether a job was cut off because we were told to stop.
+    /// Whether a job was interrupted because we were told to stop.
     pub(super) killed: bool,
     /// Why nothing is started any more.
     pub(super) why: Option<String>,
@@ -237,7 +237,7 @@ impl<'e> Engine<'e> {
     fn counts(&self) -> Counts {
         let counts = self.tasks.counts;
         match &self.source {
-            // It knows what was given back to it, and what was asked for again.
+            // It knows what was requeued to it, and what was asked for again.
             Some(source) => Counts { pending: source.pending(), failed: source.failed(), ..counts },
             None => counts,
         }
@@ -249,7 +249,7 @@ impl<'e> Engine<'e> {
         // What is to be done again is known to be pending; what was planned, and never started, is not.
         let is_planned = |at: &usize| self.tasks.all[*at].state == State::Pending;
         let planned: Vec<usize> = (0..self.tasks.all.len()).filter(is_planned).collect();
-        self.tasks.take_up_again();
+        self.tasks.reopen();
         let what = RunEvent::RunStarted {
             kind: self.tasks.kind.clone(),
             name: self.tasks.name.clone(),
@@ -298,7 +298,7 @@ impl<'e> Engine<'e> {
             None if self.tasks.all[at]
                 .start
                 .as_ref()
-                .is_some_and(|start| start.told || start.process.is_some()) =>
+                .is_some_and(|start| start.session_reported || start.process.is_some()) =>
             {
                 let message = "its output is gone, and nobody knows what came of it".to_owned();
                 return self.failed(at, Failure::new(Class::Interrupted, message), false, None);
@@ -324,7 +324,7 @@ impl<'e> Engine<'e> {
         self.running.push(running);
     }
 
-    fn run(mut self, mut signals: Signals) -> Result<Ended> {
+    fn run(mut self, mut signals: Signals) -> Result<RunEnd> {
         let mut wait = Duration::ZERO;
         loop {
             let came = signals.wait(wait);
@@ -335,7 +335,7 @@ impl<'e> Engine<'e> {
                 match self.stop_requests {
                     1 => self.start_nothing_more(),
                     2 => self.stop_all(),
-                    _ => return Ok(Ended::Left { living: self.running.len() }),
+                    _ => return Ok(RunEnd::Left { living: self.running.len() }),
                 }
             }
             // After those, as it is no further one of them.
@@ -371,7 +371,7 @@ impl<'e> Engine<'e> {
         let running = self.running.len();
         if running > 0 {
             self.listener
-                .say(&format!("nothing more is started; {running} running to the end (again: stop them)"));
+                .status(&format!("nothing more is started; {running} running to the end (again: stop them)"));
         }
     }
 
@@ -389,7 +389,7 @@ impl<'e> Engine<'e> {
     /// Whether the source has more by now than when it said that there is nothing.
     fn has_more(&mut self) -> bool {
         let Some(source) = &mut self.source else { return false };
-        source.look();
+        source.refresh();
         self.drained &= source.pending() == 0;
         self.why.is_none() && !self.drained
     }
@@ -424,16 +424,16 @@ impl<'e> Engine<'e> {
     fn look_at_all(&mut self) -> Result<()> {
         let mut at = 0;
         while at < self.running.len() {
-            let seen = self.running[at].look(Instant::now()).map_err(lost)?;
+            let seen = self.running[at].poll(Instant::now()).map_err(lost)?;
             // What it said is said after whose words they are.
-            if let Seen::Session(id) = seen {
+            if let Change::Session(id) = seen {
                 self.session_is(at, id)?;
             }
             self.hand_on_lines(at);
             match seen {
-                Seen::Nothing => at += 1,
-                Seen::Session(_) => {}
-                Seen::Ended => {
+                Change::Nothing => at += 1,
+                Change::Session(_) => {}
+                Change::Ended => {
                     let running = self.running.swap_remove(at);
                     self.finish(&running)?;
                 }
@@ -446,7 +446,7 @@ impl<'e> Engine<'e> {
             about: &running.about,
             doing: &running.follower.progress.doing,
         });
-        self.listener.look(counts, &mut jobs);
+        self.listener.show_running(counts, &mut jobs);
         Ok(())
     }
 
@@ -465,8 +465,8 @@ impl<'e> Engine<'e> {
         task.of.session = Some(id);
         let (of, is_asked, out) = (task.of.clone(), running.is_asked(), running.out.clone());
         if !is_asked {
-            let held = SessionLock::take(id, Some(&out)).and_then(|hold| match hold {
-                Some(mut hold) => hold.give(&out),
+            let held = SessionLock::acquire(id, Some(&out)).and_then(|hold| match hold {
+                Some(mut hold) => hold.assign(&out),
                 None => Ok(()),
             });
             // The job runs whatever becomes of that.
@@ -489,31 +489,31 @@ impl<'e> Engine<'e> {
         self.gates.get_mut(&key).ok_or_else(|| Error::new("there is no gate"))
     }
 
-    fn end(&mut self) -> Result<Ended> {
+    fn end(&mut self) -> Result<RunEnd> {
         let left = self.source.as_ref().map_or_else(|| self.tasks.left(), |source| source.pending());
         let killed = self.killed;
         if left == 0 && self.trouble.is_none() {
             self.pass_over()?;
             let failed = self.counts().failed;
             self.note(RunEvent::RunCompleted {}, true)?;
-            return Ok(Ended::Completed { failed, killed });
+            return Ok(RunEnd::Completed { failed, killed });
         }
         let why = self.why.clone().unwrap_or_else(|| "signal".to_owned());
         let until = self.until;
         self.note(RunEvent::RunStopped { why: why.clone(), left, until }, true)?;
         match self.trouble.take() {
             Some(error) => Err(error),
-            None => Ok(Ended::Stopped { why, left, until, killed }),
+            None => Ok(RunEnd::Stopped { why, left, until, killed }),
         }
     }
 
-    /// Says of jobs that their source has given up that they are passed over.
+    /// Records as skipped the jobs that their feed has given up.
     fn pass_over(&mut self) -> Result<()> {
         for at in 0..self.tasks.all.len() {
             let JobState { state, next, .. } = &self.tasks.all[at];
             if matches!(state, State::Pending | State::Failed { again: true, .. }) {
                 // Nobody can say "Continue." to its session in another run, and the prompt was sent.
-                if matches!(next, Next::Continue(_)) {
+                if matches!(next, NextStart::Continue(_)) {
                     let message = "it was cut off, and nobody goes on with its run".to_owned();
                     self.failed(at, Failure::new(Class::Interrupted, message), false, None)?;
                     continue;

@@ -13,7 +13,7 @@ use codex_agent_shared::error::Result;
 
 /// What a source answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum NextJob {
     /// It has claimed a job.
     Claimed,
     /// There is nothing left.
@@ -30,13 +30,13 @@ pub type Claim<'c> = &'c mut dyn FnMut(Job, bool) -> Result<()>;
 /// Where jobs come from.
 pub trait JobFeed {
     /// Chooses the next job and claims it.
-    fn next(&mut self, claim: Claim<'_>) -> Result<Next>;
+    fn next(&mut self, claim: Claim<'_>) -> Result<NextJob>;
 
     /// A job has another outcome than before. One that is pending is to be chosen anew.
     fn changed(&mut self, job: &JobState);
 
     /// Looks at what there is to do by now: before the run ends.
-    fn look(&mut self);
+    fn refresh(&mut self);
 
     /// Whether nothing is to be started, and the word why.
     fn stopped(&self) -> Option<&'static str>;
@@ -47,7 +47,7 @@ pub trait JobFeed {
     /// After what time it wants to be called, whatever else there is to wait for.
     fn due(&self) -> Option<Duration>;
 
-    /// How many jobs are still to come, those that were given back too.
+    /// How many jobs are still to come, those that were requeued too.
     fn pending(&self) -> usize;
 
     /// How many jobs of this run have failed, and were not asked for again since.

@@ -1,4 +1,4 @@
-//! Who hears what happens in a run, while it happens. The journal has it first; a run goes on although
+//! Observers of a run, while it is going. The journal has it first; a run continues although
 //! nobody listens.
 
 use crate::process::preflight::Checker;
@@ -29,13 +29,13 @@ pub trait Observer {
     fn line(&mut self, _run: &str, _of: &JobRef, _line: &[u8]) {}
 
     /// A line about progress, beside the events.
-    fn say(&mut self, text: &str);
+    fn status(&mut self, text: &str);
 
     /// A problem after which the run continues, or for which it stops.
     fn warn(&mut self, text: &str);
 
     /// A look at what runs, some ten times a second.
-    fn look(&mut self, _counts: Counts, _jobs: &mut dyn Iterator<Item = RunningJob<'_>>) {}
+    fn show_running(&mut self, _counts: Counts, _jobs: &mut dyn Iterator<Item = RunningJob<'_>>) {}
 }
 
 /// A job that runs.

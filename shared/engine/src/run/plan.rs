@@ -1,9 +1,9 @@
-//! Making a run: jobs are put into the journal of a new folder one by one, and none is started before
+//! Making a run: jobs are put into the journal of a new directory one by one, and none is started before
 //! all of them are there.
 //!
 //! A run that cannot be begun is removed again.
 //!
-//! **Crash.** What may be left is a folder whose journal has no `run.started`: nothing of it was ever
+//! **Crash.** What may be left is a directory whose journal has no `run.started`: nothing of it was ever
 //! started, nothing lists it, and `prune` removes it.
 
 use std::collections::HashSet;
@@ -15,12 +15,12 @@ use crate::record::event::{Event, RunEvent};
 use crate::record::job::Job;
 use crate::record::job::VERSION;
 use crate::record::settings::Settings;
-use crate::run::engine::{Ended, supervise};
+use crate::run::engine::{RunEnd, supervise};
 use crate::run::observer::Observer;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::time::Timestamp;
 
-/// A run that is being made. The folder is made with the first job.
+/// A run that is being made. The directory is made with the first job.
 pub struct Plan {
     made: Option<(RunDir, Journal)>,
     tasks: RunProgress,
@@ -28,7 +28,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan without jobs. `kind` and `name` become part of the folder's name.
+    /// A plan without jobs. `kind` and `name` become part of the directory's name.
     pub fn new(kind: &str, name: &str, codex_home: Option<String>) -> Plan {
         Plan { made: None, tasks: RunProgress::new(kind, name, codex_home), ids: HashSet::new() }
     }
@@ -86,13 +86,13 @@ impl Plan {
         }
     }
 
-    /// The folder, once there is a job.
+    /// The directory, once there is a job.
     pub fn folder(&self) -> Option<&RunDir> {
         self.made.as_ref().map(|(folder, _)| folder)
     }
 
     /// Carries it out.
-    pub fn run(self, settings: Settings, listener: &mut dyn Observer) -> Result<Ended> {
+    pub fn run(self, settings: Settings, listener: &mut dyn Observer) -> Result<RunEnd> {
         match self.made {
             Some((folder, journal)) => {
                 let ended = supervise(&folder, journal, self.tasks, settings, None, listener);
@@ -106,7 +106,7 @@ impl Plan {
                     error.hint("nothing was started")
                 })
             }
-            None => Ok(Ended::Completed { failed: 0, killed: false }),
+            None => Ok(RunEnd::Completed { failed: 0, killed: false }),
         }
     }
 }

@@ -5,18 +5,18 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::clock::Moment;
-use crate::disk::progress::{Next, RunProgress, Start, State};
+use crate::disk::progress::{NextStart, RunProgress, Start, State};
 use crate::liveness;
-use crate::process::preflight::Checked;
+use crate::process::preflight::Preflight;
 use crate::process::running::Running;
 use crate::process::spawn;
-use crate::process::spawn::Started;
+use crate::process::spawn::Spawn;
 use crate::record::event::RunEvent;
 use crate::record::failure::{Class, Failure};
 use crate::record::job::{Job, Kind};
 use crate::record::settings::OnLimit;
 use crate::run::engine::{Engine, LOOK};
-use crate::run::feed;
+use crate::run::feed::NextJob;
 use crate::run::usage_limit::Admission;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::record::Id;
@@ -60,7 +60,7 @@ impl Engine<'_> {
     /// Whoever waits for hours sees that there is nothing to wait for any more.
     fn look_while_held(&mut self) {
         let Some(source) = self.source.as_mut().filter(|_| self.running.is_empty()) else { return };
-        source.look();
+        source.refresh();
         if let Some(why) = source.stopped() {
             self.why = Some(why.to_owned());
         } else if source.pending() == 0 {
@@ -104,15 +104,15 @@ impl Engine<'_> {
         let mut claimed = None;
         let mut busy = None;
         let next = match &mut self.source {
-            None => Ok(feed::Next::Done),
+            None => Ok(NextJob::Done),
             Some(source) => source.next(&mut |job: Job, resent: bool| {
                 let mut job = job.validate()?;
                 // What waits for a session may wait for hours: it is not written into the journal at
                 // each look.
                 let waits = self.tasks.position(&job.id).filter(|at| self.busy.contains_key(at));
-                if let Some(at) = waits.filter(|at| self.tasks.all[*at].next == Next::Plan)
+                if let Some(at) = waits.filter(|at| self.tasks.all[*at].next == NextStart::Plan)
                     && self.settings.on_busy.waits(self.busy[&at].0.elapsed())
-                    && let Ok(Checked::Busy(_)) = self.checker.check(&job, &self.folder.job(at + 1))
+                    && let Ok(Preflight::Busy(_)) = self.checker.check(&job, &self.folder.job(at + 1))
                 {
                     busy = Some(at);
                     return Ok(());
@@ -125,17 +125,17 @@ impl Engine<'_> {
                 Ok(())
             }),
         };
-        self.drained = matches!(next, Ok(feed::Next::Done));
+        self.drained = matches!(next, Ok(NextJob::Done));
         if let Some(at) = busy {
             self.wait_for_session(at);
         }
         match (next, claimed) {
-            (Ok(feed::Next::Claimed), Some(at)) => {
+            (Ok(NextJob::Claimed), Some(at)) => {
                 self.start_on(at, home.as_deref(), probes)?;
                 return Ok(true);
             }
-            (Ok(feed::Next::Later), _) => self.hold = Some(Instant::now() + LOOK),
-            (Ok(feed::Next::Stop(why)), _) => self.why = Some(why.to_owned()),
+            (Ok(NextJob::Later), _) => self.hold = Some(Instant::now() + LOOK),
+            (Ok(NextJob::Stop(why)), _) => self.why = Some(why.to_owned()),
             (Ok(_), _) => {}
             // Nothing runs, so nothing is left behind by an end.
             (Err(error), _) => {
@@ -176,11 +176,12 @@ impl Engine<'_> {
         self.hold = Some(Instant::now() + wait.clamp(PROBED, Duration::from_secs(30)));
         if wait == Duration::ZERO && self.announced.is_none() {
             self.announced = Some(closed.next);
-            self.listener.say("waiting for a job that tries whether a usage limit is over");
+            self.listener.status("waiting for a job that tries whether a usage limit is over");
         }
         if wait > Duration::ZERO && self.announced != Some(closed.next) {
             self.announced = Some(closed.next);
-            self.listener.say(&format!("waiting for the end of a usage limit: {}", closed.told(now)));
+            self.listener
+                .status(&format!("waiting for the end of a usage limit: {}", closed.describe_until(now)));
             let why = Class::UsageLimit.word();
             self.note(RunEvent::RunWaiting { why, until: Some(closed.next) }, false)?;
         }
@@ -205,15 +206,15 @@ impl Engine<'_> {
         let planned = self.journal.job(self.tasks.all[at].place)?;
         let next = self.tasks.all[at].next;
         let job = match next {
-            Next::Plan => planned,
-            Next::Continue(session) => planned.of(session).with_prompt("Continue."),
-            Next::Fork => planned.in_fork(),
+            NextStart::Plan => planned,
+            NextStart::Continue(session) => planned.resuming(session).with_prompt("Continue."),
+            NextStart::Fork => planned.in_fork(),
         };
         let copies = self.folder.job(self.tasks.all[at].of.number);
         let ready = match self.checker.check(&job, &copies) {
-            Ok(Checked::Ready(ready)) => ready,
-            Ok(Checked::Busy(message)) => return self.is_busy(at, Failure::new(Class::Busy, message)),
-            Ok(Checked::Failed(failure)) => return self.never_began(at, failure, false, None),
+            Ok(Preflight::Ready(ready)) => ready,
+            Ok(Preflight::Busy(message)) => return self.is_busy(at, Failure::new(Class::Busy, message)),
+            Ok(Preflight::Failed(failure)) => return self.never_began(at, failure, false, None),
             // What is the matter with one job is no other's.
             Err(error) => {
                 let failure = Failure::of(&error);
@@ -234,7 +235,7 @@ impl Engine<'_> {
         // What an earlier attempt began is not what this one will.
         task.of.session = job.asked();
         task.of.name = ready.name.clone();
-        let continues = matches!(next, Next::Continue(_));
+        let continues = matches!(next, NextStart::Continue(_));
         let Moment { at: now, up } = Moment::now();
         let start = spawn::Start {
             folder: self.folder,
@@ -253,13 +254,13 @@ impl Engine<'_> {
             process: None,
             asked: job.asked(),
             is_new: job.kind() == Kind::New,
-            told: false,
+            session_reported: false,
             version: ready.version.clone(),
             before: ready.before,
             up,
         });
-        match start.go(*ready, &mut |what| self.note(what, true))? {
-            Started::Running(child, process, follower) => {
+        match start.spawn(*ready, &mut |what| self.note(what, true))? {
+            Spawn::Running(child, process, follower) => {
                 if let Some(start) = &mut self.tasks.all[at].start {
                     start.process = Some(process);
                 }
@@ -268,7 +269,7 @@ impl Engine<'_> {
                 self.follow(Running::new(self.folder, at, task, *follower, Some(child), patience));
                 Ok(())
             }
-            Started::Failed(failure) => {
+            Spawn::Failed(failure) => {
                 let again = failure.class.row().stops_run;
                 self.failed(at, failure, again, None)
             }

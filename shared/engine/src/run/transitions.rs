@@ -2,7 +2,7 @@
 //!
 //! Nothing is sent again by itself. Again is a job of which nothing was sent; one that met a usage limit
 //! and did nothing, where the run waits for its end; one that failed for what may pass and did nothing,
-//! as often as `retries` says; and one that was cut off, where that was asked for. Where the model may
+//! as often as `retries` says; and one that was interrupted, where that was asked for. Where the model may
 //! have seen the prompt, the events of the next attempt say `resent`.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use crate::disk::progress::{Next, State};
+use crate::disk::progress::{NextStart, State};
 use crate::process::judge::{Rollout, Verdict};
 use crate::process::preflight::Checker;
 use crate::process::recorded;
@@ -168,7 +168,7 @@ impl Engine<'_> {
                 && asked != wrote
             {
                 self.checker.forget_versions();
-                self.listener.say(&format!(
+                self.listener.status(&format!(
                     "job {of}: Codex said that it is {asked}, and {wrote} began the session '{session}'"
                 ));
             }
@@ -281,7 +281,7 @@ impl Engine<'_> {
         self.failed_alone(at, failure, again, exit)
     }
 
-    /// As [`Engine::failed`], but whatever the failure is, the run goes on, as long as there were not too many.
+    /// As [`Engine::failed`], but whatever the failure is, the run continues, as long as there were not too many.
     fn failed_alone(
         &mut self,
         at: usize,
@@ -311,7 +311,7 @@ impl Engine<'_> {
             exit_code: exit.and_then(|exit| exit.code()),
             signal: exit.and_then(|exit| exit.signal()),
             again,
-            continues: again && matches!(self.tasks.all[at].next, Next::Continue(_)),
+            continues: again && matches!(self.tasks.all[at].next, NextStart::Continue(_)),
         };
         self.note(what, true)
     }
@@ -343,14 +343,14 @@ impl Engine<'_> {
         self.failed(at, failure, again, exit)
     }
 
-    /// Decides what becomes of a job that was cut off: whether it goes on or is sent again. What is cut
+    /// Decides what becomes of a job that was interrupted: whether it continues or is sent again. What is cut
     /// off again before our eyes is not tried for ever.
     fn may_recover(&mut self, at: usize, running: &Running) -> bool {
         let session = self.tasks.all[at].of.session;
         let next = match (self.settings.interrupted, session) {
             (Interrupted::Fail, _) => return false,
-            (Interrupted::Continue, Some(session)) => Next::Continue(session),
-            // Without a session there is nothing to go on with.
+            (Interrupted::Continue, Some(session)) => NextStart::Continue(session),
+            // Without a session there is nothing to continue.
             (Interrupted::Continue, None) => return false,
             (Interrupted::Retry, _) => self.tasks.all[at].next,
         };
@@ -381,7 +381,7 @@ impl Engine<'_> {
         match policy {
             OnBusy::Wait(_) if waits => {
                 if looks == 0 {
-                    self.listener.say(&format!("{message}; waiting for it"));
+                    self.listener.status(&format!("{message}; waiting for it"));
                 }
                 match was_started {
                     true => self.record_unstarted(at, &message)?,
@@ -390,9 +390,9 @@ impl Engine<'_> {
                 self.wait_for_session(at);
                 Ok(())
             }
-            OnBusy::Fork if self.tasks.all[at].next == Next::Plan => {
-                self.listener.say(&format!("{message}; going on in a fork of it"));
-                self.tasks.all[at].next = Next::Fork;
+            OnBusy::Fork if self.tasks.all[at].next == NextStart::Plan => {
+                self.listener.status(&format!("{message}; going on in a fork of it"));
+                self.tasks.all[at].next = NextStart::Fork;
                 self.unclaim(at, &message)?;
                 self.delay(at, Duration::ZERO);
                 Ok(())

@@ -191,7 +191,7 @@ impl ActiveLimit {
     }
 
     /// The way on, for people.
-    pub fn told(&self, now: Timestamp) -> String {
+    pub fn describe_until(&self, now: Timestamp) -> String {
         match self.until {
             Some(until) if self.is_over(now) => format!("since {}, as Codex told", until.clock()),
             Some(until) => format!("until {}, in {}", until.clock(), until.countdown(now)),
@@ -204,8 +204,12 @@ impl ActiveLimit {
 
     /// The error of who may not start anything.
     pub fn error(&self, now: Timestamp) -> Error {
-        Error::new(format!("the usage limit of '{}' is reached, {}", self.codex_home, self.told(now)))
-            .hint("--on-limit=wait waits for its end, --on-limit=try does not believe it")
+        Error::new(format!(
+            "the usage limit of '{}' is reached, {}",
+            self.codex_home,
+            self.describe_until(now)
+        ))
+        .hint("--on-limit=wait waits for its end, --on-limit=try does not believe it")
     }
 }
 

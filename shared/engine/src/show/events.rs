@@ -10,7 +10,7 @@ use crate::record::event::{Counts, Event, RunEvent};
 use crate::record::job::Sandbox;
 use crate::record::job::VERSION;
 use crate::record::settings::Settings;
-use crate::run::engine::Ended;
+use crate::run::engine::RunEnd;
 use crate::run::observer::{Observer, RunningJob};
 use crate::show::live::Live;
 use crate::show::{WIDE, done};
@@ -260,10 +260,10 @@ impl Show {
 
     /// What is to be said when a run is over: what it came to, what there is to do, and the exit code. `continue_command`
     /// is the command that goes on. A slow reader is waited for, as nothing else is kept waiting.
-    pub fn close(mut self, folder: &RunDir, ended: Result<Ended>, continue_command: &str) -> Result<Exit> {
+    pub fn close(mut self, folder: &RunDir, ended: Result<RunEnd>, continue_command: &str) -> Result<Exit> {
         self.sum_up();
         self.put(|_| Ok(()));
-        let has_left = matches!(ended, Ok(Ended::Left { .. }));
+        let has_left = matches!(ended, Ok(RunEnd::Left { .. }));
         if !self.gone && !has_left {
             let written = self.output.flush();
             self.see(written);
@@ -302,7 +302,7 @@ impl Show {
             .map(|(count, what)| format!("{count} {what}"))
             .collect();
         let took = self.span.map_or_else(String::new, |(first, last)| first.countdown(last));
-        self.say(&format!("{} in {took}; {input} tokens in, {output} out", parts.join(", ")));
+        self.status(&format!("{} in {took}; {input} tokens in, {output} out", parts.join(", ")));
     }
 }
 
@@ -335,7 +335,7 @@ impl Observer for Show {
         self.put(|show| show.own_event(run, of, line));
     }
 
-    fn say(&mut self, text: &str) {
+    fn status(&mut self, text: &str) {
         self.put(|_| Ok(()));
         status(text);
     }
@@ -345,7 +345,7 @@ impl Observer for Show {
         warn(text);
     }
 
-    fn look(&mut self, counts: Counts, jobs: &mut dyn Iterator<Item = RunningJob<'_>>) {
+    fn show_running(&mut self, counts: Counts, jobs: &mut dyn Iterator<Item = RunningJob<'_>>) {
         error::hand_on();
         let places = &mut self.places;
         let lines = match &mut self.live {
@@ -425,7 +425,7 @@ pub fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox>) {
 
 fn closing(
     folder: &RunDir,
-    ended: Result<Ended>,
+    ended: Result<RunEnd>,
     continue_command: &str,
     again: Option<&str>,
 ) -> Result<Exit> {
@@ -433,14 +433,14 @@ fn closing(
     let ended = ended
         .map_err(|error| error.or_hint(format!("jobs may live on; '{continue_command}' takes them over")))?;
     Ok(match ended {
-        Ended::Completed { killed: true, .. } => Exit::Interrupted,
-        Ended::Completed { failed: 0, .. } => Exit::Done,
-        Ended::Completed { failed, .. } => {
+        RunEnd::Completed { killed: true, .. } => Exit::Interrupted,
+        RunEnd::Completed { failed: 0, .. } => Exit::Done,
+        RunEnd::Completed { failed, .. } => {
             let again = again.map_or(String::new(), |again| format!(", '{again}' makes that pending"));
             warn(format_args!("{} failed; 'codex-agent run log {name}' tells more{again}", counted(failed)));
             Exit::Negative
         }
-        Ended::Stopped { why, left, until, killed } => {
+        RunEnd::Stopped { why, left, until, killed } => {
             let until = until.map_or(String::new(), |until| format!(" until {}", until.clock()));
             warn(format_args!(
                 "stopped ({why}{until}), {} left; '{continue_command}' goes on",
@@ -448,7 +448,7 @@ fn closing(
             ));
             if killed { Exit::Interrupted } else { Exit::WorkLeft }
         }
-        Ended::Left { living } => {
+        RunEnd::Left { living } => {
             warn(format_args!("{} may live on; '{continue_command}' takes them over", counted(living)));
             Exit::Interrupted
         }

@@ -48,7 +48,7 @@ impl Live {
                 true => format!("{blank} {name:>3} running   {id:8} {since:>6}  "),
                 false => format!("{blank} {name:>3} {since:>9} "),
             };
-            let line = format!("{start}{}", told(job, wide.saturating_sub(width(&start))));
+            let line = format!("{start}{}", describe_job(job, wide.saturating_sub(width(&start))));
             self.wanted.push(line.trim_end().to_owned());
         }
         if self.wanted.is_empty() {
@@ -101,7 +101,7 @@ impl Live {
 const ROOM: usize = 30;
 
 /// What a job is about, and what it is doing. Each has half of the room, and what the other one leaves.
-fn told(job: &RunningJob<'_>, room: usize) -> String {
+fn describe_job(job: &RunningJob<'_>, room: usize) -> String {
     let (about, doing) = (cell(job.about, room), cell(job.doing, room));
     if about.is_empty() || doing.is_empty() || room < ROOM {
         return if about.is_empty() { doing } else { about };
@@ -119,7 +119,7 @@ mod tests {
 
     fn seen(about: &str, doing: &str, room: usize) -> String {
         let of = JobRef { job: "1".into(), number: 1, attempt: 1, session: None, name: None };
-        told(&RunningJob { of: &of, since: Timestamp(0), about, doing }, room)
+        describe_job(&RunningJob { of: &of, since: Timestamp(0), about, doing }, room)
     }
 
     #[test]

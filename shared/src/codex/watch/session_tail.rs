@@ -12,6 +12,7 @@ use super::super::reader;
 use super::super::rollout::{self, Line, Said, Turns};
 use super::session_event::TurnFailure;
 use super::{Emit, From, RESTING, Role, SessionEvent, SessionEventKind, Tools};
+use crate::codex::version::is_before;
 use crate::error::{Result, reason};
 use crate::ndjson::{self, Lines};
 use crate::record::Id;
@@ -497,7 +498,9 @@ impl SessionTail {
         match (self.own, &line.said) {
             (Own::Yes, _) => true,
             (Own::First { .. }, Said::Meta { id, version }) if *id == Some(self.id) => {
-                self.own = Own::First { has_turns: version.as_deref().is_none_or(has_turn_ids) };
+                self.own = Own::First {
+                    has_turns: version.as_deref().is_none_or(|version| !is_before(version, (0, 101))),
+                };
                 true
             }
             (Own::First { has_turns }, Said::Meta { .. }) => {
@@ -539,12 +542,6 @@ fn key(meta: &Metadata) -> (u64, u64) {
 fn part(file: &RolloutFile) -> (&str, Option<Id>) {
     let name = file.name();
     (name.stamp, name.segment)
-}
-
-/// Whether a version writes the ids of turns (0.101).
-fn has_turn_ids(version: &str) -> bool {
-    let minor = version.strip_prefix("0.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
-    minor.is_none_or(|minor| minor >= 101)
 }
 
 fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
