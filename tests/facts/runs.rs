@@ -124,7 +124,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "the turn of a resume runs where Codex was started, not where the session was",
-        needed_by: &[("process/spawn.rs", "go"), ("process/preflight.rs", "look_back")],
+        needed_by: &[("process/spawn.rs", "spawn"), ("process/preflight.rs", "look_back")],
         proof: |lab| {
             let tail = rollout::tail(&lab.rollout("main", &lab.id("new")?)?, true).map_err(said)?;
             must(tail.cwd.as_deref().is_some_and(|cwd| cwd.ends_with("/beta")), || format!("{:?}", tail.cwd))
@@ -244,7 +244,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a home that is named and not there is an error",
-        needed_by: &[("codex/home.rs", "find"), ("process/spawn.rs", "go")],
+        needed_by: &[("codex/home.rs", "find"), ("process/spawn.rs", "spawn")],
         proof: |lab| {
             lab.ran("no home")?.ended("1")?;
             must(!lab.path("no-home").exists(), || "it was made".to_owned())
@@ -268,7 +268,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "the lock on standard output lasts as long as any Codex of the job, and its tools do not have it",
-        needed_by: &[("process/spawn.rs", "go"), ("process/judge.rs", "judge")],
+        needed_by: &[("process/spawn.rs", "spawn"), ("process/judge.rs", "judge")],
         proof: |lab| {
             lab.is_noted("lock after the launcher", "true")?;
             lab.is_noted("lock after a tool", "true")?;
