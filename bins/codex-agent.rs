@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, Stdio};
 
 use codex_agent_shared::cli;
+use codex_agent_shared::cli::complete::{self as candidates, Candidates};
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, generate};
 use codex_agent_shared::config::alias;
 use codex_agent_shared::config::alias::{Alias, Resolved};
@@ -85,6 +86,7 @@ fn tool() -> Tool {
                     Ok(())
                 })
                 .greedy()
+                .complete(complete)
                 .flags("Options", flags()),
         )
         .exit_status(&[
@@ -123,7 +125,7 @@ fn tool() -> Tool {
         ))
         .completions([
             include_str!("../completions/codex-agent.bash"),
-            include_str!("../completions/_codex-agent"),
+            include_str!("../completions/codex-agent.zsh"),
             include_str!("../completions/codex-agent.fish"),
         ])
 }
@@ -142,23 +144,26 @@ fn tool_lines(margin: &str) -> String {
 }
 
 /// Pages by hand, so that 'help' has them where no manual is installed.
-const PAGES: [(&str, &str, &str); 4] = [
-    ("guide", "codex-agent.7", include_str!("../man/codex-agent.7")),
-    ("records", "codex-agent-records.5", include_str!("../man/codex-agent-records.5")),
-    ("files", "codex-agent-files.5", include_str!("../man/codex-agent-files.5")),
-    ("plugins", "codex-agent-plugins.7", include_str!("../man/codex-agent-plugins.7")),
+const PAGES: [(&str, &str, &str, &str); 4] = [
+    ("guide", "codex-agent.7", include_str!("../man/codex-agent.7"), "the map of all tools"),
+    ("records", "codex-agent-records.5", include_str!("../man/codex-agent-records.5"), "the records"),
+    ("files", "codex-agent-files.5", include_str!("../man/codex-agent-files.5"), "the files"),
+    ("plugins", "codex-agent-plugins.7", include_str!("../man/codex-agent-plugins.7"), "how to write a tool"),
 ];
 
 fn main() -> ExitCode {
     cli::main(tool())
 }
 
+/// Enters the directory of `-C`.
+fn enter(args: &Args) -> Result<()> {
+    let Some(directory) = &args.directory else { return Ok(()) };
+    env::set_current_dir(directory)
+        .map_err(|error| Error::new(format!("cannot go to '{}': {}", directory.display(), reason(&error))))
+}
+
 fn run(args: Args) -> Result<Exit> {
-    if let Some(directory) = &args.directory {
-        env::set_current_dir(directory).map_err(|error| {
-            Error::new(format!("cannot go to '{}': {}", directory.display(), reason(&error)))
-        })?;
-    }
+    enter(&args)?;
     if let (Some(flag), Some(extra)) =
         (args.exec_path.then_some("--exec-path").or(args.list.map(|_| "--list")), args.words.first())
     {
@@ -214,6 +219,57 @@ fn follow(mut args: Args, path: &SearchPath) -> Result<Exit> {
             Err(replace(process(&args, &shell, &arguments).env(alias::CHAIN_VAR, way), &shell))
         }
     }
+}
+
+/// Prints the candidates for the last word behind the name of a tool, or of an alias for one. A tool of the package
+/// prints them itself; an external one is asked if its description allows that.
+fn complete(args: Args) -> Result<Exit> {
+    enter(&args)?;
+    let search = SearchPath::from_env();
+    let typed = args.words.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut found = Candidates::new(&typed);
+    let help = |mut found: Candidates<'_>| {
+        found.say("nothing");
+        candidates::tools(&mut found, true);
+        PAGES.iter().for_each(|(name, _, _, about)| found.offer(name, about));
+        found.print()
+    };
+    let name = args.words[0].to_string_lossy();
+    let (path, words) = match search.find(&name) {
+        _ if name == plugin::OWN_WORD => return help(found),
+        Ok(Some(path)) => {
+            let is_ours = plugin::is_ours(&name, &path);
+            if !is_ours {
+                found.say(&format!("external {}", args.words.len()));
+            }
+            (path, args.words[1..].to_vec())
+        }
+        _ => match alias::follow(&config(&args)?, &args.words, &search)? {
+            Resolved::Tool(path, words) => (path, words),
+            Resolved::Help(_) => return help(found),
+            Resolved::Shell(..) => (PathBuf::new(), Vec::new()),
+        },
+    };
+    let tool_name = plugin::name_of(&path);
+    if plugin::is_ours(&tool_name, &path) {
+        let asked = ["--generate", "complete", "--"].map(OsString::from).into_iter().chain(words);
+        return Err(become_tool(&args, &path, &asked.collect::<Vec<_>>()));
+    }
+    let is_asked = |known: &Description| {
+        known.completes && (name != tool_name || !generate::SHELLS.iter().any(|shell| known.has(shell)))
+    };
+    let known = Description::find(&tool_name);
+    if known.as_ref().is_some_and(|known| generate::SHELLS.iter().any(|shell| known.has(shell))) {
+        found.say("script");
+    }
+    if known.is_some_and(|known| is_asked(&known)) {
+        let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        description::candidates(&path, &words, |word, meaning| found.offer(word, meaning))?;
+    }
+    if found.is_empty() {
+        found.say("files");
+    }
+    found.print()
 }
 
 /// The configuration that the tool would have. Without a home there is none.
@@ -280,7 +336,7 @@ fn help(args: &Args) -> Result<Exit> {
     if topic == "codex-agent" || topic == "help" {
         return show_page("codex-agent.1", &generate::document(&tool(), "man").unwrap_or_default());
     }
-    if let Some((_, page, text)) = PAGES.iter().find(|(name, ..)| *name == topic) {
+    if let Some((_, page, text, _)) = PAGES.iter().find(|(name, ..)| *name == topic) {
         return show_page(page, text);
     }
     let search = SearchPath::from_env();

@@ -1,54 +1,73 @@
-# fish completion for codex-agent
+# fish completion for codex-agent and every codex-agent-NAME
 #
-# Offers the tools, then hands over to the completion of codex-agent-NAME: the one that is there, or
-# else what the tool brings, where codex-agent-plugin(1) knows that it may.
-function __codex_agent_tool
+# codex-agent answers: 'codex-agent --generate complete -- WORD...' prints a candidate a line, a TAB and
+# its meaning; a line without a candidate is for this script.
+
+# Whether a command has a completion of its own.
+function __codex_agent_has_own
+    complete -c $argv[1] | string match -qv '*__codex_agent*'
+end
+
+function __codex_agent_complete
+    # The completion of an external tool may be asked for the same line again.
+    set -q __codex_agent_busy; and return
     set -l words (commandline -opc)
-    set -e words[1]
-    while set -q words[1]
-        switch $words[1]
-            case -C --directory --codex-home --config-home
-                set -e words[1]
-                set -q words[1]; and set -e words[1]
-            case '-*'
-                set -e words[1]
-            case '*'
-                string join \n -- $words
-                return 0
-        end
-    end
-    return 1
-end
-function __codex_agent_complete_tool
-    set -l words (__codex_agent_tool); or return
-    if test "$words[1]" = help
-        codex-agent --list 2>/dev/null | cut -f1,2
-        printf '%s\t%s\n' guide 'the map of all tools' records 'the records' files 'the files' plugins 'how to write a tool'
-    else
-        if string match -qr '^[a-z0-9][a-z0-9-]*$' -- $words[1]
-            if not complete -c codex-agent-$words[1] | string match -q '*'
-                # Whatever is installed for a command is loaded when something is asked of it.
-                complete -C "codex-agent-$words[1] -" >/dev/null 2>&1
-            end
-            if not complete -c codex-agent-$words[1] | string match -q '*'
-                # fish tells of a script that it cannot read, whatever becomes of its messages.
-                set -l script (codex-agent plugin completion $words[1] fish 2>/dev/null)
-                if printf '%s\n' $script | command fish --no-execute >/dev/null 2>&1
-                    printf '%s\n' $script | source >/dev/null 2>&1
-                end
+    set -l typed (commandline -ct)
+    set -l plain (string unescape -- $typed)
+    or set plain (string trim -l -c '\'"' -- $typed)
+    set -l own (string replace -r '.*/' '' -- $words[1])
+    set -l asked (string replace -f codex-agent- '' -- $own) $words[2..-1] "$plain"
+    set -l answer (codex-agent --generate complete -- $asked 2>/dev/null)
+    set -l external (string match -rg '^\texternal (\d+)$' -- $answer[1])
+    if test -n "$external"
+        set -l first (math (count $asked) - $external + 1)
+        set -l rest $asked[$first..-1]
+        set -l tool codex-agent-$rest[1]
+        set -g __codex_agent_busy 1
+        # Whatever is installed for a command is loaded when something is asked of it.
+        __codex_agent_has_own $tool; or complete -C "$tool -" >/dev/null 2>&1
+        if contains \tscript $answer; and not __codex_agent_has_own $tool
+            # fish tells of a script that it cannot read, whatever becomes of its messages.
+            set -l script (codex-agent plugin completion $rest[1] fish 2>/dev/null)
+            if printf '%s\n' $script | command fish --no-execute >/dev/null 2>&1
+                printf '%s\n' $script | source >/dev/null 2>&1
             end
         end
-        complete -C "codex-agent-"(string join ' ' -- (string escape -- $words))" "(commandline -ct)
+        set -l has_own 0
+        if __codex_agent_has_own $tool
+            set has_own 1
+            set -e rest[1] rest[-1]
+            complete -C (string join ' ' -- $tool (string escape -- $rest) "$typed")
+        end
+        set -e __codex_agent_busy
+        test $has_own = 1; and return
+        if contains \tscript $answer
+            set answer (codex-agent plugin candidates $rest 2>/dev/null)
+        end
+    end
+    set -l offered (string match -r '^[^\t].*' -- $answer)
+    if set -q offered[1]
+        printf '%s\n' $offered
+        return
+    end
+    set -l flag (string match -r '^--[^=]*=' -- "$plain")
+    set -l file (string replace -r '^--[^=]*=' '' -- "$plain")
+    switch "$answer"
+        case \tdirectories
+            __fish_complete_directories "$file" '' | string replace -r '^' "$flag"
+        case \t'command *'
+            set -l first (math (count $asked) - (string match -rg 'command (\d+)' -- "$answer") + 1)
+            set -l rest $asked[$first..-1]
+            set -e rest[-1]
+            complete -C (string join ' ' -- (string escape -- $rest) "$typed")
+        case \tnothing \topen
+        case '*'
+            __fish_complete_path "$file" | string replace -r '^' "$flag"
     end
 end
-complete -c codex-agent -f
-complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -a '(codex-agent --list 2>/dev/null | cut -f1,2)'
-complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -a help -d 'open the manual of a tool'
-complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -s C -l directory -x -a '(__fish_complete_directories)' -d 'run as if started in DIR'
-complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -l codex-home -x -a '(__fish_complete_directories)' -d 'Codex\'s home, for the tool'
-complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -l config-home -x -a '(__fish_complete_directories)' -d 'where settings and groups are kept'
-complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -l list -f -a json -d 'list the tools that are found'
-complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -l exec-path -d 'print the folders that tools are looked for in'
-complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -s h -l help -d 'show this help'
-complete -c codex-agent -n 'not __codex_agent_tool >/dev/null' -s V -l version -d 'show the version'
-complete -c codex-agent -n '__codex_agent_tool >/dev/null' -a '(__codex_agent_complete_tool)'
+
+for __codex_agent_file in codex-agent $PATH/codex-agent-*
+    set -l name (string replace -r '.*/' '' -- $__codex_agent_file)
+    complete -c $name | string match -q '*'; or complete -c $name -k -f -a '(__codex_agent_complete)'
+end
+set -e __codex_agent_file

@@ -39,14 +39,9 @@ fn executables() -> Vec<String> {
     names.collect()
 }
 
-/// The documents of an executable: kind and file.
-fn documents(name: &str) -> [(&'static str, String); 4] {
-    [
-        ("man", format!("man/{name}.1")),
-        ("bash", format!("completions/{name}.bash")),
-        ("zsh", format!("completions/_{name}")),
-        ("fish", format!("completions/{name}.fish")),
-    ]
+/// The documents of an executable that are made from its table: kind and file.
+fn documents(name: &str) -> [(&'static str, String); 1] {
+    [("man", format!("man/{name}.1"))]
 }
 
 /// The verbs of an executable, as its help lists them.
@@ -153,7 +148,7 @@ fn documents_are_current() {
 fn every_document_belongs_to_a_tool() {
     let wanted: BTreeSet<String> =
         executables().iter().flat_map(|name| documents(name).map(|(_, file)| file)).collect();
-    for folder in ["man", "completions"] {
+    for folder in ["man"] {
         for entry in fs::read_dir(root(folder)).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap();
             let file = format!("{folder}/{name}");

@@ -83,12 +83,12 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
         for file in [
             format!("share/man/man1/{tool}.1.gz"),
             format!("share/bash-completion/completions/{tool}"),
-            format!("share/zsh/vendor-completions/_{tool}"),
             format!("share/fish/vendor_completions.d/{tool}.fish"),
         ] {
             assert!(usr.join(&file).is_file(), "{file}");
         }
     }
+    assert!(usr.join("share/zsh/vendor-completions/_codex-agent").is_file());
     // Each page of the tree is in it, and nothing is anybody's but root's.
     let pages = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("man")).unwrap().flatten();
     for page in pages.map(|page| page.file_name().into_string().unwrap()) {

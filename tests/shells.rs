@@ -1,23 +1,16 @@
-//! Pressing TAB in real shells: bash and zsh on a terminal, fish through its `complete -C`.
+//! Pressing TAB in real shells: bash and zsh on a terminal, fish through its `complete -C`. One matrix: what is typed,
+//! and what each of the three makes of it.
 //!
-//! What TAB offers comes from other people: groups and sessions may be called anything. In this world
-//! they are called things that leave a file behind if a shell ever runs them.
+//! What TAB offers comes from other people: groups, sessions and candidates of external tools may be called anything.
+//! In this world they are called things that leave a file behind if a shell ever runs them. An external tool is run only
+//! where its description allows that.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use crate::terminal::Terminal;
 use crate::world::*;
-
-const TOOLS: [&str; 7] = [
-    "codex-agent",
-    "codex-agent-ls",
-    "codex-agent-find",
-    "codex-agent-group",
-    "codex-agent-schema",
-    "codex-agent-config",
-    "codex-agent-demo",
-];
 
 /// Names of groups, and what is typed of each before TAB is pressed.
 const NAMES: [(&str, &[&str]); 13] = [
@@ -43,13 +36,17 @@ const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 const SHORT: &str = "cd6d1b0c";
 
 /// Lines, what they offer, and what they do not.
-const OFFERS: [(&str, &[&str], &[&str]); 35] = [
+const OFFERS: &[(&str, &[&str], &[&str])] = &[
     (
         "codex-agent ",
         &["ls", "find", "group", "demo", "help", "foo", "today", "evil"],
         &["codex-agent-ls", "--list", "Bad"],
     ),
     ("codex-agent -", &["--directory", "--codex-home", "--list"], &["ls"]),
+    ("codex-agent today --f", &["--fields", "--format"], &["--since", "work"]),
+    ("codex-agent today --color ", &["auto", "always", "never"], &["work"]),
+    ("codex-agent work ", &[SHORT, "@@"], &["team:alpha"]),
+    ("codex-agent ls --branch ", &["main"], &["projects"]),
     ("codex-agent help ", &["ls", "find", "foo", "today"], &[]),
     ("codex-agent ls --so", &["--sort", "--source"], &["--since", "--json"]),
     ("codex-agent-ls --so", &["--sort", "--source"], &["--since"]),
@@ -81,7 +78,7 @@ const OFFERS: [(&str, &[&str], &[&str]); 35] = [
     ("codex-agent ls --cwd at@home/", &["three", "four"], &["one"]),
     ("codex-agent group list --", &["--json", "--format"], &["--existing"]),
     ("codex-agent find ", &[SHORT, "@@"], &["team:alpha", SESSION]),
-    ("codex-agent config get ", &["runs.keep", "codex.database", "alias.today"], &["work"]),
+    ("codex-agent config get ", &["runs.keep", "codex.database", "alias.today"], &["team:alpha"]),
     ("codex-agent config get runs.", &["runs.keep", "runs.max_concurrent"], &["ui.color"]),
     ("codex-agent-find 01a202e0-", &[SESSION], &["@@"]),
     ("codex-agent schema session job.s", &["job.started", "job.session"], &["job.failed", "work"]),
@@ -104,7 +101,51 @@ const COMPLETED: [(&str, &str); 11] = [
     ("codex-agent ls --cwd=projects/oth", "codex-agent ls --cwd=projects/other\\ one/"),
 ];
 
-/// A world with groups, sessions and a stranger's tool, and with every completion in files.
+/// A tool with a hook. Its candidates leave a file behind if a shell ever runs them.
+const HOOK: &str = r#"#!/bin/sh
+case "$1 $2" in
+'--generate describe') echo '{"type":"tool","name":"hook","about":"offer things","completes":true}' ;;
+'--generate complete')
+    shift 3
+    printf '[%s]' "$@" >> "$0.words"; echo >> "$0.words"
+    [ "$1" != none ] || exit 0
+    printf '%s\n' '--color=always' '--color=never' 'alpha	the first' 'two words	of two' '$(touch leak)	nasty' \
+        'back\slash' "it's" 'team:one' 'team:two' 'me@host' ;;
+*) touch "$0.ran" ;;
+esac
+"#;
+
+/// One that knows nothing, and must never be run.
+const PLAIN: &str = "#!/bin/sh\ntouch \"$0.ran\" leak\n";
+
+/// A tool that comes with a script for each shell, in the style of others than ours.
+const SCRIPTED: &str = r#"#!/bin/sh
+echo "$*" >> "$0.words"
+case "$1 $2" in
+'--generate describe')
+    echo '{"type":"tool","name":"scripted","about":"x","generates":["bash","zsh","fish"],"completes":true}' ;;
+'--generate bash')
+    cat <<'END'
+_complete_scripted_thing() {
+    COMPREPLY=($(compgen -W "scripted-one scripted-two" -- "$2"))
+}
+complete -F _complete_scripted_thing codex-agent-scripted
+END
+    ;;
+'--generate zsh') printf '#compdef codex-agent-scripted\n_codex-agent-scripted() { compadd scripted-one scripted-two }\n' ;;
+'--generate fish') echo "complete -c codex-agent-scripted -f -a 'scripted-one scripted-two'" ;;
+*) exit 2 ;;
+esac
+"#;
+
+/// Tools whose scripts no shell can read, or ought to run.
+const BROKEN: [(&str, &str); 3] = [
+    ("garbage", "printf 'if ((( \\033[31m <<\\n[[ end ;; )\\n'"),
+    ("leaver", "echo 'echo noise; echo noise >&2; exit 3'"),
+    ("hangs", "exec sleep 600"),
+];
+
+/// A world with groups, sessions and external tools, and with the three scripts in files.
 fn world() -> World {
     let mut world = World::with_home("0.169.0");
     for (name, _) in NAMES {
@@ -123,23 +164,40 @@ fn world() -> World {
     world.write("projects/file", "");
     world.write(
         "home/.config/codex-agent/config.toml",
-        "[alias]\ntoday = 'ls --since 1d'\nevil = '!touch leak; $(touch leak) `touch leak` [a] : %F{red}'\n\
-         ls = 'find'\n'Bad name' = 'ls'\n",
+        "[alias]\ntoday = 'ls --since 1d'\noffer = 'hook x'\nevil = '!touch leak; $(touch leak) `touch leak` [a] : %F{red}'\n\
+         work = 'group add work'\nls = 'find'\n'Bad name' = 'ls'\n",
     );
-    world.script("strangers/codex-agent-foo", "#!/bin/sh\ntouch leak\n");
-    let path =
-        format!("{}:{}:/usr/local/bin:/usr/bin:/bin", bins().display(), world.path("strangers").display());
+    for (name, line) in BROKEN {
+        let describe =
+            format!(r#"{{"type":"tool","name":"{name}","about":"x","generates":["bash","zsh","fish"]}}"#);
+        let script = format!("#!/bin/sh\n[ \"$2\" != describe ] || exec echo '{describe}'\n{line}\n");
+        world.script(&format!("bin/codex-agent-{name}"), &script);
+    }
+    world.script("bin/codex-agent-hook", HOOK);
+    world.script("bin/codex-agent-scripted", SCRIPTED);
+    for name in ["my-plain", "installed", "foo"] {
+        world.script(&format!("bin/codex-agent-{name}"), PLAIN);
+    }
+    symlink(bin("examples/codex-agent-tokens"), world.path("bin/codex-agent-tokens")).unwrap();
+    world.write("a file", "");
+    let path = format!("{}:{}:/usr/local/bin:/usr/bin:/bin", bins().display(), world.path("bin").display());
     world.set("PATH", path);
-    for tool in TOOLS {
-        for (kind, file) in
-            [("bash", format!("{tool}.bash")), ("zsh", format!("_{tool}")), ("fish", format!("{tool}.fish"))]
-        {
-            let text = world.ok(&[tool, "--generate", kind]);
-            world.write(&format!("completions/{kind}/{file}"), text);
-        }
+    let described = ["hook", "scripted", "tokens", "garbage", "leaver", "hangs"];
+    let ran = world.run(&[&["codex-agent", "plugin", "add"][..], &described].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    fs::remove_file(world.path("bin/codex-agent-scripted.words")).unwrap();
+    for (shell, file) in FILES {
+        world.write(file, world.ok(&["codex-agent", "--generate", shell]));
     }
     world
 }
+
+/// The script of each shell, where the shell would load it.
+const FILES: [(&str, &str); 3] = [
+    ("bash", "completions/codex-agent"),
+    ("zsh", "completions/zsh/_codex-agent"),
+    ("fish", "completions/codex-agent.fish"),
+];
 
 pub fn has(world: &World, shell: &str) -> bool {
     let there = world.sh(&format!("command -v {shell}")).out.contains('/');
@@ -247,8 +305,7 @@ pub fn zsh(world: &World, lines: &str) -> Shell {
 
 /// What fish offers for a line, after these lines.
 pub fn fish(world: &World, lines: &str, line: &str) -> String {
-    let script =
-        format!("for file in completions/fish/*.fish; source $file; end; {lines}; complete -C $argv[1]");
+    let script = format!("source completions/codex-agent.fish; {lines}; complete -C $argv[1]");
     let ran = world.run(&["fish", "-N", "-c", &script, line]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{line}");
     ran.out
@@ -256,7 +313,7 @@ pub fn fish(world: &World, lines: &str, line: &str) -> String {
 
 fn check_offers(shell: &str, mut tab: impl FnMut(&str) -> Tab) {
     let mut wrong = Vec::new();
-    for (line, offered, others) in OFFERS {
+    for (line, offered, others) in OFFERS.iter().copied() {
         let tab = tab(line);
         let missing: Vec<_> = offered.iter().filter(|word| !tab.offers(word)).collect();
         let extra: Vec<_> = others.iter().filter(|word| tab.offers(word)).collect();
@@ -317,6 +374,87 @@ fn check_leaks(world: &World) {
     }
 }
 
+/// A shell of the matrix.
+enum Kind<'w> {
+    Terminal(&'w World, &'static str, Shell),
+    Fish(&'w World, &'static str),
+}
+
+impl Kind<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Kind::Terminal(_, name, _) => name,
+            Kind::Fish(..) => "fish",
+        }
+    }
+
+    fn tab(&mut self, line: &str) -> Tab {
+        match self {
+            Kind::Terminal(_, _, shell) => {
+                let tab = shell.tab(line);
+                // Names of files are shown as they would be inserted, and zsh shows values with their flag.
+                Tab { shown: tab.shown.replace("\\ ", " ").replace("--color=", " "), ..tab }
+            }
+            Kind::Fish(world, lines) => {
+                let last = line.rsplit(' ').next().unwrap();
+                let flag = last.split_once('=').map_or(String::new(), |(flag, _)| format!("{flag}="));
+                let words = fish(world, lines, line);
+                let word = |offer: &str| {
+                    let word = offer.split('\t').next().unwrap();
+                    let word = word.strip_prefix(&flag).unwrap_or(word);
+                    word.trim_start_matches("projects/").trim_end_matches('/').to_owned()
+                };
+                Tab { line: words.clone(), shown: words.lines().map(word).collect::<Vec<_>>().join("\n") }
+            }
+        }
+    }
+
+    /// The last word as the shell reads it after TAB.
+    fn last(&mut self, typed: &str) -> String {
+        let line = self.tab(typed).line;
+        match self {
+            Kind::Terminal(world, name, _) => {
+                let script = format!("for last in {line}; do :; done; printf '%s' \"$last\"");
+                let ran = world.run(&[name, "-c", &script]);
+                assert_eq!(ran.code, 0, "{name}: {typed}<TAB> became {line:?}: {}", ran.err);
+                ran.out
+            }
+            // fish inserts the only candidate, and quotes it itself.
+            Kind::Fish(..) => match line.lines().collect::<Vec<_>>()[..] {
+                [only] => only.split('\t').next().unwrap().to_owned(),
+                _ => line,
+            },
+        }
+    }
+}
+
+/// Runs a check in each shell that is there, in a world of its own.
+fn matrix(check: impl Fn(&World, &mut Kind<'_>)) {
+    for name in ["bash", "zsh", "fish"] {
+        let world = world();
+        if !has(&world, name) {
+            continue;
+        }
+        let own = "_codex_agent_installed() { COMPREPLY=(by-hand); }";
+        let mut kind = match name {
+            "bash" => match bash(&world, &format!(". completions/codex-agent\n{own}")) {
+                Some(shell) => Kind::Terminal(&world, name, shell),
+                None => continue,
+            },
+            "zsh" => {
+                let own = "_installed() { compadd by-hand }\ncompdef _installed codex-agent-installed";
+                Kind::Terminal(&world, name, zsh(&world, own))
+            }
+            _ => Kind::Fish(
+                &world,
+                "complete -c codex-agent-installed -e; complete -c codex-agent-installed -f -a by-hand",
+            ),
+        };
+        check(&world, &mut kind);
+        check_leaks(&world);
+    }
+}
+
 #[test]
 fn scripts_load_in_silence() {
     let world = world();
@@ -334,126 +472,133 @@ fn scripts_load_in_silence() {
             &[
                 "zsh -n \"$1\"",
                 "zsh -f -c 'fpath=(${1:h} $fpath); autoload -Uz compinit; compinit -u -D; autoload +X ${1:t}' zsh \"$1\"",
+                "zsh -f -c 'autoload -U compinit; compinit -u -D; eval \"$(<$1)\"; [[ $_comps[codex-agent] == _codex-agent ]]' zsh \"$1\"",
             ],
         ),
         ("fish", &["fish -N -n \"$1\"", "fish -N -c 'source $argv[1]' \"$1\""]),
     ];
-    for (shell, lines) in shells {
-        if !has(&world, shell) {
-            continue;
+    for ((shell, lines), (_, file)) in shells.into_iter().zip(FILES) {
+        for line in lines.iter().filter(|_| has(&world, shell)) {
+            let ran = world.run(&["sh", "-c", line, "sh", file]);
+            assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""), "{line}");
         }
-        for file in fs::read_dir(world.path("completions").join(shell)).unwrap().flatten() {
-            for line in lines {
-                let ran = world.run(&["sh", "-c", line, "sh", file.path().to_str().unwrap()]);
-                assert_eq!(
-                    (ran.code, ran.out.as_str(), ran.err.as_str()),
-                    (0, "", ""),
-                    "{line} {:?}",
-                    file.path()
-                );
+    }
+}
+
+#[test]
+fn every_shell_offers_what_fits_and_nothing_else() {
+    matrix(|_, shell| check_offers(shell.name(), |line| shell.tab(line)));
+}
+
+#[test]
+fn every_shell_inserts_names_quoted_and_runs_none() {
+    matrix(|world, kind| match kind {
+        Kind::Terminal(_, name, shell) => check_lines(world, shell, name),
+        Kind::Fish(..) => {
+            assert!(kind.tab("codex-agent-ls --archived=").line.starts_with("--archived=only"));
+            for line in ["codex-agent group add ", "codex-agent-group show ", "codex-agent ls --group "] {
+                let offers = kind.tab(line).line;
+                let offers: BTreeSet<&str> =
+                    offers.lines().map(|offer| offer.split('\t').next().unwrap()).collect();
+                assert_eq!(offers, NAMES.iter().map(|(name, _)| *name).collect(), "{line}");
             }
+            let sessions = kind.tab("codex-agent find ").line;
+            assert!(sessions.contains("$(touch leak)") && !sessions.contains('\x1b'), "{sessions}");
         }
-    }
+    });
 }
 
 #[test]
-fn bash_completes() {
+fn every_shell_completes_external_tools_by_their_descriptions() {
+    matrix(|world, shell| {
+        let name = shell.name();
+        let quoted = |typed: &str| match name {
+            "fish" => typed.replace("a\\ f", "'a f").replace("\\$", "'$"),
+            _ => typed.to_owned(),
+        };
+        for (typed, wanted) in EXTERNAL {
+            let last = shell.last(&quoted(typed));
+            assert_eq!(last, *wanted, "{name}: {typed}<TAB>");
+        }
+        for (typed, wanted) in [
+            ("codex-agent hook one \"two words\" th\\ ree x", "[one][two words][th ree][x]"),
+            // bash has other words where these stand in one.
+            ("codex-agent hook me@host --x= @ @@ a:@b=c x", "[me@host][--x=][@][@@][a:@b=c][x]"),
+            ("codex-agent hook ", "[]"),
+        ] {
+            shell.tab(typed);
+            assert_eq!(words(world)[0], wanted, "{name} {:?}", words(world));
+        }
+        for (tool, _) in BROKEN {
+            let start = std::time::Instant::now();
+            let tab = shell.tab(&quoted(&format!("codex-agent {tool} a\\ f")));
+            let is_noise =
+                ["error", "noise", "unexpected", "if (("].iter().any(|word| tab.shown.contains(word));
+            assert!(!is_noise, "{name}: {tool}: {}", tab.shown);
+            assert!(start.elapsed() < std::time::Duration::from_secs(10), "{name}: {tool}");
+        }
+        for tool in ["'$(touch leak)'", "$(touch leak)", "'x[$(touch leak)]'", "../hook", "Big", "--"] {
+            shell.tab(&format!("codex-agent {tool} a"));
+        }
+        if name != "fish" {
+            // A script is asked for once in a shell.
+            let asked = fs::read_to_string(world.path("bin/codex-agent-scripted.words")).unwrap();
+            assert_eq!(asked, format!("--generate {name}\n"));
+        }
+        for tool in ["hook", "my-plain", "installed", "foo"] {
+            assert!(!world.path(&format!("bin/codex-agent-{tool}.ran")).exists(), "{name}: {tool} was run");
+        }
+    });
+}
+
+/// What is typed behind external tools, and the word that it becomes.
+const EXTERNAL: &[(&str, &str)] = &[
+    ("codex-agent hook al", "alpha"),
+    ("codex-agent-hook al", "alpha"),
+    ("codex-agent offer al", "alpha"),
+    ("codex-agent hook tw", "two words"),
+    ("codex-agent hook 'tw", "two words"),
+    ("codex-agent hook \\$", "$(touch leak)"),
+    ("codex-agent hook ba", "back\\slash"),
+    ("codex-agent hook team:o", "team:one"),
+    ("codex-agent hook me@h", "me@host"),
+    ("codex-agent hook --color=al", "--color=always"),
+    ("codex-agent -C bin hook x al", "alpha"),
+    ("codex-agent scripted scripted-t", "scripted-two"),
+    ("codex-agent tokens --by mod", "model"),
+    ("codex-agent installed by", "by-hand"),
+    // Where no tool knows more, names of files.
+    ("codex-agent my-plain a\\ f", "a file"),
+    ("codex-agent hook none a\\ f", "a file"),
+    ("codex-agent ls --archived=o", "--archived=only"),
+    ("codex-agent help plugins", "plugins"),
+];
+
+#[test]
+fn bash_completes_external_tools_beside_bash_completion() {
     let world = world();
     if !has(&world, "bash") {
         return;
     }
-    let tools = "for tool in '' -ls -find -group -schema -config -demo; do . completions/bash/codex-agent$tool.bash; done";
-    let Some(mut shell) = bash(&world, tools) else { return };
-    check_offers("bash", |line| shell.tab(line));
-    check_lines(&world, &mut shell, "bash");
-    check_leaks(&world);
-}
-
-#[test]
-fn bash_loads_the_tool_beside_the_dispatcher() {
-    let world = world();
-    if !has(&world, "bash") {
-        return;
-    }
-    let beside = |file: &str| {
-        let script = format!(
-            ". {file}\nCOMP_WORDS=(codex-agent ls --so) COMP_CWORD=2\n_codex_agent codex-agent --so ls\necho \"${{COMPREPLY[@]}}\""
+    // What it does for a command that it does not know, and the real one, where it is installed.
+    let like_it = "_minimal() { COMPREPLY=(minimal); }\n_completion_loader() { complete -F _minimal -- \"$1\"; return 124; }";
+    let real = "/usr/share/bash-completion/bash_completion";
+    let real = std::path::Path::new(real).exists().then(|| format!(". {real}"));
+    for lines in std::iter::once(like_it.to_owned()).chain(real) {
+        let lines = format!(
+            "{lines}\n. completions/codex-agent\n_codex_agent_installed() {{ COMPREPLY=(by-hand); }}"
         );
-        world.ok(&["bash", "-c", &script])
-    };
-    assert_eq!(
-        beside(&format!("'{}'", world.path("completions/bash/codex-agent.bash").display())),
-        "--source --sort\n"
-    );
-    // Never from where one happens to stand: then the tool is asked for its script.
-    let own = world.path("completions/bash/codex-agent-ls.bash");
-    let hostile = fs::read_to_string(&own).unwrap() + "\ntouch leak\n";
-    fs::write(&own, hostile).unwrap();
-    assert_eq!(beside("completions/bash/codex-agent.bash"), "--source --sort\n");
-    check_leaks(&world);
+        let Some(shell) = bash(&world, &lines) else { return };
+        let mut shell = Kind::Terminal(&world, "bash", shell);
+        for (typed, wanted) in EXTERNAL {
+            assert_eq!(shell.last(typed), *wanted, "{lines}: {typed}<TAB>");
+        }
+        check_leaks(&world);
+    }
 }
 
-#[test]
-fn zsh_completes() {
-    let world = world();
-    if !has(&world, "zsh") {
-        return;
-    }
-    let mut shell = zsh(&world, "");
-    // zsh shows the names of files as it would insert them.
-    check_offers("zsh", |line| {
-        let tab = shell.tab(line);
-        Tab { shown: tab.shown.replace("\\ ", " "), ..tab }
-    });
-    check_lines(&world, &mut shell, "zsh");
-    check_leaks(&world);
-}
-
-#[test]
-fn fish_completes() {
-    let world = world();
-    if !has(&world, "fish") {
-        return;
-    }
-    let complete = |line: &str| fish(&world, "", line);
-    let flag =
-        |line: &str| line.rsplit(' ').next().unwrap().split_once('=').map(|(flag, _)| format!("{flag}="));
-    check_offers("fish", |line| {
-        let printed = complete(line);
-        let offers = printed.lines().map(|offer| {
-            let word = offer.split('\t').next().unwrap();
-            let word = flag(line)
-                .and_then(|flag| word.strip_prefix(&flag).map(str::to_owned))
-                .unwrap_or(word.to_owned());
-            word.trim_start_matches("projects/").trim_end_matches('/').to_owned()
-        });
-        let shown = offers.collect::<Vec<_>>().join("\n");
-        Tab { line: line.to_owned(), shown }
-    });
-    assert_eq!(
-        complete("codex-agent-ls --archived="),
-        "--archived=only\tarchived sessions too, or only them\n"
-    );
-    // fish itself quotes what it inserts, so that it must be given names as they are.
-    for line in ["codex-agent group add ", "codex-agent-group show ", "codex-agent ls --group "] {
-        let offers = complete(line);
-        let offers: BTreeSet<&str> = offers.lines().map(|offer| offer.split('\t').next().unwrap()).collect();
-        assert_eq!(offers, NAMES.iter().map(|(name, _)| *name).collect(), "{line}");
-    }
-    let sessions = complete("codex-agent find ");
-    assert!(sessions.contains("$(touch leak)") && !sessions.contains('\x1b'), "{sessions}");
-    check_leaks(&world);
-}
-
-#[test]
-fn zsh_may_evaluate_what_it_would_load() {
-    let world = World::new();
-    if !world.sh("command -v zsh").out.contains('/') {
-        eprintln!("SKIPPED: there is no zsh");
-        return;
-    }
-    let line = "autoload -U compinit; compinit -u -d \"$HOME/zcd\"\n\
-                for tool in codex-agent codex-agent-ls codex-agent-group; do eval \"$($tool --generate zsh)\"; done\n\
-                print $_comps[codex-agent] $_comps[codex-agent-ls] $_comps[codex-agent-group]";
-    assert_eq!(world.ok(&["zsh", "-fc", line]), "_codex-agent _codex-agent-ls _codex-agent-group\n");
+/// The words that the hook got, the last time first.
+fn words(world: &World) -> Vec<String> {
+    let text = fs::read_to_string(world.path("bin/codex-agent-hook.words")).unwrap_or_default();
+    text.lines().rev().map(str::to_owned).collect()
 }

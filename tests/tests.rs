@@ -172,9 +172,6 @@ mod plugin_check;
 /// A bad tool for each of these rules.
 mod plugin_bad;
 
-/// Pressing TAB behind the name of a stranger.
-mod plugin_shells;
-
 /// The dispatcher, and tools of strangers.
 mod dispatch;
 

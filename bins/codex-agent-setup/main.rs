@@ -1,26 +1,31 @@
 //! codex-agent-setup: install manual pages and shell completion for the current user.
 //!
-//! It says what it would do, does it when it is told to, and takes it away again. The tools print their own
-//! documents, so that what is installed is of the tools that are there.
+//! The tools print their own pages, and codex-agent the script of each shell. `setup.json` in the state directory has
+//! the fingerprints of the files; it is written before they are, so that a run after a crash goes on. A file that it
+//! does not name, or that was changed, is left alone, and so is a kind that a package has installed.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Takes, Tool, flags};
-use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
+use codex_agent_shared::config;
+use codex_agent_shared::config::state_folder;
+use codex_agent_shared::error::{Context, Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::terminal::{columns, is_terminal};
-use codex_agent_shared::text::{path_cell, tsv};
+use codex_agent_shared::output::SetupFileRecord;
+use codex_agent_shared::store::Store;
+use codex_agent_shared::text::{fingerprint, tsv};
+use serde::{Deserialize, Serialize};
 
-mod documents;
-mod install;
 mod places;
 
-use documents::Kind;
-use install::{Action, Step};
+use places::Kind;
 
-/// The own arguments of this tool.
 #[derive(Default)]
 struct Own {
     kinds: Vec<Kind>,
@@ -44,10 +49,10 @@ fn flags() -> Vec<Flag> {
         .more("Again for one more. Without it there are manual pages, and completions for each of these shells that is found."),
         Flag::switch("yes", "do it without asking", |args| &mut args.own.yes)
             .short('y')
-            .more("Where nobody can be asked nothing is done without it."),
+            .more("Without a terminal to ask on it is necessary."),
         Flag::switch("dry-run", "list each file, and do nothing", |args| &mut args.own.dry_run).short('n'),
         Flag::switch("undo", "remove what was installed", |args| &mut args.own.undo)
-            .more("With --only of this kind alone. A file that somebody has changed since is left, and told. Folders that were made for the files go, where nothing else is in them."),
+            .more("With --only of this kind alone. A file that was changed since is left and reported. Empty directories go, too."),
         flags::json("a record for each file"),
     ]
 }
@@ -55,16 +60,16 @@ fn flags() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-setup")
         .description([
-            "Installs the manual pages of the tools, and their completions for the shells that are found, for this user alone. It says first what it would do, and asks; files of others are never replaced, and no file of a shell's configuration is touched. What has to be added there by hand is said.",
+            "Installs the manual pages of the tools, and the completion script of each shell that is found, for this user alone. It lists first what it would do, and asks. A file that is not its own is never replaced, and no configuration of a shell is touched: a line that has to be added there is printed.",
             "    codex-agent setup",
             "Pages go where man(1) looks for those of the executables: for tools in a folder bin somewhere in the home, as $HOME/.cargo/bin, that is share/man beside it, here $HOME/.cargo/share/man; elsewhere $XDG_DATA_HOME/man. Completions go where bash-completion and fish look by themselves; zsh has no such folder for a user, so that a line in ~/.zshrc names it.",
-            "Run again after an update, it brings the files up to date, and takes away those of tools that are gone. A package of a distribution installs all of this by itself, and needs no setup.",
+            "Run again after an update, it brings the files up to date, and takes away those of tools that are gone. What a package has installed, in a directory of $XDG_DATA_DIRS or beside the executables, is left alone: then there is nothing to do.",
         ])
         .command(Command::new(run).flags("Options", flags()))
         .exit_status(&[
-            (0, "Done, or there was nothing to do, or it was only told what would be done."),
-            (1, "The answer was no, and nothing was done; or --undo had to leave files that were changed."),
-            (2, "Bad usage, a file of somebody else is in the way, or trouble. Nothing was changed."),
+            (0, "Done, or there was nothing to do, or --dry-run has listed it."),
+            (1, "The answer was no, or there is no terminal to ask on and no --yes, and nothing was done; or --undo left files that were changed."),
+            (2, "Bad usage; a file that is not its own is in the way, and nothing was changed; or a file cannot be written."),
         ])
         .environment(&[
             (
@@ -93,98 +98,198 @@ fn main() -> ExitCode {
     cli::main(tool())
 }
 
+/// What `setup.json` holds: by path the kind, and the fingerprints that the file may have.
+#[derive(Default, Serialize, Deserialize)]
+struct Installed {
+    files: BTreeMap<String, (String, Vec<String>)>,
+}
+
+/// A file, and what is done with it.
+struct Step {
+    action: &'static str,
+    kind: Kind,
+    path: PathBuf,
+    text: Vec<u8>,
+}
+
+impl Step {
+    fn changes(&self) -> bool {
+        ["make", "replace", "remove"].contains(&self.action)
+    }
+}
+
 fn run(args: Args) -> Result<Exit> {
-    let mut setup = install::Setup::open()?;
-    let steps = match args.own.undo {
-        true => setup.undoing(&args.own.kinds)?,
-        false => {
-            let kinds = if args.own.kinds.is_empty() { places::found() } else { args.own.kinds.clone() };
-            setup.installing(documents::all(&kinds)?)?
-        }
-    };
-    tell(&args, &steps)?;
-    let refused: Vec<&Step> = steps.iter().filter(|step| step.action == Action::Refuse).collect();
+    let store = Store::new(state_folder()?.join("setup.json"));
+    let installed: Installed = store.read()?;
+    let kinds = if args.own.kinds.is_empty() { Kind::found() } else { args.own.kinds.clone() };
+    let steps =
+        if args.own.undo { removing(&installed, &args.own.kinds)? } else { installing(&installed, &kinds)? };
+    list(&args, &steps)?;
+    let refused: Vec<&Step> = steps.iter().filter(|step| step.action == "refuse").collect();
     if let (Some(first), false) = (refused.first(), args.own.undo) {
-        let whose = match setup.is_ours(&first.path) {
+        let why = match installed.files.contains_key(&*first.path.to_string_lossy()) {
             true => "was changed since it was installed",
             false => "is not of this program",
         };
-        let message = format!("'{}' {whose}, and was left as it is", first.path.display());
-        let more =
-            if refused.len() > 1 { format!("; so are {} more", refused.len() - 1) } else { String::new() };
-        return Err(Error::new(format!("{message}{more}")).hint("move it away; nothing was changed"));
+        return Err(Error::new(format!("cannot install '{}': the file there {why}", first.path.display()))
+            .hint("move it away; nothing was changed"));
     }
-    let has_work = steps.iter().any(|step| step.action.changes());
-    if !has_work {
-        warn(match (args.own.undo, refused.is_empty()) {
-            (true, true) => "nothing is installed",
-            (true, false) => "only files that were changed are left",
-            (false, _) => "everything is there already",
-        });
-        return Ok(if refused.is_empty() { Exit::Done } else { Exit::Negative });
-    }
-    if args.own.dry_run {
-        return Ok(Exit::Done);
+    let ends = if refused.is_empty() { Exit::Done } else { Exit::Negative };
+    let count = steps.iter().filter(|step| step.changes()).count();
+    if count == 0 || args.own.dry_run {
+        if count == 0 {
+            status(match (args.own.undo, refused.is_empty()) {
+                (true, true) => "nothing is installed",
+                (true, false) => "only files that were changed are left",
+                (false, _) => "everything is installed already",
+            });
+        }
+        return Ok(ends);
     }
     if !args.own.yes && !may(args.own.undo)? {
-        return Ok(if io::stdin().is_terminal() { Exit::Negative } else { Exit::Done });
+        return Ok(Exit::Negative);
     }
-    setup.carry_out(&steps)?;
-    let removed = steps.iter().filter(|step| step.action == Action::Remove).count();
-    let installed = steps.iter().filter(|step| step.action.changes()).count() - removed;
-    // Somebody may have removed some by hand.
-    let gone = steps.iter().filter(|step| step.action == Action::Remove && !step.is_there()).count();
-    for (count, what) in [(installed, "installed"), (removed - gone, "removed"), (gone, "forgot")] {
-        if count > 0 {
-            let files = if count == 1 { "file" } else { "files" };
-            let more = if what == "forgot" { " that had gone already" } else { "" };
-            warn(format_args!("{what} {count} {files}{more}"));
-        }
-    }
+    carry_out(&store, &steps)?;
+    status(format_args!("{} {count} file(s)", if args.own.undo { "removed" } else { "installed" }));
     if !args.own.undo {
-        let kinds: Vec<Kind> =
-            Kind::ALL.into_iter().filter(|kind| steps.iter().any(|s| s.kind == *kind)).collect();
-        places::advise(&kinds);
+        kinds.iter().for_each(|kind| kind.advise());
     }
-    Ok(if refused.is_empty() { Exit::Done } else { Exit::Negative })
+    Ok(ends)
 }
 
-/// Asks, where there is somebody to ask.
+/// The content of a file; of a link, and of whatever else is no file, `Some` of what no file of ours holds.
+fn content(path: &Path) -> Result<Option<Vec<u8>>> {
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_file() => fs::read(path).context("read", path).map(Some),
+        Ok(_) => Ok(Some(Vec::new())),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error).context("read", path),
+    }
+}
+
+fn installing(installed: &Installed, kinds: &[Kind]) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for kind in kinds {
+        if let Some(place) = kind.installed()? {
+            status(format_args!("{} in '{}' are installed already", kind.name(), place.display()));
+            continue;
+        }
+        for (path, text) in kind.documents()? {
+            let known = installed.files.get(&*path.to_string_lossy()).map_or(&[][..], |(_, prints)| prints);
+            let action = match content(&path)? {
+                None => "make",
+                Some(there) if there == text => "keep",
+                Some(there) if known.contains(&fingerprint(&there)) => "replace",
+                Some(_) => "refuse",
+            };
+            steps.push(Step { action, kind: *kind, path, text });
+        }
+    }
+    let is_gone = |step: &Step| step.action == "remove" && !steps.iter().any(|other| other.path == step.path);
+    let gone: Vec<Step> = removing(installed, kinds)?.into_iter().filter(is_gone).collect();
+    steps.extend(gone);
+    Ok(steps)
+}
+
+/// The files of these kinds, of all where there is none: what was changed is left.
+fn removing(installed: &Installed, kinds: &[Kind]) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for (path, (kind, prints)) in &installed.files {
+        let (path, kind) = (PathBuf::from(path), Kind::parse(kind).unwrap_or(Kind::Man));
+        if kinds.is_empty() || kinds.contains(&kind) {
+            let is_ours = content(&path)?.is_none_or(|there| prints.contains(&fingerprint(&there)));
+            steps.push(Step {
+                action: if is_ours { "remove" } else { "refuse" },
+                kind,
+                path,
+                text: Vec::new(),
+            });
+        }
+    }
+    Ok(steps)
+}
+
+fn carry_out(store: &Store, steps: &[Step]) -> Result<()> {
+    let held = store.hold()?;
+    let mut now: Installed = held.read()?;
+    for step in steps.iter().filter(|step| step.changes()) {
+        // The user may have written the file while the question stood.
+        let there = content(&step.path)?.map(|there| fingerprint(&there));
+        let known = now.files.get(&*step.path.to_string_lossy()).map(|(_, prints)| prints);
+        if there.is_some_and(|there| !known.is_some_and(|known| known.contains(&there))) {
+            return Err(Error::new(format!(
+                "cannot {} '{}': the file has changed",
+                step.action,
+                step.path.display()
+            ))
+            .hint("nothing was changed; run it again"));
+        }
+    }
+    for step in steps.iter().filter(|step| step.changes() && step.action != "remove") {
+        let path = step.path.to_string_lossy().into_owned();
+        let entry = now.files.entry(path).or_insert((step.kind.word().to_owned(), Vec::new()));
+        entry.1.push(fingerprint(&step.text));
+    }
+    held.write(&now)?;
+    for step in steps.iter().filter(|step| step.changes()) {
+        let name = step.path.file_name().unwrap_or_default().to_string_lossy();
+        let part = format!(".{name}.codex-agent-setup");
+        let directory = step.path.parent().unwrap_or(Path::new("/"));
+        // A run that was killed may have left it.
+        let _ = fs::remove_file(directory.join(&part));
+        if step.action == "remove" {
+            if step.path.exists() {
+                fs::remove_file(&step.path).context("remove", &step.path)?;
+            }
+            // A directory that is not empty stays.
+            let home = config::home().unwrap_or_default();
+            let _ = directory.ancestors().take(4).take_while(|at| *at != home).try_for_each(fs::remove_dir);
+            now.files.remove(&*step.path.to_string_lossy());
+            continue;
+        }
+        fs::create_dir_all(directory).context("create", directory)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(&part)
+            .rand_bytes(0)
+            .tempfile_in(directory)
+            .context("write into", directory)?;
+        file.write_all(&step.text).context("write", &step.path)?;
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).context("write", &step.path)?;
+        file.persist(&step.path).map_err(|error| error.error).context("write", &step.path)?;
+        now.files.insert(
+            step.path.to_string_lossy().into_owned(),
+            (step.kind.word().to_owned(), vec![fingerprint(&step.text)]),
+        );
+    }
+    held.write(&now)
+}
+
+/// Asks on the terminal.
 fn may(undo: bool) -> Result<bool> {
     if !io::stdin().is_terminal() {
-        warn("nothing was done; --yes does it");
+        warn("nothing was done, as there is no terminal to ask on: --yes does it");
         return Ok(false);
     }
     let mut error = io::stderr();
     let question = if undo { "Remove them? [y/N] " } else { "Install them? [y/N] " };
-    // Whoever does not see the question does not answer it.
     let _ = error.write_all(question.as_bytes()).and_then(|()| error.flush());
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).context("read", "standard input".as_ref())?;
+    io::stdin().lock().read_line(&mut answer).context("read", Path::new("standard input"))?;
     let is_yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
     if !is_yes {
-        warn("nothing was done");
+        status("nothing was done");
     }
     Ok(is_yes)
 }
 
-/// Says what is to be done: a line a folder for people, a line a file for programs.
-fn tell(args: &Args, steps: &[Step]) -> Result<()> {
+fn list(args: &Args, steps: &[Step]) -> Result<()> {
     let mut output = Output::stdout();
-    if args.common.json {
-        steps.iter().try_for_each(|step| output.record(&step.record()))?;
-    } else if !is_terminal() || args.own.dry_run {
-        for step in steps {
-            let path = step.path.to_string_lossy();
-            let row = [step.action.word(), step.kind.word(), &tsv(&path)].join("\t");
+    for step in steps {
+        if args.common.json {
+            output.record(&SetupFileRecord::new(step.action, step.kind.word(), &step.path))?;
+        } else {
+            let row = [step.action, step.kind.word(), &tsv(&step.path.to_string_lossy())].join("\t");
             output.text(row.as_bytes(), b"\n")?;
-        }
-    } else {
-        let home = std::env::var("HOME").ok();
-        for line in install::summary(steps) {
-            let path =
-                path_cell(&line.folder, home.as_deref(), columns().saturating_sub(line.text.len() + 1));
-            output.text(format!("{} {path}", line.text).as_bytes(), b"\n")?;
         }
     }
     output.flush()

@@ -7,7 +7,7 @@
 //! happens in the command's `run`. Errors are printed and exit codes chosen in one place, [`main`].
 //!
 //! Every tool understands `-h`/`--help`, `-V`/`--version`, `-q`/`--quiet`, which suppresses status lines, and
-//! `--generate KIND`, which prints one of its own documents; [`generate::KINDS`] lists them.
+//! `--generate KIND`, which prints one of its own documents; [`generate::kinds`] lists them.
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -38,6 +38,7 @@
 //! }
 //! ```
 
+pub mod complete;
 mod flag;
 pub mod flags;
 pub mod generate;
@@ -178,6 +179,14 @@ fn run(tool: Tool, name: &mut String) -> Result<Exit> {
     while words.next_if(|word| word == "-q" || word == "--quiet").is_some() {
         error::set_quiet();
     }
+    if words.next_if(|word| word == "--generate").is_some() {
+        if words.next_if(|word| word == "complete").is_some() {
+            let _ = words.next_if(|word| word == "--");
+            let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+            return complete::answer(tool, &words);
+        }
+        return generate_document(&tool, &mut Parser::from_args(words));
+    }
     // A verb is a verb as the very first word alone: after '--' or a flag it is an operand.
     let first = words.peek().and_then(|word| word.to_str()).map(str::to_owned);
     let mut parser = Parser::from_args(words);
@@ -246,7 +255,7 @@ fn generate_document(tool: &Tool, parser: &mut Parser) -> Result<Exit> {
     match generate::document(tool, &kind) {
         Some(text) => print(&text),
         None => Err(Error::usage(format!("cannot generate '{kind}'"))
-            .hint(format!("kinds: {}", generate::KINDS.join(" ")))),
+            .hint(format!("kinds: {}", generate::kinds(tool).join(" ")))),
     }
 }
 

@@ -1,10 +1,5 @@
 //! Documents made from a tool's table: help, man page, completions, description.
 
-mod completions;
-mod hook;
-
-pub use hook::hook;
-
 use std::fmt::Write;
 
 use super::flag::{Row, Takes};
@@ -14,25 +9,25 @@ use crate::plugin::{PREFIX, PROTOCOL};
 use crate::terminal::{columns, is_terminal};
 use crate::text::lines;
 
-/// The values of `--generate`.
-pub const KINDS: [&str; 5] = ["man", "bash", "zsh", "fish", "describe"];
+/// The values of `--generate`: the dispatcher has the scripts for shells, for all tools.
+pub fn kinds(tool: &Tool) -> Vec<&'static str> {
+    let scripts: &[&str] = if tool.completions.is_some() { &SHELLS } else { &[] };
+    [&["man", "describe", "complete"], scripts].concat()
+}
+
+/// The shells that have a script, in the order of [`Tool::completions`].
+pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
 /// The longest line of help, and of help that is not for a terminal.
 const WIDTH: usize = 78;
 
 /// A document of a tool, or `None` for an unknown kind.
 pub fn document(tool: &Tool, kind: &str) -> Option<String> {
-    let by_hand = |at: usize| tool.completions.map(|scripts| scripts[at].to_owned());
+    let shell = SHELLS.iter().position(|shell| kind.strip_prefix("complete-").unwrap_or(kind) == *shell);
     Some(match kind {
         "man" => man(tool),
-        "bash" if tool.completions.is_some() => by_hand(0)?,
-        "zsh" if tool.completions.is_some() => by_hand(1)?,
-        "fish" if tool.completions.is_some() => by_hand(2)?,
-        "bash" => completions::bash(tool),
-        "zsh" => completions::zsh(tool),
-        "fish" => completions::fish(tool),
         "describe" => describe(tool),
-        _ => return None,
+        _ => tool.completions?[shell?].to_owned(),
     })
 }
 
@@ -41,7 +36,7 @@ fn is_plain(tool: &Tool) -> bool {
 }
 
 /// The flags of every command.
-static STANDARD: [Row; 3] = [
+pub(super) static STANDARD: [Row; 3] = [
     standard('h', "help", "show this help"),
     standard('V', "version", "show the version"),
     standard('q', "quiet", "print no status, only warnings and errors, on standard error"),
@@ -258,7 +253,7 @@ fn man(tool: &Tool) -> String {
     for (heading, rows) in tool.nameless().iter().flat_map(|nameless| &nameless.sections) {
         section(&mut out, heading, rows, true);
     }
-    standard_options(&mut out);
+    standard_options(&mut out, tool);
     out.push_str(".SH \"EXIT STATUS\"\n");
     for (code, text) in tool.exit_status {
         let _ = writeln!(out, ".TP\n.B {code}\n{}", prose(text));
@@ -357,13 +352,13 @@ fn options<'a>(out: &mut String, rows: impl Iterator<Item = &'a Row>) {
     }
 }
 
-fn standard_options(out: &mut String) {
+fn standard_options(out: &mut String, tool: &Tool) {
     out.push_str(".SS Common to all tools\n");
     options(out, STANDARD.iter());
     let _ = writeln!(
         out,
         ".TP\n\\fB\\-\\-generate\\fR \\fIKIND\\fR\nPrint one of the tool\\(aqs own documents: {}.",
-        KINDS.join(", ")
+        kinds(tool).join(", ")
     );
 }
 
@@ -374,8 +369,8 @@ fn describe(tool: &Tool) -> String {
         protocol: Some(PROTOCOL),
         reads: Some(tool.reads.to_vec()),
         writes: Some(tool.writes.clone()),
-        generates: Some(KINDS.to_vec()),
-        completes: Some(false),
+        generates: Some(vec!["man", "describe"]),
+        completes: Some(true),
         ..ToolRecord::new(tool.name.strip_prefix(PREFIX).unwrap_or(tool.name), Some(tool.about))
     };
     // Nothing in it that JSON has not.

@@ -44,7 +44,7 @@ pub struct Tool {
     pub writes: Vec<&'static str>,
     /// Lines at the end of `--help`.
     pub epilogue: String,
-    /// Completions by hand for bash, zsh and fish.
+    /// Scripts for bash, zsh and fish, which ask the tools for candidates.
     pub completions: Option<[&'static str; 3]>,
     /// The version of an external tool.
     pub version: Option<&'static str>,
@@ -115,9 +115,9 @@ impl Tool {
     /// Adds a command.
     #[must_use]
     pub fn command<A: Default + 'static>(mut self, command: Command<A>) -> Tool {
-        let Command { verb, setters, operand, run } = command;
+        let Command { verb, setters, operand, run, complete } = command;
         self.commands.push(verb);
-        self.actions.push(Box::new(Bound { args: A::default(), setters, operand, run }));
+        self.actions.push(Box::new(Bound { args: A::default(), setters, operand, run, complete }));
         self
     }
 
@@ -134,7 +134,7 @@ impl Tool {
         self
     }
 
-    /// Completions by hand for bash, zsh and fish, where the table cannot know what comes next.
+    /// Scripts for bash, zsh and fish, which ask the tools for candidates.
     #[must_use]
     pub fn completions(mut self, scripts: [&'static str; 3]) -> Tool {
         self.completions = Some(scripts);
@@ -207,6 +207,7 @@ pub struct Command<A> {
     setters: Vec<Setter<A>>,
     operand: fn(&mut A, OsString) -> Result<()>,
     run: fn(A) -> Result<Exit>,
+    complete: Option<fn(A) -> Result<Exit>>,
 }
 
 fn unexpected(word: &OsStr) -> Error {
@@ -232,7 +233,7 @@ impl<A> Command<A> {
             greedy: false,
             hint: "",
         };
-        Command { verb, setters: Vec::new(), operand: |_, word| Err(unexpected(&word)), run }
+        Command { verb, setters: Vec::new(), operand: |_, word| Err(unexpected(&word)), run, complete: None }
     }
 
     /// Other words for the verb.
@@ -270,6 +271,13 @@ impl<A> Command<A> {
         self
     }
 
+    /// Prints the candidates for the last operand, where everything from the first operand on is another command.
+    #[must_use]
+    pub fn complete(mut self, complete: fn(A) -> Result<Exit>) -> Self {
+        self.complete = Some(complete);
+        self
+    }
+
     /// The hint for an operand, where the command accepts none.
     #[must_use]
     pub fn hint(mut self, hint: &'static str) -> Self {
@@ -296,6 +304,8 @@ pub(super) trait Action {
     fn operand(&mut self, word: OsString) -> Result<()>;
     /// Does the work.
     fn run(self: Box<Self>) -> Result<Exit>;
+    /// Prints the candidates for the last operand; `None` where the command does not know any.
+    fn complete(self: Box<Self>) -> Option<Result<Exit>>;
 }
 
 struct Bound<A> {
@@ -303,6 +313,7 @@ struct Bound<A> {
     setters: Vec<Setter<A>>,
     operand: fn(&mut A, OsString) -> Result<()>,
     run: fn(A) -> Result<Exit>,
+    complete: Option<fn(A) -> Result<Exit>>,
 }
 
 impl<A> Action for Bound<A> {
@@ -316,5 +327,9 @@ impl<A> Action for Bound<A> {
 
     fn run(self: Box<Self>) -> Result<Exit> {
         (self.run)(self.args)
+    }
+
+    fn complete(self: Box<Self>) -> Option<Result<Exit>> {
+        self.complete.map(|complete| complete(self.args))
     }
 }

@@ -38,6 +38,8 @@ use crate::text::harmless;
 const DIRECTORY: &str = "codex-agent/tools";
 /// How long an external tool may take to print one of its documents.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a tool may take for a script or for candidates, as the user waits.
+pub const PATIENCE_OF_TAB: Duration = Duration::from_secs(2);
 /// How long a description may be, in bytes.
 pub const MOST: u64 = 64 << 10;
 /// How long any other document may be.
@@ -261,6 +263,20 @@ pub fn ask(path: &Path, name: &str) -> Result<(Description, Box<RawValue>)> {
         Error::new(format!("cannot read the description that '{}' printed: {why}", path.display()))
             .hint(hint())
     })
+}
+
+/// Asks an external tool for candidates for the last of these words, and gives each to `offer` with its meaning.
+pub fn candidates(path: &Path, words: &[String], mut offer: impl FnMut(&str, &str)) -> Result<()> {
+    let mut command = document(path, &["complete", "--"]);
+    command.args(words);
+    // A hook often ends with a test, whose answer may be no.
+    let limits = Limits::new(PATIENCE_OF_TAB, MOST);
+    let text = limited::output_of(&mut command, limits, "candidates", |code| (0..126).contains(&code))?;
+    for line in String::from_utf8_lossy(&text).lines() {
+        let (word, meaning) = line.split_once('\t').unwrap_or((line, ""));
+        offer(word, meaning);
+    }
+    Ok(())
 }
 
 /// A document of a tool that has it by its description, or that is of this package.
