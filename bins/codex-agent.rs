@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, Stdio};
 
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::complete::{self as candidates, Candidates};
+use codex_agent_shared::cli::candidates::Candidates;
+use codex_agent_shared::cli::complete;
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, generate};
 use codex_agent_shared::config::alias;
 use codex_agent_shared::config::alias::{Alias, Resolved};
@@ -230,7 +231,7 @@ fn complete(args: Args) -> Result<Exit> {
     let mut found = Candidates::new(&typed);
     let help = |mut found: Candidates<'_>| {
         found.say("nothing");
-        candidates::tools(&mut found, true);
+        complete::tools(&mut found, true);
         PAGES.iter().for_each(|(name, _, _, about)| found.offer(name, about));
         found.print()
     };

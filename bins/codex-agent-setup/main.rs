@@ -232,11 +232,12 @@ fn carry_out(store: &Store, steps: &[Step]) -> Result<()> {
     }
     held.write(&now)?;
     for step in steps.iter().filter(|step| step.changes()) {
-        let name = step.path.file_name().unwrap_or_default().to_string_lossy();
-        let part = format!(".{name}.codex-agent-setup");
         let directory = step.path.parent().unwrap_or(Path::new("/"));
-        // A run that was killed may have left it.
-        let _ = fs::remove_file(directory.join(&part));
+        let name = step.path.file_name().unwrap_or_default().to_string_lossy();
+        let part = |print: &String| directory.join(format!(".{name}.{print}.codex-agent-setup"));
+        // A setup that was killed may have left it; the name has the fingerprint of what it was writing.
+        let known = now.files.get(&*step.path.to_string_lossy()).map_or(&[][..], |(_, prints)| prints);
+        known.iter().for_each(|print| drop(fs::remove_file(part(print))));
         if step.action == "remove" {
             if step.path.exists() {
                 fs::remove_file(&step.path).context("remove", &step.path)?;
@@ -248,11 +249,12 @@ fn carry_out(store: &Store, steps: &[Step]) -> Result<()> {
             continue;
         }
         fs::create_dir_all(directory).context("create", directory)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(&part)
-            .rand_bytes(0)
-            .tempfile_in(directory)
-            .context("write into", directory)?;
+        let part = part(&fingerprint(&step.text));
+        let file = fs::OpenOptions::new().write(true).create_new(true).open(&part);
+        let mut file = tempfile::NamedTempFile::from_parts(
+            file.context("create", &part)?,
+            tempfile::TempPath::try_from_path(&part).context("create", &part)?,
+        );
         file.write_all(&step.text).context("write", &step.path)?;
         fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).context("write", &step.path)?;
         file.persist(&step.path).map_err(|error| error.error).context("write", &step.path)?;

@@ -38,6 +38,7 @@
 //! }
 //! ```
 
+pub mod candidates;
 pub mod complete;
 mod flag;
 pub mod flags;

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Value;
+use super::candidates::{Candidates, SessionFinder};
 use super::flag::{Completes, Row, Takes};
 use super::generate::STANDARD;
 use super::table::{Tool, Verb};
@@ -23,50 +24,9 @@ use crate::plugin::description::{listed, of_all};
 use crate::plugin::{OWN_WORD, SearchPath};
 use crate::query::{Archived, Filter, Query};
 use crate::record::{Field, Session};
-use crate::text::{cell, harmless};
 
 /// How many sessions are offered: shells ask before they list more than 99 candidates.
 const MOST: usize = 90;
-/// How many columns a meaning takes.
-const WIDTH: usize = 100;
-
-/// Candidates for one word.
-pub struct Candidates<'w> {
-    typed: &'w str,
-    lines: String,
-    count: usize,
-}
-
-impl<'w> Candidates<'w> {
-    /// None yet, for the word that is typed.
-    pub fn new(typed: &'w str) -> Candidates<'w> {
-        Candidates { typed, lines: String::new(), count: 0 }
-    }
-
-    /// A line for the script that asks.
-    pub fn say(&mut self, line: &str) {
-        self.lines.push_str(&format!("\t{line}\n"));
-    }
-
-    /// Offers a word, if it begins with what is typed.
-    pub fn offer(&mut self, word: &str, meaning: &str) {
-        let is_new = || !self.lines.lines().any(|line| line.split('\t').next() == Some(word));
-        if !word.is_empty() && word.starts_with(self.typed) && harmless(word) == word && is_new() {
-            self.lines.push_str(&format!("{word}\t{}\n", cell(meaning, WIDTH)));
-            self.count += 1;
-        }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Prints the lines.
-    pub fn print(self) -> Result<Exit> {
-        super::print(&self.lines)
-    }
-}
 
 /// The words before the cursor, as the parser will read them.
 #[derive(Default)]
@@ -126,6 +86,24 @@ impl Before {
     }
 }
 
+/// How sessions are found, and in which home.
+struct Lookup<'l> {
+    home: Option<&'l OsString>,
+    find: SessionFinder,
+}
+
+/// The finder of all tools that read sessions.
+pub(super) fn find_sessions(
+    found: &mut Candidates<'_>,
+    field: Option<Field>,
+    home: Option<&OsString>,
+) -> Result<()> {
+    match field {
+        Some(field) => in_use(found, field, home),
+        None => sessions(found, home),
+    }
+}
+
 /// Prints the candidates for the last of these words.
 pub(super) fn answer(mut tool: Tool, words: &[String]) -> Result<Exit> {
     let (typed, words) = words.split_last().map_or(("", words), |(typed, words)| (typed.as_str(), words));
@@ -162,7 +140,10 @@ pub(super) fn answer(mut tool: Tool, words: &[String]) -> Result<Exit> {
             found.print()
         });
     }
-    let home = before.value(verb, "codex-home");
+    let lookup = Lookup {
+        home: before.value(verb, "codex-home"),
+        find: verb.rows().find_map(|row| row.sessions).unwrap_or(|_, _, _| Ok(())),
+    };
     let inline = |row: &&Row| {
         typed
             .strip_prefix("--")
@@ -172,14 +153,14 @@ pub(super) fn answer(mut tool: Tool, words: &[String]) -> Result<Exit> {
     let row = before.open.as_ref().or_else(|| verb.rows().find(inline).filter(|_| !before.only_operands));
     if let Some(row) = row {
         let start = if before.open.is_some() { String::new() } else { format!("--{}=", row.long) };
-        value(&mut found, row, &start, home)?;
+        value(&mut found, row, &start, &lookup)?;
     } else if typed.starts_with('-') && !before.only_operands {
         found.say("nothing");
         flags(&mut found, &verb.rows().collect::<Vec<_>>());
     } else {
         let place = before.operands.len().min(verb.completes.len().saturating_sub(1));
         let completes = verb.completes.get(place).copied().unwrap_or(Completes::Nothing);
-        operand(&mut found, completes, verb.greedy, home)?;
+        operand(&mut found, completes, verb.greedy, &lookup)?;
     }
     found.print()
 }
@@ -194,14 +175,14 @@ fn flags(found: &mut Candidates<'_>, rows: &[&Row]) {
 }
 
 /// Offers values of a flag, each after `start`.
-fn value(found: &mut Candidates<'_>, row: &Row, start: &str, home: Option<&OsString>) -> Result<()> {
+fn value(found: &mut Candidates<'_>, row: &Row, start: &str, lookup: &Lookup<'_>) -> Result<()> {
     // What is offered as an operand has no flag before it.
     let mut bare = Candidates::new(found.typed.get(start.len()..).unwrap_or(""));
     match row.takes {
         Takes::File(_) => bare.say("files"),
         Takes::Directory(_) => bare.say("directories"),
-        Takes::Session(_) => operand(&mut bare, Completes::Sessions, false, home)?,
-        Takes::Group(_) => operand(&mut bare, Completes::Groups, false, home)?,
+        Takes::Session(_) => operand(&mut bare, Completes::Sessions, false, lookup)?,
+        Takes::Group(_) => operand(&mut bare, Completes::Groups, false, lookup)?,
         Takes::List(_, words) => {
             bare.say("open");
             let list = bare.typed.rfind(',').map_or("", |comma| &bare.typed[..=comma]);
@@ -209,7 +190,15 @@ fn value(found: &mut Candidates<'_>, row: &Row, start: &str, home: Option<&OsStr
         }
         Takes::Text(_) => {
             bare.say("nothing");
-            in_use(&mut bare, row.long, home)?;
+            let field = match row.long {
+                "branch" => Some(Field::Branch),
+                "model" => Some(Field::Model),
+                "repo" => Some(Field::OriginUrl),
+                _ => None,
+            };
+            if field.is_some() {
+                (lookup.find)(&mut bare, field, lookup.home)?;
+            };
         }
         takes => {
             bare.say("nothing");
@@ -223,14 +212,8 @@ fn value(found: &mut Candidates<'_>, row: &Row, start: &str, home: Option<&OsStr
     Ok(())
 }
 
-/// Offers the values that sessions have, the newest first.
-fn in_use(found: &mut Candidates<'_>, flag: &str, home: Option<&OsString>) -> Result<()> {
-    let field = match flag {
-        "branch" => Field::Branch,
-        "model" => Field::Model,
-        "repo" => Field::OriginUrl,
-        _ => return Ok(()),
-    };
+/// Offers the values that sessions have in a field, the newest first.
+fn in_use(found: &mut Candidates<'_>, field: Field, home: Option<&OsString>) -> Result<()> {
     let mut values: Vec<String> = Vec::new();
     let query = Query { limit: Some(10 * MOST), fields: vec![Field::Id, field], ..Query::default() };
     index(home)?.list(&query, &mut |session| {
@@ -251,7 +234,7 @@ fn operand(
     found: &mut Candidates<'_>,
     completes: Completes,
     dispatches: bool,
-    home: Option<&OsString>,
+    lookup: &Lookup<'_>,
 ) -> Result<()> {
     found.say(match completes {
         Completes::Commands => "command 1",
@@ -259,7 +242,7 @@ fn operand(
     });
     match completes {
         Completes::Nothing | Completes::Commands => {}
-        Completes::Sessions => sessions(found, home)?,
+        Completes::Sessions => (lookup.find)(found, None, lookup.home)?,
         Completes::Groups => {
             let groups = Groups::read()?.groups;
             groups

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::ops::RangeBounds;
 use std::path::PathBuf;
 
+use super::candidates::SessionFinder;
 use crate::choice::Choice;
 use crate::error::{Error, Result};
 
@@ -23,6 +24,8 @@ pub struct Row {
     pub more: &'static str,
     /// The value that holds without the flag, where it is worth a word.
     pub default: &'static str,
+    /// How TAB finds sessions in the home that the flag names.
+    pub(super) sessions: Option<SessionFinder>,
 }
 
 pub(super) type Setter<A> = Box<dyn Fn(&mut A, Value) -> Result<()>>;
@@ -57,7 +60,7 @@ impl<A: 'static> Flag<A> {
         help: &'static str,
         set: impl Fn(&mut A, Value) -> Result<()> + 'static,
     ) -> Flag<A> {
-        let row = Row { short: None, long, takes, help, more: "", default: "" };
+        let row = Row { short: None, long, takes, help, more: "", default: "", sessions: None };
         Flag { row, set: Box::new(set) }
     }
 
@@ -165,6 +168,12 @@ impl<A: 'static> Flag<A> {
     #[must_use]
     pub fn default(mut self, value: &'static str) -> Self {
         self.row.default = value;
+        self
+    }
+
+    /// Finds sessions for TAB in the home that this flag names.
+    pub(super) fn finds(mut self, sessions: SessionFinder) -> Self {
+        self.row.sessions = Some(sessions);
         self
     }
 }

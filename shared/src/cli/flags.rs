@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::complete::find_sessions;
 use super::flag::{Completes, Flag, Takes, Value};
 use super::table::Command;
 use crate::codex::home::Home;
@@ -163,6 +164,7 @@ pub fn codex_home<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let help = "Codex's home, instead of CODEX_HOME or ~/.codex";
     Flag::directory("codex-home", help, |args: &mut Args<O, J>| &mut args.common.codex_home)
         .more("codex.home in config.toml comes between the two.")
+        .finds(find_sessions)
 }
 
 /// `--color WHEN`

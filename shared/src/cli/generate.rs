@@ -43,7 +43,7 @@ pub(super) static STANDARD: [Row; 3] = [
 ];
 
 const fn standard(short: char, long: &'static str, help: &'static str) -> Row {
-    Row { short: Some(short), long, takes: Takes::Nothing, help, more: "", default: "" }
+    Row { short: Some(short), long, takes: Takes::Nothing, help, more: "", default: "", sessions: None }
 }
 
 fn synopsis(tool: &Tool, verb: &Verb) -> String {
