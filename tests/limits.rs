@@ -34,8 +34,7 @@ fn a_queue_waits_for_the_end_of_a_limit() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(fake.prompts(), ["LIMIT3 a", "LIMIT3 a", "LIMIT3 b", "c"]);
     assert!(
-        of_type(&events, "run.waiting").len() == 1
-            && ran.err.contains("waiting for the end of a usage limit")
+        of_type(&events, "run.waiting").len() == 1 && ran.err.contains("waiting until a usage limit resets")
     );
     let resent: Vec<&Value> =
         of_type(&events, "job.started").into_iter().map(|event| &event["resent"]).collect();
@@ -120,7 +119,10 @@ fn a_limit_whose_time_is_past_is_over() {
     status.env("TZ", "UTC");
     let (shown, _) = Terminal::open(status, 200, 24).end();
     let shown = without_escapes(&shown);
-    assert!(shown.contains("  over  ") && shown.contains("since 2026-01-02 03:04, as Codex told"), "{shown}");
+    assert!(
+        shown.contains("  over  ") && shown.contains("since 2026-01-02 03:04, as Codex reported"),
+        "{shown}"
+    );
     assert_eq!(fake.tool(&["run", "b"]).code, 0);
 }
 
@@ -191,7 +193,11 @@ fn a_busy_session_goes_on_in_a_fork() {
     let (ran, events) = fake.events(&["resume", &id, "--prompt", "two", "--on-busy=fork"]);
     let got = of_type(&events, "job.completed");
     assert_eq!((ran.code, got.len()), (0, 1), "{}", ran.err);
-    assert!(got[0]["session"] != id.as_str() && ran.err.contains("going on in a fork of it"), "{}", ran.err);
+    assert!(
+        got[0]["session"] != id.as_str() && ran.err.contains("continuing in a fork of it"),
+        "{}",
+        ran.err
+    );
     let sent = fake.sent().pop().unwrap();
     assert_eq!((&sent["session"], &sent["history"][0]), (&got[0]["session"], &json!("one")));
     assert!(sent["argv"].as_array().unwrap().contains(&json!("fork")));

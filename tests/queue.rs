@@ -75,7 +75,7 @@ fn a_bad_line_adds_nothing() {
     queue(&fake, "q", &["one"]);
     let before = fs::read(fake.0.config("queues.json")).unwrap();
     let all: [(&[&str], &[u8], &str); 9] = [
-        (&["q", "-"], b"good\na\0b\n", "stdin:2: the prompt holds a NUL"),
+        (&["q", "-"], b"good\na\0b\n", "stdin:2: the prompt contains a NUL character"),
         (&["q", "-"], b"good\n\xff\n", "stdin:2: the prompt is not UTF-8"),
         (&["q", "-"], b"good\n{\"a\":1}\n", "stdin:2: expected a prompt record"),
         (&["q", "-"], b"good\n{\"type\":\"session\",\"prompt\":\"x\"}\n", "not one of type 'session'"),
@@ -191,7 +191,7 @@ fn every_verb_changes_what_it_says() {
     let log = fake.good(&["queue", "log", "other", "--answers"]);
     assert!(log.contains("echo: A\n") && log.contains("echo: c\n"), "{log}");
     assert_eq!(fake.tool(&["queue", "watch", "other"]).code, 0);
-    assert!(fake.tool(&["queue", "stop", "other"]).err.contains("does not run"));
+    assert!(fake.tool(&["queue", "stop", "other"]).err.contains("is not running"));
     assert_eq!(fake.each("other", "status"), ["completed", "completed"]);
     let ran = fake.tool(&["queue", "edit", "other", "1", "x"]);
     assert!(ran.code == 2 && ran.err.contains("queue retry other 1"), "{}", ran.err);
@@ -385,7 +385,7 @@ fn a_stop_ends_the_runner_and_leaves_the_queue() {
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(1);
     let ran = fake.tool(&["queue", "stop", "q"]);
-    assert!(ran.code == 0 && ran.err.contains("was told to stop"), "{}", ran.err);
+    assert!(ran.code == 0 && ran.err.contains("stopping run "), "{}", ran.err);
     assert_eq!(end(&mut runner), 75);
     assert_eq!(fake.each("q", "status"), ["completed", "pending", "pending", "pending"]);
     assert!(fake.good(&["queue", "list"]).starts_with("q\tidle\t3\t"));

@@ -47,7 +47,7 @@ fn signals_are_heard_after_another_run_was_left() {
     let mut runner = fake.start(&["queue", "run", "q", "--new"]);
     fake.wait_for_sent(2);
     signal(&runner, Signal::TERM);
-    assert_eq!(end(&mut runner), 75, "it finishes what runs");
+    assert_eq!(end(&mut runner), 75, "the running job is completed");
     assert_eq!(fake.each("q", "status"), ["failed", "completed", "pending"]);
     assert_eq!(fake.journal().last().unwrap()["type"], "run.stopped");
 }
@@ -340,7 +340,7 @@ fn an_output_that_accepts_nothing_is_reported() {
             code == 2 && err.contains("cannot write to standard output: no space left"),
             "{words:?} {code} {err}"
         );
-        assert!(err.contains("the run itself went on without it; 'codex-agent run log "), "{words:?} {err}");
+        assert!(err.contains("the run itself continued; 'codex-agent run log "), "{words:?} {err}");
     }
     assert_eq!(fake.prompts(), ["hello", "hello", "one", "two"]);
     let (code, err) = full(&["queue", "log", "q"]);

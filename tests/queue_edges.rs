@@ -101,7 +101,7 @@ fn a_pipe_that_nobody_reads_holds_up_nothing_but_the_end() {
     let text = reader.join().unwrap();
     let events = records(&text.lines().filter(|line| line.starts_with('{')).collect::<Vec<_>>().join("\n"));
     assert_eq!(of_type(&events, "job.completed").len(), 60);
-    assert!(text.contains("working through queue 'q', 60 to send"));
+    assert!(text.contains("running queue 'q', 60 to send"));
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_dead_queue_whose_job_lives_is_not_left_to_itself() {
     crash(&mut runner);
     for words in [&["delete", "q"][..], &["run", "--new", "q"]] {
         let ran = fake.tool(&[&["queue"], words].concat());
-        assert!(ran.code == 2 && ran.err.contains("but a job lives"), "{words:?}: {}", ran.err);
+        assert!(ran.code == 2 && ran.err.contains("but a job is still running"), "{words:?}: {}", ran.err);
         assert!(ran.err.contains("queue stop --now q"), "{words:?}: {}", ran.err);
     }
     let ran = fake.tool(&["queue", "edit", "q", "1", "x"]);
@@ -312,7 +312,7 @@ fn one_session_is_not_scattered() {
     fake.good(&["queue", "add", "q", "--one-session", "one", "two"]);
     for how in ["fork", "skip"] {
         let ran = fake.tool(&["queue", "run", "q", &format!("--on-busy={how}")]);
-        let want = format!("cannot take --on-busy={how}");
+        let want = format!("invalid value '{how}' for '--on-busy'");
         assert!(ran.code == 2 && ran.err.contains(&want), "{}", ran.err);
     }
     assert!(fake.sent().is_empty());

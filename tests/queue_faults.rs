@@ -113,7 +113,7 @@ fn a_run_whose_folder_is_gone_sends_the_rest_when_it_is_asked_again() {
     fs::remove_dir_all(run).unwrap();
     assert_eq!(fake.each("q", "status"), ["failed", "pending"]);
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 2 && ran.err.contains("are gone: 1 prompt may have been sent"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("are missing: 1 prompt may have been sent"), "{}", ran.err);
     assert!(ran.err.contains("codex-agent queue retry q 1 sends them again"), "{}", ran.err);
     assert_eq!(fake.prompts(), ["MS300"]);
     assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
@@ -166,7 +166,7 @@ fn a_run_of_another_home_is_not_taken_up() {
     fs::create_dir(fake.0.path("other")).unwrap();
     let other = fs::canonicalize(fake.0.path("other")).unwrap();
     let ran = fake.tool(&["queue", "run", "q", "--codex-home", other.to_str().unwrap()]);
-    assert!(ran.code == 2 && ran.err.contains("works in Codex's home"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("uses Codex's home"), "{}", ran.err);
     assert!(ran.err.contains("--codex-home /") && ran.err.contains("--new"), "{}", ran.err);
     assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
     assert_eq!(fake.prompts(), ["MS300", "next"]);

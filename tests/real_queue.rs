@@ -156,7 +156,7 @@ fn a_usage_limit_is_waited_for() {
     let resent: Vec<&Value> =
         events.iter().filter(|e| e["type"] == "job.started" && e["resent"] == true).collect();
     assert!(!resent.is_empty() && resent.iter().all(|event| event["job"] == resent[0]["job"]), "{}", ran.out);
-    assert!(ran.err.contains("waiting for the end of a usage limit"), "{}", ran.err);
+    assert!(ran.err.contains("waiting until a usage limit resets"), "{}", ran.err);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_session_that_is_in_use_is_waited_for_or_forked() {
     assert!(child.try_wait().unwrap().is_none(), "the fork did not wait for it");
     let waited = codex.world.run(&["codex-agent-resume", &id, "--prompt", "after", "--answers"]);
     assert_eq!((waited.code, waited.out.as_str()), (0, "echo: after\n"), "{}", waited.err);
-    assert!(waited.err.contains("waiting for it"), "{}", waited.err);
+    assert!(waited.err.contains("; waiting"), "{}", waited.err);
     child.wait().unwrap();
     let last = codex.model.requests().pop().unwrap();
     assert_eq!((last.user_texts, last.session), (vec!["Think SLEEP6".to_owned(), "after".into()], id));

@@ -422,7 +422,7 @@ fn a_queue_goes_on_in_the_home_that_its_run_has_made() {
     fs::create_dir(fake.0.path("other")).unwrap();
     let other = fake.0.path("other").display().to_string();
     let ran = fake.tool(&["queue", "run", "q", "--codex-home", &other]);
-    assert!(ran.code == 2 && ran.err.contains("works in Codex's home"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("uses Codex's home"), "{}", ran.err);
     std::thread::sleep(Duration::from_secs(2));
     let ran = fake.tool(&["queue", "run", "q", "--on-limit=wait"]);
     assert_eq!((ran.code, fake.each("q", "status")), (0, vec!["completed".to_owned(); 2]), "{}", ran.err);

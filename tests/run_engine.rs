@@ -154,7 +154,7 @@ fn a_run_from_end_to_end() {
     let fake = Fake::new();
     let (ran, events) = fake.events(&["one", "-p", "list", "two"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(ran.err.contains("3 jobs, 3 at a time; Ctrl-C finishes what runs"), "{}", ran.err);
+    assert!(ran.err.contains("3 jobs, 3 at a time; Ctrl-C stops after the running jobs"), "{}", ran.err);
     assert_eq!(fake.sent(), ["list", "one", "two"]);
     let steps = |job: &str| -> Vec<String> {
         let of_job = events.iter().filter(|event| event["job"] == job);
@@ -223,7 +223,7 @@ fn what_cannot_be_a_prompt_starts_nothing() {
     let all: [(&[&str], &[u8], &str); 9] = [
         (&[""], b"", "the prompt is empty"),
         (&["good", " \n"], b"", "the prompt is empty"),
-        (&["-"], b"good\na\0b\n", "stdin:2: the prompt holds a NUL"),
+        (&["-"], b"good\na\0b\n", "stdin:2: the prompt contains a NUL character"),
         (&["-"], b"good\n\xff\n", "stdin:2: the prompt is not UTF-8"),
         (&["-"], b"good\n{\"a\":1}\n", "stdin:2: expected a prompt record"),
         (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\"}\n{\"type\":\"job\"}\n", "stdin:2: "),
@@ -317,7 +317,7 @@ fn a_codex_that_cannot_be_run() {
     assert_eq!(fake.sent(), ["x"]);
     fake.0.set("CODEX_AGENT_DEPTH", "3");
     let ran = fake.run(&["x"]);
-    assert!(ran.code == 2 && ran.err.contains("a job of a job of a job"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("may not be nested"), "{}", ran.err);
 }
 
 #[test]
@@ -413,7 +413,7 @@ fn a_busy_session_is_waited_for_skipped_or_failed() {
     assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 1), "{}", ran.out);
     assert_eq!(of_type(&events, "job.completed")[0]["attempt"], 3);
     assert!(
-        ran.err.contains("already has an active writer") && ran.err.contains("waiting for it"),
+        ran.err.contains("already has an active writer") && ran.err.contains("; waiting"),
         "{}",
         ran.err
     );

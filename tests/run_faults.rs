@@ -267,7 +267,7 @@ fn runs_in_jobs_of_runs_end_somewhere() {
     assert_eq!(fake.tool(&["run", "first"]).code, 0);
     assert_eq!(fs::read_to_string(fake.0.path("depths")).unwrap(), "1\n2\n3\n");
     let said = fs::read_to_string(fake.0.path("said")).unwrap();
-    assert!(said.contains("may not run jobs"), "{said}");
+    assert!(said.contains("may not be nested"), "{said}");
     assert_eq!(fake.prompts(), ["deeper", "deeper", "first"]);
 }
 

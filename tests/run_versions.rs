@@ -136,7 +136,10 @@ fn a_codex_that_is_older_than_it_says_stops_the_run() {
     fake.0.script("shims/codex", &lies);
     // What it began says who began it.
     let (code, _, told) = jobs(&fake, &new, &[], &[json!({"type": "job", "cwd": new, "prompt": "new"})]);
-    assert!(code == 0 && told.contains("Codex said that it is 0.169.0, and 0.137.0 began"), "{told}");
+    assert!(
+        code == 0 && told.contains("Codex reported version 0.169.0, but version 0.137.0 began"),
+        "{told}"
+    );
     let both = [job(&one, &new, "again one"), job(&two, &new, "again two")];
     let (code, events, told) = jobs(&fake, &new, &["-j1"], &both);
     assert_eq!((code, failures(&events)), (75, vec!["version".to_owned()]), "{told}");

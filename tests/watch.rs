@@ -280,7 +280,7 @@ fn a_way_out_is_told_of_what_failed() {
     fake.good(&["queue", "rename", "old", "new one"]);
     assert_eq!(end(&mut run), 1);
     let told = std::fs::read_to_string(fake.0.path("err")).unwrap();
-    assert!(told.contains("'codex-agent queue retry 'new one' --failed' makes that pending\n"), "{told}");
+    assert!(told.contains("requeue with 'codex-agent queue retry 'new one' --failed'\n"), "{told}");
     let id = fake.begin("one");
     assert_eq!(fake.codex(&["archive", &id], "").code, 0);
     let ran = fake.tool(&["resume", &id, "--prompt", "x"]);

@@ -296,7 +296,7 @@ impl Queue {
             return Ok(());
         };
         let message = format!("cannot go to '{}', the project of queue '{name}': {why}", project.display());
-        let continue_command = format!("codex-agent queue project {} DIR says where it is", quoted(name));
+        let continue_command = format!("codex-agent queue project {} DIR changes it", quoted(name));
         Err(Error::new(message).hint("no prompt was sent for it").hint(continue_command))
     }
 }
@@ -351,7 +351,7 @@ impl Queues {
     /// Where the queue of exactly this id stands.
     pub fn by_id(&self, id: &str) -> Result<usize> {
         let at = self.queues.iter().position(|queue| queue.id == id);
-        at.ok_or_else(|| Error::not_found(format!("queue '{id}' is there no more")))
+        at.ok_or_else(|| Error::not_found(format!("queue '{id}' was deleted")))
     }
 
     /// As [`Queues::find`], but no queue of the name is no error.

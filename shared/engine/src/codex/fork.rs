@@ -81,14 +81,12 @@ impl<'c> Forker<'c> {
             Failure::Refused(error) => error,
         })?;
         let fork = answer["thread"]["id"].as_str().and_then(Id::parse).ok_or_else(|| {
-            Error::new(format!("Codex {version} forked '{parent}' and did not say into what"))
+            Error::new(format!("Codex {version} forked '{parent}' without reporting the new session"))
         })?;
         let cut = match answer["thread"]["turns"].as_array().map(Vec::len) {
             Some(has) if has == keep => holds_none(self.home, fork, turns.get(keep..).unwrap_or_default()),
             Some(has) if has > keep => self.roll_back(fork, has - keep, keep),
-            _ => Err(Error::new(format!(
-                "the fork of '{parent}' has not the {keep} turns that were to be kept"
-            ))),
+            _ => Err(Error::new(format!("the fork of '{parent}' does not have the {keep} turns to be kept"))),
         };
         cut.map(|()| fork).map_err(|error| self.take_back(fork, &error))
     }
@@ -138,7 +136,7 @@ impl<'c> Forker<'c> {
             None => {
                 let text = String::from_utf8_lossy(&output.stderr);
                 let why =
-                    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it did not say why");
+                    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
                 Err(Error::new(format!("Codex {} could not fork '{parent}': {}", self.version, why.trim())))
             }
         }
@@ -160,7 +158,7 @@ impl<'c> Forker<'c> {
                     let answer =
                         self.server()?.call("thread/read", &params).map_err(|failure| match failure {
                             Failure::Unknown(_) => {
-                                Error::new(format!("Codex {version} cannot tell the turns of a session"))
+                                Error::new(format!("Codex {version} cannot list the turns of a session"))
                                     .hint("0.89 is the first version that can")
                             }
                             Failure::Refused(error) => error,
@@ -186,14 +184,16 @@ impl<'c> Forker<'c> {
         let version = self.version;
         let params = json!({"threadId": fork, "numTurns": off});
         let answer = self.server()?.call("thread/rollback", &params).map_err(|failure| match failure {
-            Failure::Unknown(_) => Error::new(format!("Codex {version} can fork a session only whole"))
-                .hint("0.87 to 0.155, and 0.145 and later, can cut one"),
+            Failure::Unknown(_) => {
+                Error::new(format!("Codex {version} cannot fork a session before a message"))
+                    .hint("0.87 to 0.155, and 0.145 and later, can")
+            }
             Failure::Refused(error) => error,
         })?;
         match answer["thread"]["turns"].as_array().map(Vec::len) {
             Some(has) if has == keep => Ok(()),
             has => Err(Error::new(format!(
-                "the fork has {} turns where {keep} were to be kept",
+                "the fork has {} turns instead of {keep}",
                 has.map_or("an unknown number of".to_owned(), |has| has.to_string())
             ))),
         }
@@ -205,7 +205,7 @@ impl<'c> Forker<'c> {
         let gone = self.server().is_ok_and(|server| {
             server.call("thread/delete", &params).is_ok() || server.call("thread/archive", &params).is_ok()
         });
-        let left = if gone { "it was taken away again" } else { "it is left" };
+        let left = if gone { "the fork was removed" } else { "the fork remains" };
         Error::new(format!("{error}: {left} ('{fork}')"))
     }
 }
@@ -240,7 +240,7 @@ fn holds_none(home: &Home, fork: Id, cut_off: &[Turn]) -> Result<()> {
     let held = held.and_then(std::io::Result::ok).unwrap_or_default();
     match cut_off.iter().find(|turn| held.contains(&turn.id)) {
         Some(turn) => {
-            Err(Error::new(format!("the fork holds turn '{}', which comes after the cut", turn.id)))
+            Err(Error::new(format!("the fork contains turn '{}', which is after the cut", turn.id)))
         }
         None => Ok(()),
     }
@@ -250,7 +250,7 @@ fn holds_none(home: &Home, fork: Id, cut_off: &[Turn]) -> Result<()> {
 pub fn checked_name(name: &str) -> Result<&str> {
     let name = name.trim();
     if name.is_empty() || name.chars().any(char::is_control) {
-        return Err(Error::usage("a name may not be empty, nor have control characters in it"));
+        return Err(Error::usage("a name may not be empty or contain control characters"));
     }
     let digits = name.replace('-', "");
     let is_whole_id = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -259,9 +259,9 @@ pub fn checked_name(name: &str) -> Result<&str> {
         || [".jsonl", ".jsonl.zst"].iter().any(|end| name.ends_with(end));
     if is_other {
         return Err(Error::usage(format!(
-            "a session cannot be named '{name}': as a reference that is another"
+            "a session cannot be named '{name}': the name would be read as another kind of reference"
         ))
-        .hint("whole ids, paths of rollouts and what begins with @, -, id: or name: are references"));
+        .hint("full ids, rollout paths and text that begins with @, -, id: or name: are references"));
     }
     Ok(name)
 }

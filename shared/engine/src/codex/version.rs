@@ -30,7 +30,7 @@ const JUST_NOW: Duration = Duration::from_millis(500);
 pub fn version(codex: &Path, home: Option<&Path>, directory: Option<&Path>) -> Result<String> {
     let failed = |why: &str| {
         Error::new(format!("cannot run '{} --version': {why}", codex.display()))
-            .hint("'codex-agent config' tells what names it")
+            .hint("'codex-agent config' shows where it is set")
     };
     let mut command = Command::new(codex);
     if let Some(directory) = directory.filter(|directory| directory.is_dir()) {
@@ -70,7 +70,7 @@ pub fn version(codex: &Path, home: Option<&Path>, directory: Option<&Path>) -> R
         return Err(failed("it is not Codex"));
     }
     let found = text.split_whitespace().find(|word| numbers(word).is_some());
-    found.map(str::to_owned).ok_or_else(|| failed("it does not say its version"))
+    found.map(str::to_owned).ok_or_else(|| failed("it printed no version"))
 }
 
 /// The versions that an executable has in the directories that it runs in, each asked for once.
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(says("sleep 30 & echo codex-cli 0.1.2"), Ok("0.1.2".to_owned()));
         assert!(says("sleep 30 &").unwrap_err().ends_with("it is not Codex"));
         assert!(says("echo git version 2.0").unwrap_err().ends_with("it is not Codex"));
-        assert!(says("echo codex").unwrap_err().ends_with("it does not say its version"));
+        assert!(says("echo codex").unwrap_err().ends_with("it printed no version"));
         assert!(version(Path::new("/no/codex"), None, None).unwrap_err().message().contains("/no/codex"));
     }
 }

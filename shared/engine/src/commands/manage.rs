@@ -156,14 +156,12 @@ pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exi
     let (name, wanted) = (folder.name(), jobs.wanted(common)?);
     let Some(journal) = Journal::open(folder.journal())? else {
         return Err(Error::new(format!("run '{name}' has a runner"))
-            .hint(format!("codex-agent run watch {name} shows what it does")));
+            .hint(format!("codex-agent run watch {name} follows it")));
     };
     let tasks = RunProgress::read(folder)?;
     if !tasks.is_begun() {
-        return Err(Error::new(format!(
-            "the plan of run '{name}' is not whole, and nothing of it was started"
-        ))
-        .hint("codex-agent run prune removes it"));
+        return Err(Error::new(format!("the plan of run '{name}' is incomplete, and no job was started"))
+            .hint("codex-agent run prune removes it"));
     }
     if tasks.kind == "queue" && tasks.is_open() {
         // A queue decides anew what is next, and has a lock of its own.
@@ -175,7 +173,7 @@ pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exi
         return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
     }
     let settings = jobs.settings_after(common, &tasks)?;
-    status(format_args!("going on with '{name}', {} left", counted(tasks.left())));
+    status(format_args!("continuing run '{name}', {} left", counted(tasks.left())));
     let mut shown = Show::new(wanted, tasks.all.len());
     let ended = supervise(folder, journal, tasks, settings, None, &mut shown);
     shown.close(folder, ended, &continue_command(folder))
@@ -189,9 +187,9 @@ pub fn stop(folder: &RunDir, now: bool) -> Result<()> {
     if folder.is_running() {
         let told = tasks.runner.as_ref().is_some_and(|runner| liveness::stop_runner(runner, now));
         if !told {
-            return Err(Error::new(format!("cannot tell which process runs '{name}'")));
+            return Err(Error::new(format!("the runner of run '{name}' cannot be found")));
         }
-        status(format_args!("run '{name}' was told to stop"));
+        status(format_args!("stopping run '{name}'"));
         return Ok(());
     }
     let running = tasks.all.iter().filter(|task| task.state == State::Running);
@@ -201,11 +199,11 @@ pub fn stop(folder: &RunDir, now: bool) -> Result<()> {
     });
     let living: Vec<_> = outs.filter(|(out, _)| liveness::may_be_locked(out)).collect();
     if living.is_empty() {
-        status(format_args!("run '{name}' does not run"));
+        status(format_args!("run '{name}' is not running"));
         return Ok(());
     }
     if !now {
-        warn(format_args!("run '{name}' has no runner, and {} live", counted(living.len())));
+        warn(format_args!("run '{name}' has no runner; still running: {}", counted(living.len())));
         return Ok(());
     }
     let left = liveness::stop_holders(&living);

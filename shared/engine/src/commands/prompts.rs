@@ -38,8 +38,9 @@ pub fn read(jobs: &Jobs, operands: &[String], each: &mut dyn FnMut(Given) -> Res
     }
     let reads = match (operands, jobs.has_prompt()) {
         ([], true) => false,
-        (operands, _) => reference::from_stdin(operands)
-            .map_err(|_| Error::usage("a prompt is missing").hint("say one, or - to read them from stdin"))?,
+        (operands, _) => reference::from_stdin(operands).map_err(|_| {
+            Error::usage("a prompt is missing").hint("give one, or - to read prompts from stdin")
+        })?,
     };
     match (reads, jobs.nul) {
         (false, _) => Ok(()),
@@ -109,14 +110,14 @@ fn record(text: &str) -> Result<Option<Given>> {
         kind: String,
     }
     let wrong = |error: serde_json::Error| {
-        Error::new(format!("expected a prompt record: {error}")).hint("--text takes lines as they are")
+        Error::new(format!("expected a prompt record: {error}")).hint("--text reads lines as plain text")
     };
     match serde_json::from_str(text).map_err(wrong)? {
         Kind { kind } if kind == "prompt" => {}
         Kind { kind } if kind == "queue" => return Ok(None),
         Kind { kind } => {
             return Err(Error::new(format!("expected a prompt record, not one of type '{kind}'"))
-                .hint("--text takes lines as they are"));
+                .hint("--text reads lines as plain text"));
         }
     }
     let prompt: PromptRecord = serde_json::from_str(text).map_err(wrong)?;

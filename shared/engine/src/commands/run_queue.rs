@@ -48,7 +48,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     crate::commands::expiry::prune_expired();
     let Some(lock) = lock_runner(&queue.id)? else {
         return Err(Error::new(format!("queue '{}' has a runner", queue.name))
-            .hint(format!("codex-agent queue watch {} shows what it does", quoted(&queue.name))));
+            .hint(format!("codex-agent queue watch {} follows it", quoted(&queue.name))));
     };
     let Some((queue, folder, journal)) = open(&queue.id, home.as_deref(), jobs.new, kept)? else {
         return Ok(Exit::Done);
@@ -69,13 +69,15 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     };
     // What the gate of a limit goes by, and the jobs too.
     tasks.codex_home.clone_from(&base.codex_home);
-    let verb = if tasks.is_begun() { "going on with" } else { "working through" };
+    let verb = if tasks.is_begun() { "continuing" } else { "running" };
     let mode = match (told.options.bypass, told.options.sandbox) {
         (true, _) => ", without a sandbox and without asking".to_owned(),
         (false, Some(sandbox)) => format!(", {}", sandbox.word()),
         (false, None) => String::new(),
     };
-    status(format_args!("{verb} queue '{name}', {pending} to send{mode}; Ctrl-C finishes what runs"));
+    status(format_args!(
+        "{verb} queue '{name}', {pending} to send{mode}; Ctrl-C stops after the running jobs"
+    ));
     let mut runner = Runner::new(queue, folder.name(), base, outcomes, lock)?;
     // More may be added at any time.
     let mut shown = Show::new(wanted, 2).numbered(places(folder.name()));
@@ -123,7 +125,7 @@ fn left_behind(queue: &Queue) -> String {
     match (counts.pending, counts.failed) {
         (0, 0) => String::new(),
         (0, failed) => {
-            format!("; {failed} failed, and 'codex-agent queue retry {name} --failed' makes that pending")
+            format!("; {failed} failed; requeue with 'codex-agent queue retry {name} --failed'")
         }
         (manual, _) => format!("; {manual} manual, until 'codex-agent queue mode {name} N auto'"),
     }
@@ -150,8 +152,8 @@ fn require_in_order(queue: &Queue, on_busy: OnBusy) -> Result<()> {
         return Ok(());
     }
     let word = if on_busy == OnBusy::Fork { "fork" } else { "skip" };
-    let message = format!("queue '{}' is of one session, whose turns stand in order", queue.name);
-    Err(Error::usage(format!("cannot take --on-busy={word}: {message}"))
+    let message = format!("the prompts of queue '{}' are turns of one session, in order", queue.name);
+    Err(Error::usage(format!("invalid value '{word}' for '--on-busy': {message}"))
         .hint("--on-busy=wait waits for the session, --on-busy=fail ends the run"))
 }
 
@@ -161,8 +163,8 @@ pub(super) fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Res
     let owner = queues.queues.into_iter().find(|queue| queue.run.as_deref() == Some(folder.name()));
     match owner {
         Some(queue) => work_through(queue, common, jobs),
-        None => Err(Error::new(format!("run '{}' is of a queue that is there no more", folder.name()))
-            .hint(format!("codex-agent run log {} tells what it did", folder.name()))),
+        None => Err(Error::new(format!("the queue of run '{}' was deleted", folder.name()))
+            .hint(format!("codex-agent run log {} prints its events", folder.name()))),
     }
 }
 
@@ -174,8 +176,11 @@ pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
         return Ok(());
     }
     let name = quoted(&queue.name);
-    Err(Error::new(format!("cannot {verb} queue '{}': its runner is gone, but a job lives", queue.name))
-        .hint(format!("codex-agent queue run {name} goes on with it, queue stop --now {name} interrupts it")))
+    Err(Error::new(format!(
+        "cannot {verb} queue '{}': its runner ended, but a job is still running",
+        queue.name
+    ))
+    .hint(format!("codex-agent queue run {name} continues it, queue stop --now {name} interrupts it")))
 }
 
 /// Records in the journal of a run that it is not continued, and the outcome of the jobs that it had begun.
@@ -203,7 +208,7 @@ impl Observer for WarningsOnly {
 
 fn is_paused(name: &str) -> Error {
     Error::new(format!("queue '{name}' is paused, and nothing was sent"))
-        .hint(format!("codex-agent queue unpause {} lets it go on", quoted(name)))
+        .hint(format!("codex-agent queue unpause {} resumes it", quoted(name)))
         .with_exit(Exit::WorkLeft)
 }
 
@@ -255,15 +260,14 @@ fn open(
         match RunDir::named(&run)? {
             Some(folder) if !new => {
                 let tasks = RunProgress::read(&folder).map_err(|error| {
-                    error.hint(format!("codex-agent queue run --new {} leaves that run alone", quoted(&name)))
+                    error.hint(format!("codex-agent queue run --new {} abandons that run", quoted(&name)))
                 })?;
                 // One that was not there yet could not be resolved.
                 let real = |home: &str| std::fs::canonicalize(home).unwrap_or_else(|_| home.into());
                 if tasks.is_begun() && tasks.codex_home.as_deref().map(real) != home.map(real) {
                     let theirs = tasks.codex_home.as_deref().unwrap_or("nowhere");
-                    let message = format!(
-                        "the unfinished run '{run}' of queue '{name}' works in Codex's home '{theirs}'"
-                    );
+                    let message =
+                        format!("the unfinished run '{run}' of queue '{name}' uses Codex's home '{theirs}'");
                     return Err(
                         Error::new(message).hint(format!("--codex-home {}, or --new", quoted(theirs)))
                     );
@@ -272,7 +276,7 @@ fn open(
                 queue.lay_over()?;
                 let Some(journal) = Journal::open(folder.journal())? else {
                     return Err(Error::new(format!("run '{run}' of queue '{name}' has a runner"))
-                        .hint(format!("codex-agent run watch {run} shows what it does")));
+                        .hint(format!("codex-agent run watch {run} follows it")));
                 };
                 return Ok(Some((std::mem::take(queue), folder, journal)));
             }
@@ -288,12 +292,12 @@ fn open(
                 queue.lose(&run);
                 let lost = queue.interrupted_by(&run);
                 queue.abandon(&run);
-                let gone = format!("the records of run '{run}' of queue '{name}' are gone");
+                let gone = format!("the records of run '{run}' of queue '{name}' are missing");
                 if !lost.is_empty() {
                     held.write(&queues)?;
                     return Err(may_be_sent(&gone, &name, &lost));
                 }
-                warn(format_args!("{gone}; it had nothing under way"));
+                warn(format_args!("{gone}; it had no running jobs"));
             }
         }
         held.write(&queues)?;

@@ -56,7 +56,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
     drop(planning);
     crate::commands::expiry::prune_expired();
     let Some(folder) = plan.folder().cloned() else {
-        status("no session came in, and nothing was started");
+        status("no session was read, and nothing was started");
         return Ok(Exit::Done);
     };
     announce(plan.len(), &settings, jobs.sandbox()?);
@@ -76,7 +76,7 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Res
             Ok(tasks) => tasks,
             // Nobody knows what it has left; if it is like this one, it is in the way.
             Err(error) if folder.may_be(kind, name) => {
-                return Err(error.hint("nothing was started; --new begins another run all the same"));
+                return Err(error.hint("nothing was started; --new begins another run anyway"));
             }
             Err(_) => continue,
         };
@@ -102,10 +102,10 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Res
             _ => "the same session",
         };
         return Err(match folder.is_running() {
-            true => Error::new(format!("run '{run}' works on {what} now, and nothing was started"))
-                .hint(format!("codex-agent run watch {run} shows it; --new begins another")),
+            true => Error::new(format!("run '{run}' is running on {what}, and nothing was started"))
+                .hint(format!("codex-agent run watch {run} follows it; --new begins another")),
             false => Error::new(format!("run '{run}' has work left, and nothing was started"))
-                .hint(format!("codex-agent run continue {run} goes on with it; --new begins another")),
+                .hint(format!("codex-agent run continue {run} continues it; --new begins another")),
         });
     }
     Ok(())

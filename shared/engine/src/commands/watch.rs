@@ -199,7 +199,7 @@ impl Watched {
             None => {
                 let continue_command = continue_command(&self.folder);
                 warn(format_args!(
-                    "the runner of '{name}' is gone; '{continue_command}' takes over what it left"
+                    "the runner of run '{name}' ended early; '{continue_command}' continues the run"
                 ));
                 Exit::WorkLeft
             }

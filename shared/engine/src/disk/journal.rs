@@ -59,8 +59,8 @@ impl Journal {
         if own.ok() == there.ok() {
             return Ok(());
         }
-        let message = format!("the journal '{}' was taken away while its run went on", self.path.display());
-        Err(Error::new(message).hint("nothing more is started, and what runs is left alone"))
+        let message = format!("the journal '{}' was removed during its run", self.path.display());
+        Err(Error::new(message).hint("no more jobs are started; running jobs are not stopped"))
     }
 
     /// Makes the journal of a new run.

@@ -76,7 +76,7 @@ impl RunDir {
         let entries = match fs::read_dir(&runs) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).context("open the folder", &runs),
+            Err(error) => return Err(error).context("open the directory", &runs),
         };
         let mut all: Vec<RunDir> = entries
             .flatten()

@@ -28,7 +28,7 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
             "cannot run codex at '{}': it is not an executable file",
             path.display()
         ))
-        .hint("'codex-agent config' tells what names it"));
+        .hint("'codex-agent config' shows where it is set"));
     }
     Ok(path)
 }

@@ -67,7 +67,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
     if let (Some(asked), Some(got)) = (asked, progress.session)
         && *asked != got
     {
-        let message = format!("Codex took session '{got}' instead of '{asked}'");
+        let message = format!("Codex resumed session '{got}' instead of '{asked}'");
         return fail(Class::WrongSession, message, progress);
     }
     match &progress.terminal {
@@ -94,8 +94,8 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
     }
     if let Some(class) = stopped {
         let message = progress.error.clone().unwrap_or_else(|| match class {
-            Class::Timeout => "it took longer than it may".to_owned(),
-            _ => "it was stopped".to_owned(),
+            Class::Timeout => "the job exceeded its time limit".to_owned(),
+            _ => "the job was stopped".to_owned(),
         });
         // A job without a network never ends by itself, and says so all the time.
         let class = match (class, classify(None, &message)) {
@@ -125,9 +125,9 @@ fn unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         return interrupted(evidence, rollout, *asked);
     }
     match (stopped, exit) {
-        (Some(Class::Timeout), _) => fail(Class::Timeout, "Codex never began".to_owned(), progress),
+        (Some(Class::Timeout), _) => fail(Class::Timeout, "Codex did not begin".to_owned(), progress),
         (Some(Class::Stopped), _) | (None, None) => Verdict::Unsent,
-        (Some(class), _) => fail(*class, "Codex never began".to_owned(), progress),
+        (Some(class), _) => fail(*class, "Codex did not begin".to_owned(), progress),
         (None, Some(exit)) => {
             // It cannot even say that the disk is full: what it says goes to the same disk (0.169).
             let silent = exit.code() == Some(101) && last_words.trim().is_empty();

@@ -146,7 +146,7 @@ impl Checker {
             found = Some((id, session, rollout));
         }
         let Some(cwd) = cwd else {
-            return failed(Class::Cwd, "nothing says in which directory".to_owned());
+            return failed(Class::Cwd, "no working directory is known".to_owned());
         };
         if !Path::new(&cwd).is_dir() {
             return failed(Class::Cwd, format!("there is no directory '{cwd}'"));
@@ -178,14 +178,14 @@ impl Checker {
         if let Err(error) = refuse_older(version, session) {
             let message = match &ready.version {
                 Some(_) => error.message().to_owned(),
-                None => format!("this Codex does not say its version, and may damage session '{id}'"),
+                None => format!("the version of this Codex is unknown; it may damage session '{id}'"),
             };
             return failed(Class::Refused, message);
         }
         let is_fork = job.kind() == Kind::Fork;
         if is_fork && is_before(version, (0, 148)) {
             let message = format!(
-                "Codex {version} cannot fork session '{id}' and run it at once; 0.148 is the first that can"
+                "Codex {version} cannot fork and run session '{id}' in one step; 0.148 is the first version that can"
             );
             return failed(Class::Refused, message);
         }
@@ -239,7 +239,7 @@ impl Checker {
         };
         let more = if count == 1 { "message" } else { "messages" };
         Ok((count > 0).then(|| {
-            format!("Codex's own queue holds {count} {more} for session '{id}', and takes them into the turn")
+            format!("Codex's own queue has {count} {more} for session '{id}', which Codex adds to the turn")
         }))
     }
 

@@ -68,8 +68,8 @@ pub fn lost(
 /// The failure of an attempt that an older Codex has made than its session allows.
 pub fn spoiled(rollout: &Path) -> Option<Failure> {
     is_spoiled(rollout).then(|| {
-        let message = "a Codex before 0.148 has written to this session, and no later one will resume it; nothing \
-                       more is started, as other sessions would be damaged too";
+        let message = "a Codex before 0.148 has written to this session, and no later version will resume it; \
+                       no more jobs are started, as they would damage other sessions too";
         Failure::new(Class::Version, message)
     })
 }

@@ -44,7 +44,7 @@ fn depth() -> u32 {
 /// Refuses to run jobs too deep in jobs: one that starts itself would never end.
 pub fn check_depth() -> Result<()> {
     if depth() >= DEEPEST {
-        let message = format!("a job of a job of a job may not run jobs ({DEEPEST} deep)");
+        let message = format!("jobs may not be nested more than {DEEPEST} deep");
         return Err(Error::new(message));
     }
     Ok(())
@@ -135,7 +135,7 @@ impl Start<'_> {
                     }
                     Ok(_) => (Class::Spawn, codex),
                 };
-                let verb = if class == Class::Cwd { "go to" } else { "run" };
+                let verb = if class == Class::Cwd { "enter" } else { "run" };
                 let message = format!("cannot {verb} '{}': {}", what.display(), reason(&error));
                 return Ok(Spawn::Failed(Failure::new(class, message)));
             }

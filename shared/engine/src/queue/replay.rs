@@ -41,7 +41,7 @@ impl Queue {
     pub fn lay_over(&mut self) -> Result<RunnerState> {
         let Some(run) = self.run.clone() else {
             // Of a predecessor that was killed.
-            self.give_up("nobody knows what became of it", |_| true);
+            self.give_up("its outcome is unknown", |_| true);
             return Ok(RunnerState::Idle);
         };
         let Some(folder) = RunDir::named(&run)? else {
@@ -82,7 +82,7 @@ impl Queue {
     /// The journal of its run is gone: what that had claimed, or may have claimed since the file was saved, is
     /// interrupted. Where the file does not say which those are, they are all that are due.
     pub fn lose(&mut self, run: &str) {
-        let why = format!("the records of its run '{run}' are gone");
+        let why = format!("the records of its run '{run}' are missing");
         self.give_up(&why, |_| true);
         // Nothing is lost twice: what is asked for again after this is sent.
         let claiming = self.claiming.replace(Vec::new());
@@ -108,7 +108,7 @@ impl Queue {
 
     /// A run that is not continued: the jobs that it had claimed are not sent again.
     pub fn abandon(&mut self, run: &str) {
-        self.give_up(&format!("nobody goes on with its run '{run}'"), |_| true);
+        self.give_up(&format!("its run '{run}' was abandoned"), |_| true);
         self.leave();
         (self.run, self.claiming) = (None, None);
         self.last_run = Some(run.to_owned());

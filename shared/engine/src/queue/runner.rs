@@ -125,7 +125,7 @@ impl Runner {
         self.queue.put(&self.outcomes, &self.run);
         // What runs, and is not known, is of a run of which nobody knows anything any more.
         let outcomes = &self.outcomes;
-        self.queue.give_up("nobody knows what became of it", |prompt| !outcomes.contains_key(&prompt.job()));
+        self.queue.give_up("its outcome is unknown", |prompt| !outcomes.contains_key(&prompt.job()));
         let places = self.queue.prompts.iter().enumerate();
         self.places = places.map(|(at, prompt)| (prompt.job(), at)).collect();
         self.pending = self.queue.due();
@@ -198,7 +198,7 @@ impl Runner {
 
     fn is_gone(&self) -> Error {
         let (name, file) = (&self.queue.name, self.store.path().display());
-        Error::new(format!("queue '{name}' is no longer in '{file}', and nothing more of it is sent"))
+        Error::new(format!("queue '{name}' is no longer in '{file}', and no more of its prompts are sent"))
             .hint(format!("codex-agent run log {} shows what was sent", self.run))
             .with_exit(Exit::WorkLeft)
     }

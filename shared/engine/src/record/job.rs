@@ -202,14 +202,14 @@ impl Job {
         let words = options.config.iter().chain(&options.model).chain(&options.args);
         let words = words.chain(&self.cwd).chain(&self.images).chain(&options.output_schema);
         if words.chain([&self.id]).any(|word| word.contains(|c: char| c.is_control())) {
-            return Err(Error::new("an option, a path or the id holds a control character"));
+            return Err(Error::new("an option, a path or the id contains a control character"));
         }
         if let Some(odd) = self.options.config.iter().find(|pair| !pair.contains('=')) {
-            return Err(Error::new(format!("cannot take '{odd}' as configuration: expected KEY=VALUE")));
+            return Err(Error::new(format!("invalid configuration '{odd}': expected KEY=VALUE")));
         }
         self.options.args.iter().try_for_each(|word| check_argument(word))?;
         if self.options.bypass && self.options.sandbox.is_some() {
-            return Err(Error::new("a job cannot have a sandbox and be without one"));
+            return Err(Error::new("a job cannot have both a sandbox and bypass"));
         }
         Ok(self)
     }
@@ -256,7 +256,7 @@ pub fn check_prompt(prompt: &str) -> Result<()> {
         return Err(Error::new("the prompt is empty"));
     }
     if prompt.contains('\0') {
-        return Err(Error::new("the prompt holds a NUL"));
+        return Err(Error::new("the prompt contains a NUL character"));
     }
     if prompt.len() > LONGEST_PROMPT {
         return Err(Error::new(format!("the prompt is longer than {} MiB", LONGEST_PROMPT >> 20)));
@@ -305,12 +305,12 @@ mod tests {
         assert_eq!(read(r#"{"type":"job","prompt":"go"}"#).unwrap().kind(), Kind::New);
         for (text, want) in [
             (r#"{"type":"job","prompt":" \n"}"#, "the prompt is empty"),
-            (r#"{"type":"job","prompt":"a\u0000b"}"#, "the prompt holds a NUL"),
+            (r#"{"type":"job","prompt":"a\u0000b"}"#, "the prompt contains a NUL character"),
             (r#"{"type":"job","prompt":"a","session":"--yolo"}"#, "a session id"),
             (r#"{"type":"job","prompt":"a","session":"../x"}"#, "a session id"),
             (r#"{"type":"job","prompt":"a","kind":"resume"}"#, "needs a session"),
             (r#"{"type":"job","prompt":"a","cwd":"x"}"#, "not an absolute path"),
-            (r#"{"type":"job","prompt":"a","id":"a\u0000"}"#, "holds a control character"),
+            (r#"{"type":"job","prompt":"a","id":"a\u0000"}"#, "contains a control character"),
             (r#"{"type":"job","prompt":"a","options":{"config":["x"]}}"#, "expected KEY=VALUE"),
             (r#"{"type":"job","prompt":"a","options":{"args":["--remote=ws://x"]}}"#, "another process"),
             (r#"{"type":"job","prompt":"a","options":{"args":["--remote"]}}"#, "another process"),

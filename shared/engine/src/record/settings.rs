@@ -60,17 +60,17 @@ impl OnBusy {
             None if text == "fail" => return Ok(OnBusy::Fail),
             _ => {}
         }
-        Err(Error::usage(format!("cannot take '{text}': expected wait, wait=TIME, skip, fork or fail")))
+        Err(Error::usage(format!("invalid value '{text}': expected wait, wait=TIME, skip, fork or fail")))
     }
 
     /// The forms of a value and their meanings.
     pub fn values() -> Vec<(&'static str, &'static str)> {
         vec![
-            ("wait", "wait 90 seconds for its end, then fail"),
-            ("wait=", "wait for this long: wait=10m"),
+            ("wait", "wait up to 90 seconds for the session, then fail"),
+            ("wait=", "wait up to this long: wait=10m"),
             ("skip", "skip the job"),
             ("fork", "send the prompt to a fork of the session (Codex 0.148 and later)"),
-            ("fail", "fail the job at once"),
+            ("fail", "fail the job immediately"),
         ]
     }
 
@@ -103,12 +103,12 @@ impl Choice for OnLimit {
         (
             OnLimit::Stop,
             "stop",
-            "end the run with status 75 and leave the rest; until the time that Codex gave, start no other run on its home",
+            "end the run with status 75 and pending jobs; start no other run on that Codex home until the limit resets",
         ),
         (
             OnLimit::Wait,
             "wait",
-            "wait until the limit resets; then one run tries, and the others wait for it",
+            "wait until the limit resets; then start one job as a test, and the others after it succeeds",
         ),
         (OnLimit::Try, "try", "as stop, but start jobs although the limit may last"),
     ];
@@ -128,7 +128,11 @@ pub enum Interrupted {
 
 impl Choice for Interrupted {
     const ALL: &'static [(Interrupted, &'static str, &'static str)] = &[
-        (Interrupted::Fail, "fail", "fail it, as the model has seen the prompt and may have done some of it"),
+        (
+            Interrupted::Fail,
+            "fail",
+            "fail the job: the model has seen the prompt and may have done part of it",
+        ),
         (Interrupted::Continue, "continue", "send 'Continue.' to the same session"),
         (Interrupted::Retry, "retry", "send the prompt again; its events say resent"),
     ];

@@ -263,7 +263,7 @@ impl<'e> Engine<'e> {
         };
         self.note(what, true)?;
         for at in planned {
-            self.unclaim(at, "its runner was gone before it was started")?;
+            self.unclaim(at, "its runner ended before it was started")?;
         }
         for at in 0..self.tasks.all.len() {
             if self.tasks.all[at].state == State::Pending {
@@ -291,7 +291,7 @@ impl<'e> Engine<'e> {
                 .as_ref()
                 .is_some_and(|start| !liveness::is_this_boot(start.boot.as_deref())) =>
             {
-                let message = "the system was started anew, and its output is lost".to_owned();
+                let message = "the system was restarted, and its output is lost".to_owned();
                 return self.failed(at, Failure::new(Class::Interrupted, message), false, None);
             }
             // What was started has an output, and what has a session was sent: somebody took it away.
@@ -300,13 +300,13 @@ impl<'e> Engine<'e> {
                 .as_ref()
                 .is_some_and(|start| start.session_reported || start.process.is_some()) =>
             {
-                let message = "its output is gone, and nobody knows what came of it".to_owned();
+                let message = "its output is missing, and its outcome is unknown".to_owned();
                 return self.failed(at, Failure::new(Class::Interrupted, message), false, None);
             }
             // The runner died between the claim and the start.
             None => {
                 self.tasks.set(at, State::Pending);
-                self.record_unstarted(at, "its runner was gone before it was started")?;
+                self.record_unstarted(at, "its runner ended before it was started")?;
                 self.requeue(at);
             }
         }
@@ -355,7 +355,7 @@ impl<'e> Engine<'e> {
                     return Err(error);
                 }
                 // Else what runs is not left alone for it.
-                self.listener.warn(&format!("nothing more is started: {}", error.message()));
+                self.listener.warn(&format!("no more jobs are started: {}", error.message()));
                 self.why = Some("trouble".to_owned());
                 self.trouble = Some(error);
             }
@@ -370,8 +370,9 @@ impl<'e> Engine<'e> {
         self.why.get_or_insert("signal".to_owned());
         let running = self.running.len();
         if running > 0 {
+            let jobs = if running == 1 { "job" } else { "jobs" };
             self.listener
-                .status(&format!("nothing more is started; {running} running to the end (again: stop them)"));
+                .status(&format!("stopping: waiting for {running} running {jobs} (Ctrl-C again stops them)"));
         }
     }
 
@@ -486,7 +487,7 @@ impl<'e> Engine<'e> {
             };
             self.gates.insert(key.clone(), LimitGate::of(&place)?);
         }
-        self.gates.get_mut(&key).ok_or_else(|| Error::new("there is no gate"))
+        self.gates.get_mut(&key).ok_or_else(|| Error::new("the usage limit of this Codex home was not read"))
     }
 
     fn end(&mut self) -> Result<RunEnd> {
@@ -514,13 +515,13 @@ impl<'e> Engine<'e> {
             if matches!(state, State::Pending | State::Failed { again: true, .. }) {
                 // Nobody can say "Continue." to its session in another run, and the prompt was sent.
                 if matches!(next, NextStart::Continue(_)) {
-                    let message = "it was cut off, and nobody goes on with its run".to_owned();
+                    let message = "it was interrupted, and its run was not continued".to_owned();
                     self.failed(at, Failure::new(Class::Interrupted, message), false, None)?;
                     continue;
                 }
                 self.tasks.set(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
-                let why = "it was taken out before it was done".to_owned();
+                let why = "it was removed before it was run".to_owned();
                 self.note(RunEvent::JobSkipped { of, why, withdrawn: true }, false)?;
             }
         }

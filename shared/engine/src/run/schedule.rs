@@ -176,12 +176,12 @@ impl Engine<'_> {
         self.hold = Some(Instant::now() + wait.clamp(PROBED, Duration::from_secs(30)));
         if wait == Duration::ZERO && self.announced.is_none() {
             self.announced = Some(closed.next);
-            self.listener.status("waiting for a job that tries whether a usage limit is over");
+            self.listener.status("waiting for another job to test a usage limit");
         }
         if wait > Duration::ZERO && self.announced != Some(closed.next) {
             self.announced = Some(closed.next);
             self.listener
-                .status(&format!("waiting for the end of a usage limit: {}", closed.describe_until(now)));
+                .status(&format!("waiting until a usage limit resets: {}", closed.describe_until(now)));
             let why = Class::UsageLimit.word();
             self.note(RunEvent::RunWaiting { why, until: Some(closed.next) }, false)?;
         }

@@ -169,7 +169,7 @@ impl Engine<'_> {
             {
                 self.checker.forget_versions();
                 self.listener.status(&format!(
-                    "job {of}: Codex said that it is {asked}, and {wrote} began the session '{session}'"
+                    "job {of}: Codex reported version {asked}, but version {wrote} began session '{session}'"
                 ));
             }
         }
@@ -381,7 +381,7 @@ impl Engine<'_> {
         match policy {
             OnBusy::Wait(_) if waits => {
                 if looks == 0 {
-                    self.listener.status(&format!("{message}; waiting for it"));
+                    self.listener.status(&format!("{message}; waiting"));
                 }
                 match was_started {
                     true => self.record_unstarted(at, &message)?,
@@ -391,7 +391,7 @@ impl Engine<'_> {
                 Ok(())
             }
             OnBusy::Fork if self.tasks.all[at].next == NextStart::Plan => {
-                self.listener.status(&format!("{message}; going on in a fork of it"));
+                self.listener.status(&format!("{message}; continuing in a fork of it"));
                 self.tasks.all[at].next = NextStart::Fork;
                 self.unclaim(at, &message)?;
                 self.delay(at, Duration::ZERO);

@@ -193,12 +193,12 @@ impl ActiveLimit {
     /// The way on, for people.
     pub fn describe_until(&self, now: Timestamp) -> String {
         match self.until {
-            Some(until) if self.is_over(now) => format!("since {}, as Codex told", until.clock()),
+            Some(until) if self.is_over(now) => format!("since {}, as Codex reported", until.clock()),
             Some(until) => format!("until {}, in {}", until.clock(), until.countdown(now)),
             None if self.next > now => {
-                format!("nobody knows until when, and the next attempt is in {}", self.next.countdown(now))
+                format!("its reset time is unknown, and the next attempt is in {}", self.next.countdown(now))
             }
-            None => "nobody knows until when".to_owned(),
+            None => "its reset time is unknown".to_owned(),
         }
     }
 
@@ -209,7 +209,7 @@ impl ActiveLimit {
             self.codex_home,
             self.describe_until(now)
         ))
-        .hint("--on-limit=wait waits for its end, --on-limit=try does not believe it")
+        .hint("--on-limit=wait waits until it resets, --on-limit=try starts jobs anyway")
     }
 }
 

@@ -149,7 +149,9 @@ impl Show {
         self.see(written.map(drop));
         if self.output.collected() > KEPT {
             self.gone = true;
-            warn("nobody reads the output, and no more is kept for it; the log of the run has everything");
+            warn(
+                "the output is not being read, and no more of it is buffered; the log of the run is complete",
+            );
         }
     }
 
@@ -272,8 +274,8 @@ impl Show {
         let exit = closing(folder, ended, continue_command, self.again.as_deref())?;
         match lost {
             Some(error) => {
-                let log = format!("'codex-agent run log {}' tells it", folder.name());
-                Err(error.hint(format!("the run itself went on without it; {log}")))
+                let log = format!("'codex-agent run log {}' prints the events", folder.name());
+                Err(error.hint(format!("the run itself continued; {log}")))
             }
             None => Ok(exit),
         }
@@ -419,7 +421,10 @@ pub fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox>) {
     if jobs > 1 {
         let sandbox = sandbox.map_or(String::new(), |sandbox| format!(", {}", sandbox.word()));
         let at_once = settings.max_concurrent;
-        status(format_args!("{}, {at_once} at a time{sandbox}; Ctrl-C finishes what runs", counted(jobs)));
+        status(format_args!(
+            "{}, {at_once} at a time{sandbox}; Ctrl-C stops after the running jobs",
+            counted(jobs)
+        ));
     }
 }
 
@@ -430,26 +435,30 @@ fn closing(
     again: Option<&str>,
 ) -> Result<Exit> {
     let name = folder.name();
-    let ended = ended
-        .map_err(|error| error.or_hint(format!("jobs may live on; '{continue_command}' takes them over")))?;
+    let ended = ended.map_err(|error| {
+        error.or_hint(format!("jobs may still be running; '{continue_command}' continues the run"))
+    })?;
     Ok(match ended {
         RunEnd::Completed { killed: true, .. } => Exit::Interrupted,
         RunEnd::Completed { failed: 0, .. } => Exit::Done,
         RunEnd::Completed { failed, .. } => {
-            let again = again.map_or(String::new(), |again| format!(", '{again}' makes that pending"));
-            warn(format_args!("{} failed; 'codex-agent run log {name}' tells more{again}", counted(failed)));
+            let again = again.map_or(String::new(), |again| format!("; requeue with '{again}'"));
+            warn(format_args!("{} failed; 'codex-agent run log {name}' prints why{again}", counted(failed)));
             Exit::Negative
         }
         RunEnd::Stopped { why, left, until, killed } => {
             let until = until.map_or(String::new(), |until| format!(" until {}", until.clock()));
             warn(format_args!(
-                "stopped ({why}{until}), {} left; '{continue_command}' goes on",
+                "stopped ({why}{until}), {} left; '{continue_command}' continues",
                 counted(left)
             ));
             if killed { Exit::Interrupted } else { Exit::WorkLeft }
         }
         RunEnd::Left { living } => {
-            warn(format_args!("{} may live on; '{continue_command}' takes them over", counted(living)));
+            warn(format_args!(
+                "{} may still be running; '{continue_command}' continues the run",
+                counted(living)
+            ));
             Exit::Interrupted
         }
     })

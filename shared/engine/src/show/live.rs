@@ -58,7 +58,7 @@ impl Live {
         let Counts { pending, running, completed, failed, skipped } = counts;
         let parts = [
             (running, "running"),
-            (pending, "to come"),
+            (pending, "pending"),
             (completed, "completed"),
             (failed, "failed"),
             (skipped, "skipped"),
