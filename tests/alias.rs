@@ -137,10 +137,10 @@ fn the_file_is_not_read_where_there_is_a_tool() {
 fn circles_are_refused_with_the_way() {
     let world = world("self = 'self'\na = 'b 1'\nb = 'c 2'\nc = 'a 3'\nto = 'a'\n");
     for (name, way) in [
-        ("self", "alias 'self' leads in a circle: self -> self"),
-        ("a", "alias 'a' leads in a circle: a -> b -> c -> a"),
-        ("c", "alias 'c' leads in a circle: c -> a -> b -> c"),
-        ("to", "alias 'to' leads in a circle: to -> a -> b -> c -> a"),
+        ("self", "alias 'self' refers to itself: self -> self"),
+        ("a", "alias 'a' refers to itself: a -> b -> c -> a"),
+        ("c", "alias 'c' refers to itself: c -> a -> b -> c"),
+        ("to", "alias 'to' refers to itself: to -> a -> b -> c -> a"),
     ] {
         let ran = run(&world, &[name, "x"]);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name}");
@@ -155,7 +155,7 @@ fn circles_through_the_shell_have_an_end() {
     );
     let ran = run(&world, &["a"]);
     assert_eq!((ran.code, ran.out.as_str()), (2, ""));
-    assert!(ran.err.contains("aliases lead on and on: ... b -> a -> b -> a"), "{}", ran.err);
+    assert!(ran.err.contains("too many aliases refer to each other: ... b -> a -> b -> a"), "{}", ran.err);
     assert_eq!(ok(&world, &["once"]), "fine|");
 }
 
@@ -211,7 +211,11 @@ fn aliases_are_those_of_the_folder_that_is_named() {
     assert_eq!(ok(&world, &["here"]), "other|");
     fs::remove_file(world.path("other/config.toml")).unwrap();
     let ran = run(&world, &["here"]);
-    assert!(ran.code == 2 && ran.err.contains("it is a link to a file that is not there"), "{}", ran.err);
+    assert!(
+        ran.code == 2 && ran.err.contains("it is a symbolic link to a file that does not exist"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -326,7 +330,7 @@ fn nobody_is_given_an_alias_by_standing_somewhere() {
     ] {
         let ran = world.run(words);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
-        assert!(ran.err.contains("HOME is 'home', which is no absolute path"), "{words:?}: {}", ran.err);
+        assert!(ran.err.contains("HOME is 'home', which is not an absolute path"), "{words:?}: {}", ran.err);
     }
     // Whoever says where it is needs no home.
     let folder = world.config("");

@@ -99,7 +99,7 @@ fn a_record_tells_all_of_a_setting() {
         value!({
             "type": "setting", "key": "runs.max_concurrent", "value": 7, "source": "file",
             "by": world.config("config.toml"), "line": 1, "column": 6, "default": "3",
-            "about": "how many jobs of a run are carried out at once", "settable": true, "problem": null,
+            "about": "the number of concurrent jobs of a run", "settable": true, "problem": null,
         })
     );
     let moved = configured("");
@@ -131,7 +131,7 @@ fn what_does_not_work_is_shown_with_why() {
     let ran = run(&world, &[]);
     assert_eq!(ran.code, 2);
     assert!(ran.out.contains("runs.keep\t9d\tfile\t") && ran.out.contains("alias.x\tls\tfile\tFILE:4:1\n"));
-    assert!(ran.err.contains("FILE:2:12: cannot take 'ui.color'"), "{}", ran.err);
+    assert!(ran.err.contains("FILE:2:12: invalid value for 'ui.color'"), "{}", ran.err);
     assert_eq!(run(&world, &["get", "runs.keep"]).out, "9d\n");
     assert_eq!(run(&world, &["get", "alias.x"]).out, "ls\n");
     assert_eq!(run(&world, &["get", "ui.color"]).code, 2);
@@ -194,10 +194,10 @@ fn everything_that_is_wrong_is_told_at_once() {
     let want = [
         ("1", "6", "unknown key 'runs.kep'; did you mean 'runs.keep'?"),
         ("3", "1", "alias 'ls' (FILE:3:1) is shadowed by "),
-        ("4", "1", "alias 'a' leads in a circle: a -> b -> a"),
-        ("5", "1", "alias 'b' leads in a circle: b -> a -> b"),
+        ("4", "1", "alias 'a' refers to itself: a -> b -> a"),
+        ("5", "1", "alias 'b' refers to itself: b -> a -> b"),
         ("6", "1", "alias 'no' leads nowhere: there is no tool 'nonsense'"),
-        ("7", "1", "cannot call an alias 'A'"),
+        ("7", "1", "invalid alias name 'A'"),
     ];
     assert_eq!(rows.len(), want.len(), "{}", ran.out);
     for (row, (line, column, told)) in rows.iter().zip(want) {
@@ -210,7 +210,7 @@ fn everything_that_is_wrong_is_told_at_once() {
     for told in [
         "FILE\t1\t7\terror\tcannot open Codex's home '/nowhere': no such file or directory\n",
         "FILE\t2\t7\terror\tcannot run codex at '/etc/passwd': it is not an executable file\n",
-        "FILE\t3\t13\terror\tcannot take 'runs.keep': expected a string, found a number\n",
+        "FILE\t3\t13\terror\tinvalid value for 'runs.keep': expected a string, found a number\n",
         "FILE\t4\t",
     ] {
         assert!(ran.out.contains(told), "{told}: {}", ran.out);
@@ -227,7 +227,7 @@ fn everything_that_is_wrong_is_told_at_once() {
     let ran = run(&broken, &["check"]);
     assert_eq!(
         (ran.code, ran.out.as_str()),
-        (2, "FILE\t\t\terror\tit is a link to a file that is not there\n")
+        (2, "FILE\t\t\terror\tit is a symbolic link to a file that does not exist\n")
     );
 }
 

@@ -159,7 +159,11 @@ fn a_database_whose_head_was_overwritten_costs_one_line() {
         let before = fs::read(&path).unwrap();
         let ran = world.run(&UNION);
         assert_eq!((ran.code, ran.err.lines().count()), (0, 1), "{version}: {}", ran.err);
-        assert!(ran.err.contains("state_5.sqlite") && ran.err.contains("rollout files alone"), "{}", ran.err);
+        assert!(
+            ran.err.contains("state_5.sqlite") && ran.err.contains("only the rollout files"),
+            "{}",
+            ran.err
+        );
         assert_eq!(ids(&ran.out), ids_of_files(&world.codex_home()), "{version}");
         assert_eq!(problems(&world, "unreadable_database").0, 1, "{version}");
         assert_eq!(fs::read(&path).unwrap(), before, "{version}");
@@ -315,7 +319,7 @@ fn a_page_that_is_found_damaged_in_the_middle_hides_no_good_database() {
         for (query, want) in queries.iter().zip(&want) {
             let ran = world.run(query);
             assert_eq!((ran.code, ran.err.lines().count()), (0, usize::from(!ran.err.is_empty())), "{page}");
-            if ran.err.contains("state_5.sqlite' is read instead") {
+            if ran.err.contains("state_5.sqlite' instead") {
                 assert!(ran.err.contains("state_6.sqlite': "), "{page}: {}", ran.err);
                 assert_eq!(ran.out, *want, "{page} {query:?}");
                 is_damaged = true;

@@ -109,7 +109,7 @@ fn what_is_listed_is_what_is_run() {
     for (name, why, is_advised) in [
         ("plain", "it is not executable", true),
         ("folder", "it is a directory", false),
-        ("dangling", "it is a link to a file that is not there", false),
+        ("dangling", "it is a symbolic link to a file that does not exist", false),
     ] {
         let ran = world.run(&["codex-agent", name]);
         assert_eq!((ran.code, ran.err.contains("chmod +x")), (126, is_advised), "{name}: {}", ran.err);
@@ -162,17 +162,13 @@ fn a_broken_first_line_is_reported() {
     let ran = world.run(&["codex-agent", "broken"]);
     assert_eq!(ran.code, 126);
     assert!(
-        ran.err.contains("its first line names '/no/such/interpreter', which is not there"),
+        ran.err.contains("its first line names '/no/such/interpreter', which does not exist"),
         "{}",
         ran.err
     );
     world.script("bin/codex-agent-broken", "#!/bin/sh\r\necho hello\r\n");
     let ran = world.run(&["codex-agent", "broken"]);
-    assert!(
-        ran.code == 126 && ran.err.contains("'/bin/sh', with a carriage return behind it"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.code == 126 && ran.err.contains("'/bin/sh', which ends in a carriage return"), "{}", ran.err);
 }
 
 #[test]

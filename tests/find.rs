@@ -76,7 +76,7 @@ fn a_part_of_an_id_may_fit_several() {
     assert_eq!(found(&world, &["01a202e0"]).len(), 11);
     let ran = world.run(&["codex-agent-find", "--one", "01a202e0"]);
     assert_eq!((ran.code, ran.out.as_str()), (2, ""));
-    assert!(ran.err.contains("may be any of 11 sessions") && ran.err.contains("and 1 more"), "{}", ran.err);
+    assert!(ran.err.contains("it matches 11 sessions") && ran.err.contains("and 1 more"), "{}", ran.err);
     assert!(ran.err.contains(FORK), "{}", ran.err);
     assert_eq!(found(&world, &["--last", "01a202e0"]), [FORK]);
 }
@@ -132,7 +132,7 @@ fn a_fork_has_its_parents_name_and_the_parent_is_meant() {
     drop(database);
     let ran = world.run(&["codex-agent-find", "--one", "login work", "--format", "{id}"]);
     assert_eq!((ran.code, ran.out.trim()), (0, LOGIN));
-    assert!(ran.err.contains("a fork of it has the name too"), "{}", ran.err);
+    assert!(ran.err.contains("a fork of it has the same name"), "{}", ran.err);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_rollout_elsewhere_is_refused() {
     world.write(&name, "{}");
     let ran = world.run(&["codex-agent-find", &name]);
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("is no file in Codex's home"), "{}", ran.err);
+    assert!(ran.err.contains("is not a file in Codex's home"), "{}", ran.err);
     let ran = world.run(&["codex-agent-find", "missing.jsonl"]);
     assert_eq!(ran.code, 1, "{}", ran.err);
 }
@@ -231,7 +231,7 @@ fn records_of_other_types_may_have_any_id() {
     }
     let ran = world.sh("echo '{\"type\":\"session\",\"id\":7}' | codex-agent find --json");
     assert!(
-        ran.code == 2 && ran.err.contains("stdin:1: expected a session record: the id is no string"),
+        ran.code == 2 && ran.err.contains("stdin:1: expected a session record: the id is not a string"),
         "{}",
         ran.err
     );

@@ -136,7 +136,7 @@ fn all_of_the_input_or_none() {
     for (line, told) in [
         ("{\"type\":\"session\",\"id\":\"cd6d1b0c\"}", "expected a session record: 'cd6d1b0c' is not an id"),
         ("{\"type\":\"session\"}", "missing field 'id'"),
-        ("{\"id\":7}", "expected a session record: the id is no string"),
+        ("{\"id\":7}", "expected a session record: the id is not a string"),
         ("{", "EOF while parsing"),
         ("no such", "no session 'no such'"),
     ] {
@@ -166,8 +166,8 @@ fn sessions_that_are_gone_can_be_seen_and_removed() {
 fn names_that_would_be_trouble() {
     let world = World::with_home("0.169.0");
     for name in ["", " ", " a", "a\nb", "a\tb", LOGIN] {
-        assert!(refused(&world, &["create", name], 2).contains("cannot call a group"), "{name:?}");
-        assert!(refused(&world, &["add", name, LOGIN], 2).contains("cannot call a group"), "{name:?}");
+        assert!(refused(&world, &["create", name], 2).contains("invalid group name"), "{name:?}");
+        assert!(refused(&world, &["add", name, LOGIN], 2).contains("invalid group name"), "{name:?}");
     }
     // A part of an id is never taken for a group's.
     said(&world, &["create", "01a202e0"]);
@@ -197,7 +197,9 @@ fn the_predecessors_file_is_read_and_kept() {
     for verb in [&["show", "twin"][..], &["add", "twin", LOGIN], &["delete", "twin"]] {
         let err = refused(&world, verb, 2);
         assert!(
-            err.contains("there are 2 groups 'twin'") && err.contains("g2") && err.contains("g3"),
+            err.contains("ambiguous name 'twin': 2 groups have it")
+                && err.contains("g2")
+                && err.contains("g3"),
             "{err}"
         );
     }

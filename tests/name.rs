@@ -98,8 +98,8 @@ fn a_name_of_several_sessions_means_none_of_them_and_the_hint_has_the_newest() {
             let err = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{words:?}: {err}");
             assert!(
-                output.stdout.is_empty() && err.contains("'Fix parser' may be any of 2 sessions")
-                    || err.contains("'name:Fix parser' may be any of 2 sessions"),
+                output.stdout.is_empty() && err.contains("ambiguous reference 'Fix parser'")
+                    || err.contains("ambiguous reference 'name:Fix parser'"),
                 "{words:?}: {err}"
             );
             // Like the times above it, this one is in UTC.

@@ -121,7 +121,7 @@ fn where_there_is_none_the_nearest_are_shown_and_nothing_begins() {
                 let (code, out, err) = run(&world, directory, words);
                 assert_eq!((code, out.as_str()), (1, ""), "{words:?} {err}");
                 assert!(err.contains("no session '@' of the directory"), "{words:?}: {err}");
-                assert!(err.contains("these come nearest:"), "{words:?}: {err}");
+                assert!(err.contains("similar sessions:"), "{words:?}: {err}");
                 assert!(near.is_none_or(|id| err.contains(id.as_str())), "{words:?}: {err}");
                 assert!(err.lines().count() <= 8, "{words:?}: {err}");
             }

@@ -155,9 +155,9 @@ fn pages_name_every_rule_that_a_name_can_break() {
             (" x", "it begins or ends with a blank", "begins or ends with a blank"),
             ("x ", "it begins or ends with a blank", "begins or ends with a blank"),
             ("-x", "it begins with '-'", "begins with '-'"),
-            ("a\tb", "it has a control character in it", "has a control character in it"),
+            ("a\tb", "it contains a control character", "contains a control character"),
             (&long, "it is longer than 200 bytes", "is longer than 200 bytes"),
-            (id, "it is a whole id", "is a whole id"),
+            (id, "it is a complete id", "is a complete id"),
             ("a name with blanks", "there is", "exists already"),
         ] {
             let ran = world.run(&[&name, "create", "--", bad]);

@@ -218,9 +218,9 @@ fn a_tool_that_misbehaves_when_it_is_asked_is_reported_and_not_described() {
             "printf '{\"type\":\"tool\",\"name\":\"red\",\"about\":\"\\\\u001b[31m\"}'",
             "control character",
         ),
-        ("failing", "echo 'no such flag' >&2; exit 3", "it ended with 3: no such flag"),
-        ("killed", "kill -9 $$", "it was ended by signal 9"),
-        ("reading", "read line && echo $line || exit 5", "it ended with 5"),
+        ("failing", "echo 'no such flag' >&2; exit 3", "it exited with status 3: no such flag"),
+        ("killed", "kill -9 $$", "it was killed by signal 9"),
+        ("reading", "read line && echo $line || exit 5", "it exited with status 5"),
     ] {
         world.script(&format!("bin/codex-agent-{name}"), &format!("#!/bin/sh\n{script}\n"));
         let ran = plugin(&world, &["add", name]);
@@ -231,7 +231,7 @@ fn a_tool_that_misbehaves_when_it_is_asked_is_reported_and_not_described() {
     world.script("bin/codex-agent-broken", "#!/no/such\n");
     let ran = plugin(&world, &["add", "broken"]);
     assert!(
-        ran.code == 2 && ran.err.contains("the interpreter in its first line is not there"),
+        ran.code == 2 && ran.err.contains("the interpreter in its first line does not exist"),
         "{}",
         ran.err
     );
@@ -245,7 +245,7 @@ fn a_tool_that_hangs_is_ended_with_its_children() {
     world.script("bin/codex-agent-hang", hangs);
     let start = Instant::now();
     let ran = plugin(&world, &["add", "hang"]);
-    assert!(ran.code == 2 && ran.err.contains("it did not end within 5 seconds"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("it did not exit within 5 seconds"), "{}", ran.err);
     assert!(start.elapsed() < Duration::from_secs(30));
     assert!(is_gone(&world.path("bin/codex-agent-hang.child")), "its child lives on");
 }
@@ -298,7 +298,7 @@ fn help_of_an_external_tool_is_its_page_or_its_usage() {
         world.script("bin/codex-agent-told", &broken);
         let ran = world.run(&["codex-agent", "help", "told"]);
         assert!(
-            ran.code == 0 && ran.out.contains("usage:") && ran.err.contains("it ended with 9"),
+            ran.code == 0 && ran.out.contains("usage:") && ran.err.contains("it exited with status 9"),
             "{}",
             ran.err
         );

@@ -88,7 +88,7 @@ fn a_file_that_is_no_tool_is_reported_with_the_reason() {
         format!("'{}' is no tool: it is a directory", path("bin/codex-agent-folder")),
         format!("'{}' is no tool: it is not executable", path("bin/codex-agent-plain")),
         format!(
-            "'{}' is no tool: it is a link to a file that is not there",
+            "'{}' is no tool: it is a symbolic link to a file that does not exist",
             path("bin/codex-agent-dangling")
         ),
         format!("'{}' is no tool: the name of a tool is lower case", path("bin/codex-agent-Big")),

@@ -104,7 +104,7 @@ fn what_is_no_session_never_reaches_codex() {
     let mut world = world();
     for (words, code, told) in [
         (&["no such name"][..], 1, "no session 'no such name'"),
-        (&["01a202e0"], 2, "may be any of"),
+        (&["01a202e0"], 2, "ambiguous reference"),
         (&["91db6294"], 2, "codex unarchive 01a202e0-a882"),
         (&["a7c92fd5"], 2, "there is no such directory"),
         (&["a", "b"], 2, "one session at a time"),

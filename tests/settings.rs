@@ -136,7 +136,7 @@ fn runs_are_kept_as_long_as_it_says() {
     run();
     keep("soon");
     let ran = fake.tool(&["run", "again"]);
-    assert!(ran.code == 2 && ran.err.contains("'soon' is no length of time"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("'soon' is not a duration"), "{}", ran.err);
     assert_eq!(runs(), 1);
 }
 
@@ -184,8 +184,8 @@ fn what_nobody_knows_is_told_and_passed_over() {
         ("ui.theme.dark = 3\n", "FILE:1:4: unknown key 'ui.theme'\n"),
         ("'\\u001b[31m' = 3\n", "FILE:1:1: unknown key '\\u001b[31m'\n"),
         ("\"\\u001b[31m\\nx\" = 3\n", "FILE:1:1: unknown key '\\x1b[31m\\nx'\n"),
-        ("[alias]\n'A b' = 'ls'\n", "FILE:2:1: cannot call an alias 'A b': names are lower case"),
-        ("[alias]\n\"\\u001b\" = 'ls'\n", "FILE:2:1: cannot call an alias '\\x1b': names are lower case"),
+        ("[alias]\n'A b' = 'ls'\n", "FILE:2:1: invalid alias name 'A b': use lower case"),
+        ("[alias]\n\"\\u001b\" = 'ls'\n", "FILE:2:1: invalid alias name '\\x1b': use lower case"),
     ] {
         let world = configured(text);
         let ran = world.run(&["codex-agent-ls", "--count"]);
@@ -197,7 +197,7 @@ fn what_nobody_knows_is_told_and_passed_over() {
     let many: String = (0..50).map(|n| format!("key{n} = 1\n")).collect();
     let ran = configured(&many).run(&["codex-agent-ls", "--count"]);
     assert_eq!((ran.code, ran.err.lines().count()), (0, 6), "{}", ran.err);
-    assert!(ran.err.contains("'codex-agent config check' tells 45 more"), "{}", ran.err);
+    assert!(ran.err.contains("'codex-agent config check' reports 45 more"), "{}", ran.err);
 }
 
 #[test]
@@ -208,19 +208,22 @@ fn what_is_wrong_is_told_with_line_and_column() {
         ("[codex\n", "FILE:1:7: "),
         ("[ui]\ncolor = \n", "FILE:2:9: "),
         ("[ui]\ncolor = 'never'\ncolor = 'auto'\n", "FILE:3:1: duplicate key"),
-        ("[codex]\n  home = 3\n", "FILE:2:10: cannot take 'codex.home': expected a string, found a number"),
-        ("runs.keep = 30\n", "FILE:1:13: cannot take 'runs.keep': expected a string, found a number"),
-        ("runs.keep = '30'\n", "FILE:1:13: cannot take 'runs.keep': '30' is no length of time"),
-        ("runs.keep = ''\n", "cannot take 'runs.keep': it is empty"),
-        ("codex.home = ''\n", "cannot take 'codex.home': it is empty"),
-        ("codex.home = \"a\\u0000\"\n", "cannot take 'codex.home': there is a NUL in it"),
+        (
+            "[codex]\n  home = 3\n",
+            "FILE:2:10: invalid value for 'codex.home': expected a string, found a number",
+        ),
+        ("runs.keep = 30\n", "FILE:1:13: invalid value for 'runs.keep': expected a string, found a number"),
+        ("runs.keep = '30'\n", "FILE:1:13: invalid value for 'runs.keep': '30' is not a duration"),
+        ("runs.keep = ''\n", "invalid value for 'runs.keep': it is empty"),
+        ("codex.home = ''\n", "invalid value for 'codex.home': it is empty"),
+        ("codex.home = \"a\\u0000\"\n", "invalid value for 'codex.home': it contains a NUL"),
         ("codex.home = 'codex'\n", "expected a path that begins with / or ~/, not 'codex'"),
         ("codex.home = './codex'\n", "expected a path that begins with / or ~/, not './codex'"),
         ("codex.home = '~me/codex'\n", "expected a path that begins with / or ~/, not '~me/codex'"),
         ("codex.home = \"x\\u001b[2J\"\n", "not 'x\\x1b[2J'"),
         ("ui.color = 'sometimes'\n", "expected auto or always or never, not 'sometimes'"),
         ("ui.color = true\n", "expected a string, found true or false"),
-        ("runs.max_concurrent = 0\n", "cannot take 'runs.max_concurrent': it must be from 1 to 256"),
+        ("runs.max_concurrent = 0\n", "invalid value for 'runs.max_concurrent': it must be from 1 to 256"),
         ("runs.max_concurrent = 99999999999999999999\n", "it must be from 1 to 256"),
         ("runs.max_concurrent = '3'\n", "expected a whole number, found a string"),
         ("runs.max_concurrent = 1.5\n", "expected a whole number, found a number with a point"),
@@ -235,12 +238,15 @@ fn what_is_wrong_is_told_with_line_and_column() {
         ("[[alias]]\nx = 'ls'\n", "expected a table for 'alias', found an array"),
         (
             "[alias]\nx = 3\n",
-            "FILE:2:5: cannot take alias 'x': expected a string or an array of strings, found a number",
+            "FILE:2:5: invalid value for alias 'x': expected a string or an array of strings, found a number",
         ),
         ("[alias]\nx = ['ls', 3]\n", "expected a string or an array of strings, found an array"),
-        ("[alias]\nx = ''\n", "FILE:2:5: cannot take alias 'x': it is empty"),
-        ("[alias]\nx = []\n", "cannot take alias 'x': it is empty"),
-        ("[alias]\nx = \"ls 'a\"\n", "cannot take alias 'x': a quote or a backslash in it has no end"),
+        ("[alias]\nx = ''\n", "FILE:2:5: invalid value for alias 'x': it is empty"),
+        ("[alias]\nx = []\n", "invalid value for alias 'x': it is empty"),
+        (
+            "[alias]\nx = \"ls 'a\"\n",
+            "invalid value for alias 'x': it has an unclosed quote or a final backslash",
+        ),
     ] {
         let world = configured(text);
         let ran = world.run(&["codex-agent-ls", "--count"]);
@@ -252,7 +258,7 @@ fn what_is_wrong_is_told_with_line_and_column() {
         assert_eq!(world.run(&["codex-agent-config", "check"]).code, 2, "{text}");
     }
     let err = refused(&configured("a = 1\nruns.keep = 1\nui.color = 2\n"));
-    assert!(err.contains("FILE:2:13:") && err.contains("'codex-agent config check' tells 1 more"), "{err}");
+    assert!(err.contains("FILE:2:13:") && err.contains("'codex-agent config check' reports 1 more"), "{err}");
 }
 
 #[test]
@@ -267,7 +273,7 @@ fn files_that_are_none_are_told() {
     let err = said(&|world| fs::create_dir(path(world)).unwrap());
     assert!(err.contains("cannot read 'FILE': it is a directory"), "{err}");
     let err = said(&|world| symlink("/nowhere", path(world)).unwrap());
-    assert!(err.contains("cannot read 'FILE': it is a link to a file that is not there"), "{err}");
+    assert!(err.contains("cannot read 'FILE': it is a symbolic link to a file that does not exist"), "{err}");
     let err = said(&|world| symlink("config.toml", path(world)).unwrap());
     assert!(err.contains("cannot read 'FILE': too many levels of symbolic links"), "{err}");
     let err = said(&|world| symlink("/dev/zero", path(world)).unwrap());

@@ -166,7 +166,7 @@ impl Config {
         Err(match errors.count() {
             0 if first.place.is_none() => error,
             0 => error.hint("'codex-agent config edit' opens the file"),
-            more => error.hint(format!("'codex-agent config check' tells {more} more")),
+            more => error.hint(format!("'codex-agent config check' reports {more} more")),
         })
     }
 
@@ -226,7 +226,7 @@ impl Config {
             Wrong::Type(expected, found) => ("wrong_type", format!("expected {expected}, found {found}")),
             Wrong::Value(why) => ("bad_value", why),
         };
-        self.fault_of(key, word, place, format!("cannot take {what}: {why}"));
+        self.fault_of(key, word, place, format!("invalid value for {what}: {why}"));
     }
 
     /// An error that is about one key or table alone.
@@ -318,8 +318,7 @@ impl Config {
     fn alias(&mut self, entry: &Entry, places: &Places<'_>) {
         let name = &entry.name;
         if !is_name(name) {
-            let message =
-                format!("cannot call an alias '{name}': names are lower case letters, digits and dashes");
+            let message = format!("invalid alias name '{name}': use lower case letters, digits and dashes");
             return self.fault(false, "bad_alias_name", Some(places.of(entry.at)), message);
         }
         match Target::read(&entry.value) {
@@ -347,7 +346,7 @@ fn bytes(path: &Path) -> std::result::Result<Option<Vec<u8>>, String> {
         Ok(meta) => meta.is_symlink(),
     };
     match read_capped(path, LONGEST)? {
-        None if is_link => Err("it is a link to a file that is not there".to_owned()),
+        None if is_link => Err("it is a symbolic link to a file that does not exist".to_owned()),
         bytes => Ok(bytes),
     }
 }
@@ -385,7 +384,7 @@ pub fn once() -> &'static Config {
             0 => {}
             more => {
                 let file = config.path.display();
-                warn(format_args!("'codex-agent config check' tells {more} more of '{file}'"));
+                warn(format_args!("'codex-agent config check' reports {more} more of '{file}'"));
             }
         }
         config
@@ -434,7 +433,7 @@ pub type Folder = (PathBuf, Option<&'static str>);
 /// `what` is what is looked for there, and `else_said` what else says where that is, for the error.
 pub fn user_home(what: &str, else_said: &str) -> Result<PathBuf> {
     home().map_err(|why| {
-        Error::new(format!("cannot tell where {what} is: {why}")).hint(format!("set HOME, or {else_said}"))
+        Error::new(format!("cannot find {what}: {why}")).hint(format!("set HOME, or {else_said}"))
     })
 }
 
@@ -442,7 +441,7 @@ pub fn user_home(what: &str, else_said: &str) -> Result<PathBuf> {
 pub fn home() -> std::result::Result<PathBuf, String> {
     match env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from) {
         Some(home) if home.is_absolute() => Ok(home),
-        Some(home) => Err(format!("HOME is '{}', which is no absolute path", home.display())),
+        Some(home) => Err(format!("HOME is '{}', which is not an absolute path", home.display())),
         None => Err("HOME is not set".to_owned()),
     }
 }
@@ -487,7 +486,7 @@ fn named_folder(ours: &str) -> Result<Option<PathBuf>> {
     match env::var_os(ours).filter(|value| !value.is_empty()).map(PathBuf::from) {
         Some(folder) if folder.is_relative() => {
             let message = format!("cannot use {ours}: '{}' is not an absolute path", folder.display());
-            Err(Error::usage(message).hint("a relative path means another directory wherever a tool is run"))
+            Err(Error::usage(message).hint("a relative path would depend on the current directory"))
         }
         folder => Ok(folder),
     }

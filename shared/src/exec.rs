@@ -40,7 +40,7 @@ pub(crate) fn why_not(path: &Path) -> String {
         Ok(meta) if !meta.is_file() => "it is not a regular file".to_owned(),
         Ok(_) => NOT_EXECUTABLE.to_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            "it is a link to a file that is not there".to_owned()
+            "it is a symbolic link to a file that does not exist".to_owned()
         }
         Err(error) => reason(&error),
     }

@@ -99,7 +99,7 @@ impl Template {
                         return Err(Error::usage(format!(
                             "cannot read '{{{what}' in the template: no brace closes it"
                         ))
-                        .hint("\\{ is a brace that is meant as one"));
+                        .hint("\\{ prints a brace"));
                     };
                     letters = rest.chars();
                     known(name)?;

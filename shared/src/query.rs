@@ -338,7 +338,7 @@ impl Sort {
         };
         let key = SortKey::parse(key).ok_or_else(|| {
             let keys: Vec<&str> = SortKey::ALL.iter().map(|(_, word, _)| *word).collect();
-            Error::usage(format!("cannot sort by '{key}'"))
+            Error::usage(format!("invalid value '{key}' for '--sort': unknown key"))
                 .hint(format!("keys: {}, each with :asc or :desc", keys.join(" ")))
         })?;
         let descending = match direction {
@@ -346,8 +346,10 @@ impl Sort {
             Some("asc") => false,
             Some("desc") => true,
             Some(other) => {
-                return Err(Error::usage(format!("cannot sort by '{text}': '{other}' is no order"))
-                    .hint("an order is asc or desc, as in updated:asc"));
+                return Err(Error::usage(format!(
+                    "invalid value '{text}' for '--sort': unknown order '{other}'"
+                ))
+                .hint("the order is asc or desc, as in updated:asc"));
             }
         };
         Ok(Sort { key, descending })

@@ -46,7 +46,7 @@ enum Form<'t> {
 impl<'t> Form<'t> {
     fn of(text: &'t str) -> Result<Form<'t>> {
         if text.is_empty() {
-            return Err(Error::usage("an empty reference means no session"));
+            return Err(Error::usage("invalid reference '': it is empty"));
         }
         if let Some(id) = Id::parse(text) {
             return Ok(Form::Id(id));
@@ -56,7 +56,7 @@ impl<'t> Form<'t> {
                 (Some(id), _) => Ok(Form::Id(id)),
                 (None, Some(hex)) => Ok(Form::Hex(hex)),
                 (None, None) => {
-                    Err(Error::usage(format!("'{text}' is no part of an id: expected 4 or more hex digits")))
+                    Err(Error::usage(format!("invalid reference 'id:{rest}': expected 4 or more hex digits")))
                 }
             };
         }
@@ -71,8 +71,9 @@ impl<'t> Form<'t> {
             };
             return match nth {
                 Some(nth) => Ok(Form::Newest { nth, anywhere: false }),
-                None => Err(Error::usage(format!("cannot read '{text}' as a reference"))
-                    .hint("@ and @N are sessions of this directory, @@ is the newest of all")),
+                None => Err(Error::usage(format!("invalid reference '{text}'")).hint(
+                    "@ and @N are the newest sessions of this directory, @@ is the newest of all directories",
+                )),
             };
         }
         if text.ends_with(".jsonl") || text.ends_with(".jsonl.zst") {
@@ -148,7 +149,7 @@ fn one(index: &mut Index, text: &str, say: fn(String)) -> Result<Session<'static
 pub fn missing(index: &mut Index, text: &str) -> Result<Error> {
     if !matches!(Form::of(text)?, Form::Newest { .. }) {
         return Ok(Error::not_found(format!("no session '{text}'"))
-            .hint("codex-agent ls lists them; codex-agent find WORD looks for words"));
+            .hint("'codex-agent ls' lists sessions; 'codex-agent find WORD' searches them"));
     }
     let here = std::env::current_dir().unwrap_or_default();
     let cwd = |places: &[&Path]| places.iter().map(|place| Directory::new(place)).collect::<Vec<_>>();
@@ -180,9 +181,9 @@ pub fn missing(index: &mut Index, text: &str) -> Result<Error> {
     let error = Error::not_found(format!("no session '{text}'{place}"));
     Ok(match lines.collect::<Vec<_>>() {
         lines if lines.is_empty() => {
-            error.hint("codex-agent ls --archived --subagents lists the hidden ones")
+            error.hint("'codex-agent ls --archived --subagents' lists hidden sessions")
         }
-        lines => error.hint("these come nearest:").hint(lines.join("\n")),
+        lines => error.hint("similar sessions:").hint(lines.join("\n")),
     })
 }
 
@@ -198,7 +199,7 @@ pub fn ambiguous(text: &str, found: &[Session<'_>]) -> Error {
     if found.len() > 10 {
         lines.push(format!("and {} more", found.len() - 10));
     }
-    let error = Error::new(format!("'{text}' may be any of {} sessions; say more", found.len()))
+    let error = Error::new(format!("ambiguous reference '{text}': it matches {} sessions", found.len()))
         .hint(lines.join("\n"));
     match found.first().and_then(|newest| Some((newest.id?, newest.updated_at?))) {
         // Whole, since a part of an id may be the very reference that is ambiguous.
@@ -222,14 +223,14 @@ fn rollout_at(index: &Index, path: &Path) -> Result<Id> {
     let home = index.home().path();
     if !(real.starts_with(home) || typed.starts_with(home)) || !real.is_file() {
         let home = index.home().path().display().to_string();
-        return Err(Error::usage(format!("'{}' is no file in Codex's home", path.display()))
-            .hint(format!("the home is '{home}'; CODEX_HOME names another")));
+        return Err(Error::usage(format!("'{}' is not a file in Codex's home", path.display()))
+            .hint(format!("the home is '{home}'; set CODEX_HOME to use another")));
     }
     real.file_name()
         .and_then(|name| name.to_str())
         .and_then(Name::parse)
         .map(|name| name.id)
-        .ok_or_else(|| Error::usage(format!("'{}' has not the name of a rollout", path.display())))
+        .ok_or_else(|| Error::usage(format!("'{}' is not named as a rollout", path.display())))
 }
 
 fn list(
@@ -255,7 +256,7 @@ fn newest(index: &mut Index, nth: usize, anywhere: bool) -> Result<Vec<Session<'
     let mut filter = Filter::default();
     if !anywhere {
         let here = std::env::current_dir().map_err(|error| {
-            Error::new(format!("cannot tell the current directory: {}", crate::error::reason(&error)))
+            Error::new(format!("cannot determine the current directory: {}", crate::error::reason(&error)))
         })?;
         filter.cwd = vec![Directory::new(&here)];
     }
@@ -306,7 +307,7 @@ fn originals(name: &str, found: Vec<Session<'static>>) -> Vec<Session<'static>> 
         found.into_iter().partition(|session| is_fork(session).is_some());
     if originals.len() == 1 {
         warn(format_args!(
-            "'{name}' is taken as the session that was named; {} of it {} the name too",
+            "'{name}' means the original session; {} of it {} the same name",
             if forks.len() == 1 { "a fork".to_owned() } else { format!("{} forks", forks.len()) },
             if forks.len() == 1 { "has" } else { "have" }
         ));
@@ -386,9 +387,8 @@ pub fn from_stdin(operands: &[String]) -> Result<bool> {
         return Ok(false);
     }
     if io::stdin().is_terminal() {
-        return Err(
-            Error::usage("a session is missing").hint("name one, or pipe some in: codex-agent ls --json | …")
-        );
+        return Err(Error::usage("no session is given")
+            .hint("name a session, or pipe records in: codex-agent ls --json | …"));
     }
     Ok(true)
 }

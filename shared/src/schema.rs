@@ -116,7 +116,7 @@ pub fn find<'s>(schemas: &'s [Schema], name: &str, read: bool) -> Result<&'s Sch
         let hint = match near.first() {
             _ if is_other() => format!("{other} {name} prints it"),
             Some(near) => format!("did you mean '{near}'?"),
-            None => format!("codex-agent schema{option} lists the types that there are"),
+            None => format!("codex-agent schema{option} lists the types"),
         };
         Error::new(format!("there is no schema of the type '{name}'{kind}"))
             .hint(hint)

@@ -87,7 +87,7 @@ impl Store {
             let path = lock_path(&target);
             place::lock(&lock, &path)?;
             // Setup takes its lock away with its file: whoever has waited for that one needs the next.
-            let mine = lock.metadata().context("look at the lock", &path)?;
+            let mine = lock.metadata().context("examine the lock", &path)?;
             let is_mine = |there: fs::Metadata| (there.dev(), there.ino()) == (mine.dev(), mine.ino());
             tried += 1;
             // Some file systems number a file anew each time.
@@ -115,7 +115,7 @@ impl Store {
             // A link in a directory of the user's alone is the user's own, wherever it leads.
             place::check(own)?;
             let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-            made.context("make the directory", folder)?;
+            made.context("create the directory", folder)?;
         }
         let file = place::lock_file(&lock_path(&target))?;
         Ok((target, file))
@@ -158,7 +158,7 @@ fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
     serde_json::from_slice(&text).map_err(|error| {
         let what = if text.is_empty() { "it is empty".to_owned() } else { error.to_string() };
         Error::new(format!("cannot read '{}': {what}", path.display()))
-            .hint("the file is left as it is; repair it, or move it away to start anew")
+            .hint("the file was not changed; repair it, or move it away to start with an empty one")
     })
 }
 
@@ -239,7 +239,7 @@ fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
     };
     let folder =
         write().context("save", target).map_err(|error| error.hint("nothing was changed").of_place())?;
-    folder.sync_all().context("sync the folder of", target).map_err(|error| {
+    folder.sync_all().context("sync the directory of", target).map_err(|error| {
         error.hint("the file was saved; only a power cut before it is on the disk could lose that")
     })
 }

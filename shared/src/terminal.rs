@@ -37,10 +37,10 @@ impl Choice for Color {
         (
             Color::Auto,
             "auto",
-            "a terminal gets colours, unless NO_COLOR is set; everything, where CLICOLOR_FORCE is",
+            "colours on a terminal, unless NO_COLOR is set; always, if CLICOLOR_FORCE is set",
         ),
-        (Color::Always, "always", "everything gets colours"),
-        (Color::Never, "never", "nothing gets colours"),
+        (Color::Always, "always", "colours in every output"),
+        (Color::Never, "never", "no colours"),
     ];
 }
 

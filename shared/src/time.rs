@@ -175,7 +175,7 @@ pub fn parse_duration(text: &str) -> Result<std::time::Duration> {
     let span = ago(&text.trim().to_lowercase());
     let duration = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
     duration.and_then(|duration| duration.try_into().ok()).ok_or_else(|| {
-        Error::usage(format!("cannot read '{text}' as a length of time")).hint("say 90s, 5m or 1h30m")
+        Error::usage(format!("invalid duration '{text}'")).hint("use a duration such as 90s, 5m or 1h30m")
     })
 }
 
@@ -230,8 +230,8 @@ fn moment(text: &str, now: &Zoned, end: bool) -> Result<Timestamp> {
             .or_else(|| ago(lower).and_then(|span| now.checked_sub(span).ok())),
     };
     found.map(|zoned| Timestamp(zoned.timestamp().as_millisecond())).ok_or_else(|| {
-        Error::usage(format!("cannot read '{text}' as a time"))
-            .hint("say 2d, 12h, yesterday, monday, 2026-11-22 or 2026-11-22T10:50:00Z")
+        Error::usage(format!("invalid time '{text}'"))
+            .hint("use a time such as 2d, 12h, yesterday, monday, 2026-11-22 or 2026-11-22T10:50:00Z")
     })
 }
 
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(end("2026-11-01T12:30"), "2026-11-01T10:30:00.000Z");
         assert_eq!(end("2d"), at("2d").unwrap());
         for wrong in ["tuesdayish", "5", "", "-2d", "2x", "99999999999999999999d"] {
-            assert!(at(wrong).unwrap_err().contains("as a time"), "{wrong}");
+            assert!(at(wrong).unwrap_err().contains("invalid time"), "{wrong}");
         }
     }
 

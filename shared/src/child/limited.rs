@@ -148,12 +148,12 @@ impl Failure {
         let shown = name.display();
         match self {
             Failure::Start(error) if error.kind() == io::ErrorKind::NotFound && name.exists() => {
-                Error::new(format!("cannot run '{shown}': the interpreter in its first line is not there"))
+                Error::new(format!("cannot run '{shown}': the interpreter in its first line does not exist"))
             }
             Failure::Start(error) => {
                 Error::new(format!("cannot run '{shown}': {}", crate::error::reason(&error)))
             }
-            Failure::Asked(signal) => Error::new(format!("stopped while '{shown}' was run"))
+            Failure::Asked(signal) => Error::new(format!("interrupted while '{shown}' was running"))
                 .with_exit(Exit::Theirs(u8::try_from(128 + signal).unwrap_or(2))),
         }
     }
@@ -446,13 +446,13 @@ pub fn output_of(
     let why = match ended.how {
         How::Code(code) if is_good(code) => return Ok(ended.out),
         How::Code(code) => match ended.first_message() {
-            Some(message) => format!("it ended with {code}: {message}"),
-            None => format!("it ended with {code}"),
+            Some(message) => format!("it exited with status {code}: {message}"),
+            None => format!("it exited with status {code}"),
         },
-        How::Signal(signal) => format!("it was ended by signal {signal}"),
-        How::Late => format!("it did not end within {time} seconds"),
+        How::Signal(signal) => format!("it was killed by signal {signal}"),
+        How::Late => format!("it did not exit within {time} seconds"),
         How::TooMuch => format!("it printed more than {most} KiB"),
-        How::TooLarge => "it took too much memory".to_owned(),
+        How::TooLarge => "it used too much memory".to_owned(),
     };
     Err(Error::new(format!("cannot get {what} of '{}': {why}", path.display())))
 }

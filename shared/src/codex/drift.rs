@@ -71,16 +71,16 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.problem {
             Kind::UnreadableDatabase => "the database cannot be read",
-            Kind::RowWithoutFile => "a row whose rollout is gone",
+            Kind::RowWithoutFile => "a row whose rollout does not exist",
             Kind::FileWithoutRow => "a rollout without a row",
-            Kind::ArchivedDisagrees => "row and file disagree whether it is archived",
+            Kind::ArchivedDisagrees => "row and file disagree whether the session is archived",
             Kind::DuplicateFile => "a second rollout of one session",
             Kind::UnreadableFile => "a rollout that cannot be read",
             Kind::ForeignFile => "a rollout whose name has another id than its first line",
             Kind::ForeignPath => "a row whose rollout path is written as on another system",
             Kind::DirectoryDisagrees => "row and rollout disagree on the directory",
             Kind::OutsideHome => "a rollout outside of Codex's home",
-            Kind::DirectoryCase => "a directory that exists in other upper and lower case alone",
+            Kind::DirectoryCase => "a directory that exists only in another case",
             Kind::NotResumable => "a session that Codex will not resume",
         };
         f.write_str(text)?;
@@ -190,7 +190,7 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
         });
         let said = [("the row", row.archived), ("the row's path", tree.unwrap_or(file.archived))];
         if let Some((who, archived)) = said.into_iter().find(|(_, archived)| *archived != file.archived) {
-            let words = format!("{who} says {}archived", if archived { "" } else { "not " });
+            let words = format!("{who} marks it as {}archived", if archived { "" } else { "not " });
             found(Kind::ArchivedDisagrees, id, Some(&file.path), Some(words))?;
         }
         if !is_here(&row.path) {
@@ -231,7 +231,7 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
                 Ok(head) => head,
             };
             if head.meta.id.is_some_and(|other| other != id) {
-                let other = head.meta.id.map(|other| format!("it says {other}"));
+                let other = head.meta.id.map(|other| format!("the first line has {other}"));
                 found(Kind::ForeignFile, Some(id), Some(&file.path), other)?;
             } else if let Some(refused) = &refused
                 && live.is_some_and(|live| live.path == file.path)
@@ -249,7 +249,7 @@ pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) ->
             if head.meta.cwd.as_ref().is_some_and(|first| *first != row.cwd) {
                 let last = rollout::tail(&file.path, true).ok().and_then(|tail| tail.cwd).or(head.meta.cwd);
                 if let Some(last) = last.filter(|last| *last != row.cwd) {
-                    let words = format!("the row says '{}', the rollout '{last}'", row.cwd);
+                    let words = format!("the row has '{}', the rollout '{last}'", row.cwd);
                     found(Kind::DirectoryDisagrees, Some(id), Some(&file.path), Some(words))?;
                 }
             }

@@ -176,9 +176,9 @@ fn collect(folder: &Path, archived: bool, depth: usize, all: &mut Vec<RolloutFil
                     let path = error.path().unwrap_or(folder).display().to_string();
                     let why = match error.io_error() {
                         Some(error) => crate::error::reason(error),
-                        None => "a symbolic link leads back to a folder above it".to_owned(),
+                        None => "a symbolic link leads back to a directory above it".to_owned(),
                     };
-                    warn_once(format_args!("cannot look into '{path}': {why}; going on without it"));
+                    warn_once(format_args!("cannot read the directory '{path}': {why}; skipped"));
                 }
                 continue;
             }

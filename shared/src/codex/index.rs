@@ -74,7 +74,7 @@ impl Index {
         }
         if !home.exists() {
             warn_once(format_args!(
-                "there is no Codex home at '{}' yet; CODEX_HOME names another",
+                "there is no Codex home at '{}' yet; set CODEX_HOME to use another",
                 home.path().display()
             ));
         }
@@ -86,7 +86,7 @@ impl Index {
                 if sources.database && home.database_folder() != home.path() {
                     let folder = home.database_folder().display();
                     warn_once(format_args!(
-                        "there is no Codex database in '{folder}'; going by the rollout files alone"
+                        "there is no Codex database in '{folder}'; reading only the rollout files"
                     ));
                 }
                 None
@@ -97,7 +97,7 @@ impl Index {
             }
             Ok(state) => state,
             Err(error) if sources.files => {
-                warn_once(format_args!("{error}; going by the rollout files alone"));
+                warn_once(format_args!("{error}; reading only the rollout files"));
                 None
             }
             Err(error) => return Err(error),
@@ -244,9 +244,9 @@ impl Index {
         };
         self.state = failed.as_ref().filter(|failed| failed.is_damaged()).and_then(behind);
         match &self.state {
-            Some(next) => warn_once(format_args!("{error}; '{}' is read instead", next.path().display())),
+            Some(next) => warn_once(format_args!("{error}; reading '{}' instead", next.path().display())),
             None if self.sources.files => {
-                warn_once(format_args!("{error}; going by the rollout files alone"));
+                warn_once(format_args!("{error}; reading only the rollout files"));
             }
             None => return Err(error),
         }

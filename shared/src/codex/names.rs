@@ -40,7 +40,7 @@ impl Names {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Names::default(),
             Err(error) => {
                 warn_once(format_args!(
-                    "cannot read '{}': {}; names may lack",
+                    "cannot read '{}': {}; names may be missing",
                     path.display(),
                     reason(&error)
                 ));

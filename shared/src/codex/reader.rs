@@ -342,7 +342,7 @@ pub(super) fn look_into(session: &mut Session<'_>, path: &Path, full: bool) -> O
             let error: io::Error = error;
             let is_known = error.kind() != io::ErrorKind::NotFound || session.found_in.is_some();
             if is_known && !rollout::is_being_born(path, &error) {
-                skip("taken from the database alone", path, &error);
+                skip("shown from the database only", path, &error);
             }
             return None;
         }

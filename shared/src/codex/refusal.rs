@@ -60,7 +60,7 @@ impl Refusal {
     /// The way out, for the session of this id.
     pub fn hint(&self, id: Id) -> String {
         if self.can_fork {
-            format!("Codex forks it all the same: codex-agent fork {id}")
+            format!("Codex can fork it: codex-agent fork {id}")
         } else if self.restorable {
             "it can be resumed once that file is back as it was".to_owned()
         } else {
@@ -151,7 +151,7 @@ fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
         };
         let first = match serde_json::from_slice::<First>(line) {
             Ok(first) if first.kind == "session_meta" => first,
-            Ok(_) => return Ok(Err(Refusal::new("its first line is no session_meta"))),
+            Ok(_) => return Ok(Err(Refusal::new("its first line is not a session_meta"))),
             Err(_) if rollout::is_bare(line) => {
                 let why = "it is of before September 2025, in a format that Codex no longer reads";
                 return Ok(Err(Refusal::new(why)));

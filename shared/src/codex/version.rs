@@ -21,7 +21,7 @@ pub fn refuse_older(version: &str, session: &Session<'_>) -> Result<()> {
     }
     let by = session.cli_version.as_deref().unwrap_or("a later version");
     Err(Error::new(format!("Codex {version} would damage this session, which {by} made"))
-        .hint("0.148 is the first version that can read it; --codex names another Codex"))
+        .hint("0.148 is the first version that can read it; use --codex to name another Codex"))
 }
 
 #[cfg(test)]

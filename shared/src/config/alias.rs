@@ -100,15 +100,15 @@ impl Target {
     /// Reads the value of an alias, and how it is shown.
     pub(super) fn read(value: &Value) -> std::result::Result<(Target, String), Wrong> {
         let words = match value {
-            Value::Text(text) if text.contains('\0') => return Err("there is a NUL in it".into()),
+            Value::Text(text) if text.contains('\0') => return Err("it contains a NUL".into()),
             Value::Text(text) => match text.trim_start().strip_prefix('!') {
-                Some(line) if line.trim().is_empty() => return Err("no line of shell follows the '!'".into()),
+                Some(line) if line.trim().is_empty() => return Err("no shell command follows the '!'".into()),
                 // What is appended has to stand on the last line.
                 Some(line) => return Ok((Target::Shell(line.trim().to_owned()), text.trim().to_owned())),
                 None => split(text)?,
             },
             Value::Texts(words) if words.iter().any(|word| word.contains('\0')) => {
-                return Err("there is a NUL in it".into());
+                return Err("it contains a NUL".into());
             }
             Value::Texts(words) => words.clone(),
             other => return Err(Wrong::Type("a string or an array of strings", other.called())),
@@ -117,11 +117,11 @@ impl Target {
             None => Err("it is empty".into()),
             Some(first) if first.starts_with('-') => {
                 let why =
-                    format!("it begins with '{first}', and not with a tool; '!codex-agent {first} ...' may");
+                    format!("it begins with '{first}' instead of a tool; use '!codex-agent {first} ...'");
                 Err(why.into())
             }
             Some(first) if !is_name(first) => {
-                Err(format!("it begins with '{first}', which cannot be a tool").into())
+                Err(format!("it begins with '{first}', which is not a valid tool name").into())
             }
             Some(_) => {
                 let text = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
@@ -133,12 +133,12 @@ impl Target {
 
 /// Splits a string as a shell does. What only a shell can do is refused rather than handed to a tool.
 fn split(text: &str) -> std::result::Result<Vec<String>, Wrong> {
-    let words = shlex::split(text).ok_or("a quote or a backslash in it has no end")?;
+    let words = shlex::split(text).ok_or("it has an unclosed quote or a final backslash")?;
     let is_operator = |word: &&String| !word.is_empty() && word.chars().all(|c| "|&;<>".contains(c));
     match words.iter().find(is_operator) {
         None => Ok(words),
         Some(operator) => Err(format!(
-            "'{operator}' is for a shell: a line of shell begins with '!', and an array takes it as it is"
+            "'{operator}' needs a shell: begin the alias with '!', or use an array to pass it literally"
         )
         .into()),
     }
@@ -196,19 +196,18 @@ pub fn follow(config: &Config, words: &[OsString], path: &SearchPath) -> Result<
         };
         if way.contains(&name) {
             let circle = joined(&way, &name);
-            return Err(Error::new(format!("alias '{}' leads in a circle: {circle}", way[0]))
+            return Err(Error::new(format!("alias '{}' refers to itself: {circle}", way[0]))
                 .hint(format!("change one of them in '{}'", config.path().display())));
         }
         way.push(name);
         if before.split_whitespace().count() + way.len() > LONGEST_WAY {
             let so_far = before.split_whitespace().rev().take(3).collect::<Vec<_>>();
             let so_far: Vec<&str> = so_far.into_iter().rev().chain(way.iter().map(String::as_str)).collect();
-            return Err(Error::new(format!("aliases lead on and on: ... {}", so_far.join(" -> "))).hint(
-                format!(
-                    "more than {LONGEST_WAY} of them were followed; look at '{}'",
-                    config.path().display()
-                ),
-            ));
+            return Err(Error::new(format!(
+                "too many aliases refer to each other: ... {}",
+                so_far.join(" -> ")
+            ))
+            .hint(format!("at most {LONGEST_WAY} are followed; edit '{}'", config.path().display())));
         }
         match &alias.leads {
             Target::Words(first) => drop(words.splice(..1, first.iter().map(OsString::from))),
@@ -262,15 +261,15 @@ mod tests {
         for (text, why) in [
             ("", "empty"),
             ("  ", "empty"),
-            ("''", "cannot be a tool"),
-            ("!", "no line of shell"),
-            ("find 'a", "has no end"),
-            ("ls \\", "has no end"),
-            ("ls | head", "a line of shell begins with '!'"),
-            ("--codex-home /x ls", "not with a tool"),
-            ("../ls", "cannot be a tool"),
-            ("ls \0", "there is a NUL in it"),
-            ("!ls \0", "there is a NUL in it"),
+            ("''", "not a valid tool name"),
+            ("!", "no shell command"),
+            ("find 'a", "an unclosed quote"),
+            ("ls \\", "a final backslash"),
+            ("ls | head", "begin the alias with '!'"),
+            ("--codex-home /x ls", "instead of a tool"),
+            ("../ls", "not a valid tool name"),
+            ("ls \0", "it contains a NUL"),
+            ("!ls \0", "it contains a NUL"),
         ] {
             assert!(matches!(read(text), Err(Wrong::Value(told)) if told.contains(why)), "{text}");
         }

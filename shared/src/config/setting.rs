@@ -50,7 +50,7 @@ pub static CODEX_HOME: Setting = Setting {
     kind: Kind::Path,
     default: "~/.codex",
     about: "Codex's home",
-    more: "One that is named and not there is an error. Codex itself knows nothing of this setting: what is started from here gets it as CODEX_HOME.",
+    more: "A home that is set and does not exist is an error. Codex does not read this setting: codex-agent passes it on as CODEX_HOME.",
     flag: Some("--codex-home"),
     variables: &[("CODEX_HOME", itself)],
 };
@@ -61,7 +61,7 @@ pub static CODEX_BINARY: Setting = Setting {
     kind: Kind::Path,
     default: "codex on PATH",
     about: "the executable of Codex",
-    more: "Only absolute folders of PATH are looked into.",
+    more: "Only absolute directories of PATH are searched.",
     flag: Some("--codex"),
     variables: &[("CODEX_AGENT_CODEX", itself)],
 };
@@ -71,8 +71,8 @@ pub static RUNS_KEEP: Setting = Setting {
     key: "runs.keep",
     kind: Kind::Time,
     default: "30d",
-    about: "how long a finished run is kept",
-    more: "Older ones are removed when another run is begun. The records of runs are meant, not the sessions, which are Codex's.",
+    about: "the time for which a finished run is kept",
+    more: "Older runs are removed when a run starts. Their sessions, which are Codex's, stay.",
     flag: None,
     variables: &[],
 };
@@ -82,8 +82,8 @@ pub static RUNS_MAX_CONCURRENT: Setting = Setting {
     key: "runs.max_concurrent",
     kind: Kind::Number(256),
     default: "3",
-    about: "how many jobs of a run are carried out at once",
-    more: "A run that is continued keeps the number that it was begun with.",
+    about: "the number of concurrent jobs of a run",
+    more: "A resumed run keeps its number.",
     flag: Some("--max-concurrent"),
     variables: &[],
 };
@@ -94,7 +94,7 @@ pub static UI_COLOR: Setting = Setting {
     kind: Kind::OneOf(&["auto", "always", "never"]),
     default: "auto",
     about: "whether tables are coloured",
-    more: "With auto a terminal gets colours, unless TERM is dumb.",
+    more: "With auto, output to a terminal is coloured, unless TERM is dumb.",
     flag: Some("--color"),
     variables: &[
         ("NO_COLOR", |_| Some("never".into())),
@@ -127,7 +127,7 @@ impl Kind {
             Kind::Time if text == "forever" => Ok(text.into()),
             Kind::Time => match parse_duration(text) {
                 Ok(_) => Ok(text.into()),
-                Err(_) => Err(format!("'{text}' is no length of time; say 12h, 30d, 8w or forever").into()),
+                Err(_) => Err(format!("'{text}' is not a duration; use 12h, 30d, 8w or forever").into()),
             },
             Kind::OneOf(words) if words.contains(&text) => Ok(text.into()),
             Kind::OneOf(words) => Err(format!("expected {}, not '{text}'", words.join(" or ")).into()),
@@ -140,7 +140,7 @@ impl Kind {
         match self {
             Kind::Path => "a path that begins with / or ~/".to_owned(),
             Kind::Number(most) => format!("a number from 1 to {most}"),
-            Kind::Time => "a length of time such as 30d, or forever".to_owned(),
+            Kind::Time => "a duration such as 30d, or forever".to_owned(),
             Kind::OneOf(words) => words.join(" or "),
         }
     }
@@ -149,7 +149,7 @@ impl Kind {
 /// A path of the file. One that is relative would mean another place in each directory.
 fn path(text: &str) -> Result<PathBuf, Wrong> {
     if text.contains('\0') {
-        return Err("there is a NUL in it".into());
+        return Err("it contains a NUL".into());
     }
     let path = match text.strip_prefix("~/") {
         Some(rest) => {

@@ -21,8 +21,8 @@ pub fn wrong_interpreter(path: &Path) -> Option<String> {
     let is_named = |what: &str, why: &str| Some(format!("its first line names '{what}', {why}"));
     if !Path::new(interpreter).exists() {
         return match interpreter.strip_suffix('\r') {
-            Some(before) => is_named(before, "with a carriage return behind it, as files of Windows have it"),
-            None => is_named(interpreter, "which is not there"),
+            Some(before) => is_named(before, "which ends in a carriage return, as in files from Windows"),
+            None => is_named(interpreter, "which does not exist"),
         };
     }
     if Path::new(interpreter).is_dir() {
@@ -33,9 +33,9 @@ pub fn wrong_interpreter(path: &Path) -> Option<String> {
     }
     let asked = interpreter.ends_with("/env").then(|| asked_of_env(rest)).flatten()?;
     match asked.strip_suffix('\r') {
-        Some(before) => is_named(before, "with a carriage return behind it, as files of Windows have it"),
+        Some(before) => is_named(before, "which ends in a carriage return, as in files from Windows"),
         None if !asked.contains('/') && find_program(asked).is_none() => {
-            is_named(asked, "which is not there")
+            is_named(asked, "which does not exist")
         }
         None => None,
     }
@@ -74,10 +74,10 @@ mod tests {
             ("#!/usr/bin/env -S -u FOO A=b sh -e", None),
             ("#!/usr/bin/env -S 'no such' x", None),
             ("no script", None),
-            ("#!/no/such", Some("'/no/such', which is not there")),
-            ("#!/bin/sh\r", Some("'/bin/sh', with a carriage return")),
-            ("#!/usr/bin/env sh\r", Some("'sh', with a carriage return")),
-            ("#!/usr/bin/env -S no-such-program -x", Some("'no-such-program', which is not there")),
+            ("#!/no/such", Some("'/no/such', which does not exist")),
+            ("#!/bin/sh\r", Some("'/bin/sh', which ends in a carriage return")),
+            ("#!/usr/bin/env sh\r", Some("'sh', which ends in a carriage return")),
+            ("#!/usr/bin/env -S no-such-program -x", Some("'no-such-program', which does not exist")),
             ("#!/tmp", Some("'/tmp', which is a directory")),
             ("#!/etc/passwd", Some("'/etc/passwd', which is not executable")),
         ] {

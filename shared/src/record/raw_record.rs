@@ -42,7 +42,7 @@ impl RawRecord {
             None => None,
             Some(Ok(id)) => Some(id),
             Some(Err(_)) if !is_session => None,
-            Some(Err(_)) => return Err(Error::new("expected a session record: the id is no string")),
+            Some(Err(_)) => return Err(Error::new("expected a session record: the id is not a string")),
         };
         Ok(RawRecord { text, kind, id })
     }
@@ -103,6 +103,6 @@ mod tests {
         assert_eq!(RawRecord::new(raw(r#"{"type":"x","id":"y"}"#)).unwrap().kind.unwrap(), "x");
         assert_eq!(RawRecord::new(raw(r#"{"type":"x","id":{"a":1}}"#)).unwrap().id, None);
         let error = RawRecord::new(raw(r#"{"id":3}"#)).unwrap_err();
-        assert!(error.message().ends_with("the id is no string"), "{error}");
+        assert!(error.message().ends_with("the id is not a string"), "{error}");
     }
 }

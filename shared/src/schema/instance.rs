@@ -29,7 +29,7 @@ fn wrong(schema: &Value, value: &Value, place: &str) -> Option<String> {
     let named = if place.is_empty() { "the record" } else { place };
     let inner = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
     let Some(rules) = schema.as_object() else {
-        return (*schema == Value::Bool(false)).then(|| format!("{named} may not be there"));
+        return (*schema == Value::Bool(false)).then(|| format!("{named} is not allowed"));
     };
     let fitting = |all: &Value| list(all).iter().filter(|one| misfit(one, value).is_none()).count();
     rules.iter().find_map(|(keyword, rule)| match (keyword.as_str(), value) {
@@ -43,19 +43,19 @@ fn wrong(schema: &Value, value: &Value, place: &str) -> Option<String> {
                 .then(|| format!("{named} is {}, not {}", article(kind(value)), named_so()))
         }
         ("const", _) => (rule != value).then(|| format!("{named} is not {rule}")),
-        ("enum", _) => (!list(rule).contains(value)).then(|| format!("{named} is none of {rule}")),
+        ("enum", _) => (!list(rule).contains(value)).then(|| format!("{named} is not one of {rule}")),
         ("minimum", Value::Number(number)) => {
             (number.as_f64() < rule.as_f64()).then(|| format!("{named} is less than {rule}"))
         }
         ("format", Value::String(text)) => {
             let format = rule.as_str().unwrap_or_default();
-            (!has_format(text, format)).then(|| format!("{named} has not the form of a {format}"))
+            (!has_format(text, format)).then(|| format!("{named} is not a valid {format}"))
         }
-        ("not", _) => misfit(rule, value).is_none().then(|| format!("{named} is what it may not be")),
-        ("anyOf", _) => (fitting(rule) == 0).then(|| format!("{named} fits none of its shapes")),
+        ("not", _) => misfit(rule, value).is_none().then(|| format!("{named} has a forbidden value")),
+        ("anyOf", _) => (fitting(rule) == 0).then(|| format!("{named} matches none of its schemas")),
         ("oneOf", _) => (fitting(rule) != 1).then(|| {
             let whys: Vec<String> = list(rule).iter().filter_map(|one| wrong(one, value, place)).collect();
-            format!("{named} fits not exactly one of its shapes: {}", whys.join("; "))
+            format!("{named} does not match exactly one of its schemas: {}", whys.join("; "))
         }),
         ("items", Value::Array(items)) => {
             items.iter().enumerate().find_map(|(at, item)| wrong(rule, item, &format!("{named}[{at}]")))

@@ -26,7 +26,7 @@ pub fn position<T: HasName>(all: &[T], name: &str) -> Result<Option<usize>> {
             let line = |at: &usize| harmless(&format!("{}  {}", all[*at].id(), all[*at].told())).into_owned();
             let lines: Vec<String> = has_name.iter().map(line).collect();
             let what = T::WHAT;
-            Err(Error::new(format!("there are {} {what}s '{name}'; name one by its id", has_name.len()))
+            Err(Error::new(format!("ambiguous name '{name}': {} {what}s have it; use an id", has_name.len()))
                 .hint(lines.join("\n")))
         }
     }
@@ -39,13 +39,13 @@ pub fn find<T: HasName>(all: &[T], name: &str) -> Result<usize> {
         let error = Error::not_found(format!("there is no {what} '{name}'"));
         match nearest(name, all.iter().map(HasName::name)).first() {
             Some(near) => error.hint(format!("did you mean '{near}'?")),
-            None => error.hint(format!("codex-agent {what} list lists them")),
+            None => error.hint(format!("'codex-agent {what} list' lists the {what}s")),
         }
     })
 }
 
 /// The rules of [`check_name`], for the manual pages.
-pub const NAME_RULES: &str = "A name may have blanks inside. It is refused where it is empty, begins or ends with a blank, begins with '-', has a control character in it, is longer than 200 bytes, is a whole id, or exists already.";
+pub const NAME_RULES: &str = "A name may contain blanks. A name is refused if it is empty, begins or ends with a blank, begins with '-', contains a control character, is longer than 200 bytes, is a complete id, or exists already.";
 
 /// Whether a new thing may have this name, by [`NAME_RULES`]: a name that is an id could not be distinguished
 /// from one.
@@ -57,13 +57,13 @@ pub fn check_name<T: HasName>(name: &str, is_id: bool) -> Result<()> {
     } else if name.starts_with('-') {
         "it begins with '-', as flags do"
     } else if name.chars().any(char::is_control) {
-        "it has a control character in it"
+        "it contains a control character"
     } else if name.len() > 200 {
         "it is longer than 200 bytes"
     } else if is_id {
-        "it is a whole id"
+        "it is a complete id"
     } else {
         return Ok(());
     };
-    Err(Error::usage(format!("cannot call a {} '{name}': {why}", T::WHAT)))
+    Err(Error::usage(format!("invalid {} name '{name}': {why}", T::WHAT)))
 }

@@ -19,7 +19,7 @@ use crate::error::{Context, Error, Result, reason};
 /// Makes a directory of our own and those above it, and refuses one that is not ours alone.
 pub fn make(path: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.context("make the directory", path).map_err(Error::of_place)?;
+    made.context("create the directory", path).map_err(Error::of_place)?;
     check(path)
 }
 
@@ -30,10 +30,10 @@ pub fn check(path: &Path) -> Result<()> {
         Err(Error::new(message).hint(hint).of_place())
     };
     let own = rustix::process::geteuid().as_raw();
-    let elsewhere = "CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME name other directories";
+    let elsewhere = "set CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME to other directories";
     let look = |meta: std::io::Result<fs::Metadata>| match meta {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        meta => meta.map(Some).context("look at the directory", path).map_err(Error::of_place),
+        meta => meta.map(Some).context("examine the directory", path).map_err(Error::of_place),
     };
     for meta in [look(path.symlink_metadata())?, look(fs::metadata(path))?].into_iter().flatten() {
         if meta.uid() != own {
@@ -119,7 +119,7 @@ pub fn check_locks(path: &Path) -> Result<()> {
     let message = format!("cannot use '{}': its file system grants one lock twice", path.display());
     Err(Error::new(message)
         .hint("a prompt could be sent twice; nothing was sent")
-        .hint("CODEX_AGENT_STATE_HOME and CODEX_AGENT_CONFIG_HOME name directories on another one")
+        .hint("set CODEX_AGENT_STATE_HOME and CODEX_AGENT_CONFIG_HOME to directories of another file system")
         .of_place())
 }
 

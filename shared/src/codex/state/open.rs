@@ -47,7 +47,7 @@ impl State {
                 Ok(state) if empty.is_some() && state.has_no_row() => {}
                 Ok(state) => {
                     for error in errors {
-                        warn_once(format_args!("{error}; '{}' is read instead", path.display()));
+                        warn_once(format_args!("{error}; reading '{}' instead", path.display()));
                     }
                     return Ok(Some(state));
                 }

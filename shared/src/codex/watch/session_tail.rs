@@ -391,7 +391,7 @@ impl SessionTail {
 
     fn begin_at_end(&mut self, length: u64, tools: &mut Tools) {
         let path = self.files[0].path.display();
-        tools.warn(format_args!("'{path}' is not the file that it was; following it from its new end"));
+        tools.warn(format_args!("'{path}' was replaced; following it from its new end"));
         self.place = Place::Near(length);
         self.skipping = false;
         self.turn = None;
@@ -528,7 +528,7 @@ impl SessionTail {
     fn trouble(&mut self, tools: &mut Tools, error: &io::Error) {
         if !std::mem::replace(&mut self.has_warned, true) {
             let path = self.files[0].path.display();
-            tools.warn(format_args!("cannot read '{path}': {}; trying again", reason(error)));
+            tools.warn(format_args!("cannot read '{path}': {}; retrying", reason(error)));
         }
     }
 }
