@@ -1,9 +1,7 @@
 # bash completion for codex-agent and every codex-agent-NAME
-#
 # codex-agent answers: 'codex-agent --generate complete -- WORD...' prints a candidate a line, a TAB and
 # its meaning; a line without a candidate is for this script. Candidates are other people's text: none of
 # them is expanded here, and each is inserted quoted. bash 3.2 is enough.
-
 # The words up to the cursor, which bash splits at ':', '=' and '@' too: the line tells which of the
 # parts stand apart. Of each word also the place of its last part, and what follows it in the line.
 __codex_agent_line() {
@@ -21,7 +19,6 @@ __codex_agent_line() {
         at=$((at + 1))
     done
 }
-
 # A word as the shell would read it, were it run.
 __codex_agent_plain() {
     local rest=$1 letter quote=
@@ -39,11 +36,9 @@ __codex_agent_plain() {
         esac
     done
 }
-
 __codex_agent_option() {
     type compopt >/dev/null 2>&1 && compopt "$@" 2>/dev/null
 }
-
 # Looks which function completes an external tool: the one of its name, or what 'complete' knows.
 __codex_agent_function() {
     function=_codex_agent_${tool//-/_}
@@ -57,7 +52,6 @@ __codex_agent_function() {
     case $function in _codex_agent|_minimal|_comp_complete_minimal) return 1 ;; esac
     declare -F "$function" >/dev/null
 }
-
 # Lets the completion of an external tool complete the line from the word at $1 on.
 __codex_agent_hand_over() {
     local at=$1 has_script=$2 function script tool
@@ -92,7 +86,6 @@ __codex_agent_hand_over() {
     COMP_CWORD=$((COMP_CWORD - at))
     "$function" "codex-agent-$tool" "$part" "${COMP_WORDS[COMP_CWORD-1]}"
 }
-
 _codex_agent() {
     local IFS=$' \t\n' part=$2 words ends rests last plain at=1 asked answer line name meaning
     local open= kept external= script= apostrophe="'\\''" meanings=() tab=$'\t'
@@ -164,7 +157,6 @@ _codex_agent() {
         [ "${#COMPREPLY[at]}" -lt "${COLUMNS:-80}" ] || COMPREPLY[at]=${COMPREPLY[at]:0:$((${COLUMNS:-80} - 1))}
     done
 }
-
 for __codex_agent_name in codex-agent $(compgen -c codex-agent-); do
     complete -p "$__codex_agent_name" >/dev/null 2>&1 || complete -o default -F _codex_agent "$__codex_agent_name"
 done

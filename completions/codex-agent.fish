@@ -1,13 +1,10 @@
 # fish completion for codex-agent and every codex-agent-NAME
-#
 # codex-agent answers: 'codex-agent --generate complete -- WORD...' prints a candidate a line, a TAB and
 # its meaning; a line without a candidate is for this script.
-
 # Whether a command has a completion of its own.
 function __codex_agent_has_own
     complete -c $argv[1] | string match -qv '*__codex_agent*'
 end
-
 function __codex_agent_complete
     # The completion of an external tool may be asked for the same line again.
     set -q __codex_agent_busy; and return
@@ -65,7 +62,6 @@ function __codex_agent_complete
             __fish_complete_path "$file" | string replace -r '^' "$flag"
     end
 end
-
 for __codex_agent_file in codex-agent $PATH/codex-agent-*
     set -l name (string replace -r '.*/' '' -- $__codex_agent_file)
     complete -c $name | string match -q '*'; or complete -c $name -k -f -a '(__codex_agent_complete)'

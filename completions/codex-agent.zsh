@@ -1,7 +1,5 @@
 #compdef codex-agent -P codex-agent-*
-#
 # zsh completion for codex-agent and every codex-agent-NAME
-#
 # codex-agent answers: 'codex-agent --generate complete -- WORD...' prints a candidate a line, a TAB and
 # its meaning; a line without a candidate is for this script.
 
@@ -61,7 +59,6 @@ _codex-agent() {
         ${=files}
     fi
 }
-
 typeset -gA __codex_agent_tried
 if [[ $funcstack[1] == _codex-agent ]]; then
     _codex-agent "$@"
