@@ -412,11 +412,7 @@ fn a_busy_session_is_waited_for_skipped_or_failed() {
     let events = records(&ran.out);
     assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 1), "{}", ran.out);
     assert_eq!(of_type(&events, "job.completed")[0]["attempt"], 3);
-    assert!(
-        ran.err.contains("already has an active writer") && ran.err.contains("; waiting"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("already has an active writer") && ran.err.contains("; waiting"), "{}", ran.err);
     assert_eq!(fake.sent().len(), 1);
     // Another run of ours that drives it is the same, and is seen before anything is started.
     let mut other = fake.0.command("sh");

@@ -19,7 +19,7 @@ use codex_agent_shared::error::{Context, Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::SetupFileRecord;
 use codex_agent_shared::store::Store;
-use codex_agent_shared::text::{fingerprint, tsv};
+use codex_agent_shared::text::{fingerprint, harmless, tsv};
 use serde::{Deserialize, Serialize};
 
 mod places;
@@ -286,6 +286,16 @@ fn may(undo: bool) -> Result<bool> {
 
 fn list(args: &Args, steps: &[Step]) -> Result<()> {
     let mut output = Output::stdout();
+    if io::stdout().is_terminal() && !args.common.json {
+        let directory = |step: &Step| (step.action, step.kind, step.path.parent().map(Path::to_owned));
+        for group in steps.chunk_by(|one, next| directory(one) == directory(next)) {
+            let place = group[0].path.parent().unwrap_or(Path::new("/"));
+            let (action, files) = (group[0].action, if group.len() == 1 { "file" } else { "files" });
+            let row = format!("{action} {} {files} in {}\n", group.len(), harmless(&place.to_string_lossy()));
+            output.text(row.as_bytes(), b"")?;
+        }
+        return output.flush();
+    }
     for step in steps {
         if args.common.json {
             output.record(&SetupFileRecord::new(step.action, step.kind.word(), &step.path))?;
