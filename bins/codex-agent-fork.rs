@@ -286,7 +286,7 @@ fn tell(args: &Args, parent: &Session<'_>, forks: &[Id], rows: &mut Sessions) ->
     for fork in forks {
         let mut session = fresh.get(*fork)?.unwrap_or(Session::of(*fork));
         let label = Some(parent.label()).filter(|label| !label.is_empty());
-        session.begins = label.map(|label| label.to_owned().into()).or(session.begins);
+        session.parent_title = label.map(|label| label.to_owned().into()).or(session.parent_title);
         rows.write(&session)?;
         rows.flush()?;
     }

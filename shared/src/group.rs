@@ -67,7 +67,7 @@ impl HasName for Group {
         &self.name
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         format!("{} sessions, made {}", self.session_ids.len(), self.created_at)
     }
 }

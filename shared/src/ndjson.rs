@@ -49,7 +49,7 @@ const KEPT: usize = 1 << 20;
 
 /// One line of a reader.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub enum RawLine<'a> {
     /// The line with its newline; only the last line of a reader may lack it.
     Whole(&'a [u8]),
     /// A line of more than the limit, which was passed over.
@@ -105,7 +105,7 @@ impl<R: Read> Lines<R> {
 
     /// The next line, or `None` at the end. An error of the reader is returned as it is.
     #[allow(clippy::should_implement_trait)] // It lends its buffer, which an Iterator cannot.
-    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next(&mut self) -> io::Result<Option<RawLine<'_>>> {
         let mut searched = 0;
         loop {
             let window = &self.buffer[self.start..self.end];
@@ -113,13 +113,13 @@ impl<R: Read> Lines<R> {
                 let from = self.start;
                 self.start += searched + at + 1;
                 if std::mem::take(&mut self.skipping) {
-                    return Ok(Some(Line::TooLong));
+                    return Ok(Some(RawLine::TooLong));
                 }
                 self.number += 1;
                 if self.start - from > self.limit {
-                    return Ok(Some(Line::TooLong));
+                    return Ok(Some(RawLine::TooLong));
                 }
-                return Ok(Some(Line::Whole(&self.buffer[from..self.start])));
+                return Ok(Some(RawLine::Whole(&self.buffer[from..self.start])));
             }
             searched = window.len();
             if searched > self.limit {
@@ -142,14 +142,14 @@ impl<R: Read> Lines<R> {
             self.end += got;
             if got == 0 {
                 if std::mem::take(&mut self.skipping) {
-                    return Ok(Some(Line::TooLong));
+                    return Ok(Some(RawLine::TooLong));
                 }
                 if self.start == self.end {
                     return Ok(None);
                 }
                 self.number += 1;
                 let from = std::mem::replace(&mut self.start, self.end);
-                return Ok(Some(Line::Whole(&self.buffer[from..self.end])));
+                return Ok(Some(RawLine::Whole(&self.buffer[from..self.end])));
             }
         }
     }
@@ -212,9 +212,9 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
     }
 
     /// The next record; `None` at the end. An error names source and line (`stdin:17: …`) and is
-    /// about that line alone, unless [`Failure::is_final`]: then the source itself failed.
+    /// about that line alone, unless [`LineError::is_final`]: then the source itself failed.
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Option<std::result::Result<Record<T>, Failure>> {
+    pub fn next(&mut self) -> Option<std::result::Result<Record<T>, LineError>> {
         self.advance(false).map(|result| {
             result.and_then(|Record { line, value }| match value {
                 Item::Json(value) => Ok(Record { line, value }),
@@ -225,28 +225,28 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
 
     /// The next record or plain line: a line is JSON where it begins with `{` or `"`, and else is
     /// taken as the text that it is.
-    pub fn next_item(&mut self) -> Option<std::result::Result<Record<Item<T>>, Failure>> {
+    pub fn next_item(&mut self) -> Option<std::result::Result<Record<Item<T>>, LineError>> {
         self.advance(true)
     }
 
-    fn advance(&mut self, plain: bool) -> Option<std::result::Result<Record<Item<T>>, Failure>> {
+    fn advance(&mut self, plain: bool) -> Option<std::result::Result<Record<Item<T>>, LineError>> {
         loop {
             if !self.lines.is_ready()
                 && let Err(error) = write_before_waiting()
             {
-                return Some(Err(Failure { error, is_final: true }));
+                return Some(Err(LineError { error, is_final: true }));
             }
             let line = match self.lines.next() {
                 Ok(Some(line)) => line,
                 Ok(None) => return None,
                 Err(error) => {
                     let message = format!("cannot read {}: {}", self.name, reason(&error));
-                    return Some(Err(Failure { error: Error::new(message), is_final: true }));
+                    return Some(Err(LineError { error: Error::new(message), is_final: true }));
                 }
             };
             let bytes = match line {
-                Line::Whole(bytes) => bytes,
-                Line::TooLong => {
+                RawLine::Whole(bytes) => bytes,
+                RawLine::TooLong => {
                     let why = format!("the line is longer than {} MiB", LONGEST_LINE >> 20);
                     return Some(Err(self.failure(&why)));
                 }
@@ -291,16 +291,16 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
         }
     }
 
-    fn failure(&self, why: &str) -> Failure {
+    fn failure(&self, why: &str) -> LineError {
         let error = Error::new(format!("{}:{}: {why}", self.name, self.lines.number()));
-        Failure { error, is_final: false }
+        LineError { error, is_final: false }
     }
 }
 
 /// What was wrong with a line, or with the source of lines.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Failure {
+pub struct LineError {
     /// The message names the source, the line and the reason.
     pub error: Error,
     /// The source failed: there are no further lines.
@@ -349,7 +349,7 @@ enum Leaves {
     /// When there is a block of it.
     InBlocks,
     /// When the caller says so.
-    WhenTold,
+    OnFlush,
 }
 
 /// A block this large is handed on. Whoever reads us may stop reading, as `less` does, and while a
@@ -372,7 +372,7 @@ impl Output {
     #[doc(hidden)]
     pub fn nonblocking() -> Self {
         let block = Rc::new(RefCell::new(Vec::with_capacity(FIRST_BLOCK)));
-        Output { block, terminal: io::stdout().is_terminal(), leaves: Leaves::WhenTold }
+        Output { block, terminal: io::stdout().is_terminal(), leaves: Leaves::OnFlush }
     }
 
     /// Writes one record as one line of JSON.
@@ -406,7 +406,7 @@ impl Output {
         match self.leaves {
             Leaves::AtOnce => self.flush(),
             Leaves::InBlocks if self.collected() >= BLOCK => self.flush(),
-            Leaves::InBlocks | Leaves::WhenTold => Ok(()),
+            Leaves::InBlocks | Leaves::OnFlush => Ok(()),
         }
     }
 
@@ -494,8 +494,8 @@ mod tests {
         let mut seen = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             let text = match line {
-                Line::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-                Line::TooLong => "long".to_owned(),
+                RawLine::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                RawLine::TooLong => "long".to_owned(),
             };
             seen.push(format!("{text} {}", lines.number()));
         }

@@ -296,7 +296,7 @@ fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
 
 /// What to call a session on a terminal, where nothing at all would look like a fault.
 fn label<'s>(session: &'s Session<'_>) -> (Cow<'s, str>, Look) {
-    match (session.label(), &session.begins, session.forked_from) {
+    match (session.label(), &session.parent_title, session.forked_from) {
         ("", Some(text), _) => (format!("fork of {text}").into(), Look::Dim),
         ("", None, Some(Some(_))) => ("(a fork, no message yet)".into(), Look::Dim),
         ("", ..) => ("(no message yet)".into(), Look::Dim),

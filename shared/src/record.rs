@@ -183,7 +183,7 @@ pub struct Session<'a> {
     pub resume_command: Option<Option<Vec<String>>>,
     /// What a fork without a message of its own begins with, for people: no field of the record.
     #[serde(skip)]
-    pub begins: Option<Cow<'a, str>>,
+    pub parent_title: Option<Cow<'a, str>>,
 }
 
 /// A field that is present, even as `null`, is known.

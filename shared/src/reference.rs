@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use crate::codex::index::Index;
 use crate::codex::rollout::Name;
 use crate::error::{Error, Result, note, status, warn};
-use crate::ndjson::{Failure, Item, Records};
+use crate::ndjson::{Item, LineError, Records};
 use crate::query::{Archived, Directory, Filter, Query};
 use crate::record::{Id, RawRecord, Session};
 use crate::text::cell;
@@ -341,13 +341,13 @@ impl<R: Read> Inputs<R> {
 
     /// The next one, with its line; `None` at the end. A failure is that of [`Records::next`].
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Option<std::result::Result<(u64, Input), Failure>> {
+    pub fn next(&mut self) -> Option<std::result::Result<(u64, Input), LineError>> {
         let record = match self.records.next_item()? {
             Ok(record) => record,
             Err(failure) => return Some(Err(failure)),
         };
         let line = record.line;
-        let place = |error: Error| Failure {
+        let place = |error: Error| LineError {
             error: error.within(format_args!("{}:{line}", self.name)),
             is_final: false,
         };

@@ -7,7 +7,7 @@ use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::codex::names::Names;
 use codex_agent_shared::codex::rollout;
-use codex_agent_shared::codex::rollout::{Ending, Line, Name, Said};
+use codex_agent_shared::codex::rollout::{Ending, Line, LineKind, Name};
 use codex_agent_shared::query::{Archived, Query};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
@@ -44,8 +44,8 @@ fn lines_of<T>(
 }
 
 fn prompts(lab: &Lab, label: &str) -> Outcome<Vec<String>> {
-    lines_of(lab, "main", label, |line| match &line.said {
-        Said::UserMessage { text, .. } => Some(text.to_string()),
+    lines_of(lab, "main", label, |line| match &line.kind {
+        LineKind::UserMessage { text, .. } => Some(text.to_string()),
         _ => None,
     })
 }
@@ -380,8 +380,8 @@ pub const FACTS: &[Fact] = &[
             let want = ["Fix the login bug", "Now add a test", "Write the changelog"].map(str::to_owned);
             same("the messages", prompts(lab, "new")?, want.to_vec())?;
             same("the lines", prompts(lab, "several lines")?, vec![long_message()])?;
-            let images = lines_of(lab, "main", "new", |line| match line.said {
-                Said::UserMessage { images, .. } => Some(images),
+            let images = lines_of(lab, "main", "new", |line| match line.kind {
+                LineKind::UserMessage { images, .. } => Some(images),
                 _ => None,
             });
             same("the images", images?, vec![0, 1, 0])
@@ -391,9 +391,9 @@ pub const FACTS: &[Fact] = &[
         holds: "an answer of the model is an AgentMessage, and a tool call has its command",
         needed_by: &[("codex/rollout/line.rs", "item"), ("codex/rollout/line/calls.rs", "is_tool")],
         proof: |lab| {
-            let found = lines_of(lab, "main", "shell", |line| match &line.said {
-                Said::AgentMessage { text } => Some(text.to_string()),
-                Said::ToolCall { name, text } => Some(format!("{name}: {text}")),
+            let found = lines_of(lab, "main", "shell", |line| match &line.kind {
+                LineKind::AgentMessage { text } => Some(text.to_string()),
+                LineKind::ToolCall { name, text } => Some(format!("{name}: {text}")),
                 _ => None,
             })?;
             must(
@@ -407,9 +407,9 @@ pub const FACTS: &[Fact] = &[
         holds: "a turn begins with task_started and ends with task_complete and the last message, both with its id",
         needed_by: &[("codex/rollout/line.rs", "event"), ("codex/rollout/tail.rs", "tail")],
         proof: |lab| {
-            let found = lines_of(lab, "main", "plain", |line| match &line.said {
-                Said::TurnStarted => Some(("started", line.turn.is_some(), None)),
-                Said::TurnCompleted { last_message } => {
+            let found = lines_of(lab, "main", "plain", |line| match &line.kind {
+                LineKind::TurnStarted => Some(("started", line.turn.is_some(), None)),
+                LineKind::TurnCompleted { last_message } => {
                     Some(("completed", line.turn.is_some(), last_message.as_deref().map(str::to_owned)))
                 }
                 _ => None,
@@ -436,8 +436,8 @@ pub const FACTS: &[Fact] = &[
         proof: |lab| {
             // The session was resumed afterwards: the turn is the one before the last.
             for (label, aborted) in [("SIGINT", 1), ("SIGTERM", 0), ("SIGHUP", 0), ("SIGKILL", 0)] {
-                let found = lines_of(lab, "signals", label, |line| match &line.said {
-                    Said::TurnAborted { reason } => Some(reason.as_deref() == Some("interrupted")),
+                let found = lines_of(lab, "signals", label, |line| match &line.kind {
+                    LineKind::TurnAborted { reason } => Some(reason.as_deref() == Some("interrupted")),
                     _ => None,
                 })?;
                 same(label, found, vec![true; aborted])?;
@@ -464,8 +464,8 @@ pub const FACTS: &[Fact] = &[
         holds: "turn_context has the directory, the sandbox and the model of the turn",
         needed_by: &[("codex/rollout/line.rs", "context"), ("process/preflight.rs", "look_back")],
         proof: |lab| {
-            let found = lines_of(lab, "main", "new", |line| match &line.said {
-                Said::Context { cwd, sandbox, model } => {
+            let found = lines_of(lab, "main", "new", |line| match &line.kind {
+                LineKind::Context { cwd, sandbox, model } => {
                     let name = cwd.as_deref()?.rsplit('/').next()?.to_owned();
                     Some(format!("{name} {} {}", sandbox.as_deref()?, model.as_deref()?))
                 }

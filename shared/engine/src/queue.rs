@@ -118,7 +118,7 @@ impl HasName for Queue {
         &self.name
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         format!("{} prompts, of {}, made {}", self.prompts.len(), self.project, self.created_at)
     }
 }

@@ -127,13 +127,13 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Compares database and files and gives each disagreement to `tell`.
-pub fn check(index: &mut Index, tell: &mut dyn FnMut(&Problem) -> Result<()>) -> Result<Summary> {
+/// Compares database and files and gives each disagreement to `emit`.
+pub fn check(index: &mut Index, emit: &mut dyn FnMut(&Problem) -> Result<()>) -> Result<Summary> {
     let mut summary = Summary { kind: "check", database: None, schema: None, rows: 0, files: 0, problems: 0 };
     let mut found = |problem, id, path: Option<&Path>, detail| {
         summary.problems += 1;
         let path = path.map(|path| path.to_string_lossy().into_owned());
-        tell(&Problem { kind: "problem", problem, id, path, detail })
+        emit(&Problem { kind: "problem", problem, id, path, detail })
     };
     #[cfg(not(feature = "sqlite"))]
     let rows: Vec<super::files::RowPlace> = Vec::new();

@@ -18,9 +18,9 @@ use super::files::{Files, RolloutFile};
 use super::holder::Holders;
 use super::home::Home;
 use super::names::Names;
-use super::reader::{Found, Reader, warn_of_skipped};
+use super::reader::{FileSession, Reader, warn_of_skipped};
 #[cfg(feature = "sqlite")]
-use super::reader::{look_into, mend_directory, take_title};
+use super::reader::{complete_from_rollout, mend_directory, take_title};
 use super::rollout::{BARE, Ending};
 #[cfg(feature = "sqlite")]
 use super::state::State;
@@ -311,7 +311,7 @@ impl Index {
             let mut ending = None;
             if looks {
                 let rollout = rollout.or(session.rollout_path.as_deref().map(std::path::PathBuf::from));
-                ending = rollout.and_then(|path| look_into(session, &path, query.full));
+                ending = rollout.and_then(|path| complete_from_rollout(session, &path, query.full));
                 if query.filter.rejects(session, known | Needs::ROLLOUT) {
                     return Err(Rejected);
                 }
@@ -411,7 +411,7 @@ fn read_page(
     names: Option<&Names>,
     candidates: &[&RolloutFile],
     wanted: usize,
-) -> Vec<Found> {
+) -> Vec<FileSession> {
     let all = query.needs();
     let first = query.filter.needs() | query.sort.needs();
     let filter = &query.filter;
@@ -454,7 +454,7 @@ struct Rejected;
 #[cfg(feature = "sqlite")]
 struct Merge<'m, 'e> {
     sort: Sort,
-    files: Peekable<std::vec::IntoIter<Found>>,
+    files: Peekable<std::vec::IntoIter<FileSession>>,
     /// Adds what is found out last: state and command.
     finish: &'m mut dyn FnMut(&mut Session<'_>, Option<Ending>),
     page: &'m mut Page<'e>,
@@ -483,7 +483,7 @@ impl Merge<'_, '_> {
         Ok(())
     }
 
-    fn file(&mut self, mut file: Found) -> Result<ControlFlow<()>> {
+    fn file(&mut self, mut file: FileSession) -> Result<ControlFlow<()>> {
         (self.finish)(&mut file.session, file.ending);
         self.page.offer(&file.session)
     }

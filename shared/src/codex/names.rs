@@ -25,7 +25,7 @@ pub struct Names {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct NameLine {
     id: Id,
     thread_name: String,
 }
@@ -74,7 +74,7 @@ impl Names {
             return None;
         }
         let line = self.text[from..].split(|byte| *byte == b'\n').next()?;
-        let entry: Entry = serde_json::from_slice(line).ok()?;
+        let entry: NameLine = serde_json::from_slice(line).ok()?;
         Some(entry.thread_name).filter(|name| !name.is_empty())
     }
 }
@@ -87,7 +87,7 @@ fn id_of(line: &[u8]) -> Option<[u8; 36]> {
         Some(id) if line.trim_ascii_end().ends_with(b"}") && !id.iter().any(u8::is_ascii_uppercase) => {
             Some(*id)
         }
-        _ => serde_json::from_slice::<Entry>(line).ok().map(|entry| entry.id.text()),
+        _ => serde_json::from_slice::<NameLine>(line).ok().map(|entry| entry.id.text()),
     }
 }
 

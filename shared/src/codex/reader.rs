@@ -46,7 +46,7 @@ pub(super) fn warn_of_skipped() {
 }
 
 /// A session read from its file, and which candidate it was.
-pub(super) struct Found {
+pub(super) struct FileSession {
     pub(super) session: Session<'static>,
     pub(super) ending: Option<Ending>,
     pub(super) at: usize,
@@ -64,7 +64,7 @@ pub(super) struct Reader<'q> {
 impl Reader<'_> {
     /// Reads all candidates that the filter accepts, in no order. Several threads, since a cold disk
     /// answers eight questions at once; a few files are not worth a thread.
-    pub(super) fn read_all(&self, candidates: &[&RolloutFile]) -> Vec<Found> {
+    pub(super) fn read_all(&self, candidates: &[&RolloutFile]) -> Vec<FileSession> {
         const CHUNK: usize = 32;
         let next = AtomicUsize::new(0);
         let work = || {
@@ -96,7 +96,7 @@ impl Reader<'_> {
         })
     }
 
-    fn read(&self, file: &RolloutFile, at: usize) -> io::Result<Option<Found>> {
+    fn read(&self, file: &RolloutFile, at: usize) -> io::Result<Option<FileSession>> {
         match self.read_at(file, at) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => match moved(file) {
                 Some(file) => self.read_at(&file, at),
@@ -106,7 +106,7 @@ impl Reader<'_> {
         }
     }
 
-    fn read_at(&self, file: &RolloutFile, at: usize) -> io::Result<Option<Found>> {
+    fn read_at(&self, file: &RolloutFile, at: usize) -> io::Result<Option<FileSession>> {
         let mut session = Session {
             id: Some(file.id),
             name: self.names.and_then(|names| names.of(file.id)).map(Cow::Owned),
@@ -198,7 +198,7 @@ impl Reader<'_> {
             // Left out means that nobody asked, be it known by chance or not.
             session.forked_from = None;
         }
-        Ok(Some(Found { session, ending, at }))
+        Ok(Some(FileSession { session, ending, at }))
     }
 
     /// A reverted session goes on in a further file; its first message stands in an earlier one.
@@ -254,7 +254,7 @@ pub(super) fn moved(file: &RolloutFile) -> Option<RolloutFile> {
 /// that a goal began has no message in its row. Such rows are few.
 #[cfg(feature = "sqlite")]
 pub(super) fn take_title(session: &mut Session<'_>, path: Option<&Path>) {
-    if session.title.is_some() || session.begins.is_some() {
+    if session.title.is_some() || session.parent_title.is_some() {
         return;
     }
     if let Some(Ok(head)) = path.map(|path| rollout::head(path, Depth::Message)) {
@@ -330,7 +330,7 @@ fn chosen_directory(last: Option<String>, row: Option<String>, first: Option<Str
 /// believed over the row's. With `full` its first message is believed too where it is a fork's own,
 /// and blanks of older databases are filled.
 #[cfg(feature = "sqlite")]
-pub(super) fn look_into(session: &mut Session<'_>, path: &Path, full: bool) -> Option<Ending> {
+pub(super) fn complete_from_rollout(session: &mut Session<'_>, path: &Path, full: bool) -> Option<Ending> {
     if session.found_in == Some(FoundIn::Database) {
         return None;
     }

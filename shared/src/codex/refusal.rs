@@ -25,7 +25,7 @@ use serde::Deserialize;
 use super::files::{Files, RolloutFile};
 use super::rollout::{self, Name};
 use crate::error::Error;
-use crate::ndjson::{Line, Lines};
+use crate::ndjson::{Lines, RawLine};
 use crate::record::{Id, Session};
 
 /// How many forks of forks are followed; Codex makes no circles, a damaged file may.
@@ -145,9 +145,9 @@ fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
     loop {
         let line = match lines.next()? {
             None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty")),
-            Some(Line::Whole(line)) if line.trim_ascii().is_empty() => continue,
-            Some(Line::Whole(line)) => line,
-            Some(Line::TooLong) => return Ok(Err(Refusal::new("its first line is too long"))),
+            Some(RawLine::Whole(line)) if line.trim_ascii().is_empty() => continue,
+            Some(RawLine::Whole(line)) => line,
+            Some(RawLine::TooLong) => return Ok(Err(Refusal::new("its first line is too long"))),
         };
         let first = match serde_json::from_slice::<First>(line) {
             Ok(first) if first.kind == "session_meta" => first,
@@ -208,7 +208,7 @@ fn last_ordinal(path: &Path) -> io::Result<Option<u64>> {
 fn is_utf8(path: &Path) -> io::Result<bool> {
     let mut lines = Lines::new(rollout::open(path)?, 256 << 10);
     while let Some(line) = lines.next()? {
-        if let Line::Whole(line) = line
+        if let RawLine::Whole(line) = line
             && std::str::from_utf8(line).is_err()
         {
             return Ok(false);

@@ -25,7 +25,7 @@ mod tail;
 mod turn;
 mod typed;
 
-pub use line::{Line, Said, Tokens, TurnError};
+pub use line::{Line, LineKind, Tokens, TurnError};
 pub use meta::{BARE, Meta, is_bare, source};
 pub use tail::{Ending, Tail, lines_from_end, tail};
 pub use turn::{LastMessage, LastTurn, Turns, has_message_after, last_message, last_turn, turns_held};
@@ -114,7 +114,7 @@ pub struct Head {
 
 impl Head {
     /// Takes a message of the user.
-    fn take(&mut self, text: &str, images: usize) {
+    fn add_message(&mut self, text: &str, images: usize) {
         if !text.is_empty() {
             self.title = Some(text.to_owned());
             self.first_user_message.get_or_insert_with(|| text.to_owned());
@@ -144,7 +144,7 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
         };
         let mut meta = Meta::default();
         match line {
-            ndjson::Line::Whole(line) => match read_meta(line, &mut meta, false) {
+            ndjson::RawLine::Whole(line) => match read_meta(line, &mut meta, false) {
                 // After a damaged first line, the next may be that of the session this one was copied from.
                 Ok(true) if number == 0 || meta.id == id_of(path) => {
                     head.meta = meta;
@@ -163,7 +163,7 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
                     first_problem.get_or_insert(format!("line {}: {why}", number + 1));
                 }
             },
-            ndjson::Line::TooLong => {}
+            ndjson::RawLine::TooLong => {}
         }
         if number + 1 >= META_WITHIN {
             let why = first_problem.unwrap_or_else(|| "it has no session_meta".to_owned());
@@ -216,7 +216,7 @@ fn head_start(path: &Path, meta: &mut Meta) -> io::Result<bool> {
 const MODEL_BEHIND: usize = 2;
 
 fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<()> {
-    let said = ["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\"", "\"thread_goal_updated\""]
+    let kind = ["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\"", "\"thread_goal_updated\""]
         .map(memmem::Finder::new);
     let ends = ["\"task_", "\"turn_"].map(memmem::Finder::new);
     let context = memmem::Finder::new(b"\"turn_context\"");
@@ -232,34 +232,34 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
     {
         behind += usize::from(head.title.is_some());
         let read = lines.bytes_read();
-        let Some(ndjson::Line::Whole(line)) = lines.next()? else {
+        let Some(ndjson::RawLine::Whole(line)) = lines.next()? else {
             if lines.is_ready() {
                 continue;
             }
             break;
         };
         let start = &line[..line.len().min(256)];
-        let is_wanted = (head.title.is_none() && said.iter().any(|word| word.find(line).is_some()))
+        let is_wanted = (head.title.is_none() && kind.iter().any(|word| word.find(line).is_some()))
             || (prompt.is_some() && ends.iter().any(|word| word.find(start).is_some()))
             || (head.model.is_none() && context.find(start).is_some());
         if !is_wanted {
             continue;
         }
-        match Line::parse(line).map(|line| line.said) {
-            Some(Said::Context { cwd, model, .. }) => {
+        match Line::parse(line).map(|line| line.kind) {
+            Some(LineKind::Context { cwd, model, .. }) => {
                 head.model = head.model.take().or(model.map(Cow::into_owned));
                 if is_bare && head.meta.cwd.is_none() {
                     head.meta.cwd = cwd.map(Cow::into_owned);
                 }
             }
-            Some(Said::UserMessage { text, images }) => {
+            Some(LineKind::UserMessage { text, images }) => {
                 prompt = None;
-                head.take(typed(&text), images);
+                head.add_message(typed(&text), images);
             }
-            Some(Said::Prompt { text, images }) if prompt.is_none() => {
+            Some(LineKind::Prompt { text, images }) if prompt.is_none() => {
                 prompt = Some((text.into_owned(), images));
             }
-            Some(Said::Goal { text }) => {
+            Some(LineKind::Goal { text }) => {
                 let known = goal.get_or_insert_default();
                 if known.is_empty() {
                     *known = typed(&text).to_owned();
@@ -267,21 +267,21 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
                 limit = limit.min(read + GOAL_LIMIT);
             }
             Some(
-                Said::TurnStarted
-                | Said::TurnCompleted { .. }
-                | Said::TurnFailed { .. }
-                | Said::TurnSilent
-                | Said::TurnAborted { .. },
+                LineKind::TurnStarted
+                | LineKind::TurnCompleted { .. }
+                | LineKind::TurnFailed { .. }
+                | LineKind::TurnSilent
+                | LineKind::TurnAborted { .. },
             ) => {
                 if let Some((text, images)) = prompt.take() {
-                    head.take(&text, images);
+                    head.add_message(&text, images);
                 }
             }
             _ => {}
         }
     }
     if let Some((text, images)) = prompt.filter(|_| head.title.is_none()) {
-        head.take(&text, images);
+        head.add_message(&text, images);
     }
     if head.title.is_none() && head.first_user_message.is_none() {
         head.title = goal.map(|goal| format!("{GOAL}{goal}").trim_end().to_owned());
@@ -293,8 +293,8 @@ fn read_inherited_name<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Re
     let name = memmem::Finder::new(b"\"thread_name_updated\"");
     while lines.bytes_read() < HEAD_LIMIT {
         match lines.next()? {
-            Some(ndjson::Line::Whole(line)) if name.find(&line[..line.len().min(256)]).is_some() => {
-                if let Some(Said::Named { name }) = Line::parse(line).map(|line| line.said) {
+            Some(ndjson::RawLine::Whole(line)) if name.find(&line[..line.len().min(256)]).is_some() => {
+                if let Some(LineKind::Named { name }) = Line::parse(line).map(|line| line.kind) {
                     head.inherited_name = name.map(Cow::into_owned);
                 }
             }

@@ -429,7 +429,7 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
         forked_from: None,
         status: None,
         resume_command: None,
-        begins: text(23).and_then(rollout::typed_in_row),
+        parent_title: text(23).and_then(rollout::typed_in_row),
     })
 }
 

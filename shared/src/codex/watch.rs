@@ -33,7 +33,7 @@ mod session_tail;
 
 pub use session_event::{Role, SessionEvent, SessionEventKind, TurnFailure};
 
-use places::Places;
+use places::WatchedDirectories;
 use session_tail::SessionTail;
 
 /// The most files that are open at once.
@@ -67,7 +67,7 @@ pub struct Watch {
     /// Where each session is in `sessions`.
     places_of: HashMap<Id, usize>,
     tools: Tools,
-    places: Places,
+    places: WatchedDirectories,
     walked: Option<Instant>,
 }
 
@@ -108,7 +108,7 @@ impl Watch {
         // A clock that was put back a little loses nothing.
         let since = Timestamp(Timestamp::now().0 - 5000);
         let mut watch = Watch {
-            places: Places::new(home.path()),
+            places: WatchedDirectories::new(home.path()),
             home,
             from,
             sessions: Vec::new(),
@@ -151,12 +151,12 @@ impl Watch {
     pub fn poll(&mut self, emit: Emit<'_>) -> Result<()> {
         let now = Instant::now();
         if self.places.is_due(now) {
-            self.look_into_folders(now);
+            self.scan_directories(now);
             self.tools.open.retain(|(.., used)| now.duration_since(*used) < RESTING);
         }
         for session in &mut self.sessions {
             if session.next_look <= now {
-                session.look(&mut self.tools, now, emit)?;
+                session.poll(&mut self.tools, now, emit)?;
             }
         }
         let is_gone =
@@ -170,9 +170,9 @@ impl Watch {
     }
 
     /// Takes up files that came: of sessions that had none, and further files of reverted ones.
-    fn look_into_folders(&mut self, now: Instant) {
+    fn scan_directories(&mut self, now: Instant) {
         for session in &self.sessions {
-            self.places.want(session.id, session.current().map(|file| file.path.as_path()));
+            self.places.add(session.id, session.current().map(|file| file.path.as_path()));
         }
         let ids = &self.places_of;
         for file in self.places.changed(now, |id| ids.contains_key(&id)) {

@@ -77,7 +77,7 @@ macro_rules! fields {
                 Session {
                     $($name: self.$name.own(),)*
                     $($extra_name: self.$extra_name.own(),)*
-                    begins: self.begins.own(),
+                    parent_title: self.parent_title.own(),
                 }
             }
         }

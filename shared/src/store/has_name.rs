@@ -13,7 +13,7 @@ pub trait HasName {
     /// Its name.
     fn name(&self) -> &str;
     /// What tells it from another one of its name.
-    fn told(&self) -> String;
+    fn summary(&self) -> String;
 }
 
 /// Where the thing of this name or id stands; no such thing is no error, two of the name are.
@@ -23,7 +23,8 @@ pub fn position<T: HasName>(all: &[T], name: &str) -> Result<Option<usize>> {
         [at] => Ok(Some(at)),
         [] => Ok(all.iter().position(|thing| thing.id() == name)),
         _ => {
-            let line = |at: &usize| harmless(&format!("{}  {}", all[*at].id(), all[*at].told())).into_owned();
+            let line =
+                |at: &usize| harmless(&format!("{}  {}", all[*at].id(), all[*at].summary())).into_owned();
             let lines: Vec<String> = has_name.iter().map(line).collect();
             let what = T::WHAT;
             Err(Error::new(format!("ambiguous name '{name}': {} {what}s have it; use an id", has_name.len()))

@@ -23,7 +23,7 @@ use codex_agent_shared::config;
 use codex_agent_shared::config::Source;
 use codex_agent_shared::error::{Error, Result, reason};
 use codex_agent_shared::exec::find_program;
-use codex_agent_shared::ndjson::{Line, Lines};
+use codex_agent_shared::ndjson::{Lines, RawLine};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -141,8 +141,8 @@ impl Server {
         loop {
             self.wait(deadline, method).map_err(Failure::Refused)?;
             let line = match self.lines.next() {
-                Ok(Some(Line::Whole(line))) => line,
-                Ok(Some(Line::TooLong)) => {
+                Ok(Some(RawLine::Whole(line))) => line,
+                Ok(Some(RawLine::TooLong)) => {
                     return Err(refused("its answer is longer than 64 MiB".to_owned()));
                 }
                 Ok(None) => return Err(refused("it ended without an answer".to_owned())),

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use crate::commands::flags::{Jobs, read_prompt};
 use codex_agent_shared::error::{Error, Result, reason};
-use codex_agent_shared::ndjson::{Line, Lines};
+use codex_agent_shared::ndjson::{Lines, RawLine};
 use codex_agent_shared::reference;
 
 /// A prompt that was given, with the pictures that it has itself.
@@ -69,8 +69,8 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(Given) -> Result<()>) -> Resul
         let place = |error: Error| error.within(format_args!("stdin:{number}"));
         let line = match lines.next() {
             Ok(None) => return Ok(()),
-            Ok(Some(Line::Whole(line))) => line,
-            Ok(Some(Line::TooLong)) => return Err(place(Error::new("the line is too long"))),
+            Ok(Some(RawLine::Whole(line))) => line,
+            Ok(Some(RawLine::TooLong)) => return Err(place(Error::new("the line is too long"))),
             Err(error) => return Err(Error::new(format!("cannot read stdin: {}", reason(&error)))),
         };
         let text = std::str::from_utf8(line).map_err(|_| place(Error::new("the prompt is not UTF-8")))?;

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::event::{Event, RunEvent};
 use crate::record::job::{Job, VERSION};
 use codex_agent_shared::error::{Context, Error, Result, reason};
-use codex_agent_shared::ndjson::{Line, Lines};
+use codex_agent_shared::ndjson::{Lines, RawLine};
 use codex_agent_shared::store::place;
 
 /// How long the lock of a journal may be held by a process that is no runner.
@@ -164,8 +164,8 @@ pub fn read(path: &Path, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()
         let number = lines.number() + 1;
         let line = match lines.next().context("read the journal", path)? {
             None => return Ok(()),
-            Some(Line::TooLong) => return Err(damaged(path, &format!("line {number} is too long"))),
-            Some(Line::Whole(line)) => line,
+            Some(RawLine::TooLong) => return Err(damaged(path, &format!("line {number} is too long"))),
+            Some(RawLine::Whole(line)) => line,
         };
         let place = LineSpan { offset, length: line.len() };
         offset += line.len() as u64;

@@ -1,6 +1,6 @@
 //! The part of a listing that is wanted: skips the first sessions, passes the next ones on, is full.
 //!
-//! A session is passed on only in exchange for a [`Place`], and a full page has none. So a page cannot
+//! A session is passed on only in exchange for a [`Slot`], and a full page has none. So a page cannot
 //! give more than its limit, whatever its callers do with its answer.
 
 use std::num::NonZeroUsize;
@@ -12,24 +12,24 @@ use crate::record::{Id, Session};
 
 /// Room for at least one more session.
 #[derive(Clone, Copy)]
-enum Place {
+enum Slot {
     Unlimited,
     Left(NonZeroUsize),
 }
 
-impl Place {
-    fn first(limit: Option<usize>) -> Option<Place> {
+impl Slot {
+    fn first(limit: Option<usize>) -> Option<Slot> {
         match limit {
-            None => Some(Place::Unlimited),
-            Some(limit) => NonZeroUsize::new(limit).map(Place::Left),
+            None => Some(Slot::Unlimited),
+            Some(limit) => NonZeroUsize::new(limit).map(Slot::Left),
         }
     }
 
     /// The place after this one is taken.
-    fn next(self) -> Option<Place> {
+    fn next(self) -> Option<Slot> {
         match self {
-            Place::Unlimited => Some(Place::Unlimited),
-            Place::Left(left) => NonZeroUsize::new(left.get() - 1).map(Place::Left),
+            Slot::Unlimited => Some(Slot::Unlimited),
+            Slot::Left(left) => NonZeroUsize::new(left.get() - 1).map(Slot::Left),
         }
     }
 }
@@ -38,7 +38,7 @@ impl Place {
 pub(super) struct Page<'e> {
     offset: usize,
     skip: usize,
-    place: Option<Place>,
+    place: Option<Slot>,
     given: usize,
     /// Ids that were offered since the last [`Page::restart`].
     offered: Vec<Id>,
@@ -54,7 +54,7 @@ impl<'e> Page<'e> {
         Page {
             offset: query.offset,
             skip: query.offset,
-            place: Place::first(query.limit),
+            place: Slot::first(query.limit),
             given: 0,
             offered: Vec::new(),
             before: Vec::new(),
@@ -79,7 +79,7 @@ impl<'e> Page<'e> {
     pub(super) fn wanted(&self) -> Option<usize> {
         match self.place {
             None => Some(0),
-            Some(Place::Left(left)) if self.filter.status.is_empty() => {
+            Some(Slot::Left(left)) if self.filter.status.is_empty() => {
                 Some(left.get().saturating_add(self.skip).saturating_add(self.before.len()))
             }
             Some(_) => None,

@@ -6,10 +6,10 @@
 //! Both also hold each message as a `response_item`, which is the model's copy and says nothing new.
 //! A tool call is a `response_item` where there is no ordinal, and an `item_completed` where there
 //! is one, so that none is counted twice. A prompt that stands only as a `response_item` is a
-//! [`Said::Prompt`], which counts where its turn has no user message. Before September 2025 a line was
+//! [`LineKind::Prompt`], which counts where its turn has no user message. Before September 2025 a line was
 //! the bare item, without an envelope and without a time.
 //!
-//! What is not known is [`Said::Other`]. No field that has another shape than expected costs more than
+//! What is not known is [`LineKind::Other`]. No field that has another shape than expected costs more than
 //! itself. Text is borrowed where the line has it without escapes. A line that was cut, because it is
 //! too long to be held, still tells its kind and the beginning of its text: [`Line::of_beginning`].
 
@@ -38,12 +38,12 @@ pub struct Line<'a> {
     /// The item that it is, where items have ids (0.148).
     pub item: Option<Cow<'a, str>>,
     /// What it says.
-    pub said: Said<'a>,
+    pub kind: LineKind<'a>,
 }
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Said<'a> {
+pub enum LineKind<'a> {
     /// `session_meta`: the first line, and once more for each session that this one was copied from.
     Meta {
         /// The session that it is of.
@@ -284,13 +284,14 @@ impl<'a> Line<'a> {
     pub fn parse(bytes: &'a [u8]) -> Option<Line<'a>> {
         let outer: Outer<'a> = serde_json::from_slice(bytes).ok()?;
         let at = text(outer.timestamp).and_then(|at| Timestamp::parse(&at));
-        let mut line = Line { at, ordinal: read(outer.ordinal), turn: None, item: None, said: Said::Other };
+        let mut line =
+            Line { at, ordinal: read(outer.ordinal), turn: None, item: None, kind: LineKind::Other };
         let is_item = matches!(&*outer.kind, "message" | "reasoning") || outer.kind.contains("_call");
         let wanted = match &*outer.kind {
             "event_msg" | "turn_context" | "session_meta" => true,
             "response_item" => line.ordinal.is_none() || outer.payload.is_some_and(is_of_user),
             "compacted" => {
-                line.said = Said::Compacted;
+                line.kind = LineKind::Compacted;
                 false
             }
             _ => false,
@@ -303,8 +304,8 @@ impl<'a> Line<'a> {
             match &*outer.kind {
                 "event_msg" => line.event(&payload),
                 "response_item" => line.copy(&payload, false),
-                "turn_context" => line.said = context(&payload),
-                _ => line.said = Said::Meta { id: read(payload.id), version: text(payload.cli_version) },
+                "turn_context" => line.kind = context(&payload),
+                _ => line.kind = LineKind::Meta { id: read(payload.id), version: text(payload.cli_version) },
             }
         }
         Some(line)
@@ -316,41 +317,41 @@ impl<'a> Line<'a> {
         let string = |key: &str| string_after(&start[..start.len().min(1024)], start, key);
         let at = string("\"timestamp\":\"").and_then(|at| Timestamp::parse(&at));
         let turn = string("\"turn_id\":\"").map(Cow::Owned);
-        let said = match (string("\"type\":\"").as_deref(), string("\"payload\":{\"type\":\"").as_deref()) {
+        let kind = match (string("\"type\":\"").as_deref(), string("\"payload\":{\"type\":\"").as_deref()) {
             (Some("event_msg"), Some("user_message")) => {
                 let text = string("\"message\":\"").unwrap_or_default().into();
-                Said::UserMessage { text, images: 0 }
+                LineKind::UserMessage { text, images: 0 }
             }
             (Some("event_msg"), Some("agent_message")) => {
-                Said::AgentMessage { text: string("\"message\":\"").unwrap_or_default().into() }
+                LineKind::AgentMessage { text: string("\"message\":\"").unwrap_or_default().into() }
             }
             (Some("event_msg"), Some("item_completed")) => {
                 let text = string("\"text\":\"").unwrap_or_default().into();
                 match string("\"item\":{\"type\":\"").as_deref() {
-                    Some("UserMessage") => Said::UserMessage { text, images: 0 },
-                    Some("AgentMessage") => Said::AgentMessage { text },
+                    Some("UserMessage") => LineKind::UserMessage { text, images: 0 },
+                    Some("AgentMessage") => LineKind::AgentMessage { text },
                     Some(kind) if is_tool(kind) => {
-                        Said::ToolCall { name: snake(kind).into(), text: String::new() }
+                        LineKind::ToolCall { name: snake(kind).into(), text: String::new() }
                     }
-                    _ => Said::Other,
+                    _ => LineKind::Other,
                 }
             }
             // What is long in it is the last message: so there is one, and the turn did not fail.
             (Some("event_msg"), Some("task_complete" | "turn_complete")) => {
-                Said::TurnCompleted { last_message: string("\"last_agent_message\":\"").map(Cow::Owned) }
+                LineKind::TurnCompleted { last_message: string("\"last_agent_message\":\"").map(Cow::Owned) }
             }
             (Some("session_meta"), _) => {
-                Said::Meta { id: string("\"id\":\"").and_then(|id| Id::parse(&id)), version: None }
+                LineKind::Meta { id: string("\"id\":\"").and_then(|id| Id::parse(&id)), version: None }
             }
-            _ => Said::Other,
+            _ => LineKind::Other,
         };
-        Line { at, ordinal: None, turn, item: None, said }
+        Line { at, ordinal: None, turn, item: None, kind }
     }
 
     fn event(&mut self, payload: &Payload<'a>) {
-        self.said = match text(payload.kind).as_deref().unwrap_or("") {
+        self.kind = match text(payload.kind).as_deref().unwrap_or("") {
             // `task_` is what versions up to 0.171 write, `turn_` what they read as well.
-            "task_started" | "turn_started" => Said::TurnStarted,
+            "task_started" | "turn_started" => LineKind::TurnStarted,
             "task_complete" | "turn_complete" => {
                 let last_message = text(payload.last_agent_message);
                 let error = read::<BTreeMap<&str, Value>>(payload.error).map(|mut error| TurnError {
@@ -361,23 +362,24 @@ impl<'a> Line<'a> {
                 // into `legacy` sessions too, and the time of the turn's start.
                 let is_mute = self.ordinal.is_none() && payload.started_at.is_none();
                 if payload.error.is_some() {
-                    Said::TurnFailed { error }
+                    LineKind::TurnFailed { error }
                 } else if is_mute && payload.last_agent_message.is_none() {
-                    Said::TurnSilent
+                    LineKind::TurnSilent
                 } else {
-                    Said::TurnCompleted { last_message }
+                    LineKind::TurnCompleted { last_message }
                 }
             }
-            "turn_aborted" => Said::TurnAborted { reason: text(payload.reason) },
+            "turn_aborted" => LineKind::TurnAborted { reason: text(payload.reason) },
             "user_message" => match text(payload.message) {
-                Some(text) => {
-                    Said::UserMessage { text, images: count(payload.images) + count(payload.local_images) }
-                }
-                None => Said::Other,
+                Some(text) => LineKind::UserMessage {
+                    text,
+                    images: count(payload.images) + count(payload.local_images),
+                },
+                None => LineKind::Other,
             },
             "agent_message" => match text(payload.message) {
-                Some(text) => Said::AgentMessage { text },
-                None => Said::Other,
+                Some(text) => LineKind::AgentMessage { text },
+                None => LineKind::Other,
             },
             "item_completed" => return self.item(payload.item),
             "token_count" => {
@@ -389,14 +391,14 @@ impl<'a> Line<'a> {
                     last_token_usage: Raw<'a>,
                 }
                 match read::<Info<'a>>(payload.info) {
-                    Some(info) => Said::Tokens {
+                    Some(info) => LineKind::Tokens {
                         total: tokens(info.total_token_usage),
                         last: tokens(info.last_token_usage),
                     },
-                    None => Said::Other,
+                    None => LineKind::Other,
                 }
             }
-            "thread_rolled_back" => Said::RolledBack { turns: read(payload.num_turns).unwrap_or(0) },
+            "thread_rolled_back" => LineKind::RolledBack { turns: read(payload.num_turns).unwrap_or(0) },
             "thread_goal_updated" => {
                 #[derive(Deserialize)]
                 struct Goal<'a> {
@@ -404,11 +406,11 @@ impl<'a> Line<'a> {
                     objective: Raw<'a>,
                 }
                 let objective = read::<Goal<'a>>(payload.goal).and_then(|goal| text(goal.objective));
-                Said::Goal { text: objective.unwrap_or_default() }
+                LineKind::Goal { text: objective.unwrap_or_default() }
             }
-            "entered_review_mode" | "exited_review_mode" => Said::Reviewed,
-            "thread_name_updated" => Said::Named { name: text(payload.thread_name) },
-            _ => Said::Other,
+            "entered_review_mode" | "exited_review_mode" => LineKind::Reviewed,
+            "thread_name_updated" => LineKind::Named { name: text(payload.thread_name) },
+            _ => LineKind::Other,
         }
     }
 
@@ -418,19 +420,19 @@ impl<'a> Line<'a> {
         let kind = text(item.kind).unwrap_or_default();
         self.item = text(item.id);
         let parts = || read::<Vec<Part<'a>>>(item.content);
-        self.said = match &*kind {
+        self.kind = match &*kind {
             "UserMessage" => match parts() {
                 Some(parts) => {
                     let is_image =
                         |part: &&Part<'_>| text(part.kind).is_some_and(|kind| kind.contains("mage"));
                     let images = parts.iter().filter(is_image).count();
-                    Said::UserMessage { text: joined(&parts), images }
+                    LineKind::UserMessage { text: joined(&parts), images }
                 }
-                None => Said::Other,
+                None => LineKind::Other,
             },
             "AgentMessage" => match parts() {
-                Some(parts) => Said::AgentMessage { text: joined(&parts) },
-                None => Said::Other,
+                Some(parts) => LineKind::AgentMessage { text: joined(&parts) },
+                None => LineKind::Other,
             },
             kind if is_tool(kind) => {
                 let words = if item.command.is_some() {
@@ -447,9 +449,9 @@ impl<'a> Line<'a> {
                         None => words.join(" "),
                     }
                 };
-                Said::ToolCall { name: snake(kind).into(), text: short(&words) }
+                LineKind::ToolCall { name: snake(kind).into(), text: short(&words) }
             }
-            _ => Said::Other,
+            _ => LineKind::Other,
         };
     }
 }
@@ -460,7 +462,7 @@ fn is_of_user(payload: &RawValue) -> bool {
     memchr::memmem::find(start, b"\"role\":\"user\"").is_some()
 }
 
-fn context<'a>(payload: &Payload<'a>) -> Said<'a> {
+fn context<'a>(payload: &Payload<'a>) -> LineKind<'a> {
     #[derive(Deserialize)]
     struct Policy<'a> {
         #[serde(rename = "type", borrow)]
@@ -471,7 +473,7 @@ fn context<'a>(payload: &Payload<'a>) -> Said<'a> {
     // 0.45 calls the mode `mode`.
     let sandbox =
         read::<Policy<'a>>(payload.sandbox_policy).and_then(|policy| text(policy.kind.or(policy.mode)));
-    Said::Context { cwd: text(payload.cwd), sandbox, model: text(payload.model) }
+    LineKind::Context { cwd: text(payload.cwd), sandbox, model: text(payload.model) }
 }
 
 fn tokens(raw: Raw<'_>) -> Option<Tokens> {

@@ -110,25 +110,25 @@ pub fn source(text: &str) -> (Option<Cow<'_, str>>, Option<Subagent<'static>>) {
 /// Reads a `session_meta` line into `meta`; false where the line is something else. With `early`,
 /// reading stops at the instructions, which are most of the line, and an unfinished line will do.
 pub(super) fn read_meta(line: &[u8], meta: &mut Meta, early: bool) -> serde_json::Result<bool> {
-    let mut seen = Seen { is_meta: None, stopped: false };
+    let mut state = MetaState { is_meta: None, stopped: false };
     let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let seed = LineSeed { meta, seen: &mut seen, early };
+    let seed = LineSeed { meta, state: &mut state, early };
     let result = seed.deserialize(&mut deserializer);
     match result {
-        Ok(()) => Ok(seen.is_meta == Some(true)),
-        Err(_) if seen.stopped => Ok(seen.is_meta == Some(true)),
+        Ok(()) => Ok(state.is_meta == Some(true)),
+        Err(_) if state.stopped => Ok(state.is_meta == Some(true)),
         Err(error) => Err(error),
     }
 }
 
-struct Seen {
+struct MetaState {
     is_meta: Option<bool>,
     stopped: bool,
 }
 
 struct LineSeed<'m> {
     meta: &'m mut Meta,
-    seen: &'m mut Seen,
+    state: &'m mut MetaState,
     early: bool,
 }
 
@@ -154,12 +154,12 @@ impl<'de> Visitor<'de> for LineSeed<'_> {
                 "timestamp" => timestamp = Some(map.next_value::<&RawValue>()?),
                 "git" => git = Some(map.next_value::<&RawValue>()?),
                 "type" => {
-                    self.seen.is_meta = Some(map.next_value::<Cow<'_, str>>()? == "session_meta");
+                    self.state.is_meta = Some(map.next_value::<Cow<'_, str>>()? == "session_meta");
                 }
-                "payload" if self.seen.is_meta != Some(false) => {
+                "payload" if self.state.is_meta != Some(false) => {
                     map.next_value_seed(PayloadSeed {
                         meta: &mut *self.meta,
-                        seen: &mut *self.seen,
+                        state: &mut *self.state,
                         early: self.early,
                     })?;
                 }
@@ -169,9 +169,9 @@ impl<'de> Visitor<'de> for LineSeed<'_> {
             }
         }
         let id =
-            id.filter(|_| self.seen.is_meta.is_none()).and_then(|id| serde_json::from_str(id.get()).ok());
+            id.filter(|_| self.state.is_meta.is_none()).and_then(|id| serde_json::from_str(id.get()).ok());
         if id.is_some() && timestamp.is_some() {
-            self.seen.is_meta = Some(true);
+            self.state.is_meta = Some(true);
             self.meta.id = id;
             self.meta.history_mode = Some(BARE.to_owned());
             let text = timestamp.and_then(|text| serde_json::from_str::<Cow<'_, str>>(text.get()).ok());
@@ -196,7 +196,7 @@ fn commit(git: Option<Commit>) -> Option<(Option<String>, Option<String>, Option
 
 struct PayloadSeed<'m> {
     meta: &'m mut Meta,
-    seen: &'m mut Seen,
+    state: &'m mut MetaState,
     early: bool,
 }
 
@@ -250,7 +250,7 @@ impl<'de> Visitor<'de> for PayloadSeed<'_> {
                 "git" => meta.git = commit(map.next_value()?),
                 // Up to 0.77 some of the keys come after the instructions, which are short there.
                 "base_instructions" | "instructions" if self.early && meta.source.is_some() => {
-                    self.seen.stopped = true;
+                    self.state.stopped = true;
                     return Err(serde::de::Error::custom("far enough"));
                 }
                 _ => {

@@ -94,12 +94,12 @@ fn damaged_rollouts_are_read_as_far_as_they_are_not_damaged() {
         // The lines before the change are read as they were.
         let known = head(path, Depth::Message).unwrap();
         let words = known.title.as_deref().and_then(|title| title.split(['"', '\\', '\n']).next());
-        let said = |words: &str| memchr::memmem::rfind(&whole[..at], words.as_bytes());
+        let kind = |words: &str| memchr::memmem::rfind(&whole[..at], words.as_bytes());
         if let Some(words) = words.filter(|words| words.len() > 8)
             && let Some(first) = memchr::memmem::find(&whole, b"\"user_message\"")
                 .or(memchr::memmem::find(&whole, b"\"UserMessage\""))
             && memchr::memchr(b'\n', &whole[first..]).is_some_and(|end| first + end < at)
-            && said(words).is_some()
+            && kind(words).is_some()
         {
             heads += 1;
             let found = found.unwrap_or_else(|error| panic!("{}: {error}", place()));
@@ -128,10 +128,10 @@ fn a_line_of_any_length_costs_bounded_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rollout-2026-11-28T13-16-54-01a2224d-33b7-78a2-86df-f3b02c66dd59.jsonl");
     let first = r#"{"timestamp":"2026-11-28T13:16:54.000Z","type":"session_meta","payload":{"id":"01a2224d-33b7-78a2-86df-f3b02c66dd59","cwd":"/p"}}"#;
-    let said = r#"{"timestamp":"2026-11-28T13:16:55.000Z","type":"event_msg","payload":{"type":"user_message","message":"Hello"}}"#;
+    let kind = r#"{"timestamp":"2026-11-28T13:16:55.000Z","type":"event_msg","payload":{"type":"user_message","message":"Hello"}}"#;
     let ended = r#"{"timestamp":"2026-11-28T13:16:56.000Z","type":"event_msg","payload":{"type":"task_complete","last_agent_message":"x"}}"#;
     let huge = format!(r#"{{"type":"compacted","payload":{{"message":"{}"}}}}"#, "x".repeat(20 << 20));
-    std::fs::write(&path, [first, said, &huge, ended, "\0\0"].join("\n")).unwrap();
+    std::fs::write(&path, [first, kind, &huge, ended, "\0\0"].join("\n")).unwrap();
     let start = Instant::now();
     assert_eq!(head(&path, Depth::Message).unwrap().title.as_deref(), Some("Hello"));
     let end = tail(&path, true).unwrap();

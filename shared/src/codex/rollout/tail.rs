@@ -13,7 +13,7 @@ use std::path::Path;
 
 use memchr::memmem;
 
-use super::{Line, Said, Turns, open};
+use super::{Line, LineKind, Turns, open};
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -159,7 +159,7 @@ struct TailReader {
     model: Option<String>,
     /// The lines before an end without a last message, the last one first, back to the count of tokens
     /// before its turn.
-    silent: Option<Vec<Said<'static>>>,
+    silent: Option<Vec<LineKind<'static>>>,
     began: bool,
 }
 
@@ -189,14 +189,14 @@ impl TailReader {
     fn line(&mut self, line: &[u8]) -> ControlFlow<()> {
         // Millions of empty lines, as a damaged file may have, are not worth a search each.
         if !line.is_empty() {
-            self.look(line);
+            self.read_line(line);
         }
         self.looked += line.len() + 1;
         self.is_turn_known |= self.looked > TURN_LIMIT;
         if self.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn look(&mut self, line: &[u8]) {
+    fn read_line(&mut self, line: &[u8]) {
         let has = |needle: &str| memmem::find(&line[..line.len().min(256)], needle.as_bytes()).is_some();
         if !self.is_turn_known {
             self.turn_at = turn(line).and_then(Id::made_at);
@@ -215,7 +215,7 @@ impl TailReader {
         if !is_dated {
             self.last_at = line.at;
         }
-        if let Said::Context { cwd, model, .. } = line.said {
+        if let LineKind::Context { cwd, model, .. } = line.kind {
             if self.cwd.is_none() {
                 self.cwd = cwd.map(Cow::into_owned);
                 self.model = model.map(Cow::into_owned);
@@ -226,37 +226,37 @@ impl TailReader {
             return;
         }
         if let Some(lines) = &mut self.silent {
-            let is_total = matches!(line.said, Said::Tokens { total: Some(_), .. });
-            let kept = match line.said {
-                Said::TurnStarted => Said::TurnStarted,
-                Said::UserMessage { images, .. } => Said::UserMessage { text: "".into(), images },
-                Said::ToolCall { .. } => Said::Copy,
-                Said::Tokens { total, .. } => Said::Tokens { total, last: None },
-                Said::Copy => Said::Copy,
-                Said::ToolOutput => Said::ToolOutput,
-                Said::Compacted => Said::Compacted,
-                Said::UserCommand => Said::UserCommand,
-                Said::Reviewed => Said::Reviewed,
+            let is_total = matches!(line.kind, LineKind::Tokens { total: Some(_), .. });
+            let kept = match line.kind {
+                LineKind::TurnStarted => LineKind::TurnStarted,
+                LineKind::UserMessage { images, .. } => LineKind::UserMessage { text: "".into(), images },
+                LineKind::ToolCall { .. } => LineKind::Copy,
+                LineKind::Tokens { total, .. } => LineKind::Tokens { total, last: None },
+                LineKind::Copy => LineKind::Copy,
+                LineKind::ToolOutput => LineKind::ToolOutput,
+                LineKind::Compacted => LineKind::Compacted,
+                LineKind::UserCommand => LineKind::UserCommand,
+                LineKind::Reviewed => LineKind::Reviewed,
                 _ => return,
             };
             lines.push(kept);
             // A reviewer's turn within it begins as well, after its message.
-            self.began |= lines.last() == Some(&Said::TurnStarted);
+            self.began |= lines.last() == Some(&LineKind::TurnStarted);
             if self.began && is_total {
                 self.judge();
             }
             return;
         }
-        match line.said {
-            Said::TurnSilent => self.silent = Some(Vec::new()),
-            Said::TurnStarted => self.ending = Some(Ending::Begun),
-            Said::TurnAborted { .. } => self.ending = Some(Ending::Interrupted),
-            Said::TurnCompleted { .. } => self.ending = Some(Ending::Completed),
-            Said::TurnFailed { .. } => self.ending = Some(Ending::Failed),
-            Said::AgentMessage { .. } => {
+        match line.kind {
+            LineKind::TurnSilent => self.silent = Some(Vec::new()),
+            LineKind::TurnStarted => self.ending = Some(Ending::Begun),
+            LineKind::TurnAborted { .. } => self.ending = Some(Ending::Interrupted),
+            LineKind::TurnCompleted { .. } => self.ending = Some(Ending::Completed),
+            LineKind::TurnFailed { .. } => self.ending = Some(Ending::Failed),
+            LineKind::AgentMessage { .. } => {
                 self.guess.get_or_insert(Ending::Completed);
             }
-            Said::UserMessage { .. } => {
+            LineKind::UserMessage { .. } => {
                 self.guess.get_or_insert(Ending::Unanswered);
             }
             _ => {}
@@ -266,8 +266,8 @@ impl TailReader {
     /// Judges an end without a last message by the lines before it.
     fn judge(&mut self) {
         let mut turns = Turns::default();
-        for said in self.silent.take().unwrap_or_default().iter().rev() {
-            turns.take(said);
+        for kind in self.silent.take().unwrap_or_default().iter().rev() {
+            turns.take(kind);
         }
         self.ending = Some(if turns.failed() { Ending::Failed } else { Ending::Completed });
     }

@@ -7,7 +7,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::{Line, Said, Tokens, open};
+use super::{Line, LineKind, Tokens, open};
 use crate::ndjson::{self, Lines};
 
 use crate::time::Timestamp;
@@ -48,14 +48,14 @@ pub fn last_message(path: &Path) -> io::Result<Option<LastMessage>> {
     let mut copy = None;
     for line in window(path)?.rsplit(|byte| *byte == b'\n').filter(is_message) {
         let Some(line) = Line::parse(line) else { continue };
-        match line.said {
-            Said::UserMessage { text, .. } => {
+        match line.kind {
+            LineKind::UserMessage { text, .. } => {
                 return Ok(Some(LastMessage { text: text.into(), at: line.at }));
             }
-            Said::Prompt { text, .. } => {
+            LineKind::Prompt { text, .. } => {
                 copy.get_or_insert(LastMessage { text: text.into(), at: line.at });
             }
-            Said::TurnStarted if copy.is_some() => break,
+            LineKind::TurnStarted if copy.is_some() => break,
             _ => {}
         }
     }
@@ -81,39 +81,42 @@ pub struct Turns {
 
 impl Turns {
     /// Takes the next line of the file.
-    pub fn take(&mut self, said: &Said<'_>) {
-        match said {
-            Said::TurnStarted => {
+    pub fn take(&mut self, kind: &LineKind<'_>) {
+        match kind {
+            LineKind::TurnStarted => {
                 let (total, is_review) = (self.total.take(), self.is_review);
                 *self = Turns { asked: 1, is_asked: true, total, is_review, ..Turns::default() };
             }
-            Said::UserMessage { .. } => {
+            LineKind::UserMessage { .. } => {
                 // Something said to a turn that had its answer asks once more.
                 if self.has_message && self.answered >= self.asked {
-                    self.ask();
+                    self.count_request();
                 }
                 self.has_message = true;
             }
-            Said::ToolOutput => self.ask(),
-            Said::ToolCall { .. } | Said::Copy => self.is_asked = false,
-            Said::Tokens { total: Some(total), .. } if self.total.as_ref() != Some(total) => {
+            LineKind::ToolOutput => self.count_request(),
+            LineKind::ToolCall { .. } | LineKind::Copy => self.is_asked = false,
+            LineKind::Tokens { total: Some(total), .. } if self.total.as_ref() != Some(total) => {
                 self.answered += 1;
                 self.total = Some(total.clone());
             }
             // Within a turn the model is asked afterwards.
-            Said::Compacted if self.has_message => {
+            LineKind::Compacted if self.has_message => {
                 (self.asked, self.answered, self.is_asked) = (1, 0, true);
             }
-            Said::Compacted | Said::UserCommand => self.is_own = true,
-            Said::Reviewed => self.is_review = true,
+            LineKind::Compacted | LineKind::UserCommand => self.is_own = true,
+            LineKind::Reviewed => self.is_review = true,
             _ => {}
         }
-        if matches!(said, Said::TurnSilent | Said::TurnCompleted { .. } | Said::TurnAborted { .. }) {
+        if matches!(
+            kind,
+            LineKind::TurnSilent | LineKind::TurnCompleted { .. } | LineKind::TurnAborted { .. }
+        ) {
             self.is_review = false;
         }
     }
 
-    fn ask(&mut self) {
+    fn count_request(&mut self) {
         self.asked += usize::from(!self.is_asked);
         self.is_asked = true;
     }
@@ -132,14 +135,14 @@ pub fn turns_held(path: &Path) -> io::Result<Vec<String>> {
     let mut lines = Lines::new(open(path)?, 256 << 10);
     let mut turns = Vec::new();
     while let Some(line) = lines.next()? {
-        let ndjson::Line::Whole(line) = line else { continue };
+        let ndjson::RawLine::Whole(line) = line else { continue };
         let start = &line[..line.len().min(256)];
         if !words.iter().any(|word| memchr::memmem::find(start, word.as_bytes()).is_some()) {
             continue;
         }
-        match Line::parse(line).map(|line| (line.said, line.turn)) {
-            Some((Said::TurnStarted, turn)) => turns.push(turn.unwrap_or_default().into_owned()),
-            Some((Said::RolledBack { turns: off }, _)) => {
+        match Line::parse(line).map(|line| (line.kind, line.turn)) {
+            Some((LineKind::TurnStarted, turn)) => turns.push(turn.unwrap_or_default().into_owned()),
+            Some((LineKind::RolledBack { turns: off }, _)) => {
                 turns.truncate(turns.len().saturating_sub(usize::try_from(off).unwrap_or(usize::MAX)));
             }
             _ => {}
@@ -160,10 +163,10 @@ pub fn has_message_after(path: &Path, before: u64) -> io::Result<bool> {
     let mut lines = Lines::new(file, 64 << 10);
     while let Some(line) = lines.next()? {
         // A line that is too long to be read may be a message.
-        let ndjson::Line::Whole(line) = line else { return Ok(true) };
+        let ndjson::RawLine::Whole(line) = line else { return Ok(true) };
         // The model's copy of it comes first, and is as good.
-        let said = Line::parse(line).map(|line| line.said);
-        if matches!(said, Some(Said::UserMessage { .. } | Said::Prompt { .. })) {
+        let kind = Line::parse(line).map(|line| line.kind);
+        if matches!(kind, Some(LineKind::UserMessage { .. } | LineKind::Prompt { .. })) {
             return Ok(true);
         }
     }
@@ -203,18 +206,18 @@ pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
         if !wanted {
             continue;
         }
-        match Line::parse(line).map(|line| line.said) {
-            Some(Said::Context { sandbox, .. }) if turn.sandbox.is_none() => {
+        match Line::parse(line).map(|line| line.kind) {
+            Some(LineKind::Context { sandbox, .. }) if turn.sandbox.is_none() => {
                 turn.sandbox = sandbox.map(Cow::into_owned);
             }
-            Some(Said::Tokens { total, .. }) if turn.total_usage.is_none() => turn.total_usage = total,
-            Some(Said::TurnFailed { error }) if !ended => {
+            Some(LineKind::Tokens { total, .. }) if turn.total_usage.is_none() => turn.total_usage = total,
+            Some(LineKind::TurnFailed { error }) if !ended => {
                 ended = true;
                 turn.error = error.map(|error| {
                     (error.message.unwrap_or_default().into_owned(), error.info.unwrap_or_default())
                 });
             }
-            Some(Said::TurnCompleted { .. } | Said::TurnStarted) => ended = true,
+            Some(LineKind::TurnCompleted { .. } | LineKind::TurnStarted) => ended = true,
             _ => {}
         }
     }

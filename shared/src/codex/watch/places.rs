@@ -16,15 +16,15 @@ use crate::time::Timestamp;
 const SETTLED: Duration = Duration::from_secs(2);
 const DAY: i64 = 86_400_000;
 
-pub(super) struct Places {
+pub(super) struct WatchedDirectories {
     home: PathBuf,
     folders: HashMap<PathBuf, Option<SystemTime>>,
     looked: Option<Instant>,
 }
 
-impl Places {
-    pub(super) fn new(home: &Path) -> Places {
-        Places { home: home.to_owned(), folders: HashMap::new(), looked: None }
+impl WatchedDirectories {
+    pub(super) fn new(home: &Path) -> WatchedDirectories {
+        WatchedDirectories { home: home.to_owned(), folders: HashMap::new(), looked: None }
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
@@ -33,16 +33,16 @@ impl Places {
 
     /// Looks at the folder that a session's file is in from now on; without a file, at those that it
     /// will be in by the clock in its id.
-    pub(super) fn want(&mut self, id: Id, path: Option<&Path>) {
+    pub(super) fn add(&mut self, id: Id, path: Option<&Path>) {
         match path.and_then(Path::parent) {
             Some(folder) if self.folders.contains_key(folder) => {}
             Some(folder) => drop(self.folders.insert(folder.to_owned(), None)),
-            None => self.want_days(id.clock()),
+            None => self.add_days(id.clock()),
         }
     }
 
     /// Days are local ones in names, so those before and after are meant too.
-    fn want_days(&mut self, clock: i64) {
+    fn add_days(&mut self, clock: i64) {
         for clock in [clock - DAY, clock, clock + DAY] {
             let day = Timestamp(clock).to_string();
             if let Some(day) = day.get(..10) {
@@ -56,7 +56,7 @@ impl Places {
     pub(super) fn changed(&mut self, now: Instant, is_wanted: impl Fn(Id) -> bool) -> Vec<RolloutFile> {
         self.looked = Some(now);
         // A session that is reverted goes on in the folder of today.
-        self.want_days(Timestamp::now().0);
+        self.add_days(Timestamp::now().0);
         let archive = self.home.join("archived_sessions");
         self.folders.entry(archive.clone()).or_default();
         let mut found = Vec::new();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::files::{Files, RolloutFile};
 use super::super::reader;
-use super::super::rollout::{self, Line, Said, Turns};
+use super::super::rollout::{self, Line, LineKind, Turns};
 use super::session_event::TurnFailure;
 use super::{Emit, From, RESTING, Role, SessionEvent, SessionEventKind, Tools};
 use crate::codex::version::is_before;
@@ -30,7 +30,7 @@ const PAUSE: i64 = 10;
 
 /// From where in the current file to go on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
+enum ReadPosition {
     /// From this byte, where a line begins.
     At(u64),
     /// From the line that this byte, the file's end at the time, is in or after.
@@ -58,7 +58,7 @@ pub(super) struct SessionTail {
     pub(super) id: Id,
     /// The file that is read, and those that come after it.
     files: VecDeque<RolloutFile>,
-    place: Place,
+    place: ReadPosition,
     /// Which file `place` is in, and how long it was.
     known: Option<(u64, u64)>,
     length: u64,
@@ -96,7 +96,7 @@ impl SessionTail {
         let mut session = SessionTail {
             id,
             files: own.into(),
-            place: Place::At(0),
+            place: ReadPosition::At(0),
             known: None,
             length: 0,
             mark: Vec::new(),
@@ -116,11 +116,11 @@ impl SessionTail {
         if let Some(file) = session.files.front()
             && from == From::End
         {
-            session.place = Place::Young;
+            session.place = ReadPosition::Young;
             if let Ok(meta) = std::fs::metadata(&file.path) {
                 session.changed = meta.modified().unwrap_or(session.changed);
                 if !file.name().compressed {
-                    session.place = Place::Near(meta.len());
+                    session.place = ReadPosition::Near(meta.len());
                     session.know(&meta);
                 }
                 // Sessions that rest are not all looked at in the same moment.
@@ -155,7 +155,7 @@ impl SessionTail {
     pub(super) fn offer(&mut self, file: RolloutFile, from: From, now: Instant) {
         let Some(last) = self.files.back() else {
             // It came while it was waited for. What was copied into it from its parent is no news.
-            self.place = if from == From::End { Place::Young } else { Place::At(0) };
+            self.place = if from == From::End { ReadPosition::Young } else { ReadPosition::At(0) };
             self.own = if from == From::End { Own::First { has_turns: true } } else { Own::Yes };
             self.archived = file.archived;
             self.files.push_back(file);
@@ -173,7 +173,7 @@ impl SessionTail {
     }
 
     /// Tells what is new.
-    pub(super) fn look(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Result<()> {
+    pub(super) fn poll(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Result<()> {
         while let Some(file) = self.files.front() {
             if file.name().compressed {
                 let plain = file.path.with_extension("");
@@ -190,11 +190,11 @@ impl SessionTail {
             // All new lines go to the further file.
             self.files.pop_front();
             tools.take(self.id);
-            (self.place, self.own, self.known, self.length) = (Place::At(0), Own::Yes, None, 0);
+            (self.place, self.own, self.known, self.length) = (ReadPosition::At(0), Own::Yes, None, 0);
             (self.skipping, self.turn, self.gone) = (false, None, None);
             self.mark.clear();
             let path = self.files[0].path.to_string_lossy().into_owned();
-            self.tell(Some(Timestamp::now()), SessionEventKind::Moved { path }, emit)?;
+            self.emit_event(Some(Timestamp::now()), SessionEventKind::Moved { path }, emit)?;
         }
         self.next_look = now + self.pace();
         Ok(())
@@ -234,7 +234,7 @@ impl SessionTail {
                 SessionEventKind::Unarchived { path }
             };
             // It moved a moment ago, and nothing on disk says when.
-            self.tell(Some(Timestamp::now()), what, emit)?;
+            self.emit_event(Some(Timestamp::now()), what, emit)?;
         }
         Ok(())
     }
@@ -253,7 +253,7 @@ impl SessionTail {
         if current.name().compressed {
             self.know(&meta);
             // What Codex compresses rests for long: either it was read before, or all of it is old.
-            return if self.place == Place::At(0) { self.read_packed(emit) } else { Ok(Ok(())) };
+            return if self.place == ReadPosition::At(0) { self.read_packed(emit) } else { Ok(Ok(())) };
         }
         let is_same = |file: &File| file.metadata().is_ok_and(|open| key(&open) == key(&meta));
         let file = match tools.take(self.id).filter(is_same) {
@@ -265,9 +265,11 @@ impl SessionTail {
             Err(error) => return Ok(Err(error)),
         };
         match self.place {
-            Place::At(at) | Place::Near(at) if meta.len() < at => self.begin_at_end(meta.len(), tools),
+            ReadPosition::At(at) | ReadPosition::Near(at) if meta.len() < at => {
+                self.begin_at_end(meta.len(), tools)
+            }
             // Codex compressed it and wrote it again between two looks, or it is another file.
-            Place::Near(_) if self.known != Some(key(&meta)) => self.place = Place::Young,
+            ReadPosition::Near(_) if self.known != Some(key(&meta)) => self.place = ReadPosition::Young,
             _ => {}
         }
         self.know(&meta);
@@ -311,7 +313,7 @@ impl SessionTail {
                 } else if got >= LONGEST {
                     self.skipping = true;
                     at += got as u64;
-                    self.place = Place::At(at);
+                    self.place = ReadPosition::At(at);
                     want = BLOCK;
                     self.line(Line::of_beginning(&block[..BLOCK]), emit)?;
                 } else if at + got as u64 >= length {
@@ -324,7 +326,7 @@ impl SessionTail {
             };
             for line in block[..=last].split_inclusive(|byte| *byte == b'\n') {
                 at += line.len() as u64;
-                self.place = Place::At(at);
+                self.place = ReadPosition::At(at);
                 if !std::mem::take(&mut self.skipping)
                     && let Some(line) = Line::parse(line)
                 {
@@ -333,7 +335,7 @@ impl SessionTail {
             }
             want = BLOCK;
         }
-        self.place = Place::At(at);
+        self.place = ReadPosition::At(at);
         // One huge line must not be paid for by all that follow.
         buffer.truncate(4 * BLOCK);
         buffer.shrink_to(4 * BLOCK);
@@ -343,7 +345,7 @@ impl SessionTail {
 
     /// The byte that reading begins at.
     fn find_place(&mut self, file: &File, length: u64, tools: &mut Tools) -> io::Result<u64> {
-        if let Place::At(at) = self.place
+        if let ReadPosition::At(at) = self.place
             && !self.mark.is_empty()
         {
             let mut bytes = [0; MARK];
@@ -354,12 +356,12 @@ impl SessionTail {
             }
         }
         match self.place {
-            Place::At(at) => Ok(at),
-            Place::Young => {
+            ReadPosition::At(at) => Ok(at),
+            ReadPosition::Young => {
                 self.is_young_only = true;
                 Ok(0)
             }
-            Place::Near(end) => {
+            ReadPosition::Near(end) => {
                 let mut window = MARK as u64;
                 loop {
                     let from = end.saturating_sub(window);
@@ -392,7 +394,7 @@ impl SessionTail {
     fn begin_at_end(&mut self, length: u64, tools: &mut Tools) {
         let path = self.files[0].path.display();
         tools.warn(format_args!("'{path}' was replaced; following it from its new end"));
-        self.place = Place::Near(length);
+        self.place = ReadPosition::Near(length);
         self.skipping = false;
         self.turn = None;
         self.mark.clear();
@@ -406,8 +408,8 @@ impl SessionTail {
         let mut at = 0;
         loop {
             let line = match lines.next() {
-                Ok(Some(ndjson::Line::Whole(line))) if line.ends_with(b"\n") => line,
-                Ok(Some(ndjson::Line::TooLong)) => {
+                Ok(Some(ndjson::RawLine::Whole(line))) if line.ends_with(b"\n") => line,
+                Ok(Some(ndjson::RawLine::TooLong)) => {
                     at = lines.bytes_read();
                     continue;
                 }
@@ -415,7 +417,7 @@ impl SessionTail {
                 Err(error) => return Ok(Err(error)),
             };
             at += line.len() as u64;
-            self.place = Place::At(at);
+            self.place = ReadPosition::At(at);
             if let Some(line) = Line::parse(line) {
                 self.line(line, emit)?;
             }
@@ -431,79 +433,79 @@ impl SessionTail {
         let mut turn = own(line.turn).or(self.turn.clone());
         let item = own(line.item);
         let failed = self.turns.failed();
-        self.turns.take(&line.said);
-        let what = match line.said {
-            Said::TurnStarted => {
+        self.turns.take(&line.kind);
+        let what = match line.kind {
+            LineKind::TurnStarted => {
                 self.turn.clone_from(&turn);
                 SessionEventKind::TurnStarted { turn }
             }
-            Said::UserMessage { text, images } => {
+            LineKind::UserMessage { text, images } => {
                 SessionEventKind::Message { turn, item, role: Role::User, text: text.into_owned(), images }
             }
-            Said::AgentMessage { text } => SessionEventKind::Message {
+            LineKind::AgentMessage { text } => SessionEventKind::Message {
                 turn,
                 item,
                 role: Role::Assistant,
                 text: text.into_owned(),
                 images: 0,
             },
-            Said::ToolCall { name, text } => {
+            LineKind::ToolCall { name, text } => {
                 SessionEventKind::Tool { turn, item, name: name.into_owned(), text }
             }
-            Said::TurnSilent if failed => {
+            LineKind::TurnSilent if failed => {
                 self.turn = None;
                 SessionEventKind::TurnFailed { turn, failure: TurnFailure::default() }
             }
-            Said::TurnSilent => {
+            LineKind::TurnSilent => {
                 self.turn = None;
                 SessionEventKind::TurnCompleted { turn, last_message: None }
             }
-            Said::TurnCompleted { last_message } => {
+            LineKind::TurnCompleted { last_message } => {
                 self.turn = None;
                 SessionEventKind::TurnCompleted { turn, last_message: own(last_message) }
             }
-            Said::TurnFailed { error } => {
+            LineKind::TurnFailed { error } => {
                 self.turn = None;
                 let failure =
                     error.map(|error| TurnFailure { message: own(error.message), info: error.info });
                 SessionEventKind::TurnFailed { turn, failure: failure.unwrap_or_default() }
             }
-            Said::TurnAborted { reason } => {
+            LineKind::TurnAborted { reason } => {
                 self.turn = None;
                 SessionEventKind::TurnAborted { turn: turn.take(), reason: own(reason) }
             }
-            Said::RolledBack { turns } => SessionEventKind::RolledBack { turns },
-            Said::Meta { .. }
-            | Said::Context { .. }
-            | Said::Tokens { .. }
-            | Said::Named { .. }
-            | Said::Prompt { .. }
-            | Said::Goal { .. }
-            | Said::UserCommand
-            | Said::Copy
-            | Said::ToolOutput
-            | Said::Compacted
-            | Said::Reviewed
-            | Said::Other => {
+            LineKind::RolledBack { turns } => SessionEventKind::RolledBack { turns },
+            LineKind::Meta { .. }
+            | LineKind::Context { .. }
+            | LineKind::Tokens { .. }
+            | LineKind::Named { .. }
+            | LineKind::Prompt { .. }
+            | LineKind::Goal { .. }
+            | LineKind::UserCommand
+            | LineKind::Copy
+            | LineKind::ToolOutput
+            | LineKind::Compacted
+            | LineKind::Reviewed
+            | LineKind::Other => {
                 return Ok(());
             }
         };
-        if is_news { self.tell(line.at, what, emit) } else { Ok(()) }
+        if is_news { self.emit_event(line.at, what, emit) } else { Ok(()) }
     }
 
     /// Whether a line is the session's own. A copied fork begins with its own `session_meta`, then those
     /// of its parent and all that followed, written anew with the time of the copy. The ids of turns have
     /// the time that they began at: those of the fork are younger than the fork.
     fn is_own(&mut self, line: &Line<'_>) -> bool {
-        match (self.own, &line.said) {
+        match (self.own, &line.kind) {
             (Own::Yes, _) => true,
-            (Own::First { .. }, Said::Meta { id, version }) if *id == Some(self.id) => {
+            (Own::First { .. }, LineKind::Meta { id, version }) if *id == Some(self.id) => {
                 self.own = Own::First {
                     has_turns: version.as_deref().is_none_or(|version| !is_before(version, (0, 101))),
                 };
                 true
             }
-            (Own::First { has_turns }, Said::Meta { .. }) => {
+            (Own::First { has_turns }, LineKind::Meta { .. }) => {
                 self.own = Own::Copied { last: line.at, has_turns };
                 false
             }
@@ -521,7 +523,7 @@ impl SessionTail {
         }
     }
 
-    fn tell(&self, at: Option<Timestamp>, what: SessionEventKind, emit: Emit<'_>) -> Result<()> {
+    fn emit_event(&self, at: Option<Timestamp>, what: SessionEventKind, emit: Emit<'_>) -> Result<()> {
         emit(&SessionEvent { session: self.id, at, what })
     }
 

@@ -58,7 +58,7 @@ impl<'a> Line<'a> {
             }
         };
         self.item = text(payload.call_id);
-        self.said = Said::ToolCall { name, text: short(&words) };
+        self.kind = LineKind::ToolCall { name, text: short(&words) };
     }
 }
 

@@ -13,28 +13,28 @@ impl<'a> Line<'a> {
     /// An item. Where there is no envelope, there is no other line that says the same.
     pub(super) fn copy(&mut self, payload: &Payload<'a>, is_bare: bool) {
         let kind = text(payload.kind).unwrap_or_default();
-        self.said = match (&*kind, text(payload.role).as_deref()) {
+        self.kind = match (&*kind, text(payload.role).as_deref()) {
             ("message", Some("user")) => user(payload, is_bare),
             ("message", Some("assistant")) if is_bare => {
                 let parts: Vec<Part<'a>> = read(payload.content).unwrap_or_default();
-                Said::AgentMessage { text: joined(&parts) }
+                LineKind::AgentMessage { text: joined(&parts) }
             }
-            ("message", Some("assistant")) | ("reasoning", _) => Said::Copy,
-            (kind, _) if kind.ends_with("_call_output") => Said::ToolOutput,
+            ("message", Some("assistant")) | ("reasoning", _) => LineKind::Copy,
+            (kind, _) if kind.ends_with("_call_output") => LineKind::ToolOutput,
             (kind, _) if kind.ends_with("_call") => return self.call(payload),
-            _ => Said::Other,
+            _ => LineKind::Other,
         };
     }
 }
 
 /// A message in the user's name. Codex puts several texts into one, of which perhaps one was typed;
 /// from 0.150 on it says which.
-fn user<'a>(payload: &Payload<'a>, is_bare: bool) -> Said<'a> {
+fn user<'a>(payload: &Payload<'a>, is_bare: bool) -> LineKind<'a> {
     let parts: Vec<Part<'a>> = read(payload.content).unwrap_or_default();
     let kinds = read::<Passthrough<'a>>(payload.passthrough).and_then(|of| of.content_item_kinds);
     let kinds: Vec<Cow<'a, str>> =
         read::<Vec<Text<'a>>>(kinds).unwrap_or_default().into_iter().map(|kind| kind.0).collect();
-    let mut said = String::new();
+    let mut kind = String::new();
     let (mut images, mut towards, mut cwd, mut is_command) = (0, None, None, false);
     for (at, part) in parts.iter().enumerate() {
         if text(part.kind).is_some_and(|kind| kind.contains("mage")) {
@@ -50,21 +50,27 @@ fn user<'a>(payload: &Payload<'a>, is_bare: bool) -> Said<'a> {
         };
         let words = typed(&text);
         if is_typed && !words.is_empty() && !is_image_tag(words) {
-            if !said.is_empty() {
-                said.push('\n');
+            if !kind.is_empty() {
+                kind.push('\n');
             }
-            said.push_str(words);
+            kind.push_str(words);
         }
     }
-    if !said.is_empty() || images > 0 {
-        let text = said.into();
-        return if is_bare { Said::UserMessage { text, images } } else { Said::Prompt { text, images } };
+    if !kind.is_empty() || images > 0 {
+        let text = kind.into();
+        return if is_bare {
+            LineKind::UserMessage { text, images }
+        } else {
+            LineKind::Prompt { text, images }
+        };
     }
     match (towards, cwd) {
-        (Some(text), _) => Said::Goal { text: text.into() },
-        (None, _) if is_command => Said::UserCommand,
-        (None, Some(cwd)) if is_bare => Said::Context { cwd: Some(cwd.into()), sandbox: None, model: None },
-        _ => Said::Other,
+        (Some(text), _) => LineKind::Goal { text: text.into() },
+        (None, _) if is_command => LineKind::UserCommand,
+        (None, Some(cwd)) if is_bare => {
+            LineKind::Context { cwd: Some(cwd.into()), sandbox: None, model: None }
+        }
+        _ => LineKind::Other,
     }
 }
 

@@ -5,8 +5,8 @@ use super::*;
 use crate::codex::rollout::{self, Depth, Ending, Turns};
 use crate::ndjson::{self, Lines};
 
-fn said(line: &str) -> Said<'_> {
-    Line::parse(line.as_bytes()).unwrap().said
+fn kind(line: &str) -> LineKind<'_> {
+    Line::parse(line.as_bytes()).unwrap().kind
 }
 
 pub(in crate::codex::rollout) fn rollouts(folder: &Path, all: &mut Vec<PathBuf>) {
@@ -43,50 +43,50 @@ fn every_recorded_session_says_what_its_index_and_its_tail_say() {
         let (mut first, mut last, mut last_said, mut tools) = (None, None, None, Vec::new());
         let (mut contexts, mut metas, mut turns) = (0, 0, Turns::default());
         while let Some(line) = lines.next().unwrap() {
-            let ndjson::Line::Whole(line) = line else { panic!() };
+            let ndjson::RawLine::Whole(line) = line else { panic!() };
             let line = Line::parse(line).unwrap_or_else(|| panic!("{place}"));
             assert!(line.at.is_some(), "{place}");
-            turns.take(&line.said);
-            match line.said {
-                Said::UserMessage { text, .. } => {
+            turns.take(&line.kind);
+            match line.kind {
+                LineKind::UserMessage { text, .. } => {
                     users += 1;
                     first.get_or_insert(text.trim().to_owned());
                 }
-                Said::AgentMessage { text } => {
+                LineKind::AgentMessage { text } => {
                     agents += 1;
                     last_said = Some(text.into_owned());
                 }
-                Said::TurnStarted => {
+                LineKind::TurnStarted => {
                     begun += 1;
                     assert!(line.turn.is_some(), "{place}");
                     last = Some(Ending::Begun);
                 }
-                Said::TurnCompleted { last_message } => {
+                LineKind::TurnCompleted { last_message } => {
                     ended += 1;
                     assert_eq!(last_message.as_deref(), last_said.as_deref(), "{place}");
                     last = Some(Ending::Completed);
                 }
-                Said::TurnFailed { error } => {
+                LineKind::TurnFailed { error } => {
                     failed += 1;
                     assert!(error.is_some() && line.ordinal.is_some(), "{place}");
                     last = Some(Ending::Failed);
                 }
-                Said::TurnSilent => {
+                LineKind::TurnSilent => {
                     failed += 1;
                     assert!(turns.failed() && line.ordinal.is_none(), "{place}");
                     last = Some(Ending::Failed);
                 }
-                Said::TurnAborted { reason } => {
+                LineKind::TurnAborted { reason } => {
                     aborted += 1;
                     assert_eq!(reason.as_deref(), Some("interrupted"));
                     last = Some(Ending::Interrupted);
                 }
-                Said::ToolCall { name, text } => tools.push((name.into_owned(), text)),
-                Said::Context { cwd, sandbox, model } => {
+                LineKind::ToolCall { name, text } => tools.push((name.into_owned(), text)),
+                LineKind::Context { cwd, sandbox, model } => {
                     contexts += 1;
                     assert!(cwd.is_some() && sandbox.is_some() && model.is_some(), "{place}");
                 }
-                Said::Meta { id, .. } => {
+                LineKind::Meta { id, .. } => {
                     metas += 1;
                     let of = rollout::Name::parse(path.file_name().unwrap().to_str().unwrap()).unwrap().id;
                     assert_eq!(id == Some(of), metas == 1, "{place}");
@@ -136,10 +136,12 @@ fn what_the_manifests_note_is_what_the_lines_say() {
         let Some(label) = manifest.lines().find(|line| line.contains(&id)) else { continue };
         let label = label.split('\t').next().unwrap().to_owned();
         let mut lines = Lines::new(rollout::open(&path).unwrap(), 32 << 10);
-        while let Some(ndjson::Line::Whole(line)) = lines.next().unwrap() {
-            match Line::parse(line).unwrap().said {
-                Said::UserMessage { .. } => *turns.entry((version.clone(), label.clone())).or_default() += 1,
-                Said::ToolCall { name, text } if label == "shell" => {
+        while let Some(ndjson::RawLine::Whole(line)) = lines.next().unwrap() {
+            match Line::parse(line).unwrap().kind {
+                LineKind::UserMessage { .. } => {
+                    *turns.entry((version.clone(), label.clone())).or_default() += 1
+                }
+                LineKind::ToolCall { name, text } if label == "shell" => {
                     tools.entry(version.clone()).or_default().push((name.into_owned(), text));
                 }
                 _ => {}
@@ -158,8 +160,8 @@ fn what_the_manifests_note_is_what_the_lines_say() {
 
 #[test]
 fn tools_are_told_in_one_line() {
-    let call = |payload: &str| match said(&format!(r#"{{"type":"response_item","payload":{payload}}}"#)) {
-        Said::ToolCall { name, text } => (name.into_owned(), text),
+    let call = |payload: &str| match kind(&format!(r#"{{"type":"response_item","payload":{payload}}}"#)) {
+        LineKind::ToolCall { name, text } => (name.into_owned(), text),
         other => panic!("{other:?}"),
     };
     assert_eq!(
@@ -185,10 +187,10 @@ fn tools_are_told_in_one_line() {
     assert_eq!(call(&long).1, "é".repeat(200) + "…");
     // A paginated session tells its calls as items.
     let copy = r#"{"ordinal":9,"type":"response_item","payload":{"type":"function_call","name":"shell","arguments":"{}"}}"#;
-    assert_eq!(said(copy), Said::Other);
+    assert_eq!(kind(copy), LineKind::Other);
     let item = r#"{"ordinal":9,"type":"event_msg","payload":{"type":"item_completed","turn_id":"t","item":{"type":"FileChange","id":"i","changes":{"a":{},"b":{}}}}}"#;
     let line = Line::parse(item.as_bytes()).unwrap();
-    assert_eq!(line.said, Said::ToolCall { name: "file_change".into(), text: "a b".into() });
+    assert_eq!(line.kind, LineKind::ToolCall { name: "file_change".into(), text: "a b".into() });
     assert_eq!((line.turn.as_deref(), line.item.as_deref(), line.ordinal), (Some("t"), Some("i"), Some(9)));
 }
 
@@ -202,7 +204,7 @@ fn odd_shapes_cost_no_more_than_themselves() {
         r#"{"type":"event_msg","payload":{"type":"item_completed","item":{"type":"Reasoning","id":"r"}}}"#,
         r#"{"type":"response_item","payload":{"type":"message","role":"developer","content":[{"type":"input_text","text":"x"}]}}"#,
     ] {
-        assert_eq!(said(other), Said::Other, "{other}");
+        assert_eq!(kind(other), LineKind::Other, "{other}");
     }
     for broken in ["", "{", "[]", "{\"type\":1}", "\u{0}"] {
         assert_eq!(Line::parse(broken.as_bytes()), None, "{broken}");
@@ -210,14 +212,14 @@ fn odd_shapes_cost_no_more_than_themselves() {
     let odd = r#"{"timestamp":5,"ordinal":-1,"type":"event_msg","payload":{"type":"turn_complete","turn_id":7,"last_agent_message":"m","error":null}}"#;
     let line = Line::parse(odd.as_bytes()).unwrap();
     assert_eq!((line.at, line.ordinal, line.turn), (None, None, None));
-    assert_eq!(line.said, Said::TurnCompleted { last_message: Some("m".into()) });
+    assert_eq!(line.kind, LineKind::TurnCompleted { last_message: Some("m".into()) });
     let failed = r#"{"type":"event_msg","payload":{"type":"task_complete","error":{"message":"m","codex_error_info":{"a":1}}}}"#;
     let error = TurnError { message: Some("m".into()), info: Some(serde_json::json!({"a": 1})) };
-    assert_eq!(said(failed), Said::TurnFailed { error: Some(error) });
+    assert_eq!(kind(failed), LineKind::TurnFailed { error: Some(error) });
     let rolled = r#"{"type":"event_msg","payload":{"type":"thread_rolled_back","num_turns":2}}"#;
-    assert_eq!(said(rolled), Said::RolledBack { turns: 2 });
+    assert_eq!(kind(rolled), LineKind::RolledBack { turns: 2 });
     let pictured = r#"{"type":"event_msg","payload":{"type":"user_message","message":"m","images":["a"],"local_images":["b"]}}"#;
-    assert_eq!(said(pictured), Said::UserMessage { text: "m".into(), images: 2 });
+    assert_eq!(kind(pictured), LineKind::UserMessage { text: "m".into(), images: 2 });
 }
 
 #[test]
@@ -236,15 +238,15 @@ fn a_line_that_is_too_long_tells_its_beginning() {
         ] {
             let line = format!("{start}{rest}");
             let line = Line::of_beginning(line.as_bytes());
-            assert_eq!(line.said, Said::UserMessage { text: want.into(), images: 0 });
+            assert_eq!(line.kind, LineKind::UserMessage { text: want.into(), images: 0 });
             assert!(line.at.is_some());
         }
         let line = [start.as_bytes(), "\"é".as_bytes().split_last().unwrap().1].concat();
-        assert_eq!(Line::of_beginning(&line).said, Said::UserMessage { text: "…".into(), images: 0 });
+        assert_eq!(Line::of_beginning(&line).kind, LineKind::UserMessage { text: "…".into(), images: 0 });
     }
     assert_eq!(
-        Line::of_beginning(br#"{"type":"response_item","payload":{"type":"message""#).said,
-        Said::Other
+        Line::of_beginning(br#"{"type":"response_item","payload":{"type":"message""#).kind,
+        LineKind::Other
     );
-    assert_eq!(Line::of_beginning(b"\xff\xfe").said, Said::Other);
+    assert_eq!(Line::of_beginning(b"\xff\xfe").kind, LineKind::Other);
 }

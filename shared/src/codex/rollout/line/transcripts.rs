@@ -43,7 +43,7 @@ fn ending(status: &str) -> Option<Ending> {
 }
 
 /// The end of a turn.
-struct Ended {
+struct TurnEnd {
     /// The ending that the tail of the rollout has, where it is cut after this line.
     ending: Option<Ending>,
     /// Whether its own line has neither a message nor an error.
@@ -51,7 +51,7 @@ struct Ended {
 }
 
 #[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
-fn ended(path: &Path) -> Vec<Ended> {
+fn turn_ends(path: &Path) -> Vec<TurnEnd> {
     let bytes = std::fs::read(path).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let cut = folder.path().join("cut.jsonl");
@@ -61,15 +61,15 @@ fn ended(path: &Path) -> Vec<Ended> {
         at += line.len();
         let line = Line::parse(line).unwrap();
         if matches!(
-            line.said,
-            Said::TurnCompleted { .. }
-                | Said::TurnFailed { .. }
-                | Said::TurnSilent
-                | Said::TurnAborted { .. }
+            line.kind,
+            LineKind::TurnCompleted { .. }
+                | LineKind::TurnFailed { .. }
+                | LineKind::TurnSilent
+                | LineKind::TurnAborted { .. }
         ) {
             std::fs::write(&cut, &bytes[..at]).unwrap();
             let ending = rollout::tail(&cut, true).unwrap().ending;
-            endings.push(Ended { ending, silently: line.said == Said::TurnSilent });
+            endings.push(TurnEnd { ending, silently: line.kind == LineKind::TurnSilent });
         }
     }
     endings
@@ -81,7 +81,7 @@ fn turns_end_as_the_script_let_them_end() {
     for version in VERSIONS {
         for (label, (turns, files)) in scripted(version) {
             let wanted: Vec<Option<Ending>> = turns.values().map(|status| ending(status)).collect();
-            let found: Vec<Ended> = files.iter().flat_map(|file| ended(file)).collect();
+            let found: Vec<TurnEnd> = files.iter().flat_map(|file| turn_ends(file)).collect();
             silent += found.iter().filter(|end| end.silently).count();
             // Before its own turns a copy has those of its parent, and a fork without copies has not; of what
             // was undone there is nothing in the script.
@@ -98,8 +98,8 @@ fn turns_end_as_the_script_let_them_end() {
 #[test]
 fn titles_are_what_the_script_said_first() {
     for version in VERSIONS {
-        let said = std::fs::read_to_string(home(version).join("expect.ndjson")).unwrap();
-        let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let kind = std::fs::read_to_string(home(version).join("expect.ndjson")).unwrap();
+        let lines: Vec<Value> = kind.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for (label, (_, files)) in scripted(version) {
             // The messages of a copy, and of what a fork goes on from, are their parent's.
             if files.is_empty() || ["fork", "fork2", "context-child"].contains(&&*label) {
