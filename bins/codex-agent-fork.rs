@@ -234,7 +234,7 @@ fn take_prompt(args: &mut Args) -> Result<()> {
     }
     let prompt = args.jobs.one_prompt()?;
     check_prompt(&prompt)?;
-    args.jobs.wanted(&args.common)?;
+    args.jobs.show_options(&args.common)?;
     args.jobs.images()?;
     args.jobs.options()?;
     args.jobs.settings(&args.common)?;

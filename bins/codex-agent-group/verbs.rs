@@ -135,7 +135,7 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
         let group = groups.groups.iter().find(|group| group.id == id);
         Ok(group.map(Group::sessions).unwrap_or_default())
     };
-    watch::watch_group(&name, &args.common, args.jobs.wanted(&args.common)?, members)
+    watch::watch_group(&name, &args.common, args.jobs.show_options(&args.common)?, members)
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
@@ -149,7 +149,7 @@ pub(super) fn log(args: Args) -> Result<Exit> {
         return Err(Error::not_found(format!("no run over group '{name}' is known"))
             .hint(format!("codex-agent group run {} --prompt TEXT", quoted(name))));
     };
-    watch::log(&folder, args.jobs.wanted(&args.common)?)?;
+    watch::log(&folder, args.jobs.show_options(&args.common)?)?;
     Ok(Exit::Done)
 }
 

@@ -94,7 +94,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
             refuse_other(queue, &args)?;
         }
         if args.own.first {
-            queue.lay_over()?;
+            queue.apply_journal()?;
             let is_pending = |prompt: &Prompt| prompt.status == Status::Pending;
             let place = queue.prompts.iter().position(is_pending).unwrap_or(queue.prompts.len());
             queue.prompts.splice(place..place, fresh.iter().cloned());
@@ -150,14 +150,14 @@ fn one(name: &str) -> Result<(Queue, RunnerState)> {
     let mut queues: Queues = Queues::store()?.read()?;
     let at = queues.find(name)?;
     let mut queue = queues.queues.swap_remove(at);
-    let life = queue.lay_over()?;
+    let life = queue.apply_journal()?;
     Ok((queue, life))
 }
 
 /// Whether somebody works through a queue, for what is changed whatever its run has done: a journal that cannot
 /// be read is told.
 fn told_life(queue: &mut Queue) -> RunnerState {
-    queue.lay_over().unwrap_or_else(|error| {
+    queue.apply_journal().unwrap_or_else(|error| {
         warn_of(&error);
         let folder = queue.run.as_deref().and_then(|run| RunDir::named(run).ok().flatten());
         if folder.is_some_and(|folder| folder.is_running()) {
@@ -518,10 +518,10 @@ pub(super) fn run(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
-    watch::watch(&last_run(&args)?, args.jobs.wanted(&args.common)?)
+    watch::watch(&last_run(&args)?, args.jobs.show_options(&args.common)?)
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
-    watch::log(&last_run(&args)?, args.jobs.wanted(&args.common)?)?;
+    watch::log(&last_run(&args)?, args.jobs.show_options(&args.common)?)?;
     Ok(Exit::Done)
 }

@@ -16,7 +16,7 @@ use codex_agent_shared::text::cell;
 use super::Args;
 
 pub(super) fn run(args: Args) -> Result<Exit> {
-    let wanted = args.jobs.wanted(&args.common)?;
+    let options = args.jobs.show_options(&args.common)?;
     let base = base(&args)?;
     let subject = base.cwd.as_deref().map(Path::new).and_then(Path::file_name);
     let subject = subject.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -42,7 +42,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     };
     let jobs = plan.len();
     show::announce(jobs, &settings, args.jobs.sandbox()?);
-    let mut shown = show::Show::new(wanted, jobs);
+    let mut shown = show::Show::new(options, jobs);
     let ended = plan.run(settings, &mut shown);
     shown.close(&folder, ended, &show::continue_command(&folder))
 }

@@ -93,16 +93,16 @@ fn named_or_newest(args: &Args, waits: bool) -> Result<RunDir> {
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
-    watch::log(&named_or_newest(&args, false)?, args.jobs.wanted(&args.common)?)?;
+    watch::log(&named_or_newest(&args, false)?, args.jobs.show_options(&args.common)?)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
-    watch::watch(&named_or_newest(&args, true)?, args.jobs.wanted(&args.common)?)
+    watch::watch(&named_or_newest(&args, true)?, args.jobs.show_options(&args.common)?)
 }
 
 pub(super) fn continue_run(args: Args) -> Result<Exit> {
-    args.jobs.wanted(&args.common)?;
+    args.jobs.show_options(&args.common)?;
     let Some(folder) = named(&args)?.map_or_else(manage::unfinished, |folder| Ok(Some(folder)))? else {
         let running = RunDir::all()?.into_iter().find(RunDir::is_running);
         match running.map(|folder| folder.name().to_owned()) {

@@ -9,7 +9,7 @@
 //! **Who owns what.** The file owns which prompts there are, their order, text and mode, and whether the
 //! queue is paused. What happened to a prompt that was claimed, the journal of the queue's run owns; the
 //! file learns of it at most once a second, at edits and at the end. So who reads a queue lays the
-//! journal over it ([`Queue::lay_over`]), and a prompt costs an append and no rewriting.
+//! journal over it ([`Queue::apply_journal`]), and a prompt costs an append and no rewriting.
 //!
 //! **Claims.** A runner chooses a prompt and plans it in its journal under the lock of the file; who
 //! edits looks into the journal under the same lock. So a prompt that is being sent cannot be edited, and
@@ -192,7 +192,7 @@ impl Queue {
         }
     }
 
-    /// The record of this queue; `life` is the result of [`Queue::lay_over`].
+    /// The record of this queue; `life` is the result of [`Queue::apply_journal`].
     pub fn record(&self, life: RunnerState) -> QueueRecord<'_> {
         QueueRecord {
             kind: "queue",
@@ -312,7 +312,7 @@ impl Queues {
     pub fn read() -> Result<(Queues, Vec<RunnerState>)> {
         let mut queues: Queues = Queues::store()?.read()?;
         let life = |queue: &mut Queue| {
-            queue.lay_over().unwrap_or_else(|error| {
+            queue.apply_journal().unwrap_or_else(|error| {
                 warn_of(&error);
                 RunnerState::Dead
             })
@@ -338,7 +338,7 @@ impl Queues {
         Queues::store()?.update(|queues: &mut Queues| {
             let at = find(queues)?;
             let queue = &mut queues.queues[at];
-            let life = queue.lay_over()?;
+            let life = queue.apply_journal()?;
             Ok((change(queue, life)?, Changed::Yes))
         })
     }

@@ -76,13 +76,13 @@ pub fn version(codex: &Path, home: Option<&Path>, directory: Option<&Path>) -> R
 /// The versions that an executable has in the directories that it runs in, each asked for once.
 #[derive(Debug, Default)]
 pub struct Versions {
-    known: HashMap<Place, Said>,
+    known: HashMap<Place, Answer>,
 }
 
 /// The answer of an executable, and its time. An executable that does not answer takes long, which is not to be
 /// spent again for each job.
 #[derive(Debug)]
-struct Said {
+struct Answer {
     by: Stamp,
     at: Instant,
     version: std::result::Result<String, String>,
@@ -117,16 +117,17 @@ impl Versions {
         let key = (codex.to_owned(), home.map(Path::to_owned), real);
         // Taken before the question: what is replaced meanwhile is asked again the next time.
         let stamp = Stamp::of(codex);
-        let is_good =
-            |said: &&Said| Some(&said.by) == stamp.as_ref() && (!anew || said.at.elapsed() < JUST_NOW);
-        if let Some(said) = self.known.get(&key).filter(is_good) {
-            return said.version.clone().map_err(Error::new);
+        let is_good = |answer: &&Answer| {
+            Some(&answer.by) == stamp.as_ref() && (!anew || answer.at.elapsed() < JUST_NOW)
+        };
+        if let Some(answer) = self.known.get(&key).filter(is_good) {
+            return answer.version.clone().map_err(Error::new);
         }
         let at = Instant::now();
         let version = version(codex, home, Some(there));
         if let Some(by) = stamp {
             let kept = version.as_ref().map(String::clone).map_err(|error| error.message().to_owned());
-            self.known.insert(key, Said { by, at, version: kept });
+            self.known.insert(key, Answer { by, at, version: kept });
         }
         version
     }
@@ -147,7 +148,7 @@ mod tests {
     fn a_version_holds_for_one_directory_and_one_file() {
         let folder = tempfile::tempdir().unwrap();
         let codex = folder.path().join("codex");
-        let put = |text: &str| {
+        let install = |text: &str| {
             let new = folder.path().join("new");
             std::fs::write(&new, format!("#!/bin/sh\necho x >> {}/asked\n{text}\n", folder.path().display()))
                 .unwrap();
@@ -161,7 +162,7 @@ mod tests {
         let [old, new] = ["old", "new"].map(|name| folder.path().join(format!("in-{name}")));
         std::fs::create_dir(&old).unwrap();
         std::fs::create_dir(&new).unwrap();
-        put("case $PWD in *old) echo codex-cli 0.137.0;; *) echo codex-cli 0.171.0;; esac");
+        install("case $PWD in *old) echo codex-cli 0.137.0;; *) echo codex-cli 0.171.0;; esac");
         let mut versions = Versions::default();
         for _ in 0..3 {
             assert_eq!(versions.of(&codex, None, &old, false).unwrap(), "0.137.0");
@@ -171,7 +172,7 @@ mod tests {
         std::thread::sleep(JUST_NOW);
         assert_eq!((versions.of(&codex, None, &new, true).unwrap().as_str(), asked()), ("0.171.0", 3));
         assert_eq!((versions.of(&codex, None, &new, true).unwrap().as_str(), asked()), ("0.171.0", 3));
-        put("case $PWD in *old) echo codex-cli 0.150.0;; *) echo codex-cli 0.106.0;; esac");
+        install("case $PWD in *old) echo codex-cli 0.150.0;; *) echo codex-cli 0.106.0;; esac");
         assert_eq!(versions.of(&codex, None, &old, false).unwrap(), "0.150.0");
         assert_eq!(versions.of(&codex, None, &new, false).unwrap(), "0.106.0");
         versions.forget();

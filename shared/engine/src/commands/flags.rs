@@ -11,7 +11,7 @@ use crate::record::job::{Options, Sandbox};
 use crate::record::settings::Patience;
 use crate::record::settings::Settings;
 use crate::record::settings::{CodexOptions, Interrupted, OnBusy, OnLimit, SavedSettings};
-use crate::show::events::Wanted;
+use crate::show::events::ShowOptions;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::flags::Common;
 use codex_agent_shared::config;
@@ -108,7 +108,7 @@ impl Jobs {
             on_busy: self.on_busy.or_else(|| OnBusy::parse(&kept.on_busy).ok()).unwrap_or_default(),
             on_limit: self.on_limit.unwrap_or(kept.on_limit),
             interrupted: self.interrupted.unwrap_or_default(),
-            told: None,
+            codex_options: None,
         })
     }
 
@@ -116,7 +116,8 @@ impl Jobs {
     /// said now. What is said now is added where several may be said, and so takes no limit away.
     pub fn told_after(&self, tasks: &RunProgress) -> Result<CodexOptions> {
         let (own, images) = (self.options()?, self.images()?);
-        let kept = tasks.settings.as_ref().and_then(|(_, kept)| kept.told.clone()).unwrap_or_default();
+        let kept =
+            tasks.settings.as_ref().and_then(|(_, kept)| kept.codex_options.clone()).unwrap_or_default();
         let then = kept.options;
         let is_limited = own.sandbox.is_some() || own.bypass;
         let (sandbox, bypass) =
@@ -182,12 +183,12 @@ impl Jobs {
 
     /// What is shown of a run; an error where two flags ask for different things. To be asked before anything
     /// is done.
-    pub fn wanted(&self, common: &Common) -> Result<Wanted> {
+    pub fn show_options(&self, common: &Common) -> Result<ShowOptions> {
         let other = [("--json", common.json), ("--events", self.events)].into_iter().find(|(_, said)| *said);
         match other.filter(|_| self.answers) {
             Some((flag, _)) => Err(Error::usage(format!("--answers does not go with {flag}"))
                 .hint("with --json the record job.completed has the answer as last_message")),
-            None => Ok(Wanted { json: common.json, answers: self.answers, events: self.events }),
+            None => Ok(ShowOptions { json: common.json, answers: self.answers, events: self.events }),
         }
     }
 

@@ -153,7 +153,7 @@ pub fn unfinished() -> Result<Option<RunDir>> {
 
 /// Goes on with a run.
 pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let (name, wanted) = (folder.name(), jobs.wanted(common)?);
+    let (name, options) = (folder.name(), jobs.show_options(common)?);
     let Some(journal) = Journal::open(folder.journal())? else {
         return Err(Error::new(format!("run '{name}' has a runner"))
             .hint(format!("codex-agent run watch {name} follows it")));
@@ -174,7 +174,7 @@ pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exi
     }
     let settings = jobs.settings_after(common, &tasks)?;
     status(format_args!("continuing run '{name}', {} left", counted(tasks.left())));
-    let mut shown = Show::new(wanted, tasks.all.len());
+    let mut shown = Show::new(options, tasks.all.len());
     let ended = supervise(folder, journal, tasks, settings, None, &mut shown);
     shown.close(folder, ended, &continue_command(folder))
 }
@@ -185,8 +185,8 @@ pub fn stop(folder: &RunDir, now: bool) -> Result<()> {
     let name = folder.name();
     let tasks = RunProgress::read(folder)?;
     if folder.is_running() {
-        let told = tasks.runner.as_ref().is_some_and(|runner| liveness::stop_runner(runner, now));
-        if !told {
+        let is_stopping = tasks.runner.as_ref().is_some_and(|runner| liveness::stop_runner(runner, now));
+        if !is_stopping {
             return Err(Error::new(format!("the runner of run '{name}' cannot be found")));
         }
         status(format_args!("stopping run '{name}'"));

@@ -33,10 +33,10 @@ pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
 }
 
 fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let wanted = jobs.wanted(common)?;
+    let options = jobs.show_options(common)?;
     let home = common.home_of_jobs()?;
     if jobs.dry_run {
-        queue.lay_over()?;
+        queue.apply_journal()?;
         if queue.paused {
             return Err(is_paused(&queue.name));
         }
@@ -58,8 +58,8 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     }
     let tasks = RunProgress::read(&folder)?;
     let settings = settings(&queue, common, jobs, &tasks)?;
-    let told = settings.told.clone().unwrap_or_default();
-    let base = base(&told, home);
+    let codex_options = settings.codex_options.clone().unwrap_or_default();
+    let base = base(&codex_options, home);
     let (id, name, pending) = (queue.id.clone(), queue.name.clone(), queue.due());
     let outcomes = tasks.outcomes();
     let mut tasks = match tasks.is_begun() {
@@ -70,7 +70,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     // What the gate of a limit goes by, and the jobs too.
     tasks.codex_home.clone_from(&base.codex_home);
     let verb = if tasks.is_begun() { "continuing" } else { "running" };
-    let mode = match (told.options.bypass, told.options.sandbox) {
+    let mode = match (codex_options.options.bypass, codex_options.options.sandbox) {
         (true, _) => ", without a sandbox and without asking".to_owned(),
         (false, Some(sandbox)) => format!(", {}", sandbox.word()),
         (false, None) => String::new(),
@@ -80,7 +80,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     ));
     let mut runner = Runner::new(queue, folder.name(), base, outcomes, lock)?;
     // More may be added at any time.
-    let mut shown = Show::new(wanted, 2).numbered(places(folder.name()));
+    let mut shown = Show::new(options, 2).numbered(places(folder.name()));
     let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
     // The queue is free before a slow reader is waited for.
     let saved = runner.finish(matches!(ended, Ok(RunEnd::Completed { .. })));
@@ -143,7 +143,7 @@ fn unfinished(queue: &Queue, new: bool) -> Result<RunProgress> {
 fn settings(queue: &Queue, common: &Common, jobs: &Jobs, tasks: &RunProgress) -> Result<Settings> {
     let settings = jobs.settings_after(common, tasks)?;
     require_in_order(queue, settings.on_busy)?;
-    Ok(Settings { max_concurrent: 1, told: Some(jobs.told_after(tasks)?), ..settings })
+    Ok(Settings { max_concurrent: 1, codex_options: Some(jobs.told_after(tasks)?), ..settings })
 }
 
 /// In a queue of one session each prompt builds on the one before it, in this very session.
@@ -213,10 +213,10 @@ fn is_paused(name: &str) -> Error {
 }
 
 /// What all jobs have in common.
-fn base(told: &CodexOptions, home: Option<String>) -> Job {
+fn base(codex_options: &CodexOptions, home: Option<String>) -> Job {
     let mut base = Job::new(String::new());
-    base.options = told.options.clone();
-    base.images.clone_from(&told.images);
+    base.options = codex_options.options.clone();
+    base.images.clone_from(&codex_options.images);
     base.codex_home = home;
     base
 }
@@ -265,15 +265,16 @@ fn open(
                 // One that was not there yet could not be resolved.
                 let real = |home: &str| std::fs::canonicalize(home).unwrap_or_else(|_| home.into());
                 if tasks.is_begun() && tasks.codex_home.as_deref().map(real) != home.map(real) {
-                    let theirs = tasks.codex_home.as_deref().unwrap_or("nowhere");
-                    let message =
-                        format!("the unfinished run '{run}' of queue '{name}' uses Codex's home '{theirs}'");
+                    let their_home = tasks.codex_home.as_deref().unwrap_or("nowhere");
+                    let message = format!(
+                        "the unfinished run '{run}' of queue '{name}' uses Codex's home '{their_home}'"
+                    );
                     return Err(
-                        Error::new(message).hint(format!("--codex-home {}, or --new", quoted(theirs)))
+                        Error::new(message).hint(format!("--codex-home {}, or --new", quoted(their_home)))
                     );
                 }
                 // Before its journal is ours, as a runner that has one counts as alive.
-                queue.lay_over()?;
+                queue.apply_journal()?;
                 let Some(journal) = Journal::open(folder.journal())? else {
                     return Err(Error::new(format!("run '{run}' of queue '{name}' has a runner"))
                         .hint(format!("codex-agent run watch {run} follows it")));
@@ -284,12 +285,12 @@ fn open(
                 refuse_living(queue, "begin another run of")?;
                 conclude(&run, "abandoned")?;
                 // What that run did is known as far as it can be read.
-                let read = queue.lay_over();
+                let read = queue.apply_journal();
                 queue.abandon(&run);
                 read.map_or_else(|error| warn(error.message()), drop);
             }
             None => {
-                queue.lose(&run);
+                queue.fail_lost(&run);
                 let lost = queue.interrupted_by(&run);
                 queue.abandon(&run);
                 let gone = format!("the records of run '{run}' of queue '{name}' are missing");
@@ -303,7 +304,7 @@ fn open(
         held.write(&queues)?;
     }
     let queue = &mut queues.queues[at];
-    queue.lay_over()?;
+    queue.apply_journal()?;
     if queue.paused {
         return Err(is_paused(&name));
     }

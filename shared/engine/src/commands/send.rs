@@ -26,7 +26,7 @@ pub fn dedup_ids(sessions: impl IntoIterator<Item = Id>) -> Vec<Id> {
 
 /// Sends the prompt of the flags to each session. `kind` and `name` become the run's.
 pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let wanted = jobs.wanted(common)?;
+    let options = jobs.show_options(common)?;
     let home = common.home_of_jobs()?;
     let mut base = Job::new(jobs.one_prompt()?);
     base.images = jobs.images()?;
@@ -60,7 +60,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
         return Ok(Exit::Done);
     };
     announce(plan.len(), &settings, jobs.sandbox()?);
-    let mut shown = Show::new(wanted, plan.len());
+    let mut shown = Show::new(options, plan.len());
     let ended = plan.run(settings, &mut shown);
     shown.close(&folder, ended, &continue_command(&folder))
 }

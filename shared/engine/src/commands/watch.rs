@@ -13,7 +13,7 @@ use crate::process::output::Follower;
 use crate::process::preflight::Checker;
 use crate::record::event::{Counts, RunEvent};
 use crate::run::observer::{Observer, RunningJob, about};
-use crate::show::events::{Show, Wanted, continue_command, counted};
+use crate::show::events::{Show, ShowOptions, continue_command, counted};
 use codex_agent_shared::cli::flags::Common;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::watch::{From, Watch};
@@ -30,9 +30,9 @@ fn numbered(show: Show, folder: &RunDir, tasks: &RunProgress) -> Show {
 }
 
 /// Tells what happened in a run.
-pub fn log(folder: &RunDir, wanted: Wanted) -> Result<()> {
+pub fn log(folder: &RunDir, options: ShowOptions) -> Result<()> {
     let tasks = RunProgress::read(folder)?;
-    let mut shown = numbered(Show::past(wanted, tasks.all.len()), folder, &tasks);
+    let mut shown = numbered(Show::past(options, tasks.all.len()), folder, &tasks);
     journal::read(&folder.journal(), |entry| {
         if let Entry::Event(event) = entry
             // What was only planned did not happen.
@@ -47,7 +47,7 @@ pub fn log(folder: &RunDir, wanted: Wanted) -> Result<()> {
 
 /// How far the events of a run tell of a session. Its rollout tells the same again, a little later.
 #[derive(Clone, Copy)]
-struct Covered {
+struct Coverage {
     /// When the last of them was.
     until: Timestamp,
     /// Whether there will be more.
@@ -55,13 +55,13 @@ struct Covered {
 }
 
 /// A run that somebody else carries out, as far as it was read.
-pub struct Watched {
+pub struct RunWatcher {
     folder: RunDir,
     tail: Tail,
     tasks: RunProgress,
     followers: HashMap<usize, Follower>,
     /// What the events that were read tell of sessions.
-    told: HashMap<Id, Covered>,
+    coverage: HashMap<Id, Coverage>,
     wants_lines: bool,
     /// What the running jobs are about.
     about: HashMap<usize, String>,
@@ -71,17 +71,17 @@ pub struct Watched {
     is_left: bool,
 }
 
-impl Watched {
+impl RunWatcher {
     /// Begins at its beginning.
-    pub fn open(folder: RunDir, wants_lines: bool) -> Result<Watched> {
+    pub fn open(folder: RunDir, wants_lines: bool) -> Result<RunWatcher> {
         let tail = Tail::open(folder.journal())?;
-        let (followers, told) = (HashMap::new(), HashMap::new());
-        Ok(Watched {
+        let (followers, coverage) = (HashMap::new(), HashMap::new());
+        Ok(RunWatcher {
             folder,
             tail,
             tasks: RunProgress::default(),
             followers,
-            told,
+            coverage,
             wants_lines,
             about: HashMap::new(),
             lines: 0,
@@ -90,7 +90,7 @@ impl Watched {
     }
 
     /// Takes what happened so far for known, as nobody carries it out.
-    fn pass_over(&mut self) -> Result<()> {
+    fn skip_past(&mut self) -> Result<()> {
         let tasks = &mut self.tasks;
         self.is_left = true;
         self.tail.read(|entry| {
@@ -109,9 +109,9 @@ impl Watched {
 
     /// Hands on all that is new, and shows what runs. False once the run is over, or its runner is gone.
     pub fn refresh(&mut self, show: &mut Show) -> Result<bool> {
-        let goes_on = self.read(show)?;
+        let is_active = self.read(show)?;
         show.show_running(self.tasks.reported_counts(), &mut self.running());
-        Ok(goes_on)
+        Ok(is_active)
     }
 
     /// The jobs that run.
@@ -128,7 +128,7 @@ impl Watched {
     fn read(&mut self, show: &mut Show) -> Result<bool> {
         // Whether somebody writes is asked first, so that what was written before is read after.
         let lives = self.folder.is_running();
-        let (tasks, told, lines) = (&mut self.tasks, &mut self.told, &mut self.lines);
+        let (tasks, coverage, lines) = (&mut self.tasks, &mut self.coverage, &mut self.lines);
         self.tail.read(|entry| {
             *lines += 1;
             match entry {
@@ -137,14 +137,14 @@ impl Watched {
                     if !matches!(event.what, RunEvent::RunPlanned { .. }) {
                         show.event(&event);
                     }
-                    if let Some(session) = event.what.of().and_then(|of| of.session) {
+                    if let Some(session) = event.what.job_ref().and_then(|of| of.session) {
                         let is_open = matches!(
                             event.what,
                             RunEvent::JobStarted { .. }
                                 | RunEvent::JobSpawned { .. }
                                 | RunEvent::JobSession { .. }
                         );
-                        told.insert(session, Covered { until: event.at, is_open });
+                        coverage.insert(session, Coverage { until: event.at, is_open });
                     }
                     tasks.apply(*event);
                 }
@@ -154,7 +154,7 @@ impl Watched {
         self.follow(show);
         if !lives {
             // Nobody tells any more what the sessions do that it had begun to tell of.
-            self.told.values_mut().for_each(|told| told.is_open = false);
+            self.coverage.values_mut().for_each(|coverage| coverage.is_open = false);
         }
         Ok(lives && !matches!(self.tasks.ended, Some((_, End::Completed))))
     }
@@ -208,23 +208,23 @@ impl Watched {
 }
 
 /// Shows a run while somebody else carries it out, until it is over.
-pub fn watch(folder: &RunDir, wanted: Wanted) -> Result<Exit> {
+pub fn watch(folder: &RunDir, options: ShowOptions) -> Result<Exit> {
     let tasks = RunProgress::read(folder)?;
-    let mut watched = Watched::open(folder.clone(), wanted.events)?;
+    let mut watcher = RunWatcher::open(folder.clone(), options.events)?;
     // Of a queue not all jobs are planned yet.
     let jobs = if tasks.kind == "queue" && folder.is_running() { 2 } else { tasks.all.len() };
-    let mut show = numbered(Show::new(wanted, jobs), folder, &tasks);
-    while watched.refresh(&mut show)? {
-        if show.is_gone() {
+    let mut show = numbered(Show::new(options, jobs), folder, &tasks);
+    while watcher.refresh(&mut show)? {
+        if show.is_closed() {
             return Ok(Exit::Done);
         }
         std::thread::sleep(LOOK);
     }
     // The last words of who has just ended.
-    watched.refresh(&mut show)?;
+    watcher.refresh(&mut show)?;
     show.sum_up();
     show.finish()?;
-    Ok(watched.close())
+    Ok(watcher.close())
 }
 
 /// Shows what the sessions of a group do: the runs over it, and whoever else drives one of them. It ends
@@ -232,17 +232,17 @@ pub fn watch(folder: &RunDir, wanted: Wanted) -> Result<Exit> {
 pub fn watch_group(
     name: &str,
     common: &Common,
-    wanted: Wanted,
+    options: ShowOptions,
     mut members: impl FnMut() -> Result<Vec<Id>>,
 ) -> Result<Exit> {
     let home = Home::find(common.codex_home.as_deref())?;
     let mut sessions = Watch::new(home, members()?, From::End);
-    let mut show = Show::new(wanted, 2);
-    let mut runs: Vec<Watched> = Vec::new();
+    let mut show = Show::new(options, 2);
+    let mut runs: Vec<RunWatcher> = Vec::new();
     let (mut over, mut is_first) = (HashSet::new(), true);
-    let mut told: HashMap<Id, Covered> = HashMap::new();
+    let mut coverage: HashMap<Id, Coverage> = HashMap::new();
     let mut next = Instant::now();
-    while !show.is_gone() {
+    while !show.is_closed() {
         if Instant::now() >= next {
             next = Instant::now() + Duration::from_secs(1);
             let members = members()?;
@@ -257,15 +257,15 @@ pub fn watch_group(
                 !over.contains(folder.name()) && !runs.iter().any(|run| run.folder == *folder)
             };
             for folder in find_runs("group", name, is_new)? {
-                let mut run = Watched::open(folder, wanted.events)?;
+                let mut run = RunWatcher::open(folder, options.events)?;
                 if is_first && !run.folder.is_running() {
-                    run.pass_over()?;
+                    run.skip_past()?;
                 }
                 runs.push(run);
             }
             is_first = false;
             // One that is finished is not kept open.
-            let is_over = |run: &mut Watched| run.is_left && !run.tasks.is_open();
+            let is_over = |run: &mut RunWatcher| run.is_left && !run.tasks.is_open();
             over.extend(runs.extract_if(.., is_over).map(|run| run.folder.name().to_owned()));
             // One whose runner is gone may be continued, and be over again in a moment.
             runs.iter_mut().for_each(|run| run.is_left = false);
@@ -273,21 +273,24 @@ pub fn watch_group(
         for run in runs.iter_mut().filter(|run| !run.is_left) {
             let before = run.lines;
             run.is_left = !run.read(&mut show)?;
-            told.extend(&run.told);
+            coverage.extend(&run.coverage);
             if run.is_left && run.lines > before {
                 run.close();
             }
         }
-        sessions.poll(&mut |happened| {
-            let at = happened.at.unwrap_or_else(Timestamp::now);
-            if told.get(&happened.session).is_none_or(|told| !told.is_open && at > told.until) {
-                show.happened(happened);
+        sessions.poll(&mut |session_event| {
+            let at = session_event.at.unwrap_or_else(Timestamp::now);
+            if coverage
+                .get(&session_event.session)
+                .is_none_or(|coverage| !coverage.is_open && at > coverage.until)
+            {
+                show.session_event(session_event);
             }
             Ok(())
         })?;
         let lives = || runs.iter().filter(|run| !run.is_left);
         let counts = lives().fold(Counts::default(), |sum, run| sum + run.tasks.reported_counts());
-        show.show_running(counts, &mut lives().flat_map(Watched::running));
+        show.show_running(counts, &mut lives().flat_map(RunWatcher::running));
         std::thread::sleep(LOOK);
     }
     Ok(Exit::Done)

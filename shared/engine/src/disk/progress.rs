@@ -390,7 +390,7 @@ impl RunProgress {
         let at = event.at;
         self.reported = event.counts;
         // A job that the plan does not have is a fault of whoever wrote the journal.
-        let index = event.what.of().map(|of| of.number.wrapping_sub(1));
+        let index = event.what.job_ref().map(|of| of.number.wrapping_sub(1));
         if index.is_some_and(|index| index >= self.all.len()) {
             return;
         }

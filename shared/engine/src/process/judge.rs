@@ -81,10 +81,10 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
             return Verdict::Completed { totals: totals.clone() };
         }
         Some(Terminal::Failed(message)) => {
-            let (told, info) = progress.session.and_then(|id| rollout.error(id)).unwrap_or_default();
+            let (recorded, info) = progress.session.and_then(|id| rollout.error(id)).unwrap_or_default();
             // What stands on standard error need not have to do with it: tools and servers write there too.
-            let class = classify(Some(&info), message).map(in_a_turn);
-            let message = if message.is_empty() { &told } else { message };
+            let class = classify(Some(&info), message).map(class_in_turn);
+            let message = if message.is_empty() { &recorded } else { message };
             return fail(class.unwrap_or(Class::Refused), message.clone(), progress);
         }
         None => {}
@@ -104,7 +104,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         };
         return fail(class, message, progress);
     }
-    let class = classify(None, progress.error.as_deref().unwrap_or("")).map(in_a_turn);
+    let class = classify(None, progress.error.as_deref().unwrap_or("")).map(class_in_turn);
     match (exit, class) {
         (Some(_), Some(class)) => fail(class, describe_failure(evidence), progress),
         (Some(exit), None) if exit.signal().is_none() => {
@@ -151,8 +151,8 @@ fn interrupted(evidence: &Evidence<'_>, rollout: &mut dyn Rollout, session: Opti
     match ending {
         Some(Ending::Completed) => Verdict::Completed { totals: Usage::new() },
         Some(Ending::Failed) => {
-            let told = session.and_then(|id| rollout.error(id));
-            let (message, info) = told.unwrap_or_default();
+            let recorded = session.and_then(|id| rollout.error(id));
+            let (message, info) = recorded.unwrap_or_default();
             let class = classify(Some(&info), &message).unwrap_or(Class::Refused);
             fail(class, message, evidence.progress)
         }
@@ -161,7 +161,7 @@ fn interrupted(evidence: &Evidence<'_>, rollout: &mut dyn Rollout, session: Opti
 }
 
 /// The class of a failure in a turn that was begun. Whatever the words are, something was sent.
-fn in_a_turn(class: Class) -> Class {
+fn class_in_turn(class: Class) -> Class {
     if class.row().sent == Sent::No { Class::Refused } else { class }
 }
 

@@ -87,7 +87,7 @@ impl Follower {
             };
             room = room.saturating_sub(got);
             for piece in block[..got].split_inclusive(|byte| *byte == b'\n') {
-                self.take(piece);
+                self.append(piece);
             }
         }
     }
@@ -96,7 +96,7 @@ impl Follower {
     pub fn finish(&mut self) -> io::Result<bool> {
         let is_all = self.read()?;
         if is_all && !self.line.is_empty() {
-            self.line_is_whole();
+            self.end_line();
         }
         Ok(is_all)
     }
@@ -106,20 +106,20 @@ impl Follower {
         self.file.sync_data()
     }
 
-    fn take(&mut self, piece: &[u8]) {
+    fn append(&mut self, piece: &[u8]) {
         let room = LONGEST.saturating_sub(self.line.len());
         self.cut |= piece.len() > room;
         self.line.extend_from_slice(&piece[..piece.len().min(room)]);
         if piece.ends_with(b"\n") {
-            self.line_is_whole();
+            self.end_line();
         }
     }
 
-    fn line_is_whole(&mut self) {
+    fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         if std::mem::take(&mut self.cut) {
-            self.long_line(&line[..line.len().min(200)]);
-        } else if let Ok(event) = serde_json::from_slice::<Printed>(&line) {
+            self.read_long_line(&line[..line.len().min(200)]);
+        } else if let Ok(event) = serde_json::from_slice::<OutputEvent>(&line) {
             self.event(event);
             // What is no event is nobody's to hand on.
             if let Some(kept) = &mut self.kept {
@@ -134,7 +134,7 @@ impl Follower {
     }
 
     /// Codex writes the type first, so the beginning of a line tells it.
-    fn long_line(&mut self, start: &[u8]) {
+    fn read_long_line(&mut self, start: &[u8]) {
         self.progress.events += 1;
         // Of what is too long to be read, the worst is to be thought.
         self.progress.begun = true;
@@ -156,12 +156,12 @@ impl Follower {
         self.progress.terminal.get_or_insert(terminal);
     }
 
-    fn event(&mut self, event: Printed) {
+    fn event(&mut self, event: OutputEvent) {
         let progress = &mut self.progress;
-        let said = event.message.as_deref().unwrap_or_default();
-        progress.offline = event.kind == "error" && classify(None, said) == Some(Class::Network);
+        let message_text = event.message.as_deref().unwrap_or_default();
+        progress.offline = event.kind == "error" && classify(None, message_text) == Some(Class::Network);
         progress.events += u64::from(!progress.offline);
-        progress.begun |= is_of_a_turn(&event.kind);
+        progress.begun |= is_turn_event(&event.kind);
         progress.turned |= event.kind.starts_with("turn.");
         progress.doing = doing(&event).unwrap_or_else(|| std::mem::take(&mut progress.doing));
         match event.kind.as_str() {
@@ -176,9 +176,9 @@ impl Follower {
                 self.end(Terminal::Completed(numbers.collect()));
             }
             "turn.failed" => {
-                let told =
+                let reason =
                     event.error.as_ref().and_then(|error| error["message"].as_str().or(error.as_str()));
-                let message = told.map(str::to_owned).or(progress.error.clone());
+                let message = reason.map(str::to_owned).or(progress.error.clone());
                 self.end(Terminal::Failed(message.unwrap_or_default()));
             }
             "item.started" | "item.updated" | "item.completed" if progress.terminal.is_none() => {
@@ -186,8 +186,8 @@ impl Follower {
                 match item.kind.as_deref() {
                     // A warning, whatever it is called.
                     Some("error") => {
-                        let said = item.message.as_deref().unwrap_or_default();
-                        progress.unsaved |= classify(None, said) == Some(Class::Disk);
+                        let message_text = item.message.as_deref().unwrap_or_default();
+                        progress.unsaved |= classify(None, message_text) == Some(Class::Disk);
                     }
                     Some("agent_message") => {
                         progress.acted = true;
@@ -201,12 +201,12 @@ impl Follower {
     }
 }
 
-fn is_of_a_turn(kind: &str) -> bool {
+fn is_turn_event(kind: &str) -> bool {
     ["thread.", "turn.", "item."].iter().any(|start| kind.starts_with(start))
 }
 
 /// What an event says about what Codex does, in a few words; `None` where it says nothing new.
-fn doing(event: &Printed) -> Option<String> {
+fn doing(event: &OutputEvent) -> Option<String> {
     let text = match event.kind.as_str() {
         "turn.started" => "thinking",
         "error" => event.message.as_deref()?,
@@ -221,7 +221,7 @@ fn doing(event: &Printed) -> Option<String> {
 }
 
 #[derive(Deserialize)]
-struct Printed {
+struct OutputEvent {
     #[serde(rename = "type")]
     kind: String,
     thread_id: Option<String>,
@@ -298,9 +298,9 @@ mod tests {
         }
         let long = say("\"}}\n");
         assert_eq!((long.acted, long.last_message.as_deref()), (true, None));
-        let said =
+        let message_text =
             say("{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"done\"}}\n");
-        assert_eq!(said.last_message.as_deref(), Some("done"));
+        assert_eq!(message_text.last_message.as_deref(), Some("done"));
         assert_eq!(say("{\"type\":\"turn.completed\",\"usage\":{\"input_tokens\":5}}").terminal, None);
         follower.finish().unwrap();
         let usage = Usage::from([("input_tokens".to_owned(), 5)]);

@@ -20,7 +20,7 @@ pub enum Trace {
     /// There is one, without a message since the attempt was begun.
     Silent,
     /// There is a message, so that it may have been sent.
-    Said,
+    Message,
     /// It cannot be seen.
     Unknown,
 }
@@ -31,7 +31,7 @@ pub fn trace(rollout: Option<&Path>, before: Option<u64>) -> Trace {
     match (rollout.metadata().map(|meta| meta.len()), before) {
         (Ok(0), _) => Trace::None,
         (Ok(_), Some(before)) => match rollout::has_message_after(rollout, before) {
-            Ok(true) => Trace::Said,
+            Ok(true) => Trace::Message,
             Ok(false) => Trace::Silent,
             Err(_) => Trace::Unknown,
         },
@@ -55,7 +55,7 @@ pub fn lost(
     let is_full = progress.unsaved || classify(None, words) == Some(Class::Disk);
     let is_whole = |rollout: &Path| {
         let ending = rollout::tail(rollout, true).ok().and_then(|tail| tail.ending);
-        trace(Some(rollout), before) == Trace::Said && ending == Some(Ending::Completed)
+        trace(Some(rollout), before) == Trace::Message && ending == Some(Ending::Completed)
     };
     // Codex tries it again until it ends, and may have found space.
     if !is_full || rollout.is_some_and(is_whole) {

@@ -77,12 +77,16 @@ pub enum Spawn {
 }
 
 impl Start<'_> {
-    /// Starts a job in the order above. `note` puts an event on disk.
-    pub fn spawn(self, mut ready: Ready, note: &mut dyn FnMut(RunEvent) -> Result<()>) -> Result<Spawn> {
+    /// Starts a job in the order above. `record_event` puts an event on disk.
+    pub fn spawn(
+        self,
+        mut ready: Ready,
+        record_event: &mut dyn FnMut(RunEvent) -> Result<()>,
+    ) -> Result<Spawn> {
         let Start { folder, codex, job, of, continues, resent, up } = self;
         let boot = liveness::boot();
         let sandbox = if job.options.bypass { Some(Sandbox::DangerFullAccess) } else { ready.sandbox };
-        note(RunEvent::JobStarted {
+        record_event(RunEvent::JobStarted {
             of: of.clone(),
             cwd: ready.cwd.to_str().map(str::to_owned),
             sandbox,
@@ -98,7 +102,7 @@ impl Start<'_> {
         // Nothing is sent before the spawn, and what is the matter with one job is no other's.
         let made = match make(folder, &of, job, &mut ready) {
             Ok(made) => made,
-            Err(error) => return Ok(Spawn::Failed(Failure::of(&error))),
+            Err(error) => return Ok(Spawn::Failed(Failure::from_error(&error))),
         };
         let Made { copies, stdin, out, err, follower } = made;
         let mut command = Command::new(codex);
@@ -141,7 +145,7 @@ impl Start<'_> {
             }
         };
         let process = liveness::process(child.id() as i32);
-        note(RunEvent::JobSpawned { of, process: process.clone() })?;
+        record_event(RunEvent::JobSpawned { of, process: process.clone() })?;
         Ok(Spawn::Running(child, process, Box::new(follower)))
     }
 }

@@ -22,7 +22,7 @@ pub enum RunnerState {
 
 impl Prompt {
     /// Writes into the prompt what became of its job.
-    pub(super) fn put(&mut self, outcome: &JobOutcome, run: &str) {
+    pub(super) fn apply_outcome(&mut self, outcome: &JobOutcome, run: &str) {
         let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
         self.status = outcome.status;
         self.started_at = text(outcome.started_at);
@@ -38,21 +38,21 @@ impl Prompt {
 impl Queue {
     /// Lays over the prompts what the queue's unfinished run has done, also where an error is all that can
     /// be said of the rest.
-    pub fn lay_over(&mut self) -> Result<RunnerState> {
+    pub fn apply_journal(&mut self) -> Result<RunnerState> {
         let Some(run) = self.run.clone() else {
             // Of a predecessor that was killed.
-            self.give_up("its outcome is unknown", |_| true);
+            self.fail_running("its outcome is unknown", |_| true);
             return Ok(RunnerState::Idle);
         };
         let Some(folder) = RunDir::named(&run)? else {
-            self.lose(&run);
+            self.fail_lost(&run);
             return Ok(RunnerState::Idle);
         };
         let life = if folder.is_running() { RunnerState::Running } else { RunnerState::Dead };
         let mut progress = RunProgress::default();
         let read = progress.replay(&folder);
         let outcomes = progress.outcomes();
-        self.put(&outcomes, &run);
+        self.apply_outcomes(&outcomes, &run);
         // The journal may know of the one session what the file does not yet.
         let begun = outcomes.values().filter(|outcome| outcome.session.is_some() && outcome.is_over());
         let first = begun.min_by_key(|outcome| outcome.started_at);
@@ -71,19 +71,19 @@ impl Queue {
     }
 
     /// Writes into the prompts what is known of them from a run.
-    pub(super) fn put(&mut self, outcomes: &HashMap<String, JobOutcome>, run: &str) {
+    pub(super) fn apply_outcomes(&mut self, outcomes: &HashMap<String, JobOutcome>, run: &str) {
         for prompt in &mut self.prompts {
             if let Some(outcome) = outcomes.get(&prompt.job()) {
-                prompt.put(outcome, run);
+                prompt.apply_outcome(outcome, run);
             }
         }
     }
 
     /// The journal of its run is gone: what that had claimed, or may have claimed since the file was saved, is
     /// interrupted. Where the file does not say which those are, they are all that are due.
-    pub fn lose(&mut self, run: &str) {
+    pub fn fail_lost(&mut self, run: &str) {
         let why = format!("the records of its run '{run}' are missing");
-        self.give_up(&why, |_| true);
+        self.fail_running(&why, |_| true);
         // Nothing is lost twice: what is asked for again after this is sent.
         let claiming = self.claiming.replace(Vec::new());
         let may_be_sent = |prompt: &Prompt| match &claiming {
@@ -108,14 +108,14 @@ impl Queue {
 
     /// A run that is not continued: the jobs that it had claimed are not sent again.
     pub fn abandon(&mut self, run: &str) {
-        self.give_up(&format!("its run '{run}' was abandoned"), |_| true);
-        self.leave();
+        self.fail_running(&format!("its run '{run}' was abandoned"), |_| true);
+        self.mark_resent();
         (self.run, self.claiming) = (None, None);
         self.last_run = Some(run.to_owned());
     }
 
     /// What is sent once more by another run is marked as such, as where somebody asks for it.
-    pub(super) fn leave(&mut self) {
+    pub(super) fn mark_resent(&mut self) {
         for prompt in &mut self.prompts {
             if std::mem::take(&mut prompt.was_sent) && prompt.status == Status::Pending {
                 prompt.retries = prompt.retries.saturating_add(1);
@@ -124,7 +124,7 @@ impl Queue {
     }
 
     /// Nobody can tell what became of the prompts that were claimed, of those that are lost.
-    pub(super) fn give_up(&mut self, why: &str, is_lost: impl Fn(&Prompt) -> bool) {
+    pub(super) fn fail_running(&mut self, why: &str, is_lost: impl Fn(&Prompt) -> bool) {
         let is_running = |prompt: &&mut Prompt| prompt.status == Status::Running && is_lost(prompt);
         for prompt in self.prompts.iter_mut().filter(is_running) {
             prompt.status = Status::Failed;

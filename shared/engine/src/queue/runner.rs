@@ -116,16 +116,16 @@ impl Runner {
             away: None,
             _lock: lock,
         };
-        runner.lay();
+        runner.apply_known();
         Ok(runner)
     }
 
     /// Lays what is known over a queue that was just read.
-    fn lay(&mut self) {
-        self.queue.put(&self.outcomes, &self.run);
+    fn apply_known(&mut self) {
+        self.queue.apply_outcomes(&self.outcomes, &self.run);
         // What runs, and is not known, is of a run of which nobody knows anything any more.
         let outcomes = &self.outcomes;
-        self.queue.give_up("its outcome is unknown", |prompt| !outcomes.contains_key(&prompt.job()));
+        self.queue.fail_running("its outcome is unknown", |prompt| !outcomes.contains_key(&prompt.job()));
         let places = self.queue.prompts.iter().enumerate();
         self.places = places.map(|(at, prompt)| (prompt.job(), at)).collect();
         self.pending = self.queue.due();
@@ -139,13 +139,13 @@ impl Runner {
     }
 
     /// A job's state has changed.
-    fn put(&mut self, job: &str) {
+    fn update_prompt(&mut self, job: &str) {
         let (Some(outcome), Some(at)) = (self.outcomes.get(job), self.places.get(job).copied()) else {
             return;
         };
         let Some(was) = self.queue.prompts.get(at) else { return };
         let (was_due, had_failed) = (was.is_due(), self.has_failed(was));
-        self.queue.prompts[at].put(outcome, &self.run);
+        self.queue.prompts[at].apply_outcome(outcome, &self.run);
         let is = &self.queue.prompts[at];
         let (is_due, has_failed) = (is.is_due(), self.has_failed(is));
         for (count, is, was) in
@@ -173,12 +173,12 @@ impl Runner {
         let Ok(at) = queues.by_id(&self.id) else { return Ok(false) };
         self.queue = std::mem::take(&mut queues.queues[at]);
         self.stamp = stamp;
-        self.lay();
+        self.apply_known();
         Ok(true)
     }
 
     /// Whether there is a file. Where its directory is away, taking the lock would make an empty one.
-    fn is_there(&self) -> bool {
+    fn exists(&self) -> bool {
         self.store.target().is_ok_and(|file| file.try_exists().unwrap_or(true))
     }
 
@@ -205,7 +205,7 @@ impl Runner {
 
     /// Names in the file what may be claimed from here on, in as few writes as are needed for the file to be
     /// saved once a second. False where the queue is not there.
-    fn name_ahead(&mut self, held: &LockedFile, at: usize) -> Result<bool> {
+    fn save_claims(&mut self, held: &LockedFile, at: usize) -> Result<bool> {
         let is_fast = self.named.is_some_and(|named| named.elapsed() < SAVED);
         self.ahead = if is_fast { (self.ahead * 8).min(MOST_AHEAD) } else { 1 };
         let due = self.queue.prompts[at..].iter().filter(|prompt| prompt.is_due());
@@ -215,8 +215,8 @@ impl Runner {
     }
 
     /// Does something with the file unless somebody has it, who is not waited for. What goes wrong is told.
-    fn where_free(&mut self, act: impl FnOnce(&mut Runner, LockedFile) -> Result<bool>) {
-        if !self.is_there() {
+    fn try_locked(&mut self, act: impl FnOnce(&mut Runner, LockedFile) -> Result<bool>) {
+        if !self.exists() {
             return;
         }
         let held = self.store.try_hold();
@@ -229,7 +229,7 @@ impl Runner {
         let mut queues: Queues = held.read()?;
         let Ok(at) = queues.by_id(&self.id) else { return Ok(false) };
         let queue = &mut queues.queues[at];
-        queue.put(&self.outcomes, &self.run);
+        queue.apply_outcomes(&self.outcomes, &self.run);
         queue.session = self.session.filter(|_| queue.one_session).or(queue.session);
         // An older file may have come back, which does not name the run.
         queue.run = Some(self.run.clone());
@@ -238,7 +238,7 @@ impl Runner {
         // What was not written is not what there is.
         self.queue = std::mem::take(&mut queues.queues[at]);
         self.stamp = held.stamp();
-        self.lay();
+        self.apply_known();
         (self.unsaved, self.saved) = (false, Instant::now());
         Ok(true)
     }
@@ -249,11 +249,11 @@ impl Runner {
             let change = |queue: &mut Queue| {
                 queue.claiming = (!is_completed).then(Vec::new);
                 if let Some(run) = queue.run.take_if(|_| is_completed) {
-                    queue.leave();
+                    queue.mark_resent();
                     queue.last_run = Some(run);
                 }
             };
-            if self.is_there() && self.save(&self.store.hold()?, change)? {
+            if self.exists() && self.save(&self.store.hold()?, change)? {
                 return Ok(());
             }
             let away = self.away.get_or_insert_with(Instant::now).elapsed();
@@ -269,7 +269,7 @@ impl Runner {
 
 impl JobFeed for Runner {
     fn next(&mut self, claim: Claim<'_>) -> Result<NextJob> {
-        if !self.is_there() {
+        if !self.exists() {
             return self.wait_for_queue(None);
         }
         let Some(held) = self.store.try_hold()? else { return Ok(NextJob::Later) };
@@ -291,7 +291,7 @@ impl JobFeed for Runner {
         self.queue.check_project()?;
         let job = self.queue.prompts[at].job();
         let is_named = self.queue.claiming.as_ref().is_some_and(|claiming| claiming.contains(&job));
-        if !is_named && !self.name_ahead(&held, at)? {
+        if !is_named && !self.save_claims(&held, at)? {
             return self.wait_for_queue(None);
         }
         self.first = at;
@@ -309,12 +309,12 @@ impl JobFeed for Runner {
         }
         self.has_broken |= outcome.status == Status::Failed;
         self.outcomes.insert(id.clone(), outcome.clone());
-        self.put(id);
+        self.update_prompt(id);
     }
 
     fn refresh(&mut self) {
         // Where somebody changes it at this moment, or it cannot be read, what there was before is as good.
-        self.where_free(|runner, held| runner.read(&held));
+        self.try_locked(|runner, held| runner.read(&held));
     }
 
     fn stopped(&self) -> Option<&'static str> {
@@ -328,7 +328,7 @@ impl JobFeed for Runner {
     fn tick(&mut self) {
         if self.unsaved && self.saved.elapsed() >= SAVED {
             // The journal has it all the same.
-            self.where_free(|runner, held| {
+            self.try_locked(|runner, held| {
                 // What is named for long without being claimed would be lost for nothing.
                 runner.ahead = (runner.ahead / 2).max(1);
                 runner.save(&held, |queue| queue.claiming = Some(Vec::new()))

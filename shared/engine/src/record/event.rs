@@ -274,7 +274,7 @@ impl RunEvent {
     }
 
     /// The job that it is about.
-    pub fn of(&self) -> Option<&JobRef> {
+    pub fn job_ref(&self) -> Option<&JobRef> {
         match self {
             RunEvent::JobStarted { of, .. }
             | RunEvent::JobSpawned { of, .. }

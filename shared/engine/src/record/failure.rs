@@ -284,7 +284,7 @@ impl Failure {
 
     /// What an error of ours means for a job of which nothing was sent. No space, no descriptors and trouble
     /// with our own directories are what any other job would meet as well.
-    pub fn of(error: &Error) -> Failure {
+    pub fn from_error(error: &Error) -> Failure {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         let message = error.message();
         let class = match error.kind() {

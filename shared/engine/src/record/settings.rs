@@ -169,7 +169,7 @@ pub struct Settings {
     /// The action for a job that was interrupted.
     pub interrupted: Interrupted,
     /// The options and images of all jobs of a queue; jobs of other runs have their own.
-    pub told: Option<CodexOptions>,
+    pub codex_options: Option<CodexOptions>,
 }
 
 impl Default for Settings {
@@ -183,7 +183,7 @@ impl Default for Settings {
             on_busy: OnBusy::default(),
             on_limit: OnLimit::default(),
             interrupted: Interrupted::default(),
-            told: None,
+            codex_options: None,
         }
     }
 }
@@ -208,7 +208,8 @@ pub struct SavedSettings {
     /// The action at a usage limit.
     pub on_limit: OnLimit,
     /// The options and images of all jobs of a queue; null if each job has its own.
-    pub told: Option<CodexOptions>,
+    #[serde(rename = "told")]
+    pub codex_options: Option<CodexOptions>,
 }
 
 impl Settings {
@@ -224,7 +225,7 @@ impl Settings {
             retries: self.retries,
             on_busy: self.on_busy.text(),
             on_limit: self.on_limit,
-            told: self.told.clone(),
+            codex_options: self.codex_options.clone(),
         }
     }
 }

@@ -1,17 +1,17 @@
 //! The one loop that starts, follows, judges and stops the jobs of a run.
 //!
-//! It sleeps in `poll` until a signal comes or a look is due. There are no threads: what is waited
-//! for is a child's end, which is a signal, and files that grow, which are looked at ten times a
-//! second. Open files are one a running job and a few more; memory is the list of jobs without
-//! their prompts.
+//! The loop sleeps in `poll` until a signal arrives or a poll is due. There are no threads: the end of a child
+//! is a signal, and growing files are polled ten times a second. Each running job costs one open file; memory
+//! holds the list of jobs without their prompts.
 //!
-//! **Stopping.** The first SIGINT, SIGTERM or SIGHUP starts nothing new and lets what runs finish; SIGHUP counts
-//! once, however often it comes. The second stops what runs. The third leaves at once: the jobs live on, and a continued run finds them.
+//! **Stopping.** The first SIGINT, SIGTERM or SIGHUP stops starting jobs and waits for running jobs; SIGHUP
+//! counts once, however often it arrives. The second stops running jobs. The third exits immediately: the jobs
+//! keep running, and a continued run finds them.
 //!
-//! **Hearing.** A listener is told what is in the journal already. What it makes of that is its own
-//! affair; a run continues without observers, and waits for no reader, of standard error neither.
+//! **Observing.** An observer receives events after they are in the journal. A run never fails because of an
+//! observer, and never waits for a reader of standard output or standard error.
 //!
-//! What is started when is in `starts`, what follows from an end in `outcome`.
+//! The order of starts is in `schedule`, the consequences of an end in `transitions`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
@@ -41,41 +41,41 @@ use codex_agent_shared::error::{Error, Result, buffer_stderr, reason};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// How often files are looked at while something runs.
+/// The polling interval for files of running jobs.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
-/// How often one that waits for the end of a limit looks whether there is anything left to wait for.
-const HELD: Duration = Duration::from_secs(1);
+/// The interval at which a run that is blocked by a usage limit checks whether its queue still has prompts.
+const BLOCKED_CHECK: Duration = Duration::from_secs(1);
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunEnd {
-    /// Everything was done; so many jobs failed.
+    /// All jobs ended.
     Completed {
-        /// The failures, those of earlier runners too.
+        /// The number of failed jobs, including those of earlier runners.
         failed: usize,
-        /// Whether jobs were killed because we were told to stop.
+        /// Whether jobs were killed because of a request to stop.
         killed: bool,
     },
-    /// There is work left.
+    /// Jobs are pending.
     Stopped {
         /// `signal`, `max_failures`, or the class of the failure that any job would meet.
         why: String,
-        /// So many jobs.
+        /// The number of pending jobs.
         left: usize,
-        /// When a usage limit is over, if Codex said so.
+        /// The time when a usage limit resets, if Codex reported it.
         until: Option<Timestamp>,
-        /// Whether jobs were killed for it.
+        /// Whether jobs were killed because of a request to stop.
         killed: bool,
     },
-    /// We left, and these many jobs live on.
+    /// The runner exited while jobs were running.
     Left {
-        /// So many jobs.
+        /// The number of running jobs.
         living: usize,
     },
 }
 
-/// Carries out what is left of a run. `journal` is locked by us, `tasks` is what it says. Jobs that were
-/// not planned beforehand come from `source`.
+/// Runs the pending jobs of a run. `journal` is locked by this process, and `tasks` is its contents. Jobs that
+/// are not in the plan come from `source`.
 pub fn supervise<'e>(
     folder: &'e RunDir,
     journal: Journal,
@@ -85,7 +85,7 @@ pub fn supervise<'e>(
     listener: &'e mut dyn Observer,
 ) -> Result<RunEnd> {
     spawn::check_depth()?;
-    // It may take a while. Whoever is told to stop meanwhile has begun nothing, and just ends.
+    // The version query may take a while. Signals have their default action until then: nothing was begun.
     let mut versions = Versions::default();
     let codex = command::about(&settings.codex, tasks.codex_home.as_deref(), &mut versions);
     let signals = Signals::catch()?;
@@ -97,10 +97,9 @@ pub fn supervise<'e>(
     engine.run(signals)
 }
 
-/// Ends a run that is not continued, so that it blocks no other run: judges what had been started, and says
-/// of the rest that it is skipped. One that somebody carries out, that is over, or that cannot be read is
-/// left as it is. Running processes must have been looked for before. No signal is caught here: what is interrupted in the
-/// middle is as good as not begun.
+/// Ends a run that will not be continued, so that it blocks no other run: judges started jobs and records the
+/// rest as skipped. A run that has a runner, has ended or cannot be read stays unchanged. The caller has checked
+/// that no job is running. Signals have their default action: an interrupted call can be repeated.
 pub fn conclude(folder: &RunDir, why: &str, listener: &mut dyn Observer) -> Result<()> {
     let Some(journal) = Journal::open(folder.journal())? else { return Ok(()) };
     let Ok(tasks) = RunProgress::read(folder) else { return Ok(()) };
@@ -119,56 +118,56 @@ pub fn conclude(folder: &RunDir, why: &str, listener: &mut dyn Observer) -> Resu
         }
         std::thread::sleep(LOOK);
     }
-    engine.pass_over()?;
-    engine.note(RunEvent::RunStopped { why: why.to_owned(), left: 0, until: None }, true)
+    engine.skip_rest()?;
+    engine.record_event(RunEvent::RunStopped { why: why.to_owned(), left: 0, until: None }, true)
 }
 
-/// A run that is carried out.
+/// The state of a run while its jobs are run.
 pub(super) struct Engine<'e> {
     pub(super) folder: &'e RunDir,
     pub(super) journal: Journal,
     pub(super) tasks: RunProgress,
     pub(super) settings: Settings,
     pub(super) checker: Checker,
-    /// The version of Codex where the run was begun.
+    /// The version of Codex in the directory where the run was begun.
     pub(super) version: Option<String>,
     pub(super) source: Option<&'e mut dyn JobFeed>,
     pub(super) listener: &'e mut dyn Observer,
-    /// The gates of the Codex homes that jobs are for.
+    /// The usage limits of the Codex homes of jobs.
     pub(super) gates: BTreeMap<Option<String>, LimitGate>,
-    /// The jobs that try whether a limit is over, by their homes.
+    /// The jobs that test whether a usage limit has reset, by home.
     pub(super) probes: BTreeMap<Option<String>, usize>,
     pub(super) running: Vec<Running>,
-    /// Jobs to be started, in order.
+    /// The jobs to start, in order.
     pub(super) queue: VecDeque<usize>,
-    /// Jobs to be started later, and when.
+    /// The jobs to start later, each with its time.
     pub(super) waiting: Vec<(Instant, usize)>,
-    /// Jobs whose session is busy: since when, and how often it was looked at.
+    /// The jobs whose session is busy, each with the time of the first check and the number of checks.
     pub(super) busy: HashMap<usize, (Instant, u32)>,
-    /// How often a job was tried again.
+    /// The number of retries by job.
     pub(super) tries: HashMap<usize, u32>,
-    /// Nothing at all is started before this.
-    pub(super) hold: Option<Instant>,
-    /// The end of a limit that was told last.
+    /// No job is started before this time.
+    pub(super) blocked_until: Option<Instant>,
+    /// The reset time that was reported last.
     pub(super) announced: Option<Timestamp>,
-    /// Whether the source has no more.
+    /// Whether the source reported that it is empty.
     pub(super) drained: bool,
-    /// Whether more could be started, had there been time.
+    /// Whether the last round ended for want of time and more jobs can be started.
     pub(super) time_slice_used: bool,
-    /// Whether a job was interrupted because we were told to stop.
+    /// Whether a job was interrupted because of a request to stop.
     pub(super) killed: bool,
-    /// Why nothing is started any more.
+    /// The reason why no more jobs are started.
     pub(super) why: Option<String>,
     pub(super) until: Option<Timestamp>,
-    /// What ends the run as an error, once nothing runs.
+    /// The error that ends the run when no job is running.
     pub(super) trouble: Option<Error>,
     pub(super) stop_requests: usize,
-    /// Whether the terminal is gone.
+    /// Whether SIGHUP has arrived.
     pub(super) hung_up: bool,
     pub(super) failures: usize,
-    /// The jobs whose Codexes have ended before they had begun, in a row.
+    /// The consecutive jobs whose Codex ended before it began a turn.
     pub(super) early_crashes: Vec<(usize, Failure, Option<ExitStatus>)>,
-    /// Whether so many did that the run stops.
+    /// Whether their number stopped the run.
     pub(super) is_broken: bool,
     pub(super) starts: usize,
     pub(super) next_start: Instant,
@@ -199,7 +198,7 @@ impl<'e> Engine<'e> {
             waiting: Vec::new(),
             busy: HashMap::new(),
             tries: HashMap::new(),
-            hold: None,
+            blocked_until: None,
             announced: None,
             drained: false,
             time_slice_used: false,
@@ -217,11 +216,11 @@ impl<'e> Engine<'e> {
         }
     }
 
-    pub(super) fn note(&mut self, what: RunEvent, sync: bool) -> Result<()> {
+    pub(super) fn record_event(&mut self, what: RunEvent, sync: bool) -> Result<()> {
         let run = self.folder.name().to_owned();
         let mut event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
-        let number = event.what.of().map_or(0, |of| of.number);
-        // The source counts its jobs, so that it learns of an event before that is counted.
+        let number = event.what.job_ref().map_or(0, |of| of.number);
+        // The source counts its jobs, so it must learn of an event before the counts are read.
         if let Some(job) = self.tasks.all.get_mut(number.wrapping_sub(1))
             && job.outcome.apply(&event)
             && let Some(source) = &mut self.source
@@ -237,16 +236,17 @@ impl<'e> Engine<'e> {
     fn counts(&self) -> Counts {
         let counts = self.tasks.counts;
         match &self.source {
-            // It knows what was requeued to it, and what was asked for again.
+            // The source also counts requeued and retried jobs.
             Some(source) => Counts { pending: source.pending(), failed: source.failed(), ..counts },
             None => counts,
         }
     }
 
-    /// Says that the run begins, and takes up what an earlier runner left.
+    /// Records the start of the run and adopts the jobs of an earlier runner.
     fn begin(&mut self, codex: Codex) -> Result<()> {
         let continued = self.tasks.is_begun();
-        // What is to be done again is known to be pending; what was planned, and never started, is not.
+        // A source knows retried jobs as pending. Jobs that were planned and never started must be unclaimed
+        // first.
         let is_planned = |at: &usize| self.tasks.all[*at].state == State::Pending;
         let planned: Vec<usize> = (0..self.tasks.all.len()).filter(is_planned).collect();
         self.tasks.reopen();
@@ -261,7 +261,7 @@ impl<'e> Engine<'e> {
             settings: Some(Box::new(self.settings.kept())),
             runner: liveness::process(std::process::id() as i32),
         };
-        self.note(what, true)?;
+        self.record_event(what, true)?;
         for at in planned {
             self.unclaim(at, "its runner ended before it was started")?;
         }
@@ -285,7 +285,7 @@ impl<'e> Engine<'e> {
     fn adopt(&mut self, at: usize) -> Result<()> {
         match Running::adopt(self.folder, at, &self.tasks.all[at], self.settings.patience).map_err(lost)? {
             Some(running) => self.follow(running),
-            // After another boot it may have been there, and never on disk.
+            // After a reboot a missing output may never have reached the disk.
             None if self.tasks.all[at]
                 .start
                 .as_ref()
@@ -294,7 +294,7 @@ impl<'e> Engine<'e> {
                 let message = "the system was restarted, and its output is lost".to_owned();
                 return self.failed(at, Failure::new(Class::Interrupted, message), false, None);
             }
-            // What was started has an output, and what has a session was sent: somebody took it away.
+            // A started job has an output, and a job with a session was sent: the output was removed.
             None if self.tasks.all[at]
                 .start
                 .as_ref()
@@ -315,7 +315,7 @@ impl<'e> Engine<'e> {
 
     pub(super) fn follow(&mut self, mut running: Running) {
         running.follower.kept = self.listener.wants_lines().then(Vec::new);
-        // A long prompt is not read again for a pipe, which shows nothing of it.
+        // A pipe shows no prompt, so a long prompt is not read again for it.
         if self.listener.wants_about()
             && let Ok(job) = self.journal.job(self.tasks.all[running.task].place)
         {
@@ -328,17 +328,17 @@ impl<'e> Engine<'e> {
         let mut wait = Duration::ZERO;
         loop {
             let came = signals.wait(wait);
-            // However often it comes, a terminal is closed once.
+            // A terminal closes once, even if SIGHUP arrives several times.
             let hangups = usize::from(came.hangup && !std::mem::replace(&mut self.hung_up, true));
             for _ in 0..came.stops + hangups {
                 self.stop_requests += 1;
                 match self.stop_requests {
-                    1 => self.start_nothing_more(),
+                    1 => self.stop_starting(),
                     2 => self.stop_all(),
                     _ => return Ok(RunEnd::Left { living: self.running.len() }),
                 }
             }
-            // After those, as it is no further one of them.
+            // SIGUSR1 is handled last, so that it does not count as a further request.
             if came.now {
                 self.stop_requests = self.stop_requests.max(2);
                 self.stop_all();
@@ -348,13 +348,13 @@ impl<'e> Engine<'e> {
                 source.tick();
             }
             if self.why.is_none()
-                && let Err(error) = self.start_what_can()
+                && let Err(error) = self.start_due_jobs()
             {
-                // One that was begun and could not be followed is for the next runner to judge.
+                // A job that was started but cannot be followed is judged by the next runner.
                 if self.tasks.counts.running > self.running.len() {
                     return Err(error);
                 }
-                // Else what runs is not left alone for it.
+                // Otherwise the run waits for its running jobs before it fails.
                 self.listener.warn(&format!("no more jobs are started: {}", error.message()));
                 self.why = Some("trouble".to_owned());
                 self.trouble = Some(error);
@@ -366,7 +366,7 @@ impl<'e> Engine<'e> {
         }
     }
 
-    fn start_nothing_more(&mut self) {
+    fn stop_starting(&mut self) {
         self.why.get_or_insert("signal".to_owned());
         let running = self.running.len();
         if running > 0 {
@@ -383,11 +383,11 @@ impl<'e> Engine<'e> {
     }
 
     fn is_done(&self) -> bool {
-        let nothing_left = self.queue.is_empty() && self.waiting.is_empty() && self.hold.is_none();
+        let nothing_left = self.queue.is_empty() && self.waiting.is_empty() && self.blocked_until.is_none();
         nothing_left && (self.source.is_none() || self.drained)
     }
 
-    /// Whether the source has more by now than when it said that there is nothing.
+    /// Whether the source has new jobs since it reported that it is empty.
     fn has_more(&mut self) -> bool {
         let Some(source) = &mut self.source else { return false };
         source.refresh();
@@ -401,8 +401,8 @@ impl<'e> Engine<'e> {
         }
         let now = Instant::now();
         let mut next = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
-        if self.source.is_some() && self.hold.is_some() {
-            next = next.min(HELD);
+        if self.source.is_some() && self.blocked_until.is_some() {
+            next = next.min(BLOCKED_CHECK);
         }
         if let Some(due) = self.source.as_ref().and_then(|source| source.due()) {
             next = next.min(due.max(Duration::from_millis(1)));
@@ -412,9 +412,9 @@ impl<'e> Engine<'e> {
             let starts = is_wanted.then_some(self.next_start);
             let waits = self.waiting.iter().map(|(at, _)| *at).min();
             let first = [starts, waits].into_iter().flatten().min();
-            let first = first.map(|first| self.hold.map_or(first, |hold| hold.max(first)));
+            let first = first.map(|first| self.blocked_until.map_or(first, |hold| hold.max(first)));
             if let Some(first) = first {
-                // What could not be started when it was its time is looked at again, not at once.
+                // A job that is due but cannot start is polled, without a busy loop.
                 let least = if first <= now { LOOK } else { Duration::from_millis(1) };
                 next = next.min(first.saturating_duration_since(now).max(least));
             }
@@ -426,11 +426,11 @@ impl<'e> Engine<'e> {
         let mut at = 0;
         while at < self.running.len() {
             let seen = self.running[at].poll(Instant::now()).map_err(lost)?;
-            // What it said is said after whose words they are.
+            // The session is recorded before the lines that Codex printed.
             if let Change::Session(id) = seen {
-                self.session_is(at, id)?;
+                self.record_session(at, id)?;
             }
-            self.hand_on_lines(at);
+            self.forward_lines(at);
             match seen {
                 Change::Nothing => at += 1,
                 Change::Session(_) => {}
@@ -451,7 +451,7 @@ impl<'e> Engine<'e> {
         Ok(())
     }
 
-    fn hand_on_lines(&mut self, at: usize) {
+    fn forward_lines(&mut self, at: usize) {
         let running = &mut self.running[at];
         let Some(kept) = &mut running.follower.kept else { return };
         for line in kept.drain(..) {
@@ -459,8 +459,8 @@ impl<'e> Engine<'e> {
         }
     }
 
-    /// The session of a job is known. From now on nobody else of us may drive it.
-    fn session_is(&mut self, at: usize, id: Id) -> Result<()> {
+    /// Records the session of a job, and locks it against other runners.
+    fn record_session(&mut self, at: usize, id: Id) -> Result<()> {
         let running = &self.running[at];
         let task = &mut self.tasks.all[running.task];
         task.of.session = Some(id);
@@ -470,22 +470,22 @@ impl<'e> Engine<'e> {
                 Some(mut hold) => hold.assign(&out),
                 None => Ok(()),
             });
-            // The job runs whatever becomes of that.
+            // A failure to lock is no reason to stop the job.
             held.unwrap_or_else(|error| self.listener.warn(error.message()));
         }
-        self.note(RunEvent::JobSession { of }, false)
+        self.record_event(RunEvent::JobSession { of }, false)
     }
 
-    /// The gate of a Codex home.
+    /// The usage limit of a Codex home.
     pub(super) fn gate(&mut self, home: Option<&str>) -> Result<&mut LimitGate> {
         let key = home.map(str::to_owned);
         if !self.gates.contains_key(&key) {
-            // A home that is not there is the affair of its jobs.
+            // A missing home is reported by its jobs.
             let place = match home {
                 Some(home) => Path::new(home).to_owned(),
                 None => Home::find(None)?.path().to_owned(),
             };
-            self.gates.insert(key.clone(), LimitGate::of(&place)?);
+            self.gates.insert(key.clone(), LimitGate::for_home(&place)?);
         }
         self.gates.get_mut(&key).ok_or_else(|| Error::new("the usage limit of this Codex home was not read"))
     }
@@ -494,26 +494,26 @@ impl<'e> Engine<'e> {
         let left = self.source.as_ref().map_or_else(|| self.tasks.left(), |source| source.pending());
         let killed = self.killed;
         if left == 0 && self.trouble.is_none() {
-            self.pass_over()?;
+            self.skip_rest()?;
             let failed = self.counts().failed;
-            self.note(RunEvent::RunCompleted {}, true)?;
+            self.record_event(RunEvent::RunCompleted {}, true)?;
             return Ok(RunEnd::Completed { failed, killed });
         }
         let why = self.why.clone().unwrap_or_else(|| "signal".to_owned());
         let until = self.until;
-        self.note(RunEvent::RunStopped { why: why.clone(), left, until }, true)?;
+        self.record_event(RunEvent::RunStopped { why: why.clone(), left, until }, true)?;
         match self.trouble.take() {
             Some(error) => Err(error),
             None => Ok(RunEnd::Stopped { why, left, until, killed }),
         }
     }
 
-    /// Records as skipped the jobs that their feed has given up.
-    fn pass_over(&mut self) -> Result<()> {
+    /// Records as skipped the jobs that were removed from their source.
+    fn skip_rest(&mut self) -> Result<()> {
         for at in 0..self.tasks.all.len() {
             let JobState { state, next, .. } = &self.tasks.all[at];
             if matches!(state, State::Pending | State::Failed { again: true, .. }) {
-                // Nobody can say "Continue." to its session in another run, and the prompt was sent.
+                // The prompt was sent, and no other run can send "Continue." to this session.
                 if matches!(next, NextStart::Continue(_)) {
                     let message = "it was interrupted, and its run was not continued".to_owned();
                     self.failed(at, Failure::new(Class::Interrupted, message), false, None)?;
@@ -522,7 +522,7 @@ impl<'e> Engine<'e> {
                 self.tasks.set(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
                 let why = "it was removed before it was run".to_owned();
-                self.note(RunEvent::JobSkipped { of, why, withdrawn: true }, false)?;
+                self.record_event(RunEvent::JobSkipped { of, why, withdrawn: true }, false)?;
             }
         }
         Ok(())

@@ -1,5 +1,4 @@
-//! Observers of a run, while it is going. The journal has it first; a run continues although
-//! nobody listens.
+//! Observers of a running run. Events are in the journal first; a run does not depend on its observer.
 
 use crate::process::preflight::Checker;
 use crate::record::event::{Counts, Event, JobRef};
@@ -7,52 +6,52 @@ use crate::record::job::Job;
 use codex_agent_shared::text::cell;
 use codex_agent_shared::time::Timestamp;
 
-/// How much is kept of what a job is about, in columns.
+/// The width of the label of a job, in columns.
 const ABOUT: usize = 200;
 
-/// Hears what happens. All of it is called from the one loop, which waits for it.
+/// Receives the events of a run. The engine's loop calls it and waits for it.
 pub trait Observer {
-    /// Something happened, and is in the journal.
+    /// An event, after it was written to the journal.
     fn event(&mut self, event: &Event);
 
-    /// Whether it shows what the running jobs are about.
+    /// Whether it shows labels of running jobs.
     fn wants_about(&self) -> bool {
         false
     }
 
-    /// Whether it wants every line that Codex prints.
+    /// Whether it receives the lines that Codex prints.
     fn wants_lines(&self) -> bool {
         false
     }
 
-    /// A line that Codex printed for a job: one JSON object, as it stands.
+    /// A line that Codex printed for a job: one JSON object, unchanged.
     fn line(&mut self, _run: &str, _of: &JobRef, _line: &[u8]) {}
 
-    /// A line about progress, beside the events.
+    /// A status line, in addition to the events.
     fn status(&mut self, text: &str);
 
     /// A problem after which the run continues, or for which it stops.
     fn warn(&mut self, text: &str);
 
-    /// A look at what runs, some ten times a second.
+    /// The running jobs, about ten times a second.
     fn show_running(&mut self, _counts: Counts, _jobs: &mut dyn Iterator<Item = RunningJob<'_>>) {}
 }
 
-/// A job that runs.
+/// A running job.
 #[derive(Clone, Copy, Debug)]
 pub struct RunningJob<'g> {
     /// The job.
     pub of: &'g JobRef,
-    /// When it was started.
+    /// The time of its start.
     pub since: Timestamp,
-    /// What it is about, in other people's words.
+    /// Its label. Text from outside: may contain control characters.
     pub about: &'g str,
-    /// What it is doing, in other people's words.
+    /// Its current action. Text from outside: may contain control characters.
     pub doing: &'g str,
 }
 
-/// What a job of a run of this kind is about, in a few words: how its prompt begins; where all of them are sent
-/// the same one, what its session is called.
+/// The label of a job: the first line of its prompt, or the name of its session in a run that sends one prompt
+/// to all.
 pub fn about(kind: &str, job: &Job, checker: &mut Checker) -> String {
     let is_same = matches!(kind, "group" | "resume");
     let label = job.session.filter(|_| is_same).and_then(|id| checker.label(job.codex_home.as_deref(), id));

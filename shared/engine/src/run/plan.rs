@@ -1,10 +1,10 @@
-//! Making a run: jobs are put into the journal of a new directory one by one, and none is started before
-//! all of them are there.
+//! Planning a run: jobs are written one by one into the journal of a new directory, and none is started before
+//! all are written.
 //!
-//! A run that cannot be begun is removed again.
+//! A run that cannot begin is removed.
 //!
-//! **Crash.** What may be left is a directory whose journal has no `run.started`: nothing of it was ever
-//! started, nothing lists it, and `prune` removes it.
+//! **Crash.** A crash may leave a directory whose journal has no `run.started`: no job was started, no command
+//! lists the run, and `prune` removes it.
 
 use std::collections::HashSet;
 
@@ -20,7 +20,7 @@ use crate::run::observer::Observer;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::time::Timestamp;
 
-/// A run that is being made. The directory is made with the first job.
+/// A run that is being planned. Its directory is created with the first job.
 pub struct Plan {
     made: Option<(RunDir, Journal)>,
     tasks: RunProgress,
@@ -33,7 +33,7 @@ impl Plan {
         Plan { made: None, tasks: RunProgress::new(kind, name, codex_home), ids: HashSet::new() }
     }
 
-    /// Adds a job. One without an id is called by its number.
+    /// Adds a job. A job without an id gets its number as id.
     pub fn add(&mut self, job: Job) -> Result<()> {
         let mut job = self.name(job)?;
         if self.made.is_none() {
@@ -54,11 +54,11 @@ impl Plan {
         Ok(())
     }
 
-    /// Checks a job and settles its id, without planning it.
+    /// Validates a job and sets its id, without adding it.
     pub fn name(&mut self, job: Job) -> Result<Job> {
         let mut job = job.validate()?;
         if job.id.is_empty() {
-            // What somebody has called a job is taken.
+            // Ids that the user gave are taken.
             let free = (self.ids.len() + 1..).map(|number| number.to_string());
             job.id = free.into_iter().find(|id| !self.ids.contains(id)).unwrap_or_default();
         }
@@ -68,30 +68,30 @@ impl Plan {
         Ok(job)
     }
 
-    /// How many jobs there are.
+    /// The number of jobs.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether there are none.
+    /// Whether the plan has no jobs.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    /// Throws the plan away: nothing was started.
+    /// Removes the plan: no job was started.
     pub fn discard(self) {
         if let Some((folder, _journal)) = self.made {
-            // What is left is pruned later.
+            // Leftovers are pruned later.
             let _ = folder.remove();
         }
     }
 
-    /// The directory, once there is a job.
+    /// The directory, if a job was added.
     pub fn folder(&self) -> Option<&RunDir> {
         self.made.as_ref().map(|(folder, _)| folder)
     }
 
-    /// Carries it out.
+    /// Runs the jobs.
     pub fn run(self, settings: Settings, listener: &mut dyn Observer) -> Result<RunEnd> {
         match self.made {
             Some((folder, journal)) => {
@@ -101,7 +101,7 @@ impl Plan {
                     if is_begun() {
                         return error;
                     }
-                    // Nothing lists what was never begun, and nothing continues it.
+                    // A run that never began is neither listed nor continued.
                     let _ = folder.remove();
                     error.hint("nothing was started")
                 })

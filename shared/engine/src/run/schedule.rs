@@ -1,5 +1,5 @@
-//! What is started when: jobs in their order, one at a time for a session, held back by busy sessions,
-//! by failures that may pass, and by the gate of a usage limit.
+//! The schedule: jobs start in order, one at a time for each session. Busy sessions, retries and usage limits
+//! delay them.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -22,26 +22,26 @@ use codex_agent_shared::error::Result;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// Starts that fill the free places at the beginning are this far apart at most.
+/// The longest delay between the first starts of a run.
 const JITTER_MS: u64 = 250;
-/// How long nothing is started while another runner tries whether a limit is over.
-const PROBED: Duration = Duration::from_secs(1);
+/// The shortest wait while another runner tests a usage limit.
+const PROBE_RETRY: Duration = Duration::from_secs(1);
 
 impl Engine<'_> {
-    pub(super) fn start_what_can(&mut self) -> Result<()> {
+    pub(super) fn start_due_jobs(&mut self) -> Result<()> {
         let began = Instant::now();
         self.time_slice_used = false;
         while self.why.is_none() && self.running.len() < self.settings.max_concurrent {
             if began.elapsed() > LOOK {
-                // There may be signals, and jobs that have ended meanwhile.
+                // Signals and ended jobs are handled in between.
                 self.time_slice_used = true;
                 return Ok(());
             }
-            if self.hold.is_some_and(|hold| Instant::now() < hold) {
-                self.look_while_held();
+            if self.blocked_until.is_some_and(|hold| Instant::now() < hold) {
+                self.check_while_blocked();
                 return Ok(());
             }
-            self.hold = None;
+            self.blocked_until = None;
             let Some(at) = self.next_job() else {
                 match self.ask_source()? {
                     true => continue,
@@ -49,7 +49,7 @@ impl Engine<'_> {
                 }
             };
             let home = self.tasks.all[at].home.clone();
-            match self.passes(home.as_deref())? {
+            match self.admit(home.as_deref())? {
                 Some(probes) => self.start_on(at, home.as_deref(), probes)?,
                 None => self.requeue(at),
             }
@@ -57,18 +57,18 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Whoever waits for hours sees that there is nothing to wait for any more.
-    fn look_while_held(&mut self) {
+    /// Re-checks the source while the run is blocked: the queue may be paused or empty by now.
+    fn check_while_blocked(&mut self) {
         let Some(source) = self.source.as_mut().filter(|_| self.running.is_empty()) else { return };
         source.refresh();
         if let Some(why) = source.stopped() {
             self.why = Some(why.to_owned());
         } else if source.pending() == 0 {
-            (self.hold, self.drained) = (None, true);
+            (self.blocked_until, self.drained) = (None, true);
         }
     }
 
-    /// The next job that may be started now: one whose turn has come and whose session is free.
+    /// The next job that is due and whose session is free.
     fn next_job(&mut self) -> Option<usize> {
         let now = Instant::now();
         let sessions = |at: usize| self.tasks.all[at].session_driven();
@@ -93,22 +93,21 @@ impl Engine<'_> {
         self.queue.remove(place)
     }
 
-    /// Asks the source for a job, where there is one and nothing else is to be done first.
+    /// Claims and starts the next job of the source, if no other job is running or pending.
     fn ask_source(&mut self) -> Result<bool> {
         let is_idle = self.running.is_empty() && self.queue.is_empty() && self.waiting.is_empty();
         if self.source.is_none() || !is_idle || Instant::now() < self.next_start {
             return Ok(false);
         }
         let home = self.tasks.codex_home.clone();
-        let Some(probes) = self.passes(home.as_deref())? else { return Ok(false) };
+        let Some(probes) = self.admit(home.as_deref())? else { return Ok(false) };
         let mut claimed = None;
         let mut busy = None;
         let next = match &mut self.source {
             None => Ok(NextJob::Done),
             Some(source) => source.next(&mut |job: Job, resent: bool| {
                 let mut job = job.validate()?;
-                // What waits for a session may wait for hours: it is not written into the journal at
-                // each look.
+                // A job may wait for its session for hours, so it is not written into the journal at each check.
                 let waits = self.tasks.position(&job.id).filter(|at| self.busy.contains_key(at));
                 if let Some(at) = waits.filter(|at| self.tasks.all[*at].next == NextStart::Plan)
                     && self.settings.on_busy.waits(self.busy[&at].0.elapsed())
@@ -134,10 +133,10 @@ impl Engine<'_> {
                 self.start_on(at, home.as_deref(), probes)?;
                 return Ok(true);
             }
-            (Ok(NextJob::Later), _) => self.hold = Some(Instant::now() + LOOK),
+            (Ok(NextJob::Later), _) => self.blocked_until = Some(Instant::now() + LOOK),
             (Ok(NextJob::Stop(why)), _) => self.why = Some(why.to_owned()),
             (Ok(_), _) => {}
-            // Nothing runs, so nothing is left behind by an end.
+            // No job is running, so the run can end.
             (Err(error), _) => {
                 self.why = Some("trouble".to_owned());
                 self.trouble = Some(error);
@@ -149,9 +148,9 @@ impl Engine<'_> {
         Ok(false)
     }
 
-    /// Whether the gate of a home lets a job through, and whether as the probe. If not, the run stops or
-    /// holds.
-    fn passes(&mut self, home: Option<&str>) -> Result<Option<bool>> {
+    /// Whether the usage limit of a home allows a start, and whether that job is the probe. `None` stops or
+    /// delays the run.
+    fn admit(&mut self, home: Option<&str>) -> Result<Option<bool>> {
         let (now, policy) = (Timestamp::now(), self.settings.on_limit);
         let gate = self.gate(home)?;
         let early = match policy {
@@ -164,7 +163,7 @@ impl Engine<'_> {
             Admission::Probe => return Ok(Some(true)),
             Admission::Shut(closed) => closed,
         };
-        // What is past is being probed, by us or by another runner.
+        // A limit whose reset time is past is being probed, by this runner or another.
         if policy == OnLimit::Stop && closed.until.is_some_and(|until| until > now) {
             self.listener.warn(closed.error(now).message());
             self.why = Some(Class::UsageLimit.word());
@@ -172,8 +171,8 @@ impl Engine<'_> {
             return Ok(None);
         }
         let wait = u64::try_from(closed.next.0 - now.0).map_or(Duration::ZERO, Duration::from_millis);
-        // Not much longer than that, as another runner may find the gate open before.
-        self.hold = Some(Instant::now() + wait.clamp(PROBED, Duration::from_secs(30)));
+        // The wait is bounded, since another runner may reset the limit earlier.
+        self.blocked_until = Some(Instant::now() + wait.clamp(PROBE_RETRY, Duration::from_secs(30)));
         if wait == Duration::ZERO && self.announced.is_none() {
             self.announced = Some(closed.next);
             self.listener.status("waiting for another job to test a usage limit");
@@ -183,12 +182,12 @@ impl Engine<'_> {
             self.listener
                 .status(&format!("waiting until a usage limit resets: {}", closed.describe_until(now)));
             let why = Class::UsageLimit.word();
-            self.note(RunEvent::RunWaiting { why, until: Some(closed.next) }, false)?;
+            self.record_event(RunEvent::RunWaiting { why, until: Some(closed.next) }, false)?;
         }
         Ok(None)
     }
 
-    /// Starts a job, and gives the turn to probe back where none came of it.
+    /// Starts a job, and releases the probe lock if no process was started.
     fn start_on(&mut self, at: usize, home: Option<&str>, probes: bool) -> Result<()> {
         let key = home.map(str::to_owned);
         if probes {
@@ -213,11 +212,11 @@ impl Engine<'_> {
         let copies = self.folder.job(self.tasks.all[at].of.number);
         let ready = match self.checker.check(&job, &copies) {
             Ok(Preflight::Ready(ready)) => ready,
-            Ok(Preflight::Busy(message)) => return self.is_busy(at, Failure::new(Class::Busy, message)),
+            Ok(Preflight::Busy(message)) => return self.handle_busy(at, Failure::new(Class::Busy, message)),
             Ok(Preflight::Failed(failure)) => return self.never_began(at, failure, false, None),
-            // What is the matter with one job is no other's.
+            // An error about one job must not stop the others.
             Err(error) => {
-                let failure = Failure::of(&error);
+                let failure = Failure::from_error(&error);
                 let again = failure.class.row().stops_run;
                 return self.failed(at, failure, again, None);
             }
@@ -232,7 +231,7 @@ impl Engine<'_> {
         self.tasks.set(at, State::Running);
         let task = &mut self.tasks.all[at];
         task.of.attempt += 1;
-        // What an earlier attempt began is not what this one will.
+        // The session of an earlier attempt is not that of this one.
         task.of.session = job.asked();
         task.of.name = ready.name.clone();
         let continues = matches!(next, NextStart::Continue(_));
@@ -243,7 +242,7 @@ impl Engine<'_> {
             job: &job,
             of: task.of.clone(),
             continues,
-            // What is said then is not the prompt.
+            // "Continue." is sent then, not the prompt.
             resent: task.resent && !continues,
             up,
         };
@@ -259,7 +258,7 @@ impl Engine<'_> {
             before: ready.before,
             up,
         });
-        match start.spawn(*ready, &mut |what| self.note(what, true))? {
+        match start.spawn(*ready, &mut |what| self.record_event(what, true))? {
             Spawn::Running(child, process, follower) => {
                 if let Some(start) = &mut self.tasks.all[at].start {
                     start.process = Some(process);
@@ -276,7 +275,7 @@ impl Engine<'_> {
         }
     }
 
-    /// A job that is pending is to be started as soon as it can be.
+    /// Puts a pending job back into the queue.
     pub(super) fn requeue(&mut self, at: usize) {
         match &mut self.source {
             Some(source) => {
@@ -285,15 +284,15 @@ impl Engine<'_> {
                 source.changed(job);
             }
             None => {
-                // In its place: jobs for one session keep their order.
+                // The place is kept: jobs of one session stay in order.
                 let place = self.queue.partition_point(|other| *other < at);
                 self.queue.insert(place, at);
             }
         }
     }
 
-    /// A job of a source that was planned, and of which nothing was sent, is to be chosen anew: whoever reads
-    /// the journal must not take it for one that is being sent.
+    /// Returns a claimed job to its source and records that nothing was sent, so that readers of the journal do
+    /// not count it as running.
     pub(super) fn unclaim(&mut self, at: usize, why: &str) -> Result<()> {
         if self.source.is_none() {
             return Ok(());
@@ -301,29 +300,29 @@ impl Engine<'_> {
         self.record_unstarted(at, why)
     }
 
-    /// The same of any job that was started.
+    /// Records that nothing was sent for a job.
     pub(super) fn record_unstarted(&mut self, at: usize, why: &str) -> Result<()> {
         let of = self.tasks.all[at].of.clone();
-        self.note(RunEvent::JobSkipped { of, why: why.to_owned(), withdrawn: true }, false)
+        self.record_event(RunEvent::JobSkipped { of, why: why.to_owned(), withdrawn: true }, false)
     }
 
-    /// A job that is pending is to be started, but not at once.
+    /// Starts a pending job after a delay.
     pub(super) fn delay(&mut self, at: usize, wait: Duration) {
         let then = Instant::now() + wait;
         match &mut self.source {
-            // Nothing overtakes: a queue is in order.
+            // Prompts of a queue stay in order, so the whole queue waits.
             Some(source) => {
                 let job = &mut self.tasks.all[at];
                 job.outcome.requeue();
                 source.changed(job);
-                self.hold = Some(then);
+                self.blocked_until = Some(then);
             }
             None => self.waiting.push((then, at)),
         }
     }
 }
 
-/// A number below a limit, for waits that must not all end at once.
+/// A random number below a limit, so that waits end at different times.
 pub(super) fn random(limit: u64) -> u64 {
     u64::from_str_radix(&Id::random().hex()[..8], 16).unwrap_or(0) % limit.max(1)
 }

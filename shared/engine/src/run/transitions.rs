@@ -1,9 +1,9 @@
-//! What follows from the end of an attempt: a job is done, has failed, or is done again.
+//! Transitions at the end of an attempt: a job is completed, failed or rerun.
 //!
-//! Nothing is sent again by itself. Again is a job of which nothing was sent; one that met a usage limit
-//! and did nothing, where the run waits for its end; one that failed for what may pass and did nothing,
-//! as often as `retries` says; and one that was interrupted, where that was asked for. Where the model may
-//! have seen the prompt, the events of the next attempt say `resent`.
+//! No prompt is sent twice by default. A job is rerun when nothing was sent; when it reached a usage limit
+//! without acting, with `--on-limit=wait`; when it failed transiently without acting, up to `retries` times; and
+//! when it was interrupted, if `--interrupted` asks for it. If the model may have seen the prompt, the events of
+//! the next attempt have `resent`.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -29,22 +29,22 @@ use codex_agent_shared::error::Result;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// The first wait before a job is tried again; each is twice the one before.
+/// The wait before the first retry; each further wait is twice as long.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
-/// The longest.
+/// The longest wait before a retry.
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
-/// So many Codexes in a row that end before they have begun, for no reason that is known, stop a run.
-const DUDS: usize = 3;
+/// The number of consecutive early crashes of unknown cause that stops a run.
+const MAX_EARLY_CRASHES: usize = 3;
 
-/// Looks into the rollout of one attempt's session.
-struct Look<'l> {
+/// Reads the rollout of the session of one attempt.
+struct RolloutReader<'l> {
     checker: &'l mut Checker,
     home: Option<&'l str>,
     since: Timestamp,
     prompt: PathBuf,
 }
 
-impl Rollout for Look<'_> {
+impl Rollout for RolloutReader<'_> {
     fn error(&mut self, session: Id) -> Option<(String, serde_json::Value)> {
         rollout::last_turn(&self.checker.rollout(self.home, session)?).ok()?.error
     }
@@ -60,11 +60,12 @@ impl Engine<'_> {
         let at = running.task;
         let home = self.tasks.all[at].home.clone();
         let prompt = running.out.with_extension("prompt");
-        let mut look = Look { checker: &mut self.checker, home: home.as_deref(), since: running.at, prompt };
+        let mut look =
+            RolloutReader { checker: &mut self.checker, home: home.as_deref(), since: running.at, prompt };
         let (exit, verdict) = running.judge(&mut look);
-        let verdict = self.by_rollout(running, verdict);
+        let verdict = self.check_rollout(running, verdict);
         let verdict = match verdict {
-            // Somebody has killed it; that is neither its fault nor the job's, the first time.
+            // A signal from outside killed Codex before it began: the job is rerun once.
             Verdict::Failed(failure, false)
                 if failure.class == Class::Crashed
                     && running.follower.progress.session.is_none()
@@ -79,21 +80,21 @@ impl Engine<'_> {
         };
         let acted = running.follower.progress.acted;
         self.killed |= running.was_stopped() && !matches!(verdict, Verdict::Completed { .. });
-        let is_dud = running.follower.progress.session.is_none()
+        let crashed_early = running.follower.progress.session.is_none()
             && matches!(&verdict, Verdict::Failed(failure, _) if failure.class.may_be_of_codex());
         let is_begun_anew =
             matches!(&verdict, Verdict::Failed(failure, true) if failure.class == Class::Unrecorded);
-        if !is_dud && !is_begun_anew {
+        if !crashed_early && !is_begun_anew {
             self.early_crashes.clear();
         }
         let probed = self.probes.get(&home) == Some(&at);
         if probed {
             self.probes.remove(&home);
-            // The others need not wait any longer than the gate wants.
-            self.hold = self.hold.filter(|_| self.source.is_some());
+            // Other jobs wait only as long as the usage limit requires.
+            self.blocked_until = self.blocked_until.filter(|_| self.source.is_some());
         }
         if probed && !matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::UsageLimit) {
-            // Whatever else came of it, it does not tell that the limit lasts.
+            // Another outcome does not show that the limit is still in force.
             let gate = self.gate(home.as_deref())?;
             match matches!(verdict, Verdict::Completed { .. }) || acted {
                 true => gate.open()?,
@@ -109,21 +110,21 @@ impl Engine<'_> {
                 Ok(())
             }
             Verdict::Failed(failure, again) => match failure.class {
-                Class::Busy | Class::Locked => self.is_busy(at, failure),
-                _ if is_dud => self.never_began(at, failure, again, exit),
+                Class::Busy | Class::Locked => self.handle_busy(at, failure),
+                _ if crashed_early => self.never_began(at, failure, again, exit),
                 Class::UsageLimit => {
                     let closed = self.gate(home.as_deref())?;
                     closed.close(failure.until, &failure.message, Timestamp::now(), probed)?;
                     self.met_limit(at, failure, again, exit)
                 }
                 Class::Unrecorded if again => {
-                    self.again(at, failure, exit)?;
+                    self.record_retry(at, failure, exit)?;
                     self.tasks.all[at].anew = true;
                     self.requeue(at);
                     Ok(())
                 }
                 Class::Interrupted if self.may_recover(at, running) => {
-                    self.again(at, failure, exit)?;
+                    self.record_retry(at, failure, exit)?;
                     self.requeue(at);
                     Ok(())
                 }
@@ -132,7 +133,7 @@ impl Engine<'_> {
                     let wait = (FIRST_RETRY * 2_u32.saturating_pow(*tries)).min(LONGEST_RETRY);
                     *tries += 1;
                     let jitter = Duration::from_millis(random(wait.as_millis() as u64 / 4));
-                    self.again(at, failure, exit)?;
+                    self.record_retry(at, failure, exit)?;
                     self.delay(at, wait + jitter);
                     Ok(())
                 }
@@ -141,13 +142,13 @@ impl Engine<'_> {
         }
     }
 
-    /// What the rollout says of an attempt whose output is not all that there is to know.
-    fn by_rollout(&mut self, running: &Running, verdict: Verdict) -> Verdict {
+    /// Corrects a verdict by the rollout of the session, where the output is not enough.
+    fn check_rollout(&mut self, running: &Running, verdict: Verdict) -> Verdict {
         let progress = &running.follower.progress;
         let is_other =
             matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::WrongSession);
         let Some(session) = progress.session.filter(|_| !is_other) else { return verdict };
-        // Of what Codex was asked not to write there is nothing to be read.
+        // An ephemeral session has no rollout.
         if self.is_ephemeral(running.task) {
             return verdict;
         }
@@ -163,7 +164,7 @@ impl Engine<'_> {
                 self.checker.forget_versions();
                 return Verdict::Failed(failure, false);
             }
-            // An executable that is not what it says it is, or was replaced at that moment.
+            // The executable reports a wrong version, or was replaced at that moment.
             if let (Some(asked), Some(wrote)) = (asked, recorded::begun_by(rollout))
                 && asked != wrote
             {
@@ -186,17 +187,19 @@ impl Engine<'_> {
                 if !proves || progress.acted || progress.terminal.is_some() {
                     return verdict;
                 }
-                let goes_on = self.settings.interrupted == Interrupted::Continue;
-                let is_cut = failure.class == Class::Interrupted;
+                let continues = self.settings.interrupted == Interrupted::Continue;
+                let is_interrupted = failure.class == Class::Interrupted;
                 let message = match recorded::trace(rollout, before) {
-                    Trace::None if !progress.turned || (goes_on && is_cut) => {
+                    Trace::None if !progress.turned || (continues && is_interrupted) => {
                         "Codex ended before it wrote anything of the session"
                     }
-                    Trace::Silent if goes_on && is_cut => "Codex ended before it recorded the prompt",
+                    Trace::Silent if continues && is_interrupted => {
+                        "Codex ended before it recorded the prompt"
+                    }
                     _ => return verdict,
                 };
-                // It is begun anew once. Where a runner dies again and again, that is no fault of the job.
-                let again = !anew || (goes_on && running.adopted);
+                // A job is begun anew once, or after each crash of a runner, which is not the fault of the job.
+                let again = !anew || (continues && running.adopted);
                 let failure = Failure::new(Class::Unrecorded, format!("{message}; nothing was sent"));
                 Verdict::Failed(failure, again)
             }
@@ -204,7 +207,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Whether Codex was asked to write nothing of the session.
+    /// Whether the arguments of the job make its session ephemeral.
     fn is_ephemeral(&self, at: usize) -> bool {
         let job = self.journal.job(self.tasks.all[at].place);
         job.is_ok_and(|job| {
@@ -213,8 +216,8 @@ impl Engine<'_> {
         })
     }
 
-    /// A job failed before its Codex had begun. That may be the fault of the job; several in a row are the fault of
-    /// Codex or its home, and stop the run. None of these jobs is used up for it: nothing was sent.
+    /// Handles a job whose Codex ended before it began. A single failure may be the fault of the job; several in
+    /// a row are the fault of Codex or its home, and stop the run. These jobs stay pending: nothing was sent.
     pub(super) fn never_began(
         &mut self,
         at: usize,
@@ -226,15 +229,15 @@ impl Engine<'_> {
             return self.failed(at, failure, again, exit);
         }
         self.early_crashes.push((at, failure.clone(), exit));
-        if self.early_crashes.len() < DUDS && !self.is_broken {
+        if self.early_crashes.len() < MAX_EARLY_CRASHES && !self.is_broken {
             return self.failed(at, failure, again, exit);
         }
-        // Those that were started beside them are no better.
+        // Jobs that were started at the same time count too.
         self.is_broken = true;
         self.why.get_or_insert(failure.class.word());
         for (at, failure, exit) in std::mem::take(&mut self.early_crashes) {
             self.tasks.set(at, State::Failed { again: true, sent: false });
-            self.tell_failure(at, failure, true, exit)?;
+            self.record_failure(at, failure, true, exit)?;
         }
         Ok(())
     }
@@ -263,10 +266,10 @@ impl Engine<'_> {
             duration_ms: start.map_or(0, |start| start.age().as_millis() as i64),
             adopted: running.adopted,
         };
-        self.note(what, true)
+        self.record_event(what, true)
     }
 
-    /// A job failed, for good or so that only a continued run does it again.
+    /// Records a failed job; `again` is whether a continued run reruns it.
     pub(super) fn failed(
         &mut self,
         at: usize,
@@ -278,11 +281,11 @@ impl Engine<'_> {
             self.why = Some(failure.class.word());
             self.until = failure.until;
         }
-        self.failed_alone(at, failure, again, exit)
+        self.record_job_failure(at, failure, again, exit)
     }
 
-    /// As [`Engine::failed`], but whatever the failure is, the run continues, as long as there were not too many.
-    fn failed_alone(
+    /// As [`Engine::failed`], but the run stops only at `max_failures`.
+    fn record_job_failure(
         &mut self,
         at: usize,
         failure: Failure,
@@ -295,10 +298,10 @@ impl Engine<'_> {
         if self.settings.max_failures.is_some_and(|most| self.failures >= most) {
             self.why.get_or_insert("max_failures".to_owned());
         }
-        self.tell_failure(at, failure, again, exit)
+        self.record_failure(at, failure, again, exit)
     }
 
-    fn tell_failure(
+    fn record_failure(
         &mut self,
         at: usize,
         failure: Failure,
@@ -313,13 +316,13 @@ impl Engine<'_> {
             again,
             continues: again && matches!(self.tasks.all[at].next, NextStart::Continue(_)),
         };
-        self.note(what, true)
+        self.record_event(what, true)
     }
 
-    /// A job failed and is done again by this run.
-    fn again(&mut self, at: usize, failure: Failure, exit: Option<ExitStatus>) -> Result<()> {
+    /// Records a failed attempt of a job that this run reruns.
+    fn record_retry(&mut self, at: usize, failure: Failure, exit: Option<ExitStatus>) -> Result<()> {
         self.tasks.set(at, State::Failed { again: true, sent: failure.class.row().sent != Sent::No });
-        self.tell_failure(at, failure, true, exit)?;
+        self.record_failure(at, failure, true, exit)?;
         self.tasks.set(at, State::Pending);
         Ok(())
     }
@@ -333,18 +336,18 @@ impl Engine<'_> {
     ) -> Result<()> {
         if self.settings.on_limit == OnLimit::Wait && self.stop_requests == 0 {
             if !again {
-                // It has done something, so that it is not done again; the others wait.
-                return self.failed_alone(at, failure, false, exit);
+                // The turn has acted, so the job is not rerun; the others wait.
+                return self.record_job_failure(at, failure, false, exit);
             }
-            self.again(at, failure, exit)?;
+            self.record_retry(at, failure, exit)?;
             self.requeue(at);
             return Ok(());
         }
         self.failed(at, failure, again, exit)
     }
 
-    /// Decides what becomes of a job that was interrupted: whether it continues or is sent again. What is cut
-    /// off again before our eyes is not tried for ever.
+    /// Whether an interrupted job is continued or sent again. A job that is interrupted twice under this runner
+    /// is not.
     fn may_recover(&mut self, at: usize, running: &Running) -> bool {
         let session = self.tasks.all[at].of.session;
         let next = match (self.settings.interrupted, session) {
@@ -363,15 +366,15 @@ impl Engine<'_> {
         true
     }
 
-    /// Somebody else drives the session. Nothing was sent.
-    pub(super) fn is_busy(&mut self, at: usize, mut failure: Failure) -> Result<()> {
+    /// Handles a job whose session is in use. Nothing was sent.
+    pub(super) fn handle_busy(&mut self, at: usize, mut failure: Failure) -> Result<()> {
         let now = Instant::now();
         let was_started = self.tasks.all[at].state != State::Pending;
         if was_started {
             self.tasks.set(at, State::Pending);
         }
         let (since, looks) = *self.busy.entry(at).or_insert((now, 0));
-        // Codex's database is no session: there is nothing to skip or to fork.
+        // A locked database is no session: skip and fork do not apply.
         let policy = if failure.class == Class::Locked { OnBusy::default() } else { self.settings.on_busy };
         let waits = policy.waits(now.duration_since(since));
         if !waits || looks == 0 {
@@ -400,13 +403,13 @@ impl Engine<'_> {
             OnBusy::Skip => {
                 self.tasks.set(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
-                self.note(RunEvent::JobSkipped { of, why: message, withdrawn: false }, true)
+                self.record_event(RunEvent::JobSkipped { of, why: message, withdrawn: false }, true)
             }
             _ => self.failed(at, failure, false, None),
         }
     }
 
-    /// Adds which process has the session of a job.
+    /// Adds the process that holds the session to a failure.
     fn name_holder(&mut self, at: usize, failure: &mut Failure) {
         let task = &self.tasks.all[at];
         let (home, session) = (task.home.clone(), task.session_driven());
@@ -418,7 +421,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Puts a job off whose session is busy, for longer each time.
+    /// Delays a job whose session is busy, longer each time.
     pub(super) fn wait_for_session(&mut self, at: usize) {
         let (_, looks) = self.busy.entry(at).or_insert((Instant::now(), 0));
         *looks += 1;
@@ -427,7 +430,7 @@ impl Engine<'_> {
     }
 }
 
-/// What a turn used: the session's total after it, less the total before.
+/// The tokens of a turn: the total of the session after it, less the total before.
 fn own(totals: Usage, before: &Usage) -> BTreeMap<String, i64> {
     let less = |(name, total): (String, i64)| {
         let own = total - before.get(&name).copied().unwrap_or(0);

@@ -1,17 +1,17 @@
 //! The gate of a usage limit: one for all runs on a Codex home.
 //!
-//! `locks/limit-HASH` says that the limit of a home was reached, until when, and when the next attempt
-//! may be made. It is replaced whole and never torn. While it says so, nothing is started on that home but
-//! by one runner at a time, the **probe**: the one that holds the kernel lock on `locks/limit-HASH.probe`.
-//! What comes of its job opens the gate or closes it for longer; what comes of a job that was begun before
-//! tells nothing about the limit, unless it meets it.
+//! `locks/limit-HASH` records that the limit of a home was reached, when it resets, and when the next attempt is
+//! allowed. The file is replaced atomically. While a limit is recorded, only one runner at a time starts a job
+//! on that home, the **probe**: the runner that holds the kernel lock on `locks/limit-HASH.probe`. The outcome
+//! of its job removes the limit or extends it. The outcome of a job that was begun earlier says nothing about
+//! the limit, unless that job reaches it.
 //!
-//! **When.** Codex prints whole minutes, rounded down. A time that is more than a minute ahead is
-//! believed. Where it is nearer, past, or not told at all, the next probe is made after 5, 10, 20 ... s,
-//! at most every ten minutes; a time of day that is past is never taken for tomorrow's.
+//! **When.** Codex prints whole minutes, rounded down. A reset time more than a minute ahead is used. If it is
+//! nearer, past or unknown, the next probe follows after 5, 10, 20 ... s, up to ten minutes; a time of day that
+//! is past never means tomorrow.
 //!
-//! **Crash.** A probe that dies gives the lock back, and the next runner probes. A clock that was set back
-//! makes the gate's times worthless, and the next runner probes too.
+//! **Crash.** The lock of a probe that dies is released by the system, and the next runner probes. After the
+//! clock was set back the recorded times are invalid, and the next runner probes too.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -24,11 +24,11 @@ use codex_agent_shared::store::{Changed, Store, place};
 use codex_agent_shared::text::fingerprint;
 use codex_agent_shared::time::Timestamp;
 
-/// The first wait for a limit whose end nobody knows, in milliseconds; each is twice the one before.
+/// The first wait for a limit of unknown reset time, in milliseconds; each further wait is twice as long.
 const FIRST: i64 = 5000;
-/// The longest.
+/// The longest wait, in milliseconds.
 const LONGEST: i64 = 600_000;
-/// What is nearer than this may be past: Codex prints whole minutes.
+/// A reset time nearer than this may be past: Codex prints whole minutes.
 const NEAR: i64 = 60_000;
 
 /// A usage limit that was reached.
@@ -49,24 +49,24 @@ pub struct ActiveLimit {
     pub message: String,
 }
 
-/// Whether a job may be started.
+/// The answer to a request to start a job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admission {
-    /// There is no limit.
+    /// No limit is recorded.
     Free,
-    /// There is one, and this runner is the one to try whether it is over.
+    /// A limit is recorded, and this runner tests it.
     Probe,
-    /// There is one.
+    /// A limit is recorded, and no job may start.
     Shut(ActiveLimit),
 }
 
-/// What the file holds.
+/// The contents of the file.
 #[derive(Default, Serialize, Deserialize)]
-struct Saved {
+struct LimitFile {
     limit: Option<ActiveLimit>,
 }
 
-/// The gate of one home.
+/// The usage limit of one home.
 pub struct LimitGate {
     store: Store,
     probe: PathBuf,
@@ -75,39 +75,39 @@ pub struct LimitGate {
 }
 
 impl LimitGate {
-    /// The gate of this Codex home, by its real path. Nothing is made.
-    pub fn of(home: &Path) -> Result<LimitGate> {
+    /// The usage limit of this Codex home, by its real path. Creates no file.
+    pub fn for_home(home: &Path) -> Result<LimitGate> {
         let home = fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
         let home = home.to_string_lossy().into_owned();
         let locks = state_folder()?.join("locks");
-        // Two homes of one fingerprint would only wait for each other.
+        // A collision of fingerprints only makes two homes wait for each other.
         let name = format!("limit-{}", fingerprint(home.as_bytes()));
         let probe = locks.join(format!("{name}.probe"));
         Ok(LimitGate { store: Store::new(locks.join(name)), probe, home, held: None })
     }
 
-    /// The limit that was reached, if one was.
+    /// The recorded limit, if any.
     pub fn closed(&self) -> Result<Option<ActiveLimit>> {
-        Ok(self.store.read::<Saved>()?.limit)
+        Ok(self.store.read::<LimitFile>()?.limit)
     }
 
-    /// Asks to start a job. Who gets [`Admission::Probe`] has the lock until it opens or closes the gate.
-    /// `early` tries before the time is there.
+    /// Requests to start a job. After [`Admission::Probe`] this runner holds the lock until it calls open, close
+    /// or release. `early` probes before the next attempt is due.
     pub fn pass(&mut self, early: bool, now: Timestamp) -> Result<Admission> {
         let Some(closed) = self.closed()? else {
             self.held = None;
             return Ok(Admission::Free);
         };
         let is_due = now >= closed.next || now < closed.since;
-        if (is_due || early) && self.take()? {
+        if (is_due || early) && self.lock_probe()? {
             return Ok(Admission::Probe);
         }
         Ok(Admission::Shut(closed))
     }
 
-    fn take(&mut self) -> Result<bool> {
+    fn lock_probe(&mut self) -> Result<bool> {
         if self.held.is_some() {
-            // Our own probe is under way.
+            // This runner is probing already.
             return Ok(false);
         }
         let file = place::lock_file(&self.probe)?;
@@ -116,29 +116,29 @@ impl LimitGate {
         Ok(is_ours)
     }
 
-    /// Gives the turn to probe back, where nothing came of it.
+    /// Releases the probe lock without an outcome.
     pub fn release(&mut self) {
         self.held = None;
     }
 
-    /// A job met the limit; `probed` is whether it was the probe, which is over then.
+    /// Records that a job reached the limit; `probed` is whether the job was the probe, which ends then.
     pub fn close(
         &mut self,
-        told: Option<Timestamp>,
+        reported: Option<Timestamp>,
         message: &str,
         now: Timestamp,
         probed: bool,
     ) -> Result<ActiveLimit> {
         let home = self.home.clone();
-        let closed = self.store.update(|saved: &mut Saved| {
+        let closed = self.store.update(|saved: &mut LimitFile| {
             let before = saved.limit.take().filter(|before| now >= before.since);
-            // Of many jobs that meet it at once, only the first one counts.
+            // Only the first of many concurrent jobs counts.
             let tries = match &before {
                 None => 0,
                 Some(before) if probed => before.tries + 1,
                 Some(before) => before.tries,
             };
-            let until = told.filter(|told| told.0 > now.0 + NEAR);
+            let until = reported.filter(|reported| reported.0 > now.0 + NEAR);
             let wait = (FIRST << tries.min(20)).min(LONGEST);
             let next = match (until, &before) {
                 (Some(until), _) => until,
@@ -157,10 +157,10 @@ impl LimitGate {
         Ok(closed)
     }
 
-    /// The probe went through: the limit is over.
+    /// Removes the limit after a probe succeeded.
     pub fn open(&mut self) -> Result<()> {
         if self.closed()?.is_some() {
-            self.store.update(|saved: &mut Saved| {
+            self.store.update(|saved: &mut LimitFile| {
                 saved.limit = None;
                 Ok(((), Changed::Yes))
             })?;
@@ -177,7 +177,7 @@ impl LimitGate {
             let name = entry.file_name();
             let hash = name.to_str().and_then(|name| name.strip_prefix("limit-"));
             if hash.is_some_and(|hash| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit())) {
-                all.extend(Store::new(entry.path()).read::<Saved>()?.limit);
+                all.extend(Store::new(entry.path()).read::<LimitFile>()?.limit);
             }
         }
         Ok(all)
@@ -185,12 +185,12 @@ impl LimitGate {
 }
 
 impl ActiveLimit {
-    /// Whether the time is past that Codex told. The next job tries whether that is so.
+    /// Whether the reset time is past. The next job tests the limit.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
 
-    /// The way on, for people.
+    /// The reset time, as part of a sentence.
     pub fn describe_until(&self, now: Timestamp) -> String {
         match self.until {
             Some(until) if self.is_over(now) => format!("since {}, as Codex reported", until.clock()),
@@ -202,7 +202,7 @@ impl ActiveLimit {
         }
     }
 
-    /// The error of who may not start anything.
+    /// The error of a run that may not start jobs.
     pub fn error(&self, now: Timestamp) -> Error {
         Error::new(format!(
             "the usage limit of '{}' is reached, {}",
@@ -250,15 +250,15 @@ mod tests {
         assert_eq!(two.pass(false, at(18)).unwrap(), Admission::Probe);
         two.release();
         assert_eq!(two.pass(false, at(18)).unwrap(), Admission::Probe);
-        let told = two.close(Some(at(7200)), "limit", at(20), true).unwrap();
-        assert_eq!((told.until, told.next, told.since), (Some(at(7200)), at(7200), at(0)));
+        let reported = two.close(Some(at(7200)), "limit", at(20), true).unwrap();
+        assert_eq!((reported.until, reported.next, reported.since), (Some(at(7200)), at(7200), at(0)));
         assert!(matches!(two.pass(false, at(3600)).unwrap(), Admission::Shut(_)));
         // A clock that was set back.
         assert_eq!(two.pass(false, at(-100)).unwrap(), Admission::Probe);
         two.open().unwrap();
         assert_eq!(two.pass(false, at(21)).unwrap(), Admission::Free);
         for tries in 0..12 {
-            two.take().unwrap();
+            two.lock_probe().unwrap();
             let wait = two.close(None, "limit", at(30), true).unwrap().next.0 - at(30).0;
             assert_eq!(wait, [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000][tries.min(7)]);
         }

@@ -31,7 +31,7 @@ const REASON: usize = 400;
 const INDENT: usize = 10;
 /// What is shown of events.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted {
+pub struct ShowOptions {
     /// Records.
     pub json: bool,
     /// Only last messages.
@@ -46,7 +46,7 @@ pub type Places = Box<dyn FnMut(&str, bool) -> Option<usize>>;
 /// Where events go.
 pub struct Show {
     output: Output,
-    wanted: Wanted,
+    options: ShowOptions,
     several: bool,
     terminal: bool,
     live: Option<Live>,
@@ -84,11 +84,11 @@ pub struct JobEvent<'e> {
 
 impl Show {
     /// For a run of so many jobs; of one, an answer stands alone.
-    pub fn new(wanted: Wanted, jobs: usize) -> Show {
-        let live = (is_drawable() && !wanted.json && !wanted.answers).then(Live::default);
+    pub fn new(options: ShowOptions, jobs: usize) -> Show {
+        let live = (is_drawable() && !options.json && !options.answers).then(Live::default);
         Show {
             output: Output::nonblocking(),
-            wanted,
+            options,
             several: jobs > 1,
             terminal: is_terminal(),
             live,
@@ -103,8 +103,8 @@ impl Show {
     }
 
     /// For what happened before: there is nothing to look at but the events.
-    pub fn past(wanted: Wanted, jobs: usize) -> Show {
-        Show { live: None, ..Show::new(wanted, jobs) }
+    pub fn past(options: ShowOptions, jobs: usize) -> Show {
+        Show { live: None, ..Show::new(options, jobs) }
     }
 
     /// Calls jobs by their places in a queue.
@@ -126,7 +126,7 @@ impl Show {
     }
 
     /// Whether nobody reads any more.
-    pub fn is_gone(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.gone
     }
 
@@ -139,14 +139,14 @@ impl Show {
     }
 
     /// Writes something, if anybody still reads. An output that is closed is not tried again.
-    fn put(&mut self, write: impl FnOnce(&mut Show) -> Result<()>) {
+    fn print(&mut self, write: impl FnOnce(&mut Show) -> Result<()>) {
         if self.gone {
             return;
         }
         let live = self.live.as_mut().map(Live::clear).unwrap_or_default();
         let written = self.output.text(live.as_bytes(), b"").and_then(|()| write(self));
         let written = written.and_then(|()| self.output.hand_on());
-        self.see(written.map(drop));
+        self.record_write(written.map(drop));
         if self.output.collected() > KEPT {
             self.gone = true;
             warn(
@@ -156,13 +156,13 @@ impl Show {
     }
 
     fn write(&mut self, event: &Event) -> Result<()> {
-        if self.wanted.json {
+        if self.options.json {
             return self.output.record(event);
         }
-        if self.wanted.answers {
+        if self.options.answers {
             return self.answer(event);
         }
-        let of = event.what.of();
+        let of = event.what.job_ref();
         let session = of.and_then(|of| of.session);
         let text = text(&event.what);
         if !self.terminal {
@@ -181,7 +181,7 @@ impl Show {
         }
         let word = event.what.word().split('.').next_back().unwrap_or_default();
         let id = session.map(|id| id.short()).unwrap_or_default();
-        let job = of.map(|of| called(&mut self.places, &of.job)).unwrap_or_default();
+        let job = of.map(|of| label_of(&mut self.places, &of.job)).unwrap_or_default();
         let most = columns().saturating_sub(1);
         let start = match most < WIDE {
             true => format!("{} {job:>3} {word:9} ", done(event.counts)),
@@ -198,8 +198,8 @@ impl Show {
                 | RunEvent::RunWaiting { .. }
                 | RunEvent::RunStopped { .. }
         ) {
-            let mut told = lines(&start, &cell(&text, REASON), INDENT, most).into_iter();
-            return told.try_for_each(|line| self.output.text(line.trim_end().as_bytes(), b"\n"));
+            let mut rows = lines(&start, &cell(&text, REASON), INDENT, most).into_iter();
+            return rows.try_for_each(|line| self.output.text(line.trim_end().as_bytes(), b"\n"));
         }
         let text = match &event.what {
             RunEvent::JobStarted { .. } => path_cell(&text, None, left),
@@ -229,10 +229,10 @@ impl Show {
         }
     }
 
-    fn own_event(&mut self, run: &str, of: &JobRef, line: &[u8]) -> Result<()> {
+    fn codex_event(&mut self, run: &str, of: &JobRef, line: &[u8]) -> Result<()> {
         let Ok(event) = serde_json::from_slice::<&RawValue>(line) else { return Ok(()) };
         let at = Timestamp::now();
-        if self.wanted.json {
+        if self.options.json {
             return self.output.record(&JobEvent { kind: "job.event", v: VERSION, run, at, of, event });
         }
         let id = of.session.map(|id| id.to_string()).unwrap_or_default();
@@ -242,19 +242,22 @@ impl Show {
     }
 
     /// Shows what a session did while somebody else drove it.
-    pub fn happened(&mut self, happened: &SessionEvent) {
-        self.put(|show| {
-            if show.wanted.json {
-                return show.output.record(happened);
+    pub fn session_event(&mut self, session_event: &SessionEvent) {
+        self.print(|show| {
+            if show.options.json {
+                return show.output.record(session_event);
             }
-            let at = happened.at.unwrap_or_else(Timestamp::now);
-            let (word, text) = (happened.what.word(), happened.what.text());
+            let at = session_event.at.unwrap_or_else(Timestamp::now);
+            let (word, text) = (session_event.what.word(), session_event.what.text());
             let row = match show.terminal {
                 true => {
-                    let start = format!("{} {} {word:17} ", at.local("%H:%M:%S"), happened.session.short());
+                    let start =
+                        format!("{} {} {word:17} ", at.local("%H:%M:%S"), session_event.session.short());
                     format!("{start}{}", cell(&text, columns().saturating_sub(start.len() + 1).max(20)))
                 }
-                false => [&at.to_string(), word, "", &happened.session.to_string(), &tsv(&text)].join("\t"),
+                false => {
+                    [&at.to_string(), word, "", &session_event.session.to_string(), &tsv(&text)].join("\t")
+                }
             };
             show.output.text(row.trim_end_matches(' ').as_bytes(), b"\n")
         });
@@ -264,11 +267,11 @@ impl Show {
     /// is the command that goes on. A slow reader is waited for, as nothing else is kept waiting.
     pub fn close(mut self, folder: &RunDir, ended: Result<RunEnd>, continue_command: &str) -> Result<Exit> {
         self.sum_up();
-        self.put(|_| Ok(()));
+        self.print(|_| Ok(()));
         let has_left = matches!(ended, Ok(RunEnd::Left { .. }));
         if !self.gone && !has_left {
             let written = self.output.flush();
-            self.see(written);
+            self.record_write(written);
         }
         let lost = self.lost.take();
         let exit = closing(folder, ended, continue_command, self.again.as_deref())?;
@@ -282,7 +285,7 @@ impl Show {
     }
 
     /// Takes in how a write ended.
-    fn see(&mut self, written: Result<()>) {
+    fn record_write(&mut self, written: Result<()>) {
         let Err(error) = written else { return };
         self.gone = true;
         if !error.is_broken_pipe() {
@@ -293,7 +296,7 @@ impl Show {
     /// On a terminal, what all of it came to.
     pub fn sum_up(&mut self) {
         let Counts { completed, failed, skipped, .. } = self.counts;
-        if !self.terminal || self.wanted.json || self.wanted.answers || completed + failed + skipped < 2 {
+        if !self.terminal || self.options.json || self.options.answers || completed + failed + skipped < 2 {
             return;
         }
         let [input, output] = self.used;
@@ -322,7 +325,7 @@ impl Observer for Show {
         {
             places(&of.job, true);
         }
-        self.put(|show| show.write(event));
+        self.print(|show| show.write(event));
     }
 
     fn wants_about(&self) -> bool {
@@ -330,20 +333,20 @@ impl Observer for Show {
     }
 
     fn wants_lines(&self) -> bool {
-        self.wanted.events && !self.wanted.answers
+        self.options.events && !self.options.answers
     }
 
     fn line(&mut self, run: &str, of: &JobRef, line: &[u8]) {
-        self.put(|show| show.own_event(run, of, line));
+        self.print(|show| show.codex_event(run, of, line));
     }
 
     fn status(&mut self, text: &str) {
-        self.put(|_| Ok(()));
+        self.print(|_| Ok(()));
         status(text);
     }
 
     fn warn(&mut self, text: &str) {
-        self.put(|_| Ok(()));
+        self.print(|_| Ok(()));
         warn(text);
     }
 
@@ -352,21 +355,21 @@ impl Observer for Show {
         let places = &mut self.places;
         let lines = match &mut self.live {
             Some(live) => {
-                live.see(counts, jobs, &mut |job| called(places, job));
+                live.see(counts, jobs, &mut |job| label_of(places, job));
                 live.draw()
             }
             None => String::new(),
         };
         if !self.gone {
             let written = self.output.text(lines.as_bytes(), b"").and_then(|()| self.output.hand_on());
-            self.see(written.map(drop));
+            self.record_write(written.map(drop));
         }
     }
 }
 
 /// What people call a job: its id, if it is one for them. That of a prompt says nothing to them, but its place
 /// in the queue does.
-fn called(places: &mut Option<Places>, job: &str) -> String {
+fn label_of(places: &mut Option<Places>, job: &str) -> String {
     match places {
         Some(places) => places(job, false).map(|place| place.to_string()).unwrap_or_default(),
         None if job.len() <= 6 => job.to_owned(),

@@ -12,7 +12,7 @@ use codex_agent_shared::time::Timestamp;
 #[derive(Default)]
 pub(super) struct Live {
     drawn: Vec<String>,
-    wanted: Vec<String>,
+    lines: Vec<String>,
     /// What is said where nothing runs.
     rest: String,
 }
@@ -34,7 +34,7 @@ impl Live {
         let (wide, now) = (columns().saturating_sub(1), Timestamp::now());
         // Half of the window at most: what was done is of interest too.
         let most = (rows() / 2).saturating_sub(1).clamp(1, 20);
-        self.wanted.clear();
+        self.lines.clear();
         let mut jobs: Vec<RunningJob<'_>> = jobs.collect();
         // They end in another order, and none is to jump because of it.
         jobs.sort_by_key(|job| job.of.number);
@@ -49,10 +49,10 @@ impl Live {
                 false => format!("{blank} {name:>3} {since:>9} "),
             };
             let line = format!("{start}{}", describe_job(job, wide.saturating_sub(width(&start))));
-            self.wanted.push(line.trim_end().to_owned());
+            self.lines.push(line.trim_end().to_owned());
         }
-        if self.wanted.is_empty() {
-            self.wanted.extend(Some(cell(&self.rest, wide)).filter(|rest| !rest.is_empty()));
+        if self.lines.is_empty() {
+            self.lines.extend(Some(cell(&self.rest, wide)).filter(|rest| !rest.is_empty()));
             return;
         }
         let Counts { pending, running, completed, failed, skipped } = counts;
@@ -71,7 +71,7 @@ impl Live {
         if more > 0 {
             parts.push(format!("{more} not shown"));
         }
-        self.wanted.push(cell(&parts.join(", "), wide));
+        self.lines.push(cell(&parts.join(", "), wide));
     }
 
     /// The bytes that take the lines away.
@@ -84,15 +84,15 @@ impl Live {
 
     /// The bytes that draw what is to stand there, if it does not yet.
     pub(super) fn draw(&mut self) -> String {
-        if self.drawn == self.wanted {
+        if self.drawn == self.lines {
             return String::new();
         }
         let mut bytes = self.clear();
-        for line in &self.wanted {
+        for line in &self.lines {
             bytes.push_str(line);
             bytes.push('\n');
         }
-        self.drawn.clone_from(&self.wanted);
+        self.drawn.clone_from(&self.lines);
         bytes
     }
 }
