@@ -16,7 +16,7 @@ use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::config;
 use codex_agent_shared::config::alias;
 use codex_agent_shared::config::alias::Alias;
-use codex_agent_shared::config::records::{ProblemRecord, SettingRecord, Shown};
+use codex_agent_shared::config::records::{ProblemRecord, SettingRecord, SettingValue};
 use codex_agent_shared::config::{Config, Kind, SETTINGS, Setting, Source};
 use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, warn, warn_of};
 use codex_agent_shared::exec::is_executable;
@@ -109,7 +109,7 @@ fn description() -> Vec<String> {
             _ => format!(" {} come before it.", before.join(", ")),
         };
         let Setting { key, about, default, more, .. } = setting;
-        let takes = setting.kind.told();
+        let takes = setting.kind.expected();
         paragraphs
             .push(format!("{key}: {about}. It takes {takes}; {default} where it is not set.{beaten} {more}"));
     }
@@ -138,8 +138,8 @@ fn trying<P: AsRef<Path>>(
     }
 }
 
-fn shown_path(path: &Path) -> Shown {
-    Shown::Text(path.to_string_lossy().into_owned())
+fn shown_path(path: &Path) -> SettingValue {
+    SettingValue::Text(path.to_string_lossy().into_owned())
 }
 
 /// The settings, and what follows from them.
@@ -172,12 +172,15 @@ fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
                 let text =
                     value.map_or(setting.default.to_owned(), |value| value.to_string_lossy().into_owned());
                 let number = text.parse().ok().filter(|_| matches!(setting.kind, Kind::Number(_)));
-                SettingRecord { value: Some(number.map_or(Shown::Text(text), Shown::Number)), ..row }
+                SettingRecord {
+                    value: Some(number.map_or(SettingValue::Text(text), SettingValue::Number)),
+                    ..row
+                }
             }
         });
     }
     if let Ok(home) = &home {
-        let said = |said| SettingRecord::told("codex.database", "Codex's database", said, config);
+        let said = |said| SettingRecord::new("codex.database", "Codex's database", said, config);
         let row = match home.database_moved_by() {
             None => said(None),
             Some("sqlite_home") => {
@@ -193,7 +196,7 @@ fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
         ("state.folder", "runs and locks", config::where_state_is()),
     ] {
         let said = found.as_ref().ok().and_then(|(_, by)| by.map(Source::Environment));
-        let row = SettingRecord::told(key, about, said, config);
+        let row = SettingRecord::new(key, about, said, config);
         rows.push(trying(row, &found.map(|(folder, _)| folder), None));
     }
     rows
@@ -225,7 +228,7 @@ fn list(args: Args) -> Result<Exit> {
         all.try_for_each(|(alias, by)| output.record(&alias.record(config, by.as_deref())))?;
     } else {
         let aliases = aliases.iter().map(|(alias, _)| {
-            let place = config.told(Some(alias.place));
+            let place = config.location(Some(alias.place));
             [format!("alias.{}", alias.name), alias.text.clone(), "file".to_owned(), place]
         });
         let cells =
@@ -242,7 +245,7 @@ fn list(args: Args) -> Result<Exit> {
         }
     }
     aliases.iter().filter_map(|(alias, by)| Some(alias.shadowed(config, by.as_deref()?))).for_each(warn);
-    match config.sound() {
+    match config.valid() {
         Ok(_) => Ok(Exit::Done),
         Err(error) => {
             warn_of(&error);
@@ -290,7 +293,7 @@ fn get(args: Args) -> Result<Exit> {
             Some(operand) => Error::usage(format!("unexpected operand '{operand}'")),
         });
     };
-    let config = config::once().sound_for(key)?;
+    let config = config::once().valid_for(key)?;
     let rows = rows(&args, config);
     let aliases = || config.aliases().iter();
     let mut output = Output::stdout();
@@ -345,7 +348,7 @@ fn problems(config: &Config) -> Vec<ProblemRecord> {
         let hint = fault.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
         problems.push(problem(fault.word, fault.place, format!("{}{hint}", fault.message), fault.is_error));
     }
-    if let Some((home, place)) = config.of_the_file(&config::CODEX_HOME) {
+    if let Some((home, place)) = config.value_in_file(&config::CODEX_HOME) {
         let why = match Path::new(home).metadata() {
             Ok(meta) if meta.is_dir() => None,
             Ok(_) => Some("it is not a directory".to_owned()),
@@ -356,7 +359,7 @@ fn problems(config: &Config) -> Vec<ProblemRecord> {
             problem("bad_value", Some(place), detail, true)
         }));
     }
-    if let Some((codex, place)) = config.of_the_file(&config::CODEX_BINARY)
+    if let Some((codex, place)) = config.value_in_file(&config::CODEX_BINARY)
         && !is_executable(Path::new(codex))
     {
         let detail = format!("cannot run codex at '{}': it is not an executable file", codex.display());
@@ -431,7 +434,7 @@ fn template() -> String {
             Kind::Path if !setting.default.starts_with('~') => "\"/path/to/it\"".to_owned(),
             _ => format!("\"{}\"", setting.default),
         };
-        let takes = setting.kind.told();
+        let takes = setting.kind.expected();
         text.push_str(&format!("# {}: {takes}\n# {name} = {value}\n", setting.about));
     }
     text.push_str(

@@ -205,7 +205,7 @@ fn follow(mut args: Args, path: &SearchPath) -> Result<Exit> {
     let name = args.words[0].to_string_lossy().into_owned();
     let key = format!("{ALIAS}.{name}");
     let is_known = config.faults().iter().any(|fault| fault.key.as_ref() == Some(&key));
-    config.sound_for(&key).map_err(|error| match is_known {
+    config.valid_for(&key).map_err(|error| match is_known {
         true => error,
         false => error.hint(format!("there is no tool '{name}', and whether it is an alias is unknown")),
     })?;
@@ -367,14 +367,14 @@ fn help(args: &Args) -> Result<Exit> {
 fn explain(args: &Args, name: &str, path: &SearchPath) -> Result<Exit> {
     let config = config(args)?;
     let Some(found) = config.aliases().iter().find(|alias| alias.name == name) else {
-        config.sound()?;
+        config.valid()?;
         let names: Vec<&str> = config.aliases().iter().map(|alias| alias.name.as_str()).collect();
         return Err(path.unknown(name, &names));
     };
     cli::print(&format!(
         "'{name}' is an alias for '{}' ({})\n",
         harmless(&found.text),
-        config.told(Some(found.place))
+        config.location(Some(found.place))
     ))
 }
 
@@ -510,7 +510,7 @@ fn list_aliases(args: &Args, path: &SearchPath, mut output: Output, json: bool) 
     output.flush()?;
     let told = |(alias, by): &(&Alias, Option<PathBuf>)| Some(alias.shadowed(&config, by.as_deref()?));
     shown.iter().filter_map(told).for_each(error::warn);
-    if let Err(error) = config.sound() {
+    if let Err(error) = config.valid() {
         error::warn_of(&error);
         return Ok(Exit::Trouble);
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use codex_agent_shared::child::limited;
-use codex_agent_shared::child::limited::{How, Limits};
+use codex_agent_shared::child::limited::{EndKind, Limits};
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Error, Result, status};
 use codex_agent_shared::exec::find_program;
@@ -177,7 +177,7 @@ fn is_page_found() -> bool {
     let mut look = Command::new(man);
     look.args(["-w", "codex-agent"]);
     match limited::run(&mut look, Limits::new(Duration::from_secs(5), 64 << 10)) {
-        Ok(ended) => matches!(ended.how, How::Code(0) | How::Late),
+        Ok(ended) => matches!(ended.how, EndKind::Code(0) | EndKind::Late),
         Err(_) => false,
     }
 }

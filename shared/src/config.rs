@@ -1,20 +1,20 @@
-//! Our own configuration: `config.toml` in the folder of `groups.json`, and where our folders are.
+//! Configuration: `config.toml` in the directory of `groups.json`, and the paths of codex-agent's directories.
 //!
 //! Each setting is described once, in [`SETTINGS`]: the reader, `codex-agent config` and the manual are made
-//! from it. What a flag says comes first, then a variable, then the file, then what is built in
-//! ([`chosen`]); the file is read only where it is to decide, and once in a process.
+//! from it. A flag wins over an environment variable, the variable over the file, the file over the default
+//! ([`chosen`]). The file is read at most once in a process, and only if no flag or variable decides.
 //!
-//! A missing file is empty. A syntax error, a wrong type and a value that cannot be are errors, which end
-//! whoever needs a setting with file, line and column. A key that nobody knows is told and passed over: a
-//! newer release may have written it. The file is never written.
+//! A missing file is an empty one. A syntax error, a wrong type and an invalid value are errors with file, line
+//! and column for a tool that reads a setting. An unknown key prints a warning and is ignored: a newer release may
+//! have written it. The file is never written.
 //!
 //! ```
 //! use codex_agent_shared::config::Config;
 //!
 //! let folder = tempfile::tempdir().unwrap();
-//! // A file that is not there says nothing, and is no error.
+//! // A missing file is no error.
 //! let config = Config::read(folder.path());
-//! assert!(!config.is_there() && config.sound().is_ok() && config.aliases().is_empty());
+//! assert!(!config.is_there() && config.valid().is_ok() && config.aliases().is_empty());
 //! ```
 
 pub mod alias;
@@ -35,7 +35,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use alias::{Alias, Target};
-use document::{Entry, Place, Places, Value, Wrong};
+use document::{Invalid, TextPosition, TextPositions, TomlEntry, Value};
 
 use crate::error::{Error, Result, reason, warn};
 use crate::plugin::is_name;
@@ -49,7 +49,7 @@ pub const NAME: &str = "config.toml";
 /// The longest file that is read: 1 MiB.
 const LONGEST: u64 = 1 << 20;
 
-/// The variable that names the directory of our configuration.
+/// The environment variable that sets the directory of the configuration.
 const CONFIG_HOME: &str = "CODEX_AGENT_CONFIG_HOME";
 
 /// The table of aliases.
@@ -63,23 +63,23 @@ pub enum Source {
     /// A variable, by its name.
     Environment(&'static str),
     /// The file.
-    File(Place),
+    File(TextPosition),
 }
 
-/// What is wrong with the file in one place, or with all of it.
+/// A problem in one place of the file, or of the whole file.
 #[derive(Debug)]
 pub struct Fault {
-    /// Whether nobody can use the file before it is mended.
+    /// Whether the file is unusable until it is corrected.
     pub is_error: bool,
-    /// In one word, for records.
+    /// The kind of problem, for records.
     pub word: &'static str,
-    /// Where, if it is a place.
-    pub place: Option<Place>,
-    /// The key or the table that it is about, if it is not the file as a whole.
+    /// The position; none for a problem of the whole file.
+    pub place: Option<TextPosition>,
+    /// The key or table with the problem; none for a problem of the whole file.
     pub key: Option<String>,
-    /// What.
+    /// The explanation.
     pub message: String,
-    /// The way out.
+    /// A hint for the user.
     pub hint: Option<String>,
 }
 
@@ -88,7 +88,7 @@ pub struct Fault {
 struct Set {
     key: &'static str,
     text: OsString,
-    place: Place,
+    place: TextPosition,
 }
 
 /// The file as it was read.
@@ -102,15 +102,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the file of a folder. What is wrong with it is a part of what was read: see
-    /// [`Config::sound`].
+    /// Read the file of a directory. Problems are recorded in the result: see [`Config::valid`].
     pub fn read(folder: &Path) -> Config {
         let mut config = Config { path: folder.join(NAME), ..Config::default() };
         match bytes(&config.path) {
             Ok(None) => {}
             Ok(Some(bytes)) => {
                 config.is_there = true;
-                config.take(&bytes);
+                config.parse(&bytes);
             }
             Err(why) => {
                 config.is_there = true;
@@ -126,7 +125,7 @@ impl Config {
         &self.path
     }
 
-    /// Whether there is one.
+    /// Whether the file exists.
     pub fn is_there(&self) -> bool {
         self.is_there
     }
@@ -136,24 +135,24 @@ impl Config {
         &self.aliases
     }
 
-    /// Everything that is wrong, in the order of the file.
+    /// All problems, in the order of the file.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
 
     /// The file and a place in it, for a message.
-    pub fn told(&self, place: Option<Place>) -> String {
+    pub fn location(&self, place: Option<TextPosition>) -> String {
         let path = self.path.display();
         place.map_or_else(|| path.to_string(), |place| format!("{path}:{place}"))
     }
 
-    /// The configuration itself, unless something in it is an error: then that, and how many more there are.
-    pub fn sound(&self) -> Result<&Config> {
+    /// The configuration, or its first error with the number of further ones.
+    pub fn valid(&self) -> Result<&Config> {
         self.valid_except(|_| false)
     }
 
-    /// The same for whoever needs this key alone: what is wrong with others does not matter then.
-    pub fn sound_for(&self, key: &str) -> Result<&Config> {
+    /// The configuration for a reader of one key; errors of other keys are ignored.
+    pub fn valid_for(&self, key: &str) -> Result<&Config> {
         let table = key.split('.').next();
         self.valid_except(|about| about != key && Some(about) != table)
     }
@@ -170,44 +169,44 @@ impl Config {
         })
     }
 
-    /// A fault in one line: where, and what.
+    /// A problem in one line: position and explanation.
     pub fn line(&self, fault: &Fault) -> String {
         match fault.place {
-            Some(_) => format!("{}: {}", self.told(fault.place), fault.message),
+            Some(_) => format!("{}: {}", self.location(fault.place), fault.message),
             None => format!("cannot read '{}': {}", self.path.display(), fault.message),
         }
     }
 
-    /// The same, and the way out.
-    pub fn whole_line(&self, fault: &Fault) -> String {
+    /// A problem in one line, with its hint.
+    pub fn line_with_hint(&self, fault: &Fault) -> String {
         let hint = fault.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
         format!("{}{hint}", self.line(fault))
     }
 
-    /// What a setting is, and by what: the flag, the first variable that says something, the file. Nothing
-    /// where it is what is built in.
+    /// The value of a setting and its source: the flag, the first variable that is set, or the file. `None` means the
+    /// default.
     pub fn chosen(&self, setting: &Setting, flag: Option<OsString>) -> Option<(OsString, Source)> {
         let in_the_file =
-            || self.of_the_file(setting).map(|(text, place)| (text.to_owned(), Source::File(place)));
-        beyond_the_file(setting, flag).or_else(in_the_file)
+            || self.value_in_file(setting).map(|(text, place)| (text.to_owned(), Source::File(place)));
+        value_outside_file(setting, flag).or_else(in_the_file)
     }
 
-    /// What the file alone says of a setting, and where.
-    pub fn of_the_file(&self, setting: &Setting) -> Option<(&OsStr, Place)> {
+    /// The value of a setting in the file, and its position.
+    pub fn value_in_file(&self, setting: &Setting) -> Option<(&OsStr, TextPosition)> {
         let set = self.set.iter().find(|set| set.key == setting.key)?;
         Some((&set.text, set.place))
     }
 
-    /// How many jobs at once, if the file says it.
+    /// The number of concurrent jobs, if the file sets it.
     pub fn max_concurrent(&self) -> Option<usize> {
-        self.of_the_file(&RUNS_MAX_CONCURRENT)?.0.to_str()?.parse().ok()
+        self.value_in_file(&RUNS_MAX_CONCURRENT)?.0.to_str()?.parse().ok()
     }
 
-    /// How long a finished run is kept; nothing where it is for ever.
-    pub fn keep(&self) -> Option<Duration> {
+    /// The time for which a finished run is kept; `None` means forever.
+    pub fn runs_keep(&self) -> Option<Duration> {
         let said =
-            self.of_the_file(&RUNS_KEEP).and_then(|(text, _)| text.to_str()).unwrap_or(RUNS_KEEP.default);
-        // What is for ever is no length of time; all else was read once already.
+            self.value_in_file(&RUNS_KEEP).and_then(|(text, _)| text.to_str()).unwrap_or(RUNS_KEEP.default);
+        // `forever` is not a duration; every other value was validated when the file was read.
         parse_duration(said).ok()
     }
 
@@ -215,22 +214,22 @@ impl Config {
         &mut self,
         is_error: bool,
         word: &'static str,
-        place: Option<Place>,
+        place: Option<TextPosition>,
         message: impl Into<String>,
     ) {
         self.faults.push(Fault { is_error, word, place, key: None, message: message.into(), hint: None });
     }
 
-    fn refuse(&mut self, key: String, what: &str, wrong: Wrong, place: Place) {
+    fn invalid_value(&mut self, key: String, what: &str, wrong: Invalid, place: TextPosition) {
         let (word, why) = match wrong {
-            Wrong::Type(expected, found) => ("wrong_type", format!("expected {expected}, found {found}")),
-            Wrong::Value(why) => ("bad_value", why),
+            Invalid::Type(expected, found) => ("wrong_type", format!("expected {expected}, found {found}")),
+            Invalid::Value(why) => ("bad_value", why),
         };
-        self.fault_of(key, word, place, format!("invalid value for {what}: {why}"));
+        self.key_fault(key, word, place, format!("invalid value for {what}: {why}"));
     }
 
-    /// An error that is about one key or table alone.
-    fn fault_of(&mut self, key: String, word: &'static str, place: Place, message: String) {
+    /// Record an error of one key or table.
+    fn key_fault(&mut self, key: String, word: &'static str, place: TextPosition, message: String) {
         self.faults.push(Fault {
             is_error: true,
             word,
@@ -241,7 +240,7 @@ impl Config {
         });
     }
 
-    fn unknown(&mut self, place: Place, what: &str, name: &str, near: Option<&str>) {
+    fn unknown(&mut self, place: TextPosition, what: &str, name: &str, near: Option<&str>) {
         let hint = near.map(|near| format!("did you mean '{near}'?"));
         let message = format!("unknown {what} '{name}'");
         self.faults.push(Fault {
@@ -254,91 +253,93 @@ impl Config {
         });
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    fn parse(&mut self, bytes: &[u8]) {
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
                 let good = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
-                let place = Places::new(&good).of(good.len());
+                let place = TextPositions::new(&good).at(good.len());
                 return self.fault(true, "not_utf8", Some(place), "it is not UTF-8");
             }
         };
-        let places = Places::new(text);
+        let positions = TextPositions::new(text);
         let (entries, faults) = document::parse(text);
         for (at, why) in faults {
-            self.fault(true, "syntax", Some(places.of(at)), why);
+            self.fault(true, "syntax", Some(positions.at(at)), why);
         }
         for entry in &entries {
-            self.table(entry, &places);
+            self.table(entry, &positions);
         }
     }
 
-    /// One entry of the top: a table of settings, or the aliases.
-    fn table(&mut self, entry: &Entry, places: &Places<'_>) {
+    /// Read a top-level entry: a table of settings, or the aliases.
+    fn table(&mut self, entry: &TomlEntry, positions: &TextPositions<'_>) {
         let name = entry.name.as_str();
         let tables = || SETTINGS.iter().filter_map(|setting| setting.key.split('.').next()).chain([ALIAS]);
         match &entry.value {
             Value::Table(entries) if name == ALIAS => {
                 for entry in entries {
-                    self.alias(entry, places);
+                    self.alias(entry, positions);
                 }
             }
             Value::Table(entries) if tables().any(|table| table == name) => {
                 for entry in entries {
-                    self.setting(name, entry, places);
+                    self.setting(name, entry, positions);
                 }
             }
             other if tables().any(|table| table == name) => {
                 let message = format!("expected a table for '{name}', found {}", other.called());
-                self.fault_of(name.to_owned(), "wrong_type", places.of(entry.value_at), message);
+                self.key_fault(name.to_owned(), "wrong_type", positions.at(entry.value_at), message);
             }
-            Value::Table(_) => self.unknown(places.of(entry.at), "table", name, near(name, &mut tables())),
+            Value::Table(_) => self.unknown(positions.at(entry.at), "table", name, near(name, &mut tables())),
             _ => {
                 // A key of a table, written outside of it.
                 let last = |setting: &&Setting| setting.key.split('.').next_back().unwrap_or_default();
                 let near = near(name, &mut SETTINGS.iter().map(last));
                 let near = near.and_then(|near| SETTINGS.iter().find(|setting| last(setting) == near));
-                self.unknown(places.of(entry.at), "key", name, near.map(|setting| setting.key));
+                self.unknown(positions.at(entry.at), "key", name, near.map(|setting| setting.key));
             }
         }
     }
 
-    fn setting(&mut self, table: &str, entry: &Entry, places: &Places<'_>) {
+    fn setting(&mut self, table: &str, entry: &TomlEntry, positions: &TextPositions<'_>) {
         let key = format!("{table}.{}", entry.name);
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
             let near = near(&key, &mut SETTINGS.iter().map(|setting| setting.key));
-            return self.unknown(places.of(entry.at), "key", &key, near);
+            return self.unknown(positions.at(entry.at), "key", &key, near);
         };
         match setting.kind.read(&entry.value) {
-            Ok(text) => self.set.push(Set { key: setting.key, text, place: places.of(entry.at) }),
-            Err(wrong) => self.refuse(key.clone(), &format!("'{key}'"), wrong, places.of(entry.value_at)),
+            Ok(text) => self.set.push(Set { key: setting.key, text, place: positions.at(entry.at) }),
+            Err(wrong) => {
+                self.invalid_value(key.clone(), &format!("'{key}'"), wrong, positions.at(entry.value_at))
+            }
         }
     }
 
-    fn alias(&mut self, entry: &Entry, places: &Places<'_>) {
+    fn alias(&mut self, entry: &TomlEntry, positions: &TextPositions<'_>) {
         let name = &entry.name;
         if !is_name(name) {
             let message = format!("invalid alias name '{name}': use lower case letters, digits and dashes");
-            return self.fault(false, "bad_alias_name", Some(places.of(entry.at)), message);
+            return self.fault(false, "bad_alias_name", Some(positions.at(entry.at)), message);
         }
         match Target::read(&entry.value) {
             Ok((leads, text)) => {
-                self.aliases.push(Alias { name: name.clone(), text, leads, place: places.of(entry.at) });
+                self.aliases.push(Alias { name: name.clone(), text, leads, place: positions.at(entry.at) });
             }
             Err(wrong) => {
                 let key = format!("{ALIAS}.{name}");
-                self.refuse(key, &format!("alias '{name}'"), wrong, places.of(entry.value_at));
+                self.invalid_value(key, &format!("alias '{name}'"), wrong, positions.at(entry.value_at));
             }
         }
     }
 }
 
-/// The nearest of our names, all of which are in small letters.
+/// The most similar known name; all known names are lower case.
 fn near<'n>(name: &str, known: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     nearest(&name.to_lowercase(), known).first().copied()
 }
 
-/// What the file holds; nothing where there is none. The error is why it cannot be read.
+/// The contents of the file; `None` if it does not exist. The error is the reason why it cannot be read.
 fn bytes(path: &Path) -> std::result::Result<Option<Vec<u8>>, String> {
     let is_link = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -351,14 +352,14 @@ fn bytes(path: &Path) -> std::result::Result<Option<Vec<u8>>, String> {
     }
 }
 
-impl Display for Place {
+impl Display for TextPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
     }
 }
 
-/// The configuration of this process, unless a setting in it is an error: what is wrong with an alias is the
-/// affair of whoever uses that.
+/// The configuration of this process, or an error of one of its settings. Errors of aliases are reported when the
+/// alias is used.
 pub fn get() -> Result<&'static Config> {
     named_config_folder()?;
     once().valid_except(is_of_an_alias)
@@ -368,17 +369,17 @@ fn is_of_an_alias(key: &str) -> bool {
     key == ALIAS || key.strip_prefix(ALIAS).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// The configuration of this process as far as it could be read. The first call reads it, and tells what in
-/// it nobody knows, and which aliases cannot be used.
+/// The configuration of this process as far as it is valid. The first call reads the file and prints warnings for
+/// unknown keys and invalid aliases.
 pub fn once() -> &'static Config {
     static READ: OnceLock<Config> = OnceLock::new();
     READ.get_or_init(|| {
-        // Without a home of the user's there is no file of theirs.
+        // Without a home directory there is no file.
         let config = config_folder().map_or_else(|_| Config::default(), |folder| Config::read(&folder));
-        let is_told = |fault: &&Fault| !fault.is_error || fault.key.as_deref().is_some_and(is_of_an_alias);
-        let mut unknown = config.faults.iter().filter(is_told);
+        let is_warned = |fault: &&Fault| !fault.is_error || fault.key.as_deref().is_some_and(is_of_an_alias);
+        let mut unknown = config.faults.iter().filter(is_warned);
         for fault in unknown.by_ref().take(5) {
-            warn(config.whole_line(fault));
+            warn(config.line_with_hint(fault));
         }
         match unknown.count() {
             0 => {}
@@ -391,15 +392,15 @@ pub fn once() -> &'static Config {
     })
 }
 
-/// As [`Config::chosen`], of this process. The file is read only where neither flag nor variable says it.
+/// [`Config::chosen`] for this process. The file is read only if neither flag nor variable decides.
 pub fn chosen(setting: &Setting, flag: Option<OsString>) -> Result<Option<(OsString, Source)>> {
-    match beyond_the_file(setting, flag) {
+    match value_outside_file(setting, flag) {
         Some(found) => Ok(Some(found)),
         None => Ok(get()?.chosen(setting, None)),
     }
 }
 
-/// What said a value, for a message.
+/// The source of a value, for a message.
 pub fn said_by(source: Source) -> String {
     match source {
         Source::Flag(name) | Source::Environment(name) => name.to_owned(),
@@ -410,7 +411,7 @@ pub fn said_by(source: Source) -> String {
     }
 }
 
-fn beyond_the_file(setting: &Setting, flag: Option<OsString>) -> Option<(OsString, Source)> {
+fn value_outside_file(setting: &Setting, flag: Option<OsString>) -> Option<(OsString, Source)> {
     if let Some(value) = flag {
         return Some((value, Source::Flag(setting.flag.unwrap_or_default())));
     }
@@ -427,17 +428,17 @@ pub type Folder = (PathBuf, Option<&'static str>);
 /// The user's home directory. Only `$HOME` is asked: a static program cannot ask the system's
 /// user database.
 ///
-/// A relative one is passed over, as a relative folder of the system's standard is: it would mean another place in
-/// each directory, and who stands in one that is somebody else's would be told what to run.
+/// A relative HOME is ignored, as the XDG standard ignores relative directories: it would depend on the current
+/// directory, whose owner could then choose the program that is run.
 ///
-/// `what` is what is looked for there, and `else_said` what else says where that is, for the error.
+/// For the error, `what` names the directory that is needed, and `else_said` the variable that sets it.
 pub fn user_home(what: &str, else_said: &str) -> Result<PathBuf> {
     home().map_err(|why| {
         Error::new(format!("cannot find {what}: {why}")).hint(format!("set HOME, or {else_said}"))
     })
 }
 
-/// The same; the error is why there is none, in a clause.
+/// The home directory of the user. The error is the reason why there is none, as a clause.
 pub fn home() -> std::result::Result<PathBuf, String> {
     match env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from) {
         Some(home) if home.is_absolute() => Ok(home),
@@ -446,24 +447,24 @@ pub fn home() -> std::result::Result<PathBuf, String> {
     }
 }
 
-/// Our configuration: this file, `groups.json` and the like. First that is set: `CODEX_AGENT_CONFIG_HOME`,
-/// `$XDG_CONFIG_HOME/codex-agent`, `~/.config/codex-agent`. Made only when there is something to save.
+/// The directory of `config.toml`, `groups.json` and `queues.json`. The first that is set: `CODEX_AGENT_CONFIG_HOME`,
+/// `$XDG_CONFIG_HOME/codex-agent`, `~/.config/codex-agent`. Created by the first save.
 pub fn config_folder() -> Result<PathBuf> {
     where_config_is().map(|(folder, _)| folder)
 }
 
-/// The same, and by what.
+/// The directory of the configuration, and the variable that sets it.
 pub fn where_config_is() -> Result<Folder> {
     our_folder(CONFIG_HOME, "XDG_CONFIG_HOME", ".config/codex-agent")
 }
 
-/// Our state: runs and locks. First that is set: `CODEX_AGENT_STATE_HOME`,
-/// `$XDG_STATE_HOME/codex-agent`, `~/.local/state/codex-agent`. Made only when there is something to save.
+/// The directory of runs and locks. The first that is set: `CODEX_AGENT_STATE_HOME`,
+/// `$XDG_STATE_HOME/codex-agent`, `~/.local/state/codex-agent`. Created by the first save.
 pub fn state_folder() -> Result<PathBuf> {
     where_state_is().map(|(folder, _)| folder)
 }
 
-/// The same, and by what.
+/// The directory of the state, and the variable that sets it.
 pub fn where_state_is() -> Result<Folder> {
     our_folder("CODEX_AGENT_STATE_HOME", "XDG_STATE_HOME", ".local/state/codex-agent")
 }
@@ -476,12 +477,12 @@ pub fn data_home() -> Result<PathBuf> {
     }
 }
 
-/// The directory of our configuration, where the variable names it; a relative one is an error.
+/// The directory of the configuration if the environment variable sets it. A relative path is an error.
 pub fn named_config_folder() -> Result<Option<PathBuf>> {
     named_folder(CONFIG_HOME)
 }
 
-/// The directory that a variable of ours names. One that is relative would be another one in each directory.
+/// The directory that an environment variable of codex-agent sets; a relative path is an error.
 fn named_folder(ours: &str) -> Result<Option<PathBuf>> {
     match env::var_os(ours).filter(|value| !value.is_empty()).map(PathBuf::from) {
         Some(folder) if folder.is_relative() => {

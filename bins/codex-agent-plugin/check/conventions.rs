@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use codex_agent_shared::child::limited::{Ended, How, Input, Limits, Reader, Stop};
+use codex_agent_shared::child::limited::{CommandResult, EndKind, Input, Limits, Reader, Stop};
 use codex_agent_shared::error::Result;
 use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::{OWN_WORD, PREFIX, SearchPath, TOOLS, is_name, is_ours};
@@ -72,7 +72,7 @@ pub(super) fn help_short(sandbox: &Sandbox) -> Result<Seen> {
 fn helps(sandbox: &Sandbox, flag: &str) -> Result<Seen> {
     let ended = sandbox.plain(&[flag])?;
     let text = String::from_utf8_lossy(&ended.out).to_lowercase();
-    Ok(if ended.how != How::Code(0) {
+    Ok(if ended.how != EndKind::Code(0) {
         failed!("{flag} {}", ending(ended.how))
     } else if ended.first_message().is_some() {
         failed!("{flag} wrote to standard error: {}", excerpt(&ended.err))
@@ -85,7 +85,7 @@ fn helps(sandbox: &Sandbox, flag: &str) -> Result<Seen> {
 
 pub(super) fn bad_usage(sandbox: &Sandbox) -> Result<Seen> {
     let ended = sandbox.plain(&[NO_FLAG])?;
-    Ok(if ended.how != How::Code(2) {
+    Ok(if ended.how != EndKind::Code(2) {
         failed!("{NO_FLAG} {}, not with 2", ending(ended.how))
     } else if !ended.out.is_empty() {
         failed!("{NO_FLAG} printed {} on standard output", excerpt(&ended.out))
@@ -110,7 +110,7 @@ fn is_same_with_an_operand(sandbox: &Sandbox) -> Result<bool> {
     };
     let without = run(&sandbox.words())?;
     let with = run(&[&sandbox.words()[..], &[NO_OPERAND]].concat())?;
-    let is_fine = matches!(with.how, How::Code(0 | 1));
+    let is_fine = matches!(with.how, EndKind::Code(0 | 1));
     Ok(is_fine && with.how == without.how && with.out == without.out && with.err == without.err)
 }
 
@@ -145,23 +145,23 @@ pub(super) fn describe(sandbox: &Sandbox) -> Result<Seen> {
     let ended =
         sandbox.run(&["--generate", "describe"], Limits::new(description::PATIENCE, description::MOST))?;
     Ok(match ended.how {
-        How::Code(0) => match Description::parse(&ended.out, &sandbox.name) {
+        EndKind::Code(0) => match Description::parse(&ended.out, &sandbox.name) {
             Ok(description) => Seen::Ok(description.about),
             // Whatever it is asked for it does the same, and no description was meant.
-            Err(_) if sandbox.plain(&[NO_FLAG])?.how == How::Code(0) => {
+            Err(_) if sandbox.plain(&[NO_FLAG])?.how == EndKind::Code(0) => {
                 skipped!("it heeds no options, and so has none")
             }
             Err(why) => failed!("--generate describe printed {}: {why}", excerpt(&ended.out)),
         },
-        How::Code(_) if ended.out.is_empty() => Seen::Skipped(
+        EndKind::Code(_) if ended.out.is_empty() => Seen::Skipped(
             "it has none; with one it would be listed with its summary, its manual and its completion would be used, and its records would be checked"
                 .to_owned(),
         ),
-        How::Late => failed!(
+        EndKind::Late => failed!(
             "--generate describe did not end within {} seconds",
             description::PATIENCE.as_secs()
         ),
-        How::TooMuch => {
+        EndKind::TooMuch => {
             failed!("--generate describe printed more than {} KiB", description::MOST >> 10)
         }
         how => failed!("--generate describe {}", ending(how)),
@@ -175,7 +175,7 @@ pub(super) fn generates(sandbox: &Sandbox) -> Result<Seen> {
         let patience = if is_shell { AFTER } else { PATIENCE };
         let ended = sandbox.run(&["--generate", kind], Limits::new(patience, MOST))?;
         let text = String::from_utf8_lossy(&ended.out);
-        if ended.how != How::Code(0) || text.trim().is_empty() {
+        if ended.how != EndKind::Code(0) || text.trim().is_empty() {
             return Ok(failed!("--generate {kind} {}, with {}", ending(ended.how), excerpt(&ended.out)));
         }
         let is_page =
@@ -207,7 +207,7 @@ pub(super) fn completes(sandbox: &Sandbox) -> Result<Seen> {
     let ended = sandbox.run(&["--generate", "complete", "--", ""], Limits::new(AFTER, description::MOST))?;
     let is_odd = |line: &&[u8]| line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
     let is_good = match ended.how {
-        How::Code(code) => code == 0 || (code < 126 && !ended.out.is_empty()),
+        EndKind::Code(code) => code == 0 || (code < 126 && !ended.out.is_empty()),
         _ => false,
     };
     Ok(if !is_good {
@@ -226,7 +226,7 @@ pub(super) fn version(sandbox: &Sandbox) -> Result<Seen> {
     };
     let ended = sandbox.plain(&["--version"])?;
     let has_it = String::from_utf8_lossy(&ended.out).contains(version.as_str());
-    Ok(if ended.how == How::Code(0) && has_it {
+    Ok(if ended.how == EndKind::Code(0) && has_it {
         Seen::Ok(version.clone())
     } else {
         let what = excerpt(&ended.out);
@@ -238,9 +238,9 @@ pub(super) fn empty_input(sandbox: &Sandbox) -> Result<Seen> {
     let ended = sandbox.plain(&sandbox.words())?;
     Ok(match ended.how {
         // It has done what it does; standard error is for counts and progress too.
-        How::Code(0) => Seen::Ok(ending(ended.how)),
-        How::Code(1 | 2 | 75) if is_quiet_or_signed(&ended, &sandbox.name) => Seen::Ok(ending(ended.how)),
-        How::Code(2) | How::Code(_) => {
+        EndKind::Code(0) => Seen::Ok(ending(ended.how)),
+        EndKind::Code(1 | 2 | 75) if is_quiet_or_signed(&ended, &sandbox.name) => Seen::Ok(ending(ended.how)),
+        EndKind::Code(2) | EndKind::Code(_) => {
             failed!("{}: {}", ending(ended.how), excerpt(&ended.err))
         }
         how => Seen::Failed(ending(how)),
@@ -277,7 +277,7 @@ pub(super) fn no_escapes(sandbox: &Sandbox) -> Result<Seen> {
 
 pub(super) fn closed_pipe(sandbox: &Sandbox) -> Result<Seen> {
     let help = sandbox.plain(&["--help"])?;
-    if help.how == How::Code(0) && help.first_message().is_none() {
+    if help.how == EndKind::Code(0) && help.first_message().is_none() {
         let gone =
             sandbox.run(&["--help"], Limits { reader: Reader::Gone, ..Limits::new(PATIENCE, MOST) })?;
         if let Some(fault) = is_loud("--help", &gone) {
@@ -285,7 +285,7 @@ pub(super) fn closed_pipe(sandbox: &Sandbox) -> Result<Seen> {
         }
     }
     let nonblocking = sandbox.fed(&sandbox.samples)?;
-    if nonblocking.how != How::Code(0) || nonblocking.first_message().is_some() {
+    if nonblocking.how != EndKind::Code(0) || nonblocking.first_message().is_some() {
         return Ok(passed!("--help is quiet about it"));
     }
     let (input, reader) = match sandbox.samples[..] {
@@ -311,8 +311,8 @@ pub(super) fn rows(sandbox: &Sandbox) -> Result<Seen> {
     Ok(passed!("no title stands in its lines as it is"))
 }
 
-fn is_loud(what: &str, ended: &Ended) -> Option<Seen> {
-    if ended.how == How::Late {
+fn is_loud(what: &str, ended: &CommandResult) -> Option<Seen> {
+    if ended.how == EndKind::Late {
         return Some(failed!("{what} did not end when its reader was gone"));
     }
     let message = ended.first_message()?;
@@ -344,7 +344,7 @@ fn stops(sandbox: &Sandbox, stop: Stop, name: &str) -> Result<Seen> {
     };
     let ended = sandbox.run(&sandbox.words(), limits)?;
     Ok(match ended.how {
-        How::Late => failed!("it still ran {} s after {name}", AFTER.as_secs()),
+        EndKind::Late => failed!("it still ran {} s after {name}", AFTER.as_secs()),
         _ if !ended.was_asked => passed!("it waits for no input, and ended by itself"),
         how if ended.left.is_some() => {
             let program = ended.left.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The outcome of a check, and the words for what a run of a tool did.
 
-use codex_agent_shared::child::limited::{Ended, How};
+use codex_agent_shared::child::limited::{CommandResult, EndKind};
 use codex_agent_shared::plugin::PREFIX;
 
 macro_rules! passed { ($($text:tt)*) => { Seen::Ok(format!($($text)*)) } }
@@ -37,13 +37,13 @@ pub(super) fn undescribed() -> Seen {
 }
 
 /// How a run ended, in a clause.
-pub(super) fn ending(how: How) -> String {
+pub(super) fn ending(how: EndKind) -> String {
     match how {
-        How::Code(code) => format!("ended with {code}"),
-        How::Signal(signal) => format!("was ended by signal {signal}"),
-        How::Late => "did not end in time".to_owned(),
-        How::TooMuch => "printed more than its limit".to_owned(),
-        How::TooLarge => "took more memory than its limit".to_owned(),
+        EndKind::Code(code) => format!("ended with {code}"),
+        EndKind::Signal(signal) => format!("was ended by signal {signal}"),
+        EndKind::Late => "did not end in time".to_owned(),
+        EndKind::TooMuch => "printed more than its limit".to_owned(),
+        EndKind::TooLarge => "took more memory than its limit".to_owned(),
     }
 }
 
@@ -58,14 +58,14 @@ pub(super) fn excerpt(text: &[u8]) -> String {
 }
 
 /// Whether a line of standard error begins with the tool's name.
-pub(super) fn is_signed(ended: &Ended, name: &str) -> bool {
+pub(super) fn is_signed(ended: &CommandResult, name: &str) -> bool {
     let names = [format!("{PREFIX}{name}"), format!("codex-agent {name}")];
     let text = String::from_utf8_lossy(&ended.err);
     text.lines().any(|line| names.iter().any(|name| line.starts_with(name.as_str())))
 }
 
 /// Whether standard error is empty, or has a message of the tool or of another tool that it has run.
-pub(super) fn is_quiet_or_signed(ended: &Ended, name: &str) -> bool {
+pub(super) fn is_quiet_or_signed(ended: &CommandResult, name: &str) -> bool {
     let text = String::from_utf8_lossy(&ended.err);
     let of_a_tool = text.lines().any(|line| line.starts_with(PREFIX));
     ended.first_message().is_none() || is_signed(ended, name) || of_a_tool

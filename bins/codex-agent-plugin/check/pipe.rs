@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::time::Duration;
 
-use codex_agent_shared::child::limited::{Ended, How, Input, Limits};
+use codex_agent_shared::child::limited::{CommandResult, EndKind, Input, Limits};
 use codex_agent_shared::error::Result;
 use codex_agent_shared::schema::instance::misfit;
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ fn without_input(sandbox: &Sandbox) -> Result<Option<Seen>> {
     // Nobody said how it is used in a pipe, and it may be that no arguments are not enough.
     let ended = sandbox.fed(&sandbox.samples)?;
     let is_filter = !sandbox.filters().is_empty();
-    let why = if ended.how == How::Code(2) {
+    let why = if ended.how == EndKind::Code(2) {
         format!("it ended with 2: {}", excerpt(&ended.err))
     } else if is_filter && !ended.out.is_empty() && !ended.out.starts_with(b"{") {
         format!("it wrote {}, which is no record", excerpt(&ended.out))
@@ -67,7 +67,7 @@ fn without_filter(sandbox: &Sandbox) -> Result<Option<Seen>> {
 }
 
 /// What it wrote, line by line; a line that is no record is the error.
-fn written(ended: &Ended) -> std::result::Result<Vec<Value>, String> {
+fn written(ended: &CommandResult) -> std::result::Result<Vec<Value>, String> {
     let text = String::from_utf8_lossy(&ended.out);
     text.lines()
         .map(|line| match serde_json::from_str::<Value>(line) {
@@ -95,7 +95,7 @@ pub(super) fn records(sandbox: &Sandbox) -> Result<Seen> {
         return Ok(why_not);
     }
     let ended = sandbox.fed(&sandbox.samples)?;
-    if !matches!(ended.how, How::Code(0 | 1)) {
+    if !matches!(ended.how, EndKind::Code(0 | 1)) {
         return Ok(failed!("it {}: {}", ending(ended.how), excerpt(&ended.err)));
     }
     let records = match written(&ended) {
@@ -266,7 +266,7 @@ pub(super) fn bad_line(sandbox: &Sandbox) -> Result<Seen> {
     // One that changes something takes none of its input, and so hands none of it on.
     let passed_on = String::from_utf8_lossy(&ended.out).contains("x.check");
     let names_it = |line: &str| line.split(|c: char| !c.is_ascii_digit()).any(|number| number == "3");
-    Ok(if ended.how != How::Code(2) {
+    Ok(if ended.how != EndKind::Code(2) {
         failed!("with a line that is no JSON it {}, not with 2", ending(ended.how))
     } else if !is_signed(&ended, &sandbox.name) || !message.lines().any(names_it) {
         failed!("it said {}: not its name and that it was line 3", excerpt(&ended.err))
@@ -338,14 +338,14 @@ pub(super) fn bounded_memory(sandbox: &Sandbox) -> Result<Seen> {
     let ended = sandbox.run(&sandbox.words(), limits)?;
     let most = ended.memory >> 20;
     Ok(match ended.how {
-        How::TooLarge => failed!("it took more than {} MiB for {MANY} records", MEMORY >> 20),
-        How::Late => {
+        EndKind::TooLarge => failed!("it took more than {} MiB for {MANY} records", MEMORY >> 20),
+        EndKind::Late => {
             failed!("it was not done with {MANY} records within {} s", PATIENCE.as_secs())
         }
-        How::Code(0 | 1) if most == 0 => {
+        EndKind::Code(0 | 1) if most == 0 => {
             skipped!("it ended before it was measured, or this system does not report memory")
         }
-        How::Code(0 | 1) => passed!("{most} MiB for {MANY} records"),
+        EndKind::Code(0 | 1) => passed!("{most} MiB for {MANY} records"),
         how => failed!("with {MANY} records it {}: {}", ending(how), excerpt(&ended.err)),
     })
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use codex_agent_fake::sample::Place;
 use codex_agent_shared::child::limited;
-use codex_agent_shared::child::limited::{Ended, Failure, How, Input, Limits};
+use codex_agent_shared::child::limited::{CommandError, CommandResult, EndKind, Input, Limits};
 use codex_agent_shared::error::{Context, Error, Result, reason, warn};
 use codex_agent_shared::exec::find_program;
 use codex_agent_shared::plugin::description::{self, Description};
@@ -136,8 +136,8 @@ impl Sandbox {
         hostile.args(["exec", "--skip-git-repo-check", HOSTILE]);
         self.set_env(&mut hostile);
         let ended = limited::run(&mut hostile, Limits::new(PATIENCE, MOST));
-        match ended.map_err(|failure| failure.of(&real))?.how {
-            How::Code(0) => Ok(()),
+        match ended.map_err(|failure| failure.into_error(&real))?.how {
+            EndKind::Code(0) => Ok(()),
             _ => Err(Error::new("cannot make the sample: the Codex of the demo failed")
                 .hint("codex-agent-demo must lie beside codex-agent-plugin")),
         }
@@ -174,11 +174,11 @@ impl Sandbox {
     }
 
     /// Runs the tool. The error is a signal that asks us to stop.
-    pub(super) fn run(&self, words: &[&str], limits: Limits) -> Result<Ended> {
-        self.start(words, limits).map_err(|failure| failure.of(&self.path))
+    pub(super) fn run(&self, words: &[&str], limits: Limits) -> Result<CommandResult> {
+        self.start(words, limits).map_err(|failure| failure.into_error(&self.path))
     }
 
-    fn start(&self, words: &[&str], limits: Limits) -> std::result::Result<Ended, Failure> {
+    fn start(&self, words: &[&str], limits: Limits) -> std::result::Result<CommandResult, CommandError> {
         let mut command = Command::new(&self.path);
         command.args(words);
         self.set_env(&mut command);
@@ -193,18 +193,18 @@ impl Sandbox {
         self.set_env(&mut command);
         let input = Input::Source(Box::new(std::io::Cursor::new(script.to_vec())));
         let limits = Limits { input, ..Limits::new(PATIENCE, MOST) };
-        let ended = limited::run(&mut command, limits).map_err(|failure| failure.of(&path))?;
+        let ended = limited::run(&mut command, limits).map_err(|failure| failure.into_error(&path))?;
         let message = ended.first_message().unwrap_or_else(|| "it does not read it".to_owned());
-        Ok((ended.how != How::Code(0)).then_some(message))
+        Ok((ended.how != EndKind::Code(0)).then_some(message))
     }
 
     /// Runs it with nothing to read.
-    pub(super) fn plain(&self, words: &[&str]) -> Result<Ended> {
+    pub(super) fn plain(&self, words: &[&str]) -> Result<CommandResult> {
         self.run(words, Limits::new(PATIENCE, MOST))
     }
 
     /// Runs it as a part of a pipe, with these lines to read.
-    pub(super) fn fed(&self, input: &[String]) -> Result<Ended> {
+    pub(super) fn fed(&self, input: &[String]) -> Result<CommandResult> {
         let limits = Limits { input: source(input), ..Limits::new(PATIENCE, MOST) };
         self.run(&self.words(), limits)
     }
@@ -217,15 +217,15 @@ impl Sandbox {
     fn try_start(&mut self) -> Result<()> {
         match self.start(&["--help"], Limits::new(PATIENCE, MOST)) {
             Ok(_) => {}
-            Err(Failure::Start(error)) => {
-                self.why_not = Some(Failure::Start(error).of(&self.path).message().to_owned());
+            Err(CommandError::Start(error)) => {
+                self.why_not = Some(CommandError::Start(error).into_error(&self.path).message().to_owned());
                 return Ok(());
             }
-            Err(asked) => return Err(asked.of(&self.path)),
+            Err(asked) => return Err(asked.into_error(&self.path)),
         }
         let limits = Limits::new(description::PATIENCE, description::MOST);
         let ended = self.run(&["--generate", "describe"], limits)?;
-        if ended.how == How::Code(0) {
+        if ended.how == EndKind::Code(0) {
             self.description = Description::parse(&ended.out, &self.name).ok();
         }
         if self.arguments.is_empty() {
@@ -261,7 +261,7 @@ impl Sandbox {
         // The Codex of the sample itself: only the tool's own runs are recorded.
         shell.env("CODEX_AGENT_CODEX", self.directory.path().join("real/codex"));
         let ended = limited::run(&mut shell, Limits::new(6 * PATIENCE, MOST))
-            .map_err(|failure| failure.of(Path::new("/bin/sh")))?;
+            .map_err(|failure| failure.into_error(Path::new("/bin/sh")))?;
         let text = String::from_utf8_lossy(&ended.out).into_owned();
         let is_read = |line: &&str| kind(line).is_some_and(|kind| reads.contains(&kind.as_str()));
         let mut samples: Vec<String> = text.lines().filter(is_read).map(str::to_owned).collect();

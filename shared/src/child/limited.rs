@@ -1,10 +1,9 @@
-//! A program that is trusted neither to end, nor to be brief, nor to be alone.
+//! Run a program with limits of time, output and memory.
 //!
-//! It runs in a process group of its own, with a limit of time and one of what it may print. When it is
-//! over, or went beyond a limit, whatever is left of its group is killed with it. Its memory is that of
-//! all processes of the group together, as /proc reports it; elsewhere it is unknown.
+//! The program runs in its own process group. When it exits or exceeds a limit, the rest of the group is killed.
+//! Its memory is the sum over the group, as /proc reports it; without /proc it is unknown.
 //!
-//! A signal that asks us to stop kills the group first, as Ctrl-C does not reach it; then it is an error.
+//! A signal to this process kills the group, as Ctrl-C does not reach it, and is an error.
 
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -20,22 +19,22 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::error::{Error, Exit, Result};
 
-/// How much of standard error is kept.
+/// The number of bytes of standard error that are kept.
 const MESSAGES: usize = 64 << 10;
 
-/// What it reads.
+/// The standard input of the program.
 #[derive(Default)]
 pub enum Input {
-    /// Nothing: the end of input comes at once.
+    /// Empty input.
     #[default]
     Nothing,
-    /// This, and then the end.
+    /// The bytes of a reader, then end of input.
     Source(Box<dyn Read + Send>),
-    /// This, and then nothing comes and nothing ends.
+    /// These bytes, then a pipe that stays open.
     Open(Vec<u8>),
 }
 
-/// Who reads what it prints.
+/// The reader of standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reader {
     /// A reader that waits.
@@ -47,7 +46,7 @@ pub enum Reader {
     Gone,
 }
 
-/// A way to ask it to stop.
+/// The signal that asks the program to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// SIGINT, as of Ctrl-C.
@@ -56,28 +55,28 @@ pub enum Stop {
     Terminate,
 }
 
-/// How it is run, and how far it may go.
+/// The input and the limits of a program.
 pub struct Limits {
-    /// How long it may take; after `stop`, how long from then.
+    /// The maximum time; with `stop`, counted from that signal.
     pub time: Duration,
-    /// How many bytes it may print on standard output.
+    /// The maximum number of bytes on standard output.
     pub most: u64,
-    /// How many of them are kept.
+    /// The number of bytes of standard output that are kept.
     pub kept: usize,
-    /// How much memory its processes may have together, in bytes.
+    /// The maximum memory of the group, in bytes.
     pub memory: Option<u64>,
-    /// What it reads.
+    /// The standard input.
     pub input: Input,
-    /// Who reads it.
+    /// The reader of standard output.
     pub reader: Reader,
-    /// When it is asked to stop, and how.
+    /// The time after which the program is asked to stop, and the signal.
     pub stop: Option<(Duration, Stop)>,
-    /// How long a process that it has started may outlive it before it is reported.
+    /// The time that other processes of the group may outlive the program before one is reported.
     pub others: Option<Duration>,
 }
 
 impl Limits {
-    /// So long, so much, and nothing to read.
+    /// Limits of time and output, with empty input.
     pub fn new(time: Duration, most: u64) -> Limits {
         Limits {
             time,
@@ -92,82 +91,84 @@ impl Limits {
     }
 }
 
-/// How it came to its end.
+/// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// By itself, with this exit code.
+pub enum EndKind {
+    /// It exited with this status.
     Code(i32),
-    /// By this signal.
+    /// This signal killed it.
     Signal(i32),
-    /// It was killed: its time was over.
+    /// It was killed: it exceeded the time.
     Late,
-    /// It was killed: it printed too much.
+    /// It was killed: it exceeded the output.
     TooMuch,
-    /// It was killed: it took too much memory.
+    /// It was killed: it exceeded the memory.
     TooLarge,
 }
 
-/// What is left of it.
-pub struct Ended {
-    /// How it came to its end.
-    pub how: How,
-    /// What it printed, as far as it is kept.
+/// The output of a program, and how it ended.
+pub struct CommandResult {
+    /// How the program ended.
+    pub how: EndKind,
+    /// The kept bytes of standard output.
     pub out: Vec<u8>,
-    /// What it said on standard error, as far as it is kept.
+    /// The kept bytes of standard error.
     pub err: Vec<u8>,
-    /// How many lines it printed.
+    /// The number of lines on standard output.
     pub lines: u64,
-    /// The most memory that was seen, in bytes; 0 where it was not measured or is unknown.
+    /// The peak memory in bytes; 0 if it is unknown.
     pub memory: u64,
-    /// Whether it was asked to stop before it had ended.
+    /// Whether the program was asked to stop before it ended.
     pub was_asked: bool,
     /// The name of a program of its group that outlived it, where `others` is set.
     pub left: Option<String>,
 }
 
-impl Ended {
-    /// The first line of standard error that says something.
+impl CommandResult {
+    /// The first line of standard error that is not blank.
     pub fn first_message(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.err).into_owned();
         text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
     }
 }
 
-/// Why it could not be run: it did not start, or a signal asked us to stop.
+/// The reason why a program was not run to its end.
 #[derive(Debug)]
-pub enum Failure {
-    /// What the system said.
+pub enum CommandError {
+    /// The program did not start.
     Start(io::Error),
-    /// This signal came for us.
-    Asked(i32),
+    /// This process received a signal.
+    StopSignal(i32),
 }
 
-impl Failure {
-    /// As an error that names the program.
-    pub fn of(self, name: &std::path::Path) -> Error {
+impl CommandError {
+    /// The error for the user, which names the program.
+    pub fn into_error(self, name: &std::path::Path) -> Error {
         let shown = name.display();
         match self {
-            Failure::Start(error) if error.kind() == io::ErrorKind::NotFound && name.exists() => {
+            CommandError::Start(error) if error.kind() == io::ErrorKind::NotFound && name.exists() => {
                 Error::new(format!("cannot run '{shown}': the interpreter in its first line does not exist"))
             }
-            Failure::Start(error) => {
+            CommandError::Start(error) => {
                 Error::new(format!("cannot run '{shown}': {}", crate::error::reason(&error)))
             }
-            Failure::Asked(signal) => Error::new(format!("interrupted while '{shown}' was running"))
-                .with_exit(Exit::Theirs(u8::try_from(128 + signal).unwrap_or(2))),
+            CommandError::StopSignal(signal) => {
+                Error::new(format!("interrupted while '{shown}' was running"))
+                    .with_exit(Exit::Theirs(u8::try_from(128 + signal).unwrap_or(2)))
+            }
         }
     }
 }
 
-/// The signal that asked us to stop, if one has.
-fn asked() -> i32 {
+/// The signal that this process received; 0 if none.
+fn stop_signal() -> i32 {
     static CAME: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
     let came = CAME.get_or_init(|| {
         let came = Arc::new(AtomicUsize::new(0));
         let ignored = super::signals::ignored();
         let heard = |signal: &i32| ignored >> (signal - 1) & 1 == 0;
         for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT].into_iter().filter(heard) {
-            // Where that is refused the signal ends us as before.
+            // If the handler cannot be installed, the signal ends this process.
             let _ = signal_hook::flag::register_usize(signal, Arc::clone(&came), signal as usize);
         }
         came
@@ -176,14 +177,14 @@ fn asked() -> i32 {
 }
 
 /// Runs a command within its limits.
-pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Ended, Failure> {
+pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<CommandResult, CommandError> {
     let stdin = if matches!(limits.input, Input::Nothing) { Stdio::null() } else { Stdio::piped() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    if asked() != 0 {
-        return Err(Failure::Asked(asked()));
+    if stop_signal() != 0 {
+        return Err(CommandError::StopSignal(stop_signal()));
     }
     let has_input = !matches!(limits.input, Input::Nothing);
-    let mut child = spawn(command, has_input).map_err(Failure::Start)?;
+    let mut child = spawn(command, has_input).map_err(CommandError::Start)?;
     let group = Group(Pid::from_child(&child));
     let start = Instant::now();
     let open = feed(&mut child, limits.input);
@@ -194,18 +195,18 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Ended, 
     let how = loop {
         match child.try_wait() {
             Ok(Some(status)) => {
-                let by = || How::Signal(status.signal().unwrap_or(0));
-                break status.code().map_or_else(by, How::Code);
+                let by = || EndKind::Signal(status.signal().unwrap_or(0));
+                break status.code().map_or_else(by, EndKind::Code);
             }
             Ok(None) => {}
-            Err(error) => return Err(Failure::Start(error)),
+            Err(error) => return Err(CommandError::Start(error)),
         }
-        if asked() != 0 {
+        if stop_signal() != 0 {
             end(&group, &mut child);
-            return Err(Failure::Asked(asked()));
+            return Err(CommandError::StopSignal(stop_signal()));
         }
         if out.is_too_much() {
-            break How::TooMuch;
+            break EndKind::TooMuch;
         }
         if let Some(most) = limits.memory
             && looked.elapsed() > Duration::from_millis(20)
@@ -213,30 +214,30 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Ended, 
             looked = Instant::now();
             memory = memory.max(group.memory());
             if memory > most {
-                break How::TooLarge;
+                break EndKind::TooLarge;
             }
         }
         if let (Some((after, stop)), None) = (limits.stop, stopped)
             && start.elapsed() >= after
         {
             stopped = Some(Instant::now());
-            group.ask(stop);
+            group.signal_group(stop);
         }
         let from = if limits.stop.is_some() { stopped } else { Some(start) };
         if from.is_some_and(|from| from.elapsed() > limits.time) {
-            break How::Late;
+            break EndKind::Late;
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    let is_over = matches!(how, How::Code(_) | How::Signal(_));
-    let left = limits.others.filter(|_| is_over).and_then(|others| group.outlives(others));
+    let is_over = matches!(how, EndKind::Code(_) | EndKind::Signal(_));
+    let left = limits.others.filter(|_| is_over).and_then(|others| group.survivor(others));
     end(&group, &mut child);
     drop(open);
     let (printed, lines) = out.finish();
     let (err, _) = err.finish();
     // A program that ended by itself may have been too fast to be stopped in the middle of it.
-    let how = if matches!(how, How::Code(_)) && out.is_too_much() { How::TooMuch } else { how };
-    Ok(Ended { how, out: printed, err, lines, memory, was_asked: stopped.is_some(), left })
+    let how = if matches!(how, EndKind::Code(_)) && out.is_too_much() { EndKind::TooMuch } else { how };
+    Ok(CommandResult { how, out: printed, err, lines, memory, was_asked: stopped.is_some(), left })
 }
 
 /// Kills it and its group. One that left the group is killed by itself; one that may not be killed, since it
@@ -251,7 +252,7 @@ fn end(group: &Group, child: &mut Child) {
     }
 }
 
-/// Starts it as a shell does: a script that does not say who reads it is read by sh.
+/// Start a program as a shell does: a script without an interpreter line is run by sh.
 fn spawn(command: &mut Command, has_input: bool) -> io::Result<Child> {
     const NOT_A_PROGRAM: i32 = 8; // ENOEXEC
     match command.spawn() {
@@ -273,7 +274,7 @@ fn spawn(command: &mut Command, has_input: bool) -> io::Result<Child> {
     shell.process_group(0).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
-/// Hands it what it reads, from a thread, since it may not read. What is returned keeps its input open.
+/// Write the input from a thread, since the program may not read it. The returned sender keeps the pipe open.
 fn feed(child: &mut Child, input: Input) -> Option<Sender<()>> {
     let mut stdin = child.stdin.take()?;
     let (open, is_over) = channel();
@@ -301,7 +302,7 @@ impl Group {
         let _ = kill_process_group(self.0, Signal::KILL);
     }
 
-    fn ask(&self, stop: Stop) {
+    fn signal_group(&self, stop: Stop) {
         let signal = match stop {
             Stop::Interrupt => Signal::INT,
             Stop::Terminate => Signal::TERM,
@@ -311,7 +312,7 @@ impl Group {
 
     /// Whether a process of it is still there after this time, and its name. As it is over, there is no more than
     /// what was left of it; in a moment most of that is gone too.
-    fn outlives(&self, time: Duration) -> Option<String> {
+    fn survivor(&self, time: Duration) -> Option<String> {
         let start = Instant::now();
         while test_kill_process_group(self.0).is_ok() {
             // A zombie is gone.
@@ -365,14 +366,14 @@ struct Member {
 
 /// One of its outputs, read by a thread until its other end is closed.
 struct Pipe {
-    read: Arc<Mutex<Seen>>,
+    read: Arc<Mutex<Capture>>,
     is_over: Arc<AtomicBool>,
     done: Receiver<()>,
 }
 
-/// What was read of an output so far.
+/// The part of an output that was read.
 #[derive(Default)]
-struct Seen {
+struct Capture {
     kept: Vec<u8>,
     bytes: u64,
     lines: u64,
@@ -381,7 +382,7 @@ struct Seen {
 impl Pipe {
     fn read(pipe: Option<impl Read + Send + 'static>, kept: usize, most: u64, reader: Reader) -> Pipe {
         let (sender, done) = channel();
-        let read = Arc::new(Mutex::new(Seen::default()));
+        let read = Arc::new(Mutex::new(Capture::default()));
         let is_over = Arc::new(AtomicBool::new(false));
         let (all, over) = (Arc::clone(&read), Arc::clone(&is_over));
         let mut pipe = pipe.filter(|_| reader != Reader::Gone);
@@ -423,18 +424,18 @@ impl Pipe {
     fn finish(&self) -> (Vec<u8>, u64) {
         let _ = self.done.recv_timeout(Duration::from_secs(1));
         // A poisoned lock has what was read before.
-        let mut seen = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        (std::mem::take(&mut seen.kept), seen.lines)
+        let mut capture = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut capture.kept), capture.lines)
     }
 }
 
-/// Runs it, and gives what it printed if it ended well. `what` says what it was asked for.
+/// The output of a program that exits with status 0. `what` names the output in the error.
 pub fn output(command: &mut Command, limits: Limits, what: &str) -> Result<Vec<u8>> {
-    output_of(command, limits, what, |code| code == 0)
+    output_if(command, limits, what, |code| code == 0)
 }
 
-/// The same where other codes are a good end too.
-pub fn output_of(
+/// The output of a program that exits with a status that `is_good` accepts.
+pub fn output_if(
     command: &mut Command,
     limits: Limits,
     what: &str,
@@ -442,17 +443,17 @@ pub fn output_of(
 ) -> Result<Vec<u8>> {
     let (path, time, most) =
         (std::path::PathBuf::from(command.get_program()), limits.time.as_secs(), limits.most >> 10);
-    let ended = run(command, limits).map_err(|failure| failure.of(&path))?;
+    let ended = run(command, limits).map_err(|failure| failure.into_error(&path))?;
     let why = match ended.how {
-        How::Code(code) if is_good(code) => return Ok(ended.out),
-        How::Code(code) => match ended.first_message() {
+        EndKind::Code(code) if is_good(code) => return Ok(ended.out),
+        EndKind::Code(code) => match ended.first_message() {
             Some(message) => format!("it exited with status {code}: {message}"),
             None => format!("it exited with status {code}"),
         },
-        How::Signal(signal) => format!("it was killed by signal {signal}"),
-        How::Late => format!("it did not exit within {time} seconds"),
-        How::TooMuch => format!("it printed more than {most} KiB"),
-        How::TooLarge => "it used too much memory".to_owned(),
+        EndKind::Signal(signal) => format!("it was killed by signal {signal}"),
+        EndKind::Late => format!("it did not exit within {time} seconds"),
+        EndKind::TooMuch => format!("it printed more than {most} KiB"),
+        EndKind::TooLarge => "it used too much memory".to_owned(),
     };
     Err(Error::new(format!("cannot get {what} of '{}': {why}", path.display())))
 }
@@ -461,7 +462,7 @@ pub fn output_of(
 mod tests {
     use super::*;
 
-    fn sh(script: &str, limits: Limits) -> Ended {
+    fn sh(script: &str, limits: Limits) -> CommandResult {
         run(Command::new("/bin/sh").args(["-c", script]), limits).unwrap()
     }
 
@@ -472,8 +473,11 @@ mod tests {
     #[test]
     fn it_ends_by_itself() {
         let ended = sh("cat; echo out; echo err >&2; exit 3", soon(100));
-        assert_eq!((ended.how, &ended.out[..], &ended.err[..]), (How::Code(3), &b"out\n"[..], &b"err\n"[..]));
-        assert_eq!(sh("kill -9 $$", soon(100)).how, How::Signal(9));
+        assert_eq!(
+            (ended.how, &ended.out[..], &ended.err[..]),
+            (EndKind::Code(3), &b"out\n"[..], &b"err\n"[..])
+        );
+        assert_eq!(sh("kill -9 $$", soon(100)).how, EndKind::Signal(9));
         let fed = Limits { input: Input::Source(Box::new(&b"a\nb\n"[..])), ..soon(100) };
         assert_eq!(sh("cat", fed).lines, 2);
     }
@@ -483,7 +487,7 @@ mod tests {
         let start = Instant::now();
         let limits = Limits::new(Duration::from_millis(300), 100);
         let ended = sh("sleep 60 & echo $!; exec sleep 60", limits);
-        assert_eq!(ended.how, How::Late);
+        assert_eq!(ended.how, EndKind::Late);
         let child = String::from_utf8(ended.out).unwrap();
         std::thread::sleep(Duration::from_millis(50));
         // Whoever reaps orphans may not have looked yet.
@@ -504,16 +508,16 @@ mod tests {
     #[test]
     fn it_is_killed_when_it_prints_too_much() {
         let ended = sh("yes", soon(1000));
-        assert_eq!(ended.how, How::TooMuch);
+        assert_eq!(ended.how, EndKind::TooMuch);
         assert!(ended.out.len() <= 1000);
-        assert_eq!(sh("head -c 2000 /dev/zero", soon(1000)).how, How::TooMuch);
+        assert_eq!(sh("head -c 2000 /dev/zero", soon(1000)).how, EndKind::TooMuch);
     }
 
     #[test]
     fn a_child_that_leaves_the_group_is_not_waited_for() {
         let start = Instant::now();
         let ended = sh("echo before; setsid sleep 20 & exit 0", soon(1000));
-        assert_eq!((ended.how, &ended.out[..]), (How::Code(0), &b"before\n"[..]));
+        assert_eq!((ended.how, &ended.out[..]), (EndKind::Code(0), &b"before\n"[..]));
         assert!(start.elapsed() < Duration::from_secs(15));
     }
 
@@ -524,10 +528,10 @@ mod tests {
         command.args(["-c", python]);
         let start = Instant::now();
         match run(&mut command, Limits::new(Duration::from_millis(800), 100)) {
-            Ok(ended) => assert!(matches!(ended.how, How::Late | How::Code(1)), "{:?}", ended.how),
+            Ok(ended) => assert!(matches!(ended.how, EndKind::Late | EndKind::Code(1)), "{:?}", ended.how),
             // There is no Python here.
-            Err(Failure::Start(_)) => {}
-            Err(Failure::Asked(signal)) => panic!("{signal}"),
+            Err(CommandError::Start(_)) => {}
+            Err(CommandError::StopSignal(signal)) => panic!("{signal}"),
         }
         assert!(start.elapsed() < Duration::from_secs(20));
     }
@@ -541,7 +545,7 @@ mod tests {
         std::fs::write(&script, "echo hi $1\n").unwrap();
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
         let ended = run(Command::new(&script).arg("there"), soon(100)).unwrap();
-        assert_eq!((ended.how, &ended.out[..]), (How::Code(0), &b"hi there\n"[..]));
+        assert_eq!((ended.how, &ended.out[..]), (EndKind::Code(0), &b"hi there\n"[..]));
     }
 
     #[test]
@@ -549,7 +553,7 @@ mod tests {
         let much = vec![b'x'; 1 << 20];
         for input in [Input::Open(much.clone()), Input::Source(Box::new(io::Cursor::new(much)))] {
             let ended = sh("sleep 0.1", Limits { input, ..soon(100) });
-            assert_eq!(ended.how, How::Code(0));
+            assert_eq!(ended.how, EndKind::Code(0));
         }
     }
 
@@ -557,14 +561,14 @@ mod tests {
     fn its_reader_may_go_away() {
         for reader in [Reader::OneLine, Reader::Gone] {
             let ended = sh("exec yes", Limits { reader, ..soon(1 << 20) });
-            assert_eq!(ended.how, How::Signal(13), "{reader:?}");
+            assert_eq!(ended.how, EndKind::Signal(13), "{reader:?}");
         }
     }
 
     #[test]
     fn it_is_asked_to_stop() {
         let after = Duration::from_millis(200);
-        for (script, want) in [("cat", How::Signal(15)), ("trap '' TERM; cat; sleep 60", How::Late)] {
+        for (script, want) in [("cat", EndKind::Signal(15)), ("trap '' TERM; cat; sleep 60", EndKind::Late)] {
             let limits = Limits {
                 input: Input::Open(b"x\n".to_vec()),
                 stop: Some((after, Stop::Terminate)),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::document::{Place, Value, Wrong};
+use super::document::{Invalid, TextPosition, Value};
 use super::{ALIAS, Config};
 use crate::error::{Error, Result};
 use crate::exec::find_program;
@@ -33,7 +33,7 @@ pub struct Alias {
     /// The parsed value.
     pub leads: Target,
     /// The position of the name in the file.
-    pub place: Place,
+    pub place: TextPosition,
 }
 
 /// The value of an alias.
@@ -89,21 +89,21 @@ impl Alias {
         }
     }
 
-    /// Why it is never used, in one line: it is shadowed by this.
+    /// The warning that the alias is shadowed by an executable.
     pub fn shadowed(&self, config: &Config, by: &Path) -> String {
-        let place = config.told(Some(self.place));
+        let place = config.location(Some(self.place));
         format!("alias '{}' ({place}) is shadowed by '{}'", self.name, by.display())
     }
 }
 
 impl Target {
-    /// Reads the value of an alias, and how it is shown.
-    pub(super) fn read(value: &Value) -> std::result::Result<(Target, String), Wrong> {
+    /// Read the value of an alias, and the text that is shown for it.
+    pub(super) fn read(value: &Value) -> std::result::Result<(Target, String), Invalid> {
         let words = match value {
             Value::Text(text) if text.contains('\0') => return Err("it contains a NUL".into()),
             Value::Text(text) => match text.trim_start().strip_prefix('!') {
                 Some(line) if line.trim().is_empty() => return Err("no shell command follows the '!'".into()),
-                // What is appended has to stand on the last line.
+                // Arguments are appended to the last line.
                 Some(line) => return Ok((Target::Shell(line.trim().to_owned()), text.trim().to_owned())),
                 None => split(text)?,
             },
@@ -111,7 +111,7 @@ impl Target {
                 return Err("it contains a NUL".into());
             }
             Value::Texts(words) => words.clone(),
-            other => return Err(Wrong::Type("a string or an array of strings", other.called())),
+            other => return Err(Invalid::Type("a string or an array of strings", other.called())),
         };
         match words.first() {
             None => Err("it is empty".into()),
@@ -131,8 +131,8 @@ impl Target {
     }
 }
 
-/// Splits a string as a shell does. What only a shell can do is refused rather than handed to a tool.
-fn split(text: &str) -> std::result::Result<Vec<String>, Wrong> {
+/// Split a string as a shell does. Operators of a shell are errors: a tool would get them as arguments.
+fn split(text: &str) -> std::result::Result<Vec<String>, Invalid> {
     let words = shlex::split(text).ok_or("it has an unclosed quote or a final backslash")?;
     let is_operator = |word: &&String| !word.is_empty() && word.chars().all(|c| "|&;<>".contains(c));
     match words.iter().find(is_operator) {
@@ -175,23 +175,23 @@ pub fn follow(config: &Config, words: &[OsString], path: &SearchPath) -> Result<
             if name == "help" {
                 return Ok(Resolved::Help(words.split_off(1)));
             }
-            if let Some(tool) = path.find(&name).map_err(|error| error.hint(told(config, &way, &name)))? {
+            if let Some(tool) = path.find(&name).map_err(|error| error.hint(chain(config, &way, &name)))? {
                 return Ok(Resolved::Tool(tool, words.split_off(1)));
             }
         }
         let Some(alias) = config.aliases().iter().find(|alias| alias.name == name) else {
-            // It may be there, and wrong.
-            let is_sound = config.sound_for(&format!("{ALIAS}.{name}")).map(drop);
-            is_sound.map_err(
-                |error| if way.is_empty() { error } else { error.hint(told(config, &way, &name)) },
+            // The alias may exist and be invalid.
+            let is_valid = config.valid_for(&format!("{ALIAS}.{name}")).map(drop);
+            is_valid.map_err(
+                |error| if way.is_empty() { error } else { error.hint(chain(config, &way, &name)) },
             )?;
-            // Of a word that was typed; there may be hundreds of aliases that lead to nothing.
+            // Similar aliases are suggested only for a word that the user typed.
             let typed = config.aliases().iter().filter(|_| way.is_empty());
             let others: Vec<&str> = typed.map(|alias| alias.name.as_str()).collect();
             let error = path.unknown(&name, &others);
             return Err(match way.is_empty() {
                 true => error,
-                false => error.hint(told(config, &way, &name)),
+                false => error.hint(chain(config, &way, &name)),
             });
         };
         if way.contains(&name) {
@@ -213,7 +213,7 @@ pub fn follow(config: &Config, words: &[OsString], path: &SearchPath) -> Result<
             Target::Words(first) => drop(words.splice(..1, first.iter().map(OsString::from))),
             Target::Shell(line) => {
                 let rest = words.split_off(1);
-                // Without arguments the line stands alone, and may end as it likes.
+                // Without arguments nothing is appended: the line may end in a comment or an operator.
                 let line = if rest.is_empty() { line.clone() } else { format!("{line} \"$@\"") };
                 let name = format!("codex-agent {}", alias.name);
                 let mut arguments: Vec<OsString> = vec!["-c".into(), line.into(), name.into()];
@@ -229,14 +229,14 @@ fn joined(way: &[String], last: &str) -> String {
     way.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(" -> ")
 }
 
-/// The way that was come, for a message.
-fn told(config: &Config, way: &[String], last: &str) -> String {
+/// The chain of aliases that led here, for a message.
+fn chain(config: &Config, way: &[String], last: &str) -> String {
     let place =
         config.aliases().iter().find(|alias| way.first() == Some(&alias.name)).map(|alias| alias.place);
-    format!("aliases: {} ({})", joined(way, last), config.told(place))
+    format!("aliases: {} ({})", joined(way, last), config.location(place))
 }
 
-/// The shell that lines are run by.
+/// The shell that runs aliases with '!'.
 pub fn shell() -> PathBuf {
     find_program("sh").unwrap_or_else(|| Path::new("/bin/sh").to_owned())
 }
@@ -245,7 +245,7 @@ pub fn shell() -> PathBuf {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> std::result::Result<Target, Wrong> {
+    fn read(text: &str) -> std::result::Result<Target, Invalid> {
         Target::read(&Value::Text(text.to_owned())).map(|(leads, _)| leads)
     }
 
@@ -271,7 +271,7 @@ mod tests {
             ("ls \0", "it contains a NUL"),
             ("!ls \0", "it contains a NUL"),
         ] {
-            assert!(matches!(read(text), Err(Wrong::Value(told)) if told.contains(why)), "{text}");
+            assert!(matches!(read(text), Err(Invalid::Value(chain)) if chain.contains(why)), "{text}");
         }
         let array = Value::Texts(vec!["find".to_owned(), "|".to_owned(), "a b".to_owned()]);
         let (leads, text) = Target::read(&array).unwrap();

@@ -1,47 +1,47 @@
 //! A TOML document as names and values with their places, for our own configuration and for Codex's.
 //!
-//! What is wrong with a document is found all at once, each with its place; what can be read beside it is
-//! given too. Tables nest no deeper than the parser allows, so that no document can exhaust the stack.
+//! All problems of a document are found in one pass, each with its position, and the valid entries are returned
+//! too. Tables nest no deeper than the parser allows, so that no document can exhaust the stack.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A name with its value.
 #[derive(Debug)]
-pub struct Entry {
+pub struct TomlEntry {
     /// The name, without the table that it is in.
     pub name: String,
-    /// Where the name begins, in bytes.
+    /// The byte at which the name begins.
     pub at: usize,
-    /// Where the value begins, in bytes.
+    /// The byte at which the value begins.
     pub value_at: usize,
     /// The value.
     pub value: Value,
 }
 
-/// A value, as far as anybody here wants one.
+/// A value.
 #[derive(Debug, PartialEq)]
 pub enum Value {
     /// A string.
     Text(String),
-    /// A whole number; nothing where it is beyond all measure.
+    /// A whole number; `None` if it does not fit.
     Number(Option<i64>),
-    /// An array of nothing but strings.
+    /// An array that has only strings.
     Texts(Vec<String>),
     /// A table, in the order of the document.
-    Table(Vec<Entry>),
-    /// Anything else, by what it is called.
+    Table(Vec<TomlEntry>),
+    /// Any other value, by the name of its type.
     Other(&'static str),
 }
 
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
+impl PartialEq for TomlEntry {
+    fn eq(&self, other: &TomlEntry) -> bool {
         (&self.name, &self.value) == (&other.name, &other.value)
     }
 }
 
 impl Value {
-    /// What it is called in a message.
+    /// The name of the type, for a message.
     pub fn called(&self) -> &'static str {
         match self {
             Value::Text(_) => "a string",
@@ -53,50 +53,50 @@ impl Value {
     }
 }
 
-/// Why a value cannot be taken.
+/// The reason why a value is invalid.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Wrong {
-    /// What was expected, and what it is called instead.
+pub enum Invalid {
+    /// The expected type, and the type found.
     Type(&'static str, &'static str),
-    /// What is wrong with it although it is of the right type.
+    /// An invalid value of the right type: the reason.
     Value(String),
 }
 
-impl From<&str> for Wrong {
-    fn from(why: &str) -> Wrong {
-        Wrong::Value(why.to_owned())
+impl From<&str> for Invalid {
+    fn from(why: &str) -> Invalid {
+        Invalid::Value(why.to_owned())
     }
 }
 
-impl From<String> for Wrong {
-    fn from(why: String) -> Wrong {
-        Wrong::Value(why)
+impl From<String> for Invalid {
+    fn from(why: String) -> Invalid {
+        Invalid::Value(why)
     }
 }
 
-/// Reads a document: its entries, and what is wrong, with the byte that it is wrong at.
-pub fn parse(text: &str) -> (Vec<Entry>, Vec<(usize, String)>) {
+/// Read a document: its entries, and its problems with the byte of each.
+pub fn parse(text: &str) -> (Vec<TomlEntry>, Vec<(usize, String)>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let fault = |error: toml::de::Error| {
-        // Where something is missing at the end, the place is the end.
+        // An error without a span is at the end of the text.
         let at = error.span().map_or(text.len(), |span| span.start);
         (at, error.message().replace('`', "'"))
     };
     let mut faults: Vec<(usize, String)> = errors.into_iter().map(fault).collect();
-    // Of brackets that nobody closes each one would be told by itself, all of them at the end.
+    // The parser reports each unclosed bracket separately, all at the end of the text.
     faults.sort();
     faults.dedup();
     (entries(table.get_ref()), faults)
 }
 
-fn entries(table: &DeTable<'_>) -> Vec<Entry> {
-    let entry = |(name, found): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| Entry {
+fn entries(table: &DeTable<'_>) -> Vec<TomlEntry> {
+    let entry = |(name, found): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| TomlEntry {
         name: name.get_ref().to_string(),
         at: name.span().start,
         value_at: found.span().start,
         value: value(found.get_ref()),
     };
-    let mut entries: Vec<Entry> = table.iter().map(entry).collect();
+    let mut entries: Vec<TomlEntry> = table.iter().map(entry).collect();
     entries.sort_by_key(|entry| entry.at);
     entries
 }
@@ -116,8 +116,7 @@ fn value(found: &DeValue<'_>) -> Value {
     }
 }
 
-/// A string at the top of a document, for who wants no more of it. A broken document and a value that is
-/// no string are errors.
+/// A top-level string of a document. A malformed document and a value of another type are errors.
 pub fn text_of(document: &str, name: &str) -> Result<Option<String>, String> {
     let (entries, faults) = parse(document);
     if let Some((_, why)) = faults.into_iter().next() {
@@ -130,37 +129,37 @@ pub fn text_of(document: &str, name: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// A place in a text, as editors count it: lines and characters from 1.
+/// A position in a text, as editors count it: lines and characters from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct TextPosition {
     /// The line.
     pub line: usize,
     /// The character of the line.
     pub column: usize,
 }
 
-/// Finds places by bytes.
-pub struct Places<'t> {
+/// Converts byte offsets to positions.
+pub struct TextPositions<'t> {
     text: &'t str,
     starts: Vec<usize>,
 }
 
-impl<'t> Places<'t> {
-    /// The places of a text.
-    pub fn new(text: &'t str) -> Places<'t> {
+impl<'t> TextPositions<'t> {
+    /// The positions of a text.
+    pub fn new(text: &'t str) -> TextPositions<'t> {
         let after = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Places { text, starts: std::iter::once(0).chain(after).collect() }
+        TextPositions { text, starts: std::iter::once(0).chain(after).collect() }
     }
 
-    /// The place of a byte.
-    pub fn of(&self, byte: usize) -> Place {
+    /// The position of a byte.
+    pub fn at(&self, byte: usize) -> TextPosition {
         let byte = byte.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= byte);
         let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let before = self.text.as_bytes().get(start..byte).unwrap_or_default();
         // Each character has one byte that does not continue another.
         let column = before.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1;
-        Place { line, column }
+        TextPosition { line, column }
     }
 }
 
@@ -171,10 +170,10 @@ mod tests {
     #[test]
     fn places_are_lines_and_characters() {
         let text = "a = 1\nüü = x\n";
-        let places = Places::new(text);
-        assert_eq!(places.of(0), Place { line: 1, column: 1 });
-        assert_eq!(places.of(text.find('x').unwrap()), Place { line: 2, column: 6 });
-        assert_eq!(places.of(9999), Place { line: 3, column: 1 });
+        let positions = TextPositions::new(text);
+        assert_eq!(positions.at(0), TextPosition { line: 1, column: 1 });
+        assert_eq!(positions.at(text.find('x').unwrap()), TextPosition { line: 2, column: 6 });
+        assert_eq!(positions.at(9999), TextPosition { line: 3, column: 1 });
         let (entries, faults) = parse(text);
         assert_eq!((entries[0].name.as_str(), &entries[0].value), ("a", &Value::Number(Some(1))));
         assert!(!faults.is_empty());

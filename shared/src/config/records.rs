@@ -1,16 +1,16 @@
-//! The records about the configuration: what holds, and what is wrong.
+//! The records of settings and of problems in config.toml.
 
 use serde::Serialize;
 
-use super::document::Place;
+use super::document::TextPosition;
 use super::{Config, Setting, Source};
 
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
-pub enum Shown {
-    /// A path, a time, a word.
+pub enum SettingValue {
+    /// A path, a duration or a choice.
     Text(String),
     /// A whole number.
     Number(usize),
@@ -26,7 +26,7 @@ pub struct SettingRecord {
     /// The table and name of the setting.
     pub key: &'static str,
     /// The value; null if there is none.
-    pub value: Option<Shown>,
+    pub value: Option<SettingValue>,
     /// Where the value is set: "flag", "environment", "file" or "built-in".
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["flag", "environment", "file", "built-in"])))]
     pub source: &'static str,
@@ -47,14 +47,14 @@ pub struct SettingRecord {
 }
 
 impl SettingRecord {
-    /// Of a setting, which holds by this.
+    /// The record of a setting that `said` sets.
     pub fn of(setting: &'static Setting, said: Option<Source>, config: &Config) -> SettingRecord {
-        let record = SettingRecord::told(setting.key, setting.about, said, config);
+        let record = SettingRecord::new(setting.key, setting.about, said, config);
         SettingRecord { default: Some(setting.default), settable: true, ..record }
     }
 
-    /// Of what follows from settings and from elsewhere.
-    pub fn told(
+    /// The record of a value that config.toml cannot set.
+    pub fn new(
         key: &'static str,
         about: &'static str,
         said: Option<Source>,
@@ -86,8 +86,8 @@ impl SettingRecord {
     /// The value as text.
     pub fn text(&self) -> String {
         match &self.value {
-            Some(Shown::Text(text)) => text.clone(),
-            Some(Shown::Number(number)) => number.to_string(),
+            Some(SettingValue::Text(text)) => text.clone(),
+            Some(SettingValue::Number(number)) => number.to_string(),
             None => String::new(),
         }
     }
@@ -124,12 +124,12 @@ pub struct ProblemRecord {
 }
 
 impl ProblemRecord {
-    /// About a place of the file.
+    /// The record of a problem at a position of the file.
     pub fn new(
         config: &Config,
         problem: &'static str,
         is_error: bool,
-        place: Option<Place>,
+        place: Option<TextPosition>,
         detail: String,
     ) -> ProblemRecord {
         ProblemRecord {

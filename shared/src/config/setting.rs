@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::document::{Value, Wrong};
+use super::document::{Invalid, Value};
 use crate::time::parse_duration;
 
 /// What a setting takes.
@@ -66,7 +66,7 @@ pub static CODEX_BINARY: Setting = Setting {
     variables: &[("CODEX_AGENT_CODEX", itself)],
 };
 
-/// `runs.keep`
+/// `runs.runs_keep`
 pub static RUNS_KEEP: Setting = Setting {
     key: "runs.keep",
     kind: Kind::Time,
@@ -107,8 +107,8 @@ pub static SETTINGS: [&Setting; 5] =
     [&CODEX_HOME, &CODEX_BINARY, &RUNS_KEEP, &RUNS_MAX_CONCURRENT, &UI_COLOR];
 
 impl Kind {
-    /// Reads a value of the file. The error is what was expected.
-    pub(super) fn read(self, value: &Value) -> Result<OsString, Wrong> {
+    /// Read a value of the file. The error names the expected type.
+    pub(super) fn read(self, value: &Value) -> Result<OsString, Invalid> {
         let text = match (self, value) {
             (Kind::Number(most), Value::Number(number)) => {
                 let number = number.and_then(|number| usize::try_from(number).ok());
@@ -117,9 +117,9 @@ impl Kind {
                     None => Err(format!("it must be from 1 to {most}").into()),
                 };
             }
-            (Kind::Number(_), other) => return Err(Wrong::Type("a whole number", other.called())),
+            (Kind::Number(_), other) => return Err(Invalid::Type("a whole number", other.called())),
             (_, Value::Text(text)) => text.as_str(),
-            (_, other) => return Err(Wrong::Type("a string", other.called())),
+            (_, other) => return Err(Invalid::Type("a string", other.called())),
         };
         match self {
             _ if text.trim().is_empty() => Err("it is empty".into()),
@@ -135,8 +135,8 @@ impl Kind {
         }
     }
 
-    /// What it takes, in words.
-    pub fn told(self) -> String {
+    /// A description of valid values.
+    pub fn expected(self) -> String {
         match self {
             Kind::Path => "a path that begins with / or ~/".to_owned(),
             Kind::Number(most) => format!("a number from 1 to {most}"),
@@ -146,8 +146,8 @@ impl Kind {
     }
 }
 
-/// A path of the file. One that is relative would mean another place in each directory.
-fn path(text: &str) -> Result<PathBuf, Wrong> {
+/// Read a path; a relative one would depend on the current directory.
+fn path(text: &str) -> Result<PathBuf, Invalid> {
     if text.contains('\0') {
         return Err("it contains a NUL".into());
     }

@@ -271,7 +271,7 @@ pub fn candidates(path: &Path, words: &[String], mut offer: impl FnMut(&str, &st
     command.args(words);
     // A hook often ends with a test, whose answer may be no.
     let limits = Limits::new(PATIENCE_OF_TAB, MOST);
-    let text = limited::output_of(&mut command, limits, "candidates", |code| (0..126).contains(&code))?;
+    let text = limited::output_if(&mut command, limits, "candidates", |code| (0..126).contains(&code))?;
     for line in String::from_utf8_lossy(&text).lines() {
         let (word, meaning) = line.split_once('\t').unwrap_or((line, ""));
         offer(word, meaning);

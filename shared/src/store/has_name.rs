@@ -1,22 +1,20 @@
-//! Things of one file that people tell apart by a name: groups, queues. Names were not unique once; where
-//! two things have one name, it is said so, and an id is taken.
+//! Lookup of groups and queues by name or id. Old files may have duplicate names: such a name is ambiguous, and an id
+//! is required.
 
 use crate::error::{Error, Result};
 use crate::text::{harmless, nearest};
 
-/// A thing with a name.
+/// An object with an id and a name.
 pub trait HasName {
-    /// What it is: `group`.
+    /// The noun for messages: `group`.
     const WHAT: &'static str;
-    /// Its id.
     fn id(&self) -> &str;
-    /// Its name.
     fn name(&self) -> &str;
-    /// What tells it from another one of its name.
+    /// A description that distinguishes objects of the same name.
     fn summary(&self) -> String;
 }
 
-/// Where the thing of this name or id stands; no such thing is no error, two of the name are.
+/// The index of the object with this name or id; `None` if there is none. An ambiguous name is an error.
 pub fn position<T: HasName>(all: &[T], name: &str) -> Result<Option<usize>> {
     let has_name: Vec<usize> = (0..all.len()).filter(|at| all[*at].name() == name).collect();
     match has_name[..] {
@@ -33,7 +31,7 @@ pub fn position<T: HasName>(all: &[T], name: &str) -> Result<Option<usize>> {
     }
 }
 
-/// As [`position`], but there must be one.
+/// The index of the object with this name or id; an error if there is none.
 pub fn find<T: HasName>(all: &[T], name: &str) -> Result<usize> {
     position(all, name)?.ok_or_else(|| {
         let what = T::WHAT;
@@ -48,8 +46,7 @@ pub fn find<T: HasName>(all: &[T], name: &str) -> Result<usize> {
 /// The rules of [`check_name`], for the manual pages.
 pub const NAME_RULES: &str = "A name may contain blanks. A name is refused if it is empty, begins or ends with a blank, begins with '-', contains a control character, is longer than 200 bytes, is a complete id, or exists already.";
 
-/// Whether a new thing may have this name, by [`NAME_RULES`]: a name that is an id could not be distinguished
-/// from one.
+/// Check a new name by [`NAME_RULES`]. A name that is an id would be ambiguous.
 pub fn check_name<T: HasName>(name: &str, is_id: bool) -> Result<()> {
     let why = if name.trim().is_empty() {
         "it is empty"

@@ -23,7 +23,7 @@ pub fn named_queues() -> Result<Option<Queues>> {
 /// The moment that a run must have ended before to be too old (`runs.keep`); nothing where runs are kept
 /// for ever.
 pub fn too_old() -> Result<Option<Timestamp>> {
-    let kept = config::get()?.keep().map(|kept| i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+    let kept = config::get()?.runs_keep().map(|kept| i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
     Ok(kept.map(|kept| Timestamp(Timestamp::now().0.saturating_sub(kept))))
 }
 
