@@ -1,10 +1,9 @@
-//! Whether a Codex lives, and signals to it.
+//! Whether a Codex is running, and signals to it.
 //!
-//! The runner locks `.out` before it starts Codex and lets Codex inherit that descriptor, which
-//! nothing that Codex starts gets. So the lock lives as long as Codex does, whatever became of the
-//! runner. Whoever wants to know takes a *shared* lock for a moment: two who ask at once do not see
-//! each other. A process number serves only to signal, and only where the lock is held and the time
-//! of the process's start is the one that was written down.
+//! The runner locks `.out` before it starts Codex and lets Codex inherit that descriptor, which nothing that
+//! Codex starts gets. So the lock lasts as long as Codex runs, whatever happens to the runner. A check takes a
+//! *shared* lock for a moment, so that two concurrent checks do not see each other. A process id serves only for
+//! signals, and only while the lock is held and the start time of the process is the recorded one.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -16,8 +15,8 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::record::event::Process;
 
-/// Whether somebody holds an exclusive lock on a file. One that is not there is nobody's. Where it
-/// cannot be looked at (too many open files) nobody may take it for free.
+/// Whether a process holds an exclusive lock on a file. A missing file is not locked. An error (such as too many
+/// open files) must not count as free.
 pub fn is_locked(path: &Path) -> io::Result<bool> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -31,24 +30,24 @@ pub fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// As [`is_locked`], and held where nobody can tell.
+/// As [`is_locked`], but true if unknown.
 pub fn may_be_locked(path: &Path) -> bool {
     is_locked(path).unwrap_or(true)
 }
 
-/// The id of this boot; `None` where the system does not tell.
+/// The id of this boot; `None` if unknown.
 pub fn boot() -> Option<String> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
     let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     BOOT.get_or_init(|| read().map(|text| text.trim().to_owned())).clone()
 }
 
-/// Whether something was in this boot. Where the system does not tell, nobody knows, and it was not.
+/// Whether a boot id is that of this boot; false if unknown.
 pub fn is_this_boot(then: Option<&str>) -> bool {
     then.is_some() && then == boot().as_deref()
 }
 
-/// A process as it can be told from a later one of the same number.
+/// The process with its start time and boot, since process ids are reused.
 pub fn process(pid: i32) -> Process {
     Process { pid, start_time: start_time(pid), boot: boot() }
 }
@@ -59,7 +58,7 @@ fn start_time(pid: i32) -> Option<u64> {
     text[text.rfind(')')? + 1..].split_whitespace().nth(19)?.parse().ok()
 }
 
-/// Whether this very process still is there.
+/// Whether exactly this process is running.
 pub fn lives(process: &Process) -> bool {
     process.start_time.is_some()
         && start_time(process.pid) == process.start_time
@@ -69,13 +68,13 @@ pub fn lives(process: &Process) -> bool {
 /// Signals the group of a child of our own that has not been waited for.
 pub fn signal_child(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
-        // It may have ended just now, and then there is nobody to tell.
+        // The process may have ended just now.
         let _ = kill_process_group(pid, signal);
     }
 }
 
-/// Signals whoever holds `.out`: the group of the process that was written down, if it is that one,
-/// and every process whose standard output the file is.
+/// Signals the holders of `.out`: the group of the recorded process, if it is still that one, and every process
+/// whose standard output is the file.
 pub fn signal_holders(out: &Path, process: Option<&Process>, signal: Signal) {
     if !may_be_locked(out) {
         return;
@@ -91,7 +90,7 @@ pub fn signal_holders(out: &Path, process: Option<&Process>, signal: Signal) {
     }
 }
 
-/// The processes whose standard output a file is; `None` where the system does not show them.
+/// The processes whose standard output is a file; `None` if unknown.
 fn writers(out: &Path) -> Option<Vec<i32>> {
     let out = fs::canonicalize(out).ok()?;
     // A /proc that shows not even this process shows none.
@@ -102,14 +101,14 @@ fn writers(out: &Path) -> Option<Vec<i32>> {
     Some(pids.filter(writes).collect())
 }
 
-/// Whether a Codex of which our child has ended may live. Where its lock cannot be looked at, what the system shows
-/// of processes decides, so that a file system that has lost its locks is not waited for.
+/// Whether a Codex whose launcher has ended may still be running. If its lock cannot be read, the list of
+/// processes decides, so that a file system that has lost its locks is not waited for.
 pub fn may_live(out: &Path) -> bool {
     is_locked(out).unwrap_or_else(|_| writers(out).is_none_or(|pids| !pids.is_empty()))
 }
 
-/// Stops the processes that hold these `.out`: sends them SIGINT, and stronger signals to those that stay.
-/// The number of them that stay all the same.
+/// Stops the holders of these `.out`: sends SIGINT, then stronger signals. Returns the number of those that are
+/// still running.
 pub fn stop_holders(outs: &[(PathBuf, Option<&Process>)]) -> usize {
     let living = || outs.iter().filter(|(out, _)| may_be_locked(out));
     for (signal, patience) in [(Signal::INT, 5), (Signal::TERM, 2), (Signal::KILL, 2)] {
@@ -125,8 +124,8 @@ pub fn stop_holders(outs: &[(PathBuf, Option<&Process>)]) -> usize {
     living().count()
 }
 
-/// Tells a runner to stop, if it is still the one that was written down: to start nothing more, or, with
-/// `now`, to stop what runs too.
+/// Signals a runner to stop starting jobs or, with `now`, to stop running jobs too; false if the recorded
+/// process is not running.
 pub fn stop_runner(process: &Process, now: bool) -> bool {
     let signal = if now { Signal::USR1 } else { Signal::TERM };
     lives(process) && Pid::from_raw(process.pid).is_some_and(|pid| kill_process(pid, signal).is_ok())

@@ -1,12 +1,11 @@
-//! Which Codex is run, and with which arguments.
+//! The executable of Codex, and its arguments.
 //!
-//! Which one is decided in [`find_codex`]. The path is absolute, because every job changes its directory.
+//! [`find_codex`] selects the executable. The path is absolute, because every job changes its directory.
 //!
-//! Arguments have the form that every version takes: options before `resume UUID -`, each joined to
-//! its value, so that no value can be taken for an option; `--image=PATH`, because `-i PATH` swallows
-//! what follows and begins a new session. What the user adds stands first, before an option of ours: one
-//! that lacks its value is refused by Codex then, and would swallow the word `resume` otherwise. The
-//! prompt is not among them.
+//! Arguments have the form that every version takes: options before `resume UUID -`, each joined to its value,
+//! so that no value can be taken for an option; `--image=PATH`, because `-i PATH` swallows what follows and
+//! begins a new session. Arguments of the user come first, before a generated option: Codex then refuses an
+//! option without its value, which would swallow the word `resume` otherwise. The prompt is not an argument.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,7 +19,7 @@ use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::exec::is_executable;
 use codex_agent_shared::text::fingerprint;
 
-/// Finds the executable. `named` is what the user said on the command line.
+/// Finds the executable. `named` is the path given on the command line.
 pub fn find(named: Option<&Path>) -> Result<PathBuf> {
     let path = find_codex(named)?;
     if !is_executable(&path) {
@@ -33,14 +32,14 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// What a Codex says about itself in this directory. One that says nothing in time has no version. A job's own
-/// is asked for in the directory of the job.
+/// The record of a Codex, with the version that it reports in the current directory. The version for a job is
+/// queried in the directory of the job.
 pub fn about(path: &Path, home: Option<&str>, versions: &mut Versions) -> Codex {
     let version = versions.of(path, home.map(Path::new), Path::new("."), false).ok();
     Codex { path: Some(path.to_string_lossy().into_owned()), version }
 }
 
-/// Copies of the files that a job names, made where they stay as they are.
+/// The copies of the files of a job.
 #[derive(Debug, Default)]
 pub struct Copies {
     /// Its images.
@@ -49,9 +48,9 @@ pub struct Copies {
     pub schema: Option<PathBuf>,
 }
 
-/// The files that a job names, each with the place of its copy in the directory of the job: the images in
-/// order, then the schema. The name of a copy tells its original from another one, since a job that is planned
-/// anew may name others.
+/// The files of a job, each with the path of its copy in the directory of the job: the images in order, then the
+/// schema. The name of a copy has a hash of the original path, since a job that is planned anew may have other
+/// files.
 pub fn copies<'j>(job: &'j Job, folder: &Path) -> Vec<(&'j str, PathBuf)> {
     let image = |(at, image): (usize, &'j String)| {
         let kind = Path::new(image).extension().and_then(|kind| kind.to_str()).unwrap_or("img");

@@ -1,16 +1,16 @@
-//! What became of an attempt. The order of judgement is a contract, the same for a runner that was
-//! there and for one that comes after a crash:
+//! The outcome of an attempt. The order of judgement is a contract, the same for the runner that started the
+//! attempt and for a runner after a crash:
 //!
-//! 1. A terminal event in `.out` is the outcome, whatever else there is. A Codex that continues after
-//!    it is stopped, and the outcome stands.
-//! 2. `.out` is locked: it runs. Nobody judges it; it is followed.
-//! 3. No event of a session or a turn, neither in `.out` nor in the journal, and the system is the same
-//!    boot: nothing was sent. It may be run again.
-//! 4. Else it was interrupted, which is a failure: the model may have seen the prompt. After another
-//!    boot an attempt is this too, unless the rollout of its session shows that the turn ended.
+//! 1. A terminal event in `.out` is the outcome, regardless of all else. A Codex that keeps running after it is
+//!    stopped, and the outcome stands.
+//! 2. `.out` is locked: the attempt is running. It is followed, not judged.
+//! 3. No event of a session or a turn, neither in `.out` nor in the journal, and the same boot: nothing was
+//!    sent. The job may be rerun.
+//! 4. Otherwise the attempt was interrupted, which is a failure: the model may have seen the prompt. After a
+//!    reboot every attempt counts as interrupted, unless the rollout of its session shows that the turn ended.
 //!
-//! A success that was watched is more: Codex ended with 0, and the session is the one that was asked
-//! for. A wrong session is a failure whenever it is seen.
+//! A success in a child of this runner also requires that Codex exited with status 0 in the requested session. A
+//! wrong session is always a failure.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -21,19 +21,19 @@ use crate::record::failure::{Class, Failure, Sent, classify};
 use codex_agent_shared::codex::rollout::Ending;
 use codex_agent_shared::record::Id;
 
-/// All that is known about an attempt that runs no more.
+/// The evidence about an attempt that ended.
 pub struct Evidence<'e> {
-    /// The session that Codex was asked for.
+    /// The session that Codex was asked to use.
     pub asked: Option<Id>,
-    /// What Codex printed.
+    /// The output of Codex.
     pub progress: &'e Progress,
-    /// How it ended; `None` where nobody of us was there, or only its launcher ended.
+    /// The exit status; `None` if Codex was no child of this runner, or only its launcher ended.
     pub exit: Option<ExitStatus>,
-    /// Why it was stopped by us, if it was.
+    /// The reason why a runner stopped it, if any.
     pub stopped: Option<Class>,
-    /// Whether the system was started anew since.
+    /// Whether the system was rebooted since the start.
     pub other_boot: bool,
-    /// Whether the journal knows its session, whatever the output says by now.
+    /// Whether the journal has its session, even if the output does not.
     pub session_reported: bool,
     /// The end of its standard error.
     pub last_words: &'e str,
@@ -47,17 +47,17 @@ pub enum Verdict {
         /// The totals that Codex printed.
         totals: Usage,
     },
-    /// It was not; and whether a continued run does it again.
+    /// The turn failed; the flag is whether a continued run reruns the job.
     Failed(Failure, bool),
-    /// Nothing was sent: the job is as if it had never been started.
+    /// Nothing was sent: the job is pending as before its start.
     Unsent,
 }
 
-/// What only the session's rollout can tell; asked for only where it decides.
+/// Facts that only the rollout of the session has; read only where they decide.
 pub trait Rollout {
-    /// The message and the kind of the error that ended the last turn.
+    /// The message and the info of the error that ended the last turn.
     fn error(&mut self, session: Id) -> Option<(String, serde_json::Value)>;
-    /// How the turn of this attempt ended.
+    /// The ending of the turn of this attempt.
     fn ending(&mut self, session: Id) -> Option<Ending>;
 }
 
@@ -82,7 +82,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         }
         Some(Terminal::Failed(message)) => {
             let (recorded, info) = progress.session.and_then(|id| rollout.error(id)).unwrap_or_default();
-            // What stands on standard error need not have to do with it: tools and servers write there too.
+            // Standard error is not evidence here: tools and servers write there too.
             let class = classify(Some(&info), message).map(class_in_turn);
             let message = if message.is_empty() { &recorded } else { message };
             return fail(class.unwrap_or(Class::Refused), message.clone(), progress);
@@ -97,7 +97,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
             Class::Timeout => "the job exceeded its time limit".to_owned(),
             _ => "the job was stopped".to_owned(),
         });
-        // A job without a network never ends by itself, and says so all the time.
+        // Codex without a network reports errors forever and never ends by itself.
         let class = match (class, classify(None, &message)) {
             (Class::Timeout, Some(Class::Network)) => Class::Network,
             _ => *class,
@@ -117,11 +117,11 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
     }
 }
 
-/// An attempt that never said `thread.started`.
+/// The verdict about an attempt without `thread.started`.
 fn unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
     let Evidence { asked, progress, exit, stopped, other_boot, last_words, .. } = evidence;
     if *other_boot {
-        // What it printed may never have reached the disk.
+        // Its output may never have reached the disk.
         return interrupted(evidence, rollout, *asked);
     }
     match (stopped, exit) {
@@ -129,7 +129,7 @@ fn unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         (Some(Class::Stopped), _) | (None, None) => Verdict::Unsent,
         (Some(class), _) => fail(*class, "Codex did not begin".to_owned(), progress),
         (None, Some(exit)) => {
-            // It cannot even say that the disk is full: what it says goes to the same disk (0.169).
+            // On a full disk even the error message is lost: it goes to the same disk (0.169).
             let silent = exit.code() == Some(101) && last_words.trim().is_empty();
             let class = if silent { Some(Class::Disk) } else { classify(None, last_words) };
             let class = class.unwrap_or(Class::Crashed);
@@ -160,19 +160,19 @@ fn interrupted(evidence: &Evidence<'_>, rollout: &mut dyn Rollout, session: Opti
     }
 }
 
-/// The class of a failure in a turn that was begun. Whatever the words are, something was sent.
+/// The class of a failure in a turn that was begun: the prompt was sent, whatever the message is.
 fn class_in_turn(class: Class) -> Class {
     if class.row().sent == Sent::No { Class::Refused } else { class }
 }
 
-/// What a continued run does again: what would have failed for any job, and did nothing.
+/// A failed verdict. A continued run reruns jobs that did nothing and whose failure any job would have.
 fn fail(class: Class, message: String, progress: &Progress) -> Verdict {
     let row = class.row();
     let again = row.stops_run && row.sent != Sent::Perhaps && !progress.acted;
     Verdict::Failed(Failure::new(class, message), again)
 }
 
-/// How a process ended, as the end of a sentence.
+/// The exit of a process, as the end of a sentence.
 fn ended(exit: &ExitStatus) -> String {
     match (exit.code(), exit.signal()) {
         (Some(code), _) => format!("ended with {code}"),
@@ -181,13 +181,13 @@ fn ended(exit: &ExitStatus) -> String {
     }
 }
 
-/// The best line that there is for people.
+/// The most useful message for the user.
 fn describe_failure(evidence: &Evidence<'_>) -> String {
     evidence.progress.error.clone().unwrap_or_else(|| best_line(evidence.last_words))
 }
 
-/// The line of a standard error that says what is wrong. Neither what is drawn below it to show where, nor a
-/// trace of calls, is that line; a line that ends in a colon is whole with the next one.
+/// The line of standard error with the error. Source excerpts and stack traces are skipped; a line that ends in
+/// a colon includes the next line.
 fn best_line(words: &str) -> String {
     let is_noise = |line: &str| {
         let text = line.trim_start();
@@ -315,7 +315,7 @@ mod tests {
             ),
             (Evidence { exit: exit(101 << 8), ..base(&nothing) }, None, "disk again"),
             (Evidence { other_boot: true, ..base(&nothing) }, None, "interrupted"),
-            // The words of somebody else, in the middle of a turn.
+            // A message of another process, in the middle of a turn.
             (
                 Evidence {
                     exit: exit(256),

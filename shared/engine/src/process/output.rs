@@ -1,8 +1,8 @@
-//! Reading what Codex prints, while it prints it or after.
+//! Reading the output of Codex, during an attempt or later.
 //!
-//! `.out` is read from where the last look ended; half a line waits for its other half. Memory is
-//! bounded whatever Codex prints: of a line over 4 MiB only the beginning is kept, which is enough
-//! to know its type. Lines that are not JSON and events that are not known are skipped.
+//! `.out` is read from the end of the last read; a partial line waits for its rest. Memory is bounded: only the
+//! beginning of a line over 4 MiB is kept, which is enough for its type. Lines that are not JSON and unknown
+//! events are skipped.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,10 +14,10 @@ use crate::record::event::Usage;
 use crate::record::failure::{Class, classify};
 use codex_agent_shared::record::Id;
 
-/// The longest line that is understood whole.
+/// The longest line that is parsed completely.
 const LONGEST: usize = 4 << 20;
 
-/// How a turn ended, as Codex said.
+/// The end of a turn, as Codex reported it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Terminal {
     /// `turn.completed`, with the totals that Codex counts.
@@ -26,30 +26,30 @@ pub enum Terminal {
     Failed(String),
 }
 
-/// What the output has said so far.
+/// The state that the output shows so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
-    /// The session, once `thread.started` was there.
+    /// The session, after `thread.started`.
     pub session: Option<Id>,
-    /// Whether there was any event of a session, a turn or an item: something may have been sent.
+    /// Whether an event of a session, turn or item was read: the prompt may have been sent.
     pub begun: bool,
-    /// How the turn ended.
+    /// The end of the turn.
     pub terminal: Option<Terminal>,
     /// The last message of the model.
     pub last_message: Option<String>,
-    /// Whether anything was done or said in the turn.
+    /// Whether the model has acted or answered in the turn.
     pub acted: bool,
-    /// Whether a turn was begun, as far as Codex has said.
+    /// Whether an event of a turn was read.
     pub turned: bool,
-    /// Whether Codex has said that it cannot write the session.
+    /// Whether Codex reported that it cannot write the session.
     pub unsaved: bool,
-    /// The last thing that Codex called an error.
+    /// The last error message of Codex.
     pub error: Option<String>,
-    /// How many events there were, but for those that only say that there is no network.
+    /// The number of events, without reports that there is no network.
     pub events: u64,
-    /// Whether the last thing that it said was that there is no network.
+    /// Whether the last event reported that there is no network.
     pub offline: bool,
-    /// What it is doing, in a few words, for whoever watches.
+    /// The current action, in a few words.
     pub doing: String,
 }
 
@@ -58,20 +58,20 @@ pub struct Follower {
     file: File,
     line: Vec<u8>,
     cut: bool,
-    /// The lines that were read, each as it was printed, where somebody wants them.
+    /// The lines that were read, unchanged, if an observer wants them.
     pub kept: Option<Vec<Vec<u8>>>,
-    /// What was read so far.
+    /// The state so far.
     pub progress: Progress,
 }
 
 impl Follower {
-    /// Begins at the start of the file.
+    /// Opens an output at its start.
     pub fn open(path: &Path) -> io::Result<Follower> {
         let file = File::open(path)?;
         Ok(Follower { file, line: Vec::new(), cut: false, kept: None, progress: Progress::default() })
     }
 
-    /// Reads all that is new, or as much of it as may be kept at once. False where there is more.
+    /// Reads new output, up to the limit for kept lines. Returns false if more is there.
     pub fn read(&mut self) -> io::Result<bool> {
         let mut block = [0; 32 << 10];
         let mut room = LONGEST;
@@ -92,7 +92,7 @@ impl Follower {
         }
     }
 
-    /// Reads the rest, a last line without its end too; as far as [`Follower::read`] goes.
+    /// As [`Follower::read`], but a last line without a newline counts as complete.
     pub fn finish(&mut self) -> io::Result<bool> {
         let is_all = self.read()?;
         if is_all && !self.line.is_empty() {
@@ -101,7 +101,7 @@ impl Follower {
         Ok(is_all)
     }
 
-    /// Puts what Codex has printed so far on disk.
+    /// Syncs the output to disk.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -121,22 +121,22 @@ impl Follower {
             self.read_long_line(&line[..line.len().min(200)]);
         } else if let Ok(event) = serde_json::from_slice::<OutputEvent>(&line) {
             self.event(event);
-            // What is no event is nobody's to hand on.
+            // Only events are kept.
             if let Some(kept) = &mut self.kept {
                 kept.push(line.trim_ascii().to_vec());
             }
         }
-        // One huge line must not be paid for by all that follow.
+        // The buffer of a huge line is freed.
         if line.capacity() <= 64 << 10 {
             self.line = line;
             self.line.clear();
         }
     }
 
-    /// Codex writes the type first, so the beginning of a line tells it.
+    /// Reads the type of a long line from its beginning, where Codex writes it.
     fn read_long_line(&mut self, start: &[u8]) {
         self.progress.events += 1;
-        // Of what is too long to be read, the worst is to be thought.
+        // A long line may belong to a turn, so a turn is assumed.
         self.progress.begun = true;
         let is = |kind: &str| start.starts_with(format!("{{\"type\":\"{kind}\"").as_bytes());
         if is("turn.completed") {
@@ -152,7 +152,7 @@ impl Follower {
     }
 
     fn end(&mut self, terminal: Terminal) {
-        // A second turn is that of somebody who queued it, not ours.
+        // A second turn is a queued message of the user, not this job.
         self.progress.terminal.get_or_insert(terminal);
     }
 
@@ -184,7 +184,7 @@ impl Follower {
             "item.started" | "item.updated" | "item.completed" if progress.terminal.is_none() => {
                 let Some(item) = event.item else { return };
                 match item.kind.as_deref() {
-                    // A warning, whatever it is called.
+                    // An item of type error is only a warning.
                     Some("error") => {
                         let message_text = item.message.as_deref().unwrap_or_default();
                         progress.unsaved |= classify(None, message_text) == Some(Class::Disk);
@@ -205,7 +205,7 @@ fn is_turn_event(kind: &str) -> bool {
     ["thread.", "turn.", "item."].iter().any(|start| kind.starts_with(start))
 }
 
-/// What an event says about what Codex does, in a few words; `None` where it says nothing new.
+/// The action of Codex in an event, in a few words; `None` if the event has none.
 fn doing(event: &OutputEvent) -> Option<String> {
     let text = match event.kind.as_str() {
         "turn.started" => "thinking",
@@ -227,7 +227,7 @@ struct OutputEvent {
     thread_id: Option<String>,
     #[serde(default, deserialize_with = "text")]
     message: Option<String>,
-    // These tell an end, which must not be lost for an odd shape.
+    // These report the end of a turn, which must not be lost because of an unknown shape.
     error: Option<serde_json::Value>,
     item: Option<Item>,
     usage: Option<serde_json::Value>,
@@ -249,7 +249,7 @@ struct Item {
     tool: Option<String>,
 }
 
-/// A text; something else of that name, in an item of a kind that nobody knows yet, is none.
+/// A text, or `None` for another type in an item of an unknown kind.
 fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match serde_json::Value::deserialize(deserializer)? {
         serde_json::Value::String(text) => Some(text),
@@ -257,7 +257,7 @@ fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
     })
 }
 
-/// The end of a standard error, for people and for the table of failures.
+/// The end of standard error, for messages and for the table of failures.
 pub fn last_words(path: &Path) -> String {
     use std::io::{Seek, SeekFrom};
     let read = || -> io::Result<Vec<u8>> {

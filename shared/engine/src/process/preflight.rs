@@ -1,9 +1,9 @@
-//! What is looked at before a job is started, so that a start that cannot succeed sends nothing.
+//! Checks before a job is started, so that a start that cannot succeed sends nothing.
 //!
-//! Of a job that resumes: is the session there, not archived, of a format that this Codex does not
-//! spoil, not damaged already, and free; where did it run last, and what was it allowed. Of every job: are its
-//! directory, its images and Codex's home there, and which version is Codex in that directory. What is found can change before Codex looks itself; then Codex's refusal
-//! is the truth.
+//! A session to resume must exist, not be archived, have a format that this Codex does not spoil, be undamaged
+//! and free; its last directory and sandbox are read. For every job the directory, the images and Codex's home
+//! must exist, and the version of Codex in that directory is queried. The state can change before Codex starts;
+//! then Codex's own refusal counts.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -30,42 +30,42 @@ use codex_agent_shared::error::Result;
 use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::time::Timestamp;
 
-/// How long an index is good for.
+/// How long an index is reused.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// All that a start needs to know beyond the job.
+/// The inputs of a start, in addition to the job.
 #[derive(Debug)]
 pub struct Ready {
-    /// Where Codex works.
+    /// The working directory of Codex.
     pub cwd: PathBuf,
-    /// The mode that it is given.
+    /// The sandbox mode.
     pub sandbox: Option<Sandbox>,
-    /// What the session had used before.
+    /// The tokens of the session so far.
     pub usage_before: Option<Usage>,
     /// The session's name.
     pub name: Option<String>,
-    /// The session, while it is handed over.
+    /// The lock of the session during its handover.
     pub hold: Option<SessionLock>,
-    /// What people should know before it is started.
+    /// A warning to print before the start.
     pub warning: Option<String>,
-    /// The version of Codex there; `None` where it says none.
+    /// The version of Codex in that directory; `None` if unknown.
     pub version: Option<String>,
-    /// How long the session's rollout is, where what comes is distinct from what was there.
+    /// The length of the session's rollout, if the new lines are appended to it.
     pub before: Option<u64>,
 }
 
-/// What a look at a job found.
+/// The result of the checks of a job.
 #[derive(Debug)]
 pub enum Preflight {
-    /// It can be started.
+    /// The job can be started.
     Ready(Box<Ready>),
-    /// Somebody drives its session. Nothing was sent.
+    /// Its session is in use. Nothing was sent.
     Busy(String),
-    /// It cannot be run. Nothing was sent.
+    /// The job cannot be run. Nothing was sent.
     Failed(Failure),
 }
 
-/// Looks at jobs, with one index for all that come at about the same time.
+/// Checks jobs, with one index for all jobs at about the same time.
 #[derive(Default)]
 pub struct Checker {
     index: Option<(Option<PathBuf>, Instant, Index)>,
@@ -95,7 +95,7 @@ impl Checker {
         Ok(&mut self.index.insert(index).2)
     }
 
-    /// Looks at a job. What an earlier attempt copied into `copies` need not be there any more.
+    /// Checks a job. Originals that an earlier attempt copied into `copies` may be missing.
     pub fn check(&mut self, job: &Job, copies: &Path) -> Result<Preflight> {
         let failed = |class, message: String| Ok(Preflight::Failed(Failure::hinted(class, message)));
         for (from, to) in command::copies(job, copies) {
@@ -104,7 +104,7 @@ impl Checker {
             }
         }
         let home = job.codex_home.as_deref().map(Path::new);
-        // The home of the user is made by Codex itself; one that is named must be there.
+        // Codex creates its default home itself; any other must exist.
         let is_users = |home: &Path| config::home().is_ok_and(|own| own.join(".codex") == home);
         if let Some(home) = home.filter(|home| !home.exists() && !is_users(home)) {
             return failed(Class::Home, format!("Codex's home '{}' is not there", home.display()));
@@ -152,7 +152,7 @@ impl Checker {
             return failed(Class::Cwd, format!("there is no directory '{cwd}'"));
         }
         ready.cwd = PathBuf::from(cwd);
-        // An older Codex would damage a paginated session for ever, so that what is known by then is not trusted.
+        // An older Codex would damage a paginated session permanently, so the version is queried again.
         let is_paginated =
             found.as_ref().is_some_and(|(_, session, _)| session.history.as_deref() == Some("paginated"));
         ready.version = self.versions.of(&self.codex, home, &ready.cwd, is_paginated).ok();
@@ -164,7 +164,7 @@ impl Checker {
         Ok(Preflight::Ready(Box::new(ready)))
     }
 
-    /// Whether this Codex may have a session, and no other process has it, which is held then.
+    /// Checks that this Codex may resume a session and no other process holds it, and locks it.
     fn check_session(
         &mut self,
         job: &Job,
@@ -173,7 +173,7 @@ impl Checker {
     ) -> Result<std::result::Result<(), Preflight>> {
         let failed = |class, message: String| Ok(Err(Preflight::Failed(Failure::hinted(class, message))));
         let home = job.codex_home.as_deref().map(Path::new);
-        // Of an unknown version the worst is to be thought.
+        // An unknown version counts as the oldest.
         let version = ready.version.as_deref().unwrap_or("0.0");
         if let Err(error) = refuse_older(version, session) {
             let message = match &ready.version {
@@ -189,7 +189,7 @@ impl Checker {
             );
             return failed(Class::Refused, message);
         }
-        // A fork leaves its parent alone, whoever drives that.
+        // A fork does not change its parent, which may be in use.
         if is_fork {
             return Ok(Ok(()));
         }
@@ -209,25 +209,25 @@ impl Checker {
         Ok(Ok(()))
     }
 
-    /// The process that has a session, if it can be seen from here.
+    /// The process that holds a session, if it is visible.
     pub fn holder(&mut self, home: Option<&str>, id: Id) -> Option<Holder> {
         let rollout = self.rollout(home, id)?;
         let home = Home::find(home.map(Path::new)).ok()?;
         Holders::default().holder(home.path(), id, &rollout)
     }
 
-    /// Asks anew for every version that is known.
+    /// Forgets the known versions.
     pub fn forget_versions(&mut self) {
         self.versions.forget();
     }
 
-    /// Whether rollouts can be seen in a home at all: where they cannot, one that is missing proves nothing.
+    /// Whether the rollouts of a home are readable: otherwise a missing rollout proves nothing.
     pub fn sees_rollouts(&self, home: Option<&str>) -> bool {
         let home = Home::find(home.map(Path::new));
         home.is_ok_and(|home| std::fs::read_dir(home.path().join("sessions")).is_ok())
     }
 
-    /// What Codex's own queue holds for a session. Resuming it takes that into the turn.
+    /// A warning about messages in Codex's own queue, which Codex adds to the turn on resume.
     fn queued(&self, home: Option<&Path>, id: Id) -> Result<Option<String>> {
         #[cfg(feature = "sqlite")]
         let count = codex_agent_shared::codex::state::queued(Home::find(home)?.database_folder(), id);
@@ -243,38 +243,38 @@ impl Checker {
         }))
     }
 
-    /// What a session was allowed in its last turn, and what it has used.
+    /// Reads the sandbox of the last turn of a session and its tokens.
     fn look_back(&self, session: &Session<'_>, rollout: &Path, ready: &mut Ready) {
         let turn = rollout::last_turn(rollout).unwrap_or_default();
-        // A rollout is data, and perhaps hostile: it never gives more than the workspace.
+        // A rollout is untrusted data: it never grants more than the workspace.
         let last = turn.sandbox.as_deref().and_then(Sandbox::parse).unwrap_or(Sandbox::ReadOnly);
         ready.sandbox.get_or_insert(last.min(Sandbox::WorkspaceWrite));
         ready.usage_before = turn.total_usage;
         ready.name = session.name.as_deref().map(str::to_owned);
     }
 
-    /// What a session is called, if anything says so.
+    /// The name of a session, if it has one.
     pub fn label(&mut self, home: Option<&str>, id: Id) -> Option<String> {
         let session = self.index(home.map(Path::new)).ok()?.get(id).ok()??;
         Some(session.label().to_owned()).filter(|label| !label.is_empty())
     }
 
-    /// The rollout of a session, if it is there.
+    /// The rollout of a session, if it exists.
     pub fn rollout(&mut self, home: Option<&str>, id: Id) -> Option<PathBuf> {
-        // Most often one file lies where its id says, which costs no look at the whole home.
+        // Most rollouts are in the directory of their id's date, which needs no walk of the home.
         if let Some(home) = home
             && let [only] = Files::of_day(&Path::new(home).join("sessions"), id).of(id)
         {
             return Some(only.path.clone());
         }
-        // What an older index knows may have been before this session.
+        // An older index may not have this session.
         self.index = None;
         let session = self.index(home.map(Path::new)).ok()?.get(id).ok()??;
         session.rollout_path.map(|path| PathBuf::from(path.into_owned())).filter(|path| path.exists())
     }
 
-    /// How the turn ended that was begun at `since` with this prompt, if the rollout says so. Where
-    /// another turn came after it, nobody knows.
+    /// The ending of the turn that was begun at `since` with this prompt, if the rollout has it; unknown if
+    /// another turn followed.
     pub fn ending(&mut self, home: Option<&str>, id: Id, since: Timestamp, said: &str) -> Option<Ending> {
         let rollout = self.rollout(home, id)?;
         let tail = rollout::tail(&rollout, true).ok()?;

@@ -1,8 +1,9 @@
-//! What Codex wrote of an attempt into the rollout of its session, where its output does not say enough.
+//! Evidence about an attempt in the rollout of its session, where its output is not enough.
 //!
 //! Codex prints `thread.started` some 10 to 100 ms before it records the message of the user, and sends nothing
 //! before it has recorded that. So an attempt that was killed in between has a session, and has sent nothing. On
-//! a full disk it is the other way round: the message is sent, and nothing is recorded; Codex says so beside.
+//! a full disk it is the reverse: the message is sent and nothing is recorded, which Codex reports in its
+//! output.
 
 use std::path::Path;
 
@@ -12,20 +13,20 @@ use codex_agent_shared::codex::refusal::is_spoiled;
 use codex_agent_shared::codex::rollout;
 use codex_agent_shared::codex::rollout::{Depth, Ending};
 
-/// What the rollout shows of an attempt.
+/// The trace of an attempt in a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trace {
-    /// There is no rollout, or it is empty.
+    /// No rollout, or an empty one.
     None,
-    /// There is one, without a message since the attempt was begun.
+    /// A rollout without a message since the start of the attempt.
     Silent,
-    /// There is a message, so that it may have been sent.
+    /// A message: it may have been sent.
     Message,
-    /// It cannot be seen.
+    /// The rollout cannot be read.
     Unknown,
 }
 
-/// Looks at a rollout that was `before` bytes long when the attempt was begun.
+/// Reads the trace in a rollout that had `before` bytes at the start of the attempt.
 pub fn trace(rollout: Option<&Path>, before: Option<u64>) -> Trace {
     let Some(rollout) = rollout else { return Trace::None };
     match (rollout.metadata().map(|meta| meta.len()), before) {
@@ -39,13 +40,13 @@ pub fn trace(rollout: Option<&Path>, before: Option<u64>) -> Trace {
     }
 }
 
-/// Whether Codex has said that it cannot write the session, so that what stands there proves nothing.
+/// Whether Codex reported that it cannot write the session, so that the rollout proves nothing.
 pub fn is_unsaved(progress: &Progress, last_words: &str) -> bool {
     let failed = last_words.contains("failed to record rollout items");
     progress.unsaved || failed || classify(None, last_words) == Some(Class::Disk)
 }
 
-/// The failure of a turn that was completed and of which the session lacks the end, for want of space.
+/// The failure of a completed turn whose end is missing in the session for want of disk space.
 pub fn lost(
     rollout: Option<&Path>,
     before: Option<u64>,
@@ -57,7 +58,7 @@ pub fn lost(
         let ending = rollout::tail(rollout, true).ok().and_then(|tail| tail.ending);
         trace(Some(rollout), before) == Trace::Message && ending == Some(Ending::Completed)
     };
-    // Codex tries it again until it ends, and may have found space.
+    // Codex retries the write until it ends, and may have succeeded.
     if !is_full || rollout.is_some_and(is_whole) {
         return None;
     }
@@ -65,7 +66,7 @@ pub fn lost(
     Some(Failure::new(Class::Disk, message))
 }
 
-/// The failure of an attempt that an older Codex has made than its session allows.
+/// The failure of an attempt by a Codex that is too old for its session.
 pub fn spoiled(rollout: &Path) -> Option<Failure> {
     is_spoiled(rollout).then(|| {
         let message = "a Codex before 0.148 has written to this session, and no later version will resume it; \

@@ -1,5 +1,5 @@
-//! One attempt that runs, looked at from time to time: what it printed, whether it ended, whether it
-//! must be stopped. It is ours (a child) or adopted (started by a runner that is gone).
+//! A running attempt, polled for its output, its end and its time limits. The process is a child of this runner,
+//! or adopted from an earlier runner.
 
 use std::io;
 use std::path::PathBuf;
@@ -19,29 +19,29 @@ use crate::record::settings::Patience;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// How long a Codex may stay after its last word.
+/// How long Codex may run after the end of its turn.
 const EXIT_GRACE: Duration = Duration::from_secs(10);
-/// How long a signal is given to work before a stronger one.
+/// The time between a signal and a stronger one.
 const SIGNAL_GRACE: Duration = Duration::from_secs(5);
 
-/// An attempt that runs.
+/// A running attempt.
 pub(crate) struct Running {
-    /// Its place among the tasks.
+    /// The index of its job.
     pub(crate) task: usize,
-    /// What Codex prints.
+    /// The output of Codex.
     pub(crate) follower: Follower,
-    /// What it is about, for whoever looks on.
+    /// The label of its job, for observers.
     pub(crate) about: String,
-    /// When it was started.
+    /// The time of its start.
     pub(crate) at: Timestamp,
-    /// What its session had used before.
+    /// The tokens of its session before the attempt.
     pub(crate) usage_before: Option<Usage>,
-    /// Where its output is.
+    /// The path of its output.
     pub(crate) out: PathBuf,
     /// Whether another runner started it.
     pub(crate) adopted: bool,
     err: PathBuf,
-    /// Whether all that its session has used is its own.
+    /// Whether the session is new, so that all of its tokens are of this attempt.
     pub(crate) is_new: bool,
     asked: Option<Id>,
     child: Option<Child>,
@@ -59,29 +59,28 @@ pub(crate) struct Running {
     offline: Option<Instant>,
 }
 
-/// A stop that is under way.
+/// A stop in progress.
 struct Stop {
-    /// What the outcome is because of it; `None` where the outcome was there before.
+    /// The class of the outcome; `None` if the turn had ended before.
     class: Option<Class>,
     signal: Signal,
     next: Instant,
-    /// How often it was killed.
+    /// The number of SIGKILLs sent.
     kills: u32,
 }
 
-/// What a look at an attempt found.
+/// The result of polling an attempt.
 pub(crate) enum Change {
-    /// Nothing that must be told.
+    /// No change to report.
     Nothing,
-    /// Its session.
+    /// Its session is known.
     Session(Id),
-    /// It runs no more.
+    /// The attempt ended.
     Ended,
 }
 
 impl Running {
-    /// An attempt that another runner started. `None` where it has no output: then nobody was ever
-    /// started.
+    /// Adopts an attempt of another runner. `None` if it has no output: then Codex was never started.
     pub(crate) fn adopt(
         folder: &RunDir,
         at: usize,
@@ -95,7 +94,7 @@ impl Running {
         }
     }
 
-    /// An attempt that was started; `child` is `None` where another runner did that.
+    /// A started attempt; `child` is `None` if another runner started it.
     pub(crate) fn new(
         folder: &RunDir,
         place: usize,
@@ -107,7 +106,7 @@ impl Running {
         let JobState { of, start, .. } = task;
         let asked = start.as_ref().and_then(|start| start.asked);
         let at = start.as_ref().map_or_else(Timestamp::now, |start| start.at);
-        // Not by the wall clock: a job is not stopped because that was set.
+        // The age does not depend on the wall clock, which may be set.
         let gone = start.as_ref().map_or(Duration::ZERO, Start::age);
         Running {
             task: place,
@@ -136,12 +135,12 @@ impl Running {
         }
     }
 
-    /// Looks at it.
+    /// Polls the attempt.
     pub(crate) fn poll(&mut self, now: Instant) -> io::Result<Change> {
-        // The end is looked for first, so that what was printed before it is read after.
+        // The end is checked first, so that all output before it is read.
         let mut ended = self.has_ended(now)?;
         if ended {
-            // What is read in pieces is not over before the last one.
+            // The attempt ends after its last piece of output was read.
             ended = self.follower.finish()?;
         } else {
             self.follower.read()?;
@@ -155,7 +154,7 @@ impl Running {
         }
         if let (false, Some(id)) = (self.announced, self.follower.progress.session) {
             self.announced = true;
-            // A full disk is told by whoever writes next.
+            // A full disk is reported by the next write.
             let _ = self.follower.sync();
             if self.asked.is_some_and(|asked| asked != id) {
                 self.stop_by(Signal::KILL, Some(Class::WrongSession), now);
@@ -193,23 +192,23 @@ impl Running {
             let Some(exit) = child.try_wait()? else { return Ok(false) };
             self.child = None;
             self.exit = Some(exit);
-            // One that was killed may be the launcher alone; one that ended has said all it will say.
+            // A killed process may be the launcher alone; after an exit there is no further output.
             if exit.code().is_some() {
                 self.last_word.get_or_insert(now);
             }
         }
-        // One that has said its last word, and whom no signal reaches, is not waited for any more.
+        // A process whose turn ended and that survives SIGKILL is not waited for.
         if self.stop.as_ref().is_some_and(|stop| stop.kills > 1) && self.is_done() {
             return Ok(true);
         }
-        // Where nobody can tell, it is looked at again.
+        // An unknown state counts as running and is polled again.
         Ok(!match self.exit {
             Some(_) => liveness::may_live(&self.out),
             None => liveness::may_be_locked(&self.out),
         })
     }
 
-    /// Begins to stop it, gently at first. What it has completed stays completed.
+    /// Begins to stop the attempt, with SIGINT first. A completed turn stays completed.
     pub(crate) fn stop(&mut self, class: Class, now: Instant) {
         if self.stop.is_none() {
             self.stop_by(Signal::INT, Some(class), now);
@@ -221,7 +220,7 @@ impl Running {
         self.escalate_signal(now);
     }
 
-    /// Sends the signal that is due: SIGINT, SIGTERM, then SIGKILL until it helps.
+    /// Sends the signal that is due: SIGINT, SIGTERM, then SIGKILL until the process ends.
     fn escalate_signal(&mut self, now: Instant) {
         let Some(stop) = &mut self.stop else { return };
         if now < stop.next {
@@ -239,12 +238,12 @@ impl Running {
         };
     }
 
-    /// How it ended, and what became of it.
+    /// The exit status and the verdict.
     pub(crate) fn judge(&self, rollout: &mut dyn Rollout) -> (Option<ExitStatus>, Verdict) {
-        // A launcher that was killed alone says nothing about the Codex that went on.
+        // The status of a killed launcher says nothing about the Codex that kept running.
         let outlived = self.exit.is_some_and(|exit| exit.code().is_none()) && self.is_done();
         let exit = self.exit.filter(|_| !outlived);
-        // What it said beside a success is nobody's business.
+        // Standard error beside a success is ignored.
         let is_told = matches!(self.follower.progress.terminal, Some(Terminal::Completed(_)));
         let words = if is_told { String::new() } else { self.last_words() };
         let lingered = self.stop.as_ref().is_some_and(|stop| stop.class.is_none());
@@ -260,7 +259,7 @@ impl Running {
         (self.exit, judge(&evidence, rollout))
     }
 
-    /// Whether the system was started anew since it was begun.
+    /// Whether the system was rebooted since the start.
     pub(crate) fn is_of_other_boot(&self) -> bool {
         self.other_boot
     }
@@ -270,7 +269,7 @@ impl Running {
         last_words(&self.err)
     }
 
-    /// Whether we were told to stop it.
+    /// Whether it was stopped by request.
     pub(crate) fn was_stopped(&self) -> bool {
         self.stop.as_ref().is_some_and(|stop| stop.class == Some(Class::Stopped))
     }

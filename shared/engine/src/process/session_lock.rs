@@ -1,12 +1,11 @@
 //! One writer a session.
 //!
-//! `locks/session-UUID` names the `.out` of the Codex that drives the session. It is locked only
-//! while a session is handed over: look who has it, write the new `.out`, start Codex. A session is
-//! busy while the `.out` that is named there is locked, so a hold ends with its Codex, and nobody has
-//! to give it back. A file that names an `.out` that is gone is nobody's. The file itself is never
-//! removed.
+//! `locks/session-UUID` names the `.out` of the Codex that drives the session. The file is locked only during a
+//! handover: check the holder, write the new `.out`, start Codex. A session is busy while the named `.out` is
+//! locked, so the lock ends with its Codex and needs no release. If the named `.out` is missing, the session is
+//! free. The file itself is never removed.
 //!
-//! This is between runners alone. What Codex itself holds (from 0.147) Codex tells.
+//! The lock is between runners only. Codex reports its own locks (from 0.147).
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -19,7 +18,7 @@ use codex_agent_shared::error::{Context, Error, Result};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store::place;
 
-/// A session that is being handed over.
+/// A session during its handover.
 #[derive(Debug)]
 pub struct SessionLock {
     file: File,
@@ -27,7 +26,7 @@ pub struct SessionLock {
 }
 
 impl SessionLock {
-    /// Takes a session; `None` where somebody has it. `for_out` may have it already.
+    /// Locks a session; `None` if it is held by an output other than `for_out`.
     pub fn acquire(id: Id, for_out: Option<&Path>) -> Result<Option<SessionLock>> {
         let path = run_dir::own("locks")?.join(format!("session-{id}"));
         let mut file = place::lock_file(&path)?;
@@ -43,7 +42,7 @@ impl SessionLock {
         Ok(Some(SessionLock { file, path }))
     }
 
-    /// Says whose the session is from now on.
+    /// Assigns the session to an output.
     pub fn assign(&mut self, out: &Path) -> Result<()> {
         let bytes = out.as_os_str().as_bytes();
         self.file

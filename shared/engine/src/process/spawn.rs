@@ -1,15 +1,15 @@
 //! The order of a start. It is a contract, and each step rests on the one before:
 //!
-//! 1. The job was looked at ([`crate::process::preflight`]); its session, if it has one, is held.
+//! 1. The job was checked ([`crate::process::preflight`]); its session, if it has one, is locked.
 //! 2. `job.started` is on disk. From here on a later runner knows that this attempt may exist.
 //! 3. `.out` is made, new for each attempt, and locked.
-//! 4. Codex is started in a process group of its own, with that descriptor as its standard output.
-//!    Our own copy is dropped: the lock is now Codex's.
+//! 4. Codex is started in a process group of its own, with that descriptor as its standard output. The runner's
+//!    copy is closed: the lock is now Codex's.
 //! 5. `job.spawned` is on disk.
 //!
-//! A runner that is killed after 2 leaves no `.out`, or one that is not locked and empty: nothing was
-//! sent. After 4 it leaves one that is locked for as long as Codex lives. There is no third case,
-//! because the descriptor is in the child before the child is Codex.
+//! A runner that is killed after 2 leaves no `.out`, or an empty one without a lock: nothing was sent. After 4
+//! it leaves an `.out` that is locked as long as Codex is running. There is no third case, because the
+//! descriptor is in the child before the child is Codex.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind::{ArgumentListTooLong, InvalidInput};
@@ -30,18 +30,18 @@ use crate::record::job::{Job, Sandbox};
 use codex_agent_shared::error::{Context, Error, Result, reason};
 use codex_agent_shared::store::place;
 
-/// The variables of a job's environment.
+/// The variable with the nesting depth of a job.
 const DEPTH: &str = "CODEX_AGENT_DEPTH";
 
-/// How deep a job of a job of a job may be.
+/// The greatest nesting depth.
 const DEEPEST: u32 = 3;
 
-/// How many runs are around this process.
+/// The nesting depth of this process.
 fn depth() -> u32 {
     std::env::var(DEPTH).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Refuses to run jobs too deep in jobs: one that starts itself would never end.
+/// Refuses deeply nested jobs: a job that runs itself would never end.
 pub fn check_depth() -> Result<()> {
     if depth() >= DEEPEST {
         let message = format!("jobs may not be nested more than {DEEPEST} deep");
@@ -56,7 +56,7 @@ pub struct Start<'s> {
     pub folder: &'s RunDir,
     /// The executable.
     pub codex: &'s Path,
-    /// What is to be done.
+    /// The job.
     pub job: &'s Job,
     /// The job and the attempt.
     pub of: JobRef,
@@ -64,15 +64,15 @@ pub struct Start<'s> {
     pub continues: bool,
     /// Whether the model has seen the prompt before.
     pub resent: bool,
-    /// When, in milliseconds since the boot.
+    /// The time since the boot, in milliseconds.
     pub up: Option<i64>,
 }
 
-/// What came of a start.
+/// The result of a start.
 pub enum Spawn {
     /// Codex runs.
     Running(Child, Process, Box<Follower>),
-    /// It could not be run. Nothing was sent.
+    /// Codex could not be started. Nothing was sent.
     Failed(Failure),
 }
 
@@ -99,7 +99,7 @@ impl Start<'_> {
             rollout_bytes: ready.before,
             uptime_ms: up,
         })?;
-        // Nothing is sent before the spawn, and what is the matter with one job is no other's.
+        // Nothing is sent before the spawn, and an error about one job must not stop the others.
         let made = match make(folder, &of, job, &mut ready) {
             Ok(made) => made,
             Err(error) => return Ok(Spawn::Failed(Failure::from_error(&error))),
@@ -117,21 +117,20 @@ impl Start<'_> {
             .env("CODEX_AGENT_JOB", &of.job)
             .env(DEPTH, (depth() + 1).to_string());
         if let Some(home) = job.codex_home.as_deref().map(Path::new) {
-            // Codex refuses a home that is named and not there, and makes the one that is not named: that of the
-            // user, as no other was let through.
+            // Codex refuses a missing home in CODEX_HOME, and creates the default one. Only the default home
+            // passes the checks while it is missing.
             match home.exists() {
                 true => command.env("CODEX_HOME", home),
                 false => command.env_remove("CODEX_HOME"),
             };
         }
         let spawned = command.spawn();
-        // With the command goes our copy of the locked descriptor.
+        // The command owns the runner's copy of the locked descriptor.
         drop(command);
         let child = match spawned {
             Ok(child) => child,
             Err(error) => {
-                // It may be the directory that cannot be gone to, or what the job says that no system
-                // takes as an argument; that is this job's affair alone.
+                // A missing directory or an argument that the system refuses is a failure of this job alone.
                 let (class, what) = match fs::metadata(ready.cwd.join(".")) {
                     Err(_) => (Class::Cwd, ready.cwd.as_path()),
                     Ok(_) if matches!(error.kind(), ArgumentListTooLong | InvalidInput) => {
@@ -150,7 +149,7 @@ impl Start<'_> {
     }
 }
 
-/// What is made for an attempt before its Codex is started.
+/// The files of an attempt, created before its Codex is started.
 struct Made {
     copies: Copies,
     stdin: File,
@@ -174,9 +173,9 @@ fn make(folder: &RunDir, of: &JobRef, job: &Job, ready: &mut Ready) -> Result<Ma
     let stdin = File::open(&prompt).map_err(own("open", &prompt))?;
     let err = private(&path("err"), true)?;
     let out = private(&path("out"), true)?;
-    // Whoever is started can be followed.
+    // The follower is opened first: every started Codex can be followed.
     let follower = Follower::open(&path("out")).map_err(own("open", &path("out")))?;
-    // Only whoever probes can have it, for a moment.
+    // Another process can only hold a shared lock, for a moment.
     place::lock(&out, &path("out"))?;
     if let Some(hold) = &mut ready.hold {
         hold.assign(&path("out"))?;
@@ -188,19 +187,19 @@ fn private(path: &Path, append: bool) -> Result<File> {
     place::open(OpenOptions::new().create_new(true).append(append).write(true), "the new file", path)
 }
 
-/// Copies what a job names under plain names: a comma would split Codex's argument, and an original may
-/// be gone when a job is run again. What an earlier attempt copied stays.
+/// Copies the files of a job under plain names: a comma would split Codex's argument, and an original may be
+/// missing at a rerun. Copies of an earlier attempt are kept.
 fn copy(folder: &Path, job: &Job) -> Result<Copies> {
     let mut copies = Copies::default();
     for (from, to) in command::copies(job, folder) {
         let from = Path::new(from);
         if !to.exists() {
-            // A copy that was interrupted is never taken for the whole.
+            // An interrupted copy must never count as complete.
             let part = to.with_extension("part");
             let mut options = OpenOptions::new();
             let mut file = place::open(options.write(true).create(true).truncate(true), "the copy", &part)?;
             let (mut original, mut block) = (File::open(from).context("copy", from)?, vec![0; 64 << 10]);
-            // An original that cannot be read is trouble of this job alone; a copy that cannot be written is not.
+            // An unreadable original fails this job alone; a copy that cannot be written is trouble of the run.
             let written = |error| place::trouble("write", &part, &error);
             loop {
                 let got = original.read(&mut block).context("copy", from)?;
