@@ -1,32 +1,28 @@
-//! Queues: prompts to be sent one after the other, kept in `queues.json`.
+//! Queues: prompts that are sent one after the other, stored in `queues.json`.
 //!
-//! The file keeps the shape that earlier releases of codex-agent wrote (2-space JSON, camelCase keys, ISO
-//! times, four statuses; the order of the list is the order of sending), so that it can be used by both.
-//! Unknown keys are kept to the byte. Two prompts or two queues of one id, which only an editor can make, are
-//! told apart when the file is read: the later one is called `ID-2`. What is new is optional: `oneSession`,
-//! `sessionId`, `run`, `claiming`, `lastRun` of a queue; `session`, `run`, `failure`, `retries` of a prompt.
+//! The file keeps the shape that earlier releases of codex-agent wrote (2-space JSON, camelCase keys, ISO times,
+//! four statuses; the order of the list is the order of sending), so that it can be used by both. Unknown keys
+//! are kept to the byte. Duplicate ids of prompts or queues, which only an editor can make, are replaced when
+//! the file is read: the later one becomes `ID-2`. New keys are optional: `oneSession`, `sessionId`, `run`,
+//! `claiming`, `lastRun` of a queue; `session`, `run`, `failure`, `retries` of a prompt.
 //!
-//! **Who owns what.** The file owns which prompts there are, their order, text and mode, and whether the
-//! queue is paused. What happened to a prompt that was claimed, the journal of the queue's run owns; the
-//! file learns of it at most once a second, at edits and at the end. So who reads a queue lays the
-//! journal over it ([`Queue::apply_journal`]), and a prompt costs an append and no rewriting.
+//! **Who owns what.** The file owns which prompts there are, their order, text and mode, and whether the queue
+//! is paused. The journal of the queue's run owns the outcome of a claimed prompt; the file is updated at most
+//! once a second, at edits and at the end. So a reader applies the journal to the queue
+//! ([`Queue::apply_journal`]), and a prompt costs an append instead of a rewrite.
 //!
-//! **Claims.** A runner chooses a prompt and plans it in its journal under the lock of the file; who
-//! edits looks into the journal under the same lock. So a prompt that is being sent cannot be edited, and
-//! one that was edited is not sent as it was before. Before a prompt is claimed, the file names it in
-//! `claiming`, with as many behind it as a fast queue claims until the next save. So the file alone shows
-//! which pending prompts may have been sent, should the journal be gone: those are interrupted.
+//! **Claims.** A runner chooses a prompt and plans it in its journal under the lock of the file; an edit reads
+//! the journal under the same lock. So a prompt that is being sent cannot be edited, and an edited prompt is
+//! never sent in its old form. Before a prompt is claimed, the file names it in `claiming`, with as many behind
+//! it as a fast queue claims until the next save. So the file alone shows which pending prompts may have been
+//! sent, should the journal be missing: those are interrupted.
 //!
 //! ```
 //! use codex_agent_engine::queue::{Mode, Prompt, Queue};
 //!
-//! let mut queue = Queue::new("book", "/home/me/book", false);
-//! for mode in [Mode::Auto, Mode::Manual] {
-//!     queue.prompts.push(Prompt::new("Write a chapter".to_owned(), Vec::new(), mode));
-//! }
-//! // A manual prompt waits for a word.
-//! assert_eq!((queue.counts().pending, queue.due()), (2, 1));
-//! assert_eq!(queue.find("2").unwrap(), 1);
+//! let mut queue = Queue::new("book", "/home/me/book", false); for mode in [Mode::Auto, Mode::Manual] {
+//! queue.prompts.push(Prompt::new("Write a chapter".to_owned(), Vec::new(), mode)); } // A manual prompt is not
+//! due. assert_eq!((queue.counts().pending, queue.due()), (2, 1)); assert_eq!(queue.find("2").unwrap(), 1);
 //! ```
 
 use std::collections::HashSet;
@@ -233,8 +229,8 @@ impl Queue {
         counts
     }
 
-    /// Where the prompt stands that is meant: `3` is the third; else an id, or four or more digits of the
-    /// beginning or the end of one.
+    /// The index of a prompt by reference: `3` is the third; otherwise an id, or at least four digits of its
+    /// beginning or end.
     pub fn find(&self, text: &str) -> Result<usize> {
         let exact = self.place(text);
         let number = text.parse().ok().filter(|number| (1..=self.prompts.len()).contains(number));
@@ -261,18 +257,17 @@ impl Queue {
         Err(error.hint(format!("codex-agent queue show {} numbers them", quoted(name))))
     }
 
-    /// Where the prompt of exactly this id stands.
+    /// The index of the prompt with exactly this id.
     pub fn place(&self, id: &str) -> Option<usize> {
         self.prompts.iter().position(|prompt| prompt.id == id)
     }
 
-    /// How many prompts a runner would send.
+    /// The number of prompts that a runner would send.
     pub fn due(&self) -> usize {
         self.prompts.iter().filter(|prompt| prompt.is_due()).count()
     }
 
-    /// The job of a prompt. `base` is what all jobs have in common, `session` the one session, where there is
-    /// one already.
+    /// The job of a prompt. `base` has the options of all jobs, `session` is the one session, if it exists.
     pub fn job(&self, at: usize, base: &Job, session: Option<Id>) -> Job {
         let prompt = &self.prompts[at];
         let mut job = base.with_prompt(prompt.prompt.as_str());
@@ -307,8 +302,8 @@ impl Queues {
         Ok(Store::new(config_folder()?.join("queues.json")))
     }
 
-    /// All queues as they are now, with what their runs have done. A run that cannot be read is told of, and
-    /// is in the way of no other queue.
+    /// All queues with the outcomes of their runs. A run that cannot be read causes a warning and does not
+    /// affect other queues.
     pub fn read() -> Result<(Queues, Vec<RunnerState>)> {
         let mut queues: Queues = Queues::store()?.read()?;
         let life = |queue: &mut Queue| {
@@ -321,7 +316,8 @@ impl Queues {
         Ok((queues, lives))
     }
 
-    /// Changes the queue of this name or id under the lock of the file. The closure sees what its run has done.
+    /// Changes the queue of this name or id under the lock of the file. The closure sees the outcomes of its
+    /// run.
     pub fn edit<R>(name: &str, change: impl FnOnce(&mut Queue, RunnerState) -> Result<R>) -> Result<R> {
         Queues::edit_at(|queues| queues.find(name), change)
     }
@@ -343,23 +339,23 @@ impl Queues {
         })
     }
 
-    /// Where the queue of this name or id stands; an error where there is none, or two of the name.
+    /// The index of the queue of this name or id; an error if there is none, or two of the name.
     pub fn find(&self, name: &str) -> Result<usize> {
         store::find(&self.queues, name)
     }
 
-    /// Where the queue of exactly this id stands.
+    /// The index of the queue with exactly this id.
     pub fn by_id(&self, id: &str) -> Result<usize> {
         let at = self.queues.iter().position(|queue| queue.id == id);
         at.ok_or_else(|| Error::not_found(format!("queue '{id}' was deleted")))
     }
 
-    /// As [`Queues::find`], but no queue of the name is no error.
+    /// As [`Queues::find`], but `None` if no queue has the name.
     pub fn position(&self, name: &str) -> Result<Option<usize>> {
         store::position(&self.queues, name)
     }
 
-    /// The runs that a queue names: they are kept.
+    /// The runs that queues name, which must be kept.
     pub fn runs(&self) -> impl Iterator<Item = &str> {
         self.queues.iter().flat_map(|queue| queue.run.iter().chain(&queue.last_run)).map(String::as_str)
     }
@@ -370,7 +366,7 @@ pub fn check_name(name: &str) -> Result<()> {
     store::check_name::<Queue>(name, Id::parse(name).is_some())
 }
 
-/// The failure of a prompt whose end is unknown.
+/// The failure of a prompt whose outcome is unknown.
 pub(crate) fn interrupted(message: &str) -> Failure {
     Failure::new(crate::record::failure::Class::Interrupted, message)
 }

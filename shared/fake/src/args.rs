@@ -67,7 +67,7 @@ pub(super) fn read(version: &Version, words: &[OsString]) -> Run<Args> {
         let in_verb = operands.first().is_some_and(|verb| *verb == "resume" || is_fork(version, verb));
         let mut value = || match attached {
             Some(value) => Ok(value.to_owned()),
-            // An option is nobody's value (0.106 and 0.169).
+            // An option is never a value (0.106 and 0.169).
             None => match rest.next_if(|word| !word.as_bytes().starts_with(b"-") || *word == "-") {
                 Some(value) => Ok(value.to_string_lossy().into_owned()),
                 None => usage(&format!("a value is required for '{name}' but none was supplied")),
@@ -76,7 +76,7 @@ pub(super) fn read(version: &Version, words: &[OsString]) -> Run<Args> {
         match name {
             "--json" | "--experimental-json" => args.json = true,
             "--skip-git-repo-check" => args.skip_git_check = true,
-            // Here it changes nothing: what it is asked not to write is written.
+            // Ignored here: the session is written all the same.
             "--ephemeral" => {}
             "--dangerously-bypass-approvals-and-sandbox" | "--yolo" => {
                 args.sandbox = Some("danger-full-access".to_owned());
@@ -97,7 +97,7 @@ pub(super) fn read(version: &Version, words: &[OsString]) -> Run<Args> {
             "--cd" | "-C" if !in_verb => args.directory = Some(value()?.into()),
             "--model" | "-m" => args.model = Some(value()?),
             "--image" | "-i" => {
-                // Without the sign of equality it takes all that follows up to the next option.
+                // Without `=` it accepts all words up to the next option.
                 if attached.is_none() {
                     value()?;
                     while rest.next_if(|word| !word.as_bytes().starts_with(b"-") || *word == "-").is_some() {}

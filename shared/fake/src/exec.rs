@@ -1,4 +1,4 @@
-//! `codex exec`: one turn, and what may go wrong with it.
+//! `codex exec`: one turn, and its failures.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
@@ -89,7 +89,7 @@ fn directory(named: Option<&OsStr>) -> Run<PathBuf> {
     std::fs::canonicalize(folder).or_else(fail)
 }
 
-/// The prompt: what stands in the arguments, or on standard input, or both. A fork may go without.
+/// The prompt, from the arguments, standard input, or both. A fork may go without.
 fn prompt(version: &Version, args: &Args) -> Run<Option<String>> {
     let given = match &args.prompt {
         Some(given) if given != "-" => Some(given),
@@ -160,7 +160,7 @@ fn begin<'h>(
         Verb::New => new(),
         Verb::Resume(_) if steering.has("OTHER") => new(),
         Verb::Resume(given) => {
-            // A name that nobody has starts a new session in every version; an id did up to 0.106.
+            // An unknown name starts a new session in every version; an unknown id did up to 0.106.
             let (Some(id), _) = wanted(given) else { return new() };
             match Thread::load(version, home, rows, id) {
                 Ok(mut thread) => {
@@ -379,7 +379,7 @@ impl Job<'_> {
         self.event("item.completed", &item(&output, Some(code), status))
     }
 
-    /// What comes after a turn that was a success.
+    /// The steps after a successful turn.
     fn after(&mut self) -> Run<()> {
         if self.steering.has("LEAVES") {
             // It has our standard output, which no child of the real one has: a shim that is called codex does that.

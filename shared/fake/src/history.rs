@@ -1,5 +1,5 @@
-//! What a session has been so far: its turns, as the rollout tells them, from the beginning of the session
-//! that it was forked from.
+//! The history of a session: its turns by the rollout, from the beginning of the session that it was forked
+//! from.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use codex_agent_shared::time::Timestamp;
 /// One turn.
 pub(super) struct Turn {
     pub(super) id: String,
-    /// Who said what: true for the user.
+    /// The messages; true for the user.
     pub(super) said: Vec<(bool, String)>,
     pub(super) status: &'static str,
-    /// Where its first line stands.
+    /// The place of its first line.
     pub(super) at: Place,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Place {
     pub(super) offset: u64,
 }
 
-/// What a rollout says.
+/// The contents of a rollout.
 #[derive(Default)]
 pub(super) struct History {
     pub(super) meta: Value,
@@ -73,7 +73,7 @@ impl History {
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             let at = offset;
             offset += line.len() as u64;
-            // A line that is cut, or broken, says nothing.
+            // Broken lines are skipped.
             let Ok(line) = serde_json::from_slice::<Value>(line) else { continue };
             let ordinal = line["ordinal"].as_u64();
             if let (Some(until), Some(ordinal)) = (until, ordinal)

@@ -1,17 +1,17 @@
 //! A Codex without a model: `codex exec`, `codex app-server` and the few commands beside them, for the
 //! demo, where there is no account, and for tests, which run thousands of jobs in seconds.
 //!
-//! It does what the recorded versions do, as far as others can see it: the events, the rollouts, the
-//! rows of the database, the locks, the exit codes. Where its own home is concerned it is Codex, so
-//! this is the one module below `codex` that writes there. It answers `echo: ` and the prompt, unless
-//! words in the prompt say otherwise; the head of `fake/words.rs` has them all.
+//! It behaves as the recorded versions do, as far as other programs can see: the events, the rollouts, the rows
+//! of the database, the locks, the exit codes. Where its own home is concerned it is Codex, so this is the one
+//! module below `codex` that writes there. It answers `echo: ` and the prompt, unless words in the prompt say
+//! otherwise; the head of `fake/words.rs` has them all.
 //!
 //! **Variables.** `CODEX_FAKE_VERSION=0.137.0` makes it that version. `CODEX_FAKE_LOG=FILE` gets a line
 //! for each prompt at the moment that a model would see it, and none for a prompt that none would
 //! see. `CODEX_FAKE_GIT_CHECK=1` makes it refuse directories outside of git, as Codex does.
 //!
-//! **Order.** Row and rollout are there before `thread.started` is printed, and `thread.started` before
-//! anything is logged: whoever kills it before that knows that nothing was sent.
+//! **Order.** Row and rollout are there before `thread.started` is printed, and `thread.started` before anything
+//! is logged: if it is killed before that, nothing was sent.
 //!
 //! **What it leaves out.** It does not read `config.toml` but for the place of the database, knows no
 //! git, has no subagents, no compaction and no queue, and does not write compressed rollouts.
@@ -33,7 +33,7 @@ mod lines;
 mod lock;
 mod model;
 mod output;
-// Without SQLite there are no rows, and nobody asks which columns a version has.
+// Without SQLite there are no rows, and the columns of versions are unused.
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code, unused_imports))]
 mod row;
 mod rpc;
@@ -50,7 +50,7 @@ use version::{Version, since};
 /// The name that makes an executable this Codex.
 pub const NAME: &str = "codex";
 
-/// Is Codex, with these words after its name.
+/// Runs as Codex, with these arguments.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let stop = match run(&args) {
         Ok(()) => 0,

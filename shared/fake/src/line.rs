@@ -28,7 +28,7 @@ pub(super) fn said(role: &str, kind: &str, text: &str, more: Value) -> Line {
     ("response_item", typed("message", &payload))
 }
 
-/// Tokens as every place tells them.
+/// Token counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     pub(super) input: i64,
@@ -37,7 +37,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// What one answer costs, always.
+    /// The fixed cost of an answer.
     pub(super) const ONE: Usage = Usage { input: 100, cached: 10, output: 7 };
 
     pub(super) fn plus(self, more: Usage) -> Usage {

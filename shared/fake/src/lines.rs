@@ -118,7 +118,7 @@ fn completed(thread: &Thread<'_>, turn: &Open, kind: &str, item: &Value) -> Line
     event("item_completed", &payload)
 }
 
-/// What an answer has cost.
+/// The cost of an answer.
 pub(super) fn tokens(thread: &Thread<'_>, turn: &Open, last: Usage) -> Vec<Line> {
     let (total, last) = (thread.total.json(thread.version), last.json(thread.version));
     let mut lines = Vec::new();
@@ -159,7 +159,7 @@ pub(super) fn aborted(thread: &Thread<'_>, turn: &Open) -> Vec<Line> {
     vec![said("user", "input_text", text, json!({})), event("turn_aborted", &payload)]
 }
 
-/// What `turn.completed` says of the whole session.
+/// The usage in `turn.completed`: the total of the session.
 pub(super) fn told_usage(thread: &Thread<'_>) -> Value {
     let mut usage = thread.total.json(thread.version);
     if let Value::Object(usage) = &mut usage {

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use codex_agent_shared::record::Id;
 
-/// Held for as long as this lives or the process does; the empty file goes away with it.
+/// Held until this value is dropped or the process ends; dropping removes the empty file.
 pub(super) struct Lock {
     file: File,
     path: PathBuf,
 }
 
 impl Lock {
-    /// Takes the lock; `None` if some other process has it.
+    /// Acquires the lock; `None` if another process holds it.
     pub(super) fn take(home: &Path, id: Id) -> std::io::Result<Option<Lock>> {
         let folder = home.join("thread-writer-locks");
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
@@ -23,7 +23,7 @@ impl Lock {
             if file.try_lock().is_err() {
                 return Ok(None);
             }
-            // The one who had it may have removed the file between opening and locking.
+            // The holder may have removed the file between opening and locking.
             if fs::metadata(&path).is_ok_and(|meta| is_same(&meta, &file)) {
                 return Ok(Some(Lock { file, path }));
             }
@@ -37,7 +37,7 @@ fn is_same(meta: &fs::Metadata, file: &File) -> bool {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Removed while it is still locked, so that nobody takes a lock on a file without a name.
+        // Removed while locked, so that no process locks a removed file.
         let _ = fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }

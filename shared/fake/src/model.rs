@@ -1,4 +1,4 @@
-//! What the model says: an answer, or one of the failures of Codex in the words of its version.
+//! The reply of the model: an answer, or a failure in the words of the version.
 
 use std::fs;
 use std::io::Write;
@@ -87,7 +87,7 @@ pub(super) fn refuses(version: &Version, words: &Words<'_>, home: &Path) -> Opti
     None
 }
 
-/// What a turn fails with after its answer, where the stream was cut.
+/// The failure of a turn whose stream was cut after the answer.
 pub(super) fn cut() -> Refusal {
     Refusal {
         message: "stream disconnected before completion: stream closed before response.completed".to_owned(),
@@ -95,8 +95,8 @@ pub(super) fn cut() -> Refusal {
     }
 }
 
-/// When the usage limit of this home ends; `None` if it has ended. The first who asks sets it, and the
-/// file that keeps it appears whole, as others may ask at the same moment.
+/// When the usage limit of this home ends; `None` if it has ended. The first caller sets it; its file is created
+/// atomically, since others may ask at the same moment.
 fn limit_end(home: &Path, seconds: u64) -> Option<Timestamp> {
     let path = home.join(".fake-limit");
     let now = Timestamp::now();
@@ -104,7 +104,7 @@ fn limit_end(home: &Path, seconds: u64) -> Option<Timestamp> {
         && let Ok(mut file) = tempfile::NamedTempFile::new_in(home)
         && write!(file, "{}", now.0 + seconds as i64 * 1000).is_ok()
     {
-        // Somebody else was first.
+        // Another process was first.
         let _ = file.persist_noclobber(&path);
     }
     let end = fs::read_to_string(&path).ok()?.trim().parse().ok().map(Timestamp)?;

@@ -5,10 +5,10 @@ use std::io::Write;
 use codex_agent_shared::codex::home::Home;
 use serde_json::Value;
 
-/// Ends the process with this code; what there is to say has been said.
+/// Ends the process with this code; its message was printed before.
 pub(super) struct Stop(pub(super) u8);
 
-/// What every part gives that may end the process.
+/// The result of functions that may end the process.
 pub(super) type Run<T> = std::result::Result<T, Stop>;
 
 /// Says why on standard error and ends with 1, as Codex does.
@@ -43,7 +43,7 @@ pub(super) fn home() -> Run<Home> {
         Ok(home) => home,
         Err(error) => return fail(format!("finding codex home: {error}")),
     };
-    // The one that nobody named is made at the first time.
+    // The default home is created at the first use.
     let is_named = std::env::var_os("CODEX_HOME").is_some_and(|named| !named.is_empty());
     if !is_named && let Err(error) = std::fs::create_dir_all(home.path()) {
         return fail(format!("making codex home: {error}"));

@@ -36,7 +36,7 @@ impl From<Option<&str>> for Cell {
     }
 }
 
-/// What later turns change in a row that is there.
+/// The columns that later turns change.
 const MOVING: [&str; 7] = [
     "rollout_path",
     "updated_at",
@@ -47,7 +47,7 @@ const MOVING: [&str; 7] = [
     "sandbox_policy",
 ];
 
-/// What the first message sets, and no later one.
+/// The columns that only the first message sets.
 const ONCE: [&str; 3] = ["title", "first_user_message", "preview"];
 
 /// The columns of Codex's own table, and the version that each came with.

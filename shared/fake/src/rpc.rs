@@ -46,7 +46,7 @@ pub(super) fn serve(version: &Version, home: &Home) -> Run<()> {
     for line in std::io::stdin().lock().lines() {
         let line = line.or_else(fail)?;
         let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
-        // What has no id is a notification, which nobody answers.
+        // A message without an id is a notification, which has no answer.
         if message["id"].is_null() {
             continue;
         }

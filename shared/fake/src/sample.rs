@@ -1,5 +1,5 @@
-//! The sample home: thirteen sessions that Codex 0.169 made of the words of nobody, so that everything
-//! can be tried where there is no Codex. A test holds it to the recording it was made from.
+//! The sample home: thirteen sessions that Codex 0.169 made from invented text, so that every tool can be tried
+//! without Codex. A test holds it to the recording it was made from.
 //!
 //! A [`Place`] is a sample home with all that a command needs beside it: the directories that its sessions
 //! work in, a Codex without a model, and room for what our own tools keep.
@@ -44,7 +44,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// All of it in one folder.
+    /// All of it in one directory.
     pub fn within(folder: &Path) -> Place {
         let [home, config, state, bin, projects, project] =
             ["codex", "config", "state", "bin", "projects", "project"].map(|name| folder.join(name));
@@ -100,7 +100,7 @@ impl Place {
         self.bin.join(fake::NAME)
     }
 
-    /// Lets a command find all of it, and our own tools first, wherever PATH leads.
+    /// Sets the environment of a command: the sample, and the tools of this package first on PATH.
     pub fn set_env(&self, command: &mut Command) {
         command
             .env("CODEX_HOME", &self.home)

@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The table of sessions, open for writing.
 ///
-/// Nothing is synced, and the connection is not closed: closing the last one would write the log back,
-/// and neither matters to sessions that nobody will miss after a power cut.
+/// Nothing is synced, and the connection is not closed: closing the last one would write the log back, and
+/// neither matters to test sessions after a power cut.
 pub(crate) struct Table {
     connection: ManuallyDrop<Connection>,
     columns: HashSet<String>,

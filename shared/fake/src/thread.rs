@@ -303,14 +303,14 @@ impl<'h> Thread<'h> {
     }
 }
 
-/// What a new session begins with.
+/// The base of a new session.
 enum Base<'b> {
     Nothing,
     /// The parent, its file, what it says, and how many turns of it are kept, if not all.
     Parent(Id, &'b Path, &'b History, Option<usize>),
 }
 
-/// Why there is none has been told by then.
+/// The reason was printed already.
 const NO_ROW: &str = "the database could not be written";
 const MODEL: &str = "gpt-5";
 const PROVIDER: &str = "openai";

@@ -1,6 +1,6 @@
-//! Which version this Codex is, and what that changes.
+//! The version of this Codex, and the differences between versions.
 
-/// The version that is played where nobody asks for another: the newest that was recorded.
+/// The default version: the newest that was recorded.
 const NEWEST: &str = "0.171.0";
 
 /// The first minor number that has a thing, or the first that has it no more.
@@ -17,7 +17,7 @@ pub(super) mod since {
     pub(crate) const NAME_IN_ROLLOUT: (u32, u32) = (107, 132);
     /// A prompt in the arguments is lengthened by standard input.
     pub(crate) const STDIN_BLOCK: u32 = 107;
-    /// Errors of the app-server are told with their code.
+    /// Errors of the app-server include their code.
     pub(crate) const ERROR_CODE: u32 = 121;
     pub(crate) const TURNS_LIST: u32 = 122;
     pub(crate) const REASONING_TOKENS: u32 = 128;

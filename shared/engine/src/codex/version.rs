@@ -56,7 +56,7 @@ pub fn version(codex: &Path, home: Option<&Path>, directory: Option<&Path>) -> R
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    // What it left in the pipe is at hand; something that it started may keep the pipe open for ever.
+    // The output is in the pipe already; a child of the executable may keep the pipe open forever.
     let mut bytes = [0; 200];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     let got = match &mut child.stdout {
@@ -73,14 +73,13 @@ pub fn version(codex: &Path, home: Option<&Path>, directory: Option<&Path>) -> R
     found.map(str::to_owned).ok_or_else(|| failed("it printed no version"))
 }
 
-/// The versions that an executable has in the directories that it runs in, each asked for once.
+/// The versions that executables report in their directories, each queried once.
 #[derive(Debug, Default)]
 pub struct Versions {
     known: HashMap<Place, Answer>,
 }
 
-/// The answer of an executable, and its time. An executable that does not answer takes long, which is not to be
-/// spent again for each job.
+/// The answer of an executable, and its time. A timeout is cached too, so that not every job waits for it.
 #[derive(Debug)]
 struct Answer {
     by: Stamp,
@@ -91,8 +90,8 @@ struct Answer {
 /// The executable, the home of Codex, and the directory.
 type Place = (PathBuf, Option<PathBuf>, PathBuf);
 
-/// An executable as it differs from its successor. The time is that of the last change to the file itself:
-/// npm gives all files of a package one time of modification, whatever their version.
+/// The identity of an executable, which differs from that of its successor. The time is that of the last change
+/// to the file itself: npm gives all files of a package one time of modification, whatever their version.
 #[derive(Clone, Debug, PartialEq)]
 struct Stamp {
     path: PathBuf,
@@ -111,11 +110,11 @@ impl Stamp {
 }
 
 impl Versions {
-    /// The version that this executable has there; `anew` asks it although it is known, unless that was just now.
+    /// The version of this executable in a directory; `anew` queries it again, unless it was queried just now.
     pub fn of(&mut self, codex: &Path, home: Option<&Path>, there: &Path, anew: bool) -> Result<String> {
         let real = std::fs::canonicalize(there).unwrap_or_else(|_| there.to_owned());
         let key = (codex.to_owned(), home.map(Path::to_owned), real);
-        // Taken before the question: what is replaced meanwhile is asked again the next time.
+        // Read before the query: an executable that is replaced meanwhile is queried again.
         let stamp = Stamp::of(codex);
         let is_good = |answer: &&Answer| {
             Some(&answer.by) == stamp.as_ref() && (!anew || answer.at.elapsed() < JUST_NOW)
@@ -132,7 +131,7 @@ impl Versions {
         version
     }
 
-    /// Forgets all of them: one has turned out to be wrong.
+    /// Forgets all versions, after one turned out to be wrong.
     pub fn forget(&mut self) {
         self.known.clear();
     }

@@ -1,4 +1,4 @@
-//! Which runs are kept, and which are removed: those that a queue names stay, others as long as `runs.keep`.
+//! Expiry of runs: runs that a queue names are kept, others for `runs.keep`.
 
 use crate::disk::progress::RunProgress;
 use crate::disk::prune;
@@ -14,21 +14,19 @@ pub fn prune(before: Timestamp, each: &mut dyn FnMut(&RunDir, &RunProgress) -> R
     prune::prune(before, keep.as_ref(), each)
 }
 
-/// The queues, as far as they matter to runs: none where the file cannot be read, which is told.
+/// The queues; `None` with a warning if the file cannot be read.
 pub fn named_queues() -> Result<Option<Queues>> {
     let read: Result<Queues> = Queues::store()?.read();
     Ok(read.map_err(|error| warn_once(error.message())).ok())
 }
 
-/// The moment that a run must have ended before to be too old (`runs.keep`); nothing where runs are kept
-/// for ever.
+/// The time before which ended runs are expired (`runs.keep`); `None` if runs are kept forever.
 pub fn too_old() -> Result<Option<Timestamp>> {
     let kept = config::get()?.runs_keep().map(|kept| i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
     Ok(kept.map(|kept| Timestamp(Timestamp::now().0.saturating_sub(kept))))
 }
 
-/// Removes what is older than a run is kept, before another one is begun. Trouble with it is no reason not
-/// to begin.
+/// Removes expired runs before a new run begins. Errors become warnings.
 pub fn prune_expired() {
     let removed = too_old().and_then(|before| match before {
         Some(before) => prune(before, &mut |_, _| Ok(())),

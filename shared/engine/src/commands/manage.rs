@@ -1,5 +1,5 @@
-//! Looking after runs, whichever tool began them: what `run`, `group` and `queue` have in common. Looking on is
-//! in [`crate::commands::watch`].
+//! Managing runs of all tools: the verbs shared by `run`, `group` and `queue`. Following runs is in
+//! [`crate::commands::watch`].
 
 use std::time::{Duration, Instant};
 
@@ -22,13 +22,12 @@ use codex_agent_shared::cli::flags::Common;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn, warn_of, warn_once};
 use codex_agent_shared::time::Timestamp;
 
-/// The types of events that a tool writes that carries out jobs: those of a journal without the plan, and what
-/// is in no journal.
+/// The types of events that a tool with jobs prints: those of a journal without the plan, and `job.event`.
 pub fn event_types() -> impl Iterator<Item = &'static str> {
     RunEvent::WORDS.into_iter().skip(1).chain(["job.event"])
 }
 
-/// The runs of one kind and name, the newest first; of all of them, or of those that `is_wanted`.
+/// The runs of one kind and name that `is_wanted`, the newest first.
 pub fn find_runs(kind: &str, name: &str, is_wanted: impl Fn(&RunDir) -> bool) -> Result<Vec<RunDir>> {
     let mut found = Vec::new();
     let may_be = |folder: &RunDir| folder.may_be(kind, name) && is_wanted(folder);
@@ -37,7 +36,7 @@ pub fn find_runs(kind: &str, name: &str, is_wanted: impl Fn(&RunDir) -> bool) ->
         match tasks {
             Ok(tasks) if tasks.is_begun() && tasks.kind == kind && tasks.name == name => found.push(folder),
             Ok(_) => {}
-            // Somebody who looks on asks again and again.
+            // `watch` calls this again and again.
             Err(error) => warn_once(error.message()),
         }
     }
@@ -90,7 +89,7 @@ impl<'l> LimitRecord<'l> {
     }
 }
 
-/// What a run is doing.
+/// The state of a run, as in the record.
 pub fn state(folder: &RunDir, tasks: &RunProgress) -> &'static str {
     match &tasks.ended {
         _ if folder.is_running() => "running",
@@ -118,7 +117,7 @@ pub fn record<'r>(folder: &'r RunDir, tasks: &'r RunProgress) -> RunRecord<'r> {
 
 /// The newest run that has work left and no runner. The run of a deleted queue is not continued.
 pub fn unfinished() -> Result<Option<RunDir>> {
-    // Where the runs of queues are unknown, the others are continued.
+    // If the runs of queues are unknown, only other runs are continued.
     let queues = named_queues()?;
     let is_named =
         |folder: &RunDir| queues.as_ref().is_some_and(|queues| queues.runs().any(|run| run == folder.name()));
@@ -135,7 +134,7 @@ pub fn unfinished() -> Result<Option<RunDir>> {
     if let Some(folder) = idle.into_iter().find(waits) {
         return Ok(Some(folder));
     }
-    // A child that a runner had just made when it was killed has its lock until the child has become Codex.
+    // A child that a killed runner was starting holds the lock of the runner until it executes Codex.
     let patience = Instant::now() + PATIENCE;
     while Instant::now() < patience && !running.is_empty() {
         match running.iter().position(|folder| !folder.is_running()) {
@@ -151,7 +150,7 @@ pub fn unfinished() -> Result<Option<RunDir>> {
     Ok(None)
 }
 
-/// Goes on with a run.
+/// Continues a run.
 pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
     let (name, options) = (folder.name(), jobs.show_options(common)?);
     let Some(journal) = Journal::open(folder.journal())? else {
@@ -164,7 +163,7 @@ pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exi
             .hint("codex-agent run prune removes it"));
     }
     if tasks.kind == "queue" && tasks.is_open() {
-        // A queue decides anew what is next, and has a lock of its own.
+        // A queue chooses its next prompt anew, and has its own lock.
         drop(journal);
         return run_queue::continue_run(folder, common, jobs);
     }
@@ -179,8 +178,8 @@ pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exi
     shown.close(folder, ended, &continue_command(folder))
 }
 
-/// Lets a run start nothing more, or, with `now`, stops what runs too. Jobs without a runner are only
-/// stopped by `now`.
+/// Stops a run from starting jobs or, with `now`, stops running jobs too. Jobs without a runner are stopped only
+/// with `now`.
 pub fn stop(folder: &RunDir, now: bool) -> Result<()> {
     let name = folder.name();
     let tasks = RunProgress::read(folder)?;

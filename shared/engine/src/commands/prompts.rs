@@ -1,4 +1,4 @@
-//! Prompts as people give them: operands, flags, a file, lines, records. For all tools that take many.
+//! Reading prompts from operands, flags, a file, lines and records, for all tools that accept several.
 
 use std::io::{self, Read};
 
@@ -7,12 +7,12 @@ use codex_agent_shared::error::{Error, Result, reason};
 use codex_agent_shared::ndjson::{Lines, RawLine};
 use codex_agent_shared::reference;
 
-/// A prompt that was given, with the pictures that it has itself.
+/// A prompt from the user, with its images.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Given {
     /// The text.
     pub prompt: String,
-    /// Its pictures, as it names them.
+    /// The paths of its images, unchanged.
     pub images: Vec<String>,
 }
 
@@ -22,8 +22,8 @@ impl From<&str> for Given {
     }
 }
 
-/// Gives every prompt that the flags, the operands and standard input tell of to `each`. An error names
-/// where the prompt was.
+/// Passes every prompt of the flags, the operands and standard input to `each`. Errors name the source of the
+/// prompt.
 pub fn read(jobs: &Jobs, operands: &[String], each: &mut dyn FnMut(Given) -> Result<()>) -> Result<()> {
     if let Some(path) = &jobs.prompt_file {
         let prompt = read_prompt(path)?;
@@ -90,7 +90,7 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(Given) -> Result<()>) -> Resul
 #[derive(serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PromptRecord {
-    // It was looked at before the rest was read.
+    // The type is checked before the record is read.
     #[allow(dead_code)]
     #[serde(rename = "type")]
     kind: String,
@@ -101,8 +101,8 @@ pub struct PromptRecord {
     images: Vec<String>,
 }
 
-/// A prompt record: its text, and its pictures if it has any. Nothing of the record of a queue, which 'queue
-/// show --json' prints before its prompts; another type is most likely a slip, and a prompt that would be lost.
+/// Reads a prompt record. A queue record, which 'queue show --json' prints before its prompts, is skipped;
+/// another type is an error, since a prompt would be lost.
 fn record(text: &str) -> Result<Option<Given>> {
     #[derive(serde::Deserialize)]
     struct Kind {

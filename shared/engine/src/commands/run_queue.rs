@@ -1,4 +1,4 @@
-//! Working through a queue: what `queue run` and `run continue` have in common.
+//! Running a queue, for `queue run` and `run continue`.
 
 use std::collections::HashMap;
 
@@ -24,8 +24,7 @@ use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::text::quoted;
 use codex_agent_shared::time::Timestamp;
 
-/// Works through the queue of this name or id: takes up what an earlier runner left, then sends what is
-/// pending.
+/// Runs the queue of this name or id: continues the unfinished run, then sends the pending prompts.
 pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
     let mut queues: Queues = Queues::store()?.read()?;
     let at = queues.find(name)?;
@@ -43,7 +42,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
         queue.check_project()?;
         return dry_run(&queue, &base(&jobs.told_after(&unfinished(&queue, jobs.new)?)?, home));
     }
-    // Before anything is written, as nothing can be done without it. What cannot be read is told below.
+    // The settings are checked before anything is written. An unreadable run is reported below.
     let kept = settings(&queue, common, jobs, &unfinished(&queue, jobs.new).unwrap_or_default())?.kept();
     crate::commands::expiry::prune_expired();
     let Some(lock) = lock_runner(&queue.id)? else {
@@ -64,10 +63,10 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     let outcomes = tasks.outcomes();
     let mut tasks = match tasks.is_begun() {
         true => tasks,
-        // One that died before it began has nothing but its name.
+        // A run that died before it began has only its name.
         false => RunProgress::new("queue", &name, base.codex_home.clone()),
     };
-    // What the gate of a limit goes by, and the jobs too.
+    // The usage limit and the jobs depend on the home.
     tasks.codex_home.clone_from(&base.codex_home);
     let verb = if tasks.is_begun() { "continuing" } else { "running" };
     let mode = match (codex_options.options.bypass, codex_options.options.sandbox) {
@@ -79,12 +78,12 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
         "{verb} queue '{name}', {pending} to send{mode}; Ctrl-C stops after the running jobs"
     ));
     let mut runner = Runner::new(queue, folder.name(), base, outcomes, lock)?;
-    // More may be added at any time.
+    // Prompts may be added at any time.
     let mut shown = Show::new(options, 2).numbered(places(folder.name()));
     let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
-    // The queue is free before a slow reader is waited for.
+    // The queue is saved and unlocked before the wait for a slow reader.
     let saved = runner.finish(matches!(ended, Ok(RunEnd::Completed { .. })));
-    // It may have been renamed meanwhile.
+    // The queue may have been renamed meanwhile.
     let named = Queues::store().and_then(|store| store.read()).ok();
     let named =
         named.and_then(|mut queues: Queues| queues.by_id(&id).map(|at| queues.queues.swap_remove(at)).ok());
@@ -95,7 +94,7 @@ fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> 
     Ok(exit)
 }
 
-/// Tells where the prompts of jobs of this run stand in their queue, as long as there is one that names it.
+/// The places of the prompts of this run in their queue, while a queue names the run.
 pub(super) fn places(run: &str) -> Places {
     let run = run.to_owned();
     let mut known: Option<HashMap<String, usize>> = None;
@@ -113,13 +112,13 @@ pub(super) fn places(run: &str) -> Places {
             known = Some(places);
         }
         let places = known.as_ref()?;
-        // The job of a prompt that was sent again since had another number behind the dot, or none.
+        // The job of a prompt that was retried since has another number after the dot, or none.
         let prompt = |job: &str| places.get(job).copied();
         prompt(job).or_else(|| prompt(job.rsplit_once('.')?.0))
     })
 }
 
-/// What there is in a queue that no runner sends by itself, and what would.
+/// The failed and manual prompts of a queue, and the command that makes them due.
 fn left_behind(queue: &Queue) -> String {
     let (name, counts) = (quoted(&queue.name), queue.counts());
     match (counts.pending, counts.failed) {
@@ -131,7 +130,7 @@ fn left_behind(queue: &Queue) -> String {
     }
 }
 
-/// The run of the queue that is not finished, as far as it goes; of a new one nothing is known.
+/// The progress of the unfinished run of the queue; empty for a new run.
 fn unfinished(queue: &Queue, new: bool) -> Result<RunProgress> {
     match queue.run.as_deref().filter(|_| !new).map(RunDir::named).transpose()?.flatten() {
         Some(folder) => RunProgress::read(&folder),
@@ -139,14 +138,14 @@ fn unfinished(queue: &Queue, new: bool) -> Result<RunProgress> {
     }
 }
 
-/// How the queue is worked through: as its unfinished run was begun, where nothing else is said.
+/// The settings of the run: flags first, then the settings of the unfinished run.
 fn settings(queue: &Queue, common: &Common, jobs: &Jobs, tasks: &RunProgress) -> Result<Settings> {
     let settings = jobs.settings_after(common, tasks)?;
     require_in_order(queue, settings.on_busy)?;
     Ok(Settings { max_concurrent: 1, codex_options: Some(jobs.told_after(tasks)?), ..settings })
 }
 
-/// In a queue of one session each prompt builds on the one before it, in this very session.
+/// Refuses skip and fork for a queue of one session: each prompt builds on the one before it, in this session.
 fn require_in_order(queue: &Queue, on_busy: OnBusy) -> Result<()> {
     if !queue.one_session || matches!(on_busy, OnBusy::Wait(_) | OnBusy::Fail) {
         return Ok(());
@@ -157,7 +156,7 @@ fn require_in_order(queue: &Queue, on_busy: OnBusy) -> Result<()> {
         .hint("--on-busy=wait waits for the session, --on-busy=fail ends the run"))
 }
 
-/// Goes on with a queue whose run this is.
+/// Continues the queue that owns this run.
 pub(super) fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
     let queues: Queues = Queues::store()?.read()?;
     let owner = queues.queues.into_iter().find(|queue| queue.run.as_deref() == Some(folder.name()));
@@ -168,8 +167,8 @@ pub(super) fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Res
     }
 }
 
-/// Refuses to leave the run of a queue to itself while a job of it lives: nobody could stop that any more,
-/// or tell what came of it.
+/// Refuses to abandon the run of a queue while a job is running: its outcome would be lost and it could not be
+/// stopped.
 pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
     let folder = queue.run.as_deref().map(RunDir::named).transpose()?.flatten();
     if folder.is_none_or(|folder| folder.living() == 0) {
@@ -212,7 +211,7 @@ fn is_paused(name: &str) -> Error {
         .with_exit(Exit::WorkLeft)
 }
 
-/// What all jobs have in common.
+/// The options of all jobs.
 fn base(codex_options: &CodexOptions, home: Option<String>) -> Job {
     let mut base = Job::new(String::new());
     base.options = codex_options.options.clone();
@@ -231,7 +230,7 @@ fn dry_run(queue: &Queue, base: &Job) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The error about prompts of which only the journal knew that they were sent.
+/// The error about prompts that may have been sent, after the journal was lost.
 fn may_be_sent(gone: &str, name: &str, lost: &[usize]) -> Error {
     let (name, count) = (quoted(name), lost.len());
     let numbers: Vec<String> = lost.iter().take(8).map(usize::to_string).collect();
@@ -242,8 +241,8 @@ fn may_be_sent(gone: &str, name: &str, lost: &[usize]) -> Error {
         .hint(format!("codex-agent queue run {name} sends the others"))
 }
 
-/// The run of the queue: the one that is not finished, or a new one that the queue names before anything
-/// is done. `None` where there is nothing to do.
+/// Opens the unfinished run of the queue, or creates a run that the queue names before any job starts. `None` if
+/// no prompt is due.
 fn open(
     id: &str,
     home: Option<&str>,
@@ -262,7 +261,7 @@ fn open(
                 let tasks = RunProgress::read(&folder).map_err(|error| {
                     error.hint(format!("codex-agent queue run --new {} abandons that run", quoted(&name)))
                 })?;
-                // One that was not there yet could not be resolved.
+                // A home that did not exist yet could not be resolved.
                 let real = |home: &str| std::fs::canonicalize(home).unwrap_or_else(|_| home.into());
                 if tasks.is_begun() && tasks.codex_home.as_deref().map(real) != home.map(real) {
                     let their_home = tasks.codex_home.as_deref().unwrap_or("nowhere");
@@ -273,7 +272,7 @@ fn open(
                         Error::new(message).hint(format!("--codex-home {}, or --new", quoted(their_home)))
                     );
                 }
-                // Before its journal is ours, as a runner that has one counts as alive.
+                // The journal is applied before it is locked, since a locked journal counts as a live runner.
                 queue.apply_journal()?;
                 let Some(journal) = Journal::open(folder.journal())? else {
                     return Err(Error::new(format!("run '{run}' of queue '{name}' has a runner"))
@@ -284,7 +283,7 @@ fn open(
             Some(_) => {
                 refuse_living(queue, "begin another run of")?;
                 conclude(&run, "abandoned")?;
-                // What that run did is known as far as it can be read.
+                // Outcomes are applied as far as the journal can be read.
                 let read = queue.apply_journal();
                 queue.abandon(&run);
                 read.map_or_else(|error| warn(error.message()), drop);
@@ -318,12 +317,12 @@ fn open(
     let event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
     journal.append(&event, true)?;
     queue.run = Some(folder.name().to_owned());
-    // The first claim needs no save of its own then.
+    // The first claim is saved together with the run.
     queue.claiming =
         Some(queue.prompts.iter().find(|prompt| prompt.is_due()).map(Prompt::job).into_iter().collect());
     let queue = queue.clone();
     if let Err(error) = held.write(&queues) {
-        // A run that no queue names would be the newest one for everybody who looks.
+        // A run that no queue names would be listed as the newest run.
         folder.remove().unwrap_or_else(|error| warn(error.message()));
         return Err(error);
     }

@@ -1,4 +1,4 @@
-//! Adding a turn to each of many sessions: what `group run` and `resume --prompt` have in common.
+//! Adding a turn to each of many sessions, for `group run` and `resume --prompt`.
 //!
 //! Each session is resumed in its own directory, by the engine; here the jobs are planned. A run of the
 //! same kind and name that has work left stands in the way: the same command typed again after a
@@ -42,7 +42,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
         output.flush()?;
         return Ok(Exit::Done);
     }
-    // Two who type the same at once must not both find that nobody does it.
+    // Two concurrent commands must not both find that no such run exists.
     let planning = PlanLock::begin()?;
     if !jobs.new {
         refuse_unfinished(kind, name, sessions, &base)?;
@@ -65,8 +65,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
     shown.close(&folder, ended, &continue_command(&folder))
 }
 
-/// Refuses where a run of the same target is not finished: of a group the same group, of sessions one of
-/// them.
+/// Refuses an unfinished run of the same target: the same group, or one of the sessions.
 fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Result<()> {
     let sessions: HashSet<Id> = sessions.iter().copied().collect();
     for folder in RunDir::all()? {
@@ -74,7 +73,7 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Res
         let Some(tasks) = RunProgress::read_existing(&folder) else { continue };
         let tasks = match tasks {
             Ok(tasks) => tasks,
-            // Nobody knows what it has left; if it is like this one, it is in the way.
+            // The pending jobs of an unreadable run are unknown, so a run of the same target blocks.
             Err(error) if folder.may_be(kind, name) => {
                 return Err(error.hint("nothing was started; --new begins another run anyway"));
             }
@@ -88,7 +87,7 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Res
         };
         let mut left = tasks.all.iter().filter(is_left);
         let concerns = |task: &JobState| task.asked.is_some_and(|session| sessions.contains(&session));
-        // A group may have got another name since.
+        // A group may have been renamed since.
         let is_same = match kind {
             "group" => tasks.name == name || left.any(|task| concerns(task) && task.has_prompt(&base.prompt)),
             _ => left.any(concerns),

@@ -1,4 +1,4 @@
-//! Looking on while somebody else carries runs out, and what sessions do; and what was seen before.
+//! Following runs of other processes and sessions, and printing the log of a run.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -21,21 +21,21 @@ use codex_agent_shared::error::{Exit, Result, warn};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// How often somebody else's run is looked at.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Calls the jobs of a queue by their places in it.
+/// Labels the jobs of a queue by their places.
 fn numbered(show: Show, folder: &RunDir, tasks: &RunProgress) -> Show {
     if tasks.kind == "queue" { show.numbered(places(folder.name())) } else { show }
 }
 
-/// Tells what happened in a run.
+/// Prints the events of a run.
 pub fn log(folder: &RunDir, options: ShowOptions) -> Result<()> {
     let tasks = RunProgress::read(folder)?;
     let mut shown = numbered(Show::past(options, tasks.all.len()), folder, &tasks);
     journal::read(&folder.journal(), |entry| {
         if let Entry::Event(event) = entry
-            // What was only planned did not happen.
+            // A plan is no event for users.
             && !matches!(event.what, RunEvent::RunPlanned { .. })
         {
             shown.event(&event);
@@ -45,34 +45,34 @@ pub fn log(folder: &RunDir, options: ShowOptions) -> Result<()> {
     shown.finish()
 }
 
-/// How far the events of a run tell of a session. Its rollout tells the same again, a little later.
+/// The part of a session that events of a run cover. Its rollout repeats it a little later.
 #[derive(Clone, Copy)]
 struct Coverage {
-    /// When the last of them was.
+    /// The time of the last event.
     until: Timestamp,
-    /// Whether there will be more.
+    /// Whether further events are expected.
     is_open: bool,
 }
 
-/// A run that somebody else carries out, as far as it was read.
+/// A follower of a run of another process.
 pub struct RunWatcher {
     folder: RunDir,
     tail: Tail,
     tasks: RunProgress,
     followers: HashMap<usize, Follower>,
-    /// What the events that were read tell of sessions.
+    /// The coverage of sessions by the events read so far.
     coverage: HashMap<Id, Coverage>,
     wants_lines: bool,
-    /// What the running jobs are about.
+    /// The labels of running jobs.
     about: HashMap<usize, String>,
-    /// How much of its journal was read.
+    /// The number of lines of the journal read so far.
     lines: u64,
-    /// Whether nobody carries it out, as far as was seen.
+    /// Whether the run had no runner when last read.
     is_left: bool,
 }
 
 impl RunWatcher {
-    /// Begins at its beginning.
+    /// Opens a run at the beginning of its journal.
     pub fn open(folder: RunDir, wants_lines: bool) -> Result<RunWatcher> {
         let tail = Tail::open(folder.journal())?;
         let (followers, coverage) = (HashMap::new(), HashMap::new());
@@ -89,7 +89,7 @@ impl RunWatcher {
         })
     }
 
-    /// Takes what happened so far for known, as nobody carries it out.
+    /// Reads past events without printing them, for a run without a runner.
     fn skip_past(&mut self) -> Result<()> {
         let tasks = &mut self.tasks;
         self.is_left = true;
@@ -102,19 +102,19 @@ impl RunWatcher {
         })
     }
 
-    /// The jobs as they are now.
+    /// The current state of the jobs.
     pub fn tasks(&self) -> &RunProgress {
         &self.tasks
     }
 
-    /// Hands on all that is new, and shows what runs. False once the run is over, or its runner is gone.
+    /// Prints new events and running jobs. False if the run or its runner ended.
     pub fn refresh(&mut self, show: &mut Show) -> Result<bool> {
         let is_active = self.read(show)?;
         show.show_running(self.tasks.reported_counts(), &mut self.running());
         Ok(is_active)
     }
 
-    /// The jobs that run.
+    /// The running jobs.
     fn running(&self) -> impl Iterator<Item = RunningJob<'_>> {
         let running = |(_, task): &(usize, &JobState)| task.state == State::Running;
         self.tasks.all.iter().enumerate().filter(running).map(|(at, task)| RunningJob {
@@ -126,7 +126,7 @@ impl RunWatcher {
     }
 
     fn read(&mut self, show: &mut Show) -> Result<bool> {
-        // Whether somebody writes is asked first, so that what was written before is read after.
+        // The runner is checked first, so that all that it wrote before is read.
         let lives = self.folder.is_running();
         let (tasks, coverage, lines) = (&mut self.tasks, &mut self.coverage, &mut self.lines);
         self.tail.read(|entry| {
@@ -153,13 +153,13 @@ impl RunWatcher {
         })?;
         self.follow(show);
         if !lives {
-            // Nobody tells any more what the sessions do that it had begun to tell of.
+            // A run without a runner no longer covers its sessions.
             self.coverage.values_mut().for_each(|coverage| coverage.is_open = false);
         }
         Ok(lives && !matches!(self.tasks.ended, Some((_, End::Completed))))
     }
 
-    /// Reads what the running jobs print. The rest of one that has ended is read once more.
+    /// Reads the output of running jobs, and once more that of an ended job.
     fn follow(&mut self, show: &mut Show) {
         for (at, task) in self.tasks.all.iter().enumerate() {
             let is_running = task.state == State::Running && task.start.is_some();
@@ -173,7 +173,7 @@ impl RunWatcher {
                 }
             }
             let Some(follower) = self.followers.get_mut(&at) else { continue };
-            // What cannot be read now may be later.
+            // A failed read is retried at the next poll.
             let _ = follower.read();
             for line in follower.kept.iter_mut().flat_map(std::mem::take) {
                 show.line(self.folder.name(), &task.of, &line);
@@ -185,7 +185,7 @@ impl RunWatcher {
         }
     }
 
-    /// How it ended, and the way on.
+    /// The exit status of the run, with a hint how to continue it.
     pub fn close(&self) -> Exit {
         let name = self.folder.name();
         match &self.tasks.ended {
@@ -207,11 +207,11 @@ impl RunWatcher {
     }
 }
 
-/// Shows a run while somebody else carries it out, until it is over.
+/// Follows a run of another process until it ends.
 pub fn watch(folder: &RunDir, options: ShowOptions) -> Result<Exit> {
     let tasks = RunProgress::read(folder)?;
     let mut watcher = RunWatcher::open(folder.clone(), options.events)?;
-    // Of a queue not all jobs are planned yet.
+    // The jobs of a queue are not all planned yet.
     let jobs = if tasks.kind == "queue" && folder.is_running() { 2 } else { tasks.all.len() };
     let mut show = numbered(Show::new(options, jobs), folder, &tasks);
     while watcher.refresh(&mut show)? {
@@ -220,15 +220,15 @@ pub fn watch(folder: &RunDir, options: ShowOptions) -> Result<Exit> {
         }
         std::thread::sleep(LOOK);
     }
-    // The last words of who has just ended.
+    // The last events are read after the runner ended.
     watcher.refresh(&mut show)?;
     show.sum_up();
     show.finish()?;
     Ok(watcher.close())
 }
 
-/// Shows what the sessions of a group do: the runs over it, and whoever else drives one of them. It ends
-/// only when nobody reads it any more, or there is no session left. `members` tells who they are now.
+/// Follows the sessions of a group: the runs over the group, and other processes that use one of them. Ends only
+/// when standard output is closed, or no session is left. `members` returns the current sessions.
 pub fn watch_group(
     name: &str,
     common: &Common,
@@ -252,7 +252,7 @@ pub fn watch_group(
                 "no run over '{name}' now; watching {count} session{} until Ctrl-C",
                 if count == 1 { "" } else { "s" }
             ));
-            // Of what was there before, what runs; of what comes, all, as a run may be over in a moment.
+            // Of old runs only the running ones are followed; of new runs all, since a run may end in a moment.
             let is_new = |folder: &RunDir| {
                 !over.contains(folder.name()) && !runs.iter().any(|run| run.folder == *folder)
             };
@@ -264,10 +264,10 @@ pub fn watch_group(
                 runs.push(run);
             }
             is_first = false;
-            // One that is finished is not kept open.
+            // A finished run is closed.
             let is_over = |run: &mut RunWatcher| run.is_left && !run.tasks.is_open();
             over.extend(runs.extract_if(.., is_over).map(|run| run.folder.name().to_owned()));
-            // One whose runner is gone may be continued, and be over again in a moment.
+            // A run without a runner may be continued, and end again in a moment.
             runs.iter_mut().for_each(|run| run.is_left = false);
         }
         for run in runs.iter_mut().filter(|run| !run.is_left) {

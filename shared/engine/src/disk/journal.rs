@@ -1,15 +1,14 @@
-//! The journal of a run: `journal.ndjson`, one line for each job that was planned and for each thing
-//! that happened.
+//! The journal of a run: `journal.ndjson`, one line for each planned job and each event.
 //!
-//! **Guarantees.** A line is appended whole or not at all as far as a reader can tell, and is on disk
-//! when [`Journal::append`] returns, where that was asked for. `run.planned` comes first, then the plan (job
-//! records), then `run.started`; only the jobs of a queue come after that, each as it is chosen. A journal
-//! without `run.started` is a plan that was never begun. One runner at a time has the journal, by a kernel
-//! lock on it that the system drops however the runner dies.
+//! **Guarantees.** For readers a line is appended atomically, and is on disk when [`Journal::append`] returns,
+//! if `sync` was requested. `run.planned` comes first, then the plan (job records), then `run.started`; only the
+//! jobs of a queue come after that, each as it is chosen. A journal without `run.started` is a plan that was
+//! never begun. A journal has one runner at a time, by a kernel lock that the system releases however the runner
+//! dies.
 //!
-//! **Crash.** What may be left is a last line without its newline. Readers pass over it, and the next
-//! runner cuts it off before it appends. A line of a version that is not known here makes the whole
-//! journal unreadable, by name: a run of a newer release is never adopted by an older one.
+//! **Crash.** A crash may leave a last line without its newline. Readers skip it, and the next runner truncates
+//! it before it appends. A line of an unknown version makes the whole journal unreadable, with an error that
+//! names it: an older release never adopts a run of a newer one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -28,7 +27,7 @@ use codex_agent_shared::store::place;
 /// How long the lock of a journal may be held by a process that is no runner.
 pub const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Where in a journal a line stands.
+/// The place of a line in a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineSpan {
     offset: u64,
@@ -38,13 +37,13 @@ pub struct LineSpan {
 /// A line of a journal.
 #[derive(Debug)]
 pub enum Entry {
-    /// A planned job, and where its record is, so that its prompt need not be kept.
+    /// A planned job and the place of its record, so that its prompt need not stay in memory.
     Job(Box<Job>, LineSpan),
-    /// Something that happened.
+    /// An event.
     Event(Box<Event>),
 }
 
-/// A journal that is ours to write.
+/// A journal that is locked for writing.
 pub struct Journal {
     file: File,
     path: PathBuf,
@@ -63,7 +62,7 @@ impl Journal {
         Err(Error::new(message).hint("no more jobs are started; running jobs are not stopped"))
     }
 
-    /// Makes the journal of a new run.
+    /// Creates the journal of a new run.
     pub fn create(path: PathBuf) -> Result<Journal> {
         let mut options = OpenOptions::new();
         let file = place::open(options.read(true).append(true).create_new(true), "the journal", &path)?;
@@ -72,12 +71,11 @@ impl Journal {
         Ok(Journal { file, path, length: 0 })
     }
 
-    /// Opens the journal of an earlier run and takes its lock. `None` where a runner has it. A torn
-    /// last line is interrupted.
+    /// Opens and locks the journal of an earlier run. `None` if it has a runner. Truncates a torn last line.
     pub fn open(path: PathBuf) -> Result<Option<Journal>> {
         place::check(path.parent().unwrap_or(Path::new("/")))?;
         let mut file = place::open(OpenOptions::new().read(true).append(true), "the journal", &path)?;
-        // A process that looks whether a runner is alive has a shared lock for a moment.
+        // A process that checks for a runner holds a shared lock for a moment.
         let patience = Instant::now() + PATIENCE;
         while !place::try_lock(&file, &path)? {
             if Instant::now() >= patience {
@@ -91,7 +89,7 @@ impl Journal {
         Ok(Some(Journal { file, path, length }))
     }
 
-    /// Appends one line. What is synced is on disk afterwards, with all lines before it.
+    /// Appends one line. With `sync` it is on disk afterwards, with all lines before it.
     pub fn append(&mut self, record: &impl Serialize, sync: bool) -> Result<LineSpan> {
         self.check_there()?;
         let mut line = serde_json::to_vec(record)
@@ -102,7 +100,7 @@ impl Journal {
         let written =
             self.file.write_all(&line).and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
         if let Err(error) = written {
-            // A piece of a line would join with the next one.
+            // A partial line would merge with the next one.
             let _ = self.file.set_len(self.length);
             let message = format!("cannot write the journal '{}': {}", self.path.display(), reason(&error));
             return Err(Error::new(message));
@@ -111,7 +109,7 @@ impl Journal {
         Ok(place)
     }
 
-    /// The job that stands at a place.
+    /// The job at a place.
     pub fn job(&self, place: LineSpan) -> Result<Job> {
         job(&self.file, &self.path, place)
     }
@@ -123,7 +121,7 @@ fn job(file: &File, path: &Path, place: LineSpan) -> Result<Job> {
     serde_json::from_slice(&line).map_err(|error| damaged(path, &error.to_string()))
 }
 
-/// How many bytes of a file are whole lines.
+/// The length of the complete lines of a file.
 fn whole_lines(file: &mut File) -> std::io::Result<u64> {
     let length = file.seek(SeekFrom::End(0))?;
     let mut block = vec![0; 64 << 10];
@@ -144,7 +142,7 @@ fn damaged(path: &Path, why: &str) -> Error {
     Error::new(format!("cannot read the journal '{}': {why}", path.display()))
 }
 
-/// What every line has.
+/// The fields of every line.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(rename = "type", borrow)]
@@ -152,11 +150,11 @@ struct Head<'a> {
     v: Option<u32>,
 }
 
-/// Reads a journal from its beginning; anybody may, at any time. Lines of unknown types are passed
-/// over, and so is a last line that is not whole.
+/// Reads a journal from its beginning, at any time and without a lock. Lines of unknown types and an incomplete
+/// last line are skipped.
 pub fn read(path: &Path, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
     let file = File::open(path).context("open the journal", path)?;
-    // Not a moving target: what is appended meanwhile is for the next reader.
+    // Lines that are appended meanwhile are not read.
     let length = file.metadata().context("read the journal", path)?.len();
     let mut lines = Lines::new(file.take(length), 64 << 10);
     let mut offset = 0;
@@ -178,7 +176,7 @@ pub fn read(path: &Path, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()
     }
 }
 
-/// One line; `None` for one of a type that is not known here.
+/// Parses a line; `None` for an unknown type.
 fn parse(path: &Path, number: u64, line: &[u8], place: LineSpan) -> Result<Option<Entry>> {
     let broken = |error: serde_json::Error| damaged(path, &format!("line {number}: {error}"));
     let head: Head<'_> = serde_json::from_slice(line).map_err(broken)?;
@@ -192,12 +190,12 @@ fn parse(path: &Path, number: u64, line: &[u8], place: LineSpan) -> Result<Optio
         kind if RunEvent::WORDS.contains(&kind) => {
             Some(Entry::Event(Box::new(serde_json::from_slice(line).map_err(broken)?)))
         }
-        // A type of a later release of the same version, or a stranger's.
+        // A type of a later release, or of an external tool.
         _ => None,
     })
 }
 
-/// A journal that is read while somebody else writes it.
+/// A journal that is read while another process writes it.
 pub struct Tail {
     file: File,
     path: PathBuf,
@@ -207,18 +205,18 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Begins at the beginning.
+    /// Opens a journal at its beginning.
     pub fn open(path: PathBuf) -> Result<Tail> {
         let file = File::open(&path).context("open the journal", &path)?;
         Ok(Tail { file, path, rest: Vec::new(), number: 0, offset: 0 })
     }
 
-    /// The job that stands at a place that was read.
+    /// The job at a place that was read.
     pub fn job(&self, place: LineSpan) -> Result<Job> {
         job(&self.file, &self.path, place)
     }
 
-    /// Gives all that is new to `each`. Half a line waits for its other half.
+    /// Passes new lines to `each`. A partial line waits for its rest.
     pub fn read(&mut self, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
         let mut block = vec![0; 64 << 10];
         loop {

@@ -1,9 +1,9 @@
-//! The jobs of a run and how far each is, read from its journal.
+//! The state of a run and its jobs, read from its journal.
 //!
-//! A prompt is not kept in memory: a job is read from its place in the journal when it is started. Where
-//! two plans have one id, the later one is what is done, and the job is the same: that is how a queue
-//! plans a prompt anew. An interrupted job that was to continue with "Continue." does so after a crash too, but
-//! not where the prompt was changed meanwhile.
+//! Prompts are not kept in memory: a job is read from its place in the journal when it is started. If two plans
+//! have one id, they are the same job, and the later plan counts: a queue plans a prompt anew in this way. An
+//! interrupted job that was to send "Continue." does so after a crash too, unless its prompt was changed
+//! meanwhile.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,24 +22,23 @@ use codex_agent_shared::error::Result;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It was not started, or nothing came of it.
+    /// Not started, or nothing was sent.
     Pending,
-    /// It was started, and its end is not in the journal.
+    /// Started, without an end in the journal.
     Running,
-    /// Its turn was completed.
+    /// The turn was completed.
     Completed,
-    /// It was not; `again` is whether a continued run does it again, and `sent` whether the model may
-    /// have seen it.
+    /// The job failed.
     Failed {
-        /// Whether a continued run does it again.
+        /// Whether a continued run reruns the job.
         again: bool,
-        /// Whether the model may have seen it.
+        /// Whether the model may have seen the prompt.
         sent: bool,
     },
-    /// It was skipped.
+    /// The job was skipped.
     Skipped,
 }
 
@@ -48,63 +47,63 @@ pub enum State {
 pub struct Start {
     /// The time of the start.
     pub at: Timestamp,
-    /// In which boot.
+    /// The id of the boot.
     pub boot: Option<String>,
-    /// What its session had used before.
+    /// The tokens of its session before the start.
     pub usage_before: Option<Usage>,
-    /// The process, if it came so far.
+    /// The process, if it was started.
     pub process: Option<Process>,
     /// The session that Codex was asked to continue.
     pub asked: Option<Id>,
-    /// Whether the session was new, so that all that it has used is this turn's.
+    /// Whether the session was new, so that all of its tokens are of this turn.
     pub is_new: bool,
     /// Whether its session was reported, so that the model may have seen the prompt.
     pub session_reported: bool,
     /// The version of Codex.
     pub version: Option<String>,
-    /// How long the rollout was, if that is known.
+    /// The length of the rollout, if known.
     pub before: Option<u64>,
-    /// When, in milliseconds since the boot.
+    /// The time since the boot, in milliseconds.
     pub up: Option<i64>,
 }
 
 impl Start {
-    /// How long ago it was, whatever the wall clock says.
+    /// The time since the start, independent of the wall clock.
     pub fn age(&self) -> Duration {
         let then = Moment { at: self.at, up: self.up };
         Moment::now().since(then, liveness::is_this_boot(self.boot.as_deref()))
     }
 }
 
-/// What the next start of a job does.
+/// The input of the next start of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextStart {
-    /// What was planned.
+    /// The plan.
     Plan,
-    /// It says "Continue." to the session of an attempt that was interrupted.
+    /// "Continue.", in the session of an interrupted attempt.
     Continue(Id),
-    /// What was planned, in a fork of the session.
+    /// The plan, in a fork of the session.
     Fork,
 }
 
-/// What has become of a job, by the events of its run.
+/// The outcome of a job so far, by the events of its run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobOutcome {
-    /// How far it is. A job that is done again is pending.
+    /// The status. A job that is rerun is pending.
     pub status: Status,
-    /// Whether it was planned, and no event of it followed: its runner is about to send it.
+    /// Whether the job was planned without a later event: its runner is about to send it.
     pub is_claimed: bool,
     /// Whether the model may have seen the prompt in this run, although the job is pending.
     pub was_sent: bool,
-    /// When it was started.
+    /// The time of the start.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// The time of the end.
     pub ended_at: Option<Timestamp>,
-    /// The session that it went to.
+    /// The session.
     pub session: Option<Id>,
-    /// Why it failed.
+    /// The failure.
     pub failure: Option<Failure>,
-    /// How Codex ended.
+    /// The exit status of Codex.
     pub exit_code: Option<i32>,
 }
 
@@ -143,18 +142,18 @@ impl JobOutcome {
         true
     }
 
-    /// The job is pending again.
+    /// Makes the job pending again.
     pub fn requeue(&mut self) {
         *self = JobOutcome { was_sent: self.was_sent, ..JobOutcome::default() };
     }
 
-    /// The job is planned and about to be sent.
+    /// Marks the job as planned and about to be sent.
     fn claim(&mut self) {
         self.requeue();
         self.is_claimed = true;
     }
 
-    /// Whether it was sent and has ended.
+    /// Whether the job was sent and has ended.
     pub fn is_over(&self) -> bool {
         matches!(self.status, Status::Completed | Status::Failed)
     }
@@ -173,17 +172,17 @@ pub struct JobState {
     pub home: Option<String>,
     /// The hash of its prompt.
     prompt_hash: u64,
-    /// How far it is.
+    /// Its state.
     pub state: State,
     /// Whether the model may have seen the prompt before.
     pub resent: bool,
-    /// What the next start does.
+    /// The input of the next start.
     pub next: NextStart,
     /// Its last start.
     pub start: Option<Start>,
-    /// Whether it was begun anew, because its session was never written.
+    /// Whether the job was begun anew because its session was never written.
     pub anew: bool,
-    /// What has become of it so far.
+    /// Its outcome so far.
     pub outcome: JobOutcome,
 }
 
@@ -204,16 +203,16 @@ impl JobState {
     }
 }
 
-/// How a run ended that has ended.
+/// The end of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum End {
-    /// All is done.
+    /// All jobs ended.
     Completed,
-    /// There is work left: why, and of how many jobs, those that were never planned too.
+    /// Jobs are pending: the reason and their number, including those never planned.
     Stopped(String, usize),
 }
 
-/// A run as its journal tells it.
+/// The state of a run, as its journal records it.
 #[derive(Debug, Default)]
 pub struct RunProgress {
     /// The jobs, in the order in which they are started.
@@ -222,11 +221,11 @@ pub struct RunProgress {
     pub counts: Counts,
     /// `new`, `jobs`; empty where the plan was never begun.
     pub kind: String,
-    /// What it is about.
+    /// The subject.
     pub name: String,
-    /// When it was begun.
+    /// The time of the start.
     pub started_at: Option<Timestamp>,
-    /// When it ended, and how; nothing where it runs or its runner died.
+    /// The time and kind of its end; `None` while it is running, or if its runner died.
     pub ended: Option<(Timestamp, End)>,
     /// The Codex of the last runner.
     pub codex: Codex,
@@ -236,20 +235,19 @@ pub struct RunProgress {
     pub runner: Option<Process>,
     /// Whether its last runner stopped a job, as a second signal asked for.
     pub killed: bool,
-    /// How many jobs it did at once, and what else it was told.
+    /// The number of concurrent jobs, and the saved settings.
     pub settings: Option<(usize, SavedSettings)>,
     reported: Counts,
     ids: HashMap<String, usize>,
 }
 
 impl RunProgress {
-    /// A plan that is being made.
+    /// A run that is being planned.
     pub fn new(kind: &str, name: &str, codex_home: Option<String>) -> RunProgress {
         RunProgress { kind: kind.to_owned(), name: name.to_owned(), codex_home, ..RunProgress::default() }
     }
 
-    /// Adds a job that was put into the journal; one that is there already is planned anew. Returns its
-    /// place.
+    /// Adds a job of the journal, or plans a known job anew. Returns its index.
     pub fn add(&mut self, job: &Job, place: LineSpan) -> usize {
         if let Some(at) = self.ids.get(&job.id).copied() {
             self.set(at, State::Pending);
@@ -287,7 +285,7 @@ impl RunProgress {
         self.all.len() - 1
     }
 
-    /// The place of the job of this id.
+    /// The index of the job of this id.
     pub fn position(&self, job: &str) -> Option<usize> {
         self.ids.get(job).copied()
     }
@@ -299,7 +297,7 @@ impl RunProgress {
         Ok(progress)
     }
 
-    /// Applies what the journal of a run says, up to the line that cannot be read where there is one.
+    /// Applies the journal of a run, up to the first unreadable line.
     pub fn replay(&mut self, folder: &RunDir) -> Result<()> {
         journal::read(&folder.journal(), |entry| {
             match entry {
@@ -310,27 +308,27 @@ impl RunProgress {
         })
     }
 
-    /// What has become of each job, by its id.
+    /// The outcomes of the jobs, by id.
     pub fn outcomes(&self) -> HashMap<String, JobOutcome> {
         self.all.iter().map(|job| (job.of.job.clone(), job.outcome.clone())).collect()
     }
 
-    /// The same of a directory that was listed before: `None` where another process removed it since.
+    /// As [`RunProgress::read`], but `None` if another process removed the directory since it was listed.
     pub fn read_existing(folder: &RunDir) -> Option<Result<RunProgress>> {
         Some(RunProgress::read(folder)).filter(|read| read.is_ok() || folder.journal().exists())
     }
 
-    /// How many jobs are how far, as the last event told it: of a queue, those too that are not planned.
+    /// The numbers of jobs by status in the last event: for a queue they include prompts that are not planned.
     pub fn reported_counts(&self) -> Counts {
         if self.kind == "queue" { self.reported } else { self.counts }
     }
 
-    /// Whether the plan was whole and begun.
+    /// Whether the plan was complete and the run begun.
     pub fn is_begun(&self) -> bool {
         self.started_at.is_some()
     }
 
-    /// Whether there is something to do: a finished run has its failures, and is finished.
+    /// Whether a continued run would do something. A finished run with failures is finished.
     pub fn is_open(&self) -> bool {
         match self.ended {
             Some((_, End::Completed | End::Stopped(_, 0))) => false,
@@ -338,12 +336,12 @@ impl RunProgress {
         }
     }
 
-    /// Whether it is planned or carried out now, or would be continued.
+    /// Whether the run is being planned or run, or would be continued.
     pub fn is_unfinished(&self, folder: &RunDir) -> bool {
         if self.is_begun() { self.is_open() } else { folder.is_running() }
     }
 
-    /// How many jobs a continued run would do.
+    /// The number of jobs that a continued run would do.
     pub fn left(&self) -> usize {
         let open = |task: &&JobState| {
             matches!(task.state, State::Pending | State::Running | State::Failed { again: true, .. })
@@ -351,8 +349,8 @@ impl RunProgress {
         self.all.iter().filter(open).count()
     }
 
-    /// Makes a job's state another, and counts it there. What failed and may be done again is sent
-    /// again then.
+    /// Changes the state of a job and the counts. A failed job whose prompt may have been sent is marked as
+    /// resent.
     pub fn set(&mut self, at: usize, state: State) {
         if let State::Failed { sent: true, .. } = self.all[at].state {
             self.all[at].resent = true;
@@ -366,7 +364,7 @@ impl RunProgress {
 
     fn count(&mut self, state: State) -> &mut usize {
         match state {
-            // A failure that is done again is work that is left.
+            // A failure that is rerun counts as pending.
             State::Pending | State::Failed { again: true, .. } => &mut self.counts.pending,
             State::Running => &mut self.counts.running,
             State::Completed => &mut self.counts.completed,
@@ -375,7 +373,7 @@ impl RunProgress {
         }
     }
 
-    /// What would have failed for any job and did nothing is to be done after all.
+    /// Makes failed jobs pending that a continued run reruns.
     pub fn reopen(&mut self) {
         for at in 0..self.all.len() {
             if let State::Failed { again: true, .. } = self.all[at].state {
@@ -385,11 +383,11 @@ impl RunProgress {
         self.ended = None;
     }
 
-    /// Takes in what happened.
+    /// Applies an event.
     pub fn apply(&mut self, event: Event) {
         let at = event.at;
         self.reported = event.counts;
-        // A job that the plan does not have is a fault of whoever wrote the journal.
+        // An event of an unplanned job is ignored.
         let index = event.what.job_ref().map(|of| of.number.wrapping_sub(1));
         if index.is_some_and(|index| index >= self.all.len()) {
             return;
@@ -474,7 +472,7 @@ impl RunProgress {
                 self.killed |= failure.class == Class::Stopped;
                 self.set(index, State::Failed { again, sent });
             }
-            // A queue chooses anew what is withdrawn; elsewhere it is there still.
+            // A queue chooses unclaimed jobs anew; in other runs they stay planned.
             RunEvent::JobSkipped { withdrawn: true, .. } if self.kind != "queue" => {
                 self.set(index, State::Pending)
             }
@@ -498,7 +496,7 @@ impl RunProgress {
 }
 
 impl RunProgress {
-    /// A run stops when no job is running. Of a job whose end is not in the journal then, nothing was sent.
+    /// A run stops when no job is running, so nothing was sent for a job without an end in the journal.
     fn requeue_unended(&mut self) {
         let outcomes = self.all.iter_mut().map(|job| &mut job.outcome);
         outcomes

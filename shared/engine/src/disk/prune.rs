@@ -1,7 +1,7 @@
-//! Removing the records of runs that are finished.
+//! Removing the directories of finished runs.
 //!
-//! A run stays while it has work left, while somebody has its journal or a job of it lives, and while a
-//! queue names it. Its sessions are Codex's, and stay in any case.
+//! A run is kept while it has pending jobs, while its journal is locked or a job is running, and while a queue
+//! names it. Sessions belong to Codex and are never removed.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,9 +12,8 @@ use crate::disk::run_dir::RunDir;
 use codex_agent_shared::error::{Result, warn_of};
 use codex_agent_shared::time::Timestamp;
 
-/// Removes the finished runs that ended before this, but for those named in `keep`, or, where nobody knows
-/// which those are, for all runs of queues; what was removed goes to `each`. One that cannot be read or
-/// removed costs a warning.
+/// Removes finished runs that ended before this time, except those in `keep` or, if that is unknown, all runs of
+/// queues. Removed runs are passed to `each`. A run that cannot be read or removed causes a warning.
 pub fn prune(
     before: Timestamp,
     keep: Option<&HashSet<String>>,
@@ -22,7 +21,7 @@ pub fn prune(
 ) -> Result<()> {
     let now = Timestamp::now();
     for folder in RunDir::all()? {
-        // None ended before it was made; most are told by their names alone.
+        // A run cannot end before its creation, whose time is in its name.
         if keep.is_some_and(|keep| keep.contains(folder.name()))
             || folder.made().is_some_and(|made| made >= before)
         {
@@ -54,16 +53,16 @@ fn remove(
         _ if tasks.kind == "queue" => {
             now.0 - i64::try_from(folder.age(now).as_millis()).unwrap_or(0) < before.0
         }
-        // A plan that was never begun; a fresh one may be in the making.
+        // A plan that was never begun; a recent one may be incomplete.
         None if !tasks.is_begun() => folder.age(now) > Duration::from_secs(3600),
         _ => false,
     };
     if !is_old {
         return Ok(None);
     }
-    // Whoever has the journal is not done.
+    // A locked journal has a runner.
     let journal = match Journal::open(folder.journal()) {
-        // Somebody else has just removed it.
+        // Another process has just removed it.
         Err(_) if !folder.journal().exists() => return Ok(None),
         journal => journal?,
     };

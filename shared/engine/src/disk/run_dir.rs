@@ -8,8 +8,8 @@
 //!     jobs/1/image-1-5f3a09bc.png  the images of the job, told apart by where they came from
 //! ```
 //!
-//! Folders are made 0700 and files 0600. A name begins with the clock, so names sort by time. Nothing
-//! is made before there is a job, and nothing in a directory is ever changed but appended to.
+//! Directories have mode 0700 and files 0600. Names begin with the time, so they sort by it. Nothing is created
+//! before the first job, and files are only appended to.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -32,7 +32,7 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the directory of a new run, and its journal.
+    /// Creates the directory of a new run, and its journal.
     pub fn create(kind: &str, subject: &str) -> Result<(RunDir, Journal)> {
         let runs = own("runs")?;
         let clock: String =
@@ -42,7 +42,7 @@ impl RunDir {
             let name = format!("{clock}Z-{middle}-{}", &Id::random().hex()[..4]);
             let path = runs.join(&name);
             match DirBuilder::new().mode(0o700).create(&path) {
-                // Another one of the same second and the same four digits.
+                // The name is taken: same second, same four digits.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 made => {
                     made.context("make the directory", &path).map_err(Error::of_place)?;
@@ -58,7 +58,7 @@ impl RunDir {
         match made {
             Ok(journal) => Ok((folder, journal)),
             Err(error) => {
-                // What cannot be removed either is removed by a later prune.
+                // Leftovers are removed by a later prune.
                 let _ = fs::remove_dir_all(&folder.path);
                 Err(error)
             }
@@ -70,7 +70,7 @@ impl RunDir {
         Ok(RunDir::with_or_without()?.into_iter().filter(|folder| folder.journal().exists()).collect())
     }
 
-    /// All directories of runs, also those that a crash has left without a journal.
+    /// All directories of runs, including those that a crash left without a journal.
     fn with_or_without() -> Result<Vec<RunDir>> {
         let runs = runs()?;
         let entries = match fs::read_dir(&runs) {
@@ -80,14 +80,14 @@ impl RunDir {
         };
         let mut all: Vec<RunDir> = entries
             .flatten()
-            // Whatever else somebody keeps there, and what a link leads to, is not ours to look at or remove.
+            // Files and symbolic links are skipped: they are never read or removed.
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .filter_map(|entry| {
                 Some(RunDir { name: entry.file_name().into_string().ok()?, path: entry.path() })
             })
             .filter(|folder| folder.made().is_some() && folder.name.get(15..17) == Some("Z-"))
             .collect();
-        // Names have the second; what was made within one is told apart by the file system.
+        // Names have seconds; the file system orders runs within a second.
         let made = |folder: &RunDir| fs::metadata(folder.journal()).and_then(|meta| meta.created()).ok();
         all.sort_by_cached_key(|folder| {
             std::cmp::Reverse((folder.name.get(..16).map(str::to_owned), made(folder), folder.name.clone()))
@@ -95,7 +95,7 @@ impl RunDir {
         Ok(all)
     }
 
-    /// The run of exactly this name, if it is there.
+    /// The run of exactly this name, if it exists.
     pub fn named(name: &str) -> Result<Option<RunDir>> {
         let path = runs()?.join(name);
         let is_name = Path::new(name).components().count() == 1 && !name.starts_with('.');
@@ -103,13 +103,13 @@ impl RunDir {
         if !is_name {
             return Ok(None);
         }
-        // A run that cannot be looked at is not one that is gone.
+        // An error is not the same as a missing run.
         let journal = folder.journal();
         let is_there = journal.try_exists().context("look at the journal", &journal)?;
         Ok(is_there.then_some(folder))
     }
 
-    /// The run of this name, or the only one whose name has this in it.
+    /// The run of this name, or the only run whose name contains the text.
     pub fn find(text: &str) -> Result<RunDir> {
         let all = RunDir::all()?;
         if let Some(exact) = all.iter().find(|folder| folder.name == text) {
@@ -129,7 +129,7 @@ impl RunDir {
         }
     }
 
-    /// Whether its name could be that of a run of this kind and subject.
+    /// Whether the name may be that of a run of this kind and subject.
     pub fn may_be(&self, kind: &str, subject: &str) -> bool {
         let rest = self.name.split_once("Z-").map_or("", |(_, rest)| rest);
         rest.rsplit_once('-').is_some_and(|(own, _)| own == middle(kind, subject))
@@ -150,7 +150,7 @@ impl RunDir {
         self.path.join("journal.ndjson")
     }
 
-    /// How long ago its journal, or the directory itself, was last written.
+    /// The time since the last write to the journal, or to the directory.
     pub fn age(&self, now: Timestamp) -> Duration {
         let changed = fs::metadata(self.journal()).or_else(|_| fs::metadata(&self.path));
         let changed = changed.and_then(|meta| meta.modified()).ok();
@@ -158,12 +158,12 @@ impl RunDir {
         Duration::from_millis(u64::try_from(now.0 - changed.0).unwrap_or(0))
     }
 
-    /// Whether a runner has it at this moment.
+    /// Whether the run has a runner.
     pub fn is_running(&self) -> bool {
         liveness::may_be_locked(&self.journal())
     }
 
-    /// How many of its jobs have a Codex that lives, by the locks on what they print; whatever its journal says.
+    /// The number of jobs whose Codex is running, by the locks on their outputs.
     pub fn living(&self) -> usize {
         let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
         let outs = entries(&self.path.join("jobs")).flat_map(|job| entries(&job.path()));
@@ -171,7 +171,7 @@ impl RunDir {
         outs.map(|entry| entry.path()).filter(|path| is_out(path) && liveness::may_be_locked(path)).count()
     }
 
-    /// The directory of a job, made where it is not there.
+    /// The directory of a job, created if missing.
     pub fn make_job(&self, number: usize) -> Result<PathBuf> {
         let path = self.job(number);
         place::make(&path)?;
@@ -188,7 +188,7 @@ impl RunDir {
         self.job(number).join(format!("{attempt}.{what}"))
     }
 
-    /// Removes the directory and all that is in it, the journal last. Only for one that nobody runs.
+    /// Removes the directory with its contents, the journal last. The run must have no runner.
     pub fn remove(&self) -> Result<()> {
         match fs::remove_dir_all(self.path.join("jobs")) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -199,7 +199,7 @@ impl RunDir {
         fs::remove_dir_all(&self.path).context("remove", &self.path)
     }
 
-    /// When it was made, by its name.
+    /// The time of creation, by the name.
     pub fn made(&self) -> Option<Timestamp> {
         let digits = |from: usize, to: usize| self.name.get(from..to);
         let text = format!(
@@ -214,11 +214,11 @@ impl RunDir {
         Timestamp::parse(&text)
     }
 
-    /// Removes what crashes have left without a journal, an hour ago or longer.
+    /// Removes directories that crashes left without a journal at least an hour ago.
     pub fn sweep(now: Timestamp) -> Result<()> {
         for folder in RunDir::with_or_without()? {
             if !folder.journal().exists() && folder.age(now) > Duration::from_secs(3600) {
-                // What cannot be removed is in nobody's way.
+                // Leftovers do no harm.
                 folder.remove().unwrap_or_else(|error| warn_of(&error));
             }
         }
@@ -226,7 +226,7 @@ impl RunDir {
     }
 }
 
-/// The part of a directory's name that says what it is about.
+/// The subject in the name of a directory.
 fn middle(kind: &str, subject: &str) -> String {
     let subject: String = subject
         .chars()
@@ -237,13 +237,13 @@ fn middle(kind: &str, subject: &str) -> String {
     middle.trim_end_matches('-').to_owned()
 }
 
-/// The right to look which runs there are and to plan another: nobody else has it meanwhile.
+/// An exclusive lock over "list the runs, then create one".
 pub struct PlanLock {
     _file: fs::File,
 }
 
 impl PlanLock {
-    /// Waits for it.
+    /// Waits for the lock.
     pub fn begin() -> Result<PlanLock> {
         let path = own("locks")?.join("planning");
         let file = place::lock_file(&path)?;
@@ -252,12 +252,12 @@ impl PlanLock {
     }
 }
 
-/// Where all runs are.
+/// The directory of all runs.
 fn runs() -> Result<PathBuf> {
     Ok(state_folder()?.join("runs"))
 }
 
-/// A directory in that of our state, made where it is not there.
+/// A directory in the state directory, created if missing.
 pub(crate) fn own(name: &str) -> Result<PathBuf> {
     let state = state_folder()?;
     place::make(&state)?;

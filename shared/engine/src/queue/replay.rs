@@ -1,4 +1,4 @@
-//! What a run has done to the prompts of a queue, laid over what the file says.
+//! Applying the journal of a run to the prompts of a queue.
 
 use std::collections::HashMap;
 
@@ -9,19 +9,19 @@ use crate::record::failure::Class;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::time::Timestamp;
 
-/// Whether somebody works through a queue.
+/// The state of the runner of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunnerState {
-    /// Nobody, and nothing is left of a run.
+    /// No runner, and no unfinished prompt.
     Idle,
-    /// A runner.
+    /// A runner is alive.
     Running,
-    /// A runner did, and died or left; its job may live.
+    /// The runner died or exited during a prompt; its job may be running.
     Dead,
 }
 
 impl Prompt {
-    /// Writes into the prompt what became of its job.
+    /// Sets the prompt to the outcome of its job.
     pub(super) fn apply_outcome(&mut self, outcome: &JobOutcome, run: &str) {
         let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
         self.status = outcome.status;
@@ -36,11 +36,11 @@ impl Prompt {
 }
 
 impl Queue {
-    /// Lays over the prompts what the queue's unfinished run has done, also where an error is all that can
-    /// be said of the rest.
+    /// Applies the journal of the unfinished run to the prompts. Applies the readable part even if it returns an
+    /// error.
     pub fn apply_journal(&mut self) -> Result<RunnerState> {
         let Some(run) = self.run.clone() else {
-            // Of a predecessor that was killed.
+            // Prompts of a killed runner of an earlier release.
             self.fail_running("its outcome is unknown", |_| true);
             return Ok(RunnerState::Idle);
         };
@@ -53,11 +53,11 @@ impl Queue {
         let read = progress.replay(&folder);
         let outcomes = progress.outcomes();
         self.apply_outcomes(&outcomes, &run);
-        // The journal may know of the one session what the file does not yet.
+        // The journal may have the one session before the file does.
         let begun = outcomes.values().filter(|outcome| outcome.session.is_some() && outcome.is_over());
         let first = begun.min_by_key(|outcome| outcome.started_at);
         self.session = self.session.or(first.and_then(|first| first.session).filter(|_| self.one_session));
-        // What is about to be sent is not to be changed. A runner that died then has sent nothing.
+        // A claimed prompt must not be changed. A runner that died after the claim has sent nothing.
         let is_claimed =
             |prompt: &&mut Prompt| outcomes.get(&prompt.job()).is_some_and(|outcome| outcome.is_claimed);
         if life == RunnerState::Running {
@@ -65,12 +65,12 @@ impl Queue {
             claimed.for_each(|prompt| prompt.status = Status::Running);
         }
         read?;
-        // One that was stopped has nothing under way: the rest waits for the next runner.
+        // A stopped run has no running prompt: the rest waits for the next runner.
         let is_under_way = self.prompts.iter().any(|prompt| prompt.status == Status::Running);
         Ok(if life == RunnerState::Dead && !is_under_way { RunnerState::Idle } else { life })
     }
 
-    /// Writes into the prompts what is known of them from a run.
+    /// Sets the prompts to the outcomes of a run.
     pub(super) fn apply_outcomes(&mut self, outcomes: &HashMap<String, JobOutcome>, run: &str) {
         for prompt in &mut self.prompts {
             if let Some(outcome) = outcomes.get(&prompt.job()) {
@@ -79,12 +79,12 @@ impl Queue {
         }
     }
 
-    /// The journal of its run is gone: what that had claimed, or may have claimed since the file was saved, is
-    /// interrupted. Where the file does not say which those are, they are all that are due.
+    /// Marks prompts as interrupted after the journal of their run was lost: those that the run had claimed, or
+    /// may have claimed since the file was saved. If the file does not name them, these are all due prompts.
     pub fn fail_lost(&mut self, run: &str) {
         let why = format!("the records of its run '{run}' are missing");
         self.fail_running(&why, |_| true);
-        // Nothing is lost twice: what is asked for again after this is sent.
+        // A prompt is lost once: if it is retried after this, it is sent.
         let claiming = self.claiming.replace(Vec::new());
         let may_be_sent = |prompt: &Prompt| match &claiming {
             Some(claiming) => prompt.status == Status::Pending && claiming.contains(&prompt.job()),
@@ -97,7 +97,7 @@ impl Queue {
         }
     }
 
-    /// The prompts that a run has left interrupted, by their numbers.
+    /// The numbers of the prompts that a run left interrupted.
     pub fn interrupted_by(&self, run: &str) -> Vec<usize> {
         let is_one = |prompt: &Prompt| {
             let class = prompt.failure.as_ref().map(|failure| failure.class);
@@ -106,7 +106,7 @@ impl Queue {
         (1..).zip(&self.prompts).filter(|(_, prompt)| is_one(prompt)).map(|(number, _)| number).collect()
     }
 
-    /// A run that is not continued: the jobs that it had claimed are not sent again.
+    /// Abandons a run: the prompts that it had claimed are not sent again.
     pub fn abandon(&mut self, run: &str) {
         self.fail_running(&format!("its run '{run}' was abandoned"), |_| true);
         self.mark_resent();
@@ -114,7 +114,7 @@ impl Queue {
         self.last_run = Some(run.to_owned());
     }
 
-    /// What is sent once more by another run is marked as such, as where somebody asks for it.
+    /// Counts a retry for each pending prompt that the run had sent, so that another run marks it as resent.
     pub(super) fn mark_resent(&mut self) {
         for prompt in &mut self.prompts {
             if std::mem::take(&mut prompt.was_sent) && prompt.status == Status::Pending {
@@ -123,7 +123,7 @@ impl Queue {
         }
     }
 
-    /// Nobody can tell what became of the prompts that were claimed, of those that are lost.
+    /// Marks the running prompts that are lost as interrupted.
     pub(super) fn fail_running(&mut self, why: &str, is_lost: impl Fn(&Prompt) -> bool) {
         let is_running = |prompt: &&mut Prompt| prompt.status == Status::Running && is_lost(prompt);
         for prompt in self.prompts.iter_mut().filter(is_running) {

@@ -1,15 +1,15 @@
-//! Working through a queue: the source of the jobs of its run.
+//! The runner of a queue: the source of the jobs of its run.
 //!
-//! A prompt is chosen and claimed under the lock of the file, as the file is at that moment. What becomes
-//! of it is in the journal at once, and in the file within a second.
+//! A prompt is chosen and claimed under the lock of the file, in the state of that moment. Its outcome is in the
+//! journal immediately, and in the file within a second.
 //!
-//! **Crash.** What the file does not know yet, the journal does; `queue run` takes both up again. One
-//! runner at a time has a queue, by a kernel lock on `locks/queue-ID` beside the file. Where the journal is
-//! gone, the file names what may have been claimed (`claiming`): one prompt where prompts take a second or
-//! longer, at most [`MOST_AHEAD`] where they are fast.
+//! **Crash.** Outcomes that are not in the file yet are in the journal; `queue run` reads both. A queue has one
+//! runner at a time, by a kernel lock on `locks/queue-ID` beside the file. If the journal is lost, the file
+//! names the prompts that may have been claimed (`claiming`): one if prompts take a second or longer, at most
+//! [`MOST_AHEAD`] if they are fast.
 //!
-//! **Away.** A file that others replace (a sync tool, a checkout) may be missing, cut short or without the
-//! queue for a moment. Nothing is sent meanwhile. One that does not come back within [`AWAY`] stops the run.
+//! **Away.** While another program replaces the file (a sync tool, a checkout), it may be missing, incomplete or
+//! without the queue. Nothing is sent meanwhile. The run stops if the queue is missing for longer than [`AWAY`].
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -24,47 +24,48 @@ use codex_agent_shared::error::{Error, Exit, Result, warn, warn_once};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store::{LockedFile, Stamp, Store, place};
 
-/// How often the file learns of what happened.
+/// The interval between saves of the file.
 const SAVED: Duration = Duration::from_secs(1);
 
-/// How long the file or the queue in it may be away.
+/// The time that the file or the queue may be missing.
 const AWAY: Duration = Duration::from_secs(3);
 
-/// So many prompts at most are claimed before the file is saved again.
+/// The greatest number of claims between saves of the file.
 const MOST_AHEAD: usize = 512;
 
-/// Who works through a queue.
+/// The runner of a queue.
 pub struct Runner {
     store: Store,
     id: String,
     run: String,
-    /// What all jobs have in common.
+    /// The options of all jobs.
     base: Job,
     outcomes: HashMap<String, JobOutcome>,
-    /// The queue as the file was when it had this stamp, with what is known laid over it.
+    /// The queue as read from the file with this stamp, with the outcomes applied.
     queue: Queue,
     stamp: Stamp,
     places: HashMap<String, usize>,
-    /// No prompt before this one is to be sent.
+    /// The index before which no prompt is due.
     first: usize,
     pending: usize,
     failed: usize,
     session: Option<Id>,
-    /// Whether something has failed while this runner worked: in one session the next would build on it.
+    /// Whether a prompt failed under this runner: in one session the next prompt would build on it.
     has_broken: bool,
     unsaved: bool,
     saved: Instant,
-    /// How many jobs the file names together as those that may be claimed, and when they were named.
+    /// The number of claims that the file names together, and the time when they were named.
     ahead: usize,
     named: Option<Instant>,
-    /// Since when the queue is not to be found.
+    /// The time since which the queue is missing.
     away: Option<Instant>,
     _lock: File,
 }
 
-/// Takes the lock of a queue; `None` where another runner has it.
+/// Locks a queue; `None` if it has another runner.
 pub fn lock_runner(id: &str) -> Result<Option<File>> {
-    // Beside the queues, and not where runs are: two who keep their runs at different places have one queue.
+    // The lock is beside the queues, not in the state directory: processes with different state directories may
+    // share a queue.
     let file = Queues::store()?.target()?;
     let locks = file.parent().unwrap_or(Path::new("/")).join("locks");
     place::make(&locks)?;
@@ -73,7 +74,7 @@ pub fn lock_runner(id: &str) -> Result<Option<File>> {
     let name = if safe { id.to_owned() } else { id.bytes().map(|byte| format!("{byte:02x}")).collect() };
     let path = locks.join(format!("queue-{name:.200}"));
     let file = place::lock_file(&path)?;
-    // A job that was being started when its runner was killed has the lock until it is Codex.
+    // A child that a killed runner was starting inherits the lock until it executes Codex.
     let patience = Instant::now() + Duration::from_millis(500);
     while !place::try_lock(&file, &path)? {
         if Instant::now() >= patience {
@@ -86,7 +87,7 @@ pub fn lock_runner(id: &str) -> Result<Option<File>> {
 }
 
 impl Runner {
-    /// For this queue and this run, whose journal has these outcomes. The queue names the run already.
+    /// A runner for this queue and this run, whose journal has these outcomes. The file already names the run.
     pub fn new(
         queue: Queue,
         run: &str,
@@ -120,10 +121,10 @@ impl Runner {
         Ok(runner)
     }
 
-    /// Lays what is known over a queue that was just read.
+    /// Applies the known outcomes to a queue that was just read.
     fn apply_known(&mut self) {
         self.queue.apply_outcomes(&self.outcomes, &self.run);
-        // What runs, and is not known, is of a run of which nobody knows anything any more.
+        // A running prompt without an outcome belongs to a lost run.
         let outcomes = &self.outcomes;
         self.queue.fail_running("its outcome is unknown", |prompt| !outcomes.contains_key(&prompt.job()));
         let places = self.queue.prompts.iter().enumerate();
@@ -138,7 +139,7 @@ impl Runner {
         prompt.status == Status::Failed && prompt.run.as_ref() == Some(&self.run)
     }
 
-    /// A job's state has changed.
+    /// Updates the prompt and the counts after the outcome of a job changed.
     fn update_prompt(&mut self, job: &str) {
         let (Some(outcome), Some(at)) = (self.outcomes.get(job), self.places.get(job).copied()) else {
             return;
@@ -163,7 +164,7 @@ impl Runner {
         self.unsaved = true;
     }
 
-    /// Takes the queue as the file has it, if it has changed. False where it is not there.
+    /// Re-reads the queue if the file has changed. False if the queue is missing.
     fn read(&mut self, held: &LockedFile) -> Result<bool> {
         let stamp = held.stamp();
         if stamp == self.stamp {
@@ -177,12 +178,12 @@ impl Runner {
         Ok(true)
     }
 
-    /// Whether there is a file. Where its directory is away, taking the lock would make an empty one.
+    /// Whether the file exists. If its directory is missing, locking would create an empty one.
     fn exists(&self) -> bool {
         self.store.target().is_ok_and(|file| file.try_exists().unwrap_or(true))
     }
 
-    /// Waits for a queue that cannot be found, or not be read, and gives it up after a while.
+    /// Waits for a queue that is missing or unreadable, and stops the run after a while.
     fn wait_for_queue(&mut self, why: Option<Error>) -> Result<NextJob> {
         if self.away.get_or_insert_with(Instant::now).elapsed() < AWAY {
             return Ok(NextJob::Later);
@@ -203,8 +204,8 @@ impl Runner {
             .with_exit(Exit::WorkLeft)
     }
 
-    /// Names in the file what may be claimed from here on, in as few writes as are needed for the file to be
-    /// saved once a second. False where the queue is not there.
+    /// Saves the next claims in the file, batched so that the file is saved about once a second. False if the
+    /// queue is missing.
     fn save_claims(&mut self, held: &LockedFile, at: usize) -> Result<bool> {
         let is_fast = self.named.is_some_and(|named| named.elapsed() < SAVED);
         self.ahead = if is_fast { (self.ahead * 8).min(MOST_AHEAD) } else { 1 };
@@ -214,7 +215,7 @@ impl Runner {
         self.save(held, |queue| queue.claiming = Some(claiming))
     }
 
-    /// Does something with the file unless somebody has it, who is not waited for. What goes wrong is told.
+    /// Acts on the locked file, or does nothing if another process has the lock. Errors become warnings.
     fn try_locked(&mut self, act: impl FnOnce(&mut Runner, LockedFile) -> Result<bool>) {
         if !self.exists() {
             return;
@@ -224,18 +225,18 @@ impl Runner {
         done.map_or_else(|error| warn_once(error.message()), drop);
     }
 
-    /// Writes what is known into the file, and what `change` does to the queue. False where it is not there.
+    /// Saves the outcomes and a change of the queue. False if the queue is missing.
     fn save(&mut self, held: &LockedFile, change: impl FnOnce(&mut Queue)) -> Result<bool> {
         let mut queues: Queues = held.read()?;
         let Ok(at) = queues.by_id(&self.id) else { return Ok(false) };
         let queue = &mut queues.queues[at];
         queue.apply_outcomes(&self.outcomes, &self.run);
         queue.session = self.session.filter(|_| queue.one_session).or(queue.session);
-        // An older file may have come back, which does not name the run.
+        // A restored older file may not name the run.
         queue.run = Some(self.run.clone());
         change(queue);
         held.write(&queues)?;
-        // What was not written is not what there is.
+        // The state in memory must equal the file.
         self.queue = std::mem::take(&mut queues.queues[at]);
         self.stamp = held.stamp();
         self.apply_known();
@@ -243,7 +244,7 @@ impl Runner {
         Ok(true)
     }
 
-    /// Writes all that happened into the file. The queue names the run until it is finished.
+    /// Saves all outcomes. The queue names the run until it is finished.
     pub fn finish(mut self, is_completed: bool) -> Result<()> {
         loop {
             let change = |queue: &mut Queue| {
@@ -257,7 +258,7 @@ impl Runner {
                 return Ok(());
             }
             let away = self.away.get_or_insert_with(Instant::now).elapsed();
-            // A run that stopped for it has said so.
+            // A run that stopped because of this has already warned.
             match away > AWAY {
                 true if is_completed => return Err(self.is_gone()),
                 true => return Ok(()),
@@ -313,7 +314,7 @@ impl JobFeed for Runner {
     }
 
     fn refresh(&mut self) {
-        // Where somebody changes it at this moment, or it cannot be read, what there was before is as good.
+        // If the file is locked or unreadable at this moment, the old state serves as well.
         self.try_locked(|runner, held| runner.read(&held));
     }
 
@@ -327,9 +328,9 @@ impl JobFeed for Runner {
 
     fn tick(&mut self) {
         if self.unsaved && self.saved.elapsed() >= SAVED {
-            // The journal has it all the same.
+            // The journal has the outcomes in any case.
             self.try_locked(|runner, held| {
-                // What is named for long without being claimed would be lost for nothing.
+                // Claims that stay named would be marked as interrupted for no reason.
                 runner.ahead = (runner.ahead / 2).max(1);
                 runner.save(&held, |queue| queue.claiming = Some(Vec::new()))
             });

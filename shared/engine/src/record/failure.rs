@@ -1,8 +1,8 @@
-//! The table of failures: how a failure is told, and what follows from it.
+//! The table of failures: their signs and their consequences.
 //!
-//! Codex tells a failure in three ways, best first: `codex_error_info` at the end of the rollout (from
-//! 0.148), the message of `turn.failed`, and its standard error, where it never began. The first
-//! row of [`TABLE`] that knows the info or the text is the class.
+//! Codex reports a failure in three ways, best first: `codex_error_info` at the end of the rollout (from 0.148),
+//! the message of `turn.failed`, and its standard error, if it did not begin. The first row of [`TABLE`] that
+//! matches the info or the text is the class.
 
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,7 @@ pub enum Sent {
     No,
     /// The message is in the session, but there was no answer.
     Message,
-    /// Who knows; work may have been done.
+    /// Unknown: work may have been done.
     Perhaps,
 }
 
@@ -67,11 +67,11 @@ pub struct Row {
     pub infos: &'static [&'static str],
     /// Pieces of what Codex prints.
     pub texts: &'static [&'static str],
-    /// What the model has seen.
+    /// Whether the model may have seen the prompt.
     pub sent: Sent,
-    /// Whether trying again later may help.
+    /// Whether a later retry may succeed.
     pub passes: bool,
-    /// Whether the other jobs of the run would fail likewise.
+    /// Whether the other jobs of the run would fail in the same way.
     pub stops_run: bool,
 }
 
@@ -86,7 +86,7 @@ const fn row(
     Row { class, infos, texts, sent, passes, stops_run }
 }
 
-/// Every class. Of texts the first row that matches decides, so the particular ones stand first.
+/// All classes. The first matching row decides, so specific texts come first.
 pub const TABLE: [Row; 28] = [
     row(Class::Busy, &[], &["already has an active writer"], Sent::No, true, false),
     row(Class::Locked, &[], &["database is locked"], Sent::No, true, false),
@@ -197,14 +197,14 @@ pub const TABLE: [Row; 28] = [
 ];
 
 impl Class {
-    /// What follows from it.
+    /// The row of the class.
     pub fn row(self) -> &'static Row {
         // Every class has its row; a test holds the table to that.
         TABLE.iter().find(|row| row.class == self).unwrap_or(&TABLE[0])
     }
 
-    /// Whether trying it again may help, where trying is not decided otherwise: a busy session is waited
-    /// for, a usage limit has its gate, and what was interrupted or stopped has its own flag.
+    /// Whether `--retries` applies. Busy sessions, usage limits and interrupted or stopped jobs have rules of
+    /// their own.
     pub fn may_pass(self) -> bool {
         let row = self.row();
         let elsewhere = [Class::Busy, Class::Locked, Class::Interrupted, Class::Unrecorded, Class::Stopped]
@@ -212,12 +212,12 @@ impl Class {
         row.passes && !row.stops_run && !elsewhere
     }
 
-    /// Whether it may be the fault of the job that met it, but of Codex or its home where several meet it in a row.
+    /// Whether several such failures in a row are the fault of Codex or its home, and not of the jobs.
     pub fn may_be_of_codex(self) -> bool {
         matches!(self, Class::Crashed | Class::Config | Class::Home | Class::Provider)
     }
 
-    /// A hint for people, where Codex gives none.
+    /// A hint, if Codex gives none.
     pub fn hint(self) -> Option<&'static str> {
         match self {
             Class::Provider => Some(

@@ -1,5 +1,5 @@
-//! How a run is carried out. What was said when it was begun is kept in its journal, and holds for whoever
-//! continues it and says nothing else. What becomes of a job that was interrupted is said anew each time.
+//! The settings of a run. They are saved in its journal, and apply to a continued run unless its flags say
+//! otherwise. The action for interrupted jobs is not saved.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Showing events as they happen: records, answers, or a line each; on a terminal with a live view of what
-//! runs. The run goes on although nobody listens any more, and although whoever listens is slow.
+//! Printing events: records, answers or one line each; on a terminal with a live view of running jobs. A closed
+//! or slow output never stops or delays a run.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -23,13 +23,13 @@ use codex_agent_shared::terminal::{columns, is_drawable, is_terminal};
 use codex_agent_shared::text::{cell, harmless, lines, path_cell, tsv, width};
 use codex_agent_shared::time::Timestamp;
 
-/// What is kept for a reader that does not read. A run does not wait for it.
+/// The limit of buffered output for a reader that does not read.
 const KEPT: usize = 64 << 20;
 
-/// How much of a reason is told on a terminal, and how far in it goes on.
+/// The length of a reason on a terminal, and the indentation of its further lines.
 const REASON: usize = 400;
 const INDENT: usize = 10;
-/// What is shown of events.
+/// The forms of output.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShowOptions {
     /// Records.
@@ -40,10 +40,10 @@ pub struct ShowOptions {
     pub events: bool,
 }
 
-/// Tells the place of a job in its queue, from 1. The flag is whether it may have been moved since.
+/// Returns the place of a job in its queue, from 1. The flag is whether it may have been moved since.
 pub type Places = Box<dyn FnMut(&str, bool) -> Option<usize>>;
 
-/// Where events go.
+/// The printer of events.
 pub struct Show {
     output: Output,
     options: ShowOptions,
@@ -51,12 +51,12 @@ pub struct Show {
     terminal: bool,
     live: Option<Live>,
     places: Option<Places>,
-    /// The command that sends again what has failed.
+    /// The command that requeues failed prompts.
     again: Option<String>,
     gone: bool,
-    /// What the system said when it took no more, where that was not just a reader who has had enough.
+    /// The error of a failed write, unless the reader closed the pipe.
     lost: Option<Error>,
-    /// When the first and the last event were.
+    /// The times of the first and the last event.
     span: Option<(Timestamp, Timestamp)>,
     counts: Counts,
     used: [i64; 2],
@@ -83,7 +83,7 @@ pub struct JobEvent<'e> {
 }
 
 impl Show {
-    /// For a run of so many jobs; of one, an answer stands alone.
+    /// A printer for a run of so many jobs; the answer of a single job has no heading.
     pub fn new(options: ShowOptions, jobs: usize) -> Show {
         let live = (is_drawable() && !options.json && !options.answers).then(Live::default);
         Show {
@@ -102,35 +102,35 @@ impl Show {
         }
     }
 
-    /// For what happened before: there is nothing to look at but the events.
+    /// A printer for past events, without a live view.
     pub fn past(options: ShowOptions, jobs: usize) -> Show {
         Show { live: None, ..Show::new(options, jobs) }
     }
 
-    /// Calls jobs by their places in a queue.
+    /// Labels jobs by their places in a queue.
     pub fn numbered(mut self, places: Places) -> Show {
         self.places = Some(places);
         self
     }
 
-    /// Offers, where something has failed, a command that sends it again.
+    /// Sets the command that requeues failed prompts, for a hint.
     pub fn offer(&mut self, again: String) {
         self.again = Some(again);
     }
 
-    /// Says where the live view is that nothing runs.
+    /// Sets the text of the live view without running jobs.
     pub fn rest(&mut self, text: &str) {
         if let Some(live) = &mut self.live {
             live.rest(text);
         }
     }
 
-    /// Whether nobody reads any more.
+    /// Whether the output is closed.
     pub fn is_closed(&self) -> bool {
         self.gone
     }
 
-    /// Waits for the reader to have everything.
+    /// Writes all buffered output.
     pub fn finish(mut self) -> Result<()> {
         match self.lost.take() {
             Some(error) => Err(error),
@@ -138,7 +138,7 @@ impl Show {
         }
     }
 
-    /// Writes something, if anybody still reads. An output that is closed is not tried again.
+    /// Writes unless the output is closed.
     fn print(&mut self, write: impl FnOnce(&mut Show) -> Result<()>) {
         if self.gone {
             return;
@@ -176,7 +176,7 @@ impl Show {
             return Ok(());
         }
         if self.live.is_some() && matches!(event.what, RunEvent::JobStarted { .. }) {
-            // It is in the live view.
+            // The live view shows running jobs.
             return Ok(());
         }
         let word = event.what.word().split('.').next_back().unwrap_or_default();
@@ -190,7 +190,7 @@ impl Show {
             }
         };
         let left = most.saturating_sub(width(&start)).max(8);
-        // Why something went wrong is what one looks for: it is not cut before it has been told.
+        // The reason of a failure is wrapped, not cut.
         if matches!(
             event.what,
             RunEvent::JobFailed { .. }
@@ -241,7 +241,7 @@ impl Show {
         self.output.text(row.as_bytes(), b"\n")
     }
 
-    /// Shows what a session did while somebody else drove it.
+    /// Prints an event of a session that another process uses.
     pub fn session_event(&mut self, session_event: &SessionEvent) {
         self.print(|show| {
             if show.options.json {
@@ -263,8 +263,8 @@ impl Show {
         });
     }
 
-    /// What is to be said when a run is over: what it came to, what there is to do, and the exit code. `continue_command`
-    /// is the command that goes on. A slow reader is waited for, as nothing else is kept waiting.
+    /// Prints the summary and the hints at the end of a run, and returns the exit status. `continue_command`
+    /// continues the run. Waits for a slow reader, since no job is delayed by it.
     pub fn close(mut self, folder: &RunDir, ended: Result<RunEnd>, continue_command: &str) -> Result<Exit> {
         self.sum_up();
         self.print(|_| Ok(()));
@@ -284,7 +284,7 @@ impl Show {
         }
     }
 
-    /// Takes in how a write ended.
+    /// Records the result of a write.
     fn record_write(&mut self, written: Result<()>) {
         let Err(error) = written else { return };
         self.gone = true;
@@ -293,7 +293,7 @@ impl Show {
         }
     }
 
-    /// On a terminal, what all of it came to.
+    /// Prints the totals on a terminal.
     pub fn sum_up(&mut self) {
         let Counts { completed, failed, skipped, .. } = self.counts;
         if !self.terminal || self.options.json || self.options.answers || completed + failed + skipped < 2 {
@@ -367,8 +367,7 @@ impl Observer for Show {
     }
 }
 
-/// What people call a job: its id, if it is one for them. That of a prompt says nothing to them, but its place
-/// in the queue does.
+/// The label of a job: its place in the queue, or its id if that is short.
 fn label_of(places: &mut Option<Places>, job: &str) -> String {
     match places {
         Some(places) => places(job, false).map(|place| place.to_string()).unwrap_or_default(),
@@ -377,7 +376,7 @@ fn label_of(places: &mut Option<Places>, job: &str) -> String {
     }
 }
 
-/// How long it took, of what has an end.
+/// The duration of a completed job.
 fn took(what: &RunEvent) -> String {
     match what {
         RunEvent::JobCompleted { duration_ms, .. } => Timestamp(0).countdown(Timestamp(*duration_ms)),
@@ -385,13 +384,13 @@ fn took(what: &RunEvent) -> String {
     }
 }
 
-/// What there is to say about an event.
+/// The text of an event.
 fn text(what: &RunEvent) -> String {
     match what {
         RunEvent::RunPlanned { name, .. } => name.clone(),
         RunEvent::RunStarted { codex, jobs, kind, .. } => {
             let version = codex.version.as_deref().unwrap_or("of unknown version");
-            // Of a queue nobody knows yet how many there will be.
+            // The number of jobs of a queue is not yet known.
             match kind == "queue" {
                 true => format!("Codex {version}"),
                 false => format!("{}, Codex {version}", counted(*jobs)),
@@ -419,7 +418,7 @@ pub fn counted(jobs: usize) -> String {
     format!("{jobs} job{}", if jobs == 1 { "" } else { "s" })
 }
 
-/// One line before much is done.
+/// Prints a status line before a run of several jobs.
 pub fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox>) {
     if jobs > 1 {
         let sandbox = sandbox.map_or(String::new(), |sandbox| format!(", {}", sandbox.word()));
@@ -467,7 +466,7 @@ fn closing(
     })
 }
 
-/// The command that goes on with a run of any tool but a queue's.
+/// The command that continues a run, except that of a queue.
 pub fn continue_command(folder: &RunDir) -> String {
     format!("codex-agent run continue {}", folder.name())
 }

@@ -1,5 +1,5 @@
-//! The live view: the lines below the last row of a terminal that say what runs now. They are drawn
-//! over each other, and taken away before anything else is printed.
+//! The live view: lines for the running jobs at the bottom of a terminal. They are redrawn in place, and cleared
+//! before other output.
 
 use crate::record::event::Counts;
 use crate::run::observer::RunningJob;
@@ -8,23 +8,23 @@ use codex_agent_shared::terminal::{columns, rows};
 use codex_agent_shared::text::{cell, width};
 use codex_agent_shared::time::Timestamp;
 
-/// The lines that stand there now.
+/// The lines on the screen.
 #[derive(Default)]
 pub(super) struct Live {
     drawn: Vec<String>,
     lines: Vec<String>,
-    /// What is said where nothing runs.
+    /// The text without running jobs.
     rest: String,
 }
 
 impl Live {
-    /// What is to stand there where nothing runs.
+    /// Sets the text without running jobs.
     pub(super) fn rest(&mut self, text: &str) {
         text.clone_into(&mut self.rest);
     }
 
-    /// What is to stand there: a line for each job, as many as there is room for, and one for all. `called`
-    /// tells what people call a job.
+    /// Sets the lines: one for each job, as many as fit, and one for the totals. `called` returns the label of a
+    /// job.
     pub(super) fn see(
         &mut self,
         counts: Counts,
@@ -32,14 +32,14 @@ impl Live {
         called: &mut dyn FnMut(&str) -> String,
     ) {
         let (wide, now) = (columns().saturating_sub(1), Timestamp::now());
-        // Half of the window at most: what was done is of interest too.
+        // At most half of the window, so that past events stay visible.
         let most = (rows() / 2).saturating_sub(1).clamp(1, 20);
         self.lines.clear();
         let mut jobs: Vec<RunningJob<'_>> = jobs.collect();
-        // They end in another order, and none is to jump because of it.
+        // Sorted by number, so that no line moves when another job ends.
         jobs.sort_by_key(|job| job.of.number);
         let more = jobs.len().saturating_sub(most);
-        // Below the columns of what was done.
+        // Aligned with the columns of past events.
         let blank = " ".repeat(done(counts).len());
         for job in jobs.iter().take(most) {
             let id = job.of.session.map(|id| id.short()).unwrap_or_default();
@@ -74,7 +74,7 @@ impl Live {
         self.lines.push(cell(&parts.join(", "), wide));
     }
 
-    /// The bytes that take the lines away.
+    /// The bytes that clear the lines.
     pub(super) fn clear(&mut self) -> String {
         match std::mem::take(&mut self.drawn).len() {
             0 => String::new(),
@@ -82,7 +82,7 @@ impl Live {
         }
     }
 
-    /// The bytes that draw what is to stand there, if it does not yet.
+    /// The bytes that draw the lines, if they changed.
     pub(super) fn draw(&mut self) -> String {
         if self.drawn == self.lines {
             return String::new();
@@ -97,10 +97,10 @@ impl Live {
     }
 }
 
-/// Less room than this has what a job is about alone.
+/// The least width for label and action together.
 const ROOM: usize = 30;
 
-/// What a job is about, and what it is doing. Each has half of the room, and what the other one leaves.
+/// The label and the action of a job. Each has half of the width, and the rest of the other.
 fn describe_job(job: &RunningJob<'_>, room: usize) -> String {
     let (about, doing) = (cell(job.about, room), cell(job.doing, room));
     if about.is_empty() || doing.is_empty() || room < ROOM {
