@@ -35,6 +35,9 @@ mod find;
 /// The reference '@': which session it is, and what is near where it is none.
 mod newest;
 
+/// What an older release left is continued, each prompt once.
+mod old_state;
+
 /// Groups: verbs, pipes, races, crashes.
 mod group;
 

@@ -130,8 +130,11 @@ impl Prompt {
         code.ok().flatten()
     }
 
-    /// Says how Codex ended.
+    /// Records the exit status of Codex. An object that already has it keeps its other keys.
     pub(super) fn set_exit(&mut self, code: Option<i32>) {
+        if code.is_some() && code == self.exit_code() {
+            return;
+        }
         let object = code.map(|code| serde_json::to_string(&Exit { code }).unwrap_or_default());
         self.result = object.and_then(|text| serde_json::from_str(&text).ok());
     }
