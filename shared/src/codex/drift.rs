@@ -1,7 +1,6 @@
-//! Where Codex's database and its rollout files disagree: what `codex-agent ls --check` tells.
+//! Disagreements between Codex's database and its rollout files, for `codex-agent ls --check`.
 //!
-//! A disagreement is no fault of the user, and nothing is repaired here; what must change in Codex's
-//! home, Codex does. The listing copes with each of these.
+//! Nothing is repaired here: only Codex changes its home. A listing is correct in spite of each of these.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +35,7 @@ pub struct Problem {
     pub detail: Option<String>,
 }
 
-/// What can be wrong.
+/// The kind of a [`Problem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -127,7 +126,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Compares database and files and gives each disagreement to `emit`.
+/// Compare database and files, and pass each disagreement to `emit`.
 pub fn check(index: &mut Index, emit: &mut dyn FnMut(&Problem) -> Result<()>) -> Result<Summary> {
     let mut summary = Summary { kind: "check", database: None, schema: None, rows: 0, files: 0, problems: 0 };
     let mut found = |problem, id, path: Option<&Path>, detail| {
@@ -266,7 +265,7 @@ pub fn check(index: &mut Index, emit: &mut dyn FnMut(&Problem) -> Result<()>) ->
     Ok(summary)
 }
 
-/// The one directory that differs from one that is gone in upper and lower case alone. Codex has written
+/// The only directory whose name differs from a missing one just in case. Codex has written
 /// such names where a filesystem of Windows was mounted.
 fn in_other_case(directory: &str) -> Option<PathBuf> {
     let directory = Path::new(directory);

@@ -1,8 +1,8 @@
 //! The names of all rollout files in a home, and which file of a session is the live one.
 //!
 //! Only names are read here: `sessions/YYYY/MM/DD/`, at any depth up to that, and the flat
-//! `archived_sessions/`. A folder with a rollout's name is not a rollout; a link that leads in a
-//! circle costs a warning.
+//! `archived_sessions/`. A directory with a rollout's name is not a rollout; a circular
+//! link prints a warning.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::error::warn_once;
 use crate::record::Id;
 use crate::time::Timestamp;
 
-/// Where a session lies, by its row in the database.
+/// The path and state of a session, by its row in the database.
 #[derive(Debug)]
 pub struct RowPlace {
     /// The session.
@@ -22,30 +22,30 @@ pub struct RowPlace {
     pub path: String,
     /// Whether it is archived.
     pub archived: bool,
-    /// The directory of its work.
+    /// The working directory.
     pub cwd: String,
 }
 
 /// One rollout file.
 #[derive(Clone, Debug)]
 pub struct RolloutFile {
-    /// The session that its name says.
+    /// The id in the file name.
     pub id: Id,
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Whether it lies in `archived_sessions/`.
+    /// Whether the file is in `archived_sessions/`.
     pub archived: bool,
 }
 
 impl RolloutFile {
-    /// What its name says.
+    /// The parts of the file name.
     pub fn name(&self) -> Name<'_> {
         let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         // The name was parsed when the file was found; an id alone is what is left if it was not.
         Name::parse(name).unwrap_or(Name { id: self.id, stamp: "", segment: None, compressed: false })
     }
 
-    /// When it was archived, as far as a file can tell: the time of its last change.
+    /// The time of archiving, estimated by the modification time of the file.
     pub fn archived_at(&self) -> Option<Timestamp> {
         if !self.archived {
             return None;
@@ -118,7 +118,7 @@ impl Files {
         Files { all }
     }
 
-    /// Every file, sorted by session; a session may have several.
+    /// All files, sorted by session; a session may have several.
     pub fn all(&self) -> &[RolloutFile] {
         &self.all
     }
@@ -192,7 +192,7 @@ fn collect(folder: &Path, archived: bool, depth: usize, all: &mut Vec<RolloutFil
     }
 }
 
-/// The folders in a folder that are named by a number, greatest first.
+/// The subdirectories whose names are numbers, greatest first.
 fn numbered(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
         .into_iter()

@@ -1,5 +1,5 @@
-//! Which sessions some process holds at this moment. A hint for people, not a lock: what it says
-//! may be over when it is read.
+//! The processes that hold sessions now. The result is a hint for people and not a lock: it may be outdated when it
+//! is read.
 //!
 //! From 0.147 Codex holds a kernel lock on `thread-writer-locks/<id>.lock` in its home for as long
 //! as a session is loaded; the system lists such locks in `/proc/locks` (0.150 and 0.169 were
@@ -36,7 +36,7 @@ impl Holder {
     }
 }
 
-/// The sessions that processes hold, and which processes these are, read at most once each.
+/// The sessions that processes hold, with the processes. Each source is read at most once.
 #[derive(Default)]
 pub struct Holders {
     locked: Option<HashMap<(u64, u64), i32>>,
@@ -44,12 +44,12 @@ pub struct Holders {
 }
 
 impl Holders {
-    /// Whether some process holds this session: `None` where the system does not tell.
+    /// Whether a process holds this session; `None` if unknown.
     pub fn holds(&mut self, home: &Path, id: Id, rollout: &Path) -> Option<bool> {
         Some(self.pid(home, id, rollout)?.is_some())
     }
 
-    /// The process that holds this session, if one does that can be seen from here.
+    /// The process that holds this session, if it is visible to this user.
     pub fn holder(&mut self, home: &Path, id: Id, rollout: &Path) -> Option<Holder> {
         self.pid(home, id, rollout).flatten().filter(|pid| *pid > 0).map(Holder::of)
     }
@@ -88,7 +88,7 @@ fn locked_files() -> HashMap<(u64, u64), i32> {
         .collect()
 }
 
-/// The rollouts that any process of ours has open for writing: a reader holds nothing.
+/// The rollouts that processes of this user have open for writing. A reader does not hold a session.
 fn open_files() -> HashMap<PathBuf, i32> {
     let mut open = HashMap::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -1,10 +1,10 @@
-//! Where Codex's home and database are, and where our own files are.
+//! The paths of Codex's home and database.
 //!
 //! Home, first that is set: the flag `--codex-home`, `CODEX_HOME`, `codex.home` in our own `config.toml`,
-//! `~/.codex`. A home that was named and is not there is an error, as it is for Codex (0.169). The default
-//! one may be missing: then nobody has run Codex yet, and there are no sessions.
+//! `~/.codex`. A home that is set and does not exist is an error, as it is for Codex (0.169). The
+//! default home may be missing: Codex was not run yet, and there are no sessions.
 //!
-//! Database folder, first that is set: `sqlite_home` in Codex's `config.toml`, `CODEX_SQLITE_HOME`,
+//! Database directory, first that is set: `sqlite_home` in Codex's `config.toml`, `CODEX_SQLITE_HOME`,
 //! the home. In it the `state_N.sqlite` of the highest N, else `state.sqlite`, else `state`
 //! (0.94 to 0.99 wrote N below 5 behind a flag; 0.101 and later write 5). A damaged, empty or foreign file
 //! of a higher N does not hide a good one of a lower N, so all of them are candidates.
@@ -30,7 +30,7 @@ pub struct Home {
 }
 
 impl Home {
-    /// Finds the home. `named` is what the user said on the command line.
+    /// Find the home. `named` is the value of `--codex-home`.
     pub fn find(named: Option<&Path>) -> Result<Home> {
         let said = config::chosen(&config::CODEX_HOME, named.map(|path| path.as_os_str().to_owned()))?;
         let (path, by) = match said {
@@ -64,7 +64,7 @@ impl Home {
         &self.path
     }
 
-    /// Whether Codex itself would look elsewhere: neither its variable nor its default names this home.
+    /// Whether Codex itself would use another home: neither its variable nor its default names this one.
     #[doc(hidden)]
     pub fn needs_codex_home_var(&self) -> bool {
         matches!(self.by, Some(Source::Flag(_) | Source::File(_)))
@@ -81,12 +81,12 @@ impl Home {
         &self.databases
     }
 
-    /// Where the database is looked for: the home, unless something moves it.
+    /// The directory of the database: the home, unless it is configured.
     pub fn database_folder(&self) -> &Path {
         &self.database_folder
     }
 
-    /// What moves the database out of the home: the key `sqlite_home`, or a variable.
+    /// The key `sqlite_home` or the variable that sets the directory of the database.
     #[doc(hidden)]
     pub fn database_moved_by(&self) -> Option<&'static str> {
         self.moved_by
@@ -99,19 +99,19 @@ impl Home {
         holds(&self.roots(), rollout)
     }
 
-    /// Where a rollout of this home may lie.
+    /// The directories of rollouts of this home.
     pub(super) fn roots(&self) -> Vec<PathBuf> {
         let roots = ["", "sessions", "archived_sessions"];
         roots.iter().filter_map(|name| fs::canonicalize(self.path.join(name)).ok()).collect()
     }
 
-    /// Whether anybody has used this home: without one, there are no sessions.
+    /// Whether the home exists; without a home there are no sessions.
     pub fn exists(&self) -> bool {
         self.path.is_dir()
     }
 }
 
-/// Whether a rollout lies in one of these places.
+/// Whether a rollout is below one of these directories.
 pub(super) fn holds(roots: &[PathBuf], rollout: &Path) -> bool {
     fs::canonicalize(rollout).is_ok_and(|real| roots.iter().any(|root| real.starts_with(root)))
 }

@@ -31,8 +31,8 @@ struct NameLine {
 }
 
 impl Names {
-    /// Reads the names in a home. A missing file means that none was given; an unreadable one costs
-    /// a warning, a broken line itself.
+    /// Read the names of a home. A missing file has no names, an unreadable one prints a warning, and a malformed line
+    /// is skipped.
     pub fn read(home: &Path) -> Names {
         let path = home.join("session_index.jsonl");
         let text = match fs::read(&path) {
@@ -60,12 +60,12 @@ impl Names {
             }
             from = end + 1;
         }
-        // Ids begin with a clock, so most of the file is in order, and this sort sees that.
+        // Ids begin with a timestamp, so most of the file is in order, which makes this sort fast.
         lines.sort_by_key(|line| line.0);
         Names { text, lines }
     }
 
-    /// The name of a session, if it has one: what its last line says.
+    /// The name of a session, from its last line.
     pub fn of(&self, id: Id) -> Option<String> {
         let wanted = id.text();
         let upto = self.lines.partition_point(|line| line.0 <= wanted);
@@ -79,11 +79,11 @@ impl Names {
     }
 }
 
-/// The id of a line: at once where it stands first, as Codex writes it, else by parsing the line.
+/// The id of a line. If it is the first key, as Codex writes it, the line is not parsed.
 fn id_of(line: &[u8]) -> Option<[u8; 36]> {
     let first = line.strip_prefix(b"{\"id\":\"").and_then(|rest| rest.first_chunk::<36>());
     match first {
-        // A line without its end is being written, or was cut by a crash: it says nothing yet.
+        // A line without a newline is being written, or is a remnant of a crash.
         Some(id) if line.trim_ascii_end().ends_with(b"}") && !id.iter().any(u8::is_ascii_uppercase) => {
             Some(*id)
         }

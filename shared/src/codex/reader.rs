@@ -1,4 +1,4 @@
-//! Sessions from their rollouts, no further into each than the question goes.
+//! Sessions read from their rollouts, each only as far as the query needs.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +14,8 @@ use crate::error::{reason, warn};
 use crate::query::{Filter, Needs};
 use crate::record::{FoundIn, Git, Session};
 
-/// Rollouts that could not be read: all that were met, and by what became of them those that no line has
-/// named yet. A home may have thousands.
+/// Rollouts that could not be read: all of them, and those that no warning has named yet, by their treatment.
+/// A home may have thousands.
 struct Skipped {
     met: BTreeSet<PathBuf>,
     unnamed: BTreeMap<&'static str, BTreeMap<PathBuf, String>>,
@@ -30,7 +30,7 @@ fn skip(became: &'static str, path: &Path, error: &io::Error) {
     }
 }
 
-/// Prints one line for all rollouts that could not be read since the last one.
+/// Print one warning for all rollouts that could not be read since the last one.
 pub(super) fn warn_of_skipped() {
     let unnamed = std::mem::take(&mut SKIPPED.lock().unwrap_or_else(PoisonError::into_inner).unnamed);
     for (became, rollouts) in unnamed {
@@ -45,14 +45,14 @@ pub(super) fn warn_of_skipped() {
     }
 }
 
-/// A session read from its file, and which candidate it was.
+/// A session that was read from its file, with the index of the candidate.
 pub(super) struct FileSession {
     pub(super) session: Session<'static>,
     pub(super) ending: Option<Ending>,
     pub(super) at: usize,
 }
 
-/// Reads sessions from their files, stage by stage, no further than the filter and the needs go.
+/// Reads sessions from their files, in stages, as far as the filter and the needs require.
 pub(super) struct Reader<'q> {
     pub(super) filter: &'q Filter,
     pub(super) needs: Needs,
@@ -77,7 +77,7 @@ impl Reader<'_> {
                 for (at, file) in candidates.iter().enumerate().skip(from).take(CHUNK) {
                     match self.read(file, at) {
                         Ok(one) => found.extend(one),
-                        // It was deleted between the walk and now, and so it is not there.
+                        // The file was deleted after the walk.
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                         Err(error) if rollout::is_being_born(&file.path, &error) => {}
                         Err(error) => skip("skipped", &file.path, &error),
@@ -91,7 +91,7 @@ impl Reader<'_> {
         }
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            // A worker cannot panic but by a fault of ours, which ends the process anyway.
+            // A worker panics only by a bug, which ends the process anyway.
             workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
         })
     }
@@ -195,7 +195,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         if !self.needs.has(Needs::ROLLOUT) {
-            // Left out means that nobody asked, be it known by chance or not.
+            // Fields that were not requested are omitted, even if they are known.
             session.forked_from = None;
         }
         Ok(Some(FileSession { session, ending, at }))
@@ -299,7 +299,7 @@ pub fn last_directory(session: &Session<'_>) -> Option<String> {
     }
 }
 
-/// Whether a directory can be one of this system.
+/// Whether a directory has the form of a path of this system.
 pub(super) fn is_here(directory: &str) -> bool {
     directory.starts_with('/')
 }

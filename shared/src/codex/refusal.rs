@@ -1,4 +1,4 @@
-//! Whether Codex will refuse to resume a session, known before it is asked.
+//! Sessions that Codex refuses to resume, detected before Codex is started.
 //!
 //! Each kind was tried on Codex 0.171, which refuses these and, but for what is named here, resumes
 //! whatever else is damaged: garbage, lost and repeated lines, gaps in the ordinals, a cut end.
@@ -31,14 +31,14 @@ use crate::record::{Id, Session};
 /// How many forks of forks are followed; Codex makes no circles, a damaged file may.
 const DEEPEST: usize = 1000;
 
-/// Why Codex refuses to resume a session.
+/// The reason why Codex refuses to resume a session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
     /// The reason, as a part of a sentence.
     pub why: String,
-    /// Whether Codex can fork the session all the same.
+    /// Whether Codex can still fork the session.
     pub can_fork: bool,
-    /// Whether a file is missing or damaged that may be brought back.
+    /// Whether the cause is a missing or damaged file that may be restored.
     restorable: bool,
 }
 
@@ -57,7 +57,7 @@ impl Refusal {
         Refusal { restorable: true, ..Refusal::new(why) }
     }
 
-    /// The way out, for the session of this id.
+    /// The hint, for the session of this id.
     pub fn hint(&self, id: Id) -> String {
         if self.can_fork {
             format!("Codex can fork it: codex-agent fork {id}")
@@ -268,7 +268,7 @@ fn base_file(id: Id, files: &Files) -> Option<&RolloutFile> {
     first.or_else(|| files.all().iter().find(|file| file.name().segment == Some(id)))
 }
 
-/// Whether Codex takes a file for one of its home: it goes by where links lead.
+/// Whether Codex treats a file as one of its home; links are resolved.
 fn is_in_home(path: &Path) -> bool {
     let tree = path.ancestors().find(|above| {
         above.file_name().is_some_and(|name| name == "sessions" || name == "archived_sessions")

@@ -1,20 +1,20 @@
-//! The number of a Codex version, and what a version may be trusted with.
+//! Version numbers of Codex, and the sessions that a version would damage.
 
 use crate::error::{Error, Result};
 use crate::record::Session;
 
-/// The major and minor number of a version; `None` for what is none.
+/// The major and minor number of a version; `None` if the text is not a version.
 pub fn numbers(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.split(['.', '-']);
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Whether a version is older than this; one that nobody can read is not.
+/// Whether a version is older than this; a malformed version is not.
 pub fn is_before(version: &str, first: (u32, u32)) -> bool {
     numbers(version).is_some_and(|version| version < first)
 }
 
-/// Refuses a session of a format that this Codex cannot read, and would damage for all later ones.
+/// Refuse a session of a format that this Codex cannot read and would damage for later versions.
 pub fn refuse_older(version: &str, session: &Session<'_>) -> Result<()> {
     if session.history.as_deref() != Some("paginated") || !is_before(version, (0, 148)) {
         return Ok(());

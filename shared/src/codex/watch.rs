@@ -1,19 +1,19 @@
-//! Following what sessions do while they do it, by their rollouts.
+//! Following running sessions by their rollouts.
 //!
-//! [`Watch::poll`] is called five to ten times a second and tells what is new, each thing once, in the
-//! order of its file, as soon as its line is whole. Half a line waits for its other half, be it never so
-//! late; a burst is told whole in the poll that sees it. Nothing is slept or waited for in here.
+//! [`Watch::poll`] is called five to ten times a second and emits each new event once, in the
+//! order of its file, as soon as its line is complete. A partial line is read again by the next poll; a burst is
+//! emitted in full by the poll that finds it. A poll never sleeps or waits.
 //!
-//! A session is followed wherever Codex puts it: archived and back (which is told), compressed and
-//! unpacked (which is not), into a further file when it is reverted. One that has no file yet is taken
-//! up when it has. One that is deleted is told and dropped. What a copied fork took over from its parent
-//! is not told with [`From::End`]. A file that shrank, or that another was put in the place of, is
+//! A session is followed wherever Codex puts it: archived and unarchived (both are events), compressed
+//! and unpacked (no events), and in a further file after a revert. A session without a file is followed once it has
+//! one. A deleted session is an event and no longer followed. Lines that a fork copied from its parent are not
+//! emitted with [`From::End`]. A file that shrank, or that another was put in the place of, is
 //! followed from its new end, with one warning.
 //!
 //! The cost is bounded by what happens, not by what is watched. Sessions that rest are looked at less
 //! often, by one `stat`: every poll for ten seconds, then four times a second for a minute, then each
 //! second, and after an hour every other second. At most 64 files are open, and only of sessions
-//! that are active. Folders are looked at once a second, and listed only where they changed; the whole
+//! that are active. Directories are examined once a second, and listed only where they changed; the whole
 //! home is walked only when a file is gone that is at none of the places where Codex puts it, at most
 //! every other second. Of a line over 4 MiB only the beginning is held.
 
@@ -40,7 +40,7 @@ use session_tail::SessionTail;
 const OPEN: usize = 64;
 /// How long a session rests before its file is closed, and looked at less often.
 const RESTING: Duration = Duration::from_secs(10);
-/// How often folders are looked at.
+/// The interval between scans of directories.
 const FOLDERS: Duration = Duration::from_secs(1);
 /// How often the whole home is walked, at the most.
 const WALK: Duration = Duration::from_secs(2);
@@ -56,7 +56,7 @@ pub enum From {
     Start,
 }
 
-/// Where what happened goes; an error ends the poll.
+/// The receiver of events; an error ends the poll.
 pub type Emit<'e> = &'e mut dyn FnMut(&SessionEvent) -> Result<()>;
 
 /// A number of sessions, and how far each was read.
@@ -64,7 +64,7 @@ pub struct Watch {
     home: Home,
     from: From,
     sessions: Vec<SessionTail>,
-    /// Where each session is in `sessions`.
+    /// The index of each session in `sessions`.
     places_of: HashMap<Id, usize>,
     tools: Tools,
     places: WatchedDirectories,
@@ -78,12 +78,12 @@ struct Tools {
     buffer: Vec<u8>,
     /// The files that are open, the least recently active first.
     open: Vec<(Id, File, Instant)>,
-    /// How many warnings were given.
+    /// The number of warnings.
     warnings: usize,
 }
 
 impl Tools {
-    /// The open file of a session, to be given back by [`Tools::keep`].
+    /// Remove and return the open file of a session; [`Tools::keep`] stores it again.
     fn take(&mut self, id: Id) -> Option<File> {
         let at = self.open.iter().position(|(open, ..)| *open == id)?;
         Some(self.open.remove(at).1)
@@ -103,9 +103,9 @@ impl Tools {
 }
 
 impl Watch {
-    /// Follows these sessions of a home. Nothing is read yet; what is written from now on is told.
+    /// Follows these sessions of a home. Nothing is read yet; lines written from now on are events.
     pub fn new(home: Home, ids: impl IntoIterator<Item = Id>, from: From) -> Watch {
-        // A clock that was put back a little loses nothing.
+        // Tolerance for a clock that was set back.
         let since = Timestamp(Timestamp::now().0 - 5000);
         let mut watch = Watch {
             places: WatchedDirectories::new(home.path()),
@@ -141,13 +141,13 @@ impl Watch {
         self.sessions.iter().map(|session| session.id)
     }
 
-    /// Whether there is nothing to follow, or nothing any more.
+    /// Whether no session is followed.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }
 
-    /// Tells all that happened since the last poll. Trouble with a file is a warning; an error is one of
-    /// `emit`, after which what it refused counts as told.
+    /// Emit all events since the last poll. A problem with a file is a warning; an error is from `emit`, and the
+    /// event that it refused is not emitted again.
     pub fn poll(&mut self, emit: Emit<'_>) -> Result<()> {
         let now = Instant::now();
         if self.places.is_due(now) {
@@ -169,7 +169,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Takes up files that came: of sessions that had none, and further files of reverted ones.
+    /// Find new files: of sessions that had none, and further files of reverted ones.
     fn scan_directories(&mut self, now: Instant) {
         for session in &self.sessions {
             self.places.add(session.id, session.current().map(|file| file.path.as_path()));
@@ -180,7 +180,7 @@ impl Watch {
         }
     }
 
-    /// Looks everywhere for what is gone, and drops what is nowhere.
+    /// Walk the home for sessions whose file is gone, and drop those that were deleted.
     fn find_gone(&mut self, is_gone: &dyn Fn(&SessionTail) -> bool, emit: Emit<'_>) -> Result<()> {
         let files = Files::walk(self.home.path());
         let now = Instant::now();

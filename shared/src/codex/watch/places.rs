@@ -1,4 +1,4 @@
-//! The folders that rollouts come and go in, looked at once a second and listed where they changed.
+//! The directories of rollouts, examined once a second and listed only after a change.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,8 +11,8 @@ use super::FOLDERS;
 use crate::record::Id;
 use crate::time::Timestamp;
 
-/// A folder's time is as coarse as the kernel's tick, so a change may hide behind one that was just
-/// seen: a folder that changed this lately is listed again.
+/// The modification time of a directory is as coarse as the kernel's tick, so a change may have the same time as the
+/// one before it: a directory that changed within this time is listed again.
 const SETTLED: Duration = Duration::from_secs(2);
 const DAY: i64 = 86_400_000;
 
@@ -31,8 +31,7 @@ impl WatchedDirectories {
         self.looked.is_none_or(|looked| now.duration_since(looked) >= FOLDERS)
     }
 
-    /// Looks at the folder that a session's file is in from now on; without a file, at those that it
-    /// will be in by the clock in its id.
+    /// Add the directory of a session's file; without a file, the directories of the days around the time in its id.
     pub(super) fn add(&mut self, id: Id, path: Option<&Path>) {
         match path.and_then(Path::parent) {
             Some(folder) if self.folders.contains_key(folder) => {}
@@ -41,7 +40,7 @@ impl WatchedDirectories {
         }
     }
 
-    /// Days are local ones in names, so those before and after are meant too.
+    /// Directories are named by local days, so the days before and after are added too.
     fn add_days(&mut self, clock: i64) {
         for clock in [clock - DAY, clock, clock + DAY] {
             let day = Timestamp(clock).to_string();
@@ -55,7 +54,7 @@ impl WatchedDirectories {
     /// The rollouts of these sessions in all folders that changed.
     pub(super) fn changed(&mut self, now: Instant, is_wanted: impl Fn(Id) -> bool) -> Vec<RolloutFile> {
         self.looked = Some(now);
-        // A session that is reverted goes on in the folder of today.
+        // A reverted session continues in the directory of today.
         self.add_days(Timestamp::now().0);
         let archive = self.home.join("archived_sessions");
         self.folders.entry(archive.clone()).or_default();

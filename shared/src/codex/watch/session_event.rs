@@ -1,4 +1,4 @@
-//! What a session did, as a record.
+//! Records of events of a session.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionEvent {
-    /// What.
+    /// The kind of event.
     #[serde(flatten)]
     pub what: SessionEventKind,
     /// The id of the session.
@@ -130,7 +130,7 @@ pub enum Role {
 }
 
 impl SessionEventKind {
-    /// What there is to say about it.
+    /// The text of the event, for people.
     pub fn text(&self) -> String {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         match self {

@@ -1,4 +1,4 @@
-//! One session that is followed: its files, and how far they were read.
+//! A followed session: its files, and the position up to which they were read.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ const MARK: usize = 64;
 /// go: a pause of so many milliseconds ends them.
 const PAUSE: i64 = 10;
 
-/// From where in the current file to go on.
+/// The position in the current file at which reading continues.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum ReadPosition {
     /// From this byte, where a line begins.
@@ -64,13 +64,13 @@ pub(super) struct SessionTail {
     length: u64,
     /// The bytes before `place`.
     mark: Vec<u8>,
-    /// Whether the rest of a line that was too long is passed over.
+    /// Whether the rest of a line that was too long is skipped.
     skipping: bool,
     own: Own,
-    /// The turn that goes on, for versions that do not say it in each line.
+    /// The current turn, for versions that do not record it in each line.
     turn: Option<String>,
     turns: Turns,
-    /// Where the last look found it.
+    /// Whether the last poll found the file among archived ones.
     archived: bool,
     /// Whether older lines may come, which are not told, and how old those are.
     is_young_only: bool,
@@ -140,7 +140,7 @@ impl SessionTail {
         self.length = meta.len();
     }
 
-    /// How long to wait before the next look.
+    /// The time until the next poll of this session.
     fn pace(&self) -> Duration {
         let rest = self.changed.elapsed().unwrap_or_default();
         match rest.as_secs() {
@@ -172,7 +172,7 @@ impl SessionTail {
         }
     }
 
-    /// Tells what is new.
+    /// Emit new events.
     pub(super) fn poll(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Result<()> {
         while let Some(file) = self.files.front() {
             if file.name().compressed {
@@ -204,7 +204,7 @@ impl SessionTail {
     fn find_current(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Result<()> {
         let mut read = self.read_current(tools, now, emit)?;
         if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            // What was written before it went is still to be had where it is open.
+            // An open file still has the lines written before it was moved.
             if let Some(file) = tools.take(self.id) {
                 let length = file.metadata().map_or(0, |meta| meta.len());
                 if let Err(error) = self.read(&file, length, tools, emit)? {
@@ -317,7 +317,7 @@ impl SessionTail {
                     want = BLOCK;
                     self.line(Line::of_beginning(&block[..BLOCK]), emit)?;
                 } else if at + got as u64 >= length {
-                    // Half a line.
+                    // A partial line.
                     break;
                 } else {
                     want = (want * 2).min(LONGEST);
@@ -336,7 +336,7 @@ impl SessionTail {
             want = BLOCK;
         }
         self.place = ReadPosition::At(at);
-        // One huge line must not be paid for by all that follow.
+        // Free the memory of one huge line.
         buffer.truncate(4 * BLOCK);
         buffer.shrink_to(4 * BLOCK);
         tools.buffer = buffer;
@@ -425,7 +425,7 @@ impl SessionTail {
         Ok(Ok(()))
     }
 
-    /// Tells a line, if it is news.
+    /// Emit the event of a line, if it is new.
     fn line(&mut self, line: Line<'_>, emit: Emit<'_>) -> Result<()> {
         let is_young = line.at.is_some_and(|at| at >= self.since);
         let is_news = self.is_own(&line) && (is_young || !self.is_young_only);
@@ -535,7 +535,7 @@ impl SessionTail {
     }
 }
 
-/// Which file it is, whatever its name.
+/// The identity of a file, independent of its name.
 fn key(meta: &Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
 }
