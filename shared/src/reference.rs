@@ -1,4 +1,4 @@
-//! References: one grammar by which every tool is told which session is meant.
+//! References: the grammar by which every tool accepts sessions.
 //!
 //! | form | means |
 //! |---|---|
@@ -90,7 +90,7 @@ fn hex(text: &str) -> Option<String> {
     is_hex.then_some(digits)
 }
 
-/// All sessions that a reference may mean: none, one, or several where it is ambiguous.
+/// All sessions that match a reference: none, one, or several if it is ambiguous.
 pub fn candidates(index: &mut Index, text: &str) -> Result<Vec<Session<'static>>> {
     match Form::of(text)? {
         Form::Id(id) => Ok(index.get(id)?.into_iter().collect()),
@@ -143,7 +143,7 @@ fn one(index: &mut Index, text: &str, say: fn(String)) -> Result<Session<'static
     }
 }
 
-/// The error for a reference that means no session. For '@' it has the sessions that come nearest: those
+/// The error for a reference that matches no session. For '@' it lists similar sessions: those
 /// of this directory that are hidden, those below it and above it, the newest of all.
 #[doc(hidden)]
 pub fn missing(index: &mut Index, text: &str) -> Result<Error> {
@@ -187,10 +187,10 @@ pub fn missing(index: &mut Index, text: &str) -> Result<Error> {
     })
 }
 
-/// How many sessions are shown in the place of one that is not there.
+/// The number of similar sessions in an error.
 const NEAREST: usize = 5;
 
-/// The error for a reference that means several sessions: they are told, newest first.
+/// The error for a reference that matches several sessions, which it lists, newest first.
 #[doc(hidden)]
 pub fn ambiguous(text: &str, found: &[Session<'_>]) -> Error {
     let mut found: Vec<&Session<'_>> = found.iter().collect();
@@ -218,7 +218,7 @@ fn rollout_at(index: &Index, path: &Path) -> Result<Id> {
     let real = std::fs::canonicalize(path).map_err(|error| {
         Error::not_found(format!("cannot open '{}': {}", path.display(), crate::error::reason(&error)))
     })?;
-    // A folder of the home may be a link to another disk, and then only the path as typed is in it.
+    // A directory of the home may be a link to another disk, and then only the path as typed is in it.
     let typed = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let home = index.home().path();
     if !(real.starts_with(home) || typed.starts_with(home)) || !real.is_file() {
@@ -316,12 +316,12 @@ fn originals(name: &str, found: Vec<Session<'static>>) -> Vec<Session<'static>> 
     originals.into_iter().chain(forks).collect()
 }
 
-/// One thing on standard input that names a session.
+/// An item of standard input that names a session.
 #[derive(Debug)]
 pub enum Input {
     /// A `session` record, to the byte.
     Record(RawRecord),
-    /// A record of another type, which is not ours: it is passed through or left alone.
+    /// A record of another type: it is passed through or ignored.
     Other(RawRecord),
     /// A reference.
     Text(String),

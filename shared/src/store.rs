@@ -1,4 +1,4 @@
-//! One JSON file that many processes read and change at once, and that a crash cannot spoil.
+//! A JSON file that many processes read and change concurrently, and that a crash does not damage.
 //!
 //! **Guarantees.** A reader sees the file as it was before or after a change, never between. Two
 //! changes at once happen one after the other, and neither is lost. After `kill -9` or a power cut
@@ -57,7 +57,7 @@ const LONGEST: u64 = 256 << 20;
 
 const TEMPORARY: (&str, &str) = (".codex-agent-", ".tmp");
 
-/// A JSON file in a folder that may not be there yet.
+/// A JSON file in a directory that may not exist yet.
 pub struct Store {
     path: PathBuf,
 }
@@ -73,7 +73,7 @@ impl Store {
         &self.path
     }
 
-    /// What the file holds; the default where there is no file.
+    /// The contents of the file; the default if it does not exist.
     pub fn read<T: DeserializeOwned + Default>(&self) -> Result<T> {
         read(&self.path)
     }
@@ -162,7 +162,7 @@ fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
     })
 }
 
-/// A file whose lock is ours.
+/// A file whose lock this process has.
 pub struct LockedFile {
     path: PathBuf,
     target: PathBuf,
@@ -174,12 +174,12 @@ pub struct LockedFile {
 pub struct Stamp(Option<(u64, u64, [i64; 4])>);
 
 impl LockedFile {
-    /// What the file holds; the default where there is no file.
+    /// The contents of the file; the default if it does not exist.
     pub fn read<T: DeserializeOwned + Default>(&self) -> Result<T> {
         read(&self.path)
     }
 
-    /// Replaces what the file holds.
+    /// Replace the contents of the file.
     pub fn write(&self, value: &impl Serialize) -> Result<()> {
         replace(&self.target, self.target.parent().unwrap_or(Path::new("/")), value)
     }
@@ -197,7 +197,7 @@ impl LockedFile {
 pub enum Changed {
     /// The file is written.
     Yes,
-    /// The file is left alone.
+    /// The file is not written.
     No,
 }
 
@@ -244,7 +244,7 @@ fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
     })
 }
 
-/// Removes what killed processes left behind. Another process may be writing a fresh one.
+/// Remove temporary files of killed processes. Another process may be writing a new one.
 fn sweep(folder: &Path) {
     let old = Duration::from_secs(3600);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -255,7 +255,7 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Whether a name is exactly of the form that this module gives: anything else is somebody's.
+/// Whether a name has exactly the form of this module's temporary files; any other file is kept.
 fn is_temporary(name: &str) -> bool {
     let middle = name.strip_prefix(TEMPORARY.0).and_then(|rest| rest.strip_suffix(TEMPORARY.1));
     middle.is_some_and(|middle| middle.len() == 6 && middle.bytes().all(|byte| byte.is_ascii_alphanumeric()))

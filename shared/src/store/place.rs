@@ -1,4 +1,4 @@
-//! Directories of our own, and the files in them: made for the user alone, opened without following a link.
+//! Directories of codex-agent and the files in them: private to the user, opened without following links.
 //!
 //! **Guarantees.** A directory that belongs to another user, or that others may write to, is refused by name:
 //! who can put a file or a link there decides what is written where. Where a umask of 002 is usual, each user has
@@ -16,14 +16,14 @@ use rustix::fs::OFlags;
 
 use crate::error::{Context, Error, Result, reason};
 
-/// Makes a directory of our own and those above it, and refuses one that is not ours alone.
+/// Create a directory of codex-agent with its parents; refuse one that is not private to the user.
 pub fn make(path: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.context("create the directory", path).map_err(Error::of_place)?;
     check(path)
 }
 
-/// Refuses a directory that others can write to; one that is not there yet is no trouble.
+/// Refuse a directory that others can write to. A missing directory is no error.
 pub fn check(path: &Path) -> Result<()> {
     let refused = |why: &str, hint: String| {
         let message = format!("cannot use the directory '{}': {why}", path.display());
