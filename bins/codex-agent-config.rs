@@ -46,7 +46,7 @@ fn commands() -> [Command<Args>; 6] {
         Command::verb("list", "list the settings and where each comes from", list)
             .hint("'codex-agent config get KEY' prints one setting")
             .details(&[
-                "The same as no verb. In a pipe: key, value, source (flag, environment, file or built-in), and the flag, the variable, or the place in the file, with TABs between.",
+                "The same as without a verb. In a pipe: key, value, source (flag, environment, file or built-in), and the flag, the variable, or the place in the file, separated by TABs.",
             ])
             .flags("Options", setting_flags()),
         Command::verb("get", "print one setting", get)
@@ -55,14 +55,14 @@ fn commands() -> [Command<Args>; 6] {
                 "Prints the value alone, or with --json its record. alias.NAME is the key of an alias.",
             ])
             .flags("Options", setting_flags()),
-        Command::verb("path", "print where config.toml is looked for", path),
+        Command::verb("path", "print the path of config.toml", path),
         Command::verb("check", "report problems in config.toml", check)
             .details(&[
-                "Reports every problem in the file: text that cannot be read, unknown keys, values that name nothing, aliases that lead nowhere. In a pipe: file, line, column, error or warning, and the problem, with TABs between.",
+                "Reports every problem in the file: syntax errors, unknown keys, invalid values, aliases of tools that do not exist. In a pipe: file, line, column, error or warning, and the problem, separated by TABs.",
             ])
             .flags("Options", [flags::json("config.problem records, one a line")]),
         Command::verb("edit", "open config.toml in an editor, then check it", edit).details(&[
-            "Where there is no file, one is made in which everything is commented out; it is removed again if nothing was changed in it. Problems are reported afterwards as by 'config check'.",
+            "If there is no file, a template is created in which everything is commented out; it is removed if it was not changed. Problems are reported as by 'config check'.",
         ]),
     ]
 }
@@ -72,19 +72,22 @@ fn tool() -> Tool {
         .description(description())
         .commands(commands())
         .exit_status(&[
-            (0, "Done; of check: no problem."),
-            (1, "get: there is no such key, or no value. check: there are only warnings."),
-            (2, "Bad usage, or an error in the file. The settings that could be read are listed."),
+            (0, "Done; for check: no problem was found."),
+            (1, "For get: there is no such key, or it has no value. For check: there are only warnings."),
+            (2, "Bad usage, or an error in the file. The valid settings are listed."),
         ])
         .environment(&[
-            ("CODEX_AGENT_CONFIG_HOME, XDG_CONFIG_HOME", "Where config.toml is; see codex-agent-files(5)."),
-            ("VISUAL, EDITOR", "What 'config edit' opens; vi where there is neither."),
+            (
+                "CODEX_AGENT_CONFIG_HOME, XDG_CONFIG_HOME",
+                "The directory of config.toml; see codex-agent-files(5).",
+            ),
+            ("VISUAL, EDITOR", "The editor of 'config edit'; vi if neither is set."),
         ])
         .files(&[("~/.config/codex-agent/config.toml", "The settings; see codex-agent-files(5).")])
         .examples(&[
-            ("What holds, and why:", "codex-agent config"),
-            ("Codex's home, for a script:", "codex-agent config get codex.home"),
-            ("An alias, tried in a directory of its own:", ALIAS_EXAMPLE),
+            ("List the settings:", "codex-agent config"),
+            ("Print Codex's home, for a script:", "codex-agent config get codex.home"),
+            ("Try an alias with another config.toml:", ALIAS_EXAMPLE),
         ])
         .see_also(["codex-agent(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"])
         .writes(["setting", "alias", "config.problem"])
@@ -94,26 +97,25 @@ const ALIAS_EXAMPLE: &str = "mkdir try
 printf '[alias]\\nnewest = \"ls -n 3\"\\n' > try/config.toml
 codex-agent --config-home try newest";
 
-/// The paragraphs of the manual; those about settings are made from their table.
+/// The paragraphs of the manual page; those about settings come from their table.
 fn description() -> Vec<String> {
     let mut paragraphs = vec![
-        "Tells which settings hold and where each comes from: a flag, a variable, config.toml, or what is built in, in this order. Besides the settings it tells what follows from them and cannot be set there: codex.database, config.folder and state.folder.".to_owned(),
-        "config.toml is TOML. A key that nobody knows costs a line on standard error. A syntax error or a wrong value ends every tool that needs a setting from it with 2, and names line and column; for colours alone it is a warning.".to_owned(),
+        "Shows the settings and where each is set: by a flag, an environment variable, or config.toml, in this order, or nowhere, so that the default holds. It also shows paths that follow from them and are no settings: codex.database, config.folder and state.folder.".to_owned(),
+        "config.toml is TOML. For an unknown key a warning is printed. With a syntax error or an invalid value, a tool that needs a setting exits with status 2, and prints line and column; a tool that needs only ui.color prints a warning.".to_owned(),
     ];
     for setting in SETTINGS {
         let before: Vec<&str> =
             setting.flag.into_iter().chain(setting.variables.iter().map(|(name, _)| *name)).collect();
         let beaten = match before[..] {
             [] => String::new(),
-            [one] => format!(" {one} comes before it."),
-            _ => format!(" {} come before it.", before.join(", ")),
+            [one] => format!(" {one} overrides it."),
+            _ => format!(" {} override it.", before.join(", ")),
         };
         let Setting { key, about, default, more, .. } = setting;
         let takes = setting.kind.expected();
-        paragraphs
-            .push(format!("{key}: {about}. It takes {takes}; {default} where it is not set.{beaten} {more}"));
+        paragraphs.push(format!("{key}: {about}. Value: {takes} [default: {default}].{beaten} {more}"));
     }
-    paragraphs.push("The table alias has the user's own words for tools: the value is a string that is split as a shell splits it, or an array of strings. With '!' before it the string is a line of shell, which gets the arguments appended. A tool of the same name comes first. An alias may lead to another one.".to_owned());
+    paragraphs.push("The table alias defines short names for tools with arguments: a value is a string that is split into words as by a shell, or an array of strings. A string with a leading '!' is a shell command, to which the arguments are appended. A tool of the same name is preferred. An alias may refer to another alias.".to_owned());
     paragraphs.push("    [codex]\n    home = \"~/work/codex\"\n    [runs]\n    keep = \"90d\"\n    [alias]\n    today = \"ls --since 1d\"\n    mine = [\"ls\", \"--under\", \"/home/me/my projects\"]\n    pick = \"!codex-agent ls | fzf | codex-agent resume -\"".to_owned());
     paragraphs
 }
@@ -122,7 +124,7 @@ fn main() -> ExitCode {
     cli::main(tool())
 }
 
-/// The record with a path, or with why there is none.
+/// The record with a path, or with the problem that there is none.
 fn trying<P: AsRef<Path>>(
     record: SettingRecord,
     path: &Result<P>,
@@ -197,7 +199,7 @@ fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
     ] {
         let said = found.as_ref().ok().and_then(|(_, by)| by.map(Source::Environment));
         let row = SettingRecord::new(key, about, said, config);
-        rows.push(trying(row, &found.map(|(folder, _)| folder), None));
+        rows.push(trying(row, &found.map(|(dir, _)| dir), None));
     }
     rows
 }
@@ -238,7 +240,7 @@ fn list(args: Args) -> Result<Exit> {
     output.flush()?;
     for row in &rows {
         match &row.problem {
-            // That nobody has installed Codex is no fault of the settings.
+            // A missing Codex is no problem of the settings.
             Some(problem) if row.source == "built-in" => note(problem),
             Some(problem) => warn(problem),
             None => {}
@@ -421,7 +423,7 @@ fn check(args: Args) -> Result<Exit> {
 
 /// A file in which everything is commented out, made from the table of settings.
 fn template() -> String {
-    let mut text = "# Settings of codex-agent; codex-agent-config(1) tells of each.\n".to_owned();
+    let mut text = "# Settings of codex-agent; see codex-agent-config(1).\n".to_owned();
     let mut table = "";
     for setting in SETTINGS {
         let (of, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
@@ -447,22 +449,22 @@ fn edit(args: Args) -> Result<Exit> {
     let Some(editor) = child::editor() else {
         return Err(Error::usage("there is no terminal to edit on").hint("VISUAL or EDITOR names an editor"));
     };
-    let folder = config::config_folder()?;
-    let path = folder.join(config::NAME);
+    let dir = config::config_folder()?;
+    let path = dir.join(config::NAME);
     let template = template();
     let is_new = path.symlink_metadata().is_err();
-    let is_new_folder = folder.symlink_metadata().is_err();
+    let is_new_dir = dir.symlink_metadata().is_err();
     if is_new {
-        place::make(&folder)?;
+        place::make(&dir)?;
         let mut file = place::open(std::fs::File::options().write(true).create_new(true), "the file", &path)?;
         file.write_all(template.as_bytes()).context("make", &path)?;
     }
     let edited = child::edit(&editor, &path);
     if is_new && std::fs::read(&path).is_ok_and(|bytes| bytes == template.as_bytes()) {
         std::fs::remove_file(&path).context("remove", &path)?;
-        if is_new_folder {
-            // Somebody may have put something into it meanwhile.
-            let _ = std::fs::remove_dir(&folder);
+        if is_new_dir {
+            // Another process may have put something into it meanwhile.
+            let _ = std::fs::remove_dir(&dir);
         }
     }
     edited?;

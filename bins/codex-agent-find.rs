@@ -27,18 +27,22 @@ struct Own {
 type Args = cli::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-fn which() -> Vec<Flag> {
+fn selection() -> Vec<Flag> {
     vec![
-        Flag::switch("words", "read every operand as a word, never as a reference", |args| {
+        Flag::switch("words", "search for every operand as a word, never as a reference", |args| {
             &mut args.own.words
         })
         .short('w'),
-        Flag::switch("last", "only the one of them that was used last", |args| &mut args.own.last),
-        Flag::switch("one", "exactly one, or exit 2 and the candidates", |args| &mut args.own.one)
-            .short('1')
-            .more("For scripts that must not go on with a guess."),
+        Flag::switch("last", "print only the newest session", |args| &mut args.own.last),
+        Flag::switch(
+            "one",
+            "exit with status 2 and the candidates unless exactly one session matches",
+            |args| &mut args.own.one,
+        )
+        .short('1')
+        .more("For scripts that must not guess."),
         Flag::switch("archived", "search archived sessions too", |args| &mut args.own.archived)
-            .more("A reference finds them anyway where nothing visible has it."),
+            .more("A reference finds them anyway if no visible session matches."),
         Flag::switch("subagents", "search subagents too", |args| &mut args.own.subagents),
     ]
 }
@@ -61,40 +65,40 @@ fn sources() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-find")
         .description([
-            "Operands are read as references first: an id, the beginning or the end of one, a name, @ for the newest session of this directory, @@ for the newest of all, the path of a rollout; codex-agent(7) has the whole grammar. Where every operand is one, those sessions are printed, in the order of the operands. A part of an id prints every session that it fits, unless --one is given.",
-            "Otherwise the operands are words, and the sessions are printed that have all of them, in any order, in their name, title, first message, directory or branch. Case does not matter. The one that was used last comes first.",
-            "References are read from standard input where an operand is '-', or where there is none and standard input is not a terminal: session records, JSON strings, or lines up to their first TAB. With words beside the '-', only those sessions of the input are printed that have the words. A session record comes out with what Codex says now, and its unknown fields to the byte; with --json records of other types pass through unchanged.",
-            "Archived sessions and subagents are found by a reference where nothing visible has it, and by words with --archived and --subagents.",
+            "Operands are read as references first: an id, the beginning or the end of one, a name, @ for the newest session of this directory, @@ for the newest of all, the path of a rollout; codex-agent(7) has the whole grammar. If every operand is a reference, these sessions are printed in the order of the operands. For a part of an id every session that has it is printed, unless --one is given.",
+            "Otherwise the operands are words, and sessions that have all of them in their name, title, first message, directory or branch are printed, the newest first. Case is ignored.",
+            "References are read from standard input if an operand is '-', or if there is none and standard input is not a terminal: session records, JSON strings, or lines up to their first TAB. With words besides '-', only sessions of the input that have the words are printed. A session record is printed with the current values of Codex, and its unknown fields unchanged; with --json records of other types are passed on unchanged.",
+            "Archived sessions and subagents are found by a reference if no visible session matches it, and by words with --archived and --subagents.",
         ])
         .command(
             Command::new(run)
                 .operands("[REF|WORD...] [-]", &[Completes::Sessions])
-                .flags("Which sessions", which())
-                .flags("What is shown", show())
-                .flags("Where to look", sources()),
+                .flags("Filters", selection())
+                .flags("Output options", show())
+                .flags("Sources", sources()),
         )
         .exit_status(&[
-            (0, "Something was found."),
+            (0, "At least one session was found."),
             (
                 1,
-                "Nothing was found, or not everything that was named. That nothing was found is said to a terminal alone; a script knows it by the code.",
+                "No session was found, or not every reference. The message that none was found is printed only on a terminal.",
             ),
-            (2, "Bad usage, trouble, a bad line on standard input, or, with --one, more than one."),
+            (2, "Bad usage, an error, an invalid line on standard input, or, with --one, more than one session."),
         ])
         .files(&[("~/.codex", "Codex's home; see codex-agent-files(5).")])
         .examples(&[
-            ("The sessions about a parser:", "codex-agent find parser"),
+            ("Find sessions about a parser:", "codex-agent find parser"),
             (
-                "Go on with the newest of them in Codex's own screen:",
+                "Resume the newest one in the Codex TUI:",
                 "codex resume \"$(codex-agent find login --last --format '{id}')\"",
             ),
-            ("What the id of the newest session of all is:", "codex-agent find @@ --format '{id}'"),
-            ("Whether a name is taken:", "codex-agent find 'name:login work' >/dev/null && echo taken"),
+            ("Print the id of the newest session of all:", "codex-agent find @@ --format '{id}'"),
+            ("Check whether a name is taken:", "codex-agent find 'name:login work' >/dev/null && echo taken"),
             (
-                "Those sessions of the listing that have a word:",
+                "Search listed sessions for a word:",
                 "codex-agent ls --json | codex-agent find parser - --json",
             ),
-            ("Put them into a group:", "codex-agent find login --json | codex-agent group add login"),
+            ("Put found sessions into a group:", "codex-agent find login --json | codex-agent group add login"),
         ])
         .see_also([
             "codex-agent(1)",
@@ -114,10 +118,11 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<Exit> {
     let shape = args.common.shape()?;
     if args.own.one && args.own.last {
-        return Err(Error::usage("--one and --last do not go together: the last is always one"));
+        return Err(Error::usage("--one and --last cannot be combined"));
     }
     let reads = reference::from_stdin(&args.operands).map_err(|_| {
-        Error::usage("nothing to look for").hint("name a session or say words, or pipe sessions in")
+        Error::usage("a reference or a word is missing")
+            .hint("give references or words as operands, or pipe sessions in")
     })?;
     let operands: Vec<&str> = args.operands.iter().map(String::as_str).filter(|text| *text != "-").collect();
     let mut index = args.common.index()?;
@@ -128,7 +133,7 @@ fn run(args: Args) -> Result<Exit> {
         holds: args.own.last || args.own.one,
         exit: Exit::Done,
         count: 0,
-        strangers: Vec::new(),
+        unmatched: Vec::new(),
     };
     if reads {
         return finder.filter_stdin(&args, &mut index, &operands);
@@ -151,7 +156,7 @@ fn run(args: Args) -> Result<Exit> {
             query.limit = if args.own.last { Some(1) } else { None };
             index.list(&query, &mut |session| finder.take(session.clone().into_owned()))?;
             if finder.count == 0 && !args.own.words {
-                finder.strangers = strangers(&mut index, &operands)?;
+                finder.unmatched = unmatched(&mut index, &operands)?;
             }
         }
     }
@@ -182,18 +187,18 @@ fn all_references(
 }
 
 /// Those of the operands that name no session, if the others do.
-fn strangers(index: &mut Index, operands: &[&str]) -> Result<Vec<String>> {
-    let mut strangers = Vec::new();
+fn unmatched(index: &mut Index, operands: &[&str]) -> Result<Vec<String>> {
+    let mut unmatched = Vec::new();
     for operand in operands {
         if reference::candidates(index, operand)?.is_empty() {
-            strangers.push((*operand).to_owned());
+            unmatched.push((*operand).to_owned());
         }
     }
     // Where none of them names one, they are words.
-    if strangers.len() == operands.len() {
-        strangers.clear();
+    if unmatched.len() == operands.len() {
+        unmatched.clear();
     }
-    Ok(strangers)
+    Ok(unmatched)
 }
 
 fn words(args: &Args, operands: &[&str]) -> Filter {
@@ -236,7 +241,7 @@ struct Finder {
     exit: Exit,
     count: usize,
     /// Because of these the operands are words, and those beside them too that are references.
-    strangers: Vec<String>,
+    unmatched: Vec<String>,
 }
 
 impl Finder {
@@ -314,11 +319,11 @@ impl Finder {
                 reference::ambiguous(what, &self.found).hint("--last takes the one that was used last")
             );
         }
-        if self.count == 0 && !self.strangers.is_empty() {
-            let strangers: Vec<String> = self.strangers.iter().map(|word| format!("'{word}'")).collect();
+        if self.count == 0 && !self.unmatched.is_empty() {
+            let unmatched: Vec<String> = self.unmatched.iter().map(|word| format!("'{word}'")).collect();
             warn(format_args!(
                 "{} is no session, so that all operands were taken for words, and nothing has them",
-                strangers.join(", ")
+                unmatched.join(", ")
             ));
         } else if self.count == 0 {
             note(format_args!(

@@ -38,31 +38,31 @@ fn what() -> Vec<Flag> {
         Flag::parsed(
             "nth-message",
             Takes::Text("N"),
-            "keep what came before the Nth message of the user",
+            "fork before the Nth message of the user",
             nth,
             |args| &mut args.own.nth,
         )
-        .more("1 keeps nothing: an empty fork. -1 keeps all but the last message and its answer, -2 all but the last two. The cut is at the beginning of the turn that has the message."),
+        .more("1 makes an empty fork; -1 omits the last message and its answer, -2 the last two. The fork ends before the turn that has the message."),
         Flag::text(
             "at",
             "SESSION:TURN",
-            "keep what came before this turn of this session",
+            "fork before this turn of this session",
             |args| &mut args.own.at,
         )
-        .more("Both are ids as Codex has them. No REF is given then."),
+        .more("Both are ids of Codex. It replaces REF."),
         Flag::number("count", "N", 1.., "make N forks of each session", |args| &mut args.own.count)
             .short('n'),
         Flag::parsed(
             "name",
             Takes::Text("NAME"),
-            "name each fork; of several, NAME 2, NAME 3, ...",
+            "name each fork: NAME, NAME 2, NAME 3, ...",
             |value| Ok(checked_name(&value.text()?)?.to_owned()),
             |args| &mut args.own.name,
         )
-        .more("Without it, a fork has its parent's name (0.169), or none."),
+        .more("By default a fork has its parent's name (0.169), or none."),
         Flag::directory(
             "cwd",
-            "where the forks work, instead of the session's directory",
+            "the directory of the forks, instead of the session's directory",
             |args| &mut args.own.cwd,
         ),
     ]
@@ -74,7 +74,7 @@ fn nth(value: Value) -> Result<i64> {
     text.parse()
         .ok()
         .filter(|nth| *nth != 0)
-        .ok_or_else(|| Error::usage(format!("cannot take '{text}': expected 1, 2, ... or -1, -2, ...")))
+        .ok_or_else(|| Error::usage(format!("invalid value '{text}': expected 1, 2, ... or -1, -2, ...")))
 }
 
 fn turn() -> [Flag; 5] {
@@ -82,7 +82,7 @@ fn turn() -> [Flag; 5] {
 }
 
 fn other() -> [Flag; 3] {
-    let help = "print the sessions that would be forked, and do nothing";
+    let help = "print the sessions that would be forked, and fork nothing";
     let dry_run = Flag::switch("dry-run", help, |args| &mut args.jobs.dry_run);
     [flags::json("the records of the forks, one a line"), dry_run, flags::codex_home()]
 }
@@ -90,18 +90,18 @@ fn other() -> [Flag; 3] {
 fn tool() -> Tool {
     Tool::ours("codex-agent-fork")
         .description([
-            "Makes a new session that begins as another one did: with all of it, or with what came before one of its messages. The session that is forked stays as it is. Each fork is printed as codex-agent-ls(1) prints sessions, as soon as Codex has made it.",
-            "Sessions are references as codex-agent(7) describes them. Without one, or for '-', they are read from standard input: session records, JSON strings, or lines up to their first TAB.",
-            "With --prompt or --prompt-file each fork gets a first turn of its own, several at once, without a screen; see codex-agent-run(1). With --json the records of the forks come first, then the events.",
+            "Creates new sessions from existing ones: with all of their turns, or with those before a message. The existing session does not change. Each fork is printed as by codex-agent-ls(1), as soon as Codex has created it.",
+            "Sessions are references, see codex-agent(7). Without one, or for '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB.",
+            "With --prompt or --prompt-file each fork gets a first turn; several run concurrently, without the Codex TUI. See codex-agent-run(1). With --json the records of the forks come first, then the events.",
             "    codex-agent fork @ --nth-message -1 --prompt 'Try it without the cache' --answers",
-            "A fork works in the directory of its session, which must be there, or in --cwd.",
-            "Codex 0.92 and later can do it. It has no command that keeps less than all, so that a cut goes through its app-server, and what comes back is counted; a fork that cannot be cut right is taken away again.",
+            "The directory of a fork is that of its session, or --cwd. The directory must exist.",
+            "Codex 0.92 or later is needed. Codex has no command that forks before a message, so this tool uses its app-server and counts the remaining messages; a fork with a wrong count is deleted.",
         ])
         .command(
             Command::new(run)
                 .operands("[REF...|-]", &[Completes::Sessions])
-                .flags("What is forked", what())
-                .flags("With a prompt", jobs::with_prompt(turn()))
+                .flags("Fork options", what())
+                .flags("Prompt options", jobs::with_prompt(turn()))
                 .flags(
                     jobs::RUN_OPTIONS,
                     jobs::with_prompt(jobs::codex_options().into_iter().chain(jobs::how_concurrent()))
@@ -111,19 +111,19 @@ fn tool() -> Tool {
         )
         .exit_status(&[
             (0, "All forks were made."),
-            (1, "There is no such session or message, or some fork could not be made, or some job failed."),
-            (2, "Bad usage, a reference that may be several sessions, or there is no Codex."),
-            (75, "With a prompt: the run was stopped with work left; 'codex-agent run continue' goes on."),
-            (130, "With a prompt: interrupted."),
+            (1, "There is no such session or message, a fork could not be created, or a job failed."),
+            (2, "Bad usage, an ambiguous reference, or Codex was not found."),
+            (75, "With a prompt: the run was stopped before its end; 'codex-agent run continue' continues it."),
+            (130, "With a prompt: the run was interrupted."),
         ])
         .examples(&[
             ("Fork the newest session of this directory:", "codex-agent fork @"),
             (
-                "Go back to before the last message, and name the fork:",
+                "Fork before the last message, and name the fork:",
                 "codex-agent fork @ --nth-message -1 --name 'another way'",
             ),
             (
-                "Three forks of what was found, put into a group:",
+                "Make three forks of found sessions, and put them into a group:",
                 "codex-agent find 'login work' --json | codex-agent fork -n 3 --json | codex-agent group add tries",
             ),
         ])
@@ -149,7 +149,7 @@ fn run(mut args: Args) -> Result<Exit> {
         return Err(Error::usage("--nth-message and --at do not go together"));
     }
     match args.jobs.has_prompt() {
-        true => take_prompt(&mut args)?,
+        true => validate_prompt(&mut args)?,
         false => args.jobs.refuse_without_prompt()?,
     }
     let mut index = args.common.index()?;
@@ -196,10 +196,10 @@ fn run(mut args: Args) -> Result<Exit> {
             warn_of(&error.within(id));
             exit = Exit::Negative;
         }
-        // With a prompt, the events tell of them.
+        // With a prompt, the events report the forks.
         if args.common.json || !args.jobs.has_prompt() {
-            match tell(&args, parent, &made[before..], &mut rows) {
-                // The prompts are sent although nobody reads.
+            match print_forks(&args, parent, &made[before..], &mut rows) {
+                // The prompts are sent although standard output is closed.
                 Err(error) if error.is_broken_pipe() && args.jobs.has_prompt() => {}
                 Err(error) if error.is_broken_pipe() => return Err(error),
                 Err(error) => {
@@ -218,14 +218,14 @@ fn run(mut args: Args) -> Result<Exit> {
         [one] => one.short(),
         forks => format!("{}-forks", forks.len()),
     };
-    // The forks are fresh, so that no run can have work left on them.
+    // The forks are new, so that no unfinished run can have them.
     args.jobs.new = true;
     let sent = codex_agent_engine::commands::send::add("fork", &name, &made, &args.common, &args.jobs)?;
     Ok(if sent == Exit::Done { exit } else { sent })
 }
 
-/// Settles all that the prompt needs before anything is forked.
-fn take_prompt(args: &mut Args) -> Result<()> {
+/// Validates the prompt and its options before anything is forked.
+fn validate_prompt(args: &mut Args) -> Result<()> {
     if args.jobs.prompt_file.as_deref() == Some(Path::new("-"))
         && args.own.at.is_none()
         && (args.operands.is_empty() || args.operands.iter().any(|operand| operand == "-"))
@@ -253,16 +253,14 @@ fn fork_one(
 ) -> Result<()> {
     let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
     let own = last_directory(parent).map(PathBuf::from);
-    let directory = args
-        .own
-        .cwd
-        .clone()
-        .or(own)
-        .ok_or_else(|| Error::new("nobody knows the session's directory").hint("--cwd names one"))?;
+    let directory =
+        args.own.cwd.clone().or(own).ok_or_else(|| {
+            Error::new("the session's directory is unknown").hint("name a directory by --cwd")
+        })?;
     let directory = std::fs::canonicalize(&directory).map_err(|error| {
         let why = codex_agent_shared::error::reason(&error);
-        Error::new(format!("cannot go to the session's directory '{}': {why}", directory.display()))
-            .hint("--cwd names another")
+        Error::new(format!("cannot change to the session's directory '{}': {why}", directory.display()))
+            .hint("name another directory by --cwd")
     })?;
     let version = versions.of(codex, Some(index.home().path()), &directory, true)?;
     refuse_older(&version, parent)?;
@@ -275,13 +273,13 @@ fn fork_one(
             forker.name(fork, &name)?;
         }
     }
-    // The sessions are free, and all that Codex has to write is written, when its server has ended.
+    // When the server has ended, the sessions are unlocked, and Codex has written everything.
     forker.close();
     Ok(())
 }
 
-/// Prints forks as the index has them now. On a terminal one without a message is called by its parent.
-fn tell(args: &Args, parent: &Session<'_>, forks: &[Id], rows: &mut Sessions) -> Result<()> {
+/// Prints forks as the index has them now. On a terminal a fork without a message has the title of its parent.
+fn print_forks(args: &Args, parent: &Session<'_>, forks: &[Id], rows: &mut Sessions) -> Result<()> {
     let mut fresh = args.common.index()?;
     for fork in forks {
         let mut session = fresh.get(*fork)?.unwrap_or(Session::of(*fork));

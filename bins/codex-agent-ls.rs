@@ -52,73 +52,73 @@ fn pattern(long: &'static str, help: &'static str, place: fn(&mut Filter) -> &mu
 
 fn which() -> Vec<Flag> {
     vec![
-        Flag::directory("cwd", "sessions of exactly this directory", |args| &mut args.own.cwd)
-            .more("A symbolic link is followed, as Codex does. Give it again for one more directory."),
+        Flag::directory("cwd", "only sessions of this directory", |args| &mut args.own.cwd)
+            .more("Symbolic links are followed, as Codex does. May be given more than once."),
         Flag::directory(
             "under",
-            "sessions of this directory and of all below it",
+            "only sessions of this directory and of directories in it",
             |args| &mut args.own.under,
         ),
-        pattern("repo", "sessions whose git remote 'origin' is this", |filter| &mut filter.repo)
-            .more("The whole address, or part of it with stars: '*acme/alpha*'."),
-        pattern("branch", "sessions begun on this git branch", |filter| &mut filter.branch),
-        pattern("source", "sessions made this way: exec, cli, vscode, ...", |filter| &mut filter.source)
-            .more("The word is Codex's own. In 0.169 sessions of its terminal screen say vscode; --originator tells people from programs."),
-        pattern("originator", "sessions made by this program", |filter| &mut filter.originator)
-            .more("codex_exec is 'codex exec', codex-tui is Codex's screen. Databases before 0.154 do not know it."),
-        pattern("provider", "sessions with this model provider", |filter| &mut filter.provider),
-        pattern("model", "sessions with this model", |filter| &mut filter.model),
-        pattern("cli-version", "sessions made by this version of Codex", |filter| &mut filter.cli_version)
-            .more("'0.13*' is 0.13 and 0.130 to 0.139."),
-        pattern("name", "sessions of this name", |filter| &mut filter.name),
-        Flag::switch("named", "sessions that have a name", |args| &mut args.own.filter.named),
+        pattern("repo", "only sessions whose git remote 'origin' matches", |filter| &mut filter.repo)
+            .more("A whole URL, or a part of it with stars: '*acme/alpha*'."),
+        pattern("branch", "only sessions started on this git branch", |filter| &mut filter.branch),
+        pattern("source", "only sessions of this source: exec, cli, vscode, ...", |filter| &mut filter.source)
+            .more("Codex sets the value. In 0.169 sessions of the Codex TUI have the source vscode; use --originator to tell people from programs."),
+        pattern("originator", "only sessions created by this program", |filter| &mut filter.originator)
+            .more("codex_exec is 'codex exec', codex-tui is the Codex TUI. Databases before 0.154 do not have it."),
+        pattern("provider", "only sessions with this model provider", |filter| &mut filter.provider),
+        pattern("model", "only sessions with this model", |filter| &mut filter.model),
+        pattern("cli-version", "only sessions created by this version of Codex", |filter| &mut filter.cli_version)
+            .more("'0.13*' matches 0.13 and 0.130 to 0.139."),
+        pattern("name", "only sessions with this name", |filter| &mut filter.name),
+        Flag::switch("named", "only sessions that have a name", |args| &mut args.own.filter.named),
         Flag::parsed(
             "since",
             Takes::Text("TIME"),
-            "sessions updated at or after this time",
+            "only sessions updated at or after this time",
             |value| parse_moment(&value.text()?),
             |args| &mut args.own.filter.since,
         )
-        .more("TIME is 2d, 12h, 1w, yesterday, monday, 2026-11-22, 2026-11-22T10:50 (local time) or RFC 3339. Days are days of your calendar."),
+        .more("TIME is 2d, 12h, 1w, yesterday, monday, 2026-11-22, 2026-11-22T10:50 (local time) or RFC 3339. A day begins at midnight, local time."),
         Flag::parsed(
             "until",
             Takes::Text("TIME"),
-            "sessions updated at or before this time",
+            "only sessions updated at or before this time",
             |value| parse_end(&value.text()?),
             |args| &mut args.own.filter.until,
         )
-        .more("A day, such as 2026-11-22, yesterday or monday, is meant with all of its hours."),
-        Flag::choice::<Clock, _>("time", "WHICH", "which time --since and --until look at", |args| {
+        .more("A day, such as 2026-11-22, yesterday or monday, is included."),
+        Flag::choice::<Clock, _>("time", "WHICH", "the time that --since and --until compare", |args| {
             &mut args.own.filter.clock
         })
         .default("updated"),
         Flag::parsed(
             "group",
             Takes::Group("NAME"),
-            "sessions of this group",
+            "only sessions of this group",
             Value::text,
             |args| &mut args.own.groups,
         )
-        .more("See codex-agent-group(1). Given again, sessions of either group."),
+        .more("May be given more than once, for sessions of any of the groups. See codex-agent-group(1)."),
         Flag::parsed(
             "forks-of",
             Takes::Session("REF"),
-            "sessions forked from this one",
+            "only forks of this session",
             Value::text,
             |args| &mut args.own.forks_of,
         )
-        .more("No database knows forks, so the rollout of every session that passes the other filters is opened."),
-        Flag::choice::<Status, _>("status", "STATUS", "sessions whose last turn is in this state", |args| {
+        .more("The database does not have it: the rollout of each session that matches the other filters is read."),
+        Flag::choice::<Status, _>("status", "STATUS", "only sessions whose last turn has this status", |args| {
             &mut args.own.filter.status
         })
-        .more("May be given more than once, for sessions in any of the states. No database knows it, so the rollout of every session that passes the other filters is opened."),
-        Flag::new("archived", Takes::Perhaps("only", || vec![("only", "")]), "archived sessions too, or only them", |args, value| {
+        .more("May be given more than once, for sessions with any of the values. The database does not have it: the rollout of each session that matches the other filters is read."),
+        Flag::new("archived", Takes::Perhaps("only", || vec![("only", "")]), "include archived sessions, or list only them", |args, value| {
             args.own.filter.archived = if value.perhaps()?.is_some() { Archived::Only } else { Archived::With };
             Ok(())
         }),
         Flag::switch(
             "subagents",
-            "sessions that Codex made as subagents too",
+            "include subagents",
             |args| &mut args.own.filter.subagents,
         ),
     ]
@@ -129,15 +129,15 @@ fn order() -> Vec<Flag> {
         Flag::parsed(
             "sort",
             Takes::Words("KEY[:ORDER]", SortKey::values),
-            "what to order by; KEY:asc or KEY:desc",
+            "sort by KEY, KEY:asc or KEY:desc",
             |value| Sort::parse(&value.text()?),
             |args| &mut args.own.sort,
         )
         .short('s')
         .default("updated")
-        .more("Without an order times and tokens begin with the greatest, text with the least. Equal ones are ordered by id, so that a listing is repeatable."),
-        Flag::number("limit", "N", .., "at most N sessions", |args| &mut args.own.limit).short('n'),
-        Flag::number("offset", "N", .., "pass over the first N", |args| &mut args.own.offset),
+        .more("By default times and tokens are in descending, text in ascending order. Equal sessions are sorted by id, so that the order is repeatable."),
+        Flag::number("limit", "N", .., "list at most N sessions", |args| &mut args.own.limit).short('n'),
+        Flag::number("offset", "N", .., "skip the first N sessions", |args| &mut args.own.offset),
     ]
 }
 
@@ -148,7 +148,7 @@ fn show() -> Vec<Flag> {
         flags::format(),
         flags::null(),
         flags::full(),
-        Flag::switch("count", "only how many there are", |args| &mut args.own.count).short('c'),
+        Flag::switch("count", "print only the number of sessions", |args| &mut args.own.count).short('c'),
         flags::color(),
     ]
 }
@@ -160,69 +160,69 @@ fn sources() -> Vec<Flag> {
         flags::no_database(),
         Flag::switch(
             "check",
-            "tell where database and files disagree, instead of listing",
+            "report where database and files disagree, instead of listing",
             |args| &mut args.own.check,
         )
-        .more("Every head is read. Exit 1 where they disagree. With --json the findings are 'problem' records and a closing 'check' record."),
+        .more("The first line of each rollout is read. The exit status is 1 if there is a problem. With --json each problem is a record of type problem, followed by one of type check."),
     ]
 }
 
 fn tool() -> Tool {
     Tool::ours("codex-agent-ls")
         .description([
-            "Lists the sessions of Codex, the one that was used last first. Sessions are looked for in Codex's database and among its rollout files; the list is the union of both, so that a session is not missed because Codex has lost its row, and a row is not missed because its file is gone. Archived sessions and subagents are hidden unless asked for.",
-            "On a terminal the list is a table: the last eight digits of the id (sessions of one minute share the first eight), how long ago it was used, its directory, and its name or else its title. The title is the first message of its user; a fork that has none yet is shown as the fork of what it begins with. Anything of these digits that is unique names the session to every other tool.",
-            "In a pipe it is one session a line, without a heading: id, time of the last turn, directory, name or title, with TABs between. TAB, newline, carriage return and backslash inside a value are written \\t, \\n, \\r and \\\\, so that no title can forge a row, and other control characters \\x1b, so that no terminal obeys one. With --json it is session records for other tools to read:",
+            "Lists Codex sessions, the newest first. The list is the union of Codex's database and its rollout files: a session is listed if either its row or its file is missing. Archived sessions and subagents are hidden by default.",
+            "On a terminal the list is a table: the last eight digits of the id (sessions of one minute share the first eight), the age of the last turn, the directory, and the name or the title. The title is the first message of the user; a fork without a message is shown as a fork of its parent. Every tool accepts a unique part of these digits as a reference.",
+            "In a pipe each session is one line, without a heading: id, time of the last turn, directory, name or title, separated by TABs. TAB, newline, carriage return and backslash in a value are printed as \\t, \\n, \\r and \\\\, other control characters as \\x1b, so that a title can neither forge a row nor control a terminal. With --json the output is session records for other tools:",
             "    codex-agent ls --json --under ~/src | codex-agent group add work",
-            "All filters that are given must hold. Of one filter that is given several times, one must hold. In a PATTERN a star stands for any run of characters; without a star the whole value must be equal. Case matters.",
-            "Some fields are nowhere in the database: the session it was forked from, what it is doing, the command that resumes it. They are looked up in the rollouts where --full, --fields or --format asks for them.",
+            "A session is listed if it matches all filters; a filter that is given more than once matches if one of its values does. In a PATTERN a star matches any characters; a PATTERN without a star is the whole value. Case is significant.",
+            "Some fields are not in the database: forked_from, status, resume_command. They are read from rollouts if --full, --fields or --format asks for them.",
         ])
         .command(
             Command::new(run)
-                .hint("codex-agent find looks sessions up by reference or by words")
-                .flags("Which sessions", which())
+                .hint("codex-agent find finds sessions by reference or text")
+                .flags("Filters", which())
                 .flags("Order", order())
-                .flags("What is shown", show())
-                .flags("Where to look", sources()),
+                .flags("Output options", show())
+                .flags("Sources", sources()),
         )
         .exit_status(&[
-            (0, "The sessions were listed, also where there are none."),
+            (0, "The sessions were listed, even if there are none."),
             (
                 1,
-                "--check found that database and files disagree, or there is no such group or session as --group or --forks-of names.",
+                "--check found a problem, or the group of --group or the session of --forks-of does not exist.",
             ),
-            (2, "Bad usage, or nothing could be read."),
+            (2, "Bad usage, or neither database nor files could be read."),
         ])
         .files(&[
-            ("~/.codex/state_N.sqlite", "Codex's database; the highest N. It is opened for reading only."),
+            ("~/.codex/state_N.sqlite", "Codex's database with the highest N; it is only read."),
             ("~/.codex/sessions/, ~/.codex/archived_sessions/", "The rollout files."),
             ("~/.codex/session_index.jsonl", "Names of sessions."),
             ("~/.config/codex-agent/groups.json", "Groups, for --group."),
         ])
         .examples(&[
-            ("The ten sessions that were used last:", "codex-agent ls -n 10"),
+            ("List the ten newest sessions:", "codex-agent ls -n 10"),
             (
-                "The sessions of this repository and of its subdirectories, as records:",
+                "List the sessions of this directory tree, as records:",
                 "codex-agent ls --json --under .",
             ),
             (
-                "How many sessions each directory has:",
+                "Count the sessions of each directory:",
                 "codex-agent ls --fields cwd | sort | uniq -c | sort -rn",
             ),
             (
-                "Choose one with fzf and go on with it:",
+                "Choose a session with fzf and resume it:",
                 "codex-agent ls | fzf | cut -f1 | xargs -r codex resume",
             ),
             (
-                "The ids of all sessions on feature branches:",
+                "Print the ids of all sessions on feature branches:",
                 "codex-agent ls --branch 'feature/*' --format '{id}'",
             ),
             (
-                "The sessions of the last week that have used the most tokens since they were made, a fork with its parent's:",
+                "List the sessions of the last week that used the most tokens (a fork includes its parent's):",
                 "codex-agent ls --since 7d --sort tokens -n 10 --fields tokens_used,short,title",
             ),
-            ("Which sessions were forked, and from which:", "codex-agent ls --fields id,forked_from,title"),
-            ("Whether Codex's database and its files agree:", "codex-agent ls --check"),
+            ("Print the parent of each fork:", "codex-agent ls --fields id,forked_from,title"),
+            ("Check whether Codex's database and files agree:", "codex-agent ls --check"),
         ])
         .see_also([
             "codex-agent(1)",
@@ -253,13 +253,13 @@ fn run(mut args: Args) -> Result<Exit> {
         || args.common.no_files;
     if args.own.check && asks_more {
         return Err(Error::usage(
-            "--check looks at all sessions, rows and files: of the other flags only --json, --no-database and --codex-home go with it",
+            "--check reads all sessions, and can be combined only with --json, --no-database and --codex-home",
         ));
     }
     let shape = args.common.shape()?;
     let mut index = args.common.index()?;
     if args.own.check {
-        return tell_problems(&args, &mut index);
+        return report_problems(&args, &mut index);
     }
     args.own.filter.cwd = args.own.cwd.iter().map(|path| Directory::new(path)).collect();
     args.own.filter.under = args.own.under.iter().map(|path| Directory::new(path)).collect();
@@ -293,13 +293,13 @@ fn run(mut args: Args) -> Result<Exit> {
     sessions.finish()?;
     if count == 0 {
         note(
-            "no session; archived ones and subagents are shown with --archived and --subagents, and a pattern without a star is a whole value",
+            "no sessions found; --archived and --subagents include archived sessions and subagents, and a pattern without a star is a whole value",
         );
     }
     Ok(Exit::Done)
 }
 
-fn tell_problems(args: &Args, index: &mut Index) -> Result<Exit> {
+fn report_problems(args: &Args, index: &mut Index) -> Result<Exit> {
     let mut output = Output::stdout();
     let summary = check(index, &mut |problem| {
         if args.common.json {

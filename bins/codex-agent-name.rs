@@ -21,9 +21,9 @@ fn flags() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-name")
         .description([
-            "Gives a session a name, through Codex itself, so that Codex's own picker shows it and 'codex resume NAME' knows it. Sessions of 'codex exec' cannot be named in another way.",
-            "Every tool here takes the name as a reference. Names need not be unique: Codex names the sessions of its TUI itself (0.171), and a fork takes its parent's name with it (0.169). A name that several sessions have means none of them; the error names the newest. A name is refused if it is a whole id or the path of a rollout, or begins with @, -, id: or name:, as references do. Codex removes blanks around a name, keeps every name that was ever given, and cannot take one away again.",
-            "Codex can do it from 0.94 on. It takes about half a second, which is Codex's start.",
+            "Names a session, through Codex itself, so that the picker of Codex shows the name and 'codex resume NAME' finds it. Codex has no other way to name sessions of 'codex exec'.",
+            "Every tool of this package accepts the name as a reference. Names need not be unique: Codex names the sessions of its TUI itself (0.171), and a fork takes its parent's name with it (0.169). A name of several sessions is ambiguous; the error names the newest. A name is refused if it is a whole id or the path of a rollout, or begins with @, -, id: or name:, as references do. Codex removes blanks around a name, keeps every earlier name, and cannot remove a name.",
+            "Codex 0.94 or later is needed. It takes about half a second, in which Codex starts.",
         ])
         .command(
             Command::new(run)
@@ -33,11 +33,11 @@ fn tool() -> Tool {
         .exit_status(&[
             (0, "The session has the name."),
             (1, "There is no such session."),
-            (2, "Bad usage, a reference that may be several sessions, or Codex refused."),
+            (2, "Bad usage, an ambiguous reference, or Codex refused the name."),
         ])
         .examples(&[
             ("Name the newest session of this directory:", "codex-agent name @ 'login work'"),
-            ("And find it by its name:", "codex-agent find 'login work' --format '{id}'"),
+            ("Find a session by its name:", "codex-agent find 'login work' --format '{id}'"),
         ])
         .see_also(["codex-agent(1)", "codex-agent-find(1)", "codex-agent-fork(1)", "codex-agent(7)"])
         .writes(["session"])
@@ -61,16 +61,16 @@ fn run(args: Args) -> Result<Exit> {
     let session = reference::resolve_to_act(&mut index, text)?;
     let Some(id) = session.id else { return Err(Error::new(format!("'{text}' has no id"))) };
     let codex = find_codex(args.common.codex.as_deref())?;
-    // Where the server runs does not matter to a name, and the session's directory may be gone.
+    // The directory of the server does not matter for a name, and the session's directory may not exist.
     let home = index.home().clone();
     let version = version(&codex, Some(home.path()), Some(home.path()))?;
     let mut server = Server::start(&codex, &home, home.path())?;
     set_name(&mut server, &home, &version, id, name)?;
     server.close();
-    // What was read before the change is old; a new index sees the new name.
+    // An index opened before the change has the old name.
     let named = args.common.index()?.get(id)?;
     let named = named.filter(|session| session.name.as_deref() == Some(name)).ok_or_else(|| {
-        Error::new(format!("Codex {version} took the name '{name}' for '{id}', but does not show it"))
+        Error::new(format!("Codex {version} accepted the name '{name}' for '{id}', but does not show it"))
     })?;
     status(format_args!("'{}' is named '{name}'", id.short()));
     let mut output = Output::stdout();

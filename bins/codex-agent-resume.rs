@@ -1,4 +1,4 @@
-//! codex-agent-resume: open a session in Codex's own screen, in its directory.
+//! codex-agent-resume: resume Codex sessions.
 
 use std::fs::File;
 use std::io;
@@ -37,7 +37,7 @@ type Flag = cli::Flag<Args>;
 
 fn codex() -> Vec<Flag> {
     vec![
-        Flag::directory("cwd", "open it there, instead of in the session's directory", |args| {
+        Flag::directory("cwd", "open the session in DIR, instead of in its own directory", |args| {
             &mut args.own.cwd
         }),
         jobs::model(),
@@ -64,9 +64,10 @@ fn turn() -> Vec<Flag> {
 
 fn other() -> Vec<Flag> {
     vec![
-        Flag::switch("print", "print the command instead of running it", |args| &mut args.own.print)
-            .more("As a line of shell; with --json as a record of type command, which has argv and cwd."),
-        flags::json("with --print: a record"),
+        Flag::switch("print", "print the command instead of running it", |args| &mut args.own.print).more(
+            "The command is a line of shell, or with --json a record of type command with argv and cwd.",
+        ),
+        flags::json("with --print, print a record; with a prompt, events"),
         flags::codex_home(),
     ]
 }
@@ -74,32 +75,32 @@ fn other() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-resume")
         .description([
-            "Becomes 'codex resume' of a session, in the directory of the session: wherever it is called from, by whatever names the session. Codex itself resumes in the directory that it is called from, and takes a word that it does not know for a new session; it is always given the whole id here.",
-            "With --prompt or --prompt-file there is no screen: the prompt is sent to each of the sessions, several at once, each in the directory where it ran last. What becomes of them is told as it happens, and kept: 'codex-agent run log' tells it again, and after a crash 'codex-agent run continue' goes on without sending any prompt twice; see codex-agent-run(1).",
+            "Runs 'codex resume' with a session, in the directory of the session. Codex itself resumes in the current directory, and starts a new session if it does not know the id or name; this tool always passes the whole id.",
+            "With --prompt or --prompt-file the prompt is sent to each of the sessions, concurrently and without the Codex TUI, each in the directory where it ran last. Events are printed as they happen and saved: 'codex-agent run log' prints them again, and after a crash 'codex-agent run continue' continues without sending a prompt twice. See codex-agent-run(1).",
             "    codex-agent find parser --json | codex-agent resume --prompt 'Go on' --answers",
-            "The session is a reference as codex-agent(7) describes them. Without one, or for '-', the first thing on standard input is it: a session record, a JSON string, or a line up to its first TAB. Codex then gets the terminal as its standard input.",
-            "An archived session, one whose directory is gone, and one of a format that this Codex cannot read (and would damage) are refused, with the way out.",
+            "The session is a reference, see codex-agent(7). Without one, or for '-', the reference is the first line of standard input: a session record, a JSON string, or a line up to its first TAB. The standard input of Codex is then the terminal.",
+            "A session is refused, with a hint, if it is archived, if its directory does not exist, or if its format is newer than this Codex, which would damage it.",
         ])
         .command(
             Command::new(run)
                 .operands("[REF...|-]", &[Completes::Sessions])
-                .flags("How it is opened", codex())
-                .flags("With a prompt, without a screen", jobs::with_prompt(turn()))
+                .flags("TUI options", codex())
+                .flags("Prompt options", jobs::with_prompt(turn()))
                 .flags(jobs::RUN_OPTIONS, jobs::with_prompt(jobs::how_concurrent()).chain([flags::codex()]))
                 .flags("Other", other()),
         )
         .exit_status(&[
-            (0, "Printed. Otherwise the exit status is Codex's."),
-            (1, "There is no such session, or some job failed."),
-            (2, "Bad usage, a reference that may be several sessions, or the session cannot be opened."),
-            (75, "With a prompt: the run was stopped with work left; 'codex-agent run continue' goes on."),
+            (0, "The command was printed. Otherwise the exit status is that of Codex."),
+            (1, "There is no such session, or a job failed."),
+            (2, "Bad usage, an ambiguous reference, or the session cannot be opened."),
+            (75, "With a prompt: the run was stopped before its end; 'codex-agent run continue' continues it."),
             (126, "Codex could not be run."),
-            (130, "With a prompt: interrupted."),
+            (130, "With a prompt: the run was interrupted."),
         ])
         .examples(&[
-            ("Go on with the newest session of this directory:", "codex-agent resume @"),
-            ("Choose one with fzf:", "codex-agent ls | fzf | codex-agent resume -"),
-            ("What would be run:", "codex-agent resume @@ --print"),
+            ("Resume the newest session of this directory:", "codex-agent resume @"),
+            ("Choose a session with fzf:", "codex-agent ls | fzf | codex-agent resume -"),
+            ("Print the command:", "codex-agent resume @@ --print"),
         ])
         .see_also([
             "codex-agent(1)",
@@ -123,18 +124,17 @@ fn run(args: Args) -> Result<Exit> {
         return send(&args);
     }
     if args.jobs.dry_run {
-        return Err(Error::usage("--dry-run goes with a prompt").hint("--print prints the command"));
+        return Err(Error::usage("--dry-run needs a prompt").hint("--print prints the command"));
     }
     args.jobs.refuse_without_prompt()?;
     if args.common.json && !args.own.print {
-        return Err(Error::usage("--json goes with --print, or with a prompt"));
+        return Err(Error::usage("--json needs --print or a prompt"));
     }
     let reads = reference::from_stdin(&args.operands)?;
     if args.operands.len() > 1 {
         let words = quoted(&args.operands[1..].join(" "));
-        return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1])).hint(format!(
-            "Codex's screen shows one session at a time; --prompt {words} sends it a prompt"
-        )));
+        return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1]))
+            .hint(format!("the Codex TUI opens one session; --prompt {words} sends a prompt to it")));
     }
     let mut index = args.common.index()?;
     let text = if reads { first_of_stdin()? } else { args.operands[0].clone() };
@@ -143,7 +143,7 @@ fn run(args: Args) -> Result<Exit> {
     let (id, directory) = check(&args, &session)?;
     refuse(&session, false, index.files())?;
     let codex = find_codex(args.common.codex.as_deref())?;
-    // Asking for the version takes a moment, which only this format is worth.
+    // Asking Codex for its version takes time, so it is done only for this format.
     if session.history.as_deref() == Some("paginated") {
         refuse_older(&version(&codex, Some(index.home().path()), Some(&directory))?, &session)?;
     }
@@ -151,13 +151,13 @@ fn run(args: Args) -> Result<Exit> {
     if args.own.print {
         return print(&args, &codex, &argv, &directory);
     }
-    Err(become_codex(&index, &codex, &argv, &directory, reads))
+    Err(exec_codex(&index, &codex, &argv, &directory, reads))
 }
 
-/// Sends the prompt to each of the sessions, without a screen.
+/// Sends the prompt to each of the sessions, without the TUI.
 fn send(args: &Args) -> Result<Exit> {
     if args.own.print || args.own.cwd.is_some() {
-        return Err(Error::usage("--print and --cwd do not go with a prompt")
+        return Err(Error::usage("--print and --cwd cannot be combined with a prompt")
             .hint("--dry-run prints the jobs; a session runs where it ran last"));
     }
     let stdin_is_prompt = args.jobs.prompt_file.as_deref() == Some(Path::new("-"));
@@ -177,7 +177,7 @@ fn send(args: &Args) -> Result<Exit> {
     codex_agent_engine::commands::send::add("resume", &name, &ids, &args.common, &args.jobs)
 }
 
-/// The first thing on standard input that names a session. The rest is left unread.
+/// The first reference on standard input. The rest is not read.
 fn first_of_stdin() -> Result<String> {
     let mut inputs = Inputs::new("stdin", io::stdin().lock());
     loop {
@@ -200,19 +200,19 @@ fn check(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
     }
     let own = last_directory(session).map(PathBuf::from);
     let directory = args.own.cwd.clone().or(own).ok_or_else(|| {
-        Error::new(format!("nobody knows the directory of session '{id}'")).hint("--cwd names one")
+        Error::new(format!("the directory of session '{id}' is unknown")).hint("name a directory by --cwd")
     })?;
     if !directory.is_dir() {
         let place = directory.display();
         return Err(Error::new(format!(
             "cannot open session '{id}' in '{place}': there is no such directory"
         ))
-        .hint("--cwd names another"));
+        .hint("name another directory by --cwd"));
     }
     Ok((id, std::path::absolute(&directory).unwrap_or(directory)))
 }
 
-/// `codex resume` and the rest, options before the id, in the form that 0.45 to 0.171 take.
+/// `codex resume` and the rest, options before the id, in the form that Codex 0.45 to 0.171 accept.
 fn argv(args: &Args, id: &str) -> Result<Vec<String>> {
     let mut argv = vec!["resume".to_owned()];
     let sandbox = args.jobs.sandbox()?.map(|sandbox| sandbox.word().to_owned());
@@ -244,8 +244,8 @@ fn print(args: &Args, codex: &Path, argv: &[String], directory: &Path) -> Result
     Ok(Exit::Done)
 }
 
-/// Replaces this process. What it returns is why it could not.
-fn become_codex(index: &Index, codex: &Path, argv: &[String], directory: &Path, reads: bool) -> Error {
+/// Replaces this process by Codex; returns only if that failed.
+fn exec_codex(index: &Index, codex: &Path, argv: &[String], directory: &Path, reads: bool) -> Error {
     let mut process = Process::new(codex);
     process.args(argv).current_dir(directory);
     if index.home().needs_codex_home_var() {

@@ -25,13 +25,15 @@ type Flag = cli::Flag<Args>;
 
 fn flags() -> Vec<Flag> {
     vec![
-        Flag::switch("all", "one schema that any record fits", |args| &mut args.own.all)
-            .more("Those of the types are in its $defs."),
-        Flag::switch("read", "of records that tools read, not of those that they write", |args| {
-            &mut args.own.read
-        })
-        .more("There most fields may be left out."),
-        flags::json("the list of types as schema records, one a line"),
+        Flag::switch("all", "print one schema for all records", |args| &mut args.own.all)
+            .more("The schemas of the types are in its $defs."),
+        Flag::switch(
+            "read",
+            "print schemas of records that tools read, instead of those that they write",
+            |args| &mut args.own.read,
+        )
+        .more("Most fields of these are optional."),
+        flags::json("list the types as schema records, one a line"),
         flags::color(),
     ]
 }
@@ -39,20 +41,20 @@ fn flags() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-schema")
         .description([
-            "Prints the schema of each TYPE, one after the other, in the order in which they are named: JSON Schema, draft 2020-12. Without a TYPE it lists the types that there are, with a clause about each.",
-            "A schema requires the fields that every record of its type has; a session with --fields has those that were named, and so does not fit. Other fields may be there: fields are only ever added, and none changes its meaning. A field that came after the first release of its type has the release in 'x-since', and is not required, so that old records still fit.",
-            "A word that a field may hold may be added in a later release, and so may a type. Whoever checks records of a later release with an older schema passes over types that are not in it.",
+            "Prints the JSON Schema (draft 2020-12) of each TYPE, in the given order. Without a TYPE it lists the types, each with a summary.",
+            "A schema requires the fields that every record of its type has; a session record of --fields has only the given fields, and is therefore not valid. Other fields are allowed: fields are only added, and never change their meaning. A field that was added after the first release of its type has the release in 'x-since', and is not required, so that old records stay valid.",
+            "A later release may add values of a field, and types. A program that validates records of a later release by an older schema should skip types that the schema does not have.",
         ])
         .command(Command::new(run).operands("[TYPE...]", &[Completes::Types]).flags("Options", flags()))
         .exit_status(&[(0, "Done."), (1, "There is no such type; nothing was printed."), (2, "Bad usage.")])
         .examples(&[
-            ("Which types of records there are:", "codex-agent schema"),
-            ("The fields that a session always has:", "codex-agent schema session | jq -r '.required[]'"),
+            ("List the types of records:", "codex-agent schema"),
+            ("Print the required fields of a session:", "codex-agent schema session | jq -r '.required[]'"),
             (
-                "Make types of another language, with whatever program makes them from a schema:",
+                "Write one schema, from which types of another language can be generated:",
                 "codex-agent schema --all > codex-agent.schema.json",
             ),
-            ("What may stand in a job of your own:", "codex-agent schema --read job"),
+            ("Print the schema of a job that you write yourself:", "codex-agent schema --read job"),
         ])
         .see_also(["codex-agent(1)", "codex-agent-records(5)", "codex-agent(7)"])
         .writes(["schema"])
@@ -65,10 +67,10 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<Exit> {
     let all = if args.own.read { READ } else { WRITTEN };
     if args.own.all && !args.operands.is_empty() {
-        return Err(Error::usage("--all goes with no TYPE: it has all of them"));
+        return Err(Error::usage("--all accepts no TYPE: it prints all types"));
     }
     if args.common.json && (args.own.all || !args.operands.is_empty()) {
-        return Err(Error::usage("--json goes with the list alone: a schema is JSON already"));
+        return Err(Error::usage("--json is only for the list of types: a schema is JSON already"));
     }
     if args.own.all {
         return cli::print(all);

@@ -20,29 +20,29 @@ type Args = cli::Args;
 fn tool() -> Tool {
     Tool::ours("codex-agent-status")
         .description([
-            "Tells which runs are carried out at this moment, and which have work left and nobody to do it; which queues have something to send, and what is next; and until when a usage limit holds everything back.",
-            "In a pipe it is one line each, with TABs between: run, queue or limit; its name (of a limit, Codex's home); its state; how many jobs or prompts are left; and when it began, what is next, or until when it lasts. A limit is reached, or, once the time is past that Codex told, over: the next job tries whether that is so.",
+            "Shows running and unfinished runs, queues with pending prompts and their next prompt, and usage limits with the time when they reset.",
+            "In a pipe each is one line, separated by TABs: run, queue or limit; its name (for a limit, Codex's home); its state; how many jobs or prompts are left; and the start of the run, the next prompt, or the time when the limit resets. The state of a limit is reached, or over when the time that Codex reported has passed: the next job tries again.",
         ])
         .command(
             Command::new(run)
                 .flags("Options", [flags::json("run, queue and limit records, one a line"), flags::color()]),
         )
-        .exit_status(&[(0, "Done, also where nothing runs and nothing waits."), (2, "Bad usage, or trouble with a file.")])
+        .exit_status(&[(0, "Done, even if nothing is running or pending."), (2, "Bad usage, or an error with a file.")])
         .environment(&[
             (
                 "CODEX_AGENT_STATE_HOME, CODEX_AGENT_CONFIG_HOME",
-                "Where runs and limits, and queues, are kept; see codex-agent-files(5).",
+                "The directories of runs and limits, and of queues; see codex-agent-files(5).",
             ),
         ])
         .files(&[
-            ("~/.local/state/codex-agent/runs/", "A folder for each run."),
+            ("~/.local/state/codex-agent/runs/", "A directory for each run."),
             ("~/.local/state/codex-agent/locks/limit-*", "A usage limit that was reached."),
             ("~/.config/codex-agent/queues.json", "The queues."),
         ])
         .examples(&[
-            ("What is going on:", "codex-agent status"),
+            ("Show running jobs and pending work:", "codex-agent status"),
             (
-                "Whether anything runs, for a script:",
+                "Check in a script whether a run is running:",
                 "codex-agent status --json | jq -s 'any(.type == \"run\" and .state == \"running\")'",
             ),
         ])
@@ -60,7 +60,6 @@ fn main() -> ExitCode {
     cli::main(tool())
 }
 
-/// What there is to tell of.
 enum Thing {
     Run(RunDir, Box<RunProgress>),
     Queue(Box<Queue>, RunnerState),
@@ -74,7 +73,7 @@ fn run(args: Args) -> Result<Exit> {
     for thing in things(&mut exit)? {
         if args.common.json {
             match &thing {
-                Thing::Run(folder, tasks) => output.record(&manage::record(folder, tasks))?,
+                Thing::Run(dir, tasks) => output.record(&manage::record(dir, tasks))?,
                 Thing::Queue(queue, life) => output.record(&queue.record(*life))?,
                 Thing::Limit(closed) => output.record(&manage::LimitRecord::new(closed))?,
             }
@@ -98,7 +97,7 @@ fn run(args: Args) -> Result<Exit> {
         .gives_way(1, columns() / 4);
     let is_empty = rows.is_empty();
     for [kind, name, third, fourth, last] in rows {
-        // The end of a run's name tells it from others, and is all that has to be typed.
+        // The end of a run's name is unique, and accepted as its name.
         let cut = if kind == "run" { Cut::Front } else { Cut::Back };
         table.row([kind.into(), Cell::cut(name, cut), third.into(), fourth.into(), last.into()]);
     }
@@ -112,7 +111,7 @@ fn run(args: Args) -> Result<Exit> {
 
 /// Limits first, since they hold back the rest; then runs, then queues.
 fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
-    // What one of them cannot tell is no reason to be silent about the others.
+    // An error in one source must not hide the others.
     let mut trouble = |error: Error| {
         warn_of(&error);
         *exit = Exit::Trouble;
@@ -122,11 +121,11 @@ fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
         Vec::new()
     });
     let mut things: Vec<Thing> = limits.into_iter().map(Thing::Limit).collect();
-    for folder in RunDir::all()? {
-        let Some(tasks) = RunProgress::read_existing(&folder) else { continue };
+    for dir in RunDir::all()? {
+        let Some(tasks) = RunProgress::read_existing(&dir) else { continue };
         match tasks {
             Ok(tasks) if tasks.is_begun() && tasks.is_open() => {
-                things.push(Thing::Run(folder, Box::new(tasks)));
+                things.push(Thing::Run(dir, Box::new(tasks)));
             }
             Ok(_) => {}
             Err(error) => trouble(error),
@@ -148,15 +147,15 @@ fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
 /// Kind, name, state, what is left, and one thing more.
 fn row(thing: &Thing, now: Timestamp) -> [String; 5] {
     match thing {
-        Thing::Run(folder, tasks) => {
+        Thing::Run(dir, tasks) => {
             let Counts { pending, running, .. } = tasks.reported_counts();
             let began = tasks.started_at.map(|at| match is_terminal() {
                 true => format!("since {}", at.clock()),
                 false => at.to_string(),
             });
             let left = format!("{} left", pending + running);
-            let state = manage::state(folder, tasks).to_owned();
-            ["run".to_owned(), folder.name().to_owned(), state, left, began.unwrap_or_default()]
+            let state = manage::state(dir, tasks).to_owned();
+            ["run".to_owned(), dir.name().to_owned(), state, left, began.unwrap_or_default()]
         }
         Thing::Queue(queue, life) => {
             let next =

@@ -43,7 +43,7 @@ type Flag = cli::Flag<Args>;
 
 fn flags() -> Vec<Flag> {
     vec![
-        Flag::directory("directory", "run as if started in DIR", |args| &mut args.directory).short('C'),
+        Flag::directory("directory", "change to DIR first", |args| &mut args.directory).short('C'),
         Flag::directory(
             "codex-home",
             "Codex's home, for the tool: sets CODEX_HOME",
@@ -51,7 +51,7 @@ fn flags() -> Vec<Flag> {
         ),
         Flag::directory(
             "config-home",
-            "where settings and groups are kept: sets CODEX_AGENT_CONFIG_HOME",
+            "the directory of settings and groups: sets CODEX_AGENT_CONFIG_HOME",
             |args| &mut args.config_home,
         ),
         Flag::new(
@@ -60,10 +60,10 @@ fn flags() -> Vec<Flag> {
             "list the tools",
             |args, value| value.perhaps().map(|word| args.list = Some(word.is_some())),
         )
-        .more("In a pipe: name, what it is for, path, and the paths that it shadows, with TABs between; with =json as records of type tool. Nothing is run to list the tools: the summary of an external tool comes from its description, see codex-agent-plugin(1). Aliases stand after the tools, as records of type alias; one that a tool shadows is a warning."),
+        .more("In a pipe: name, summary, path, and the paths that the tool shadows, separated by TABs; with =json records of type tool. No tool is run for the list: the summary of an external tool is in its description, see codex-agent-plugin(1). Aliases follow the tools, as records of type alias; a warning is printed for an alias that a tool shadows."),
         Flag::switch(
             "exec-path",
-            "print the directories that tools are searched for in",
+            "print the directories that are searched for tools",
             |args| &mut args.exec_path,
         ),
     ]
@@ -72,11 +72,11 @@ fn flags() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::new("codex-agent", "run a codex-agent tool")
         .description([
-            "codex-agent is git for Codex sessions: small programs that each do one thing, joined by pipes of newline-delimited JSON. 'codex-agent ls' runs the executable codex-agent-ls in place of itself; codex-agent-ls may as well be run directly.",
-            "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are searched for in the directory of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are skipped, so that the current directory can plant no tool. The first one found is run; --list prints which ones it shadows.",
-            "Where there is no tool of a name, it may be an alias: the table alias in config.toml has words of the user's own for a tool with arguments, or, with '!' before it, for a line of shell. codex-agent(7) tells of them. The file is not read where there is a tool.",
-            "A tool gets, besides the environment as it is, CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1. --quiet before the name of a tool of this package is handed to it.",
-            "'codex-agent help TOOL' opens the tool's manual, or its --help where there is none; of an alias it says what it stands for. 'codex-agent help guide', 'help records', 'help files' and 'help plugins' open codex-agent(7), codex-agent-records(5), codex-agent-files(5) and codex-agent-plugins(7), which tells how to write a tool.",
+            "codex-agent is git for Codex sessions: small programs that each do one thing, joined by pipes of newline-delimited JSON. 'codex-agent ls' runs the executable codex-agent-ls, which can also be run directly.",
+            "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are searched for in the directory of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are skipped, so that a tool is never run from the current directory by accident. The first one found is run; --list prints the ones that it shadows.",
+            "If there is no tool of a name, the name may be an alias: the table alias in config.toml defines short names for a tool with arguments, or, with a leading '!', for a shell command. See codex-agent(7). The file is read only if there is no such tool.",
+            "The environment of a tool also has CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1. --quiet before the name of a tool of this package is passed on to it.",
+            "'codex-agent help TOOL' opens the manual page of a tool, or prints its --help if there is none; for an alias it prints the definition. 'codex-agent help guide', 'help records', 'help files' and 'help plugins' open codex-agent(7), codex-agent-records(5), codex-agent-files(5) and codex-agent-plugins(7), which describes how to write a tool.",
             "The tools of this package:",
         ])
         .description([tool_lines("    ")])
@@ -91,15 +91,15 @@ fn tool() -> Tool {
                 .flags("Options", flags()),
         )
         .exit_status(&[
-            (0, "Done. Otherwise the exit status is the tool's."),
+            (0, "Done. Otherwise the exit status is that of the tool."),
             (
                 2,
-                "Bad usage, an alias that leads in a circle, or an error in config.toml where an alias is looked up.",
+                "Bad usage, an alias that refers to itself, or an error in config.toml when an alias is looked up.",
             ),
-            (126, "The tool was found and cannot be run."),
+            (126, "The tool was found, but cannot be run."),
             (127, "There is no such tool."),
         ])
-        .environment(&[("CODEX_AGENT_EXEC_PATH", "Folders with tools, separated by colons; looked at before PATH.")])
+        .environment(&[("CODEX_AGENT_EXEC_PATH", "Directories with tools, separated by colons; searched before PATH.")])
         .files(&[
             ("~/.config/codex-agent/config.toml", "Aliases, among other settings; see codex-agent-files(5)."),
             (
@@ -108,11 +108,11 @@ fn tool() -> Tool {
             ),
         ])
         .examples(&[
-            ("The sentence that it is made for:", "codex-agent ls --json | codex-agent group add work"),
-            ("Which tools there are, and where:", "codex-agent --list"),
-            ("The manual of a tool:", "codex-agent help ls"),
-            ("Another home, for one command:", "codex-agent --codex-home \"$CODEX_HOME\" ls --count"),
-            ("Manuals and completions, where no package brings them:", "codex-agent setup --dry-run"),
+            ("Put all sessions into a group:", "codex-agent ls --json | codex-agent group add work"),
+            ("List the tools:", "codex-agent --list"),
+            ("Open the manual page of a tool:", "codex-agent help ls"),
+            ("Use another home for one command:", "codex-agent --codex-home \"$CODEX_HOME\" ls --count"),
+            ("Install manual pages and completion without a package:", "codex-agent setup --dry-run"),
             ("Try everything on a sample home:", "codex-agent demo"),
         ])
         .see_also(plugin::TOOLS.iter().map(|(name, ..)| format!("codex-agent-{name}(1)")).chain(
@@ -121,7 +121,7 @@ fn tool() -> Tool {
         ))
         .writes(["tool", "alias"])
         .epilogue(format!(
-            "{}\n'codex-agent help ls' opens the manual of a tool.",
+            "{}\n'codex-agent help ls' opens the manual page of a tool.",
             tool_lines("")
         ))
         .completions([
@@ -328,7 +328,7 @@ fn help(args: &Args) -> Result<Exit> {
     if let Some(extra) = args.words.get(2) {
         let (topic, extra) = (args.words[1].to_string_lossy(), extra.to_string_lossy());
         return Err(Error::usage(format!("unexpected operand '{extra}': help opens one manual"))
-            .hint(format!("codex-agent {topic} {extra} --help tells of a verb")));
+            .hint(format!("codex-agent {topic} {extra} --help describes the verb")));
     }
     let topic = match args.words.get(1).map(|word| word.to_string_lossy().into_owned()) {
         None => return show_page("codex-agent.1", &generate::document(&tool(), "man").unwrap_or_default()),

@@ -224,7 +224,7 @@ fn what_would_be_passed_over_is_refused() {
         (&["--list=json", "ls"], "unexpected operand 'ls' beside --list"),
         (&["--exec-path", "ls"], "unexpected operand 'ls' beside --exec-path"),
         (&["help", "ls", "find"], "unexpected operand 'find'"),
-        (&["help", "queue", "add"], "codex-agent queue add --help tells of a verb"),
+        (&["help", "queue", "add"], "codex-agent queue add --help describes the verb"),
     ];
     for (words, want) in told {
         let ran = world.run(&[&["codex-agent"], words].concat());

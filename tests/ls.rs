@@ -308,7 +308,7 @@ fn words_that_cannot_be_read_get_an_answer_that_helps() {
     for (words, help) in [
         (&["--limt", "3"][..], "did you mean '--limit'?"),
         (&["-n"], "'-n' needs a value"),
-        (&["-n", "abc"], "--limit: cannot take 'abc': expected a whole number"),
+        (&["-n", "abc"], "--limit: invalid value 'abc': expected a whole number"),
         (&["--limit", "-1"], "it may not be negative"),
         (&["--since", "tuesdayish"], "use a time such as 2d, 12h, yesterday"),
         (&["--sort", "colour"], "keys: updated created tokens title cwd"),
@@ -318,12 +318,12 @@ fn words_that_cannot_be_read_get_an_answer_that_helps() {
         (&["--format", "{titel}"], "did you mean 'title'?"),
         (&["--format", "\\x"], "escapes: "),
         (&["--archived=all"], "expected only"),
-        (&["--json=yes"], "takes no value"),
+        (&["--json=yes"], "accepts no value"),
         (&["--color", "blue"], "expected auto or always or never"),
-        (&["login"], "codex-agent find looks sessions up"),
-        (&["--no-files", "--no-database"], "leave nothing to look at"),
-        (&["--format", "{id}", "--json"], "goes with neither"),
-        (&["--json", "-0"], "does not go with --json"),
+        (&["login"], "codex-agent find finds sessions by"),
+        (&["--no-files", "--no-database"], "no source is left"),
+        (&["--format", "{id}", "--json"], "cannot be combined with --fields"),
+        (&["--json", "-0"], "cannot be combined with --json"),
         (&["--codex-home", ""], "expected a directory"),
     ] {
         let mut line = vec!["codex-agent-ls"];

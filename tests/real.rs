@@ -413,7 +413,8 @@ fn whole_forks_names_and_a_pipe_of_them() {
     let ran = codex.world.run(&["codex-agent-fork", &busy]);
     assert_eq!(ran.code, 1);
     assert!(
-        ran.err.contains("cannot go to the session's directory") && ran.err.contains("--cwd names another"),
+        ran.err.contains("cannot change to the session's directory")
+            && ran.err.contains("name another directory by --cwd"),
         "{}",
         ran.err
     );

@@ -107,7 +107,7 @@ fn what_is_no_session_never_reaches_codex() {
         (&["01a202e0"], 2, "ambiguous reference"),
         (&["91db6294"], 2, "codex unarchive 01a202e0-a882"),
         (&["a7c92fd5"], 2, "there is no such directory"),
-        (&["a", "b"], 2, "one session at a time"),
+        (&["a", "b"], 2, "the Codex TUI opens one session"),
         (&[LOGIN, "--config", "x"], 2, "expected KEY=VALUE"),
         (&[LOGIN, "--sandbox", "none"], 2, "expected read-only or"),
         (&[LOGIN, "--codex", "/no/such"], 2, "cannot run codex at '/no/such'"),
@@ -187,7 +187,7 @@ fn a_slip_is_no_prompt() {
     for (words, why) in [
         (&["run", "-j", "0", "x"][..], "from 1 to 256"),
         (&["run", "-j", "257", "x"], "from 1 to 256"),
-        (&["run", "--timeout", "0s", "x"], "no job would be done"),
+        (&["run", "--timeout", "0s", "x"], "must be longer than 0"),
         (&["run", "--max-failures", "0", "x"], "1 or more"),
         (&["run", "--retries", "99999999999999999999", "x"], "too large"),
     ] {

@@ -560,7 +560,7 @@ fn wrong_words_end_with_two_and_a_sentence_that_helps() {
         ("ls --format '{id}\\q'", &["--format", "\\q", "escapes"]),
         ("ls --color sometimes", &["'sometimes'", "auto", "always", "never"]),
         ("ls --archived=maybe", &["'maybe'", "only"]),
-        ("ls --json=3", &["takes no value"]),
+        ("ls --json=3", &["accepts no value"]),
         ("ls --json --format '{id}'", &["--format", "--json"]),
         ("ls --no-files --no-database", &["--no-database", "--no-files"]),
         ("ls login", &["'login'", "find"]),

@@ -1,7 +1,7 @@
 //! codex-agent-demo: try codex-agent on a sample home, without Codex.
 //!
 //! Started under the name `codex` this executable is a Codex without a model, so that what starts Codex
-//! can be tried too. It is not installed under that name: the demo makes a link in its temporary folder.
+//! can be tried too. It is not installed under that name: the demo makes a link in its temporary directory.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -29,19 +29,19 @@ type Flag = cli::Flag<Args>;
 
 fn flags() -> Vec<Flag> {
     vec![
-        Flag::directory("keep", "unpack the sample home into DIR and leave it there", |args| &mut args.keep)
-            .more("DIR must not be there yet. The directories that the sessions work in are made beside it, in DIR-projects, and a Codex without a model in DIR-bin. Without a COMMAND nothing else is done, and what lets a shell find all of it is printed, as lines for eval."),
+        Flag::directory("keep", "unpack the sample home into DIR, and keep it", |args| &mut args.keep)
+            .more("DIR must not exist. The directories of the sessions are created beside it, in DIR-projects, and a Codex without a model in DIR-bin. Without a COMMAND the environment of the sample is printed, as lines for eval."),
     ]
 }
 
 fn tool() -> Tool {
     Tool::ours("codex-agent-demo")
         .description([
-            "Unpacks a small sample home into a temporary folder and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME point into the folder, so that nothing of your own is changed. The folder is removed afterwards.",
-            "The command also finds a Codex: one without a model, first in PATH and in CODEX_AGENT_CODEX. It answers each prompt with the prompt, needs no account and no network, and knows 'codex exec' and what the other tools ask of 'codex app-server', but has no screen.",
-            "Without a command it shows the main pipe, step by step, and says how to go on with your own sessions: for that it counts those in your own home.",
-            "A shell that you type into starts where the projects are. Every other command starts where you are.",
-            "The directories that the sample sessions work in are there and empty, so that the sessions can be run again: 'codex-agent group run', 'resume' and 'fork' work as they would with your own.",
+            "Unpacks a small sample home into a temporary directory and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME point into the directory, so that your own files are not changed. The directory is removed afterwards.",
+            "PATH and CODEX_AGENT_CODEX begin with a Codex without a model. It answers each prompt with the prompt, needs no account and no network, and has 'codex exec' and the requests of 'codex app-server' that the other tools use, but no TUI.",
+            "Without a command it shows the main pipe, step by step, and how to continue with your own sessions, which it counts.",
+            "An interactive shell starts in the directory of the projects, any other command in the current directory.",
+            "The directories of the sample sessions exist and are empty, so that the sessions can be run: 'codex-agent group run', 'resume' and 'fork' work as with your own sessions.",
         ])
         .command(
             Command::new(run)
@@ -54,26 +54,26 @@ fn tool() -> Tool {
         )
         .exit_status(&[
             (0, "Done."),
-            (2, "Bad usage, or the folder could not be made."),
+            (2, "Bad usage, or the directory could not be created."),
             (
                 126,
-                "The command could not be run. Otherwise the exit status is the command's, or 128 and the signal that ended it.",
+                "The command could not be run. Otherwise the exit status is that of the command, or 128 plus the number of the signal that ended it.",
             ),
         ])
         .environment(&[
-            ("TMPDIR", "Where the temporary folder is made, instead of /tmp."),
+            ("TMPDIR", "The directory of the temporary directory, instead of /tmp."),
             ("CODEX_HOME", "Codex's home, whose sessions are counted at the end of the tour."),
         ])
         .examples(&[
-            ("The tour:", "codex-agent demo"),
-            ("One command:", "codex-agent demo codex-agent ls --archived --json"),
+            ("Take the tour:", "codex-agent demo"),
+            ("Run a command:", "codex-agent demo codex-agent ls --archived --json"),
             (
-                "A pipe of your own:",
+                "Run a pipe:",
                 "codex-agent demo sh -c 'codex-agent ls --json | codex-agent group add all --json | wc -l'",
             ),
-            ("A shell, to try things in:", "codex-agent demo sh"),
+            ("Start a shell in the sample:", "codex-agent demo sh"),
             (
-                "A sample that stays, for this shell:",
+                "Use a permanent sample in this shell:",
                 "eval \"$(codex-agent demo --keep sample)\" && codex-agent ls",
             ),
         ])
@@ -90,19 +90,19 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<Exit> {
-    let folder = tempfile::Builder::new()
+    let dir = tempfile::Builder::new()
         .prefix("codex-agent-demo-")
         .tempdir()
-        .map_err(|error| Error::new(format!("cannot make a temporary folder: {error}")))?;
-    let exit = run_in(&args, folder.path());
+        .map_err(|error| Error::new(format!("cannot make a temporary dir: {error}")))?;
+    let exit = run_in(&args, dir.path());
     // Dropping would do it too, but could not say that it failed.
-    let place = folder.path().display().to_string();
-    folder.close().map_err(|error| Error::new(format!("cannot remove '{place}': {error}")))?;
+    let place = dir.path().display().to_string();
+    dir.close().map_err(|error| Error::new(format!("cannot remove '{place}': {error}")))?;
     exit
 }
 
-fn run_in(args: &Args, folder: &Path) -> Result<Exit> {
-    let sample = Sample::make(args.keep.as_deref(), folder)?;
+fn run_in(args: &Args, dir: &Path) -> Result<Exit> {
+    let sample = Sample::make(args.keep.as_deref(), dir)?;
     match (&args.keep, args.command.is_empty()) {
         (kept, false) => {
             let mut process = sample.process(&args.command);
@@ -125,7 +125,7 @@ fn run_in(args: &Args, folder: &Path) -> Result<Exit> {
     }
 }
 
-/// Whether the command is a shell that somebody types into: without a script or a line of its own.
+/// Whether the command is an interactive shell, without a script or a line of its own.
 fn is_typed_into(command: &[OsString]) -> bool {
     const SHELLS: [&str; 9] = ["sh", "ash", "bash", "dash", "fish", "ksh", "mksh", "zsh", "nu"];
     let name = Path::new(&command[0]).file_name().unwrap_or_default();
@@ -141,13 +141,13 @@ fn is_typed_into(command: &[OsString]) -> bool {
 struct Sample(Place);
 
 impl Sample {
-    /// Unpacks it into a folder of the user or a temporary one; all else is temporary but what has to
+    /// Unpacks it into a directory of the user or a temporary one; all else is temporary but what has to
     /// outlive the command that made it.
-    fn make(keep: Option<&Path>, folder: &Path) -> Result<Sample> {
-        let mut place = Place::within(folder);
+    fn make(keep: Option<&Path>, dir: &Path) -> Result<Sample> {
+        let mut place = Place::within(dir);
         if let Some(kept) = keep {
             place.home = std::path::absolute(kept).unwrap_or_else(|_| kept.to_owned());
-            // Not in the folder itself, which is Codex's home and not ours.
+            // Not in the directory itself, which is Codex's home and not ours.
             let beside = |name: &str| {
                 let mut path = place.home.clone().into_os_string();
                 path.push(format!("-{name}"));
@@ -160,8 +160,8 @@ impl Sample {
             }
         }
         let own = std::env::current_exe()
-            .map_err(|error| Error::new(format!("cannot tell which executable this is: {error}")))?;
-        // One of a sample that was here before; what else lies there is somebody's.
+            .map_err(|error| Error::new(format!("cannot find this executable: {error}")))?;
+        // Replace only the link of an earlier sample; another file there is not ours.
         let codex = place.codex();
         if codex.symlink_metadata().is_ok() {
             let leads = std::fs::read_link(&codex).unwrap_or_default();
@@ -205,7 +205,7 @@ impl Sample {
                 "codex-agent ls -n 5".to_owned(),
             ),
             (
-                "It finds them by words, by name, or by a piece of the id.",
+                "Sessions are found by words, by name, or by a part of the id.",
                 "codex-agent find auth.rs".to_owned(),
             ),
             (
@@ -213,21 +213,21 @@ impl Sample {
                 "codex-agent ls -n 1 --json".to_owned(),
             ),
             (
-                "So a set of sessions can be put into a group.",
+                "Session records can be put into a group.",
                 "codex-agent ls --json --under beta | codex-agent group add work".to_owned(),
             ),
-            ("The group is kept, and every tool can read it.", "codex-agent group show work".to_owned()),
+            ("The group is saved, and every tool can read it.", "codex-agent group show work".to_owned()),
             (
-                "A prompt can go to every session of a group, several at once. The Codex of this tour has no \
-                 model behind it and repeats what it is told.",
+                "A prompt can be sent to every session of a group, concurrently. The Codex of this tour has no \
+                 model, and repeats the prompt.",
                 "codex-agent group run work --answers --prompt 'Check it once more'".to_owned(),
             ),
             (
-                "Prompts can begin sessions, too.",
+                "Prompts can start new sessions, too.",
                 "codex-agent run --cwd alpha --answers 'Write the parser' 'Write the manual'".to_owned(),
             ),
             (
-                "A queue keeps prompts, and sends them one after the other, for as long as that takes.",
+                "A queue saves prompts, and sends them one after the other.",
                 "printf 'Plan it\\nBuild it\\nTest it\\n' | codex-agent queue add book\n\
                  codex-agent queue run book --answers\n\
                  codex-agent queue show book"
@@ -250,14 +250,14 @@ impl Sample {
     }
 }
 
-/// Each step is out before its command writes to the same place.
+/// Prints and flushes, so that the text comes before the output of its command.
 fn say(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::of_output)
 }
 
 fn own_sessions() -> String {
-    let more = "codex-agent --help names the tools, codex-agent help NAME opens their manuals.\n";
+    let more = "codex-agent --help lists the tools, codex-agent help NAME opens their manual pages.\n";
     let count = || {
         let home = Home::find(None).ok().filter(Home::exists)?;
         let place = home.path().display().to_string();

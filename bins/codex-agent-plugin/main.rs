@@ -30,7 +30,7 @@ struct Own {
 type Args = cli::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-/// The names, at least one.
+/// The names of tools; an error if there is none.
 fn tool_names(args: &Args) -> Result<&[String]> {
     match args.operands[..] {
         [] => Err(Error::usage("the name of a tool is missing").hint("codex-agent plugin list lists them")),
@@ -38,7 +38,7 @@ fn tool_names(args: &Args) -> Result<&[String]> {
     }
 }
 
-/// The only name.
+/// The name of the tool.
 fn tool_name(args: &Args) -> Result<&str> {
     match tool_names(args)? {
         [name] => Ok(name),
@@ -48,13 +48,10 @@ fn tool_name(args: &Args) -> Result<&str> {
 }
 
 fn about() -> Flag {
-    Flag::text(
-        "about",
-        "TEXT",
-        "describe the tool with this summary, without running it",
-        |args| &mut args.own.about,
-    )
-    .more("For a tool that prints no description, and for one that should not be run only for that. One name goes with it.")
+    Flag::text("about", "TEXT", "describe the tool with this summary, without running it", |args| {
+        &mut args.own.about
+    })
+    .more("For a tool that prints no description, or should not be run for it. Only one name may be given.")
 }
 
 fn all() -> Flag {
@@ -65,7 +62,7 @@ fn only() -> Flag {
     Flag::parsed(
         "only",
         Takes::OneOf("CHECK", check::values),
-        "make this check alone; may be given more than once",
+        "make only this check; may be given more than once",
         Value::text,
         |args| &mut args.own.only,
     )
@@ -77,7 +74,7 @@ fn input() -> Flag {
         "feed the tool these records, instead of those of the sample home",
         |args| &mut args.own.input,
     )
-    .more("For a tool that reads records of a type that codex-agent does not make. A regular file of 64 MiB at the most.")
+    .more("For a tool that reads records of a type that codex-agent does not write. A regular file of at most 64 MiB.")
 }
 
 fn tool_json() -> Flag {
@@ -89,7 +86,7 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("list", "list the tools and their summaries", list)
             .aliases(&["ls"])
             .details(&[
-                "In a pipe: name, summary, path, the paths that it shadows, version, and whether its description is known or none, with TABs between.",
+                "In a pipe: name, summary, path, the paths that it shadows, version, and whether its description is known or none, separated by TABs.",
                 "Problems are printed on standard error with the reason: a file that another one shadows, one that is not executable, one whose name cannot be a tool, a directory that cannot be read, an interpreter that is not there. With --json these are records of type plugin.problem after the others.",
             ])
             .flags("Options", [flags::json("records of type tool and plugin.problem, one a line")]),
@@ -99,14 +96,14 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("describe", "print the description of a tool", describe)
             .operands("NAME", &[Completes::Tools])
             .details(&[
-                "A word and a value on each line, with a TAB between. An external tool is not run for it. A tool without a description is exit status 1.",
+                "Each line is a name and a value, separated by a TAB. The tool is not run. The exit status is 1 if it has no description.",
             ])
             .flags("Options", [flags::json("the tool's record")]),
         Command::verb("add", "write the descriptions of tools, by asking them", add)
             .operands("NAME...", &[Completes::Tools])
             .details(&[
-                "Runs each tool once, as 'codex-agent-NAME --generate describe', with nothing to read, for 5 seconds at the most and for up to 64 KiB. If one of them does not print its description, nothing is written. A tool that ignores its options does its work at that moment: use --about for it.",
-                "From then on the tool is listed with its summary, and completed if its description allows that. After an update of the tool, add it again. A file there that is no description is never overwritten.",
+                "Runs each tool once, as 'codex-agent-NAME --generate describe', without input, for at most 5 seconds and 64 KiB. If one of them does not print its description, nothing is written. A tool that ignores its options does its work at that moment: use --about for it.",
+                "From then on the tool is listed with its summary, and completed if its description allows that. After an update of the tool, add it again. A file that is no description is never overwritten.",
             ])
             .flags("Options", [about(), tool_json()]),
         Command::verb("remove", "remove descriptions of your own", remove)
@@ -118,8 +115,8 @@ fn commands() -> Vec<Command<Args>> {
             .operands("NAME|PATH [-- ARGUMENT...]", &[Completes::Tools, Completes::Nothing])
             .details(&[
                 "The rules are those of codex-agent-plugins(7). The tool is run many times, in a temporary home with a sample of sessions and a Codex that has no model, with limits of time and memory. Home, state and temporary directory are its own; but it is a program that runs with your rights, and nothing confines it.",
-                "A line for each check: ok, failed or skipped, its name, the observation, and why the rule matters if it failed. In a pipe these four stand with TABs between. Without a description only those checks are made that need none.",
-                "The ARGUMENTs are those with which it reads records from standard input and writes records to standard output, where its description does not name them.",
+                "A line for each check: ok, failed or skipped, its name, the observation, and why the rule matters if it failed. In a pipe these four are separated by TABs. Without a description only those checks are made that need none.",
+                "ARGUMENTs are those with which the tool reads records from standard input and writes records to standard output, if its description does not have them.",
             ])
             .flags(
                 "Options",
@@ -134,7 +131,7 @@ fn commands() -> Vec<Command<Args>> {
             .operands("NAME [WORD...]", &[Completes::Tools, Completes::Nothing])
             .greedy()
             .details(&[
-                "Plumbing. The last word is the one to complete, and may be empty. In each line a candidate, a TAB, and what it is; escaped as plain lines are.",
+                "Plumbing. The last word is the one to complete, and may be empty. Each line is a candidate, a TAB, and its meaning, escaped like other plain lines.",
             ]),
     ]
 }
@@ -161,7 +158,7 @@ fn tool() -> Tool {
                 "XDG_DATA_DIRS",
                 "Directories with descriptions of packages, separated by colons, instead of /usr/local/share:/usr/share.",
             ),
-            ("TMPDIR", "Where 'check' makes its temporary home, instead of /tmp."),
+            ("TMPDIR", "The directory of the temporary home of 'check', instead of /tmp."),
         ])
         .files(&[
             ("~/.local/share/codex-agent/tools/NAME.json", "A description of your own."),

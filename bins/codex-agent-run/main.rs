@@ -1,7 +1,7 @@
 //! codex-agent-run: run Codex non-interactively; manage runs.
 //!
-//! Without a verb it plans jobs from prompts (or takes job records) and hands them to the engine; the
-//! verbs look after the runs that it, or any other tool, has left.
+//! Without a verb it plans jobs from prompts (or reads job records) and hands them to the engine; the
+//! verbs manage the runs of all tools.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,8 +31,8 @@ fn what() -> Vec<Flag> {
     vec![
         jobs::prompt(),
         jobs::prompt_file(),
-        Flag::switch("jobs", "job records from standard input, instead of prompts", |args| &mut args.own.job_records)
-            .more("Each says for itself what is done where, as codex-agent-records(5) describes it; what it leaves out is taken from the flags. With --dry-run such records are printed."),
+        Flag::switch("jobs", "read job records from standard input, instead of prompts", |args| &mut args.own.job_records)
+            .more("Each record has the prompt, the directory and the options of a job, see codex-agent-records(5); fields that it omits are set by the flags. --dry-run prints such records."),
         jobs::text(),
         jobs::null(),
         jobs::dry_run(),
@@ -53,7 +53,7 @@ fn logged() -> Vec<Flag> {
 }
 
 fn now() -> Flag {
-    Flag::switch("now", "interrupt running jobs, instead of letting them finish", |args| &mut args.own.now)
+    Flag::switch("now", "interrupt running jobs instead of waiting for them", |args| &mut args.own.now)
 }
 
 fn older() -> Flag {
@@ -72,44 +72,44 @@ fn commands() -> Vec<Command<Args>> {
     vec![
         Command::new(prompts::run)
             .operands("[PROMPT...|-]", &[Completes::Nothing])
-            .flags("What is done", what())
-            .flags("Where, and with what", codex())
+            .flags("Prompt options", what())
+            .flags("Session options", codex())
             .flags(
                 "Run options",
                 jobs::codex_options().into_iter().chain(jobs::how_concurrent()).chain([flags::codex()]),
             )
-            .flags("What is shown", jobs::shown()),
+            .flags("Output options", jobs::shown()),
         Command::verb("list", "list the runs of every tool", verbs::list)
             .aliases(&["ls"])
             .details(&[
-                "In a pipe: name, state (running, finished, stopped, dead), when it began, and how many jobs are pending, running, completed, failed and skipped, with TABs between. A dead run is one whose runner was killed; its jobs may live.",
+                "In a pipe: name, state (running, finished, stopped, dead), when it began, and how many jobs are pending, running, completed, failed and skipped, separated by TABs. A run is dead if its runner was killed; its jobs may still be running.",
             ])
             .flags("Options", [flags::json("run records, one a line"), flags::color()]),
         Command::verb("log", "print the log of a run", verbs::log)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
-                "RUN is the name of a run, or four or more characters of it that no other has; without one it is the newest run.",
+                "RUN is the name of a run, or at least four characters of it that no other name has [default: the newest run].",
             ])
             .flags("Options", logged()),
-        Command::verb("watch", "follow a run that another terminal carries out", verbs::watch)
+        Command::verb("watch", "follow a run of another terminal", verbs::watch)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
-                "Tells all that has happened and what happens, until the run is over; then the exit status is that of the run. Without RUN it is the newest run. Ctrl-C ends the watching and leaves the run alone.",
+                "Prints past and new events until the run ends, and exits with the status of the run [default: the newest run]. Ctrl-C ends only the watching.",
             ])
-            .flags("What is shown", jobs::shown()),
-        Command::verb("continue", "continue a run that has work left", verbs::continue_run)
+            .flags("Output options", jobs::shown()),
+        Command::verb("continue", "continue an unfinished run", verbs::continue_run)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
-                "The run was stopped, or its runner died. Jobs that live are taken over, jobs that ended meanwhile are judged by what Codex printed, and jobs that never reached the model are started. A job that was cut off in the middle is a failure. Without RUN it is the newest run that has work left.",
+                "Continues a run that was stopped, or whose runner was killed [default: the newest unfinished run]. Running jobs are followed; the results of jobs that ended meanwhile are read from the output of Codex; jobs that never reached the model are started. A job that was interrupted has failed.",
             ])
             .flags(jobs::RUN_OPTIONS, jobs::how_concurrent().chain([flags::codex()]))
-            .flags("What is shown", jobs::shown()),
+            .flags("Output options", jobs::shown()),
         Command::verb("stop", "stop starting jobs of a run", verbs::stop)
             .operands("RUN", &[Completes::Runs])
-            .details(&["Running jobs are finished. A second stop, or --now, interrupts them."])
+            .details(&["Running jobs finish. A second stop, or --now, interrupts them."])
             .flags("Options", [now()]),
         Command::verb("prune", "remove the records of finished runs", verbs::prune)
-            .details(&["Runs with work left stay, and so do the sessions of all runs: those are Codex's."])
+            .details(&["Unfinished runs are kept, and so are the sessions of all runs, which belong to Codex."])
             .flags("Options", [older(), flags::json("the records of the removed runs")]),
     ]
 }
@@ -117,55 +117,55 @@ fn commands() -> Vec<Command<Args>> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-run")
         .description([
-            "Starts a Codex session for each prompt, several at once, without a terminal, and tells what becomes of them. A prompt is an operand, a line of standard input, or a file.",
+            "Starts a Codex session for each prompt, concurrently and without a terminal, and prints events. A prompt is an operand, a line of standard input, or a file.",
             "    codex-agent run --answers 'What does this repository do?'",
             "    codex-agent run -j 4 --sandbox workspace-write - < chores.txt",
-            "Everything about a run is in a folder of its own: what was planned, what happened, what Codex printed. It is written before and while it happens, so that a run survives its runner. After a crash, a lost connection or a kill, 'codex-agent run continue' goes on where it was: no prompt is sent twice, and none is forgotten.",
-            "The first Ctrl-C (or SIGTERM, or SIGHUP) starts nothing more and lets what runs finish; the second interrupts what runs; the third leaves at once, and the jobs live on. A run goes on although nobody reads its output.",
-            "In a pipe an event is one line: time, event, job, session, and a message, with TABs between and nothing cut. A verb is a verb only as the first word: 'codex-agent run -- list' sends 'list' to Codex. A first word that is one letter from a verb is taken for a slip, and refused.",
+            "Each run has a directory with its jobs, its events and the output of Codex, written as they happen, so that a run survives its runner. After a crash, a lost connection or a kill, 'codex-agent run continue' continues it: no prompt is sent twice, and none is lost.",
+            "The first Ctrl-C (or SIGTERM, or SIGHUP) stops starting jobs and waits for the running ones; the second interrupts them; the third exits immediately and leaves the jobs running. A run continues when its output is closed.",
+            "In a pipe each event is one line: time, event, job, session, and a message, separated by TABs and never truncated. Only the first word can be a verb: 'codex-agent run -- list' sends 'list' to Codex. A first word that differs from a verb by one letter is refused as a typo.",
         ])
         .commands(commands())
         .exit_status(&[
             (0, "Every job was completed."),
-            (1, "Some job failed, or there is no such run."),
-            (2, "Bad usage, bad input, or trouble with a file."),
-            (75, "The run was stopped with work left; 'codex-agent run continue' goes on."),
-            (130, "Interrupted, and jobs were killed or left alone for it."),
+            (1, "A job failed, or there is no such run."),
+            (2, "Bad usage, invalid input, or an error with a file."),
+            (75, "The run was stopped before its end; 'codex-agent run continue' continues it."),
+            (130, "The run was interrupted, and jobs were killed or left running."),
         ])
         .environment(&[
             (
                 "CODEX_AGENT_STATE_HOME",
-                "Where runs are kept, instead of $XDG_STATE_HOME/codex-agent or ~/.local/state/codex-agent.",
+                "The directory of runs, instead of $XDG_STATE_HOME/codex-agent or ~/.local/state/codex-agent.",
             ),
             (
                 "CODEX_AGENT_RUN, CODEX_AGENT_JOB, CODEX_AGENT_DEPTH",
-                "Set for each job: the run, the job, and how many runs are around it. At a depth of 3 no further run is started.",
+                "Set for each job: the run, the job, and how many runs it is nested in. At a depth of 3 no further run is started.",
             ),
         ])
         .files(&[
-            ("~/.local/state/codex-agent/runs/", "A folder for each run; see codex-agent-files(5)."),
-            ("~/.local/state/codex-agent/locks/", "Which job drives which session."),
+            ("~/.local/state/codex-agent/runs/", "A directory for each run; see codex-agent-files(5)."),
+            ("~/.local/state/codex-agent/locks/", "Locks of the sessions that jobs use."),
         ])
         .examples(&[
             (
-                "Ask one thing and print the answer:",
+                "Send a prompt and print the answer:",
                 "codex-agent run --answers 'What does this repository do?'",
             ),
             (
-                "A session for each line, two at once:",
+                "Start a session for each line, two at a time:",
                 "printf 'Mend the tests\nUpdate the notes\n' | codex-agent run -j 2 -",
             ),
             (
-                "What would be done, as records that another machine can carry out with --jobs:",
+                "Print the jobs as records, which another machine can run with --jobs:",
                 "codex-agent run --dry-run --sandbox read-only 'Look for dead code' > jobs",
             ),
             (
-                "Carry them out, and keep what each session cost:",
+                "Run these jobs, and print the tokens that each session used:",
                 "codex-agent run --jobs --json < jobs | jq -c 'select(.usage) | [.session, .usage]'",
             ),
-            ("The runs so far:", "codex-agent run list"),
-            ("Go on after a crash or a Ctrl-C:", "codex-agent run continue"),
-            ("Forget what ended long ago:", "codex-agent run prune --older 90d"),
+            ("List the runs:", "codex-agent run list"),
+            ("Continue after a crash or a Ctrl-C:", "codex-agent run continue"),
+            ("Remove old runs:", "codex-agent run prune --older 90d"),
         ])
         .see_also([
             "codex-agent(1)",

@@ -59,7 +59,7 @@ use crate::error::{self, Error, Exit, Result};
 use crate::ndjson::Output;
 use crate::text::{is_slip, nearest};
 
-/// Parses what is left of the command line, and runs the command of this place.
+/// Parses the rest of the command line, and runs the command at this index.
 fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
     while let Some(arg) = parser.next().map_err(lexopt_error)? {
         let verb = &tool.commands[at];
@@ -79,7 +79,7 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
         };
         match (flag.and_then(|flag| Some((flag, verb.rows().nth(flag)?.clone()))), arg) {
             (Some((flag, row)), _) => {
-                let value = take(row.takes, &mut parser).map_err(lexopt_error)?;
+                let value = read_value(row.takes, &mut parser).map_err(lexopt_error)?;
                 check_choice(row.takes, value.as_deref())
                     .and_then(|()| tool.actions[at].set(flag, Value(value)))
                     .map_err(|error| error.within(format_args!("--{}", row.long)))?;
@@ -126,7 +126,7 @@ fn unknown(verb: &Verb, arg: &Arg<'_>) -> Error {
     }
 }
 
-fn take(takes: Takes, parser: &mut Parser) -> std::result::Result<Option<OsString>, lexopt::Error> {
+fn read_value(takes: Takes, parser: &mut Parser) -> std::result::Result<Option<OsString>, lexopt::Error> {
     match takes {
         Takes::Nothing => Ok(None),
         Takes::Perhaps(..) => Ok(parser.optional_value()),
@@ -142,7 +142,7 @@ fn check_choice(takes: Takes, value: Option<&OsStr>) -> Result<()> {
     if words.iter().any(|word| OsStr::new(word) == value) {
         return Ok(());
     }
-    let message = format!("cannot take '{}': expected {}", value.to_string_lossy(), words.join(" or "));
+    let message = format!("invalid value '{}': expected {}", value.to_string_lossy(), words.join(" or "));
     Err(Error::usage(message))
 }
 
@@ -152,7 +152,7 @@ fn lexopt_error(error: lexopt::Error) -> Error {
             Error::usage(format!("'{option}' needs a value"))
         }
         lexopt::Error::UnexpectedValue { option, value } => {
-            Error::usage(format!("'{option}' takes no value, but '{}' was given", value.to_string_lossy()))
+            Error::usage(format!("'{option}' accepts no value, but '{}' was given", value.to_string_lossy()))
         }
         other => Error::usage(other.to_string()),
     }
@@ -164,7 +164,7 @@ pub fn main(tool: Tool) -> ExitCode {
     let mut name = tool.name.to_owned();
     let exit = match run(tool, &mut name) {
         Ok(exit) => ExitCode::from(exit.code()),
-        // The reader of our output has had enough, which is no error.
+        // A closed standard output is no error.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             error.print(&name);
@@ -188,7 +188,7 @@ fn run(tool: Tool, name: &mut String) -> Result<Exit> {
         }
         return generate_document(&tool, &mut Parser::from_args(words));
     }
-    // A verb is a verb as the very first word alone: after '--' or a flag it is an operand.
+    // A verb must be the very first word: after '--' or a flag it is an operand.
     let first = words.peek().and_then(|word| word.to_str()).map(str::to_owned);
     let mut parser = Parser::from_args(words);
     let verb = |word: &str| tool.commands.iter().position(|verb| verb.is_called(word) && !word.is_empty());
@@ -223,7 +223,7 @@ fn run(tool: Tool, name: &mut String) -> Result<Exit> {
     Err(error.hint(near.first().map_or_else(|| verbs_line(&tool), |near| format!("did you mean '{near}'?"))))
 }
 
-/// A word that was most likely to be a verb. As an operand it would be sent to a model, say.
+/// The error for a likely typo of a verb, which as an operand could be sent to a model.
 fn mistyped_verb(tool: &Tool, word: &str) -> Option<Error> {
     if tool.verbs().is_empty() {
         return None;
@@ -235,7 +235,7 @@ fn mistyped_verb(tool: &Tool, word: &str) -> Option<Error> {
     };
     let way = match tool.nameless() {
         Some(nameless) if !nameless.operands.is_empty() => {
-            format!("{hint}\n'{} -- {word}' takes it as it is", tool.name)
+            format!("{hint}\n'{} -- {word}' uses it as an operand", tool.name)
         }
         _ => hint,
     };
@@ -260,7 +260,7 @@ fn generate_document(tool: &Tool, parser: &mut Parser) -> Result<Exit> {
     }
 }
 
-/// Prints a text to standard output and is done.
+/// Prints a text to standard output.
 pub fn print(text: &str) -> Result<Exit> {
     let mut output = Output::stdout();
     output.text(text.as_bytes(), b"")?;

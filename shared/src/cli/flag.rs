@@ -329,7 +329,7 @@ impl Value {
     /// The value as a value of an enum. The parser has refused any other word.
     fn choice<C: Choice>(self) -> Result<C> {
         let text = self.text()?;
-        C::parse(&text).ok_or_else(|| Error::usage(format!("cannot take '{text}'")))
+        C::parse(&text).ok_or_else(|| Error::usage(format!("invalid value '{text}'")))
     }
 
     /// The value as a whole number in a range.
@@ -349,12 +349,10 @@ impl Value {
             }
             Err(_) => "expected a whole number".to_owned(),
         };
-        Err(Error::usage(format!("cannot take '{text}': {why}")))
+        Err(Error::usage(format!("invalid value '{text}': {why}")))
     }
 }
 
 pub(super) fn utf8(value: OsString) -> Result<String> {
-    value
-        .into_string()
-        .map_err(|value| Error::usage(format!("cannot take '{}': it is not UTF-8", value.to_string_lossy())))
+    value.into_string().map_err(|value| Error::usage(format!("'{}' is not UTF-8", value.to_string_lossy())))
 }

@@ -43,16 +43,16 @@ impl Common {
     pub fn index(&self) -> Result<Index> {
         let home = Home::find(self.codex_home.as_deref())?;
         if self.no_database && self.no_files {
-            return Err(Error::usage("--no-database and --no-files together leave nothing to look at"));
+            return Err(Error::usage("--no-database and --no-files cannot be combined: no source is left"));
         }
         let opened = Index::open(home, Sources { database: !self.no_database, files: !self.no_files });
         opened.map_err(|error| match self.no_files {
-            true => error.hint("without --no-files the rollout files are listed"),
+            true => error.hint("without --no-files the rollout files are read"),
             false => error,
         })
     }
 
-    /// Codex's home as jobs name it.
+    /// Codex's home, as it is recorded in jobs.
     #[doc(hidden)]
     pub fn home_of_jobs(&self) -> Result<Option<String>> {
         let home = Home::find(self.codex_home.as_deref())?;
@@ -63,13 +63,13 @@ impl Common {
         })
     }
 
-    /// The shape that sessions are shown in; an error where two flags ask for different ones.
+    /// The shape that sessions are printed in; an error if two flags ask for different ones.
     pub fn shape(&self) -> Result<Shape> {
         if self.template.is_some() && (self.json || self.fields.is_some()) {
-            return Err(Error::usage("--format goes with neither --fields nor --json"));
+            return Err(Error::usage("--format cannot be combined with --fields or --json"));
         }
         if self.nul && self.json {
-            return Err(Error::usage("-0 does not go with --json: a record is one line"));
+            return Err(Error::usage("-0 cannot be combined with --json: a record is one line"));
         }
         Ok(Shape {
             json: self.json,
@@ -106,7 +106,7 @@ pub struct Args<O = (), J = ()> {
 /// An operand that is text.
 pub fn text_operand(operands: &mut Vec<String>, operand: OsString) -> Result<()> {
     let text = operand.into_string().map_err(|operand| {
-        Error::usage(format!("cannot take '{}': it is not UTF-8", operand.to_string_lossy()))
+        Error::usage(format!("invalid operand '{}': it is not UTF-8", operand.to_string_lossy()))
     })?;
     operands.push(text);
     Ok(())
@@ -124,11 +124,11 @@ pub fn fields<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let parse = |value: Value| -> Result<Vec<Field>> {
         value.text()?.split(',').map(|name| Field::parse(name.trim())).collect()
     };
-    let (takes, help) = (Takes::List("F,F,...", known), "only these fields, in this order");
+    let (takes, help) = (Takes::List("F,F,...", known), "print only these fields, in this order");
     Flag::parsed("fields", takes, help, parse, |args: &mut Args<O, J>| &mut args.common.fields).more(
-        "A table on a terminal, where a time is an age and, if there is little room, an id its last eight digits; \
-         TAB-separated in a pipe, and with --json records that have no others but their type. The fields are \
-         those of codex-agent-records(5), dotted names such as git.branch included.",
+        "The output is a table on a terminal, where times are ages and ids may be shortened to eight digits, \
+         and TAB-separated in a pipe; with --json records have only these fields and their type. The fields are \
+         those of codex-agent-records(5), including dotted names such as git.branch.",
     )
 }
 
@@ -138,24 +138,24 @@ pub fn format<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let (takes, help) = (Takes::Text("TEMPLATE"), "a template such as '{id}\\t{title}'");
     let parse = move |value: Value| Template::parse(&value.text()?, known);
     Flag::parsed("format", takes, help, parse, |args: &mut Args<O, J>| &mut args.common.template).more(
-        "One line a session. Fields stand in braces; \\t, \\n, \\0, \\\\, \\{ and \\} are read. Values are \
+        "Each session is one line. Fields are in braces; the escapes are \\t, \\n, \\0, \\\\, \\{ and \\}. Values are \
          escaped as in TAB-separated rows, unless -0 is given.",
     )
 }
 
 /// `-0`, `--null`
 pub fn null<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let help = "end rows with NUL, and escape nothing in them";
+    let help = "end rows with NUL, and do not escape values";
     Flag::switch("null", help, |args: &mut Args<O, J>| &mut args.common.nul).short('0').more("For xargs -0.")
 }
 
 /// `--full`
 pub fn full<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let help = "look into the rollouts: fork parent, status, last directory";
+    let help = "read the rollouts too: fork parent, status, last directory";
     Flag::switch("full", help, |args: &mut Args<O, J>| &mut args.common.full).more(
-        "Adds forked_from, status and resume_command to records, shows in a table what is not idle, and fills \
-         what an older database lacks. A fork's title is then its own first message; the database may have its \
-         parent's.",
+        "Adds forked_from, status and resume_command to records, shows the status of sessions that are not idle in \
+         a table, and completes rows of older databases. The title of a fork is then its own first message; \
+         the database may have its parent's.",
     )
 }
 
@@ -163,7 +163,7 @@ pub fn full<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 pub fn codex_home<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let help = "Codex's home, instead of CODEX_HOME or ~/.codex";
     Flag::directory("codex-home", help, |args: &mut Args<O, J>| &mut args.common.codex_home)
-        .more("codex.home in config.toml comes between the two.")
+        .more("The setting codex.home is used if CODEX_HOME is not set.")
         .finds(find_sessions)
 }
 
@@ -171,7 +171,7 @@ pub fn codex_home<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 pub fn color<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     Flag::choice("color", "WHEN", "when to colour tables", |args: &mut Args<O, J>| &mut args.common.color)
         .default("auto")
-        .more("ui.color in config.toml comes after NO_COLOR and CLICOLOR_FORCE.")
+        .more("NO_COLOR and CLICOLOR_FORCE override the setting ui.color.")
 }
 
 /// `--json`
@@ -182,16 +182,15 @@ pub fn json<O: 'static, J: 'static>(help: &'static str) -> Flag<Args<O, J>> {
 
 /// `--no-database`
 pub fn no_database<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let help = "read the rollout files alone";
+    let help = "read only the rollout files";
     Flag::switch("no-database", help, |args: &mut Args<O, J>| &mut args.common.no_database)
-        .more("Values that only the database has (tokens used, pinned) are then null.")
+        .more("Values that only the database has (tokens used, pinned) are null then.")
 }
 
 /// `--no-files`
 pub fn no_files<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let help = "trust Codex's database alone";
+    let help = "read only Codex's database";
     Flag::switch("no-files", help, |args: &mut Args<O, J>| &mut args.common.no_files).more(
-        "Sessions without a row are then not listed, and it is not checked that the file of a row still exists. It \
-         is the fastest way.",
+        "This is fastest. Sessions without a row are not listed, and a row is listed even if its file does not exist.",
     )
 }

@@ -1,4 +1,4 @@
-//! The flags themselves: words, values, places.
+//! The flags of tools that run jobs: names, values, setters.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ pub type Flag<O> = cli::Flag<Args<O>>;
 
 /// `--new`
 pub fn new<O: 'static>() -> Flag<O> {
-    let help = "begin a new run although one of the same kind has work left";
+    let help = "start a new run although an unfinished one exists";
     Flag::switch("new", help, |args: &mut Args<O>| &mut args.jobs.new).more(
-        "Without --new the run with work left is named, and nothing is done: repeated after a crash, a command must not \
-         send its prompt twice.",
+        "Without --new the unfinished run is reported, and nothing is started: a command that is repeated after a crash must \
+         not send its prompt twice.",
     )
 }
 
@@ -26,27 +26,30 @@ pub fn new<O: 'static>() -> Flag<O> {
 pub fn prompt<O: 'static>() -> Flag<O> {
     let help = "the prompt, which may begin with a dash";
     Flag::text("prompt", "TEXT", help, |args: &mut Args<O>| &mut args.jobs.prompt).short('p').more(
-        "As an operand, but '-' and the words of verbs have no meaning of their own. May be given more than once \
-         where there may be several prompts.",
+        "The same as an operand, but '-' and the names of verbs have no special meaning. May be given more than once \
+         where several prompts are accepted.",
     )
 }
 
 /// `--prompt-file`
 pub fn prompt_file<O: 'static>() -> Flag<O> {
-    let help = "one prompt, the whole of this file; - is standard input";
+    let help = "use the contents of this file as the prompt; - is standard input";
     Flag::new("prompt-file", Takes::File("FILE"), help, |args: &mut Args<O>, value| {
         match args.jobs.prompt_file.replace(value.path()) {
             None => Ok(()),
-            Some(_) => Err(Error::usage("there is one already; several prompts come from standard input")),
+            Some(_) => {
+                Err(Error::usage("may be given only once")
+                    .hint("several prompts are read from standard input"))
+            }
         }
     })
 }
 
 /// `--text`
 pub fn text<O: 'static>() -> Flag<O> {
-    let help = "lines from standard input are prompts, also those that begin with {";
+    let help = "read each line of standard input as a prompt, even if it begins with {";
     Flag::switch("text", help, |args: &mut Args<O>| &mut args.jobs.text)
-        .more("Otherwise a line that begins with { is a prompt record.")
+        .more("By default a line that begins with { is a prompt record.")
 }
 
 /// `-0`
@@ -57,7 +60,7 @@ pub fn null<O: 'static>() -> Flag<O> {
 
 /// `--dry-run`
 pub fn dry_run<O: 'static>() -> Flag<O> {
-    let help = "print the jobs as records, and do nothing";
+    let help = "print the jobs as records, and start nothing";
     Flag::switch("dry-run", help, |args: &mut Args<O>| &mut args.jobs.dry_run).short('n')
 }
 
@@ -68,10 +71,10 @@ pub fn model<O: 'static>() -> Flag<O> {
 
 /// `--sandbox`
 pub fn sandbox<O: 'static>() -> Flag<O> {
-    let help = "what Codex may touch";
+    let help = "the sandbox of Codex";
     Flag::choice::<Sandbox, _>("sandbox", "MODE", help, |args: &mut Args<O>| &mut args.jobs.sandbox).short('s').more(
-        "New sessions get Codex's own default. A resumed session gets the mode that it had last, but no more than \
-         workspace-write; danger-full-access must be written out here.",
+        "A new session has Codex's own default. A resumed session keeps its last mode, but has workspace-write at most: \
+         danger-full-access must be given explicitly.",
     )
 }
 
@@ -87,19 +90,19 @@ pub fn config<O: 'static>() -> Flag<O> {
     let pair = |value: Value| {
         let text = value.text()?;
         match text.split_once('=').is_none_or(|(key, _)| key.is_empty()) {
-            true => Err(Error::usage(format!("cannot take '{text}': expected KEY=VALUE"))),
+            true => Err(Error::usage(format!("invalid value '{text}': expected KEY=VALUE"))),
             false => Ok(text),
         }
     };
     let (takes, help) = (Takes::Text("KEY=VALUE"), "a setting of Codex's configuration");
     Flag::parsed("config", takes, help, pair, |args: &mut Args<O>| &mut args.jobs.config)
         .short('c')
-        .more("As 'codex -c' accepts it. May be given more than once.")
+        .more("The same as 'codex -c'. May be given more than once.")
 }
 
 /// `--skip-git-repo-check`
 pub fn skip_git_repo_check<O: 'static>() -> Flag<O> {
-    let help = "let Codex work outside of git";
+    let help = "let Codex work outside a git repository";
     Flag::switch("skip-git-repo-check", help, |args: &mut Args<O>| &mut args.jobs.skip_git_repo_check)
 }
 
@@ -112,7 +115,7 @@ pub fn max_concurrent<O: 'static>() -> Flag<O> {
         .more("runs.max_concurrent in config.toml sets another default.")
 }
 
-/// A length of time after which a job is stopped.
+/// A time after which a job is stopped.
 fn time<O: 'static>(
     long: &'static str,
     help: &'static str,
@@ -121,9 +124,7 @@ fn time<O: 'static>(
     let parse = |value: Value| {
         let text = value.text()?;
         match parse_duration(&text)? {
-            Duration::ZERO => {
-                Err(Error::usage(format!("cannot take '{text}': no job would be done in that")))
-            }
+            Duration::ZERO => Err(Error::usage(format!("invalid value '{text}': it must be longer than 0"))),
             time => Ok(time),
         }
     };
@@ -140,14 +141,14 @@ pub fn timeout<O: 'static>() -> Flag<O> {
 pub fn idle_timeout<O: 'static>() -> Flag<O> {
     let help = "stop a job that prints nothing for this long";
     time("idle-timeout", help, |args| &mut args.jobs.patience.idle)
-        .more("A long command that Codex runs is silence too.")
+        .more("Codex prints nothing while it runs a long command.")
 }
 
 /// `--network-timeout`
 pub fn network_timeout<O: 'static>() -> Flag<O> {
     let help = "stop a job that has no network for this long";
     time("network-timeout", help, |args| &mut args.jobs.patience.network)
-        .more("Codex itself waits without end, and continues when the network is back.")
+        .more("By default Codex waits until the network is back, however long that takes.")
 }
 
 /// `--retries`
@@ -157,9 +158,9 @@ pub fn retries<O: 'static>() -> Flag<O> {
     Flag::parsed("retries", takes, help, parse, |args: &mut Args<O>| &mut args.jobs.retries)
         .default("0")
         .more(
-            "Transient failures are an overloaded or silent service, a rate limit, no network; and a job is retried only \
-             where Codex has done nothing yet. The waits grow. The prompt is in the session twice then, and the \
-             events say resent.",
+            "Transient failures are an overloaded or silent service, a rate limit, and no network. A job is retried only \
+             if Codex has done nothing yet. Delays grow. The session then has the prompt twice, and the \
+             events have the field resent.",
         )
 }
 
@@ -172,7 +173,7 @@ pub fn on_limit<O: 'static>() -> Flag<O> {
 
 /// `--dangerously-bypass-approvals-and-sandbox`
 pub fn bypass<O: 'static>() -> Flag<O> {
-    let help = "let Codex do everything; it must be written out";
+    let help = "let Codex run everything without approval or sandbox; cannot be abbreviated";
     Flag::switch("dangerously-bypass-approvals-and-sandbox", help, |args: &mut Args<O>| &mut args.jobs.bypass)
 }
 
@@ -185,26 +186,26 @@ pub fn output_schema<O: 'static>() -> Flag<O> {
 /// `--codex-arg`
 pub fn codex_arg<O: 'static>() -> Flag<O> {
     let checked = |value: Value| value.text().and_then(|text| check_argument(&text).map(|()| text));
-    let (takes, help) = (Takes::Text("ARG"), "one more argument for Codex, as it stands");
+    let (takes, help) = (Takes::Text("ARG"), "pass this argument to Codex");
     Flag::parsed("codex-arg", takes, help, checked, |args: &mut Args<O>| &mut args.jobs.args).more(
-        "It goes before the session, and is written as --codex-arg=--search; an argument with a value is one word, \
+        "The argument is passed before the session, for example --codex-arg=--search, or with a value \
          --codex-arg=--add-dir=/tmp. May be given more than once.",
     )
 }
 
 /// `--events`
 pub fn events<O: 'static>() -> Flag<O> {
-    let help = "Codex's own events too, as job.event";
+    let help = "print Codex's own events too, as job.event";
     Flag::switch("events", help, |args: &mut Args<O>| &mut args.jobs.events)
-        .more("Each as Codex printed it, when it printed it. They are not in the log of the run.")
+        .more("Events are printed unchanged, as they happen. The log of the run does not have them.")
 }
 
 /// `--max-failures`
 pub fn max_failures<O: 'static>() -> Flag<O> {
     let help = "stop starting jobs after N failures";
     Flag::number("max-failures", "N", 1.., help, |args: &mut Args<O>| &mut args.jobs.max_failures).more(
-        "A failure that any job would meet (no login, a usage limit, a Codex that cannot be run) ends a run at \
-         once, and so do three Codexes in a row that end before they have begun.",
+        "A run ends immediately on a failure that all jobs have in common (no login, a usage limit, a Codex that \
+         cannot be run), and when three jobs in a row fail before Codex has started.",
     )
 }
 
@@ -214,7 +215,7 @@ pub fn on_busy<O: 'static>() -> Flag<O> {
     let parse = |value: Value| OnBusy::parse(&value.text()?);
     Flag::parsed("on-busy", takes, help, parse, |args: &mut Args<O>| &mut args.jobs.on_busy)
         .default("wait=90s")
-        .more("Codex's own background process keeps a session for a minute after its TUI was closed.")
+        .more("The background process of Codex uses a session for a minute after its TUI was closed.")
 }
 
 /// `--interrupted`
@@ -228,10 +229,10 @@ pub fn interrupted<O: 'static>() -> Flag<O> {
 
 /// `--answers`
 pub fn answers<O: 'static>() -> Flag<O> {
-    let help = "only the last message of each session";
+    let help = "print only the last message of each session";
     Flag::switch("answers", help, |args: &mut Args<O>| &mut args.jobs.answers).more(
-        "The answer of a single job is the bare message; those of several jobs, and of a queue that is being run, \
-         stand each under a line '==> ID <=='. Not with --json or --events.",
+        "If there are several jobs, and in a queue that is being run, each message follows a line '==> ID <=='. \
+         Not with --json or --events.",
     )
 }
 
@@ -264,10 +265,10 @@ pub fn how_concurrent<O: 'static>() -> impl Iterator<Item = Flag<O>> {
 
 /// The output formats of a run.
 pub fn shown<O: 'static>() -> [Flag<O>; 3] {
-    [flags::json("events as records, one a line, each as it happens"), answers(), events()]
+    [flags::json("print events as records, one a line, as they happen"), answers(), events()]
 }
 
-/// Notes each of these flags where it is given, for [`super::Jobs::refuse_without_prompt`].
+/// Records each of these flags that is given, for [`super::Jobs::refuse_without_prompt`].
 pub fn with_prompt<O: 'static>(flags: impl IntoIterator<Item = Flag<O>>) -> impl Iterator<Item = Flag<O>> {
     flags.into_iter().map(|flag| flag.noted(|args: &mut Args<O>| &mut args.jobs.with_prompt))
 }
