@@ -334,5 +334,5 @@ fn a_prompt_without_its_flag_is_shown_the_flag() {
 fn a_list_has_one_shape() {
     let world = World::new();
     let told = refused(&world, &["list", "--json", "--format", "{name}"], 2);
-    assert!(told.contains("--format does not go with --json"), "{told}");
+    assert!(told.contains("--format cannot be combined with --json"), "{told}");
 }

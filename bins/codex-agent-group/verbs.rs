@@ -60,7 +60,7 @@ pub(super) fn create(args: Args) -> Result<Exit> {
 
 pub(super) fn list(args: Args) -> Result<Exit> {
     if args.common.json && args.own.template.is_some() {
-        return Err(Error::usage("--format does not go with --json"));
+        return Err(Error::usage("--format cannot be combined with --json"));
     }
     let groups = Groups::read()?.groups;
     if args.common.json {
