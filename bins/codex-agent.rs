@@ -160,7 +160,7 @@ fn main() -> ExitCode {
 fn enter(args: &Args) -> Result<()> {
     let Some(directory) = &args.directory else { return Ok(()) };
     env::set_current_dir(directory)
-        .map_err(|error| Error::new(format!("cannot go to '{}': {}", directory.display(), reason(&error))))
+        .map_err(|error| Error::new(format!("cannot change to '{}': {}", directory.display(), reason(&error))))
 }
 
 fn run(args: Args) -> Result<Exit> {

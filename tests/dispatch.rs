@@ -55,7 +55,7 @@ fn the_environment_is_handed_down() {
     assert_eq!(out, format!("{}|1|{down}/h|/c|{down}\n", bin("codex-agent").display()));
     let ran = world.run(&["codex-agent", "-C", "nowhere", "env"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("cannot go to 'nowhere': no such file or directory"), "{}", ran.err);
+    assert!(ran.err.contains("cannot change to 'nowhere': no such file or directory"), "{}", ran.err);
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
     assert_eq!(tour.code, 0, "{}", tour.err);
     let pipe = "codex-agent ls --json --under beta | codex-agent group add work";
     assert!(tour.out.contains(pipe), "{}", tour.out);
-    assert!(tour.err.contains("made group and added 4 sessions to 'work'"), "{}", tour.err);
+    assert!(tour.err.contains("created group and added 4 sessions to 'work'"), "{}", tour.err);
     assert_eq!(tour.out.matches("\necho: Check it once more\n").count(), 4, "{}", tour.out);
     assert!(tour.out.contains("There are no sessions of your own yet"), "{}", tour.out);
     let codex = "codex-agent run --answers hello && codex --version && readlink $CODEX_AGENT_CODEX";

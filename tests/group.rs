@@ -37,24 +37,24 @@ fn the_sentence_we_live_by() {
     let world = World::with_home("0.169.0");
     let ran = world.sh("codex-agent ls --json | codex-agent group add work");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert_eq!(ran.err, "codex-agent-group: made group and added 11 sessions to 'work'; 11 in all\n");
+    assert_eq!(ran.err, "codex-agent-group: created group and added 11 sessions to 'work'; 11 in all\n");
     let ids: Vec<String> =
         world.ok(&["codex-agent-ls", "--format", "{id}"]).lines().map(str::to_owned).collect();
     assert_eq!(file(&world)["groups"][0]["sessionIds"], serde_json::json!(ids));
     let ran = world.sh("codex-agent ls --json | codex-agent group add work");
-    assert_eq!(ran.err, "codex-agent-group: added 0 sessions to 'work', 11 there already; 11 in all\n");
+    assert_eq!(ran.err, "codex-agent-group: added 0 sessions to 'work', 11 already in it; 11 in all\n");
     assert_eq!(world.ok(&["codex-agent-ls", "--group", "work", "--count"]), "11\n");
 }
 
 #[test]
 fn the_life_of_a_group() {
     let world = World::with_home("0.169.0");
-    assert_eq!(said(&world, &["create", "work", "--description", "what I do"]), "made group 'work'");
+    assert_eq!(said(&world, &["create", "work", "--description", "what I do"]), "created group 'work'");
     assert!(refused(&world, &["create", "work"], 2).contains("there is a group 'work' already"));
     assert_eq!(said(&world, &["add", "work", "cd6d1b0c", "@@"]), "added 2 sessions to 'work'; 2 in all");
     assert_eq!(
         said(&world, &["add", "work", LOGIN]),
-        "added 0 sessions to 'work', 1 there already; 2 in all"
+        "added 0 sessions to 'work', 1 already in it; 2 in all"
     );
     let rows = world.ok(&["codex-agent-group", "show", "work"]);
     assert_eq!(rows.lines().map(|row| &row[..36]).collect::<Vec<_>>(), [FORK, LOGIN]);
@@ -126,10 +126,10 @@ fn all_of_the_input_or_none() {
     );
     assert!(!world.config("groups.json").exists());
     let err = refused(&world, &["add", "g", LOGIN, ELSEWHERE], 1);
-    assert!(err.contains("--unchecked adds ids of elsewhere"), "{err}");
+    assert!(err.contains("--unchecked adds ids of another machine"), "{err}");
     assert_eq!(
         said(&world, &["add", "g", "--unchecked", ELSEWHERE, LOGIN]),
-        "made group and added 2 sessions to 'g'; 2 in all"
+        "created group and added 2 sessions to 'g'; 2 in all"
     );
     let err = refused(&world, &["add", "g", "--unchecked", "cd6d1b0c"], 2);
     assert!(err.contains("not a full id"), "{err}");
@@ -274,7 +274,7 @@ fn odd_entries_of_an_old_file_are_the_sessions_they_mean() {
         r#"{{"groups":[{{"id":"g1","name":"g","sessionIds":["{LOGIN}","{LOGIN}","{upper}"],"createdAt":"c","updatedAt":"u"}}]}}"#
     );
     world.write("home/.config/codex-agent/groups.json", &old);
-    assert_eq!(said(&world, &["add", "g", FORK]), "added 0 sessions to 'g', 1 there already; 3 in all");
+    assert_eq!(said(&world, &["add", "g", FORK]), "added 0 sessions to 'g', 1 already in it; 3 in all");
     assert_eq!(said(&world, &["remove", "g", LOGIN, FORK]), "removed 2 sessions from 'g'; 0 left");
     let twice = r#"{"groups":[],"groups":[{"id":"g1","name":"g","sessionIds":[]}]}"#;
     world.write("home/.config/codex-agent/groups.json", twice);
@@ -301,7 +301,7 @@ fn saves_before_an_output_failure_are_reported() {
     let world = World::with_home("0.169.0");
     let ran = world.sh(&format!("codex-agent group add g {LOGIN} --json >/dev/full"));
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("the group itself was changed before that"), "{}", ran.err);
+    assert!(ran.err.contains("the change of the group itself was saved"), "{}", ran.err);
     assert_eq!(file(&world)["groups"][0]["sessionIds"], serde_json::json!([LOGIN]));
 }
 
@@ -310,7 +310,7 @@ fn an_empty_pipe_makes_no_group() {
     let world = World::with_home("0.169.0");
     let ran = world.sh("codex-agent ls --json --cwd /nowhere | codex-agent group add work");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert!(ran.err.contains("no session came in, so no group 'work' was made"), "{}", ran.err);
+    assert!(ran.err.contains("no sessions were read, so group 'work' was not created"), "{}", ran.err);
     assert!(!world.config("groups.json").exists());
 }
 
@@ -319,15 +319,15 @@ fn a_prompt_without_its_flag_is_shown_the_flag() {
     let world = World::with_home("0.169.0");
     said(&world, &["add", "work", LOGIN]);
     for (words, want) in [
-        (&["run", "work", "Run the tests"][..], "--prompt 'Run the tests' sends it"),
-        (&["run", "work", "Go", "on"], "--prompt 'Go on' sends it"),
+        (&["run", "work", "Run the tests"][..], "--prompt 'Run the tests' sends this text"),
+        (&["run", "work", "Go", "on"], "--prompt 'Go on' sends this text"),
     ] {
         let told = refused(&world, words, 2);
         assert!(told.contains("unexpected operand") && told.contains(want), "{told}");
     }
     let ran = world.run(&["codex-agent-resume", LOGIN, "it's on"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("--prompt 'it'\\''s on' sends it a prompt"), "{}", ran.err);
+    assert!(ran.err.contains("--prompt 'it'\\''s on' sends a prompt to it"), "{}", ran.err);
 }
 
 #[test]

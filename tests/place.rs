@@ -491,7 +491,7 @@ fn too_few_open_files_send_nothing_twice_and_hint_at_what_works() {
                     "{most}: {err}"
                 );
                 assert_eq!(fake.tool(&["run", "log"]).code, 1);
-                assert!(fake.tool(&["run", "continue"]).err.contains("no run has work left"));
+                assert!(fake.tool(&["run", "continue"]).err.contains("there is no unfinished run"));
                 assert!(fake.tool(&["run", "prune"]).err.contains("removed 0 runs"));
             }
         }

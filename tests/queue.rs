@@ -17,7 +17,7 @@ fn prompts_come_in_by_every_door() {
     let fake = Fake::newest();
     let ran = fake.tool(&["queue", "add", "q", "one", "two words"]);
     let work = fs::canonicalize(fake.0.path("work")).unwrap();
-    let made = format!("made queue 'q' for '{}', and added 2 prompts to 'q'; 2 pending", work.display());
+    let made = format!("created queue 'q' for '{}', and added 2 prompts to 'q'; 2 pending", work.display());
     assert!(ran.code == 0 && ran.out.is_empty() && ran.err.contains(&made), "{}", ran.err);
     let lines = "line\n\n{\"type\":\"prompt\",\"prompt\":\"a\\nrecord\"}\r\n--dash\n";
     assert!(fake.feed(&["queue", "add", "q"], lines).err.contains("added 3 prompts to 'q'; 5 pending"));
@@ -82,11 +82,11 @@ fn a_bad_line_adds_nothing() {
         (
             &["q", "-"],
             b"good\n{\"type\":\"prompt\",\"prompt\":\"x\",\"images\":[\"/no/pic\"]}\n",
-            "stdin:2: cannot open the picture '/no/pic'",
+            "stdin:2: cannot open the image '/no/pic'",
         ),
         (&["q", "good", " "], b"", "the prompt is empty"),
         (&["q", "-0", "-"], b"good\0\xfe\0", "stdin:2: the prompt is not UTF-8"),
-        (&["q", "--image", "no.png", "x"], b"", "cannot open the picture 'no.png'"),
+        (&["q", "--image", "no.png", "x"], b"", "cannot open the image 'no.png'"),
         (&["q", "--prompt-file", "no.txt"], b"", "no.txt"),
     ];
     for (words, input, want) in all {
@@ -95,7 +95,7 @@ fn a_bad_line_adds_nothing() {
     }
     assert_eq!(fs::read(fake.0.config("queues.json")).unwrap(), before);
     let ran = fake.feed(&["queue", "add", "new", "-"], "\n\n");
-    assert!(ran.code == 0 && ran.err.contains("no queue 'new' was made"), "{}", ran.err);
+    assert!(ran.code == 0 && ran.err.contains("queue 'new' was not created"), "{}", ran.err);
     assert_eq!(fs::read(fake.0.config("queues.json")).unwrap(), before);
 }
 
@@ -110,31 +110,31 @@ fn wrong_names_and_words_have_a_way_out() {
     let all: [(&[&str], i32, &str); 28] = [
         (&["show"], 2, "the name of a queue is missing"),
         (&["show", "chore"], 1, "did you mean 'chores'?"),
-        (&["show", "else"], 1, "codex-agent queue list lists them"),
+        (&["show", "else"], 1, "'codex-agent queue list' lists the queues"),
         (&["show", "chores", "x"], 2, "unexpected operand 'x'"),
         (&["list", "x"], 2, "unexpected operand 'x'"),
         (&["create", "chores"], 2, "there is a queue 'chores' already"),
         (&["create", "a\nb"], 2, "control character"),
         (&["create", "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c"], 2, "id"),
-        (&["create", "x", "--project", "nowhere"], 2, "cannot go to 'nowhere'"),
+        (&["create", "x", "--project", "nowhere"], 2, "cannot change to 'nowhere'"),
         (&["add", "new", "x", "--existing"], 1, "no queue 'new'"),
-        (&["add", "chores", "x", "--one-session"], 2, "is not of one session"),
+        (&["add", "chores", "x", "--one-session"], 2, "was not created with --one-session"),
         (&["add", "chores", "x", "--project", "/"], 2, "and not of '/'"),
         (&["add", "chores", "x", "--project", "/"], 2, "codex-agent queue project chores DIR"),
         (&["edit", "chores"], 2, "the prompt is missing"),
         (&["edit", "chores", "7", "x"], 1, "codex-agent queue show chores numbers them"),
         (&["edit", "chores", "1", ""], 2, "the prompt is empty"),
         (&["edit", "chores", "1", "a", "b"], 2, "unexpected operand 'b'"),
-        (&["edit", "chores", "1", "a", "-p", "b"], 2, "there is more than one text"),
+        (&["edit", "chores", "1", "a", "-p", "b"], 2, "the text is given twice"),
         (&["edit", "chores", "1"], 2, "the text is missing"),
         (&["move", "chores", "1"], 2, "expected NAME PROMPT... PLACE"),
         (&["move", "chores", "1", "9"], 2, "expected first, last or 1 to 2"),
         (&["remove", "chores", "1", "9"], 1, "there is no prompt '9'"),
-        (&["retry", "chores"], 2, "expected the prompts, or --failed"),
+        (&["retry", "chores"], 2, "expected PROMPT or --failed"),
         (&["mode", "chores", "1", "sometimes"], 2, "expected auto or manual"),
         (&["rename", "chores", "chores"], 2, "there is a queue 'chores' already"),
         (&["delete", "chores", "none"], 1, "no queue 'none'"),
-        (&["stop", "chores"], 1, "queue 'chores' was not run yet"),
+        (&["stop", "chores"], 1, "queue 'chores' has never been run"),
         (&["log", "chores"], 1, "codex-agent queue run chores"),
     ];
     let before = fs::read(fake.0.config("queues.json")).unwrap();
@@ -172,7 +172,7 @@ fn every_verb_changes_what_it_says() {
     fake.good(&["queue", "edit", "q", "1", "A"]);
     assert_eq!(fake.feed(&["queue", "edit", "q", "2", "-"], "x\ny").code, 0);
     fake.good(&["queue", "edit", "q", "3", "--prompt", "-"]);
-    assert!(fake.tool(&["queue", "edit", "q", "3", "-p", "-"]).err.contains("left as it was"));
+    assert!(fake.tool(&["queue", "edit", "q", "3", "-p", "-"]).err.contains("did not change"));
     assert_eq!(fake.each("q", "prompt"), ["A", "x\ny", "-", "c"]);
     let gone = fake.good(&["queue", "remove", "q", "2", "3", "--json"]);
     assert_eq!(gone.lines().count(), 2);
@@ -291,7 +291,7 @@ fn failures_leave_the_rest_or_stop_it() {
     assert_eq!(fake.prompts(), ["one", "FAIL400", "four"]);
     assert_eq!(fake.shown("q")[2]["exit_code"], 3);
     let ran = fake.tool(&["queue", "retry", "q", "--failed"]);
-    assert!(ran.err.contains("2 prompts of 'q' pending again"), "{}", ran.err);
+    assert!(ran.err.contains("requeued 2 prompts of 'q'"), "{}", ran.err);
     let ran = fake.tool(&["queue", "run", "q", "--max-failures", "1"]);
     assert_eq!((ran.code, fake.prompts().len()), (75, 4), "{}", ran.err);
     assert_eq!(fake.each("q", "status"), ["completed", "failed", "pending", "completed"]);
@@ -375,7 +375,7 @@ fn a_deleted_queue_is_in_nobodys_way() {
     fake.good(&["queue", "delete", "q"]);
     assert_eq!(fake.good(&["status"]), "");
     let ran = fake.tool(&["run", "continue"]);
-    assert!(ran.code == 0 && ran.err.contains("no run has work left"), "{} {}", ran.code, ran.err);
+    assert!(ran.code == 0 && ran.err.contains("there is no unfinished run"), "{} {}", ran.code, ran.err);
 }
 
 #[test]

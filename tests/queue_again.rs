@@ -284,7 +284,7 @@ fn the_run_of_a_queue_that_is_gone_is_in_nobodys_way() {
     // As an editor leaves it, or a kill in the middle of a delete.
     fake.0.write("home/.config/codex-agent/queues.json", "{\"queues\":[]}");
     let ran = fake.tool(&["run", "continue"]);
-    assert!(ran.code == 0 && ran.err.contains("no run has work left"), "{} {}", ran.code, ran.err);
+    assert!(ran.code == 0 && ran.err.contains("there is no unfinished run"), "{} {}", ran.code, ran.err);
     assert_eq!(fake.runs().len(), 1);
     // A run made this very second is not older than nothing.
     std::thread::sleep(Duration::from_millis(1100));
@@ -346,7 +346,7 @@ fn an_output_that_accepts_nothing_is_reported() {
     let (code, err) = full(&["queue", "log", "q"]);
     assert!(code == 2 && err.contains("no space left"), "{err}");
     let (code, err) = full(&["queue", "add", "q", "three", "--json"]);
-    assert!(code == 2 && err.contains("the queue itself was changed"), "{err}");
+    assert!(code == 2 && err.contains("the change of the queue itself was saved"), "{err}");
     assert_eq!(fake.each("q", "prompt"), ["one", "two", "three"]);
 }
 

@@ -220,7 +220,7 @@ fn a_dead_queue_whose_job_lives_is_not_left_to_itself() {
         assert!(ran.err.contains("queue stop --now q"), "{words:?}: {}", ran.err);
     }
     let ran = fake.tool(&["queue", "edit", "q", "1", "x"]);
-    assert!(ran.code == 2 && ran.err.contains("codex-agent queue run q looks"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("codex-agent queue run q reads the result"), "{}", ran.err);
     assert_eq!(fake.prompts(), ["HANG"]);
     assert!(fake.tool(&["queue", "stop", "--now", "q"]).err.contains("interrupted 1 job"));
     wait_for_end(&fake.out(1));
@@ -429,7 +429,7 @@ fn a_project_that_is_not_there_can_be_mended() {
     );
     assert!(ran.err.contains("codex-agent queue project q DIR"), "{}", ran.err);
     let ran = fake.tool(&["queue", "project", "q", "nowhere"]);
-    assert!(ran.code == 2 && ran.err.contains("cannot go to 'nowhere'"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("cannot change to 'nowhere'"), "{}", ran.err);
     fake.good(&["queue", "project", "q", "."]);
     fake.good(&["queue", "run", "q"]);
     assert_eq!(fake.prompts(), ["one"]);

@@ -229,7 +229,7 @@ fn what_cannot_be_a_prompt_starts_nothing() {
         (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\"}\n{\"type\":\"job\"}\n", "stdin:2: "),
         (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\",\"session\":\"--yolo\"}\n", "a session id"),
         (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\",\"id\":\"x\"}\n{\"type\":\"job\",\"prompt\":\"b\",\"id\":\"x\"}\n", "two jobs 'x'"),
-        (&["--cwd", "nowhere", "x"], b"", "cannot go to 'nowhere'"),
+        (&["--cwd", "nowhere", "x"], b"", "cannot change to 'nowhere'"),
     ];
     for (words, input, want) in all {
         let ran = fake.feed(words, input);

@@ -125,7 +125,7 @@ fn runs_are_kept_as_long_as_it_says() {
     run();
     assert_eq!(runs(), 3);
     let ran = fake.tool(&["run", "prune"]);
-    assert!(ran.code == 2 && ran.err.contains("runs are kept for ever"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("runs are kept forever"), "{}", ran.err);
     keep("1d12h");
     assert!(fake.tool(&["run", "prune"]).err.contains("removed 0 runs"));
     keep("0s");

@@ -433,7 +433,7 @@ fn a_closed_standard_input_is_an_empty_one() {
     assert_eq!((find.code, find.out.as_str()), (1, ""), "{}", find.err);
     let add = world.sh("exec codex-agent-group add work - <&-");
     assert_eq!((add.code, add.out.as_str()), (0, ""), "{}", add.err);
-    assert!(add.err.contains("no session came in"), "{}", add.err);
+    assert!(add.err.contains("no sessions were read"), "{}", add.err);
     assert_eq!(world.sh("exec codex-agent-ls <&- >&-").code, 0);
 }
 

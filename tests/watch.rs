@@ -230,7 +230,7 @@ fn answers_and_records_are_not_shown_together() {
             let ran = fake.tool(&[words, &["--answers", other]].concat());
             assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?} {}", ran.err);
             assert!(
-                ran.err.contains(&format!("--answers does not go with {other}\n")),
+                ran.err.contains(&format!("--answers cannot be combined with {other}\n")),
                 "{words:?} {}",
                 ran.err
             );

@@ -1,4 +1,4 @@
-//! What the verbs do.
+//! The verbs.
 
 use std::io;
 
@@ -27,8 +27,8 @@ fn only_one(args: &Args) -> Result<&str> {
     }
 }
 
-/// Prints the records of groups, if that was asked for.
-fn tell(args: &Args, groups: &[Group]) -> Result<Exit> {
+/// Prints the records of groups with --json, otherwise nothing.
+fn print_groups(args: &Args, groups: &[Group]) -> Result<Exit> {
     let mut output = Output::stdout();
     for group in groups.iter().filter(|_| args.common.json) {
         output.record(&group.record())?;
@@ -40,7 +40,7 @@ fn tell(args: &Args, groups: &[Group]) -> Result<Exit> {
 fn refuse_taken(groups: &Groups, name: &str) -> Result<()> {
     if groups.groups.iter().any(|group| group.name == name) {
         return Err(Error::new(format!("there is a group '{name}' already"))
-            .hint("codex-agent group add puts sessions into it"));
+            .hint("codex-agent group add adds sessions to it"));
     }
     Ok(())
 }
@@ -54,8 +54,8 @@ pub(super) fn create(args: Args) -> Result<Exit> {
         groups.groups.push(group.clone());
         Ok((group, Changed::Yes))
     })?;
-    status(format_args!("made group '{name}'"));
-    tell(&args, &[group])
+    status(format_args!("created group '{name}'"));
+    print_groups(&args, &[group])
 }
 
 pub(super) fn list(args: Args) -> Result<Exit> {
@@ -64,7 +64,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     }
     let groups = Groups::read()?.groups;
     if args.common.json {
-        return tell(&args, &groups);
+        return print_groups(&args, &groups);
     }
     let mut output = Output::stdout();
     if let Some(template) = &args.own.template {
@@ -140,13 +140,13 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
 
 pub(super) fn log(args: Args) -> Result<Exit> {
     let name = only_one(&args)?;
-    // Runs have its name. A group that is gone may still have some; one that never was has none.
+    // Runs have the name of their group, so that a deleted group may still have some.
     let groups = Groups::read()?;
     let found = groups.find(name);
     let name = found.as_ref().map_or(name, |group| group.name.as_str());
     let Some(folder) = manage::find_runs("group", name, |_| true)?.into_iter().next() else {
         found?;
-        return Err(Error::not_found(format!("no run over group '{name}' is known"))
+        return Err(Error::not_found(format!("group '{name}' has never been run"))
             .hint(format!("codex-agent group run {} --prompt TEXT", quoted(name))));
     };
     watch::log(&folder, args.jobs.show_options(&args.common)?)?;
@@ -158,7 +158,7 @@ pub(super) fn show(args: Args) -> Result<Exit> {
     let groups = Groups::read()?;
     let group = groups.find(name)?;
     if args.common.json {
-        return tell(&args, std::slice::from_ref(group));
+        return print_groups(&args, std::slice::from_ref(group));
     }
     if is_terminal() {
         let paused = if group.paused { ", paused" } else { "" };
@@ -200,7 +200,7 @@ pub(super) fn show(args: Args) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What add and remove were given: ids, and the records to hand on.
+/// The input of add and remove: ids, and the records to print again.
 #[derive(Default)]
 struct Given {
     ids: Vec<String>,
@@ -208,7 +208,7 @@ struct Given {
     records: Vec<RawRecord>,
 }
 
-/// Reads every operand and, if it is to be, standard input. `find` tells what a reference means.
+/// Reads the operands and, if they ask for it, standard input. `find` resolves a reference.
 fn given(args: &Args, mut find: impl FnMut(&str, bool) -> Result<String>) -> Result<Given> {
     let mut given = Given::default();
     let references = &args.operands[1..];
@@ -233,7 +233,7 @@ fn given(args: &Args, mut find: impl FnMut(&str, bool) -> Result<String>) -> Res
                     given.records.push(foreign);
                 }
             }
-            // Not ours to add, but ours to hand on.
+            // Not a session, but printed again.
             Input::Other(foreign) if args.common.json => given.records.push(foreign),
             Input::Other(_) => {}
         }
@@ -241,8 +241,8 @@ fn given(args: &Args, mut find: impl FnMut(&str, bool) -> Result<String>) -> Res
     Ok(given)
 }
 
-/// Hands on the records that came in, and makes those of the sessions that were typed.
-fn hand_on(args: &Args, index: Option<&mut Index>, given: &Given) -> Result<Exit> {
+/// With --json prints the records of the operands, and those of standard input again.
+fn print_records(args: &Args, index: Option<&mut Index>, given: &Given) -> Result<Exit> {
     let mut output = Output::stdout();
     let write = || {
         if !args.common.json {
@@ -258,7 +258,7 @@ fn hand_on(args: &Args, index: Option<&mut Index>, given: &Given) -> Result<Exit
         given.records.iter().try_for_each(|record| output.record(&record.text))?;
         output.flush()
     };
-    write().map_err(|error| error.hint("the group itself was changed before that"))?;
+    write().map_err(|error| error.hint("the change of the group itself was saved"))?;
     Ok(Exit::Done)
 }
 
@@ -274,9 +274,9 @@ pub(super) fn add(args: Args) -> Result<Exit> {
     let given = given(&args, |text, is_record| {
         let id = Id::parse(text);
         if unchecked {
-            return id.map(|id| id.to_string()).ok_or_else(|| {
-                Error::usage(format!("'{text}' is not a full id, and --unchecked looks nothing up"))
-            });
+            return id
+                .map(|id| id.to_string())
+                .ok_or_else(|| Error::usage(format!("'{text}' is not a full id, which --unchecked needs")));
         }
         if index.is_none() {
             index = Some(common.index()?);
@@ -287,7 +287,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
                 return Ok(id.to_string());
             }
             return Err(Error::not_found(format!("Codex has no session '{id}'"))
-                .hint("--unchecked adds ids of elsewhere"));
+                .hint("--unchecked adds ids of another machine"));
         }
         if is_record {
             return Err(Error::new(format!("expected a session record: '{text}' is not an id")));
@@ -297,9 +297,9 @@ pub(super) fn add(args: Args) -> Result<Exit> {
     })?;
     if given.ids.is_empty() && !args.own.existing && Groups::read()?.position(&name)?.is_none() {
         status(format_args!(
-            "no session came in, so no group '{name}' was made; 'group create' makes an empty one"
+            "no sessions were read, so group '{name}' was not created; 'group create' creates an empty group"
         ));
-        return hand_on(&args, index.as_mut(), &given);
+        return print_records(&args, index.as_mut(), &given);
     }
     let (made, added, all) = Groups::update(|groups| {
         let (at, made) = match groups.position(&name)? {
@@ -319,14 +319,14 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         let changed = if made || added > 0 { Changed::Yes } else { Changed::No };
         Ok(((made, added, group.session_ids.len()), changed))
     })?;
-    let made = if made { "made group and " } else { "" };
+    let made = if made { "created group and " } else { "" };
     let distinct: std::collections::HashSet<&String> = given.ids.iter().collect();
     let there = match distinct.len() - added {
         0 => String::new(),
-        there => format!(", {there} there already"),
+        there => format!(", {there} already in it"),
     };
     status(format_args!("{made}added {} to '{name}'{there}; {all} in all", sessions(added)));
-    hand_on(&args, index.as_mut(), &given)
+    print_records(&args, index.as_mut(), &given)
 }
 
 pub(super) fn remove(args: Args) -> Result<Exit> {
@@ -346,7 +346,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
             index = Some(common.index()?);
         }
         let Some(index) = index.as_mut() else { return Err(Error::new("no index")) };
-        // Of a session that Codex does not have any more, only the group knows the id.
+        // The id of a session that Codex does not have any more is only in the group.
         if reference::candidates(index, text)?.is_empty() {
             let part = text.strip_prefix("id:").unwrap_or(text).to_lowercase();
             let fits = |id: &&String| {
@@ -378,7 +378,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
     if args.common.json && index.is_none() && !given.typed.is_empty() {
         index = Some(args.common.index()?);
     }
-    hand_on(&args, index.as_mut(), &given)
+    print_records(&args, index.as_mut(), &given)
 }
 
 pub(super) fn rename(args: Args) -> Result<Exit> {
@@ -400,7 +400,7 @@ pub(super) fn rename(args: Args) -> Result<Exit> {
         Ok((group.clone(), Changed::Yes))
     })?;
     status(format_args!("group '{name}' is now '{new}'"));
-    tell(&args, &[group])
+    print_groups(&args, &[group])
 }
 
 pub(super) fn delete(args: Args) -> Result<Exit> {
@@ -418,7 +418,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
     for group in &gone {
         status(format_args!("deleted group '{}' of {}", group.name, sessions(group.session_ids.len())));
     }
-    tell(&args, &gone)
+    print_groups(&args, &gone)
 }
 
 pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
@@ -444,29 +444,29 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
             if paused { "paused" } else { "no longer paused" }
         ));
     }
-    tell(args, &groups)
+    print_groups(args, &groups)
 }
 
 pub(super) fn run(args: Args) -> Result<Exit> {
     let name = only_one(&args).map_err(|error| match args.operands.get(1..) {
         Some(words) if !words.is_empty() && !args.jobs.has_prompt() => {
-            error.hint(format!("--prompt {} sends it", quoted(&words.join(" "))))
+            error.hint(format!("--prompt {} sends this text", quoted(&words.join(" "))))
         }
         _ => error,
     })?;
     let groups = Groups::read()?;
     let group = groups.find(name)?;
     if group.paused {
-        warn(format_args!("group '{name}' is paused; 'codex-agent group unpause' lets it run"));
+        warn(format_args!("group '{name}' is paused; 'codex-agent group unpause' ends the pause"));
         return Ok(Exit::WorkLeft);
     }
-    if let Some(odd) = group.session_ids.iter().find(|id| Id::parse(id).is_none()) {
+    if let Some(invalid) = group.session_ids.iter().find(|id| Id::parse(id).is_none()) {
         return Err(Error::new(format!(
-            "'{odd}' in group '{name}' is not the id of a session; nothing was started"
+            "'{invalid}' in group '{name}' is not the id of a session; nothing was started"
         ))
-        .hint("codex-agent group remove takes it out"));
+        .hint("codex-agent group remove removes it"));
     }
-    // Each once, however often somebody has written it into the file.
+    // Without duplicates, which an edited file may have.
     let sessions = codex_agent_engine::commands::send::dedup_ids(
         group.session_ids.iter().filter_map(|id| Id::parse(id)),
     );

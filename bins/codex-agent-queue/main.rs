@@ -158,7 +158,7 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("rename", "rename a queue", verbs::rename)
             .operands("NAME NEW", NAME_THEN)
             .flags("Options", [changed_json()]),
-        Command::verb("project", "set the directory of the sessions of a queue", verbs::project_of)
+        Command::verb("project", "set the directory of the sessions of a queue", verbs::set_project)
             .operands("NAME DIR", &[Completes::Queues, Completes::Nothing])
             .details(&["Use this when the directory was moved. Sessions that were started elsewhere stay there."])
             .flags("Options", [changed_json()]),

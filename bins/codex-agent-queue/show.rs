@@ -1,4 +1,4 @@
-//! How queues and prompts are shown.
+//! Tables, rows and records of queues and prompts.
 
 use codex_agent_engine::queue::{Counts, Mode, Prompt, Queue, RunnerState, Status};
 use codex_agent_shared::error::{Exit, Result};
@@ -13,8 +13,8 @@ pub(super) fn prompts(count: usize) -> String {
     format!("{count} prompt{}", if count == 1 { "" } else { "s" })
 }
 
-/// Prints the records of queues, if that was asked for.
-pub(super) fn tell(args: &Args, queues: &[(&Queue, RunnerState)]) -> Result<Exit> {
+/// Prints the records of queues with --json, otherwise nothing.
+pub(super) fn print_queues(args: &Args, queues: &[(&Queue, RunnerState)]) -> Result<Exit> {
     let mut output = Output::stdout();
     for (queue, life) in queues.iter().filter(|_| args.common.json) {
         output.record(&queue.record(*life))?;
@@ -23,14 +23,14 @@ pub(super) fn tell(args: &Args, queues: &[(&Queue, RunnerState)]) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// Prints the records of prompts, if that was asked for.
-pub(super) fn tell_prompts(args: &Args, queue: &Queue, prompts: &[Prompt]) -> Result<Exit> {
+/// Prints the records of prompts with --json, otherwise nothing.
+pub(super) fn print_prompts(args: &Args, queue: &Queue, prompts: &[Prompt]) -> Result<Exit> {
     let mut output = Output::stdout();
     let mut wanted = prompts.iter().filter(|_| args.common.json);
     let written = wanted.try_for_each(|prompt| output.record(&prompt.record(&queue.id)));
     written
         .and_then(|()| output.flush())
-        .map_err(|error| error.hint("the queue itself was changed, or only looked at, before that"))?;
+        .map_err(|error| error.hint("the change of the queue itself was saved"))?;
     Ok(Exit::Done)
 }
 
@@ -117,7 +117,7 @@ pub(super) fn one(args: &Args, queue: &Queue, life: RunnerState) -> Result<Exit>
     for (at, prompt) in queue.prompts.iter().enumerate() {
         let place = format!("{:>number$}", at + 1);
         let session = prompt.session.map(|id| id.short()).unwrap_or_default();
-        // Why it failed is of more interest than how it began.
+        // The failure matters more than the end of the prompt.
         let text = match prompt.status {
             Status::Failed => format!("{} ({})", cell(&prompt.prompt, left / 2), why(prompt)),
             _ => prompt.prompt.clone(),

@@ -1,4 +1,4 @@
-//! What the verbs do.
+//! The verbs.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
@@ -25,16 +25,16 @@ fn only_one(args: &Args) -> Result<&str> {
     }
 }
 
-/// The directory of a new queue: it must be there, and is kept by its real path.
+/// The real path of the directory of a queue, which must exist.
 fn project(named: Option<&Path>) -> Result<String> {
     let path = named.unwrap_or(Path::new("."));
-    let real = std::fs::canonicalize(path).context("go to", path)?;
+    let real = std::fs::canonicalize(path).context("change to", path)?;
     if !real.is_dir() {
-        return Err(Error::new(format!("cannot go to '{}': it is not a directory", path.display())));
+        return Err(Error::new(format!("cannot change to '{}': it is not a directory", path.display())));
     }
     real.into_os_string()
         .into_string()
-        .map_err(|path| Error::new(format!("cannot take '{}': it is not UTF-8", path.to_string_lossy())))
+        .map_err(|path| Error::new(format!("cannot use '{}': it is not UTF-8", path.to_string_lossy())))
 }
 
 pub(super) fn create(args: Args) -> Result<Exit> {
@@ -44,14 +44,14 @@ pub(super) fn create(args: Args) -> Result<Exit> {
     let queue = Queues::store()?.update(|queues: &mut Queues| {
         if queues.queues.iter().any(|queue| queue.name == name) {
             return Err(Error::new(format!("there is a queue '{name}' already"))
-                .hint("codex-agent queue add puts prompts into it"));
+                .hint("codex-agent queue add adds prompts to it"));
         }
         let queue = Queue::new(name, &project, args.own.one_session);
         queues.queues.push(queue.clone());
         Ok((queue, Changed::Yes))
     })?;
-    status(format_args!("made queue '{name}' for '{project}'"));
-    show::tell(&args, &[(&queue, RunnerState::Idle)])
+    status(format_args!("created queue '{name}' for '{project}'"));
+    show::print_queues(&args, &[(&queue, RunnerState::Idle)])
 }
 
 pub(super) fn add(args: Args) -> Result<Exit> {
@@ -63,7 +63,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         check_prompt(&given.prompt)?;
         let mut images = common.clone();
         for image in given.images {
-            images.push(jobs::absolute(Path::new(&image), "open the picture")?);
+            images.push(jobs::absolute(Path::new(&image), "open the image")?);
         }
         fresh.push(Prompt::new(given.prompt, images, mode));
         Ok(())
@@ -72,12 +72,12 @@ pub(super) fn add(args: Args) -> Result<Exit> {
     let is_there = Queues::store()?.read::<Queues>()?.position(&name)?.is_some();
     if fresh.is_empty() && !is_there && !args.own.existing {
         status(format_args!(
-            "no prompt came in, so no queue '{name}' was made; 'queue create' makes an empty one"
+            "no prompts were read, so queue '{name}' was not created; 'queue create' creates an empty queue"
         ));
         return Ok(Exit::Done);
     }
     let count = fresh.len();
-    // What does not fit a queue that is there is said before anything is done.
+    // Refuse options that contradict an existing queue before anything is changed.
     let (made, queue) = Queues::store()?.update(|queues: &mut Queues| {
         let (at, made) = match queues.position(&name)? {
             Some(at) => (at, false),
@@ -104,27 +104,30 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         let changed = if made || count > 0 { Changed::Yes } else { Changed::No };
         Ok(((made, queue.clone()), changed))
     })?;
-    let what =
-        if made { format!("made queue '{name}' for '{}', and added", queue.project) } else { "added".into() };
+    let what = if made {
+        format!("created queue '{name}' for '{}', and added", queue.project)
+    } else {
+        "added".into()
+    };
     let all = queue.counts().pending;
     status(format_args!("{what} {} to '{name}'; {all} pending", show::prompts(count)));
-    show::tell_prompts(&args, &queue, &fresh)
+    show::print_prompts(&args, &queue, &fresh)
 }
 
-/// What was said of a new queue must be so of one that is there.
+/// Refuses options for a new queue that contradict an existing one.
 fn refuse_other(queue: &Queue, args: &Args) -> Result<()> {
     let name = &queue.name;
     if args.own.one_session && !queue.one_session {
-        return Err(Error::new(format!("queue '{name}' is not of one session"))
-            .hint("only 'queue create' and the first 'queue add' decide that"));
+        return Err(Error::new(format!("queue '{name}' was not created with --one-session"))
+            .hint("--one-session can be set only by 'queue create' and the first 'queue add'"));
     }
     match &args.own.project {
         Some(path) if project(Some(path))? != queue.project => Err(Error::new(format!(
-            "queue '{name}' is of '{}', and not of '{}'",
+            "queue '{name}' belongs to project '{}', not '{}'",
             queue.project,
             path.display()
         ))
-        .hint(format!("codex-agent queue project {} DIR gives it another", quoted(name)))),
+        .hint(format!("codex-agent queue project {} DIR changes it", quoted(name)))),
         _ => Ok(()),
     }
 }
@@ -132,20 +135,20 @@ fn refuse_other(queue: &Queue, args: &Args) -> Result<()> {
 pub(super) fn list(args: Args) -> Result<Exit> {
     let (queues, lives) = Queues::read()?;
     let all: Vec<(&Queue, RunnerState)> = queues.queues.iter().zip(lives).collect();
-    if args.common.json { show::tell(&args, &all) } else { show::list(&args, &all) }
+    if args.common.json { show::print_queues(&args, &all) } else { show::list(&args, &all) }
 }
 
 pub(super) fn show(args: Args) -> Result<Exit> {
     let name = only_one(&args)?;
     let (queue, life) = one(name)?;
     if args.common.json {
-        show::tell(&args, &[(&queue, life)])?;
-        return show::tell_prompts(&args, &queue, &queue.prompts);
+        show::print_queues(&args, &[(&queue, life)])?;
+        return show::print_prompts(&args, &queue, &queue.prompts);
     }
     show::one(&args, &queue, life)
 }
 
-/// A queue as it is now.
+/// The current state of a queue.
 fn one(name: &str) -> Result<(Queue, RunnerState)> {
     let mut queues: Queues = Queues::store()?.read()?;
     let at = queues.find(name)?;
@@ -154,21 +157,16 @@ fn one(name: &str) -> Result<(Queue, RunnerState)> {
     Ok((queue, life))
 }
 
-/// Whether somebody works through a queue, for what is changed whatever its run has done: a journal that cannot
-/// be read is told.
-fn told_life(queue: &mut Queue) -> RunnerState {
+/// The state of the runner, for changes that do not depend on the run: an error in the journal is only a warning.
+fn runner_state(queue: &mut Queue) -> RunnerState {
     queue.apply_journal().unwrap_or_else(|error| {
         warn_of(&error);
-        let folder = queue.run.as_deref().and_then(|run| RunDir::named(run).ok().flatten());
-        if folder.is_some_and(|folder| folder.is_running()) {
-            RunnerState::Running
-        } else {
-            RunnerState::Dead
-        }
+        let dir = queue.run.as_deref().and_then(|run| RunDir::named(run).ok().flatten());
+        if dir.is_some_and(|dir| dir.is_running()) { RunnerState::Running } else { RunnerState::Dead }
     })
 }
 
-/// The places of the prompts that are named, each once, in the order in which they are named.
+/// The positions of the named prompts, without duplicates, in the order of the operands.
 fn places(queue: &Queue, named: &[String]) -> Result<Vec<usize>> {
     let mut places = Vec::new();
     for text in named {
@@ -180,24 +178,26 @@ fn places(queue: &Queue, named: &[String]) -> Result<Vec<usize>> {
     Ok(places)
 }
 
-/// Refuses a prompt that is being sent, or was when its runner died.
+/// Refuses a prompt that is being sent, or was when its runner was killed.
 fn refuse_running(queue: &Queue, life: RunnerState, at: usize, verb: &str) -> Result<()> {
     if queue.prompts[at].status != Status::Running {
         return Ok(());
     }
     let (name, number) = (quoted(&queue.name), at + 1);
-    let (why, way_out) = match life {
+    let (why, hint) = match life {
         RunnerState::Dead => (
-            "its runner is gone, and nobody has looked yet what came of it",
-            format!("codex-agent queue run {name} looks, and goes on; queue stop --now {name} interrupts it"),
+            "its runner was killed, and its result is not known yet",
+            format!(
+                "codex-agent queue run {name} reads the result, and continues; queue stop --now {name} interrupts it"
+            ),
         ),
         _ => ("it is being sent", format!("codex-agent queue stop --now {name} interrupts it")),
     };
     let message = format!("cannot {verb} prompt {number} of queue '{}': {why}", queue.name);
-    Err(Error::new(message).hint(way_out))
+    Err(Error::new(message).hint(hint))
 }
 
-/// The operands after the name, and the last of them by itself.
+/// The operands after the name, and the last operand.
 fn named_and_last<'a>(args: &'a Args, what: &str) -> Result<(&'a [String], &'a str)> {
     queue_name(args)?;
     match &args.operands[1..] {
@@ -209,7 +209,7 @@ fn named_and_last<'a>(args: &'a Args, what: &str) -> Result<(&'a [String], &'a s
 pub(super) fn edit(args: Args) -> Result<Exit> {
     let name = queue_name(&args)?;
     let Some(which) = args.operands.get(1) else {
-        return Err(Error::usage("the prompt is missing").hint("its number, or digits of its id"));
+        return Err(Error::usage("the prompt is missing").hint("give its number, or digits of its id"));
     };
     if let Some(extra) = args.operands.get(3) {
         return Err(Error::usage(format!("unexpected operand '{extra}'")));
@@ -218,7 +218,7 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
     let at = queue.find(which)?;
     refuse_sent(&queue, life, at, "edit")?;
     let before = queue.prompts[at].clone();
-    // What somebody has written with care is not lost, whatever becomes of the prompt meanwhile.
+    // The text of the editor is kept even if the prompt is changed or removed meanwhile.
     let mut written = None;
     let text = match (args.operands.get(2).map(String::as_str), args.jobs.has_prompt()) {
         (None, true) => args.jobs.one_prompt()?,
@@ -228,17 +228,17 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
             let opened = open_editor(&before.prompt).map_err(|error| error.or_hint("nothing was changed"))?;
             written.insert(opened).text.clone()
         }
-        (Some(_), true) => return Err(Error::usage("there is more than one text")),
+        (Some(_), true) => return Err(Error::usage("the text is given twice")),
     };
     let change = |queue: &mut Queue, life: RunnerState| {
-        // By its id, as it may have been moved meanwhile.
+        // By its id, since the prompt may have been moved meanwhile.
         let Some(at) = queue.place(&before.id) else {
             return Err(Error::not_found(format!("the prompt was removed from '{}' meanwhile", queue.name)));
         };
         refuse_sent(queue, life, at, "edit")?;
         if queue.prompts[at].prompt != before.prompt {
             let message = format!("prompt {} of queue '{}' was changed meanwhile", at + 1, queue.name);
-            return Err(Error::new(message).hint("nothing was changed now"));
+            return Err(Error::new(message).hint("this change was not made"));
         }
         queue.prompts[at].prompt.clone_from(&text);
         Ok((queue.clone(), queue.prompts[at].clone()))
@@ -249,12 +249,12 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
         (Err(error), Some(written)) if !text.trim().is_empty() => return Err(error.hint(written.keep())),
         (Err(error), _) => return Err(error),
     };
-    let word = if prompt.prompt == before.prompt { "left as it was:" } else { "changed" };
+    let word = if prompt.prompt == before.prompt { "did not change" } else { "changed" };
     status(format_args!("{word} prompt {which} of '{}'", queue.name));
-    show::tell_prompts(&args, &queue, &[prompt])
+    show::print_prompts(&args, &queue, &[prompt])
 }
 
-/// Refuses a change that comes too late.
+/// Refuses to change a prompt that was already sent.
 fn refuse_sent(queue: &Queue, life: RunnerState, at: usize, verb: &str) -> Result<()> {
     refuse_running(queue, life, at, verb)?;
     if queue.prompts[at].status == Status::Pending {
@@ -262,17 +262,17 @@ fn refuse_sent(queue: &Queue, life: RunnerState, at: usize, verb: &str) -> Resul
     }
     let name = &queue.name;
     Err(Error::new(format!("cannot {verb} prompt {} of queue '{name}': it was already sent", at + 1))
-        .hint(format!("codex-agent queue retry {} {} makes it pending again", quoted(name), at + 1)))
+        .hint(format!("codex-agent queue retry {} {} requeues it", quoted(name), at + 1)))
 }
 
-/// A text that an editor was opened with, and its file, which goes away unless it is kept.
+/// An edited text and its temporary file, which is removed unless it is kept.
 struct Written {
     text: String,
     file: tempfile::NamedTempFile,
 }
 
 impl Written {
-    /// Lets the file stay, and says where it is.
+    /// Keeps the file, and returns a hint with its path.
     fn keep(self) -> String {
         match self.file.keep() {
             Ok((_, path)) => format!("the text is in '{}'", path.display()),
@@ -281,11 +281,13 @@ impl Written {
     }
 }
 
-/// Lets the user change a text. The file is the user's alone, and goes away.
+/// Opens a text in an editor, in a temporary file that only the user can read.
 fn open_editor(text: &str) -> Result<Written> {
     use std::io::IsTerminal;
     if !std::io::stdin().is_terminal() {
-        return Err(Error::usage("the text is missing").hint("say it, or - to read it from stdin"));
+        return Err(
+            Error::usage("the text is missing").hint("give it as an operand, or - to read standard input")
+        );
     }
     let editor = child::editor().unwrap_or_else(|| "vi".to_owned());
     let mut file = tempfile::Builder::new()
@@ -310,8 +312,7 @@ pub(super) fn move_(args: Args) -> Result<Exit> {
                 Ok(number) if (1..=queue.prompts.len()).contains(&number) => number - 1,
                 _ => {
                     let most = queue.prompts.len();
-                    let message =
-                        format!("cannot take '{text}' as a place: expected first, last or 1 to {most}");
+                    let message = format!("invalid place '{text}': expected first, last or 1 to {most}");
                     return Err(Error::usage(message));
                 }
             },
@@ -330,14 +331,14 @@ pub(super) fn move_(args: Args) -> Result<Exit> {
         Ok((queue.clone(), moved))
     })?;
     status(format_args!("moved {} of '{}' to {place}", show::prompts(moved.len()), queue.name));
-    show::tell_prompts(&args, &queue, &moved)
+    show::print_prompts(&args, &queue, &moved)
 }
 
 pub(super) fn remove(args: Args) -> Result<Exit> {
     let name = queue_name(&args)?;
     let named = &args.operands[1..];
     if named.is_empty() {
-        return Err(Error::usage("the prompt is missing").hint("its number, or digits of its id"));
+        return Err(Error::usage("the prompt is missing").hint("give its number, or digits of its id"));
     }
     let (queue, gone) = Queues::edit(name, |queue, life| {
         let places = places(queue, named)?;
@@ -356,14 +357,14 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
         sent => format!(" ({sent} already sent)"),
     };
     status(format_args!("removed {}{sent} from '{}'; {left} pending", show::prompts(gone.len()), queue.name));
-    show::tell_prompts(&args, &queue, &gone)
+    show::print_prompts(&args, &queue, &gone)
 }
 
 pub(super) fn retry(args: Args) -> Result<Exit> {
     let name = queue_name(&args)?;
     let named = &args.operands[1..];
     if named.is_empty() != args.own.failed {
-        return Err(Error::usage("expected the prompts, or --failed"));
+        return Err(Error::usage("expected PROMPT or --failed"));
     }
     let (queue, again) = Queues::edit(name, |queue, life| {
         let places = match args.own.failed {
@@ -383,8 +384,8 @@ pub(super) fn retry(args: Args) -> Result<Exit> {
         }
         Ok((queue.clone(), again))
     })?;
-    status(format_args!("{} of '{}' pending again", show::prompts(again.len()), queue.name));
-    show::tell_prompts(&args, &queue, &again)
+    status(format_args!("requeued {} of '{}'", show::prompts(again.len()), queue.name));
+    show::print_prompts(&args, &queue, &again)
 }
 
 pub(super) fn mode(args: Args) -> Result<Exit> {
@@ -392,12 +393,12 @@ pub(super) fn mode(args: Args) -> Result<Exit> {
     let mode = match word {
         "auto" => Mode::Auto,
         "manual" => Mode::Manual,
-        other => return Err(Error::usage(format!("cannot take '{other}': expected auto or manual"))),
+        other => return Err(Error::usage(format!("invalid mode '{other}': expected auto or manual"))),
     };
     let (queue, changed) = Queues::edit(queue_name(&args)?, |queue, life| {
         let mut changed = Vec::new();
         for at in places(queue, named)? {
-            // A prompt that was interrupted or failed may be put aside, for when it is sent again.
+            // The mode of a prompt that was interrupted or failed matters when it is requeued.
             let status = queue.prompts[at].status;
             if status == Status::Completed || (status == Status::Running && life == RunnerState::Running) {
                 refuse_sent(queue, life, at, "change the mode of")?;
@@ -407,8 +408,8 @@ pub(super) fn mode(args: Args) -> Result<Exit> {
         }
         Ok((queue.clone(), changed))
     })?;
-    status(format_args!("{} of '{}' {word} now", show::prompts(changed.len()), queue.name));
-    show::tell_prompts(&args, &queue, &changed)
+    status(format_args!("set {} of '{}' to {word}", show::prompts(changed.len()), queue.name));
+    show::print_prompts(&args, &queue, &changed)
 }
 
 pub(super) fn rename(args: Args) -> Result<Exit> {
@@ -423,14 +424,14 @@ pub(super) fn rename(args: Args) -> Result<Exit> {
         }
         let queue = &mut queues.queues[at];
         queue.name.clone_from(new);
-        let life = told_life(queue);
+        let life = runner_state(queue);
         Ok(((queue.clone(), life), Changed::Yes))
     })?;
-    status(format_args!("'{name}' is '{new}' now"));
-    show::tell(&args, &[(&queue, life)])
+    status(format_args!("queue '{name}' is now '{new}'"));
+    show::print_queues(&args, &[(&queue, life)])
 }
 
-pub(super) fn project_of(args: Args) -> Result<Exit> {
+pub(super) fn set_project(args: Args) -> Result<Exit> {
     let [name, directory] = &args.operands[..] else {
         return Err(Error::usage("expected NAME DIR"));
     };
@@ -439,8 +440,8 @@ pub(super) fn project_of(args: Args) -> Result<Exit> {
         queue.project.clone_from(&project);
         Ok((queue.clone(), life))
     })?;
-    status(format_args!("queue '{}' is of '{project}' now", queue.name));
-    show::tell(&args, &[(&queue, life)])
+    status(format_args!("queue '{}' now belongs to project '{project}'", queue.name));
+    show::print_queues(&args, &[(&queue, life)])
 }
 
 pub(super) fn delete(args: Args) -> Result<Exit> {
@@ -452,10 +453,10 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         if locks.contains_key(&queue.id) {
             continue;
         }
-        // Whoever runs it would run what is not there. Nobody begins to, while its lock is ours.
+        // With the lock held, no runner can start while the queue is deleted.
         let Some(lock) = queue::lock_runner(&queue.id)? else {
             return Err(Error::new(format!("cannot delete queue '{name}': it is being run"))
-                .hint(format!("codex-agent queue stop {} ends its runner", quoted(name))));
+                .hint(format!("codex-agent queue stop {} stops its runner", quoted(name))));
         };
         locks.insert(queue.id.clone(), lock);
     }
@@ -463,7 +464,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         let (gone, rest): (Vec<Queue>, Vec<Queue>) =
             std::mem::take(&mut queues.queues).into_iter().partition(|queue| locks.contains_key(&queue.id));
         gone.iter().try_for_each(|queue| run_queue::refuse_living(queue, "delete"))?;
-        // Before they are gone: killed in between, the queue is there still, with a run that is over.
+        // First the runs: a crash in between leaves a queue whose run has ended.
         gone.iter().flat_map(|queue| &queue.run).try_for_each(|run| run_queue::conclude(run, "deleted"))?;
         queues.queues = rest;
         Ok((gone, Changed::Yes))
@@ -471,7 +472,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
     for queue in &gone {
         status(format_args!("deleted queue '{}' with {}", queue.name, show::prompts(queue.prompts.len())));
     }
-    show::tell(&args, &gone.iter().map(|queue| (queue, RunnerState::Idle)).collect::<Vec<_>>())
+    show::print_queues(&args, &gone.iter().map(|queue| (queue, RunnerState::Idle)).collect::<Vec<_>>())
 }
 
 pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
@@ -482,18 +483,17 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
             let at = queues.find(name)?;
             let queue = &mut queues.queues[at];
             queue.paused = paused;
-            let life = told_life(queue);
+            let life = runner_state(queue);
             changed.push((queue.clone(), life));
         }
         Ok((changed, Changed::Yes))
     })?;
     for (queue, life) in &changed {
-        let word = if paused { "paused" } else { "not paused any more" };
-        let more =
-            if paused && *life == RunnerState::Running { "; what is being sent is finished" } else { "" };
+        let word = if paused { "paused" } else { "no longer paused" };
+        let more = if paused && *life == RunnerState::Running { "; the running prompt finishes" } else { "" };
         status(format_args!("queue '{}' is {word}{more}", queue.name));
     }
-    show::tell(args, &changed.iter().map(|(queue, life)| (queue, *life)).collect::<Vec<_>>())
+    show::print_queues(args, &changed.iter().map(|(queue, life)| (queue, *life)).collect::<Vec<_>>())
 }
 
 /// The last run of a queue.
@@ -501,11 +501,11 @@ fn last_run(args: &Args) -> Result<RunDir> {
     let (queue, _) = one(only_one(args)?)?;
     let name = &queue.name;
     let Some(run) = queue.run.as_ref().or(queue.last_run.as_ref()) else {
-        return Err(Error::not_found(format!("queue '{name}' was not run yet"))
+        return Err(Error::not_found(format!("queue '{name}' has never been run"))
             .hint(format!("codex-agent queue run {}", quoted(name))));
     };
     RunDir::named(run)?
-        .ok_or_else(|| Error::not_found(format!("the records of run '{run}' of queue '{name}' are gone")))
+        .ok_or_else(|| Error::not_found(format!("the records of run '{run}' of queue '{name}' were removed")))
 }
 
 pub(super) fn stop(args: Args) -> Result<Exit> {

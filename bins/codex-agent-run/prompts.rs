@@ -1,5 +1,5 @@
-//! From prompts to jobs: operands, flags, files, lines, records. All of it is read before anything is
-//! started, and one bad line means that nothing is.
+//! Reads prompts and job records, and plans jobs. All input is read before a job is started; an invalid line
+//! means that no job is started.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         output.flush()?;
         return Ok(Exit::Done);
     }
-    // Before anything is read or written, as nothing can be done without it.
+    // First of all, since no job can run without Codex.
     let settings = args.jobs.settings(&args.common)?;
     expiry::prune_expired();
     let given = read(&args, &base, &mut |job| plan.add(job));
@@ -36,29 +36,29 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         plan.discard();
         return Err(error.or_hint("nothing was started"));
     }
-    let Some(folder) = plan.folder().cloned() else {
-        status("no prompt came in, and nothing was started");
+    let Some(dir) = plan.folder().cloned() else {
+        status("no prompts were read; nothing was started");
         return Ok(Exit::Done);
     };
     let jobs = plan.len();
     show::announce(jobs, &settings, args.jobs.sandbox()?);
     let mut shown = show::Show::new(options, jobs);
     let ended = plan.run(settings, &mut shown);
-    shown.close(&folder, ended, &show::continue_command(&folder))
+    shown.close(&dir, ended, &show::continue_command(&dir))
 }
 
-/// What all jobs have that do not say otherwise.
+/// The defaults of all jobs.
 fn base(args: &Args) -> Result<Job> {
     let mut job = Job::new(String::new());
     let text = |path: PathBuf| {
         path.into_os_string()
             .into_string()
-            .map_err(|path| Error::new(format!("cannot take '{}': it is not UTF-8", path.to_string_lossy())))
+            .map_err(|path| Error::new(format!("cannot use '{}': it is not UTF-8", path.to_string_lossy())))
     };
     let cwd = args.own.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
     let cwd = std::fs::canonicalize(&cwd).context("go to", &cwd)?;
     if !cwd.is_dir() {
-        return Err(Error::new(format!("cannot go to '{}': it is not a directory", cwd.display())));
+        return Err(Error::new(format!("cannot change to '{}': it is not a directory", cwd.display())));
     }
     job.cwd = Some(text(cwd)?);
     job.images = args.jobs.images()?;
@@ -67,7 +67,7 @@ fn base(args: &Args) -> Result<Job> {
     Ok(job)
 }
 
-/// Gives every job that the arguments and standard input tell of to `add`.
+/// Calls `add` with every job of the arguments and of standard input.
 fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {
     if args.own.job_records {
         if let Some(extra) = args.operands.iter().find(|operand| *operand != "-").or(args.jobs.prompt.first())
@@ -77,7 +77,9 @@ fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Resu
             )));
         }
         if args.jobs.prompt_file.is_some() {
-            return Err(Error::usage("--prompt-file does not go with --jobs: each job has its own prompt"));
+            return Err(Error::usage(
+                "--prompt-file cannot be combined with --jobs: each job has its own prompt",
+            ));
         }
         return read_jobs(args, base, add);
     }

@@ -1,4 +1,4 @@
-//! The verbs: looking after the runs of every tool.
+//! The verbs, which manage the runs of every tool.
 
 use codex_agent_engine::commands::expiry;
 use codex_agent_engine::commands::{manage, watch};
@@ -12,7 +12,7 @@ use codex_agent_shared::time::Timestamp;
 
 use super::Args;
 
-/// The run that is named; `None` where none is.
+/// The run that the operand names, if there is one.
 fn named(args: &Args) -> Result<Option<RunDir>> {
     if let Some(extra) = args.operands.get(1) {
         return Err(Error::usage(format!("unexpected operand '{extra}'")));
@@ -24,8 +24,8 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     let mut output = Output::stdout();
     let mut exit = Exit::Done;
     let mut rows = Vec::new();
-    for folder in RunDir::all()? {
-        let Some(tasks) = RunProgress::read_existing(&folder) else { continue };
+    for dir in RunDir::all()? {
+        let Some(tasks) = RunProgress::read_existing(&dir) else { continue };
         let tasks = match tasks {
             Ok(tasks) if tasks.is_begun() => tasks,
             Ok(_) => continue,
@@ -36,12 +36,12 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             }
         };
         if args.common.json {
-            output.record(&manage::record(&folder, &tasks))?;
+            output.record(&manage::record(&dir, &tasks))?;
             continue;
         }
         let Counts { pending, running, completed, failed, skipped } = tasks.reported_counts();
         let began = tasks.started_at;
-        let mut row = vec![folder.name().to_owned(), manage::state(&folder, &tasks).to_owned()];
+        let mut row = vec![dir.name().to_owned(), manage::state(&dir, &tasks).to_owned()];
         if is_terminal() {
             row.push(began.map(|at| at.age(Timestamp::now())).unwrap_or_default());
             let parts = [
@@ -76,15 +76,15 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     Ok(exit)
 }
 
-/// The run that is named, else the newest one.
+/// The run that the operand names, or the newest one.
 fn named_or_newest(args: &Args, waits: bool) -> Result<RunDir> {
     match named(args)? {
-        Some(folder) => Ok(folder),
+        Some(dir) => Ok(dir),
         None => {
-            // One that is only planned tells nothing, unless it may begin while somebody looks on.
+            // A run that is only planned has no events, unless `watch` waits for its start.
             let mut all = RunDir::all()?.into_iter();
-            let newest = all.find(|folder| match RunProgress::read_existing(folder) {
-                Some(Ok(tasks)) => tasks.is_begun() || (waits && folder.is_running()),
+            let newest = all.find(|dir| match RunProgress::read_existing(dir) {
+                Some(Ok(tasks)) => tasks.is_begun() || (waits && dir.is_running()),
                 other => other.is_some(),
             });
             newest.ok_or_else(|| Error::not_found("there are no runs yet"))
@@ -103,38 +103,38 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
 
 pub(super) fn continue_run(args: Args) -> Result<Exit> {
     args.jobs.show_options(&args.common)?;
-    let Some(folder) = named(&args)?.map_or_else(manage::unfinished, |folder| Ok(Some(folder)))? else {
+    let Some(dir) = named(&args)?.map_or_else(manage::unfinished, |dir| Ok(Some(dir)))? else {
         let running = RunDir::all()?.into_iter().find(RunDir::is_running);
-        match running.map(|folder| folder.name().to_owned()) {
+        match running.map(|dir| dir.name().to_owned()) {
             Some(name) => status(format_args!(
                 "no run waits to be continued; '{name}' is being carried out, and 'codex-agent run watch' shows it"
             )),
-            None => status("no run has work left"),
+            None => status("there is no unfinished run"),
         }
         return Ok(Exit::Done);
     };
-    manage::continue_run(&folder, &args.common, &args.jobs)
+    manage::continue_run(&dir, &args.common, &args.jobs)
 }
 
 pub(super) fn stop(args: Args) -> Result<Exit> {
-    let Some(folder) = named(&args)? else {
+    let Some(dir) = named(&args)? else {
         return Err(Error::usage("the name of a run is missing").hint("codex-agent run list lists them"));
     };
-    manage::stop(&folder, args.own.now)?;
+    manage::stop(&dir, args.own.now)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn prune(args: Args) -> Result<Exit> {
     let Some(before) = args.own.older.map_or_else(expiry::too_old, |older| Ok(Some(older)))? else {
         return Err(
-            Error::usage("runs are kept for ever, as runs.keep says").hint("--older TIME says otherwise")
+            Error::usage("runs are kept forever by runs.keep").hint("--older TIME removes older runs")
         );
     };
     let mut output = Output::stdout();
     let mut removed = 0;
-    expiry::prune(before, &mut |folder, tasks| {
+    expiry::prune(before, &mut |dir, tasks| {
         removed += 1;
-        if args.common.json { output.record(&manage::record(folder, tasks)) } else { Ok(()) }
+        if args.common.json { output.record(&manage::record(dir, tasks)) } else { Ok(()) }
     })?;
     output.flush()?;
     status(format_args!("removed {removed} run{}", if removed == 1 { "" } else { "s" }));

@@ -1,4 +1,4 @@
-//! Flags of the tools that run jobs, described once for all of them (`table`), and what they mean together.
+//! Flags of the tools that run jobs, described once for all of them (`table`), and their combinations.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -78,19 +78,19 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// How a run is carried out.
+    /// The settings of a run.
     pub fn settings(&self, common: &Common) -> Result<Settings> {
         self.settings_after(common, &RunProgress::default())
     }
 
-    /// How a run is continued: as it was begun, where nothing else is said.
+    /// The settings of a continued run: those that were saved, unless flags give others.
     pub fn settings_after(&self, common: &Common, tasks: &RunProgress) -> Result<Settings> {
         spawn::check_depth()?;
         let (at_once, kept) = match tasks.settings.clone() {
             Some(settings) => settings,
             None => (config::get()?.max_concurrent().unwrap_or(3), SavedSettings::default()),
         };
-        // The same Codex, if it is there still, and nobody names another.
+        // The same Codex, if it still exists, and no flag names another.
         let same = tasks.codex.path.as_deref().map(Path::new).filter(|path| path.exists());
         let same =
             same.filter(|_| std::env::var_os("CODEX_AGENT_CODEX").is_none_or(|named| named.is_empty()));
@@ -112,8 +112,8 @@ impl Jobs {
         })
     }
 
-    /// What all jobs of a queue have in common: as it was said when the run was begun, where nothing else is
-    /// said now. What is said now is added where several may be said, and so takes no limit away.
+    /// The options of all jobs of a queue: those that were saved when the run was started, unless flags give
+    /// others. Options that may be given more than once are added, so that no limit is removed.
     pub fn told_after(&self, tasks: &RunProgress) -> Result<CodexOptions> {
         let (own, images) = (self.options()?, self.images()?);
         let kept =
@@ -139,34 +139,34 @@ impl Jobs {
             },
             images: if images.is_empty() { kept.images } else { images },
         };
-        // As at the first time: without them Codex would be sent something else.
+        // Without these files the prompts would differ from those of the first runner.
         let files = told.images.iter().chain(&told.options.output_schema);
         if let Some(gone) = files.into_iter().find(|file| !Path::new(file).is_file()) {
-            return Err(Error::new(format!("there is no file '{gone}', which the run was begun with"))
-                .hint("name another one with the same flag, or begin another run with --new"));
+            return Err(Error::new(format!("file '{gone}', which the run was started with, does not exist"))
+                .hint("name another file by the same flag, or start another run by --new"));
         }
         Ok(told)
     }
 
-    /// The sandbox that was asked for.
+    /// The sandbox of the flags.
     pub fn sandbox(&self) -> Result<Option<Sandbox>> {
         match (self.sandbox, self.bypass) {
             (Some(_), true) => {
                 let flag = "--dangerously-bypass-approvals-and-sandbox";
-                Err(Error::usage(format!("{flag} leaves no sandbox, and one was asked for")))
+                Err(Error::usage(format!("{flag} cannot be combined with a sandbox")))
             }
             (sandbox, _) => Ok(sandbox),
         }
     }
 
-    /// What Codex is told besides the prompt.
+    /// The options of Codex, besides the prompt.
     pub fn options(&self) -> Result<Options> {
         let schema = |path: &PathBuf| -> Result<String> {
             let file = absolute(path, "open the schema")?;
-            // Codex would find out when the prompt is on its way.
+            // Codex reads the schema only after it has sent the prompt.
             let text = std::fs::read(&file).context("read the schema", path)?;
             serde_json::from_slice::<serde::de::IgnoredAny>(&text).map_err(|error| {
-                Error::usage(format!("cannot take the schema '{}': it is not JSON: {error}", path.display()))
+                Error::usage(format!("invalid schema '{}': it is not JSON: {error}", path.display()))
             })?;
             Ok(file)
         };
@@ -181,12 +181,11 @@ impl Jobs {
         })
     }
 
-    /// What is shown of a run; an error where two flags ask for different things. To be asked before anything
-    /// is done.
+    /// The output format; an error if two flags ask for different ones. Call it before anything is started.
     pub fn show_options(&self, common: &Common) -> Result<ShowOptions> {
         let other = [("--json", common.json), ("--events", self.events)].into_iter().find(|(_, said)| *said);
         match other.filter(|_| self.answers) {
-            Some((flag, _)) => Err(Error::usage(format!("--answers does not go with {flag}"))
+            Some((flag, _)) => Err(Error::usage(format!("--answers cannot be combined with {flag}"))
                 .hint("with --json the record job.completed has the answer as last_message")),
             None => Ok(ShowOptions { json: common.json, answers: self.answers, events: self.events }),
         }
@@ -197,10 +196,10 @@ impl Jobs {
         !self.prompt.is_empty() || self.prompt_file.is_some()
     }
 
-    /// Refuses flags that go with a prompt where there is none.
+    /// Refuses flags that need a prompt if there is none.
     pub fn refuse_without_prompt(&self) -> Result<()> {
         match self.with_prompt.first() {
-            Some(flag) => Err(Error::usage(format!("--{flag} goes with a prompt, and there is none"))
+            Some(flag) => Err(Error::usage(format!("--{flag} needs a prompt"))
                 .hint("--prompt TEXT, or --prompt-file FILE")),
             None => Ok(()),
         }
@@ -214,17 +213,17 @@ impl Jobs {
             ([], None) => {
                 Err(Error::usage("the prompt is missing").hint("--prompt TEXT, or --prompt-file FILE"))
             }
-            _ => Err(Error::usage("there is more than one prompt")),
+            _ => Err(Error::usage("more than one prompt is given")),
         }
     }
 
-    /// The pictures, absolute. One that is not there is an error: Codex would send the prompt without it.
+    /// The absolute paths of the images. A missing image is an error: Codex would send the prompt without it.
     pub fn images(&self) -> Result<Vec<String>> {
-        self.images.iter().map(|image| absolute(image, "open the picture")).collect()
+        self.images.iter().map(|image| absolute(image, "open the image")).collect()
     }
 }
 
-/// The real path of a file that a job is to name. `verb` is what is done with it, for the error.
+/// The real path of a file of a job. `verb` is the attempt, for the error.
 pub fn absolute(path: &Path, verb: &str) -> Result<String> {
     let real = std::fs::canonicalize(path).context(verb, path)?;
     if !real.is_file() {
@@ -233,7 +232,7 @@ pub fn absolute(path: &Path, verb: &str) -> Result<String> {
     }
     real.into_os_string()
         .into_string()
-        .map_err(|path| Error::new(format!("cannot take '{}': it is not UTF-8", path.to_string_lossy())))
+        .map_err(|path| Error::new(format!("cannot use '{}': it is not UTF-8", path.to_string_lossy())))
 }
 
 /// A prompt that is a whole file; `-` is standard input.
