@@ -278,7 +278,7 @@ fn codex_is_told_what_was_said() {
         (&["--codex-arg=-"], "invalid argument '-' for Codex"),
         (&["--codex-arg=--"], "invalid argument '--' for Codex"),
         (&["--codex-arg="], "invalid argument '' for Codex"),
-        (&[bypass, "--sandbox", "read-only"], "leaves no sandbox, and one was asked for"),
+        (&[bypass, "--sandbox", "read-only"], "cannot be combined with a sandbox"),
         (&["--output-schema", "nowhere.json"], "cannot open the schema 'nowhere.json'"),
         (&["-c", "x"], "expected KEY=VALUE"),
     ] {

@@ -119,7 +119,7 @@ fn wrong_names_and_words_have_a_way_out() {
         (&["create", "x", "--project", "nowhere"], 2, "cannot change to 'nowhere'"),
         (&["add", "new", "x", "--existing"], 1, "no queue 'new'"),
         (&["add", "chores", "x", "--one-session"], 2, "was not created with --one-session"),
-        (&["add", "chores", "x", "--project", "/"], 2, "and not of '/'"),
+        (&["add", "chores", "x", "--project", "/"], 2, "', not '/'"),
         (&["add", "chores", "x", "--project", "/"], 2, "codex-agent queue project chores DIR"),
         (&["edit", "chores"], 2, "the prompt is missing"),
         (&["edit", "chores", "7", "x"], 1, "codex-agent queue show chores numbers them"),

@@ -168,7 +168,7 @@ fn a_picture_that_is_gone_fails_no_prompt() {
     assert_eq!(fake.tool(&["queue", "run", "q", "--image", "a.png"]).code, 75);
     fs::remove_file(image).unwrap();
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 2 && ran.err.contains("which the run was begun with"), "{} {}", ran.code, ran.err);
+    assert!(ran.code == 2 && ran.err.contains("which the run was started with"), "{} {}", ran.code, ran.err);
     assert_eq!((fake.each("q", "status"), fake.sent().len()), (vec!["pending".to_owned(); 2], 1));
 }
 
