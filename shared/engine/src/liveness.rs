@@ -4,14 +4,20 @@
 //! Codex starts gets. So the lock lasts as long as Codex runs, whatever happens to the runner. A check takes a
 //! *shared* lock for a moment, so that two concurrent checks do not see each other. A process id serves only for
 //! signals, and only while the lock is held and the start time of the process is the recorded one.
+//!
+//! Without `/proc`, as on macOS, `sysctl` prints the boot and `ps` the start. A process that only inherited
+//! `.out` is unknown there, and gets no signal unless it is in Codex's process group.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use codex_agent_shared::text;
 
 use crate::record::event::Process;
 
@@ -35,10 +41,15 @@ pub fn may_be_locked(path: &Path) -> bool {
     is_locked(path).unwrap_or(true)
 }
 
-/// The id of this boot; `None` if unknown.
+/// The id of this boot; `None` if unknown. On macOS and FreeBSD it is a variable of the kernel, as the time of the
+/// boot changes whenever the clock is set.
 pub fn boot() -> Option<String> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
-    let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    let names = ["kern.bootsessionuuid", "kern.boot_id"];
+    let read = || {
+        let linux = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        linux.or_else(|| names.iter().find_map(|name| output_of("sysctl", &["-n", name])))
+    };
     BOOT.get_or_init(|| read().map(|text| text.trim().to_owned())).clone()
 }
 
@@ -54,8 +65,25 @@ pub fn process(pid: i32) -> Process {
 
 /// Field 22 of `/proc/PID/stat`. The second field may hold blanks and brackets.
 fn start_time(pid: i32) -> Option<u64> {
+    if !Path::new("/proc/self/stat").exists() {
+        return start_by_ps(pid);
+    }
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     text[text.rfind(')')? + 1..].split_whitespace().nth(19)?.parse().ok()
+}
+
+/// A number for the second of the start, as `ps` prints it; `None` if there is no such process.
+fn start_by_ps(pid: i32) -> Option<u64> {
+    let start = output_of("ps", &["-o", "lstart=", "-p", &pid.to_string()])?;
+    // Twelve digits are exact in every reader of JSON.
+    u64::from_str_radix(&text::fingerprint(start.as_bytes())[..12], 16).ok()
+}
+
+/// The text that a program of the system prints, without blanks around it.
+fn output_of(program: &str, words: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(words).env("LC_ALL", "C").env("TZ", "UTC").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
 }
 
 /// Whether exactly this process is running.
@@ -129,4 +157,25 @@ pub fn stop_holders(outs: &[(PathBuf, Option<&Process>)]) -> usize {
 pub fn stop_runner(process: &Process, now: bool) -> bool {
     let signal = if now { Signal::USR1 } else { Signal::TERM };
     lives(process) && Pid::from_raw(process.pid).is_some_and(|pid| kill_process(pid, signal).is_ok())
+}
+
+#[cfg(test)]
+#[allow(clippy::print_stderr)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ps_shows_the_start_of_a_process_that_is_there() {
+        if output_of("ps", &["-o", "pid="]).is_none() {
+            eprintln!("SKIPPED: there is no ps here");
+            return;
+        }
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = child.id() as i32;
+        let (own, first) = (start_by_ps(std::process::id() as i32), start_by_ps(1));
+        assert!(own.is_some() && start_by_ps(pid).is_some() && own != first, "{own:?} {first:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(start_by_ps(pid), None);
+    }
 }

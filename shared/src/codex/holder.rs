@@ -4,7 +4,8 @@
 //! From 0.147 Codex holds a kernel lock on `thread-writer-locks/<id>.lock` in its home for as long
 //! as a session is loaded; the system lists such locks in `/proc/locks` (0.150 and 0.169 were
 //! seen there). Older versions take no lock, but keep the rollout open. The file of the lock is
-//! never opened here, so that no prober can get in Codex's way.
+//! never opened here, so that no prober can get in Codex's way. Without `/proc`, as on macOS, no
+//! holder is known; a busy session is then known only by Codex's own refusal.
 
 use std::collections::HashMap;
 use std::fs;
@@ -39,7 +40,7 @@ impl Holder {
 /// The sessions that processes hold, with the processes. Each source is read at most once.
 #[derive(Default)]
 pub struct Holders {
-    locked: Option<HashMap<(u64, u64), i32>>,
+    locked: Option<HashMap<(i128, u64), i32>>,
     open: Option<HashMap<PathBuf, i32>>,
 }
 
@@ -58,7 +59,7 @@ impl Holders {
         let lock = home.join("thread-writer-locks").join(format!("{id}.lock"));
         if let Ok(meta) = fs::metadata(&lock) {
             let locked = self.locked.get_or_insert_with(locked_files);
-            if let Some(pid) = locked.get(&(meta.dev(), meta.ino())) {
+            if let Some(pid) = locked.get(&(i128::from(meta.dev()), meta.ino())) {
                 return Some(Some(*pid));
             }
         }
@@ -71,8 +72,8 @@ impl Holders {
 }
 
 /// Device and inode of every locked file, and who locks it: the fifth and the sixth column of `/proc/locks`, a
-/// process number (-1 where it has none here) and `MAJOR:MINOR:INODE`.
-fn locked_files() -> HashMap<(u64, u64), i32> {
+/// process number (-1 where it has none here) and `MAJOR:MINOR:INODE`. The type of a device differs by system.
+fn locked_files() -> HashMap<(i128, u64), i32> {
     let text = fs::read_to_string("/proc/locks").unwrap_or_default();
     text.lines()
         .filter_map(|line| {
@@ -83,7 +84,7 @@ fn locked_files() -> HashMap<(u64, u64), i32> {
             let major = u32::from_str_radix(parts.next()?, 16).ok()?;
             let minor = u32::from_str_radix(parts.next()?, 16).ok()?;
             let inode = parts.next()?.parse().ok()?;
-            Some(((rustix::fs::makedev(major, minor), inode), pid))
+            Some(((i128::from(rustix::fs::makedev(major, minor)), inode), pid))
         })
         .collect()
 }

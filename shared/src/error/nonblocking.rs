@@ -1,14 +1,17 @@
 //! Writing to standard output and standard error without waiting for whoever reads them: a pipe that is full, a
 //! terminal that stands still.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
+use rustix::termios::ttyname;
 
 /// A pipe that can be written to takes this much at once.
 const AT_ONCE: usize = 4096;
@@ -61,15 +64,20 @@ impl Stream {
     }
 
     /// A terminal says that it takes more where it takes a byte, and then waits for the rest. So it is opened
-    /// once more, as one that never waits; whoever else has the same terminal is not touched by that.
+    /// once more, as one that never waits; whoever else has the same terminal is not touched by that. Without
+    /// `/proc` it is opened by its name: `/dev/fd/1` would be the same open file, which other programs use too.
     fn terminal(self) -> Option<&'static File> {
         static OPENED: [OnceLock<Option<File>>; 2] = [OnceLock::new(), OnceLock::new()];
-        let (is_terminal, path) = match self {
-            Stream::Out => (io::stdout().is_terminal(), "/proc/self/fd/1"),
-            Stream::Err => (io::stderr().is_terminal(), "/proc/self/fd/2"),
+        let (out, err) = (io::stdout(), io::stderr());
+        let (stream, path) = match self {
+            Stream::Out => (out.as_fd(), "/proc/self/fd/1"),
+            Stream::Err => (err.as_fd(), "/proc/self/fd/2"),
         };
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let open = || OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path).ok();
-        OPENED[self as usize].get_or_init(|| if is_terminal { open() } else { None }).as_ref()
+        let open =
+            |path: &OsStr| OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path).ok();
+        let by_name = || open(OsStr::from_bytes(ttyname(stream, Vec::new()).ok()?.to_bytes()));
+        let open = || if stream.is_terminal() { open(path.as_ref()).or_else(by_name) } else { None };
+        OPENED[self as usize].get_or_init(open).as_ref()
     }
 }

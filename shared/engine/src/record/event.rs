@@ -80,7 +80,8 @@ pub struct JobRef {
 pub struct Process {
     /// The id of the process, and of its process group.
     pub pid: i32,
-    /// The start time of the process, in clock ticks since boot; null if unknown.
+    /// The start time of the process, in clock ticks since boot, or without /proc a number for the second that ps
+    /// prints; null if unknown.
     pub start_time: Option<u64>,
     /// The id of the boot; null if unknown.
     pub boot: Option<String>,
