@@ -159,8 +159,9 @@ fn main() -> ExitCode {
 /// Enters the directory of `-C`.
 fn enter(args: &Args) -> Result<()> {
     let Some(directory) = &args.directory else { return Ok(()) };
-    env::set_current_dir(directory)
-        .map_err(|error| Error::new(format!("cannot change to '{}': {}", directory.display(), reason(&error))))
+    env::set_current_dir(directory).map_err(|error| {
+        Error::new(format!("cannot change to '{}': {}", directory.display(), reason(&error)))
+    })
 }
 
 fn run(args: Args) -> Result<Exit> {

@@ -199,8 +199,10 @@ impl Jobs {
     /// Refuses flags that need a prompt if there is none.
     pub fn refuse_without_prompt(&self) -> Result<()> {
         match self.with_prompt.first() {
-            Some(flag) => Err(Error::usage(format!("--{flag} needs a prompt"))
-                .hint("--prompt TEXT, or --prompt-file FILE")),
+            Some(flag) => {
+                Err(Error::usage(format!("--{flag} needs a prompt"))
+                    .hint("--prompt TEXT, or --prompt-file FILE"))
+            }
             None => Ok(()),
         }
     }
