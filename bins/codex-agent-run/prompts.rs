@@ -56,7 +56,7 @@ fn base(args: &Args) -> Result<Job> {
             .map_err(|path| Error::new(format!("cannot use '{}': it is not UTF-8", path.to_string_lossy())))
     };
     let cwd = args.own.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
-    let cwd = std::fs::canonicalize(&cwd).context("go to", &cwd)?;
+    let cwd = std::fs::canonicalize(&cwd).context("change to", &cwd)?;
     if !cwd.is_dir() {
         return Err(Error::new(format!("cannot change to '{}': it is not a directory", cwd.display())));
     }

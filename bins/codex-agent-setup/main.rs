@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -248,9 +248,10 @@ fn carry_out(store: &Store, steps: &[Step]) -> Result<()> {
             now.files.remove(&*step.path.to_string_lossy());
             continue;
         }
-        fs::create_dir_all(directory).context("create", directory)?;
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o755).create(directory).context("create", directory)?;
         let part = part(&fingerprint(&step.text));
-        let file = fs::OpenOptions::new().write(true).create_new(true).open(&part);
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&part);
         let mut file = tempfile::NamedTempFile::from_parts(
             file.context("create", &part)?,
             tempfile::TempPath::try_from_path(&part).context("create", &part)?,

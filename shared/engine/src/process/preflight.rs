@@ -261,11 +261,15 @@ impl Checker {
 
     /// The rollout of a session, if it exists.
     pub fn rollout(&mut self, home: Option<&str>, id: Id) -> Option<PathBuf> {
-        // Most rollouts are in the directory of their id's date, which needs no walk of the home.
-        if let Some(home) = home
-            && let [only] = Files::of_day(&Path::new(home).join("sessions"), id).of(id)
-        {
-            return Some(only.path.clone());
+        if let Some(home) = home {
+            let directories = ["sessions", "archived_sessions"].map(|name| Path::new(home).join(name));
+            // Most rollouts are in the directory of their id's date, which needs no walk of the home.
+            if let [only] = Files::of_day(&directories[0], id).of(id) {
+                return Some(only.path.clone());
+            }
+            if !directories.iter().any(|directory| directory.exists()) {
+                return None;
+            }
         }
         // An older index may not have this session.
         self.index = None;
