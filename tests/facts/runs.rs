@@ -44,7 +44,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "each event is a line that begins with its type",
-        needed_by: &[("process/output.rs", "long_line")],
+        needed_by: &[("process/output.rs", "read_long_line")],
         proof: |lab| {
             for label in ["new", "shell", "FAIL400", "fork"] {
                 let out = lab.ran(label)?.out;
@@ -286,7 +286,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a refused second writer does not disturb the first, and a session in use can be forked",
-        needed_by: &[("run/transitions.rs", "is_busy"), ("process/preflight.rs", "check")],
+        needed_by: &[("run/transitions.rs", "handle_busy"), ("process/preflight.rs", "check")],
         proof: |lab| {
             lab.ran("first writer")?.ended("0")?;
             lab.ran("first writer")?.event("turn.completed")?;

@@ -20,9 +20,13 @@
 //! ```
 //! use codex_agent_engine::queue::{Mode, Prompt, Queue};
 //!
-//! let mut queue = Queue::new("book", "/home/me/book", false); for mode in [Mode::Auto, Mode::Manual] {
-//! queue.prompts.push(Prompt::new("Write a chapter".to_owned(), Vec::new(), mode)); } // A manual prompt is not
-//! due. assert_eq!((queue.counts().pending, queue.due()), (2, 1)); assert_eq!(queue.find("2").unwrap(), 1);
+//! let mut queue = Queue::new("book", "/home/me/book", false);
+//! for mode in [Mode::Auto, Mode::Manual] {
+//!     queue.prompts.push(Prompt::new("Write a chapter".to_owned(), Vec::new(), mode));
+//! }
+//! // A manual prompt is not due.
+//! assert_eq!((queue.counts().pending, queue.due()), (2, 1));
+//! assert_eq!(queue.find("2").unwrap(), 1);
 //! ```
 
 use std::collections::HashSet;
