@@ -1,5 +1,6 @@
 //! The real Codex in runs: what the engine promises, proved by what the model was asked.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -206,10 +207,12 @@ fn a_killed_group_run_is_continued_and_repeats_nothing() {
     let mut add = vec!["codex-agent-group", "add", "work"];
     add.extend(ids.iter().map(String::as_str));
     codex.world.run(&add);
+    let runs = || records(&codex.world.ok(&["codex-agent-run", "list", "--json"]));
     let mut continued = 0;
     for round in 0..20u64 {
         let wait = 120 + round * 70;
         let before = codex.model.requests().len();
+        let known: BTreeSet<String> = runs().iter().map(|run| run["id"].to_string()).collect();
         let prompt = format!("Round {round}{}", if round % 4 == 0 { " SLEEP1" } else { "" });
         let mut command = codex.world.command("codex-agent-group");
         command
@@ -218,11 +221,12 @@ fn a_killed_group_run_is_continued_and_repeats_nothing() {
             .stderr(Stdio::null());
         let mut runner = command.spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(wait));
-        let is_done = runner.try_wait().unwrap().is_some();
         runner.kill().unwrap();
         runner.wait().unwrap();
-        if is_done {
-            // Typed again it would be another one, and rightly.
+        // The journal and not the process: a runner that is killed between its last event and its exit was done.
+        let is_new = |run: &&Value| !known.contains(&run["id"].to_string());
+        if runs().iter().filter(is_new).any(|run| run["state"] == "finished") {
+            // The same command typed again is another run, rightly.
             continue;
         }
         // The same command typed again must not send the prompt twice.
