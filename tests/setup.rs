@@ -52,6 +52,8 @@ fn actions(steps: &[Value]) -> BTreeSet<&str> {
 fn it_says_what_it_would_do_does_it_and_takes_it_away() {
     let world = world();
     world.write("home/.zshrc", "mine\n");
+    // An empty directory of the user stays.
+    fs::create_dir_all(world.path("home/.local/share/man")).unwrap();
     let before = tree(&world);
     let (code, steps, err) = setup(&world, &[]);
     assert!(code == 1 && err.contains("nothing was done") && err.contains("--yes does it"), "{err}");
@@ -91,6 +93,8 @@ fn it_says_what_it_would_do_does_it_and_takes_it_away() {
     let (code, steps, err) = setup(&world, &["--undo", "--yes"]);
     assert!(code == 0 && err.contains("removed"), "{err}");
     assert_eq!((actions(&steps), tree(&world)), (BTreeSet::from(["remove"]), before));
+    let has = |directory: &str| world.path("home").join(directory).exists();
+    assert!(has(".local/share/man") && !has(".local/share/man/man1") && !has(".config/fish"));
     let (code, _, err) = setup(&world, &["--undo", "--yes"]);
     assert!(code == 0 && err.contains("nothing is installed"), "{err}");
 }

@@ -13,7 +13,6 @@ use std::process::ExitCode;
 
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Takes, Tool, flags};
-use codex_agent_shared::config;
 use codex_agent_shared::config::state_folder;
 use codex_agent_shared::error::{Context, Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
@@ -46,13 +45,13 @@ fn flags() -> Vec<Flag> {
             |value| Ok(Kind::parse(&value.text()?).unwrap_or(Kind::Man)),
             |args| &mut args.own.kinds,
         )
-        .more("Again for one more. Without it there are manual pages, and completions for each of these shells that is found."),
+        .more("May be given more than once. [default: man, and each of these shells that is installed]"),
         Flag::switch("yes", "do it without asking", |args| &mut args.own.yes)
             .short('y')
             .more("Without a terminal to ask on it is necessary."),
         Flag::switch("dry-run", "list each file, and do nothing", |args| &mut args.own.dry_run).short('n'),
         Flag::switch("undo", "remove what was installed", |args| &mut args.own.undo)
-            .more("With --only of this kind alone. A file that was changed since is left and reported. Empty directories go, too."),
+            .more("With --only of this kind alone. A file that was changed since is kept and reported. Directories that setup created are removed if they are empty."),
         flags::json("a record for each file"),
     ]
 }
@@ -98,10 +97,25 @@ fn main() -> ExitCode {
     cli::main(tool())
 }
 
-/// What `setup.json` holds: by path the kind, and the fingerprints that the file may have.
+/// The content of `setup.json`.
 #[derive(Default, Serialize, Deserialize)]
 struct Installed {
+    /// By path: the kind, and the fingerprints that the file may have.
     files: BTreeMap<String, (String, Vec<String>)>,
+    /// Directories that were created for the files, each before those in it.
+    #[serde(default)]
+    folders: Vec<String>,
+}
+
+impl Installed {
+    fn prints(&self, path: &Path) -> Result<&[String]> {
+        Ok(self.files.get(key(path)?).map_or(&[][..], |(_, prints)| prints))
+    }
+}
+
+/// A path as `setup.json` has it.
+fn key(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| Error::new(format!("cannot install '{}': it is not UTF-8", path.display())))
 }
 
 /// A file, and what is done with it.
@@ -127,9 +141,9 @@ fn run(args: Args) -> Result<Exit> {
     list(&args, &steps)?;
     let refused: Vec<&Step> = steps.iter().filter(|step| step.action == "refuse").collect();
     if let (Some(first), false) = (refused.first(), args.own.undo) {
-        let why = match installed.files.contains_key(&*first.path.to_string_lossy()) {
-            true => "was changed since it was installed",
-            false => "is not of this program",
+        let why = match installed.prints(&first.path)? {
+            [] => "is not of this program",
+            _ => "was changed since it was installed",
         };
         return Err(Error::new(format!("cannot install '{}': the file there {why}", first.path.display()))
             .hint("move it away; nothing was changed"));
@@ -175,11 +189,10 @@ fn installing(installed: &Installed, kinds: &[Kind]) -> Result<Vec<Step>> {
             continue;
         }
         for (path, text) in kind.documents()? {
-            let known = installed.files.get(&*path.to_string_lossy()).map_or(&[][..], |(_, prints)| prints);
             let action = match content(&path)? {
                 None => "make",
                 Some(there) if there == text => "keep",
-                Some(there) if known.contains(&fingerprint(&there)) => "replace",
+                Some(there) if installed.prints(&path)?.contains(&fingerprint(&there)) => "replace",
                 Some(_) => "refuse",
             };
             steps.push(Step { action, kind: *kind, path, text });
@@ -215,8 +228,8 @@ fn carry_out(store: &Store, steps: &[Step]) -> Result<()> {
     for step in steps.iter().filter(|step| step.changes()) {
         // The user may have written the file while the question stood.
         let there = content(&step.path)?.map(|there| fingerprint(&there));
-        let known = now.files.get(&*step.path.to_string_lossy()).map(|(_, prints)| prints);
-        if there.is_some_and(|there| !known.is_some_and(|known| known.contains(&there))) {
+        let known = now.prints(&step.path)?;
+        if there.is_some_and(|there| !known.contains(&there)) {
             return Err(Error::new(format!(
                 "cannot {} '{}': the file has changed",
                 step.action,
@@ -226,45 +239,57 @@ fn carry_out(store: &Store, steps: &[Step]) -> Result<()> {
         }
     }
     for step in steps.iter().filter(|step| step.changes() && step.action != "remove") {
-        let path = step.path.to_string_lossy().into_owned();
-        let entry = now.files.entry(path).or_insert((step.kind.word().to_owned(), Vec::new()));
+        let entry =
+            now.files.entry(key(&step.path)?.to_owned()).or_insert((step.kind.word().to_owned(), Vec::new()));
         entry.1.push(fingerprint(&step.text));
+        let missing: Vec<&Path> = step.path.ancestors().skip(1).take_while(|place| !place.exists()).collect();
+        for directory in missing.into_iter().rev() {
+            let directory = key(directory)?.to_owned();
+            if !now.folders.contains(&directory) {
+                now.folders.push(directory);
+            }
+        }
     }
     held.write(&now)?;
     for step in steps.iter().filter(|step| step.changes()) {
-        let directory = step.path.parent().unwrap_or(Path::new("/"));
+        let (path, directory) = (key(&step.path)?, step.path.parent().unwrap_or(Path::new("/")));
         let name = step.path.file_name().unwrap_or_default().to_string_lossy();
         let part = |print: &String| directory.join(format!(".{name}.{print}.codex-agent-setup"));
         // A setup that was killed may have left it; the name has the fingerprint of what it was writing.
-        let known = now.files.get(&*step.path.to_string_lossy()).map_or(&[][..], |(_, prints)| prints);
-        known.iter().for_each(|print| drop(fs::remove_file(part(print))));
+        now.prints(&step.path)?.iter().for_each(|print| drop(fs::remove_file(part(print))));
         if step.action == "remove" {
             if step.path.exists() {
                 fs::remove_file(&step.path).context("remove", &step.path)?;
             }
-            // A directory that is not empty stays.
-            let home = config::home().unwrap_or_default();
-            let _ = directory.ancestors().take(4).take_while(|at| *at != home).try_for_each(fs::remove_dir);
-            now.files.remove(&*step.path.to_string_lossy());
+            now.files.remove(path);
             continue;
         }
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o755).create(directory).context("create", directory)?;
-        let part = part(&fingerprint(&step.text));
-        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&part);
-        let mut file = tempfile::NamedTempFile::from_parts(
-            file.context("create", &part)?,
-            tempfile::TempPath::try_from_path(&part).context("create", &part)?,
-        );
-        file.write_all(&step.text).context("write", &step.path)?;
-        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).context("write", &step.path)?;
-        file.persist(&step.path).map_err(|error| error.error).context("write", &step.path)?;
-        now.files.insert(
-            step.path.to_string_lossy().into_owned(),
-            (step.kind.word().to_owned(), vec![fingerprint(&step.text)]),
-        );
+        let print = fingerprint(&step.text);
+        write(&part(&print), step)?;
+        now.files.insert(path.to_owned(), (step.kind.word().to_owned(), vec![print]));
+    }
+    if now.files.is_empty() {
+        // A directory that is not empty stays.
+        now.folders.drain(..).rev().for_each(|directory| drop(fs::remove_dir(directory)));
     }
     held.write(&now)
+}
+
+/// Writes a file by way of `part`, synced before it is renamed. Every user may read it, as other documents.
+fn write(part: &Path, step: &Step) -> Result<()> {
+    let directory = part.parent().unwrap_or(Path::new("/"));
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o755).create(directory).context("create", directory)?;
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(part);
+    let mut file = tempfile::NamedTempFile::from_parts(
+        file.context("create", part)?,
+        tempfile::TempPath::try_from_path(part).context("create", part)?,
+    );
+    file.write_all(&step.text).context("write", &step.path)?;
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).context("write", &step.path)?;
+    file.as_file().sync_all().context("write", &step.path)?;
+    file.persist(&step.path).map_err(|error| error.error).context("write", &step.path)?;
+    Ok(())
 }
 
 /// Asks on the terminal.

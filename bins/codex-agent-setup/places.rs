@@ -58,10 +58,8 @@ impl Kind {
     pub(super) fn installed(self) -> Result<Option<PathBuf>> {
         let beside = beside()?;
         let own = folder(self, &beside)?;
-        let listed = env::var_os("XDG_DATA_DIRS").filter(|list| !list.is_empty());
-        let listed = listed.unwrap_or_else(|| "/usr/local/share:/usr/share".into());
         let prefix = beside.parent().filter(|_| beside.ends_with("bin")).map(|prefix| prefix.join("share"));
-        let shares: Vec<PathBuf> = env::split_paths(&listed).chain(prefix).collect();
+        let shares: Vec<PathBuf> = config::data_dirs().into_iter().chain(prefix).collect();
         let (directories, file): (&[&str], _) = match self {
             Kind::Man => (&["man"], "man1/codex-agent.1"),
             Kind::Bash => (&["bash-completion/completions"], "codex-agent"),

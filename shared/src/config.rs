@@ -477,6 +477,13 @@ pub fn data_home() -> Result<PathBuf> {
     }
 }
 
+/// The data directories of the system: `XDG_DATA_DIRS`, else `/usr/local/share` and `/usr/share`.
+pub fn data_dirs() -> Vec<PathBuf> {
+    let listed = env::var_os("XDG_DATA_DIRS").filter(|list| !list.is_empty());
+    let listed = listed.unwrap_or_else(|| "/usr/local/share:/usr/share".into());
+    env::split_paths(&listed).filter(|directory| directory.is_absolute()).collect()
+}
+
 /// The directory of the configuration if the environment variable sets it. A relative path is an error.
 pub fn named_config_folder() -> Result<Option<PathBuf>> {
     named_folder(CONFIG_HOME)

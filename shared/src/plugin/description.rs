@@ -16,7 +16,6 @@
 //! assert!(Description::parse(printed, "ls").is_err());
 //! ```
 
-use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,7 +28,7 @@ use serde_json::value::RawValue;
 use super::record::ToolRecord;
 use super::{FoundTool, PROTOCOL, dispatcher, set_env};
 use crate::child::limited::{self, Limits};
-use crate::config::data_home;
+use crate::config::{data_dirs, data_home};
 use crate::error::{Context, Error, Result, warn_of};
 use crate::store::{Store, read_capped};
 use crate::text::harmless;
@@ -177,10 +176,7 @@ fn check_about(about: &str) -> std::result::Result<(), String> {
 
 /// The directories of descriptions, the user's own first. Without a home there is none of the user's own.
 fn directories() -> Vec<PathBuf> {
-    let listed = env::var_os("XDG_DATA_DIRS").filter(|list| !list.is_empty());
-    let listed = listed.unwrap_or_else(|| "/usr/local/share:/usr/share".into());
-    let shared = env::split_paths(&listed).filter(|directory| directory.is_absolute());
-    data_home().ok().into_iter().chain(shared).map(|data| data.join(DIRECTORY)).collect()
+    data_home().ok().into_iter().chain(data_dirs()).map(|data| data.join(DIRECTORY)).collect()
 }
 
 fn file(directory: &Path, name: &str) -> PathBuf {
