@@ -15,7 +15,7 @@ use codex_agent_shared::group::Groups;
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::Sessions;
 use codex_agent_shared::query::{Archived, Clock, Directory, Filter, Query, Sort, SortKey};
-use codex_agent_shared::record::Status;
+use codex_agent_shared::record::{Field, Status};
 use codex_agent_shared::reference;
 use codex_agent_shared::text::harmless;
 use codex_agent_shared::time::{parse_end, parse_moment};
@@ -60,14 +60,15 @@ fn which() -> Vec<Flag> {
             |args| &mut args.own.under,
         ),
         pattern("repo", "only sessions whose git remote 'origin' matches", |filter| &mut filter.repo)
+            .offers(Field::OriginUrl)
             .more("A whole URL, or a part of it with stars: '*acme/alpha*'."),
-        pattern("branch", "only sessions started on this git branch", |filter| &mut filter.branch),
+        pattern("branch", "only sessions started on this git branch", |filter| &mut filter.branch).offers(Field::Branch),
         pattern("source", "only sessions of this source: exec, cli, vscode, ...", |filter| &mut filter.source)
-            .more("Codex sets the value. In 0.169 sessions of the Codex TUI have the source vscode; use --originator to tell people from programs."),
+            .more("Codex sets the value. In 0.169 sessions of the Codex TUI have the source vscode; use --originator to distinguish people from programs."),
         pattern("originator", "only sessions created by this program", |filter| &mut filter.originator)
             .more("codex_exec is 'codex exec', codex-tui is the Codex TUI. Databases before 0.154 do not have it."),
         pattern("provider", "only sessions with this model provider", |filter| &mut filter.provider),
-        pattern("model", "only sessions with this model", |filter| &mut filter.model),
+        pattern("model", "only sessions with this model", |filter| &mut filter.model).offers(Field::Model),
         pattern("cli-version", "only sessions created by this version of Codex", |filter| &mut filter.cli_version)
             .more("'0.13*' matches 0.13 and 0.130 to 0.139."),
         pattern("name", "only sessions with this name", |filter| &mut filter.name),

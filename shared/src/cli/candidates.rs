@@ -1,5 +1,6 @@
 //! Candidates of a completion, and how a tool that reads sessions finds them.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 
 use crate::error::{Exit, Result};
@@ -17,13 +18,13 @@ pub(super) type SessionFinder = fn(&mut Candidates<'_>, Option<Field>, Option<&O
 pub struct Candidates<'w> {
     pub(super) typed: &'w str,
     pub(super) lines: String,
-    pub(super) count: usize,
+    offered: HashSet<String>,
 }
 
 impl<'w> Candidates<'w> {
     /// None yet, for the word that is typed.
     pub fn new(typed: &'w str) -> Candidates<'w> {
-        Candidates { typed, lines: String::new(), count: 0 }
+        Candidates { typed, lines: String::new(), offered: HashSet::new() }
     }
 
     /// A line for the script that asks.
@@ -33,16 +34,20 @@ impl<'w> Candidates<'w> {
 
     /// Offers a word, if it begins with what is typed.
     pub fn offer(&mut self, word: &str, meaning: &str) {
-        let is_new = || !self.lines.lines().any(|line| line.split('\t').next() == Some(word));
-        if !word.is_empty() && word.starts_with(self.typed) && harmless(word) == word && is_new() {
+        let fits = !word.is_empty() && word.starts_with(self.typed) && harmless(word) == word;
+        if fits && self.offered.insert(word.to_owned()) {
             self.lines.push_str(&format!("{word}\t{}\n", cell(meaning, WIDTH)));
-            self.count += 1;
         }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.offered.is_empty()
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.offered.len()
     }
 
     /// Prints the lines.

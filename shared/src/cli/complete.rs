@@ -190,15 +190,9 @@ fn value(found: &mut Candidates<'_>, row: &Row, start: &str, lookup: &Lookup<'_>
         }
         Takes::Text(_) => {
             bare.say("nothing");
-            let field = match row.long {
-                "branch" => Some(Field::Branch),
-                "model" => Some(Field::Model),
-                "repo" => Some(Field::OriginUrl),
-                _ => None,
-            };
-            if field.is_some() {
-                (lookup.find)(&mut bare, field, lookup.home)?;
-            };
+            if row.field.is_some() {
+                (lookup.find)(&mut bare, row.field, lookup.home)?;
+            }
         }
         takes => {
             bare.say("nothing");
@@ -316,7 +310,7 @@ fn sessions(found: &mut Candidates<'_>, home: Option<&OsString>) -> Result<()> {
         let query =
             Query { filter, limit, fields: vec![Field::Id, Field::Name, Field::Title], ..Query::default() };
         index.list(&query, &mut |session: &Session<'_>| {
-            if let Some(id) = session.id.filter(|_| found.count < MOST) {
+            if let Some(id) = session.id.filter(|_| found.count() < MOST) {
                 let title = session.title.as_deref().unwrap_or("");
                 found.offer(&id.short(), session.name.as_deref().unwrap_or(title));
                 if !typed.is_empty() {

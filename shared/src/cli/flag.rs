@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::candidates::SessionFinder;
 use crate::choice::Choice;
 use crate::error::{Error, Result};
+use crate::record::Field;
 
 /// A flag as documents and completions need it.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct Row {
     pub default: &'static str,
     /// How TAB finds sessions in the home that the flag names.
     pub(super) sessions: Option<SessionFinder>,
+    /// The field whose values in sessions TAB offers.
+    pub(super) field: Option<Field>,
 }
 
 pub(super) type Setter<A> = Box<dyn Fn(&mut A, Value) -> Result<()>>;
@@ -60,7 +63,7 @@ impl<A: 'static> Flag<A> {
         help: &'static str,
         set: impl Fn(&mut A, Value) -> Result<()> + 'static,
     ) -> Flag<A> {
-        let row = Row { short: None, long, takes, help, more: "", default: "", sessions: None };
+        let row = Row { short: None, long, takes, help, more: "", default: "", sessions: None, field: None };
         Flag { row, set: Box::new(set) }
     }
 
@@ -168,6 +171,13 @@ impl<A: 'static> Flag<A> {
     #[must_use]
     pub fn default(mut self, value: &'static str) -> Self {
         self.row.default = value;
+        self
+    }
+
+    /// Offers the values that sessions have in a field, for TAB. The command needs the flag `--codex-home`.
+    #[must_use]
+    pub fn offers(mut self, field: Field) -> Self {
+        self.row.field = Some(field);
         self
     }
 

@@ -43,7 +43,16 @@ pub(super) static STANDARD: [Row; 3] = [
 ];
 
 const fn standard(short: char, long: &'static str, help: &'static str) -> Row {
-    Row { short: Some(short), long, takes: Takes::Nothing, help, more: "", default: "", sessions: None }
+    Row {
+        short: Some(short),
+        long,
+        takes: Takes::Nothing,
+        help,
+        more: "",
+        default: "",
+        sessions: None,
+        field: None,
+    }
 }
 
 fn synopsis(tool: &Tool, verb: &Verb) -> String {

@@ -8,6 +8,7 @@ use crate::record::job::check_argument;
 use crate::record::settings::{Interrupted, OnBusy, OnLimit};
 use codex_agent_shared::cli::{self, Takes, Value, flags};
 use codex_agent_shared::error::Error;
+use codex_agent_shared::record::Field;
 use codex_agent_shared::time::parse_duration;
 
 /// A flag of a tool that runs jobs, with own arguments of type `O`.
@@ -66,7 +67,9 @@ pub fn dry_run<O: 'static>() -> Flag<O> {
 
 /// `--model`
 pub fn model<O: 'static>() -> Flag<O> {
-    Flag::text("model", "MODEL", "the model", |args: &mut Args<O>| &mut args.jobs.model).short('m')
+    Flag::text("model", "MODEL", "the model", |args: &mut Args<O>| &mut args.jobs.model)
+        .short('m')
+        .offers(Field::Model)
 }
 
 /// `--sandbox`
