@@ -10,8 +10,7 @@ use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::schema;
 use codex_agent_shared::schema::{READ, Schema, WRITTEN};
-use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, width};
+use codex_agent_shared::terminal::{Look, Table, is_terminal};
 
 /// The own arguments of this tool.
 #[derive(Default)]
@@ -86,14 +85,16 @@ fn run(args: Args) -> Result<Exit> {
 
 fn list(args: &Args, schemas: &[Schema]) -> Result<Exit> {
     let mut output = Output::stdout();
-    let widest = schemas.iter().map(|schema| width(&schema.name)).max().unwrap_or(0);
+    if is_terminal() && !args.common.json {
+        let mut table = Table::new().column("", Look::Id).column("", Look::Plain).gives_way(1, 1);
+        schemas.iter().for_each(|schema| table.row([&schema.name, &schema.about].map(String::as_str)));
+        table.write(&mut output, args.common.color.is_on())?;
+        output.flush()?;
+        return Ok(Exit::Done);
+    }
     for schema in schemas {
         if args.common.json {
             output.record(&schema.record())?;
-        } else if is_terminal() {
-            let about = cell(&schema.about, columns().saturating_sub(widest + 2));
-            let cells = [(schema.name.as_str(), Look::Id, widest), (&about, Look::Plain, 0)];
-            output.text(line(&cells, args.common.color.is_on()).as_bytes(), b"\n")?;
         } else {
             output.text([&schema.name, &*schema.about].join("\t").as_bytes(), b"\n")?;
         }

@@ -8,8 +8,8 @@ use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::record::{ProblemRecord, ToolRecord};
 use codex_agent_shared::plugin::{FoundTool, PREFIX, PathProblem, SearchPath};
-use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, harmless, path_cell, tsv, width};
+use codex_agent_shared::terminal::{Cut, Look, Table, is_terminal};
+use codex_agent_shared::text::{harmless, tsv};
 
 use super::{Args, tool_name, tool_names};
 
@@ -35,9 +35,9 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         output.flush()?;
         return Ok(Exit::Done);
     }
-    let rows = if is_terminal() { table(&records) } else { records.iter().map(row).collect() };
-    for row in rows {
-        output.text(row.as_bytes(), b"\n")?;
+    match is_terminal() {
+        true => table(&records).write(&mut output, false)?,
+        false => records.iter().try_for_each(|record| output.text(row(record).as_bytes(), b"\n"))?,
     }
     output.flush()?;
     for PathProblem { path, detail, problem } in &problems {
@@ -64,28 +64,16 @@ fn row(record: &ToolRecord<'_>) -> String {
     cells.map(|cell| tsv(&cell).into_owned()).join("\t")
 }
 
-/// Name, version and summary, and, where there is room, where it is.
-fn table(records: &[ToolRecord<'_>]) -> Vec<String> {
-    let widest = |texts: &mut dyn Iterator<Item = String>| texts.map(|text| width(&text)).max().unwrap_or(0);
-    let version = |record: &ToolRecord<'_>| cell(record.version.unwrap_or("-"), 12);
-    let first = widest(&mut records.iter().map(|record| record.name.to_owned()));
-    let second = widest(&mut records.iter().map(version));
-    let left = columns().saturating_sub(first + second + 4);
-    let third = widest(&mut records.iter().map(|record| cell(record.about.unwrap_or(""), left)));
-    let room = left.saturating_sub(third + 2);
-    let home = std::env::var("HOME").ok();
-    let row = |record: &ToolRecord<'_>| {
-        let place = path_cell(record.path.as_deref().unwrap_or(""), home.as_deref(), room);
-        let place = if room < 20 { String::new() } else { place };
-        let cells = [
-            (record.name, Look::Plain, first),
-            (&version(record), Look::Plain, second),
-            (&cell(record.about.unwrap_or(""), left), Look::Plain, third),
-            (&place, Look::Plain, room),
-        ];
-        line(&cells, false)
-    };
-    records.iter().map(row).collect()
+/// Name, version and summary, and the path if there is room.
+fn table(records: &[ToolRecord<'_>]) -> Table {
+    let mut table = Table::new().column("", Look::Plain).column("", Look::Plain).most(12);
+    table = table.column("", Look::Plain).gives_way(2, 1);
+    table = table.column("", Look::Plain).cut(Cut::Front).optional(1, 20);
+    for record in records {
+        let [about, path] = [record.about, record.path.as_deref()].map(Option::unwrap_or_default);
+        table.row([record.name, record.version.unwrap_or("-"), about, path]);
+    }
+    table
 }
 
 /// The name of a tool, which may be that of its executable.
