@@ -257,14 +257,13 @@ fn complete(args: Args) -> Result<Exit> {
         let asked = ["--generate", "complete", "--"].map(OsString::from).into_iter().chain(words);
         return Err(become_tool(&args, &path, &asked.collect::<Vec<_>>()));
     }
-    let is_asked = |known: &Description| {
-        known.completes && (name != tool_name || !generate::SHELLS.iter().any(|shell| known.has(shell)))
-    };
     let known = Description::find(&tool_name);
-    if known.as_ref().is_some_and(|known| generate::SHELLS.iter().any(|shell| known.has(shell))) {
+    let has_script =
+        known.as_ref().is_some_and(|known| generate::SHELLS.iter().any(|shell| known.has(shell)));
+    if has_script {
         found.say("script");
     }
-    if known.is_some_and(|known| is_asked(&known)) {
+    if known.is_some_and(|known| known.completes) && (name != tool_name || !has_script) {
         let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         description::candidates(&path, &words, |word, meaning| found.offer(word, meaning))?;
     }

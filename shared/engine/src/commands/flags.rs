@@ -127,7 +127,7 @@ impl Jobs {
         let config = then.config.into_iter().filter(is_kept).chain(own.config.clone()).collect();
         let mut args = then.args;
         args.extend(own.args.into_iter().filter(|arg| !args.contains(arg)).collect::<Vec<_>>());
-        let told = CodexOptions {
+        let options = CodexOptions {
             options: Options {
                 model: own.model.or(then.model),
                 sandbox,
@@ -140,12 +140,12 @@ impl Jobs {
             images: if images.is_empty() { kept.images } else { images },
         };
         // Without these files the prompts would differ from those of the first runner.
-        let files = told.images.iter().chain(&told.options.output_schema);
+        let files = options.images.iter().chain(&options.options.output_schema);
         if let Some(gone) = files.into_iter().find(|file| !Path::new(file).is_file()) {
             return Err(Error::new(format!("file '{gone}', which the run was started with, does not exist"))
                 .hint("name another file by the same flag, or start another run by --new"));
         }
-        Ok(told)
+        Ok(options)
     }
 
     /// The sandbox of the flags.
