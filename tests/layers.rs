@@ -65,14 +65,14 @@ const CRATES: [Crate; 3] = [
         root: "shared/fake/src",
         floors: &[
             &["lock", "output", "table", "version", "words"],
-            &["args", "line", "model", "row", "sample"],
+            &["args", "line", "model", "store", "sample"],
             &["history"],
             &["thread"],
             &["lines", "rpc"],
             &["exec"],
             &[""],
         ],
-        packages: &[("table", &["rusqlite"]), ("row", &["rusqlite"])],
+        packages: &[("table", &["rusqlite"])],
     },
 ];
 

@@ -1,9 +1,9 @@
-//! The arguments of `codex exec`, as far as they are known here.
+//! The arguments of `codex exec` that this Codex knows.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::output::{Run, Stop, tell};
+use crate::output::{OrExit, exit_with};
 use crate::version::{Version, since};
 
 #[derive(Default)]
@@ -39,20 +39,15 @@ const IGNORED: [&str; 9] = [
     "--thread-source",
 ];
 
-/// Reads what comes after `exec`.
-pub(super) fn read(version: &Version, words: &[OsString]) -> Run<Args> {
+/// Parses the arguments after `exec`.
+pub(super) fn parse(version: &Version, words: &[OsString]) -> OrExit<Args> {
     let mut args = Args::default();
     let mut operands: Vec<&OsString> = Vec::new();
     let mut rest = words.iter().peekable();
     let mut is_open = true;
     while let Some(word) = rest.next() {
-        let bytes = word.as_bytes();
-        if !is_open || bytes == b"-" || !bytes.starts_with(b"-") {
+        if !is_open || is_operand(word) {
             operands.push(word);
-            continue;
-        }
-        if bytes == b"--" {
-            is_open = false;
             continue;
         }
         let text = word.to_str().unwrap_or_default();
@@ -65,18 +60,20 @@ pub(super) fn read(version: &Version, words: &[OsString]) -> Run<Args> {
             None => (text, None),
         };
         let in_verb = operands.first().is_some_and(|verb| *verb == "resume" || is_fork(version, verb));
-        let mut value = || match attached {
-            Some(value) => Ok(value.to_owned()),
+        let mut value = || {
             // An option is never a value (0.106 and 0.169).
-            None => match rest.next_if(|word| !word.as_bytes().starts_with(b"-") || *word == "-") {
-                Some(value) => Ok(value.to_string_lossy().into_owned()),
+            let next =
+                || rest.next_if(|word| is_operand(word)).map(|word| word.to_string_lossy().into_owned());
+            match attached.map(str::to_owned).or_else(next) {
+                Some(value) => Ok(value),
                 None => usage(&format!("a value is required for '{name}' but none was supplied")),
-            },
+            }
         };
         match name {
+            "--" if attached.is_none() => is_open = false,
             "--json" | "--experimental-json" => args.json = true,
             "--skip-git-repo-check" => args.skip_git_check = true,
-            // Ignored here: the session is written all the same.
+            // Ignored here: the session is written nevertheless.
             "--ephemeral" => {}
             "--dangerously-bypass-approvals-and-sandbox" | "--yolo" => {
                 args.sandbox = Some("danger-full-access".to_owned());
@@ -97,25 +94,20 @@ pub(super) fn read(version: &Version, words: &[OsString]) -> Run<Args> {
             "--cd" | "-C" if !in_verb => args.directory = Some(value()?.into()),
             "--model" | "-m" => args.model = Some(value()?),
             "--image" | "-i" => {
-                // Without `=` it accepts all words up to the next option.
-                if attached.is_none() {
-                    value()?;
-                    while rest.next_if(|word| !word.as_bytes().starts_with(b"-") || *word == "-").is_some() {}
-                }
-            }
-            ignored if IGNORED.contains(&ignored) => {
                 value()?;
+                // Without `=` it accepts all words up to the next option.
+                while attached.is_none() && rest.next_if(|word| is_operand(word)).is_some() {}
             }
+            ignored if IGNORED.contains(&ignored) => drop(value()?),
             _ => return unexpected(text),
         }
     }
     let mut operands = operands.into_iter();
     match operands.next() {
         Some(verb) if verb == "resume" || is_fork(version, verb) => {
-            let Some(id) = operands.next() else {
+            let Some(id) = operands.next().cloned() else {
                 return usage("the following required arguments were not provided:\n  <SESSION_ID>");
             };
-            let id = id.clone();
             args.verb = if verb == "resume" { Verb::Resume(id) } else { Verb::Fork(id) };
             args.prompt = operands.next().cloned();
         }
@@ -127,11 +119,15 @@ pub(super) fn read(version: &Version, words: &[OsString]) -> Run<Args> {
     }
 }
 
+fn is_operand(word: &OsString) -> bool {
+    word == "-" || !word.as_bytes().starts_with(b"-")
+}
+
 fn is_fork(version: &Version, verb: &OsString) -> bool {
     verb == "fork" && version.has(since::EXEC_FORK)
 }
 
-fn unexpected<T>(word: &str) -> Run<T> {
+fn unexpected<T>(word: &str) -> OrExit<T> {
     let tip = match word.starts_with('-') {
         true => format!("\n\n  tip: to pass '{word}' as a value, use '-- {word}'"),
         false => String::new(),
@@ -139,36 +135,37 @@ fn unexpected<T>(word: &str) -> Run<T> {
     usage(&format!("unexpected argument '{word}' found{tip}"))
 }
 
-fn usage<T>(why: &str) -> Run<T> {
-    tell(&format!(
-        "error: {why}\n\nUsage: codex exec [OPTIONS] [PROMPT]\n       codex exec [OPTIONS] <COMMAND> [ARGS]\n\n\
-         For more information, try '--help'."
-    ));
-    Err(Stop(2))
+fn usage<T>(why: &str) -> OrExit<T> {
+    exit_with(
+        2,
+        format!(
+            "error: {why}\n\nUsage: codex exec [OPTIONS] [PROMPT]\n       codex exec [OPTIONS] <COMMAND> [ARGS]\n\n\
+             For more information, try '--help'."
+        ),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read_words(line: &str) -> Option<(Args, Version)> {
-        let version = Version::of_environment();
+    fn parse_words(line: &str) -> Option<Args> {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        read(&version, &words).ok().map(|args| (args, version))
+        parse(&Version::from_environment(), &words).ok()
     }
 
     #[test]
-    fn arguments_as_codex_takes_them() {
-        let (args, _) = read_words("--json -s workspace-write -m x --image=a,b -C /p resume ID -").unwrap();
+    fn arguments_have_the_syntax_of_codex() {
+        let args = parse_words("--json -s workspace-write -m x --image=a,b -C /p resume ID -").unwrap();
         assert!(args.json && args.prompt.is_some_and(|prompt| prompt == "-"));
         assert!(matches!(args.verb, Verb::Resume(id) if id == "ID"));
         assert_eq!((args.sandbox.as_deref(), args.model.as_deref()), (Some("workspace-write"), Some("x")));
-        // An image by itself swallows what follows.
-        let (args, _) = read_words("--json -i a resume ID -").unwrap();
+        // An image without `=` swallows all further words.
+        let args = parse_words("--json -i a resume ID -").unwrap();
         assert!(matches!(args.verb, Verb::New) && args.prompt.is_none());
         for wrong in ["--nosuch x", "-s bad x", "resume ID -s read-only -", "a b", "--full-auto x", "resume"]
         {
-            assert!(read_words(wrong).is_none(), "{wrong}");
+            assert!(parse_words(wrong).is_none(), "{wrong}");
         }
     }
 }

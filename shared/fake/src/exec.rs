@@ -4,115 +4,89 @@ use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::{Value, json};
 
-use crate::args;
-use crate::args::{Args, Verb};
+use crate::args::{self, Args, Verb};
 use crate::history::Turn;
 use crate::line::{Line, Usage, typed};
-use crate::lines;
-use crate::lines::Open;
-use crate::model;
-use crate::model::Refusal;
-use crate::output::{Run, Stop, fail, home, say, say_json, tell};
-use crate::row::Rows;
-use crate::thread::{Origin, Thread, named};
+use crate::lines::{self, OpenTurn};
+use crate::model::{self, Refusal};
+use crate::output::{Exit, OrExit, exit_with, fail, home, print_error_line, print_line};
+use crate::store::Store;
+use crate::thread::{Origin, Thread, find_by_name};
 use crate::version::{Version, since};
 use crate::words::Words;
 use codex_agent_shared::child::signals::Signals;
-use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// As long as anything waits that does not wait for ever.
+/// The longest wait, except for those without an end.
 const MINUTE: Duration = Duration::from_secs(60);
 /// The message of a full disk.
 const NO_SPACE: &str = "Error: thread-store internal error: No space left on device (os error 28)";
 /// The length of a long line.
 const LONG: usize = 100_000_000;
 
-pub(super) fn run(version: &Version, words: &[OsString]) -> Run<()> {
-    let args = args::read(version, &words[1..])?;
-    let cwd = directory(args.directory.as_deref())?;
+pub(super) fn run(version: Version, words: &[OsString]) -> OrExit<()> {
+    let args = args::parse(&version, &words[1..])?;
+    // Codex stores resolved paths.
+    let cwd = std::fs::canonicalize(args.directory.as_deref().unwrap_or(OsStr::new("."))).or_else(fail)?;
     if std::env::var_os("CODEX_FAKE_GIT_CHECK").is_some_and(|value| value == "1")
         && !args.skip_git_check
-        && !cwd.ancestors().any(|folder| folder.join(".git").exists())
+        && !cwd.ancestors().any(|directory| directory.join(".git").exists())
     {
-        tell("Not inside a trusted directory and --skip-git-repo-check was not specified.");
-        return Err(Stop(1));
+        return exit_with(1, "Not inside a trusted directory and --skip-git-repo-check was not specified.");
     }
     let home = home()?;
-    let prompt = prompt(version, &args)?;
-    let steering = Words::of(prompt.as_deref().unwrap_or_default());
+    let prompt = read_prompt(&version, &args)?;
+    let steering = Words::parse(prompt.as_deref().unwrap_or_default());
     if steering.has("EXITS") {
-        tell("Error: boom");
-        return Err(Stop(3));
+        return exit_with(3, "Error: boom");
     }
-    if steering.has("HANGSTART") {
-        loop {
-            std::thread::sleep(MINUTE);
-        }
+    while steering.has("HANGSTART") {
+        std::thread::sleep(MINUTE);
     }
-    let rows = Rows::open(version, &home)?;
-    let thread = begin(version, &home, &rows, &args, &cwd, &steering)?;
+    let store = Store::open(version, home).or_else(fail)?;
+    let thread = open_thread(&store, &args, &cwd, &steering)?;
     let id = thread.id;
-    let mut job = Job {
-        json: args.json,
-        thread,
-        steering,
-        home: &home,
-        words,
-        signals: Signals::interrupts().or_else(fail)?,
-        items: 0,
-    };
+    let signals = Signals::interrupts().or_else(fail)?;
+    let mut job = Job { json: args.json, thread, steering, words, signals, items: 0 };
     job.event("thread.started", &json!({"thread_id": id}))?;
     if !args.json {
-        tell(&format!("session id: {id}"));
+        print_error_line(format_args!("session id: {id}"));
     }
     match &prompt {
-        Some(prompt) => job.turn(prompt),
+        Some(prompt) => job.run_turn(prompt),
         None => Ok(()),
     }
 }
 
-fn directory(named: Option<&OsStr>) -> Run<PathBuf> {
-    let folder = match named {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from("."),
-    };
-    // Codex stores resolved paths.
-    std::fs::canonicalize(folder).or_else(fail)
-}
-
-/// The prompt, from the arguments, standard input, or both. A fork may go without.
-fn prompt(version: &Version, args: &Args) -> Run<Option<String>> {
+/// The prompt of the arguments, of standard input, or of both. A fork needs none.
+fn read_prompt(version: &Version, args: &Args) -> OrExit<Option<String>> {
     let given = match &args.prompt {
-        Some(given) if given != "-" => Some(given),
+        Some(given) if given != "-" => given,
         None if matches!(args.verb, Verb::Fork(_)) => return Ok(None),
         asked => {
             if asked.is_none() {
-                tell("Reading prompt from stdin...");
+                print_error_line("Reading prompt from stdin...");
             }
-            let text = input()?;
-            if text.trim().is_empty() {
-                tell("No prompt provided via stdin.");
-                return Err(Stop(1));
-            }
-            return Ok(Some(text));
+            let text = read_stdin()?;
+            return match text.trim().is_empty() {
+                true => exit_with(1, "No prompt provided via stdin."),
+                false => Ok(Some(text)),
+            };
         }
     };
-    let Some(given) = given.and_then(|given| given.to_str()) else {
-        return fail("the prompt is not valid UTF-8");
-    };
+    let Some(given) = given.to_str() else { return fail("the prompt is not valid UTF-8") };
     let is_new = matches!(args.verb, Verb::New);
     if is_new && version.has(since::STDIN_BLOCK) && !std::io::stdin().is_terminal() {
-        tell("Reading additional input from stdin...");
-        let more = input()?;
+        print_error_line("Reading additional input from stdin...");
+        let more = read_stdin()?;
         if !more.trim().is_empty() {
             return Ok(Some(format!("{given}\n\n<stdin>\n{more}\n</stdin>")));
         }
@@ -120,29 +94,16 @@ fn prompt(version: &Version, args: &Args) -> Run<Option<String>> {
     Ok(Some(given.to_owned()))
 }
 
-fn input() -> Run<String> {
+fn read_stdin() -> OrExit<String> {
     let mut bytes = Vec::new();
-    if let Err(error) = std::io::stdin().lock().read_to_end(&mut bytes) {
-        return fail(error);
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(text),
-        Err(_) => {
-            tell("Failed to read prompt from stdin: input is not valid UTF-8");
-            Err(Stop(1))
-        }
-    }
+    std::io::stdin().lock().read_to_end(&mut bytes).or_else(fail)?;
+    String::from_utf8(bytes)
+        .or_else(|_| exit_with(1, "Failed to read prompt from stdin: input is not valid UTF-8"))
 }
 
-/// The session that the turn is for.
-fn begin<'h>(
-    version: &'h Version,
-    home: &'h Home,
-    rows: &'h Rows,
-    args: &Args,
-    cwd: &Path,
-    steering: &Words<'_>,
-) -> Run<Thread<'h>> {
+/// The session of the turn.
+fn open_thread<'s>(store: &'s Store, args: &Args, cwd: &Path, steering: &Words<'_>) -> OrExit<Thread<'s>> {
+    let version = &store.version;
     let origin = Origin {
         cwd,
         source: "exec",
@@ -150,35 +111,30 @@ fn begin<'h>(
         model: args.model.as_deref(),
         sandbox: args.sandbox.as_deref(),
     };
-    let new = || Thread::start(version, home, rows, &origin).or_else(fail);
+    let begin = || Thread::begin(store, &origin).or_else(fail);
     let code = if version.has(since::ERROR_CODE) { " (code -32600)" } else { "" };
-    let wanted = |given: &OsStr| {
-        let given = given.to_string_lossy();
-        (Id::parse(&given).or_else(|| named(home, &given)), given.into_owned())
-    };
+    let find = |given: &str| Id::parse(given).or_else(|| find_by_name(store, given));
     match &args.verb {
-        Verb::New => new(),
-        Verb::Resume(_) if steering.has("OTHER") => new(),
+        Verb::New => begin(),
+        Verb::Resume(_) if steering.has("OTHER") => begin(),
         Verb::Resume(given) => {
             // An unknown name starts a new session in every version; an unknown id did up to 0.106.
-            let (Some(id), _) = wanted(given) else { return new() };
-            match Thread::load(version, home, rows, id) {
+            let Some(id) = find(&given.to_string_lossy()) else { return begin() };
+            match Thread::load(store, id) {
                 Ok(mut thread) => {
                     thread.cwd = cwd.to_string_lossy().into_owned();
-                    if let Some(model) = &args.model {
-                        thread.model.clone_from(model);
-                    }
+                    thread.model = args.model.clone().unwrap_or(thread.model);
                     thread.sandbox = args.sandbox.clone().unwrap_or_else(|| "read-only".to_owned());
                     Ok(thread)
                 }
-                Err(why) if why.starts_with("no rollout") && !version.has(since::STRICT) => new(),
+                Err(why) if why.starts_with("no rollout") && !version.has(since::STRICT) => begin(),
                 Err(why) => fail(format!("thread/resume: thread/resume failed: {why}{code}")),
             }
         }
         Verb::Fork(given) => {
-            let (id, given) = wanted(given);
-            let Some(id) = id else { return fail(format!("Session not found: {given}")) };
-            Thread::fork(version, home, rows, id, None, &origin)
+            let given = given.to_string_lossy();
+            let Some(id) = find(&given) else { return fail(format!("Session not found: {given}")) };
+            Thread::fork(store, id, None, &origin)
                 .or_else(|why| fail(format!("thread/fork: thread/fork failed: {why}{code}")))
         }
     }
@@ -188,63 +144,63 @@ struct Job<'j> {
     json: bool,
     thread: Thread<'j>,
     steering: Words<'j>,
-    home: &'j Home,
     words: &'j [OsString],
     signals: Signals,
     items: usize,
 }
 
 impl Job<'_> {
-    fn event(&self, kind: &str, rest: &Value) -> Run<()> {
-        if !self.json {
-            return Ok(());
-        }
-        say(typed(kind, rest).as_bytes())
+    fn event(&self, kind: &str, rest: &Value) -> OrExit<()> {
+        if self.json { print_line(typed(kind, rest)) } else { Ok(()) }
     }
 
-    fn write(&mut self, lines: &[Line]) -> Run<()> {
+    fn append(&mut self, lines: &[Line]) -> OrExit<()> {
         if self.steering.has("UNSAVED") {
-            tell(&format!("ERROR codex_core::session: failed to record rollout items: {NO_SPACE}"));
+            let error = "ERROR codex_core::session: failed to record rollout items";
+            print_error_line(format_args!("{error}: {NO_SPACE}"));
             return Ok(());
         }
         self.thread.append(lines).or_else(fail)
     }
 
-    fn turn(&mut self, prompt: &str) -> Run<()> {
-        let history: Vec<String> =
-            self.thread.history.turns.iter().flat_map(Turn::messages).map(str::to_owned).collect();
-        let open = Open { id: Id::ordered().to_string(), began: Timestamp::now() };
-        std::thread::sleep(self.steering.late());
+    /// Appends lines and updates the row.
+    fn save(&mut self, lines: &[Line]) -> OrExit<()> {
+        self.append(lines)?;
+        self.thread.save().or_else(fail)
+    }
+
+    fn run_turn(&mut self, prompt: &str) -> OrExit<()> {
+        let history = self.thread.history.turns.iter().flat_map(Turn::user_messages);
+        let history: Vec<String> = history.map(str::to_owned).collect();
+        let open = OpenTurn { id: Id::ordered().to_string(), began: Timestamp::now() };
+        std::thread::sleep(self.steering.recording_delay());
         self.event("turn.started", &json!({}))?;
-        let lines = lines::begin(&self.thread, &open, prompt);
-        self.write(&lines)?;
-        self.thread.hear(prompt);
-        self.thread.save()?;
+        self.append(&lines::begin(&self.thread, &open, prompt))?;
+        self.thread.add_prompt(prompt);
+        self.save(&[])?;
         self.log(prompt, &history)?;
         self.misbehave(&open)?;
-        let wait = self.steering.wait();
-        self.wait(&open, wait)?;
-        if let Some(refusal) = model::refuses(self.thread.version, &self.steering, self.home.path()) {
-            return self.fails(&open, &refusal);
+        self.wait(&open, self.steering.answer_delay())?;
+        let store = self.thread.store;
+        if let Some(refusal) = model::refusal(&store.version, &self.steering, store.home.path()) {
+            return self.fail_turn(&open, &refusal);
         }
         let mut cost = Usage::ONE;
         if let Some(command) = self.steering.command {
-            self.shell(&open, command)?;
+            self.run_shell(&open, command)?;
             cost = cost.plus(Usage::ONE);
         }
         let answer = format!("echo: {prompt}");
-        let lines = lines::answer(&self.thread, &open, &answer);
-        self.write(&lines)?;
+        self.append(&lines::answer(&self.thread, &open, &answer))?;
         let item = json!({"id": self.next_item(), "type": "agent_message", "text": answer});
         self.event("item.completed", &json!({"item": item}))?;
         if self.steering.has("CUT") {
-            return self.fails(&open, &model::cut());
+            return self.fail_turn(&open, &model::incomplete_stream());
         }
         self.thread.total = self.thread.total.plus(cost);
         let mut lines = lines::tokens(&self.thread, &open, cost);
         lines.push(lines::complete(&self.thread, &open, Some(&answer), None));
-        self.write(&lines)?;
-        self.thread.save()?;
+        self.save(&lines)?;
         if self.steering.has("UNSAVED") {
             let message = format!(
                 "Failed to save the conversation transcript; Codex will continue retrying. {NO_SPACE}"
@@ -252,11 +208,11 @@ impl Job<'_> {
             let item = json!({"id": self.next_item(), "type": "error", "message": message});
             self.event("item.completed", &json!({"item": item}))?;
         }
-        self.event("turn.completed", &json!({"usage": lines::told_usage(&self.thread)}))?;
+        self.event("turn.completed", &json!({"usage": lines::reported_usage(&self.thread)}))?;
         if !self.json {
-            say(answer.as_bytes())?;
+            print_line(answer)?;
         }
-        self.after()
+        self.end_process()
     }
 
     fn next_item(&mut self) -> String {
@@ -265,8 +221,8 @@ impl Job<'_> {
         item
     }
 
-    /// A model would see the prompt now.
-    fn log(&self, prompt: &str, history: &[String]) -> Run<()> {
+    /// Logs the prompt at the moment when a model would receive it.
+    fn log(&self, prompt: &str, history: &[String]) -> OrExit<()> {
         let Some(path) = std::env::var_os("CODEX_FAKE_LOG").filter(|path| !path.is_empty()) else {
             return Ok(());
         };
@@ -278,20 +234,18 @@ impl Job<'_> {
             "run": variable("CODEX_AGENT_RUN"),
         });
         let mut log = OpenOptions::new().append(true).create(true).mode(0o600).open(path).or_else(fail)?;
-        // One write: several that log at once do not mix their lines.
+        // The lines of concurrent processes do not mix, since each line is one write.
         log.write_all(format!("{line}\n").as_bytes()).or_else(fail)
     }
 
-    /// Waits, unless the user interrupts.
-    fn wait(&mut self, open: &Open, time: Duration) -> Run<()> {
+    /// Waits, unless the user interrupts the turn.
+    fn wait(&mut self, open: &OpenTurn, time: Duration) -> OrExit<()> {
         let until = Instant::now() + time;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if self.signals.wait(left).stops > 0 {
-                let lines = lines::aborted(&self.thread, open);
-                self.write(&lines)?;
-                self.thread.save()?;
-                return Err(Stop(u8::from(self.thread.version.has(since::STRICT))));
+                self.save(&lines::aborted(&self.thread, open))?;
+                return Err(Exit(u8::from(self.thread.has(since::STRICT))));
             }
             if left.is_zero() {
                 return Ok(());
@@ -299,19 +253,19 @@ impl Job<'_> {
         }
     }
 
-    /// Does what a Codex should not do in a turn.
-    fn misbehave(&mut self, open: &Open) -> Run<()> {
+    /// Misbehaves in the ways that the words ask for.
+    fn misbehave(&mut self, open: &OpenTurn) -> OrExit<()> {
         if self.steering.has("GARBAGE") {
-            say(b"no json")?;
-            say_json(&json!({"type": "new.thing", "x": [1]}))?;
-            say(b"\xff\xfe")?;
+            print_line("no json")?;
+            print_line(json!({"type": "new.thing", "x": [1]}).to_string())?;
+            print_line(b"\xff\xfe")?;
         }
         if self.steering.has("LONGLINE") {
             let mut line = Vec::with_capacity(LONG + 100);
             line.extend_from_slice(br#"{"type":"item.completed","item":{"type":"reasoning","text":""#);
             line.resize(line.len() + LONG, b'x');
             line.extend_from_slice(br#""}}"#);
-            say(&line)?;
+            print_line(&line)?;
         }
         if self.steering.has("DIES") {
             let _ = kill_process(getpid(), Signal::KILL);
@@ -319,10 +273,8 @@ impl Job<'_> {
         if self.steering.has("DEAF") {
             let mut deaf = Signals::catch().or_else(fail)?;
             let until = Instant::now() + MINUTE;
-            while let left = until.saturating_duration_since(Instant::now())
-                && !left.is_zero()
-            {
-                deaf.wait(left);
+            while Instant::now() < until {
+                deaf.wait(until.saturating_duration_since(Instant::now()));
             }
         }
         while self.steering.has("NETWORK") {
@@ -340,30 +292,28 @@ impl Job<'_> {
         }
     }
 
-    fn fails(&mut self, open: &Open, refusal: &Refusal) -> Run<()> {
+    fn fail_turn(&mut self, open: &OpenTurn, refusal: &Refusal) -> OrExit<()> {
         let error = Some((refusal.message.as_str(), &refusal.info));
-        let line = lines::complete(&self.thread, open, None, error);
-        self.write(&[line])?;
-        self.thread.save()?;
+        self.save(&[lines::complete(&self.thread, open, None, error)])?;
         self.event("error", &json!({"message": refusal.message}))?;
         self.event("turn.failed", &json!({"error": {"message": refusal.message}}))?;
         if !self.json {
-            tell(&format!("ERROR: {}", refusal.message));
+            print_error_line(format_args!("ERROR: {}", refusal.message));
         }
-        Err(Stop(1))
+        Err(Exit(1))
     }
 
-    fn shell(&mut self, open: &Open, command: &str) -> Run<()> {
+    fn run_shell(&mut self, open: &OpenTurn, command: &str) -> OrExit<()> {
         let id = self.next_item();
-        let told = format!("/bin/sh -c '{command}'");
+        let shown = format!("/bin/sh -c '{command}'");
         let item = |output: &str, code: Option<i32>, status: &str| {
             json!({"item": {
-                "id": id, "type": "command_execution", "command": told, "aggregated_output": output,
+                "id": id, "type": "command_execution", "command": shown, "aggregated_output": output,
                 "exit_code": code, "status": status,
             }})
         };
         self.event("item.started", &item("", None, "in_progress"))?;
-        // Its output is a pipe: nothing that Codex starts has Codex's own.
+        // The output of the command is a pipe, since Codex passes its own output to no process.
         let ran = Command::new("/bin/sh")
             .args(["-c", command])
             .current_dir(&self.thread.cwd)
@@ -373,22 +323,21 @@ impl Job<'_> {
         let mut output = String::from_utf8_lossy(&ran.stdout).into_owned();
         output.push_str(&String::from_utf8_lossy(&ran.stderr));
         let code = ran.status.code().unwrap_or(-1);
-        let lines = lines::command(&self.thread, open, command, &output, code);
-        self.write(&lines)?;
+        self.append(&lines::command(&self.thread, open, command, &output, code))?;
         let status = if code == 0 { "completed" } else { "failed" };
         self.event("item.completed", &item(&output, Some(code), status))
     }
 
-    /// The steps after a successful turn.
-    fn after(&mut self) -> Run<()> {
+    /// Ends the process after a completed turn.
+    fn end_process(&mut self) -> OrExit<()> {
         if self.steering.has("LEAVES") {
-            // It has our standard output, which no child of the real one has: a shim that is called codex does that.
+            // This child inherits standard output, as from a shim that is called codex, and not as from Codex.
             let left = Command::new("sleep").arg("60").stdin(Stdio::null()).stderr(Stdio::null()).spawn();
             left.map(drop).or_else(fail)?;
         }
         if self.steering.has("LINGERS") {
             self.signals.wait(MINUTE);
         }
-        if self.steering.has("BADEND") { Err(Stop(4)) } else { Ok(()) }
+        if self.steering.has("BADEND") { Err(Exit(4)) } else { Ok(()) }
     }
 }

@@ -1,5 +1,4 @@
-//! The history of a session: its turns by the rollout, from the beginning of the session that it was forked
-//! from.
+//! The history of a session: the turns in its rollout and in those of the sessions that it was forked from.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,30 +12,24 @@ use codex_agent_shared::codex::rollout;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// One turn.
+/// A turn.
 pub(super) struct Turn {
-    pub(super) id: String,
-    /// The messages; true for the user.
-    pub(super) said: Vec<(bool, String)>,
+    id: String,
+    /// The messages; the flag is whether the user wrote it.
+    pub(super) messages: Vec<(bool, String)>,
     pub(super) status: &'static str,
     /// The place of its first line.
     pub(super) at: Place,
 }
 
 impl Turn {
-    /// The first turn of a session, which has only just begun.
-    pub(super) fn first(message: &str) -> Turn {
-        let said = vec![(true, message.to_owned())];
-        Turn { id: String::new(), said, status: "inProgress", at: Place { ordinal: None, offset: 0 } }
-    }
-
-    pub(super) fn messages(&self) -> impl Iterator<Item = &str> {
-        self.said.iter().filter(|(is_user, _)| *is_user).map(|(_, text)| text.as_str())
+    pub(super) fn user_messages(&self) -> impl Iterator<Item = &str> {
+        self.messages.iter().filter(|(is_user, _)| *is_user).map(|(_, text)| text.as_str())
     }
 }
 
-/// A place in a session: the number of a line, or else its offset in the file.
-#[derive(Clone, Copy, Debug)]
+/// The place of a line: its number in the session, if lines have one, and its offset in the file.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
     pub(super) ordinal: Option<u64>,
     pub(super) offset: u64,
@@ -50,10 +43,11 @@ pub(super) struct History {
     pub(super) total: Usage,
     pub(super) model: Option<String>,
     pub(super) sandbox: Option<String>,
-    /// The last number of its own lines, and whether the last line has one.
+    /// The number of the last numbered line.
     pub(super) last_ordinal: Option<u64>,
+    /// Whether the last line has a number.
     pub(super) is_numbered: bool,
-    /// The first message in the file itself.
+    /// The first user message in the file itself.
     pub(super) first_own: Option<String>,
     pub(super) length: u64,
 }
@@ -61,50 +55,46 @@ pub(super) struct History {
 impl History {
     pub(super) fn read(home: &Home, path: &Path) -> io::Result<History> {
         let mut history = History::default();
-        history.follow(home, path, None)?;
+        history.read_file(home, path, None)?;
         Ok(history)
     }
 
-    fn follow(&mut self, home: &Home, path: &Path, until: Option<u64>) -> io::Result<()> {
+    /// Reads a rollout up to the line with this number, after the part of its parent that it is based on.
+    fn read_file(&mut self, home: &Home, path: &Path, until: Option<u64>) -> io::Result<()> {
         let text = std::fs::read(path)?;
         let mut own = Value::Null;
-        let mut offset = 0;
+        let mut next = 0;
         self.first_own = None;
         for line in text.split_inclusive(|byte| *byte == b'\n') {
-            let at = offset;
-            offset += line.len() as u64;
+            let offset = next;
+            next += line.len() as u64;
             // Broken lines are skipped.
             let Ok(line) = serde_json::from_slice::<Value>(line) else { continue };
             let ordinal = line["ordinal"].as_u64();
-            if let (Some(until), Some(ordinal)) = (until, ordinal)
-                && ordinal >= until
-            {
+            if until.zip(ordinal).is_some_and(|(until, ordinal)| ordinal >= until) {
                 break;
             }
-            if line["type"] == "session_meta" {
-                // A copied fork has its parent's on the second line.
-                if own.is_null() {
-                    own = line["payload"].clone();
-                    let base = &own["history_base"];
-                    let parent = base["thread_id"].as_str().and_then(Id::parse);
-                    if let Some(file) = parent.and_then(|parent| find(home, parent, None)) {
-                        let end = base["end_ordinal_exclusive"].as_u64();
-                        self.follow(home, &file, Some(end.unwrap_or(0).min(until.unwrap_or(u64::MAX))))?;
-                        self.first_own = None;
-                    }
+            if line["type"] != "session_meta" {
+                self.apply_line(&line, Place { ordinal, offset });
+            } else if own.is_null() {
+                // The second line of a copied fork is that of its parent, and is skipped.
+                own = line["payload"].clone();
+                let base = &own["history_base"];
+                let parent = base["thread_id"].as_str().and_then(Id::parse);
+                if let Some(file) = parent.and_then(|parent| find_rollout(home, parent, None)) {
+                    let end = base["end_ordinal_exclusive"].as_u64().unwrap_or(0);
+                    self.read_file(home, &file, Some(end.min(until.unwrap_or(u64::MAX))))?;
+                    self.first_own = None;
                 }
-            } else {
-                self.take(&line, Place { ordinal, offset: at });
             }
             self.is_numbered = ordinal.is_some();
             self.last_ordinal = ordinal.or(self.last_ordinal);
         }
-        self.meta = own;
-        self.length = offset;
+        (self.meta, self.length) = (own, next);
         Ok(())
     }
 
-    fn take(&mut self, line: &Value, at: Place) {
+    fn apply_line(&mut self, line: &Value, at: Place) {
         let payload = &line["payload"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         if line["type"] == "turn_context" {
@@ -117,63 +107,58 @@ impl History {
             return;
         }
         match payload["type"].as_str().unwrap_or_default() {
-            "task_started" | "turn_started" => self.turns.push(Turn {
-                id: text(&payload["turn_id"]),
-                said: Vec::new(),
-                status: "inProgress",
-                at,
-            }),
-            "user_message" => self.say(true, text(&payload["message"]), at),
-            "agent_message" => self.say(false, text(&payload["message"]), at),
+            "task_started" | "turn_started" => {
+                self.begin_turn(text(&payload["turn_id"]), "inProgress", at);
+            }
+            "user_message" => self.add_message(true, text(&payload["message"]), at),
+            "agent_message" => self.add_message(false, text(&payload["message"]), at),
             "item_completed" => {
                 let parts = payload["item"]["content"].as_array().into_iter().flatten();
                 let content: String = parts.filter_map(|part| part["text"].as_str()).collect();
                 match payload["item"]["type"].as_str() {
-                    Some("UserMessage") => self.say(true, content, at),
-                    Some("AgentMessage") => self.say(false, content, at),
+                    Some("UserMessage") => self.add_message(true, content, at),
+                    Some("AgentMessage") => self.add_message(false, content, at),
                     _ => {}
                 }
             }
-            "task_complete" | "turn_complete" => {
-                self.end(if payload["error"].is_null() { "completed" } else { "failed" });
-            }
-            "turn_aborted" => self.end("interrupted"),
+            "task_complete" | "turn_complete" if payload["error"].is_null() => self.end_turn("completed"),
+            "task_complete" | "turn_complete" => self.end_turn("failed"),
+            "turn_aborted" => self.end_turn("interrupted"),
             "token_count" => {
-                self.total = Usage::read(&payload["info"]["total_token_usage"]).unwrap_or(self.total);
+                self.total = Usage::parse(&payload["info"]["total_token_usage"]).unwrap_or(self.total);
             }
             "thread_rolled_back" => {
-                let left =
-                    self.turns.len().saturating_sub(payload["num_turns"].as_u64().unwrap_or(0) as usize);
-                self.turns.truncate(left);
+                let removed = payload["num_turns"].as_u64().unwrap_or(0) as usize;
+                self.turns.truncate(self.turns.len().saturating_sub(removed));
             }
             _ => {}
         }
     }
 
-    /// Up to 0.98 no line begins a turn but the message itself.
-    fn say(&mut self, is_user: bool, text: String, at: Place) {
-        let is_new = match self.turns.last() {
-            Some(turn) => is_user && turn.id.is_empty(),
-            None => true,
-        };
-        if is_new {
-            self.turns.push(Turn { id: String::new(), said: Vec::new(), status: "completed", at });
+    fn begin_turn(&mut self, id: String, status: &'static str, at: Place) {
+        self.turns.push(Turn { id, messages: Vec::new(), status, at });
+    }
+
+    /// Adds a message. Up to 0.98 a turn begins with the message of the user, and has no id.
+    pub(super) fn add_message(&mut self, is_user: bool, text: String, at: Place) {
+        if self.turns.last().is_none_or(|turn| is_user && turn.id.is_empty()) {
+            self.begin_turn(String::new(), "completed", at);
         }
         if is_user {
             self.first_own.get_or_insert_with(|| rollout::typed(&text).to_owned());
         }
         if let Some(turn) = self.turns.last_mut() {
-            turn.said.push((is_user, text));
+            turn.messages.push((is_user, text));
         }
     }
 
-    fn end(&mut self, status: &'static str) {
+    fn end_turn(&mut self, status: &'static str) {
         if let Some(turn) = self.turns.last_mut() {
             turn.status = status;
         }
     }
 
-    /// The id of a turn: its own, or its number where turns had none.
+    /// The id of a turn: its own, or one made of its number.
     pub(super) fn turn_id(&self, at: usize) -> String {
         match self.turns.get(at) {
             Some(turn) if !turn.id.is_empty() => turn.id.clone(),
@@ -182,7 +167,7 @@ impl History {
     }
 
     pub(super) fn first_message(&self) -> &str {
-        self.turns.iter().flat_map(Turn::messages).next().map(rollout::typed).unwrap_or_default()
+        self.turns.iter().flat_map(Turn::user_messages).next().map(rollout::typed).unwrap_or_default()
     }
 
     pub(super) fn created(&self) -> Timestamp {
@@ -190,9 +175,9 @@ impl History {
     }
 }
 
-/// The live rollout of a session: where the row says, else where the files are. A home that was moved has
-/// rows that name the old place.
-pub(super) fn find(home: &Home, id: Id, named: Option<String>) -> Option<PathBuf> {
-    let named = named.map(PathBuf::from).filter(|path| path.starts_with(home.path()) && path.is_file());
-    named.or_else(|| Files::walk(home.path()).live(id, None).map(|file| file.path.clone()))
+/// The rollout of a session: the path in its row, if that file exists in this home, or else a file of the home, as
+/// the rows of a home that was moved have old paths.
+pub(super) fn find_rollout(home: &Home, id: Id, in_row: Option<String>) -> Option<PathBuf> {
+    let in_row = in_row.map(PathBuf::from).filter(|path| path.starts_with(home.path()) && path.is_file());
+    in_row.or_else(|| Files::walk(home.path()).live(id, None).map(|file| file.path.clone()))
 }

@@ -1,23 +1,22 @@
-//! A Codex without a model: `codex exec`, `codex app-server` and the few commands beside them, for the
-//! demo, where there is no account, and for tests, which run thousands of jobs in seconds.
+//! A Codex without a model: `codex exec`, `codex app-server` and a few other commands, for the demo, which needs no
+//! account, and for tests, which run thousands of jobs in seconds.
 //!
-//! It behaves as the recorded versions do, as far as other programs can see: the events, the rollouts, the rows
-//! of the database, the locks, the exit codes. Where its own home is concerned it is Codex, so this is the one
-//! module below `codex` that writes there. It answers `echo: ` and the prompt, unless words in the prompt say
-//! otherwise; the head of `fake/words.rs` has them all.
+//! Its events, rollouts, rows of the database, locks and exit statuses are those of the recorded versions of Codex. It
+//! writes in its home, as Codex does; no other crate of codex-agent does so. The answer is `echo: ` and the prompt,
+//! unless words of the prompt ask for another behaviour: the head of `words.rs` lists them.
 //!
-//! **Variables.** `CODEX_FAKE_VERSION=0.137.0` makes it that version. `CODEX_FAKE_LOG=FILE` gets a line
-//! for each prompt at the moment that a model would see it, and none for a prompt that none would
-//! see. `CODEX_FAKE_GIT_CHECK=1` makes it refuse directories outside of git, as Codex does.
+//! **Variables.** `CODEX_FAKE_VERSION=0.137.0` sets the version. Each prompt is logged as a line of the file
+//! `CODEX_FAKE_LOG` when a model would receive it; a prompt that no model would receive is not logged. With
+//! `CODEX_FAKE_GIT_CHECK=1` directories outside of git are refused, as by Codex.
 //!
-//! **Order.** Row and rollout are there before `thread.started` is printed, and `thread.started` before anything
-//! is logged: if it is killed before that, nothing was sent.
+//! **Order.** Row and rollout exist before `thread.started` is printed, and `thread.started` is printed before a prompt
+//! is logged. If the process is killed before that, nothing was sent.
 //!
-//! **What it leaves out.** It does not read `config.toml` but for the place of the database, knows no
-//! git, has no subagents, no compaction and no queue, and does not write compressed rollouts.
+//! **Omitted.** It reads nothing in `config.toml` but the place of the database, and has no git, no subagents, no
+//! compaction, no queue and no compressed rollouts.
 //!
 //! A module imports only from floors above its own: 0 `lock`, `output`, `table`, `version`, `words`; 1 `args`, `line`,
-//! `model`, `row`, [`sample`]; 2 `history`; 3 `thread`; 4 `lines`, `rpc`; 5 `exec`.
+//! `model`, `store`, [`sample`]; 2 `history`; 3 `thread`; 4 `lines`, `rpc`; 5 `exec`.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -33,45 +32,42 @@ mod lines;
 mod lock;
 mod model;
 mod output;
-// Without SQLite there are no rows, and the columns of versions are unused.
-#[cfg_attr(not(feature = "sqlite"), allow(dead_code, unused_imports))]
-mod row;
 mod rpc;
 pub mod sample;
+mod store;
 mod table;
 mod thread;
-#[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
 mod version;
 mod words;
 
-use output::{Run, Stop, fail, home, say};
+use output::{Exit, OrExit, fail, home, print_line};
+use store::Store;
 use version::{Version, since};
 
-/// The name that makes an executable this Codex.
+/// The name of an executable that behaves as this Codex.
 pub const NAME: &str = "codex";
 
 /// Runs as Codex, with these arguments.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    let stop = match run(&args) {
+    let status = match run(&args) {
         Ok(()) => 0,
-        Err(Stop(code)) => code,
+        Err(Exit(status)) => status,
     };
-    ExitCode::from(stop)
+    ExitCode::from(status)
 }
 
-fn run(args: &[OsString]) -> Run<()> {
-    let version = Version::of_environment();
+fn run(args: &[OsString]) -> OrExit<()> {
+    let version = Version::from_environment();
     let words: Vec<&str> = args.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     match words[..] {
-        ["--version" | "-V", ..] => say(format!("codex-cli {}", version.text).as_bytes()),
-        ["exec" | "e", ..] => exec::run(&version, args),
-        ["app-server"] => rpc::serve(&version, &home()?),
+        ["--version" | "-V", ..] => print_line(format!("codex-cli {}", version.text)),
+        ["exec" | "e", ..] => exec::run(version, args),
+        ["app-server"] => rpc::serve(&Store::open(version, home()?).or_else(fail)?),
         [verb @ ("archive" | "unarchive"), id] if version.has(since::ARCHIVE_COMMAND) => {
             let Some(id) = Id::parse(id) else { return fail(format!("Session not found: {id}")) };
-            match thread::move_archived(&version, &home()?, id, verb == "archive") {
-                Ok(()) => say(format!("{verb}d session {id}.").as_bytes()),
-                Err(why) => fail(why),
-            }
+            let store = Store::open(version, home()?).or_else(fail)?;
+            thread::move_archived(&store, id, verb == "archive").or_else(fail)?;
+            print_line(format!("{verb}d session {id}."))
         }
         _ if std::io::stdin().is_terminal() => {
             fail("this Codex has no screen and no model; it knows 'codex exec' and 'codex app-server'")

@@ -1,13 +1,13 @@
-//! One line of a rollout, and the tokens that lines count.
+//! A line of a rollout, and the tokens that lines count.
 
 use serde_json::{Value, json};
 
 use crate::version::{Version, since};
 
-/// The kind of a line, and its payload as JSON.
+/// The type of a line, and its payload as JSON.
 pub(super) type Line = (&'static str, String);
 
-/// An object with its type first, where Codex has it and readers look for it.
+/// The JSON of an object with its type first, as readers expect it.
 pub(super) fn typed(kind: &str, rest: &Value) -> String {
     let rest = rest.to_string();
     match rest.len() {
@@ -20,7 +20,7 @@ pub(super) fn event(kind: &str, rest: &Value) -> Line {
     ("event_msg", typed(kind, rest))
 }
 
-pub(super) fn said(role: &str, kind: &str, text: &str, more: Value) -> Line {
+pub(super) fn message(role: &str, kind: &str, text: &str, more: Value) -> Line {
     let mut payload = json!({"role": role, "content": [{"type": kind, "text": text}]});
     if let (Value::Object(payload), Value::Object(more)) = (&mut payload, more) {
         payload.extend(more);
@@ -52,7 +52,7 @@ impl Usage {
         self.input + self.output
     }
 
-    pub(super) fn read(value: &Value) -> Option<Usage> {
+    pub(super) fn parse(value: &Value) -> Option<Usage> {
         let number = |name: &str| value[name].as_i64();
         Some(Usage {
             input: number("input_tokens")?,
@@ -61,7 +61,7 @@ impl Usage {
         })
     }
 
-    pub(super) fn json(self, version: &Version) -> Value {
+    pub(super) fn to_json(self, version: &Version) -> Value {
         let mut usage = json!({
             "input_tokens": self.input, "cached_input_tokens": self.cached, "output_tokens": self.output,
             "reasoning_output_tokens": 0, "total_tokens": self.total(),
@@ -73,12 +73,7 @@ impl Usage {
     }
 }
 
-/// A line that is only an event.
-pub(super) fn note(kind: &str, payload: &Value) -> Line {
-    event(kind, payload)
-}
-
-/// A sandbox mode as rollouts and rows have it.
+/// The sandbox policy of rollouts and rows.
 pub(super) fn policy(mode: &str) -> Value {
     match mode {
         "workspace-write" => json!({

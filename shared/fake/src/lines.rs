@@ -1,22 +1,23 @@
-//! The lines of a rollout, in the two forms that Codex has had since 0.101: `legacy`, and `paginated` from
-//! 0.148 on, whose lines are numbered.
+//! The lines that a turn adds to a rollout, in the two forms of Codex since 0.101: `legacy`, and from 0.148 on
+//! `paginated`, with numbered lines.
 
 use serde_json::{Value, json};
 
-use crate::line::{Line, Usage, event, policy, said, typed};
+use crate::line::{Line, Usage, event, message, policy, typed};
 use crate::thread::Thread;
 use crate::version::since;
+use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// A turn under way.
-pub(super) struct Open {
+/// A turn that has not ended.
+pub(super) struct OpenTurn {
     pub(super) id: String,
     pub(super) began: Timestamp,
 }
 
-impl Open {
-    fn add_times(&self, payload: &mut Value, thread: &Thread<'_>) {
-        if thread.version.has(since::STRICT) {
+impl OpenTurn {
+    fn add_end(&self, payload: &mut Value, thread: &Thread<'_>) {
+        if thread.has(since::STRICT) {
             let now = Timestamp::now();
             payload["completed_at"] = json!(now.0 / 1000);
             payload["duration_ms"] = json!(now.0 - self.began.0);
@@ -30,13 +31,13 @@ impl Open {
     }
 }
 
-/// Whether turns name the one that they come from.
+/// Whether turns have the id of the turn that they come from.
 fn has_roots(thread: &Thread<'_>) -> bool {
-    thread.is_paginated && thread.version.has(since::ROOT_TURNS)
+    thread.is_paginated && thread.has(since::ROOT_TURNS)
 }
 
 /// The beginning of a turn, up to the message of the user.
-pub(super) fn begin(thread: &Thread<'_>, turn: &Open, prompt: &str) -> Vec<Line> {
+pub(super) fn begin(thread: &Thread<'_>, turn: &OpenTurn, prompt: &str) -> Vec<Line> {
     let id = &turn.id;
     let mut started =
         json!({"turn_id": id, "model_context_window": 258_400, "collaboration_mode_kind": "default"});
@@ -44,7 +45,7 @@ pub(super) fn begin(thread: &Thread<'_>, turn: &Open, prompt: &str) -> Vec<Line>
         "turn_id": id, "cwd": thread.cwd, "approval_policy": "never", "sandbox_policy": policy(&thread.sandbox),
         "model": thread.model, "summary": "auto",
     });
-    if thread.version.has(since::STRICT) {
+    if thread.has(since::STRICT) {
         started["started_at"] = json!(turn.began.0 / 1000);
     }
     if has_roots(thread) {
@@ -55,62 +56,69 @@ pub(super) fn begin(thread: &Thread<'_>, turn: &Open, prompt: &str) -> Vec<Line>
         });
         context["root_turn_id"] = json!(id);
     }
-    let mut lines = vec![event("task_started", &started), ("turn_context", context.to_string())];
-    lines.push(said("user", "input_text", prompt, json!({})));
-    let item = codex_agent_shared::record::Id::ordered().to_string();
-    lines.push(match thread.is_paginated {
+    let shown = match thread.is_paginated {
         true => {
             let content = json!([{"type": "text", "text": prompt, "text_elements": []}]);
-            completed(thread, turn, "UserMessage", &json!({"id": item, "content": content}))
+            completed_item(
+                thread,
+                turn,
+                json!({"type": "UserMessage", "id": Id::ordered(), "content": content}),
+            )
         }
         false => {
-            let message = json!({"message": prompt, "images": [], "local_images": [], "text_elements": []});
-            event("user_message", &message)
+            let payload = json!({"message": prompt, "images": [], "local_images": [], "text_elements": []});
+            event("user_message", &payload)
         }
-    });
-    lines
+    };
+    let sent = message("user", "input_text", prompt, json!({}));
+    vec![event("task_started", &started), ("turn_context", context.to_string()), sent, shown]
 }
 
 /// An answer.
-pub(super) fn answer(thread: &Thread<'_>, turn: &Open, text: &str) -> Vec<Line> {
-    let id = format!("msg_{}", codex_agent_shared::record::Id::random().hex());
+pub(super) fn answer(thread: &Thread<'_>, turn: &OpenTurn, text: &str) -> Vec<Line> {
+    let id = format!("msg_{}", Id::random().hex());
     let more = if thread.is_paginated { json!({"id": id}) } else { json!({}) };
-    let item = said("assistant", "output_text", text, more);
+    let item = message("assistant", "output_text", text, more);
     match thread.is_paginated {
         true => {
             let content = json!([{"type": "Text", "text": text}]);
-            let told = completed(thread, turn, "AgentMessage", &json!({"id": id, "content": content}));
-            vec![told, item]
+            let shown = json!({"type": "AgentMessage", "id": id, "content": content});
+            vec![completed_item(thread, turn, shown), item]
         }
         false => {
-            let mut told = json!({"message": text});
-            if thread.version.has(since::PHASE) {
-                told["phase"] = Value::Null;
+            let mut shown = json!({"message": text});
+            if thread.has(since::PHASE) {
+                shown["phase"] = Value::Null;
             }
-            vec![event("agent_message", &told), item]
+            vec![event("agent_message", &shown), item]
         }
     }
 }
 
 /// A command that was run.
-pub(super) fn command(thread: &Thread<'_>, turn: &Open, command: &str, output: &str, code: i32) -> Vec<Line> {
-    let id = format!("call_{}", codex_agent_shared::record::Id::random().hex());
+pub(super) fn command(
+    thread: &Thread<'_>,
+    turn: &OpenTurn,
+    command: &str,
+    output: &str,
+    code: i32,
+) -> Vec<Line> {
+    let id = format!("call_{}", Id::random().hex());
     let call = json!({"name": "shell", "arguments": json!({"command": command}).to_string(), "call_id": id});
     let mut lines = vec![("response_item", typed("function_call", &call))];
     if thread.is_paginated {
         let item = json!({
-            "id": id, "command": command, "aggregated_output": output, "exit_code": code, "status": "completed",
+            "type": "CommandExecution", "id": id, "command": command, "aggregated_output": output,
+            "exit_code": code, "status": "completed",
         });
-        lines.push(completed(thread, turn, "CommandExecution", &item));
+        lines.push(completed_item(thread, turn, item));
     }
     let result = json!({"call_id": id, "output": output});
     lines.push(("response_item", typed("function_call_output", &result)));
     lines
 }
 
-fn completed(thread: &Thread<'_>, turn: &Open, kind: &str, item: &Value) -> Line {
-    let mut item = item.clone();
-    item["type"] = json!(kind);
+fn completed_item(thread: &Thread<'_>, turn: &OpenTurn, item: Value) -> Line {
     let now = Timestamp::now().0;
     let payload = json!({
         "thread_id": thread.id, "turn_id": turn.id, "item": item, "started_at_ms": now, "completed_at_ms": now,
@@ -119,10 +127,10 @@ fn completed(thread: &Thread<'_>, turn: &Open, kind: &str, item: &Value) -> Line
 }
 
 /// The cost of an answer.
-pub(super) fn tokens(thread: &Thread<'_>, turn: &Open, last: Usage) -> Vec<Line> {
-    let (total, last) = (thread.total.json(thread.version), last.json(thread.version));
+pub(super) fn tokens(thread: &Thread<'_>, turn: &OpenTurn, last: Usage) -> Vec<Line> {
+    let (total, last) = (thread.total.to_json(&thread.store.version), last.to_json(&thread.store.version));
     let mut lines = Vec::new();
-    if thread.is_paginated && thread.version.has(since::TOKEN_RECORDS) {
+    if thread.is_paginated && thread.has(since::TOKEN_RECORDS) {
         let record = json!({
             "thread_id": thread.id, "turn_id": turn.id, "session_id": thread.id, "root_turn_id": turn.id,
             "usage": last, "turn_token_usage": last, "thread_token_usage": total,
@@ -134,15 +142,15 @@ pub(super) fn tokens(thread: &Thread<'_>, turn: &Open, last: Usage) -> Vec<Line>
     lines
 }
 
-/// The end of a turn: the last message, or the failure.
+/// The end of a turn, with its last message or its failure.
 pub(super) fn complete(
     thread: &Thread<'_>,
-    turn: &Open,
+    turn: &OpenTurn,
     last_message: Option<&str>,
     error: Option<(&str, &Value)>,
 ) -> Line {
     let mut payload = json!({"turn_id": turn.id, "last_agent_message": last_message});
-    turn.add_times(&mut payload, thread);
+    turn.add_end(&mut payload, thread);
     if let Some((message, info)) = error.filter(|_| thread.is_paginated) {
         payload["error"] = json!({"message": message, "codex_error_info": info});
     }
@@ -150,21 +158,21 @@ pub(super) fn complete(
 }
 
 /// The end of a turn that the user interrupted.
-pub(super) fn aborted(thread: &Thread<'_>, turn: &Open) -> Vec<Line> {
+pub(super) fn aborted(thread: &Thread<'_>, turn: &OpenTurn) -> Vec<Line> {
     let text = "<turn_aborted>\nThe user interrupted the previous turn on purpose. Any running unified exec \
                 processes were terminated. If any tools/commands were aborted, they may have partially executed; \
                 verify current state before retrying.\n</turn_aborted>";
     let mut payload = json!({"turn_id": turn.id, "reason": "interrupted"});
-    turn.add_times(&mut payload, thread);
-    vec![said("user", "input_text", text, json!({})), event("turn_aborted", &payload)]
+    turn.add_end(&mut payload, thread);
+    vec![message("user", "input_text", text, json!({})), event("turn_aborted", &payload)]
 }
 
 /// The usage in `turn.completed`: the total of the session.
-pub(super) fn told_usage(thread: &Thread<'_>) -> Value {
-    let mut usage = thread.total.json(thread.version);
+pub(super) fn reported_usage(thread: &Thread<'_>) -> Value {
+    let mut usage = thread.total.to_json(&thread.store.version);
     if let Value::Object(usage) = &mut usage {
         usage.remove("total_tokens");
-        if !thread.version.has(since::REASONING_TOKENS) {
+        if !thread.has(since::REASONING_TOKENS) {
             usage.remove("reasoning_output_tokens");
         }
     }

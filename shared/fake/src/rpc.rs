@@ -1,22 +1,21 @@
-//! `codex app-server`: what is needed to fork, cut, name and put away sessions.
+//! `codex app-server`: the methods that fork, name, archive and delete sessions.
 
 use std::collections::HashMap;
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::history::{History, Turn, find};
-use crate::output::{Run, fail, say_json};
-use crate::row::Rows;
-use crate::thread;
-use crate::thread::{Origin, Refused, Thread};
-use crate::version::{Version, since};
-use codex_agent_shared::codex::home::Home;
+use crate::history::{History, Turn};
+use crate::output::{OrExit, OrRefusal, fail, print_line};
+use crate::store::Store;
+use crate::thread::{self, Origin, Thread};
+use crate::version::since;
 use codex_agent_shared::codex::names::Names;
+use codex_agent_shared::error::reason;
 use codex_agent_shared::record::Id;
 
-/// The methods, and from which version on until before which one.
+/// The methods, each with the first version that has it and the first later version that does not.
 const METHODS: [(&str, u32, u32); 11] = [
     ("initialize", 77, u32::MAX),
     ("thread/resume", 77, u32::MAX),
@@ -31,18 +30,15 @@ const METHODS: [(&str, u32, u32); 11] = [
     ("thread/loaded/list", 87, u32::MAX),
 ];
 
-struct Server<'h> {
-    version: &'h Version,
-    home: &'h Home,
-    rows: &'h Rows,
-    /// Loaded sessions are locked until the end.
-    loaded: HashMap<Id, Thread<'h>>,
+struct Server<'s> {
+    store: &'s Store,
+    /// The loaded sessions, which are locked until the server ends.
+    loaded: HashMap<Id, Thread<'s>>,
 }
 
-/// Answers until standard input ends.
-pub(super) fn serve(version: &Version, home: &Home) -> Run<()> {
-    let rows = Rows::open(version, home)?;
-    let mut server = Server { version, home, rows: &rows, loaded: HashMap::new() };
+/// Answers requests until standard input ends.
+pub(super) fn serve(store: &Store) -> OrExit<()> {
+    let mut server = Server { store, loaded: HashMap::new() };
     for line in std::io::stdin().lock().lines() {
         let line = line.or_else(fail)?;
         let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
@@ -56,15 +52,15 @@ pub(super) fn serve(version: &Version, home: &Home) -> Run<()> {
             Ok(result) => answer["result"] = result,
             Err(why) => answer["error"] = json!({"code": -32600, "message": why}),
         }
-        say_json(&answer)?;
+        print_line(answer.to_string())?;
     }
     Ok(())
 }
 
-impl<'h> Server<'h> {
-    fn answer(&mut self, method: &str, params: &Value) -> Result<Value, Refused> {
+impl<'s> Server<'s> {
+    fn answer(&mut self, method: &str, params: &Value) -> OrRefusal<Value> {
         let is_known = |(name, from, before): &(&str, u32, u32)| {
-            *name == method && self.version.is_within((*from, *before))
+            *name == method && self.store.version.is_within((*from, *before))
         };
         if !METHODS.iter().any(is_known) {
             let known: Vec<String> = METHODS.iter().map(|(name, ..)| format!("`{name}`")).collect();
@@ -74,8 +70,8 @@ impl<'h> Server<'h> {
             ));
         }
         if method == "initialize" {
-            let agent = format!("codex_fake/{}", self.version.text);
-            return Ok(json!({"userAgent": agent, "codexHome": self.home.path()}));
+            let agent = format!("codex_fake/{}", self.store.version.text);
+            return Ok(json!({"userAgent": agent, "codexHome": self.store.home.path()}));
         }
         if method == "thread/loaded/list" {
             return Ok(json!({"data": self.loaded.keys().collect::<Vec<_>>(), "nextCursor": null}));
@@ -86,66 +82,57 @@ impl<'h> Server<'h> {
             "thread/read" => {
                 let (path, history) = self.history(id)?;
                 let turns = if params["includeTurns"] == true { turns(&history) } else { Vec::new() };
-                Ok(json!({"thread": self.thread(id, &path, &history, turns)}))
+                Ok(json!({"thread": self.describe(id, &path, &history, turns)}))
             }
             "thread/turns/list" => self.list_turns(id, params),
             "thread/resume" => {
                 if !self.loaded.contains_key(&id) {
-                    let thread = Thread::load(self.version, self.home, self.rows, id)?;
-                    self.loaded.insert(id, thread);
+                    self.loaded.insert(id, Thread::load(self.store, id)?);
                 }
-                self.told(id)
+                self.describe_loaded(id)
             }
             "thread/fork" => self.fork(id, params),
             "thread/rollback" => {
                 let count = params["numTurns"].as_u64().unwrap_or(0);
                 self.loaded_thread(id)?.roll_back(count)?;
-                self.told(id)
+                self.describe_loaded(id)
             }
             "thread/name/set" => {
                 let name = params["name"].as_str().unwrap_or_default();
-                if let Some(thread) = self.loaded.get_mut(&id) {
-                    thread.name(name)?;
-                } else if self.version.has(since::NAME_UNLOADED) {
-                    match Thread::load(self.version, self.home, self.rows, id) {
-                        Ok(mut thread) => thread.name(name)?,
-                        // One that is in use can be named all the same.
-                        Err(why) if why.contains("active writer") => {
-                            thread::set_name(self.version, self.home, self.rows, id, name)?;
-                        }
-                        Err(why) => return Err(why),
-                    }
-                } else {
-                    return Err(format!("thread not found: {id}"));
+                if self.loaded.contains_key(&id) || !self.store.version.has(since::NAME_UNLOADED) {
+                    self.loaded_thread(id)?.rename(name)?;
+                    return Ok(json!({}));
+                }
+                match Thread::load(self.store, id) {
+                    Ok(mut thread) => thread.rename(name)?,
+                    // A session in use can be named nevertheless.
+                    Err(why) if why.contains("active writer") => thread::set_name(self.store, id, name)?,
+                    Err(why) => return Err(why),
                 }
                 Ok(json!({}))
             }
             "thread/delete" => {
                 self.loaded.remove(&id);
-                thread::delete(self.home, self.rows, id)?;
-                Ok(json!({}))
+                thread::delete(self.store, id).map(|()| json!({}))
             }
             _ => {
                 self.loaded.remove(&id);
-                thread::move_archived(self.version, self.home, id, method == "thread/archive")?;
-                Ok(json!({}))
+                thread::move_archived(self.store, id, method == "thread/archive").map(|()| json!({}))
             }
         }
     }
 
-    fn loaded_thread(&mut self, id: Id) -> Result<&mut Thread<'h>, Refused> {
+    fn loaded_thread(&mut self, id: Id) -> OrRefusal<&mut Thread<'s>> {
         self.loaded.get_mut(&id).ok_or_else(|| format!("thread not found: {id}"))
     }
 
-    fn history(&self, id: Id) -> Result<(PathBuf, History), Refused> {
-        let missing = || format!("no rollout found for thread id {id}");
-        let path = find(self.home, id, self.rows.text(id, "rollout_path")).ok_or_else(missing)?;
-        let history =
-            History::read(self.home, &path).map_err(|error| codex_agent_shared::error::reason(&error))?;
+    fn history(&self, id: Id) -> OrRefusal<(PathBuf, History)> {
+        let path = thread::locate(self.store, id)?;
+        let history = thread::read_history(self.store, &path)?;
         Ok((path, history))
     }
 
-    fn list_turns(&self, id: Id, params: &Value) -> Result<Value, Refused> {
+    fn list_turns(&self, id: Id, params: &Value) -> OrRefusal<Value> {
         let (_, history) = self.history(id)?;
         let mut all = turns(&history);
         if params["sortDirection"] != "asc" {
@@ -158,13 +145,11 @@ impl<'h> Server<'h> {
         Ok(json!({"data": data, "nextCursor": next}))
     }
 
-    fn fork(&mut self, parent: Id, params: &Value) -> Result<Value, Refused> {
-        // Older versions do not know the parameter, and pass over it.
-        let before = params["beforeTurnId"].as_str().filter(|_| self.version.has(since::BEFORE_TURN));
-        let cwd = match params["cwd"].as_str() {
-            Some(cwd) => PathBuf::from(cwd),
-            None => std::env::current_dir().map_err(|error| codex_agent_shared::error::reason(&error))?,
-        };
+    fn fork(&mut self, parent: Id, params: &Value) -> OrRefusal<Value> {
+        // Older versions ignore the parameter, which they do not know.
+        let before = params["beforeTurnId"].as_str().filter(|_| self.store.version.has(since::BEFORE_TURN));
+        let cwd = std::path::absolute(params["cwd"].as_str().unwrap_or("."));
+        let cwd = cwd.map_err(|error| reason(&error))?;
         let cwd = std::fs::canonicalize(&cwd).unwrap_or(cwd);
         let origin = Origin {
             cwd: &cwd,
@@ -173,19 +158,19 @@ impl<'h> Server<'h> {
             model: None,
             sandbox: None,
         };
-        let thread = Thread::fork(self.version, self.home, self.rows, parent, before, &origin)?;
+        let thread = Thread::fork(self.store, parent, before, &origin)?;
         let id = thread.id;
         self.loaded.insert(id, thread);
-        self.told(id)
+        self.describe_loaded(id)
     }
 
-    fn told(&self, id: Id) -> Result<Value, Refused> {
+    fn describe_loaded(&self, id: Id) -> OrRefusal<Value> {
         let (path, history) = self.history(id)?;
-        let thread = self.thread(id, &path, &history, turns(&history));
+        let thread = self.describe(id, &path, &history, turns(&history));
         Ok(json!({"thread": thread, "model": history.model, "cwd": history.meta["cwd"]}))
     }
 
-    fn thread(&self, id: Id, path: &std::path::Path, history: &History, turns: Vec<Value>) -> Value {
+    fn describe(&self, id: Id, path: &Path, history: &History, turns: Vec<Value>) -> Value {
         let meta = &history.meta;
         let status = if self.loaded.contains_key(&id) { "idle" } else { "notLoaded" };
         let created = history.created().0 / 1000;
@@ -194,7 +179,7 @@ impl<'h> Server<'h> {
             "modelProvider": meta["model_provider"], "createdAt": created, "updatedAt": created,
             "status": {"type": status}, "path": path, "cwd": meta["cwd"], "cliVersion": meta["cli_version"],
             "source": meta["source"], "threadSource": meta["thread_source"], "gitInfo": null,
-            "name": Names::read(self.home.path()).of(id), "turns": turns,
+            "name": Names::read(self.store.home.path()).of(id), "turns": turns,
         })
     }
 }
@@ -202,8 +187,8 @@ impl<'h> Server<'h> {
 fn turns(history: &History) -> Vec<Value> {
     (0..history.turns.len())
         .map(|at| {
-            let Turn { said, status, .. } = &history.turns[at];
-            let items: Vec<Value> = said
+            let Turn { messages, status, .. } = &history.turns[at];
+            let items: Vec<Value> = messages
                 .iter()
                 .enumerate()
                 .map(|(number, (is_user, text))| match is_user {

@@ -1,4 +1,4 @@
-//! Writing rows: for the fake Codex, which is Codex where its home is concerned, and its sample home.
+//! Rows of Codex's database, as the fake Codex and the sample home write them.
 
 use std::collections::HashSet;
 use std::mem::ManuallyDrop;
@@ -8,10 +8,11 @@ use std::time::Duration;
 use codex_agent_shared::codex::state::why;
 use codex_agent_shared::error::{Error, Result, reason};
 use codex_agent_shared::record::Id;
-use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-/// How long a writer waits for others. They need a tenth of a millisecond each.
+pub(crate) use rusqlite::types::Value as Cell;
+
+/// The longest wait for other writers, each of which needs a tenth of a millisecond.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The table of sessions, open for writing.
@@ -24,20 +25,19 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Opens the database, and makes it with these statements where it is not there.
+    /// Opens the database. A missing database is created by these statements.
     pub(crate) fn open(path: &Path, schema: &str) -> Result<Table> {
         let failed =
             |why: String| Error::new(format!("cannot write to Codex's database '{}': {why}", path.display()));
         if !path.exists() {
-            make(path, schema).map_err(failed)?;
+            create(path, schema).map_err(failed)?;
         }
         let open = || {
             let connection = Connection::open(path)?;
             connection.busy_timeout(PATIENCE)?;
             connection.execute_batch("PRAGMA synchronous = OFF")?;
-            let statement = connection.prepare("SELECT * FROM threads")?;
-            let columns = statement.column_names().map(str::to_owned).collect();
-            drop(statement);
+            let columns =
+                connection.prepare("SELECT * FROM threads")?.column_names().map(str::to_owned).collect();
             Ok((connection, columns))
         };
         let (connection, columns) = open().map_err(|error| failed(why(&error)))?;
@@ -48,51 +48,46 @@ impl Table {
         self.columns.contains(column)
     }
 
-    /// Writes a row. One that is there gets the `moving` columns of it alone, and of `once` those that are
-    /// empty so far.
-    pub(crate) fn put(&self, row: &[(&str, Value)], moving: &[&str], once: &[&str]) -> Result<()> {
-        let row: Vec<&(&str, Value)> = row.iter().filter(|(column, _)| self.has(column)).collect();
-        let names: Vec<&str> = row.iter().map(|(column, _)| *column).collect();
-        let marks: Vec<String> = (1..=row.len()).map(|at| format!("?{at}")).collect();
-        let set: Vec<String> = names
-            .iter()
-            .filter_map(|name| match () {
-                () if moving.contains(name) => Some(format!("{name} = excluded.{name}")),
-                () if once.contains(name) => {
-                    Some(format!("{name} = CASE {name} WHEN '' THEN excluded.{name} ELSE {name} END"))
-                }
-                () => None,
-            })
-            .collect();
+    /// Inserts a row. An existing row gets only its `moving` columns, and those of `once` that are empty.
+    pub(crate) fn put(&self, mut row: Vec<(&str, Cell)>, moving: &[&str], once: &[&str]) -> Result<()> {
+        row.retain(|(column, _)| self.has(column));
+        let (names, values): (Vec<&str>, Vec<Cell>) = row.into_iter().unzip();
+        let marks: Vec<String> = (1..=names.len()).map(|at| format!("?{at}")).collect();
+        let moved = names.iter().filter(|name| moving.contains(name));
+        let moved = moved.map(|name| format!("{name} = excluded.{name}"));
+        let filled = names.iter().filter(|name| once.contains(name));
+        let filled =
+            filled.map(|name| format!("{name} = CASE {name} WHEN '' THEN excluded.{name} ELSE {name} END"));
+        let set: Vec<String> = moved.chain(filled).collect();
         let sql = format!(
             "INSERT INTO threads ({}) VALUES ({}) ON CONFLICT(id) DO UPDATE SET {}",
             names.join(", "),
             marks.join(", "),
             set.join(", ")
         );
-        self.run(&sql, row.into_iter().map(|(_, value)| value.clone()).collect())
+        self.execute(&sql, values)
     }
 
-    /// Changes columns of a row, as far as there are such columns.
-    pub(crate) fn set(&self, id: Id, values: Vec<(&str, Value)>) -> Result<()> {
+    /// Changes those columns of a row that the table has.
+    pub(crate) fn set(&self, id: Id, values: Vec<(&str, Cell)>) -> Result<()> {
         for (column, value) in values {
             if self.has(column) {
                 let sql = format!("UPDATE threads SET {column} = ?1 WHERE id = ?2");
-                self.run(&sql, vec![value, id.to_string().into()])?;
+                self.execute(&sql, vec![value, id.to_string().into()])?;
             }
         }
         Ok(())
     }
 
-    /// Puts another text in the place of one, in this column of all rows.
+    /// Replaces a text by another in this column of all rows.
     pub(crate) fn replace(&self, column: &str, from: &str, to: &str) -> Result<()> {
         let sql = format!("UPDATE threads SET {column} = replace({column}, ?1, ?2)");
-        self.run(&sql, vec![from.to_owned().into(), to.to_owned().into()])
+        self.execute(&sql, vec![from.to_owned().into(), to.to_owned().into()])
     }
 
     /// Removes a row.
     pub(crate) fn remove(&self, id: Id) -> Result<()> {
-        self.run("DELETE FROM threads WHERE id = ?1", vec![id.to_string().into()])
+        self.execute("DELETE FROM threads WHERE id = ?1", vec![id.to_string().into()])
     }
 
     /// The text in a column of a row.
@@ -101,7 +96,7 @@ impl Table {
         self.connection.query_row(&sql, [id.to_string()], |row| row.get(0)).ok()
     }
 
-    fn run(&self, sql: &str, values: Vec<Value>) -> Result<()> {
+    fn execute(&self, sql: &str, values: Vec<Cell>) -> Result<()> {
         self.connection
             .execute(sql, params_from_iter(values))
             .map(drop)
@@ -109,10 +104,10 @@ impl Table {
     }
 }
 
-/// Makes a database beside its place and puts it there whole: of several that begin at once, the first wins.
-fn make(path: &Path, schema: &str) -> std::result::Result<(), String> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let draft = tempfile::NamedTempFile::new_in(folder).map_err(|error| reason(&error))?;
+/// Creates a complete database beside its path and links it there. If several processes do so, the first wins.
+fn create(path: &Path, schema: &str) -> std::result::Result<(), String> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let draft = tempfile::NamedTempFile::new_in(directory).map_err(|error| reason(&error))?;
     let build = || {
         let connection = Connection::open(draft.path())?;
         connection.execute_batch(&format!(

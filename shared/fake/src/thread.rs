@@ -1,4 +1,4 @@
-//! A session on the disk: its rollout, its row, its lock, its name.
+//! A session on disk: its rollout, its row, its lock, its name.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -7,43 +7,43 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::history::{History, find};
-use crate::line::{Line, Usage, note, policy};
+use crate::history::{History, Place, find_rollout};
+use crate::line::{Line, Usage, event, policy};
 use crate::lock::Lock;
-use crate::row::{Cell, Rows};
-use crate::version::{Version, since};
-use codex_agent_shared::codex::home::Home;
+use crate::output::OrRefusal;
+use crate::store::Store;
+use crate::table::Cell;
+use crate::version::since;
 use codex_agent_shared::codex::names::Names;
 use codex_agent_shared::codex::rollout;
 use codex_agent_shared::error::reason;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
-/// Why a session cannot be had, in Codex's words.
-pub(super) type Refused = String;
-type Had<T> = std::result::Result<T, Refused>;
+const MODEL: &str = "gpt-5";
+const PROVIDER: &str = "openai";
+const SANDBOX: &str = "read-only";
 
 /// A loaded session.
-pub(super) struct Thread<'h> {
-    pub(super) version: &'h Version,
-    home: &'h Home,
-    rows: &'h Rows,
+pub(super) struct Thread<'s> {
+    pub(super) store: &'s Store,
     pub(super) id: Id,
-    pub(super) path: PathBuf,
+    path: PathBuf,
     file: File,
     pub(super) is_paginated: bool,
+    /// The number of the next line.
     next: u64,
     pub(super) history: History,
     pub(super) total: Usage,
     pub(super) cwd: String,
     pub(super) model: String,
     pub(super) sandbox: String,
-    /// When its last turn began.
+    /// The start of its last turn.
     recency: Timestamp,
     _lock: Option<Lock>,
 }
 
-/// How a new session comes about.
+/// The properties of a new session.
 pub(super) struct Origin<'o> {
     pub(super) cwd: &'o Path,
     pub(super) source: &'o str,
@@ -52,113 +52,114 @@ pub(super) struct Origin<'o> {
     pub(super) sandbox: Option<&'o str>,
 }
 
-fn io_error(error: io::Error) -> Refused {
+/// The session that a fork begins with.
+struct Base<'b> {
+    parent: Id,
+    path: &'b Path,
+    history: &'b History,
+    /// The index of the first turn that the fork does not have; `None` for a fork of all turns.
+    cut: Option<usize>,
+}
+
+fn io_refusal(error: io::Error) -> String {
     reason(&error)
 }
 
-impl<'h> Thread<'h> {
+/// The rollout of a session.
+pub(super) fn locate(store: &Store, id: Id) -> OrRefusal<PathBuf> {
+    find_rollout(&store.home, id, store.text(id, "rollout_path")).ok_or_else(|| missing(id))
+}
+
+fn missing(id: Id) -> String {
+    format!("no rollout found for thread id {id}")
+}
+
+/// Reads a rollout.
+pub(super) fn read_history(store: &Store, path: &Path) -> OrRefusal<History> {
+    History::read(&store.home, path).map_err(io_refusal)
+}
+
+impl<'s> Thread<'s> {
     /// Begins a session.
-    pub(super) fn start(
-        version: &'h Version,
-        home: &'h Home,
-        rows: &'h Rows,
-        origin: &Origin<'_>,
-    ) -> Had<Thread<'h>> {
-        Thread::create(version, home, rows, origin, Base::Nothing)
+    pub(super) fn begin(store: &'s Store, origin: &Origin<'_>) -> OrRefusal<Thread<'s>> {
+        Thread::create(store, origin, None)
     }
 
-    /// Loads a session that is there.
-    pub(super) fn load(version: &'h Version, home: &'h Home, rows: &'h Rows, id: Id) -> Had<Thread<'h>> {
-        let missing = || format!("no rollout found for thread id {id}");
-        let path = find(home, id, rows.text(id, "rollout_path")).ok_or_else(missing)?;
-        if path.starts_with(home.path().join("archived_sessions")) {
-            return Err(match version.has(since::ARCHIVE_COMMAND) {
+    /// Loads an existing session.
+    pub(super) fn load(store: &'s Store, id: Id) -> OrRefusal<Thread<'s>> {
+        let path = locate(store, id)?;
+        if path.starts_with(store.home.path().join("archived_sessions")) {
+            return Err(match store.version.has(since::ARCHIVE_COMMAND) {
                 true => {
                     format!("session {id} is archived. Run `codex unarchive {id}` to unarchive it first.")
                 }
-                false => missing(),
+                false => missing(id),
             });
         }
-        let lock = lock(version, home, id)?;
-        let history = History::read(home, &path).map_err(io_error)?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(io_error)?;
-        let is_paginated = history.meta["history_mode"] == "paginated" && version.has(since::PAGINATED);
+        let lock = lock(store, id)?;
+        Thread::open(store, id, path, lock)
+    }
+
+    fn open(store: &'s Store, id: Id, path: PathBuf, lock: Option<Lock>) -> OrRefusal<Thread<'s>> {
+        let history = read_history(store, &path)?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(io_refusal)?;
+        let is_paginated = history.meta["history_mode"] == "paginated" && store.version.has(since::PAGINATED);
         if is_paginated && !history.is_numbered {
-            return Err(format!(
-                "final paginated rollout record in {} is missing an ordinal",
-                path.display()
-            ));
+            let path = path.display();
+            return Err(format!("final paginated rollout record in {path} is missing an ordinal"));
         }
         Ok(Thread {
-            version,
-            home,
-            rows,
+            store,
             id,
             path,
             file,
             is_paginated,
             next: history.last_ordinal.map_or(0, |last| last + 1),
             total: history.total,
-            cwd: text(&history.meta["cwd"]),
-            model: history.model.clone().unwrap_or_else(|| MODEL.to_owned()),
-            sandbox: history.sandbox.clone().unwrap_or_else(|| SANDBOX.to_owned()),
+            cwd: history.meta["cwd"].as_str().unwrap_or_default().to_owned(),
+            model: history.model.as_deref().unwrap_or(MODEL).to_owned(),
+            sandbox: history.sandbox.as_deref().unwrap_or(SANDBOX).to_owned(),
             history,
             recency: Timestamp::now(),
             _lock: lock,
         })
     }
 
-    /// Branches a session, whole or before a turn. The parent may be in use.
+    /// Forks a session, with all turns or those before a turn. The parent may be in use.
     pub(super) fn fork(
-        version: &'h Version,
-        home: &'h Home,
-        rows: &'h Rows,
+        store: &'s Store,
         parent: Id,
         before: Option<&str>,
         origin: &Origin<'_>,
-    ) -> Had<Thread<'h>> {
-        let path = find(home, parent, rows.text(parent, "rollout_path"))
-            .ok_or_else(|| format!("no rollout found for thread id {parent}"))?;
-        let history = History::read(home, &path).map_err(io_error)?;
-        let cut = match before {
-            Some(turn) => Some(
-                (0..history.turns.len())
-                    .find(|at| history.turn_id(*at) == turn)
-                    .ok_or_else(|| format!("turn {turn} not found in thread {parent}"))?,
-            ),
-            None => None,
+    ) -> OrRefusal<Thread<'s>> {
+        let path = locate(store, parent)?;
+        let history = read_history(store, &path)?;
+        let place = |turn| {
+            let place = (0..history.turns.len()).find(|at| history.turn_id(*at) == turn);
+            place.ok_or_else(|| format!("turn {turn} not found in thread {parent}"))
         };
-        let mut thread =
-            Thread::create(version, home, rows, origin, Base::Parent(parent, &path, &history, cut))?;
-        if version.has(since::NAME_COLUMN)
-            && let Some(name) = rows.text(parent, "name")
+        let cut = before.map(place).transpose()?;
+        let base = Base { parent, path: &path, history: &history, cut };
+        let mut thread = Thread::create(store, origin, Some(base))?;
+        if thread.has(since::NAME_COLUMN)
+            && let Some(name) = store.text(parent, "name")
         {
-            rows.set(thread.id, vec![("name", Cell::Text(name))]).map_err(|_| NO_ROW.to_owned())?;
+            store.set(thread.id, vec![("name", name.into())])?;
         }
         thread.model = history.model.unwrap_or(thread.model);
         Ok(thread)
     }
 
-    fn create(
-        version: &'h Version,
-        home: &'h Home,
-        rows: &'h Rows,
-        origin: &Origin<'_>,
-        base: Base<'_>,
-    ) -> Had<Thread<'h>> {
-        let id = Id::ordered();
+    fn create(store: &'s Store, origin: &Origin<'_>, base: Option<Base<'_>>) -> OrRefusal<Thread<'s>> {
+        let (id, version) = (Id::ordered(), &store.version);
         let now = Timestamp(id.clock());
-        let lock = lock(version, home, id)?;
-        let folder = home.path().join("sessions").join(now.local("%Y/%m/%d"));
-        let private = |folder: &Path| DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        private(&folder).map_err(io_error)?;
-        let path = folder.join(format!("rollout-{}-{id}.jsonl", now.local("%Y-%m-%dT%H-%M-%S")));
-        let file =
-            OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(io_error)?;
-        let cwd = origin.cwd.to_string_lossy().into_owned();
+        let lock = lock(store, id)?;
+        let directory = store.home.path().join("sessions").join(now.local("%Y/%m/%d"));
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(io_refusal)?;
+        let path = directory.join(format!("rollout-{}-{id}.jsonl", now.local("%Y-%m-%dT%H-%M-%S")));
         let mut meta = json!({
-            "id": id, "timestamp": now, "cwd": cwd, "originator": "codex_exec", "cli_version": version.text,
-            "source": origin.source, "model_provider": PROVIDER,
+            "id": id, "timestamp": now, "cwd": origin.cwd.to_string_lossy(), "originator": "codex_exec",
+            "cli_version": version.text, "source": origin.source, "model_provider": PROVIDER,
         });
         if version.has(since::PAGINATED) {
             meta["session_id"] = json!(id);
@@ -167,200 +168,166 @@ impl<'h> Thread<'h> {
             meta["thread_source"] = json!(origin.thread_source);
         }
         let mut is_paginated = version.has(since::PAGINATED);
-        let mut next = 0;
+        let mut ordinal = 0;
         let mut copied = Vec::new();
-        if let Base::Parent(parent, path, history, cut) = &base {
+        if let Some(Base { parent, path, history, cut }) = base {
             meta["forked_from_id"] = json!(parent);
             meta["originator"] = history.meta["originator"].clone();
             is_paginated = is_paginated && history.meta["history_mode"] == "paginated";
-            let place = cut.and_then(|cut| history.turns.get(cut)).map(|turn| turn.at);
-            if is_paginated {
-                let whole = history.last_ordinal.map_or(0, |last| last + 1);
-                let end = place.and_then(|place| place.ordinal).unwrap_or(whole);
-                // A fork without any turn has no base.
-                if *cut != Some(0) {
-                    next = end;
-                    meta["forked_from_ordinal_exclusive"] = json!(end);
-                    meta["history_base"] = json!({
-                        "thread_id": parent, "end_ordinal_exclusive": end,
-                        "end_byte_offset": place.map_or(history.length, |place| place.offset),
-                    });
-                }
-            } else {
-                copied = fs::read(path).map_err(io_error)?;
-                if let Some(place) = place {
-                    copied.truncate(place.offset as usize);
-                }
+            let end: Option<Place> = cut.and_then(|cut| history.turns.get(cut)).map(|turn| turn.at);
+            if !is_paginated {
+                copied = fs::read(path).map_err(io_refusal)?;
+                copied.truncate(end.map_or(copied.len(), |end| end.offset as usize));
+            } else if cut != Some(0) {
+                // A fork without turns has no base.
+                let all = history.last_ordinal.map_or(0, |last| last + 1);
+                ordinal = end.and_then(|end| end.ordinal).unwrap_or(all);
+                meta["forked_from_ordinal_exclusive"] = json!(ordinal);
+                meta["history_base"] = json!({
+                    "thread_id": parent, "end_ordinal_exclusive": ordinal,
+                    "end_byte_offset": end.map_or(history.length, |end| end.offset),
+                });
             }
         }
         if is_paginated {
             meta["history_mode"] = json!("paginated");
         }
-        let mut thread = Thread {
-            version,
-            home,
-            rows,
-            id,
-            path,
-            file,
-            is_paginated,
-            next,
-            history: History::default(),
-            total: Usage::default(),
-            cwd,
-            model: origin.model.unwrap_or(MODEL).to_owned(),
-            sandbox: origin.sandbox.unwrap_or(SANDBOX).to_owned(),
-            recency: now,
-            _lock: lock,
-        };
-        thread.append(&[("session_meta", meta.to_string())]).map_err(io_error)?;
-        thread.file.write_all(&copied).map_err(io_error)?;
-        thread.history = History::read(home, &thread.path).map_err(io_error)?;
-        thread.total = thread.history.total;
-        thread.save().map_err(|_| NO_ROW.to_owned())?;
+        let first = line_text(now, is_paginated.then_some(ordinal), &("session_meta", meta.to_string()));
+        OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(&[first.as_bytes(), &copied].concat()))
+            .map_err(io_refusal)?;
+        let mut thread = Thread::open(store, id, path, lock)?;
+        thread.recency = now;
+        thread.model = origin.model.unwrap_or(MODEL).to_owned();
+        thread.sandbox = origin.sandbox.unwrap_or(SANDBOX).to_owned();
+        thread.save()?;
         Ok(thread)
     }
 
-    /// Appends lines, all in one write.
-    pub(super) fn append(&mut self, lines: &[Line]) -> io::Result<()> {
-        let now = Timestamp::now();
-        let mut text = String::new();
-        for (kind, payload) in lines {
-            let ordinal = match self.is_paginated {
-                true => format!("\"ordinal\":{},", self.next),
-                false => String::new(),
-            };
-            text.push_str(&format!(
-                "{{\"timestamp\":\"{now}\",{ordinal}\"type\":\"{kind}\",\"payload\":{payload}}}\n"
-            ));
-            self.next += 1;
-        }
-        self.file.write_all(text.as_bytes())
+    /// Whether its Codex is version 0.`minor` or a later version.
+    pub(super) fn has(&self, minor: u32) -> bool {
+        self.store.version.has(minor)
     }
 
-    /// Brings the row up to date.
-    pub(super) fn save(&self) -> crate::output::Run<()> {
-        let now = Timestamp::now();
-        let created = self.history.created();
+    /// Appends lines in one write.
+    pub(super) fn append(&mut self, lines: &[Line]) -> OrRefusal<()> {
+        let (now, numbers) = (Timestamp::now(), self.next..);
+        let text: String = lines
+            .iter()
+            .zip(numbers)
+            .map(|(line, number)| line_text(now, self.is_paginated.then_some(number), line))
+            .collect();
+        self.next += lines.len() as u64;
+        self.file.write_all(text.as_bytes()).map_err(io_refusal)
+    }
+
+    /// Updates the row of the session.
+    pub(super) fn save(&self) -> OrRefusal<()> {
         let meta = &self.history.meta;
+        let text = |text: &str| Cell::from(text.to_owned());
+        let optional = |name: &str| Cell::from(meta[name].as_str().map(str::to_owned));
         let first = self.history.first_own.as_deref().unwrap_or_default();
-        let preview = self.history.first_message();
-        let path = self.path.to_string_lossy();
         let history = if meta["history_mode"] == "paginated" { "paginated" } else { "legacy" };
-        self.rows.put(
-            self.version,
-            vec![
-                ("id", Cell::Text(self.id.to_string())),
-                ("rollout_path", Cell::from(&*path)),
-                ("created_at", Cell::from(created.0 / 1000)),
-                ("created_at_ms", Cell::from(created.0)),
-                ("updated_at", Cell::from(now.0 / 1000)),
-                ("updated_at_ms", Cell::from(now.0)),
-                ("recency_at", Cell::from(self.recency.0 / 1000)),
-                ("recency_at_ms", Cell::from(self.recency.0)),
-                ("source", Cell::from(meta["source"].as_str().unwrap_or("exec"))),
-                ("thread_source", Cell::from(meta["thread_source"].as_str())),
-                ("originator", Cell::from(meta["originator"].as_str())),
-                ("model_provider", Cell::from(meta["model_provider"].as_str().unwrap_or(PROVIDER))),
-                ("cwd", Cell::from(&*self.cwd)),
-                ("title", Cell::from(first)),
-                ("first_user_message", Cell::from(first)),
-                ("preview", Cell::from(preview)),
-                ("sandbox_policy", Cell::Text(policy(&self.sandbox).to_string())),
-                ("approval_mode", Cell::from("never")),
-                ("tokens_used", Cell::from(self.total.total())),
-                ("cli_version", Cell::from(meta["cli_version"].as_str().unwrap_or_default())),
-                ("model", Cell::from(&*self.model)),
-                ("history_mode", Cell::from(history)),
-            ],
-        )
+        let mut row = vec![
+            ("id", text(&self.id.to_string())),
+            ("rollout_path", text(&self.path.to_string_lossy())),
+            ("source", text(meta["source"].as_str().unwrap_or("exec"))),
+            ("thread_source", optional("thread_source")),
+            ("originator", optional("originator")),
+            ("model_provider", text(meta["model_provider"].as_str().unwrap_or(PROVIDER))),
+            ("cwd", text(&self.cwd)),
+            ("title", text(first)),
+            ("first_user_message", text(first)),
+            ("preview", text(self.history.first_message())),
+            ("sandbox_policy", text(&policy(&self.sandbox).to_string())),
+            ("approval_mode", text("never")),
+            ("tokens_used", self.total.total().into()),
+            ("cli_version", text(meta["cli_version"].as_str().unwrap_or_default())),
+            ("model", text(&self.model)),
+            ("history_mode", text(history)),
+        ];
+        row.extend(times(["created_at", "created_at_ms"], self.history.created()));
+        row.extend(times(UPDATED, Timestamp::now()));
+        row.extend(times(["recency_at", "recency_at_ms"], self.recency));
+        self.store.put(row)
     }
 
-    /// Begins a turn with what the user said, so that the row shows it.
-    pub(super) fn hear(&mut self, prompt: &str) {
+    /// Adds the prompt of a new turn to the history, so that the row has it.
+    pub(super) fn add_prompt(&mut self, prompt: &str) {
         self.recency = Timestamp::now();
-        let shown = rollout::typed(prompt).to_owned();
-        if self.history.turns.is_empty() {
-            self.history.turns.push(crate::history::Turn::first(&shown));
-        }
-        self.history.first_own.get_or_insert(shown);
+        self.history.add_message(true, prompt.to_owned(), Place::default());
     }
 
-    /// Gives the session a name, wherever the version keeps names.
-    pub(super) fn name(&mut self, name: &str) -> Had<()> {
-        if self.version.is_within(since::NAME_IN_ROLLOUT) {
+    /// Names the session, in all places where the version has names.
+    pub(super) fn rename(&mut self, name: &str) -> OrRefusal<()> {
+        if self.store.version.is_within(since::NAME_IN_ROLLOUT) {
             let payload = json!({"thread_id": self.id, "thread_name": name});
-            self.append(&[note("thread_name_updated", &payload)]).map_err(io_error)?;
+            self.append(&[event("thread_name_updated", &payload)])?;
         }
-        set_name(self.version, self.home, self.rows, self.id, name)
+        set_name(self.store, self.id, name)
     }
 
-    /// Takes the last turns off the end.
-    pub(super) fn roll_back(&mut self, turns: u64) -> Had<()> {
-        self.append(&[note("thread_rolled_back", &json!({"num_turns": turns}))]).map_err(io_error)?;
-        self.history = History::read(self.home, &self.path).map_err(io_error)?;
+    /// Removes the last turns.
+    pub(super) fn roll_back(&mut self, turns: u64) -> OrRefusal<()> {
+        self.append(&[event("thread_rolled_back", &json!({"num_turns": turns}))])?;
+        self.history = read_history(self.store, &self.path)?;
         Ok(())
     }
 }
 
-/// The base of a new session.
-enum Base<'b> {
-    Nothing,
-    /// The parent, its file, what it says, and how many turns of it are kept, if not all.
-    Parent(Id, &'b Path, &'b History, Option<usize>),
+/// The text of a line of a rollout.
+fn line_text(now: Timestamp, ordinal: Option<u64>, (kind, payload): &Line) -> String {
+    let ordinal = ordinal.map_or(String::new(), |ordinal| format!("\"ordinal\":{ordinal},"));
+    format!("{{\"timestamp\":\"{now}\",{ordinal}\"type\":\"{kind}\",\"payload\":{payload}}}\n")
 }
 
-/// The reason was printed already.
-const NO_ROW: &str = "the database could not be written";
-const MODEL: &str = "gpt-5";
-const PROVIDER: &str = "openai";
-const SANDBOX: &str = "read-only";
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn lock(version: &Version, home: &Home, id: Id) -> Had<Option<Lock>> {
-    if !version.has(since::WRITER_LOCK) {
+fn lock(store: &Store, id: Id) -> OrRefusal<Option<Lock>> {
+    if !store.version.has(since::WRITER_LOCK) {
         return Ok(None);
     }
-    match Lock::take(home.path(), id) {
-        Ok(Some(lock)) => Ok(Some(lock)),
-        Ok(None) => Err(format!("thread {id} already has an active writer")),
-        Err(error) => Err(reason(&error)),
+    match Lock::acquire(store.home.path(), id).map_err(io_refusal)? {
+        None => Err(format!("thread {id} already has an active writer")),
+        lock => Ok(lock),
     }
 }
 
 /// Writes a name into the index of names and into the row.
-pub(super) fn set_name(version: &Version, home: &Home, rows: &Rows, id: Id, name: &str) -> Had<()> {
+pub(super) fn set_name(store: &Store, id: Id, name: &str) -> OrRefusal<()> {
     let line = json!({"id": id, "thread_name": name, "updated_at": Timestamp::now()}).to_string();
     OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
-        .open(home.path().join("session_index.jsonl"))
+        .open(store.home.path().join("session_index.jsonl"))
         .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
-        .map_err(io_error)?;
-    let column = match version {
+        .map_err(io_refusal)?;
+    let column = match &store.version {
         version if version.has(since::NAME_COLUMN) => "name",
         version if version.has(since::NAME_IN_TITLE) => "title",
         _ => return Ok(()),
     };
-    // The real one also makes the session the newest by this time, which no turn did.
-    let mut values = updated(Timestamp::now());
-    values.push((column, Cell::from(name)));
-    rows.set(id, values).map_err(|_| NO_ROW.to_owned())
+    // Codex also sets this time, although no turn was added.
+    let mut values = times(UPDATED, Timestamp::now()).to_vec();
+    values.push((column, name.to_owned().into()));
+    store.set(id, values)
 }
 
-/// Both columns that anything which changes a row moves.
-fn updated(now: Timestamp) -> Vec<(&'static str, Cell)> {
-    vec![("updated_at", Cell::from(now.0 / 1000)), ("updated_at_ms", Cell::from(now.0))]
+/// The two columns that every change of a row sets.
+const UPDATED: [&str; 2] = ["updated_at", "updated_at_ms"];
+
+/// A time in two columns: in seconds and in milliseconds.
+fn times([seconds, milliseconds]: [&'static str; 2], at: Timestamp) -> [(&'static str, Cell); 2] {
+    [(seconds, (at.0 / 1000).into()), (milliseconds, at.0.into())]
 }
 
-/// The session of this name, which the last line with it must still be about.
-pub(super) fn named(home: &Home, name: &str) -> Option<Id> {
-    let text = fs::read_to_string(home.path().join("session_index.jsonl")).ok()?;
-    let names = Names::read(home.path());
+/// The session that has this name now.
+pub(super) fn find_by_name(store: &Store, name: &str) -> Option<Id> {
+    let text = fs::read_to_string(store.home.path().join("session_index.jsonl")).ok()?;
+    let names = Names::read(store.home.path());
     text.lines()
         .rev()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -370,46 +337,41 @@ pub(super) fn named(home: &Home, name: &str) -> Option<Id> {
 }
 
 /// Moves a rollout into the archive or out of it.
-pub(super) fn move_archived(version: &Version, home: &Home, id: Id, archive: bool) -> Had<()> {
-    let rows = Rows::open(version, home).map_err(|_| NO_ROW.to_owned())?;
-    let path = find(home, id, rows.text(id, "rollout_path"))
-        .ok_or_else(|| format!("no rollout found for thread id {id}"))?;
-    let archived = home.path().join("archived_sessions");
+pub(super) fn move_archived(store: &Store, id: Id, archive: bool) -> OrRefusal<()> {
+    let path = locate(store, id)?;
+    let archived = store.home.path().join("archived_sessions");
     if path.starts_with(&archived) == archive {
         let state = if archive { "already" } else { "not" };
         return Err(format!("session {id} is {state} archived"));
     }
     let name = path.file_name().unwrap_or_default();
-    let folder = match archive {
+    let directory = match archive {
         true => archived,
         false => {
             let stamp = name.to_str().and_then(rollout::Name::parse).map_or("", |name| name.stamp);
-            home.path().join("sessions").join(stamp.get(..10).unwrap_or("").replace('-', "/"))
+            store.home.path().join("sessions").join(stamp.get(..10).unwrap_or("").replace('-', "/"))
         }
     };
-    let target = folder.join(name);
-    let moved = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    #[allow(clippy::disallowed_methods)] // It moves a file that is whole, and replaces none.
-    moved.and_then(|()| fs::rename(&path, &target)).map_err(io_error)?;
+    let target = directory.join(name);
+    let moved = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+    #[allow(clippy::disallowed_methods)] // A complete file is moved, and none is replaced.
+    moved.and_then(|()| fs::rename(&path, &target)).map_err(io_refusal)?;
     let now = Timestamp::now();
-    let at = if archive { Cell::from(now.0 / 1000) } else { Cell::Null };
     let mut values = vec![
-        ("archived", Cell::from(i64::from(archive))),
-        ("archived_at", at),
-        ("rollout_path", Cell::from(&*target.to_string_lossy())),
+        ("archived", i64::from(archive).into()),
+        ("archived_at", archive.then_some(now.0 / 1000).into()),
+        ("rollout_path", target.to_string_lossy().into_owned().into()),
     ];
     if !archive {
         let file = File::options().append(true).open(&target);
-        file.and_then(|file| file.set_modified(std::time::SystemTime::now())).map_err(io_error)?;
-        values.extend(updated(now));
+        file.and_then(|file| file.set_modified(std::time::SystemTime::now())).map_err(io_refusal)?;
+        values.extend(times(UPDATED, now));
     }
-    rows.set(id, values).map_err(|_| NO_ROW.to_owned())
+    store.set(id, values)
 }
 
-/// Removes a session.
-pub(super) fn delete(home: &Home, rows: &Rows, id: Id) -> Had<()> {
-    let path = find(home, id, rows.text(id, "rollout_path"))
-        .ok_or_else(|| format!("no rollout found for thread id {id}"))?;
-    fs::remove_file(path).map_err(io_error)?;
-    rows.remove(id).map_err(|_| NO_ROW.to_owned())
+/// Deletes a session.
+pub(super) fn delete(store: &Store, id: Id) -> OrRefusal<()> {
+    fs::remove_file(locate(store, id)?).map_err(io_refusal)?;
+    store.remove(id)
 }

@@ -3,19 +3,19 @@
 /// The default version: the newest that was recorded.
 const NEWEST: &str = "0.171.0";
 
-/// The first minor number that has a thing, or the first that has it no more.
+/// The first minor number with a feature, or the first without it.
 pub(super) mod since {
     pub(crate) const NAME_SET: u32 = 94;
     pub(crate) const DATABASE: u32 = 105;
     pub(crate) const PHASE: u32 = 105;
     /// Up to 0.106 an unknown id starts a new session, and SIGINT ends with 0.
     pub(crate) const STRICT: u32 = 107;
-    /// Up to 0.106 a session must be loaded to be named, and a turn's lines have no times.
+    /// Up to 0.106 a session must be loaded to be named, and the lines of a turn have no times.
     pub(crate) const NAME_UNLOADED: u32 = 107;
-    /// A name is written over the title, until there is a column for it.
+    /// A name replaces the title, until 0.145 has a column for names.
     pub(crate) const NAME_IN_TITLE: u32 = 107;
     pub(crate) const NAME_IN_ROLLOUT: (u32, u32) = (107, 132);
-    /// A prompt in the arguments is lengthened by standard input.
+    /// Standard input is appended to a prompt in the arguments.
     pub(crate) const STDIN_BLOCK: u32 = 107;
     /// Errors of the app-server include their code.
     pub(crate) const ERROR_CODE: u32 = 121;
@@ -45,14 +45,14 @@ pub(super) struct Version {
 }
 
 impl Version {
-    pub(super) fn of_environment() -> Version {
+    pub(super) fn from_environment() -> Version {
         let asked = std::env::var("CODEX_FAKE_VERSION").ok().filter(|text| !text.is_empty());
         let text = asked.unwrap_or_else(|| NEWEST.to_owned());
         let (major, minor) = codex_agent_shared::codex::version::numbers(&text).unwrap_or_default();
         Version { text, minor: if major > 0 { u32::MAX } else { minor } }
     }
 
-    /// Whether it is this version of 0.x or a later one.
+    /// Whether this is version 0.`minor` or a later version.
     pub(super) fn has(&self, minor: u32) -> bool {
         self.minor >= minor
     }

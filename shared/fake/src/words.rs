@@ -1,30 +1,30 @@
-//! Words in a prompt that say how its turn goes.
+//! Words of a prompt that control its turn.
 //!
-//! A word counts only where it stands alone (`EXECUTE` is not `CUT`), and several may be combined.
+//! A word counts only as a separate word (`EXECUTE` is not `CUT`). Words may be combined.
 //!
-//! | word | what happens |
+//! | word | effect |
 //! |---|---|
-//! | `SLEEPn`, `MSn` | n seconds, n milliseconds pass before the answer |
-//! | `SHELL{cmd}`, `SPAWNSHELL{cmd}` | the command is run and told as an item (braces inside must pair) |
-//! | `FAIL400` `FAIL401` `FAIL403` `FAIL500` | the turn fails with that status |
-//! | `OVERLOADED` `CONTEXT` `NOMODEL` `RATELIMIT` | the turn fails as the name says |
-//! | `LIMITn` | a usage limit, which ends n seconds after the first such answer in this home |
-//! | `LIMITX` | a usage limit that does not say when it ends, for ever |
-//! | `CUT` | the answer comes, but the stream ends before it is complete |
-//! | `LATEn` | n milliseconds pass between `thread.started` and what is recorded of the prompt |
-//! | `UNSAVED` | nothing of the turn is recorded, as on a full disk, and Codex says so beside |
-//! | `EXITS` | it ends with 3 before it has begun |
-//! | `HANGSTART`, `HANG` | it stops for ever before `thread.started`, or in the turn |
-//! | `QUIET` | a minute without output, then the answer |
-//! | `NETWORK` | no connection: an `error` line every tenth of a second, for ever |
-//! | `DEAF` | a minute without output, in which only SIGKILL helps |
-//! | `DIES` | SIGKILL in the turn |
-//! | `OTHER` | where a session was to be resumed, another is begun |
-//! | `GARBAGE` | lines that are no JSON, no UTF-8, no known event |
-//! | `LONGLINE` | an item of 100 MB |
-//! | `BADEND` | it ends with 4, after the turn |
-//! | `LINGERS` | it stays a minute after the turn |
-//! | `LEAVES` | it leaves a process behind that holds standard output for a minute |
+//! | `SLEEPn`, `MSn` | wait n seconds, n milliseconds before the answer |
+//! | `SHELL{cmd}`, `SPAWNSHELL{cmd}` | run the command, and report it as an item (braces in it must pair) |
+//! | `FAIL400` `FAIL401` `FAIL403` `FAIL500` | fail the turn with that HTTP status |
+//! | `OVERLOADED` `CONTEXT` `NOMODEL` `RATELIMIT` | fail the turn with that error of the service |
+//! | `LIMITn` | fail with a usage limit, which resets n seconds after the first such failure in this home |
+//! | `LIMITX` | fail with a usage limit without a reset time, forever |
+//! | `CUT` | answer, but end the stream before it is complete |
+//! | `LATEn` | wait n milliseconds between `thread.started` and the recording of the prompt |
+//! | `UNSAVED` | record nothing of the turn, as on a full disk, and report that |
+//! | `EXITS` | exit with status 3 before the turn begins |
+//! | `HANGSTART`, `HANG` | hang before `thread.started`, or in the turn |
+//! | `QUIET` | print nothing for a minute, then answer |
+//! | `NETWORK` | have no connection: print an `error` every tenth of a second, forever |
+//! | `DEAF` | print nothing for a minute, and ignore all signals but SIGKILL |
+//! | `DIES` | end by SIGKILL in the turn |
+//! | `OTHER` | begin another session instead of the one to resume |
+//! | `GARBAGE` | print lines that are not JSON, not UTF-8, and of an unknown type |
+//! | `LONGLINE` | print an item of 100 MB |
+//! | `BADEND` | exit with status 4 after the turn |
+//! | `LINGERS` | keep running for a minute after the turn |
+//! | `LEAVES` | leave a process behind that holds standard output for a minute |
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(super) struct Words<'p> {
 }
 
 impl<'p> Words<'p> {
-    pub(super) fn of(prompt: &'p str) -> Words<'p> {
+    pub(super) fn parse(prompt: &'p str) -> Words<'p> {
         let (before, command, after) = split_shell(prompt);
         let split = |text: &'p str| {
             text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
@@ -46,28 +46,32 @@ impl<'p> Words<'p> {
         self.words.contains(&word)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().copied()
+    }
+
     fn number(&self, word: &str) -> Option<u64> {
         self.words.iter().find_map(|w| w.strip_prefix(word)?.parse().ok())
     }
 
-    /// How long the answer takes.
-    pub(super) fn wait(&self) -> Duration {
+    /// The time before the answer.
+    pub(super) fn answer_delay(&self) -> Duration {
         Duration::from_secs(self.number("SLEEP").unwrap_or(0))
             + Duration::from_millis(self.number("MS").unwrap_or(0))
     }
 
-    /// How long after `thread.started` the prompt is recorded.
-    pub(super) fn late(&self) -> Duration {
+    /// The time between `thread.started` and the recording of the prompt.
+    pub(super) fn recording_delay(&self) -> Duration {
         Duration::from_millis(self.number("LATE").unwrap_or(0))
     }
 
-    /// The seconds of a usage limit.
+    /// The duration of a usage limit, in seconds.
     pub(super) fn limit(&self) -> Option<u64> {
         self.number("LIMIT")
     }
 }
 
-/// What stands before `SHELL{…}`, in its braces, and behind it.
+/// The text before `SHELL{…}`, in its braces and after them.
 fn split_shell(prompt: &str) -> (&str, Option<&str>, &str) {
     let Some(at) = prompt.find("SHELL{") else { return (prompt, None, "") };
     let inside = &prompt[at + 6..];
@@ -91,11 +95,11 @@ mod tests {
 
     #[test]
     fn words_stand_alone() {
-        let words = Words::of("say SLEEP2, MS30 SPAWNSHELL{echo {CUT}} and LIMIT5. EXECUTE FAIL4000");
+        let words = Words::parse("say SLEEP2, MS30 SPAWNSHELL{echo {CUT}} and LIMIT5. EXECUTE FAIL4000");
         assert_eq!(words.command, Some("echo {CUT}"));
-        assert_eq!(words.wait(), Duration::from_millis(2030));
+        assert_eq!(words.answer_delay(), Duration::from_millis(2030));
         assert_eq!(words.limit(), Some(5));
         assert!(!words.has("CUT") && !words.has("FAIL400") && words.has("EXECUTE"));
-        assert_eq!(Words::of("LIMITX SHELL{open").limit(), None);
+        assert_eq!(Words::parse("LIMITX SHELL{open").limit(), None);
     }
 }
