@@ -8,8 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use codex_agent_shared::plugin::TOOLS;
+use serde_json::json;
 
-use crate::terminal::on_terminal;
+use crate::world::real::Real;
+use crate::world::terminal::on_terminal;
 use crate::world::*;
 
 /// Pages that are written by hand.
@@ -520,4 +522,20 @@ fn the_picture_can_be_drawn() {
     }
     let ran = world.run(&["python3", script, "--bin", "nowhere", file]);
     assert!(ran.code == 2 && ran.err.contains("there are no executables"), "{}", ran.err);
+}
+
+#[test]
+fn examples_of_orders_run() {
+    for tool in ORDERS {
+        let Some(codex) = Real::new() else { return };
+        let one = codex.exec("alpha", &["Mend the login"]);
+        codex.exec("alpha", &["resume", &one, "And the parser"]);
+        codex.ask("thread/name/set", json!({"threadId": one, "name": "login work"}));
+        let page = codex.world.ok(&[tool, "--generate", "man"]);
+        for example in examples(&page) {
+            let ran = codex.world.sh(&format!("cd alpha\n{example}"));
+            let is_silent = ran.out.is_empty() && ran.err.is_empty() && !example.contains(" > ");
+            assert!(ran.code == 0 && !is_silent, "{tool}: {example}: {} {}", ran.out, ran.err);
+        }
+    }
 }

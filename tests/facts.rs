@@ -71,7 +71,7 @@ fn no_fact_holds_of_a_codex_that_does_nothing() {
 #[test]
 fn the_known_state_is_that_of_the_version_that_is_tested() {
     let known = of_today();
-    assert_eq!(known.version, crate::real::VERSIONS[0]);
+    assert_eq!(known.version, crate::world::real::VERSIONS[0]);
     for area in ["app-server", "cases", "database", "events", "features", "help", "rollout"] {
         let lines = known.area(area).unwrap_or_else(|| panic!("there is no known {area}"));
         assert!(lines.len() > 9, "{area}: {lines:?}");
@@ -169,7 +169,7 @@ fn a_rollout(home: &Path) -> PathBuf {
 
 #[test]
 fn a_change_in_a_home_is_found_in_its_database_and_its_rollouts() {
-    let version = crate::real::VERSIONS[0];
+    let version = crate::world::real::VERSIONS[0];
     let before = learned(&World::with_home(version).codex_home());
     let sql = |text: &'static str| {
         move |home: &Path| {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::faked::{Fake, wait_until};
-use crate::real::{Real, VERSIONS};
+use crate::world::fake::{Fake, wait_until};
+use crate::world::real::{Real, VERSIONS};
 use crate::world::{NEWEST, World, data, json as records};
 
 /// The recorded versions that have a database, the oldest of which had it behind a flag.

@@ -20,8 +20,8 @@ use codex_agent_shared::record::{RawRecord, Session};
 use codex_agent_shared::schema::{WRITTEN, each};
 use serde_json::Value;
 
-use crate::faked::{Fake, crash, wait_until};
-use crate::held::{As, misfit};
+use crate::world::fake::{Fake, crash, wait_until};
+use crate::world::schemas::{As, misfit};
 use crate::world::{World, bins, data, json};
 
 /// The records of one version: type and lines.

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::faked::Fake;
+use crate::world::fake::Fake;
 use crate::world::{World, json};
 
 /// Two sessions of one home, the later one first.

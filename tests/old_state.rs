@@ -1,7 +1,7 @@
 //! The state that an older release left is continued by today's executables, and each prompt is sent once over both.
 //!
 //! `tests/data/state-0.1.0` is of the first executables with the version 0.1.0, Codex 0.171.0 and the model of
-//! `tests/model.rs`: a run and a queue of six prompts, whose runner got SIGKILL while the third prompt was in its turn.
+//! `tests/world/model.rs`: a run and a queue of six prompts, whose runner got SIGKILL during the turn of the third.
 //! In `*-cut` its Codex was killed too, in `*-left` it completed the turn. `sent` has what the model received.
 //! `@WORLD@`, `@BOOT@` and `@CODEX@` are replaced by the directory, the boot and the executable of the test;
 //! Codex's own instruction texts are blanks of the same length.
@@ -12,8 +12,8 @@ use std::path::Path;
 use codex_agent_engine::liveness;
 use serde_json::{Map, Value, json};
 
-use crate::faked::{Fake, of_type};
-use crate::real::Real;
+use crate::world::fake::{Fake, of_type};
+use crate::world::real::Real;
 use crate::world::{World, copy, data, json as records};
 
 const PROMPTS: [&str; 6] =

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use codex_agent_shared::plugin::TOOLS;
 
-use crate::terminal::Terminal;
+use crate::world::terminal::Terminal;
 use crate::world::{Ran, World, bins, is_root};
 
 /// What is below a folder.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::documents::{commands, examples, flags, unroff};
-use crate::plugin_check::tokens;
+use crate::plugin::check::tokens;
 use crate::world::{Ran, World, bin};
 
 /// The variables that stand behind a flag: a tool without the flag does not read them.

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 mod generate;
 
-use crate::held::{As, hold, misfit, require_late};
-use crate::terminal::on_terminal;
+use crate::world::schemas::{As, hold, misfit, require_late};
+use crate::world::terminal::on_terminal;
 use crate::world::{World, data, json as records};
 
 fn root(name: &str) -> PathBuf {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use codex_agent_shared::plugin::TOOLS;
 use serde_json::{Value, json};
 
-use crate::terminal::Terminal;
+use crate::world::terminal::Terminal;
 use crate::world::{World, bins, is_root, json as records};
 
 /// A world with a shell of each kind, which is never run.

@@ -8,11 +8,11 @@ use codex_agent_shared::codex::watch::{From, SessionEvent, Watch};
 use codex_agent_shared::record::Id;
 use serde_json::Value;
 
-use crate::faked::{Fake, crash, end, wait_until};
-use crate::held::{As, misfit};
-use crate::model::Model;
-use crate::real::VERSIONS;
-use crate::terminal::Terminal;
+use crate::world::fake::{Fake, crash, end, wait_until};
+use crate::world::model::Model;
+use crate::world::real::VERSIONS;
+use crate::world::schemas::{As, misfit};
+use crate::world::terminal::Terminal;
 use crate::world::{NEWEST, World, bins, json};
 
 fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
@@ -40,7 +40,7 @@ fn told(all: &[Value]) -> Vec<String> {
 #[test]
 fn what_the_real_codex_does_is_told_while_it_does_it() {
     for version in VERSIONS {
-        let Some(codex) = crate::real::codex(version) else { continue };
+        let Some(codex) = crate::world::real::codex(version) else { continue };
         let model = Model::start();
         let world = World::new();
         world.write("home/.codex/config.toml", model.config_toml());

@@ -9,7 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::held;
+pub mod fake;
+pub mod model;
+pub mod real;
+pub mod rollouts;
+pub mod schemas;
+pub mod script;
+pub mod terminal;
 
 /// The recorded homes: every version of Codex that the tests know.
 pub const HOMES: [&str; 11] = [
@@ -83,7 +89,7 @@ impl World {
     pub fn hold(&self, words: &[&str], input: &[u8], out: &str) {
         if !self.foreign.load(Ordering::Relaxed) {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-            held::hold(&words, &String::from_utf8_lossy(input), out);
+            schemas::hold(&words, &String::from_utf8_lossy(input), out);
         }
     }
 
@@ -187,7 +193,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if !self.foreign.load(Ordering::Relaxed) && !std::thread::panicking() {
-            held::hold_journals(&self.path("home/.local/state/codex-agent/runs"));
+            schemas::hold_journals(&self.path("home/.local/state/codex-agent/runs"));
         }
     }
 }

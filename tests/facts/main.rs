@@ -16,7 +16,7 @@ mod known;
 mod lab;
 mod learn;
 mod list;
-#[path = "../model.rs"]
+#[path = "../world/model.rs"]
 mod model;
 mod runs;
 mod screen;

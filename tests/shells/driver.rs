@@ -1,7 +1,7 @@
 //! Real shells, in which TAB is pressed: bash and zsh on a terminal, fish through its `complete -C`.
 
-use crate::terminal::Terminal;
 use crate::world::World;
+use crate::world::terminal::Terminal;
 
 pub fn has(world: &World, shell: &str) -> bool {
     let there = world.sh(&format!("command -v {shell}")).out.contains('/');

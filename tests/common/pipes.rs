@@ -1,0 +1,122 @@
+//! Standard input and output: bad lines, closed and endless pipes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::world::rollouts::{id, wait, with_rollouts};
+
+#[test]
+fn a_bad_line_on_standard_input_changes_no_group() {
+    let world = with_rollouts(3);
+    let good = format!(r#"{{"type":"session","id":"{}"}}"#, id(0));
+    let cases: [(Vec<u8>, &str, &str); 9] = [
+        (format!("{good}\n{}", &good[..30]).into(), "stdin:2", "EOF"),
+        (format!("{good}\n{{oops}}\n{good}\n").into(), "stdin:2", "key must be a string"),
+        (format!("\n{good}\n\n{{\"type\":\"session\"}}\n").into(), "stdin:4", "id"),
+        (b"{\"type\":\"session\",\"id\":5}\n".to_vec(), "stdin:1", "id"),
+        (b"{\"type\":\"session\",\"id\":\"x\"}\n".to_vec(), "stdin:1", "x"),
+        ([good.as_bytes(), b"\n\xff\xfe\x00\n"].concat(), "stdin:2", "UTF-8"),
+        ([good.as_bytes(), b"\n{\"id\":\"\xff\"}\n"].concat(), "stdin:2", "unicode"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00".to_vec(), "stdin:1", "UTF-8"),
+        (format!("{good}\n<html>\n").into(), "stdin:2", "<html>"),
+    ];
+    for (input, place, why) in cases {
+        for words in [
+            &["codex-agent-group", "add", "work", "-"][..],
+            &["codex-agent-group", "add", "work", "--unchecked"],
+        ] {
+            let ran = world.feed(words, &input);
+            let shown = String::from_utf8_lossy(&input).into_owned();
+            // Text that might be a reference and is none is "not found" where it is looked up.
+            let code = if why == "<html>" && words.contains(&"-") { 1 } else { 2 };
+            assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{words:?} {shown}: {}", ran.err);
+            assert!(ran.err.contains(place) && ran.err.contains(why), "{words:?} {shown}: {}", ran.err);
+            assert!(ran.err.contains("nothing was changed"), "{words:?} {shown}: {}", ran.err);
+            assert!(!world.config("groups.json").exists(), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn find_prints_the_good_lines_and_ends_with_two() {
+    let world = with_rollouts(3);
+    let record = |number| format!(r#"{{"type":"session","id":"{}"}}"#, id(number));
+    let cut = &record(2)[..30];
+    for (input, place) in [
+        (format!("{}\n{{oops\n{}\n", record(0), record(1)), "stdin:2"),
+        (format!("{}\n{}\n{cut}", record(0), record(1)), "stdin:3"),
+        (format!("{}\r\n\r\n{{}}\r\n{}\r\n", id(0), record(1)), "stdin:3"),
+    ] {
+        for words in [&["codex-agent-find", "-"][..], &["codex-agent-find", "-", "--json"]] {
+            let ran = world.feed(words, &input);
+            assert_eq!(ran.code, 2, "{input}: {}", ran.err);
+            assert_eq!(ran.out.lines().count(), 2, "{input}: {}", ran.out);
+            assert!(ran.out.contains(&id(0)) && ran.out.contains(&id(1)), "{input}: {}", ran.out);
+            assert!(ran.err.lines().count() == 1 && ran.err.contains(place), "{input}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn a_closed_standard_input_is_an_empty_one() {
+    let world = with_rollouts(3);
+    let find = world.sh("exec codex-agent-find - <&-");
+    assert_eq!((find.code, find.out.as_str()), (1, ""), "{}", find.err);
+    let add = world.sh("exec codex-agent-group add work - <&-");
+    assert_eq!((add.code, add.out.as_str()), (0, ""), "{}", add.err);
+    assert!(add.err.contains("no sessions were read"), "{}", add.err);
+    assert_eq!(world.sh("exec codex-agent-ls <&- >&-").code, 0);
+}
+
+#[test]
+fn an_endless_input_ends_with_its_reader() {
+    let world = with_rollouts(3);
+    let other = r#"{"type":"note","text":"of another tool"}"#;
+    for (what, flag) in [(id(0), ""), (other.to_owned(), "--json"), (id(0), "--json")] {
+        // The reader takes one line and goes away. What never changes is printed once or for ever.
+        let mut yes = world.command("yes").arg(&what).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = world.command("codex-agent-find");
+        command.arg("-").args(Some(flag).filter(|flag| !flag.is_empty()));
+        command.stdin(yes.stdout.take().unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut find = command.spawn().unwrap();
+        drop(command);
+        let mut line = String::new();
+        let mut reader = BufReader::new(find.stdout.take().unwrap());
+        reader.read_line(&mut line).unwrap();
+        assert!(line.contains(&id(0)) || line.trim() == other, "{line}");
+        drop(reader);
+        let mut stderr = find.stderr.take().unwrap();
+        let outcome = std::panic::catch_unwind(move || wait(find, Duration::from_secs(10)));
+        yes.kill().unwrap();
+        yes.wait().unwrap();
+        match outcome {
+            Ok(code) => assert!([0, 141].contains(&code), "{what} {flag}: {code}"),
+            Err(_) => panic!("{what} {flag}: went on without a reader"),
+        }
+        let mut err = String::new();
+        std::io::Read::read_to_string(&mut stderr, &mut err).unwrap();
+        assert_eq!(err, "", "{what} {flag}");
+    }
+}
+
+#[test]
+fn what_is_known_is_printed_before_more_input_is_waited_for() {
+    let world = with_rollouts(3);
+    let mut find = world
+        .command("codex-agent-find")
+        .args(["-", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = find.stdin.take().unwrap();
+    let mut lines = BufReader::new(find.stdout.take().unwrap()).lines();
+    for number in 0..3 {
+        writeln!(stdin, "{}", id(number)).unwrap();
+        // A tool that waited for the end of its input would wait for us, and we for it.
+        assert!(lines.next().unwrap().unwrap().contains(&id(number)));
+    }
+    drop(stdin);
+    assert_eq!(wait(find, Duration::from_secs(10)), 0);
+}

@@ -1,0 +1,342 @@
+//! Aliases: the user's own words for a tool with arguments, or for a line of shell.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::world::terminal::{Terminal, on_terminal};
+use crate::world::{Ran, World, bin, bins, json};
+
+/// A world with these aliases and a tool that prints what it gets.
+fn world(aliases: &str) -> World {
+    let mut world = World::with_home("0.169.0");
+    world.script("bin/codex-agent-echo", "#!/bin/sh\nprintf '%s|' \"$@\"; exit ${EXIT:-0}\n");
+    let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
+    world.set("PATH", path);
+    world.write("home/.config/codex-agent/config.toml", format!("[alias]\n{aliases}"));
+    world
+}
+
+fn run(world: &World, words: &[&str]) -> Ran {
+    let all: Vec<&str> = ["codex-agent"].iter().chain(words).copied().collect();
+    let ran = world.run(&all);
+    Ran { err: ran.err.replace(world.config("config.toml").to_str().unwrap(), "FILE"), ..ran }
+}
+
+fn ok(world: &World, words: &[&str]) -> String {
+    let ran = run(world, words);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{words:?} printed {}", ran.out);
+    ran.out
+}
+
+#[test]
+fn words_stand_for_a_tool_and_its_first_arguments() {
+    let world = world(
+        "few = 'ls -n 2'\nsay = \"echo 'a b' \\\"c $HOME\\\" d\\\\ e ''\"\nlist = ['echo', 'x y', '|', '*']\n\
+         more = 'say again'\nmost = 'more and'\n2nd-word = 'echo 2'\n",
+    );
+    assert_eq!(ok(&world, &["few"]), world.ok(&["codex-agent-ls", "-n", "2"]));
+    assert_eq!(ok(&world, &["few", "-n", "1", "--json"]), world.ok(&["codex-agent-ls", "-n", "1", "--json"]));
+    assert_eq!(ok(&world, &["say", "-x", "", "f g"]), "a b|c $HOME|d e||-x||f g|");
+    assert_eq!(ok(&world, &["list"]), "x y|||*|");
+    assert_eq!(ok(&world, &["most", "on"]), "a b|c $HOME|d e||again|and|on|");
+    assert_eq!(ok(&world, &["2nd-word", "--help"]), "2|--help|");
+}
+
+#[test]
+fn exit_codes_and_the_environment_are_the_tools() {
+    let mut world =
+        world("say = 'echo'\nhome = '!printf %s \"$CODEX_HOME|$CODEX_AGENT|$CODEX_AGENT_PROTOCOL|$PWD\"'\n");
+    world.set("EXIT", "7");
+    assert_eq!(run(&world, &["say", "x"]).code, 7);
+    let there = fs::canonicalize(world.path("home")).unwrap();
+    let there = there.display();
+    let out = ok(&world, &["-C", "home", "--codex-home", "h", "home"]);
+    assert_eq!(out, format!("{there}/h|{}|1|{there}", bin("codex-agent").display()));
+}
+
+#[test]
+fn a_line_of_shell_gets_the_arguments() {
+    let world = world(
+        "say = '!printf \"<%s>\"'\nturned = '!f() { printf \"%s-%s\" \"$2\" \"$1\"; }; f'\nends = '!(exit 5)'\n\
+         pipe = '!\"$CODEX_AGENT\" ls --count | tr 1 x'\nlate = '!kill -TERM $$'\nname = '!nonsense-xyz'\n\
+         long = '''!echo a\necho b\n'''\n",
+    );
+    assert_eq!(ok(&world, &["say", "a b", "", "$HOME", "'"]), "<a b><><$HOME><'>");
+    assert_eq!(ok(&world, &["say"]), "<>");
+    assert_eq!(ok(&world, &["turned", "1", "2"]), "2-1");
+    assert_eq!(ok(&world, &["pipe"]), "xx\n");
+    assert_eq!(ok(&world, &["long", "c"]), "a\nb c\n");
+    assert_eq!(run(&world, &["ends"]).code, 5);
+    assert_eq!(run(&world, &["late"]).code, 128 + 15);
+    // A tool of the name wins, and so this one is none.
+    assert_eq!(run(&world, &["name"]).code, 2);
+    let mut command = world.command("codex-agent");
+    let child = command.args(["say", "x"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"<x>");
+}
+
+#[test]
+fn a_tool_of_the_name_wins() {
+    let world =
+        world("ls = 'echo hostile'\nhelp = 'echo hostile'\necho = '!echo hostile'\nfine = 'echo 1'\n");
+    assert_eq!(ok(&world, &["ls", "--count"]), "11\n");
+    assert_eq!(ok(&world, &["echo", "x"]), "x|");
+    assert!(ok(&world, &["help"]).contains("NAME"));
+    let ran = run(&world, &["--list"]);
+    assert!(!ran.out.contains("hostile") && ran.out.contains("fine\talias for echo 1\t"), "{}", ran.out);
+    let shadowed = |name: &str, line: u8, by: &str| {
+        let want = format!("codex-agent: alias '{name}' (FILE:{line}:1) is shadowed by '{by}'\n");
+        assert!(ran.err.contains(&want), "{want}{}", ran.err);
+    };
+    shadowed("ls", 2, bin("codex-agent-ls").to_str().unwrap());
+    shadowed("help", 3, bin("codex-agent").to_str().unwrap());
+    shadowed("echo", 4, world.path("bin/codex-agent-echo").to_str().unwrap());
+    assert_eq!(ran.err.lines().count(), 3);
+    let records = json(&world.run(&["codex-agent", "--list=json"]).out);
+    let alias = |name: &str| records.iter().find(|r| r["type"] == "alias" && r["name"] == name).unwrap();
+    assert_eq!(alias("ls")["shadowed_by"], bin("codex-agent-ls").to_str().unwrap());
+    assert_eq!(
+        *alias("fine"),
+        serde_json::json!({
+            "type": "alias", "name": "fine", "alias": "echo 1", "words": ["echo", "1"], "shell": null,
+            "path": world.config("config.toml").to_str().unwrap(), "line": 5, "column": 1, "shadowed_by": null,
+        })
+    );
+    assert_eq!(
+        (&alias("echo")["words"], &alias("echo")["shell"]),
+        (&serde_json::Value::Null, &"echo hostile".into())
+    );
+}
+
+#[test]
+fn the_file_is_not_read_where_there_is_a_tool() {
+    let world = world("");
+    fs::write(world.config("config.toml"), "[[[").unwrap();
+    assert_eq!(ok(&world, &["echo", "x"]), "x|");
+    assert_eq!(ok(&world, &["ls", "--count", "--codex-home", "home/.codex"]), "11\n");
+    // Where there is none, nobody can tell whether an alias was meant.
+    let ran = run(&world, &["ehco"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(ran.err.contains("FILE:1:") && ran.err.contains("there is no tool 'ehco'"), "{}", ran.err);
+    let ran = run(&world, &["--list"]);
+    assert!(ran.code == 2 && ran.out.contains("echo\t") && ran.err.contains("FILE:1:"), "{}", ran.err);
+    // The trace of the system says it for certain, where it can be had.
+    if world.sh("command -v strace").out.is_empty() {
+        eprintln!("SKIPPED: there is no strace to look with");
+        return;
+    }
+    let traced =
+        format!("strace -e trace=open,openat,getdents64 -o trace {} echo x", bin("codex-agent").display());
+    let trace = world.sh(&traced);
+    assert_eq!(trace.code, 0, "{}", trace.err);
+    let trace = fs::read_to_string(world.path("trace")).unwrap();
+    assert!(!trace.contains("config.toml") && !trace.contains("getdents"), "{trace}");
+}
+
+#[test]
+fn circles_are_refused_with_the_way() {
+    let world = world("self = 'self'\na = 'b 1'\nb = 'c 2'\nc = 'a 3'\nto = 'a'\n");
+    for (name, way) in [
+        ("self", "alias 'self' refers to itself: self -> self"),
+        ("a", "alias 'a' refers to itself: a -> b -> c -> a"),
+        ("c", "alias 'c' refers to itself: c -> a -> b -> c"),
+        ("to", "alias 'to' refers to itself: to -> a -> b -> c -> a"),
+    ] {
+        let ran = run(&world, &[name, "x"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name}");
+        assert!(ran.err.contains(way), "{name}: {}", ran.err);
+    }
+}
+
+#[test]
+fn circles_through_the_shell_have_an_end() {
+    let world = world(
+        "a = '!\"$CODEX_AGENT\" b'\nb = '!\"$CODEX_AGENT\" a'\nonce = '!\"$CODEX_AGENT\" say'\nsay = 'echo fine'\n",
+    );
+    let ran = run(&world, &["a"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(ran.err.contains("too many aliases refer to each other: ... b -> a -> b -> a"), "{}", ran.err);
+    assert_eq!(ok(&world, &["once"]), "fine|");
+}
+
+#[test]
+fn an_alias_to_nothing_is_reported_with_its_chain() {
+    let world = world("a = 'b'\nb = 'ehco x'\nwrong = '2 x'\nplain = 'paper'\n");
+    let ran = run(&world, &["a"]);
+    assert_eq!((ran.code, ran.out.as_str()), (127, ""));
+    assert!(ran.err.contains("there is no tool 'ehco'"), "{}", ran.err);
+    assert!(ran.err.contains("did you mean 'echo'?"), "{}", ran.err);
+    assert!(ran.err.contains("aliases: a -> b -> ehco (FILE:2:1)"), "{}", ran.err);
+    // One that cannot be run is another matter, and has the way too.
+    world.write("bin/codex-agent-paper", "not executable");
+    let ran = run(&world, &["plain"]);
+    assert_eq!(ran.code, 126);
+    assert!(ran.err.contains("codex-agent-paper': it is not executable"), "{}", ran.err);
+    assert!(ran.err.contains("aliases: plain -> paper (FILE:5:1)"), "{}", ran.err);
+}
+
+#[test]
+fn a_slip_of_the_fingers_finds_aliases_too() {
+    let world = world("today = 'ls --since 1d'\n");
+    let ran = run(&world, &["tody"]);
+    assert!(ran.code == 127 && ran.err.contains("did you mean 'today'?"), "{}", ran.err);
+    let ran = run(&world, &["help", "tody"]);
+    assert!(ran.code == 127 && ran.err.contains("did you mean 'today'?"), "{}", ran.err);
+}
+
+#[test]
+fn help_says_what_an_alias_stands_for() {
+    let world = world("today = 'ls --since 1d'\nmanual = 'help ls'\nodd = \"!printf '\\u001b[2J'\"\n");
+    let path = world.config("config.toml");
+    let want = format!("'today' is an alias for 'ls --since 1d' ({}:2:1)\n", path.display());
+    assert_eq!(ok(&world, &["help", "today"]), want);
+    assert_eq!(ok(&world, &["manual"]), ok(&world, &["help", "ls"]));
+    assert!(ok(&world, &["help", "odd"]).contains("\\x1b[2J"));
+    // Every word of the dispatcher's own goes on.
+    assert!(ok(&world, &["help", "echo"]).contains("--help|"));
+}
+
+#[test]
+fn aliases_are_those_of_the_folder_that_is_named() {
+    let world = world("here = 'echo default'\n");
+    world.write("other/config.toml", "alias.here = 'echo other'\n");
+    world.write("deep/down/config.toml", "alias.here = 'echo deep'\n");
+    assert_eq!(ok(&world, &["here"]), "default|");
+    assert_eq!(ok(&world, &["--config-home", "other", "here"]), "other|");
+    assert_eq!(ok(&world, &["-C", "deep", "--config-home=down", "here"]), "deep|");
+    assert!(ok(&world, &["--config-home", "other", "--list"]).contains("alias for echo other"));
+    assert_eq!(run(&world, &["--config-home", "nowhere", "here"]).code, 127);
+    fs::remove_file(world.config("config.toml")).unwrap();
+    symlink(world.path("other/config.toml"), world.config("config.toml")).unwrap();
+    assert_eq!(ok(&world, &["here"]), "other|");
+    fs::remove_file(world.path("other/config.toml")).unwrap();
+    let ran = run(&world, &["here"]);
+    assert!(
+        ran.code == 2 && ran.err.contains("it is a symbolic link to a file that does not exist"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn nothing_in_an_alias_gives_orders_to_a_terminal() {
+    let text = "evil = \"echo \\u001b]0;x\\u0007\\t\\nnew\\trow \\u202e\"\n'../x' = 'echo'\n'' = 'echo'\n'-n' = 'echo'\n\"\\u001b[31m\" = 'echo'\n";
+    let world = world(text);
+    let shown = on_terminal(&world, &["codex-agent", "--list"], 200);
+    let row = shown.lines().find(|row| row.starts_with("evil")).unwrap().trim_end();
+    assert_eq!(row, "evil    alias for echo '\\x1b]0;x\\x07' new row '\\u{202e}'");
+    let listed = ok(&world, &["--list"]);
+    assert!(listed.contains("\nevil\talias for echo '\\x1b]0;x\\x07' new row '\u{202e}'\t"), "{listed}");
+    assert!(listed.lines().all(|row| row.split('\t').count() == 4), "{listed}");
+    for name in ["../x", "", "\u{1b}[31m"] {
+        let ran = run(&world, &[name]);
+        assert!(
+            ran.code == 127 && ran.err.contains("cannot be a tool") && !ran.err.contains('\u{1b}'),
+            "{}",
+            ran.err
+        );
+    }
+    assert_eq!(run(&world, &["-n"]).code, 2);
+}
+
+#[test]
+fn an_alias_has_the_terminal() {
+    let world = world("tty = '![ -t 0 ] && [ -t 1 ] && echo yes'\n");
+    let mut command = world.command("codex-agent");
+    command.arg("tty");
+    let (shown, code) = Terminal::open(command, 80, 24).end();
+    assert_eq!((shown.trim_end(), code), ("yes", 0));
+}
+
+#[test]
+fn what_is_wrong_elsewhere_stops_no_alias() {
+    let world = World::with_home("0.169.0");
+    let text = "[alias]\nfew = 'ls --count'\nbad = '-C / ls'\n[ui]\ncolor = 'sometimes'\n";
+    world.write("home/.config/codex-agent/config.toml", text);
+    // The tool that it leads to needs a setting, and may not have it.
+    let ran = world.run(&["codex-agent", "few"]);
+    assert!(ran.code == 2 && ran.err.contains("ui.color") && !ran.err.contains("is unknown"), "{}", ran.err);
+    let ran = world.run(&["codex-agent", "--codex-home", "home/.codex", "few"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "11\n"), "{}", ran.err);
+    let ran = world.run(&["codex-agent", "bad"]);
+    assert!(ran.code == 2 && ran.err.contains("config.toml:3:"), "{}", ran.err);
+    assert!(!ran.err.contains("is unknown"), "{}", ran.err);
+    // It is bad for those that lead to it, too.
+    world.write("home/.config/codex-agent/config.toml", text.replace("[ui]", "to = 'bad'\n[ui]"));
+    let ran = world.run(&["codex-agent", "to"]);
+    assert!(
+        ran.code == 2 && ran.err.contains("config.toml:3:") && ran.err.contains("to -> bad"),
+        "{}",
+        ran.err
+    );
+    let ran = world.run(&["codex-agent", "fwe"]);
+    assert!(ran.code == 127 && ran.err.contains("few"), "{}", ran.err);
+    // What is no TOML may be anything.
+    world.write("home/.config/codex-agent/config.toml", "[alias]\nfew = 'ls --count'\nx = \n");
+    let ran = world.run(&["codex-agent", "few"]);
+    assert!(ran.code == 2 && ran.err.contains("whether it is an alias is unknown"), "{}", ran.err);
+}
+
+#[test]
+fn the_search_path_is_walked_once_for_all_aliases() {
+    let some: String = (0..400).map(|n| format!("a{n} = 'nothing-{n}'\n")).collect();
+    let took = |aliases: &str, words: &[&str]| {
+        let mut world = world(aliases);
+        let folders: Vec<String> =
+            (0..500).map(|n| world.path(&format!("path/{n}")).to_str().unwrap().to_owned()).collect();
+        folders.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+        world.set("PATH", format!("{}:{}:/usr/bin:/bin", bins().display(), folders.join(":")));
+        let start = std::time::Instant::now();
+        let ran = world.run(words);
+        assert!(ran.out.contains("a399") || aliases.is_empty(), "{words:?}: {}", ran.err);
+        start.elapsed()
+    };
+    for words in [&["codex-agent", "--list"][..], &["codex-agent-config", "check"]] {
+        // Once for each alias is hundreds of times as long.
+        let (none, all) = (took("", words), took(&some, words));
+        assert!(all < 10 * none + std::time::Duration::from_millis(500), "{words:?}: {none:?} {all:?}");
+    }
+}
+
+#[test]
+fn a_tool_in_a_folder_that_may_not_be_read_shadows_too() {
+    if crate::world::is_root() {
+        eprintln!("SKIPPED: root can read everything");
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let mut world = world("foo = 'ls'\n");
+    world.script("dark/codex-agent-foo", "#!/bin/sh\n");
+    world.set("PATH", format!("{}:{}:/usr/bin:/bin", bins().display(), world.path("dark").display()));
+    fs::set_permissions(world.path("dark"), fs::Permissions::from_mode(0o111)).unwrap();
+    let ran = world.run(&["codex-agent", "--list"]);
+    fs::set_permissions(world.path("dark"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(ran.err.contains("alias 'foo'") && ran.err.contains("is shadowed by"), "{}", ran.err);
+}
+
+#[test]
+fn nobody_is_given_an_alias_by_standing_somewhere() {
+    let mut world = world("planted = '!echo planted'\n");
+    world.set("HOME", "home");
+    for words in [&["codex-agent", "planted"][..], &["codex-agent", "help", "planted"]] {
+        let ran = world.run(words);
+        assert_eq!((ran.code, ran.out.as_str()), (127, ""), "{words:?}: {}", ran.err);
+    }
+    for words in [
+        &["codex-agent-config", "path"][..],
+        &["codex-agent-group", "list"],
+        &["codex-agent-ls"],
+        &["codex-agent-setup", "--dry-run"],
+    ] {
+        let ran = world.run(words);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+        assert!(ran.err.contains("HOME is 'home', which is not an absolute path"), "{words:?}: {}", ran.err);
+    }
+    // Whoever says where it is needs no home.
+    let folder = world.config("");
+    world.set("CODEX_AGENT_CONFIG_HOME", folder.to_str().unwrap());
+    assert_eq!(world.run(&["codex-agent", "planted"]).out, "planted\n");
+    world.set("CODEX_AGENT_CONFIG_HOME", "home/.config/codex-agent");
+    let ran = world.run(&["codex-agent", "planted"]);
+    assert!(ran.code == 2 && ran.err.contains("is not an absolute path"), "{} {}", ran.code, ran.err);
+}

@@ -1,0 +1,279 @@
+//! The dispatcher: which executable it runs, and how it ends.
+
+use std::os::unix::fs::symlink;
+
+use crate::world::{World, bin, bins, json};
+
+fn with_path(world: &mut World, folders: &str) {
+    world.set("PATH", format!("{folders}:/usr/bin:/bin"));
+}
+
+#[test]
+fn a_tool_is_found_and_becomes_the_process() {
+    let world = World::with_home("0.169.0");
+    assert_eq!(world.ok(&["codex-agent", "ls", "-n", "1"]), world.ok(&["codex-agent-ls", "-n", "1"]));
+    // Everything after the name is the tool's: flags, '--', '-h'.
+    world.script("bin/codex-agent-echo", "#!/bin/sh\nprintf '%s|' \"$0\" \"$@\"\n");
+    let mut world = world;
+    let folder = world.path("bin");
+    with_path(&mut world, folder.to_str().unwrap());
+    let out = world.ok(&["codex-agent", "echo", "-h", "--", "a b", "", "--list"]);
+    assert_eq!(out, format!("{}|-h|--|a b||--list|", folder.join("codex-agent-echo").display()));
+}
+
+#[test]
+fn exit_codes_and_signals_are_the_tools_own() {
+    let mut world = World::new();
+    world.script("bin/codex-agent-seven", "#!/bin/sh\nexit 7\n");
+    world.script("bin/codex-agent-killed", "#!/bin/sh\nkill -KILL $$\n");
+    world.script("bin/codex-agent-pid", "#!/bin/sh\necho $$\n");
+    let folder = world.path("bin");
+    with_path(&mut world, folder.to_str().unwrap());
+    assert_eq!(world.run(&["codex-agent", "seven"]).code, 7);
+    assert_eq!(world.run(&["codex-agent", "killed"]).code, 128 + 9);
+    let mut command = world.command("codex-agent");
+    let child = command.arg("pid").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(out.trim(), pid.to_string(), "a second process was made");
+}
+
+#[test]
+fn the_environment_is_handed_down() {
+    let mut world = World::new();
+    world.script(
+        "bin/codex-agent-env",
+        "#!/bin/sh\necho \"$CODEX_AGENT|$CODEX_AGENT_PROTOCOL|$CODEX_HOME|$CODEX_AGENT_CONFIG_HOME|$(pwd)\"\n",
+    );
+    std::fs::create_dir(world.path("down")).unwrap();
+    let folder = world.path("bin");
+    with_path(&mut world, folder.to_str().unwrap());
+    let out = world.ok(&["codex-agent", "-C", "down", "--codex-home", "h", "--config-home=/c", "env"]);
+    let down = std::fs::canonicalize(world.path("down")).unwrap();
+    let down = down.display();
+    assert_eq!(out, format!("{}|1|{down}/h|/c|{down}\n", bin("codex-agent").display()));
+    let ran = world.run(&["codex-agent", "-C", "nowhere", "env"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("cannot change to 'nowhere': no such file or directory"), "{}", ran.err);
+}
+
+#[test]
+fn own_folder_first_then_the_exec_path_then_path() {
+    let mut world = World::with_home("0.169.0");
+    for place in ["first", "second"] {
+        world.script(&format!("{place}/codex-agent-ls"), "#!/bin/sh\necho hostile\n");
+        world.script(&format!("{place}/codex-agent-both"), &format!("#!/bin/sh\necho {place}\n"));
+    }
+    let (first, second) = (world.path("first"), world.path("second"));
+    with_path(&mut world, second.to_str().unwrap());
+    world.set("CODEX_AGENT_EXEC_PATH", first.to_str().unwrap());
+    assert_eq!(world.ok(&["codex-agent", "ls", "--count"]), "11\n");
+    assert_eq!(world.ok(&["codex-agent", "both"]), "first\n");
+    let tools = json(&world.ok(&["codex-agent", "--list=json"]));
+    let tool = |name: &str| tools.iter().find(|tool| tool["name"] == name).unwrap().clone();
+    assert_eq!(tool("both")["shadows"], serde_json::json!([second.join("codex-agent-both")]));
+    assert_eq!(tool("ls")["shadows"].as_array().unwrap().len(), 2);
+    assert_eq!((tool("ls")["ours"].clone(), tool("both")["ours"].clone()), (true.into(), false.into()));
+    let path = world.ok(&["codex-agent", "--exec-path"]);
+    assert_eq!(
+        path.lines().take(3).collect::<Vec<_>>(),
+        [bins().to_str().unwrap(), first.to_str().unwrap(), second.to_str().unwrap()]
+    );
+}
+
+#[test]
+fn what_is_listed_is_what_is_run() {
+    let mut world = World::new();
+    world.script("bin/codex-agent-good", "#!/bin/sh\necho good\n");
+    world.script("bin/codex-agent-2nd-tool", "#!/bin/sh\necho second\n");
+    world.script("bin/codex-agent-Big", "#!/bin/sh\n");
+    world.script("bin/codex-agent-with blank", "#!/bin/sh\n");
+    world.write("bin/codex-agent-plain", "not executable");
+    std::fs::create_dir(world.path("bin/codex-agent-folder")).unwrap();
+    symlink("/nowhere", world.path("bin/codex-agent-dangling")).unwrap();
+    symlink("codex-agent-good", world.path("bin/codex-agent-linked")).unwrap();
+    let folder = world.path("bin");
+    with_path(&mut world, folder.to_str().unwrap());
+    let listed = world.ok(&["codex-agent", "--list"]);
+    let names: Vec<&str> = listed.lines().map(|row| row.split('\t').next().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "2nd-tool", "config", "demo", "find", "fork", "good", "group", "linked", "ls", "name", "plugin",
+            "queue", "resume", "run", "schema", "setup", "status"
+        ]
+    );
+    assert_eq!(world.ok(&["codex-agent", "linked"]), "good\n");
+    // Only where it helps are more rights advised.
+    for (name, why, is_advised) in [
+        ("plain", "it is not executable", true),
+        ("folder", "it is a directory", false),
+        ("dangling", "it is a symbolic link to a file that does not exist", false),
+    ] {
+        let ran = world.run(&["codex-agent", name]);
+        assert_eq!((ran.code, ran.err.contains("chmod +x")), (126, is_advised), "{name}: {}", ran.err);
+        assert!(ran.err.contains(why), "{}", ran.err);
+    }
+    for name in ["Big", "with blank", "../ls", "/bin/ls", ""] {
+        let ran = world.run(&["codex-agent", name]);
+        assert_eq!(ran.code, 127, "{name}: {}", ran.err);
+        assert!(ran.err.contains("cannot be a tool"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn nothing_relative_on_path_is_ever_run() {
+    let mut world = World::new();
+    // Not in the folder of the executable, so that only PATH could give it.
+    let hostile = world.script("here/codex-agent-trap", "#!/bin/sh\necho hostile\n");
+    world.script("here/man", "#!/bin/sh\necho hostile\n");
+    let here = hostile.parent().unwrap().to_owned();
+    for path in ["", ".", ":", "::/usr/bin", "./", "here:../here"] {
+        world.set("PATH", path).set("CODEX_AGENT_EXEC_PATH", path);
+        for words in [&["trap"][..], &["help", "ls"], &["--list"]] {
+            let output = world.command("codex-agent").current_dir(&here).args(words).output().unwrap();
+            let out = String::from_utf8_lossy(&output.stdout);
+            assert!(!out.contains("hostile") && !out.contains("trap"), "{path:?} {words:?}: {out}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_tool_is_a_lesson() {
+    let world = World::new();
+    for (typed, near) in [("lss", "'ls'"), ("gruop", "'group'"), ("finds", "'find'"), ("gr", "'group'")] {
+        let ran = world.run(&["codex-agent", typed]);
+        assert_eq!((ran.code, ran.out.as_str()), (127, ""));
+        assert!(ran.err.contains(&format!("did you mean {near}?")), "{typed}: {}", ran.err);
+    }
+    let ran = world.run(&["codex-agent", "xyzzy"]);
+    assert!(ran.code == 127 && ran.err.contains("codex-agent --list lists the tools"), "{}", ran.err);
+    let ran = world.run(&["codex-agent", "--lst"]);
+    assert!(ran.code == 2 && ran.err.contains("did you mean '--list'?"), "{}", ran.err);
+}
+
+#[test]
+fn a_broken_first_line_is_reported() {
+    let mut world = World::new();
+    world.script("bin/codex-agent-broken", "#!/no/such/interpreter\n");
+    let folder = world.path("bin");
+    with_path(&mut world, folder.to_str().unwrap());
+    let ran = world.run(&["codex-agent", "broken"]);
+    assert_eq!(ran.code, 126);
+    assert!(
+        ran.err.contains("its first line names '/no/such/interpreter', which does not exist"),
+        "{}",
+        ran.err
+    );
+    world.script("bin/codex-agent-broken", "#!/bin/sh\r\necho hello\r\n");
+    let ran = world.run(&["codex-agent", "broken"]);
+    assert!(ran.code == 126 && ran.err.contains("'/bin/sh', which ends in a carriage return"), "{}", ran.err);
+}
+
+#[test]
+fn help_of_our_tools_of_external_ones_and_of_none() {
+    let mut world = World::new();
+    world.script("bin/codex-agent-foo", "#!/bin/sh\necho \"foo helps: $*\"\n");
+    let folder = world.path("bin");
+    with_path(&mut world, folder.to_str().unwrap());
+    assert_eq!(world.ok(&["codex-agent", "help", "foo"]), "foo helps: --help\n");
+    for (topic, want) in [
+        ("ls", "codex-agent-ls"),
+        ("codex-agent-ls", "codex-agent-ls"),
+        ("guide", "codex-agent"),
+        ("records", "codex-agent-records"),
+        ("files", "codex-agent-files"),
+        ("plugins", "codex-agent-plugins"),
+    ] {
+        let page = world.ok(&["codex-agent", "help", topic]);
+        assert!(page.contains(want) && page.contains("NAME"), "{topic}: {page}");
+    }
+    assert!(world.ok(&["codex-agent", "help"]).contains("run a codex-agent tool"));
+    assert_eq!(world.run(&["codex-agent", "help", "xyzzy"]).code, 127);
+    let bare = world.ok(&["codex-agent"]);
+    assert!(
+        bare.contains("Usage: codex-agent [OPTION...] TOOL")
+            && bare.contains("  group   manage and run named groups"),
+        "{bare}"
+    );
+    // Where there is no man(1) the pages are still to be read.
+    world.set("PATH", "/nowhere");
+    let page = world.ok(&["codex-agent", "help", "guide"]);
+    assert!(page.contains("NAME") && !page.contains("\\fB") && !page.contains(".PP"), "{page}");
+    assert!(world.ok(&["codex-agent", "help", "ls"]).contains("Usage: codex-agent-ls"));
+}
+
+#[test]
+fn a_manual_that_cannot_be_written_is_an_error() {
+    let world = World::new();
+    for topic in ["codex-agent", "guide"] {
+        let ran = world.sh(&format!("codex-agent help {topic} > /dev/full"));
+        assert_eq!(ran.code, 2, "{topic}: {}", ran.err);
+        assert!(ran.err.contains("No space left") || ran.err.contains("no space left"), "{}", ran.err);
+        // A reader who has seen enough is none.
+        assert_eq!(world.sh(&format!("codex-agent help {topic} | head -n 1")).err, "");
+    }
+}
+
+#[test]
+fn what_would_be_passed_over_is_refused() {
+    let world = World::new();
+    let told: [(&[&str], &str); 5] = [
+        (&["--list", "ls"], "unexpected operand 'ls' beside --list"),
+        (&["--list=json", "ls"], "unexpected operand 'ls' beside --list"),
+        (&["--exec-path", "ls"], "unexpected operand 'ls' beside --exec-path"),
+        (&["help", "ls", "find"], "unexpected operand 'find'"),
+        (&["help", "queue", "add"], "codex-agent queue add --help describes the verb"),
+    ];
+    for (words, want) in told {
+        let ran = world.run(&[&["codex-agent"], words].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}");
+        assert!(ran.err.contains(want), "{words:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_linked_dispatcher_finds_its_own_tools() {
+    let world = World::with_home("0.169.0");
+    symlink(bin("codex-agent"), world.path("ca")).unwrap();
+    let link = world.path("ca");
+    assert_eq!(world.ok(&[link.to_str().unwrap(), "ls", "--count"]), "11\n");
+}
+
+/// The rows of a database, whole.
+pub fn rows(database: &std::path::Path) -> String {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let mut statement = connection.prepare("SELECT * FROM threads ORDER BY id").unwrap();
+    let columns = statement.column_count();
+    let mut rows = statement.query([]).unwrap();
+    let mut text = String::new();
+    while let Some(row) = rows.next().unwrap() {
+        for column in 0..columns {
+            let value: rusqlite::types::Value = row.get(column).unwrap();
+            text.push_str(&match value {
+                rusqlite::types::Value::Text(value) => value,
+                other => format!("{other:?}"),
+            });
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[test]
+fn the_dispatcher_holds_no_sqlite() {
+    let holds = |name: &str| {
+        let bytes = std::fs::read(bin(name)).unwrap();
+        bytes.windows(15).any(|window| window == b"SQLite format 3")
+    };
+    assert!(holds("codex-agent-ls"), "the test looks for the wrong text");
+    assert!(!holds("codex-agent"));
+}
+
+#[test]
+fn a_named_home_that_is_not_there_is_an_error_for_the_tool() {
+    let world = World::new();
+    let ran = world.run(&["codex-agent", "--codex-home", "nowhere", "ls"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("cannot open Codex's home") && ran.err.contains("CODEX_HOME"), "{}", ran.err);
+}

@@ -1,0 +1,106 @@
+//! Standard input of `find`: every kind of it, invalid lines, and the exit status.
+
+use crate::find::references::{ARCHIVED, FORK, LOGIN};
+use crate::world::World;
+
+#[test]
+fn standard_input_of_every_kind() {
+    let world = World::with_home("0.169.0");
+    let input = format!(
+        "{LOGIN}\t2026\ta title\n\"{FORK}\"\n{{\"type\":\"session\",\"id\":\"{LOGIN}\",\"mine\":{{\"n\": 1.0e400}}}}\n\
+         {{\"type\":\"group\",\"id\":\"x\",\"kept\":0.10}}\n{{\"type\":\"session\",\"id\":\"{ARCHIVED}\",\"big\":123456789012345678901234567890}}"
+    );
+    let ran = world.feed(&["codex-agent-find", "--json"], &input);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(lines.len(), 4, "{}", ran.out);
+    assert!(
+        lines[0].starts_with(&format!("{{\"type\":\"session\",\"id\":\"{LOGIN}\",\"name\":\"login work\""))
+    );
+    assert_eq!(lines[2], "{\"type\":\"group\",\"id\":\"x\",\"kept\":0.10}");
+    assert!(
+        lines[3].contains(ARCHIVED) && lines[3].ends_with(",\"big\":123456789012345678901234567890}"),
+        "{}",
+        lines[3]
+    );
+}
+
+#[test]
+fn a_bad_line_is_reported_and_the_others_continue() {
+    let world = World::with_home("0.169.0");
+    let input = format!("{{\"type\":\"session\"}}\n{{oops\nno such thing\n{LOGIN}\n");
+    let ran = world.feed(&["codex-agent-find", "--format", "{short}"], input);
+    assert_eq!((ran.code, ran.out.as_str()), (2, "cd6d1b0c\n"));
+    for told in [
+        "stdin:1: expected a session record: missing field 'id'",
+        "stdin:2: column 2: key must be a string",
+        "stdin:3: no session 'no such thing'",
+    ] {
+        assert!(ran.err.contains(told), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_session_that_is_not_found_sets_the_exit_status() {
+    let world = World::with_home("0.169.0");
+    let ran = world.run(&[
+        "codex-agent-find",
+        LOGIN,
+        "00000000-0000-7000-8000-000000000000",
+        "--format",
+        "{short}",
+    ]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, "cd6d1b0c\n"));
+    assert!(ran.err.contains("no session '00000000-"), "{}", ran.err);
+    assert_eq!(world.run(&["codex-agent-find", "--one", "--last", "login"]).code, 2);
+}
+
+#[test]
+fn records_of_other_types_may_have_any_id() {
+    let world = World::with_home("0.169.0");
+    for note in
+        [r#"{"type":"note","id":7}"#, r#"{"id":{"a":null},"type":"note"}"#, r#"{"type":"note","id":null}"#]
+    {
+        let ran = world.sh(&format!("(echo '{note}'; codex-agent ls -n 1 --json) | codex-agent find --json"));
+        assert_eq!((ran.code, ran.out.lines().next()), (0, Some(note)), "{}", ran.err);
+        assert_eq!(ran.out.lines().count(), 2);
+    }
+    let ran = world.sh("echo '{\"type\":\"session\",\"id\":7}' | codex-agent find --json");
+    assert!(
+        ran.code == 2 && ran.err.contains("stdin:1: expected a session record: the id is not a string"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn nothing_is_not_everything() {
+    let world = World::with_home("0.169.0");
+    for words in [
+        &["find", "-w", ""][..],
+        &["find", ""],
+        &["ls", "--cwd", ""],
+        &["ls", "--under", ""],
+        &["ls", "--branch", ""],
+    ] {
+        let ran = world.run(&[&["codex-agent"], words].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+    }
+}
+
+/// One wrong id among several makes words of them all, and is named.
+#[test]
+fn what_is_no_session_among_sessions_is_named() {
+    let world = World::with_home("0.169.0");
+    let ran = world.run(&["codex-agent-find", "cd6d1b0c", "cd6d1b0d"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert_eq!(
+        ran.err,
+        "codex-agent-find: 'cd6d1b0d' is no session, so that all operands were taken for words, and nothing has them\n"
+    );
+    // Of words alone nothing is to be said, and neither is it where they were asked for.
+    for words in [&["cd6d1b0d", "xyzzy"][..], &["-w", "cd6d1b0c", "cd6d1b0d"], &["xyzzy"]] {
+        let ran = world.run(&[&["codex-agent-find"], words].concat());
+        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (1, "", ""), "{words:?}");
+    }
+}

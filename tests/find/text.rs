@@ -1,0 +1,42 @@
+//! Finding sessions by text.
+
+use crate::find::references::{ARCHIVED, CHILD, FORK, LOGIN, found};
+use crate::world::World;
+
+#[test]
+fn words_are_all_wanted_anywhere_in_any_case() {
+    let world = World::with_home("0.169.0");
+    for source in ["--color=never", "--no-database"] {
+        assert_eq!(found(&world, &[source, "AUTH.rs", "fix"]), [LOGIN], "{source}");
+        assert_eq!(found(&world, &[source, "WORK", "alpha"]), [LOGIN], "{source}");
+        assert_eq!(found(&world, &[source, "ŽLUŤOUČKÝ"]).len(), 1, "{source}");
+        assert_eq!(found(&world, &[source, "notes"]), ["01a202e0-a01c-7360-aadc-a95de78b050e"], "{source}");
+        assert_eq!(found(&world, &[source, "--archived", "archive"]), [ARCHIVED], "{source}");
+        assert_eq!(found(&world, &[source, "--subagents", "look", "around"]), [CHILD], "{source}");
+    }
+    assert_eq!(found(&world, &["--last", "login"]), [FORK]);
+    assert_eq!(found(&world, &["--words", "login work"]), [LOGIN]);
+    for nothing in [
+        &["fix", "xyzzy"][..],
+        &["archive"],
+        &["name:nobody"],
+        &["id:ffffffff"],
+        &["00000000-0000-7000-8000-000000000000"],
+    ] {
+        let mut line = vec!["codex-agent-find"];
+        line.extend(nothing);
+        let ran = world.run(&line);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{nothing:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn words_narrow_the_sessions_of_a_pipe() {
+    let world = World::with_home("0.169.0");
+    let ran = world.sh("codex-agent-ls --json | codex-agent-find parser - --format '{short}'");
+    assert_eq!((ran.code, ran.out.as_str()), (0, "a38a6c50\n"), "{}", ran.err);
+    let ran = world.sh("codex-agent-ls | codex-agent-find - xyzzy");
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    let ran = world.sh("codex-agent-ls | codex-agent-find - --last --format '{short}'");
+    assert_eq!((ran.code, ran.out.as_str()), (0, "e03ce4e5\n"));
+}

@@ -1,0 +1,288 @@
+//! Continuing a queue: settings, sessions and interrupted prompts from one run to the next.
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::queue::crash::killed;
+use crate::queue::queue;
+use crate::world::fake::{Fake, crash, end, of_type, wait_for_end, wait_until};
+use crate::world::json as records;
+
+/// The prompts and whether each was sent again, as the journals of all runs have it.
+fn started(fake: &Fake) -> Vec<(String, bool)> {
+    let mut all = Vec::new();
+    for run in fake.runs() {
+        let lines = records(&fs::read_to_string(run.join("journal.ndjson")).unwrap());
+        for line in of_type(&lines, "job.started") {
+            all.push((line["job"].as_str().unwrap().to_owned(), line["resent"] == true));
+        }
+    }
+    all
+}
+
+#[test]
+fn a_picture_that_is_named_anew_is_the_one_that_is_sent() {
+    let fake = Fake::newest();
+    let [one, two] = ["a", "b"].map(|name| fake.0.write(&format!("work/{name}.png"), name));
+    queue(&fake, "q", &["LIMIT300"]);
+    assert_eq!(fake.tool(&["queue", "run", "q", "--image", "a.png"]).code, 75);
+    fake.good(&["queue", "edit", "q", "1", "fine"]);
+    let image = |at: usize| {
+        let argv = fake.sent()[at]["argv"].as_array().unwrap().clone();
+        let word =
+            argv.iter().find_map(|word| word.as_str().unwrap().strip_prefix("--image=")).unwrap().to_owned();
+        fs::read_to_string(word).unwrap()
+    };
+    assert_eq!(image(0), "a");
+    assert_eq!(fake.tool(&["queue", "run", "q", "--on-limit=try", "--image", "b.png"]).code, 0);
+    assert_eq!(image(1), "b");
+    drop((one, two));
+}
+
+#[test]
+fn a_picture_that_is_gone_fails_no_prompt() {
+    let fake = Fake::newest();
+    let image = fake.0.write("work/a.png", "a");
+    queue(&fake, "q", &["FAIL401", "two"]);
+    assert_eq!(fake.tool(&["queue", "run", "q", "--image", "a.png"]).code, 75);
+    fs::remove_file(image).unwrap();
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert!(ran.code == 2 && ran.err.contains("which the run was started with"), "{} {}", ran.code, ran.err);
+    assert_eq!((fake.each("q", "status"), fake.sent().len()), (vec!["pending".to_owned(); 2], 1));
+}
+
+#[test]
+fn one_session_is_gone_on_with_by_a_new_run() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "--one-session", "MS400", "two", "three"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(1);
+    wait_until(|| !fake.each("q", "session")[0].is_empty());
+    crash(&mut runner);
+    wait_for_end(&fake.out(1));
+    assert_eq!(fake.tool(&["queue", "run", "q", "--new"]).code, 0);
+    let sent = fake.sent();
+    assert_eq!(fake.prompts(), ["MS400", "two", "three"]);
+    assert!(sent.iter().all(|line| line["session"] == sent[0]["session"]), "{sent:?}");
+}
+
+#[test]
+fn what_was_to_be_continued_is_not_sent_whole_by_a_new_run() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["HANG", "two"]);
+    fake.interrupt(&["queue", "run", "q"]);
+    let work = fake.0.path("work");
+    fs::rename(&work, fake.0.path("away")).unwrap();
+    let mut command = fake.started(&["queue", "run", "q", "--interrupted=continue"]);
+    let status = command.current_dir(fake.0.path("")).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(2), "the project is gone");
+    fs::rename(fake.0.path("away"), &work).unwrap();
+    assert_eq!(fake.tool(&["queue", "run", "q", "--new"]).code, 0);
+    assert_eq!(fake.prompts(), ["HANG", "two"]);
+    assert_eq!(fake.each("q", "status"), ["failed", "completed"]);
+}
+
+#[test]
+fn what_was_sent_and_is_sent_again_is_marked_whoever_sends_it() {
+    // By the third runner of the same run.
+    let fake = Fake::newest();
+    queue(&fake, "q", &["HANG"]);
+    fake.interrupt(&["queue", "run", "q"]);
+    let work = fake.0.path("work");
+    fs::rename(&work, fake.0.path("away")).unwrap();
+    for _ in 0..2 {
+        let mut command = fake.started(&["queue", "run", "q", "--interrupted=retry"]);
+        assert_eq!(
+            command.current_dir(fake.0.path("")).stderr(Stdio::null()).status().unwrap().code(),
+            Some(2)
+        );
+    }
+    fs::rename(fake.0.path("away"), &work).unwrap();
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(2);
+    fake.good(&["queue", "stop", "--now", "q"]);
+    end(&mut runner);
+    assert_eq!(started(&fake).iter().map(|(_, resent)| *resent).collect::<Vec<_>>(), [false, true]);
+
+    // By another run: a prompt that met a limit and did nothing.
+    let fake = Fake::newest();
+    queue(&fake, "q", &["LIMITX"]);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+    fake.tool(&["queue", "run", "q", "--new"]);
+    let marks: Vec<bool> = started(&fake).iter().map(|(_, resent)| *resent).collect();
+    assert_eq!(marks, [false, true]);
+}
+
+#[test]
+fn what_is_said_now_takes_no_limit_away() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["FAIL401", "two"]);
+    let strict = ["--config", "sandbox_mode=read-only", "--config", "model=a", "--codex-arg=--strict"];
+    assert_eq!(fake.tool(&[&["queue", "run", "q"][..], &strict[..4]].concat()).code, 75);
+    let dry = fake.good(&["queue", "run", "q", "--dry-run", "--config", "model=b", "-c", "x=1"]);
+    let options = records(&dry)[0]["options"].clone();
+    assert_eq!(options["config"], json!(["sandbox_mode=read-only", "model=b", "x=1"]));
+    let fresh = records(&fake.good(&["queue", "run", "q", "--new", "--dry-run"]));
+    assert_eq!(fresh[0]["options"]["config"], json!([]));
+}
+
+#[test]
+fn bad_usage_leaves_an_unfinished_run_as_it_is() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "--one-session", "FAIL401", "two"]);
+    assert_eq!(fake.tool(&["queue", "run", "q", "--sandbox", "read-only"]).code, 75);
+    let before = (fs::read(fake.0.config("queues.json")).unwrap(), fake.runs().len(), fake.journal().len());
+    assert_eq!(fake.tool(&["queue", "run", "q", "--new", "--on-busy=fork"]).code, 2);
+    let after = (fs::read(fake.0.config("queues.json")).unwrap(), fake.runs().len(), fake.journal().len());
+    assert!(before == after);
+}
+
+#[test]
+fn what_no_runner_sends_by_itself_is_told() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "--manual", "later"]);
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert!(ran.code == 0 && ran.err.contains("nothing to send; 1 manual"), "{}", ran.err);
+    queue(&fake, "r", &["FAIL400"]);
+    assert_eq!(fake.tool(&["queue", "run", "r"]).code, 1);
+    let ran = fake.tool(&["queue", "run", "r"]);
+    assert!(ran.err.contains("'codex-agent queue retry r --failed'"), "{}", ran.err);
+}
+
+/// A journal in which a prompt was cut off and is to go on with "Continue.", and the runner died then.
+fn interrupted_before_a_limit(fake: &Fake) -> String {
+    queue(fake, "q", &["HANG", "next"]);
+    fake.interrupt(&["queue", "run", "q", "--interrupted=continue", "--max-failures=1"]);
+    // Somebody else has a limit by now, so that the next runner judges, and may start nothing.
+    assert_eq!(fake.tool(&["run", "LIMIT300"]).code, 75);
+    let ran = fake.tool(&["queue", "run", "q", "--interrupted=continue"]);
+    assert_eq!(ran.code, 75, "{}", ran.err);
+    let runs = fake.runs();
+    let text = fs::read_to_string(runs[0].join("journal.ndjson")).unwrap();
+    let failed: Vec<Value> = records(&text).into_iter().filter(|line| line["type"] == "job.failed").collect();
+    assert_eq!((&failed[0]["again"], &failed[0]["continues"]), (&json!(true), &json!(true)));
+    failed[0]["session"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn to_go_on_with_a_session_outlives_the_runner() {
+    let fake = Fake::newest();
+    let session = interrupted_before_a_limit(&fake);
+    assert_eq!(fake.tool(&["queue", "run", "q", "--on-limit=try"]).code, 0);
+    let sent = fake.sent();
+    let texts: Vec<&str> = sent.iter().map(|line| line["prompt"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["HANG", "LIMIT300", "Continue.", "next"]);
+    assert_eq!(sent[2]["session"], session.as_str());
+
+    // Where the prompt was changed meanwhile, the new text is what is sent.
+    let fake = Fake::newest();
+    interrupted_before_a_limit(&fake);
+    fake.good(&["queue", "edit", "q", "1", "changed"]);
+    assert_eq!(fake.tool(&["queue", "run", "q", "--on-limit=try"]).code, 0);
+    assert_eq!(fake.prompts(), ["HANG", "LIMIT300", "changed", "next"]);
+}
+
+#[test]
+fn a_continued_queue_is_told_what_it_was_told() {
+    let fake = Fake::newest();
+    let image = fake.0.write("work/a.png", "picture");
+    queue(&fake, "q", &["MS400", "two", "three", "four", "five"]);
+    let told =
+        ["--sandbox", "read-only", "-m", "o", "-c", "a=b", "--codex-arg=--add-dir=/tmp", "-i", "a.png"];
+    let flags = [&["queue", "run", "q"][..], &told, &["--max-failures", "7", "--retries", "2"]].concat();
+    let mut runner = fake.start(&flags);
+    fake.wait_for_sent(1);
+    crash(&mut runner);
+    wait_for_end(&fake.out(1));
+    let dry = records(&fake.good(&["queue", "run", "q", "--dry-run"]));
+    assert_eq!(dry[0]["options"]["model"], "o");
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    assert_eq!(end(&mut runner), 0);
+    let argv = |at: usize| fake.sent()[at]["argv"].to_string();
+    for at in 1..5 {
+        for word in ["--sandbox=read-only", "--model=o", "--config=a=b", "--add-dir=/tmp", "image-1-"] {
+            assert!(argv(at).contains(word), "{word} in {}", argv(at));
+        }
+    }
+    let started = fake.journal().into_iter().rfind(|line| line["type"] == "run.started").unwrap();
+    let (settings, image) = (&started["settings"], fs::canonicalize(image).unwrap());
+    assert_eq!((&settings["max_failures"], &settings["retries"]), (&json!(7), &json!(2)));
+    assert_eq!(settings["told"]["images"], json!([image]));
+
+    // What is said now beats it, each by itself; a new run knows nothing of it.
+    let fake = Fake::newest();
+    queue(&fake, "q", &["FAIL401", "two", "FAIL401", "four"]);
+    assert_eq!(fake.tool(&["queue", "run", "q", "-s", "read-only", "-m", "o"]).code, 75);
+    fake.good(&["queue", "edit", "q", "1", "fine"]);
+    assert_eq!(fake.tool(&["queue", "run", "q", "-m", "p"]).code, 75);
+    let argv = |at: usize| fake.sent()[at]["argv"].to_string();
+    assert!(argv(2).contains("--sandbox=read-only") && argv(2).contains("--model=p"), "{}", argv(2));
+    fake.good(&["queue", "edit", "q", "3", "fine"]);
+    fake.good(&["queue", "run", "q", "--new"]);
+    assert!(!argv(5).contains("--sandbox") && !argv(5).contains("--model"), "{}", argv(5));
+}
+
+#[test]
+fn a_run_of_another_home_is_not_taken_up() {
+    let fake = Fake::newest();
+    killed(&fake, "MS300");
+    fs::create_dir(fake.0.path("other")).unwrap();
+    let other = fs::canonicalize(fake.0.path("other")).unwrap();
+    let ran = fake.tool(&["queue", "run", "q", "--codex-home", other.to_str().unwrap()]);
+    assert!(ran.code == 2 && ran.err.contains("uses Codex's home"), "{}", ran.err);
+    assert!(ran.err.contains("--codex-home /") && ran.err.contains("--new"), "{}", ran.err);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    assert_eq!(fake.prompts(), ["MS300", "next"]);
+}
+
+#[test]
+fn what_was_cut_off_and_is_put_aside_is_not_sent_again_by_itself() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "SLEEP30 A", "B"]);
+    fake.interrupt(&["queue", "run", "q"]);
+    fake.good(&["queue", "mode", "q", "1", "manual"]);
+    fake.tool(&["queue", "run", "q", "--interrupted=continue"]);
+    fake.good(&["queue", "mode", "q", "1", "auto"]);
+    fake.tool(&["queue", "run", "q"]);
+    assert_eq!(fake.prompts(), ["SLEEP30 A", "B"]);
+    assert_eq!(fake.each("q", "status"), ["failed", "completed"]);
+}
+
+#[test]
+fn what_met_a_limit_and_was_put_aside_is_marked_when_it_is_sent() {
+    for new in [false, true] {
+        let fake = Fake::newest();
+        fake.good(&["queue", "add", "q", "LIMIT2", "B"]);
+        assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+        fake.good(&["queue", "mode", "q", "1", "manual"]);
+        let words: &[&str] = if new {
+            &["queue", "run", "q", "--on-limit=wait", "--new"]
+        } else {
+            &["queue", "run", "q", "--on-limit=wait"]
+        };
+        assert_eq!(fake.tool(words).code, 0);
+        fake.good(&["queue", "mode", "q", "1", "auto"]);
+        let (ran, events) = fake.events(&["queue", "run", "q"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(of_type(&events, "job.started")[0]["resent"], json!(true), "{new}");
+    }
+}
+
+#[test]
+fn a_queue_goes_on_in_the_home_that_its_run_has_made() {
+    let fake = Fake::newest();
+    fs::remove_dir_all(fake.0.codex_home()).unwrap();
+    fake.good(&["queue", "add", "q", "LIMIT2", "x"]);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+    fs::create_dir(fake.0.path("other")).unwrap();
+    let other = fake.0.path("other").display().to_string();
+    let ran = fake.tool(&["queue", "run", "q", "--codex-home", &other]);
+    assert!(ran.code == 2 && ran.err.contains("uses Codex's home"), "{}", ran.err);
+    std::thread::sleep(Duration::from_secs(2));
+    let ran = fake.tool(&["queue", "run", "q", "--on-limit=wait"]);
+    assert_eq!((ran.code, fake.each("q", "status")), (0, vec!["completed".to_owned(); 2]), "{}", ran.err);
+}

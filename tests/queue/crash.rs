@@ -1,0 +1,215 @@
+//! Queues whose runner or Codex was killed: no prompt is sent twice, and none is lost.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::queue::queue;
+use crate::world::fake::{Fake, crash, end, of_type, wait_for_end, wait_until};
+use crate::world::{Dice, json as records};
+
+#[test]
+fn a_dead_queue_whose_job_lives_is_not_left_to_itself() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["HANG", "next"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(1);
+    wait_until(|| !fake.each("q", "session")[0].is_empty());
+    crash(&mut runner);
+    for words in [&["delete", "q"][..], &["run", "--new", "q"]] {
+        let ran = fake.tool(&[&["queue"], words].concat());
+        assert!(ran.code == 2 && ran.err.contains("but a job is still running"), "{words:?}: {}", ran.err);
+        assert!(ran.err.contains("queue stop --now q"), "{words:?}: {}", ran.err);
+    }
+    let ran = fake.tool(&["queue", "edit", "q", "1", "x"]);
+    assert!(ran.code == 2 && ran.err.contains("codex-agent queue run q reads the result"), "{}", ran.err);
+    assert_eq!(fake.prompts(), ["HANG"]);
+    assert!(fake.tool(&["queue", "stop", "--now", "q"]).err.contains("interrupted 1 job"));
+    wait_for_end(&fake.out(1));
+    // What came of it is looked at, and told, before the run is left.
+    assert_eq!(fake.tool(&["queue", "run", "--new", "q"]).code, 0);
+    assert_eq!(fake.each("q", "status"), ["failed", "completed"]);
+    assert_eq!(fake.prompts(), ["HANG", "next"]);
+    let journal = fs::read_to_string(fake.runs()[0].join("journal.ndjson")).unwrap();
+    let journal = records(&journal);
+    let last = journal.last().unwrap();
+    assert_eq!((&last["type"], &last["why"]), (&json!("run.stopped"), &json!("abandoned")));
+    assert_eq!((&last["counts"]["failed"], &last["counts"]["running"]), (&json!(1), &json!(0)));
+}
+
+#[test]
+fn what_was_completed_while_nobody_looked_is_completed_in_a_run_that_is_left() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["MS300", "next"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(1);
+    wait_until(|| !fake.each("q", "session")[0].is_empty());
+    crash(&mut runner);
+    wait_for_end(&fake.out(1));
+    assert_eq!(fake.tool(&["queue", "run", "--new", "q"]).code, 0);
+    assert_eq!(fake.each("q", "status"), ["completed", "completed"]);
+    assert_eq!(fake.prompts(), ["MS300", "next"]);
+    // The same where the queue is deleted: the log of its run tells the truth.
+    let fake = Fake::newest();
+    queue(&fake, "q", &["MS300", "next"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(1);
+    wait_until(|| !fake.each("q", "session")[0].is_empty());
+    crash(&mut runner);
+    wait_for_end(&fake.out(1));
+    fake.good(&["queue", "delete", "q"]);
+    let log = fake.journal();
+    assert_eq!(of_type(&log, "job.completed").len(), 1);
+    assert_eq!(log.last().unwrap()["why"], "deleted");
+    assert_eq!(fake.good(&["status"]), "");
+}
+
+/// A queue whose runner was killed while its first prompt was at the model, with one more behind it.
+pub fn killed(fake: &Fake, first: &str) {
+    queue(fake, "q", &[first, "next"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(1);
+    crash(&mut runner);
+}
+
+#[test]
+fn a_torn_journal_is_mended_and_an_unknown_one_left_alone() {
+    let append = |fake: &Fake, text: &str| {
+        use std::io::Write;
+        let journal = fake.runs().pop().unwrap().join("journal.ndjson");
+        fs::OpenOptions::new().append(true).open(journal).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    let fake = Fake::newest();
+    killed(&fake, "MS300");
+    append(&fake, "{\"type\":\"job.failed\",\"job\":\"");
+    assert_eq!(fake.each("q", "status"), ["running", "pending"]);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    assert_eq!(fake.prompts(), ["MS300", "next"]);
+    assert_eq!(fake.each("q", "status"), ["completed", "completed"]);
+
+    let fake = Fake::newest();
+    killed(&fake, "MS300");
+    wait_for_end(&fake.out(1));
+    fake.0.foreign();
+    append(&fake, "{\"type\":\"run.stopped\",\"v\":2,\"run\":\"x\"}\n");
+    let run = fake.runs().pop().unwrap();
+    let before = fs::read(run.join("journal.ndjson")).unwrap();
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert!(ran.code == 2 && ran.err.contains("journal version 2 is not known here"), "{}", ran.err);
+    assert!(ran.err.contains("queue run --new q"), "{}", ran.err);
+    // It is in nobody else's way.
+    queue(&fake, "other", &["of another"]);
+    assert_eq!(fake.tool(&["queue", "run", "other"]).code, 0);
+    let ran = fake.tool(&["queue", "list"]);
+    assert!(ran.out.contains("other\tidle\t0\t0\t1\t0\t"), "{} {}", ran.out, ran.err);
+    let ran = fake.tool(&["queue", "run", "--new", "q"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(fs::read(run.join("journal.ndjson")).unwrap(), before);
+    // Nobody can tell what it had sent, so that only what the file knows is not sent again.
+    assert_eq!(fake.prompts().last().unwrap(), "next");
+}
+
+#[test]
+fn a_killed_codex_is_not_repeated_and_the_next_is_sent() {
+    for adopted in [false, true] {
+        let fake = Fake::newest();
+        queue(&fake, "q", &["HANG", "next"]);
+        let mut runner = fake.start(&["queue", "run", "q"]);
+        fake.wait_for_sent(1);
+        wait_until(|| !fake.each("q", "session")[0].is_empty());
+        if adopted {
+            crash(&mut runner);
+            assert!(fake.good(&["queue", "list"]).starts_with("q\tdead\t1\t1\t"));
+        }
+        kill_process(Pid::from_raw(fake.pid()).unwrap(), Signal::KILL).unwrap();
+        let left = end(&mut runner);
+        let code = if adopted { fake.tool(&["queue", "run", "q"]).code } else { left };
+        assert_eq!((code, fake.prompts()), (1, vec!["HANG".to_owned(), "next".to_owned()]));
+        let first = &fake.shown("q")[0];
+        assert_eq!((&first["status"], &first["failure"]["class"]), (&json!("failed"), &json!("interrupted")));
+    }
+}
+
+#[test]
+fn two_runners_send_nothing_twice() {
+    for _ in 0..3 {
+        let fake = Fake::newest();
+        queue(&fake, "q", &["MS1500", "b", "c"]);
+        let mut both = [fake.start(&["queue", "run", "q"]), fake.start(&["queue", "run", "q"])];
+        let mut codes = both.each_mut().map(end);
+        codes.sort_unstable();
+        assert_eq!((codes, fake.prompts().len()), ([0, 2], 3));
+    }
+}
+
+#[test]
+fn one_session_outlives_its_runner() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "--one-session", "one", "HANGSTART"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    // The first prompt is completed in the journal, and the file hardly knows its session yet.
+    let spawned = || fake.journal().iter().filter(|line| line["type"] == "job.spawned").count();
+    wait_until(|| spawned() == 2);
+    crash(&mut runner);
+    kill_process(Pid::from_raw(fake.pid()).unwrap(), Signal::KILL).unwrap();
+    wait_for_end(&fake.out(2));
+    if !fake.queues()["queues"][0]["sessionId"].is_null() {
+        println!("the kill came too late to tell anything");
+    }
+    // Nothing was sent of the second one, so that it is started again: in the same session.
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    wait_until(|| spawned() == 3);
+    let words = fs::read(format!("/proc/{}/cmdline", fake.pid())).unwrap();
+    let words = String::from_utf8(words).unwrap();
+    fake.good(&["queue", "stop", "--now", "q"]);
+    assert_eq!(end(&mut runner), 130);
+    let session = fake.sent()[0]["session"].as_str().unwrap().to_owned();
+    assert!(words.contains(&format!("resume\0{session}\0")), "{words:?}");
+}
+
+/// Kills runners of a queue at swept moments until nothing is left. Gives the kills.
+fn drain(seed: u64, one_session: bool) -> u32 {
+    let fake = Fake::newest();
+    let mut dice = Dice(seed);
+    let prompts: Vec<String> = (0..8).map(|n| format!("prompt {n} MS{}", n % 3 * 10)).collect();
+    let mut words = vec!["queue", "add", "q"];
+    if one_session {
+        words.push("--one-session");
+    }
+    words.extend(prompts.iter().map(String::as_str));
+    fake.good(&words);
+    let mut kills = 0;
+    loop {
+        let mut runner = fake.start(&["queue", "run", "q"]);
+        // Longer each time, as a busy machine may need more than that to begin.
+        std::thread::sleep(Duration::from_micros(2000 + dice.below(45_000 + u64::from(kills) * 500)));
+        if let Some(status) = runner.try_wait().unwrap() {
+            assert!(status.success(), "{status} {:?}", fake.tool(&["queue", "run", "q"]));
+            if fake.each("q", "status").iter().all(|status| status == "completed") {
+                break;
+            }
+        } else {
+            crash(&mut runner);
+            kills += 1;
+        }
+        assert!(kills < 2000, "it never ends: {:?}", fake.each("q", "status"));
+    }
+    assert_eq!(fake.prompts(), prompts, "seed {seed}");
+    let sent = fake.sent();
+    if one_session {
+        assert!(sent.iter().all(|line| line["session"] == sent[0]["session"]), "seed {seed}: {sent:?}");
+    }
+    kills
+}
+
+#[test]
+fn runners_are_killed_at_swept_moments() {
+    let workers = [0u64, 1, 2].map(|worker| {
+        std::thread::spawn(move || (0..6).map(|n| drain(worker * 100 + n, n % 2 == 1)).sum::<u32>())
+    });
+    let kills: u32 = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
+    println!("{kills} kills of 'queue run': no prompt twice, none lost");
+    assert!(kills >= 60, "only {kills} kills hit");
+}

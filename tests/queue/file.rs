@@ -1,0 +1,159 @@
+//! The file of the queues: of the predecessor, damaged, read-only, of a later release.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::queue::{file, odd, queue};
+use crate::world::fake::{Fake, end, of_type};
+
+#[test]
+fn a_file_that_cannot_be_saved_for_a_while_does_no_harm() {
+    let fake = Fake::newest();
+    let wait = "SHELL{while [ ! -e go ]; do sleep 0.02; done}";
+    queue(&fake, "q", &["one", wait, "three", "four", "five", "six"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(2);
+    std::thread::sleep(Duration::from_millis(1200));
+    fake.good(&["queue", "remove", "q", "3", "4", "5", "6"]);
+    fake.good(&["queue", "remove", "q", "1"]);
+    // It may not be written from now on, and the runner has not seen the change yet.
+    let path = fake.0.config("queues.json");
+    let mut mode = fs::metadata(&path).unwrap().permissions();
+    mode.set_readonly(true);
+    fs::set_permissions(&path, mode.clone()).unwrap();
+    fs::write(fake.0.path("work/go"), "").unwrap();
+    let code = end(&mut runner);
+    assert!(code == 0 || code == 2, "{code}");
+    assert_eq!(fake.prompts(), ["one", wait]);
+    #[allow(clippy::permissions_set_readonly_false)] // It is this user's alone.
+    mode.set_readonly(false);
+    fs::set_permissions(&path, mode).unwrap();
+    assert_eq!(fake.each("q", "status"), ["completed"]);
+}
+
+#[test]
+fn the_run_of_a_queue_that_is_gone_is_in_nobodys_way() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["FAIL401", "two"]);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+    // As an editor leaves it, or a kill in the middle of a delete.
+    fake.0.write("home/.config/codex-agent/queues.json", "{\"queues\":[]}");
+    let ran = fake.tool(&["run", "continue"]);
+    assert!(ran.code == 0 && ran.err.contains("there is no unfinished run"), "{} {}", ran.code, ran.err);
+    assert_eq!(fake.runs().len(), 1);
+    // A run made this very second is not older than nothing.
+    std::thread::sleep(Duration::from_millis(1100));
+    fake.good(&["run", "prune", "--older", "0s"]);
+    assert_eq!(fake.runs().len(), 0);
+}
+
+#[test]
+fn prompts_of_one_id_are_each_sent_once() {
+    let fake = Fake::newest();
+    let prompts = json!([
+        {"id": "x", "prompt": "a"}, {"id": "x", "prompt": "b"}, {"id": "y", "prompt": "c", "retries": 1},
+        {"id": "y.1", "prompt": "d"}, {"id": "x-2", "prompt": "e"},
+    ]);
+    file(&fake, json!([odd(&fake, "q", "q", prompts)]));
+    let (ran, events) = fake.events(&["queue", "run", "q"]);
+    assert_eq!((ran.code, fake.prompts()), (0, ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec()));
+    assert_eq!(of_type(&events, "job.completed").len(), 5);
+    assert_eq!(fake.each("q", "status"), ["completed"; 5]);
+    let ids = fake.each("q", "id");
+    assert!((1..5).all(|at| !ids[..at].contains(&ids[at])), "{ids:?}");
+}
+
+#[test]
+fn a_failure_of_a_later_release_is_read() {
+    let fake = Fake::newest();
+    let failure = json!({"class": "melted", "message": "m"});
+    let prompts = json!([{"id": "1", "prompt": "a", "status": "failed", "failure": failure}, {"id": "2", "prompt": "b"}]);
+    file(&fake, json!([odd(&fake, "q", "q", prompts)]));
+    assert_eq!(fake.shown("q")[0]["failure"]["class"], "other");
+    fake.good(&["queue", "run", "q"]);
+    assert_eq!(fake.prompts(), ["b"]);
+}
+
+const FILE: &str = "home/.config/codex-agent/queues.json";
+
+/// A file as the predecessor wrote it, with one queue of these prompts.
+fn old_file(fake: &Fake, prompts: &[Value]) -> PathBuf {
+    let project = fs::canonicalize(fake.0.path("work")).unwrap();
+    let queue = json!({
+        "id": "11111111-0000-4000-8000-000000000000", "name": "old", "projectPath": project, "prompts": prompts,
+        "createdAt": "2026-01-01T00:00:00.000Z",
+    });
+    fake.0.write(FILE, format!("{:#}\n", json!({ "queues": [queue] })))
+}
+
+fn old_prompt(n: u32, status: &str) -> Value {
+    json!({
+        "id": format!("22222222-0000-4000-8000-00000000000{n}"), "prompt": format!("prompt {n}"),
+        "status": status, "mode": "auto", "addedAt": "2026-01-01T00:00:00.000Z",
+    })
+}
+
+#[test]
+fn a_file_of_the_predecessor_is_used_and_kept() {
+    let fake = Fake::newest();
+    let path =
+        old_file(&fake, &[old_prompt(1, "completed"), old_prompt(2, "pending"), old_prompt(3, "failed")]);
+    let text = fs::read_to_string(&path).unwrap();
+    let odd = r#""color": {"r": 1.50, "big": 123456789012345678901234567890},"#;
+    fs::write(&path, text.replacen("\"createdAt\"", &format!("{odd} \"createdAt\""), 1)).unwrap();
+    assert_eq!(fake.each("old", "status"), ["completed", "pending", "failed"]);
+    fake.good(&["queue", "run", "old"]);
+    assert_eq!(fake.prompts(), ["prompt 2"]);
+    fake.good(&["queue", "add", "old", "more"]);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(r#"{"r": 1.50, "big": 123456789012345678901234567890}"#), "{text}");
+    let prompt = &fake.queues()["queues"][0]["prompts"][1];
+    assert_eq!((&prompt["status"], &prompt["result"]["exitCode"]), (&json!("completed"), &json!(0)));
+}
+
+#[test]
+fn what_a_predecessor_left_running_is_no_more_than_failed() {
+    let fake = Fake::newest();
+    old_file(&fake, &[old_prompt(1, "running"), old_prompt(2, "pending")]);
+    assert_eq!(fake.each("old", "status"), ["failed", "pending"]);
+    assert_eq!(fake.shown("old")[0]["failure"]["class"], "interrupted");
+    fake.good(&["queue", "run", "old"]);
+    assert_eq!(fake.prompts(), ["prompt 2"]);
+    assert_eq!(fake.queues()["queues"][0]["prompts"][0]["status"], "failed");
+    fake.good(&["queue", "retry", "old", "1"]);
+    fake.good(&["queue", "run", "old"]);
+    assert_eq!(fake.prompts(), ["prompt 2", "prompt 1"]);
+}
+
+#[test]
+fn a_damaged_file_is_named_and_never_written() {
+    let fake = Fake::newest();
+    let whole = fs::read_to_string(old_file(&fake, &[old_prompt(1, "pending")])).unwrap();
+    for text in ["", "{", &whole[..whole.len() / 2], "[]", "{}", r#"{"queues":[{"name":"x"}]}"#] {
+        let path = fake.0.write(FILE, text);
+        for words in [
+            &["list"][..],
+            &["show", "old"],
+            &["add", "old", "x"],
+            &["add", "new", "x"],
+            &["create", "new"],
+            &["edit", "old", "1", "x"],
+            &["delete", "old"],
+            &["pause", "old"],
+            &["run", "old"],
+        ] {
+            let ran = fake.tool(&[&["queue"], words].concat());
+            assert!(
+                ran.code == 2 && ran.err.contains("queues.json"),
+                "{text:?} {words:?}: {} {}",
+                ran.code,
+                ran.err
+            );
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+    assert!(fake.sent().is_empty());
+}

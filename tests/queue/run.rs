@@ -1,0 +1,170 @@
+//! Running a queue: the order of prompts, failures, sessions, projects.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::queue::{file, odd, queue};
+use crate::world::fake::{Fake, end, failures, wait_until};
+
+#[test]
+fn one_session_has_all_prompts_and_stops_at_a_failure() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "--one-session", "one", "two", "FAIL400", "four"]);
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert_eq!(ran.code, 75, "{}", ran.err);
+    let sent = fake.sent();
+    assert_eq!(fake.prompts(), ["one", "two", "FAIL400"]);
+    assert!(sent.iter().all(|line| line["session"] == sent[0]["session"]));
+    assert_eq!(sent[1]["history"], json!(["one"]));
+    assert_eq!(fake.each("q", "status"), ["completed", "completed", "failed", "pending"]);
+    // The next run goes on, in the same session.
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 1, "one of them has failed");
+    let last = fake.sent().pop().unwrap();
+    assert_eq!((&last["prompt"], &last["session"]), (&json!("four"), &sent[0]["session"]));
+    let session = &fake.queues()["queues"][0]["sessionId"];
+    assert_eq!(session, &sent[0]["session"]);
+}
+
+#[test]
+fn failures_leave_the_rest_or_stop_it() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["one", "FAIL400", "EXITS", "four"]);
+    let (ran, events) = fake.events(&["queue", "run", "q"]);
+    assert_eq!((ran.code, failures(&events)), (1, vec!["refused".to_owned(), "crashed".to_owned()]));
+    assert_eq!(fake.prompts(), ["one", "FAIL400", "four"]);
+    assert_eq!(fake.shown("q")[2]["exit_code"], 3);
+    let ran = fake.tool(&["queue", "retry", "q", "--failed"]);
+    assert!(ran.err.contains("requeued 2 prompts of 'q'"), "{}", ran.err);
+    let ran = fake.tool(&["queue", "run", "q", "--max-failures", "1"]);
+    assert_eq!((ran.code, fake.prompts().len()), (75, 4), "{}", ran.err);
+    assert_eq!(fake.each("q", "status"), ["completed", "failed", "pending", "completed"]);
+}
+
+#[test]
+fn a_codex_that_never_begins_does_not_burn_a_whole_queue() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["one", "two", "three", "four", "five"]);
+    let broken = fake.0.script("bin/broken", "#!/bin/sh\necho 'Error loading config.toml: no' >&2\nexit 1\n");
+    let ran = fake.tool(&["queue", "run", "q", "--codex", broken.to_str().unwrap()]);
+    assert!(ran.code == 75 && ran.err.contains("stopped (config), 5 jobs left"), "{} {}", ran.code, ran.err);
+    assert_eq!(fake.each("q", "status"), ["pending"; 5]);
+    // Single ones in between are failures as any other.
+    let fake = Fake::newest();
+    queue(&fake, "q", &["EXITS", "EXITS", "fine", "EXITS", "EXITS", "fine"]);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 1);
+    assert_eq!(fake.prompts().len(), 2);
+}
+
+#[test]
+fn what_waits_for_a_session_is_planned_when_it_is_free() {
+    let fake = Fake::newest();
+    let big = "long ".repeat(100_000);
+    fake.good(&["queue", "add", "q", "--one-session", "one"]);
+    fake.good(&["queue", "run", "q"]);
+    let session = fake.each("q", "session").remove(0);
+    let mut other = fake.start(&["resume", &session, "--prompt", "SLEEP6"]);
+    fake.wait_for_sent(2);
+    assert_eq!(fake.feed(&["queue", "add", "q", "-"], &big).code, 0);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    let withdrawn = |fake: &Fake| {
+        // The newest may have none yet.
+        let folder = fake.runs().pop().unwrap_or_default();
+        let journal = fs::read_to_string(folder.join("journal.ndjson")).unwrap_or_default();
+        (journal.matches("\"withdrawn\":true").count(), journal.len())
+    };
+    wait_until(|| withdrawn(&fake).0 == 1);
+    // Whoever waits can be edited.
+    let (_, before) = withdrawn(&fake);
+    std::thread::sleep(Duration::from_millis(2500));
+    fake.good(&["queue", "edit", "q", "2", "--prompt", "short"]);
+    assert_eq!((withdrawn(&fake), fake.prompts().len()), ((1, before), 2));
+    assert_eq!((end(&mut other), end(&mut runner)), (0, 0));
+    assert_eq!(fake.prompts().last().unwrap(), "short");
+    assert_eq!(fake.each("q", "status"), ["completed", "completed"]);
+}
+
+#[test]
+fn a_queue_is_run_by_its_id_whatever_others_are_called() {
+    let fake = Fake::newest();
+    let one = odd(&fake, "first", "a", json!([{"id": "1", "prompt": "of a"}]));
+    let two = odd(&fake, "second", "first", json!([{"id": "1", "prompt": "of first"}]));
+    let three = odd(&fake, "first", "c", json!([{"id": "1", "prompt": "of c"}]));
+    file(&fake, json!([one, two, three]));
+    fake.good(&["queue", "run", "a"]);
+    assert_eq!(fake.prompts(), ["of a"]);
+    fake.good(&["queue", "run", "c"]);
+    assert_eq!(fake.prompts(), ["of a", "of c"]);
+    assert_eq!(fake.each("first", "status"), ["pending"]);
+}
+
+#[test]
+fn one_session_is_not_scattered() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "--one-session", "one", "two"]);
+    for how in ["fork", "skip"] {
+        let ran = fake.tool(&["queue", "run", "q", &format!("--on-busy={how}")]);
+        let want = format!("invalid value '{how}' for '--on-busy'");
+        assert!(ran.code == 2 && ran.err.contains(&want), "{}", ran.err);
+    }
+    assert!(fake.sent().is_empty());
+    assert_eq!(fake.tool(&["queue", "run", "q", "--on-busy=fail"]).code, 0);
+}
+
+#[test]
+fn counts_are_those_after_the_event() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["one", "FAIL400", "three"]);
+    let (_, events) = fake.events(&["queue", "run", "q"]);
+    let counts = |event: &Value| {
+        ["pending", "running", "completed", "failed"].map(|name| event["counts"][name].as_i64().unwrap())
+    };
+    let ends = ["job.started", "job.completed", "job.failed"];
+    let told: Vec<[i64; 4]> =
+        events.iter().filter(|event| ends.contains(&event["type"].as_str().unwrap())).map(counts).collect();
+    let want = [[2, 1, 0, 0], [2, 0, 1, 0], [1, 1, 1, 0], [1, 0, 1, 1], [0, 1, 1, 1], [0, 0, 2, 1]];
+    assert_eq!(told, want);
+}
+
+#[test]
+fn a_queue_has_one_runner_wherever_runs_are_kept() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "SLEEP2 1", "2"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(1);
+    let other = fake.0.path("other").display().to_string();
+    let mut second = fake.started(&["queue", "run", "q"]);
+    let ran = second.env("CODEX_AGENT_STATE_HOME", other).output().unwrap();
+    assert_eq!(ran.status.code(), Some(2), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(end(&mut runner), 0);
+    assert_eq!(fake.prompts(), ["SLEEP2 1", "2"]);
+}
+
+#[test]
+fn nothing_to_send_is_not_waited_for() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "LIMIT600"]);
+    for change in [&["queue", "pause", "q"][..], &["queue", "remove", "q", "1"]] {
+        let mut runner = fake.start(&["queue", "run", "q", "--on-limit=wait"]);
+        wait_until(|| fake.journal().iter().any(|line| line["type"] == "run.waiting"));
+        std::thread::sleep(Duration::from_millis(300));
+        fake.good(change);
+        assert_eq!(end(&mut runner), if change[1] == "pause" { 75 } else { 0 }, "{change:?}");
+        fake.tool(&["queue", "unpause", "q"]);
+    }
+}
+
+#[test]
+fn a_queue_whose_project_is_gone_keeps_its_prompts() {
+    let fake = Fake::newest();
+    fs::create_dir(fake.0.path("work/project")).unwrap();
+    fake.good(&["queue", "add", "q", "--project", "project", "one", "two"]);
+    fs::remove_dir(fake.0.path("work/project")).unwrap();
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert!(ran.code == 2 && ran.err.contains("the project of queue 'q'"), "{} {}", ran.code, ran.err);
+    assert_eq!(fake.each("q", "status"), ["pending", "pending"]);
+    fs::create_dir(fake.0.path("work/project")).unwrap();
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    assert_eq!(fake.prompts(), ["one", "two"]);
+}

@@ -1,0 +1,203 @@
+//! The verbs of a queue: each changes the file as documented, and wrong usage changes nothing.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::queue::{file, odd, queue};
+use crate::world::fake::{Fake, end, of_type};
+
+#[test]
+fn wrong_names_and_words_have_a_way_out() {
+    let fake = Fake::newest();
+    let ran = fake.tool(&["queue", "show", "q"]);
+    assert!(ran.code == 1 && ran.err.contains("no queue 'q'"), "{}", ran.err);
+    assert_eq!(fake.good(&["queue", "list"]), "");
+    assert!(!fake.0.config("queues.json").exists(), "looking makes nothing");
+    queue(&fake, "chores", &["one", "two"]);
+    let all: [(&[&str], i32, &str); 28] = [
+        (&["show"], 2, "the name of a queue is missing"),
+        (&["show", "chore"], 1, "did you mean 'chores'?"),
+        (&["show", "else"], 1, "'codex-agent queue list' lists the queues"),
+        (&["show", "chores", "x"], 2, "unexpected operand 'x'"),
+        (&["list", "x"], 2, "unexpected operand 'x'"),
+        (&["create", "chores"], 2, "there is a queue 'chores' already"),
+        (&["create", "a\nb"], 2, "control character"),
+        (&["create", "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c"], 2, "id"),
+        (&["create", "x", "--project", "nowhere"], 2, "cannot change to 'nowhere'"),
+        (&["add", "new", "x", "--existing"], 1, "no queue 'new'"),
+        (&["add", "chores", "x", "--one-session"], 2, "was not created with --one-session"),
+        (&["add", "chores", "x", "--project", "/"], 2, "', not '/'"),
+        (&["add", "chores", "x", "--project", "/"], 2, "codex-agent queue project chores DIR"),
+        (&["edit", "chores"], 2, "the prompt is missing"),
+        (&["edit", "chores", "7", "x"], 1, "codex-agent queue show chores numbers them"),
+        (&["edit", "chores", "1", ""], 2, "the prompt is empty"),
+        (&["edit", "chores", "1", "a", "b"], 2, "unexpected operand 'b'"),
+        (&["edit", "chores", "1", "a", "-p", "b"], 2, "the text is given twice"),
+        (&["edit", "chores", "1"], 2, "the text is missing"),
+        (&["move", "chores", "1"], 2, "expected NAME PROMPT... PLACE"),
+        (&["move", "chores", "1", "9"], 2, "expected first, last or 1 to 2"),
+        (&["remove", "chores", "1", "9"], 1, "there is no prompt '9'"),
+        (&["retry", "chores"], 2, "expected PROMPT or --failed"),
+        (&["mode", "chores", "1", "sometimes"], 2, "expected auto or manual"),
+        (&["rename", "chores", "chores"], 2, "there is a queue 'chores' already"),
+        (&["delete", "chores", "none"], 1, "no queue 'none'"),
+        (&["stop", "chores"], 1, "queue 'chores' has never been run"),
+        (&["log", "chores"], 1, "codex-agent queue run chores"),
+    ];
+    let before = fs::read(fake.0.config("queues.json")).unwrap();
+    for (words, code, want) in all {
+        let ran = fake.tool(&[&["queue"], words].concat());
+        assert!(ran.code == code && ran.err.contains(want), "{words:?}: {} {}", ran.code, ran.err);
+        assert_eq!(ran.out, "", "{words:?}");
+    }
+    assert_eq!(fs::read(fake.0.config("queues.json")).unwrap(), before);
+    assert_eq!(fake.runs().len(), 0);
+}
+
+#[test]
+fn every_verb_changes_what_it_says() {
+    let fake = Fake::newest();
+    let made = fake.good(&["queue", "create", "q", "--project", ".", "--json"]);
+    let made: Value = serde_json::from_str(&made).unwrap();
+    assert_eq!(
+        (&made["type"], &made["name"], &made["state"]),
+        (&json!("queue"), &json!("q"), &json!("idle"))
+    );
+    queue(&fake, "q", &["a", "b", "c", "d\te"]);
+    let rows: Vec<String> = fake.good(&["queue", "show", "q"]).lines().map(str::to_owned).collect();
+    let ids = fake.each("q", "id");
+    assert_eq!(rows[3], format!("4\t{}\tpending\tauto\t\td\\te\t", ids[3]));
+    let project = made["project"].as_str().unwrap();
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(fake.good(&["queue", "ls"]), format!("q\tidle\t4\t0\t0\t0\t{project}\t{id}\n"));
+    // By number, by the end of an id, by the queue's own id.
+    fake.good(&["queue", "move", "q", "4", &ids[2][28..], "first"]);
+    assert_eq!(fake.each(id, "prompt"), ["d\te", "c", "a", "b"]);
+    fake.good(&["queue", "move", "q", "1", "3"]);
+    assert_eq!(fake.each("q", "prompt"), ["c", "a", "d\te", "b"]);
+    fake.good(&["queue", "move", "q", "1", "last"]);
+    fake.good(&["queue", "edit", "q", "1", "A"]);
+    assert_eq!(fake.feed(&["queue", "edit", "q", "2", "-"], "x\ny").code, 0);
+    fake.good(&["queue", "edit", "q", "3", "--prompt", "-"]);
+    assert!(fake.tool(&["queue", "edit", "q", "3", "-p", "-"]).err.contains("did not change"));
+    assert_eq!(fake.each("q", "prompt"), ["A", "x\ny", "-", "c"]);
+    let gone = fake.good(&["queue", "remove", "q", "2", "3", "--json"]);
+    assert_eq!(gone.lines().count(), 2);
+    fake.good(&["queue", "rename", "q", "other"]);
+    assert_eq!(fake.tool(&["queue", "show", "q"]).code, 1);
+    fake.good(&["queue", "pause", "other"]);
+    assert!(fake.good(&["queue", "list"]).starts_with("other\tpaused\t2\t"));
+    let ran = fake.tool(&["queue", "run", "other"]);
+    assert!(ran.code == 75 && ran.err.contains("unpause"), "{}", ran.err);
+    fake.good(&["queue", "resume", "other"]);
+    let dry = fake.good(&["queue", "run", "other", "--dry-run"]);
+    assert_eq!(dry.lines().count(), 2);
+    assert!(fake.prompts().is_empty() && fake.runs().is_empty());
+    let ran = fake.tool(&["queue", "run", "other", "--answers"]);
+    assert_eq!((ran.code, ran.out.lines().filter(|line| line.starts_with("echo: ")).count()), (0, 2));
+    let log = fake.good(&["queue", "log", "other", "--answers"]);
+    assert!(log.contains("echo: A\n") && log.contains("echo: c\n"), "{log}");
+    assert_eq!(fake.tool(&["queue", "watch", "other"]).code, 0);
+    assert!(fake.tool(&["queue", "stop", "other"]).err.contains("is not running"));
+    assert_eq!(fake.each("other", "status"), ["completed", "completed"]);
+    let ran = fake.tool(&["queue", "edit", "other", "1", "x"]);
+    assert!(ran.code == 2 && ran.err.contains("queue retry other 1"), "{}", ran.err);
+    fake.good(&["queue", "retry", "other", "1"]);
+    let (ran, events) = fake.events(&["queue", "run", "other"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let started: Vec<&Value> = of_type(&events, "job.started");
+    assert_eq!((started.len(), &started[0]["resent"]), (1, &json!(true)));
+    assert_eq!(fake.prompts(), ["A", "c", "A"]);
+    let gone = fake.good(&["queue", "delete", "other", "--json"]);
+    assert!(gone.contains("\"name\":\"other\""), "{gone}");
+    assert_eq!(fake.good(&["queue", "list"]), "");
+}
+
+#[test]
+fn a_deleted_queue_is_in_nobodys_way() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "FAIL401", "next"]);
+    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+    assert!(fake.good(&["status"]).contains("\tstopped\t2 left"));
+    fake.good(&["queue", "delete", "q"]);
+    assert_eq!(fake.good(&["status"]), "");
+    let ran = fake.tool(&["run", "continue"]);
+    assert!(ran.code == 0 && ran.err.contains("there is no unfinished run"), "{} {}", ran.code, ran.err);
+}
+
+#[test]
+fn no_prompt_is_asked_for_more_often_than_can_be_counted() {
+    let fake = Fake::newest();
+    let prompt: Value = json!({"id": "1", "prompt": "x", "status": "failed", "retries": u32::MAX});
+    let project = fs::canonicalize(fake.0.path("work")).unwrap();
+    let queues = json!({"queues": [{"id": "q", "name": "q", "projectPath": project, "prompts": [prompt], "createdAt": "x"}]});
+    fake.0.write("home/.config/codex-agent/queues.json", queues.to_string());
+    let ran = fake.tool(&["queue", "retry", "q", "1"]);
+    assert!(ran.code == 2 && ran.err.contains("add it as another prompt"), "{} {}", ran.code, ran.err);
+}
+
+#[test]
+fn an_id_that_is_a_number_is_not_taken_for_one() {
+    let fake = Fake::newest();
+    let prompts = json!([{"id": "2", "prompt": "a"}, {"id": "1", "prompt": "b"}, {"id": "3", "prompt": "c"}]);
+    file(&fake, json!([odd(&fake, "q", "q", prompts)]));
+    let ran = fake.tool(&["queue", "edit", "q", "1", "x"]);
+    assert!(ran.code == 2 && ran.err.contains("'1' could be 2 prompts"), "{}", ran.err);
+    fake.good(&["queue", "edit", "q", "3", "C"]);
+    assert_eq!(fake.each("q", "prompt"), ["a", "b", "C"]);
+}
+
+#[test]
+fn a_project_that_is_not_there_can_be_mended() {
+    let fake = Fake::newest();
+    let mut relative = odd(&fake, "q", "q", json!([{"id": "1", "prompt": "one"}]));
+    relative["projectPath"] = json!("some/where");
+    file(&fake, json!([relative]));
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert!(
+        ran.code == 2 && ran.err.contains("cannot go to 'some/where', the project of queue 'q'"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("codex-agent queue project q DIR"), "{}", ran.err);
+    let ran = fake.tool(&["queue", "project", "q", "nowhere"]);
+    assert!(ran.code == 2 && ran.err.contains("cannot change to 'nowhere'"), "{}", ran.err);
+    fake.good(&["queue", "project", "q", "."]);
+    fake.good(&["queue", "run", "q"]);
+    assert_eq!(fake.prompts(), ["one"]);
+}
+
+#[test]
+fn manual_prompts_alone_are_nothing_that_waits() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "--manual", "later"]);
+    assert_eq!(fake.good(&["status"]), "");
+    queue(&fake, "q", &["now"]);
+    let row = fake.good(&["status"]);
+    assert!(row.contains("queue\tq\tidle\t1 left\tnow"), "{row}");
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_lets_a_queue_be_paused() {
+    let fake = Fake::newest();
+    fake.good(&["queue", "add", "q", "SLEEP3 1", "2"]);
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    fake.wait_for_sent(1);
+    let journal = fake.runs()[0].join("journal.ndjson");
+    let later = "{\"type\":\"job.started\",\"v\":2}\n";
+    std::io::Write::write_all(
+        &mut fs::File::options().append(true).open(&journal).unwrap(),
+        later.as_bytes(),
+    )
+    .unwrap();
+    for words in [&["queue", "pause", "q"][..], &["queue", "rename", "q", "r"]] {
+        let ran = fake.tool(words);
+        assert!(ran.code == 0 && ran.err.contains("journal"), "{words:?}: {} {}", ran.code, ran.err);
+    }
+    assert_eq!(end(&mut runner), 75);
+    assert_eq!(fake.prompts(), ["SLEEP3 1"]);
+    // All that a tool writes is held to its schema when a test ends, and this was no tool.
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, text.replace(later, "")).unwrap();
+}

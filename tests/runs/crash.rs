@@ -1,0 +1,396 @@
+//! Runners that are killed, journals that are torn, boots that change: each job is sent once.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use codex_agent_engine::liveness;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::world::fake::{Fake, crash, failures, of_type, signal, wait_for_end, wait_until};
+use crate::world::script::{CODEX, Scripted, failure_messages};
+use crate::world::{World, json as records};
+
+#[test]
+fn what_the_journal_knows_was_sent_whatever_becomes_of_the_output() {
+    type Harm = fn(&std::path::Path);
+    let harms: [Harm; 4] = [
+        |folder| fs::remove_dir_all(folder.join("jobs")).unwrap(),
+        |folder| fs::remove_file(folder.join("jobs/1/1.out")).unwrap(),
+        |folder| fs::write(folder.join("jobs/1/1.out"), "").unwrap(),
+        // Of an id that a later release may write.
+        |folder| {
+            let out = folder.join("jobs/1/1.out");
+            let text = fs::read_to_string(&out).unwrap().replace("\"thread_id\":\"", "\"thread_id\":\"thr_");
+            fs::write(out, text).unwrap();
+            let journal = folder.join("journal.ndjson");
+            let lines = fs::read_to_string(&journal).unwrap();
+            let kept = lines.lines().filter(|line| !line.contains("job.session"));
+            fs::write(&journal, kept.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        },
+    ];
+    for (nth, harm) in harms.iter().enumerate() {
+        let fake = Fake::newest();
+        harm(&fake.interrupt(&["run", "SLEEP30 first"]));
+        let (ran, events) = fake.events(&["run", "continue"]);
+        assert_eq!((ran.code, failures(&events)), (1, vec!["interrupted".to_owned()]), "{nth}: {}", ran.err);
+        let fake = Fake::newest();
+        fake.good(&["queue", "add", "q", "SLEEP30 first", "two"]);
+        harm(&fake.interrupt(&["queue", "run", "q"]));
+        assert_eq!(fake.tool(&["queue", "run", "q"]).code, 1, "{nth}");
+        assert_eq!(fake.prompts(), ["SLEEP30 first", "two"], "{nth}");
+        assert_eq!(fake.each("q", "status"), ["failed", "completed"], "{nth}");
+    }
+}
+
+#[test]
+fn a_codex_that_was_begun_is_adopted_though_that_could_not_be_written() {
+    // The lengths of the lines are the same in each world.
+    let limit = |fake: &Fake| {
+        let journal = fs::read_to_string(fake.runs()[0].join("journal.ndjson")).unwrap();
+        let spawned = journal.lines().find(|line| line.contains("job.spawned")).unwrap();
+        journal.find(spawned).unwrap() + spawned.len() - 12
+    };
+    let start = |fake: &mut Fake| {
+        let codex = fake.0.path("bin/codex").display().to_string();
+        let wrapper = format!("#!/bin/sh\nulimit -S -f unlimited; exec {codex} \"$@\"\n");
+        let wrapper = fake.0.script("bin/wrapper", &wrapper).display().to_string();
+        fake.0.set("CODEX_AGENT_CODEX", wrapper);
+    };
+    for tool in ["queue", "run"] {
+        let prepare = |fake: &mut Fake| {
+            start(fake);
+            if tool == "queue" {
+                fake.good(&["queue", "add", "q", "SLEEP2 two"]);
+            }
+        };
+        let words: &[&str] = if tool == "queue" { &["queue", "run", "q"] } else { &["run", "SLEEP2 two"] };
+        let mut fake = Fake::newest();
+        prepare(&mut fake);
+        fake.good(words);
+        let limit = limit(&fake);
+        let mut fake = Fake::newest();
+        prepare(&mut fake);
+        let program = format!("codex-agent-{}", words[0]);
+        let mut line = vec![
+            "bash",
+            "-c",
+            "trap '' XFSZ; cd work; limit=$1; shift; exec prlimit --fsize=$limit:unlimited \"$@\"",
+            "bash",
+        ];
+        let limit = limit.to_string();
+        line.extend([limit.as_str(), program.as_str()]);
+        line.extend(&words[1..]);
+        let ran = fake.0.run(&line);
+        if ran.err.contains("prlimit: command not found") {
+            println!("SKIPPED: there is no prlimit here");
+            return;
+        }
+        assert!(ran.code == 2 && ran.err.contains("journal"), "{tool}: {} {}", ran.code, ran.err);
+        assert!(!fake.journal().iter().any(|line| line["type"] == "run.stopped"), "{tool}");
+        let again: &[&str] = if tool == "queue" { words } else { &["run", "continue"] };
+        assert_eq!(fake.tool(again).code, 0, "{tool}");
+        assert_eq!(fake.prompts(), ["SLEEP2 two"], "{tool}");
+    }
+}
+
+#[test]
+fn the_runner_is_killed_at_every_step() {
+    const ROUNDS: u64 = 40;
+    let workers: Vec<_> = (0..2u64)
+        .map(|half| {
+            std::thread::spawn(move || {
+                let mut kills = 0;
+                let mut continued = 0;
+                for round in (half..ROUNDS).step_by(2) {
+                    let fake = Scripted::new();
+                    let prompts: Vec<String> = (0..5)
+                        .map(|n| format!("prompt {n}{}", if n == 2 { " SLOWSTART" } else { "" }))
+                        .collect();
+                    let words: Vec<&str> =
+                        ["-j", "2"].into_iter().chain(prompts.iter().map(String::as_str)).collect();
+                    let mut runner = fake.spawn(&words);
+                    let mut wait = Duration::from_millis(5 + round * 12);
+                    loop {
+                        std::thread::sleep(wait);
+                        if runner.try_wait().unwrap().is_some() {
+                            break;
+                        }
+                        signal(&runner, Signal::KILL);
+                        runner.wait().unwrap();
+                        kills += 1;
+                        if fake.runs().is_empty() {
+                            break;
+                        }
+                        runner = fake.spawn(&["continue"]);
+                        wait = Duration::from_millis(20 + (round * 37 + kills * 61) % 230);
+                        continued += 1;
+                    }
+                    if runner.try_wait().unwrap().is_none() {
+                        runner.wait().unwrap();
+                    }
+                    let begun = records(&fake.0.ok(&["codex-agent-run", "list", "--json"]));
+                    if begun.is_empty() {
+                        // Killed while it planned: nothing was started, and nothing will be.
+                        assert_eq!(fake.sent(), Vec::<String>::new());
+                        continue;
+                    }
+                    let ran = fake.run(&["continue"]);
+                    assert_eq!(ran.code, 0, "{}", ran.err);
+                    assert_eq!(fake.sent(), prompts, "round {round}");
+                    let run = &records(&fake.0.ok(&["codex-agent-run", "list", "--json"]))[0];
+                    assert_eq!((&run["state"], &run["counts"]["completed"]), (&json!("finished"), &json!(5)));
+                }
+                (kills, continued)
+            })
+        })
+        .collect();
+    let (mut kills, mut continued) = (0, 0);
+    for worker in workers {
+        let (more, again) = worker.join().unwrap();
+        kills += more;
+        continued += again;
+    }
+    println!("{kills} kills, {continued} times continued: no prompt twice, none lost");
+    assert!(kills >= 30, "only {kills} kills hit");
+}
+
+#[test]
+fn a_living_job_is_adopted() {
+    let fake = Scripted::new();
+    let mut runner = fake.spawn(&["SLEEPS"]);
+    fake.wait_for_sent(1);
+    signal(&runner, Signal::KILL);
+    runner.wait().unwrap();
+    let run = &records(&fake.0.ok(&["codex-agent-run", "list", "--json"]))[0];
+    assert_eq!(run["state"], "dead");
+    let (ran, events) = fake.events(&["continue"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let completed = of_type(&events, "job.completed");
+    assert_eq!(
+        (&completed[0]["adopted"], &completed[0]["last_message"]),
+        (&json!(true), &json!("echo: SLEEPS"))
+    );
+    assert_eq!((fake.sent().len(), of_type(&events, "job.started").len()), (1, 0));
+    // One that was cut off is a failure, and only sent again where that was asked for.
+    let mut runner = fake.spawn(&["HANGS twice"]);
+    fake.wait_for_sent(2);
+    signal(&runner, Signal::KILL);
+    runner.wait().unwrap();
+    let folder = fake.runs().pop().unwrap();
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    assert!(fake.run(&["stop", name, "--now"]).err.contains("interrupted 1 job"));
+    fake.0.script("bin/codex", &CODEX.replace("*HANGS*)", "*NEVER*)"));
+    let (ran, events) = fake.events(&["continue", "--interrupted", "retry"]);
+    assert_eq!(ran.code, 0, "{} {}", ran.err, ran.out);
+    assert_eq!(of_type(&events, "job.started")[0]["resent"], true);
+    assert_eq!(fake.sent().len(), 3);
+}
+
+#[test]
+fn a_journal_that_is_torn_or_of_another_release() {
+    let fake = Scripted::new();
+    let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
+    fake.wait_for_sent(1);
+    signal(&runner, Signal::KILL);
+    runner.wait().unwrap();
+    let journal = fake.journal();
+    let append = |text: &str| {
+        use std::io::Write;
+        fs::OpenOptions::new().append(true).open(&journal).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    append("{\"type\":\"job.completed\",\"job\":\"1\",\"num");
+    assert_eq!(records(&fake.0.ok(&["codex-agent-run", "list", "--json"]))[0]["state"], "dead");
+    assert_eq!(fake.run(&["continue"]).code, 0);
+    assert_eq!(fake.sent(), ["SLEEPS", "next"]);
+    assert!(fs::read_to_string(&journal).unwrap().lines().all(|line| line.ends_with('}')));
+    fake.0.foreign();
+    append("{\"type\":\"run.stopped\",\"v\":2,\"run\":\"x\"}\n");
+    for words in [&["list"][..], &["continue", "Z-new"], &["log", "Z-new"]] {
+        let ran = fake.run(words);
+        assert!(
+            ran.code == 2 && ran.err.contains("journal version 2 is not known here"),
+            "{words:?} {}",
+            ran.err
+        );
+    }
+    assert_eq!(fake.run(&["prune", "--older", "now"]).code, 0);
+    assert!(journal.exists(), "what is not understood is not removed");
+}
+
+#[test]
+fn one_runner_a_run() {
+    let fake = Scripted::new();
+    let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
+    fake.wait_for_sent(1);
+    assert!(fake.run(&["continue", "Z-new"]).err.contains("has a runner"));
+    signal(&runner, Signal::KILL);
+    runner.wait().unwrap();
+    let mut both = [fake.spawn(&["continue", "Z-new"]), fake.spawn(&["continue", "Z-new"])];
+    let mut codes = both.each_mut().map(|child| child.wait().unwrap().code().unwrap());
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 2]);
+    assert_eq!(fake.sent(), ["SLEEPS", "next"]);
+    assert_eq!(fake.run(&["stop", "nothing"]).code, 1);
+    let ran = fake.run(&["prune", "--older", "now"]);
+    assert!(ran.err.contains("removed 1 run"), "{}", ran.err);
+    assert_eq!(fake.runs().len(), 0);
+}
+
+#[test]
+fn two_who_ask_at_once_do_not_see_each_other() {
+    let world = World::new();
+    let path = world.write("out", "");
+    let ask = || {
+        let path = path.clone();
+        std::thread::spawn(move || (0..10_000).filter(|_| liveness::may_be_locked(&path)).count())
+    };
+    let free = [ask(), ask()].map(|prober| prober.join().unwrap());
+    assert_eq!(free, [0, 0], "a prober saw the other one");
+    let holder = fs::File::open(&path).unwrap();
+    holder.lock().unwrap();
+    assert_eq!([ask(), ask()].map(|prober| prober.join().unwrap()), [10_000, 10_000]);
+}
+
+/// A child that a runner had just made when it was killed holds the lock of the journal for a moment.
+#[test]
+fn a_lock_that_outlives_its_runner_for_a_moment_hides_no_work() {
+    let fake = Scripted::new();
+    let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
+    fake.wait_for_sent(1);
+    signal(&runner, Signal::KILL);
+    runner.wait().unwrap();
+    let lock = fs::File::open(fake.runs()[0].join("journal.ndjson")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut more = fake.spawn(&["continue"]);
+    std::thread::sleep(Duration::from_millis(200));
+    drop(lock);
+    assert_eq!(more.wait().unwrap().code(), Some(0));
+    assert_eq!(fake.sent(), ["SLEEPS", "next"]);
+}
+
+#[test]
+fn after_another_boot_nothing_is_taken_for_unsent() {
+    let fake = Scripted::new();
+    let mut runner = fake.spawn(&["-j1", "SLOWSTART", "next"]);
+    let patience = Instant::now() + Duration::from_secs(10);
+    while !fs::read_to_string(fake.0.path("fake/calls")).unwrap_or_default().contains("exec --json") {
+        assert!(Instant::now() < patience);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    signal(&runner, Signal::KILL);
+    runner.wait().unwrap();
+    let out = fake.runs()[0].join("jobs/1/1.out");
+    while liveness::may_be_locked(&out) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let journal = fake.journal();
+    let text = fs::read_to_string(&journal).unwrap();
+    // As a power cut leaves it: another boot, and less in the output than Codex printed.
+    fs::write(&journal, text.replace(&liveness::boot().unwrap(), "00000000-0000-4000-8000-000000000000"))
+        .unwrap();
+    fs::write(&out, "").unwrap();
+    let (ran, events) = fake.events(&["continue"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert_eq!(failure_messages(&events)[0].0, "interrupted");
+    assert_eq!(fake.sent(), ["SLOWSTART", "next"]);
+}
+
+#[test]
+fn a_lock_that_cannot_be_looked_at_is_held() {
+    let fake = Fake::newest();
+    let mut runner = fake.start(&["run", "-j", "6", "HANGSTART MS1", "b MS1500", "c MS1500"]);
+    wait_until(|| fake.journal().iter().filter(|line| line["type"] == "job.spawned").count() == 3);
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    // So few that the outputs of all jobs cannot be looked at.
+    let line = "ulimit -n 15; codex-agent-run continue --timeout 3s";
+    let few = fake.0.command("sh").args(["-c", line]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    drop(few);
+    let mut more = fake.started(&["run", "continue", "--timeout", "3s", "--json"]);
+    let output = more.stderr(Stdio::null()).output().unwrap();
+    assert!(output.status.code().is_some());
+    let mut sent = fake.prompts();
+    sent.sort();
+    sent.dedup();
+    assert_eq!(sent.len(), fake.prompts().len(), "{:?}", fake.prompts());
+}
+
+/// Leaves a job of a session as a power cut does: its runner is gone, the boot is another one, and of what
+/// Codex printed nothing is on disk.
+fn power_cut(fake: &Fake, id: &str, prompt: &str) {
+    let mut runner = fake.start(&["resume", id, "--prompt", prompt]);
+    fake.wait_for_sent(2);
+    wait_until(|| fake.journal().iter().any(|line| line["type"] == "job.spawned"));
+    crash(&mut runner);
+    wait_for_end(&fake.out(1));
+    let journal = fake.runs()[0].join("journal.ndjson");
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, text.replace(&liveness::boot().unwrap(), "00000000-0000-4000-8000-000000000000"))
+        .unwrap();
+    fs::write(fake.out(1), "").unwrap();
+}
+
+#[test]
+fn after_another_boot_the_rollout_tells_the_end_of_our_turn_alone() {
+    let ours = Fake::newest();
+    let id = ours.begin("one");
+    power_cut(&ours, &id, "MS300 mine");
+    let (ran, events) = ours.events(&["run", "continue"]);
+    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 1), "{}", ran.err);
+
+    let theirs = Fake::newest();
+    let id = theirs.begin("one");
+    power_cut(&theirs, &id, "MS300 mine");
+    assert_eq!(theirs.resume(&id, "of somebody else").code, 0);
+    let (ran, events) = theirs.events(&["run", "continue"]);
+    assert_eq!((ran.code, failures(&events)), (1, vec!["interrupted".to_owned()]), "{}", ran.err);
+
+    let failed = Fake::newest();
+    let id = failed.begin("one");
+    power_cut(&failed, &id, "FAIL400 mine MS300");
+    let (ran, events) = failed.events(&["run", "continue"]);
+    assert_eq!((ran.code, failures(&events)), (1, vec!["refused".to_owned()]), "{}", ran.err);
+    for fake in [&ours, &failed] {
+        assert_eq!(fake.sent().len(), 2);
+    }
+}
+
+#[test]
+fn what_was_cut_off_goes_on_or_is_sent_again_where_that_is_asked_for() {
+    for (how, code, sent) in
+        [("fail", 1, &["DIES"][..]), ("continue", 0, &["DIES", "Continue."]), ("retry", 1, &["DIES", "DIES"])]
+    {
+        let fake = Fake::newest();
+        let (ran, events) = fake.events(&["run", "--interrupted", how, "DIES"]);
+        assert_eq!(
+            (ran.code, fake.prompts()),
+            (code, sent.iter().map(|text| (*text).to_owned()).collect()),
+            "{how}: {}",
+            ran.err
+        );
+        let log = fake.sent();
+        assert_eq!(log.last().unwrap()["session"] == log[0]["session"], how != "retry", "{how}");
+        let starts = of_type(&events, "job.started");
+        // What is said to go on is not the prompt.
+        assert_eq!(starts.last().unwrap()["resent"] == true, how == "retry", "{how}");
+    }
+    // The same after a crash of both.
+    let fake = Fake::newest();
+    let mut runner = fake.start(&["run", "HANG"]);
+    fake.wait_for_sent(1);
+    wait_until(|| fake.journal().iter().any(|line| line["type"] == "job.spawned"));
+    crash(&mut runner);
+    kill_process(Pid::from_raw(fake.pid()).unwrap(), Signal::KILL).unwrap();
+    wait_for_end(&fake.out(1));
+    let ran = fake.tool(&["run", "continue", "--interrupted=continue"]);
+    let log = fake.sent();
+    assert_eq!(
+        (ran.code, fake.prompts()),
+        (0, vec!["HANG".to_owned(), "Continue.".to_owned()]),
+        "{}",
+        ran.err
+    );
+    assert_eq!(log[0]["session"], log[1]["session"]);
+}

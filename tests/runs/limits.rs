@@ -1,0 +1,300 @@
+//! Usage limits, retries and timeouts.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::queue::queue;
+use crate::world::fake::{Fake, crash, end, failures, of_type, wait_for_end};
+use crate::world::terminal::{Terminal, without_escapes};
+
+#[test]
+fn a_limit_that_cannot_be_read_stops_a_run_and_is_reported() {
+    let fake = Fake::newest();
+    fake.tool(&["run", "LIMIT1"]);
+    let locks = fs::read_dir(fake.0.path("home/.local/state/codex-agent/locks")).unwrap().flatten();
+    let gate = locks.map(|entry| entry.path()).find(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with("limit-") && !name.contains('.')
+    });
+    fs::write(gate.unwrap(), "{oops").unwrap();
+    let ran = fake.tool(&["run", "y", "z"]);
+    assert!(ran.code == 2 && ran.err.contains("limit-"), "{}", ran.err);
+    assert!(fake.journal().iter().any(|line| line["type"] == "run.stopped" && line["why"] == "trouble"));
+    let ran = fake.tool(&["status"]);
+    assert!(ran.code == 2 && ran.out.contains("run\t"), "{} {}", ran.out, ran.err);
+}
+
+/// When the model saw the prompts, in milliseconds since the first.
+fn moments(fake: &Fake) -> Vec<i64> {
+    let all: Vec<i64> = fake.sent().iter().map(|line| line["at_ms"].as_i64().unwrap()).collect();
+    all.iter().map(|at| at - all[0]).collect()
+}
+
+/// After the wait for a limit one prompt is sent alone, and the others when it has ended: each takes so
+/// many milliseconds.
+fn one_probes(fake: &Fake, took: i64) {
+    let moments = moments(fake);
+    let probe =
+        moments.iter().position(|at| *at > 4000).unwrap_or_else(|| panic!("nobody waited: {moments:?}"));
+    assert!(moments[probe + 1..].iter().all(|at| at - moments[probe] >= took), "{moments:?}");
+}
+
+#[test]
+fn a_queue_waits_for_the_end_of_a_limit() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["LIMIT3 a", "LIMIT3 b", "c"]);
+    let (ran, events) = fake.events(&["queue", "run", "q", "--on-limit", "wait"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(fake.prompts(), ["LIMIT3 a", "LIMIT3 a", "LIMIT3 b", "c"]);
+    assert!(
+        of_type(&events, "run.waiting").len() == 1 && ran.err.contains("waiting until a usage limit resets")
+    );
+    let resent: Vec<&Value> =
+        of_type(&events, "job.started").into_iter().map(|event| &event["resent"]).collect();
+    assert_eq!(resent, [false, true, false, false]);
+    assert_eq!(fake.each("q", "status"), ["completed"; 3]);
+    one_probes(&fake, 0);
+}
+
+#[test]
+fn of_four_jobs_at_once_one_probes() {
+    let fake = Fake::newest();
+    let prompts = ["a", "b", "c", "d"].map(|name| format!("MS400 LIMIT3 {name}"));
+    let mut words = vec!["run", "-j4", "--on-limit", "wait"];
+    words.extend(prompts.iter().map(String::as_str));
+    let (ran, events) = fake.events(&words);
+    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 4), "{}", ran.err);
+    assert!(!of_type(&events, "run.waiting").is_empty());
+    one_probes(&fake, 400);
+    let resent = of_type(&events, "job.started").iter().filter(|event| event["resent"] == true).count();
+    assert_eq!(resent, of_type(&events, "job.failed").len());
+    assert_eq!(fake.sent().len(), 4 + resent);
+}
+
+#[test]
+fn of_two_runs_that_wait_one_probes() {
+    let fake = Fake::newest();
+    let run = |name: &str| fake.start(&["run", "--on-limit", "wait", &format!("MS400 LIMIT3 {name}")]);
+    let mut both = [run("a"), run("b")];
+    assert_eq!(both.each_mut().map(end), [0, 0]);
+    one_probes(&fake, 400);
+}
+
+#[test]
+fn a_limit_stops_a_queue_and_whoever_comes_after() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["LIMIT300 a", "b"]);
+    let ran = fake.tool(&["queue", "run", "q"]);
+    assert!(ran.code == 75 && ran.err.contains("stopped (usage_limit until "), "{}", ran.err);
+    assert_eq!(fake.each("q", "status"), ["pending", "pending"]);
+    for words in [&["queue", "run", "q"][..], &["run", "x"]] {
+        let ran = fake.tool(words);
+        assert!(
+            ran.code == 75 && ran.err.contains("usage limit") && ran.err.contains("until"),
+            "{}",
+            ran.err
+        );
+    }
+    assert_eq!(fake.prompts(), ["LIMIT300 a"]);
+    assert_eq!(fake.tool(&["run", "--on-limit", "try", "fine"]).code, 0);
+    // That went through, so that nobody is kept from anything any more.
+    assert_eq!(fake.tool(&["run", "y"]).code, 0);
+    assert_eq!(fake.prompts(), ["LIMIT300 a", "fine", "y"]);
+    // Where Codex does not say until when, everybody may try.
+    let fake = Fake::newest();
+    for _ in 0..2 {
+        let ran = fake.tool(&["run", "LIMITX"]);
+        assert!(ran.code == 75 && !ran.err.contains("until"), "{}", ran.err);
+    }
+    assert_eq!(fake.prompts().len(), 2);
+}
+
+/// What Codex told of the end is believed when it has come, too.
+#[test]
+fn a_limit_whose_time_is_past_is_over() {
+    let fake = Fake::newest();
+    assert_eq!(fake.tool(&["run", "LIMIT300 a"]).code, 75);
+    let limit = |out: &str| out.lines().find(|line| line.starts_with("limit")).unwrap().to_owned();
+    let told = limit(&fake.good(&["status"]));
+    assert!(told.contains("\treached\t"), "{told}");
+    let locks = fake.0.path("home/.local/state/codex-agent/locks");
+    let is_gate = |name: &str| name.starts_with("limit-") && !name.contains('.');
+    let mut files = fs::read_dir(locks).unwrap().map(|entry| entry.unwrap().path());
+    let gate = files.find(|path| is_gate(path.file_name().unwrap().to_str().unwrap())).unwrap();
+    let mut saved: Value = serde_json::from_str(&fs::read_to_string(&gate).unwrap()).unwrap();
+    for field in ["since", "until", "next"] {
+        saved["limit"][field] = json!("2026-01-02T03:04:05.000Z");
+    }
+    fs::write(&gate, saved.to_string()).unwrap();
+    let told = limit(&fake.good(&["status"]));
+    assert!(told.contains("\tover\t") && told.ends_with("\t2026-01-02T03:04:05.000Z"), "{told}");
+    let mut status = fake.0.command("codex-agent-status");
+    status.env("TZ", "UTC");
+    let (shown, _) = Terminal::open(status, 200, 24).end();
+    let shown = without_escapes(&shown);
+    assert!(
+        shown.contains("  over  ") && shown.contains("since 2026-01-02 03:04, as Codex reported"),
+        "{shown}"
+    );
+    assert_eq!(fake.tool(&["run", "b"]).code, 0);
+}
+
+#[test]
+fn a_dead_login_starts_nothing_more() {
+    let fake = Fake::newest();
+    let mut words = vec!["run", "-j3", "MS1500 FAIL401", "MS1800 a", "MS1800 b"];
+    words.extend(["c", "d", "e", "f", "g", "h", "i"]);
+    let (ran, events) = fake.events(&words);
+    assert_eq!((ran.code, failures(&events)), (75, vec!["auth".to_owned()]), "{}", ran.err);
+    assert_eq!((of_type(&events, "job.completed").len(), fake.sent().len()), (2, 3));
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&last["type"], &last["why"], &last["left"]),
+        (&json!("run.stopped"), &json!("auth"), &json!(8))
+    );
+}
+
+#[test]
+fn what_may_pass_is_tried_again_with_growing_waits() {
+    let fake = Fake::newest();
+    let (ran, events) = fake.events(&["run", "-j1", "--retries", "2", "FAIL400", "OVERLOADED"]);
+    assert_eq!(
+        (ran.code, failures(&events)),
+        (1, ["refused", "overloaded", "overloaded", "overloaded"].map(str::to_owned).to_vec())
+    );
+    assert_eq!(fake.prompts(), ["FAIL400", "OVERLOADED", "OVERLOADED", "OVERLOADED"]);
+    let at = moments(&fake);
+    assert!(at[2] - at[1] >= 2000 && at[3] - at[2] >= 4000, "{at:?}");
+    let resent: Vec<&Value> =
+        of_type(&events, "job.started").into_iter().map(|event| &event["resent"]).collect();
+    assert_eq!(resent, [false, false, true, true]);
+    let again: Vec<&Value> =
+        of_type(&events, "job.failed").into_iter().map(|event| &event["again"]).collect();
+    assert_eq!(again, [false, true, true, false]);
+}
+
+#[test]
+fn patience_ends() {
+    for (prompt, flag, class) in [
+        ("QUIET", "--idle-timeout", "timeout"),
+        ("NETWORK", "--network-timeout", "network"),
+        ("NETWORK", "--timeout", "network"),
+        ("HANG", "--timeout", "timeout"),
+        ("HANGSTART", "--timeout", "timeout"),
+    ] {
+        let fake = Fake::newest();
+        let (ran, events) = fake.events(&["run", flag, "1s", prompt, "fine"]);
+        assert_eq!(
+            (ran.code, failures(&events)),
+            (1, vec![class.to_owned()]),
+            "{prompt} {flag}: {}",
+            ran.err
+        );
+        wait_for_end(&fake.out(1));
+    }
+    // What says something all the time is not idle.
+    let fake = Fake::newest();
+    assert_eq!(fake.tool(&["run", "--idle-timeout", "20s", "--timeout", "20s", "MS500"]).code, 0);
+}
+
+#[test]
+fn a_busy_session_goes_on_in_a_fork() {
+    let fake = Fake::newest();
+    let id = fake.begin("one");
+    let mut other = fake.spawn(&["exec", "--json", "resume", &id, "-"], "HANG");
+    fake.wait_for_sent(2);
+    let (ran, events) = fake.events(&["resume", &id, "--prompt", "two", "--on-busy=fork"]);
+    let got = of_type(&events, "job.completed");
+    assert_eq!((ran.code, got.len()), (0, 1), "{}", ran.err);
+    assert!(
+        got[0]["session"] != id.as_str() && ran.err.contains("continuing in a fork of it"),
+        "{}",
+        ran.err
+    );
+    let sent = fake.sent().pop().unwrap();
+    assert_eq!((&sent["session"], &sent["history"][0]), (&got[0]["session"], &json!("one")));
+    assert!(sent["argv"].as_array().unwrap().contains(&json!("fork")));
+    crash(&mut other);
+}
+
+/// Changes what the gate says of a limit.
+fn set_gate(fake: &Fake, change: impl FnOnce(&mut Value)) {
+    let locks = fs::read_dir(fake.0.path("home/.local/state/codex-agent/locks")).unwrap().flatten();
+    let is_gate = |name: &str| name.starts_with("limit-") && !name.contains('.');
+    let gate =
+        locks.map(|entry| entry.path()).find(|path| is_gate(path.file_name().unwrap().to_str().unwrap()));
+    let gate = gate.unwrap();
+    let mut saved: Value = serde_json::from_slice(&fs::read(&gate).unwrap()).unwrap();
+    change(&mut saved["limit"]);
+    fs::write(gate, saved.to_string()).unwrap();
+}
+
+#[test]
+fn who_stops_at_limits_does_not_stop_for_its_own_probe() {
+    let fake = Fake::newest();
+    assert_eq!(fake.tool(&["run", "LIMIT300"]).code, 75);
+    set_gate(&fake, |limit| {
+        assert!(limit["until"].is_string());
+        for time in ["since", "until", "next"] {
+            limit[time] = json!("2026-01-01T00:00:00.000Z");
+        }
+    });
+    let (ran, events) = fake.events(&["run", "-j2", "MS700 a", "b", "c"]);
+    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 3), "{}", ran.err);
+    // Only when the probe went through were the others sent.
+    let first = &of_type(&events, "job.completed")[0]["job"];
+    let order: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["type"] == "job.started" || event["type"] == "job.completed")
+        .map(|event| &event["job"])
+        .collect();
+    assert_eq!((order[0], order[1]), (first, first), "{order:?}");
+}
+
+#[test]
+fn what_was_begun_before_a_limit_does_not_open_its_gate() {
+    let fake = Fake::newest();
+    let ran = fake.tool(&["run", "-j2", "--on-limit", "wait", "MS2500 a", "LIMIT4 b", "c"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let moments = moments(&fake);
+    assert!(moments.len() == 4 && moments[2] >= 4500, "{moments:?}");
+}
+
+#[test]
+fn an_old_job_that_fails_does_not_let_a_second_one_probe() {
+    let fake = Fake::newest();
+    let prompts = ["MS7300 FAIL400 a", "MS1500 LIMIT3 b", "c"];
+    let (ran, events) = fake.events(&[&["run", "-j2", "--on-limit", "wait"][..], &prompts].concat());
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let at = |kind: &str, job: &str| {
+        let is_it = |event: &Value| event["type"] == kind && event["job"] == job;
+        events.iter().rposition(is_it).unwrap_or_else(|| panic!("no {kind} of {job}: {}", ran.out))
+    };
+    assert!(at("job.completed", "2") < at("job.started", "3"), "{}", ran.out);
+    let probes = at("job.started", "2")..at("job.completed", "2");
+    println!("the old job failed while another one probed: {}", probes.contains(&at("job.failed", "1")));
+}
+
+#[test]
+fn a_limit_that_is_waited_for_counts_as_a_failure_where_it_is_not_done_again() {
+    let mut fake = Fake::newest();
+    // One that meets the limit when it has done something already.
+    let codex = fake.0.script(
+        "bin/limited",
+        r#"#!/bin/sh
+case $* in *--version*) echo codex-cli 0.169.0; exit;; esac
+cat >> "$CODEX_HOME/seen"
+echo '{"type":"thread.started","thread_id":"01a202e0-a4f9-7700-959a-22150ae31fea"}'
+echo '{"type":"item.completed","item":{"type":"command_execution","command":"true"}}'
+echo '{"type":"turn.failed","error":{"message":"You have hit your usage limit. Try again later."}}'
+exit 1
+"#,
+    );
+    fake.0.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
+    let flags = ["run", "-j1", "--on-limit", "wait", "--max-failures", "1"];
+    let (ran, events) = fake.events(&[&flags[..], &["one ", "next"]].concat());
+    assert_eq!((ran.code, failures(&events)), (75, vec!["usage_limit".to_owned()]), "{}", ran.err);
+    assert_eq!(events.last().unwrap()["why"], "max_failures");
+    assert_eq!(fs::read_to_string(fake.0.codex_home().join("seen")).unwrap(), "one ");
+}

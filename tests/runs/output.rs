@@ -1,0 +1,102 @@
+//! The output of a run, and the output of Codex that it reads.
+
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::queue::queue;
+use crate::world::fake::{Fake, end, wait_until};
+use crate::world::json as records;
+use crate::world::script::Scripted;
+
+#[test]
+fn an_output_that_accepts_nothing_is_reported() {
+    let fake = Fake::newest();
+    let full = |words: &[&str]| {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = fake.started(words).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    queue(&fake, "q", &["one", "two"]);
+    for words in [&["run", "--answers", "hello"][..], &["run", "--json", "hello"], &["queue", "run", "q"]] {
+        let (code, err) = full(words);
+        assert!(
+            code == 2 && err.contains("cannot write to standard output: no space left"),
+            "{words:?} {code} {err}"
+        );
+        assert!(err.contains("the run itself continued; 'codex-agent run log "), "{words:?} {err}");
+    }
+    assert_eq!(fake.prompts(), ["hello", "hello", "one", "two"]);
+    let (code, err) = full(&["queue", "log", "q"]);
+    assert!(code == 2 && err.contains("no space left"), "{err}");
+    let (code, err) = full(&["queue", "add", "q", "three", "--json"]);
+    assert!(code == 2 && err.contains("the change of the queue itself was saved"), "{err}");
+    assert_eq!(fake.each("q", "prompt"), ["one", "two", "three"]);
+}
+
+#[test]
+fn what_codex_says_comes_after_whose_words_they_are() {
+    let fake = Fake::newest();
+    let (ran, events) = fake.events(&["run", "--events", "a", "b"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for job in ["1", "2"] {
+        let of_job = events.iter().filter(|event| event["job"] == job);
+        let words: Vec<&str> = of_job.map(|event| event["type"].as_str().unwrap()).collect();
+        let place = |word: &str| words.iter().position(|own| *own == word).unwrap();
+        assert!(place("job.session") < place("job.event"), "{words:?}");
+        assert_eq!(words.last(), Some(&"job.completed"), "{words:?}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_without_its_output() {
+    let fake = Scripted::new();
+    let ran = fake.0.sh("codex-agent-run --json -j1 one two three four | head -1");
+    assert_eq!(ran.out.lines().count(), 1);
+    let patience = Instant::now() + Duration::from_secs(10);
+    let state = || records(&fake.0.ok(&["codex-agent-run", "list", "--json"]))[0]["state"].clone();
+    while state() != "finished" {
+        assert!(Instant::now() < patience, "{}", state());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(fake.sent(), ["four", "one", "three", "two"]);
+}
+
+#[test]
+fn a_reader_that_has_stopped_does_not_hold_a_run_up() {
+    let fake = Fake::newest();
+    let long = "x".repeat(300_000);
+    let input = format!("{long}\n{long} two\nthree MS1500\nfour\n");
+    fake.0.write("work/input", input);
+    let mut command = fake.0.command("sh");
+    command
+        .args(["-c", "exec codex-agent-run -j1 --json - < input"])
+        .current_dir(fake.0.path("work"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut runner = command.spawn().unwrap();
+    fake.wait_for_sent(3);
+    kill_process(Pid::from_child(&runner), Signal::TERM).unwrap();
+    wait_until(|| fake.journal().last().is_some_and(|line| line["type"] == "run.stopped"));
+    // What it has not read yet it can read still.
+    let mut text = String::new();
+    runner.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(end(&mut runner), 75);
+    assert_eq!(records(&text).last().unwrap()["type"], "run.stopped");
+    assert_eq!(fake.sent().len(), 3);
+}
+
+#[test]
+fn a_line_of_a_hundred_megabytes_is_one_line() {
+    let fake = Fake::newest();
+    let ran = fake.tool(&["run", "--json", "LONGLINE"]);
+    let events = records(&ran.out);
+    let done = events.iter().find(|event| event["type"] == "job.completed").unwrap();
+    assert_eq!((ran.code, &done["last_message"]), (0, &json!("echo: LONGLINE")), "{}", ran.err);
+    let out = fs::metadata(fake.out(1)).unwrap().len();
+    assert!(out > 100_000_000, "{out}");
+}

@@ -1,0 +1,115 @@
+//! The real Codex in runs: what the engine promises, proved by the prompts that the model got.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::world::json as records;
+use crate::world::real::{Real, real, told};
+
+#[test]
+fn three_new_sessions_at_two_at_once_and_one_turn_more() {
+    let Some(codex) = Real::new() else { return };
+    let words = ["--skip-git-repo-check", "-j", "2", "--json", "one SLEEP1", "two SLEEP1", "three"];
+    let (output, events) = codex.run_agent(&words, "");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(codex.seen(), ["one SLEEP1", "three", "two SLEEP1"]);
+    assert!(events.iter().all(|event| event["counts"]["running"].as_u64().unwrap() <= 2));
+    let completed: Vec<&Value> = events.iter().filter(|event| event["type"] == "job.completed").collect();
+    let mut answers: Vec<&str> =
+        completed.iter().map(|event| event["last_message"].as_str().unwrap()).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, ["echo: one SLEEP1", "echo: three", "echo: two SLEEP1"]);
+    let listed = codex.list(&[]);
+    let ids: Vec<&str> = completed.iter().map(|event| event["session"].as_str().unwrap()).collect();
+    assert_eq!((listed.len(), ids.iter().all(|id| listed.iter().any(|row| row["id"] == **id))), (3, true));
+    // One turn more for each, in its own directory, with its own usage, and no more rights than before.
+    let moved = codex.exec("beta", &["-s", "workspace-write", "resume", ids[0], "and there"]);
+    assert_eq!(moved, ids[0]);
+    let job =
+        |id: &str| format!("{}\n", json!({"type": "job", "session": id, "prompt": format!("again {id}")}));
+    let nobody = job("01a202e0-0000-7000-8000-000000000000");
+    let input: String = ids.iter().map(|id| job(id)).chain([nobody]).collect();
+    let (output, events) = codex.run_agent(&["--skip-git-repo-check", "--jobs", "--json"], &input);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let of = |kind: &str, id: &str| -> Value {
+        events.iter().find(|event| event["type"] == kind && event["session"] == id).unwrap().clone()
+    };
+    for (at, id) in ids.iter().enumerate() {
+        let (started, completed) = (of("job.started", id), of("job.completed", id));
+        let (place, mode) = if at == 0 { ("beta", "workspace-write") } else { ("alpha", "read-only") };
+        assert_eq!(started["cwd"].as_str().unwrap(), real(codex.world.path(place)));
+        assert_eq!(started["sandbox"], mode);
+        assert_eq!(completed["usage"]["input_tokens"], 100, "{completed}");
+    }
+    assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "not_found");
+    assert_eq!(codex.list(&[]).len(), 3, "a session that is not there was begun");
+    let (output, events) = codex.run_agent(&["-j1", "--json", "FAIL401", "never"], "");
+    assert_eq!(output.status.code(), Some(75), "{}", told(&output));
+    assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "auth");
+    let (_, events) = codex.run_agent(&["-j1", "--json", "LIMITX"], "");
+    assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "usage_limit");
+}
+
+#[test]
+fn a_killed_runner_sends_nothing_twice_and_loses_nothing() {
+    let Some(codex) = Real::new() else { return };
+    let mut kills = 0;
+    let mut wanted = Vec::new();
+    for round in 0..8u64 {
+        let prompts: Vec<String> = (0..3).map(|n| format!("round {round} prompt {n} SLEEP1")).collect();
+        wanted.extend(prompts.iter().cloned());
+        let words: Vec<&str> = ["--skip-git-repo-check", "-j", "2"]
+            .into_iter()
+            .chain(prompts.iter().map(String::as_str))
+            .collect();
+        let silent = |words: &[&str]| {
+            let mut command = codex.agent("alpha", words);
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        };
+        let mut runner = silent(&words);
+        // Not before its plan is whole: then there is nothing to go on with.
+        let mut wait = 400 + round * 250;
+        let code = loop {
+            std::thread::sleep(std::time::Duration::from_millis(wait));
+            if let Some(status) = runner.try_wait().unwrap() {
+                break status.code();
+            }
+            let pid = rustix::process::Pid::from_child(&runner);
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+            runner.wait().unwrap();
+            kills += 1;
+            runner = silent(&["continue", "--max-concurrent", "2"]);
+            wait = 250 + kills * 370 % 1300;
+        };
+        assert_eq!(code, Some(0), "round {round}");
+    }
+    println!("{kills} kills of the runner");
+    assert_eq!(codex.seen(), wanted);
+    assert_eq!(codex.list(&[]).len(), 24);
+    let runs = records(&codex.world.ok(&["codex-agent-run", "list", "--json"]));
+    assert!(runs.iter().all(|run| run["state"] == "finished" && run["counts"]["completed"] == 3), "{runs:?}");
+}
+
+#[test]
+fn a_codex_whose_launcher_is_killed_goes_on_and_is_followed() {
+    let Some(codex) = Real::new() else { return };
+    let mut command = codex.agent("alpha", &["--skip-git-repo-check", "--json", "kept SLEEP3"]);
+    let mut runner = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut events = Vec::new();
+    for line in BufReader::new(runner.stdout.take().unwrap()).lines() {
+        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if event["type"] == "job.session" {
+            let spawned: &Value =
+                events.iter().find(|event: &&Value| event["type"] == "job.spawned").unwrap();
+            let pid = rustix::process::Pid::from_raw(spawned["pid"].as_i64().unwrap() as i32).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+        events.push(event);
+    }
+    assert_eq!(runner.wait().unwrap().code(), Some(0), "{events:?}");
+    let completed = events.iter().find(|event| event["type"] == "job.completed").unwrap();
+    assert_eq!(completed["last_message"], "echo: kept SLEEP3");
+    assert_eq!(codex.seen(), ["kept SLEEP3"]);
+}

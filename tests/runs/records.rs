@@ -1,0 +1,102 @@
+//! The directories of runs: what `run prune` removes, and what can be read beside unreadable files.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::world::fake::{Fake, crash, wait_for_end, wait_until};
+use crate::world::json as records;
+
+#[test]
+fn a_run_of_which_a_job_lives_is_not_pruned() {
+    let fake = Fake::newest();
+    let mut runner = fake.start(&["run", "HANG"]);
+    fake.wait_for_sent(1);
+    wait_until(|| fake.journal().iter().any(|line| line["type"] == "job.spawned"));
+    crash(&mut runner);
+    // As a run that somebody else has ended meanwhile.
+    let journal = fake.runs()[0].join("journal.ndjson");
+    let mut text = fs::read_to_string(&journal).unwrap();
+    let counts = json!({"pending": 0, "running": 0, "completed": 0, "failed": 0, "skipped": 0});
+    let ended = json!({"type": "run.completed", "v": 1, "run": "x", "at": "2020-01-01T00:00:00.000Z", "counts": counts});
+    text.push_str(&format!("{ended}\n"));
+    fs::write(&journal, text).unwrap();
+    // Runs are told from older ones by their names.
+    let old = fake.runs()[0].with_file_name("20200101T000000Z-new-0000");
+    fs::rename(&fake.runs()[0], &old).unwrap();
+    fake.good(&["run", "prune"]);
+    assert!(old.exists());
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        if fs::read_link(entry.path().join("fd/1")).is_ok_and(|target| target.starts_with(&old)) {
+            let pid: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
+            kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        }
+    }
+    wait_for_end(&old.join("jobs/1/1.out"));
+    fake.good(&["run", "prune"]);
+    assert!(!old.exists());
+}
+
+#[test]
+fn only_runs_are_swept() {
+    let fake = Fake::newest();
+    fake.good(&["run", "x"]);
+    let runs = fake.0.path("home/.local/state/codex-agent/runs");
+    fs::create_dir_all(runs.join("kept/old")).unwrap();
+    fs::create_dir_all(fake.0.path("precious/jobs")).unwrap();
+    symlink(fake.0.path("precious"), runs.join("link")).unwrap();
+    symlink(fake.0.path("precious"), runs.join("20200101T000000Z-new-x-0000")).unwrap();
+    fs::write(runs.join("README"), "mine").unwrap();
+    let left = runs.join("20200101T000000Z-new-y-0000");
+    fs::create_dir_all(left.join("jobs")).unwrap();
+    fake.0.ok(&["sh", "-c", "touch -h -d '2 hours ago' \"$0\"/* precious", runs.to_str().unwrap()]);
+    let ran = fake.tool(&["run", "prune"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, "codex-agent-run: removed 0 runs\n"));
+    for kept in ["kept/old", "link/jobs", "README"] {
+        assert!(runs.join(kept).exists(), "{kept}");
+    }
+    assert!(!left.exists());
+    assert_eq!(fake.tool(&["run", "y"]).err, "");
+}
+
+#[test]
+fn what_one_file_cannot_tell_the_others_do() {
+    let fake = Fake::newest();
+    assert_eq!(fake.tool(&["run", "FAIL401", "two"]).code, 75);
+    fake.0.write("home/.config/codex-agent/queues.json", "{");
+    let ran = fake.tool(&["status", "--json"]);
+    assert_eq!((ran.code, records(&ran.out).len()), (2, 1), "{}", ran.err);
+    assert!(ran.err.contains("queues.json"), "{}", ran.err);
+    let ran = fake.tool(&["run", "prune", "--older", "0s"]);
+    assert!(ran.code == 0 && ran.err.contains("queues.json"), "{}", ran.err);
+    let ran = fake.tool(&["run", "continue"]);
+    assert_eq!(ran.code, 75, "{}", ran.err);
+    assert_eq!(fake.runs().len(), 1);
+}
+
+#[test]
+fn who_reads_does_not_stumble_over_who_prunes() {
+    let fake = Fake::newest();
+    fake.good(&["run", "x"]);
+    let id = fake.list()[0]["id"].as_str().unwrap().to_owned();
+    fake.0.sh(&format!("echo {id} | codex-agent-group add g"));
+    let runs = fake.0.path("home/.local/state/codex-agent/runs");
+    let journal = fs::read_to_string(fake.runs()[0].join("journal.ndjson")).unwrap();
+    for nth in 0..600 {
+        let folder = runs.join(format!("20200101T000000Z-new-x-{nth:04x}"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("journal.ndjson"), journal.replace("2026-", "2020-")).unwrap();
+    }
+    let mut pruner = fake.start(&["run", "prune", "--older", "1d"]);
+    let mut others = 0;
+    while pruner.try_wait().unwrap().is_none() {
+        for words in [&["status"][..], &["run", "list"], &["group", "run", "g", "--prompt", "x"]] {
+            let ran = fake.tool(words);
+            assert!(ran.code == 0 && !ran.err.contains("journal"), "{words:?}: {} {}", ran.code, ran.err);
+        }
+        others += 1;
+    }
+    assert!(others > 0);
+}

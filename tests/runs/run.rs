@@ -1,0 +1,191 @@
+//! A run from its prompts to its end: where prompts come from, and the arguments of Codex.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::world::fake::{Fake, of_type};
+use crate::world::json as records;
+use crate::world::script::{Scripted, failure_messages};
+
+#[test]
+fn a_run_from_end_to_end() {
+    let fake = Scripted::new();
+    let (ran, events) = fake.events(&["one", "-p", "list", "two"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("3 jobs, 3 at a time; Ctrl-C stops after the running jobs"), "{}", ran.err);
+    assert_eq!(fake.sent(), ["list", "one", "two"]);
+    let steps = |job: &str| -> Vec<String> {
+        let of_job = events.iter().filter(|event| event["job"] == job);
+        of_job.map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(steps("1"), ["job.started", "job.spawned", "job.session", "job.completed"]);
+    let completed = of_type(&events, "job.completed");
+    assert_eq!(completed[0]["usage"], json!({"input_tokens": 100, "output_tokens": 7}));
+    let last = events.last().unwrap();
+    assert_eq!((last["type"].as_str(), &last["counts"]["completed"]), (Some("run.completed"), &json!(3)));
+    // What is told later is what was told at the time.
+    assert_eq!(records(&fake.0.ok(&["codex-agent-run", "log", "--json"])), events);
+    let run = &records(&fake.0.ok(&["codex-agent-run", "list", "--json"]))[0];
+    assert_eq!((&run["state"], &run["counts"]["completed"]), (&json!("finished"), &json!(3)));
+    assert_eq!(run["codex"]["version"], "0.169.0");
+    let calls = fs::read_to_string(fake.0.path("fake/calls")).unwrap();
+    let here = fs::canonicalize(fake.0.path("")).unwrap();
+    assert!(calls.contains(&format!("exec --json -|{}|1|1", here.display())), "{calls}");
+    // For its user alone.
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = fake.runs().remove(0);
+    assert_eq!([mode(folder.clone()), mode(folder.join("jobs/1"))], [0o700, 0o700]);
+    for file in ["journal.ndjson", "jobs/1/1.prompt", "jobs/1/1.out", "jobs/1/1.err"] {
+        assert_eq!(mode(folder.join(file)), 0o600, "{file}");
+    }
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let world = fs::canonicalize(fake.0.path("")).unwrap();
+    let subject = world.file_name().unwrap().to_str().unwrap().to_lowercase();
+    assert!(name.ends_with(|c: char| c.is_ascii_hexdigit()) && name.contains("Z-new-"), "{name} {subject}");
+}
+
+#[test]
+fn prompts_come_from_everywhere() {
+    let fake = Scripted::new();
+    let answers = fake.run(&["--answers", "hello"]);
+    assert_eq!((answers.out.as_str(), answers.code), ("echo: hello\n", 0));
+    let lines = "plain\n\n{\"type\":\"prompt\",\"prompt\":\"from a\\nrecord\"}\r\n-dash\n";
+    let ran = fake.feed(&["--answers", "-j", "1"], lines);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let said: Vec<&str> = ran.out.lines().filter(|line| !line.starts_with("==> ")).collect();
+    assert_eq!(said, ["echo: plain", "echo: from arecord", "echo: -dash"]);
+    assert_eq!(fake.feed(&["--answers", "--text", "-"], "{x}").out, "echo: {x}\n");
+    assert_eq!(fake.feed(&["--answers", "-0", "-", "-j1"], "a\nb\0c").out.lines().count(), 4);
+    assert_eq!(fake.feed(&["--answers", "--prompt-file", "-"], "x\ny").out, "echo: xy\n");
+    let big = "y".repeat(5 << 20);
+    let file = fake.0.write("big", &big);
+    let ran = fake.run(&["--answers", "--prompt-file", file.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, &*format!("echo: {}\n", &big[..40])));
+    assert_eq!(fs::metadata(fake.runs().last().unwrap().join("jobs/1/1.prompt")).unwrap().len(), 5 << 20);
+    let dashed = fake.run(&["--answers", "--", "--yolo"]);
+    assert_eq!(dashed.out, "echo: --yolo\n");
+    let calls = fs::read_to_string(fake.0.path("fake/calls")).unwrap();
+    assert!(!calls.contains("yolo"), "a prompt is no argument");
+    let image = fake.0.write("a,b.png", "picture");
+    assert_eq!(fake.run(&["--image", image.to_str().unwrap(), "look"]).code, 0);
+    let calls = fs::read_to_string(fake.0.path("fake/calls")).unwrap();
+    assert!(calls.contains("/jobs/1/image-1-") && !calls.contains("a,b"), "{calls}");
+    let piped = fake.run(&["TABS"]);
+    let row = piped.out.lines().find(|row| row.contains("job.failed")).unwrap();
+    assert!(row.ends_with("\trefused: a\\tb\\nc"), "{row}");
+}
+
+#[test]
+fn what_cannot_be_a_prompt_starts_nothing() {
+    let fake = Scripted::new();
+    let all: [(&[&str], &[u8], &str); 9] = [
+        (&[""], b"", "the prompt is empty"),
+        (&["good", " \n"], b"", "the prompt is empty"),
+        (&["-"], b"good\na\0b\n", "stdin:2: the prompt contains a NUL character"),
+        (&["-"], b"good\n\xff\n", "stdin:2: the prompt is not UTF-8"),
+        (&["-"], b"good\n{\"a\":1}\n", "stdin:2: expected a prompt record"),
+        (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\"}\n{\"type\":\"job\"}\n", "stdin:2: "),
+        (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\",\"session\":\"--yolo\"}\n", "a session id"),
+        (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\",\"id\":\"x\"}\n{\"type\":\"job\",\"prompt\":\"b\",\"id\":\"x\"}\n", "two jobs 'x'"),
+        (&["--cwd", "nowhere", "x"], b"", "cannot change to 'nowhere'"),
+    ];
+    for (words, input, want) in all {
+        let ran = fake.feed(words, input);
+        assert_eq!(ran.code, 2, "{words:?}: {}", ran.err);
+        assert!(ran.err.contains(want), "{words:?}: {}", ran.err);
+    }
+    assert_eq!(fake.sent(), Vec::<String>::new());
+    assert_eq!(fake.runs(), Vec::<PathBuf>::new(), "a plan that was refused leaves nothing");
+    // What is printed by a dry run is what --jobs takes.
+    let dry = fake.feed(&["--dry-run", "-s", "read-only", "-"], "a\nb\n");
+    let ran = fake.feed(&["--jobs", "--json"], &dry.out);
+    let modes: Vec<Value> =
+        of_type(&records(&ran.out), "job.started").iter().map(|event| event["sandbox"].clone()).collect();
+    assert_eq!((ran.code, modes), (0, vec![json!("read-only"), json!("read-only")]));
+    assert_eq!(fake.sent(), ["a", "b"]);
+}
+
+#[test]
+fn a_codex_that_cannot_be_run() {
+    let mut fake = Scripted::new();
+    let missing = fake.run(&["--codex", "/no/such/codex", "x"]);
+    assert!(missing.code == 2 && missing.err.contains("no such file or directory"), "{}", missing.err);
+    let plain = fake.0.write("plain", "x");
+    let ran = fake.run(&["--codex", plain.to_str().unwrap(), "x"]);
+    assert!(ran.code == 2 && ran.err.contains("it is not an executable file"), "{}", ran.err);
+    let broken = fake.0.script("broken", "#!/no/such/interpreter\n");
+    let ran = fake.run(&["--codex", broken.to_str().unwrap(), "x", "y", "--json"]);
+    assert_eq!((ran.code, &*failure_messages(&records(&ran.out))[0].0), (75, "spawn"), "{}", ran.err);
+    fake.0.set("CODEX_AGENT_CODEX", "").set("PATH", "bin:./bin::");
+    let ran = fake.run(&["x"]);
+    assert!(ran.code == 2 && ran.err.contains("there is no codex on PATH"), "{}", ran.err);
+    let absolute = fake.0.path("bin");
+    fake.0.set("PATH", format!("bin:{}:/usr/bin:/bin", absolute.display()));
+    assert_eq!(fake.run(&["x"]).code, 0);
+    assert_eq!(fake.sent(), ["x"]);
+    fake.0.set("CODEX_AGENT_DEPTH", "3");
+    let ran = fake.run(&["x"]);
+    assert!(ran.code == 2 && ran.err.contains("may not be nested"), "{}", ran.err);
+}
+
+#[test]
+fn codex_is_told_what_was_said() {
+    let fake = Fake::newest();
+    let schema = fake.0.write("work/a,schema.json", "{}");
+    let argv = |words: &[&str]| {
+        let ran = fake.tool(&[&["run", "x"], words].concat());
+        assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
+        let sent = fake.sent().pop().unwrap();
+        sent["argv"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let bypass = "--dangerously-bypass-approvals-and-sandbox";
+    assert_eq!(argv(&[bypass]), format!("exec --json {bypass} -"));
+    assert_eq!(
+        argv(&["--codex-arg=--add-dir=/tmp", "-m", "o", "-c", "a=b"]),
+        "exec --add-dir=/tmp --json --model=o --config=a=b -"
+    );
+    let told = argv(&["--output-schema", schema.to_str().unwrap()]);
+    assert!(
+        told.starts_with("exec --json --output-schema=/")
+            && told.contains("/schema-")
+            && told.ends_with(".json -")
+            && !told.contains(','),
+        "{told}"
+    );
+    let before = fake.sent().len();
+    for (words, want) in [
+        (&["--codex-arg=x"][..], "invalid argument 'x' for Codex: expected --FLAG or --FLAG=VALUE"),
+        (&["--codex-arg=-"], "invalid argument '-' for Codex"),
+        (&["--codex-arg=--"], "invalid argument '--' for Codex"),
+        (&["--codex-arg="], "invalid argument '' for Codex"),
+        (&[bypass, "--sandbox", "read-only"], "cannot be combined with a sandbox"),
+        (&["--output-schema", "nowhere.json"], "cannot open the schema 'nowhere.json'"),
+        (&["-c", "x"], "expected KEY=VALUE"),
+    ] {
+        let ran = fake.tool(&[&["run", "x"], words].concat());
+        assert!(ran.code == 2 && ran.err.contains(want), "{words:?}: {}", ran.err);
+    }
+    // One that lacks its value takes no word of ours for it, and no other session gets the prompt.
+    let id = fake.begin("mine");
+    for word in ["--image", "--model", "-i"] {
+        let ran = fake.tool(&["resume", &id, "--prompt", "x", &format!("--codex-arg={word}")]);
+        assert_eq!(ran.code, 1, "{word}: {}", ran.err);
+    }
+    assert_eq!(fake.sent().len(), before + 1);
+    let ran = fake.tool(&["run", "--json", "--events", "x"]);
+    let events = records(&ran.out);
+    let own: Vec<&str> =
+        of_type(&events, "job.event").iter().map(|event| event["event"]["type"].as_str().unwrap()).collect();
+    assert_eq!(own, ["thread.started", "turn.started", "item.completed", "turn.completed"]);
+    let log = fs::read_to_string(fake.runs().pop().unwrap().join("journal.ndjson")).unwrap();
+    assert!(!log.contains("job.event"));
+}

@@ -1,0 +1,60 @@
+//! Watching runs, and which run is the newest.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::world::fake::{Fake, crash, end, of_type, wait_until};
+use crate::world::json as records;
+
+#[test]
+fn a_run_that_never_began_is_not_the_newest() {
+    let fake = Fake::newest();
+    fake.good(&["run", "x"]);
+    let mut planner = fake.started(&["run", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(planner.stdin.as_mut().unwrap(), b"planned\n").unwrap();
+    wait_until(|| fake.runs().len() == 2);
+    let ran = fake.tool(&["run", "log"]);
+    assert!(ran.code == 0 && ran.out.contains("job.completed"), "{} {}", ran.out, ran.err);
+    let events: Vec<Value> = records(&fake.good(&["run", "log", "--json"]));
+    assert_eq!(of_type(&events, "run.completed").len(), 1);
+    crash(&mut planner);
+    let ran = fake.tool(&["run", "watch"]);
+    assert!(ran.code == 0 && ran.out.contains("job.completed"), "{} {}", ran.out, ran.err);
+}
+
+#[test]
+fn who_watches_ends_as_the_run() {
+    for prompts in [&["SLEEP30 a"][..], &["SLEEP30 a", "b"]] {
+        let fake = Fake::newest();
+        let mut runner = fake.start(&[&["run", "-j", "1"], prompts].concat());
+        fake.wait_for_sent(1);
+        let mut watcher = fake.start(&["run", "watch"]);
+        std::thread::sleep(Duration::from_millis(500));
+        for _ in 0..2 {
+            kill_process(Pid::from_child(&runner), Signal::TERM).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!((end(&mut runner), end(&mut watcher)), (130, 130), "{prompts:?}");
+    }
+}
+
+#[test]
+fn a_run_that_is_planned_is_watched_until_it_is_over() {
+    let fake = Fake::newest();
+    fake.good(&["run", "old"]);
+    let mut planner = fake.started(&["run", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stdin = planner.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, b"planned\n").unwrap();
+    wait_until(|| fake.runs().len() == 2);
+    let watcher =
+        fake.started(&["run", "watch", "--answers"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    drop(stdin);
+    let output = watcher.wait_with_output().unwrap();
+    assert_eq!(
+        (end(&mut planner), String::from_utf8(output.stdout).unwrap().as_str()),
+        (0, "echo: planned\n")
+    );
+}

@@ -1,0 +1,144 @@
+//! Pseudo-terminals: what an executable shows on one, and shells that a test types into.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::world::World;
+
+/// How long anything may take. Machines that build other things meanwhile are slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A terminal with a program on it.
+pub struct Terminal {
+    keyboard: File,
+    screen: Receiver<Vec<u8>>,
+    child: Child,
+    /// What was shown and not yet asked for.
+    shown: Vec<u8>,
+}
+
+impl Terminal {
+    /// Runs a command on a terminal of its own.
+    pub fn open(mut command: Command, columns: u16, rows: u16) -> Terminal {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        let master = openpt(flags).unwrap();
+        // Another test's child that had it open would keep the terminal from ending.
+        rustix::io::fcntl_setfd(&master, rustix::io::FdFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(slave.as_fd(), size).unwrap();
+        let end = || Stdio::from(OwnedFd::from(slave.try_clone().unwrap()));
+        let child =
+            command.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        // The command holds ends of the terminal too, and would keep it open.
+        drop((command, slave));
+        let keyboard = File::from(master);
+        let mut eye = keyboard.try_clone().unwrap();
+        let (sender, screen) = channel();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // Linux ends a terminal that nobody has open any more with an error.
+            while let Ok(count @ 1..) = eye.read(&mut bytes) {
+                if sender.send(bytes[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Terminal { keyboard, screen, child, shown: Vec::new() }
+    }
+
+    /// Types.
+    pub fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// What is shown up to and with this text.
+    pub fn until(&mut self, text: &str) -> String {
+        let start = Instant::now();
+        loop {
+            let at = self.shown.windows(text.len()).position(|window| window == text.as_bytes());
+            if let Some(at) = at {
+                let rest = self.shown.split_off(at + text.len());
+                let shown = std::mem::replace(&mut self.shown, rest);
+                return String::from_utf8_lossy(&shown).into_owned();
+            }
+            match self.screen.recv_timeout(PATIENCE.saturating_sub(start.elapsed())) {
+                Ok(bytes) => self.shown.extend(bytes),
+                Err(_) => {
+                    let _ = self.child.kill();
+                    panic!("no {text:?} in {:?}", String::from_utf8_lossy(&self.shown));
+                }
+            }
+        }
+    }
+
+    /// Waits for the program's end: what it showed since, and its exit code.
+    pub fn end(mut self) -> (String, i32) {
+        let start = Instant::now();
+        loop {
+            match self.screen.recv_timeout(PATIENCE.saturating_sub(start.elapsed())) {
+                Ok(bytes) => self.shown.extend(bytes),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = self.child.kill();
+                    panic!("it does not end: {:?}", String::from_utf8_lossy(&self.shown));
+                }
+            }
+        }
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        (String::from_utf8_lossy(&self.shown).replace("\r\n", "\n"), code)
+    }
+}
+
+/// Runs one of our tools on a terminal so many columns wide, wants exit 0, and gives what it shows.
+pub fn on_terminal(world: &World, words: &[&str], columns: u16) -> String {
+    let mut command = world.command(words[0]);
+    command.args(&words[1..]);
+    let (shown, code) = Terminal::open(command, columns, 24).end();
+    assert_eq!(code, 0, "{words:?} showed {shown}");
+    shown
+}
+
+/// How many columns a line takes. It knows the wide characters that the recorded homes have, not all
+/// there are: it is here to be independent of the library's own measure.
+pub fn columns_of(line: &str) -> usize {
+    let wide = |c: char| match u32::from(c) {
+        0x300..=0x36f | 0x200d | 0xfe0f => 0,
+        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f => 2,
+        0xff00..=0xff60 | 0x1f300..=0x1faff | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    };
+    line.chars().map(wide).sum()
+}
+
+/// The text without colours and other commands to the terminal.
+pub fn without_escapes(text: &str) -> String {
+    let mut out = String::new();
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        match c {
+            '\x1b' => match letters.next() {
+                Some('[') => {
+                    letters.by_ref().find(|c| ('@'..='~').contains(c));
+                }
+                Some(']') => {
+                    letters.by_ref().find(|c| *c == '\x07');
+                }
+                _ => {}
+            },
+            '\x07' | '\x08' | '\r' => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
