@@ -55,12 +55,32 @@ fn ask(seeds: std::ops::Range<u64>) {
                 let oracle = oracles.entry(key).or_insert_with(|| Oracle::new(&home, key.0, key.1));
                 rows += match reference {
                     true => hold_reference(&mut dice, &home, oracle),
-                    false => hold_listing(&mut dice, &home, oracle),
+                    false => {
+                        let asked = Asked::new(&mut dice, &home, oracle);
+                        hold_listing(&mut dice, &home, oracle, &asked)
+                    }
                 };
                 asked += 1;
             }
         }
         println!("seed {seed}: {asked} queries in {homes} homes, {rows} sessions listed as the oracle does");
+    }
+}
+
+/// The newest sessions are found by the names of files and directories, and the rest of a large home is not read.
+#[test]
+fn pages_in_the_order_of_creation_are_those_of_the_oracle() {
+    let mut dice = Dice(20_000);
+    let (homes, queries) = amount();
+    for _ in 0..2 * homes {
+        let home = Drifted::with_rollouts_of(None, &mut dice);
+        let mut oracles = BTreeMap::new();
+        for _ in 0..queries {
+            let key = (1 - usize::from(dice.one_in(6)), dice.one_in(6));
+            let oracle = oracles.entry(key).or_insert_with(|| Oracle::new(&home, key.0, key.1));
+            let asked = Asked::sorted_by_creation(&mut dice, &home, oracle);
+            hold_listing(&mut dice, &home, oracle, &asked);
+        }
     }
 }
 
@@ -83,9 +103,8 @@ const FIELDS: [&str; 14] = [
 ];
 
 /// Asks one query in three shapes: records, ids, a count.
-fn hold_listing(dice: &mut Dice, home: &Drifted, oracle: &Oracle) -> usize {
-    let asked = Asked::new(dice, home, oracle);
-    let want = oracle.answer(&asked);
+fn hold_listing(dice: &mut Dice, home: &Drifted, oracle: &Oracle, asked: &Asked) -> usize {
+    let want = oracle.answer(asked);
     let count = want.len();
     let mut words = vec!["codex-agent-ls"];
     words.extend(oracle.flags());

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use codex_agent_shared::time::Timestamp;
 use rusqlite::Connection;
 
 use crate::world::{Dice, HOMES, World, copy, data};
@@ -29,14 +30,19 @@ pub struct Drifted {
 impl Drifted {
     /// Of any recorded version, or with the rollouts of all of them, as after years of upgrades.
     pub fn new(dice: &mut Dice) -> Drifted {
+        let version = HOMES.get(dice.upto(HOMES.len() + 2)).copied();
+        Drifted::with_rollouts_of(version, dice)
+    }
+
+    /// Of a recorded version; without one, with the rollouts of all of them.
+    pub fn with_rollouts_of(version: Option<&'static str>, dice: &mut Dice) -> Drifted {
         let world = World::new();
-        let version = HOMES.get(dice.upto(HOMES.len() + 2));
         let home = world.codex_home();
         match version {
             Some(version) => copy(&data(&format!("homes/{version}")), &home),
             None => grow(&home),
         }
-        let mut story = version.copied().unwrap_or("grown").to_owned();
+        let mut story = version.unwrap_or("grown").to_owned();
         if dice.one_in(8) && !story.ends_with("odd") {
             // A home that was copied without its log: rows of the last minutes are gone.
             for name in ["state_5.sqlite-wal", "state_5.sqlite-shm"] {
@@ -169,6 +175,7 @@ impl Drifted {
         if dice.one_in(20) {
             gone = 1000;
         }
+        let (days, rarely) = (dice.pick(&[2, 6, 80]), dice.pick(&[1, 1, 3, 20]));
         for path in rollouts(&home) {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             if gone > 0 && (gone == 1000 || dice.one_in(3)) {
@@ -193,6 +200,9 @@ impl Drifted {
             } else if dice.one_in(20) && !name.contains('_') {
                 self.story.push_str(&format!(", reverted {name}"));
                 revert(dice, &path);
+            } else if dice.one_in(rarely) {
+                let to = begin_at_another_time(dice, days, &home, &path);
+                self.story.push_str(&format!(", {name} begins as {}", to.display()));
             }
         }
     }
@@ -231,6 +241,43 @@ fn revert(dice: &mut Dice, path: &Path) {
     let segment = format!("01a30307-2abe-7a31-b2c8-{:012x}", dice.below(1 << 30));
     fs::write(path.with_file_name(format!("rollout-2026-11-25T11-32-11-{id}_{segment}.jsonl")), text)
         .unwrap();
+}
+
+/// Gives a rollout another time of its first line, a name of that time in any time zone, and the directory of its name,
+/// so that name and id contradict each other. Some first lines contradict the name as well: those of copied rollouts are
+/// older, and the youngest have the last time that the name can mean. Some rollouts stay where they were, too.
+fn begin_at_another_time(dice: &mut Dice, days: u64, home: &Path, path: &Path) -> PathBuf {
+    const HOUR: i64 = 3_600_000;
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let zone = i64::try_from(dice.below(27)).unwrap() - 12;
+    let begun = 1_795_344_000_000 + i64::try_from(dice.below(days * 24 * 3600)).unwrap() * 1000;
+    let stamp = Timestamp(begun + zone * HOUR).to_string()[..19].replace(':', "-");
+    let first = match dice.below(6) {
+        0 => begun - 30 * 24 * HOUR,
+        1 => begun + zone * HOUR + 12 * HOUR + 999,
+        _ => begun,
+    };
+    let folder = match path.starts_with(home.join("archived_sessions")) {
+        true => home.join("archived_sessions"),
+        false => home.join("sessions").join(stamp[..10].replace('-', "/")),
+    };
+    fs::create_dir_all(&folder).unwrap();
+    let to = folder.join(format!("rollout-{stamp}{}", &name[27..]));
+    if to == path {
+        return to;
+    }
+    fs::copy(path, &to).unwrap();
+    rewrite(&to, |text| {
+        let end = text.find('\n').unwrap_or(text.len());
+        let (line, rest) = text.split_at(end);
+        // The time of the session is the second one of its line.
+        let at = line.match_indices("\"timestamp\":\"").last().unwrap().0 + 13;
+        format!("{}{}{}{rest}", &line[..at], Timestamp(first), &line[at + 24..])
+    });
+    if !dice.one_in(5) {
+        fs::remove_file(path).unwrap();
+    }
+    to
 }
 
 /// The place of a rollout if it were archived, or not.

@@ -129,6 +129,17 @@ impl Asked {
         asked
     }
 
+    /// A page of a query in the order of creation.
+    pub fn sorted_by_creation(dice: &mut Dice, home: &Drifted, oracle: &Oracle) -> Asked {
+        let mut asked = Asked::new(dice, home, oracle);
+        asked.sort = Some(("created", dice.pick(&[None, Some(false), Some(true)])));
+        asked.limit = asked.limit.or(Some(dice.upto(20)));
+        if !dice.one_in(3) {
+            asked.archived = None;
+        }
+        asked
+    }
+
     pub fn words(&self) -> Vec<String> {
         let mut words: Vec<String> = Vec::new();
         let mut say = |flag: &str, value: &str| words.extend([flag.to_owned(), value.to_owned()]);

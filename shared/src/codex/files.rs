@@ -4,11 +4,12 @@
 //! `archived_sessions/`. A directory with a rollout's name is not a rollout; a circular
 //! link prints a warning.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::rollout::Name;
+use super::rollout::{Name, latest_time};
 use crate::error::warn_once;
 use crate::record::Id;
 use crate::time::Timestamp;
@@ -50,7 +51,7 @@ impl RolloutFile {
         if !self.archived {
             return None;
         }
-        Timestamp::of(std::fs::metadata(&self.path).ok()?.modified().ok()?)
+        Timestamp::of(fs::metadata(&self.path).ok()?.modified().ok()?)
     }
 }
 
@@ -61,60 +62,56 @@ pub struct Files {
 }
 
 impl Files {
-    /// Walks the names of a home. A session that Codex archives or unarchives meanwhile is not missed.
+    /// Walk the names of a home. A session that Codex archives or unarchives meanwhile is not missed.
     pub fn walk(home: &Path) -> Files {
         let archive = home.join("archived_sessions");
-        let changed = || std::fs::metadata(&archive).and_then(|meta| meta.modified()).ok();
+        let changed = || fs::metadata(&archive).and_then(|meta| meta.modified()).ok();
         let mut all = Vec::new();
         let before = changed();
         collect(&archive, true, 1, &mut all);
         collect(&home.join("sessions"), false, 4, &mut all);
-        // What was archived after the first look was perhaps gone from its folder at the second.
+        // A session that was archived after the first walk was perhaps gone from its directory at the second.
         if changed() != before {
             collect(&archive, true, 1, &mut all);
         }
-        all.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.path.cmp(&b.path)));
-        all.dedup_by(|a, b| a.path == b.path);
-        Files { all }
+        Files::sort(all)
     }
 
-    /// The newest files by the clock in their ids, without walking more folders than needed: at
-    /// least `wanted` files that are not archived, if there are that many, and all that are newer
-    /// than the oldest of them. Folders are named by local days, ids by UTC, and the machine may
-    /// have travelled: two more days are read than are needed at the least.
-    pub fn newest(home: &Path, wanted: usize) -> Files {
+    /// The files of the newest days that are not archived, at least `wanted` if there are that many, and the
+    /// latest time at which a file of the other days can begin. `None` if the directories have another form
+    /// than `sessions/YYYY/MM/DD/`, where only a walk finds all files.
+    pub fn newest(home: &Path, wanted: usize) -> Option<(Files, Timestamp)> {
         let sessions = home.join("sessions");
         let mut all = Vec::new();
-        let mut days_left: Option<u32> = None;
-        'years: for year in numbered(&sessions) {
-            for month in numbered(&year) {
-                for day in numbered(&month) {
-                    collect(&day, false, 1, &mut all);
-                    match &mut days_left {
-                        None if all.len() >= wanted => days_left = Some(2),
-                        None => {}
-                        Some(0) | Some(1) => break 'years,
-                        Some(left) => *left -= 1,
+        // Days are local: in the order of their directories, files of two further days may be as new.
+        let mut days_left = 3;
+        for year in numbered(&sessions, 4)? {
+            for month in numbered(&year, 2)? {
+                for day in numbered(&month, 2)? {
+                    if days_left == 0 {
+                        let stamp = day.strip_prefix(&sessions).ok()?.to_str()?.replace('/', "-");
+                        return Some((Files::sort(all), latest_time(&format!("{stamp}T23-59-59"))));
                     }
+                    collect(&day, false, 1, &mut all);
+                    days_left -= u32::from(all.len() >= wanted);
                 }
             }
         }
-        all.sort_by_key(|file| file.id);
-        Files { all }
+        Some((Files::sort(all), Timestamp(i64::MIN)))
     }
 
-    /// The files of the days about the one that a session was made on, by the clock in its id, in a directory
-    /// `sessions`.
+    /// The files of the days around the time in an id, in a directory `sessions`.
     pub fn of_day(sessions: &Path, id: Id) -> Files {
         let mut all = Vec::new();
-        for days in -1..=1 {
-            let day = Timestamp(id.clock() + days * 86_400_000).to_string();
-            let folder = day.get(..10).map(|day| sessions.join(day.replace('-', "/")));
-            if let Some(folder) = folder.filter(|folder| folder.is_dir()) {
-                collect(&folder, false, 1, &mut all);
-            }
+        for folder in days_around(sessions, id.clock()).filter(|folder| folder.is_dir()) {
+            collect(&folder, false, 1, &mut all);
         }
-        all.sort_by_key(|file| file.id);
+        Files::sort(all)
+    }
+
+    fn sort(mut all: Vec<RolloutFile>) -> Files {
+        all.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.path.cmp(&b.path)));
+        all.dedup_by(|a, b| a.path == b.path);
         Files { all }
     }
 
@@ -192,15 +189,34 @@ fn collect(folder: &Path, archived: bool, depth: usize, all: &mut Vec<RolloutFil
     }
 }
 
-/// The subdirectories whose names are numbers, greatest first.
-fn numbered(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit))
-        .map(|entry| entry.path())
-        .collect();
+/// The subdirectories whose names are numbers of so many digits, greatest first. `None` if there is a rollout or
+/// another directory beside them, or if the directory cannot be read.
+fn numbered(folder: &Path, digits: usize) -> Option<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).ok()? {
+        let entry = entry.ok()?;
+        let name = entry.file_name();
+        let bytes = name.as_encoded_bytes();
+        if bytes.len() == digits && bytes.iter().all(u8::is_ascii_digit) {
+            found.push(entry.path());
+        } else if !entry.file_type().is_ok_and(|kind| kind.is_file()) || name.to_str().is_some_and(is_rollout)
+        {
+            return None;
+        }
+    }
     found.sort_by(|a, b| b.cmp(a));
-    found
+    Some(found)
+}
+
+fn is_rollout(name: &str) -> bool {
+    Name::parse(name).is_some()
+}
+
+/// The directories in `sessions` of the day of this clock, the day before and the day after: directories are named
+/// by local days.
+pub(super) fn days_around(sessions: &Path, clock: i64) -> impl Iterator<Item = PathBuf> {
+    (-1..=1).filter_map(move |days| {
+        let day = Timestamp(clock + days * 86_400_000).to_string();
+        Some(sessions.join(day.get(..10)?.replace('-', "/")))
+    })
 }

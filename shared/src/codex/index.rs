@@ -8,6 +8,8 @@
 //! Memory is bounded by what is shown and by the names of the files; a rollout is never held whole.
 //! At most eight files are open at once, whatever their number.
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
 #[cfg(feature = "sqlite")]
 use std::iter::Peekable;
 #[cfg(feature = "sqlite")]
@@ -25,12 +27,11 @@ use super::rollout::{BARE, Ending};
 #[cfg(feature = "sqlite")]
 use super::state::State;
 use crate::error::{Error, Result, warn_once};
-#[cfg(feature = "sqlite")]
-use crate::query::Sort;
-use crate::query::{Archived, Filter, Needs, Query, SortKey};
+use crate::query::{Archived, Filter, Needs, Query, Sort, SortKey};
 #[cfg(feature = "sqlite")]
 use crate::record::Field;
 use crate::record::{FoundIn, Id, Session, Status};
+use crate::time::Timestamp;
 
 // With the files as the only source no listing begins anew.
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
@@ -280,7 +281,7 @@ impl Index {
             let without_row: Vec<&RolloutFile> =
                 files.sessions().filter(|file| rows.binary_search(&file.id).is_err()).collect();
             let wanted = page.wanted().unwrap_or(usize::MAX);
-            extra = read_page(query, files, names.as_ref(), &without_row, wanted);
+            extra = read_page(query, files, names.as_ref(), without_row, wanted);
         }
         let looks = needs.has(Needs::ROLLOUT);
         let known = Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::NAMES;
@@ -357,42 +358,18 @@ impl Index {
 
     fn list_files(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
         let needs = query.needs();
-        let wanted = page.wanted();
         self.read_names(needs);
-        // The newest by creation lie in the newest folders: most of the tree need not be walked.
-        let newest_first = query.sort.key == SortKey::Created
-            && query.sort.descending
-            && query.filter.archived == Archived::No
-            && self.files.is_none();
-        let mut found = Vec::new();
-        let mut enough = false;
-        if let Some(wanted) = wanted.filter(|_| newest_first) {
-            // Some of them are hidden; most often not half of them.
-            let mut some = wanted.saturating_mul(2).saturating_add(16);
-            for _ in 0..4 {
-                let files = Files::newest(self.home.path(), some);
-                if files.all().len() < some {
-                    break;
-                }
-                let candidates: Vec<&RolloutFile> = files.sessions().collect();
-                found = read_page(query, &files, self.names.as_ref(), &candidates, wanted);
-                enough = found.len() >= wanted;
-                if enough {
-                    break;
-                }
-                some = some.saturating_mul(4);
+        let found = match page.wanted().and_then(|wanted| self.read_newest(query, wanted)) {
+            Some(found) => found,
+            None => {
+                let Index { home, files, names, .. } = &mut *self;
+                let files = files.get_or_insert_with(|| Files::walk(home.path()));
+                let wanted = page.wanted().unwrap_or(usize::MAX);
+                read_page(query, files, names.as_ref(), files.sessions().collect(), wanted)
             }
-        }
-        if !enough {
-            self.files();
-            let files = self.files.take().unwrap_or_default();
-            let candidates: Vec<&RolloutFile> = files.sessions().collect();
-            found = read_page(query, &files, self.names.as_ref(), &candidates, wanted.unwrap_or(usize::MAX));
-            self.files = Some(files);
-        }
-        let looks = needs.has(Needs::ROLLOUT);
+        };
         for mut one in found {
-            if looks {
+            if needs.has(Needs::ROLLOUT) {
                 finish(&self.home, &mut self.holders, &mut one.session, one.ending);
             }
             if page.offer(&one.session)?.is_break() {
@@ -401,28 +378,50 @@ impl Index {
         }
         Ok(())
     }
+
+    /// The first page of a listing of the newest sessions by creation, from the directories of the newest days
+    /// alone. `None` for another query, or where all directories must be walked.
+    fn read_newest(&self, query: &Query, wanted: usize) -> Option<Vec<FileSession>> {
+        if !is_newest_first(query.sort) || query.filter.archived != Archived::No || self.files.is_some() {
+            return None;
+        }
+        // Most often less than half of the sessions are hidden.
+        let mut names = wanted.saturating_mul(2).saturating_add(16);
+        loop {
+            let (files, later) = Files::newest(self.home.path(), names)?;
+            let found = read_page(query, &files, self.names.as_ref(), files.sessions().collect(), wanted);
+            if later == Timestamp(i64::MIN) || last_created(&found, wanted).is_some_and(|last| last > later) {
+                return Some(found);
+            }
+            names = names.saturating_mul(4);
+        }
+    }
 }
 
-/// The first `wanted` of the candidates that the filter accepts, in the query's order. What is
-/// only shown is read of those alone.
+fn is_newest_first(sort: Sort) -> bool {
+    sort.key == SortKey::Created && sort.descending
+}
+
+/// When the last of `wanted` sessions was created, in a page that is full and sorted by that time.
+fn last_created(found: &[FileSession], wanted: usize) -> Option<Timestamp> {
+    found.get(wanted.checked_sub(1)?)?.session.created_at
+}
+
+/// The first `wanted` of the candidates that the filter accepts, in the query's order. Of the newest sessions by
+/// creation, files are read only until no other file can be among them by its name. Fields that are only shown are
+/// read of the page alone.
 fn read_page(
     query: &Query,
     files: &Files,
     names: Option<&Names>,
-    candidates: &[&RolloutFile],
+    mut candidates: Vec<&RolloutFile>,
     wanted: usize,
 ) -> Vec<FileSession> {
     let all = query.needs();
     let first = query.filter.needs() | query.sort.needs();
-    let filter = &query.filter;
-    // What a full look changes must be known before anything is judged or sorted by it.
-    let is_late = query.full
-        && !(filter.cwd.is_empty()
-            && filter.under.is_empty()
-            && filter.model.is_empty()
-            && filter.words.is_empty()
-            && matches!(query.sort.key, SortKey::Updated | SortKey::Created | SortKey::Tokens));
-    let in_two = wanted < candidates.len() && first != all && !is_late;
+    let is_part = wanted < candidates.len();
+    // A full look changes fields that sessions are judged and sorted by.
+    let in_two = is_part && first != all && !query.full;
     let mut reader = Reader {
         filter: &query.filter,
         needs: if in_two { first } else { all },
@@ -430,15 +429,37 @@ fn read_page(
         files,
         full: query.full,
     };
-    let mut found = reader.read_all(candidates);
-    found.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
-    found.truncate(wanted);
+    let by_name = is_part && is_newest_first(query.sort);
+    if by_name {
+        candidates.sort_by_cached_key(|file| Reverse(file.name().latest_time()));
+    }
+    let mut found: Vec<FileSession> = Vec::new();
+    let (mut read, mut times) = (0, 1);
+    while read < candidates.len() {
+        let rest = &candidates[read..];
+        let count = match last_created(&found, wanted) {
+            _ if !by_name => rest.len(),
+            Some(last) => rest.partition_point(|file| file.name().latest_time() >= last),
+            // The more of them the filter rejects, the more are read at a time.
+            None => rest.len().min((wanted - found.len()).max(8) * times),
+        };
+        if count == 0 {
+            break;
+        }
+        let mut more = reader.read_all(&rest[..count]);
+        more.iter_mut().for_each(|one| one.at += read);
+        found.append(&mut more);
+        found.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
+        found.truncate(wanted);
+        read += count;
+        times *= 2;
+    }
     if in_two {
         reader.needs = all;
         let again: Vec<&RolloutFile> = found.iter().map(|one| candidates[one.at]).collect();
         let mut whole = reader.read_all(&again);
         // A file that fails at the second look is shown as the first one saw it.
-        let seen: std::collections::HashSet<Option<Id>> = whole.iter().map(|one| one.session.id).collect();
+        let seen: HashSet<Option<Id>> = whole.iter().map(|one| one.session.id).collect();
         whole.extend(found.into_iter().filter(|one| !seen.contains(&one.session.id)));
         whole.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
         return whole;

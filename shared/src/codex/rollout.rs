@@ -37,6 +37,7 @@ use meta::read_meta;
 
 use crate::ndjson::{self, Lines};
 use crate::record::Id;
+use crate::time::Timestamp;
 
 /// How far into a file the first user message is looked for.
 const HEAD_LIMIT: u64 = 64 << 20;
@@ -83,6 +84,18 @@ impl<'a> Name<'a> {
     pub fn age(&self) -> (&'a str, Option<Id>, bool) {
         (self.stamp, self.segment, !self.compressed)
     }
+
+    /// The latest time that the first line of the file can have.
+    pub fn latest_time(&self) -> Timestamp {
+        latest_time(self.stamp)
+    }
+}
+
+/// The latest time that a local time such as `2026-11-22T10-50-06` can mean: no time zone is more than 12 hours behind
+/// UTC. For any other text, the end of time.
+pub(super) fn latest_time(stamp: &str) -> Timestamp {
+    let time = stamp.split_once('T').map(|(day, time)| format!("{day}T{}.999-12:00", time.replace('-', ":")));
+    time.and_then(|time| Timestamp::parse(&time)).unwrap_or(Timestamp(i64::MAX))
 }
 
 /// How much of the head is wanted. Each reads what the one before it does, and more.

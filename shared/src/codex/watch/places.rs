@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::super::files::RolloutFile;
+use super::super::files::{RolloutFile, days_around};
 use super::super::rollout::Name;
 use super::FOLDERS;
 use crate::record::Id;
@@ -14,7 +14,6 @@ use crate::time::Timestamp;
 /// The modification time of a directory is as coarse as the kernel's tick, so a change may have the same time as the
 /// one before it: a directory that changed within this time is listed again.
 const SETTLED: Duration = Duration::from_secs(2);
-const DAY: i64 = 86_400_000;
 
 pub(super) struct WatchedDirectories {
     home: PathBuf,
@@ -40,14 +39,9 @@ impl WatchedDirectories {
         }
     }
 
-    /// Directories are named by local days, so the days before and after are added too.
     fn add_days(&mut self, clock: i64) {
-        for clock in [clock - DAY, clock, clock + DAY] {
-            let day = Timestamp(clock).to_string();
-            if let Some(day) = day.get(..10) {
-                let folder = self.home.join("sessions").join(day.replace('-', "/"));
-                self.folders.entry(folder).or_default();
-            }
+        for folder in days_around(&self.home.join("sessions"), clock) {
+            self.folders.entry(folder).or_default();
         }
     }
 
