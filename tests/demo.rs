@@ -46,7 +46,7 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
 
 /// What is printed of a sample that is kept is all that a shell needs: nothing goes into one's own home.
 #[test]
-fn a_kept_sample_is_worked_in() {
+fn a_kept_sample_can_be_used() {
     let mut world = World::new();
     world.set("CODEX_SQLITE_HOME", "/nowhere");
     let script = "eval \"$(codex-agent demo --keep \"it's kept\")\" && codex-agent ls --json | \
@@ -91,7 +91,7 @@ fn a_shell_of_the_demo_starts_at_the_projects() {
 }
 
 #[test]
-fn a_demo_that_is_interrupted_cleans_up_too() {
+fn an_interrupted_demo_cleans_up() {
     let world = World::new();
     let mut child = world
         .command("codex-agent-demo")

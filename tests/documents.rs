@@ -102,7 +102,7 @@ pub fn flags(help: &str) -> Vec<Listed> {
 }
 
 #[test]
-fn executables_are_the_tools_and_the_dispatcher() {
+fn the_executables_are_the_tools_and_the_dispatcher() {
     let world = World::new();
     let bins: BTreeSet<String> = executables().into_iter().collect();
     let mut tools: BTreeSet<String> = TOOLS.iter().map(|(name, ..)| format!("codex-agent-{name}")).collect();
@@ -160,7 +160,7 @@ fn every_document_belongs_to_a_tool() {
 }
 
 #[test]
-fn help_is_short_and_even() {
+fn help_is_short_and_aligned() {
     let world = World::new();
     let mut wrong = Vec::new();
     for command in commands(&world) {
@@ -344,7 +344,7 @@ const SCREEN: [&str; 3] = ["codex-agent-resume", "codex-agent-ls", "codex-agent-
 pub const ORDERS: [&str; 3] = ["codex-agent-fork", "codex-agent-name", "codex-agent-run"];
 
 #[test]
-fn examples_run() {
+fn every_example_runs() {
     let mut failed = Vec::new();
     for name in executables() {
         // One world a page: an example may go on with what the one before it made.
@@ -452,7 +452,7 @@ fn mentioned_flags_exist() {
 }
 
 #[test]
-fn mentions_are_seen() {
+fn the_search_for_flags_finds_them() {
     let seen = |line: &str| -> String {
         mentioned(line).iter().map(|(tool, flag)| format!("{tool} {flag}")).collect::<Vec<_>>().join(", ")
     };
@@ -481,7 +481,7 @@ fn demo_named(text: &str) -> String {
 }
 
 #[test]
-fn the_pipelines_of_readme_print_what_it_says() {
+fn the_pipelines_of_readme_print_their_output() {
     let world = World::new();
     if world.run(&["jq", "--version"]).code != 0 {
         println!("SKIPPED: there is no jq here");
@@ -503,7 +503,7 @@ fn the_pipelines_of_readme_print_what_it_says() {
 
 /// The picture of README is drawn from what the tools print, as `tests/picture/make` does it again.
 #[test]
-fn the_picture_can_be_drawn() {
+fn the_image_of_readme_can_be_drawn() {
     let world = World::new();
     let script = root("tests/picture/make");
     if world.run(&["python3", "--version"]).code != 0 {
@@ -525,7 +525,7 @@ fn the_picture_can_be_drawn() {
 }
 
 #[test]
-fn examples_of_orders_run() {
+fn every_example_that_starts_codex_runs() {
     for tool in ORDERS {
         let Some(codex) = Real::new() else { return };
         let one = codex.exec("alpha", &["Mend the login"]);

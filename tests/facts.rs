@@ -226,7 +226,7 @@ fn a_change_in_a_home_is_found_in_its_database_and_its_rollouts() {
 }
 
 #[test]
-fn ids_times_ports_and_paths_are_left_out() {
+fn ids_times_ports_and_paths_are_no_difference() {
     for (text, want) in [
         ("session 01a20307-24fb-7b81-b2ee-030bb2fa1e54 is archived", "session <id> is archived"),
         ("url: http://127.0.0.1:43210/v1", "url: http://127.0.0.1:<n>/v1"),
@@ -242,7 +242,7 @@ fn ids_times_ports_and_paths_are_left_out() {
 }
 
 #[test]
-fn wrong_arguments_and_a_missing_npm_exit_with_2() {
+fn wrong_usage_and_a_missing_npm_exit_with_2() {
     let world = World::new();
     let path = world.path("bin");
     fs::create_dir(&path).unwrap();

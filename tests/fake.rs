@@ -128,7 +128,7 @@ fn rollouts_have_the_lines_that_were_recorded() {
 }
 
 #[test]
-fn sessions_are_listed_as_they_are() {
+fn sessions_of_the_fake_are_listed() {
     for version in ["0.92.0"].iter().chain(&RECORDED[1..]).copied() {
         let fake = Fake::new(version);
         let id = fake.begin("  First things first\n");
@@ -157,7 +157,7 @@ fn sessions_are_listed_as_they_are() {
 }
 
 #[test]
-fn sessions_of_a_recorded_home_go_on() {
+fn sessions_of_a_recorded_home_are_resumed() {
     for version in &RECORDED[1..] {
         let fake = Fake::over(World::with_home(version), version);
         let before = fake.list();
@@ -183,7 +183,7 @@ fn sessions_of_a_recorded_home_go_on() {
 }
 
 #[test]
-fn ends_are_those_of_the_version() {
+fn exit_statuses_are_those_of_the_version() {
     const NOBODY: &str = "01a202e0-0000-7d62-82ce-fdb2cd6d1b0c";
     for (version, unknown, interrupted) in
         [("0.106.0", 0, 0), ("0.120.0", 1, 1), ("0.169.0", 1, 1), (NEWEST, 1, 1)]
@@ -242,7 +242,7 @@ fn ends_are_those_of_the_version() {
 }
 
 #[test]
-fn failures_have_the_words_that_our_table_knows() {
+fn failures_have_the_recorded_messages() {
     let fake = Fake::newest();
     let classes = [
         ("FAIL401", "auth"),
@@ -268,7 +268,7 @@ fn failures_have_the_words_that_our_table_knows() {
 }
 
 #[test]
-fn a_usage_limit_ends() {
+fn a_usage_limit_resets() {
     let fake = Fake::newest();
     let ran = fake.codex(&["exec", "--json", "-"], "LIMIT1");
     assert_eq!(ran.code, 1);
@@ -279,7 +279,7 @@ fn a_usage_limit_ends() {
 }
 
 #[test]
-fn oddities() {
+fn steering_words_have_their_effect() {
     let fake = Fake::newest();
     assert_eq!(fake.codex(&["exec", "--json", "-"], "BADEND").code, 4);
     assert_eq!(fake.codex(&["exec", "--json", "-"], "DIES").code, 128 + 9);
@@ -313,7 +313,7 @@ fn oddities() {
 }
 
 #[test]
-fn sixteen_at_once() {
+fn sixteen_processes_write_one_home() {
     for version in ["0.120.0", "0.169.0", NEWEST] {
         let fake = Fake::new(version);
         let start = |n: usize| fake.spawn(&["exec", "--json", "-"], &format!("job {n}"));
@@ -332,7 +332,7 @@ fn sixteen_at_once() {
 }
 
 #[test]
-fn forks_and_names_go_by_the_same_recipes() {
+fn forks_and_names_use_the_app_server() {
     for version in &RECORDED[1..] {
         let fake = Fake::new(version);
         let id = fake.begin("one");
@@ -364,7 +364,7 @@ fn forks_and_names_go_by_the_same_recipes() {
 }
 
 #[test]
-fn nothing_is_sent_before_the_session_is_told() {
+fn no_prompt_is_sent_before_the_session_is_reported() {
     let fake = Fake::newest();
     assert_eq!(fake.codex(&["exec", "--json", "-"], "EXITS").code, 3);
     let mut stuck = fake.spawn(&["exec", "--json", "-"], "HANGSTART");
@@ -393,7 +393,7 @@ fn nothing_is_sent_before_the_session_is_told() {
 }
 
 #[test]
-fn the_real_one_does_the_same() {
+fn the_real_codex_does_the_same() {
     for version in VERSIONS {
         let Some(real) = Real::of(version) else { continue };
         let fake = Fake::new(version);

@@ -4,7 +4,7 @@ use crate::world::json as records;
 use crate::world::real::{Real, VERSIONS, end, real, told};
 
 #[test]
-fn a_fork_before_a_message_sends_what_came_before_it() {
+fn a_fork_before_a_message_has_the_messages_before_it() {
     for version in VERSIONS {
         if let Some(codex) = Real::of(version) {
             forks_before_messages(&codex);
@@ -46,7 +46,7 @@ fn forks_before_messages(codex: &Real) {
 }
 
 #[test]
-fn whole_forks_names_and_a_pipe_of_them() {
+fn whole_forks_get_names_and_can_be_made_in_a_pipe() {
     let Some(codex) = Real::new() else { return };
     let one = codex.exec("alpha", &["Only message"]);
     let named = codex.world.run(&["codex-agent-name", "@@", "  a good name ", "--json"]);

@@ -204,7 +204,7 @@ fn absolute(module: &str, path: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn modules_import_only_from_floors_below_their_own() {
+fn modules_import_only_from_layers_below_their_own() {
     for one in CRATES {
         let mut count = 0;
         for (module, others) in one.imports() {
@@ -221,7 +221,7 @@ fn modules_import_only_from_floors_below_their_own() {
 }
 
 #[test]
-fn files_import_each_other_in_no_circle() {
+fn no_files_import_each_other_in_a_circle() {
     for one in CRATES {
         let mut imports = one.imports();
         // Take away what imports nothing that is left, until nothing is left.
@@ -243,7 +243,7 @@ fn files_import_each_other_in_no_circle() {
 
 /// The files of an executable in a directory of its own. What all of them share stands in `main`.
 #[test]
-fn files_of_a_check_import_each_other_in_no_circle() {
+fn no_files_of_plugin_check_import_each_other_in_a_circle() {
     let root = root().join("bins/codex-agent-plugin/check");
     let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in sources(&root) {
@@ -265,7 +265,7 @@ fn files_of_a_check_import_each_other_in_no_circle() {
 }
 
 #[test]
-fn each_floor_stands_in_the_head_of_its_crate() {
+fn each_layer_is_named_at_the_head_of_its_crate() {
     for one in CRATES {
         for name in one.floors.iter().flat_map(|names| names.iter()).filter(|name| !name.is_empty()) {
             let (outer, inner) = name.rsplit_once('/').unwrap_or(("lib", name));
@@ -364,7 +364,7 @@ fn only_the_libraries_name_sqlite() {
 }
 
 #[test]
-fn no_executable_carries_the_generator_of_schemas() {
+fn no_executable_contains_the_generator_of_schemas() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
     assert!(!dependencies.contains("schemars") && !dependencies.contains("\"schema\""));
@@ -394,7 +394,7 @@ fn the_table_of_tools_is_the_tools() {
 }
 
 #[test]
-fn every_package_is_content_with_the_oldest_rust_we_promise() {
+fn every_package_builds_with_the_minimum_rust_version() {
     let output = std::process::Command::new(env!("CARGO"))
         // Packages for other systems need not be here.
         .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform"])
@@ -416,7 +416,7 @@ fn every_package_is_content_with_the_oldest_rust_we_promise() {
 }
 
 #[test]
-fn files_stay_short_enough_to_be_one_thing() {
+fn no_file_is_longer_than_600_lines() {
     let folders = ["shared/src", "bins"].map(|folder| root().join(folder));
     for file in folders.iter().flat_map(|folder| sources(folder)) {
         let lines = std::fs::read_to_string(&file).unwrap().lines().count();

@@ -88,7 +88,7 @@ fn a_group_is_found_by_its_name_or_its_id() {
 
 /// Links do not survive `cargo publish`: each crate has copies of its own.
 #[test]
-fn each_crate_has_what_its_page_in_a_registry_needs() {
+fn each_crate_has_the_metadata_of_a_registry() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read =
         |path: &str| fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -110,7 +110,7 @@ fn each_crate_has_what_its_page_in_a_registry_needs() {
 
 /// Modules that only tools of the package use are not shown, and the head says what that means.
 #[test]
-fn the_documentation_shows_what_is_promised() {
+fn the_documentation_has_an_example_of_each_promise() {
     let head = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("shared/src/lib.rs")).unwrap();
     assert!(head.contains("//! # Stability") && head.contains("//! ```no_run"));
     let page =

@@ -173,7 +173,7 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn a_missing_file_is_named() {
     let world = World::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/package");
     let run = |words: &[&str]| world.run(&[&[script.to_str().unwrap()], words].concat());

@@ -85,7 +85,7 @@ fn changed(kind: &str, change: impl Fn(&mut Value)) -> Option<String> {
 }
 
 #[test]
-fn what_does_not_fit_is_found() {
+fn a_record_that_violates_its_schema_is_found() {
     let without = |name: &'static str| move |r: &mut Value| drop(r.as_object_mut().unwrap().remove(name));
     for field in golden("session")[0].as_object().unwrap().keys() {
         let why = changed("session", |record| drop(record.as_object_mut().unwrap().remove(field)));
@@ -126,7 +126,7 @@ fn what_does_not_fit_is_found() {
 }
 
 #[test]
-fn what_a_tool_prints_is_held_to_its_schema() {
+fn output_of_the_tools_is_validated() {
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
     let wrong = |line: &str, input: &str, out: &str| {
         let (words, input, out) = (words(line), input.to_owned(), out.to_owned());
@@ -152,7 +152,7 @@ fn what_a_tool_prints_is_held_to_its_schema() {
 }
 
 #[test]
-fn a_field_of_a_later_release_is_asked_of_its_tools_alone() {
+fn a_field_of_a_later_release_is_required_only_of_its_tools() {
     let mut schema = json!({
         "properties": {"a": {}, "b": {"x-since": "0.2.0"}},
         "required": ["a"],
@@ -187,7 +187,7 @@ fn spoiled(value: &Value, pick: u64) -> Value {
 }
 
 #[test]
-fn our_reader_of_schemas_agrees_with_another_one_about_spoiled_records() {
+fn our_validation_agrees_with_another_validator() {
     let keywords = [
         "$schema",
         "$id",
@@ -323,7 +323,7 @@ fn every_type_that_a_tool_names_has_a_schema_and_is_named_by_one() {
 }
 
 #[test]
-fn it_lists_and_prints() {
+fn schemas_are_listed_and_printed() {
     let world = World::new();
     let list = world.ok(&["codex-agent-schema"]);
     let schemas = each(WRITTEN).unwrap();
@@ -358,7 +358,7 @@ fn it_lists_and_prints() {
 }
 
 #[test]
-fn it_says_what_it_cannot_print() {
+fn an_unknown_type_is_refused() {
     let world = World::new();
     let ran = world.run(&["codex-agent-schema", "session", "sesion"]);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));

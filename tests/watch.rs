@@ -38,7 +38,7 @@ fn told(all: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn what_the_real_codex_does_is_told_while_it_does_it() {
+fn events_of_the_real_codex_are_printed_as_they_happen() {
     for version in VERSIONS {
         let Some(codex) = crate::world::real::codex(version) else { continue };
         let model = Model::start();
@@ -169,7 +169,7 @@ fn types(path: &std::path::Path, id: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_group_is_watched_when_the_runner_of_its_run_is_gone() {
+fn a_group_is_watched_after_its_runner_was_killed() {
     let fake = Fake::newest();
     let id = fake.begin("one");
     let (_watch, path) = watch_group(&fake, &[&id]);
@@ -246,7 +246,7 @@ fn answers_and_records_are_not_shown_together() {
 
 /// Whose answer it is is told wherever there may be another one, be it added while the first is on its way.
 #[test]
-fn answers_of_a_queue_have_their_headings() {
+fn answers_of_a_queue_have_headings() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "MS1500 a"]);
     let [run, watch] = ["run", "watch"].map(|verb| {
@@ -270,7 +270,7 @@ fn answers_of_a_queue_have_their_headings() {
 
 /// What is to be done about failures is told, under the name that the queue has by then.
 #[test]
-fn a_way_out_is_told_of_what_failed() {
+fn a_failed_job_is_shown_with_a_hint() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "old", "MS1500 FAIL400"]);
     let err = std::fs::File::create(fake.0.path("err")).unwrap();
@@ -290,7 +290,7 @@ fn a_way_out_is_told_of_what_failed() {
 
 /// Of a group over which nothing runs that is said, and not nothing.
 #[test]
-fn a_group_at_rest_is_no_empty_screen() {
+fn a_group_without_running_turns_is_shown() {
     let fake = Fake::newest();
     let id = fake.begin("What it is about");
     fake.good(&["group", "add", "g", &id]);

@@ -52,7 +52,7 @@ fn use_all(fake: &Fake, id: &str) -> Vec<Ran> {
 }
 
 #[test]
-fn no_link_at_the_name_of_a_file_that_is_written_is_followed() {
+fn no_link_is_followed_where_a_file_is_written() {
     // Which files there are by fixed names, is seen.
     let with_plugin = || {
         let mut fake = Fake::newest();
@@ -204,7 +204,7 @@ fn a_directory_that_only_the_private_group_of_the_user_may_write_to_is_used() {
 }
 
 #[test]
-fn nothing_is_made_for_others_to_write_whatever_the_umask() {
+fn no_file_is_writable_by_others_whatever_the_umask() {
     let fake = Fake::newest();
     let id = fake.begin("mine");
     fake.0.script(
@@ -250,7 +250,7 @@ fn nothing_is_made_for_others_to_write_whatever_the_umask() {
 }
 
 #[test]
-fn a_relative_name_in_a_variable_runs_and_writes_nothing() {
+fn a_relative_path_in_a_variable_is_refused() {
     // A directory of somebody else's, with a codex and files of ours in it.
     let tools: [&[&str]; 8] = [
         &["run", "x"],
@@ -292,7 +292,7 @@ fn a_relative_name_in_a_variable_runs_and_writes_nothing() {
 }
 
 #[test]
-fn a_plain_name_of_codex_is_looked_for_on_path() {
+fn a_plain_name_of_codex_is_found_on_path() {
     let mut fake = Fake::newest();
     fake.0.script("work/codex", "#!/bin/sh\ntouch ../pwned\n");
     let bins = fake.0.path("bin").display().to_string();
@@ -338,7 +338,7 @@ fn with_fault(fake: &Fake, fault: &str, words: &[&str], input: &str) -> Ran {
 }
 
 #[test]
-fn a_lock_that_cannot_be_had_fails_no_job() {
+fn a_lock_that_cannot_be_taken_fails_no_job() {
     let fake = Fake::newest();
     if !can_trace(&fake) {
         return;
@@ -457,7 +457,7 @@ fn files_of_another_user_stop_a_run_and_fail_no_job() {
 }
 
 #[test]
-fn too_few_open_files_send_nothing_twice_and_hint_at_what_works() {
+fn too_few_descriptors_send_nothing_twice_and_the_hint_names_a_limit_that_works() {
     let mut ends = std::collections::BTreeMap::new();
     for most in 6..=40 {
         let fake = Fake::newest();
@@ -502,7 +502,7 @@ fn too_few_open_files_send_nothing_twice_and_hint_at_what_works() {
 }
 
 #[test]
-fn a_run_whose_file_system_loses_its_locks_ends_with_the_codex_that_runs() {
+fn a_run_whose_file_system_loses_its_locks_waits_for_its_codex() {
     for nth in [5, 8] {
         let fake = Fake::newest();
         if !can_trace(&fake) {

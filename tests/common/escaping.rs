@@ -55,7 +55,7 @@ fn unescaped(cell: &str) -> String {
 }
 
 #[test]
-fn a_row_has_no_raw_control_character_and_loses_nothing() {
+fn control_characters_in_a_row_are_escaped() {
     for world in titled() {
         let out = world.ok(&["codex-agent-ls"]);
         assert_eq!(out.split('\n').count(), titles().len() + 1, "a title made a row");
@@ -85,7 +85,7 @@ fn uncoloured(text: &str) -> String {
 }
 
 #[test]
-fn a_terminal_obeys_no_title_and_no_line_is_wider_than_it() {
+fn no_title_controls_the_terminal_and_no_line_is_wider() {
     for mut world in titled() {
         world.ok(&["codex-agent-ls"]);
         let all: Vec<String> = (0..titles().len()).map(id).collect();
@@ -130,7 +130,7 @@ fn a_terminal_obeys_no_title_and_no_line_is_wider_than_it() {
 }
 
 #[test]
-fn a_directory_that_is_not_utf_8_is_listed_lossily() {
+fn a_directory_that_is_not_utf_8_is_listed_with_replacements() {
     let world = World::new();
     let connection = database(&world, "state_5.sqlite");
     row(&connection, 1, "one");
@@ -148,7 +148,7 @@ fn a_directory_that_is_not_utf_8_is_listed_lossily() {
 }
 
 #[test]
-fn no_title_gets_a_forged_session_into_a_group() {
+fn no_title_adds_a_forged_session_to_a_group() {
     let world = World::new();
     let forged = id(666);
     for (number, title) in [

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::world::rollouts::{id, wait, with_rollouts};
 
 #[test]
-fn a_bad_line_on_standard_input_changes_no_group() {
+fn an_invalid_line_of_standard_input_changes_no_group() {
     let world = with_rollouts(3);
     let good = format!(r#"{{"type":"session","id":"{}"}}"#, id(0));
     let cases: [(Vec<u8>, &str, &str); 9] = [
@@ -39,7 +39,7 @@ fn a_bad_line_on_standard_input_changes_no_group() {
 }
 
 #[test]
-fn find_prints_the_good_lines_and_ends_with_two() {
+fn find_prints_the_valid_lines_and_exits_with_2() {
     let world = with_rollouts(3);
     let record = |number| format!(r#"{{"type":"session","id":"{}"}}"#, id(number));
     let cut = &record(2)[..30];
@@ -59,7 +59,7 @@ fn find_prints_the_good_lines_and_ends_with_two() {
 }
 
 #[test]
-fn a_closed_standard_input_is_an_empty_one() {
+fn a_closed_standard_input_counts_as_empty() {
     let world = with_rollouts(3);
     let find = world.sh("exec codex-agent-find - <&-");
     assert_eq!((find.code, find.out.as_str()), (1, ""), "{}", find.err);
@@ -101,7 +101,7 @@ fn an_endless_input_ends_with_its_reader() {
 }
 
 #[test]
-fn what_is_known_is_printed_before_more_input_is_waited_for() {
+fn records_are_printed_before_more_input_arrives() {
     let world = with_rollouts(3);
     let mut find = world
         .command("codex-agent-find")

@@ -115,7 +115,7 @@ fn every_command_accepts_quiet_and_lists_it() {
 }
 
 #[test]
-fn the_dispatcher_hands_quiet_to_the_tools_of_the_package() {
+fn the_dispatcher_passes_quiet_to_the_tools_of_the_package() {
     let (fake, _) = furnished();
     let run = |words: &[&str]| fake.0.run(&[&["codex-agent"], words].concat());
     assert!(run(&["group", "pause", "g"]).err.contains("is paused"));

@@ -59,7 +59,7 @@ fn fields_on_a_terminal_are_distinguished() {
 
 /// A fork that has no message yet is called by what it was forked from; in a record it has no title still.
 #[test]
-fn a_fork_is_told_by_its_parent() {
+fn a_table_shows_the_parent_of_a_fork() {
     let world = World::new();
     let script = "codex-agent fork e03ce4e5 -n 2; codex-agent ls -n 2; codex-agent ls -n 1 --json | cat";
     let lines = demo(&world, script, 100);
@@ -104,7 +104,7 @@ fn help_fits_a_narrow_terminal() {
 
 /// Why something failed is told whole, and broken between words.
 #[test]
-fn a_reason_is_not_cut() {
+fn a_reason_is_not_truncated() {
     let world = World::new();
     let mut command = world.command("codex-agent-demo");
     command.args(["sh", "-c", "codex-agent run FAIL401; codex-agent run log"]);
@@ -140,7 +140,7 @@ fn demo(world: &World, script: &str, columns: u16) -> Vec<String> {
 
 /// The live view says what runs, and in the order of the jobs; what is done has the same columns.
 #[test]
-fn the_live_view_tells_what_runs() {
+fn the_live_view_shows_running_jobs() {
     let world = World::new();
     let has = |lines: &[String], words: &[&str]| {
         let fits = |line: &&String| words.iter().all(|word| line.contains(word));
@@ -180,7 +180,7 @@ fn the_live_view_tells_what_runs() {
 }
 
 #[test]
-fn events_stand_below_each_other_and_fit() {
+fn events_are_aligned_and_fit() {
     let world = World::new();
     let script = "codex-agent run -j5 1 2 3 4 5 6 7 8 9 10 11; codex-agent run log";
     let lines = demo(&world, script, 60);

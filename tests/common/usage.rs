@@ -6,7 +6,7 @@ use crate::world::rollouts::{ids_of_files, with_rollouts};
 use crate::world::*;
 
 #[test]
-fn no_listing_finding_or_grouping_changes_codexs_home() {
+fn ls_find_and_group_leave_codexs_home_unchanged() {
     for version in HOMES {
         let world = World::with_home(version);
         let logs = || -> Vec<(String, Vec<u8>)> {
@@ -48,7 +48,7 @@ fn no_listing_finding_or_grouping_changes_codexs_home() {
 }
 
 #[test]
-fn wrong_words_end_with_two_and_a_sentence_that_helps() {
+fn wrong_usage_exits_with_2_and_a_hint() {
     let world = with_rollouts(1);
     for (line, helps) in [
         ("ls --bogus", &["unknown flag '--bogus'"][..]),

@@ -21,7 +21,7 @@ fn refused(world: &World) -> String {
 }
 
 #[test]
-fn without_a_file_all_is_as_it_was() {
+fn without_a_file_the_defaults_hold() {
     let mut world = World::with_home("0.169.0");
     assert_eq!(world.ok(&["codex-agent-ls", "--count"]), "11\n");
     assert!(!world.path("home/.config").exists(), "nothing is made to be read");
@@ -50,7 +50,7 @@ fn codex_home_of_the_file_comes_after_flag_and_variable() {
 }
 
 #[test]
-fn a_missing_home_is_reported_with_its_place() {
+fn a_missing_home_is_reported_with_its_line() {
     let world = configured("codex.home = '/nowhere/at/all'\n");
     let want = "cannot open Codex's home '/nowhere/at/all' (FILE:1:7): no such file or directory";
     assert!(refused(&world).contains(want), "{}", refused(&world));
@@ -59,7 +59,7 @@ fn a_missing_home_is_reported_with_its_place() {
 }
 
 #[test]
-fn codex_is_told_of_a_home_that_only_we_know() {
+fn codex_gets_the_home_of_the_file() {
     let mut world = configured("");
     fs::rename(world.codex_home(), world.path("home/other")).unwrap();
     let stub = |name: &str, line: &str| {
@@ -80,7 +80,7 @@ fn codex_is_told_of_a_home_that_only_we_know() {
 }
 
 #[test]
-fn runs_go_to_the_home_that_it_names() {
+fn runs_use_the_home_of_the_file() {
     let fake = Fake::newest();
     fs::rename(fake.0.codex_home(), fake.0.path("home/other")).unwrap();
     fake.0.write("home/.config/codex-agent/config.toml", "codex.home = '~/other'\n");
@@ -93,7 +93,7 @@ fn runs_go_to_the_home_that_it_names() {
 }
 
 #[test]
-fn the_demo_has_settings_of_its_own() {
+fn the_demo_ignores_the_settings() {
     let world = configured("codex.home = '/nowhere'\ncodex.binary = '/nowhere'\nunknown = 1\n");
     assert_eq!(world.ok(&["codex-agent", "demo", "codex-agent", "ls", "--count"]), "11\n");
     assert_eq!(
@@ -103,7 +103,7 @@ fn the_demo_has_settings_of_its_own() {
 }
 
 #[test]
-fn a_missing_binary_is_reported_with_its_place() {
+fn a_missing_codex_is_reported_with_its_line() {
     let world = configured("[codex]\nbinary = '/no/codex'\n");
     let ran = world.run(&["codex-agent-run", "hello"]);
     let want = format!("cannot run codex at '/no/codex' ({}:2:1)", world.config("config.toml").display());
@@ -111,7 +111,7 @@ fn a_missing_binary_is_reported_with_its_place() {
 }
 
 #[test]
-fn runs_are_kept_as_long_as_it_says() {
+fn runs_are_kept_as_long_as_the_file_sets() {
     let fake = Fake::newest();
     let runs = || fs::read_dir(fake.0.path("home/.local/state/codex-agent/runs")).unwrap().count();
     let run = || assert_eq!(fake.tool(&["run", "hello"]).code, 0);
@@ -141,7 +141,7 @@ fn runs_are_kept_as_long_as_it_says() {
 }
 
 #[test]
-fn as_many_jobs_at_once_as_it_says() {
+fn as_many_jobs_run_concurrently_as_the_file_sets() {
     let fake = Fake::newest();
     fake.0.write("home/.config/codex-agent/config.toml", "[runs]\nmax_concurrent = 7\n");
     let at_once = |words: &[&str]| {
@@ -156,7 +156,7 @@ fn as_many_jobs_at_once_as_it_says() {
 }
 
 #[test]
-fn colours_as_it_says() {
+fn colours_are_those_of_the_file() {
     let mut world = configured("ui.color = 'never'\n");
     let is_coloured = |world: &World, more: &[&str]| {
         let words: Vec<&str> = ["codex-agent-ls"].iter().chain(more).copied().collect();
@@ -174,7 +174,7 @@ fn colours_as_it_says() {
 }
 
 #[test]
-fn what_nobody_knows_is_told_and_passed_over() {
+fn unknown_keys_are_reported_and_ignored() {
     for (text, told) in [
         ("[runs]\nkeeep = '9d'\n", "FILE:2:1: unknown key 'runs.keeep'; did you mean 'runs.keep'?"),
         ("[run]\nkeep = '9d'\n", "FILE:1:2: unknown table 'run'; did you mean 'runs'?"),
@@ -201,7 +201,7 @@ fn what_nobody_knows_is_told_and_passed_over() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_line_and_column() {
+fn an_invalid_value_is_reported_with_line_and_column() {
     for (text, told) in [
         ("[codex]\nhome = \"/x\n", "FILE:2:"),
         ("# über\nüü = 1\n", "FILE:2:1: "),
@@ -262,7 +262,7 @@ fn what_is_wrong_is_told_with_line_and_column() {
 }
 
 #[test]
-fn files_that_are_none_are_told() {
+fn a_path_that_is_no_file_is_reported() {
     let said = |make: &dyn Fn(&World)| {
         let world = configured("");
         fs::remove_file(world.config("config.toml")).unwrap();
@@ -304,7 +304,7 @@ fn files_that_are_none_are_told() {
 }
 
 #[test]
-fn files_that_are_odd_are_read() {
+fn unusual_files_are_read() {
     // As long as may be; with the mark that some editors put first; with the line ends of another system.
     let long = format!("runs.keep = '1d'\n#{}", "x".repeat((1 << 20) - 18));
     for text in [long.as_str(), "\u{feff}ui.color = 'never'\n", "[ui]\r\ncolor = 'never'\r\n"] {
@@ -336,7 +336,7 @@ fn files_that_are_odd_are_read() {
 }
 
 #[test]
-fn a_relative_folder_is_refused_or_ignored() {
+fn a_relative_directory_is_refused_or_ignored() {
     let mut world = configured("");
     world.write("here/config.toml", "codex.home = '/nowhere'\n");
     world.set("CODEX_AGENT_CONFIG_HOME", "here");
@@ -348,7 +348,7 @@ fn a_relative_folder_is_refused_or_ignored() {
 }
 
 #[test]
-fn who_needs_no_setting_of_a_broken_file_goes_on() {
+fn a_tool_that_needs_no_setting_ignores_an_invalid_file() {
     let world = configured("[[[\n");
     assert_eq!(world.ok(&["codex-agent-ls", "--count", "--codex-home", "home/.codex"]), "11\n");
     assert_eq!(world.ok(&["codex-agent-group", "list"]), "");

@@ -42,7 +42,7 @@ fn record(world: &World, words: &[&str], key: &str) -> Value {
 }
 
 #[test]
-fn each_setting_says_where_it_comes_from() {
+fn each_setting_is_listed_with_its_origin() {
     let mut world = configured("[codex]\nhome = '~/.codex'\n\n[runs]\nkeep = '90d'\n");
     let path = format!("{}:/usr/bin:/bin", world.path("stubs").display());
     world.set("PATH", path);
@@ -92,7 +92,7 @@ fn each_setting_says_where_it_comes_from() {
 }
 
 #[test]
-fn a_record_tells_all_of_a_setting() {
+fn a_record_has_every_property_of_a_setting() {
     let world = configured("runs.max_concurrent = 7\n");
     assert_eq!(
         record(&world, &[], "runs.max_concurrent"),
@@ -111,7 +111,7 @@ fn a_record_tells_all_of_a_setting() {
 }
 
 #[test]
-fn what_does_not_work_is_shown_with_why() {
+fn an_invalid_setting_is_listed_with_the_reason() {
     let world = configured("codex.home = '/nowhere'\ncodex.binary = '/no/codex'\n");
     let ran = run(&world, &[]);
     assert_eq!(ran.code, 0);
@@ -138,7 +138,7 @@ fn what_does_not_work_is_shown_with_why() {
 }
 
 #[test]
-fn one_setting_for_a_script() {
+fn one_setting_is_printed_for_a_script() {
     let mut world = configured("runs.keep = '9d'\n[alias]\ntoday = ['ls', 'a b']\nsh = '!echo'\n");
     let get = |world: &World, key: &str| {
         let ran = run(world, &["get", key]);
@@ -170,7 +170,7 @@ fn one_setting_for_a_script() {
 }
 
 #[test]
-fn the_path_is_told_whether_or_not_there_is_a_file() {
+fn the_path_is_printed_with_and_without_a_file() {
     let mut world = World::new();
     assert_eq!(run(&world, &["path"]).out, "FILE\n");
     assert_eq!(world.ok(&["codex-agent", "--config-home", "rel", "config", "path"]), {
@@ -183,7 +183,7 @@ fn the_path_is_told_whether_or_not_there_is_a_file() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn a_check_reports_every_problem() {
     let ran = run(&configured("runs.keep = '9d'\n[alias]\ntoday = 'ls'\n"), &["check"]);
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
     assert_eq!(run(&World::new(), &["check"]).code, 0);
@@ -232,7 +232,7 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn on_a_terminal_it_is_a_table_and_gives_no_orders() {
+fn a_terminal_gets_a_table_without_control_characters() {
     let world = configured("codex.home = \"/\\u001b[2J\"\n[alias]\nx = \"echo \\u001b[31m\\n\"\n");
     let shown = on_terminal(&world, &["codex-agent-config", "--color=never"], 90);
     assert!(!shown.contains("\x1b["), "{shown}");
@@ -271,7 +271,7 @@ fn the_file_is_edited_and_checked() {
 }
 
 #[test]
-fn a_new_file_says_all_that_can_be_set() {
+fn a_new_file_lists_every_setting() {
     let mut world = World::new();
     let copy = world.path("copy");
     let stub = "stat -c %a \"$1\" \"${1%/*}\"";

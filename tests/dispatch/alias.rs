@@ -29,7 +29,7 @@ fn ok(world: &World, words: &[&str]) -> String {
 }
 
 #[test]
-fn words_stand_for_a_tool_and_its_first_arguments() {
+fn an_alias_stands_for_a_tool_and_its_first_arguments() {
     let world = world(
         "few = 'ls -n 2'\nsay = \"echo 'a b' \\\"c $HOME\\\" d\\\\ e ''\"\nlist = ['echo', 'x y', '|', '*']\n\
          more = 'say again'\nmost = 'more and'\n2nd-word = 'echo 2'\n",
@@ -43,7 +43,7 @@ fn words_stand_for_a_tool_and_its_first_arguments() {
 }
 
 #[test]
-fn exit_codes_and_the_environment_are_the_tools() {
+fn an_alias_has_the_exit_code_and_environment_of_its_tool() {
     let mut world =
         world("say = 'echo'\nhome = '!printf %s \"$CODEX_HOME|$CODEX_AGENT|$CODEX_AGENT_PROTOCOL|$PWD\"'\n");
     world.set("EXIT", "7");
@@ -55,7 +55,7 @@ fn exit_codes_and_the_environment_are_the_tools() {
 }
 
 #[test]
-fn a_line_of_shell_gets_the_arguments() {
+fn a_shell_alias_gets_the_arguments() {
     let world = world(
         "say = '!printf \"<%s>\"'\nturned = '!f() { printf \"%s-%s\" \"$2\" \"$1\"; }; f'\nends = '!(exit 5)'\n\
          pipe = '!\"$CODEX_AGENT\" ls --count | tr 1 x'\nlate = '!kill -TERM $$'\nname = '!nonsense-xyz'\n\
@@ -76,7 +76,7 @@ fn a_line_of_shell_gets_the_arguments() {
 }
 
 #[test]
-fn a_tool_of_the_name_wins() {
+fn a_tool_precedes_an_alias_of_its_name() {
     let world =
         world("ls = 'echo hostile'\nhelp = 'echo hostile'\necho = '!echo hostile'\nfine = 'echo 1'\n");
     assert_eq!(ok(&world, &["ls", "--count"]), "11\n");
@@ -109,7 +109,7 @@ fn a_tool_of_the_name_wins() {
 }
 
 #[test]
-fn the_file_is_not_read_where_there_is_a_tool() {
+fn the_file_is_not_read_for_a_tool() {
     let world = world("");
     fs::write(world.config("config.toml"), "[[[").unwrap();
     assert_eq!(ok(&world, &["echo", "x"]), "x|");
@@ -134,7 +134,7 @@ fn the_file_is_not_read_where_there_is_a_tool() {
 }
 
 #[test]
-fn circles_are_refused_with_the_way() {
+fn circular_aliases_are_refused_with_their_chain() {
     let world = world("self = 'self'\na = 'b 1'\nb = 'c 2'\nc = 'a 3'\nto = 'a'\n");
     for (name, way) in [
         ("self", "alias 'self' refers to itself: self -> self"),
@@ -149,7 +149,7 @@ fn circles_are_refused_with_the_way() {
 }
 
 #[test]
-fn circles_through_the_shell_have_an_end() {
+fn circular_aliases_through_the_shell_end() {
     let world = world(
         "a = '!\"$CODEX_AGENT\" b'\nb = '!\"$CODEX_AGENT\" a'\nonce = '!\"$CODEX_AGENT\" say'\nsay = 'echo fine'\n",
     );
@@ -176,7 +176,7 @@ fn an_alias_to_nothing_is_reported_with_its_chain() {
 }
 
 #[test]
-fn a_slip_of_the_fingers_finds_aliases_too() {
+fn a_mistyped_name_suggests_aliases() {
     let world = world("today = 'ls --since 1d'\n");
     let ran = run(&world, &["tody"]);
     assert!(ran.code == 127 && ran.err.contains("did you mean 'today'?"), "{}", ran.err);
@@ -185,7 +185,7 @@ fn a_slip_of_the_fingers_finds_aliases_too() {
 }
 
 #[test]
-fn help_says_what_an_alias_stands_for() {
+fn help_shows_the_value_of_an_alias() {
     let world = world("today = 'ls --since 1d'\nmanual = 'help ls'\nodd = \"!printf '\\u001b[2J'\"\n");
     let path = world.config("config.toml");
     let want = format!("'today' is an alias for 'ls --since 1d' ({}:2:1)\n", path.display());
@@ -197,7 +197,7 @@ fn help_says_what_an_alias_stands_for() {
 }
 
 #[test]
-fn aliases_are_those_of_the_folder_that_is_named() {
+fn aliases_come_from_the_named_directory() {
     let world = world("here = 'echo default'\n");
     world.write("other/config.toml", "alias.here = 'echo other'\n");
     world.write("deep/down/config.toml", "alias.here = 'echo deep'\n");
@@ -219,7 +219,7 @@ fn aliases_are_those_of_the_folder_that_is_named() {
 }
 
 #[test]
-fn nothing_in_an_alias_gives_orders_to_a_terminal() {
+fn no_alias_controls_the_terminal() {
     let text = "evil = \"echo \\u001b]0;x\\u0007\\t\\nnew\\trow \\u202e\"\n'../x' = 'echo'\n'' = 'echo'\n'-n' = 'echo'\n\"\\u001b[31m\" = 'echo'\n";
     let world = world(text);
     let shown = on_terminal(&world, &["codex-agent", "--list"], 200);
@@ -249,7 +249,7 @@ fn an_alias_has_the_terminal() {
 }
 
 #[test]
-fn what_is_wrong_elsewhere_stops_no_alias() {
+fn an_invalid_value_elsewhere_stops_no_alias() {
     let world = World::with_home("0.169.0");
     let text = "[alias]\nfew = 'ls --count'\nbad = '-C / ls'\n[ui]\ncolor = 'sometimes'\n";
     world.write("home/.config/codex-agent/config.toml", text);
@@ -278,7 +278,7 @@ fn what_is_wrong_elsewhere_stops_no_alias() {
 }
 
 #[test]
-fn the_search_path_is_walked_once_for_all_aliases() {
+fn the_search_path_is_read_once_for_all_aliases() {
     let some: String = (0..400).map(|n| format!("a{n} = 'nothing-{n}'\n")).collect();
     let took = |aliases: &str, words: &[&str]| {
         let mut world = world(aliases);
@@ -299,7 +299,7 @@ fn the_search_path_is_walked_once_for_all_aliases() {
 }
 
 #[test]
-fn a_tool_in_a_folder_that_may_not_be_read_shadows_too() {
+fn a_tool_in_an_unreadable_directory_precedes_an_alias() {
     if crate::world::is_root() {
         eprintln!("SKIPPED: root can read everything");
         return;
@@ -315,7 +315,7 @@ fn a_tool_in_a_folder_that_may_not_be_read_shadows_too() {
 }
 
 #[test]
-fn nobody_is_given_an_alias_by_standing_somewhere() {
+fn the_working_directory_defines_no_alias() {
     let mut world = world("planted = '!echo planted'\n");
     world.set("HOME", "home");
     for words in [&["codex-agent", "planted"][..], &["codex-agent", "help", "planted"]] {

@@ -9,7 +9,7 @@ fn with_path(world: &mut World, folders: &str) {
 }
 
 #[test]
-fn a_tool_is_found_and_becomes_the_process() {
+fn a_tool_replaces_the_dispatcher() {
     let world = World::with_home("0.169.0");
     assert_eq!(world.ok(&["codex-agent", "ls", "-n", "1"]), world.ok(&["codex-agent-ls", "-n", "1"]));
     // Everything after the name is the tool's: flags, '--', '-h'.
@@ -22,7 +22,7 @@ fn a_tool_is_found_and_becomes_the_process() {
 }
 
 #[test]
-fn exit_codes_and_signals_are_the_tools_own() {
+fn exit_codes_and_signals_are_those_of_the_tool() {
     let mut world = World::new();
     world.script("bin/codex-agent-seven", "#!/bin/sh\nexit 7\n");
     world.script("bin/codex-agent-killed", "#!/bin/sh\nkill -KILL $$\n");
@@ -39,7 +39,7 @@ fn exit_codes_and_signals_are_the_tools_own() {
 }
 
 #[test]
-fn the_environment_is_handed_down() {
+fn the_environment_is_passed_on() {
     let mut world = World::new();
     world.script(
         "bin/codex-agent-env",
@@ -58,7 +58,7 @@ fn the_environment_is_handed_down() {
 }
 
 #[test]
-fn own_folder_first_then_the_exec_path_then_path() {
+fn tools_are_found_beside_the_dispatcher_then_on_exec_path_then_on_path() {
     let mut world = World::with_home("0.169.0");
     for place in ["first", "second"] {
         world.script(&format!("{place}/codex-agent-ls"), "#!/bin/sh\necho hostile\n");
@@ -82,7 +82,7 @@ fn own_folder_first_then_the_exec_path_then_path() {
 }
 
 #[test]
-fn what_is_listed_is_what_is_run() {
+fn the_listed_tool_is_the_one_that_runs() {
     let mut world = World::new();
     world.script("bin/codex-agent-good", "#!/bin/sh\necho good\n");
     world.script("bin/codex-agent-2nd-tool", "#!/bin/sh\necho second\n");
@@ -122,7 +122,7 @@ fn what_is_listed_is_what_is_run() {
 }
 
 #[test]
-fn nothing_relative_on_path_is_ever_run() {
+fn relative_entries_of_path_are_ignored() {
     let mut world = World::new();
     // Not in the folder of the executable, so that only PATH could give it.
     let hostile = world.script("here/codex-agent-trap", "#!/bin/sh\necho hostile\n");
@@ -139,7 +139,7 @@ fn nothing_relative_on_path_is_ever_run() {
 }
 
 #[test]
-fn an_unknown_tool_is_a_lesson() {
+fn an_unknown_tool_is_reported_with_suggestions() {
     let world = World::new();
     for (typed, near) in [("lss", "'ls'"), ("gruop", "'group'"), ("finds", "'find'"), ("gr", "'group'")] {
         let ran = world.run(&["codex-agent", typed]);
@@ -153,7 +153,7 @@ fn an_unknown_tool_is_a_lesson() {
 }
 
 #[test]
-fn a_broken_first_line_is_reported() {
+fn a_missing_interpreter_is_reported() {
     let mut world = World::new();
     world.script("bin/codex-agent-broken", "#!/no/such/interpreter\n");
     let folder = world.path("bin");
@@ -171,7 +171,7 @@ fn a_broken_first_line_is_reported() {
 }
 
 #[test]
-fn help_of_our_tools_of_external_ones_and_of_none() {
+fn help_shows_the_page_of_a_tool_or_its_usage() {
     let mut world = World::new();
     world.script("bin/codex-agent-foo", "#!/bin/sh\necho \"foo helps: $*\"\n");
     let folder = world.path("bin");
@@ -204,7 +204,7 @@ fn help_of_our_tools_of_external_ones_and_of_none() {
 }
 
 #[test]
-fn a_manual_that_cannot_be_written_is_an_error() {
+fn a_manual_page_that_cannot_be_written_is_an_error() {
     let world = World::new();
     for topic in ["codex-agent", "guide"] {
         let ran = world.sh(&format!("codex-agent help {topic} > /dev/full"));
@@ -216,7 +216,7 @@ fn a_manual_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
-fn what_would_be_passed_over_is_refused() {
+fn an_operand_without_effect_is_refused() {
     let world = World::new();
     let told: [(&[&str], &str); 5] = [
         (&["--list", "ls"], "unexpected operand 'ls' beside --list"),
@@ -261,7 +261,7 @@ pub fn rows(database: &std::path::Path) -> String {
 }
 
 #[test]
-fn the_dispatcher_holds_no_sqlite() {
+fn the_dispatcher_contains_no_sqlite() {
     let holds = |name: &str| {
         let bytes = std::fs::read(bin(name)).unwrap();
         bytes.windows(15).any(|window| window == b"SQLite format 3")
@@ -271,7 +271,7 @@ fn the_dispatcher_holds_no_sqlite() {
 }
 
 #[test]
-fn a_named_home_that_is_not_there_is_an_error_for_the_tool() {
+fn a_missing_home_is_reported_by_the_tool() {
     let world = World::new();
     let ran = world.run(&["codex-agent", "--codex-home", "nowhere", "ls"]);
     assert_eq!(ran.code, 2);

@@ -40,7 +40,7 @@ fn sessions(world: &World, directory: &Path, more: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_tool_that_acts_prints_which_session_it_took() {
+fn a_tool_that_acts_reports_the_session_of_its_reference() {
     for version in ["0.137.0", "0.169.0", "0.171.0"] {
         let (world, here) = world(version);
         let ids = sessions(&world, &here, &[]);
@@ -79,7 +79,7 @@ fn a_tool_that_acts_prints_which_session_it_took() {
 }
 
 #[test]
-fn the_maker_and_the_provider_of_a_session_do_not_hide_it() {
+fn originator_and_provider_do_not_hide_a_session() {
     let (world, here) = world("0.171.0");
     let newest = sessions(&world, &here, &[])[0].clone();
     for (column, value) in [
@@ -99,7 +99,7 @@ fn the_maker_and_the_provider_of_a_session_do_not_hide_it() {
 }
 
 #[test]
-fn where_there_is_none_the_nearest_are_shown_and_nothing_begins() {
+fn without_a_session_the_nearest_are_reported_and_nothing_starts() {
     for version in ["0.137.0", "0.171.0"] {
         let (world, here) = world(version);
         let below = here.join("below");

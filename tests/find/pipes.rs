@@ -4,7 +4,7 @@ use crate::find::references::{ARCHIVED, FORK, LOGIN};
 use crate::world::World;
 
 #[test]
-fn standard_input_of_every_kind() {
+fn every_kind_of_standard_input_is_read() {
     let world = World::with_home("0.169.0");
     let input = format!(
         "{LOGIN}\t2026\ta title\n\"{FORK}\"\n{{\"type\":\"session\",\"id\":\"{LOGIN}\",\"mine\":{{\"n\": 1.0e400}}}}\n\
@@ -26,7 +26,7 @@ fn standard_input_of_every_kind() {
 }
 
 #[test]
-fn a_bad_line_is_reported_and_the_others_continue() {
+fn an_invalid_line_is_reported_and_the_others_continue() {
     let world = World::with_home("0.169.0");
     let input = format!("{{\"type\":\"session\"}}\n{{oops\nno such thing\n{LOGIN}\n");
     let ran = world.feed(&["codex-agent-find", "--format", "{short}"], input);
@@ -74,7 +74,7 @@ fn records_of_other_types_may_have_any_id() {
 }
 
 #[test]
-fn nothing_is_not_everything() {
+fn an_empty_reference_finds_nothing() {
     let world = World::with_home("0.169.0");
     for words in [
         &["find", "-w", ""][..],
@@ -90,7 +90,7 @@ fn nothing_is_not_everything() {
 
 /// One wrong id among several makes words of them all, and is named.
 #[test]
-fn what_is_no_session_among_sessions_is_named() {
+fn an_operand_that_is_no_session_is_named() {
     let world = World::with_home("0.169.0");
     let ran = world.run(&["codex-agent-find", "cd6d1b0c", "cd6d1b0d"]);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));

@@ -19,7 +19,7 @@ pub fn found(world: &World, words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn every_form_of_reference() {
+fn every_form_of_reference_finds_its_session() {
     let world = World::with_home("0.169.0");
     for source in ["--color=never", "--no-database"] {
         for (reference, want) in [
@@ -51,7 +51,7 @@ fn every_form_of_reference() {
 }
 
 #[test]
-fn the_newest_of_this_directory() {
+fn at_finds_the_newest_session_of_the_directory() {
     let world = World::with_home("0.169.0");
     std::fs::create_dir(world.path("project")).unwrap();
     let here = std::fs::canonicalize(world.path("project")).unwrap();
@@ -74,7 +74,7 @@ fn the_newest_of_this_directory() {
 }
 
 #[test]
-fn a_part_of_an_id_may_fit_several() {
+fn a_part_of_several_ids_is_ambiguous() {
     let world = World::with_home("0.169.0");
     assert_eq!(found(&world, &["01a202e0"]).len(), 11);
     let ran = world.run(&["codex-agent-find", "--one", "01a202e0"]);
@@ -101,7 +101,7 @@ fn a_word_that_is_a_name_and_hex_of_another_is_ambiguous() {
 }
 
 #[test]
-fn a_fork_has_its_parents_name_and_the_parent_is_meant() {
+fn a_name_that_a_fork_shares_means_the_parent() {
     let world = World::with_home("0.169.0");
     let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
     database.execute("UPDATE threads SET name = 'login work' WHERE id = ?1", [FORK]).unwrap();
@@ -112,7 +112,7 @@ fn a_fork_has_its_parents_name_and_the_parent_is_meant() {
 }
 
 #[test]
-fn a_rollout_elsewhere_is_refused() {
+fn a_rollout_outside_the_home_is_refused() {
     let world = World::with_home("0.169.0");
     let name = format!("rollout-2026-11-22T10-50-00-{LOGIN}.jsonl");
     world.write(&name, "{}");
@@ -124,7 +124,7 @@ fn a_rollout_elsewhere_is_refused() {
 }
 
 #[test]
-fn sessions_on_another_disk_are_in_the_home() {
+fn sessions_on_another_disk_belong_to_the_home() {
     let world = World::with_home("0.169.0");
     std::fs::rename(world.codex_home().join("sessions"), world.path("disk")).unwrap();
     std::os::unix::fs::symlink(world.path("disk"), world.codex_home().join("sessions")).unwrap();

@@ -4,7 +4,7 @@ use crate::find::references::{ARCHIVED, CHILD, FORK, LOGIN, found};
 use crate::world::World;
 
 #[test]
-fn words_are_all_wanted_anywhere_in_any_case() {
+fn all_words_must_occur_in_any_place_and_case() {
     let world = World::with_home("0.169.0");
     for source in ["--color=never", "--no-database"] {
         assert_eq!(found(&world, &[source, "AUTH.rs", "fix"]), [LOGIN], "{source}");
@@ -31,7 +31,7 @@ fn words_are_all_wanted_anywhere_in_any_case() {
 }
 
 #[test]
-fn words_narrow_the_sessions_of_a_pipe() {
+fn words_filter_the_sessions_of_a_pipe() {
     let world = World::with_home("0.169.0");
     let ran = world.sh("codex-agent-ls --json | codex-agent-find parser - --format '{short}'");
     assert_eq!((ran.code, ran.out.as_str()), (0, "a38a6c50\n"), "{}", ran.err);

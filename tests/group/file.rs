@@ -72,7 +72,7 @@ fn a_groups_file_that_cannot_be_parsed_is_named_and_kept() {
 }
 
 #[test]
-fn what_cannot_be_a_file_of_ours_is_told_at_once() {
+fn a_path_that_is_no_regular_file_is_refused() {
     let state = |name: &str| format!("home/.local/state/codex-agent/{name}");
     for (file, line) in [
         ("home/.config/codex-agent/groups.json".to_owned(), "codex-agent-group list"),
@@ -128,7 +128,7 @@ fn unknown_keys_of_the_groups_file_are_kept_to_the_byte() {
 }
 
 #[test]
-fn of_two_groups_with_one_name_the_id_tells() {
+fn two_groups_of_one_name_are_distinguished_by_id() {
     let world = World::new();
     let one = groups_json(&[id(1)]);
     let group = |digit: &str| {
@@ -177,7 +177,7 @@ fn a_read_only_groups_file_is_not_changed() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_changes_no_group() {
+fn a_read_only_directory_changes_no_group() {
     let world = World::new();
     let text = groups_json(&[id(1)]);
     let path = put_groups(&world, &text);
@@ -231,7 +231,7 @@ fn a_full_disk_changes_no_group() {
 }
 
 #[test]
-fn a_file_that_may_not_grow_changes_no_group() {
+fn a_limit_of_the_file_size_changes_no_group() {
     let world = World::new();
     let sessions: Vec<String> = (0..100).map(id).collect();
     let text = groups_json(&sessions);
@@ -247,7 +247,7 @@ fn a_file_that_may_not_grow_changes_no_group() {
 }
 
 #[test]
-fn a_hundred_additions_at_once_are_all_there() {
+fn a_hundred_concurrent_additions_are_all_saved() {
     let world = World::new();
     let children: Vec<Child> = (0..100)
         .map(|number| {
@@ -318,7 +318,7 @@ fn a_kill_at_any_moment_leaves_the_old_groups_or_the_new() {
 }
 
 #[test]
-fn groups_are_for_their_user_alone() {
+fn the_groups_file_is_private() {
     let world = World::new();
     let line = format!("umask 000; {}", add(&id(1)).join(" "));
     assert_eq!(world.sh(&line).code, 0);

@@ -9,7 +9,7 @@ use crate::world::json as records;
 use crate::world::real::{Real, VERSIONS, real};
 
 #[test]
-fn the_sentence_we_live_by_on_a_home_of_codex() {
+fn the_pipe_from_find_to_group_works_in_a_home_of_the_real_codex() {
     let Some(codex) = Real::new() else { return };
     let one = codex.exec("alpha", &["One"]);
     let two = codex.exec("beta", &["Two"]);

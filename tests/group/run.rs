@@ -8,7 +8,7 @@ use crate::world::fake::{Fake, crash, end, of_type};
 use crate::world::{Dice, json as records};
 
 #[test]
-fn the_same_group_run_typed_again_and_twice_at_once() {
+fn a_repeated_or_concurrent_group_run_sends_no_prompt_twice() {
     let fake = Fake::newest();
     let ids = ["a", "b", "c"].map(|prompt| fake.begin(prompt));
     fake.good(&[&["group", "add", "g"][..], &ids.each_ref().map(String::as_str)].concat());
@@ -40,7 +40,7 @@ fn the_same_group_run_typed_again_and_twice_at_once() {
 }
 
 #[test]
-fn group_runs_are_killed_at_swept_moments() {
+fn group_runs_killed_at_swept_moments_send_each_prompt_once() {
     let worker = |seed: u64| {
         let (mut kills, mut dice) = (0, Dice(seed));
         for _ in 0..3 {
@@ -85,7 +85,7 @@ fn group_runs_are_killed_at_swept_moments() {
 }
 
 #[test]
-fn a_group_gets_a_prompt_once_each_whatever_its_file_or_name_says() {
+fn each_session_of_a_group_gets_a_prompt_once() {
     let fake = Fake::newest();
     let [one, two] = ["one", "two"].map(|prompt| fake.begin(prompt));
     let upper = one.to_uppercase();
@@ -104,7 +104,7 @@ fn a_group_gets_a_prompt_once_each_whatever_its_file_or_name_says() {
 }
 
 #[test]
-fn a_group_is_watched_and_told_of_by_its_id() {
+fn a_group_is_watched_by_its_id() {
     let fake = Fake::newest();
     let id = fake.begin("one");
     fake.feed(&["group", "add", "g"], format!("{id}\n"));
@@ -114,7 +114,7 @@ fn a_group_is_watched_and_told_of_by_its_id() {
 }
 
 #[test]
-fn ids_of_a_group_that_are_none_start_nothing() {
+fn an_invalid_id_in_a_group_starts_nothing() {
     let fake = Fake::newest();
     let id = fake.begin("mine");
     let group = json!({"groups": [{"id": "g", "name": "odd", "sessionIds": ["--yolo", "../x", id],

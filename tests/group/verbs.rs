@@ -35,7 +35,7 @@ fn file(world: &World) -> Value {
 }
 
 #[test]
-fn the_sentence_we_live_by() {
+fn the_pipe_from_find_to_group_works() {
     let world = World::with_home("0.169.0");
     let ran = world.sh("codex-agent ls --json | codex-agent group add work");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
@@ -49,7 +49,7 @@ fn the_sentence_we_live_by() {
 }
 
 #[test]
-fn the_life_of_a_group() {
+fn a_group_is_created_changed_and_deleted() {
     let world = World::with_home("0.169.0");
     assert_eq!(said(&world, &["create", "work", "--description", "what I do"]), "created group 'work'");
     assert!(refused(&world, &["create", "work"], 2).contains("there is a group 'work' already"));
@@ -78,7 +78,7 @@ fn the_life_of_a_group() {
 }
 
 #[test]
-fn records_go_through_unchanged() {
+fn records_pass_through_unchanged() {
     let world = World::with_home("0.169.0");
     let input = format!(
         "{{\"type\":\"session\",\"id\":\"{LOGIN}\",\"mine\": [1.0e400,0.10],\"n\":123456789012345678901234567890}}\n\
@@ -97,7 +97,7 @@ fn records_go_through_unchanged() {
 }
 
 #[test]
-fn group_records() {
+fn a_group_record_has_its_fields() {
     let world = World::with_home("0.169.0");
     let ran = world.run(&["codex-agent-group", "create", "a b", "--json"]);
     let made = &json(&ran.out)[0];
@@ -116,7 +116,7 @@ fn group_records() {
 }
 
 #[test]
-fn all_of_the_input_or_none() {
+fn all_of_the_input_is_added_or_none() {
     let world = World::with_home("0.169.0");
     let half = format!("{LOGIN}\n{ELSEWHERE}\n");
     let ran = world.feed(&["codex-agent-group", "add", "g"], &half);
@@ -154,7 +154,7 @@ fn all_of_the_input_or_none() {
 }
 
 #[test]
-fn sessions_that_are_gone_can_be_seen_and_removed() {
+fn missing_sessions_are_listed_and_can_be_removed() {
     let world = World::with_home("0.169.0");
     said(&world, &["add", "g", "--unchecked", ELSEWHERE, LOGIN]);
     let rows = world.ok(&["codex-agent-group", "show", "g"]);
@@ -165,7 +165,7 @@ fn sessions_that_are_gone_can_be_seen_and_removed() {
 }
 
 #[test]
-fn names_that_would_be_trouble() {
+fn unusable_names_are_refused() {
     let world = World::with_home("0.169.0");
     for name in ["", " ", " a", "a\nb", "a\tb", LOGIN] {
         assert!(refused(&world, &["create", name], 2).contains("invalid group name"), "{name:?}");
@@ -181,7 +181,7 @@ fn names_that_would_be_trouble() {
 }
 
 #[test]
-fn the_predecessors_file_is_read_and_kept() {
+fn the_file_of_the_predecessor_is_read_and_kept() {
     let world = World::with_home("0.169.0");
     let old = format!(
         r#"{{"groups":[
@@ -218,7 +218,7 @@ fn the_predecessors_file_is_read_and_kept() {
 }
 
 #[test]
-fn the_file_is_where_the_environment_says() {
+fn the_environment_sets_the_place_of_the_file() {
     let mut world = World::with_home("0.169.0");
     world.set("XDG_CONFIG_HOME", "relative/is/ignored");
     said(&world, &["create", "a"]);
@@ -234,7 +234,7 @@ fn the_file_is_where_the_environment_says() {
 }
 
 #[test]
-fn words_that_cannot_be_read_get_an_answer_that_helps() {
+fn wrong_usage_gets_a_hint_and_exits_with_2() {
     let world = World::with_home("0.169.0");
     for (words, help) in [
         (&[][..], "verbs: create list show add"),
@@ -257,7 +257,7 @@ fn words_that_cannot_be_read_get_an_answer_that_helps() {
 }
 
 #[test]
-fn each_record_is_handed_on_once() {
+fn each_record_is_passed_on_once() {
     let world = World::with_home("0.169.0");
     let ran = world.sh("codex-agent ls -n 2 --json | codex-agent group add g - --json | wc -l");
     assert_eq!(ran.out.trim(), "2", "{}", ran.err);
@@ -269,7 +269,7 @@ fn each_record_is_handed_on_once() {
 }
 
 #[test]
-fn odd_entries_of_an_old_file_are_the_sessions_they_mean() {
+fn unusual_entries_of_an_old_file_are_resolved_to_sessions() {
     let world = World::with_home("0.169.0");
     let upper = FORK.to_uppercase();
     let old = format!(
@@ -284,7 +284,7 @@ fn odd_entries_of_an_old_file_are_the_sessions_they_mean() {
 }
 
 #[test]
-fn a_reference_means_the_same_to_add_and_to_remove() {
+fn add_and_remove_resolve_references_alike() {
     let world = World::with_home("0.169.0");
     let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
     database.execute("UPDATE threads SET name = 'cd6d1b0c' WHERE id = ?1", [FORK]).unwrap();
@@ -308,7 +308,7 @@ fn saves_before_an_output_failure_are_reported() {
 }
 
 #[test]
-fn an_empty_pipe_makes_no_group() {
+fn an_empty_pipe_creates_no_group() {
     let world = World::with_home("0.169.0");
     let ran = world.sh("codex-agent ls --json --cwd /nowhere | codex-agent group add work");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
@@ -317,7 +317,7 @@ fn an_empty_pipe_makes_no_group() {
 }
 
 #[test]
-fn a_prompt_without_its_flag_is_shown_the_flag() {
+fn a_prompt_without_its_flag_gets_a_hint() {
     let world = World::with_home("0.169.0");
     said(&world, &["add", "work", LOGIN]);
     for (words, want) in [
@@ -333,7 +333,7 @@ fn a_prompt_without_its_flag_is_shown_the_flag() {
 }
 
 #[test]
-fn a_list_has_one_shape() {
+fn a_list_has_one_format() {
     let world = World::new();
     let told = refused(&world, &["list", "--json", "--format", "{name}"], 2);
     assert!(told.contains("--format cannot be combined with --json"), "{told}");

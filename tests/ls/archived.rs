@@ -46,7 +46,7 @@ fn ids(world: &World, more: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_session_is_archived_as_its_file_is_whatever_its_row_says() {
+fn the_file_of_a_session_decides_whether_it_is_archived() {
     for version in homes() {
         for shift in 0..4 {
             let world = World::with_home(version);
@@ -111,7 +111,7 @@ fn a_session_is_archived_as_its_file_is_whatever_its_row_says() {
 }
 
 #[test]
-fn codex_lists_as_archived_what_we_do() {
+fn codex_lists_the_same_sessions_as_archived() {
     for version in ["0.171.0", "0.137.0"] {
         let Some(codex) = Real::of(version) else { return };
         let mut wanted = (BTreeSet::new(), BTreeSet::new());

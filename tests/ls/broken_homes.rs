@@ -29,7 +29,7 @@ fn assert_complete(world: &World, ran: &Ran, lines: usize) {
 }
 
 #[test]
-fn without_a_home_there_are_no_sessions_and_a_note_says_so() {
+fn without_a_home_the_listing_is_empty_with_a_warning() {
     let world = World::new();
     for (words, out, code) in [
         (&["codex-agent-ls"][..], "", 0),
@@ -48,7 +48,7 @@ fn without_a_home_there_are_no_sessions_and_a_note_says_so() {
 }
 
 #[test]
-fn a_home_that_was_named_and_is_not_there_is_an_error() {
+fn a_missing_home_that_was_named_is_an_error() {
     let mut world = World::new();
     world.write("a-file", "");
     for place in ["nowhere", "a-file"] {
@@ -65,7 +65,7 @@ fn a_home_that_was_named_and_is_not_there_is_an_error() {
 }
 
 #[test]
-fn an_empty_home_is_an_empty_listing() {
+fn an_empty_home_has_an_empty_listing() {
     let world = World::new();
     fs::create_dir(world.codex_home()).unwrap();
     assert_eq!(world.ok(&["codex-agent-ls", "--archived", "--subagents"]), "");
@@ -76,7 +76,7 @@ fn an_empty_home_is_an_empty_listing() {
 }
 
 #[test]
-fn a_locked_database_is_waited_for_and_then_gone_round() {
+fn a_locked_database_is_waited_for_and_then_ignored() {
     // The one lock keeps readers out of a database with a WAL, the other out of one without.
     for sql in
         ["PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE;", "PRAGMA journal_mode=DELETE; BEGIN EXCLUSIVE;"]
@@ -97,7 +97,7 @@ fn a_locked_database_is_waited_for_and_then_gone_round() {
 }
 
 #[test]
-fn a_broken_database_costs_one_line_and_no_session() {
+fn a_broken_database_prints_one_warning_and_hides_no_session() {
     type Break = fn(&Path);
     let cases: [(&str, Break); 8] = [
         ("cut to nothing", |path| cut(path, |_| 0)),
@@ -143,7 +143,7 @@ fn cut(path: &Path, length: fn(u64) -> u64) {
 }
 
 #[test]
-fn a_damaged_page_costs_one_line_and_no_session() {
+fn a_damaged_page_prints_one_warning_and_hides_no_session() {
     let world = World::with_home("0.137.0");
     let path = world.codex_home().join("state_5.sqlite");
     let whole = fs::read(&path).unwrap();
@@ -178,7 +178,7 @@ fn a_damaged_page_costs_one_line_and_no_session() {
 }
 
 #[test]
-fn a_database_that_may_not_be_read_is_gone_round() {
+fn an_unreadable_database_hides_no_session() {
     let world = World::with_home("0.137.0");
     open_to_all(&world);
     set_mode(&world.codex_home().join("state_5.sqlite"), 0);
@@ -190,7 +190,7 @@ fn a_database_that_may_not_be_read_is_gone_round() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_hides_no_row() {
+fn a_read_only_directory_hides_no_row() {
     let mut world = World::with_home("0.169.0");
     let home = world.codex_home();
     let path = home.join("state_5.sqlite");
@@ -231,7 +231,7 @@ fn a_folder_that_cannot_be_written_hides_no_row() {
 }
 
 #[test]
-fn the_highest_number_is_the_database() {
+fn the_database_of_the_highest_number_is_read() {
     let world = World::new();
     for (number, name) in
         ["state.sqlite", "state_4.sqlite", "state_5.sqlite", "state_10.sqlite"].iter().enumerate()
@@ -248,7 +248,7 @@ fn the_highest_number_is_the_database() {
 }
 
 #[test]
-fn one_bad_rollout_costs_one_warning_and_no_other_session() {
+fn a_broken_rollout_prints_one_warning_and_hides_no_other_session() {
     let good = |number| meta(number, "") + &message(&format!("message {number}"));
     // The text, and whether it is still a session that can be listed, and under which title.
     let cases: [(&str, Vec<u8>, Option<&str>); 9] = [
@@ -305,7 +305,7 @@ fn one_bad_rollout_costs_one_warning_and_no_other_session() {
 }
 
 #[test]
-fn a_rollout_that_may_not_be_read_costs_one_warning() {
+fn an_unreadable_rollout_prints_one_warning() {
     let world = World::new();
     (1..4).for_each(|number| drop(put(&world, number, meta(number, "") + &message("x"))));
     open_to_all(&world);
@@ -327,7 +327,7 @@ fn a_rollout_that_may_not_be_read_costs_one_warning() {
 }
 
 #[test]
-fn what_only_has_a_rollouts_name_is_no_session() {
+fn a_file_with_only_the_name_of_a_rollout_is_no_session() {
     let world = World::new();
     put(&world, 1, meta(1, "") + &message("x"));
     let day = world.path(DAY);
@@ -348,7 +348,7 @@ fn what_only_has_a_rollouts_name_is_no_session() {
 }
 
 #[test]
-fn a_link_in_a_circle_costs_a_warning_and_is_not_followed() {
+fn a_circular_link_prints_a_warning_and_is_not_followed() {
     for link in ["2026/11/22/again", "2026/again", "again"] {
         let world = World::new();
         put(&world, 1, meta(1, "") + &message("x"));
@@ -381,7 +381,7 @@ fn linked_rollouts_and_linked_years_are_listed_once() {
 }
 
 #[test]
-fn a_session_that_is_archived_meanwhile_is_listed_once() {
+fn a_session_that_is_archived_during_the_listing_is_listed_once() {
     let world = with_rollouts(400);
     let archive = world.codex_home().join("archived_sessions");
     fs::create_dir(&archive).unwrap();
@@ -448,7 +448,7 @@ fn a_session_that_is_archived_meanwhile_is_listed_once() {
 }
 
 #[test]
-fn twenty_thousand_sessions_need_few_descriptors_and_no_reader_to_the_end() {
+fn twenty_thousand_sessions_need_few_descriptors_and_may_lose_their_reader() {
     let world = with_rollouts(20_000);
     let count = world.sh("ulimit -n 1024; ulimit -Hn 1024; exec codex-agent-ls --json --full");
     assert_eq!((count.code, count.err.as_str(), count.out.lines().count()), (0, "", 20_000));

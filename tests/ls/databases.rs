@@ -150,7 +150,7 @@ fn rows_are_read_in_every_journal_mode_and_directory() {
 }
 
 #[test]
-fn a_database_whose_head_was_overwritten_costs_one_line() {
+fn a_database_with_an_overwritten_header_prints_one_warning() {
     for version in homes() {
         let world = World::with_home(version);
         drop(prepare(&world, "wal, alone"));
@@ -173,7 +173,7 @@ fn a_database_whose_head_was_overwritten_costs_one_line() {
 }
 
 #[test]
-fn a_database_that_was_rebuilt_with_a_few_rows_hides_no_session() {
+fn a_rebuilt_database_with_few_rows_hides_no_session() {
     for version in homes() {
         let clean = World::with_home(version);
         let (rows, files) = (listed(&clean, &[]), listed(&clean, &["--no-database"]));
@@ -204,7 +204,7 @@ fn a_database_that_was_rebuilt_with_a_few_rows_hides_no_session() {
 }
 
 #[test]
-fn a_bad_database_of_a_higher_number_hides_no_good_one() {
+fn a_broken_database_of_a_higher_number_hides_no_valid_one() {
     type Make = fn(&Path);
     let bad: [(&str, Make); 8] = [
         ("empty", |path| fs::write(path, "").unwrap()),
@@ -296,7 +296,7 @@ fn a_database_without_a_row_hides_no_filled_one_and_is_read_where_it_is_alone() 
 }
 
 #[test]
-fn a_page_that_is_found_damaged_in_the_middle_hides_no_good_database() {
+fn a_damaged_page_in_the_middle_hides_no_valid_database() {
     let world = World::with_home("0.171.0");
     drop(prepare(&world, "wal, alone"));
     let good = world.codex_home().join("state_5.sqlite");
@@ -336,7 +336,7 @@ fn a_page_that_is_found_damaged_in_the_middle_hides_no_good_database() {
 }
 
 #[test]
-fn a_locked_database_is_answered_for_by_the_files_and_not_by_an_older_one() {
+fn a_locked_database_is_replaced_by_the_files_and_not_by_an_older_one() {
     let world = World::with_home("0.169.0");
     let home = world.codex_home();
     fs::copy(crate::world::data("homes/0.106.0/state_5.sqlite"), home.join("state_4.sqlite")).unwrap();
@@ -368,7 +368,7 @@ fn a_locked_database_is_answered_for_by_the_files_and_not_by_an_older_one() {
 }
 
 #[test]
-fn a_filesystem_that_does_not_answer_is_given_up() {
+fn a_file_system_that_does_not_answer_is_given_up() {
     let world = World::with_home("0.169.0");
     // To open a pipe without a writer takes as long as a mount whose server is gone.
     assert_eq!(world.sh("mkfifo home/.codex/state_9.sqlite").code, 0);

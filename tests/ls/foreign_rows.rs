@@ -46,7 +46,7 @@ fn text<'r>(record: &'r Value, field: &str) -> &'r str {
 }
 
 #[test]
-fn a_directory_that_is_no_absolute_path_is_not_believed() {
+fn a_directory_that_is_no_absolute_path_is_ignored() {
     for version in homes() {
         let clean = World::with_home(version);
         let fields = ["--fields", "id,cwd,title,updated_at,resume_command"];
@@ -137,7 +137,7 @@ fn a_session_whose_row_has_a_foreign_directory_is_opened_where_it_ran() {
 }
 
 #[test]
-fn a_row_and_a_rollout_that_contradict_each_other_are_told_apart() {
+fn a_row_that_contradicts_its_rollout_is_reported() {
     let world = World::with_home("0.169.0");
     let before = listed(&world, &["--full"]);
     database(&world).execute("UPDATE threads SET cwd = '/somewhere/else'", []).unwrap();
@@ -187,7 +187,7 @@ fn a_rollout_path_of_another_system_is_found_by_its_last_part() {
 }
 
 #[test]
-fn of_several_files_the_one_that_a_foreign_path_names_is_it() {
+fn a_foreign_path_decides_between_several_files() {
     let world = World::with_home("0.169.0-odd");
     let records = listed(&world, &[]);
     let (id, newest) = records

@@ -175,7 +175,7 @@ fn each_session_is_what_was_recorded() {
 }
 
 #[test]
-fn forks_and_segments_of_every_kind() {
+fn forks_and_segments_of_every_kind_are_listed() {
     let world = World::with_home("0.169.0-odd");
     let ids: BTreeMap<String, String> =
         manifest("0.169.0-odd").into_iter().map(|(label, id, _)| (label, id)).collect();
@@ -207,7 +207,7 @@ fn forks_and_segments_of_every_kind() {
 }
 
 #[test]
-fn database_and_files_say_the_same() {
+fn database_and_files_list_the_same() {
     for version in HOMES.into_iter().filter(|version| has_database(version)) {
         let world = World::with_home(version);
         let rows = listed(&world, &["--full"]);
@@ -300,7 +300,7 @@ fn databases_since_0_122_have_milliseconds() {
 }
 
 #[test]
-fn a_home_without_its_database_is_listed_as_well() {
+fn a_home_without_its_database_is_listed() {
     for version in HOMES.into_iter().filter(|version| has_database(version)) {
         let world = World::with_home(version);
         let before = listed(&world, &["--no-database"]);
@@ -314,7 +314,7 @@ fn a_home_without_its_database_is_listed_as_well() {
 }
 
 #[test]
-fn a_session_in_one_place_only_is_listed_and_told() {
+fn a_session_without_row_or_file_is_listed_and_reported() {
     let world = World::with_home("0.169.0");
     let files = listed(&world, &["--no-database"]);
     let login =
@@ -345,7 +345,7 @@ fn a_session_in_one_place_only_is_listed_and_told() {
 }
 
 #[test]
-fn recorded_homes_agree_with_themselves() {
+fn recorded_homes_have_no_problems() {
     for version in HOMES {
         let world = World::with_home(version);
         let check = world.run(&["codex-agent-ls", "--check"]);

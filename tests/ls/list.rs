@@ -22,7 +22,7 @@ fn both(more: &[&str], want: &[&str]) {
 }
 
 #[test]
-fn the_newest_come_first_and_the_hidden_stay_hidden() {
+fn the_newest_come_first_and_hidden_sessions_stay_hidden() {
     both(
         &[],
         &[
@@ -33,7 +33,7 @@ fn the_newest_come_first_and_the_hidden_stay_hidden() {
 }
 
 #[test]
-fn filters_by_place() {
+fn filters_by_directory_branch_and_repository() {
     both(&["--cwd", "/tmp/codex-fixture/projects/beta"], &["a7c92fd5", "e2971b2e", "a38a6c50", "a9b95443"]);
     both(&["--cwd", "/tmp/codex-fixture/projects/beta/"], &["a7c92fd5", "e2971b2e", "a38a6c50", "a9b95443"]);
     both(&["--cwd", "/tmp/codex-fixture/projects"], &[]);
@@ -49,7 +49,7 @@ fn filters_by_place() {
 }
 
 #[test]
-fn filters_by_maker() {
+fn filters_by_source_model_and_version() {
     both(&["--source", "exec", "-n", "1"], &["e03ce4e5"]);
     both(&["--source", "vscode"], &[]);
     both(&["--source", "subagent", "--subagents"], &["76a0ac56"]);
@@ -62,7 +62,7 @@ fn filters_by_maker() {
 }
 
 #[test]
-fn filters_by_name_state_and_family() {
+fn filters_by_name_archive_status_and_parent() {
     both(&["--named"], &["cd6d1b0c"]);
     both(&["--name", "login work"], &["cd6d1b0c"]);
     both(&["--name", "login*"], &["cd6d1b0c"]);
@@ -100,7 +100,7 @@ fn filters_by_time() {
 }
 
 #[test]
-fn orders() {
+fn every_order_sorts() {
     both(&["--sort", "created", "-n", "2"], &["e03ce4e5", "80632853"]);
     both(&["--sort", "created:asc", "-n", "2"], &["cd6d1b0c", "a5a7feaf"]);
     both(&["--sort", "updated:asc", "-n", "1", "--offset", "1"], &["a5a7feaf"]);
@@ -117,7 +117,7 @@ fn orders() {
 }
 
 #[test]
-fn pages_join_to_the_whole_listing() {
+fn pages_together_are_the_whole_listing() {
     for version in ["0.45.0", "0.106.0", "0.169.0", "0.169.0-odd", NEWEST] {
         let world = World::with_home(version);
         for sort in ["updated", "created", "created:asc", "title", "cwd", "tokens"] {
@@ -160,7 +160,7 @@ fn fields_have_the_dotted_names_of_the_record() {
 }
 
 #[test]
-fn shapes() {
+fn every_output_format_prints_its_fields() {
     let world = World::with_home("0.169.0");
     let row = world.ok(&["codex-agent-ls", "-n", "1"]);
     assert_eq!(
@@ -215,7 +215,7 @@ fn shapes() {
 }
 
 #[test]
-fn a_record_has_every_field_and_no_costly_one_unasked() {
+fn a_record_has_costly_fields_only_on_request() {
     let world = World::with_home("0.169.0");
     let record = &json(&world.ok(&["codex-agent-ls", "--json", "--name", "login work"]))[0];
     let keys: Vec<&String> = record.as_object().unwrap().keys().collect();
@@ -265,7 +265,7 @@ fn a_group_filters_and_an_unknown_group_is_reported() {
 }
 
 #[test]
-fn the_database_is_where_codex_says() {
+fn the_database_is_where_codex_is_configured() {
     let mut world = World::with_home("0.169.0");
     let place = world.path("elsewhere");
     std::fs::create_dir(&place).unwrap();
@@ -293,7 +293,7 @@ fn the_database_is_where_codex_says() {
 }
 
 #[test]
-fn a_moved_home_is_listed_at_its_new_place() {
+fn a_moved_home_is_listed_with_its_new_paths() {
     let world = World::with_home("0.137.0");
     for record in json(&world.ok(&["codex-agent-ls", "--json", "--archived", "--subagents"])) {
         let path = record["rollout_path"].as_str().unwrap();
@@ -303,7 +303,7 @@ fn a_moved_home_is_listed_at_its_new_place() {
 }
 
 #[test]
-fn words_that_cannot_be_read_get_an_answer_that_helps() {
+fn wrong_usage_gets_a_hint_and_exits_with_2() {
     let world = World::with_home("0.169.0");
     for (words, help) in [
         (&["--limt", "3"][..], "did you mean '--limit'?"),
@@ -336,7 +336,7 @@ fn words_that_cannot_be_read_get_an_answer_that_helps() {
 }
 
 #[test]
-fn a_full_look_is_taken_before_what_it_may_change_is_judged() {
+fn full_reads_a_rollout_before_its_fields_are_filtered() {
     for (version, flag, value) in [("0.106.0", "--model", "gpt-5"), ("0.137.0", "--originator", "codex_exec")]
     {
         let world = World::with_home(version);
@@ -351,7 +351,7 @@ fn a_full_look_is_taken_before_what_it_may_change_is_judged() {
 }
 
 #[test]
-fn the_shortest_way_to_the_newest_misses_none() {
+fn a_limited_listing_by_creation_misses_no_session() {
     let world = World::with_home("0.169.0-odd");
     let sessions = world.codex_home().join("sessions");
     let day = sessions.join("2026/11/22");
@@ -411,7 +411,7 @@ fn a_damaged_session_does_not_shorten_the_page() {
 }
 
 #[test]
-fn of_two_copies_of_a_file_the_one_that_the_row_names_is_it() {
+fn the_row_decides_between_two_copies_of_a_rollout() {
     let world = World::with_home("0.169.0");
     let path = world.ok(&["codex-agent-ls", "-n", "1", "--fields", "rollout_path"]);
     let path = std::path::Path::new(path.trim());
@@ -437,7 +437,7 @@ fn of_two_copies_of_a_file_the_one_that_the_row_names_is_it() {
 }
 
 #[test]
-fn a_check_takes_no_filters() {
+fn a_check_accepts_no_filters() {
     let world = World::with_home("0.169.0");
     for more in [
         &["--cwd", "/x"][..],
@@ -455,7 +455,7 @@ fn a_check_takes_no_filters() {
 }
 
 #[test]
-fn a_directory_that_is_gone_is_still_a_place() {
+fn a_missing_directory_can_be_a_filter() {
     let world = World::with_home("0.169.0");
     let mut command = world.command("codex-agent-ls");
     std::fs::create_dir(world.path("work")).unwrap();
@@ -471,7 +471,7 @@ fn a_directory_that_is_gone_is_still_a_place() {
 }
 
 #[test]
-fn a_nul_in_a_title_forges_no_row() {
+fn a_nul_character_in_a_title_forges_no_row() {
     let world = World::with_home("0.169.0");
     let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
     database
@@ -484,7 +484,7 @@ fn a_nul_in_a_title_forges_no_row() {
 
 /// Codex 0.171 lists sessions of the applications of ChatGPT among those of the user.
 #[test]
-fn an_object_as_source_is_a_subagent_only_if_it_says_so() {
+fn an_object_as_source_is_a_subagent_only_with_that_key() {
     for (object, word) in [
         (r#"{"custom":"chatgpt"}"#, Some("custom:chatgpt")),
         (r#"{"custom":"atlas"}"#, Some("custom:atlas")),

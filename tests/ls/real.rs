@@ -10,7 +10,7 @@ use crate::world::fake::wait_until;
 use crate::world::real::{Real, VERSIONS, end, real, told};
 
 #[test]
-fn what_codex_writes_is_what_we_list() {
+fn the_listing_has_the_sessions_that_codex_wrote() {
     let Some(codex) = Real::new() else { return };
     let one = codex.exec("alpha", &["  Mend the parser \n"]);
     let two = codex.exec("beta", &["Write the notes"]);
@@ -67,7 +67,7 @@ fn what_codex_writes_is_what_we_list() {
 }
 
 #[test]
-fn a_turn_under_way_runs_and_a_killed_one_does_not() {
+fn a_session_is_running_during_a_turn_and_not_after_a_kill() {
     let Some(codex) = Real::new() else { return };
     let (child, id) = codex.exec_slowly("alpha", "Think long SLEEP60");
     for source in ["--color=never", "--no-database"] {
@@ -98,7 +98,7 @@ fn a_turn_under_way_runs_and_a_killed_one_does_not() {
 }
 
 #[test]
-fn a_session_that_moved_is_where_it_ran_last() {
+fn a_session_has_the_directory_of_its_last_turn() {
     let Some(codex) = Real::new() else { return };
     let id = codex.exec("alpha", &["Begin here"]);
     codex.exec("beta", &["resume", &id, "Go on there"]);
@@ -110,7 +110,7 @@ fn a_session_that_moved_is_where_it_ran_last() {
 }
 
 #[test]
-fn listing_does_not_get_in_codexs_way() {
+fn a_listing_does_not_block_codex() {
     let Some(codex) = Real::new() else { return };
     codex.exec("alpha", &["First"]);
     let mut children: Vec<Child> = Vec::new();
@@ -139,7 +139,7 @@ fn listing_does_not_get_in_codexs_way() {
 }
 
 #[test]
-fn a_database_that_codex_rebuilt_has_lost_names_and_we_have_not() {
+fn names_are_listed_that_a_rebuilt_database_has_lost() {
     let Some(codex) = Real::new() else { return };
     let id = codex.exec("alpha", &["Something"]);
     codex.ask("thread/name/set", json!({"threadId": id, "name": "kept"}));
@@ -176,7 +176,7 @@ impl Real {
 }
 
 #[test]
-fn a_name_an_archive_and_an_unarchive_make_no_session_the_newest() {
+fn naming_and_archiving_make_no_session_the_newest() {
     for version in VERSIONS {
         let Some(codex) = Real::of(version) else { continue };
         let old = codex.exec("alpha", &["Old work"]);

@@ -105,7 +105,7 @@ fn take_out(world: &World, path: &Path, way: &str) -> PathBuf {
 const WAYS: [&str; 3] = ["a day is a link", "a file is a link", "the row says so"];
 
 #[test]
-fn a_fork_of_what_lies_outside_the_home_is_refused_before_it_begins() {
+fn a_fork_of_a_rollout_outside_the_home_is_refused() {
     let labels = labels("0.169.0-odd");
     let of = |label: &str| labels[label].as_str();
     for way in WAYS {
@@ -152,7 +152,7 @@ fn a_fork_of_what_lies_outside_the_home_is_refused_before_it_begins() {
 }
 
 #[test]
-fn codex_refuses_the_forks_that_we_refuse_and_makes_the_others() {
+fn codex_refuses_the_same_forks() {
     let Some(codex) = Real::new() else { return };
     let root = codex.exec("alpha", &["The root"]);
     let fork = codex.world.run(&["codex-agent-fork", &root, "--json"]);
@@ -186,7 +186,7 @@ fn codex_refuses_the_forks_that_we_refuse_and_makes_the_others() {
 }
 
 #[test]
-fn broken_rollouts_cost_one_line_for_all_and_a_check_names_each() {
+fn broken_rollouts_print_one_warning_and_a_check_names_each() {
     for count in [1, 2, 40, 300] {
         let world = World::new();
         for number in 0..3 {
@@ -230,7 +230,7 @@ fn broken_rollouts_cost_one_line_for_all_and_a_check_names_each() {
 }
 
 #[test]
-fn a_row_without_a_preview_whose_message_comes_late_is_found() {
+fn a_late_first_message_is_found_for_a_row_without_a_preview() {
     // openai/codex 28559: the first message behind 430 long lines, so that a page from the files lacks it.
     for version in ["0.137.0", "0.171.0"] {
         let world = World::with_home(version);
@@ -261,7 +261,7 @@ fn a_row_without_a_preview_whose_message_comes_late_is_found() {
 }
 
 #[test]
-fn a_directory_that_exists_in_other_case_alone_is_named_by_a_check() {
+fn a_check_names_a_directory_that_exists_only_in_other_case() {
     let cases: [(&[&str], &str, Option<&str>); 7] = [
         (&["mnt/GH/x"], "mnt/gh/x", Some("mnt/GH/x")),
         (&["mnt/GH/X"], "mnt/gh/x", Some("mnt/GH/X")),
@@ -309,7 +309,7 @@ fn a_directory_that_exists_in_other_case_alone_is_named_by_a_check() {
 }
 
 #[test]
-fn names_count_for_sessions_that_exist() {
+fn names_of_missing_sessions_are_ignored() {
     for version in ["0.106.0", "0.137.0", "0.169.0", "0.171.0"] {
         let world = World::with_home(version);
         let records = listed(&world, &[]);
@@ -370,7 +370,7 @@ fn names_count_for_sessions_that_exist() {
 }
 
 #[test]
-fn the_first_line_of_a_copied_fork_decides_everywhere() {
+fn the_first_line_of_a_copied_fork_decides_its_id() {
     // A fork that Codex copied in another directory: its own line, then its parent's with the other one.
     for with_row in [false, true] {
         let world = World::new();

@@ -56,7 +56,7 @@ const ENVIRONMENT: &str = "<environment_context>\n  <cwd>/p</cwd>\n</environment
 const AGENTS: &str = "# AGENTS.md instructions for /p\n\n<INSTRUCTIONS>\nAnswer.\n</INSTRUCTIONS>";
 
 #[test]
-fn sessions_of_before_the_envelope_are_listed_and_not_resumed() {
+fn sessions_of_the_oldest_format_are_listed_and_not_resumed() {
     let mut world = World::new();
     let old = |id: &str, more: &[Value]| {
         let mut lines = vec![
@@ -143,7 +143,7 @@ fn sessions_of_before_the_envelope_are_listed_and_not_resumed() {
 }
 
 #[test]
-fn a_session_that_a_goal_began_is_called_by_it() {
+fn a_session_that_a_goal_began_has_the_goal_as_title() {
     let internal = "<codex_internal_context source=\"goal\">\nContinue.\n</codex_internal_context>";
     let set = event("thread_goal_updated", json!({"goal": {"objective": "Ship the parser\nwith tests"}}));
     let typed = event("user_message", json!({"message": "Say it in French"}));
@@ -193,7 +193,7 @@ fn a_session_that_a_goal_began_is_called_by_it() {
 }
 
 #[test]
-fn what_codex_wrote_in_the_users_name_is_no_title() {
+fn messages_that_codex_wrote_as_the_user_are_no_title() {
     let aborted = "<turn_aborted>\nThe user interrupted.\n</turn_aborted>";
     let notice = "<subagent_notification>\n{}\n</subagent_notification>";
     let editor = "# Context from my IDE setup:\n\n## Active file: a.rs\n\n## My request for Codex:\nFix it\n";
@@ -237,7 +237,7 @@ fn what_codex_wrote_in_the_users_name_is_no_title() {
 }
 
 #[test]
-fn a_prompt_that_stands_only_in_the_models_copy_is_one() {
+fn a_prompt_that_only_the_model_input_has_is_a_title() {
     let started = |turn: &str| event("task_started", json!({"turn_id": turn}));
     let ended = |turn: &str| event("task_complete", json!({"turn_id": turn, "last_agent_message": "x"}));
     let said = |text: &str, paginated: bool| match paginated {
@@ -271,7 +271,7 @@ fn a_prompt_that_stands_only_in_the_models_copy_is_one() {
 }
 
 #[test]
-fn what_a_session_says_never_comes_from_codexs_projection() {
+fn titles_never_come_from_codexs_projection() {
     let world = World::with_home("0.171.0");
     let before = world.ok(&["codex-agent-ls", "--archived", "--full", "--json"]);
     let path = world.codex_home().join("thread_history_1.sqlite");

@@ -13,7 +13,7 @@ use crate::plugin::{DESCRIBED, listed, own, plugin, runs, world};
 use crate::world::json;
 
 #[test]
-fn an_external_tool_is_asked_once_and_then_described_by_a_file() {
+fn an_external_tool_is_run_once_and_then_described_by_a_file() {
     let world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
     assert_eq!(
@@ -158,7 +158,7 @@ fn all_of_the_names_are_added_or_none() {
 }
 
 #[test]
-fn a_tool_that_misbehaves_when_it_is_asked_is_reported_and_not_described() {
+fn a_tool_with_an_invalid_description_is_reported_and_not_added() {
     let world = world();
     for (name, script, why) in [
         ("flood", "head -c 10000000 /dev/zero", "it printed more than 64 KiB"),
@@ -223,7 +223,7 @@ fn is_gone(file: &Path) -> bool {
 }
 
 #[test]
-fn an_interrupt_ends_the_tool_that_is_asked() {
+fn an_interrupt_ends_the_tool_that_is_described() {
     let world = world();
     world.script("bin/codex-agent-hang", "#!/bin/sh\nsleep 600 &\necho $! > \"$0.child\"\nwait\n");
     let child =
@@ -281,7 +281,7 @@ fn read_by(paths: &[&Path], act: impl FnOnce()) -> Vec<usize> {
 }
 
 #[test]
-fn running_and_completing_read_no_folder_and_running_no_file() {
+fn running_and_completing_read_no_directory_and_running_reads_no_file() {
     let world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
     assert_eq!(plugin(&world, &["add", "told"]).code, 0);

@@ -71,7 +71,7 @@ pub fn leaves_no_home(world: &World) {
 const OF_INPUT: [&str; 5] = ["own-fields", "foreign-fields", "foreign-types", "bad-line", "bounded-memory"];
 
 #[test]
-fn tools_to_begin_with_keep_every_rule() {
+fn the_example_tools_keep_every_rule() {
     let world = world();
     if !has(&world, &["python3", "jq"]) {
         return;
@@ -93,7 +93,7 @@ fn tools_to_begin_with_keep_every_rule() {
 }
 
 #[test]
-fn tools_to_begin_with_are_of_use() {
+fn the_example_tools_print_what_they_promise() {
     let mut world = World::with_home("0.169.0");
     if !has(&world, &["python3", "jq"]) {
         return;
@@ -142,7 +142,7 @@ fn of_readme() -> String {
 }
 
 #[test]
-fn the_tools_that_are_shown_count_every_session_of_every_home() {
+fn the_tools_of_the_page_count_every_session_of_every_home() {
     let mut blank = 0;
     for home in HOMES {
         let mut world = World::with_home(home);
@@ -171,7 +171,7 @@ fn the_tools_that_are_shown_count_every_session_of_every_home() {
 }
 
 #[test]
-fn the_functions_that_the_page_shows_write_values_as_rows_have_them() {
+fn the_functions_of_the_page_escape_values_as_rows_do() {
     let world = world();
     if !has(&world, &["python3", "jq"]) {
         return;
@@ -186,7 +186,7 @@ fn the_functions_that_the_page_shows_write_values_as_rows_have_them() {
 }
 
 #[test]
-fn the_tool_in_sh_writes_titles_as_the_listing_does() {
+fn the_tool_in_sh_escapes_titles_as_the_listing_does() {
     let mut world = World::with_home("0.169.0");
     if !has(&world, &["jq"]) {
         return;
@@ -274,7 +274,7 @@ fn the_page_names_every_check() {
 }
 
 #[test]
-fn a_tool_that_does_not_say_how_it_works_in_a_pipe_is_told_to() {
+fn a_tool_that_does_not_describe_its_input_is_reported() {
     let world = world();
     for (name, why) in [("find", "which is no record"), ("group", "a verb is missing")] {
         let (code, checks) = check(&world, &[name]);
@@ -301,7 +301,7 @@ fn our_own_tools_keep_the_rules() {
 }
 
 #[test]
-fn a_plain_script_is_spared_what_it_cannot_know() {
+fn a_plain_script_is_not_checked_for_the_description() {
     let world = world();
     let script = "#!/bin/sh\ncase ${1-} in\n-h|--help) echo 'usage: codex-agent plain' ;;\n'') echo done ;;\n\
                   *) echo \"codex-agent-plain: cannot take '$1'\" >&2; exit 2 ;;\nesac\n";
@@ -329,7 +329,7 @@ fn a_plain_script_is_spared_what_it_cannot_know() {
 }
 
 #[test]
-fn records_of_every_type_that_we_make_can_be_read_and_others_are_given() {
+fn records_of_every_type_are_fed_and_passed_on() {
     let world = world();
     if !has(&world, &["python3"]) {
         return;
@@ -388,7 +388,7 @@ fn every_type_of_the_schema_has_samples_that_fit_it() {
 }
 
 #[test]
-fn a_tool_that_reads_events_of_runs_is_not_blamed_for_the_runs_of_its_samples() {
+fn sample_events_of_runs_are_no_fault_of_a_tool() {
     let world = world();
     for kinds in [&["job.completed"][..], &["run.completed", "queue", "group"], &["session", "prompt", "job"]]
     {
@@ -429,7 +429,7 @@ fn the_page_names_every_reserved_word() {
 }
 
 #[test]
-fn lines_say_what_was_seen_and_why_it_matters() {
+fn lines_name_the_observation_and_the_reason() {
     let world = world();
     world.script("bin/codex-agent-quiet", "#!/bin/sh\n");
     let ran = world.run(&["codex-agent", "plugin", "check", "quiet"]);
@@ -464,7 +464,7 @@ fn a_check_that_is_interrupted_cleans_up() {
 }
 
 #[test]
-fn what_is_no_file_of_records_is_not_fed() {
+fn a_file_without_records_is_refused() {
     let world = World::new();
     world.script("bin/codex-agent-plain", "#!/bin/sh\ntouch ran\n");
     assert_eq!(world.sh("mkfifo pipe; mkdir folder; truncate -s 65M huge").code, 0);

@@ -227,7 +227,7 @@ fn a_description_that_cannot_be_read_is_a_warning_and_never_overwritten() {
 }
 
 #[test]
-fn fields_that_are_null_are_fields_that_are_left_out() {
+fn a_null_field_counts_as_a_missing_one() {
     let world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
     world.write(
@@ -253,7 +253,7 @@ fn without_a_home_the_tools_are_listed_all_the_same() {
 }
 
 #[test]
-fn a_directory_and_a_link_to_it_are_one() {
+fn a_directory_and_a_link_to_it_are_listed_once() {
     let mut world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
     world.script("later/codex-agent-told", DESCRIBED);
@@ -269,7 +269,7 @@ fn a_directory_and_a_link_to_it_are_one() {
 }
 
 #[test]
-fn a_path_that_is_not_utf_8_is_no_obstacle() {
+fn a_path_that_is_not_utf_8_is_read() {
     use std::os::unix::ffi::OsStrExt;
     let world = world();
     let folder = world.path("bin").join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
@@ -284,7 +284,7 @@ fn a_path_that_is_not_utf_8_is_no_obstacle() {
 }
 
 #[test]
-fn the_name_of_the_executable_is_as_good_as_that_of_the_tool() {
+fn a_tool_is_also_found_by_the_name_of_its_executable() {
     let world = world();
     let tool = world.script("bin/codex-agent-told", DESCRIBED);
     assert_eq!(plugin(&world, &["add", "codex-agent-told"]).code, 0);
@@ -296,7 +296,7 @@ fn the_name_of_the_executable_is_as_good_as_that_of_the_tool() {
 }
 
 #[test]
-fn many_may_add_concurrently() {
+fn concurrent_additions_are_all_saved() {
     let world = world();
     let names: Vec<String> = (0..12).map(|number| format!("n{number}")).collect();
     for name in &names {
@@ -321,7 +321,7 @@ fn many_may_add_concurrently() {
 }
 
 #[test]
-fn bad_usage_is_refused() {
+fn wrong_usage_is_refused() {
     let world = world();
     for (words, why) in [
         (&["list", "x"][..], "unexpected operand 'x'"),

@@ -175,7 +175,7 @@ pub fn with_fault(world: &World, at: usize, changes: &[(&str, &str)]) -> String 
 }
 
 #[test]
-fn every_fault_is_caught_by_the_name_of_its_check() {
+fn each_check_fails_for_its_fault() {
     let world = world();
     if !has(&world, &["python3", "bash"]) {
         return;
@@ -200,7 +200,7 @@ fn every_fault_is_caught_by_the_name_of_its_check() {
 }
 
 #[test]
-fn a_tool_that_is_slow_to_start_is_not_interrupted_before() {
+fn a_tool_that_starts_slowly_is_not_interrupted_early() {
     let world = world();
     if !has(&world, &["python3"]) {
         return;
@@ -213,7 +213,7 @@ fn a_tool_that_is_slow_to_start_is_not_interrupted_before() {
 }
 
 #[test]
-fn a_tool_that_keeps_all_that_it_reads_is_caught() {
+fn a_tool_that_buffers_its_input_fails() {
     let world = world();
     if !has(&world, &["python3"]) {
         return;
@@ -225,7 +225,7 @@ fn a_tool_that_keeps_all_that_it_reads_is_caught() {
 }
 
 #[test]
-fn faults_of_name_start_and_empty_input_are_caught() {
+fn faults_of_name_start_and_empty_input_fail() {
     let world = world();
     let good = "#!/bin/sh\necho 'usage: x'\n";
     // Of the page, a tool of today, tools to come, what stands before the dot of types.
@@ -297,7 +297,7 @@ fn a_tool_that_runs_codex_may_change_its_home() {
 }
 
 #[test]
-fn nothing_that_a_tool_leaves_behind_holds_the_check_up() {
+fn a_process_that_a_tool_leaves_behind_does_not_delay_the_check() {
     let world = world();
     let script = "#!/bin/sh\n[ $# -eq 0 ] || exit 2\ncd \"$CODEX_HOME\" && mkfifo pipe\n\
                   ln -s . one; ln -s . two; ln -s . three\n\
@@ -311,7 +311,7 @@ fn nothing_that_a_tool_leaves_behind_holds_the_check_up() {
 }
 
 #[test]
-fn what_is_written_by_every_run_is_seen() {
+fn a_file_that_every_run_writes_is_found() {
     for line in [
         "touch \"$CODEX_HOME/planted\"",
         "mkdir -p \"$CODEX_HOME/made\"",
@@ -326,7 +326,7 @@ fn what_is_written_by_every_run_is_seen() {
 }
 
 #[test]
-fn a_tool_without_help_is_not_blamed_for_pipes_and_controls_beyond_ascii_are_seen() {
+fn a_tool_without_help_fails_no_check_of_pipes_and_c1_controls_are_found() {
     let world = world();
     let script = "#!/bin/sh\n[ $# -eq 0 ] || { echo \"codex-agent-plain: cannot take '$1'\" >&2; exit 2; }\necho done\n";
     let path = world.script("bin/codex-agent-plain", script);
@@ -338,7 +338,7 @@ fn a_tool_without_help_is_not_blamed_for_pipes_and_controls_beyond_ascii_are_see
 }
 
 #[test]
-fn what_a_tool_makes_hard_to_remove_is_removed() {
+fn files_that_are_hard_to_remove_are_removed() {
     let world = world();
     let script = "#!/bin/sh\nmkdir -p \"$TMPDIR/x/y\" && chmod 000 \"$TMPDIR/x\"\n";
     let path = world.script("bin/codex-agent-hard", script);

@@ -9,7 +9,7 @@ use crate::queue::queue;
 use crate::world::fake::{Fake, end, signal};
 
 #[test]
-fn prompts_come_in_by_every_door() {
+fn prompts_are_added_from_operands_lines_records_and_files() {
     let fake = Fake::newest();
     let ran = fake.tool(&["queue", "add", "q", "one", "two words"]);
     let work = fs::canonicalize(fake.0.path("work")).unwrap();
@@ -66,7 +66,7 @@ fn prompts_come_in_by_every_door() {
 }
 
 #[test]
-fn a_bad_line_adds_nothing() {
+fn an_invalid_prompt_adds_nothing() {
     let fake = Fake::newest();
     queue(&fake, "q", &["one"]);
     let before = fs::read(fake.0.config("queues.json")).unwrap();
@@ -96,7 +96,7 @@ fn a_bad_line_adds_nothing() {
 }
 
 #[test]
-fn fifty_at_once_are_all_kept() {
+fn fifty_concurrent_additions_are_all_sent() {
     let fake = Fake::newest();
     queue(&fake, "q", &["MS400", "first"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -120,7 +120,7 @@ fn fifty_at_once_are_all_kept() {
 }
 
 #[test]
-fn prompts_that_come_in_at_the_very_end_are_not_forgotten() {
+fn a_prompt_that_is_added_during_the_last_job_stays_pending() {
     let fake = Fake::newest();
     queue(&fake, "q", &["MS600"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -134,7 +134,7 @@ fn prompts_that_come_in_at_the_very_end_are_not_forgotten() {
 }
 
 #[test]
-fn records_of_other_types_are_no_prompts() {
+fn records_of_other_types_are_refused() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "a", "one", "two"]);
     let shown = fake.good(&["queue", "show", "a", "--json"]);

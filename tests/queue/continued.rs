@@ -25,7 +25,7 @@ fn started(fake: &Fake) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn a_picture_that_is_named_anew_is_the_one_that_is_sent() {
+fn a_new_image_replaces_that_of_the_first_run() {
     let fake = Fake::newest();
     let [one, two] = ["a", "b"].map(|name| fake.0.write(&format!("work/{name}.png"), name));
     queue(&fake, "q", &["LIMIT300"]);
@@ -44,7 +44,7 @@ fn a_picture_that_is_named_anew_is_the_one_that_is_sent() {
 }
 
 #[test]
-fn a_picture_that_is_gone_fails_no_prompt() {
+fn a_missing_image_fails_no_prompt() {
     let fake = Fake::newest();
     let image = fake.0.write("work/a.png", "a");
     queue(&fake, "q", &["FAIL401", "two"]);
@@ -56,7 +56,7 @@ fn a_picture_that_is_gone_fails_no_prompt() {
 }
 
 #[test]
-fn one_session_is_gone_on_with_by_a_new_run() {
+fn a_new_run_continues_the_one_session() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--one-session", "MS400", "two", "three"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -71,7 +71,7 @@ fn one_session_is_gone_on_with_by_a_new_run() {
 }
 
 #[test]
-fn what_was_to_be_continued_is_not_sent_whole_by_a_new_run() {
+fn a_new_run_does_not_resend_a_prompt_that_was_to_be_continued() {
     let fake = Fake::newest();
     queue(&fake, "q", &["HANG", "two"]);
     fake.interrupt(&["queue", "run", "q"]);
@@ -87,7 +87,7 @@ fn what_was_to_be_continued_is_not_sent_whole_by_a_new_run() {
 }
 
 #[test]
-fn what_was_sent_and_is_sent_again_is_marked_whoever_sends_it() {
+fn a_prompt_that_is_sent_again_is_marked_as_resent() {
     // By the third runner of the same run.
     let fake = Fake::newest();
     queue(&fake, "q", &["HANG"]);
@@ -118,7 +118,7 @@ fn what_was_sent_and_is_sent_again_is_marked_whoever_sends_it() {
 }
 
 #[test]
-fn what_is_said_now_takes_no_limit_away() {
+fn a_new_option_keeps_the_others_of_the_first_run() {
     let fake = Fake::newest();
     queue(&fake, "q", &["FAIL401", "two"]);
     let strict = ["--config", "sandbox_mode=read-only", "--config", "model=a", "--codex-arg=--strict"];
@@ -131,7 +131,7 @@ fn what_is_said_now_takes_no_limit_away() {
 }
 
 #[test]
-fn bad_usage_leaves_an_unfinished_run_as_it_is() {
+fn wrong_usage_leaves_an_unfinished_run_unchanged() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--one-session", "FAIL401", "two"]);
     assert_eq!(fake.tool(&["queue", "run", "q", "--sandbox", "read-only"]).code, 75);
@@ -142,7 +142,7 @@ fn bad_usage_leaves_an_unfinished_run_as_it_is() {
 }
 
 #[test]
-fn what_no_runner_sends_by_itself_is_told() {
+fn prompts_that_no_runner_sends_automatically_are_reported() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--manual", "later"]);
     let ran = fake.tool(&["queue", "run", "q"]);
@@ -169,7 +169,7 @@ fn interrupted_before_a_limit(fake: &Fake) -> String {
 }
 
 #[test]
-fn to_go_on_with_a_session_outlives_the_runner() {
+fn a_session_that_is_to_be_continued_is_remembered() {
     let fake = Fake::newest();
     let session = interrupted_before_a_limit(&fake);
     assert_eq!(fake.tool(&["queue", "run", "q", "--on-limit=try"]).code, 0);
@@ -187,7 +187,7 @@ fn to_go_on_with_a_session_outlives_the_runner() {
 }
 
 #[test]
-fn a_continued_queue_is_told_what_it_was_told() {
+fn a_continued_queue_keeps_its_options() {
     let fake = Fake::newest();
     let image = fake.0.write("work/a.png", "picture");
     queue(&fake, "q", &["MS400", "two", "three", "four", "five"]);
@@ -227,7 +227,7 @@ fn a_continued_queue_is_told_what_it_was_told() {
 }
 
 #[test]
-fn a_run_of_another_home_is_not_taken_up() {
+fn a_run_of_another_home_is_not_continued() {
     let fake = Fake::newest();
     killed(&fake, "MS300");
     fs::create_dir(fake.0.path("other")).unwrap();
@@ -240,7 +240,7 @@ fn a_run_of_another_home_is_not_taken_up() {
 }
 
 #[test]
-fn what_was_cut_off_and_is_put_aside_is_not_sent_again_by_itself() {
+fn an_interrupted_prompt_that_was_manual_is_not_resent_automatically() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "SLEEP30 A", "B"]);
     fake.interrupt(&["queue", "run", "q"]);
@@ -253,7 +253,7 @@ fn what_was_cut_off_and_is_put_aside_is_not_sent_again_by_itself() {
 }
 
 #[test]
-fn what_met_a_limit_and_was_put_aside_is_marked_when_it_is_sent() {
+fn a_prompt_that_met_a_limit_and_was_manual_is_marked_as_resent() {
     for new in [false, true] {
         let fake = Fake::newest();
         fake.good(&["queue", "add", "q", "LIMIT2", "B"]);
@@ -273,7 +273,7 @@ fn what_met_a_limit_and_was_put_aside_is_marked_when_it_is_sent() {
 }
 
 #[test]
-fn a_queue_goes_on_in_the_home_that_its_run_has_made() {
+fn a_queue_continues_in_the_home_that_its_run_created() {
     let fake = Fake::newest();
     fs::remove_dir_all(fake.0.codex_home()).unwrap();
     fake.good(&["queue", "add", "q", "LIMIT2", "x"]);

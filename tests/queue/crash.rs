@@ -11,7 +11,7 @@ use crate::world::fake::{Fake, crash, end, of_type, wait_for_end, wait_until};
 use crate::world::{Dice, json as records};
 
 #[test]
-fn a_dead_queue_whose_job_lives_is_not_left_to_itself() {
+fn a_queue_whose_job_still_runs_is_not_deleted_or_run_anew() {
     let fake = Fake::newest();
     queue(&fake, "q", &["HANG", "next"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -40,7 +40,7 @@ fn a_dead_queue_whose_job_lives_is_not_left_to_itself() {
 }
 
 #[test]
-fn what_was_completed_while_nobody_looked_is_completed_in_a_run_that_is_left() {
+fn a_prompt_that_completed_without_a_runner_counts_as_completed() {
     let fake = Fake::newest();
     queue(&fake, "q", &["MS300", "next"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -75,7 +75,7 @@ pub fn killed(fake: &Fake, first: &str) {
 }
 
 #[test]
-fn a_torn_journal_is_mended_and_an_unknown_one_left_alone() {
+fn a_torn_journal_is_repaired_and_an_unknown_one_kept() {
     let append = |fake: &Fake, text: &str| {
         use std::io::Write;
         let journal = fake.runs().pop().unwrap().join("journal.ndjson");
@@ -112,7 +112,7 @@ fn a_torn_journal_is_mended_and_an_unknown_one_left_alone() {
 }
 
 #[test]
-fn a_killed_codex_is_not_repeated_and_the_next_is_sent() {
+fn the_prompt_of_a_killed_codex_is_not_resent() {
     for adopted in [false, true] {
         let fake = Fake::newest();
         queue(&fake, "q", &["HANG", "next"]);
@@ -145,7 +145,7 @@ fn two_runners_send_nothing_twice() {
 }
 
 #[test]
-fn one_session_outlives_its_runner() {
+fn a_queue_of_one_session_keeps_it_after_a_crash() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--one-session", "one", "HANGSTART"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -205,7 +205,7 @@ fn drain(seed: u64, one_session: bool) -> u32 {
 }
 
 #[test]
-fn runners_are_killed_at_swept_moments() {
+fn runners_killed_at_swept_moments_send_each_prompt_once() {
     let workers = [0u64, 1, 2].map(|worker| {
         std::thread::spawn(move || (0..6).map(|n| drain(worker * 100 + n, n % 2 == 1)).sum::<u32>())
     });

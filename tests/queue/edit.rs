@@ -34,7 +34,7 @@ fn an_editor_opens_on_a_terminal() {
 }
 
 #[test]
-fn an_error_about_the_file_of_an_editor_names_that_file() {
+fn an_error_about_the_temporary_file_names_it() {
     let mut fake = Fake::newest();
     queue(&fake, "q", &["old text"]);
     fake.0.set("EDITOR", "true");
@@ -64,7 +64,7 @@ fn an_error_about_the_file_of_an_editor_names_that_file() {
 }
 
 #[test]
-fn edits_of_another_process_are_obeyed_while_it_runs() {
+fn a_runner_follows_edits_of_another_process() {
     let fake = Fake::newest();
     let gate = fake.0.path("work/go");
     let wait = "SHELL{while [ ! -e go ]; do sleep 0.02; done; rm go}";
@@ -130,7 +130,7 @@ fn a_prompt_that_waits_for_its_session_can_be_edited() {
 }
 
 #[test]
-fn what_an_editor_wrote_is_not_lost() {
+fn the_text_of_an_editor_is_saved_when_the_prompt_has_changed() {
     let mut fake = Fake::newest();
     let go = fake.0.path("work/go");
     let wait = "while [ ! -e go ]; do sleep 0.02; done; rm go";
@@ -174,7 +174,7 @@ fn what_an_editor_wrote_is_not_lost() {
 }
 
 #[test]
-fn a_failure_that_was_mended_while_it_ran_is_none() {
+fn a_failed_prompt_that_is_requeued_during_the_run_is_sent() {
     let fake = Fake::newest();
     let wait = "SHELL{while [ ! -e go ]; do sleep 0.02; done}";
     queue(&fake, "q", &["FAIL400", wait]);
@@ -190,7 +190,7 @@ fn a_failure_that_was_mended_while_it_ran_is_none() {
 }
 
 #[test]
-fn what_is_about_to_be_sent_cannot_be_edited() {
+fn a_prompt_whose_codex_starts_cannot_be_edited() {
     let fake = Fake::newest();
     killed(&fake, "MS300");
     wait_for_end(&fake.out(1));
@@ -219,7 +219,7 @@ fn what_is_about_to_be_sent_cannot_be_edited() {
 }
 
 #[test]
-fn what_was_claimed_cannot_be_edited() {
+fn a_claimed_prompt_cannot_be_edited() {
     let fake = Fake::newest();
     let texts: Vec<String> = (0..60).map(|n| format!("old {n}")).collect();
     queue(&fake, "q", &texts.iter().map(String::as_str).collect::<Vec<_>>());
@@ -240,7 +240,7 @@ fn what_was_claimed_cannot_be_edited() {
 }
 
 #[test]
-fn a_prompt_keeps_its_id_and_a_late_change_changes_nothing() {
+fn a_prompt_keeps_its_id_and_late_changes_are_refused() {
     let fake = Fake::newest();
     queue(&fake, "q", &["MS900", "b", "c", "FAIL400"]);
     let ids = fake.each("q", "id");

@@ -10,7 +10,7 @@ use crate::queue::{file, odd, queue};
 use crate::world::fake::{Fake, end, of_type};
 
 #[test]
-fn a_file_that_cannot_be_saved_for_a_while_does_no_harm() {
+fn a_file_that_is_read_only_for_a_while_repeats_no_prompt() {
     let fake = Fake::newest();
     let wait = "SHELL{while [ ! -e go ]; do sleep 0.02; done}";
     queue(&fake, "q", &["one", wait, "three", "four", "five", "six"]);
@@ -35,7 +35,7 @@ fn a_file_that_cannot_be_saved_for_a_while_does_no_harm() {
 }
 
 #[test]
-fn the_run_of_a_queue_that_is_gone_is_in_nobodys_way() {
+fn the_run_of_a_missing_queue_is_not_continued_and_is_pruned() {
     let fake = Fake::newest();
     queue(&fake, "q", &["FAIL401", "two"]);
     assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
@@ -67,7 +67,7 @@ fn prompts_of_one_id_are_each_sent_once() {
 }
 
 #[test]
-fn a_failure_of_a_later_release_is_read() {
+fn a_failure_class_of_a_later_release_is_read() {
     let fake = Fake::newest();
     let failure = json!({"class": "melted", "message": "m"});
     let prompts = json!([{"id": "1", "prompt": "a", "status": "failed", "failure": failure}, {"id": "2", "prompt": "b"}]);
@@ -115,7 +115,7 @@ fn a_file_of_the_predecessor_is_used_and_kept() {
 }
 
 #[test]
-fn what_a_predecessor_left_running_is_no_more_than_failed() {
+fn a_prompt_that_the_predecessor_left_running_is_failed() {
     let fake = Fake::newest();
     old_file(&fake, &[old_prompt(1, "running"), old_prompt(2, "pending")]);
     assert_eq!(fake.each("old", "status"), ["failed", "pending"]);

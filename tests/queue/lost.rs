@@ -12,7 +12,7 @@ use crate::queue::queue;
 use crate::world::fake::{Fake, crash, end, of_type, wait_for_end, wait_until};
 
 #[test]
-fn a_run_whose_folder_is_gone_sends_the_rest_when_it_is_asked_again() {
+fn a_removed_run_directory_is_reported_once_and_the_rest_is_sent() {
     let fake = Fake::newest();
     killed(&fake, "MS300");
     wait_for_end(&fake.out(1));
@@ -46,7 +46,7 @@ fn wait_for_codexes(fake: &Fake) {
 }
 
 #[test]
-fn a_run_whose_folder_is_gone_sends_nothing_twice() {
+fn a_removed_run_directory_sends_no_prompt_twice() {
     let mut kills = 0;
     let mut uncertain = 0;
     for seed in 0..14_u64 {
@@ -100,7 +100,7 @@ fn a_run_whose_folder_is_gone_sends_nothing_twice() {
 }
 
 #[test]
-fn a_slow_queue_leaves_one_prompt_uncertain_and_an_unknown_file_all() {
+fn a_removed_run_directory_makes_only_claimed_prompts_uncertain() {
     for is_known in [true, false] {
         let fake = Fake::newest();
         queue(&fake, "q", &["HANG", "b", "c"]);
@@ -151,7 +151,7 @@ fn running(fake: &Fake) -> Child {
 const ALL: [&str; 4] = ["MS700", "b", "c", "d"];
 
 #[test]
-fn a_file_that_comes_back_in_time_costs_nothing() {
+fn a_file_that_returns_in_time_loses_nothing() {
     type Harm = fn(&Path);
     let harms: [Harm; 4] = [
         |file| fs::rename(file, file.with_extension("away")).unwrap(),
@@ -187,7 +187,7 @@ fn a_file_that_comes_back_in_time_costs_nothing() {
 }
 
 #[test]
-fn a_queue_that_stays_away_stops_its_runner() {
+fn a_queue_that_stays_missing_stops_its_runner() {
     for text in [None, Some("{\"queues\":[]}")] {
         let fake = Fake::newest();
         let mut runner = running(&fake);
@@ -218,7 +218,7 @@ fn a_queue_that_stays_away_stops_its_runner() {
 }
 
 #[test]
-fn a_file_of_before_the_run_is_taught_what_the_run_knows() {
+fn an_older_file_gets_the_results_of_the_run() {
     let fake = Fake::newest();
     queue(&fake, "q", &ALL);
     let before = fs::read(fake.0.config("queues.json")).unwrap();
@@ -234,7 +234,7 @@ fn a_file_of_before_the_run_is_taught_what_the_run_knows() {
 }
 
 #[test]
-fn a_run_whose_records_are_removed_starts_nothing_more() {
+fn a_runner_whose_journal_is_removed_starts_no_more_jobs() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "SLEEP2 1", "2", "3"]);
     let mut runner = fake.start(&["queue", "run", "q"]);

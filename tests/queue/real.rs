@@ -62,7 +62,7 @@ fn texts(of: &str, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_queue_whose_runner_is_killed_sends_each_prompt_once() {
+fn killed_runners_send_each_prompt_once() {
     let began = Instant::now();
     let (mut kills, mut queues) = (0, 0);
     for (version, rounds) in [(NEWEST, 20), ("0.120.0", 3), ("0.106.0", 3)] {
@@ -98,7 +98,7 @@ fn a_queue_whose_runner_is_killed_sends_each_prompt_once() {
 }
 
 #[test]
-fn a_prompt_that_was_cut_off_is_not_sent_again_by_itself() {
+fn an_interrupted_prompt_is_not_resent_automatically() {
     let Some(codex) = Real::new() else { return };
     codex.add("q", &["cut SLEEP60".to_owned(), "next".to_owned()]);
     let mut command = codex.world.command("codex-agent-queue");
@@ -160,7 +160,7 @@ fn a_usage_limit_is_waited_for() {
 }
 
 #[test]
-fn a_usage_limit_stops_a_queue_and_says_until_when() {
+fn a_usage_limit_stops_the_queue_and_its_end_is_reported() {
     let Some(codex) = Real::new() else { return };
     codex.add("night", &["LIMIT600 one".to_owned(), "two".to_owned()]);
     let ran = codex.queue(&["run", "night", "--json"]);
@@ -183,7 +183,7 @@ fn a_usage_limit_stops_a_queue_and_says_until_when() {
 }
 
 #[test]
-fn one_refused_login_stops_a_run_after_what_was_started() {
+fn a_failed_login_stops_the_run_after_the_started_jobs() {
     let Some(codex) = Real::new() else { return };
     let mut input = "FAIL401\none SLEEP2\ntwo SLEEP2\n".to_owned();
     (0..7).for_each(|n| input.push_str(&format!("later {n}\n")));
@@ -218,7 +218,7 @@ fn prompts_of_one_session_are_turns_of_it() {
 }
 
 #[test]
-fn a_session_that_is_in_use_is_waited_for_or_forked() {
+fn a_busy_session_is_waited_for_or_forked() {
     let Some(codex) = Real::new() else { return };
     let (mut child, id) = codex.exec_slowly("alpha", "Think SLEEP6");
     let forked =

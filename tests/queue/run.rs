@@ -9,7 +9,7 @@ use crate::queue::{file, odd, queue};
 use crate::world::fake::{Fake, end, failures, wait_until};
 
 #[test]
-fn one_session_has_all_prompts_and_stops_at_a_failure() {
+fn the_prompts_of_one_session_stop_at_a_failure() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--one-session", "one", "two", "FAIL400", "four"]);
     let ran = fake.tool(&["queue", "run", "q"]);
@@ -28,7 +28,7 @@ fn one_session_has_all_prompts_and_stops_at_a_failure() {
 }
 
 #[test]
-fn failures_leave_the_rest_or_stop_it() {
+fn a_failure_stops_the_queue_only_at_max_failures() {
     let fake = Fake::newest();
     queue(&fake, "q", &["one", "FAIL400", "EXITS", "four"]);
     let (ran, events) = fake.events(&["queue", "run", "q"]);
@@ -43,7 +43,7 @@ fn failures_leave_the_rest_or_stop_it() {
 }
 
 #[test]
-fn a_codex_that_never_begins_does_not_burn_a_whole_queue() {
+fn a_codex_that_never_begins_stops_the_queue() {
     let fake = Fake::newest();
     queue(&fake, "q", &["one", "two", "three", "four", "five"]);
     let broken = fake.0.script("bin/broken", "#!/bin/sh\necho 'Error loading config.toml: no' >&2\nexit 1\n");
@@ -58,7 +58,7 @@ fn a_codex_that_never_begins_does_not_burn_a_whole_queue() {
 }
 
 #[test]
-fn what_waits_for_a_session_is_planned_when_it_is_free() {
+fn a_prompt_that_waits_for_its_session_is_sent_when_it_is_free() {
     let fake = Fake::newest();
     let big = "long ".repeat(100_000);
     fake.good(&["queue", "add", "q", "--one-session", "one"]);
@@ -86,7 +86,7 @@ fn what_waits_for_a_session_is_planned_when_it_is_free() {
 }
 
 #[test]
-fn a_queue_is_run_by_its_id_whatever_others_are_called() {
+fn a_queue_is_run_by_its_id_even_if_another_has_that_name() {
     let fake = Fake::newest();
     let one = odd(&fake, "first", "a", json!([{"id": "1", "prompt": "of a"}]));
     let two = odd(&fake, "second", "first", json!([{"id": "1", "prompt": "of first"}]));
@@ -100,7 +100,7 @@ fn a_queue_is_run_by_its_id_whatever_others_are_called() {
 }
 
 #[test]
-fn one_session_is_not_scattered() {
+fn a_queue_of_one_session_refuses_other_sessions() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--one-session", "one", "two"]);
     for how in ["fork", "skip"] {
@@ -113,7 +113,7 @@ fn one_session_is_not_scattered() {
 }
 
 #[test]
-fn counts_are_those_after_the_event() {
+fn the_counts_of_an_event_include_it() {
     let fake = Fake::newest();
     queue(&fake, "q", &["one", "FAIL400", "three"]);
     let (_, events) = fake.events(&["queue", "run", "q"]);
@@ -128,7 +128,7 @@ fn counts_are_those_after_the_event() {
 }
 
 #[test]
-fn a_queue_has_one_runner_wherever_runs_are_kept() {
+fn a_queue_has_one_runner_in_all_state_directories() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "SLEEP2 1", "2"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -142,7 +142,7 @@ fn a_queue_has_one_runner_wherever_runs_are_kept() {
 }
 
 #[test]
-fn nothing_to_send_is_not_waited_for() {
+fn a_queue_without_prompts_to_send_waits_for_no_limit() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "LIMIT600"]);
     for change in [&["queue", "pause", "q"][..], &["queue", "remove", "q", "1"]] {
@@ -156,7 +156,7 @@ fn nothing_to_send_is_not_waited_for() {
 }
 
 #[test]
-fn a_queue_whose_project_is_gone_keeps_its_prompts() {
+fn a_queue_with_a_missing_project_keeps_its_prompts() {
     let fake = Fake::newest();
     fs::create_dir(fake.0.path("work/project")).unwrap();
     fake.good(&["queue", "add", "q", "--project", "project", "one", "two"]);

@@ -12,7 +12,7 @@ use crate::world::fake::{Fake, crash, end, of_type, signal, wait_until};
 use crate::world::json as records;
 
 #[test]
-fn a_stop_ends_the_runner_and_leaves_the_queue() {
+fn a_stop_ends_the_runner_and_keeps_pending_prompts() {
     let fake = Fake::newest();
     queue(&fake, "q", &["MS700", "two", "HANG", "four"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -43,7 +43,7 @@ fn a_stop_ends_the_runner_and_leaves_the_queue() {
 }
 
 #[test]
-fn signals_are_heard_after_another_run_was_left() {
+fn a_signal_stops_the_runner_of_a_new_run() {
     let fake = Fake::newest();
     queue(&fake, "q", &["HANG", "MS700", "three"]);
     fake.interrupt(&["queue", "run", "q"]);
@@ -56,7 +56,7 @@ fn signals_are_heard_after_another_run_was_left() {
 }
 
 #[test]
-fn a_stop_before_the_first_start_starts_nothing() {
+fn a_signal_before_the_first_job_starts_none() {
     let mut fake = Fake::newest();
     let real = fake.0.path("bin/codex");
     let slow = format!(
@@ -80,7 +80,7 @@ fn a_stop_before_the_first_start_starts_nothing() {
 }
 
 #[test]
-fn who_holds_the_file_keeps_no_runner_from_hearing() {
+fn a_locked_file_does_not_block_signals() {
     let fake = Fake::newest();
     queue(&fake, "q", &["MS300", "HANG", "three"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -98,7 +98,7 @@ fn who_holds_the_file_keeps_no_runner_from_hearing() {
 }
 
 #[test]
-fn a_terminal_is_closed_once_however_often_that_is_said() {
+fn repeated_hangups_count_as_one_signal() {
     let fake = Fake::newest();
     queue(&fake, "q", &["MS1200", "two"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -129,7 +129,7 @@ fn unread(fake: &Fake, words: &[&str]) -> (Child, PipeReader) {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_holds_up_nothing_but_the_end() {
+fn an_unread_pipe_delays_only_the_end_of_a_runner() {
     let fake = Fake::newest();
     let prompts: Vec<String> = (0..60).map(|n| format!("prompt {n} {}", "x".repeat(500))).collect();
     queue(&fake, "q", &prompts.iter().map(String::as_str).collect::<Vec<_>>());
@@ -154,7 +154,7 @@ fn a_pipe_that_nobody_reads_holds_up_nothing_but_the_end() {
 }
 
 #[test]
-fn errors_into_a_pipe_that_nobody_reads_leave_it_ready_for_signals() {
+fn errors_in_an_unread_pipe_do_not_block_signals() {
     let fake = Fake::newest();
     let long = "y".repeat(300);
     // Each failure of '--answers' is told on standard error.
@@ -178,7 +178,7 @@ fn errors_into_a_pipe_that_nobody_reads_leave_it_ready_for_signals() {
 }
 
 #[test]
-fn a_deaf_job_is_stopped_in_the_end() {
+fn a_job_that_ignores_signals_is_killed() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "DEAF"]);
     let mut runner = fake.start(&["queue", "run", "q"]);

@@ -8,7 +8,7 @@ use crate::queue::{file, odd, queue};
 use crate::world::fake::{Fake, end, of_type};
 
 #[test]
-fn wrong_names_and_words_have_a_way_out() {
+fn wrong_usage_gets_a_hint() {
     let fake = Fake::newest();
     let ran = fake.tool(&["queue", "show", "q"]);
     assert!(ran.code == 1 && ran.err.contains("no queue 'q'"), "{}", ran.err);
@@ -56,7 +56,7 @@ fn wrong_names_and_words_have_a_way_out() {
 }
 
 #[test]
-fn every_verb_changes_what_it_says() {
+fn each_verb_changes_the_queue_as_documented() {
     let fake = Fake::newest();
     let made = fake.good(&["queue", "create", "q", "--project", ".", "--json"]);
     let made: Value = serde_json::from_str(&made).unwrap();
@@ -115,7 +115,7 @@ fn every_verb_changes_what_it_says() {
 }
 
 #[test]
-fn a_deleted_queue_is_in_nobodys_way() {
+fn a_deleted_queue_leaves_no_unfinished_run() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "FAIL401", "next"]);
     assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
@@ -127,7 +127,7 @@ fn a_deleted_queue_is_in_nobodys_way() {
 }
 
 #[test]
-fn no_prompt_is_asked_for_more_often_than_can_be_counted() {
+fn a_prompt_with_the_highest_count_of_retries_is_not_requeued() {
     let fake = Fake::newest();
     let prompt: Value = json!({"id": "1", "prompt": "x", "status": "failed", "retries": u32::MAX});
     let project = fs::canonicalize(fake.0.path("work")).unwrap();
@@ -138,7 +138,7 @@ fn no_prompt_is_asked_for_more_often_than_can_be_counted() {
 }
 
 #[test]
-fn an_id_that_is_a_number_is_not_taken_for_one() {
+fn an_id_of_digits_is_no_position() {
     let fake = Fake::newest();
     let prompts = json!([{"id": "2", "prompt": "a"}, {"id": "1", "prompt": "b"}, {"id": "3", "prompt": "c"}]);
     file(&fake, json!([odd(&fake, "q", "q", prompts)]));
@@ -149,7 +149,7 @@ fn an_id_that_is_a_number_is_not_taken_for_one() {
 }
 
 #[test]
-fn a_project_that_is_not_there_can_be_mended() {
+fn a_missing_project_can_be_replaced() {
     let fake = Fake::newest();
     let mut relative = odd(&fake, "q", "q", json!([{"id": "1", "prompt": "one"}]));
     relative["projectPath"] = json!("some/where");
@@ -169,7 +169,7 @@ fn a_project_that_is_not_there_can_be_mended() {
 }
 
 #[test]
-fn manual_prompts_alone_are_nothing_that_waits() {
+fn manual_prompts_are_no_pending_work() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--manual", "later"]);
     assert_eq!(fake.good(&["status"]), "");
@@ -179,7 +179,7 @@ fn manual_prompts_alone_are_nothing_that_waits() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_read_lets_a_queue_be_paused() {
+fn a_queue_with_an_unreadable_journal_can_be_paused() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "SLEEP3 1", "2"]);
     let mut runner = fake.start(&["queue", "run", "q"]);

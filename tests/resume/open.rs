@@ -6,7 +6,7 @@ use crate::world::terminal::on_terminal;
 use crate::world::{World, json};
 
 #[test]
-fn resume_with_a_prompt_needs_no_screen() {
+fn resume_with_a_prompt_needs_no_terminal() {
     let Some(codex) = Real::new() else { return };
     let one = codex.exec("alpha", &["Begin"]);
     let two = codex.exec("beta", &["Begin too"]);
@@ -48,7 +48,7 @@ fn here(world: &World) -> String {
 }
 
 #[test]
-fn it_becomes_codex_in_the_directory_of_the_session() {
+fn resume_runs_codex_in_the_directory_of_the_session() {
     let world = world();
     for reference in ["cd6d1b0c", "login work", LOGIN] {
         let ran = world.run(&["codex-agent-resume", reference]);
@@ -102,7 +102,7 @@ fn the_command_can_be_printed() {
 }
 
 #[test]
-fn a_choice_from_a_pipe_gets_the_terminal() {
+fn a_session_from_a_pipe_is_opened_on_the_terminal() {
     let world = world();
     // A terminal of one's own is what /dev/tty is; the stub ends with 7.
     let line = "codex-agent ls --named | codex-agent resume - || [ $? = 7 ]";
@@ -119,7 +119,7 @@ fn a_choice_from_a_pipe_gets_the_terminal() {
 }
 
 #[test]
-fn what_is_no_session_never_reaches_codex() {
+fn an_operand_that_is_no_session_never_reaches_codex() {
     let mut world = world();
     for (words, code, told) in [
         (&["no such name"][..], 1, "no session 'no such name'"),
@@ -148,7 +148,7 @@ fn what_is_no_session_never_reaches_codex() {
 }
 
 #[test]
-fn what_is_said_for_a_prompt_needs_one() {
+fn options_of_a_prompt_need_a_prompt() {
     let fake = Fake::newest();
     let id = fake.begin("one");
     for words in [
@@ -169,7 +169,7 @@ fn what_is_said_for_a_prompt_needs_one() {
 }
 
 #[test]
-fn nothing_is_forked_that_could_not_be_told_what_to_do() {
+fn no_fork_is_made_for_an_invalid_prompt() {
     let fake = Fake::newest();
     let id = fake.begin("one");
     fake.0.write("no.json", "not JSON");
@@ -196,7 +196,7 @@ fn nothing_is_forked_that_could_not_be_told_what_to_do() {
 }
 
 #[test]
-fn a_slip_is_no_prompt() {
+fn a_mistyped_verb_is_no_prompt() {
     let fake = Fake::newest();
     for word in ["lst", "lgo", "help", "show", "contnue"] {
         let ran = fake.tool(&["run", word]);

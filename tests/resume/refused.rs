@@ -129,7 +129,7 @@ fn foretold(world: &World, home: &Path, id: &str) -> Option<String> {
 }
 
 #[test]
-fn what_codex_refuses_to_resume_is_foretold() {
+fn sessions_that_codex_refuses_to_resume_are_predicted() {
     let Some(real) = Real::new() else { return };
     let Some(old) = codex("0.120.0") else { return };
     let paginated = real.exec("alpha", &["Hello there"]);
@@ -160,7 +160,7 @@ fn what_codex_refuses_to_resume_is_foretold() {
 }
 
 #[test]
-fn a_fork_whose_base_is_damaged_is_foretold() {
+fn a_fork_with_a_damaged_base_is_predicted() {
     let Some(real) = Real::new() else { return };
     let root = real.exec("alpha", &["One"]);
     real.exec("alpha", &["resume", &root, "Two"]);
@@ -215,7 +215,7 @@ fn a_fork_whose_base_is_damaged_is_foretold() {
 }
 
 #[test]
-fn a_session_that_an_older_codex_wrote_to_is_refused_with_a_way_out() {
+fn a_session_that_an_older_codex_wrote_to_is_refused_with_a_hint() {
     let Some(mut real) = Real::new() else { return };
     let id = real.exec("alpha", &["Hello there"]);
     let path = file(&real.world.codex_home(), &id);

@@ -13,7 +13,7 @@ use crate::world::script::{CODEX, Scripted, failure_messages};
 use crate::world::{World, json as records};
 
 #[test]
-fn what_the_journal_knows_was_sent_whatever_becomes_of_the_output() {
+fn a_started_job_counts_as_sent_whatever_happens_to_its_output() {
     type Harm = fn(&std::path::Path);
     let harms: [Harm; 4] = [
         |folder| fs::remove_dir_all(folder.join("jobs")).unwrap(),
@@ -45,7 +45,7 @@ fn what_the_journal_knows_was_sent_whatever_becomes_of_the_output() {
 }
 
 #[test]
-fn a_codex_that_was_begun_is_adopted_though_that_could_not_be_written() {
+fn a_codex_whose_start_could_not_be_recorded_is_adopted() {
     // The lengths of the lines are the same in each world.
     let limit = |fake: &Fake| {
         let journal = fs::read_to_string(fake.runs()[0].join("journal.ndjson")).unwrap();
@@ -96,7 +96,7 @@ fn a_codex_that_was_begun_is_adopted_though_that_could_not_be_written() {
 }
 
 #[test]
-fn the_runner_is_killed_at_every_step() {
+fn a_runner_killed_at_every_step_sends_each_prompt_once() {
     const ROUNDS: u64 = 40;
     let workers: Vec<_> = (0..2u64)
         .map(|half| {
@@ -157,7 +157,7 @@ fn the_runner_is_killed_at_every_step() {
 }
 
 #[test]
-fn a_living_job_is_adopted() {
+fn a_running_job_is_adopted() {
     let fake = Scripted::new();
     let mut runner = fake.spawn(&["SLEEPS"]);
     fake.wait_for_sent(1);
@@ -189,7 +189,7 @@ fn a_living_job_is_adopted() {
 }
 
 #[test]
-fn a_journal_that_is_torn_or_of_another_release() {
+fn a_torn_journal_is_repaired_and_a_later_one_refused() {
     let fake = Scripted::new();
     let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
     fake.wait_for_sent(1);
@@ -220,7 +220,7 @@ fn a_journal_that_is_torn_or_of_another_release() {
 }
 
 #[test]
-fn one_runner_a_run() {
+fn a_run_has_one_runner() {
     let fake = Scripted::new();
     let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
     fake.wait_for_sent(1);
@@ -239,7 +239,7 @@ fn one_runner_a_run() {
 }
 
 #[test]
-fn two_who_ask_at_once_do_not_see_each_other() {
+fn two_readers_of_a_lock_do_not_see_each_other() {
     let world = World::new();
     let path = world.write("out", "");
     let ask = || {
@@ -255,7 +255,7 @@ fn two_who_ask_at_once_do_not_see_each_other() {
 
 /// A child that a runner had just made when it was killed holds the lock of the journal for a moment.
 #[test]
-fn a_lock_that_outlives_its_runner_for_a_moment_hides_no_work() {
+fn a_lock_that_outlives_its_runner_briefly_hides_no_work() {
     let fake = Scripted::new();
     let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
     fake.wait_for_sent(1);
@@ -271,7 +271,7 @@ fn a_lock_that_outlives_its_runner_for_a_moment_hides_no_work() {
 }
 
 #[test]
-fn after_another_boot_nothing_is_taken_for_unsent() {
+fn after_another_boot_no_started_job_counts_as_unsent() {
     let fake = Scripted::new();
     let mut runner = fake.spawn(&["-j1", "SLOWSTART", "next"]);
     let patience = Instant::now() + Duration::from_secs(10);
@@ -298,7 +298,7 @@ fn after_another_boot_nothing_is_taken_for_unsent() {
 }
 
 #[test]
-fn a_lock_that_cannot_be_looked_at_is_held() {
+fn a_lock_that_cannot_be_examined_counts_as_held() {
     let fake = Fake::newest();
     let mut runner = fake.start(&["run", "-j", "6", "HANGSTART MS1", "b MS1500", "c MS1500"]);
     wait_until(|| fake.journal().iter().filter(|line| line["type"] == "job.spawned").count() == 3);
@@ -333,7 +333,7 @@ fn power_cut(fake: &Fake, id: &str, prompt: &str) {
 }
 
 #[test]
-fn after_another_boot_the_rollout_tells_the_end_of_our_turn_alone() {
+fn after_another_boot_the_rollout_shows_the_end_of_our_turn() {
     let ours = Fake::newest();
     let id = ours.begin("one");
     power_cut(&ours, &id, "MS300 mine");
@@ -358,7 +358,7 @@ fn after_another_boot_the_rollout_tells_the_end_of_our_turn_alone() {
 }
 
 #[test]
-fn what_was_cut_off_goes_on_or_is_sent_again_where_that_is_asked_for() {
+fn an_interrupted_prompt_is_continued_or_resent_on_request() {
     for (how, code, sent) in
         [("fail", 1, &["DIES"][..]), ("continue", 0, &["DIES", "Continue."]), ("retry", 1, &["DIES", "DIES"])]
     {

@@ -9,7 +9,7 @@ use crate::world::fake::{Fake, crash, end, failures, of_type, wait_for_end};
 use crate::world::terminal::{Terminal, without_escapes};
 
 #[test]
-fn a_limit_that_cannot_be_read_stops_a_run_and_is_reported() {
+fn an_unreadable_limit_stops_a_run_and_is_reported() {
     let fake = Fake::newest();
     fake.tool(&["run", "LIMIT1"]);
     let locks = fs::read_dir(fake.0.path("home/.local/state/codex-agent/locks")).unwrap().flatten();
@@ -41,7 +41,7 @@ fn one_probes(fake: &Fake, took: i64) {
 }
 
 #[test]
-fn a_queue_waits_for_the_end_of_a_limit() {
+fn a_queue_waits_until_a_limit_resets() {
     let fake = Fake::newest();
     queue(&fake, "q", &["LIMIT3 a", "LIMIT3 b", "c"]);
     let (ran, events) = fake.events(&["queue", "run", "q", "--on-limit", "wait"]);
@@ -58,7 +58,7 @@ fn a_queue_waits_for_the_end_of_a_limit() {
 }
 
 #[test]
-fn of_four_jobs_at_once_one_probes() {
+fn one_of_four_jobs_probes_a_limit() {
     let fake = Fake::newest();
     let prompts = ["a", "b", "c", "d"].map(|name| format!("MS400 LIMIT3 {name}"));
     let mut words = vec!["run", "-j4", "--on-limit", "wait"];
@@ -73,7 +73,7 @@ fn of_four_jobs_at_once_one_probes() {
 }
 
 #[test]
-fn of_two_runs_that_wait_one_probes() {
+fn one_of_two_waiting_runs_probes_a_limit() {
     let fake = Fake::newest();
     let run = |name: &str| fake.start(&["run", "--on-limit", "wait", &format!("MS400 LIMIT3 {name}")]);
     let mut both = [run("a"), run("b")];
@@ -82,7 +82,7 @@ fn of_two_runs_that_wait_one_probes() {
 }
 
 #[test]
-fn a_limit_stops_a_queue_and_whoever_comes_after() {
+fn a_limit_stops_a_queue_and_later_runs() {
     let fake = Fake::newest();
     queue(&fake, "q", &["LIMIT300 a", "b"]);
     let ran = fake.tool(&["queue", "run", "q"]);
@@ -112,7 +112,7 @@ fn a_limit_stops_a_queue_and_whoever_comes_after() {
 
 /// What Codex told of the end is believed when it has come, too.
 #[test]
-fn a_limit_whose_time_is_past_is_over() {
+fn a_limit_that_has_reset_stops_nothing() {
     let fake = Fake::newest();
     assert_eq!(fake.tool(&["run", "LIMIT300 a"]).code, 75);
     let limit = |out: &str| out.lines().find(|line| line.starts_with("limit")).unwrap().to_owned();
@@ -141,7 +141,7 @@ fn a_limit_whose_time_is_past_is_over() {
 }
 
 #[test]
-fn a_dead_login_starts_nothing_more() {
+fn a_failed_login_starts_no_more_jobs() {
     let fake = Fake::newest();
     let mut words = vec!["run", "-j3", "MS1500 FAIL401", "MS1800 a", "MS1800 b"];
     words.extend(["c", "d", "e", "f", "g", "h", "i"]);
@@ -156,7 +156,7 @@ fn a_dead_login_starts_nothing_more() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again_with_growing_waits() {
+fn a_temporary_failure_is_retried_with_growing_delays() {
     let fake = Fake::newest();
     let (ran, events) = fake.events(&["run", "-j1", "--retries", "2", "FAIL400", "OVERLOADED"]);
     assert_eq!(
@@ -175,7 +175,7 @@ fn what_may_pass_is_tried_again_with_growing_waits() {
 }
 
 #[test]
-fn patience_ends() {
+fn jobs_are_stopped_at_their_timeouts() {
     for (prompt, flag, class) in [
         ("QUIET", "--idle-timeout", "timeout"),
         ("NETWORK", "--network-timeout", "network"),
@@ -199,7 +199,7 @@ fn patience_ends() {
 }
 
 #[test]
-fn a_busy_session_goes_on_in_a_fork() {
+fn a_busy_session_is_continued_in_a_fork() {
     let fake = Fake::newest();
     let id = fake.begin("one");
     let mut other = fake.spawn(&["exec", "--json", "resume", &id, "-"], "HANG");
@@ -231,7 +231,7 @@ fn set_gate(fake: &Fake, change: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn who_stops_at_limits_does_not_stop_for_its_own_probe() {
+fn a_run_that_stops_at_limits_does_not_stop_for_its_own_probe() {
     let fake = Fake::newest();
     assert_eq!(fake.tool(&["run", "LIMIT300"]).code, 75);
     set_gate(&fake, |limit| {
@@ -253,7 +253,7 @@ fn who_stops_at_limits_does_not_stop_for_its_own_probe() {
 }
 
 #[test]
-fn what_was_begun_before_a_limit_does_not_open_its_gate() {
+fn a_job_that_started_before_a_limit_does_not_clear_it() {
     let fake = Fake::newest();
     let ran = fake.tool(&["run", "-j2", "--on-limit", "wait", "MS2500 a", "LIMIT4 b", "c"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -262,7 +262,7 @@ fn what_was_begun_before_a_limit_does_not_open_its_gate() {
 }
 
 #[test]
-fn an_old_job_that_fails_does_not_let_a_second_one_probe() {
+fn a_failure_of_an_older_job_starts_no_second_probe() {
     let fake = Fake::newest();
     let prompts = ["MS7300 FAIL400 a", "MS1500 LIMIT3 b", "c"];
     let (ran, events) = fake.events(&[&["run", "-j2", "--on-limit", "wait"][..], &prompts].concat());
@@ -277,7 +277,7 @@ fn an_old_job_that_fails_does_not_let_a_second_one_probe() {
 }
 
 #[test]
-fn a_limit_that_is_waited_for_counts_as_a_failure_where_it_is_not_done_again() {
+fn a_limit_counts_as_a_failure_of_a_job_that_is_not_retried() {
     let mut fake = Fake::newest();
     // One that meets the limit when it has done something already.
     let codex = fake.0.script(

@@ -62,7 +62,7 @@ fn one_failed_login_stops_the_run() {
 }
 
 #[test]
-fn words_of_a_tool_are_not_codexs_refusal() {
+fn output_of_a_tool_is_no_refusal_of_codex() {
     let mut fake = Fake::newest();
     let id = fake.begin("mine");
     // In the middle of the turn somebody writes what Codex writes before one.
@@ -77,7 +77,7 @@ fn words_of_a_tool_are_not_codexs_refusal() {
 }
 
 #[test]
-fn the_trouble_of_one_job_is_its_own() {
+fn the_failure_of_one_job_affects_no_other() {
     let mut fake = Fake::newest();
     let work = fs::canonicalize(fake.0.path("work")).unwrap();
     let picture = fake.0.write("locked.png", "x");
@@ -113,7 +113,7 @@ fn the_trouble_of_one_job_is_its_own() {
 }
 
 #[test]
-fn a_session_may_go_between_plan_and_start() {
+fn a_session_that_vanishes_before_its_job_fails_that_job() {
     let fake = Fake::newest();
     let (archived, gone) = (fake.begin("to be archived"), fake.begin("to be lost"));
     let work = fs::canonicalize(fake.0.path("work")).unwrap();

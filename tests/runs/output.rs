@@ -14,7 +14,7 @@ use crate::world::json as records;
 use crate::world::script::Scripted;
 
 #[test]
-fn an_output_that_accepts_nothing_is_reported() {
+fn a_full_standard_output_is_reported() {
     let fake = Fake::newest();
     let full = |words: &[&str]| {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
@@ -39,7 +39,7 @@ fn an_output_that_accepts_nothing_is_reported() {
 }
 
 #[test]
-fn what_codex_says_comes_after_whose_words_they_are() {
+fn a_heading_precedes_the_messages_of_codex() {
     let fake = Fake::newest();
     let (ran, events) = fake.events(&["run", "--events", "a", "b"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -53,7 +53,7 @@ fn what_codex_says_comes_after_whose_words_they_are() {
 }
 
 #[test]
-fn a_run_goes_on_without_its_output() {
+fn a_run_continues_without_its_reader() {
     let fake = Scripted::new();
     let ran = fake.0.sh("codex-agent-run --json -j1 one two three four | head -1");
     assert_eq!(ran.out.lines().count(), 1);
@@ -67,7 +67,7 @@ fn a_run_goes_on_without_its_output() {
 }
 
 #[test]
-fn a_reader_that_has_stopped_does_not_hold_a_run_up() {
+fn a_stopped_reader_does_not_delay_a_run() {
     let fake = Fake::newest();
     let long = "x".repeat(300_000);
     let input = format!("{long}\n{long} two\nthree MS1500\nfour\n");
@@ -91,7 +91,7 @@ fn a_reader_that_has_stopped_does_not_hold_a_run_up() {
 }
 
 #[test]
-fn a_line_of_a_hundred_megabytes_is_one_line() {
+fn a_line_of_a_hundred_megabytes_is_one_event() {
     let fake = Fake::newest();
     let ran = fake.tool(&["run", "--json", "LONGLINE"]);
     let events = records(&ran.out);

@@ -9,7 +9,7 @@ use crate::world::json as records;
 use crate::world::real::{Real, real, told};
 
 #[test]
-fn three_new_sessions_at_two_at_once_and_one_turn_more() {
+fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
     let Some(codex) = Real::new() else { return };
     let words = ["--skip-git-repo-check", "-j", "2", "--json", "one SLEEP1", "two SLEEP1", "three"];
     let (output, events) = codex.run_agent(&words, "");
@@ -93,7 +93,7 @@ fn a_killed_runner_sends_nothing_twice_and_loses_nothing() {
 }
 
 #[test]
-fn a_codex_whose_launcher_is_killed_goes_on_and_is_followed() {
+fn a_codex_whose_launcher_is_killed_is_followed_to_its_end() {
     let Some(codex) = Real::new() else { return };
     let mut command = codex.agent("alpha", &["--skip-git-repo-check", "--json", "kept SLEEP3"]);
     let mut runner = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

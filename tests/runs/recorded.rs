@@ -143,7 +143,7 @@ fn records_of(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_session_that_was_never_written_is_begun_anew_once() {
+fn a_session_that_was_never_written_is_started_anew_once() {
     for times in [1, 2] {
         for empty in [true, false] {
             let fake = Fake::newest();
@@ -174,7 +174,7 @@ fn a_session_that_was_never_written_is_begun_anew_once() {
 }
 
 #[test]
-fn a_session_that_is_not_to_be_written_is_not_begun_anew() {
+fn an_ephemeral_session_is_not_started_anew() {
     let fake = Fake::newest();
     let mut runner = fake.start(&["run", "LATE1500 x", "--codex-arg=--ephemeral"]);
     wait_until(|| !of_type(&fake.journal(), "job.session").is_empty());

@@ -10,7 +10,7 @@ use crate::world::fake::{Fake, crash, wait_for_end, wait_until};
 use crate::world::json as records;
 
 #[test]
-fn a_run_of_which_a_job_lives_is_not_pruned() {
+fn a_run_with_a_running_job_is_not_pruned() {
     let fake = Fake::newest();
     let mut runner = fake.start(&["run", "HANG"]);
     fake.wait_for_sent(1);
@@ -40,7 +40,7 @@ fn a_run_of_which_a_job_lives_is_not_pruned() {
 }
 
 #[test]
-fn only_runs_are_swept() {
+fn prune_removes_only_runs() {
     let fake = Fake::newest();
     fake.good(&["run", "x"]);
     let runs = fake.0.path("home/.local/state/codex-agent/runs");
@@ -62,7 +62,7 @@ fn only_runs_are_swept() {
 }
 
 #[test]
-fn what_one_file_cannot_tell_the_others_do() {
+fn an_unreadable_queues_file_hides_no_run() {
     let fake = Fake::newest();
     assert_eq!(fake.tool(&["run", "FAIL401", "two"]).code, 75);
     fake.0.write("home/.config/codex-agent/queues.json", "{");
@@ -77,7 +77,7 @@ fn what_one_file_cannot_tell_the_others_do() {
 }
 
 #[test]
-fn who_reads_does_not_stumble_over_who_prunes() {
+fn readers_ignore_runs_that_are_pruned_meanwhile() {
     let fake = Fake::newest();
     fake.good(&["run", "x"]);
     let id = fake.list()[0]["id"].as_str().unwrap().to_owned();

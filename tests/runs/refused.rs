@@ -21,7 +21,7 @@ fn broken(words: &str) -> String {
 const BAD_TOML: &str = "Error loading config.toml:\n/h/config.toml:2:8: unclosed array, expected `]`\n  |\n2 | foo = [\n  |        ^";
 
 #[test]
-fn jobs_whose_codex_never_began_are_not_used_up() {
+fn jobs_whose_codex_never_began_stay_pending() {
     for (words, class) in [(BAD_TOML, "config"), ("Error: boom", "crashed")] {
         for at_once in ["1", "2", "3", "5"] {
             let fake = Scripted::new();
@@ -73,7 +73,7 @@ fn prompts_of_a_queue_whose_codex_never_began_stay_pending() {
 }
 
 #[test]
-fn the_real_codex_with_a_broken_configuration_uses_no_job_up() {
+fn the_real_codex_with_an_invalid_configuration_leaves_jobs_pending() {
     let Some(codex) = Real::of("0.171.0") else { return };
     let config = codex.world.codex_home().join("config.toml");
     let good = fs::read_to_string(&config).unwrap();
@@ -94,7 +94,7 @@ fn the_real_codex_with_a_broken_configuration_uses_no_job_up() {
 }
 
 #[test]
-fn a_record_without_a_sandbox_needs_the_flag_too() {
+fn a_job_without_a_sandbox_needs_the_flag() {
     let bypass = "--dangerously-bypass-approvals-and-sandbox";
     let danger = "--sandbox=danger-full-access";
     let job = |options: Value| {
@@ -124,7 +124,7 @@ fn a_record_without_a_sandbox_needs_the_flag_too() {
 }
 
 #[test]
-fn an_argument_that_moves_the_turn_elsewhere_is_refused() {
+fn an_argument_for_a_remote_turn_is_refused() {
     let fake = Scripted::new();
     for word in
         ["--remote", "--remote=ws://127.0.0.1:1", "--remote-auth-token-env", "--remote-auth-token-env=TOKEN"]
@@ -139,7 +139,7 @@ fn an_argument_that_moves_the_turn_elsewhere_is_refused() {
 }
 
 #[test]
-fn a_home_that_is_not_there_is_named() {
+fn a_missing_home_is_named() {
     let fake = Fake::newest();
     let job = json!({"type": "job", "prompt": "p", "codex_home": "/no/such/home"});
     let ran = fake.feed(&["run", "--jobs", "--json"], format!("{job}\n"));
@@ -192,7 +192,7 @@ fn a_session_that_codex_refuses_starts_nothing() {
 }
 
 #[test]
-fn the_real_codex_is_not_asked_for_what_it_refuses() {
+fn the_real_codex_is_not_started_for_a_session_that_it_refuses() {
     let Some(codex) = Real::of("0.171.0") else { return };
     let id = codex.exec("alpha", &["Begin"]);
     let config = codex.world.codex_home().join("config.toml");
@@ -261,7 +261,7 @@ fn the_real_codex_with_a_locked_database_loses_nothing() {
 }
 
 #[test]
-fn who_has_a_busy_session_is_named() {
+fn the_process_that_has_a_busy_session_is_named() {
     let fake = Fake::newest();
     let id = fake.begin("one");
     let mut holder = fake.spawn(&["exec", "--json", "resume", &id, "-"], "SLEEP60");
@@ -278,7 +278,7 @@ fn who_has_a_busy_session_is_named() {
 }
 
 #[test]
-fn the_next_prompt_waits_for_the_outcome_of_one_that_was_cut_off() {
+fn the_next_prompt_waits_for_the_outcome_of_an_interrupted_one() {
     for (first, more, class) in [
         ("CUT one", &[][..], "network"),
         ("NETWORK one", &["--network-timeout=1s"], "network"),
@@ -298,7 +298,7 @@ fn the_next_prompt_waits_for_the_outcome_of_one_that_was_cut_off() {
 }
 
 #[test]
-fn the_real_codex_of_a_cut_stream_has_an_outcome_before_the_next() {
+fn a_broken_stream_of_the_real_codex_has_an_outcome_before_the_next_prompt() {
     let Some(codex) = Real::of("0.171.0") else { return };
     let alpha = codex.world.path("alpha");
     let add = ["codex-agent-queue", "add", "q", "--project", alpha.to_str().unwrap(), "CUT one", "two"];
@@ -316,7 +316,7 @@ fn the_real_codex_of_a_cut_stream_has_an_outcome_before_the_next() {
 }
 
 #[test]
-fn one_login_that_is_refused_starts_nothing_more() {
+fn a_refused_login_starts_no_more_jobs() {
     let fake = Scripted::new();
     let says = "unexpected status 401 Unauthorized: no";
     let reused = "Your access token could not be refreshed: refresh_token_reused";

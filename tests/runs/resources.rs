@@ -14,7 +14,7 @@ use crate::world::json as records;
 use crate::world::script::Scripted;
 
 #[test]
-fn two_hundred_jobs_at_sixteen_at_once_stay_flat() {
+fn two_hundred_jobs_need_constant_memory_and_few_descriptors() {
     let fake = Scripted::new();
     let input: String = (0..200).map(|n| format!("job {n}\n")).collect();
     fake.0.write("prompts", input);
@@ -44,7 +44,7 @@ fn two_hundred_jobs_at_sixteen_at_once_stay_flat() {
 }
 
 #[test]
-fn waiting_costs_nothing() {
+fn waiting_jobs_use_no_cpu() {
     let fake = Fake::newest();
     let id = fake.begin("mine");
     let input: String = (0..200)
@@ -107,7 +107,7 @@ fn a_full_disk_sends_nothing_twice_and_loses_nothing() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_does_no_harm() {
+fn a_clock_that_was_set_back_stops_no_run() {
     let fake = Fake::newest();
     let mut runner = fake.start(&["run", "-j1", "one MS800", "two"]);
     fake.wait_for_sent(1);
@@ -126,7 +126,7 @@ fn a_clock_that_was_set_back_does_no_harm() {
 }
 
 #[test]
-fn forty_runs_at_once_each_have_a_folder() {
+fn forty_concurrent_runs_have_a_directory_each() {
     let fake = Fake::newest();
     let began = Instant::now();
     let mut all: Vec<_> = (0..40).map(|n| fake.start(&["run", &format!("prompt {n}")])).collect();
@@ -136,7 +136,7 @@ fn forty_runs_at_once_each_have_a_folder() {
 }
 
 #[test]
-fn runs_in_jobs_of_runs_end_somewhere() {
+fn runs_are_nested_three_levels_at_most() {
     let mut fake = Fake::newest();
     script(
         &mut fake,

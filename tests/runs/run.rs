@@ -48,7 +48,7 @@ fn a_run_from_end_to_end() {
 }
 
 #[test]
-fn prompts_come_from_everywhere() {
+fn prompts_come_from_operands_lines_records_and_files() {
     let fake = Scripted::new();
     let answers = fake.run(&["--answers", "hello"]);
     assert_eq!((answers.out.as_str(), answers.code), ("echo: hello\n", 0));
@@ -79,7 +79,7 @@ fn prompts_come_from_everywhere() {
 }
 
 #[test]
-fn what_cannot_be_a_prompt_starts_nothing() {
+fn an_invalid_prompt_starts_nothing() {
     let fake = Scripted::new();
     let all: [(&[&str], &[u8], &str); 9] = [
         (&[""], b"", "the prompt is empty"),
@@ -109,7 +109,7 @@ fn what_cannot_be_a_prompt_starts_nothing() {
 }
 
 #[test]
-fn a_codex_that_cannot_be_run() {
+fn a_codex_that_cannot_be_run_is_reported() {
     let mut fake = Scripted::new();
     let missing = fake.run(&["--codex", "/no/such/codex", "x"]);
     assert!(missing.code == 2 && missing.err.contains("no such file or directory"), "{}", missing.err);
@@ -132,7 +132,7 @@ fn a_codex_that_cannot_be_run() {
 }
 
 #[test]
-fn codex_is_told_what_was_said() {
+fn codex_gets_the_options_of_the_command_line() {
     let fake = Fake::newest();
     let schema = fake.0.write("work/a,schema.json", "{}");
     let argv = |words: &[&str]| {

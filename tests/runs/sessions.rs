@@ -10,7 +10,7 @@ use crate::world::script::{CODEX, Scripted, failure_messages};
 use crate::world::{World, json as records};
 
 #[test]
-fn a_home_that_is_not_utf8_or_not_there() {
+fn a_home_that_is_not_utf_8_is_refused_and_a_missing_one_created() {
     use std::os::unix::ffi::OsStringExt;
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "one"]);
@@ -41,7 +41,7 @@ pub fn job(session: &str, prompt: &str, cwd: &std::path::Path) -> String {
 }
 
 #[test]
-fn sessions_are_resumed_and_only_those() {
+fn jobs_resume_only_their_sessions() {
     let (fake, ids) = with_sessions();
     let here = fs::canonicalize(fake.0.path("")).unwrap();
     let input = [
@@ -109,7 +109,7 @@ fn a_busy_session_is_waited_for_skipped_or_failed() {
 }
 
 #[test]
-fn an_older_codex_is_kept_from_what_it_would_damage() {
+fn an_older_codex_resumes_no_session_that_it_would_damage() {
     let (fake, ids) = with_sessions();
     fake.0.script("bin/codex", &CODEX.replace("codex-cli 0.169.0", "codex-cli 0.137.0"));
     let here = fs::canonicalize(fake.0.path("")).unwrap();

@@ -15,7 +15,7 @@ use crate::world::json as records;
 use crate::world::script::{Scripted, failure_messages};
 
 #[test]
-fn a_terminal_that_stands_still_leaves_a_run_ready_for_signals() {
+fn a_stopped_terminal_does_not_block_signals() {
     for stream in ["out", "err"] {
         let fake = Fake::newest();
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -108,7 +108,7 @@ fn a_codex_that_ignores_signals_is_killed_and_the_third_signal_leaves_it() {
 }
 
 #[test]
-fn a_codex_that_stays_after_its_last_word() {
+fn a_codex_that_stays_after_its_last_event_is_ended() {
     let fake = Scripted::new();
     let began = Instant::now();
     let (ran, events) = fake.events(&["LINGERS", "LEAVES"]);
@@ -117,7 +117,7 @@ fn a_codex_that_stays_after_its_last_word() {
 }
 
 #[test]
-fn a_stop_now_after_a_stop_ends_what_runs() {
+fn stop_now_after_stop_ends_the_running_job() {
     let fake = Fake::newest();
     let mut runner = fake.start(&["run", "-j1", "HANG", "next"]);
     fake.wait_for_sent(1);

@@ -11,7 +11,7 @@ use crate::world::json as records;
 use crate::world::real::{Real, codex, told};
 
 #[test]
-fn of_a_codex_that_does_not_say_its_version_the_worst_is_thought() {
+fn a_codex_of_unknown_version_resumes_no_session() {
     let mut fake = Fake::newest();
     let id = fake.begin("mine");
     script(&mut fake, "case $1 in --version) echo something else; exit ;; esac\nexec $FAKE \"$@\"");
@@ -66,7 +66,7 @@ fn rollout(fake: &Fake, id: &str) -> PathBuf {
 }
 
 #[test]
-fn each_job_is_run_and_refused_by_the_version_of_its_directory() {
+fn each_job_uses_the_version_of_its_directory() {
     let (fake, [old, new]) = shimmed();
     let begin = |version: &str| {
         let output = fake.command(&["exec", "--json", "Begin"]).env("CODEX_FAKE_VERSION", version).output();
@@ -104,7 +104,7 @@ fn each_job_is_run_and_refused_by_the_version_of_its_directory() {
 }
 
 #[test]
-fn an_executable_that_is_replaced_in_mid_run_is_asked_again() {
+fn the_version_of_an_executable_that_is_replaced_during_a_run_is_read_again() {
     // The file that decides changes, and the executable itself.
     for by_file in [true, false] {
         let (fake, [_, new]) = shimmed();
@@ -135,7 +135,7 @@ fn an_executable_that_is_replaced_in_mid_run_is_asked_again() {
 }
 
 #[test]
-fn a_codex_that_is_older_than_it_says_stops_the_run() {
+fn a_codex_that_is_older_than_its_version_stops_the_run() {
     let (fake, [_, new]) = shimmed();
     let [one, two] = ["one", "two"].map(|prompt| fake.begin(prompt));
     let codex = fake.0.path("bin/codex");
@@ -195,7 +195,7 @@ fn the_real_codex_of_another_directory_damages_nothing() {
 }
 
 #[test]
-fn a_real_codex_that_is_replaced_in_mid_run_is_asked_again() {
+fn the_version_of_a_real_codex_that_is_replaced_during_a_run_is_read_again() {
     let (Some(real), Some(older)) = (Real::of("0.171.0"), codex("0.137.0")) else { return };
     let link = real.world.path("codex");
     std::os::unix::fs::symlink(&real.codex, &link).unwrap();

@@ -25,7 +25,7 @@ fn a_run_that_never_began_is_not_the_newest() {
 }
 
 #[test]
-fn who_watches_ends_as_the_run() {
+fn a_watcher_exits_with_the_status_of_the_run() {
     for prompts in [&["SLEEP30 a"][..], &["SLEEP30 a", "b"]] {
         let fake = Fake::newest();
         let mut runner = fake.start(&[&["run", "-j", "1"], prompts].concat());
@@ -41,7 +41,7 @@ fn who_watches_ends_as_the_run() {
 }
 
 #[test]
-fn a_run_that_is_planned_is_watched_until_it_is_over() {
+fn a_planned_run_is_watched_to_its_end() {
     let fake = Fake::newest();
     fake.good(&["run", "old"]);
     let mut planner = fake.started(&["run", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
