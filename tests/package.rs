@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use codex_agent_shared::plugin::TOOLS;
 
 use crate::world::terminal::Terminal;
-use crate::world::{Ran, World, bins, is_root};
+use crate::world::{Ran, ran, World, bins, is_root};
 
 /// What is below a folder.
 fn tree(folder: &Path) -> BTreeSet<PathBuf> {
@@ -33,12 +33,7 @@ fn package(world: &World, out: &Path) -> Ran {
             command.env(name, value);
         }
     }
-    let output = command.env("SOURCE_DATE_EPOCH", "1764000000").output().unwrap();
-    Ran {
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-        code: output.status.code().unwrap(),
-    }
+    ran::finish(command.env("SOURCE_DATE_EPOCH", "1764000000"))
 }
 
 #[test]

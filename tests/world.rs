@@ -2,20 +2,21 @@
 //! executables on `PATH`.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub mod fake;
 pub mod model;
+pub mod ran;
 pub mod real;
 pub mod rollouts;
 pub mod schemas;
 pub mod script;
 pub mod terminal;
+
+pub use ran::Ran;
 
 /// The recorded homes: every version of Codex that the tests know.
 pub const HOMES: [&str; 11] = [
@@ -39,15 +40,6 @@ pub struct World {
     folder: tempfile::TempDir,
     variables: Vec<(String, String)>,
     foreign: AtomicBool,
-}
-
-/// What a command printed, and how it ended.
-#[derive(Debug)]
-pub struct Ran {
-    pub out: String,
-    pub err: String,
-    /// The exit code; 128 and the signal where one ended it.
-    pub code: i32,
 }
 
 impl World {
@@ -135,42 +127,29 @@ impl World {
 
     /// Runs one of our tools: the first word is the executable, the others are its arguments.
     pub fn run(&self, words: &[&str]) -> Ran {
-        let ran = ran(self.command(words[0]).args(&words[1..]).output().unwrap());
+        let ran = ran::finish(self.command(words[0]).args(&words[1..]));
         self.hold(words, b"", &ran.out);
         ran
     }
 
-    /// Runs it and wants exit 0 and a silent standard error; gives standard output.
+    /// Runs a tool that must succeed and report nothing, and gives its standard output.
+    #[track_caller]
     pub fn ok(&self, words: &[&str]) -> String {
         let ran = self.run(words);
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{words:?} printed {}", ran.out);
+        ran.succeeds().reports_exactly("");
         ran.out
     }
 
-    /// Runs it with this on standard input.
+    /// Runs a tool with this on standard input.
     pub fn feed(&self, words: &[&str], input: impl AsRef<[u8]>) -> Ran {
-        let mut child = self
-            .command(words[0])
-            .args(&words[1..])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let bytes = input.as_ref().to_vec();
-        // Whoever does not read to the end closes the pipe, and that is its right.
-        let writer = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap();
-        let ran = ran(output);
+        let ran = ran::feed(self.command(words[0]).args(&words[1..]), input.as_ref());
         self.hold(words, input.as_ref(), &ran.out);
         ran
     }
 
     /// Runs a line of shell.
     pub fn sh(&self, line: &str) -> Ran {
-        let ran = ran(self.command("sh").args(["-c", line]).output().unwrap());
+        let ran = ran::finish(self.command("sh").args(["-c", line]));
         // What comes out of a pipe was written by its last tool, whichever that is.
         let words: Vec<&str> = line.split_whitespace().collect();
         let is_ours = words.iter().any(|word| word.starts_with("codex-agent"));
@@ -223,14 +202,6 @@ fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
-}
-
-fn ran(output: Output) -> Ran {
-    Ran {
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
-    }
 }
 
 /// The folder of our executables.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::world::fake::{Fake, crash, of_type};
-use crate::world::{Ran, bin, is_root, json as records};
+use crate::world::{Ran, ran, bin, is_root, json as records};
 
 const STATE: &str = "home/.local/state/codex-agent";
 
@@ -332,9 +332,7 @@ fn with_fault(fake: &Fake, fault: &str, words: &[&str], input: &str) -> Ran {
     fake.0.write("input", input);
     let mut command = fake.0.command("sh");
     command.args(["-c", &line, "sh"]).arg(bin(&format!("codex-agent-{}", words[0]))).args(&words[1..]);
-    let output = command.current_dir(fake.0.path("work")).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ran { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code().unwrap() }
+    ran::finish(command.current_dir(fake.0.path("work")))
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn run(world: &World, words: &[&str]) -> Ran {
     let all: Vec<&str> = ["codex-agent-config"].iter().chain(words).copied().collect();
     let ran = world.run(&all);
     let file = |text: &str| text.replace(world.config("config.toml").to_str().unwrap(), "FILE");
-    Ran { out: file(&ran.out), err: file(&ran.err), code: ran.code }
+    Ran { out: file(&ran.out), err: file(&ran.err), ..ran }
 }
 
 /// The record of one key.

@@ -11,6 +11,7 @@ use codex_agent_engine::liveness;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::world::ran;
 use crate::world::{NEWEST, Ran, World, bin, json as records};
 
 /// How long anything may take. Machines that build other things meanwhile are slow.
@@ -51,13 +52,7 @@ impl Fake {
     }
 
     pub fn codex(&self, words: &[&str], input: &str) -> Ran {
-        let mut child = self.spawn(words, input);
-        let mut out = String::new();
-        let mut err = String::new();
-        std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut out).unwrap();
-        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut err).unwrap();
-        let status = child.wait().unwrap();
-        Ran { out, err, code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap()) }
+        ran::feed(&mut self.command(words), input)
     }
 
     pub fn spawn(&self, words: &[&str], input: &str) -> Child {
@@ -111,18 +106,7 @@ impl Fake {
 
     /// The same, with this on standard input.
     pub fn feed(&self, words: &[&str], input: impl AsRef<[u8]>) -> Ran {
-        let mut command = self.started(words);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let bytes = input.as_ref().to_vec();
-        // Whoever does not read to the end closes the pipe, and that is its right.
-        let writer = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
-        let ran = Ran { out: text(&output.stdout), err: text(&output.stderr), code };
+        let ran = ran::feed(&mut self.started(words), input.as_ref());
         let name = format!("codex-agent-{}", words[0]);
         self.0.hold(&[&[name.as_str()], &words[1..]].concat(), input.as_ref(), &ran.out);
         ran
@@ -136,9 +120,10 @@ impl Fake {
     }
 
     /// The same, wanting exit 0; gives standard output.
+#[track_caller]
     pub fn good(&self, words: &[&str]) -> String {
         let ran = self.tool(words);
-        assert_eq!(ran.code, 0, "{words:?}: {}{}", ran.out, ran.err);
+        ran.succeeds();
         ran.out
     }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Output};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -108,14 +108,6 @@ pub(crate) fn skip(why: &str) {
     let _ = std::io::stderr().write_all(format!("\nSKIPPED: {why}\n").as_bytes());
 }
 
-fn finished(output: &Output) -> Ran {
-    Ran {
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
-    }
-}
-
 /// Lets everybody read a world, so that what a test takes away is all that lacks.
 pub(crate) fn open_to_all(world: &World) {
     assert_eq!(world.sh("chmod -R a+rX .").code, 0);
@@ -133,7 +125,7 @@ pub(crate) fn refused(world: &World, words: &[&str]) -> Option<Ran> {
     }
     let mut command = world.command(copy.to_str().unwrap());
     match command.args(&words[1..]).uid(65534).gid(65534).output() {
-        Ok(output) => Some(finished(&output)),
+        Ok(output) => Some(Ran::new(&command, &output)),
         Err(error) => {
             skip(&format!("cannot run {words:?} as nobody: {error}"));
             None
