@@ -8,40 +8,40 @@ use crate::world::terminal::Terminal;
 fn the_demo_shows_the_pipe_and_cleans_up() {
     let world = World::new();
     let tour = world.run(&["codex-agent", "demo"]);
-    assert_eq!(tour.code, 0, "{}", tour.err);
+    tour.succeeds();
     let pipe = "codex-agent ls --json --under beta | codex-agent group add work";
-    assert!(tour.out.contains(pipe), "{}", tour.out);
-    assert!(tour.err.contains("created group and added 4 sessions to 'work'"), "{}", tour.err);
+    tour.shows(pipe);
+    tour.reports("created group and added 4 sessions to 'work'");
     assert_eq!(tour.out.matches("\necho: Check it once more\n").count(), 4, "{}", tour.out);
-    assert!(tour.out.contains("There are no sessions of your own yet"), "{}", tour.out);
+    tour.shows("There are no sessions of your own yet");
     let codex = "codex-agent run --answers hello && codex --version && readlink $CODEX_AGENT_CODEX";
     let own =
         format!("echo: hello\ncodex-cli 0.171.0\n{}\n", crate::world::bin("codex-agent-demo").display());
-    assert_eq!(world.run(&["codex-agent-demo", "sh", "-c", codex]).out, own);
+    world.run(&["codex-agent-demo", "sh", "-c", codex]).prints(own);
     assert!(!world.path("home/.local").exists(), "a run in the demo left something behind");
     assert_eq!(
         world.ok(&["codex-agent", "demo", "codex-agent", "ls", "--count", "--archived", "--subagents"]),
         "13\n"
     );
-    assert_eq!(world.run(&["codex-agent-demo", "sh", "-c", "exit 9"]).code, 9);
-    assert_eq!(world.run(&["codex-agent-demo", "sh", "-c", "kill -TERM $$"]).code, 128 + 15);
-    assert_eq!(world.run(&["codex-agent-demo", "no-such-program"]).code, 126);
+    world.run(&["codex-agent-demo", "sh", "-c", "exit 9"]).exits(9);
+    world.run(&["codex-agent-demo", "sh", "-c", "kill -TERM $$"]).exits(128 + 15);
+    world.run(&["codex-agent-demo", "no-such-program"]).exits(126);
     let left: Vec<_> =
         std::fs::read_dir(world.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["home"], "the demo leaves nothing in TMPDIR");
     let kept = world.run(&["codex-agent-demo", "--keep", "kept"]);
-    assert_eq!(kept.code, 0, "{}", kept.err);
+    kept.succeeds();
     assert_eq!(kept.out.lines().filter(|line| line.starts_with("export CODEX_")).count(), 4, "{}", kept.out);
     assert_eq!(world.ok(&["codex-agent-ls", "--codex-home", "kept", "--count"]), "11\n");
-    assert_eq!(world.run(&["codex-agent-demo", "--keep", "kept"]).code, 2);
+    world.run(&["codex-agent-demo", "--keep", "kept"]).exits(2);
     // What lies where it would put its Codex is somebody's.
     world.sh("mkdir mine-bin; ln -s /usr/bin/true mine-bin/codex");
     let ran = world.run(&["codex-agent-demo", "--keep", "mine"]);
-    assert!(ran.code == 2 && ran.err.contains("mine-bin/codex' is there already"), "{}", ran.err);
+    ran.exits(2).reports("mine-bin/codex' is there already");
     assert!(!world.path("mine").exists() && world.path("mine-bin/codex").is_symlink());
     let own = World::with_home("0.169.0");
     let tour = own.run(&["codex-agent", "demo"]);
-    assert!(tour.out.contains("has 11 sessions: try 'codex-agent ls'"), "{}", tour.out);
+    tour.shows("has 11 sessions: try 'codex-agent ls'");
 }
 
 /// What is printed of a sample that is kept is all that a shell needs: nothing goes into one's own home.
@@ -52,7 +52,7 @@ fn a_kept_sample_can_be_used() {
     let script = "eval \"$(codex-agent demo --keep \"it's kept\")\" && codex-agent ls --json | \
                   codex-agent group add all && cd *-projects/alpha && codex-agent run --answers hello";
     let ran = world.run(&["sh", "-c", script]);
-    assert_eq!((ran.code, ran.out.as_str()), (0, "echo: hello\n"), "{}", ran.err);
+    ran.succeeds().prints("echo: hello\n");
     assert!(
         world.path("it's kept-config/groups.json").exists() && world.path("it's kept-state/runs").exists()
     );
@@ -60,7 +60,7 @@ fn a_kept_sample_can_be_used() {
     assert!(own.is_empty(), "{own:?}");
     // Of what was removed its Codex may be there still.
     std::fs::remove_dir_all(world.path("it's kept")).unwrap();
-    assert_eq!(world.run(&["codex-agent", "demo", "--keep", "it's kept"]).code, 0);
+    world.run(&["codex-agent", "demo", "--keep", "it's kept"]).succeeds();
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn an_interrupted_demo_cleans_up() {
 #[test]
 fn the_sample_home_is_the_recording() {
     let world = World::new();
-    assert_eq!(world.run(&["codex-agent-demo", "--keep", "kept"]).code, 0);
+    world.run(&["codex-agent-demo", "--keep", "kept"]).succeeds();
     // A copy: whoever opens a database may write to it.
     let recording = World::with_home("0.169.0");
     let recorded = recording.codex_home();
@@ -142,5 +142,5 @@ fn the_sample_home_is_the_recording() {
         assert!(world.path("kept-projects").join(project).is_dir());
     }
     let check = world.run(&["codex-agent-ls", "--codex-home", "kept", "--check"]);
-    assert!(check.code == 0 && check.err.contains("0 problems"), "{}", check.err);
+    check.succeeds().reports("0 problems");
 }

@@ -165,8 +165,8 @@ fn help_is_short_and_aligned() {
     let mut wrong = Vec::new();
     for command in commands(&world) {
         let ran = run(&world, &command, "--help");
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{command:?}");
-        assert_eq!(run(&world, &command, "-h").out, ran.out, "{command:?}: -h and --help differ");
+        ran.succeeds().reports_exactly("");
+        run(&world, &command, "-h").case("-h").prints(&ran.out);
         for line in ran.out.lines() {
             if line.chars().count() > 79 || line.trim_end() != line {
                 wrong.push(format!("{command:?}: {line:?} is too long or ends in a blank"));
@@ -202,13 +202,13 @@ fn every_tool_describes_itself() {
     for command in commands(&world) {
         let name = &command[0];
         let version = run(&world, &command, "--version");
-        assert_eq!(version.out, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
-        assert_eq!((version.code, version.err.as_str()), (0, ""));
+        version.prints(format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+        version.succeeds().reports_exactly("");
     }
     for name in executables() {
         let nonsense = world.run(&[&name, "--generate", "nonsense"]);
-        assert_eq!((nonsense.code, nonsense.out.as_str()), (2, ""), "{name}");
-        assert!(nonsense.err.contains("nonsense"), "{name}: {}", nonsense.err);
+        nonsense.case(&name).exits(2).prints("");
+        nonsense.case(&name).reports("nonsense");
         let records = json(&world.ok(&[&name, "--generate", "describe"]));
         assert_eq!(records.len(), 1, "{name}");
         assert_eq!(
@@ -248,7 +248,7 @@ fn pages_are_well_formed() {
         for (name, text) in &pages {
             let file = world.write(&format!("man/{name}"), text);
             let ran = world.run(&["sh", "-c", line, "sh", file.to_str().unwrap()]);
-            assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{program} on {name}");
+            ran.case((&program, &name)).prints("").reports_exactly("");
         }
     }
 }
@@ -521,7 +521,7 @@ fn the_image_of_readme_can_be_drawn() {
         assert!(!text.contains('\x1b'), "{}", picture.display());
     }
     let ran = world.run(&["python3", script, "--bin", "nowhere", file]);
-    assert!(ran.code == 2 && ran.err.contains("there are no executables"), "{}", ran.err);
+    ran.exits(2).reports("there are no executables");
 }
 
 #[test]

@@ -70,10 +70,10 @@ fn events_are_those_that_were_recorded() {
         }
         let failed = fake.resume(&id, "FAIL400");
         assert_eq!(shapes(&failed.out), shapes(&recorded("failed-2")), "{version}");
-        assert_eq!(failed.code, 1);
+        failed.exits(1);
         let shell = fake.codex(&["exec", "--json", "-"], "List files SHELL{ls -1}");
         assert_eq!(shapes(&shell.out), shapes(&recorded("shell")), "{version}");
-        assert_eq!(fake.0.run(&["codex-agent-ls", "--check"]).code, 0);
+        fake.0.run(&["codex-agent-ls", "--check"]).succeeds();
     }
 }
 
@@ -189,9 +189,9 @@ fn exit_statuses_are_those_of_the_version() {
         [("0.106.0", 0, 0), ("0.120.0", 1, 1), ("0.169.0", 1, 1), (NEWEST, 1, 1)]
     {
         let fake = Fake::new(version);
-        assert_eq!(fake.codex(&["--version"], "").out, format!("codex-cli {version}\n"));
+        fake.codex(&["--version"], "").prints(format!("codex-cli {version}\n"));
         let ran = fake.resume(NOBODY, "hello");
-        assert_eq!(ran.code, unknown, "{}", ran.err);
+        ran.exits(unknown);
         match unknown {
             0 => assert_ne!(records(&ran.out)[0]["thread_id"], NOBODY),
             _ => {
@@ -200,10 +200,10 @@ fn exit_statuses_are_those_of_the_version() {
                 assert!(ran.out.is_empty() && ran.err.ends_with(&said), "{}", ran.err);
             }
         }
-        assert_eq!(fake.resume("no-such-name", "hello").code, 0);
-        assert_eq!(fake.codex(&["exec", "--json", "--nosuch"], "").code, 2);
+        fake.resume("no-such-name", "hello").succeeds();
+        fake.codex(&["exec", "--json", "--nosuch"], "").exits(2);
         let empty = fake.codex(&["exec", "--json", "-"], " \n");
-        assert_eq!((empty.code, empty.err.as_str()), (1, "No prompt provided via stdin.\n"));
+        empty.exits(1).reports_exactly("No prompt provided via stdin.\n");
         assert_eq!(
             fake.codex(&["exec", "--json", "--full-auto", "-"], "x").code,
             if since(version, 169) { 2 } else { 0 }
@@ -214,11 +214,11 @@ fn exit_statuses_are_those_of_the_version() {
         wait_until(|| fake.sent().len() > count);
         if since(version, 169) {
             let busy = fake.resume(&id, "too");
-            assert_eq!(busy.code, 1);
+            busy.exits(1);
             let want = format!(
                 "Error: thread/resume: thread/resume failed: thread {id} already has an active writer (code -32600)\n"
             );
-            assert_eq!((busy.out.as_str(), busy.err), ("", want));
+            busy.prints("").reports_exactly(want);
         }
         kill_process(Pid::from_child(&slow), Signal::INT).unwrap();
         assert_eq!(slow.wait().unwrap().code(), Some(interrupted), "{version}");
@@ -228,17 +228,17 @@ fn exit_statuses_are_those_of_the_version() {
         wait_until(|| fake.sent().last().unwrap()["session"] == id.as_str() && fake.sent().len() > count + 1);
         kill_process(Pid::from_child(&killed), Signal::TERM).unwrap();
         assert_eq!(killed.wait_with_output().unwrap().status.signal(), Some(15));
-        assert_eq!(fake.resume(&id, "on").code, 0, "a lock outlived its holder");
+        fake.resume(&id, "on").case("a lock outlived its holder").succeeds();
     }
     let fake = Fake::newest();
     let id = fake.begin("one");
-    assert_eq!(fake.codex(&["archive", &id], "").code, 0);
+    fake.codex(&["archive", &id], "").succeeds();
     let ran = fake.resume(&id, "two");
-    assert!(ran.code == 1 && ran.err.contains("Run `codex unarchive"), "{}", ran.err);
+    ran.exits(1).reports("Run `codex unarchive");
     assert!(fake.list()[0]["archived_at"].is_string());
     fake.check(1);
-    assert_eq!(fake.codex(&["unarchive", &id], "").code, 0);
-    assert_eq!(fake.resume(&id, "two").code, 0);
+    fake.codex(&["unarchive", &id], "").succeeds();
+    fake.resume(&id, "two").succeeds();
 }
 
 #[test]
@@ -271,18 +271,18 @@ fn failures_have_the_recorded_messages() {
 fn a_usage_limit_resets() {
     let fake = Fake::newest();
     let ran = fake.codex(&["exec", "--json", "-"], "LIMIT1");
-    assert_eq!(ran.code, 1);
-    assert!(ran.out.contains("You’ve hit your usage limit. Upgrade to Pro"), "{}", ran.out);
-    assert!(ran.out.contains("M.\"}"), "{}", ran.out);
+    ran.exits(1);
+    ran.shows("You’ve hit your usage limit. Upgrade to Pro");
+    ran.shows("M.\"}");
     std::thread::sleep(Duration::from_millis(1100));
-    assert_eq!(fake.codex(&["exec", "--json", "-"], "LIMIT1").code, 0);
+    fake.codex(&["exec", "--json", "-"], "LIMIT1").succeeds();
 }
 
 #[test]
 fn steering_words_have_their_effect() {
     let fake = Fake::newest();
-    assert_eq!(fake.codex(&["exec", "--json", "-"], "BADEND").code, 4);
-    assert_eq!(fake.codex(&["exec", "--json", "-"], "DIES").code, 128 + 9);
+    fake.codex(&["exec", "--json", "-"], "BADEND").exits(4);
+    fake.codex(&["exec", "--json", "-"], "DIES").exits(128 + 9);
     let mut garbage = fake.command(&["exec", "--json", "GARBAGE"]);
     let garbage = garbage.output().unwrap();
     assert!(garbage.status.success() && garbage.stdout.windows(3).any(|bytes| bytes == b"\xff\xfe\n"));
@@ -291,7 +291,7 @@ fn steering_words_have_their_effect() {
     let id = fake.begin("one");
     assert_ne!(records(&fake.resume(&id, "OTHER").out)[0]["thread_id"], id.as_str());
     let plain = fake.codex(&["exec", "one"], "");
-    assert_eq!((plain.out.as_str(), plain.code), ("echo: one\n", 0));
+    plain.succeeds().prints("echo: one\n");
     assert!(plain.err.starts_with("Reading additional input from stdin...\n"), "{}", plain.err);
     let deaf = fake.spawn(&["exec", "--json", "-"], "DEAF");
     let count = fake.sent().len();
@@ -341,7 +341,7 @@ fn forks_and_names_use_the_app_server() {
         for (nth, kept) in [("2", &["one"][..]), ("-1", &["one", "two"]), ("1", &[])] {
             let out = fake.0.ok(&["codex-agent-fork", &id, "--nth-message", nth, "--json"]);
             let fork = records(&out)[0]["id"].as_str().unwrap().to_owned();
-            assert_eq!(fake.resume(&fork, "other").code, 0);
+            fake.resume(&fork, "other").succeeds();
             let sent = fake.sent().pop().unwrap();
             assert_eq!(sent["history"], json!(kept), "{version} {nth}");
             // And a fork of a fork.
@@ -353,8 +353,8 @@ fn forks_and_names_use_the_app_server() {
             assert_eq!(fake.sent().pop().unwrap()["history"], json!(all), "{version} {nth}");
         }
         let ran = fake.0.run(&["codex-agent-fork", &id, "--name", "cut", "--prompt", "more", "--answers"]);
-        assert_eq!((ran.code, ran.out.as_str()), (0, "echo: more\n"), "{version}: {}", ran.err);
-        assert_eq!(fake.0.run(&["codex-agent-name", &id, "the first"]).code, 0);
+        ran.case(&version).succeeds().prints("echo: more\n");
+        fake.0.run(&["codex-agent-name", &id, "the first"]).succeeds();
         let names: BTreeSet<String> =
             fake.list().iter().filter_map(|record| record["name"].as_str().map(str::to_owned)).collect();
         assert_eq!(names, ["cut", "the first"].map(str::to_owned).into(), "{version}");
@@ -366,7 +366,7 @@ fn forks_and_names_use_the_app_server() {
 #[test]
 fn no_prompt_is_sent_before_the_session_is_reported() {
     let fake = Fake::newest();
-    assert_eq!(fake.codex(&["exec", "--json", "-"], "EXITS").code, 3);
+    fake.codex(&["exec", "--json", "-"], "EXITS").exits(3);
     let mut stuck = fake.spawn(&["exec", "--json", "-"], "HANGSTART");
     std::thread::sleep(Duration::from_millis(100));
     stuck.kill().unwrap();

@@ -32,15 +32,15 @@ fn forks_before_messages(codex: &Real) {
         assert_eq!(codex.model.requests().pop().unwrap().user_texts, want, "{nth}");
     }
     let named = codex.world.run(&["codex-agent-name", &one, "the parent"]);
-    assert_eq!(named.code, 0, "{}", named.err);
+    named.succeeds();
     for source in ["--color=never", "--no-database"] {
         let found = codex.world.run(&["codex-agent-find", "the parent", "--format", "{id}", source]);
         assert_eq!(found.out.trim(), one, "{source} {}", found.err);
     }
     for nth in ["4", "-4"] {
         let ran = codex.world.run(&["codex-agent-fork", &one, "--nth-message", nth]);
-        assert_eq!(ran.code, 1);
-        assert!(ran.err.contains("the session has 3 messages"), "{}", ran.err);
+        ran.exits(1);
+        ran.reports("the session has 3 messages");
     }
     assert_eq!(codex.list(&[]).len(), 5, "nothing is left of what could not be cut");
 }
@@ -50,10 +50,10 @@ fn whole_forks_get_names_and_can_be_made_in_a_pipe() {
     let Some(codex) = Real::new() else { return };
     let one = codex.exec("alpha", &["Only message"]);
     let named = codex.world.run(&["codex-agent-name", "@@", "  a good name ", "--json"]);
-    assert_eq!(named.code, 0, "{}", named.err);
+    named.succeeds();
     assert_eq!(records(&named.out)[0]["name"], "a good name");
     let ran = codex.world.sh("codex-agent find 'a good name' --json | codex-agent fork -n 2 --name try --json | codex-agent group add tries --json");
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let forks = records(&ran.out);
     assert_eq!(forks.iter().map(|fork| fork["name"].as_str().unwrap()).collect::<Vec<_>>(), ["try", "try 2"]);
     assert_eq!(codex.list(&["--forks-of", &one]).len(), 2);
@@ -69,18 +69,13 @@ fn whole_forks_get_names_and_can_be_made_in_a_pipe() {
     assert_eq!(asked.user_texts, ["Only message", "More"]);
     // A busy session can be forked, and one whose directory is gone cannot, until another is named.
     let (child, busy) = codex.exec_slowly("beta", "Wait SLEEP60");
-    assert_eq!(codex.world.run(&["codex-agent-fork", &busy]).code, 0);
+    codex.world.run(&["codex-agent-fork", &busy]).succeeds();
     end(child);
     std::fs::rename(codex.world.path("beta"), codex.world.path("gone")).unwrap();
     let ran = codex.world.run(&["codex-agent-fork", &busy]);
-    assert_eq!(ran.code, 1);
-    assert!(
-        ran.err.contains("cannot change to the session's directory")
-            && ran.err.contains("name another directory by --cwd"),
-        "{}",
-        ran.err
-    );
-    assert_eq!(codex.world.run(&["codex-agent-fork", &busy, "--cwd", "gone"]).code, 0);
+    ran.exits(1);
+    ran.reports("cannot change to the session's directory").reports("name another directory by --cwd");
+    codex.world.run(&["codex-agent-fork", &busy, "--cwd", "gone"]).succeeds();
 }
 
 #[test]
@@ -97,7 +92,7 @@ fn a_fork_with_a_prompt_gets_its_first_turn() {
         "Another way",
         "--answers",
     ]);
-    assert_eq!((ran.code, ran.out.as_str()), (0, "echo: Another way\n"), "{}", ran.err);
+    ran.succeeds().prints("echo: Another way\n");
     assert_eq!(codex.model.requests().pop().unwrap().user_texts, ["First", "Another way"]);
     // A prompt that cannot be sent forks nothing.
     let before = codex.list(&[]).len();
@@ -106,7 +101,7 @@ fn a_fork_with_a_prompt_gets_its_first_turn() {
     {
         let mut line = vec!["codex-agent-fork", &one];
         line.extend(words);
-        assert_eq!(codex.world.run(&line).code, 2, "{words:?}");
+        codex.world.run(&line).exits(2);
     }
     assert_eq!(codex.list(&[]).len(), before);
 }

@@ -381,7 +381,7 @@ fn old_records_and_files_are_read_by_the_tools() {
         let ran = home.feed(&["codex-agent-find", "--json", "--archived"], &known);
         assert_eq!((ran.code, ran.out.lines().count()), (0, count), "{}", ran.err);
         let ran = home.feed(&["codex-agent-group", "add", "old", "--json", "-"], &known);
-        assert_eq!((ran.code, ran.out.as_str()), (0, known.as_str()), "{}", ran.err);
+        ran.succeeds().prints(known.as_str());
 
         let fake = Fake::newest();
         let state = "home/.local/state/codex-agent";
@@ -401,7 +401,7 @@ fn old_records_and_files_are_read_by_the_tools() {
         assert_eq!(json(&fake.good(&["run", "list", "--json"]))[0]["state"], "finished");
         let prompts = read("prompt.ndjson");
         let ran = fake.feed(&["queue", "add", "new", "-"], &prompts);
-        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.succeeds();
         let told = |records: &str| -> Vec<String> {
             json(records).iter().map(|record| record["prompt"].as_str().unwrap().to_owned()).collect()
         };

@@ -41,15 +41,15 @@ fn a_name_that_is_a_reference_to_something_else_is_refused() {
     ] {
         for words in [&["name", &one, "--", name][..], &["fork", &one, &format!("--name={name}")]] {
             let ran = fake.tool(words);
-            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+            ran.exits(2).prints("");
             let want = format!("a session cannot be named '{}'", name.trim());
-            assert!(ran.err.contains(&want) && ran.err.contains("are references"), "{words:?}: {}", ran.err);
+            ran.reports(&want).reports("are references");
         }
     }
     assert_eq!(fake.0.snapshot(), before);
     // A part of an id may be a word, and so it is a name.
     for name in ["decade", "added facade", "a@b", "x-y", "the .jsonl reader", "v2"] {
-        assert_eq!(fake.tool(&["name", &one, name]).code, 0, "{name}");
+        fake.tool(&["name", &one, name]).case(&name).succeeds();
         let found = fake.good(&["find", name, "--fields", "id"]);
         assert_eq!(found.trim(), one, "{name}");
     }

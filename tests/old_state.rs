@@ -134,7 +134,7 @@ impl<'w> Old<'w> {
         assert_eq!(self.statuses("later"), ["pending"]);
         // Only a request sends the interrupted prompt again.
         self.world.run(&["codex-agent-queue", "retry", "night", "--failed"]);
-        assert_eq!(self.world.run(&["codex-agent-queue", "run", "night"]).code, 0);
+        self.world.run(&["codex-agent-queue", "run", "night"]).succeeds();
         let again = self.sent().iter().filter(|text| *text == PROMPTS[2]).count() as u64;
         assert_eq!((again, self.sent().len() as u64), (1 + self.cut(), 6 + self.cut()));
         assert_eq!(self.statuses("night"), ["completed"; 6]);
@@ -296,7 +296,7 @@ fn the_queues_of_0_1_0_keep_the_keys_that_are_unknown() {
     let want: Vec<u64> = (1..=count).collect();
     for words in changes {
         let ran = old.world.run(&[&["codex-agent-queue"], words].concat());
-        assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
+        ran.succeeds();
         let mut kept = unknown(&fake.queues());
         kept.sort_unstable();
         assert_eq!(kept, want, "{words:?}");

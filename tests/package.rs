@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use codex_agent_shared::plugin::TOOLS;
 
 use crate::world::terminal::Terminal;
-use crate::world::{Ran, ran, World, bins, is_root};
+use crate::world::{Ran, World, bins, is_root, ran};
 
 /// What is below a folder.
 fn tree(folder: &Path) -> BTreeSet<PathBuf> {
@@ -44,7 +44,7 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
         return;
     }
     let ran = package(&world, &world.path("one"));
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let files: Vec<&str> = ran.out.lines().collect();
     let [deb, archive] = files[..] else { panic!("{}", ran.out) };
 
@@ -74,7 +74,7 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
         .collect();
     for tool in &tools {
         let ran = world.run(&[usr.join("bin").join(tool).to_str().unwrap(), "--version"]);
-        assert_eq!((ran.code, ran.out), (0, format!("{tool} {}\n", env!("CARGO_PKG_VERSION"))));
+        ran.succeeds().prints(format!("{tool} {}\n", env!("CARGO_PKG_VERSION")));
         for file in [
             format!("share/man/man1/{tool}.1.gz"),
             format!("share/bash-completion/completions/{tool}"),
@@ -103,7 +103,7 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     if Path::new("/usr/bin/man").exists() {
         let pages = usr.join("share/man");
         let ran = world.run(&["man", "-M", pages.to_str().unwrap(), "codex-agent-group"]);
-        assert!(ran.code == 0 && ran.out.contains("manage and run named groups of sessions"), "{}", ran.err);
+        ran.succeeds().shows("manage and run named groups of sessions");
     }
     let mut bash = world.command("bash");
     bash.args(["--norc", "--noprofile", "-i"]).env("PS1", "ready> ");
@@ -132,7 +132,7 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     let unpacked = world.path("unpacked");
     fs::create_dir(&unpacked).unwrap();
     let ran = world.run(&["tar", "-xJf", archive, "-C", unpacked.to_str().unwrap()]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let top = fs::read_dir(&unpacked).unwrap().next().unwrap().unwrap().path();
     let strip = |all: BTreeSet<PathBuf>, from: &Path| -> BTreeSet<PathBuf> {
         all.into_iter().map(|path| path.strip_prefix(from).unwrap().to_owned()).collect()
@@ -178,8 +178,8 @@ fn a_missing_file_is_named() {
         "--out",
         world.path("out").to_str().unwrap(),
     ]);
-    assert!(ran.code == 2 && ran.err.contains("there is no executable '"), "{} {}", ran.code, ran.err);
+    ran.exits(2).reports("there is no executable '");
     assert!(!world.path("out").exists());
     let ran = run(&["--nonsense"]);
-    assert!(ran.code == 2 && ran.err.contains("usage: .ci/package"), "{} {}", ran.code, ran.err);
+    ran.exits(2).reports("usage: .ci/package");
 }

@@ -31,7 +31,7 @@ fn refused(world: &World, command: &[String], words: &[&str]) -> Ran {
     let words: Vec<&str> =
         command.iter().map(String::as_str).chain(words.iter().copied()).chain(["--no-such-flag"]).collect();
     let ran = world.run(&words);
-    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+    ran.exits(2).prints("");
     ran
 }
 
@@ -149,7 +149,7 @@ fn pages_name_every_rule_that_a_name_can_break() {
     for tool in ["group", "queue"] {
         let name = format!("codex-agent-{tool}");
         let page = unroff(&world.ok(&[&name, "--generate", "man"])).replace('\n', " ");
-        assert_eq!(world.run(&[&name, "create", "a name with blanks"]).code, 0);
+        world.run(&[&name, "create", "a name with blanks"]).succeeds();
         for (bad, why, rule) in [
             ("", "it is empty", "it is empty"),
             (" x", "it begins or ends with a blank", "begins or ends with a blank"),
@@ -179,7 +179,7 @@ fn the_example_of_external_tools_prints_their_names() {
     let page = world.ok(&["codex-agent-plugin", "--generate", "man"]);
     let example = examples(&page).into_iter().find(|line| line.contains("jq")).unwrap();
     let line = format!("PATH={}:$PATH; {example}", world.path("bin").display());
-    assert_eq!(world.sh(&line).out, "mine\nyours\n", "{}", bin("codex-agent-plugin").display());
+    world.sh(&line).case(&bin("codex-agent-plugin").display()).prints("mine\nyours\n");
 }
 
 #[test]

@@ -361,23 +361,22 @@ fn schemas_are_listed_and_printed() {
 fn an_unknown_type_is_refused() {
     let world = World::new();
     let ran = world.run(&["codex-agent-schema", "session", "sesion"]);
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
-    assert_eq!(
-        ran.err,
-        "codex-agent-schema: there is no schema of the type 'sesion'\n  did you mean 'session'?\n"
+    ran.exits(1).prints("");
+    ran.reports_exactly(
+        "codex-agent-schema: there is no schema of the type 'sesion'\n  did you mean 'session'?\n",
     );
     let ran = world.run(&["codex-agent-schema", "xyzzy"]);
-    assert!(ran.code == 1 && ran.err.contains("codex-agent schema lists the types"), "{}", ran.err);
+    ran.exits(1).reports("codex-agent schema lists the types");
     // What is written and not read.
     let ran = world.run(&["codex-agent-schema", "--read", "run"]);
     let told = "there is no schema of the type 'run' that is read\n  codex-agent schema run prints it\n";
     assert!(ran.code == 1 && ran.err.ends_with(told), "{}", ran.err);
     let ran = world.run(&["codex-agent-schema", "--read", "xyzzy"]);
-    assert!(ran.err.contains("codex-agent schema --read lists the types"), "{}", ran.err);
+    ran.reports("codex-agent schema --read lists the types");
     for words in [&["--all", "job"][..], &["--json", "job"], &["--all", "--json"]] {
         let ran = world.run(&[&["codex-agent-schema"], words].concat());
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+        ran.exits(2).prints("");
     }
     let ran = world.sh("codex-agent-schema --all | head -n 1");
-    assert_eq!((ran.code, ran.err.as_str(), ran.out.as_str()), (0, "", "{\n"));
+    ran.succeeds().reports_exactly("").prints("{\n");
 }

@@ -178,10 +178,10 @@ fn a_group_is_watched_after_its_runner_was_killed() {
     crash(&mut runner);
     // Codex goes on without it, and so does what is seen of it.
     wait_until(|| types(&path, &id).iter().any(|kind| kind == "turn.completed"));
-    assert_eq!(fake.resume(&id, "three").code, 0);
+    fake.resume(&id, "three").succeeds();
     wait_until(|| types(&path, &id).iter().filter(|kind| *kind == "turn.completed").count() == 2);
     // Somebody goes on with the run, and it is seen again.
-    assert_eq!(fake.tool(&["run", "continue"]).code, 0);
+    fake.tool(&["run", "continue"]).succeeds();
     wait_until(|| types(&path, &id).iter().any(|kind| kind == "job.completed"));
 }
 
@@ -194,7 +194,7 @@ fn a_group_is_watched_after_a_job_was_skipped_and_below_a_newer_run() {
     let mut older = fake.start(&["group", "run", "g", "-j1", "--prompt", "MS3000 more"]);
     wait_until(|| types(&path, &busy).iter().any(|kind| kind == "job.session"));
     let ran = fake.tool(&["group", "run", "g", "--new", "--prompt", "x", "--on-busy=skip"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     wait_until(|| types(&path, &busy).iter().any(|kind| kind == "job.skipped"));
     assert_eq!(end(&mut older), 0);
     let completed = |id: &str| types(&path, id).iter().filter(|kind| *kind == "job.completed").count();
@@ -203,9 +203,9 @@ fn a_group_is_watched_after_a_job_was_skipped_and_below_a_newer_run() {
     let mut other = fake.spawn(&["exec", "--json", "resume", &busy, "-"], "HANG");
     wait_until(|| types(&path, &busy).last().is_some_and(|kind| kind == "message"));
     let ran = fake.tool(&["group", "run", "g", "--new", "--prompt", "x", "--on-busy=skip"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     crash(&mut other);
-    assert_eq!(fake.resume(&busy, "again").code, 0);
+    fake.resume(&busy, "again").succeeds();
     wait_until(|| types(&path, &busy).iter().any(|kind| kind == "turn.completed"));
 }
 
@@ -228,19 +228,15 @@ fn answers_and_records_are_not_shown_together() {
     for words in told {
         for other in ["--json", "--events"] {
             let ran = fake.tool(&[words, &["--answers", other]].concat());
-            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?} {}", ran.err);
-            assert!(
-                ran.err.contains(&format!("--answers cannot be combined with {other}\n")),
-                "{words:?} {}",
-                ran.err
-            );
+            ran.exits(2).prints("");
+            ran.reports(format!("--answers cannot be combined with {other}\n"));
         }
     }
     assert_eq!((fake.runs().len(), fake.list().len(), fake.prompts().len()), (0, 1, 1));
     fake.good(&["run", "x"]);
     for words in [["run", "log"], ["run", "watch"], ["run", "continue"]] {
         let ran = fake.tool(&[&words[..], &["--json", "--answers"]].concat());
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?} {}", ran.err);
+        ran.exits(2).prints("");
     }
 }
 
@@ -282,10 +278,10 @@ fn a_failed_job_is_shown_with_a_hint() {
     let told = std::fs::read_to_string(fake.0.path("err")).unwrap();
     assert!(told.contains("requeue with 'codex-agent queue retry 'new one' --failed'\n"), "{told}");
     let id = fake.begin("one");
-    assert_eq!(fake.codex(&["archive", &id], "").code, 0);
+    fake.codex(&["archive", &id], "").succeeds();
     let ran = fake.tool(&["resume", &id, "--prompt", "x"]);
     let want = format!("is archived; 'codex unarchive {id}' brings it back");
-    assert!(ran.code == 1 && ran.out.contains(&want), "{}{}", ran.out, ran.err);
+    ran.exits(1).shows(&want);
 }
 
 /// Of a group over which nothing runs that is said, and not nothing.

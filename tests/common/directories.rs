@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::world::fake::{Fake, crash, of_type};
-use crate::world::{Ran, ran, bin, is_root, json as records};
+use crate::world::{Ran, bin, is_root, json as records, ran};
 
 const STATE: &str = "home/.local/state/codex-agent";
 
@@ -118,7 +118,7 @@ fn no_link_in_the_directory_of_a_run_is_followed() {
         if name == "journal.ndjson" {
             fs::rename(&victim, &planted).unwrap();
         }
-        assert_eq!(fake.tool(&["run", "continue"]).code, 0, "{name}");
+        fake.tool(&["run", "continue"]).case(&name).succeeds();
         assert_eq!(fake.prompts(), ["MS300", "next"], "{name}");
     }
 }
@@ -310,7 +310,7 @@ fn a_plain_name_of_codex_is_found_on_path() {
     fake.0.set("CODEX_AGENT_CODEX", "codex-nightly");
     let ran = fake.tool(&["run", "x"]);
     let want = "there is no 'codex-nightly' on PATH (CODEX_AGENT_CODEX)";
-    assert!(ran.code == 2 && ran.err.contains(want), "{} {}", ran.code, ran.err);
+    ran.exits(2).reports(want);
     // Where it is typed, it is meant from here.
     fake.0.set("CODEX_AGENT_CODEX", "");
     fake.good(&["run", "--codex", "../bin/codex", "x"]);
@@ -363,7 +363,7 @@ fn a_lock_that_cannot_be_taken_fails_no_job() {
             *seen.entry((error, ran.code)).or_insert(0) += 1;
             let was_hit = fs::read_to_string(fake.0.path("trace")).unwrap().contains("INJECTED");
             if !was_hit {
-                assert_eq!(ran.code, 0, "{error} {nth}: {}", ran.err);
+                ran.case((&error, &nth)).succeeds();
                 break;
             }
             assert!([0, 2, 75].contains(&ran.code), "{error} {nth}: {} {}", ran.code, ran.err);
@@ -396,12 +396,8 @@ fn a_file_system_that_grants_a_lock_twice_is_refused() {
     {
         let ran =
             with_fault(&fake, "flock:retval=0", words, if words.contains(&"--jobs") { &jobs } else { "" });
-        assert!(
-            ran.code == 2 && ran.err.contains("its file system grants one lock twice"),
-            "{words:?}: {}",
-            ran.err
-        );
-        assert!(ran.err.contains("CODEX_AGENT_STATE_HOME"), "{words:?}: {}", ran.err);
+        ran.exits(2).reports("its file system grants one lock twice");
+        ran.reports("CODEX_AGENT_STATE_HOME");
         assert_eq!(fake.prompts(), ["mine"], "{words:?}");
         assert!(fake.runs().is_empty(), "{words:?} left a run");
     }
@@ -411,7 +407,7 @@ fn a_file_system_that_grants_a_lock_twice_is_refused() {
     crash(&mut runner);
     let ran = with_fault(&fake, "flock:retval=0", &["run", "continue"], "");
     assert!(ran.code != 0, "{}", ran.err);
-    assert_eq!(fake.tool(&["run", "continue"]).code, 0);
+    fake.tool(&["run", "continue"]).succeeds();
     assert_eq!(fake.prompts(), ["mine", "MS300", "next"]);
 }
 
@@ -425,7 +421,7 @@ fn files_of_another_user_stop_a_run_and_fail_no_job() {
     fake.good(&["resume", &id, "--prompt", "before"]);
     // As a run by root leaves them.
     let lock = fake.0.path(STATE).join(format!("locks/session-{id}"));
-    assert_eq!(fake.0.sh("chown -R 65534:65534 . && chmod 755 .").code, 0);
+    fake.0.sh("chown -R 65534:65534 . && chmod 755 .").succeeds();
     chown(&lock, Some(0), Some(0)).unwrap();
     let jobs = two_jobs(&fake, &id);
     fake.0.write("input", &jobs);
@@ -474,9 +470,9 @@ fn too_few_descriptors_send_nothing_twice_and_the_hint_names_a_limit_that_works(
                 assert_eq!(listed[0]["id"], run, "{most}: {err}");
                 let mut sent = fake.prompts();
                 let log = fake.tool(&["run", "log", run]);
-                assert_eq!(log.code, 0, "{most}: {}", log.err);
+                log.case(&most).succeeds();
                 let ran = fake.tool(&["run", "continue", run]);
-                assert_eq!(ran.code, 0, "{most}: {}{}", ran.out, ran.err);
+                ran.case(&most).succeeds();
                 assert!(fake.sent().len() > sent.len() || sent.len() == 3, "{most}");
                 sent = fake.prompts();
                 sent.sort();
@@ -489,9 +485,9 @@ fn too_few_descriptors_send_nothing_twice_and_the_hint_names_a_limit_that_works(
                     listed.is_empty() && fake.runs().is_empty() && fake.sent().is_empty(),
                     "{most}: {err}"
                 );
-                assert_eq!(fake.tool(&["run", "log"]).code, 1);
-                assert!(fake.tool(&["run", "continue"]).err.contains("there is no unfinished run"));
-                assert!(fake.tool(&["run", "prune"]).err.contains("removed 0 runs"));
+                fake.tool(&["run", "log"]).exits(1);
+                fake.tool(&["run", "continue"]).reports("there is no unfinished run");
+                fake.tool(&["run", "prune"]).reports("removed 0 runs");
             }
         }
     }
@@ -509,7 +505,7 @@ fn a_run_whose_file_system_loses_its_locks_waits_for_its_codex() {
         let begun = std::time::Instant::now();
         let fault = format!("flock:error=ENOLCK:when={nth}+");
         let ran = with_fault(&fake, &fault, &["run", "--text", "-"], "one\ntwo\nthree\nfour\n");
-        assert_eq!(ran.code, 75, "{nth}: {}", ran.err);
+        ran.case(&nth).exits(75);
         assert!(!fake.prompts().is_empty(), "{nth}: {}", ran.err);
         // It was asked to end, then killed twice, though it had ended long before: more than 20 s.
         assert!(begun.elapsed().as_secs() < 15, "{nth}: {:?}", begun.elapsed());

@@ -176,10 +176,10 @@ fn no_title_adds_a_forged_session_to_a_group() {
     .enumerate()
     {
         let ran = world.sh(line);
-        assert_eq!(ran.code, 0, "{line}: {}", ran.err);
+        ran.succeeds();
         let mut got = members(&world.config("groups.json"));
         got.sort();
         assert_eq!(got, (0..5).map(id).collect::<Vec<_>>(), "{number}: {line}");
-        assert_eq!(world.run(&["codex-agent-group", "delete", "work"]).code, 0);
+        world.run(&["codex-agent-group", "delete", "work"]).succeeds();
     }
 }

@@ -30,9 +30,9 @@ fn an_invalid_line_of_standard_input_changes_no_group() {
             let shown = String::from_utf8_lossy(&input).into_owned();
             // Text that might be a reference and is none is "not found" where it is looked up.
             let code = if why == "<html>" && words.contains(&"-") { 1 } else { 2 };
-            assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{words:?} {shown}: {}", ran.err);
-            assert!(ran.err.contains(place) && ran.err.contains(why), "{words:?} {shown}: {}", ran.err);
-            assert!(ran.err.contains("nothing was changed"), "{words:?} {shown}: {}", ran.err);
+            ran.case(&shown).exits(code).prints("");
+            ran.case(&shown).reports(place).reports(why);
+            ran.case(&shown).reports("nothing was changed");
             assert!(!world.config("groups.json").exists(), "{shown}");
         }
     }
@@ -50,9 +50,9 @@ fn find_prints_the_valid_lines_and_exits_with_2() {
     ] {
         for words in [&["codex-agent-find", "-"][..], &["codex-agent-find", "-", "--json"]] {
             let ran = world.feed(words, &input);
-            assert_eq!(ran.code, 2, "{input}: {}", ran.err);
+            ran.case(&input).exits(2);
             assert_eq!(ran.out.lines().count(), 2, "{input}: {}", ran.out);
-            assert!(ran.out.contains(&id(0)) && ran.out.contains(&id(1)), "{input}: {}", ran.out);
+            ran.case(&input).shows(&id(0)).shows(&id(1));
             assert!(ran.err.lines().count() == 1 && ran.err.contains(place), "{input}: {}", ran.err);
         }
     }
@@ -62,11 +62,11 @@ fn find_prints_the_valid_lines_and_exits_with_2() {
 fn a_closed_standard_input_counts_as_empty() {
     let world = with_rollouts(3);
     let find = world.sh("exec codex-agent-find - <&-");
-    assert_eq!((find.code, find.out.as_str()), (1, ""), "{}", find.err);
+    find.exits(1).prints("");
     let add = world.sh("exec codex-agent-group add work - <&-");
-    assert_eq!((add.code, add.out.as_str()), (0, ""), "{}", add.err);
-    assert!(add.err.contains("no sessions were read"), "{}", add.err);
-    assert_eq!(world.sh("exec codex-agent-ls <&- >&-").code, 0);
+    add.succeeds().prints("");
+    add.reports("no sessions were read");
+    world.sh("exec codex-agent-ls <&- >&-").succeeds();
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn every_command_accepts_quiet_and_lists_it() {
             // In front of a missing verb a flag is the error.
             if rest.is_empty() && has_flags || !rest.is_empty() {
                 let ran = world.run(&quiet);
-                assert_eq!((ran.code, ran.err.as_str()), (2, usual.err.as_str()), "{quiet:?}");
+                ran.case(&quiet).exits(2).reports_exactly(usual.err.as_str());
             }
         }
     }
@@ -118,9 +118,9 @@ fn every_command_accepts_quiet_and_lists_it() {
 fn the_dispatcher_passes_quiet_to_the_tools_of_the_package() {
     let (fake, _) = furnished();
     let run = |words: &[&str]| fake.0.run(&[&["codex-agent"], words].concat());
-    assert!(run(&["group", "pause", "g"]).err.contains("is paused"));
+    run(&["group", "pause", "g"]).reports("is paused");
     let ran = run(&["-q", "group", "unpause", "g"]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    ran.succeeds().reports_exactly("");
     fake.0.script("bin/codex-agent-loud", "#!/bin/sh\necho \"$#\"\n");
     let path = format!("{}:{}:/usr/bin:/bin", crate::world::bins().display(), fake.0.path("bin").display());
     let mut command = fake.0.command("codex-agent");

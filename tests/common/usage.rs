@@ -36,7 +36,7 @@ fn ls_find_and_group_leave_codexs_home_unchanged() {
             "codex-agent-group rename g h && codex-agent-group delete h",
         ] {
             let ran = world.sh(line);
-            assert_eq!(ran.code, 0, "{version}: {line}: {}", ran.err);
+            ran.case(&version).succeeds();
         }
         world.run(&["codex-agent-ls", "--check"]);
         world.run(&["codex-agent-ls", "--no-files"]);
@@ -90,9 +90,9 @@ fn wrong_usage_exits_with_2_and_a_hint() {
         ("group create -- -x", &["flags"]),
     ] {
         let ran = world.sh(&format!("exec codex-agent-{line}"));
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{line}: {}", ran.err);
+        ran.exits(2).prints("");
         for helps in helps {
-            assert!(ran.err.contains(helps), "{line}: no {helps:?} in {}", ran.err);
+            ran.case(&helps).reports(helps);
         }
         assert!(ran.err.starts_with("codex-agent-") && ran.err.contains("--help'."), "{line}: {}", ran.err);
     }

@@ -16,7 +16,7 @@ fn configured(text: &str) -> World {
 /// Runs `ls` in a world whose configuration must be refused, and gives what is said about it.
 fn refused(world: &World) -> String {
     let ran = world.run(&["codex-agent-ls", "--count"]);
-    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+    ran.exits(2).prints("");
     ran.err.replace(world.config("config.toml").to_str().unwrap(), "FILE")
 }
 
@@ -86,7 +86,7 @@ fn runs_use_the_home_of_the_file() {
     fake.0.write("home/.config/codex-agent/config.toml", "codex.home = '~/other'\n");
     for words in [&["run", "hello"][..], &["run", "--jobs"]] {
         let ran = fake.feed(words, "{\"type\":\"job\",\"v\":1,\"prompt\":\"again\"}\n");
-        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.succeeds();
     }
     assert_eq!(fake.list().len(), 2);
     assert!(fake.0.path("home/other/sessions").exists() && !fake.0.codex_home().exists());
@@ -107,14 +107,14 @@ fn a_missing_codex_is_reported_with_its_line() {
     let world = configured("[codex]\nbinary = '/no/codex'\n");
     let ran = world.run(&["codex-agent-run", "hello"]);
     let want = format!("cannot run codex at '/no/codex' ({}:2:1)", world.config("config.toml").display());
-    assert!(ran.code == 2 && ran.err.contains(&want), "{}", ran.err);
+    ran.exits(2).reports(&want);
 }
 
 #[test]
 fn runs_are_kept_as_long_as_the_file_sets() {
     let fake = Fake::newest();
     let runs = || fs::read_dir(fake.0.path("home/.local/state/codex-agent/runs")).unwrap().count();
-    let run = || assert_eq!(fake.tool(&["run", "hello"]).code, 0);
+    let run = || drop(fake.good(&["run", "hello"]));
     let keep = |time: &str| {
         fake.0.write("home/.config/codex-agent/config.toml", format!("runs.keep = '{time}'\n"));
     };
@@ -125,18 +125,18 @@ fn runs_are_kept_as_long_as_the_file_sets() {
     run();
     assert_eq!(runs(), 3);
     let ran = fake.tool(&["run", "prune"]);
-    assert!(ran.code == 2 && ran.err.contains("runs are kept forever"), "{}", ran.err);
+    ran.exits(2).reports("runs are kept forever");
     keep("1d12h");
-    assert!(fake.tool(&["run", "prune"]).err.contains("removed 0 runs"));
+    fake.tool(&["run", "prune"]).reports("removed 0 runs");
     keep("0s");
     run();
     assert_eq!(runs(), 1, "those before are removed when another is begun");
-    assert!(fake.tool(&["run", "prune"]).err.contains("removed 1 run"));
+    fake.tool(&["run", "prune"]).reports("removed 1 run");
     // What cannot be understood removes nothing.
     run();
     keep("soon");
     let ran = fake.tool(&["run", "again"]);
-    assert!(ran.code == 2 && ran.err.contains("'soon' is not a duration"), "{}", ran.err);
+    ran.exits(2).reports("'soon' is not a duration");
     assert_eq!(runs(), 1);
 }
 
@@ -146,7 +146,7 @@ fn as_many_jobs_run_concurrently_as_the_file_sets() {
     fake.0.write("home/.config/codex-agent/config.toml", "[runs]\nmax_concurrent = 7\n");
     let at_once = |words: &[&str]| {
         let ran = fake.tool(words);
-        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.succeeds();
         of_type(&json(&ran.out), "run.started")[0]["max_concurrent"].as_u64().unwrap()
     };
     assert_eq!(at_once(&["run", "--json", "hello"]), 7);
@@ -190,14 +190,14 @@ fn unknown_keys_are_reported_and_ignored() {
         let world = configured(text);
         let ran = world.run(&["codex-agent-ls", "--count"]);
         let err = ran.err.replace(world.config("config.toml").to_str().unwrap(), "FILE");
-        assert_eq!((ran.code, ran.out.as_str()), (0, "11\n"), "{err}");
+        ran.succeeds().prints("11\n");
         assert!(err.starts_with("codex-agent-ls: FILE:") && err.contains(told), "{text}: {err}");
         assert_eq!(err.lines().count(), 1, "{err}");
     }
     let many: String = (0..50).map(|n| format!("key{n} = 1\n")).collect();
     let ran = configured(&many).run(&["codex-agent-ls", "--count"]);
     assert_eq!((ran.code, ran.err.lines().count()), (0, 6), "{}", ran.err);
-    assert!(ran.err.contains("'codex-agent config check' reports 45 more"), "{}", ran.err);
+    ran.reports("'codex-agent config check' reports 45 more");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn an_invalid_value_is_reported_with_line_and_column() {
         let ran = world.run(&["codex-agent", "x"]);
         let err = ran.err.replace(world.config("config.toml").to_str().unwrap(), "FILE");
         assert!(ran.code == 2 && err.contains(told), "{text}: {err}");
-        assert_eq!(world.run(&["codex-agent-config", "check"]).code, 2, "{text}");
+        world.run(&["codex-agent-config", "check"]).case(&text).exits(2);
     }
     let err = refused(&configured("a = 1\nruns.keep = 1\nui.color = 2\n"));
     assert!(err.contains("FILE:2:13:") && err.contains("'codex-agent config check' reports 1 more"), "{err}");
@@ -284,7 +284,7 @@ fn a_path_that_is_no_file_is_reported() {
     assert!(err.contains("FILE:2:6: it is not UTF-8"), "{err}");
     let err = said(&|world| {
         let made = world.run(&["mkfifo", path(world).to_str().unwrap()]);
-        assert_eq!(made.code, 0, "{}", made.err);
+        made.succeeds();
     });
     assert!(err.contains("cannot read 'FILE': it is a pipe"), "{err}");
     let err = said(&|world| {
@@ -331,7 +331,7 @@ fn unusual_files_are_read() {
     // Thousands of keys in one line and as many levels as there are bytes: told soon, and nothing breaks.
     let keys: String = (0..40_000).map(|n| format!("k{n} = 1, ")).collect();
     let world = configured(&format!("x = {{ {keys} }}\n"));
-    assert_eq!(world.run(&["codex-agent-ls", "--count"]).code, 0);
+    world.run(&["codex-agent-ls", "--count"]).succeeds();
     assert!(refused(&configured(&format!("x = {}\n", "[".repeat(500_000)))).contains("FILE:1:"));
 }
 

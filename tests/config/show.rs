@@ -48,8 +48,8 @@ fn each_setting_is_listed_with_its_origin() {
     world.set("PATH", path);
     let home = fs::canonicalize(world.codex_home()).unwrap();
     let ran = run(&world, &[]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    assert_eq!(run(&world, &["list"]).out, ran.out);
+    ran.succeeds().reports_exactly("");
+    run(&world, &["list"]).prints(&ran.out);
     let rows: Vec<Vec<&str>> = ran.out.lines().map(|row| row.split('\t').collect()).collect();
     assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), KEYS);
     let row = |key: &str| rows.iter().find(|row| row[0] == key).unwrap()[1..].to_vec();
@@ -114,27 +114,27 @@ fn a_record_has_every_property_of_a_setting() {
 fn an_invalid_setting_is_listed_with_the_reason() {
     let world = configured("codex.home = '/nowhere'\ncodex.binary = '/no/codex'\n");
     let ran = run(&world, &[]);
-    assert_eq!(ran.code, 0);
+    ran.succeeds();
     assert!(ran.out.starts_with("codex.home\t/nowhere\tfile\tFILE:1:7\n"), "{}", ran.out);
-    assert!(ran.err.contains("cannot open Codex's home '/nowhere' (FILE:1:7): no such file"), "{}", ran.err);
-    assert!(ran.err.contains("cannot run codex at '/no/codex' (FILE:2:7): no such file"), "{}", ran.err);
+    ran.reports("cannot open Codex's home '/nowhere' (FILE:1:7): no such file");
+    ran.reports("cannot run codex at '/no/codex' (FILE:2:7): no such file");
     let home = record(&world, &[], "codex.home");
     assert!(home["problem"].as_str().unwrap().contains("no such file or directory"));
     // Nobody has to have a Codex.
     let mut world = configured("");
     world.set("PATH", "/nowhere");
     let ran = run(&world, &[]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    assert!(ran.out.contains("\ncodex.binary\t\tbuilt-in\t\n"), "{}", ran.out);
+    ran.succeeds().reports_exactly("");
+    ran.shows("\ncodex.binary\t\tbuilt-in\t\n");
     // What can be told of a broken file is told.
     let world = configured("runs.keep = '9d'\nui.color = 3\n[alias]\nx = 'ls'\n");
     let ran = run(&world, &[]);
-    assert_eq!(ran.code, 2);
-    assert!(ran.out.contains("runs.keep\t9d\tfile\t") && ran.out.contains("alias.x\tls\tfile\tFILE:4:1\n"));
-    assert!(ran.err.contains("FILE:2:12: invalid value for 'ui.color'"), "{}", ran.err);
-    assert_eq!(run(&world, &["get", "runs.keep"]).out, "9d\n");
-    assert_eq!(run(&world, &["get", "alias.x"]).out, "ls\n");
-    assert_eq!(run(&world, &["get", "ui.color"]).code, 2);
+    ran.exits(2);
+    ran.shows("runs.keep\t9d\tfile\t").shows("alias.x\tls\tfile\tFILE:4:1\n");
+    ran.reports("FILE:2:12: invalid value for 'ui.color'");
+    run(&world, &["get", "runs.keep"]).prints("9d\n");
+    run(&world, &["get", "alias.x"]).prints("ls\n");
+    run(&world, &["get", "ui.color"]).exits(2);
 }
 
 #[test]
@@ -164,32 +164,32 @@ fn one_setting_is_printed_for_a_script() {
     world.set("PATH", "/nowhere");
     let (code, out, err) = get(&world, "codex.binary");
     assert!((code, out.as_str()) == (1, "") && err.contains("there is no codex on PATH"), "{err}");
-    assert!(run(&world, &["get"]).err.contains("the key is missing"));
-    assert_eq!(run(&world, &["get", "a", "b"]).code, 2);
-    assert!(run(&world, &["lst"]).err.contains("did you mean 'list'?"));
+    run(&world, &["get"]).reports("the key is missing");
+    run(&world, &["get", "a", "b"]).exits(2);
+    run(&world, &["lst"]).reports("did you mean 'list'?");
 }
 
 #[test]
 fn the_path_is_printed_with_and_without_a_file() {
     let mut world = World::new();
-    assert_eq!(run(&world, &["path"]).out, "FILE\n");
+    run(&world, &["path"]).prints("FILE\n");
     assert_eq!(world.ok(&["codex-agent", "--config-home", "rel", "config", "path"]), {
         format!("{}\n", fs::canonicalize(world.path("")).unwrap().join("rel/config.toml").display())
     });
     assert_eq!(fs::read_dir(world.path("home")).unwrap().count(), 0, "nothing is made");
     world.set("HOME", "");
     let ran = run(&world, &["path"]);
-    assert!(ran.code == 2 && ran.err.contains("HOME is not set"), "{}", ran.err);
+    ran.exits(2).reports("HOME is not set");
 }
 
 #[test]
 fn a_check_reports_every_problem() {
     let ran = run(&configured("runs.keep = '9d'\n[alias]\ntoday = 'ls'\n"), &["check"]);
-    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
-    assert_eq!(run(&World::new(), &["check"]).code, 0);
+    ran.succeeds().prints("").reports_exactly("");
+    run(&World::new(), &["check"]).succeeds();
     let warned = "runs.kep = 1\n[alias]\nls = 'find'\na = 'b'\nb = 'a'\nno = 'nonsense'\n'A' = 'ls'\n";
     let ran = run(&configured(warned), &["check"]);
-    assert_eq!((ran.code, ran.err.as_str()), (1, ""));
+    ran.exits(1).reports_exactly("");
     let rows: Vec<Vec<&str>> = ran.out.lines().map(|row| row.split('\t').collect()).collect();
     let want = [
         ("1", "6", "unknown key 'runs.kep'; did you mean 'runs.keep'?"),
@@ -206,14 +206,14 @@ fn a_check_reports_every_problem() {
     }
     let wrong = "codex.home = '/nowhere'\ncodex.binary = '/etc/passwd'\nruns.keep = 3\nx = 'a\ny = 1\n";
     let ran = run(&configured(wrong), &["check"]);
-    assert_eq!(ran.code, 2);
+    ran.exits(2);
     for told in [
         "FILE\t1\t7\terror\tcannot open Codex's home '/nowhere': no such file or directory\n",
         "FILE\t2\t7\terror\tcannot run codex at '/etc/passwd': it is not an executable file\n",
         "FILE\t3\t13\terror\tinvalid value for 'runs.keep': expected a string, found a number\n",
         "FILE\t4\t",
     ] {
-        assert!(ran.out.contains(told), "{told}: {}", ran.out);
+        ran.case(&told).shows(told);
     }
     let records = json(&configured(wrong).run(&["codex-agent-config", "check", "--json"]).out);
     assert!(records.iter().all(|record| record["type"] == "config.problem"));
@@ -225,10 +225,7 @@ fn a_check_reports_every_problem() {
     fs::remove_file(broken.config("config.toml")).unwrap();
     symlink("/nowhere", broken.config("config.toml")).unwrap();
     let ran = run(&broken, &["check"]);
-    assert_eq!(
-        (ran.code, ran.out.as_str()),
-        (2, "FILE\t\t\terror\tit is a symbolic link to a file that does not exist\n")
-    );
+    ran.exits(2).prints("FILE\t\t\terror\tit is a symbolic link to a file that does not exist\n");
 }
 
 #[test]
@@ -258,7 +255,7 @@ fn the_file_is_edited_and_checked() {
     let path = editor(&world, "echo \"ui.color = 'never'\" >> \"$1\"");
     world.set("EDITOR", "false").set("VISUAL", path);
     let ran = run(&world, &["edit"]);
-    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
+    ran.succeeds().prints("").reports_exactly("");
     let text = || fs::read_to_string(world.config("config.toml")).unwrap();
     assert_eq!(text(), "runs.keep = '9d'\nui.color = 'never'\n");
     editor(&world, "echo nonsense >> \"$1\"");
@@ -266,7 +263,7 @@ fn the_file_is_edited_and_checked() {
     assert!(ran.code == 2 && ran.out.starts_with("FILE\t3\t"), "{}", ran.out);
     editor(&world, "exit 1");
     let ran = run(&world, &["edit"]);
-    assert!(ran.code == 2 && ran.err.contains("failed"), "{}", ran.err);
+    ran.exits(2).reports("failed");
     assert!(text().ends_with("nonsense\n"));
 }
 
@@ -278,7 +275,7 @@ fn a_new_file_lists_every_setting() {
     let seen = world.script("stubs/editor", &format!("#!/bin/sh\ncp \"$1\" {}\n{stub}\n", copy.display()));
     world.set("VISUAL", format!("{} ", seen.display()));
     let ran = run(&world, &["edit"]);
-    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "600\n700\n", ""));
+    ran.succeeds().prints("600\n700\n").reports_exactly("");
     assert!(!world.config("").exists(), "what was not changed is not kept");
     let text = fs::read_to_string(&copy).unwrap();
     // Without its comments it is a whole file in which every setting is known, and none says nothing.
@@ -297,7 +294,7 @@ fn a_new_file_lists_every_setting() {
     assert!(lines.iter().all(|line| line.contains("/path/to/it") || line.contains(".codex'")), "{}", ran.out);
     world.set("VISUAL", "").set("EDITOR", " ");
     let ran = run(&world, &["edit"]);
-    assert!(ran.code == 2 && ran.err.contains("VISUAL or EDITOR names an editor"), "{}", ran.err);
+    ran.exits(2).reports("VISUAL or EDITOR names an editor");
 }
 
 #[test]

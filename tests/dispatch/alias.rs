@@ -24,7 +24,7 @@ fn run(world: &World, words: &[&str]) -> Ran {
 
 fn ok(world: &World, words: &[&str]) -> String {
     let ran = run(world, words);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{words:?} printed {}", ran.out);
+    ran.succeeds().reports_exactly("");
     ran.out
 }
 
@@ -47,7 +47,7 @@ fn an_alias_has_the_exit_code_and_environment_of_its_tool() {
     let mut world =
         world("say = 'echo'\nhome = '!printf %s \"$CODEX_HOME|$CODEX_AGENT|$CODEX_AGENT_PROTOCOL|$PWD\"'\n");
     world.set("EXIT", "7");
-    assert_eq!(run(&world, &["say", "x"]).code, 7);
+    run(&world, &["say", "x"]).exits(7);
     let there = fs::canonicalize(world.path("home")).unwrap();
     let there = there.display();
     let out = ok(&world, &["-C", "home", "--codex-home", "h", "home"]);
@@ -66,10 +66,10 @@ fn a_shell_alias_gets_the_arguments() {
     assert_eq!(ok(&world, &["turned", "1", "2"]), "2-1");
     assert_eq!(ok(&world, &["pipe"]), "xx\n");
     assert_eq!(ok(&world, &["long", "c"]), "a\nb c\n");
-    assert_eq!(run(&world, &["ends"]).code, 5);
-    assert_eq!(run(&world, &["late"]).code, 128 + 15);
+    run(&world, &["ends"]).exits(5);
+    run(&world, &["late"]).exits(128 + 15);
     // A tool of the name wins, and so this one is none.
-    assert_eq!(run(&world, &["name"]).code, 2);
+    run(&world, &["name"]).exits(2);
     let mut command = world.command("codex-agent");
     let child = command.args(["say", "x"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     assert_eq!(child.wait_with_output().unwrap().stdout, b"<x>");
@@ -83,10 +83,10 @@ fn a_tool_precedes_an_alias_of_its_name() {
     assert_eq!(ok(&world, &["echo", "x"]), "x|");
     assert!(ok(&world, &["help"]).contains("NAME"));
     let ran = run(&world, &["--list"]);
-    assert!(!ran.out.contains("hostile") && ran.out.contains("fine\talias for echo 1\t"), "{}", ran.out);
+    ran.never_shows("hostile").shows("fine\talias for echo 1\t");
     let shadowed = |name: &str, line: u8, by: &str| {
         let want = format!("codex-agent: alias '{name}' (FILE:{line}:1) is shadowed by '{by}'\n");
-        assert!(ran.err.contains(&want), "{want}{}", ran.err);
+        ran.case(&want).reports(&want);
     };
     shadowed("ls", 2, bin("codex-agent-ls").to_str().unwrap());
     shadowed("help", 3, bin("codex-agent").to_str().unwrap());
@@ -116,10 +116,10 @@ fn the_file_is_not_read_for_a_tool() {
     assert_eq!(ok(&world, &["ls", "--count", "--codex-home", "home/.codex"]), "11\n");
     // Where there is none, nobody can tell whether an alias was meant.
     let ran = run(&world, &["ehco"]);
-    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
-    assert!(ran.err.contains("FILE:1:") && ran.err.contains("there is no tool 'ehco'"), "{}", ran.err);
+    ran.exits(2).prints("");
+    ran.reports("FILE:1:").reports("there is no tool 'ehco'");
     let ran = run(&world, &["--list"]);
-    assert!(ran.code == 2 && ran.out.contains("echo\t") && ran.err.contains("FILE:1:"), "{}", ran.err);
+    ran.exits(2).shows("echo\t").reports("FILE:1:");
     // The trace of the system says it for certain, where it can be had.
     if world.sh("command -v strace").out.is_empty() {
         eprintln!("SKIPPED: there is no strace to look with");
@@ -128,7 +128,7 @@ fn the_file_is_not_read_for_a_tool() {
     let traced =
         format!("strace -e trace=open,openat,getdents64 -o trace {} echo x", bin("codex-agent").display());
     let trace = world.sh(&traced);
-    assert_eq!(trace.code, 0, "{}", trace.err);
+    trace.succeeds();
     let trace = fs::read_to_string(world.path("trace")).unwrap();
     assert!(!trace.contains("config.toml") && !trace.contains("getdents"), "{trace}");
 }
@@ -143,8 +143,8 @@ fn circular_aliases_are_refused_with_their_chain() {
         ("to", "alias 'to' refers to itself: to -> a -> b -> c -> a"),
     ] {
         let ran = run(&world, &[name, "x"]);
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name}");
-        assert!(ran.err.contains(way), "{name}: {}", ran.err);
+        ran.case(&name).exits(2).prints("");
+        ran.case(&name).reports(way);
     }
 }
 
@@ -154,8 +154,8 @@ fn circular_aliases_through_the_shell_end() {
         "a = '!\"$CODEX_AGENT\" b'\nb = '!\"$CODEX_AGENT\" a'\nonce = '!\"$CODEX_AGENT\" say'\nsay = 'echo fine'\n",
     );
     let ran = run(&world, &["a"]);
-    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
-    assert!(ran.err.contains("too many aliases refer to each other: ... b -> a -> b -> a"), "{}", ran.err);
+    ran.exits(2).prints("");
+    ran.reports("too many aliases refer to each other: ... b -> a -> b -> a");
     assert_eq!(ok(&world, &["once"]), "fine|");
 }
 
@@ -163,25 +163,25 @@ fn circular_aliases_through_the_shell_end() {
 fn an_alias_to_nothing_is_reported_with_its_chain() {
     let world = world("a = 'b'\nb = 'ehco x'\nwrong = '2 x'\nplain = 'paper'\n");
     let ran = run(&world, &["a"]);
-    assert_eq!((ran.code, ran.out.as_str()), (127, ""));
-    assert!(ran.err.contains("there is no tool 'ehco'"), "{}", ran.err);
-    assert!(ran.err.contains("did you mean 'echo'?"), "{}", ran.err);
-    assert!(ran.err.contains("aliases: a -> b -> ehco (FILE:2:1)"), "{}", ran.err);
+    ran.exits(127).prints("");
+    ran.reports("there is no tool 'ehco'");
+    ran.reports("did you mean 'echo'?");
+    ran.reports("aliases: a -> b -> ehco (FILE:2:1)");
     // One that cannot be run is another matter, and has the way too.
     world.write("bin/codex-agent-paper", "not executable");
     let ran = run(&world, &["plain"]);
-    assert_eq!(ran.code, 126);
-    assert!(ran.err.contains("codex-agent-paper': it is not executable"), "{}", ran.err);
-    assert!(ran.err.contains("aliases: plain -> paper (FILE:5:1)"), "{}", ran.err);
+    ran.exits(126);
+    ran.reports("codex-agent-paper': it is not executable");
+    ran.reports("aliases: plain -> paper (FILE:5:1)");
 }
 
 #[test]
 fn a_mistyped_name_suggests_aliases() {
     let world = world("today = 'ls --since 1d'\n");
     let ran = run(&world, &["tody"]);
-    assert!(ran.code == 127 && ran.err.contains("did you mean 'today'?"), "{}", ran.err);
+    ran.exits(127).reports("did you mean 'today'?");
     let ran = run(&world, &["help", "tody"]);
-    assert!(ran.code == 127 && ran.err.contains("did you mean 'today'?"), "{}", ran.err);
+    ran.exits(127).reports("did you mean 'today'?");
 }
 
 #[test]
@@ -205,17 +205,13 @@ fn aliases_come_from_the_named_directory() {
     assert_eq!(ok(&world, &["--config-home", "other", "here"]), "other|");
     assert_eq!(ok(&world, &["-C", "deep", "--config-home=down", "here"]), "deep|");
     assert!(ok(&world, &["--config-home", "other", "--list"]).contains("alias for echo other"));
-    assert_eq!(run(&world, &["--config-home", "nowhere", "here"]).code, 127);
+    run(&world, &["--config-home", "nowhere", "here"]).exits(127);
     fs::remove_file(world.config("config.toml")).unwrap();
     symlink(world.path("other/config.toml"), world.config("config.toml")).unwrap();
     assert_eq!(ok(&world, &["here"]), "other|");
     fs::remove_file(world.path("other/config.toml")).unwrap();
     let ran = run(&world, &["here"]);
-    assert!(
-        ran.code == 2 && ran.err.contains("it is a symbolic link to a file that does not exist"),
-        "{}",
-        ran.err
-    );
+    ran.exits(2).reports("it is a symbolic link to a file that does not exist");
 }
 
 #[test]
@@ -236,7 +232,7 @@ fn no_alias_controls_the_terminal() {
             ran.err
         );
     }
-    assert_eq!(run(&world, &["-n"]).code, 2);
+    run(&world, &["-n"]).exits(2);
 }
 
 #[test]
@@ -255,26 +251,22 @@ fn an_invalid_value_elsewhere_stops_no_alias() {
     world.write("home/.config/codex-agent/config.toml", text);
     // The tool that it leads to needs a setting, and may not have it.
     let ran = world.run(&["codex-agent", "few"]);
-    assert!(ran.code == 2 && ran.err.contains("ui.color") && !ran.err.contains("is unknown"), "{}", ran.err);
+    ran.exits(2).reports("ui.color").never_reports("is unknown");
     let ran = world.run(&["codex-agent", "--codex-home", "home/.codex", "few"]);
-    assert_eq!((ran.code, ran.out.as_str()), (0, "11\n"), "{}", ran.err);
+    ran.succeeds().prints("11\n");
     let ran = world.run(&["codex-agent", "bad"]);
-    assert!(ran.code == 2 && ran.err.contains("config.toml:3:"), "{}", ran.err);
-    assert!(!ran.err.contains("is unknown"), "{}", ran.err);
+    ran.exits(2).reports("config.toml:3:");
+    ran.never_reports("is unknown");
     // It is bad for those that lead to it, too.
     world.write("home/.config/codex-agent/config.toml", text.replace("[ui]", "to = 'bad'\n[ui]"));
     let ran = world.run(&["codex-agent", "to"]);
-    assert!(
-        ran.code == 2 && ran.err.contains("config.toml:3:") && ran.err.contains("to -> bad"),
-        "{}",
-        ran.err
-    );
+    ran.exits(2).reports("config.toml:3:").reports("to -> bad");
     let ran = world.run(&["codex-agent", "fwe"]);
-    assert!(ran.code == 127 && ran.err.contains("few"), "{}", ran.err);
+    ran.exits(127).reports("few");
     // What is no TOML may be anything.
     world.write("home/.config/codex-agent/config.toml", "[alias]\nfew = 'ls --count'\nx = \n");
     let ran = world.run(&["codex-agent", "few"]);
-    assert!(ran.code == 2 && ran.err.contains("whether it is an alias is unknown"), "{}", ran.err);
+    ran.exits(2).reports("whether it is an alias is unknown");
 }
 
 #[test]
@@ -311,7 +303,7 @@ fn a_tool_in_an_unreadable_directory_precedes_an_alias() {
     fs::set_permissions(world.path("dark"), fs::Permissions::from_mode(0o111)).unwrap();
     let ran = world.run(&["codex-agent", "--list"]);
     fs::set_permissions(world.path("dark"), fs::Permissions::from_mode(0o755)).unwrap();
-    assert!(ran.err.contains("alias 'foo'") && ran.err.contains("is shadowed by"), "{}", ran.err);
+    ran.reports("alias 'foo'").reports("is shadowed by");
 }
 
 #[test]
@@ -320,7 +312,7 @@ fn the_working_directory_defines_no_alias() {
     world.set("HOME", "home");
     for words in [&["codex-agent", "planted"][..], &["codex-agent", "help", "planted"]] {
         let ran = world.run(words);
-        assert_eq!((ran.code, ran.out.as_str()), (127, ""), "{words:?}: {}", ran.err);
+        ran.exits(127).prints("");
     }
     for words in [
         &["codex-agent-config", "path"][..],
@@ -329,14 +321,14 @@ fn the_working_directory_defines_no_alias() {
         &["codex-agent-setup", "--dry-run"],
     ] {
         let ran = world.run(words);
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
-        assert!(ran.err.contains("HOME is 'home', which is not an absolute path"), "{words:?}: {}", ran.err);
+        ran.exits(2).prints("");
+        ran.reports("HOME is 'home', which is not an absolute path");
     }
     // Whoever says where it is needs no home.
     let folder = world.config("");
     world.set("CODEX_AGENT_CONFIG_HOME", folder.to_str().unwrap());
-    assert_eq!(world.run(&["codex-agent", "planted"]).out, "planted\n");
+    world.run(&["codex-agent", "planted"]).prints("planted\n");
     world.set("CODEX_AGENT_CONFIG_HOME", "home/.config/codex-agent");
     let ran = world.run(&["codex-agent", "planted"]);
-    assert!(ran.code == 2 && ran.err.contains("is not an absolute path"), "{} {}", ran.code, ran.err);
+    ran.exits(2).reports("is not an absolute path");
 }

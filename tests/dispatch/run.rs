@@ -29,8 +29,8 @@ fn exit_codes_and_signals_are_those_of_the_tool() {
     world.script("bin/codex-agent-pid", "#!/bin/sh\necho $$\n");
     let folder = world.path("bin");
     with_path(&mut world, folder.to_str().unwrap());
-    assert_eq!(world.run(&["codex-agent", "seven"]).code, 7);
-    assert_eq!(world.run(&["codex-agent", "killed"]).code, 128 + 9);
+    world.run(&["codex-agent", "seven"]).exits(7);
+    world.run(&["codex-agent", "killed"]).exits(128 + 9);
     let mut command = world.command("codex-agent");
     let child = command.arg("pid").stdout(std::process::Stdio::piped()).spawn().unwrap();
     let pid = child.id();
@@ -53,8 +53,8 @@ fn the_environment_is_passed_on() {
     let down = down.display();
     assert_eq!(out, format!("{}|1|{down}/h|/c|{down}\n", bin("codex-agent").display()));
     let ran = world.run(&["codex-agent", "-C", "nowhere", "env"]);
-    assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("cannot change to 'nowhere': no such file or directory"), "{}", ran.err);
+    ran.exits(2);
+    ran.reports("cannot change to 'nowhere': no such file or directory");
 }
 
 #[test]
@@ -112,12 +112,12 @@ fn the_listed_tool_is_the_one_that_runs() {
     ] {
         let ran = world.run(&["codex-agent", name]);
         assert_eq!((ran.code, ran.err.contains("chmod +x")), (126, is_advised), "{name}: {}", ran.err);
-        assert!(ran.err.contains(why), "{}", ran.err);
+        ran.reports(why);
     }
     for name in ["Big", "with blank", "../ls", "/bin/ls", ""] {
         let ran = world.run(&["codex-agent", name]);
-        assert_eq!(ran.code, 127, "{name}: {}", ran.err);
-        assert!(ran.err.contains("cannot be a tool"), "{}", ran.err);
+        ran.case(&name).exits(127);
+        ran.reports("cannot be a tool");
     }
 }
 
@@ -143,13 +143,13 @@ fn an_unknown_tool_is_reported_with_suggestions() {
     let world = World::new();
     for (typed, near) in [("lss", "'ls'"), ("gruop", "'group'"), ("finds", "'find'"), ("gr", "'group'")] {
         let ran = world.run(&["codex-agent", typed]);
-        assert_eq!((ran.code, ran.out.as_str()), (127, ""));
-        assert!(ran.err.contains(&format!("did you mean {near}?")), "{typed}: {}", ran.err);
+        ran.exits(127).prints("");
+        ran.case(&typed).reports(format!("did you mean {near}?"));
     }
     let ran = world.run(&["codex-agent", "xyzzy"]);
-    assert!(ran.code == 127 && ran.err.contains("codex-agent --list lists the tools"), "{}", ran.err);
+    ran.exits(127).reports("codex-agent --list lists the tools");
     let ran = world.run(&["codex-agent", "--lst"]);
-    assert!(ran.code == 2 && ran.err.contains("did you mean '--list'?"), "{}", ran.err);
+    ran.exits(2).reports("did you mean '--list'?");
 }
 
 #[test]
@@ -159,15 +159,11 @@ fn a_missing_interpreter_is_reported() {
     let folder = world.path("bin");
     with_path(&mut world, folder.to_str().unwrap());
     let ran = world.run(&["codex-agent", "broken"]);
-    assert_eq!(ran.code, 126);
-    assert!(
-        ran.err.contains("its first line names '/no/such/interpreter', which does not exist"),
-        "{}",
-        ran.err
-    );
+    ran.exits(126);
+    ran.reports("its first line names '/no/such/interpreter', which does not exist");
     world.script("bin/codex-agent-broken", "#!/bin/sh\r\necho hello\r\n");
     let ran = world.run(&["codex-agent", "broken"]);
-    assert!(ran.code == 126 && ran.err.contains("'/bin/sh', which ends in a carriage return"), "{}", ran.err);
+    ran.exits(126).reports("'/bin/sh', which ends in a carriage return");
 }
 
 #[test]
@@ -189,7 +185,7 @@ fn help_shows_the_page_of_a_tool_or_its_usage() {
         assert!(page.contains(want) && page.contains("NAME"), "{topic}: {page}");
     }
     assert!(world.ok(&["codex-agent", "help"]).contains("run a codex-agent tool"));
-    assert_eq!(world.run(&["codex-agent", "help", "xyzzy"]).code, 127);
+    world.run(&["codex-agent", "help", "xyzzy"]).exits(127);
     let bare = world.ok(&["codex-agent"]);
     assert!(
         bare.contains("Usage: codex-agent [OPTION...] TOOL")
@@ -208,10 +204,10 @@ fn a_manual_page_that_cannot_be_written_is_an_error() {
     let world = World::new();
     for topic in ["codex-agent", "guide"] {
         let ran = world.sh(&format!("codex-agent help {topic} > /dev/full"));
-        assert_eq!(ran.code, 2, "{topic}: {}", ran.err);
+        ran.case(&topic).exits(2);
         assert!(ran.err.contains("No space left") || ran.err.contains("no space left"), "{}", ran.err);
         // A reader who has seen enough is none.
-        assert_eq!(world.sh(&format!("codex-agent help {topic} | head -n 1")).err, "");
+        world.sh(&format!("codex-agent help {topic} | head -n 1")).reports_exactly("");
     }
 }
 
@@ -227,8 +223,8 @@ fn an_operand_without_effect_is_refused() {
     ];
     for (words, want) in told {
         let ran = world.run(&[&["codex-agent"], words].concat());
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}");
-        assert!(ran.err.contains(want), "{words:?}: {}", ran.err);
+        ran.exits(2).prints("");
+        ran.reports(want);
     }
 }
 
@@ -274,6 +270,6 @@ fn the_dispatcher_contains_no_sqlite() {
 fn a_missing_home_is_reported_by_the_tool() {
     let world = World::new();
     let ran = world.run(&["codex-agent", "--codex-home", "nowhere", "ls"]);
-    assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("cannot open Codex's home") && ran.err.contains("CODEX_HOME"), "{}", ran.err);
+    ran.exits(2);
+    ran.reports("cannot open Codex's home").reports("CODEX_HOME");
 }

@@ -11,7 +11,7 @@ fn every_kind_of_standard_input_is_read() {
          {{\"type\":\"group\",\"id\":\"x\",\"kept\":0.10}}\n{{\"type\":\"session\",\"id\":\"{ARCHIVED}\",\"big\":123456789012345678901234567890}}"
     );
     let ran = world.feed(&["codex-agent-find", "--json"], &input);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    ran.succeeds().reports_exactly("");
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines.len(), 4, "{}", ran.out);
     assert!(
@@ -30,13 +30,13 @@ fn an_invalid_line_is_reported_and_the_others_continue() {
     let world = World::with_home("0.169.0");
     let input = format!("{{\"type\":\"session\"}}\n{{oops\nno such thing\n{LOGIN}\n");
     let ran = world.feed(&["codex-agent-find", "--format", "{short}"], input);
-    assert_eq!((ran.code, ran.out.as_str()), (2, "cd6d1b0c\n"));
+    ran.exits(2).prints("cd6d1b0c\n");
     for told in [
         "stdin:1: expected a session record: missing field 'id'",
         "stdin:2: column 2: key must be a string",
         "stdin:3: no session 'no such thing'",
     ] {
-        assert!(ran.err.contains(told), "{}", ran.err);
+        ran.reports(told);
     }
 }
 
@@ -50,9 +50,9 @@ fn a_session_that_is_not_found_sets_the_exit_status() {
         "--format",
         "{short}",
     ]);
-    assert_eq!((ran.code, ran.out.as_str()), (1, "cd6d1b0c\n"));
-    assert!(ran.err.contains("no session '00000000-"), "{}", ran.err);
-    assert_eq!(world.run(&["codex-agent-find", "--one", "--last", "login"]).code, 2);
+    ran.exits(1).prints("cd6d1b0c\n");
+    ran.reports("no session '00000000-");
+    world.run(&["codex-agent-find", "--one", "--last", "login"]).exits(2);
 }
 
 #[test]
@@ -66,11 +66,7 @@ fn records_of_other_types_may_have_any_id() {
         assert_eq!(ran.out.lines().count(), 2);
     }
     let ran = world.sh("echo '{\"type\":\"session\",\"id\":7}' | codex-agent find --json");
-    assert!(
-        ran.code == 2 && ran.err.contains("stdin:1: expected a session record: the id is not a string"),
-        "{}",
-        ran.err
-    );
+    ran.exits(2).reports("stdin:1: expected a session record: the id is not a string");
 }
 
 #[test]
@@ -84,7 +80,7 @@ fn an_empty_reference_finds_nothing() {
         &["ls", "--branch", ""],
     ] {
         let ran = world.run(&[&["codex-agent"], words].concat());
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+        ran.exits(2).prints("");
     }
 }
 
@@ -93,14 +89,11 @@ fn an_empty_reference_finds_nothing() {
 fn an_operand_that_is_no_session_is_named() {
     let world = World::with_home("0.169.0");
     let ran = world.run(&["codex-agent-find", "cd6d1b0c", "cd6d1b0d"]);
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
-    assert_eq!(
-        ran.err,
-        "codex-agent-find: 'cd6d1b0d' is no session, so that all operands were taken for words, and nothing has them\n"
-    );
+    ran.exits(1).prints("");
+    ran.reports_exactly("codex-agent-find: 'cd6d1b0d' is no session, so that all operands were taken for words, and nothing has them\n");
     // Of words alone nothing is to be said, and neither is it where they were asked for.
     for words in [&["cd6d1b0d", "xyzzy"][..], &["-w", "cd6d1b0c", "cd6d1b0d"], &["xyzzy"]] {
         let ran = world.run(&[&["codex-agent-find"], words].concat());
-        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (1, "", ""), "{words:?}");
+        ran.exits(1).prints("").reports_exactly("");
     }
 }

@@ -14,7 +14,7 @@ pub fn found(world: &World, words: &[&str]) -> Vec<String> {
     let mut line = vec!["codex-agent-find", "--format", "{id}"];
     line.extend(words);
     let ran = world.run(&line);
-    assert!(ran.code == 0 && ran.err.is_empty(), "{words:?}: {} {}", ran.code, ran.err);
+    ran.succeeds().reports_exactly("");
     ran.out.lines().map(str::to_owned).collect()
 }
 
@@ -78,9 +78,9 @@ fn a_part_of_several_ids_is_ambiguous() {
     let world = World::with_home("0.169.0");
     assert_eq!(found(&world, &["01a202e0"]).len(), 11);
     let ran = world.run(&["codex-agent-find", "--one", "01a202e0"]);
-    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
-    assert!(ran.err.contains("it matches 11 sessions") && ran.err.contains("and 1 more"), "{}", ran.err);
-    assert!(ran.err.contains(FORK), "{}", ran.err);
+    ran.exits(2).prints("");
+    ran.reports("it matches 11 sessions").reports("and 1 more");
+    ran.reports(FORK);
     assert_eq!(found(&world, &["--last", "01a202e0"]), [FORK]);
 }
 
@@ -91,12 +91,12 @@ fn a_word_that_is_a_name_and_hex_of_another_is_ambiguous() {
     database.execute("UPDATE threads SET name = 'cd6d1b0c' WHERE id = ?1", [FORK]).unwrap();
     drop(database);
     let ran = world.run(&["codex-agent-find", "--one", "cd6d1b0c"]);
-    assert_eq!(ran.code, 2, "{}", ran.out);
-    assert!(ran.err.contains(LOGIN) && ran.err.contains(FORK), "{}", ran.err);
+    ran.exits(2);
+    ran.reports(LOGIN).reports(FORK);
     assert_eq!(found(&world, &["id:cd6d1b0c"]), [LOGIN]);
     assert_eq!(found(&world, &["name:cd6d1b0c"]), [FORK]);
     let ran = world.run(&["codex-agent-group", "add", "g", "cd6d1b0c"]);
-    assert_eq!(ran.code, 2);
+    ran.exits(2);
     assert!(!world.config("groups.json").exists());
 }
 
@@ -108,7 +108,7 @@ fn a_name_that_a_fork_shares_means_the_parent() {
     drop(database);
     let ran = world.run(&["codex-agent-find", "--one", "login work", "--format", "{id}"]);
     assert_eq!((ran.code, ran.out.trim()), (0, LOGIN));
-    assert!(ran.err.contains("a fork of it has the same name"), "{}", ran.err);
+    ran.reports("a fork of it has the same name");
 }
 
 #[test]
@@ -117,10 +117,10 @@ fn a_rollout_outside_the_home_is_refused() {
     let name = format!("rollout-2026-11-22T10-50-00-{LOGIN}.jsonl");
     world.write(&name, "{}");
     let ran = world.run(&["codex-agent-find", &name]);
-    assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("is not a file in Codex's home"), "{}", ran.err);
+    ran.exits(2);
+    ran.reports("is not a file in Codex's home");
     let ran = world.run(&["codex-agent-find", "missing.jsonl"]);
-    assert_eq!(ran.code, 1, "{}", ran.err);
+    ran.exits(1);
 }
 
 #[test]

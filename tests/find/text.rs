@@ -26,7 +26,7 @@ fn all_words_must_occur_in_any_place_and_case() {
         let mut line = vec!["codex-agent-find"];
         line.extend(nothing);
         let ran = world.run(&line);
-        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{nothing:?}: {}", ran.err);
+        ran.case(&nothing).exits(1).prints("");
     }
 }
 
@@ -34,9 +34,9 @@ fn all_words_must_occur_in_any_place_and_case() {
 fn words_filter_the_sessions_of_a_pipe() {
     let world = World::with_home("0.169.0");
     let ran = world.sh("codex-agent-ls --json | codex-agent-find parser - --format '{short}'");
-    assert_eq!((ran.code, ran.out.as_str()), (0, "a38a6c50\n"), "{}", ran.err);
+    ran.succeeds().prints("a38a6c50\n");
     let ran = world.sh("codex-agent-ls | codex-agent-find - xyzzy");
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    ran.exits(1).prints("");
     let ran = world.sh("codex-agent-ls | codex-agent-find - --last --format '{short}'");
-    assert_eq!((ran.code, ran.out.as_str()), (0, "e03ce4e5\n"));
+    ran.succeeds().prints("e03ce4e5\n");
 }

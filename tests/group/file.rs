@@ -63,8 +63,8 @@ fn a_groups_file_that_cannot_be_parsed_is_named_and_kept() {
             &["codex-agent-group", "remove", "work", &id(1)],
         ] {
             let ran = world.run(words);
-            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?} on {text:?}: {}", ran.err);
-            assert!(ran.err.contains("groups.json"), "{words:?} on {text:?}: {}", ran.err);
+            ran.case(&text).exits(2).prints("");
+            ran.case(&text).reports("groups.json");
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         assert_eq!(left_behind(&path), Vec::<String>::new());
@@ -93,9 +93,9 @@ fn a_path_that_is_no_regular_file_is_refused() {
                 "mkdir -p $(dirname {file}); {make} {file}; ulimit -v 4000000; PATH=$PATH:$PWD/bin timeout 60 {line}"
             );
             let ran = world.sh(&line);
-            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{line}: {}", ran.err);
-            assert!(ran.err.contains(name) && ran.err.contains(why), "{line}: {}", ran.err);
-            assert_eq!(world.sh(&format!("rm -r {file}")).code, 0, "{line}");
+            ran.exits(2).prints("");
+            ran.reports(name).reports(why);
+            world.sh(&format!("rm -r {file}")).succeeds();
         }
         // Nobody is at the other end of its lock.
         let line = format!("mkfifo {file}.lock; PATH=$PATH:$PWD/bin timeout 60 {line} --yes");
@@ -119,7 +119,7 @@ fn unknown_keys_of_the_groups_file_are_kept_to_the_byte() {
         &["codex-agent-group", "rename", "work", "play"],
         &["codex-agent-group", "pause", "play"],
     ] {
-        assert_eq!(world.run(words).code, 0, "{words:?}");
+        world.run(words).succeeds();
     }
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(text.matches(strange).count(), 2, "{text}");
@@ -142,20 +142,20 @@ fn two_groups_of_one_name_are_distinguished_by_id() {
         [&add(&id(2))[..], &["codex-agent-group", "show", "work"], &["codex-agent-group", "delete", "work"]]
     {
         let ran = world.run(words);
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+        ran.exits(2).prints("");
         for id in ["aaaaaaaa-0000-4000-8000-000000000000", "bbbbbbbb-0000-4000-8000-000000000000"] {
-            assert!(ran.err.contains(id), "{words:?}: {}", ran.err);
+            ran.reports(id);
         }
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     let second = "bbbbbbbb-0000-4000-8000-000000000000";
     let ran = world.run(&["codex-agent-group", "add", second, "--unchecked", &id(2)]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let file: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(file["groups"][0]["sessionIds"].as_array().unwrap().len(), 1);
     assert_eq!(file["groups"][1]["sessionIds"].as_array().unwrap().len(), 2);
-    assert_eq!(world.run(&["codex-agent-group", "delete", second]).code, 0);
-    assert_eq!(world.run(&["codex-agent-group", "show", "work"]).code, 0);
+    world.run(&["codex-agent-group", "delete", second]).succeeds();
+    world.run(&["codex-agent-group", "show", "work"]).succeeds();
 }
 
 #[test]
@@ -167,13 +167,13 @@ fn a_read_only_groups_file_is_not_changed() {
     // Whoever runs this: root could write there, and must not.
     for words in [&add(&id(2))[..], &["codex-agent-group", "delete", "work"]] {
         let ran = world.run(words);
-        assert!(ran.code == 2 && ran.err.contains("groups.json"), "{words:?}: {ran:?}");
-        assert!(ran.err.contains("permission denied"), "{}", ran.err);
+        ran.exits(2).reports("groups.json");
+        ran.reports("permission denied");
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
     assert_eq!(left_behind(&path), Vec::<String>::new());
-    assert_eq!(world.run(&["codex-agent-group", "list"]).code, 0);
+    world.run(&["codex-agent-group", "list"]).succeeds();
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_read_only_directory_changes_no_group() {
         "{ran:?}"
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
-    assert_eq!((list.code, list.err.as_str()), (0, ""));
+    list.succeeds().reports_exactly("");
     assert!(list.out.starts_with("work\t1\t"), "{}", list.out);
 }
 
@@ -221,7 +221,7 @@ fn a_full_disk_changes_no_group() {
             fs::read_to_string(world.path("mount.err")).unwrap()
         ));
     }
-    assert!(ran.err.contains("groups.json") && ran.err.contains("no space left"), "{ran:?}");
+    ran.reports("groups.json").reports("no space left");
     assert_eq!(
         ran.out.lines().collect::<Vec<_>>(),
         ["2", "filler", "groups.json", "groups.json.lock", "same"],
@@ -238,10 +238,7 @@ fn a_limit_of_the_file_size_changes_no_group() {
     let path = put_groups(&world, &text);
     // The limit is in blocks of 512 bytes or 1 KiB, by the shell. Writing stops in the middle.
     let ran = world.sh(&format!("trap '' XFSZ; ulimit -f 3; exec {}", add(&id(200)).join(" ")));
-    assert!(
-        ran.code == 2 && ran.err.contains("groups.json") && ran.err.contains("nothing was changed"),
-        "{ran:?}"
-    );
+    ran.exits(2).reports("groups.json").reports("nothing was changed");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     assert_eq!(left_behind(&path), Vec::<String>::new());
 }
@@ -312,7 +309,7 @@ fn a_kill_at_any_moment_leaves_the_old_groups_or_the_new() {
         file.set_modified(std::time::SystemTime::now() - Duration::from_secs(7200)).unwrap();
     }
     fs::write(path.with_file_name(".codex-agent-fresh"), "being written").unwrap();
-    assert_eq!(world.run(&add(&id(99_999))).code, 0);
+    world.run(&add(&id(99_999))).succeeds();
     assert_eq!(left_behind(&path), [".codex-agent-fresh"]);
     assert_eq!(members(&path).len(), before.len() + 1);
 }
@@ -321,7 +318,7 @@ fn a_kill_at_any_moment_leaves_the_old_groups_or_the_new() {
 fn the_groups_file_is_private() {
     let world = World::new();
     let line = format!("umask 000; {}", add(&id(1)).join(" "));
-    assert_eq!(world.sh(&line).code, 0);
+    world.sh(&line).succeeds();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let path = world.config("groups.json");
     assert_eq!(mode(&path), 0o600);
@@ -330,7 +327,7 @@ fn the_groups_file_is_private() {
     // A mode that its user chose stays.
     set_mode(&path, 0o640);
     set_mode(path.parent().unwrap(), 0o755);
-    assert_eq!(world.run(&add(&id(2))).code, 0);
+    world.run(&add(&id(2))).succeeds();
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o640, 0o755));
 }
 
@@ -343,7 +340,7 @@ fn a_linked_groups_file_stays_a_link() {
     symlink("../../../dotfiles/codex-groups.json", &link).unwrap();
     // First to a file that is not there yet, then to one that is.
     for number in 1..3 {
-        assert_eq!(world.run(&add(&id(number))).code, 0);
+        world.run(&add(&id(number))).succeeds();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(members(&world.path("dotfiles/codex-groups.json")).len(), number);
     }

@@ -18,7 +18,7 @@ fn the_pipe_from_find_to_group_works_in_a_home_of_the_real_codex() {
     let groups = records(&codex.world.ok(&["codex-agent-group", "list", "--json"]));
     assert_eq!(groups[0]["session_ids"], json!([two, one]));
     let under = codex.world.sh("codex-agent ls --under beta --group work --fields title");
-    assert_eq!((under.code, under.out.as_str()), (0, "Two\n"), "{}", under.err);
+    under.succeeds().prints("Two\n");
     // In the directory of a session, '@' is it.
     let output = codex
         .world
@@ -46,7 +46,7 @@ fn runs_over_a_group(codex: &Real) {
         projects.iter().map(|project| codex.exec(project, &[&format!("Begin in {project}")])).collect();
     let mut add = vec!["codex-agent-group", "add", "work"];
     add.extend(ids.iter().map(String::as_str));
-    assert_eq!(codex.world.run(&add).code, 0);
+    codex.world.run(&add).succeeds();
     let before = codex.model.requests().len();
     let run = [
         "codex-agent-group",
@@ -60,7 +60,7 @@ fn runs_over_a_group(codex: &Real) {
         "2",
     ];
     let ran = codex.world.run(&run);
-    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    ran.succeeds();
     let events = records(&ran.out);
     let done: Vec<&Value> = events.iter().filter(|event| event["type"] == "job.completed").collect();
     assert_eq!(done.len(), 5, "{}", ran.out);
@@ -93,7 +93,7 @@ fn runs_over_a_group(codex: &Real) {
         "FAIL400",
         "--skip-git-repo-check",
     ]);
-    assert_eq!(fails.code, 1, "{}{}", fails.out, fails.err);
+    fails.exits(1);
     assert_eq!(fails.out.matches("job.failed").count(), 5, "{}", fails.out);
 }
 
@@ -129,10 +129,10 @@ fn a_killed_group_run_is_continued_and_repeats_nothing() {
         // The same command typed again must not send the prompt twice.
         let again = codex.world.run(&["codex-agent-group", "run", "work", "--prompt", &prompt]);
         if again.code != 0 {
-            assert_eq!(again.code, 2, "{}", again.err);
-            assert!(again.err.contains("codex-agent run continue"), "{}", again.err);
+            again.exits(2);
+            again.reports("codex-agent run continue");
             let on = codex.world.run(&["codex-agent-run", "continue"]);
-            assert_eq!(on.code, 0, "{}{}", on.out, on.err);
+            on.succeeds();
             continued += 1;
         }
         let mut asked: Vec<String> = codex.model.requests()[before..]

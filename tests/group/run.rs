@@ -30,7 +30,7 @@ fn a_repeated_or_concurrent_group_run_sends_no_prompt_twice() {
     fake.wait_for_sent(7);
     crash(&mut runner);
     let ran = fake.tool(&["group", "run", "g", "--prompt", "MS300 more"]);
-    assert!(ran.code == 2 && ran.err.contains("codex-agent run continue"), "{}", ran.err);
+    ran.exits(2).reports("codex-agent run continue");
     assert_eq!(fake.sent().len(), 7);
     let mut both = [fake.start(&["run", "continue"]), fake.start(&["run", "continue"])];
     assert!(both.each_mut().map(end).contains(&0));
@@ -66,7 +66,7 @@ fn group_runs_killed_at_swept_moments_send_each_prompt_once() {
                 runner = fake.start(again);
             }
             let ran = fake.tool(&["run", "continue"]);
-            assert_eq!(ran.code, 0, "{}", ran.err);
+            ran.succeeds();
             let mut got: Vec<String> =
                 fake.sent()[6..].iter().map(|line| line["session"].as_str().unwrap().to_owned()).collect();
             let mut want = ids;
@@ -95,12 +95,12 @@ fn each_session_of_a_group_gets_a_prompt_once() {
     assert_eq!(fake.prompts().iter().filter(|prompt| *prompt == "once").count(), 2);
     // A run that was left, and a group that has another name by now.
     let ran = fake.tool(&["group", "run", "g", "--prompt", "FAIL401", "-j", "1"]);
-    assert_eq!(ran.code, 75, "{}", ran.err);
+    ran.exits(75);
     fake.good(&["group", "rename", "g", "h"]);
     let ran = fake.tool(&["group", "run", "h", "--prompt", "FAIL401", "-j", "1"]);
-    assert!(ran.code == 2 && ran.err.contains("has work left"), "{} {}", ran.code, ran.err);
+    ran.exits(2).reports("has work left");
     // Another prompt is another thing.
-    assert_eq!(fake.tool(&["group", "run", "h", "--prompt", "other"]).code, 0);
+    fake.tool(&["group", "run", "h", "--prompt", "other"]).succeeds();
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn an_invalid_id_in_a_group_starts_nothing() {
     for id in ["--yolo", "../x"] {
         let ran = fake.tool(&["group", "run", "odd", "--prompt", "on", "--answers"]);
         let want = format!("'{id}' in group 'odd' is not the id of a session; nothing was started");
-        assert!(ran.code == 2 && ran.err.contains(&want), "{} {}", ran.code, ran.err);
-        assert_eq!(fake.tool(&["group", "remove", "odd", "--", id]).code, 0);
+        ran.exits(2).reports(&want);
+        fake.tool(&["group", "remove", "odd", "--", id]).succeeds();
     }
     assert_eq!(fake.good(&["group", "run", "odd", "--prompt", "on", "--answers"]), "echo: on\n");
     assert_eq!(fake.prompts(), ["mine", "on"]);

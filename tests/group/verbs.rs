@@ -15,7 +15,7 @@ fn said(world: &World, words: &[&str]) -> String {
     let mut line = vec!["codex-agent-group"];
     line.extend(words);
     let ran = world.run(&line);
-    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{words:?}: {}", ran.err);
+    ran.succeeds().prints("");
     ran.err.trim_start_matches("codex-agent-group: ").trim_end().to_owned()
 }
 
@@ -25,7 +25,7 @@ fn refused(world: &World, words: &[&str], code: i32) -> String {
     let mut line = vec!["codex-agent-group"];
     line.extend(words);
     let ran = world.run(&line);
-    assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{words:?}: {}", ran.err);
+    ran.exits(code).prints("");
     assert_eq!(std::fs::read(world.config("groups.json")).ok(), before, "{words:?}");
     ran.err
 }
@@ -38,13 +38,13 @@ fn file(world: &World) -> Value {
 fn the_pipe_from_find_to_group_works() {
     let world = World::with_home("0.169.0");
     let ran = world.sh("codex-agent ls --json | codex-agent group add work");
-    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert_eq!(ran.err, "codex-agent-group: created group and added 11 sessions to 'work'; 11 in all\n");
+    ran.succeeds().prints("");
+    ran.reports_exactly("codex-agent-group: created group and added 11 sessions to 'work'; 11 in all\n");
     let ids: Vec<String> =
         world.ok(&["codex-agent-ls", "--format", "{id}"]).lines().map(str::to_owned).collect();
     assert_eq!(file(&world)["groups"][0]["sessionIds"], serde_json::json!(ids));
     let ran = world.sh("codex-agent ls --json | codex-agent group add work");
-    assert_eq!(ran.err, "codex-agent-group: added 0 sessions to 'work', 11 already in it; 11 in all\n");
+    ran.reports_exactly("codex-agent-group: added 0 sessions to 'work', 11 already in it; 11 in all\n");
     assert_eq!(world.ok(&["codex-agent-ls", "--group", "work", "--count"]), "11\n");
 }
 
@@ -85,12 +85,12 @@ fn records_pass_through_unchanged() {
          {{\"type\":\"note\",\"x\":1.50}}\n{{\"type\":\"session\",\"id\":\"{LOGIN}\"}}\n"
     );
     let ran = world.feed(&["codex-agent-group", "add", "g", "--json"], &input);
-    assert_eq!((ran.code, ran.out.as_str()), (0, input.as_str()));
-    assert!(ran.err.contains("added 1 session to 'g'"), "{}", ran.err);
+    ran.succeeds().prints(input.as_str());
+    ran.reports("added 1 session to 'g'");
     let ran = world.feed(&["codex-agent-group", "remove", "g", "--json"], &input);
-    assert_eq!((ran.code, ran.out.as_str()), (0, input.as_str()));
+    ran.succeeds().prints(input.as_str());
     let silent = world.feed(&["codex-agent-group", "add", "g"], &input);
-    assert_eq!((silent.code, silent.out.as_str()), (0, ""));
+    silent.succeeds().prints("");
     // Operands have no record that came in, so theirs is made.
     let ran = world.run(&["codex-agent-group", "add", "g", FORK, "--json"]);
     assert_eq!(json(&ran.out)[0]["title"], "Try another approach");
@@ -120,12 +120,8 @@ fn all_of_the_input_is_added_or_none() {
     let world = World::with_home("0.169.0");
     let half = format!("{LOGIN}\n{ELSEWHERE}\n");
     let ran = world.feed(&["codex-agent-group", "add", "g"], &half);
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
-    assert!(
-        ran.err.contains("stdin:2: Codex has no session") && ran.err.contains("nothing was changed"),
-        "{}",
-        ran.err
-    );
+    ran.exits(1).prints("");
+    ran.reports("stdin:2: Codex has no session").reports("nothing was changed");
     assert!(!world.config("groups.json").exists());
     let err = refused(&world, &["add", "g", LOGIN, ELSEWHERE], 1);
     assert!(err.contains("--unchecked adds ids of another machine"), "{err}");
@@ -144,7 +140,7 @@ fn all_of_the_input_is_added_or_none() {
     ] {
         let ran = world.feed(&["codex-agent-group", "add", "h"], format!("{LOGIN}\n{line}\n"));
         assert!((1..=2).contains(&ran.code), "{line}");
-        assert!(ran.err.contains("stdin:2") && ran.err.contains(told), "{line}: {}", ran.err);
+        ran.reports("stdin:2").reports(told);
     }
     assert_eq!(file(&world)["groups"].as_array().unwrap().len(), 1);
     assert_eq!(
@@ -195,7 +191,7 @@ fn the_file_of_the_predecessor_is_read_and_kept() {
     assert_eq!(list, "g1 team 2 paused\ng2 twin 0 \ng3 twin 1 \n");
     let shown = world.run(&["codex-agent-group", "show", "team"]);
     assert_eq!((shown.code, shown.out.lines().count()), (0, 1));
-    assert!(shown.err.contains("'not-a-session'"), "{}", shown.err);
+    shown.reports("'not-a-session'");
     for verb in [&["show", "twin"][..], &["add", "twin", LOGIN], &["delete", "twin"]] {
         let err = refused(&world, verb, 2);
         assert!(
@@ -295,15 +291,15 @@ fn add_and_remove_resolve_references_alike() {
         assert!(err.contains(LOGIN) && err.contains(FORK), "{verb}: {err}");
     }
     let ran = world.feed(&["codex-agent-group", "add", "g"], "cd6d1b0c\n");
-    assert!(ran.err.contains(LOGIN) && ran.err.contains("nothing was changed"), "{}", ran.err);
+    ran.reports(LOGIN).reports("nothing was changed");
 }
 
 #[test]
 fn saves_before_an_output_failure_are_reported() {
     let world = World::with_home("0.169.0");
     let ran = world.sh(&format!("codex-agent group add g {LOGIN} --json >/dev/full"));
-    assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("the change of the group itself was saved"), "{}", ran.err);
+    ran.exits(2);
+    ran.reports("the change of the group itself was saved");
     assert_eq!(file(&world)["groups"][0]["sessionIds"], serde_json::json!([LOGIN]));
 }
 
@@ -311,8 +307,8 @@ fn saves_before_an_output_failure_are_reported() {
 fn an_empty_pipe_creates_no_group() {
     let world = World::with_home("0.169.0");
     let ran = world.sh("codex-agent ls --json --cwd /nowhere | codex-agent group add work");
-    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert!(ran.err.contains("no sessions were read, so group 'work' was not created"), "{}", ran.err);
+    ran.succeeds().prints("");
+    ran.reports("no sessions were read, so group 'work' was not created");
     assert!(!world.config("groups.json").exists());
 }
 
@@ -328,8 +324,8 @@ fn a_prompt_without_its_flag_gets_a_hint() {
         assert!(told.contains("unexpected operand") && told.contains(want), "{told}");
     }
     let ran = world.run(&["codex-agent-resume", LOGIN, "it's on"]);
-    assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("--prompt 'it'\\''s on' sends a prompt to it"), "{}", ran.err);
+    ran.exits(2);
+    ran.reports("--prompt 'it'\\''s on' sends a prompt to it");
 }
 
 #[test]

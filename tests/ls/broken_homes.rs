@@ -22,7 +22,7 @@ const EVERYTHING: [&str; 4] = ["codex-agent-ls", "--json", "--archived", "--suba
 
 /// The listing must be every session that has a file, with this many lines on standard error.
 fn assert_complete(world: &World, ran: &Ran, lines: usize) {
-    assert_eq!(ran.code, 0, "{ran:?}");
+    ran.succeeds();
     assert_eq!(ids(&ran.out), ids_of_files(&world.codex_home()), "{}", ran.err);
     assert!(ids(&ran.out).len() > 2);
     assert_eq!(ran.err.lines().count(), lines, "{}", ran.err);
@@ -40,9 +40,9 @@ fn without_a_home_the_listing_is_empty_with_a_warning() {
         (&["codex-agent-find", "word"], "", 1),
     ] {
         let ran = world.run(words);
-        assert_eq!((ran.out.as_str(), ran.code), (out, code), "{words:?} {}", ran.err);
+        ran.exits(code).prints(out);
         assert_eq!(ran.err.lines().count(), 1, "{words:?} {}", ran.err);
-        assert!(ran.err.contains("home/.codex") && ran.err.contains("CODEX_HOME"), "{}", ran.err);
+        ran.reports("home/.codex").reports("CODEX_HOME");
     }
     assert!(!world.codex_home().exists(), "nothing may be made there");
 }
@@ -53,14 +53,14 @@ fn a_missing_home_that_was_named_is_an_error() {
     world.write("a-file", "");
     for place in ["nowhere", "a-file"] {
         let ran = world.run(&["codex-agent-ls", "--codex-home", place]);
-        assert_eq!((ran.out.as_str(), ran.code), ("", 2), "{}", ran.err);
-        assert!(ran.err.contains(place), "{}", ran.err);
+        ran.exits(2).prints("");
+        ran.reports(place);
     }
     world.set("CODEX_HOME", "/nowhere/at/all");
     for tool in ["codex-agent-ls", "codex-agent-find"] {
         let ran = world.run(&[tool, "@@"][..if tool.ends_with("ls") { 1 } else { 2 }]);
-        assert_eq!((ran.out.as_str(), ran.code), ("", 2), "{}", ran.err);
-        assert!(ran.err.contains("/nowhere/at/all") && ran.err.contains("CODEX_HOME"), "{}", ran.err);
+        ran.exits(2).prints("");
+        ran.reports("/nowhere/at/all").reports("CODEX_HOME");
     }
 }
 
@@ -71,7 +71,7 @@ fn an_empty_home_has_an_empty_listing() {
     assert_eq!(world.ok(&["codex-agent-ls", "--archived", "--subagents"]), "");
     assert_eq!(world.ok(&["codex-agent-ls", "--count"]), "0\n");
     let ran = world.run(&["codex-agent-ls", "--no-files"]);
-    assert!(ran.code == 2 && ran.err.contains("database"), "{ran:?}");
+    ran.exits(2).reports("database");
     assert_eq!(world.snapshot(), Vec::<String>::new());
 }
 
@@ -87,10 +87,10 @@ fn a_locked_database_is_waited_for_and_then_ignored() {
         let begun = Instant::now();
         let ran = world.run(&EVERYTHING);
         assert_complete(&world, &ran, 1);
-        assert!(ran.err.contains("locked") && ran.err.contains("state_5.sqlite"), "{}", ran.err);
+        ran.reports("locked").reports("state_5.sqlite");
         assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
         let ran = world.run(&["codex-agent-ls", "--no-files"]);
-        assert!(ran.code == 2 && ran.err.contains("locked"), "{ran:?}");
+        ran.exits(2).reports("locked");
         // Held until here.
         holder.execute_batch("ROLLBACK").unwrap();
     }
@@ -123,17 +123,13 @@ fn a_broken_database_prints_one_warning_and_hides_no_session() {
         break_it(&world.codex_home().join("state_5.sqlite"));
         let ran = world.run(&EVERYTHING);
         assert_complete(&world, &ran, 1);
-        assert!(ran.err.contains("state_5.sqlite"), "{what}: {}", ran.err);
+        ran.case(&what).reports("state_5.sqlite");
         let alone = world.run(&["codex-agent-ls", "--no-files"]);
-        assert_eq!((alone.code, alone.out.as_str()), (2, ""), "{what}");
-        assert!(
-            alone.err.contains("state_5.sqlite") && alone.err.contains("--no-files"),
-            "{what}: {}",
-            alone.err
-        );
+        alone.case(&what).exits(2).prints("");
+        alone.case(&what).reports("state_5.sqlite").reports("--no-files");
         let check = world.run(&["codex-agent-ls", "--check", "--json"]);
-        assert_eq!(check.code, 1, "{what}: {check:?}");
-        assert!(check.out.contains("unreadable_database"), "{what}: {}", check.out);
+        check.case((&what, &check)).exits(1);
+        check.case(&what).shows("unreadable_database");
     }
 }
 
@@ -168,7 +164,7 @@ fn a_damaged_page_prints_one_warning_and_hides_no_session() {
             ]);
             assert_eq!((five.code, json(&five.out).len()), (0, 5), "page {page}: {}", five.err);
             let add = world.run(&["codex-agent-group", "add", "g", &ids(&ran.out)[0]]);
-            assert_eq!(add.code, 0, "page {page}: {}", add.err);
+            add.case(&page).succeeds();
             let check = world.run(&["codex-agent-ls", "--check"]);
             let sees = if ran.err.contains("state_5.sqlite") { 1..2 } else { 0..2 };
             assert!(sees.contains(&check.code), "page {page}: {check:?}");
@@ -184,9 +180,9 @@ fn an_unreadable_database_hides_no_session() {
     set_mode(&world.codex_home().join("state_5.sqlite"), 0);
     let Some(ran) = refused(&world, &EVERYTHING) else { return };
     assert_complete(&world, &ran, 1);
-    assert!(ran.err.contains("state_5.sqlite"), "{}", ran.err);
+    ran.reports("state_5.sqlite");
     let ran = refused(&world, &["codex-agent-ls", "--no-files"]).unwrap();
-    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+    ran.exits(2).prints("");
 }
 
 #[test]
@@ -222,7 +218,7 @@ fn a_read_only_directory_hides_no_row() {
         }
         let before = world.snapshot();
         let Some(ran) = refused(&world, &rows) else { return set_mode(&home, 0o755) };
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "without {gone:?}");
+        ran.case(&gone).succeeds().reports_exactly("");
         assert_eq!(ids(&ran.out).len() as u32, want, "without {gone:?}");
         assert_eq!(world.snapshot(), before);
         assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0, "a copy was left behind, without {gone:?}");
@@ -286,7 +282,7 @@ fn a_broken_rollout_prints_one_warning_and_hides_no_other_session() {
         let old = SystemTime::now() - Duration::from_secs(3600);
         File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
         let ran = world.run(&["codex-agent-ls", "--json"]);
-        assert_eq!(ran.code, 0, "{what}: {}", ran.err);
+        ran.case(&what).succeeds();
         let mut want = vec![id(1), id(2), id(3)];
         want.extend(title.map(|_| id(9)));
         assert_eq!(ids(&ran.out), want, "{what}: {}", ran.err);
@@ -314,7 +310,7 @@ fn an_unreadable_rollout_prints_one_warning() {
     let Some(ran) = refused(&world, &["codex-agent-ls", "--json"]) else { return };
     assert_eq!((ran.code, ids(&ran.out)), (0, vec![id(1), id(2), id(3)]), "{}", ran.err);
     assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
-    assert!(ran.err.contains(&file_name(9)) && ran.err.contains("permission denied"), "{}", ran.err);
+    ran.reports(&file_name(9)).reports("permission denied");
     // A whole day that is closed costs one as well.
     let day = world.path("home/.codex/sessions/2026/11/23");
     fs::create_dir(&day).unwrap();
@@ -335,7 +331,7 @@ fn a_file_with_only_the_name_of_a_rollout_is_no_session() {
     symlink("nowhere", day.join(file_name(3))).unwrap();
     symlink("/dev/zero", day.join(file_name(4))).unwrap();
     // Who opens a pipe that nobody writes to waits for ever.
-    assert_eq!(world.sh(&format!("mkfifo {DAY}/{}", file_name(5))).code, 0);
+    world.sh(&format!("mkfifo {DAY}/{}", file_name(5))).succeeds();
     world.write(&format!("{DAY}/rollout-yesterday.jsonl"), meta(6, ""));
     world.write(&format!("{DAY}/{}.tmp", file_name(7)), meta(7, ""));
     for words in [&["--json"][..], &["--json", "--full", "--no-database"]] {
@@ -421,7 +417,7 @@ fn a_session_that_is_archived_during_the_listing_is_listed_once() {
                 let before = counts();
                 let ran = world.run(&["codex-agent-ls", "--no-database", "--archived", "--json"]);
                 let after = counts();
-                assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+                ran.succeeds().reports_exactly("");
                 let mut got = ids(&ran.out);
                 assert!(got.windows(2).all(|two| two[0] < two[1]), "one is listed twice");
                 for which in [0, 1] {

@@ -126,7 +126,7 @@ fn rows_are_read_in_every_journal_mode_and_directory() {
                     set_mode(&folder, if writable { 0o777 } else { 0o555 });
                     let before = names(&folder);
                     let Some(rows) = refused(&world, &ROWS) else { return };
-                    assert_eq!((rows.code, rows.err.as_str()), (0, ""), "{what}");
+                    rows.case(&what).succeeds().reports_exactly("");
                     let read: BTreeSet<String> = json(&rows.out)
                         .iter()
                         .map(|record| {
@@ -136,7 +136,7 @@ fn rows_are_read_in_every_journal_mode_and_directory() {
                         .collect();
                     assert_eq!(read, want, "{what}");
                     let union = refused(&world, &UNION).unwrap();
-                    assert_eq!((union.code, union.err.as_str()), (0, ""), "{what}");
+                    union.case(&what).succeeds().reports_exactly("");
                     assert_eq!(ids(&union.out), ids_of_files(&world.codex_home()), "{what}");
                     if !writable || state.starts_with("delete") {
                         assert_eq!(names(&folder), before, "{what}: something was created");
@@ -161,11 +161,7 @@ fn a_database_with_an_overwritten_header_prints_one_warning() {
         let before = fs::read(&path).unwrap();
         let ran = world.run(&UNION);
         assert_eq!((ran.code, ran.err.lines().count()), (0, 1), "{version}: {}", ran.err);
-        assert!(
-            ran.err.contains("state_5.sqlite") && ran.err.contains("only the rollout files"),
-            "{}",
-            ran.err
-        );
+        ran.reports("state_5.sqlite").reports("only the rollout files");
         assert_eq!(ids(&ran.out), ids_of_files(&world.codex_home()), "{version}");
         assert_eq!(problems(&world, "unreadable_database").0, 1, "{version}");
         assert_eq!(fs::read(&path).unwrap(), before, "{version}");
@@ -284,12 +280,12 @@ fn a_database_without_a_row_hides_no_filled_one_and_is_read_where_it_is_alone() 
             fs::copy(&good, &empty).unwrap();
             Connection::open(&empty).unwrap().execute("DELETE FROM threads", []).unwrap();
             let ran = world.run(&ROWS);
-            assert_eq!((ran.code, ran.out.as_str()), (0, want.as_str()), "{version} {number}");
+            ran.case((&version, &number)).succeeds().prints(want.as_str());
             assert!(ran.err.contains("has no session; ") && ran.err.lines().count() == 1, "{}", ran.err);
         }
         fs::remove_file(&good).unwrap();
         let ran = world.run(&ROWS);
-        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""), "{version}");
+        ran.case(&version).succeeds().prints("").reports_exactly("");
         let all = world.ok(&["codex-agent-ls", "--archived", "--subagents", "--count"]);
         assert_eq!(all.trim(), want.lines().count().to_string(), "{version}");
     }
@@ -322,8 +318,8 @@ fn a_damaged_page_in_the_middle_hides_no_valid_database() {
             let ran = world.run(query);
             assert_eq!((ran.code, ran.err.lines().count()), (0, usize::from(!ran.err.is_empty())), "{page}");
             if ran.err.contains("state_5.sqlite' instead") {
-                assert!(ran.err.contains("state_6.sqlite': "), "{page}: {}", ran.err);
-                assert_eq!(ran.out, *want, "{page} {query:?}");
+                ran.case(&page).reports("state_6.sqlite': ");
+                ran.case((&page, &query)).prints(want);
                 is_damaged = true;
             }
         }
@@ -355,7 +351,7 @@ fn a_locked_database_is_replaced_by_the_files_and_not_by_an_older_one() {
     ] {
         let begun = Instant::now();
         let ran = world.run(words);
-        assert_eq!(ran.code, code, "{words:?}: {ran:?}");
+        ran.exits(code);
         // The machine may be slow; the lock is waited for two seconds.
         assert!(begun.elapsed() < Duration::from_secs(6), "{words:?} took {:?}", begun.elapsed());
         let locked = ran.err.lines().filter(|line| line.contains("locked")).count();
@@ -371,11 +367,11 @@ fn a_locked_database_is_replaced_by_the_files_and_not_by_an_older_one() {
 fn a_file_system_that_does_not_answer_is_given_up() {
     let world = World::with_home("0.169.0");
     // To open a pipe without a writer takes as long as a mount whose server is gone.
-    assert_eq!(world.sh("mkfifo home/.codex/state_9.sqlite").code, 0);
+    world.sh("mkfifo home/.codex/state_9.sqlite").succeeds();
     let begun = Instant::now();
     let ran = world.run(&UNION);
     assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
     assert_eq!((ran.code, ran.err.lines().count()), (0, 1), "{ran:?}");
-    assert!(ran.err.contains("state_9.sqlite") && ran.err.contains("does not answer"), "{}", ran.err);
+    ran.reports("state_9.sqlite").reports("does not answer");
     assert_eq!(ids(&ran.out), ids_of_files(&world.codex_home()));
 }

@@ -332,7 +332,7 @@ fn a_session_without_row_or_file_is_listed_and_reported() {
     assert_eq!(text(&records[text(readme, "id")], "title"), "Add a README section");
 
     let check = world.run(&["codex-agent-ls", "--check", "--json"]);
-    assert_eq!(check.code, 1);
+    check.exits(1);
     let problems = json(&check.out);
     let kinds: BTreeSet<&str> = problems.iter().filter_map(|problem| problem["problem"].as_str()).collect();
     // Codex cannot go on with the fork of the one that is gone.
@@ -349,7 +349,7 @@ fn recorded_homes_have_no_problems() {
     for version in HOMES {
         let world = World::with_home(version);
         let check = world.run(&["codex-agent-ls", "--check"]);
-        assert_eq!((check.code, check.out.as_str()), (0, ""), "{version}: {}", check.err);
-        assert!(check.err.contains(" 0 problems"), "{}", check.err);
+        check.case(&version).succeeds().prints("");
+        check.reports(" 0 problems");
     }
 }

@@ -260,8 +260,8 @@ fn a_group_filters_and_an_unknown_group_is_reported() {
     world.run(&["codex-agent-group", "add", "work", "cd6d1b0c", "e03ce4e5"]);
     assert_eq!(shorts(&world, &["--group", "work"]), ["e03ce4e5", "cd6d1b0c"]);
     let ran = world.run(&["codex-agent-ls", "--group", "wrok"]);
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
-    assert!(ran.err.contains("no group 'wrok'") && ran.err.contains("did you mean 'work'?"), "{}", ran.err);
+    ran.exits(1).prints("");
+    ran.reports("no group 'wrok'").reports("did you mean 'work'?");
 }
 
 #[test]
@@ -282,14 +282,14 @@ fn the_database_is_where_codex_is_configured() {
     std::fs::write(&config, "model = \"m\"\nsqlite_home = \"/nowhere\"\n").unwrap();
     assert_eq!(found(&world), "files");
     let ran = world.run(&["codex-agent-ls", "-c"]);
-    assert!(ran.err.contains("there is no Codex database in '/nowhere'"), "{}", ran.err);
+    ran.reports("there is no Codex database in '/nowhere'");
     std::fs::write(&config, format!("sqlite_home = \"{}\"\n", place.display())).unwrap();
     world.set("CODEX_SQLITE_HOME", "/nowhere");
     assert_eq!(found(&world), "both");
     std::fs::write(&config, "sqlite_home = [broken").unwrap();
     let ran = world.run(&["codex-agent-ls", "-c"]);
-    assert_eq!((ran.code, ran.out.as_str()), (0, "11\n"));
-    assert!(ran.err.contains("config.toml") && ran.err.contains("sqlite_home"), "{}", ran.err);
+    ran.succeeds().prints("11\n");
+    ran.reports("config.toml").reports("sqlite_home");
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn wrong_usage_gets_a_hint_and_exits_with_2() {
         let mut line = vec!["codex-agent-ls"];
         line.extend(words);
         let ran = world.run(&line);
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}: {}", ran.err);
+        ran.exits(2).prints("");
         assert!(ran.err.starts_with("codex-agent-ls: ") && ran.err.contains(help), "{words:?}: {}", ran.err);
         assert!(ran.err.ends_with("Try 'codex-agent-ls --help'.\n"), "{}", ran.err);
     }
@@ -406,7 +406,7 @@ fn a_damaged_session_does_not_shorten_the_page() {
             "id,title",
         ]);
         assert_eq!(ran.out.lines().count().to_string(), n, "{}", ran.err);
-        assert!(ran.err.contains("cannot read"), "{}", ran.err);
+        ran.reports("cannot read");
     }
 }
 
@@ -450,7 +450,7 @@ fn a_check_accepts_no_filters() {
     ] {
         let mut words = vec!["codex-agent-ls", "--check"];
         words.extend(more);
-        assert_eq!(world.run(&words).code, 2, "{more:?}");
+        world.run(&words).case(&more).exits(2);
     }
 }
 

@@ -63,7 +63,7 @@ fn the_listing_has_the_sessions_that_codex_wrote() {
             assert_eq!(row[field], file[field], "{field}: {row} {file}");
         }
     }
-    assert_eq!(codex.world.run(&["codex-agent-ls", "--check"]).code, 0);
+    codex.world.run(&["codex-agent-ls", "--check"]).succeeds();
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_listing_does_not_block_codex() {
     let mut seen = 0;
     while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
         let ran = codex.world.run(&["codex-agent-ls", "--json", "--full"]);
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        ran.succeeds().reports_exactly("");
         let count = ran.out.lines().count();
         assert!(count >= seen, "a session was listed and then was not");
         seen = count;
@@ -209,7 +209,7 @@ fn naming_and_archiving_make_no_session_the_newest() {
         // Codex takes a session's own time for the first and one past the newest for the next.
         for (n, id) in [&old, &middle, &old, &middle, &old].into_iter().enumerate() {
             let ran = codex.world.run(&["codex-agent-name", id, &format!("name {n}")]);
-            assert_eq!(ran.code, 0, "{version}: {}", ran.err);
+            ran.case(&version).succeeds();
             holds("a name");
         }
         codex.ask("thread/archive", json!({"threadId": old}));

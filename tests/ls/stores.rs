@@ -118,37 +118,37 @@ fn a_fork_of_a_rollout_outside_the_home_is_refused() {
             for more in [&[][..], &["--nth-message", "1"], &["-n", "3"], &["--prompt", "x"]] {
                 let ran = world.run(&[&["codex-agent-fork", of(label), "--cwd", "."], more].concat());
                 let what = format!("{way} {label} {more:?}: {}", ran.err);
-                assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{what}");
+                ran.case(&what).exits(2).prints("");
                 let why = ["outside of Codex's home", "is not in this home"];
                 assert!(why.iter().any(|why| ran.err.contains(why)), "{what}");
-                assert!(ran.err.contains(of(label)) && ran.err.contains("nothing was forked"), "{what}");
+                ran.case(&what).reports(of(label)).reports("nothing was forked");
                 // A day has all of them, and then the one that was asked for is named.
                 if way != "a day is a link" {
-                    assert!(ran.err.contains(of("chain-root")), "{what}");
+                    ran.case(&what).reports(of("chain-root"));
                 }
                 if way == "a file is a link" {
-                    assert!(ran.err.contains(real.to_str().unwrap()), "{what}");
+                    ran.case(&what).reports(real.to_str().unwrap());
                 }
             }
         }
         // One of several is enough, wherever it stands.
         let ran = world.run(&["codex-agent-fork", of("legacy"), of("chain-fork"), "--cwd", "."]);
-        assert!(ran.code == 2 && ran.err.contains("nothing was forked"), "{way}: {}", ran.err);
+        ran.case(&way).exits(2).reports("nothing was forked");
         assert!(!world.path("home/asked").exists(), "{way}: Codex was called");
         assert!(problems(&world, "outside_home").0 > 0, "{way}");
         assert_eq!(listed(&world, &[]).len(), records.len(), "{way}");
         // Codex before 0.148 has no lineage.
         with_stub(&mut world, "0.137.0");
         let ran = world.run(&["codex-agent-fork", of("legacy"), "--cwd", "."]);
-        assert!(!ran.err.contains("outside of"), "{}", ran.err);
+        ran.never_reports("outside of");
     }
     let mut world = World::with_home("0.169.0-odd");
     with_stub(&mut world, "0.171.0");
     let root = listed(&world, &[])[of("chain-root")]["rollout_path"].as_str().unwrap().to_owned();
     fs::remove_file(root).unwrap();
     let ran = world.run(&["codex-agent-fork", of("chain-fork-fork"), "--cwd", "."]);
-    assert_eq!(ran.code, 2, "{}", ran.err);
-    assert!(ran.err.contains("is not in this home") && ran.err.contains(of("chain-root")), "{}", ran.err);
+    ran.exits(2);
+    ran.reports("is not in this home").reports(of("chain-root"));
 }
 
 #[test]
@@ -180,8 +180,8 @@ fn codex_refuses_the_same_forks() {
     for id in [&root, &fork] {
         let ran = ours(id);
         assert!(!forks(id), "Codex forks {id} now: we must not refuse it");
-        assert!(ran.code == 2 && ran.err.contains("outside of Codex's home"), "{}", ran.err);
-        assert!(ran.err.contains("nothing was forked"), "{}", ran.err);
+        ran.exits(2).reports("outside of Codex's home");
+        ran.reports("nothing was forked");
     }
 }
 
@@ -209,17 +209,13 @@ fn broken_rollouts_print_one_warning_and_a_check_names_each() {
             &["codex-agent-ls", "--group", "g", "--status", "idle"],
         ] {
             let ran = world.run(words);
-            assert_eq!(ran.code, 0, "{words:?} {ran:?}");
+            ran.succeeds();
             // A group has none of the broken ones, and looks at none.
             let lines = ran.err.lines().filter(|line| line.contains("cannot read")).count();
             assert!(lines <= 1 && (lines == 1 || words.contains(&"--group")), "{words:?}: {}", ran.err);
             if lines == 1 && count > 1 {
-                assert!(ran.err.contains(&format!("{count} rollouts")), "{words:?}: {}", ran.err);
-                assert!(
-                    ran.err.contains(&id(100)) && ran.err.contains("ls --check"),
-                    "{words:?}: {}",
-                    ran.err
-                );
+                ran.reports(format!("{count} rollouts"));
+                ran.reports(&id(100)).reports("ls --check");
             }
         }
         let (found, all) = problems(&world, "unreadable_file");

@@ -45,7 +45,7 @@ fn listed(world: &World, more: &[&str]) -> Value {
     let mut words = vec!["codex-agent-ls", "--json"];
     words.extend(more);
     let ran = world.run(&words);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    ran.succeeds().reports_exactly("");
     let mut found = records(&ran.out);
     assert_eq!(found.len(), 1, "{}", ran.out);
     found.remove(0)
@@ -95,7 +95,7 @@ fn sessions_of_the_oldest_format_are_listed_and_not_resumed() {
         let mut words = vec!["codex-agent-ls", "--archived", "--full", "--json"];
         words.extend(source);
         let ran = world.run(&words);
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{source:?}");
+        ran.case(&source).succeeds().reports_exactly("");
         let session = records(&ran.out).into_iter().find(|session| session["id"] == id).unwrap();
         assert_eq!(session["title"], "Old question");
         assert_eq!(session["first_user_message"], "Old question");
@@ -124,7 +124,7 @@ fn sessions_of_the_oldest_format_are_listed_and_not_resumed() {
     {
         let ran = world.run(words);
         assert_ne!(ran.code, 0, "{words:?}");
-        assert!(ran.err.contains("before September 2025") && ran.err.contains(id), "{words:?}: {}", ran.err);
+        ran.reports("before September 2025").reports(id);
     }
     let ran = world.run(&["codex-agent-resume", id, "--prompt", "Again"]);
     assert_ne!(ran.code, 0);
@@ -290,7 +290,7 @@ fn titles_never_come_from_codexs_projection() {
     assert_eq!(world.ok(&["codex-agent-ls", "--archived", "--full", "--json"]), before);
     std::fs::write(&path, "garbage").unwrap();
     let ran = world.run(&["codex-agent-ls", "--archived", "--full", "--json"]);
-    assert_eq!((ran.out.as_str(), ran.err.as_str()), (before.as_str(), ""));
+    ran.prints(before.as_str()).reports_exactly("");
     std::fs::remove_file(&path).unwrap();
     assert_eq!(world.ok(&["codex-agent-ls", "--archived", "--full", "--json"]), before);
 }

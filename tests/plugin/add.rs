@@ -21,12 +21,12 @@ fn an_external_tool_is_run_once_and_then_described_by_a_file() {
         (&Value::Null, &json!("none"))
     );
     let ran = plugin(&world, &["describe", "told"]);
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
-    assert!(ran.err.contains("codex-agent plugin add told asks the tool"), "{}", ran.err);
+    ran.exits(1).prints("");
+    ran.reports("codex-agent plugin add told asks the tool");
     assert!(runs(&world).is_empty(), "it was run to be listed");
 
     let ran = plugin(&world, &["add", "told", "--json"]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    ran.succeeds().reports_exactly("");
     let added = &json(&ran.out)[0];
     assert_eq!((&added["about"], &added["reads"]), (&json!("tell of itself"), &json!(["session"])));
     assert_eq!(runs(&world), ["--generate describe"]);
@@ -55,14 +55,14 @@ fn an_external_tool_is_run_once_and_then_described_by_a_file() {
     // It describes the tool until it is removed, also after the executable has changed or is gone.
     world.script("bin/codex-agent-told", &DESCRIBED.replace("3.1", "3.2"));
     assert_eq!(listed(&world, "told")["version"], "3.1");
-    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+    plugin(&world, &["add", "told"]).succeeds();
     assert_eq!(listed(&world, "told")["version"], "3.2");
     fs::remove_file(world.path("bin/codex-agent-told")).unwrap();
-    assert_eq!(plugin(&world, &["remove", "told"]).code, 0);
+    plugin(&world, &["remove", "told"]).succeeds();
     let left: Vec<_> = fs::read_dir(own(&world, "told").parent().unwrap()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
     let ran = plugin(&world, &["remove", "told"]);
-    assert!(ran.code == 1 && ran.err.contains("there is no description of 'told'"), "{}", ran.err);
+    ran.exits(1).reports("there is no description of 'told'");
 }
 
 #[test]
@@ -82,20 +82,20 @@ fn a_package_ships_a_description_and_the_users_own_comes_first() {
     assert_eq!(listed(&world, "told")["about"], "late");
     let early = world.write("early/codex-agent/tools/told.json", record("early"));
     assert_eq!(listed(&world, "told")["about"], "early");
-    assert_eq!(plugin(&world, &["candidates", "told", ""]).out, "one\ttwo\n");
+    plugin(&world, &["candidates", "told", ""]).prints("one\ttwo\n");
     let ran = plugin(&world, &["remove", "told"]);
-    assert!(ran.code == 2 && ran.err.contains(&*early.to_string_lossy()), "{} {}", ran.code, ran.err);
+    ran.exits(2).reports(&*early.to_string_lossy());
 
-    assert_eq!(plugin(&world, &["add", "told", "--about", "in my words"]).code, 0);
+    plugin(&world, &["add", "told", "--about", "in my words"]).succeeds();
     assert_eq!(listed(&world, "told")["about"], "in my words");
     let mine = fs::read_to_string(own(&world, "told")).unwrap();
     assert_eq!(json(&mine), [json!({"type": "tool", "name": "told", "about": "in my words"})]);
     world.set("XDG_DATA_HOME", world.path("data").display().to_string());
     assert_eq!(listed(&world, "told")["about"], "early");
-    assert_eq!(plugin(&world, &["add", "told", "--about", "elsewhere"]).code, 0);
+    plugin(&world, &["add", "told", "--about", "elsewhere"]).succeeds();
     assert!(world.path("data/codex-agent/tools/told.json").exists());
     world.set("XDG_DATA_HOME", "");
-    assert_eq!(plugin(&world, &["remove", "codex-agent-told"]).code, 0);
+    plugin(&world, &["remove", "codex-agent-told"]).succeeds();
     assert_eq!(listed(&world, "told")["about"], "early");
     assert!(early.exists() && late.exists());
 }
@@ -107,8 +107,8 @@ fn a_file_of_the_first_release_is_ignored() {
     for text in ["{", r#"{"plugins":[{"path":"/x/codex-agent-told","about":"old"}]}"#] {
         let old = world.write("home/.local/state/codex-agent/plugins.json", text);
         assert_eq!(listed(&world, "told")["description"], "none");
-        assert_eq!(plugin(&world, &["add", "told"]).code, 0);
-        assert_eq!(plugin(&world, &["remove", "told"]).code, 0);
+        plugin(&world, &["add", "told"]).succeeds();
+        plugin(&world, &["remove", "told"]).succeeds();
         assert_eq!(fs::read_to_string(old).unwrap(), text);
     }
 }
@@ -117,7 +117,7 @@ fn a_file_of_the_first_release_is_ignored() {
 fn a_summary_of_the_users_own_stands_for_a_description() {
     let world = world();
     world.script("bin/codex-agent-plain", "#!/bin/sh\ntouch \"$0.ran\"\n");
-    assert_eq!(plugin(&world, &["add", "plain", "--about", "do it plainly"]).code, 0);
+    plugin(&world, &["add", "plain", "--about", "do it plainly"]).succeeds();
     assert!(!world.path("bin/codex-agent-plain.ran").exists(), "it was run");
     assert_eq!(
         (&listed(&world, "plain")["about"], &listed(&world, "plain")["description"]),
@@ -125,11 +125,11 @@ fn a_summary_of_the_users_own_stands_for_a_description() {
     );
     for about in ["", "two\nlines", "\u{1b}[31mred", &"x".repeat(201)] {
         let ran = plugin(&world, &["add", "plain", "--about", about]);
-        assert!(ran.code == 2 && ran.err.contains("'about'"), "{about:?}: {}", ran.err);
+        ran.case(&about).exits(2).reports("'about'");
     }
     assert_eq!(listed(&world, "plain")["about"], "do it plainly");
     let ran = plugin(&world, &["add", "plain", "told", "--about", "x"]);
-    assert!(ran.code == 2 && ran.err.contains("--about goes with one name"), "{}", ran.err);
+    ran.exits(2).reports("--about goes with one name");
 }
 
 #[test]
@@ -142,18 +142,18 @@ fn all_of_the_names_are_added_or_none() {
         ("Bad", 1, "'Bad' cannot be a tool"),
     ] {
         let ran = plugin(&world, &["add", "told", other]);
-        assert!(ran.code == code && ran.err.contains(why), "{other}: {} {}", ran.code, ran.err);
+        ran.case(&other).exits(code).reports(why);
     }
     assert!(runs(&world).is_empty(), "one was asked although another is not there");
     world.script("bin/codex-agent-mute", "#!/bin/sh\nexit 2\n");
     let ran = plugin(&world, &["add", "told", "mute"]);
-    assert!(ran.code == 2 && ran.err.contains("--about TEXT describes it without running it"), "{}", ran.err);
+    ran.exits(2).reports("--about TEXT describes it without running it");
     assert!(!own(&world, "told").exists() && !own(&world, "mute").exists());
     // A file that is in the way of one of them is, too.
     world.script("bin/codex-agent-other", &DESCRIBED.replace("told", "other"));
     fs::remove_file(world.path("bin/codex-agent-told.runs")).unwrap();
     fs::create_dir_all(own(&world, "other")).unwrap();
-    assert_eq!(plugin(&world, &["add", "told", "other"]).code, 2);
+    plugin(&world, &["add", "told", "other"]).exits(2);
     assert!(runs(&world).is_empty() && !own(&world, "told").exists());
 }
 
@@ -182,17 +182,13 @@ fn a_tool_with_an_invalid_description_is_reported_and_not_added() {
     ] {
         world.script(&format!("bin/codex-agent-{name}"), &format!("#!/bin/sh\n{script}\n"));
         let ran = plugin(&world, &["add", name]);
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name}");
-        assert!(ran.err.contains(why) && ran.err.contains("--about TEXT"), "{name}: {}", ran.err);
+        ran.case(&name).exits(2).prints("");
+        ran.case(&name).reports(why).reports("--about TEXT");
         assert!(!ran.err.contains('\u{1b}'), "{name}: {:?}", ran.err);
     }
     world.script("bin/codex-agent-broken", "#!/no/such\n");
     let ran = plugin(&world, &["add", "broken"]);
-    assert!(
-        ran.code == 2 && ran.err.contains("the interpreter in its first line does not exist"),
-        "{}",
-        ran.err
-    );
+    ran.exits(2).reports("the interpreter in its first line does not exist");
     assert!(!own(&world, "broken").parent().unwrap().exists());
 }
 
@@ -203,7 +199,7 @@ fn a_tool_that_hangs_is_ended_with_its_children() {
     world.script("bin/codex-agent-hang", hangs);
     let start = Instant::now();
     let ran = plugin(&world, &["add", "hang"]);
-    assert!(ran.code == 2 && ran.err.contains("it did not exit within 5 seconds"), "{}", ran.err);
+    ran.exits(2).reports("it did not exit within 5 seconds");
     assert!(start.elapsed() < Duration::from_secs(30));
     assert!(is_gone(&world.path("bin/codex-agent-hang.child")), "its child lives on");
 }
@@ -243,7 +239,7 @@ fn help_of_an_external_tool_is_its_page_or_its_usage() {
     let mut world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
     assert!(world.ok(&["codex-agent", "help", "told"]).contains("usage: codex-agent told"));
-    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+    plugin(&world, &["add", "told"]).succeeds();
     if world.sh("command -v man").out.contains('/') {
         assert!(world.ok(&["codex-agent", "help", "told"]).contains("its own page"));
         // A page that is installed comes first.
@@ -255,11 +251,7 @@ fn help_of_an_external_tool_is_its_page_or_its_usage() {
         let broken = DESCRIBED.replace("'--generate man')", "'--generate man') exit 9 ;;\nx)");
         world.script("bin/codex-agent-told", &broken);
         let ran = world.run(&["codex-agent", "help", "told"]);
-        assert!(
-            ran.code == 0 && ran.out.contains("usage:") && ran.err.contains("it exited with status 9"),
-            "{}",
-            ran.err
-        );
+        ran.succeeds().shows("usage:").reports("it exited with status 9");
     }
     // Without man(1) there is nothing to open a page with.
     world.set("PATH", format!("{}:{}", world.path("bin").display(), world.path("none").display()));
@@ -284,7 +276,7 @@ fn read_by(paths: &[&Path], act: impl FnOnce()) -> Vec<usize> {
 fn running_and_completing_read_no_directory_and_running_reads_no_file() {
     let world = world();
     world.script("bin/codex-agent-told", DESCRIBED);
-    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+    plugin(&world, &["add", "told"]).succeeds();
     let (bin, kept) = (world.path("bin"), own(&world, "told"));
     let paths = [bin.as_path(), kept.as_path()];
     if read_by(&paths, || drop(world.ok(&["codex-agent", "--list"]))) != [0, 1] {
@@ -314,12 +306,12 @@ case "$1 $2" in
 esac
 "#;
     world.script("bin/codex-agent-hook", hook);
-    assert_eq!(plugin(&world, &["add", "hook"]).code, 0);
+    plugin(&world, &["add", "hook"]).succeeds();
     let ran = plugin(&world, &["candidates", "hook", "--flag", "a b", ""]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    assert_eq!(ran.out, "two words\tof \\x1b[31mtwo\nback\\\\slash\t\nteam:a\t\n");
+    ran.succeeds().reports_exactly("");
+    ran.prints("two words\tof \\x1b[31mtwo\nback\\\\slash\t\nteam:a\t\n");
     assert_eq!(fs::read_to_string(world.path("bin/codex-agent-hook.words")).unwrap(), "--|--flag|a b||");
-    assert_eq!(plugin(&world, &["candidates", "hook", "te"]).out, "team:a\t\n");
+    plugin(&world, &["candidates", "hook", "te"]).prints("team:a\t\n");
     assert_eq!(plugin(&world, &["candidates", "hook"]).out.lines().count(), 3);
     // Its last line may be a test.
     world.script(
@@ -327,13 +319,13 @@ esac
         &hook.replace("shift 2", "shift 3; [ -n \"$1\" ] && exit 3; echo team:a; exit 1"),
     );
     let ran = plugin(&world, &["candidates", "hook", ""]);
-    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "team:a\t\n", ""));
-    assert_eq!(plugin(&world, &["candidates", "hook", "x"]).out, "");
-    assert_eq!(plugin(&world, &["check", "hook", "--only", "completes"]).code, 0);
+    ran.succeeds().prints("team:a\t\n").reports_exactly("");
+    plugin(&world, &["candidates", "hook", "x"]).prints("");
+    plugin(&world, &["check", "hook", "--only", "completes"]).succeeds();
     // One that takes too long is not waited for.
     world.script("bin/codex-agent-hook", &hook.replace("shift 2", "sleep 60"));
     let start = Instant::now();
     let ran = plugin(&world, &["candidates", "hook", ""]);
-    assert!(ran.code == 2 && ran.err.contains("within 2 seconds"), "{}", ran.err);
+    ran.exits(2).reports("within 2 seconds");
     assert!(start.elapsed() < Duration::from_secs(20));
 }

@@ -43,7 +43,7 @@ pub fn has(world: &World, programs: &[&str]) -> bool {
 /// What each check came to: name, result, what was seen.
 pub fn check(world: &World, words: &[&str]) -> (i32, Vec<(String, String, String)>) {
     let ran = world.run(&[&["codex-agent", "plugin", "check", "--json"], words].concat());
-    assert_eq!(ran.err, "", "{words:?}");
+    ran.reports_exactly("");
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let all = json(&ran.out).into_iter().map(|record| {
         assert_eq!(record["type"], "plugin.check");
@@ -209,7 +209,7 @@ fn the_tool_of_readme_keeps_every_rule() {
     let (code, checks) = check(&world, &["branches"]);
     assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
     assert!(of(&checks, "ok").len() >= 12, "{checks:?}");
-    assert_eq!(world.run(&["codex-agent", "plugin", "add", "branches", "--about", "count"]).code, 0);
+    world.run(&["codex-agent", "plugin", "add", "branches", "--about", "count"]).succeeds();
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn the_tool_of_the_page_keeps_every_rule() {
     let (code, checks) = check(&world, &["branches"]);
     assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
     assert_eq!(of(&checks, "skipped"), [&["records"], &OF_INPUT[..]].concat());
-    assert_eq!(world.run(&["codex-agent", "plugin", "add", "branches"]).code, 0);
+    world.run(&["codex-agent", "plugin", "add", "branches"]).succeeds();
     assert_eq!(
         world.ok(&["codex-agent", "plugin", "candidates", "branches", "--since", "t"]),
         "today\tsince midnight\n"
@@ -433,7 +433,7 @@ fn lines_name_the_observation_and_the_reason() {
     let world = world();
     world.script("bin/codex-agent-quiet", "#!/bin/sh\n");
     let ran = world.run(&["codex-agent", "plugin", "check", "quiet"]);
-    assert_eq!(ran.code, 1, "{}", ran.out);
+    ran.exits(1);
     let row = ran.out.lines().find(|row| row.starts_with("failed\thelp\t")).unwrap();
     let cells: Vec<&str> = row.split('\t').collect();
     assert_eq!(cells.len(), 4);
@@ -467,7 +467,7 @@ fn a_check_that_is_interrupted_cleans_up() {
 fn a_file_without_records_is_refused() {
     let world = World::new();
     world.script("bin/codex-agent-plain", "#!/bin/sh\ntouch ran\n");
-    assert_eq!(world.sh("mkfifo pipe; mkdir folder; truncate -s 65M huge").code, 0);
+    world.sh("mkfifo pipe; mkdir folder; truncate -s 65M huge").succeeds();
     for (input, why) in [
         ("/dev/zero", "it is a device"),
         ("pipe", "it is a pipe"),
@@ -480,8 +480,8 @@ fn a_file_without_records_is_refused() {
             "ulimit -v 2000000; exec timeout 60 codex-agent-plugin check ./bin/codex-agent-plain --input {input}"
         );
         let ran = world.sh(&line);
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{input}: {}", ran.err);
-        assert!(ran.err.contains(&format!("cannot read '{input}': {why}")), "{}", ran.err);
+        ran.case(&input).exits(2).prints("");
+        ran.reports(format!("cannot read '{input}': {why}"));
     }
     leaves_no_home(&world);
 }

@@ -36,7 +36,7 @@ fn a_file_that_is_no_tool_is_reported_with_the_reason() {
     let folders = format!("{}:{}:{}:/usr/bin:/bin", path("bin"), path("later"), path("loop"));
     world.set("PATH", folders);
     let ran = plugin(&world, &["list", "--json"]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    ran.succeeds().reports_exactly("");
     let records = json(&ran.out);
     let problems: Vec<(String, String)> = records
         .iter()
@@ -83,7 +83,7 @@ fn a_file_that_is_no_tool_is_reported_with_the_reason() {
     assert_eq!((&ls["ours"], &ls["shadows"]), (&json!(true), &json!([path("bin/codex-agent-ls")])));
 
     let ran = plugin(&world, &["ls"]);
-    assert_eq!(ran.code, 0);
+    ran.succeeds();
     for line in [
         format!("'{}' is no tool: it is a directory", path("bin/codex-agent-folder")),
         format!("'{}' is no tool: it is not executable", path("bin/codex-agent-plain")),
@@ -103,23 +103,23 @@ fn a_file_that_is_no_tool_is_reported_with_the_reason() {
         ),
         format!("'{}' cannot be read: ", path("loop")),
     ] {
-        assert!(ran.err.contains(&line), "no {line} in {}", ran.err);
+        ran.reports(&line);
     }
     assert!(
         !ran.err.contains('\u{1b}') && !ran.out.contains("good.1") && !ran.err.contains("good.1"),
         "{}",
         ran.err
     );
-    assert_eq!(plugin(&world, &["which", "good"]).out, format!("{}\n", path("bin/codex-agent-good")));
+    plugin(&world, &["which", "good"]).prints(format!("{}\n", path("bin/codex-agent-good")));
     let both = format!("{}\n{}\n", path("bin/codex-agent-good"), path("later/codex-agent-good"));
-    assert_eq!(plugin(&world, &["which", "-a", "good"]).out, both);
+    plugin(&world, &["which", "-a", "good"]).prints(both);
     for (name, code) in
         [("plain", 2), ("dangling", 2), ("folder", 2), ("nothing", 1), ("Big", 1), ("..", 1), ("", 1)]
     {
         let ran = plugin(&world, &["which", name]);
-        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{name}: {}", ran.err);
+        ran.case(&name).exits(code).prints("");
     }
-    assert_eq!(world.run(&["codex-agent", "help", "broken"]).code, 126);
+    world.run(&["codex-agent", "help", "broken"]).exits(126);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn search_paths_of_every_kind_are_read() {
         world.set("PATH", path.clone());
         let command = bins().join("codex-agent-plugin");
         let ran = world.run(&[command.to_str().unwrap(), "list", "--json"]);
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{path}");
+        ran.case(&path).succeeds().reports_exactly("");
         let tools = json(&ran.out);
         assert_eq!(tools.iter().any(|tool| tool["name"] == "good"), found, "{path}");
         assert_eq!(
@@ -172,9 +172,9 @@ fn a_directory_that_may_not_be_read_hides_nothing_else() {
     world.script("bin/codex-agent-good", "#!/bin/sh\n");
     fs::set_permissions(world.path("bin"), fs::Permissions::from_mode(0o311)).unwrap();
     let ran = plugin(&world, &["list"]);
-    assert!(ran.code == 0 && ran.err.contains("cannot be read: permission denied"), "{}", ran.err);
+    ran.succeeds().reports("cannot be read: permission denied");
     // It cannot be listed, and can be run all the same.
-    assert_eq!(world.run(&["codex-agent", "good"]).code, 0);
+    world.run(&["codex-agent", "good"]).succeeds();
 }
 
 #[test]
@@ -190,38 +190,34 @@ fn a_description_that_cannot_be_read_is_a_warning_and_never_overwritten() {
         let file = world.write("home/.local/share/codex-agent/tools/told.json", text);
         for words in [&["--list"][..], &["--list=json"], &["plugin", "list"], &["plugin", "list", "--json"]] {
             let ran = world.run(&[&["codex-agent"], words].concat());
-            assert!(ran.code == 0 && ran.out.contains("told"), "{words:?} {text:?}: {}", ran.err);
+            ran.case(&text).succeeds().shows("told");
             let warnings = ran.err.matches("cannot read the description").count();
             assert!(warnings == 1 && ran.err.contains("tools/told.json"), "{words:?} {text:?}: {}", ran.err);
         }
-        assert_eq!(plugin(&world, &["describe", "told"]).code, 1, "{text:?}");
+        plugin(&world, &["describe", "told"]).case(&text).exits(1);
         for words in [&["add", "told"][..], &["add", "told", "--about", "x"]] {
             let ran = plugin(&world, words);
-            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?} {text:?}");
-            assert!(
-                ran.err.contains("tools/told.json") && ran.err.contains("plugin remove told"),
-                "{}",
-                ran.err
-            );
+            ran.case(&text).exits(2).prints("");
+            ran.reports("tools/told.json").reports("plugin remove told");
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
         assert!(!world.path("bin/codex-agent-told.runs").exists(), "it was run");
-        assert_eq!(world.run(&["codex-agent", "told", "x"]).out, "told: x\n");
+        world.run(&["codex-agent", "told", "x"]).prints("told: x\n");
         fs::remove_file(world.path("bin/codex-agent-told.runs")).unwrap();
         // The one of a package describes the tool meanwhile.
         let packaged = r#"{"type":"tool","name":"told","about":"of a package"}"#;
         let shipped = world.write("share/codex-agent/tools/told.json", packaged);
-        assert!(world.run(&["codex-agent", "--list"]).out.contains("told\tof a package\t"), "{text:?}");
+        world.run(&["codex-agent", "--list"]).case(&text).shows("told\tof a package\t");
         fs::remove_file(shipped).unwrap();
-        assert_eq!(plugin(&world, &["remove", "told"]).code, 0);
+        plugin(&world, &["remove", "told"]).succeeds();
         assert!(!file.exists());
     }
     for make in ["mkfifo", "ln -s /dev/zero", "mkdir", "truncate -s 257M"] {
         let ran = world.sh(&format!("{make} home/.local/share/codex-agent/tools/told.json"));
-        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.succeeds();
         let ran = world.sh("ulimit -v 2000000; timeout 60 codex-agent --list");
-        assert!(ran.code == 0 && ran.err.contains("cannot read the description"), "{make}: {}", ran.err);
-        assert_eq!(plugin(&world, &["add", "told", "--about", "x"]).code, 2, "{make}");
+        ran.case(&make).succeeds().reports("cannot read the description");
+        plugin(&world, &["add", "told", "--about", "x"]).case(&make).exits(2);
         world.sh("rm -r home/.local/share/codex-agent/tools/told.json");
     }
 }
@@ -247,9 +243,9 @@ fn without_a_home_the_tools_are_listed_all_the_same() {
     world.script("bin/codex-agent-told", DESCRIBED);
     world.set("HOME", "");
     let ran = plugin(&world, &["list"]);
-    assert!(ran.code == 0 && ran.out.contains("told\t"), "{}", ran.err);
+    ran.succeeds().shows("told\t");
     let ran = plugin(&world, &["add", "told"]);
-    assert!(ran.code == 2 && ran.err.contains("HOME is not set"), "{}", ran.err);
+    ran.exits(2).reports("HOME is not set");
 }
 
 #[test]
@@ -261,8 +257,8 @@ fn a_directory_and_a_link_to_it_are_listed_once() {
     let folders = ["bin", "link", "later"].map(|name| world.path(name).display().to_string());
     world.set("PATH", format!("{}:/usr/bin:/bin", folders.join(":")));
     let places = [&folders[0], &folders[2]].map(|folder| format!("{folder}/codex-agent-told"));
-    assert_eq!(plugin(&world, &["which", "-a", "told"]).out, format!("{}\n", places.join("\n")));
-    assert_eq!(plugin(&world, &["add", "told"]).code, 0);
+    plugin(&world, &["which", "-a", "told"]).prints(format!("{}\n", places.join("\n")));
+    plugin(&world, &["add", "told"]).succeeds();
     let described = &json(&plugin(&world, &["describe", "told", "--json"]).out)[0];
     assert_eq!(described["shadows"], json!([places[1]]));
     assert_eq!(listed(&world, "told")["shadows"], json!([places[1]]));
@@ -287,11 +283,11 @@ fn a_path_that_is_not_utf_8_is_read() {
 fn a_tool_is_also_found_by_the_name_of_its_executable() {
     let world = world();
     let tool = world.script("bin/codex-agent-told", DESCRIBED);
-    assert_eq!(plugin(&world, &["add", "codex-agent-told"]).code, 0);
-    assert_eq!(plugin(&world, &["which", "codex-agent-told"]).out, format!("{}\n", tool.display()));
+    plugin(&world, &["add", "codex-agent-told"]).succeeds();
+    plugin(&world, &["which", "codex-agent-told"]).prints(format!("{}\n", tool.display()));
     for words in [&["describe"][..], &["check", "--only", "name"], &["remove"]] {
         let ran = plugin(&world, &[words, &["codex-agent-told"]].concat());
-        assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
+        ran.succeeds();
     }
 }
 
@@ -336,7 +332,7 @@ fn wrong_usage_is_refused() {
         (&["nonsense"], "unknown verb 'nonsense'"),
     ] {
         let ran = plugin(&world, words);
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{words:?}");
-        assert!(ran.err.contains(why), "{words:?}: {}", ran.err);
+        ran.exits(2).prints("");
+        ran.reports(why);
     }
 }

@@ -282,9 +282,9 @@ fn faults_of_name_start_and_empty_input_fail() {
     assert_eq!(of(&checks, "failed"), ["bad-usage"], "{checks:?}");
     assert!(of(&checks, "skipped").contains(&"describe"), "{checks:?}");
     // A folder, and nothing.
-    assert_eq!(world.run(&["codex-agent", "plugin", "check", "./other"]).code, 2);
-    assert_eq!(world.run(&["codex-agent", "plugin", "check", "./nothing"]).code, 1);
-    assert_eq!(world.run(&["codex-agent", "plugin", "check", "nothing"]).code, 1);
+    world.run(&["codex-agent", "plugin", "check", "./other"]).exits(2);
+    world.run(&["codex-agent", "plugin", "check", "./nothing"]).exits(1);
+    world.run(&["codex-agent", "plugin", "check", "nothing"]).exits(1);
 }
 
 #[test]

@@ -14,15 +14,15 @@ fn prompts_are_added_from_operands_lines_records_and_files() {
     let ran = fake.tool(&["queue", "add", "q", "one", "two words"]);
     let work = fs::canonicalize(fake.0.path("work")).unwrap();
     let made = format!("created queue 'q' for '{}', and added 2 prompts to 'q'; 2 pending", work.display());
-    assert!(ran.code == 0 && ran.out.is_empty() && ran.err.contains(&made), "{}", ran.err);
+    ran.succeeds().prints("").reports(&made);
     let lines = "line\n\n{\"type\":\"prompt\",\"prompt\":\"a\\nrecord\"}\r\n--dash\n";
-    assert!(fake.feed(&["queue", "add", "q"], lines).err.contains("added 3 prompts to 'q'; 5 pending"));
-    assert_eq!(fake.feed(&["queue", "add", "q", "--text", "-"], "{x}\n").code, 0);
-    assert_eq!(fake.feed(&["queue", "add", "q", "-0", "-"], "n\nul\0two\0").code, 0);
+    fake.feed(&["queue", "add", "q"], lines).reports("added 3 prompts to 'q'; 5 pending");
+    fake.feed(&["queue", "add", "q", "--text", "-"], "{x}\n").succeeds();
+    fake.feed(&["queue", "add", "q", "-0", "-"], "n\nul\0two\0").succeeds();
     let file = fake.0.write("work/file", "a whole\nfile");
-    assert_eq!(fake.tool(&["queue", "add", "q", "--prompt-file", file.to_str().unwrap()]).code, 0);
-    assert_eq!(fake.tool(&["queue", "add", "q", "-p", "-", "--first"]).code, 0);
-    assert_eq!(fake.tool(&["queue", "add", "q", "--manual", "later"]).code, 0);
+    fake.tool(&["queue", "add", "q", "--prompt-file", file.to_str().unwrap()]).succeeds();
+    fake.tool(&["queue", "add", "q", "-p", "-", "--first"]).succeeds();
+    fake.tool(&["queue", "add", "q", "--manual", "later"]).succeeds();
     let image = fake.0.write("work/a,b.png", "picture");
     let ran = fake.tool(&["queue", "add", "q", "--image", "a,b.png", "look", "--json"]);
     let record: Value = serde_json::from_str(&ran.out).unwrap();
@@ -50,7 +50,7 @@ fn prompts_are_added_from_operands_lines_records_and_files() {
     assert_eq!(fake.each("q", "mode").iter().filter(|mode| *mode == "manual").count(), 1);
     // The order of the list is the order of sending, and manual prompts are passed over.
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let mut sent: Vec<&str> = want.to_vec();
     sent.retain(|prompt| *prompt != "later");
     assert_eq!(fake.prompts(), sent);
@@ -58,8 +58,8 @@ fn prompts_are_added_from_operands_lines_records_and_files() {
     assert!(argv.contains("image-1-") && !argv.contains("a,b"), "{argv}");
     assert!(!fake.sent().iter().any(|line| line["argv"].to_string().contains("--dash")));
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 0 && ran.err.contains("queue 'q' has nothing to send"), "{}", ran.err);
-    assert!(fake.tool(&["queue", "mode", "q", "later", "auto"]).err.contains("no prompt 'later'"));
+    ran.succeeds().reports("queue 'q' has nothing to send");
+    fake.tool(&["queue", "mode", "q", "later", "auto"]).reports("no prompt 'later'");
     fake.good(&["queue", "mode", "q", "11", "auto"]);
     fake.good(&["queue", "run", "q"]);
     assert_eq!(fake.prompts().last().unwrap(), "later");
@@ -87,11 +87,11 @@ fn an_invalid_prompt_adds_nothing() {
     ];
     for (words, input, want) in all {
         let ran = fake.feed(&[&["queue", "add"], words].concat(), input);
-        assert!(ran.code == 2 && ran.err.contains(want), "{words:?}: {} {}", ran.code, ran.err);
+        ran.exits(2).reports(want);
     }
     assert_eq!(fs::read(fake.0.config("queues.json")).unwrap(), before);
     let ran = fake.feed(&["queue", "add", "new", "-"], "\n\n");
-    assert!(ran.code == 0 && ran.err.contains("queue 'new' was not created"), "{}", ran.err);
+    ran.succeeds().reports("queue 'new' was not created");
     assert_eq!(fs::read(fake.0.config("queues.json")).unwrap(), before);
 }
 
@@ -139,18 +139,18 @@ fn records_of_other_types_are_refused() {
     fake.good(&["queue", "add", "a", "one", "two"]);
     let shown = fake.good(&["queue", "show", "a", "--json"]);
     let ran = fake.feed(&["queue", "add", "b", "-"], &shown);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let ran = fake.feed(&["queue", "add", "b", "-"], "{\"type\":\"object\",\"description\":\"mend it\"}\n");
-    assert!(ran.code == 2 && ran.err.contains("not one of type 'object'"), "{}", ran.err);
+    ran.exits(2).reports("not one of type 'object'");
     assert_eq!(fake.each("b", "prompt"), ["one", "two"]);
     let bad = json!({"type": "job", "prompt": "a", "options": {"bypass": true, "sandbox": "read-only"}});
     let ran = fake.feed(&["run", "--jobs"], format!("{bad}\n"));
-    assert!(ran.code == 2 && ran.err.contains("bypass"), "{}", ran.err);
+    ran.exits(2).reports("bypass");
     fs::write(fake.0.path("work/p"), "x").unwrap();
     for words in
         [&["run", "--prompt-file", "p", "--prompt-file", "p"][..], &["run", "--jobs", "--prompt-file", "p"]]
     {
-        assert_eq!(fake.tool(words).code, 2, "{words:?}");
+        fake.tool(words).exits(2);
     }
     assert!(fake.sent().is_empty());
 }

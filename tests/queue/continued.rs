@@ -29,7 +29,7 @@ fn a_new_image_replaces_that_of_the_first_run() {
     let fake = Fake::newest();
     let [one, two] = ["a", "b"].map(|name| fake.0.write(&format!("work/{name}.png"), name));
     queue(&fake, "q", &["LIMIT300"]);
-    assert_eq!(fake.tool(&["queue", "run", "q", "--image", "a.png"]).code, 75);
+    fake.tool(&["queue", "run", "q", "--image", "a.png"]).exits(75);
     fake.good(&["queue", "edit", "q", "1", "fine"]);
     let image = |at: usize| {
         let argv = fake.sent()[at]["argv"].as_array().unwrap().clone();
@@ -38,7 +38,7 @@ fn a_new_image_replaces_that_of_the_first_run() {
         fs::read_to_string(word).unwrap()
     };
     assert_eq!(image(0), "a");
-    assert_eq!(fake.tool(&["queue", "run", "q", "--on-limit=try", "--image", "b.png"]).code, 0);
+    fake.tool(&["queue", "run", "q", "--on-limit=try", "--image", "b.png"]).succeeds();
     assert_eq!(image(1), "b");
     drop((one, two));
 }
@@ -48,10 +48,10 @@ fn a_missing_image_fails_no_prompt() {
     let fake = Fake::newest();
     let image = fake.0.write("work/a.png", "a");
     queue(&fake, "q", &["FAIL401", "two"]);
-    assert_eq!(fake.tool(&["queue", "run", "q", "--image", "a.png"]).code, 75);
+    fake.tool(&["queue", "run", "q", "--image", "a.png"]).exits(75);
     fs::remove_file(image).unwrap();
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 2 && ran.err.contains("which the run was started with"), "{} {}", ran.code, ran.err);
+    ran.exits(2).reports("which the run was started with");
     assert_eq!((fake.each("q", "status"), fake.sent().len()), (vec!["pending".to_owned(); 2], 1));
 }
 
@@ -64,7 +64,7 @@ fn a_new_run_continues_the_one_session() {
     wait_until(|| !fake.each("q", "session")[0].is_empty());
     crash(&mut runner);
     wait_for_end(&fake.out(1));
-    assert_eq!(fake.tool(&["queue", "run", "q", "--new"]).code, 0);
+    fake.tool(&["queue", "run", "q", "--new"]).succeeds();
     let sent = fake.sent();
     assert_eq!(fake.prompts(), ["MS400", "two", "three"]);
     assert!(sent.iter().all(|line| line["session"] == sent[0]["session"]), "{sent:?}");
@@ -81,7 +81,7 @@ fn a_new_run_does_not_resend_a_prompt_that_was_to_be_continued() {
     let status = command.current_dir(fake.0.path("")).stderr(Stdio::null()).status().unwrap();
     assert_eq!(status.code(), Some(2), "the project is gone");
     fs::rename(fake.0.path("away"), &work).unwrap();
-    assert_eq!(fake.tool(&["queue", "run", "q", "--new"]).code, 0);
+    fake.tool(&["queue", "run", "q", "--new"]).succeeds();
     assert_eq!(fake.prompts(), ["HANG", "two"]);
     assert_eq!(fake.each("q", "status"), ["failed", "completed"]);
 }
@@ -111,7 +111,7 @@ fn a_prompt_that_is_sent_again_is_marked_as_resent() {
     // By another run: a prompt that met a limit and did nothing.
     let fake = Fake::newest();
     queue(&fake, "q", &["LIMITX"]);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+    fake.tool(&["queue", "run", "q"]).exits(75);
     fake.tool(&["queue", "run", "q", "--new"]);
     let marks: Vec<bool> = started(&fake).iter().map(|(_, resent)| *resent).collect();
     assert_eq!(marks, [false, true]);
@@ -122,7 +122,7 @@ fn a_new_option_keeps_the_others_of_the_first_run() {
     let fake = Fake::newest();
     queue(&fake, "q", &["FAIL401", "two"]);
     let strict = ["--config", "sandbox_mode=read-only", "--config", "model=a", "--codex-arg=--strict"];
-    assert_eq!(fake.tool(&[&["queue", "run", "q"][..], &strict[..4]].concat()).code, 75);
+    fake.tool(&[&["queue", "run", "q"][..], &strict[..4]].concat()).exits(75);
     let dry = fake.good(&["queue", "run", "q", "--dry-run", "--config", "model=b", "-c", "x=1"]);
     let options = records(&dry)[0]["options"].clone();
     assert_eq!(options["config"], json!(["sandbox_mode=read-only", "model=b", "x=1"]));
@@ -134,9 +134,9 @@ fn a_new_option_keeps_the_others_of_the_first_run() {
 fn wrong_usage_leaves_an_unfinished_run_unchanged() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--one-session", "FAIL401", "two"]);
-    assert_eq!(fake.tool(&["queue", "run", "q", "--sandbox", "read-only"]).code, 75);
+    fake.tool(&["queue", "run", "q", "--sandbox", "read-only"]).exits(75);
     let before = (fs::read(fake.0.config("queues.json")).unwrap(), fake.runs().len(), fake.journal().len());
-    assert_eq!(fake.tool(&["queue", "run", "q", "--new", "--on-busy=fork"]).code, 2);
+    fake.tool(&["queue", "run", "q", "--new", "--on-busy=fork"]).exits(2);
     let after = (fs::read(fake.0.config("queues.json")).unwrap(), fake.runs().len(), fake.journal().len());
     assert!(before == after);
 }
@@ -146,11 +146,11 @@ fn prompts_that_no_runner_sends_automatically_are_reported() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--manual", "later"]);
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 0 && ran.err.contains("nothing to send; 1 manual"), "{}", ran.err);
+    ran.succeeds().reports("nothing to send; 1 manual");
     queue(&fake, "r", &["FAIL400"]);
-    assert_eq!(fake.tool(&["queue", "run", "r"]).code, 1);
+    fake.tool(&["queue", "run", "r"]).exits(1);
     let ran = fake.tool(&["queue", "run", "r"]);
-    assert!(ran.err.contains("'codex-agent queue retry r --failed'"), "{}", ran.err);
+    ran.reports("'codex-agent queue retry r --failed'");
 }
 
 /// A journal in which a prompt was cut off and is to go on with "Continue.", and the runner died then.
@@ -158,9 +158,9 @@ fn interrupted_before_a_limit(fake: &Fake) -> String {
     queue(fake, "q", &["HANG", "next"]);
     fake.interrupt(&["queue", "run", "q", "--interrupted=continue", "--max-failures=1"]);
     // Somebody else has a limit by now, so that the next runner judges, and may start nothing.
-    assert_eq!(fake.tool(&["run", "LIMIT300"]).code, 75);
+    fake.tool(&["run", "LIMIT300"]).exits(75);
     let ran = fake.tool(&["queue", "run", "q", "--interrupted=continue"]);
-    assert_eq!(ran.code, 75, "{}", ran.err);
+    ran.exits(75);
     let runs = fake.runs();
     let text = fs::read_to_string(runs[0].join("journal.ndjson")).unwrap();
     let failed: Vec<Value> = records(&text).into_iter().filter(|line| line["type"] == "job.failed").collect();
@@ -172,7 +172,7 @@ fn interrupted_before_a_limit(fake: &Fake) -> String {
 fn a_session_that_is_to_be_continued_is_remembered() {
     let fake = Fake::newest();
     let session = interrupted_before_a_limit(&fake);
-    assert_eq!(fake.tool(&["queue", "run", "q", "--on-limit=try"]).code, 0);
+    fake.tool(&["queue", "run", "q", "--on-limit=try"]).succeeds();
     let sent = fake.sent();
     let texts: Vec<&str> = sent.iter().map(|line| line["prompt"].as_str().unwrap()).collect();
     assert_eq!(texts, ["HANG", "LIMIT300", "Continue.", "next"]);
@@ -182,7 +182,7 @@ fn a_session_that_is_to_be_continued_is_remembered() {
     let fake = Fake::newest();
     interrupted_before_a_limit(&fake);
     fake.good(&["queue", "edit", "q", "1", "changed"]);
-    assert_eq!(fake.tool(&["queue", "run", "q", "--on-limit=try"]).code, 0);
+    fake.tool(&["queue", "run", "q", "--on-limit=try"]).succeeds();
     assert_eq!(fake.prompts(), ["HANG", "LIMIT300", "changed", "next"]);
 }
 
@@ -216,9 +216,9 @@ fn a_continued_queue_keeps_its_options() {
     // What is said now beats it, each by itself; a new run knows nothing of it.
     let fake = Fake::newest();
     queue(&fake, "q", &["FAIL401", "two", "FAIL401", "four"]);
-    assert_eq!(fake.tool(&["queue", "run", "q", "-s", "read-only", "-m", "o"]).code, 75);
+    fake.tool(&["queue", "run", "q", "-s", "read-only", "-m", "o"]).exits(75);
     fake.good(&["queue", "edit", "q", "1", "fine"]);
-    assert_eq!(fake.tool(&["queue", "run", "q", "-m", "p"]).code, 75);
+    fake.tool(&["queue", "run", "q", "-m", "p"]).exits(75);
     let argv = |at: usize| fake.sent()[at]["argv"].to_string();
     assert!(argv(2).contains("--sandbox=read-only") && argv(2).contains("--model=p"), "{}", argv(2));
     fake.good(&["queue", "edit", "q", "3", "fine"]);
@@ -233,9 +233,9 @@ fn a_run_of_another_home_is_not_continued() {
     fs::create_dir(fake.0.path("other")).unwrap();
     let other = fs::canonicalize(fake.0.path("other")).unwrap();
     let ran = fake.tool(&["queue", "run", "q", "--codex-home", other.to_str().unwrap()]);
-    assert!(ran.code == 2 && ran.err.contains("uses Codex's home"), "{}", ran.err);
-    assert!(ran.err.contains("--codex-home /") && ran.err.contains("--new"), "{}", ran.err);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    ran.exits(2).reports("uses Codex's home");
+    ran.reports("--codex-home /").reports("--new");
+    fake.tool(&["queue", "run", "q"]).succeeds();
     assert_eq!(fake.prompts(), ["MS300", "next"]);
 }
 
@@ -257,17 +257,17 @@ fn a_prompt_that_met_a_limit_and_was_manual_is_marked_as_resent() {
     for new in [false, true] {
         let fake = Fake::newest();
         fake.good(&["queue", "add", "q", "LIMIT2", "B"]);
-        assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+        fake.tool(&["queue", "run", "q"]).exits(75);
         fake.good(&["queue", "mode", "q", "1", "manual"]);
         let words: &[&str] = if new {
             &["queue", "run", "q", "--on-limit=wait", "--new"]
         } else {
             &["queue", "run", "q", "--on-limit=wait"]
         };
-        assert_eq!(fake.tool(words).code, 0);
+        fake.tool(words).succeeds();
         fake.good(&["queue", "mode", "q", "1", "auto"]);
         let (ran, events) = fake.events(&["queue", "run", "q"]);
-        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.succeeds();
         assert_eq!(of_type(&events, "job.started")[0]["resent"], json!(true), "{new}");
     }
 }
@@ -277,11 +277,11 @@ fn a_queue_continues_in_the_home_that_its_run_created() {
     let fake = Fake::newest();
     fs::remove_dir_all(fake.0.codex_home()).unwrap();
     fake.good(&["queue", "add", "q", "LIMIT2", "x"]);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+    fake.tool(&["queue", "run", "q"]).exits(75);
     fs::create_dir(fake.0.path("other")).unwrap();
     let other = fake.0.path("other").display().to_string();
     let ran = fake.tool(&["queue", "run", "q", "--codex-home", &other]);
-    assert!(ran.code == 2 && ran.err.contains("uses Codex's home"), "{}", ran.err);
+    ran.exits(2).reports("uses Codex's home");
     std::thread::sleep(Duration::from_secs(2));
     let ran = fake.tool(&["queue", "run", "q", "--on-limit=wait"]);
     assert_eq!((ran.code, fake.each("q", "status")), (0, vec!["completed".to_owned(); 2]), "{}", ran.err);

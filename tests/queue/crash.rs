@@ -20,16 +20,16 @@ fn a_queue_whose_job_still_runs_is_not_deleted_or_run_anew() {
     crash(&mut runner);
     for words in [&["delete", "q"][..], &["run", "--new", "q"]] {
         let ran = fake.tool(&[&["queue"], words].concat());
-        assert!(ran.code == 2 && ran.err.contains("but a job is still running"), "{words:?}: {}", ran.err);
-        assert!(ran.err.contains("queue stop --now q"), "{words:?}: {}", ran.err);
+        ran.exits(2).reports("but a job is still running");
+        ran.reports("queue stop --now q");
     }
     let ran = fake.tool(&["queue", "edit", "q", "1", "x"]);
-    assert!(ran.code == 2 && ran.err.contains("codex-agent queue run q reads the result"), "{}", ran.err);
+    ran.exits(2).reports("codex-agent queue run q reads the result");
     assert_eq!(fake.prompts(), ["HANG"]);
-    assert!(fake.tool(&["queue", "stop", "--now", "q"]).err.contains("interrupted 1 job"));
+    fake.tool(&["queue", "stop", "--now", "q"]).reports("interrupted 1 job");
     wait_for_end(&fake.out(1));
     // What came of it is looked at, and told, before the run is left.
-    assert_eq!(fake.tool(&["queue", "run", "--new", "q"]).code, 0);
+    fake.tool(&["queue", "run", "--new", "q"]).succeeds();
     assert_eq!(fake.each("q", "status"), ["failed", "completed"]);
     assert_eq!(fake.prompts(), ["HANG", "next"]);
     let journal = fs::read_to_string(fake.runs()[0].join("journal.ndjson")).unwrap();
@@ -48,7 +48,7 @@ fn a_prompt_that_completed_without_a_runner_counts_as_completed() {
     wait_until(|| !fake.each("q", "session")[0].is_empty());
     crash(&mut runner);
     wait_for_end(&fake.out(1));
-    assert_eq!(fake.tool(&["queue", "run", "--new", "q"]).code, 0);
+    fake.tool(&["queue", "run", "--new", "q"]).succeeds();
     assert_eq!(fake.each("q", "status"), ["completed", "completed"]);
     assert_eq!(fake.prompts(), ["MS300", "next"]);
     // The same where the queue is deleted: the log of its run tells the truth.
@@ -85,7 +85,7 @@ fn a_torn_journal_is_repaired_and_an_unknown_one_kept() {
     killed(&fake, "MS300");
     append(&fake, "{\"type\":\"job.failed\",\"job\":\"");
     assert_eq!(fake.each("q", "status"), ["running", "pending"]);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    fake.tool(&["queue", "run", "q"]).succeeds();
     assert_eq!(fake.prompts(), ["MS300", "next"]);
     assert_eq!(fake.each("q", "status"), ["completed", "completed"]);
 
@@ -97,15 +97,15 @@ fn a_torn_journal_is_repaired_and_an_unknown_one_kept() {
     let run = fake.runs().pop().unwrap();
     let before = fs::read(run.join("journal.ndjson")).unwrap();
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 2 && ran.err.contains("journal version 2 is not known here"), "{}", ran.err);
-    assert!(ran.err.contains("queue run --new q"), "{}", ran.err);
+    ran.exits(2).reports("journal version 2 is not known here");
+    ran.reports("queue run --new q");
     // It is in nobody else's way.
     queue(&fake, "other", &["of another"]);
-    assert_eq!(fake.tool(&["queue", "run", "other"]).code, 0);
+    fake.tool(&["queue", "run", "other"]).succeeds();
     let ran = fake.tool(&["queue", "list"]);
-    assert!(ran.out.contains("other\tidle\t0\t0\t1\t0\t"), "{} {}", ran.out, ran.err);
+    ran.shows("other\tidle\t0\t0\t1\t0\t");
     let ran = fake.tool(&["queue", "run", "--new", "q"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     assert_eq!(fs::read(run.join("journal.ndjson")).unwrap(), before);
     // Nobody can tell what it had sent, so that only what the file knows is not sent again.
     assert_eq!(fake.prompts().last().unwrap(), "next");

@@ -76,12 +76,12 @@ fn a_runner_follows_edits_of_another_process() {
     for verb in ["edit", "remove", "retry"] {
         let words: &[&str] = if verb == "edit" { &["x"] } else { &[] };
         let ran = fake.tool(&[&["queue", verb, "q", "1"], words].concat());
-        assert!(ran.code == 2 && ran.err.contains("it is being sent"), "{verb}: {} {}", ran.code, ran.err);
+        ran.case(&verb).exits(2).reports("it is being sent");
     }
     let ran = fake.tool(&["queue", "delete", "q"]);
-    assert!(ran.code == 2 && ran.err.contains("it is being run"), "{}", ran.err);
+    ran.exits(2).reports("it is being run");
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 2 && ran.err.contains("queue 'q' has a runner"), "{}", ran.err);
+    ran.exits(2).reports("queue 'q' has a runner");
     fake.good(&["queue", "add", "q", "new last"]);
     fake.good(&["queue", "add", "q", "--first", "new first"]);
     assert_eq!(fake.each("q", "prompt")[1], "new first", "before all that is pending");
@@ -186,7 +186,7 @@ fn a_failed_prompt_that_is_requeued_during_the_run_is_sent() {
     assert_eq!(end(&mut runner), 0);
     assert_eq!(fake.prompts(), ["FAIL400", wait, "mended"]);
     assert_eq!(fake.journal().last().unwrap()["counts"]["failed"], 0);
-    assert_eq!(fake.tool(&["queue", "watch", "q"]).code, 0);
+    fake.tool(&["queue", "watch", "q"]).succeeds();
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_prompt_whose_codex_starts_cannot_be_edited() {
     runner.lock().unwrap();
     for words in [&["edit", "q", "1", "x"][..], &["remove", "q", "1"]] {
         let ran = fake.tool(&[&["queue"], words].concat());
-        assert!(ran.code == 2 && ran.err.contains("it is being sent"), "{words:?}: {}", ran.err);
+        ran.exits(2).reports("it is being sent");
     }
     assert_eq!(fake.each("q", "status"), ["running", "pending"]);
     // Its runner died before the start, so that it is as if it had never been chosen.
@@ -254,7 +254,7 @@ fn a_prompt_keeps_its_id_and_late_changes_are_refused() {
             [&["edit", "q", which, "late"][..], &["remove", "q", which], &["mode", "q", which, "manual"]]
         {
             let ran = fake.tool(&[&["queue"], words].concat());
-            assert!(ran.code == 2 && ran.err.contains("it is being sent"), "{words:?}: {}", ran.err);
+            ran.exits(2).reports("it is being sent");
         }
     }
     fake.good(&["queue", "edit", "q", &ids[2], "changed"]);
@@ -268,7 +268,7 @@ fn a_prompt_keeps_its_id_and_late_changes_are_refused() {
         (&["mode", "q", &ids[1], "manual"], "it was already sent"),
     ] {
         let ran = fake.tool(&[&["queue"], words].concat());
-        assert!(ran.code == 2 && ran.err.contains(why), "{words:?}: {}", ran.err);
+        ran.exits(2).reports(why);
         assert_eq!(prompts(&fake), after, "{words:?}");
     }
     let kept = |order: [usize; 4]| assert_eq!(fake.each("q", "id"), order.map(|at| ids[at].clone()));
@@ -279,7 +279,7 @@ fn a_prompt_keeps_its_id_and_late_changes_are_refused() {
     fake.good(&["queue", "run", "q"]);
     kept([3, 0, 2, 1]);
     let ran = fake.tool(&["queue", "remove", "q", &ids[0]]);
-    assert!(ran.code == 0 && ran.err.contains("removed 1 prompt (1 already sent)"), "{}", ran.err);
+    ran.succeeds().reports("removed 1 prompt (1 already sent)");
     // Two who change one prompt at once: both may come in time one after the other, and what is there is whole.
     queue(&fake, "two", &["start"]);
     let id = fake.each("two", "id")[0].clone();

@@ -38,11 +38,11 @@ fn a_file_that_is_read_only_for_a_while_repeats_no_prompt() {
 fn the_run_of_a_missing_queue_is_not_continued_and_is_pruned() {
     let fake = Fake::newest();
     queue(&fake, "q", &["FAIL401", "two"]);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+    fake.tool(&["queue", "run", "q"]).exits(75);
     // As an editor leaves it, or a kill in the middle of a delete.
     fake.0.write("home/.config/codex-agent/queues.json", "{\"queues\":[]}");
     let ran = fake.tool(&["run", "continue"]);
-    assert!(ran.code == 0 && ran.err.contains("there is no unfinished run"), "{} {}", ran.code, ran.err);
+    ran.succeeds().reports("there is no unfinished run");
     assert_eq!(fake.runs().len(), 1);
     // A run made this very second is not older than nothing.
     std::thread::sleep(Duration::from_millis(1100));
@@ -146,12 +146,7 @@ fn a_damaged_file_is_named_and_never_written() {
             &["run", "old"],
         ] {
             let ran = fake.tool(&[&["queue"], words].concat());
-            assert!(
-                ran.code == 2 && ran.err.contains("queues.json"),
-                "{text:?} {words:?}: {} {}",
-                ran.code,
-                ran.err
-            );
+            ran.case(&text).exits(2).reports("queues.json");
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }

@@ -23,10 +23,10 @@ fn a_removed_run_directory_is_reported_once_and_the_rest_is_sent() {
     fs::remove_dir_all(run).unwrap();
     assert_eq!(fake.each("q", "status"), ["failed", "pending"]);
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 2 && ran.err.contains("are missing: 1 prompt may have been sent"), "{}", ran.err);
-    assert!(ran.err.contains("codex-agent queue retry q 1 sends them again"), "{}", ran.err);
+    ran.exits(2).reports("are missing: 1 prompt may have been sent");
+    ran.reports("codex-agent queue retry q 1 sends them again");
     assert_eq!(fake.prompts(), ["MS300"]);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    fake.tool(&["queue", "run", "q"]).succeeds();
     assert_eq!(fake.prompts(), ["MS300", "next"]);
     let first = &fake.shown("q")[0];
     assert_eq!((&first["status"], &first["failure"]["class"]), (&json!("failed"), &json!("interrupted")));
@@ -128,7 +128,7 @@ fn a_removed_run_directory_makes_only_claimed_prompts_uncertain() {
             assert_eq!((ran.code, fake.prompts()), (0, ["HANG", "a", "b", "d"].map(str::to_owned).to_vec()));
             continue;
         }
-        assert!(ran.code == 2 && ran.err.contains("codex-agent queue retry q 2 sends them"), "{}", ran.err);
+        ran.exits(2).reports("codex-agent queue retry q 2 sends them");
         assert_eq!(fake.prompts(), ["HANG"]);
         fake.good(&["queue", "run", "q"]);
         assert_eq!(fake.prompts(), ["HANG", "a", "d"]);
@@ -212,7 +212,7 @@ fn a_queue_that_stays_missing_stops_its_runner() {
         assert!(of_type(&journal, "run.completed").is_empty());
         // It comes back as it was, late: the next runner sends the rest.
         fs::write(&file, kept).unwrap();
-        assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+        fake.tool(&["queue", "run", "q"]).succeeds();
         assert_eq!(fake.prompts(), ALL);
     }
 }
@@ -229,7 +229,7 @@ fn an_older_file_gets_the_results_of_the_run() {
     fake.wait_for_sent(2);
     crash(&mut runner);
     wait_for_codexes(&fake);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    fake.tool(&["queue", "run", "q"]).succeeds();
     assert_eq!(fake.prompts(), ALL);
 }
 
@@ -243,7 +243,7 @@ fn a_runner_whose_journal_is_removed_starts_no_more_jobs() {
     assert_eq!(end(&mut runner), 2);
     assert_eq!(fake.prompts(), ["SLEEP2 1"]);
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 2 && ran.err.contains("codex-agent queue retry q 1"), "{}", ran.err);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    ran.exits(2).reports("codex-agent queue retry q 1");
+    fake.tool(&["queue", "run", "q"]).succeeds();
     assert_eq!(fake.prompts(), ["SLEEP2 1", "2", "3"]);
 }

@@ -22,7 +22,7 @@ impl Real {
         let mut words = vec!["add", name, "--project", alpha.to_str().unwrap()];
         words.extend(prompts.iter().map(String::as_str));
         let ran = self.queue(&words);
-        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.succeeds();
     }
 
     fn run_queue(&self, name: &str) -> Child {
@@ -131,10 +131,10 @@ fn an_interrupted_prompt_is_not_resent_automatically() {
     );
     assert_eq!(codex.statuses("q"), ["failed", "completed"]);
     // Sent again only when somebody says so, and then it is told.
-    assert_eq!(codex.queue(&["retry", "q", "1"]).code, 0);
-    assert_eq!(codex.queue(&["edit", "q", "1", "cut no more"]).code, 0);
+    codex.queue(&["retry", "q", "1"]).succeeds();
+    codex.queue(&["edit", "q", "1", "cut no more"]).succeeds();
     let ran = codex.queue(&["run", "q", "--json"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let started = records(&ran.out).into_iter().find(|event| event["type"] == "job.started").unwrap();
     assert_eq!(started["resent"], true);
     assert_eq!(codex.statuses("q"), ["completed", "completed"]);
@@ -146,7 +146,7 @@ fn a_usage_limit_is_waited_for() {
     codex.add("night", &["LIMIT5 one".to_owned(), "two".to_owned()]);
     let began = Instant::now();
     let ran = codex.queue(&["run", "night", "--on-limit", "wait", "--json"]);
-    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    ran.succeeds();
     let took = began.elapsed();
     println!("a limit of 5 s was passed in {:.1} s", took.as_secs_f64());
     assert!((5..40).contains(&took.as_secs()), "{took:?}");
@@ -156,7 +156,7 @@ fn a_usage_limit_is_waited_for() {
     let resent: Vec<&Value> =
         events.iter().filter(|e| e["type"] == "job.started" && e["resent"] == true).collect();
     assert!(!resent.is_empty() && resent.iter().all(|event| event["job"] == resent[0]["job"]), "{}", ran.out);
-    assert!(ran.err.contains("waiting until a usage limit resets"), "{}", ran.err);
+    ran.reports("waiting until a usage limit resets");
 }
 
 #[test]
@@ -164,14 +164,14 @@ fn a_usage_limit_stops_the_queue_and_its_end_is_reported() {
     let Some(codex) = Real::new() else { return };
     codex.add("night", &["LIMIT600 one".to_owned(), "two".to_owned()]);
     let ran = codex.queue(&["run", "night", "--json"]);
-    assert_eq!(ran.code, 75, "{}{}", ran.out, ran.err);
-    assert!(ran.err.contains("stopped (usage_limit until "), "{}", ran.err);
+    ran.exits(75);
+    ran.reports("stopped (usage_limit until ");
     assert_eq!(codex.statuses("night"), ["pending", "pending"]);
     let asked = codex.seen().len();
     // While Codex has said that it lasts, nobody of this home asks.
     let refused = codex.world.run(&["codex-agent-run", "--cwd", "alpha", "three"]);
     assert_eq!((refused.code, codex.seen().len()), (75, asked), "{}", refused.err);
-    assert!(refused.err.contains("the usage limit of"), "{}", refused.err);
+    refused.reports("the usage limit of");
     let limits = records(&codex.world.ok(&["codex-agent-status", "--json"]));
     let limit = limits.iter().find(|record| record["type"] == "limit").unwrap();
     assert!(limit["until"].is_string(), "{limit}");
@@ -204,10 +204,10 @@ fn prompts_of_one_session_are_turns_of_it() {
         let Some(codex) = Real::of(version) else { return };
         let alpha = codex.world.path("alpha");
         let made = codex.queue(&["create", "book", "--one-session", "--project", alpha.to_str().unwrap()]);
-        assert_eq!(made.code, 0, "{}", made.err);
-        assert_eq!(codex.queue(&["add", "book", "one", "two", "three"]).code, 0);
+        made.succeeds();
+        codex.queue(&["add", "book", "one", "two", "three"]).succeeds();
         let ran = codex.queue(&["run", "book", "--json"]);
-        assert_eq!(ran.code, 0, "{version} {}", ran.err);
+        ran.case(&version).succeeds();
         assert_eq!(codex.model.requests().pop().unwrap().user_texts, ["one", "two", "three"], "{version}");
         let events = records(&ran.out);
         let used: Vec<i64> =
@@ -223,13 +223,13 @@ fn a_busy_session_is_waited_for_or_forked() {
     let (mut child, id) = codex.exec_slowly("alpha", "Think SLEEP6");
     let forked =
         codex.world.run(&["codex-agent-resume", &id, "--prompt", "meanwhile", "--on-busy=fork", "--json"]);
-    assert_eq!(forked.code, 0, "{}{}", forked.out, forked.err);
+    forked.succeeds();
     let completed = records(&forked.out).into_iter().find(|e| e["type"] == "job.completed").unwrap();
     assert_ne!(completed["session"].as_str(), Some(id.as_str()));
     assert!(child.try_wait().unwrap().is_none(), "the fork did not wait for it");
     let waited = codex.world.run(&["codex-agent-resume", &id, "--prompt", "after", "--answers"]);
-    assert_eq!((waited.code, waited.out.as_str()), (0, "echo: after\n"), "{}", waited.err);
-    assert!(waited.err.contains("; waiting"), "{}", waited.err);
+    waited.succeeds().prints("echo: after\n");
+    waited.reports("; waiting");
     child.wait().unwrap();
     let last = codex.model.requests().pop().unwrap();
     assert_eq!((last.user_texts, last.session), (vec!["Think SLEEP6".to_owned(), "after".into()], id));

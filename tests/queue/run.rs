@@ -13,14 +13,14 @@ fn the_prompts_of_one_session_stop_at_a_failure() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--one-session", "one", "two", "FAIL400", "four"]);
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert_eq!(ran.code, 75, "{}", ran.err);
+    ran.exits(75);
     let sent = fake.sent();
     assert_eq!(fake.prompts(), ["one", "two", "FAIL400"]);
     assert!(sent.iter().all(|line| line["session"] == sent[0]["session"]));
     assert_eq!(sent[1]["history"], json!(["one"]));
     assert_eq!(fake.each("q", "status"), ["completed", "completed", "failed", "pending"]);
     // The next run goes on, in the same session.
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 1, "one of them has failed");
+    fake.tool(&["queue", "run", "q"]).case("one of them has failed").exits(1);
     let last = fake.sent().pop().unwrap();
     assert_eq!((&last["prompt"], &last["session"]), (&json!("four"), &sent[0]["session"]));
     let session = &fake.queues()["queues"][0]["sessionId"];
@@ -36,7 +36,7 @@ fn a_failure_stops_the_queue_only_at_max_failures() {
     assert_eq!(fake.prompts(), ["one", "FAIL400", "four"]);
     assert_eq!(fake.shown("q")[2]["exit_code"], 3);
     let ran = fake.tool(&["queue", "retry", "q", "--failed"]);
-    assert!(ran.err.contains("requeued 2 prompts of 'q'"), "{}", ran.err);
+    ran.reports("requeued 2 prompts of 'q'");
     let ran = fake.tool(&["queue", "run", "q", "--max-failures", "1"]);
     assert_eq!((ran.code, fake.prompts().len()), (75, 4), "{}", ran.err);
     assert_eq!(fake.each("q", "status"), ["completed", "failed", "pending", "completed"]);
@@ -48,12 +48,12 @@ fn a_codex_that_never_begins_stops_the_queue() {
     queue(&fake, "q", &["one", "two", "three", "four", "five"]);
     let broken = fake.0.script("bin/broken", "#!/bin/sh\necho 'Error loading config.toml: no' >&2\nexit 1\n");
     let ran = fake.tool(&["queue", "run", "q", "--codex", broken.to_str().unwrap()]);
-    assert!(ran.code == 75 && ran.err.contains("stopped (config), 5 jobs left"), "{} {}", ran.code, ran.err);
+    ran.exits(75).reports("stopped (config), 5 jobs left");
     assert_eq!(fake.each("q", "status"), ["pending"; 5]);
     // Single ones in between are failures as any other.
     let fake = Fake::newest();
     queue(&fake, "q", &["EXITS", "EXITS", "fine", "EXITS", "EXITS", "fine"]);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 1);
+    fake.tool(&["queue", "run", "q"]).exits(1);
     assert_eq!(fake.prompts().len(), 2);
 }
 
@@ -66,7 +66,7 @@ fn a_prompt_that_waits_for_its_session_is_sent_when_it_is_free() {
     let session = fake.each("q", "session").remove(0);
     let mut other = fake.start(&["resume", &session, "--prompt", "SLEEP6"]);
     fake.wait_for_sent(2);
-    assert_eq!(fake.feed(&["queue", "add", "q", "-"], &big).code, 0);
+    fake.feed(&["queue", "add", "q", "-"], &big).succeeds();
     let mut runner = fake.start(&["queue", "run", "q"]);
     let withdrawn = |fake: &Fake| {
         // The newest may have none yet.
@@ -106,10 +106,10 @@ fn a_queue_of_one_session_refuses_other_sessions() {
     for how in ["fork", "skip"] {
         let ran = fake.tool(&["queue", "run", "q", &format!("--on-busy={how}")]);
         let want = format!("invalid value '{how}' for '--on-busy'");
-        assert!(ran.code == 2 && ran.err.contains(&want), "{}", ran.err);
+        ran.exits(2).reports(&want);
     }
     assert!(fake.sent().is_empty());
-    assert_eq!(fake.tool(&["queue", "run", "q", "--on-busy=fail"]).code, 0);
+    fake.tool(&["queue", "run", "q", "--on-busy=fail"]).succeeds();
 }
 
 #[test]
@@ -162,9 +162,9 @@ fn a_queue_with_a_missing_project_keeps_its_prompts() {
     fake.good(&["queue", "add", "q", "--project", "project", "one", "two"]);
     fs::remove_dir(fake.0.path("work/project")).unwrap();
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 2 && ran.err.contains("the project of queue 'q'"), "{} {}", ran.code, ran.err);
+    ran.exits(2).reports("the project of queue 'q'");
     assert_eq!(fake.each("q", "status"), ["pending", "pending"]);
     fs::create_dir(fake.0.path("work/project")).unwrap();
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    fake.tool(&["queue", "run", "q"]).succeeds();
     assert_eq!(fake.prompts(), ["one", "two"]);
 }

@@ -18,7 +18,7 @@ fn a_stop_ends_the_runner_and_keeps_pending_prompts() {
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(1);
     let ran = fake.tool(&["queue", "stop", "q"]);
-    assert!(ran.code == 0 && ran.err.contains("stopping run "), "{}", ran.err);
+    ran.succeeds().reports("stopping run ");
     assert_eq!(end(&mut runner), 75);
     assert_eq!(fake.each("q", "status"), ["completed", "pending", "pending", "pending"]);
     assert!(fake.good(&["queue", "list"]).starts_with("q\tidle\t3\t"));
@@ -28,7 +28,7 @@ fn a_stop_ends_the_runner_and_keeps_pending_prompts() {
     assert_eq!(end(&mut runner), 130);
     assert_eq!(fake.each("q", "status"), ["completed", "completed", "failed", "pending"]);
     assert_eq!(fake.shown("q")[2]["failure"]["class"], "stopped");
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 1);
+    fake.tool(&["queue", "run", "q"]).exits(1);
     assert_eq!(fake.prompts(), ["MS700", "two", "HANG", "four"]);
     // Stopped before it has begun, nothing was sent: it is pending, and may be edited.
     queue(&fake, "r", &["HANGSTART"]);
@@ -75,7 +75,7 @@ fn a_signal_before_the_first_job_starts_none() {
     assert_eq!(fake.each("q", "status"), ["pending"]);
     // What it was told holds although nothing of it was begun.
     let (ran, _) = fake.events(&["queue", "run", "q"]);
-    assert!(ran.code == 0 && ran.err.contains("1 to send, read-only;"), "{}", ran.err);
+    ran.succeeds().reports("1 to send, read-only;");
     assert!(fake.sent()[0]["argv"].to_string().contains("--sandbox=read-only"));
 }
 
@@ -140,7 +140,7 @@ fn an_unread_pipe_delays_only_the_end_of_a_runner() {
     wait_until(|| fake.queues()["queues"][0].get("run").is_none());
     assert!(runner.try_wait().unwrap().is_none());
     queue(&fake, "q", &["another"]);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    fake.tool(&["queue", "run", "q"]).succeeds();
     let reader = std::thread::spawn(move || {
         let mut text = String::new();
         pipe.read_to_string(&mut text).unwrap();
@@ -185,6 +185,6 @@ fn a_job_that_ignores_signals_is_killed() {
     fake.wait_for_sent(1);
     crash(&mut runner);
     let ran = fake.tool(&["queue", "stop", "--now", "q"]);
-    assert!(ran.code == 0 && ran.err.contains("interrupted 1 job"), "{} {}", ran.code, ran.err);
+    ran.succeeds().reports("interrupted 1 job");
     fake.good(&["queue", "delete", "q"]);
 }

@@ -11,7 +11,7 @@ use crate::world::fake::{Fake, end, of_type};
 fn wrong_usage_gets_a_hint() {
     let fake = Fake::newest();
     let ran = fake.tool(&["queue", "show", "q"]);
-    assert!(ran.code == 1 && ran.err.contains("no queue 'q'"), "{}", ran.err);
+    ran.exits(1).reports("no queue 'q'");
     assert_eq!(fake.good(&["queue", "list"]), "");
     assert!(!fake.0.config("queues.json").exists(), "looking makes nothing");
     queue(&fake, "chores", &["one", "two"]);
@@ -48,8 +48,8 @@ fn wrong_usage_gets_a_hint() {
     let before = fs::read(fake.0.config("queues.json")).unwrap();
     for (words, code, want) in all {
         let ran = fake.tool(&[&["queue"], words].concat());
-        assert!(ran.code == code && ran.err.contains(want), "{words:?}: {} {}", ran.code, ran.err);
-        assert_eq!(ran.out, "", "{words:?}");
+        ran.exits(code).reports(want);
+        ran.prints("");
     }
     assert_eq!(fs::read(fake.0.config("queues.json")).unwrap(), before);
     assert_eq!(fake.runs().len(), 0);
@@ -78,18 +78,18 @@ fn each_verb_changes_the_queue_as_documented() {
     assert_eq!(fake.each("q", "prompt"), ["c", "a", "d\te", "b"]);
     fake.good(&["queue", "move", "q", "1", "last"]);
     fake.good(&["queue", "edit", "q", "1", "A"]);
-    assert_eq!(fake.feed(&["queue", "edit", "q", "2", "-"], "x\ny").code, 0);
+    fake.feed(&["queue", "edit", "q", "2", "-"], "x\ny").succeeds();
     fake.good(&["queue", "edit", "q", "3", "--prompt", "-"]);
-    assert!(fake.tool(&["queue", "edit", "q", "3", "-p", "-"]).err.contains("did not change"));
+    fake.tool(&["queue", "edit", "q", "3", "-p", "-"]).reports("did not change");
     assert_eq!(fake.each("q", "prompt"), ["A", "x\ny", "-", "c"]);
     let gone = fake.good(&["queue", "remove", "q", "2", "3", "--json"]);
     assert_eq!(gone.lines().count(), 2);
     fake.good(&["queue", "rename", "q", "other"]);
-    assert_eq!(fake.tool(&["queue", "show", "q"]).code, 1);
+    fake.tool(&["queue", "show", "q"]).exits(1);
     fake.good(&["queue", "pause", "other"]);
     assert!(fake.good(&["queue", "list"]).starts_with("other\tpaused\t2\t"));
     let ran = fake.tool(&["queue", "run", "other"]);
-    assert!(ran.code == 75 && ran.err.contains("unpause"), "{}", ran.err);
+    ran.exits(75).reports("unpause");
     fake.good(&["queue", "resume", "other"]);
     let dry = fake.good(&["queue", "run", "other", "--dry-run"]);
     assert_eq!(dry.lines().count(), 2);
@@ -98,14 +98,14 @@ fn each_verb_changes_the_queue_as_documented() {
     assert_eq!((ran.code, ran.out.lines().filter(|line| line.starts_with("echo: ")).count()), (0, 2));
     let log = fake.good(&["queue", "log", "other", "--answers"]);
     assert!(log.contains("echo: A\n") && log.contains("echo: c\n"), "{log}");
-    assert_eq!(fake.tool(&["queue", "watch", "other"]).code, 0);
-    assert!(fake.tool(&["queue", "stop", "other"]).err.contains("is not running"));
+    fake.tool(&["queue", "watch", "other"]).succeeds();
+    fake.tool(&["queue", "stop", "other"]).reports("is not running");
     assert_eq!(fake.each("other", "status"), ["completed", "completed"]);
     let ran = fake.tool(&["queue", "edit", "other", "1", "x"]);
-    assert!(ran.code == 2 && ran.err.contains("queue retry other 1"), "{}", ran.err);
+    ran.exits(2).reports("queue retry other 1");
     fake.good(&["queue", "retry", "other", "1"]);
     let (ran, events) = fake.events(&["queue", "run", "other"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let started: Vec<&Value> = of_type(&events, "job.started");
     assert_eq!((started.len(), &started[0]["resent"]), (1, &json!(true)));
     assert_eq!(fake.prompts(), ["A", "c", "A"]);
@@ -118,12 +118,12 @@ fn each_verb_changes_the_queue_as_documented() {
 fn a_deleted_queue_leaves_no_unfinished_run() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "FAIL401", "next"]);
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 75);
+    fake.tool(&["queue", "run", "q"]).exits(75);
     assert!(fake.good(&["status"]).contains("\tstopped\t2 left"));
     fake.good(&["queue", "delete", "q"]);
     assert_eq!(fake.good(&["status"]), "");
     let ran = fake.tool(&["run", "continue"]);
-    assert!(ran.code == 0 && ran.err.contains("there is no unfinished run"), "{} {}", ran.code, ran.err);
+    ran.succeeds().reports("there is no unfinished run");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_prompt_with_the_highest_count_of_retries_is_not_requeued() {
     let queues = json!({"queues": [{"id": "q", "name": "q", "projectPath": project, "prompts": [prompt], "createdAt": "x"}]});
     fake.0.write("home/.config/codex-agent/queues.json", queues.to_string());
     let ran = fake.tool(&["queue", "retry", "q", "1"]);
-    assert!(ran.code == 2 && ran.err.contains("add it as another prompt"), "{} {}", ran.code, ran.err);
+    ran.exits(2).reports("add it as another prompt");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn an_id_of_digits_is_no_position() {
     let prompts = json!([{"id": "2", "prompt": "a"}, {"id": "1", "prompt": "b"}, {"id": "3", "prompt": "c"}]);
     file(&fake, json!([odd(&fake, "q", "q", prompts)]));
     let ran = fake.tool(&["queue", "edit", "q", "1", "x"]);
-    assert!(ran.code == 2 && ran.err.contains("'1' could be 2 prompts"), "{}", ran.err);
+    ran.exits(2).reports("'1' could be 2 prompts");
     fake.good(&["queue", "edit", "q", "3", "C"]);
     assert_eq!(fake.each("q", "prompt"), ["a", "b", "C"]);
 }
@@ -155,14 +155,10 @@ fn a_missing_project_can_be_replaced() {
     relative["projectPath"] = json!("some/where");
     file(&fake, json!([relative]));
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(
-        ran.code == 2 && ran.err.contains("cannot go to 'some/where', the project of queue 'q'"),
-        "{}",
-        ran.err
-    );
-    assert!(ran.err.contains("codex-agent queue project q DIR"), "{}", ran.err);
+    ran.exits(2).reports("cannot go to 'some/where', the project of queue 'q'");
+    ran.reports("codex-agent queue project q DIR");
     let ran = fake.tool(&["queue", "project", "q", "nowhere"]);
-    assert!(ran.code == 2 && ran.err.contains("cannot change to 'nowhere'"), "{}", ran.err);
+    ran.exits(2).reports("cannot change to 'nowhere'");
     fake.good(&["queue", "project", "q", "."]);
     fake.good(&["queue", "run", "q"]);
     assert_eq!(fake.prompts(), ["one"]);
@@ -193,7 +189,7 @@ fn a_queue_with_an_unreadable_journal_can_be_paused() {
     .unwrap();
     for words in [&["queue", "pause", "q"][..], &["queue", "rename", "q", "r"]] {
         let ran = fake.tool(words);
-        assert!(ran.code == 0 && ran.err.contains("journal"), "{words:?}: {} {}", ran.code, ran.err);
+        ran.succeeds().reports("journal");
     }
     assert_eq!(end(&mut runner), 75);
     assert_eq!(fake.prompts(), ["SLEEP3 1"]);

@@ -11,14 +11,14 @@ fn resume_with_a_prompt_needs_no_terminal() {
     let one = codex.exec("alpha", &["Begin"]);
     let two = codex.exec("beta", &["Begin too"]);
     let ran = codex.world.run(&["codex-agent-resume", &one, "--prompt", "Go on", "--answers"]);
-    assert_eq!((ran.code, ran.out.as_str()), (0, "echo: Go on\n"), "{}", ran.err);
+    ran.succeeds().prints("echo: Go on\n");
     std::fs::write(codex.world.path("prompt"), "From a file\n").unwrap();
     let line =
         "codex-agent ls --json | codex-agent resume --prompt-file prompt --skip-git-repo-check --answers";
     let ran = codex.world.sh(line);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     for id in [&one, &two] {
-        assert!(ran.out.contains(&format!("==> {id} <==\necho: From a file")), "{}", ran.out);
+        ran.shows(format!("==> {id} <==\necho: From a file"));
     }
     assert_eq!(codex.model.requests().len(), 5);
 }
@@ -52,7 +52,7 @@ fn resume_runs_codex_in_the_directory_of_the_session() {
     let world = world();
     for reference in ["cd6d1b0c", "login work", LOGIN] {
         let ran = world.run(&["codex-agent-resume", reference]);
-        assert_eq!((ran.code, ran.out), (7, format!("{}||resume|{LOGIN}|\n", here(&world))), "{}", ran.err);
+        ran.exits(7).prints(format!("{}||resume|{LOGIN}|\n", here(&world)));
     }
     let more = [
         "codex-agent-resume",
@@ -69,10 +69,10 @@ fn resume_runs_codex_in_the_directory_of_the_session() {
         "{}||resume|--model|gpt-5|--sandbox|read-only|--config|a=b c|--no-daemon|{LOGIN}|\n",
         here(&world)
     );
-    assert_eq!(world.run(&more).out, want);
+    world.run(&more).prints(want);
     let home = std::fs::canonicalize(world.codex_home()).unwrap();
     let ran = world.run(&["codex-agent-resume", "login work", "--codex-home", "home/.codex", "--cwd", "/"]);
-    assert_eq!(ran.out, format!("/|{}|resume|{LOGIN}|\n", home.display()));
+    ran.prints(format!("/|{}|resume|{LOGIN}|\n", home.display()));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_command_can_be_printed() {
     let line = world.ok(&["codex-agent-resume", "login work", "--print"]);
     assert_eq!(line, format!("cd '{}' && {codex} resume {LOGIN}\n", here(&world)));
     let ran = world.sh(line.trim());
-    assert_eq!(ran.out, format!("{}||resume|{LOGIN}|\n", here(&world)));
+    ran.prints(format!("{}||resume|{LOGIN}|\n", here(&world)));
     let record = &json(&world.ok(&["codex-agent-resume", "login work", "--print", "--json"]))[0];
     assert_eq!(record["argv"], serde_json::json!([codex, "resume", LOGIN]));
     assert_eq!(
@@ -97,7 +97,7 @@ fn the_command_can_be_printed() {
     database.execute("UPDATE threads SET cwd = ?1 WHERE id = ?2", [name.to_str().unwrap(), LOGIN]).unwrap();
     drop(database);
     let line = world.ok(&["codex-agent-resume", LOGIN, "--print"]);
-    assert!(world.sh(line.trim()).out.contains("|resume|"), "{line}");
+    world.sh(line.trim()).shows("|resume|");
     assert!(!world.path("leak").exists());
 }
 
@@ -109,13 +109,9 @@ fn a_session_from_a_pipe_is_opened_on_the_terminal() {
     let shown = on_terminal(&world, &["setsid", "--ctty", "--wait", "sh", "-c", line], 200);
     assert!(shown.contains(&format!("|resume|{LOGIN}|terminal")), "{shown}");
     let ran = world.sh("codex-agent ls --named --json | setsid codex-agent resume");
-    assert_eq!(ran.code, 2);
-    assert!(
-        ran.err.contains("cannot open the terminal for Codex") && ran.err.contains("as an operand"),
-        "{}",
-        ran.err
-    );
-    assert_eq!(world.feed(&["codex-agent-resume", "-"], "").code, 1);
+    ran.exits(2);
+    ran.reports("cannot open the terminal for Codex").reports("as an operand");
+    world.feed(&["codex-agent-resume", "-"], "").exits(1);
 }
 
 #[test]
@@ -134,17 +130,17 @@ fn an_operand_that_is_no_session_never_reaches_codex() {
         let mut line = vec!["codex-agent-resume"];
         line.extend(words);
         let ran = world.run(&line);
-        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{words:?}: {}", ran.err);
-        assert!(ran.err.contains(told), "{words:?}: {}", ran.err);
+        ran.exits(code).prints("");
+        ran.reports(told);
     }
     world.set("VERSION", "0.137.0");
     let ran = world.run(&["codex-agent-resume", LOGIN]);
-    assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("Codex 0.137.0 would damage this session, which 0.169.0 made"), "{}", ran.err);
+    ran.exits(2);
+    ran.reports("Codex 0.137.0 would damage this session, which 0.169.0 made");
     assert!(!world.path("home/asked").exists(), "Codex was run");
     world.set("CODEX_AGENT_CODEX", "");
     let ran = world.run(&["codex-agent-resume", LOGIN]);
-    assert!(ran.code == 2 && ran.err.contains("there is no codex on PATH"), "{}", ran.err);
+    ran.exits(2).reports("there is no codex on PATH");
 }
 
 #[test]
@@ -163,7 +159,7 @@ fn options_of_a_prompt_need_a_prompt() {
         &["fork", &id, "--timeout", "5s"],
     ] {
         let ran = fake.tool(words);
-        assert!(ran.code == 2 && ran.err.contains("prompt"), "{words:?}: {} {}", ran.code, ran.err);
+        ran.exits(2).reports("prompt");
     }
     fake.check(1);
 }
@@ -185,7 +181,7 @@ fn no_fork_is_made_for_an_invalid_prompt() {
         &["--name", "@"],
     ] {
         let ran = fake.tool(&[&["fork", &id, "-p", "x"], words].concat());
-        assert!(ran.code == 2 && ran.out.is_empty(), "{words:?}: {} {}", ran.code, ran.err);
+        ran.exits(2).prints("");
     }
     let ran = fake.0.sh(&format!("codex-agent-fork {id} -n 2 > /dev/full"));
     let made: Vec<String> =
@@ -200,8 +196,8 @@ fn a_mistyped_verb_is_no_prompt() {
     let fake = Fake::newest();
     for word in ["lst", "lgo", "help", "show", "contnue"] {
         let ran = fake.tool(&["run", word]);
-        assert!(ran.code == 2 && ran.err.contains("unknown verb"), "{word}: {}", ran.err);
-        assert!(ran.err.contains(&format!("'codex-agent-run -- {word}'")), "{}", ran.err);
+        ran.case(&word).exits(2).reports("unknown verb");
+        ran.reports(format!("'codex-agent-run -- {word}'"));
     }
     for (words, why) in [
         (&["run", "-j", "0", "x"][..], "from 1 to 256"),
@@ -211,7 +207,7 @@ fn a_mistyped_verb_is_no_prompt() {
         (&["run", "--retries", "99999999999999999999", "x"], "too large"),
     ] {
         let ran = fake.tool(words);
-        assert!(ran.code == 2 && ran.err.contains(why), "{words:?}: {}", ran.err);
+        ran.exits(2).reports(why);
     }
     assert!(fake.sent().is_empty());
     fake.good(&["run", "--", "lst"]);

@@ -240,7 +240,7 @@ fn a_session_that_an_older_codex_wrote_to_is_refused_with_a_hint() {
     assert_eq!(std::fs::read(&path).unwrap().len(), bytes.len() + UNNUMBERED.len());
     // The fork that the hint names has all of it, and goes on.
     let ran = real.world.run(&["codex-agent-resume", &id]);
-    assert!(ran.err.contains(&format!("codex-agent fork {id}")), "{}", ran.err);
+    ran.reports(format!("codex-agent fork {id}"));
     let fork = real.world.ok(&["codex-agent-fork", &id]);
     let fork = fork.split_whitespace().next().unwrap();
     assert_eq!(resumes(&real, &real.world.codex_home(), fork), Ok(()));
@@ -282,10 +282,10 @@ fn a_fork_of_a_reverted_session_has_its_base_in_a_segment() {
     let codex = world.script("codex", "#!/bin/sh\necho codex-cli 0.171.0\n");
     world.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
     let ran = world.run(&["codex-agent-fork", &fork]);
-    assert!(ran.err.contains("could not fork"), "{}", ran.err);
+    ran.reports("could not fork");
     // Without the segment, its beginning is gone.
     std::fs::remove_file(file(&world.codex_home(), &segment)).unwrap();
     assert!(foretold(&world, &world.codex_home(), &fork).unwrap().contains(&segment));
     let ran = world.run(&["codex-agent-fork", &fork]);
-    assert!(!ran.err.contains("could not fork") && ran.err.contains(&segment), "{}", ran.err);
+    ran.never_reports("could not fork").reports(&segment);
 }

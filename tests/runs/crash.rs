@@ -38,7 +38,7 @@ fn a_started_job_counts_as_sent_whatever_happens_to_its_output() {
         let fake = Fake::newest();
         fake.good(&["queue", "add", "q", "SLEEP30 first", "two"]);
         harm(&fake.interrupt(&["queue", "run", "q"]));
-        assert_eq!(fake.tool(&["queue", "run", "q"]).code, 1, "{nth}");
+        fake.tool(&["queue", "run", "q"]).case(&nth).exits(1);
         assert_eq!(fake.prompts(), ["SLEEP30 first", "two"], "{nth}");
         assert_eq!(fake.each("q", "status"), ["failed", "completed"], "{nth}");
     }
@@ -87,10 +87,10 @@ fn a_codex_whose_start_could_not_be_recorded_is_adopted() {
             println!("SKIPPED: there is no prlimit here");
             return;
         }
-        assert!(ran.code == 2 && ran.err.contains("journal"), "{tool}: {} {}", ran.code, ran.err);
+        ran.case(&tool).exits(2).reports("journal");
         assert!(!fake.journal().iter().any(|line| line["type"] == "run.stopped"), "{tool}");
         let again: &[&str] = if tool == "queue" { words } else { &["run", "continue"] };
-        assert_eq!(fake.tool(again).code, 0, "{tool}");
+        fake.tool(again).case(&tool).succeeds();
         assert_eq!(fake.prompts(), ["SLEEP2 two"], "{tool}");
     }
 }
@@ -137,7 +137,7 @@ fn a_runner_killed_at_every_step_sends_each_prompt_once() {
                         continue;
                     }
                     let ran = fake.run(&["continue"]);
-                    assert_eq!(ran.code, 0, "{}", ran.err);
+                    ran.succeeds();
                     assert_eq!(fake.sent(), prompts, "round {round}");
                     let run = &records(&fake.0.ok(&["codex-agent-run", "list", "--json"]))[0];
                     assert_eq!((&run["state"], &run["counts"]["completed"]), (&json!("finished"), &json!(5)));
@@ -166,7 +166,7 @@ fn a_running_job_is_adopted() {
     let run = &records(&fake.0.ok(&["codex-agent-run", "list", "--json"]))[0];
     assert_eq!(run["state"], "dead");
     let (ran, events) = fake.events(&["continue"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let completed = of_type(&events, "job.completed");
     assert_eq!(
         (&completed[0]["adopted"], &completed[0]["last_message"]),
@@ -180,10 +180,10 @@ fn a_running_job_is_adopted() {
     runner.wait().unwrap();
     let folder = fake.runs().pop().unwrap();
     let name = folder.file_name().unwrap().to_str().unwrap();
-    assert!(fake.run(&["stop", name, "--now"]).err.contains("interrupted 1 job"));
+    fake.run(&["stop", name, "--now"]).reports("interrupted 1 job");
     fake.0.script("bin/codex", &CODEX.replace("*HANGS*)", "*NEVER*)"));
     let (ran, events) = fake.events(&["continue", "--interrupted", "retry"]);
-    assert_eq!(ran.code, 0, "{} {}", ran.err, ran.out);
+    ran.succeeds();
     assert_eq!(of_type(&events, "job.started")[0]["resent"], true);
     assert_eq!(fake.sent().len(), 3);
 }
@@ -202,20 +202,16 @@ fn a_torn_journal_is_repaired_and_a_later_one_refused() {
     };
     append("{\"type\":\"job.completed\",\"job\":\"1\",\"num");
     assert_eq!(records(&fake.0.ok(&["codex-agent-run", "list", "--json"]))[0]["state"], "dead");
-    assert_eq!(fake.run(&["continue"]).code, 0);
+    fake.run(&["continue"]).succeeds();
     assert_eq!(fake.sent(), ["SLEEPS", "next"]);
     assert!(fs::read_to_string(&journal).unwrap().lines().all(|line| line.ends_with('}')));
     fake.0.foreign();
     append("{\"type\":\"run.stopped\",\"v\":2,\"run\":\"x\"}\n");
     for words in [&["list"][..], &["continue", "Z-new"], &["log", "Z-new"]] {
         let ran = fake.run(words);
-        assert!(
-            ran.code == 2 && ran.err.contains("journal version 2 is not known here"),
-            "{words:?} {}",
-            ran.err
-        );
+        ran.exits(2).reports("journal version 2 is not known here");
     }
-    assert_eq!(fake.run(&["prune", "--older", "now"]).code, 0);
+    fake.run(&["prune", "--older", "now"]).succeeds();
     assert!(journal.exists(), "what is not understood is not removed");
 }
 
@@ -224,7 +220,7 @@ fn a_run_has_one_runner() {
     let fake = Scripted::new();
     let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
     fake.wait_for_sent(1);
-    assert!(fake.run(&["continue", "Z-new"]).err.contains("has a runner"));
+    fake.run(&["continue", "Z-new"]).reports("has a runner");
     signal(&runner, Signal::KILL);
     runner.wait().unwrap();
     let mut both = [fake.spawn(&["continue", "Z-new"]), fake.spawn(&["continue", "Z-new"])];
@@ -232,9 +228,9 @@ fn a_run_has_one_runner() {
     codes.sort_unstable();
     assert_eq!(codes, [0, 2]);
     assert_eq!(fake.sent(), ["SLEEPS", "next"]);
-    assert_eq!(fake.run(&["stop", "nothing"]).code, 1);
+    fake.run(&["stop", "nothing"]).exits(1);
     let ran = fake.run(&["prune", "--older", "now"]);
-    assert!(ran.err.contains("removed 1 run"), "{}", ran.err);
+    ran.reports("removed 1 run");
     assert_eq!(fake.runs().len(), 0);
 }
 
@@ -292,7 +288,7 @@ fn after_another_boot_no_started_job_counts_as_unsent() {
         .unwrap();
     fs::write(&out, "").unwrap();
     let (ran, events) = fake.events(&["continue"]);
-    assert_eq!(ran.code, 1, "{}", ran.err);
+    ran.exits(1);
     assert_eq!(failure_messages(&events)[0].0, "interrupted");
     assert_eq!(fake.sent(), ["SLOWSTART", "next"]);
 }
@@ -343,7 +339,7 @@ fn after_another_boot_the_rollout_shows_the_end_of_our_turn() {
     let theirs = Fake::newest();
     let id = theirs.begin("one");
     power_cut(&theirs, &id, "MS300 mine");
-    assert_eq!(theirs.resume(&id, "of somebody else").code, 0);
+    theirs.resume(&id, "of somebody else").succeeds();
     let (ran, events) = theirs.events(&["run", "continue"]);
     assert_eq!((ran.code, failures(&events)), (1, vec!["interrupted".to_owned()]), "{}", ran.err);
 

@@ -19,10 +19,10 @@ fn an_unreadable_limit_stops_a_run_and_is_reported() {
     });
     fs::write(gate.unwrap(), "{oops").unwrap();
     let ran = fake.tool(&["run", "y", "z"]);
-    assert!(ran.code == 2 && ran.err.contains("limit-"), "{}", ran.err);
+    ran.exits(2).reports("limit-");
     assert!(fake.journal().iter().any(|line| line["type"] == "run.stopped" && line["why"] == "trouble"));
     let ran = fake.tool(&["status"]);
-    assert!(ran.code == 2 && ran.out.contains("run\t"), "{} {}", ran.out, ran.err);
+    ran.exits(2).shows("run\t");
 }
 
 /// When the model saw the prompts, in milliseconds since the first.
@@ -45,7 +45,7 @@ fn a_queue_waits_until_a_limit_resets() {
     let fake = Fake::newest();
     queue(&fake, "q", &["LIMIT3 a", "LIMIT3 b", "c"]);
     let (ran, events) = fake.events(&["queue", "run", "q", "--on-limit", "wait"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     assert_eq!(fake.prompts(), ["LIMIT3 a", "LIMIT3 a", "LIMIT3 b", "c"]);
     assert!(
         of_type(&events, "run.waiting").len() == 1 && ran.err.contains("waiting until a usage limit resets")
@@ -86,26 +86,22 @@ fn a_limit_stops_a_queue_and_later_runs() {
     let fake = Fake::newest();
     queue(&fake, "q", &["LIMIT300 a", "b"]);
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert!(ran.code == 75 && ran.err.contains("stopped (usage_limit until "), "{}", ran.err);
+    ran.exits(75).reports("stopped (usage_limit until ");
     assert_eq!(fake.each("q", "status"), ["pending", "pending"]);
     for words in [&["queue", "run", "q"][..], &["run", "x"]] {
         let ran = fake.tool(words);
-        assert!(
-            ran.code == 75 && ran.err.contains("usage limit") && ran.err.contains("until"),
-            "{}",
-            ran.err
-        );
+        ran.exits(75).reports("usage limit").reports("until");
     }
     assert_eq!(fake.prompts(), ["LIMIT300 a"]);
-    assert_eq!(fake.tool(&["run", "--on-limit", "try", "fine"]).code, 0);
+    fake.tool(&["run", "--on-limit", "try", "fine"]).succeeds();
     // That went through, so that nobody is kept from anything any more.
-    assert_eq!(fake.tool(&["run", "y"]).code, 0);
+    fake.tool(&["run", "y"]).succeeds();
     assert_eq!(fake.prompts(), ["LIMIT300 a", "fine", "y"]);
     // Where Codex does not say until when, everybody may try.
     let fake = Fake::newest();
     for _ in 0..2 {
         let ran = fake.tool(&["run", "LIMITX"]);
-        assert!(ran.code == 75 && !ran.err.contains("until"), "{}", ran.err);
+        ran.exits(75).never_reports("until");
     }
     assert_eq!(fake.prompts().len(), 2);
 }
@@ -114,7 +110,7 @@ fn a_limit_stops_a_queue_and_later_runs() {
 #[test]
 fn a_limit_that_has_reset_stops_nothing() {
     let fake = Fake::newest();
-    assert_eq!(fake.tool(&["run", "LIMIT300 a"]).code, 75);
+    fake.tool(&["run", "LIMIT300 a"]).exits(75);
     let limit = |out: &str| out.lines().find(|line| line.starts_with("limit")).unwrap().to_owned();
     let told = limit(&fake.good(&["status"]));
     assert!(told.contains("\treached\t"), "{told}");
@@ -137,7 +133,7 @@ fn a_limit_that_has_reset_stops_nothing() {
         shown.contains("  over  ") && shown.contains("since 2026-01-02 03:04, as Codex reported"),
         "{shown}"
     );
-    assert_eq!(fake.tool(&["run", "b"]).code, 0);
+    fake.tool(&["run", "b"]).succeeds();
 }
 
 #[test]
@@ -195,7 +191,7 @@ fn jobs_are_stopped_at_their_timeouts() {
     }
     // What says something all the time is not idle.
     let fake = Fake::newest();
-    assert_eq!(fake.tool(&["run", "--idle-timeout", "20s", "--timeout", "20s", "MS500"]).code, 0);
+    fake.tool(&["run", "--idle-timeout", "20s", "--timeout", "20s", "MS500"]).succeeds();
 }
 
 #[test]
@@ -233,7 +229,7 @@ fn set_gate(fake: &Fake, change: impl FnOnce(&mut Value)) {
 #[test]
 fn a_run_that_stops_at_limits_does_not_stop_for_its_own_probe() {
     let fake = Fake::newest();
-    assert_eq!(fake.tool(&["run", "LIMIT300"]).code, 75);
+    fake.tool(&["run", "LIMIT300"]).exits(75);
     set_gate(&fake, |limit| {
         assert!(limit["until"].is_string());
         for time in ["since", "until", "next"] {
@@ -256,7 +252,7 @@ fn a_run_that_stops_at_limits_does_not_stop_for_its_own_probe() {
 fn a_job_that_started_before_a_limit_does_not_clear_it() {
     let fake = Fake::newest();
     let ran = fake.tool(&["run", "-j2", "--on-limit", "wait", "MS2500 a", "LIMIT4 b", "c"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let moments = moments(&fake);
     assert!(moments.len() == 4 && moments[2] >= 4500, "{moments:?}");
 }
@@ -266,7 +262,7 @@ fn a_failure_of_an_older_job_starts_no_second_probe() {
     let fake = Fake::newest();
     let prompts = ["MS7300 FAIL400 a", "MS1500 LIMIT3 b", "c"];
     let (ran, events) = fake.events(&[&["run", "-j2", "--on-limit", "wait"][..], &prompts].concat());
-    assert_eq!(ran.code, 1, "{}", ran.err);
+    ran.exits(1);
     let at = |kind: &str, job: &str| {
         let is_it = |event: &Value| event["type"] == kind && event["job"] == job;
         events.iter().rposition(is_it).unwrap_or_else(|| panic!("no {kind} of {job}: {}", ran.out))

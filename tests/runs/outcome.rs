@@ -18,7 +18,7 @@ fn failures_have_a_class() {
         ["EXITS", "UNTRUSTED", "FAILS", "DIES", "BADEND", "GARBAGE", "LONG", "fine"].map(str::to_owned);
     let words: Vec<&str> = prompts.iter().map(String::as_str).collect();
     let (ran, events) = fake.events(&words);
-    assert_eq!(ran.code, 1, "{}", ran.err);
+    ran.exits(1);
     let failures = failure_messages(&events);
     let classes: Vec<&str> = failures.iter().map(|(class, _)| class.as_str()).collect();
     assert_eq!(classes, ["crashed", "crashed", "interrupted", "not_trusted", "refused"]);
@@ -28,7 +28,7 @@ fn failures_have_a_class() {
     assert_eq!(of_type(&events, "job.completed").len(), 3);
     assert_eq!(events.last().unwrap()["type"], "run.completed");
     // A finished run has its failures, and is finished.
-    assert_eq!(fake.run(&["continue"]).code, 0);
+    fake.run(&["continue"]).succeeds();
     assert_eq!(fake.sent().len(), 6);
 }
 
@@ -38,7 +38,7 @@ fn one_failed_login_stops_the_run() {
     let mut input = "AUTH\n".to_owned();
     (0..9).for_each(|n| input.push_str(&format!("job {n}\n")));
     let ran = fake.feed(&["-j", "1", "-", "--json"], &input);
-    assert_eq!(ran.code, 75, "{}", ran.err);
+    ran.exits(75);
     let events = records(&ran.out);
     assert_eq!(failure_messages(&events)[0].0, "auth");
     let last = events.last().unwrap();
@@ -49,7 +49,7 @@ fn one_failed_login_stops_the_run() {
     // The job that found out is done again, and says so.
     fake.0.script("bin/codex", &CODEX.replace("*AUTH*)", "*NEVER*)"));
     let (ran, events) = fake.events(&["continue"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let resent: Vec<&Value> =
         of_type(&events, "job.started").into_iter().filter(|event| event["resent"] == true).collect();
     assert_eq!((resent.len(), &resent[0]["job"], &resent[0]["attempt"]), (1, &json!("1"), &json!(2)));
@@ -92,7 +92,7 @@ fn the_failure_of_one_job_affects_no_other() {
     ]
     .concat();
     let ran = fake.feed(&["run", "--jobs", "--json", "-j1", "--retries", "1"], &input);
-    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    ran.exits(1);
     let events = records(&ran.out);
     let done: Vec<&Value> = events.iter().filter(|event| event["type"] == "job.completed").collect();
     assert_eq!((done.len(), &done[0]["job"]), (1, &json!("6")), "{}", ran.out);
@@ -124,7 +124,7 @@ fn a_session_that_vanishes_before_its_job_fails_that_job() {
     command.args(["-c", "exec codex-agent-run --jobs -j1 < input"]).current_dir(&work);
     let mut runner = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     fake.wait_for_sent(3);
-    assert_eq!(fake.codex(&["archive", &archived], "").code, 0);
+    fake.codex(&["archive", &archived], "").succeeds();
     let lost = fake.list().into_iter().find(|row| row["id"] == gone.as_str()).unwrap();
     fs::remove_file(lost["rollout_path"].as_str().unwrap()).unwrap();
     assert_eq!(end(&mut runner), 1);

@@ -42,7 +42,7 @@ fn a_full_standard_output_is_reported() {
 fn a_heading_precedes_the_messages_of_codex() {
     let fake = Fake::newest();
     let (ran, events) = fake.events(&["run", "--events", "a", "b"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     for job in ["1", "2"] {
         let of_job = events.iter().filter(|event| event["job"] == job);
         let words: Vec<&str> = of_job.map(|event| event["type"].as_str().unwrap()).collect();

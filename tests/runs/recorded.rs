@@ -62,7 +62,7 @@ fn a_prompt_that_was_never_recorded_is_sent_instead_of_continue() {
         let ended = end(&mut runner);
         if round % 3 == 0 {
             let ran = fake.tool(&["run", "continue", "--interrupted=continue"]);
-            assert_eq!(ran.code, 0, "round {round}: {}{}", ran.out, ran.err);
+            ran.case(&round).succeeds();
         } else {
             assert_eq!(ended, 0, "round {round}");
         }
@@ -194,7 +194,7 @@ fn an_answer_that_could_not_be_saved_is_not_a_success() {
     assert!(of_type(&events, "job.completed").is_empty());
     assert_eq!(fake.prompts(), ["UNSAVED one"]);
     // The rest is done, and what was answered is not asked again by itself.
-    assert_eq!(fake.tool(&["run", "continue"]).code, 1);
+    fake.tool(&["run", "continue"]).exits(1);
     assert_eq!(fake.prompts(), ["UNSAVED one", "two"]);
 }
 

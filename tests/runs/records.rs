@@ -53,26 +53,26 @@ fn prune_removes_only_runs() {
     fs::create_dir_all(left.join("jobs")).unwrap();
     fake.0.ok(&["sh", "-c", "touch -h -d '2 hours ago' \"$0\"/* precious", runs.to_str().unwrap()]);
     let ran = fake.tool(&["run", "prune"]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, "codex-agent-run: removed 0 runs\n"));
+    ran.succeeds().reports_exactly("codex-agent-run: removed 0 runs\n");
     for kept in ["kept/old", "link/jobs", "README"] {
         assert!(runs.join(kept).exists(), "{kept}");
     }
     assert!(!left.exists());
-    assert_eq!(fake.tool(&["run", "y"]).err, "");
+    fake.tool(&["run", "y"]).reports_exactly("");
 }
 
 #[test]
 fn an_unreadable_queues_file_hides_no_run() {
     let fake = Fake::newest();
-    assert_eq!(fake.tool(&["run", "FAIL401", "two"]).code, 75);
+    fake.tool(&["run", "FAIL401", "two"]).exits(75);
     fake.0.write("home/.config/codex-agent/queues.json", "{");
     let ran = fake.tool(&["status", "--json"]);
     assert_eq!((ran.code, records(&ran.out).len()), (2, 1), "{}", ran.err);
-    assert!(ran.err.contains("queues.json"), "{}", ran.err);
+    ran.reports("queues.json");
     let ran = fake.tool(&["run", "prune", "--older", "0s"]);
-    assert!(ran.code == 0 && ran.err.contains("queues.json"), "{}", ran.err);
+    ran.succeeds().reports("queues.json");
     let ran = fake.tool(&["run", "continue"]);
-    assert_eq!(ran.code, 75, "{}", ran.err);
+    ran.exits(75);
     assert_eq!(fake.runs().len(), 1);
 }
 
@@ -94,7 +94,7 @@ fn readers_ignore_runs_that_are_pruned_meanwhile() {
     while pruner.try_wait().unwrap().is_none() {
         for words in [&["status"][..], &["run", "list"], &["group", "run", "g", "--prompt", "x"]] {
             let ran = fake.tool(words);
-            assert!(ran.code == 0 && !ran.err.contains("journal"), "{words:?}: {} {}", ran.code, ran.err);
+            ran.succeeds().never_reports("journal");
         }
         others += 1;
     }

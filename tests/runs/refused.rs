@@ -29,7 +29,7 @@ fn jobs_whose_codex_never_began_stay_pending() {
             let prompts: Vec<String> = (10..22).map(|n| format!("prompt {n}")).collect();
             let input = prompts.join("\n");
             let ran = fake.feed(&["-j", at_once, "-", "--json"], &input);
-            assert_eq!(ran.code, 75, "{}", ran.err);
+            ran.exits(75);
             let events = records(&ran.out);
             let last = events.last().unwrap();
             assert_eq!(
@@ -51,7 +51,7 @@ fn jobs_whose_codex_never_began_stay_pending() {
             }
             fake.0.script("bin/codex", CODEX);
             let ran = fake.run(&["continue"]);
-            assert_eq!(ran.code, 0, "{}", ran.err);
+            ran.succeeds();
             assert_eq!(fake.sent(), prompts, "-j {at_once}");
         }
     }
@@ -65,10 +65,10 @@ fn prompts_of_a_queue_whose_codex_never_began_stay_pending() {
     fs::rename(&codex, fake.0.path("bin/kept")).unwrap();
     fake.0.script("bin/codex", &broken(BAD_TOML));
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert_eq!(ran.code, 75, "{}", ran.err);
+    ran.exits(75);
     assert_eq!(fake.each("q", "status"), ["pending"; 5]);
     fs::rename(fake.0.path("bin/kept"), &codex).unwrap();
-    assert_eq!(fake.tool(&["queue", "run", "q"]).code, 0);
+    fake.tool(&["queue", "run", "q"]).succeeds();
     assert_eq!(fake.prompts(), ["a", "b", "c", "d", "e"]);
 }
 
@@ -111,14 +111,14 @@ fn a_job_without_a_sandbox_needs_the_flag() {
         let input = format!("{}{}", json!({"type": "job", "prompt": "first"}), "\n") + &job(options.clone());
         for words in [&["--jobs"][..], &["--jobs", "--dry-run"], &["--jobs", "--sandbox=workspace-write"]] {
             let ran = fake.feed(words, &input);
-            assert_eq!(ran.code, 2, "{options} {words:?}: {}", ran.err);
-            assert!(ran.err.contains("stdin:2: job 'x' asks to run without a sandbox"), "{}", ran.err);
+            ran.case(&options).exits(2);
+            ran.reports("stdin:2: job 'x' asks to run without a sandbox");
         }
         assert_eq!((fake.sent().len(), fake.runs().len()), (0, 0), "{options}");
         for flag in allowed {
             let ran = fake.feed(&["--jobs", flag], &input);
-            assert_eq!(ran.code, 0, "{options} {flag}: {}", ran.err);
-            assert!(ran.err.contains("stdin:2: job 'x' runs without a sandbox"), "{}", ran.err);
+            ran.case((&options, &flag)).succeeds();
+            ran.reports("stdin:2: job 'x' runs without a sandbox");
         }
     }
 }
@@ -130,10 +130,10 @@ fn an_argument_for_a_remote_turn_is_refused() {
         ["--remote", "--remote=ws://127.0.0.1:1", "--remote-auth-token-env", "--remote-auth-token-env=TOKEN"]
     {
         let ran = fake.run(&["p", &format!("--codex-arg={word}")]);
-        assert!(ran.code == 2 && ran.err.contains("another process"), "{word}: {}", ran.err);
+        ran.case(&word).exits(2).reports("another process");
         let job = json!({"type": "job", "prompt": "p", "options": {"args": [word]}});
         let ran = fake.feed(&["--jobs"], format!("{job}\n"));
-        assert!(ran.code == 2 && ran.err.contains("another process"), "{word}: {}", ran.err);
+        ran.case(&word).exits(2).reports("another process");
     }
     assert_eq!((fake.sent().len(), fake.runs().len()), (0, 0));
 }
@@ -184,7 +184,7 @@ fn a_session_that_codex_refuses_starts_nothing() {
     let input = fake.0.write("input", input);
     let mut runner = runner.stdin(fs::File::open(input).unwrap()).spawn().unwrap();
     fake.wait_for_sent(5);
-    assert_eq!(fake.codex(&["archive", &three], "").code, 0);
+    fake.codex(&["archive", &three], "").succeeds();
     assert_eq!(end(&mut runner), 1);
     let (class, message) = failure_messages(&fake.journal()).remove(0);
     assert_eq!(class, "archived");
@@ -236,8 +236,8 @@ fn a_locked_database_of_codex_is_waited_for() {
     for policy in ["fail", "skip", "fork"] {
         fs::write(fake.0.path("fake/calls"), "").unwrap();
         let ran = fake.run(&["BUSY", &format!("--on-busy={policy}")]);
-        assert_eq!(ran.code, 0, "{policy}: {}{}", ran.out, ran.err);
-        assert!(ran.err.contains("database is locked"), "{}", ran.err);
+        ran.case(&policy).succeeds();
+        ran.reports("database is locked");
     }
     assert_eq!(fake.sent(), ["BUSY"; 3]);
 }
@@ -302,7 +302,7 @@ fn a_broken_stream_of_the_real_codex_has_an_outcome_before_the_next_prompt() {
     let Some(codex) = Real::of("0.171.0") else { return };
     let alpha = codex.world.path("alpha");
     let add = ["codex-agent-queue", "add", "q", "--project", alpha.to_str().unwrap(), "CUT one", "two"];
-    assert_eq!(codex.world.run(&add).code, 0);
+    codex.world.run(&add).succeeds();
     let ran = codex.world.run(&["codex-agent-queue", "run", "q", "--json"]);
     let kinds: Vec<String> = records(&ran.out)
         .iter()
@@ -323,7 +323,7 @@ fn a_refused_login_starts_no_more_jobs() {
     fake.0.script("bin/codex", &CODEX.replace(says, reused));
     let input: String = (0..20).map(|n| format!("AUTH {n}\n")).collect();
     let ran = fake.feed(&["-j", "2", "-", "--json"], &input);
-    assert_eq!(ran.code, 75, "{}", ran.err);
+    ran.exits(75);
     let events = records(&ran.out);
     let first = events.iter().position(|event| event["type"] == "job.failed").unwrap();
     assert!(events[first..].iter().all(|event| event["type"] != "job.started"), "{}", ran.out);

@@ -101,7 +101,7 @@ fn a_full_disk_sends_nothing_twice_and_loses_nothing() {
         if last == Some(0) {
             assert!(all == 8 || all == 0, "{free} KiB free: {sent:?}");
         }
-        assert_eq!(fake.0.sh(&format!("umount {}", state.display())).code, 0);
+        fake.0.sh(&format!("umount {}", state.display())).succeeds();
         println!("{free} KiB free: first {first:?}, then {last:?}, {all} sent");
     }
 }
@@ -118,11 +118,11 @@ fn a_clock_that_was_set_back_stops_no_run() {
     let year = &text[text.find("\"at\":\"").unwrap() + 6..][..4].to_owned();
     fs::write(&journal, text.replace(&format!("\"at\":\"{year}"), "\"at\":\"2999")).unwrap();
     let (ran, events) = fake.events(&["run", "continue", "--timeout", "20s"]);
-    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    ran.succeeds();
     let took = events.iter().filter(|event| event["type"] == "job.completed");
     assert!(took.clone().count() == 2 && took.into_iter().all(|e| e["duration_ms"].as_i64().unwrap() >= 0));
     assert_eq!(fake.prompts(), ["one MS800", "two"]);
-    assert_eq!(fake.tool(&["run", "list"]).code, 0);
+    fake.tool(&["run", "list"]).succeeds();
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn runs_are_nested_three_levels_at_most() {
         "case $1 in --version) exec $FAKE --version ;; esac\necho $CODEX_AGENT_DEPTH >> ../depths\n\
          codex-agent-run --codex \"$0\" deeper < /dev/null > /dev/null 2>> ../said\nexec $FAKE \"$@\"",
     );
-    assert_eq!(fake.tool(&["run", "first"]).code, 0);
+    fake.tool(&["run", "first"]).succeeds();
     assert_eq!(fs::read_to_string(fake.0.path("depths")).unwrap(), "1\n2\n3\n");
     let said = fs::read_to_string(fake.0.path("said")).unwrap();
     assert!(said.contains("may not be nested"), "{said}");
@@ -171,7 +171,7 @@ fn a_clock_that_was_set_stops_no_job() {
         fs::write(path, text).unwrap();
         let ran = fake.tool(&["run", "continue", "--json"]);
         let events = records(&ran.out);
-        assert_eq!(ran.code, code, "{years} {knows}: {}{}", ran.out, ran.err);
+        ran.case((&years, &knows)).exits(code);
         if code == 0 {
             let took = of_type(&events, "job.completed")[0]["duration_ms"].as_i64().unwrap();
             assert!((2000..120_000).contains(&took), "{took}");

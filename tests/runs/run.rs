@@ -14,8 +14,8 @@ use crate::world::script::{Scripted, failure_messages};
 fn a_run_from_end_to_end() {
     let fake = Scripted::new();
     let (ran, events) = fake.events(&["one", "-p", "list", "two"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(ran.err.contains("3 jobs, 3 at a time; Ctrl-C stops after the running jobs"), "{}", ran.err);
+    ran.succeeds();
+    ran.reports("3 jobs, 3 at a time; Ctrl-C stops after the running jobs");
     assert_eq!(fake.sent(), ["list", "one", "two"]);
     let steps = |job: &str| -> Vec<String> {
         let of_job = events.iter().filter(|event| event["job"] == job);
@@ -51,26 +51,26 @@ fn a_run_from_end_to_end() {
 fn prompts_come_from_operands_lines_records_and_files() {
     let fake = Scripted::new();
     let answers = fake.run(&["--answers", "hello"]);
-    assert_eq!((answers.out.as_str(), answers.code), ("echo: hello\n", 0));
+    answers.succeeds().prints("echo: hello\n");
     let lines = "plain\n\n{\"type\":\"prompt\",\"prompt\":\"from a\\nrecord\"}\r\n-dash\n";
     let ran = fake.feed(&["--answers", "-j", "1"], lines);
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     let said: Vec<&str> = ran.out.lines().filter(|line| !line.starts_with("==> ")).collect();
     assert_eq!(said, ["echo: plain", "echo: from arecord", "echo: -dash"]);
-    assert_eq!(fake.feed(&["--answers", "--text", "-"], "{x}").out, "echo: {x}\n");
+    fake.feed(&["--answers", "--text", "-"], "{x}").prints("echo: {x}\n");
     assert_eq!(fake.feed(&["--answers", "-0", "-", "-j1"], "a\nb\0c").out.lines().count(), 4);
-    assert_eq!(fake.feed(&["--answers", "--prompt-file", "-"], "x\ny").out, "echo: xy\n");
+    fake.feed(&["--answers", "--prompt-file", "-"], "x\ny").prints("echo: xy\n");
     let big = "y".repeat(5 << 20);
     let file = fake.0.write("big", &big);
     let ran = fake.run(&["--answers", "--prompt-file", file.to_str().unwrap()]);
-    assert_eq!((ran.code, ran.out.as_str()), (0, &*format!("echo: {}\n", &big[..40])));
+    ran.succeeds().prints(&*format!("echo: {}\n", &big[..40]));
     assert_eq!(fs::metadata(fake.runs().last().unwrap().join("jobs/1/1.prompt")).unwrap().len(), 5 << 20);
     let dashed = fake.run(&["--answers", "--", "--yolo"]);
-    assert_eq!(dashed.out, "echo: --yolo\n");
+    dashed.prints("echo: --yolo\n");
     let calls = fs::read_to_string(fake.0.path("fake/calls")).unwrap();
     assert!(!calls.contains("yolo"), "a prompt is no argument");
     let image = fake.0.write("a,b.png", "picture");
-    assert_eq!(fake.run(&["--image", image.to_str().unwrap(), "look"]).code, 0);
+    fake.run(&["--image", image.to_str().unwrap(), "look"]).succeeds();
     let calls = fs::read_to_string(fake.0.path("fake/calls")).unwrap();
     assert!(calls.contains("/jobs/1/image-1-") && !calls.contains("a,b"), "{calls}");
     let piped = fake.run(&["TABS"]);
@@ -94,8 +94,8 @@ fn an_invalid_prompt_starts_nothing() {
     ];
     for (words, input, want) in all {
         let ran = fake.feed(words, input);
-        assert_eq!(ran.code, 2, "{words:?}: {}", ran.err);
-        assert!(ran.err.contains(want), "{words:?}: {}", ran.err);
+        ran.exits(2);
+        ran.reports(want);
     }
     assert_eq!(fake.sent(), Vec::<String>::new());
     assert_eq!(fake.runs(), Vec::<PathBuf>::new(), "a plan that was refused leaves nothing");
@@ -112,23 +112,23 @@ fn an_invalid_prompt_starts_nothing() {
 fn a_codex_that_cannot_be_run_is_reported() {
     let mut fake = Scripted::new();
     let missing = fake.run(&["--codex", "/no/such/codex", "x"]);
-    assert!(missing.code == 2 && missing.err.contains("no such file or directory"), "{}", missing.err);
+    missing.exits(2).reports("no such file or directory");
     let plain = fake.0.write("plain", "x");
     let ran = fake.run(&["--codex", plain.to_str().unwrap(), "x"]);
-    assert!(ran.code == 2 && ran.err.contains("it is not an executable file"), "{}", ran.err);
+    ran.exits(2).reports("it is not an executable file");
     let broken = fake.0.script("broken", "#!/no/such/interpreter\n");
     let ran = fake.run(&["--codex", broken.to_str().unwrap(), "x", "y", "--json"]);
     assert_eq!((ran.code, &*failure_messages(&records(&ran.out))[0].0), (75, "spawn"), "{}", ran.err);
     fake.0.set("CODEX_AGENT_CODEX", "").set("PATH", "bin:./bin::");
     let ran = fake.run(&["x"]);
-    assert!(ran.code == 2 && ran.err.contains("there is no codex on PATH"), "{}", ran.err);
+    ran.exits(2).reports("there is no codex on PATH");
     let absolute = fake.0.path("bin");
     fake.0.set("PATH", format!("bin:{}:/usr/bin:/bin", absolute.display()));
-    assert_eq!(fake.run(&["x"]).code, 0);
+    fake.run(&["x"]).succeeds();
     assert_eq!(fake.sent(), ["x"]);
     fake.0.set("CODEX_AGENT_DEPTH", "3");
     let ran = fake.run(&["x"]);
-    assert!(ran.code == 2 && ran.err.contains("may not be nested"), "{}", ran.err);
+    ran.exits(2).reports("may not be nested");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn codex_gets_the_options_of_the_command_line() {
     let schema = fake.0.write("work/a,schema.json", "{}");
     let argv = |words: &[&str]| {
         let ran = fake.tool(&[&["run", "x"], words].concat());
-        assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
+        ran.succeeds();
         let sent = fake.sent().pop().unwrap();
         sent["argv"]
             .as_array()
@@ -172,13 +172,13 @@ fn codex_gets_the_options_of_the_command_line() {
         (&["-c", "x"], "expected KEY=VALUE"),
     ] {
         let ran = fake.tool(&[&["run", "x"], words].concat());
-        assert!(ran.code == 2 && ran.err.contains(want), "{words:?}: {}", ran.err);
+        ran.exits(2).reports(want);
     }
     // One that lacks its value takes no word of ours for it, and no other session gets the prompt.
     let id = fake.begin("mine");
     for word in ["--image", "--model", "-i"] {
         let ran = fake.tool(&["resume", &id, "--prompt", "x", &format!("--codex-arg={word}")]);
-        assert_eq!(ran.code, 1, "{word}: {}", ran.err);
+        ran.case(&word).exits(1);
     }
     assert_eq!(fake.sent().len(), before + 1);
     let ran = fake.tool(&["run", "--json", "--events", "x"]);

@@ -57,7 +57,7 @@ fn jobs_resume_only_their_sessions() {
     ]
     .concat();
     let ran = fake.feed(&["--jobs", "--json"], &input);
-    assert_eq!(ran.code, 1, "{}", ran.err);
+    ran.exits(1);
     let events = records(&ran.out);
     let classes: Vec<String> = failure_messages(&events).into_iter().map(|(class, _)| class).collect();
     assert_eq!(classes, ["cwd", "not_found", "refused", "wrong_session"], "{}", ran.out);
@@ -90,7 +90,7 @@ fn a_busy_session_is_waited_for_skipped_or_failed() {
     let events = records(&ran.out);
     assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 1), "{}", ran.out);
     assert_eq!(of_type(&events, "job.completed")[0]["attempt"], 3);
-    assert!(ran.err.contains("already has an active writer") && ran.err.contains("; waiting"), "{}", ran.err);
+    ran.reports("already has an active writer").reports("; waiting");
     assert_eq!(fake.sent().len(), 1);
     // Another run of ours that drives it is the same, and is seen before anything is started.
     let mut other = fake.0.command("sh");
@@ -103,7 +103,7 @@ fn a_busy_session_is_waited_for_skipped_or_failed() {
         format!("session '{}' is driven by another job", ids[0])
     );
     let ran = fake.feed(&["--jobs", "--json", "--on-busy=wait=20s"], job(&ids[0], "after", &here));
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.succeeds();
     other.wait().unwrap();
     assert_eq!(fake.sent(), ["BUSY", "SLEEPS", "after"]);
 }

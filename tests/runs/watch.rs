@@ -16,12 +16,12 @@ fn a_run_that_never_began_is_not_the_newest() {
     std::io::Write::write_all(planner.stdin.as_mut().unwrap(), b"planned\n").unwrap();
     wait_until(|| fake.runs().len() == 2);
     let ran = fake.tool(&["run", "log"]);
-    assert!(ran.code == 0 && ran.out.contains("job.completed"), "{} {}", ran.out, ran.err);
+    ran.succeeds().shows("job.completed");
     let events: Vec<Value> = records(&fake.good(&["run", "log", "--json"]));
     assert_eq!(of_type(&events, "run.completed").len(), 1);
     crash(&mut planner);
     let ran = fake.tool(&["run", "watch"]);
-    assert!(ran.code == 0 && ran.out.contains("job.completed"), "{} {}", ran.out, ran.err);
+    ran.succeeds().shows("job.completed");
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Fake {
     /// One turn of a new session; gives its id.
     pub fn begin(&self, prompt: &str) -> String {
         let ran = self.codex(&["exec", "--json", "-"], prompt);
-        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        ran.succeeds();
         records(&ran.out)[0]["thread_id"].as_str().unwrap().to_owned()
     }
 
@@ -94,7 +94,7 @@ impl Fake {
     /// Nothing is wrong between database and files.
     pub fn check(&self, sessions: usize) {
         let ran = self.0.run(&["codex-agent-ls", "--check"]);
-        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        ran.succeeds();
         let want = format!("{sessions} rows, {sessions} files, 0 problems");
         assert!(ran.err.contains(&want) || ran.out.contains(&want), "{}{}", ran.out, ran.err);
     }
@@ -120,7 +120,7 @@ impl Fake {
     }
 
     /// The same, wanting exit 0; gives standard output.
-#[track_caller]
+    #[track_caller]
     pub fn good(&self, words: &[&str]) -> String {
         let ran = self.tool(words);
         ran.succeeds();

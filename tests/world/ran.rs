@@ -19,7 +19,7 @@ pub struct Ran {
     /// The exit code; 128 and the signal where a signal ended the command.
     pub code: i32,
     /// The case of a test that has many.
-    case: String,
+    pub case: String,
 }
 
 /// Runs a command to its end.
@@ -109,7 +109,10 @@ impl Ran {
 impl Display for Ran {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Ran { command, out, err, code, case } = self;
-        write!(f, "{case}command: {command}\nexit code: {code}\n-- standard output\n{out}\n-- standard error\n{err}")
+        write!(
+            f,
+            "{case}command: {command}\nexit code: {code}\n-- standard output\n{out}\n-- standard error\n{err}"
+        )
     }
 }
 

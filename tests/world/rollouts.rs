@@ -110,7 +110,7 @@ pub(crate) fn skip(why: &str) {
 
 /// Lets everybody read a world, so that what a test takes away is all that lacks.
 pub(crate) fn open_to_all(world: &World) {
-    assert_eq!(world.sh("chmod -R a+rX .").code, 0);
+    world.sh("chmod -R a+rX .").succeeds();
 }
 
 /// Runs a tool as somebody who may be refused. Root becomes nobody for it; the executable comes along,
