@@ -12,7 +12,6 @@ pub mod stop;
 pub mod verbs;
 
 use std::fs;
-use std::io::Write;
 
 use serde_json::{Value, json};
 

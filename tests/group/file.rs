@@ -1,7 +1,6 @@
 //! The file of the groups: damaged, read-only, on a full disk, linked, written by many, killed.
 
 use std::fs;
-use std::io::{BufRead, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Child, Stdio};

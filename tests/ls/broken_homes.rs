@@ -4,7 +4,6 @@
 //! Root is refused nothing, so what rests on permissions is run as nobody where the tests are root.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,6 +1,5 @@
 //! The listing of homes in which the real Codex works, and when a session counts as the newest.
 
-use std::io::BufRead;
 use std::path::Path;
 use std::process::{Child, Stdio};
 

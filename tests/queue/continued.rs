@@ -1,7 +1,6 @@
 //! Continuing a queue: settings, sessions and interrupted prompts from one run to the next.
 
 use std::fs;
-use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
