@@ -313,12 +313,13 @@ fn a_lock_that_cannot_be_examined_counts_as_held() {
     assert_eq!(sent.len(), fake.prompts().len(), "{:?}", fake.prompts());
 }
 
-/// Leaves a job of a session as a power cut does: its runner is gone, the boot is another one, and of what
-/// Codex printed nothing is on disk.
-fn power_cut(fake: &Fake, id: &str, prompt: &str) {
-    let mut runner = fake.start(&["resume", id, "--prompt", prompt]);
-    fake.wait_for_sent(2);
-    wait_until(|| fake.journal().iter().any(|line| line["type"] == "job.spawned"));
+/// Leaves a job as a power cut does after an event of the journal: its runner is gone, the boot is another one, and
+/// the output of Codex is not on disk.
+fn power_cut(fake: &Fake, command: &[&str], event: &str) {
+    let before = fake.sent().len();
+    let mut runner = fake.start(command);
+    fake.wait_for_sent(before + 1);
+    wait_until(|| fake.journal().iter().any(|line| line["type"] == event));
     crash(&mut runner);
     wait_for_end(&fake.out(1));
     let journal = fake.runs()[0].join("journal.ndjson");
@@ -329,28 +330,41 @@ fn power_cut(fake: &Fake, id: &str, prompt: &str) {
 }
 
 #[test]
-fn after_another_boot_the_rollout_shows_the_end_of_our_turn() {
-    let ours = Fake::newest();
-    let id = ours.begin("one");
-    power_cut(&ours, &id, "MS300 mine");
-    let (ran, events) = ours.events(&["run", "continue"]);
-    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 1), "{}", ran.err);
+fn after_another_boot_the_rollout_shows_the_end_of_our_turn_only() {
+    for event in ["job.spawned", "job.session"] {
+        let ours = Fake::newest();
+        let id = ours.begin("one");
+        power_cut(&ours, &["resume", &id, "--prompt", "MS300 mine"], event);
+        let (ran, events) = ours.events(&["run", "continue"]);
+        assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 1), "{event}: {}", ran.err);
 
-    let theirs = Fake::newest();
-    let id = theirs.begin("one");
-    power_cut(&theirs, &id, "MS300 mine");
-    theirs.resume(&id, "of somebody else").succeeds();
-    let (ran, events) = theirs.events(&["run", "continue"]);
-    assert_eq!((ran.code, failures(&events)), (1, vec!["interrupted".to_owned()]), "{}", ran.err);
+        let theirs = Fake::newest();
+        let id = theirs.begin("one");
+        power_cut(&theirs, &["resume", &id, "--prompt", "MS300 mine"], event);
+        theirs.resume(&id, "of another user").succeeds();
+        let (ran, events) = theirs.events(&["run", "continue"]);
+        assert_eq!(
+            (ran.code, failures(&events)),
+            (1, vec!["interrupted".to_owned()]),
+            "{event}: {}",
+            ran.err
+        );
 
-    let failed = Fake::newest();
-    let id = failed.begin("one");
-    power_cut(&failed, &id, "FAIL400 mine MS300");
-    let (ran, events) = failed.events(&["run", "continue"]);
-    assert_eq!((ran.code, failures(&events)), (1, vec!["refused".to_owned()]), "{}", ran.err);
-    for fake in [&ours, &failed] {
-        assert_eq!(fake.sent().len(), 2);
+        let failed = Fake::newest();
+        let id = failed.begin("one");
+        power_cut(&failed, &["resume", &id, "--prompt", "FAIL400 mine MS300"], event);
+        let (ran, events) = failed.events(&["run", "continue"]);
+        assert_eq!((ran.code, failures(&events)), (1, vec!["refused".to_owned()]), "{event}: {}", ran.err);
+        for fake in [&ours, &failed] {
+            assert_eq!(fake.sent().len(), 2);
+        }
     }
+    let new = Fake::newest();
+    power_cut(&new, &["run", "MS300 mine"], "job.session");
+    let (ran, events) = new.events(&["run", "continue"]);
+    let done = of_type(&events, "job.completed");
+    assert_eq!((ran.code, done.len(), new.sent().len()), (0, 1, 1), "{}", ran.err);
+    assert_eq!(done[0]["session"], new.sent()[0]["session"]);
 }
 
 #[test]

@@ -33,8 +33,8 @@ pub struct Evidence<'e> {
     pub stopped: Option<Class>,
     /// Whether the system was rebooted since the start.
     pub other_boot: bool,
-    /// Whether the journal has its session, even if the output does not.
-    pub session_reported: bool,
+    /// The session by the journal, which has it even if the output was lost.
+    pub reported: Option<Id>,
     /// The end of its standard error.
     pub last_words: &'e str,
 }
@@ -89,7 +89,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         }
         None => {}
     }
-    if progress.session.is_none() && !progress.begun && !evidence.session_reported {
+    if progress.session.is_none() && !progress.begun && evidence.reported.is_none() {
         return unsent(evidence, rollout);
     }
     if let Some(class) = stopped {
@@ -113,7 +113,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         (Some(exit), None) => {
             fail(Class::Interrupted, format!("Codex {} in the middle of the turn", ended(exit)), progress)
         }
-        (None, _) => interrupted(evidence, rollout, progress.session),
+        (None, _) => interrupted(evidence, rollout, progress.session.or(evidence.reported)),
     }
 }
 
@@ -288,7 +288,7 @@ mod tests {
             exit: None,
             stopped: None,
             other_boot: false,
-            session_reported: false,
+            reported: None,
             last_words: "",
         };
         let exit = |raw| Some(ExitStatus::from_raw(raw));

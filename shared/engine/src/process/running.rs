@@ -47,7 +47,7 @@ pub(crate) struct Running {
     child: Option<Child>,
     exit: Option<ExitStatus>,
     process: Option<Process>,
-    session_reported: bool,
+    reported: Option<Id>,
     other_boot: bool,
     deadline: Option<Instant>,
     last_word: Option<Instant>,
@@ -122,7 +122,7 @@ impl Running {
             child,
             exit: None,
             process: start.as_ref().and_then(|start| start.process.clone()),
-            session_reported: start.as_ref().is_some_and(|start| start.session_reported),
+            reported: of.session.filter(|_| start.as_ref().is_some_and(|start| start.session_reported)),
             other_boot: start.as_ref().is_some_and(|start| !liveness::is_this_boot(start.boot.as_deref())),
             deadline: patience.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(gone)),
             last_word: None,
@@ -253,7 +253,7 @@ impl Running {
             exit: if lingered { None } else { exit },
             stopped: self.stop.as_ref().and_then(|stop| stop.class),
             other_boot: self.other_boot,
-            session_reported: self.session_reported,
+            reported: self.reported,
             last_words: &words,
         };
         (self.exit, judge(&evidence, rollout))
