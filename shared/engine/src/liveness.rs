@@ -65,10 +65,10 @@ pub fn process(pid: i32) -> Process {
 
 /// Field 22 of `/proc/PID/stat`. The second field may hold blanks and brackets.
 fn start_time(pid: i32) -> Option<u64> {
-    if !Path::new("/proc/self/stat").exists() {
-        return start_by_ps(pid);
-    }
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let Ok(text) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        let has_proc = Path::new("/proc/self/stat").exists();
+        return if has_proc { None } else { start_by_ps(pid) };
+    };
     text[text.rfind(')')? + 1..].split_whitespace().nth(19)?.parse().ok()
 }
 

@@ -18,34 +18,47 @@ use crate::error::{Context, Error, Result, reason};
 
 /// Create a directory of codex-agent with its parents; refuse one that is not private to the user.
 pub fn make(path: &Path) -> Result<()> {
+    // Every job needs such a directory; an existing one costs one call of the kernel.
+    if check(path)? {
+        return Ok(());
+    }
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.context("create the directory", path).map_err(Error::of_place)?;
-    check(path)
+    check(path).map(drop)
 }
 
-/// Refuse a directory that others can write to. A missing directory is no error.
-pub fn check(path: &Path) -> Result<()> {
+/// Refuse a directory that others can write to. Returns whether the directory exists; a missing one is no error.
+pub fn check(path: &Path) -> Result<bool> {
+    let look = |meta: std::io::Result<fs::Metadata>| match meta {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        meta => meta.map(Some).context("examine the directory", path).map_err(Error::of_place),
+    };
+    let Some(meta) = look(path.symlink_metadata())? else { return Ok(false) };
+    check_owner(path, &meta)?;
+    if !meta.is_symlink() {
+        return Ok(meta.is_dir());
+    }
+    let Some(target) = look(fs::metadata(path))? else { return Ok(false) };
+    check_owner(path, &target)?;
+    Ok(target.is_dir())
+}
+
+/// Refuse what another user owns or may write to.
+fn check_owner(path: &Path, meta: &fs::Metadata) -> Result<()> {
     let refused = |why: &str, hint: String| {
         let message = format!("cannot use the directory '{}': {why}", path.display());
         Err(Error::new(message).hint(hint).of_place())
     };
     let own = rustix::process::geteuid().as_raw();
-    let elsewhere = "set CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME to other directories";
-    let look = |meta: std::io::Result<fs::Metadata>| match meta {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        meta => meta.map(Some).context("examine the directory", path).map_err(Error::of_place),
-    };
-    for meta in [look(path.symlink_metadata())?, look(fs::metadata(path))?].into_iter().flatten() {
-        if meta.uid() != own {
-            let what = if meta.is_symlink() { "the link to it" } else { "it" };
-            let why = format!("{what} belongs to user {}, and this is user {own}", meta.uid());
-            return refused(&why, format!("run as that user; {elsewhere}"));
-        }
-        let by_group = meta.mode() & 0o020 != 0 && !is_own_group(own, meta.gid());
-        if !meta.is_symlink() && (by_group || meta.mode() & 0o002 != 0) {
-            let hint = format!("chmod go-w '{}'", path.display());
-            return refused("other users may write to it", hint);
-        }
+    if meta.uid() != own {
+        let what = if meta.is_symlink() { "the link to it" } else { "it" };
+        let why = format!("{what} belongs to user {}, and this is user {own}", meta.uid());
+        let elsewhere = "set CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME to other directories";
+        return refused(&why, format!("run as that user; {elsewhere}"));
+    }
+    let by_group = meta.mode() & 0o020 != 0 && !is_own_group(own, meta.gid());
+    if !meta.is_symlink() && (by_group || meta.mode() & 0o002 != 0) {
+        return refused("other users may write to it", format!("chmod go-w '{}'", path.display()));
     }
     Ok(())
 }

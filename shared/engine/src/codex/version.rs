@@ -90,32 +90,32 @@ struct Answer {
 /// The executable, the home of Codex, and the directory.
 type Place = (PathBuf, Option<PathBuf>, PathBuf);
 
-/// The identity of an executable, which differs from that of its successor. The time is that of the last change
-/// to the file itself: npm gives all files of a package one time of modification, whatever their version.
+/// The identities of an executable and a directory, behind any links, which differ from those of their successors.
+/// The time is that of the last change to the file itself: npm gives all files of a package one time of
+/// modification, whatever their version.
 #[derive(Clone, Debug, PartialEq)]
 struct Stamp {
-    path: PathBuf,
     file: (u64, u64),
     length: u64,
     changed: (i64, i64),
+    directory: Option<(u64, u64)>,
 }
 
 impl Stamp {
-    fn of(codex: &Path) -> Option<Stamp> {
-        let path = std::fs::canonicalize(codex).ok()?;
-        let meta = std::fs::metadata(&path).ok()?;
+    fn read(codex: &Path, directory: &Path) -> Option<Stamp> {
+        let meta = std::fs::metadata(codex).ok()?;
+        let directory = std::fs::metadata(directory).ok().map(|meta| (meta.dev(), meta.ino()));
         let (file, changed) = ((meta.dev(), meta.ino()), (meta.ctime(), meta.ctime_nsec()));
-        Some(Stamp { path, file, length: meta.len(), changed })
+        Some(Stamp { file, length: meta.len(), changed, directory })
     }
 }
 
 impl Versions {
     /// The version of this executable in a directory; `anew` queries it again, unless it was queried just now.
     pub fn of(&mut self, codex: &Path, home: Option<&Path>, there: &Path, anew: bool) -> Result<String> {
-        let real = std::fs::canonicalize(there).unwrap_or_else(|_| there.to_owned());
-        let key = (codex.to_owned(), home.map(Path::to_owned), real);
+        let key = (codex.to_owned(), home.map(Path::to_owned), there.to_owned());
         // Read before the query: an executable that is replaced meanwhile is queried again.
-        let stamp = Stamp::of(codex);
+        let stamp = Stamp::read(codex, there);
         let is_good = |answer: &&Answer| {
             Some(&answer.by) == stamp.as_ref() && (!anew || answer.at.elapsed() < JUST_NOW)
         };
@@ -141,7 +141,20 @@ impl Versions {
 #[allow(clippy::disallowed_methods)] // What a test finds there must be put there.
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::io::Write;
+
+    /// Writes an executable script in another process: a process that another test starts meanwhile would inherit
+    /// the open file, and the script could not be run ("text file busy").
+    fn write_script(path: &Path, text: &str) {
+        let mut shell = Command::new("sh")
+            .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        shell.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{text}\n").as_bytes()).unwrap();
+        assert!(shell.wait().unwrap().success());
+    }
 
     #[test]
     fn a_version_holds_for_one_directory_and_one_file() {
@@ -149,9 +162,7 @@ mod tests {
         let codex = folder.path().join("codex");
         let install = |text: &str| {
             let new = folder.path().join("new");
-            std::fs::write(&new, format!("#!/bin/sh\necho x >> {}/asked\n{text}\n", folder.path().display()))
-                .unwrap();
-            std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+            write_script(&new, &format!("echo x >> {}/asked\n{text}", folder.path().display()));
             // As npm does: whatever the version, the time of modification is one.
             let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(500_000_000);
             std::fs::File::options().write(true).open(&new).unwrap().set_modified(time).unwrap();
@@ -183,8 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let says = |text: &str| {
             let path = folder.path().join("codex");
-            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            write_script(&path, text);
             version(&path, None, None).map_err(|error| error.message().to_owned())
         };
         assert_eq!(says("echo codex-cli 0.169.0"), Ok("0.169.0".to_owned()));
