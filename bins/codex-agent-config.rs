@@ -154,7 +154,7 @@ fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
             "codex.home" => path(&args.common.codex_home),
             "codex.binary" => path(&args.common.codex),
             "ui.color" => match args.common.color {
-                Color::Unsaid => None,
+                Color::Unset => None,
                 Color::Auto => Some("auto".into()),
                 Color::Always => Some("always".into()),
                 Color::Never => Some("never".into()),

@@ -120,7 +120,7 @@ fn run(args: Args) -> Result<Exit> {
     if args.own.one && args.own.last {
         return Err(Error::usage("--one and --last cannot be combined"));
     }
-    let reads = reference::from_stdin(&args.operands).map_err(|_| {
+    let reads = reference::reads_stdin(&args.operands).map_err(|_| {
         Error::usage("a reference or a word is missing")
             .hint("give references or words as operands, or pipe sessions in")
     })?;
@@ -171,14 +171,14 @@ fn all_references(
 ) -> Result<Option<Vec<Session<'static>>>> {
     let mut all = Vec::new();
     for operand in operands {
-        let found = reference::candidates(index, operand)?;
+        let found = reference::matching(index, operand)?;
         // What can be nothing but a reference is no word, whether it is found or not.
         let is_form = operand.starts_with('@') || operand.starts_with("id:") || operand.starts_with("name:");
         if found.is_empty() && !is_form && Id::parse(operand).is_none() {
             return Ok(None);
         }
         if found.is_empty() {
-            warn_of(&reference::missing(index, operand)?);
+            warn_of(&reference::not_found_error(index, operand)?);
             *exit = Exit::Negative;
         }
         all.extend(found);
@@ -190,7 +190,7 @@ fn all_references(
 fn unmatched(index: &mut Index, operands: &[&str]) -> Result<Vec<String>> {
     let mut unmatched = Vec::new();
     for operand in operands {
-        if reference::candidates(index, operand)?.is_empty() {
+        if reference::matching(index, operand)?.is_empty() {
             unmatched.push((*operand).to_owned());
         }
     }
@@ -316,7 +316,7 @@ impl Finder {
         }
         if args.own.one && self.found.len() > 1 {
             return Err(
-                reference::ambiguous(what, &self.found).hint("--last takes the one that was used last")
+                reference::ambiguous_error(what, &self.found).hint("--last takes the one that was used last")
             );
         }
         if self.count == 0 && !self.unmatched.is_empty() {

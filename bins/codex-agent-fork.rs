@@ -165,7 +165,7 @@ fn run(mut args: Args) -> Result<Exit> {
             (vec![reference::resolve_to_act(&mut index, session)?], Cut::Turn(turn.to_owned()))
         }
         None => (
-            reference::all(&mut index, &args.operands, "nothing was forked")?,
+            reference::resolve_all(&mut index, &args.operands, "nothing was forked")?,
             args.own.nth.map_or(Cut::Whole, Cut::Message),
         ),
     };
@@ -282,7 +282,7 @@ fn fork_one(
 fn print_forks(args: &Args, parent: &Session<'_>, forks: &[Id], rows: &mut Sessions) -> Result<()> {
     let mut fresh = args.common.index()?;
     for fork in forks {
-        let mut session = fresh.get(*fork)?.unwrap_or(Session::of(*fork));
+        let mut session = fresh.get(*fork)?.unwrap_or(Session::with_id(*fork));
         let label = Some(parent.label()).filter(|label| !label.is_empty());
         session.parent_title = label.map(|label| label.to_owned().into()).or(session.parent_title);
         rows.write(&session)?;

@@ -130,7 +130,7 @@ fn run(args: Args) -> Result<Exit> {
     if args.common.json && !args.own.print {
         return Err(Error::usage("--json needs --print or a prompt"));
     }
-    let reads = reference::from_stdin(&args.operands)?;
+    let reads = reference::reads_stdin(&args.operands)?;
     if args.operands.len() > 1 {
         let words = quoted(&args.operands[1..].join(" "));
         return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1]))
@@ -168,7 +168,7 @@ fn send(args: &Args) -> Result<Exit> {
         return Err(Error::usage("a session is missing"));
     }
     let mut index = args.common.index()?;
-    let sessions = reference::all(&mut index, &args.operands, "nothing was started")?;
+    let sessions = reference::resolve_all(&mut index, &args.operands, "nothing was started")?;
     let ids = codex_agent_engine::commands::send::dedup_ids(sessions.iter().filter_map(|session| session.id));
     let name = match &ids[..] {
         [one] => one.short(),

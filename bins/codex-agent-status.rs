@@ -99,7 +99,7 @@ fn run(args: Args) -> Result<Exit> {
     for [kind, name, third, fourth, last] in rows {
         // The end of a run's name is unique, and accepted as its name.
         let cut = if kind == "run" { Cut::Front } else { Cut::Back };
-        table.row([kind.into(), Cell::cut(name, cut), third.into(), fourth.into(), last.into()]);
+        table.row([kind.into(), Cell::with_cut(name, cut), third.into(), fourth.into(), last.into()]);
     }
     table.write(&mut output, args.common.color.is_on())?;
     output.flush()?;

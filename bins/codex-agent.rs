@@ -231,8 +231,8 @@ fn complete(args: Args) -> Result<Exit> {
     let typed = args.words.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     let mut found = Candidates::new(&typed);
     let help = |mut found: Candidates<'_>| {
-        found.say("nothing");
-        complete::tools(&mut found, true);
+        found.instruct("nothing");
+        complete::offer_tools(&mut found, true);
         PAGES.iter().for_each(|(name, _, _, about)| found.offer(name, about));
         found.print()
     };
@@ -242,7 +242,7 @@ fn complete(args: Args) -> Result<Exit> {
         Ok(Some(path)) => {
             let is_ours = plugin::is_ours(&name, &path);
             if !is_ours {
-                found.say(&format!("external {}", args.words.len()));
+                found.instruct(&format!("external {}", args.words.len()));
             }
             (path, args.words[1..].to_vec())
         }
@@ -261,14 +261,14 @@ fn complete(args: Args) -> Result<Exit> {
     let has_script =
         known.as_ref().is_some_and(|known| generate::SHELLS.iter().any(|shell| known.has(shell)));
     if has_script {
-        found.say("script");
+        found.instruct("script");
     }
     if known.is_some_and(|known| known.completes) && (name != tool_name || !has_script) {
         let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         description::candidates(&path, &words, |word, meaning| found.offer(word, meaning))?;
     }
-    if found.is_empty() {
-        found.say("files");
+    if found.count() == 0 {
+        found.instruct("files");
     }
     found.print()
 }
@@ -444,7 +444,7 @@ fn plain(text: &str) -> String {
 
 fn list(args: &Args, json: bool) -> Result<Exit> {
     let path = SearchPath::from_env();
-    let known = description::of_all(&path.list().tools);
+    let known = description::with_descriptions(&path.list().tools);
     let mut output = Output::stdout();
     let records: Vec<ToolRecord<'_>> =
         known.iter().map(|(tool, about)| description::listed(tool, about.as_ref())).collect();

@@ -189,7 +189,7 @@ pub(super) fn show(args: Args) -> Result<Exit> {
         match Id::parse(id) {
             Some(id) if found.contains(&Some(id)) => {}
             Some(id) => {
-                let mut session = Session::of(id);
+                let mut session = Session::with_id(id);
                 session.title = is_terminal().then_some("(Codex has no such session)".into());
                 rows.write(&session)?;
             }
@@ -212,7 +212,7 @@ struct Given {
 fn given(args: &Args, mut find: impl FnMut(&str, bool) -> Result<String>) -> Result<Given> {
     let mut given = Given::default();
     let references = &args.operands[1..];
-    let reads = reference::from_stdin(references)?;
+    let reads = reference::reads_stdin(references)?;
     for text in references.iter().filter(|text| *text != "-") {
         given.ids.push(find(text, false)?);
     }
@@ -347,7 +347,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
         }
         let Some(index) = index.as_mut() else { return Err(Error::new("no index")) };
         // The id of a session that Codex does not have any more is only in the group.
-        if reference::candidates(index, text)?.is_empty() {
+        if reference::matching(index, text)?.is_empty() {
             let part = text.strip_prefix("id:").unwrap_or(text).to_lowercase();
             let fits = |id: &&String| {
                 let id = id.to_lowercase();

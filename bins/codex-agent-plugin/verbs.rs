@@ -25,7 +25,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         Some(PathProblem { path: tool.path.clone(), problem: "no_interpreter", detail })
     });
     let problems: Vec<PathProblem> = listing.problems.iter().cloned().chain(without).collect();
-    let known = description::of_all(&listing.tools);
+    let known = description::with_descriptions(&listing.tools);
     let records: Vec<ToolRecord<'_>> =
         known.iter().map(|(tool, about)| description::listed(tool, about.as_ref())).collect();
     let mut output = Output::stdout();

@@ -1,13 +1,12 @@
-//! One table a tool: what it accepts is written once, and parser, `--help`, manual page and
-//! completions are made from it.
+//! The table of a tool, from which the parser, `--help`, the manual page and the completions are made.
 //!
-//! A tool is a [`Tool`] that a function builds: with one nameless [`Command`], or several named ones (verbs), or
-//! both. Then the nameless one stands first and is run where the first word is no verb. Each [`Flag`] has its own
-//! setter, so that words and parsing cannot drift apart. Setters only store: what needs the outside world
-//! happens in the command's `run`. Errors are printed and exit codes chosen in one place, [`main`].
+//! A function builds the [`Tool`]: with one nameless [`Command`], or several named ones (verbs), or both. Of both, the
+//! nameless command is first, and runs if the first word is not a verb. Each [`Flag`] has its help and its setter in
+//! one call. A setter only stores its value; files and the environment are read by the function of the command.
+//! [`main`] prints the error and chooses the exit status.
 //!
-//! Every tool understands `-h`/`--help`, `-V`/`--version`, `-q`/`--quiet`, which suppresses status lines, and
-//! `--generate KIND`, which prints one of its own documents; [`generate::kinds`] lists them.
+//! Every tool has `-h`/`--help`, `-V`/`--version`, `-q`/`--quiet`, which suppresses status lines, and `--generate
+//! KIND`, which prints a document of the tool; [`generate::kinds`] lists the kinds.
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -49,7 +48,7 @@ pub use flag::{Completes, Flag, Place, Row, Takes, Value, Values};
 pub use flags::Args;
 pub use table::{Command, Tool, Verb};
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use flag::utf8;
@@ -57,13 +56,13 @@ use lexopt::{Arg, Parser};
 
 use crate::error::{self, Error, Exit, Result};
 use crate::ndjson::Output;
-use crate::text::{is_slip, nearest};
+use crate::text::{is_typo, nearest};
 
-/// Parses the rest of the command line, and runs the command at this index.
+/// Parses the rest of the command line, and runs the command with this index.
 fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
     while let Some(arg) = parser.next().map_err(lexopt_error)? {
         let verb = &tool.commands[at];
-        let flag = match &arg {
+        let (flag, row) = match arg {
             Arg::Short('h') | Arg::Long("help") => {
                 return print(&generate::help(&tool, Some(verb).filter(|verb| !verb.name.is_empty())));
             }
@@ -73,64 +72,57 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
                 continue;
             }
             Arg::Long("generate") => return generate_document(&tool, &mut parser),
-            Arg::Short(letter) => verb.rows().position(|row| row.short == Some(*letter)),
-            Arg::Long(name) => verb.rows().position(|row| row.long == *name),
-            Arg::Value(_) => None,
-        };
-        match (flag.and_then(|flag| Some((flag, verb.rows().nth(flag)?.clone()))), arg) {
-            (Some((flag, row)), _) => {
-                let value = read_value(row.takes, &mut parser).map_err(lexopt_error)?;
-                check_choice(row.takes, value.as_deref())
-                    .and_then(|()| tool.actions[at].set(flag, Value(value)))
-                    .map_err(|error| error.within(format_args!("--{}", row.long)))?;
-            }
-            (None, Arg::Value(value)) => {
-                let (greedy, hint) = (verb.greedy, operand_hint(&tool, verb, &value));
+            Arg::Value(value) => {
+                let hint = operand_hint(&tool, verb, &value);
                 tool.actions[at].operand(value).map_err(|error| match hint {
                     Some(hint) => error.or_hint(hint),
                     None => error,
                 })?;
-                if greedy {
-                    let rest: Vec<OsString> = parser.raw_args().map_err(lexopt_error)?.collect();
-                    rest.into_iter().try_for_each(|word| tool.actions[at].operand(word))?;
+                if verb.greedy {
+                    let mut rest = parser.raw_args().map_err(lexopt_error)?;
+                    rest.try_for_each(|word| tool.actions[at].operand(word))?;
                 }
+                continue;
             }
-            (None, other) => return Err(unknown(verb, &other)),
-        }
+            Arg::Short(letter) => verb
+                .rows()
+                .enumerate()
+                .find(|(_, row)| row.short == Some(letter))
+                .ok_or_else(|| Error::usage(format!("unknown flag '-{letter}'")))?,
+            Arg::Long(name) => verb
+                .rows()
+                .enumerate()
+                .find(|(_, row)| row.long == name)
+                .ok_or_else(|| unknown_flag(verb, name))?,
+        };
+        let value = match row.takes {
+            Takes::Nothing => None,
+            Takes::Perhaps(..) => parser.optional_value(),
+            _ => Some(parser.value().map_err(lexopt_error)?),
+        };
+        check_choice(row.takes, value.as_deref())
+            .and_then(|()| tool.actions[at].set(flag, Value(value)))
+            .map_err(|error| error.within(format_args!("--{}", row.long)))?;
     }
     tool.actions.swap_remove(at).run()
 }
 
-/// The hint for an operand where none is accepted.
+/// The hint for an operand of a command that accepts none.
 fn operand_hint(tool: &Tool, verb: &Verb, word: &OsStr) -> Option<String> {
     let word = word.to_str().filter(|_| verb.operands.is_empty())?;
-    let is_verb = verb.name.is_empty() && tool.verbs().iter().any(|verb| verb.is_called(word));
+    let is_verb = verb.name.is_empty() && tool.verbs().iter().any(|verb| verb.has_name(word));
     match is_verb {
         true => Some(format!("a verb comes first: {} {word} ...", tool.name)),
         false => Some(verb.hint.to_owned()).filter(|hint| !hint.is_empty()),
     }
 }
 
-fn unknown(verb: &Verb, arg: &Arg<'_>) -> Error {
-    match arg {
-        Arg::Long(name) => {
-            let near = nearest(name, verb.rows().map(|row| row.long).chain(["help", "version", "quiet"]));
-            let error = Error::usage(format!("unknown flag '--{name}'"));
-            match near.first() {
-                Some(near) => error.hint(format!("did you mean '--{near}'?")),
-                None => error,
-            }
-        }
-        Arg::Short(letter) => Error::usage(format!("unknown flag '-{letter}'")),
-        Arg::Value(_) => Error::usage("unexpected operand"),
-    }
-}
-
-fn read_value(takes: Takes, parser: &mut Parser) -> std::result::Result<Option<OsString>, lexopt::Error> {
-    match takes {
-        Takes::Nothing => Ok(None),
-        Takes::Perhaps(..) => Ok(parser.optional_value()),
-        _ => parser.value().map(Some),
+fn unknown_flag(verb: &Verb, name: &str) -> Error {
+    let near = nearest(name, verb.rows().map(|row| row.long).chain(["help", "version", "quiet"]));
+    let error = Error::usage(format!("unknown flag '--{name}'"));
+    match near.first() {
+        Some(near) => error.hint(format!("did you mean '--{near}'?")),
+        None => error,
     }
 }
 
@@ -147,18 +139,16 @@ fn check_choice(takes: Takes, value: Option<&OsStr>) -> Result<()> {
 }
 
 fn lexopt_error(error: lexopt::Error) -> Error {
-    match error {
-        lexopt::Error::MissingValue { option: Some(option) } => {
-            Error::usage(format!("'{option}' needs a value"))
-        }
+    Error::usage(match error {
+        lexopt::Error::MissingValue { option: Some(option) } => format!("'{option}' needs a value"),
         lexopt::Error::UnexpectedValue { option, value } => {
-            Error::usage(format!("'{option}' accepts no value, but '{}' was given", value.to_string_lossy()))
+            format!("'{option}' accepts no value, but '{}' was given", value.to_string_lossy())
         }
-        other => Error::usage(other.to_string()),
-    }
+        other => other.to_string(),
+    })
 }
 
-/// The body of every tool's `main`.
+/// The body of the `main` of every tool.
 pub fn main(tool: Tool) -> ExitCode {
     error::set_program(tool.name);
     let mut name = tool.name.to_owned();
@@ -184,14 +174,14 @@ fn run(tool: Tool, name: &mut String) -> Result<Exit> {
         if words.next_if(|word| word == "complete").is_some() {
             let _ = words.next_if(|word| word == "--");
             let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
-            return complete::answer(tool, &words);
+            return complete::complete(tool, &words);
         }
         return generate_document(&tool, &mut Parser::from_args(words));
     }
-    // A verb must be the very first word: after '--' or a flag it is an operand.
+    // Only the first word can be a verb: after '--' or a flag it is an operand.
     let first = words.peek().and_then(|word| word.to_str()).map(str::to_owned);
     let mut parser = Parser::from_args(words);
-    let verb = |word: &str| tool.commands.iter().position(|verb| verb.is_called(word) && !word.is_empty());
+    let verb = |word: &str| tool.commands.iter().position(|verb| verb.has_name(word) && !word.is_empty());
     if let Some(at) = first.as_deref().and_then(verb) {
         parser.next().map_err(lexopt_error)?;
         *name = format!("{} {}", tool.name, tool.commands[at].name);
@@ -203,46 +193,37 @@ fn run(tool: Tool, name: &mut String) -> Result<Exit> {
             None => execute(tool, 0, parser),
         };
     }
-    let word = match parser.next().map_err(lexopt_error)? {
-        None => return Err(Error::usage("a verb is missing").hint(verbs_line(&tool))),
+    let (message, near) = match parser.next().map_err(lexopt_error)? {
         Some(Arg::Short('h') | Arg::Long("help")) => return print(&generate::help(&tool, None)),
         Some(Arg::Short('V') | Arg::Long("version")) => return print(&version(&tool)),
         Some(Arg::Long("generate")) => return generate_document(&tool, &mut parser),
-        Some(Arg::Value(word)) => utf8(word)?,
-        Some(other) => {
-            let typed = match other {
-                Arg::Short(letter) => format!("-{letter}"),
-                Arg::Long(name) => format!("--{name}"),
-                Arg::Value(value) => value.to_string_lossy().into_owned(),
-            };
-            return Err(Error::usage(format!("expected a verb before '{typed}'")).hint(verbs_line(&tool)));
+        Some(Arg::Value(word)) => {
+            let word = utf8(word)?;
+            let near = nearest(&word, tool.verbs().iter().map(|verb| verb.name)).first().copied();
+            (format!("unknown verb '{word}'"), near)
         }
+        Some(Arg::Short(letter)) => (format!("expected a verb before '-{letter}'"), None),
+        Some(Arg::Long(name)) => (format!("expected a verb before '--{name}'"), None),
+        None => ("a verb is missing".to_owned(), None),
     };
-    let near = nearest(&word, tool.verbs().iter().map(|verb| verb.name));
-    let error = Error::usage(format!("unknown verb '{word}'"));
-    Err(error.hint(near.first().map_or_else(|| verbs_line(&tool), |near| format!("did you mean '{near}'?"))))
+    let hint = near.map_or_else(|| list_of_verbs(&tool), |near| format!("did you mean '{near}'?"));
+    Err(Error::usage(message).hint(hint))
 }
 
-/// The error for a likely typo of a verb, which as an operand could be sent to a model.
+/// The error for a probable typing error in a verb, which as an operand could be sent to a model.
 fn mistyped_verb(tool: &Tool, word: &str) -> Option<Error> {
-    if tool.verbs().is_empty() {
-        return None;
-    }
-    let hint = match tool.verbs().iter().find(|verb| is_slip(word, verb.name)) {
+    let mut hint = match tool.verbs().iter().find(|verb| is_typo(word, verb.name)) {
         Some(near) => format!("did you mean '{}'?", near.name),
-        None if ["help", "show"].contains(&word) => verbs_line(tool),
+        None if ["help", "show"].contains(&word) && !tool.verbs().is_empty() => list_of_verbs(tool),
         None => return None,
     };
-    let way = match tool.nameless() {
-        Some(nameless) if !nameless.operands.is_empty() => {
-            format!("{hint}\n'{} -- {word}' uses it as an operand", tool.name)
-        }
-        _ => hint,
-    };
-    Some(Error::usage(format!("unknown verb '{word}'")).hint(way))
+    if tool.nameless().is_some_and(|nameless| !nameless.operands.is_empty()) {
+        hint = format!("{hint}\n'{} -- {word}' uses '{word}' as an operand", tool.name);
+    }
+    Some(Error::usage(format!("unknown verb '{word}'")).hint(hint))
 }
 
-fn verbs_line(tool: &Tool) -> String {
+fn list_of_verbs(tool: &Tool) -> String {
     let verbs: Vec<&str> = tool.verbs().iter().map(|verb| verb.name).collect();
     format!("verbs: {}", verbs.join(" "))
 }
@@ -253,11 +234,11 @@ fn version(tool: &Tool) -> String {
 
 fn generate_document(tool: &Tool, parser: &mut Parser) -> Result<Exit> {
     let kind = utf8(parser.value().map_err(lexopt_error)?)?;
-    match generate::document(tool, &kind) {
-        Some(text) => print(&text),
-        None => Err(Error::usage(format!("cannot generate '{kind}'"))
-            .hint(format!("kinds: {}", generate::kinds(tool).join(" ")))),
-    }
+    let text = generate::document(tool, &kind).ok_or_else(|| {
+        Error::usage(format!("cannot generate '{kind}'"))
+            .hint(format!("kinds: {}", generate::kinds(tool).join(" ")))
+    })?;
+    print(&text)
 }
 
 /// Prints a text to standard output.

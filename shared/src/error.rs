@@ -1,14 +1,14 @@
-//! What can go wrong, said in one line, and the exit code that goes with it.
+//! Errors: one line, a hint, and the exit status that belongs to the error.
 //!
-//! An error names its subject, what was attempted and, where there is one, the way out (the hint).
-//! Messages begin in lower case and have no full stop: `cannot open '/x': permission denied`.
-//! Errors that end a tool are printed in one place, `cli::main`. A problem after which a tool continues is a
-//! warning ([`warn`]); a line about success or progress is a status ([`status`]), which `--quiet` suppresses.
+//! An error names its subject and the attempt, and has a hint if the user can do something about it. Messages begin
+//! in lower case and have no full stop: `cannot open '/x': permission denied`. Errors that end a tool are printed in
+//! one place, `cli::main`. A problem after which a tool continues is a warning ([`warn`]); a line about success or
+//! progress is a status ([`status`]), which `--quiet` suppresses.
 //!
 //! ```
 //! use codex_agent_shared::error::{Error, Exit};
 //!
-//! let error = Error::not_found("there is no group 'x'").hint("codex-agent group list lists them");
+//! let error = Error::not_found("there is no group 'x'").hint("'codex-agent group list' lists the groups");
 //! assert_eq!((error.exit(), error.exit().code()), (Exit::Negative, 1));
 //! ```
 
@@ -19,34 +19,36 @@ pub use nonblocking::Stream;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::text::harmless;
+
 /// The exit codes of every tool. A closed set: scripts may rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done. A listing without rows is done too.
+    /// 0: success. A listing without rows is a success too.
     Done,
-    /// 1: nothing found, or some job failed.
+    /// 1: nothing was found, or a job failed.
     Negative,
-    /// 2: bad usage, or trouble: nothing was changed unless the message says so.
+    /// 2: bad usage, or another error: nothing was changed unless the message names the change.
     Trouble,
-    /// 75: a run was stopped with work left; it can be continued.
+    /// 75: a run was stopped with pending jobs; it can be continued.
     WorkLeft,
-    /// 130: interrupted, and jobs were killed for it.
+    /// 130: interrupted, and the running jobs were killed.
     Interrupted,
     /// 126: the dispatcher found the tool and cannot run it.
     CannotRun,
-    /// 127: the dispatcher knows no such tool.
+    /// 127: the dispatcher found no such tool.
     NoSuchTool,
-    /// The code of a program that was run for the user, or 128 and the signal that ended it.
+    /// The exit status of a program that was run for the user, or 128 and the signal that killed it.
     Theirs(u8),
 }
 
 impl Exit {
-    /// The number that the shell sees.
+    /// The number that the shell gets.
     pub fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
@@ -61,8 +63,9 @@ impl Exit {
     }
 }
 
-/// One line that says what went wrong, a hint that says the way out, and the exit code.
+/// An error: its message in one line, hints, and the exit code.
 #[derive(Debug)]
+#[must_use]
 pub struct Error {
     message: String,
     hint: Option<String>,
@@ -73,11 +76,11 @@ pub struct Error {
     of_place: bool,
 }
 
-/// What every fallible function of this library returns.
+/// The result of every fallible function of this library.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Trouble (exit 2): the world is not as it must be.
+    /// An error that ends a tool with exit status 2.
     pub fn new(message: impl Into<String>) -> Self {
         let message = message.into();
         Error {
@@ -91,17 +94,17 @@ impl Error {
         }
     }
 
-    /// Bad usage (exit 2): the words on the command line are off; the tool's `--help` is pointed to.
+    /// Bad usage, with exit status 2: a reference to `--help` is printed after the error.
     pub fn usage(message: impl Into<String>) -> Self {
         Error { usage: true, ..Error::new(message) }
     }
 
-    /// Nothing is there (exit 1).
+    /// An error with exit status 1: the subject does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Error { exit: Exit::Negative, ..Error::new(message) }
     }
 
-    /// A failure to write to standard output. A closed pipe is marked, so that the tool ends quietly.
+    /// A failure to write to standard output. A closed pipe is marked, so that the tool ends without a message.
     pub fn of_output(error: impl Into<io::Error>) -> Self {
         let error = error.into();
         Error {
@@ -110,8 +113,7 @@ impl Error {
         }
     }
 
-    /// The same error, with the way out in a line of its own, after those that it has already.
-    #[must_use]
+    /// The error with a further hint, on a line of its own.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         let hint = hint.into();
         self.hint = Some(match self.hint.take() {
@@ -121,74 +123,65 @@ impl Error {
         self
     }
 
-    /// The same error, with this way out where it has none yet.
-    #[must_use]
+    /// The error with this hint, unless it has a hint already.
     pub fn or_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint.get_or_insert_with(|| hint.into());
         self
     }
 
-    /// The same error with another exit code.
-    #[must_use]
-    pub fn with_exit(mut self, exit: Exit) -> Self {
-        self.exit = exit;
-        self
+    /// The error with another exit code.
+    pub fn with_exit(self, exit: Exit) -> Self {
+        Error { exit, ..self }
     }
 
-    /// The same error, with what it happened in put before it: `stdin:17: …`.
-    #[must_use]
-    pub fn within(mut self, place: impl Display) -> Self {
-        self.message = format!("{place}: {}", self.message);
-        self
+    /// The error with its place before the message: `stdin:17: …`.
+    pub fn within(self, place: impl Display) -> Self {
+        Error { message: format!("{place}: {}", self.message), ..self }
     }
 
-    /// The exit code that a tool ends with when this error ends it.
+    /// The exit code of a tool that this error ends.
     pub fn exit(&self) -> Exit {
         self.exit
     }
 
-    /// The one line.
+    /// The message without hints.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What the system said, where it was the system.
+    /// The kind of an error of the system; `None` for other errors.
     pub fn kind(&self) -> Option<io::ErrorKind> {
         self.kind
     }
 
-    /// The same error, as trouble with a directory or a file of our own.
-    #[must_use]
+    /// The error, marked as one of a directory or a file of codex-agent.
     #[doc(hidden)]
-    pub fn of_place(mut self) -> Self {
-        self.of_place = true;
-        self
+    pub fn of_place(self) -> Self {
+        Error { of_place: true, ..self }
     }
 
-    /// Whether it is trouble with a directory or a file of our own, which any other job would meet as well.
+    /// Whether a directory or a file of codex-agent cannot be used: every other job would fail as well.
     #[doc(hidden)]
     pub fn is_of_place(&self) -> bool {
         self.of_place
     }
 
-    /// Whether the reader of our output went away, which is not an error: the tool ends quietly.
+    /// Whether the reader of standard output has closed it, after which a tool ends without a message.
     pub fn is_broken_pipe(&self) -> bool {
         self.broken_pipe
     }
 
-    /// Prints the error as `NAME: message`, with the hint and, for bad usage, the way to the help.
+    /// Prints the error as `NAME: message`, with its hints and, for bad usage, a reference to the help.
     #[doc(hidden)]
     pub fn print(&self, name: &str) {
-        let mut text = format!("{name}: {}\n", harmless(&self.message));
-        if let Some(hint) = &self.hint {
-            for line in hint.lines() {
-                text.push_str(&format!("  {}\n", harmless(line)));
-            }
-        }
-        if self.usage {
-            text.push_str(&format!("Try '{name} --help'.\n"));
-        }
-        say(&text);
+        let help = if self.usage { format!("Try '{name} --help'.\n") } else { String::new() };
+        print_text(&(self.text(name) + &help));
+    }
+
+    fn text(&self, name: &str) -> String {
+        let hints = self.hint.iter().flat_map(|hint| hint.lines());
+        let hints = hints.map(|line| format!("  {}\n", harmless(line))).collect::<String>();
+        format!("{name}: {}\n{hints}", harmless(&self.message))
     }
 }
 
@@ -200,7 +193,7 @@ impl Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Adds path and verb to an I/O error, so that none leaves without them.
+/// Adds the path and the attempt to an error of the system.
 pub trait Context<T> {
     /// `cannot VERB 'PATH': reason`.
     fn context(self, verb: &str, path: &Path) -> Result<T>;
@@ -215,7 +208,7 @@ impl<T> Context<T> for io::Result<T> {
     }
 }
 
-/// The system's reason in plain words, without Rust's "(os error 13)".
+/// The reason of the system as a clause, without Rust's "(os error 13)".
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let plain = text.split(" (os error").next().unwrap_or(&text);
@@ -228,15 +221,19 @@ pub fn reason(error: &io::Error) -> String {
 
 static PROGRAM: OnceLock<String> = OnceLock::new();
 
-/// Sets the name that warnings begin with. The first call wins.
+/// Sets the name that warnings begin with. The first call has effect.
 #[doc(hidden)]
 pub fn set_program(name: &str) {
     let _ = PROGRAM.set(name.to_owned());
 }
 
+fn program() -> &'static str {
+    PROGRAM.get().map_or("codex-agent", String::as_str)
+}
+
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Suppresses status lines from now on: `--quiet`.
+/// Suppresses all further status lines: `--quiet`.
 pub fn set_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
@@ -246,105 +243,88 @@ pub fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-/// One line to standard error about success or progress, which `--quiet` suppresses.
+/// Prints a line about success or progress to standard error, unless `--quiet` suppresses it.
 pub fn status(message: impl Display) {
     if !is_quiet() {
         warn(message);
     }
 }
 
-/// One line to standard error about a problem after which the tool continues.
-pub fn warn(message: impl Display) {
-    let name = PROGRAM.get().map_or("codex-agent", String::as_str);
-    say(&format!("{name}: {}\n", harmless(&message.to_string())));
-}
-
-/// What standard error has not taken yet, from [`buffer_stderr`] on.
-static KEPT: Mutex<Option<Vec<u8>>> = Mutex::new(None);
-
-/// So much is kept for a reader of standard error that does not read; what comes then is dropped.
-const MOST_KEPT: usize = 1 << 20;
-
-/// From now on nobody waits for the reader of standard error, which may be a pipe that is not read, the same
-/// as standard output's (`2>&1 | less`): what it does not take at once is kept. [`hand_on`] tries again, and
-/// [`flush`] waits.
-#[doc(hidden)]
-pub fn buffer_stderr() {
-    kept().get_or_insert_default();
-}
-
-/// Hands on what standard error takes now. False where something is left.
-#[doc(hidden)]
-pub fn hand_on() -> bool {
-    let mut guard = kept();
-    let Some(kept) = guard.as_mut() else { return true };
-    let mut handed = 0;
-    loop {
-        match Stream::Err.write_some(&kept[handed..]) {
-            Ok(0) => break,
-            Ok(more) => handed += more,
-            // It is gone; there is nowhere left to say so.
-            Err(_) => handed = kept.len(),
-        }
-    }
-    kept.drain(..handed);
-    kept.is_empty()
-}
-
-/// Hands on all that is kept, and waits for it where it must.
-#[doc(hidden)]
-pub fn flush() {
-    if let Some(kept) = kept().take() {
-        let _ = io::stderr().write_all(&kept);
-    }
-}
-
-fn say(text: &str) {
-    let mut guard = kept();
-    let Some(kept) = guard.as_mut() else {
-        // Standard error may be gone; there is nowhere left to say so.
-        let _ = io::stderr().write_all(text.as_bytes());
-        return;
-    };
-    if kept.len() < MOST_KEPT {
-        kept.extend_from_slice(text.as_bytes());
-    }
-    drop(guard);
-    hand_on();
-}
-
-/// A poisoned lock has a text in it all the same.
-fn kept() -> MutexGuard<'static, Option<Vec<u8>>> {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The same about something that is met again and again: the same line is printed once.
-pub fn warn_once(message: impl Display) {
-    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let message = message.to_string();
-    // A poisoned lock would only mean that a line is said twice.
-    if SAID.lock().map_or(true, |mut said| said.insert(message.clone())) {
-        warn(message);
-    }
-}
-
-/// A status line for a terminal alone: a script knows the same by the exit code.
+/// Prints a line about success or progress if standard error is a terminal: a script has the exit status.
 pub fn note(message: impl Display) {
-    use std::io::IsTerminal;
     if io::stderr().is_terminal() {
         status(message);
     }
 }
 
-/// The same about an error: its one line, and the way out.
-pub fn warn_of(error: &Error) {
-    let name = PROGRAM.get().map_or("codex-agent", String::as_str);
-    Error { usage: false, message: error.message.clone(), hint: error.hint.clone(), ..*error }.print(name);
+/// Prints a warning to standard error: a problem after which the tool continues.
+pub fn warn(message: impl Display) {
+    print_text(&format!("{}: {}\n", program(), harmless(&message.to_string())));
 }
 
-/// Text with every control character made visible, as file names and foreign bytes may hold any.
-fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
-    crate::text::harmless(text)
+/// Prints an error as a warning, with its hints.
+pub fn warn_of(error: &Error) {
+    print_text(&error.text(program()));
+}
+
+/// Prints a warning, unless the same was printed before.
+pub fn warn_once(message: impl Display) {
+    static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let message = message.to_string();
+    if PRINTED.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone()) {
+        warn(message);
+    }
+}
+
+/// The text that standard error has not accepted yet, after [`buffer_stderr`].
+static UNWRITTEN: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+
+/// The number of bytes that are kept for a reader of standard error that does not read. Further text is dropped.
+const MOST_UNWRITTEN: usize = 1 << 20;
+
+/// Makes all further writing to standard error nonblocking: its reader may wait for standard output (`2>&1 | less`).
+/// The text that is not accepted at once is kept; [`write_available`] tries again, and [`flush`] waits.
+#[doc(hidden)]
+pub fn buffer_stderr() {
+    unwritten().get_or_insert_default();
+}
+
+/// Writes as much of the kept text as standard error accepts now, and returns whether all is written.
+#[doc(hidden)]
+pub fn write_available() -> bool {
+    let mut guard = unwritten();
+    let Some(text) = guard.as_mut() else { return true };
+    // A closed standard error accepts nothing more, and there is no other place for the text.
+    let written = Stream::Err.write_available(text).unwrap_or(text.len());
+    text.drain(..written);
+    text.is_empty()
+}
+
+/// Writes all of the kept text, and waits for the reader of standard error.
+#[doc(hidden)]
+pub fn flush() {
+    if let Some(text) = unwritten().take() {
+        let _ = io::stderr().write_all(&text);
+    }
+}
+
+fn print_text(text: &str) {
+    let mut guard = unwritten();
+    let Some(before) = guard.as_mut() else {
+        // Standard error may be closed, and there is no other place for the text.
+        let _ = io::stderr().write_all(text.as_bytes());
+        return;
+    };
+    if before.len() < MOST_UNWRITTEN {
+        before.extend_from_slice(text.as_bytes());
+    }
+    drop(guard);
+    write_available();
+}
+
+fn unwritten() -> MutexGuard<'static, Option<Vec<u8>>> {
+    // After a panic the text is still valid.
+    UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //! use codex_agent_shared::cli::{self, Command, Tool};
 //! use codex_agent_shared::error::{Exit, Result, warn};
 //! use codex_agent_shared::ndjson::{Output, Records};
-//! use codex_agent_shared::reference::from_stdin;
+//! use codex_agent_shared::reference::reads_stdin;
 //! use serde_json::value::{RawValue, to_raw_value};
 //!
 //! fn main() -> ExitCode {
@@ -26,7 +26,7 @@
 //! }
 //!
 //! fn run((): ()) -> Result<Exit> {
-//!     from_stdin(&[])?;
+//!     reads_stdin(&[])?;
 //!     let (mut output, mut exit) = (Output::stdout(), Exit::Done);
 //!     // Raw values keep every field and every digit of a record.
 //!     let mut records = Records::<_, BTreeMap<String, Box<RawValue>>>::new("stdin", std::io::stdin());
@@ -70,7 +70,7 @@
 //! - A record is one JSON object on one line; a field that a stage does not know passes through it
 //!   unchanged ([`record`], [`ndjson`]).
 //! - Input is operands, else standard input; one function decides it for every tool
-//!   ([`reference::from_stdin`]).
+//!   ([`reference::reads_stdin`]).
 //! - Standard output is data, standard error is for people. A closed pipe ends a reader quietly.
 //! - A bad line is reported with its number. A filter skips it and exits with status 2; a tool that
 //!   changes something takes all of its input or none.

@@ -1,14 +1,12 @@
-//! Records in and out of a pipe: newline-delimited JSON, one record or one error for each line.
+//! Records from and to a pipe: newline-delimited JSON, one record or one error for each line.
 //!
-//! Reading: [`Lines`] splits any reader at newlines with one bounded buffer (used for rollout files
-//! too); [`Records`] puts each line through ndjson-stream's engine. The engine is fed one whole line
-//! at a time and told to parse always, so that one line in is exactly one result out, and a bad
-//! line costs itself alone: the next line is read as if nothing had been. What the engine does not
-//! know is added here: the number of the line, a byte order mark, blank lines, lines without an end.
+//! Reading: [`Lines`] splits a reader, a rollout too, at newlines in one bounded buffer. [`Records`] gives each line
+//! to ndjson-stream, line by line, so that a line has exactly one result and an invalid line does not affect the
+//! next one. Line numbers, byte order marks, blank lines and an unfinished last line are handled here.
 //!
-//! Writing: [`Output`] is standard output behind one buffer. A closed pipe is an [`Error`] that ends
-//! a reader quietly. Before [`Records`] waits for its input, the buffer is written: a filter of a live
-//! input passes each record on when it has it, and needs no flush but the last.
+//! Writing: [`Output`] is standard output with one buffer. A closed pipe is an [`Error`] that ends a tool without a
+//! message. Before [`Records`] waits for its input the buffer is written, so that a filter passes each record of a
+//! live input on, and needs no flush but the last.
 //!
 //! ```
 //! use codex_agent_shared::ndjson::Records;
@@ -22,7 +20,7 @@
 //! let input = "{\"id\":\"a\",\"more\":1}\noops\n{\"id\":\"b\"}";
 //! let mut records = Records::<_, Id>::new("stdin", input.as_bytes());
 //! assert_eq!(records.next().unwrap().unwrap().value.id, "a");
-//! // A bad line costs itself alone, and is named.
+//! // The error of an invalid line names its number, and the next line is read.
 //! assert!(records.next().unwrap().unwrap_err().error.message().starts_with("stdin:2: "));
 //! assert_eq!(records.next().unwrap().unwrap().value.id, "b");
 //! assert!(records.next().is_none());
@@ -38,13 +36,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result, Stream, reason};
-use crate::text::harmless_json;
+use crate::text::{harmless_json, tsv};
 
-/// The longest line that is read: 64 MiB. A longer one is an error for itself, and reading goes on
-/// with the next line.
+/// The longest line that is read: 64 MiB. A longer line is an error, after which the next line is read.
 pub const LONGEST_LINE: usize = 64 << 20;
 
-/// A buffer that has grown beyond this for one long line is given back after it.
+/// A buffer that grew beyond this size for one long line shrinks after it.
 const KEPT: usize = 1 << 20;
 
 /// One line of a reader.
@@ -52,24 +49,24 @@ const KEPT: usize = 1 << 20;
 pub enum RawLine<'a> {
     /// The line with its newline; only the last line of a reader may lack it.
     Whole(&'a [u8]),
-    /// A line of more than the limit, which was passed over.
+    /// A skipped line that is longer than the limit.
     TooLong,
 }
 
-/// Splits a reader into lines, in a buffer that grows only for lines longer than itself.
+/// Splits a reader into lines, in a buffer that grows only for a line that is longer than the buffer.
 pub struct Lines<R> {
     reader: R,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
     limit: usize,
-    skipping: bool,
+    is_skipping: bool,
     number: u64,
     read: u64,
 }
 
 impl<R: Read> Lines<R> {
-    /// Lines of `reader`, with a buffer of `block` bytes to begin with.
+    /// Lines of `reader`, with a buffer of `block` bytes at first.
     pub fn new(reader: R, block: usize) -> Self {
         Lines {
             reader,
@@ -77,58 +74,44 @@ impl<R: Read> Lines<R> {
             start: 0,
             end: 0,
             limit: LONGEST_LINE,
-            skipping: false,
+            is_skipping: false,
             number: 0,
             read: 0,
         }
     }
 
-    /// The number of the line that [`Lines::next`] gave last, counted from 1.
+    /// The number of the line that [`Lines::next`] returned last, counted from 1.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// How many bytes have been taken from the reader, which may be more than the lines given.
+    /// The number of bytes that were read from the reader, which may be more than the returned lines have.
     pub fn bytes_read(&self) -> u64 {
         self.read
     }
 
-    /// The reader itself, for asking whether there is something to read.
+    /// The reader.
     pub fn reader(&self) -> &R {
         &self.reader
     }
 
-    /// Whether a whole line is at hand, so that asking for it cannot wait for the reader.
+    /// Whether the buffer has a complete line, which [`Lines::next`] returns without waiting for the reader.
     pub fn is_ready(&self) -> bool {
         memchr::memchr(b'\n', &self.buffer[self.start..self.end]).is_some()
     }
 
-    /// The next line, or `None` at the end. An error of the reader is returned as it is.
-    #[allow(clippy::should_implement_trait)] // It lends its buffer, which an Iterator cannot.
+    /// The next line, or `None` at the end. An error of the reader is returned unchanged.
+    #[allow(clippy::should_implement_trait)] // The line is borrowed from the buffer, which an Iterator forbids.
     pub fn next(&mut self) -> io::Result<Option<RawLine<'_>>> {
         let mut searched = 0;
         loop {
             let window = &self.buffer[self.start..self.end];
             if let Some(at) = memchr::memchr(b'\n', &window[searched..]) {
-                let from = self.start;
-                self.start += searched + at + 1;
-                if std::mem::take(&mut self.skipping) {
-                    return Ok(Some(RawLine::TooLong));
-                }
-                self.number += 1;
-                if self.start - from > self.limit {
-                    return Ok(Some(RawLine::TooLong));
-                }
-                return Ok(Some(RawLine::Whole(&self.buffer[from..self.start])));
+                return Ok(Some(self.split_off(self.start + searched + at + 1)));
             }
             searched = window.len();
-            if searched > self.limit {
-                if !self.skipping {
-                    self.number += 1;
-                }
-                self.skipping = true;
-            }
-            if self.skipping {
+            if self.is_skipping || searched > self.limit {
+                self.is_skipping = true;
                 (self.start, self.end, searched) = (0, 0, 0);
             }
             self.make_room();
@@ -141,20 +124,23 @@ impl<R: Read> Lines<R> {
             self.read += got as u64;
             self.end += got;
             if got == 0 {
-                if std::mem::take(&mut self.skipping) {
-                    return Ok(Some(RawLine::TooLong));
-                }
-                if self.start == self.end {
-                    return Ok(None);
-                }
-                self.number += 1;
-                let from = std::mem::replace(&mut self.start, self.end);
-                return Ok(Some(RawLine::Whole(&self.buffer[from..self.end])));
+                let is_line = self.is_skipping || self.start < self.end;
+                return Ok(is_line.then(|| self.split_off(self.end)));
             }
         }
     }
 
-    /// Moves what is left to the front; doubles the buffer only where a line fills all of it.
+    /// The line that ends at a place of the buffer.
+    fn split_off(&mut self, end: usize) -> RawLine<'_> {
+        self.number += 1;
+        let from = std::mem::replace(&mut self.start, end);
+        match std::mem::take(&mut self.is_skipping) || end - from > self.limit {
+            true => RawLine::TooLong,
+            false => RawLine::Whole(&self.buffer[from..end]),
+        }
+    }
+
+    /// Moves the rest of the buffer to the front; doubles the buffer only if a line fills it.
     fn make_room(&mut self) {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -175,18 +161,18 @@ impl<R: Read> Lines<R> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Record<T> {
-    /// Counted from 1; blank lines count.
+    /// The line, counted from 1; blank lines count.
     pub line: u64,
-    /// What stood there.
+    /// The record.
     pub value: T,
 }
 
-/// A line of an input that may hold records or plain text.
+/// A line of an input that may have records or plain text.
 #[derive(Debug)]
 pub enum Item<T> {
     /// A JSON value.
     Json(T),
-    /// A plain line, without its end.
+    /// A plain line, without its newline.
     Text(String),
 }
 
@@ -211,82 +197,70 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
         Records { name: name.into(), lines: Lines::new(reader, 64 << 10), engine: engine() }
     }
 
-    /// The next record; `None` at the end. An error names source and line (`stdin:17: …`) and is
-    /// about that line alone, unless [`LineError::is_final`]: then the source itself failed.
+    /// The next record; `None` at the end. An error names source and line (`stdin:17: …`). After an error of a line
+    /// the next line can be read; after a final one ([`LineError::is_final`]), a failure of the source, nothing can.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Option<std::result::Result<Record<T>, LineError>> {
-        self.advance(false).map(|result| {
-            result.and_then(|Record { line, value }| match value {
-                Item::Json(value) => Ok(Record { line, value }),
-                Item::Text(_) => Err(self.failure("expected a record")),
-            })
-        })
+        let item = self.read(false).transpose()?;
+        Some(item.and_then(|item| match item {
+            Item::Json(value) => Ok(Record { line: self.lines.number(), value }),
+            Item::Text(_) => Err(self.failure("expected a record")),
+        }))
     }
 
-    /// The next record or plain line: a line is JSON where it begins with `{` or `"`, and else is
-    /// taken as the text that it is.
+    /// The next record or plain line: a line that begins with `{` or `"` is JSON, every other line is text.
     pub fn next_item(&mut self) -> Option<std::result::Result<Record<Item<T>>, LineError>> {
-        self.advance(true)
+        let item = self.read(true).transpose()?;
+        Some(item.map(|value| Record { line: self.lines.number(), value }))
     }
 
-    fn advance(&mut self, plain: bool) -> Option<std::result::Result<Record<Item<T>>, LineError>> {
+    fn read(&mut self, may_be_text: bool) -> std::result::Result<Option<Item<T>>, LineError> {
         loop {
-            if !self.lines.is_ready()
-                && let Err(error) = write_before_waiting()
-            {
-                return Some(Err(LineError { error, is_final: true }));
+            if !self.lines.is_ready() {
+                write_before_waiting().map_err(|error| LineError { error, is_final: true })?;
             }
-            let line = match self.lines.next() {
-                Ok(Some(line)) => line,
-                Ok(None) => return None,
+            let bytes = match self.lines.next() {
+                Ok(None) => return Ok(None),
+                Ok(Some(RawLine::Whole(bytes))) => bytes,
+                Ok(Some(RawLine::TooLong)) => {
+                    let why = format!("the line is longer than {} MiB", LONGEST_LINE >> 20);
+                    return Err(self.failure(&why));
+                }
                 Err(error) => {
                     let message = format!("cannot read {}: {}", self.name, reason(&error));
-                    return Some(Err(LineError { error: Error::new(message), is_final: true }));
+                    return Err(LineError { error: Error::new(message), is_final: true });
                 }
             };
-            let bytes = match line {
-                RawLine::Whole(bytes) => bytes,
-                RawLine::TooLong => {
-                    let why = format!("the line is longer than {} MiB", LONGEST_LINE >> 20);
-                    return Some(Err(self.failure(&why)));
-                }
-            };
-            // A byte order mark belongs to no record. Files that were joined may have several.
+            // A byte order mark is not a part of a record. Joined files may have several.
             let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             if bytes.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            if plain && !matches!(bytes.trim_ascii_start()[0], b'{' | b'"') {
+            if may_be_text && !matches!(bytes.trim_ascii_start()[0], b'{' | b'"') {
                 let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
                 let text = text.strip_suffix(b"\r").unwrap_or(text);
-                let value = std::str::from_utf8(text).map(|text| Item::Text(text.to_owned()));
-                let line = self.lines.number();
-                return Some(match value {
-                    Ok(value) => Ok(Record { line, value }),
-                    Err(_) => Err(self.failure("the line is not UTF-8")),
-                });
+                let text = std::str::from_utf8(text).map(str::to_owned);
+                return text
+                    .map(|text| Some(Item::Text(text)))
+                    .map_err(|_| self.failure("the line is not UTF-8"));
             }
-            let whole = bytes.ends_with(b"\n");
-            let long = bytes.len() > KEPT;
-            let excerpt = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
+            let (is_complete, is_long) = (bytes.ends_with(b"\n"), bytes.len() > KEPT);
+            let excerpt = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).trim_end().to_owned();
             self.engine.input(bytes);
-            if !whole {
+            if !is_complete {
                 self.engine.finalize();
             }
             let result = self.engine.pop();
-            if long || !whole {
+            if is_long || !is_complete {
                 self.engine = engine();
             }
-            let line = self.lines.number();
             return match result {
-                Some(Ok(value)) => Some(Ok(Record { line, value: Item::Json(value) })),
+                Some(Ok(value)) => Ok(Some(Item::Json(value))),
                 Some(Err(error)) => {
-                    let why = error.to_string();
-                    let why = why.split(" at line ").next().unwrap_or(&why);
-                    let excerpt = excerpt.trim_end();
-                    Some(Err(self.failure(&format!("column {}: {why}: {excerpt}", error.column()))))
+                    let why = json_reason(&error);
+                    Err(self.failure(&format!("column {}: {why}: {excerpt}", error.column())))
                 }
-                None => Some(Err(self.failure("no value"))),
+                None => Err(self.failure("no value")),
             };
         }
     }
@@ -297,153 +271,156 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
     }
 }
 
-/// What was wrong with a line, or with the source of lines.
+/// The reason why a text is not the expected JSON, as a clause without a position.
+pub(crate) fn json_reason(error: &serde_json::Error) -> String {
+    let why = error.to_string();
+    why.split(" at line ").next().unwrap_or(&why).to_owned()
+}
+
+/// An error of a line, or of the source of lines.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LineError {
     /// The message names the source, the line and the reason.
     pub error: Error,
-    /// The source failed: there are no further lines.
+    /// Whether the source failed: there are no further lines.
     pub is_final: bool,
 }
 
-/// Standard output: a record or a row at a time, collected into blocks.
+/// Standard output with a buffer.
 pub struct Output {
-    block: Rc<RefCell<Vec<u8>>>,
-    terminal: bool,
-    leaves: Leaves,
+    buffer: Rc<RefCell<Vec<u8>>>,
+    is_terminal: bool,
+    flush: Flush,
 }
 
 thread_local! {
-    /// The block of the [`Output`] of this thread that is written before [`Records`] waits.
-    static COLLECTED: RefCell<Weak<RefCell<Vec<u8>>>> = const { RefCell::new(Weak::new()) };
+    /// The buffer of the [`Output`] of this thread that is written before [`Records`] waits.
+    static WRITTEN_BEFORE_WAITING: RefCell<Weak<RefCell<Vec<u8>>>> = const { RefCell::new(Weak::new()) };
 }
 
 fn write_before_waiting() -> Result<()> {
-    COLLECTED.with_borrow(Weak::upgrade).map_or(Ok(()), |block| write_to_reader(&block))
+    WRITTEN_BEFORE_WAITING.with_borrow(Weak::upgrade).map_or(Ok(()), |buffer| write_checked(&buffer))
 }
 
-/// Writes a block. A reader that is gone is an error, also where there is nothing to write: an input may be endless.
-fn write_to_reader(block: &RefCell<Vec<u8>>) -> Result<()> {
-    write(block)?;
+/// Writes a buffer. A closed pipe is an error even if the buffer is empty: an input may be endless.
+fn write_checked(buffer: &RefCell<Vec<u8>>) -> Result<()> {
+    write(buffer)?;
     match Stream::Out.is_closed() {
         true => Err(Error::of_output(io::ErrorKind::BrokenPipe)),
         false => Ok(()),
     }
 }
 
-fn write(block: &RefCell<Vec<u8>>) -> Result<()> {
-    let (mut block, mut out) = (block.borrow_mut(), io::stdout().lock());
-    let written = out.write_all(&block).and_then(|()| out.flush());
-    block.clear();
-    // One huge record must not be paid for by all that follow.
-    block.shrink_to(2 * BLOCK);
+fn write(buffer: &RefCell<Vec<u8>>) -> Result<()> {
+    let (mut buffer, mut out) = (buffer.borrow_mut(), io::stdout().lock());
+    let written = out.write_all(&buffer).and_then(|()| out.flush());
+    buffer.clear();
+    // The memory of one huge record is released.
+    buffer.shrink_to(2 * BLOCK);
     written.map_err(Error::of_output)
 }
 
-/// When what is collected leaves.
+/// The time at which the buffer is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Leaves {
-    /// Row by row.
-    AtOnce,
-    /// When there is a block of it.
-    InBlocks,
-    /// When the caller says so.
-    OnFlush,
+enum Flush {
+    /// After each row.
+    EachRow,
+    /// When the buffer has a block.
+    EachBlock,
+    /// Only by a call.
+    ByCall,
 }
 
-/// A block this large is handed on. Whoever reads us may stop reading, as `less` does, and while a
-/// listing waits for it the database's log cannot be shortened: so most listings fit into one block.
+/// The size of a block that is written. A reader may stop reading, as `less` does, and a listing that waits for it
+/// keeps the log of Codex's database from being truncated: so most listings fit into one block.
 const BLOCK: usize = 8 << 20;
-/// What a block begins with; most outputs are no longer.
+/// The first size of a buffer, which is enough for most outputs.
 const FIRST_BLOCK: usize = 64 << 10;
 
 impl Output {
-    /// Standard output. On a terminal every row is written at once; else rows are collected, and written when
+    /// Standard output. On a terminal every row is written at once; otherwise rows are collected, and written when
     /// there are 8 MiB of them, before [`Records`] or `Inputs` wait for their input, and by [`Output::flush`].
     pub fn stdout() -> Self {
         let output = Output::nonblocking();
-        COLLECTED.set(Rc::downgrade(&output.block));
-        Output { leaves: if output.terminal { Leaves::AtOnce } else { Leaves::InBlocks }, ..output }
+        WRITTEN_BEFORE_WAITING.set(Rc::downgrade(&output.buffer));
+        Output { flush: if output.is_terminal { Flush::EachRow } else { Flush::EachBlock }, ..output }
     }
 
-    /// Standard output for a tool that must not wait for its reader: nothing is written but by
-    /// [`Output::hand_on`] and [`Output::flush`].
+    /// Standard output for a tool that must not wait for its reader: only [`Output::write_available`] and
+    /// [`Output::flush`] write.
     #[doc(hidden)]
     pub fn nonblocking() -> Self {
-        let block = Rc::new(RefCell::new(Vec::with_capacity(FIRST_BLOCK)));
-        Output { block, terminal: io::stdout().is_terminal(), leaves: Leaves::OnFlush }
+        let buffer = Rc::new(RefCell::new(Vec::with_capacity(FIRST_BLOCK)));
+        Output { buffer, is_terminal: io::stdout().is_terminal(), flush: Flush::ByCall }
     }
 
-    /// Writes one record as one line of JSON.
+    /// Writes a record as one line of JSON.
     pub fn record(&mut self, record: &impl Serialize) -> Result<()> {
-        self.line(|block| serde_json::to_writer(block, record))?.map_err(Error::of_output)
+        self.line(|buffer| serde_json::to_writer(buffer, record))?.map_err(Error::of_output)
     }
 
-    /// Writes one line through a function that knows its own bytes.
+    /// Writes one line of JSON by a function that appends it to the buffer.
     pub fn line<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T> {
-        let mut block = self.block.borrow_mut();
-        let from = block.len();
-        let written = write(&mut block);
-        if self.terminal {
-            let harmless = harmless_json(&String::from_utf8_lossy(&block[from..])).into_owned();
-            block.truncate(from);
-            block.extend_from_slice(harmless.as_bytes());
+        let mut buffer = self.buffer.borrow_mut();
+        let from = buffer.len();
+        let written = write(&mut buffer);
+        if self.is_terminal {
+            let harmless = harmless_json(&String::from_utf8_lossy(&buffer[from..])).into_owned();
+            buffer.truncate(from);
+            buffer.extend_from_slice(harmless.as_bytes());
         }
-        drop(block);
-        self.end(b"\n")?;
+        drop(buffer);
+        self.text(b"", b"\n")?;
         Ok(written)
+    }
+
+    /// Writes a TAB-separated row, whose cells are escaped.
+    pub fn row<'c>(&mut self, cells: impl IntoIterator<Item = &'c str>) -> Result<()> {
+        let cells: Vec<_> = cells.into_iter().map(tsv).collect();
+        self.text(cells.join("\t").as_bytes(), b"\n")
     }
 
     /// Writes text, then `end` (a newline, or NUL).
     pub fn text(&mut self, text: &[u8], end: &[u8]) -> Result<()> {
-        self.block.borrow_mut().extend_from_slice(text);
-        self.end(end)
-    }
-
-    fn end(&mut self, end: &[u8]) -> Result<()> {
-        self.block.borrow_mut().extend_from_slice(end);
-        match self.leaves {
-            Leaves::AtOnce => self.flush(),
-            Leaves::InBlocks if self.collected() >= BLOCK => self.flush(),
-            Leaves::InBlocks | Leaves::OnFlush => Ok(()),
+        let mut buffer = self.buffer.borrow_mut();
+        buffer.extend_from_slice(text);
+        buffer.extend_from_slice(end);
+        let is_block = buffer.len() >= BLOCK;
+        drop(buffer);
+        match self.flush {
+            Flush::EachRow => self.flush(),
+            Flush::EachBlock if is_block => self.flush(),
+            Flush::EachBlock | Flush::ByCall => Ok(()),
         }
     }
 
-    /// How much is collected, in bytes.
+    /// The size of the buffered text, in bytes.
     #[doc(hidden)]
-    pub fn collected(&self) -> usize {
-        self.block.borrow().len()
+    pub fn buffered(&self) -> usize {
+        self.buffer.borrow().len()
     }
 
-    /// Hands on what its reader takes now, without waiting for it. False where something is left.
+    /// Writes as much as the reader accepts now, and returns whether all is written.
     #[doc(hidden)]
-    pub fn hand_on(&mut self) -> Result<bool> {
-        let (mut block, mut handed) = (self.block.borrow_mut(), 0);
-        loop {
-            match Stream::Out.write_some(&block[handed..]) {
-                Ok(0) => break,
-                Ok(more) => handed += more,
-                Err(error) => {
-                    block.clear();
-                    return Err(Error::of_output(error));
-                }
-            }
-        }
-        block.drain(..handed);
-        block.shrink_to(2 * BLOCK);
-        Ok(block.is_empty())
+    pub fn write_available(&mut self) -> Result<bool> {
+        let mut buffer = self.buffer.borrow_mut();
+        let written = Stream::Out.write_available(&buffer);
+        let count = *written.as_ref().unwrap_or(&buffer.len());
+        buffer.drain(..count);
+        buffer.shrink_to(2 * BLOCK);
+        written.map_err(Error::of_output).map(|_| buffer.is_empty())
     }
 
-    /// Writes what is collected, and learns whether the reader is gone where there is nothing to write.
+    /// Writes the buffer. A closed pipe is an error even if the buffer is empty.
     #[doc(hidden)]
-    pub fn flush_now(&mut self) -> Result<()> {
-        write_to_reader(&self.block)
+    pub fn flush_checked(&mut self) -> Result<()> {
+        write_checked(&self.buffer)
     }
 
-    /// Writes what is collected. A tool calls it at the end, to learn whether its output was written.
+    /// Writes the buffer. A tool calls it at its end, for the errors of its output.
     pub fn flush(&mut self) -> Result<()> {
-        write(&self.block)
+        write(&self.buffer)
     }
 }
 
@@ -488,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_an_error_for_itself() {
+    fn a_long_line_does_not_affect_the_next_one() {
         let mut lines = Lines::new(&b"ab\nabcdefghijkl\ncd\nabcdefghijklmnopqrstuvwxyz"[..], 2);
         lines.limit = 8;
         let mut seen = Vec::new();

@@ -1,5 +1,5 @@
-//! How sessions are shown: records, a table fitted to the terminal, TAB-separated rows, or a
-//! template of the user's.
+//! The forms in which sessions are printed: records, a table that fits the terminal, TAB-separated rows, or a template
+//! of the user.
 //!
 //! ```
 //! use codex_agent_shared::output::Template;
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
-use crate::record::{Chosen, Field, Session, Status, Value};
+use crate::record::{Chosen, Field, Id, Session, Status, Value};
 use crate::terminal::{Cell, Color, Cut, Look, Table, columns, is_terminal};
 use crate::text::{harmless, tsv};
 use crate::time::Timestamp;
@@ -75,8 +75,8 @@ enum Piece {
 }
 
 impl Template {
-    /// Reads a template. The names in braces are checked by `known`.
-    pub fn parse(text: &str, known: impl Fn(&str) -> Result<()>) -> Result<Template> {
+    /// Parses a template. `check` rejects an unknown name in braces.
+    pub fn parse(text: &str, check: impl Fn(&str) -> Result<()>) -> Result<Template> {
         let mut pieces = Vec::new();
         let mut plain = String::new();
         let mut letters = text.chars();
@@ -94,26 +94,20 @@ impl Template {
                     }
                 },
                 '{' => {
-                    let Some((name, rest)) = letters.as_str().split_once('}') else {
-                        let what = letters.as_str();
-                        return Err(Error::usage(format!(
-                            "cannot read '{{{what}' in the template: no brace closes it"
-                        ))
-                        .hint("\\{ prints a brace"));
-                    };
+                    let rest = letters.as_str();
+                    let (name, rest) = rest.split_once('}').ok_or_else(|| {
+                        let message = format!("cannot read '{{{rest}' in the template: no brace closes it");
+                        Error::usage(message).hint("\\{ prints a brace")
+                    })?;
                     letters = rest.chars();
-                    known(name)?;
-                    if !plain.is_empty() {
-                        pieces.push(Piece::Text(std::mem::take(&mut plain)));
-                    }
+                    check(name)?;
+                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
                     pieces.push(Piece::Field(name.to_owned()));
                 }
                 other => plain.push(other),
             }
         }
-        if !plain.is_empty() {
-            pieces.push(Piece::Text(plain));
-        }
+        pieces.push(Piece::Text(plain));
         Ok(Template(pieces))
     }
 
@@ -125,29 +119,29 @@ impl Template {
         })
     }
 
-    /// Fills the template in. `raw` leaves values as they are, which only a row that ends in NUL
-    /// allows; otherwise they are escaped, or, for a terminal, made harmless.
-    pub fn fill(&self, raw: bool, mut value: impl FnMut(&str) -> String) -> String {
-        let terminal = is_terminal();
+    /// The text with values. With `nul`, for a row that ends in NUL, values are not escaped.
+    pub fn fill(&self, nul: bool, mut value: impl FnMut(&str) -> String) -> String {
         let mut out = String::new();
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.push_str(text),
-                Piece::Field(name) => {
-                    let value = value(name);
-                    match (raw, terminal) {
-                        (true, false) => out.push_str(&without_nul(&value)),
-                        (_, true) => out.push_str(&harmless(&value)),
-                        (false, false) => out.push_str(&tsv(&value)),
-                    }
-                }
+                Piece::Field(name) => out.push_str(&printable(&value(name), nul)),
             }
         }
         out
     }
 }
 
-/// What a user asked for.
+/// A value as a part of a row: harmless on a terminal, and in a pipe escaped, or without NUL in a row that ends in NUL.
+fn printable(value: &str, nul: bool) -> Cow<'_, str> {
+    match (is_terminal(), nul) {
+        (true, _) => harmless(value),
+        (false, false) => tsv(value),
+        (false, true) => value.replace('\0', "\u{fffd}").into(),
+    }
+}
+
+/// The form that the user chose.
 #[derive(Default)]
 pub struct Shape {
     /// Records.
@@ -156,38 +150,26 @@ pub struct Shape {
     pub fields: Option<Vec<Field>>,
     /// This template.
     pub template: Option<Template>,
-    /// Rows end in NUL, and nothing in them is escaped.
+    /// Rows that end in NUL, with values that are not escaped.
     pub nul: bool,
     /// Colours.
     pub color: Color,
 }
 
 impl Shape {
-    /// The fields that will be shown, for the index to look at no others.
+    /// The fields that are printed; the index reads no others.
     pub fn needed(&self) -> Vec<Field> {
-        if let Some(template) = &self.template {
-            return template.names().filter_map(|name| Field::parse(name).ok()).collect();
-        }
-        match &self.fields {
-            Some(fields) => fields.clone(),
-            // What costs a look into the rollout is left out unless asked for.
-            None if self.json => Field::LISTED.to_vec(),
-            None => {
-                vec![
-                    Field::Id,
-                    Field::UpdatedAt,
-                    Field::Cwd,
-                    Field::Name,
-                    Field::Title,
-                    Field::Branch,
-                    Field::Source,
-                ]
-            }
+        use Field::{Branch, Cwd, Id, Name, Source, Title, UpdatedAt};
+        match (&self.template, &self.fields) {
+            (Some(template), _) => template.names().filter_map(|name| Field::parse(name).ok()).collect(),
+            (None, Some(fields)) => fields.clone(),
+            (None, None) if self.json => Field::LISTED.to_vec(),
+            (None, None) => vec![Id, UpdatedAt, Cwd, Name, Title, Branch, Source],
         }
     }
 }
 
-/// Writes sessions in a shape.
+/// Writes sessions in a form.
 pub struct Sessions {
     output: Output,
     shape: Shape,
@@ -198,89 +180,58 @@ pub struct Sessions {
 impl Sessions {
     /// Writes to standard output.
     pub fn new(shape: Shape) -> Sessions {
-        let has_rows = is_terminal() && !shape.json && !shape.nul;
-        let table = match &shape.fields {
-            _ if !has_rows || shape.template.is_some() => None,
-            Some(fields) => Some(fields_table(fields)),
-            None => Some(sessions_table(columns())),
-        };
+        let has_table = is_terminal() && !shape.json && !shape.nul && shape.template.is_none();
+        let table = has_table.then(|| match &shape.fields {
+            Some(fields) => fields_table(fields),
+            None => sessions_table(columns()),
+        });
         Sessions { output: Output::stdout(), shape, table, now: Timestamp::now() }
     }
 
     /// Writes one session.
     pub fn write(&mut self, session: &Session<'_>) -> Result<()> {
-        if let (Some(table), None) = (&mut self.table, &self.shape.fields) {
-            // What it is doing is known with --full alone; idle is what all are unless something is said.
-            let mark = match (session.archived_at.is_some(), session.is_subagent(), session.status) {
-                (true, ..) => "archived: ",
-                (_, true, _) => "subagent: ",
-                (.., Some(Status::Running)) => "running: ",
-                (.., Some(Status::Interrupted)) => "interrupted: ",
-                (.., Some(Status::Failed)) => "failed: ",
-                _ => "",
-            };
-            let branch = session.git.as_ref().and_then(|git| git.branch.as_deref()).unwrap_or("");
-            let (label, look) = label(session);
-            table.row([
-                session.id.map(crate::record::Id::short).unwrap_or_default().into(),
-                session.updated_at.map(|at| at.age(self.now)).unwrap_or_default().into(),
-                session.cwd.as_deref().unwrap_or("").into(),
-                branch.into(),
-                Cell::looking(format!("{mark}{label}"), look),
-            ]);
-            return Ok(());
-        }
-        let shape = &self.shape;
-        let end: &[u8] = if shape.nul { b"\0" } else { b"\n" };
-        let value = |name: &str| {
-            let value = Field::parse(name).ok().and_then(|field| session.value(field));
-            value.map(|value| value.to_string()).unwrap_or_default()
-        };
-        if let Some(template) = &shape.template {
-            return self.output.text(template.fill(shape.nul, value).as_bytes(), end);
-        }
-        if let (Some(table), Some(fields)) = (&mut self.table, &shape.fields) {
-            table.row(fields.iter().map(|field| match session.value(*field) {
-                Some(Value::Time(at)) => at.age(self.now),
-                _ => value(field.name()),
-            }));
-            return Ok(());
-        }
-        match (&shape.fields, shape.json) {
-            (Some(fields), true) => self.output.record(&Chosen { session, fields }),
-            (None, true) => self.output.line(|out| session.write_json(out)),
-            (fields, false) => {
-                let mut row = String::new();
-                let cells: Vec<String> = match fields {
-                    Some(fields) => fields.iter().map(|field| value(field.name())).collect(),
-                    None => vec![value("id"), value("updated_at"), value("cwd"), session.label().to_owned()],
+        let (shape, now) = (&self.shape, self.now);
+        let value = |field: &Field| session.value(*field).map(|value| value.to_string()).unwrap_or_default();
+        match (&mut self.table, &shape.fields) {
+            (Some(table), Some(fields)) => {
+                table.row(fields.iter().map(|field| match session.value(*field) {
+                    Some(Value::Time(at)) => at.age(now),
+                    _ => value(field),
+                }))
+            }
+            (Some(table), None) => table.row(sessions_row(session, now)),
+            (None, Some(fields)) if shape.json => {
+                return self.output.record(&Chosen { session, fields });
+            }
+            (None, None) if shape.json => return self.output.line(|out| session.write_json(out)),
+            (None, fields) => {
+                let row = match (&shape.template, fields) {
+                    (Some(template), _) => template.fill(shape.nul, |name| {
+                        Field::parse(name).map(|field| value(&field)).unwrap_or_default()
+                    }),
+                    (None, Some(fields)) => row(fields.iter().map(value), shape.nul),
+                    (None, None) => {
+                        let fields = [Field::Id, Field::UpdatedAt, Field::Cwd];
+                        row(fields.iter().map(value).chain([session.label().to_owned()]), shape.nul)
+                    }
                 };
-                for (at, text) in cells.iter().enumerate() {
-                    if at > 0 {
-                        row.push('\t');
-                    }
-                    match (shape.nul, is_terminal()) {
-                        (_, true) => row.push_str(&harmless(text)),
-                        (true, false) => row.push_str(&without_nul(text)),
-                        (false, false) => row.push_str(&tsv(text)),
-                    }
-                }
-                self.output.text(row.as_bytes(), end)
+                return self.output.text(row.as_bytes(), if shape.nul { b"\0" } else { b"\n" });
             }
         }
+        Ok(())
     }
 
-    /// Writes one record that is not ours to change.
+    /// Writes a record of another type.
     pub fn record(&mut self, record: &impl serde::Serialize) -> Result<()> {
         self.output.record(record)
     }
 
-    /// Writes what is collected. A reader that is gone is an error, also where there is nothing to write.
+    /// Writes the buffer. A closed pipe is an error even if the buffer is empty.
     pub fn flush(&mut self) -> Result<()> {
-        self.output.flush_now()
+        self.output.flush_checked()
     }
 
-    /// Writes the table, if it is one, and hands everything on.
+    /// Writes the table, if there is one, and the buffer.
     pub fn finish(mut self) -> Result<()> {
         if let Some(table) = self.table {
             table.write(&mut self.output, self.shape.color.is_on())?;
@@ -289,12 +240,16 @@ impl Sessions {
     }
 }
 
-/// A value of a row that ends in NUL: one inside it would end the row early.
-fn without_nul(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+fn row(cells: impl Iterator<Item = String>, nul: bool) -> String {
+    let mut row = String::new();
+    for (at, cell) in cells.enumerate() {
+        row.push_str(if at > 0 { "\t" } else { "" });
+        row.push_str(&printable(&cell, nul));
+    }
+    row
 }
 
-/// What to call a session on a terminal, where nothing at all would look like a fault.
+/// The label of a session on a terminal, where an empty one would look like an error.
 fn label<'s>(session: &'s Session<'_>) -> (Cow<'s, str>, Look) {
     match (session.label(), &session.parent_title, session.forked_from) {
         ("", Some(text), _) => (format!("fork of {text}").into(), Look::Dim),
@@ -304,7 +259,7 @@ fn label<'s>(session: &'s Session<'_>) -> (Cow<'s, str>, Look) {
     }
 }
 
-/// The table of sessions: directory and branch give way before the title does.
+/// The table of sessions, whose directory and branch become narrower before the title.
 fn sessions_table(most: usize) -> Table {
     Table::new()
         .column("ID", Look::Id)
@@ -320,19 +275,37 @@ fn sessions_table(most: usize) -> Table {
         .gives_way(1, most * 2 / 5)
 }
 
-/// The table of chosen fields, of which the widest gives way first.
-fn fields_table(fields: &[Field]) -> Table {
-    fields.iter().fold(Table::new(), |table, field| {
-        table.column(field.name().to_uppercase(), Look::Plain).cut(cut(*field))
-    })
+fn sessions_row(session: &Session<'_>, now: Timestamp) -> [Cell; 5] {
+    // The status is known only with --full, and most sessions are idle.
+    let mark = match (session.archived_at.is_some(), session.is_subagent(), session.status) {
+        (true, ..) => "archived: ",
+        (_, true, _) => "subagent: ",
+        (.., Some(Status::Running)) => "running: ",
+        (.., Some(Status::Interrupted)) => "interrupted: ",
+        (.., Some(Status::Failed)) => "failed: ",
+        _ => "",
+    };
+    let branch = session.git.as_ref().and_then(|git| git.branch.as_deref()).unwrap_or("");
+    let (label, look) = label(session);
+    [
+        session.id.map(Id::short).unwrap_or_default().into(),
+        session.updated_at.map(|at| at.age(now)).unwrap_or_default().into(),
+        session.cwd.as_deref().unwrap_or("").into(),
+        branch.into(),
+        Cell::with_look(format!("{mark}{label}"), look),
+    ]
 }
 
-fn cut(field: Field) -> Cut {
-    match field {
+/// The table of chosen fields, of which the widest becomes narrower first.
+fn fields_table(fields: &[Field]) -> Table {
+    let cut = |field| match field {
         Field::Id | Field::Parent | Field::ForkedFrom => Cut::Id,
         Field::Cwd | Field::RolloutPath => Cut::Front,
         _ => Cut::Back,
-    }
+    };
+    fields.iter().fold(Table::new(), |table, field| {
+        table.column(field.name().to_uppercase(), Look::Plain).cut(cut(*field))
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! Which sessions are asked for, in which order, and what has to be known of each to answer.
+//! Queries: a filter, an order, and the parts of a session that must be known to answer.
 //!
-//! A filter may be asked before everything about a session is known: [`Filter::rejects`] judges by
-//! what has been looked at so far, so that a session that fails on its directory costs no look at
-//! its messages. [`Needs`] names those stages.
+//! A filter can be applied before everything about a session is known: [`Filter::rejects`] judges by the parts that
+//! were read so far, so that the messages of a session in another directory are not read. [`Needs`] names the parts.
 //!
 //! ```
 //! use codex_agent_shared::query::{Filter, Needs};
@@ -12,47 +11,47 @@
 //! let mut session = Session::default();
 //! session.title = Some("of another branch".into());
 //! assert!(filter.rejects(&session, filter.needs()));
-//! // What nobody has looked at yet rejects nothing.
+//! // A part that was not read yet rejects nothing.
 //! assert!(!filter.rejects(&session, Needs::default()));
 //! ```
 
 use std::cmp::Ordering;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use crate::choice::Choice;
 use crate::error::{Error, Result};
 pub use crate::record::Needs;
-use crate::record::{Field, Id, Session, Status};
+use crate::record::{Field, Id, Session, Status, Value};
 use crate::text::matches;
 use crate::time::Timestamp;
 
-/// Whether archived sessions are asked for.
+/// Whether archived sessions match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Archived {
-    /// Live sessions only.
+    /// Only sessions that are not archived.
     #[default]
     No,
-    /// Both.
+    /// All sessions.
     With,
-    /// Archived ones only.
+    /// Only archived sessions.
     Only,
 }
 
-/// A directory as a user names it: as typed (made absolute), and without symbolic links, which is
-/// the form that Codex stores.
+/// A directory that a user names: as typed (made absolute), and without symbolic links, which is the form that Codex
+/// stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory(Vec<String>);
 
 impl Directory {
-    /// Resolves a directory, which need not be there any more. Bytes that are not UTF-8 are
-    /// replaced as they are in records.
+    /// Resolves a directory, which need not exist any more. Bytes that are not UTF-8 are replaced as in records.
     pub fn new(path: &Path) -> Directory {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let mut forms = vec![trimmed(&absolute.to_string_lossy())];
         let real = std::fs::canonicalize(&absolute).ok();
-        // Of a directory that is gone, '..' can only be taken at its word.
-        for form in real.into_iter().chain([without_dots(&absolute)]) {
+        // In a directory that does not exist any more, '..' can only be resolved by its text.
+        let without_dots = without_dots(&absolute);
+        let mut forms = Vec::new();
+        for form in [absolute].into_iter().chain(real).chain([without_dots]) {
             let form = trimmed(&form.to_string_lossy());
             if !forms.contains(&form) {
                 forms.push(form);
@@ -61,7 +60,7 @@ impl Directory {
         Directory(forms)
     }
 
-    /// Every form of it.
+    /// All forms of the directory.
     pub fn forms(&self) -> &[String] {
         &self.0
     }
@@ -70,16 +69,15 @@ impl Directory {
         self.0.iter().any(|form| form == cwd.strip_suffix('/').filter(|c| !c.is_empty()).unwrap_or(cwd))
     }
 
-    fn holds(&self, cwd: &str) -> bool {
+    fn contains(&self, cwd: &str) -> bool {
         let below =
             |form: &str| cwd.strip_prefix(form).is_some_and(|rest| form == "/" || rest.starts_with('/'));
         self.is(cwd) || self.0.iter().any(|form| below(form))
     }
 }
 
-fn without_dots(path: &Path) -> std::path::PathBuf {
-    use std::path::Component;
-    let mut out = std::path::PathBuf::new();
+fn without_dots(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
     for part in path.components() {
         match part {
             Component::ParentDir => drop(out.pop()),
@@ -97,14 +95,14 @@ fn trimmed(path: &str) -> String {
     }
 }
 
-/// Which of a session's times `since` and `until` look at.
+/// The time of a session that `since` and `until` compare.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Clock {
-    /// The start of its last turn.
+    /// The start of the last turn.
     #[default]
     Updated,
-    /// Its making.
+    /// The start of the session.
     Created,
 }
 
@@ -115,23 +113,23 @@ impl Choice for Clock {
     ];
 }
 
-/// Conditions that all must hold. A list of patterns holds where one of them matches; an empty list
-/// asks for nothing. In a pattern `*` stands for any run of characters.
+/// Conditions, of which a session must meet all. A list of patterns is met if one of them matches; an empty list
+/// is no condition. In a pattern `*` matches any run of characters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// The directory is one of these.
     pub cwd: Vec<Directory>,
-    /// The directory is one of these or below it.
+    /// The directory is one of these or below.
     pub under: Vec<Directory>,
-    /// The address of the git remote `origin`.
+    /// The URL of the git remote `origin`.
     pub repo: Vec<String>,
     /// The git branch.
     pub branch: Vec<String>,
-    /// Codex's word for how it was made.
+    /// The source, by Codex's name.
     pub source: Vec<String>,
-    /// The program that made it.
+    /// The program that created the session.
     pub originator: Vec<String>,
-    /// The model's provider.
+    /// The provider of the model.
     pub provider: Vec<String>,
     /// The model.
     pub model: Vec<String>,
@@ -139,51 +137,61 @@ pub struct Filter {
     pub cli_version: Vec<String>,
     /// The name.
     pub name: Vec<String>,
-    /// Has a name at all.
+    /// The session has a name.
     pub named: bool,
-    /// Archived or not.
+    /// Whether archived sessions match.
     pub archived: Archived,
-    /// Subagents too.
+    /// Whether subagents match.
     pub subagents: bool,
-    /// Is one of these (sorted).
+    /// The id is one of these, which are sorted.
     pub ids: Option<Vec<Id>>,
-    /// Was forked from this one.
+    /// The session is a fork of this one.
     pub forks_of: Option<Id>,
-    /// Is in one of these states. What is still to be found out, where no rollout has been looked into,
-    /// rejects nothing: [`Filter::rejects_status`] judges it at last.
+    /// The status is one of these. The status is known last, so that [`Filter::rejects`] ignores this condition, and
+    /// [`Filter::rejects_status`] judges it.
     pub status: Vec<Status>,
-    /// Which time the next two look at.
+    /// The time that `since` and `until` compare.
     pub clock: Clock,
-    /// Not before this.
+    /// The earliest time.
     pub since: Option<Timestamp>,
-    /// Not after this.
+    /// The latest time.
     pub until: Option<Timestamp>,
-    /// Words (lower case) that all stand in name, title, first message, directory or branch.
+    /// Words in lower case, each of which occurs in name, title, first message, directory or branch.
     pub words: Vec<String>,
 }
 
 impl Filter {
-    /// What must be known to judge a session finally.
+    /// The lists of patterns, each with its field and the part of a session that decides.
+    fn patterns(&self) -> [(&[String], Field, Needs); 8] {
+        [
+            (&self.source, Field::Source, Needs::START),
+            (&self.originator, Field::Originator, Needs::START),
+            (&self.provider, Field::ModelProvider, Needs::START),
+            (&self.cli_version, Field::CliVersion, Needs::START),
+            (&self.repo, Field::OriginUrl, Needs::META),
+            (&self.branch, Field::Branch, Needs::META),
+            (&self.name, Field::Name, Needs::NAMES),
+            (&self.model, Field::Model, Needs::MESSAGE),
+        ]
+    }
+
+    /// The parts of a session that decide at last.
     pub fn needs(&self) -> Needs {
         let mut needs = Needs::NAME;
-        for (asked, field) in [
+        let patterns = self.patterns().map(|(patterns, field, _)| (!patterns.is_empty(), field));
+        for (is_condition, field) in patterns.into_iter().chain([
             (!self.cwd.is_empty() || !self.under.is_empty(), Field::Cwd),
-            (!self.repo.is_empty() || !self.branch.is_empty(), Field::Git),
-            (!self.source.is_empty() || !self.subagents, Field::Source),
-            (!self.originator.is_empty(), Field::Originator),
-            (!self.provider.is_empty(), Field::ModelProvider),
-            (!self.cli_version.is_empty(), Field::CliVersion),
-            (!self.model.is_empty(), Field::Model),
-            (!self.name.is_empty() || self.named, Field::Name),
+            (!self.subagents, Field::Source),
+            (self.named, Field::Name),
             (self.forks_of.is_some(), Field::ForkedFrom),
             (!self.status.is_empty(), Field::Status),
-        ] {
-            if asked {
-                needs |= Needs::of(field);
+        ]) {
+            if is_condition {
+                needs |= field.needs();
             }
         }
         if self.forks_of.is_some() {
-            // A record that has what only the rollout says has all of it.
+            // A record with one field from the rollout has all of them.
             needs |= Needs::ENDING;
         }
         if self.since.is_some() || self.until.is_some() {
@@ -198,16 +206,13 @@ impl Filter {
         needs
     }
 
-    /// Whether the session fails a condition that can be judged by what was looked at so far.
+    /// Whether the session fails a condition that the known parts decide.
     pub fn rejects(&self, session: &Session<'_>, known: Needs) -> bool {
-        let text = |list: &[String], value: Option<&str>| {
-            !list.is_empty() && !value.is_some_and(|value| list.iter().any(|pattern| matches(pattern, value)))
-        };
-        let archived = session.archived_at.is_some();
+        let is_archived = session.archived_at.is_some();
         if match self.archived {
-            Archived::No => archived,
+            Archived::No => is_archived,
             Archived::With => false,
-            Archived::Only => !archived,
+            Archived::Only => !is_archived,
         } {
             return true;
         }
@@ -216,36 +221,29 @@ impl Filter {
         {
             return true;
         }
-        let git = session.git.as_ref();
         if known.has(Needs::START) {
             let cwd = session.cwd.as_deref().unwrap_or("");
             if (!self.subagents && session.is_subagent())
                 || (!self.cwd.is_empty() && !self.cwd.iter().any(|directory| directory.is(cwd)))
-                || (!self.under.is_empty() && !self.under.iter().any(|directory| directory.holds(cwd)))
-                || text(&self.source, session.source.as_deref())
-                || text(&self.originator, session.originator.as_deref())
-                || text(&self.provider, session.model_provider.as_deref())
-                || text(&self.cli_version, session.cli_version.as_deref())
-                || (self.clock == Clock::Created && self.out_of_time(session.created_at))
+                || (!self.under.is_empty() && !self.under.iter().any(|directory| directory.contains(cwd)))
+                || (self.clock == Clock::Created && self.is_out_of_time(session.created_at))
             {
                 return true;
             }
         }
-        if known.has(Needs::META)
-            && (text(&self.repo, git.and_then(|git| git.origin_url.as_deref()))
-                || text(&self.branch, git.and_then(|git| git.branch.as_deref())))
-        {
+        if known.has(Needs::NAMES) && self.named && session.name.is_none() {
             return true;
         }
-        if known.has(Needs::NAMES)
-            && ((self.named && session.name.is_none()) || text(&self.name, session.name.as_deref()))
-        {
+        let fails = |(patterns, field, part): (&[String], Field, Needs)| {
+            !patterns.is_empty()
+                && known.has(part)
+                && !matches!(session.value(field), Some(Value::Text(text))
+                    if patterns.iter().any(|pattern| matches(pattern, text)))
+        };
+        if self.patterns().into_iter().any(fails) {
             return true;
         }
-        if known.has(Needs::MESSAGE) && text(&self.model, session.model.as_deref()) {
-            return true;
-        }
-        if known.has(Needs::TAIL) && self.clock == Clock::Updated && self.out_of_time(session.updated_at) {
+        if known.has(Needs::TAIL) && self.clock == Clock::Updated && self.is_out_of_time(session.updated_at) {
             return true;
         }
         if known.has(Needs::ROLLOUT | Needs::START)
@@ -258,45 +256,42 @@ impl Filter {
         !self.words.is_empty() && known.has(all) && !self.has_words(session)
     }
 
-    /// Whether its state, which is known last of all, is not one of those asked for.
+    /// Whether the status, the last part that is known, is not one of the wanted ones.
     #[doc(hidden)]
     pub fn rejects_status(&self, session: &Session<'_>) -> bool {
         !self.status.is_empty() && !session.status.is_some_and(|status| self.status.contains(&status))
     }
 
-    fn out_of_time(&self, at: Option<Timestamp>) -> bool {
-        // Databases before 0.122 have whole seconds: what happened within one may have been at its end.
+    fn is_out_of_time(&self, at: Option<Timestamp>) -> bool {
+        // Databases before 0.122 have whole seconds: the time may have been at the end of its second.
         let latest = |at: Timestamp| if at.0 % 1000 == 0 { at.0 + 999 } else { at.0 };
         self.since.is_some_and(|since| at.is_none_or(|at| latest(at) < since.0))
             || self.until.is_some_and(|until| at.is_none_or(|at| at > until))
     }
 
     fn has_words(&self, session: &Session<'_>) -> bool {
-        let places: Vec<String> = [
+        let texts = [
             session.name.as_deref(),
             session.title.as_deref(),
             session.first_user_message.as_deref().filter(|text| session.title.as_deref() != Some(text)),
             session.cwd.as_deref(),
             session.git.as_ref().and_then(|git| git.branch.as_deref()),
-        ]
-        .into_iter()
-        .flatten()
-        .map(str::to_lowercase)
-        .collect();
-        self.words.iter().all(|word| places.iter().any(|place| place.contains(word.as_str())))
+        ];
+        let texts: Vec<String> = texts.into_iter().flatten().map(str::to_lowercase).collect();
+        self.words.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
     }
 }
 
-/// What a listing is ordered by. The id breaks ties, so that the order is total and repeatable.
+/// The first key of an order. The id breaks ties, so that the order is total and repeatable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SortKey {
     /// The start of the last turn.
     #[default]
     Updated,
-    /// The making.
+    /// The start of the session.
     Created,
-    /// Tokens used.
+    /// The tokens used.
     Tokens,
     /// The title.
     Title,
@@ -314,12 +309,12 @@ impl Choice for SortKey {
     ];
 }
 
-/// An order.
+/// An order of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sort {
-    /// By what.
+    /// The first key.
     pub key: SortKey,
-    /// Greatest first. What has no value stands last either way.
+    /// Whether the greatest value is first. Sessions without a value are last in either direction.
     pub descending: bool,
 }
 
@@ -330,12 +325,9 @@ impl Default for Sort {
 }
 
 impl Sort {
-    /// Reads `KEY[:asc|desc]`. Times and tokens go down if nothing is said, text goes up.
+    /// Parses `KEY[:asc|desc]`. By default times and tokens are descending, texts ascending.
     pub fn parse(text: &str) -> Result<Sort> {
-        let (key, direction) = match text.split_once(':') {
-            Some((key, direction)) => (key, Some(direction)),
-            None => (text, None),
-        };
+        let (key, direction) = text.split_once(':').map_or((text, None), |(key, way)| (key, Some(way)));
         let key = SortKey::parse(key).ok_or_else(|| {
             let keys: Vec<&str> = SortKey::ALL.iter().map(|(_, word, _)| *word).collect();
             Error::usage(format!("invalid value '{key}' for '--sort': unknown key"))
@@ -346,35 +338,30 @@ impl Sort {
             Some("asc") => false,
             Some("desc") => true,
             Some(other) => {
-                return Err(Error::usage(format!(
-                    "invalid value '{text}' for '--sort': unknown order '{other}'"
-                ))
-                .hint("the order is asc or desc, as in updated:asc"));
+                let message = format!("invalid value '{text}' for '--sort': unknown order '{other}'");
+                return Err(Error::usage(message).hint("the order is asc or desc, as in updated:asc"));
             }
         };
         Ok(Sort { key, descending })
     }
 
-    /// What the order needs to know.
+    /// The parts of a session that the order compares.
     pub fn needs(self) -> Needs {
         match self.key {
             SortKey::Updated => Needs::TAIL,
-            SortKey::Created => Needs::START,
+            SortKey::Created | SortKey::Cwd => Needs::START,
             SortKey::Tokens => Needs::NAME,
             SortKey::Title => Needs::MESSAGE,
-            SortKey::Cwd => Needs::START,
         }
     }
 
-    /// Compares two sessions in this order.
+    /// Compares two sessions.
     pub fn compare(self, a: &Session<'_>, b: &Session<'_>) -> Ordering {
         fn order<T: Ord>(a: Option<T>, b: Option<T>, descending: bool) -> Ordering {
             match (a, b) {
                 (Some(a), Some(b)) if descending => b.cmp(&a),
                 (Some(a), Some(b)) => a.cmp(&b),
-                (None, None) => Ordering::Equal,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(_), None) => Ordering::Less,
+                (a, b) => b.is_some().cmp(&a.is_some()),
             }
         }
         let descending = self.descending;
@@ -389,21 +376,20 @@ impl Sort {
     }
 }
 
-/// A question to the index.
+/// A query for the index.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// Which sessions.
+    /// The conditions.
     pub filter: Filter,
-    /// In which order.
+    /// The order.
     pub sort: Sort,
-    /// How many to pass over first.
+    /// The number of sessions that are skipped first.
     pub offset: usize,
-    /// How many at the most.
+    /// The maximum number of sessions.
     pub limit: Option<usize>,
-    /// The fields that are read, for the index to read no others; none of them named means all but those that
-    /// only the rollout has.
+    /// The fields that are needed; no others are read. By default all that a listing has.
     pub fields: Vec<Field>,
-    /// Read the rollouts too, for what the database does not have.
+    /// Whether the rollouts are read too, for the values that the database lacks.
     pub full: bool,
 }
 
@@ -413,11 +399,11 @@ impl Query {
         if self.fields.is_empty() { Field::LISTED } else { &self.fields }
     }
 
-    /// What must be looked at to answer.
+    /// The parts of a session that must be read.
     pub fn needs(&self) -> Needs {
         let mut needs = self.filter.needs() | self.sort.needs();
         for field in self.shown() {
-            needs |= Needs::of(*field);
+            needs |= field.needs();
         }
         if self.full {
             needs |=
@@ -426,9 +412,9 @@ impl Query {
         needs
     }
 
-    /// Whether the directory of a session decides if it is listed, or where.
+    /// Whether the filter or the order compares the directory.
     #[doc(hidden)]
-    pub fn goes_by_directory(&self) -> bool {
+    pub fn compares_directory(&self) -> bool {
         let filter = &self.filter;
         self.sort.key == SortKey::Cwd
             || !(filter.cwd.is_empty() && filter.under.is_empty() && filter.words.is_empty())
@@ -443,9 +429,9 @@ mod tests {
     fn directories_hold_what_is_below_them() {
         let directory = Directory(vec!["/src/a".to_owned()]);
         assert!(directory.is("/src/a") && directory.is("/src/a/"));
-        assert!(directory.holds("/src/a/b") && directory.holds("/src/a"));
-        assert!(!directory.holds("/src/ab") && !directory.holds("/src"));
-        assert!(Directory(vec!["/".to_owned()]).holds("/x"));
+        assert!(directory.contains("/src/a/b") && directory.contains("/src/a"));
+        assert!(!directory.contains("/src/ab") && !directory.contains("/src"));
+        assert!(Directory(vec!["/".to_owned()]).contains("/x"));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! The `session` record: what flows between the tools, one JSON object a line.
+//! The `session` record, which the tools exchange: one JSON object on a line.
 //!
-//! Fields are only ever added. A known field is present, `null` where there is nothing or nobody
-//! knows. The three fields that cost a look into the rollout (`forked_from`, `status`,
-//! `resume_command`) are left out where nobody looked. Times are RFC 3339 in UTC with milliseconds.
-//! Everything that names fields (JSON, `--fields`, `--format`, the manual) goes by [`Field::ALL`].
+//! Fields are added, and never renamed or removed. A known field is always present, and `null` if it has no value or
+//! the value is unknown. Three fields are read from the rollout (`forked_from`, `status`, `resume_command`) and absent
+//! if the rollout was not read. Times are RFC 3339 in UTC with milliseconds. [`Field::ALL`] is the one list of fields
+//! for JSON, `--fields`, `--format` and the manual.
 //!
 //! ```
 //! use codex_agent_shared::record::{Field, Session};
@@ -13,7 +13,7 @@
 //! let mut line = Vec::new();
 //! session.write_json(&mut line);
 //! let record: serde_json::Value = serde_json::from_slice(&line).unwrap();
-//! // A known field is there, and null where nobody knows.
+//! // A known field is present, and null if its value is unknown.
 //! assert_eq!((&record["title"], &record["name"]), (&"Mend the \"parser\"".into(), &serde_json::Value::Null));
 //! assert_eq!(Field::parse("title").unwrap(), Field::Title);
 //! ```
@@ -31,8 +31,8 @@ mod write;
 pub use field::{Field, Value};
 pub use id::Id;
 pub use needs::Needs;
-pub use raw_record::{MergedRecord, RawRecord};
-pub use write::Chosen;
+pub use raw_record::RawRecord;
+pub use write::{Chosen, MergedRecord};
 
 use crate::choice::Choice;
 use crate::time::Timestamp;
@@ -107,21 +107,25 @@ impl FoundIn {
 impl Choice for Status {
     const ALL: &'static [(Status, &'static str, &'static str)] = &[
         (Status::Idle, "idle", "the last turn ended, or there was none"),
-        (Status::Running, "running", "a turn is under way"),
-        (Status::Interrupted, "interrupted", "the last turn was interrupted, or its process died"),
+        (Status::Running, "running", "a turn is running"),
+        (
+            Status::Interrupted,
+            "interrupted",
+            "the last turn was interrupted, or its process ended before the turn",
+        ),
         (Status::Failed, "failed", "the last turn ended in an error"),
         (Status::Unknown, "unknown", "the rollout does not record it, or is missing"),
     ];
 }
 
-// Text is borrowed from a database row where one is at hand.
+// Text is borrowed from the row of the database, if there is one.
 /// A Codex session.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Session<'a> {
-    // `None` only in a record that somebody else wrote without one.
+    // `None` only in a record of another program.
     /// The id: a UUID of 36 characters. Codex creates UUIDs of version 7, which sort by creation time.
     pub id: Option<Id>,
     /// The name that the user gave the session; null if it has no name.
@@ -169,42 +173,42 @@ pub struct Session<'a> {
     pub pinned: Option<bool>,
     /// Where the session was found; null if its file was not looked for.
     pub found_in: Option<FoundIn>,
-    // The outer `None` is where nobody looked.
+    // The outer `None` means that the rollout was not read.
     /// The id of the parent of a fork; null if the session is not a fork. Absent if the rollout was not
     /// read.
-    #[serde(deserialize_with = "looked_at")]
+    #[serde(deserialize_with = "known")]
     pub forked_from: Option<Option<Id>>,
     /// The status of the session. Absent if the rollout was not read.
     pub status: Option<Status>,
-    // The outer `None` is where nobody looked.
+    // The outer `None` means that the rollout was not read.
     /// The command that opens the session in Codex, with its arguments; null if it is archived or bare.
     /// Absent if the rollout was not read.
-    #[serde(deserialize_with = "looked_at")]
+    #[serde(deserialize_with = "known")]
     pub resume_command: Option<Option<Vec<String>>>,
-    /// What a fork without a message of its own begins with, for people: no field of the record.
+    /// The title of the parent, for a fork without a message of its own; not a field of the record.
     #[serde(skip)]
     pub parent_title: Option<Cow<'a, str>>,
 }
 
-/// A field that is present, even as `null`, is known.
-fn looked_at<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+/// A present field, which is known even if it is `null`.
+fn known<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
 impl<'a> Session<'a> {
-    /// A session of which nothing but the id is known.
-    pub fn of(id: Id) -> Session<'a> {
+    /// A session of which only the id is known.
+    pub fn with_id(id: Id) -> Session<'a> {
         Session { id: Some(id), ..Session::default() }
     }
 
-    /// The name, else the title: what to call a session in a row.
+    /// The name, or the title of a session without a name.
     pub fn label(&self) -> &str {
         self.name.as_deref().or(self.title.as_deref()).unwrap_or("")
     }
 
-    /// Whether Codex made it as a subagent of another session.
+    /// Whether Codex created the session as a subagent of another one.
     pub fn is_subagent(&self) -> bool {
         self.subagent.is_some()
     }
@@ -215,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_reads_what_it_writes() {
+    fn a_written_record_is_read_unchanged() {
         let session = Session {
             id: Id::parse("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c"),
             title: Some("a\ttitle".into()),
@@ -238,7 +242,7 @@ mod tests {
             with(text).write_json(&mut by_hand);
             assert_eq!(String::from_utf8(by_hand).unwrap(), serde_json::to_string(&with(text)).unwrap());
         }
-        let mut whole = Session {
+        let mut complete = Session {
             subagent: Some(Subagent { nickname: Some("Kepler".into()), ..Subagent::default() }),
             resume_command: Some(Some(vec!["codex".into()])),
             tokens_used: Some(-3),
@@ -247,10 +251,10 @@ mod tests {
             ..session
         };
         for git in [None, Some(Git { sha: Some("a\"b".into()), ..Git::default() })] {
-            whole.git = git;
+            complete.git = git;
             let mut by_hand = Vec::new();
-            whole.write_json(&mut by_hand);
-            assert_eq!(String::from_utf8(by_hand).unwrap(), serde_json::to_string(&whole).unwrap());
+            complete.write_json(&mut by_hand);
+            assert_eq!(String::from_utf8(by_hand).unwrap(), serde_json::to_string(&complete).unwrap());
         }
     }
 }

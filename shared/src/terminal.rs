@@ -1,4 +1,4 @@
-//! The terminal: how wide it is, whether it wants colours, and tables that fit it.
+//! The terminal: its width, its colours, and tables that fit it.
 //!
 //! ```
 //! use codex_agent_shared::terminal::{Look, line};
@@ -11,20 +11,24 @@ mod table;
 
 pub use table::{Cell, Cut, Table};
 
+use std::env;
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
+
+use rustix::termios::tcgetwinsize;
 
 use crate::choice::Choice;
 use crate::config;
 use crate::error::warn_once;
 use crate::text::width;
 
-/// Whether to colour.
+/// The use of colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
-    /// As the environment and the configuration say.
+    /// As the environment and the configuration decide.
     #[default]
-    Unsaid,
-    /// A terminal gets colours.
+    Unset,
+    /// Colours on a terminal.
     Auto,
     /// Always.
     Always,
@@ -45,26 +49,24 @@ impl Choice for Color {
 }
 
 impl Color {
-    /// Decides for standard output: the flag, then `NO_COLOR`, `CLICOLOR_FORCE`, then `ui.color`, then
-    /// whether it is a terminal that is not `dumb`. A configuration that cannot be read is told, and no
-    /// reason to print nothing.
+    /// Whether standard output is coloured. The first that is set decides: the flag, `NO_COLOR`, `CLICOLOR_FORCE`,
+    /// `ui.color`; by default a terminal that is not `dumb` has colours. For an invalid configuration a warning is
+    /// printed.
     pub fn is_on(self) -> bool {
-        // Asked for every line of a table; the environment and the file stay what they are.
-        static SAID: std::sync::OnceLock<Color> = std::sync::OnceLock::new();
-        let said = || match config::chosen(&config::UI_COLOR, None) {
-            Ok(said) => {
-                said.and_then(|(word, _)| Color::parse(&word.to_string_lossy())).unwrap_or(Color::Auto)
-            }
-            Err(error) => {
+        // Each line of a table calls this; the environment and the file are read once.
+        static CONFIGURED: OnceLock<Color> = OnceLock::new();
+        let configured = || {
+            let chosen = config::chosen(&config::UI_COLOR, None).unwrap_or_else(|error| {
                 warn_once(error);
-                Color::Auto
-            }
+                None
+            });
+            chosen.and_then(|(word, _)| Color::parse(&word.to_string_lossy())).unwrap_or(Color::Auto)
         };
-        match if self == Color::Unsaid { *SAID.get_or_init(said) } else { self } {
+        match if self == Color::Unset { *CONFIGURED.get_or_init(configured) } else { self } {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto | Color::Unsaid => {
-                is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            Color::Auto | Color::Unset => {
+                is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
         }
     }
@@ -72,34 +74,34 @@ impl Color {
 
 /// Whether standard output is a terminal.
 pub fn is_terminal() -> bool {
-    // Asked for every cell of a row, and the same for as long as the process lives.
-    static ANSWER: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *ANSWER.get_or_init(|| io::stdout().is_terminal())
+    // Each cell of a row calls this.
+    static IS_TERMINAL: OnceLock<bool> = OnceLock::new();
+    *IS_TERMINAL.get_or_init(|| io::stdout().is_terminal())
 }
 
-/// The columns of the terminal on standard output, else `COLUMNS`, else 80.
+/// The columns of the terminal on standard output; without a terminal `COLUMNS`, or 80.
 pub fn columns() -> usize {
-    let from_terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
-    let from_env = || std::env::var("COLUMNS").ok().and_then(|text| text.parse::<u16>().ok());
+    let from_terminal = tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
+    let from_env = || env::var("COLUMNS").ok().and_then(|text| text.parse::<u16>().ok());
     from_terminal.filter(|n| *n > 0).or_else(from_env).filter(|n| *n > 0).map_or(80, usize::from)
 }
 
-/// The rows of the terminal on standard output, else 24.
+/// The rows of the terminal on standard output; without a terminal 24.
 pub fn rows() -> usize {
-    let from_terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_row);
+    let from_terminal = tcgetwinsize(io::stdout()).ok().map(|size| size.ws_row);
     from_terminal.filter(|n| *n > 0).map_or(24, usize::from)
 }
 
-/// Whether the terminal on standard output can draw over what is there.
+/// Whether standard output is a terminal whose lines can be overwritten.
 pub fn is_drawable() -> bool {
-    is_terminal() && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+    is_terminal() && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// How a cell looks.
+/// The look of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Look {
-    /// As it is.
+    /// Unchanged.
     Plain,
     /// Less important.
     Dim,
@@ -110,30 +112,30 @@ pub enum Look {
 }
 
 impl Look {
-    fn codes(self) -> (&'static str, &'static str) {
+    fn code(self) -> &'static str {
         match self {
-            Look::Plain => ("", ""),
-            Look::Dim => ("\x1b[2m", "\x1b[0m"),
-            Look::Bold => ("\x1b[1m", "\x1b[0m"),
-            Look::Id => ("\x1b[33m", "\x1b[0m"),
+            Look::Plain => "",
+            Look::Dim => "\x1b[2m",
+            Look::Bold => "\x1b[1m",
+            Look::Id => "\x1b[33m",
         }
     }
 }
 
-/// One line of a table: cells that are harmless and cut already, each with its width.
+/// A line of a table: harmless texts, each with the width of its column.
 pub fn line(cells: &[(&str, Look, usize)], color: bool) -> String {
     let mut out = String::new();
     for (at, (text, look, wide)) in cells.iter().enumerate() {
-        let (on, off) = if color && !text.is_empty() { look.codes() } else { ("", "") };
+        let on = if color && !text.is_empty() { look.code() } else { "" };
         out.push_str(on);
         out.push_str(text);
-        out.push_str(off);
+        out.push_str(if on.is_empty() { "" } else { "\x1b[0m" });
         if at + 1 < cells.len() {
             let blanks = wide.saturating_sub(width(text)) + 2;
             out.extend(std::iter::repeat_n(' ', blanks));
         }
     }
-    // Blanks before the end of a line would wrap on a narrow terminal.
+    // Blanks at the end of a line would wrap on a narrow terminal.
     if !color {
         out.truncate(out.trim_end().len());
     }

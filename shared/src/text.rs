@@ -1,7 +1,7 @@
-//! Other people's text: made harmless for a terminal, cut to a width, escaped for a TAB-separated row.
+//! Untrusted text: made harmless for a terminal, cut to a width, escaped for a TAB-separated row.
 //!
-//! Titles and names come from prompts, and prompts from anywhere. A terminal must never obey them,
-//! and a row must never be forged by them. JSON output is left as it is: there the text is quoted.
+//! Titles and names come from prompts, and prompts from anywhere. No text may control a terminal or forge a row.
+//! JSON output is not changed: JSON quotes its text.
 //!
 //! ```
 //! use codex_agent_shared::text::{cell, harmless, tsv};
@@ -15,90 +15,84 @@
 use std::borrow::Cow;
 use unicode_width::UnicodeWidthChar;
 
-/// Characters that change how *other* text is shown, without a width of their own: direction
-/// marks and overrides, zero-width joiners and spaces, tags, line and paragraph separators.
-fn is_unseen(c: char) -> bool {
+/// Whether a character has no width of its own, and changes how *other* text is shown: direction marks and
+/// overrides, zero-width joiners and spaces, tags, line and paragraph separators.
+fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The text with control characters and unseen ones made visible: `\n` as `\n`, ESC as `\x1b`,
-/// a right-to-left mark as `\u{200f}`. Text without any is borrowed.
-pub fn harmless(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| c.is_control() || is_unseen(c)) {
+/// The text with the characters escaped that are not plain.
+fn escaped(text: &str, is_plain: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if text.chars().all(&is_plain) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {
+            c if is_plain(c) => out.push(c),
+            '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if is_unseen(c) => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            c => out.push(c),
+            c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
         }
     }
     Cow::Owned(out)
 }
 
-/// JSON with control and unseen characters written as escapes, which mean the same, for a terminal.
-/// They can stand only inside strings.
+/// The text with control characters and invisible ones escaped: a newline as `\n`, ESC as `\x1b`, a right-to-left
+/// mark as `\u{200f}`. A text without such characters is borrowed.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| !c.is_control() && !is_invisible(c))
+}
+
+/// JSON for a terminal, with control characters and invisible ones as JSON escapes, which mean the same. Such
+/// characters occur only inside of strings.
 #[doc(hidden)]
 pub fn harmless_json(json: &str) -> Cow<'_, str> {
-    let is_shown = |c: char| c == '\n' || !(c.is_control() || is_unseen(c));
-    if json.chars().all(is_shown) {
+    let is_plain = |c: char| c == '\n' || !(c.is_control() || is_invisible(c));
+    if json.chars().all(is_plain) {
         return Cow::Borrowed(json);
     }
     let mut out = String::with_capacity(json.len() + 64);
     for c in json.chars() {
-        if is_shown(c) {
-            out.push(c);
-        } else {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
+        match is_plain(c) {
+            true => out.push(c),
+            false => {
+                c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")))
             }
         }
     }
     Cow::Owned(out)
 }
 
-/// The text as one cell of a TAB-separated row: backslash, TAB, newline and carriage return are
-/// written `\\`, `\t`, `\n`, `\r`, so that no text can end a cell or a row; other control characters
-/// `\x1b`, since rows end up on terminals too, by way of `head` or `less -R`. Nothing else is changed.
+/// The text as one cell of a TAB-separated row: backslash, TAB, newline and carriage return are written `\\`, `\t`,
+/// `\n`, `\r`, so that no text can end a cell or a row; other control characters `\x1b`, since rows are shown on
+/// terminals too, by `head` or `less -R`. Everything else is unchanged.
 pub fn tsv(text: &str) -> Cow<'_, str> {
-    // The controls beyond ASCII begin with the byte 0xc2, and so do a few harmless characters.
-    if !text.bytes().any(|byte| byte < b' ' || matches!(byte, b'\\' | 0x7f | 0xc2)) {
-        return Cow::Borrowed(text);
+    // A search of the bytes is faster than one of the characters. Control characters beyond ASCII begin with the byte
+    // 0xc2, as do a few plain characters.
+    match text.bytes().any(|byte| byte < b' ' || matches!(byte, b'\\' | 0x7f | 0xc2)) {
+        true => escaped(text, |c| !c.is_control() && c != '\\'),
+        false => Cow::Borrowed(text),
     }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    Cow::Owned(out)
 }
 
-/// How many columns a terminal gives this text (which must be harmless already).
+/// The width of a harmless text in columns of a terminal.
 pub fn width(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
-/// One line for a table cell: white space folded to single blanks, the rest made harmless, cut to
-/// `most` columns with `…` where it was longer. A long text costs no more than its first columns.
+/// The text as a cell of a table: white space folded to single blanks, the rest made harmless, and cut to `most`
+/// columns, with `…` at the end of a text that was cut. Only the columns that are shown cost time.
 pub fn cell(text: &str, most: usize) -> String {
     let mut out = String::new();
     let mut used = 0;
     let mut blank = false;
-    // Accents take no column. A few may stand on a letter; thousands would flood the screen.
+    // A letter may have a few accents, which have no width; thousands would flood the screen.
     let mut accents = 0;
     for c in text.trim_start().chars() {
         accents = if c.width() == Some(0) { accents + 1 } else { 0 };
@@ -109,24 +103,15 @@ pub fn cell(text: &str, most: usize) -> String {
             blank = true;
             continue;
         }
-        let mut piece = String::new();
-        if blank {
-            piece.push(' ');
-            blank = false;
-        }
-        let mut buffer = [0; 4];
-        piece.push_str(&harmless(c.encode_utf8(&mut buffer)));
+        let mut piece = if std::mem::take(&mut blank) { " ".to_owned() } else { String::new() };
+        piece.push_str(&harmless(c.encode_utf8(&mut [0; 4])));
         let wide = width(&piece);
         if used + wide > most {
             while used + 1 > most {
-                match out.pop() {
-                    Some(last) => {
-                        let wide = last.width().unwrap_or(0);
-                        debug_assert!(used >= wide, "a letter is wider than all of them");
-                        used = used.saturating_sub(wide);
-                    }
-                    None => return out,
-                }
+                let Some(last) = out.pop() else { return out };
+                let wide = last.width().unwrap_or(0);
+                debug_assert!(used >= wide, "a letter is wider than all of them");
+                used = used.saturating_sub(wide);
             }
             out.push('…');
             return out;
@@ -137,8 +122,8 @@ pub fn cell(text: &str, most: usize) -> String {
     out
 }
 
-/// What a line begins with and its text, harmless already, as lines of at most `most` columns that are
-/// broken between the words of the text. All but the first are indented; a longer word stays whole.
+/// A harmless text after `start`, as lines of at most `most` columns that are broken between words. Every line but
+/// the first is indented. A word that is longer than a line is not broken.
 pub fn lines(start: &str, text: &str, indent: usize, most: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = start.to_owned();
@@ -161,7 +146,7 @@ pub fn lines(start: &str, text: &str, indent: usize, most: usize) -> Vec<String>
     lines
 }
 
-/// A path for a table: the home directory as `~`, and the *end* kept where it must be cut.
+/// The path as a cell of a table: the home directory is `~`, and a path that is too long loses its beginning.
 pub fn path_cell(path: &str, home: Option<&str>, most: usize) -> String {
     let short = match home.filter(|home| home.len() > 1).and_then(|home| path.strip_prefix(home)) {
         Some("") => Cow::Borrowed("~"),
@@ -185,29 +170,19 @@ pub fn path_cell(path: &str, home: Option<&str>, most: usize) -> String {
     if most == 0 { String::new() } else { std::iter::once('…').chain(kept.into_iter().rev()).collect() }
 }
 
-/// Whether a pattern matches a text: as it stands, or, where it holds `*`, with each `*` standing
-/// for any run of characters. Case matters.
+/// Whether a pattern, in which each `*` matches any run of characters, matches the whole text. Case matters.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or("");
+    let Some((first, pattern)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
+    let (middle, last) = pattern.rsplit_once('*').unwrap_or(("", pattern));
+    for part in middle.split('*') {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
     }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    true
+    rest.ends_with(last)
 }
 
-/// The closest of `known` to what was typed, if it is close enough to be a slip of the fingers.
+/// The known words that are close enough to a typed word to be meant by it, the closest first: at most three.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut near: Vec<(usize, &str)> = known
         .into_iter()
@@ -221,13 +196,13 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec
     near.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Whether one letter of a word is missing, too many, another or at another place.
+/// Whether a typed word differs from a known one by one typing error: a missing, additional, wrong or moved letter.
 #[doc(hidden)]
-pub fn is_slip(typed: &str, known: &str) -> bool {
+pub fn is_typo(typed: &str, known: &str) -> bool {
     known.len() > 2 && strsim::damerau_levenshtein(typed, known) == 1
 }
 
-/// A word as a POSIX shell reads it back.
+/// The word in the quotes that a POSIX shell needs.
 #[doc(hidden)]
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
@@ -237,8 +212,8 @@ pub fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// Sixteen digits that tell a text from another one (FNV-1a): the same for ever, and no protection against
-/// somebody who wants two to be alike.
+/// The FNV-1a hash of a text in sixteen digits, which is the same in every release. Two texts can be made that have
+/// the same hash.
 #[doc(hidden)]
 pub fn fingerprint(bytes: &[u8]) -> String {
     let sum = bytes
@@ -313,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_find_their_word() {
+    fn typos_find_their_word() {
         assert_eq!(nearest("lss", ["ls", "find", "group"]), ["ls"]);
         assert_eq!(nearest("gruop", ["ls", "find", "group"]), ["group"]);
         assert!(nearest("xyzzy", ["ls", "find", "group"]).is_empty());

@@ -1,8 +1,8 @@
-//! Points in time: milliseconds since 1970 inside, RFC 3339 in UTC outside, and the ways people
-//! say one on a command line (`2d`, `yesterday`, `2026-11-22`).
+//! Points in time: milliseconds since 1970 in memory, RFC 3339 in UTC in records, and the forms that people type
+//! on a command line (`2d`, `yesterday`, `2026-11-22`).
 //!
-//! Printing is written out here because a listing prints three times a row; all that needs a
-//! calendar or a time zone is jiff's.
+//! The calendar and the time zones are jiff's. Only the digits of a printed time are written here, since a listing
+//! prints three times a row.
 //!
 //! ```
 //! use codex_agent_shared::time::{Timestamp, parse_duration};
@@ -13,9 +13,10 @@
 //! ```
 
 use std::fmt;
+use std::ops::Range;
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Zoned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -25,64 +26,54 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
-/// The last moment with four digits in its year; later ones (a broken row) are shown as this one.
-const LAST: i64 = 253_402_300_799_999;
-
 impl Timestamp {
-    /// Now, by the system's clock.
+    /// The current time of the system's clock.
     pub fn now() -> Self {
         Timestamp(jiff::Timestamp::now().as_millisecond())
     }
 
-    /// Reads RFC 3339 (`2026-11-22T10:50:06.020Z`, any offset, any fraction); `None` if it is not.
+    /// Parses RFC 3339 (`2026-11-22T10:50:06.020Z`, any offset, any fraction); `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_millisecond()))
     }
 
-    /// The moment of a file's last change, for want of better.
-    pub fn of(time: std::time::SystemTime) -> Option<Self> {
+    /// The timestamp of a time of the system, such as the last change of a file.
+    pub fn from_system(time: std::time::SystemTime) -> Option<Self> {
         jiff::Timestamp::try_from(time).ok().map(|at| Timestamp(at.as_millisecond()))
+    }
+
+    /// The same time for jiff. A time before 1970 or after the year 9999 (a broken row) becomes the nearest of these.
+    fn clamped(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0.max(0)).unwrap_or(jiff::Timestamp::MAX)
     }
 
     /// The 24 characters of RFC 3339 in UTC with milliseconds.
     pub fn text(self) -> [u8; 24] {
-        let ms = self.0.clamp(0, LAST);
-        let (days, ms) = (ms / 86_400_000, ms % 86_400_000);
-        // Days to a civil date in the proleptic Gregorian calendar, counted in eras of 400 years
-        // that begin on the first of March, so that a leap day is the last day of its year.
-        let z = days + 719_468;
-        let era = z / 146_097;
-        let day_of_era = z % 146_097;
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        let at = Offset::UTC.to_datetime(self.clamped());
         let mut out = *b"0000-00-00T00:00:00.000Z";
-        let mut put = |at: usize, digits: usize, mut value: i64| {
-            for place in (at..at + digits).rev() {
+        let mut put = |places: Range<usize>, mut value: i16| {
+            for place in places.rev() {
                 out[place] = b'0' + (value % 10) as u8;
                 value /= 10;
             }
         };
-        put(0, 4, year);
-        put(5, 2, month);
-        put(8, 2, day);
-        put(11, 2, ms / 3_600_000);
-        put(14, 2, ms / 60_000 % 60);
-        put(17, 2, ms / 1000 % 60);
-        put(20, 3, ms % 1000);
+        put(0..4, at.year());
+        put(5..7, at.month().into());
+        put(8..10, at.day().into());
+        put(11..13, at.hour().into());
+        put(14..16, at.minute().into());
+        put(17..19, at.second().into());
+        put(20..23, at.millisecond());
         out
     }
 
-    /// Local time, for people: `14:35`, and the date where it is not today.
+    /// The local time for people: `14:35`, and before it the date if that is not today.
     pub fn clock(self) -> String {
         let (at, now) = (self.local("%Y-%m-%d %H:%M"), Timestamp::now().local("%Y-%m-%d"));
         at.strip_prefix(&now).map_or(at.clone(), |clock| clock.trim_start().to_owned())
     }
 
-    /// How long until then, or since, as two digits of two units: `1h05m`, `4m30s`, `12s`.
+    /// The time between two timestamps, in either order, in two units: `1h05m`, `4m30s`, `12s`.
     pub fn countdown(self, now: Timestamp) -> String {
         let seconds = self.0.saturating_sub(now.0).unsigned_abs().div_ceil(1000);
         match seconds {
@@ -93,17 +84,16 @@ impl Timestamp {
         }
     }
 
-    /// In local time, by the letters of `strftime`.
+    /// The local time in a format of `strftime`.
     pub fn local(self, format: &str) -> String {
-        let at = jiff::Timestamp::from_millisecond(self.0.clamp(0, LAST)).unwrap_or_default();
-        at.to_zoned(TimeZone::system()).strftime(format).to_string()
+        self.clamped().to_zoned(TimeZone::system()).strftime(format).to_string()
     }
 
-    /// How long ago, for a table: `now`, `5m`, `3h`, `2d`, `6w`, else the date. `in 5m` if ahead.
+    /// The age for a table: `now`, `5m`, `3h`, `2d`, `6w`, or the date; `in 5m` for a time in the future.
     pub fn age(self, now: Timestamp) -> String {
         let seconds = now.0.saturating_sub(self.0) / 1000;
         if seconds < -60 {
-            return format!("in {}", Timestamp(now.0).age(self));
+            return format!("in {}", now.age(self));
         }
         match seconds {
             ..60 => "now".to_owned(),
@@ -124,7 +114,7 @@ impl fmt::Display for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+        serializer.collect_str(self)
     }
 }
 
@@ -147,7 +137,7 @@ impl schemars::JsonSchema for Timestamp {
         "time".into()
     }
 
-    /// What is read may have any offset and any fraction.
+    /// A record that is read may have any offset and any fraction.
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         if generator.contract().is_deserialize() {
             return schemars::json_schema!({"type": "string", "format": "date-time"});
@@ -157,77 +147,67 @@ impl schemars::JsonSchema for Timestamp {
     }
 }
 
-/// Reads a moment as people type it: RFC 3339; `2026-11-22` or `2026-11-22T10:50` in local time
-/// (the beginning of that day or minute); `now`, `today`, `yesterday`, a weekday (the last one);
-/// or how long ago: `90s`, `30m`, `12h`, `2d`, `3w`, `2mo`, `1y`, also joined (`1d12h`).
-/// Days are calendar days of the local time zone.
+/// Parses a time as people type it: RFC 3339; `2026-11-22` or `2026-11-22T10:50` in local time (the beginning of
+/// that day or minute); `now`, `today`, `yesterday`, a weekday (the last one); or the time since then: `90s`, `30m`,
+/// `12h`, `2d`, `3w`, `2mo`, `1y`, also joined, the longest unit first (`1d12h`). Days are calendar days of the local
+/// time zone.
 pub fn parse_moment(text: &str) -> Result<Timestamp> {
-    moment(text, &Zoned::now(), false)
+    parse_relative(text, &Zoned::now(), false)
 }
 
-/// As [`parse_moment`], but what means a whole day means its last millisecond.
+/// As [`parse_moment`], but a text that means a whole day is its last millisecond.
 pub fn parse_end(text: &str) -> Result<Timestamp> {
-    moment(text, &Zoned::now(), true)
+    parse_relative(text, &Zoned::now(), true)
 }
 
-/// Reads how long something may take: `90s`, `5m`, `1h30m`. Days have 24 hours here.
+/// Parses a duration: `90s`, `5m`, `1h30m`, the longest unit first. A day of a duration has 24 hours.
 pub fn parse_duration(text: &str) -> Result<std::time::Duration> {
-    let span = ago(&text.trim().to_lowercase());
+    let span = parse_span(&text.trim().to_lowercase());
     let duration = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
     duration.and_then(|duration| duration.try_into().ok()).ok_or_else(|| {
         Error::usage(format!("invalid duration '{text}'")).hint("use a duration such as 90s, 5m or 1h30m")
     })
 }
 
-/// Reads a time as Codex prints it for people, in local time: `12:35 PM`, which is today, or `Nov 25th,
-/// 2026 12:35 PM`.
-pub fn parse_spoken(text: &str, now: Timestamp) -> Option<Timestamp> {
-    spoken(text, &jiff::Timestamp::from_millisecond(now.0).ok()?.to_zoned(TimeZone::system()))
+/// Parses a local time in the form of Codex's messages: `12:35 PM`, which is today, or `Nov 25th, 2026 12:35 PM`.
+pub fn parse_codex_time(text: &str, now: Timestamp) -> Option<Timestamp> {
+    parse_spoken(text, &now.clamped().to_zoned(TimeZone::system()))
 }
 
-fn spoken(text: &str, now: &Zoned) -> Option<Timestamp> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+fn parse_spoken(text: &str, now: &Zoned) -> Option<Timestamp> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let (date, clock, half) = match words[..] {
-        [clock, half] => (now.date(), clock, half),
+    let text = match words[..] {
+        [clock, half] => format!("{} {clock} {half}", now.strftime("%b %d %Y")),
         [month, day, year, clock, half] => {
-            let month = MONTHS.iter().position(|name| *name == month)? as i8 + 1;
-            let day = day.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok()?;
-            (jiff::civil::Date::new(year.parse().ok()?, month, day).ok()?, clock, half)
+            let day = day.trim_end_matches(|c: char| !c.is_ascii_digit());
+            format!("{month} {day} {year} {clock} {half}")
         }
         _ => return None,
     };
-    let (hour, minute) = clock.split_once(':')?;
-    let hour: i8 = hour.parse().ok().filter(|hour| (1..=12).contains(hour))?;
-    let hour = hour % 12 + if half == "PM" { 12 } else { 0 };
-    let time = jiff::civil::Time::new(hour, minute.parse().ok()?, 0, 0).ok()?;
-    let zoned = date.to_datetime(time).to_zoned(now.time_zone().clone()).ok()?;
+    let local = DateTime::strptime("%b %d %Y %I:%M %p", text).ok()?;
+    let zoned = local.to_zoned(now.time_zone().clone()).ok()?;
     Some(Timestamp(zoned.timestamp().as_millisecond()))
 }
 
-fn moment(text: &str, now: &Zoned, end: bool) -> Result<Timestamp> {
+fn parse_relative(text: &str, now: &Zoned, is_end: bool) -> Result<Timestamp> {
     let typed = text.trim();
     let start_of = |zoned: &Zoned| {
-        let day = if end { zoned.tomorrow().ok()? } else { zoned.clone() };
+        let day = if is_end { zoned.tomorrow().ok()? } else { zoned.clone() };
         let start = day.start_of_day().ok()?;
-        if end { start.checked_sub(Span::new().milliseconds(1)).ok() } else { Some(start) }
+        if is_end { start.checked_sub(Span::new().milliseconds(1)).ok() } else { Some(start) }
+    };
+    let weekday = |text: &str| now.nth_weekday(-1, parse_weekday(text)?).ok();
+    let date = || {
+        let day = typed.parse::<jiff::civil::Date>().ok().filter(|_| matches!(typed.len(), 8 | 10))?;
+        day.to_zoned(now.time_zone().clone()).ok()
     };
     let found = match typed.to_lowercase().as_str() {
         "now" => Some(now.clone()),
         "today" => start_of(now),
         "yesterday" => now.yesterday().ok().as_ref().and_then(start_of),
-        lower => weekday(lower)
-            .and_then(|day| now.nth_weekday(-1, day).ok())
-            .as_ref()
-            .and_then(start_of)
-            .or_else(|| {
-                let day =
-                    typed.parse::<jiff::civil::Date>().ok().filter(|_| matches!(typed.len(), 8 | 10))?;
-                start_of(&day.to_zoned(now.time_zone().clone()).ok()?)
-            })
-            .or_else(|| absolute(typed, now.time_zone()))
-            .or_else(|| ago(lower).and_then(|span| now.checked_sub(span).ok())),
+        lower => (weekday(lower).or_else(date).as_ref().and_then(start_of))
+            .or_else(|| parse_absolute(typed, now.time_zone()))
+            .or_else(|| parse_span(lower).and_then(|span| now.checked_sub(span).ok())),
     };
     found.map(|zoned| Timestamp(zoned.timestamp().as_millisecond())).ok_or_else(|| {
         Error::usage(format!("invalid time '{text}'"))
@@ -235,7 +215,7 @@ fn moment(text: &str, now: &Zoned, end: bool) -> Result<Timestamp> {
     })
 }
 
-fn weekday(text: &str) -> Option<jiff::civil::Weekday> {
+fn parse_weekday(text: &str) -> Option<jiff::civil::Weekday> {
     use jiff::civil::Weekday::*;
     [Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday].into_iter().find(|day| {
         let full = format!("{day:?}").to_lowercase();
@@ -243,40 +223,19 @@ fn weekday(text: &str) -> Option<jiff::civil::Weekday> {
     })
 }
 
-fn absolute(text: &str, zone: &TimeZone) -> Option<Zoned> {
+fn parse_absolute(text: &str, zone: &TimeZone) -> Option<Zoned> {
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
         return Some(at.to_zoned(zone.clone()));
     }
     text.parse::<DateTime>().ok().and_then(|local| local.to_zoned(zone.clone()).ok())
 }
 
-/// `1d12h` as a span. Every number needs a unit: a bare `5` could be anything.
-fn ago(text: &str) -> Option<Span> {
-    let text = text.strip_suffix(" ago").unwrap_or(text);
-    let mut span = Span::new();
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let amount: i64 = rest[..digits].parse().ok()?;
-        let unit_on = rest[digits..].trim_start();
-        let end = unit_on.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit_on.len());
-        span = match &unit_on[..end] {
-            "s" | "sec" | "second" | "seconds" => span.try_seconds(span.get_seconds().checked_add(amount)?),
-            "m" | "min" | "minute" | "minutes" => span.try_minutes(span.get_minutes().checked_add(amount)?),
-            "h" | "hour" | "hours" => span.try_hours(i64::from(span.get_hours()).checked_add(amount)?),
-            "d" | "day" | "days" => span.try_days(i64::from(span.get_days()).checked_add(amount)?),
-            "w" | "week" | "weeks" => span.try_weeks(i64::from(span.get_weeks()).checked_add(amount)?),
-            "mo" | "month" | "months" => span.try_months(i64::from(span.get_months()).checked_add(amount)?),
-            "y" | "year" | "years" => span.try_years(i64::from(span.get_years()).checked_add(amount)?),
-            _ => return None,
-        }
-        .ok()?;
-        rest = unit_on[end..].trim_start();
-    }
-    Some(span)
+/// Parses a span such as `1d12h` or `2 days ago`. jiff also reads signs, fractions and clocks, which could be typed
+/// for something else.
+fn parse_span(text: &str) -> Option<Span> {
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ');
+    let is_span = is_plain && text.starts_with(|c: char| c.is_ascii_digit());
+    text.parse::<Span>().ok().filter(|_| is_span).map(Span::abs)
 }
 
 #[cfg(test)]
@@ -291,14 +250,15 @@ mod tests {
             assert_eq!(Timestamp::parse(&want), Some(Timestamp(ms)));
         }
         assert_eq!(Timestamp(-5).to_string(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(Timestamp(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp(i64::MAX).to_string(), "9999-12-30T22:00:00.999Z");
     }
 
     #[test]
     fn moments_as_typed() {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let now = "2026-11-22T10:00:00+02:00[+02:00]".parse::<Zoned>().unwrap().with_time_zone(zone);
-        let at = |text: &str| moment(text, &now, false).map(|t| t.to_string()).map_err(|e| e.to_string());
+        let at =
+            |text: &str| parse_relative(text, &now, false).map(|t| t.to_string()).map_err(|e| e.to_string());
         assert_eq!(at("2d").unwrap(), "2026-11-20T08:00:00.000Z");
         assert_eq!(at("1d 12h ago").unwrap(), "2026-11-20T20:00:00.000Z");
         assert_eq!(at("today").unwrap(), "2026-11-21T22:00:00.000Z");
@@ -307,7 +267,7 @@ mod tests {
         assert_eq!(at("2026-11-01").unwrap(), "2026-10-31T22:00:00.000Z");
         assert_eq!(at("2026-11-01T12:30").unwrap(), "2026-11-01T10:30:00.000Z");
         assert_eq!(at("2026-11-01T12:30:00Z").unwrap(), "2026-11-01T12:30:00.000Z");
-        let end = |text: &str| moment(text, &now, true).map(|t| t.to_string()).unwrap();
+        let end = |text: &str| parse_relative(text, &now, true).map(|t| t.to_string()).unwrap();
         assert_eq!(end("yesterday"), "2026-11-21T21:59:59.999Z");
         assert_eq!(end("2026-11-01"), "2026-11-01T21:59:59.999Z");
         assert_eq!(end("2026-11-01T12:30"), "2026-11-01T10:30:00.000Z");
@@ -321,7 +281,7 @@ mod tests {
     fn times_as_codex_prints_them() {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let now = "2026-11-24T10:00:00+02:00[+02:00]".parse::<Zoned>().unwrap().with_time_zone(zone);
-        let at = |text: &str| spoken(text, &now).map(|at| at.to_string());
+        let at = |text: &str| parse_spoken(text, &now).map(|at| at.to_string());
         assert_eq!(at("12:35 PM").as_deref(), Some("2026-11-24T10:35:00.000Z"));
         assert_eq!(at("12:05 AM").as_deref(), Some("2026-11-23T22:05:00.000Z"));
         assert_eq!(at("9:05 AM").as_deref(), Some("2026-11-24T07:05:00.000Z"));

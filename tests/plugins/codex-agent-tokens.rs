@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run(by: Option<String>) -> Result<Exit> {
-    reference::from_stdin(&[])?;
+    reference::reads_stdin(&[])?;
     let (field, mut exit, mut sums) = (by.as_deref().unwrap_or("cwd"), Exit::Done, BTreeMap::new());
     let mut records = Records::<_, Map<String, Value>>::new("stdin", std::io::stdin());
     while let Some(next) = records.next() {

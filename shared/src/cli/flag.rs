@@ -1,4 +1,4 @@
-//! Flags: each made by one call, with its words, its value and the place that it fills.
+//! Flags: each is described by one call, with its names, its value and the place that stores the value.
 
 use std::ffi::OsString;
 use std::ops::RangeBounds;
@@ -9,7 +9,7 @@ use crate::choice::Choice;
 use crate::error::{Error, Result};
 use crate::record::Field;
 
-/// A flag as documents and completions need it.
+/// A flag as documents and completions show it.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Row {
@@ -17,24 +17,30 @@ pub struct Row {
     pub short: Option<char>,
     /// `--limit`.
     pub long: &'static str,
-    /// Whether it has a value, its placeholder, and how it is completed.
+    /// The value: its placeholder, and its candidates.
     pub takes: Takes,
     /// One clause, lower case, no full stop.
     pub help: &'static str,
-    /// More sentences, for the manual page only.
+    /// Further sentences for the manual page.
     pub more: &'static str,
-    /// The value that holds without the flag, where it is worth a word.
+    /// The default, if the help should name it.
     pub default: &'static str,
-    /// How TAB finds sessions in the home that the flag names.
+    /// The function that finds sessions in the home that the flag names, for completion.
     pub(super) sessions: Option<SessionFinder>,
-    /// The field whose values in sessions TAB offers.
+    /// The field of sessions whose values are the candidates.
     pub(super) field: Option<Field>,
+}
+
+impl Row {
+    pub(super) const fn new(long: &'static str, takes: Takes, help: &'static str) -> Row {
+        Row { short: None, long, takes, help, more: "", default: "", sessions: None, field: None }
+    }
 }
 
 pub(super) type Setter<A> = Box<dyn Fn(&mut A, Value) -> Result<()>>;
 
-/// A flag of a command: made by one call, and stored into the place that its last argument names. The place is
-/// an option or a plain value, which keeps the last value, or a list, which keeps each.
+/// A flag of a command: described by one call, and stored in the place that the last argument returns. The place is
+/// an option or a plain value, which keeps the last value, or a list, which keeps all.
 ///
 /// ```
 /// use codex_agent_shared::cli::Flag;
@@ -47,27 +53,27 @@ pub(super) type Setter<A> = Box<dyn Fn(&mut A, Value) -> Result<()>>;
 ///
 /// let flags: [Flag<Args>; 2] = [
 ///     Flag::switch("loud", "greet in capitals", |args: &mut Args| &mut args.loud).short('l'),
-///     Flag::text("name", "NAME", "greet this one", |args: &mut Args| &mut args.names),
+///     Flag::text("name", "NAME", "greet this person", |args: &mut Args| &mut args.names),
 /// ];
 /// ```
+#[must_use]
 pub struct Flag<A> {
     pub(super) row: Row,
     pub(super) set: Setter<A>,
 }
 
 impl<A: 'static> Flag<A> {
-    /// A flag whose setter does with the value what no other builder does.
+    /// A flag with a setter of its own.
     pub fn new(
         long: &'static str,
         takes: Takes,
         help: &'static str,
         set: impl Fn(&mut A, Value) -> Result<()> + 'static,
     ) -> Flag<A> {
-        let row = Row { short: None, long, takes, help, more: "", default: "", sessions: None, field: None };
-        Flag { row, set: Box::new(set) }
+        Flag { row: Row::new(long, takes, help), set: Box::new(set) }
     }
 
-    /// A value that a function reads, and refuses where it is wrong.
+    /// A flag whose value a function parses, or rejects.
     pub fn parsed<T: 'static, P: Place<T> + 'static>(
         long: &'static str,
         takes: Takes,
@@ -86,7 +92,7 @@ impl<A: 'static> Flag<A> {
         Flag::parsed(long, Takes::Nothing, help, |_| Ok(true), place)
     }
 
-    /// Text, shown under this name.
+    /// A flag whose value is text, with a placeholder.
     pub fn text<P: Place<String> + 'static>(
         long: &'static str,
         name: &'static str,
@@ -96,7 +102,7 @@ impl<A: 'static> Flag<A> {
         Flag::parsed(long, Takes::Text(name), help, Value::text, place)
     }
 
-    /// A whole number in a range.
+    /// A flag whose value is a whole number in a range.
     pub fn number<P: Place<usize> + 'static>(
         long: &'static str,
         name: &'static str,
@@ -107,7 +113,7 @@ impl<A: 'static> Flag<A> {
         Flag::parsed(long, Takes::Text(name), help, move |value| value.within(&range), place)
     }
 
-    /// A file.
+    /// A flag whose value is a file.
     pub fn file<P: Place<PathBuf> + 'static>(
         long: &'static str,
         help: &'static str,
@@ -116,7 +122,7 @@ impl<A: 'static> Flag<A> {
         Flag::parsed(long, Takes::File("FILE"), help, |value| Ok(value.path()), place)
     }
 
-    /// A directory.
+    /// A flag whose value is a directory.
     pub fn directory<P: Place<PathBuf> + 'static>(
         long: &'static str,
         help: &'static str,
@@ -125,7 +131,7 @@ impl<A: 'static> Flag<A> {
         Flag::parsed(long, Takes::Directory("DIR"), help, Value::directory, place)
     }
 
-    /// One of the values of an enum.
+    /// A flag whose value is a value of an enum.
     pub fn choice<C: Choice, P: Place<C> + 'static>(
         long: &'static str,
         name: &'static str,
@@ -135,8 +141,7 @@ impl<A: 'static> Flag<A> {
         Flag::parsed(long, Takes::OneOf(name, C::values), help, Value::choice::<C>, place)
     }
 
-    /// Adds the name of the flag to a list where it is given, as well: for flags that go with another one.
-    #[must_use]
+    /// Also adds the name of the flag to a list when it is used: for flags that require another one.
     pub fn noted(self, list: fn(&mut A) -> &mut Vec<&'static str>) -> Self {
         let (long, set) = (self.row.long, self.set);
         let set = Box::new(move |args: &mut A, value| {
@@ -146,51 +151,46 @@ impl<A: 'static> Flag<A> {
         Flag { row: self.row, set }
     }
 
-    /// The letter of the flag.
-    #[must_use]
+    /// Sets the letter of the flag.
     pub fn short(mut self, letter: char) -> Self {
         self.row.short = Some(letter);
         self
     }
 
-    /// Other help, where a tool means something of its own by a shared flag.
-    #[must_use]
+    /// Sets other help, for a shared flag with a special meaning in a tool.
     pub fn help(mut self, help: &'static str) -> Self {
         self.row.help = help;
         self
     }
 
-    /// More sentences, for the manual page only.
-    #[must_use]
+    /// Sets further sentences for the manual page.
     pub fn more(mut self, more: &'static str) -> Self {
         self.row.more = more;
         self
     }
 
-    /// The value that holds without the flag. It is shown, and nothing else.
-    #[must_use]
+    /// Sets the default that the help names. The value of the flag is not changed.
     pub fn default(mut self, value: &'static str) -> Self {
         self.row.default = value;
         self
     }
 
-    /// Offers the values that sessions have in a field, for TAB. The command needs the flag `--codex-home`.
-    #[must_use]
+    /// Completes the value with the values that sessions have in a field. The command needs the flag `--codex-home`.
     pub fn offers(mut self, field: Field) -> Self {
         self.row.field = Some(field);
         self
     }
 
-    /// Finds sessions for TAB in the home that this flag names.
+    /// Sets the function that finds sessions in the home that this flag names, for completion.
     pub(super) fn finds(mut self, sessions: SessionFinder) -> Self {
         self.row.sessions = Some(sessions);
         self
     }
 }
 
-/// Where values of a flag are kept.
+/// A place that stores the values of a flag.
 pub trait Place<T> {
-    /// Keeps a value.
+    /// Stores a value.
     fn store(&mut self, value: T);
 }
 
@@ -212,27 +212,27 @@ impl<T> Place<T> for Vec<T> {
     }
 }
 
-/// Words and their meanings, asked for where they are shown or checked.
+/// A function that returns values and their meanings.
 pub type Values = fn() -> Vec<(&'static str, &'static str)>;
 
-/// What a flag takes.
+/// The kind of value of a flag. The first field is the placeholder.
 #[derive(Clone, Copy, Debug)]
 pub enum Takes {
-    /// Nothing: it is a switch.
+    /// No value: the flag is a switch.
     Nothing,
-    /// Text, shown under this name.
+    /// Text.
     Text(&'static str),
     /// A file.
     File(&'static str),
     /// A directory.
     Directory(&'static str),
-    /// One of these words.
+    /// One of these values.
     OneOf(&'static str, Values),
-    /// Text that most often is one of these words.
+    /// Any text, for which these values are offered.
     Words(&'static str, Values),
-    /// Such words with commas between.
+    /// Several of these values, with commas between.
     List(&'static str, Values),
-    /// Nothing, or `=` and one of these words.
+    /// Optionally `=` and one of these values.
     Perhaps(&'static str, Values),
     /// A reference to a session.
     Session(&'static str),
@@ -241,7 +241,7 @@ pub enum Takes {
 }
 
 impl Takes {
-    /// The placeholder, if there is a value.
+    /// The placeholder, if the flag has a value.
     pub fn placeholder(self) -> Option<&'static str> {
         match self {
             Takes::Nothing => None,
@@ -257,7 +257,7 @@ impl Takes {
         }
     }
 
-    /// The words that it is completed with, each with its meaning.
+    /// The values that are offered, each with its meaning.
     pub fn values(self) -> Vec<(&'static str, &'static str)> {
         match self {
             Takes::OneOf(_, values)
@@ -268,8 +268,8 @@ impl Takes {
         }
     }
 
-    /// The values of a choice, which every document of the tool lists. A value that stands as the placeholder
-    /// anyway is not repeated.
+    /// The values of a choice, which every document of the tool lists. A single value that is the placeholder too is
+    /// not repeated.
     pub fn closed(self) -> Option<Vec<&'static str>> {
         let words = || self.values().into_iter().map(|(word, _)| word).collect::<Vec<_>>();
         match self {
@@ -285,10 +285,10 @@ impl Takes {
     }
 }
 
-/// What an operand is completed with.
+/// The kind of candidates for an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completes {
-    /// Nothing known.
+    /// No candidates.
     Nothing,
     /// References to sessions.
     Sessions,
@@ -304,7 +304,7 @@ pub enum Completes {
     Tools,
     /// Keys of settings.
     Settings,
-    /// Commands and files, as the shell has them.
+    /// Commands and files, by the shell.
     Commands,
 }
 
@@ -312,7 +312,7 @@ pub enum Completes {
 pub struct Value(pub(super) Option<OsString>);
 
 impl Value {
-    /// The value, if the flag was given one (see [`Takes::Perhaps`]).
+    /// The value, if the flag has one (see [`Takes::Perhaps`]).
     pub fn perhaps(self) -> Result<Option<String>> {
         self.0.map(utf8).transpose()
     }
@@ -322,21 +322,19 @@ impl Value {
         utf8(self.0.unwrap_or_default())
     }
 
-    /// The value as a path, whatever its bytes.
+    /// The value as a path, which may have any bytes.
     pub fn path(self) -> PathBuf {
         self.0.unwrap_or_default().into()
     }
 
-    /// The value as a directory. An empty value is most often a variable that is not set.
+    /// The value as a directory. An empty value, which often comes from a variable that is not set, is an error.
     pub fn directory(self) -> Result<PathBuf> {
-        let path = self.path();
-        match path.as_os_str().is_empty() {
-            true => Err(Error::usage("expected a directory")),
-            false => Ok(path),
-        }
+        Some(self.path())
+            .filter(|path| !path.as_os_str().is_empty())
+            .ok_or_else(|| Error::usage("expected a directory"))
     }
 
-    /// The value as a value of an enum. The parser has refused any other word.
+    /// The value as a value of an enum. The parser has rejected any other text.
     fn choice<C: Choice>(self) -> Result<C> {
         let text = self.text()?;
         C::parse(&text).ok_or_else(|| Error::usage(format!("invalid value '{text}'")))

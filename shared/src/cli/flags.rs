@@ -1,6 +1,5 @@
-//! Flags that several tools have, described once for all of them.
+//! Flags that several tools share.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::complete::find_sessions;
@@ -13,7 +12,7 @@ use crate::output::{Shape, Template};
 use crate::record::Field;
 use crate::terminal::Color;
 
-/// What the shared flags store. A tool's arguments hold one of these.
+/// The values of the shared flags.
 #[derive(Default)]
 pub struct Common {
     /// `--codex-home`.
@@ -39,7 +38,7 @@ pub struct Common {
 }
 
 impl Common {
-    /// Opens the index that the flags ask for.
+    /// Opens the index with the sources that the flags choose.
     pub fn index(&self) -> Result<Index> {
         let home = Home::find(self.codex_home.as_deref())?;
         if self.no_database && self.no_files {
@@ -47,12 +46,12 @@ impl Common {
         }
         let opened = Index::open(home, Sources { database: !self.no_database, files: !self.no_files });
         opened.map_err(|error| match self.no_files {
-            true => error.hint("without --no-files the rollout files are read"),
+            true => error.hint("without --no-files sessions are read from the rollout files"),
             false => error,
         })
     }
 
-    /// Codex's home, as it is recorded in jobs.
+    /// The path of Codex's home, for the records of jobs.
     #[doc(hidden)]
     pub fn home_of_jobs(&self) -> Result<Option<String>> {
         let home = Home::find(self.codex_home.as_deref())?;
@@ -63,7 +62,7 @@ impl Common {
         })
     }
 
-    /// The shape that sessions are printed in; an error if two flags ask for different ones.
+    /// The form in which sessions are printed; an error if two flags choose different ones.
     pub fn shape(&self) -> Result<Shape> {
         if self.template.is_some() && (self.json || self.fields.is_some()) {
             return Err(Error::usage("--format cannot be combined with --fields or --json"));
@@ -82,34 +81,29 @@ impl Common {
 }
 
 impl<O, J> Command<Args<O, J>> {
-    /// Accepts operands that are text, and keeps them in [`Args::operands`].
-    #[must_use]
+    /// Accepts operands that are text, and stores them in [`Args::operands`].
     pub fn operands(self, synopsis: &'static str, completes: &'static [Completes]) -> Self {
-        self.operand(synopsis, completes, |args, word| text_operand(&mut args.operands, word))
+        self.operand(synopsis, completes, |args, word| {
+            args.operands.push(word.into_string().map_err(|word| {
+                Error::usage(format!("invalid operand '{}': it is not UTF-8", word.to_string_lossy()))
+            })?);
+            Ok(())
+        })
     }
 }
 
-/// The arguments of a command: flags that tools share, operands, and what is the tool's own. `J` has the flags
-/// of jobs, where a tool runs some.
+/// The arguments of a command: the values of the shared flags, of the flags of jobs (`J`) and of the flags of the tool
+/// (`O`), and the operands.
 #[derive(Default)]
 pub struct Args<O = (), J = ()> {
-    /// What the flags of [`self`] store.
+    /// The values of the shared flags.
     pub common: Common,
-    /// What the flags of jobs store.
+    /// The values of the flags of jobs, for a tool that runs jobs.
     pub jobs: J,
-    /// What the tool's own flags store.
+    /// The values of the tool's own flags.
     pub own: O,
     /// The operands, in their order.
     pub operands: Vec<String>,
-}
-
-/// An operand that is text.
-pub fn text_operand(operands: &mut Vec<String>, operand: OsString) -> Result<()> {
-    let text = operand.into_string().map_err(|operand| {
-        Error::usage(format!("invalid operand '{}': it is not UTF-8", operand.to_string_lossy()))
-    })?;
-    operands.push(text);
-    Ok(())
 }
 
 /// `--codex FILE`

@@ -1,6 +1,6 @@
-//! Documents made from a tool's table: help, man page, completions, description.
+//! Documents from the table of a tool: help, manual page, completions, description.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use super::flag::{Row, Takes};
 use super::table::{Tool, Verb};
@@ -9,7 +9,7 @@ use crate::plugin::{PREFIX, PROTOCOL};
 use crate::terminal::{columns, is_terminal};
 use crate::text::lines;
 
-/// The values of `--generate`: the dispatcher has the scripts for shells, for all tools.
+/// The values of `--generate`. Only the dispatcher has the scripts for shells, which serve all tools.
 pub fn kinds(tool: &Tool) -> Vec<&'static str> {
     let scripts: &[&str] = if tool.completions.is_some() { &SHELLS } else { &[] };
     [&["man", "describe", "complete"], scripts].concat()
@@ -18,7 +18,7 @@ pub fn kinds(tool: &Tool) -> Vec<&'static str> {
 /// The shells that have a script, in the order of [`Tool::completions`].
 pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
-/// The longest line of help, and of help that is not for a terminal.
+/// The longest line of help, and the width of help without a terminal.
 const WIDTH: usize = 78;
 
 /// A document of a tool, or `None` for an unknown kind.
@@ -31,7 +31,7 @@ pub fn document(tool: &Tool, kind: &str) -> Option<String> {
     })
 }
 
-fn is_plain(tool: &Tool) -> bool {
+fn has_no_verbs(tool: &Tool) -> bool {
     tool.nameless().is_some() && tool.verbs().is_empty()
 }
 
@@ -43,22 +43,22 @@ pub(super) static STANDARD: [Row; 3] = [
 ];
 
 const fn standard(short: char, long: &'static str, help: &'static str) -> Row {
-    Row {
-        short: Some(short),
-        long,
-        takes: Takes::Nothing,
-        help,
-        more: "",
-        default: "",
-        sessions: None,
-        field: None,
-    }
+    Row { short: Some(short), ..Row::new(long, Takes::Nothing, help) }
 }
 
 fn synopsis(tool: &Tool, verb: &Verb) -> String {
     let options = if verb.sections.is_empty() { "" } else { "[OPTION...]" };
     let parts = [tool.name, verb.name, options, verb.operands];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The value of a flag after its name, with the placeholder in a style.
+fn placeholder(takes: Takes, style: impl Fn(&str) -> String) -> String {
+    match (takes, takes.placeholder()) {
+        (Takes::Perhaps(..), Some(name)) => format!("[={}]", style(name)),
+        (_, Some(name)) => format!(" {}", style(name)),
+        (_, None) => String::new(),
+    }
 }
 
 /// The text of `--help`, of the tool or of one verb, wrapped to the width of the terminal.
@@ -80,7 +80,7 @@ fn help_in(tool: &Tool, verb: Option<&Verb>, width: usize) -> String {
         verbs(&mut out, tool, width);
     } else if let Some(command) = verb.or(tool.nameless()) {
         wrapped(&mut out, "Usage: ", &synopsis(tool, command), 7, width);
-        if verb.is_none() && !is_plain(tool) {
+        if verb.is_none() && !has_no_verbs(tool) {
             wrapped(&mut out, "       ", &any_verb, 7, width);
             verbs(&mut out, tool, width);
         }
@@ -95,7 +95,8 @@ fn help_in(tool: &Tool, verb: Option<&Verb>, width: usize) -> String {
                 if !row.default.is_empty() {
                     let _ = write!(help, " [default: {}]", row.default);
                 }
-                let words = format!("  {}", flag_words(row));
+                let short = row.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
+                let words = format!("  {short}--{}{}", row.long, placeholder(row.takes, str::to_owned));
                 definition(&mut out, &words, 26.min(width / 2), &help, width);
             }
         }
@@ -104,9 +105,7 @@ fn help_in(tool: &Tool, verb: Option<&Verb>, width: usize) -> String {
     let more = format!("'codex-agent help{topic}' opens the manual page.");
     for text in [&tool.epilogue, &more].into_iter().filter(|text| !text.is_empty()) {
         out.push('\n');
-        for line in text.lines() {
-            wrapped(&mut out, "", line, 0, width);
-        }
+        text.lines().for_each(|line| wrapped(&mut out, "", line, 0, width));
     }
     out
 }
@@ -126,16 +125,7 @@ fn verbs(out: &mut String, tool: &Tool, width: usize) {
     wrapped(out, "", &format!("'{} VERB --help' prints the options of a verb.", tool.name), 0, width);
 }
 
-fn flag_words(row: &Row) -> String {
-    let short = row.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
-    match (row.takes, row.takes.placeholder()) {
-        (Takes::Perhaps(..), Some(name)) => format!("{short}--{}[={name}]", row.long),
-        (_, Some(name)) => format!("{short}--{} {name}", row.long),
-        (_, None) => format!("{short}--{}", row.long),
-    }
-}
-
-/// A term and its text, wrapped, with the text beginning in one column.
+/// A term and its wrapped text, which begins in a fixed column.
 fn definition(out: &mut String, term: &str, column: usize, text: &str, width: usize) {
     let mut start = format!("{term:column$}");
     if term.len() + 2 > column {
@@ -151,21 +141,14 @@ fn wrapped(out: &mut String, start: &str, text: &str, indent: usize, width: usiz
     }
 }
 
-/// Text as roff: backslashes, hyphens that must stay ASCII, and lines that begin like a request.
+/// Text as roff: backslashes, hyphens that must stay ASCII, and lines that begin like a request are escaped.
 fn roff(text: &str) -> String {
-    let text = text
-        .replace('\\', "\\e")
-        .replace('-', "\\-")
-        .replace('\'', "\\(aq")
-        .replace('^', "\\(ha")
-        .replace('~', "\\(ti");
-    match text.starts_with('.') {
-        true => format!("\\&{text}"),
-        false => text,
-    }
+    let escapes = [('\\', "\\e"), ('-', "\\-"), ('\'', "\\(aq"), ('^', "\\(ha"), ('~', "\\(ti")];
+    let text = escapes.iter().fold(text.to_owned(), |text, (c, escape)| text.replace(*c, escape));
+    if text.starts_with('.') { format!("\\&{text}") } else { text }
 }
 
-/// Prose as roff. Each sentence begins a line, so that roff spaces all of them alike.
+/// Prose as roff. Each sentence begins a line, so that roff sets the space between sentences.
 fn prose(text: &str) -> String {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -177,7 +160,7 @@ fn prose(text: &str) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        // Only the word that begins a line could be taken for a request.
+        // A word inside of a line cannot be read as a request.
         line.push_str(if line.is_empty() { &word } else { word.strip_prefix("\\&").unwrap_or(&word) });
     }
     lines.push(line);
@@ -191,28 +174,43 @@ fn paragraphs<'a>(out: &mut String, paragraphs: impl Iterator<Item = &'a str>) {
             out.push_str(".PP\n");
         }
         if paragraph.starts_with(' ') {
-            out.push_str(".nf\n.RS 4\n");
-            for line in paragraph.lines() {
-                let _ = writeln!(out, "{}", roff(line.strip_prefix("    ").unwrap_or(line)));
-            }
-            out.push_str(".RE\n.fi\n");
+            preformatted(out, paragraph.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)));
         } else {
             let _ = writeln!(out, "{}", prose(paragraph));
         }
     }
 }
 
+fn preformatted<'a>(out: &mut String, lines: impl Iterator<Item = &'a str>) {
+    out.push_str(".nf\n.RS 4\n");
+    for line in lines {
+        let _ = writeln!(out, "{}", roff(line));
+    }
+    out.push_str(".RE\n.fi\n");
+}
+
+/// A section of terms and their texts, if there are any.
+fn definitions<'a, T: Display>(
+    out: &mut String,
+    heading: &str,
+    font: &str,
+    terms: impl Iterator<Item = (T, &'a str)>,
+) {
+    for (at, (term, text)) in terms.enumerate() {
+        if at == 0 {
+            let _ = writeln!(out, ".SH {heading}");
+        }
+        let _ = writeln!(out, ".TP\n.{font} {}\n{}", roff(&term.to_string()), prose(text));
+    }
+}
+
 fn man(tool: &Tool) -> String {
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        ".TH {} 1 \"\" \"{}\" \"codex\\-agent manual\"",
-        roff(&tool.name.to_uppercase()),
-        roff(&tool.version.map_or(format!("codex-agent {}", env!("CARGO_PKG_VERSION")), |version| {
-            format!("{} {version}", tool.name)
-        }))
-    );
-    // Names of variables and flags are searched for and copied: no hyphens of roff's own in them.
+    let version = tool.version.map(|version| format!("{} {version}", tool.name));
+    let version = version.unwrap_or_else(|| format!("codex-agent {}", env!("CARGO_PKG_VERSION")));
+    let (title, version) = (roff(&tool.name.to_uppercase()), roff(&version));
+    let _ = writeln!(out, ".TH {title} 1 \"\" \"{version}\" \"codex\\-agent manual\"");
+    // Readers search for names of variables and flags, and copy them: roff must not hyphenate.
     out.push_str(".nh\n.ad l\n");
     let _ = writeln!(out, ".SH NAME\n{} \\- {}\n.SH SYNOPSIS", roff(tool.name), roff(tool.about));
     for (at, verb) in tool.commands.iter().enumerate() {
@@ -229,18 +227,12 @@ fn man(tool: &Tool) -> String {
     }
     out.push_str(".SH DESCRIPTION\n");
     paragraphs(&mut out, tool.description.iter().map(|text| &**text));
-    if !tool.examples.is_empty() {
-        out.push_str(".SH EXAMPLES\n");
-    }
     for (at, (text, command)) in tool.examples.iter().enumerate() {
-        let gap = if at > 0 { ".PP\n" } else { "" };
-        let _ = writeln!(out, "{gap}{}\n.PP\n.nf\n.RS 4", prose(text));
-        for line in command.lines() {
-            let _ = writeln!(out, "{}", roff(line));
-        }
-        out.push_str(".RE\n.fi\n");
+        let start = if at == 0 { ".SH EXAMPLES" } else { ".PP" };
+        let _ = writeln!(out, "{start}\n{}\n.PP", prose(text));
+        preformatted(&mut out, command.lines());
     }
-    if !is_plain(tool) {
+    if !has_no_verbs(tool) {
         out.push_str(".SH VERBS\n");
         for verb in tool.verbs() {
             let synopsis = synopsis(tool, verb);
@@ -262,53 +254,27 @@ fn man(tool: &Tool) -> String {
     for (heading, rows) in tool.nameless().iter().flat_map(|nameless| &nameless.sections) {
         section(&mut out, heading, rows, true);
     }
-    standard_options(&mut out, tool);
-    out.push_str(".SH \"EXIT STATUS\"\n");
-    for (code, text) in tool.exit_status {
-        let _ = writeln!(out, ".TP\n.B {code}\n{}", prose(text));
-    }
-    if !tool.files.is_empty() {
-        out.push_str(".SH FILES\n");
-        for (name, text) in tool.files {
-            let _ = writeln!(out, ".TP\n.I {}\n{}", roff(name), prose(text));
-        }
-    }
+    section(&mut out, "Common to all tools", &STANDARD, true);
+    let _ = writeln!(
+        out,
+        ".TP\n\\fB\\-\\-generate\\fR \\fIKIND\\fR\nPrint one of the tool\\(aqs own documents: {}.",
+        kinds(tool).join(", ")
+    );
+    definitions(&mut out, "\"EXIT STATUS\"", "B", tool.exit_status.iter().copied());
+    definitions(&mut out, "FILES", "I", tool.files.iter().copied());
     let flags: Vec<&str> = tool.commands.iter().flat_map(Verb::rows).map(|row| row.long).collect();
-    let of_flags =
-        OF_FLAGS.iter().filter(|(flag, ..)| flags.contains(flag)).map(|(_, name, text)| (name, text));
-    for (at, (name, text)) in
-        tool.environment.iter().map(|(name, text)| (name, text)).chain(of_flags).enumerate()
-    {
-        let heading = if at == 0 { ".SH ENVIRONMENT\n" } else { "" };
-        let _ = writeln!(out, "{heading}.TP\n.B {}\n{}", roff(name), prose(text));
-    }
-    out.push_str(".SH \"SEE ALSO\"\n");
-    let pages: Vec<String> = tool
-        .see_also
-        .iter()
-        .map(|page| match page.split_once('(') {
-            Some((name, section)) => format!(".BR {} ({section}", roff(name)),
-            None => format!(".B {}", roff(page)),
-        })
-        .collect();
-    let _ = writeln!(out, "{}", pages.join(" ,\n"));
+    let of_flags = OF_FLAGS.iter().filter(|(flag, ..)| flags.contains(flag));
+    let environment = tool.environment.iter().copied().chain(of_flags.map(|(_, name, text)| (*name, *text)));
+    definitions(&mut out, "ENVIRONMENT", "B", environment);
+    let pages = tool.see_also.iter().map(|page| match page.split_once('(') {
+        Some((name, section)) => format!(".BR {} ({section}", roff(name)),
+        None => format!(".B {}", roff(page)),
+    });
+    let _ = writeln!(out, ".SH \"SEE ALSO\"\n{}", pages.collect::<Vec<_>>().join(" ,\n"));
     out
 }
 
-/// The flags of a section. A heading that refers to another page has only their names below it.
-fn section(out: &mut String, heading: &str, rows: &[Row], titled: bool) {
-    if heading.contains("; see ") {
-        let names: Vec<String> = rows.iter().map(|row| format!("--{}", row.long)).collect();
-        let _ = writeln!(out, ".PP\n{}", prose(&format!("{heading}: {}.", names.join(", "))));
-        return;
-    }
-    if titled {
-        let _ = writeln!(out, ".SS {}", roff(heading));
-    }
-    options(out, rows.iter());
-}
-
-/// Variables with a flag that overrides them: a tool reads them exactly where it has the flag.
+/// Variables that a flag overrides: a tool reads them exactly if it has the flag.
 const OF_FLAGS: [(&str, &str, &str); 4] = [
     ("codex", "CODEX_AGENT_CODEX", "The executable of Codex, unless --codex names one."),
     ("codex-home", "CODEX_HOME", "Codex's home, unless --codex-home names one."),
@@ -328,21 +294,25 @@ fn sentence(clause: &str) -> String {
     format!("{}{}{stop}", first.collect::<String>(), letters.as_str())
 }
 
-fn options<'a>(out: &mut String, rows: impl Iterator<Item = &'a Row>) {
+/// The flags of a section. If the heading refers to another manual page, only their names.
+fn section(out: &mut String, heading: &str, rows: &[Row], has_title: bool) {
+    if heading.contains("; see ") {
+        let names: Vec<String> = rows.iter().map(|row| format!("--{}", row.long)).collect();
+        let _ = writeln!(out, ".PP\n{}", prose(&format!("{heading}: {}.", names.join(", "))));
+        return;
+    }
+    if has_title {
+        let _ = writeln!(out, ".SS {}", roff(heading));
+    }
     for row in rows {
         let short = row.short.map_or(String::new(), |letter| format!("\\fB\\-{letter}\\fR, "));
-        let value = match (row.takes, row.takes.placeholder()) {
-            (Takes::Perhaps(..), Some(name)) => format!("[=\\fI{}\\fR]", roff(name)),
-            (_, Some(name)) => format!(" \\fI{}\\fR", roff(name)),
-            (_, None) => String::new(),
-        };
+        let value = placeholder(row.takes, |name| format!("\\fI{}\\fR", roff(name)));
         let _ = writeln!(out, ".TP\n{short}\\fB\\-\\-{}\\fR{value}", roff(row.long));
         let mut text = sentence(row.help);
         let values = row.takes.values();
-        let (meant, is_explained) =
-            (row.takes.closed(), values.iter().any(|(_, meaning)| !meaning.is_empty()));
-        if let Some(meant) = meant.filter(|_| !is_explained) {
-            let _ = write!(text, " Values: {}.", meant.join(", "));
+        let is_explained = values.iter().any(|(_, meaning)| !meaning.is_empty());
+        if let Some(values) = row.takes.closed().filter(|_| !is_explained) {
+            let _ = write!(text, " Values: {}.", values.join(", "));
         }
         if !row.default.is_empty() {
             let _ = write!(text, " The default is {}.", row.default);
@@ -361,16 +331,6 @@ fn options<'a>(out: &mut String, rows: impl Iterator<Item = &'a Row>) {
     }
 }
 
-fn standard_options(out: &mut String, tool: &Tool) {
-    out.push_str(".SS Common to all tools\n");
-    options(out, STANDARD.iter());
-    let _ = writeln!(
-        out,
-        ".TP\n\\fB\\-\\-generate\\fR \\fIKIND\\fR\nPrint one of the tool\\(aqs own documents: {}.",
-        kinds(tool).join(", ")
-    );
-}
-
 fn describe(tool: &Tool) -> String {
     let record = ToolRecord {
         version: Some(tool.version.unwrap_or(env!("CARGO_PKG_VERSION"))),
@@ -382,7 +342,7 @@ fn describe(tool: &Tool) -> String {
         completes: Some(true),
         ..ToolRecord::new(tool.name.strip_prefix(PREFIX).unwrap_or(tool.name), Some(tool.about))
     };
-    // Nothing in it that JSON has not.
+    // The record has nothing that JSON lacks.
     let record = serde_json::to_string(&record).unwrap_or_default();
     format!("{record}\n")
 }

@@ -51,7 +51,7 @@ impl RolloutFile {
         if !self.archived {
             return None;
         }
-        Timestamp::of(fs::metadata(&self.path).ok()?.modified().ok()?)
+        Timestamp::from_system(fs::metadata(&self.path).ok()?.modified().ok()?)
     }
 }
 

@@ -287,7 +287,7 @@ impl Index {
         let known = Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::NAMES;
         // What a full look may change is not judged before it.
         let early = if query.full { Needs::META | Needs::TAIL | Needs::NAMES } else { known };
-        let by_directory = query.goes_by_directory();
+        let by_directory = query.compares_directory();
         let shows_directory = query.shown().contains(&Field::Cwd);
         // Completes a row, as far as the filter does not reject it.
         let judge = |session: &mut Session<'_>| {

@@ -169,7 +169,7 @@ impl Reader<'_> {
             let tail = rollout::tail(&file.path, self.needs.has(Needs::ENDING))?;
             // A fork that was copied has the turns of its parent, and no turn is older than its session.
             session.updated_at = match (tail.last_at, session.created_at) {
-                (Some(at), _) => Some(at).max(file.id.made_at()),
+                (Some(at), _) => Some(at).max(file.id.created_at()),
                 // The lines of the oldest sessions have no times.
                 (None, None) => rollout::head(&file.path, Depth::Start)?.meta.timestamp,
                 (None, made) => made,

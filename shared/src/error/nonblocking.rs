@@ -1,5 +1,5 @@
-//! Writing to standard output and standard error without waiting for whoever reads them: a pipe that is full, a
-//! terminal that stands still.
+//! Writing to standard output and standard error without waiting for their readers, such as a full pipe or a
+//! stopped terminal.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -13,10 +13,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::ttyname;
 
-/// A pipe that can be written to takes this much at once.
-const AT_ONCE: usize = 4096;
+/// The number of bytes that a writable pipe accepts without waiting.
+const PIPE_BUF: usize = 4096;
 
-/// One of our two outputs.
+/// An output of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -26,13 +26,24 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Writes as much as is taken now, and says how much that was; 0 where nothing is.
-    pub fn write_some(self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.is_empty() || !self.takes_more() {
+    /// Writes as many bytes as the reader accepts now, and returns their number.
+    pub fn write_available(self, bytes: &[u8]) -> io::Result<usize> {
+        let mut written = 0;
+        loop {
+            match self.write_some(&bytes[written..])? {
+                0 => return Ok(written),
+                more => written += more,
+            }
+        }
+    }
+
+    fn write_some(self, bytes: &[u8]) -> io::Result<usize> {
+        // A broken pipe is writable, so that the writer gets the error.
+        if bytes.is_empty() || self.poll(PollFlags::OUT).is_empty() {
             return Ok(0);
         }
         let Some(mut terminal) = self.terminal() else {
-            let piece = &bytes[..bytes.len().min(AT_ONCE)];
+            let piece = &bytes[..bytes.len().min(PIPE_BUF)];
             match self {
                 Stream::Out => io::stdout().write_all(piece).and_then(|()| io::stdout().flush())?,
                 Stream::Err => io::stderr().write_all(piece)?,
@@ -45,12 +56,7 @@ impl Stream {
         }
     }
 
-    /// Whether writing would not wait. A broken pipe is written to, so that the writer gets the error.
-    fn takes_more(self) -> bool {
-        !self.poll(PollFlags::OUT).is_empty()
-    }
-
-    /// Whether its reader is gone, which a pipe reports without being written to.
+    /// Whether the reader of a pipe has closed it, without a write to it.
     pub fn is_closed(self) -> bool {
         self.poll(PollFlags::empty()).intersects(PollFlags::ERR | PollFlags::HUP)
     }
@@ -63,9 +69,9 @@ impl Stream {
         if is_any { polled[0].revents() } else { PollFlags::empty() }
     }
 
-    /// A terminal says that it takes more where it takes a byte, and then waits for the rest. So it is opened
-    /// once more, as one that never waits; whoever else has the same terminal is not touched by that. Without
-    /// `/proc` it is opened by its name: `/dev/fd/1` would be the same open file, which other programs use too.
+    /// The terminal, opened a second time as nonblocking: poll reports a terminal as writable if it accepts one byte,
+    /// and a write then waits for the rest. Other programs at the same terminal are not affected. Without `/proc` it
+    /// is opened by its name, since `/dev/fd/1` would be the open file that other programs share.
     fn terminal(self) -> Option<&'static File> {
         static OPENED: [OnceLock<Option<File>>; 2] = [OnceLock::new(), OnceLock::new()];
         let (out, err) = (io::stdout(), io::stderr());

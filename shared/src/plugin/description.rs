@@ -130,7 +130,7 @@ impl Description {
 }
 
 /// The description of each tool that was found. Those of this package need none.
-pub fn of_all(tools: &[FoundTool]) -> Vec<(&FoundTool, Option<Description>)> {
+pub fn with_descriptions(tools: &[FoundTool]) -> Vec<(&FoundTool, Option<Description>)> {
     let of = |tool: &FoundTool| if tool.is_ours() { None } else { Description::find(&tool.name) };
     tools.iter().map(|tool| (tool, of(tool))).collect()
 }

@@ -1,4 +1,4 @@
-//! The fields of a session record: one table has their order, names, values, and what each is read from.
+//! The fields of a session record: one table has their order, names, values and needs.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 macro_rules! fields {
     (
         listed { $($field:ident $name:ident $($need:ident)|+;)* }
-        looked_at { $($extra:ident $extra_name:ident $($extra_need:ident)|+;)* }
+        from_rollout { $($extra:ident $extra_name:ident $($extra_need:ident)|+;)* }
         parts { $($part:ident $part_name:literal $dotted:literal $part_need:ident
             |$session:ident| $value:expr;)* }
     ) => {
@@ -42,7 +42,7 @@ macro_rules! fields {
                 Field::NAMES[self as usize]
             }
 
-            /// The place in the record, such as `git.branch`.
+            /// The path in the record, such as `git.branch`.
             fn path(self) -> &'static str {
                 match self {
                     $(Field::$part => $dotted,)*
@@ -50,7 +50,8 @@ macro_rules! fields {
                 }
             }
 
-            pub(super) fn needs(self) -> Needs {
+            /// The parts of a session that must be read to know the field.
+            pub fn needs(self) -> Needs {
                 match self {
                     $(Field::$field => Needs::NAME$(.and(Needs::$need))+,)*
                     $(Field::$extra => Needs::ROLLOUT$(.and(Needs::$extra_need))+,)*
@@ -105,12 +106,12 @@ fields! {
         Git git META;
         RolloutPath rollout_path NAME;
         History history META;
-        // Only the database has these two.
+        // Only the database has the next two.
         TokensUsed tokens_used NAME;
         Pinned pinned NAME;
         FoundIn found_in NAME;
     }
-    looked_at {
+    from_rollout {
         ForkedFrom forked_from START;
         Status status ENDING;
         ResumeCommand resume_command START;
@@ -132,12 +133,7 @@ fields! {
 }
 
 impl Field {
-    /// Whether the field is written of a session whose rollout was not read.
-    pub fn is_always_there(self) -> bool {
-        Field::LISTED.contains(&self)
-    }
-
-    /// The field of this name; a part has its place in the record as a second name, such as `git.branch`.
+    /// The field with this name; a part has its path in the record as a second name, such as `git.branch`.
     pub fn parse(name: &str) -> Result<Field> {
         let mut all = Field::ALL.iter().chain(Field::PARTS).copied();
         all.find(|field| field.name() == name || field.path() == name).ok_or_else(|| {
@@ -154,7 +150,7 @@ impl Field {
 /// The value of one field.
 #[non_exhaustive]
 pub enum Value<'s> {
-    /// Absent, or unknown.
+    /// Null: absent, or unknown.
     Null,
     /// Text.
     Text(&'s str),
@@ -194,7 +190,7 @@ impl Serialize for Value<'_> {
 }
 
 impl fmt::Display for Value<'_> {
-    /// As text: empty for null, JSON for a value with parts.
+    /// Prints nothing for null, and JSON for a value with parts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Null => Ok(()),
@@ -218,6 +214,13 @@ trait Member {
     fn own(self) -> Self::Owned;
 }
 
+impl Git<'_> {
+    /// The members of the record.
+    pub(super) fn members(&self) -> [(&'static str, Value<'_>); 3] {
+        [("sha", self.sha.value()), ("branch", self.branch.value()), ("origin_url", self.origin_url.value())]
+    }
+}
+
 impl<T: Member> Member for Option<T> {
     type Owned = Option<T::Owned>;
     fn value(&self) -> Value<'_> {
@@ -228,7 +231,7 @@ impl<T: Member> Member for Option<T> {
     }
 }
 
-/// `TYPE, its owned form: |this| value, owned`
+/// Implements [`Member`]: `TYPE, owned type: |this| value, owned value`.
 macro_rules! members {
     ($($member:ty, $owned:ty: |$this:ident| $value:expr, $own:expr;)*) => {
         $(impl Member for $member {
@@ -295,8 +298,12 @@ mod tests {
     #[test]
     fn the_fields_of_a_listing_are_those_written_without_the_rollout() {
         for field in Field::ALL.iter().copied() {
-            assert_eq!(field.is_always_there(), Session::default().value(field).is_some(), "{field:?}");
-            assert_eq!(!field.is_always_there(), Needs::of(field).has(Needs::ROLLOUT), "{field:?}");
+            assert_eq!(
+                Field::LISTED.contains(&field),
+                Session::default().value(field).is_some(),
+                "{field:?}"
+            );
+            assert_eq!(!Field::LISTED.contains(&field), field.needs().has(Needs::ROLLOUT), "{field:?}");
         }
     }
 }

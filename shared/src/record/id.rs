@@ -7,13 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::time::Timestamp;
 
-/// A session's id: a UUID in its hyphenated form, and nothing else. Codex uses version 7, whose
-/// first 48 bits are the milliseconds of its making, so ids sort by creation.
+/// The id of a session: a UUID in its hyphenated form. Codex creates UUIDs of version 7, whose first 48 bits are the
+/// milliseconds of their creation, so that ids sort by creation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(uuid::Uuid);
 
 impl Id {
-    /// Reads the 36 characters of a hyphenated UUID, in either case.
+    /// Parses the 36 characters of a hyphenated UUID, in either case.
     pub fn parse(text: &str) -> Option<Id> {
         if text.len() != 36 {
             return None;
@@ -21,13 +21,13 @@ impl Id {
         uuid::Uuid::try_parse_ascii(text.as_bytes()).ok().map(Id)
     }
 
-    /// A new random id (version 4) for things of our own, such as groups.
+    /// A new random id (version 4) for objects of codex-agent, such as groups.
     #[doc(hidden)]
     pub fn random() -> Id {
         Id(uuid::Uuid::new_v4())
     }
 
-    /// A new id that sorts by its making (version 7), as Codex gives them.
+    /// A new id that sorts by creation (version 7), as Codex creates it.
     #[doc(hidden)]
     pub fn ordered() -> Id {
         let random = uuid::Uuid::new_v4().as_u128() & !(0x000f_ffff_ffff_ffff << 76);
@@ -35,24 +35,24 @@ impl Id {
         Id(uuid::Uuid::from_u128(random | clock << 80 | 7 << 76))
     }
 
-    /// Milliseconds since 1970 that a version 7 id was made at; of any other UUID, its first bits.
+    /// The milliseconds since 1970 at which an id of version 7 was created; of any other UUID, its first bits.
     pub fn clock(self) -> i64 {
         (self.0.as_u128() >> 80) as i64
     }
 
-    /// When an id of version 7 was made; nothing for any other UUID.
-    pub fn made_at(self) -> Option<Timestamp> {
+    /// The time at which an id of version 7 was created; `None` for any other UUID.
+    pub fn created_at(self) -> Option<Timestamp> {
         (self.0.get_version_num() == 7).then(|| Timestamp(self.clock()))
     }
 
-    /// The 36 characters, lower case.
+    /// The 36 characters, in lower case.
     pub fn text(self) -> [u8; 36] {
         let mut text = [0; 36];
         self.0.hyphenated().encode_lower(&mut text);
         text
     }
 
-    /// The *last* eight hex digits. Sessions of one minute share the first eight, so these are shown.
+    /// The *last* eight hex digits, for tables. Sessions of the same minute share the first eight.
     pub fn short(self) -> String {
         self.hex()[24..].to_owned()
     }
@@ -65,8 +65,7 @@ impl Id {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut buffer = [0; 36];
-        f.write_str(self.0.hyphenated().encode_lower(&mut buffer))
+        f.write_str(self.0.hyphenated().encode_lower(&mut [0; 36]))
     }
 }
 
@@ -78,8 +77,7 @@ impl fmt::Debug for Id {
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut buffer = [0; 36];
-        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut buffer))
+        serializer.collect_str(self)
     }
 }
 

@@ -1,29 +1,27 @@
-//! Records that somebody else wrote: what is not ours in them goes through to the byte.
+//! Records of other programs, which are passed through to the byte.
 
 use std::borrow::Cow;
 
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Field, Session};
 use crate::error::{Error, Result};
-use crate::store::RawObject;
+use crate::ndjson::json_reason;
 
-/// A record that came in on a pipe: its text to the byte, and the two fields that decide where it
-/// goes. Nothing of it passes through another form, so that numbers and order survive.
+/// A record from a pipe: its text to the byte, so that numbers and order are kept, and the two fields that a tool
+/// needs to route the record.
 #[derive(Clone, Debug)]
 pub struct RawRecord {
     /// The record as it was written.
     pub text: Box<RawValue>,
-    /// Its `type`.
+    /// The field `type`.
     pub kind: Option<String>,
-    /// Its `id`. In a record of a type that is not ours it may be anything, and is none unless it is a string.
+    /// The field `id`, if it is a string. Only a session record must have a string.
     pub id: Option<String>,
 }
 
 impl RawRecord {
-    /// Looks into a record. Anything but an object is an error that says what was expected.
+    /// Reads the two fields of a record. An error names what was expected.
     pub fn new(text: Box<RawValue>) -> Result<RawRecord> {
         #[derive(Deserialize)]
         struct Head<'a> {
@@ -32,54 +30,23 @@ impl RawRecord {
             #[serde(borrow, default)]
             id: Option<&'a RawValue>,
         }
-        let head: Head<'_> = serde_json::from_str(text.get()).map_err(|error| {
-            let why = error.to_string();
-            Error::new(format!("expected a record: {}", why.split(" at line ").next().unwrap_or(&why)))
-        })?;
+        let head: Head<'_> = serde_json::from_str(text.get())
+            .map_err(|error| Error::new(format!("expected a record: {}", json_reason(&error))))?;
         let kind = head.kind.map(Cow::into_owned);
         let is_session = kind.as_deref().is_none_or(|kind| kind == "session");
-        let id = match head.id.map(|id| serde_json::from_str::<String>(id.get())) {
-            None => None,
-            Some(Ok(id)) => Some(id),
-            Some(Err(_)) if !is_session => None,
-            Some(Err(_)) => return Err(Error::new("expected a session record: the id is not a string")),
+        let id = match head.id.map(|id| serde_json::from_str::<String>(id.get())).transpose() {
+            Ok(id) => id,
+            Err(_) if !is_session => None,
+            Err(_) => return Err(Error::new("expected a session record: the id is not a string")),
         };
         Ok(RawRecord { text, kind, id })
-    }
-}
-
-/// A session record with what a record on the pipe had beyond it: fresh known fields first, then the
-/// foreign fields with their text to the byte.
-pub struct MergedRecord<'s> {
-    /// The session as the index has it now.
-    pub session: &'s Session<'s>,
-    /// The record as it came in.
-    pub foreign: &'s RawValue,
-}
-
-impl Serialize for MergedRecord<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", "session")?;
-        for &field in Field::ALL {
-            if let Some(value) = self.session.value(field) {
-                map.serialize_entry(field.name(), &value)?;
-            }
-        }
-        for (key, value) in RawObject::entries(self.foreign) {
-            let written =
-                Field::ALL.iter().any(|field| field.name() == key && self.session.value(*field).is_some());
-            if key != "type" && !written {
-                map.serialize_entry(&key, &value)?;
-            }
-        }
-        map.end()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{MergedRecord, Session};
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()

@@ -1,60 +1,53 @@
-//! A session record as JSON: whole, in the fields that were asked for, and fast.
+//! A session record as JSON: complete, with chosen fields, and fast.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::{Field, Session, Value};
+use crate::store::RawObject;
+
+/// The first member of a session record.
+const TYPE: (&str, Value<'_>) = ("type", Value::Text("session"));
 
 impl Session<'_> {
-    /// Writes the record as JSON, byte for byte what its [`Serialize`] writes. Listings write little
-    /// else, and a third of their time went into looking at keys and ids for characters to escape.
+    /// The members of the record in order, `type` first, without the fields for which the rollout was not read.
+    fn members(&self) -> impl Iterator<Item = (&'static str, Value<'_>)> {
+        let fields = Field::ALL.iter().filter_map(|field| Some((field.name(), self.value(*field)?)));
+        std::iter::once(TYPE).chain(fields)
+    }
+
+    /// Writes the record as JSON, with the same bytes as its [`Serialize`]. A listing spends most of its time here,
+    /// and serde_json a third of that on the search for characters to escape in keys and ids.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"type\":\"session\"");
-        for &field in Field::ALL {
-            let Some(value) = self.value(field) else { continue };
-            out.extend_from_slice(b",\"");
-            out.extend_from_slice(field.name().as_bytes());
-            out.extend_from_slice(b"\":");
-            match value {
-                Value::Null => out.extend_from_slice(b"null"),
-                Value::Text(text) => write_text(text, out),
-                Value::Id(id) => write_plain(&id.text(), out),
-                Value::Time(at) => write_plain(&at.text(), out),
-                Value::Git(git) => {
-                    let mut before = b"{\"".as_slice();
-                    for (key, part) in
-                        [("sha", &git.sha), ("branch", &git.branch), ("origin_url", &git.origin_url)]
-                    {
-                        out.extend_from_slice(before);
-                        out.extend_from_slice(key.as_bytes());
-                        out.extend_from_slice(b"\":");
-                        match part {
-                            Some(text) => write_text(text, out),
-                            None => out.extend_from_slice(b"null"),
-                        }
-                        before = b",\"";
-                    }
-                    out.push(b'}');
-                }
-                // A Vec takes everything, and these have nothing in them that JSON has not.
-                other => drop(serde_json::to_writer(&mut *out, &other)),
-            }
-        }
-        out.push(b'}');
+        write_object(self.members(), out);
     }
 }
 
 impl Serialize for Session<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", "session")?;
-        for &field in Field::ALL {
-            if let Some(value) = self.value(field) {
-                map.serialize_entry(field.name(), &value)?;
-            }
-        }
-        map.end()
+        serializer.collect_map(self.members())
     }
+}
+
+fn write_object<'v>(members: impl IntoIterator<Item = (&'static str, Value<'v>)>, out: &mut Vec<u8>) {
+    let mut before: &[u8] = b"{\"";
+    for (name, value) in members {
+        out.extend_from_slice(before);
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        match value {
+            Value::Null => out.extend_from_slice(b"null"),
+            Value::Text(text) => write_text(text, out),
+            Value::Id(id) => write_plain(&id.text(), out),
+            Value::Time(at) => write_plain(&at.text(), out),
+            Value::Git(git) => write_object(git.members(), out),
+            // A vector accepts every write, and these values have nothing that JSON lacks.
+            other => drop(serde_json::to_writer(&mut *out, &other)),
+        }
+        before = b",\"";
+    }
+    out.push(b'}');
 }
 
 fn write_plain(text: &[u8], out: &mut Vec<u8>) {
@@ -63,21 +56,21 @@ fn write_plain(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// A JSON string. Text without anything to escape, which is most, is copied.
+/// Writes a JSON string. Most text has nothing to escape, and is copied.
 fn write_text(text: &str, out: &mut Vec<u8>) {
     let escapes = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    // Without a way out in the middle the compiler looks at many bytes at once.
-    let clean = |chunk: &[u8]| !chunk.iter().fold(false, |found, byte| found | escapes(byte));
-    if text.as_bytes().chunks(64).all(clean) {
+    // A fold without an early exit lets the compiler compare many bytes at a time.
+    let is_plain = |chunk: &[u8]| !chunk.iter().fold(false, |found, byte| found | escapes(byte));
+    if text.as_bytes().chunks(64).all(is_plain) {
         write_plain(text.as_bytes(), out);
     } else {
         drop(serde_json::to_writer(&mut *out, text));
     }
 }
 
-/// A session record with only the fields that were asked for, in that order.
+/// A session record with only the chosen fields, in the chosen order.
 pub struct Chosen<'s> {
-    /// The whole record.
+    /// The session.
     pub session: &'s Session<'s>,
     /// The fields to write.
     pub fields: &'s [Field],
@@ -85,14 +78,33 @@ pub struct Chosen<'s> {
 
 impl Serialize for Chosen<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let is_first = |(at, field): &(usize, &Field)| !self.fields[..*at].contains(field);
+        let value = |field: &Field| self.session.value(*field).unwrap_or(Value::Null);
+        let fields = self.fields.iter().enumerate().filter(is_first);
+        serializer
+            .collect_map(std::iter::once(TYPE).chain(fields.map(|(_, field)| (field.name(), value(field)))))
+    }
+}
+
+/// A session record that is based on a record from a pipe: the known fields as they are now, then the foreign fields
+/// with their text to the byte.
+pub struct MergedRecord<'s> {
+    /// The session of the index.
+    pub session: &'s Session<'s>,
+    /// The record from the pipe.
+    pub foreign: &'s RawValue,
+}
+
+impl Serialize for MergedRecord<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", "session")?;
-        for (at, field) in self.fields.iter().enumerate() {
-            if self.fields[..at].contains(field) {
-                continue;
+        for (name, value) in self.session.members() {
+            map.serialize_entry(name, &value)?;
+        }
+        for (key, value) in RawObject::entries(self.foreign) {
+            if self.session.members().all(|(name, _)| name != key) {
+                map.serialize_entry(&key, &value)?;
             }
-            let value = self.session.value(*field).unwrap_or(Value::Null);
-            map.serialize_entry(field.name(), &value)?;
         }
         map.end()
     }

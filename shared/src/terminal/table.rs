@@ -1,4 +1,4 @@
-//! A table that fits the terminal: rows are collected, and columns become narrower in a stated order.
+//! A table that fits the terminal: rows are collected, and columns become narrower in a given order.
 
 use std::collections::BTreeSet;
 
@@ -7,21 +7,21 @@ use crate::error::Result;
 use crate::ndjson::Output;
 use crate::text::{cell, path_cell, width};
 
-/// The digits of a short id.
+/// The number of digits of a short id.
 const SHORT: usize = 8;
 
-/// Which part of a value stays when its column is too narrow for it.
+/// The part of a value that is kept if the column is too narrow for the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// The front.
     Back,
-    /// The back, as of a path, in which the user's home directory is `~`.
+    /// The back, for a path. The home directory of the user is `~`.
     Front,
     /// The last eight digits of an id, in every row of the column.
     Id,
 }
 
-/// A value, which may differ from its column in look and cut.
+/// A value, which may have another look and cut than its column.
 pub struct Cell {
     text: String,
     look: Option<Look>,
@@ -35,13 +35,13 @@ impl<T: Into<String>> From<T> for Cell {
 }
 
 impl Cell {
-    /// A cell of its own look.
-    pub fn looking(text: impl Into<String>, look: Look) -> Cell {
+    /// A cell with a look of its own.
+    pub fn with_look(text: impl Into<String>, look: Look) -> Cell {
         Cell { look: Some(look), ..Cell::from(text) }
     }
 
-    /// A cell that is cut in its own way.
-    pub fn cut(text: impl Into<String>, cut: Cut) -> Cell {
+    /// A cell with a cut of its own.
+    pub fn with_cut(text: impl Into<String>, cut: Cut) -> Cell {
         Cell { cut: Some(cut), ..Cell::from(text) }
     }
 }
@@ -64,7 +64,7 @@ struct Column {
     is_optional: bool,
 }
 
-/// Rows of cells. The methods after [`Table::column`] are about the last column.
+/// Rows of cells. The methods after [`Table::column`] change the last column.
 ///
 /// ```
 /// use codex_agent_shared::terminal::{Look, Table};
@@ -85,18 +85,11 @@ impl Table {
         Table::default()
     }
 
-    /// Adds a column. Where no column has a name, the table has no heading.
+    /// Adds a column. A table of columns without names has no heading.
     pub fn column(mut self, name: impl Into<String>, look: Look) -> Table {
         let name = name.into();
-        self.columns.push(Column {
-            name,
-            look,
-            cut: Cut::Back,
-            most: 300,
-            least: 1,
-            order: 0,
-            is_optional: false,
-        });
+        let (cut, most, least, order, is_optional) = (Cut::Back, 300, 1, 0, false);
+        self.columns.push(Column { name, look, cut, most, least, order, is_optional });
         self
     }
 
@@ -105,23 +98,23 @@ impl Table {
         self
     }
 
-    /// Cuts its values in this way.
+    /// Sets the part of a value that is kept.
     pub fn cut(self, cut: Cut) -> Table {
         self.last(|column| column.cut = cut)
     }
 
-    /// Is never wider than this.
+    /// Sets the maximum width.
     pub fn most(self, most: usize) -> Table {
         self.last(|column| column.most = most)
     }
 
-    /// Becomes narrower, down to `least`, before the columns of a higher order do. Of columns of one order the
-    /// widest gives way first, and columns without an order give way last.
+    /// Lets the column become narrower, down to `least`, before the columns of a higher order do. Of several columns
+    /// of an order the widest gives way first; columns without an order give way last.
     pub fn gives_way(self, order: u8, least: usize) -> Table {
         self.last(|column| (column.order, column.least) = (order, least))
     }
 
-    /// As [`Table::gives_way`], and is omitted where it would be narrower than `least`, or is empty.
+    /// As [`Table::gives_way`], and omits the column if it is empty or would be narrower than `least`.
     pub fn optional(self, order: u8, least: usize) -> Table {
         self.gives_way(order, least).last(|column| column.is_optional = true)
     }
@@ -136,7 +129,7 @@ impl Table {
         self.lines(columns(), color).iter().try_for_each(|text| output.text(text.as_bytes(), b"\n"))
     }
 
-    /// The lines of the table in `most` columns; none where it has no rows.
+    /// The lines of the table in `most` columns of the terminal; none for a table without rows.
     pub fn lines(mut self, most: usize, color: bool) -> Vec<String> {
         if self.rows.is_empty() {
             return Vec::new();
@@ -147,41 +140,40 @@ impl Table {
                 cell.text = fit(&cell.text, cell.cut.unwrap_or(column.cut), home.as_deref(), column.most);
             }
         }
-        if self.columns.iter().any(|column| !column.name.is_empty()) {
-            let head = |column: &Column| Cell::looking(column.name.as_str(), Look::Bold);
+        if self.has_heading() {
+            let head = |column: &Column| Cell::with_look(column.name.as_str(), Look::Bold);
             let head = self.columns.iter().map(head).collect();
             self.rows.insert(0, head);
         }
         let widths = self.widths(most);
         let lay = |row: &Vec<Cell>| {
-            let shown: Vec<(String, Look, usize)> = row
-                .iter()
-                .zip(&self.columns)
-                .zip(&widths)
-                .filter_map(|((cell, column), wide)| {
-                    let text = fit(&cell.text, cell.cut.unwrap_or(column.cut), None, (*wide)?);
-                    Some((text, cell.look.unwrap_or(column.look), (*wide)?))
-                })
-                .collect();
-            let cells: Vec<_> =
-                shown.iter().map(|(text, look, wide)| (text.as_str(), *look, *wide)).collect();
-            line(&cells, color)
+            let cells = row.iter().zip(&self.columns).zip(&widths);
+            let shown = cells.filter_map(|((cell, column), wide)| {
+                let text = fit(&cell.text, cell.cut.unwrap_or(column.cut), None, (*wide)?);
+                Some((text, cell.look.unwrap_or(column.look), (*wide)?))
+            });
+            let shown: Vec<_> = shown.collect();
+            let cells = shown.iter().map(|(text, look, wide)| (text.as_str(), *look, *wide));
+            line(&cells.collect::<Vec<_>>(), color)
         };
         self.rows.iter().map(lay).collect()
     }
 
+    fn has_heading(&self) -> bool {
+        self.columns.iter().any(|column| !column.name.is_empty())
+    }
+
     fn measure(&self) -> Vec<Option<usize>> {
-        let is_headed = self.columns.iter().any(|column| !column.name.is_empty());
         let widest =
             |rows: &[Vec<Cell>], at: usize| rows.iter().map(|row| width(&row[at].text)).max().unwrap_or(0);
         let measured = |(at, column): (usize, &Column)| {
-            let is_empty = widest(&self.rows[usize::from(is_headed)..], at) == 0;
+            let is_empty = widest(&self.rows[usize::from(self.has_heading())..], at) == 0;
             (!(column.is_optional && is_empty)).then(|| widest(&self.rows, at))
         };
         self.columns.iter().enumerate().map(measured).collect()
     }
 
-    /// The width of each column, `None` where it is omitted.
+    /// The width of each column, `None` if the column is omitted.
     fn widths(&mut self, most: usize) -> Vec<Option<usize>> {
         let is_wide = |widths: &[Option<usize>]| {
             let shown = || widths.iter().flatten();
@@ -197,14 +189,14 @@ impl Table {
             }
             widths = self.measure();
         }
-        // At last every column gives way, as far as it must.
+        // In the last round (`None`) every column becomes as narrow as necessary.
         let orders: BTreeSet<u8> =
             self.columns.iter().map(|column| column.order).filter(|order| *order > 0).collect();
         for order in orders.into_iter().map(Some).chain([None]) {
             let least = |at: usize| if order.is_none() { 1 } else { self.columns[at].least };
             let gives_way = |at: usize| order.is_none_or(|order| self.columns[at].order == order);
             while is_wide(&widths) {
-                // Of its last digits an id can spare none before the others are all but gone.
+                // The last digits of an id are kept until the other columns are very narrow.
                 let spare = |(at, wide): &(usize, &mut usize)| match self.columns[*at].cut {
                     Cut::Id if **wide <= SHORT => (**wide).min(2),
                     _ => **wide,

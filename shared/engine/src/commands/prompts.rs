@@ -38,7 +38,7 @@ pub fn read(jobs: &Jobs, operands: &[String], each: &mut dyn FnMut(Given) -> Res
     }
     let reads = match (operands, jobs.has_prompt()) {
         ([], true) => false,
-        (operands, _) => reference::from_stdin(operands).map_err(|_| {
+        (operands, _) => reference::reads_stdin(operands).map_err(|_| {
             Error::usage("a prompt is missing").hint("give one, or - to read prompts from stdin")
         })?,
     };

@@ -154,7 +154,7 @@ impl RunDir {
     pub fn age(&self, now: Timestamp) -> Duration {
         let changed = fs::metadata(self.journal()).or_else(|_| fs::metadata(&self.path));
         let changed = changed.and_then(|meta| meta.modified()).ok();
-        let changed = changed.and_then(Timestamp::of).unwrap_or(now);
+        let changed = changed.and_then(Timestamp::from_system).unwrap_or(now);
         Duration::from_millis(u64::try_from(now.0 - changed.0).unwrap_or(0))
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use codex_agent_shared::codex::holder::Holder;
 use codex_agent_shared::error::Error;
-use codex_agent_shared::time::{Timestamp, parse_spoken};
+use codex_agent_shared::time::{Timestamp, parse_codex_time};
 
 /// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -303,7 +303,7 @@ pub fn reset(message: &str, now: Timestamp) -> Option<Timestamp> {
     let (_, at) = message.split_once("try again at ")?;
     // The sentence ends with a full stop, and more may follow it.
     let end = ["AM", "PM"].iter().filter_map(|half| at.find(half)).min()? + 2;
-    parse_spoken(&at[..end], now)
+    parse_codex_time(&at[..end], now)
 }
 
 /// The class of what Codex said; `None` if the table does not know it.

@@ -145,9 +145,9 @@ impl Show {
         }
         let live = self.live.as_mut().map(Live::clear).unwrap_or_default();
         let written = self.output.text(live.as_bytes(), b"").and_then(|()| write(self));
-        let written = written.and_then(|()| self.output.hand_on());
+        let written = written.and_then(|()| self.output.write_available());
         self.record_write(written.map(drop));
-        if self.output.collected() > KEPT {
+        if self.output.buffered() > KEPT {
             self.gone = true;
             warn(
                 "the output is not being read, and no more of it is buffered; the log of the run is complete",
@@ -351,7 +351,7 @@ impl Observer for Show {
     }
 
     fn show_running(&mut self, counts: Counts, jobs: &mut dyn Iterator<Item = RunningJob<'_>>) {
-        error::hand_on();
+        error::write_available();
         let places = &mut self.places;
         let lines = match &mut self.live {
             Some(live) => {
@@ -361,7 +361,8 @@ impl Observer for Show {
             None => String::new(),
         };
         if !self.gone {
-            let written = self.output.text(lines.as_bytes(), b"").and_then(|()| self.output.hand_on());
+            let written =
+                self.output.text(lines.as_bytes(), b"").and_then(|()| self.output.write_available());
             self.record_write(written.map(drop));
         }
     }

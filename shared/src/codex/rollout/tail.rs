@@ -199,7 +199,7 @@ impl TailReader {
     fn read_line(&mut self, line: &[u8]) {
         let has = |needle: &str| memmem::find(&line[..line.len().min(256)], needle.as_bytes()).is_some();
         if !self.is_turn_known {
-            self.turn_at = turn(line).and_then(Id::made_at);
+            self.turn_at = turn(line).and_then(Id::created_at);
             // The oldest versions gave turns no ids.
             self.is_turn_known = self.turn_at.is_some() || has("_message\"");
         }
