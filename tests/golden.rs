@@ -10,8 +10,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use codex_agent_engine::disk::journal;
 use codex_agent_engine::disk::journal::Entry;
+use codex_agent_engine::disk::journal::JournalReader;
 use codex_agent_engine::queue::Queues;
 use codex_agent_engine::{Event, Job};
 use codex_agent_shared::group::Groups;
@@ -346,11 +346,13 @@ fn old_records_fit_the_schemas_of_today_and_are_read_by_its_types() {
             }
         }
         let mut entries = 0;
-        journal::read(&version.join("journal"), |entry| {
-            entries += usize::from(matches!(entry, Entry::Job(..) | Entry::Event(_)));
-            Ok(())
-        })
-        .unwrap();
+        JournalReader::open(&version.join("journal"))
+            .unwrap()
+            .read(|entry| {
+                entries += usize::from(matches!(entry, Entry::Job(..) | Entry::Event(_)));
+                Ok(())
+            })
+            .unwrap();
         let journal = fs::read_to_string(version.join("journal")).unwrap();
         assert_eq!(entries, journal.lines().count());
         for line in json(&journal) {

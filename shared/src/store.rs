@@ -33,6 +33,7 @@
 //! ```
 
 mod has_name;
+pub mod lock;
 pub mod place;
 mod raw_object;
 mod read_capped;
@@ -51,6 +52,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Context, Error, Result};
+use lock::Lock;
 
 /// The longest file that is read, and so the longest that is written: 256 MiB.
 const LONGEST: u64 = 256 << 20;
@@ -78,35 +80,22 @@ impl Store {
         read(&self.path)
     }
 
-    /// Takes the lock of the file, for whoever looks at it and acts on what it says. The file need not be
-    /// there.
+    /// Waits for the lock of the file, which need not exist.
     pub fn hold(&self) -> Result<LockedFile> {
-        let mut tried = 0;
-        loop {
-            let (target, lock) = self.lock_file()?;
-            let path = lock_path(&target);
-            place::lock(&lock, &path)?;
-            // Setup takes its lock away with its file: whoever has waited for that one needs the next.
-            let mine = lock.metadata().context("examine the lock", &path)?;
-            let is_mine = |there: fs::Metadata| (there.dev(), there.ino()) == (mine.dev(), mine.ino());
-            tried += 1;
-            // Some file systems number a file anew each time.
-            if fs::metadata(&path).is_ok_and(is_mine) || tried == 8 {
-                return Ok(LockedFile { path: self.path.clone(), target, _lock: lock });
-            }
-        }
+        let target = self.prepare()?;
+        let lock = Lock::wait(&lock_path(&target))?;
+        Ok(LockedFile { path: self.path.clone(), target, _lock: lock })
     }
 
-    /// The same where nobody has it; `None` where somebody does, which is not waited for.
+    /// As [`Store::hold`], but `None` if another process has the lock now.
     pub fn try_hold(&self) -> Result<Option<LockedFile>> {
-        let (target, lock) = self.lock_file()?;
-        let is_ours = place::try_lock(&lock, &lock_path(&target))?;
-        Ok(is_ours.then(|| LockedFile { path: self.path.clone(), target, _lock: lock }))
+        let target = self.prepare()?;
+        let lock = Lock::wait_within(&lock_path(&target), Duration::ZERO)?;
+        Ok(lock.map(|lock| LockedFile { path: self.path.clone(), target, _lock: lock }))
     }
 
-    /// The file that is replaced, and the one whose lock guards it. The lock is the kernel's, and goes with
-    /// whoever holds it.
-    fn lock_file(&self) -> Result<(PathBuf, File)> {
+    /// Creates the directory of the file that is replaced, and returns that file.
+    fn prepare(&self) -> Result<PathBuf> {
         let target = self.target()?;
         let [own, folder] = [&self.path, &target].map(|path| path.parent().unwrap_or(Path::new("/")));
         if own == folder {
@@ -117,8 +106,7 @@ impl Store {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.context("create the directory", folder)?;
         }
-        let file = place::lock_file(&lock_path(&target))?;
-        Ok((target, file))
+        Ok(target)
     }
 
     /// Changes the file under its lock. The closure gets what is there and says whether it changed
@@ -166,7 +154,7 @@ fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
 pub struct LockedFile {
     path: PathBuf,
     target: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// What tells a file from an earlier state of it: every change makes a new one.

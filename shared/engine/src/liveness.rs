@@ -8,8 +8,7 @@
 //! Without `/proc`, as on macOS, `sysctl` prints the boot and `ps` the start. A process that only inherited
 //! `.out` is unknown there, and gets no signal unless it is in Codex's process group.
 
-use std::fs::{self, File, TryLockError};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -17,26 +16,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use codex_agent_shared::store::lock::is_locked;
 use codex_agent_shared::text;
 
 use crate::record::event::Process;
 
-/// Whether a process holds an exclusive lock on a file. A missing file is not locked. An error (such as too many
-/// open files) must not count as free.
-pub fn is_locked(path: &Path) -> io::Result<bool> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-/// As [`is_locked`], but true if unknown.
+/// Whether a process has the lock of a file; true if unknown.
 pub fn may_be_locked(path: &Path) -> bool {
     is_locked(path).unwrap_or(true)
 }

@@ -1,41 +1,31 @@
 //! The lock of a loaded session: one writer at a time, from 0.147 on.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::Duration;
 
+use codex_agent_shared::error::{Context, Result};
 use codex_agent_shared::record::Id;
+use codex_agent_shared::store::lock::Lock;
 
 /// A lock, held until this value is dropped or the process ends. Dropping removes the empty file.
-pub(super) struct Lock {
-    file: File,
-    path: PathBuf,
-}
+pub(super) struct WriterLock(Lock);
 
-impl Lock {
+impl WriterLock {
     /// Acquires the lock of a session; `None` if another process holds it.
-    pub(super) fn acquire(home: &Path, id: Id) -> std::io::Result<Option<Lock>> {
+    pub(super) fn acquire(home: &Path, id: Id) -> Result<Option<WriterLock>> {
         let directory = home.join("thread-writer-locks");
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-        let path = directory.join(format!("{id}.lock"));
-        loop {
-            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-            if file.try_lock().is_err() {
-                return Ok(None);
-            }
-            // The holder may have removed the file between opening and locking.
-            let own = file.metadata()?;
-            if fs::metadata(&path).is_ok_and(|meta| (meta.dev(), meta.ino()) == (own.dev(), own.ino())) {
-                return Ok(Some(Lock { file, path }));
-            }
-        }
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.context("create the directory", &directory)?;
+        let lock = Lock::wait_within(&directory.join(format!("{id}.lock")), Duration::ZERO)?;
+        Ok(lock.map(WriterLock))
     }
 }
 
-impl Drop for Lock {
+impl Drop for WriterLock {
     fn drop(&mut self) {
         // Removed while locked, so that no process locks a removed file.
-        let _ = fs::remove_file(&self.path);
-        let _ = self.file.unlock();
+        let _ = fs::remove_file(self.0.path());
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::history::{History, Place, find_rollout};
 use crate::line::{Line, Usage, event, policy};
-use crate::lock::Lock;
+use crate::lock::WriterLock;
 use crate::output::OrRefusal;
 use crate::store::Store;
 use crate::table::Cell;
@@ -40,7 +40,7 @@ pub(super) struct Thread<'s> {
     pub(super) sandbox: String,
     /// The start of its last turn.
     recency: Timestamp,
-    _lock: Option<Lock>,
+    _lock: Option<WriterLock>,
 }
 
 /// The properties of a new session.
@@ -100,7 +100,7 @@ impl<'s> Thread<'s> {
         Thread::open(store, id, path, lock)
     }
 
-    fn open(store: &'s Store, id: Id, path: PathBuf, lock: Option<Lock>) -> OrRefusal<Thread<'s>> {
+    fn open(store: &'s Store, id: Id, path: PathBuf, lock: Option<WriterLock>) -> OrRefusal<Thread<'s>> {
         let history = read_history(store, &path)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(io_refusal)?;
         let is_paginated = history.meta["history_mode"] == "paginated" && store.version.has(since::PAGINATED);
@@ -285,11 +285,11 @@ fn line_text(now: Timestamp, ordinal: Option<u64>, (kind, payload): &Line) -> St
     format!("{{\"timestamp\":\"{now}\",{ordinal}\"type\":\"{kind}\",\"payload\":{payload}}}\n")
 }
 
-fn lock(store: &Store, id: Id) -> OrRefusal<Option<Lock>> {
+fn lock(store: &Store, id: Id) -> OrRefusal<Option<WriterLock>> {
     if !store.version.has(since::WRITER_LOCK) {
         return Ok(None);
     }
-    match Lock::acquire(store.home.path(), id).map_err(io_refusal)? {
+    match WriterLock::acquire(store.home.path(), id).map_err(|error| error.message().to_owned())? {
         None => Err(format!("thread {id} already has an active writer")),
         lock => Ok(lock),
     }

@@ -7,7 +7,7 @@
 //! file is opened only where it is a regular one that is not a link. Errors are marked as trouble of our own
 //! place ([`Error::is_of_place`]): another job would meet it as well.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -102,38 +102,6 @@ pub fn open(options: &mut OpenOptions, what: &str, path: &Path) -> Result<File> 
     };
     let meta = file.metadata().context("look at", path).map_err(Error::of_place)?;
     if meta.is_file() { Ok(file) } else { Err(refused("it is not a regular file")) }
-}
-
-/// Opens a lock file, and makes it where it is not there. It is never truncated.
-pub fn lock_file(path: &Path) -> Result<File> {
-    open(OpenOptions::new().read(true).write(true).create(true).truncate(false), "the lock", path)
-}
-
-/// Takes the lock on a file; false where another process has it.
-pub fn try_lock(file: &File, path: &Path) -> Result<bool> {
-    match file.try_lock() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error).context("lock", path).map_err(Error::of_place),
-    }
-}
-
-/// Waits for the lock on a file.
-pub fn lock(file: &File, path: &Path) -> Result<()> {
-    file.lock().context("lock", path).map_err(Error::of_place)
-}
-
-/// Refuses a file system that grants a lock twice. `path` is a file whose lock this process has.
-pub fn check_locks(path: &Path) -> Result<()> {
-    let again = File::open(path).context("open the lock", path).map_err(Error::of_place)?;
-    if !try_lock(&again, path)? {
-        return Ok(());
-    }
-    let message = format!("cannot use '{}': its file system grants one lock twice", path.display());
-    Err(Error::new(message)
-        .hint("a prompt could be sent twice; nothing was sent")
-        .hint("set CODEX_AGENT_STATE_HOME and CODEX_AGENT_CONFIG_HOME to directories of another file system")
-        .of_place())
 }
 
 /// The reason of an error in reading or writing a file of ours, marked as such.

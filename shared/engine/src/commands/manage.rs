@@ -16,6 +16,7 @@ use crate::liveness;
 use crate::record::event::Codex;
 use crate::record::event::{Counts, RunEvent};
 use crate::run::engine::supervise;
+use crate::run::feed::PlannedJobs;
 use crate::run::usage_limit::ActiveLimit;
 use crate::show::events::{Show, continue_command, counted};
 use codex_agent_shared::cli::flags::Common;
@@ -153,11 +154,11 @@ pub fn unfinished() -> Result<Option<RunDir>> {
 /// Continues a run.
 pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
     let (name, options) = (folder.name(), jobs.show_options(common)?);
-    let Some(journal) = Journal::open(folder.journal())? else {
+    let Some(journal) = Journal::open(&folder.journal())? else {
         return Err(Error::new(format!("run '{name}' has a runner"))
             .hint(format!("codex-agent run watch {name} follows it")));
     };
-    let tasks = RunProgress::read(folder)?;
+    let mut tasks = RunProgress::read(folder)?;
     if !tasks.is_begun() {
         return Err(Error::new(format!("the plan of run '{name}' is incomplete, and no job was started"))
             .hint("codex-agent run prune removes it"));
@@ -174,7 +175,7 @@ pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exi
     let settings = jobs.settings_after(common, &tasks)?;
     status(format_args!("continuing run '{name}', {} left", counted(tasks.left())));
     let mut shown = Show::new(options, tasks.all.len());
-    let ended = supervise(folder, journal, tasks, settings, None, &mut shown);
+    let ended = supervise(folder, journal, &mut tasks, settings, &mut PlannedJobs::default(), &mut shown);
     shown.close(folder, ended, &continue_command(folder))
 }
 

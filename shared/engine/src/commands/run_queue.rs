@@ -7,90 +7,71 @@ use crate::disk::journal::Journal;
 use crate::disk::progress::RunProgress;
 use crate::disk::run_dir::RunDir;
 use crate::queue::{Prompt, Queue, Queues, Runner, lock_runner};
-use crate::record::event::Counts;
 use crate::record::event::{Event, RunEvent};
 use crate::record::job::Job;
-use crate::record::job::VERSION;
-use crate::record::settings::Settings;
-use crate::record::settings::{CodexOptions, OnBusy, SavedSettings};
-use crate::run::engine::RunEnd;
-use crate::run::engine::supervise;
+use crate::record::settings::{CodexOptions, OnBusy, Settings};
+use crate::run::engine::{RunEnd, supervise};
 use crate::run::observer::Observer;
 use crate::show::events::{Places, Show};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli::flags::Common;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::store::lock::Lock;
 use codex_agent_shared::text::quoted;
-use codex_agent_shared::time::Timestamp;
 
 /// Runs the queue of this name or id: continues the unfinished run, then sends the pending prompts.
 pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let mut queues: Queues = Queues::store()?.read()?;
-    let at = queues.find(name)?;
-    work_through(queues.queues.swap_remove(at), common, jobs)
+    run_found(&|queues| queues.find(name), common, jobs)
 }
 
-fn work_through(mut queue: Queue, common: &Common, jobs: &Jobs) -> Result<Exit> {
+/// Continues the queue that names this run.
+pub(super) fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
+    let run = folder.name();
+    let find = |queues: &Queues| {
+        let owner = queues.queues.iter().position(|queue| queue.run.as_deref() == Some(run));
+        owner.ok_or_else(|| {
+            Error::new(format!("the queue of run '{run}' was deleted"))
+                .hint(format!("'codex-agent run log {run}' prints its events"))
+        })
+    };
+    run_found(&find, common, jobs)
+}
+
+fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &Common, jobs: &Jobs) -> Result<Exit> {
     let options = jobs.show_options(common)?;
     let home = common.home_of_jobs()?;
     if jobs.dry_run {
-        queue.apply_journal()?;
-        if queue.paused {
-            return Err(is_paused(&queue.name));
-        }
-        queue.check_project()?;
-        return dry_run(&queue, &base(&jobs.told_after(&unfinished(&queue, jobs.new)?)?, home));
+        return dry_run(find, home, jobs);
     }
-    // The settings are checked before anything is written. An unreadable run is reported below.
-    let kept = settings(&queue, common, jobs, &unfinished(&queue, jobs.new).unwrap_or_default())?.kept();
+    let Some(opened) = open(find, home.as_deref(), common, jobs)? else { return Ok(Exit::Done) };
+    let Opened { queue, folder, journal, mut progress, settings, lock } = opened;
     crate::commands::expiry::prune_expired();
-    let Some(lock) = lock_runner(&queue.id)? else {
-        return Err(Error::new(format!("queue '{}' has a runner", queue.name))
-            .hint(format!("codex-agent queue watch {} follows it", quoted(&queue.name))));
-    };
-    let Some((queue, folder, journal)) = open(&queue.id, home.as_deref(), jobs.new, kept)? else {
-        return Ok(Exit::Done);
-    };
-    if queue.paused {
-        return Err(is_paused(&queue.name));
-    }
-    let tasks = RunProgress::read(&folder)?;
-    let settings = settings(&queue, common, jobs, &tasks)?;
     let codex_options = settings.codex_options.clone().unwrap_or_default();
-    let base = base(&codex_options, home);
-    let (id, name, pending) = (queue.id.clone(), queue.name.clone(), queue.due());
-    let outcomes = tasks.outcomes();
-    let mut tasks = match tasks.is_begun() {
-        true => tasks,
-        // A run that died before it began has only its name.
-        false => RunProgress::new("queue", &name, base.codex_home.clone()),
-    };
     // The usage limit and the jobs depend on the home.
-    tasks.codex_home.clone_from(&base.codex_home);
-    let verb = if tasks.is_begun() { "continuing" } else { "running" };
+    progress.codex_home.clone_from(&home);
+    let verb = if progress.is_begun() { "continuing" } else { "running" };
     let mode = match (codex_options.options.bypass, codex_options.options.sandbox) {
         (true, _) => ", without a sandbox and without asking".to_owned(),
         (false, Some(sandbox)) => format!(", {}", sandbox.word()),
         (false, None) => String::new(),
     };
+    let (name, pending) = (&queue.name, queue.due());
     status(format_args!(
         "{verb} queue '{name}', {pending} to send{mode}; Ctrl-C stops after the running jobs"
     ));
-    let mut runner = Runner::new(queue, folder.name(), base, outcomes, lock)?;
+    let mut runner = Runner::new(queue, folder.name(), &progress, base(&codex_options, home), lock)?;
     // Prompts may be added at any time.
     let mut shown = Show::new(options, 2).numbered(places(folder.name()));
-    let ended = supervise(&folder, journal, tasks, settings, Some(&mut runner), &mut shown);
-    // The queue is saved and unlocked before the wait for a slow reader.
-    let saved = runner.finish(matches!(ended, Ok(RunEnd::Completed { .. })));
-    // The queue may have been renamed meanwhile.
-    let named = Queues::store().and_then(|store| store.read()).ok();
-    let named =
-        named.and_then(|mut queues: Queues| queues.by_id(&id).map(|at| queues.queues.swap_remove(at)).ok());
-    let name = quoted(&named.map_or(name, |queue| queue.name));
+    let ended = supervise(&folder, journal, &mut progress, settings, &mut runner, &mut shown);
+    let saved = runner.finish(&progress, matches!(ended, Ok(RunEnd::Completed { .. })));
+    let name = quoted(runner.queue_name());
+    // The queue is unlocked before the wait for a slow reader.
+    drop(runner);
     shown.offer(format!("codex-agent queue retry {name} --failed"));
     let exit = shown.close(&folder, ended, &format!("codex-agent queue run {name}"))?;
-    saved.map_err(|error| error.hint("the journal of the run has all of it; the next reader sees it"))?;
+    let recorded = format!("the journal of run '{}' has all outcomes; later commands read it", folder.name());
+    saved.map_err(|error| error.hint(recorded))?;
     Ok(exit)
 }
 
@@ -130,14 +111,6 @@ fn left_behind(queue: &Queue) -> String {
     }
 }
 
-/// The progress of the unfinished run of the queue; empty for a new run.
-fn unfinished(queue: &Queue, new: bool) -> Result<RunProgress> {
-    match queue.run.as_deref().filter(|_| !new).map(RunDir::named).transpose()?.flatten() {
-        Some(folder) => RunProgress::read(&folder),
-        None => Ok(RunProgress::default()),
-    }
-}
-
 /// The settings of the run: flags first, then the settings of the unfinished run.
 fn settings(queue: &Queue, common: &Common, jobs: &Jobs, tasks: &RunProgress) -> Result<Settings> {
     let settings = jobs.settings_after(common, tasks)?;
@@ -154,17 +127,6 @@ fn require_in_order(queue: &Queue, on_busy: OnBusy) -> Result<()> {
     let message = format!("the prompts of queue '{}' are turns of one session, in order", queue.name);
     Err(Error::usage(format!("invalid value '{word}' for '--on-busy': {message}"))
         .hint("--on-busy=wait waits for the session, --on-busy=fail ends the run"))
-}
-
-/// Continues the queue that owns this run.
-pub(super) fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let queues: Queues = Queues::store()?.read()?;
-    let owner = queues.queues.into_iter().find(|queue| queue.run.as_deref() == Some(folder.name()));
-    match owner {
-        Some(queue) => work_through(queue, common, jobs),
-        None => Err(Error::new(format!("the queue of run '{}' was deleted", folder.name()))
-            .hint(format!("codex-agent run log {} prints its events", folder.name()))),
-    }
 }
 
 /// Refuses to abandon the run of a queue while a job is running: its outcome would be lost and it could not be
@@ -220,11 +182,21 @@ fn base(codex_options: &CodexOptions, home: Option<String>) -> Job {
     base
 }
 
-fn dry_run(queue: &Queue, base: &Job) -> Result<Exit> {
+fn dry_run(find: &dyn Fn(&Queues) -> Result<usize>, home: Option<String>, jobs: &Jobs) -> Result<Exit> {
+    let mut queues: Queues = Queues::store()?.read()?;
+    let at = find(&queues)?;
+    let queue = &mut queues.queues[at];
+    queue.apply_journal()?;
+    if queue.paused {
+        return Err(is_paused(&queue.name));
+    }
+    queue.check_project()?;
+    let unfinished = queue.run.as_deref().filter(|_| !jobs.new).map(RunDir::named).transpose()?.flatten();
+    let progress = unfinished.as_ref().map(RunProgress::read).transpose()?.unwrap_or_default();
+    let base = base(&jobs.told_after(&progress)?, home);
     let mut output = Output::stdout();
-    let due = queue.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_due());
-    for (at, _) in due {
-        output.record(&queue.job(at, base, queue.session).validate()?)?;
+    for (at, _) in queue.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_due()) {
+        output.record(&queue.job(at, &base, queue.session).validate()?)?;
     }
     output.flush()?;
     Ok(Exit::Done)
@@ -241,64 +213,81 @@ fn may_be_sent(gone: &str, name: &str, lost: &[usize]) -> Error {
         .hint(format!("codex-agent queue run {name} sends the others"))
 }
 
+/// A queue and its run, both locked against other runners.
+struct Opened {
+    queue: Queue,
+    folder: RunDir,
+    journal: Journal,
+    progress: RunProgress,
+    settings: Settings,
+    lock: Lock,
+}
+
 /// Opens the unfinished run of the queue, or creates a run that the queue names before any job starts. `None` if
-/// no prompt is due.
+/// no prompt is due. Nothing is written before the settings are checked.
 fn open(
-    id: &str,
+    find: &dyn Fn(&Queues) -> Result<usize>,
     home: Option<&str>,
-    new: bool,
-    kept: SavedSettings,
-) -> Result<Option<(Queue, RunDir, Journal)>> {
+    common: &Common,
+    jobs: &Jobs,
+) -> Result<Option<Opened>> {
     let store = Queues::store()?;
+    if !store.target()?.exists() {
+        // A lock would create the directory of the file.
+        find(&Queues::default())?;
+    }
     let held = store.hold()?;
     let mut queues: Queues = held.read()?;
-    let at = queues.by_id(id)?;
+    let at = find(&queues)?;
     let queue = &mut queues.queues[at];
     let name = queue.name.clone();
+    let Some(lock) = lock_runner(&queue.id)? else {
+        return Err(Error::new(format!("queue '{name}' has a runner"))
+            .hint(format!("'codex-agent queue watch {}' follows it", quoted(&name))));
+    };
+    let folder = queue.run.as_deref().map(RunDir::named).transpose()?.flatten();
+    if let Some(folder) = folder.clone().filter(|_| !jobs.new) {
+        let run = folder.name();
+        // The journal is read under its lock: no other runner can add to it.
+        let Some(journal) = Journal::open(&folder.journal())? else {
+            return Err(Error::new(format!("run '{run}' of queue '{name}' has a runner"))
+                .hint(format!("'codex-agent run watch {run}' follows it")));
+        };
+        let mut progress = RunProgress::read(&folder).map_err(|error| {
+            error.hint(format!("'codex-agent queue run --new {}' abandons that run", quoted(&name)))
+        })?;
+        let settings = settings(queue, common, jobs, &progress)?;
+        check_home(&progress, home, run, &name)?;
+        queue.apply_run(&progress, run);
+        if queue.paused {
+            return Err(is_paused(&name));
+        }
+        if !progress.is_begun() {
+            // A run that died before it began has only its name.
+            progress = RunProgress::new("queue", &name, None);
+        }
+        let queue = queues.queues.swap_remove(at);
+        return Ok(Some(Opened { queue, folder, journal, progress, settings, lock }));
+    }
+    let settings = settings(queue, common, jobs, &RunProgress::default())?;
     if let Some(run) = queue.run.clone() {
-        match RunDir::named(&run)? {
-            Some(folder) if !new => {
-                let tasks = RunProgress::read(&folder).map_err(|error| {
-                    error.hint(format!("codex-agent queue run --new {} abandons that run", quoted(&name)))
-                })?;
-                // A home that did not exist yet could not be resolved.
-                let real = |home: &str| std::fs::canonicalize(home).unwrap_or_else(|_| home.into());
-                if tasks.is_begun() && tasks.codex_home.as_deref().map(real) != home.map(real) {
-                    let their_home = tasks.codex_home.as_deref().unwrap_or("nowhere");
-                    let message = format!(
-                        "the unfinished run '{run}' of queue '{name}' uses Codex's home '{their_home}'"
-                    );
-                    return Err(
-                        Error::new(message).hint(format!("--codex-home {}, or --new", quoted(their_home)))
-                    );
-                }
-                // The journal is applied before it is locked, since a locked journal counts as a live runner.
-                queue.apply_journal()?;
-                let Some(journal) = Journal::open(folder.journal())? else {
-                    return Err(Error::new(format!("run '{run}' of queue '{name}' has a runner"))
-                        .hint(format!("codex-agent run watch {run} follows it")));
-                };
-                return Ok(Some((std::mem::take(queue), folder, journal)));
+        if folder.is_some() {
+            refuse_living(queue, "begin another run of")?;
+            conclude(&run, "abandoned")?;
+            // Outcomes are applied as far as the journal can be read.
+            let read = queue.apply_journal();
+            queue.abandon(&run);
+            read.map_or_else(|error| warn(error.message()), drop);
+        } else {
+            queue.fail_lost(&run);
+            let lost = queue.interrupted_by(&run);
+            queue.abandon(&run);
+            let gone = format!("the records of run '{run}' of queue '{name}' are missing");
+            if !lost.is_empty() {
+                held.write(&queues)?;
+                return Err(may_be_sent(&gone, &name, &lost));
             }
-            Some(_) => {
-                refuse_living(queue, "begin another run of")?;
-                conclude(&run, "abandoned")?;
-                // Outcomes are applied as far as the journal can be read.
-                let read = queue.apply_journal();
-                queue.abandon(&run);
-                read.map_or_else(|error| warn(error.message()), drop);
-            }
-            None => {
-                queue.fail_lost(&run);
-                let lost = queue.interrupted_by(&run);
-                queue.abandon(&run);
-                let gone = format!("the records of run '{run}' of queue '{name}' are missing");
-                if !lost.is_empty() {
-                    held.write(&queues)?;
-                    return Err(may_be_sent(&gone, &name, &lost));
-                }
-                warn(format_args!("{gone}; it had no running jobs"));
-            }
+            warn(format_args!("{gone}; it had no running jobs"));
         }
         held.write(&queues)?;
     }
@@ -312,19 +301,32 @@ fn open(
         return Ok(None);
     }
     let (folder, mut journal) = RunDir::create("queue", &name)?;
-    let what = RunEvent::RunPlanned { kind: "queue".to_owned(), name, settings: Some(Box::new(kept)) };
-    let run = folder.name().to_owned();
-    let event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
-    journal.append(&event, true)?;
+    let kept = Some(Box::new(settings.kept()));
+    let what = RunEvent::RunPlanned { kind: "queue".to_owned(), name: name.clone(), settings: kept };
+    journal.append(&Event::new(folder.name(), what), true)?;
     queue.run = Some(folder.name().to_owned());
     // The first claim is saved together with the run.
-    queue.claiming =
-        Some(queue.prompts.iter().find(|prompt| prompt.is_due()).map(Prompt::job).into_iter().collect());
-    let queue = queue.clone();
+    let first = queue.prompts.iter().find(|prompt| prompt.is_due());
+    queue.claiming = Some(first.map(Prompt::job).into_iter().collect());
     if let Err(error) = held.write(&queues) {
         // A run that no queue names would be listed as the newest run.
         folder.remove().unwrap_or_else(|error| warn(error.message()));
         return Err(error);
     }
-    Ok(Some((queue, folder, journal)))
+    let (queue, progress) = (queues.queues.swap_remove(at), RunProgress::new("queue", &name, None));
+    Ok(Some(Opened { queue, folder, journal, progress, settings, lock }))
+}
+
+/// Refuses to continue a run in another Codex home.
+fn check_home(progress: &RunProgress, home: Option<&str>, run: &str, queue: &str) -> Result<()> {
+    // A home that did not exist yet could not be resolved.
+    let real = |home: &str| std::fs::canonicalize(home).unwrap_or_else(|_| home.into());
+    let own = progress.codex_home.as_deref();
+    if !progress.is_begun() || own.map(real) == home.map(real) {
+        return Ok(());
+    }
+    let own = own.unwrap_or("nowhere");
+    let message = format!("the unfinished run '{run}' of queue '{queue}' uses Codex's home '{own}'");
+    Err(Error::new(message)
+        .hint(format!("--codex-home {} continues that run, --new abandons it", quoted(own))))
 }

@@ -8,8 +8,7 @@ use std::collections::HashSet;
 
 use crate::commands::flags::Jobs;
 use crate::disk::progress::{JobState, RunProgress, State};
-use crate::disk::run_dir::PlanLock;
-use crate::disk::run_dir::RunDir;
+use crate::disk::run_dir::{RunDir, lock_planning};
 use crate::record::job::Job;
 use crate::run::plan::Plan;
 use crate::show::events::{Show, announce, continue_command};
@@ -43,7 +42,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
         return Ok(Exit::Done);
     }
     // Two concurrent commands must not both find that no such run exists.
-    let planning = PlanLock::begin()?;
+    let planning = lock_planning()?;
     if !jobs.new {
         refuse_unfinished(kind, name, sessions, &base)?;
     }

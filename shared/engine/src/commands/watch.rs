@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::commands::manage::find_runs;
 use crate::commands::run_queue::places;
-use crate::disk::journal;
-use crate::disk::journal::{Entry, Tail};
+use crate::disk::journal::{Entry, JournalReader};
 use crate::disk::progress::{End, JobState, RunProgress, State};
 use crate::disk::run_dir::RunDir;
 use crate::process::output::Follower;
@@ -33,7 +32,7 @@ fn numbered(show: Show, folder: &RunDir, tasks: &RunProgress) -> Show {
 pub fn log(folder: &RunDir, options: ShowOptions) -> Result<()> {
     let tasks = RunProgress::read(folder)?;
     let mut shown = numbered(Show::past(options, tasks.all.len()), folder, &tasks);
-    journal::read(&folder.journal(), |entry| {
+    JournalReader::open(&folder.journal())?.read(|entry| {
         if let Entry::Event(event) = entry
             // A plan is no event for users.
             && !matches!(event.what, RunEvent::RunPlanned { .. })
@@ -57,7 +56,7 @@ struct Coverage {
 /// A follower of a run of another process.
 pub struct RunWatcher {
     folder: RunDir,
-    tail: Tail,
+    tail: JournalReader,
     tasks: RunProgress,
     followers: HashMap<usize, Follower>,
     /// The coverage of sessions by the events read so far.
@@ -74,7 +73,7 @@ pub struct RunWatcher {
 impl RunWatcher {
     /// Opens a run at the beginning of its journal.
     pub fn open(folder: RunDir, wants_lines: bool) -> Result<RunWatcher> {
-        let tail = Tail::open(folder.journal())?;
+        let tail = JournalReader::open(&folder.journal())?;
         let (followers, coverage) = (HashMap::new(), HashMap::new());
         Ok(RunWatcher {
             folder,

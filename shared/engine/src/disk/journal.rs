@@ -11,24 +11,25 @@
 //! names it: an older release never adopts a run of a newer one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::event::{Event, RunEvent};
 use crate::record::job::{Job, VERSION};
-use codex_agent_shared::error::{Context, Error, Result, reason};
-use codex_agent_shared::ndjson::{Lines, RawLine};
+use codex_agent_shared::error::{Context, Error, Result};
+use codex_agent_shared::ndjson::LONGEST_LINE;
+use codex_agent_shared::store::lock::Lock;
 use codex_agent_shared::store::place;
 
 /// How long the lock of a journal may be held by a process that is no runner.
 pub const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The place of a line in a journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineSpan {
     offset: u64,
     length: usize,
@@ -45,87 +46,74 @@ pub enum Entry {
 
 /// A journal that is locked for writing.
 pub struct Journal {
-    file: File,
-    path: PathBuf,
+    lock: Lock,
     length: u64,
 }
 
 impl Journal {
-    /// Refuses to continue a run whose journal was removed.
-    fn check_there(&self) -> Result<()> {
-        let own = self.file.metadata().map(|meta| (meta.dev(), meta.ino()));
-        let there = std::fs::metadata(&self.path).map(|meta| (meta.dev(), meta.ino()));
-        if own.ok() == there.ok() {
-            return Ok(());
-        }
-        let message = format!("the journal '{}' was removed during its run", self.path.display());
-        Err(Error::new(message).hint("no more jobs are started; running jobs are not stopped"))
-    }
-
     /// Creates the journal of a new run.
-    pub fn create(path: PathBuf) -> Result<Journal> {
+    pub fn create(path: &Path) -> Result<Journal> {
         let mut options = OpenOptions::new();
-        let file = place::open(options.read(true).append(true).create_new(true), "the journal", &path)?;
-        place::lock(&file, &path)?;
-        place::check_locks(&path)?;
-        Ok(Journal { file, path, length: 0 })
+        let file = place::open(options.read(true).append(true).create_new(true), "the journal", path)?;
+        let lock = Lock::on(file, path)?;
+        lock.check_exclusive()?;
+        Ok(Journal { lock, length: 0 })
     }
 
-    /// Opens and locks the journal of an earlier run. `None` if it has a runner. Truncates a torn last line.
-    pub fn open(path: PathBuf) -> Result<Option<Journal>> {
+    /// Opens and locks the journal of an earlier run. `None` if it has a runner.
+    pub fn open(path: &Path) -> Result<Option<Journal>> {
         place::check(path.parent().unwrap_or(Path::new("/")))?;
-        let mut file = place::open(OpenOptions::new().read(true).append(true), "the journal", &path)?;
+        let file = place::open(OpenOptions::new().read(true).append(true), "the journal", path)?;
         // A process that checks for a runner holds a shared lock for a moment.
-        let patience = Instant::now() + PATIENCE;
-        while !place::try_lock(&file, &path)? {
-            if Instant::now() >= patience {
-                return Ok(None);
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        place::check_locks(&path)?;
-        let length = whole_lines(&mut file).context("read the journal", &path)?;
-        file.set_len(length).context("cut the journal", &path)?;
-        Ok(Some(Journal { file, path, length }))
+        let Some(lock) = Lock::on_within(file, path, PATIENCE)? else { return Ok(None) };
+        lock.check_exclusive()?;
+        let length = complete_length(lock.file()).context("read the journal", path)?;
+        Ok(Some(Journal { lock, length }))
     }
 
     /// Appends one line. With `sync` it is on disk afterwards, with all lines before it.
     pub fn append(&mut self, record: &impl Serialize, sync: bool) -> Result<LineSpan> {
-        self.check_there()?;
-        let mut line = serde_json::to_vec(record)
-            .map_err(std::io::Error::from)
-            .context("write the journal", &self.path)?;
-        line.push(b'\n');
-        let place = LineSpan { offset: self.length, length: line.len() };
-        let written =
-            self.file.write_all(&line).and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
-        if let Err(error) = written {
-            // A partial line would merge with the next one.
-            let _ = self.file.set_len(self.length);
-            let message = format!("cannot write the journal '{}': {}", self.path.display(), reason(&error));
-            return Err(Error::new(message));
+        let (mut file, path) = (self.lock.file(), self.lock.path());
+        let own = file.metadata().context("examine the journal", path)?;
+        if !std::fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino())) {
+            let message = format!("the journal '{}' was removed during its run", path.display());
+            return Err(Error::new(message).hint("no more jobs are started; running jobs are not stopped"));
         }
-        self.length += line.len() as u64;
+        let mut write = || {
+            let mut line = serde_json::to_vec(record)?;
+            line.push(b'\n');
+            // A torn line of an earlier write would merge with this one.
+            if own.len() != self.length {
+                file.set_len(self.length)?;
+            }
+            file.write_all(&line)?;
+            if sync { file.sync_data().map(|()| line.len()) } else { Ok(line.len()) }
+        };
+        let length = write().context("write the journal", path).inspect_err(|_| {
+            // Readers skip a torn line, and the next runner truncates it.
+            let _ = file.set_len(self.length);
+        })?;
+        let place = LineSpan { offset: self.length, length };
+        self.length += length as u64;
         Ok(place)
     }
 
     /// The job at a place.
     pub fn job(&self, place: LineSpan) -> Result<Job> {
-        job(&self.file, &self.path, place)
+        read_job(self.lock.file(), self.lock.path(), place)
     }
 }
 
-fn job(file: &File, path: &Path, place: LineSpan) -> Result<Job> {
+fn read_job(file: &File, path: &Path, place: LineSpan) -> Result<Job> {
     let mut line = vec![0; place.length];
     file.read_exact_at(&mut line, place.offset).context("read the journal", path)?;
     serde_json::from_slice(&line).map_err(|error| damaged(path, &error.to_string()))
 }
 
 /// The length of the complete lines of a file.
-fn whole_lines(file: &mut File) -> std::io::Result<u64> {
-    let length = file.seek(SeekFrom::End(0))?;
+fn complete_length(file: &File) -> std::io::Result<u64> {
+    let mut end = file.metadata()?.len();
     let mut block = vec![0; 64 << 10];
-    let mut end = length;
     while end > 0 {
         let from = end.saturating_sub(block.len() as u64);
         let part = &mut block[..(end - from) as usize];
@@ -150,32 +138,6 @@ struct Head<'a> {
     v: Option<u32>,
 }
 
-/// Reads a journal from its beginning, at any time and without a lock. Lines of unknown types and an incomplete
-/// last line are skipped.
-pub fn read(path: &Path, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
-    let file = File::open(path).context("open the journal", path)?;
-    // Lines that are appended meanwhile are not read.
-    let length = file.metadata().context("read the journal", path)?.len();
-    let mut lines = Lines::new(file.take(length), 64 << 10);
-    let mut offset = 0;
-    loop {
-        let number = lines.number() + 1;
-        let line = match lines.next().context("read the journal", path)? {
-            None => return Ok(()),
-            Some(RawLine::TooLong) => return Err(damaged(path, &format!("line {number} is too long"))),
-            Some(RawLine::Whole(line)) => line,
-        };
-        let place = LineSpan { offset, length: line.len() };
-        offset += line.len() as u64;
-        if !line.ends_with(b"\n") {
-            return Ok(());
-        }
-        if let Some(entry) = parse(path, number, line, place)? {
-            each(entry)?;
-        }
-    }
-}
-
 /// Parses a line; `None` for an unknown type.
 fn parse(path: &Path, number: u64, line: &[u8], place: LineSpan) -> Result<Option<Entry>> {
     let broken = |error: serde_json::Error| damaged(path, &format!("line {number}: {error}"));
@@ -195,49 +157,46 @@ fn parse(path: &Path, number: u64, line: &[u8], place: LineSpan) -> Result<Optio
     })
 }
 
-/// A journal that is read while another process writes it.
-pub struct Tail {
-    file: File,
+/// A journal that is read at any time and without a lock, while another process may write it.
+pub struct JournalReader {
+    reader: BufReader<File>,
     path: PathBuf,
-    rest: Vec<u8>,
+    line: Vec<u8>,
     number: u64,
     offset: u64,
 }
 
-impl Tail {
+impl JournalReader {
     /// Opens a journal at its beginning.
-    pub fn open(path: PathBuf) -> Result<Tail> {
-        let file = File::open(&path).context("open the journal", &path)?;
-        Ok(Tail { file, path, rest: Vec::new(), number: 0, offset: 0 })
+    pub fn open(path: &Path) -> Result<JournalReader> {
+        let file = File::open(path).context("open the journal", path)?;
+        let (reader, line) = (BufReader::with_capacity(64 << 10, file), Vec::new());
+        Ok(JournalReader { reader, path: path.to_owned(), line, number: 0, offset: 0 })
     }
 
     /// The job at a place that was read.
     pub fn job(&self, place: LineSpan) -> Result<Job> {
-        job(&self.file, &self.path, place)
+        read_job(self.reader.get_ref(), &self.path, place)
     }
 
-    /// Passes new lines to `each`. A partial line waits for its rest.
+    /// Passes new lines to `each`. Lines of unknown types are skipped, and a partial line waits for its rest.
     pub fn read(&mut self, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
-        let mut block = vec![0; 64 << 10];
         loop {
-            let got = match self.file.read(&mut block) {
-                Ok(0) => return Ok(()),
-                Ok(got) => got,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error).context("read the journal", &self.path),
-            };
-            for piece in block[..got].split_inclusive(|byte| *byte == b'\n') {
-                self.rest.extend_from_slice(piece);
-                if !piece.ends_with(b"\n") {
-                    break;
+            let most = (LONGEST_LINE - self.line.len()) as u64;
+            let read = self.reader.by_ref().take(most).read_until(b'\n', &mut self.line);
+            read.context("read the journal", &self.path)?;
+            if !self.line.ends_with(b"\n") {
+                if self.line.len() < LONGEST_LINE {
+                    return Ok(());
                 }
-                self.number += 1;
-                let place = LineSpan { offset: self.offset, length: self.rest.len() };
-                self.offset += self.rest.len() as u64;
-                let entry = parse(&self.path, self.number, &self.rest, place)?;
-                self.rest.clear();
-                entry.map_or(Ok(()), &mut each)?;
+                return Err(damaged(&self.path, &format!("line {} is too long", self.number + 1)));
             }
+            self.number += 1;
+            let place = LineSpan { offset: self.offset, length: self.line.len() };
+            self.offset += self.line.len() as u64;
+            let entry = parse(&self.path, self.number, &self.line, place)?;
+            self.line.clear();
+            entry.map_or(Ok(()), &mut each)?;
         }
     }
 }
@@ -248,7 +207,7 @@ mod tests {
 
     fn count(path: &Path) -> Result<usize> {
         let mut count = 0;
-        read(path, |_| {
+        JournalReader::open(path)?.read(|_| {
             count += 1;
             Ok(())
         })?;
@@ -256,18 +215,18 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_passed_over_and_then_cut_off() {
+    fn a_torn_line_is_skipped_and_then_truncated() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.ndjson");
-        let mut journal = Journal::create(path.clone()).unwrap();
+        let mut journal = Journal::create(&path).unwrap();
         let place = journal.append(&Job::new("one".into()), true).unwrap();
         assert_eq!(journal.job(place).unwrap().prompt, "one");
-        assert!(Journal::open(path.clone()).unwrap().is_none(), "two runners have it");
+        assert!(Journal::open(&path).unwrap().is_none(), "two runners have it");
         drop(journal);
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(br#"{"type":"job","v":1,"pro"#).unwrap();
         assert_eq!(count(&path).unwrap(), 1);
-        let mut journal = Journal::open(path.clone()).unwrap().unwrap();
+        let mut journal = Journal::open(&path).unwrap().unwrap();
         let place = journal.append(&Job::new("two".into()), false).unwrap();
         assert_eq!(journal.job(place).unwrap().prompt, "two");
         assert_eq!(count(&path).unwrap(), 2);

@@ -10,8 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::disk::journal;
-use crate::disk::journal::{Entry, LineSpan};
+use crate::disk::journal::{Entry, JournalReader, LineSpan};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::record::event::{Codex, Counts, Event, JobRef, Process, RunEvent, Usage};
@@ -172,6 +171,8 @@ pub struct JobState {
     pub home: Option<String>,
     /// The hash of its prompt.
     prompt_hash: u64,
+    /// Whether it was planned after the run began: its feed chose it, and chooses it anew if it is unclaimed.
+    pub arrived: bool,
     /// Its state.
     pub state: State,
     /// Whether the model may have seen the prompt before.
@@ -275,6 +276,7 @@ impl RunProgress {
             asked: job.asked(),
             home: job.codex_home.clone(),
             prompt_hash: hash(&job.prompt),
+            arrived: self.is_begun(),
             state: State::Pending,
             resent: false,
             next: NextStart::Plan,
@@ -299,7 +301,7 @@ impl RunProgress {
 
     /// Applies the journal of a run, up to the first unreadable line.
     pub fn replay(&mut self, folder: &RunDir) -> Result<()> {
-        journal::read(&folder.journal(), |entry| {
+        JournalReader::open(&folder.journal())?.read(|entry| {
             match entry {
                 Entry::Job(job, place) => drop(self.add(&job, place)),
                 Entry::Event(event) => self.apply(*event),
@@ -308,9 +310,9 @@ impl RunProgress {
         })
     }
 
-    /// The outcomes of the jobs, by id.
-    pub fn outcomes(&self) -> HashMap<String, JobOutcome> {
-        self.all.iter().map(|job| (job.of.job.clone(), job.outcome.clone())).collect()
+    /// The outcome of the job of this id, if the journal has the job.
+    pub fn outcome(&self, job: &str) -> Option<&JobOutcome> {
+        self.position(job).map(|at| &self.all[at].outcome)
     }
 
     /// As [`RunProgress::read`], but `None` if another process removed the directory since it was listed.
@@ -373,14 +375,15 @@ impl RunProgress {
         }
     }
 
-    /// Makes failed jobs pending that a continued run reruns.
-    pub fn reopen(&mut self) {
+    /// Begins or continues the run with this Codex: makes failed jobs pending that a continued run reruns.
+    pub fn reopen(&mut self, codex: Codex) {
         for at in 0..self.all.len() {
             if let State::Failed { again: true, .. } = self.all[at].state {
                 self.set(at, State::Pending);
             }
         }
-        self.ended = None;
+        self.started_at.get_or_insert_with(Timestamp::now);
+        (self.codex, self.ended) = (codex, None);
     }
 
     /// Applies an event.
@@ -472,8 +475,8 @@ impl RunProgress {
                 self.killed |= failure.class == Class::Stopped;
                 self.set(index, State::Failed { again, sent });
             }
-            // A queue chooses unclaimed jobs anew; in other runs they stay planned.
-            RunEvent::JobSkipped { withdrawn: true, .. } if self.kind != "queue" => {
+            // An unclaimed job of a plan stays planned.
+            RunEvent::JobSkipped { withdrawn: true, .. } if !self.all[index].arrived => {
                 self.set(index, State::Pending)
             }
             RunEvent::JobSkipped { .. } => self.set(index, State::Skipped),

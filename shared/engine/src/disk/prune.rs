@@ -61,7 +61,7 @@ fn remove(
         return Ok(None);
     }
     // A locked journal has a runner.
-    let journal = match Journal::open(folder.journal()) {
+    let journal = match Journal::open(&folder.journal()) {
         // Another process has just removed it.
         Err(_) if !folder.journal().exists() => return Ok(None),
         journal => journal?,

@@ -21,6 +21,7 @@ use crate::liveness;
 use codex_agent_shared::codex::home::state_folder;
 use codex_agent_shared::error::{Context, Error, Result, warn_of};
 use codex_agent_shared::record::Id;
+use codex_agent_shared::store::lock::Lock;
 use codex_agent_shared::store::place;
 use codex_agent_shared::time::Timestamp;
 
@@ -51,7 +52,7 @@ impl RunDir {
             }
         };
         let folder = RunDir { path, name };
-        let made = Journal::create(folder.journal()).and_then(|journal| {
+        let made = Journal::create(&folder.journal()).and_then(|journal| {
             fs::File::open(&runs).and_then(|runs| runs.sync_all()).context("save", &runs)?;
             Ok(journal)
         });
@@ -237,19 +238,9 @@ fn middle(kind: &str, subject: &str) -> String {
     middle.trim_end_matches('-').to_owned()
 }
 
-/// An exclusive lock over "list the runs, then create one".
-pub struct PlanLock {
-    _file: fs::File,
-}
-
-impl PlanLock {
-    /// Waits for the lock.
-    pub fn begin() -> Result<PlanLock> {
-        let path = own("locks")?.join("planning");
-        let file = place::lock_file(&path)?;
-        place::lock(&file, &path)?;
-        Ok(PlanLock { _file: file })
-    }
+/// Waits for the lock over "list the runs, then create one".
+pub fn lock_planning() -> Result<Lock> {
+    Lock::wait(&own("locks")?.join("planning"))
 }
 
 /// The directory of all runs.

@@ -7,49 +7,43 @@
 //!
 //! The lock is between runners only. Codex reports its own locks (from 0.147).
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::disk::run_dir;
 use crate::liveness;
 use codex_agent_shared::error::{Context, Error, Result};
 use codex_agent_shared::record::Id;
-use codex_agent_shared::store::place;
+use codex_agent_shared::store::lock::Lock;
 
 /// A session during its handover.
 #[derive(Debug)]
-pub struct SessionLock {
-    file: File,
-    path: PathBuf,
-}
+pub struct SessionLock(Lock);
 
 impl SessionLock {
     /// Locks a session; `None` if it is held by an output other than `for_out`.
     pub fn acquire(id: Id, for_out: Option<&Path>) -> Result<Option<SessionLock>> {
         let path = run_dir::own("locks")?.join(format!("session-{id}"));
-        let mut file = place::lock_file(&path)?;
-        if !place::try_lock(&file, &path)? {
-            return Ok(None);
-        }
+        let Some(lock) = Lock::wait_within(&path, Duration::ZERO)? else { return Ok(None) };
         let mut named = Vec::new();
-        file.read_to_end(&mut named).context("read the lock", &path).map_err(Error::of_place)?;
+        let read = lock.file().read_to_end(&mut named);
+        read.context("read the lock", &path).map_err(Error::of_place)?;
         let named = PathBuf::from(std::ffi::OsString::from_vec(named));
         if !named.as_os_str().is_empty() && for_out != Some(&named) && liveness::may_be_locked(&named) {
             return Ok(None);
         }
-        Ok(Some(SessionLock { file, path }))
+        Ok(Some(SessionLock(lock)))
     }
 
     /// Assigns the session to an output.
     pub fn assign(&mut self, out: &Path) -> Result<()> {
-        let bytes = out.as_os_str().as_bytes();
-        self.file
-            .set_len(0)
-            .and_then(|()| self.file.seek(SeekFrom::Start(0)))
-            .and_then(|_| self.file.write_all(bytes))
-            .context("write the lock", &self.path)
+        let mut file = self.0.file();
+        file.set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| file.write_all(out.as_os_str().as_bytes()))
+            .context("write the lock", self.0.path())
             .map_err(Error::of_place)
     }
 }

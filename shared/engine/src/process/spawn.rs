@@ -28,6 +28,7 @@ use crate::record::event::{JobRef, Process, RunEvent};
 use crate::record::failure::{Class, Failure};
 use crate::record::job::{Job, Sandbox};
 use codex_agent_shared::error::{Context, Error, Result, reason};
+use codex_agent_shared::store::lock::Lock;
 use codex_agent_shared::store::place;
 
 /// The variable with the nesting depth of a job.
@@ -176,7 +177,7 @@ fn make(folder: &RunDir, of: &JobRef, job: &Job, ready: &mut Ready) -> Result<Ma
     // The follower is opened first: every started Codex can be followed.
     let follower = Follower::open(&path("out")).map_err(own("open", &path("out")))?;
     // Another process can only hold a shared lock, for a moment.
-    place::lock(&out, &path("out"))?;
+    let out = Lock::on(out, &path("out"))?.into_file();
     if let Some(hold) = &mut ready.hold {
         hold.assign(&path("out"))?;
     }

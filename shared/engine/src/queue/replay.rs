@@ -1,7 +1,5 @@
 //! Applying the journal of a run to the prompts of a queue.
 
-use std::collections::HashMap;
-
 use crate::disk::progress::{JobOutcome, RunProgress};
 use crate::disk::run_dir::RunDir;
 use crate::queue::{Prompt, Queue, Status, interrupted};
@@ -39,42 +37,50 @@ impl Queue {
     /// Applies the journal of the unfinished run to the prompts. Applies the readable part even if it returns an
     /// error.
     pub fn apply_journal(&mut self) -> Result<RunnerState> {
-        let Some(run) = self.run.clone() else {
+        let Some(name) = self.run.clone() else {
             // Prompts of a killed runner of an earlier release.
             self.fail_running("its outcome is unknown", |_| true);
             return Ok(RunnerState::Idle);
         };
-        let Some(folder) = RunDir::named(&run)? else {
-            self.fail_lost(&run);
+        let Some(folder) = RunDir::named(&name)? else {
+            self.fail_lost(&name);
             return Ok(RunnerState::Idle);
         };
-        let life = if folder.is_running() { RunnerState::Running } else { RunnerState::Dead };
-        let mut progress = RunProgress::default();
-        let read = progress.replay(&folder);
-        let outcomes = progress.outcomes();
-        self.apply_outcomes(&outcomes, &run);
-        // The journal may have the one session before the file does.
-        let begun = outcomes.values().filter(|outcome| outcome.session.is_some() && outcome.is_over());
-        let first = begun.min_by_key(|outcome| outcome.started_at);
-        self.session = self.session.or(first.and_then(|first| first.session).filter(|_| self.one_session));
-        // A claimed prompt must not be changed. A runner that died after the claim has sent nothing.
-        let is_claimed =
-            |prompt: &&mut Prompt| outcomes.get(&prompt.job()).is_some_and(|outcome| outcome.is_claimed);
-        if life == RunnerState::Running {
-            let claimed = self.prompts.iter_mut().filter(is_claimed);
+        let is_running = folder.is_running();
+        let mut run = RunProgress::default();
+        let read = run.replay(&folder);
+        self.apply_run(&run, &name);
+        if is_running {
+            // A claimed prompt must not be changed. A runner that died after the claim has sent nothing.
+            let is_claimed = |prompt: &Prompt| run.outcome(&prompt.job()).is_some_and(|job| job.is_claimed);
+            let claimed = self.prompts.iter_mut().filter(|prompt| is_claimed(prompt));
             claimed.for_each(|prompt| prompt.status = Status::Running);
         }
         read?;
         // A stopped run has no running prompt: the rest waits for the next runner.
-        let is_under_way = self.prompts.iter().any(|prompt| prompt.status == Status::Running);
-        Ok(if life == RunnerState::Dead && !is_under_way { RunnerState::Idle } else { life })
+        let has_running = self.prompts.iter().any(|prompt| prompt.status == Status::Running);
+        Ok(match has_running {
+            _ if is_running => RunnerState::Running,
+            true => RunnerState::Dead,
+            false => RunnerState::Idle,
+        })
+    }
+
+    /// Applies the outcomes of a run, and its one session, to the prompts.
+    pub fn apply_run(&mut self, run: &RunProgress, name: &str) {
+        self.apply_outcomes(run, name);
+        // The journal may have the one session before the file does.
+        let outcomes = run.all.iter().map(|job| &job.outcome);
+        let begun = outcomes.filter(|outcome| outcome.session.is_some() && outcome.is_over());
+        let first = begun.min_by_key(|outcome| outcome.started_at);
+        self.session = self.session.or(first.and_then(|first| first.session).filter(|_| self.one_session));
     }
 
     /// Sets the prompts to the outcomes of a run.
-    pub(super) fn apply_outcomes(&mut self, outcomes: &HashMap<String, JobOutcome>, run: &str) {
+    pub(super) fn apply_outcomes(&mut self, run: &RunProgress, name: &str) {
         for prompt in &mut self.prompts {
-            if let Some(outcome) = outcomes.get(&prompt.job()) {
-                prompt.apply_outcome(outcome, run);
+            if let Some(outcome) = run.outcome(&prompt.job()) {
+                prompt.apply_outcome(outcome, name);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The runner of a queue: the source of the jobs of its run.
+//! The runner of a queue: the feed of the jobs of its run.
 //!
 //! A prompt is chosen and claimed under the lock of the file, in the state of that moment. Its outcome is in the
 //! journal immediately, and in the file within a second.
@@ -11,21 +11,25 @@
 //! **Away.** While another program replaces the file (a sync tool, a checkout), it may be missing, incomplete or
 //! without the queue. Nothing is sent meanwhile. The run stops if the queue is missing for longer than [`AWAY`].
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::disk::progress::{JobOutcome, JobState};
+use crate::disk::progress::{JobState, RunProgress};
 use crate::queue::{Prompt, Queue, Queues, Status};
+use crate::record::event::Counts;
 use crate::record::job::Job;
-use crate::run::feed::{Claim, JobFeed, NextJob};
+use crate::run::feed::{JobFeed, LOOK, NextJob, Offer};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_once};
 use codex_agent_shared::record::Id;
+use codex_agent_shared::store::lock::Lock;
 use codex_agent_shared::store::{LockedFile, Stamp, Store, place};
 
 /// The interval between saves of the file.
 const SAVED: Duration = Duration::from_secs(1);
+
+/// The interval at which a queue whose next prompt is delayed is read again.
+const DELAYED_CHECK: Duration = Duration::from_secs(1);
 
 /// The time that the file or the queue may be missing.
 const AWAY: Duration = Duration::from_secs(3);
@@ -33,15 +37,17 @@ const AWAY: Duration = Duration::from_secs(3);
 /// The greatest number of claims between saves of the file.
 const MOST_AHEAD: usize = 512;
 
+/// How long a child that a killed runner was starting may have the lock, which it inherits until it executes
+/// Codex.
+const INHERITED: Duration = Duration::from_millis(500);
+
 /// The runner of a queue.
 pub struct Runner {
     store: Store,
-    id: String,
     run: String,
     /// The options of all jobs.
     base: Job,
-    outcomes: HashMap<String, JobOutcome>,
-    /// The queue as read from the file with this stamp, with the outcomes applied.
+    /// The queue as read from the file with this stamp, with the outcomes of its jobs applied.
     queue: Queue,
     stamp: Stamp,
     places: HashMap<String, usize>,
@@ -57,51 +63,35 @@ pub struct Runner {
     /// The number of claims that the file names together, and the time when they were named.
     ahead: usize,
     named: Option<Instant>,
+    /// The time before which no prompt is sent: the order of prompts is kept, so a delayed one delays all.
+    delayed_until: Instant,
     /// The time since which the queue is missing.
     away: Option<Instant>,
-    _lock: File,
+    _lock: Lock,
 }
 
-/// Locks a queue; `None` if it has another runner.
-pub fn lock_runner(id: &str) -> Result<Option<File>> {
+/// Locks a queue against other runners; `None` if it has another runner.
+pub fn lock_runner(id: &str) -> Result<Option<Lock>> {
     // The lock is beside the queues, not in the state directory: processes with different state directories may
     // share a queue.
     let file = Queues::store()?.target()?;
     let locks = file.parent().unwrap_or(Path::new("/")).join("locks");
     place::make(&locks)?;
     // An id of an old file may be any text.
-    let safe = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && id.len() <= 64;
-    let name = if safe { id.to_owned() } else { id.bytes().map(|byte| format!("{byte:02x}")).collect() };
-    let path = locks.join(format!("queue-{name:.200}"));
-    let file = place::lock_file(&path)?;
-    // A child that a killed runner was starting inherits the lock until it executes Codex.
-    let patience = Instant::now() + Duration::from_millis(500);
-    while !place::try_lock(&file, &path)? {
-        if Instant::now() >= patience {
-            return Ok(None);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    place::check_locks(&path)?;
-    Ok(Some(file))
+    let is_safe = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && id.len() <= 64;
+    let name = if is_safe { id.to_owned() } else { id.bytes().map(|byte| format!("{byte:02x}")).collect() };
+    let lock = Lock::wait_within(&locks.join(format!("queue-{name:.200}")), INHERITED)?;
+    lock.map(|lock| lock.check_exclusive().map(|()| lock)).transpose()
 }
 
 impl Runner {
-    /// A runner for this queue and this run, whose journal has these outcomes. The file already names the run.
-    pub fn new(
-        queue: Queue,
-        run: &str,
-        base: Job,
-        outcomes: HashMap<String, JobOutcome>,
-        lock: File,
-    ) -> Result<Runner> {
+    /// A runner for this queue and the run of this name. The file already names the run.
+    pub fn new(queue: Queue, name: &str, run: &RunProgress, base: Job, lock: Lock) -> Result<Runner> {
         let session = queue.session;
         let mut runner = Runner {
             store: Queues::store()?,
-            id: queue.id.clone(),
-            run: run.to_owned(),
+            run: name.to_owned(),
             base,
-            outcomes,
             queue,
             stamp: Stamp::default(),
             places: HashMap::new(),
@@ -114,19 +104,24 @@ impl Runner {
             saved: Instant::now(),
             ahead: 1,
             named: None,
+            delayed_until: Instant::now(),
             away: None,
             _lock: lock,
         };
-        runner.apply_known();
+        runner.apply_outcomes(run);
         Ok(runner)
     }
 
-    /// Applies the known outcomes to a queue that was just read.
-    fn apply_known(&mut self) {
-        self.queue.apply_outcomes(&self.outcomes, &self.run);
-        // A running prompt without an outcome belongs to a lost run.
-        let outcomes = &self.outcomes;
-        self.queue.fail_running("its outcome is unknown", |prompt| !outcomes.contains_key(&prompt.job()));
+    /// The name of the queue, which may have been renamed since the run began.
+    pub fn queue_name(&self) -> &str {
+        &self.queue.name
+    }
+
+    /// Applies the outcomes of the jobs to a queue that was just read.
+    fn apply_outcomes(&mut self, run: &RunProgress) {
+        self.queue.apply_outcomes(run, &self.run);
+        // A running prompt without a job in this run belongs to a lost run.
+        self.queue.fail_running("its outcome is unknown", |prompt| run.outcome(&prompt.job()).is_none());
         let places = self.queue.prompts.iter().enumerate();
         self.places = places.map(|(at, prompt)| (prompt.job(), at)).collect();
         self.pending = self.queue.due();
@@ -139,42 +134,17 @@ impl Runner {
         prompt.status == Status::Failed && prompt.run.as_ref() == Some(&self.run)
     }
 
-    /// Updates the prompt and the counts after the outcome of a job changed.
-    fn update_prompt(&mut self, job: &str) {
-        let (Some(outcome), Some(at)) = (self.outcomes.get(job), self.places.get(job).copied()) else {
-            return;
-        };
-        let Some(was) = self.queue.prompts.get(at) else { return };
-        let (was_due, had_failed) = (was.is_due(), self.has_failed(was));
-        self.queue.prompts[at].apply_outcome(outcome, &self.run);
-        let is = &self.queue.prompts[at];
-        let (is_due, has_failed) = (is.is_due(), self.has_failed(is));
-        for (count, is, was) in
-            [(&mut self.pending, is_due, was_due), (&mut self.failed, has_failed, had_failed)]
-        {
-            debug_assert!(
-                *count + usize::from(is) >= usize::from(was),
-                "a prompt is counted where it is not"
-            );
-            *count = (*count + usize::from(is)).saturating_sub(usize::from(was));
-        }
-        if is_due {
-            self.first = self.first.min(at);
-        }
-        self.unsaved = true;
-    }
-
-    /// Re-reads the queue if the file has changed. False if the queue is missing.
-    fn read(&mut self, held: &LockedFile) -> Result<bool> {
+    /// Reads the queue again if the file has changed. False if the queue is missing.
+    fn read(&mut self, held: &LockedFile, run: &RunProgress) -> Result<bool> {
         let stamp = held.stamp();
         if stamp == self.stamp {
             return Ok(true);
         }
         let mut queues: Queues = held.read()?;
-        let Ok(at) = queues.by_id(&self.id) else { return Ok(false) };
-        self.queue = std::mem::take(&mut queues.queues[at]);
+        let Ok(at) = queues.by_id(&self.queue.id) else { return Ok(false) };
+        self.queue = queues.queues.swap_remove(at);
         self.stamp = stamp;
-        self.apply_known();
+        self.apply_outcomes(run);
         Ok(true)
     }
 
@@ -186,7 +156,7 @@ impl Runner {
     /// Waits for a queue that is missing or unreadable, and stops the run after a while.
     fn wait_for_queue(&mut self, why: Option<Error>) -> Result<NextJob> {
         if self.away.get_or_insert_with(Instant::now).elapsed() < AWAY {
-            return Ok(NextJob::Later);
+            return Ok(NextJob::Later(Instant::now() + LOOK));
         }
         match why {
             Some(error) => Err(error),
@@ -200,52 +170,57 @@ impl Runner {
     fn is_gone(&self) -> Error {
         let (name, file) = (&self.queue.name, self.store.path().display());
         Error::new(format!("queue '{name}' is no longer in '{file}', and no more of its prompts are sent"))
-            .hint(format!("codex-agent run log {} shows what was sent", self.run))
+            .hint(format!("'codex-agent run log {}' prints what was sent", self.run))
             .with_exit(Exit::WorkLeft)
     }
 
     /// Saves the next claims in the file, batched so that the file is saved about once a second. False if the
     /// queue is missing.
-    fn save_claims(&mut self, held: &LockedFile, at: usize) -> Result<bool> {
+    fn save_claims(&mut self, held: &LockedFile, run: &RunProgress, at: usize) -> Result<bool> {
         let is_fast = self.named.is_some_and(|named| named.elapsed() < SAVED);
         self.ahead = if is_fast { (self.ahead * 8).min(MOST_AHEAD) } else { 1 };
         let due = self.queue.prompts[at..].iter().filter(|prompt| prompt.is_due());
         let claiming = due.take(self.ahead).map(Prompt::job).collect();
         self.named = Some(Instant::now());
-        self.save(held, |queue| queue.claiming = Some(claiming))
+        self.save(held, run, |queue| queue.claiming = Some(claiming))
     }
 
     /// Acts on the locked file, or does nothing if another process has the lock. Errors become warnings.
-    fn try_locked(&mut self, act: impl FnOnce(&mut Runner, LockedFile) -> Result<bool>) {
+    fn try_locked(&mut self, act: impl FnOnce(&mut Runner, &LockedFile) -> Result<bool>) {
         if !self.exists() {
             return;
         }
         let held = self.store.try_hold();
-        let done = held.and_then(|held| held.map_or(Ok(true), |held| act(self, held)));
+        let done = held.and_then(|held| held.map_or(Ok(true), |held| act(self, &held)));
         done.map_or_else(|error| warn_once(error.message()), drop);
     }
 
     /// Saves the outcomes and a change of the queue. False if the queue is missing.
-    fn save(&mut self, held: &LockedFile, change: impl FnOnce(&mut Queue)) -> Result<bool> {
+    fn save(
+        &mut self,
+        held: &LockedFile,
+        run: &RunProgress,
+        change: impl FnOnce(&mut Queue),
+    ) -> Result<bool> {
         let mut queues: Queues = held.read()?;
-        let Ok(at) = queues.by_id(&self.id) else { return Ok(false) };
+        let Ok(at) = queues.by_id(&self.queue.id) else { return Ok(false) };
         let queue = &mut queues.queues[at];
-        queue.apply_outcomes(&self.outcomes, &self.run);
+        queue.apply_outcomes(run, &self.run);
         queue.session = self.session.filter(|_| queue.one_session).or(queue.session);
         // A restored older file may not name the run.
         queue.run = Some(self.run.clone());
         change(queue);
         held.write(&queues)?;
         // The state in memory must equal the file.
-        self.queue = std::mem::take(&mut queues.queues[at]);
+        self.queue = queues.queues.swap_remove(at);
         self.stamp = held.stamp();
-        self.apply_known();
+        self.apply_outcomes(run);
         (self.unsaved, self.saved) = (false, Instant::now());
         Ok(true)
     }
 
-    /// Saves all outcomes. The queue names the run until it is finished.
-    pub fn finish(mut self, is_completed: bool) -> Result<()> {
+    /// Saves all outcomes. The queue names the run until the run is completed.
+    pub fn finish(&mut self, run: &RunProgress, is_completed: bool) -> Result<()> {
         loop {
             let change = |queue: &mut Queue| {
                 queue.claiming = (!is_completed).then(Vec::new);
@@ -254,7 +229,7 @@ impl Runner {
                     queue.last_run = Some(run);
                 }
             };
-            if self.exists() && self.save(&self.store.hold()?, change)? {
+            if self.exists() && self.save(&self.store.hold()?, run, change)? {
                 return Ok(());
             }
             let away = self.away.get_or_insert_with(Instant::now).elapsed();
@@ -269,12 +244,20 @@ impl Runner {
 }
 
 impl JobFeed for Runner {
-    fn next(&mut self, claim: Claim<'_>) -> Result<NextJob> {
+    fn next(&mut self, run: &RunProgress, _driven: HashSet<Id>) -> Result<NextJob> {
+        let now = Instant::now();
+        if now < self.delayed_until {
+            return Ok(match self.refresh(run) {
+                Some(why) => NextJob::Stop(why),
+                None if self.pending == 0 => NextJob::Done,
+                None => NextJob::Later(self.delayed_until.min(now + DELAYED_CHECK)),
+            });
+        }
         if !self.exists() {
             return self.wait_for_queue(None);
         }
-        let Some(held) = self.store.try_hold()? else { return Ok(NextJob::Later) };
-        match self.read(&held) {
+        let Some(held) = self.store.try_hold()? else { return Ok(NextJob::Later(now + LOOK)) };
+        match self.read(&held, run) {
             Ok(true) => self.away = None,
             Ok(false) => return self.wait_for_queue(None),
             Err(error) => return self.wait_for_queue(Some(error)),
@@ -290,59 +273,71 @@ impl JobFeed for Runner {
             return Ok(NextJob::Stop("failed"));
         }
         self.queue.check_project()?;
-        let job = self.queue.prompts[at].job();
-        let is_named = self.queue.claiming.as_ref().is_some_and(|claiming| claiming.contains(&job));
-        if !is_named && !self.save_claims(&held, at)? {
+        let id = self.queue.prompts[at].job();
+        let is_named = self.queue.claiming.as_ref().is_some_and(|claiming| claiming.contains(&id));
+        if !is_named && !self.save_claims(&held, run, at)? {
             return self.wait_for_queue(None);
         }
         self.first = at;
-        let job = self.queue.job(at, &self.base, self.session);
         let name = &self.queue.name;
-        claim(job, self.queue.prompts[at].retries > 0)
-            .map_err(|error| error.within(format_args!("prompt {} of queue '{name}'", at + 1)))?;
-        Ok(NextJob::Claimed)
+        let job = self.queue.job(at, &self.base, self.session).validate();
+        let job = job.map_err(|error| error.within(format_args!("prompt {} of queue '{name}'", at + 1)))?;
+        let resent = self.queue.prompts[at].retries > 0;
+        Ok(NextJob::Offered(Box::new(Offer { id, job: Some(job), resent, lock: Some(held) })))
     }
 
+    fn give_back(&mut self, _run: &RunProgress, _job: &str, due: Instant) {
+        // The prompt is due again by its outcome.
+        self.delayed_until = due;
+    }
+
+    /// Updates the prompt and the counts.
     fn changed(&mut self, job: &JobState) {
-        let (id, outcome) = (&job.of.job, &job.outcome);
+        let outcome = &job.outcome;
         if outcome.is_over() {
             self.session = self.session.or(outcome.session);
         }
         self.has_broken |= outcome.status == Status::Failed;
-        self.outcomes.insert(id.clone(), outcome.clone());
-        self.update_prompt(id);
+        let Some(at) = self.places.get(&job.of.job).copied() else { return };
+        let was = &self.queue.prompts[at];
+        let (was_due, had_failed) = (was.is_due(), self.has_failed(was));
+        self.queue.prompts[at].apply_outcome(outcome, &self.run);
+        let is = &self.queue.prompts[at];
+        let (is_due, has_failed) = (is.is_due(), self.has_failed(is));
+        for (count, is, was) in
+            [(&mut self.pending, is_due, was_due), (&mut self.failed, has_failed, had_failed)]
+        {
+            debug_assert!(*count + usize::from(is) >= usize::from(was), "an uncounted prompt is removed");
+            *count = (*count + usize::from(is)).saturating_sub(usize::from(was));
+        }
+        if is_due {
+            self.first = self.first.min(at);
+        }
+        self.unsaved = true;
     }
 
-    fn refresh(&mut self) {
+    fn refresh(&mut self, run: &RunProgress) -> Option<&'static str> {
         // If the file is locked or unreadable at this moment, the old state serves as well.
-        self.try_locked(|runner, held| runner.read(&held));
-    }
-
-    fn stopped(&self) -> Option<&'static str> {
+        self.try_locked(|runner, held| runner.read(held, run));
         self.queue.paused.then_some("paused")
     }
 
-    fn due(&self) -> Option<Duration> {
-        self.unsaved.then(|| SAVED.saturating_sub(self.saved.elapsed()))
-    }
-
-    fn tick(&mut self) {
+    /// Saves the outcomes about once a second.
+    fn tick(&mut self, run: &RunProgress) -> Option<Instant> {
         if self.unsaved && self.saved.elapsed() >= SAVED {
             // The journal has the outcomes in any case.
             self.try_locked(|runner, held| {
                 // Claims that stay named would be marked as interrupted for no reason.
                 runner.ahead = (runner.ahead / 2).max(1);
-                runner.save(&held, |queue| queue.claiming = Some(Vec::new()))
+                runner.save(held, run, |queue| queue.claiming = Some(Vec::new()))
             });
             self.saved = Instant::now();
         }
+        self.unsaved.then(|| self.saved + SAVED)
     }
 
-    fn pending(&self) -> usize {
-        self.pending
-    }
-
-    fn failed(&self) -> usize {
-        self.failed
+    fn counts(&self, run: &RunProgress) -> Counts {
+        // Requeued and retried prompts count too.
+        Counts { pending: self.pending, failed: self.failed, ..run.counts }
     }
 }

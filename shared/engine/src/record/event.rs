@@ -310,6 +310,14 @@ pub struct Event {
     pub counts: Counts,
 }
 
+impl Event {
+    /// An event of this moment, without counts.
+    pub fn new(run: &str, what: RunEvent) -> Event {
+        let counts = Counts::default();
+        Event { what, v: crate::record::job::VERSION, run: run.to_owned(), at: Timestamp::now(), counts }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //!
 //! The loop sleeps in `poll` until a signal arrives or a poll is due. There are no threads: the end of a child
 //! is a signal, and growing files are polled ten times a second. Each running job costs one open file; memory
-//! holds the list of jobs without their prompts.
+//! holds the list of jobs without their prompts. Jobs come from a [`JobFeed`].
 //!
 //! **Stopping.** The first SIGINT, SIGTERM or SIGHUP stops starting jobs and waits for running jobs; SIGHUP
 //! counts once, however often it arrives. The second stops running jobs. The third exits immediately: the jobs
@@ -13,9 +13,8 @@
 //!
 //! The order of starts is in `schedule`, the consequences of an end in `transitions`.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use crate::codex::version::Versions;
@@ -30,9 +29,8 @@ use crate::process::session_lock::SessionLock;
 use crate::process::spawn;
 use crate::record::event::{Codex, Counts, Event, RunEvent};
 use crate::record::failure::{Class, Failure};
-use crate::record::job::VERSION;
 use crate::record::settings::Settings;
-use crate::run::feed::JobFeed;
+use crate::run::feed::{JobFeed, LOOK, PlannedJobs};
 use crate::run::observer::{Observer, RunningJob, about};
 use crate::run::usage_limit::LimitGate;
 use codex_agent_shared::child::signals::Signals;
@@ -40,11 +38,6 @@ use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::error::{Error, Result, buffer_stderr, reason};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
-
-/// The polling interval for files of running jobs.
-pub(super) const LOOK: Duration = Duration::from_millis(100);
-/// The interval at which a run that is blocked by a usage limit checks whether its queue still has prompts.
-const BLOCKED_CHECK: Duration = Duration::from_secs(1);
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +67,14 @@ pub enum RunEnd {
     },
 }
 
-/// Runs the pending jobs of a run. `journal` is locked by this process, and `tasks` is its contents. Jobs that
-/// are not in the plan come from `source`.
-pub fn supervise<'e>(
-    folder: &'e RunDir,
+/// Runs the jobs of `feed`. `journal` is locked by this process, and `tasks` is its contents.
+pub fn supervise(
+    folder: &RunDir,
     journal: Journal,
-    tasks: RunProgress,
+    tasks: &mut RunProgress,
     settings: Settings,
-    source: Option<&'e mut dyn JobFeed>,
-    listener: &'e mut dyn Observer,
+    feed: &mut dyn JobFeed,
+    listener: &mut dyn Observer,
 ) -> Result<RunEnd> {
     spawn::check_depth()?;
     // The version query may take a while. Signals have their default action until then: nothing was begun.
@@ -90,9 +82,8 @@ pub fn supervise<'e>(
     let codex = command::about(&settings.codex, tasks.codex_home.as_deref(), &mut versions);
     let signals = Signals::catch()?;
     buffer_stderr();
-    let mut engine = Engine::new(folder, journal, tasks, settings, codex.version.clone(), listener);
+    let mut engine = Engine::new(folder, journal, tasks, settings, feed, listener);
     engine.checker = Checker::new(&engine.settings.codex, versions);
-    engine.source = source;
     engine.begin(codex)?;
     engine.run(signals)
 }
@@ -101,15 +92,16 @@ pub fn supervise<'e>(
 /// rest as skipped. A run that has a runner, has ended or cannot be read stays unchanged. The caller has checked
 /// that no job is running. Signals have their default action: an interrupted call can be repeated.
 pub fn conclude(folder: &RunDir, why: &str, listener: &mut dyn Observer) -> Result<()> {
-    let Some(journal) = Journal::open(folder.journal())? else { return Ok(()) };
-    let Ok(tasks) = RunProgress::read(folder) else { return Ok(()) };
+    let Some(journal) = Journal::open(&folder.journal())? else { return Ok(()) };
+    let Ok(mut tasks) = RunProgress::read(folder) else { return Ok(()) };
     if !tasks.is_begun() || !tasks.is_open() {
         return Ok(());
     }
-    let (codex, version) = (tasks.codex.path.clone(), tasks.codex.version.clone());
-    let settings = Settings { codex: codex.unwrap_or_default().into(), ..Settings::default() };
-    let mut engine = Engine::new(folder, journal, tasks, settings, version, listener);
-    engine.why = Some(why.to_owned());
+    let codex = tasks.codex.path.clone().unwrap_or_default().into();
+    let settings = Settings { codex, ..Settings::default() };
+    let mut feed = PlannedJobs::default();
+    let mut engine = Engine::new(folder, journal, &mut tasks, settings, &mut feed, listener);
+    engine.stop.why = Some(why.to_owned());
     engine.adopt_all()?;
     loop {
         engine.look_at_all()?;
@@ -126,60 +118,98 @@ pub fn conclude(folder: &RunDir, why: &str, listener: &mut dyn Observer) -> Resu
 pub(super) struct Engine<'e> {
     pub(super) folder: &'e RunDir,
     pub(super) journal: Journal,
-    pub(super) tasks: RunProgress,
+    pub(super) tasks: &'e mut RunProgress,
     pub(super) settings: Settings,
     pub(super) checker: Checker,
-    /// The version of Codex in the directory where the run was begun.
-    pub(super) version: Option<String>,
-    pub(super) source: Option<&'e mut dyn JobFeed>,
+    pub(super) feed: &'e mut dyn JobFeed,
     pub(super) listener: &'e mut dyn Observer,
-    /// The usage limits of the Codex homes of jobs.
-    pub(super) gates: BTreeMap<Option<String>, LimitGate>,
-    /// The jobs that test whether a usage limit has reset, by home.
-    pub(super) probes: BTreeMap<Option<String>, usize>,
+    pub(super) limits: Limits,
+    pub(super) stop: Stop,
     pub(super) running: Vec<Running>,
-    /// The jobs to start, in order.
-    pub(super) queue: VecDeque<usize>,
-    /// The jobs to start later, each with its time.
-    pub(super) waiting: Vec<(Instant, usize)>,
     /// The jobs whose session is busy, each with the time of the first check and the number of checks.
     pub(super) busy: HashMap<usize, (Instant, u32)>,
     /// The number of retries by job.
     pub(super) tries: HashMap<usize, u32>,
+    /// Whether the feed reported that no job is pending.
+    pub(super) drained: bool,
+    pub(super) starts: usize,
+    /// No job is started before this time.
+    pub(super) next_start: Instant,
+}
+
+/// The usage limits that a run has met.
+#[derive(Default)]
+pub(super) struct Limits {
+    /// The usage limits of the Codex homes of jobs.
+    gates: BTreeMap<Option<String>, LimitGate>,
+    /// The jobs that test whether a usage limit has reset, by home.
+    pub(super) probes: BTreeMap<Option<String>, usize>,
     /// No job is started before this time.
     pub(super) blocked_until: Option<Instant>,
     /// The reset time that was reported last.
     pub(super) announced: Option<Timestamp>,
-    /// Whether the source reported that it is empty.
-    pub(super) drained: bool,
-    /// Whether the last round ended for want of time and more jobs can be started.
-    pub(super) time_slice_used: bool,
-    /// Whether a job was interrupted because of a request to stop.
-    pub(super) killed: bool,
+}
+
+/// What stops a run, and what may stop it.
+#[derive(Default)]
+pub(super) struct Stop {
     /// The reason why no more jobs are started.
     pub(super) why: Option<String>,
     pub(super) until: Option<Timestamp>,
     /// The error that ends the run when no job is running.
     pub(super) trouble: Option<Error>,
-    pub(super) stop_requests: usize,
+    /// The number of requests to stop.
+    pub(super) requests: usize,
     /// Whether SIGHUP has arrived.
-    pub(super) hung_up: bool,
+    hung_up: bool,
+    /// Whether a job was interrupted because of a request to stop.
+    pub(super) killed: bool,
     pub(super) failures: usize,
     /// The consecutive jobs whose Codex ended before it began a turn.
-    pub(super) early_crashes: Vec<(usize, Failure, Option<ExitStatus>)>,
+    pub(super) early_crashes: Vec<(usize, Failed)>,
     /// Whether their number stopped the run.
     pub(super) is_broken: bool,
-    pub(super) starts: usize,
-    pub(super) next_start: Instant,
+}
+
+/// A failed attempt.
+#[derive(Clone)]
+pub(super) struct Failed {
+    pub(super) failure: Failure,
+    /// Whether a continued run reruns the job.
+    pub(super) again: bool,
+    pub(super) exit: Option<std::process::ExitStatus>,
+}
+
+impl Failed {
+    /// The failure of a job that no Codex was started for, or whose Codex is unknown.
+    pub(super) fn without_exit(failure: Failure, again: bool) -> Failed {
+        Failed { failure, again, exit: None }
+    }
+}
+
+impl Limits {
+    /// The usage limit of a Codex home.
+    pub(super) fn of_home(&mut self, home: Option<&str>) -> Result<&mut LimitGate> {
+        let key = home.map(str::to_owned);
+        if !self.gates.contains_key(&key) {
+            // A missing home is reported by its jobs.
+            let place = match home {
+                Some(home) => Path::new(home).to_owned(),
+                None => Home::find(None)?.path().to_owned(),
+            };
+            self.gates.insert(key.clone(), LimitGate::for_home(&place)?);
+        }
+        self.gates.get_mut(&key).ok_or_else(|| Error::new("the usage limit of this Codex home was not read"))
+    }
 }
 
 impl<'e> Engine<'e> {
     fn new(
         folder: &'e RunDir,
         journal: Journal,
-        tasks: RunProgress,
+        tasks: &'e mut RunProgress,
         settings: Settings,
-        version: Option<String>,
+        feed: &'e mut dyn JobFeed,
         listener: &'e mut dyn Observer,
     ) -> Engine<'e> {
         Engine {
@@ -188,44 +218,27 @@ impl<'e> Engine<'e> {
             tasks,
             checker: Checker::new(&settings.codex, Versions::default()),
             settings,
-            version,
-            source: None,
+            feed,
             listener,
-            gates: BTreeMap::new(),
-            probes: BTreeMap::new(),
+            limits: Limits::default(),
+            stop: Stop::default(),
             running: Vec::new(),
-            queue: VecDeque::new(),
-            waiting: Vec::new(),
             busy: HashMap::new(),
             tries: HashMap::new(),
-            blocked_until: None,
-            announced: None,
             drained: false,
-            time_slice_used: false,
-            killed: false,
-            why: None,
-            until: None,
-            trouble: None,
-            stop_requests: 0,
-            hung_up: false,
-            failures: 0,
-            early_crashes: Vec::new(),
-            is_broken: false,
             starts: 0,
             next_start: Instant::now(),
         }
     }
 
     pub(super) fn record_event(&mut self, what: RunEvent, sync: bool) -> Result<()> {
-        let run = self.folder.name().to_owned();
-        let mut event = Event { what, v: VERSION, run, at: Timestamp::now(), counts: Counts::default() };
+        let mut event = Event::new(self.folder.name(), what);
         let number = event.what.job_ref().map_or(0, |of| of.number);
-        // The source counts its jobs, so it must learn of an event before the counts are read.
+        // The feed counts its jobs, so it must learn of an event before the counts are read.
         if let Some(job) = self.tasks.all.get_mut(number.wrapping_sub(1))
             && job.outcome.apply(&event)
-            && let Some(source) = &mut self.source
         {
-            source.changed(job);
+            self.feed.changed(job);
         }
         event.counts = self.counts();
         self.journal.append(&event, sync)?;
@@ -233,41 +246,37 @@ impl<'e> Engine<'e> {
         Ok(())
     }
 
-    fn counts(&self) -> Counts {
-        let counts = self.tasks.counts;
-        match &self.source {
-            // The source also counts requeued and retried jobs.
-            Some(source) => Counts { pending: source.pending(), failed: source.failed(), ..counts },
-            None => counts,
-        }
+    pub(super) fn counts(&self) -> Counts {
+        self.feed.counts(self.tasks)
     }
 
-    /// Records the start of the run and adopts the jobs of an earlier runner.
+    /// Records the start of the run, gives pending jobs to the feed, and adopts the jobs of an earlier runner.
     fn begin(&mut self, codex: Codex) -> Result<()> {
         let continued = self.tasks.is_begun();
-        // A source knows retried jobs as pending. Jobs that were planned and never started must be unclaimed
-        // first.
-        let is_planned = |at: &usize| self.tasks.all[*at].state == State::Pending;
-        let planned: Vec<usize> = (0..self.tasks.all.len()).filter(is_planned).collect();
-        self.tasks.reopen();
+        let jobs = 0..self.tasks.all.len();
+        // A feed knows retried jobs as pending. Jobs that were claimed and never started must be unclaimed first.
+        let is_pending = |at: &usize| self.tasks.all[*at].state == State::Pending;
+        let claimed: Vec<usize> = jobs.clone().filter(is_pending).collect();
+        self.tasks.reopen(codex);
+        let tasks = &self.tasks;
         let what = RunEvent::RunStarted {
-            kind: self.tasks.kind.clone(),
-            name: self.tasks.name.clone(),
+            kind: tasks.kind.clone(),
+            name: tasks.name.clone(),
             continued,
-            jobs: self.tasks.all.len(),
+            jobs: tasks.all.len(),
             max_concurrent: self.settings.max_concurrent,
-            codex,
-            codex_home: self.tasks.codex_home.clone(),
+            codex: tasks.codex.clone(),
+            codex_home: tasks.codex_home.clone(),
             settings: Some(Box::new(self.settings.kept())),
             runner: liveness::process(std::process::id() as i32),
         };
         self.record_event(what, true)?;
-        for at in planned {
+        for at in claimed {
             self.unclaim(at, "its runner ended before it was started")?;
         }
-        for at in 0..self.tasks.all.len() {
+        for at in jobs {
             if self.tasks.all[at].state == State::Pending {
-                self.requeue(at);
+                self.give_back(at, Duration::ZERO);
             }
         }
         self.adopt_all()
@@ -283,34 +292,26 @@ impl<'e> Engine<'e> {
     }
 
     fn adopt(&mut self, at: usize) -> Result<()> {
-        match Running::adopt(self.folder, at, &self.tasks.all[at], self.settings.patience).map_err(lost)? {
-            Some(running) => self.follow(running),
+        let task = &self.tasks.all[at];
+        if let Some(running) =
+            Running::adopt(self.folder, at, task, self.settings.patience).map_err(follow_error)?
+        {
+            self.follow(running);
+            return Ok(());
+        }
+        let why = match &task.start {
             // After a reboot a missing output may never have reached the disk.
-            None if self.tasks.all[at]
-                .start
-                .as_ref()
-                .is_some_and(|start| !liveness::is_this_boot(start.boot.as_deref())) =>
-            {
-                let message = "the system was restarted, and its output is lost".to_owned();
-                return self.failed(at, Failure::new(Class::Interrupted, message), false, None);
+            Some(start) if !liveness::is_this_boot(start.boot.as_deref()) => {
+                "the system was restarted, and its output is lost"
             }
             // A started job has an output, and a job with a session was sent: the output was removed.
-            None if self.tasks.all[at]
-                .start
-                .as_ref()
-                .is_some_and(|start| start.session_reported || start.process.is_some()) =>
-            {
-                let message = "its output is missing, and its outcome is unknown".to_owned();
-                return self.failed(at, Failure::new(Class::Interrupted, message), false, None);
+            Some(start) if start.session_reported || start.process.is_some() => {
+                "its output is missing, and its outcome is unknown"
             }
             // The runner died between the claim and the start.
-            None => {
-                self.tasks.set(at, State::Pending);
-                self.record_unstarted(at, "its runner ended before it was started")?;
-                self.requeue(at);
-            }
-        }
-        Ok(())
+            _ => return self.rerun_unsent(at, "its runner ended before it was started", Duration::ZERO),
+        };
+        self.failed(at, Failed::without_exit(Failure::new(Class::Interrupted, why), false))
     }
 
     pub(super) fn follow(&mut self, mut running: Running) {
@@ -329,10 +330,10 @@ impl<'e> Engine<'e> {
         loop {
             let came = signals.wait(wait);
             // A terminal closes once, even if SIGHUP arrives several times.
-            let hangups = usize::from(came.hangup && !std::mem::replace(&mut self.hung_up, true));
+            let hangups = usize::from(came.hangup && !std::mem::replace(&mut self.stop.hung_up, true));
             for _ in 0..came.stops + hangups {
-                self.stop_requests += 1;
-                match self.stop_requests {
+                self.stop.requests += 1;
+                match self.stop.requests {
                     1 => self.stop_starting(),
                     2 => self.stop_all(),
                     _ => return Ok(RunEnd::Left { living: self.running.len() }),
@@ -340,34 +341,41 @@ impl<'e> Engine<'e> {
             }
             // SIGUSR1 is handled last, so that it does not count as a further request.
             if came.now {
-                self.stop_requests = self.stop_requests.max(2);
+                self.stop.requests = self.stop.requests.max(2);
                 self.stop_all();
             }
             self.look_at_all()?;
-            if let Some(source) = &mut self.source {
-                source.tick();
-            }
-            if self.why.is_none()
-                && let Err(error) = self.start_due_jobs()
-            {
+            let tick = self.feed.tick(self.tasks);
+            let start = match self.start_due_jobs() {
+                Ok(start) => start,
                 // A job that was started but cannot be followed is judged by the next runner.
-                if self.tasks.counts.running > self.running.len() {
-                    return Err(error);
+                Err(error) if self.tasks.counts.running > self.running.len() => return Err(error),
+                Err(error) => {
+                    // The run waits for its running jobs before it fails.
+                    if !self.running.is_empty() {
+                        self.listener.warn(&format!("no more jobs are started: {}", error.message()));
+                    }
+                    self.stop.why = Some("trouble".to_owned());
+                    self.stop.trouble = Some(error);
+                    None
                 }
-                // Otherwise the run waits for its running jobs before it fails.
-                self.listener.warn(&format!("no more jobs are started: {}", error.message()));
-                self.why = Some("trouble".to_owned());
-                self.trouble = Some(error);
+            };
+            if self.running.is_empty() && (self.stop.why.is_some() || self.drained) {
+                // Jobs may have been added since the feed reported that none is pending.
+                self.feed.refresh(self.tasks);
+                self.drained &= self.counts().pending == 0;
+                if self.stop.why.is_some() || self.drained {
+                    return self.end();
+                }
             }
-            if self.running.is_empty() && (self.why.is_some() || self.is_done()) && !self.has_more() {
-                return self.end();
-            }
-            wait = self.until_next();
+            let most = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
+            let next = [tick, start].into_iter().flatten().min();
+            wait = next.map_or(most, |next| next.saturating_duration_since(Instant::now()).min(most));
         }
     }
 
     fn stop_starting(&mut self) {
-        self.why.get_or_insert("signal".to_owned());
+        self.stop.why.get_or_insert("signal".to_owned());
         let running = self.running.len();
         if running > 0 {
             let jobs = if running == 1 { "job" } else { "jobs" };
@@ -377,55 +385,15 @@ impl<'e> Engine<'e> {
     }
 
     fn stop_all(&mut self) {
-        self.why.get_or_insert("signal".to_owned());
+        self.stop.why.get_or_insert("signal".to_owned());
         let now = Instant::now();
         self.running.iter_mut().for_each(|running| running.stop(Class::Stopped, now));
-    }
-
-    fn is_done(&self) -> bool {
-        let nothing_left = self.queue.is_empty() && self.waiting.is_empty() && self.blocked_until.is_none();
-        nothing_left && (self.source.is_none() || self.drained)
-    }
-
-    /// Whether the source has new jobs since it reported that it is empty.
-    fn has_more(&mut self) -> bool {
-        let Some(source) = &mut self.source else { return false };
-        source.refresh();
-        self.drained &= source.pending() == 0;
-        self.why.is_none() && !self.drained
-    }
-
-    fn until_next(&self) -> Duration {
-        if self.time_slice_used {
-            return Duration::ZERO;
-        }
-        let now = Instant::now();
-        let mut next = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
-        if self.source.is_some() && self.blocked_until.is_some() {
-            next = next.min(BLOCKED_CHECK);
-        }
-        if let Some(due) = self.source.as_ref().and_then(|source| source.due()) {
-            next = next.min(due.max(Duration::from_millis(1)));
-        }
-        if self.why.is_none() && self.running.len() < self.settings.max_concurrent {
-            let is_wanted = !self.queue.is_empty() || self.source.is_some();
-            let starts = is_wanted.then_some(self.next_start);
-            let waits = self.waiting.iter().map(|(at, _)| *at).min();
-            let first = [starts, waits].into_iter().flatten().min();
-            let first = first.map(|first| self.blocked_until.map_or(first, |hold| hold.max(first)));
-            if let Some(first) = first {
-                // A job that is due but cannot start is polled, without a busy loop.
-                let least = if first <= now { LOOK } else { Duration::from_millis(1) };
-                next = next.min(first.saturating_duration_since(now).max(least));
-            }
-        }
-        next
     }
 
     fn look_at_all(&mut self) -> Result<()> {
         let mut at = 0;
         while at < self.running.len() {
-            let seen = self.running[at].poll(Instant::now()).map_err(lost)?;
+            let seen = self.running[at].poll(Instant::now()).map_err(follow_error)?;
             // The session is recorded before the lines that Codex printed.
             if let Change::Session(id) = seen {
                 self.record_session(at, id)?;
@@ -464,10 +432,10 @@ impl<'e> Engine<'e> {
         let running = &self.running[at];
         let task = &mut self.tasks.all[running.task];
         task.of.session = Some(id);
-        let (of, is_asked, out) = (task.of.clone(), running.is_asked(), running.out.clone());
-        if !is_asked {
-            let held = SessionLock::acquire(id, Some(&out)).and_then(|hold| match hold {
-                Some(mut hold) => hold.assign(&out),
+        let of = task.of.clone();
+        if !running.is_asked() {
+            let held = SessionLock::acquire(id, Some(&running.out)).and_then(|hold| match hold {
+                Some(mut hold) => hold.assign(&running.out),
                 None => Ok(()),
             });
             // A failure to lock is no reason to stop the job.
@@ -476,59 +444,43 @@ impl<'e> Engine<'e> {
         self.record_event(RunEvent::JobSession { of }, false)
     }
 
-    /// The usage limit of a Codex home.
-    pub(super) fn gate(&mut self, home: Option<&str>) -> Result<&mut LimitGate> {
-        let key = home.map(str::to_owned);
-        if !self.gates.contains_key(&key) {
-            // A missing home is reported by its jobs.
-            let place = match home {
-                Some(home) => Path::new(home).to_owned(),
-                None => Home::find(None)?.path().to_owned(),
-            };
-            self.gates.insert(key.clone(), LimitGate::for_home(&place)?);
-        }
-        self.gates.get_mut(&key).ok_or_else(|| Error::new("the usage limit of this Codex home was not read"))
-    }
-
     fn end(&mut self) -> Result<RunEnd> {
-        let left = self.source.as_ref().map_or_else(|| self.tasks.left(), |source| source.pending());
-        let killed = self.killed;
-        if left == 0 && self.trouble.is_none() {
+        let (left, killed, until) = (self.counts().pending, self.stop.killed, self.stop.until);
+        let trouble = self.stop.trouble.take();
+        if left == 0 && trouble.is_none() {
             self.skip_rest()?;
             let failed = self.counts().failed;
             self.record_event(RunEvent::RunCompleted {}, true)?;
             return Ok(RunEnd::Completed { failed, killed });
         }
-        let why = self.why.clone().unwrap_or_else(|| "signal".to_owned());
-        let until = self.until;
+        let why = self.stop.why.clone().unwrap_or_else(|| "signal".to_owned());
         self.record_event(RunEvent::RunStopped { why: why.clone(), left, until }, true)?;
-        match self.trouble.take() {
+        match trouble {
             Some(error) => Err(error),
             None => Ok(RunEnd::Stopped { why, left, until, killed }),
         }
     }
 
-    /// Records as skipped the jobs that were removed from their source.
+    /// Records as skipped the jobs that were removed from their feed.
     fn skip_rest(&mut self) -> Result<()> {
         for at in 0..self.tasks.all.len() {
             let JobState { state, next, .. } = &self.tasks.all[at];
             if matches!(state, State::Pending | State::Failed { again: true, .. }) {
                 // The prompt was sent, and no other run can send "Continue." to this session.
                 if matches!(next, NextStart::Continue(_)) {
-                    let message = "it was interrupted, and its run was not continued".to_owned();
-                    self.failed(at, Failure::new(Class::Interrupted, message), false, None)?;
+                    let message = "it was interrupted, and its run was not continued";
+                    let failure = Failure::new(Class::Interrupted, message);
+                    self.failed(at, Failed::without_exit(failure, false))?;
                     continue;
                 }
                 self.tasks.set(at, State::Skipped);
-                let of = self.tasks.all[at].of.clone();
-                let why = "it was removed before it was run".to_owned();
-                self.record_event(RunEvent::JobSkipped { of, why, withdrawn: true }, false)?;
+                self.record_unstarted(at, "it was removed before it was run")?;
             }
         }
         Ok(())
     }
 }
 
-fn lost(error: std::io::Error) -> Error {
+fn follow_error(error: std::io::Error) -> Error {
     Error::new(format!("cannot follow a job: {}", reason(&error)))
 }

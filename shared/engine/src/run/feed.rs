@@ -1,55 +1,188 @@
-//! The source of jobs of a run without a complete plan: a queue, whose prompts are added, moved and edited
-//! during the run.
+//! Feeds: where the jobs of a run come from.
 //!
-//! The engine requests one job at a time, after all earlier jobs ended. The source claims the job by passing it
-//! to the engine, which plans it in the journal immediately; so the source can hold a lock while it chooses and
-//! claims. A job that is passed again, by the same id, is the same job.
+//! The engine asks its feed for a job whenever one more job may run. A feed offers a job that the journal has
+//! ([`PlannedJobs`]), or one that arrived since, which the engine claims by planning it in the journal. A job
+//! that is not started, or is to be retried, is given back by its id, and its outcomes are reported. A claimed
+//! job that is offered again, by the same id, is the same job.
+//!
+//! **Claims.** A feed whose jobs can be changed by other processes offers a job together with the lock that
+//! prevents this. The engine releases the lock when the claim is in the journal, or when the job is given back.
 
-use std::time::Duration;
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
 
-use crate::disk::progress::JobState;
+use crate::disk::progress::{JobState, RunProgress};
+use crate::record::event::Counts;
 use crate::record::job::Job;
 use codex_agent_shared::error::Result;
+use codex_agent_shared::record::Id;
+use codex_agent_shared::store::LockedFile;
 
-/// The answer of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The interval at which running jobs are polled.
+pub const LOOK: Duration = Duration::from_millis(100);
+
+/// The answer of a feed.
 pub enum NextJob {
-    /// A job was claimed.
-    Claimed,
+    /// A job that may start.
+    Offered(Box<Offer>),
+    /// No job may start now. The feed is asked again at this time, and earlier if a job ends.
+    Later(Instant),
     /// No job is pending.
     Done,
-    /// Unknown at this moment; ask again.
-    Later,
-    /// Start no more jobs, for this reason. Jobs may be pending.
+    /// No more jobs may start, for this reason. Jobs may be pending.
     Stop(&'static str),
 }
 
-/// Plans a job in the journal. The flag is whether its prompt was sent before, and is sent again on purpose.
-pub type Claim<'c> = &'c mut dyn FnMut(Job, bool) -> Result<()>;
+/// A job that a feed offers. It is no longer in the feed.
+pub struct Offer {
+    /// The id.
+    pub id: String,
+    /// The job, unless the journal has it.
+    pub job: Option<Job>,
+    /// Whether its prompt was sent before, and is sent again on purpose.
+    pub resent: bool,
+    /// The lock that prevents changes of the job.
+    pub lock: Option<LockedFile>,
+}
 
 /// A source of jobs.
 pub trait JobFeed {
-    /// Chooses the next job and claims it.
-    fn next(&mut self, claim: Claim<'_>) -> Result<NextJob>;
+    /// Chooses the next job. No job of a session in `driven` may start, as another job of the run drives it.
+    fn next(&mut self, run: &RunProgress, driven: HashSet<Id>) -> Result<NextJob>;
 
-    /// Reports a changed outcome of a job. A pending job is to be chosen anew.
-    fn changed(&mut self, job: &JobState);
+    /// Puts a job back that was offered. It is not offered before this time.
+    fn give_back(&mut self, run: &RunProgress, job: &str, due: Instant);
 
-    /// Re-reads the source, before the run ends.
-    fn refresh(&mut self);
+    /// Reports a changed outcome of a job.
+    fn changed(&mut self, _job: &JobState) {}
 
-    /// The reason to start no more jobs, if any.
-    fn stopped(&self) -> Option<&'static str>;
+    /// Reads changes of other processes. Returns the reason to start no more jobs, if any.
+    fn refresh(&mut self, _run: &RunProgress) -> Option<&'static str> {
+        None
+    }
 
-    /// Called some ten times a second while something runs, and when it is [`JobFeed::due`].
-    fn tick(&mut self);
+    /// Called some ten times a second while a job is running. Returns the time when the next call is due.
+    fn tick(&mut self, _run: &RunProgress) -> Option<Instant> {
+        None
+    }
 
-    /// The time until the next call of `tick` is due.
-    fn due(&self) -> Option<Duration>;
+    /// The numbers of jobs by status, including those that were not offered yet.
+    fn counts(&self, run: &RunProgress) -> Counts {
+        run.counts
+    }
+}
 
-    /// The number of pending jobs, including requeued ones.
-    fn pending(&self) -> usize;
+/// The jobs of a run that were all planned before it began.
+#[derive(Default)]
+pub struct PlannedJobs {
+    /// The pending jobs by their index, each with the time when it is due.
+    pending: BTreeMap<usize, Instant>,
+}
 
-    /// The number of failed jobs of this run that were not requeued since.
-    fn failed(&self) -> usize;
+impl JobFeed for PlannedJobs {
+    fn next(&mut self, run: &RunProgress, mut driven: HashSet<Id>) -> Result<NextJob> {
+        let now = Instant::now();
+        let mut later: Option<Instant> = None;
+        for (at, due) in self.pending.iter().map(|(at, due)| (*at, *due)) {
+            let session = run.all[at].session_driven();
+            if session.is_some_and(|session| driven.contains(&session)) {
+                continue;
+            }
+            if due <= now {
+                self.pending.remove(&at);
+                let id = run.all[at].of.job.clone();
+                return Ok(NextJob::Offered(Box::new(Offer { id, job: None, resent: false, lock: None })));
+            }
+            later = Some(later.map_or(due, |later| later.min(due)));
+            // Jobs of one session keep their order.
+            driven.extend(session);
+        }
+        let is_done = self.pending.is_empty();
+        Ok(if is_done { NextJob::Done } else { NextJob::Later(later.unwrap_or(now + LOOK)) })
+    }
+
+    fn give_back(&mut self, run: &RunProgress, job: &str, due: Instant) {
+        self.pending.extend(run.position(job).map(|at| (at, due)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::journal::LineSpan;
+
+    /// Jobs of two sessions and of none are offered in the order of the plan, one of a session at a time.
+    #[test]
+    fn planned_jobs_are_offered_in_order_and_one_of_a_session_at_a_time() {
+        let sessions = [Id::random(), Id::random()];
+        for seed in 0..200_u64 {
+            let mut random = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let mut below = |limit: usize| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (random >> 33) as usize % limit
+            };
+            let mut run = RunProgress::new("jobs", "", None);
+            let mut feed = PlannedJobs::default();
+            let count = 1 + below(12);
+            for number in 0..count {
+                let mut job = Job::new("a prompt".to_owned());
+                job.id = number.to_string();
+                let job = match below(3) {
+                    2 => job,
+                    at => job.resuming(sessions[at]),
+                };
+                run.add(&job, LineSpan::default());
+                feed.give_back(&run, &job.id, Instant::now());
+            }
+            let session_of = |run: &RunProgress, at: usize| run.all[at].asked;
+            let (mut running, mut done): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+            while done.len() < count {
+                let driven: HashSet<Id> = running.iter().filter_map(|at| session_of(&run, *at)).collect();
+                match feed.next(&run, driven.clone()).unwrap() {
+                    NextJob::Offered(offer) => {
+                        let at = run.position(&offer.id).unwrap();
+                        let session = session_of(&run, at);
+                        assert!(session.is_none_or(|session| !driven.contains(&session)), "{seed}");
+                        // No earlier job of the same session is left, and no earlier job could have started.
+                        for earlier in (0..at).filter(|at| !done.contains(at) && !running.contains(at)) {
+                            let own = session_of(&run, earlier);
+                            assert!(
+                                own.is_some_and(|own| driven.contains(&own)),
+                                "{seed}: {earlier} of {at}"
+                            );
+                        }
+                        running.push(at);
+                    }
+                    NextJob::Later(_) | NextJob::Done => {
+                        assert!(!running.is_empty(), "{seed}: a job is lost")
+                    }
+                    NextJob::Stop(why) => panic!("{why}"),
+                }
+                if !running.is_empty() && below(2) == 0 {
+                    let at = running.swap_remove(below(running.len()));
+                    match below(4) {
+                        0 => feed.give_back(&run, &at.to_string(), Instant::now()),
+                        _ => done.push(at),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_delayed_job_delays_the_later_jobs_of_its_session_alone() {
+        let session = Id::random();
+        let mut run = RunProgress::new("jobs", "", None);
+        let mut feed = PlannedJobs::default();
+        let then = Instant::now() + Duration::from_secs(60);
+        for (id, due) in [("a", then), ("b", Instant::now()), ("c", Instant::now())] {
+            let mut job = Job::new("a prompt".to_owned());
+            job.id = id.to_owned();
+            run.add(&if id == "c" { job } else { job.resuming(session) }, LineSpan::default());
+            feed.give_back(&run, id, due);
+        }
+        let next = |feed: &mut PlannedJobs| feed.next(&run, HashSet::new()).unwrap();
+        assert!(matches!(next(&mut feed), NextJob::Offered(offer) if offer.id == "c"));
+        assert!(matches!(next(&mut feed), NextJob::Later(due) if due == then));
+    }
 }

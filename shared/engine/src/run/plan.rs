@@ -13,12 +13,11 @@ use crate::disk::progress::RunProgress;
 use crate::disk::run_dir::RunDir;
 use crate::record::event::{Event, RunEvent};
 use crate::record::job::Job;
-use crate::record::job::VERSION;
 use crate::record::settings::Settings;
 use crate::run::engine::{RunEnd, supervise};
+use crate::run::feed::PlannedJobs;
 use crate::run::observer::Observer;
 use codex_agent_shared::error::{Error, Result};
-use codex_agent_shared::time::Timestamp;
 
 /// A run that is being planned. Its directory is created with the first job.
 pub struct Plan {
@@ -43,8 +42,7 @@ impl Plan {
                 name: self.tasks.name.clone(),
                 settings: None,
             };
-            let (run, at, counts) = (folder.name().to_owned(), Timestamp::now(), self.tasks.counts);
-            journal.append(&Event { what, v: VERSION, run, at, counts }, false)?;
+            journal.append(&Event::new(folder.name(), what), false)?;
             self.made = Some((folder, journal));
         }
         let Some((folder, journal)) = &mut self.made else { return Ok(()) };
@@ -92,21 +90,18 @@ impl Plan {
     }
 
     /// Runs the jobs.
-    pub fn run(self, settings: Settings, listener: &mut dyn Observer) -> Result<RunEnd> {
-        match self.made {
-            Some((folder, journal)) => {
-                let ended = supervise(&folder, journal, self.tasks, settings, None, listener);
-                let is_begun = || RunProgress::read(&folder).map_or(true, |tasks| tasks.is_begun());
-                ended.map_err(|error| {
-                    if is_begun() {
-                        return error;
-                    }
-                    // A run that never began is neither listed nor continued.
-                    let _ = folder.remove();
-                    error.hint("nothing was started")
-                })
+    pub fn run(mut self, settings: Settings, listener: &mut dyn Observer) -> Result<RunEnd> {
+        let Some((folder, journal)) = self.made else {
+            return Ok(RunEnd::Completed { failed: 0, killed: false });
+        };
+        let mut feed = PlannedJobs::default();
+        supervise(&folder, journal, &mut self.tasks, settings, &mut feed, listener).map_err(|error| {
+            if RunProgress::read(&folder).map_or(true, |tasks| tasks.is_begun()) {
+                return error;
             }
-            None => Ok(RunEnd::Completed { failed: 0, killed: false }),
-        }
+            // A run that never began is neither listed nor continued.
+            let _ = folder.remove();
+            error.hint("nothing was started")
+        })
     }
 }

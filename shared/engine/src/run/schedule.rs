@@ -1,11 +1,9 @@
-//! The schedule: jobs start in order, one at a time for each session. Busy sessions, retries and usage limits
-//! delay them.
+//! The schedule: when the next job of the feed starts. Usage limits and busy sessions delay it.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::clock::Moment;
-use crate::disk::progress::{NextStart, RunProgress, Start, State};
+use crate::disk::progress::{NextStart, Start, State};
 use crate::liveness;
 use crate::process::preflight::Preflight;
 use crate::process::running::Running;
@@ -13,10 +11,10 @@ use crate::process::spawn;
 use crate::process::spawn::Spawn;
 use crate::record::event::RunEvent;
 use crate::record::failure::{Class, Failure};
-use crate::record::job::{Job, Kind};
+use crate::record::job::Kind;
 use crate::record::settings::OnLimit;
-use crate::run::engine::{Engine, LOOK};
-use crate::run::feed::NextJob;
+use crate::run::engine::{Engine, Failed};
+use crate::run::feed::{LOOK, NextJob, Offer};
 use crate::run::usage_limit::Admission;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::record::Id;
@@ -26,133 +24,99 @@ use codex_agent_shared::time::Timestamp;
 const JITTER_MS: u64 = 250;
 /// The shortest wait while another runner tests a usage limit.
 const PROBE_RETRY: Duration = Duration::from_secs(1);
+/// The interval at which a run that is blocked by a usage limit checks whether its feed still has jobs.
+const BLOCKED_CHECK: Duration = Duration::from_secs(1);
 
 impl Engine<'_> {
-    pub(super) fn start_due_jobs(&mut self) -> Result<()> {
+    /// Starts jobs until the limit of concurrent jobs. Returns the time when another job may start, if known.
+    pub(super) fn start_due_jobs(&mut self) -> Result<Option<Instant>> {
         let began = Instant::now();
-        self.time_slice_used = false;
-        while self.why.is_none() && self.running.len() < self.settings.max_concurrent {
-            if began.elapsed() > LOOK {
+        while self.stop.why.is_none() && self.running.len() < self.settings.max_concurrent {
+            let now = Instant::now();
+            if now.duration_since(began) > LOOK {
                 // Signals and ended jobs are handled in between.
-                self.time_slice_used = true;
-                return Ok(());
+                return Ok(Some(now));
             }
-            if self.blocked_until.is_some_and(|hold| Instant::now() < hold) {
+            if let Some(until) = self.limits.blocked_until.filter(|until| now < *until) {
                 self.check_while_blocked();
-                return Ok(());
+                return Ok(Some(until.min(now + BLOCKED_CHECK)));
             }
-            self.blocked_until = None;
-            let Some(at) = self.next_job() else {
-                match self.ask_source()? {
-                    true => continue,
-                    false => return Ok(()),
+            if now < self.next_start {
+                return Ok(Some(self.next_start));
+            }
+            (self.limits.blocked_until, self.drained) = (None, false);
+            let session = |running: &Running| self.tasks.all[running.task].session_driven();
+            let driven = self.running.iter().filter_map(session).collect();
+            match self.feed.next(self.tasks, driven)? {
+                NextJob::Offered(offer) => self.claim_and_start(*offer)?,
+                NextJob::Later(then) => return Ok(Some(then)),
+                NextJob::Stop(why) => self.stop.why = Some(why.to_owned()),
+                NextJob::Done => {
+                    self.drained = true;
+                    return Ok(None);
                 }
-            };
-            let home = self.tasks.all[at].home.clone();
-            match self.admit(home.as_deref())? {
-                Some(probes) => self.start_on(at, home.as_deref(), probes)?,
-                None => self.requeue(at),
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Re-checks the source while the run is blocked: the queue may be paused or empty by now.
+    /// Checks the feed while the run is blocked: a queue may be paused or empty by now.
     fn check_while_blocked(&mut self) {
-        let Some(source) = self.source.as_mut().filter(|_| self.running.is_empty()) else { return };
-        source.refresh();
-        if let Some(why) = source.stopped() {
-            self.why = Some(why.to_owned());
-        } else if source.pending() == 0 {
-            (self.blocked_until, self.drained) = (None, true);
+        if !self.running.is_empty() {
+            return;
+        }
+        match self.feed.refresh(self.tasks) {
+            Some(why) => self.stop.why = Some(why.to_owned()),
+            None => self.drained = self.counts().pending == 0,
         }
     }
 
-    /// The next job that is due and whose session is free.
-    fn next_job(&mut self) -> Option<usize> {
-        let now = Instant::now();
-        let sessions = |at: usize| self.tasks.all[at].session_driven();
-        let driven: HashSet<Id> = self.running.iter().filter_map(|running| sessions(running.task)).collect();
-        let is_free = |tasks: &RunProgress, at: usize| {
-            tasks.all[at].session_driven().is_none_or(|session| !driven.contains(&session))
+    /// Claims and starts a job, unless the usage limit of its home delays it.
+    fn claim_and_start(&mut self, offer: Offer) -> Result<()> {
+        let planned = || self.tasks.position(&offer.id).and_then(|at| self.tasks.all[at].home.clone());
+        let home = offer.job.as_ref().map_or_else(planned, |job| job.codex_home.clone());
+        let Some(probes) = self.admit(home.as_deref())? else {
+            self.feed.give_back(self.tasks, &offer.id, Instant::now());
+            return Ok(());
         };
-        let due = |(_, (at, task)): &(usize, &(Instant, usize))| *at <= now && is_free(&self.tasks, *task);
-        if let Some((place, _)) = self.waiting.iter().enumerate().find(due) {
-            return Some(self.waiting.swap_remove(place).1);
-        }
-        if now < self.next_start {
-            return None;
-        }
-        // Jobs for one session keep their order.
-        let later: HashSet<Id> = self.waiting.iter().filter_map(|(_, at)| sessions(*at)).collect();
-        let is_next = |at: &usize| {
-            is_free(&self.tasks, *at)
-                && self.tasks.all[*at].session_driven().is_none_or(|session| !later.contains(&session))
-        };
-        let place = self.queue.iter().position(is_next)?;
-        self.queue.remove(place)
-    }
-
-    /// Claims and starts the next job of the source, if no other job is running or pending.
-    fn ask_source(&mut self) -> Result<bool> {
-        let is_idle = self.running.is_empty() && self.queue.is_empty() && self.waiting.is_empty();
-        if self.source.is_none() || !is_idle || Instant::now() < self.next_start {
-            return Ok(false);
-        }
-        let home = self.tasks.codex_home.clone();
-        let Some(probes) = self.admit(home.as_deref())? else { return Ok(false) };
-        let mut claimed = None;
-        let mut busy = None;
-        let next = match &mut self.source {
-            None => Ok(NextJob::Done),
-            Some(source) => source.next(&mut |job: Job, resent: bool| {
-                let mut job = job.validate()?;
-                // A job may wait for its session for hours, so it is not written into the journal at each check.
-                let waits = self.tasks.position(&job.id).filter(|at| self.busy.contains_key(at));
-                if let Some(at) = waits.filter(|at| self.tasks.all[*at].next == NextStart::Plan)
-                    && self.settings.on_busy.waits(self.busy[&at].0.elapsed())
-                    && let Ok(Preflight::Busy(_)) = self.checker.check(&job, &self.folder.job(at + 1))
-                {
-                    busy = Some(at);
-                    return Ok(());
+        match self.claim(offer) {
+            Ok(Some(at)) => self.start_on(at, home.as_deref(), probes),
+            unclaimed => {
+                if probes {
+                    self.limits.of_home(home.as_deref())?.release();
                 }
-                job.run = Some(self.folder.name().to_owned());
-                let place = self.journal.append(&job, false)?;
-                let at = self.tasks.add(&job, place);
-                self.tasks.all[at].resent |= resent;
-                claimed = Some(at);
-                Ok(())
-            }),
-        };
-        self.drained = matches!(next, Ok(NextJob::Done));
-        if let Some(at) = busy {
+                unclaimed.map(drop)
+            }
+        }
+    }
+
+    /// Plans a job in the journal, unless it is there, and releases the lock of its feed. Returns its index;
+    /// `None` if it still waits for its session.
+    fn claim(&mut self, offer: Offer) -> Result<Option<usize>> {
+        let Offer { id, job, resent, lock } = offer;
+        let known = self.tasks.position(&id);
+        let Some(mut job) = job else { return Ok(known) };
+        // A job may wait for its session for hours, so it is not written into the journal at each check.
+        if let Some(at) = known.filter(|at| self.tasks.all[*at].next == NextStart::Plan)
+            && self.busy.get(&at).is_some_and(|(since, _)| self.settings.on_busy.waits(since.elapsed()))
+            && let Ok(Preflight::Busy(_)) = self.checker.check(&job, &self.folder.job(at + 1))
+        {
             self.wait_for_session(at);
+            return Ok(None);
         }
-        match (next, claimed) {
-            (Ok(NextJob::Claimed), Some(at)) => {
-                self.start_on(at, home.as_deref(), probes)?;
-                return Ok(true);
-            }
-            (Ok(NextJob::Later), _) => self.blocked_until = Some(Instant::now() + LOOK),
-            (Ok(NextJob::Stop(why)), _) => self.why = Some(why.to_owned()),
-            (Ok(_), _) => {}
-            // No job is running, so the run can end.
-            (Err(error), _) => {
-                self.why = Some("trouble".to_owned());
-                self.trouble = Some(error);
-            }
-        }
-        if probes {
-            self.gate(home.as_deref())?.release();
-        }
-        Ok(false)
+        job.run = Some(self.folder.name().to_owned());
+        let place = self.journal.append(&job, false)?;
+        let at = self.tasks.add(&job, place);
+        self.tasks.all[at].resent |= resent;
+        drop(lock);
+        Ok(Some(at))
     }
 
     /// Whether the usage limit of a home allows a start, and whether that job is the probe. `None` stops or
     /// delays the run.
     fn admit(&mut self, home: Option<&str>) -> Result<Option<bool>> {
         let (now, policy) = (Timestamp::now(), self.settings.on_limit);
-        let gate = self.gate(home)?;
+        let gate = self.limits.of_home(home)?;
         let early = match policy {
             OnLimit::Wait => false,
             OnLimit::Try => true,
@@ -166,19 +130,20 @@ impl Engine<'_> {
         // A limit whose reset time is past is being probed, by this runner or another.
         if policy == OnLimit::Stop && closed.until.is_some_and(|until| until > now) {
             self.listener.warn(closed.error(now).message());
-            self.why = Some(Class::UsageLimit.word());
-            self.until = closed.until;
+            self.stop.why = Some(Class::UsageLimit.word());
+            self.stop.until = closed.until;
             return Ok(None);
         }
         let wait = u64::try_from(closed.next.0 - now.0).map_or(Duration::ZERO, Duration::from_millis);
         // The wait is bounded, since another runner may reset the limit earlier.
-        self.blocked_until = Some(Instant::now() + wait.clamp(PROBE_RETRY, Duration::from_secs(30)));
-        if wait == Duration::ZERO && self.announced.is_none() {
-            self.announced = Some(closed.next);
+        self.limits.blocked_until = Some(Instant::now() + wait.clamp(PROBE_RETRY, Duration::from_secs(30)));
+        let announced = self.limits.announced;
+        if wait == Duration::ZERO && announced.is_none() {
+            self.limits.announced = Some(closed.next);
             self.listener.status("waiting for another job to test a usage limit");
         }
-        if wait > Duration::ZERO && self.announced != Some(closed.next) {
-            self.announced = Some(closed.next);
+        if wait > Duration::ZERO && announced != Some(closed.next) {
+            self.limits.announced = Some(closed.next);
             self.listener
                 .status(&format!("waiting until a usage limit resets: {}", closed.describe_until(now)));
             let why = Class::UsageLimit.word();
@@ -191,12 +156,12 @@ impl Engine<'_> {
     fn start_on(&mut self, at: usize, home: Option<&str>, probes: bool) -> Result<()> {
         let key = home.map(str::to_owned);
         if probes {
-            self.probes.insert(key.clone(), at);
+            self.limits.probes.insert(key.clone(), at);
         }
         let started = self.start(at);
         if probes && !self.running.iter().any(|running| running.task == at) {
-            self.probes.remove(&key);
-            self.gate(home)?.release();
+            self.limits.probes.remove(&key);
+            self.limits.of_home(home)?.release();
         }
         started
     }
@@ -213,12 +178,14 @@ impl Engine<'_> {
         let ready = match self.checker.check(&job, &copies) {
             Ok(Preflight::Ready(ready)) => ready,
             Ok(Preflight::Busy(message)) => return self.handle_busy(at, Failure::new(Class::Busy, message)),
-            Ok(Preflight::Failed(failure)) => return self.never_began(at, failure, false, None),
+            Ok(Preflight::Failed(failure)) => {
+                return self.never_began(at, Failed::without_exit(failure, false));
+            }
             // An error about one job must not stop the others.
             Err(error) => {
                 let failure = Failure::from_error(&error);
                 let again = failure.class.row().stops_run;
-                return self.failed(at, failure, again, None);
+                return self.failed(at, Failed::without_exit(failure, again));
             }
         };
         if let Some(warning) = &ready.warning {
@@ -270,34 +237,25 @@ impl Engine<'_> {
             }
             Spawn::Failed(failure) => {
                 let again = failure.class.row().stops_run;
-                self.failed(at, failure, again, None)
+                self.failed(at, Failed::without_exit(failure, again))
             }
         }
     }
 
-    /// Puts a pending job back into the queue.
-    pub(super) fn requeue(&mut self, at: usize) {
-        match &mut self.source {
-            Some(source) => {
-                let job = &mut self.tasks.all[at];
-                job.outcome.requeue();
-                source.changed(job);
-            }
-            None => {
-                // The place is kept: jobs of one session stay in order.
-                let place = self.queue.partition_point(|other| *other < at);
-                self.queue.insert(place, at);
-            }
-        }
+    /// Returns a pending job to its feed, which does not offer it for a while.
+    pub(super) fn give_back(&mut self, at: usize, wait: Duration) {
+        self.drained = false;
+        let job = &mut self.tasks.all[at];
+        job.outcome.requeue();
+        self.feed.changed(job);
+        let id = job.of.job.clone();
+        self.feed.give_back(self.tasks, &id, Instant::now() + wait);
     }
 
-    /// Returns a claimed job to its source and records that nothing was sent, so that readers of the journal do
-    /// not count it as running.
+    /// Records that a claimed job was not started, so that readers of the journal do not count it as running. A
+    /// job of a plan was not claimed.
     pub(super) fn unclaim(&mut self, at: usize, why: &str) -> Result<()> {
-        if self.source.is_none() {
-            return Ok(());
-        }
-        self.record_unstarted(at, why)
+        if self.tasks.all[at].arrived { self.record_unstarted(at, why) } else { Ok(()) }
     }
 
     /// Records that nothing was sent for a job.
@@ -306,19 +264,12 @@ impl Engine<'_> {
         self.record_event(RunEvent::JobSkipped { of, why: why.to_owned(), withdrawn: true }, false)
     }
 
-    /// Starts a pending job after a delay.
-    pub(super) fn delay(&mut self, at: usize, wait: Duration) {
-        let then = Instant::now() + wait;
-        match &mut self.source {
-            // Prompts of a queue stay in order, so the whole queue waits.
-            Some(source) => {
-                let job = &mut self.tasks.all[at];
-                job.outcome.requeue();
-                source.changed(job);
-                self.blocked_until = Some(then);
-            }
-            None => self.waiting.push((then, at)),
-        }
+    /// Makes a started job pending again, of which nothing was sent.
+    pub(super) fn rerun_unsent(&mut self, at: usize, why: &str, wait: Duration) -> Result<()> {
+        self.tasks.set(at, State::Pending);
+        self.record_unstarted(at, why)?;
+        self.give_back(at, wait);
+        Ok(())
     }
 }
 

@@ -8,10 +8,9 @@
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use crate::disk::progress::{NextStart, State};
+use crate::disk::progress::{JobState, NextStart, State};
 use crate::process::judge::{Rollout, Verdict};
 use crate::process::preflight::Checker;
 use crate::process::recorded;
@@ -20,7 +19,7 @@ use crate::process::running::Running;
 use crate::record::event::{RunEvent, Usage};
 use crate::record::failure::{Class, Failure, Sent};
 use crate::record::settings::{Interrupted, OnBusy, OnLimit};
-use crate::run::engine::Engine;
+use crate::run::engine::{Engine, Failed};
 use crate::run::schedule::random;
 use codex_agent_shared::codex::rollout;
 use codex_agent_shared::codex::rollout::Ending;
@@ -79,66 +78,58 @@ impl Engine<'_> {
             other => other,
         };
         let acted = running.follower.progress.acted;
-        self.killed |= running.was_stopped() && !matches!(verdict, Verdict::Completed { .. });
+        self.stop.killed |= running.was_stopped() && !matches!(verdict, Verdict::Completed { .. });
         let crashed_early = running.follower.progress.session.is_none()
             && matches!(&verdict, Verdict::Failed(failure, _) if failure.class.may_be_of_codex());
         let is_begun_anew =
             matches!(&verdict, Verdict::Failed(failure, true) if failure.class == Class::Unrecorded);
         if !crashed_early && !is_begun_anew {
-            self.early_crashes.clear();
+            self.stop.early_crashes.clear();
         }
-        let probed = self.probes.get(&home) == Some(&at);
+        let probed = self.limits.probes.get(&home) == Some(&at);
         if probed {
-            self.probes.remove(&home);
+            self.limits.probes.remove(&home);
             // Other jobs wait only as long as the usage limit requires.
-            self.blocked_until = self.blocked_until.filter(|_| self.source.is_some());
+            self.limits.blocked_until = None;
         }
         if probed && !matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::UsageLimit) {
             // Another outcome does not show that the limit is still in force.
-            let gate = self.gate(home.as_deref())?;
+            let gate = self.limits.of_home(home.as_deref())?;
             match matches!(verdict, Verdict::Completed { .. }) || acted {
                 true => gate.open()?,
                 false => gate.release(),
             }
         }
-        match verdict {
-            Verdict::Completed { totals } => self.completed(running, totals),
+        let (failure, again) = match verdict {
+            Verdict::Completed { totals } => return self.completed(running, totals),
             Verdict::Unsent => {
-                self.tasks.set(at, State::Pending);
-                self.record_unstarted(at, "it was stopped before anything was sent")?;
-                self.requeue(at);
-                Ok(())
+                return self.rerun_unsent(at, "it was stopped before anything was sent", Duration::ZERO);
             }
-            Verdict::Failed(failure, again) => match failure.class {
-                Class::Busy | Class::Locked => self.handle_busy(at, failure),
-                _ if crashed_early => self.never_began(at, failure, again, exit),
-                Class::UsageLimit => {
-                    let closed = self.gate(home.as_deref())?;
-                    closed.close(failure.until, &failure.message, Timestamp::now(), probed)?;
-                    self.met_limit(at, failure, again, exit)
-                }
-                Class::Unrecorded if again => {
-                    self.record_retry(at, failure, exit)?;
-                    self.tasks.all[at].anew = true;
-                    self.requeue(at);
-                    Ok(())
-                }
-                Class::Interrupted if self.may_recover(at, running) => {
-                    self.record_retry(at, failure, exit)?;
-                    self.requeue(at);
-                    Ok(())
-                }
-                _ if failure.class.may_pass() && !acted && self.tried(at) < self.settings.retries => {
-                    let tries = self.tries.entry(at).or_default();
-                    let wait = (FIRST_RETRY * 2_u32.saturating_pow(*tries)).min(LONGEST_RETRY);
-                    *tries += 1;
-                    let jitter = Duration::from_millis(random(wait.as_millis() as u64 / 4));
-                    self.record_retry(at, failure, exit)?;
-                    self.delay(at, wait + jitter);
-                    Ok(())
-                }
-                _ => self.failed(at, failure, again, exit),
-            },
+            Verdict::Failed(failure, again) => (failure, again),
+        };
+        let class = failure.class;
+        let failed = Failed { failure, again, exit };
+        match class {
+            Class::Busy | Class::Locked => self.handle_busy(at, failed.failure),
+            _ if crashed_early => self.never_began(at, failed),
+            Class::UsageLimit => {
+                let gate = self.limits.of_home(home.as_deref())?;
+                let Failure { until, message, .. } = &failed.failure;
+                gate.close(*until, message, Timestamp::now(), probed)?;
+                self.met_limit(at, failed)
+            }
+            Class::Unrecorded if again => {
+                self.tasks.all[at].anew = true;
+                self.retry(at, failed, Duration::ZERO)
+            }
+            Class::Interrupted if self.may_recover(at, running) => self.retry(at, failed, Duration::ZERO),
+            _ if class.may_pass() && !acted && self.tried(at) < self.settings.retries => {
+                let tries = self.tries.entry(at).or_default();
+                let wait = (FIRST_RETRY * 2_u32.saturating_pow(*tries)).min(LONGEST_RETRY);
+                *tries += 1;
+                self.retry(at, failed, wait + Duration::from_millis(random(wait.as_millis() as u64 / 4)))
+            }
+            _ => self.failed(at, failed),
         }
     }
 
@@ -218,26 +209,20 @@ impl Engine<'_> {
 
     /// Handles a job whose Codex ended before it began. A single failure may be the fault of the job; several in
     /// a row are the fault of Codex or its home, and stop the run. These jobs stay pending: nothing was sent.
-    pub(super) fn never_began(
-        &mut self,
-        at: usize,
-        failure: Failure,
-        again: bool,
-        exit: Option<ExitStatus>,
-    ) -> Result<()> {
-        if !failure.class.may_be_of_codex() {
-            return self.failed(at, failure, again, exit);
+    pub(super) fn never_began(&mut self, at: usize, failed: Failed) -> Result<()> {
+        if !failed.failure.class.may_be_of_codex() {
+            return self.failed(at, failed);
         }
-        self.early_crashes.push((at, failure.clone(), exit));
-        if self.early_crashes.len() < MAX_EARLY_CRASHES && !self.is_broken {
-            return self.failed(at, failure, again, exit);
+        let class = failed.failure.class;
+        self.stop.early_crashes.push((at, failed.clone()));
+        if self.stop.early_crashes.len() < MAX_EARLY_CRASHES && !self.stop.is_broken {
+            return self.failed(at, failed);
         }
         // Jobs that were started at the same time count too.
-        self.is_broken = true;
-        self.why.get_or_insert(failure.class.word());
-        for (at, failure, exit) in std::mem::take(&mut self.early_crashes) {
-            self.tasks.set(at, State::Failed { again: true, sent: false });
-            self.record_failure(at, failure, true, exit)?;
+        self.stop.is_broken = true;
+        self.stop.why.get_or_insert(class.word());
+        for (at, failed) in std::mem::take(&mut self.stop.early_crashes) {
+            self.record_failure(at, Failed { again: true, ..failed })?;
         }
         Ok(())
     }
@@ -251,7 +236,8 @@ impl Engine<'_> {
         self.tasks.set(at, State::Completed);
         // Codex counts a session from its beginning (from 0.89).
         let start = self.tasks.all[at].start.as_ref();
-        let version = start.and_then(|start| start.version.as_deref()).or(self.version.as_deref());
+        let version =
+            start.and_then(|start| start.version.as_deref()).or(self.tasks.codex.version.as_deref());
         let counts_turns = version.is_some_and(|version| is_before(version, (0, 89)));
         let usage = match &running.usage_before {
             _ if totals.is_empty() => None,
@@ -269,81 +255,56 @@ impl Engine<'_> {
         self.record_event(what, true)
     }
 
-    /// Records a failed job; `again` is whether a continued run reruns it.
-    pub(super) fn failed(
-        &mut self,
-        at: usize,
-        failure: Failure,
-        again: bool,
-        exit: Option<ExitStatus>,
-    ) -> Result<()> {
-        if failure.class.row().stops_run && self.why.is_none() {
-            self.why = Some(failure.class.word());
-            self.until = failure.until;
+    /// Records a failed job, and stops the run if all jobs would fail in the same way.
+    pub(super) fn failed(&mut self, at: usize, failed: Failed) -> Result<()> {
+        let Failure { class, until, .. } = failed.failure;
+        if class.row().stops_run && self.stop.why.is_none() {
+            (self.stop.why, self.stop.until) = (Some(class.word()), until);
         }
-        self.record_job_failure(at, failure, again, exit)
+        self.record_failed_job(at, failed)
     }
 
     /// As [`Engine::failed`], but the run stops only at `max_failures`.
-    fn record_job_failure(
-        &mut self,
-        at: usize,
-        failure: Failure,
-        again: bool,
-        exit: Option<ExitStatus>,
-    ) -> Result<()> {
-        self.tasks.set(at, State::Failed { again, sent: failure.class.row().sent != Sent::No });
+    fn record_failed_job(&mut self, at: usize, failed: Failed) -> Result<()> {
         self.busy.remove(&at);
-        self.failures += 1;
-        if self.settings.max_failures.is_some_and(|most| self.failures >= most) {
-            self.why.get_or_insert("max_failures".to_owned());
+        self.stop.failures += 1;
+        if self.settings.max_failures.is_some_and(|most| self.stop.failures >= most) {
+            self.stop.why.get_or_insert("max_failures".to_owned());
         }
-        self.record_failure(at, failure, again, exit)
+        self.record_failure(at, failed)
     }
 
-    fn record_failure(
-        &mut self,
-        at: usize,
-        failure: Failure,
-        again: bool,
-        exit: Option<ExitStatus>,
-    ) -> Result<()> {
+    fn record_failure(&mut self, at: usize, failed: Failed) -> Result<()> {
+        let Failed { failure, again, exit } = failed;
+        self.tasks.set(at, State::Failed { again, sent: failure.class.row().sent != Sent::No });
+        let JobState { of, next, .. } = &self.tasks.all[at];
         let what = RunEvent::JobFailed {
-            of: self.tasks.all[at].of.clone(),
+            of: of.clone(),
             failure,
             exit_code: exit.and_then(|exit| exit.code()),
             signal: exit.and_then(|exit| exit.signal()),
             again,
-            continues: again && matches!(self.tasks.all[at].next, NextStart::Continue(_)),
+            continues: again && matches!(next, NextStart::Continue(_)),
         };
         self.record_event(what, true)
     }
 
-    /// Records a failed attempt of a job that this run reruns.
-    fn record_retry(&mut self, at: usize, failure: Failure, exit: Option<ExitStatus>) -> Result<()> {
-        self.tasks.set(at, State::Failed { again: true, sent: failure.class.row().sent != Sent::No });
-        self.record_failure(at, failure, true, exit)?;
+    /// Records a failed attempt of a job that this run reruns after a while.
+    fn retry(&mut self, at: usize, failed: Failed, wait: Duration) -> Result<()> {
+        self.record_failure(at, Failed { again: true, ..failed })?;
         self.tasks.set(at, State::Pending);
+        self.give_back(at, wait);
         Ok(())
     }
 
-    fn met_limit(
-        &mut self,
-        at: usize,
-        failure: Failure,
-        again: bool,
-        exit: Option<ExitStatus>,
-    ) -> Result<()> {
-        if self.settings.on_limit == OnLimit::Wait && self.stop_requests == 0 {
-            if !again {
-                // The turn has acted, so the job is not rerun; the others wait.
-                return self.record_job_failure(at, failure, false, exit);
-            }
-            self.record_retry(at, failure, exit)?;
-            self.requeue(at);
-            return Ok(());
+    fn met_limit(&mut self, at: usize, failed: Failed) -> Result<()> {
+        let waits = self.settings.on_limit == OnLimit::Wait && self.stop.requests == 0;
+        match failed.again {
+            true if waits => self.retry(at, failed, Duration::ZERO),
+            // The turn has acted, so the job is not rerun; the others wait.
+            false if waits => self.record_failed_job(at, failed),
+            _ => self.failed(at, failed),
         }
-        self.failed(at, failure, again, exit)
     }
 
     /// Whether an interrupted job is continued or sent again. A job that is interrupted twice under this runner
@@ -397,7 +358,7 @@ impl Engine<'_> {
                 self.listener.status(&format!("{message}; continuing in a fork of it"));
                 self.tasks.all[at].next = NextStart::Fork;
                 self.unclaim(at, &message)?;
-                self.delay(at, Duration::ZERO);
+                self.give_back(at, Duration::ZERO);
                 Ok(())
             }
             OnBusy::Skip => {
@@ -405,7 +366,7 @@ impl Engine<'_> {
                 let of = self.tasks.all[at].of.clone();
                 self.record_event(RunEvent::JobSkipped { of, why: message, withdrawn: false }, true)
             }
-            _ => self.failed(at, failure, false, None),
+            _ => self.failed(at, Failed::without_exit(failure, false)),
         }
     }
 
@@ -426,7 +387,7 @@ impl Engine<'_> {
         let (_, looks) = self.busy.entry(at).or_insert((Instant::now(), 0));
         *looks += 1;
         let wait = Duration::from_millis(250 << (*looks).min(5));
-        self.delay(at, wait);
+        self.give_back(at, wait);
     }
 }
 

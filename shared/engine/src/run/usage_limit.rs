@@ -13,14 +13,16 @@
 //! **Crash.** The lock of a probe that dies is released by the system, and the next runner probes. After the
 //! clock was set back the recorded times are invalid, and the next runner probes too.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use codex_agent_shared::codex::home::state_folder;
 use codex_agent_shared::error::{Error, Result};
-use codex_agent_shared::store::{Changed, Store, place};
+use codex_agent_shared::store::lock::Lock;
+use codex_agent_shared::store::{Changed, Store};
 use codex_agent_shared::text::fingerprint;
 use codex_agent_shared::time::Timestamp;
 
@@ -71,7 +73,7 @@ pub struct LimitGate {
     store: Store,
     probe: PathBuf,
     home: String,
-    held: Option<File>,
+    held: Option<Lock>,
 }
 
 impl LimitGate {
@@ -110,10 +112,8 @@ impl LimitGate {
             // This runner is probing already.
             return Ok(false);
         }
-        let file = place::lock_file(&self.probe)?;
-        let is_ours = place::try_lock(&file, &self.probe)?;
-        self.held = is_ours.then_some(file);
-        Ok(is_ours)
+        self.held = Lock::wait_within(&self.probe, Duration::ZERO)?;
+        Ok(self.held.is_some())
     }
 
     /// Releases the probe lock without an outcome.
