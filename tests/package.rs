@@ -149,6 +149,20 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     want = want.iter().map(|path| elsewhere(path)).collect();
     want.extend(["LICENSE-MIT", "LICENSE-APACHE"].map(|name| Path::new("share/doc/codex-agent").join(name)));
     assert_eq!(strip(tree(&top), &top), want);
+    // cargo-binstall finds the archive and the executables in it by these templates.
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let name = archive.rsplit('/').next().unwrap();
+    let target = name.strip_prefix(concat!("codex-agent-", env!("CARGO_PKG_VERSION"), "-")).unwrap();
+    let target = target.strip_suffix(".tar.xz").unwrap();
+    assert!(target.contains("-linux-"), "{target}");
+    let template = |key: &str| {
+        let start = format!("{key} = \"");
+        let value = manifest.lines().find_map(|line| line.strip_prefix(&start)).unwrap().trim_end_matches('"');
+        let value = value.replace("{ version }", env!("CARGO_PKG_VERSION"));
+        value.replace("{ target }", target).replace("{ bin }", "codex-agent-ls")
+    };
+    assert_eq!(template("pkg-url").rsplit('/').next().unwrap(), name);
+    assert!(unpacked.join(template("bin-dir")).is_file(), "{}", template("bin-dir"));
     let ran = world.run(&[top.join("bin/codex-agent").to_str().unwrap(), "ls", "--version"]);
     assert!(ran.code == 0 && ran.out.starts_with("codex-agent-ls "), "{}", ran.err);
 
