@@ -274,8 +274,7 @@ fn a_usage_limit_resets() {
     ran.exits(1);
     ran.shows("You’ve hit your usage limit. Upgrade to Pro");
     ran.shows("M.\"}");
-    std::thread::sleep(Duration::from_millis(1100));
-    fake.codex(&["exec", "--json", "-"], "LIMIT1").succeeds();
+    wait_until(|| fake.codex(&["exec", "--json", "-"], "LIMIT1").code == 0);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
-use std::time::Duration;
 
-use crate::world::rollouts::{id, wait, with_rollouts};
+use crate::world::fake::{crash, end};
+use crate::world::rollouts::{id, with_rollouts};
 
 #[test]
 fn an_invalid_line_of_standard_input_changes_no_group() {
@@ -87,13 +87,9 @@ fn an_endless_input_ends_with_its_reader() {
         assert!(line.contains(&id(0)) || line.trim() == other, "{line}");
         drop(reader);
         let mut stderr = find.stderr.take().unwrap();
-        let outcome = std::panic::catch_unwind(move || wait(find, Duration::from_secs(10)));
-        yes.kill().unwrap();
-        yes.wait().unwrap();
-        match outcome {
-            Ok(code) => assert!([0, 141].contains(&code), "{what} {flag}: {code}"),
-            Err(_) => panic!("{what} {flag}: went on without a reader"),
-        }
+        let code = end(&mut find);
+        crash(&mut yes);
+        assert!([0, 141].contains(&code), "{what} {flag}: {code}");
         let mut err = String::new();
         std::io::Read::read_to_string(&mut stderr, &mut err).unwrap();
         assert_eq!(err, "", "{what} {flag}");
@@ -118,5 +114,5 @@ fn records_are_printed_before_more_input_arrives() {
         assert!(lines.next().unwrap().unwrap().contains(&id(number)));
     }
     drop(stdin);
-    assert_eq!(wait(find, Duration::from_secs(10)), 0);
+    assert_eq!(end(&mut find), 0);
 }

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::world::fake::end;
 use crate::world::rollouts::{
     DAY, database, file_name, id, ids, ids_of_files, message, meta, open_to_all, put, refused, row, set_mode,
-    wait, with_rollouts,
+    with_rollouts,
 };
 use crate::world::*;
 
@@ -336,8 +337,8 @@ fn a_file_with_only_the_name_of_a_rollout_is_no_session() {
     for words in [&["--json"][..], &["--json", "--full", "--no-database"]] {
         let out = world.path("out");
         let mut command = world.command("codex-agent-ls");
-        let child = command.args(words).stdout(File::create(&out).unwrap()).spawn().unwrap();
-        assert_eq!(wait(child, Duration::from_secs(20)), 0);
+        let mut child = command.args(words).stdout(File::create(&out).unwrap()).spawn().unwrap();
+        assert_eq!(end(&mut child), 0);
         assert_eq!(ids(&fs::read_to_string(&out).unwrap()), [id(1)]);
     }
 }

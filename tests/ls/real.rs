@@ -80,10 +80,7 @@ fn a_session_is_running_during_a_turn_and_not_after_a_kill() {
     end(child);
     // Behind the launcher that was waited for, the system may take a moment to end Codex itself.
     let is_over = || codex.list(&["--full"])[0]["status"] == "interrupted";
-    assert!((0..100).any(|_| is_over() || {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        false
-    }));
+    wait_until(is_over);
     assert_eq!(codex.list(&["--full", "--no-database"])[0]["status"], "interrupted");
     codex.exec("alpha", &["resume", &id, "Go on"]);
     assert_eq!(codex.list(&["--full"])[0]["status"], "idle");

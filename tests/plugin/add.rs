@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::plugin::{DESCRIBED, listed, own, plugin, runs, world};
+use crate::world::fake::wait_until;
 use crate::world::json;
 
 #[test]
@@ -201,21 +202,14 @@ fn a_tool_that_hangs_is_ended_with_its_children() {
     let ran = plugin(&world, &["add", "hang"]);
     ran.exits(2).reports("it did not exit within 5 seconds");
     assert!(start.elapsed() < Duration::from_secs(30));
-    assert!(is_gone(&world.path("bin/codex-agent-hang.child")), "its child lives on");
+    wait_until(|| is_gone(&world.path("bin/codex-agent-hang.child")));
 }
 
 /// Whether the process whose number is in a file has ended.
 fn is_gone(file: &Path) -> bool {
     let pid = fs::read_to_string(file).unwrap();
-    let start = Instant::now();
-    // Whoever reaps orphans may take its time.
-    while start.elapsed() < Duration::from_secs(10) {
-        match fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
-            Ok(stat) if !stat.contains(") Z ") => std::thread::sleep(Duration::from_millis(20)),
-            _ => return true,
-        }
-    }
-    false
+    // An orphan stays a zombie until init has reaped it.
+    !fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 #[test]
@@ -225,13 +219,11 @@ fn an_interrupt_ends_the_tool_that_is_described() {
     let child =
         world.command("codex-agent-plugin").args(["add", "hang"]).stderr(Stdio::piped()).spawn().unwrap();
     let file = world.path("bin/codex-agent-hang.child");
-    while fs::read_to_string(&file).unwrap_or_default().is_empty() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until(|| !fs::read_to_string(&file).unwrap_or_default().is_empty());
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(is_gone(&file), "it lives on");
+    wait_until(|| is_gone(&file));
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use codex_agent_shared::plugin::RESERVED;
 use codex_agent_shared::schema::{WRITTEN, each};
@@ -14,6 +13,7 @@ use serde_json::Value;
 use crate::documents::unroff;
 use crate::plugin::rules::{WRITE, with_fault};
 use crate::plugin::world;
+use crate::world::fake::wait_until;
 use crate::world::schemas::{As, misfit};
 use crate::world::{HOMES, World, bin, bins, json};
 
@@ -455,9 +455,7 @@ fn a_check_that_is_interrupted_cleans_up() {
     world.script("bin/codex-agent-hang", "#!/bin/sh\necho $$ > \"$0.pid\"\nsleep 600\n");
     let child =
         world.command("codex-agent-plugin").args(["check", "hang"]).stderr(Stdio::piped()).spawn().unwrap();
-    while !world.path("bin/codex-agent-hang.pid").exists() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until(|| world.path("bin/codex-agent-hang.pid").exists());
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(128 + 15));
     leaves_no_home(&world);

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -281,7 +280,6 @@ fn a_queue_continues_in_the_home_that_its_run_created() {
     let other = fake.0.path("other").display().to_string();
     let ran = fake.tool(&["queue", "run", "q", "--codex-home", &other]);
     ran.exits(2).reports("uses Codex's home");
-    std::thread::sleep(Duration::from_secs(2));
     let ran = fake.tool(&["queue", "run", "q", "--on-limit=wait"]);
     assert_eq!((ran.code, fake.each("q", "status")), (0, vec!["completed".to_owned(); 2]), "{}", ran.err);
 }

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::queue::{file, odd, queue};
-use crate::world::fake::{Fake, end, of_type};
+use crate::world::fake::{Fake, end, of_type, wait_until};
 
 #[test]
 fn a_file_that_is_read_only_for_a_while_repeats_no_prompt() {
@@ -16,7 +15,7 @@ fn a_file_that_is_read_only_for_a_while_repeats_no_prompt() {
     queue(&fake, "q", &["one", wait, "three", "four", "five", "six"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(2);
-    std::thread::sleep(Duration::from_millis(1200));
+    wait_until(|| fake.queues()["queues"][0]["prompts"][0]["status"] == "completed");
     fake.good(&["queue", "remove", "q", "3", "4", "5", "6"]);
     fake.good(&["queue", "remove", "q", "1"]);
     // It may not be written from now on, and the runner has not seen the change yet.
@@ -44,10 +43,11 @@ fn the_run_of_a_missing_queue_is_not_continued_and_is_pruned() {
     let ran = fake.tool(&["run", "continue"]);
     ran.succeeds().reports("there is no unfinished run");
     assert_eq!(fake.runs().len(), 1);
-    // A run made this very second is not older than nothing.
-    std::thread::sleep(Duration::from_millis(1100));
-    fake.good(&["run", "prune", "--older", "0s"]);
-    assert_eq!(fake.runs().len(), 0);
+    // A run of the current second is not older than zero seconds.
+    wait_until(|| {
+        fake.good(&["run", "prune", "--older", "0s"]);
+        fake.runs().is_empty()
+    });
 }
 
 #[test]

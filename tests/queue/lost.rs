@@ -170,7 +170,9 @@ fn a_file_that_returns_in_time_loses_nothing() {
         let mut runner = running(&fake);
         let file = fake.0.config("queues.json");
         harm(&file);
-        std::thread::sleep(Duration::from_millis(1300));
+        // The runner needs the file after the first prompt, and waits for it for some seconds.
+        wait_until(|| fake.journal().iter().any(|line| line["type"] == "job.completed"));
+        std::thread::sleep(Duration::from_millis(300));
         match nth {
             1 => {
                 let own = file.parent().unwrap();

@@ -87,7 +87,7 @@ fn a_locked_file_does_not_block_signals() {
     fake.wait_for_sent(2);
     let lock = fs::File::open(fake.0.config("queues.json.lock")).unwrap();
     lock.lock().unwrap();
-    // Longer than the file is left behind.
+    // The runner tries to save the file each second, and meets the lock.
     std::thread::sleep(Duration::from_millis(1500));
     signal(&runner, Signal::TERM);
     signal(&runner, Signal::USR1);
@@ -105,7 +105,6 @@ fn repeated_hangups_count_as_one_signal() {
     fake.wait_for_sent(1);
     for _ in 0..4 {
         signal(&runner, Signal::HUP);
-        std::thread::sleep(Duration::from_millis(60));
     }
     assert_eq!(end(&mut runner), 75, "what runs is finished");
     assert_eq!(fake.each("q", "status"), ["completed", "pending"]);
@@ -114,7 +113,6 @@ fn repeated_hangups_count_as_one_signal() {
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(3);
     signal(&runner, Signal::HUP);
-    std::thread::sleep(Duration::from_millis(200));
     signal(&runner, Signal::TERM);
     assert_eq!(end(&mut runner), 130);
 }
@@ -166,11 +164,9 @@ fn errors_in_an_unread_pipe_do_not_block_signals() {
     wait_until(|| fake.journal().iter().filter(|line| line["type"] == "job.spawned").count() == 41);
     // What runs is stopped, and only the pipe is waited for.
     signal(&runner, Signal::INT);
-    std::thread::sleep(Duration::from_millis(200));
     signal(&runner, Signal::INT);
     wait_until(|| fake.journal().iter().any(|line| line["type"] == "run.stopped"));
     assert_eq!(fake.each("q", "status")[40..], ["failed", "pending"]);
-    std::thread::sleep(Duration::from_millis(200));
     signal(&runner, Signal::INT);
     let code = end(&mut runner);
     assert!(code == 130, "it ends by the signal, or as one that was interrupted: {code}");

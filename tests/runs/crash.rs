@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use codex_agent_engine::liveness;
 use rustix::process::{Pid, Signal, kill_process};
@@ -260,6 +260,7 @@ fn a_lock_that_outlives_its_runner_briefly_hides_no_work() {
     let lock = fs::File::open(fake.runs()[0].join("journal.ndjson")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let mut more = fake.spawn(&["continue"]);
+    // Shorter than a runner waits for the lock.
     std::thread::sleep(Duration::from_millis(200));
     drop(lock);
     assert_eq!(more.wait().unwrap().code(), Some(0));
@@ -270,17 +271,12 @@ fn a_lock_that_outlives_its_runner_briefly_hides_no_work() {
 fn after_another_boot_no_started_job_counts_as_unsent() {
     let fake = Scripted::new();
     let mut runner = fake.spawn(&["-j1", "SLOWSTART", "next"]);
-    let patience = Instant::now() + Duration::from_secs(10);
-    while !fs::read_to_string(fake.0.path("fake/calls")).unwrap_or_default().contains("exec --json") {
-        assert!(Instant::now() < patience);
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let calls = fake.0.path("fake/calls");
+    wait_until(|| fs::read_to_string(&calls).unwrap_or_default().contains("exec --json"));
     signal(&runner, Signal::KILL);
     runner.wait().unwrap();
     let out = fake.runs()[0].join("jobs/1/1.out");
-    while liveness::may_be_locked(&out) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for_end(&out);
     let journal = fake.journal();
     let text = fs::read_to_string(&journal).unwrap();
     // As a power cut leaves it: another boot, and less in the output than Codex printed.

@@ -254,6 +254,7 @@ fn the_real_codex_with_a_locked_database_loses_nothing() {
     let input = codex.world.write("input", input);
     let mut command = codex.agent("alpha", &["--jobs", "--json", "-j2"]);
     let mut runner = command.stdin(fs::File::open(input).unwrap()).spawn().unwrap();
+    // Longer than Codex itself waits for a locked database, which it reports nowhere.
     std::thread::sleep(Duration::from_secs(8));
     database.execute_batch("ROLLBACK").unwrap();
     assert_eq!(end(&mut runner), 0);

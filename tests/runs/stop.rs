@@ -41,12 +41,10 @@ fn a_stopped_terminal_does_not_block_signals() {
         // Nobody reads, and the run goes on to its last job all the same.
         fake.wait_for_sent(61);
         signal(&runner, Signal::TERM);
-        std::thread::sleep(Duration::from_millis(200));
         signal(&runner, Signal::TERM);
         wait_until(|| {
             fake.journal().iter().any(|line| line["type"] == "run.completed" || line["type"] == "run.stopped")
         });
-        std::thread::sleep(Duration::from_millis(200));
         signal(&runner, Signal::TERM);
         let code = end(&mut runner);
         assert!([130, 128 + 15].contains(&code), "{stream}: {code}");
@@ -96,7 +94,6 @@ fn a_codex_that_ignores_signals_is_killed_and_the_third_signal_leaves_it() {
     fake.wait_for_sent(2);
     for _ in 0..3 {
         signal(&runner, Signal::TERM);
-        std::thread::sleep(Duration::from_millis(150));
     }
     assert_eq!(runner.wait().unwrap().code(), Some(130));
     let out = fake.runs().pop().unwrap().join("jobs/1/1.out");

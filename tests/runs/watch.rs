@@ -1,11 +1,9 @@
 //! Watching runs, and which run is the newest.
 
-use std::time::Duration;
-
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::world::fake::{Fake, crash, end, of_type, wait_until};
+use crate::world::fake::{Fake, crash, end, of_type, signal, wait_until, wait_until_open};
 use crate::world::json as records;
 
 #[test]
@@ -31,10 +29,9 @@ fn a_watcher_exits_with_the_status_of_the_run() {
         let mut runner = fake.start(&[&["run", "-j", "1"], prompts].concat());
         fake.wait_for_sent(1);
         let mut watcher = fake.start(&["run", "watch"]);
-        std::thread::sleep(Duration::from_millis(500));
+        wait_until_open(&watcher, &fake.runs()[0]);
         for _ in 0..2 {
-            kill_process(Pid::from_child(&runner), Signal::TERM).unwrap();
-            std::thread::sleep(Duration::from_millis(300));
+            signal(&runner, Signal::TERM);
         }
         assert_eq!((end(&mut runner), end(&mut watcher)), (130, 130), "{prompts:?}");
     }
@@ -50,7 +47,7 @@ fn a_planned_run_is_watched_to_its_end() {
     wait_until(|| fake.runs().len() == 2);
     let watcher =
         fake.started(&["run", "watch", "--answers"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    wait_until_open(&watcher, fake.runs().last().unwrap());
     drop(stdin);
     let output = watcher.wait_with_output().unwrap();
     assert_eq!(

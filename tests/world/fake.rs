@@ -201,21 +201,32 @@ impl Fake {
     }
 }
 
-/// Waits for something that is to happen.
-pub fn wait_until(is_so: impl Fn() -> bool) {
+/// Waits until a condition holds.
+#[track_caller]
+pub fn wait_until(holds: impl Fn() -> bool) {
     let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "it does not happen");
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "the condition does not hold after {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Waits until nobody has an output any more.
+/// Waits until no process has locked an output any more.
+#[track_caller]
 pub fn wait_for_end(out: &Path) {
     wait_until(|| !liveness::may_be_locked(out));
 }
 
-/// Waits for a program's end and gives its exit code; 128 and the signal where one ended it.
+/// Waits until a process has opened a file of this directory, or this file.
+#[track_caller]
+pub fn wait_until_open(child: &Child, path: &Path) {
+    let descriptors = format!("/proc/{}/fd", child.id());
+    let files = || fs::read_dir(&descriptors).into_iter().flatten().flatten();
+    wait_until(|| files().any(|file| fs::read_link(file.path()).is_ok_and(|file| file.starts_with(path))));
+}
+
+/// Waits for the end of a process and gives its exit code; 128 and the signal where a signal ended it.
+#[track_caller]
 pub fn end(child: &mut Child) -> i32 {
     let begun = Instant::now();
     loop {
@@ -224,7 +235,7 @@ pub fn end(child: &mut Child) -> i32 {
         }
         if begun.elapsed() > PATIENCE {
             child.kill().unwrap();
-            panic!("it does not end");
+            panic!("the process still runs after {PATIENCE:?}");
         }
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -246,6 +257,18 @@ pub fn failures(events: &[Value]) -> Vec<String> {
     of_type(events, "job.failed").iter().map(text).collect()
 }
 
+/// Sends a signal, and waits until the process has received it, since two pending signals count as one.
+#[track_caller]
 pub fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let is_pending = || {
+        // The signals of a zombie stay pending.
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let fields = text.lines().filter_map(|line| line.split_once(":\t"));
+        let masks = fields.filter(|(name, _)| ["SigPnd", "ShdPnd"].contains(name));
+        let mut masks = masks.filter_map(|(_, mask)| u64::from_str_radix(mask, 16).ok());
+        !text.contains("State:\tZ") && masks.any(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
+    };
+    wait_until(|| !is_pending());
 }

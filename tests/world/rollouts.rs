@@ -6,8 +6,6 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -135,20 +133,4 @@ pub(crate) fn refused(world: &World, words: &[&str]) -> Option<Ran> {
 
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
-/// Waits for a program's end; one that goes on is stopped and is a failure.
-pub(crate) fn wait(mut child: Child, most: Duration) -> i32 {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.code().unwrap_or(-1);
-        }
-        if begun.elapsed() > most {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            panic!("still there after {most:?}");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::world::fake::of_type;
+use crate::world::fake::{of_type, wait_until};
 use crate::world::{Ran, World, json as records};
 
 /// A Codex without a model. Nothing is sent before `thread.started`, and what is sent is logged; words in
@@ -106,11 +105,7 @@ impl Scripted {
     }
 
     pub fn wait_for_sent(&self, count: usize) {
-        let patience = Instant::now() + Duration::from_secs(20);
-        while self.sent().len() < count {
-            assert!(Instant::now() < patience, "only {:?} was sent", self.sent());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until(|| self.sent().len() >= count);
     }
 
     pub fn runs(&self) -> Vec<PathBuf> {
