@@ -493,3 +493,27 @@ fn words(world: &World) -> Vec<String> {
     let text = fs::read_to_string(world.path("bin/codex-agent-hook.words")).unwrap_or_default();
     text.lines().rev().map(str::to_owned).collect()
 }
+
+/// Every beginning of an id or a name offers the word, for databases with and without a column of names.
+#[test]
+fn every_beginning_of_an_id_and_a_name_is_completed() {
+    for version in ["0.169.0", "0.120.0", "0.106.0"] {
+        let world = World::with_home(version);
+        let mut words = 0;
+        for session in json(&world.ok(&["codex-agent-ls", "--json", "--archived"])) {
+            let id = session["id"].as_str().unwrap();
+            for word in [id, &id[28..], session["name"].as_str().unwrap_or("")] {
+                for (at, _) in word.char_indices().skip(1).step_by(3) {
+                    let typed = &word[..at];
+                    let offered = world.ok(&["codex-agent", "--generate", "complete", "--", "find", typed]);
+                    assert!(
+                        offered.lines().any(|line| line.split('\t').next() == Some(word)),
+                        "{version} {typed}: no {word} in {offered}"
+                    );
+                    words += 1;
+                }
+            }
+        }
+        assert!(words > 50, "{version}: {words}");
+    }
+}

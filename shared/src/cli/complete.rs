@@ -259,29 +259,27 @@ fn open_index(home: Option<&OsString>) -> Result<Index> {
         .or_else(|_| Index::open(find()?, Sources { database: false, files: true }))
 }
 
-/// Offers the newest sessions by their short ids and names; after the beginning of a word complete ids too, of all
-/// sessions whose id begins with it.
+/// Offers the newest sessions by their short ids and names. If the user has typed the beginning of a word, also offers
+/// whole ids, and hidden and older sessions.
 fn offer_sessions(found: &mut Candidates<'_>, home: Option<&OsString>) -> Result<()> {
     found.offer("@", "the newest here");
     found.offer("@@", "the newest");
     let typed = found.typed;
     let mut index = open_index(home)?;
-    let mut filters = vec![Filter::default()];
+    let mut queries = vec![(Filter::default(), MOST)];
     if !typed.is_empty() {
-        let all = || Filter { archived: Archived::With, ..Filter::default() };
-        let digits = typed.replace('-', "").to_lowercase();
-        let fits = |id: &&Id| id.hex().starts_with(&digits) || id.short().starts_with(&digits);
-        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let ids = if is_hex { index.ids()?.iter().filter(fits).copied().collect() } else { Vec::new() };
-        filters = vec![Filter { named: true, ..all() }];
-        if !ids.is_empty() {
-            filters.push(Filter { ids: Some(ids), ..all() });
-        }
+        let fits = |id: &&Id| [0, 28].iter().any(|at| id.text()[*at..].starts_with(typed.as_bytes()));
+        let matching: Vec<Id> = index.ids()?.iter().filter(fits).copied().collect();
+        // Of many sessions only the newest are read, since not all are offered.
+        let matching = Some(matching).filter(|ids| ids.len() < 5 * MOST);
+        let everything = || Filter { archived: Archived::With, ..Filter::default() };
+        queries = [Some(index.named_ids(typed)?), matching]
+            .map(|ids| (Filter { ids, ..everything() }, 10 * MOST))
+            .into();
     }
-    for filter in filters {
-        let limit = Some(MOST).filter(|_| !filter.named);
+    for (filter, limit) in queries {
         let fields = vec![Field::Id, Field::Name, Field::Title];
-        let query = Query { filter, limit, fields, ..Query::default() };
+        let query = Query { filter, limit: Some(limit), fields, ..Query::default() };
         index.list(&query, &mut |session: &Session<'_>| {
             if let Some(id) = session.id.filter(|_| found.count() < MOST) {
                 let title = session.title.as_deref().unwrap_or("");

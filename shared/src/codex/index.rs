@@ -193,6 +193,19 @@ impl Index {
         Ok(self.ids.as_deref().unwrap_or_default())
     }
 
+    /// The ids of the sessions whose name may begin with `start`, sorted, hidden ones too.
+    pub(crate) fn named_ids(&mut self, start: &str) -> Result<Vec<Id>> {
+        self.read_names(Needs::NAMES);
+        let mut ids: Vec<Id> = self.names.iter().flat_map(|names| names.ids(start)).collect();
+        #[cfg(feature = "sqlite")]
+        if let Some(state) = &self.state {
+            ids.extend(state.named_ids(start)?);
+        }
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
+    }
+
     fn gather_ids(&mut self) -> Result<Vec<Id>> {
         let mut ids = Vec::new();
         #[cfg(feature = "sqlite")]

@@ -65,6 +65,12 @@ impl Names {
         Names { text, lines }
     }
 
+    /// The ids of the sessions whose name begins with `start`; an id may be there more than once.
+    pub fn ids(&self, start: &str) -> impl Iterator<Item = Id> {
+        let ids = self.lines.iter().filter_map(|(id, _)| Id::parse(std::str::from_utf8(id).ok()?));
+        ids.filter(move |id| self.of(*id).is_some_and(|name| name.starts_with(start)))
+    }
+
     /// The name of a session, from its last line.
     pub fn of(&self, id: Id) -> Option<String> {
         let wanted = id.text();

@@ -97,7 +97,15 @@ impl State {
 
     /// All ids, sorted: one walk over the primary key's index.
     pub fn ids(&self) -> Result<Vec<Id>> {
-        self.ids_of("SELECT id FROM threads ORDER BY id")
+        self.ids_of("SELECT id FROM threads ORDER BY id", [])
+    }
+
+    /// The ids of the rows whose name begins with `start`.
+    pub fn named_ids(&self, start: &str) -> Result<Vec<Id>> {
+        if !self.has("name") {
+            return Ok(Vec::new());
+        }
+        self.ids_of("SELECT id FROM threads WHERE substr(name, 1, length(?1)) = ?1", [start])
     }
 
     /// The ids of the rows that say archived, sorted.
@@ -105,13 +113,13 @@ impl State {
         if !self.has("archived") {
             return Ok(Vec::new());
         }
-        self.ids_of("SELECT id FROM threads WHERE archived = 1")
+        self.ids_of("SELECT id FROM threads WHERE archived = 1", [])
     }
 
-    fn ids_of(&self, sql: &str) -> Result<Vec<Id>> {
+    fn ids_of(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<Id>> {
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
-            let mut rows = statement.query([])?;
+            let mut rows = statement.query(parameters)?;
             let mut ids = Vec::new();
             while let Some(row) = rows.next()? {
                 if let ValueRef::Text(text) = row.get_ref(0)?
