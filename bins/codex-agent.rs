@@ -11,23 +11,17 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, Stdio};
 
-use codex_agent_shared::cli;
 use codex_agent_shared::cli::candidates::Candidates;
-use codex_agent_shared::cli::complete;
-use codex_agent_shared::cli::{Command, Completes, Takes, Tool, generate};
-use codex_agent_shared::config::alias;
-use codex_agent_shared::config::alias::{Alias, Resolved};
+use codex_agent_shared::cli::{self, Command, Completes, Takes, Tool, complete, generate};
+use codex_agent_shared::config::alias::{self, Alias, Resolved};
 use codex_agent_shared::config::{ALIAS, Config, config_folder, named_config_folder};
-use codex_agent_shared::error;
-use codex_agent_shared::error::{Error, Exit, Result, reason, warn_of};
+use codex_agent_shared::error::{self, Context, Error, Exit, Result, reason, warn_of};
 use codex_agent_shared::exec::{find_program, wrong_interpreter};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::plugin;
-use codex_agent_shared::plugin::SearchPath;
 use codex_agent_shared::plugin::description::{self, Description};
-use codex_agent_shared::plugin::record::ToolRecord;
-use codex_agent_shared::terminal::{Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, harmless, path_cell, tsv, width};
+use codex_agent_shared::plugin::{self, SearchPath};
+use codex_agent_shared::terminal::{Cell, Cut, Look, Table, is_terminal};
+use codex_agent_shared::text::harmless;
 
 #[derive(Default)]
 struct Args {
@@ -144,7 +138,7 @@ fn tool_lines(margin: &str) -> String {
     lines.join("\n")
 }
 
-/// Pages by hand, so that 'help' has them where no manual is installed.
+/// The topics of 'help' that are no tools: word, file, text and meaning.
 const PAGES: [(&str, &str, &str, &str); 4] = [
     ("guide", "codex-agent.7", include_str!("../man/codex-agent.7"), "the map of all tools"),
     ("records", "codex-agent-records.5", include_str!("../man/codex-agent-records.5"), "the records"),
@@ -159,9 +153,7 @@ fn main() -> ExitCode {
 /// Enters the directory of `-C`.
 fn enter(args: &Args) -> Result<()> {
     let Some(directory) = &args.directory else { return Ok(()) };
-    env::set_current_dir(directory).map_err(|error| {
-        Error::new(format!("cannot change to '{}': {}", directory.display(), reason(&error)))
-    })
+    env::set_current_dir(directory).context("change to", directory)
 }
 
 fn run(args: Args) -> Result<Exit> {
@@ -187,15 +179,12 @@ fn run(args: Args) -> Result<Exit> {
         return help(&args);
     }
     let search = SearchPath::from_env();
-    let path = search.find(&name).map_err(|error| {
-        if error.exit() == Exit::NoSuchTool && !plugin::is_name(&name) {
-            error.hint("codex-agent --list lists the tools")
-        } else {
-            error
-        }
+    let path = search.find(&name).map_err(|error| match error.exit() {
+        Exit::NoSuchTool => error.hint("'codex-agent --list' lists the tools"),
+        _ => error,
     })?;
     match path {
-        Some(path) => Err(become_tool(&args, &path, &args.words[1..])),
+        Some(path) => Err(run_tool(&args, &path, &args.words[1..])),
         None => follow(args, &search),
     }
 }
@@ -211,7 +200,7 @@ fn follow(mut args: Args, path: &SearchPath) -> Result<Exit> {
         false => error.hint(format!("there is no tool '{name}', and whether it is an alias is unknown")),
     })?;
     match alias::follow(&config, &args.words, path)? {
-        Resolved::Tool(path, arguments) => Err(become_tool(&args, &path, &arguments)),
+        Resolved::Tool(path, arguments) => Err(run_tool(&args, &path, &arguments)),
         Resolved::Help(topic) => {
             args.words = std::iter::once("help".into()).chain(topic).collect();
             help(&args)
@@ -255,7 +244,7 @@ fn complete(args: Args) -> Result<Exit> {
     let tool_name = plugin::name_of(&path);
     if plugin::is_ours(&tool_name, &path) {
         let asked = ["--generate", "complete", "--"].map(OsString::from).into_iter().chain(words);
-        return Err(become_tool(&args, &path, &asked.collect::<Vec<_>>()));
+        return Err(run_tool(&args, &path, &asked.collect::<Vec<_>>()));
     }
     let known = Description::find(&tool_name);
     let has_script =
@@ -273,16 +262,17 @@ fn complete(args: Args) -> Result<Exit> {
     found.print()
 }
 
-/// The configuration that the tool would have. Without a home there is none.
+/// The configuration that the tool would read. Without a home directory it is empty.
 fn config(args: &Args) -> Result<Config> {
-    let folder = match &args.config_home {
-        Some(folder) => std::path::absolute(folder).unwrap_or(folder.clone()),
-        None => match named_config_folder()?.map_or_else(config_folder, Ok) {
-            Ok(folder) => folder,
-            Err(_) => return Ok(Config::default()),
-        },
+    let directory = match &args.config_home {
+        Some(directory) => Ok(absolute(directory)),
+        None => named_config_folder()?.map_or_else(config_folder, Ok),
     };
-    Ok(Config::read(&folder))
+    Ok(directory.map_or_else(|_| Config::default(), |directory| Config::read(&directory)))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn process(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
@@ -297,73 +287,63 @@ fn process(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
         plugin::set_env(&mut process, &own);
     }
     for (name, value) in [("CODEX_HOME", &args.codex_home), ("CODEX_AGENT_CONFIG_HOME", &args.config_home)] {
-        if let Some(folder) = value {
-            process.env(name, std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
+        if let Some(directory) = value {
+            process.env(name, absolute(directory));
         }
     }
     process
 }
 
-/// Replaces this process by a tool. What it returns is why it could not.
-fn become_tool(args: &Args, path: &Path, arguments: &[OsString]) -> Error {
+/// Replaces this process by a tool. The result is the reason why that failed.
+fn run_tool(args: &Args, path: &Path, arguments: &[OsString]) -> Error {
     replace(&mut process(args, path, arguments), path)
 }
 
 fn replace(process: &mut Process, path: &Path) -> Error {
     let error = process.exec();
-    let shown = path.display();
-    let message = match error.kind() {
-        // The file is there, so what is not there is what its first line names.
-        std::io::ErrorKind::NotFound => {
-            let why = wrong_interpreter(path);
-            let why = why.unwrap_or_else(|| "the interpreter in its first line is not there".to_owned());
-            format!("cannot run '{shown}': {why}")
-        }
-        _ => format!("cannot run '{shown}': {}", reason(&error)),
+    let why = match error.kind() {
+        // The executable exists, so that its interpreter is missing.
+        std::io::ErrorKind::NotFound => wrong_interpreter(path)
+            .unwrap_or_else(|| "the interpreter in its first line does not exist".to_owned()),
+        _ => reason(&error),
     };
-    Error::new(message).with_exit(Exit::CannotRun)
+    Error::new(format!("cannot run '{}': {why}", path.display())).with_exit(Exit::CannotRun)
 }
 
 fn help(args: &Args) -> Result<Exit> {
-    if let Some(extra) = args.words.get(2) {
-        let (topic, extra) = (args.words[1].to_string_lossy(), extra.to_string_lossy());
-        return Err(Error::usage(format!("unexpected operand '{extra}': help opens one manual"))
-            .hint(format!("codex-agent {topic} {extra} --help describes the verb")));
+    let word = |at: usize| args.words.get(at).map(|word| word.to_string_lossy());
+    if let (Some(topic), Some(extra)) = (word(1), word(2)) {
+        return Err(Error::usage(format!("unexpected operand '{extra}': help opens one manual page"))
+            .hint(format!("'codex-agent {topic} {extra} --help' describes a verb of {topic}")));
     }
-    let topic = match args.words.get(1).map(|word| word.to_string_lossy().into_owned()) {
-        None => return show_page("codex-agent.1", &generate::document(&tool(), "man").unwrap_or_default()),
-        Some(topic) => topic.strip_prefix(plugin::PREFIX).map(str::to_owned).unwrap_or(topic),
-    };
-    if topic == "codex-agent" || topic == "help" {
+    let topic = word(1).unwrap_or(plugin::OWN_WORD.into());
+    let topic = topic.strip_prefix(plugin::PREFIX).unwrap_or(&topic);
+    if topic == "codex-agent" || topic == plugin::OWN_WORD {
         return show_page("codex-agent.1", &generate::document(&tool(), "man").unwrap_or_default());
     }
     if let Some((_, page, text, _)) = PAGES.iter().find(|(name, ..)| *name == topic) {
         return show_page(page, text);
     }
     let search = SearchPath::from_env();
-    let path = match search.find(&topic)? {
-        Some(path) => path,
-        None => return explain(args, &topic, &search),
-    };
-    let man = find_program("man");
-    if let Some(man) = &man {
+    let Some(path) = search.find(topic)? else { return explain(args, topic, &search) };
+    if let Some(man) = find_program("man") {
         let page = format!("{}{topic}", plugin::PREFIX);
         let is_installed =
-            Process::new(man).args(["-w", &page]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            Process::new(&man).args(["-w", &page]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         if is_installed.is_ok_and(|status| status.success()) {
-            return Err(become_tool(args, man, &[page.into()]));
+            return Err(run_tool(args, &man, &[page.into()]));
+        }
+        if plugin::is_ours(topic, &path) || Description::find(topic).is_some_and(|known| known.has("man")) {
+            match description::generate(&path, "man", description::PATIENCE) {
+                Ok(text) => return show_page(&format!("{page}.1"), &text),
+                Err(error) => warn_of(&error),
+            }
         }
     }
-    if man.is_some() && prints_a_page(&topic, &path) {
-        match description::generate(&path, "man", description::PATIENCE) {
-            Ok(page) => return show_page(&format!("{}{topic}.1", plugin::PREFIX), &page),
-            Err(error) => warn_of(&error),
-        }
-    }
-    Err(become_tool(args, &path, &["--help".into()]))
+    Err(run_tool(args, &path, &["--help".into()]))
 }
 
-/// Says what an alias stands for.
+/// Prints the definition of an alias.
 fn explain(args: &Args, name: &str, path: &SearchPath) -> Result<Exit> {
     let config = config(args)?;
     let Some(found) = config.aliases().iter().find(|alias| alias.name == name) else {
@@ -378,38 +358,28 @@ fn explain(args: &Args, name: &str, path: &SearchPath) -> Result<Exit> {
     ))
 }
 
-/// Whether a tool prints its manual page: tools of this package do, an external one by its description.
-fn prints_a_page(name: &str, path: &Path) -> bool {
-    plugin::is_ours(name, path) || Description::find(name).is_some_and(|known| known.has("man"))
-}
-
-/// Opens a page with man(1), from a file that is gone when it is closed; without man(1) as it stands.
+/// Opens a manual page with man(1), from a temporary file; prints it as plain text if man(1) cannot.
 fn show_page(name: &str, text: &str) -> Result<Exit> {
     let Some(man) = find_program("man") else { return cli::print(&plain(text)) };
-    let folder = tempfile::tempdir()
+    let directory = tempfile::tempdir()
         .map_err(|error| Error::new(format!("cannot make a directory for '{name}': {error}")))?;
-    let page = folder.path().join(name);
+    let page = directory.path().join(name);
     #[allow(clippy::disallowed_methods)] // A temporary directory of our own.
-    std::fs::write(&page, text)
-        .map_err(|error| Error::new(format!("cannot write '{}': {}", page.display(), reason(&error))))?;
+    std::fs::write(&page, text).context("write", &page)?;
     let mut process = Process::new(man);
     process.arg(&page).stderr(Stdio::null());
-    if is_terminal() {
-        let status = process.status();
-        return if status.is_ok_and(|status| status.success()) {
-            Ok(Exit::Done)
-        } else {
-            cli::print(&plain(text))
-        };
-    }
-    // It does not say whether its output was taken.
-    match process.output() {
-        Ok(output) if output.status.success() => cli::print(&String::from_utf8_lossy(&output.stdout)),
+    // man(1) does not report whether its output was read, so that its output in a pipe is printed here.
+    let ended = match is_terminal() {
+        true => process.status().map(|status| (status, Vec::new())),
+        false => process.output().map(|output| (output.status, output.stdout)),
+    };
+    match ended {
+        Ok((status, out)) if status.success() => cli::print(&String::from_utf8_lossy(&out)),
         _ => cli::print(&plain(text)),
     }
 }
 
-/// A page as text that can be read, where nothing sets it: requests are dropped, escapes resolved.
+/// The plain text of a manual page: requests are dropped, and escapes are resolved.
 fn plain(text: &str) -> String {
     let mut out = String::new();
     for line in text.lines() {
@@ -442,101 +412,59 @@ fn plain(text: &str) -> String {
     out
 }
 
+/// Prints the tools, and after them the aliases. An alias that a tool shadows is a record with --json, and otherwise only
+/// a warning, since the tool has a row of the same name.
 fn list(args: &Args, json: bool) -> Result<Exit> {
-    let path = SearchPath::from_env();
-    let known = description::with_descriptions(&path.list().tools);
+    let (path, config) = (SearchPath::from_env(), config(args)?);
+    let tools = &path.list().tools;
     let mut output = Output::stdout();
-    let records: Vec<ToolRecord<'_>> =
-        known.iter().map(|(tool, about)| description::listed(tool, about.as_ref())).collect();
-    if json {
-        for record in &records {
-            output.record(record)?;
-        }
-        return list_aliases(args, &path, output, json);
-    }
-    if is_terminal() {
-        for row in table(&records) {
-            output.text(row.as_bytes(), b"\n")?;
-        }
-        let exit = list_aliases(args, &path, output, json)?;
-        for tool in &path.list().tools {
-            for shadowed in &tool.shadows {
-                error::warn(format_args!(
-                    "'{}' is shadowed by '{}'",
-                    shadowed.display(),
-                    tool.path.display()
-                ));
-            }
-        }
-        return Ok(exit);
-    }
-    for record in &records {
-        let cells = [
-            record.name.to_owned(),
-            record.about.unwrap_or("").to_owned(),
-            record.path.clone().unwrap_or_default(),
-            record.shadows.clone().unwrap_or_default().join(":"),
-        ];
-        output.text(cells.map(|cell| tsv(&cell).into_owned()).join("\t").as_bytes(), b"\n")?;
-    }
-    list_aliases(args, &path, output, json)
-}
-
-/// The aliases, after the tools. One that a tool shadows is a record, and in a list only a warning: its
-/// name stands there already.
-fn list_aliases(args: &Args, path: &SearchPath, mut output: Output, json: bool) -> Result<Exit> {
-    let config = config(args)?;
-    let shadow = |alias: &Alias| alias::shadow(&alias.name, path);
-    let shown: Vec<_> = config.aliases().iter().map(|alias| (alias, shadow(alias))).collect();
-    let names = shown.iter().map(|(alias, _)| alias.name.as_str());
-    let first =
-        names.chain(path.list().tools.iter().map(|tool| tool.name.as_str())).map(width).max().unwrap_or(0);
-    for (alias, shadow) in &shown {
-        let told = format!("alias for {}", alias.text);
-        match shadow {
-            _ if json => output.record(&alias.record(&config, shadow.as_deref()))?,
-            Some(_) => {}
-            None if is_terminal() => {
-                let what = cell(&told, columns().saturating_sub(first + 2));
-                let cells = [(alias.name.as_str(), Look::Plain, first), (&what, Look::Plain, 0)];
-                output.text(line(&cells, false).as_bytes(), b"\n")?;
-            }
-            None => {
-                let cells = [&alias.name, &told, &*config.path().to_string_lossy(), ""];
-                output.text(cells.map(|cell| tsv(cell).into_owned()).join("\t").as_bytes(), b"\n")?;
-            }
+    let mut table = Table::new().column("", Look::Plain).column("", Look::Plain).gives_way(2, 1);
+    table = table.column("", Look::Plain).cut(Cut::Front).optional(1, 20);
+    for (tool, description) in description::with_descriptions(tools) {
+        let record = description::listed(tool, description.as_ref());
+        let [about, place] = [record.about, record.path.as_deref()].map(Option::unwrap_or_default);
+        if json {
+            output.record(&record)?;
+        } else if !is_terminal() {
+            output.row([
+                record.name,
+                about,
+                place,
+                &record.shadows.as_deref().unwrap_or_default().join(":"),
+            ])?;
+        } else if about.is_empty() {
+            table.row([record.name.into(), Cell::with_cut(place, Cut::Front), "".into()]);
+        } else {
+            table.row([record.name, about, place]);
         }
     }
+    let aliases = config.aliases().iter().map(|alias| (alias, alias::shadow(&alias.name, &path)));
+    let aliases: Vec<(&Alias, Option<PathBuf>)> = aliases.collect();
+    for (alias, shadow) in &aliases {
+        let about = format!("alias for {}", alias.text);
+        if json {
+            output.record(&alias.record(&config, shadow.as_deref()))?;
+        } else if shadow.is_none() && is_terminal() {
+            table.row([&alias.name, &about, ""]);
+        } else if shadow.is_none() {
+            output.row([&alias.name, &about, &*config.path().to_string_lossy(), ""])?;
+        }
+    }
+    table.write(&mut output, false)?;
     output.flush()?;
-    let told = |(alias, by): &(&Alias, Option<PathBuf>)| Some(alias.shadowed(&config, by.as_deref()?));
-    shown.iter().filter_map(told).for_each(error::warn);
-    if let Err(error) = config.valid() {
-        error::warn_of(&error);
-        return Ok(Exit::Trouble);
+    let shadowed = |(alias, by): &(&Alias, Option<PathBuf>)| Some(alias.shadowed(&config, by.as_deref()?));
+    aliases.iter().filter_map(shadowed).for_each(error::warn);
+    for tool in tools.iter().filter(|_| is_terminal() && !json) {
+        for shadowed in &tool.shadows {
+            let (shadowed, tool) = (shadowed.display(), tool.path.display());
+            error::warn(format_args!("'{shadowed}' is shadowed by '{tool}'"));
+        }
     }
-    Ok(Exit::Done)
-}
-
-/// Names, what the tools are for, and, where there is room, where they are.
-fn table(tools: &[ToolRecord<'_>]) -> Vec<String> {
-    let widest = |texts: &mut dyn Iterator<Item = String>| texts.map(|text| width(&text)).max().unwrap_or(0);
-    let first = widest(&mut tools.iter().map(|tool| tool.name.to_owned()));
-    let left = columns().saturating_sub(first + 2);
-    let second = widest(&mut tools.iter().map(|tool| cell(tool.about.unwrap_or(""), left)));
-    let third = left.saturating_sub(second + 2);
-    let home = env::var("HOME").ok();
-    let row = |tool: &ToolRecord<'_>| {
-        let path = tool.path.as_deref().unwrap_or("");
-        let what = cell(tool.about.unwrap_or(""), left);
-        let (what, place) = match (what.is_empty(), third < 20) {
-            (true, true) => (path_cell(path, home.as_deref(), left), String::new()),
-            (false, true) => (what, String::new()),
-            (_, false) => (what, path_cell(path, home.as_deref(), third)),
-        };
-        line(
-            &[(tool.name, Look::Plain, first), (&what, Look::Plain, second), (&place, Look::Plain, 0)],
-            false,
-        )
-    };
-    tools.iter().map(row).collect()
+    match config.valid() {
+        Ok(_) => Ok(Exit::Done),
+        Err(error) => {
+            warn_of(&error);
+            Ok(Exit::Trouble)
+        }
+    }
 }

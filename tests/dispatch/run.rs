@@ -219,7 +219,7 @@ fn an_operand_without_effect_is_refused() {
         (&["--list=json", "ls"], "unexpected operand 'ls' beside --list"),
         (&["--exec-path", "ls"], "unexpected operand 'ls' beside --exec-path"),
         (&["help", "ls", "find"], "unexpected operand 'find'"),
-        (&["help", "queue", "add"], "codex-agent queue add --help describes the verb"),
+        (&["help", "queue", "add"], "'codex-agent queue add --help' describes a verb of queue"),
     ];
     for (words, want) in told {
         let ran = world.run(&[&["codex-agent"], words].concat());
