@@ -10,12 +10,13 @@ use codex_agent_engine::commands::manage;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, flags};
 use codex_agent_shared::error::{Error, Result};
+use codex_agent_shared::group::Group;
 use codex_agent_shared::output::Template;
 use codex_agent_shared::store::NAME_RULES;
 
 mod verbs;
 
-use verbs::{add, create, delete, list, remove, rename, run, set_paused, show};
+use verbs::{add, create, delete, field_value, list, remove, rename, run, set_paused, show};
 
 /// The own arguments of this tool.
 #[derive(Default)]
@@ -29,10 +30,10 @@ struct Own {
 type Args = jobs::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-/// The name that the verb is about.
+/// The first operand: the name of a group.
 fn group_name(args: &Args) -> Result<&str> {
     args.operands.first().map(String::as_str).ok_or_else(|| {
-        Error::usage("the name of a group is missing").hint("codex-agent group list lists them")
+        Error::usage("the name of a group is missing").hint("'codex-agent group list' lists the groups")
     })
 }
 
@@ -51,9 +52,9 @@ fn existing() -> Flag {
 
 fn format() -> Flag {
     Flag::new("format", Takes::Text("TEMPLATE"), "a template such as '{name}\\t{count}'", |args, value| {
-        let known = |name: &str| match name {
-            "id" | "name" | "description" | "paused" | "count" | "created_at" | "updated_at" => Ok(()),
-            other => Err(Error::usage(format!("there is no field '{other}' in a group"))
+        let known = |field: &str| match field_value(&Group::default(), field) {
+            Some(_) => Ok(()),
+            None => Err(Error::usage(format!("there is no field '{field}' in a group"))
                 .hint("fields: id name description paused count created_at updated_at")),
         };
         args.own.template = Some(Template::parse(&value.text()?, known)?);
@@ -78,7 +79,7 @@ fn commands() -> Vec<Command<Args>> {
             .flags("Options", [description(), changed_json()]),
         Command::verb("list", "list the groups", list)
             .aliases(&["ls"])
-            .hint("codex-agent group show NAME shows one")
+            .hint("'codex-agent group show NAME' shows a group")
             .details(&[
                 "In a pipe: name, number of sessions, paused or not, time of the last change, id, description, separated by TABs.",
             ])

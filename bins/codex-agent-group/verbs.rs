@@ -1,8 +1,9 @@
-//! The verbs.
+//! The verbs of codex-agent-group.
 
+use std::collections::HashSet;
 use std::io;
 
-use codex_agent_engine::commands::{manage, watch};
+use codex_agent_engine::commands::{manage, send, watch};
 use codex_agent_shared::cli;
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn};
@@ -11,11 +12,10 @@ use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::query::{Archived, Filter, Query};
 use codex_agent_shared::record::{Id, RawRecord, Session};
-use codex_agent_shared::reference;
-use codex_agent_shared::reference::{Input, Inputs};
+use codex_agent_shared::reference::{self, Input, Inputs};
 use codex_agent_shared::store::Changed;
 use codex_agent_shared::terminal::{Look, Table, columns, is_terminal};
-use codex_agent_shared::text::{cell, quoted, tsv};
+use codex_agent_shared::text::{cell, quoted};
 use codex_agent_shared::time::Timestamp;
 
 use super::{Args, group_name};
@@ -27,20 +27,17 @@ fn only_one(args: &Args) -> Result<&str> {
     }
 }
 
-/// Prints the records of groups with --json, otherwise nothing.
+/// Prints the records of groups with --json.
 fn print_groups(args: &Args, groups: &[Group]) -> Result<Exit> {
     let mut output = Output::stdout();
-    for group in groups.iter().filter(|_| args.common.json) {
-        output.record(&group.record())?;
-    }
-    output.flush()?;
-    Ok(Exit::Done)
+    groups.iter().filter(|_| args.common.json).try_for_each(|group| output.record(&group.record()))?;
+    output.flush().map(|()| Exit::Done)
 }
 
 fn refuse_taken(groups: &Groups, name: &str) -> Result<()> {
     if groups.groups.iter().any(|group| group.name == name) {
         return Err(Error::new(format!("there is a group '{name}' already"))
-            .hint("codex-agent group add adds sessions to it"));
+            .hint(format!("'codex-agent group add {}' adds sessions to the group", quoted(name))));
     }
     Ok(())
 }
@@ -67,42 +64,6 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         return print_groups(&args, &groups);
     }
     let mut output = Output::stdout();
-    if let Some(template) = &args.own.template {
-        for group in &groups {
-            let row = template.fill(false, |field| value(group, field));
-            output.text(row.as_bytes(), b"\n")?;
-        }
-    } else if is_terminal() {
-        for row in table(&groups, args.common.color.is_on()) {
-            output.text(row.as_bytes(), b"\n")?;
-        }
-    } else {
-        for group in &groups {
-            let fields = ["name", "count", "paused", "updated_at", "id", "description"];
-            let cells = fields.map(|field| tsv(&value(group, field)).into_owned());
-            output.text(cells.join("\t").as_bytes(), b"\n")?;
-        }
-    }
-    output.flush()?;
-    Ok(Exit::Done)
-}
-
-fn value(group: &Group, field: &str) -> String {
-    match field {
-        "id" => group.id.clone(),
-        "name" => group.name.clone(),
-        "description" => group.description.clone().unwrap_or_default(),
-        "paused" => if group.paused { "paused" } else { "" }.to_owned(),
-        "count" => group.session_ids.len().to_string(),
-        "created_at" => group.created_at.clone(),
-        _ => group.updated_at.clone(),
-    }
-}
-
-fn table(groups: &[Group], color: bool) -> Vec<String> {
-    if groups.is_empty() {
-        return Vec::new();
-    }
     let now = Timestamp::now();
     let mut table = Table::new()
         .column("NAME", Look::Plain)
@@ -114,13 +75,33 @@ fn table(groups: &[Group], color: bool) -> Vec<String> {
         .optional(3, 6)
         .column("DESCRIPTION", Look::Plain)
         .gives_way(1, 1);
-    for group in groups {
-        let updated = Timestamp::parse(&group.updated_at).map(|at| at.age(now)).unwrap_or_default();
-        let description = group.description.clone().unwrap_or_default();
-        let count = group.session_ids.len().to_string();
-        table.row([group.name.clone(), count, updated, value(group, "paused"), description]);
+    for group in &groups {
+        let value = |field: &str| field_value(group, field).unwrap_or_default();
+        if let Some(template) = &args.own.template {
+            output.text(template.fill(false, value).as_bytes(), b"\n")?;
+        } else if is_terminal() {
+            let updated = Timestamp::parse(&group.updated_at).map(|at| at.age(now)).unwrap_or_default();
+            table.row([value("name"), value("count"), updated, value("paused"), value("description")]);
+        } else {
+            output.row(["name", "count", "paused", "updated_at", "id", "description"].map(value))?;
+        }
     }
-    table.lines(columns(), color)
+    table.write(&mut output, args.common.color.is_on())?;
+    output.flush().map(|()| Exit::Done)
+}
+
+/// A field of a group as text; `None` if groups have no field of the name.
+pub(super) fn field_value(group: &Group, field: &str) -> Option<String> {
+    Some(match field {
+        "id" => group.id.clone(),
+        "name" => group.name.clone(),
+        "description" => group.description.clone().unwrap_or_default(),
+        "paused" => if group.paused { "paused" } else { "" }.to_owned(),
+        "count" => group.session_ids.len().to_string(),
+        "created_at" => group.created_at.clone(),
+        "updated_at" => group.updated_at.clone(),
+        _ => return None,
+    })
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
@@ -147,7 +128,7 @@ pub(super) fn log(args: Args) -> Result<Exit> {
     let Some(folder) = manage::find_runs("group", name, |_| true)?.into_iter().next() else {
         found?;
         return Err(Error::not_found(format!("group '{name}' has never been run"))
-            .hint(format!("codex-agent group run {} --prompt TEXT", quoted(name))));
+            .hint(format!("'codex-agent group run {} --prompt TEXT' runs the group", quoted(name))));
     };
     watch::log(&folder, args.jobs.show_options(&args.common)?)?;
     Ok(Exit::Done)
@@ -177,7 +158,7 @@ pub(super) fn show(args: Args) -> Result<Exit> {
         ..Filter::default()
     };
     let query = Query { filter, fields: shape.needed(), ..Query::default() };
-    let mut found = std::collections::HashSet::new();
+    let mut found = HashSet::new();
     let mut rows = Sessions::new(shape);
     if !group.session_ids.is_empty() {
         args.common.index()?.list(&query, &mut |session| {
@@ -200,65 +181,79 @@ pub(super) fn show(args: Args) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The input of add and remove: ids, and the records to print again.
+/// The input of `add` and `remove`.
 #[derive(Default)]
-struct Given {
+struct Selection {
+    /// The ids of the operands, followed by those of standard input.
     ids: Vec<String>,
-    typed: Vec<String>,
+    /// The number of ids of operands.
+    operands: usize,
+    /// The records of standard input that are printed with --json.
     records: Vec<RawRecord>,
 }
 
-/// Reads the operands and, if they ask for it, standard input. `find` resolves a reference.
-fn given(args: &Args, mut find: impl FnMut(&str, bool) -> Result<String>) -> Result<Given> {
-    let mut given = Given::default();
+/// Reads the operands and, if they ask for it, standard input. `resolve` returns the id for a reference; its second
+/// argument is true for the id of a record.
+fn read_selection(args: &Args, mut resolve: impl FnMut(&str, bool) -> Result<String>) -> Result<Selection> {
+    let mut selection = Selection::default();
     let references = &args.operands[1..];
     let reads = reference::reads_stdin(references)?;
     for text in references.iter().filter(|text| *text != "-") {
-        given.ids.push(find(text, false)?);
+        selection.ids.push(resolve(text, false)?);
     }
-    given.typed.clone_from(&given.ids);
+    selection.operands = selection.ids.len();
     if !reads {
-        return Ok(given);
+        return Ok(selection);
     }
     let mut inputs = Inputs::new("stdin", io::stdin().lock());
     while let Some(next) = inputs.next() {
         let (at, input) = next.map_err(|failure| failure.error.hint("nothing was changed"))?;
         let place = |error: Error| error.within(format_args!("stdin:{at}")).hint("nothing was changed");
-        match input {
-            Input::Text(text) => given.ids.push(find(&text, false).map_err(place)?),
-            Input::Record(foreign) => {
-                let id = foreign.id.as_deref().unwrap_or("");
-                given.ids.push(find(id, true).map_err(place)?);
-                if args.common.json {
-                    given.records.push(foreign);
-                }
+        let record = match input {
+            Input::Text(text) => {
+                selection.ids.push(resolve(&text, false).map_err(place)?);
+                None
             }
-            // Not a session, but printed again.
-            Input::Other(foreign) if args.common.json => given.records.push(foreign),
-            Input::Other(_) => {}
-        }
+            Input::Record(record) => {
+                let id = record.id.as_deref().unwrap_or("");
+                selection.ids.push(resolve(id, true).map_err(place)?);
+                Some(record)
+            }
+            Input::Other(record) => Some(record),
+        };
+        selection.records.extend(record.filter(|_| args.common.json));
     }
-    Ok(given)
+    Ok(selection)
 }
 
-/// With --json prints the records of the operands, and those of standard input again.
-fn print_records(args: &Args, index: Option<&mut Index>, given: &Given) -> Result<Exit> {
+/// The index of sessions, opened at the first use.
+fn opened<'i>(index: &'i mut Option<Index>, args: &Args) -> Result<&'i mut Index> {
+    Ok(match index {
+        Some(index) => index,
+        None => index.insert(args.common.index()?),
+    })
+}
+
+fn resolve(index: &mut Index, reference: &str) -> Result<String> {
+    let session = reference::resolve(index, reference)?;
+    Ok(session.id.map(|id| id.to_string()).unwrap_or_default())
+}
+
+/// With --json prints the records of the operands that Codex has, and the records of standard input unchanged.
+fn print_selection(args: &Args, index: &mut Option<Index>, selection: &Selection) -> Result<Exit> {
     let mut output = Output::stdout();
-    let write = || {
-        if !args.common.json {
-            return Ok(());
-        }
-        if let Some(index) = index {
-            for id in given.typed.iter().filter_map(|id| Id::parse(id)) {
-                if let Some(session) = index.get(id)? {
-                    output.record(&session)?;
-                }
+    let mut print = || {
+        for id in selection.ids[..selection.operands].iter().filter_map(|id| Id::parse(id)) {
+            if let Some(session) = opened(index, args)?.get(id)? {
+                output.record(&session)?;
             }
         }
-        given.records.iter().try_for_each(|record| output.record(&record.text))?;
+        selection.records.iter().try_for_each(|record| output.record(&record.text))?;
         output.flush()
     };
-    write().map_err(|error| error.hint("the change of the group itself was saved"))?;
+    if args.common.json {
+        print().map_err(|error| error.hint("the change of the group itself was saved"))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -269,37 +264,27 @@ fn sessions(count: usize) -> String {
 pub(super) fn add(args: Args) -> Result<Exit> {
     let name = group_name(&args)?.to_owned();
     let mut index = None;
-    let unchecked = args.own.unchecked;
-    let common = &args.common;
-    let given = given(&args, |text, is_record| {
+    let selection = read_selection(&args, |text, is_record| {
         let id = Id::parse(text);
-        if unchecked {
+        if args.own.unchecked {
             return id
                 .map(|id| id.to_string())
                 .ok_or_else(|| Error::usage(format!("'{text}' is not a full id, which --unchecked needs")));
         }
-        if index.is_none() {
-            index = Some(common.index()?);
+        let index = opened(&mut index, &args)?;
+        match id {
+            Some(id) if index.ids()?.binary_search(&id).is_ok() => Ok(id.to_string()),
+            Some(id) => Err(Error::not_found(format!("Codex has no session '{id}'"))
+                .hint("--unchecked adds ids of another machine")),
+            None if is_record => Err(Error::new(format!("expected a session record: '{text}' is not an id"))),
+            None => resolve(index, text),
         }
-        let Some(index) = index.as_mut() else { return Err(Error::new("no index")) };
-        if let Some(id) = id {
-            if index.ids()?.binary_search(&id).is_ok() {
-                return Ok(id.to_string());
-            }
-            return Err(Error::not_found(format!("Codex has no session '{id}'"))
-                .hint("--unchecked adds ids of another machine"));
-        }
-        if is_record {
-            return Err(Error::new(format!("expected a session record: '{text}' is not an id")));
-        }
-        let session = reference::resolve(index, text)?;
-        Ok(session.id.map(|id| id.to_string()).unwrap_or_default())
     })?;
-    if given.ids.is_empty() && !args.own.existing && Groups::read()?.position(&name)?.is_none() {
+    if selection.ids.is_empty() && !args.own.existing && Groups::read()?.position(&name)?.is_none() {
         status(format_args!(
-            "no sessions were read, so group '{name}' was not created; 'group create' creates an empty group"
+            "no sessions were read, so group '{name}' was not created; 'codex-agent group create' creates an empty group"
         ));
-        return print_records(&args, index.as_mut(), &given);
+        return print_selection(&args, &mut index, &selection);
     }
     let (made, added, all) = Groups::update(|groups| {
         let (at, made) = match groups.position(&name)? {
@@ -312,7 +297,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
             }
         };
         let group = &mut groups.groups[at];
-        let added = group.add(&given.ids);
+        let added = group.add(&selection.ids);
         if added > 0 {
             group.touch();
         }
@@ -320,13 +305,12 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         Ok(((made, added, group.session_ids.len()), changed))
     })?;
     let made = if made { "created group and " } else { "" };
-    let distinct: std::collections::HashSet<&String> = given.ids.iter().collect();
-    let there = match distinct.len() - added {
+    let present = match selection.ids.iter().collect::<HashSet<_>>().len() - added {
         0 => String::new(),
-        there => format!(", {there} already in it"),
+        present => format!(", {present} already in it"),
     };
-    status(format_args!("{made}added {} to '{name}'{there}; {all} in all", sessions(added)));
-    print_records(&args, index.as_mut(), &given)
+    status(format_args!("{made}added {} to '{name}'{present}; {all} in all", sessions(added)));
+    print_selection(&args, &mut index, &selection)
 }
 
 pub(super) fn remove(args: Args) -> Result<Exit> {
@@ -334,36 +318,31 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
     let groups = Groups::read()?;
     let members = groups.find(&name)?.session_ids.clone();
     let mut index = None;
-    let common = &args.common;
-    let given = given(&args, |text, _| {
+    let selection = read_selection(&args, |text, _| {
         if let Some(id) = Id::parse(text) {
             return Ok(id.to_string());
         }
         if members.iter().any(|member| member == text) {
             return Ok(text.to_owned());
         }
-        if index.is_none() {
-            index = Some(common.index()?);
-        }
-        let Some(index) = index.as_mut() else { return Err(Error::new("no index")) };
-        // The id of a session that Codex does not have any more is only in the group.
+        let index = opened(&mut index, &args)?;
+        // Only the group has the id of a session that Codex does not have any more.
         if reference::matching(index, text)?.is_empty() {
             let part = text.strip_prefix("id:").unwrap_or(text).to_lowercase();
-            let fits = |id: &&String| {
+            let matches = |id: &&String| {
                 let id = id.to_lowercase();
                 part.len() >= 4 && (id.starts_with(&part) || id.ends_with(&part))
             };
-            let mut near = members.iter().filter(fits);
-            if let (Some(one), None) = (near.next(), near.next()) {
-                return Ok(one.clone());
+            let mut found = members.iter().filter(matches);
+            if let (Some(only), None) = (found.next(), found.next()) {
+                return Ok(only.clone());
             }
         }
-        let session = reference::resolve(index, text)?;
-        Ok(session.id.map(|id| id.to_string()).unwrap_or_default())
+        resolve(index, text)
     })?;
     let (removed, absent, all) = Groups::update(|groups| {
         let group = groups.find_mut(&name)?;
-        let (removed, absent) = group.remove(&given.ids);
+        let (removed, absent) = group.remove(&selection.ids);
         if removed > 0 {
             group.touch();
         }
@@ -375,10 +354,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
         absent => format!(", {absent} not in it"),
     };
     status(format_args!("removed {} from '{name}'{absent}; {all} left", sessions(removed)));
-    if args.common.json && index.is_none() && !given.typed.is_empty() {
-        index = Some(args.common.index()?);
-    }
-    print_records(&args, index.as_mut(), &given)
+    print_selection(&args, &mut index, &selection)
 }
 
 pub(super) fn rename(args: Args) -> Result<Exit> {
@@ -457,21 +433,24 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     let groups = Groups::read()?;
     let group = groups.find(name)?;
     if group.paused {
-        warn(format_args!("group '{name}' is paused; 'codex-agent group unpause' ends the pause"));
+        let word = quoted(name);
+        warn(format_args!("group '{name}' is paused; 'codex-agent group unpause {word}' ends the pause"));
         return Ok(Exit::WorkLeft);
     }
     if let Some(invalid) = group.session_ids.iter().find(|id| Id::parse(id).is_none()) {
         return Err(Error::new(format!(
             "'{invalid}' in group '{name}' is not the id of a session; nothing was started"
         ))
-        .hint("codex-agent group remove removes it"));
+        .hint(format!(
+            "'codex-agent group remove {} {}' removes the entry",
+            quoted(name),
+            quoted(invalid)
+        )));
     }
     // Without duplicates, which an edited file may have.
-    let sessions = codex_agent_engine::commands::send::dedup_ids(
-        group.session_ids.iter().filter_map(|id| Id::parse(id)),
-    );
+    let sessions = send::dedup_ids(group.session_ids.iter().filter_map(|id| Id::parse(id)));
     if sessions.is_empty() {
         status(format_args!("group '{name}' is empty"));
     }
-    codex_agent_engine::commands::send::add("group", &group.name, &sessions, &args.common, &args.jobs)
+    send::add("group", &group.name, &sessions, &args.common, &args.jobs)
 }

@@ -240,7 +240,7 @@ fn wrong_usage_gets_a_hint_and_exits_with_2() {
         (&["create", "a", "b"], "unexpected operand 'b'"),
         (&["rename", "a"], "the new name is missing"),
         (&["add", "a", "--existng"], "did you mean '--existing'?"),
-        (&["list", "a"], "codex-agent group show NAME shows one"),
+        (&["list", "a"], "'codex-agent group show NAME' shows a group"),
         (&["list", "--format", "{titel}"], "fields: id name description"),
         (&["delete"], "the name of a group is missing"),
     ] {
