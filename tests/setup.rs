@@ -56,7 +56,10 @@ fn it_says_what_it_would_do_does_it_and_takes_it_away() {
     fs::create_dir_all(world.path("home/.local/share/man")).unwrap();
     let before = tree(&world);
     let (code, steps, err) = setup(&world, &[]);
-    assert!(code == 1 && err.contains("nothing was done") && err.contains("--yes does it"), "{err}");
+    assert!(
+        code == 1 && err.contains("nothing was done") && err.contains("--yes skips the confirmation"),
+        "{err}"
+    );
     let tools = TOOLS.len() + 1;
     assert_eq!(steps.len(), 3 * tools + 1 + 4);
     assert_eq!(actions(&steps), BTreeSet::from(["make"]));
@@ -107,7 +110,9 @@ fn files_of_others_and_changed_ones_are_left() {
     let before = tree(&world);
     let (code, steps, err) = setup(&world, &["--yes"]);
     assert!(
-        code == 2 && err.contains("is not of this program") && err.contains("nothing was changed"),
+        code == 2
+            && err.contains("was not written by codex-agent setup")
+            && err.contains("nothing was changed"),
         "{err}"
     );
     assert!(steps.iter().any(|step| step["action"] == "refuse" && step["kind"] == "man"));
@@ -320,14 +325,11 @@ fn nothing_is_put_where_all_programs_are() {
 #[test]
 fn the_places_of_others_are_theirs_to_name() {
     let mut world = world();
-    // One that hangs is not waited for.
-    world.script("shells/man", "#!/bin/sh\nexec sleep 600\n");
     let places = [world.path("first"), world.path("second")].map(|path| path.display().to_string());
     world.set("BASH_COMPLETION_USER_DIR", places.join(":"));
     world.set("ZDOTDIR", world.path("zdot").to_str().unwrap());
-    let start = std::time::Instant::now();
     let (code, _, err) = setup(&world, &["--yes"]);
-    assert!(code == 0 && start.elapsed() < std::time::Duration::from_secs(60), "{err}");
+    assert_eq!(code, 0, "{err}");
     assert!(world.path("first/completions/codex-agent").exists());
     assert!(err.contains(&format!("into {}, before compinit", world.path("zdot/.zshrc").display())), "{err}");
 }
@@ -346,7 +348,7 @@ fn what_a_package_has_installed_is_left_alone() {
         let world = world();
         world.write(file, "of a package");
         let (code, steps, err) = setup(&world, &["--yes"]);
-        assert!(code == 0 && err.contains("installed already"), "{file}: {err}");
+        assert!(code == 0 && err.contains("a package has installed the files already"), "{file}: {err}");
         assert!(!steps.is_empty() && steps.iter().all(|step| step["kind"] != kind), "{file}: {steps:?}");
     }
     let world = world();
