@@ -1,31 +1,29 @@
 //! Completion of external tools: scripts for a shell, and the candidates of a hook.
 //!
-//! An external tool is run for it only where its description allows that. No directory is read: the tool has been
-//! named.
+//! An external tool is run only if its description allows that. No directory is read, since the tool has been named.
 
 use std::path::PathBuf;
 
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::generate::SHELLS;
 use codex_agent_shared::error::{Error, Exit, Result};
-use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::description::{self, Description, PATIENCE_OF_TAB};
 use codex_agent_shared::plugin::{SearchPath, dispatcher, is_ours};
 use codex_agent_shared::text::{harmless, tsv};
 
-use super::Args;
 use super::verbs::bare;
+use super::{Args, tool_names};
 
 fn unknown(name: &str) -> Error {
     Error::not_found(format!("the completion of '{name}' is unknown"))
-        .hint(format!("codex-agent plugin add {name} asks the tool for its description"))
+        .hint(format!("'codex-agent plugin add {name}' asks the tool for its description"))
 }
 
 fn find(name: &str) -> Result<PathBuf> {
     SearchPath::from_env().find(name).ok().flatten().ok_or_else(|| unknown(name))
 }
 
-/// Prints the script of a tool for a shell to evaluate; for a tool of the package that of all tools.
+/// Prints the completion script of a tool for a shell. The script of a tool of the package is that of all its tools.
 pub(super) fn completion(args: Args) -> Result<Exit> {
     let [name, shell] = &args.operands[..] else {
         return Err(Error::usage("expected a name and a shell").hint("shells: bash zsh fish"));
@@ -44,10 +42,9 @@ pub(super) fn completion(args: Args) -> Result<Exit> {
     cli::print(&description::generate(&path, shell, PATIENCE_OF_TAB)?)
 }
 
-/// Prints what a hook offers for a word.
+/// Prints the candidates of a hook for the last word.
 pub(super) fn candidates(args: Args) -> Result<Exit> {
-    let (name, words) =
-        super::tool_names(&args)?.split_first().ok_or_else(|| Error::usage("a name is missing"))?;
+    let (name, words) = tool_names(&args)?;
     let name = bare(name);
     let path = find(name)?;
     if !Description::find(name).is_some_and(|known| known.completes) {
@@ -55,16 +52,13 @@ pub(super) fn candidates(args: Args) -> Result<Exit> {
     }
     let words = if words.is_empty() { &[String::new()][..] } else { words };
     let typed = words.last().map_or("", String::as_str);
-    let mut output = Output::stdout();
     let mut rows = Vec::new();
     description::candidates(&path, words, |word, meaning| {
-        // A control character could do anything to a line that is about to be run, and an invisible one could show
-        // another line than it is.
+        // A control character could change the line that is about to be run, and an invisible character could hide
+        // what the line is.
         if !word.is_empty() && harmless(word) == word && word.starts_with(typed) {
-            rows.push(format!("{}\t{}", tsv(word), harmless(meaning)));
+            rows.push(format!("{}\t{}\n", tsv(word), harmless(meaning)));
         }
     })?;
-    rows.iter().try_for_each(|row| output.text(row.as_bytes(), b"\n"))?;
-    output.flush()?;
-    Ok(Exit::Done)
+    cli::print(&rows.concat())
 }

@@ -18,7 +18,7 @@ use check::check;
 use complete::{candidates, completion};
 use verbs::{add, describe, list, remove, which};
 
-/// The own arguments of this tool.
+/// The arguments of this tool alone.
 #[derive(Default)]
 struct Own {
     about: Option<String>,
@@ -30,20 +30,22 @@ struct Own {
 type Args = cli::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-/// The names of tools; an error if there is none.
-fn tool_names(args: &Args) -> Result<&[String]> {
-    match args.operands[..] {
-        [] => Err(Error::usage("the name of a tool is missing").hint("codex-agent plugin list lists them")),
-        _ => Ok(&args.operands),
+/// The first operand, the name of a tool, and the operands after it.
+fn tool_names(args: &Args) -> Result<(&str, &[String])> {
+    match &args.operands[..] {
+        [] => {
+            Err(Error::usage("the name of a tool is missing")
+                .hint("'codex-agent plugin list' lists the tools"))
+        }
+        [first, rest @ ..] => Ok((first, rest)),
     }
 }
 
-/// The name of the tool.
+/// The only operand, the name of a tool.
 fn tool_name(args: &Args) -> Result<&str> {
     match tool_names(args)? {
-        [name] => Ok(name),
-        [_, second, ..] => Err(Error::usage(format!("unexpected operand '{second}'"))),
-        [] => Err(Error::usage("the name of a tool is missing")),
+        (name, []) => Ok(name),
+        (_, [second, ..]) => Err(Error::usage(format!("unexpected operand '{second}'"))),
     }
 }
 

@@ -9,15 +9,12 @@ use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::record::{ProblemRecord, ToolRecord};
 use codex_agent_shared::plugin::{FoundTool, PREFIX, PathProblem, SearchPath};
 use codex_agent_shared::terminal::{Cut, Look, Table, is_terminal};
-use codex_agent_shared::text::{harmless, tsv};
+use codex_agent_shared::text::harmless;
 
 use super::{Args, tool_name, tool_names};
 
 /// Lists the tools.
 pub(super) fn list(args: Args) -> Result<Exit> {
-    if let Some(operand) = args.operands.first() {
-        return Err(Error::usage(format!("unexpected operand '{operand}'")));
-    }
     let path = SearchPath::from_env();
     let listing = path.list();
     let without = listing.tools.iter().filter(|tool| !tool.is_ours()).filter_map(|tool| {
@@ -29,15 +26,26 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     let records: Vec<ToolRecord<'_>> =
         known.iter().map(|(tool, about)| description::listed(tool, about.as_ref())).collect();
     let mut output = Output::stdout();
-    if args.common.json {
-        records.iter().try_for_each(|record| output.record(record))?;
-        problems.iter().try_for_each(|problem| output.record(&ProblemRecord::of(problem)))?;
-        output.flush()?;
-        return Ok(Exit::Done);
+    // On a terminal: name, version and summary, and the path if there is room.
+    let mut table = Table::new().column("", Look::Plain).column("", Look::Plain).most(12);
+    table = table.column("", Look::Plain).gives_way(2, 1);
+    table = table.column("", Look::Plain).cut(Cut::Front).optional(1, 20);
+    for record in &records {
+        let [about, path, description] =
+            [record.about, record.path.as_deref(), record.description].map(Option::unwrap_or_default);
+        if args.common.json {
+            output.record(record)?;
+        } else if is_terminal() {
+            table.row([record.name, record.version.unwrap_or("-"), about, path]);
+        } else {
+            let shadows = record.shadows.as_deref().unwrap_or_default().join(":");
+            output.row([record.name, about, path, &shadows, record.version.unwrap_or(""), description])?;
+        }
     }
-    match is_terminal() {
-        true => table(&records).write(&mut output, false)?,
-        false => records.iter().try_for_each(|record| output.text(row(record).as_bytes(), b"\n"))?,
+    table.write(&mut output, false)?;
+    if args.common.json {
+        problems.iter().try_for_each(|problem| output.record(&ProblemRecord::of(problem)))?;
+        return output.flush().map(|()| Exit::Done);
     }
     output.flush()?;
     for PathProblem { path, detail, problem } in &problems {
@@ -52,36 +60,12 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn row(record: &ToolRecord<'_>) -> String {
-    let cells = [
-        record.name.to_owned(),
-        record.about.unwrap_or("").to_owned(),
-        record.path.clone().unwrap_or_default(),
-        record.shadows.clone().unwrap_or_default().join(":"),
-        record.version.unwrap_or("").to_owned(),
-        record.description.unwrap_or("").to_owned(),
-    ];
-    cells.map(|cell| tsv(&cell).into_owned()).join("\t")
-}
-
-/// Name, version and summary, and the path if there is room.
-fn table(records: &[ToolRecord<'_>]) -> Table {
-    let mut table = Table::new().column("", Look::Plain).column("", Look::Plain).most(12);
-    table = table.column("", Look::Plain).gives_way(2, 1);
-    table = table.column("", Look::Plain).cut(Cut::Front).optional(1, 20);
-    for record in records {
-        let [about, path] = [record.about, record.path.as_deref()].map(Option::unwrap_or_default);
-        table.row([record.name, record.version.unwrap_or("-"), about, path]);
-    }
-    table
-}
-
-/// The name of a tool, which may be that of its executable.
+/// The name of a tool, from the name of the tool or of its executable.
 pub(super) fn bare(name: &str) -> &str {
     name.strip_prefix(PREFIX).unwrap_or(name)
 }
 
-/// Finds a tool; one that does not exist is exit status 1 here.
+/// Finds a tool. The exit status for a missing tool is 1.
 pub(super) fn find(name: &str) -> Result<FoundTool> {
     let path = SearchPath::from_env();
     let found = path.find(name).and_then(|found| found.ok_or_else(|| path.unknown(name, &[])));
@@ -93,17 +77,19 @@ pub(super) fn find(name: &str) -> Result<FoundTool> {
     Ok(FoundTool { name: name.to_owned(), path: first, shadows })
 }
 
-/// Prints where a tool is.
+/// Prints the path of a tool.
 pub(super) fn which(args: Args) -> Result<Exit> {
     let FoundTool { path, shadows, .. } = find(bare(tool_name(&args)?))?;
     let mut output = Output::stdout();
     for path in [path].into_iter().chain(shadows.into_iter().filter(|_| args.own.all)) {
         let path = path.to_string_lossy();
-        let shown = if is_terminal() { harmless(&path) } else { tsv(&path) };
-        output.text(shown.as_bytes(), b"\n")?;
+        if is_terminal() {
+            output.text(harmless(&path).as_bytes(), b"\n")?;
+        } else {
+            output.row([path])?;
+        }
     }
-    output.flush()?;
-    Ok(Exit::Done)
+    output.flush().map(|()| Exit::Done)
 }
 
 /// Prints the description of a tool.
@@ -115,15 +101,14 @@ pub(super) fn describe(args: Args) -> Result<Exit> {
     } else {
         Description::find(name).ok_or_else(|| {
             Error::not_found(format!("there is no description of '{name}'"))
-                .hint(format!("codex-agent plugin add {name} asks the tool for it"))
+                .hint(format!("'codex-agent plugin add {name}' asks the tool for its description"))
         })?
     };
     let record = known.record(&tool);
     let mut output = Output::stdout();
     if args.common.json {
         output.record(&record)?;
-        output.flush()?;
-        return Ok(Exit::Done);
+        return output.flush().map(|()| Exit::Done);
     }
     let list = |words: &Option<Vec<&str>>| words.as_ref().map(|words| words.join(" ")).unwrap_or_default();
     let rows = [
@@ -139,32 +124,30 @@ pub(super) fn describe(args: Args) -> Result<Exit> {
         ("completes", if known.completes { "yes" } else { "no" }.to_owned()),
     ];
     for (word, value) in rows {
-        let text = if is_terminal() {
-            format!("{word:12} {}", harmless(&value)).trim_end().to_owned()
+        if is_terminal() {
+            output.text(format!("{word:12} {}", harmless(&value)).trim_end().as_bytes(), b"\n")?;
         } else {
-            format!("{word}\t{}", tsv(&value))
-        };
-        output.text(text.as_bytes(), b"\n")?;
+            output.row([word, &value])?;
+        }
     }
-    output.flush()?;
-    Ok(Exit::Done)
+    output.flush().map(|()| Exit::Done)
 }
 
-/// Writes the descriptions of tools, or of none of them where one does not answer.
+/// Writes the descriptions of tools. If one of the tools prints none, no description is written.
 pub(super) fn add(args: Args) -> Result<Exit> {
-    let names: Vec<&str> = tool_names(&args)?.iter().map(|name| bare(name)).collect();
-    if args.own.about.is_some() && names.len() > 1 {
+    let (_, others) = tool_names(&args)?;
+    if args.own.about.is_some() && !others.is_empty() {
         return Err(Error::usage("--about goes with one name"));
     }
     let mut tools = Vec::new();
-    for name in names {
+    for name in args.operands.iter().map(|name| bare(name)) {
         let tool = find(name)?;
         if tool.is_ours() {
             return Err(Error::usage(format!(
                 "'{name}' is a tool of this package, and needs no description"
             )));
         }
-        // Nothing is run where its answer could not be written.
+        // No tool is run if its description could not be written.
         description::own_file(name)?;
         tools.push(tool);
     }
@@ -182,13 +165,13 @@ pub(super) fn add(args: Args) -> Result<Exit> {
             note(format_args!("{}: {}", tool.name, description.about));
         }
     }
-    output.flush()?;
-    Ok(Exit::Done)
+    output.flush().map(|()| Exit::Done)
 }
 
-/// Removes the user's own descriptions, or none where one of them cannot be removed.
+/// Removes descriptions of the user. If one of them cannot be removed, none is removed.
 pub(super) fn remove(args: Args) -> Result<Exit> {
-    let files = tool_names(&args)?.iter().map(|name| description::removable(bare(name)));
+    tool_names(&args)?;
+    let files = args.operands.iter().map(|name| description::removable(bare(name)));
     let files: Vec<PathBuf> = files.collect::<Result<_>>()?;
     for file in files {
         description::remove(&file)?;

@@ -281,7 +281,7 @@ fn a_tool_that_does_not_describe_its_input_is_reported() {
         assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
         let records = checks.iter().find(|(name, ..)| name == "records").unwrap();
         assert!(records.1 == "skipped" && records.2.contains(why), "{records:?}");
-        assert!(records.2.contains("'pipe' names those it needs"), "{records:?}");
+        assert!(records.2.contains("'pipe' in the description names the arguments"), "{records:?}");
     }
 }
 
@@ -438,7 +438,7 @@ fn lines_name_the_observation_and_the_reason() {
     let cells: Vec<&str> = row.split('\t').collect();
     assert_eq!(cells.len(), 4);
     assert!(
-        cells[2].contains("which tells no usage") && cells[3].contains("where no manual page is installed"),
+        cells[2].contains("which shows no usage") && cells[3].contains("if no manual page is installed"),
         "{row}"
     );
     let shown = crate::world::terminal::on_terminal(

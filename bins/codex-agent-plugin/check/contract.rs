@@ -1,15 +1,14 @@
-//! The names of types and fields: those of the package, with their schemas, and those of a tool, which need a dot.
+//! The names of types and fields: the package has schemas for its own, and those of another tool need a dot.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::plugin::{RESERVED, TOOLS};
 use codex_agent_shared::schema::instance::example;
 use codex_agent_shared::schema::{WRITTEN, each};
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use codex_agent_shared::store::RawObject;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The schemas of the records of this package, by their type.
 pub(super) fn schemas() -> Result<BTreeMap<String, Value>> {
@@ -18,24 +17,24 @@ pub(super) fn schemas() -> Result<BTreeMap<String, Value>> {
     all.map(|schema| Ok((schema.name, serde_json::from_str(&schema.text).map_err(invalid)?))).collect()
 }
 
-/// An example of a type of this package, made from its schema.
-pub(super) fn made_up(kind: &str) -> Result<Option<String>> {
+/// An example record of a type of this package, made from its schema.
+pub(super) fn example_of(kind: &str) -> Result<Option<String>> {
     Ok(schemas()?.get(kind).map(|schema| example(schema).to_string()))
 }
 
-/// Whether a word is one of this package, now or in a release to come: no name of an external tool, and not
-/// what stands before the first dot of its types and fields.
+/// Whether a word is reserved for this package, now or in a later release: it cannot be the name of an external tool, nor
+/// stand before the first dot of a type or a field of one.
 pub(super) fn is_reserved(word: &str) -> Result<bool> {
-    let of_a_type = |kind: &String| kind.split('.').next() == Some(word);
+    let begins = |kind: &String| kind.split('.').next() == Some(word);
     Ok(TOOLS.iter().any(|(tool, ..)| *tool == word)
         || RESERVED.contains(&word)
-        || schemas()?.keys().any(of_a_type))
+        || schemas()?.keys().any(begins))
 }
 
-/// Why a type or a field cannot be a tool's own, in a clause.
-pub(super) fn no_own_name(name: &str) -> Result<Option<String>> {
+/// The reason, as a clause, why a type or a field cannot be of an external tool.
+pub(super) fn fault_of_name(name: &str) -> Result<Option<String>> {
     let Some((first, _)) = name.split_once('.') else {
-        return Ok(Some("has no dot in it, and the name of the tool before it".to_owned()));
+        return Ok(Some("does not begin with the name of the tool and a dot".to_owned()));
     };
     Ok(is_reserved(first)?.then(|| format!("begins with '{first}.', which is reserved for codex-agent")))
 }
@@ -46,34 +45,15 @@ pub(super) fn kind(line: &str) -> Option<String> {
     value.get("type")?.as_str().map(str::to_owned)
 }
 
-/// The names of the fields of a record, in their order and as often as they are there.
-pub(super) struct Names(pub(super) Vec<String>);
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Names, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Names;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Names, M::Error> {
-                let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = map.next_entry()? {
-                    names.push(name);
-                }
-                Ok(Names(names))
-            }
-        }
-        deserializer.deserialize_map(Reader)
-    }
+/// The names of the fields of a record, in their order; a field that is written twice has two.
+pub(super) fn field_names(line: &str) -> Vec<String> {
+    let object = serde_json::from_str::<&RawValue>(line);
+    object.map(|object| RawObject::entries(object).map(|(name, _)| name).collect()).unwrap_or_default()
 }
 
-/// The field that a line has twice.
-pub(super) fn twice(line: &str) -> Option<String> {
-    let mut names = serde_json::from_str::<Names>(line).ok()?.0;
+/// A field that is written twice in a record.
+pub(super) fn duplicate_field(line: &str) -> Option<String> {
+    let mut names = field_names(line);
     names.sort_unstable();
     names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
 }
@@ -92,13 +72,13 @@ mod tests {
         for word in ["where", "uniq", "team-report", "sessions", "job-report", "x"] {
             assert!(!is_reserved(word).unwrap(), "{word}");
         }
-        assert_eq!(no_own_name("where.state").unwrap(), None);
+        assert_eq!(fault_of_name("where.state").unwrap(), None);
     }
 
     #[test]
-    fn a_field_that_is_there_twice_is_found() {
-        assert_eq!(twice(r#"{"type":"x","a.b":1,"c":{"a.b":1},"a.b":2}"#).as_deref(), Some("a.b"));
-        assert_eq!(twice(r#"{"type":"x","a.b":1,"c":{"a.b":1,"type":2}}"#), None);
-        assert_eq!(twice("[1]"), None);
+    fn a_field_that_is_written_twice_is_found() {
+        assert_eq!(duplicate_field(r#"{"type":"x","a.b":1,"c":{"a.b":1},"a.b":2}"#).as_deref(), Some("a.b"));
+        assert_eq!(duplicate_field(r#"{"type":"x","a.b":1,"c":{"a.b":1,"type":2}}"#), None);
+        assert_eq!(duplicate_field("[1]"), None);
     }
 }

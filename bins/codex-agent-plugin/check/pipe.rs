@@ -1,170 +1,152 @@
-//! What a tool is held to that reads records, writes them, or does both: a filter.
+//! The checks for tools that read records, write records, or do both: filters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::time::Duration;
 
 use codex_agent_shared::child::limited::{CommandResult, EndKind, Input, Limits};
-use codex_agent_shared::error::Result;
 use codex_agent_shared::schema::instance::misfit;
 use serde_json::{Value, json};
 
-use super::contract::{Names, kind, no_own_name, schemas, twice};
-use super::outcome::{Seen, ending, excerpt, failed, is_signed, passed, skipped, undescribed};
+use super::contract::{duplicate_field, fault_of_name, field_names, kind, schemas};
+use super::outcome::{NotPassed, Outcome, ending, excerpt, failed, has_named_message, skipped};
 use super::sandbox::Sandbox;
 
-/// How many records a tool must get through, how long that may take, and in how much memory.
+/// The number of records that a tool must be able to read, and the limits of time and memory for that.
 const MANY: u64 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 const MEMORY: u64 = 256 << 20;
 
 /// A field that no tool knows.
 const FIELD: &str = "x_check";
-/// The line that is no record.
+/// A line that is no record.
 const BAD: &str = r#"{"type":"session","id":"#;
 
+/// The value of the unknown field.
 fn value() -> Value {
     json!({"a": [1, -2.5, true, null, "\u{1b} é 日本 \"\\"], "b": {"c": 9_007_199_254_740_991_i64}, "d": ""})
 }
 
-fn foreign() -> Value {
+/// A record of a type that no tool knows.
+fn unknown_record() -> Value {
     json!({"type": "x.check", "id": 7, "value": value()})
 }
 
-/// Why a check of input cannot be made, if it cannot.
-fn without_input(sandbox: &Sandbox) -> Result<Option<Seen>> {
-    if sandbox.description.is_none() {
-        return Ok(Some(undescribed()));
-    }
+/// Skips a check of input if it cannot be made.
+fn require_input(sandbox: &Sandbox) -> Outcome<()> {
+    sandbox.described()?;
     let reads = sandbox.reads();
     if reads.is_empty() {
-        return Ok(Some(skipped!("it reads no records")));
+        return skipped!("the tool reads no records");
     }
     if sandbox.samples.is_empty() {
-        let what = reads.join(", ");
-        return Ok(Some(skipped!("there is no sample of {what} here; --input FILE gives one")));
+        return skipped!("there is no sample of {}; --input FILE provides one", reads.join(", "));
     }
     if sandbox.has_arguments {
-        return Ok(None);
+        return Ok(());
     }
-    // Nobody said how it is used in a pipe, and it may be that no arguments are not enough.
+    // The arguments for a pipe are unknown, and the tool may need some.
     let ended = sandbox.fed(&sandbox.samples)?;
-    let is_filter = !sandbox.filters().is_empty();
+    let is_record = ended.out.is_empty() || ended.out.starts_with(b"{");
     let why = if ended.how == EndKind::Code(2) {
-        format!("it ended with 2: {}", excerpt(&ended.err))
-    } else if is_filter && !ended.out.is_empty() && !ended.out.starts_with(b"{") {
+        format!("it exited with status 2: {}", excerpt(&ended.err))
+    } else if !sandbox.filters().is_empty() && !is_record {
         format!("it wrote {}, which is no record", excerpt(&ended.out))
     } else {
-        return Ok(None);
+        return Ok(());
     };
-    Ok(Some(skipped!("with good records and no arguments {why}; 'pipe' names those it needs")))
+    skipped!(
+        "the tool was given valid records and no arguments, and {why}; 'pipe' in the description names the arguments"
+    )
 }
 
-fn without_filter(sandbox: &Sandbox) -> Result<Option<Seen>> {
-    Ok(without_input(sandbox)?.or_else(|| {
-        sandbox.filters().is_empty().then(|| skipped!("it is no filter: it writes no type that it reads"))
-    }))
+/// Skips a check of filters for another tool.
+fn require_filter(sandbox: &Sandbox) -> Outcome<()> {
+    require_input(sandbox)?;
+    match sandbox.filters()[..] {
+        [] => skipped!("the tool is no filter: it writes no type that it reads"),
+        _ => Ok(()),
+    }
 }
 
-/// What it wrote, line by line; a line that is no record is the error.
-fn written(ended: &CommandResult) -> std::result::Result<Vec<Value>, String> {
+/// The written records. The error describes a line that is no record.
+fn written(ended: &CommandResult) -> Result<Vec<Value>, String> {
     let text = String::from_utf8_lossy(&ended.out);
     text.lines()
         .map(|line| match serde_json::from_str::<Value>(line) {
             Ok(value) if value.get("type").is_some_and(Value::is_string) => Ok(value),
-            _ => Err(format!("it wrote {}, which is no record with a type", excerpt(line.as_bytes()))),
+            _ => Err(format!("the tool wrote {}, which is no record with a type", excerpt(line.as_bytes()))),
         })
         .collect()
 }
 
-pub(super) fn records(sandbox: &Sandbox) -> Result<Seen> {
-    let Some(description) = &sandbox.description else { return Ok(undescribed()) };
+pub(super) fn records(sandbox: &Sandbox) -> Outcome {
+    let description = sandbox.described()?;
     if description.writes.is_empty() {
-        return Ok(skipped!("it writes no records"));
+        return skipped!("the tool writes no records");
     }
-    if let Some(why) = bad_type(sandbox)? {
-        return Ok(Seen::Failed(why));
+    let known = schemas()?;
+    let is_own = |kind: &&String| !known.contains_key(*kind) && !description.reads.contains(*kind);
+    for kind in description.writes.iter().filter(is_own) {
+        if let Some(why) = fault_of_name(kind)? {
+            return failed!("the type '{kind}' of the description {why}");
+        }
     }
-    if description.reads.is_empty() && !sandbox.has_arguments {
-        let why = "its description does not say with which arguments it writes records";
-        return Ok(Seen::Skipped(why.to_owned()));
-    }
-    if !description.reads.is_empty()
-        && let Some(why_not) = without_input(sandbox)?
-    {
-        return Ok(why_not);
+    match description.reads[..] {
+        [] if !sandbox.has_arguments => {
+            return skipped!(
+                "the description does not name the arguments with which the tool writes records"
+            );
+        }
+        [] => {}
+        _ => require_input(sandbox)?,
     }
     let ended = sandbox.fed(&sandbox.samples)?;
     if !matches!(ended.how, EndKind::Code(0 | 1)) {
-        return Ok(failed!("it {}: {}", ending(ended.how), excerpt(&ended.err)));
+        return failed!("the tool {}: {}", ending(ended.how), excerpt(&ended.err));
     }
-    let records = match written(&ended) {
-        Ok(records) => records,
-        Err(why) => return Ok(Seen::Failed(why)),
-    };
-    // A filter passes unknown types on; another tool writes the types that it names.
+    let records = written(&ended).map_err(NotPassed::Failed)?;
+    // A filter passes unknown types on; another tool writes the types of its description.
     let passing = sandbox.samples.iter().filter(|_| !sandbox.filters().is_empty());
     let passed: Vec<String> = passing.filter_map(|line| kind(line)).collect();
-    let is_told = |kind: &str| description.writes.iter().chain(&passed).any(|known| known == kind);
-    let unknown = records.iter().filter_map(|record| record["type"].as_str()).find(|kind| !is_told(kind));
-    if let Some(why) = unfit(sandbox, &records)? {
-        return Ok(Seen::Failed(why));
+    let is_named = |kind: &str| description.writes.iter().chain(&passed).any(|known| known == kind);
+    match_schemas(sandbox, &records)?;
+    if let Some(kind) =
+        records.iter().filter_map(|record| record["type"].as_str()).find(|kind| !is_named(kind))
+    {
+        return failed!("the tool wrote a record of type '{kind}', which the description does not name");
     }
-    let twice = String::from_utf8_lossy(&ended.out).lines().find_map(twice);
-    Ok(match (unknown, twice) {
-        (Some(kind), _) => {
-            failed!("it wrote a record of type '{kind}', which its description does not name")
-        }
-        (None, Some(name)) => failed!("it wrote a record that has the field '{name}' twice"),
-        (None, None) => passed!("{} records", records.len()),
-    })
+    match String::from_utf8_lossy(&ended.out).lines().find_map(duplicate_field) {
+        Some(name) => failed!("the tool wrote a record that has the field '{name}' twice"),
+        None => Ok(format!("{} records", records.len())),
+    }
 }
 
-/// A type that the description names and that cannot be the tool's own.
-fn bad_type(sandbox: &Sandbox) -> Result<Option<String>> {
-    let (known, reads) = (schemas()?, sandbox.reads());
-    let writes = sandbox.description.iter().flat_map(|description| &description.writes);
-    for kind in writes.filter(|kind| !known.contains_key(*kind) && !reads.contains(&kind.as_str())) {
-        if let Some(why) = no_own_name(kind)? {
-            return Ok(Some(format!("the type '{kind}' of its description {why}")));
-        }
-    }
-    Ok(None)
-}
-
-/// A record of a type of this package that does not fit the schema. Records that came in such, with --input,
-/// may go on such.
-fn unfit(sandbox: &Sandbox, records: &[Value]) -> Result<Option<String>> {
+/// Checks records of types of this package against the schemas. A type is exempt if a record of --input does not match
+/// its schema.
+fn match_schemas(sandbox: &Sandbox, records: &[Value]) -> Outcome<()> {
     let known = schemas()?;
-    let fits = |record: &Value| {
-        record["type"].as_str().and_then(|kind| known.get(kind)).and_then(|schema| misfit(schema, record))
+    let mismatch = |record: &Value| {
+        let kind = record["type"].as_str()?;
+        Some((kind.to_owned(), misfit(known.get(kind)?, record)?))
     };
     let given = sandbox.samples.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let spared: BTreeSet<String> = given
-        .filter(|record| fits(record).is_some())
-        .filter_map(|record| record["type"].as_str().map(str::to_owned))
-        .collect();
-    Ok(records.iter().find_map(|record| {
-        let kind = record["type"].as_str().filter(|kind| !spared.contains(*kind))?;
-        fits(record)
-            .map(|why| format!("a record of type '{kind}' that it wrote does not fit the schema: {why}"))
-    }))
+    let exempt: BTreeSet<String> = given.filter_map(|record| Some(mismatch(&record)?.0)).collect();
+    match records.iter().filter_map(mismatch).find(|(kind, _)| !exempt.contains(kind)) {
+        Some((kind, why)) => failed!("a written record of type '{kind}' does not match the schema: {why}"),
+        None => Ok(()),
+    }
 }
 
-pub(super) fn own_fields(sandbox: &Sandbox) -> Result<Seen> {
-    if let Some(why_not) = without_filter(sandbox)? {
-        return Ok(why_not);
-    }
+pub(super) fn own_fields(sandbox: &Sandbox) -> Outcome {
+    require_filter(sandbox)?;
     let once = sandbox.fed(&sandbox.samples)?;
-    let records = match written(&once) {
-        Ok(records) => records,
-        Err(why) => return Ok(Seen::Skipped(why)),
-    };
+    // The check 'records' fails for a line that is no record.
+    let records = written(&once).map_err(NotPassed::Skipped)?;
     let (known, filters) = (schemas()?, sandbox.filters());
     let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in &sandbox.samples {
-        let of_its_type = names.entry(kind(line).unwrap_or_default()).or_default();
-        of_its_type.extend(serde_json::from_str::<Names>(line).map_or(Vec::new(), |names| names.0));
+        names.entry(kind(line).unwrap_or_default()).or_default().extend(field_names(line));
     }
     let mut own = BTreeSet::new();
     for record in &records {
@@ -175,109 +157,92 @@ pub(super) fn own_fields(sandbox: &Sandbox) -> Result<Seen> {
         own.extend(new.filter(|name| !given.contains(*name) && !described(name)).cloned());
     }
     for name in &own {
-        if let Some(why) = no_own_name(name)? {
-            return Ok(failed!("the field '{name}' that it added {why}"));
+        if let Some(why) = fault_of_name(name)? {
+            return failed!("the field '{name}' that the tool added {why}");
         }
     }
-    // As in 'codex-agent NAME | codex-agent NAME': its own field is already there.
+    // In 'codex-agent NAME | codex-agent NAME' the input has the tool's own field already.
     let lines = |out: &[u8]| String::from_utf8_lossy(out).lines().map(str::to_owned).collect::<Vec<_>>();
     let first = lines(&once.out);
     let again = sandbox.fed(&first)?;
-    Ok(match first.iter().chain(&lines(&again.out)).find_map(|line| twice(line)) {
-        Some(name) => {
-            failed!("with its own output as input it wrote a record that has the field '{name}' twice")
-        }
-        None if records.is_empty() => skipped!("it wrote no record"),
-        None if own.is_empty() => passed!("it adds none"),
-        None => Seen::Ok(own.into_iter().collect::<Vec<_>>().join(", ")),
-    })
+    if let Some(name) = first.iter().chain(&lines(&again.out)).find_map(|line| duplicate_field(line)) {
+        return failed!(
+            "with its own output as input the tool wrote a record that has the field '{name}' twice"
+        );
+    }
+    match own.len() {
+        _ if records.is_empty() => skipped!("the tool wrote no record"),
+        0 => Ok("the tool adds no field".to_owned()),
+        _ => Ok(own.into_iter().collect::<Vec<_>>().join(", ")),
+    }
 }
 
-pub(super) fn foreign_fields(sandbox: &Sandbox) -> Result<Seen> {
-    if let Some(why_not) = without_filter(sandbox)? {
-        return Ok(why_not);
-    }
-    let marked: Vec<String> = sandbox
-        .samples
-        .iter()
-        .filter_map(|line| {
-            let mut record: Value = serde_json::from_str(line).ok()?;
-            record.as_object_mut()?.insert(FIELD.to_owned(), value());
-            Some(record.to_string())
-        })
-        .collect();
-    let ended = sandbox.fed(&marked)?;
-    let records = match written(&ended) {
-        Ok(records) => records,
-        Err(why) => return Ok(Seen::Failed(why)),
+pub(super) fn foreign_fields(sandbox: &Sandbox) -> Outcome {
+    require_filter(sandbox)?;
+    let mark = |line: &String| {
+        let mut record: Value = serde_json::from_str(line).ok()?;
+        record.as_object_mut()?.insert(FIELD.to_owned(), value());
+        Some(record.to_string())
     };
+    let marked: Vec<String> = sandbox.samples.iter().filter_map(mark).collect();
+    let ended = sandbox.fed(&marked)?;
     let filters = sandbox.filters();
-    let of_its_own: Vec<&Value> = records
-        .iter()
-        .filter(|record| record["type"].as_str().is_some_and(|kind| filters.contains(&kind)))
-        .collect();
-    Ok(match of_its_own.iter().find(|record| record[FIELD] != value()) {
+    let mut records = written(&ended).map_err(NotPassed::Failed)?;
+    records.retain(|record| record["type"].as_str().is_some_and(|kind| filters.contains(&kind)));
+    match records.iter().find(|record| record[FIELD] != value()) {
         Some(record) if record[FIELD].is_null() => {
-            failed!("a field '{FIELD}' of the input is not in the output")
+            failed!("the field '{FIELD}' of the input is not in the output")
         }
         Some(record) => {
-            failed!("a field '{FIELD}' came out as {}", excerpt(record[FIELD].to_string().as_bytes()))
+            failed!("the field '{FIELD}' was written as {}", excerpt(record[FIELD].to_string().as_bytes()))
         }
-        None if of_its_own.is_empty() => skipped!(
-            "it wrote no record of {} for {} of them, and {}",
-            filters.join(", "),
-            marked.len(),
-            ending(ended.how)
-        ),
-        None => passed!("it is in all {} records that came out", of_its_own.len()),
-    })
+        None if records.is_empty() => {
+            let (kinds, count) = (filters.join(", "), marked.len());
+            skipped!("the tool read {count} records of {kinds}, wrote none, and {}", ending(ended.how))
+        }
+        None => Ok(format!("the field is in all {} records of the output", records.len())),
+    }
 }
 
-pub(super) fn foreign_types(sandbox: &Sandbox) -> Result<Seen> {
-    if let Some(why_not) = without_filter(sandbox)? {
-        return Ok(why_not);
-    }
+pub(super) fn foreign_types(sandbox: &Sandbox) -> Outcome {
+    require_filter(sandbox)?;
+    let unknown = unknown_record();
     let mut input = sandbox.samples.clone();
-    input.insert(input.len() / 2, foreign().to_string());
+    input.insert(input.len() / 2, unknown.to_string());
     let ended = sandbox.fed(&input)?;
-    let records = match written(&ended) {
-        Ok(records) => records,
-        Err(why) => return Ok(Seen::Failed(why)),
-    };
-    Ok(match records.iter().find(|record| record["type"] == foreign()["type"]) {
-        Some(record) if *record == foreign() => passed!("it came out as it went in"),
-        Some(record) => failed!("it came out as {}", excerpt(record.to_string().as_bytes())),
+    let records = written(&ended).map_err(NotPassed::Failed)?;
+    match records.iter().find(|record| record["type"] == unknown["type"]) {
+        Some(record) if *record == unknown => Ok("the record was written unchanged".to_owned()),
+        Some(record) => failed!("the record was written as {}", excerpt(record.to_string().as_bytes())),
         None => {
-            failed!("a record of an unknown type is not in the output; it {}", ending(ended.how))
+            failed!("a record of an unknown type is not in the output; the tool {}", ending(ended.how))
         }
-    })
+    }
 }
 
-pub(super) fn bad_line(sandbox: &Sandbox) -> Result<Seen> {
-    if let Some(why_not) = without_input(sandbox)? {
-        return Ok(why_not);
-    }
+pub(super) fn bad_line(sandbox: &Sandbox) -> Outcome {
+    require_input(sandbox)?;
     let mut input: Vec<String> = sandbox.samples.iter().cycle().take(2).cloned().collect();
     input.push(BAD.to_owned());
     input.extend(sandbox.samples.iter().cloned());
-    input.push(foreign().to_string());
+    input.push(unknown_record().to_string());
     let ended = sandbox.fed(&input)?;
-    let message = String::from_utf8_lossy(&ended.err).into_owned();
-    // One that changes something takes none of its input, and so hands none of it on.
+    let message = String::from_utf8_lossy(&ended.err);
+    // A tool that changes something accepts none of such input, and so writes none.
     let passed_on = String::from_utf8_lossy(&ended.out).contains("x.check");
-    let names_it = |line: &str| line.split(|c: char| !c.is_ascii_digit()).any(|number| number == "3");
-    Ok(if ended.how != EndKind::Code(2) {
-        failed!("with a line that is no JSON it {}, not with 2", ending(ended.how))
-    } else if !is_signed(&ended, &sandbox.name) || !message.lines().any(names_it) {
-        failed!("it said {}: not its name and that it was line 3", excerpt(&ended.err))
+    let names_line = |line: &str| line.split(|c: char| !c.is_ascii_digit()).any(|number| number == "3");
+    if ended.how != EndKind::Code(2) {
+        failed!("for a line that is no JSON the tool {}, not with status 2", ending(ended.how))
+    } else if !has_named_message(&ended, &sandbox.name) || !message.lines().any(names_line) {
+        failed!("the message {} does not have the name of the tool and line 3", excerpt(&ended.err))
     } else if !sandbox.filters().is_empty() && !ended.out.is_empty() && !passed_on {
-        failed!("what came after the line is not in the output")
+        failed!("the records after the bad line are not in the output")
     } else {
-        passed!("ended with 2: {}", excerpt(&ended.err))
-    })
+        Ok(format!("exited with status 2: {}", excerpt(&ended.err)))
+    }
 }
 
-/// Records without end, each with an id of its own.
+/// A source of [`MANY`] records, each with an id of its own.
 struct Many {
     samples: Vec<(String, String)>,
     made: u64,
@@ -288,7 +253,7 @@ struct Many {
 impl Many {
     fn new(samples: &[String]) -> Many {
         let split = |line: &String| match line.find(r#""id":""#) {
-            // Only what is within the id, and stands for itself.
+            // Twelve characters of the id are replaced; an escape in them would be damaged.
             Some(at)
                 if line.as_bytes()[at + 6..].iter().take_while(|b| !b"\"\\".contains(b)).count() >= 12
                     && line.is_char_boundary(at + 18) =>
@@ -309,7 +274,7 @@ impl Read for Many {
                 let (before, after) = &self.samples[self.made as usize % self.samples.len()];
                 self.block.extend_from_slice(before.as_bytes());
                 if !after.is_empty() {
-                    // As long as what it stands for: eight digits, a dash, and three more.
+                    // Twelve characters: eight digits, a dash, and three more digits.
                     let number = format!("{:011x}", self.made);
                     self.block.extend_from_slice(format!("{}-{}", &number[..8], &number[8..]).as_bytes());
                     self.block.extend_from_slice(after.as_bytes());
@@ -325,10 +290,8 @@ impl Read for Many {
     }
 }
 
-pub(super) fn bounded_memory(sandbox: &Sandbox) -> Result<Seen> {
-    if let Some(why_not) = without_input(sandbox)? {
-        return Ok(why_not);
-    }
+pub(super) fn bounded_memory(sandbox: &Sandbox) -> Outcome {
+    require_input(sandbox)?;
     let limits = Limits {
         input: Input::Source(Box::new(Many::new(&sandbox.samples))),
         kept: 0,
@@ -336,16 +299,15 @@ pub(super) fn bounded_memory(sandbox: &Sandbox) -> Result<Seen> {
         ..Limits::new(PATIENCE, u64::MAX)
     };
     let ended = sandbox.run(&sandbox.words(), limits)?;
-    let most = ended.memory >> 20;
-    Ok(match ended.how {
-        EndKind::TooLarge => failed!("it took more than {} MiB for {MANY} records", MEMORY >> 20),
+    match ended.how {
+        EndKind::TooLarge => failed!("the tool used more than {} MiB for {MANY} records", MEMORY >> 20),
         EndKind::Late => {
-            failed!("it was not done with {MANY} records within {} s", PATIENCE.as_secs())
+            failed!("the tool did not read {MANY} records within {} s", PATIENCE.as_secs())
         }
-        EndKind::Code(0 | 1) if most == 0 => {
-            skipped!("it ended before it was measured, or this system does not report memory")
-        }
-        EndKind::Code(0 | 1) => passed!("{most} MiB for {MANY} records"),
-        how => failed!("with {MANY} records it {}: {}", ending(how), excerpt(&ended.err)),
-    })
+        EndKind::Code(0 | 1) => match ended.memory >> 20 {
+            0 => skipped!("the tool exited before it was measured, or this system does not report memory"),
+            most => Ok(format!("{most} MiB for {MANY} records")),
+        },
+        how => failed!("with {MANY} records the tool {}: {}", ending(how), excerpt(&ended.err)),
+    }
 }

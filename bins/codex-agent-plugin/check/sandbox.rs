@@ -1,5 +1,5 @@
-//! Where a tool is tried: a temporary home, the sample sessions and one with a hostile title, a Codex
-//! without a model, and what the dispatcher hands down.
+//! The place in which a tool is checked: a temporary home with the sample sessions and a session with a hostile title,
+//! a Codex without a model, and the environment that the dispatcher sets.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -20,23 +20,24 @@ use codex_agent_shared::plugin::{dispatcher, name_of, set_env};
 use codex_agent_shared::store::read_capped;
 use codex_agent_shared::text::quoted;
 
-use super::contract::{kind, made_up};
+use super::contract::{example_of, kind};
+use super::outcome::{NotPassed, Outcome, skipped};
 
-/// How long a run may take that has next to nothing to do. Machines that do other things are slow.
+/// The time limit of a short run. A busy machine is slow.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// How much a run may print that has next to nothing to do.
+/// The limit of output of a short run.
 pub(super) const MOST: u64 = 16 << 20;
 
-/// How much of records from elsewhere it may be fed: 64 MiB.
+/// The largest file of --input: 64 MiB.
 const LONGEST: u64 = 64 << 20;
 
-/// A title that no terminal may obey, and no row may have as it is.
+/// A title with escapes, and with characters that are escaped in rows.
 const HOSTILE: &str = "back\\slash\ttab\nline hostile \x1b[31mred\x1b[0m \x1b]0;title\x07 \x08 end";
-/// Parts of it that a row has only where values are not escaped.
+/// Parts of the title that a row has only if values are not escaped.
 pub(super) const BARE: [(&str, &str); 3] =
     [("back\\slash", "a bare backslash"), ("slash\ttab", "a TAB"), ("tab\nline", "a newline")];
 
-/// Prints records as these tools make them, of most types; of the others an example is made from the schema.
+/// A script that prints records of most types. Examples of the other types are made from their schemas.
 const SAMPLES: &str = "codex-agent ls --json --archived --subagents
 codex-agent ls --json -n 3 | codex-agent group add check
 codex-agent group list --json
@@ -52,38 +53,36 @@ codex-agent config --json
 codex-agent setup --dry-run --json
 codex-agent schema --json";
 
-/// The tool, and where it is tried.
+/// The tool, and the place in which it is run.
 pub(super) struct Sandbox {
     directory: tempfile::TempDir,
     place: Place,
     /// The executable.
     pub(super) path: PathBuf,
-    /// The name of its tool.
+    /// The name of the tool.
     pub(super) name: String,
-    /// Why it cannot be run, where it cannot.
+    /// The reason why the tool cannot be run.
     pub(super) why_not: Option<String>,
-    /// What it says of itself, if it does.
-    pub(super) description: Option<Description>,
-    /// With which it reads and writes records.
+    /// The description that the tool prints.
+    description: Option<Description>,
+    /// The arguments with which the tool reads and writes records.
     pub(super) arguments: Vec<String>,
-    /// Whether they were named.
+    /// Whether the arguments are named by the user or the description.
     pub(super) has_arguments: bool,
-    /// Records that it may read, a line each.
+    /// Records for the tool to read, a line each.
     pub(super) samples: Vec<String>,
-    /// A change in Codex's home from before the samples were made there.
+    /// A change of Codex's home that was made before the samples were.
     changed_first: Option<String>,
     home_before: BTreeSet<String>,
     beside_before: BTreeSet<OsString>,
 }
 
 impl Sandbox {
-    /// Makes it, and looks whether the tool starts and what it says of itself.
+    /// Creates the sandbox, starts the tool for the first time, and asks it for its description.
     pub(super) fn make(path: &Path, arguments: &[String], input: Option<&Path>) -> Result<Sandbox> {
         let given = input.map(lines).transpose()?;
-        let directory = tempfile::Builder::new()
-            .prefix("codex-agent-check-")
-            .tempdir()
-            .map_err(|error| Error::new(format!("cannot make a temporary directory: {error}")))?;
+        let directory = tempfile::Builder::new().prefix("codex-agent-check-").tempdir();
+        let directory = directory.context("make a directory in", &std::env::temp_dir())?;
         let place = Place::within(directory.path());
         let mut sandbox = Sandbox {
             place,
@@ -101,8 +100,7 @@ impl Sandbox {
         };
         sandbox.populate()?;
         sandbox.beside_before = names(path.parent().unwrap_or(Path::new("/")));
-        // Before the tool is run for the first time, and once more behind the samples: the runs among
-        // them write there too.
+        // The content of the home is compared twice: the runs of the samples change it between.
         sandbox.home_before = contents(&sandbox.place.home);
         sandbox.try_start()?;
         sandbox.changed_first = sandbox.changed_in_home();
@@ -115,13 +113,11 @@ impl Sandbox {
     }
 
     fn populate(&self) -> Result<()> {
-        let own = std::env::current_exe()
-            .map_err(|error| Error::new(format!("cannot tell which executable this is: {error}")))?;
-        self.place.make(&own.with_file_name("codex-agent-demo"))?;
+        self.place.make(&dispatcher().with_file_name("codex-agent-demo"))?;
         for made in ["home", "tmp", "real"].map(|name| self.directory.path().join(name)) {
             fs::create_dir(&made).context("make the directory", &made)?;
         }
-        // The Codex that is found tells that it was run, and becomes the one of the sample.
+        // The Codex on PATH records that it was run, and runs the Codex of the sample.
         let (codex, real) = (self.place.codex(), self.directory.path().join("real/codex"));
         let link = fs::read_link(&codex).context("read the link", &codex)?;
         std::os::unix::fs::symlink(link, &real).context("make the link", &real)?;
@@ -135,15 +131,11 @@ impl Sandbox {
         let mut hostile = Command::new(&real);
         hostile.args(["exec", "--skip-git-repo-check", HOSTILE]);
         self.set_env(&mut hostile);
-        let ended = limited::run(&mut hostile, Limits::new(PATIENCE, MOST));
-        match ended.map_err(|failure| failure.into_error(&real))?.how {
-            EndKind::Code(0) => Ok(()),
-            _ => Err(Error::new("cannot make the sample: the Codex of the demo failed")
-                .hint("codex-agent-demo must lie beside codex-agent-plugin")),
-        }
+        let made = limited::output(&mut hostile, Limits::new(PATIENCE, MOST), "the sample");
+        made.map(drop).map_err(|error| error.hint("codex-agent-demo must be in the directory of codex-agent"))
     }
 
-    /// The file that says that the tool has run Codex.
+    /// The file that exists after the tool has run Codex.
     fn ran(&self) -> PathBuf {
         self.directory.path().join("ran")
     }
@@ -173,7 +165,7 @@ impl Sandbox {
             .current_dir(&self.place.project);
     }
 
-    /// Runs the tool. The error is a signal that asks us to stop.
+    /// Runs the tool. The error is a signal that asks this program to stop.
     pub(super) fn run(&self, words: &[&str], limits: Limits) -> Result<CommandResult> {
         self.start(words, limits).map_err(|failure| failure.into_error(&self.path))
     }
@@ -185,31 +177,29 @@ impl Sandbox {
         limited::run(&mut command, limits)
     }
 
-    /// What a shell says of a script, without running it. A shell that is not here says nothing.
+    /// The message of a shell that cannot parse a script. The script is not run. Without the shell there is no message.
     pub(super) fn fault_of(&self, shell: &str, script: &[u8]) -> Result<Option<String>> {
         let Some(path) = find_program(shell) else { return Ok(None) };
         let mut command = Command::new(&path);
         command.arg("-n");
         self.set_env(&mut command);
-        let input = Input::Source(Box::new(std::io::Cursor::new(script.to_vec())));
-        let limits = Limits { input, ..Limits::new(PATIENCE, MOST) };
+        let limits = Limits { input: bytes(script.to_vec()), ..Limits::new(PATIENCE, MOST) };
         let ended = limited::run(&mut command, limits).map_err(|failure| failure.into_error(&path))?;
-        let message = ended.first_message().unwrap_or_else(|| "it does not read it".to_owned());
+        let message = ended.first_message().unwrap_or_else(|| "no message".to_owned());
         Ok((ended.how != EndKind::Code(0)).then_some(message))
     }
 
-    /// Runs it with nothing to read.
+    /// Runs the tool with empty input.
     pub(super) fn plain(&self, words: &[&str]) -> Result<CommandResult> {
         self.run(words, Limits::new(PATIENCE, MOST))
     }
 
-    /// Runs it as a part of a pipe, with these lines to read.
+    /// Runs the tool as a part of a pipe, with these lines as input.
     pub(super) fn fed(&self, input: &[String]) -> Result<CommandResult> {
-        let limits = Limits { input: source(input), ..Limits::new(PATIENCE, MOST) };
-        self.run(&self.words(), limits)
+        self.run(&self.words(), reading(input))
     }
 
-    /// The arguments with which it is a part of a pipe.
+    /// The arguments for a pipe.
     pub(super) fn words(&self) -> Vec<&str> {
         self.arguments.iter().map(String::as_str).collect()
     }
@@ -236,18 +226,26 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Types of records that it reads.
+    /// The description; a check that needs one is skipped without it.
+    pub(super) fn described(&self) -> Outcome<&Description> {
+        match &self.description {
+            Some(description) => Ok(description),
+            None => skipped!("the tool has no description"),
+        }
+    }
+
+    /// The types of records that the tool reads.
     pub(super) fn reads(&self) -> Vec<&str> {
         self.description.iter().flat_map(|known| known.reads.iter().map(String::as_str)).collect()
     }
 
-    /// Types of records that it reads and writes: for those it is a filter.
+    /// The types of records that the tool reads and writes, as a filter.
     pub(super) fn filters(&self) -> Vec<&str> {
         let Some(known) = &self.description else { return Vec::new() };
         known.reads.iter().filter(|kind| known.writes.contains(kind)).map(String::as_str).collect()
     }
 
-    /// What codex-agent itself has of the types that the tool reads.
+    /// Records of codex-agent of the types that the tool reads.
     fn own_samples(&self) -> Result<Vec<String>> {
         let reads = self.reads();
         if reads.is_empty() {
@@ -258,7 +256,7 @@ impl Sandbox {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", script]);
         self.set_env(&mut shell);
-        // The Codex of the sample itself: only the tool's own runs are recorded.
+        // Only runs of Codex by the tool are recorded.
         shell.env("CODEX_AGENT_CODEX", self.directory.path().join("real/codex"));
         let ended = limited::run(&mut shell, Limits::new(6 * PATIENCE, MOST))
             .map_err(|failure| failure.into_error(Path::new("/bin/sh")))?;
@@ -267,23 +265,23 @@ impl Sandbox {
         let mut samples: Vec<String> = text.lines().filter(is_read).map(str::to_owned).collect();
         for read in &reads {
             if !samples.iter().any(|line| kind(line).as_deref() == Some(*read)) {
-                samples.extend(made_up(read)?);
+                samples.extend(example_of(read)?);
             }
         }
         Ok(samples)
     }
 
-    /// What has changed in Codex's home since the beginning.
+    /// A path in Codex's home that was changed.
     pub(super) fn changed_in_home(&self) -> Option<String> {
         let now = contents(&self.place.home);
         let changed = || now.symmetric_difference(&self.home_before).next().cloned();
         self.changed_first.clone().or_else(changed)
     }
 
-    /// What was left where it was run, in TMPDIR, in the home of the user, or beside it.
+    /// A file that was left in the current directory, in TMPDIR, in HOME, or beside the tool.
     pub(super) fn left(&self) -> Option<String> {
         let beside = self.path.parent().unwrap_or(Path::new("/"));
-        // Others may write there too: what is looked for has its name, or is what Python leaves.
+        // Other programs may write beside the tool. A file of the tool has its name, or is a cache of Python.
         let file = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_its_own = |name: &&OsString| {
             let name = name.to_string_lossy();
@@ -293,7 +291,7 @@ impl Sandbox {
             names(beside).difference(&self.beside_before).find(is_its_own).map(|name| beside.join(name));
         let inside =
             |directory: PathBuf| names(&directory).into_iter().next().map(|name| directory.join(name));
-        // Below these each program has a directory of its own, and others may have been run.
+        // The tool may have run programs that have their own directories in these.
         let is_usual = |name: &&OsString| [".config", ".cache", ".local"].iter().any(|usual| name == usual);
         let home = self.directory.path().join("home");
         let at_home = || names(&home).iter().find(|name| !is_usual(name)).map(|name| home.join(name));
@@ -304,43 +302,47 @@ impl Sandbox {
         left.map(|path| path.display().to_string())
     }
 
-    /// Removes it. Directories that the tool has closed are opened first; a rest that stays is a warning.
+    /// Removes the directory, also where the tool has made a part of it inaccessible. A failure is a warning.
     pub(super) fn remove(self) {
         let path = self.directory.keep();
         if fs::remove_dir_all(&path).is_ok() {
             return;
         }
-        open_up(&path);
+        make_accessible(&path);
         if let Err(error) = fs::remove_dir_all(&path) {
-            warn(format_args!("cannot remove '{}', where it was run: {}", path.display(), reason(&error)));
+            warn(format_args!("cannot remove the temporary home '{}': {}", path.display(), reason(&error)));
         }
     }
 }
 
-/// Lets this user into all folders below.
-fn open_up(directory: &Path) {
-    // What is another user's stays closed.
+/// Gives this user access to a directory and all directories in it. Those of another user stay as they are.
+fn make_accessible(directory: &Path) {
     let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
+            make_accessible(&entry.path());
         }
     }
 }
 
-/// Lines as something to read.
+/// The limits of a short run with these lines as input.
+pub(super) fn reading(lines: &[String]) -> Limits {
+    Limits { input: source(lines), ..Limits::new(PATIENCE, MOST) }
+}
+
+/// Lines as input.
 pub(super) fn source(lines: &[String]) -> Input {
-    let mut text = lines.join("\n");
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    Input::Source(Box::new(std::io::Cursor::new(text.into_bytes())))
+    bytes(lines.iter().flat_map(|line| [line, "\n"]).collect::<String>().into_bytes())
+}
+
+fn bytes(content: Vec<u8>) -> Input {
+    Input::Source(Box::new(std::io::Cursor::new(content)))
 }
 
 fn lines(file: &Path) -> Result<Vec<String>> {
     let wrong = |why: &str| Error::new(format!("cannot read '{}': {why}", file.display()));
     let bytes = read_capped(file, LONGEST)
-        .map_err(|why| wrong(&why).hint("--input takes a file of records, of 64 MiB at the most"))?
+        .map_err(|why| wrong(&why).hint("--input accepts a regular file of at most 64 MiB"))?
         .ok_or_else(|| wrong("no such file or directory"))?;
     let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;
     Ok(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
@@ -350,8 +352,8 @@ fn names(directory: &Path) -> BTreeSet<OsString> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect()
 }
 
-/// Every file of Codex's home, with what it holds. What SQLite makes by being read is left aside. A tool
-/// may have put anything there, so that no link is followed and only files are opened.
+/// Every file of Codex's home, with a digest of its content. Files that SQLite makes when it reads are skipped. No link
+/// is followed and only regular files are opened, since the tool may have put anything there.
 fn contents(directory: &Path) -> BTreeSet<String> {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut all = BTreeSet::new();
@@ -364,13 +366,12 @@ fn contents(directory: &Path) -> BTreeSet<String> {
                 all.insert(shown);
             }
             Ok(kind) if kind.is_file() => {
-                // Beside a database they come and go by its being read.
+                // SQLite makes these beside a database that it reads.
                 let database = shown.strip_suffix("-shm").or_else(|| shown.strip_suffix("-wal"));
                 if database.is_none_or(|database| !Path::new(database).is_file()) {
                     let mut hasher = DefaultHasher::new();
                     let mut bytes = Vec::new();
-                    // A tool may have put a file of any size there.
-                    let file = fs::File::open(&path).map(|file| file.take(64 << 20));
+                    let file = fs::File::open(&path).map(|file| file.take(LONGEST));
                     let _ = file.and_then(|mut file| file.read_to_end(&mut bytes));
                     bytes.hash(&mut hasher);
                     let size = entry.metadata().map(|meta| meta.len()).unwrap_or_default();
