@@ -4,17 +4,15 @@ use std::collections::HashSet;
 use std::io;
 use std::process::ExitCode;
 
-use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Tool, flags};
+use codex_agent_shared::cli::{self, Command, Completes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, note, warn, warn_of};
 use codex_agent_shared::output::Sessions;
-use codex_agent_shared::query::{Archived, Filter, Needs, Query};
+use codex_agent_shared::query::{Archived, Filter, Needs, Query, Sort};
 use codex_agent_shared::record::{Field, Id, MergedRecord, Session};
-use codex_agent_shared::reference;
-use codex_agent_shared::reference::{Input, Inputs};
+use codex_agent_shared::reference::{self, Input, Inputs};
 
-/// The own arguments of this tool.
+/// The arguments of this tool alone.
 #[derive(Default)]
 struct Own {
     words: bool,
@@ -27,41 +25,6 @@ struct Own {
 type Args = cli::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-fn selection() -> Vec<Flag> {
-    vec![
-        Flag::switch("words", "search for every operand as a word, never as a reference", |args| {
-            &mut args.own.words
-        })
-        .short('w'),
-        Flag::switch("last", "print only the newest session", |args| &mut args.own.last),
-        Flag::switch(
-            "one",
-            "exit with status 2 and the candidates unless exactly one session matches",
-            |args| &mut args.own.one,
-        )
-        .short('1')
-        .more("For scripts that must not guess."),
-        Flag::switch("archived", "search archived sessions too", |args| &mut args.own.archived)
-            .more("A reference finds them anyway if no visible session matches."),
-        Flag::switch("subagents", "search subagents too", |args| &mut args.own.subagents),
-    ]
-}
-
-fn show() -> Vec<Flag> {
-    vec![
-        flags::json("session records, one a line"),
-        flags::fields(),
-        flags::format(),
-        flags::null(),
-        flags::full(),
-        flags::color(),
-    ]
-}
-
-fn sources() -> Vec<Flag> {
-    vec![flags::codex_home(), flags::no_files(), flags::no_database()]
-}
-
 fn tool() -> Tool {
     Tool::ours("codex-agent-find")
         .description([
@@ -73,9 +36,38 @@ fn tool() -> Tool {
         .command(
             Command::new(run)
                 .operands("[REF|WORD...] [-]", &[Completes::Sessions])
-                .flags("Filters", selection())
-                .flags("Output options", show())
-                .flags("Sources", sources()),
+                .flags(
+                    "Filters",
+                    [
+                        Flag::switch("words", "search for every operand as a word, never as a reference", |args: &mut Args| {
+                            &mut args.own.words
+                        })
+                        .short('w'),
+                        Flag::switch("last", "print only the newest session", |args| &mut args.own.last),
+                        Flag::switch(
+                            "one",
+                            "exit with status 2 and list the matches unless exactly one session matches",
+                            |args| &mut args.own.one,
+                        )
+                        .short('1')
+                        .more("For scripts that must not guess."),
+                        Flag::switch("archived", "also search archived sessions", |args| &mut args.own.archived)
+                            .more("A reference finds archived sessions anyway if no visible session matches."),
+                        Flag::switch("subagents", "also search subagents", |args| &mut args.own.subagents),
+                    ],
+                )
+                .flags(
+                    "Output options",
+                    [
+                        flags::json("session records, one a line"),
+                        flags::fields(),
+                        flags::format(),
+                        flags::null(),
+                        flags::full(),
+                        flags::color(),
+                    ],
+                )
+                .flags("Sources", [flags::codex_home(), flags::no_files(), flags::no_database()]),
         )
         .exit_status(&[
             (0, "At least one session was found."),
@@ -93,20 +85,14 @@ fn tool() -> Tool {
                 "codex resume \"$(codex-agent find login --last --format '{id}')\"",
             ),
             ("Print the id of the newest session of all:", "codex-agent find @@ --format '{id}'"),
-            ("Check whether a name is taken:", "codex-agent find 'name:login work' >/dev/null && echo taken"),
+            ("Check whether a name is in use:", "codex-agent find 'name:login work' >/dev/null && echo 'in use'"),
             (
                 "Search listed sessions for a word:",
                 "codex-agent ls --json | codex-agent find parser - --json",
             ),
             ("Put found sessions into a group:", "codex-agent find login --json | codex-agent group add login"),
         ])
-        .see_also([
-            "codex-agent(1)",
-            "codex-agent-ls(1)",
-            "codex-agent-group(1)",
-            "codex-agent-records(5)",
-            "codex-agent(7)",
-        ])
+        .see_also("codex-agent(1) codex-agent-ls(1) codex-agent-group(1) codex-agent-records(5) codex-agent(7)".split(' '))
         .reads(&["session"])
         .writes(["session"])
 }
@@ -127,43 +113,38 @@ fn run(args: Args) -> Result<Exit> {
     let operands: Vec<&str> = args.operands.iter().map(String::as_str).filter(|text| *text != "-").collect();
     let mut index = args.common.index()?;
     let mut finder = Finder {
+        args: &args,
         rows: Sessions::new(shape),
-        found: Vec::new(),
+        collected: Vec::new(),
         seen: HashSet::new(),
-        holds: args.own.last || args.own.one,
         exit: Exit::Done,
-        count: 0,
         unmatched: Vec::new(),
     };
     if reads {
-        return finder.filter_stdin(&args, &mut index, &operands);
+        return finder.filter_stdin(&mut index, &operands);
     }
     let by_reference =
         if args.own.words { None } else { all_references(&mut index, &operands, &mut finder.exit)? };
-    match by_reference {
-        Some(sessions) => {
-            for session in sessions {
-                let session = refreshed(&args, &mut index, session)?;
-                finder.take(session)?;
-            }
+    if let Some(sessions) = by_reference {
+        for session in sessions {
+            let session = completed(&args, &mut index, session)?;
+            finder.add(session)?;
         }
-        None => {
-            if operands.iter().all(|word| word.trim().is_empty()) {
-                return Err(Error::usage("cannot look for an empty word"));
-            }
-            let filter = words(&args, &operands);
-            let mut query = query(&args, filter);
-            query.limit = if args.own.last { Some(1) } else { None };
-            index.list(&query, &mut |session| finder.take(session.clone().into_owned()))?;
-            if finder.count == 0 && !args.own.words {
-                finder.unmatched = unmatched(&mut index, &operands)?;
-            }
+    } else {
+        if operands.iter().all(|word| word.trim().is_empty()) {
+            return Err(Error::usage("cannot search for an empty word"));
+        }
+        let limit = args.own.last.then_some(1);
+        let query = Query { limit, ..query(&args, word_filter(&args, &operands)) };
+        index.list(&query, &mut |session| finder.add(session.clone().into_owned()))?;
+        if finder.seen.is_empty() && !args.own.words {
+            finder.unmatched = unmatched(&mut index, &operands)?;
         }
     }
-    finder.finish(&args, &operands.join(" "))
+    finder.finish(&operands.join(" "))
 }
 
-/// What each operand means, if every one of them is a reference to something.
+/// The sessions that the operands refer to; `None` if one of the operands is not a reference.
 fn all_references(
     index: &mut Index,
     operands: &[&str],
@@ -172,7 +153,7 @@ fn all_references(
     let mut all = Vec::new();
     for operand in operands {
         let found = reference::matching(index, operand)?;
-        // What can be nothing but a reference is no word, whether it is found or not.
+        // An operand of this form is a reference, even if no session matches it.
         let is_form = operand.starts_with('@') || operand.starts_with("id:") || operand.starts_with("name:");
         if found.is_empty() && !is_form && Id::parse(operand).is_none() {
             return Ok(None);
@@ -186,24 +167,23 @@ fn all_references(
     Ok(Some(all))
 }
 
-/// Those of the operands that name no session, if the others do.
-fn unmatched(index: &mut Index, operands: &[&str]) -> Result<Vec<String>> {
+/// The operands that refer to no session, if another operand does.
+fn unmatched<'o>(index: &mut Index, operands: &[&'o str]) -> Result<Vec<&'o str>> {
     let mut unmatched = Vec::new();
     for operand in operands {
         if reference::matching(index, operand)?.is_empty() {
-            unmatched.push((*operand).to_owned());
+            unmatched.push(*operand);
         }
     }
-    // Where none of them names one, they are words.
     if unmatched.len() == operands.len() {
         unmatched.clear();
     }
     Ok(unmatched)
 }
 
-fn words(args: &Args, operands: &[&str]) -> Filter {
+fn word_filter(args: &Args, words: &[&str]) -> Filter {
     Filter {
-        words: operands.iter().map(|word| word.to_lowercase()).collect(),
+        words: words.iter().map(|word| word.to_lowercase()).collect(),
         archived: if args.own.archived { Archived::With } else { Archived::No },
         subagents: args.own.subagents,
         ..Filter::default()
@@ -212,53 +192,58 @@ fn words(args: &Args, operands: &[&str]) -> Filter {
 
 fn query(args: &Args, filter: Filter) -> Query {
     let mut fields = Field::LISTED.to_vec();
-    // That the flags go together was seen at the start.
+    // The combination of flags was checked at the start.
     fields.extend(args.common.shape().unwrap_or_default().needed());
     Query { filter, fields, full: args.common.full, ..Query::default() }
 }
 
-/// The session again with what its rollout says, if that is asked for.
-fn refreshed(args: &Args, index: &mut Index, session: Session<'static>) -> Result<Session<'static>> {
-    let asked = query(args, Filter::default()).needs();
-    let looks = asked.has(Needs::ROLLOUT);
-    let (true, Some(id)) = (looks, session.id) else { return Ok(session) };
+/// The session with the fields of its rollout, if they are requested.
+fn completed(args: &Args, index: &mut Index, mut session: Session<'static>) -> Result<Session<'static>> {
+    let Some(id) = session.id.filter(|_| query(args, Filter::default()).needs().has(Needs::ROLLOUT)) else {
+        return Ok(session);
+    };
     let filter =
         Filter { ids: Some(vec![id]), archived: Archived::With, subagents: true, ..Filter::default() };
-    let mut again = session;
     index.list(&query(args, filter), &mut |found| {
-        again = found.clone().into_owned();
+        session = found.clone().into_owned();
         Ok(())
     })?;
-    Ok(again)
+    Ok(session)
 }
 
-/// Writes what is found, each session once, or keeps it where only one is wanted.
-struct Finder {
+/// Prints each found session once; with --one or --last at the end.
+struct Finder<'a> {
+    args: &'a Args,
     rows: Sessions,
-    found: Vec<Session<'static>>,
+    /// The sessions that are printed at the end.
+    collected: Vec<Session<'static>>,
     seen: HashSet<Option<Id>>,
-    holds: bool,
     exit: Exit,
-    count: usize,
-    /// Because of these the operands are words, and those beside them too that are references.
-    unmatched: Vec<String>,
+    /// Operands because of which the others were read as words, although they are references.
+    unmatched: Vec<&'a str>,
 }
 
-impl Finder {
-    fn take(&mut self, session: Session<'static>) -> Result<()> {
+impl Finder<'_> {
+    fn collects(&self) -> bool {
+        self.args.own.last || self.args.own.one
+    }
+
+    fn add(&mut self, session: Session<'static>) -> Result<()> {
         if !self.seen.insert(session.id) {
             return Ok(());
         }
-        self.count += 1;
-        if self.holds {
-            self.found.push(session);
+        if self.collects() {
+            self.collected.push(session);
             return Ok(());
         }
         self.rows.write(&session)
     }
 
-    fn filter_stdin(mut self, args: &Args, index: &mut Index, words_given: &[&str]) -> Result<Exit> {
-        let filter = words(args, words_given);
+    fn filter_stdin(mut self, index: &mut Index, words: &[&str]) -> Result<Exit> {
+        let args = self.args;
+        let filter = word_filter(args, words);
+        let needs = filter.needs();
+        let filter = Filter { archived: Archived::With, subagents: true, ..filter };
         let mut inputs = Inputs::new("stdin", io::stdin().lock());
         while let Some(next) = inputs.next() {
             let (line, input) = match next {
@@ -270,17 +255,17 @@ impl Finder {
                     continue;
                 }
             };
-            let (text, foreign) = match input {
+            let (text, record) = match input {
                 Input::Text(text) => (text, None),
-                Input::Record(foreign) => (foreign.id.clone().unwrap_or_default(), Some(foreign)),
-                Input::Other(foreign) if args.common.json => {
-                    self.rows.record(&foreign.text)?;
+                Input::Record(record) => (record.id.clone().unwrap_or_default(), Some(record)),
+                Input::Other(record) if args.common.json => {
+                    self.rows.record(&record.text)?;
                     continue;
                 }
                 Input::Other(_) => continue,
             };
             let session = match reference::resolve(index, &text) {
-                Ok(session) => refreshed(args, index, session)?,
+                Ok(session) => completed(args, index, session)?,
                 Err(error) => {
                     if self.exit != Exit::Trouble {
                         self.exit = error.exit();
@@ -289,55 +274,48 @@ impl Finder {
                     continue;
                 }
             };
-            let all = filter.needs();
-            let anything = Filter { archived: Archived::With, subagents: true, ..filter.clone() };
-            if anything.rejects(&session, all) {
+            if filter.rejects(&session, needs) {
                 continue;
             }
-            match foreign {
-                Some(foreign) if args.common.json && args.common.fields.is_none() && !self.holds => {
+            match record {
+                Some(record) if args.common.json && args.common.fields.is_none() && !self.collects() => {
                     if self.seen.insert(session.id) {
-                        self.count += 1;
-                        self.rows.record(&MergedRecord { session: &session, foreign: &foreign.text })?;
+                        self.rows.record(&MergedRecord { session: &session, foreign: &record.text })?;
                     }
                 }
-                _ => self.take(session)?,
+                _ => self.add(session)?,
             }
         }
         let exit = self.exit;
-        let found = self.finish(args, "the sessions on standard input")?;
+        let found = self.finish("standard input")?;
         Ok(if exit == Exit::Done { found } else { exit })
     }
 
-    fn finish(mut self, args: &Args, what: &str) -> Result<Exit> {
-        self.found.sort_by(|a, b| args_sort().compare(a, b));
-        if args.own.last {
-            self.found.truncate(1);
+    /// Prints the collected sessions, or why nothing was found. `what` names the operands.
+    fn finish(mut self, what: &str) -> Result<Exit> {
+        self.collected.sort_by(|a, b| Sort::default().compare(a, b));
+        if self.args.own.last {
+            self.collected.truncate(1);
         }
-        if args.own.one && self.found.len() > 1 {
-            return Err(
-                reference::ambiguous_error(what, &self.found).hint("--last takes the one that was used last")
-            );
+        if self.args.own.one && self.collected.len() > 1 {
+            return Err(reference::ambiguous_error(what, &self.collected).hint("--last prints the newest session"));
         }
-        if self.count == 0 && !self.unmatched.is_empty() {
+        let none = self.seen.is_empty();
+        if none && !self.unmatched.is_empty() {
             let unmatched: Vec<String> = self.unmatched.iter().map(|word| format!("'{word}'")).collect();
             warn(format_args!(
-                "{} is no session, so that all operands were taken for words, and nothing has them",
+                "no session matches {}, so that all operands were searched for as words, which no session has",
                 unmatched.join(", ")
             ));
-        } else if self.count == 0 {
+        } else if none {
             note(format_args!(
-                "nothing has '{what}'; archived ones and subagents are searched with --archived and --subagents"
+                "no session matches '{what}'; --archived and --subagents also search archived sessions and subagents"
             ));
         }
-        for session in &self.found {
+        for session in &self.collected {
             self.rows.write(session)?;
         }
         self.rows.finish()?;
-        Ok(if self.count == 0 { Exit::Negative } else { self.exit })
+        Ok(if none { Exit::Negative } else { self.exit })
     }
-}
-
-fn args_sort() -> codex_agent_shared::query::Sort {
-    codex_agent_shared::query::Sort::default()
 }

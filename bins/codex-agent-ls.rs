@@ -1,6 +1,6 @@
 //! codex-agent-ls: list Codex sessions.
 //!
-//! Flags fill a query and a shape; the index answers the one, the output writes the other.
+//! The flags fill a query, which the index answers, and a shape, by which the output writes the sessions.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,8 +20,8 @@ use codex_agent_shared::reference;
 use codex_agent_shared::text::harmless;
 use codex_agent_shared::time::{parse_end, parse_moment};
 
-/// The own arguments of this tool.
-#[derive(Default)]
+/// The arguments of this tool alone.
+#[derive(Default, PartialEq)]
 struct Own {
     filter: Filter,
     cwd: Vec<PathBuf>,
@@ -50,7 +50,7 @@ fn pattern(long: &'static str, help: &'static str, place: fn(&mut Filter) -> &mu
     })
 }
 
-fn which() -> Vec<Flag> {
+fn filters() -> Vec<Flag> {
     vec![
         Flag::directory("cwd", "only sessions of this directory", |args| &mut args.own.cwd)
             .more("Symbolic links are followed, as Codex does. May be given more than once."),
@@ -125,49 +125,6 @@ fn which() -> Vec<Flag> {
     ]
 }
 
-fn order() -> Vec<Flag> {
-    vec![
-        Flag::parsed(
-            "sort",
-            Takes::Words("KEY[:ORDER]", SortKey::values),
-            "sort by KEY, KEY:asc or KEY:desc",
-            |value| Sort::parse(&value.text()?),
-            |args| &mut args.own.sort,
-        )
-        .short('s')
-        .default("updated")
-        .more("By default times and tokens are in descending, text in ascending order. Equal sessions are sorted by id, so that the order is repeatable."),
-        Flag::number("limit", "N", .., "list at most N sessions", |args| &mut args.own.limit).short('n'),
-        Flag::number("offset", "N", .., "skip the first N sessions", |args| &mut args.own.offset),
-    ]
-}
-
-fn show() -> Vec<Flag> {
-    vec![
-        flags::json("session records, one a line"),
-        flags::fields(),
-        flags::format(),
-        flags::null(),
-        flags::full(),
-        Flag::switch("count", "print only the number of sessions", |args| &mut args.own.count).short('c'),
-        flags::color(),
-    ]
-}
-
-fn sources() -> Vec<Flag> {
-    vec![
-        flags::codex_home(),
-        flags::no_files(),
-        flags::no_database(),
-        Flag::switch(
-            "check",
-            "report where database and files disagree, instead of listing",
-            |args| &mut args.own.check,
-        )
-        .more("The first line of each rollout is read. The exit status is 1 if there is a problem. With --json each problem is a record of type problem, followed by one of type check."),
-    ]
-}
-
 fn tool() -> Tool {
     Tool::ours("codex-agent-ls")
         .description([
@@ -180,11 +137,51 @@ fn tool() -> Tool {
         ])
         .command(
             Command::new(run)
-                .hint("codex-agent find finds sessions by reference or text")
-                .flags("Filters", which())
-                .flags("Order", order())
-                .flags("Output options", show())
-                .flags("Sources", sources()),
+                .hint("'codex-agent find' finds sessions by reference or text")
+                .flags("Filters", filters())
+                .flags(
+                    "Order",
+                    [
+                        Flag::parsed(
+                            "sort",
+                            Takes::Words("KEY[:ORDER]", SortKey::values),
+                            "sort by KEY, KEY:asc or KEY:desc",
+                            |value| Sort::parse(&value.text()?),
+                            |args: &mut Args| &mut args.own.sort,
+                        )
+                        .short('s')
+                        .default("updated")
+                        .more("By default times and tokens are in descending, text in ascending order. Equal sessions are sorted by id, so that the order is repeatable."),
+                        Flag::number("limit", "N", .., "list at most N sessions", |args| &mut args.own.limit).short('n'),
+                        Flag::number("offset", "N", .., "skip the first N sessions", |args| &mut args.own.offset),
+                    ],
+                )
+                .flags(
+                    "Output options",
+                    [
+                        flags::json("session records, one a line"),
+                        flags::fields(),
+                        flags::format(),
+                        flags::null(),
+                        flags::full(),
+                        Flag::switch("count", "print only the number of sessions", |args| &mut args.own.count).short('c'),
+                        flags::color(),
+                    ],
+                )
+                .flags(
+                    "Sources",
+                    [
+                        flags::codex_home(),
+                        flags::no_files(),
+                        flags::no_database(),
+                        Flag::switch(
+                            "check",
+                            "report where database and files disagree, instead of listing",
+                            |args| &mut args.own.check,
+                        )
+                        .more("The first line of each rollout is read. The exit status is 1 if there is a problem. With --json each problem is a record of type problem, followed by one of type check."),
+                    ],
+                ),
         )
         .exit_status(&[
             (0, "The sessions were listed, even if there are none."),
@@ -225,14 +222,7 @@ fn tool() -> Tool {
             ("Print the parent of each fork:", "codex-agent ls --fields id,forked_from,title"),
             ("Check whether Codex's database and files agree:", "codex-agent ls --check"),
         ])
-        .see_also([
-            "codex-agent(1)",
-            "codex-agent-find(1)",
-            "codex-agent-group(1)",
-            "codex-agent-records(5)",
-            "codex-agent-files(5)",
-            "codex-agent(7)",
-        ])
+        .see_also("codex-agent(1) codex-agent-find(1) codex-agent-group(1) codex-agent-records(5) codex-agent-files(5) codex-agent(7)".split(' '))
         .writes(["session", "problem", "check"])
 }
 
@@ -241,16 +231,12 @@ fn main() -> ExitCode {
 }
 
 fn run(mut args: Args) -> Result<Exit> {
-    let asks_more = args.own.filter != Filter::default()
-        || !(args.own.cwd.is_empty() && args.own.under.is_empty() && args.own.groups.is_empty())
-        || args.own.forks_of.is_some()
-        || args.own.limit.is_some()
-        || args.own.offset > 0
+    let check_alone = Own { check: true, sort: args.own.sort, ..Own::default() };
+    let asks_more = args.own != check_alone
         || args.common.fields.is_some()
         || args.common.template.is_some()
         || args.common.nul
         || args.common.full
-        || args.own.count
         || args.common.no_files;
     if args.own.check && asks_more {
         return Err(Error::usage(
@@ -282,7 +268,7 @@ fn run(mut args: Args) -> Result<Exit> {
         sort: args.own.sort,
         offset: args.own.offset,
         limit: args.own.limit,
-        fields: if args.own.count { vec![codex_agent_shared::record::Field::Id] } else { shape.needed() },
+        fields: if args.own.count { vec![Field::Id] } else { shape.needed() },
         full: args.common.full,
     };
     if args.own.count {
@@ -294,7 +280,7 @@ fn run(mut args: Args) -> Result<Exit> {
     sessions.finish()?;
     if count == 0 {
         note(
-            "no sessions found; --archived and --subagents include archived sessions and subagents, and a pattern without a star is a whole value",
+            "no sessions were found; --archived and --subagents include archived sessions and subagents, and a pattern without a star must be the whole value",
         );
     }
     Ok(Exit::Done)

@@ -37,7 +37,7 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
     // What lies where it would put its Codex is somebody's.
     world.sh("mkdir mine-bin; ln -s /usr/bin/true mine-bin/codex");
     let ran = world.run(&["codex-agent-demo", "--keep", "mine"]);
-    ran.exits(2).reports("mine-bin/codex' is there already");
+    ran.exits(2).reports("mine-bin/codex' exists already");
     assert!(!world.path("mine").exists() && world.path("mine-bin/codex").is_symlink());
     let own = World::with_home("0.169.0");
     let tour = own.run(&["codex-agent", "demo"]);
@@ -69,8 +69,8 @@ fn a_shell_of_the_demo_starts_at_the_projects() {
     let mut command = world.command("codex-agent-demo");
     command.args(["sh"]);
     let mut terminal = Terminal::open(command, 80, 24);
-    let told = terminal.until("it is removed");
-    assert!(told.contains("a shell in the sample") && told.contains("'exit' leaves it"), "{told}");
+    let told = terminal.until("the sample is removed");
+    assert!(told.contains("a shell in the sample") && told.contains("'exit' ends the shell"), "{told}");
     terminal.press("echo \"<$(ls; cd alpha; codex-agent find @ --format '{title}')>\"\n");
     terminal.until("<alpha\r\nbeta\r\nnotes\r\nTry another approach>");
     terminal.press("exit\n");

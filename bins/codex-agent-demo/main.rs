@@ -1,7 +1,7 @@
 //! codex-agent-demo: try codex-agent on a sample home, without Codex.
 //!
-//! Started under the name `codex` this executable is a Codex without a model, so that what starts Codex
-//! can be tried too. It is not installed under that name: the demo makes a link in its temporary directory.
+//! If it is run under the name `codex`, this executable is a Codex without a model, so that the tools that run Codex can
+//! be tried too. It is not installed under that name: the demo makes a link in its temporary directory.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -11,12 +11,12 @@ use std::process::{Command as Process, ExitCode};
 use codex_agent_fake as fake;
 use codex_agent_fake::sample::Place;
 use codex_agent_shared::child;
-use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Tool};
+use codex_agent_shared::cli::{self, Command, Completes, Flag, Tool};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::error::{Context, Error, Exit, Result, status};
 use codex_agent_shared::query::Query;
+use codex_agent_shared::record::Field;
 use codex_agent_shared::text::quoted;
 
 #[derive(Default)]
@@ -25,21 +25,12 @@ struct Args {
     keep: Option<PathBuf>,
 }
 
-type Flag = cli::Flag<Args>;
-
-fn flags() -> Vec<Flag> {
-    vec![
-        Flag::directory("keep", "unpack the sample home into DIR, and keep it", |args| &mut args.keep)
-            .more("DIR must not exist. The directories of the sessions are created beside it, in DIR-projects, and a Codex without a model in DIR-bin. Without a COMMAND the environment of the sample is printed, as lines for eval."),
-    ]
-}
-
 fn tool() -> Tool {
     Tool::ours("codex-agent-demo")
         .description([
-            "Unpacks a small sample home into a temporary directory and runs a command in it: thirteen sessions that Codex 0.169 made in three projects, one of them named, one archived, one forked, one a subagent's, one interrupted, one killed, one failed. CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME point into the directory, so that your own files are not changed. The directory is removed afterwards.",
-            "PATH and CODEX_AGENT_CODEX begin with a Codex without a model. It answers each prompt with the prompt, needs no account and no network, and has 'codex exec' and the requests of 'codex app-server' that the other tools use, but no TUI.",
-            "Without a command it shows the main pipe, step by step, and how to continue with your own sessions, which it counts.",
+            "Unpacks a small sample home into a temporary directory and runs a command there. The sample has thirteen sessions, which Codex 0.169 created in three projects. Among them are a named, an archived and a forked session, a session of a subagent, and interrupted, killed and failed sessions. CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME point into the directory, so that your own files are not changed. The directory is removed after the command.",
+            "The Codex on PATH and in CODEX_AGENT_CODEX is a Codex without a model. This Codex answers each prompt with the prompt, and needs no account and no network. It supports 'codex exec' and the requests of 'codex app-server' that the other tools use, and has no TUI.",
+            "Without a command the demo shows the main pipe, step by step, counts your own sessions, and shows how to continue with them.",
             "An interactive shell starts in the directory of the projects, any other command in the current directory.",
             "The directories of the sample sessions exist and are empty, so that the sessions can be run: 'codex-agent group run', 'resume' and 'fork' work as with your own sessions.",
         ])
@@ -50,7 +41,11 @@ fn tool() -> Tool {
                     Ok(())
                 })
                 .greedy()
-                .flags("Options", flags()),
+                .flags(
+                    "Options",
+                    [Flag::directory("keep", "unpack the sample home into DIR, and keep it", |args: &mut Args| &mut args.keep)
+                        .more("DIR must not exist. The directories of the sessions are created beside DIR, in DIR-projects, and a Codex without a model in DIR-bin. Without a COMMAND the environment of the sample is printed, as lines for eval.")],
+                ),
         )
         .exit_status(&[
             (0, "Done."),
@@ -61,7 +56,7 @@ fn tool() -> Tool {
             ),
         ])
         .environment(&[
-            ("TMPDIR", "The directory of the temporary directory, instead of /tmp."),
+            ("TMPDIR", "The directory in which the temporary directory is created, instead of /tmp."),
             ("CODEX_HOME", "Codex's home, whose sessions are counted at the end of the tour."),
         ])
         .examples(&[
@@ -77,7 +72,7 @@ fn tool() -> Tool {
                 "eval \"$(codex-agent demo --keep sample)\" && codex-agent ls",
             ),
         ])
-        .see_also(["codex-agent(1)", "codex-agent-ls(1)", "codex-agent-group(1)", "codex-agent(7)"])
+        .see_also("codex-agent(1) codex-agent-ls(1) codex-agent-group(1) codex-agent(7)".split(' '))
 }
 
 fn main() -> ExitCode {
@@ -90,14 +85,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<Exit> {
-    let dir = tempfile::Builder::new()
-        .prefix("codex-agent-demo-")
-        .tempdir()
-        .map_err(|error| Error::new(format!("cannot make a temporary dir: {error}")))?;
-    let exit = run_in(&args, dir.path());
-    // Dropping would do it too, but could not say that it failed.
-    let place = dir.path().display().to_string();
-    dir.close().map_err(|error| Error::new(format!("cannot remove '{place}': {error}")))?;
+    let directory = tempfile::Builder::new().prefix("codex-agent-demo-").tempdir();
+    let directory = directory.context("make a directory in", &std::env::temp_dir())?;
+    let exit = run_in(&args, directory.path());
+    // Dropping the directory would remove it too, but could not report a failure.
+    let path = directory.path().to_owned();
+    directory.close().context("remove", &path)?;
     exit
 }
 
@@ -106,27 +99,28 @@ fn run_in(args: &Args, dir: &Path) -> Result<Exit> {
     match (&args.keep, args.command.is_empty()) {
         (kept, false) => {
             let mut process = sample.process(&args.command);
-            if is_typed_into(&args.command) {
+            if is_interactive_shell(&args.command) {
                 process.current_dir(&sample.0.projects);
                 let place = sample.0.projects.display();
-                let end = if kept.is_some() { "leaves it" } else { "leaves it, and it is removed" };
-                status(format_args!("a shell in the sample, in '{place}'; 'exit' {end}"));
+                let end = if kept.is_some() { "" } else { ", and the sample is removed" };
+                status(format_args!(
+                    "this is a shell in the sample, in '{place}'; 'exit' ends the shell{end}"
+                ));
             }
             child::run(&mut process)
         }
         (None, true) => sample.tour(),
         (Some(_), true) => {
-            say(&sample.variables())?;
             status(
-                "unpacked; with these lines a shell works in it, as by eval \"$(codex-agent demo --keep DIR)\"",
+                "the sample is unpacked; eval \"$(codex-agent demo --keep DIR)\" sets these variables in a shell",
             );
-            Ok(Exit::Done)
+            cli::print(&sample.variables())
         }
     }
 }
 
-/// Whether the command is an interactive shell, without a script or a line of its own.
-fn is_typed_into(command: &[OsString]) -> bool {
+/// Whether the command is a shell without a script and without a command line, on a terminal.
+fn is_interactive_shell(command: &[OsString]) -> bool {
     const SHELLS: [&str; 9] = ["sh", "ash", "bash", "dash", "fish", "ksh", "mksh", "zsh", "nu"];
     let name = Path::new(&command[0]).file_name().unwrap_or_default();
     let own = std::env::var_os("SHELL").map(PathBuf::from);
@@ -137,17 +131,16 @@ fn is_typed_into(command: &[OsString]) -> bool {
     is_shell && !has_line && std::io::stdin().is_terminal()
 }
 
-/// The sample, and where the tour works in it.
+/// The sample home.
 struct Sample(Place);
 
 impl Sample {
-    /// Unpacks it into a directory of the user or a temporary one; all else is temporary but what has to
-    /// outlive the command that made it.
-    fn make(keep: Option<&Path>, dir: &Path) -> Result<Sample> {
-        let mut place = Place::within(dir);
+    /// Unpacks the sample into the directory `keep` and directories beside it, or else into the temporary `directory`.
+    fn make(keep: Option<&Path>, directory: &Path) -> Result<Sample> {
+        let mut place = Place::within(directory);
         if let Some(kept) = keep {
             place.home = std::path::absolute(kept).unwrap_or_else(|_| kept.to_owned());
-            // Not in the directory itself, which is Codex's home and not ours.
+            // The directory itself is Codex's home, in which no tool writes.
             let beside = |name: &str| {
                 let mut path = place.home.clone().into_os_string();
                 path.push(format!("-{name}"));
@@ -156,18 +149,18 @@ impl Sample {
             (place.config, place.state) = (beside("config"), beside("state"));
             (place.projects, place.bin) = (beside("projects"), beside("bin"));
             if place.home.symlink_metadata().is_ok() {
-                return Err(Error::usage(format!("'{}' is there already", place.home.display())));
+                return Err(Error::usage(format!("'{}' exists already", place.home.display()))
+                    .hint("--keep needs a directory that does not exist"));
             }
         }
-        let own = std::env::current_exe()
-            .map_err(|error| Error::new(format!("cannot find this executable: {error}")))?;
-        // Replace only the link of an earlier sample; another file there is not ours.
+        let own = std::env::current_exe().context("find the executable", Path::new("codex-agent-demo"))?;
+        // Only the link of an earlier sample is replaced.
         let codex = place.codex();
         if codex.symlink_metadata().is_ok() {
-            let leads = std::fs::read_link(&codex).unwrap_or_default();
-            if leads.file_name() != own.file_name() {
-                return Err(Error::usage(format!("'{}' is there already", codex.display()))
-                    .hint("name another DIR, or move it away"));
+            let target = std::fs::read_link(&codex).unwrap_or_default();
+            if target.file_name() != own.file_name() {
+                return Err(Error::usage(format!("'{}' exists already", codex.display()))
+                    .hint("move the file away, or choose another directory for --keep"));
             }
             std::fs::remove_file(&codex).context("remove the link", &codex)?;
         }
@@ -182,7 +175,7 @@ impl Sample {
         process
     }
 
-    /// What a shell must say to work in it.
+    /// Lines for a shell that set the environment of the sample.
     fn variables(&self) -> String {
         let mut command = Process::new("");
         self.0.set_env(&mut command);
@@ -200,38 +193,28 @@ impl Sample {
 
     fn tour(&self) -> Result<Exit> {
         let steps = [
-            (
-                "codex-agent lists the sessions of Codex. These are of a sample home.",
-                "codex-agent ls -n 5".to_owned(),
-            ),
-            (
-                "Sessions are found by words, by name, or by a part of the id.",
-                "codex-agent find auth.rs".to_owned(),
-            ),
-            (
-                "With --json, sessions are records: one JSON object a line.",
-                "codex-agent ls -n 1 --json".to_owned(),
-            ),
+            ("codex-agent lists the sessions of Codex. These are of a sample home.", "codex-agent ls -n 5"),
+            ("Sessions are found by words, by name, or by a part of the id.", "codex-agent find auth.rs"),
+            ("With --json, sessions are records: one JSON object a line.", "codex-agent ls -n 1 --json"),
             (
                 "Session records can be put into a group.",
-                "codex-agent ls --json --under beta | codex-agent group add work".to_owned(),
+                "codex-agent ls --json --under beta | codex-agent group add work",
             ),
-            ("The group is saved, and every tool can read it.", "codex-agent group show work".to_owned()),
+            ("The group is saved, and every tool can read it.", "codex-agent group show work"),
             (
                 "A prompt can be sent to every session of a group, concurrently. The Codex of this tour has no \
                  model, and repeats the prompt.",
-                "codex-agent group run work --answers --prompt 'Check it once more'".to_owned(),
+                "codex-agent group run work --answers --prompt 'Check it once more'",
             ),
             (
                 "Prompts can start new sessions, too.",
-                "codex-agent run --cwd alpha --answers 'Write the parser' 'Write the manual'".to_owned(),
+                "codex-agent run --cwd alpha --answers 'Write the parser' 'Write the manual'",
             ),
             (
                 "A queue saves prompts, and sends them one after the other.",
                 "printf 'Plan it\\nBuild it\\nTest it\\n' | codex-agent queue add book\n\
                  codex-agent queue run book --answers\n\
-                 codex-agent queue show book"
-                    .to_owned(),
+                 codex-agent queue show book",
             ),
         ];
         for (text, commands) in &steps {
@@ -257,28 +240,24 @@ fn say(text: &str) -> Result<()> {
 }
 
 fn own_sessions() -> String {
-    let more = "codex-agent --help lists the tools, codex-agent help NAME opens their manual pages.\n";
+    let more =
+        "'codex-agent --help' lists the tools, 'codex-agent help NAME' opens the manual page of a tool.\n";
     let count = || {
         let home = Home::find(None).ok().filter(Home::exists)?;
         let place = home.path().display().to_string();
         let mut index = Index::open(home, Sources::default()).ok()?;
-        let count = index
-            .list(
-                &Query { fields: vec![codex_agent_shared::record::Field::Id], ..Query::default() },
-                &mut |_| Ok(()),
-            )
-            .ok()?;
-        Some((place, count))
+        let query = Query { fields: vec![Field::Id], ..Query::default() };
+        Some((place, index.list(&query, &mut |_| Ok(())).ok()?))
     };
     match count() {
         Some((place, count)) if count > 0 => {
             format!(
-                "That was the sample. Your own home {place} has {count} sessions: try 'codex-agent ls'.\n{more}"
+                "This was the sample. Your own home {place} has {count} sessions: try 'codex-agent ls'.\n{more}"
             )
         }
         _ => format!(
-            "That was the sample. There are no sessions of your own yet: once you have used Codex, 'codex-agent ls' \
-             lists them.\n'codex-agent demo sh' opens a shell in the sample.\n{more}"
+            "This was the sample. There are no sessions of your own yet: once you have used Codex, 'codex-agent ls' \
+             lists your sessions.\n'codex-agent demo sh' opens a shell in the sample.\n{more}"
         ),
     }
 }

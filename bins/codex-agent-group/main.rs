@@ -37,19 +37,6 @@ fn group_name(args: &Args) -> Result<&str> {
     })
 }
 
-fn description() -> Flag {
-    Flag::text("description", "TEXT", "what the group is for", |args| &mut args.own.description).short('d')
-}
-
-fn unchecked() -> Flag {
-    Flag::switch("unchecked", "add ids without checking that Codex has them", |args| &mut args.own.unchecked)
-        .more("For sessions of another machine. Only full ids and records are accepted with it.")
-}
-
-fn existing() -> Flag {
-    Flag::switch("existing", "refuse to create the group", |args| &mut args.own.existing)
-}
-
 fn format() -> Flag {
     Flag::new("format", Takes::Text("TEMPLATE"), "a template such as '{name}\\t{count}'", |args, value| {
         let known = |field: &str| match field_value(&Group::default(), field) {
@@ -76,7 +63,16 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("create", "create an empty group", create)
             .operands("NAME", &[Completes::Nothing])
             .details(&[NAME_RULES])
-            .flags("Options", [description(), changed_json()]),
+            .flags(
+                "Options",
+                [
+                    Flag::text("description", "TEXT", "the purpose of the group", |args: &mut Args| {
+                        &mut args.own.description
+                    })
+                    .short('d'),
+                    changed_json(),
+                ],
+            ),
         Command::verb("list", "list the groups", list)
             .aliases(&["ls"])
             .hint("'codex-agent group show NAME' shows a group")
@@ -98,7 +94,15 @@ fn commands() -> Vec<Command<Args>> {
             ])
             .flags(
                 "Options",
-                [flags::json("print the session records that were read"), existing(), unchecked(), flags::codex_home()],
+                [
+                    flags::json("print the session records that were read"),
+                    Flag::switch("existing", "refuse to create the group", |args| &mut args.own.existing),
+                    Flag::switch("unchecked", "add ids without checking that Codex has them", |args| {
+                        &mut args.own.unchecked
+                    })
+                    .more("For sessions of another machine. Only full ids and records are accepted with it."),
+                    flags::codex_home(),
+                ],
             ),
         Command::verb("remove", "remove sessions from a group", remove)
             .operands("NAME [REF...|-]", &[Completes::Groups, Completes::Sessions])
@@ -200,31 +204,9 @@ fn tool() -> Tool {
             ),
             ("Print the names of all groups:", "codex-agent group list | cut -f1"),
         ])
-        .see_also([
-            "codex-agent(1)",
-            "codex-agent-ls(1)",
-            "codex-agent-find(1)",
-            "codex-agent-records(5)",
-            "codex-agent-files(5)",
-            "codex-agent(7)",
-        ])
+        .see_also("codex-agent(1) codex-agent-ls(1) codex-agent-find(1) codex-agent-records(5) codex-agent-files(5) codex-agent(7)".split(' '))
         .reads(&["session"])
-        .writes([
-            "group",
-            "session",
-            "job",
-            "turn.started",
-            "message",
-            "tool.called",
-            "turn.completed",
-            "turn.failed",
-            "turn.aborted",
-            "session.rolled_back",
-            "session.archived",
-            "session.unarchived",
-            "session.moved",
-            "session.deleted",
-        ])
+        .writes("group session job turn.started message tool.called turn.completed turn.failed turn.aborted session.rolled_back session.archived session.unarchived session.moved session.deleted".split(' '))
         .writes(manage::event_types())
 }
 

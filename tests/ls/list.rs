@@ -320,7 +320,7 @@ fn wrong_usage_gets_a_hint_and_exits_with_2() {
         (&["--archived=all"], "expected only"),
         (&["--json=yes"], "accepts no value"),
         (&["--color", "blue"], "expected auto or always or never"),
-        (&["login"], "codex-agent find finds sessions by"),
+        (&["login"], "'codex-agent find' finds sessions by"),
         (&["--no-files", "--no-database"], "no source is left"),
         (&["--format", "{id}", "--json"], "cannot be combined with --fields"),
         (&["--json", "-0"], "cannot be combined with --json"),
