@@ -60,7 +60,7 @@ fn commands() -> [Command<Args>; 6] {
             .details(&[
                 "Reports every problem in the file: syntax errors, unknown keys, invalid values, aliases of tools that do not exist. In a pipe: file, line, column, error or warning, and the problem, separated by TABs.",
             ])
-            .flags("Options", [flags::json("config.problem records, one a line")]),
+            .flags("Options", [flags::json("records of type config.problem, one a line")]),
         Command::verb("edit", "open config.toml in an editor, then check it", edit).details(&[
             "If there is no file, a template is created in which everything is commented out; it is removed if it was not changed. Problems are reported as by 'config check'.",
         ]),
@@ -100,7 +100,7 @@ codex-agent --config-home try newest";
 /// The paragraphs of the manual page; those about settings come from their table.
 fn description() -> Vec<String> {
     let mut paragraphs = vec![
-        "Shows the settings and where each is set: by a flag, an environment variable, or config.toml, in this order, or nowhere, so that the default holds. It also shows paths that follow from them and are no settings: codex.database, config.folder and state.folder.".to_owned(),
+        "Shows the settings and where each is set: by a flag, an environment variable, or config.toml, in this order, or nowhere, so that the default holds. The tool also shows codex.database, config.folder and state.folder, which are derived from the settings and cannot be set.".to_owned(),
         "config.toml is TOML. For an unknown key a warning is printed. With a syntax error or an invalid value, a tool that needs a setting exits with status 2, and prints line and column; a tool that needs only ui.color prints a warning.".to_owned(),
     ];
     for setting in SETTINGS {

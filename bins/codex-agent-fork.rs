@@ -49,7 +49,7 @@ fn what() -> Vec<Flag> {
             "fork before this turn of this session",
             |args| &mut args.own.at,
         )
-        .more("Both are ids of Codex. It replaces REF."),
+        .more("Both are ids of Codex. The flag replaces REF."),
         Flag::number("count", "N", 1.., "make N forks of each session", |args| &mut args.own.count)
             .short('n'),
         Flag::parsed(

@@ -22,8 +22,8 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-name")
         .description([
             "Names a session, through Codex itself, so that the picker of Codex shows the name and 'codex resume NAME' finds it. Codex has no other way to name sessions of 'codex exec'.",
-            "Every tool of this package accepts the name as a reference. Names need not be unique: Codex names the sessions of its TUI itself (0.171), and a fork takes its parent's name with it (0.169). A name of several sessions is ambiguous; the error names the newest. A name is refused if it is a whole id or the path of a rollout, or begins with @, -, id: or name:, as references do. Codex removes blanks around a name, keeps every earlier name, and cannot remove a name.",
-            "Codex 0.94 or later is needed. It takes about half a second, in which Codex starts.",
+            "Every tool of this package accepts the name as a reference. Names need not be unique: Codex names the sessions of its TUI itself (0.171), and a fork has the name of its parent (0.169). A name of several sessions is ambiguous; the error names the newest. A name is refused if it is a whole id or the path of a rollout, or begins with @, -, id: or name:, as references do. Codex removes blanks around a name, keeps every earlier name, and cannot remove a name.",
+            "Codex 0.94 or later is needed. Codex is started for this, which takes about half a second.",
         ])
         .command(
             Command::new(run)

@@ -65,7 +65,7 @@ fn turn() -> Vec<Flag> {
 fn other() -> Vec<Flag> {
     vec![
         Flag::switch("print", "print the command instead of running it", |args| &mut args.own.print).more(
-            "The command is a line of shell, or with --json a record of type command with argv and cwd.",
+            "The command is a shell command line, or with --json a record of type command with argv and cwd.",
         ),
         flags::json("with --print, print a record; with a prompt, events"),
         flags::codex_home(),

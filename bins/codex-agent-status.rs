@@ -21,7 +21,7 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-status")
         .description([
             "Shows running and unfinished runs, queues with pending prompts and their next prompt, and usage limits with the time when they reset.",
-            "In a pipe each is one line, separated by TABs: run, queue or limit; its name (for a limit, Codex's home); its state; how many jobs or prompts are left; and the start of the run, the next prompt, or the time when the limit resets. The state of a limit is reached, or over when the time that Codex reported has passed: the next job tries again.",
+            "In a pipe each run, queue and limit is one line with these columns, separated by TABs: the word run, queue or limit; the name (for a limit, Codex's home); the state; the number of jobs or prompts that are left; and the start of the run, the next prompt, or the time when the limit resets. The state of a limit is 'reached', or 'over' after the time that Codex reported; the next job then tries again.",
         ])
         .command(
             Command::new(run)

@@ -64,7 +64,7 @@ fn first() -> Flag {
 }
 
 fn failed() -> Flag {
-    Flag::switch("failed", "all prompts that failed", |args| &mut args.own.failed)
+    Flag::switch("failed", "requeue all failed prompts", |args| &mut args.own.failed)
 }
 
 fn now() -> Flag {
@@ -179,7 +179,7 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("unpause", "resume a paused queue", |args| verbs::set_paused(&args, false))
             .aliases(&["resume"])
             .operands("NAME...", NAME)
-            .details(&["The queue is not run by this."])
+            .details(&["Only the pause is ended; 'queue run' runs the queue."])
             .flags("Options", [changed_json()]),
         Command::verb("stop", "stop the runner of a queue after the running prompt", verbs::stop)
             .operands("NAME", NAME)
@@ -189,7 +189,7 @@ fn commands() -> Vec<Command<Args>> {
             .operands("NAME", NAME)
             .details(&[
                 "Each prompt is sent when the previous one has ended, in the order that the queue has then: changes from other terminals take effect. After a prompt that fails the next one is sent, except in a queue of one session. Manual prompts are skipped.",
-                "A queue has one runner at a time. Jobs that an earlier runner left, because it was killed or stopped, come first: a running job is followed; the result of a job that ended meanwhile is read from the output of Codex; a job that never reached the model is sent; a job that was interrupted has failed, and is not retried. See codex-agent-run(1).",
+                "A queue has one runner at a time. Jobs that an earlier runner left, because it was killed or stopped, come first: a running job is followed; the result of a job that ended meanwhile is read from the output of Codex; a job that never reached the model is sent; an interrupted job fails, and is not retried. See codex-agent-run(1).",
                 "The options of an unfinished run (the model, the sandbox, timeouts) are kept when it is continued, unless they are given anew. --new starts another run without them.",
             ])
             .flags(

@@ -94,13 +94,13 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("watch", "follow a run of another terminal", verbs::watch)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
-                "Prints past and new events until the run ends, and exits with the status of the run [default: the newest run]. Ctrl-C ends only the watching.",
+                "Prints past and new events until the run ends, and exits with the status of the run [default: the newest run]. Ctrl-C ends 'watch', and the run continues.",
             ])
             .flags("Output options", jobs::shown()),
         Command::verb("continue", "continue an unfinished run", verbs::continue_run)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
-                "Continues a run that was stopped, or whose runner was killed [default: the newest unfinished run]. Running jobs are followed; the results of jobs that ended meanwhile are read from the output of Codex; jobs that never reached the model are started. A job that was interrupted has failed.",
+                "Continues a run that was stopped, or whose runner was killed [default: the newest unfinished run]. Running jobs are followed; the results of jobs that ended meanwhile are read from the output of Codex; jobs that never reached the model are started. An interrupted job fails, unless --interrupted chooses another action.",
             ])
             .flags(jobs::RUN_OPTIONS, jobs::how_concurrent().chain([flags::codex()]))
             .flags("Output options", jobs::shown()),
@@ -139,7 +139,7 @@ fn tool() -> Tool {
             ),
             (
                 "CODEX_AGENT_RUN, CODEX_AGENT_JOB, CODEX_AGENT_DEPTH",
-                "Set for each job: the run, the job, and how many runs it is nested in. At a depth of 3 no further run is started.",
+                "Set for each job: the run, the job, and the number of runs that contain the job. A job at depth 3 cannot start a run.",
             ),
         ])
         .files(&[

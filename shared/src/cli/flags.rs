@@ -145,7 +145,7 @@ pub fn null<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 
 /// `--full`
 pub fn full<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let help = "read the rollouts too: fork parent, status, last directory";
+    let help = "also read the rollouts, for fork parent, status and last directory";
     Flag::switch("full", help, |args: &mut Args<O, J>| &mut args.common.full).more(
         "Adds forked_from, status and resume_command to records, shows the status of sessions that are not idle in \
          a table, and completes rows of older databases. The title of a fork is then its own first message; \
@@ -171,20 +171,20 @@ pub fn color<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 /// `--json`
 pub fn json<O: 'static, J: 'static>(help: &'static str) -> Flag<Args<O, J>> {
     Flag::switch("json", help, |args: &mut Args<O, J>| &mut args.common.json)
-        .more("As codex-agent-records(5) describes them.")
+        .more("codex-agent-records(5) describes the records.")
 }
 
 /// `--no-database`
 pub fn no_database<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let help = "read only the rollout files";
     Flag::switch("no-database", help, |args: &mut Args<O, J>| &mut args.common.no_database)
-        .more("Values that only the database has (tokens used, pinned) are null then.")
+        .more("The values that only the database has (tokens used, pinned) are null.")
 }
 
 /// `--no-files`
 pub fn no_files<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let help = "read only Codex's database";
     Flag::switch("no-files", help, |args: &mut Args<O, J>| &mut args.common.no_files).more(
-        "This is fastest. Sessions without a row are not listed, and a row is listed even if its file does not exist.",
+        "Reading only the database is fastest. Sessions without a row are not listed, and a row is listed even if its file does not exist.",
     )
 }

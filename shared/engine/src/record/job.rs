@@ -60,9 +60,13 @@ pub enum Sandbox {
 
 impl Choice for Sandbox {
     const ALL: &'static [(Sandbox, &'static str, &'static str)] = &[
-        (Sandbox::ReadOnly, "read-only", "nothing"),
-        (Sandbox::WorkspaceWrite, "workspace-write", "the directory that it works in"),
-        (Sandbox::DangerFullAccess, "danger-full-access", "everything"),
+        (Sandbox::ReadOnly, "read-only", "Codex may change no file"),
+        (
+            Sandbox::WorkspaceWrite,
+            "workspace-write",
+            "Codex may change files in the directory of the session",
+        ),
+        (Sandbox::DangerFullAccess, "danger-full-access", "Codex runs without a sandbox"),
     ];
 }
 

@@ -67,7 +67,7 @@ impl OnBusy {
     pub fn values() -> Vec<(&'static str, &'static str)> {
         vec![
             ("wait", "wait up to 90 seconds for the session, then fail"),
-            ("wait=", "wait up to this long: wait=10m"),
+            ("wait=", "wait up to the given time, as in wait=10m, then fail"),
             ("skip", "skip the job"),
             ("fork", "send the prompt to a fork of the session (Codex 0.148 and later)"),
             ("fail", "fail the job immediately"),
@@ -110,7 +110,7 @@ impl Choice for OnLimit {
             "wait",
             "wait until the limit resets; then start one job as a test, and the others after it succeeds",
         ),
-        (OnLimit::Try, "try", "as stop, but start jobs although the limit may last"),
+        (OnLimit::Try, "try", "as stop, but start jobs even if the limit may not have reset"),
     ];
 }
 
@@ -134,7 +134,7 @@ impl Choice for Interrupted {
             "fail the job: the model has seen the prompt and may have done part of it",
         ),
         (Interrupted::Continue, "continue", "send 'Continue.' to the same session"),
-        (Interrupted::Retry, "retry", "send the prompt again; its events say resent"),
+        (Interrupted::Retry, "retry", "send the prompt again; the events of the job have the field resent"),
     ];
 }
 

@@ -136,22 +136,22 @@ fn time<O: 'static>(
 
 /// `--timeout`
 pub fn timeout<O: 'static>() -> Flag<O> {
-    let help = "stop a job that takes longer, such as 90s or 1h30m";
+    let help = "stop a job that runs longer than TIME, such as 90s or 1h30m";
     time("timeout", help, |args| &mut args.jobs.patience.timeout)
 }
 
 /// `--idle-timeout`
 pub fn idle_timeout<O: 'static>() -> Flag<O> {
-    let help = "stop a job that prints nothing for this long";
+    let help = "stop a job that prints nothing for TIME";
     time("idle-timeout", help, |args| &mut args.jobs.patience.idle)
         .more("Codex prints nothing while it runs a long command.")
 }
 
 /// `--network-timeout`
 pub fn network_timeout<O: 'static>() -> Flag<O> {
-    let help = "stop a job that has no network for this long";
+    let help = "stop a job that has no network for TIME";
     time("network-timeout", help, |args| &mut args.jobs.patience.network)
-        .more("By default Codex waits until the network is back, however long that takes.")
+        .more("By default a job waits for the network without a limit.")
 }
 
 /// `--retries`
@@ -162,15 +162,15 @@ pub fn retries<O: 'static>() -> Flag<O> {
         .default("0")
         .more(
             "Transient failures are an overloaded or silent service, a rate limit, and no network. A job is retried only \
-             if Codex has done nothing yet. Delays grow. The session then has the prompt twice, and the \
-             events have the field resent.",
+             if Codex has done nothing yet. The delay grows with each retry. The session of a retried job has the \
+             prompt twice, and the events of the job have the field resent.",
         )
 }
 
 /// `--on-limit`
 pub fn on_limit<O: 'static>() -> Flag<O> {
-    let help = "what to do at a usage limit";
-    Flag::choice::<OnLimit, _>("on-limit", "WHAT", help, |args: &mut Args<O>| &mut args.jobs.on_limit)
+    let help = "the action at a usage limit";
+    Flag::choice::<OnLimit, _>("on-limit", "ACTION", help, |args: &mut Args<O>| &mut args.jobs.on_limit)
         .default("stop")
 }
 
@@ -198,9 +198,9 @@ pub fn codex_arg<O: 'static>() -> Flag<O> {
 
 /// `--events`
 pub fn events<O: 'static>() -> Flag<O> {
-    let help = "print Codex's own events too, as job.event";
+    let help = "also print Codex's own events, as records of type job.event";
     Flag::switch("events", help, |args: &mut Args<O>| &mut args.jobs.events)
-        .more("Events are printed unchanged, as they happen. The log of the run does not have them.")
+        .more("Codex's events are printed unchanged, as they happen. The log of the run does not have them.")
 }
 
 /// `--max-failures`
@@ -214,17 +214,17 @@ pub fn max_failures<O: 'static>() -> Flag<O> {
 
 /// `--on-busy`
 pub fn on_busy<O: 'static>() -> Flag<O> {
-    let (takes, help) = (Takes::Words("WHAT", OnBusy::values), "what to do with a session in use");
+    let (takes, help) = (Takes::Words("ACTION", OnBusy::values), "the action for a session that is in use");
     let parse = |value: Value| OnBusy::parse(&value.text()?);
     Flag::parsed("on-busy", takes, help, parse, |args: &mut Args<O>| &mut args.jobs.on_busy)
         .default("wait=90s")
-        .more("The background process of Codex uses a session for a minute after its TUI was closed.")
+        .more("A background process of Codex uses a session for a minute after the Codex TUI was closed.")
 }
 
 /// `--interrupted`
 pub fn interrupted<O: 'static>() -> Flag<O> {
-    let help = "what to do with a job that was interrupted";
-    Flag::choice::<Interrupted, _>("interrupted", "WHAT", help, |args: &mut Args<O>| {
+    let help = "the action for an interrupted job";
+    Flag::choice::<Interrupted, _>("interrupted", "ACTION", help, |args: &mut Args<O>| {
         &mut args.jobs.interrupted
     })
     .default("fail")
@@ -234,8 +234,8 @@ pub fn interrupted<O: 'static>() -> Flag<O> {
 pub fn answers<O: 'static>() -> Flag<O> {
     let help = "print only the last message of each session";
     Flag::switch("answers", help, |args: &mut Args<O>| &mut args.jobs.answers).more(
-        "If there are several jobs, and in a queue that is being run, each message follows a line '==> ID <=='. \
-         Not with --json or --events.",
+        "With several jobs, and while a queue runs, a line '==> ID <==' precedes each message. The flag cannot be \
+         combined with --json or --events.",
     )
 }
 
