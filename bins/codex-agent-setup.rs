@@ -81,7 +81,7 @@ fn tool() -> Tool {
             ("Install only the manual pages:", "codex-agent setup --only man --yes"),
             ("Remove everything that was installed:", "codex-agent setup --undo --yes"),
         ])
-        .see_also(["codex-agent(1)", "codex-agent-files(5)", "codex-agent(7)"])
+        .see_also("codex-agent(1) codex-agent-files(5) codex-agent(7)".split(' '))
         .writes(["setup.file"])
 }
 
@@ -163,50 +163,51 @@ impl Kind {
     }
 
     /// The paths and contents of the files of this kind, for the tools in the directory `bin`.
-    fn documents(self, bin: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    fn documents(self, bin: &Path) -> Result<Vec<(String, String)>> {
         let directory = self.directory(bin)?;
-        let Some(directory) = directory.to_str() else {
-            let message = format!("cannot install into '{}': the path is not UTF-8", directory.display());
-            return Err(
-                Error::new(message).hint("set XDG_DATA_HOME and XDG_CONFIG_HOME to other directories")
-            );
-        };
+        let directory = directory.to_str().ok_or_else(|| {
+            Error::new(format!("cannot install into '{}': the path is not UTF-8", directory.display()))
+                .hint("set XDG_DATA_HOME and XDG_CONFIG_HOME to other directories")
+        })?;
         let pages = PAGES.iter().filter(|_| self == Kind::Man);
-        let mut all: Vec<_> =
-            pages.map(|(name, text)| (format!("{directory}/{name}"), text.as_bytes().to_vec())).collect();
+        let page = |(name, text): &(&str, &str)| (format!("{directory}/{name}"), (*text).to_owned());
+        let mut all: Vec<_> = pages.map(page).collect();
         let names = TOOLS.iter().map(|(name, ..)| format!("{PREFIX}{name}"));
         for tool in iter::once("codex-agent".to_owned()).chain(names).filter(|tool| bin.join(tool).is_file())
         {
             // bash and fish search for a file by the name of the command. The file of zsh names all commands.
             let text = match self {
-                Kind::Bash if tool != "codex-agent" => b". \"${BASH_SOURCE[0]%/*}/codex-agent\"\n".to_vec(),
-                Kind::Fish if tool != "codex-agent" => b"source (status dirname)/codex-agent.fish\n".to_vec(),
+                Kind::Bash if tool != "codex-agent" => ". \"${BASH_SOURCE[0]%/*}/codex-agent\"\n".to_owned(),
+                Kind::Fish if tool != "codex-agent" => {
+                    "source (status dirname)/codex-agent.fish\n".to_owned()
+                }
                 Kind::Zsh if tool != "codex-agent" => continue,
-                _ => generate(&bin.join(&tool), self.word(), PATIENCE)?.into_bytes(),
+                _ => generate(&bin.join(&tool), self.word(), PATIENCE)?,
             };
             all.push((format!("{directory}/{}", self.places(&tool).0), text));
         }
         Ok(all)
     }
 
-    /// The line that the user may have to add to a startup file, for the shell or man(1) to find the files.
-    fn startup_line(self, bin: &Path) -> Result<Option<String>> {
+    /// Prints the line that the user may have to add to a startup file, for the shell or man(1) to find the files.
+    fn print_startup_line(self, bin: &Path) -> Result<()> {
         let directory = quoted(&self.directory(bin)?.to_string_lossy());
         let zsh = env::var_os("ZDOTDIR").map(PathBuf::from).filter(|path| path.is_absolute());
         let zsh = zsh.unwrap_or_else(|| PathBuf::from("~")).join(".zshrc");
-        Ok(match self {
+        status(match self {
             // The empty part of MANPATH stands for the directories that man searches by default.
-            Kind::Man => Some(format!(
+            Kind::Man => format!(
                 "if 'man codex-agent' finds no page, put 'export MANPATH={directory}:$MANPATH' into your shell's startup file"
-            )),
+            ),
             Kind::Bash => {
-                Some(format!("bash without bash-completion: put '. {directory}/codex-agent' into ~/.bashrc"))
+                format!("bash without bash-completion: put '. {directory}/codex-agent' into ~/.bashrc")
             }
             Kind::Zsh => {
-                Some(format!("zsh: put 'fpath=({directory} $fpath)' into {}, before compinit", zsh.display()))
+                format!("zsh: put 'fpath=({directory} $fpath)' into {}, before compinit", zsh.display())
             }
-            Kind::Fish => None,
-        })
+            Kind::Fish => return Ok(()),
+        });
+        Ok(())
     }
 }
 
@@ -227,7 +228,7 @@ struct Installed {
 
 impl Installed {
     /// The action for a file that is to have the content `wanted`, or is to be removed.
-    fn action(&self, path: &str, wanted: Option<&[u8]>) -> Result<&'static str> {
+    fn action(&self, path: &str, wanted: Option<&str>) -> Result<&'static str> {
         let there = match Path::new(path).symlink_metadata() {
             Ok(meta) if meta.is_file() => Some(fs::read(path).context("read", Path::new(path))?),
             // A link or a directory has the content of no file that setup wrote.
@@ -238,7 +239,7 @@ impl Installed {
         let is_known =
             |content| self.files.get(path).is_some_and(|(_, known)| known.contains(&fingerprint(content)));
         Ok(match (wanted, there) {
-            (Some(wanted), Some(there)) if wanted == there => "keep",
+            (Some(wanted), Some(there)) if wanted.as_bytes() == there => "keep",
             (_, Some(there)) if !is_known(&there) => "refuse",
             (Some(_), None) => "make",
             (Some(_), Some(_)) => "replace",
@@ -256,7 +257,7 @@ struct Step {
     action: &'static str,
     kind: Kind,
     path: String,
-    text: Option<Vec<u8>>,
+    text: Option<String>,
 }
 
 impl Step {
@@ -306,9 +307,7 @@ fn run(args: Args) -> Result<Exit> {
     }
     apply(&store, &steps)?;
     status(format_args!("{} {} file(s)", if undo { "removed" } else { "installed" }, steps.len()));
-    for kind in kinds.iter().filter(|_| !undo) {
-        kind.startup_line(bin)?.iter().for_each(status);
-    }
+    kinds.iter().filter(|_| !undo).try_for_each(|kind| kind.print_startup_line(bin))?;
     Ok(exit)
 }
 
@@ -353,7 +352,7 @@ fn apply(store: &Store, steps: &[Step]) -> Result<()> {
     for Step { kind, path, text, .. } in steps {
         let Some(text) = text else { continue };
         let entry = now.files.entry(path.clone()).or_insert((kind.word().to_owned(), BTreeSet::new()));
-        entry.1.insert(fingerprint(text));
+        entry.1.insert(fingerprint(text.as_bytes()));
         let missing = Path::new(path).ancestors().skip(1).take_while(|directory| !directory.exists());
         now.folders.extend(missing.map(|directory| directory.display().to_string()));
     }
@@ -373,7 +372,7 @@ fn apply(store: &Store, steps: &[Step]) -> Result<()> {
 }
 
 /// Writes a file that every user may read, by a temporary file that is synced and renamed; removes it without a text.
-fn write(path: &Path, text: Option<&[u8]>) -> Result<()> {
+fn write(path: &Path, text: Option<&str>) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let part = format!(".{}.codex-agent-setup", path.file_name().unwrap_or_default().to_string_lossy());
     // A setup that was killed may have left the temporary file.
@@ -388,7 +387,7 @@ fn write(path: &Path, text: Option<&[u8]>) -> Result<()> {
     made.context("create", directory)?;
     let write = || -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(&part).rand_bytes(0).tempfile_in(directory)?;
-        file.write_all(text)?;
+        file.write_all(text.as_bytes())?;
         file.as_file().set_permissions(Permissions::from_mode(0o644))?;
         file.as_file().sync_all()?;
         file.persist(path).map(drop).map_err(|error| error.error)

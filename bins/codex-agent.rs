@@ -396,17 +396,10 @@ fn plain(text: &str) -> String {
             _ => {}
         }
     }
-    for (escape, character) in [
-        ("\\-", "-"),
-        ("\\fB", ""),
-        ("\\fI", ""),
-        ("\\fR", ""),
-        ("\\&", ""),
-        ("\\(aq", "'"),
-        ("\\(ha", "^"),
-        ("\\(ti", "~"),
-        ("\\e", "\\"),
-    ] {
+    for font in ["\\fB", "\\fI", "\\fR", "\\&"] {
+        out = out.replace(font, "");
+    }
+    for (escape, character) in [("\\-", "-"), ("\\(aq", "'"), ("\\(ha", "^"), ("\\(ti", "~"), ("\\e", "\\")] {
         out = out.replace(escape, character);
     }
     out

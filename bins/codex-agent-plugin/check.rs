@@ -71,9 +71,9 @@ const CHECKS: [Check; 23] = [
     ("leaves-nothing", conventions::leaves_nothing, "files and processes that are left behind accumulate"),
 ];
 
-/// The names of all checks.
+/// The names of all checks, and the reasons for their rules.
 pub(crate) fn values() -> Vec<(&'static str, &'static str)> {
-    CHECKS.iter().map(|(name, ..)| (*name, "")).collect()
+    CHECKS.iter().map(|(name, _, why)| (*name, *why)).collect()
 }
 
 /// Makes the checks, and prints the result of each at once.

@@ -49,65 +49,46 @@ fn tool_name(args: &Args) -> Result<&str> {
     }
 }
 
-fn about() -> Flag {
-    Flag::text("about", "TEXT", "describe the tool with this summary, without running it", |args| {
-        &mut args.own.about
-    })
-    .more("For a tool that prints no description, or should not be run for it. Only one name may be given.")
-}
-
-fn all() -> Flag {
-    Flag::switch("all", "print the executables that are not run, too", |args| &mut args.own.all).short('a')
-}
-
-fn only() -> Flag {
-    Flag::parsed(
-        "only",
-        Takes::OneOf("CHECK", check::values),
-        "make only this check; may be given more than once",
-        Value::text,
-        |args| &mut args.own.only,
-    )
-}
-
-fn input() -> Flag {
-    Flag::file(
-        "input",
-        "feed the tool these records, instead of those of the sample home",
-        |args| &mut args.own.input,
-    )
-    .more("For a tool that reads records of a type that codex-agent does not write. A regular file of at most 64 MiB.")
-}
-
-fn tool_json() -> Flag {
-    flags::json("tool records, one a line")
-}
-
 fn commands() -> Vec<Command<Args>> {
     vec![
         Command::verb("list", "list the tools and their summaries", list)
             .aliases(&["ls"])
             .details(&[
                 "In a pipe: name, summary, path, the paths that it shadows, version, and whether its description is known or none, separated by TABs.",
-                "Problems are printed on standard error with the reason: a file that another one shadows, one that is not executable, one whose name cannot be a tool, a directory that cannot be read, an interpreter that is not there. With --json these are records of type plugin.problem after the others.",
+                "Problems are printed on standard error with the reason: a file that another file shadows, a file that is not executable, a file whose name cannot be the name of a tool, a directory that cannot be read, a missing interpreter. With --json each problem is a record of type plugin.problem, after the tools.",
             ])
             .flags("Options", [flags::json("records of type tool and plugin.problem, one a line")]),
         Command::verb("which", "print the path of the executable that is run", which)
             .operands("NAME", &[Completes::Tools])
-            .flags("Options", [all()]),
+            .flags(
+                "Options",
+                [Flag::switch("all", "also print the executables that are not run", |args: &mut Args| {
+                    &mut args.own.all
+                })
+                .short('a')],
+            ),
         Command::verb("describe", "print the description of a tool", describe)
             .operands("NAME", &[Completes::Tools])
             .details(&[
-                "Each line is a name and a value, separated by a TAB. The tool is not run. The exit status is 1 if it has no description.",
+                "Each line is a name and a value, separated by a TAB. The tool is not run. The exit status is 1 if the tool has no description.",
             ])
             .flags("Options", [flags::json("the tool's record")]),
-        Command::verb("add", "write the descriptions of tools, by asking them", add)
+        Command::verb("add", "ask tools for their descriptions, and write them", add)
             .operands("NAME...", &[Completes::Tools])
             .details(&[
-                "Runs each tool once, as 'codex-agent-NAME --generate describe', without input, for at most 5 seconds and 64 KiB. If one of them does not print its description, nothing is written. A tool that ignores its options does its work at that moment: use --about for it.",
-                "From then on the tool is listed with its summary, and completed if its description allows that. After an update of the tool, add it again. A file that is no description is never overwritten.",
+                "Runs each tool once, as 'codex-agent-NAME --generate describe', without input, for at most 5 seconds and 64 KiB. If one of the tools does not print its description, nothing is written. A tool that ignores its options does its usual work instead: use --about for such a tool.",
+                "From then on the tool is listed with its summary, and completed if its description allows that. After an update of the tool, add the tool again. A file that is no description is never overwritten.",
             ])
-            .flags("Options", [about(), tool_json()]),
+            .flags(
+                "Options",
+                [
+                    Flag::text("about", "TEXT", "describe the tool with this summary, without running it", |args: &mut Args| {
+                        &mut args.own.about
+                    })
+                    .more("For a tool that prints no description, or should not be run for it. Only one name may be given."),
+                    flags::json("tool records, one a line"),
+                ],
+            ),
         Command::verb("remove", "remove descriptions of your own", remove)
             .operands("NAME...", &[Completes::Tools])
             .details(&[
@@ -116,24 +97,38 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("check", "check whether a tool keeps the rules", check)
             .operands("NAME|PATH [-- ARGUMENT...]", &[Completes::Tools, Completes::Nothing])
             .details(&[
-                "The rules are those of codex-agent-plugins(7). The tool is run many times, in a temporary home with a sample of sessions and a Codex that has no model, with limits of time and memory. Home, state and temporary directory are its own; but it is a program that runs with your rights, and nothing confines it.",
-                "A line for each check: ok, failed or skipped, its name, the observation, and why the rule matters if it failed. In a pipe these four are separated by TABs. Without a description only those checks are made that need none.",
-                "ARGUMENTs are those with which the tool reads records from standard input and writes records to standard output, if its description does not have them.",
+                "The rules are those of codex-agent-plugins(7). The tool is run many times, in a temporary home with a sample of sessions and a Codex that has no model, with limits of time and memory. The home, state and temporary directories of these runs are temporary, but the tool runs with your rights and is not confined.",
+                "Each check prints a line: ok, failed or skipped, the name of the check, the observation, and, for a failed check, the reason for the rule. In a pipe these columns are separated by TABs. Checks that need a description are skipped without one.",
+                "With the ARGUMENTs the tool reads records from standard input and writes records to standard output. They are not needed if the description of the tool has them.",
             ])
             .flags(
                 "Options",
-                [only(), input(), flags::json("records of type plugin.check, one a line"), flags::color()],
+                [
+                    Flag::parsed(
+                        "only",
+                        Takes::OneOf("CHECK", check::values),
+                        "make only this check; may be given more than once",
+                        Value::text,
+                        |args: &mut Args| &mut args.own.only,
+                    ),
+                    Flag::file("input", "use the records of this file as input, instead of those of the sample home", |args| {
+                        &mut args.own.input
+                    })
+                    .more("For a tool that reads records of a type that codex-agent does not write. FILE is a regular file of at most 64 MiB."),
+                    flags::json("records of type plugin.check, one a line"),
+                    flags::color(),
+                ],
             ),
         Command::verb("completion", "print a script that completes a tool in a shell", completion)
             .operands("NAME bash|zsh|fish", &[Completes::Tools, Completes::Nothing])
             .details(&[
-                "Plumbing for the completion of codex-agent. It is the tool's own script, or one that asks its hook; exit status 1 where its description has neither.",
+                "Plumbing for the completion of codex-agent. The script is the tool's own; for a tool of the package, it is the script for all tools. The exit status is 1 if the description names no script for the shell.",
             ]),
         Command::verb("candidates", "print the candidates of the completion hook of a tool", candidates)
             .operands("NAME [WORD...]", &[Completes::Tools, Completes::Nothing])
             .greedy()
             .details(&[
-                "Plumbing. The last word is the one to complete, and may be empty. Each line is a candidate, a TAB, and its meaning, escaped like other plain lines.",
+                "Plumbing for the completion of codex-agent. The last WORD is the word to complete, and may be empty. Each line is a candidate, a TAB, and its meaning, escaped like other plain lines.",
             ]),
     ]
 }
@@ -142,7 +137,7 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-plugin")
         .description([
             "Any executable called codex-agent-NAME on PATH is a tool, in whatever language it is written; codex-agent-plugins(7) has the rules for authors. This tool lists the tools, writes their descriptions, and checks whether they keep the rules.",
-            "No external tool is run only to be listed. A description is a file, codex-agent/tools/NAME.json: your own in $XDG_DATA_HOME, which 'add' writes and 'remove' removes, or one that a package has installed in a directory of $XDG_DATA_DIRS. Your own comes first. A file that cannot be read is skipped with a warning that names it.",
+            "No external tool is run only to be listed. A description is a file, codex-agent/tools/NAME.json: your own in $XDG_DATA_HOME, which 'add' writes and 'remove' removes, or one that a package has installed in a directory of $XDG_DATA_DIRS. Your own description overrides that of a package. A file that cannot be read is skipped with a warning that names it.",
         ])
         .commands(commands())
         .exit_status(&[
@@ -178,14 +173,7 @@ fn tool() -> Tool {
                 "codex-agent plugin check find -- --json -",
             ),
         ])
-        .see_also([
-            "codex-agent(1)",
-            "codex-agent-demo(1)",
-            "codex-agent-plugins(7)",
-            "codex-agent-records(5)",
-            "codex-agent-files(5)",
-            "codex-agent(7)",
-        ])
+        .see_also("codex-agent(1) codex-agent-demo(1) codex-agent-plugins(7) codex-agent-records(5) codex-agent-files(5) codex-agent(7)".split(' '))
         .writes(["tool", "plugin.problem", "plugin.check"])
 }
 
