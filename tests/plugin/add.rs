@@ -23,7 +23,7 @@ fn an_external_tool_is_run_once_and_then_described_by_a_file() {
     );
     let ran = plugin(&world, &["describe", "told"]);
     ran.exits(1).prints("");
-    ran.reports("codex-agent plugin add told asks the tool");
+    ran.reports("'codex-agent plugin add told' asks the tool");
     assert!(runs(&world).is_empty(), "it was run to be listed");
 
     let ran = plugin(&world, &["add", "told", "--json"]);
