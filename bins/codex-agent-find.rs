@@ -298,7 +298,9 @@ impl Finder<'_> {
             self.collected.truncate(1);
         }
         if self.args.own.one && self.collected.len() > 1 {
-            return Err(reference::ambiguous_error(what, &self.collected).hint("--last prints the newest session"));
+            return Err(
+                reference::ambiguous_error(what, &self.collected).hint("--last prints the newest session")
+            );
         }
         let none = self.seen.is_empty();
         if none && !self.unmatched.is_empty() {

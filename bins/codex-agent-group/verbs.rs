@@ -83,7 +83,8 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             let updated = Timestamp::parse(&group.updated_at).map(|at| at.age(now)).unwrap_or_default();
             table.row([value("name"), value("count"), updated, value("paused"), value("description")]);
         } else {
-            output.row(["name", "count", "paused", "updated_at", "id", "description"].map(value))?;
+            let cells = ["name", "count", "paused", "updated_at", "id", "description"].map(value);
+            output.row(cells.iter().map(String::as_str))?;
         }
     }
     table.write(&mut output, args.common.color.is_on())?;

@@ -86,7 +86,7 @@ pub(super) fn which(args: Args) -> Result<Exit> {
         if is_terminal() {
             output.text(harmless(&path).as_bytes(), b"\n")?;
         } else {
-            output.row([path])?;
+            output.row([&*path])?;
         }
     }
     output.flush().map(|()| Exit::Done)
