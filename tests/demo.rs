@@ -34,7 +34,7 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
     assert_eq!(kept.out.lines().filter(|line| line.starts_with("export CODEX_")).count(), 4, "{}", kept.out);
     assert_eq!(world.ok(&["codex-agent-ls", "--codex-home", "kept", "--count"]), "11\n");
     world.run(&["codex-agent-demo", "--keep", "kept"]).exits(2);
-    // What lies where it would put its Codex is somebody's.
+    // A file at the path of the demo's Codex belongs to the user.
     world.sh("mkdir mine-bin; ln -s /usr/bin/true mine-bin/codex");
     let ran = world.run(&["codex-agent-demo", "--keep", "mine"]);
     ran.exits(2).reports("mine-bin/codex' exists already");
@@ -44,7 +44,7 @@ fn the_demo_shows_the_pipe_and_cleans_up() {
     tour.shows("has 11 sessions: try 'codex-agent ls'");
 }
 
-/// What is printed of a sample that is kept is all that a shell needs: nothing goes into one's own home.
+/// The lines that are printed for a kept sample are all that a shell needs: nothing is written to the user's home.
 #[test]
 fn a_kept_sample_can_be_used() {
     let mut world = World::new();
@@ -58,7 +58,7 @@ fn a_kept_sample_can_be_used() {
     );
     let own: Vec<_> = std::fs::read_dir(world.path("home")).unwrap().collect();
     assert!(own.is_empty(), "{own:?}");
-    // Of what was removed its Codex may be there still.
+    // The Codex of a removed sample may still exist.
     std::fs::remove_dir_all(world.path("it's kept")).unwrap();
     world.run(&["codex-agent", "demo", "--keep", "it's kept"]).succeeds();
 }
@@ -112,7 +112,7 @@ fn an_interrupted_demo_cleans_up() {
 fn the_sample_home_is_the_recording() {
     let world = World::new();
     world.run(&["codex-agent-demo", "--keep", "kept"]).succeeds();
-    // A copy: whoever opens a database may write to it.
+    // A copy, since opening a database may write to it.
     let recording = World::with_home("0.169.0");
     let recorded = recording.codex_home();
     let list = world.sh("cd kept && find . -type f | sort").out;

@@ -24,12 +24,12 @@ fn since(version: &str, minor: u32) -> bool {
     version.split('.').nth(1).unwrap().parse::<u32>().unwrap() >= minor
 }
 
-/// Each event with the names in it and, where texts are the same whoever says them, the texts.
+/// Each event with its names and, where all Codexes have the same text, its texts.
 fn shapes(out: &str) -> Vec<String> {
     records(out).into_iter().filter(|event| !is_warning(event)).map(|event| shape(&event)).collect()
 }
 
-/// The recordings were made with a model that Codex does not know, and says so.
+/// The recordings were made with a model that is unknown to Codex, which prints a warning.
 fn is_warning(event: &Value) -> bool {
     event["item"]["type"] == "error"
 }
@@ -371,7 +371,7 @@ fn no_prompt_is_sent_before_the_session_is_reported() {
     stuck.kill().unwrap();
     assert_eq!(stuck.wait_with_output().unwrap().stdout, b"");
     assert!(fake.sent().is_empty());
-    // Killed at swept times: whatever was sent was told before, and whatever was told is listed.
+    // Killed at swept moments: each sent prompt has a reported session, and each reported session is listed.
     for step in 0..60 {
         let mut command = fake.command(&["exec", "--json", &format!("prompt {step}")]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);

@@ -33,7 +33,7 @@ const KEPT: usize = 8;
 /// A session of the recorded home.
 const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 
-/// What a recording leaves: the records, and the files that are records of a kind.
+/// The result of a recording: the records, and the files that consist of records.
 #[derive(Default)]
 struct Recording {
     records: Records,
@@ -78,7 +78,7 @@ fn shape(line: &str) -> BTreeSet<(String, bool)> {
     fields
 }
 
-/// What has whatever fields Codex gives it.
+/// A record whose fields are those of Codex.
 const CODEX: [&str; 4] = [".usage", ".usage_before", ".event", ".failure.info"];
 
 fn fields_of(value: &Value, path: &str, fields: &mut BTreeSet<(String, bool)>) {
@@ -126,14 +126,14 @@ fn sessions(all: &mut Recording) {
         "home/.config/codex-agent/config.toml",
         "[runs]\nkeep = \"7d\"\nkeap = 1\n[alias]\ntoday = \"ls --since 1d\"\nall = \"!codex-agent ls\"\n",
     );
-    // Each of them also says on standard error what is wrong with the file.
+    // Each tool also reports the problem of the file on standard error.
     all.take(&world, &world.run(&["codex-agent", "--list=json"]).out);
     all.take(&world, &world.run(&["codex-agent-config", "--json"]).out);
     all.take(&world, &world.run(&["codex-agent-config", "check", "--json"]).out);
     fs::remove_file(world.config("config.toml")).unwrap();
 }
 
-/// What is known of a stranger, and how it keeps the rules.
+/// The description of an external tool, and its check.
 fn plugins(all: &mut Recording) {
     let world = crate::plugin::world();
     world.script("bin/codex-agent-told", &crate::plugin::DESCRIBED.replace("1e400", "1"));
@@ -158,7 +158,7 @@ fn runs(all: &mut Recording) {
     all.take(&fake.0, &tool(&["resume", &id, "--prompt", "more", "--json"]));
     all.take(&fake.0, &tool(&["run", "-j1", "--max-failures", "1", "--json", "FAIL400", "never"]));
     all.take(&fake.0, &tool(&["run", "-j1", "--on-limit", "wait", "--json", "LIMIT2"]));
-    // Somebody else has the session.
+    // Another process has the session.
     let mut other = fake.start(&["resume", &id, "--prompt", "SLEEP30"]);
     fake.wait_for_sent(9);
     let run = fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
@@ -193,7 +193,7 @@ fn runs(all: &mut Recording) {
     all.take_file("limit", &fake.0, &limit.unwrap());
 }
 
-/// What a session does, from its first turn to its end.
+/// The events of a session, from its first turn to its end.
 fn watched(all: &mut Recording) {
     let fake = Fake::newest();
     let id = fake.begin("first");
@@ -203,7 +203,7 @@ fn watched(all: &mut Recording) {
     let mut watch = watch.stdout(fs::File::create(&out).unwrap()).stderr(Stdio::null()).spawn().unwrap();
     let told = || json(&whole_lines(&fs::read_to_string(&out).unwrap()));
     let until = |kind: &str| wait_until(|| told().iter().any(|record| record["type"] == kind));
-    // It is there when it tells of something.
+    // The watcher is ready when it has printed an event.
     wait_until(|| {
         fake.resume(&id, "second SHELL{echo hi}");
         !told().is_empty()
@@ -227,7 +227,7 @@ fn watched(all: &mut Recording) {
     until("session.archived");
     fs::rename(&archived, &live).unwrap();
     until("session.unarchived");
-    // Codex goes on in a further file when a session is reverted.
+    // Codex continues a reverted session in another file.
     let name = live.file_stem().unwrap().to_str().unwrap();
     let segment = live.with_file_name(format!("{name}_00000000-0000-7000-8000-000000000001.jsonl"));
     let first = fs::read_to_string(&live).unwrap().lines().next().unwrap().to_owned();
@@ -255,7 +255,7 @@ fn types() -> BTreeSet<String> {
     each(WRITTEN).unwrap().into_iter().map(|schema| schema.name).collect()
 }
 
-/// What is checked in of a version.
+/// The golden records of a version.
 fn kept(folder: &Path) -> Records {
     let mut all = Records::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -300,7 +300,7 @@ fn golden_records_of_this_version_have_its_types_and_fields() {
     }
 }
 
-/// The folders of all versions.
+/// The directories of all versions.
 fn versions() -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = fs::read_dir(data("golden")).unwrap().flatten().map(|e| e.path()).collect();
     all.sort();
@@ -322,7 +322,7 @@ fn old_records_fit_the_schemas_of_today_and_are_read_by_its_types() {
                 match kind.as_str() {
                     "session" => {
                         let session: Session<'_> = serde_json::from_str(line).unwrap();
-                        // What is written of it is at least what was read.
+                        // The written record has at least the fields of the read one.
                         let again = serde_json::to_value(&session).unwrap();
                         let lost = |(name, value): &(&String, &Value)| again.get(name) != Some(value);
                         let record = record.as_object().unwrap();
@@ -370,7 +370,7 @@ fn old_records_and_files_are_read_by_the_tools() {
     for version in versions() {
         let read = |name: &str| fs::read_to_string(version.join(name)).unwrap();
         let home = World::with_home("0.169.0");
-        // Those that this home has.
+        // The sessions of this home.
         let mut ids = BTreeSet::new();
         let known: String = read("session.ndjson")
             .lines()

@@ -1,4 +1,4 @@
-//! The shape of the house: layers, packages, the table of tools.
+//! The structure of the crates: layers, packages, the table of tools.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ struct Crate {
     packages: &'static [(&'static str, &'static [&'static str])],
 }
 
-/// As in the heads of the crates. A module with more than ten files has floors of its own.
+/// The layers that the heads of the crates name. A module with more than ten files has inner layers.
 const CRATES: [Crate; 3] = [
     Crate {
         root: "shared/src",
@@ -337,7 +337,7 @@ fn the_shared_crate_depends_on_neither_engine_nor_fake() {
     }
 }
 
-/// What became of a job is read from events in one file: `disk/progress`. Elsewhere they are printed or watched.
+/// One file, `disk/progress`, reads the outcome of a job from events. Other files only print or watch events.
 #[test]
 fn only_one_file_replays_the_journal() {
     for (module, code) in CRATES[1].modules() {

@@ -108,7 +108,7 @@ fn each_crate_has_the_metadata_of_a_registry() {
     }
 }
 
-/// Modules that only tools of the package use are not shown, and the head says what that means.
+/// Modules that only tools of the package use are not shown, as the head explains.
 #[test]
 fn the_documentation_has_an_example_of_each_promise() {
     let head = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("shared/src/lib.rs")).unwrap();

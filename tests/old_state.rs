@@ -26,7 +26,7 @@ const BOOTS: [bool; 2] = [true, false];
 struct Old<'w> {
     world: &'w World,
     name: &'static str,
-    /// What the model of today received.
+    /// The prompts that the model of this test received.
     received: &'w dyn Fn() -> Vec<String>,
 }
 
@@ -214,7 +214,7 @@ fn a_run_of_0_1_0_that_died_after_any_line_of_its_journal_sends_each_prompt_once
                     kept.iter().map(|line| format!("{line}\n")).collect::<String>(),
                 )
                 .unwrap();
-                // What was not spawned has no output, and the model has not received it.
+                // A job that was not spawned has no output, and the model has not received its prompt.
                 let is_of =
                     |kind: &str, n: usize| of_type(&kept, kind).iter().any(|line| line["number"] == n);
                 let spawned: Vec<usize> = (1..=6).filter(|n| is_of("job.spawned", *n)).collect();
@@ -229,7 +229,7 @@ fn a_run_of_0_1_0_that_died_after_any_line_of_its_journal_sends_each_prompt_once
                 for (n, prompt) in (1..).zip(PROMPTS) {
                     let times = sent.iter().filter(|text| *text == prompt).count()
                         + usize::from(spawned.contains(&n));
-                    // Of a claim in an earlier boot the disk may have lost the output, so it is reported instead.
+                    // The disk may have lost the output of a claim in an earlier boot, so the claim is reported instead.
                     let is_lost = !boot && is_of("job.started", n) && !spawned.contains(&n);
                     assert_eq!(times, usize::from(!is_lost), "{prompt}: {about}");
                     let ends =

@@ -10,7 +10,7 @@ use codex_agent_shared::plugin::TOOLS;
 use crate::world::terminal::Terminal;
 use crate::world::{Ran, World, bins, is_root, ran};
 
-/// What is below a folder.
+/// The paths below a directory.
 fn tree(folder: &Path) -> BTreeSet<PathBuf> {
     let mut all = BTreeSet::new();
     for entry in fs::read_dir(folder).unwrap().flatten() {
@@ -174,7 +174,7 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     sums.args(["--check", "--strict", "SHA256SUMS"]).current_dir(world.path("one"));
     assert!(sums.status().unwrap().success());
 
-    // Made again it is the same, to the byte.
+    // A second build of the package is the same, to the byte.
     let again = package(&world, &world.path("two"));
     for (one, two) in files.iter().zip(again.out.lines()) {
         assert!(fs::read(one).unwrap() == fs::read(two).unwrap(), "{one}");

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::world::{Ran, World, bins, json};
 
-/// A tool that describes itself, has a manual and a hook, and tells of each time that it is run.
+/// A tool that describes itself, has a manual and a hook, and records each of its calls.
 pub const DESCRIBED: &str = r#"#!/bin/sh
 echo "$*" >> "$0.runs"
 case "$1 $2" in
@@ -25,7 +25,7 @@ case "$1 $2" in
 esac
 "#;
 
-/// A world with a folder `bin` on PATH, after our own.
+/// A world with a directory `bin` on PATH, after our own.
 pub fn world() -> World {
     let mut world = World::new();
     fs::create_dir(world.path("bin")).unwrap();
@@ -38,7 +38,7 @@ pub fn plugin(world: &World, words: &[&str]) -> Ran {
     world.run(&[&["codex-agent", "plugin"], words].concat())
 }
 
-/// How often the tool that tells of it was run, and with what.
+/// The recorded calls of the tool, each with its arguments.
 pub fn runs(world: &World) -> Vec<String> {
     let text = fs::read_to_string(world.path("bin/codex-agent-told.runs")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()

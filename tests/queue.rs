@@ -22,7 +22,7 @@ pub(crate) fn queue(fake: &Fake, name: &str, prompts: &[&str]) {
     fake.good(&[&["queue", "add", name, "--"], prompts].concat());
 }
 
-/// A file with these queues, each with its id, name and prompts.
+/// Writes a file with these queues, each with its id, name and prompts.
 pub fn file(fake: &Fake, queues: Value) {
     fake.0.write("home/.config/codex-agent/queues.json", json!({ "queues": queues }).to_string());
 }

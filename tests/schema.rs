@@ -1,4 +1,4 @@
-//! JSON Schemas: that they are those of the types, that they say what they should, and the tool that
+//! JSON Schemas: they are those of the types, they are complete, and the tool that
 //! prints them.
 //!
 //! `UPDATE=1 cargo test --test tests schema` writes them anew.
@@ -141,12 +141,12 @@ fn output_of_the_tools_is_validated() {
     assert!(!wrong("codex-agent-ls --json", "", &good));
     assert!(wrong("codex-agent-ls --json", "", &bad));
     assert!(wrong("/x/codex-agent-ls --json", "", &format!("{good}{bad}")));
-    // It was given so, or only some fields were asked for, or it is not ours.
+    // The record was passed on, or only some fields were requested, or it is not ours.
     assert!(!wrong("codex-agent-group add g --json", &bad, &bad));
     assert!(!wrong("codex-agent-ls --json --fields id", "", &bad));
     assert!(wrong("codex-agent-ls --json --fields id", "", &bad.replace(":\"exec\"", ":7")));
     assert!(!wrong("jq .", "", &bad));
-    // A tool does not write what it does not say that it writes.
+    // A tool writes only the types that it declares.
     assert!(wrong("codex-agent-status --json", "", &good));
     assert!(wrong("codex-agent-ls --json", "", "{\"type\":\"sesion\"}\n"));
 }
@@ -252,7 +252,7 @@ fn assert_known_keywords(schema: &Value, known: &[&str], name: &str) {
     }
 }
 
-/// Every field of a schema, by its path, with what is said of it.
+/// Every field of a schema, by its path, with its description.
 fn fields(schema: &Value, path: &str, all: &mut BTreeMap<String, Value>) {
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
@@ -317,7 +317,7 @@ fn every_type_that_a_tool_names_has_a_schema_and_is_named_by_one() {
             );
         }
     }
-    // It is in journals alone.
+    // The type occurs only in journals.
     writes.insert("run.planned".to_owned());
     assert_eq!((writes, reads), (names(WRITTEN), names(READ)));
 }
@@ -367,7 +367,7 @@ fn an_unknown_type_is_refused() {
     );
     let ran = world.run(&["codex-agent-schema", "xyzzy"]);
     ran.exits(1).reports("codex-agent schema lists the types");
-    // What is written and not read.
+    // Types that are written and not read.
     let ran = world.run(&["codex-agent-schema", "--read", "run"]);
     let told = "there is no schema of the type 'run' that is read\n  codex-agent schema run prints it\n";
     assert!(ran.code == 1 && ran.err.ends_with(told), "{}", ran.err);

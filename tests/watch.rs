@@ -25,7 +25,7 @@ fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
     watch.poll(&mut emit).unwrap();
 }
 
-/// What matters of each record, as one word.
+/// The essential part of each record, as one word.
 fn told(all: &[Value]) -> Vec<String> {
     let word = |record: &Value| match record["type"].as_str().unwrap() {
         "message" => format!("{}: {}", record["role"].as_str().unwrap(), record["text"].as_str().unwrap()),
@@ -122,7 +122,7 @@ fn events_of_the_real_codex_are_printed_as_they_happen() {
             want.extend(["session.archived", "session.unarchived", "session.deleted"]);
         }
         assert_eq!(told(&all), want, "{version}");
-        // Up to 0.147 nothing says what failed.
+        // Up to 0.147 no line has the reason of a failure.
         assert_eq!(all[7]["failure"]["message"].is_string(), archives, "{}", all[7]);
         if !archives {
             let mut all = Vec::new();
@@ -140,7 +140,7 @@ fn events_of_the_real_codex_are_printed_as_they_happen() {
     }
 }
 
-/// It ends with the test, however that ends.
+/// A watcher that ends with the test, also after a failure.
 struct Watching(std::process::Child);
 
 impl Drop for Watching {
@@ -155,12 +155,12 @@ fn watch_group(fake: &Fake, ids: &[&str]) -> (Watching, std::path::PathBuf) {
     let path = fake.0.path("watched");
     let out = std::fs::File::create(&path).unwrap();
     let watch = Watching(fake.started(&["group", "watch", "g", "--json"]).stdout(out).spawn().unwrap());
-    // It begins with what happens from now on.
+    // The watch begins with the events from now on, and prints nothing before them.
     std::thread::sleep(Duration::from_millis(700));
     (watch, path)
 }
 
-/// The types that were told of a session.
+/// The types of the events of a session.
 fn types(path: &std::path::Path, id: &str) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap();
     let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
@@ -176,11 +176,11 @@ fn a_group_is_watched_after_its_runner_was_killed() {
     let mut runner = fake.start(&["group", "run", "g", "--prompt", "MS1500 two"]);
     wait_until(|| types(&path, &id).iter().any(|kind| kind == "job.session"));
     crash(&mut runner);
-    // Codex goes on without it, and so does what is seen of it.
+    // Codex continues without the runner, and its events are still printed.
     wait_until(|| types(&path, &id).iter().any(|kind| kind == "turn.completed"));
     fake.resume(&id, "three").succeeds();
     wait_until(|| types(&path, &id).iter().filter(|kind| *kind == "turn.completed").count() == 2);
-    // Somebody goes on with the run, and it is seen again.
+    // Another runner continues the run, and its events are printed again.
     fake.tool(&["run", "continue"]).succeeds();
     wait_until(|| types(&path, &id).iter().any(|kind| kind == "job.completed"));
 }
@@ -190,7 +190,7 @@ fn a_group_is_watched_after_a_job_was_skipped_and_below_a_newer_run() {
     let fake = Fake::newest();
     let (busy, free) = (fake.begin("one"), fake.begin("two"));
     let (_watch, path) = watch_group(&fake, &[&busy, &free]);
-    // An older run that goes on, and a newer one that is over.
+    // An older run that continues, and a newer one that has ended.
     let mut older = fake.start(&["group", "run", "g", "-j1", "--prompt", "MS3000 more"]);
     wait_until(|| types(&path, &busy).iter().any(|kind| kind == "job.session"));
     let ran = fake.tool(&["group", "run", "g", "--new", "--prompt", "x", "--on-busy=skip"]);
@@ -209,7 +209,7 @@ fn a_group_is_watched_after_a_job_was_skipped_and_below_a_newer_run() {
     wait_until(|| types(&path, &busy).iter().any(|kind| kind == "turn.completed"));
 }
 
-/// Of two things that cannot both be shown neither is, and nothing is done before that is said.
+/// Two flags that exclude each other are refused before anything is done.
 #[test]
 fn answers_and_records_are_not_shown_together() {
     let fake = Fake::newest();
@@ -240,7 +240,7 @@ fn answers_and_records_are_not_shown_together() {
     }
 }
 
-/// Whose answer it is is told wherever there may be another one, be it added while the first is on its way.
+/// An answer has a heading wherever there may be several, also if the second prompt is added during the first.
 #[test]
 fn answers_of_a_queue_have_headings() {
     let fake = Fake::newest();
@@ -264,7 +264,7 @@ fn answers_of_a_queue_have_headings() {
     assert_eq!(fake.good(&["queue", "log", "q", "--answers"]), want);
 }
 
-/// What is to be done about failures is told, under the name that the queue has by then.
+/// The hint for failures has the current name of the queue.
 #[test]
 fn a_failed_job_is_shown_with_a_hint() {
     let fake = Fake::newest();
@@ -284,7 +284,7 @@ fn a_failed_job_is_shown_with_a_hint() {
     ran.exits(1).shows(&want);
 }
 
-/// Of a group over which nothing runs that is said, and not nothing.
+/// A group without a running turn is shown with a line instead of an empty view.
 #[test]
 fn a_group_without_running_turns_is_shown() {
     let fake = Fake::newest();
@@ -296,7 +296,7 @@ fn a_group_without_running_turns_is_shown() {
     let shown = terminal.until("  What it is about");
     let screen = shown.rsplit("\x1b[J").next().unwrap();
     assert!(screen.contains(" running ") && !screen.contains("no run over"), "{shown}");
-    // It is drawn when something changes, and not ten times a second.
+    // The view is drawn only when something changes, not ten times a second.
     let shown = terminal.until("completed");
     assert!(shown.matches("running").count() < 8, "{shown}");
     terminal.until("no run over");

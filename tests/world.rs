@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// Writes a file, and the folders above it.
+    /// Writes a file, and creates the directories above it.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -150,7 +150,7 @@ impl World {
     /// Runs a line of shell.
     pub fn sh(&self, line: &str) -> Ran {
         let ran = ran::finish(self.command("sh").args(["-c", line]));
-        // What comes out of a pipe was written by its last tool, whichever that is.
+        // The output of a pipe was written by its last tool, whose name is not searched for here.
         let words: Vec<&str> = line.split_whitespace().collect();
         let is_ours = words.iter().any(|word| word.starts_with("codex-agent"));
         if is_ours && !words.contains(&"jq") {
@@ -187,7 +187,7 @@ fn walk(folder: &Path, all: &mut Vec<String>) {
         }
         let sum = fs::read(&path).map(|bytes| checksum(&bytes)).unwrap_or(0);
         let modified = meta.modified().unwrap();
-        // A folder's own time moves with the -wal and -shm that are left aside.
+        // The time of a directory changes with the -wal and -shm, which are ignored.
         let modified = if meta.is_dir() { String::new() } else { format!("{modified:?}") };
         let size = if meta.is_dir() { 0 } else { meta.len() };
         all.push(format!("{name} {:o} {size} {sum:x} {modified}", meta.permissions().mode()));
@@ -197,19 +197,19 @@ fn walk(folder: &Path, all: &mut Vec<String>) {
     }
 }
 
-/// FNV-1a: enough to tell a changed file from one that is not.
+/// FNV-1a, which suffices to detect a changed file.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// The folder of our executables.
+/// The directory of our executables.
 pub fn bins() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_codex-agent")).parent().unwrap().to_owned()
 }
 
-/// One of our executables.
+/// The path of an executable of ours.
 pub fn bin(name: &str) -> PathBuf {
     bins().join(name)
 }
@@ -219,7 +219,7 @@ pub fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-/// Copies a folder with everything in it. Times are kept, as they are part of what was recorded.
+/// Copies a directory with everything in it. Times are kept, as they are part of the recording.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {

@@ -236,7 +236,7 @@ fn no_file_is_writable_by_others_whatever_the_umask() {
             .iter()
             .any(|place| path.starts_with(fake.0.path(place)));
         let is_kept = path.strip_prefix(fake.0.path("")).unwrap().display().to_string().starts_with("kept");
-        // What the Codex of the sample makes in its home is Codex's own.
+        // The Codex of the sample decides the modes in its own home.
         let want: &[u32] = match (is_private || is_kept, meta.is_dir()) {
             (true, true) => &[0o700],
             (true, false) => &[0o600],
@@ -251,7 +251,7 @@ fn no_file_is_writable_by_others_whatever_the_umask() {
 
 #[test]
 fn a_relative_path_in_a_variable_is_refused() {
-    // A directory of somebody else's, with a codex and files of ours in it.
+    // A directory of another user, with a codex and files of ours in it.
     let tools: [&[&str]; 8] = [
         &["run", "x"],
         &["queue", "list"],
@@ -296,7 +296,7 @@ fn a_plain_name_of_codex_is_found_on_path() {
     let mut fake = Fake::newest();
     fake.0.script("work/codex", "#!/bin/sh\ntouch ../pwned\n");
     let bins = fake.0.path("bin").display().to_string();
-    // What is relative on PATH, and what is empty, is the directory where one stands.
+    // A relative or empty entry of PATH means the working directory.
     for path in
         [format!(".:{bins}:/usr/bin:/bin"), format!(":{bins}:/usr/bin:/bin:"), format!("../work:{bins}")]
     {
@@ -369,7 +369,7 @@ fn a_lock_that_cannot_be_taken_fails_no_job() {
             assert!([0, 2, 75].contains(&ran.code), "{error} {nth}: {} {}", ran.code, ran.err);
             let begun = !of_type(&fake.journal(), "run.started").is_empty();
             match begun {
-                // It may have got through all the same.
+                // The call may have succeeded all the same.
                 true => assert_eq!(fake.tool(&["run", "continue"]).code, 0, "{error} {nth}: {}", ran.err),
                 false => assert_eq!(fake.feed(&["run", "--jobs", "-j1"], &jobs).code, 0),
             }
@@ -419,7 +419,7 @@ fn files_of_another_user_stop_a_run_and_fail_no_job() {
     }
     let id = fake.begin("mine");
     fake.good(&["resume", &id, "--prompt", "before"]);
-    // As a run by root leaves them.
+    // The files as a run by root leaves them.
     let lock = fake.0.path(STATE).join(format!("locks/session-{id}"));
     fake.0.sh("chown -R 65534:65534 . && chmod 755 .").succeeds();
     chown(&lock, Some(0), Some(0)).unwrap();
@@ -462,7 +462,7 @@ fn too_few_descriptors_send_nothing_twice_and_the_hint_names_a_limit_that_works(
             (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned());
         *ends.entry(code).or_insert(0) += 1;
         let listed = records(&fake.good(&["run", "list", "--json"]));
-        // What is hinted at works, and what is not there is not hinted at.
+        // The limit that a hint names works, and no hint names one that is too low.
         let hinted = err.split("codex-agent run continue ").nth(1).and_then(|rest| rest.split('\'').next());
         match (code, hinted) {
             (0, None) => {}
@@ -507,7 +507,7 @@ fn a_run_whose_file_system_loses_its_locks_waits_for_its_codex() {
         let ran = with_fault(&fake, &fault, &["run", "--text", "-"], "one\ntwo\nthree\nfour\n");
         ran.case(&nth).exits(75);
         assert!(!fake.prompts().is_empty(), "{nth}: {}", ran.err);
-        // It was asked to end, then killed twice, though it had ended long before: more than 20 s.
+        // A runner that signals a process which ended long before needs more than 20 s.
         assert!(begun.elapsed().as_secs() < 15, "{nth}: {:?}", begun.elapsed());
         fake.good(&["run", "continue"]);
         let mut sent = fake.prompts();

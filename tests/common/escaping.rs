@@ -112,7 +112,7 @@ fn no_title_controls_the_terminal_and_no_line_is_wider() {
                     let line = if color { uncoloured(line) } else { line.to_owned() };
                     let mut shown = line;
                     if words.contains(&"-0") {
-                        // Its rows end in NUL, and three TABs are its own in each.
+                        // The rows end in NUL, and each has three separating TABs.
                         assert_eq!(shown.matches('\t').count(), 3 * titles().len());
                         shown = shown.replace(['\0', '\t'], "");
                     }

@@ -29,7 +29,7 @@ fn tables_fit_a_narrow_terminal() {
                 }
                 assert!(plain.lines().count() > 1, "{words:?}: {plain}");
                 assert!(plain.starts_with(heading), "{words:?}: {plain}");
-                // Tools are no table: there is nothing in the list to tell apart by colour.
+                // The list of tools is no table, and has no colours.
                 let is_coloured = shown.contains('\x1b');
                 assert_eq!(is_coloured, !no_color && !heading.is_empty(), "{words:?}: {shown:?}");
             }
@@ -102,7 +102,7 @@ fn help_fits_a_narrow_terminal() {
     }
 }
 
-/// Why something failed is told whole, and broken between words.
+/// The reason of a failure is shown in full, and broken between words.
 #[test]
 fn a_reason_is_not_truncated() {
     let world = World::new();
@@ -138,7 +138,7 @@ fn demo(world: &World, script: &str, columns: u16) -> Vec<String> {
     plain.lines().map(str::to_owned).collect()
 }
 
-/// The live view says what runs, and in the order of the jobs; what is done has the same columns.
+/// The live view shows the running jobs in their order; completed jobs have the same columns.
 #[test]
 fn the_live_view_shows_running_jobs() {
     let world = World::new();
@@ -165,7 +165,7 @@ fn the_live_view_shows_running_jobs() {
     let is_ordered = |pair: &[Option<usize>]| pair[1].is_none() || pair[0] < pair[1];
     assert!(numbers.windows(2).all(is_ordered), "{lines:#?}");
     assert!(numbers.windows(3).any(|three| three == [Some(1), Some(3), Some(4)]), "{lines:#?}");
-    // All are sent the same prompt, and each is something else.
+    // All sessions get the same prompt, and each has another title.
     let script = "codex-agent ls --json -n 2 | codex-agent group add g 2>/dev/null; \
                   codex-agent ls -n 2 --format '{title}'; \
                   codex-agent group run g --prompt 'Go MS700'";

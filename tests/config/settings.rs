@@ -1,4 +1,4 @@
-//! What `config.toml` says holds for the tools, and what is wrong with it is told.
+//! The settings in `config.toml` apply to the tools, and problems in it are reported.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -13,7 +13,7 @@ fn configured(text: &str) -> World {
     world
 }
 
-/// Runs `ls` in a world whose configuration must be refused, and gives what is said about it.
+/// Runs `ls` in a world whose configuration must be refused, and gives its standard error.
 fn refused(world: &World) -> String {
     let ran = world.run(&["codex-agent-ls", "--count"]);
     ran.exits(2).prints("");
@@ -132,7 +132,7 @@ fn runs_are_kept_as_long_as_the_file_sets() {
     run();
     assert_eq!(runs(), 1, "those before are removed when another is begun");
     fake.tool(&["run", "prune"]).reports("removed 1 run");
-    // What cannot be understood removes nothing.
+    // An invalid duration removes nothing.
     run();
     keep("soon");
     let ran = fake.tool(&["run", "again"]);
@@ -232,7 +232,7 @@ fn an_invalid_value_is_reported_with_line_and_column() {
         let err = refused(&configured(text));
         assert!(err.contains(told) && err.contains("FILE:"), "{text}: {err}");
     }
-    // A bad alias is told, and stops nobody who does not use it.
+    // An invalid alias is reported, and stops no tool that does not use it.
     for (text, told) in [
         ("alias = 'ls'\n", "FILE:1:9: expected a table for 'alias', found a string"),
         ("[[alias]]\nx = 'ls'\n", "expected a table for 'alias', found an array"),
@@ -305,7 +305,7 @@ fn a_path_that_is_no_file_is_reported() {
 
 #[test]
 fn unusual_files_are_read() {
-    // As long as may be; with the mark that some editors put first; with the line ends of another system.
+    // The longest file; one with a byte order mark; one with the line ends of Windows.
     let long = format!("runs.keep = '1d'\n#{}", "x".repeat((1 << 20) - 18));
     for text in [long.as_str(), "\u{feff}ui.color = 'never'\n", "[ui]\r\ncolor = 'never'\r\n"] {
         let world = configured(text);
@@ -321,14 +321,14 @@ fn unusual_files_are_read() {
     fs::remove_file(world.config("config.toml")).unwrap();
     symlink("/dev/null", world.config("config.toml")).unwrap();
     assert_eq!(world.ok(&["codex-agent-ls", "--count"]), "11\n");
-    // Brackets that nobody closes are missed at one place, and told once.
+    // Brackets that are never closed are reported once, at one place.
     let world = configured(&format!("a = {}\n", "[".repeat(200)));
     let told = world.run(&["codex-agent-config", "check"]).out;
     assert_eq!(told.matches("unclosed array").count(), 1, "{told}");
     let world = configured("[UI]\ncolor = 'never'\n[runs]\nKEEP = '1d'\n");
     let told = world.run(&["codex-agent-config", "check", "--json"]).out;
     assert!(told.contains("did you mean 'ui'?") && told.contains("did you mean 'runs.keep'?"), "{told}");
-    // Thousands of keys in one line and as many levels as there are bytes: told soon, and nothing breaks.
+    // Thousands of keys in one line and as many levels as bytes are reported quickly, without a crash.
     let keys: String = (0..40_000).map(|n| format!("k{n} = 1, ")).collect();
     let world = configured(&format!("x = {{ {keys} }}\n"));
     world.run(&["codex-agent-ls", "--count"]).succeeds();
@@ -342,7 +342,7 @@ fn a_relative_directory_is_refused_or_ignored() {
     world.set("CODEX_AGENT_CONFIG_HOME", "here");
     let err = refused(&world);
     assert!(err.contains("cannot use CODEX_AGENT_CONFIG_HOME: 'here' is not an absolute path"), "{err}");
-    // A relative folder of the system's standard is passed over, as that says.
+    // A relative directory in a variable of the XDG standard is ignored, as the standard requires.
     world.set("CODEX_AGENT_CONFIG_HOME", "").set("XDG_CONFIG_HOME", "here");
     assert_eq!(world.ok(&["codex-agent-ls", "--count"]), "11\n");
 }

@@ -1,4 +1,4 @@
-//! The tool that tells the settings, where each comes from, and what is wrong with them.
+//! `codex-agent config`: the settings, the origin of each, and the problems of each.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -63,7 +63,7 @@ fn each_setting_is_listed_with_its_origin() {
     assert_eq!(row("config.folder"), [folder.to_str().unwrap(), "built-in", ""]);
     let state = world.path("home/.local/state/codex-agent");
     assert_eq!(row("state.folder"), [state.to_str().unwrap(), "built-in", ""]);
-    // What comes before the file says so.
+    // A variable or a flag that precedes the file is named as the origin.
     let said = |world: &World, words: &[&str], key: &str| {
         let record = record(world, words, key);
         ["value", "source", "by"].map(|field| record[field].clone())
@@ -120,13 +120,13 @@ fn an_invalid_setting_is_listed_with_the_reason() {
     ran.reports("cannot run codex at '/no/codex' (FILE:2:7): no such file");
     let home = record(&world, &[], "codex.home");
     assert!(home["problem"].as_str().unwrap().contains("no such file or directory"));
-    // Nobody has to have a Codex.
+    // A Codex need not be installed.
     let mut world = configured("");
     world.set("PATH", "/nowhere");
     let ran = run(&world, &[]);
     ran.succeeds().reports_exactly("");
     ran.shows("\ncodex.binary\t\tbuilt-in\t\n");
-    // What can be told of a broken file is told.
+    // The valid settings of a broken file are listed.
     let world = configured("runs.keep = '9d'\nui.color = 3\n[alias]\nx = 'ls'\n");
     let ran = run(&world, &[]);
     ran.exits(2);
@@ -278,7 +278,7 @@ fn a_new_file_lists_every_setting() {
     ran.succeeds().prints("600\n700\n").reports_exactly("");
     assert!(!world.config("").exists(), "what was not changed is not kept");
     let text = fs::read_to_string(&copy).unwrap();
-    // Without its comments it is a whole file in which every setting is known, and none says nothing.
+    // Without its comment signs it is a valid file in which every setting is known and has an effect.
     let bare: String = text
         .lines()
         .map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or(line))

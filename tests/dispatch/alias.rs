@@ -114,13 +114,13 @@ fn the_file_is_not_read_for_a_tool() {
     fs::write(world.config("config.toml"), "[[[").unwrap();
     assert_eq!(ok(&world, &["echo", "x"]), "x|");
     assert_eq!(ok(&world, &["ls", "--count", "--codex-home", "home/.codex"]), "11\n");
-    // Where there is none, nobody can tell whether an alias was meant.
+    // Without a file it is unknown whether an alias was meant.
     let ran = run(&world, &["ehco"]);
     ran.exits(2).prints("");
     ran.reports("FILE:1:").reports("there is no tool 'ehco'");
     let ran = run(&world, &["--list"]);
     ran.exits(2).shows("echo\t").reports("FILE:1:");
-    // The trace of the system says it for certain, where it can be had.
+    // A trace of the system calls proves it, where strace is installed.
     if world.sh("command -v strace").out.is_empty() {
         eprintln!("SKIPPED: there is no strace to look with");
         return;
@@ -167,7 +167,7 @@ fn an_alias_to_nothing_is_reported_with_its_chain() {
     ran.reports("there is no tool 'ehco'");
     ran.reports("did you mean 'echo'?");
     ran.reports("aliases: a -> b -> ehco (FILE:2:1)");
-    // One that cannot be run is another matter, and has the way too.
+    // A tool that cannot be run is another error, and is reported with the chain too.
     world.write("bin/codex-agent-paper", "not executable");
     let ran = run(&world, &["plain"]);
     ran.exits(126);
@@ -192,7 +192,7 @@ fn help_shows_the_value_of_an_alias() {
     assert_eq!(ok(&world, &["help", "today"]), want);
     assert_eq!(ok(&world, &["manual"]), ok(&world, &["help", "ls"]));
     assert!(ok(&world, &["help", "odd"]).contains("\\x1b[2J"));
-    // Every word of the dispatcher's own goes on.
+    // Every verb of the dispatcher itself still works.
     assert!(ok(&world, &["help", "echo"]).contains("--help|"));
 }
 
@@ -257,13 +257,13 @@ fn an_invalid_value_elsewhere_stops_no_alias() {
     let ran = world.run(&["codex-agent", "bad"]);
     ran.exits(2).reports("config.toml:3:");
     ran.never_reports("is unknown");
-    // It is bad for those that lead to it, too.
+    // An alias that leads to an invalid one is invalid too.
     world.write("home/.config/codex-agent/config.toml", text.replace("[ui]", "to = 'bad'\n[ui]"));
     let ran = world.run(&["codex-agent", "to"]);
     ran.exits(2).reports("config.toml:3:").reports("to -> bad");
     let ran = world.run(&["codex-agent", "fwe"]);
     ran.exits(127).reports("few");
-    // What is no TOML may be anything.
+    // A file that is no TOML has no aliases.
     world.write("home/.config/codex-agent/config.toml", "[alias]\nfew = 'ls --count'\nx = \n");
     let ran = world.run(&["codex-agent", "few"]);
     ran.exits(2).reports("whether it is an alias is unknown");
@@ -324,7 +324,7 @@ fn the_working_directory_defines_no_alias() {
         ran.exits(2).prints("");
         ran.reports("HOME is 'home', which is not an absolute path");
     }
-    // Whoever says where it is needs no home.
+    // With an explicit path no home is needed.
     let folder = world.config("");
     world.set("CODEX_AGENT_CONFIG_HOME", folder.to_str().unwrap());
     world.run(&["codex-agent", "planted"]).prints("planted\n");

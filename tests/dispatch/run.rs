@@ -124,7 +124,7 @@ fn the_listed_tool_is_the_one_that_runs() {
 #[test]
 fn relative_entries_of_path_are_ignored() {
     let mut world = World::new();
-    // Not in the folder of the executable, so that only PATH could give it.
+    // Not in the directory of the executable, so that only PATH could have it.
     let hostile = world.script("here/codex-agent-trap", "#!/bin/sh\necho hostile\n");
     world.script("here/man", "#!/bin/sh\necho hostile\n");
     let here = hostile.parent().unwrap().to_owned();

@@ -1,5 +1,5 @@
 //! The references '@', '@N' and '@@': which session was taken is printed where something is done to it,
-//! and no filter that nobody asked for hides one (openai/codex 17302).
+//! and no implicit filter hides one (openai/codex 17302).
 
 use std::fs;
 use std::path::Path;

@@ -84,14 +84,14 @@ fn an_empty_reference_finds_nothing() {
     }
 }
 
-/// One wrong id among several makes words of them all, and is named.
+/// A wrong id among several turns all of them into words, and is named.
 #[test]
 fn an_operand_that_is_no_session_is_named() {
     let world = World::with_home("0.169.0");
     let ran = world.run(&["codex-agent-find", "cd6d1b0c", "cd6d1b0d"]);
     ran.exits(1).prints("");
     ran.reports_exactly("codex-agent-find: no session matches 'cd6d1b0d', so that all operands were searched for as words, which no session has\n");
-    // Of words alone nothing is to be said, and neither is it where they were asked for.
+    // Words alone are reported nowhere, nor are requested words.
     for words in [&["cd6d1b0d", "xyzzy"][..], &["-w", "cd6d1b0c", "cd6d1b0d"], &["xyzzy"]] {
         let ran = world.run(&[&["codex-agent-find"], words].concat());
         ran.exits(1).prints("").reports_exactly("");

@@ -39,7 +39,7 @@ fn left_behind(path: &Path) -> Vec<String> {
     names.filter(|name| !["groups.json", "groups.json.lock", "filler"].contains(&name.as_str())).collect()
 }
 
-/// `group add work` of one id that nobody looks up.
+/// `group add work` of one id, without a look into Codex's home.
 fn add(id: &str) -> [&str; 5] {
     ["codex-agent-group", "add", "work", "--unchecked", id]
 }
@@ -97,7 +97,7 @@ fn a_path_that_is_no_regular_file_is_refused() {
             ran.reports(name).reports(why);
             world.sh(&format!("rm -r {file}")).succeeds();
         }
-        // Nobody is at the other end of its lock.
+        // No process holds its lock.
         let line = format!("mkfifo {file}.lock; PATH=$PATH:$PWD/bin timeout 60 {line} --yes");
         let ran = world.sh(&line);
         assert!(ran.code != 124, "{line}: {}", ran.err);
@@ -164,7 +164,7 @@ fn a_read_only_groups_file_is_not_changed() {
     let text = groups_json(&[id(1)]);
     let path = put_groups(&world, &text);
     set_mode(&path, 0o444);
-    // Whoever runs this: root could write there, and must not.
+    // The file stays unchanged even for root, which could write there.
     for words in [&add(&id(2))[..], &["codex-agent-group", "delete", "work"]] {
         let ran = world.run(words);
         ran.exits(2).reports("groups.json");

@@ -84,7 +84,7 @@ fn runs_over_a_group(codex: &Real) {
         assert_eq!(record["cwd"].as_str(), Some(real(codex.world.path(project)).as_str()), "{record}");
         assert_eq!(record["status"], "idle", "{record}");
     }
-    // One that fails makes the exit code, and does not stop the others.
+    // A failed job sets the exit code, and does not stop the others.
     let fails = codex.world.run(&[
         "codex-agent-group",
         "run",
@@ -123,10 +123,10 @@ fn a_killed_group_run_is_continued_and_repeats_nothing() {
         // The journal and not the process: a runner that is killed between its last event and its exit was done.
         let is_new = |run: &&Value| !known.contains(&run["id"].to_string());
         if runs().iter().filter(is_new).any(|run| run["state"] == "finished") {
-            // The same command typed again is another run, rightly.
+            // The same command after a complete run is another run.
             continue;
         }
-        // The same command typed again must not send the prompt twice.
+        // The same command after an interrupted run must not send the prompt twice.
         let again = codex.world.run(&["codex-agent-group", "run", "work", "--prompt", &prompt]);
         if again.code != 0 {
             again.exits(2);

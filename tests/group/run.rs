@@ -58,7 +58,7 @@ fn group_runs_killed_at_swept_moments_send_each_prompt_once() {
                 crash(&mut runner);
                 kills += 1;
                 let begun = records(&fake.good(&["run", "list", "--json"]));
-                // Killed while it planned, it has left nothing to go on with.
+                // A runner that was killed during planning has left no run to continue.
                 let again: &[&str] = match begun.is_empty() {
                     true => &["group", "run", "g", "-j2", "--prompt", "go MS20"],
                     false => &["run", "continue"],

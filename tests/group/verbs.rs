@@ -10,7 +10,7 @@ const FORK: &str = "01a202e0-c928-7713-b151-bb42e03ce4e5";
 
 const ELSEWHERE: &str = "00000000-0000-7000-8000-000000000000";
 
-/// Runs a verb that must do what it is told; gives what it says.
+/// Runs a verb that must succeed, and gives its standard error.
 fn said(world: &World, words: &[&str]) -> String {
     let mut line = vec!["codex-agent-group"];
     line.extend(words);

@@ -1,4 +1,4 @@
-//! Whether a session is archived: as its file is, whatever its row says. That is what Codex itself lists,
+//! A session is archived if its file is, whatever its row has. Codex itself lists,
 //! archives and unarchives by (0.137, 0.171), and what it puts the row right by.
 
 use std::collections::BTreeSet;
@@ -12,12 +12,12 @@ use crate::ls::foreign_rows::{database, listed, problems};
 use crate::world::World;
 use crate::world::real::Real;
 
-/// What a row can say, and where the file can lie: flag, folder of the row's path, folder of the file.
+/// The states of a row and a file: flag, directory of the row's path, directory of the file.
 fn cases() -> impl Iterator<Item = (bool, bool, bool)> {
     (0..8).map(|case| (case & 1 != 0, case & 2 != 0, case & 4 != 0))
 }
 
-/// Makes a row and a file say this of a session; gives where the file lies now.
+/// Sets the state of the row and the file of a session, and gives the path of the file.
 fn arrange(world: &World, id: &str, path: &str, (flag, said, lies): (bool, bool, bool)) -> PathBuf {
     let home = fs::canonicalize(world.codex_home()).unwrap();
     let file = Path::new(path).file_name().unwrap().to_str().unwrap();

@@ -1,7 +1,7 @@
-//! What the listing does when Codex's home is not as it should be: no home, a broken or locked
+//! The listing of a home that is missing or damaged: no home, a broken or locked
 //! database, broken rollouts, files that move meanwhile.
 //!
-//! Root is refused nothing, so what rests on permissions is run as nobody where the tests are root.
+//! Root has all permissions, so tests of permissions run as the user nobody if the tests are root.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -195,7 +195,7 @@ fn a_read_only_directory_hides_no_row() {
         let connection = Connection::open_with_flags(uri, flags).unwrap();
         connection.query_row("SELECT count(*) FROM threads", [], |row| row.get(0)).unwrap()
     };
-    // What the database alone has, and what the WAL adds to it.
+    // The rows of the database alone, and those that the WAL adds.
     let without_wal = count(format!("file:{}?immutable=1", path.display()));
     let all = count(format!("file:{}?mode=ro", path.display()));
     assert!(all > without_wal && without_wal > 0, "{all} {without_wal}");
@@ -330,7 +330,7 @@ fn a_file_with_only_the_name_of_a_rollout_is_no_session() {
     fs::create_dir(day.join(file_name(2))).unwrap();
     symlink("nowhere", day.join(file_name(3))).unwrap();
     symlink("/dev/zero", day.join(file_name(4))).unwrap();
-    // Who opens a pipe that nobody writes to waits for ever.
+    // Opening a pipe without a writer would block for ever.
     world.sh(&format!("mkfifo {DAY}/{}", file_name(5))).succeeds();
     world.write(&format!("{DAY}/rollout-yesterday.jsonl"), meta(6, ""));
     world.write(&format!("{DAY}/{}.tmp", file_name(7)), meta(7, ""));
@@ -381,7 +381,7 @@ fn a_session_that_is_archived_during_the_listing_is_listed_once() {
     let world = with_rollouts(400);
     let archive = world.codex_home().join("archived_sessions");
     fs::create_dir(&archive).unwrap();
-    // One lies in the folder that is read first, one in the last, so that each walk has both before it
+    // One session is in the directory that is read first, one in the last, so that each walk has both before it
     // and behind it when they move.
     let entries = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let (mut first, mut last) = (world.codex_home().join("sessions"), world.codex_home().join("sessions"));
@@ -393,7 +393,7 @@ fn a_session_that_is_archived_during_the_listing_is_listed_once() {
     let movers = [&places[0], &places[1]]
         .map(|(_, live)| live.to_string_lossy()[live.as_os_str().len() - 42..][..36].to_owned());
     let want: Vec<String> = (0..400).map(id).collect();
-    // Counted before and after: an odd number is a move that goes on.
+    // The counter before and after: an odd number is an unfinished move.
     let (moves, stop) = ([AtomicUsize::new(0), AtomicUsize::new(0)], AtomicBool::new(false));
     let counts = || [0, 1].map(|which: usize| moves[which].load(Ordering::SeqCst));
     let mut judged = [0, 0];

@@ -1,6 +1,6 @@
 //! Rows that Codex on another system has written: directories and rollout paths that are nowhere here.
 //!
-//! The oracle is the home as it was recorded: the same listing must come out whatever a row says of a
+//! The oracle is the home as it was recorded: the listing must be the same whatever a row has as a
 //! place, as long as the rollout is there to ask.
 
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::world::{HOMES, NEWEST, World, data, json};
 
-/// What a label of the manifests means: the first message, the project, the git branch.
+/// The meaning of a label in the manifests: the first message, the project, the git branch.
 const LABELS: [(&str, &str, &str, Option<&str>); 12] = [
     ("login", "Fix the login bug in auth.rs", "alpha", Some("feature/login")),
     (
@@ -156,7 +156,7 @@ fn each_session_is_what_was_recorded() {
                 [("failed", "failed"), ("interrupted", "interrupted"), ("killed", "interrupted")]
             {
                 let Some(id) = id_of(label) else { continue };
-                // Up to 0.98 no line says how a turn ended, but for the interruptions of some.
+                // Up to 0.98 no line records the end of a turn, except some interruptions.
                 let status = text(&records[&id], "status").to_owned();
                 assert!(status == want || (!has_names && status == "unknown"), "{version} {label}: {status}");
             }
@@ -320,7 +320,7 @@ fn a_session_without_row_or_file_is_listed_and_reported() {
     let login =
         files.values().find(|record| text(record, "title") == "Fix the login bug in auth.rs").unwrap();
     let readme = files.values().find(|record| text(record, "title") == "Add a README section").unwrap();
-    // One loses its file, the other its row.
+    // One session loses its file, the other its row.
     std::fs::remove_file(text(login, "rollout_path")).unwrap();
     let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
     database.execute("DELETE FROM threads WHERE id = ?1", [text(readme, "id")]).unwrap();
@@ -335,7 +335,7 @@ fn a_session_without_row_or_file_is_listed_and_reported() {
     check.exits(1);
     let problems = json(&check.out);
     let kinds: BTreeSet<&str> = problems.iter().filter_map(|problem| problem["problem"].as_str()).collect();
-    // Codex cannot go on with the fork of the one that is gone.
+    // Codex cannot resume a fork whose parent is missing.
     assert_eq!(kinds, BTreeSet::from(["row_without_file", "file_without_row", "not_resumable"]));
     let summary = problems.last().unwrap();
     assert_eq!(

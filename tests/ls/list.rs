@@ -12,7 +12,7 @@ fn shorts(world: &World, more: &[&str]) -> Vec<String> {
     world.ok(&words).lines().map(str::to_owned).collect()
 }
 
-/// The same by the database and by the files alone.
+/// Requires the same listing by the database and by the files alone.
 fn both(more: &[&str], want: &[&str]) {
     let world = World::with_home("0.169.0");
     assert_eq!(shorts(&world, more), want, "{more:?}");
@@ -355,7 +355,7 @@ fn a_limited_listing_by_creation_misses_no_session() {
     let world = World::with_home("0.169.0-odd");
     let sessions = world.codex_home().join("sessions");
     let day = sessions.join("2026/11/22");
-    // One lies where no version puts it, and one was reverted long after it was made.
+    // One rollout is where no version puts it, and one session was reverted long after its creation.
     let loose = std::fs::read_dir(&day)
         .unwrap()
         .flatten()

@@ -131,7 +131,7 @@ fn a_fork_of_a_rollout_outside_the_home_is_refused() {
                 }
             }
         }
-        // One of several is enough, wherever it stands.
+        // One of several files is enough, wherever it is.
         let ran = world.run(&["codex-agent-fork", of("legacy"), of("chain-fork"), "--cwd", "."]);
         ran.case(&way).exits(2).reports("nothing was forked");
         assert!(!world.path("home/asked").exists(), "{way}: Codex was called");
@@ -356,7 +356,7 @@ fn names_of_missing_sessions_are_ignored() {
             }
             assert_eq!(record["title"], records[id]["title"], "{version}");
         }
-        // The name in a row comes before a line that says another.
+        // The name in a row precedes another name in a line.
         if has_column {
             database(&world).execute("UPDATE threads SET name = 'of the row' WHERE id = ?1", [a]).unwrap();
             fs::write(&index, line(a, "of the line")).unwrap();

@@ -1,4 +1,4 @@
-//! What a session is called where its first words stand in an unusual form.
+//! The titles of sessions whose first message has an unusual form.
 
 use serde_json::{Value, json};
 
@@ -213,7 +213,7 @@ fn messages_that_codex_wrote_as_the_user_are_no_title() {
         both(&[copied(&[block, "Fix it"], None)], Some("Fix it"));
         both(&[copied(&[&format!("{block}\n\nFix it")], None)], Some("Fix it"));
         both(&[copied(&[block, editor], None)], Some("Fix it"));
-        // Codex says which of the texts was typed, whatever they look like.
+        // Codex records which of the texts was typed.
         let kinds = ["environments.environment_context", "user.text"];
         both(&[copied(&["Not said", "Fix it"], Some(&kinds))], Some("Fix it"));
         both(&[event("user_message", json!({"message": format!("{block}\nFix it")}))], Some("Fix it"));
@@ -261,7 +261,7 @@ fn a_prompt_that_only_the_model_input_has_is_a_title() {
         );
         assert_eq!(only(&[started("a"), copy("One")]), "One");
         assert_eq!(only(&[started("a"), copy("One"), started("b"), said("Two", paginated)]), "One");
-        // It has: then only that one counts, whichever came first.
+        // With such a message only that one counts, whichever came first.
         assert_eq!(
             only(&[started("a"), copy("Not typed"), copy("One"), said("One", paginated), ended("a")]),
             "One"

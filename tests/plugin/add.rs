@@ -53,7 +53,7 @@ fn an_external_tool_is_run_once_and_then_described_by_a_file() {
     assert!(printed.contains("\"later\":1e400"), "{printed}");
     assert_eq!(fs::metadata(own(&world, "told")).unwrap().permissions().mode() & 0o777, 0o600);
 
-    // It describes the tool until it is removed, also after the executable has changed or is gone.
+    // The file describes the tool until it is removed, also after the executable has changed or is missing.
     world.script("bin/codex-agent-told", &DESCRIBED.replace("3.1", "3.2"));
     assert_eq!(listed(&world, "told")["version"], "3.1");
     plugin(&world, &["add", "told"]).succeeds();
@@ -239,7 +239,7 @@ fn help_of_an_external_tool_is_its_page_or_its_usage() {
         world.set("MANPATH", world.path("man").display().to_string());
         assert!(world.ok(&["codex-agent", "help", "told"]).contains("the installed page"));
         fs::remove_dir_all(world.path("man")).unwrap();
-        // One that promises a page and has none is told of, and still helps.
+        // A tool that declares a manual page and has none is reported, and its usage is shown.
         let broken = DESCRIBED.replace("'--generate man')", "'--generate man') exit 9 ;;\nx)");
         world.script("bin/codex-agent-told", &broken);
         let ran = world.run(&["codex-agent", "help", "told"]);
@@ -305,7 +305,7 @@ esac
     assert_eq!(fs::read_to_string(world.path("bin/codex-agent-hook.words")).unwrap(), "--|--flag|a b||");
     plugin(&world, &["candidates", "hook", "te"]).prints("team:a\t\n");
     assert_eq!(plugin(&world, &["candidates", "hook"]).out.lines().count(), 3);
-    // Its last line may be a test.
+    // The last line of the page may be a test.
     world.script(
         "bin/codex-agent-hook",
         &hook.replace("shift 2", "shift 3; [ -n \"$1\" ] && exit 3; echo team:a; exit 1"),
@@ -314,7 +314,7 @@ esac
     ran.succeeds().prints("team:a\t\n").reports_exactly("");
     plugin(&world, &["candidates", "hook", "x"]).prints("");
     plugin(&world, &["check", "hook", "--only", "completes"]).succeeds();
-    // One that takes too long is not waited for.
+    // A tool that takes too long is not waited for.
     world.script("bin/codex-agent-hook", &hook.replace("shift 2", "sleep 60"));
     let start = Instant::now();
     let ran = plugin(&world, &["candidates", "hook", ""]);

@@ -40,7 +40,7 @@ pub fn has(world: &World, programs: &[&str]) -> bool {
     })
 }
 
-/// What each check came to: name, result, what was seen.
+/// The results of the checks: name, result, observation.
 pub fn check(world: &World, words: &[&str]) -> (i32, Vec<(String, String, String)>) {
     let ran = world.run(&[&["codex-agent", "plugin", "check", "--json"], words].concat());
     ran.reports_exactly("");
@@ -121,12 +121,12 @@ fn the_example_tools_print_what_they_promise() {
     assert_eq!(sum.to_string(), all.out.trim());
 }
 
-/// What the page of the rules shows, from the line that begins like this.
+/// The example of the manual page of the rules, from the line that begins like this.
 fn of_the_page(begins: &str) -> String {
     shown_in("man/codex-agent-plugins.7", begins)
 }
 
-/// The same, of any page.
+/// The example of any manual page, from the line that begins like this.
 fn shown_in(page: &str, begins: &str) -> String {
     let page = unroff(&fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap());
     let shown = page.split(".nf\n.RS 4\n").find(|part| part.starts_with(begins)).unwrap();

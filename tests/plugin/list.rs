@@ -173,7 +173,7 @@ fn a_directory_that_may_not_be_read_hides_nothing_else() {
     fs::set_permissions(world.path("bin"), fs::Permissions::from_mode(0o311)).unwrap();
     let ran = plugin(&world, &["list"]);
     ran.succeeds().reports("cannot be read: permission denied");
-    // It cannot be listed, and can be run all the same.
+    // The tool cannot be listed, and can be run all the same.
     world.run(&["codex-agent", "good"]).succeeds();
 }
 
@@ -307,7 +307,7 @@ fn concurrent_additions_are_all_saved() {
         }
     });
     names.iter().for_each(|name| assert_eq!(listed(&world, name)["description"], "known"));
-    // The same one by many: the file is one of them, whole.
+    // Concurrent additions of one name leave one complete file.
     std::thread::scope(|scope| {
         for name in &names {
             scope.spawn(|| assert_eq!(plugin(&world, &["add", "n0", "--about", name]).code, 0));

@@ -81,7 +81,7 @@ const FAULTS: [Fault; 37] = [
             "record.pop('x_check', 0)\n            sys.stdout.buffer.write(json.dumps(record).encode() + b\"\\n\")",
         )],
     ),
-    // What comes after the bad line is looked for by the same record.
+    // The same record shows whether the tool has read on after the invalid line.
     (
         &["foreign-types", "bad-line"],
         &[("if text and not (key[0] and key in seen):", "if text and key[0] and key not in seen:")],
@@ -122,7 +122,7 @@ const FAULTS: [Fault; 37] = [
             "sys.stdout.buffer.write(text[:-1] + (b',\"uniq.a\":1,\"uniq.a\":1' if key[0] else b'') + b'}\\n')",
         )],
     ),
-    // It is no filter by its description, and is one.
+    // The description declares no filter, and the tool is one.
     (&["records"], &[(r#""writes": ["session"]"#, r#""writes": ["uniq.directory"]"#)]),
     (
         &["leaves-nothing"],
@@ -228,7 +228,7 @@ fn a_tool_that_buffers_its_input_fails() {
 fn faults_of_name_start_and_empty_input_fail() {
     let world = world();
     let good = "#!/bin/sh\necho 'usage: x'\n";
-    // Of the page, a tool of today, tools to come, what stands before the dot of types.
+    // Names of the manual page, of a tool, of future tools, and the prefix of a type.
     for name in
         ["Big", "help", "guide", "ls", "show", "grep", "watch", "stats", "pick", "archive", "turn", "job"]
     {
@@ -276,12 +276,12 @@ fn faults_of_name_start_and_empty_input_fail() {
             assert!(checks[0].2.contains(what), "{checks:?}");
         }
     }
-    // One that heeds nothing is no liar, but no good tool either.
+    // A tool that ignores everything has an honest description, and still fails.
     let path = world.script("other/codex-agent-deaf", "#!/bin/sh\necho usage, perhaps\n");
     let (_, checks) = check(&world, &[path.to_str().unwrap()]);
     assert_eq!(of(&checks, "failed"), ["bad-usage"], "{checks:?}");
     assert!(of(&checks, "skipped").contains(&"describe"), "{checks:?}");
-    // A folder, and nothing.
+    // A directory, and a missing path.
     world.run(&["codex-agent", "plugin", "check", "./other"]).exits(2);
     world.run(&["codex-agent", "plugin", "check", "./nothing"]).exits(1);
     world.run(&["codex-agent", "plugin", "check", "nothing"]).exits(1);

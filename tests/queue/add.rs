@@ -108,7 +108,7 @@ fn fifty_concurrent_additions_are_all_sent() {
     }
     let code = end(&mut runner);
     assert_eq!(code, 0);
-    // What came in after its last look is sent by the next.
+    // The next runner sends the prompts that were added after the last look.
     fake.good(&["queue", "run", "q"]);
     let mut sent = fake.prompts();
     let mut want: Vec<String> = texts;

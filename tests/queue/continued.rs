@@ -151,11 +151,11 @@ fn prompts_that_no_runner_sends_automatically_are_reported() {
     ran.reports("'codex-agent queue retry r --failed'");
 }
 
-/// A journal in which a prompt was cut off and is to go on with "Continue.", and the runner died then.
+/// A journal in which a prompt was interrupted and is to be continued with "Continue."; then the runner was killed.
 fn interrupted_before_a_limit(fake: &Fake) -> String {
     queue(fake, "q", &["HANG", "next"]);
     fake.interrupt(&["queue", "run", "q", "--interrupted=continue", "--max-failures=1"]);
-    // Somebody else has a limit by now, so that the next runner judges, and may start nothing.
+    // Another run has met a limit, so that the next runner reads the outcome and may start no job.
     fake.tool(&["run", "LIMIT300"]).exits(75);
     let ran = fake.tool(&["queue", "run", "q", "--interrupted=continue"]);
     ran.exits(75);
@@ -211,7 +211,7 @@ fn a_continued_queue_keeps_its_options() {
     assert_eq!((&settings["max_failures"], &settings["retries"]), (&json!(7), &json!(2)));
     assert_eq!(settings["told"]["images"], json!([image]));
 
-    // What is said now beats it, each by itself; a new run knows nothing of it.
+    // Each new option replaces the former one; a new run has none of them.
     let fake = Fake::newest();
     queue(&fake, "q", &["FAIL401", "two", "FAIL401", "four"]);
     fake.tool(&["queue", "run", "q", "-s", "read-only", "-m", "o"]).exits(75);

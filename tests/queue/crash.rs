@@ -28,7 +28,7 @@ fn a_queue_whose_job_still_runs_is_not_deleted_or_run_anew() {
     assert_eq!(fake.prompts(), ["HANG"]);
     fake.tool(&["queue", "stop", "--now", "q"]).reports("interrupted 1 job");
     wait_for_end(&fake.out(1));
-    // What came of it is looked at, and told, before the run is left.
+    // The outcome of the job is read and recorded before the run is abandoned.
     fake.tool(&["queue", "run", "--new", "q"]).succeeds();
     assert_eq!(fake.each("q", "status"), ["failed", "completed"]);
     assert_eq!(fake.prompts(), ["HANG", "next"]);
@@ -51,7 +51,7 @@ fn a_prompt_that_completed_without_a_runner_counts_as_completed() {
     fake.tool(&["queue", "run", "--new", "q"]).succeeds();
     assert_eq!(fake.each("q", "status"), ["completed", "completed"]);
     assert_eq!(fake.prompts(), ["MS300", "next"]);
-    // The same where the queue is deleted: the log of its run tells the truth.
+    // The log of the run of a deleted queue records the outcome too.
     let fake = Fake::newest();
     queue(&fake, "q", &["MS300", "next"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -99,7 +99,7 @@ fn a_torn_journal_is_repaired_and_an_unknown_one_kept() {
     let ran = fake.tool(&["queue", "run", "q"]);
     ran.exits(2).reports("journal version 2 is not known here");
     ran.reports("queue run --new q");
-    // It is in nobody else's way.
+    // Another queue is not affected.
     queue(&fake, "other", &["of another"]);
     fake.tool(&["queue", "run", "other"]).succeeds();
     let ran = fake.tool(&["queue", "list"]);
@@ -107,7 +107,7 @@ fn a_torn_journal_is_repaired_and_an_unknown_one_kept() {
     let ran = fake.tool(&["queue", "run", "--new", "q"]);
     ran.succeeds();
     assert_eq!(fs::read(run.join("journal.ndjson")).unwrap(), before);
-    // Nobody can tell what it had sent, so that only what the file knows is not sent again.
+    // The sent prompts of this run are unknown, so that only those in the file are not sent again.
     assert_eq!(fake.prompts().last().unwrap(), "next");
 }
 

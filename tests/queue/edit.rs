@@ -194,7 +194,7 @@ fn a_prompt_whose_codex_starts_cannot_be_edited() {
     let fake = Fake::newest();
     killed(&fake, "MS300");
     wait_for_end(&fake.out(1));
-    // As it is between the claim and the start: planned, and nothing more.
+    // The journal between the claim and the start of a prompt: the prompt is only planned.
     let path = fake.runs().pop().unwrap().join("journal.ndjson");
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.lines().take_while(|line| !line.contains("job.started")).collect();
@@ -209,9 +209,9 @@ fn a_prompt_whose_codex_starts_cannot_be_edited() {
         ran.exits(2).reports("it is being sent");
     }
     assert_eq!(fake.each("q", "status"), ["running", "pending"]);
-    // Its runner died before the start, so that it is as if it had never been chosen.
+    // Its runner was killed before the start, so that the prompt counts as never claimed.
     drop(runner);
-    // What another test starts at this moment may have the lock until it is another program.
+    // A child that another test starts at this moment may have the lock until its exec.
     wait_until(|| fake.each("q", "status") == ["pending", "pending"]);
     fake.good(&["queue", "edit", "q", "1", "another"]);
     fake.good(&["queue", "run", "q"]);
@@ -248,7 +248,7 @@ fn a_prompt_keeps_its_id_and_late_changes_are_refused() {
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(1);
     wait_until(|| fake.each("q", "status")[0] == "running");
-    // Of the one that is at the model nothing can be changed, by its number or its id.
+    // The prompt that is at the model cannot be changed, neither by its number nor by its id.
     for which in ["1", &ids[0]] {
         for words in
             [&["edit", "q", which, "late"][..], &["remove", "q", which], &["mode", "q", which, "manual"]]

@@ -18,7 +18,7 @@ fn a_file_that_is_read_only_for_a_while_repeats_no_prompt() {
     wait_until(|| fake.queues()["queues"][0]["prompts"][0]["status"] == "completed");
     fake.good(&["queue", "remove", "q", "3", "4", "5", "6"]);
     fake.good(&["queue", "remove", "q", "1"]);
-    // It may not be written from now on, and the runner has not seen the change yet.
+    // The file is read-only from now on, and the runner has not read the change yet.
     let path = fake.0.config("queues.json");
     let mut mode = fs::metadata(&path).unwrap().permissions();
     mode.set_readonly(true);
@@ -38,7 +38,7 @@ fn the_run_of_a_missing_queue_is_not_continued_and_is_pruned() {
     let fake = Fake::newest();
     queue(&fake, "q", &["FAIL401", "two"]);
     fake.tool(&["queue", "run", "q"]).exits(75);
-    // As an editor leaves it, or a kill in the middle of a delete.
+    // The file as an editor may leave it, or a kill during a deletion.
     fake.0.write("home/.config/codex-agent/queues.json", "{\"queues\":[]}");
     let ran = fake.tool(&["run", "continue"]);
     ran.succeeds().reports("there is no unfinished run");

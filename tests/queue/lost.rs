@@ -17,7 +17,7 @@ fn a_removed_run_directory_is_reported_once_and_the_rest_is_sent() {
     killed(&fake, "MS300");
     wait_for_end(&fake.out(1));
     let run = fake.runs().pop().unwrap();
-    // The file learns of a prompt that runs when somebody edits.
+    // An edit writes the running prompt to the file.
     fake.good(&["queue", "mode", "q", "2", "auto"]);
     assert_eq!(fake.queues()["queues"][0]["prompts"][0]["status"], "running");
     fs::remove_dir_all(run).unwrap();
@@ -68,7 +68,7 @@ fn a_removed_run_directory_sends_no_prompt_twice() {
             let ran = fake.tool(&["queue", "run", "q"]);
             match ran.code {
                 0 => break,
-                // It does not send anything, and what it names is never sent by itself.
+                // The runner sends nothing, and the prompts that it names are never sent automatically.
                 2 => assert!(ran.err.contains("codex-agent queue retry q "), "{}", ran.err),
                 code => panic!("{code}: {}", ran.err),
             }
@@ -86,7 +86,7 @@ fn a_removed_run_directory_sends_no_prompt_twice() {
                 other => panic!("seed {seed}: {other} {shown}"),
             }
         }
-        // What was asked for again is sent once more, and nothing else is.
+        // A requeued prompt is sent once more, and no other.
         let failed = fake.each("q", "status").iter().filter(|status| *status == "failed").count();
         fake.good(&["queue", "retry", "q", "--failed"]);
         fake.good(&["queue", "run", "q"]);
@@ -212,7 +212,7 @@ fn a_queue_that_stays_missing_stops_its_runner() {
             (&json!("run.stopped"), &json!("queue_gone"), &json!(3))
         );
         assert!(of_type(&journal, "run.completed").is_empty());
-        // It comes back as it was, late: the next runner sends the rest.
+        // The file returns unchanged, too late: the next runner sends the rest.
         fs::write(&file, kept).unwrap();
         fake.tool(&["queue", "run", "q"]).succeeds();
         assert_eq!(fake.prompts(), ALL);
@@ -226,7 +226,7 @@ fn an_older_file_gets_the_results_of_the_run() {
     let before = fs::read(fake.0.config("queues.json")).unwrap();
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(1);
-    // As a checkout leaves it: no prompt was sent, and no run is named.
+    // The file as a checkout leaves it: no prompt was sent, and no run is named.
     fs::write(fake.0.config("queues.json"), before).unwrap();
     fake.wait_for_sent(2);
     crash(&mut runner);

@@ -130,7 +130,7 @@ fn an_interrupted_prompt_is_not_resent_automatically() {
         (&"failed".into(), &"interrupted".into(), cut.as_ref())
     );
     assert_eq!(codex.statuses("q"), ["failed", "completed"]);
-    // Sent again only when somebody says so, and then it is told.
+    // The prompt is sent again only on request, and the resending is reported.
     codex.queue(&["retry", "q", "1"]).succeeds();
     codex.queue(&["edit", "q", "1", "cut no more"]).succeeds();
     let ran = codex.queue(&["run", "q", "--json"]);
@@ -168,7 +168,7 @@ fn a_usage_limit_stops_the_queue_and_its_end_is_reported() {
     ran.reports("stopped (usage_limit until ");
     assert_eq!(codex.statuses("night"), ["pending", "pending"]);
     let asked = codex.seen().len();
-    // While Codex has said that it lasts, nobody of this home asks.
+    // While the limit lasts by Codex's own report, no job of this home is sent.
     let refused = codex.world.run(&["codex-agent-run", "--cwd", "alpha", "three"]);
     assert_eq!((refused.code, codex.seen().len()), (75, asked), "{}", refused.err);
     refused.reports("the usage limit of");
@@ -177,7 +177,7 @@ fn a_usage_limit_stops_the_queue_and_its_end_is_reported() {
     assert!(limit["until"].is_string(), "{limit}");
     let tried = codex.world.run(&["codex-agent-run", "--cwd", "alpha", "--on-limit", "try", "three"]);
     assert_eq!((tried.code, codex.seen().len()), (0, asked + 1), "{}", tried.err);
-    // What went through has opened the gate.
+    // The completed job has cleared the limit.
     let limits = codex.world.ok(&["codex-agent-status"]);
     assert!(!limits.contains("limit\t"), "{limits}");
 }

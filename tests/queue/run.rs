@@ -19,7 +19,7 @@ fn the_prompts_of_one_session_stop_at_a_failure() {
     assert!(sent.iter().all(|line| line["session"] == sent[0]["session"]));
     assert_eq!(sent[1]["history"], json!(["one"]));
     assert_eq!(fake.each("q", "status"), ["completed", "completed", "failed", "pending"]);
-    // The next run goes on, in the same session.
+    // The next run continues, in the same session.
     fake.tool(&["queue", "run", "q"]).case("one of them has failed").exits(1);
     let last = fake.sent().pop().unwrap();
     assert_eq!((&last["prompt"], &last["session"]), (&json!("four"), &sent[0]["session"]));

@@ -73,7 +73,7 @@ fn a_signal_before_the_first_job_starts_none() {
     assert!(code == 128 + 15 || code == 75, "{code}");
     assert!(fake.sent().is_empty());
     assert_eq!(fake.each("q", "status"), ["pending"]);
-    // What it was told holds although nothing of it was begun.
+    // The options of the first run hold although none of its jobs was started.
     let (ran, _) = fake.events(&["queue", "run", "q"]);
     ran.succeeds().reports("1 to send, read-only;");
     assert!(fake.sent()[0]["argv"].to_string().contains("--sandbox=read-only"));
@@ -117,7 +117,7 @@ fn repeated_hangups_count_as_one_signal() {
     assert_eq!(end(&mut runner), 130);
 }
 
-/// Starts a tool whose output and errors go into one pipe, which nobody reads yet.
+/// Starts a tool whose output and errors go into one pipe, which is not read yet.
 fn unread(fake: &Fake, words: &[&str]) -> (Child, PipeReader) {
     let (ours, mut theirs) = std::io::pipe().unwrap();
     // A full pipe, but for a few words.
@@ -134,7 +134,7 @@ fn an_unread_pipe_delays_only_the_end_of_a_runner() {
     let (mut runner, mut pipe) = unread(&fake, &["queue", "run", "q", "--json", "--max-failures", "9"]);
     fake.wait_for_sent(60);
     wait_until(|| fake.each("q", "status").iter().all(|status| status == "completed"));
-    // It waits for its reader, and holds nothing any more.
+    // The runner waits for its reader, and holds no lock.
     wait_until(|| fake.queues()["queues"][0].get("run").is_none());
     assert!(runner.try_wait().unwrap().is_none());
     queue(&fake, "q", &["another"]);
@@ -155,14 +155,14 @@ fn an_unread_pipe_delays_only_the_end_of_a_runner() {
 fn errors_in_an_unread_pipe_do_not_block_signals() {
     let fake = Fake::newest();
     let long = "y".repeat(300);
-    // Each failure of '--answers' is told on standard error.
+    // With '--answers', each failure is reported on standard error.
     let prompts: Vec<String> = (0..40).map(|n| format!("FAIL400 {n} {long}")).collect();
     queue(&fake, "q", &prompts.iter().map(String::as_str).collect::<Vec<_>>());
     queue(&fake, "q", &["HANG", "next"]);
     let (mut runner, pipe) = unread(&fake, &["queue", "run", "q", "--answers"]);
     fake.wait_for_sent(41);
     wait_until(|| fake.journal().iter().filter(|line| line["type"] == "job.spawned").count() == 41);
-    // What runs is stopped, and only the pipe is waited for.
+    // The running job is stopped, and the runner waits only for the pipe.
     signal(&runner, Signal::INT);
     signal(&runner, Signal::INT);
     wait_until(|| fake.journal().iter().any(|line| line["type"] == "run.stopped"));

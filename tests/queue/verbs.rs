@@ -193,7 +193,7 @@ fn a_queue_with_an_unreadable_journal_can_be_paused() {
     }
     assert_eq!(end(&mut runner), 75);
     assert_eq!(fake.prompts(), ["SLEEP3 1"]);
-    // All that a tool writes is held to its schema when a test ends, and this was no tool.
+    // The end of a test validates the journals, and this line was not written by a tool.
     let text = fs::read_to_string(&journal).unwrap();
     fs::write(&journal, text.replace(later, "")).unwrap();
 }

@@ -119,7 +119,7 @@ fn resumes(real: &Real, home: &Path, id: &str) -> Result<(), String> {
     Err(told(&output))
 }
 
-/// What `ls --check` says against resuming a session.
+/// The problem that `ls --check` reports for a session that cannot be resumed.
 fn foretold(world: &World, home: &Path, id: &str) -> Option<String> {
     let home = home.to_str().unwrap();
     let ran = world.run(&["codex-agent-ls", "--check", "--json", "--codex-home", home]);
@@ -223,7 +223,7 @@ fn a_session_that_an_older_codex_wrote_to_is_refused_with_a_hint() {
     std::fs::write(&path, [&bytes[..], UNNUMBERED].concat()).unwrap();
     real.world.set("PATH", format!("{}:{}", crate::world::bins().display(), std::env::var("PATH").unwrap()));
     let requests = real.model.requests().len();
-    // It is listed whole, and refused by its reason; nothing is sent.
+    // The session is listed, and refused with its reason; nothing is sent.
     let listed = records(&real.world.ok(&["codex-agent-ls", "--json", "--full", "--archived"]));
     assert_eq!((&listed[0]["title"], &listed[0]["status"]), (&"Hello there".into(), &"idle".into()));
     for words in [&["codex-agent-resume", &id][..], &["codex-agent-resume", &id, "--prompt", "Again"]] {
@@ -238,7 +238,7 @@ fn a_session_that_an_older_codex_wrote_to_is_refused_with_a_hint() {
     }
     assert_eq!(real.model.requests().len(), requests);
     assert_eq!(std::fs::read(&path).unwrap().len(), bytes.len() + UNNUMBERED.len());
-    // The fork that the hint names has all of it, and goes on.
+    // The fork that the hint names has the whole session, and can be resumed.
     let ran = real.world.run(&["codex-agent-resume", &id]);
     ran.reports(format!("codex-agent fork {id}"));
     let fork = real.world.ok(&["codex-agent-fork", &id]);

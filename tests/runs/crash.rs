@@ -19,7 +19,7 @@ fn a_started_job_counts_as_sent_whatever_happens_to_its_output() {
         |folder| fs::remove_dir_all(folder.join("jobs")).unwrap(),
         |folder| fs::remove_file(folder.join("jobs/1/1.out")).unwrap(),
         |folder| fs::write(folder.join("jobs/1/1.out"), "").unwrap(),
-        // Of an id that a later release may write.
+        // An id as a later release may write it.
         |folder| {
             let out = folder.join("jobs/1/1.out");
             let text = fs::read_to_string(&out).unwrap().replace("\"thread_id\":\"", "\"thread_id\":\"thr_");
@@ -173,7 +173,7 @@ fn a_running_job_is_adopted() {
         (&json!(true), &json!("echo: SLEEPS"))
     );
     assert_eq!((fake.sent().len(), of_type(&events, "job.started").len()), (1, 0));
-    // One that was cut off is a failure, and only sent again where that was asked for.
+    // An interrupted job is a failure, and is sent again only on request.
     let mut runner = fake.spawn(&["HANGS twice"]);
     fake.wait_for_sent(2);
     signal(&runner, Signal::KILL);
@@ -279,7 +279,7 @@ fn after_another_boot_no_started_job_counts_as_unsent() {
     wait_for_end(&out);
     let journal = fake.journal();
     let text = fs::read_to_string(&journal).unwrap();
-    // As a power cut leaves it: another boot, and less in the output than Codex printed.
+    // The state after a power cut: another boot, and less in the output than Codex printed.
     fs::write(&journal, text.replace(&liveness::boot().unwrap(), "00000000-0000-4000-8000-000000000000"))
         .unwrap();
     fs::write(&out, "").unwrap();
@@ -379,10 +379,10 @@ fn an_interrupted_prompt_is_continued_or_resent_on_request() {
         let log = fake.sent();
         assert_eq!(log.last().unwrap()["session"] == log[0]["session"], how != "retry", "{how}");
         let starts = of_type(&events, "job.started");
-        // What is said to go on is not the prompt.
+        // The message that continues a session is not the prompt.
         assert_eq!(starts.last().unwrap()["resent"] == true, how == "retry", "{how}");
     }
-    // The same after a crash of both.
+    // After a crash of the runner and Codex.
     let fake = Fake::newest();
     let mut runner = fake.start(&["run", "HANG"]);
     fake.wait_for_sent(1);

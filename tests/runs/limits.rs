@@ -94,10 +94,10 @@ fn a_limit_stops_a_queue_and_later_runs() {
     }
     assert_eq!(fake.prompts(), ["LIMIT300 a"]);
     fake.tool(&["run", "--on-limit", "try", "fine"]).succeeds();
-    // That went through, so that nobody is kept from anything any more.
+    // The job was completed, which clears the limit for all runs.
     fake.tool(&["run", "y"]).succeeds();
     assert_eq!(fake.prompts(), ["LIMIT300 a", "fine", "y"]);
-    // Where Codex does not say until when, everybody may try.
+    // If Codex does not report the end of the limit, each run may probe it.
     let fake = Fake::newest();
     for _ in 0..2 {
         let ran = fake.tool(&["run", "LIMITX"]);
@@ -106,7 +106,7 @@ fn a_limit_stops_a_queue_and_later_runs() {
     assert_eq!(fake.prompts().len(), 2);
 }
 
-/// What Codex told of the end is believed when it has come, too.
+/// A limit whose reported end has passed stops no run.
 #[test]
 fn a_limit_that_has_reset_stops_nothing() {
     let fake = Fake::newest();
@@ -189,7 +189,7 @@ fn jobs_are_stopped_at_their_timeouts() {
         );
         wait_for_end(&fake.out(1));
     }
-    // What says something all the time is not idle.
+    // A job that prints all the time is not idle.
     let fake = Fake::newest();
     fake.tool(&["run", "--idle-timeout", "20s", "--timeout", "20s", "MS500"]).succeeds();
 }
@@ -214,7 +214,7 @@ fn a_busy_session_is_continued_in_a_fork() {
     crash(&mut other);
 }
 
-/// Changes what the gate says of a limit.
+/// Changes the saved limit.
 fn set_gate(fake: &Fake, change: impl FnOnce(&mut Value)) {
     let locks = fs::read_dir(fake.0.path("home/.local/state/codex-agent/locks")).unwrap().flatten();
     let is_gate = |name: &str| name.starts_with("limit-") && !name.contains('.');
@@ -275,7 +275,7 @@ fn a_failure_of_an_older_job_starts_no_second_probe() {
 #[test]
 fn a_limit_counts_as_a_failure_of_a_job_that_is_not_retried() {
     let mut fake = Fake::newest();
-    // One that meets the limit when it has done something already.
+    // A Codex that meets the limit after its first action.
     let codex = fake.0.script(
         "bin/limited",
         r#"#!/bin/sh

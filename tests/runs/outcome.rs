@@ -46,7 +46,7 @@ fn one_failed_login_stops_the_run() {
         (&last["type"], &last["why"], &last["left"]),
         (&json!("run.stopped"), &json!("auth"), &json!(10))
     );
-    // The job that found out is done again, and says so.
+    // The job that met the failed login is sent again, and marked as resent.
     fake.0.script("bin/codex", &CODEX.replace("*AUTH*)", "*NEVER*)"));
     let (ran, events) = fake.events(&["continue"]);
     ran.succeeds();
@@ -65,7 +65,7 @@ fn one_failed_login_stops_the_run() {
 fn output_of_a_tool_is_no_refusal_of_codex() {
     let mut fake = Fake::newest();
     let id = fake.begin("mine");
-    // In the middle of the turn somebody writes what Codex writes before one.
+    // During the turn a tool writes the message that Codex writes before one.
     script(
         &mut fake,
         "case $1 in --version) exec $FAKE --version ;; esac\n$FAKE \"$@\"; code=$?\n\

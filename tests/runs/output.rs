@@ -77,7 +77,7 @@ fn a_stopped_reader_does_not_delay_a_run() {
     fake.wait_for_sent(3);
     kill_process(Pid::from_child(&runner), Signal::TERM).unwrap();
     wait_until(|| fake.journal().last().is_some_and(|line| line["type"] == "run.stopped"));
-    // What it has not read yet it can read still.
+    // The unread rest can still be read.
     let mut text = String::new();
     runner.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(end(&mut runner), 75);

@@ -24,7 +24,7 @@ fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
     let listed = codex.list(&[]);
     let ids: Vec<&str> = completed.iter().map(|event| event["session"].as_str().unwrap()).collect();
     assert_eq!((listed.len(), ids.iter().all(|id| listed.iter().any(|row| row["id"] == **id))), (3, true));
-    // One turn more for each, in its own directory, with its own usage, and no more rights than before.
+    // One more turn of each session, in its own directory, with its own usage and no more permissions than before.
     let moved = codex.exec("beta", &["-s", "workspace-write", "resume", ids[0], "and there"]);
     assert_eq!(moved, ids[0]);
     let job =
@@ -69,7 +69,7 @@ fn a_killed_runner_sends_nothing_twice_and_loses_nothing() {
             command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
         };
         let mut runner = silent(&words);
-        // Not before its plan is whole: then there is nothing to go on with.
+        // Not before the plan is complete: until then there is no run to continue.
         let mut wait = 400 + round * 250;
         let code = loop {
             std::thread::sleep(std::time::Duration::from_millis(wait));

@@ -1,4 +1,4 @@
-//! What Codex has recorded of a job, and what follows: a prompt that never reached the session is sent, an answer
+//! Jobs and their records in Codex's home: a prompt that never reached the session is sent, an answer
 //! that could not be saved is not a success, and a clock that is set stops no job.
 
 use std::fs;

@@ -16,14 +16,14 @@ fn a_run_with_a_running_job_is_not_pruned() {
     fake.wait_for_sent(1);
     wait_until(|| fake.journal().iter().any(|line| line["type"] == "job.spawned"));
     crash(&mut runner);
-    // As a run that somebody else has ended meanwhile.
+    // The journal of a run that another process has ended meanwhile.
     let journal = fake.runs()[0].join("journal.ndjson");
     let mut text = fs::read_to_string(&journal).unwrap();
     let counts = json!({"pending": 0, "running": 0, "completed": 0, "failed": 0, "skipped": 0});
     let ended = json!({"type": "run.completed", "v": 1, "run": "x", "at": "2020-01-01T00:00:00.000Z", "counts": counts});
     text.push_str(&format!("{ended}\n"));
     fs::write(&journal, text).unwrap();
-    // Runs are told from older ones by their names.
+    // The name of a run has its age.
     let old = fake.runs()[0].with_file_name("20200101T000000Z-new-0000");
     fs::rename(&fake.runs()[0], &old).unwrap();
     fake.good(&["run", "prune"]);

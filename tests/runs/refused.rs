@@ -1,4 +1,4 @@
-//! Jobs that are refused before anything is sent, or that Codex refuses: each has its class, says what is wrong,
+//! Jobs that are refused before anything is sent, or that Codex refuses: each has its class and its reason,
 //! and is not used up for a fault that is not its own.
 
 use std::fs;
@@ -176,7 +176,7 @@ fn a_session_that_codex_refuses_starts_nothing() {
     assert_eq!((ran.code, class.as_str()), (1, "damaged"), "{}", ran.err);
     assert!(message.contains(&one) && message.contains("has no ordinal"), "{message}");
     assert_eq!(of_type(&records(&ran.out), "job.started").len(), 1);
-    // One that was archived after it was planned.
+    // A session that was archived after its job was planned.
     let mut runner = fake.started(&["run", "--jobs", "-j1"]);
     let jobs =
         [json!({"type": "job", "prompt": "SLEEP2"}), json!({"type": "job", "session": three, "prompt": "x"})];
@@ -215,7 +215,7 @@ fn the_real_codex_is_not_started_for_a_session_that_it_refuses() {
     let new = json!({"type": "job", "prompt": "new", "options": {"config": ["model_provider=gone"]}});
     let (code, failed, told) = more(&[], new);
     assert_eq!((code, failed[0].0.as_str()), (1, "provider"), "{told}");
-    // What the hint says is so: a fork can have another.
+    // The hint is right: a fork can have another directory.
     let fork = json!({"type": "job", "kind": "fork", "session": id, "prompt": "forked"});
     let (code, _, told) = more(&["--config=model_provider=another"], fork);
     assert_eq!(code, 0, "{told}");
@@ -232,7 +232,7 @@ fn a_locked_database_of_codex_is_waited_for() {
     let locked = "error returned from database: (code: 5) database is locked";
     let busy = "thread/resume: thread/resume failed: thread $id already has an active writer (code -32600)";
     fake.0.script("bin/codex", &CODEX.replace(busy, locked));
-    // Whatever is to be done with a busy session: this is none.
+    // A locked database is no busy session, whatever the policy for those.
     for policy in ["fail", "skip", "fork"] {
         fs::write(fake.0.path("fake/calls"), "").unwrap();
         let ran = fake.run(&["BUSY", &format!("--on-busy={policy}")]);

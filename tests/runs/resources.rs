@@ -51,7 +51,7 @@ fn waiting_jobs_use_no_cpu() {
         .map(|n| job(json!({"type": "job", "session": id, "prompt": format!("{n} MS400")})))
         .collect();
     fake.0.write("work/input", input);
-    // All but one wait for their session, and nobody can signal.
+    // All jobs but one wait for their session, and signals are ignored.
     let line = "trap '' INT TERM HUP; exec codex-agent-run --jobs < input";
     let mut command = fake.0.command("sh");
     command.args(["-c", line]).current_dir(fake.0.path("work")).stdout(Stdio::null()).stderr(Stdio::null());

@@ -26,7 +26,7 @@ fn a_run_from_end_to_end() {
     assert_eq!(completed[0]["usage"], json!({"input_tokens": 100, "output_tokens": 7}));
     let last = events.last().unwrap();
     assert_eq!((last["type"].as_str(), &last["counts"]["completed"]), (Some("run.completed"), &json!(3)));
-    // What is told later is what was told at the time.
+    // The log of a run has the same events as its output.
     assert_eq!(records(&fake.0.ok(&["codex-agent-run", "log", "--json"])), events);
     let run = &records(&fake.0.ok(&["codex-agent-run", "list", "--json"]))[0];
     assert_eq!((&run["state"], &run["counts"]["completed"]), (&json!("finished"), &json!(3)));
@@ -99,7 +99,7 @@ fn an_invalid_prompt_starts_nothing() {
     }
     assert_eq!(fake.sent(), Vec::<String>::new());
     assert_eq!(fake.runs(), Vec::<PathBuf>::new(), "a plan that was refused leaves nothing");
-    // What is printed by a dry run is what --jobs takes.
+    // The output of a dry run is valid input of --jobs.
     let dry = fake.feed(&["--dry-run", "-s", "read-only", "-"], "a\nb\n");
     let ran = fake.feed(&["--jobs", "--json"], &dry.out);
     let modes: Vec<Value> =
@@ -174,7 +174,7 @@ fn codex_gets_the_options_of_the_command_line() {
         let ran = fake.tool(&[&["run", "x"], words].concat());
         ran.exits(2).reports(want);
     }
-    // One that lacks its value takes no word of ours for it, and no other session gets the prompt.
+    // A flag without its value does not consume our arguments, and no other session gets the prompt.
     let id = fake.begin("mine");
     for word in ["--image", "--model", "-i"] {
         let ran = fake.tool(&["resume", &id, "--prompt", "x", &format!("--codex-arg={word}")]);

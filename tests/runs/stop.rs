@@ -38,7 +38,7 @@ fn a_stopped_terminal_does_not_block_signals() {
         };
         let mut runner = command.spawn().unwrap();
         drop(command);
-        // Nobody reads, and the run goes on to its last job all the same.
+        // The terminal is not read, and the run reaches its last job all the same.
         fake.wait_for_sent(61);
         signal(&runner, Signal::TERM);
         signal(&runner, Signal::TERM);

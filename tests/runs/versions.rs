@@ -145,7 +145,7 @@ fn a_codex_that_is_older_than_its_version_stops_the_run() {
         codex.display()
     );
     fake.0.script("shims/codex", &lies);
-    // What it began says who began it.
+    // The session records the version that created it.
     let (code, _, told) = jobs(&fake, &new, &[], &[json!({"type": "job", "cwd": new, "prompt": "new"})]);
     assert!(
         code == 0 && told.contains("Codex reported version 0.169.0, but version 0.137.0 began"),
@@ -189,7 +189,7 @@ fn the_real_codex_of_another_directory_damages_nothing() {
             _ => assert_eq!(failures(&events), ["refused"], "{}", told(&output)),
         }
     }
-    // It is as whole as before.
+    // The session is as valid as before.
     assert_eq!(real.exec("beta", &["resume", &id, "And on"]), id);
     assert_eq!(real.seen().len(), 4);
 }

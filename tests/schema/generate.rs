@@ -93,7 +93,7 @@ fn session() -> Value {
         assert!(property.is_object(), "a session has no field '{}'", field.name());
         properties.insert(field.name().to_owned(), property.clone());
     }
-    // Only what somebody else wrote may lack it.
+    // Only a record of another program may lack it.
     never_null(&mut properties["id"]);
     let always = Field::LISTED.iter().map(|field| field.name());
     let required: Vec<&str> = std::iter::once("type").chain(always).collect();
@@ -113,7 +113,7 @@ fn tools() -> [Typed; 2] {
         let mut properties = Map::new();
         for field in fields.iter().chain(others) {
             let mut property = both["properties"][field].clone();
-            // What is left out is never null instead.
+            // A field that is omitted is never null instead.
             if *field != "about" {
                 never_null(&mut property);
             }
@@ -137,7 +137,7 @@ fn tools() -> [Typed; 2] {
         &["pipe"],
         "The description that a tool prints with --generate describe.",
     );
-    // What is known of one that was found has all of these fields too.
+    // The description of a tool that was found has all of these fields too.
     own["not"] = json!({"required": ["path"]});
     [("tool".to_owned(), found), ("tool".to_owned(), own)]
 }
@@ -204,7 +204,7 @@ fn bundle(id: &str, what: &str, about: &str, all: Vec<Typed>) -> String {
     text
 }
 
-/// What several records of one type are: "A thing; or: another thing."
+/// The description of several records of one type: "A thing; or: another thing."
 fn one_of(shapes: &[Value]) -> String {
     let mut words = String::new();
     for shape in shapes {
@@ -313,7 +313,7 @@ const ORDER: [&str; 20] = [
 /// How long a value may be on one line.
 const LINE: usize = 100;
 
-/// What the keys of an object are.
+/// The schemas of the keys of an object.
 #[derive(Clone, Copy)]
 enum Keys<'v> {
     /// Keywords of a schema.
@@ -338,7 +338,7 @@ impl<'v> Keys<'v> {
         sorted
     }
 
-    /// What the keys of a member are.
+    /// The schemas of the keys of a member.
     fn below(self, key: &str, members: &'v Map<String, Value>) -> Keys<'v> {
         match (self, key) {
             (Keys::Words, "properties") => {
@@ -418,7 +418,7 @@ mod tests {
         kind: &'static str,
         /// How often.
         count: u32,
-        /// What came later.
+        /// Fields of later releases.
         #[schemars(extend("x-since" = "0.2.0"))]
         late: Option<String>,
     }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::world::ran;
 use crate::world::{NEWEST, Ran, World, bin, json as records};
 
-/// How long anything may take. Machines that build other things meanwhile are slow.
+/// The limit of every wait. Machines that build other things meanwhile are slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A world in which `codex` is the fake.
@@ -59,12 +59,12 @@ impl Fake {
         let mut command = self.command(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // It may be gone before it has read anything.
+        // Codex may have exited before it has read anything.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child
     }
 
-    /// One turn of a new session; gives its id.
+    /// Completes one turn of a new session, and gives the id of the session.
     pub fn begin(&self, prompt: &str) -> String {
         let ran = self.codex(&["exec", "--json", "-"], prompt);
         ran.succeeds();
@@ -99,12 +99,12 @@ impl Fake {
         assert!(ran.err.contains(&want) || ran.out.contains(&want), "{}{}", ran.out, ran.err);
     }
 
-    /// Runs a tool in the folder for work: the name behind `codex-agent-`, then its arguments.
+    /// Runs a tool in the directory `work`: the name behind `codex-agent-`, then its arguments.
     pub fn tool(&self, words: &[&str]) -> Ran {
         self.feed(words, "")
     }
 
-    /// The same, with this on standard input.
+    /// Runs a tool with this on standard input.
     pub fn feed(&self, words: &[&str], input: impl AsRef<[u8]>) -> Ran {
         let ran = ran::feed(&mut self.started(words), input.as_ref());
         let name = format!("codex-agent-{}", words[0]);
@@ -112,14 +112,14 @@ impl Fake {
         ran
     }
 
-    /// A tool that is to be started in the folder for work.
+    /// A command of a tool in the directory `work`.
     pub fn started(&self, words: &[&str]) -> Command {
         let mut command = self.0.command(&format!("codex-agent-{}", words[0]));
         command.args(&words[1..]).current_dir(self.0.path("work"));
         command
     }
 
-    /// The same, wanting exit 0; gives standard output.
+    /// Runs a tool that must succeed, and gives its standard output.
     #[track_caller]
     pub fn good(&self, words: &[&str]) -> String {
         let ran = self.tool(words);
@@ -127,14 +127,14 @@ impl Fake {
         ran.out
     }
 
-    /// The same; gives the records that it printed too.
+    /// Runs a tool with `--json`, and gives its records too.
     pub fn events(&self, words: &[&str]) -> (Ran, Vec<Value>) {
         let ran = self.tool(&[words, &["--json"]].concat());
         let events = records(&ran.out);
         (ran, events)
     }
 
-    /// Starts a tool in the folder for work, and does not listen to it.
+    /// Starts a tool in the directory `work`, and ignores its output.
     pub fn start(&self, words: &[&str]) -> Child {
         self.started(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
@@ -157,7 +157,7 @@ impl Fake {
         wait_until(|| self.sent().len() >= count);
     }
 
-    /// The folders of all runs, the oldest first.
+    /// The directories of all runs, the oldest first.
     pub fn runs(&self) -> Vec<PathBuf> {
         let runs = self.0.path("home/.local/state/codex-agent/runs");
         let mut runs: Vec<PathBuf> =
@@ -194,7 +194,7 @@ impl Fake {
         records(&self.good(&["queue", "show", name, "--json"])).split_off(1)
     }
 
-    /// One field of them.
+    /// One field of the prompts of a queue.
     pub fn each(&self, name: &str, field: &str) -> Vec<String> {
         let text = |value: &Value| value[field].as_str().unwrap_or_default().to_owned();
         self.shown(name).iter().map(text).collect()

@@ -61,7 +61,7 @@ pub struct Request {
     pub body: Value,
 }
 
-/// What all threads of one model have in common.
+/// The state that all threads of a model share.
 struct Shared {
     stop: AtomicBool,
     seen: Mutex<Vec<Request>>,
@@ -96,7 +96,7 @@ impl Model {
 
     /// The text of a `config.toml` that makes a Codex home use this model.
     ///
-    /// It ends inside a table, so keys of the top level have to be put before it and further
+    /// The text ends inside a table, so keys of the top level have to be put before it and further
     /// tables after it. Codex is told not to retry: the first failure is the turn's failure.
     pub fn config_toml(&self) -> String {
         format!(
@@ -227,7 +227,7 @@ type Reply = (u16, String);
 /// (how Codex asks for the models, if at all), a refusal for all else.
 fn answer(http: &Http, stream: &TcpStream, shared: &Shared) -> io::Result<Reply> {
     if http.headers.contains_key("upgrade") {
-        // This status makes Codex fall back from websockets to plain HTTP.
+        // The status 426 makes Codex fall back from websockets to plain HTTP.
         return Ok(failure(426, "upgrade_required"));
     }
     if http.line.starts_with("GET ") {
@@ -349,7 +349,7 @@ impl Shared {
         let (end, resets_at) = *limit.get_or_insert_with(|| {
             let length = Duration::from_secs(seconds.into());
             let end = unix_time() + length;
-            // Rounded up: whoever comes back at the time told must not be refused again.
+            // Rounded up, since a request at the reported time must not be refused again.
             (Instant::now() + length, end.as_secs() + 1)
         });
         (Instant::now() < end).then_some(resets_at)
@@ -413,7 +413,7 @@ const CONTEXT: [&str; 7] = [
     "# AGENTS.md instructions for ",
     "<turn_aborted>",
     "<subagent_notification>",
-    // Around a picture; the first one has attributes.
+    // Tags around an image; the first one has attributes.
     "<image",
     "</image>",
 ];
@@ -436,7 +436,7 @@ fn split_shell(text: &str) -> (String, Option<String>) {
     (text.to_owned(), None)
 }
 
-/// What to call a tool with; None if it is not one to call. The shell tool's name and
+/// The arguments of a call of a tool; None if the model never calls it. The shell tool's name and
 /// arguments differ with the version and settings of Codex.
 fn tool_arguments(tool: &Value, command: Option<&str>) -> Option<Value> {
     let mut arguments = match (tool["name"].as_str()?, command) {

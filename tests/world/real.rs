@@ -22,7 +22,7 @@ pub struct Real {
 /// tested with.
 pub const VERSIONS: [&str; 3] = [NEWEST, "0.120.0", "0.106.0"];
 
-/// Where the real Codex of a version is; `None`, and a line that says so, where it is not.
+/// The path of the real Codex of a version; `None`, with a message, if it is not installed.
 pub fn codex(version: &str) -> Option<PathBuf> {
     let cache = std::env::var_os("CODEX_AGENT_TEST_CACHE").map(PathBuf::from);
     let path = cache.map(|cache| cache.join(format!("codex-{version}/node_modules/.bin/codex")));
@@ -150,7 +150,7 @@ impl Real {
         (output, events)
     }
 
-    /// What the model was asked by users, sorted.
+    /// The prompts that the model got from users, sorted.
     pub fn seen(&self) -> Vec<String> {
         let mut seen: Vec<String> =
             self.model.requests().into_iter().map(|request| request.last_user_text).collect();

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use crate::world::*;
 
 /// The id of a made-up session.
-/// Made just before its first line was written.
+/// The id was made just before the first line was written.
 pub(crate) fn id(number: usize) -> String {
     format!("01a202b2-c118-7000-8000-{number:012x}")
 }
@@ -22,7 +22,7 @@ pub fn file_name(number: usize) -> String {
     format!("rollout-2026-11-22T10-00-00-{}.jsonl", id(number))
 }
 
-/// A day's folder in a world.
+/// The directory of a day in a world.
 pub const DAY: &str = "home/.codex/sessions/2026/11/22";
 
 /// The first line of a rollout, its keys in Codex's order.
@@ -46,7 +46,7 @@ pub(crate) fn put(world: &World, number: usize, text: impl AsRef<[u8]>) -> PathB
     world.write(&format!("{DAY}/{}", file_name(number)), text)
 }
 
-/// A world with small rollouts of the sessions 0 to `count`, spread over folders as Codex does it.
+/// A world with small rollouts of the sessions 0 to `count`, in directories by day as Codex has them.
 pub(crate) fn with_rollouts(count: usize) -> World {
     let world = World::new();
     for number in 0..count {
@@ -101,7 +101,7 @@ pub(crate) fn ids_of_files(home: &Path) -> Vec<String> {
     ids.into_iter().collect()
 }
 
-/// Says that a test could not be run here, past the test harness, which hides what passing tests print.
+/// Reports that a test was skipped, past the test harness, which hides the output of passing tests.
 pub(crate) fn skip(why: &str) {
     let _ = std::io::stderr().write_all(format!("\nSKIPPED: {why}\n").as_bytes());
 }
@@ -111,8 +111,8 @@ pub(crate) fn open_to_all(world: &World) {
     world.sh("chmod -R a+rX .").succeeds();
 }
 
-/// Runs a tool as somebody who may be refused. Root becomes nobody for it; the executable comes along,
-/// as nobody may not look into a build folder. `None`, said aloud, where root may not do that.
+/// Runs a tool as a user without privileges. Root becomes the user nobody, with a copy of the executable,
+/// as that user may not read a build directory. `None`, with a message, where root may not change its user.
 pub(crate) fn refused(world: &World, words: &[&str]) -> Option<Ran> {
     if !is_root() {
         return Some(world.run(words));

@@ -1,4 +1,4 @@
-//! What the tools print, held to its schema: every record that passes through a [`World`].
+//! Validates every record that passes through a [`World`] against its schema.
 //!
 //! The schemas are the checked in ones, and who reads them is not of this project.
 //!
@@ -46,7 +46,7 @@ fn validators(how: As) -> &'static HashMap<String, Validator> {
     })
 }
 
-/// What came in a later release, today's tools write always.
+/// Today's tools always write the fields of later releases.
 pub fn require_late(schema: &mut Value) {
     let late: Vec<Value> = schema["properties"]
         .as_object()
@@ -76,7 +76,7 @@ pub fn misfit(record: &Value, how: As) -> Option<String> {
     (!errors.is_empty()).then(|| errors.join("; "))
 }
 
-/// The types that a tool says it writes.
+/// The types that a tool declares as its output.
 fn said(program: &str) -> HashSet<String> {
     static SAID: OnceLock<Mutex<HashMap<String, HashSet<String>>>> = OnceLock::new();
     let mut said = SAID.get_or_init(Mutex::default).lock().unwrap();
@@ -111,7 +111,7 @@ pub fn hold(words: &[String], input: &str, out: &str) {
     }
 }
 
-/// Holds the journal of each run in a folder to the schemas of its lines.
+/// Validates the journal of each run in a directory.
 pub fn hold_journals(runs: &Path) {
     for run in std::fs::read_dir(runs).into_iter().flatten().flatten() {
         let path = run.path().join("journal.ndjson");

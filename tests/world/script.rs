@@ -10,7 +10,7 @@ use crate::world::fake::{of_type, wait_until};
 use crate::world::{Ran, World, json as records};
 
 /// A Codex without a model. Nothing is sent before `thread.started`, and what is sent is logged; words in
-/// the prompt say how the turn goes.
+/// the prompt set the course of the turn.
 pub const CODEX: &str = r#"#!/bin/sh
 case $1 in --version) echo "codex-cli 0.169.0"; exit 0 ;; esac
 echo "$*|$(pwd)|$CODEX_AGENT_JOB|$CODEX_AGENT_DEPTH" >> "$FAKE/calls"

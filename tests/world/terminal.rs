@@ -12,7 +12,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::world::World;
 
-/// How long anything may take. Machines that build other things meanwhile are slow.
+/// The limit of every wait. Machines that build other things meanwhile are slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A terminal with a program on it.
@@ -20,7 +20,7 @@ pub struct Terminal {
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     child: Child,
-    /// What was shown and not yet asked for.
+    /// The output that no call has returned yet.
     shown: Vec<u8>,
 }
 
@@ -47,7 +47,7 @@ impl Terminal {
         let (sender, screen) = channel();
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // Linux ends a terminal that nobody has open any more with an error.
+            // Linux ends a terminal that no process has open with an error.
             while let Ok(count @ 1..) = eye.read(&mut bytes) {
                 if sender.send(bytes[..count].to_vec()).is_err() {
                     break;
@@ -62,7 +62,7 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// What is shown up to and with this text.
+    /// The output up to and with this text.
     pub fn until(&mut self, text: &str) -> String {
         let start = Instant::now();
         loop {
