@@ -150,10 +150,10 @@ fn documents_are_current() {
 fn every_document_belongs_to_a_tool() {
     let wanted: BTreeSet<String> =
         executables().iter().flat_map(|name| documents(name).map(|(_, file)| file)).collect();
-    for folder in ["man"] {
-        for entry in fs::read_dir(root(folder)).unwrap().flatten() {
+    for directory in ["man"] {
+        for entry in fs::read_dir(root(directory)).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap();
-            let file = format!("{folder}/{name}");
+            let file = format!("{directory}/{name}");
             assert!(wanted.contains(&file) || BY_HAND.contains(&name.as_str()), "{file} belongs to no tool");
         }
     }
@@ -324,11 +324,12 @@ fn move_projects(world: &World, to: &Path) {
     let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
     let moved = database.execute("UPDATE threads SET cwd = replace(cwd, ?1, ?2)", [RECORDED, to]).unwrap();
     assert!(moved > 0);
-    let mut folders = vec![world.codex_home().join("sessions"), world.codex_home().join("archived_sessions")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().flatten() {
+    let mut directories =
+        vec![world.codex_home().join("sessions"), world.codex_home().join("archived_sessions")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap().flatten() {
             if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.path());
+                directories.push(entry.path());
             } else {
                 let text = fs::read_to_string(entry.path()).unwrap();
                 fs::write(entry.path(), text.replace(RECORDED, to)).unwrap();

@@ -80,11 +80,11 @@ fn events_are_those_that_were_recorded() {
 /// Every kind of line, and the names in its payload.
 fn kinds(home: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut kinds: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut folders = vec![home.join("sessions")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().flatten() {
+    let mut directories = vec![home.join("sessions")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap().flatten() {
             if entry.path().is_dir() {
-                folders.push(entry.path());
+                directories.push(entry.path());
                 continue;
             }
             for line in records(&fs::read_to_string(entry.path()).unwrap()) {
@@ -394,7 +394,7 @@ fn no_prompt_is_sent_before_the_session_is_reported() {
 #[test]
 fn the_real_codex_does_the_same() {
     for version in VERSIONS {
-        let Some(real) = Real::of(version) else { continue };
+        let Some(real) = Real::with_version(version) else { continue };
         let fake = Fake::new(version);
         let mut ids = [String::new(), String::new()];
         for prompt in

@@ -1,12 +1,12 @@
 //! Forking sessions with the real Codex: whole, before a message, with a prompt.
 
 use crate::world::json as records;
-use crate::world::real::{Real, VERSIONS, end, real, told};
+use crate::world::real::{Real, VERSIONS, end, real, streams};
 
 #[test]
 fn a_fork_before_a_message_has_the_messages_before_it() {
     for version in VERSIONS {
-        if let Some(codex) = Real::of(version) {
+        if let Some(codex) = Real::with_version(version) {
             forks_before_messages(&codex);
         }
     }
@@ -64,7 +64,7 @@ fn whole_forks_get_names_and_can_be_made_in_a_pipe() {
         .args(["exec", "--json", "--skip-git-repo-check", "resume", "try 2", "More"])
         .output()
         .unwrap();
-    assert!(told(&output).contains(forks[1]["id"].as_str().unwrap()), "{}", told(&output));
+    assert!(streams(&output).contains(forks[1]["id"].as_str().unwrap()), "{}", streams(&output));
     let asked = codex.model.requests().pop().unwrap();
     assert_eq!(asked.user_texts, ["Only message", "More"]);
     // A busy session can be forked, and one whose directory is gone cannot, until another is named.

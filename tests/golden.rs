@@ -42,7 +42,7 @@ struct Recording {
 
 impl Recording {
     /// Takes what was printed in a world, without what is of this machine.
-    fn take(&mut self, world: &World, out: &str) {
+    fn add(&mut self, world: &World, out: &str) {
         for line in portable(world, out).lines() {
             let record: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
             let kind = record["type"].as_str().unwrap().to_owned();
@@ -54,7 +54,7 @@ impl Recording {
         }
     }
 
-    fn take_file(&mut self, name: &'static str, world: &World, path: &Path) {
+    fn add_file(&mut self, name: &'static str, world: &World, path: &Path) {
         self.files.insert(name, portable(world, &fs::read_to_string(path).unwrap()));
     }
 }
@@ -99,37 +99,37 @@ fn all_fields(lines: &[String]) -> BTreeSet<String> {
 fn sessions(all: &mut Recording) {
     for home in ["0.169.0", "0.45.0"] {
         let world = World::with_home(home);
-        all.take(&world, &world.ok(&["codex-agent-ls", "--json", "--full", "--archived", "--subagents"]));
-        all.take(&world, &world.ok(&["codex-agent-ls", "--json"]));
+        all.add(&world, &world.ok(&["codex-agent-ls", "--json", "--full", "--archived", "--subagents"]));
+        all.add(&world, &world.ok(&["codex-agent-ls", "--json"]));
     }
     let world = World::with_home("0.169.0");
     let odd = "home/.codex/sessions/2026/11/22/rollout-2026-11-22T10-50-59-01a202e0-ffff-7000-8000-000000000000.jsonl";
     world.write(odd, "not a rollout\n");
     fs::remove_file(rollout(&world, SESSION)).unwrap();
-    all.take(&world, &world.run(&["codex-agent-ls", "--check", "--json"]).out);
+    all.add(&world, &world.run(&["codex-agent-ls", "--check", "--json"]).out);
     let world = World::with_home("0.169.0");
-    all.take(&world, &world.run(&["codex-agent-group", "create", "work", "--json"]).out);
+    all.add(&world, &world.run(&["codex-agent-group", "create", "work", "--json"]).out);
     world.run(&["codex-agent-group", "add", "work", SESSION]);
     world.run(&["codex-agent-group", "create", "rest", "--description", "What is left"]);
-    all.take(&world, &world.ok(&["codex-agent-group", "list", "--json"]));
-    all.take_file("groups.json", &world, &world.config("groups.json"));
+    all.add(&world, &world.ok(&["codex-agent-group", "list", "--json"]));
+    all.add_file("groups.json", &world, &world.config("groups.json"));
     world.script("stranger/codex-agent-foo", "#!/bin/sh\n");
     world.script("stranger/codex-agent-ls", "#!/bin/sh\n");
     let path = format!("{}:/usr/bin:/bin", world.path("stranger").display());
     let list = world.command("codex-agent").env("PATH", path).arg("--list=json").output().unwrap();
-    all.take(&world, &String::from_utf8(list.stdout).unwrap());
+    all.add(&world, &String::from_utf8(list.stdout).unwrap());
     plugins(all);
-    all.take(&world, &world.ok(&["codex-agent-ls", "--generate", "describe"]));
-    all.take(&world, &world.ok(&["codex-agent-schema", "--json"]));
-    all.take(&world, &world.ok(&["codex-agent-setup", "--json", "--dry-run", "--only", "man"]));
+    all.add(&world, &world.ok(&["codex-agent-ls", "--generate", "describe"]));
+    all.add(&world, &world.ok(&["codex-agent-schema", "--json"]));
+    all.add(&world, &world.ok(&["codex-agent-setup", "--json", "--dry-run", "--only", "man"]));
     world.write(
         "home/.config/codex-agent/config.toml",
         "[runs]\nkeep = \"7d\"\nkeap = 1\n[alias]\ntoday = \"ls --since 1d\"\nall = \"!codex-agent ls\"\n",
     );
     // Each tool also reports the problem of the file on standard error.
-    all.take(&world, &world.run(&["codex-agent", "--list=json"]).out);
-    all.take(&world, &world.run(&["codex-agent-config", "--json"]).out);
-    all.take(&world, &world.run(&["codex-agent-config", "check", "--json"]).out);
+    all.add(&world, &world.run(&["codex-agent", "--list=json"]).out);
+    all.add(&world, &world.run(&["codex-agent-config", "--json"]).out);
+    all.add(&world, &world.run(&["codex-agent-config", "check", "--json"]).out);
     fs::remove_file(world.config("config.toml")).unwrap();
 }
 
@@ -138,59 +138,59 @@ fn plugins(all: &mut Recording) {
     let world = crate::plugin::world();
     world.script("bin/codex-agent-told", &crate::plugin::DESCRIBED.replace("1e400", "1"));
     world.script("bin/codex-agent-Told", "#!/bin/sh\n");
-    all.take(&world, &world.ok(&["codex-agent", "plugin", "add", "told", "--json"]));
-    all.take(&world, &world.ok(&["codex-agent", "plugin", "list", "--json"]));
-    all.take(&world, &world.run(&["codex-agent", "plugin", "check", "told", "--only", "name", "--json"]).out);
-    all.take_file("told.json", &world, &crate::plugin::own(&world, "told"));
+    all.add(&world, &world.ok(&["codex-agent", "plugin", "add", "told", "--json"]));
+    all.add(&world, &world.ok(&["codex-agent", "plugin", "list", "--json"]));
+    all.add(&world, &world.run(&["codex-agent", "plugin", "check", "told", "--only", "name", "--json"]).out);
+    all.add_file("told.json", &world, &crate::plugin::own(&world, "told"));
 }
 
 fn runs(all: &mut Recording) {
     let fake = Fake::newest();
     let id = fake.begin("first");
     let tool = |words: &[&str]| fake.tool(words).out;
-    all.take(&fake.0, &tool(&["resume", &id, "--print", "--json"]));
+    all.add(&fake.0, &tool(&["resume", &id, "--print", "--json"]));
     let dry = ["--image", "a.png", "--sandbox", "read-only", "--dry-run"];
     fake.0.write("work/a.png", "");
-    all.take(&fake.0, &tool(&[&["run"], &dry[..], &["look"]].concat()));
-    all.take(&fake.0, &tool(&["resume", &id, "--prompt", "more", "--dry-run"]));
+    all.add(&fake.0, &tool(&[&["run"], &dry[..], &["look"]].concat()));
+    all.add(&fake.0, &tool(&["resume", &id, "--prompt", "more", "--dry-run"]));
     let many = ["hello SHELL{echo hi}", "FAIL400", "DIES"];
-    all.take(&fake.0, &tool(&[&["run", "--json", "--events", "--timeout", "1m"], &many[..]].concat()));
-    all.take(&fake.0, &tool(&["resume", &id, "--prompt", "more", "--json"]));
-    all.take(&fake.0, &tool(&["run", "-j1", "--max-failures", "1", "--json", "FAIL400", "never"]));
-    all.take(&fake.0, &tool(&["run", "-j1", "--on-limit", "wait", "--json", "LIMIT2"]));
+    all.add(&fake.0, &tool(&[&["run", "--json", "--events", "--timeout", "1m"], &many[..]].concat()));
+    all.add(&fake.0, &tool(&["resume", &id, "--prompt", "more", "--json"]));
+    all.add(&fake.0, &tool(&["run", "-j1", "--max-failures", "1", "--json", "FAIL400", "never"]));
+    all.add(&fake.0, &tool(&["run", "-j1", "--on-limit", "wait", "--json", "LIMIT2"]));
     // Another process has the session.
     let mut other = fake.start(&["resume", &id, "--prompt", "SLEEP30"]);
     fake.wait_for_sent(9);
     let run = fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
-    all.take(&fake.0, &tool(&["resume", &id, "--prompt", "x", "--new", "--on-busy", "skip", "--json"]));
+    all.add(&fake.0, &tool(&["resume", &id, "--prompt", "x", "--new", "--on-busy", "skip", "--json"]));
     fake.good(&["run", "stop", &run, "--now"]);
     other.wait().unwrap();
 
     for prompt in ["one", "FAIL400", "later"] {
-        all.take(&fake.0, &tool(&["queue", "add", "chores", prompt, "--json"]));
+        all.add(&fake.0, &tool(&["queue", "add", "chores", prompt, "--json"]));
     }
-    all.take(&fake.0, &tool(&["queue", "run", "chores", "--max-failures", "1", "--json"]));
-    all.take(&fake.0, &tool(&["queue", "show", "chores", "--json"]));
-    all.take(&fake.0, &tool(&["queue", "list", "--json"]));
-    all.take_file("queues.json", &fake.0, &fake.0.config("queues.json"));
-    all.take(&fake.0, &tool(&["run", "list", "--json"]));
+    all.add(&fake.0, &tool(&["queue", "run", "chores", "--max-failures", "1", "--json"]));
+    all.add(&fake.0, &tool(&["queue", "show", "chores", "--json"]));
+    all.add(&fake.0, &tool(&["queue", "list", "--json"]));
+    all.add_file("queues.json", &fake.0, &fake.0.config("queues.json"));
+    all.add(&fake.0, &tool(&["run", "list", "--json"]));
     for (at, run) in fake.runs().iter().enumerate() {
         let journal = run.join("journal.ndjson");
-        all.take(&fake.0, &fs::read_to_string(&journal).unwrap());
+        all.add(&fake.0, &fs::read_to_string(&journal).unwrap());
         if at == 0 {
-            all.take_file("journal", &fake.0, &journal);
+            all.add_file("journal", &fake.0, &journal);
         }
     }
 
     let fake = Fake::newest();
-    all.take(&fake.0, &fake.tool(&["run", "--json", "LIMIT3000", "after"]).out);
-    all.take(&fake.0, &fake.good(&["status", "--json"]));
+    all.add(&fake.0, &fake.tool(&["run", "--json", "LIMIT3000", "after"]).out);
+    all.add(&fake.0, &fake.good(&["status", "--json"]));
     let locks = fs::read_dir(fake.0.path("home/.local/state/codex-agent/locks")).unwrap().flatten();
     let limit = locks.map(|entry| entry.path()).find(|path| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         name.starts_with("limit-") && !name.contains('.')
     });
-    all.take_file("limit", &fake.0, &limit.unwrap());
+    all.add_file("limit", &fake.0, &limit.unwrap());
 }
 
 /// The events of a session, from its first turn to its end.
@@ -239,7 +239,7 @@ fn watched(all: &mut Recording) {
     crash(&mut watch);
     let out = fs::read_to_string(&out).unwrap();
     fake.0.hold(&["codex-agent-group", "watch", "g", "--json"], b"", &out);
-    all.take(&fake.0, &out);
+    all.add(&fake.0, &out);
 }
 
 fn whole_lines(text: &str) -> String {
@@ -256,9 +256,9 @@ fn types() -> BTreeSet<String> {
 }
 
 /// The golden records of a version.
-fn kept(folder: &Path) -> Records {
+fn kept(directory: &Path) -> Records {
     let mut all = Records::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name().into_string().unwrap();
         if let Some(kind) = name.strip_suffix(".ndjson") {
             let text = fs::read_to_string(entry.path()).unwrap();
@@ -276,8 +276,8 @@ fn golden_records_of_this_version_have_its_types_and_fields() {
     watched(&mut recording);
     let now = recording.records;
     assert_eq!(now.keys().cloned().collect::<BTreeSet<_>>(), types(), "not every type was recorded");
-    let folder = data("golden").join(env!("CARGO_PKG_VERSION"));
-    let then = kept(&folder);
+    let directory = data("golden").join(env!("CARGO_PKG_VERSION"));
+    let then = kept(&directory);
     let fields = |records: &Records| -> BTreeMap<String, BTreeSet<String>> {
         records.iter().map(|(kind, lines)| (kind.clone(), all_fields(lines))).collect()
     };
@@ -286,12 +286,12 @@ fn golden_records_of_this_version_have_its_types_and_fields() {
         return;
     }
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
-        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(&directory).unwrap();
         for (kind, lines) in &now {
-            fs::write(folder.join(format!("{kind}.ndjson")), lines.join("\n") + "\n").unwrap();
+            fs::write(directory.join(format!("{kind}.ndjson")), lines.join("\n") + "\n").unwrap();
         }
         for (name, text) in &recording.files {
-            fs::write(folder.join(name), text).unwrap();
+            fs::write(directory.join(name), text).unwrap();
         }
         return;
     }

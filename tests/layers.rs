@@ -417,8 +417,8 @@ fn every_package_builds_with_the_minimum_rust_version() {
 
 #[test]
 fn no_file_is_longer_than_600_lines() {
-    let folders = ["shared/src", "bins"].map(|folder| root().join(folder));
-    for file in folders.iter().flat_map(|folder| sources(folder)) {
+    let directories = ["shared/src", "bins"].map(|folder| root().join(folder));
+    for file in directories.iter().flat_map(|folder| sources(folder)) {
         let lines = std::fs::read_to_string(&file).unwrap().lines().count();
         assert!(lines <= 600, "{} has {lines} lines: is it really two?", file.display());
     }

@@ -75,7 +75,7 @@ impl<'w> Old<'w> {
     }
 
     /// How many of the six prompts are interrupted.
-    fn cut(&self) -> u64 {
+    fn interrupted(&self) -> u64 {
         u64::from(self.name.ends_with("-cut"))
     }
 
@@ -93,16 +93,16 @@ impl<'w> Old<'w> {
         let ran = self.world.run(&["codex-agent-run", "continue", "--json"]);
         assert_eq!(
             (ran.code as u64, self.sent()),
-            (self.cut(), PROMPTS.map(str::to_owned).to_vec()),
+            (self.interrupted(), PROMPTS.map(str::to_owned).to_vec()),
             "{}",
             ran.err
         );
-        run("finished", 0, 0, 6 - self.cut(), self.cut());
+        run("finished", 0, 0, 6 - self.interrupted(), self.interrupted());
         let log = self.json(&["codex-agent-run", "log", &id]);
-        assert_eq!(of_type(&log, "job.completed").len() as u64, 6 - self.cut());
+        assert_eq!(of_type(&log, "job.completed").len() as u64, 6 - self.interrupted());
         let classes =
             of_type(&log, "job.failed").iter().map(|e| e["failure"]["class"].clone()).collect::<Vec<_>>();
-        assert_eq!(classes, vec![json!("interrupted"); self.cut() as usize]);
+        assert_eq!(classes, vec![json!("interrupted"); self.interrupted() as usize]);
         self.world.run(&["codex-agent-run", "continue", &id]);
         assert_eq!(self.sent(), PROMPTS, "a finished run sent something again");
     }
@@ -122,11 +122,11 @@ impl<'w> Old<'w> {
         let ran = self.world.run(&["codex-agent-queue", "run", "night", "--json"]);
         assert_eq!(
             (ran.code as u64, self.sent()),
-            (self.cut(), PROMPTS.map(str::to_owned).to_vec()),
+            (self.interrupted(), PROMPTS.map(str::to_owned).to_vec()),
             "{}",
             ran.err
         );
-        let third = if self.cut() == 1 { "failed" } else { "completed" };
+        let third = if self.interrupted() == 1 { "failed" } else { "completed" };
         let want = ["completed", "completed", third, "completed", "completed", "completed"];
         assert_eq!(self.statuses("night"), want);
         self.world.run(&["codex-agent-queue", "run", "night"]);
@@ -136,7 +136,7 @@ impl<'w> Old<'w> {
         self.world.run(&["codex-agent-queue", "retry", "night", "--failed"]);
         self.world.run(&["codex-agent-queue", "run", "night"]).succeeds();
         let again = self.sent().iter().filter(|text| *text == PROMPTS[2]).count() as u64;
-        assert_eq!((again, self.sent().len() as u64), (1 + self.cut(), 6 + self.cut()));
+        assert_eq!((again, self.sent().len() as u64), (1 + self.interrupted(), 6 + self.interrupted()));
         assert_eq!(self.statuses("night"), ["completed"; 6]);
     }
 

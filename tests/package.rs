@@ -11,9 +11,9 @@ use crate::world::terminal::Terminal;
 use crate::world::{Ran, World, bins, is_root, ran};
 
 /// The paths below a directory.
-fn tree(folder: &Path) -> BTreeSet<PathBuf> {
+fn tree(directory: &Path) -> BTreeSet<PathBuf> {
     let mut all = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap().flatten() {
+    for entry in fs::read_dir(directory).unwrap().flatten() {
         let path = entry.path();
         if entry.file_type().unwrap().is_dir() {
             all.extend(tree(&path));
@@ -50,8 +50,8 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
 
     // A clean root has nothing but the records of an empty dpkg.
     let root = world.path("root");
-    for folder in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers"] {
-        fs::create_dir_all(root.join(folder)).unwrap();
+    for directory in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
     }
     for file in ["status", "available"] {
         fs::write(root.join("var/lib/dpkg").join(file), "").unwrap();
@@ -110,8 +110,8 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     bash.env("PATH", format!("{}:/usr/bin:/bin", usr.join("bin").display()));
     let mut terminal = Terminal::open(bash, 100, 24);
     terminal.until("ready> ");
-    let folder = usr.join("share/bash-completion/completions");
-    terminal.press(&format!("for f in {}/*; do . $f; done\n", folder.display()));
+    let directory = usr.join("share/bash-completion/completions");
+    terminal.press(&format!("for f in {}/*; do . $f; done\n", directory.display()));
     terminal.until("ready> ");
     terminal.press("codex-agent que\t");
     terminal.until("codex-agent queue");
@@ -157,7 +157,8 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     assert!(target.contains("-linux-"), "{target}");
     let template = |key: &str| {
         let start = format!("{key} = \"");
-        let value = manifest.lines().find_map(|line| line.strip_prefix(&start)).unwrap().trim_end_matches('"');
+        let value =
+            manifest.lines().find_map(|line| line.strip_prefix(&start)).unwrap().trim_end_matches('"');
         let value = value.replace("{ version }", env!("CARGO_PKG_VERSION"));
         value.replace("{ target }", target).replace("{ bin }", "codex-agent-ls")
     };

@@ -23,12 +23,12 @@ pub(crate) fn queue(fake: &Fake, name: &str, prompts: &[&str]) {
 }
 
 /// Writes a file with these queues, each with its id, name and prompts.
-pub fn file(fake: &Fake, queues: Value) {
+pub fn write_queues(fake: &Fake, queues: Value) {
     fake.0.write("home/.config/codex-agent/queues.json", json!({ "queues": queues }).to_string());
 }
 
 /// A queue as an editor may have left it.
-pub fn odd(fake: &Fake, id: &str, name: &str, prompts: Value) -> Value {
+pub fn queue_record(fake: &Fake, id: &str, name: &str, prompts: Value) -> Value {
     let project = fs::canonicalize(fake.0.path("work")).unwrap();
     json!({ "id": id, "name": name, "projectPath": project, "prompts": prompts, "createdAt": "x" })
 }

@@ -26,7 +26,7 @@ fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
 }
 
 /// The essential part of each record, as one word.
-fn told(all: &[Value]) -> Vec<String> {
+fn summaries(all: &[Value]) -> Vec<String> {
     let word = |record: &Value| match record["type"].as_str().unwrap() {
         "message" => format!("{}: {}", record["role"].as_str().unwrap(), record["text"].as_str().unwrap()),
         "tool.called" => {
@@ -121,14 +121,14 @@ fn events_of_the_real_codex_are_printed_as_they_happen() {
         if archives {
             want.extend(["session.archived", "session.unarchived", "session.deleted"]);
         }
-        assert_eq!(told(&all), want, "{version}");
+        assert_eq!(summaries(&all), want, "{version}");
         // Up to 0.147 no line has the reason of a failure.
         assert_eq!(all[7]["failure"]["message"].is_string(), archives, "{}", all[7]);
         if !archives {
             let mut all = Vec::new();
             poll(&mut Watch::new(home(), [id], From::Start), &mut all);
             assert_eq!(
-                told(&all)[..4],
+                summaries(&all)[..4],
                 [
                     "turn.started",
                     "user: Mend the parser",
@@ -216,7 +216,7 @@ fn answers_and_records_are_not_shown_together() {
     let id = fake.begin("one");
     fake.good(&["group", "add", "g", &id]);
     fake.good(&["queue", "add", "q", "two"]);
-    let told: [&[&str]; 7] = [
+    let flags: [&[&str]; 7] = [
         &["run", "x"],
         &["run", "--dry-run", "x"],
         &["group", "run", "g", "--prompt", "x"],
@@ -225,7 +225,7 @@ fn answers_and_records_are_not_shown_together() {
         &["resume", &id, "--prompt", "x"],
         &["fork", &id, "--prompt", "x"],
     ];
-    for words in told {
+    for words in flags {
         for other in ["--json", "--events"] {
             let ran = fake.tool(&[words, &["--answers", other]].concat());
             ran.exits(2).prints("");
@@ -275,8 +275,8 @@ fn a_failed_job_is_shown_with_a_hint() {
     fake.wait_for_sent(1);
     fake.good(&["queue", "rename", "old", "new one"]);
     assert_eq!(end(&mut run), 1);
-    let told = std::fs::read_to_string(fake.0.path("err")).unwrap();
-    assert!(told.contains("requeue with 'codex-agent queue retry 'new one' --failed'\n"), "{told}");
+    let err = std::fs::read_to_string(fake.0.path("err")).unwrap();
+    assert!(err.contains("requeue with 'codex-agent queue retry 'new one' --failed'\n"), "{err}");
     let id = fake.begin("one");
     fake.codex(&["archive", &id], "").succeeds();
     let ran = fake.tool(&["resume", &id, "--prompt", "x"]);

@@ -37,7 +37,7 @@ pub const HOMES: [&str; 11] = [
 pub const NEWEST: &str = "0.171.0";
 
 pub struct World {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     variables: Vec<(String, String)>,
     foreign: AtomicBool,
 }
@@ -45,8 +45,8 @@ pub struct World {
 impl World {
     /// A world whose Codex home is not there yet.
     pub fn new() -> World {
-        let folder = tempfile::Builder::new().prefix("world-").tempdir().unwrap();
-        let world = World { folder, variables: Vec::new(), foreign: AtomicBool::new(false) };
+        let directory = tempfile::Builder::new().prefix("world-").tempdir().unwrap();
+        let world = World { directory, variables: Vec::new(), foreign: AtomicBool::new(false) };
         fs::create_dir(world.path("home")).unwrap();
         world
     }
@@ -60,7 +60,7 @@ impl World {
 
     /// A path in the world.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub fn codex_home(&self) -> PathBuf {
@@ -93,6 +93,15 @@ impl World {
         path
     }
 
+    /// The directories of all runs, the oldest first.
+    pub fn runs(&self) -> Vec<PathBuf> {
+        let runs = self.path("home/.local/state/codex-agent/runs");
+        let mut runs: Vec<PathBuf> =
+            fs::read_dir(runs).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        runs.sort_by_key(|run| fs::metadata(run).unwrap().created().unwrap());
+        runs
+    }
+
     /// Writes an executable script.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.write(name, text);
@@ -116,8 +125,8 @@ impl World {
             .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bins().display()))
             .env("TZ", "UTC")
             .env("LC_ALL", "C.UTF-8")
-            .env("TMPDIR", self.folder.path())
-            .current_dir(self.folder.path())
+            .env("TMPDIR", self.directory.path())
+            .current_dir(self.directory.path())
             .stdin(Stdio::null());
         for (name, value) in &self.variables {
             command.env(name, value);
@@ -177,8 +186,8 @@ impl Drop for World {
     }
 }
 
-fn walk(folder: &Path, all: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+fn walk(directory: &Path, all: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
         let meta = path.symlink_metadata().unwrap();
         let name = path.display().to_string();

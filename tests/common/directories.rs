@@ -24,8 +24,8 @@ fn two_jobs(fake: &Fake, id: &str) -> String {
 }
 
 /// Everything below a directory.
-fn below(folder: &Path, all: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+fn below(directory: &Path, all: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         all.push(entry.path());
         if entry.file_type().unwrap().is_dir() {
             below(&entry.path(), all);

@@ -114,11 +114,11 @@ fn a_reason_is_not_truncated() {
     let reason = "auth: unexpected status 401 Unauthorized: refused: invalid_api_key, url:";
     let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(words.matches(reason).count(), 2, "{plain}");
-    let folder = world.path("a-directory-with-quite-a-name/project");
-    std::fs::create_dir_all(&folder).unwrap();
+    let directory = world.path("a-directory-with-quite-a-name/project");
+    std::fs::create_dir_all(&directory).unwrap();
     let mut command = world.command("codex-agent-demo");
     let script = "codex-agent run --cwd \"$1\" ok && codex-agent run log";
-    command.args(["sh", "-c", script, "sh", folder.to_str().unwrap()]);
+    command.args(["sh", "-c", script, "sh", directory.to_str().unwrap()]);
     let (shown, code) = Terminal::open(command, 60, 24).end();
     assert!(
         code == 0 && without_escapes(&shown).contains("name/project\n"),

@@ -59,8 +59,8 @@ fn each_setting_is_listed_with_its_origin() {
     assert_eq!(row("runs.max_concurrent"), ["3", "built-in", ""]);
     assert_eq!(row("ui.color"), ["auto", "built-in", ""]);
     assert_eq!(row("codex.database"), [home.join("state_5.sqlite").to_str().unwrap(), "built-in", ""]);
-    let folder = world.path("home/.config/codex-agent");
-    assert_eq!(row("config.folder"), [folder.to_str().unwrap(), "built-in", ""]);
+    let directory = world.path("home/.config/codex-agent");
+    assert_eq!(row("config.folder"), [directory.to_str().unwrap(), "built-in", ""]);
     let state = world.path("home/.local/state/codex-agent");
     assert_eq!(row("state.folder"), [state.to_str().unwrap(), "built-in", ""]);
     // A variable or a flag that precedes the file is named as the origin.
@@ -87,8 +87,8 @@ fn each_setting_is_listed_with_its_origin() {
     assert_eq!(database, ["environment".into(), "CODEX_SQLITE_HOME".into(), Value::Null]);
     world.set("NO_COLOR", "1").set("XDG_CONFIG_HOME", "/x");
     assert_eq!(said(&world, &[], "ui.color"), ["never", "environment", "NO_COLOR"].map(Value::from));
-    let folder = ["/x/codex-agent", "environment", "XDG_CONFIG_HOME"].map(Value::from);
-    assert_eq!(said(&world, &[], "config.folder"), folder);
+    let directory = ["/x/codex-agent", "environment", "XDG_CONFIG_HOME"].map(Value::from);
+    assert_eq!(said(&world, &[], "config.folder"), directory);
 }
 
 #[test]

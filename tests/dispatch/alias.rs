@@ -274,10 +274,10 @@ fn the_search_path_is_read_once_for_all_aliases() {
     let some: String = (0..400).map(|n| format!("a{n} = 'nothing-{n}'\n")).collect();
     let took = |aliases: &str, words: &[&str]| {
         let mut world = world(aliases);
-        let folders: Vec<String> =
+        let directories: Vec<String> =
             (0..500).map(|n| world.path(&format!("path/{n}")).to_str().unwrap().to_owned()).collect();
-        folders.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
-        world.set("PATH", format!("{}:{}:/usr/bin:/bin", bins().display(), folders.join(":")));
+        directories.iter().for_each(|directory| fs::create_dir_all(directory).unwrap());
+        world.set("PATH", format!("{}:{}:/usr/bin:/bin", bins().display(), directories.join(":")));
         let start = std::time::Instant::now();
         let ran = world.run(words);
         assert!(ran.out.contains("a399") || aliases.is_empty(), "{words:?}: {}", ran.err);
@@ -325,8 +325,8 @@ fn the_working_directory_defines_no_alias() {
         ran.reports("HOME is 'home', which is not an absolute path");
     }
     // With an explicit path no home is needed.
-    let folder = world.config("");
-    world.set("CODEX_AGENT_CONFIG_HOME", folder.to_str().unwrap());
+    let directory = world.config("");
+    world.set("CODEX_AGENT_CONFIG_HOME", directory.to_str().unwrap());
     world.run(&["codex-agent", "planted"]).prints("planted\n");
     world.set("CODEX_AGENT_CONFIG_HOME", "home/.config/codex-agent");
     let ran = world.run(&["codex-agent", "planted"]);

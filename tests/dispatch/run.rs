@@ -4,8 +4,8 @@ use std::os::unix::fs::symlink;
 
 use crate::world::{World, bin, bins, json};
 
-fn with_path(world: &mut World, folders: &str) {
-    world.set("PATH", format!("{folders}:/usr/bin:/bin"));
+fn with_path(world: &mut World, directories: &str) {
+    world.set("PATH", format!("{directories}:/usr/bin:/bin"));
 }
 
 #[test]
@@ -15,10 +15,10 @@ fn a_tool_replaces_the_dispatcher() {
     // Everything after the name is the tool's: flags, '--', '-h'.
     world.script("bin/codex-agent-echo", "#!/bin/sh\nprintf '%s|' \"$0\" \"$@\"\n");
     let mut world = world;
-    let folder = world.path("bin");
-    with_path(&mut world, folder.to_str().unwrap());
+    let directory = world.path("bin");
+    with_path(&mut world, directory.to_str().unwrap());
     let out = world.ok(&["codex-agent", "echo", "-h", "--", "a b", "", "--list"]);
-    assert_eq!(out, format!("{}|-h|--|a b||--list|", folder.join("codex-agent-echo").display()));
+    assert_eq!(out, format!("{}|-h|--|a b||--list|", directory.join("codex-agent-echo").display()));
 }
 
 #[test]
@@ -27,8 +27,8 @@ fn exit_codes_and_signals_are_those_of_the_tool() {
     world.script("bin/codex-agent-seven", "#!/bin/sh\nexit 7\n");
     world.script("bin/codex-agent-killed", "#!/bin/sh\nkill -KILL $$\n");
     world.script("bin/codex-agent-pid", "#!/bin/sh\necho $$\n");
-    let folder = world.path("bin");
-    with_path(&mut world, folder.to_str().unwrap());
+    let directory = world.path("bin");
+    with_path(&mut world, directory.to_str().unwrap());
     world.run(&["codex-agent", "seven"]).exits(7);
     world.run(&["codex-agent", "killed"]).exits(128 + 9);
     let mut command = world.command("codex-agent");
@@ -46,8 +46,8 @@ fn the_environment_is_passed_on() {
         "#!/bin/sh\necho \"$CODEX_AGENT|$CODEX_AGENT_PROTOCOL|$CODEX_HOME|$CODEX_AGENT_CONFIG_HOME|$(pwd)\"\n",
     );
     std::fs::create_dir(world.path("down")).unwrap();
-    let folder = world.path("bin");
-    with_path(&mut world, folder.to_str().unwrap());
+    let directory = world.path("bin");
+    with_path(&mut world, directory.to_str().unwrap());
     let out = world.ok(&["codex-agent", "-C", "down", "--codex-home", "h", "--config-home=/c", "env"]);
     let down = std::fs::canonicalize(world.path("down")).unwrap();
     let down = down.display();
@@ -92,8 +92,8 @@ fn the_listed_tool_is_the_one_that_runs() {
     std::fs::create_dir(world.path("bin/codex-agent-folder")).unwrap();
     symlink("/nowhere", world.path("bin/codex-agent-dangling")).unwrap();
     symlink("codex-agent-good", world.path("bin/codex-agent-linked")).unwrap();
-    let folder = world.path("bin");
-    with_path(&mut world, folder.to_str().unwrap());
+    let directory = world.path("bin");
+    with_path(&mut world, directory.to_str().unwrap());
     let listed = world.ok(&["codex-agent", "--list"]);
     let names: Vec<&str> = listed.lines().map(|row| row.split('\t').next().unwrap()).collect();
     assert_eq!(
@@ -156,8 +156,8 @@ fn an_unknown_tool_is_reported_with_suggestions() {
 fn a_missing_interpreter_is_reported() {
     let mut world = World::new();
     world.script("bin/codex-agent-broken", "#!/no/such/interpreter\n");
-    let folder = world.path("bin");
-    with_path(&mut world, folder.to_str().unwrap());
+    let directory = world.path("bin");
+    with_path(&mut world, directory.to_str().unwrap());
     let ran = world.run(&["codex-agent", "broken"]);
     ran.exits(126);
     ran.reports("its first line names '/no/such/interpreter', which does not exist");
@@ -170,8 +170,8 @@ fn a_missing_interpreter_is_reported() {
 fn help_shows_the_page_of_a_tool_or_its_usage() {
     let mut world = World::new();
     world.script("bin/codex-agent-foo", "#!/bin/sh\necho \"foo helps: $*\"\n");
-    let folder = world.path("bin");
-    with_path(&mut world, folder.to_str().unwrap());
+    let directory = world.path("bin");
+    with_path(&mut world, directory.to_str().unwrap());
     assert_eq!(world.ok(&["codex-agent", "help", "foo"]), "foo helps: --help\n");
     for (topic, want) in [
         ("ls", "codex-agent-ls"),

@@ -10,7 +10,7 @@ pub const CHILD: &str = "01a202e0-c59a-76c0-bb17-358a76a0ac56";
 
 pub const ARCHIVED: &str = "01a202e0-a882-7561-9efc-bb4191db6294";
 
-pub fn found(world: &World, words: &[&str]) -> Vec<String> {
+pub fn found_ids(world: &World, words: &[&str]) -> Vec<String> {
     let mut line = vec!["codex-agent-find", "--format", "{id}"];
     line.extend(words);
     let ran = world.run(&line);
@@ -39,15 +39,15 @@ fn every_form_of_reference_finds_its_session() {
             ("76a0ac56", CHILD),
             ("91db6294", ARCHIVED),
         ] {
-            assert_eq!(found(&world, &[source, reference]), [want], "{source} {reference}");
+            assert_eq!(found_ids(&world, &[source, reference]), [want], "{source} {reference}");
         }
     }
     let path = json(&world.ok(&["codex-agent-ls", "--json", "--named"]))[0]["rollout_path"]
         .as_str()
         .unwrap()
         .to_owned();
-    assert_eq!(found(&world, &[&path]), [LOGIN]);
-    assert_eq!(found(&world, &["cd6d1b0c", "@@", "login work"]), [LOGIN, FORK]);
+    assert_eq!(found_ids(&world, &[&path]), [LOGIN]);
+    assert_eq!(found_ids(&world, &["cd6d1b0c", "@@", "login work"]), [LOGIN, FORK]);
 }
 
 #[test]
@@ -76,12 +76,12 @@ fn at_finds_the_newest_session_of_the_directory() {
 #[test]
 fn a_part_of_several_ids_is_ambiguous() {
     let world = World::with_home("0.169.0");
-    assert_eq!(found(&world, &["01a202e0"]).len(), 11);
+    assert_eq!(found_ids(&world, &["01a202e0"]).len(), 11);
     let ran = world.run(&["codex-agent-find", "--one", "01a202e0"]);
     ran.exits(2).prints("");
     ran.reports("it matches 11 sessions").reports("and 1 more");
     ran.reports(FORK);
-    assert_eq!(found(&world, &["--last", "01a202e0"]), [FORK]);
+    assert_eq!(found_ids(&world, &["--last", "01a202e0"]), [FORK]);
 }
 
 #[test]
@@ -93,8 +93,8 @@ fn a_word_that_is_a_name_and_hex_of_another_is_ambiguous() {
     let ran = world.run(&["codex-agent-find", "--one", "cd6d1b0c"]);
     ran.exits(2);
     ran.reports(LOGIN).reports(FORK);
-    assert_eq!(found(&world, &["id:cd6d1b0c"]), [LOGIN]);
-    assert_eq!(found(&world, &["name:cd6d1b0c"]), [FORK]);
+    assert_eq!(found_ids(&world, &["id:cd6d1b0c"]), [LOGIN]);
+    assert_eq!(found_ids(&world, &["name:cd6d1b0c"]), [FORK]);
     let ran = world.run(&["codex-agent-group", "add", "g", "cd6d1b0c"]);
     ran.exits(2);
     assert!(!world.config("groups.json").exists());
@@ -129,5 +129,5 @@ fn sessions_on_another_disk_belong_to_the_home() {
     std::fs::rename(world.codex_home().join("sessions"), world.path("disk")).unwrap();
     std::os::unix::fs::symlink(world.path("disk"), world.codex_home().join("sessions")).unwrap();
     let path = world.ok(&["codex-agent-ls", "--named", "--fields", "rollout_path"]);
-    assert_eq!(found(&world, &[path.trim()]), [LOGIN]);
+    assert_eq!(found_ids(&world, &[path.trim()]), [LOGIN]);
 }

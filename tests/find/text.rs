@@ -1,21 +1,25 @@
 //! Finding sessions by text.
 
-use crate::find::references::{ARCHIVED, CHILD, FORK, LOGIN, found};
+use crate::find::references::{ARCHIVED, CHILD, FORK, LOGIN, found_ids};
 use crate::world::World;
 
 #[test]
 fn all_words_must_occur_in_any_place_and_case() {
     let world = World::with_home("0.169.0");
     for source in ["--color=never", "--no-database"] {
-        assert_eq!(found(&world, &[source, "AUTH.rs", "fix"]), [LOGIN], "{source}");
-        assert_eq!(found(&world, &[source, "WORK", "alpha"]), [LOGIN], "{source}");
-        assert_eq!(found(&world, &[source, "ŽLUŤOUČKÝ"]).len(), 1, "{source}");
-        assert_eq!(found(&world, &[source, "notes"]), ["01a202e0-a01c-7360-aadc-a95de78b050e"], "{source}");
-        assert_eq!(found(&world, &[source, "--archived", "archive"]), [ARCHIVED], "{source}");
-        assert_eq!(found(&world, &[source, "--subagents", "look", "around"]), [CHILD], "{source}");
+        assert_eq!(found_ids(&world, &[source, "AUTH.rs", "fix"]), [LOGIN], "{source}");
+        assert_eq!(found_ids(&world, &[source, "WORK", "alpha"]), [LOGIN], "{source}");
+        assert_eq!(found_ids(&world, &[source, "ŽLUŤOUČKÝ"]).len(), 1, "{source}");
+        assert_eq!(
+            found_ids(&world, &[source, "notes"]),
+            ["01a202e0-a01c-7360-aadc-a95de78b050e"],
+            "{source}"
+        );
+        assert_eq!(found_ids(&world, &[source, "--archived", "archive"]), [ARCHIVED], "{source}");
+        assert_eq!(found_ids(&world, &[source, "--subagents", "look", "around"]), [CHILD], "{source}");
     }
-    assert_eq!(found(&world, &["--last", "login"]), [FORK]);
-    assert_eq!(found(&world, &["--words", "login work"]), [LOGIN]);
+    assert_eq!(found_ids(&world, &["--last", "login"]), [FORK]);
+    assert_eq!(found_ids(&world, &["--words", "login work"]), [LOGIN]);
     for nothing in [
         &["fix", "xyzzy"][..],
         &["archive"],

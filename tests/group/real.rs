@@ -33,7 +33,7 @@ fn the_pipe_from_find_to_group_works_in_a_home_of_the_real_codex() {
 #[test]
 fn a_group_run_adds_one_turn_to_each_member_in_its_directory() {
     for version in VERSIONS {
-        if let Some(codex) = Real::of(version) {
+        if let Some(codex) = Real::with_version(version) {
             runs_over_a_group(&codex);
         }
     }

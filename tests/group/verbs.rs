@@ -11,7 +11,7 @@ const FORK: &str = "01a202e0-c928-7713-b151-bb42e03ce4e5";
 const ELSEWHERE: &str = "00000000-0000-7000-8000-000000000000";
 
 /// Runs a verb that must succeed, and gives its standard error.
-fn said(world: &World, words: &[&str]) -> String {
+fn reported(world: &World, words: &[&str]) -> String {
     let mut line = vec!["codex-agent-group"];
     line.extend(words);
     let ran = world.run(&line);
@@ -51,29 +51,29 @@ fn the_pipe_from_find_to_group_works() {
 #[test]
 fn a_group_is_created_changed_and_deleted() {
     let world = World::with_home("0.169.0");
-    assert_eq!(said(&world, &["create", "work", "--description", "what I do"]), "created group 'work'");
+    assert_eq!(reported(&world, &["create", "work", "--description", "what I do"]), "created group 'work'");
     assert!(refused(&world, &["create", "work"], 2).contains("there is a group 'work' already"));
-    assert_eq!(said(&world, &["add", "work", "cd6d1b0c", "@@"]), "added 2 sessions to 'work'; 2 in all");
+    assert_eq!(reported(&world, &["add", "work", "cd6d1b0c", "@@"]), "added 2 sessions to 'work'; 2 in all");
     assert_eq!(
-        said(&world, &["add", "work", LOGIN]),
+        reported(&world, &["add", "work", LOGIN]),
         "added 0 sessions to 'work', 1 already in it; 2 in all"
     );
     let rows = world.ok(&["codex-agent-group", "show", "work"]);
     assert_eq!(rows.lines().map(|row| &row[..36]).collect::<Vec<_>>(), [FORK, LOGIN]);
-    assert_eq!(said(&world, &["pause", "work"]), "group 'work' is paused");
+    assert_eq!(reported(&world, &["pause", "work"]), "group 'work' is paused");
     assert_eq!(file(&world)["groups"][0]["paused"], true);
-    assert_eq!(said(&world, &["resume", "work"]), "group 'work' is no longer paused");
-    assert_eq!(said(&world, &["rename", "work", "play"]), "group 'work' is now 'play'");
+    assert_eq!(reported(&world, &["resume", "work"]), "group 'work' is no longer paused");
+    assert_eq!(reported(&world, &["rename", "work", "play"]), "group 'work' is now 'play'");
     let list = world.ok(&["codex-agent-group", "ls"]);
     let cells: Vec<&str> = list.trim_end().split('\t').collect();
     assert_eq!((cells[0], cells[1], cells[2], cells[5]), ("play", "2", "", "what I do"));
     assert_eq!(world.ok(&["codex-agent-group", "list", "--format", "{name}={count}"]), "play=2\n");
-    assert_eq!(said(&world, &["remove", "play", "cd6d1b0c"]), "removed 1 session from 'play'; 1 left");
+    assert_eq!(reported(&world, &["remove", "play", "cd6d1b0c"]), "removed 1 session from 'play'; 1 left");
     assert_eq!(
-        said(&world, &["remove", "play", LOGIN]),
+        reported(&world, &["remove", "play", LOGIN]),
         "removed 0 sessions from 'play', 1 not in it; 1 left"
     );
-    assert_eq!(said(&world, &["delete", "play"]), "deleted group 'play' of 1 session");
+    assert_eq!(reported(&world, &["delete", "play"]), "deleted group 'play' of 1 session");
     assert_eq!(file(&world), serde_json::json!({"groups": []}));
 }
 
@@ -126,7 +126,7 @@ fn all_of_the_input_is_added_or_none() {
     let err = refused(&world, &["add", "g", LOGIN, ELSEWHERE], 1);
     assert!(err.contains("--unchecked adds ids of another machine"), "{err}");
     assert_eq!(
-        said(&world, &["add", "g", "--unchecked", ELSEWHERE, LOGIN]),
+        reported(&world, &["add", "g", "--unchecked", ELSEWHERE, LOGIN]),
         "created group and added 2 sessions to 'g'; 2 in all"
     );
     let err = refused(&world, &["add", "g", "--unchecked", "cd6d1b0c"], 2);
@@ -152,10 +152,10 @@ fn all_of_the_input_is_added_or_none() {
 #[test]
 fn missing_sessions_are_listed_and_can_be_removed() {
     let world = World::with_home("0.169.0");
-    said(&world, &["add", "g", "--unchecked", ELSEWHERE, LOGIN]);
+    reported(&world, &["add", "g", "--unchecked", ELSEWHERE, LOGIN]);
     let rows = world.ok(&["codex-agent-group", "show", "g"]);
     assert!(rows.contains(&format!("{ELSEWHERE}\t\t\t\n")) && rows.contains("login work"), "{rows}");
-    assert_eq!(said(&world, &["remove", "g", "00000000"]), "removed 1 session from 'g'; 1 left");
+    assert_eq!(reported(&world, &["remove", "g", "00000000"]), "removed 1 session from 'g'; 1 left");
     assert!(refused(&world, &["remove", "g", "no such"], 1).contains("no session 'no such'"));
     assert!(refused(&world, &["remove", "x", LOGIN], 1).contains("there is no group 'x'"));
 }
@@ -168,12 +168,12 @@ fn unusable_names_are_refused() {
         assert!(refused(&world, &["add", name, LOGIN], 2).contains("invalid group name"), "{name:?}");
     }
     // A part of an id is never taken for a group's.
-    said(&world, &["create", "01a202e0"]);
-    said(&world, &["create", "a"]);
-    said(&world, &["create", "b"]);
+    reported(&world, &["create", "01a202e0"]);
+    reported(&world, &["create", "a"]);
+    reported(&world, &["create", "b"]);
     assert!(refused(&world, &["rename", "a", "b"], 2).contains("there is a group 'b' already"));
     assert!(refused(&world, &["delete", "a", "x"], 1).contains("there is no group 'x'"));
-    assert_eq!(said(&world, &["rename", "a", "a"]), "group 'a' is now 'a'");
+    assert_eq!(reported(&world, &["rename", "a", "a"]), "group 'a' is now 'a'");
 }
 
 #[test]
@@ -201,8 +201,8 @@ fn the_file_of_the_predecessor_is_read_and_kept() {
             "{err}"
         );
     }
-    said(&world, &["add", "g2", LOGIN]);
-    said(&world, &["remove", "team", "not-a-session"]);
+    reported(&world, &["add", "g2", LOGIN]);
+    reported(&world, &["remove", "team", "not-a-session"]);
     let text = std::fs::read_to_string(world.config("groups.json")).unwrap();
     assert!(text.contains(r#""extra": {"n": 1.50}"#) && text.contains("12345678901234567890123"), "{text}");
     assert_eq!(file(&world)["groups"][1]["sessionIds"], serde_json::json!([LOGIN]));
@@ -217,15 +217,15 @@ fn the_file_of_the_predecessor_is_read_and_kept() {
 fn the_environment_sets_the_place_of_the_file() {
     let mut world = World::with_home("0.169.0");
     world.set("XDG_CONFIG_HOME", "relative/is/ignored");
-    said(&world, &["create", "a"]);
+    reported(&world, &["create", "a"]);
     assert!(world.config("groups.json").exists());
     let xdg = world.path("xdg");
     world.set("XDG_CONFIG_HOME", xdg.to_str().unwrap());
-    said(&world, &["create", "b"]);
+    reported(&world, &["create", "b"]);
     assert!(xdg.join("codex-agent/groups.json").exists());
     let own = world.path("own");
     world.set("CODEX_AGENT_CONFIG_HOME", own.to_str().unwrap());
-    said(&world, &["create", "c"]);
+    reported(&world, &["create", "c"]);
     assert!(own.join("groups.json").exists());
 }
 
@@ -272,8 +272,8 @@ fn unusual_entries_of_an_old_file_are_resolved_to_sessions() {
         r#"{{"groups":[{{"id":"g1","name":"g","sessionIds":["{LOGIN}","{LOGIN}","{upper}"],"createdAt":"c","updatedAt":"u"}}]}}"#
     );
     world.write("home/.config/codex-agent/groups.json", &old);
-    assert_eq!(said(&world, &["add", "g", FORK]), "added 0 sessions to 'g', 1 already in it; 3 in all");
-    assert_eq!(said(&world, &["remove", "g", LOGIN, FORK]), "removed 2 sessions from 'g'; 0 left");
+    assert_eq!(reported(&world, &["add", "g", FORK]), "added 0 sessions to 'g', 1 already in it; 3 in all");
+    assert_eq!(reported(&world, &["remove", "g", LOGIN, FORK]), "removed 2 sessions from 'g'; 0 left");
     let twice = r#"{"groups":[],"groups":[{"id":"g1","name":"g","sessionIds":[]}]}"#;
     world.write("home/.config/codex-agent/groups.json", twice);
     assert!(refused(&world, &["create", "h"], 2).contains("duplicate field"));
@@ -285,7 +285,7 @@ fn add_and_remove_resolve_references_alike() {
     let database = rusqlite::Connection::open(world.codex_home().join("state_5.sqlite")).unwrap();
     database.execute("UPDATE threads SET name = 'cd6d1b0c' WHERE id = ?1", [FORK]).unwrap();
     drop(database);
-    said(&world, &["add", "g", LOGIN]);
+    reported(&world, &["add", "g", LOGIN]);
     for verb in ["add", "remove"] {
         let err = refused(&world, &[verb, "g", "cd6d1b0c"], 2);
         assert!(err.contains(LOGIN) && err.contains(FORK), "{verb}: {err}");
@@ -315,7 +315,7 @@ fn an_empty_pipe_creates_no_group() {
 #[test]
 fn a_prompt_without_its_flag_gets_a_hint() {
     let world = World::with_home("0.169.0");
-    said(&world, &["add", "work", LOGIN]);
+    reported(&world, &["add", "work", LOGIN]);
     for (words, want) in [
         (&["run", "work", "Run the tests"][..], "--prompt 'Run the tests' sends this text"),
         (&["run", "work", "Go", "on"], "--prompt 'Go on' sends this text"),

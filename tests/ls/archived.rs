@@ -113,7 +113,7 @@ fn the_file_of_a_session_decides_whether_it_is_archived() {
 #[test]
 fn codex_lists_the_same_sessions_as_archived() {
     for version in ["0.171.0", "0.137.0"] {
-        let Some(codex) = Real::of(version) else { return };
+        let Some(codex) = Real::with_version(version) else { return };
         let mut wanted = (BTreeSet::new(), BTreeSet::new());
         for case in cases() {
             let id = codex.exec("beta", &["Keep this"]);

@@ -100,11 +100,11 @@ fn a_locked_database_is_waited_for_and_then_ignored() {
 fn a_broken_database_prints_one_warning_and_hides_no_session() {
     type Break = fn(&Path);
     let cases: [(&str, Break); 8] = [
-        ("cut to nothing", |path| cut(path, |_| 0)),
-        ("cut in its header", |path| cut(path, |_| 57)),
-        ("cut after one page", |path| cut(path, |_| 4096)),
-        ("cut in the middle", |path| cut(path, |length| length / 2)),
-        ("without its last byte", |path| cut(path, |length| length - 1)),
+        ("cut to nothing", |path| truncate(path, |_| 0)),
+        ("cut in its header", |path| truncate(path, |_| 57)),
+        ("cut after one page", |path| truncate(path, |_| 4096)),
+        ("cut in the middle", |path| truncate(path, |length| length / 2)),
+        ("without its last byte", |path| truncate(path, |length| length - 1)),
         ("not a database", |path| fs::write(path, "this is no database. ".repeat(1000)).unwrap()),
         ("a folder", |path| {
             fs::remove_file(path).unwrap();
@@ -133,7 +133,7 @@ fn a_broken_database_prints_one_warning_and_hides_no_session() {
     }
 }
 
-fn cut(path: &Path, length: fn(u64) -> u64) {
+fn truncate(path: &Path, length: fn(u64) -> u64) {
     let file = File::options().write(true).open(path).unwrap();
     file.set_len(length(file.metadata().unwrap().len())).unwrap();
 }
@@ -383,7 +383,7 @@ fn a_session_that_is_archived_during_the_listing_is_listed_once() {
     fs::create_dir(&archive).unwrap();
     // One session is in the directory that is read first, one in the last, so that each walk has both before it
     // and behind it when they move.
-    let entries = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = |directory: &Path| fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let (mut first, mut last) = (world.codex_home().join("sessions"), world.codex_home().join("sessions"));
     for _ in 0..4 {
         first = entries(&first).next().unwrap();

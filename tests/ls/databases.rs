@@ -19,8 +19,8 @@ const ROWS: [&str; 5] = ["codex-agent-ls", "--json", "--archived", "--subagents"
 const UNION: [&str; 4] = ["codex-agent-ls", "--json", "--archived", "--subagents"];
 
 /// The names in a directory.
-fn names(folder: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(folder).unwrap();
+fn names(directory: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
@@ -108,23 +108,23 @@ fn rows_are_read_in_every_journal_mode_and_directory() {
                     let what = format!("{version}: {state}, elsewhere {elsewhere}, writable {writable}");
                     let mut world = World::with_home(version);
                     let want = prepare(&world, state);
-                    let mut folder = world.codex_home();
+                    let mut directory = world.codex_home();
                     if elsewhere {
-                        folder = world.path("databases");
-                        fs::create_dir(&folder).unwrap();
+                        directory = world.path("databases");
+                        fs::create_dir(&directory).unwrap();
                         for name in names(&world.codex_home()).iter().filter(|name| name.starts_with("state"))
                         {
-                            fs::rename(world.codex_home().join(name), folder.join(name)).unwrap();
+                            fs::rename(world.codex_home().join(name), directory.join(name)).unwrap();
                         }
-                        world.set("CODEX_SQLITE_HOME", folder.to_str().unwrap());
+                        world.set("CODEX_SQLITE_HOME", directory.to_str().unwrap());
                     }
                     let scratch = world.path("scratch");
                     fs::create_dir(&scratch).unwrap();
                     world.set("TMPDIR", scratch.to_str().unwrap());
                     open_to_all(&world);
                     set_mode(&scratch, 0o777);
-                    set_mode(&folder, if writable { 0o777 } else { 0o555 });
-                    let before = names(&folder);
+                    set_mode(&directory, if writable { 0o777 } else { 0o555 });
+                    let before = names(&directory);
                     let Some(rows) = refused(&world, &ROWS) else { return };
                     rows.case(&what).succeeds().reports_exactly("");
                     let read: BTreeSet<String> = json(&rows.out)
@@ -139,10 +139,10 @@ fn rows_are_read_in_every_journal_mode_and_directory() {
                     union.case(&what).succeeds().reports_exactly("");
                     assert_eq!(ids(&union.out), ids_of_files(&world.codex_home()), "{what}");
                     if !writable || state.starts_with("delete") {
-                        assert_eq!(names(&folder), before, "{what}: something was created");
+                        assert_eq!(names(&directory), before, "{what}: something was created");
                     }
                     assert_eq!(names(&scratch), BTreeSet::new(), "{what}: a copy was left");
-                    set_mode(&folder, 0o755);
+                    set_mode(&directory, 0o755);
                 }
             }
         }

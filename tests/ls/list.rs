@@ -183,34 +183,11 @@ fn every_output_format_prints_its_fields() {
     );
     assert_eq!(world.ok(&["codex-agent-ls", "--count"]), "11\n");
     assert_eq!(world.ok(&["codex-agent-ls", "-c", "--no-database", "--archived=only"]), "1\n");
-    let unicode = world.ok(&[
-        "codex-agent-ls",
-        "--format",
-        "{title}",
-        "--cwd",
-        ALPHA,
-        "--sort",
-        "created:asc",
-        "--offset",
-        "1",
-        "-n",
-        "1",
-    ]);
+    let second = ["--cwd", ALPHA, "--sort", "created:asc", "--offset", "1", "-n", "1"];
+    let second = [&["codex-agent-ls", "--format", "{title}"][..], &second].concat();
+    let unicode = world.ok(&second);
     assert!(unicode.contains("back\\\\slashes\\nsecond line") && unicode.contains("\\tthird"), "{unicode}");
-    let raw = world.ok(&[
-        "codex-agent-ls",
-        "-0",
-        "--format",
-        "{title}",
-        "--cwd",
-        ALPHA,
-        "--sort",
-        "created:asc",
-        "--offset",
-        "1",
-        "-n",
-        "1",
-    ]);
+    let raw = world.ok(&[&second[..], &["-0"]].concat());
     assert!(raw.contains("back\\slashes\nsecond line") && raw.ends_with('\0'), "{raw}");
 }
 
@@ -424,15 +401,15 @@ fn the_row_decides_between_two_copies_of_a_rollout() {
         assert_eq!(listed(source), path.to_str().unwrap());
     }
     // Days before and after, and a home that was moved after its rows were written.
-    for (folder, moves) in [("2025/01/01", false), ("2027/12/31", false), ("2027/12/31", true)] {
-        let folder = world.codex_home().join("sessions").join(folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::copy(path, folder.join(path.file_name().unwrap())).unwrap();
+    for (directory, moves) in [("2025/01/01", false), ("2027/12/31", false), ("2027/12/31", true)] {
+        let directory = world.codex_home().join("sessions").join(directory);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::copy(path, directory.join(path.file_name().unwrap())).unwrap();
         if moves {
             let sql = "UPDATE threads SET rollout_path = '/gone' || rollout_path";
             crate::ls::foreign_rows::database(&world).execute_batch(sql).unwrap();
         }
-        assert_eq!(listed("--color=never"), path.to_str().unwrap(), "{folder:?} {moves}");
+        assert_eq!(listed("--color=never"), path.to_str().unwrap(), "{directory:?} {moves}");
     }
 }
 

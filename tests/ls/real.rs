@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use serde_json::{Value, json};
 
 use crate::world::fake::wait_until;
-use crate::world::real::{Real, VERSIONS, end, real, told};
+use crate::world::real::{Real, VERSIONS, end, real, streams};
 
 #[test]
 fn the_listing_has_the_sessions_that_codex_wrote() {
@@ -18,7 +18,7 @@ fn the_listing_has_the_sessions_that_codex_wrote() {
     let fork = codex.exec("alpha", &["fork", &one, "Try another way"]);
     let gone = codex.exec("beta", &["Old things"]);
     let archive = codex.command("beta").args(["archive", &gone]).output().unwrap();
-    assert!(archive.status.success(), "{}", told(&archive));
+    assert!(archive.status.success(), "{}", streams(&archive));
 
     let ids = |list: &[Value]| list.iter().map(|r| r["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!(ids(&codex.list(&[])), [fork.clone(), one.clone(), two.clone()]);
@@ -128,7 +128,7 @@ fn a_listing_does_not_block_codex() {
         assert!(
             output.status.success() && String::from_utf8_lossy(&output.stdout).contains("turn.completed"),
             "{}",
-            told(&output)
+            streams(&output)
         );
     }
     assert_eq!(codex.list(&[]).len(), 4);
@@ -174,7 +174,7 @@ impl Real {
 #[test]
 fn naming_and_archiving_make_no_session_the_newest() {
     for version in VERSIONS {
-        let Some(codex) = Real::of(version) else { continue };
+        let Some(codex) = Real::with_version(version) else { continue };
         let old = codex.exec("alpha", &["Old work"]);
         let middle = codex.exec("alpha", &["Work between"]);
         let new = codex.exec("alpha", &["New work"]);
@@ -223,7 +223,7 @@ fn naming_and_archiving_make_no_session_the_newest() {
 #[test]
 fn a_long_turn_counts_from_its_start_in_rows_and_files_alike() {
     for version in VERSIONS {
-        let Some(codex) = Real::of(version) else { continue };
+        let Some(codex) = Real::with_version(version) else { continue };
         let mut slow = codex.command("alpha");
         slow.args(["exec", "--json", "--skip-git-repo-check", "Think SLEEP4"]);
         let mut slow = slow.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

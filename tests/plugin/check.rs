@@ -53,7 +53,7 @@ pub fn check(world: &World, words: &[&str]) -> (i32, Vec<(String, String, String
     (ran.code, all.collect())
 }
 
-pub fn of<'c>(checks: &'c [(String, String, String)], result: &str) -> Vec<&'c str> {
+pub fn names_with<'c>(checks: &'c [(String, String, String)], result: &str) -> Vec<&'c str> {
     checks.iter().filter(|(_, is, _)| is == result).map(|(name, ..)| name.as_str()).collect()
 }
 
@@ -83,8 +83,8 @@ fn the_example_tools_keep_every_rule() {
     ];
     for (path, skipped) in tools {
         let (code, checks) = check(&world, &[path.to_str().unwrap()]);
-        assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
-        assert_eq!(of(&checks, "skipped"), skipped, "{checks:?}");
+        assert_eq!((code, names_with(&checks, "failed")), (0, vec![]), "{checks:?}");
+        assert_eq!(names_with(&checks, "skipped"), skipped, "{checks:?}");
         assert_eq!(checks.len(), 23);
         let source = if path == tokens() { plugins().join("codex-agent-tokens.rs") } else { path.clone() };
         assert!(fs::read_to_string(source).unwrap().lines().count() < 60, "{}", path.display());
@@ -207,8 +207,8 @@ fn the_tool_of_readme_keeps_every_rule() {
     let world = world();
     world.script("bin/codex-agent-branches", &of_readme());
     let (code, checks) = check(&world, &["branches"]);
-    assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
-    assert!(of(&checks, "ok").len() >= 12, "{checks:?}");
+    assert_eq!((code, names_with(&checks, "failed")), (0, vec![]), "{checks:?}");
+    assert!(names_with(&checks, "ok").len() >= 12, "{checks:?}");
     world.run(&["codex-agent", "plugin", "add", "branches", "--about", "count"]).succeeds();
 }
 
@@ -217,8 +217,8 @@ fn the_tool_of_the_page_keeps_every_rule() {
     let world = world();
     world.script("bin/codex-agent-branches", &of_the_page("#!/bin/sh\n"));
     let (code, checks) = check(&world, &["branches"]);
-    assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
-    assert_eq!(of(&checks, "skipped"), [&["records"], &OF_INPUT[..]].concat());
+    assert_eq!((code, names_with(&checks, "failed")), (0, vec![]), "{checks:?}");
+    assert_eq!(names_with(&checks, "skipped"), [&["records"], &OF_INPUT[..]].concat());
     world.run(&["codex-agent", "plugin", "add", "branches"]).succeeds();
     assert_eq!(
         world.ok(&["codex-agent", "plugin", "candidates", "branches", "--since", "t"]),
@@ -250,7 +250,7 @@ fn the_filter_of_the_page_keeps_the_rules_for_filters() {
     let mut words: Vec<&str> = rules.flat_map(|rule| ["--only", rule]).collect();
     words.push(path.to_str().unwrap());
     let (code, checks) = check(&world, &words);
-    assert_eq!((code, of(&checks, "ok").len()), (0, 11), "{checks:?}");
+    assert_eq!((code, names_with(&checks, "ok").len()), (0, 11), "{checks:?}");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_tool_that_does_not_describe_its_input_is_reported() {
     let world = world();
     for (name, why) in [("find", "which is no record"), ("group", "a verb is missing")] {
         let (code, checks) = check(&world, &[name]);
-        assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
+        assert_eq!((code, names_with(&checks, "failed")), (0, vec![]), "{checks:?}");
         let records = checks.iter().find(|(name, ..)| name == "records").unwrap();
         assert!(records.1 == "skipped" && records.2.contains(why), "{records:?}");
         assert!(records.2.contains("'pipe' in the description names the arguments"), "{records:?}");
@@ -296,7 +296,7 @@ fn our_own_tools_keep_the_rules() {
         &["demo", "true"],
     ] {
         let (code, checks) = check(&world, words);
-        assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{words:?}: {checks:?}");
+        assert_eq!((code, names_with(&checks, "failed")), (0, vec![]), "{words:?}: {checks:?}");
     }
 }
 
@@ -307,7 +307,7 @@ fn a_plain_script_is_not_checked_for_the_description() {
                   *) echo \"codex-agent-plain: cannot take '$1'\" >&2; exit 2 ;;\nesac\n";
     world.script("bin/codex-agent-plain", script);
     let (code, checks) = check(&world, &["plain"]);
-    assert_eq!((code, of(&checks, "failed")), (0, vec![]), "{checks:?}");
+    assert_eq!((code, names_with(&checks, "failed")), (0, vec![]), "{checks:?}");
     let describe = checks.iter().find(|(name, ..)| name == "describe").unwrap();
     assert!(describe.1 == "skipped" && describe.2.contains("with one it would be listed"), "{describe:?}");
     let made = [
@@ -325,7 +325,7 @@ fn a_plain_script_is_not_checked_for_the_description() {
         "codex-home",
         "leaves-nothing",
     ];
-    assert_eq!(of(&checks, "ok"), made);
+    assert_eq!(names_with(&checks, "ok"), made);
 }
 
 #[test]
@@ -342,7 +342,11 @@ fn records_of_every_type_are_fed_and_passed_on() {
         );
         let (code, checks) =
             check(&world, &["--only", "foreign-fields", "--only", "bad-line", &path, "--", "--by", "id"]);
-        assert_eq!((code, of(&checks, "ok")), (0, vec!["foreign-fields", "bad-line"]), "{kind}: {checks:?}");
+        assert_eq!(
+            (code, names_with(&checks, "ok")),
+            (0, vec!["foreign-fields", "bad-line"]),
+            "{kind}: {checks:?}"
+        );
     }
     let path = with_fault(&world, 0, &[("\"session\"", "\"mine\"")]);
     let only = ["--only", "foreign-fields", path.as_str()];
@@ -373,7 +377,7 @@ fn every_type_of_the_schema_has_samples_that_fit_it() {
     let kinds: Vec<String> = each(WRITTEN).unwrap().into_iter().map(|schema| schema.name).collect();
     let tool = reader(&world, "all", &kinds.iter().map(String::as_str).collect::<Vec<_>>());
     let (code, checks) = check(&world, &["--only", "codex-home", &tool]);
-    assert_eq!((code, of(&checks, "ok")), (0, vec!["codex-home"]), "{checks:?}");
+    assert_eq!((code, names_with(&checks, "ok")), (0, vec!["codex-home"]), "{checks:?}");
     let read = json(&fs::read_to_string(world.path("read")).unwrap());
     for kind in &kinds {
         let of_it = read.iter().filter(|record| record["type"] == **kind);
@@ -394,8 +398,12 @@ fn sample_events_of_runs_are_no_fault_of_a_tool() {
     {
         let (code, checks) = check(&world, &[&reader(&world, "quiet", kinds)]);
         let made = ["codex-home", "leaves-nothing", "bounded-memory"];
-        assert!(made.iter().all(|name| of(&checks, "ok").contains(name)), "{kinds:?}: {checks:?}");
-        assert_eq!((code, of(&checks, "failed")), (1, vec!["help", "help-short", "bad-line"]), "{checks:?}");
+        assert!(made.iter().all(|name| names_with(&checks, "ok").contains(name)), "{kinds:?}: {checks:?}");
+        assert_eq!(
+            (code, names_with(&checks, "failed")),
+            (1, vec!["help", "help-short", "bad-line"]),
+            "{checks:?}"
+        );
     }
 }
 
@@ -413,13 +421,13 @@ fn a_filter_that_replaces_its_own_field_keeps_every_rule() {
     let rules = ["records", "own-fields", "foreign-fields", "foreign-types", "bad-line", "bad-usage"];
     let only: Vec<&str> = rules.iter().flat_map(|rule| ["--only", rule]).collect();
     let (code, checks) = check(&world, &[&only[..], &[&path]].concat());
-    assert_eq!((code, of(&checks, "ok").len()), (0, rules.len()), "{checks:?}");
+    assert_eq!((code, names_with(&checks, "ok").len()), (0, rules.len()), "{checks:?}");
     assert_eq!(checks.iter().find(|(name, ..)| name == "own-fields").unwrap().2, "uniq.kept");
     // Sessions with a few fields alone, as 'ls --json --fields' prints them, may come out so.
     let input = world.write("input", "{\"type\":\"session\",\"id\":\"x\",\"cwd\":\"y\"}\n");
     let (code, checks) =
         check(&world, &[&["--input", input.to_str().unwrap()], &only[..], &[&path]].concat());
-    assert_eq!((code, of(&checks, "ok").len()), (0, rules.len()), "{checks:?}");
+    assert_eq!((code, names_with(&checks, "ok").len()), (0, rules.len()), "{checks:?}");
 }
 
 #[test]

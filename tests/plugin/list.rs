@@ -33,8 +33,8 @@ fn a_file_that_is_no_tool_is_reported_with_the_reason() {
     symlink("loop", world.path("loop")).unwrap();
     let root = world.path("");
     let path = |name: &str| root.join(name).display().to_string();
-    let folders = format!("{}:{}:{}:/usr/bin:/bin", path("bin"), path("later"), path("loop"));
-    world.set("PATH", folders);
+    let directories = format!("{}:{}:{}:/usr/bin:/bin", path("bin"), path("later"), path("loop"));
+    world.set("PATH", directories);
     let ran = plugin(&world, &["list", "--json"]);
     ran.succeeds().reports_exactly("");
     let records = json(&ran.out);
@@ -254,9 +254,9 @@ fn a_directory_and_a_link_to_it_are_listed_once() {
     world.script("bin/codex-agent-told", DESCRIBED);
     world.script("later/codex-agent-told", DESCRIBED);
     symlink("bin", world.path("link")).unwrap();
-    let folders = ["bin", "link", "later"].map(|name| world.path(name).display().to_string());
-    world.set("PATH", format!("{}:/usr/bin:/bin", folders.join(":")));
-    let places = [&folders[0], &folders[2]].map(|folder| format!("{folder}/codex-agent-told"));
+    let directories = ["bin", "link", "later"].map(|name| world.path(name).display().to_string());
+    world.set("PATH", format!("{}:/usr/bin:/bin", directories.join(":")));
+    let places = [&directories[0], &directories[2]].map(|directory| format!("{directory}/codex-agent-told"));
     plugin(&world, &["which", "-a", "told"]).prints(format!("{}\n", places.join("\n")));
     plugin(&world, &["add", "told"]).succeeds();
     let described = &json(&plugin(&world, &["describe", "told", "--json"]).out)[0];
@@ -268,12 +268,12 @@ fn a_directory_and_a_link_to_it_are_listed_once() {
 fn a_path_that_is_not_utf_8_is_read() {
     use std::os::unix::ffi::OsStrExt;
     let world = world();
-    let folder = world.path("bin").join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    let directory = world.path("bin").join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
     let script = world.script("script", &DESCRIBED.replace("told", "odd"));
-    fs::create_dir_all(&folder).unwrap();
-    fs::copy(script, folder.join("codex-agent-odd")).unwrap();
+    fs::create_dir_all(&directory).unwrap();
+    fs::copy(script, directory.join("codex-agent-odd")).unwrap();
     let mut command = world.command("codex-agent-plugin");
-    let mut path = folder.clone().into_os_string();
+    let mut path = directory.clone().into_os_string();
     path.push(":/usr/bin:/bin");
     assert!(command.args(["add", "odd"]).env("PATH", path).status().unwrap().success());
     assert!(own(&world, "odd").exists());

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::plugin::check::{check, has, leaves_no_home, of, plugins};
+use crate::plugin::check::{check, has, leaves_no_home, names_with, plugins};
 use crate::plugin::world;
 use crate::world::World;
 
@@ -187,7 +187,7 @@ fn each_check_fails_for_its_fault() {
         let mut words: Vec<&str> = only.iter().map(String::as_str).collect();
         words.push(&path);
         let (code, checks) = check(&world, &words);
-        assert_eq!((code, of(&checks, "failed")), (1, fails.to_vec()), "fault {at}: {checks:?}");
+        assert_eq!((code, names_with(&checks, "failed")), (1, fails.to_vec()), "fault {at}: {checks:?}");
     };
     // Most of a check is waiting.
     std::thread::scope(|scope| {
@@ -208,7 +208,7 @@ fn a_tool_that_starts_slowly_is_not_interrupted_early() {
     let path = with_fault(&world, 0, &[("import sys\n", "import sys, time\ntime.sleep(0.8)\n")]);
     let (code, checks) = check(&world, &["--only", "interrupt", "--only", "terminate", &path]);
     let told = |nth: usize| checks[nth].2.as_str();
-    assert_eq!((code, of(&checks, "ok").len()), (0, 2), "{checks:?}");
+    assert_eq!((code, names_with(&checks, "ok").len()), (0, 2), "{checks:?}");
     assert!(told(0).contains("at SIGINT") && told(1).contains("at SIGTERM"), "{checks:?}");
 }
 
@@ -220,7 +220,7 @@ fn a_tool_that_buffers_its_input_fails() {
     }
     let path = with_fault(&world, 0, &[("text = line", "seen.add((number, line * 4))\n        text = line")]);
     let (code, checks) = check(&world, &["--only", "bounded-memory", &path]);
-    assert_eq!((code, of(&checks, "failed")), (1, vec!["bounded-memory"]), "{checks:?}");
+    assert_eq!((code, names_with(&checks, "failed")), (1, vec!["bounded-memory"]), "{checks:?}");
     assert!(checks[0].2.contains("more than 256 MiB"), "{checks:?}");
 }
 
@@ -234,16 +234,16 @@ fn faults_of_name_start_and_empty_input_fail() {
     {
         let path = world.script(&format!("other/codex-agent-{name}"), good);
         let (code, checks) = check(&world, &["--only", "name", path.to_str().unwrap()]);
-        assert_eq!((code, of(&checks, "failed")), (1, vec!["name"]), "{name}: {checks:?}");
+        assert_eq!((code, names_with(&checks, "failed")), (1, vec!["name"]), "{name}: {checks:?}");
     }
     let path = world.script("other/uniq", good);
-    assert_eq!(of(&check(&world, &["--only", "name", path.to_str().unwrap()]).1, "failed"), ["name"]);
+    assert_eq!(names_with(&check(&world, &["--only", "name", path.to_str().unwrap()]).1, "failed"), ["name"]);
     let path = world.script("other/codex-agent-broken", "#!/no/such\n");
     let (code, checks) = check(&world, &[path.to_str().unwrap()]);
-    assert_eq!((code, of(&checks, "failed")), (1, vec!["starts"]), "{checks:?}");
-    assert_eq!(of(&checks, "skipped").len(), 21);
+    assert_eq!((code, names_with(&checks, "failed")), (1, vec!["starts"]), "{checks:?}");
+    assert_eq!(names_with(&checks, "skipped").len(), 21);
     let path = world.write("other/codex-agent-plain", good);
-    assert_eq!(of(&check(&world, &[path.to_str().unwrap()]).1, "failed"), ["starts"]);
+    assert_eq!(names_with(&check(&world, &[path.to_str().unwrap()]).1, "failed"), ["starts"]);
     for fault in [
         "exec sleep 600",
         "kill -SEGV $$",
@@ -253,14 +253,14 @@ fn faults_of_name_start_and_empty_input_fail() {
         let script = format!("#!/bin/sh\n[ $# -eq 0 ] || exit 2\n{fault}\n");
         let path = world.script("other/codex-agent-empty", &script);
         let (code, checks) = check(&world, &["--only", "empty-input", path.to_str().unwrap()]);
-        assert_eq!((code, of(&checks, "failed")), (1, vec!["empty-input"]), "{fault}: {checks:?}");
+        assert_eq!((code, names_with(&checks, "failed")), (1, vec!["empty-input"]), "{fault}: {checks:?}");
     }
     // A title that is not made harmless, from a record and not from a table of ours.
     let title = "#!/bin/sh\n[ $# -eq 0 ] || exit 2\ncodex-agent ls --json | jq -r .title\n";
     let path = world.script("other/codex-agent-titles", title);
     if has(&world, &["jq"]) {
         let (_, checks) = check(&world, &["--only", "no-escapes", path.to_str().unwrap()]);
-        assert_eq!(of(&checks, "failed"), ["no-escapes"], "{checks:?}");
+        assert_eq!(names_with(&checks, "failed"), ["no-escapes"], "{checks:?}");
     }
     // A title that is not written as rows have it, with each of the three that spoil one.
     for (jq, what) in [
@@ -272,15 +272,15 @@ fn faults_of_name_start_and_empty_input_fail() {
         let path = world.script("other/codex-agent-titles", &script);
         if has(&world, &["jq"]) {
             let (_, checks) = check(&world, &["--only", "rows", path.to_str().unwrap()]);
-            assert_eq!(of(&checks, "failed"), ["rows"], "{jq}: {checks:?}");
+            assert_eq!(names_with(&checks, "failed"), ["rows"], "{jq}: {checks:?}");
             assert!(checks[0].2.contains(what), "{checks:?}");
         }
     }
     // A tool that ignores everything has an honest description, and still fails.
     let path = world.script("other/codex-agent-deaf", "#!/bin/sh\necho usage, perhaps\n");
     let (_, checks) = check(&world, &[path.to_str().unwrap()]);
-    assert_eq!(of(&checks, "failed"), ["bad-usage"], "{checks:?}");
-    assert!(of(&checks, "skipped").contains(&"describe"), "{checks:?}");
+    assert_eq!(names_with(&checks, "failed"), ["bad-usage"], "{checks:?}");
+    assert!(names_with(&checks, "skipped").contains(&"describe"), "{checks:?}");
     // A directory, and a missing path.
     world.run(&["codex-agent", "plugin", "check", "./other"]).exits(2);
     world.run(&["codex-agent", "plugin", "check", "./nothing"]).exits(1);
@@ -293,7 +293,7 @@ fn a_tool_that_runs_codex_may_change_its_home() {
     let script = "#!/bin/sh\n[ $# -eq 0 ] || exit 2\ncodex exec --skip-git-repo-check hello >/dev/null\n";
     let path = world.script("bin/codex-agent-asks", script);
     let (_, checks) = check(&world, &["--only", "codex-home", path.to_str().unwrap()]);
-    assert_eq!(of(&checks, "skipped"), ["codex-home"], "{checks:?}");
+    assert_eq!(names_with(&checks, "skipped"), ["codex-home"], "{checks:?}");
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn a_process_that_a_tool_leaves_behind_does_not_delay_the_check() {
     let path = world.script("bin/codex-agent-trap", script);
     let start = std::time::Instant::now();
     let (_, checks) = check(&world, &["--only", "codex-home", path.to_str().unwrap()]);
-    assert_eq!(of(&checks, "failed"), ["codex-home"], "{checks:?}");
+    assert_eq!(names_with(&checks, "failed"), ["codex-home"], "{checks:?}");
     assert!(start.elapsed() < Duration::from_secs(25), "it was waited for");
     leaves_no_home(&world);
 }
@@ -321,7 +321,7 @@ fn a_file_that_every_run_writes_is_found() {
         let world = world();
         let path = world.script("bin/codex-agent-plants", &format!("#!/bin/sh\n{line}\n"));
         let (code, checks) = check(&world, &["--only", "codex-home", path.to_str().unwrap()]);
-        assert_eq!((code, of(&checks, "failed")), (1, vec!["codex-home"]), "{line}: {checks:?}");
+        assert_eq!((code, names_with(&checks, "failed")), (1, vec!["codex-home"]), "{line}: {checks:?}");
     }
 }
 
@@ -331,10 +331,10 @@ fn a_tool_without_help_fails_no_check_of_pipes_and_c1_controls_are_found() {
     let script = "#!/bin/sh\n[ $# -eq 0 ] || { echo \"codex-agent-plain: cannot take '$1'\" >&2; exit 2; }\necho done\n";
     let path = world.script("bin/codex-agent-plain", script);
     let (_, checks) = check(&world, &["--only", "closed-pipe", path.to_str().unwrap()]);
-    assert_eq!(of(&checks, "ok"), ["closed-pipe"], "{checks:?}");
+    assert_eq!(names_with(&checks, "ok"), ["closed-pipe"], "{checks:?}");
     let path = world.script("bin/codex-agent-beyond", "#!/bin/sh\nprintf 'a\\302\\233b\\n'\n");
     let (code, checks) = check(&world, &["--only", "no-escapes", path.to_str().unwrap()]);
-    assert_eq!((code, of(&checks, "failed")), (1, vec!["no-escapes"]), "{checks:?}");
+    assert_eq!((code, names_with(&checks, "failed")), (1, vec!["no-escapes"]), "{checks:?}");
 }
 
 #[test]
@@ -343,6 +343,6 @@ fn files_that_are_hard_to_remove_are_removed() {
     let script = "#!/bin/sh\nmkdir -p \"$TMPDIR/x/y\" && chmod 000 \"$TMPDIR/x\"\n";
     let path = world.script("bin/codex-agent-hard", script);
     let (code, checks) = check(&world, &["--only", "leaves-nothing", path.to_str().unwrap()]);
-    assert_eq!((code, of(&checks, "failed")), (1, vec!["leaves-nothing"]), "{checks:?}");
+    assert_eq!((code, names_with(&checks, "failed")), (1, vec!["leaves-nothing"]), "{checks:?}");
     leaves_no_home(&world);
 }

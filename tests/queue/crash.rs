@@ -10,14 +10,19 @@ use crate::queue::queue;
 use crate::world::fake::{Fake, crash, end, of_type, wait_for_end, wait_until};
 use crate::world::{Dice, json as records};
 
-#[test]
-fn a_queue_whose_job_still_runs_is_not_deleted_or_run_anew() {
-    let fake = Fake::newest();
-    queue(&fake, "q", &["HANG", "next"]);
+/// Runs the queue `q`, and kills the runner when the first prompt has a session.
+fn crash_in_the_first_turn(fake: &Fake) {
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(1);
     wait_until(|| !fake.each("q", "session")[0].is_empty());
     crash(&mut runner);
+}
+
+#[test]
+fn a_queue_whose_job_still_runs_is_not_deleted_or_run_anew() {
+    let fake = Fake::newest();
+    queue(&fake, "q", &["HANG", "next"]);
+    crash_in_the_first_turn(&fake);
     for words in [&["delete", "q"][..], &["run", "--new", "q"]] {
         let ran = fake.tool(&[&["queue"], words].concat());
         ran.exits(2).reports("but a job is still running");
@@ -43,10 +48,7 @@ fn a_queue_whose_job_still_runs_is_not_deleted_or_run_anew() {
 fn a_prompt_that_completed_without_a_runner_counts_as_completed() {
     let fake = Fake::newest();
     queue(&fake, "q", &["MS300", "next"]);
-    let mut runner = fake.start(&["queue", "run", "q"]);
-    fake.wait_for_sent(1);
-    wait_until(|| !fake.each("q", "session")[0].is_empty());
-    crash(&mut runner);
+    crash_in_the_first_turn(&fake);
     wait_for_end(&fake.out(1));
     fake.tool(&["queue", "run", "--new", "q"]).succeeds();
     assert_eq!(fake.each("q", "status"), ["completed", "completed"]);
@@ -54,10 +56,7 @@ fn a_prompt_that_completed_without_a_runner_counts_as_completed() {
     // The log of the run of a deleted queue records the outcome too.
     let fake = Fake::newest();
     queue(&fake, "q", &["MS300", "next"]);
-    let mut runner = fake.start(&["queue", "run", "q"]);
-    fake.wait_for_sent(1);
-    wait_until(|| !fake.each("q", "session")[0].is_empty());
-    crash(&mut runner);
+    crash_in_the_first_turn(&fake);
     wait_for_end(&fake.out(1));
     fake.good(&["queue", "delete", "q"]);
     let log = fake.journal();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::queue::{file, odd, queue};
+use crate::queue::{queue, queue_record, write_queues};
 use crate::world::fake::{Fake, end, of_type, wait_until};
 
 #[test]
@@ -57,7 +57,7 @@ fn prompts_of_one_id_are_each_sent_once() {
         {"id": "x", "prompt": "a"}, {"id": "x", "prompt": "b"}, {"id": "y", "prompt": "c", "retries": 1},
         {"id": "y.1", "prompt": "d"}, {"id": "x-2", "prompt": "e"},
     ]);
-    file(&fake, json!([odd(&fake, "q", "q", prompts)]));
+    write_queues(&fake, json!([queue_record(&fake, "q", "q", prompts)]));
     let (ran, events) = fake.events(&["queue", "run", "q"]);
     assert_eq!((ran.code, fake.prompts()), (0, ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec()));
     assert_eq!(of_type(&events, "job.completed").len(), 5);
@@ -71,7 +71,7 @@ fn a_failure_class_of_a_later_release_is_read() {
     let fake = Fake::newest();
     let failure = json!({"class": "melted", "message": "m"});
     let prompts = json!([{"id": "1", "prompt": "a", "status": "failed", "failure": failure}, {"id": "2", "prompt": "b"}]);
-    file(&fake, json!([odd(&fake, "q", "q", prompts)]));
+    write_queues(&fake, json!([queue_record(&fake, "q", "q", prompts)]));
     assert_eq!(fake.shown("q")[0]["failure"]["class"], "other");
     fake.good(&["queue", "run", "q"]);
     assert_eq!(fake.prompts(), ["b"]);
@@ -102,8 +102,8 @@ fn a_file_of_the_predecessor_is_used_and_kept() {
     let path =
         old_file(&fake, &[old_prompt(1, "completed"), old_prompt(2, "pending"), old_prompt(3, "failed")]);
     let text = fs::read_to_string(&path).unwrap();
-    let odd = r#""color": {"r": 1.50, "big": 123456789012345678901234567890},"#;
-    fs::write(&path, text.replacen("\"createdAt\"", &format!("{odd} \"createdAt\""), 1)).unwrap();
+    let extra = r#""color": {"r": 1.50, "big": 123456789012345678901234567890},"#;
+    fs::write(&path, text.replacen("\"createdAt\"", &format!("{extra} \"createdAt\""), 1)).unwrap();
     assert_eq!(fake.each("old", "status"), ["completed", "pending", "failed"]);
     fake.good(&["queue", "run", "old"]);
     assert_eq!(fake.prompts(), ["prompt 2"]);

@@ -66,7 +66,7 @@ fn killed_runners_send_each_prompt_once() {
     let began = Instant::now();
     let (mut kills, mut queues) = (0, 0);
     for (version, rounds) in [(NEWEST, 20), ("0.120.0", 3), ("0.106.0", 3)] {
-        let Some(codex) = Real::of(version) else { return };
+        let Some(codex) = Real::with_version(version) else { return };
         let mut wanted = Vec::new();
         for round in 0..rounds {
             let name = format!("round {round}");
@@ -201,7 +201,7 @@ fn a_failed_login_stops_the_run_after_the_started_jobs() {
 #[test]
 fn prompts_of_one_session_are_turns_of_it() {
     for version in [NEWEST, "0.106.0"] {
-        let Some(codex) = Real::of(version) else { return };
+        let Some(codex) = Real::with_version(version) else { return };
         let alpha = codex.world.path("alpha");
         let made = codex.queue(&["create", "book", "--one-session", "--project", alpha.to_str().unwrap()]);
         made.succeeds();

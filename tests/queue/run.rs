@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::queue::{file, odd, queue};
+use crate::queue::{queue, queue_record, write_queues};
 use crate::world::fake::{Fake, end, failures, wait_until};
 
 #[test]
@@ -70,8 +70,8 @@ fn a_prompt_that_waits_for_its_session_is_sent_when_it_is_free() {
     let mut runner = fake.start(&["queue", "run", "q"]);
     let withdrawn = |fake: &Fake| {
         // The newest may have none yet.
-        let folder = fake.runs().pop().unwrap_or_default();
-        let journal = fs::read_to_string(folder.join("journal.ndjson")).unwrap_or_default();
+        let directory = fake.runs().pop().unwrap_or_default();
+        let journal = fs::read_to_string(directory.join("journal.ndjson")).unwrap_or_default();
         (journal.matches("\"withdrawn\":true").count(), journal.len())
     };
     wait_until(|| withdrawn(&fake).0 == 1);
@@ -88,10 +88,10 @@ fn a_prompt_that_waits_for_its_session_is_sent_when_it_is_free() {
 #[test]
 fn a_queue_is_run_by_its_id_even_if_another_has_that_name() {
     let fake = Fake::newest();
-    let one = odd(&fake, "first", "a", json!([{"id": "1", "prompt": "of a"}]));
-    let two = odd(&fake, "second", "first", json!([{"id": "1", "prompt": "of first"}]));
-    let three = odd(&fake, "first", "c", json!([{"id": "1", "prompt": "of c"}]));
-    file(&fake, json!([one, two, three]));
+    let one = queue_record(&fake, "first", "a", json!([{"id": "1", "prompt": "of a"}]));
+    let two = queue_record(&fake, "second", "first", json!([{"id": "1", "prompt": "of first"}]));
+    let three = queue_record(&fake, "first", "c", json!([{"id": "1", "prompt": "of c"}]));
+    write_queues(&fake, json!([one, two, three]));
     fake.good(&["queue", "run", "a"]);
     assert_eq!(fake.prompts(), ["of a"]);
     fake.good(&["queue", "run", "c"]);

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::queue::{file, odd, queue};
+use crate::queue::{queue, queue_record, write_queues};
 use crate::world::fake::{Fake, end, of_type};
 
 #[test]
@@ -141,7 +141,7 @@ fn a_prompt_with_the_highest_count_of_retries_is_not_requeued() {
 fn an_id_of_digits_is_no_position() {
     let fake = Fake::newest();
     let prompts = json!([{"id": "2", "prompt": "a"}, {"id": "1", "prompt": "b"}, {"id": "3", "prompt": "c"}]);
-    file(&fake, json!([odd(&fake, "q", "q", prompts)]));
+    write_queues(&fake, json!([queue_record(&fake, "q", "q", prompts)]));
     let ran = fake.tool(&["queue", "edit", "q", "1", "x"]);
     ran.exits(2).reports("'1' could be 2 prompts");
     fake.good(&["queue", "edit", "q", "3", "C"]);
@@ -151,9 +151,9 @@ fn an_id_of_digits_is_no_position() {
 #[test]
 fn a_missing_project_can_be_replaced() {
     let fake = Fake::newest();
-    let mut relative = odd(&fake, "q", "q", json!([{"id": "1", "prompt": "one"}]));
+    let mut relative = queue_record(&fake, "q", "q", json!([{"id": "1", "prompt": "one"}]));
     relative["projectPath"] = json!("some/where");
-    file(&fake, json!([relative]));
+    write_queues(&fake, json!([relative]));
     let ran = fake.tool(&["queue", "run", "q"]);
     ran.exits(2).reports("cannot go to 'some/where', the project of queue 'q'");
     ran.reports("codex-agent queue project q DIR");

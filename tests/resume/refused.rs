@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::world::real::{Real, codex, told};
+use crate::world::real::{Real, codex, streams};
 use crate::world::{HOMES, World, copy, json as records};
 
 /// A change to the bytes of a rollout.
@@ -79,12 +79,12 @@ const CHANGES: [Change; 22] = [
 
 /// The rollout of a session.
 fn file(home: &Path, id: &str) -> PathBuf {
-    let mut folders = vec![home.join("sessions")];
-    while let Some(folder) = folders.pop() {
+    let mut directories = vec![home.join("sessions")];
+    while let Some(folder) = directories.pop() {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let path = entry.path();
             if path.is_dir() {
-                folders.push(path);
+                directories.push(path);
             } else if path.to_str().unwrap().contains(id) {
                 return path;
             }
@@ -116,7 +116,7 @@ fn resumes(real: &Real, home: &Path, id: &str) -> Result<(), String> {
     if output.status.success() && out.contains("turn.completed") && out.contains(id) {
         return Ok(());
     }
-    Err(told(&output))
+    Err(streams(&output))
 }
 
 /// The problem that `ls --check` reports for a session that cannot be resumed.

@@ -16,15 +16,15 @@ use crate::world::{World, json as records};
 fn a_started_job_counts_as_sent_whatever_happens_to_its_output() {
     type Harm = fn(&std::path::Path);
     let harms: [Harm; 4] = [
-        |folder| fs::remove_dir_all(folder.join("jobs")).unwrap(),
-        |folder| fs::remove_file(folder.join("jobs/1/1.out")).unwrap(),
-        |folder| fs::write(folder.join("jobs/1/1.out"), "").unwrap(),
+        |directory| fs::remove_dir_all(directory.join("jobs")).unwrap(),
+        |directory| fs::remove_file(directory.join("jobs/1/1.out")).unwrap(),
+        |directory| fs::write(directory.join("jobs/1/1.out"), "").unwrap(),
         // An id as a later release may write it.
-        |folder| {
-            let out = folder.join("jobs/1/1.out");
+        |directory| {
+            let out = directory.join("jobs/1/1.out");
             let text = fs::read_to_string(&out).unwrap().replace("\"thread_id\":\"", "\"thread_id\":\"thr_");
             fs::write(out, text).unwrap();
-            let journal = folder.join("journal.ndjson");
+            let journal = directory.join("journal.ndjson");
             let lines = fs::read_to_string(&journal).unwrap();
             let kept = lines.lines().filter(|line| !line.contains("job.session"));
             fs::write(&journal, kept.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
@@ -178,8 +178,8 @@ fn a_running_job_is_adopted() {
     fake.wait_for_sent(2);
     signal(&runner, Signal::KILL);
     runner.wait().unwrap();
-    let folder = fake.runs().pop().unwrap();
-    let name = folder.file_name().unwrap().to_str().unwrap();
+    let directory = fake.runs().pop().unwrap();
+    let name = directory.file_name().unwrap().to_str().unwrap();
     fake.run(&["stop", name, "--now"]).reports("interrupted 1 job");
     fake.0.script("bin/codex", &CODEX.replace("*HANGS*)", "*NEVER*)"));
     let (ran, events) = fake.events(&["continue", "--interrupted", "retry"]);

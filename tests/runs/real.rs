@@ -6,14 +6,14 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::world::json as records;
-use crate::world::real::{Real, real, told};
+use crate::world::real::{Real, real, streams};
 
 #[test]
 fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
     let Some(codex) = Real::new() else { return };
     let words = ["--skip-git-repo-check", "-j", "2", "--json", "one SLEEP1", "two SLEEP1", "three"];
     let (output, events) = codex.run_agent(&words, "");
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", streams(&output));
     assert_eq!(codex.seen(), ["one SLEEP1", "three", "two SLEEP1"]);
     assert!(events.iter().all(|event| event["counts"]["running"].as_u64().unwrap() <= 2));
     let completed: Vec<&Value> = events.iter().filter(|event| event["type"] == "job.completed").collect();
@@ -32,7 +32,7 @@ fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
     let nobody = job("01a202e0-0000-7000-8000-000000000000");
     let input: String = ids.iter().map(|id| job(id)).chain([nobody]).collect();
     let (output, events) = codex.run_agent(&["--skip-git-repo-check", "--jobs", "--json"], &input);
-    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", streams(&output));
     let of = |kind: &str, id: &str| -> Value {
         events.iter().find(|event| event["type"] == kind && event["session"] == id).unwrap().clone()
     };
@@ -46,7 +46,7 @@ fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
     assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "not_found");
     assert_eq!(codex.list(&[]).len(), 3, "a session that is not there was begun");
     let (output, events) = codex.run_agent(&["-j1", "--json", "FAIL401", "never"], "");
-    assert_eq!(output.status.code(), Some(75), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(75), "{}", streams(&output));
     assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "auth");
     let (_, events) = codex.run_agent(&["-j1", "--json", "LIMITX"], "");
     assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "usage_limit");

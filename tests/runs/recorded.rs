@@ -92,7 +92,7 @@ fn a_prompt_that_was_never_recorded_is_sent_instead_of_continue() {
 #[test]
 fn the_real_codex_gets_the_prompt_that_it_never_recorded() {
     for (version, rounds) in [("0.171.0", 16), ("0.120.0", 4)] {
-        if let Some(codex) = Real::of(version) {
+        if let Some(codex) = Real::with_version(version) {
             kill_around_the_record(&codex, rounds);
         }
     }
@@ -200,7 +200,7 @@ fn an_answer_that_could_not_be_saved_is_not_a_success() {
 
 #[test]
 fn the_real_codex_on_a_full_disk_completes_nothing() {
-    let Some(codex) = Real::of("0.171.0") else { return };
+    let Some(codex) = Real::with_version("0.171.0") else { return };
     let disk = codex.world.path("disk");
     fs::create_dir(&disk).unwrap();
     let place = disk.to_str().unwrap();

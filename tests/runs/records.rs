@@ -85,9 +85,9 @@ fn readers_ignore_runs_that_are_pruned_meanwhile() {
     let runs = fake.0.path("home/.local/state/codex-agent/runs");
     let journal = fs::read_to_string(fake.runs()[0].join("journal.ndjson")).unwrap();
     for nth in 0..600 {
-        let folder = runs.join(format!("20200101T000000Z-new-x-{nth:04x}"));
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("journal.ndjson"), journal.replace("2026-", "2020-")).unwrap();
+        let directory = runs.join(format!("20200101T000000Z-new-x-{nth:04x}"));
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("journal.ndjson"), journal.replace("2026-", "2020-")).unwrap();
     }
     let mut pruner = fake.start(&["run", "prune", "--older", "1d"]);
     let mut others = 0;

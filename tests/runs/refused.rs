@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::world::fake::{Fake, crash, end, of_type, wait_until};
 use crate::world::json as records;
-use crate::world::real::{Real, told};
+use crate::world::real::{Real, streams};
 use crate::world::script::{CODEX, Scripted, failure_messages};
 
 /// A Codex that ends before it begins, with these words.
@@ -74,12 +74,12 @@ fn prompts_of_a_queue_whose_codex_never_began_stay_pending() {
 
 #[test]
 fn the_real_codex_with_an_invalid_configuration_leaves_jobs_pending() {
-    let Some(codex) = Real::of("0.171.0") else { return };
+    let Some(codex) = Real::with_version("0.171.0") else { return };
     let config = codex.world.codex_home().join("config.toml");
     let good = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{good}\nfoo = [\n")).unwrap();
     let (output, events) = codex.run_agent(&["-j1", "--json", "-"], "one\ntwo\nthree\nfour\n");
-    assert_eq!(output.status.code(), Some(75), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(75), "{}", streams(&output));
     assert_eq!(events.last().unwrap()["left"], 4);
     let (class, message) = &failure_messages(&events)[0];
     assert_eq!(class, "config");
@@ -89,7 +89,7 @@ fn the_real_codex_with_an_invalid_configuration_leaves_jobs_pending() {
     );
     fs::write(&config, good).unwrap();
     let (output, _) = codex.run_agent(&["continue", "--json"], "");
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", streams(&output));
     assert_eq!(codex.seen(), ["four", "one", "three", "two"]);
 }
 
@@ -193,7 +193,7 @@ fn a_session_that_codex_refuses_starts_nothing() {
 
 #[test]
 fn the_real_codex_is_not_started_for_a_session_that_it_refuses() {
-    let Some(codex) = Real::of("0.171.0") else { return };
+    let Some(codex) = Real::with_version("0.171.0") else { return };
     let id = codex.exec("alpha", &["Begin"]);
     let config = codex.world.codex_home().join("config.toml");
     let good = fs::read_to_string(&config).unwrap();
@@ -206,7 +206,7 @@ fn the_real_codex_is_not_started_for_a_session_that_it_refuses() {
             &[&["--skip-git-repo-check", "--jobs", "--json"], words].concat(),
             &format!("{job}\n"),
         );
-        (output.status.code().unwrap(), failure_messages(&events), told(&output))
+        (output.status.code().unwrap(), failure_messages(&events), streams(&output))
     };
     let resume = json!({"type": "job", "session": id, "prompt": "more"});
     let (code, failed, told) = more(&[], resume.clone());
@@ -244,7 +244,7 @@ fn a_locked_database_of_codex_is_waited_for() {
 
 #[test]
 fn the_real_codex_with_a_locked_database_loses_nothing() {
-    let Some(codex) = Real::of("0.171.0") else { return };
+    let Some(codex) = Real::with_version("0.171.0") else { return };
     let id = codex.exec("alpha", &["Begin"]);
     let database = rusqlite::Connection::open(codex.world.codex_home().join("state_5.sqlite")).unwrap();
     database.execute_batch("BEGIN EXCLUSIVE").unwrap();
@@ -300,7 +300,7 @@ fn the_next_prompt_waits_for_the_outcome_of_an_interrupted_one() {
 
 #[test]
 fn a_broken_stream_of_the_real_codex_has_an_outcome_before_the_next_prompt() {
-    let Some(codex) = Real::of("0.171.0") else { return };
+    let Some(codex) = Real::with_version("0.171.0") else { return };
     let alpha = codex.world.path("alpha");
     let add = ["codex-agent-queue", "add", "q", "--project", alpha.to_str().unwrap(), "CUT one", "two"];
     codex.world.run(&add).succeeds();

@@ -36,12 +36,12 @@ fn a_run_from_end_to_end() {
     assert!(calls.contains(&format!("exec --json -|{}|1|1", here.display())), "{calls}");
     // For its user alone.
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    let folder = fake.runs().remove(0);
-    assert_eq!([mode(folder.clone()), mode(folder.join("jobs/1"))], [0o700, 0o700]);
+    let directory = fake.runs().remove(0);
+    assert_eq!([mode(directory.clone()), mode(directory.join("jobs/1"))], [0o700, 0o700]);
     for file in ["journal.ndjson", "jobs/1/1.prompt", "jobs/1/1.out", "jobs/1/1.err"] {
-        assert_eq!(mode(folder.join(file)), 0o600, "{file}");
+        assert_eq!(mode(directory.join(file)), 0o600, "{file}");
     }
-    let name = folder.file_name().unwrap().to_str().unwrap();
+    let name = directory.file_name().unwrap().to_str().unwrap();
     let world = fs::canonicalize(fake.0.path("")).unwrap();
     let subject = world.file_name().unwrap().to_str().unwrap().to_lowercase();
     assert!(name.ends_with(|c: char| c.is_ascii_hexdigit()) && name.contains("Z-new-"), "{name} {subject}");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::runs::script;
 use crate::world::fake::{Fake, end, failures, of_type, wait_until};
 use crate::world::json as records;
-use crate::world::real::{Real, codex, told};
+use crate::world::real::{Real, codex, streams};
 
 #[test]
 fn a_codex_of_unknown_version_resumes_no_session() {
@@ -36,13 +36,13 @@ fn shimmed() -> (Fake, [PathBuf; 2]) {
     let run =
         format!("CODEX_FAKE_VERSION=${{v:-0.169.0}} exec {} \"$@\"", fake.0.path("bin/codex").display());
     let shim = fake.0.script("shims/codex", &shim(&run));
-    let folders = ["old", "new"].map(|name| fs::canonicalize(fake.0.path("")).unwrap().join(name));
-    for (folder, version) in folders.iter().zip(["0.137.0", "0.169.0"]) {
-        fs::create_dir(folder).unwrap();
-        fs::write(folder.join(".codex-version"), version).unwrap();
+    let directories = ["old", "new"].map(|name| fs::canonicalize(fake.0.path("")).unwrap().join(name));
+    for (directory, version) in directories.iter().zip(["0.137.0", "0.169.0"]) {
+        fs::create_dir(directory).unwrap();
+        fs::write(directory.join(".codex-version"), version).unwrap();
     }
     fake.0.set("CODEX_AGENT_CODEX", shim.to_str().unwrap());
-    (fake, folders)
+    (fake, directories)
 }
 
 /// Runs `codex-agent-run --jobs` in a directory over these jobs.
@@ -52,7 +52,7 @@ fn jobs(fake: &Fake, from: &Path, more: &[&str], jobs: &[Value]) -> (i32, Vec<Va
     let path = fake.0.write("input", input);
     let mut command = fake.started(&words);
     let output = command.current_dir(from).stdin(fs::File::open(path).unwrap()).output().unwrap();
-    (output.status.code().unwrap(), records(&String::from_utf8_lossy(&output.stdout)), told(&output))
+    (output.status.code().unwrap(), records(&String::from_utf8_lossy(&output.stdout)), streams(&output))
 }
 
 fn job(id: &str, cwd: &Path, prompt: &str) -> Value {
@@ -97,7 +97,7 @@ fn each_job_uses_the_version_of_its_directory() {
             let place = there.to_str().unwrap();
             let mut command = fake.started(&["resume", &paginated, "--print", "--cwd", place]);
             let output = command.current_dir(from).output().unwrap();
-            assert_eq!(output.status.code(), Some(code), "{place}: {}", told(&output));
+            assert_eq!(output.status.code(), Some(code), "{place}: {}", streams(&output));
         }
     }
     assert_eq!(fake.prompts().len(), sent);
@@ -163,7 +163,7 @@ fn a_codex_that_is_older_than_its_version_stops_the_run() {
 
 #[test]
 fn the_real_codex_of_another_directory_damages_nothing() {
-    let (Some(real), Some(older)) = (Real::of("0.171.0"), codex("0.137.0")) else { return };
+    let (Some(real), Some(older)) = (Real::with_version("0.171.0"), codex("0.137.0")) else { return };
     let run = format!(
         "case $v in 0.137*) exec {} \"$@\";; *) exec {} \"$@\";; esac",
         older.display(),
@@ -182,11 +182,11 @@ fn the_real_codex_of_another_directory_damages_nothing() {
         let input = real.world.write("input", input);
         let words = ["--jobs", "--json", "--skip-git-repo-check", "--codex", shim.to_str().unwrap()];
         let output = real.agent(from, &words).stdin(fs::File::open(input).unwrap()).output().unwrap();
-        assert_eq!(output.status.code(), Some(code), "{from} {there}: {}", told(&output));
+        assert_eq!(output.status.code(), Some(code), "{from} {there}: {}", streams(&output));
         let events = records(&String::from_utf8_lossy(&output.stdout));
         match code {
             0 => assert_eq!(of_type(&events, "job.started")[0]["version"], "0.171.0"),
-            _ => assert_eq!(failures(&events), ["refused"], "{}", told(&output)),
+            _ => assert_eq!(failures(&events), ["refused"], "{}", streams(&output)),
         }
     }
     // The session is as valid as before.
@@ -196,7 +196,7 @@ fn the_real_codex_of_another_directory_damages_nothing() {
 
 #[test]
 fn the_version_of_a_real_codex_that_is_replaced_during_a_run_is_read_again() {
-    let (Some(real), Some(older)) = (Real::of("0.171.0"), codex("0.137.0")) else { return };
+    let (Some(real), Some(older)) = (Real::with_version("0.171.0"), codex("0.137.0")) else { return };
     let link = real.world.path("codex");
     std::os::unix::fs::symlink(&real.codex, &link).unwrap();
     let id = real.exec("beta", &["Begin"]);

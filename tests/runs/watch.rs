@@ -1,5 +1,6 @@
 //! Watching runs, and which run is the newest.
 
+use codex_agent_engine::liveness;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -45,9 +46,12 @@ fn a_planned_run_is_watched_to_its_end() {
     let mut stdin = planner.stdin.take().unwrap();
     std::io::Write::write_all(&mut stdin, b"planned\n").unwrap();
     wait_until(|| fake.runs().len() == 2);
+    let planned = fake.runs().pop().unwrap();
+    let journal = planned.join("journal.ndjson");
+    wait_until(|| journal.exists() && liveness::may_be_locked(&journal));
     let watcher =
         fake.started(&["run", "watch", "--answers"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    wait_until_open(&watcher, fake.runs().last().unwrap());
+    wait_until_open(&watcher, &planned);
     drop(stdin);
     let output = watcher.wait_with_output().unwrap();
     assert_eq!(

@@ -27,26 +27,26 @@ type Typed = (String, Value);
 /// The schemas of what is written, as `shared/schema/written.json` has them.
 pub fn written() -> String {
     let mut all = vec![("session".to_owned(), session())];
-    all.push(of::<GroupRecord<'_>>("group"));
+    all.push(typed::<GroupRecord<'_>>("group"));
     all.extend(tools());
-    all.push(of::<config::alias::AliasRecord<'_>>("alias"));
-    all.push(of::<config::records::SettingRecord>("setting"));
-    all.push(of::<config::records::ProblemRecord>("config.problem"));
-    all.push(of::<ProblemRecord<'_>>("plugin.problem"));
-    all.push(of::<CheckRecord<'_>>("plugin.check"));
-    all.push(of::<CommandRecord<'_>>("command"));
-    all.push(of::<Problem>("problem"));
-    all.push(of::<Summary>("check"));
-    all.push(of::<QueueRecord<'_>>("queue"));
-    all.push(of::<PromptRecord<'_>>("prompt"));
-    all.push(of::<Job>("job"));
-    all.push(of::<SetupFileRecord<'_>>("setup.file"));
-    all.push(of::<LimitRecord<'_>>("limit"));
-    all.push(of::<RunRecord<'_>>("run"));
+    all.push(typed::<config::alias::AliasRecord<'_>>("alias"));
+    all.push(typed::<config::records::SettingRecord>("setting"));
+    all.push(typed::<config::records::ProblemRecord>("config.problem"));
+    all.push(typed::<ProblemRecord<'_>>("plugin.problem"));
+    all.push(typed::<CheckRecord<'_>>("plugin.check"));
+    all.push(typed::<CommandRecord<'_>>("command"));
+    all.push(typed::<Problem>("problem"));
+    all.push(typed::<Summary>("check"));
+    all.push(typed::<QueueRecord<'_>>("queue"));
+    all.push(typed::<PromptRecord<'_>>("prompt"));
+    all.push(typed::<Job>("job"));
+    all.push(typed::<SetupFileRecord<'_>>("setup.file"));
+    all.push(typed::<LimitRecord<'_>>("limit"));
+    all.push(typed::<RunRecord<'_>>("run"));
     all.extend(variants(plain::<Event>(Contract::Serialize)));
-    all.push(of::<JobEvent<'_>>("job.event"));
+    all.push(typed::<JobEvent<'_>>("job.event"));
     all.extend(variants(plain::<SessionEvent>(Contract::Serialize)));
-    all.push(of::<SchemaRecord<'_>>("schema"));
+    all.push(typed::<SchemaRecord<'_>>("schema"));
     let about = "Any record that a tool of codex-agent writes.";
     bundle("urn:codex-agent:written", "written", about, all)
 }
@@ -79,7 +79,7 @@ fn plain<T: JsonSchema>(contract: Contract) -> Value {
     SchemaGenerator::new(settings).into_root_schema_for::<T>().into()
 }
 
-fn of<T: JsonSchema>(name: &str) -> Typed {
+fn typed<T: JsonSchema>(name: &str) -> Typed {
     (name.to_owned(), plain::<T>(Contract::Serialize))
 }
 
@@ -425,7 +425,7 @@ mod tests {
 
     #[test]
     fn a_field_that_came_later_is_not_required() {
-        let text = bundle("urn:x", "written", "Any.", vec![of::<Thing>("thing")]);
+        let text = bundle("urn:x", "written", "Any.", vec![typed::<Thing>("thing")]);
         let all: Value = serde_json::from_str(&text).unwrap();
         let thing = &all["$defs"]["thing"];
         assert_eq!(thing["required"], json!(["type", "count"]));
@@ -441,7 +441,8 @@ mod tests {
 
     #[test]
     fn records_of_one_type_are_distinguished() {
-        let things = vec![of::<Thing>("thing"), of::<Summary>("check"), of::<SchemaRecord<'_>>("thing")];
+        let things =
+            vec![typed::<Thing>("thing"), typed::<Summary>("check"), typed::<SchemaRecord<'_>>("thing")];
         let all: Value = serde_json::from_str(&bundle("urn:x", "written", "Any.", things)).unwrap();
         let thing = &all["$defs"]["thing"];
         assert_eq!(thing["oneOf"].as_array().unwrap().len(), 2);

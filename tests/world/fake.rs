@@ -159,11 +159,7 @@ impl Fake {
 
     /// The directories of all runs, the oldest first.
     pub fn runs(&self) -> Vec<PathBuf> {
-        let runs = self.0.path("home/.local/state/codex-agent/runs");
-        let mut runs: Vec<PathBuf> =
-            fs::read_dir(runs).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-        runs.sort_by_key(|run| fs::metadata(run).unwrap().created().unwrap());
-        runs
+        self.0.runs()
     }
 
     /// The whole lines of the journal of the last run, if there is one.

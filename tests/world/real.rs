@@ -39,10 +39,10 @@ pub fn codex(version: &str) -> Option<PathBuf> {
 
 impl Real {
     pub fn new() -> Option<Real> {
-        Real::of(VERSIONS[0])
+        Real::with_version(VERSIONS[0])
     }
 
-    pub fn of(version: &str) -> Option<Real> {
+    pub fn with_version(version: &str) -> Option<Real> {
         let codex = codex(version)?;
         let model = Model::start();
         let mut world = World::new();
@@ -72,7 +72,7 @@ impl Real {
         let mut command = self.command(directory);
         command.args(["exec", "--json", "--skip-git-repo-check"]).args(words);
         let output = command.output().unwrap();
-        assert!(output.status.success(), "{words:?}: {}", told(&output));
+        assert!(output.status.success(), "{words:?}: {}", streams(&output));
         let out = String::from_utf8(output.stdout).unwrap();
         let started = records(&out).into_iter().find(|event| event["type"] == "thread.started").unwrap();
         started["thread_id"].as_str().unwrap().to_owned()
@@ -159,7 +159,7 @@ impl Real {
     }
 }
 
-pub fn told(output: &Output) -> String {
+pub fn streams(output: &Output) -> String {
     format!("{} {}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

@@ -87,8 +87,8 @@ pub(crate) fn ids(out: &str) -> Vec<String> {
 
 /// The ids that the names of a home's rollouts have: what no listing may miss.
 pub(crate) fn ids_of_files(home: &Path) -> Vec<String> {
-    fn walk(folder: &Path, ids: &mut BTreeSet<String>) {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    fn walk(directory: &Path, ids: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             match entry.file_name().to_str().and_then(|name| name.strip_prefix("rollout-")) {
                 Some(rest) => drop(ids.insert(rest[20..56].to_owned())),
                 None => walk(&entry.path(), ids),

@@ -77,15 +77,15 @@ pub fn misfit(record: &Value, how: As) -> Option<String> {
 }
 
 /// The types that a tool declares as its output.
-fn said(program: &str) -> HashSet<String> {
-    static SAID: OnceLock<Mutex<HashMap<String, HashSet<String>>>> = OnceLock::new();
-    let mut said = SAID.get_or_init(Mutex::default).lock().unwrap();
+fn declared_types(program: &str) -> HashSet<String> {
+    static TYPES: OnceLock<Mutex<HashMap<String, HashSet<String>>>> = OnceLock::new();
+    let mut declared_types = TYPES.get_or_init(Mutex::default).lock().unwrap();
     let ask = || {
         let output = std::process::Command::new(bin(program)).args(["--generate", "describe"]).output();
         let record: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
         record["writes"].as_array().unwrap().iter().map(|kind| kind.as_str().unwrap().to_owned()).collect()
     };
-    said.entry(program.to_owned()).or_insert_with(ask).clone()
+    declared_types.entry(program.to_owned()).or_insert_with(ask).clone()
 }
 
 /// Holds all records of an output to their schemas. What stands in the input as it is, was not written
@@ -107,7 +107,10 @@ pub fn hold(words: &[String], input: &str, out: &str) {
             panic!("{words:?} printed a record that does not fit its schema: {why}\n{line}");
         }
         let describes = program == "codex-agent" || has("--generate");
-        assert!(describes || said(program).contains(kind), "{program} does not say that it writes '{kind}'");
+        assert!(
+            describes || declared_types(program).contains(kind),
+            "{program} does not say that it writes '{kind}'"
+        );
     }
 }
 

@@ -62,8 +62,8 @@ impl Scripted {
     pub fn over(mut world: World) -> Scripted {
         world.script("bin/codex", CODEX);
         fs::create_dir(world.path("fake")).unwrap();
-        let folder = world.path("fake");
-        world.set("FAKE", folder.to_str().unwrap());
+        let directory = world.path("fake");
+        world.set("FAKE", directory.to_str().unwrap());
         let codex = world.path("bin/codex");
         world.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
         Scripted(world)
@@ -109,11 +109,7 @@ impl Scripted {
     }
 
     pub fn runs(&self) -> Vec<PathBuf> {
-        let runs = self.0.path("home/.local/state/codex-agent/runs");
-        let mut runs: Vec<PathBuf> =
-            fs::read_dir(runs).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-        runs.sort_by_key(|run| fs::metadata(run.join("journal.ndjson")).unwrap().created().unwrap());
-        runs
+        self.0.runs()
     }
 
     pub fn journal(&self) -> PathBuf {
