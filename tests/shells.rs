@@ -494,15 +494,21 @@ fn words(world: &World) -> Vec<String> {
     text.lines().rev().map(str::to_owned).collect()
 }
 
-/// Every beginning of an id or a name offers the word, for databases with and without a column of names.
+/// Every beginning of an id or a name offers the word: for databases with and without a column of names, and without
+/// the file of names.
 #[test]
 fn every_beginning_of_an_id_and_a_name_is_completed() {
-    for version in ["0.169.0", "0.120.0", "0.106.0"] {
+    for (version, has_file) in [("0.169.0", true), ("0.169.0", false), ("0.120.0", true), ("0.106.0", true)] {
         let world = World::with_home(version);
-        let mut words = 0;
+        if !has_file {
+            fs::remove_file(world.codex_home().join("session_index.jsonl")).unwrap();
+        }
+        let (mut words, mut names) = (0, 0);
         for session in json(&world.ok(&["codex-agent-ls", "--json", "--archived"])) {
             let id = session["id"].as_str().unwrap();
-            for word in [id, &id[28..], session["name"].as_str().unwrap_or("")] {
+            let name = session["name"].as_str().unwrap_or("");
+            names += usize::from(!name.is_empty());
+            for word in [id, &id[28..], name] {
                 for (at, _) in word.char_indices().skip(1).step_by(3) {
                     let typed = &word[..at];
                     let offered = world.ok(&["codex-agent", "--generate", "complete", "--", "find", typed]);
@@ -514,6 +520,6 @@ fn every_beginning_of_an_id_and_a_name_is_completed() {
                 }
             }
         }
-        assert!(words > 50, "{version}: {words}");
+        assert!(words > 50 && names > 0, "{version}: {words} {names}");
     }
 }

@@ -268,7 +268,10 @@ fn offer_sessions(found: &mut Candidates<'_>, home: Option<&OsString>) -> Result
     let mut index = open_index(home)?;
     let mut queries = vec![(Filter::default(), MOST)];
     if !typed.is_empty() {
-        let fits = |id: &&Id| [0, 28].iter().any(|at| id.text()[*at..].starts_with(typed.as_bytes()));
+        let fits = |id: &&Id| {
+            let text = id.text();
+            text.starts_with(typed.as_bytes()) || text[28..].starts_with(typed.as_bytes())
+        };
         let matching: Vec<Id> = index.ids()?.iter().filter(fits).copied().collect();
         // Of many sessions only the newest are read, since not all are offered.
         let matching = Some(matching).filter(|ids| ids.len() < 5 * MOST);

@@ -193,17 +193,17 @@ impl Index {
         Ok(self.ids.as_deref().unwrap_or_default())
     }
 
-    /// The ids of the sessions whose name may begin with `start`, sorted, hidden ones too.
+    /// The ids of the sessions whose name begins with `start`, sorted: from the rows only if the file has no names.
     pub(crate) fn named_ids(&mut self, start: &str) -> Result<Vec<Id>> {
         self.read_names(Needs::NAMES);
-        let mut ids: Vec<Id> = self.names.iter().flat_map(|names| names.ids(start)).collect();
+        if let Some(names) = self.names.as_ref().filter(|names| !names.is_empty()) {
+            return Ok(names.ids(start));
+        }
         #[cfg(feature = "sqlite")]
         if let Some(state) = &self.state {
-            ids.extend(state.named_ids(start)?);
+            return state.named_ids(start);
         }
-        ids.sort();
-        ids.dedup();
-        Ok(ids)
+        Ok(Vec::new())
     }
 
     fn gather_ids(&mut self) -> Result<Vec<Id>> {

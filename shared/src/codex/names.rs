@@ -65,10 +65,18 @@ impl Names {
         Names { text, lines }
     }
 
-    /// The ids of the sessions whose name begins with `start`; an id may be there more than once.
-    pub fn ids(&self, start: &str) -> impl Iterator<Item = Id> {
+    /// Whether the file has no names.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The ids of the sessions whose name begins with `start`, sorted.
+    pub fn ids(&self, start: &str) -> Vec<Id> {
         let ids = self.lines.iter().filter_map(|(id, _)| Id::parse(std::str::from_utf8(id).ok()?));
-        ids.filter(move |id| self.of(*id).is_some_and(|name| name.starts_with(start)))
+        let has_name = |id: &Id| self.of(*id).is_some_and(|name| name.starts_with(start));
+        let mut ids: Vec<Id> = ids.filter(has_name).collect();
+        ids.dedup();
+        ids
     }
 
     /// The name of a session, from its last line.
