@@ -2,6 +2,7 @@
 
 use crate::dispatch::run::rows;
 use crate::world::World;
+use crate::world::fake::end;
 use crate::world::terminal::Terminal;
 
 #[test]
@@ -104,7 +105,7 @@ fn an_interrupted_demo_cleans_up() {
         .unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
+    assert_eq!(end(&mut child), 128 + 15);
     assert_eq!(std::fs::read_dir(world.path("")).unwrap().count(), 1);
 }
 

@@ -536,7 +536,8 @@ fn every_example_that_starts_codex_runs() {
         for example in examples(&page) {
             let ran = codex.world.sh(&format!("cd alpha\n{example}"));
             let is_silent = ran.out.is_empty() && ran.err.is_empty() && !example.contains(" > ");
-            assert!(ran.code == 0 && !is_silent, "{tool}: {example}: {} {}", ran.out, ran.err);
+            ran.case((&tool, &example)).succeeds();
+            assert!(!is_silent, "{tool}: {example}: {} {}", ran.out, ran.err);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::world::fake::{Fake, wait_until};
+use crate::world::fake::{Fake, end, wait_until};
 use crate::world::real::{Real, VERSIONS};
 use crate::world::{NEWEST, World, data, json as records};
 
@@ -166,7 +166,8 @@ fn sessions_of_a_recorded_home_are_resumed() {
         let id = &login[..36];
         let ran = fake.resume(id, "And on");
         let events = records(&ran.out);
-        assert_eq!((ran.code, events[0]["thread_id"].as_str()), (0, Some(id)), "{version}: {}", ran.err);
+        ran.case(version).succeeds();
+        assert_eq!(events[0]["thread_id"].as_str(), Some(id), "{version}: {}", ran.err);
         assert_eq!(events.last().unwrap()["usage"]["input_tokens"], 400, "{version}");
         let sent = fake.sent().pop().unwrap();
         let history: Vec<&str> =
@@ -197,7 +198,8 @@ fn exit_statuses_are_those_of_the_version() {
             _ => {
                 let code = if since(version, 169) { " (code -32600)" } else { "" };
                 let said = format!("no rollout found for thread id {NOBODY}{code}\n");
-                assert!(ran.out.is_empty() && ran.err.ends_with(&said), "{}", ran.err);
+                ran.prints("");
+                assert!(ran.err.ends_with(&said), "{}", ran.err);
             }
         }
         fake.resume("no-such-name", "hello").succeeds();
@@ -221,7 +223,7 @@ fn exit_statuses_are_those_of_the_version() {
             busy.prints("").reports_exactly(want);
         }
         kill_process(Pid::from_child(&slow), Signal::INT).unwrap();
-        assert_eq!(slow.wait().unwrap().code(), Some(interrupted), "{version}");
+        assert_eq!(end(&mut slow), interrupted, "{version}");
         let session = fake.list().into_iter().find(|record| record["id"] == id.as_str()).unwrap();
         assert_eq!(session["status"], "interrupted");
         let killed = fake.spawn(&["exec", "--json", "resume", &id, "-"], "SLEEP30");
@@ -286,7 +288,8 @@ fn steering_words_have_their_effect() {
     let garbage = garbage.output().unwrap();
     assert!(garbage.status.success() && garbage.stdout.windows(3).any(|bytes| bytes == b"\xff\xfe\n"));
     let long = fake.codex(&["exec", "--json", "-"], "LONGLINE");
-    assert!(long.code == 0 && long.out.lines().any(|line| line.len() > 100_000_000));
+    long.succeeds();
+    assert!(long.out.lines().any(|line| line.len() > 100_000_000));
     let id = fake.begin("one");
     assert_ne!(records(&fake.resume(&id, "OTHER").out)[0]["thread_id"], id.as_str());
     let plain = fake.codex(&["exec", "one"], "");
@@ -352,7 +355,7 @@ fn forks_and_names_use_the_app_server() {
             assert_eq!(fake.sent().pop().unwrap()["history"], json!(all), "{version} {nth}");
         }
         let ran = fake.0.run(&["codex-agent-fork", &id, "--name", "cut", "--prompt", "more", "--answers"]);
-        ran.case(&version).succeeds().prints("echo: more\n");
+        ran.case(version).succeeds().prints("echo: more\n");
         fake.0.run(&["codex-agent-name", &id, "the first"]).succeeds();
         let names: BTreeSet<String> =
             fake.list().iter().filter_map(|record| record["name"].as_str().map(str::to_owned)).collect();

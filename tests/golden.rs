@@ -381,7 +381,8 @@ fn old_records_and_files_are_read_by_the_tools() {
         let count = known.lines().count();
         assert!(count > 1, "{known}");
         let ran = home.feed(&["codex-agent-find", "--json", "--archived"], &known);
-        assert_eq!((ran.code, ran.out.lines().count()), (0, count), "{}", ran.err);
+        ran.succeeds();
+        assert_eq!(ran.out.lines().count(), count, "{}", ran.err);
         let ran = home.feed(&["codex-agent-group", "add", "old", "--json", "-"], &known);
         ran.succeeds().prints(known.as_str());
 
@@ -409,13 +410,15 @@ fn old_records_and_files_are_read_by_the_tools() {
         };
         assert_eq!(fake.each("new", "prompt"), told(&prompts));
         let ran = fake.feed(&["run", "--dry-run", "-"], &prompts);
-        assert_eq!((ran.code, told(&ran.out)), (0, told(&prompts)), "{}", ran.err);
+        ran.succeeds();
+        assert_eq!(told(&ran.out), told(&prompts), "{}", ran.err);
         let jobs = read("job.ndjson");
         fake.0.write("work/a.png", "");
         // Each is the job of another run, and has the name that it had there.
         for job in jobs.lines() {
             let ran = fake.feed(&["run", "--jobs", "--dry-run"], job);
-            assert_eq!((ran.code, told(&ran.out)), (0, told(job)), "{}", ran.err);
+            ran.succeeds();
+            assert_eq!(told(&ran.out), told(job), "{}", ran.err);
         }
         let limit = read("limit");
         let name = format!("{state}/locks/limit-0123456789abcdef");

@@ -49,7 +49,7 @@ fn a_name_that_is_a_reference_to_something_else_is_refused() {
     assert_eq!(fake.0.snapshot(), before);
     // A part of an id may be a word, and so it is a name.
     for name in ["decade", "added facade", "a@b", "x-y", "the .jsonl reader", "v2"] {
-        fake.tool(&["name", &one, name]).case(&name).succeeds();
+        fake.tool(&["name", &one, name]).case(name).succeeds();
         let found = fake.good(&["find", name, "--fields", "id"]);
         assert_eq!(found.trim(), one, "{name}");
     }

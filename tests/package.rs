@@ -165,7 +165,8 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     assert_eq!(template("pkg-url").rsplit('/').next().unwrap(), name);
     assert!(unpacked.join(template("bin-dir")).is_file(), "{}", template("bin-dir"));
     let ran = world.run(&[top.join("bin/codex-agent").to_str().unwrap(), "ls", "--version"]);
-    assert!(ran.code == 0 && ran.out.starts_with("codex-agent-ls "), "{}", ran.err);
+    ran.succeeds();
+    assert!(ran.out.starts_with("codex-agent-ls "), "{}", ran.err);
 
     // The notices name a package of Rust, and have the text of a C library within one.
     let notices =

@@ -161,7 +161,8 @@ fn pages_name_every_rule_that_a_name_can_break() {
             ("a name with blanks", "there is", "exists already"),
         ] {
             let ran = world.run(&[&name, "create", "--", bad]);
-            assert!(ran.code != 0 && ran.err.contains(why), "{tool} '{bad}': {}", ran.err);
+            ran.case((&tool, &bad)).reports(why);
+            assert!(ran.code != 0, "{tool} '{bad}': {}", ran.err);
             assert!(page.contains(rule), "{name}(1) does not say '{rule}'");
         }
     }
@@ -179,7 +180,7 @@ fn the_example_of_external_tools_prints_their_names() {
     let page = world.ok(&["codex-agent-plugin", "--generate", "man"]);
     let example = examples(&page).into_iter().find(|line| line.contains("jq")).unwrap();
     let line = format!("PATH={}:$PATH; {example}", world.path("bin").display());
-    world.sh(&line).case(&bin("codex-agent-plugin").display()).prints("mine\nyours\n");
+    world.sh(&line).case(bin("codex-agent-plugin").display()).prints("mine\nyours\n");
 }
 
 #[test]

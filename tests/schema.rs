@@ -370,7 +370,8 @@ fn an_unknown_type_is_refused() {
     // Types that are written and not read.
     let ran = world.run(&["codex-agent-schema", "--read", "run"]);
     let told = "there is no schema of the type 'run' that is read\n  codex-agent schema run prints it\n";
-    assert!(ran.code == 1 && ran.err.ends_with(told), "{}", ran.err);
+    ran.exits(1);
+    assert!(ran.err.ends_with(told), "{}", ran.err);
     let ran = world.run(&["codex-agent-schema", "--read", "xyzzy"]);
     ran.reports("codex-agent schema --read lists the types");
     for words in [&["--all", "job"][..], &["--json", "job"], &["--all", "--json"]] {

@@ -36,7 +36,7 @@ fn ls_find_and_group_leave_codexs_home_unchanged() {
             "codex-agent-group rename g h && codex-agent-group delete h",
         ] {
             let ran = world.sh(line);
-            ran.case(&version).succeeds();
+            ran.case(version).succeeds();
         }
         world.run(&["codex-agent-ls", "--check"]);
         world.run(&["codex-agent-ls", "--no-files"]);
@@ -92,9 +92,10 @@ fn wrong_usage_exits_with_2_and_a_hint() {
         let ran = world.sh(&format!("exec codex-agent-{line}"));
         ran.exits(2).prints("");
         for helps in helps {
-            ran.case(&helps).reports(helps);
+            ran.case(helps).reports(helps);
         }
-        assert!(ran.err.starts_with("codex-agent-") && ran.err.contains("--help'."), "{line}: {}", ran.err);
+        ran.reports("--help'.");
+        assert!(ran.err.starts_with("codex-agent-"), "{line}: {}", ran.err);
     }
     assert!(!world.config("groups.json").exists());
 }

@@ -213,7 +213,7 @@ fn a_check_reports_every_problem() {
         "FILE\t3\t13\terror\tinvalid value for 'runs.keep': expected a string, found a number\n",
         "FILE\t4\t",
     ] {
-        ran.case(&told).shows(told);
+        ran.case(told).shows(told);
     }
     let records = json(&configured(wrong).run(&["codex-agent-config", "check", "--json"]).out);
     assert!(records.iter().all(|record| record["type"] == "config.problem"));
@@ -260,7 +260,8 @@ fn the_file_is_edited_and_checked() {
     assert_eq!(text(), "runs.keep = '9d'\nui.color = 'never'\n");
     editor(&world, "echo nonsense >> \"$1\"");
     let ran = run(&world, &["edit"]);
-    assert!(ran.code == 2 && ran.out.starts_with("FILE\t3\t"), "{}", ran.out);
+    ran.exits(2);
+    assert!(ran.out.starts_with("FILE\t3\t"), "{}", ran.out);
     editor(&world, "exit 1");
     let ran = run(&world, &["edit"]);
     ran.exits(2).reports("failed");

@@ -111,12 +111,13 @@ fn the_listed_tool_is_the_one_that_runs() {
         ("dangling", "it is a symbolic link to a file that does not exist", false),
     ] {
         let ran = world.run(&["codex-agent", name]);
-        assert_eq!((ran.code, ran.err.contains("chmod +x")), (126, is_advised), "{name}: {}", ran.err);
+        ran.case(name).exits(126);
+        assert_eq!(ran.err.contains("chmod +x"), is_advised, "{name}: {}", ran.err);
         ran.reports(why);
     }
     for name in ["Big", "with blank", "../ls", "/bin/ls", ""] {
         let ran = world.run(&["codex-agent", name]);
-        ran.case(&name).exits(127);
+        ran.case(name).exits(127);
         ran.reports("cannot be a tool");
     }
 }
@@ -144,7 +145,7 @@ fn an_unknown_tool_is_reported_with_suggestions() {
     for (typed, near) in [("lss", "'ls'"), ("gruop", "'group'"), ("finds", "'find'"), ("gr", "'group'")] {
         let ran = world.run(&["codex-agent", typed]);
         ran.exits(127).prints("");
-        ran.case(&typed).reports(format!("did you mean {near}?"));
+        ran.case(typed).reports(format!("did you mean {near}?"));
     }
     let ran = world.run(&["codex-agent", "xyzzy"]);
     ran.exits(127).reports("codex-agent --list lists the tools");
@@ -204,7 +205,7 @@ fn a_manual_page_that_cannot_be_written_is_an_error() {
     let world = World::new();
     for topic in ["codex-agent", "guide"] {
         let ran = world.sh(&format!("codex-agent help {topic} > /dev/full"));
-        ran.case(&topic).exits(2);
+        ran.case(topic).exits(2);
         assert!(ran.err.contains("No space left") || ran.err.contains("no space left"), "{}", ran.err);
         // A reader who has seen enough is none.
         world.sh(&format!("codex-agent help {topic} | head -n 1")).reports_exactly("");

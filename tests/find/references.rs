@@ -70,7 +70,8 @@ fn at_finds_the_newest_session_of_the_directory() {
     assert_eq!(at("@4"), ("a9b95443\n".into(), Some(0)));
     assert_eq!(at("@5"), (String::new(), Some(1)));
     let ran = world.run(&["codex-agent-find", "@"]);
-    assert!(ran.code == 1 && ran.err.starts_with("codex-agent-find: no session '@' of "), "{}", ran.err);
+    ran.exits(1);
+    assert!(ran.err.starts_with("codex-agent-find: no session '@' of "), "{}", ran.err);
 }
 
 #[test]
@@ -107,7 +108,8 @@ fn a_name_that_a_fork_shares_means_the_parent() {
     database.execute("UPDATE threads SET name = 'login work' WHERE id = ?1", [FORK]).unwrap();
     drop(database);
     let ran = world.run(&["codex-agent-find", "--one", "login work", "--format", "{id}"]);
-    assert_eq!((ran.code, ran.out.trim()), (0, LOGIN));
+    ran.succeeds();
+    assert_eq!(ran.out.trim(), LOGIN);
     ran.reports("a fork of it has the same name");
 }
 

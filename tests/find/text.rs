@@ -30,7 +30,7 @@ fn all_words_must_occur_in_any_place_and_case() {
         let mut line = vec!["codex-agent-find"];
         line.extend(nothing);
         let ran = world.run(&line);
-        ran.case(&nothing).exits(1).prints("");
+        ran.case(nothing).exits(1).prints("");
     }
 }
 

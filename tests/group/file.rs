@@ -63,8 +63,8 @@ fn a_groups_file_that_cannot_be_parsed_is_named_and_kept() {
             &["codex-agent-group", "remove", "work", &id(1)],
         ] {
             let ran = world.run(words);
-            ran.case(&text).exits(2).prints("");
-            ran.case(&text).reports("groups.json");
+            ran.case(text).exits(2).prints("");
+            ran.case(text).reports("groups.json");
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         assert_eq!(left_behind(&path), Vec::<String>::new());

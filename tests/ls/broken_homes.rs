@@ -123,13 +123,13 @@ fn a_broken_database_prints_one_warning_and_hides_no_session() {
         break_it(&world.codex_home().join("state_5.sqlite"));
         let ran = world.run(&EVERYTHING);
         assert_complete(&world, &ran, 1);
-        ran.case(&what).reports("state_5.sqlite");
+        ran.case(what).reports("state_5.sqlite");
         let alone = world.run(&["codex-agent-ls", "--no-files"]);
-        alone.case(&what).exits(2).prints("");
-        alone.case(&what).reports("state_5.sqlite").reports("--no-files");
+        alone.case(what).exits(2).prints("");
+        alone.case(what).reports("state_5.sqlite").reports("--no-files");
         let check = world.run(&["codex-agent-ls", "--check", "--json"]);
         check.case((&what, &check)).exits(1);
-        check.case(&what).shows("unreadable_database");
+        check.case(what).shows("unreadable_database");
     }
 }
 
@@ -162,9 +162,10 @@ fn a_damaged_page_prints_one_warning_and_hides_no_session() {
                 "--limit",
                 "5",
             ]);
-            assert_eq!((five.code, json(&five.out).len()), (0, 5), "page {page}: {}", five.err);
+            five.case(page).succeeds();
+            assert_eq!(json(&five.out).len(), 5, "page {page}: {}", five.err);
             let add = world.run(&["codex-agent-group", "add", "g", &ids(&ran.out)[0]]);
-            add.case(&page).succeeds();
+            add.case(page).succeeds();
             let check = world.run(&["codex-agent-ls", "--check"]);
             let sees = if ran.err.contains("state_5.sqlite") { 1..2 } else { 0..2 };
             assert!(sees.contains(&check.code), "page {page}: {check:?}");
@@ -218,7 +219,7 @@ fn a_read_only_directory_hides_no_row() {
         }
         let before = world.snapshot();
         let Some(ran) = refused(&world, &rows) else { return set_mode(&home, 0o755) };
-        ran.case(&gone).succeeds().reports_exactly("");
+        ran.case(gone).succeeds().reports_exactly("");
         assert_eq!(ids(&ran.out).len() as u32, want, "without {gone:?}");
         assert_eq!(world.snapshot(), before);
         assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0, "a copy was left behind, without {gone:?}");
@@ -282,7 +283,7 @@ fn a_broken_rollout_prints_one_warning_and_hides_no_other_session() {
         let old = SystemTime::now() - Duration::from_secs(3600);
         File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
         let ran = world.run(&["codex-agent-ls", "--json"]);
-        ran.case(&what).succeeds();
+        ran.case(what).succeeds();
         let mut want = vec![id(1), id(2), id(3)];
         want.extend(title.map(|_| id(9)));
         assert_eq!(ids(&ran.out), want, "{what}: {}", ran.err);
@@ -296,7 +297,8 @@ fn a_broken_rollout_prints_one_warning_and_hides_no_other_session() {
             assert_eq!(found["updated_at"], "2026-11-22T10:00:01.000Z", "{what}");
         }
         let full = world.run(&["codex-agent-ls", "--json", "--full"]);
-        assert_eq!((full.code, ids(&full.out)), (0, want), "{what}: {}", full.err);
+        full.case(what).succeeds();
+        assert_eq!(ids(&full.out), want, "{what}: {}", full.err);
     }
 }
 
@@ -308,9 +310,10 @@ fn an_unreadable_rollout_prints_one_warning() {
     let path = put(&world, 9, meta(9, ""));
     set_mode(&path, 0);
     let Some(ran) = refused(&world, &["codex-agent-ls", "--json"]) else { return };
-    assert_eq!((ran.code, ids(&ran.out)), (0, vec![id(1), id(2), id(3)]), "{}", ran.err);
+    ran.succeeds();
+    assert_eq!(ids(&ran.out), vec![id(1), id(2), id(3)], "{}", ran.err);
     assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
-    ran.reports(&file_name(9)).reports("permission denied");
+    ran.reports(file_name(9)).reports("permission denied");
     // A whole day that is closed costs one as well.
     let day = world.path("home/.codex/sessions/2026/11/23");
     fs::create_dir(&day).unwrap();
@@ -318,8 +321,10 @@ fn an_unreadable_rollout_prints_one_warning() {
     fs::remove_file(path).unwrap();
     let ran = refused(&world, &["codex-agent-ls", "--json"]).unwrap();
     set_mode(&day, 0o755);
-    assert_eq!((ran.code, ids(&ran.out)), (0, vec![id(1), id(2), id(3)]), "{}", ran.err);
-    assert!(ran.err.lines().count() == 1 && ran.err.contains("2026/11/23"), "{}", ran.err);
+    ran.succeeds();
+    assert_eq!(ids(&ran.out), vec![id(1), id(2), id(3)], "{}", ran.err);
+    ran.reports("2026/11/23");
+    assert!(ran.err.lines().count() == 1, "{}", ran.err);
 }
 
 #[test]
@@ -350,7 +355,8 @@ fn a_circular_link_prints_a_warning_and_is_not_followed() {
         put(&world, 1, meta(1, "") + &message("x"));
         symlink(world.path("home/.codex/sessions"), world.path("home/.codex/sessions").join(link)).unwrap();
         let ran = world.run(&["codex-agent-ls", "--json"]);
-        assert_eq!((ran.code, ids(&ran.out)), (0, vec![id(1)]), "{link}: {}", ran.err);
+        ran.case(link).succeeds();
+        assert_eq!(ids(&ran.out), vec![id(1)], "{link}: {}", ran.err);
         assert!(ran.err.lines().count() <= 1, "{link}: {}", ran.err);
     }
     let world = World::new();
@@ -358,7 +364,8 @@ fn a_circular_link_prints_a_warning_and_is_not_followed() {
     let path = world.path(DAY).join(file_name(2));
     symlink(&path, &path).unwrap();
     let ran = world.run(&["codex-agent-ls", "--json"]);
-    assert_eq!((ran.code, ids(&ran.out)), (0, vec![id(1)]), "{}", ran.err);
+    ran.succeeds();
+    assert_eq!(ids(&ran.out), vec![id(1)], "{}", ran.err);
 }
 
 #[test]
@@ -447,11 +454,14 @@ fn a_session_that_is_archived_during_the_listing_is_listed_once() {
 fn twenty_thousand_sessions_need_few_descriptors_and_may_lose_their_reader() {
     let world = with_rollouts(20_000);
     let count = world.sh("ulimit -n 1024; ulimit -Hn 1024; exec codex-agent-ls --json --full");
-    assert_eq!((count.code, count.err.as_str(), count.out.lines().count()), (0, "", 20_000));
+    count.succeeds().reports_exactly("");
+    assert_eq!(count.out.lines().count(), 20_000);
     let few = world.sh("ulimit -n 40; ulimit -Hn 40; exec codex-agent-ls");
-    assert_eq!((few.code, few.err.as_str(), few.out.lines().count()), (0, "", 20_000));
+    few.succeeds().reports_exactly("");
+    assert_eq!(few.out.lines().count(), 20_000);
     let piped = world.sh("{ codex-agent-ls; echo $? >code; } | head -1");
-    assert_eq!((piped.err.as_str(), piped.out.lines().count()), ("", 1));
+    piped.reports_exactly("");
+    assert_eq!(piped.out.lines().count(), 1);
     let code = fs::read_to_string(world.path("code")).unwrap();
     assert!(["0", "141"].contains(&code.trim()), "{code}");
 }

@@ -125,7 +125,7 @@ fn a_session_whose_row_has_a_foreign_directory_is_opened_where_it_ran() {
                 continue;
             }
             let ran = world.run(&["codex-agent-resume", id, "--print", "--json"]);
-            ran.case(&version).succeeds();
+            ran.case(version).succeeds();
             assert_eq!(json(&ran.out)[0]["cwd"].as_str(), there.to_str(), "{version}");
             assert_eq!(record["resume_command"][3].as_str(), there.to_str(), "{version}");
             opened += 1;

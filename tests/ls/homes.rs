@@ -349,7 +349,7 @@ fn recorded_homes_have_no_problems() {
     for version in HOMES {
         let world = World::with_home(version);
         let check = world.run(&["codex-agent-ls", "--check"]);
-        check.case(&version).succeeds().prints("");
+        check.case(version).succeeds().prints("");
         check.reports(" 0 problems");
     }
 }

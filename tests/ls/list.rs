@@ -307,7 +307,8 @@ fn wrong_usage_gets_a_hint_and_exits_with_2() {
         line.extend(words);
         let ran = world.run(&line);
         ran.exits(2).prints("");
-        assert!(ran.err.starts_with("codex-agent-ls: ") && ran.err.contains(help), "{words:?}: {}", ran.err);
+        ran.reports(help);
+        assert!(ran.err.starts_with("codex-agent-ls: "), "{words:?}: {}", ran.err);
         assert!(ran.err.ends_with("Try 'codex-agent-ls --help'.\n"), "{}", ran.err);
     }
 }
@@ -427,7 +428,7 @@ fn a_check_accepts_no_filters() {
     ] {
         let mut words = vec!["codex-agent-ls", "--check"];
         words.extend(more);
-        world.run(&words).case(&more).exits(2);
+        world.run(&words).case(more).exits(2);
     }
 }
 

@@ -133,7 +133,7 @@ fn a_fork_of_a_rollout_outside_the_home_is_refused() {
         }
         // One of several files is enough, wherever it is.
         let ran = world.run(&["codex-agent-fork", of("legacy"), of("chain-fork"), "--cwd", "."]);
-        ran.case(&way).exits(2).reports("nothing was forked");
+        ran.case(way).exits(2).reports("nothing was forked");
         assert!(!world.path("home/asked").exists(), "{way}: Codex was called");
         assert!(problems(&world, "outside_home").0 > 0, "{way}");
         assert_eq!(listed(&world, &[]).len(), records.len(), "{way}");
@@ -215,7 +215,7 @@ fn broken_rollouts_print_one_warning_and_a_check_names_each() {
             assert!(lines <= 1 && (lines == 1 || words.contains(&"--group")), "{words:?}: {}", ran.err);
             if lines == 1 && count > 1 {
                 ran.reports(format!("{count} rollouts"));
-                ran.reports(&id(100)).reports("ls --check");
+                ran.reports(id(100)).reports("ls --check");
             }
         }
         let (found, all) = problems(&world, "unreadable_file");

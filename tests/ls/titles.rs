@@ -95,7 +95,7 @@ fn sessions_of_the_oldest_format_are_listed_and_not_resumed() {
         let mut words = vec!["codex-agent-ls", "--archived", "--full", "--json"];
         words.extend(source);
         let ran = world.run(&words);
-        ran.case(&source).succeeds().reports_exactly("");
+        ran.case(source).succeeds().reports_exactly("");
         let session = records(&ran.out).into_iter().find(|session| session["id"] == id).unwrap();
         assert_eq!(session["title"], "Old question");
         assert_eq!(session["first_user_message"], "Old question");

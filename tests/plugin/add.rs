@@ -126,7 +126,7 @@ fn a_summary_of_the_users_own_stands_for_a_description() {
     );
     for about in ["", "two\nlines", "\u{1b}[31mred", &"x".repeat(201)] {
         let ran = plugin(&world, &["add", "plain", "--about", about]);
-        ran.case(&about).exits(2).reports("'about'");
+        ran.case(about).exits(2).reports("'about'");
     }
     assert_eq!(listed(&world, "plain")["about"], "do it plainly");
     let ran = plugin(&world, &["add", "plain", "told", "--about", "x"]);
@@ -143,7 +143,7 @@ fn all_of_the_names_are_added_or_none() {
         ("Bad", 1, "'Bad' cannot be a tool"),
     ] {
         let ran = plugin(&world, &["add", "told", other]);
-        ran.case(&other).exits(code).reports(why);
+        ran.case(other).exits(code).reports(why);
     }
     assert!(runs(&world).is_empty(), "one was asked although another is not there");
     world.script("bin/codex-agent-mute", "#!/bin/sh\nexit 2\n");
@@ -183,8 +183,8 @@ fn a_tool_with_an_invalid_description_is_reported_and_not_added() {
     ] {
         world.script(&format!("bin/codex-agent-{name}"), &format!("#!/bin/sh\n{script}\n"));
         let ran = plugin(&world, &["add", name]);
-        ran.case(&name).exits(2).prints("");
-        ran.case(&name).reports(why).reports("--about TEXT");
+        ran.case(name).exits(2).prints("");
+        ran.case(name).reports(why).reports("--about TEXT");
         assert!(!ran.err.contains('\u{1b}'), "{name}: {:?}", ran.err);
     }
     world.script("bin/codex-agent-broken", "#!/no/such\n");

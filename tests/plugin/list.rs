@@ -105,11 +105,8 @@ fn a_file_that_is_no_tool_is_reported_with_the_reason() {
     ] {
         ran.reports(&line);
     }
-    assert!(
-        !ran.err.contains('\u{1b}') && !ran.out.contains("good.1") && !ran.err.contains("good.1"),
-        "{}",
-        ran.err
-    );
+    ran.never_shows("good.1").never_reports("good.1");
+    assert!(!ran.err.contains('\u{1b}'), "{}", ran.err);
     plugin(&world, &["which", "good"]).prints(format!("{}\n", path("bin/codex-agent-good")));
     let both = format!("{}\n{}\n", path("bin/codex-agent-good"), path("later/codex-agent-good"));
     plugin(&world, &["which", "-a", "good"]).prints(both);
@@ -117,7 +114,7 @@ fn a_file_that_is_no_tool_is_reported_with_the_reason() {
         [("plain", 2), ("dangling", 2), ("folder", 2), ("nothing", 1), ("Big", 1), ("..", 1), ("", 1)]
     {
         let ran = plugin(&world, &["which", name]);
-        ran.case(&name).exits(code).prints("");
+        ran.case(name).exits(code).prints("");
     }
     world.run(&["codex-agent", "help", "broken"]).exits(126);
 }
@@ -190,14 +187,15 @@ fn a_description_that_cannot_be_read_is_a_warning_and_never_overwritten() {
         let file = world.write("home/.local/share/codex-agent/tools/told.json", text);
         for words in [&["--list"][..], &["--list=json"], &["plugin", "list"], &["plugin", "list", "--json"]] {
             let ran = world.run(&[&["codex-agent"], words].concat());
-            ran.case(&text).succeeds().shows("told");
+            ran.case(text).succeeds().shows("told");
             let warnings = ran.err.matches("cannot read the description").count();
-            assert!(warnings == 1 && ran.err.contains("tools/told.json"), "{words:?} {text:?}: {}", ran.err);
+            ran.case(text).reports("tools/told.json");
+            assert!(warnings == 1, "{words:?} {text:?}: {}", ran.err);
         }
-        plugin(&world, &["describe", "told"]).case(&text).exits(1);
+        plugin(&world, &["describe", "told"]).case(text).exits(1);
         for words in [&["add", "told"][..], &["add", "told", "--about", "x"]] {
             let ran = plugin(&world, words);
-            ran.case(&text).exits(2).prints("");
+            ran.case(text).exits(2).prints("");
             ran.reports("tools/told.json").reports("plugin remove told");
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
@@ -207,7 +205,7 @@ fn a_description_that_cannot_be_read_is_a_warning_and_never_overwritten() {
         // The one of a package describes the tool meanwhile.
         let packaged = r#"{"type":"tool","name":"told","about":"of a package"}"#;
         let shipped = world.write("share/codex-agent/tools/told.json", packaged);
-        world.run(&["codex-agent", "--list"]).case(&text).shows("told\tof a package\t");
+        world.run(&["codex-agent", "--list"]).case(text).shows("told\tof a package\t");
         fs::remove_file(shipped).unwrap();
         plugin(&world, &["remove", "told"]).succeeds();
         assert!(!file.exists());
@@ -216,8 +214,8 @@ fn a_description_that_cannot_be_read_is_a_warning_and_never_overwritten() {
         let ran = world.sh(&format!("{make} home/.local/share/codex-agent/tools/told.json"));
         ran.succeeds();
         let ran = world.sh("ulimit -v 2000000; timeout 60 codex-agent --list");
-        ran.case(&make).succeeds().reports("cannot read the description");
-        plugin(&world, &["add", "told", "--about", "x"]).case(&make).exits(2);
+        ran.case(make).succeeds().reports("cannot read the description");
+        plugin(&world, &["add", "told", "--about", "x"]).case(make).exits(2);
         world.sh("rm -r home/.local/share/codex-agent/tools/told.json");
     }
 }

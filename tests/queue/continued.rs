@@ -1,7 +1,6 @@
 //! Continuing a queue: settings, sessions and interrupted prompts from one run to the next.
 
 use std::fs;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -9,6 +8,7 @@ use crate::queue::crash::killed;
 use crate::queue::queue;
 use crate::world::fake::{Fake, crash, end, of_type, wait_for_end, wait_until};
 use crate::world::json as records;
+use crate::world::ran;
 
 /// The prompts and whether each was sent again, as the journals of all runs have it.
 fn started(fake: &Fake) -> Vec<(String, bool)> {
@@ -76,8 +76,7 @@ fn a_new_run_does_not_resend_a_prompt_that_was_to_be_continued() {
     let work = fake.0.path("work");
     fs::rename(&work, fake.0.path("away")).unwrap();
     let mut command = fake.started(&["queue", "run", "q", "--interrupted=continue"]);
-    let status = command.current_dir(fake.0.path("")).stderr(Stdio::null()).status().unwrap();
-    assert_eq!(status.code(), Some(2), "the project is gone");
+    ran::finish(command.current_dir(fake.0.path(""))).case("the project is missing").exits(2);
     fs::rename(fake.0.path("away"), &work).unwrap();
     fake.tool(&["queue", "run", "q", "--new"]).succeeds();
     assert_eq!(fake.prompts(), ["HANG", "two"]);
@@ -94,10 +93,7 @@ fn a_prompt_that_is_sent_again_is_marked_as_resent() {
     fs::rename(&work, fake.0.path("away")).unwrap();
     for _ in 0..2 {
         let mut command = fake.started(&["queue", "run", "q", "--interrupted=retry"]);
-        assert_eq!(
-            command.current_dir(fake.0.path("")).stderr(Stdio::null()).status().unwrap().code(),
-            Some(2)
-        );
+        ran::finish(command.current_dir(fake.0.path(""))).exits(2);
     }
     fs::rename(fake.0.path("away"), &work).unwrap();
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -281,5 +277,6 @@ fn a_queue_continues_in_the_home_that_its_run_created() {
     let ran = fake.tool(&["queue", "run", "q", "--codex-home", &other]);
     ran.exits(2).reports("uses Codex's home");
     let ran = fake.tool(&["queue", "run", "q", "--on-limit=wait"]);
-    assert_eq!((ran.code, fake.each("q", "status")), (0, vec!["completed".to_owned(); 2]), "{}", ran.err);
+    ran.succeeds();
+    assert_eq!(fake.each("q", "status"), vec!["completed".to_owned(); 2], "{}", ran.err);
 }

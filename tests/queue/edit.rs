@@ -76,7 +76,7 @@ fn a_runner_follows_edits_of_another_process() {
     for verb in ["edit", "remove", "retry"] {
         let words: &[&str] = if verb == "edit" { &["x"] } else { &[] };
         let ran = fake.tool(&[&["queue", verb, "q", "1"], words].concat());
-        ran.case(&verb).exits(2).reports("it is being sent");
+        ran.case(verb).exits(2).reports("it is being sent");
     }
     let ran = fake.tool(&["queue", "delete", "q"]);
     ran.exits(2).reports("it is being run");

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
+use crate::world::fake::end;
 use crate::world::real::Real;
 use crate::world::{NEWEST, Ran, json as records};
 
@@ -122,7 +123,7 @@ fn an_interrupted_prompt_is_not_resent_automatically() {
             _ => {}
         }
     }
-    assert_eq!(runner.wait().unwrap().code(), Some(1));
+    assert_eq!(end(&mut runner), 1);
     assert_eq!(codex.seen(), ["cut SLEEP60", "next"]);
     let prompts = codex.prompts("q");
     assert_eq!(
@@ -170,13 +171,15 @@ fn a_usage_limit_stops_the_queue_and_its_end_is_reported() {
     let asked = codex.seen().len();
     // While the limit lasts by Codex's own report, no job of this home is sent.
     let refused = codex.world.run(&["codex-agent-run", "--cwd", "alpha", "three"]);
-    assert_eq!((refused.code, codex.seen().len()), (75, asked), "{}", refused.err);
+    refused.exits(75);
+    assert_eq!(codex.seen().len(), asked, "{}", refused.err);
     refused.reports("the usage limit of");
     let limits = records(&codex.world.ok(&["codex-agent-status", "--json"]));
     let limit = limits.iter().find(|record| record["type"] == "limit").unwrap();
     assert!(limit["until"].is_string(), "{limit}");
     let tried = codex.world.run(&["codex-agent-run", "--cwd", "alpha", "--on-limit", "try", "three"]);
-    assert_eq!((tried.code, codex.seen().len()), (0, asked + 1), "{}", tried.err);
+    tried.succeeds();
+    assert_eq!(codex.seen().len(), asked + 1, "{}", tried.err);
     // The completed job has cleared the limit.
     let limits = codex.world.ok(&["codex-agent-status"]);
     assert!(!limits.contains("limit\t"), "{limits}");
@@ -187,8 +190,8 @@ fn a_failed_login_stops_the_run_after_the_started_jobs() {
     let Some(codex) = Real::new() else { return };
     let mut input = "FAIL401\none SLEEP2\ntwo SLEEP2\n".to_owned();
     (0..7).for_each(|n| input.push_str(&format!("later {n}\n")));
-    let (output, events) = codex.run_agent(&["-j", "3", "--json", "-"], &input);
-    assert_eq!(output.status.code(), Some(75));
+    let (ran, events) = codex.run_agent(&["-j", "3", "--json", "-"], &input);
+    ran.exits(75);
     let count = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
     let started = count("job.started");
     assert!((1..=3).contains(&started), "{started} jobs were started");
@@ -207,7 +210,7 @@ fn prompts_of_one_session_are_turns_of_it() {
         made.succeeds();
         codex.queue(&["add", "book", "one", "two", "three"]).succeeds();
         let ran = codex.queue(&["run", "book", "--json"]);
-        ran.case(&version).succeeds();
+        ran.case(version).succeeds();
         assert_eq!(codex.model.requests().pop().unwrap().user_texts, ["one", "two", "three"], "{version}");
         let events = records(&ran.out);
         let used: Vec<i64> =

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::queue::{queue, queue_record, write_queues};
 use crate::world::fake::{Fake, end, failures, wait_until};
+use crate::world::ran;
 
 #[test]
 fn the_prompts_of_one_session_stop_at_a_failure() {
@@ -32,13 +33,15 @@ fn a_failure_stops_the_queue_only_at_max_failures() {
     let fake = Fake::newest();
     queue(&fake, "q", &["one", "FAIL400", "EXITS", "four"]);
     let (ran, events) = fake.events(&["queue", "run", "q"]);
-    assert_eq!((ran.code, failures(&events)), (1, vec!["refused".to_owned(), "crashed".to_owned()]));
+    ran.exits(1);
+    assert_eq!(failures(&events), ["refused", "crashed"]);
     assert_eq!(fake.prompts(), ["one", "FAIL400", "four"]);
     assert_eq!(fake.shown("q")[2]["exit_code"], 3);
     let ran = fake.tool(&["queue", "retry", "q", "--failed"]);
     ran.reports("requeued 2 prompts of 'q'");
     let ran = fake.tool(&["queue", "run", "q", "--max-failures", "1"]);
-    assert_eq!((ran.code, fake.prompts().len()), (75, 4), "{}", ran.err);
+    ran.exits(75);
+    assert_eq!(fake.prompts().len(), 4, "{}", ran.err);
     assert_eq!(fake.each("q", "status"), ["completed", "failed", "pending", "completed"]);
 }
 
@@ -135,8 +138,7 @@ fn a_queue_has_one_runner_in_all_state_directories() {
     fake.wait_for_sent(1);
     let other = fake.0.path("other").display().to_string();
     let mut second = fake.started(&["queue", "run", "q"]);
-    let ran = second.env("CODEX_AGENT_STATE_HOME", other).output().unwrap();
-    assert_eq!(ran.status.code(), Some(2), "{}", String::from_utf8_lossy(&ran.stderr));
+    ran::finish(second.env("CODEX_AGENT_STATE_HOME", other)).exits(2);
     assert_eq!(end(&mut runner), 0);
     assert_eq!(fake.prompts(), ["SLEEP2 1", "2"]);
 }

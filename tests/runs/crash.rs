@@ -8,7 +8,7 @@ use codex_agent_engine::liveness;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::world::fake::{Fake, crash, failures, of_type, signal, wait_for_end, wait_until};
+use crate::world::fake::{Fake, crash, end, failures, of_type, signal, wait_for_end, wait_until};
 use crate::world::script::{CODEX, Scripted, failure_messages};
 use crate::world::{World, json as records};
 
@@ -34,11 +34,12 @@ fn a_started_job_counts_as_sent_whatever_happens_to_its_output() {
         let fake = Fake::newest();
         harm(&fake.interrupt(&["run", "SLEEP30 first"]));
         let (ran, events) = fake.events(&["run", "continue"]);
-        assert_eq!((ran.code, failures(&events)), (1, vec!["interrupted".to_owned()]), "{nth}: {}", ran.err);
+        ran.case(nth).exits(1);
+        assert_eq!(failures(&events), ["interrupted"], "{nth}: {}", ran.err);
         let fake = Fake::newest();
         fake.good(&["queue", "add", "q", "SLEEP30 first", "two"]);
         harm(&fake.interrupt(&["queue", "run", "q"]));
-        fake.tool(&["queue", "run", "q"]).case(&nth).exits(1);
+        fake.tool(&["queue", "run", "q"]).case(nth).exits(1);
         assert_eq!(fake.prompts(), ["SLEEP30 first", "two"], "{nth}");
         assert_eq!(fake.each("q", "status"), ["failed", "completed"], "{nth}");
     }
@@ -87,10 +88,10 @@ fn a_codex_whose_start_could_not_be_recorded_is_adopted() {
             println!("SKIPPED: there is no prlimit here");
             return;
         }
-        ran.case(&tool).exits(2).reports("journal");
+        ran.case(tool).exits(2).reports("journal");
         assert!(!fake.journal().iter().any(|line| line["type"] == "run.stopped"), "{tool}");
         let again: &[&str] = if tool == "queue" { words } else { &["run", "continue"] };
-        fake.tool(again).case(&tool).succeeds();
+        fake.tool(again).case(tool).succeeds();
         assert_eq!(fake.prompts(), ["SLEEP2 two"], "{tool}");
     }
 }
@@ -263,7 +264,7 @@ fn a_lock_that_outlives_its_runner_briefly_hides_no_work() {
     // Shorter than a runner waits for the lock.
     std::thread::sleep(Duration::from_millis(200));
     drop(lock);
-    assert_eq!(more.wait().unwrap().code(), Some(0));
+    assert_eq!(end(&mut more), 0);
     assert_eq!(fake.sent(), ["SLEEPS", "next"]);
 }
 
@@ -332,25 +333,23 @@ fn after_another_boot_the_rollout_shows_the_end_of_our_turn_only() {
         let id = ours.begin("one");
         power_cut(&ours, &["resume", &id, "--prompt", "MS300 mine"], event);
         let (ran, events) = ours.events(&["run", "continue"]);
-        assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 1), "{event}: {}", ran.err);
+        ran.case(event).succeeds();
+        assert_eq!(of_type(&events, "job.completed").len(), 1, "{event}: {}", ran.err);
 
         let theirs = Fake::newest();
         let id = theirs.begin("one");
         power_cut(&theirs, &["resume", &id, "--prompt", "MS300 mine"], event);
         theirs.resume(&id, "of another user").succeeds();
         let (ran, events) = theirs.events(&["run", "continue"]);
-        assert_eq!(
-            (ran.code, failures(&events)),
-            (1, vec!["interrupted".to_owned()]),
-            "{event}: {}",
-            ran.err
-        );
+        ran.case(event).exits(1);
+        assert_eq!(failures(&events), ["interrupted"], "{event}: {}", ran.err);
 
         let failed = Fake::newest();
         let id = failed.begin("one");
         power_cut(&failed, &["resume", &id, "--prompt", "FAIL400 mine MS300"], event);
         let (ran, events) = failed.events(&["run", "continue"]);
-        assert_eq!((ran.code, failures(&events)), (1, vec!["refused".to_owned()]), "{event}: {}", ran.err);
+        ran.case(event).exits(1);
+        assert_eq!(failures(&events), ["refused"], "{event}: {}", ran.err);
         for fake in [&ours, &failed] {
             assert_eq!(fake.sent().len(), 2);
         }
@@ -359,7 +358,8 @@ fn after_another_boot_the_rollout_shows_the_end_of_our_turn_only() {
     power_cut(&new, &["run", "MS300 mine"], "job.session");
     let (ran, events) = new.events(&["run", "continue"]);
     let done = of_type(&events, "job.completed");
-    assert_eq!((ran.code, done.len(), new.sent().len()), (0, 1, 1), "{}", ran.err);
+    ran.succeeds();
+    assert_eq!((done.len(), new.sent().len()), (1, 1), "{}", ran.err);
     assert_eq!(done[0]["session"], new.sent()[0]["session"]);
 }
 
@@ -370,12 +370,8 @@ fn an_interrupted_prompt_is_continued_or_resent_on_request() {
     {
         let fake = Fake::newest();
         let (ran, events) = fake.events(&["run", "--interrupted", how, "DIES"]);
-        assert_eq!(
-            (ran.code, fake.prompts()),
-            (code, sent.iter().map(|text| (*text).to_owned()).collect()),
-            "{how}: {}",
-            ran.err
-        );
+        ran.case(how).exits(code);
+        assert_eq!(fake.prompts(), sent, "{how}: {}", ran.err);
         let log = fake.sent();
         assert_eq!(log.last().unwrap()["session"] == log[0]["session"], how != "retry", "{how}");
         let starts = of_type(&events, "job.started");
@@ -392,11 +388,7 @@ fn an_interrupted_prompt_is_continued_or_resent_on_request() {
     wait_for_end(&fake.out(1));
     let ran = fake.tool(&["run", "continue", "--interrupted=continue"]);
     let log = fake.sent();
-    assert_eq!(
-        (ran.code, fake.prompts()),
-        (0, vec!["HANG".to_owned(), "Continue.".to_owned()]),
-        "{}",
-        ran.err
-    );
+    ran.succeeds();
+    assert_eq!(fake.prompts(), vec!["HANG".to_owned(), "Continue.".to_owned()], "{}", ran.err);
     assert_eq!(log[0]["session"], log[1]["session"]);
 }

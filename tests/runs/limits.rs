@@ -47,9 +47,8 @@ fn a_queue_waits_until_a_limit_resets() {
     let (ran, events) = fake.events(&["queue", "run", "q", "--on-limit", "wait"]);
     ran.succeeds();
     assert_eq!(fake.prompts(), ["LIMIT3 a", "LIMIT3 a", "LIMIT3 b", "c"]);
-    assert!(
-        of_type(&events, "run.waiting").len() == 1 && ran.err.contains("waiting until a usage limit resets")
-    );
+    ran.reports("waiting until a usage limit resets");
+    assert!(of_type(&events, "run.waiting").len() == 1);
     let resent: Vec<&Value> =
         of_type(&events, "job.started").into_iter().map(|event| &event["resent"]).collect();
     assert_eq!(resent, [false, true, false, false]);
@@ -64,7 +63,8 @@ fn one_of_four_jobs_probes_a_limit() {
     let mut words = vec!["run", "-j4", "--on-limit", "wait"];
     words.extend(prompts.iter().map(String::as_str));
     let (ran, events) = fake.events(&words);
-    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 4), "{}", ran.err);
+    ran.succeeds();
+    assert_eq!(of_type(&events, "job.completed").len(), 4, "{}", ran.err);
     assert!(!of_type(&events, "run.waiting").is_empty());
     one_probes(&fake, 400);
     let resent = of_type(&events, "job.started").iter().filter(|event| event["resent"] == true).count();
@@ -142,7 +142,8 @@ fn a_failed_login_starts_no_more_jobs() {
     let mut words = vec!["run", "-j3", "MS1500 FAIL401", "MS1800 a", "MS1800 b"];
     words.extend(["c", "d", "e", "f", "g", "h", "i"]);
     let (ran, events) = fake.events(&words);
-    assert_eq!((ran.code, failures(&events)), (75, vec!["auth".to_owned()]), "{}", ran.err);
+    ran.exits(75);
+    assert_eq!(failures(&events), ["auth"], "{}", ran.err);
     assert_eq!((of_type(&events, "job.completed").len(), fake.sent().len()), (2, 3));
     let last = events.last().unwrap();
     assert_eq!(
@@ -155,9 +156,10 @@ fn a_failed_login_starts_no_more_jobs() {
 fn a_temporary_failure_is_retried_with_growing_delays() {
     let fake = Fake::newest();
     let (ran, events) = fake.events(&["run", "-j1", "--retries", "2", "FAIL400", "OVERLOADED"]);
+    ran.exits(1);
     assert_eq!(
-        (ran.code, failures(&events)),
-        (1, ["refused", "overloaded", "overloaded", "overloaded"].map(str::to_owned).to_vec())
+        failures(&events),
+        ["refused", "overloaded", "overloaded", "overloaded"].map(str::to_owned).to_vec()
     );
     assert_eq!(fake.prompts(), ["FAIL400", "OVERLOADED", "OVERLOADED", "OVERLOADED"]);
     let at = moments(&fake);
@@ -181,12 +183,8 @@ fn jobs_are_stopped_at_their_timeouts() {
     ] {
         let fake = Fake::newest();
         let (ran, events) = fake.events(&["run", flag, "1s", prompt, "fine"]);
-        assert_eq!(
-            (ran.code, failures(&events)),
-            (1, vec![class.to_owned()]),
-            "{prompt} {flag}: {}",
-            ran.err
-        );
+        ran.case((&prompt, &flag)).exits(1);
+        assert_eq!(failures(&events), vec![class.to_owned()], "{prompt} {flag}: {}", ran.err);
         wait_for_end(&fake.out(1));
     }
     // A job that prints all the time is not idle.
@@ -202,12 +200,10 @@ fn a_busy_session_is_continued_in_a_fork() {
     fake.wait_for_sent(2);
     let (ran, events) = fake.events(&["resume", &id, "--prompt", "two", "--on-busy=fork"]);
     let got = of_type(&events, "job.completed");
-    assert_eq!((ran.code, got.len()), (0, 1), "{}", ran.err);
-    assert!(
-        got[0]["session"] != id.as_str() && ran.err.contains("continuing in a fork of it"),
-        "{}",
-        ran.err
-    );
+    ran.succeeds();
+    assert_eq!(got.len(), 1, "{}", ran.err);
+    ran.reports("continuing in a fork of it");
+    assert!(got[0]["session"] != id.as_str(), "{}", ran.err);
     let sent = fake.sent().pop().unwrap();
     assert_eq!((&sent["session"], &sent["history"][0]), (&got[0]["session"], &json!("one")));
     assert!(sent["argv"].as_array().unwrap().contains(&json!("fork")));
@@ -237,7 +233,8 @@ fn a_run_that_stops_at_limits_does_not_stop_for_its_own_probe() {
         }
     });
     let (ran, events) = fake.events(&["run", "-j2", "MS700 a", "b", "c"]);
-    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 3), "{}", ran.err);
+    ran.succeeds();
+    assert_eq!(of_type(&events, "job.completed").len(), 3, "{}", ran.err);
     // Only when the probe went through were the others sent.
     let first = &of_type(&events, "job.completed")[0]["job"];
     let order: Vec<&Value> = events
@@ -290,7 +287,8 @@ exit 1
     fake.0.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
     let flags = ["run", "-j1", "--on-limit", "wait", "--max-failures", "1"];
     let (ran, events) = fake.events(&[&flags[..], &["one ", "next"]].concat());
-    assert_eq!((ran.code, failures(&events)), (75, vec!["usage_limit".to_owned()]), "{}", ran.err);
+    ran.exits(75);
+    assert_eq!(failures(&events), ["usage_limit"], "{}", ran.err);
     assert_eq!(events.last().unwrap()["why"], "max_failures");
     assert_eq!(fs::read_to_string(fake.0.codex_home().join("seen")).unwrap(), "one ");
 }

@@ -58,7 +58,8 @@ fn one_failed_login_stops_the_run() {
     assert_eq!(of_first("job.session")["session"], of_first("job.completed")["session"]);
     assert_eq!(fake.sent().len(), 11);
     let (ran, events) = fake.events(&["-j1", "--max-failures", "1", "FAILS", "x", "y"]);
-    assert_eq!((ran.code, &events.last().unwrap()["why"]), (75, &json!("max_failures")));
+    ran.exits(75);
+    assert_eq!(&events.last().unwrap()["why"], &json!("max_failures"));
 }
 
 #[test]
@@ -72,7 +73,8 @@ fn output_of_a_tool_is_no_refusal_of_codex() {
          echo 'Error: thread y already has an active writer' >&2; echo 'not logged in' >&2; exit $code",
     );
     let ran = fake.tool(&["resume", &id, "--prompt", "FAIL400 once", "--json"]);
-    assert_eq!((ran.code, failures(&records(&ran.out))), (1, vec!["refused".to_owned()]), "{}", ran.err);
+    ran.exits(1);
+    assert_eq!(failures(&records(&ran.out)), vec!["refused".to_owned()], "{}", ran.err);
     assert_eq!(fake.prompts(), ["mine", "FAIL400 once"]);
 }
 

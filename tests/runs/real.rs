@@ -5,15 +5,16 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::world::fake::end;
 use crate::world::json as records;
-use crate::world::real::{Real, real, streams};
+use crate::world::real::{Real, real};
 
 #[test]
 fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
     let Some(codex) = Real::new() else { return };
     let words = ["--skip-git-repo-check", "-j", "2", "--json", "one SLEEP1", "two SLEEP1", "three"];
-    let (output, events) = codex.run_agent(&words, "");
-    assert_eq!(output.status.code(), Some(0), "{}", streams(&output));
+    let (ran, events) = codex.run_agent(&words, "");
+    ran.succeeds();
     assert_eq!(codex.seen(), ["one SLEEP1", "three", "two SLEEP1"]);
     assert!(events.iter().all(|event| event["counts"]["running"].as_u64().unwrap() <= 2));
     let completed: Vec<&Value> = events.iter().filter(|event| event["type"] == "job.completed").collect();
@@ -31,8 +32,8 @@ fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
         |id: &str| format!("{}\n", json!({"type": "job", "session": id, "prompt": format!("again {id}")}));
     let nobody = job("01a202e0-0000-7000-8000-000000000000");
     let input: String = ids.iter().map(|id| job(id)).chain([nobody]).collect();
-    let (output, events) = codex.run_agent(&["--skip-git-repo-check", "--jobs", "--json"], &input);
-    assert_eq!(output.status.code(), Some(1), "{}", streams(&output));
+    let (ran, events) = codex.run_agent(&["--skip-git-repo-check", "--jobs", "--json"], &input);
+    ran.exits(1);
     let of = |kind: &str, id: &str| -> Value {
         events.iter().find(|event| event["type"] == kind && event["session"] == id).unwrap().clone()
     };
@@ -45,8 +46,8 @@ fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
     }
     assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "not_found");
     assert_eq!(codex.list(&[]).len(), 3, "a session that is not there was begun");
-    let (output, events) = codex.run_agent(&["-j1", "--json", "FAIL401", "never"], "");
-    assert_eq!(output.status.code(), Some(75), "{}", streams(&output));
+    let (ran, events) = codex.run_agent(&["-j1", "--json", "FAIL401", "never"], "");
+    ran.exits(75);
     assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "auth");
     let (_, events) = codex.run_agent(&["-j1", "--json", "LIMITX"], "");
     assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "usage_limit");
@@ -108,7 +109,7 @@ fn a_codex_whose_launcher_is_killed_is_followed_to_its_end() {
         }
         events.push(event);
     }
-    assert_eq!(runner.wait().unwrap().code(), Some(0), "{events:?}");
+    assert_eq!(end(&mut runner), 0, "{events:?}");
     let completed = events.iter().find(|event| event["type"] == "job.completed").unwrap();
     assert_eq!(completed["last_message"], "echo: kept SLEEP3");
     assert_eq!(codex.seen(), ["kept SLEEP3"]);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::world::fake::{Fake, crash, end, of_type, wait_until};
 use crate::world::json as records;
-use crate::world::real::{Real, streams};
+use crate::world::real::Real;
 use crate::world::script::{CODEX, Scripted, failure_messages};
 
 /// A Codex that ends before it begins, with these words.
@@ -78,8 +78,8 @@ fn the_real_codex_with_an_invalid_configuration_leaves_jobs_pending() {
     let config = codex.world.codex_home().join("config.toml");
     let good = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{good}\nfoo = [\n")).unwrap();
-    let (output, events) = codex.run_agent(&["-j1", "--json", "-"], "one\ntwo\nthree\nfour\n");
-    assert_eq!(output.status.code(), Some(75), "{}", streams(&output));
+    let (ran, events) = codex.run_agent(&["-j1", "--json", "-"], "one\ntwo\nthree\nfour\n");
+    ran.exits(75);
     assert_eq!(events.last().unwrap()["left"], 4);
     let (class, message) = &failure_messages(&events)[0];
     assert_eq!(class, "config");
@@ -88,8 +88,8 @@ fn the_real_codex_with_an_invalid_configuration_leaves_jobs_pending() {
         "{message}"
     );
     fs::write(&config, good).unwrap();
-    let (output, _) = codex.run_agent(&["continue", "--json"], "");
-    assert_eq!(output.status.code(), Some(0), "{}", streams(&output));
+    let (ran, _) = codex.run_agent(&["continue", "--json"], "");
+    ran.succeeds();
     assert_eq!(codex.seen(), ["four", "one", "three", "two"]);
 }
 
@@ -130,10 +130,10 @@ fn an_argument_for_a_remote_turn_is_refused() {
         ["--remote", "--remote=ws://127.0.0.1:1", "--remote-auth-token-env", "--remote-auth-token-env=TOKEN"]
     {
         let ran = fake.run(&["p", &format!("--codex-arg={word}")]);
-        ran.case(&word).exits(2).reports("another process");
+        ran.case(word).exits(2).reports("another process");
         let job = json!({"type": "job", "prompt": "p", "options": {"args": [word]}});
         let ran = fake.feed(&["--jobs"], format!("{job}\n"));
-        ran.case(&word).exits(2).reports("another process");
+        ran.case(word).exits(2).reports("another process");
     }
     assert_eq!((fake.sent().len(), fake.runs().len()), (0, 0));
 }
@@ -144,7 +144,8 @@ fn a_missing_home_is_named() {
     let job = json!({"type": "job", "prompt": "p", "codex_home": "/no/such/home"});
     let ran = fake.feed(&["run", "--jobs", "--json"], format!("{job}\n"));
     let (class, message) = failure_messages(&records(&ran.out)).remove(0);
-    assert_eq!((ran.code, class.as_str()), (1, "home"), "{}", ran.err);
+    ran.exits(1);
+    assert_eq!(class.as_str(), "home", "{}", ran.err);
     assert!(
         message.contains("'/no/such/home' is not there; ") && message.contains("--codex-home"),
         "{message}"
@@ -173,7 +174,8 @@ fn a_session_that_codex_refuses_starts_nothing() {
         [&one, &two].map(|id| format!("{}\n", json!({"type": "job", "session": id, "prompt": "more"})));
     let ran = fake.feed(&["run", "--jobs", "--json"], jobs.concat());
     let (class, message) = failure_messages(&records(&ran.out)).remove(0);
-    assert_eq!((ran.code, class.as_str()), (1, "damaged"), "{}", ran.err);
+    ran.exits(1);
+    assert_eq!(class.as_str(), "damaged", "{}", ran.err);
     assert!(message.contains(&one) && message.contains("has no ordinal"), "{message}");
     assert_eq!(of_type(&records(&ran.out), "job.started").len(), 1);
     // A session that was archived after its job was planned.
@@ -202,11 +204,11 @@ fn the_real_codex_is_not_started_for_a_session_that_it_refuses() {
     // The provider has another name by now: it is missed by a session that has the old one.
     fs::write(&config, good.replace(provider, "another")).unwrap();
     let more = |words: &[&str], job: Value| {
-        let (output, events) = codex.run_agent(
+        let (ran, events) = codex.run_agent(
             &[&["--skip-git-repo-check", "--jobs", "--json"], words].concat(),
             &format!("{job}\n"),
         );
-        (output.status.code().unwrap(), failure_messages(&events), streams(&output))
+        (ran.code, failure_messages(&events), ran.to_string())
     };
     let resume = json!({"type": "job", "session": id, "prompt": "more"});
     let (code, failed, told) = more(&[], resume.clone());
@@ -236,7 +238,7 @@ fn a_locked_database_of_codex_is_waited_for() {
     for policy in ["fail", "skip", "fork"] {
         fs::write(fake.0.path("fake/calls"), "").unwrap();
         let ran = fake.run(&["BUSY", &format!("--on-busy={policy}")]);
-        ran.case(&policy).succeeds();
+        ran.case(policy).succeeds();
         ran.reports("database is locked");
     }
     assert_eq!(fake.sent(), ["BUSY"; 3]);
@@ -270,7 +272,8 @@ fn the_process_that_has_a_busy_session_is_named() {
     let ran = fake.tool(&["resume", &id, "--prompt", "x", "--on-busy=fail", "--json"]);
     let events = records(&ran.out);
     let failure = &of_type(&events, "job.failed")[0]["failure"];
-    assert_eq!((ran.code, &failure["class"]), (1, &json!("busy")), "{}", ran.err);
+    ran.exits(1);
+    assert_eq!(&failure["class"], &json!("busy"), "{}", ran.err);
     assert_eq!(failure["holder"]["pid"], holder.id(), "{failure}");
     assert!(failure["holder"]["command"].as_str().unwrap().contains(&id), "{failure}");
     let said = format!("(process {}: ", holder.id());

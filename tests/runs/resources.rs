@@ -36,7 +36,7 @@ fn two_hundred_jobs_need_constant_memory_and_few_descriptors() {
         most = most.max(kib);
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(runner.wait().unwrap().code(), Some(0));
+    assert_eq!(end(&mut runner), 0);
     assert_eq!(fake.sent().len(), 200);
     println!("200 jobs at 16: {early} KiB early, {most} KiB at most, {open} descriptors");
     assert!(most < 30 << 10 && most < early + 4096, "{early} KiB, then {most} KiB");

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::world::fake::{Fake, of_type};
+use crate::world::ran;
 use crate::world::script::{CODEX, Scripted, failure_messages};
 use crate::world::{World, json as records};
 
@@ -17,15 +18,14 @@ fn a_home_that_is_not_utf_8_is_refused_and_a_missing_one_created() {
     let odd = fake.0.path("").join(std::ffi::OsString::from_vec(b"h\xff".to_vec()));
     fs::create_dir(&odd).unwrap();
     for words in [&["queue", "run", "q"][..], &["run", "x"]] {
-        let ran = fake.started(words).env("CODEX_HOME", &odd).output().unwrap();
-        let err = String::from_utf8_lossy(&ran.stderr).into_owned();
-        assert!(ran.status.code() == Some(2) && err.contains("not UTF-8"), "{words:?}: {err}");
+        ran::finish(fake.started(words).env("CODEX_HOME", &odd)).exits(2).reports("not UTF-8");
     }
     assert!(fake.sent().is_empty());
     // Where Codex has not been used yet it makes its home itself.
     fs::remove_dir_all(fake.0.codex_home()).unwrap();
     let ran = fake.tool(&["queue", "run", "q"]);
-    assert_eq!((ran.code, fake.each("q", "status")), (0, vec!["completed".to_owned()]), "{}", ran.err);
+    ran.succeeds();
+    assert_eq!(fake.each("q", "status"), vec!["completed".to_owned()], "{}", ran.err);
 }
 
 /// The sessions of a recorded home, whose rollouts are really there.
@@ -83,12 +83,14 @@ fn a_busy_session_is_waited_for_skipped_or_failed() {
     for (policy, code, kind) in [("fail", 1, "job.failed"), ("skip", 0, "job.skipped")] {
         fs::remove_file(fake.0.path("fake/calls")).ok();
         let ran = fake.feed(&["--jobs", "--json", "--on-busy", policy], &input);
-        assert_eq!((ran.code, of_type(&records(&ran.out), kind).len()), (code, 1), "{policy} {}", ran.out);
+        ran.case(policy).exits(code);
+        assert_eq!(of_type(&records(&ran.out), kind).len(), 1, "{policy} {}", ran.out);
     }
     fs::remove_file(fake.0.path("fake/calls")).ok();
     let ran = fake.feed(&["--jobs", "--json"], &input);
     let events = records(&ran.out);
-    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 1), "{}", ran.out);
+    ran.succeeds();
+    assert_eq!(of_type(&events, "job.completed").len(), 1, "{}", ran.out);
     assert_eq!(of_type(&events, "job.completed")[0]["attempt"], 3);
     ran.reports("already has an active writer").reports("; waiting");
     assert_eq!(fake.sent().len(), 1);
@@ -115,7 +117,8 @@ fn an_older_codex_resumes_no_session_that_it_would_damage() {
     let here = fs::canonicalize(fake.0.path("")).unwrap();
     let ran = fake.feed(&["--jobs", "--json"], job(&ids[0], "x", &here));
     let (class, message) = failure_messages(&records(&ran.out)).remove(0);
-    assert_eq!((ran.code, class.as_str()), (1, "refused"));
+    ran.exits(1);
+    assert_eq!(class.as_str(), "refused");
     assert!(message.contains("0.137.0") && message.contains("0.169.0"), "{message}");
     assert_eq!(fake.sent(), Vec::<String>::new());
 }

@@ -59,10 +59,11 @@ fn the_first_signal_finishes_and_the_second_stops() {
         let mut runner = fake.spawn(&["-j", "1", "SLEEPS", "next"]);
         fake.wait_for_sent(1);
         signal(&runner, first);
-        assert_eq!(runner.wait().unwrap().code(), Some(75), "{first:?}");
+        assert_eq!(end(&mut runner), 75, "{first:?}");
         assert_eq!(fake.sent(), ["SLEEPS"]);
         let (ran, events) = fake.events(&["continue"]);
-        assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 1), "{}", ran.err);
+        ran.succeeds();
+        assert_eq!(of_type(&events, "job.completed").len(), 1, "{}", ran.err);
         assert_eq!(fake.sent(), ["SLEEPS", "next"]);
     }
     let fake = Scripted::new();
@@ -73,7 +74,7 @@ fn the_first_signal_finishes_and_the_second_stops() {
     std::thread::sleep(Duration::from_millis(100));
     assert!(runner.try_wait().unwrap().is_none());
     signal(&runner, Signal::INT);
-    assert_eq!(runner.wait().unwrap().code(), Some(130));
+    assert_eq!(end(&mut runner), 130);
     assert!(began.elapsed() < Duration::from_secs(4));
     let events = records(&fake.0.ok(&["codex-agent-run", "log", "--json"]));
     assert_eq!(failure_messages(&events)[0].0, "stopped");
@@ -88,20 +89,22 @@ fn a_codex_that_ignores_signals_is_killed_and_the_third_signal_leaves_it() {
     let fake = Scripted::new();
     let began = Instant::now();
     let (ran, events) = fake.events(&["--timeout", "1s", "DEAF"]);
-    assert_eq!((ran.code, &*failure_messages(&events)[0].0), (1, "timeout"));
+    ran.exits(1);
+    assert_eq!(&*failure_messages(&events)[0].0, "timeout");
     assert!((10..16).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     let mut runner = fake.spawn(&["DEAF"]);
     fake.wait_for_sent(2);
     for _ in 0..3 {
         signal(&runner, Signal::TERM);
     }
-    assert_eq!(runner.wait().unwrap().code(), Some(130));
+    assert_eq!(end(&mut runner), 130);
     let out = fake.runs().pop().unwrap().join("jobs/1/1.out");
     assert!(liveness::may_be_locked(&out), "the job lives on");
     fake.run(&["stop", fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap(), "--now"]);
     assert!(!liveness::may_be_locked(&out), "what was told to stop now is stopped in the end");
     let (ran, events) = fake.events(&["continue", "--timeout", "2s"]);
-    assert_eq!((ran.code, &*failure_messages(&events)[0].0), (1, "interrupted"), "{}", ran.err);
+    ran.exits(1);
+    assert_eq!(&*failure_messages(&events)[0].0, "interrupted", "{}", ran.err);
 }
 
 #[test]
@@ -109,7 +112,8 @@ fn a_codex_that_stays_after_its_last_event_is_ended() {
     let fake = Scripted::new();
     let began = Instant::now();
     let (ran, events) = fake.events(&["LINGERS", "LEAVES"]);
-    assert_eq!((ran.code, of_type(&events, "job.completed").len()), (0, 2), "{}", ran.out);
+    ran.succeeds();
+    assert_eq!(of_type(&events, "job.completed").len(), 2, "{}", ran.out);
     assert!((9..18).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::world::model::Model;
-use crate::world::{NEWEST, World, json as records};
+use crate::world::{NEWEST, Ran, World, json as records, ran};
 
 /// The real Codex and the world that it works in.
 pub struct Real {
@@ -140,14 +140,11 @@ impl Real {
         command
     }
 
-    pub fn run_agent(&self, words: &[&str], input: &str) -> (Output, Vec<Value>) {
-        self.world.write("input", input);
-        let input = std::fs::File::open(self.world.path("input")).unwrap();
-        let output = self.agent("alpha", words).stdin(input).output().unwrap();
-        let out = String::from_utf8_lossy(&output.stdout);
-        self.world.hold(&[&["codex-agent-run"], words].concat(), b"", &out);
-        let events = records(&out);
-        (output, events)
+    pub fn run_agent(&self, words: &[&str], input: &str) -> (Ran, Vec<Value>) {
+        let ran = ran::feed(&mut self.agent("alpha", words), input);
+        self.world.hold(&[&["codex-agent-run"], words].concat(), b"", &ran.out);
+        let events = records(&ran.out);
+        (ran, events)
     }
 
     /// The prompts that the model got from users, sorted.
