@@ -150,14 +150,14 @@ fn main() -> ExitCode {
     cli::main(tool())
 }
 
-/// Enters the directory of `-C`.
-fn enter(args: &Args) -> Result<()> {
+/// Changes to the directory of `-C`.
+fn change_directory(args: &Args) -> Result<()> {
     let Some(directory) = &args.directory else { return Ok(()) };
     env::set_current_dir(directory).context("change to", directory)
 }
 
 fn run(args: Args) -> Result<Exit> {
-    enter(&args)?;
+    change_directory(&args)?;
     if let (Some(flag), Some(extra)) =
         (args.exec_path.then_some("--exec-path").or(args.list.map(|_| "--list")), args.words.first())
     {
@@ -185,17 +185,17 @@ fn run(args: Args) -> Result<Exit> {
     })?;
     match path {
         Some(path) => Err(run_tool(&args, &path, &args.words[1..])),
-        None => follow(args, &search),
+        None => run_alias(args, &search),
     }
 }
 
-/// Follows an alias, as there is no tool of that name.
-fn follow(mut args: Args, path: &SearchPath) -> Result<Exit> {
+/// Runs an alias, where no tool has the name.
+fn run_alias(mut args: Args, path: &SearchPath) -> Result<Exit> {
     let config = config(&args)?;
     let name = args.words[0].to_string_lossy().into_owned();
     let key = format!("{ALIAS}.{name}");
-    let is_known = config.faults().iter().any(|fault| fault.key.as_ref() == Some(&key));
-    config.valid_for(&key).map_err(|error| match is_known {
+    let is_reported = config.faults().iter().any(|fault| fault.key.as_ref() == Some(&key));
+    config.valid_for(&key).map_err(|error| match is_reported {
         true => error,
         false => error.hint(format!("there is no tool '{name}', and whether it is an alias is unknown")),
     })?;
@@ -207,15 +207,15 @@ fn follow(mut args: Args, path: &SearchPath) -> Result<Exit> {
         }
         Resolved::Shell(arguments, way) => {
             let shell = alias::shell();
-            Err(replace(process(&args, &shell, &arguments).env(alias::CHAIN_VAR, way), &shell))
+            Err(replace(tool_process(&args, &shell, &arguments).env(alias::CHAIN_VAR, way), &shell))
         }
     }
 }
 
-/// Prints the candidates for the last word behind the name of a tool, or of an alias for one. A tool of the package
-/// prints them itself; an external one is asked if its description allows that.
+/// Prints the candidates for the last word, after the name of a tool or of an alias. A tool of the package prints its
+/// candidates itself; an external tool is run for them only if its description allows that.
 fn complete(args: Args) -> Result<Exit> {
-    enter(&args)?;
+    change_directory(&args)?;
     let search = SearchPath::from_env();
     let typed = args.words.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     let mut found = Candidates::new(&typed);
@@ -275,10 +275,10 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn process(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
+fn tool_process(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
     let mut process = Process::new(path);
     let name = path.file_name().and_then(|name| name.to_str()?.strip_prefix(plugin::PREFIX));
-    // An external tool may not know the flag.
+    // An external tool may not know --quiet.
     if error::is_quiet() && name.is_some_and(|name| plugin::is_ours(name, path)) {
         process.arg("--quiet");
     }
@@ -294,9 +294,9 @@ fn process(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
     process
 }
 
-/// Replaces this process by a tool. The result is the reason why that failed.
+/// Replaces this process by a tool. The result is the error of a failure.
 fn run_tool(args: &Args, path: &Path, arguments: &[OsString]) -> Error {
-    replace(&mut process(args, path, arguments), path)
+    replace(&mut tool_process(args, path, arguments), path)
 }
 
 fn replace(process: &mut Process, path: &Path) -> Error {
@@ -325,7 +325,7 @@ fn help(args: &Args) -> Result<Exit> {
         return show_page(page, text);
     }
     let search = SearchPath::from_env();
-    let Some(path) = search.find(topic)? else { return explain(args, topic, &search) };
+    let Some(path) = search.find(topic)? else { return print_alias(args, topic, &search) };
     if let Some(man) = find_program("man") {
         let page = format!("{}{topic}", plugin::PREFIX);
         let is_installed =
@@ -344,7 +344,7 @@ fn help(args: &Args) -> Result<Exit> {
 }
 
 /// Prints the definition of an alias.
-fn explain(args: &Args, name: &str, path: &SearchPath) -> Result<Exit> {
+fn print_alias(args: &Args, name: &str, path: &SearchPath) -> Result<Exit> {
     let config = config(args)?;
     let Some(found) = config.aliases().iter().find(|alias| alias.name == name) else {
         config.valid()?;

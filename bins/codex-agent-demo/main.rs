@@ -218,9 +218,9 @@ impl Sample {
             ),
         ];
         for (text, commands) in &steps {
-            say(&format!("\n# {text}\n"))?;
+            print_now(&format!("\n# {text}\n"))?;
             for command in commands.lines() {
-                say(&format!("$ {command}\n"))?;
+                print_now(&format!("$ {command}\n"))?;
                 let words = ["sh", "-c", command].map(OsString::from);
                 let exit = child::run(self.process(&words).current_dir(&self.0.projects))?;
                 if exit != Exit::Done {
@@ -228,13 +228,13 @@ impl Sample {
                 }
             }
         }
-        say(&format!("\n{}", own_sessions()))?;
+        print_now(&format!("\n{}", own_sessions()))?;
         Ok(Exit::Done)
     }
 }
 
 /// Prints and flushes, so that the text comes before the output of its command.
-fn say(text: &str) -> Result<()> {
+fn print_now(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::of_output)
 }

@@ -1,7 +1,7 @@
 //! codex-agent-group: manage and run named groups of sessions.
 //!
-//! Every verb that changes something reads all of its input first, and then changes the one file under
-//! its lock, so that it accepts all of the input or none.
+//! A verb that changes groups reads all of its input first, and then changes the file under its lock, so that it
+//! accepts all of the input or none.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ mod verbs;
 
 use verbs::{add, create, delete, field_value, list, remove, rename, run, set_paused, show};
 
-/// The own arguments of this tool.
+/// The arguments of this tool alone.
 #[derive(Default)]
 struct Own {
     description: Option<String>,

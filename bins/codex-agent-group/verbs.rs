@@ -193,8 +193,8 @@ struct Selection {
     records: Vec<RawRecord>,
 }
 
-/// Reads the operands and, if they ask for it, standard input. `resolve` returns the id for a reference; its second
-/// argument is true for the id of a record.
+/// Reads the operands and, if there are none or one is '-', standard input. `resolve` returns the id for a reference; its
+/// second argument is true for the id of a record.
 fn read_selection(args: &Args, mut resolve: impl FnMut(&str, bool) -> Result<String>) -> Result<Selection> {
     let mut selection = Selection::default();
     let references = &args.operands[1..];

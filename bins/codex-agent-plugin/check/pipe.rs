@@ -242,58 +242,43 @@ pub(super) fn bad_line(sandbox: &Sandbox) -> Outcome {
     }
 }
 
-/// A source of [`MANY`] records, each with an id of its own.
-struct Many {
-    samples: Vec<(String, String)>,
-    made: u64,
-    block: Vec<u8>,
-    at: usize,
-}
-
-impl Many {
-    fn new(samples: &[String]) -> Many {
-        let split = |line: &String| match line.find(r#""id":""#) {
-            // Twelve characters of the id are replaced; an escape in them would be damaged.
-            Some(at)
-                if line.as_bytes()[at + 6..].iter().take_while(|b| !b"\"\\".contains(b)).count() >= 12
-                    && line.is_char_boundary(at + 18) =>
-            {
-                (line[..at + 6].to_owned(), line[at + 18..].to_owned())
-            }
-            _ => (line.clone(), String::new()),
-        };
-        Many { samples: samples.iter().map(split).collect(), made: 0, block: Vec::new(), at: 0 }
-    }
-}
-
-impl Read for Many {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.block.len() {
-            (self.at, _) = (0, self.block.clear());
-            while self.block.len() < 64 << 10 && self.made < MANY {
-                let (before, after) = &self.samples[self.made as usize % self.samples.len()];
-                self.block.extend_from_slice(before.as_bytes());
-                if !after.is_empty() {
-                    // Twelve characters: eight digits, a dash, and three more digits.
-                    let number = format!("{:011x}", self.made);
-                    self.block.extend_from_slice(format!("{}-{}", &number[..8], &number[8..]).as_bytes());
-                    self.block.extend_from_slice(after.as_bytes());
-                }
-                self.block.push(b'\n');
-                self.made += 1;
-            }
+/// [`MANY`] records, each with an id of its own.
+fn many(samples: Vec<String>) -> impl Iterator<Item = String> {
+    (0..MANY).map(move |number| {
+        let mut line = samples[number as usize % samples.len()].clone();
+        let id = line.find(r#""id":""#).map_or(0..0, |at| at + 6..at + 18);
+        // An escape in the id must not be damaged.
+        if line.get(id.clone()).is_some_and(|id| id.len() == 12 && !id.contains(['"', '\\'])) {
+            let digits = format!("{number:011x}");
+            line.replace_range(id, &format!("{}-{}", &digits[..8], &digits[8..]));
         }
-        let count = buffer.len().min(self.block.len() - self.at);
-        buffer[..count].copy_from_slice(&self.block[self.at..self.at + count]);
-        self.at += count;
-        Ok(count)
+        line + "\n"
+    })
+}
+
+/// Lines as input, each of which is made when it is read.
+struct LineReader<I> {
+    lines: I,
+    block: io::Cursor<String>,
+}
+
+impl<I: Iterator<Item = String>> Read for LineReader<I> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.block.read(buffer)? {
+            0 => {
+                self.block = io::Cursor::new(self.lines.by_ref().take(100).collect());
+                self.block.read(buffer)
+            }
+            count => Ok(count),
+        }
     }
 }
 
 pub(super) fn bounded_memory(sandbox: &Sandbox) -> Outcome {
     require_input(sandbox)?;
+    let input = LineReader { lines: many(sandbox.samples.clone()), block: io::Cursor::default() };
     let limits = Limits {
-        input: Input::Source(Box::new(Many::new(&sandbox.samples))),
+        input: Input::Source(Box::new(input)),
         kept: 0,
         memory: Some(MEMORY),
         ..Limits::new(PATIENCE, u64::MAX)

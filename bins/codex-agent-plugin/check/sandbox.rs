@@ -18,7 +18,7 @@ use codex_agent_shared::exec::find_program;
 use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::{dispatcher, name_of, set_env};
 use codex_agent_shared::store::read_capped;
-use codex_agent_shared::text::quoted;
+use codex_agent_shared::text::{fingerprint, quoted};
 
 use super::contract::{example_of, kind};
 use super::outcome::{NotPassed, Outcome, skipped};
@@ -355,7 +355,6 @@ fn names(directory: &Path) -> BTreeSet<OsString> {
 /// Every file of Codex's home, with a digest of its content. Files that SQLite makes when it reads are skipped. No link
 /// is followed and only regular files are opened, since the tool may have put anything there.
 fn contents(directory: &Path) -> BTreeSet<String> {
-    use std::hash::{DefaultHasher, Hash, Hasher};
     let mut all = BTreeSet::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -369,13 +368,11 @@ fn contents(directory: &Path) -> BTreeSet<String> {
                 // SQLite makes these beside a database that it reads.
                 let database = shown.strip_suffix("-shm").or_else(|| shown.strip_suffix("-wal"));
                 if database.is_none_or(|database| !Path::new(database).is_file()) {
-                    let mut hasher = DefaultHasher::new();
                     let mut bytes = Vec::new();
                     let file = fs::File::open(&path).map(|file| file.take(LONGEST));
                     let _ = file.and_then(|mut file| file.read_to_end(&mut bytes));
-                    bytes.hash(&mut hasher);
                     let size = entry.metadata().map(|meta| meta.len()).unwrap_or_default();
-                    all.insert(format!("{shown} ({size}, {:x})", hasher.finish()));
+                    all.insert(format!("{shown} ({size}, {})", fingerprint(&bytes)));
                 }
             }
             _ => drop(all.insert(shown)),
