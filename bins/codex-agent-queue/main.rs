@@ -1,7 +1,7 @@
 //! codex-agent-queue: manage and run queues of prompts.
 //!
-//! A verb that changes something reads all of its input first, and then changes the one file under its
-//! lock, so that it takes all of the input or none; also while the queue is run.
+//! A verb that changes queues reads all of its input first, and then changes the file of the queues under its
+//! lock: it accepts all of the input or none, also while a queue is being run.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use codex_agent_shared::store::NAME_RULES;
 mod show;
 mod verbs;
 
-/// The own arguments of this tool.
+/// The arguments of this tool alone.
 #[derive(Default)]
 struct Own {
     project: Option<PathBuf>,
@@ -31,10 +31,10 @@ struct Own {
 type Args = jobs::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-/// The queue that the verb is about.
+/// The name of the queue, which is the first operand.
 fn queue_name(args: &Args) -> Result<&str> {
     args.operands.first().map(String::as_str).ok_or_else(|| {
-        Error::usage("the name of a queue is missing").hint("codex-agent queue list lists them")
+        Error::usage("the name of a queue is missing").hint("'codex-agent queue list' lists the queues")
     })
 }
 
@@ -112,7 +112,7 @@ fn commands() -> Vec<Command<Args>> {
             .flags("Queue options", [first(), manual(), existing(), project(), one_session(), prompt_json()]),
         Command::verb("list", "list the queues", verbs::list)
             .aliases(&["ls"])
-            .hint("codex-agent queue show NAME shows one")
+            .hint("'codex-agent queue show NAME' prints the prompts of a queue")
             .details(&[
                 "In a pipe: name, state (idle, running, paused, dead), how many prompts are pending, running, completed and failed, project, id, separated by TABs. A queue is dead if its runner was killed in the middle of a prompt: 'queue run' continues it.",
             ])
@@ -159,7 +159,7 @@ fn commands() -> Vec<Command<Args>> {
             .operands("NAME NEW", NAME_THEN)
             .flags("Options", [changed_json()]),
         Command::verb("project", "set the directory of the sessions of a queue", verbs::set_project)
-            .operands("NAME DIR", &[Completes::Queues, Completes::Nothing])
+            .operands("NAME DIR", NAME_THEN)
             .details(&["Use this when the directory was moved. Sessions that were started elsewhere stay there."])
             .flags("Options", [changed_json()]),
         Command::verb("delete", "delete queues; their sessions stay", verbs::delete)

@@ -4,7 +4,7 @@ use codex_agent_engine::queue::{Counts, Mode, Prompt, Queue, RunnerState, Status
 use codex_agent_shared::error::{Exit, Result};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::terminal::{Cut, Look, Table, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, tsv};
+use codex_agent_shared::text::cell;
 
 use super::Args;
 
@@ -14,10 +14,13 @@ pub(super) fn prompts(count: usize) -> String {
 }
 
 /// Prints the records of queues with --json, otherwise nothing.
-pub(super) fn print_queues(args: &Args, queues: &[(&Queue, RunnerState)]) -> Result<Exit> {
+pub(super) fn print_queues<'q>(
+    args: &Args,
+    queues: impl IntoIterator<Item = (&'q Queue, RunnerState)>,
+) -> Result<Exit> {
     let mut output = Output::stdout();
-    for (queue, life) in queues.iter().filter(|_| args.common.json) {
-        output.record(&queue.record(*life))?;
+    for (queue, life) in queues.into_iter().filter(|_| args.common.json) {
+        output.record(&queue.record(life))?;
     }
     output.flush()?;
     Ok(Exit::Done)
@@ -34,7 +37,8 @@ pub(super) fn print_prompts(args: &Args, queue: &Queue, prompts: &[Prompt]) -> R
     Ok(Exit::Done)
 }
 
-fn words(counts: Counts) -> String {
+/// `2 pending, 1 failed`.
+fn counted(counts: Counts) -> String {
     let Counts { pending, running, completed, failed } = counts;
     let parts = [(running, "running"), (pending, "pending"), (completed, "completed"), (failed, "failed")];
     let parts: Vec<String> =
@@ -42,21 +46,9 @@ fn words(counts: Counts) -> String {
     if parts.is_empty() { "empty".to_owned() } else { parts.join(", ") }
 }
 
+/// Prints a row for each queue.
 pub(super) fn list(args: &Args, queues: &[(&Queue, RunnerState)]) -> Result<Exit> {
     let mut output = Output::stdout();
-    if !is_terminal() {
-        for (queue, life) in queues {
-            let Counts { pending, running, completed, failed } = queue.counts();
-            let counts = [pending, running, completed, failed].map(|count| count.to_string());
-            let mut cells = vec![queue.name.clone(), queue.state(*life).to_owned()];
-            cells.extend(counts);
-            cells.extend([queue.project.clone(), queue.id.clone()]);
-            let cells: Vec<_> = cells.iter().map(|cell| tsv(cell)).collect();
-            output.text(cells.join("\t").as_bytes(), b"\n")?;
-        }
-        output.flush()?;
-        return Ok(Exit::Done);
-    }
     let mut table = Table::new()
         .column("", Look::Plain)
         .most((columns() / 3).clamp(8, 40))
@@ -67,14 +59,22 @@ pub(super) fn list(args: &Args, queues: &[(&Queue, RunnerState)]) -> Result<Exit
         .cut(Cut::Front)
         .optional(1, 8);
     for (queue, life) in queues {
-        let state = queue.state(*life).to_owned();
-        table.row([queue.name.clone(), state, words(queue.counts()), queue.project.clone()]);
+        let (Queue { name, project, id, .. }, state) = (queue, queue.state(*life));
+        if is_terminal() {
+            table.row([name.clone(), state.to_owned(), counted(queue.counts()), project.clone()]);
+            continue;
+        }
+        let Counts { pending, running, completed, failed } = queue.counts();
+        let counts = [pending, running, completed, failed].map(|count| count.to_string());
+        let cells = counts.iter().chain([project, id]).map(String::as_str);
+        output.row([name, state].into_iter().chain(cells))?;
     }
     table.write(&mut output, args.common.color.is_on())?;
     output.flush()?;
     Ok(Exit::Done)
 }
 
+/// The status of a prompt; `manual` for a pending prompt that is not sent.
 fn status(prompt: &Prompt) -> &'static str {
     match (prompt.status, prompt.mode) {
         (Status::Pending, Mode::Manual) => "manual",
@@ -85,33 +85,32 @@ fn status(prompt: &Prompt) -> &'static str {
     }
 }
 
-fn why(prompt: &Prompt) -> String {
+fn failure(prompt: &Prompt) -> String {
     let failure = prompt.failure.as_ref();
     failure.map(|failure| format!("{}: {}", failure.class.word(), failure.plain())).unwrap_or_default()
 }
 
-pub(super) fn one(args: &Args, queue: &Queue, life: RunnerState) -> Result<Exit> {
+/// Prints a queue and its prompts.
+pub(super) fn show(args: &Args, queue: &Queue, life: RunnerState) -> Result<Exit> {
     let mut output = Output::stdout();
     if !is_terminal() {
         for (at, prompt) in queue.prompts.iter().enumerate() {
             let mode = if prompt.mode == Mode::Manual { "manual" } else { "auto" };
-            let status = match prompt.status {
-                Status::Pending => "pending",
-                _ => status(prompt),
-            };
+            let status = if prompt.status == Status::Pending { "pending" } else { status(prompt) };
             let session = prompt.session.map(|id| id.to_string()).unwrap_or_default();
-            let why = why(prompt);
-            let cells = [&prompt.id, status, mode, &session, &prompt.prompt, &why].map(|cell| tsv(cell));
-            output.text(format!("{}\t{}", at + 1, cells.join("\t")).as_bytes(), b"\n")?;
+            let number = (at + 1).to_string();
+            let failure = failure(prompt);
+            output.row([&number, &prompt.id, status, mode, &session, &prompt.prompt, &failure])?;
         }
         output.flush()?;
         return Ok(Exit::Done);
     }
     let one = if queue.one_session { ", one session" } else { "" };
     let state = queue.state(life);
-    let head = format!("{}: {state}, {}{one}", cell(&queue.name, 200), words(queue.counts()));
-    output.text(cell(&head, columns()).as_bytes(), b"\n")?;
-    output.text(cell(&queue.project, columns()).as_bytes(), b"\n")?;
+    let head = format!("{}: {state}, {}{one}", cell(&queue.name, 200), counted(queue.counts()));
+    for line in [&head, &queue.project] {
+        output.text(cell(line, columns()).as_bytes(), b"\n")?;
+    }
     let number = queue.prompts.len().to_string().len();
     let left = columns().saturating_sub(number + 2 + 9 + 2 + 8 + 2);
     for (at, prompt) in queue.prompts.iter().enumerate() {
@@ -119,7 +118,7 @@ pub(super) fn one(args: &Args, queue: &Queue, life: RunnerState) -> Result<Exit>
         let session = prompt.session.map(|id| id.short()).unwrap_or_default();
         // The failure matters more than the end of the prompt.
         let text = match prompt.status {
-            Status::Failed => format!("{} ({})", cell(&prompt.prompt, left / 2), why(prompt)),
+            Status::Failed => format!("{} ({})", cell(&prompt.prompt, left / 2), failure(prompt)),
             _ => prompt.prompt.clone(),
         };
         let text = cell(&text, left);

@@ -1,4 +1,4 @@
-//! The verbs.
+//! The verbs of codex-agent-queue.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
@@ -43,15 +43,15 @@ pub(super) fn create(args: Args) -> Result<Exit> {
     let project = project(args.own.project.as_deref())?;
     let queue = Queues::store()?.update(|queues: &mut Queues| {
         if queues.queues.iter().any(|queue| queue.name == name) {
-            return Err(Error::new(format!("there is a queue '{name}' already"))
-                .hint("codex-agent queue add adds prompts to it"));
+            let hint = format!("'codex-agent queue add {}' adds prompts to that queue", quoted(name));
+            return Err(Error::new(format!("there is a queue '{name}' already")).hint(hint));
         }
         let queue = Queue::new(name, &project, args.own.one_session);
         queues.queues.push(queue.clone());
         Ok((queue, Changed::Yes))
     })?;
     status(format_args!("created queue '{name}' for '{project}'"));
-    show::print_queues(&args, &[(&queue, RunnerState::Idle)])
+    show::print_queues(&args, [(&queue, RunnerState::Idle)])
 }
 
 pub(super) fn add(args: Args) -> Result<Exit> {
@@ -77,7 +77,6 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let count = fresh.len();
-    // Refuse options that contradict an existing queue before anything is changed.
     let (made, queue) = Queues::store()?.update(|queues: &mut Queues| {
         let (at, made) = match queues.position(&name)? {
             Some(at) => (at, false),
@@ -127,7 +126,7 @@ fn refuse_other(queue: &Queue, args: &Args) -> Result<()> {
             queue.project,
             path.display()
         ))
-        .hint(format!("codex-agent queue project {} DIR changes it", quoted(name)))),
+        .hint(format!("'codex-agent queue project {} DIR' changes the project of the queue", quoted(name)))),
         _ => Ok(()),
     }
 }
@@ -135,21 +134,20 @@ fn refuse_other(queue: &Queue, args: &Args) -> Result<()> {
 pub(super) fn list(args: Args) -> Result<Exit> {
     let (queues, lives) = Queues::read()?;
     let all: Vec<(&Queue, RunnerState)> = queues.queues.iter().zip(lives).collect();
-    if args.common.json { show::print_queues(&args, &all) } else { show::list(&args, &all) }
+    if args.common.json { show::print_queues(&args, all) } else { show::list(&args, &all) }
 }
 
 pub(super) fn show(args: Args) -> Result<Exit> {
-    let name = only_one(&args)?;
-    let (queue, life) = one(name)?;
+    let (queue, life) = read(only_one(&args)?)?;
     if args.common.json {
-        show::print_queues(&args, &[(&queue, life)])?;
+        show::print_queues(&args, [(&queue, life)])?;
         return show::print_prompts(&args, &queue, &queue.prompts);
     }
-    show::one(&args, &queue, life)
+    show::show(&args, &queue, life)
 }
 
 /// The current state of a queue.
-fn one(name: &str) -> Result<(Queue, RunnerState)> {
+fn read(name: &str) -> Result<(Queue, RunnerState)> {
     let mut queues: Queues = Queues::store()?.read()?;
     let at = queues.find(name)?;
     let mut queue = queues.queues.swap_remove(at);
@@ -178,23 +176,30 @@ fn places(queue: &Queue, named: &[String]) -> Result<Vec<usize>> {
     Ok(places)
 }
 
-/// Refuses a prompt that is being sent, or was when its runner was killed.
+fn no_prompt() -> Error {
+    Error::usage("the prompt is missing")
+        .hint("PROMPT is the number of a prompt, or digits of its id; 'codex-agent queue show' prints both")
+}
+
+/// Refuses a prompt that is being sent, or was being sent when its runner was killed.
 fn refuse_running(queue: &Queue, life: RunnerState, at: usize, verb: &str) -> Result<()> {
     if queue.prompts[at].status != Status::Running {
         return Ok(());
     }
     let (name, number) = (quoted(&queue.name), at + 1);
-    let (why, hint) = match life {
-        RunnerState::Dead => (
-            "its runner was killed, and its result is not known yet",
-            format!(
-                "codex-agent queue run {name} reads the result, and continues; queue stop --now {name} interrupts it"
-            ),
-        ),
-        _ => ("it is being sent", format!("codex-agent queue stop --now {name} interrupts it")),
+    let why = match life {
+        RunnerState::Dead => "its runner was killed, and its result is not known yet",
+        _ => "it is being sent",
     };
     let message = format!("cannot {verb} prompt {number} of queue '{}': {why}", queue.name);
-    Err(Error::new(message).hint(hint))
+    let error = Error::new(message);
+    let error = match life {
+        RunnerState::Dead => {
+            error.hint(format!("'codex-agent queue run {name}' reads the result, and continues"))
+        }
+        _ => error,
+    };
+    Err(error.hint(format!("'codex-agent queue stop --now {name}' interrupts the prompt")))
 }
 
 /// The operands after the name, and the last operand.
@@ -209,12 +214,12 @@ fn named_and_last<'a>(args: &'a Args, what: &str) -> Result<(&'a [String], &'a s
 pub(super) fn edit(args: Args) -> Result<Exit> {
     let name = queue_name(&args)?;
     let Some(which) = args.operands.get(1) else {
-        return Err(Error::usage("the prompt is missing").hint("give its number, or digits of its id"));
+        return Err(no_prompt());
     };
     if let Some(extra) = args.operands.get(3) {
         return Err(Error::usage(format!("unexpected operand '{extra}'")));
     }
-    let (queue, life) = one(name)?;
+    let (queue, life) = read(name)?;
     let at = queue.find(which)?;
     refuse_sent(&queue, life, at, "edit")?;
     let before = queue.prompts[at].clone();
@@ -262,7 +267,7 @@ fn refuse_sent(queue: &Queue, life: RunnerState, at: usize, verb: &str) -> Resul
     }
     let name = &queue.name;
     Err(Error::new(format!("cannot {verb} prompt {} of queue '{name}': it was already sent", at + 1))
-        .hint(format!("codex-agent queue retry {} {} requeues it", quoted(name), at + 1)))
+        .hint(format!("'codex-agent queue retry {} {}' requeues the prompt", quoted(name), at + 1)))
 }
 
 /// An edited text and its temporary file, which is removed unless it is kept.
@@ -275,8 +280,8 @@ impl Written {
     /// Keeps the file, and returns a hint with its path.
     fn keep(self) -> String {
         match self.file.keep() {
-            Ok((_, path)) => format!("the text is in '{}'", path.display()),
-            Err(error) => format!("the text is lost: {error}"),
+            Ok((_, path)) => format!("the edited text is in '{}'", path.display()),
+            Err(error) => format!("the edited text is lost: {error}"),
         }
     }
 }
@@ -285,16 +290,15 @@ impl Written {
 fn open_editor(text: &str) -> Result<Written> {
     use std::io::IsTerminal;
     if !std::io::stdin().is_terminal() {
-        return Err(
-            Error::usage("the text is missing").hint("give it as an operand, or - to read standard input")
-        );
+        return Err(Error::usage("the text is missing")
+            .hint("give the text as an operand; the operand - reads standard input"));
     }
     let editor = child::editor().unwrap_or_else(|| "vi".to_owned());
     let mut file = tempfile::Builder::new()
         .prefix("prompt-")
         .suffix(".txt")
         .tempfile()
-        .context("make a temporary file in", &std::env::temp_dir())?;
+        .context("create a temporary file in", &std::env::temp_dir())?;
     file.write_all(text.as_bytes()).context("write", file.path())?;
     child::edit(&editor, file.path())?;
     let edited = std::fs::read_to_string(file.path()).context("read", file.path())?;
@@ -318,15 +322,9 @@ pub(super) fn move_(args: Args) -> Result<Exit> {
             },
         };
         let moved: Vec<Prompt> = places.iter().map(|at| queue.prompts[*at].clone()).collect();
-        let taken: HashSet<usize> = places.into_iter().collect();
-        let rest: Vec<Prompt> = std::mem::take(&mut queue.prompts)
-            .into_iter()
-            .enumerate()
-            .filter(|(at, _)| !taken.contains(at))
-            .map(|(_, prompt)| prompt)
-            .collect();
-        let to = to.min(rest.len());
-        queue.prompts = rest;
+        let ids: HashSet<&str> = moved.iter().map(|prompt| prompt.id.as_str()).collect();
+        queue.prompts.retain(|prompt| !ids.contains(prompt.id.as_str()));
+        let to = to.min(queue.prompts.len());
         queue.prompts.splice(to..to, moved.iter().cloned());
         Ok((queue.clone(), moved))
     })?;
@@ -338,7 +336,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
     let name = queue_name(&args)?;
     let named = &args.operands[1..];
     if named.is_empty() {
-        return Err(Error::usage("the prompt is missing").hint("give its number, or digits of its id"));
+        return Err(no_prompt());
     }
     let (queue, gone) = Queues::edit(name, |queue, life| {
         let places = places(queue, named)?;
@@ -428,7 +426,7 @@ pub(super) fn rename(args: Args) -> Result<Exit> {
         Ok(((queue.clone(), life), Changed::Yes))
     })?;
     status(format_args!("queue '{name}' is now '{new}'"));
-    show::print_queues(&args, &[(&queue, life)])
+    show::print_queues(&args, [(&queue, life)])
 }
 
 pub(super) fn set_project(args: Args) -> Result<Exit> {
@@ -441,7 +439,7 @@ pub(super) fn set_project(args: Args) -> Result<Exit> {
         Ok((queue.clone(), life))
     })?;
     status(format_args!("queue '{}' now belongs to project '{project}'", queue.name));
-    show::print_queues(&args, &[(&queue, life)])
+    show::print_queues(&args, [(&queue, life)])
 }
 
 pub(super) fn delete(args: Args) -> Result<Exit> {
@@ -456,7 +454,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         // With the lock held, no runner can start while the queue is deleted.
         let Some(lock) = queue::lock_runner(&queue.id)? else {
             return Err(Error::new(format!("cannot delete queue '{name}': it is being run"))
-                .hint(format!("codex-agent queue stop {} stops its runner", quoted(name))));
+                .hint(format!("'codex-agent queue stop {}' stops its runner", quoted(name))));
         };
         locks.insert(queue.id.clone(), lock);
     }
@@ -464,7 +462,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         let (gone, rest): (Vec<Queue>, Vec<Queue>) =
             std::mem::take(&mut queues.queues).into_iter().partition(|queue| locks.contains_key(&queue.id));
         gone.iter().try_for_each(|queue| run_queue::refuse_living(queue, "delete"))?;
-        // First the runs: a crash in between leaves a queue whose run has ended.
+        // The runs are ended first: a crash in between leaves a queue whose run has ended.
         gone.iter().flat_map(|queue| &queue.run).try_for_each(|run| run_queue::conclude(run, "deleted"))?;
         queues.queues = rest;
         Ok((gone, Changed::Yes))
@@ -472,7 +470,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
     for queue in &gone {
         status(format_args!("deleted queue '{}' with {}", queue.name, show::prompts(queue.prompts.len())));
     }
-    show::print_queues(&args, &gone.iter().map(|queue| (queue, RunnerState::Idle)).collect::<Vec<_>>())
+    show::print_queues(&args, gone.iter().map(|queue| (queue, RunnerState::Idle)))
 }
 
 pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
@@ -493,16 +491,16 @@ pub(super) fn set_paused(args: &Args, paused: bool) -> Result<Exit> {
         let more = if paused && *life == RunnerState::Running { "; the running prompt finishes" } else { "" };
         status(format_args!("queue '{}' is {word}{more}", queue.name));
     }
-    show::print_queues(args, &changed.iter().map(|(queue, life)| (queue, *life)).collect::<Vec<_>>())
+    show::print_queues(args, changed.iter().map(|(queue, life)| (queue, *life)))
 }
 
-/// The last run of a queue.
+/// The unfinished run of a queue, or else the last run.
 fn last_run(args: &Args) -> Result<RunDir> {
-    let (queue, _) = one(only_one(args)?)?;
+    let (queue, _) = read(only_one(args)?)?;
     let name = &queue.name;
     let Some(run) = queue.run.as_ref().or(queue.last_run.as_ref()) else {
         return Err(Error::not_found(format!("queue '{name}' has never been run"))
-            .hint(format!("codex-agent queue run {}", quoted(name))));
+            .hint(format!("'codex-agent queue run {}' runs the queue", quoted(name))));
     };
     RunDir::named(run)?
         .ok_or_else(|| Error::not_found(format!("the records of run '{run}' of queue '{name}' were removed")))

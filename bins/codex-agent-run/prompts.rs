@@ -36,7 +36,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         plan.discard();
         return Err(error.or_hint("nothing was started"));
     }
-    let Some(dir) = plan.folder().cloned() else {
+    let Some(dir) = plan.dir().cloned() else {
         status("no prompts were read; nothing was started");
         return Ok(Exit::Done);
     };

@@ -1,23 +1,20 @@
 //! A JSON file that many processes read and change concurrently, and that a crash does not damage.
 //!
-//! **Guarantees.** A reader sees the file as it was before or after a change, never between. Two
-//! changes at once happen one after the other, and neither is lost. After `kill -9` or a power cut
-//! at any point the file is the old or the new one, whole. A file that cannot be parsed is an error
-//! that names it, and it is never overwritten; so is a pipe, a device or a file of more than 256 MiB in its
-//! place. A missing file is empty, and nothing is created until there is something to save.
+//! **Guarantees.** A reader sees the file as it was before or after a change. Concurrent changes are made one
+//! after the other, and none is lost. After `kill -9` or a power failure at any point the file is the complete old
+//! one or the complete new one. A file that cannot be parsed causes an error that names the file, and is never
+//! overwritten. The same holds for a pipe, a device or a file of more than 256 MiB. A missing file is empty, and
+//! nothing is created before there is something to save.
 //!
-//! **How.** [`Store::update`] takes a kernel lock on `NAME.lock` beside the file, reads, lets the
-//! caller change what was read, writes a temporary file in the same folder, syncs it, renames it
-//! over the file and syncs the folder. The lock file is never deleted, so that nobody can hold a
-//! lock on a file that is no longer there; the kernel drops the lock however its holder dies.
-//! Where the file is a symbolic link, its target is what is replaced, and the lock and the
-//! temporary file lie beside the target. Readers take no lock. A directory that is not the user's alone is
-//! refused by name, and the lock is never a link ([`place`]).
+//! **How.** [`Store::update`] locks `NAME.lock` beside the file ([`mod@lock`]), reads the file, lets the caller
+//! change the contents, writes a temporary file in the same directory, syncs it, renames it to the file and syncs
+//! the directory. If the file is a symbolic link, its target is replaced, and the lock and the temporary file are
+//! beside the target. Readers take no lock. A directory that other users may write to is refused ([`place`]).
 //!
-//! **Crash.** What may be left is a temporary file `.codex-agent-XXXXXX.tmp`, swept by a later change once
-//! it is an hour old.
+//! **Crash.** A crash may leave a temporary file `.codex-agent-XXXXXX.tmp`, which a later change removes once it
+//! is an hour old.
 //!
-//! Files are made for the user alone (0600, folders 0700); a file that is there keeps its mode.
+//! New files are private to the user (0600, directories 0700); an existing file keeps its mode.
 //!
 //! ```
 //! use codex_agent_shared::store::{Changed, Store};
@@ -54,7 +51,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Context, Error, Result};
 use lock::Lock;
 
-/// The longest file that is read, and so the longest that is written: 256 MiB.
+/// The size of the largest file that is read or written.
 const LONGEST: u64 = 256 << 20;
 
 const TEMPORARY: (&str, &str) = (".codex-agent-", ".tmp");
@@ -70,7 +67,7 @@ impl Store {
         Store { path }
     }
 
-    /// The file, as it was named.
+    /// The path as it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -101,7 +98,7 @@ impl Store {
         if own == folder {
             place::make(own)?;
         } else {
-            // A link in a directory of the user's alone is the user's own, wherever it leads.
+            // A link in a private directory belongs to the user, whatever its target is.
             place::check(own)?;
             let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.context("create the directory", folder)?;
@@ -109,8 +106,7 @@ impl Store {
         Ok(target)
     }
 
-    /// Changes the file under its lock. The closure gets what is there and says whether it changed
-    /// it; an error of the closure leaves the file as it was.
+    /// Changes the contents of the file under its lock. An error of the closure leaves the file unchanged.
     pub fn update<T, R>(&self, change: impl FnOnce(&mut T) -> Result<(R, Changed)>) -> Result<R>
     where
         T: DeserializeOwned + Serialize + Default,
@@ -124,7 +120,7 @@ impl Store {
         Ok(result)
     }
 
-    /// The file that is replaced: what the path leads to, through links to files not there yet too.
+    /// The file that is replaced: the target of the path, which need not exist.
     pub fn target(&self) -> Result<PathBuf> {
         let mut path = self.path.clone();
         for _ in 0..40 {
@@ -144,9 +140,9 @@ fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
         Err(why) => return Err(Error::new(format!("cannot read '{}': {why}", path.display()))),
     };
     serde_json::from_slice(&text).map_err(|error| {
-        let what = if text.is_empty() { "it is empty".to_owned() } else { error.to_string() };
-        Error::new(format!("cannot read '{}': {what}", path.display()))
-            .hint("the file was not changed; repair it, or move it away to start with an empty one")
+        let why = if text.is_empty() { "it is empty".to_owned() } else { error.to_string() };
+        Error::new(format!("cannot read '{}': {why}", path.display()))
+            .hint("the file was not changed; repair the file, or move it away to start with an empty file")
     })
 }
 
@@ -157,7 +153,7 @@ pub struct LockedFile {
     _lock: Lock,
 }
 
-/// What tells a file from an earlier state of it: every change makes a new one.
+/// The state of a file. Each change of the file changes its stamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp(Option<(u64, u64, [i64; 4])>);
 
@@ -167,12 +163,12 @@ impl LockedFile {
         read(&self.path)
     }
 
-    /// Replace the contents of the file.
+    /// Replaces the contents of the file.
     pub fn write(&self, value: &impl Serialize) -> Result<()> {
         replace(&self.target, self.target.parent().unwrap_or(Path::new("/")), value)
     }
 
-    /// Which state of the file this is.
+    /// The state of the file.
     pub fn stamp(&self) -> Stamp {
         let times = |meta: &fs::Metadata| [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
         let meta = fs::metadata(&self.target).ok();
@@ -180,7 +176,7 @@ impl LockedFile {
     }
 }
 
-/// Whether a closure changed what it was given, and so whether the file is written.
+/// Whether a closure changed the contents of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// The file is written.
@@ -208,12 +204,12 @@ fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
             tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder)?;
         file.write_all(&text)?;
         if let Ok(there) = fs::metadata(target) {
-            // A file that its owner has made read-only is not to be changed; root would get through.
+            // A read-only file is not changed, although root could.
             if there.permissions().readonly() {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
             file.as_file().set_permissions(there.permissions())?;
-            // Root may save another user's file, and must not take it away from them.
+            // A file of another user that root saves stays with its owner.
             let own = file.as_file().metadata()?;
             if (own.uid(), own.gid()) != (there.uid(), there.gid()) {
                 fchown(file.as_file(), Some(there.uid()), Some(there.gid()))?;
@@ -221,18 +217,19 @@ fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
         }
         file.as_file().sync_all()?;
         let opened = File::open(folder)?;
-        // The one place that replaces a file; everything before this line leaves the old one.
+        // A crash before this line leaves the old file.
         file.persist(target).map_err(|error| error.error)?;
         Ok(opened)
     };
     let folder =
         write().context("save", target).map_err(|error| error.hint("nothing was changed").of_place())?;
-    folder.sync_all().context("sync the directory of", target).map_err(|error| {
-        error.hint("the file was saved; only a power cut before it is on the disk could lose that")
-    })
+    folder
+        .sync_all()
+        .context("sync the directory of", target)
+        .map_err(|error| error.hint("the file was saved; a power failure could still undo the change"))
 }
 
-/// Remove temporary files of killed processes. Another process may be writing a new one.
+/// Removes temporary files of killed processes. A new temporary file may belong to a running process.
 fn sweep(folder: &Path) {
     let old = Duration::from_secs(3600);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -243,14 +240,14 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Whether a name has exactly the form of this module's temporary files; any other file is kept.
+/// Whether a name has exactly the form of the temporary files of this module.
 fn is_temporary(name: &str) -> bool {
     let middle = name.strip_prefix(TEMPORARY.0).and_then(|rest| rest.strip_suffix(TEMPORARY.1));
     middle.is_some_and(|middle| middle.len() == 6 && middle.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods)] // What a test finds there must be put there.
+#[allow(clippy::disallowed_methods)] // A test writes the files that it reads.
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
@@ -263,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_until_there_is_something_to_save() {
+    fn nothing_is_created_before_there_is_something_to_save() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join("deep/down/list.json"));
         assert_eq!(store.read::<Vec<u32>>().unwrap(), Vec::<u32>::new());
@@ -288,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_parsed_is_kept() {
+    fn a_file_that_cannot_be_parsed_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list.json");
         for text in ["", "[1,", "{}"] {

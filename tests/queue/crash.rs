@@ -29,7 +29,7 @@ fn a_queue_whose_job_still_runs_is_not_deleted_or_run_anew() {
         ran.reports("queue stop --now q");
     }
     let ran = fake.tool(&["queue", "edit", "q", "1", "x"]);
-    ran.exits(2).reports("codex-agent queue run q reads the result");
+    ran.exits(2).reports("'codex-agent queue run q' reads the result");
     assert_eq!(fake.prompts(), ["HANG"]);
     fake.tool(&["queue", "stop", "--now", "q"]).reports("interrupted 1 job");
     wait_for_end(&fake.out(1));

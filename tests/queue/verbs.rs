@@ -30,7 +30,7 @@ fn wrong_usage_gets_a_hint() {
         (&["add", "chores", "x", "--project", "/"], 2, "', not '/'"),
         (&["add", "chores", "x", "--project", "/"], 2, "codex-agent queue project chores DIR"),
         (&["edit", "chores"], 2, "the prompt is missing"),
-        (&["edit", "chores", "7", "x"], 1, "codex-agent queue show chores numbers them"),
+        (&["edit", "chores", "7", "x"], 1, "'codex-agent queue show chores' prints the numbers"),
         (&["edit", "chores", "1", ""], 2, "the prompt is empty"),
         (&["edit", "chores", "1", "a", "b"], 2, "unexpected operand 'b'"),
         (&["edit", "chores", "1", "a", "-p", "b"], 2, "the text is given twice"),
@@ -144,7 +144,7 @@ fn an_id_of_digits_is_no_position() {
     let prompts = json!([{"id": "2", "prompt": "a"}, {"id": "1", "prompt": "b"}, {"id": "3", "prompt": "c"}]);
     write_queues(&fake, json!([queue_record(&fake, "q", "q", prompts)]));
     let ran = fake.tool(&["queue", "edit", "q", "1", "x"]);
-    ran.exits(2).reports("'1' could be 2 prompts");
+    ran.exits(2).reports("ambiguous prompt '1': it could be 2 prompts");
     fake.good(&["queue", "edit", "q", "3", "C"]);
     assert_eq!(fake.each("q", "prompt"), ["a", "b", "C"]);
 }
@@ -156,7 +156,7 @@ fn a_missing_project_can_be_replaced() {
     relative["projectPath"] = json!("some/where");
     write_queues(&fake, json!([relative]));
     let ran = fake.tool(&["queue", "run", "q"]);
-    ran.exits(2).reports("cannot go to 'some/where', the project of queue 'q'");
+    ran.exits(2).reports("cannot change to 'some/where', the project of queue 'q'");
     ran.reports("codex-agent queue project q DIR");
     let ran = fake.tool(&["queue", "project", "q", "nowhere"]);
     ran.exits(2).reports("cannot change to 'nowhere'");

@@ -1,21 +1,21 @@
-//! Queues: prompts that are sent one after the other, stored in `queues.json`.
+//! Queues: lists of prompts that are sent one after the other, stored in `queues.json`.
 //!
 //! The file keeps the shape that earlier releases of codex-agent wrote (2-space JSON, camelCase keys, ISO times,
-//! four statuses; the order of the list is the order of sending), so that it can be used by both. Unknown keys
-//! are kept to the byte. Duplicate ids of prompts or queues, which only an editor can make, are replaced when
-//! the file is read: the later one becomes `ID-2`. New keys are optional: `oneSession`, `sessionId`, `run`,
-//! `claiming`, `lastRun` of a queue; `session`, `run`, `failure`, `retries` of a prompt.
+//! four statuses; prompts are sent in the order of the list), so that both releases can use it. Unknown keys are
+//! kept unchanged. Duplicate ids of prompts or queues, which only an editor can make, are replaced when the file
+//! is read: the later id becomes `ID-2`. New keys are optional: `oneSession`, `sessionId`, `run`, `claiming`,
+//! `lastRun` of a queue; `session`, `run`, `failure`, `retries` of a prompt.
 //!
-//! **Who owns what.** The file owns which prompts there are, their order, text and mode, and whether the queue
-//! is paused. The journal of the queue's run owns the outcome of a claimed prompt; the file is updated at most
+//! **Ownership.** The file owns the list of prompts, their order, text and mode, and whether the queue is paused.
+//! The journal of the run of the queue owns the outcomes of claimed prompts; they are copied to the file at most
 //! once a second, at edits and at the end. So a reader applies the journal to the queue
 //! ([`Queue::apply_journal`]), and a prompt costs an append instead of a rewrite.
 //!
 //! **Claims.** A runner chooses a prompt and plans it in its journal under the lock of the file; an edit reads
 //! the journal under the same lock. So a prompt that is being sent cannot be edited, and an edited prompt is
-//! never sent in its old form. Before a prompt is claimed, the file names it in `claiming`, with as many behind
-//! it as a fast queue claims until the next save. So the file alone shows which pending prompts may have been
-//! sent, should the journal be missing: those are interrupted.
+//! never sent in its old form. Before a prompt is claimed, the file names it in `claiming`, together with the
+//! prompts that a fast queue claims until the next save. So the file alone shows which pending prompts may have
+//! been sent, should the journal be missing: these prompts are interrupted.
 //!
 //! ```
 //! use codex_agent_engine::queue::{Mode, Prompt, Queue};
@@ -74,7 +74,7 @@ kept_object! {
         pub created_at: String = "createdAt" always,
         /// The unfinished run.
         pub run: Option<String> = "run" optional,
-        /// The jobs of that run that it may have claimed since this was saved; `None` where that is unknown.
+        /// The jobs that this run may have claimed since the file was saved; `None` if unknown.
         pub claiming: Option<Vec<String>> = "claiming" optional,
         /// The last finished run.
         pub last_run: Option<String> = "lastRun" optional,
@@ -89,19 +89,19 @@ kept_object! {
         /// The queues, in the order of their creation.
         pub queues: Vec<Queue> = "queues" needed,
     }
-    then Queues::tell_apart;
+    then Queues::make_ids_unique;
 }
 
-/// Replaces duplicate ids by unique ones, which are the same at each reading.
-fn tell_apart<'i>(ids: impl Iterator<Item = &'i mut String>) {
+/// Replaces duplicate ids by unique ids, which are the same at each reading.
+fn make_unique<'i>(ids: impl Iterator<Item = &'i mut String>) {
     let ids: Vec<&mut String> = ids.collect();
-    let mut taken: HashSet<String> = ids.iter().map(|id| (**id).clone()).collect();
+    let mut used: HashSet<String> = ids.iter().map(|id| (**id).clone()).collect();
     let mut seen = HashSet::new();
     for id in ids {
         if id.is_empty() || seen.contains(id) {
-            let free = (2..).map(|number| format!("{id}-{number}"));
-            *id = free.into_iter().find(|id| !taken.contains(id)).unwrap_or_default();
-            taken.insert(id.clone());
+            let mut numbered = (2..).map(|number| format!("{id}-{number}"));
+            *id = numbered.find(|id| !used.contains(id)).unwrap_or_default();
+            used.insert(id.clone());
         }
         seen.insert(id.clone());
     }
@@ -119,7 +119,7 @@ impl HasName for Queue {
     }
 
     fn summary(&self) -> String {
-        format!("{} prompts, of {}, made {}", self.prompts.len(), self.project, self.created_at)
+        format!("{} prompts for '{}', created {}", self.prompts.len(), self.project, self.created_at)
     }
 }
 
@@ -167,16 +167,9 @@ pub struct QueueRecord<'q> {
     created_at: &'q str,
 }
 
-impl Queues {
-    fn tell_apart(&mut self) -> std::result::Result<(), &'static str> {
-        tell_apart(self.queues.iter_mut().map(|queue| &mut queue.id));
-        Ok(())
-    }
-}
-
 impl Queue {
     fn check(&mut self) -> std::result::Result<(), &'static str> {
-        tell_apart(self.prompts.iter_mut().map(|prompt| &mut prompt.id));
+        make_unique(self.prompts.iter_mut().map(|prompt| &mut prompt.id));
         if self.id.is_empty() { Err("the id of a queue is empty") } else { Ok(()) }
     }
 
@@ -256,9 +249,13 @@ impl Queue {
         let error = match found[..] {
             [at] => return Ok(at),
             [] => Error::not_found(format!("there is no prompt '{text}' in queue '{name}'")),
-            _ => Error::new(format!("'{text}' could be {} prompts of queue '{name}'", found.len())),
+            _ => Error::new(format!(
+                "ambiguous prompt '{text}': it could be {} prompts of queue '{name}'",
+                found.len()
+            )),
         };
-        Err(error.hint(format!("codex-agent queue show {} numbers them", quoted(name))))
+        Err(error
+            .hint(format!("'codex-agent queue show {}' prints the numbers of its prompts", quoted(name))))
     }
 
     /// The index of the prompt with exactly this id.
@@ -271,7 +268,8 @@ impl Queue {
         self.prompts.iter().filter(|prompt| prompt.is_due()).count()
     }
 
-    /// The job of a prompt. `base` has the options of all jobs, `session` is the one session, if it exists.
+    /// The job of a prompt. `base` has the options of all jobs; `session` is the one session of the queue, if
+    /// there is one.
     pub fn job(&self, at: usize, base: &Job, session: Option<Id>) -> Job {
         let prompt = &self.prompts[at];
         let mut job = base.with_prompt(prompt.prompt.as_str());
@@ -284,7 +282,7 @@ impl Queue {
         }
     }
 
-    /// Refuses a project that no session can work in.
+    /// Refuses a project that is no directory.
     pub fn check_project(&self) -> Result<()> {
         let (name, project) = (&self.name, Path::new(&self.project));
         let why = if !project.is_absolute() {
@@ -294,13 +292,19 @@ impl Queue {
         } else {
             return Ok(());
         };
-        let message = format!("cannot go to '{}', the project of queue '{name}': {why}", project.display());
-        let continue_command = format!("codex-agent queue project {} DIR changes it", quoted(name));
-        Err(Error::new(message).hint("no prompt was sent for it").hint(continue_command))
+        let message =
+            format!("cannot change to '{}', the project of queue '{name}': {why}", project.display());
+        let command = format!("'codex-agent queue project {} DIR' changes the project", quoted(name));
+        Err(Error::new(message).hint("no prompt was sent").hint(command))
     }
 }
 
 impl Queues {
+    fn make_ids_unique(&mut self) -> std::result::Result<(), &'static str> {
+        make_unique(self.queues.iter_mut().map(|queue| &mut queue.id));
+        Ok(())
+    }
+
     /// The file of all queues.
     pub fn store() -> Result<Store> {
         Ok(Store::new(config_folder()?.join("queues.json")))
@@ -320,13 +324,13 @@ impl Queues {
         Ok((queues, lives))
     }
 
-    /// Changes the queue of this name or id under the lock of the file. The closure sees the outcomes of its
-    /// run.
+    /// Changes the queue of this name or id under the lock of the file. The outcomes of its run were applied
+    /// before.
     pub fn edit<R>(name: &str, change: impl FnOnce(&mut Queue, RunnerState) -> Result<R>) -> Result<R> {
         Queues::edit_at(|queues| queues.find(name), change)
     }
 
-    /// As [`Queues::edit`], by the id alone: names may change meanwhile.
+    /// As [`Queues::edit`], by the id alone: the name may have changed.
     pub fn edit_by_id<R>(id: &str, change: impl FnOnce(&mut Queue, RunnerState) -> Result<R>) -> Result<R> {
         Queues::edit_at(|queues| queues.by_id(id), change)
     }
@@ -359,7 +363,7 @@ impl Queues {
         store::position(&self.queues, name)
     }
 
-    /// The runs that queues name, which must be kept.
+    /// The names of the runs that queues refer to.
     pub fn runs(&self) -> impl Iterator<Item = &str> {
         self.queues.iter().flat_map(|queue| queue.run.iter().chain(&queue.last_run)).map(String::as_str)
     }
@@ -408,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn prompts_are_meant_by_number_or_id() {
+    fn a_prompt_is_found_by_number_or_id() {
         let mut queue = Queue::new("n", "/p", false);
         queue.prompts = ["1111aaaa-0000", "2222bbbb-0000", "2222cccc-1111"]
             .map(|id| {
@@ -420,7 +424,7 @@ mod tests {
         let find = |text: &str| queue.find(text).map_err(|error| error.message().to_owned());
         assert_eq!((find("2"), find("1111aaaa-0000"), find("-1111")), (Ok(1), Ok(0), Ok(2)));
         assert_eq!((find("2222b"), find("2222CCCC")), (Ok(1), Ok(2)));
-        assert!(find("2222").unwrap_err().contains("could be 2 prompts"));
+        assert!(find("2222").unwrap_err().contains("it could be 2 prompts"));
         assert!(find("7").is_err() && find("0").is_err() && find("+1").is_err());
         for (at, id) in ["2", "22", "2222"].iter().enumerate() {
             queue.prompts[at].id = (*id).to_owned();
@@ -432,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_one_id_is_told_apart() {
+    fn duplicate_ids_are_replaced() {
         let text = r#"{"queues":[
             {"id":"q","prompts":[{"id":"a","prompt":"1"},{"id":"a","prompt":"2"},{"id":"a-2","prompt":"3"},
                 {"id":"","prompt":"4"},{"id":"b","prompt":"5","retries":1},{"id":"b.1","prompt":"6"}]},
@@ -440,9 +444,9 @@ mod tests {
         let queues: Queues = serde_json::from_str(text).unwrap();
         let jobs: HashSet<String> = queues.queues[0].prompts.iter().map(Prompt::job).collect();
         assert_eq!(jobs.len(), 6, "{jobs:?}");
-        assert_eq!(queues.queues[0].prompts[1].id, "a-3", "a-2 is another one");
+        assert_eq!(queues.queues[0].prompts[1].id, "a-3", "another prompt has the id a-2");
         assert_eq!((queues.by_id("q").unwrap(), queues.by_id("q-2").unwrap()), (0, 1));
-        // Each time the same, and as it was written.
+        // The ids are the same at each reading, and after a save.
         let again: Queues = serde_json::from_str(&serde_json::to_string(&queues).unwrap()).unwrap();
         let ids = |queues: &Queues| queues.queues[0].prompts.iter().map(|p| p.id.clone()).collect::<Vec<_>>();
         assert_eq!(ids(&queues), ids(&again));

@@ -1,11 +1,10 @@
 //! Directories of codex-agent and the files in them: private to the user, opened without following links.
 //!
-//! **Guarantees.** A directory that belongs to another user, or that others may write to, is refused by name:
-//! who can put a file or a link there decides what is written where. Where a umask of 002 is usual, each user has
-//! a group with no other member, and what that group may write to is the user's alone. A directory that was moved away behind a
-//! symbolic link is accepted, where the link is the user's own; the directories above ours are not looked at. A
-//! file is opened only where it is a regular one that is not a link. Errors are marked as trouble of our own
-//! place ([`Error::is_of_place`]): another job would meet it as well.
+//! **Guarantees.** A directory that belongs to another user, or that other users may write to, is refused: a user
+//! who can create files and links in it decides which files are written. If the group of a directory has no
+//! member but the user, as is usual with a umask of 002, the group may write. A directory may be a symbolic link,
+//! if the link belongs to the user. The parents of the directory are not checked. Only a regular file is opened,
+//! and never through a link. Errors are marked ([`Error::is_of_place`]), as other jobs would meet them too.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
@@ -16,7 +15,7 @@ use rustix::fs::OFlags;
 
 use crate::error::{Context, Error, Result, reason};
 
-/// Create a directory of codex-agent with its parents; refuse one that is not private to the user.
+/// Creates a directory with its parents. Refuses a directory that other users may write to.
 pub fn make(path: &Path) -> Result<()> {
     // Every job needs such a directory; an existing one costs one call of the kernel.
     if check(path)? {
@@ -27,7 +26,7 @@ pub fn make(path: &Path) -> Result<()> {
     check(path).map(drop)
 }
 
-/// Refuse a directory that others can write to. Returns whether the directory exists; a missing one is no error.
+/// Refuses a directory that other users may write to. Returns whether the directory exists.
 pub fn check(path: &Path) -> Result<bool> {
     let look = |meta: std::io::Result<fs::Metadata>| match meta {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -43,7 +42,7 @@ pub fn check(path: &Path) -> Result<bool> {
     Ok(target.is_dir())
 }
 
-/// Refuse what another user owns or may write to.
+/// Refuses a directory, or a link to a directory, that another user owns or may write to.
 fn check_owner(path: &Path, meta: &fs::Metadata) -> Result<()> {
     let refused = |why: &str, hint: String| {
         let message = format!("cannot use the directory '{}': {why}", path.display());
@@ -63,8 +62,8 @@ fn check_owner(path: &Path, meta: &fs::Metadata) -> Result<()> {
     Ok(())
 }
 
-/// Whether a group is the private one of a user. Where the files of the system do not have the two, another member
-/// cannot be excluded.
+/// Whether a group is the private group of a user. A group that is not in the files of the system may have other
+/// members.
 fn is_own_group(user: u32, group: u32) -> bool {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     is_private(&read("/etc/passwd"), &read("/etc/group"), user, group)
@@ -87,24 +86,24 @@ fn is_private(users: &str, groups: &str, user: u32, group: u32) -> bool {
         && users.iter().all(|row| row[3] != group || row[2] == user)
 }
 
-/// Opens a file of ours: no link is followed, nothing but a regular file is opened, and one that is made is the
-/// user's alone. `what` names it for the error: `the lock`.
+/// Opens a regular file without following a link. A new file is private to the user. `what` is the noun for
+/// errors: `the lock`.
 pub fn open(options: &mut OpenOptions, what: &str, path: &Path) -> Result<File> {
     // Opening a pipe would wait for its other end.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let refused = |why: &str| {
         let message = format!("cannot open {what} '{}': {why}", path.display());
-        Error::new(message).hint("move it away").of_place()
+        Error::new(message).hint(format!("move '{}' away", path.display())).of_place()
     };
     let file = match options.mode(0o600).custom_flags(flags).open(path) {
         Err(_) if path.is_symlink() => return Err(refused("it is a symbolic link")),
         opened => opened.context(&format!("open {what}"), path).map_err(Error::of_place)?,
     };
-    let meta = file.metadata().context("look at", path).map_err(Error::of_place)?;
+    let meta = file.metadata().context("examine", path).map_err(Error::of_place)?;
     if meta.is_file() { Ok(file) } else { Err(refused("it is not a regular file")) }
 }
 
-/// The reason of an error in reading or writing a file of ours, marked as such.
+/// An error in reading or writing a file of codex-agent, marked as such.
 pub fn trouble(verb: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::new(format!("cannot {verb} '{}': {}", path.display(), reason(error))).of_place()
 }
@@ -114,12 +113,12 @@ mod tests {
     use super::is_private;
 
     #[test]
-    fn a_group_is_private_that_has_the_name_of_its_user_and_no_other_member() {
+    fn a_group_is_private_if_it_has_the_name_of_its_user_and_no_other_member() {
         let users = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001::/home/ann:\nbob:x:1001:1001::/:\neve:x:1002:1002::/:\n";
         let groups = "root:x:0:\nann:x:1000:ann\nbob:x:1001:\neve:x:1002:eve,ann\nusers:x:100:\ntwo:x:7:\nann:x:7:\n+\n";
         let is = |user, group| is_private(users, groups, user, group);
         assert!(is(0, 0) && is(1000, 1000));
-        // Another's first group, another member, another name, two names, and what the files do not have.
+        // The first group of another user, another member, another name, two names, and unknown ids.
         for (user, group) in [(1001, 1001), (1002, 1002), (1000, 100), (1000, 7), (1000, 9), (9, 1000)] {
             assert!(!is(user, group), "{user} {group}");
         }

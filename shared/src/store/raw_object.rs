@@ -1,5 +1,4 @@
-//! A JSON object of which only some keys are known: the others stay as they are, to the byte and in their
-//! place.
+//! JSON objects with unknown keys, which are kept unchanged and in their place.
 
 use std::fmt;
 
@@ -20,7 +19,7 @@ impl RawObject {
         let Some(value) = value else { return Ok(None) };
         serde_json::from_str(value.get()).map_err(|error| {
             let why = error.to_string();
-            // The position is one within the value, not one within the file.
+            // The position is within the value and would be misread as one within the file.
             E::custom(format!("'{key}': {}", why.split(" at line").next().unwrap_or(&why)))
         })
     }
@@ -50,8 +49,7 @@ impl RawObject {
         map.end()
     }
 
-    /// The entries of an object in their order, a key that is written twice included; none where `object` is
-    /// something else.
+    /// The entries of an object in their order, duplicate keys included; none if the value is no object.
     pub fn entries(object: &RawValue) -> impl Iterator<Item = (String, Box<RawValue>)> {
         let entries =
             serde_json::Deserializer::from_str(object.get()).deserialize_map(Entries { distinct: false });
@@ -166,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_written_as_it_was_read_whatever_the_order_of_its_keys() {
+    fn an_object_is_written_as_it_was_read_in_any_order_of_keys() {
         let members = [
             r#""id":"a""#,
             r#""name":"""#,

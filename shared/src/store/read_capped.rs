@@ -1,4 +1,4 @@
-//! A file that is read as a whole, where anything may lie: a pipe would be waited for, and a device has no end.
+//! Reads a complete file, but no pipe, which may never end, and no device.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::error::reason;
 
-/// What a file holds; `None` where there is none. The error is why it cannot be read, in a clause.
+/// The contents of a file; `None` if the file is missing. The error is the reason, as a clause.
 pub fn read_capped(path: &Path, most: u64) -> std::result::Result<Option<Vec<u8>>, String> {
     let why = |error: io::Error| reason(&error);
     // Opening a pipe would wait for its writer.
@@ -24,7 +24,7 @@ pub fn read_capped(path: &Path, most: u64) -> std::result::Result<Option<Vec<u8>
     if kind.is_fifo() {
         return Err("it is a pipe".to_owned());
     }
-    // Of devices /dev/null alone ends at once.
+    // Of all devices only /dev/null is read, as it has no contents.
     let most = if kind.is_file() { most } else { 0 };
     let mut bytes = Vec::new();
     if meta.len() <= most {

@@ -26,8 +26,8 @@ pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
 }
 
 /// Continues the queue that names this run.
-pub(super) fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let run = folder.name();
+pub(super) fn continue_run(dir: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
+    let run = dir.name();
     let find = |queues: &Queues| {
         let owner = queues.queues.iter().position(|queue| queue.run.as_deref() == Some(run));
         owner.ok_or_else(|| {
@@ -45,7 +45,7 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &Common, jobs: &Jo
         return dry_run(find, home, jobs);
     }
     let Some(opened) = open(find, home.as_deref(), common, jobs)? else { return Ok(Exit::Done) };
-    let Opened { queue, folder, journal, mut progress, settings, lock } = opened;
+    let Opened { queue, dir, journal, mut progress, settings, lock } = opened;
     crate::commands::expiry::prune_expired();
     let codex_options = settings.codex_options.clone().unwrap_or_default();
     // The usage limit and the jobs depend on the home.
@@ -60,17 +60,17 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &Common, jobs: &Jo
     status(format_args!(
         "{verb} queue '{name}', {pending} to send{mode}; Ctrl-C stops after the running jobs"
     ));
-    let mut runner = Runner::new(queue, folder.name(), &progress, base(&codex_options, home), lock)?;
+    let mut runner = Runner::new(queue, dir.name(), &progress, base(&codex_options, home), lock)?;
     // Prompts may be added at any time.
-    let mut shown = Show::new(options, 2).numbered(places(folder.name()));
-    let ended = supervise(&folder, journal, &mut progress, settings, &mut runner, &mut shown);
+    let mut shown = Show::new(options, 2).numbered(places(dir.name()));
+    let ended = supervise(&dir, journal, &mut progress, settings, &mut runner, &mut shown);
     let saved = runner.finish(&progress, matches!(ended, Ok(RunEnd::Completed { .. })));
     let name = quoted(runner.queue_name());
     // The queue is unlocked before the wait for a slow reader.
     drop(runner);
     shown.offer(format!("codex-agent queue retry {name} --failed"));
-    let exit = shown.close(&folder, ended, &format!("codex-agent queue run {name}"))?;
-    let recorded = format!("the journal of run '{}' has all outcomes; later commands read it", folder.name());
+    let exit = shown.close(&dir, ended, &format!("codex-agent queue run {name}"))?;
+    let recorded = format!("the journal of run '{}' has all outcomes; later commands read it", dir.name());
     saved.map_err(|error| error.hint(recorded))?;
     Ok(exit)
 }
@@ -100,14 +100,16 @@ pub(super) fn places(run: &str) -> Places {
 }
 
 /// The failed and manual prompts of a queue, and the command that makes them due.
-fn left_behind(queue: &Queue) -> String {
+fn describe_rest(queue: &Queue) -> String {
     let (name, counts) = (quoted(&queue.name), queue.counts());
     match (counts.pending, counts.failed) {
         (0, 0) => String::new(),
         (0, failed) => {
             format!("; {failed} failed; requeue with 'codex-agent queue retry {name} --failed'")
         }
-        (manual, _) => format!("; {manual} manual, until 'codex-agent queue mode {name} N auto'"),
+        (manual, _) => {
+            format!("; {manual} manual; 'codex-agent queue mode {name} PROMPT auto' makes a prompt automatic")
+        }
     }
 }
 
@@ -126,14 +128,14 @@ fn require_in_order(queue: &Queue, on_busy: OnBusy) -> Result<()> {
     let word = if on_busy == OnBusy::Fork { "fork" } else { "skip" };
     let message = format!("the prompts of queue '{}' are turns of one session, in order", queue.name);
     Err(Error::usage(format!("invalid value '{word}' for '--on-busy': {message}"))
-        .hint("--on-busy=wait waits for the session, --on-busy=fail ends the run"))
+        .hint("--on-busy=wait waits for the session, --on-busy=fail fails the prompt"))
 }
 
 /// Refuses to abandon the run of a queue while a job is running: its outcome would be lost and it could not be
 /// stopped.
 pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
-    let folder = queue.run.as_deref().map(RunDir::named).transpose()?.flatten();
-    if folder.is_none_or(|folder| folder.living() == 0) {
+    let dir = queue.run.as_deref().map(RunDir::named).transpose()?.flatten();
+    if dir.is_none_or(|dir| dir.living() == 0) {
         return Ok(());
     }
     let name = quoted(&queue.name);
@@ -141,13 +143,14 @@ pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
         "cannot {verb} queue '{}': its runner ended, but a job is still running",
         queue.name
     ))
-    .hint(format!("codex-agent queue run {name} continues it, queue stop --now {name} interrupts it")))
+    .hint(format!("'codex-agent queue run {name}' continues the run"))
+    .hint(format!("'codex-agent queue stop --now {name}' interrupts the job")))
 }
 
 /// Records in the journal of a run that it is not continued, and the outcome of the jobs that it had begun.
 pub fn conclude(run: &str, why: &str) -> Result<()> {
     match RunDir::named(run)? {
-        Some(folder) => crate::run::engine::conclude(&folder, why, &mut WarningsOnly),
+        Some(dir) => crate::run::engine::conclude(&dir, why, &mut WarningsOnly),
         None => Ok(()),
     }
 }
@@ -169,7 +172,7 @@ impl Observer for WarningsOnly {
 
 fn is_paused(name: &str) -> Error {
     Error::new(format!("queue '{name}' is paused, and nothing was sent"))
-        .hint(format!("codex-agent queue unpause {} resumes it", quoted(name)))
+        .hint(format!("'codex-agent queue unpause {}' resumes the queue", quoted(name)))
         .with_exit(Exit::WorkLeft)
 }
 
@@ -209,14 +212,14 @@ fn may_be_sent(gone: &str, name: &str, lost: &[usize]) -> Error {
     let more = if count > numbers.len() { " ..." } else { "" };
     let prompts = if count == 1 { "1 prompt" } else { &format!("{count} prompts") };
     Error::new(format!("{gone}: {prompts} may have been sent, and nothing was sent now"))
-        .hint(format!("codex-agent queue retry {name} {}{more} sends them again", numbers.join(" ")))
-        .hint(format!("codex-agent queue run {name} sends the others"))
+        .hint(format!("'codex-agent queue retry {name} {}{more}' requeues these prompts", numbers.join(" ")))
+        .hint(format!("'codex-agent queue run {name}' sends the other prompts"))
 }
 
 /// A queue and its run, both locked against other runners.
 struct Opened {
     queue: Queue,
-    folder: RunDir,
+    dir: RunDir,
     journal: Journal,
     progress: RunProgress,
     settings: Settings,
@@ -245,15 +248,15 @@ fn open(
         return Err(Error::new(format!("queue '{name}' has a runner"))
             .hint(format!("'codex-agent queue watch {}' follows it", quoted(&name))));
     };
-    let folder = queue.run.as_deref().map(RunDir::named).transpose()?.flatten();
-    if let Some(folder) = folder.clone().filter(|_| !jobs.new) {
-        let run = folder.name();
+    let dir = queue.run.as_deref().map(RunDir::named).transpose()?.flatten();
+    if let Some(dir) = dir.clone().filter(|_| !jobs.new) {
+        let run = dir.name();
         // The journal is read under its lock: no other runner can add to it.
-        let Some(journal) = Journal::open(&folder.journal())? else {
+        let Some(journal) = Journal::open(&dir.journal())? else {
             return Err(Error::new(format!("run '{run}' of queue '{name}' has a runner"))
                 .hint(format!("'codex-agent run watch {run}' follows it")));
         };
-        let mut progress = RunProgress::read(&folder).map_err(|error| {
+        let mut progress = RunProgress::read(&dir).map_err(|error| {
             error.hint(format!("'codex-agent queue run --new {}' abandons that run", quoted(&name)))
         })?;
         let settings = settings(queue, common, jobs, &progress)?;
@@ -267,11 +270,11 @@ fn open(
             progress = RunProgress::new("queue", &name, None);
         }
         let queue = queues.queues.swap_remove(at);
-        return Ok(Some(Opened { queue, folder, journal, progress, settings, lock }));
+        return Ok(Some(Opened { queue, dir, journal, progress, settings, lock }));
     }
     let settings = settings(queue, common, jobs, &RunProgress::default())?;
     if let Some(run) = queue.run.clone() {
-        if folder.is_some() {
+        if dir.is_some() {
             refuse_living(queue, "begin another run of")?;
             conclude(&run, "abandoned")?;
             // Outcomes are applied as far as the journal can be read.
@@ -297,24 +300,24 @@ fn open(
         return Err(is_paused(&name));
     }
     if queue.due() == 0 {
-        status(format_args!("queue '{name}' has nothing to send{}", left_behind(queue)));
+        status(format_args!("queue '{name}' has nothing to send{}", describe_rest(queue)));
         return Ok(None);
     }
-    let (folder, mut journal) = RunDir::create("queue", &name)?;
+    let (dir, mut journal) = RunDir::create("queue", &name)?;
     let kept = Some(Box::new(settings.kept()));
     let what = RunEvent::RunPlanned { kind: "queue".to_owned(), name: name.clone(), settings: kept };
-    journal.append(&Event::new(folder.name(), what), true)?;
-    queue.run = Some(folder.name().to_owned());
+    journal.append(&Event::new(dir.name(), what), true)?;
+    queue.run = Some(dir.name().to_owned());
     // The first claim is saved together with the run.
     let first = queue.prompts.iter().find(|prompt| prompt.is_due());
     queue.claiming = Some(first.map(Prompt::job).into_iter().collect());
     if let Err(error) = held.write(&queues) {
         // A run that no queue names would be listed as the newest run.
-        folder.remove().unwrap_or_else(|error| warn(error.message()));
+        dir.remove().unwrap_or_else(|error| warn(error.message()));
         return Err(error);
     }
     let (queue, progress) = (queues.queues.swap_remove(at), RunProgress::new("queue", &name, None));
-    Ok(Some(Opened { queue, folder, journal, progress, settings, lock }))
+    Ok(Some(Opened { queue, dir, journal, progress, settings, lock }))
 }
 
 /// Refuses to continue a run in another Codex home.

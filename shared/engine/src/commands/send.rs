@@ -54,7 +54,7 @@ pub fn add(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs
     }
     drop(planning);
     crate::commands::expiry::prune_expired();
-    let Some(folder) = plan.folder().cloned() else {
+    let Some(folder) = plan.dir().cloned() else {
         status("no session was read, and nothing was started");
         return Ok(Exit::Done);
     };

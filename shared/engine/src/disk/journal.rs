@@ -216,8 +216,8 @@ mod tests {
 
     #[test]
     fn a_torn_line_is_skipped_and_then_truncated() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.ndjson");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.ndjson");
         let mut journal = Journal::create(&path).unwrap();
         let place = journal.append(&Job::new("one".into()), true).unwrap();
         assert_eq!(journal.job(place).unwrap().prompt, "one");

@@ -293,15 +293,15 @@ impl RunProgress {
     }
 
     /// Reads the journal of a run.
-    pub fn read(folder: &RunDir) -> Result<RunProgress> {
+    pub fn read(dir: &RunDir) -> Result<RunProgress> {
         let mut progress = RunProgress::default();
-        progress.replay(folder)?;
+        progress.replay(dir)?;
         Ok(progress)
     }
 
     /// Applies the journal of a run, up to the first unreadable line.
-    pub fn replay(&mut self, folder: &RunDir) -> Result<()> {
-        JournalReader::open(&folder.journal())?.read(|entry| {
+    pub fn replay(&mut self, dir: &RunDir) -> Result<()> {
+        JournalReader::open(&dir.journal())?.read(|entry| {
             match entry {
                 Entry::Job(job, place) => drop(self.add(&job, place)),
                 Entry::Event(event) => self.apply(*event),
@@ -316,8 +316,8 @@ impl RunProgress {
     }
 
     /// As [`RunProgress::read`], but `None` if another process removed the directory since it was listed.
-    pub fn read_existing(folder: &RunDir) -> Option<Result<RunProgress>> {
-        Some(RunProgress::read(folder)).filter(|read| read.is_ok() || folder.journal().exists())
+    pub fn read_existing(dir: &RunDir) -> Option<Result<RunProgress>> {
+        Some(RunProgress::read(dir)).filter(|read| read.is_ok() || dir.journal().exists())
     }
 
     /// The numbers of jobs by status in the last event: for a queue they include prompts that are not planned.
@@ -339,8 +339,8 @@ impl RunProgress {
     }
 
     /// Whether the run is being planned or run, or would be continued.
-    pub fn is_unfinished(&self, folder: &RunDir) -> bool {
-        if self.is_begun() { self.is_open() } else { folder.is_running() }
+    pub fn is_unfinished(&self, dir: &RunDir) -> bool {
+        if self.is_begun() { self.is_open() } else { dir.is_running() }
     }
 
     /// The number of jobs that a continued run would do.

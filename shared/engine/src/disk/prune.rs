@@ -20,16 +20,15 @@ pub fn prune(
     each: &mut dyn FnMut(&RunDir, &RunProgress) -> Result<()>,
 ) -> Result<()> {
     let now = Timestamp::now();
-    for folder in RunDir::all()? {
+    for dir in RunDir::all()? {
         // A run cannot end before its creation, whose time is in its name.
-        if keep.is_some_and(|keep| keep.contains(folder.name()))
-            || folder.made().is_some_and(|made| made >= before)
+        if keep.is_some_and(|keep| keep.contains(dir.name())) || dir.made().is_some_and(|made| made >= before)
         {
             continue;
         }
-        let removed = remove(&folder, before, now, keep.is_none());
+        let removed = remove(&dir, before, now, keep.is_none());
         match removed {
-            Ok(Some(tasks)) => each(&folder, &tasks)?,
+            Ok(Some(tasks)) => each(&dir, &tasks)?,
             Ok(None) => {}
             Err(error) => warn_of(&error),
         }
@@ -37,39 +36,32 @@ pub fn prune(
     RunDir::sweep(now)
 }
 
-fn remove(
-    folder: &RunDir,
-    before: Timestamp,
-    now: Timestamp,
-    but_queues: bool,
-) -> Result<Option<RunProgress>> {
-    let Some(tasks) = RunProgress::read_existing(folder).transpose()? else { return Ok(None) };
+fn remove(dir: &RunDir, before: Timestamp, now: Timestamp, but_queues: bool) -> Result<Option<RunProgress>> {
+    let Some(tasks) = RunProgress::read_existing(dir).transpose()? else { return Ok(None) };
     if but_queues && tasks.kind == "queue" {
         return Ok(None);
     }
     let is_old = match &tasks.ended {
         Some((at, End::Completed | End::Stopped(_, 0))) => *at < before,
         // The run of a deleted queue is not continued.
-        _ if tasks.kind == "queue" => {
-            now.0 - i64::try_from(folder.age(now).as_millis()).unwrap_or(0) < before.0
-        }
+        _ if tasks.kind == "queue" => now.0 - i64::try_from(dir.age(now).as_millis()).unwrap_or(0) < before.0,
         // A plan that was never begun; a recent one may be incomplete.
-        None if !tasks.is_begun() => folder.age(now) > Duration::from_secs(3600),
+        None if !tasks.is_begun() => dir.age(now) > Duration::from_secs(3600),
         _ => false,
     };
     if !is_old {
         return Ok(None);
     }
     // A locked journal has a runner.
-    let journal = match Journal::open(&folder.journal()) {
+    let journal = match Journal::open(&dir.journal()) {
         // Another process has just removed it.
-        Err(_) if !folder.journal().exists() => return Ok(None),
+        Err(_) if !dir.journal().exists() => return Ok(None),
         journal => journal?,
     };
     let Some(_journal) = journal else { return Ok(None) };
-    if folder.living() > 0 {
+    if dir.living() > 0 {
         return Ok(None);
     }
-    folder.remove()?;
+    dir.remove()?;
     Ok(Some(tasks))
 }

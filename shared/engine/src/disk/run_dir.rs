@@ -5,7 +5,7 @@
 //!     journal.ndjson            what was planned, and what happened; the jobs of a queue one by one
 //!     jobs/1/1.prompt           Codex's standard input of the first attempt at the first job
 //!     jobs/1/1.out  1.err       its standard output and error
-//!     jobs/1/image-1-5f3a09bc.png  the images of the job, told apart by where they came from
+//!     jobs/1/image-1-5f3a09bc.png  the images of the job; the number distinguishes their original paths
 //! ```
 //!
 //! Directories have mode 0700 and files 0600. Names begin with the time, so they sort by it. Nothing is created
@@ -39,36 +39,28 @@ impl RunDir {
         let clock: String =
             Timestamp::now().to_string()[..19].chars().filter(|c| !matches!(c, '-' | ':')).collect();
         let middle = middle(kind, subject);
-        let (name, path) = loop {
+        let dir = loop {
             let name = format!("{clock}Z-{middle}-{}", &Id::random().hex()[..4]);
             let path = runs.join(&name);
             match DirBuilder::new().mode(0o700).create(&path) {
-                // The name is taken: same second, same four digits.
+                // Another run of this second has the same four digits.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 made => {
-                    made.context("make the directory", &path).map_err(Error::of_place)?;
-                    break (name, path);
+                    made.context("create the directory", &path).map_err(Error::of_place)?;
+                    break RunDir { path, name };
                 }
             }
         };
-        let folder = RunDir { path, name };
-        let made = Journal::create(&folder.journal()).and_then(|journal| {
-            fs::File::open(&runs).and_then(|runs| runs.sync_all()).context("save", &runs)?;
-            Ok(journal)
-        });
-        match made {
-            Ok(journal) => Ok((folder, journal)),
-            Err(error) => {
-                // Leftovers are removed by a later prune.
-                let _ = fs::remove_dir_all(&folder.path);
-                Err(error)
-            }
-        }
+        let save = || fs::File::open(&runs).and_then(|runs| runs.sync_all()).context("save", &runs);
+        let journal = Journal::create(&dir.journal()).and_then(|journal| save().map(|()| journal));
+        // Leftovers are removed by a later prune.
+        let journal = journal.inspect_err(|_| drop(fs::remove_dir_all(&dir.path)))?;
+        Ok((dir, journal))
     }
 
     /// All runs, the newest first.
     pub fn all() -> Result<Vec<RunDir>> {
-        Ok(RunDir::with_or_without()?.into_iter().filter(|folder| folder.journal().exists()).collect())
+        Ok(RunDir::with_or_without()?.into_iter().filter(|dir| dir.journal().exists()).collect())
     }
 
     /// All directories of runs, including those that a crash left without a journal.
@@ -86,12 +78,12 @@ impl RunDir {
             .filter_map(|entry| {
                 Some(RunDir { name: entry.file_name().into_string().ok()?, path: entry.path() })
             })
-            .filter(|folder| folder.made().is_some() && folder.name.get(15..17) == Some("Z-"))
+            .filter(|dir| dir.made().is_some() && dir.name.get(15..17) == Some("Z-"))
             .collect();
         // Names have seconds; the file system orders runs within a second.
-        let made = |folder: &RunDir| fs::metadata(folder.journal()).and_then(|meta| meta.created()).ok();
-        all.sort_by_cached_key(|folder| {
-            std::cmp::Reverse((folder.name.get(..16).map(str::to_owned), made(folder), folder.name.clone()))
+        let made = |dir: &RunDir| fs::metadata(dir.journal()).and_then(|meta| meta.created()).ok();
+        all.sort_by_cached_key(|dir| {
+            std::cmp::Reverse((dir.name.get(..16).map(str::to_owned), made(dir), dir.name.clone()))
         });
         Ok(all)
     }
@@ -100,33 +92,32 @@ impl RunDir {
     pub fn named(name: &str) -> Result<Option<RunDir>> {
         let path = runs()?.join(name);
         let is_name = Path::new(name).components().count() == 1 && !name.starts_with('.');
-        let folder = RunDir { path, name: name.to_owned() };
+        let dir = RunDir { path, name: name.to_owned() };
         if !is_name {
             return Ok(None);
         }
         // An error is not the same as a missing run.
-        let journal = folder.journal();
-        let is_there = journal.try_exists().context("look at the journal", &journal)?;
-        Ok(is_there.then_some(folder))
+        let journal = dir.journal();
+        let is_there = journal.try_exists().context("examine the journal", &journal)?;
+        Ok(is_there.then_some(dir))
     }
 
     /// The run of this name, or the only run whose name contains the text.
     pub fn find(text: &str) -> Result<RunDir> {
         let all = RunDir::all()?;
-        if let Some(exact) = all.iter().find(|folder| folder.name == text) {
+        if let Some(exact) = all.iter().find(|dir| dir.name == text) {
             return Ok(exact.clone());
         }
-        let near: Vec<&RunDir> = all.iter().filter(|folder| folder.name.contains(text)).collect();
+        let near: Vec<&RunDir> = all.iter().filter(|dir| dir.name.contains(text)).collect();
         match near[..] {
             [one] if text.len() >= 4 => Ok(one.clone()),
             [_, _, ..] if text.len() >= 4 => {
-                let names: Vec<&str> = near.iter().map(|folder| folder.name.as_str()).collect();
-                Err(Error::new(format!("'{text}' is part of {} runs", near.len())).hint(names.join("\n")))
+                let names: Vec<&str> = near.iter().map(|dir| dir.name.as_str()).collect();
+                Err(Error::new(format!("ambiguous run '{text}': {} runs have it in their name", near.len()))
+                    .hint(names.join("\n")))
             }
-            _ => {
-                Err(Error::not_found(format!("there is no run '{text}'"))
-                    .hint("codex-agent run list lists them"))
-            }
+            _ => Err(Error::not_found(format!("there is no run '{text}'"))
+                .hint("'codex-agent run list' lists the runs")),
         }
     }
 
@@ -202,25 +193,21 @@ impl RunDir {
 
     /// The time of creation, by the name.
     pub fn made(&self) -> Option<Timestamp> {
-        let digits = |from: usize, to: usize| self.name.get(from..to);
-        let text = format!(
-            "{}-{}-{}T{}:{}:{}Z",
-            digits(0, 4)?,
-            digits(4, 6)?,
-            digits(6, 8)?,
-            digits(9, 11)?,
-            digits(11, 13)?,
-            digits(13, 15)?
-        );
+        let parts: Option<Vec<&str>> = [0..4, 4..6, 6..8, 9..11, 11..13, 13..15]
+            .into_iter()
+            .map(|digits| self.name.get(digits))
+            .collect();
+        let [year, month, day, hour, minute, second] = parts?[..] else { return None };
+        let text = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
         Timestamp::parse(&text)
     }
 
     /// Removes directories that crashes left without a journal at least an hour ago.
     pub fn sweep(now: Timestamp) -> Result<()> {
-        for folder in RunDir::with_or_without()? {
-            if !folder.journal().exists() && folder.age(now) > Duration::from_secs(3600) {
+        for dir in RunDir::with_or_without()? {
+            if !dir.journal().exists() && dir.age(now) > Duration::from_secs(3600) {
                 // Leftovers do no harm.
-                folder.remove().unwrap_or_else(|error| warn_of(&error));
+                dir.remove().unwrap_or_else(|error| warn_of(&error));
             }
         }
         Ok(())

@@ -54,7 +54,7 @@ kept_object! {
         pub retries: u32 = "retries" optional,
     }
     unsaved {
-        /// Whether its unfinished run has sent it before, although it is pending. The file does not say it.
+        /// Whether the unfinished run has sent the prompt before, although it is pending.
         pub(super) was_sent: bool,
     }
 }
@@ -110,8 +110,8 @@ impl Prompt {
         Prompt { id: Id::random().to_string(), prompt, images, mode, added_at, ..Prompt::default() }
     }
 
-    /// The id of its job: its own, and the number of the retry. An id that has a dot in it gets a number
-    /// always, so that no two prompts of different ids have one job.
+    /// The id of its job: the id of the prompt with the number of the retry. The number is always added to an id
+    /// with a dot, so that no two prompts have the same job.
     pub fn job(&self) -> String {
         match self.retries {
             0 if !self.id.contains('.') => self.id.clone(),
@@ -124,7 +124,7 @@ impl Prompt {
         self.status == Status::Pending && self.mode == Mode::Auto
     }
 
-    /// How Codex ended.
+    /// The exit status of Codex.
     pub fn exit_code(&self) -> Option<i32> {
         let code: Result<Option<i32>, serde_json::Error> = self.result.clone()?.take("exitCode");
         code.ok().flatten()
@@ -139,11 +139,11 @@ impl Prompt {
         self.result = object.and_then(|text| serde_json::from_str(&text).ok());
     }
 
-    /// Makes it pending again, to be sent once more. No prompt is sent four thousand million times.
+    /// Makes the prompt pending again.
     pub fn retry(&mut self) -> Outcome<()> {
         if self.retries == u32::MAX {
-            let message = format!("prompt '{}' was asked for {} times already", self.id, self.retries);
-            return Err(Error::new(message).hint("add it as another prompt"));
+            let message = format!("prompt '{}' was retried {} times", self.id, self.retries);
+            return Err(Error::new(message).hint("'codex-agent queue add' adds the text as another prompt"));
         }
         let Prompt { id, prompt, images, mode, added_at, retries, rest, .. } = std::mem::take(self);
         *self =

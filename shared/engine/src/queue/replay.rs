@@ -14,7 +14,7 @@ pub enum RunnerState {
     Idle,
     /// A runner is alive.
     Running,
-    /// The runner died or exited during a prompt; its job may be running.
+    /// The runner was killed or exited during a prompt, whose job may still be running.
     Dead,
 }
 
@@ -42,13 +42,13 @@ impl Queue {
             self.fail_running("its outcome is unknown", |_| true);
             return Ok(RunnerState::Idle);
         };
-        let Some(folder) = RunDir::named(&name)? else {
+        let Some(dir) = RunDir::named(&name)? else {
             self.fail_lost(&name);
             return Ok(RunnerState::Idle);
         };
-        let is_running = folder.is_running();
+        let is_running = dir.is_running();
         let mut run = RunProgress::default();
-        let read = run.replay(&folder);
+        let read = run.replay(&dir);
         self.apply_run(&run, &name);
         if is_running {
             // A claimed prompt must not be changed. A runner that died after the claim has sent nothing.
@@ -90,7 +90,7 @@ impl Queue {
     pub fn fail_lost(&mut self, run: &str) {
         let why = format!("the records of its run '{run}' are missing");
         self.fail_running(&why, |_| true);
-        // A prompt is lost once: if it is retried after this, it is sent.
+        // A prompt is lost once: a retry sends it.
         let claiming = self.claiming.replace(Vec::new());
         let may_be_sent = |prompt: &Prompt| match &claiming {
             Some(claiming) => prompt.status == Status::Pending && claiming.contains(&prompt.job()),
@@ -129,7 +129,7 @@ impl Queue {
         }
     }
 
-    /// Marks the running prompts that are lost as interrupted.
+    /// Marks running prompts as interrupted if `is_lost`.
     pub(super) fn fail_running(&mut self, why: &str, is_lost: impl Fn(&Prompt) -> bool) {
         let is_running = |prompt: &&mut Prompt| prompt.status == Status::Running && is_lost(prompt);
         for prompt in self.prompts.iter_mut().filter(is_running) {

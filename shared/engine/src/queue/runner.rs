@@ -1,15 +1,16 @@
 //! The runner of a queue: the feed of the jobs of its run.
 //!
-//! A prompt is chosen and claimed under the lock of the file, in the state of that moment. Its outcome is in the
-//! journal immediately, and in the file within a second.
+//! The runner chooses and claims a prompt under the lock of the file. The outcome of a prompt is in the journal
+//! immediately, and in the file within a second. A queue has one runner at a time, by a kernel lock on
+//! `locks/queue-ID` beside the file.
 //!
-//! **Crash.** Outcomes that are not in the file yet are in the journal; `queue run` reads both. A queue has one
-//! runner at a time, by a kernel lock on `locks/queue-ID` beside the file. If the journal is lost, the file
-//! names the prompts that may have been claimed (`claiming`): one if prompts take a second or longer, at most
-//! [`MOST_AHEAD`] if they are fast.
+//! **Crash.** Outcomes that are not in the file yet are in the journal; `queue run` reads both. If the journal is
+//! lost, the file names the prompts that may have been claimed (`claiming`): one if prompts take a second or
+//! longer, at most [`MOST_AHEAD`] if they are fast.
 //!
-//! **Away.** While another program replaces the file (a sync tool, a checkout), it may be missing, incomplete or
-//! without the queue. Nothing is sent meanwhile. The run stops if the queue is missing for longer than [`AWAY`].
+//! **Missing files.** While another program replaces the file (a sync tool, a checkout), the file may be missing,
+//! incomplete or without the queue. Nothing is sent meanwhile. The run stops if the queue is missing for longer
+//! than [`AWAY`].
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -53,11 +54,12 @@ pub struct Runner {
     places: HashMap<String, usize>,
     /// The index before which no prompt is due.
     first: usize,
+    /// The numbers of prompts that are due, and of prompts that failed in this run.
     pending: usize,
     failed: usize,
     session: Option<Id>,
-    /// Whether a prompt failed under this runner: in one session the next prompt would build on it.
-    has_broken: bool,
+    /// Whether a prompt failed under this runner: in a queue of one session the next prompt would build on it.
+    has_failure: bool,
     unsaved: bool,
     saved: Instant,
     /// The number of claims that the file names together, and the time when they were named.
@@ -66,7 +68,7 @@ pub struct Runner {
     /// The time before which no prompt is sent: the order of prompts is kept, so a delayed one delays all.
     delayed_until: Instant,
     /// The time since which the queue is missing.
-    away: Option<Instant>,
+    missing_since: Option<Instant>,
     _lock: Lock,
 }
 
@@ -99,13 +101,13 @@ impl Runner {
             pending: 0,
             failed: 0,
             session,
-            has_broken: false,
+            has_failure: false,
             unsaved: true,
             saved: Instant::now(),
             ahead: 1,
             named: None,
             delayed_until: Instant::now(),
-            away: None,
+            missing_since: None,
             _lock: lock,
         };
         runner.apply_outcomes(run);
@@ -148,26 +150,26 @@ impl Runner {
         Ok(true)
     }
 
-    /// Whether the file exists. If its directory is missing, locking would create an empty one.
+    /// Whether the file exists. Locking a missing file would create its directory.
     fn exists(&self) -> bool {
         self.store.target().is_ok_and(|file| file.try_exists().unwrap_or(true))
     }
 
     /// Waits for a queue that is missing or unreadable, and stops the run after a while.
     fn wait_for_queue(&mut self, why: Option<Error>) -> Result<NextJob> {
-        if self.away.get_or_insert_with(Instant::now).elapsed() < AWAY {
+        if self.missing_since.get_or_insert_with(Instant::now).elapsed() < AWAY {
             return Ok(NextJob::Later(Instant::now() + LOOK));
         }
         match why {
             Some(error) => Err(error),
             None => {
-                warn(self.is_gone().message());
+                warn(self.missing_error().message());
                 Ok(NextJob::Stop("queue_gone"))
             }
         }
     }
 
-    fn is_gone(&self) -> Error {
+    fn missing_error(&self) -> Error {
         let (name, file) = (&self.queue.name, self.store.path().display());
         Error::new(format!("queue '{name}' is no longer in '{file}', and no more of its prompts are sent"))
             .hint(format!("'codex-agent run log {}' prints what was sent", self.run))
@@ -232,10 +234,9 @@ impl Runner {
             if self.exists() && self.save(&self.store.hold()?, run, change)? {
                 return Ok(());
             }
-            let away = self.away.get_or_insert_with(Instant::now).elapsed();
-            // A run that stopped because of this has already warned.
-            match away > AWAY {
-                true if is_completed => return Err(self.is_gone()),
+            // A run that stopped because of a missing queue has already warned.
+            match self.missing_since.get_or_insert_with(Instant::now).elapsed() > AWAY {
+                true if is_completed => return Err(self.missing_error()),
                 true => return Ok(()),
                 false => std::thread::sleep(Duration::from_millis(50)),
             }
@@ -258,7 +259,7 @@ impl JobFeed for Runner {
         }
         let Some(held) = self.store.try_hold()? else { return Ok(NextJob::Later(now + LOOK)) };
         match self.read(&held, run) {
-            Ok(true) => self.away = None,
+            Ok(true) => self.missing_since = None,
             Ok(false) => return self.wait_for_queue(None),
             Err(error) => return self.wait_for_queue(Some(error)),
         }
@@ -269,7 +270,7 @@ impl JobFeed for Runner {
         let Some(at) = rest.find(|at| self.queue.prompts[*at].is_due()) else {
             return Ok(NextJob::Done);
         };
-        if self.queue.one_session && self.has_broken {
+        if self.queue.one_session && self.has_failure {
             return Ok(NextJob::Stop("failed"));
         }
         self.queue.check_project()?;
@@ -297,7 +298,7 @@ impl JobFeed for Runner {
         if outcome.is_over() {
             self.session = self.session.or(outcome.session);
         }
-        self.has_broken |= outcome.status == Status::Failed;
+        self.has_failure |= outcome.status == Status::Failed;
         let Some(at) = self.places.get(&job.of.job).copied() else { return };
         let was = &self.queue.prompts[at];
         let (was_due, had_failed) = (was.is_due(), self.has_failed(was));

@@ -69,7 +69,7 @@ pub enum RunEnd {
 
 /// Runs the jobs of `feed`. `journal` is locked by this process, and `tasks` is its contents.
 pub fn supervise(
-    folder: &RunDir,
+    dir: &RunDir,
     journal: Journal,
     tasks: &mut RunProgress,
     settings: Settings,
@@ -82,7 +82,7 @@ pub fn supervise(
     let codex = command::about(&settings.codex, tasks.codex_home.as_deref(), &mut versions);
     let signals = Signals::catch()?;
     buffer_stderr();
-    let mut engine = Engine::new(folder, journal, tasks, settings, feed, listener);
+    let mut engine = Engine::new(dir, journal, tasks, settings, feed, listener);
     engine.checker = Checker::new(&engine.settings.codex, versions);
     engine.begin(codex)?;
     engine.run(signals)
@@ -91,16 +91,16 @@ pub fn supervise(
 /// Ends a run that will not be continued, so that it blocks no other run: judges started jobs and records the
 /// rest as skipped. A run that has a runner, has ended or cannot be read stays unchanged. The caller has checked
 /// that no job is running. Signals have their default action: an interrupted call can be repeated.
-pub fn conclude(folder: &RunDir, why: &str, listener: &mut dyn Observer) -> Result<()> {
-    let Some(journal) = Journal::open(&folder.journal())? else { return Ok(()) };
-    let Ok(mut tasks) = RunProgress::read(folder) else { return Ok(()) };
+pub fn conclude(dir: &RunDir, why: &str, listener: &mut dyn Observer) -> Result<()> {
+    let Some(journal) = Journal::open(&dir.journal())? else { return Ok(()) };
+    let Ok(mut tasks) = RunProgress::read(dir) else { return Ok(()) };
     if !tasks.is_begun() || !tasks.is_open() {
         return Ok(());
     }
     let codex = tasks.codex.path.clone().unwrap_or_default().into();
     let settings = Settings { codex, ..Settings::default() };
     let mut feed = PlannedJobs::default();
-    let mut engine = Engine::new(folder, journal, &mut tasks, settings, &mut feed, listener);
+    let mut engine = Engine::new(dir, journal, &mut tasks, settings, &mut feed, listener);
     engine.stop.why = Some(why.to_owned());
     engine.adopt_all()?;
     loop {
@@ -116,7 +116,7 @@ pub fn conclude(folder: &RunDir, why: &str, listener: &mut dyn Observer) -> Resu
 
 /// The state of a run while its jobs are run.
 pub(super) struct Engine<'e> {
-    pub(super) folder: &'e RunDir,
+    pub(super) dir: &'e RunDir,
     pub(super) journal: Journal,
     pub(super) tasks: &'e mut RunProgress,
     pub(super) settings: Settings,
@@ -181,9 +181,9 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    /// The failure of a job that no Codex was started for, or whose Codex is unknown.
-    pub(super) fn without_exit(failure: Failure, again: bool) -> Failed {
-        Failed { failure, again, exit: None }
+    /// A failure without an exit status of Codex. The job is rerun if all jobs would fail in the same way.
+    pub(super) fn without_exit(failure: Failure) -> Failed {
+        Failed { again: failure.class.row().stops_run, failure, exit: None }
     }
 }
 
@@ -205,7 +205,7 @@ impl Limits {
 
 impl<'e> Engine<'e> {
     fn new(
-        folder: &'e RunDir,
+        dir: &'e RunDir,
         journal: Journal,
         tasks: &'e mut RunProgress,
         settings: Settings,
@@ -213,7 +213,7 @@ impl<'e> Engine<'e> {
         listener: &'e mut dyn Observer,
     ) -> Engine<'e> {
         Engine {
-            folder,
+            dir,
             journal,
             tasks,
             checker: Checker::new(&settings.codex, Versions::default()),
@@ -232,7 +232,7 @@ impl<'e> Engine<'e> {
     }
 
     pub(super) fn record_event(&mut self, what: RunEvent, sync: bool) -> Result<()> {
-        let mut event = Event::new(self.folder.name(), what);
+        let mut event = Event::new(self.dir.name(), what);
         let number = event.what.job_ref().map_or(0, |of| of.number);
         // The feed counts its jobs, so it must learn of an event before the counts are read.
         if let Some(job) = self.tasks.all.get_mut(number.wrapping_sub(1))
@@ -294,7 +294,7 @@ impl<'e> Engine<'e> {
     fn adopt(&mut self, at: usize) -> Result<()> {
         let task = &self.tasks.all[at];
         if let Some(running) =
-            Running::adopt(self.folder, at, task, self.settings.patience).map_err(follow_error)?
+            Running::adopt(self.dir, at, task, self.settings.patience).map_err(follow_error)?
         {
             self.follow(running);
             return Ok(());
@@ -311,7 +311,7 @@ impl<'e> Engine<'e> {
             // The runner died between the claim and the start.
             _ => return self.rerun_unsent(at, "its runner ended before it was started", Duration::ZERO),
         };
-        self.failed(at, Failed::without_exit(Failure::new(Class::Interrupted, why), false))
+        self.failed(at, Failed::without_exit(Failure::new(Class::Interrupted, why)))
     }
 
     pub(super) fn follow(&mut self, mut running: Running) {
@@ -423,7 +423,7 @@ impl<'e> Engine<'e> {
         let running = &mut self.running[at];
         let Some(kept) = &mut running.follower.kept else { return };
         for line in kept.drain(..) {
-            self.listener.line(self.folder.name(), &self.tasks.all[running.task].of, &line);
+            self.listener.line(self.dir.name(), &self.tasks.all[running.task].of, &line);
         }
     }
 
@@ -469,8 +469,7 @@ impl<'e> Engine<'e> {
                 // The prompt was sent, and no other run can send "Continue." to this session.
                 if matches!(next, NextStart::Continue(_)) {
                     let message = "it was interrupted, and its run was not continued";
-                    let failure = Failure::new(Class::Interrupted, message);
-                    self.failed(at, Failed::without_exit(failure, false))?;
+                    self.failed(at, Failed::without_exit(Failure::new(Class::Interrupted, message)))?;
                     continue;
                 }
                 self.tasks.set(at, State::Skipped);

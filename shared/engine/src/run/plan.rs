@@ -36,17 +36,17 @@ impl Plan {
     pub fn add(&mut self, job: Job) -> Result<()> {
         let mut job = self.name(job)?;
         if self.made.is_none() {
-            let (folder, mut journal) = RunDir::create(&self.tasks.kind, &self.tasks.name)?;
+            let (dir, mut journal) = RunDir::create(&self.tasks.kind, &self.tasks.name)?;
             let what = RunEvent::RunPlanned {
                 kind: self.tasks.kind.clone(),
                 name: self.tasks.name.clone(),
                 settings: None,
             };
-            journal.append(&Event::new(folder.name(), what), false)?;
-            self.made = Some((folder, journal));
+            journal.append(&Event::new(dir.name(), what), false)?;
+            self.made = Some((dir, journal));
         }
-        let Some((folder, journal)) = &mut self.made else { return Ok(()) };
-        job.run = Some(folder.name().to_owned());
+        let Some((dir, journal)) = &mut self.made else { return Ok(()) };
+        job.run = Some(dir.name().to_owned());
         let place = journal.append(&job, false)?;
         self.tasks.add(&job, place);
         Ok(())
@@ -78,29 +78,29 @@ impl Plan {
 
     /// Removes the plan: no job was started.
     pub fn discard(self) {
-        if let Some((folder, _journal)) = self.made {
+        if let Some((dir, _journal)) = self.made {
             // Leftovers are pruned later.
-            let _ = folder.remove();
+            let _ = dir.remove();
         }
     }
 
     /// The directory, if a job was added.
-    pub fn folder(&self) -> Option<&RunDir> {
-        self.made.as_ref().map(|(folder, _)| folder)
+    pub fn dir(&self) -> Option<&RunDir> {
+        self.made.as_ref().map(|(dir, _)| dir)
     }
 
     /// Runs the jobs.
     pub fn run(mut self, settings: Settings, listener: &mut dyn Observer) -> Result<RunEnd> {
-        let Some((folder, journal)) = self.made else {
+        let Some((dir, journal)) = self.made else {
             return Ok(RunEnd::Completed { failed: 0, killed: false });
         };
         let mut feed = PlannedJobs::default();
-        supervise(&folder, journal, &mut self.tasks, settings, &mut feed, listener).map_err(|error| {
-            if RunProgress::read(&folder).map_or(true, |tasks| tasks.is_begun()) {
+        supervise(&dir, journal, &mut self.tasks, settings, &mut feed, listener).map_err(|error| {
+            if RunProgress::read(&dir).map_or(true, |tasks| tasks.is_begun()) {
                 return error;
             }
             // A run that never began is neither listed nor continued.
-            let _ = folder.remove();
+            let _ = dir.remove();
             error.hint("nothing was started")
         })
     }

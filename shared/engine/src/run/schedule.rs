@@ -99,12 +99,12 @@ impl Engine<'_> {
         // A job may wait for its session for hours, so it is not written into the journal at each check.
         if let Some(at) = known.filter(|at| self.tasks.all[*at].next == NextStart::Plan)
             && self.busy.get(&at).is_some_and(|(since, _)| self.settings.on_busy.waits(since.elapsed()))
-            && let Ok(Preflight::Busy(_)) = self.checker.check(&job, &self.folder.job(at + 1))
+            && let Ok(Preflight::Busy(_)) = self.checker.check(&job, &self.dir.job(at + 1))
         {
             self.wait_for_session(at);
             return Ok(None);
         }
-        job.run = Some(self.folder.name().to_owned());
+        job.run = Some(self.dir.name().to_owned());
         let place = self.journal.append(&job, false)?;
         let at = self.tasks.add(&job, place);
         self.tasks.all[at].resent |= resent;
@@ -174,19 +174,15 @@ impl Engine<'_> {
             NextStart::Continue(session) => planned.resuming(session).with_prompt("Continue."),
             NextStart::Fork => planned.in_fork(),
         };
-        let copies = self.folder.job(self.tasks.all[at].of.number);
+        let copies = self.dir.job(self.tasks.all[at].of.number);
         let ready = match self.checker.check(&job, &copies) {
             Ok(Preflight::Ready(ready)) => ready,
             Ok(Preflight::Busy(message)) => return self.handle_busy(at, Failure::new(Class::Busy, message)),
             Ok(Preflight::Failed(failure)) => {
-                return self.never_began(at, Failed::without_exit(failure, false));
+                return self.never_began(at, Failed::without_exit(failure));
             }
             // An error about one job must not stop the others.
-            Err(error) => {
-                let failure = Failure::from_error(&error);
-                let again = failure.class.row().stops_run;
-                return self.failed(at, Failed::without_exit(failure, again));
-            }
+            Err(error) => return self.failed(at, Failed::without_exit(Failure::from_error(&error))),
         };
         if let Some(warning) = &ready.warning {
             self.listener.warn(warning);
@@ -204,7 +200,7 @@ impl Engine<'_> {
         let continues = matches!(next, NextStart::Continue(_));
         let Moment { at: now, up } = Moment::now();
         let start = spawn::Start {
-            folder: self.folder,
+            folder: self.dir,
             codex: &self.settings.codex.clone(),
             job: &job,
             of: task.of.clone(),
@@ -232,13 +228,10 @@ impl Engine<'_> {
                 }
                 let patience = self.settings.patience;
                 let task = &self.tasks.all[at];
-                self.follow(Running::new(self.folder, at, task, *follower, Some(child), patience));
+                self.follow(Running::new(self.dir, at, task, *follower, Some(child), patience));
                 Ok(())
             }
-            Spawn::Failed(failure) => {
-                let again = failure.class.row().stops_run;
-                self.failed(at, Failed::without_exit(failure, again))
-            }
+            Spawn::Failed(failure) => self.failed(at, Failed::without_exit(failure)),
         }
     }
 

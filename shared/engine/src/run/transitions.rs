@@ -366,7 +366,7 @@ impl Engine<'_> {
                 let of = self.tasks.all[at].of.clone();
                 self.record_event(RunEvent::JobSkipped { of, why: message, withdrawn: false }, true)
             }
-            _ => self.failed(at, Failed::without_exit(failure, false)),
+            _ => self.failed(at, Failed::without_exit(failure)),
         }
     }
 

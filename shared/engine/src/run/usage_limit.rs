@@ -217,10 +217,10 @@ impl ActiveLimit {
 mod tests {
     use super::*;
 
-    fn gate(folder: &Path) -> LimitGate {
+    fn gate(dir: &Path) -> LimitGate {
         LimitGate {
-            store: Store::new(folder.join("limit")),
-            probe: folder.join("limit.probe"),
+            store: Store::new(dir.join("limit")),
+            probe: dir.join("limit.probe"),
             home: "/home".to_owned(),
             held: None,
         }
@@ -228,8 +228,8 @@ mod tests {
 
     #[test]
     fn one_probe_at_a_time_and_ever_more_seldom() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut one, mut two) = (gate(folder.path()), gate(folder.path()));
+        let dir = tempfile::tempdir().unwrap();
+        let (mut one, mut two) = (gate(dir.path()), gate(dir.path()));
         let at = |seconds: i64| Timestamp(1_795_000_000_000 + seconds * 1000);
         assert_eq!(one.pass(false, at(0)).unwrap(), Admission::Free);
         // Sixteen jobs meet the limit at once.
