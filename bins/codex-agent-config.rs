@@ -22,7 +22,7 @@ use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, warn
 use codex_agent_shared::exec::is_executable;
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::SearchPath;
-use codex_agent_shared::store::place;
+use codex_agent_shared::store::private;
 use codex_agent_shared::terminal::{Color, Look, columns, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, nearest, path_cell, tsv, width};
 
@@ -455,8 +455,9 @@ fn edit(args: Args) -> Result<Exit> {
     let is_new = path.symlink_metadata().is_err();
     let is_new_dir = dir.symlink_metadata().is_err();
     if is_new {
-        place::make(&dir)?;
-        let mut file = place::open(std::fs::File::options().write(true).create_new(true), "the file", &path)?;
+        private::create_dir(&dir)?;
+        let mut file =
+            private::open(std::fs::File::options().write(true).create_new(true), "the file", &path)?;
         file.write_all(template.as_bytes()).context("make", &path)?;
     }
     let edited = child::edit(&editor, &path);

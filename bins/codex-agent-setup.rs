@@ -340,7 +340,7 @@ fn plan(installed: &Installed, kinds: &[Kind], bin: &Path, undo: bool) -> Result
 }
 
 fn apply(store: &Store, steps: &[Step]) -> Result<()> {
-    let locked = store.hold()?;
+    let locked = store.lock()?;
     let mut now: Installed = locked.read()?;
     for Step { action, path, text, .. } in steps {
         // The file may have been written after it was listed.

@@ -137,7 +137,7 @@ fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
     });
     for (queue, life) in queues.queues.into_iter().zip(lives) {
         // Manual prompts wait for a word, and not for a runner.
-        if life != RunnerState::Idle || queue.due() > 0 {
+        if life != RunnerState::Idle || queue.count_due() > 0 {
             things.push(Thing::Queue(Box::new(queue), life));
         }
     }
@@ -160,7 +160,7 @@ fn row(thing: &Thing, now: Timestamp) -> [String; 5] {
         Thing::Queue(queue, life) => {
             let next =
                 queue.prompts.iter().find(|prompt| prompt.is_due() || prompt.status == Status::Running);
-            let left = format!("{} left", queue.due() + queue.counts().running);
+            let left = format!("{} left", queue.count_due() + queue.counts().running);
             let next = next.map(|prompt| prompt.prompt.clone()).unwrap_or_default();
             ["queue".to_owned(), queue.name.clone(), queue.state(*life).to_owned(), left, next]
         }

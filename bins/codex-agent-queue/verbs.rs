@@ -237,7 +237,7 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
     };
     let change = |queue: &mut Queue, life: RunnerState| {
         // By its id, since the prompt may have been moved meanwhile.
-        let Some(at) = queue.place(&before.id) else {
+        let Some(at) = queue.position(&before.id) else {
             return Err(Error::not_found(format!("the prompt was removed from '{}' meanwhile", queue.name)));
         };
         refuse_sent(queue, life, at, "edit")?;

@@ -9,7 +9,7 @@
 //! **How.** [`Store::update`] locks `NAME.lock` beside the file ([`mod@lock`]), reads the file, lets the caller
 //! change the contents, writes a temporary file in the same directory, syncs it, renames it to the file and syncs
 //! the directory. If the file is a symbolic link, its target is replaced, and the lock and the temporary file are
-//! beside the target. Readers take no lock. A directory that other users may write to is refused ([`place`]).
+//! beside the target. Readers take no lock. A directory that other users may write to is refused ([`private`]).
 //!
 //! **Crash.** A crash may leave a temporary file `.codex-agent-XXXXXX.tmp`, which a later change removes once it
 //! is an hour old.
@@ -31,7 +31,7 @@
 
 mod has_name;
 pub mod lock;
-pub mod place;
+pub mod private;
 mod raw_object;
 mod read_capped;
 
@@ -78,14 +78,14 @@ impl Store {
     }
 
     /// Waits for the lock of the file, which need not exist.
-    pub fn hold(&self) -> Result<LockedFile> {
+    pub fn lock(&self) -> Result<LockedFile> {
         let target = self.prepare()?;
         let lock = Lock::wait(&lock_path(&target))?;
         Ok(LockedFile { path: self.path.clone(), target, _lock: lock })
     }
 
-    /// As [`Store::hold`], but `None` if another process has the lock now.
-    pub fn try_hold(&self) -> Result<Option<LockedFile>> {
+    /// As [`Store::lock`], but `None` if another process has the lock now.
+    pub fn try_lock(&self) -> Result<Option<LockedFile>> {
         let target = self.prepare()?;
         let lock = Lock::wait_within(&lock_path(&target), Duration::ZERO)?;
         Ok(lock.map(|lock| LockedFile { path: self.path.clone(), target, _lock: lock }))
@@ -96,10 +96,10 @@ impl Store {
         let target = self.target()?;
         let [own, folder] = [&self.path, &target].map(|path| path.parent().unwrap_or(Path::new("/")));
         if own == folder {
-            place::make(own)?;
+            private::create_dir(own)?;
         } else {
             // A link in a private directory belongs to the user, whatever its target is.
-            place::check(own)?;
+            private::check_dir(own)?;
             let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.context("create the directory", folder)?;
         }
@@ -111,7 +111,7 @@ impl Store {
     where
         T: DeserializeOwned + Serialize + Default,
     {
-        let held = self.hold()?;
+        let held = self.lock()?;
         let mut value: T = self.read()?;
         let (result, changed) = change(&mut value)?;
         if changed == Changed::Yes {

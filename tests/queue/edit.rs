@@ -52,7 +52,7 @@ fn an_error_about_the_temporary_file_names_it() {
     assert!(shown.contains("cannot write '") && shown.contains("prompt-"), "{shown}");
     for directory in ["/nowhere", "/dev/null"] {
         let shown = edit(&format!("export TMPDIR={directory}"));
-        assert!(shown.contains(&format!("cannot make a temporary file in '{directory}'")), "{shown}");
+        assert!(shown.contains(&format!("cannot create a temporary file in '{directory}'")), "{shown}");
     }
     assert_eq!(fake.each("q", "prompt"), ["old text"]);
     // Standard output itself is still named, where it is full.
@@ -161,14 +161,14 @@ fn the_text_of_an_editor_is_saved_when_the_prompt_has_changed() {
     for (meanwhile, want, why) in all {
         let (shown, code) = edit("r", meanwhile);
         assert!(code == want && shown.contains(why), "{code} {shown}");
-        let path = shown.split("the text is in '").nth(1).unwrap().split('\'').next().unwrap();
+        let path = shown.split("the edited text is in '").nth(1).unwrap().split('\'').next().unwrap();
         assert_eq!(fs::read_to_string(path).unwrap(), "with care");
         assert_eq!(fake.each("r", "prompt")[0], "by another");
     }
     fake.good(&["queue", "retry", "r", "1"]);
     let (shown, code) = edit("r", &remove);
     assert!(
-        code == 1 && shown.contains("was removed") && shown.contains("the text is in '"),
+        code == 1 && shown.contains("was removed") && shown.contains("the edited text is in '"),
         "{code} {shown}"
     );
 }

@@ -72,7 +72,7 @@ fn a_removed_run_directory_sends_no_prompt_twice() {
                 2 => assert!(ran.err.contains("codex-agent queue retry q "), "{}", ran.err),
                 code => panic!("{code}: {}", ran.err),
             }
-            let named = ran.err.split("queue retry q ").nth(1).unwrap().split(" sends").next().unwrap();
+            let named = ran.err.split("queue retry q ").nth(1).unwrap().split("' requeues").next().unwrap();
             uncertain += named.split_whitespace().count();
         }
         wait_for_codexes(&fake);
@@ -129,7 +129,7 @@ fn a_removed_run_directory_makes_only_claimed_prompts_uncertain() {
             assert_eq!(fake.prompts(), ["HANG", "a", "b", "d"]);
             continue;
         }
-        ran.exits(2).reports("codex-agent queue retry q 2 sends them");
+        ran.exits(2).reports("'codex-agent queue retry q 2' requeues these prompts");
         assert_eq!(fake.prompts(), ["HANG"]);
         fake.good(&["queue", "run", "q"]);
         assert_eq!(fake.prompts(), ["HANG", "a", "d"]);

@@ -135,7 +135,7 @@ fn a_prompt_with_the_highest_count_of_retries_is_not_requeued() {
     let queues = json!({"queues": [{"id": "q", "name": "q", "projectPath": project, "prompts": [prompt], "createdAt": "x"}]});
     fake.0.write("home/.config/codex-agent/queues.json", queues.to_string());
     let ran = fake.tool(&["queue", "retry", "q", "1"]);
-    ran.exits(2).reports("add it as another prompt");
+    ran.exits(2).reports("adds the text as another prompt");
 }
 
 #[test]

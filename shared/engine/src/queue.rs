@@ -25,7 +25,7 @@
 //!     queue.prompts.push(Prompt::new("Write a chapter".to_owned(), Vec::new(), mode));
 //! }
 //! // A manual prompt is not due.
-//! assert_eq!((queue.counts().pending, queue.due()), (2, 1));
+//! assert_eq!((queue.counts().pending, queue.count_due()), (2, 1));
 //! assert_eq!(queue.find("2").unwrap(), 1);
 //! ```
 
@@ -229,7 +229,7 @@ impl Queue {
     /// The index of a prompt by reference: `3` is the third; otherwise an id, or at least four digits of its
     /// beginning or end.
     pub fn find(&self, text: &str) -> Result<usize> {
-        let exact = self.place(text);
+        let exact = self.position(text);
         let number = text.parse().ok().filter(|number| (1..=self.prompts.len()).contains(number));
         let found = match (number.filter(|_| !text.starts_with('+')), exact) {
             // An id of an old file may be a number too.
@@ -259,12 +259,12 @@ impl Queue {
     }
 
     /// The index of the prompt with exactly this id.
-    pub fn place(&self, id: &str) -> Option<usize> {
+    pub fn position(&self, id: &str) -> Option<usize> {
         self.prompts.iter().position(|prompt| prompt.id == id)
     }
 
     /// The number of prompts that a runner would send.
-    pub fn due(&self) -> usize {
+    pub fn count_due(&self) -> usize {
         self.prompts.iter().filter(|prompt| prompt.is_due()).count()
     }
 
@@ -432,7 +432,7 @@ mod tests {
         let find = |text: &str| queue.find(text).map_err(|error| error.message().to_owned());
         assert_eq!((find("1"), find("22"), find("2222")), (Ok(0), Ok(1), Ok(2)));
         assert!(find("2").unwrap_err().contains("could be 2 prompts"), "a number and an id");
-        assert_eq!((queue.place("2"), queue.place("3")), (Some(0), None));
+        assert_eq!((queue.position("2"), queue.position("3")), (Some(0), None));
     }
 
     #[test]

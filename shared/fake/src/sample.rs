@@ -11,7 +11,7 @@ use std::process::Command;
 use crate as fake;
 use codex_agent_shared::codex::rollout::decompressed;
 use codex_agent_shared::error::{Context, Error, Result};
-use codex_agent_shared::store::place;
+use codex_agent_shared::store::private;
 
 /// Path, NUL, length, NUL, bytes; for each file; compressed.
 const PACKED: &[u8] = include_bytes!("sample-home.zst");
@@ -54,7 +54,7 @@ impl Place {
         self.unpack()?;
         let projects = NAMES.map(|name| self.projects.join(name));
         for made in projects.iter().chain([&self.bin, &self.project]) {
-            place::make(made)?;
+            private::create_dir(made)?;
         }
         let codex = self.codex();
         std::os::unix::fs::symlink(demo, &codex).context("make the link", &codex)
@@ -69,7 +69,7 @@ impl Place {
         for (name, mut bytes) in files {
             let path = self.home.join(name);
             if let Some(directory) = path.parent() {
-                place::make(directory)?;
+                private::create_dir(directory)?;
             }
             if path.extension().is_some_and(|extension| extension == "jsonl") {
                 for (from, to) in &moved {
@@ -79,7 +79,7 @@ impl Place {
                 }
             }
             let mut options = std::fs::File::options();
-            let mut file = place::open(options.write(true).create(true).truncate(true), "the file", &path)?;
+            let mut file = private::open(options.write(true).create(true).truncate(true), "the file", &path)?;
             file.write_all(&bytes).context("write", &path)?;
         }
         let table = crate::table::Table::open(&self.home.join("state_5.sqlite"), "")?;

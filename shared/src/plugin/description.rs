@@ -200,7 +200,7 @@ pub fn own_file(name: &str) -> Result<PathBuf> {
 
 /// Writes the user's own file: the record that a tool has printed, or one with a summary alone.
 pub fn write(name: &str, record: &RawValue) -> Result<()> {
-    let held = Store::new(own_file(name)?).hold()?;
+    let held = Store::new(own_file(name)?).lock()?;
     own_file(name)?;
     held.write(&record)
 }
@@ -221,7 +221,7 @@ pub fn removable(name: &str) -> Result<PathBuf> {
 
 /// Removes a description, and the lock of its file.
 pub fn remove(path: &Path) -> Result<()> {
-    let _held = Store::new(path.to_owned()).hold()?;
+    let _held = Store::new(path.to_owned()).lock()?;
     fs::remove_file(path).context("remove", path)?;
     let lock = path.with_extension("json.lock");
     match fs::remove_file(&lock) {

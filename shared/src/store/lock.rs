@@ -2,7 +2,7 @@
 //!
 //! **Guarantees.** An exclusive lock belongs to the open file: to this process, and to a child that inherits the
 //! file. The system releases the lock when the last of them ends or closes the file, however that happens. So a
-//! crash leaves no lock behind, and a lock file need not be removed. A lock file is opened as [`place::open`]
+//! crash leaves no lock behind, and a lock file need not be removed. A lock file is opened as [`private::open`]
 //! opens files: private to the user, and never through a link.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::place;
+use super::private;
 use crate::error::{Context, Error, Result};
 
 /// The interval between attempts to lock a file.
@@ -70,7 +70,7 @@ impl Lock {
         loop {
             let mut options = OpenOptions::new();
             let options = options.read(true).write(true).create(true).truncate(false);
-            let Some(lock) = lock(place::open(options, "the lock", path)?)? else { return Ok(None) };
+            let Some(lock) = lock(private::open(options, "the lock", path)?)? else { return Ok(None) };
             let own = lock.file.metadata().context("examine the lock", path)?;
             tried += 1;
             if fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino()))

@@ -31,7 +31,7 @@ pub fn event_types() -> impl Iterator<Item = &'static str> {
 /// The runs of one kind and name that `is_wanted`, the newest first.
 pub fn find_runs(kind: &str, name: &str, is_wanted: impl Fn(&RunDir) -> bool) -> Result<Vec<RunDir>> {
     let mut found = Vec::new();
-    let may_be = |folder: &RunDir| folder.may_be(kind, name) && is_wanted(folder);
+    let may_be = |folder: &RunDir| folder.may_be_run_of(kind, name) && is_wanted(folder);
     for folder in RunDir::all()?.into_iter().filter(may_be) {
         let Some(tasks) = RunProgress::read_existing(&folder) else { continue };
         match tasks {
@@ -173,7 +173,7 @@ pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exi
         return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
     }
     let settings = jobs.settings_after(common, &tasks)?;
-    status(format_args!("continuing run '{name}', {} left", counted(tasks.left())));
+    status(format_args!("continuing run '{name}', {} left", counted(tasks.count_left())));
     let mut shown = Show::new(options, tasks.all.len());
     let ended = supervise(folder, journal, &mut tasks, settings, &mut PlannedJobs::default(), &mut shown);
     shown.close(folder, ended, &continue_command(folder))

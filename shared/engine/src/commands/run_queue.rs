@@ -56,7 +56,7 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &Common, jobs: &Jo
         (false, Some(sandbox)) => format!(", {}", sandbox.word()),
         (false, None) => String::new(),
     };
-    let (name, pending) = (&queue.name, queue.due());
+    let (name, pending) = (&queue.name, queue.count_due());
     status(format_args!(
         "{verb} queue '{name}', {pending} to send{mode}; Ctrl-C stops after the running jobs"
     ));
@@ -135,7 +135,7 @@ fn require_in_order(queue: &Queue, on_busy: OnBusy) -> Result<()> {
 /// stopped.
 pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
     let dir = queue.run.as_deref().map(RunDir::named).transpose()?.flatten();
-    if dir.is_none_or(|dir| dir.living() == 0) {
+    if dir.is_none_or(|dir| dir.count_running_jobs() == 0) {
         return Ok(());
     }
     let name = quoted(&queue.name);
@@ -239,7 +239,7 @@ fn open(
         // A lock would create the directory of the file.
         find(&Queues::default())?;
     }
-    let held = store.hold()?;
+    let held = store.lock()?;
     let mut queues: Queues = held.read()?;
     let at = find(&queues)?;
     let queue = &mut queues.queues[at];
@@ -299,7 +299,7 @@ fn open(
     if queue.paused {
         return Err(is_paused(&name));
     }
-    if queue.due() == 0 {
+    if queue.count_due() == 0 {
         status(format_args!("queue '{name}' has nothing to send{}", describe_rest(queue)));
         return Ok(None);
     }

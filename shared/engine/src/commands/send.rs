@@ -73,7 +73,7 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Res
         let tasks = match tasks {
             Ok(tasks) => tasks,
             // The pending jobs of an unreadable run are unknown, so a run of the same target blocks.
-            Err(error) if folder.may_be(kind, name) => {
+            Err(error) if folder.may_be_run_of(kind, name) => {
                 return Err(error.hint("nothing was started; --new begins another run anyway"));
             }
             Err(_) => continue,

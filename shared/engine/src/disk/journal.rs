@@ -23,7 +23,7 @@ use crate::record::job::{Job, VERSION};
 use codex_agent_shared::error::{Context, Error, Result};
 use codex_agent_shared::ndjson::LONGEST_LINE;
 use codex_agent_shared::store::lock::Lock;
-use codex_agent_shared::store::place;
+use codex_agent_shared::store::private;
 
 /// How long the lock of a journal may be held by a process that is no runner.
 pub const PATIENCE: Duration = Duration::from_millis(500);
@@ -54,7 +54,7 @@ impl Journal {
     /// Creates the journal of a new run.
     pub fn create(path: &Path) -> Result<Journal> {
         let mut options = OpenOptions::new();
-        let file = place::open(options.read(true).append(true).create_new(true), "the journal", path)?;
+        let file = private::open(options.read(true).append(true).create_new(true), "the journal", path)?;
         let lock = Lock::on(file, path)?;
         lock.check_exclusive()?;
         Ok(Journal { lock, length: 0 })
@@ -62,8 +62,8 @@ impl Journal {
 
     /// Opens and locks the journal of an earlier run. `None` if it has a runner.
     pub fn open(path: &Path) -> Result<Option<Journal>> {
-        place::check(path.parent().unwrap_or(Path::new("/")))?;
-        let file = place::open(OpenOptions::new().read(true).append(true), "the journal", path)?;
+        private::check_dir(path.parent().unwrap_or(Path::new("/")))?;
+        let file = private::open(OpenOptions::new().read(true).append(true), "the journal", path)?;
         // A process that checks for a runner holds a shared lock for a moment.
         let Some(lock) = Lock::on_within(file, path, PATIENCE)? else { return Ok(None) };
         lock.check_exclusive()?;

@@ -22,9 +22,10 @@ use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
 /// The state of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Not started, or nothing was sent.
+    #[default]
     Pending,
     /// Started, without an end in the journal.
     Running,
@@ -75,9 +76,10 @@ impl Start {
 }
 
 /// The input of the next start of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NextStart {
     /// The plan.
+    #[default]
     Plan,
     /// "Continue.", in the session of an interrupted attempt.
     Continue(Id),
@@ -146,12 +148,6 @@ impl JobOutcome {
         *self = JobOutcome { was_sent: self.was_sent, ..JobOutcome::default() };
     }
 
-    /// Marks the job as planned and about to be sent.
-    fn claim(&mut self) {
-        self.requeue();
-        self.is_claimed = true;
-    }
-
     /// Whether the job was sent and has ended.
     pub fn is_over(&self) -> bool {
         matches!(self.status, Status::Completed | Status::Failed)
@@ -159,7 +155,7 @@ impl JobOutcome {
 }
 
 /// A job of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct JobState {
     /// The line of its plan in the journal.
     pub place: LineSpan,
@@ -250,41 +246,30 @@ impl RunProgress {
 
     /// Adds a job of the journal, or plans a known job anew. Returns its index.
     pub fn add(&mut self, job: &Job, place: LineSpan) -> usize {
-        if let Some(at) = self.ids.get(&job.id).copied() {
-            self.set(at, State::Pending);
-            let (prompt_hash, task) = (hash(&job.prompt), &mut self.all[at]);
-            if task.prompt_hash != prompt_hash && matches!(task.next, NextStart::Continue(_)) {
-                task.next = NextStart::Plan;
+        let (asked, prompt_hash) = (job.asked(), hash(&job.prompt));
+        let at = match self.position(&job.id) {
+            Some(at) => {
+                self.set_state(at, State::Pending);
+                at
             }
-            (task.place, task.asked, task.prompt_hash) = (place, job.asked(), prompt_hash);
-            task.home.clone_from(&job.codex_home);
-            task.outcome.claim();
-            return at;
-        }
-        self.ids.insert(job.id.clone(), self.all.len());
-        let of = JobRef {
-            job: job.id.clone(),
-            number: self.all.len() + 1,
-            attempt: 0,
-            session: job.asked(),
-            name: None,
+            None => {
+                let at = self.all.len();
+                let of = JobRef { job: job.id.clone(), number: at + 1, session: asked, ..JobRef::default() };
+                self.ids.insert(job.id.clone(), at);
+                self.counts.pending += 1;
+                self.all.push(JobState { of, arrived: self.is_begun(), ..JobState::default() });
+                at
+            }
         };
-        self.counts.pending += 1;
-        self.all.push(JobState {
-            place,
-            of,
-            asked: job.asked(),
-            home: job.codex_home.clone(),
-            prompt_hash: hash(&job.prompt),
-            arrived: self.is_begun(),
-            state: State::Pending,
-            resent: false,
-            next: NextStart::Plan,
-            start: None,
-            anew: false,
-            outcome: JobOutcome { is_claimed: true, ..JobOutcome::default() },
-        });
-        self.all.len() - 1
+        let task = &mut self.all[at];
+        if task.prompt_hash != prompt_hash && matches!(task.next, NextStart::Continue(_)) {
+            task.next = NextStart::Plan;
+        }
+        (task.place, task.asked, task.prompt_hash) = (place, asked, prompt_hash);
+        task.home.clone_from(&job.codex_home);
+        task.outcome.requeue();
+        task.outcome.is_claimed = true;
+        at
     }
 
     /// The index of the job of this id.
@@ -344,27 +329,24 @@ impl RunProgress {
     }
 
     /// The number of jobs that a continued run would do.
-    pub fn left(&self) -> usize {
-        let open = |task: &&JobState| {
-            matches!(task.state, State::Pending | State::Running | State::Failed { again: true, .. })
-        };
-        self.all.iter().filter(open).count()
+    pub fn count_left(&self) -> usize {
+        self.counts.pending + self.counts.running
     }
 
     /// Changes the state of a job and the counts. A failed job whose prompt may have been sent is marked as
     /// resent.
-    pub fn set(&mut self, at: usize, state: State) {
+    pub fn set_state(&mut self, at: usize, state: State) {
         if let State::Failed { sent: true, .. } = self.all[at].state {
             self.all[at].resent = true;
         }
-        let left = self.count(self.all[at].state);
+        let left = self.count_of(self.all[at].state);
         debug_assert!(*left > 0, "a job is counted where it is not");
         *left = left.saturating_sub(1);
-        *self.count(state) += 1;
+        *self.count_of(state) += 1;
         self.all[at].state = state;
     }
 
-    fn count(&mut self, state: State) -> &mut usize {
+    fn count_of(&mut self, state: State) -> &mut usize {
         match state {
             // A failure that is rerun counts as pending.
             State::Pending | State::Failed { again: true, .. } => &mut self.counts.pending,
@@ -379,7 +361,7 @@ impl RunProgress {
     pub fn reopen(&mut self, codex: Codex) {
         for at in 0..self.all.len() {
             if let State::Failed { again: true, .. } = self.all[at].state {
-                self.set(at, State::Pending);
+                self.set_state(at, State::Pending);
             }
         }
         self.started_at.get_or_insert_with(Timestamp::now);
@@ -438,16 +420,16 @@ impl RunProgress {
                     at,
                     boot,
                     usage_before,
-                    process: None,
                     asked,
                     is_new,
-                    session_reported: false,
                     version,
                     before: rollout_bytes,
                     up: uptime_ms,
+                    process: None,
+                    session_reported: false,
                 });
                 task.of = of;
-                self.set(index, State::Running);
+                self.set_state(index, State::Running);
             }
             RunEvent::JobSpawned { process, .. } => {
                 if let Some(start) = &mut self.all[index].start {
@@ -463,7 +445,7 @@ impl RunProgress {
             }
             RunEvent::JobCompleted { of, .. } => {
                 self.all[index].of = of;
-                self.set(index, State::Completed);
+                self.set_state(index, State::Completed);
             }
             RunEvent::JobFailed { of, failure, again, continues, .. } => {
                 if let (true, Some(session)) = (continues, of.session) {
@@ -473,13 +455,13 @@ impl RunProgress {
                 self.all[index].anew |= failure.class == Class::Unrecorded;
                 let sent = failure.class.row().sent != Sent::No;
                 self.killed |= failure.class == Class::Stopped;
-                self.set(index, State::Failed { again, sent });
+                self.set_state(index, State::Failed { again, sent });
             }
             // An unclaimed job of a plan stays planned.
             RunEvent::JobSkipped { withdrawn: true, .. } if !self.all[index].arrived => {
-                self.set(index, State::Pending)
+                self.set_state(index, State::Pending)
             }
-            RunEvent::JobSkipped { .. } => self.set(index, State::Skipped),
+            RunEvent::JobSkipped { .. } => self.set_state(index, State::Skipped),
             RunEvent::RunWaiting { .. } => {}
             RunEvent::RunCompleted {} => {
                 self.requeue_unended();
@@ -489,7 +471,7 @@ impl RunProgress {
                 self.requeue_unended();
                 for job in 0..self.all.len() {
                     if self.all[job].state == State::Running {
-                        self.set(job, State::Pending);
+                        self.set_state(job, State::Pending);
                     }
                 }
                 self.ended = Some((at, End::Stopped(why, left)));

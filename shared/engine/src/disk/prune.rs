@@ -22,7 +22,8 @@ pub fn prune(
     let now = Timestamp::now();
     for dir in RunDir::all()? {
         // A run cannot end before its creation, whose time is in its name.
-        if keep.is_some_and(|keep| keep.contains(dir.name())) || dir.made().is_some_and(|made| made >= before)
+        if keep.is_some_and(|keep| keep.contains(dir.name()))
+            || dir.created_at().is_some_and(|made| made >= before)
         {
             continue;
         }
@@ -59,7 +60,7 @@ fn remove(dir: &RunDir, before: Timestamp, now: Timestamp, but_queues: bool) -> 
         journal => journal?,
     };
     let Some(_journal) = journal else { return Ok(None) };
-    if dir.living() > 0 {
+    if dir.count_running_jobs() > 0 {
         return Ok(None);
     }
     dir.remove()?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! runs/20261122T120713Z-new-alpha-3f2a/
-//!     journal.ndjson            what was planned, and what happened; the jobs of a queue one by one
+//!     journal.ndjson            the planned jobs and the events; the jobs of a queue one by one
 //!     jobs/1/1.prompt           Codex's standard input of the first attempt at the first job
 //!     jobs/1/1.out  1.err       its standard output and error
 //!     jobs/1/image-1-5f3a09bc.png  the images of the job; the number distinguishes their original paths
@@ -22,7 +22,7 @@ use codex_agent_shared::codex::home::state_folder;
 use codex_agent_shared::error::{Context, Error, Result, warn_of};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store::lock::Lock;
-use codex_agent_shared::store::place;
+use codex_agent_shared::store::private;
 use codex_agent_shared::time::Timestamp;
 
 /// The directory of one run.
@@ -35,10 +35,10 @@ pub struct RunDir {
 impl RunDir {
     /// Creates the directory of a new run, and its journal.
     pub fn create(kind: &str, subject: &str) -> Result<(RunDir, Journal)> {
-        let runs = own("runs")?;
+        let runs = state_dir("runs")?;
         let clock: String =
             Timestamp::now().to_string()[..19].chars().filter(|c| !matches!(c, '-' | ':')).collect();
-        let middle = middle(kind, subject);
+        let middle = name_middle(kind, subject);
         let dir = loop {
             let name = format!("{clock}Z-{middle}-{}", &Id::random().hex()[..4]);
             let path = runs.join(&name);
@@ -60,11 +60,11 @@ impl RunDir {
 
     /// All runs, the newest first.
     pub fn all() -> Result<Vec<RunDir>> {
-        Ok(RunDir::with_or_without()?.into_iter().filter(|dir| dir.journal().exists()).collect())
+        Ok(RunDir::all_dirs()?.into_iter().filter(|dir| dir.journal().exists()).collect())
     }
 
     /// All directories of runs, including those that a crash left without a journal.
-    fn with_or_without() -> Result<Vec<RunDir>> {
+    fn all_dirs() -> Result<Vec<RunDir>> {
         let runs = runs()?;
         let entries = match fs::read_dir(&runs) {
             Ok(entries) => entries,
@@ -78,7 +78,7 @@ impl RunDir {
             .filter_map(|entry| {
                 Some(RunDir { name: entry.file_name().into_string().ok()?, path: entry.path() })
             })
-            .filter(|dir| dir.made().is_some() && dir.name.get(15..17) == Some("Z-"))
+            .filter(|dir| dir.created_at().is_some() && dir.name.get(15..17) == Some("Z-"))
             .collect();
         // Names have seconds; the file system orders runs within a second.
         let made = |dir: &RunDir| fs::metadata(dir.journal()).and_then(|meta| meta.created()).ok();
@@ -122,9 +122,9 @@ impl RunDir {
     }
 
     /// Whether the name may be that of a run of this kind and subject.
-    pub fn may_be(&self, kind: &str, subject: &str) -> bool {
+    pub fn may_be_run_of(&self, kind: &str, subject: &str) -> bool {
         let rest = self.name.split_once("Z-").map_or("", |(_, rest)| rest);
-        rest.rsplit_once('-').is_some_and(|(own, _)| own == middle(kind, subject))
+        rest.rsplit_once('-').is_some_and(|(own, _)| own == name_middle(kind, subject))
     }
 
     /// The directory itself.
@@ -156,7 +156,7 @@ impl RunDir {
     }
 
     /// The number of jobs whose Codex is running, by the locks on their outputs.
-    pub fn living(&self) -> usize {
+    pub fn count_running_jobs(&self) -> usize {
         let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
         let outs = entries(&self.path.join("jobs")).flat_map(|job| entries(&job.path()));
         let is_out = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "out");
@@ -166,7 +166,7 @@ impl RunDir {
     /// The directory of a job, created if missing.
     pub fn make_job(&self, number: usize) -> Result<PathBuf> {
         let path = self.job(number);
-        place::make(&path)?;
+        private::create_dir(&path)?;
         Ok(path)
     }
 
@@ -192,7 +192,7 @@ impl RunDir {
     }
 
     /// The time of creation, by the name.
-    pub fn made(&self) -> Option<Timestamp> {
+    pub fn created_at(&self) -> Option<Timestamp> {
         let parts: Option<Vec<&str>> = [0..4, 4..6, 6..8, 9..11, 11..13, 13..15]
             .into_iter()
             .map(|digits| self.name.get(digits))
@@ -204,7 +204,7 @@ impl RunDir {
 
     /// Removes directories that crashes left without a journal at least an hour ago.
     pub fn sweep(now: Timestamp) -> Result<()> {
-        for dir in RunDir::with_or_without()? {
+        for dir in RunDir::all_dirs()? {
             if !dir.journal().exists() && dir.age(now) > Duration::from_secs(3600) {
                 // Leftovers do no harm.
                 dir.remove().unwrap_or_else(|error| warn_of(&error));
@@ -215,7 +215,7 @@ impl RunDir {
 }
 
 /// The subject in the name of a directory.
-fn middle(kind: &str, subject: &str) -> String {
+fn name_middle(kind: &str, subject: &str) -> String {
     let subject: String = subject
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
@@ -227,7 +227,7 @@ fn middle(kind: &str, subject: &str) -> String {
 
 /// Waits for the lock over "list the runs, then create one".
 pub fn lock_planning() -> Result<Lock> {
-    Lock::wait(&own("locks")?.join("planning"))
+    Lock::wait(&state_dir("locks")?.join("planning"))
 }
 
 /// The directory of all runs.
@@ -236,10 +236,10 @@ fn runs() -> Result<PathBuf> {
 }
 
 /// A directory in the state directory, created if missing.
-pub(crate) fn own(name: &str) -> Result<PathBuf> {
+pub(crate) fn state_dir(name: &str) -> Result<PathBuf> {
     let state = state_folder()?;
-    place::make(&state)?;
+    private::create_dir(&state)?;
     let path = state.join(name);
-    place::make(&path)?;
+    private::create_dir(&path)?;
     Ok(path)
 }

@@ -25,7 +25,7 @@ pub struct SessionLock(Lock);
 impl SessionLock {
     /// Locks a session; `None` if it is held by an output other than `for_out`.
     pub fn acquire(id: Id, for_out: Option<&Path>) -> Result<Option<SessionLock>> {
-        let path = run_dir::own("locks")?.join(format!("session-{id}"));
+        let path = run_dir::state_dir("locks")?.join(format!("session-{id}"));
         let Some(lock) = Lock::wait_within(&path, Duration::ZERO)? else { return Ok(None) };
         let mut named = Vec::new();
         let read = lock.file().read_to_end(&mut named);

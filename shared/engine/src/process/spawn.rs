@@ -29,7 +29,7 @@ use crate::record::failure::{Class, Failure};
 use crate::record::job::{Job, Sandbox};
 use codex_agent_shared::error::{Context, Error, Result, reason};
 use codex_agent_shared::store::lock::Lock;
-use codex_agent_shared::store::place;
+use codex_agent_shared::store::private;
 
 /// The variable with the nesting depth of a job.
 const DEPTH: &str = "CODEX_AGENT_DEPTH";
@@ -168,7 +168,7 @@ fn make(folder: &RunDir, of: &JobRef, job: &Job, ready: &mut Ready) -> Result<Ma
     let mut file = private(&prompt, false)?;
     let own = |verb: &'static str, path: &Path| {
         let path = path.to_owned();
-        move |error| place::trouble(verb, &path, &error)
+        move |error| private::error(verb, &path, &error)
     };
     file.write_all(job.prompt.as_bytes()).map_err(own("write", &prompt))?;
     let stdin = File::open(&prompt).map_err(own("open", &prompt))?;
@@ -185,7 +185,7 @@ fn make(folder: &RunDir, of: &JobRef, job: &Job, ready: &mut Ready) -> Result<Ma
 }
 
 fn private(path: &Path, append: bool) -> Result<File> {
-    place::open(OpenOptions::new().create_new(true).append(append).write(true), "the new file", path)
+    private::open(OpenOptions::new().create_new(true).append(append).write(true), "the new file", path)
 }
 
 /// Copies the files of a job under plain names: a comma would split Codex's argument, and an original may be
@@ -198,10 +198,10 @@ fn copy(folder: &Path, job: &Job) -> Result<Copies> {
             // An interrupted copy must never count as complete.
             let part = to.with_extension("part");
             let mut options = OpenOptions::new();
-            let mut file = place::open(options.write(true).create(true).truncate(true), "the copy", &part)?;
+            let mut file = private::open(options.write(true).create(true).truncate(true), "the copy", &part)?;
             let (mut original, mut block) = (File::open(from).context("copy", from)?, vec![0; 64 << 10]);
             // An unreadable original fails this job alone; a copy that cannot be written is trouble of the run.
-            let written = |error| place::trouble("write", &part, &error);
+            let written = |error| private::error("write", &part, &error);
             loop {
                 let got = original.read(&mut block).context("copy", from)?;
                 if got == 0 {

@@ -24,7 +24,7 @@ use crate::run::feed::{JobFeed, LOOK, NextJob, Offer};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_once};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store::lock::Lock;
-use codex_agent_shared::store::{LockedFile, Stamp, Store, place};
+use codex_agent_shared::store::{LockedFile, Stamp, Store, private};
 
 /// The interval between saves of the file.
 const SAVED: Duration = Duration::from_secs(1);
@@ -78,7 +78,7 @@ pub fn lock_runner(id: &str) -> Result<Option<Lock>> {
     // share a queue.
     let file = Queues::store()?.target()?;
     let locks = file.parent().unwrap_or(Path::new("/")).join("locks");
-    place::make(&locks)?;
+    private::create_dir(&locks)?;
     // An id of an old file may be any text.
     let is_safe = id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && id.len() <= 64;
     let name = if is_safe { id.to_owned() } else { id.bytes().map(|byte| format!("{byte:02x}")).collect() };
@@ -126,7 +126,7 @@ impl Runner {
         self.queue.fail_running("its outcome is unknown", |prompt| run.outcome(&prompt.job()).is_none());
         let places = self.queue.prompts.iter().enumerate();
         self.places = places.map(|(at, prompt)| (prompt.job(), at)).collect();
-        self.pending = self.queue.due();
+        self.pending = self.queue.count_due();
         self.failed = self.queue.prompts.iter().filter(|prompt| self.has_failed(prompt)).count();
         self.first = 0;
         self.session = self.session.or(self.queue.session);
@@ -151,7 +151,7 @@ impl Runner {
     }
 
     /// Whether the file exists. Locking a missing file would create its directory.
-    fn exists(&self) -> bool {
+    fn file_exists(&self) -> bool {
         self.store.target().is_ok_and(|file| file.try_exists().unwrap_or(true))
     }
 
@@ -189,10 +189,10 @@ impl Runner {
 
     /// Acts on the locked file, or does nothing if another process has the lock. Errors become warnings.
     fn try_locked(&mut self, act: impl FnOnce(&mut Runner, &LockedFile) -> Result<bool>) {
-        if !self.exists() {
+        if !self.file_exists() {
             return;
         }
-        let held = self.store.try_hold();
+        let held = self.store.try_lock();
         let done = held.and_then(|held| held.map_or(Ok(true), |held| act(self, &held)));
         done.map_or_else(|error| warn_once(error.message()), drop);
     }
@@ -231,7 +231,7 @@ impl Runner {
                     queue.last_run = Some(run);
                 }
             };
-            if self.exists() && self.save(&self.store.hold()?, run, change)? {
+            if self.file_exists() && self.save(&self.store.lock()?, run, change)? {
                 return Ok(());
             }
             // A run that stopped because of a missing queue has already warned.
@@ -254,10 +254,10 @@ impl JobFeed for Runner {
                 None => NextJob::Later(self.delayed_until.min(now + DELAYED_CHECK)),
             });
         }
-        if !self.exists() {
+        if !self.file_exists() {
             return self.wait_for_queue(None);
         }
-        let Some(held) = self.store.try_hold()? else { return Ok(NextJob::Later(now + LOOK)) };
+        let Some(held) = self.store.try_lock()? else { return Ok(NextJob::Later(now + LOOK)) };
         match self.read(&held, run) {
             Ok(true) => self.missing_since = None,
             Ok(false) => return self.wait_for_queue(None),

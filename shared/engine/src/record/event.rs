@@ -58,7 +58,7 @@ pub struct Codex {
 }
 
 /// The job of an event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobRef {
     /// The id of the job in the run.

@@ -63,7 +63,7 @@ pub enum RunEnd {
     /// The runner exited while jobs were running.
     Left {
         /// The number of running jobs.
-        living: usize,
+        running: usize,
     },
 }
 
@@ -84,7 +84,7 @@ pub fn supervise(
     buffer_stderr();
     let mut engine = Engine::new(dir, journal, tasks, settings, feed, listener);
     engine.checker = Checker::new(&engine.settings.codex, versions);
-    engine.begin(codex)?;
+    engine.start_run(codex)?;
     engine.run(signals)
 }
 
@@ -104,13 +104,13 @@ pub fn conclude(dir: &RunDir, why: &str, listener: &mut dyn Observer) -> Result<
     engine.stop.why = Some(why.to_owned());
     engine.adopt_all()?;
     loop {
-        engine.look_at_all()?;
+        engine.poll_running()?;
         if engine.running.is_empty() {
             break;
         }
         std::thread::sleep(LOOK);
     }
-    engine.skip_rest()?;
+    engine.skip_unsent()?;
     engine.record_event(RunEvent::RunStopped { why: why.to_owned(), left: 0, until: None }, true)
 }
 
@@ -150,7 +150,7 @@ pub(super) struct Limits {
     pub(super) announced: Option<Timestamp>,
 }
 
-/// What stops a run, and what may stop it.
+/// The reasons to start no more jobs, and the failures so far.
 #[derive(Default)]
 pub(super) struct Stop {
     /// The reason why no more jobs are started.
@@ -189,7 +189,7 @@ impl Failed {
 
 impl Limits {
     /// The usage limit of a Codex home.
-    pub(super) fn of_home(&mut self, home: Option<&str>) -> Result<&mut LimitGate> {
+    pub(super) fn gate(&mut self, home: Option<&str>) -> Result<&mut LimitGate> {
         let key = home.map(str::to_owned);
         if !self.gates.contains_key(&key) {
             // A missing home is reported by its jobs.
@@ -251,7 +251,7 @@ impl<'e> Engine<'e> {
     }
 
     /// Records the start of the run, gives pending jobs to the feed, and adopts the jobs of an earlier runner.
-    fn begin(&mut self, codex: Codex) -> Result<()> {
+    fn start_run(&mut self, codex: Codex) -> Result<()> {
         let continued = self.tasks.is_begun();
         let jobs = 0..self.tasks.all.len();
         // A feed knows retried jobs as pending. Jobs that were claimed and never started must be unclaimed first.
@@ -311,7 +311,7 @@ impl<'e> Engine<'e> {
             // The runner died between the claim and the start.
             _ => return self.rerun_unsent(at, "its runner ended before it was started", Duration::ZERO),
         };
-        self.failed(at, Failed::without_exit(Failure::new(Class::Interrupted, why)))
+        self.fail(at, Failed::without_exit(Failure::new(Class::Interrupted, why)))
     }
 
     pub(super) fn follow(&mut self, mut running: Running) {
@@ -336,7 +336,7 @@ impl<'e> Engine<'e> {
                 match self.stop.requests {
                     1 => self.stop_starting(),
                     2 => self.stop_all(),
-                    _ => return Ok(RunEnd::Left { living: self.running.len() }),
+                    _ => return Ok(RunEnd::Left { running: self.running.len() }),
                 }
             }
             // SIGUSR1 is handled last, so that it does not count as a further request.
@@ -344,7 +344,7 @@ impl<'e> Engine<'e> {
                 self.stop.requests = self.stop.requests.max(2);
                 self.stop_all();
             }
-            self.look_at_all()?;
+            self.poll_running()?;
             let tick = self.feed.tick(self.tasks);
             let start = match self.start_due_jobs() {
                 Ok(start) => start,
@@ -365,7 +365,7 @@ impl<'e> Engine<'e> {
                 self.feed.refresh(self.tasks);
                 self.drained &= self.counts().pending == 0;
                 if self.stop.why.is_some() || self.drained {
-                    return self.end();
+                    return self.finish_run();
                 }
             }
             let most = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
@@ -390,7 +390,7 @@ impl<'e> Engine<'e> {
         self.running.iter_mut().for_each(|running| running.stop(Class::Stopped, now));
     }
 
-    fn look_at_all(&mut self) -> Result<()> {
+    fn poll_running(&mut self) -> Result<()> {
         let mut at = 0;
         while at < self.running.len() {
             let seen = self.running[at].poll(Instant::now()).map_err(follow_error)?;
@@ -404,7 +404,7 @@ impl<'e> Engine<'e> {
                 Change::Session(_) => {}
                 Change::Ended => {
                     let running = self.running.swap_remove(at);
-                    self.finish(&running)?;
+                    self.handle_end(&running)?;
                 }
             }
         }
@@ -444,11 +444,11 @@ impl<'e> Engine<'e> {
         self.record_event(RunEvent::JobSession { of }, false)
     }
 
-    fn end(&mut self) -> Result<RunEnd> {
+    fn finish_run(&mut self) -> Result<RunEnd> {
         let (left, killed, until) = (self.counts().pending, self.stop.killed, self.stop.until);
         let trouble = self.stop.trouble.take();
         if left == 0 && trouble.is_none() {
-            self.skip_rest()?;
+            self.skip_unsent()?;
             let failed = self.counts().failed;
             self.record_event(RunEvent::RunCompleted {}, true)?;
             return Ok(RunEnd::Completed { failed, killed });
@@ -462,17 +462,17 @@ impl<'e> Engine<'e> {
     }
 
     /// Records as skipped the jobs that were removed from their feed.
-    fn skip_rest(&mut self) -> Result<()> {
+    fn skip_unsent(&mut self) -> Result<()> {
         for at in 0..self.tasks.all.len() {
             let JobState { state, next, .. } = &self.tasks.all[at];
             if matches!(state, State::Pending | State::Failed { again: true, .. }) {
                 // The prompt was sent, and no other run can send "Continue." to this session.
                 if matches!(next, NextStart::Continue(_)) {
                     let message = "it was interrupted, and its run was not continued";
-                    self.failed(at, Failed::without_exit(Failure::new(Class::Interrupted, message)))?;
+                    self.fail(at, Failed::without_exit(Failure::new(Class::Interrupted, message)))?;
                     continue;
                 }
-                self.tasks.set(at, State::Skipped);
+                self.tasks.set_state(at, State::Skipped);
                 self.record_unstarted(at, "it was removed before it was run")?;
             }
         }

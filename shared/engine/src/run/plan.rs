@@ -56,12 +56,12 @@ impl Plan {
     pub fn name(&mut self, job: Job) -> Result<Job> {
         let mut job = job.validate()?;
         if job.id.is_empty() {
-            // Ids that the user gave are taken.
+            // The user may have given this number to another job.
             let free = (self.ids.len() + 1..).map(|number| number.to_string());
             job.id = free.into_iter().find(|id| !self.ids.contains(id)).unwrap_or_default();
         }
         if !self.ids.insert(job.id.clone()) {
-            return Err(Error::new(format!("there are two jobs '{}'", job.id)));
+            return Err(Error::new(format!("duplicate job id '{}'", job.id)));
         }
         Ok(job)
     }

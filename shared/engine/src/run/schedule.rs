@@ -83,7 +83,7 @@ impl Engine<'_> {
             Ok(Some(at)) => self.start_on(at, home.as_deref(), probes),
             unclaimed => {
                 if probes {
-                    self.limits.of_home(home.as_deref())?.release();
+                    self.limits.gate(home.as_deref())?.release();
                 }
                 unclaimed.map(drop)
             }
@@ -116,13 +116,13 @@ impl Engine<'_> {
     /// delays the run.
     fn admit(&mut self, home: Option<&str>) -> Result<Option<bool>> {
         let (now, policy) = (Timestamp::now(), self.settings.on_limit);
-        let gate = self.limits.of_home(home)?;
+        let gate = self.limits.gate(home)?;
         let early = match policy {
             OnLimit::Wait => false,
             OnLimit::Try => true,
-            OnLimit::Stop => gate.closed()?.is_some_and(|closed| closed.until.is_none()),
+            OnLimit::Stop => gate.recorded()?.is_some_and(|closed| closed.until.is_none()),
         };
-        let closed = match gate.pass(early, now)? {
+        let closed = match gate.request_start(early, now)? {
             Admission::Free => return Ok(Some(false)),
             Admission::Probe => return Ok(Some(true)),
             Admission::Shut(closed) => closed,
@@ -161,7 +161,7 @@ impl Engine<'_> {
         let started = self.start(at);
         if probes && !self.running.iter().any(|running| running.task == at) {
             self.limits.probes.remove(&key);
-            self.limits.of_home(home)?.release();
+            self.limits.gate(home)?.release();
         }
         started
     }
@@ -179,10 +179,10 @@ impl Engine<'_> {
             Ok(Preflight::Ready(ready)) => ready,
             Ok(Preflight::Busy(message)) => return self.handle_busy(at, Failure::new(Class::Busy, message)),
             Ok(Preflight::Failed(failure)) => {
-                return self.never_began(at, Failed::without_exit(failure));
+                return self.handle_early_end(at, Failed::without_exit(failure));
             }
             // An error about one job must not stop the others.
-            Err(error) => return self.failed(at, Failed::without_exit(Failure::from_error(&error))),
+            Err(error) => return self.fail(at, Failed::without_exit(Failure::from_error(&error))),
         };
         if let Some(warning) = &ready.warning {
             self.listener.warn(warning);
@@ -191,7 +191,7 @@ impl Engine<'_> {
         if self.starts < self.settings.max_concurrent {
             self.next_start = Instant::now() + Duration::from_millis(random(JITTER_MS));
         }
-        self.tasks.set(at, State::Running);
+        self.tasks.set_state(at, State::Running);
         let task = &mut self.tasks.all[at];
         task.of.attempt += 1;
         // The session of an earlier attempt is not that of this one.
@@ -213,13 +213,13 @@ impl Engine<'_> {
             at: now,
             boot: liveness::boot(),
             usage_before: ready.usage_before.clone(),
-            process: None,
             asked: job.asked(),
             is_new: job.kind() == Kind::New,
-            session_reported: false,
             version: ready.version.clone(),
             before: ready.before,
             up,
+            process: None,
+            session_reported: false,
         });
         match start.spawn(*ready, &mut |what| self.record_event(what, true))? {
             Spawn::Running(child, process, follower) => {
@@ -231,7 +231,7 @@ impl Engine<'_> {
                 self.follow(Running::new(self.dir, at, task, *follower, Some(child), patience));
                 Ok(())
             }
-            Spawn::Failed(failure) => self.failed(at, Failed::without_exit(failure)),
+            Spawn::Failed(failure) => self.fail(at, Failed::without_exit(failure)),
         }
     }
 
@@ -259,7 +259,7 @@ impl Engine<'_> {
 
     /// Makes a started job pending again, of which nothing was sent.
     pub(super) fn rerun_unsent(&mut self, at: usize, why: &str, wait: Duration) -> Result<()> {
-        self.tasks.set(at, State::Pending);
+        self.tasks.set_state(at, State::Pending);
         self.record_unstarted(at, why)?;
         self.give_back(at, wait);
         Ok(())

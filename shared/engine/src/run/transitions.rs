@@ -55,7 +55,7 @@ impl Rollout for RolloutReader<'_> {
 }
 
 impl Engine<'_> {
-    pub(super) fn finish(&mut self, running: &Running) -> Result<()> {
+    pub(super) fn handle_end(&mut self, running: &Running) -> Result<()> {
         let at = running.task;
         let home = self.tasks.all[at].home.clone();
         let prompt = running.out.with_extension("prompt");
@@ -94,14 +94,14 @@ impl Engine<'_> {
         }
         if probed && !matches!(&verdict, Verdict::Failed(failure, _) if failure.class == Class::UsageLimit) {
             // Another outcome does not show that the limit is still in force.
-            let gate = self.limits.of_home(home.as_deref())?;
+            let gate = self.limits.gate(home.as_deref())?;
             match matches!(verdict, Verdict::Completed { .. }) || acted {
-                true => gate.open()?,
+                true => gate.remove_limit()?,
                 false => gate.release(),
             }
         }
         let (failure, again) = match verdict {
-            Verdict::Completed { totals } => return self.completed(running, totals),
+            Verdict::Completed { totals } => return self.complete(running, totals),
             Verdict::Unsent => {
                 return self.rerun_unsent(at, "it was stopped before anything was sent", Duration::ZERO);
             }
@@ -111,25 +111,28 @@ impl Engine<'_> {
         let failed = Failed { failure, again, exit };
         match class {
             Class::Busy | Class::Locked => self.handle_busy(at, failed.failure),
-            _ if crashed_early => self.never_began(at, failed),
+            _ if crashed_early => self.handle_early_end(at, failed),
             Class::UsageLimit => {
-                let gate = self.limits.of_home(home.as_deref())?;
+                let gate = self.limits.gate(home.as_deref())?;
                 let Failure { until, message, .. } = &failed.failure;
-                gate.close(*until, message, Timestamp::now(), probed)?;
-                self.met_limit(at, failed)
+                gate.record_limit(*until, message, Timestamp::now(), probed)?;
+                self.handle_limit(at, failed)
             }
             Class::Unrecorded if again => {
                 self.tasks.all[at].anew = true;
                 self.retry(at, failed, Duration::ZERO)
             }
             Class::Interrupted if self.may_recover(at, running) => self.retry(at, failed, Duration::ZERO),
-            _ if class.may_pass() && !acted && self.tried(at) < self.settings.retries => {
+            _ if class.may_pass()
+                && !acted
+                && self.tries.get(&at).copied().unwrap_or(0) < self.settings.retries =>
+            {
                 let tries = self.tries.entry(at).or_default();
                 let wait = (FIRST_RETRY * 2_u32.saturating_pow(*tries)).min(LONGEST_RETRY);
                 *tries += 1;
                 self.retry(at, failed, wait + Duration::from_millis(random(wait.as_millis() as u64 / 4)))
             }
-            _ => self.failed(at, failed),
+            _ => self.fail(at, failed),
         }
     }
 
@@ -209,14 +212,14 @@ impl Engine<'_> {
 
     /// Handles a job whose Codex ended before it began. A single failure may be the fault of the job; several in
     /// a row are the fault of Codex or its home, and stop the run. These jobs stay pending: nothing was sent.
-    pub(super) fn never_began(&mut self, at: usize, failed: Failed) -> Result<()> {
+    pub(super) fn handle_early_end(&mut self, at: usize, failed: Failed) -> Result<()> {
         if !failed.failure.class.may_be_of_codex() {
-            return self.failed(at, failed);
+            return self.fail(at, failed);
         }
         let class = failed.failure.class;
         self.stop.early_crashes.push((at, failed.clone()));
         if self.stop.early_crashes.len() < MAX_EARLY_CRASHES && !self.stop.is_broken {
-            return self.failed(at, failed);
+            return self.fail(at, failed);
         }
         // Jobs that were started at the same time count too.
         self.stop.is_broken = true;
@@ -227,13 +230,9 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn tried(&self, at: usize) -> u32 {
-        self.tries.get(&at).copied().unwrap_or(0)
-    }
-
-    fn completed(&mut self, running: &Running, totals: Usage) -> Result<()> {
+    fn complete(&mut self, running: &Running, totals: Usage) -> Result<()> {
         let at = running.task;
-        self.tasks.set(at, State::Completed);
+        self.tasks.set_state(at, State::Completed);
         // Codex counts a session from its beginning (from 0.89).
         let start = self.tasks.all[at].start.as_ref();
         let version =
@@ -242,7 +241,7 @@ impl Engine<'_> {
         let usage = match &running.usage_before {
             _ if totals.is_empty() => None,
             _ if running.is_new || counts_turns => Some(totals),
-            Some(before) => Some(own(totals, before)),
+            Some(before) => Some(turn_usage(totals, before)),
             None => None,
         };
         let what = RunEvent::JobCompleted {
@@ -256,7 +255,7 @@ impl Engine<'_> {
     }
 
     /// Records a failed job, and stops the run if all jobs would fail in the same way.
-    pub(super) fn failed(&mut self, at: usize, failed: Failed) -> Result<()> {
+    pub(super) fn fail(&mut self, at: usize, failed: Failed) -> Result<()> {
         let Failure { class, until, .. } = failed.failure;
         if class.row().stops_run && self.stop.why.is_none() {
             (self.stop.why, self.stop.until) = (Some(class.word()), until);
@@ -264,7 +263,7 @@ impl Engine<'_> {
         self.record_failed_job(at, failed)
     }
 
-    /// As [`Engine::failed`], but the run stops only at `max_failures`.
+    /// As [`Engine::fail`], but the run stops only at `max_failures`.
     fn record_failed_job(&mut self, at: usize, failed: Failed) -> Result<()> {
         self.busy.remove(&at);
         self.stop.failures += 1;
@@ -276,7 +275,7 @@ impl Engine<'_> {
 
     fn record_failure(&mut self, at: usize, failed: Failed) -> Result<()> {
         let Failed { failure, again, exit } = failed;
-        self.tasks.set(at, State::Failed { again, sent: failure.class.row().sent != Sent::No });
+        self.tasks.set_state(at, State::Failed { again, sent: failure.class.row().sent != Sent::No });
         let JobState { of, next, .. } = &self.tasks.all[at];
         let what = RunEvent::JobFailed {
             of: of.clone(),
@@ -292,18 +291,18 @@ impl Engine<'_> {
     /// Records a failed attempt of a job that this run reruns after a while.
     fn retry(&mut self, at: usize, failed: Failed, wait: Duration) -> Result<()> {
         self.record_failure(at, Failed { again: true, ..failed })?;
-        self.tasks.set(at, State::Pending);
+        self.tasks.set_state(at, State::Pending);
         self.give_back(at, wait);
         Ok(())
     }
 
-    fn met_limit(&mut self, at: usize, failed: Failed) -> Result<()> {
+    fn handle_limit(&mut self, at: usize, failed: Failed) -> Result<()> {
         let waits = self.settings.on_limit == OnLimit::Wait && self.stop.requests == 0;
         match failed.again {
             true if waits => self.retry(at, failed, Duration::ZERO),
             // The turn has acted, so the job is not rerun; the others wait.
             false if waits => self.record_failed_job(at, failed),
-            _ => self.failed(at, failed),
+            _ => self.fail(at, failed),
         }
     }
 
@@ -332,7 +331,7 @@ impl Engine<'_> {
         let now = Instant::now();
         let was_started = self.tasks.all[at].state != State::Pending;
         if was_started {
-            self.tasks.set(at, State::Pending);
+            self.tasks.set_state(at, State::Pending);
         }
         let (since, looks) = *self.busy.entry(at).or_insert((now, 0));
         // A locked database is no session: skip and fork do not apply.
@@ -362,11 +361,11 @@ impl Engine<'_> {
                 Ok(())
             }
             OnBusy::Skip => {
-                self.tasks.set(at, State::Skipped);
+                self.tasks.set_state(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
                 self.record_event(RunEvent::JobSkipped { of, why: message, withdrawn: false }, true)
             }
-            _ => self.failed(at, Failed::without_exit(failure)),
+            _ => self.fail(at, Failed::without_exit(failure)),
         }
     }
 
@@ -392,7 +391,7 @@ impl Engine<'_> {
 }
 
 /// The tokens of a turn: the total of the session after it, less the total before.
-fn own(totals: Usage, before: &Usage) -> BTreeMap<String, i64> {
+fn turn_usage(totals: Usage, before: &Usage) -> BTreeMap<String, i64> {
     let less = |(name, total): (String, i64)| {
         let own = total - before.get(&name).copied().unwrap_or(0);
         (name, own)

@@ -3,10 +3,10 @@
 //! `locks/limit-HASH` records that the limit of a home was reached, when it resets, and when the next attempt is
 //! allowed. The file is replaced atomically. While a limit is recorded, only one runner at a time starts a job
 //! on that home, the **probe**: the runner that holds the kernel lock on `locks/limit-HASH.probe`. The outcome
-//! of its job removes the limit or extends it. The outcome of a job that was begun earlier says nothing about
-//! the limit, unless that job reaches it.
+//! of its job removes the limit or extends it. The outcome of a job that was begun earlier does not
+//! change the limit, unless that job reaches the limit.
 //!
-//! **When.** Codex prints whole minutes, rounded down. A reset time more than a minute ahead is used. If it is
+//! **Reset times.** Codex prints whole minutes, rounded down. A reset time more than a minute ahead is used. If it is
 //! nearer, past or unknown, the next probe follows after 5, 10, 20 ... s, up to ten minutes; a time of day that
 //! is past never means tomorrow.
 //!
@@ -89,14 +89,14 @@ impl LimitGate {
     }
 
     /// The recorded limit, if any.
-    pub fn closed(&self) -> Result<Option<ActiveLimit>> {
+    pub fn recorded(&self) -> Result<Option<ActiveLimit>> {
         Ok(self.store.read::<LimitFile>()?.limit)
     }
 
-    /// Requests to start a job. After [`Admission::Probe`] this runner holds the lock until it calls open, close
-    /// or release. `early` probes before the next attempt is due.
-    pub fn pass(&mut self, early: bool, now: Timestamp) -> Result<Admission> {
-        let Some(closed) = self.closed()? else {
+    /// Requests to start a job. After [`Admission::Probe`] this runner holds the lock until it calls `remove_limit`,
+    /// `record_limit` or `release`. `early` probes before the next attempt is due.
+    pub fn request_start(&mut self, early: bool, now: Timestamp) -> Result<Admission> {
+        let Some(closed) = self.recorded()? else {
             self.held = None;
             return Ok(Admission::Free);
         };
@@ -122,7 +122,7 @@ impl LimitGate {
     }
 
     /// Records that a job reached the limit; `probed` is whether the job was the probe, which ends then.
-    pub fn close(
+    pub fn record_limit(
         &mut self,
         reported: Option<Timestamp>,
         message: &str,
@@ -158,8 +158,8 @@ impl LimitGate {
     }
 
     /// Removes the limit after a probe succeeded.
-    pub fn open(&mut self) -> Result<()> {
-        if self.closed()?.is_some() {
+    pub fn remove_limit(&mut self) -> Result<()> {
+        if self.recorded()?.is_some() {
             self.store.update(|saved: &mut LimitFile| {
                 saved.limit = None;
                 Ok(((), Changed::Yes))
@@ -209,7 +209,7 @@ impl ActiveLimit {
             self.codex_home,
             self.describe_until(now)
         ))
-        .hint("--on-limit=wait waits until it resets, --on-limit=try starts jobs anyway")
+        .hint("--on-limit=wait waits until the limit resets, --on-limit=try starts jobs anyway")
     }
 }
 
@@ -227,39 +227,42 @@ mod tests {
     }
 
     #[test]
-    fn one_probe_at_a_time_and_ever_more_seldom() {
+    fn one_runner_probes_at_a_time_and_ever_more_seldom() {
         let dir = tempfile::tempdir().unwrap();
         let (mut one, mut two) = (gate(dir.path()), gate(dir.path()));
         let at = |seconds: i64| Timestamp(1_795_000_000_000 + seconds * 1000);
-        assert_eq!(one.pass(false, at(0)).unwrap(), Admission::Free);
+        assert_eq!(one.request_start(false, at(0)).unwrap(), Admission::Free);
         // Sixteen jobs meet the limit at once.
         for _ in 0..16 {
-            assert_eq!(one.close(Some(at(30)), "limit", at(0), false).unwrap().next, at(5));
+            assert_eq!(one.record_limit(Some(at(30)), "limit", at(0), false).unwrap().next, at(5));
         }
-        assert!(matches!(two.pass(false, at(4)).unwrap(), Admission::Shut(_)));
-        assert_eq!(two.pass(false, at(5)).unwrap(), Admission::Probe);
-        assert!(matches!(one.pass(true, at(6)).unwrap(), Admission::Shut(_)), "another one probes");
-        assert!(matches!(two.pass(false, at(6)).unwrap(), Admission::Shut(_)), "its own probe is under way");
-        // One that was begun before meets it once more, and is not the probe.
-        assert_eq!(two.close(None, "limit", at(6), false).unwrap().tries, 0);
-        assert!(matches!(one.pass(true, at(6)).unwrap(), Admission::Shut(_)), "it still probes");
-        assert_eq!(two.close(None, "limit", at(7), true).unwrap().next, at(17));
-        assert_eq!(one.pass(false, at(17)).unwrap(), Admission::Probe);
-        // A probe that dies gives the turn back.
+        assert!(matches!(two.request_start(false, at(4)).unwrap(), Admission::Shut(_)));
+        assert_eq!(two.request_start(false, at(5)).unwrap(), Admission::Probe);
+        assert!(matches!(one.request_start(true, at(6)).unwrap(), Admission::Shut(_)), "another one probes");
+        assert!(
+            matches!(two.request_start(false, at(6)).unwrap(), Admission::Shut(_)),
+            "its own probe is under way"
+        );
+        // A job that was begun earlier reaches the limit, and is not the probe.
+        assert_eq!(two.record_limit(None, "limit", at(6), false).unwrap().tries, 0);
+        assert!(matches!(one.request_start(true, at(6)).unwrap(), Admission::Shut(_)), "it still probes");
+        assert_eq!(two.record_limit(None, "limit", at(7), true).unwrap().next, at(17));
+        assert_eq!(one.request_start(false, at(17)).unwrap(), Admission::Probe);
+        // The lock of a probe that dies is released.
         drop(one);
-        assert_eq!(two.pass(false, at(18)).unwrap(), Admission::Probe);
+        assert_eq!(two.request_start(false, at(18)).unwrap(), Admission::Probe);
         two.release();
-        assert_eq!(two.pass(false, at(18)).unwrap(), Admission::Probe);
-        let reported = two.close(Some(at(7200)), "limit", at(20), true).unwrap();
+        assert_eq!(two.request_start(false, at(18)).unwrap(), Admission::Probe);
+        let reported = two.record_limit(Some(at(7200)), "limit", at(20), true).unwrap();
         assert_eq!((reported.until, reported.next, reported.since), (Some(at(7200)), at(7200), at(0)));
-        assert!(matches!(two.pass(false, at(3600)).unwrap(), Admission::Shut(_)));
+        assert!(matches!(two.request_start(false, at(3600)).unwrap(), Admission::Shut(_)));
         // A clock that was set back.
-        assert_eq!(two.pass(false, at(-100)).unwrap(), Admission::Probe);
-        two.open().unwrap();
-        assert_eq!(two.pass(false, at(21)).unwrap(), Admission::Free);
+        assert_eq!(two.request_start(false, at(-100)).unwrap(), Admission::Probe);
+        two.remove_limit().unwrap();
+        assert_eq!(two.request_start(false, at(21)).unwrap(), Admission::Free);
         for tries in 0..12 {
             two.lock_probe().unwrap();
-            let wait = two.close(None, "limit", at(30), true).unwrap().next.0 - at(30).0;
+            let wait = two.record_limit(None, "limit", at(30), true).unwrap().next.0 - at(30).0;
             assert_eq!(wait, [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000][tries.min(7)]);
         }
     }

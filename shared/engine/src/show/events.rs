@@ -457,10 +457,10 @@ fn closing(
             ));
             if killed { Exit::Interrupted } else { Exit::WorkLeft }
         }
-        RunEnd::Left { living } => {
+        RunEnd::Left { running } => {
             warn(format_args!(
                 "{} may still be running; '{continue_command}' continues the run",
-                counted(living)
+                counted(running)
             ));
             Exit::Interrupted
         }

@@ -16,18 +16,18 @@ use rustix::fs::OFlags;
 use crate::error::{Context, Error, Result, reason};
 
 /// Creates a directory with its parents. Refuses a directory that other users may write to.
-pub fn make(path: &Path) -> Result<()> {
+pub fn create_dir(path: &Path) -> Result<()> {
     // Every job needs such a directory; an existing one costs one call of the kernel.
-    if check(path)? {
+    if check_dir(path)? {
         return Ok(());
     }
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.context("create the directory", path).map_err(Error::of_place)?;
-    check(path).map(drop)
+    check_dir(path).map(drop)
 }
 
 /// Refuses a directory that other users may write to. Returns whether the directory exists.
-pub fn check(path: &Path) -> Result<bool> {
+pub fn check_dir(path: &Path) -> Result<bool> {
     let look = |meta: std::io::Result<fs::Metadata>| match meta {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         meta => meta.map(Some).context("examine the directory", path).map_err(Error::of_place),
@@ -104,7 +104,7 @@ pub fn open(options: &mut OpenOptions, what: &str, path: &Path) -> Result<File> 
 }
 
 /// An error in reading or writing a file of codex-agent, marked as such.
-pub fn trouble(verb: &str, path: &Path, error: &std::io::Error) -> Error {
+pub fn error(verb: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::new(format!("cannot {verb} '{}': {}", path.display(), reason(error))).of_place()
 }
 
