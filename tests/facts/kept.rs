@@ -479,7 +479,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "tokens are counted for the whole session, in the rollout and in turn.completed",
-        needed_by: &[("codex/rollout/line.rs", "tokens"), ("run/transitions.rs", "own")],
+        needed_by: &[("codex/rollout/line.rs", "tokens"), ("run/transitions.rs", "turn_usage")],
         proof: |lab| {
             let turn = rollout::last_turn(&lab.rollout("main", &lab.id("new")?)?).map_err(said)?;
             let total = turn.total_usage.unwrap_or_default().get("input_tokens").copied();

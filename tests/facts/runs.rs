@@ -59,7 +59,7 @@ pub const FACTS: &[Fact] = &[
         holds: "a turn prints thread.started first and turn.completed last, with the last message before it and usage in numbers",
         needed_by: &[
             ("process/output.rs", "event"),
-            ("run/transitions.rs", "completed"),
+            ("run/transitions.rs", "complete"),
             ("process/judge.rs", "judge"),
         ],
         proof: |lab| {
@@ -186,7 +186,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "the message of a usage limit has its end as 'try again at H:MM AM.', rounded down to the minute, or no end at all",
-        needed_by: &[("record/failure.rs", "reset"), ("run/usage_limit.rs", "close")],
+        needed_by: &[("record/failure.rs", "reset"), ("run/usage_limit.rs", "record_limit")],
         proof: |lab| {
             let message = |word: &str| -> Outcome<String> {
                 Ok(lab.ran(word)?.event("turn.failed")?["error"]["message"]

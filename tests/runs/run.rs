@@ -89,7 +89,7 @@ fn an_invalid_prompt_starts_nothing() {
         (&["-"], b"good\n{\"a\":1}\n", "stdin:2: expected a prompt record"),
         (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\"}\n{\"type\":\"job\"}\n", "stdin:2: "),
         (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\",\"session\":\"--yolo\"}\n", "a session id"),
-        (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\",\"id\":\"x\"}\n{\"type\":\"job\",\"prompt\":\"b\",\"id\":\"x\"}\n", "two jobs 'x'"),
+        (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\",\"id\":\"x\"}\n{\"type\":\"job\",\"prompt\":\"b\",\"id\":\"x\"}\n", "duplicate job id 'x'"),
         (&["--cwd", "nowhere", "x"], b"", "cannot change to 'nowhere'"),
     ];
     for (words, input, want) in all {
