@@ -38,31 +38,30 @@ struct Own {
 type Args = cli::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-fn flags() -> Vec<Flag> {
-    vec![
-        Flag::choice::<Kind, _>("only", "KIND", "install or remove only files of this kind", |args| {
-            &mut args.own.kinds
-        })
-        .more("May be given more than once. [default: man, and each of these shells that is installed]"),
-        Flag::switch("yes", "do not ask for confirmation", |args| &mut args.own.yes)
-            .short('y')
-            .more("The flag is necessary without a terminal."),
-        Flag::switch("dry-run", "list the files, and change nothing", |args| &mut args.own.dry_run).short('n'),
-        Flag::switch("undo", "remove the installed files", |args| &mut args.own.undo)
-            .more("With --only, files of other kinds stay. A file that was changed since it was installed is kept and listed. Directories that setup created are removed with the last file if they are empty."),
-        flags::json("setup.file records, one for each file"),
-    ]
-}
-
 fn tool() -> Tool {
     Tool::ours("codex-agent-setup")
         .description([
-            "Installs the manual pages of the tools, and a completion script for each shell that is installed, for the current user. The files are listed first, and installed after a confirmation. A file that setup did not write is never replaced. Startup files of shells are not changed: a line that must be added there is printed.",
+            "Installs the manual pages of the tools, and a completion script for each shell that is installed, for the current user. The files are listed first, and installed after a confirmation. A file that setup did not write is never replaced. Startup files of shells are not changed: the lines that may be needed there are printed.",
             "    codex-agent setup",
             "Manual pages are installed where man(1) searches for the pages of the executables. For executables in a directory bin below the home directory, such as ~/.cargo/bin, that is the directory share/man beside it, here ~/.cargo/share/man. For other executables it is $XDG_DATA_HOME/man. Completion scripts are installed in the directories that bash-completion and fish search. zsh searches no directory of the user, so that a line in ~/.zshrc must name the directory.",
             "After an update of the tools, run setup again: it replaces changed files, and removes those of tools that no longer exist. A kind of file that a package has installed, in a directory of $XDG_DATA_DIRS or beside the executables, is skipped.",
         ])
-        .command(Command::new(run).flags("Options", flags()))
+        .command(Command::new(run).flags(
+            "Options",
+            [
+                Flag::choice::<Kind, _>("only", "KIND", "install or remove only files of this kind", |args: &mut Args| {
+                    &mut args.own.kinds
+                })
+                .more("May be given more than once. [default: man, and each of these shells that is installed]"),
+                Flag::switch("yes", "do not ask for confirmation", |args| &mut args.own.yes)
+                    .short('y')
+                    .more("The flag is necessary without a terminal."),
+                Flag::switch("dry-run", "list the files, and change nothing", |args| &mut args.own.dry_run).short('n'),
+                Flag::switch("undo", "remove the installed files", |args| &mut args.own.undo)
+                    .more("With --only, files of other kinds stay. A file that was changed since it was installed is kept and listed. Directories that setup created are removed with the last file if they are empty."),
+                flags::json("records of type setup.file, one for each file"),
+            ],
+        ))
         .exit_status(&[
             (0, "The files were installed, removed or listed, or there was nothing to do."),
             (1, "Nothing was changed: the answer was no, or there is no terminal and no --yes. Or --undo kept files that were changed."),

@@ -9,7 +9,7 @@ use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::record::{ProblemRecord, ToolRecord};
 use codex_agent_shared::plugin::{FoundTool, PREFIX, PathProblem, SearchPath};
 use codex_agent_shared::terminal::{Cut, Look, Table, is_terminal};
-use codex_agent_shared::text::harmless;
+use codex_agent_shared::text::{harmless, tsv};
 
 use super::{Args, tool_name, tool_names};
 
@@ -83,11 +83,8 @@ pub(super) fn which(args: Args) -> Result<Exit> {
     let mut output = Output::stdout();
     for path in [path].into_iter().chain(shadows.into_iter().filter(|_| args.own.all)) {
         let path = path.to_string_lossy();
-        if is_terminal() {
-            output.text(harmless(&path).as_bytes(), b"\n")?;
-        } else {
-            output.row([&*path])?;
-        }
+        let shown = if is_terminal() { harmless(&path) } else { tsv(&path) };
+        output.text(shown.as_bytes(), b"\n")?;
     }
     output.flush().map(|()| Exit::Done)
 }
