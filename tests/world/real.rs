@@ -31,9 +31,9 @@ pub fn codex(version: &str) -> Option<PathBuf> {
     }
     assert!(
         std::env::var_os("CODEX_AGENT_REQUIRE_CODEX").is_none(),
-        "the real Codex {version} is required here, and tests/run could not bring it"
+        "the real Codex {version} is required here, and tests/run could not install it"
     );
-    eprintln!("SKIPPED: there is no real Codex {version}; tests/run brings it with npm");
+    eprintln!("SKIPPED: the real Codex {version} is missing; tests/run installs it with npm");
     None
 }
 
