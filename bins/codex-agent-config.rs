@@ -1,8 +1,9 @@
 //! codex-agent-config: show settings, where each is set, and problems of config.toml.
 //!
-//! The file is the user's: it is opened in an editor, and never written by a verb, which would have to keep
-//! comments, order and blank lines as they are.
+//! The file belongs to the user: `edit` opens it in an editor. No verb writes it, which would have to keep comments,
+//! order and blank lines.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 
 use codex_agent_engine::process::command;
 use codex_agent_shared::child;
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::codex::home::Home;
@@ -23,8 +25,8 @@ use codex_agent_shared::exec::is_executable;
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::SearchPath;
 use codex_agent_shared::store::private;
-use codex_agent_shared::terminal::{Color, Look, columns, is_terminal, line};
-use codex_agent_shared::text::{cell, harmless, nearest, path_cell, tsv, width};
+use codex_agent_shared::terminal::{Cell, Cut, Look, Table, is_terminal};
+use codex_agent_shared::text::{harmless, nearest};
 
 type Args = cli::Args;
 type Flag = cli::Flag<Args>;
@@ -124,91 +126,81 @@ fn main() -> ExitCode {
     cli::main(tool())
 }
 
-/// The record with a path, or with the problem that there is none.
-fn trying<P: AsRef<Path>>(
+/// The record with a path, or with the reason why there is none and the value that was set.
+fn with_path(
     record: SettingRecord,
-    path: &Result<P>,
-    otherwise: Option<OsString>,
+    path: std::result::Result<&Path, &Error>,
+    set: Option<OsString>,
 ) -> SettingRecord {
+    let text = |path: &Path| SettingValue::Text(path.to_string_lossy().into_owned());
     match path {
-        Ok(path) => SettingRecord { value: Some(shown_path(path.as_ref())), ..record },
+        Ok(path) => SettingRecord { value: Some(text(path)), ..record },
         Err(error) => {
-            let whole = |path: OsString| std::path::absolute(&path).unwrap_or_else(|_| path.into());
-            let value = otherwise.map(|path| shown_path(&whole(path)));
+            let absolute = |path: OsString| std::path::absolute(&path).unwrap_or_else(|_| path.into());
+            let value = set.map(|path| text(&absolute(path)));
             SettingRecord { value, problem: Some(error.to_string()), ..record }
         }
     }
 }
 
-fn shown_path(path: &Path) -> SettingValue {
-    SettingValue::Text(path.to_string_lossy().into_owned())
-}
-
-/// The settings, and what follows from them.
+/// The settings, and the paths that follow from them.
 fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
+    let common = &args.common;
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.clone().into_os_string());
-    let home = Home::find(args.common.codex_home.as_deref());
+    let home = Home::find(common.codex_home.as_deref());
     let mut rows = Vec::new();
     for setting in SETTINGS {
         let flag = match setting.key {
-            "codex.home" => path(&args.common.codex_home),
-            "codex.binary" => path(&args.common.codex),
-            "ui.color" => match args.common.color {
-                Color::Unset => None,
-                Color::Auto => Some("auto".into()),
-                Color::Always => Some("always".into()),
-                Color::Never => Some("never".into()),
-            },
+            "codex.home" => path(&common.codex_home),
+            "codex.binary" => path(&common.codex),
+            "ui.color" => Some(common.color.word().into()).filter(|word: &OsString| !word.is_empty()),
             _ => None,
         };
-        let (value, said) = config.chosen(setting, flag).unzip();
-        let row = SettingRecord::of(setting, said, config);
+        let (value, source) = config.chosen(setting, flag).unzip();
+        let row = |source| SettingRecord::of_setting(setting, source, config);
         rows.push(match setting.key {
-            "codex.home" => trying(row, &home.as_ref().map(Home::path).map_err(again), value),
+            "codex.home" => with_path(row(source), home.as_ref().map(Home::path), value),
             "codex.binary" => {
-                let found = command::find(args.common.codex.as_deref());
-                let said = said.or(found.as_ref().ok().map(|_| Source::Environment("PATH")));
-                trying(SettingRecord::of(setting, said, config), &found, value)
+                let found = command::find(common.codex.as_deref());
+                let source = source.or(found.as_ref().ok().map(|_| Source::Environment("PATH")));
+                with_path(row(source), found.as_ref().map(AsRef::as_ref), value)
             }
             _ => {
-                let text =
-                    value.map_or(setting.default.to_owned(), |value| value.to_string_lossy().into_owned());
+                let text = value.map_or(setting.default.into(), |value| value.to_string_lossy().into_owned());
                 let number = text.parse().ok().filter(|_| matches!(setting.kind, Kind::Number(_)));
-                SettingRecord {
-                    value: Some(number.map_or(SettingValue::Text(text), SettingValue::Number)),
-                    ..row
-                }
+                let value = number.map_or(SettingValue::Text(text), SettingValue::Number);
+                SettingRecord { value: Some(value), ..row(source) }
             }
         });
     }
     if let Ok(home) = &home {
-        let said = |said| SettingRecord::new("codex.database", "Codex's database", said, config);
+        let row = |source| SettingRecord::new("codex.database", "Codex's database", source, config);
         let row = match home.database_moved_by() {
-            None => said(None),
+            None => row(None),
             Some("sqlite_home") => {
                 let file = home.path().join("config.toml").to_string_lossy().into_owned();
-                SettingRecord { source: "file", by: Some(file), ..said(None) }
+                SettingRecord { source: "file", by: Some(file), ..row(None) }
             }
-            Some(variable) => said(Some(Source::Environment(variable))),
+            Some(variable) => row(Some(Source::Environment(variable))),
         };
-        rows.push(SettingRecord { value: home.database().map(shown_path), ..row });
+        rows.push(match home.database() {
+            Some(path) => with_path(row, Ok(path), None),
+            None => row,
+        });
     }
-    for (key, about, found) in [
-        ("config.folder", "groups, queues and config.toml", config::where_config_is()),
-        ("state.folder", "runs and locks", config::where_state_is()),
+    for (key, about, directory) in [
+        ("config.folder", "groups, queues and config.toml", &config::CONFIG_DIRECTORY),
+        ("state.folder", "runs and locks", &config::STATE_DIRECTORY),
     ] {
-        let said = found.as_ref().ok().and_then(|(_, by)| by.map(Source::Environment));
-        let row = SettingRecord::new(key, about, said, config);
-        rows.push(trying(row, &found.map(|(dir, _)| dir), None));
+        let found = directory.locate();
+        let source = found.as_ref().ok().and_then(|(_, by)| by.map(Source::Environment));
+        let row = SettingRecord::new(key, about, source, config);
+        rows.push(with_path(row, found.as_ref().map(|(path, _)| path.as_path()), None));
     }
     rows
 }
 
-fn again(error: &Error) -> Error {
-    Error::new(error.to_string())
-}
-
-/// The search path, read once where there are aliases that may be shadowed.
+/// The search path; its directories are read once if there are aliases, which a tool may shadow.
 fn search_path(config: &Config) -> SearchPath {
     let path = SearchPath::from_env();
     if !config.aliases().is_empty() {
@@ -218,7 +210,7 @@ fn search_path(config: &Config) -> SearchPath {
 }
 
 fn list(args: Args) -> Result<Exit> {
-    let config = config::once();
+    let config = config::as_far_as_valid();
     let rows = rows(&args, config);
     let path = search_path(config);
     let shadow = |alias: &Alias| alias::shadow(&alias.name, &path);
@@ -233,14 +225,18 @@ fn list(args: Args) -> Result<Exit> {
             let place = config.location(Some(alias.place));
             [format!("alias.{}", alias.name), alias.text.clone(), "file".to_owned(), place]
         });
-        let cells =
+        let rows =
             rows.iter().map(|row| [row.key.to_owned(), row.text(), row.source.to_owned(), row.origin()]);
-        show(&mut output, &cells.chain(aliases).collect::<Vec<_>>(), args.common.color.is_on())?;
+        let mut rows = rows.chain(aliases);
+        match is_terminal() {
+            true => table(rows).write(&mut output, args.common.color.is_on())?,
+            false => rows.try_for_each(|row| output.row(row.iter().map(String::as_str)))?,
+        }
     }
     output.flush()?;
     for row in &rows {
         match &row.problem {
-            // A missing Codex is no problem of the settings.
+            // A missing Codex is not a problem of the settings.
             Some(problem) if row.source == "built-in" => note(problem),
             Some(problem) => warn(problem),
             None => {}
@@ -256,172 +252,148 @@ fn list(args: Args) -> Result<Exit> {
     }
 }
 
-/// Key, value and source: on a terminal a table, else with TABs between.
-fn show(output: &mut Output, rows: &[[String; 4]], color: bool) -> Result<()> {
-    if !is_terminal() {
-        for row in rows {
-            output.text(row.each_ref().map(|cell| tsv(cell)).join("\t").as_bytes(), b"\n")?;
-        }
-        return Ok(());
-    }
-    let home = std::env::var("HOME").ok();
-    let first = rows.iter().map(|row| width(&row[0])).max().unwrap_or(0).min(30);
-    let left = columns().saturating_sub(first + 4);
-    let from = |row: &[String; 4]| match (row[2].as_str(), row[3].as_str()) {
-        ("built-in", _) => "built in".to_owned(),
-        (_, by) => path_cell(by, home.as_deref(), left / 2),
-    };
-    let last = rows.iter().map(|row| width(&from(row))).max().unwrap_or(0);
-    let second =
-        rows.iter().map(|row| width(&path_cell(&row[1], home.as_deref(), usize::MAX))).max().unwrap_or(0);
-    let second = second.min(left.saturating_sub(last));
-    for row in rows {
-        let value = match row[1].as_str() {
-            "" => "none".to_owned(),
-            path if path.starts_with('/') => path_cell(path, home.as_deref(), second),
-            text => cell(text, second),
+/// The table of key, value and source.
+fn table(rows: impl Iterator<Item = [String; 4]>) -> Table {
+    let mut table = Table::new().column("", Look::Bold).most(30);
+    table = table.column("", Look::Plain).gives_way(2, 12);
+    table = table.column("", Look::Dim).cut(Cut::Front).gives_way(1, 16);
+    for [key, value, source, origin] in rows {
+        let value = match value.as_str() {
+            "" => "none".into(),
+            path if path.starts_with('/') => Cell::with_cut(path, Cut::Front),
+            text => text.into(),
         };
-        let (key, from) = (cell(&row[0], first), from(row));
-        let cells = [(key.as_str(), Look::Bold, first), (&value, Look::Plain, second), (&from, Look::Dim, 0)];
-        output.text(line(&cells, color).as_bytes(), b"\n")?;
+        let origin = if source == "built-in" { "built in".to_owned() } else { origin };
+        table.row([key.into(), value, origin.into()]);
     }
-    Ok(())
+    table
 }
 
 fn get(args: Args) -> Result<Exit> {
+    let list_hint = "'codex-agent config list' lists the settings";
     let [key] = &args.operands[..] else {
         return Err(match args.operands.get(1) {
-            None => Error::usage("the key is missing").hint("'codex-agent config list' lists them"),
+            None => Error::usage("the key is missing").hint(list_hint),
             Some(operand) => Error::usage(format!("unexpected operand '{operand}'")),
         });
     };
-    let config = config::once().valid_for(key)?;
+    let config = config::as_far_as_valid().valid_for(key)?;
     let rows = rows(&args, config);
-    let aliases = || config.aliases().iter();
     let mut output = Output::stdout();
+    let mut exit = Exit::Done;
     if let Some(row) = rows.iter().find(|row| row.key == key) {
-        match (&row.value, args.common.json) {
-            (_, true) => output.record(row)?,
-            (Some(_), false) => output.text(shown(&row.text()).as_bytes(), b"\n")?,
-            (None, false) => {}
+        if args.common.json {
+            output.record(row)?;
+        } else if row.value.is_some() {
+            output.text(printable(&row.text()).as_bytes(), b"\n")?;
         }
         if let Some(problem) = &row.problem {
             warn(problem);
         }
-        output.flush()?;
-        return Ok(if row.value.is_some() { Exit::Done } else { Exit::Negative });
-    }
-    let alias = key.strip_prefix("alias.").and_then(|name| aliases().find(|alias| alias.name == name));
-    let Some(alias) = alias else {
-        let names: Vec<String> = aliases().map(|alias| format!("alias.{}", alias.name)).collect();
-        let known = rows.iter().map(|row| row.key).chain(names.iter().map(String::as_str));
-        let error = Error::not_found(format!("there is no setting '{key}'"));
-        return Err(match nearest(key, known).first() {
-            Some(near) => error.hint(format!("did you mean '{near}'?")),
-            None => error.hint("'codex-agent config list' lists them"),
-        });
-    };
-    match args.common.json {
-        true => {
+        exit = if row.value.is_some() { Exit::Done } else { Exit::Negative };
+    } else if let Some(alias) = key.strip_prefix("alias.").and_then(|name| config.alias(name)) {
+        if args.common.json {
             let by = alias::shadow(&alias.name, &SearchPath::from_env());
             output.record(&alias.record(config, by.as_deref()))?;
+        } else {
+            output.text(printable(&alias.text).as_bytes(), b"\n")?;
         }
-        false => output.text(shown(&alias.text).as_bytes(), b"\n")?,
+    } else {
+        let names: Vec<String> =
+            config.aliases().iter().map(|alias| format!("alias.{}", alias.name)).collect();
+        let known = rows.iter().map(|row| row.key).chain(names.iter().map(String::as_str));
+        let near = nearest(key, known).first().map(|near| format!("did you mean '{near}'?"));
+        let error = Error::not_found(format!("there is no setting '{key}'"));
+        return Err(error.hint(near.unwrap_or_else(|| list_hint.to_owned())));
     }
     output.flush()?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
-/// A value alone: a terminal gets it harmless, a script as it is.
-fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+/// A value without a row: harmless on a terminal, unchanged for a script.
+fn printable(text: &str) -> Cow<'_, str> {
     if is_terminal() { harmless(text) } else { text.into() }
 }
 
 fn path(_args: Args) -> Result<Exit> {
-    let path = config::config_folder()?.join(config::NAME);
-    cli::print(&format!("{}\n", shown(&path.to_string_lossy())))
+    let path = config::config_directory()?.join(config::NAME);
+    cli::print(&format!("{}\n", printable(&path.to_string_lossy())))
 }
 
-/// Everything that is wrong, in the order of the file.
+/// All problems, in the order of the file.
 fn problems(config: &Config) -> Vec<ProblemRecord> {
-    let problem = |word, place, detail, is_error| ProblemRecord::new(config, word, is_error, place, detail);
-    let mut problems = Vec::new();
-    for fault in config.faults() {
-        let hint = fault.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
-        problems.push(problem(fault.word, fault.place, format!("{}{hint}", fault.message), fault.is_error));
-    }
+    let record = |kind, place, detail, is_error| ProblemRecord::new(config, kind, is_error, place, detail);
+    let problems = config.problems().iter();
+    let mut records: Vec<ProblemRecord> = problems
+        .map(|problem| record(problem.kind, problem.place, problem.detail(), problem.is_error))
+        .collect();
     if let Some((home, place)) = config.value_in_file(&config::CODEX_HOME) {
         let why = match Path::new(home).metadata() {
             Ok(meta) if meta.is_dir() => None,
             Ok(_) => Some("it is not a directory".to_owned()),
             Err(error) => Some(reason(&error)),
         };
-        problems.extend(why.map(|why| {
+        records.extend(why.map(|why| {
             let detail = format!("cannot open Codex's home '{}': {why}", home.display());
-            problem("bad_value", Some(place), detail, true)
+            record("bad_value", Some(place), detail, true)
         }));
     }
     if let Some((codex, place)) = config.value_in_file(&config::CODEX_BINARY)
         && !is_executable(Path::new(codex))
     {
         let detail = format!("cannot run codex at '{}': it is not an executable file", codex.display());
-        problems.push(problem("bad_value", Some(place), detail, true));
+        records.push(record("bad_value", Some(place), detail, true));
     }
     let path = search_path(config);
     for alias in config.aliases() {
         let place = Some(alias.place);
         if let Some(by) = alias::shadow(&alias.name, &path) {
-            problems.push(problem("alias_shadowed", place, alias.shadowed(config, &by), false));
-        } else if let Err(error) = alias::follow(config, &[alias.name.clone().into()], &path) {
-            let leads = format!("alias '{}' leads nowhere", alias.name);
-            let error = error.to_string();
-            let detail = if error.starts_with("alias") { error } else { format!("{leads}: {error}") };
-            problems.push(problem("alias_to_nothing", place, detail, false));
+            records.push(record("alias_shadowed", place, alias.shadowed(config, &by), false));
+        } else if let Err(error) = alias::resolve(config, &[alias.name.clone().into()], &path) {
+            let mut detail = error.to_string();
+            if !detail.starts_with("alias") {
+                detail = format!("alias '{}' refers to no tool: {detail}", alias.name);
+            }
+            records.push(record("alias_to_nothing", place, detail, false));
         }
     }
-    problems.sort_by_key(|problem| (problem.line, problem.column));
-    problems
+    records.sort_by_key(|record| (record.line, record.column));
+    records
 }
 
 fn check(args: Args) -> Result<Exit> {
-    let config = Config::read(&config::config_folder()?);
+    let config = Config::read(&config::config_directory()?);
     let problems = problems(&config);
     let mut output = Output::stdout();
     for problem in &problems {
-        let level = problem.level;
-        let number = |number: Option<usize>| number.map(|number| number.to_string()).unwrap_or_default();
-        let (row, column) = (number(problem.line), number(problem.column));
+        let ProblemRecord { path, level, detail, .. } = problem;
+        let place = [problem.line, problem.column];
         if args.common.json {
             output.record(problem)?;
         } else if is_terminal() {
-            let place: String = [&row, &column]
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .map(|part| format!(":{part}"))
-                .collect();
-            let text = format!("{}{place}: {level}: {}", problem.path, problem.detail);
+            let place: String = place.iter().flatten().map(|number| format!(":{number}")).collect();
+            let text = format!("{path}{place}: {level}: {detail}");
             output.text(harmless(&text).as_bytes(), b"\n")?;
         } else {
-            let cells = [&problem.path, &row, &column, level, &problem.detail];
-            output.text(cells.map(|cell| tsv(cell)).join("\t").as_bytes(), b"\n")?;
+            let [line, column] =
+                place.map(|number| number.map(|number| number.to_string()).unwrap_or_default());
+            output.row([path, &line, &column, *level, detail])?;
         }
     }
     output.flush()?;
-    Ok(match (problems.is_empty(), problems.iter().any(|problem| problem.level == "error")) {
-        (true, _) => {
-            let path = config.path().display();
-            match config.is_there() {
-                true => note(format_args!("nothing is wrong with '{path}'")),
-                false => note(format_args!("there is no '{path}', and what is built in holds")),
-            }
-            Exit::Done
-        }
-        (false, false) => Exit::Negative,
-        (false, true) => Exit::Trouble,
-    })
+    if problems.is_empty() {
+        let path = config.path().display();
+        note(match config.exists() {
+            true => format!("nothing is wrong with '{path}'"),
+            false => format!("there is no '{path}': all settings have their defaults"),
+        });
+        return Ok(Exit::Done);
+    }
+    let has_error = problems.iter().any(|problem| problem.level == "error");
+    Ok(if has_error { Exit::Trouble } else { Exit::Negative })
 }
 
-/// A file in which everything is commented out, made from the table of settings.
+/// The template of a file, made from the table of settings: everything is commented out.
 fn template() -> String {
     let mut text = "# Settings of codex-agent; see codex-agent-config(1).\n".to_owned();
     let mut table = "";
@@ -447,9 +419,10 @@ fn template() -> String {
 
 fn edit(args: Args) -> Result<Exit> {
     let Some(editor) = child::editor() else {
-        return Err(Error::usage("there is no terminal to edit on").hint("VISUAL or EDITOR names an editor"));
+        return Err(Error::usage("cannot open an editor: standard input is not a terminal")
+            .hint("the variable VISUAL or EDITOR names an editor"));
     };
-    let dir = config::config_folder()?;
+    let dir = config::config_directory()?;
     let path = dir.join(config::NAME);
     let template = template();
     let is_new = path.symlink_metadata().is_err();
@@ -464,7 +437,7 @@ fn edit(args: Args) -> Result<Exit> {
     if is_new && std::fs::read(&path).is_ok_and(|bytes| bytes == template.as_bytes()) {
         std::fs::remove_file(&path).context("remove", &path)?;
         if is_new_dir {
-            // Another process may have put something into it meanwhile.
+            // Another process may have created a file in the directory meanwhile.
             let _ = std::fs::remove_dir(&dir);
         }
     }

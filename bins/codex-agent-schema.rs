@@ -12,7 +12,7 @@ use codex_agent_shared::schema;
 use codex_agent_shared::schema::{READ, Schema, WRITTEN};
 use codex_agent_shared::terminal::{Look, Table, is_terminal};
 
-/// The own arguments of this tool.
+/// The values of the tool's own flags.
 #[derive(Default)]
 struct Own {
     all: bool,
@@ -85,19 +85,15 @@ fn run(args: Args) -> Result<Exit> {
 
 fn list(args: &Args, schemas: &[Schema]) -> Result<Exit> {
     let mut output = Output::stdout();
-    if is_terminal() && !args.common.json {
+    let mut rows = schemas.iter().map(|schema| [&*schema.name, &*schema.about]);
+    if args.common.json {
+        schemas.iter().try_for_each(|schema| output.record(&schema.record()))?;
+    } else if is_terminal() {
         let mut table = Table::new().column("", Look::Id).column("", Look::Plain).gives_way(1, 1);
-        schemas.iter().for_each(|schema| table.row([&schema.name, &schema.about].map(String::as_str)));
+        rows.for_each(|row| table.row(row));
         table.write(&mut output, args.common.color.is_on())?;
-        output.flush()?;
-        return Ok(Exit::Done);
-    }
-    for schema in schemas {
-        if args.common.json {
-            output.record(&schema.record())?;
-        } else {
-            output.text([&schema.name, &*schema.about].join("\t").as_bytes(), b"\n")?;
-        }
+    } else {
+        rows.try_for_each(|row| output.row(row))?;
     }
     output.flush()?;
     Ok(Exit::Done)

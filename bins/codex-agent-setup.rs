@@ -15,7 +15,7 @@ use std::{env, iter};
 
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli::{self, Command, Tool, flags};
-use codex_agent_shared::config::{data_dirs, data_home, state_folder, user_home};
+use codex_agent_shared::config::{data_dirs, data_home, state_directory, user_home};
 use codex_agent_shared::error::{Context, Error, Exit, Result, status, warn};
 use codex_agent_shared::exec::find_program;
 use codex_agent_shared::ndjson::Output;
@@ -266,7 +266,7 @@ impl Step {
 }
 
 fn run(args: Args) -> Result<Exit> {
-    let store = Store::new(state_folder()?.join("setup.json"));
+    let store = Store::new(state_directory()?.join("setup.json"));
     let installed: Installed = store.read()?;
     let (undo, dispatcher) = (args.own.undo, dispatcher());
     let bin = dispatcher.parent().unwrap_or(Path::new("/"));

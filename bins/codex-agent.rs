@@ -14,7 +14,7 @@ use std::process::{Command as Process, ExitCode, Stdio};
 use codex_agent_shared::cli::candidates::Candidates;
 use codex_agent_shared::cli::{self, Command, Completes, Takes, Tool, complete, generate};
 use codex_agent_shared::config::alias::{self, Alias, Resolved};
-use codex_agent_shared::config::{ALIAS, Config, config_folder, named_config_folder};
+use codex_agent_shared::config::{ALIAS, CONFIG_DIRECTORY, Config, config_directory};
 use codex_agent_shared::error::{self, Context, Error, Exit, Result, reason, warn_of};
 use codex_agent_shared::exec::{find_program, wrong_interpreter};
 use codex_agent_shared::ndjson::Output;
@@ -194,12 +194,12 @@ fn run_alias(mut args: Args, path: &SearchPath) -> Result<Exit> {
     let config = config(&args)?;
     let name = args.words[0].to_string_lossy().into_owned();
     let key = format!("{ALIAS}.{name}");
-    let is_reported = config.faults().iter().any(|fault| fault.key.as_ref() == Some(&key));
+    let is_reported = config.problems().iter().any(|problem| problem.key.as_ref() == Some(&key));
     config.valid_for(&key).map_err(|error| match is_reported {
         true => error,
         false => error.hint(format!("there is no tool '{name}', and whether it is an alias is unknown")),
     })?;
-    match alias::follow(&config, &args.words, path)? {
+    match alias::resolve(&config, &args.words, path)? {
         Resolved::Tool(path, arguments) => Err(run_tool(&args, &path, &arguments)),
         Resolved::Help(topic) => {
             args.words = std::iter::once("help".into()).chain(topic).collect();
@@ -235,13 +235,13 @@ fn complete(args: Args) -> Result<Exit> {
             }
             (path, args.words[1..].to_vec())
         }
-        _ => match alias::follow(&config(&args)?, &args.words, &search)? {
+        _ => match alias::resolve(&config(&args)?, &args.words, &search)? {
             Resolved::Tool(path, words) => (path, words),
             Resolved::Help(_) => return help(found),
             Resolved::Shell(..) => (PathBuf::new(), Vec::new()),
         },
     };
-    let tool_name = plugin::name_of(&path);
+    let tool_name = plugin::tool_name(&path);
     if plugin::is_ours(&tool_name, &path) {
         let asked = ["--generate", "complete", "--"].map(OsString::from).into_iter().chain(words);
         return Err(run_tool(&args, &path, &asked.collect::<Vec<_>>()));
@@ -266,7 +266,7 @@ fn complete(args: Args) -> Result<Exit> {
 fn config(args: &Args) -> Result<Config> {
     let directory = match &args.config_home {
         Some(directory) => Ok(absolute(directory)),
-        None => named_config_folder()?.map_or_else(config_folder, Ok),
+        None => CONFIG_DIRECTORY.from_env()?.map_or_else(config_directory, Ok),
     };
     Ok(directory.map_or_else(|_| Config::default(), |directory| Config::read(&directory)))
 }

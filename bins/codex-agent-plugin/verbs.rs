@@ -44,7 +44,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     }
     table.write(&mut output, false)?;
     if args.common.json {
-        problems.iter().try_for_each(|problem| output.record(&ProblemRecord::of(problem)))?;
+        problems.iter().try_for_each(|problem| output.record(&ProblemRecord::new(problem)))?;
         return output.flush().map(|()| Exit::Done);
     }
     output.flush()?;

@@ -1,20 +1,20 @@
 //! Configuration: `config.toml` in the directory of `groups.json`, and the paths of codex-agent's directories.
 //!
-//! Each setting is described once, in [`SETTINGS`]: the reader, `codex-agent config` and the manual are made
-//! from it. A flag wins over an environment variable, the variable over the file, the file over the default
+//! Each setting is described once, in [`SETTINGS`]: the reader, `codex-agent config` and the manual are made from this
+//! table. A flag overrides an environment variable, the variable overrides the file, the file overrides the default
 //! ([`chosen`]). The file is read at most once in a process, and only if no flag or variable decides.
 //!
-//! A missing file is an empty one. A syntax error, a wrong type and an invalid value are errors with file, line
-//! and column for a tool that reads a setting. An unknown key prints a warning and is ignored: a newer release may
-//! have written it. The file is never written.
+//! A missing file is an empty one. A syntax error, a wrong type and an invalid value are errors with file, line and
+//! column for a tool that reads a setting. An unknown key prints a warning and is ignored: a newer release may have
+//! written it. The file is never written.
 //!
 //! ```
 //! use codex_agent_shared::config::Config;
 //!
-//! let folder = tempfile::tempdir().unwrap();
+//! let directory = tempfile::tempdir().unwrap();
 //! // A missing file is no error.
-//! let config = Config::read(folder.path());
-//! assert!(!config.is_there() && config.valid().is_ok() && config.aliases().is_empty());
+//! let config = Config::read(directory.path());
+//! assert!(!config.exists() && config.valid().is_ok() && config.aliases().is_empty());
 //! ```
 
 pub mod alias;
@@ -49,18 +49,15 @@ pub const NAME: &str = "config.toml";
 /// The longest file that is read: 1 MiB.
 const LONGEST: u64 = 1 << 20;
 
-/// The environment variable that sets the directory of the configuration.
-const CONFIG_HOME: &str = "CODEX_AGENT_CONFIG_HOME";
-
 /// The table of aliases.
 pub const ALIAS: &str = "alias";
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A flag, by its name.
     Flag(&'static str),
-    /// A variable, by its name.
+    /// An environment variable, by its name.
     Environment(&'static str),
     /// The file.
     File(TextPosition),
@@ -68,11 +65,11 @@ pub enum Source {
 
 /// A problem in one place of the file, or of the whole file.
 #[derive(Debug)]
-pub struct Fault {
+pub struct Problem {
     /// Whether the file is unusable until it is corrected.
     pub is_error: bool,
     /// The kind of problem, for records.
-    pub word: &'static str,
+    pub kind: &'static str,
     /// The position; none for a problem of the whole file.
     pub place: Option<TextPosition>,
     /// The key or table with the problem; none for a problem of the whole file.
@@ -81,6 +78,40 @@ pub struct Fault {
     pub message: String,
     /// A hint for the user.
     pub hint: Option<String>,
+}
+
+impl Problem {
+    fn error(kind: &'static str, place: impl Into<Option<TextPosition>>, message: String) -> Problem {
+        Problem { is_error: true, kind, place: place.into(), key: None, message, hint: None }
+    }
+
+    fn warning(kind: &'static str, place: TextPosition, message: String) -> Problem {
+        Problem { is_error: false, ..Problem::error(kind, place, message) }
+    }
+
+    fn unknown(place: TextPosition, what: &str, name: &str, near: Option<&str>) -> Problem {
+        let hint = near.map(|near| format!("did you mean '{near}'?"));
+        Problem { hint, ..Problem::warning("unknown_key", place, format!("unknown {what} '{name}'")) }
+    }
+
+    fn invalid_value(key: String, what: &str, invalid: Invalid, place: TextPosition) -> Problem {
+        let (kind, why) = match invalid {
+            Invalid::Type(expected, found) => ("wrong_type", format!("expected {expected}, found {found}")),
+            Invalid::Value(why) => ("bad_value", why),
+        };
+        let message = format!("invalid value for {what}: {why}");
+        Problem { key: Some(key), ..Problem::error(kind, place, message) }
+    }
+
+    /// The explanation with the hint.
+    pub fn detail(&self) -> String {
+        let hint = self.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
+        format!("{}{hint}", self.message)
+    }
+
+    fn is_of_alias(&self) -> bool {
+        self.key.as_deref().is_some_and(|key| key.split('.').next() == Some(ALIAS))
+    }
 }
 
 /// A value of the file.
@@ -95,39 +126,33 @@ struct Set {
 #[derive(Debug, Default)]
 pub struct Config {
     path: PathBuf,
-    is_there: bool,
+    exists: bool,
     set: Vec<Set>,
     aliases: Vec<Alias>,
-    faults: Vec<Fault>,
+    problems: Vec<Problem>,
 }
 
 impl Config {
-    /// Read the file of a directory. Problems are recorded in the result: see [`Config::valid`].
-    pub fn read(folder: &Path) -> Config {
-        let mut config = Config { path: folder.join(NAME), ..Config::default() };
-        match bytes(&config.path) {
-            Ok(None) => {}
-            Ok(Some(bytes)) => {
-                config.is_there = true;
-                config.parse(&bytes);
-            }
-            Err(why) => {
-                config.is_there = true;
-                config.fault(true, "unreadable", None, why);
-            }
+    /// Reads the file in a directory. Problems are recorded in the result: see [`Config::valid`].
+    pub fn read(directory: &Path) -> Config {
+        let mut config = Config { path: directory.join(NAME), exists: true, ..Config::default() };
+        match read_file(&config.path) {
+            Ok(None) => config.exists = false,
+            Ok(Some(bytes)) => config.parse(&bytes),
+            Err(why) => config.problems.push(Problem::error("unreadable", None, why)),
         }
-        config.faults.sort_by_key(|fault| fault.place);
+        config.problems.sort_by_key(|problem| problem.place);
         config
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether the file exists.
-    pub fn is_there(&self) -> bool {
-        self.is_there
+    pub fn exists(&self) -> bool {
+        self.exists
     }
 
     /// The aliases, in the order of the file.
@@ -135,12 +160,17 @@ impl Config {
         &self.aliases
     }
 
-    /// All problems, in the order of the file.
-    pub fn faults(&self) -> &[Fault] {
-        &self.faults
+    /// The alias with this name.
+    pub fn alias(&self, name: &str) -> Option<&Alias> {
+        self.aliases.iter().find(|alias| alias.name == name)
     }
 
-    /// The file and a place in it, for a message.
+    /// All problems, in the order of the file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The path of the file with a position, for a message.
     pub fn location(&self, place: Option<TextPosition>) -> String {
         let path = self.path.display();
         place.map_or_else(|| path.to_string(), |place| format!("{path}:{place}"))
@@ -154,12 +184,13 @@ impl Config {
     /// The configuration for a reader of one key; errors of other keys are ignored.
     pub fn valid_for(&self, key: &str) -> Result<&Config> {
         let table = key.split('.').next();
-        self.valid_except(|about| about != key && Some(about) != table)
+        self.valid_except(|problem| {
+            problem.key.as_deref().is_some_and(|about| about != key && Some(about) != table)
+        })
     }
 
-    fn valid_except(&self, is_other: impl Fn(&str) -> bool) -> Result<&Config> {
-        let matters = |fault: &&Fault| fault.is_error && !fault.key.as_deref().is_some_and(&is_other);
-        let mut errors = self.faults.iter().filter(matters);
+    fn valid_except(&self, is_ignored: impl Fn(&Problem) -> bool) -> Result<&Config> {
+        let mut errors = self.problems.iter().filter(|problem| problem.is_error && !is_ignored(problem));
         let Some(first) = errors.next() else { return Ok(self) };
         let error = Error::new(self.line(first));
         Err(match errors.count() {
@@ -170,25 +201,19 @@ impl Config {
     }
 
     /// A problem in one line: position and explanation.
-    pub fn line(&self, fault: &Fault) -> String {
-        match fault.place {
-            Some(_) => format!("{}: {}", self.location(fault.place), fault.message),
-            None => format!("cannot read '{}': {}", self.path.display(), fault.message),
+    fn line(&self, problem: &Problem) -> String {
+        match problem.place {
+            Some(_) => format!("{}: {}", self.location(problem.place), problem.message),
+            None => format!("cannot read '{}': {}", self.path.display(), problem.message),
         }
-    }
-
-    /// A problem in one line, with its hint.
-    pub fn line_with_hint(&self, fault: &Fault) -> String {
-        let hint = fault.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
-        format!("{}{hint}", self.line(fault))
     }
 
     /// The value of a setting and its source: the flag, the first variable that is set, or the file. `None` means the
     /// default.
     pub fn chosen(&self, setting: &Setting, flag: Option<OsString>) -> Option<(OsString, Source)> {
-        let in_the_file =
+        let in_file =
             || self.value_in_file(setting).map(|(text, place)| (text.to_owned(), Source::File(place)));
-        value_outside_file(setting, flag).or_else(in_the_file)
+        value_outside_file(setting, flag).or_else(in_file)
     }
 
     /// The value of a setting in the file, and its position.
@@ -204,53 +229,9 @@ impl Config {
 
     /// The time for which a finished run is kept; `None` means forever.
     pub fn runs_keep(&self) -> Option<Duration> {
-        let said =
-            self.value_in_file(&RUNS_KEEP).and_then(|(text, _)| text.to_str()).unwrap_or(RUNS_KEEP.default);
+        let in_file = self.value_in_file(&RUNS_KEEP).and_then(|(text, _)| text.to_str());
         // `forever` is not a duration; every other value was validated when the file was read.
-        parse_duration(said).ok()
-    }
-
-    fn fault(
-        &mut self,
-        is_error: bool,
-        word: &'static str,
-        place: Option<TextPosition>,
-        message: impl Into<String>,
-    ) {
-        self.faults.push(Fault { is_error, word, place, key: None, message: message.into(), hint: None });
-    }
-
-    fn invalid_value(&mut self, key: String, what: &str, wrong: Invalid, place: TextPosition) {
-        let (word, why) = match wrong {
-            Invalid::Type(expected, found) => ("wrong_type", format!("expected {expected}, found {found}")),
-            Invalid::Value(why) => ("bad_value", why),
-        };
-        self.key_fault(key, word, place, format!("invalid value for {what}: {why}"));
-    }
-
-    /// Record an error of one key or table.
-    fn key_fault(&mut self, key: String, word: &'static str, place: TextPosition, message: String) {
-        self.faults.push(Fault {
-            is_error: true,
-            word,
-            place: Some(place),
-            key: Some(key),
-            message,
-            hint: None,
-        });
-    }
-
-    fn unknown(&mut self, place: TextPosition, what: &str, name: &str, near: Option<&str>) {
-        let hint = near.map(|near| format!("did you mean '{near}'?"));
-        let message = format!("unknown {what} '{name}'");
-        self.faults.push(Fault {
-            is_error: false,
-            word: "unknown_key",
-            place: Some(place),
-            key: None,
-            message,
-            hint,
-        });
+        parse_duration(in_file.unwrap_or(RUNS_KEEP.default)).ok()
     }
 
     fn parse(&mut self, bytes: &[u8]) {
@@ -259,78 +240,92 @@ impl Config {
             Err(error) => {
                 let good = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
                 let place = TextPositions::new(&good).at(good.len());
-                return self.fault(true, "not_utf8", Some(place), "it is not UTF-8");
+                return self.problems.push(Problem::error("not_utf8", place, "it is not UTF-8".to_owned()));
             }
         };
         let positions = TextPositions::new(text);
-        let (entries, faults) = document::parse(text);
-        for (at, why) in faults {
-            self.fault(true, "syntax", Some(positions.at(at)), why);
-        }
+        let (entries, errors) = document::parse(text);
+        let errors = errors.into_iter().map(|(at, why)| Problem::error("syntax", positions.at(at), why));
+        self.problems.extend(errors);
         for entry in &entries {
-            self.table(entry, &positions);
+            if let Err(problem) = self.read_table(entry, &positions) {
+                self.problems.push(problem);
+            }
         }
     }
 
-    /// Read a top-level entry: a table of settings, or the aliases.
-    fn table(&mut self, entry: &TomlEntry, positions: &TextPositions<'_>) {
+    /// Reads a top-level entry: a table of settings, or the aliases.
+    fn read_table(
+        &mut self,
+        entry: &TomlEntry,
+        positions: &TextPositions<'_>,
+    ) -> std::result::Result<(), Problem> {
         let name = entry.name.as_str();
         let tables = || SETTINGS.iter().filter_map(|setting| setting.key.split('.').next()).chain([ALIAS]);
+        let is_known = tables().any(|table| table == name);
         match &entry.value {
-            Value::Table(entries) if name == ALIAS => {
+            Value::Table(entries) if is_known => {
                 for entry in entries {
-                    self.alias(entry, positions);
+                    let read = match name {
+                        ALIAS => self.read_alias(entry, positions),
+                        _ => self.read_setting(name, entry, positions),
+                    };
+                    self.problems.extend(read.err());
                 }
+                Ok(())
             }
-            Value::Table(entries) if tables().any(|table| table == name) => {
-                for entry in entries {
-                    self.setting(name, entry, positions);
-                }
+            other if is_known => {
+                let message = format!("expected a table for '{name}', found {}", other.type_name());
+                let error = Problem::error("wrong_type", positions.at(entry.value_at), message);
+                Err(Problem { key: Some(name.to_owned()), ..error })
             }
-            other if tables().any(|table| table == name) => {
-                let message = format!("expected a table for '{name}', found {}", other.called());
-                self.key_fault(name.to_owned(), "wrong_type", positions.at(entry.value_at), message);
+            Value::Table(_) => {
+                Err(Problem::unknown(positions.at(entry.at), "table", name, near(name, &mut tables())))
             }
-            Value::Table(_) => self.unknown(positions.at(entry.at), "table", name, near(name, &mut tables())),
             _ => {
-                // A key of a table, written outside of it.
+                // The key of a setting outside of its table.
                 let last = |setting: &&Setting| setting.key.split('.').next_back().unwrap_or_default();
                 let near = near(name, &mut SETTINGS.iter().map(last));
                 let near = near.and_then(|near| SETTINGS.iter().find(|setting| last(setting) == near));
-                self.unknown(positions.at(entry.at), "key", name, near.map(|setting| setting.key));
+                Err(Problem::unknown(positions.at(entry.at), "key", name, near.map(|setting| setting.key)))
             }
         }
     }
 
-    fn setting(&mut self, table: &str, entry: &TomlEntry, positions: &TextPositions<'_>) {
+    fn read_setting(
+        &mut self,
+        table: &str,
+        entry: &TomlEntry,
+        positions: &TextPositions<'_>,
+    ) -> std::result::Result<(), Problem> {
         let key = format!("{table}.{}", entry.name);
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
             let near = near(&key, &mut SETTINGS.iter().map(|setting| setting.key));
-            return self.unknown(positions.at(entry.at), "key", &key, near);
+            return Err(Problem::unknown(positions.at(entry.at), "key", &key, near));
         };
-        match setting.kind.read(&entry.value) {
-            Ok(text) => self.set.push(Set { key: setting.key, text, place: positions.at(entry.at) }),
-            Err(wrong) => {
-                self.invalid_value(key.clone(), &format!("'{key}'"), wrong, positions.at(entry.value_at))
-            }
-        }
+        let text = setting.kind.read(&entry.value).map_err(|invalid| {
+            Problem::invalid_value(key.clone(), &format!("'{key}'"), invalid, positions.at(entry.value_at))
+        })?;
+        self.set.push(Set { key: setting.key, text, place: positions.at(entry.at) });
+        Ok(())
     }
 
-    fn alias(&mut self, entry: &TomlEntry, positions: &TextPositions<'_>) {
+    fn read_alias(
+        &mut self,
+        entry: &TomlEntry,
+        positions: &TextPositions<'_>,
+    ) -> std::result::Result<(), Problem> {
         let name = &entry.name;
         if !is_name(name) {
             let message = format!("invalid alias name '{name}': use lower case letters, digits and dashes");
-            return self.fault(false, "bad_alias_name", Some(positions.at(entry.at)), message);
+            return Err(Problem::warning("bad_alias_name", positions.at(entry.at), message));
         }
-        match Target::read(&entry.value) {
-            Ok((leads, text)) => {
-                self.aliases.push(Alias { name: name.clone(), text, leads, place: positions.at(entry.at) });
-            }
-            Err(wrong) => {
-                let key = format!("{ALIAS}.{name}");
-                self.invalid_value(key, &format!("alias '{name}'"), wrong, positions.at(entry.value_at));
-            }
-        }
+        let (target, text) = Target::read(&entry.value).map_err(|invalid| {
+            let (key, what) = (format!("{ALIAS}.{name}"), format!("alias '{name}'"));
+            Problem::invalid_value(key, &what, invalid, positions.at(entry.value_at))
+        })?;
+        self.aliases.push(Alias { name: name.clone(), text, target, place: positions.at(entry.at) });
+        Ok(())
     }
 }
 
@@ -340,7 +335,7 @@ fn near<'n>(name: &str, known: &mut dyn Iterator<Item = &'n str>) -> Option<&'n 
 }
 
 /// The contents of the file; `None` if it does not exist. The error is the reason why it cannot be read.
-fn bytes(path: &Path) -> std::result::Result<Option<Vec<u8>>, String> {
+fn read_file(path: &Path) -> std::result::Result<Option<Vec<u8>>, String> {
     let is_link = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(reason(&error)),
@@ -361,27 +356,24 @@ impl Display for TextPosition {
 /// The configuration of this process, or an error of one of its settings. Errors of aliases are reported when the
 /// alias is used.
 pub fn get() -> Result<&'static Config> {
-    named_config_folder()?;
-    once().valid_except(is_of_an_alias)
-}
-
-fn is_of_an_alias(key: &str) -> bool {
-    key == ALIAS || key.strip_prefix(ALIAS).is_some_and(|rest| rest.starts_with('.'))
+    CONFIG_DIRECTORY.from_env()?;
+    as_far_as_valid().valid_except(Problem::is_of_alias)
 }
 
 /// The configuration of this process as far as it is valid. The first call reads the file and prints warnings for
 /// unknown keys and invalid aliases.
-pub fn once() -> &'static Config {
+pub fn as_far_as_valid() -> &'static Config {
     static READ: OnceLock<Config> = OnceLock::new();
     READ.get_or_init(|| {
         // Without a home directory there is no file.
-        let config = config_folder().map_or_else(|_| Config::default(), |folder| Config::read(&folder));
-        let is_warned = |fault: &&Fault| !fault.is_error || fault.key.as_deref().is_some_and(is_of_an_alias);
-        let mut unknown = config.faults.iter().filter(is_warned);
-        for fault in unknown.by_ref().take(5) {
-            warn(config.line_with_hint(fault));
+        let config =
+            config_directory().map_or_else(|_| Config::default(), |directory| Config::read(&directory));
+        let is_warned = |problem: &&Problem| !problem.is_error || problem.is_of_alias();
+        let mut warned = config.problems.iter().filter(is_warned);
+        for problem in warned.by_ref().take(5) {
+            warn(format_args!("{}: {}", config.location(problem.place), problem.detail()));
         }
-        match unknown.count() {
+        match warned.count() {
             0 => {}
             more => {
                 let file = config.path.display();
@@ -401,11 +393,11 @@ pub fn chosen(setting: &Setting, flag: Option<OsString>) -> Result<Option<(OsStr
 }
 
 /// The source of a value, for a message.
-pub fn said_by(source: Source) -> String {
+pub fn source_text(source: Source) -> String {
     match source {
         Source::Flag(name) | Source::Environment(name) => name.to_owned(),
         Source::File(place) => {
-            let path = config_folder().map_or_else(|_| PathBuf::from(NAME), |folder| folder.join(NAME));
+            let path = config_directory().map_or_else(|_| PathBuf::from(NAME), |found| found.join(NAME));
             format!("{}:{place}", path.display())
         }
     }
@@ -415,26 +407,21 @@ fn value_outside_file(setting: &Setting, flag: Option<OsString>) -> Option<(OsSt
     if let Some(value) = flag {
         return Some((value, Source::Flag(setting.flag.unwrap_or_default())));
     }
-    let said = |(name, means): &(&'static str, Means)| {
+    setting.variables.iter().find_map(|(name, means)| {
         let value = env::var_os(name).filter(|value| !value.is_empty())?;
         Some((means(value)?, Source::Environment(name)))
-    };
-    setting.variables.iter().find_map(said)
+    })
 }
 
-/// Where a folder is, and the variable that says so.
-pub type Folder = (PathBuf, Option<&'static str>);
-
-/// The user's home directory. Only `$HOME` is asked: a static program cannot ask the system's
-/// user database.
+/// The home directory of the user. A static program can only ask `$HOME`, not the user database of the system.
 ///
 /// A relative HOME is ignored, as the XDG standard ignores relative directories: it would depend on the current
 /// directory, whose owner could then choose the program that is run.
 ///
-/// For the error, `what` names the directory that is needed, and `else_said` the variable that sets it.
-pub fn user_home(what: &str, else_said: &str) -> Result<PathBuf> {
+/// For the error, `what` names the directory that is needed, and `variable` the variable that sets it.
+pub fn user_home(what: &str, variable: &str) -> Result<PathBuf> {
     home().map_err(|why| {
-        Error::new(format!("cannot find {what}: {why}")).hint(format!("set HOME, or {else_said}"))
+        Error::new(format!("cannot find {what}: {why}")).hint(format!("set HOME, or {variable}"))
     })
 }
 
@@ -447,69 +434,82 @@ pub fn home() -> std::result::Result<PathBuf, String> {
     }
 }
 
-/// The directory of `config.toml`, `groups.json` and `queues.json`. The first that is set: `CODEX_AGENT_CONFIG_HOME`,
-/// `$XDG_CONFIG_HOME/codex-agent`, `~/.config/codex-agent`. Created by the first save.
-pub fn config_folder() -> Result<PathBuf> {
-    where_config_is().map(|(folder, _)| folder)
+/// A directory of codex-agent. The first that is set: its own variable, `codex-agent` in the directory of the XDG
+/// variable, a directory in the home directory. The first save creates it.
+pub struct OwnDirectory {
+    what: &'static str,
+    variable: &'static str,
+    xdg_variable: &'static str,
+    in_home: &'static str,
 }
 
-/// The directory of the configuration, and the variable that sets it.
-pub fn where_config_is() -> Result<Folder> {
-    our_folder(CONFIG_HOME, "XDG_CONFIG_HOME", ".config/codex-agent")
-}
+/// The directory of `config.toml`, `groups.json` and `queues.json`.
+pub static CONFIG_DIRECTORY: OwnDirectory = OwnDirectory {
+    what: "the configuration directory",
+    variable: "CODEX_AGENT_CONFIG_HOME",
+    xdg_variable: "XDG_CONFIG_HOME",
+    in_home: ".config/codex-agent",
+};
 
-/// The directory of runs and locks. The first that is set: `CODEX_AGENT_STATE_HOME`,
-/// `$XDG_STATE_HOME/codex-agent`, `~/.local/state/codex-agent`. Created by the first save.
-pub fn state_folder() -> Result<PathBuf> {
-    where_state_is().map(|(folder, _)| folder)
-}
+/// The directory of runs and locks.
+pub static STATE_DIRECTORY: OwnDirectory = OwnDirectory {
+    what: "the state directory",
+    variable: "CODEX_AGENT_STATE_HOME",
+    xdg_variable: "XDG_STATE_HOME",
+    in_home: ".local/state/codex-agent",
+};
 
-/// The directory of the state, and the variable that sets it.
-pub fn where_state_is() -> Result<Folder> {
-    our_folder("CODEX_AGENT_STATE_HOME", "XDG_STATE_HOME", ".local/state/codex-agent")
-}
+impl OwnDirectory {
+    /// The path, and the variable that sets it.
+    pub fn locate(&self) -> Result<(PathBuf, Option<&'static str>)> {
+        if let Some(directory) = self.from_env()? {
+            return Ok((directory, Some(self.variable)));
+        }
+        match absolute_from_env(self.xdg_variable) {
+            Some(directory) => Ok((directory.join("codex-agent"), Some(self.xdg_variable))),
+            None => Ok((user_home(self.what, self.variable)?.join(self.in_home), None)),
+        }
+    }
 
-/// The user's data directory: `XDG_DATA_HOME`, else `~/.local/share`.
-pub fn data_home() -> Result<PathBuf> {
-    match env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
-        Some(directory) => Ok(directory),
-        None => Ok(user_home("your data directory", "XDG_DATA_HOME")?.join(".local/share")),
+    /// The path that the own variable sets. A relative path is an error.
+    pub fn from_env(&self) -> Result<Option<PathBuf>> {
+        match env::var_os(self.variable).filter(|value| !value.is_empty()).map(PathBuf::from) {
+            Some(path) if path.is_relative() => {
+                let (variable, path) = (self.variable, path.display());
+                Err(Error::usage(format!("cannot use {variable}: '{path}' is not an absolute path"))
+                    .hint("a relative path would depend on the current directory"))
+            }
+            path => Ok(path),
+        }
     }
 }
 
-/// The data directories of the system: `XDG_DATA_DIRS`, else `/usr/local/share` and `/usr/share`.
+/// The path that an XDG variable sets. The XDG standard ignores a relative one.
+fn absolute_from_env(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// The path of [`CONFIG_DIRECTORY`].
+pub fn config_directory() -> Result<PathBuf> {
+    CONFIG_DIRECTORY.locate().map(|(path, _)| path)
+}
+
+/// The path of [`STATE_DIRECTORY`].
+pub fn state_directory() -> Result<PathBuf> {
+    STATE_DIRECTORY.locate().map(|(path, _)| path)
+}
+
+/// The user's data directory: `XDG_DATA_HOME`, or `~/.local/share`.
+pub fn data_home() -> Result<PathBuf> {
+    match absolute_from_env("XDG_DATA_HOME") {
+        Some(directory) => Ok(directory),
+        None => Ok(user_home("the data directory", "XDG_DATA_HOME")?.join(".local/share")),
+    }
+}
+
+/// The data directories of the system: `XDG_DATA_DIRS`, or `/usr/local/share` and `/usr/share`.
 pub fn data_dirs() -> Vec<PathBuf> {
     let listed = env::var_os("XDG_DATA_DIRS").filter(|list| !list.is_empty());
     let listed = listed.unwrap_or_else(|| "/usr/local/share:/usr/share".into());
     env::split_paths(&listed).filter(|directory| directory.is_absolute()).collect()
-}
-
-/// The directory of the configuration if the environment variable sets it. A relative path is an error.
-pub fn named_config_folder() -> Result<Option<PathBuf>> {
-    named_folder(CONFIG_HOME)
-}
-
-/// The directory that an environment variable of codex-agent sets; a relative path is an error.
-fn named_folder(ours: &str) -> Result<Option<PathBuf>> {
-    match env::var_os(ours).filter(|value| !value.is_empty()).map(PathBuf::from) {
-        Some(folder) if folder.is_relative() => {
-            let message = format!("cannot use {ours}: '{}' is not an absolute path", folder.display());
-            Err(Error::usage(message).hint("a relative path would depend on the current directory"))
-        }
-        folder => Ok(folder),
-    }
-}
-
-fn our_folder(ours: &'static str, standard: &'static str, default: &str) -> Result<Folder> {
-    if let Some(folder) = named_folder(ours)? {
-        return Ok((folder, Some(ours)));
-    }
-    // A relative XDG folder is to be ignored, says the standard that made it.
-    match env::var_os(standard).map(PathBuf::from).filter(|path| path.is_absolute()) {
-        Some(folder) => Ok((folder.join("codex-agent"), Some(standard))),
-        None => {
-            let what = if ours.contains("CONFIG") { "our configuration" } else { "our state" };
-            Ok((user_home(what, ours)?.join(default), None))
-        }
-    }
 }

@@ -19,7 +19,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::codex::home::config_folder;
+use crate::codex::home::config_directory;
 use crate::error::Result;
 use crate::record::Id;
 pub use crate::store::Changed;
@@ -168,7 +168,7 @@ impl Groups {
     /// The file of all groups.
     #[doc(hidden)]
     pub fn store() -> Result<Store> {
-        Ok(Store::new(config_folder()?.join("groups.json")))
+        Ok(Store::new(config_directory()?.join("groups.json")))
     }
 
     /// All groups as they are now.

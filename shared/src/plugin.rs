@@ -1,9 +1,9 @@
-//! Subcommands: any executable called `codex-agent-NAME` is a tool, of this package or external.
+//! Tools: any executable with a name `codex-agent-NAME` is a tool, of this package or external.
 //!
-//! One [`SearchPath`] serves running, listing and completing: the directory of the dispatcher's own
-//! executable, `CODEX_AGENT_EXEC_PATH`, then `PATH`. Empty and relative entries are skipped, so that the
-//! current directory can plant no tool. NAME is `[a-z0-9][a-z0-9-]*`, and not `help`. Nothing is run to list
-//! the tools; what an external tool does is known from its [`description`], a file.
+//! Running, listing and completing tools use the same [`SearchPath`]: the directory of the executable `codex-agent`,
+//! `CODEX_AGENT_EXEC_PATH`, then `PATH`. Empty and relative entries are skipped, so that no file in the current
+//! directory can become a tool. NAME is `[a-z0-9][a-z0-9-]*`, and not `help`. No tool is run to list the tools: an
+//! external tool has a [`description`], a file.
 //!
 //! `record` has the records of tools, `description` the files.
 //!
@@ -18,7 +18,7 @@ pub mod description;
 pub mod record;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -52,8 +52,8 @@ const SESSIONS: &str = "Find and group sessions";
 const CODEX: &str = "Run Codex";
 const PACKAGE: &str = "Set up and extend codex-agent";
 
-/// Words that are kept for this package beside the names of its tools and the types of its records: tools
-/// that are planned, and what stands before the dot in types that are planned.
+/// Words that are reserved for this package, beside the names of its tools and the types of its records: names of
+/// planned tools, and the parts before the dot of planned types.
 pub const RESERVED: [&str; 23] = [
     "archive",
     "attempt",
@@ -83,49 +83,49 @@ pub const RESERVED: [&str; 23] = [
 /// The prefix of every tool's executable.
 pub const PREFIX: &str = "codex-agent-";
 
-/// A word that the dispatcher has itself, so that no tool of this name is ever run.
+/// A verb of the dispatcher. No tool with this name is run.
 pub const OWN_WORD: &str = "help";
 
-/// The number of the rules that a tool is run by: the value of `CODEX_AGENT_PROTOCOL`.
+/// The version of the protocol between the dispatcher and a tool: the value of `CODEX_AGENT_PROTOCOL`.
 pub const PROTOCOL: u32 = 1;
 
-/// Sets the variables that a tool gets from the dispatcher.
+/// Sets the environment variables of a tool.
 pub fn set_env(command: &mut Command, dispatcher: &Path) {
     command.env("CODEX_AGENT", dispatcher).env("CODEX_AGENT_PROTOCOL", PROTOCOL.to_string());
 }
 
-/// The executable `codex-agent`, for a tool that runs another tool: the dispatcher that ran this process, else
-/// the one in the directory of this executable.
+/// The executable `codex-agent`, for a tool that runs another tool: the dispatcher that ran this process, or the one in
+/// the directory of this executable.
 pub fn dispatcher() -> PathBuf {
-    let ran_us = env::var_os("CODEX_AGENT").map(PathBuf::from).filter(|path| path.is_absolute());
+    let parent = env::var_os("CODEX_AGENT").map(PathBuf::from).filter(|path| path.is_absolute());
     let beside = || env::current_exe().map(|own| own.with_file_name("codex-agent"));
-    ran_us.or_else(|| beside().ok()).unwrap_or_else(|| PathBuf::from("codex-agent"))
+    parent.or_else(|| beside().ok()).unwrap_or_else(|| PathBuf::from("codex-agent"))
 }
 
-/// Whether a word can be the name of a tool.
+/// Whether a word is a valid name of a tool.
 pub fn is_name(word: &str) -> bool {
     let mut bytes = word.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit())
         && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// The name of the tool that an executable is, or would be with the prefix.
-pub fn name_of(path: &Path) -> String {
+/// The name of the tool of an executable: its file name without the prefix.
+pub fn tool_name(path: &Path) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     file.strip_prefix(PREFIX).unwrap_or(&file).to_owned()
 }
 
-/// Whether the tool of this name at this path is one of this package.
+/// Whether the tool with this name and path belongs to this package.
 pub fn is_ours(name: &str, path: &Path) -> bool {
     let own = env::current_exe().ok();
-    let beside_us = own.as_deref().and_then(Path::parent) == path.parent();
-    beside_us && TOOLS.iter().any(|(tool, ..)| *tool == name)
+    let is_beside = own.as_deref().and_then(Path::parent) == path.parent();
+    is_beside && TOOLS.iter().any(|(tool, ..)| *tool == name)
 }
 
-/// An executable that was found for a name.
+/// A tool on the search path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundTool {
-    /// `ls`, of `codex-agent-ls`.
+    /// The name, such as `ls` of `codex-agent-ls`.
     pub name: String,
     /// The executable that is run.
     pub path: PathBuf,
@@ -134,20 +134,20 @@ pub struct FoundTool {
 }
 
 impl FoundTool {
-    /// Whether it is a tool of this package.
+    /// Whether the tool belongs to this package.
     pub fn is_ours(&self) -> bool {
         is_ours(&self.name, &self.path)
     }
 }
 
-/// A file that looks like a tool and is none, or a directory that cannot be read.
+/// A file with the name of a tool that is not usable, or a directory that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathProblem {
     /// The file, or the directory of the search path.
     pub path: PathBuf,
-    /// The kind of problem, in one word for programs.
+    /// The kind of problem, for records.
     pub problem: &'static str,
-    /// The reason, in a clause for people.
+    /// The reason, as a clause for the user.
     pub detail: String,
 }
 
@@ -156,10 +156,11 @@ impl PathProblem {
         PathProblem { path: path.to_owned(), problem, detail: detail.into() }
     }
 
-    /// Why a file that has the prefix is no tool. Manual pages, scripts of shells and the like are no problem.
-    fn of(path: &Path, name: &str) -> Option<PathProblem> {
+    /// The problem of a file with the prefix that is not a tool. Manual pages, scripts of shells and similar files are
+    /// no problem.
+    fn find(path: &Path, name: &str) -> Option<PathProblem> {
         let (problem, why) = match (is_executable(path), is_name(name)) {
-            _ if name == OWN_WORD => ("misnamed", "codex-agent has the word 'help' itself".to_owned()),
+            _ if name == OWN_WORD => ("misnamed", "'help' is a verb of codex-agent".to_owned()),
             (true, false) => {
                 ("misnamed", "the name of a tool is lower case letters, digits and dashes".to_owned())
             }
@@ -177,12 +178,11 @@ pub struct Listing {
     pub tools: Vec<FoundTool>,
     /// The problems, in the order of the search path.
     pub problems: Vec<PathProblem>,
-    /// The directories that have a file, by its name.
-    seen_in: HashMap<String, Vec<PathBuf>>,
-    unreadable: Vec<PathBuf>,
+    /// The directories that exist, each once.
+    directories: Vec<PathBuf>,
 }
 
-/// The directories that tools are searched for in, the first first.
+/// The directories of tools, in the order of preference.
 #[derive(Debug)]
 pub struct SearchPath {
     directories: Vec<PathBuf>,
@@ -208,57 +208,51 @@ impl SearchPath {
         &self.directories
     }
 
-    /// The same where a directory and a link to it are one. Each is looked at when it is asked for.
+    /// The directories without links to earlier ones. A directory is resolved when the iterator reaches it.
     fn distinct(&self) -> impl Iterator<Item = &PathBuf> {
         let mut seen = HashSet::new();
         let real = |directory: &PathBuf| fs::canonicalize(directory).unwrap_or_else(|_| directory.clone());
         self.directories.iter().filter(move |directory| seen.insert(real(directory)))
     }
 
-    /// The places where the executable of a tool may be. After [`SearchPath::list`] only those in which it was
-    /// seen, so that many names cost no more than one walk.
+    /// The possible paths of the executable of a tool. After [`SearchPath::list`] no directory is resolved again.
     fn places(&self, name: &str) -> impl Iterator<Item = PathBuf> {
         let file = format!("{PREFIX}{name}");
-        let directories: Box<dyn Iterator<Item = &PathBuf>> = match self.listing.get() {
-            None => Box::new(self.distinct()),
-            Some(listing) => {
-                let seen = listing.seen_in.get(&file).into_iter().flatten();
-                let may_have: HashSet<&PathBuf> = seen.chain(&listing.unreadable).collect();
-                Box::new(self.directories.iter().filter(move |directory| may_have.contains(directory)))
-            }
-        };
+        let listed = self.listing.get().map(|listing| listing.directories.iter());
+        let resolved = listed.is_none().then(|| self.distinct());
+        let directories = listed.into_iter().flatten().chain(resolved.into_iter().flatten());
         directories.map(move |directory| directory.join(&file))
     }
 
-    /// The executable that is run for a name; `None` where there is none. No directory is read. A file of the
-    /// name that cannot be run is an error with exit status 126, a word that cannot be a name one with 127.
+    /// The executable that is run for a name; `None` if there is none. No directory is read. A file with the name that
+    /// cannot be run is an error with exit status 126, an invalid name an error with 127.
     pub fn find(&self, name: &str) -> Result<Option<PathBuf>> {
         if !is_name(name) {
             return Err(Error::usage(format!("'{name}' cannot be a tool"))
-                .hint("names are lower case letters, digits and dashes")
+                .hint("the name of a tool is lower case letters, digits and dashes")
                 .with_exit(Exit::NoSuchTool));
         }
         if let Some(found) = self.places(name).find(|place| is_executable(place)) {
             return Ok(Some(found));
         }
-        let Some(there) = self.places(name).find(|place| place.symlink_metadata().is_ok()) else {
+        let Some(file) = self.places(name).find(|place| place.symlink_metadata().is_ok()) else {
             return Ok(None);
         };
-        let why = why_not(&there);
+        let why = why_not(&file);
         let hint = match why == NOT_EXECUTABLE {
-            true => format!("chmod +x '{}'", there.display()),
-            false => "codex-agent plugin list reports every file that is no tool".to_owned(),
+            true => format!("chmod +x '{}'", file.display()),
+            false => "'codex-agent plugin list' reports every file that is not a tool".to_owned(),
         };
-        let error = Error::new(format!("cannot run '{}': {why}", there.display()));
+        let error = Error::new(format!("cannot run '{}': {why}", file.display()));
         Err(error.hint(hint).with_exit(Exit::CannotRun))
     }
 
-    /// Every executable of a name, the one that is run first. No directory is read.
+    /// All executables of a name, first the one that is run. No directory is read.
     pub fn find_all(&self, name: &str) -> Vec<PathBuf> {
         self.places(name).filter(|place| is_name(name) && is_executable(place)).collect()
     }
 
-    /// All tools. This alone reads directories, and each once.
+    /// All tools. The first call reads the directories.
     pub fn list(&self) -> &Listing {
         self.listing.get_or_init(|| self.read())
     }
@@ -269,38 +263,33 @@ impl SearchPath {
         for directory in self.distinct() {
             let mut files: Vec<OsString> = match fs::read_dir(directory) {
                 Ok(entries) => entries.flatten().map(|entry| entry.file_name()).collect(),
-                // PATH is full of directories that do not exist.
+                // Many directories of a usual PATH do not exist.
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
                 {
                     continue;
                 }
+                // A tool in an unreadable directory can be run by its name.
                 Err(error) => {
                     listing.problems.push(PathProblem::new(directory, "unreadable", reason(&error)));
-                    listing.unreadable.push(directory.clone());
-                    continue;
+                    Vec::new()
                 }
             };
+            listing.directories.push(directory.clone());
             files.sort();
             for file in files {
                 let lossy = file.to_string_lossy();
                 let Some(name) = lossy.strip_prefix(PREFIX) else { continue };
                 let path = directory.join(&file);
-                listing.seen_in.entry(lossy.clone().into_owned()).or_default().push(directory.clone());
                 if name == OWN_WORD || !is_name(name) || !is_executable(&path) {
-                    listing.problems.extend(PathProblem::of(&path, name));
-                    continue;
-                }
-                match found.get_mut(name) {
-                    Some(first) => {
-                        let why = format!("'{}' comes before it", first.path.display());
-                        listing.problems.push(PathProblem::new(&path, "shadowed", why));
-                        first.shadows.push(path);
-                    }
-                    None => {
-                        let tool = FoundTool { name: name.to_owned(), path, shadows: Vec::new() };
-                        found.insert(name.to_owned(), tool);
-                    }
+                    listing.problems.extend(PathProblem::find(&path, name));
+                } else if let Some(first) = found.get_mut(name) {
+                    let why = format!("'{}' comes before it", first.path.display());
+                    listing.problems.push(PathProblem::new(&path, "shadowed", why));
+                    first.shadows.push(path);
+                } else {
+                    let tool = FoundTool { name: name.to_owned(), path, shadows: Vec::new() };
+                    found.insert(name.to_owned(), tool);
                 }
             }
         }
@@ -308,12 +297,12 @@ impl SearchPath {
         listing
     }
 
-    /// The error about a tool that does not exist, with the nearest of the tools and of these other words.
+    /// The error about a tool that does not exist, with the most similar tools and other words.
     pub fn unknown(&self, name: &str, others: &[&str]) -> Error {
         let tools = self.list().tools.iter().map(|tool| tool.name.as_str());
         let near = nearest(name, tools.chain(others.iter().copied()));
         let hint = match near[..] {
-            [] => "codex-agent --list lists the tools".to_owned(),
+            [] => "'codex-agent --list' lists the tools".to_owned(),
             _ => format!(
                 "did you mean {}?",
                 near.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(" or ")

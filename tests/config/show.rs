@@ -154,8 +154,8 @@ fn one_setting_is_printed_for_a_script() {
         ("runs.kep", "did you mean 'runs.keep'?"),
         ("codex.hom", "did you mean 'codex.home'?"),
         ("alias.tody", "did you mean 'alias.today'?"),
-        ("nonsense", "'codex-agent config list' lists them"),
-        ("", "'codex-agent config list' lists them"),
+        ("nonsense", "'codex-agent config list' lists the settings"),
+        ("", "'codex-agent config list' lists the settings"),
     ] {
         let (code, out, err) = get(&world, key);
         assert_eq!((code, out.as_str()), (1, ""), "{key}");
@@ -196,7 +196,7 @@ fn a_check_reports_every_problem() {
         ("3", "1", "alias 'ls' (FILE:3:1) is shadowed by "),
         ("4", "1", "alias 'a' refers to itself: a -> b -> a"),
         ("5", "1", "alias 'b' refers to itself: b -> a -> b"),
-        ("6", "1", "alias 'no' leads nowhere: there is no tool 'nonsense'"),
+        ("6", "1", "alias 'no' refers to no tool: there is no tool 'nonsense'"),
         ("7", "1", "invalid alias name 'A'"),
     ];
     assert_eq!(rows.len(), want.len(), "{}", ran.out);
@@ -295,7 +295,7 @@ fn a_new_file_lists_every_setting() {
     assert!(lines.iter().all(|line| line.contains("/path/to/it") || line.contains(".codex'")), "{}", ran.out);
     world.set("VISUAL", "").set("EDITOR", " ");
     let ran = run(&world, &["edit"]);
-    ran.exits(2).reports("VISUAL or EDITOR names an editor");
+    ran.exits(2).reports("the variable VISUAL or EDITOR names an editor");
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn all_of_the_names_are_added_or_none() {
     assert!(runs(&world).is_empty(), "one was asked although another is not there");
     world.script("bin/codex-agent-mute", "#!/bin/sh\nexit 2\n");
     let ran = plugin(&world, &["add", "told", "mute"]);
-    ran.exits(2).reports("--about TEXT describes it without running it");
+    ran.exits(2).reports("--about TEXT' describes the tool without running it");
     assert!(!own(&world, "told").exists() && !own(&world, "mute").exists());
     // A file that is in the way of one of them is, too.
     world.script("bin/codex-agent-other", &DESCRIBED.replace("told", "other"));

@@ -16,7 +16,7 @@ use codex_agent_shared::child::limited::{CommandError, CommandResult, EndKind, I
 use codex_agent_shared::error::{Context, Error, Result, reason, warn};
 use codex_agent_shared::exec::find_program;
 use codex_agent_shared::plugin::description::{self, Description};
-use codex_agent_shared::plugin::{dispatcher, name_of, set_env};
+use codex_agent_shared::plugin::{dispatcher, set_env, tool_name};
 use codex_agent_shared::store::read_capped;
 use codex_agent_shared::text::{fingerprint, quoted};
 
@@ -87,7 +87,7 @@ impl Sandbox {
         let mut sandbox = Sandbox {
             place,
             path: path.to_owned(),
-            name: name_of(path),
+            name: tool_name(path),
             why_not: None,
             description: None,
             arguments: arguments.to_vec(),

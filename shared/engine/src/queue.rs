@@ -36,7 +36,7 @@ use serde::Serialize;
 
 use crate::record::failure::Failure;
 use crate::record::job::Job;
-use codex_agent_shared::codex::home::config_folder;
+use codex_agent_shared::codex::home::config_directory;
 use codex_agent_shared::error::{Error, Result, warn_of};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store;
@@ -307,7 +307,7 @@ impl Queues {
 
     /// The file of all queues.
     pub fn store() -> Result<Store> {
-        Ok(Store::new(config_folder()?.join("queues.json")))
+        Ok(Store::new(config_directory()?.join("queues.json")))
     }
 
     /// All queues with the outcomes of their runs. A run that cannot be read causes a warning and does not

@@ -234,7 +234,7 @@ pub fn offer_tools(found: &mut Candidates<'_>, dispatches: bool) {
     }
     if dispatches {
         found.offer(OWN_WORD, "open the manual of a tool");
-        let aliases = config::once().aliases().iter();
+        let aliases = config::as_far_as_valid().aliases().iter();
         for alias in aliases.filter(|alias| matches!(path.find(&alias.name), Ok(None))) {
             found.offer(&alias.name, &format!("alias for {}", alias.text));
         }

@@ -17,7 +17,7 @@ use crate::config::{self, Source, document, user_home};
 use crate::error::{Error, Result, reason, warn_once};
 
 #[doc(hidden)]
-pub use crate::config::{config_folder, state_folder};
+pub use crate::config::{config_directory, state_directory};
 
 /// Codex's home.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl Home {
             Err(error) => match by {
                 None => path,
                 Some(by) => {
-                    let (by, why) = (config::said_by(by), reason(&error));
+                    let (by, why) = (config::source_text(by), reason(&error));
                     let message = format!("cannot open Codex's home '{}' ({by}): {why}", path.display());
                     return Err(Error::new(message));
                 }
@@ -146,7 +146,7 @@ fn configured_sqlite_home(home: &Path) -> Option<PathBuf> {
     if !text.contains("sqlite_home") {
         return None;
     }
-    match document::text_of(&text, "sqlite_home") {
+    match document::top_level_text(&text, "sqlite_home") {
         Ok(folder) => folder.map(|folder| home.join(folder)),
         Err(why) => {
             warn_once(format_args!("cannot read sqlite_home in '{}': {why}", path.display()));

@@ -1,8 +1,8 @@
-//! Aliases: words of the user's own for a tool with arguments, or for a line of shell.
+//! Aliases: the user's short names for a tool with arguments, or for a shell command.
 //!
-//! A tool of the name always wins. An alias may lead to another one; one that leads back to itself is
-//! refused with the whole way. A line of shell that calls codex-agent again is another process, which
-//! cannot know the way it was come by: `CODEX_AGENT_ALIASES` tells it, and the way has an end.
+//! A tool of the same name is preferred. An alias may refer to another one; aliases that refer to each other in a
+//! circle are an error that names all of them. A shell command that runs codex-agent again is another process, which
+//! gets the names so far in `CODEX_AGENT_ALIASES`, so that a circle through the shell ends too.
 
 use std::env;
 use std::ffi::OsString;
@@ -20,18 +20,18 @@ use crate::text::quoted;
 /// The variable with the aliases, joined by blanks, whose shell commands led to this process.
 pub const CHAIN_VAR: &str = "CODEX_AGENT_ALIASES";
 
-/// How many aliases may lead from one to the next.
-const LONGEST_WAY: usize = 32;
+/// The maximum number of aliases of which each refers to the next.
+const LONGEST_CHAIN: usize = 32;
 
 /// An alias.
 #[derive(Debug)]
 pub struct Alias {
     /// The name.
     pub name: String,
-    /// The value of the alias, as it is shown.
+    /// The value as text for the user.
     pub text: String,
     /// The parsed value.
-    pub leads: Target,
+    pub target: Target,
     /// The position of the name in the file.
     pub place: TextPosition,
 }
@@ -39,7 +39,7 @@ pub struct Alias {
 /// The value of an alias.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A tool, or another alias, and its first arguments.
+    /// The name of a tool or of another alias, and its first arguments.
     Words(Vec<String>),
     /// A shell command.
     Shell(String),
@@ -72,7 +72,7 @@ pub struct AliasRecord<'a> {
 impl Alias {
     /// The record of the alias; `shadow` is the result of [`shadow`] for its name.
     pub fn record(&self, config: &Config, shadow: Option<&Path>) -> AliasRecord<'_> {
-        let (words, shell) = match &self.leads {
+        let (words, shell) = match &self.target {
             Target::Words(words) => (Some(&words[..]), None),
             Target::Shell(line) => (None, Some(line.as_str())),
         };
@@ -97,28 +97,26 @@ impl Alias {
 }
 
 impl Target {
-    /// Read the value of an alias, and the text that is shown for it.
+    /// Reads the value of an alias, and its text for the user.
     pub(super) fn read(value: &Value) -> std::result::Result<(Target, String), Invalid> {
+        if value.has_nul() {
+            return Err("it contains a NUL".into());
+        }
         let words = match value {
-            Value::Text(text) if text.contains('\0') => return Err("it contains a NUL".into()),
             Value::Text(text) => match text.trim_start().strip_prefix('!') {
                 Some(line) if line.trim().is_empty() => return Err("no shell command follows the '!'".into()),
                 // Arguments are appended to the last line.
                 Some(line) => return Ok((Target::Shell(line.trim().to_owned()), text.trim().to_owned())),
                 None => split(text)?,
             },
-            Value::Texts(words) if words.iter().any(|word| word.contains('\0')) => {
-                return Err("it contains a NUL".into());
-            }
             Value::Texts(words) => words.clone(),
-            other => return Err(Invalid::Type("a string or an array of strings", other.called())),
+            other => return Err(Invalid::Type("a string or an array of strings", other.type_name())),
         };
         match words.first() {
             None => Err("it is empty".into()),
             Some(first) if first.starts_with('-') => {
-                let why =
-                    format!("it begins with '{first}' instead of a tool; use '!codex-agent {first} ...'");
-                Err(why.into())
+                Err(format!("it begins with '{first}' instead of a tool; use '!codex-agent {first} ...'")
+                    .into())
             }
             Some(first) if !is_name(first) => {
                 Err(format!("it begins with '{first}', which is not a valid tool name").into())
@@ -131,7 +129,7 @@ impl Target {
     }
 }
 
-/// Split a string as a shell does. Operators of a shell are errors: a tool would get them as arguments.
+/// Splits a string as a shell does. Operators of a shell are errors: a tool would get them as arguments.
 fn split(text: &str) -> std::result::Result<Vec<String>, Invalid> {
     let words = shlex::split(text).ok_or("it has an unclosed quote or a final backslash")?;
     let is_operator = |word: &&String| !word.is_empty() && word.chars().all(|c| "|&;<>".contains(c));
@@ -144,7 +142,7 @@ fn split(text: &str) -> std::result::Result<Vec<String>, Invalid> {
     }
 }
 
-/// The executable that is run instead of an alias: a tool of its name, or the dispatcher, which has the word itself.
+/// The executable that is run instead of an alias: a tool of the same name, or the dispatcher for its own word.
 pub fn shadow(name: &str, path: &SearchPath) -> Option<PathBuf> {
     match name {
         OWN_WORD => Some(dispatcher()),
@@ -152,64 +150,61 @@ pub fn shadow(name: &str, path: &SearchPath) -> Option<PathBuf> {
     }
 }
 
-/// The result of resolving an alias.
+/// The command that an alias stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Resolved {
-    /// To a tool, and its arguments.
+    /// A tool, and its arguments.
     Tool(PathBuf, Vec<OsString>),
-    /// To the dispatcher's own word `help`, and its topic.
+    /// The dispatcher's own word `help`, and its topic.
     Help(Vec<OsString>),
-    /// To a shell with these arguments, and a way so far for [`CHAIN_VAR`].
+    /// A shell with these arguments, and the value of [`CHAIN_VAR`].
     Shell(Vec<OsString>, String),
 }
 
-/// Follows words whose first is no tool. A word that is neither tool nor alias is an error with exit status 127
-/// and the nearest tools and aliases, aliases in a circle one with 2.
-pub fn follow(config: &Config, words: &[OsString], path: &SearchPath) -> Result<Resolved> {
+/// Resolves words whose first is an alias. A name that is neither a tool nor an alias is an error with exit status 127
+/// and the nearest tools and aliases; aliases in a circle are an error with exit status 2.
+pub fn resolve(config: &Config, words: &[OsString], path: &SearchPath) -> Result<Resolved> {
     let before = env::var(CHAIN_VAR).unwrap_or_default();
-    let mut way: Vec<String> = Vec::new();
+    let mut chain: Vec<String> = Vec::new();
     let mut words = words.to_vec();
     loop {
         let name = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
-        if !way.is_empty() {
-            if name == "help" {
+        let with_chain = |error: Error| match chain.first() {
+            None => error,
+            Some(first) => {
+                let place = config.location(config.alias(first).map(|alias| alias.place));
+                error.hint(format!("aliases: {} -> {name} ({place})", chain.join(" -> ")))
+            }
+        };
+        if !chain.is_empty() {
+            if name == OWN_WORD {
                 return Ok(Resolved::Help(words.split_off(1)));
             }
-            if let Some(tool) = path.find(&name).map_err(|error| error.hint(chain(config, &way, &name)))? {
+            if let Some(tool) = path.find(&name).map_err(with_chain)? {
                 return Ok(Resolved::Tool(tool, words.split_off(1)));
             }
         }
-        let Some(alias) = config.aliases().iter().find(|alias| alias.name == name) else {
+        let Some(alias) = config.alias(&name) else {
             // The alias may exist and be invalid.
-            let is_valid = config.valid_for(&format!("{ALIAS}.{name}")).map(drop);
-            is_valid.map_err(
-                |error| if way.is_empty() { error } else { error.hint(chain(config, &way, &name)) },
-            )?;
+            config.valid_for(&format!("{ALIAS}.{name}")).map_err(with_chain)?;
             // Similar aliases are suggested only for a word that the user typed.
-            let typed = config.aliases().iter().filter(|_| way.is_empty());
+            let typed = config.aliases().iter().filter(|_| chain.is_empty());
             let others: Vec<&str> = typed.map(|alias| alias.name.as_str()).collect();
-            let error = path.unknown(&name, &others);
-            return Err(match way.is_empty() {
-                true => error,
-                false => error.hint(chain(config, &way, &name)),
-            });
+            return Err(with_chain(path.unknown(&name, &others)));
         };
-        if way.contains(&name) {
-            let circle = joined(&way, &name);
-            return Err(Error::new(format!("alias '{}' refers to itself: {circle}", way[0]))
-                .hint(format!("change one of them in '{}'", config.path().display())));
+        let file = config.path().display();
+        if chain.contains(&name) {
+            let circle = format!("alias '{}' refers to itself: {} -> {name}", chain[0], chain.join(" -> "));
+            return Err(Error::new(circle).hint(format!("change one of these aliases in '{file}'")));
         }
-        way.push(name);
-        if before.split_whitespace().count() + way.len() > LONGEST_WAY {
-            let so_far = before.split_whitespace().rev().take(3).collect::<Vec<_>>();
-            let so_far: Vec<&str> = so_far.into_iter().rev().chain(way.iter().map(String::as_str)).collect();
-            return Err(Error::new(format!(
-                "too many aliases refer to each other: ... {}",
-                so_far.join(" -> ")
-            ))
-            .hint(format!("at most {LONGEST_WAY} are followed; edit '{}'", config.path().display())));
+        chain.push(name);
+        let all: Vec<&str> = before.split_whitespace().chain(chain.iter().map(String::as_str)).collect();
+        if all.len() > LONGEST_CHAIN {
+            let last = all[(all.len() - chain.len()).saturating_sub(3)..].join(" -> ");
+            return Err(Error::new(format!("too many aliases refer to each other: ... {last}"))
+                .hint(format!("at most {LONGEST_CHAIN} are followed; edit '{file}'")));
         }
-        match &alias.leads {
+        match &alias.target {
             Target::Words(first) => drop(words.splice(..1, first.iter().map(OsString::from))),
             Target::Shell(line) => {
                 let rest = words.split_off(1);
@@ -218,22 +213,10 @@ pub fn follow(config: &Config, words: &[OsString], path: &SearchPath) -> Result<
                 let name = format!("codex-agent {}", alias.name);
                 let mut arguments: Vec<OsString> = vec!["-c".into(), line.into(), name.into()];
                 arguments.extend(rest);
-                let so_far = before.split_whitespace().map(str::to_owned).chain(way);
-                return Ok(Resolved::Shell(arguments, so_far.collect::<Vec<_>>().join(" ")));
+                return Ok(Resolved::Shell(arguments, all.join(" ")));
             }
         }
     }
-}
-
-fn joined(way: &[String], last: &str) -> String {
-    way.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(" -> ")
-}
-
-/// The chain of aliases that led here, for a message.
-fn chain(config: &Config, way: &[String], last: &str) -> String {
-    let place =
-        config.aliases().iter().find(|alias| way.first() == Some(&alias.name)).map(|alias| alias.place);
-    format!("aliases: {} ({})", joined(way, last), config.location(place))
 }
 
 /// The shell that runs aliases with '!'.
@@ -246,7 +229,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> std::result::Result<Target, Invalid> {
-        Target::read(&Value::Text(text.to_owned())).map(|(leads, _)| leads)
+        Target::read(&Value::Text(text.to_owned())).map(|(target, _)| target)
     }
 
     #[test]
@@ -274,8 +257,8 @@ mod tests {
             assert!(matches!(read(text), Err(Invalid::Value(chain)) if chain.contains(why)), "{text}");
         }
         let array = Value::Texts(vec!["find".to_owned(), "|".to_owned(), "a b".to_owned()]);
-        let (leads, text) = Target::read(&array).unwrap();
-        assert_eq!(Ok(leads), words(&["find", "|", "a b"]));
+        let (target, text) = Target::read(&array).unwrap();
+        assert_eq!(Ok(target), words(&["find", "|", "a b"]));
         assert_eq!(text, "find '|' 'a b'");
     }
 }

@@ -1,4 +1,4 @@
-//! A TOML document as names and values with their places, for our own configuration and for Codex's.
+//! A TOML document as names and values with their positions, for the configuration of codex-agent and of Codex.
 //!
 //! All problems of a document are found in one pass, each with its position, and the valid entries are returned
 //! too. Tables nest no deeper than the parser allows, so that no document can exhaust the stack.
@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 /// A name with its value.
 #[derive(Debug)]
 pub struct TomlEntry {
-    /// The name, without the table that it is in.
+    /// The name without its table.
     pub name: String,
     /// The byte at which the name begins.
     pub at: usize,
@@ -42,13 +42,22 @@ impl PartialEq for TomlEntry {
 
 impl Value {
     /// The name of the type, for a message.
-    pub fn called(&self) -> &'static str {
+    pub fn type_name(&self) -> &'static str {
         match self {
             Value::Text(_) => "a string",
             Value::Number(_) => "a number",
             Value::Texts(_) => "an array",
             Value::Table(_) => "a table",
-            Value::Other(called) => called,
+            Value::Other(name) => name,
+        }
+    }
+
+    /// Whether a string of the value has a NUL.
+    pub fn has_nul(&self) -> bool {
+        match self {
+            Value::Text(text) => text.contains('\0'),
+            Value::Texts(texts) => texts.iter().any(|text| text.contains('\0')),
+            _ => false,
         }
     }
 }
@@ -62,19 +71,13 @@ pub enum Invalid {
     Value(String),
 }
 
-impl From<&str> for Invalid {
-    fn from(why: &str) -> Invalid {
-        Invalid::Value(why.to_owned())
+impl<T: Into<String>> From<T> for Invalid {
+    fn from(why: T) -> Invalid {
+        Invalid::Value(why.into())
     }
 }
 
-impl From<String> for Invalid {
-    fn from(why: String) -> Invalid {
-        Invalid::Value(why)
-    }
-}
-
-/// Read a document: its entries, and its problems with the byte of each.
+/// Parses a document: its entries, and its errors with the byte of each.
 pub fn parse(text: &str) -> (Vec<TomlEntry>, Vec<(usize, String)>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let fault = |error: toml::de::Error| {
@@ -117,7 +120,7 @@ fn value(found: &DeValue<'_>) -> Value {
 }
 
 /// A top-level string of a document. A malformed document and a value of another type are errors.
-pub fn text_of(document: &str, name: &str) -> Result<Option<String>, String> {
+pub fn top_level_text(document: &str, name: &str) -> Result<Option<String>, String> {
     let (entries, faults) = parse(document);
     if let Some((_, why)) = faults.into_iter().next() {
         return Err(why);
@@ -125,7 +128,7 @@ pub fn text_of(document: &str, name: &str) -> Result<Option<String>, String> {
     match entries.into_iter().find(|entry| entry.name == name).map(|entry| entry.value) {
         None => Ok(None),
         Some(Value::Text(text)) => Ok(Some(text)),
-        Some(other) => Err(format!("expected a string, found {}", other.called())),
+        Some(other) => Err(format!("expected a string, found {}", other.type_name())),
     }
 }
 
@@ -188,13 +191,13 @@ mod tests {
         assert_eq!(of("n"), &Value::Number(Some(16)));
         assert_eq!(of("l"), &Value::Texts(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(
-            ["s", "f", "m", "b", "t"].map(|name| of(name).called()),
+            ["s", "f", "m", "b", "t"].map(|name| of(name).type_name()),
             ["a string", "a number with a point", "an array", "true or false", "a table"]
         );
-        assert_eq!(text_of("a = 's'", "a"), Ok(Some("s".to_owned())));
-        assert_eq!(text_of("a = 's'", "b"), Ok(None));
-        assert!(text_of("a = 1", "a").unwrap_err().contains("expected a string, found a number"));
-        assert!(text_of("a = ", "a").is_err());
+        assert_eq!(top_level_text("a = 's'", "a"), Ok(Some("s".to_owned())));
+        assert_eq!(top_level_text("a = 's'", "b"), Ok(None));
+        assert!(top_level_text("a = 1", "a").unwrap_err().contains("expected a string, found a number"));
+        assert!(top_level_text("a = ", "a").is_err());
         // Deep nesting is refused by the parser, not by the stack.
         assert!(!parse(&format!("a = {}", "[".repeat(100_000))).1.is_empty());
         assert!(!parse(&format!("{}a = 1", "a.".repeat(100_000))).1.is_empty());

@@ -47,9 +47,9 @@ pub struct SettingRecord {
 }
 
 impl SettingRecord {
-    /// The record of a setting that `said` sets.
-    pub fn of(setting: &'static Setting, said: Option<Source>, config: &Config) -> SettingRecord {
-        let record = SettingRecord::new(setting.key, setting.about, said, config);
+    /// The record of a setting with the source of its value.
+    pub fn of_setting(setting: &'static Setting, source: Option<Source>, config: &Config) -> SettingRecord {
+        let record = SettingRecord::new(setting.key, setting.about, source, config);
         SettingRecord { default: Some(setting.default), settable: true, ..record }
     }
 
@@ -57,10 +57,10 @@ impl SettingRecord {
     pub fn new(
         key: &'static str,
         about: &'static str,
-        said: Option<Source>,
+        source: Option<Source>,
         config: &Config,
     ) -> SettingRecord {
-        let (source, by, place) = match said {
+        let (source, by, place) = match source {
             None => ("built-in", None, None),
             Some(Source::Flag(name)) => ("flag", Some(name.to_owned()), None),
             Some(Source::Environment(name)) => ("environment", Some(name.to_owned()), None),

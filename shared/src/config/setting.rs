@@ -1,4 +1,4 @@
-//! The settings: each described once.
+//! The table of settings.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,38 +6,38 @@ use std::path::PathBuf;
 use super::document::{Invalid, Value};
 use crate::time::parse_duration;
 
-/// What a setting takes.
+/// The kind of value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A path that begins with `/` or `~/`.
     Path,
-    /// A whole number from 1 to this.
+    /// A whole number from 1 to this maximum.
     Number(usize),
-    /// A length of time such as `30d`, or `forever`.
+    /// A duration such as `30d`, or `forever`.
     Time,
-    /// One of these words.
+    /// One of these values.
     OneOf(&'static [&'static str]),
 }
 
-/// A setting, described once.
+/// A setting.
 pub struct Setting {
-    /// Table and name: `codex.home`.
+    /// The table and the name: `codex.home`.
     pub key: &'static str,
-    /// What it takes.
+    /// The kind of value.
     pub kind: Kind,
-    /// What is built in, as it is shown.
+    /// The default, for the user.
     pub default: &'static str,
-    /// One clause.
+    /// The meaning, one clause.
     pub about: &'static str,
-    /// More sentences, for the manual.
+    /// Further sentences for the manual page.
     pub more: &'static str,
-    /// The flag that comes before it.
+    /// The flag that overrides the setting.
     pub flag: Option<&'static str>,
-    /// The variables that come before it, and what one of this value says.
+    /// The variables that override the setting, with the meaning of their values.
     pub variables: &'static [(&'static str, Means)],
 }
 
-/// What the value of a variable says, if it says something.
+/// The value of a setting that the value of a variable stands for, if any.
 pub type Means = fn(OsString) -> Option<OsString>;
 
 fn itself(value: OsString) -> Option<OsString> {
@@ -66,7 +66,7 @@ pub static CODEX_BINARY: Setting = Setting {
     variables: &[("CODEX_AGENT_CODEX", itself)],
 };
 
-/// `runs.runs_keep`
+/// `runs.keep`
 pub static RUNS_KEEP: Setting = Setting {
     key: "runs.keep",
     kind: Kind::Time,
@@ -107,7 +107,7 @@ pub static SETTINGS: [&Setting; 5] =
     [&CODEX_HOME, &CODEX_BINARY, &RUNS_KEEP, &RUNS_MAX_CONCURRENT, &UI_COLOR];
 
 impl Kind {
-    /// Read a value of the file. The error names the expected type.
+    /// Reads a value of the file. The error names the expected type.
     pub(super) fn read(self, value: &Value) -> Result<OsString, Invalid> {
         let text = match (self, value) {
             (Kind::Number(most), Value::Number(number)) => {
@@ -117,9 +117,9 @@ impl Kind {
                     None => Err(format!("it must be from 1 to {most}").into()),
                 };
             }
-            (Kind::Number(_), other) => return Err(Invalid::Type("a whole number", other.called())),
+            (Kind::Number(_), other) => return Err(Invalid::Type("a whole number", other.type_name())),
             (_, Value::Text(text)) => text.as_str(),
-            (_, other) => return Err(Invalid::Type("a string", other.called())),
+            (_, other) => return Err(Invalid::Type("a string", other.type_name())),
         };
         match self {
             _ if text.trim().is_empty() => Err("it is empty".into()),
@@ -146,7 +146,7 @@ impl Kind {
     }
 }
 
-/// Read a path; a relative one would depend on the current directory.
+/// Reads a path. A relative path would depend on the current directory, and is invalid.
 fn path(text: &str) -> Result<PathBuf, Invalid> {
     if text.contains('\0') {
         return Err("it contains a NUL".into());

@@ -1,11 +1,11 @@
-//! The description of an external tool: one JSON file a tool, the record that `--generate describe` prints.
+//! The description of an external tool: a JSON file for each tool, the record that `--generate describe` prints.
 //!
-//! `NAME.json` is searched for in `codex-agent/tools` below `XDG_DATA_HOME`, where the user's own is, then below
-//! each directory of `XDG_DATA_DIRS`, where packages put theirs. A tool with a description is listed with its
-//! summary, completed, and asked for its manual page; no tool is run only to be listed. A file that cannot be
-//! read is skipped with a warning, and is never overwritten.
+//! `NAME.json` is searched for in `codex-agent/tools` below `XDG_DATA_HOME`, for the user's own files, then below each
+//! directory of `XDG_DATA_DIRS`, for those of packages. The description has the summary for lists, and declares
+//! completion and the manual page; no tool is run only to be listed. A file that cannot be read is skipped with a
+//! warning, and is never overwritten.
 //!
-//! **Crash.** A file is a [`Store`]: the old or the new one.
+//! **Crash.** A [`Store`] writes the file: the old or the new one is complete.
 //!
 //! ```
 //! use codex_agent_shared::plugin::description::Description;
@@ -30,20 +30,21 @@ use super::{FoundTool, PROTOCOL, dispatcher, set_env};
 use crate::child::limited::{self, Limits};
 use crate::config::{data_dirs, data_home};
 use crate::error::{Context, Error, Result, warn_of};
+use crate::ndjson::json_reason;
 use crate::store::{Store, read_capped};
 use crate::text::harmless;
 
-/// Below each data directory.
+/// The directory of descriptions below each data directory.
 const DIRECTORY: &str = "codex-agent/tools";
-/// How long an external tool may take to print one of its documents.
+/// The maximum time in which an external tool prints a document.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a tool may take for a script or for candidates, as the user waits.
+/// The maximum time in which a tool prints a script or candidates: the user waits.
 pub const PATIENCE_OF_TAB: Duration = Duration::from_secs(2);
-/// How long a description may be, in bytes.
+/// The maximum size of a description, in bytes.
 pub const MOST: u64 = 64 << 10;
-/// How long any other document may be.
+/// The maximum size of any other document.
 const MOST_OF_DOCUMENT: u64 = 1 << 20;
-/// How many characters a summary may have.
+/// The maximum length of a summary, in characters.
 const LONGEST_ABOUT: usize = 200;
 
 /// The description of a tool. The fields are those of the record `tool`.
@@ -53,20 +54,20 @@ pub struct Description {
     #[serde(rename = "type")]
     kind: String,
     name: String,
-    /// What the tool is for, in one clause.
+    /// The summary: one clause.
     pub about: String,
-    /// Its version.
+    /// The version of the tool.
     pub version: Option<String>,
     protocol: Option<u32>,
-    /// Types of records that it reads from standard input.
+    /// Types of records that the tool reads from standard input.
     #[serde(default, deserialize_with = "or_default")]
     pub reads: Vec<String>,
-    /// Types of records that it writes.
+    /// Types of records that the tool writes.
     #[serde(default, deserialize_with = "or_default")]
     pub writes: Vec<String>,
-    /// The arguments with which it does so; `None` where they are unknown.
+    /// The arguments with which the tool reads and writes records; `None` if they are unknown.
     pub pipe: Option<Vec<String>>,
-    /// The documents that its `--generate` prints.
+    /// The documents that `--generate` prints.
     #[serde(default, deserialize_with = "or_default")]
     pub generates: Vec<String>,
     /// Whether `--generate complete -- WORD...` offers candidates.
@@ -74,7 +75,7 @@ pub struct Description {
     pub completes: bool,
 }
 
-/// A field that is null is one that is left out.
+/// A null field is an absent field.
 fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<T, D::Error> {
@@ -82,10 +83,11 @@ fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
 }
 
 impl Description {
-    /// Reads the record of the tool of this name. The error says why it is none, in a clause.
+    /// Parses the record of the tool with this name. The error is the reason why it is invalid, as a clause.
     pub fn parse(text: &[u8], name: &str) -> std::result::Result<Description, String> {
-        let raw = raw(text)?;
-        let read: Description = serde_json::from_str(raw.get()).map_err(|error| no_record(&error))?;
+        let raw = parse_object(text)?;
+        let read: Description =
+            serde_json::from_str(raw.get()).map_err(|error| invalid(&json_reason(&error)))?;
         if read.kind != "tool" {
             return Err(format!("its type is '{}', not 'tool'", read.kind));
         }
@@ -99,10 +101,11 @@ impl Description {
         }
     }
 
-    /// The description of a tool, from the first file that can be read. A file that cannot is a warning.
+    /// The description of a tool, from the first file that can be read. For a file that cannot be read a warning is
+    /// printed.
     pub fn find(name: &str) -> Option<Description> {
         directories().iter().find_map(|directory| {
-            read(&file(directory, name), name).unwrap_or_else(|error| {
+            read(&path_in(directory, name), name).unwrap_or_else(|error| {
                 warn_of(&error);
                 None
             })
@@ -114,7 +117,7 @@ impl Description {
         self.generates.iter().any(|known| known == kind)
     }
 
-    /// The record of a tool with everything that this description has.
+    /// The record of a tool with all fields of this description.
     pub fn record<'r>(&'r self, tool: &'r FoundTool) -> ToolRecord<'r> {
         let words = |words: &'r [String]| words.iter().map(String::as_str).collect::<Vec<_>>();
         ToolRecord {
@@ -129,7 +132,7 @@ impl Description {
     }
 }
 
-/// The description of each tool that was found. Those of this package need none.
+/// The tools with their descriptions. Tools of this package need none.
 pub fn with_descriptions(tools: &[FoundTool]) -> Vec<(&FoundTool, Option<Description>)> {
     let of = |tool: &FoundTool| if tool.is_ours() { None } else { Description::find(&tool.name) };
     tools.iter().map(|tool| (tool, of(tool))).collect()
@@ -137,85 +140,83 @@ pub fn with_descriptions(tools: &[FoundTool]) -> Vec<(&FoundTool, Option<Descrip
 
 /// The record of a tool in a listing.
 pub fn listed<'r>(tool: &'r FoundTool, description: Option<&'r Description>) -> ToolRecord<'r> {
-    let record = ToolRecord::of(tool);
+    let record = ToolRecord::from_path(tool);
     let Some(Description { about, version, .. }) = description else { return record };
     ToolRecord { about: Some(about), version: version.as_deref(), description: Some("known"), ..record }
 }
 
-fn no_record(error: &serde_json::Error) -> String {
-    let why = error.to_string();
-    format!("it is not one 'tool' record: {}", why.split(" at line ").next().unwrap_or(&why))
+fn invalid(why: &str) -> String {
+    format!("it is not one 'tool' record: {why}")
 }
 
-/// A text as one JSON object, with every digit and every field that it has.
-fn raw(text: &[u8]) -> std::result::Result<Box<RawValue>, String> {
+/// A text as one JSON object, with all digits and all fields.
+fn parse_object(text: &[u8]) -> std::result::Result<Box<RawValue>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
-    // Some editors put a byte order mark before the text.
+    // Some editors write a byte order mark before the text.
     let text = text.trim_start_matches('\u{feff}').trim();
-    let raw: Box<RawValue> = serde_json::from_str(text).map_err(|error| no_record(&error))?;
-    match raw.get().starts_with('{') {
-        true => Ok(raw),
-        false => Err("it is not one 'tool' record: it is no object".to_owned()),
-    }
+    let raw: Box<RawValue> = serde_json::from_str(text).map_err(|error| invalid(&json_reason(&error)))?;
+    if raw.get().starts_with('{') { Ok(raw) } else { Err(invalid("it is no object")) }
 }
 
-/// Whether a text can be a summary. The error says why not, in a clause.
+/// Checks a summary. The error is the reason why it is invalid, as a clause.
 fn check_about(about: &str) -> std::result::Result<(), String> {
-    if about.trim().is_empty() {
-        Err("'about' is empty".to_owned())
+    Err(if about.trim().is_empty() {
+        "'about' is empty".to_owned()
     } else if about.chars().any(char::is_control) {
-        Err("'about' has a control character in it: it is one line".to_owned())
+        "'about' has a control character in it: it is one line".to_owned()
     } else if harmless(about) != about {
-        Err("'about' has an invisible character in it, such as a change of direction".to_owned())
+        "'about' has an invisible character in it, such as a change of direction".to_owned()
     } else if about.chars().count() > LONGEST_ABOUT {
-        Err(format!("'about' is longer than {LONGEST_ABOUT} characters: it is one clause"))
+        format!("'about' is longer than {LONGEST_ABOUT} characters: it is one clause")
     } else {
-        Ok(())
-    }
+        return Ok(());
+    })
 }
 
-/// The directories of descriptions, the user's own first. Without a home there is none of the user's own.
+/// The directories of descriptions, first the user's own, if the user has a home.
 fn directories() -> Vec<PathBuf> {
     data_home().ok().into_iter().chain(data_dirs()).map(|data| data.join(DIRECTORY)).collect()
 }
 
-fn file(directory: &Path, name: &str) -> PathBuf {
+fn path_in(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.json"))
 }
 
-/// The description in a file; `None` where there is no file.
+/// The description in a file; `None` if the file does not exist.
 fn read(path: &Path, name: &str) -> Result<Option<Description>> {
     let parse = |text: Vec<u8>| Description::parse(&text, name);
     read_capped(path, MOST).and_then(|text| text.map(parse).transpose()).map_err(|why| {
         Error::new(format!("cannot read the description '{}': {why}", path.display()))
-            .hint(format!("repair it, or remove it: codex-agent plugin remove {name}"))
+            .hint(format!("repair the file; 'codex-agent plugin remove {name}' removes it"))
     })
 }
 
-/// The user's own file for a tool. A file there that is no description is an error: it is not overwritten.
+/// The path of the user's own file for a tool. A file that is not a valid description is an error, and not overwritten.
 pub fn own_file(name: &str) -> Result<PathBuf> {
-    let path = file(&data_home()?.join(DIRECTORY), name);
+    let path = path_in(&data_home()?.join(DIRECTORY), name);
     read(&path, name).map(|_| path)
 }
 
-/// Writes the user's own file: the record that a tool has printed, or one with a summary alone.
+/// Writes the user's own file: the record that a tool printed, or a record with only a summary.
 pub fn write(name: &str, record: &RawValue) -> Result<()> {
     let held = Store::new(own_file(name)?).lock()?;
     own_file(name)?;
     held.write(&record)
 }
 
-/// The file that [`remove`] takes away: the user's own. One of a package is an error that names it.
+/// The user's own file for a tool, for [`remove`]. A file of a package is an error that names the file.
 pub fn removable(name: &str) -> Result<PathBuf> {
-    let is_there = |path: &PathBuf| path.symlink_metadata().is_ok();
-    match directories().iter().map(|directory| file(directory, name)).find(is_there) {
+    let exists = |path: &PathBuf| path.symlink_metadata().is_ok();
+    match directories().iter().map(|directory| path_in(directory, name)).find(exists) {
         None => Err(Error::not_found(format!("there is no description of '{name}'"))),
         Some(own) if data_home().is_ok_and(|data| own.starts_with(data)) => Ok(own),
         Some(other) => Err(Error::new(format!(
             "cannot remove the description of '{name}': '{}' was installed by a package",
             other.display()
         ))
-        .hint(format!("codex-agent plugin add {name} writes one of your own, which comes first"))),
+        .hint(format!(
+            "'codex-agent plugin add {name}' writes a description of your own, which is preferred"
+        ))),
     }
 }
 
@@ -230,7 +231,7 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// A description in the user's own words.
+/// A description with a summary of the user.
 pub fn from_about(name: &str, about: &str) -> Result<(Description, Box<RawValue>)> {
     let record = serde_json::to_vec(&ToolRecord::new(name, Some(about))).unwrap_or_default();
     described(&record, name)
@@ -238,10 +239,10 @@ pub fn from_about(name: &str, about: &str) -> Result<(Description, Box<RawValue>
 }
 
 fn described(text: &[u8], name: &str) -> std::result::Result<(Description, Box<RawValue>), String> {
-    Ok((Description::parse(text, name)?, raw(text)?))
+    Ok((Description::parse(text, name)?, parse_object(text)?))
 }
 
-/// A command that prints a document of a tool.
+/// The command that prints a document of a tool.
 pub fn document(path: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(path);
     command.arg("--generate").args(words);
@@ -249,9 +250,10 @@ pub fn document(path: &Path, words: &[&str]) -> Command {
     command
 }
 
-/// Asks a tool for its description: runs it, with nothing to read and little time.
+/// Runs a tool for its description, without input and with limits.
 pub fn ask(path: &Path, name: &str) -> Result<(Description, Box<RawValue>)> {
-    let hint = || format!("codex-agent plugin add {name} --about TEXT describes it without running it");
+    let hint =
+        || format!("'codex-agent plugin add {name} --about TEXT' describes the tool without running it");
     let mut command = document(path, &["describe"]);
     let text = limited::output(&mut command, Limits::new(PATIENCE, MOST), "a description")
         .map_err(|error| error.or_hint(hint()))?;
@@ -261,11 +263,11 @@ pub fn ask(path: &Path, name: &str) -> Result<(Description, Box<RawValue>)> {
     })
 }
 
-/// Asks an external tool for candidates for the last of these words, and gives each to `offer` with its meaning.
+/// Runs an external tool for candidates for the last of these words, and calls `offer` with each and its meaning.
 pub fn candidates(path: &Path, words: &[String], mut offer: impl FnMut(&str, &str)) -> Result<()> {
     let mut command = document(path, &["complete", "--"]);
     command.args(words);
-    // A hook often ends with a test, whose answer may be no.
+    // The last command of a script is often a test, which may be false.
     let limits = Limits::new(PATIENCE_OF_TAB, MOST);
     let text = limited::output_if(&mut command, limits, "candidates", |code| (0..126).contains(&code))?;
     for line in String::from_utf8_lossy(&text).lines() {
@@ -275,12 +277,12 @@ pub fn candidates(path: &Path, words: &[String], mut offer: impl FnMut(&str, &st
     Ok(())
 }
 
-/// A document of a tool that has it by its description, or that is of this package.
+/// A document of a tool of this package, or of an external tool whose description declares the document.
 pub fn generate(path: &Path, kind: &str, patience: Duration) -> Result<String> {
     let mut command = document(path, &[kind]);
     let text = limited::output(&mut command, Limits::new(patience, MOST_OF_DOCUMENT), kind)?;
     String::from_utf8(text)
-        .map_err(|_| Error::new(format!("cannot read what '{}' printed: it is not UTF-8", path.display())))
+        .map_err(|_| Error::new(format!("cannot read the output of '{}': it is not UTF-8", path.display())))
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{FoundTool, PathProblem, TOOLS};
 
-// A field that is left out is unknown: the dispatcher's `--list=json` knows where a tool is, `--generate describe`
-// of the tool what it does.
+// An absent field is unknown: the dispatcher's `--list=json` knows the path of a tool, `--generate describe` of the
+// tool its purpose.
 /// A tool.
 #[derive(Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -57,7 +57,7 @@ pub struct ToolRecord<'t> {
 
 impl<'t> ToolRecord<'t> {
     /// The record of a tool on the search path, with summary and version of a tool of this package.
-    pub fn of(tool: &'t FoundTool) -> ToolRecord<'t> {
+    pub fn from_path(tool: &'t FoundTool) -> ToolRecord<'t> {
         let lossy = |path: &Path| path.to_string_lossy().into_owned();
         let about =
             TOOLS.iter().find(|(name, ..)| tool.is_ours() && *name == tool.name).map(|(_, about, _)| *about);
@@ -93,8 +93,8 @@ pub struct ProblemRecord<'r> {
 
 impl<'r> ProblemRecord<'r> {
     /// The record of a problem.
-    pub fn of(oddity: &'r PathProblem) -> ProblemRecord<'r> {
-        let PathProblem { path, problem, detail } = oddity;
+    pub fn new(found: &'r PathProblem) -> ProblemRecord<'r> {
+        let PathProblem { path, problem, detail } = found;
         ProblemRecord { kind: "plugin.problem", path: path.to_string_lossy(), problem, detail }
     }
 }

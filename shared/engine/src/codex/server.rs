@@ -42,20 +42,20 @@ pub fn find_codex(named: Option<&Path>) -> Result<PathBuf> {
     };
     if !path.as_os_str().as_encoded_bytes().contains(&b'/') {
         return find_program(&path).ok_or_else(|| {
-            let (by, name) = (config::said_by(by), path.display());
+            let (by, name) = (config::source_text(by), path.display());
             Error::new(format!("cannot run codex: there is no '{name}' on PATH ({by})"))
                 .hint("a name without a slash is looked for in the absolute directories of PATH")
         });
     }
     if path.is_relative() && !matches!(by, Source::Flag(_)) {
-        let (by, path) = (config::said_by(by), path.display());
+        let (by, path) = (config::source_text(by), path.display());
         let message = format!("cannot use {by}: '{path}' is neither an absolute path nor a plain name");
         return Err(Error::usage(message).hint("a relative path means another program in each directory"));
     }
     std::fs::canonicalize(&path)
         .map(|real| if real.is_dir() { path.clone() } else { std::path::absolute(&path).unwrap_or(real) })
         .map_err(|error| {
-            let (by, why) = (config::said_by(by), reason(&error));
+            let (by, why) = (config::source_text(by), reason(&error));
             Error::new(format!("cannot run codex at '{}' ({by}): {why}", path.display()))
         })
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::disk::journal::Journal;
 use crate::liveness;
-use codex_agent_shared::codex::home::state_folder;
+use codex_agent_shared::codex::home::state_directory;
 use codex_agent_shared::error::{Context, Error, Result, warn_of};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store::lock::Lock;
@@ -232,12 +232,12 @@ pub fn lock_planning() -> Result<Lock> {
 
 /// The directory of all runs.
 fn runs() -> Result<PathBuf> {
-    Ok(state_folder()?.join("runs"))
+    Ok(state_directory()?.join("runs"))
 }
 
 /// A directory in the state directory, created if missing.
 pub(crate) fn state_dir(name: &str) -> Result<PathBuf> {
-    let state = state_folder()?;
+    let state = state_directory()?;
     private::create_dir(&state)?;
     let path = state.join(name);
     private::create_dir(&path)?;

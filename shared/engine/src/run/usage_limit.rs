@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use codex_agent_shared::codex::home::state_folder;
+use codex_agent_shared::codex::home::state_directory;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::store::lock::Lock;
 use codex_agent_shared::store::{Changed, Store};
@@ -81,7 +81,7 @@ impl LimitGate {
     pub fn for_home(home: &Path) -> Result<LimitGate> {
         let home = fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
         let home = home.to_string_lossy().into_owned();
-        let locks = state_folder()?.join("locks");
+        let locks = state_directory()?.join("locks");
         // A collision of fingerprints only makes two homes wait for each other.
         let name = format!("limit-{}", fingerprint(home.as_bytes()));
         let probe = locks.join(format!("{name}.probe"));
@@ -171,7 +171,7 @@ impl LimitGate {
 
     /// The limits of all homes.
     pub fn all() -> Result<Vec<ActiveLimit>> {
-        let locks = state_folder()?.join("locks");
+        let locks = state_directory()?.join("locks");
         let mut all = Vec::new();
         for entry in fs::read_dir(&locks).into_iter().flatten().flatten() {
             let name = entry.file_name();
