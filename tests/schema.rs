@@ -366,14 +366,14 @@ fn an_unknown_type_is_refused() {
         "codex-agent-schema: there is no schema of the type 'sesion'\n  did you mean 'session'?\n",
     );
     let ran = world.run(&["codex-agent-schema", "xyzzy"]);
-    ran.exits(1).reports("codex-agent schema lists the types");
+    ran.exits(1).reports("'codex-agent schema' lists the types");
     // Types that are written and not read.
     let ran = world.run(&["codex-agent-schema", "--read", "run"]);
-    let told = "there is no schema of the type 'run' that is read\n  codex-agent schema run prints it\n";
+    let told = "there is no schema of the type 'run' that is read\n  'codex-agent schema run' prints the schema of the records that tools write\n";
     ran.exits(1);
     assert!(ran.err.ends_with(told), "{}", ran.err);
     let ran = world.run(&["codex-agent-schema", "--read", "xyzzy"]);
-    ran.reports("codex-agent schema --read lists the types");
+    ran.reports("'codex-agent schema --read' lists the types");
     for words in [&["--all", "job"][..], &["--json", "job"], &["--all", "--json"]] {
         let ran = world.run(&[&["codex-agent-schema"], words].concat());
         ran.exits(2).prints("");

@@ -87,7 +87,10 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             output.row(cells.iter().map(String::as_str))?;
         }
     }
-    table.write(&mut output, args.common.color.is_on())?;
+    // Colours are configured in a file, which a list in a pipe does not need.
+    if is_terminal() {
+        table.write(&mut output, args.common.color.is_on())?;
+    }
     output.flush().map(|()| Exit::Done)
 }
 

@@ -1,4 +1,4 @@
-//! Executables: found on `PATH`, and why a file cannot be run.
+//! Executables: programs on `PATH`, and the reasons why a file cannot be run.
 //!
 //! ```
 //! use codex_agent_shared::exec::{find_program, is_executable};
@@ -19,21 +19,21 @@ use std::path::{Path, PathBuf};
 
 use crate::error::reason;
 
-/// Finds a program, such as `man`, in the absolute entries of `PATH`.
+/// The path of a program, such as `man`, in the absolute directories of `PATH`.
 pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let absolute = env::split_paths(&path).filter(|directory| directory.is_absolute());
     which::which_in(name, env::join_paths(absolute).ok(), "/").ok()
 }
 
-/// Whether this user can run a file. The path is absolute.
+/// Whether the user can run a file. The path is absolute.
 pub fn is_executable(path: &Path) -> bool {
     which::which_in(path, None::<&OsStr>, "/").is_ok()
 }
 
 pub(crate) const NOT_EXECUTABLE: &str = "it is not executable";
 
-/// Why a file that is not executable cannot be run, in a clause.
+/// The reason why a file that is not executable cannot be run, as a clause.
 pub(crate) fn why_not(path: &Path) -> String {
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => "it is a directory".to_owned(),

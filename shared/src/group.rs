@@ -1,16 +1,15 @@
 //! Groups: named sets of sessions, kept in `groups.json`.
 //!
-//! The file keeps the shape that earlier releases of codex-agent wrote (2-space JSON, camelCase keys,
-//! ISO times), so that it can be used by both. Unknown keys are kept to the byte, those of the file
-//! and those of each group. Names were not unique once; where two groups have one name, a command
-//! says so and takes the id. The ids of sessions may be any text in an old file.
+//! The file has the format of earlier releases of codex-agent (JSON with an indent of 2, camelCase keys, ISO times), so
+//! that both can use it. Unknown keys of the file and of each group are kept to the byte. In an old file two groups may
+//! have the same name, for which a command requires the id, and the ids of sessions may be any text.
 //!
 //! ```
 //! use codex_agent_shared::group::{Group, check_name};
 //!
 //! let mut group = Group::new("work", None);
 //! let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c".to_owned();
-//! // A session is in a group once.
+//! // A group has a session once.
 //! assert_eq!((group.add(&[id.clone(), id.clone()]), group.remove(&[id])), (1, (1, 0)));
 //! assert!(check_name("--all").is_err());
 //! ```
@@ -72,7 +71,7 @@ impl HasName for Group {
     }
 }
 
-/// What makes two entries one: an id in its usual form, anything else as it stands.
+/// The text by which two entries are compared: an id in its usual form, any other text unchanged.
 fn key(session: &str) -> String {
     Id::parse(session).map_or_else(|| session.to_owned(), |id| id.to_string())
 }
@@ -128,37 +127,34 @@ impl Group {
         }
     }
 
-    /// The sessions of the group whose ids are ids, sorted.
+    /// The valid ids of the sessions, sorted.
     pub fn sessions(&self) -> Vec<Id> {
         let mut ids: Vec<Id> = self.session_ids.iter().filter_map(|id| Id::parse(id)).collect();
         ids.sort();
         ids
     }
 
-    /// Adds sessions that are not there yet; returns how many that were.
+    /// Adds sessions that the group lacks, and returns their number.
     pub fn add(&mut self, sessions: &[String]) -> usize {
-        let mut there: HashSet<String> = self.session_ids.iter().map(|session| key(session)).collect();
-        let mut fresh = Vec::new();
-        for session in sessions {
-            if there.insert(key(session)) {
-                fresh.push(session.clone());
-            }
-        }
-        let added = fresh.len();
-        self.session_ids.extend(fresh);
-        added
+        let (before, mut known) = (self.session_ids.len(), self.keys());
+        self.session_ids.extend(sessions.iter().filter(|session| known.insert(key(session))).cloned());
+        self.session_ids.len() - before
     }
 
-    /// Removes sessions; returns how many of them were there, and how many were not.
+    /// Removes sessions, and returns the number of removed ones and of those that the group lacked.
     pub fn remove(&mut self, sessions: &[String]) -> (usize, usize) {
-        let there: HashSet<String> = self.session_ids.iter().map(|session| key(session)).collect();
-        let gone: HashSet<String> = sessions.iter().map(|session| key(session)).collect();
-        self.session_ids.retain(|session| !gone.contains(&key(session)));
-        let removed = gone.intersection(&there).count();
-        (removed, gone.len() - removed)
+        let known = self.keys();
+        let removed: HashSet<String> = sessions.iter().map(|session| key(session)).collect();
+        self.session_ids.retain(|session| !removed.contains(&key(session)));
+        let count = removed.intersection(&known).count();
+        (count, removed.len() - count)
     }
 
-    /// Marks the group as changed now.
+    fn keys(&self) -> HashSet<String> {
+        self.session_ids.iter().map(|session| key(session)).collect()
+    }
+
+    /// Sets the time of the last change to the current time.
     pub fn touch(&mut self) {
         self.updated_at = Timestamp::now().to_string();
     }
@@ -171,22 +167,22 @@ impl Groups {
         Ok(Store::new(config_directory()?.join("groups.json")))
     }
 
-    /// All groups as they are now.
+    /// The current groups.
     pub fn read() -> Result<Groups> {
         Groups::store()?.read()
     }
 
-    /// Changes the groups under their lock; see [`Store::update`].
+    /// Changes the groups while the file is locked; see [`Store::update`].
     pub fn update<R>(change: impl FnOnce(&mut Groups) -> Result<(R, Changed)>) -> Result<R> {
         Groups::store()?.update(change)
     }
 
-    /// The group of this name or id; an error where there is none, or two of the name.
+    /// The group with this name or id. No group and several groups with the name are errors.
     pub fn find(&self, name: &str) -> Result<&Group> {
         Ok(&self.groups[self.index_of(name)?])
     }
 
-    /// The same, to be changed.
+    /// As [`Groups::find`], to change the group.
     pub fn find_mut(&mut self, name: &str) -> Result<&mut Group> {
         let at = self.index_of(name)?;
         Ok(&mut self.groups[at])
@@ -198,14 +194,14 @@ impl Groups {
         store::find(&self.groups, name)
     }
 
-    /// As [`Groups::index_of`], but no group of the name is no error.
+    /// As [`Groups::index_of`], but `None` if there is no group.
     #[doc(hidden)]
     pub fn position(&self, name: &str) -> Result<Option<usize>> {
         store::position(&self.groups, name)
     }
 }
 
-/// Whether a new group may have this name.
+/// Checks the name of a new group.
 pub fn check_name(name: &str) -> Result<()> {
     store::check_name::<Group>(name, Id::parse(name).is_some())
 }
@@ -228,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_group_file_is_an_error() {
+    fn a_file_of_another_format_is_an_error() {
         for wrong in
             ["{}", "[]", r#"{"groups":[{"name":"n","sessionIds":[]}]}"#, r#"{"groups":[{"id":"g"}]}"#]
         {

@@ -178,8 +178,8 @@ pub struct Listing {
     pub tools: Vec<FoundTool>,
     /// The problems, in the order of the search path.
     pub problems: Vec<PathProblem>,
-    /// The directories that exist, each once.
-    directories: Vec<PathBuf>,
+    /// The directories that exist, each once, with their files that have the prefix; `None` for an unreadable one.
+    directories: Vec<(PathBuf, Option<HashSet<String>>)>,
 }
 
 /// The directories of tools, in the order of preference.
@@ -215,13 +215,16 @@ impl SearchPath {
         self.directories.iter().filter(move |directory| seen.insert(real(directory)))
     }
 
-    /// The possible paths of the executable of a tool. After [`SearchPath::list`] no directory is resolved again.
+    /// The possible paths of the executable of a tool. After [`SearchPath::list`] no directory is read or resolved again.
     fn places(&self, name: &str) -> impl Iterator<Item = PathBuf> {
         let file = format!("{PREFIX}{name}");
-        let listed = self.listing.get().map(|listing| listing.directories.iter());
-        let resolved = listed.is_none().then(|| self.distinct());
-        let directories = listed.into_iter().flatten().chain(resolved.into_iter().flatten());
-        directories.map(move |directory| directory.join(&file))
+        let listed = self.listing.get().map_or(&[][..], |listing| &listing.directories);
+        let resolved = self.listing.get().is_none().then(|| self.distinct());
+        let may_have = |(_, files): &&(PathBuf, Option<HashSet<String>>)| {
+            files.as_ref().is_none_or(|files| files.contains(&file))
+        };
+        let listed: Vec<&PathBuf> = listed.iter().filter(may_have).map(|(directory, _)| directory).collect();
+        listed.into_iter().chain(resolved.into_iter().flatten()).map(move |directory| directory.join(&file))
     }
 
     /// The executable that is run for a name; `None` if there is none. No directory is read. A file with the name that
@@ -272,15 +275,17 @@ impl SearchPath {
                 // A tool in an unreadable directory can be run by its name.
                 Err(error) => {
                     listing.problems.push(PathProblem::new(directory, "unreadable", reason(&error)));
-                    Vec::new()
+                    listing.directories.push((directory.clone(), None));
+                    continue;
                 }
             };
-            listing.directories.push(directory.clone());
             files.sort();
+            let mut with_prefix = HashSet::new();
             for file in files {
                 let lossy = file.to_string_lossy();
                 let Some(name) = lossy.strip_prefix(PREFIX) else { continue };
                 let path = directory.join(&file);
+                with_prefix.insert(lossy.clone().into_owned());
                 if name == OWN_WORD || !is_name(name) || !is_executable(&path) {
                     listing.problems.extend(PathProblem::find(&path, name));
                 } else if let Some(first) = found.get_mut(name) {
@@ -292,6 +297,7 @@ impl SearchPath {
                     found.insert(name.to_owned(), tool);
                 }
             }
+            listing.directories.push((directory.clone(), Some(with_prefix)));
         }
         listing.tools = found.into_values().collect();
         listing

@@ -1,11 +1,10 @@
-//! JSON Schemas of the records, draft 2020-12: for programs that read what the tools write.
+//! JSON Schemas of the records, draft 2020-12, for programs that read the output of tools.
 //!
-//! What is here is text that is checked in. It is made from the types that write the records (feature
-//! `schema`), and a test holds it to them, so that no tool carries a generator.
+//! The schemas are files of this package. They are generated from the types of the records (feature `schema`), and a
+//! test compares them, so that no tool includes a generator.
 //!
-//! **What a schema promises.** A field that it requires is in every record of the type, from the release
-//! that first had the type on. A field that came later is described and not required. Other fields may be
-//! there, since fields are only ever added.
+//! **Promise.** A required field is in every record of its type since the first release of the type. A field that was
+//! added later is described and not required. Other fields are allowed, since fields are only added.
 //!
 //! ```
 //! use codex_agent_shared::schema::{WRITTEN, each, find};
@@ -28,7 +27,7 @@ pub const WRITTEN: &str = include_str!("../schema/written.json");
 /// The schemas of all records that tools read, as one schema.
 pub const READ: &str = include_str!("../schema/read.json");
 
-/// How far a schema stands from the margin in the text of all.
+/// The indent of a schema in the schema of all records.
 const MARGIN: &str = "    ";
 
 /// The schema of one type.
@@ -65,7 +64,7 @@ impl Schema {
     }
 }
 
-/// The schemas that stand in the text of all, in their order.
+/// The schemas in the schema of all records, in their order.
 pub fn each(all: &str) -> Result<Vec<Schema>> {
     #[derive(Deserialize)]
     struct All<'a> {
@@ -100,8 +99,8 @@ pub fn each(all: &str) -> Result<Vec<Schema>> {
     Ok(found)
 }
 
-/// The schema of a type of what is written, or `read`; an error that names the nearest where there is none, or
-/// tells that there is one of the other kind.
+/// The schema of a type of written records, or of `read` ones. An error has the most similar type as a hint, or the
+/// command that prints the schema of the other kind.
 pub fn find<'s>(schemas: &'s [Schema], name: &str, read: bool) -> Result<&'s Schema> {
     let is_other = || {
         let other = each(if read { WRITTEN } else { READ });
@@ -114,9 +113,11 @@ pub fn find<'s>(schemas: &'s [Schema], name: &str, read: bool) -> Result<&'s Sch
         };
         let near = nearest(name, schemas.iter().map(|schema| schema.name.as_str()));
         let hint = match near.first() {
-            _ if is_other() => format!("{other} {name} prints it"),
+            _ if is_other() => {
+                format!("'{other} {name}' prints the schema of the other records of this type")
+            }
             Some(near) => format!("did you mean '{near}'?"),
-            None => format!("codex-agent schema{option} lists the types"),
+            None => format!("'codex-agent schema{option}' lists the types"),
         };
         Error::new(format!("there is no schema of the type '{name}'{kind}"))
             .hint(hint)
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_type_is_told_with_the_nearest() {
+    fn the_error_for_an_unknown_type_names_the_most_similar() {
         let schemas = each(WRITTEN).unwrap();
         let error = find(&schemas, "sesion", false).unwrap_err();
         assert_eq!(error.exit(), Exit::Negative);

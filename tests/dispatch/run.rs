@@ -148,7 +148,7 @@ fn an_unknown_tool_is_reported_with_suggestions() {
         ran.case(typed).reports(format!("did you mean {near}?"));
     }
     let ran = world.run(&["codex-agent", "xyzzy"]);
-    ran.exits(127).reports("codex-agent --list lists the tools");
+    ran.exits(127).reports("'codex-agent --list' lists the tools");
     let ran = world.run(&["codex-agent", "--lst"]);
     ran.exits(2).reports("did you mean '--list'?");
 }

@@ -1,23 +1,24 @@
-//! Run a program with limits of time, output and memory.
+//! Programs with limits of time, output and memory.
 //!
 //! The program runs in its own process group. When it exits or exceeds a limit, the rest of the group is killed.
-//! Its memory is the sum over the group, as /proc reports it; without /proc it is unknown.
+//! The memory is the sum over the group, as /proc reports it; without /proc it is unknown.
 //!
-//! A signal to this process kills the group, as Ctrl-C does not reach it, and is an error.
+//! A signal to this process, such as Ctrl-C, which does not reach the group, kills the group and is an error.
 
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::error::{Error, Exit, Result};
+use super::signals::register_number;
+use crate::error::{Error, Exit, Result, reason};
 
 /// The number of bytes of standard error that are kept.
 const MESSAGES: usize = 64 << 10;
@@ -56,6 +57,7 @@ pub enum Stop {
 }
 
 /// The input and the limits of a program.
+#[derive(Default)]
 pub struct Limits {
     /// The maximum time; with `stop`, counted from that signal.
     pub time: Duration,
@@ -78,37 +80,28 @@ pub struct Limits {
 impl Limits {
     /// Limits of time and output, with empty input.
     pub fn new(time: Duration, most: u64) -> Limits {
-        Limits {
-            time,
-            most,
-            kept: usize::try_from(most).unwrap_or(usize::MAX),
-            memory: None,
-            input: Input::Nothing,
-            reader: Reader::Patient,
-            stop: None,
-            others: None,
-        }
+        Limits { time, most, kept: usize::try_from(most).unwrap_or(usize::MAX), ..Limits::default() }
     }
 }
 
-/// How the program ended.
+/// The end of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndKind {
-    /// It exited with this status.
+    /// The program exited with this status.
     Code(i32),
-    /// This signal killed it.
+    /// This signal killed the program.
     Signal(i32),
-    /// It was killed: it exceeded the time.
+    /// The program exceeded the time, and was killed.
     Late,
-    /// It was killed: it exceeded the output.
+    /// The program exceeded the output, and was killed.
     TooMuch,
-    /// It was killed: it exceeded the memory.
+    /// The program exceeded the memory, and was killed.
     TooLarge,
 }
 
-/// The output of a program, and how it ended.
+/// The output of a program, and its end.
 pub struct CommandResult {
-    /// How the program ended.
+    /// The end of the program.
     pub how: EndKind,
     /// The kept bytes of standard output.
     pub out: Vec<u8>,
@@ -120,19 +113,19 @@ pub struct CommandResult {
     pub memory: u64,
     /// Whether the program was asked to stop before it ended.
     pub was_asked: bool,
-    /// The name of a program of its group that outlived it, where `others` is set.
+    /// The name of a program of the group that outlived this one, if `others` is set.
     pub left: Option<String>,
 }
 
 impl CommandResult {
     /// The first line of standard error that is not blank.
     pub fn first_message(&self) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.err).into_owned();
+        let text = String::from_utf8_lossy(&self.err);
         text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
     }
 }
 
-/// The reason why a program was not run to its end.
+/// The reason why a program was not run until it ended.
 #[derive(Debug)]
 pub enum CommandError {
     /// The program did not start.
@@ -149,9 +142,7 @@ impl CommandError {
             CommandError::Start(error) if error.kind() == io::ErrorKind::NotFound && name.exists() => {
                 Error::new(format!("cannot run '{shown}': the interpreter in its first line does not exist"))
             }
-            CommandError::Start(error) => {
-                Error::new(format!("cannot run '{shown}': {}", crate::error::reason(&error)))
-            }
+            CommandError::Start(error) => Error::new(format!("cannot run '{shown}': {}", reason(&error))),
             CommandError::StopSignal(signal) => {
                 Error::new(format!("interrupted while '{shown}' was running"))
                     .with_exit(Exit::Theirs(u8::try_from(128 + signal).unwrap_or(2)))
@@ -160,29 +151,20 @@ impl CommandError {
     }
 }
 
-/// The signal that this process received; 0 if none.
-fn stop_signal() -> i32 {
-    static CAME: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
-    let came = CAME.get_or_init(|| {
-        let came = Arc::new(AtomicUsize::new(0));
-        let ignored = super::signals::ignored();
-        let heard = |signal: &i32| ignored >> (signal - 1) & 1 == 0;
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT].into_iter().filter(heard) {
-            // If the handler cannot be installed, the signal ends this process.
-            let _ = signal_hook::flag::register_usize(signal, Arc::clone(&came), signal as usize);
-        }
-        came
-    });
-    came.load(Relaxed) as i32
+/// An error if this process has received a signal that ends it.
+fn check_signals() -> std::result::Result<(), CommandError> {
+    static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+    // If no handler can be installed, the signal ends this process.
+    let register = || register_number(&[SIGINT, SIGTERM, SIGHUP, SIGQUIT]).unwrap_or_default();
+    match RECEIVED.get_or_init(register).load(Relaxed) {
+        0 => Ok(()),
+        signal => Err(CommandError::StopSignal(signal as i32)),
+    }
 }
 
 /// Runs a command within its limits.
 pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<CommandResult, CommandError> {
-    let stdin = if matches!(limits.input, Input::Nothing) { Stdio::null() } else { Stdio::piped() };
-    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    if stop_signal() != 0 {
-        return Err(CommandError::StopSignal(stop_signal()));
-    }
+    check_signals()?;
     let has_input = !matches!(limits.input, Input::Nothing);
     let mut child = spawn(command, has_input).map_err(CommandError::Start)?;
     let group = Group(Pid::from_child(&child));
@@ -190,7 +172,7 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Command
     let open = feed(&mut child, limits.input);
     let out = Pipe::read(child.stdout.take(), limits.kept, limits.most, limits.reader);
     let err = Pipe::read(child.stderr.take(), MESSAGES, u64::MAX, Reader::Patient);
-    let (mut memory, mut looked) = (0, Instant::now());
+    let (mut memory, mut measured) = (0, Instant::now());
     let mut stopped: Option<Instant> = None;
     let how = loop {
         match child.try_wait() {
@@ -201,17 +183,17 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Command
             Ok(None) => {}
             Err(error) => return Err(CommandError::Start(error)),
         }
-        if stop_signal() != 0 {
-            end(&group, &mut child);
-            return Err(CommandError::StopSignal(stop_signal()));
+        if let Err(signal) = check_signals() {
+            kill(&group, &mut child);
+            return Err(signal);
         }
         if out.is_too_much() {
             break EndKind::TooMuch;
         }
         if let Some(most) = limits.memory
-            && looked.elapsed() > Duration::from_millis(20)
+            && measured.elapsed() > Duration::from_millis(20)
         {
-            looked = Instant::now();
+            measured = Instant::now();
             memory = memory.max(group.memory());
             if memory > most {
                 break EndKind::TooLarge;
@@ -221,7 +203,10 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Command
             && start.elapsed() >= after
         {
             stopped = Some(Instant::now());
-            group.signal_group(stop);
+            group.signal(match stop {
+                Stop::Interrupt => Signal::INT,
+                Stop::Terminate => Signal::TERM,
+            });
         }
         let from = if limits.stop.is_some() { stopped } else { Some(start) };
         if from.is_some_and(|from| from.elapsed() > limits.time) {
@@ -229,33 +214,37 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Command
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    let is_over = matches!(how, EndKind::Code(_) | EndKind::Signal(_));
-    let left = limits.others.filter(|_| is_over).and_then(|others| group.survivor(others));
-    end(&group, &mut child);
+    let has_ended = matches!(how, EndKind::Code(_) | EndKind::Signal(_));
+    let left = limits.others.filter(|_| has_ended).and_then(|others| group.survivor(others));
+    kill(&group, &mut child);
     drop(open);
     let (printed, lines) = out.finish();
     let (err, _) = err.finish();
-    // A program that ended by itself may have been too fast to be stopped in the middle of it.
+    // A fast program may have printed too much and exited before it could be killed.
     let how = if matches!(how, EndKind::Code(_)) && out.is_too_much() { EndKind::TooMuch } else { how };
     Ok(CommandResult { how, out: printed, err, lines, memory, was_asked: stopped.is_some(), left })
 }
 
-/// Kills it and its group. One that left the group is killed by itself; one that may not be killed, since it
-/// became another user's, is not waited for.
-fn end(group: &Group, child: &mut Child) {
-    group.kill();
+/// Kills the group, and the program if it left the group. A program that may not be killed, since it belongs to another
+/// user now, is not waited for.
+fn kill(group: &Group, child: &mut Child) {
+    group.signal(Signal::KILL);
     let start = Instant::now();
     while matches!(child.try_wait(), Ok(None)) && start.elapsed() < Duration::from_secs(1) {
-        // It may have ended just now.
+        // The program may have ended just now.
         let _ = child.kill();
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Start a program as a shell does: a script without an interpreter line is run by sh.
+/// Starts a program as a shell does: a script without an interpreter line is run by sh.
 fn spawn(command: &mut Command, has_input: bool) -> io::Result<Child> {
     const NOT_A_PROGRAM: i32 = 8; // ENOEXEC
-    match command.spawn() {
+    let start = |command: &mut Command| {
+        let stdin = if has_input { Stdio::piped() } else { Stdio::null() };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()
+    };
+    match start(command) {
         Err(error) if error.raw_os_error() == Some(NOT_A_PROGRAM) => {}
         started => return started,
     }
@@ -270,11 +259,10 @@ fn spawn(command: &mut Command, has_input: bool) -> io::Result<Child> {
     if let Some(directory) = command.get_current_dir() {
         shell.current_dir(directory);
     }
-    let stdin = if has_input { Stdio::piped() } else { Stdio::null() };
-    shell.process_group(0).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    start(&mut shell)
 }
 
-/// Write the input from a thread, since the program may not read it. The returned sender keeps the pipe open.
+/// Writes the input from a thread, since the program may not read it. The returned sender keeps the pipe open.
 fn feed(child: &mut Child, input: Input) -> Option<Sender<()>> {
     let mut stdin = child.stdin.take()?;
     let (open, is_over) = channel();
@@ -284,7 +272,7 @@ fn feed(child: &mut Child, input: Input) -> Option<Sender<()>> {
         Input::Open(bytes) => (Box::new(io::Cursor::new(bytes)), true),
     };
     std::thread::spawn(move || {
-        // A reader may stop.
+        // The program may stop reading.
         let _ = io::copy(&mut source, &mut stdin);
         if stays {
             let _ = is_over.recv();
@@ -293,81 +281,71 @@ fn feed(child: &mut Child, input: Input) -> Option<Sender<()>> {
     Some(open)
 }
 
-/// The processes that it and its children are.
+/// The process group of a program.
 struct Group(Pid);
 
 impl Group {
-    fn kill(&self) {
-        // There may be no process left.
-        let _ = kill_process_group(self.0, Signal::KILL);
-    }
-
-    fn signal_group(&self, stop: Stop) {
-        let signal = match stop {
-            Stop::Interrupt => Signal::INT,
-            Stop::Terminate => Signal::TERM,
-        };
+    fn signal(&self, signal: Signal) {
+        // The group may have no process any more.
         let _ = kill_process_group(self.0, signal);
     }
 
-    /// Whether a process of it is still there after this time, and its name. As it is over, there is no more than
-    /// what was left of it; in a moment most of that is gone too.
+    /// The name of a process that is alive after this time. Most processes end soon after the program.
     fn survivor(&self, time: Duration) -> Option<String> {
         let start = Instant::now();
         while test_kill_process_group(self.0).is_ok() {
-            // A zombie is gone.
-            let alive = self.members().into_iter().find(|member| member.state != "Z" && member.state != "X");
-            match alive {
-                Some(member) if start.elapsed() >= time => return Some(member.name),
-                // Unknown where there is no /proc.
-                None => return None,
-                Some(_) => std::thread::sleep(Duration::from_millis(10)),
+            let is_alive = |member: &Member| member.state != "Z" && member.state != "X";
+            // Without /proc the members are unknown.
+            let alive = self.members().into_iter().find(is_alive)?;
+            if start.elapsed() >= time {
+                return Some(alive.name);
             }
+            std::thread::sleep(Duration::from_millis(10));
         }
         None
     }
 
-    /// What its processes have had at the most, together.
+    /// The sum of the peak memory of the processes.
     fn memory(&self) -> u64 {
-        let of = |member: Member| -> Option<u64> {
+        let peak = |member: Member| -> Option<u64> {
             let status = std::fs::read_to_string(member.directory.join("status")).ok()?;
             let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
             most.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib << 10)
         };
-        self.members().into_iter().filter_map(of).sum()
+        self.members().into_iter().filter_map(peak).sum()
     }
 
-    /// Its processes, as /proc tells them.
+    /// The processes in /proc.
     fn members(&self) -> Vec<Member> {
         let group = self.0.as_raw_pid().to_string();
-        let of = |entry: std::fs::DirEntry| -> Option<Member> {
+        let member = |entry: std::fs::DirEntry| -> Option<Member> {
             let name = entry.file_name();
             if !name.to_str()?.bytes().all(|byte| byte.is_ascii_digit()) {
                 return None;
             }
             let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-            // The name of the program stands in parentheses, and may hold any character.
+            // The name of the program is in parentheses, and may have any character.
             let (before, after) = stat.rsplit_once(')')?;
             let mut fields = after.split_whitespace();
             let state = fields.next()?.to_owned();
             let name = before.split_once('(')?.1.to_owned();
             (fields.nth(1)? == group).then(|| Member { directory: entry.path(), name, state })
         };
-        std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(of).collect()
+        std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(member).collect()
     }
 }
 
-/// One of its processes.
+/// A process of a group.
 struct Member {
     directory: PathBuf,
     name: String,
     state: String,
 }
 
-/// One of its outputs, read by a thread until its other end is closed.
+/// An output of the program, which a thread reads until the other end is closed.
 struct Pipe {
-    read: Arc<Mutex<Capture>>,
-    is_over: Arc<AtomicBool>,
+    capture: Arc<Mutex<Capture>>,
+    most: u64,
     done: Receiver<()>,
 }
 
@@ -382,9 +360,8 @@ struct Capture {
 impl Pipe {
     fn read(pipe: Option<impl Read + Send + 'static>, kept: usize, most: u64, reader: Reader) -> Pipe {
         let (sender, done) = channel();
-        let read = Arc::new(Mutex::new(Capture::default()));
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (all, over) = (Arc::clone(&read), Arc::clone(&is_over));
+        let capture = Arc::new(Mutex::new(Capture::default()));
+        let shared = Arc::clone(&capture);
         let mut pipe = pipe.filter(|_| reader != Reader::Gone);
         std::thread::spawn(move || {
             let mut chunk = vec![0; 64 << 10];
@@ -395,36 +372,35 @@ impl Pipe {
                     _ => break,
                 };
                 let piece = &chunk[..count];
-                let Ok(mut all) = all.lock() else { break };
-                let room = kept - all.kept.len();
-                all.kept.extend_from_slice(&piece[..count.min(room)]);
-                all.lines += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
-                all.bytes += count as u64;
-                if all.bytes > most {
-                    over.store(true, Relaxed);
-                    break;
-                }
-                if reader == Reader::OneLine && all.lines > 0 {
+                let Ok(mut capture) = shared.lock() else { break };
+                let room = kept - capture.kept.len();
+                capture.kept.extend_from_slice(&piece[..count.min(room)]);
+                capture.lines += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
+                capture.bytes += count as u64;
+                if capture.bytes > most || (reader == Reader::OneLine && capture.lines > 0) {
                     break;
                 }
             }
             drop(pipe);
-            // A receiver that has given up needs nothing.
+            // The receiver may not wait any more.
             let _ = sender.send(());
         });
-        Pipe { read, is_over, done }
+        Pipe { capture, most, done }
+    }
+
+    fn capture(&self) -> MutexGuard<'_, Capture> {
+        self.capture.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_too_much(&self) -> bool {
-        self.is_over.load(Relaxed)
+        self.capture().bytes > self.most
     }
 
-    /// What was read, and how many lines. A process that left the group may hold the pipe for ever; it is
+    /// The kept bytes, and the number of lines. A process that left the group may keep the pipe open for ever, and is
     /// not waited for.
     fn finish(&self) -> (Vec<u8>, u64) {
         let _ = self.done.recv_timeout(Duration::from_secs(1));
-        // A poisoned lock has what was read before.
-        let mut capture = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut capture = self.capture();
         (std::mem::take(&mut capture.kept), capture.lines)
     }
 }
@@ -441,8 +417,7 @@ pub fn output_if(
     what: &str,
     is_good: impl Fn(i32) -> bool,
 ) -> Result<Vec<u8>> {
-    let (path, time, most) =
-        (std::path::PathBuf::from(command.get_program()), limits.time.as_secs(), limits.most >> 10);
+    let (path, time, most) = (PathBuf::from(command.get_program()), limits.time.as_secs(), limits.most >> 10);
     let ended = run(command, limits).map_err(|failure| failure.into_error(&path))?;
     let why = match ended.how {
         EndKind::Code(code) if is_good(code) => return Ok(ended.out),

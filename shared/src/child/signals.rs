@@ -1,8 +1,7 @@
-//! Signals as bytes in a pipe, for a loop that waits for several things at once.
+//! Signals as bytes in pipes, for a loop that waits for several events.
 //!
-//! A signal that this process was told to ignore stays ignored (`nohup`, a job in the background of
-//! a script), as nobody meant it for us. When the [`Signals`] are dropped, the signals that ask to stop do
-//! again what they do to any program.
+//! A signal that this process ignores stays ignored (`nohup`, a background job of a script). When the last [`Signals`]
+//! are dropped, the signals that ask to stop have their default effect again.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -17,77 +16,65 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use crate::error::{Error, Result, reason};
 
-/// The signals that matter to a supervisor.
+/// The signals of a supervisor.
 pub struct Signals {
-    children: UnixStream,
-    stops: UnixStream,
-    hangup: UnixStream,
-    now: UnixStream,
+    /// A reader and a writer each: for SIGCHLD, the signals that ask to stop, SIGHUP, and SIGUSR1. The writer stays
+    /// open, since the wait for a closed pipe would return at once.
+    pipes: [[UnixStream; 2]; 4],
     registered: Vec<SigId>,
-    // With nobody at the other end of a pipe, waiting for it would not wait.
-    _theirs: [UnixStream; 4],
 }
 
-/// What came while waiting.
+/// The signals that were received during a wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Came {
-    /// A child has ended or changed.
+pub struct Received {
+    /// Whether a child ended or changed.
     pub child: bool,
-    /// How many times we were asked to stop: SIGINT or SIGTERM.
+    /// The number of requests to stop: SIGINT or SIGTERM.
     pub stops: usize,
-    /// The terminal is gone: SIGHUP. A shell hands on what the system sends as well, so that one closed
-    /// terminal may be several of them.
+    /// Whether the terminal was closed: SIGHUP. A shell also sends it, so that one closed terminal may cause several.
     pub hangup: bool,
-    /// We were asked to stop at once: SIGUSR1.
+    /// Whether an immediate stop was requested: SIGUSR1.
     pub now: bool,
 }
 
 impl Signals {
-    /// Begins to catch signals.
+    /// Starts to catch signals.
     pub fn catch() -> Result<Signals> {
-        Signals::of(&[SIGINT, SIGTERM, SIGHUP])
+        Signals::catch_with(&[SIGINT, SIGTERM, SIGHUP]).map_err(|error| watch_error(&error))
     }
 
-    /// Begins to catch SIGINT as the one way to be asked to stop; the others end the process.
+    /// Starts to catch signals, with SIGINT as the only request to stop; the others end the process.
     pub fn interrupts() -> Result<Signals> {
-        Signals::of(&[SIGINT])
+        Signals::catch_with(&[SIGINT]).map_err(|error| watch_error(&error))
     }
 
-    fn of(stops: &[i32]) -> Result<Signals> {
-        let wrong = |error: io::Error| Error::new(format!("cannot watch for signals: {}", reason(&error)));
-        let ignored = ignored();
-        let stops: Vec<i32> =
-            stops.iter().copied().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
-        let (asked, mut registered) = (stops.clone(), Vec::new());
-        let mut catch = |signals: &[i32]| -> io::Result<(UnixStream, UnixStream)> {
-            let (ours, theirs) = UnixStream::pair()?;
-            ours.set_nonblocking(true)?;
+    fn catch_with(stops: &[i32]) -> io::Result<Signals> {
+        let stops = not_ignored(stops);
+        let mut registered = Vec::new();
+        let mut catch = |signals: &[i32]| -> io::Result<[UnixStream; 2]> {
+            let (reader, writer) = UnixStream::pair()?;
+            reader.set_nonblocking(true)?;
             for signal in signals {
-                let end = OwnedFd::from(theirs.try_clone()?);
+                let end = OwnedFd::from(writer.try_clone()?);
                 registered.push(signal_hook::low_level::pipe::register(*signal, end)?);
             }
-            Ok((ours, theirs))
+            Ok([reader, writer])
         };
-        let (children, first) = catch(&[SIGCHLD]).map_err(wrong)?;
-        let (hangups, others): (Vec<i32>, Vec<i32>) = stops.into_iter().partition(|stop| *stop == SIGHUP);
-        let (stops, second) = catch(&others).map_err(wrong)?;
-        let (hangup, fourth) = catch(&hangups).map_err(wrong)?;
-        let (now, third) = catch(&[SIGUSR1]).map_err(wrong)?;
-        begin(&asked).map_err(wrong)?;
-        Ok(Signals { children, stops, hangup, now, registered, _theirs: [first, second, third, fourth] })
+        let (hangups, others): (Vec<i32>, Vec<i32>) = stops.iter().partition(|stop| **stop == SIGHUP);
+        let pipes = [catch(&[SIGCHLD])?, catch(&others)?, catch(&hangups)?, catch(&[SIGUSR1])?];
+        suspend_default_effect(&stops)?;
+        Ok(Signals { pipes, registered })
     }
 
-    /// Waits for a signal, but no longer than this.
-    pub fn wait(&mut self, longest: Duration) -> Came {
+    /// Waits for a signal, for at most this time.
+    pub fn wait(&mut self, longest: Duration) -> Received {
         let timeout =
             Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: i64::from(longest.subsec_nanos()) };
-        let mut fds = [&self.children, &self.stops, &self.hangup, &self.now]
-            .map(|pipe| PollFd::new(pipe, PollFlags::IN));
-        // An interrupted wait is a signal, whose byte is in the pipe already.
+        let mut fds = self.pipes.each_ref().map(|[reader, _]| PollFd::new(reader, PollFlags::IN));
+        // A signal that interrupts the wait has its byte in a pipe already.
         let _ = poll(&mut fds, Some(&timeout));
-        let now = drain(&mut self.now) > 0;
-        let hangup = drain(&mut self.hangup) > 0;
-        Came { child: drain(&mut self.children) > 0, stops: drain(&mut self.stops), hangup, now }
+        let [child, stops, hangup, now] = self.pipes.each_mut().map(|[reader, _]| drain(reader));
+        Received { child: child > 0, stops, hangup: hangup > 0, now: now > 0 }
     }
 }
 
@@ -96,31 +83,32 @@ impl Drop for Signals {
         for id in self.registered.drain(..) {
             signal_hook::low_level::unregister(id);
         }
-        // The last one that waits: from now on nobody does.
         if WAITING.fetch_sub(1, Ordering::SeqCst) == 1 {
-            over().store(true, Ordering::SeqCst);
+            has_default_effect().store(true, Ordering::SeqCst);
         }
     }
 }
 
-/// How many wait for signals.
+/// The number of [`Signals`].
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether signals do what they do to any program, since nobody waits for them.
-fn over() -> &'static Arc<AtomicBool> {
-    static OVER: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-    OVER.get_or_init(Arc::default)
+/// Whether the signals that ask to stop have their default effect.
+fn has_default_effect() -> &'static Arc<AtomicBool> {
+    static HAS_DEFAULT_EFFECT: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    HAS_DEFAULT_EFFECT.get_or_init(Arc::default)
 }
 
-/// One more waits for these signals. What they do otherwise is registered once for each.
-fn begin(signals: &[i32]) -> io::Result<()> {
+/// Suspends the default effect of signals. The effect of a signal is registered once.
+fn suspend_default_effect(signals: &[i32]) -> io::Result<()> {
     static KNOWN: Mutex<Vec<i32>> = Mutex::new(Vec::new());
     WAITING.fetch_add(1, Ordering::SeqCst);
-    over().store(false, Ordering::SeqCst);
+    has_default_effect().store(false, Ordering::SeqCst);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    for signal in signals.iter().filter(|signal| !known.contains(signal)).copied().collect::<Vec<_>>() {
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(over()))?;
-        known.push(signal);
+    for signal in signals {
+        if !known.contains(signal) {
+            signal_hook::flag::register_conditional_default(*signal, Arc::clone(has_default_effect()))?;
+            known.push(*signal);
+        }
     }
     Ok(())
 }
@@ -137,9 +125,24 @@ fn drain(pipe: &mut UnixStream) -> usize {
     all
 }
 
-/// The signals that this process ignores, one bit each; none where the system does not tell.
-pub(super) fn ignored() -> u64 {
+/// Registers a number that is 0 until this process receives one of these signals, and then the number of the signal.
+pub(super) fn register_number(signals: &[i32]) -> Result<Arc<AtomicUsize>> {
+    let number = Arc::new(AtomicUsize::new(0));
+    for signal in not_ignored(signals) {
+        signal_hook::flag::register_usize(signal, Arc::clone(&number), signal as usize)
+            .map_err(|error| watch_error(&error))?;
+    }
+    Ok(number)
+}
+
+fn watch_error(error: &io::Error) -> Error {
+    Error::new(format!("cannot watch for signals: {}", reason(error)))
+}
+
+/// The signals that this process does not ignore. Without /proc that is unknown, and all are returned.
+fn not_ignored(signals: &[i32]) -> Vec<i32> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    signals.iter().copied().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
 }

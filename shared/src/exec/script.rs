@@ -1,4 +1,4 @@
-//! The first line of a script: who is to read it, and why nobody can.
+//! The interpreter line of a script, and the reasons why no interpreter can run the script.
 
 use std::fs;
 use std::io::Read;
@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::{find_program, is_executable};
 
-/// Why the interpreter that the first line of a script names cannot be run, be it by way of env(1). The file is
-/// opened.
+/// The reason why the interpreter in the first line of a script, or the program that env(1) would run for it, cannot be
+/// run. The file is opened.
 pub fn wrong_interpreter(path: &Path) -> Option<String> {
     let mut first = Vec::new();
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
@@ -16,34 +16,33 @@ pub fn wrong_interpreter(path: &Path) -> Option<String> {
     file.take(256).read_to_end(&mut first).ok()?;
     let line = first.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = std::str::from_utf8(line).ok()?.trim_matches([' ', '\t']);
-    // Only these end a word for the system; a carriage return is a part of it.
+    // The system splits words at blanks and TABs only; a carriage return is a part of a word.
     let (interpreter, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-    let is_named = |what: &str, why: &str| Some(format!("its first line names '{what}', {why}"));
-    if !Path::new(interpreter).exists() {
-        return match interpreter.strip_suffix('\r') {
-            Some(before) => is_named(before, "which ends in a carriage return, as in files from Windows"),
-            None => is_named(interpreter, "which does not exist"),
-        };
-    }
-    if Path::new(interpreter).is_dir() {
-        return is_named(interpreter, "which is a directory");
-    }
-    if interpreter.starts_with('/') && !is_executable(Path::new(interpreter)) {
-        return is_named(interpreter, "which is not executable");
-    }
-    let asked = interpreter.ends_with("/env").then(|| asked_of_env(rest)).flatten()?;
-    match asked.strip_suffix('\r') {
-        Some(before) => is_named(before, "which ends in a carriage return, as in files from Windows"),
-        None if !asked.contains('/') && find_program(asked).is_none() => {
-            is_named(asked, "which does not exist")
+    let file = Path::new(interpreter);
+    let (name, why) = if !file.exists() {
+        (interpreter, "which does not exist")
+    } else if file.is_dir() {
+        (interpreter, "which is a directory")
+    } else if file.is_absolute() && !is_executable(file) {
+        (interpreter, "which is not executable")
+    } else {
+        let program = program_of_env(rest).filter(|_| interpreter.ends_with("/env"))?;
+        let is_missing = !program.contains('/') && find_program(program).is_none();
+        (is_missing || program.ends_with('\r')).then_some((program, "which does not exist"))?
+    };
+    Some(match name.strip_suffix('\r') {
+        Some(name) => {
+            format!(
+                "its first line names '{name}', which ends in a carriage return, as in files from Windows"
+            )
         }
-        None => None,
-    }
+        None => format!("its first line names '{name}', {why}"),
+    })
 }
 
-/// The program that env(1) is to run; `None` where that is unknown.
-fn asked_of_env(arguments: &str) -> Option<&str> {
-    // What quotes and backslashes come to is env's affair.
+/// The program that env(1) runs; `None` if it is unknown.
+fn program_of_env(arguments: &str) -> Option<&str> {
+    // env(1) has its own rules for quotes, backslashes and variables.
     if arguments.contains(['\'', '"', '\\', '$']) {
         return None;
     }

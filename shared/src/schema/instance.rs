@@ -1,7 +1,7 @@
-//! Records and their schemas: whether a record fits, and an example of a record that does.
+//! Records and their schemas: validation, and an example of a valid record.
 //!
-//! Both know the keywords that the schemas of this package have. Tests hold the schemas to that list, and
-//! the answers to a reader of schemas from outside.
+//! The keywords in the schemas of this package are supported. Tests compare the schemas with this list, and the results
+//! with those of an external validator.
 //!
 //! ```
 //! use codex_agent_shared::schema::instance::{example, misfit};
@@ -16,11 +16,11 @@ use serde_json::{Map, Value};
 
 use crate::time::Timestamp;
 
-/// The form of a string of each format: 0 stands for a digit, x for a hexadecimal one.
+/// The form of a string of each format: 0 is a digit, x a hexadecimal digit.
 const SHAPES: [(&str, &str); 2] =
     [("date-time", "0000-00-00T00:00:00.000Z"), ("uuid", "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")];
 
-/// Why a value does not fit a schema, in a clause that names the place; `None` where it fits.
+/// The reason why a value is invalid, as a clause that names the place; `None` if it is valid.
 pub fn misfit(schema: &Value, value: &Value) -> Option<String> {
     wrong(schema, value, "")
 }
@@ -118,7 +118,7 @@ fn has_format(text: &str, format: &str) -> bool {
     is_shaped && (format != "date-time" || Timestamp::parse(text).is_some())
 }
 
-/// A value that fits a schema, with every field that it describes.
+/// A valid value with all fields of a schema.
 pub fn example(schema: &Value) -> Value {
     if let Some(value) = schema.get("const").or_else(|| list(&schema["enum"]).first()) {
         return value.clone();
