@@ -114,6 +114,9 @@ impl Problem {
     }
 }
 
+/// The result of reading an entry, whose problem is recorded.
+type ReadResult = std::result::Result<(), Problem>;
+
 /// A value of the file.
 #[derive(Debug)]
 struct Set {
@@ -255,11 +258,7 @@ impl Config {
     }
 
     /// Reads a top-level entry: a table of settings, or the aliases.
-    fn read_table(
-        &mut self,
-        entry: &TomlEntry,
-        positions: &TextPositions<'_>,
-    ) -> std::result::Result<(), Problem> {
+    fn read_table(&mut self, entry: &TomlEntry, positions: &TextPositions<'_>) -> ReadResult {
         let name = entry.name.as_str();
         let tables = || SETTINGS.iter().filter_map(|setting| setting.key.split('.').next()).chain([ALIAS]);
         let is_known = tables().any(|table| table == name);
@@ -292,12 +291,7 @@ impl Config {
         }
     }
 
-    fn read_setting(
-        &mut self,
-        table: &str,
-        entry: &TomlEntry,
-        positions: &TextPositions<'_>,
-    ) -> std::result::Result<(), Problem> {
+    fn read_setting(&mut self, table: &str, entry: &TomlEntry, positions: &TextPositions<'_>) -> ReadResult {
         let key = format!("{table}.{}", entry.name);
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
             let near = near(&key, &mut SETTINGS.iter().map(|setting| setting.key));
@@ -310,11 +304,7 @@ impl Config {
         Ok(())
     }
 
-    fn read_alias(
-        &mut self,
-        entry: &TomlEntry,
-        positions: &TextPositions<'_>,
-    ) -> std::result::Result<(), Problem> {
+    fn read_alias(&mut self, entry: &TomlEntry, positions: &TextPositions<'_>) -> ReadResult {
         let name = &entry.name;
         if !is_name(name) {
             let message = format!("invalid alias name '{name}': use lower case letters, digits and dashes");

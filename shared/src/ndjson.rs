@@ -291,7 +291,8 @@ pub struct LineError {
 pub struct Output {
     buffer: Rc<RefCell<Vec<u8>>>,
     is_terminal: bool,
-    flush: Flush,
+    /// The size at which the buffer is written; `None` for an output that only a call writes.
+    limit: Option<usize>,
 }
 
 thread_local! {
@@ -321,17 +322,6 @@ fn write(buffer: &RefCell<Vec<u8>>) -> Result<()> {
     written.map_err(Error::of_output)
 }
 
-/// The time at which the buffer is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flush {
-    /// After each row.
-    EachRow,
-    /// When the buffer has a block.
-    EachBlock,
-    /// Only by a call.
-    ByCall,
-}
-
 /// The size of a block that is written. A reader may stop reading, as `less` does, and a listing that waits for it
 /// keeps the log of Codex's database from being truncated: so most listings fit into one block.
 const BLOCK: usize = 8 << 20;
@@ -344,7 +334,7 @@ impl Output {
     pub fn stdout() -> Self {
         let output = Output::nonblocking();
         WRITTEN_BEFORE_WAITING.set(Rc::downgrade(&output.buffer));
-        Output { flush: if output.is_terminal { Flush::EachRow } else { Flush::EachBlock }, ..output }
+        Output { limit: Some(if output.is_terminal { 0 } else { BLOCK }), ..output }
     }
 
     /// Standard output for a tool that must not wait for its reader: only [`Output::write_available`] and
@@ -352,7 +342,7 @@ impl Output {
     #[doc(hidden)]
     pub fn nonblocking() -> Self {
         let buffer = Rc::new(RefCell::new(Vec::with_capacity(FIRST_BLOCK)));
-        Output { buffer, is_terminal: io::stdout().is_terminal(), flush: Flush::ByCall }
+        Output { buffer, is_terminal: io::stdout().is_terminal(), limit: None }
     }
 
     /// Writes a record as one line of JSON.
@@ -386,13 +376,9 @@ impl Output {
         let mut buffer = self.buffer.borrow_mut();
         buffer.extend_from_slice(text);
         buffer.extend_from_slice(end);
-        let is_block = buffer.len() >= BLOCK;
+        let is_full = self.limit.is_some_and(|limit| buffer.len() >= limit);
         drop(buffer);
-        match self.flush {
-            Flush::EachRow => self.flush(),
-            Flush::EachBlock if is_block => self.flush(),
-            Flush::EachBlock | Flush::ByCall => Ok(()),
-        }
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     /// The size of the buffered text, in bytes.

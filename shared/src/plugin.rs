@@ -54,31 +54,11 @@ const PACKAGE: &str = "Set up and extend codex-agent";
 
 /// Words that are reserved for this package, beside the names of its tools and the types of its records: names of
 /// planned tools, and the parts before the dot of planned types.
-pub const RESERVED: [&str; 23] = [
-    "archive",
-    "attempt",
-    "delete",
-    "event",
-    "export",
-    "grep",
-    "host",
-    "item",
-    "job",
-    "limit",
-    "match",
-    "message",
-    "pick",
-    "prompt",
-    "record",
-    "session",
-    "show",
-    "stats",
-    "turn",
-    "unarchive",
-    "usage",
-    "watch",
-    "worker",
-];
+pub fn reserved_words() -> std::str::Split<'static, char> {
+    "archive attempt delete event export grep host item job limit match message pick prompt record session show stats \
+     turn unarchive usage watch worker"
+        .split(' ')
+}
 
 /// The prefix of every tool's executable.
 pub const PREFIX: &str = "codex-agent-";

@@ -107,15 +107,13 @@ pub fn find<'s>(schemas: &'s [Schema], name: &str, read: bool) -> Result<&'s Sch
         other.is_ok_and(|other| other.iter().any(|schema| schema.name == name))
     };
     schemas.iter().find(|schema| schema.name == name).ok_or_else(|| {
-        let (kind, option, other) = match read {
-            true => (" that is read", " --read", "codex-agent schema"),
-            false => ("", "", "codex-agent schema --read"),
+        let (kind, option, other, verb) = match read {
+            true => (" that is read", " --read", "codex-agent schema", "write"),
+            false => ("", "", "codex-agent schema --read", "read"),
         };
         let near = nearest(name, schemas.iter().map(|schema| schema.name.as_str()));
         let hint = match near.first() {
-            _ if is_other() => {
-                format!("'{other} {name}' prints the schema of the other records of this type")
-            }
+            _ if is_other() => format!("'{other} {name}' prints the schema of the records that tools {verb}"),
             Some(near) => format!("did you mean '{near}'?"),
             None => format!("'codex-agent schema{option}' lists the types"),
         };

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use codex_agent_shared::plugin::RESERVED;
+use codex_agent_shared::plugin::reserved_words;
 use codex_agent_shared::schema::{WRITTEN, each};
 use codex_agent_shared::text::tsv;
 use rustix::process::{Pid, Signal, kill_process};
@@ -434,7 +434,7 @@ fn a_filter_that_replaces_its_own_field_keeps_every_rule() {
 #[test]
 fn the_page_names_every_reserved_word() {
     let shown = of_the_page("archive ");
-    assert_eq!(shown.split_whitespace().collect::<Vec<_>>(), RESERVED);
+    assert_eq!(shown.split_whitespace().collect::<Vec<_>>(), reserved_words().collect::<Vec<_>>());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use codex_agent_shared::error::{Error, Result};
-use codex_agent_shared::plugin::{RESERVED, TOOLS};
+use codex_agent_shared::plugin::{TOOLS, reserved_words};
 use codex_agent_shared::schema::instance::example;
 use codex_agent_shared::schema::{WRITTEN, each};
 use codex_agent_shared::store::RawObject;
@@ -27,7 +27,7 @@ pub(super) fn example_of(kind: &str) -> Result<Option<String>> {
 pub(super) fn is_reserved(word: &str) -> Result<bool> {
     let begins = |kind: &String| kind.split('.').next() == Some(word);
     Ok(TOOLS.iter().any(|(tool, ..)| *tool == word)
-        || RESERVED.contains(&word)
+        || reserved_words().any(|reserved| reserved == word)
         || schemas()?.keys().any(begins))
 }
 
@@ -65,8 +65,9 @@ mod tests {
     #[test]
     fn words_of_the_package_are_reserved_and_others_are_not() {
         let of_types: Vec<String> = schemas().unwrap().into_keys().collect();
-        let first = of_types.iter().filter_map(|kind| kind.split('.').next());
-        for word in RESERVED.into_iter().chain(TOOLS.map(|(name, ..)| name)).chain(first) {
+        let first: Vec<&str> = of_types.iter().filter_map(|kind| kind.split('.').next()).collect();
+        let reserved: Vec<&str> = reserved_words().collect();
+        for word in [&reserved[..], &TOOLS.map(|(name, ..)| name), &first].concat() {
             assert!(is_reserved(word).unwrap(), "{word}");
         }
         for word in ["where", "uniq", "team-report", "sessions", "job-report", "x"] {

@@ -56,8 +56,7 @@ impl Common {
     pub fn home_of_jobs(&self) -> Result<Option<String>> {
         let home = Home::find(self.codex_home.as_deref())?;
         let path = home.path();
-        let text = path.to_str().map(str::to_owned);
-        text.map(Some).ok_or_else(|| {
+        path.to_str().map(|text| Some(text.to_owned())).ok_or_else(|| {
             Error::new(format!("cannot run jobs in Codex's home '{}': the path is not UTF-8", path.display()))
         })
     }

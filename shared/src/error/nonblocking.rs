@@ -29,31 +29,25 @@ impl Stream {
     /// Writes as many bytes as the reader accepts now, and returns their number.
     pub fn write_available(self, bytes: &[u8]) -> io::Result<usize> {
         let mut written = 0;
-        loop {
-            match self.write_some(&bytes[written..])? {
-                0 => return Ok(written),
-                more => written += more,
-            }
-        }
-    }
-
-    fn write_some(self, bytes: &[u8]) -> io::Result<usize> {
         // A broken pipe is writable, so that the writer gets the error.
-        if bytes.is_empty() || self.poll(PollFlags::OUT).is_empty() {
-            return Ok(0);
-        }
-        let Some(mut terminal) = self.terminal() else {
-            let piece = &bytes[..bytes.len().min(PIPE_BUF)];
-            match self {
-                Stream::Out => io::stdout().write_all(piece).and_then(|()| io::stdout().flush())?,
-                Stream::Err => io::stderr().write_all(piece)?,
+        while written < bytes.len() && !self.poll(PollFlags::OUT).is_empty() {
+            let rest = &bytes[written..];
+            let piece = &rest[..rest.len().min(PIPE_BUF)];
+            let accepted = match (self.terminal(), self) {
+                (Some(mut terminal), _) => terminal.write(rest),
+                (None, Stream::Out) => {
+                    io::stdout().write_all(piece).and_then(|()| io::stdout().flush()).map(|()| piece.len())
+                }
+                (None, Stream::Err) => io::stderr().write_all(piece).map(|()| piece.len()),
+            };
+            match accepted {
+                Ok(0) => break,
+                Ok(accepted) => written += accepted,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => break,
+                Err(error) => return Err(error),
             }
-            return Ok(piece.len());
-        };
-        match terminal.write(bytes) {
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
-            written => written,
         }
+        Ok(written)
     }
 
     /// Whether the reader of a pipe has closed it, without a write to it.
