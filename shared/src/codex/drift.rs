@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::home;
 use super::index::Index;
-use super::reader::is_here;
+use super::reader::is_absolute;
 use super::refusal::refusal;
 use super::rollout::{self, Depth};
 #[cfg(feature = "sqlite")]
@@ -192,7 +192,7 @@ pub fn check(index: &mut Index, emit: &mut dyn FnMut(&Problem) -> Result<()>) ->
             let words = format!("{who} marks it as {}archived", if archived { "" } else { "not " });
             found(Kind::ArchivedDisagrees, id, Some(&file.path), Some(words))?;
         }
-        if !is_here(&row.path) {
+        if !is_absolute(&row.path) {
             found(Kind::ForeignPath, id, Some(path), Some(format!("it is '{}'", file.path.display())))?;
         }
     }

@@ -1,12 +1,12 @@
-//! Which sessions are there: the union of Codex's database and the rollout files.
+//! The sessions of a home: the union of Codex's database and the rollout files.
 //!
-//! The database gives the rows; a walk over the *names* of the files finds sessions that have no row
+//! The database has the rows; a walk over the *names* of the files finds sessions without a row
 //! (only their heads are read) and rows whose file is gone. So a listing is complete although it is
-//! fast. Where the database is missing or cannot be read the files alone answer, with one line on
-//! standard error. One unreadable or broken file costs one warning, never the listing.
+//! fast. If the database is missing or cannot be read, the files alone are read, with one line on
+//! standard error. An unreadable or damaged file is a warning; the listing continues.
 //!
-//! Memory is bounded by what is shown and by the names of the files; a rollout is never held whole.
-//! At most eight files are open at once, whatever their number.
+//! Memory is bounded by the sessions that are shown and by the names of the files; a rollout is never read into memory
+//! as a whole. At most eight files are open concurrently.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -15,6 +15,8 @@ use std::iter::Peekable;
 #[cfg(feature = "sqlite")]
 use std::ops::ControlFlow;
 use std::path::Path;
+#[cfg(feature = "sqlite")]
+use std::path::PathBuf;
 
 use super::files::{Files, RolloutFile};
 use super::holder::Holders;
@@ -22,7 +24,7 @@ use super::home::Home;
 use super::names::Names;
 use super::reader::{FileSession, Reader, warn_of_skipped};
 #[cfg(feature = "sqlite")]
-use super::reader::{complete_from_rollout, mend_directory, take_title};
+use super::reader::{add_title, complete_from_rollout, correct_directory};
 use super::rollout::{BARE, Ending};
 #[cfg(feature = "sqlite")]
 use super::state::State;
@@ -33,13 +35,13 @@ use crate::record::Field;
 use crate::record::{FoundIn, Id, Session, Status};
 use crate::time::Timestamp;
 
-// With the files as the only source no listing begins anew.
+// With the files as the only source no listing is restarted.
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
 mod page;
 
 use page::Page;
 
-/// Where to look.
+/// The sources of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sources {
     /// Codex's database.
@@ -54,7 +56,7 @@ impl Default for Sources {
     }
 }
 
-/// Everything that is known about the sessions of one home. What is not asked for is not read.
+/// The sessions of a home. Only the fields that a query asks for are read.
 pub struct Index {
     home: Home,
     sources: Sources,
@@ -67,8 +69,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens the index of a home. Trouble with the database is told and gone round, unless it is the
-    /// only source that was asked for.
+    /// Open the index of a home. A problem of the database is a warning, unless the database is the only source.
     pub fn open(home: Home, sources: Sources) -> Result<Index> {
         if !sources.database && !sources.files {
             return Err(Error::usage("neither the database nor the rollout files are to be read"));
@@ -80,21 +81,18 @@ impl Index {
             ));
         }
         #[cfg(feature = "sqlite")]
-        let candidates = if sources.database { home.databases() } else { &[] };
+        let folder = home.database_folder();
         #[cfg(feature = "sqlite")]
-        let state = match State::open_first(candidates) {
-            Ok(None) if sources.files || !home.exists() => {
-                if sources.database && home.database_folder() != home.path() {
-                    let folder = home.database_folder().display();
-                    warn_once(format_args!(
-                        "there is no Codex database in '{folder}'; reading only the rollout files"
-                    ));
-                }
-                None
+        let state = match State::open_first(if sources.database { home.databases() } else { &[] }) {
+            Ok(None) if !sources.files && home.exists() => {
+                return Err(Error::new(format!("there is no Codex database in '{}'", folder.display())));
             }
-            Ok(None) => {
-                let folder = home.database_folder().display();
-                return Err(Error::new(format!("there is no Codex database in '{folder}'")));
+            Ok(None) if sources.database && folder != home.path() => {
+                let folder = folder.display();
+                warn_once(format_args!(
+                    "there is no Codex database in '{folder}'; reading only the rollout files"
+                ));
+                None
             }
             Ok(state) => state,
             Err(error) if sources.files => {
@@ -119,13 +117,13 @@ impl Index {
         })
     }
 
-    /// The home that this is the index of.
+    /// The home of the sessions.
     pub fn home(&self) -> &Home {
         &self.home
     }
 
-    /// Gives each session that the query asks for to `emit`, in its order, each as soon as it is
-    /// known. Returns how many there were.
+    /// Pass each session of a query to `emit`, in the order of the query, as soon as the session is known. Returns the
+    /// number of sessions.
     pub fn list(&mut self, query: &Query, emit: &mut dyn FnMut(&Session<'_>) -> Result<()>) -> Result<usize> {
         let mut page = Page::new(query, emit);
         if page.flow().is_break() || !self.home.exists() {
@@ -141,7 +139,7 @@ impl Index {
         while self.state.is_some() {
             match self.list_rows(query, page) {
                 Err(error) if !page.emit_failed() => {
-                    self.go_on_without(error)?;
+                    self.open_next_source(error)?;
                     page.restart();
                 }
                 other => return other,
@@ -150,7 +148,7 @@ impl Index {
         self.list_files(query, page)
     }
 
-    /// One session, hidden or not.
+    /// The session of this id, hidden or not.
     pub fn get(&mut self, id: Id) -> Result<Option<Session<'static>>> {
         if !self.home.exists() {
             return Ok(None);
@@ -160,19 +158,18 @@ impl Index {
             self.files();
         }
         #[cfg(feature = "sqlite")]
-        while let Some(state) = &self.state {
-            match state.get(id, self.names.as_ref()) {
-                Ok(Some(mut session)) => {
-                    if let Some(files) = &self.files {
-                        let live = files.live(id, session.rollout_path.as_deref());
-                        place(&mut session, live);
-                        mend_directory(&mut session);
-                        take_title(&mut session, live.map(|file| &*file.path));
-                    }
-                    return Ok(Some(session));
+        {
+            let names = self.names.take();
+            let row = self.ask_database(|state| state.get(id, names.as_ref()));
+            self.names = names;
+            if let Some(mut session) = row?.flatten() {
+                if let Some(files) = &self.files {
+                    let live = files.live(id, session.rollout_path.as_deref());
+                    add_place(&mut session, live);
+                    correct_directory(&mut session);
+                    add_title(&mut session, live.map(|file| &*file.path));
                 }
-                Ok(None) => break,
-                Err(error) => self.go_on_without(error)?,
+                return Ok(Some(session));
             }
         }
         let Some(files) = &self.files else { return Ok(None) };
@@ -185,7 +182,7 @@ impl Index {
         Ok(found.map(|found| found.session))
     }
 
-    /// The ids of all sessions, sorted, hidden ones too. They are gathered once.
+    /// The ids of all sessions, hidden ones too, sorted. Later calls return the ids of the first.
     pub fn ids(&mut self) -> Result<&[Id]> {
         if self.ids.is_none() {
             self.ids = Some(self.gather_ids()?);
@@ -207,17 +204,10 @@ impl Index {
     }
 
     fn gather_ids(&mut self) -> Result<Vec<Id>> {
+        #[cfg(not(feature = "sqlite"))]
         let mut ids = Vec::new();
         #[cfg(feature = "sqlite")]
-        while let Some(state) = &self.state {
-            match state.ids() {
-                Ok(found) => {
-                    ids = found;
-                    break;
-                }
-                Err(error) => self.go_on_without(error)?,
-            }
-        }
+        let mut ids = self.ask_database(State::ids)?.unwrap_or_default();
         if self.sources.files {
             ids.extend(self.files().sessions().map(|file| file.id));
         }
@@ -233,23 +223,35 @@ impl Index {
         self.files.get_or_insert_with(|| Files::walk(home))
     }
 
-    /// The database, if it is there, can be read and was asked for.
+    /// The database, if it exists, can be read and is a source.
     #[doc(hidden)]
     #[cfg(feature = "sqlite")]
     pub fn state(&self) -> Option<&State> {
         self.state.as_ref()
     }
 
-    /// Whether the database is to be looked at, be it there or not.
+    /// Whether the database is a source, even if it does not exist.
     #[doc(hidden)]
     pub fn asks_database(&self) -> bool {
         self.sources.database
     }
 
-    /// The database failed while it was read, which need not show when it is opened: a good one behind a
-    /// damaged one takes its place, else the files do.
+    /// The answer of the first database that can be read; `None` where only the files are left.
     #[cfg(feature = "sqlite")]
-    fn go_on_without(&mut self, error: Error) -> Result<()> {
+    fn ask_database<T>(&mut self, ask: impl Fn(&State) -> Result<T>) -> Result<Option<T>> {
+        while let Some(state) = &self.state {
+            match ask(state) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) => self.open_next_source(error)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Replace a database that could not be read: by a good one of a lower number if the file is damaged, else by the
+    /// files.
+    #[cfg(feature = "sqlite")]
+    fn open_next_source(&mut self, error: Error) -> Result<()> {
         let failed = self.state.take();
         let behind = |failed: &State| {
             let mut paths = self.home.databases().iter();
@@ -282,7 +284,7 @@ impl Index {
         }
         let Index { home, state, files, names, holders, .. } = self;
         let Some(state) = state else { return Ok(()) };
-        // Ids and rows must be of one moment, or a session that comes in between is listed twice.
+        // Ids and rows must be of one moment, or a session that is made meanwhile is listed twice.
         let _snapshot = state.snapshot()?;
         let mut extra = Vec::new();
         let mut flags_are_right = true;
@@ -297,9 +299,9 @@ impl Index {
             extra = read_page(query, files, names.as_ref(), without_row, wanted);
         }
         let looks = needs.has(Needs::ROLLOUT);
-        let known = Needs::START | Needs::META | Needs::MESSAGE | Needs::TAIL | Needs::NAMES;
-        // What a full look may change is not judged before it.
-        let early = if query.full { Needs::META | Needs::TAIL | Needs::NAMES } else { known };
+        // A full look changes the other parts, so that they are judged behind it.
+        let fixed = Needs::META | Needs::TAIL | Needs::NAMES;
+        let known = fixed | Needs::START | Needs::MESSAGE;
         let by_directory = query.compares_directory();
         let shows_directory = query.shown().contains(&Field::Cwd);
         // Completes a row, as far as the filter does not reject it.
@@ -307,38 +309,31 @@ impl Index {
             let mut rollout = None;
             if let (Some(files), Some(id)) = (files.as_ref(), session.id) {
                 let live = files.live(id, session.rollout_path.as_deref());
-                place(session, live);
+                add_place(session, live);
                 rollout = live.map(|file| file.path.clone());
-                let others = Needs::META | Needs::TAIL | Needs::NAMES;
-                if (by_directory || needs.has(Needs::MESSAGE)) && !query.filter.rejects(session, others) {
+                if (by_directory || needs.has(Needs::MESSAGE)) && !query.filter.rejects(session, fixed) {
                     if by_directory {
-                        mend_directory(session);
+                        correct_directory(session);
                     }
                     if needs.has(Needs::MESSAGE) {
-                        take_title(session, rollout.as_deref());
+                        add_title(session, rollout.as_deref());
                     }
                 }
             }
-            if query.filter.rejects(session, early) {
-                return Err(Rejected);
+            if query.filter.rejects(session, if query.full { fixed } else { known }) {
+                return None;
             }
-            let mut ending = None;
-            if looks {
-                let rollout = rollout.or(session.rollout_path.as_deref().map(std::path::PathBuf::from));
-                ending = rollout.and_then(|path| complete_from_rollout(session, &path, query.full));
-                if query.filter.rejects(session, known | Needs::ROLLOUT) {
-                    return Err(Rejected);
-                }
-            }
-            Ok(ending)
+            let rollout = rollout.or(session.rollout_path.as_deref().map(PathBuf::from)).filter(|_| looks);
+            let ending = rollout.and_then(|path| complete_from_rollout(session, &path, query.full));
+            (!looks || !query.filter.rejects(session, known | Needs::ROLLOUT)).then_some(ending)
         };
         let mut merge = Merge {
             sort: query.sort,
             files: extra.into_iter().peekable(),
             finish: &mut |session, ending| {
-                // Here, and not for each row: on another system all of them may be foreign.
+                // Not for each row: on another system the directories of all rows may be foreign.
                 if shows_directory && session.found_in == Some(FoundIn::Both) {
-                    mend_directory(session);
+                    correct_directory(session);
                 }
                 if looks {
                     finish(home, holders, session, ending);
@@ -346,27 +341,23 @@ impl Index {
             },
             page,
         };
-        if matches!(query.sort.key, SortKey::Updated | SortKey::Created) {
-            state.rows(query, names.as_ref(), flags_are_right, &mut |mut row| match judge(&mut row) {
-                Ok(ending) => merge.row(row, ending),
-                Err(Rejected) => Ok(ControlFlow::Continue(())),
-            })?;
-        } else {
-            let mut kept = Vec::new();
-            state.rows(query, names.as_ref(), flags_are_right, &mut |mut row| {
-                if let Ok(ending) = judge(&mut row) {
-                    kept.push((row.into_owned(), ending));
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
-            kept.sort_by(|(a, _), (b, _)| query.sort.compare(a, b));
-            for (row, ending) in kept {
-                if merge.row(row, ending)?.is_break() {
-                    break;
-                }
+        let is_sorted = matches!(query.sort.key, SortKey::Updated | SortKey::Created);
+        let mut kept = Vec::new();
+        state.rows(query, names.as_ref(), flags_are_right, &mut |mut row| {
+            let Some(ending) = judge(&mut row) else { return Ok(ControlFlow::Continue(())) };
+            if is_sorted {
+                return merge.offer(Some((row, ending)));
+            }
+            kept.push((row.into_owned(), ending));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        kept.sort_by(|(a, _), (b, _)| query.sort.compare(a, b));
+        for row in kept {
+            if merge.offer(Some(row))?.is_break() {
+                return Ok(());
             }
         }
-        merge.rest()
+        merge.offer(None).map(drop)
     }
 
     fn list_files(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
@@ -471,7 +462,7 @@ fn read_page(
         reader.needs = all;
         let again: Vec<&RolloutFile> = found.iter().map(|one| candidates[one.at]).collect();
         let mut whole = reader.read_all(&again);
-        // A file that fails at the second look is shown as the first one saw it.
+        // A file that cannot be read again is shown as it was read first.
         let seen: HashSet<Option<Id>> = whole.iter().map(|one| one.session.id).collect();
         whole.extend(found.into_iter().filter(|one| !seen.contains(&one.session.id)));
         whole.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
@@ -480,50 +471,36 @@ fn read_page(
     found
 }
 
-/// The filter does not accept a row.
-#[cfg(feature = "sqlite")]
-struct Rejected;
-
 /// Rows, which come in the query's order, and sorted sessions of files, as one stream into a page.
 #[cfg(feature = "sqlite")]
 struct Merge<'m, 'e> {
     sort: Sort,
     files: Peekable<std::vec::IntoIter<FileSession>>,
-    /// Adds what is found out last: state and command.
+    /// Adds the last fields: state and command.
     finish: &'m mut dyn FnMut(&mut Session<'_>, Option<Ending>),
     page: &'m mut Page<'e>,
 }
 
 #[cfg(feature = "sqlite")]
 impl Merge<'_, '_> {
-    /// Offers the sessions of files that stand before a row, and then the row.
-    fn row(&mut self, mut row: Session<'_>, ending: Option<Ending>) -> Result<ControlFlow<()>> {
-        while let Some(file) = self.files.next_if(|file| self.sort.compare(&file.session, &row).is_lt()) {
-            if self.file(file)?.is_break() {
+    /// Offers a row behind the sessions of files that come before it; without a row, all sessions that are left.
+    fn offer(&mut self, row: Option<(Session<'_>, Option<Ending>)>) -> Result<ControlFlow<()>> {
+        let sort = self.sort;
+        let comes_first =
+            |file: &FileSession| row.as_ref().is_none_or(|(row, _)| sort.compare(&file.session, row).is_lt());
+        while let Some(FileSession { mut session, ending, .. }) = self.files.next_if(comes_first) {
+            (self.finish)(&mut session, ending);
+            if self.page.offer(&session)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
+        let Some((mut row, ending)) = row else { return Ok(ControlFlow::Continue(())) };
         (self.finish)(&mut row, ending);
         self.page.offer(&row)
     }
-
-    /// Offers the sessions of files that stand behind the last row.
-    fn rest(mut self) -> Result<()> {
-        while let Some(file) = self.files.next() {
-            if self.file(file)?.is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, mut file: FileSession) -> Result<ControlFlow<()>> {
-        (self.finish)(&mut file.session, file.ending);
-        self.page.offer(&file.session)
-    }
 }
 
-/// Whether every row that has a file says archived as the file's place does.
+/// Whether each row that has a file is marked as archived as its file is.
 #[cfg(feature = "sqlite")]
 fn flags_hold(archived: &[Id], rows: &[Id], files: &Files) -> bool {
     let has = |ids: &[Id], id: Id| ids.binary_search(&id).is_ok();
@@ -535,11 +512,11 @@ fn flags_hold(archived: &[Id], rows: &[Id], files: &Files) -> bool {
             .all(|file| has(archived, file.id) || !has(rows, file.id))
 }
 
-/// Says where a row's rollout is. A file that was made after the names were walked is found where the row
-/// says. Codex lists, archives and unarchives by where the file lies and puts the row right by that (0.137,
-/// 0.171), so that a session is archived as its file is.
+/// Adds the place of the rollout to a row. A file that was made after the walk is found by the path of the row. Codex
+/// lists, archives and unarchives by the directory of the file, and corrects the row by that (0.137, 0.171), so that a
+/// session is archived as its file is.
 #[cfg(feature = "sqlite")]
-fn place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
+fn add_place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
     let is_there =
         live.is_some() || session.rollout_path.as_deref().is_some_and(|path| Path::new(path).is_file());
     session.found_in = Some(if is_there { FoundIn::Both } else { FoundIn::Database });
@@ -552,40 +529,34 @@ fn place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
     }
 }
 
-/// Adds what takes a look at other processes, or at all that is known.
+/// Adds the fields that depend on other processes or on all other fields.
 fn finish(home: &Home, holders: &mut Holders, session: &mut Session<'_>, ending: Option<Ending>) {
-    let rollout = session.rollout_path.as_deref().map(Path::new);
-    session.status = Some(status(home, holders, session.id, rollout, ending));
+    session.status = Some(status(home, holders, session, ending).unwrap_or(Status::Unknown));
     session.resume_command = Some(resume_command(session));
 }
 
 fn status(
     home: &Home,
     holders: &mut Holders,
-    id: Option<Id>,
-    rollout: Option<&Path>,
+    session: &Session<'_>,
     ending: Option<Ending>,
-) -> Status {
-    let (Some(id), Some(rollout), Some(ending)) = (id, rollout, ending) else { return Status::Unknown };
-    match ending {
+) -> Option<Status> {
+    let (id, rollout) = (session.id?, Path::new(session.rollout_path.as_deref()?));
+    Some(match ending? {
         Ending::NoTurn | Ending::Completed => Status::Idle,
         Ending::Failed => Status::Failed,
         Ending::Interrupted => Status::Interrupted,
-        Ending::Begun => match holders.holds(home.path(), id, rollout) {
-            Some(true) => Status::Running,
-            Some(false) => Status::Interrupted,
-            None => Status::Unknown,
+        ending => match holders.holds(home.path(), id, rollout)? {
+            true => Status::Running,
+            false if ending == Ending::Begun => Status::Interrupted,
+            false => Status::Unknown,
         },
-        Ending::Unanswered => match holders.holds(home.path(), id, rollout) {
-            Some(true) => Status::Running,
-            _ => Status::Unknown,
-        },
-    }
+    })
 }
 
-/// `codex resume` takes the directory with `--cd` in every version from 0.45 to 0.171. An archived
-/// session cannot be resumed before it is unarchived, one without a rollout or in the bare format not
-/// at all.
+/// The command that resumes a session: `codex resume` accepts the directory with `--cd` in every version from 0.45 to
+/// 0.171. An archived session must be unarchived first; a session without a rollout, or in the bare format, cannot be
+/// resumed.
 fn resume_command(session: &Session<'_>) -> Option<Vec<String>> {
     let is_bare = session.history.as_deref() == Some(BARE);
     if session.archived_at.is_some() || session.found_in == Some(FoundIn::Database) || is_bare {

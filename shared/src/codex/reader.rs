@@ -12,20 +12,20 @@ use super::names::Names;
 use super::rollout::{self, Depth, Ending};
 use crate::error::{reason, warn};
 use crate::query::{Filter, Needs};
-use crate::record::{FoundIn, Git, Session};
+use crate::record::{FoundIn, Session};
 
-/// Rollouts that could not be read: all of them, and those that no warning has named yet, by their treatment.
-/// A home may have thousands.
+/// Rollouts that could not be read, and those of them that no warning has named yet, by their treatment. A home may have
+/// thousands.
 struct Skipped {
-    met: BTreeSet<PathBuf>,
+    all: BTreeSet<PathBuf>,
     unnamed: BTreeMap<&'static str, BTreeMap<PathBuf, String>>,
 }
 
-static SKIPPED: Mutex<Skipped> = Mutex::new(Skipped { met: BTreeSet::new(), unnamed: BTreeMap::new() });
+static SKIPPED: Mutex<Skipped> = Mutex::new(Skipped { all: BTreeSet::new(), unnamed: BTreeMap::new() });
 
 fn skip(became: &'static str, path: &Path, error: &io::Error) {
     let mut skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
-    if skipped.met.insert(path.to_owned()) {
+    if skipped.all.insert(path.to_owned()) {
         skipped.unnamed.entry(became).or_default().insert(path.to_owned(), reason(error));
     }
 }
@@ -45,7 +45,7 @@ pub(super) fn warn_of_skipped() {
     }
 }
 
-/// A session that was read from its file, with the index of the candidate.
+/// A session that was read from its file, with the index of its candidate.
 pub(super) struct FileSession {
     pub(super) session: Session<'static>,
     pub(super) ending: Option<Ending>,
@@ -62,8 +62,8 @@ pub(super) struct Reader<'q> {
 }
 
 impl Reader<'_> {
-    /// Reads all candidates that the filter accepts, in no order. Several threads, since a cold disk
-    /// answers eight questions at once; a few files are not worth a thread.
+    /// Reads all candidates that the filter accepts, in no order. A cold disk serves eight threads concurrently; a few
+    /// files are not worth a thread.
     pub(super) fn read_all(&self, candidates: &[&RolloutFile]) -> Vec<FileSession> {
         const CHUNK: usize = 32;
         let next = AtomicUsize::new(0);
@@ -98,7 +98,7 @@ impl Reader<'_> {
 
     fn read(&self, file: &RolloutFile, at: usize) -> io::Result<Option<FileSession>> {
         match self.read_at(file, at) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match moved(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match find_moved(file) {
                 Some(file) => self.read_at(&file, at),
                 None => Err(error),
             },
@@ -107,6 +107,7 @@ impl Reader<'_> {
     }
 
     fn read_at(&self, file: &RolloutFile, at: usize) -> io::Result<Option<FileSession>> {
+        let (filter, needs) = (self.filter, self.needs);
         let mut session = Session {
             id: Some(file.id),
             name: self.names.and_then(|names| names.of(file.id)).map(Cow::Owned),
@@ -115,35 +116,30 @@ impl Reader<'_> {
             found_in: Some(FoundIn::Files),
             ..Session::default()
         };
-        // A name that is not in the index of names may stand in the head.
-        let mut known = if session.name.is_some() { Needs::NAMES } else { Needs::NAME };
-        if self.filter.rejects(&session, known) {
+        // A name that is not in the index of names may be in the head.
+        let name = if session.name.is_some() { Needs::NAMES } else { Needs::NAME };
+        if filter.rejects(&session, name) {
             return Ok(None);
         }
-        let depth = if self.needs.has(Needs::MESSAGE) {
-            Some(Depth::Message)
-        } else if self.needs.has(Needs::META) {
-            Some(Depth::Meta)
-        } else if self.needs.has(Needs::START) {
-            Some(Depth::Start)
-        } else {
-            None
-        };
-        let filter = self.filter;
+        let depths =
+            [(Needs::MESSAGE, Depth::Message), (Needs::META, Depth::Meta), (Needs::START, Depth::Start)];
+        let depth = depths.into_iter().find(|(need, _)| needs.has(*need)).map(|(_, depth)| depth);
         let asks_name = session.name.is_none() && (filter.named || !filter.name.is_empty());
         let decides_early =
             asks_name || !(filter.cwd.is_empty() && filter.under.is_empty() && filter.originator.is_empty());
         if decides_early && depth > Some(Depth::Start) {
             let meta = rollout::head(&file.path, Depth::Start)?.meta;
             // Only a fork can have a name in its rollout alone.
-            let names = if meta.forked_from.is_none() { Needs::NAMES } else { Needs::NAME };
-            take_meta(&mut session, meta);
-            // What a full look may change is not judged before it.
+            let name = if meta.forked_from.is_none() { Needs::NAMES } else { name };
+            add_meta(&mut session, meta);
+            // A full look may change fields of the start.
             let start = if self.full { Needs::NAME } else { Needs::START };
-            if self.filter.rejects(&session, known | names | start) {
+            if filter.rejects(&session, name | start) {
                 return Ok(None);
             }
         }
+        // The needs include those of the filter: a part that is not read decides nothing.
+        let of_head = Needs::NAMES | Needs::START | Needs::META | Needs::MESSAGE | Needs::ROLLOUT;
         if let Some(depth) = depth {
             let head = rollout::head(&file.path, depth)?;
             let base = head.meta.base;
@@ -151,23 +147,21 @@ impl Reader<'_> {
             session.first_user_message = head.first_user_message.map(Cow::Owned);
             session.model = head.model.map(Cow::Owned);
             session.name = session.name.take().or(head.inherited_name.map(Cow::Owned));
-            take_meta(&mut session, head.meta);
+            add_meta(&mut session, head.meta);
             if depth == Depth::Start {
-                session.history = None;
+                (session.history, session.git) = (None, None);
             }
             if depth == Depth::Message && base == Some(file.id) {
-                self.take_earlier_message(&mut session, file)?;
+                self.add_earlier_message(&mut session, file)?;
             }
-            known |= Needs::NAMES | Needs::START | Needs::META | Needs::MESSAGE | Needs::ROLLOUT;
-        }
-        let mut ending = None;
-        if self.needs.has(Needs::TAIL) || self.needs.has(Needs::ENDING) {
-            // Before the tail is read, what the head says may rule the session out.
-            if !self.full && depth.is_some_and(|_| self.filter.rejects(&session, known)) {
+            if !self.full && filter.rejects(&session, of_head) {
                 return Ok(None);
             }
-            let tail = rollout::tail(&file.path, self.needs.has(Needs::ENDING))?;
-            // A fork that was copied has the turns of its parent, and no turn is older than its session.
+        }
+        let mut ending = None;
+        if needs.has(Needs::TAIL) || needs.has(Needs::ENDING) {
+            let tail = rollout::tail(&file.path, needs.has(Needs::ENDING))?;
+            // A copied fork has the turns of its parent, and no turn is older than its session.
             session.updated_at = match (tail.last_at, session.created_at) {
                 (Some(at), _) => Some(at).max(file.id.created_at()),
                 // The lines of the oldest sessions have no times.
@@ -179,39 +173,28 @@ impl Reader<'_> {
                 session.cwd = tail.cwd.map(Cow::Owned).or(session.cwd.take());
                 session.model = tail.model.map(Cow::Owned).or(session.model.take());
             }
-            known |= Needs::TAIL;
         }
-        let mut judged = known;
-        if depth < Some(Depth::Message) {
-            judged = Needs::NAMES | if depth.is_some() { Needs::START | Needs::ROLLOUT } else { Needs::NAME };
-            if depth == Some(Depth::Meta) {
-                judged |= Needs::META;
-            }
-            if known.has(Needs::TAIL) {
-                judged |= Needs::TAIL;
-            }
-        }
-        if self.filter.rejects(&session, judged) {
+        if filter.rejects(&session, of_head | Needs::TAIL) {
             return Ok(None);
         }
-        if !self.needs.has(Needs::ROLLOUT) {
+        if !needs.has(Needs::ROLLOUT) {
             // Fields that were not requested are omitted, even if they are known.
             session.forked_from = None;
         }
         Ok(Some(FileSession { session, ending, at }))
     }
 
-    /// A reverted session goes on in a further file; its first message stands in an earlier one.
-    fn take_earlier_message(&self, session: &mut Session<'static>, file: &RolloutFile) -> io::Result<()> {
-        let age = file.name();
-        let earlier = |files: &[RolloutFile]| {
-            let older = files.iter().filter(|other| other.id == file.id && other.name().age() < age.age());
+    /// Adds the first message of a reverted session, which continues in a further file, from an earlier file.
+    fn add_earlier_message(&self, session: &mut Session<'static>, file: &RolloutFile) -> io::Result<()> {
+        let earliest = |files: &[RolloutFile]| {
+            let older =
+                files.iter().filter(|other| other.id == file.id && other.name().age() < file.name().age());
             older.min_by_key(|other| other.name().age()).cloned()
         };
-        // Where only the newest folders were walked, it lies in that of the day of the session's making.
-        let first = earlier(self.files.of(file.id)).or_else(|| {
-            let above = |above: &&Path| above.file_name().is_some_and(|name| name == "sessions");
-            earlier(Files::of_day(file.path.ancestors().find(above)?, file.id).all())
+        // Where only the newest days were walked, the file is in the directory of the day of the session's id.
+        let first = earliest(self.files.of(file.id)).or_else(|| {
+            let sessions = file.path.ancestors().find(|above| above.ends_with("sessions"))?;
+            earliest(Files::of_day(sessions, file.id).all())
         });
         if let Some(first) = first {
             let head = rollout::head(&first.path, Depth::Message)?;
@@ -224,18 +207,17 @@ impl Reader<'_> {
     }
 }
 
-/// Where a file is that Codex compressed, unpacked, archived or unarchived since its name was read.
-pub(super) fn moved(file: &RolloutFile) -> Option<RolloutFile> {
+/// The new place of a file that Codex compressed, unpacked, archived or unarchived since its name was read.
+pub(super) fn find_moved(file: &RolloutFile) -> Option<RolloutFile> {
     let name = file.path.file_name()?.to_str()?;
     let plain = name.strip_suffix(".zst").unwrap_or(name);
     let folder = file.path.parent()?;
     let other: Option<PathBuf> = if file.archived {
-        // It goes back into the folder of the day that its name says.
+        // An unarchived file is in the directory of the day in its name.
         let day = file.name().stamp.get(..10).map(|day| day.replace('-', "/"));
         folder.parent().zip(day).map(|(home, day)| home.join("sessions").join(day))
     } else {
-        let sessions =
-            folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == "sessions"));
+        let sessions = folder.ancestors().find(|above| above.ends_with("sessions"));
         sessions.and_then(Path::parent).map(|home| home.join("archived_sessions"))
     };
     let places = [Some((folder.to_owned(), file.archived)), other.map(|folder| (folder, !file.archived))];
@@ -250,10 +232,10 @@ pub(super) fn moved(file: &RolloutFile) -> Option<RolloutFile> {
     None
 }
 
-/// Gives a row without a title the first message that was typed, else the goal, from its rollout: a session
+/// Adds to a row without a title the first message that was typed, else the goal, from its rollout: a session
 /// that a goal began has no message in its row. Such rows are few.
 #[cfg(feature = "sqlite")]
-pub(super) fn take_title(session: &mut Session<'_>, path: Option<&Path>) {
+pub(super) fn add_title(session: &mut Session<'_>, path: Option<&Path>) {
     if session.title.is_some() || session.parent_title.is_some() {
         return;
     }
@@ -264,7 +246,7 @@ pub(super) fn take_title(session: &mut Session<'_>, path: Option<&Path>) {
     }
 }
 
-fn take_meta(session: &mut Session<'static>, meta: rollout::Meta) {
+fn add_meta(session: &mut Session<'static>, meta: rollout::Meta) {
     session.cwd = meta.cwd.map(Cow::Owned);
     session.created_at = meta.timestamp;
     session.source = meta.source.map(Cow::Owned);
@@ -273,62 +255,54 @@ fn take_meta(session: &mut Session<'static>, meta: rollout::Meta) {
     session.model_provider = meta.model_provider.map(Cow::Owned);
     session.cli_version = meta.cli_version.map(Cow::Owned);
     session.history = Some(meta.history_mode.map_or(Cow::Borrowed("legacy"), Cow::Owned));
-    session.git = meta.git.map(|(sha, branch, origin_url)| Git {
-        sha: sha.map(Cow::Owned),
-        branch: branch.map(Cow::Owned),
-        origin_url: origin_url.map(Cow::Owned),
-    });
+    session.git = meta.git;
     session.forked_from = Some(meta.forked_from);
 }
 
-/// Puts the rollout's word for a row's directory that is no absolute path: Codex on another system
-/// has written it (`C:\mnt\e\x` for `/mnt/e/x`), and it is nowhere here.
+/// Replaces a directory that is no absolute path by that of the rollout: Codex on another system wrote the row
+/// (`C:\mnt\e\x` for `/mnt/e/x`), and there is no such directory on this one.
 #[cfg(feature = "sqlite")]
-pub(super) fn mend_directory(session: &mut Session<'_>) {
-    if !session.cwd.as_deref().is_some_and(is_here) && session.found_in != Some(FoundIn::Database) {
+pub(super) fn correct_directory(session: &mut Session<'_>) {
+    if !session.cwd.as_deref().is_some_and(is_absolute) && session.found_in != Some(FoundIn::Database) {
         session.cwd = last_directory(session).map(Cow::Owned);
     }
 }
 
-/// The directory that a session ran in last, by its rollout, else by what is known of it.
+/// The directory that a session ran in last, by its rollout, else by its record.
 pub fn last_directory(session: &Session<'_>) -> Option<String> {
     let known = session.cwd.as_deref().map(str::to_owned);
-    match session.rollout_path.as_deref().map(|path| directories(Path::new(path))) {
-        Some(Ok((first, last))) => chosen_directory(last, known, first),
+    match session.rollout_path.as_deref().map(|path| first_and_last_directory(Path::new(path))) {
+        Some(Ok((first, last))) => choose_directory(last, known, first),
         _ => known,
     }
 }
 
-/// Whether a directory has the form of a path of this system.
-pub(super) fn is_here(directory: &str) -> bool {
+/// Whether a path has the form of this system.
+pub(super) fn is_absolute(directory: &str) -> bool {
     directory.starts_with('/')
 }
 
-/// The directories that a rollout was begun in, and that its last turn ran in.
-pub(super) fn directories(path: &Path) -> io::Result<(Option<String>, Option<String>)> {
+/// The directories of the first line and of the last turn of a rollout.
+fn first_and_last_directory(path: &Path) -> io::Result<(Option<String>, Option<String>)> {
     Ok((rollout::head(path, Depth::Start)?.meta.cwd, rollout::tail(path, true)?.cwd))
 }
 
-/// Of the directories of the last turn, of the row and of the first line, the first that can be one of this
-/// system. A last one that is gone gives way to a row's that is there.
-fn chosen_directory(last: Option<String>, row: Option<String>, first: Option<String>) -> Option<String> {
-    let (mut last, mut row) = (last, row);
-    if let (Some(one), Some(other)) = (&last, &row)
-        && one != other
-        && is_here(other)
-        && Path::new(other).is_dir()
-        && !Path::new(one).is_dir()
-    {
-        std::mem::swap(&mut last, &mut row);
-    }
-    let words = [last, row, first];
-    let here = words.iter().flatten().find(|word| is_here(word)).cloned();
-    here.or_else(|| words.into_iter().flatten().find(|word| !word.is_empty()))
+/// The first directory that has the form of this system, among those of the last turn, of the row and of the first line.
+/// The directory of the row comes first if it exists while that of the last turn does not.
+fn choose_directory(last: Option<String>, row: Option<String>, first: Option<String>) -> Option<String> {
+    let is_dir = |path: &Option<String>| path.as_deref().is_some_and(|path| Path::new(path).is_dir());
+    let prefers_row =
+        row.as_deref().is_some_and(is_absolute) && is_dir(&row) && last.is_some() && !is_dir(&last);
+    let mut all = if prefers_row { [row, last, first] } else { [last, row, first] };
+    let here = all.iter().position(|path| path.as_deref().is_some_and(is_absolute));
+    let at =
+        here.or_else(|| all.iter().position(|path| path.as_deref().is_some_and(|path| !path.is_empty())));
+    all[at?].take()
 }
 
-/// Adds what only the rollout says to a session that the database knows. The rollout's last directory is
-/// believed over the row's. With `full` its first message is believed too where it is a fork's own,
-/// and blanks of older databases are filled.
+/// Adds the fields that only the rollout has to a session of the database. The last directory of the rollout replaces
+/// that of the row. With `full` the first message of a fork replaces that of the row too, and fields that older databases
+/// lack are filled.
 #[cfg(feature = "sqlite")]
 pub(super) fn complete_from_rollout(session: &mut Session<'_>, path: &Path, full: bool) -> Option<Ending> {
     if session.found_in == Some(FoundIn::Database) {
@@ -350,7 +324,7 @@ pub(super) fn complete_from_rollout(session: &mut Session<'_>, path: &Path, full
     let is_fork = head.meta.forked_from.is_some();
     session.forked_from = Some(head.meta.forked_from);
     let row = session.cwd.take().map(Cow::into_owned);
-    session.cwd = chosen_directory(tail.cwd, row, head.meta.cwd).map(Cow::Owned);
+    session.cwd = choose_directory(tail.cwd, row, head.meta.cwd).map(Cow::Owned);
     if full {
         let own = |value: Option<String>| value.map(Cow::Owned);
         session.model = session.model.take().or(own(tail.model)).or(own(head.model));

@@ -1,24 +1,26 @@
-//! One rollout file: what its name says, what its first line says, what its end says.
+//! A rollout file: its name, its first line, its other lines, its end.
 //!
-//! A rollout is `rollout-YYYY-MM-DDThh-mm-ss-<id>.jsonl` (local time of its making), from 0.148 also
-//! with `_<segment id>` before the dot (a session that was reverted goes on in a further file), from
+//! A rollout is `rollout-YYYY-MM-DDThh-mm-ss-<id>.jsonl` (the local time of its first line), from 0.148 also
+//! with `_<segment id>` before the dot (a session that was reverted continues in a further file), from
 //! 0.137 also `.jsonl.zst`. The first line is `session_meta`: 0.4 KB in 0.45, 22 KB from 0.89 on
-//! because of the instructions in it; nothing assumes that it fits any buffer. Before September 2025 it
+//! because of the instructions in it; no code assumes that it fits any buffer. Before September 2025 the first line
 //! was the bare `{"id","timestamp","instructions","git"}`, and the other lines were bare items. A copied fork
 //! (0.92 to 0.146, and of `legacy` sessions later) has its parent's `session_meta` on line 2: only
 //! the first one counts. User messages are `event_msg/user_message`, from 0.148 on in `paginated`
 //! sessions `event_msg/item_completed` with a `UserMessage`. Where a turn has neither, the model's copy
 //! of the message counts, without the blocks that Codex puts before it.
 //!
-//! A file is never read whole: its head up to the first user message, its tail as far back as
-//! needed, both with limits. A last line that is cut is being written and is passed over.
+//! No file is read as a whole: the head is read up to the first user message, the tail as far back as needed, both with
+//! limits. An incomplete last line is being written, and is skipped.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use memchr::memmem;
+
 mod line;
 mod meta;
 mod tail;
@@ -26,50 +28,51 @@ mod turn;
 mod typed;
 
 pub use line::{Line, LineKind, Tokens, TurnError};
-pub use meta::{BARE, Meta, is_bare, source};
+pub use meta::{Meta, is_bare, source};
 pub use tail::{Ending, Tail, lines_from_end, tail};
-pub use turn::{LastMessage, LastTurn, Turns, has_message_after, last_message, last_turn, turns_held};
+pub use turn::{LastMessage, LastTurn, Turns, has_message_after, last_message, last_turn, turn_ids};
 pub use typed::typed;
 #[cfg(feature = "sqlite")]
 pub use typed::typed_in_row;
 
-use meta::read_meta;
+pub(super) use meta::BARE;
+use meta::{read_meta, read_start};
 
-use crate::ndjson::{self, Lines};
+use crate::ndjson::{Lines, RawLine};
 use crate::record::Id;
 use crate::time::Timestamp;
 
 /// How far into a file the first user message is looked for.
 const HEAD_LIMIT: u64 = 64 << 20;
-/// How much further it is looked for once a goal is known, which will do.
+/// How much further the message is looked for once a goal is known, which is a title as well.
 const GOAL_LIMIT: u64 = 8 << 20;
+/// How many lines behind the first message the model is looked for: up to 0.106 its line comes right behind.
+const MODEL_BEHIND: usize = 2;
 /// The beginning of the title of a session that nothing but a goal began.
 pub const GOAL: &str = "goal: ";
-/// How many lines the first `session_meta` may be preceded by; more than none in a damaged file only.
+/// The number of lines in which the first `session_meta` must be; it is not the first line in damaged files alone.
 const META_WITHIN: u64 = 16;
 
-/// What the name of a rollout file says.
+/// The parts of the name of a rollout file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name<'a> {
     /// The session.
     pub id: Id,
-    /// `2026-11-22T10-50-06`: local time of the file's making.
+    /// The local time of the first line: `2026-11-22T10-50-06`.
     pub stamp: &'a str,
     /// The id of the segment, for a further file of a reverted session.
     pub segment: Option<Id>,
-    /// Whether it ends in `.jsonl.zst`.
+    /// Whether the name ends in `.jsonl.zst`.
     pub compressed: bool,
 }
 
 impl<'a> Name<'a> {
-    /// Reads a file name; `None` for anything that is not a rollout's.
+    /// Reads a file name; `None` if it is not that of a rollout.
     pub fn parse(name: &'a str) -> Option<Name<'a>> {
         let rest = name.strip_prefix("rollout-")?;
-        let (rest, compressed) = match rest.strip_suffix(".zst") {
-            Some(rest) => (rest, true),
-            None => (rest, false),
-        };
-        let rest = rest.strip_suffix(".jsonl")?;
+        let plain = rest.strip_suffix(".zst");
+        let compressed = plain.is_some();
+        let rest = plain.unwrap_or(rest).strip_suffix(".jsonl")?;
         let stamp = rest.get(..19)?;
         let ids = rest.get(19..)?.strip_prefix('-')?;
         let id = Id::parse(ids.get(..36)?)?;
@@ -80,7 +83,7 @@ impl<'a> Name<'a> {
         Some(Name { id, stamp, segment, compressed })
     }
 
-    /// Files of one session in the order of their making: the greatest is the live one.
+    /// A key that orders the files of one session by age: the file of the greatest is the live one.
     pub fn age(&self) -> (&'a str, Option<Id>, bool) {
         (self.stamp, self.segment, !self.compressed)
     }
@@ -98,7 +101,7 @@ pub(super) fn latest_time(stamp: &str) -> Timestamp {
     time.and_then(|time| Timestamp::parse(&time)).unwrap_or(Timestamp(i64::MAX))
 }
 
-/// How much of the head is wanted. Each reads what the one before it does, and more.
+/// How much of the head is read. Each depth includes the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
     /// The keys of `session_meta` before the instructions: all but `git` and the format of the history.
@@ -109,24 +112,23 @@ pub enum Depth {
     Message,
 }
 
-/// What the head of a file says.
+/// The head of a rollout.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Head {
     /// The first line.
     pub meta: Meta,
-    /// The first user message with any text, as it was typed; where there is none, [`GOAL`] and the goal.
+    /// The first user message with any text, as it was typed; without such a message, [`GOAL`] and the goal.
     pub title: Option<String>,
     /// The first user message; `[Image]` where it has no text.
     pub first_user_message: Option<String>,
     /// The model of the first turn.
     pub model: Option<String>,
-    /// The name that a copied fork took over: 0.120 to 0.131 wrote names into rollouts, and nowhere
-    /// else for a fork.
+    /// The name that a copied fork has of its parent: 0.120 to 0.131 wrote it into the rollout alone.
     pub inherited_name: Option<String>,
 }
 
 impl Head {
-    /// Takes a message of the user.
+    /// Adds a message of the user.
     fn add_message(&mut self, text: &str, images: usize) {
         if !text.is_empty() {
             self.title = Some(text.to_owned());
@@ -137,54 +139,18 @@ impl Head {
     }
 }
 
-/// Reads the head of a rollout. A file that is empty, or has not its whole first line yet, is the error
+/// Reads the head of a rollout. A file that is empty, or has only a part of its first line yet, is the error
 /// [`io::ErrorKind::UnexpectedEof`]; see [`is_being_born`].
 pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
-    let mut head = Head::default();
-    if depth == Depth::Start && head_start(path, &mut head.meta)? {
-        return Ok(head);
+    if depth == Depth::Start
+        && let Some(meta) = head_start(path)?
+    {
+        return Ok(Head { meta, ..Head::default() });
     }
     let mut lines = Lines::new(open(path)?, 32 << 10);
-    let mut first_problem = None;
-    loop {
-        let number = lines.number();
-        let Some(line) = lines.next()? else {
-            // An empty file is one that Codex has just made, or lost.
-            return Err(match first_problem {
-                Some(why) => io::Error::new(io::ErrorKind::InvalidData, why),
-                None => io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty"),
-            });
-        };
-        let mut meta = Meta::default();
-        match line {
-            ndjson::RawLine::Whole(line) => match read_meta(line, &mut meta, false) {
-                // After a damaged first line, the next may be that of the session this one was copied from.
-                Ok(true) if number == 0 || meta.id == id_of(path) => {
-                    head.meta = meta;
-                    break;
-                }
-                Ok(_) => {
-                    first_problem.get_or_insert_with(|| "it has no session_meta".to_owned());
-                }
-                Err(_) if number == 0 && !line.ends_with(b"\n") => {
-                    let why = "its first line is cut";
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
-                }
-                Err(why) => {
-                    let why = why.to_string();
-                    let why = why.split(" at line").next().unwrap_or_default();
-                    first_problem.get_or_insert(format!("line {}: {why}", number + 1));
-                }
-            },
-            ndjson::RawLine::TooLong => {}
-        }
-        if number + 1 >= META_WITHIN {
-            let why = first_problem.unwrap_or_else(|| "it has no session_meta".to_owned());
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        }
-    }
+    let mut head = Head { meta: first_meta(&mut lines, path)?, ..Head::default() };
     // Without an envelope the directory stands in the first messages.
-    if depth == Depth::Message || head.meta.history_mode.as_deref() == Some(BARE) {
+    if depth == Depth::Message || head.meta.is_bare() {
         read_messages(&mut lines, &mut head)?;
         if head.meta.forked_from.is_some() && head.meta.base.is_none() {
             read_inherited_name(&mut lines, &mut head)?;
@@ -193,99 +159,106 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
     Ok(head)
 }
 
-fn id_of(path: &Path) -> Option<Id> {
+/// The first `session_meta`. Behind a damaged first line the next one may be that of the session that this one was
+/// copied from.
+fn first_meta<R: Read>(lines: &mut Lines<R>, path: &Path) -> io::Result<Meta> {
+    let mut problem = None;
+    while lines.number() < META_WITHIN {
+        let is_first = lines.number() == 0;
+        match lines.next()? {
+            Some(RawLine::Whole(line)) => match read_meta(line) {
+                Ok(Some(meta)) if is_first || meta.id == id_of(path) => return Ok(meta),
+                Ok(_) => {}
+                Err(_) if is_first && !line.ends_with(b"\n") => {
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its first line is incomplete"));
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    let why = error.split(" at line").next().unwrap_or_default().to_owned();
+                    problem.get_or_insert(format!("line {}: {why}", lines.number()));
+                }
+            },
+            Some(RawLine::TooLong) => {}
+            // Codex has just made the file, or the file has lost its text.
+            None if is_first => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty")),
+            None => break,
+        }
+    }
+    let problem = problem.unwrap_or_else(|| "it has no session_meta".to_owned());
+    Err(io::Error::new(io::ErrorKind::InvalidData, problem))
+}
+
+/// The id in the name of a rollout.
+pub(super) fn id_of(path: &Path) -> Option<Id> {
     path.file_name().and_then(|name| name.to_str()).and_then(Name::parse).map(|name| name.id)
 }
 
-/// Whether an error of [`head`] only means that Codex is about to write the first line: for a moment
-/// each new rollout is empty. A file that stays so is damaged.
+/// Whether an error of [`head`] only means that Codex is about to write the first line: for a moment each new rollout is
+/// empty. A file that stays so is damaged.
 pub fn is_being_born(path: &Path, error: &io::Error) -> bool {
-    let young =
-        || std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok().map(|age| age.as_secs() < 60);
-    error.kind() == io::ErrorKind::UnexpectedEof && young() == Some(true)
+    let age = || std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok();
+    error.kind() == io::ErrorKind::UnexpectedEof && age().is_some_and(|age| age.as_secs() < 60)
 }
 
-/// The keys before the instructions, from the first block alone; false where that is not enough.
-fn head_start(path: &Path, meta: &mut Meta) -> io::Result<bool> {
-    if path.extension().is_some_and(|extension| extension == "zst") {
-        return Ok(false);
+/// The keys before the instructions, from the first block alone; `None` where the block is not enough.
+fn head_start(path: &Path) -> io::Result<Option<Meta>> {
+    if is_compressed(path) {
+        return Ok(None);
     }
     let mut block = [0; 4096];
     let got = File::open(path)?.read(&mut block)?;
-    let mut found = Meta::default();
-    let start = &block[..got];
-    // Either the visitor stopped at the instructions, or the whole line was there.
-    match read_meta(start.split_inclusive(|b| *b == b'\n').next().unwrap_or(start), &mut found, true) {
-        Ok(true) if found.history_mode.as_deref() != Some(BARE) => {
-            *meta = found;
-            Ok(true)
-        }
-        _ => Ok(false),
-    }
+    let block = &block[..got];
+    let meta = match memchr::memchr(b'\n', block) {
+        Some(end) => read_meta(&block[..end]).ok().flatten(),
+        None => read_start(block),
+    };
+    Ok(meta.filter(|meta| !meta.is_bare()))
 }
 
 /// Looks for the first message that was typed, else for the goal.
-/// How many lines behind the first message the model is looked for.
-const MODEL_BEHIND: usize = 2;
-
 fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<()> {
-    let kind = ["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\"", "\"thread_goal_updated\""]
+    let kinds = ["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\"", "\"thread_goal_updated\""]
         .map(memmem::Finder::new);
     let ends = ["\"task_", "\"turn_"].map(memmem::Finder::new);
     let context = memmem::Finder::new(b"\"turn_context\"");
-    let is_bare = head.meta.history_mode.as_deref() == Some(BARE);
-    // The model's copy of the user's words, in a turn that has no message of the user so far.
+    // The model's copy of the message of a turn that has no message of the user so far.
     let mut prompt: Option<(String, usize)> = None;
     let mut goal: Option<String> = None;
     let mut limit = HEAD_LIMIT;
-    // Up to 0.106 the line with the model comes right behind the first message.
     let mut behind = 0;
     while (head.title.is_none() || (head.model.is_none() && behind < MODEL_BEHIND))
         && lines.bytes_read() < limit
     {
         behind += usize::from(head.title.is_some());
         let read = lines.bytes_read();
-        let Some(ndjson::RawLine::Whole(line)) = lines.next()? else {
-            if lines.is_ready() {
-                continue;
-            }
-            break;
-        };
-        let start = &line[..line.len().min(256)];
-        let is_wanted = (head.title.is_none() && kind.iter().any(|word| word.find(line).is_some()))
+        // The limit is in a line that is too long.
+        let Some(RawLine::Whole(line)) = lines.next()? else { break };
+        let start = beginning(line);
+        let is_wanted = (head.title.is_none() && kinds.iter().any(|word| word.find(line).is_some()))
             || (prompt.is_some() && ends.iter().any(|word| word.find(start).is_some()))
             || (head.model.is_none() && context.find(start).is_some());
-        if !is_wanted {
-            continue;
-        }
-        match Line::parse(line).map(|line| line.kind) {
-            Some(LineKind::Context { cwd, model, .. }) => {
+        let Some(line) = is_wanted.then(|| Line::parse(line)).flatten() else { continue };
+        match line.kind {
+            LineKind::Context { cwd, model, .. } => {
                 head.model = head.model.take().or(model.map(Cow::into_owned));
-                if is_bare && head.meta.cwd.is_none() {
+                if head.meta.is_bare() && head.meta.cwd.is_none() {
                     head.meta.cwd = cwd.map(Cow::into_owned);
                 }
             }
-            Some(LineKind::UserMessage { text, images }) => {
+            LineKind::UserMessage { text, images } => {
                 prompt = None;
                 head.add_message(typed(&text), images);
             }
-            Some(LineKind::Prompt { text, images }) if prompt.is_none() => {
+            LineKind::Prompt { text, images } if prompt.is_none() => {
                 prompt = Some((text.into_owned(), images));
             }
-            Some(LineKind::Goal { text }) => {
-                let known = goal.get_or_insert_default();
-                if known.is_empty() {
-                    *known = typed(&text).to_owned();
+            LineKind::Goal { text } => {
+                if goal.as_deref().is_none_or(str::is_empty) {
+                    goal = Some(typed(&text).to_owned());
                 }
                 limit = limit.min(read + GOAL_LIMIT);
             }
-            Some(
-                LineKind::TurnStarted
-                | LineKind::TurnCompleted { .. }
-                | LineKind::TurnFailed { .. }
-                | LineKind::TurnSilent
-                | LineKind::TurnAborted { .. },
-            ) => {
+            kind if kind == LineKind::TurnStarted || kind.ends_turn() => {
                 if let Some((text, images)) = prompt.take() {
                     head.add_message(&text, images);
                 }
@@ -303,22 +276,29 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
 }
 
 fn read_inherited_name<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<()> {
-    let name = memmem::Finder::new(b"\"thread_name_updated\"");
     while lines.bytes_read() < HEAD_LIMIT {
-        match lines.next()? {
-            Some(ndjson::RawLine::Whole(line)) if name.find(&line[..line.len().min(256)]).is_some() => {
-                if let Some(LineKind::Named { name }) = Line::parse(line).map(|line| line.kind) {
-                    head.inherited_name = name.map(Cow::into_owned);
-                }
-            }
-            Some(_) => {}
-            None => break,
+        let Some(line) = lines.next()? else { break };
+        if let RawLine::Whole(line) = line
+            && memmem::find(beginning(line), b"\"thread_name_updated\"").is_some()
+            && let Some(LineKind::Named { name }) = Line::parse(line).map(|line| line.kind)
+        {
+            head.inherited_name = name.map(Cow::into_owned);
         }
     }
     Ok(())
 }
 
-/// The contents of a compressed rollout, or of anything else that Codex or we compressed so.
+/// The part of a line in which its kind stands.
+fn beginning(line: &[u8]) -> &[u8] {
+    &line[..line.len().min(256)]
+}
+
+/// Whether a rollout is compressed, by its name.
+pub(super) fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "zst")
+}
+
+/// The contents of a compressed rollout, or of any other text that was compressed in this way.
 pub fn decompressed<'r>(packed: impl Read + 'r) -> io::Result<impl Read + 'r> {
     zstd::stream::read::Decoder::new(packed)
 }
@@ -332,10 +312,21 @@ pub(super) fn packed(text: &str) -> Vec<u8> {
 /// A rollout for reading from its start, decompressed if it is compressed.
 pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let file = File::open(path)?;
-    if path.extension().is_some_and(|extension| extension == "zst") {
-        return Ok(Box::new(decompressed(file)?));
+    Ok(if is_compressed(path) { Box::new(decompressed(file)?) } else { Box::new(file) })
+}
+
+/// Reads a part of a file; fewer bytes only at its end.
+pub(super) fn read_at(file: &File, bytes: &mut [u8], from: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], from + filled as u64) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-    Ok(Box::new(file))
+    Ok(filled)
 }
 
 #[cfg(test)]

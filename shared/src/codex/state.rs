@@ -1,10 +1,10 @@
-//! Codex's SQLite database, as far as sessions are concerned: the table `threads`.
+//! The sessions of Codex's SQLite database: the table `threads`.
 //!
-//! **Compatibility.** Columns are asked for by name; one that is missing means an older Codex and
-//! reads as NULL. No column was dropped, renamed or retyped from 0.98 to 0.171. A missing table is an
+//! **Compatibility.** Columns are selected by name; a missing column means an older Codex, and is
+//! read as NULL. No column was dropped, renamed or retyped from 0.98 to 0.171. A missing table is an
 //! error of the database, not an empty listing. `*_ms` columns (0.122 on) are preferred, as the
-//! others have whole seconds. A `title` that a name was written over (0.120 to 0.144) is put right
-//! from `first_user_message`.
+//! others have whole seconds. A `title` that was overwritten by a name (0.120 to 0.144) is replaced by
+//! `first_user_message`.
 //!
 //! **Time of the last turn.** `recency_at_ms` (0.142 on) is when the last turn began, and is filled in for
 //! rows of older versions. `updated_at` is the end of the last turn, until something else moves it: a rename
@@ -48,14 +48,14 @@ pub struct State {
     columns: HashSet<String>,
     /// Whether each row has the time of its last turn.
     has_recency: bool,
-    /// Whether a read has found it damaged.
+    /// Whether a read has failed because the file is damaged.
     is_damaged: Cell<bool>,
-    // The copy that is read where the database itself cannot be.
+    // The copy that is read if the database itself cannot be read.
     _copy: Option<tempfile::TempDir>,
 }
 
 impl State {
-    /// The number of the schema: the highest migration, if the database tells.
+    /// The version of the schema, which is the highest migration; `None` if unknown.
     pub fn schema(&self) -> Option<i64> {
         self.connection.query_row("SELECT max(version) FROM _sqlx_migrations", [], |row| row.get(0)).ok()
     }
@@ -77,12 +77,12 @@ impl State {
         Error::new(format!("cannot read Codex's database '{}': {}", self.path.display(), why(error)))
     }
 
-    /// Whether a read has found it damaged, which need not show when it is opened.
+    /// Whether a read has failed because the file is damaged, which may happen long after it was opened.
     pub fn is_damaged(&self) -> bool {
         self.is_damaged.get()
     }
 
-    /// Looks at every page of the table of sessions and of its indexes: an error where one is damaged.
+    /// Checks every page of the table of sessions and of its indexes. A damaged page is an error.
     pub fn check_pages(&self) -> Result<()> {
         let read = || self.connection.query_row("PRAGMA quick_check(threads)", [], |row| row.get(0));
         let found: String = read().map_err(|error| self.failed(&error))?;
@@ -95,49 +95,47 @@ impl State {
         }
     }
 
-    /// All ids, sorted: one walk over the primary key's index.
+    /// All ids, sorted: one walk over the index of the primary key.
     pub fn ids(&self) -> Result<Vec<Id>> {
-        self.ids_of("SELECT id FROM threads ORDER BY id", [])
+        self.ids_by("id", "ORDER BY id", [])
     }
 
     /// The ids of the rows whose name begins with `start`.
     pub fn named_ids(&self, start: &str) -> Result<Vec<Id>> {
-        if !self.has("name") {
-            return Ok(Vec::new());
-        }
-        self.ids_of("SELECT id FROM threads WHERE substr(name, 1, length(?1)) = ?1", [start])
+        self.ids_by("name", "WHERE substr(name, 1, length(?1)) = ?1", [start])
     }
 
-    /// The ids of the rows that say archived, sorted.
+    /// The ids of the rows that are marked as archived, sorted.
     pub fn archived_ids(&self) -> Result<Vec<Id>> {
-        if !self.has("archived") {
-            return Ok(Vec::new());
-        }
-        self.ids_of("SELECT id FROM threads WHERE archived = 1", [])
+        self.ids_by("archived", "WHERE archived = 1", [])
     }
 
-    fn ids_of(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<Id>> {
+    fn ids_by(&self, column: &str, clause: &str, parameters: impl sql::Params) -> Result<Vec<Id>> {
+        if !self.has(column) {
+            return Ok(Vec::new());
+        }
+        let sql = format!("SELECT id FROM threads {clause}");
+        let mut ids = self.read_all(&sql, parameters, |row| Id::parse(&text(row.get_ref(0).ok()?)?))?;
+        // Text of the same case and form sorts as the numbers do; a capital letter would not.
+        ids.sort();
+        Ok(ids)
+    }
+
+    fn read_all<T>(
+        &self,
+        sql: &str,
+        parameters: impl sql::Params,
+        read: impl Fn(&Row<'_>) -> Option<T>,
+    ) -> Result<Vec<T>> {
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
-            let mut rows = statement.query(parameters)?;
-            let mut ids = Vec::new();
-            while let Some(row) = rows.next()? {
-                if let ValueRef::Text(text) = row.get_ref(0)?
-                    && let Some(id) = std::str::from_utf8(text).ok().and_then(Id::parse)
-                {
-                    ids.push(id);
-                }
-            }
-            // Text of one case and form sorts as the numbers do; a stray capital would not.
-            if !ids.is_sorted() {
-                ids.sort();
-            }
-            Ok(ids)
+            let rows = statement.query_map(parameters, |row| Ok(read(row)))?;
+            rows.filter_map(sql::Result::transpose).collect::<sql::Result<Vec<T>>>()
         };
         read().map_err(|error| self.failed(&error))
     }
 
-    /// Holds what is read from now on to one moment, for as long as the answer lives.
+    /// Begins a read transaction: until the answer is dropped, all that is read is of one moment.
     pub fn snapshot(&self) -> Result<Snapshot<'_>> {
         self.connection.execute_batch("BEGIN").map_err(|error| self.failed(&error))?;
         Ok(Snapshot(&self.connection))
@@ -145,31 +143,24 @@ impl State {
 
     /// The place of each session by its row, sorted by id.
     pub fn places(&self) -> Result<Vec<RowPlace>> {
-        let read = || {
-            let mut statement =
-                self.connection.prepare("SELECT id, rollout_path, archived, cwd FROM threads")?;
-            let mut rows = statement.query([])?;
-            let mut places = Vec::new();
-            while let Some(row) = rows.next()? {
-                let text = |at: usize| match row.get_ref(at) {
-                    Ok(ValueRef::Text(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
-                    _ => String::new(),
-                };
-                if let Some(id) = Id::parse(&text(0)) {
-                    let archived = row.get_ref(2)?.as_i64_or_null().ok().flatten() == Some(1);
-                    places.push(RowPlace { id, path: text(1), archived, cwd: text(3) });
-                }
-            }
-            places.sort_by_key(|place| place.id);
-            Ok(places)
-        };
-        read().map_err(|error| self.failed(&error))
+        let mut places = self.read_all("SELECT id, rollout_path, archived, cwd FROM threads", [], |row| {
+            let [id, path, archived, cwd] =
+                std::array::from_fn(|at| row.get_ref(at).unwrap_or(ValueRef::Null));
+            let owned = |value| text(value).unwrap_or_default().into_owned();
+            Some(RowPlace {
+                id: Id::parse(&text(id)?)?,
+                path: owned(path),
+                archived: number(archived) == Some(1),
+                cwd: owned(cwd),
+            })
+        })?;
+        places.sort_by_key(|place| place.id);
+        Ok(places)
     }
 
-    /// Gives each row to `row`, in the query's order where that is by a time (any order otherwise),
-    /// until it says that it has enough. Rows that the database alone can rule out are not given.
-    /// The rollout's path is as the database has it. Where the flags for archived are not all right, none of
-    /// them rules a row out.
+    /// Passes each row to `row` until it breaks: in the query's order if that is by a time, else in any order. Rows that
+    /// the database alone can reject are omitted. The path of the rollout is that of the row. If not all flags for
+    /// archived are right, none of them rejects a row.
     pub fn rows(
         &self,
         query: &Query,
@@ -207,7 +198,7 @@ impl State {
         let mut conditions: Vec<String> = Vec::new();
         let mut parameters: Vec<Value> = Vec::new();
         let filter = &query.filter;
-        // One directory alone is served by an index that has archived, cwd and time.
+        // An index has archived, cwd and time, and so serves a single directory.
         let by_directory = match &filter.cwd[..] {
             [directory]
                 if !query.full
@@ -241,7 +232,7 @@ impl State {
             ("cli_version", &filter.cli_version),
             ("model", &filter.model),
         ] {
-            // Words that our records spell differently from the column are left to the filter.
+            // The filter judges words that our records spell differently from the column.
             let plain = |pattern: &&String| {
                 !pattern.contains('*') && !pattern.contains(':') && *pattern != "subagent"
             };
@@ -291,8 +282,8 @@ impl State {
         (sql, parameters)
     }
 
-    /// Whether the directory of any row is no absolute path, so that the rollouts say where it is. Four looks
-    /// into an index.
+    /// Whether the directory of any row is no absolute path, so that it must be read from the rollout. The query is four
+    /// searches in an index.
     fn has_foreign_directory(&self) -> bool {
         let parts = ["0", "1"].into_iter().flat_map(|archived| {
             // '0' is the character after '/'.
@@ -314,134 +305,135 @@ impl State {
         }
     }
 
-    /// The selected expressions, always in the order that [`session`] reads; long texts that nobody
-    /// asked for are NULL, since fetching them is most of the cost of a row.
+    /// The expressions of [`COLUMNS`]. Long texts that are not asked for are NULL, since fetching them is most of the
+    /// cost of a row.
     fn expressions(&self, needs: Option<Needs>) -> String {
-        // A title is looked at for the name too, since a name may stand in its place.
-        let wanted = needs.is_none_or(|needs| needs.has(Needs::MESSAGE) || needs.has(Needs::NAMES));
-        let time = |column: &str| match self.time_column(column) {
-            ms if ms.ends_with("_ms") => format!("coalesce({ms}, {column} * 1000)"),
-            _ => format!("{column} * 1000"),
-        };
-        let plain = |column: &str| {
-            if self.has(column) { column.to_owned() } else { "NULL".to_owned() }
-        };
-        let when = |column: &str| if wanted { plain(column) } else { "NULL".to_owned() };
-        [
-            plain("id"),
-            plain("name"),
-            when("title"),
-            when("first_user_message"),
-            plain("cwd"),
-            time("created_at"),
-            time("updated_at"),
-            plain("archived"),
-            if self.has("archived_at") { "archived_at * 1000".to_owned() } else { "NULL".to_owned() },
-            plain("source"),
-            plain("originator"),
-            plain("model"),
-            plain("reasoning_effort"),
-            plain("model_provider"),
-            plain("cli_version"),
-            plain("git_sha"),
-            plain("git_branch"),
-            plain("git_origin_url"),
-            plain("rollout_path"),
-            plain("history_mode"),
-            plain("tokens_used"),
-            plain("is_pinned"),
-            plain("thread_source"),
-            // Codex calls a fork by its parent's first message, as long as it has none of its own (0.131).
-            match wanted && ["title", "first_user_message", "preview"].iter().all(|column| self.has(column)) {
-                true => "iif(title = '' AND first_user_message = '', preview, NULL)".to_owned(),
-                false => "NULL".to_owned(),
+        // A name may stand in the place of the title.
+        let has_texts = needs.is_none_or(|needs| needs.has(Needs::MESSAGE) || needs.has(Needs::NAMES));
+        let expression = |column: &&str| match *column {
+            column if !self.has(column) => "NULL".to_owned(),
+            "title" | "first_user_message" | "preview" if !has_texts => "NULL".to_owned(),
+            // Codex calls a fork by the first message of its parent, until the fork has a message of its own (0.131).
+            "preview" => "iif(title = '' AND first_user_message = '', preview, NULL)".to_owned(),
+            "archived_at" => "archived_at * 1000".to_owned(),
+            column @ ("created_at" | "updated_at") => match self.time_column(column) {
+                ms if ms.ends_with("_ms") => format!("coalesce({ms}, {column} * 1000)"),
+                _ => format!("{column} * 1000"),
             },
-        ]
-        .join(", ")
+            column => column.to_owned(),
+        };
+        COLUMNS.iter().map(expression).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// A read transaction. Codex writes on meanwhile, but cannot shorten its write-ahead log.
+macro_rules! columns {
+    ($($column:ident)*) => {
+        /// The columns that are read of a session. A column that an older Codex lacks is NULL.
+        pub const COLUMNS: &[&str] = &[$(stringify!($column)),*];
+
+        /// The values of the columns in a row.
+        struct Values<'r> { $($column: ValueRef<'r>,)* }
+
+        impl<'r> Values<'r> {
+            fn read(row: &'r Row<'_>) -> Values<'r> {
+                let mut places = 0..;
+                let mut next =
+                    || places.next().and_then(|at| row.get_ref(at).ok()).unwrap_or(ValueRef::Null);
+                Values { $($column: next(),)* }
+            }
+        }
+    };
+}
+
+columns! {
+    id name title first_user_message preview cwd created_at updated_at archived archived_at source thread_source
+    originator model reasoning_effort model_provider cli_version git_sha git_branch git_origin_url rollout_path
+    history_mode tokens_used is_pinned
+}
+
+/// The text of a value; `None` if it is empty or no text.
+fn text(value: ValueRef<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        ValueRef::Text([]) => None,
+        // The strict check is the faster one, and nearly always enough.
+        ValueRef::Text(bytes) => Some(match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(bytes),
+        }),
+        _ => None,
+    }
+}
+
+fn number(value: ValueRef<'_>) -> Option<i64> {
+    value.as_i64_or_null().ok().flatten()
+}
+
+/// A read transaction. Codex can write meanwhile, but cannot shorten its write-ahead log.
 pub struct Snapshot<'s>(&'s Connection);
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
-        // It only reads: that it could not be ended changes nothing.
+        // A read transaction that cannot be ended changes nothing.
         let _ = self.0.execute_batch("END");
     }
 }
 
-/// A row as a record; `None` where its id is no UUID, which no Codex has written.
+/// A row as a record; `None` if its id is no UUID, which no Codex has written.
 fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Option<Session<'r>> {
-    let text = |at: usize| -> Option<Cow<'r, str>> {
-        match row.get_ref(at).ok()? {
-            ValueRef::Text([]) => None,
-            // The strict check is the faster one, and nearly always enough.
-            ValueRef::Text(bytes) => Some(match std::str::from_utf8(bytes) {
-                Ok(text) => Cow::Borrowed(text),
-                Err(_) => String::from_utf8_lossy(bytes),
-            }),
-            _ => None,
-        }
-    };
-    let number = |at: usize| row.get_ref(at).ok().and_then(|value| value.as_i64_or_null().ok()).flatten();
-    let time = |at: usize| number(at).map(Timestamp);
-    let id = Id::parse(&text(0)?)?;
-    let (source, mut subagent) = match text(9) {
+    let row = Values::read(row);
+    let time = |value| number(value).map(Timestamp);
+    let id = Id::parse(&text(row.id)?)?;
+    let (source, mut subagent) = match text(row.source) {
         Some(Cow::Borrowed(text)) => rollout::source(text),
-        Some(Cow::Owned(text)) => (Some(Cow::Owned(text)), None),
-        None => (None, None),
+        other => (other, None),
     };
-    if subagent.is_none() && text(22).as_deref() == Some("subagent") {
+    if subagent.is_none() && text(row.thread_source).as_deref() == Some("subagent") {
         subagent = Some(crate::record::Subagent::default());
     }
-    let mut name = text(1).or_else(|| names?.of(id).map(Cow::Owned));
-    let mut title = text(2).and_then(rollout::typed_in_row);
-    let first_user_message = text(3).and_then(rollout::typed_in_row);
-    let cli_version = text(14);
+    let mut name = text(row.name).or_else(|| names?.of(id).map(Cow::Owned));
+    let mut title = text(row.title).and_then(rollout::typed_in_row);
+    let first_user_message = text(row.first_user_message).and_then(rollout::typed_in_row);
+    let cli_version = text(row.cli_version);
     if title.is_some()
         && first_user_message.is_some()
         && title != first_user_message
         && (!has_name || cli_version.as_deref().is_some_and(wrote_names_over_titles))
     {
-        // Forks took the overwritten title with them, and have no line in the index of names.
+        // Forks have the overwritten title too, and have no line in the index of names.
         name = name.or(title);
         title = first_user_message.clone();
     }
-    let updated_at = time(6);
-    let is_archived = number(7).unwrap_or(0) != 0;
-    let git = Git { sha: text(15), branch: text(16), origin_url: text(17) };
-    let has_git = git.sha.is_some() || git.branch.is_some() || git.origin_url.is_some();
+    let updated_at = time(row.updated_at);
+    let is_archived = number(row.archived).unwrap_or(0) != 0;
+    let git =
+        Git { sha: text(row.git_sha), branch: text(row.git_branch), origin_url: text(row.git_origin_url) };
     Some(Session {
         id: Some(id),
         name,
         title,
         first_user_message,
-        cwd: text(4),
-        created_at: time(5),
+        cwd: text(row.cwd),
+        created_at: time(row.created_at),
         updated_at,
-        archived_at: if is_archived { time(8).or(updated_at) } else { None },
+        archived_at: time(row.archived_at).or(updated_at).filter(|_| is_archived),
         source,
-        originator: text(10),
+        originator: text(row.originator),
         subagent,
-        model: text(11),
-        reasoning_effort: text(12),
-        model_provider: text(13),
+        model: text(row.model),
+        reasoning_effort: text(row.reasoning_effort),
+        model_provider: text(row.model_provider),
         cli_version,
-        git: if has_git { Some(git) } else { None },
-        rollout_path: text(18),
-        history: Some(text(19).unwrap_or(Cow::Borrowed("legacy"))),
-        tokens_used: number(20),
-        pinned: number(21).map(|pinned| pinned != 0),
-        found_in: None,
-        forked_from: None,
-        status: None,
-        resume_command: None,
-        parent_title: text(23).and_then(rollout::typed_in_row),
+        git: Some(git).filter(|git| *git != Git::default()),
+        rollout_path: text(row.rollout_path),
+        history: text(row.history_mode).or(Some(Cow::Borrowed("legacy"))),
+        tokens_used: number(row.tokens_used),
+        pinned: number(row.is_pinned).map(|pinned| pinned != 0),
+        parent_title: text(row.preview).and_then(rollout::typed_in_row),
+        ..Session::default()
     })
 }
 
-/// 0.120 to 0.144 did; the next version has a column for names.
+/// Whether a version wrote names over titles: 0.120 to 0.144 did, and the next one has a column for names.
 fn wrote_names_over_titles(version: &str) -> bool {
     is_before(version, (0, 145))
 }

@@ -24,7 +24,7 @@ use crate::codex::server::{Failure, Server};
 use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::names::Names;
-use codex_agent_shared::codex::rollout::turns_held;
+use codex_agent_shared::codex::rollout::turn_ids;
 use codex_agent_shared::codex::version::is_before;
 use codex_agent_shared::error::{Error, Result, reason};
 use codex_agent_shared::record::{Id, Session};
@@ -236,7 +236,7 @@ fn holds_none(home: &Home, fork: Id, cut_off: &[Turn]) -> Result<()> {
     if cut_off.is_empty() {
         return Ok(());
     }
-    let held = Files::walk(home.path()).live(fork, None).map(|file| turns_held(&file.path));
+    let held = Files::walk(home.path()).live(fork, None).map(|file| turn_ids(&file.path));
     let held = held.and_then(std::io::Result::ok).unwrap_or_default();
     match cut_off.iter().find(|turn| held.contains(&turn.id)) {
         Some(turn) => {

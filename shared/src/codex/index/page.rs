@@ -1,50 +1,22 @@
-//! The part of a listing that is wanted: skips the first sessions, passes the next ones on, is full.
-//!
-//! A session is passed on only in exchange for a [`Slot`], and a full page has none. So a page cannot
-//! give more than its limit, whatever its callers do with its answer.
+//! The page of a listing: skips the first sessions, emits the next ones, and is full at its limit.
 
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use crate::error::Result;
-use crate::query::{Filter, Query};
+use crate::query::Query;
 use crate::record::{Id, Session};
-
-/// Room for at least one more session.
-#[derive(Clone, Copy)]
-enum Slot {
-    Unlimited,
-    Left(NonZeroUsize),
-}
-
-impl Slot {
-    fn first(limit: Option<usize>) -> Option<Slot> {
-        match limit {
-            None => Some(Slot::Unlimited),
-            Some(limit) => NonZeroUsize::new(limit).map(Slot::Left),
-        }
-    }
-
-    /// The place after this one is taken.
-    fn next(self) -> Option<Slot> {
-        match self {
-            Slot::Unlimited => Some(Slot::Unlimited),
-            Slot::Left(left) => NonZeroUsize::new(left.get() - 1).map(Slot::Left),
-        }
-    }
-}
 
 /// A page that is being filled.
 pub(super) struct Page<'e> {
-    offset: usize,
+    query: &'e Query,
     skip: usize,
-    place: Option<Slot>,
+    /// How many more sessions the page accepts.
+    left: usize,
     given: usize,
-    /// Ids that were offered since the last [`Page::restart`].
+    /// The ids that were offered since the last [`Page::restart`].
     offered: Vec<Id>,
-    /// Ids that were offered before it, sorted.
+    /// The ids that were offered before it, sorted.
     before: Vec<Id>,
-    filter: &'e Filter,
     emit_failed: bool,
     emit: &'e mut dyn FnMut(&Session<'_>) -> Result<()>,
 }
@@ -52,19 +24,18 @@ pub(super) struct Page<'e> {
 impl<'e> Page<'e> {
     pub(super) fn new(query: &'e Query, emit: &'e mut dyn FnMut(&Session<'_>) -> Result<()>) -> Page<'e> {
         Page {
-            offset: query.offset,
+            query,
             skip: query.offset,
-            place: Slot::first(query.limit),
+            left: query.limit.unwrap_or(usize::MAX),
             given: 0,
             offered: Vec::new(),
             before: Vec::new(),
-            filter: &query.filter,
             emit_failed: false,
             emit,
         }
     }
 
-    /// How many sessions were passed on.
+    /// The number of sessions that were emitted.
     pub(super) fn given(&self) -> usize {
         self.given
     }
@@ -74,32 +45,29 @@ impl<'e> Page<'e> {
         self.emit_failed
     }
 
-    /// How many sessions fill this page at the most, offered from the beginning; `None` where the
-    /// number is not known before each is judged.
+    /// The greatest number of sessions that fill the page, counted from the first session of the listing; `None` if the
+    /// number is unknown before each session is judged.
     pub(super) fn wanted(&self) -> Option<usize> {
-        match self.place {
-            None => Some(0),
-            Some(Slot::Left(left)) if self.filter.status.is_empty() => {
-                Some(left.get().saturating_add(self.skip).saturating_add(self.before.len()))
-            }
-            Some(_) => None,
+        match self.left {
+            0 => Some(0),
+            _ if self.query.limit.is_none() || !self.query.filter.status.is_empty() => None,
+            left => Some(left.saturating_add(self.skip).saturating_add(self.before.len())),
         }
     }
 
-    /// Breaks where the page is full.
+    /// Breaks if the page is full.
     pub(super) fn flow(&self) -> ControlFlow<()> {
-        if self.place.is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if self.left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    /// Passes a session on, unless the page is full, the session is skipped, or is not in the state that
-    /// the filter wants.
+    /// Emit a session, unless the page is full, the session is skipped, or its status is not that of the query.
     pub(super) fn offer(&mut self, session: &Session<'_>) -> Result<ControlFlow<()>> {
-        let Some(place) = self.place else { return Ok(self.flow()) };
-        if session.id.is_some_and(|id| self.before.binary_search(&id).is_ok()) {
+        let is_known = session.id.is_some_and(|id| self.before.binary_search(&id).is_ok());
+        if self.left == 0 || is_known {
             return Ok(self.flow());
         }
         self.offered.extend(session.id);
-        if self.filter.rejects_status(session) {
+        if self.query.filter.rejects_status(session) {
             return Ok(self.flow());
         }
         if self.skip > 0 {
@@ -110,15 +78,15 @@ impl<'e> Page<'e> {
         self.emit_failed = emitted.is_err();
         emitted?;
         self.given += 1;
-        self.place = place.next();
+        self.left -= 1;
         Ok(self.flow())
     }
 
-    /// A source failed in the middle, and another one begins anew: where something was given already, the
-    /// sessions that were offered are not offered a second time.
+    /// Prepare for another source, which offers all sessions again: if sessions were emitted, those that were offered are
+    /// skipped.
     pub(super) fn restart(&mut self) {
         if self.given == 0 {
-            self.skip = self.offset;
+            self.skip = self.query.offset;
             self.offered.clear();
         } else {
             self.before.append(&mut self.offered);
@@ -132,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_page_gives_no_more_whatever_is_offered() {
+    fn a_full_page_emits_no_further_session() {
         for limit in 0..4 {
             for offset in 0..4 {
                 let query = Query { limit: Some(limit), offset, ..Query::default() };

@@ -142,7 +142,30 @@ pub enum LineKind<'a> {
     Other,
 }
 
-/// What Codex says of an error that ended a turn.
+impl LineKind<'_> {
+    /// The kind without its text, if it counts for [`super::Turns`].
+    pub(super) fn without_text(self) -> Option<LineKind<'static>> {
+        Some(match self {
+            LineKind::UserMessage { images, .. } => LineKind::UserMessage { text: "".into(), images },
+            LineKind::Tokens { total, .. } => LineKind::Tokens { total, last: None },
+            LineKind::ToolCall { .. } | LineKind::Copy => LineKind::Copy,
+            LineKind::TurnStarted => LineKind::TurnStarted,
+            LineKind::ToolOutput => LineKind::ToolOutput,
+            LineKind::Compacted => LineKind::Compacted,
+            LineKind::UserCommand => LineKind::UserCommand,
+            LineKind::Reviewed => LineKind::Reviewed,
+            _ => return None,
+        })
+    }
+
+    /// Whether a turn ends with this line.
+    pub fn ends_turn(&self) -> bool {
+        use LineKind::{TurnAborted, TurnCompleted, TurnFailed, TurnSilent};
+        matches!(self, TurnCompleted { .. } | TurnSilent | TurnFailed { .. } | TurnAborted { .. })
+    }
+}
+
+/// The error that ended a turn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TurnError<'a> {
     /// For people.
@@ -152,107 +175,73 @@ pub struct TurnError<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct Outer<'a> {
-    #[serde(borrow)]
-    timestamp: Option<&'a RawValue>,
-    #[serde(borrow)]
-    ordinal: Option<&'a RawValue>,
+    timestamp: Raw<'a>,
+    ordinal: Raw<'a>,
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
-    #[serde(borrow)]
-    payload: Option<&'a RawValue>,
+    payload: Raw<'a>,
 }
 
 /// A piece of JSON that is looked at only if its line is of interest.
 type Raw<'a> = Option<&'a RawValue>;
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct Payload<'a> {
-    #[serde(rename = "type", borrow)]
+    #[serde(rename = "type")]
     kind: Raw<'a>,
-    #[serde(borrow)]
     id: Raw<'a>,
-    #[serde(borrow)]
     turn_id: Raw<'a>,
-    #[serde(borrow)]
     message: Raw<'a>,
-    #[serde(borrow)]
     images: Raw<'a>,
-    #[serde(borrow)]
     local_images: Raw<'a>,
-    #[serde(borrow)]
     item: Raw<'a>,
-    #[serde(borrow)]
     name: Raw<'a>,
-    #[serde(borrow)]
     arguments: Raw<'a>,
-    #[serde(borrow)]
     input: Raw<'a>,
-    #[serde(borrow)]
     action: Raw<'a>,
-    #[serde(borrow)]
     call_id: Raw<'a>,
-    #[serde(borrow)]
     last_agent_message: Raw<'a>,
-    #[serde(borrow)]
     error: Raw<'a>,
-    #[serde(borrow)]
     reason: Raw<'a>,
-    #[serde(borrow)]
     info: Raw<'a>,
-    #[serde(borrow)]
     num_turns: Raw<'a>,
-    #[serde(borrow)]
     thread_name: Raw<'a>,
-    #[serde(borrow)]
     cli_version: Raw<'a>,
-    #[serde(borrow)]
     cwd: Raw<'a>,
-    #[serde(borrow)]
     model: Raw<'a>,
-    #[serde(borrow)]
     sandbox_policy: Raw<'a>,
-    #[serde(borrow)]
     started_at: Raw<'a>,
-    #[serde(borrow)]
     goal: Raw<'a>,
-    #[serde(borrow)]
     role: Raw<'a>,
-    #[serde(borrow)]
     content: Raw<'a>,
-    #[serde(rename = "internal_chat_message_metadata_passthrough", borrow)]
+    #[serde(rename = "internal_chat_message_metadata_passthrough")]
     passthrough: Raw<'a>,
 }
 
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct Item<'a> {
-    #[serde(rename = "type", borrow)]
+    #[serde(rename = "type")]
     kind: Raw<'a>,
-    #[serde(borrow)]
     id: Raw<'a>,
-    #[serde(borrow)]
     content: Raw<'a>,
-    #[serde(borrow)]
     command: Raw<'a>,
-    #[serde(borrow)]
     changes: Raw<'a>,
-    #[serde(borrow)]
     tool: Raw<'a>,
-    #[serde(borrow)]
     server: Raw<'a>,
-    #[serde(borrow)]
     query: Raw<'a>,
-    #[serde(borrow)]
     prompt: Raw<'a>,
-    #[serde(borrow)]
     arguments: Raw<'a>,
 }
 
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct Part<'a> {
-    #[serde(rename = "type", borrow)]
+    #[serde(rename = "type")]
     kind: Raw<'a>,
-    #[serde(borrow)]
     text: Raw<'a>,
 }
 
@@ -267,6 +256,11 @@ fn read<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
 
 fn text<'a>(raw: Raw<'a>) -> Option<Cow<'a, str>> {
     read::<Text<'a>>(raw).map(|text| text.0)
+}
+
+/// A member of an object.
+fn member<'a>(object: Raw<'a>, key: &str) -> Raw<'a> {
+    read::<BTreeMap<Cow<'a, str>, &'a RawValue>>(object)?.get(key).copied()
 }
 
 mod calls;
@@ -382,31 +376,13 @@ impl<'a> Line<'a> {
                 None => LineKind::Other,
             },
             "item_completed" => return self.item(payload.item),
-            "token_count" => {
-                #[derive(Deserialize)]
-                struct Info<'a> {
-                    #[serde(borrow)]
-                    total_token_usage: Raw<'a>,
-                    #[serde(borrow)]
-                    last_token_usage: Raw<'a>,
-                }
-                match read::<Info<'a>>(payload.info) {
-                    Some(info) => LineKind::Tokens {
-                        total: tokens(info.total_token_usage),
-                        last: tokens(info.last_token_usage),
-                    },
-                    None => LineKind::Other,
-                }
-            }
+            "token_count" => LineKind::Tokens {
+                total: tokens(member(payload.info, "total_token_usage")),
+                last: tokens(member(payload.info, "last_token_usage")),
+            },
             "thread_rolled_back" => LineKind::RolledBack { turns: read(payload.num_turns).unwrap_or(0) },
             "thread_goal_updated" => {
-                #[derive(Deserialize)]
-                struct Goal<'a> {
-                    #[serde(borrow)]
-                    objective: Raw<'a>,
-                }
-                let objective = read::<Goal<'a>>(payload.goal).and_then(|goal| text(goal.objective));
-                LineKind::Goal { text: objective.unwrap_or_default() }
+                LineKind::Goal { text: text(member(payload.goal, "objective")).unwrap_or_default() }
             }
             "entered_review_mode" | "exited_review_mode" => LineKind::Reviewed,
             "thread_name_updated" => LineKind::Named { name: text(payload.thread_name) },
@@ -463,16 +439,9 @@ fn is_of_user(payload: &RawValue) -> bool {
 }
 
 fn context<'a>(payload: &Payload<'a>) -> LineKind<'a> {
-    #[derive(Deserialize)]
-    struct Policy<'a> {
-        #[serde(rename = "type", borrow)]
-        kind: Raw<'a>,
-        #[serde(borrow)]
-        mode: Raw<'a>,
-    }
     // 0.45 calls the mode `mode`.
-    let sandbox =
-        read::<Policy<'a>>(payload.sandbox_policy).and_then(|policy| text(policy.kind.or(policy.mode)));
+    let mode = |key| member(payload.sandbox_policy, key);
+    let sandbox = text(mode("type").or_else(|| mode("mode")));
     LineKind::Context { cwd: text(payload.cwd), sandbox, model: text(payload.model) }
 }
 

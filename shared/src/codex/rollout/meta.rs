@@ -2,55 +2,61 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::record::{Id, Subagent};
+use crate::record::{Git, Id, Subagent};
 use crate::time::Timestamp;
 
-/// What `session_meta` says. Text is owned; absent is `None`.
+/// The keys of `session_meta`; `None` if a key is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Meta {
     /// The session's id.
     pub id: Option<Id>,
-    /// When the file was begun.
+    /// The time of the line.
     pub timestamp: Option<Timestamp>,
-    /// The directory it was begun in.
+    /// The directory that the session began in.
     pub cwd: Option<String>,
-    /// The program that made it.
+    /// The program that made the session.
     pub originator: Option<String>,
-    /// The version of Codex that made it.
+    /// The version of Codex that made the session.
     pub cli_version: Option<String>,
-    /// Codex's word for how it was made; see [`source`].
+    /// How the session was made, by Codex's name; see [`source`].
     pub source: Option<String>,
-    /// Its parent and names, if it is a subagent.
+    /// The parent and names of a subagent.
     pub subagent: Option<Subagent<'static>>,
     /// The provider of the model.
     pub model_provider: Option<String>,
-    /// The session it was forked from.
+    /// The session that this one was forked from.
     pub forked_from: Option<Id>,
     /// `legacy` or `paginated`; absent up to 0.142, which know only the former. [`BARE`] where the first
     /// line has no envelope.
     pub history_mode: Option<String>,
     /// The session whose lines come before this file's own (paginated forks and segments).
     pub base: Option<Id>,
-    /// Commit, branch, address of `origin`.
-    pub git: Option<(Option<String>, Option<String>, Option<String>)>,
+    /// The commit that the session began at.
+    pub git: Option<Git<'static>>,
 }
 
-/// The history mode of sessions of before September 2025. Their lines have no envelope, and no Codex of
-/// today reads them; it is our word, not Codex's.
-pub const BARE: &str = "bare";
+impl Meta {
+    /// Whether the first line has no envelope.
+    pub fn is_bare(&self) -> bool {
+        self.history_mode.as_deref() == Some(BARE)
+    }
+}
+
+/// The history mode of sessions of before September 2025, whose lines have no envelope, and which no Codex of
+/// today reads. The name is ours, not Codex's.
+pub(in crate::codex) const BARE: &str = "bare";
 
 /// Whether a line is the first one of a rollout of before September 2025: `id`, `timestamp`,
 /// `instructions` and `git`, and no envelope about them.
 pub fn is_bare(line: &[u8]) -> bool {
-    let mut meta = Meta::default();
-    matches!(read_meta(line, &mut meta, false), Ok(true)) && meta.history_mode.as_deref() == Some(BARE)
+    matches!(read_meta(line), Ok(Some(meta)) if meta.is_bare())
 }
 
-/// Codex's `source` as one word, and the parts of a subagent. `text` is the word itself
+/// Codex's `source` as a single word, and the parts of a subagent. `text` is the word itself
 /// (`exec`, as the database has it) or JSON (`"exec"`, `{"subagent":…}`, `{"custom":"x"}`).
 pub fn source(text: &str) -> (Option<Cow<'_, str>>, Option<Subagent<'static>>) {
     #[derive(Deserialize)]
@@ -107,79 +113,68 @@ pub fn source(text: &str) -> (Option<Cow<'_, str>>, Option<Subagent<'static>>) {
     }
 }
 
-/// Reads a `session_meta` line into `meta`; false where the line is something else. With `early`,
-/// reading stops at the instructions, which are most of the line, and an unfinished line will do.
-pub(super) fn read_meta(line: &[u8], meta: &mut Meta, early: bool) -> serde_json::Result<bool> {
-    let mut state = MetaState { is_meta: None, stopped: false };
-    let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let seed = LineSeed { meta, state: &mut state, early };
-    let result = seed.deserialize(&mut deserializer);
-    match result {
-        Ok(()) => Ok(state.is_meta == Some(true)),
-        Err(_) if state.stopped => Ok(state.is_meta == Some(true)),
-        Err(error) => Err(error),
+/// Reads a line; `None` where it is no `session_meta`.
+pub(super) fn read_meta(line: &[u8]) -> serde_json::Result<Option<Meta>> {
+    #[derive(Deserialize)]
+    #[serde(bound(deserialize = "'de: 'a"))]
+    struct FirstLine<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Option<Cow<'a, str>>,
+        payload: Option<Payload<'a>>,
+        // These three are keys of the bare format.
+        id: Option<&'a RawValue>,
+        timestamp: Option<&'a RawValue>,
+        git: Option<&'a RawValue>,
+    }
+    let FirstLine { kind, payload, id, timestamp, git } = serde_json::from_slice(line)?;
+    match kind.as_deref() {
+        Some("session_meta") => Ok(payload.map(Meta::from)),
+        Some(_) => Ok(None),
+        None => Ok(id.zip(timestamp).and_then(|(id, timestamp)| {
+            let timestamp: Option<String> = serde_json::from_str(timestamp.get()).ok();
+            Some(Meta {
+                id: Some(serde_json::from_str(id.get()).ok()?),
+                timestamp: timestamp.and_then(|text| Timestamp::parse(&text)),
+                git: git.and_then(|git| serde_json::from_str(git.get()).ok()).map(Commit::into_git),
+                history_mode: Some(BARE.to_owned()),
+                ..Meta::default()
+            })
+        })),
     }
 }
 
-struct MetaState {
-    is_meta: Option<bool>,
-    stopped: bool,
+/// Reads the beginning of a line that is unfinished after its instructions, which are most of it. `None` where the
+/// keys before the instructions are not all that count: up to 0.77 some come after the instructions, which are short
+/// there.
+pub(super) fn read_start(start: &[u8]) -> Option<Meta> {
+    let keys = [&b",\"base_instructions\":"[..], b",\"instructions\":"];
+    let end = keys.iter().filter_map(|key| memmem::find(start, key)).min()?;
+    let line = [&start[..end], b"}}"].concat();
+    read_meta(&line).ok().flatten().filter(|meta| meta.source.is_some())
 }
 
-struct LineSeed<'m> {
-    meta: &'m mut Meta,
-    state: &'m mut MetaState,
-    early: bool,
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Payload<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    timestamp: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    forked_from_id: Option<Cow<'a, str>>,
+    cwd: Option<String>,
+    originator: Option<String>,
+    cli_version: Option<String>,
+    model_provider: Option<String>,
+    history_mode: Option<String>,
+    history_base: Option<Base>,
+    source: Option<&'a RawValue>,
+    git: Option<Commit>,
 }
 
-impl<'de> DeserializeSeed<'de> for LineSeed<'_> {
-    type Value = ();
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LineSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a line of a rollout")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let (mut id, mut timestamp, mut git) = (None, None, None);
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match key.as_ref() {
-                "id" => id = Some(map.next_value::<&RawValue>()?),
-                "timestamp" => timestamp = Some(map.next_value::<&RawValue>()?),
-                "git" => git = Some(map.next_value::<&RawValue>()?),
-                "type" => {
-                    self.state.is_meta = Some(map.next_value::<Cow<'_, str>>()? == "session_meta");
-                }
-                "payload" if self.state.is_meta != Some(false) => {
-                    map.next_value_seed(PayloadSeed {
-                        meta: &mut *self.meta,
-                        state: &mut *self.state,
-                        early: self.early,
-                    })?;
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        let id =
-            id.filter(|_| self.state.is_meta.is_none()).and_then(|id| serde_json::from_str(id.get()).ok());
-        if id.is_some() && timestamp.is_some() {
-            self.state.is_meta = Some(true);
-            self.meta.id = id;
-            self.meta.history_mode = Some(BARE.to_owned());
-            let text = timestamp.and_then(|text| serde_json::from_str::<Cow<'_, str>>(text.get()).ok());
-            self.meta.timestamp = text.and_then(|text| Timestamp::parse(&text));
-            self.meta.git = git.and_then(|git| serde_json::from_str(git.get()).ok()).and_then(commit);
-        }
-        Ok(())
-    }
+#[derive(Deserialize)]
+struct Base {
+    thread_id: Option<Id>,
 }
 
 #[derive(Deserialize)]
@@ -189,76 +184,33 @@ struct Commit {
     repository_url: Option<String>,
 }
 
-/// Commit, branch, address of `origin`.
-fn commit(git: Option<Commit>) -> Option<(Option<String>, Option<String>, Option<String>)> {
-    git.map(|git| (git.commit_hash, git.branch, git.repository_url))
-}
-
-struct PayloadSeed<'m> {
-    meta: &'m mut Meta,
-    state: &'m mut MetaState,
-    early: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for PayloadSeed<'_> {
-    type Value = ();
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+impl Commit {
+    fn into_git(self) -> Git<'static> {
+        Git {
+            sha: self.commit_hash.map(Cow::Owned),
+            branch: self.branch.map(Cow::Owned),
+            origin_url: self.repository_url.map(Cow::Owned),
+        }
     }
 }
 
-impl<'de> Visitor<'de> for PayloadSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a payload")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        #[derive(Deserialize)]
-        struct Base {
-            thread_id: Option<Id>,
+impl From<Payload<'_>> for Meta {
+    fn from(payload: Payload<'_>) -> Meta {
+        let (source, subagent) = payload.source.map_or((None, None), |json| source(json.get()));
+        Meta {
+            id: payload.id.and_then(|id| Id::parse(&id)),
+            timestamp: payload.timestamp.and_then(|text| Timestamp::parse(&text)),
+            cwd: payload.cwd,
+            originator: payload.originator,
+            cli_version: payload.cli_version,
+            source: source.map(Cow::into_owned),
+            subagent,
+            model_provider: payload.model_provider,
+            forked_from: payload.forked_from_id.and_then(|id| Id::parse(&id)),
+            history_mode: payload.history_mode,
+            base: payload.history_base.and_then(|base| base.thread_id),
+            git: payload.git.map(Commit::into_git),
         }
-        let meta = self.meta;
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match key.as_ref() {
-                "id" => meta.id = map.next_value::<Option<Cow<'_, str>>>()?.and_then(|id| Id::parse(&id)),
-                "timestamp" => {
-                    let text = map.next_value::<Option<Cow<'_, str>>>()?;
-                    meta.timestamp = text.and_then(|text| Timestamp::parse(&text));
-                }
-                "cwd" => meta.cwd = map.next_value()?,
-                "originator" => meta.originator = map.next_value()?,
-                "cli_version" => meta.cli_version = map.next_value()?,
-                "model_provider" => meta.model_provider = map.next_value()?,
-                "history_mode" => meta.history_mode = map.next_value()?,
-                "forked_from_id" => {
-                    let text = map.next_value::<Option<Cow<'_, str>>>()?;
-                    meta.forked_from = text.and_then(|id| Id::parse(&id));
-                }
-                "history_base" => {
-                    meta.base = map.next_value::<Option<Base>>()?.and_then(|base| base.thread_id);
-                }
-                "source" => {
-                    let raw = map.next_value::<Option<Box<RawValue>>>()?;
-                    if let Some(raw) = raw.filter(|raw| raw.get() != "null") {
-                        let (word, subagent) = source(raw.get());
-                        meta.source = word.map(Cow::into_owned);
-                        meta.subagent = subagent;
-                    }
-                }
-                "git" => meta.git = commit(map.next_value()?),
-                // Up to 0.77 some of the keys come after the instructions, which are short there.
-                "base_instructions" | "instructions" if self.early && meta.source.is_some() => {
-                    self.state.stopped = true;
-                    return Err(serde::de::Error::custom("far enough"));
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -292,21 +244,21 @@ mod tests {
         let line = format!(
             r#"{{"timestamp":"x","type":"session_meta","payload":{{"id":"{A}","cwd":"/p","source":"exec","base_instructions":{{"text":"unfinished"#
         );
-        let mut meta = Meta::default();
-        assert!(read_meta(line.as_bytes(), &mut meta, true).unwrap());
-        assert_eq!(meta.cwd.as_deref(), Some("/p"));
-        assert!(read_meta(line.as_bytes(), &mut Meta::default(), false).is_err());
+        assert_eq!(read_start(line.as_bytes()).unwrap().cwd.as_deref(), Some("/p"));
+        assert_eq!(read_start(line.replace("\"source\":\"exec\",", "").as_bytes()), None);
+        assert!(read_meta(line.as_bytes()).is_err());
         let bare = format!(
             r#"{{"id":"{A}","timestamp":"2025-08-13T10:00:00.000Z","instructions":"x","git":{{"branch":"b"}}}}"#
         );
-        assert!(read_meta(bare.as_bytes(), &mut meta, false).unwrap() && is_bare(bare.as_bytes()));
-        assert_eq!(meta.git, Some((None, Some("b".to_owned()), None)));
+        assert!(is_bare(bare.as_bytes()));
+        let meta = read_meta(bare.as_bytes()).unwrap().unwrap();
+        assert_eq!(meta.git, Some(Git { sha: None, branch: Some("b".into()), origin_url: None }));
         assert_eq!(meta.timestamp.unwrap().to_string(), "2025-08-13T10:00:00.000Z");
         for other in
             [r#"{"record_type":"state"}"#, r#"{"type":"message","id":"x","timestamp":"y"}"#, &line, "{"]
         {
             assert!(!is_bare(other.as_bytes()), "{other}");
         }
-        assert!(!read_meta(br#"{"type":"other","payload":{"cwd":1}}"#, &mut meta, false).unwrap());
+        assert_eq!(read_meta(br#"{"type":"other","payload":{"cwd":"x"}}"#).unwrap(), None);
     }
 }

@@ -1,58 +1,57 @@
-//! The end of a rollout: when its last turn began, and how it ended.
+//! The end of a rollout: when its last turn began, and how that turn ended.
 //!
 //! A turn's id (0.101 on) is a UUID of version 7 and so has the time that the turn began at, 10 to 130 ms
-//! before `recency_at_ms` in the database. It stands in the line that ends the turn, and in `paginated`
+//! before `recency_at_ms` in the database. The id is in the line that ends the turn, and in `paginated`
 //! sessions in nearly each line, so that the last kilobytes of a file have it.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use memchr::memmem;
 
-use super::{Line, LineKind, Turns, open};
+use super::{Line, LineKind, Turns, beginning, is_compressed, open, read_at};
 use crate::record::Id;
 use crate::time::Timestamp;
 
 /// How far back from the end of a file its last turn is looked for.
 const TAIL_LIMIT: u64 = 64 << 20;
 
-/// Words of which one stands at the beginning of each line that may say how a turn ended.
+/// Each line that may show how a turn ended has one of these words at its beginning.
 const WANTED: [&str; 5] = ["\"task_", "\"turn_", "_message\"", "\"item_completed\"", "\"message\""];
-/// And of each that shows what happened in a turn.
+/// Each line that is a part of a turn has one of these words at its beginning.
 const OF_A_TURN: [&str; 6] =
     ["\"token_count\"", "_call", "\"reasoning\"", "\"compacted\"", "_review_mode\"", "\"response_item\""];
 
 /// How far back from the end of a file the id of its last turn is looked for.
 const TURN_LIMIT: usize = 512 << 10;
 
-/// How the last turn of a file ended, as far as the file alone can tell.
+/// How the last turn of a file ended, as far as the file alone shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// There was no turn.
     NoTurn,
-    /// A turn was begun and has not ended: it runs, or its process died.
+    /// The turn has not ended: it is running, or its process died.
     Begun,
-    /// It was completed.
+    /// The turn was completed.
     Completed,
-    /// It was completed with an error.
+    /// The turn ended in an error.
     Failed,
-    /// It was interrupted.
+    /// The turn was interrupted.
     Interrupted,
     /// A user message without an answer, in a version that wrote no ends of turns (up to 0.98).
     Unanswered,
 }
 
-/// What the tail of a file says.
+/// The tail of a rollout.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tail {
-    /// When the last turn began; where no id says so, the time of the last line that is no name and no
+    /// When the last turn began; without an id of a turn, the time of the last line that is neither a name nor a
     /// setting.
     pub last_at: Option<Timestamp>,
-    /// How the last turn ended; `None` where it was not asked for or not found in the last 64 MiB.
+    /// How the last turn ended; `None` where it was not asked for or is not in the last 64 MiB.
     pub ending: Option<Ending>,
     /// The directory of the last turn.
     pub cwd: Option<String>,
@@ -60,40 +59,37 @@ pub struct Tail {
     pub model: Option<String>,
 }
 
-/// Reads the tail of a rollout: when its last turn began and, if asked for, how it ended.
+/// Reads the tail of a rollout: when its last turn began and, with `with_ending`, how the turn ended.
 pub fn tail(path: &Path, with_ending: bool) -> io::Result<Tail> {
-    let mut reader = TailReader::new(with_ending);
-    let from_start = lines_from_end(path, &mut |line| reader.line(line))?;
+    let mut reader = TailReader { with_ending, ..TailReader::default() };
+    let from_start = lines_from_end(path, &mut |line| reader.add(line))?;
     Ok(reader.finish(from_start))
 }
 
-/// Gives the lines of a rollout from the last to the first, without their newlines, for at most the last
-/// 64 MiB, and says whether all were given.
+/// Passes the lines of a rollout to `each` from the last to the first, without their newlines, for at most the last
+/// 64 MiB. Returns whether all lines were passed.
 pub fn lines_from_end(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<bool> {
-    if path.extension().is_some_and(|extension| extension == "zst") {
-        // Compressed files cannot be read from the end: keep what the last lines need.
-        let mut kept: Vec<u8> = Vec::new();
-        let mut file = open(path)?;
-        let mut block = vec![0; 256 << 10];
-        let mut cut = false;
+    if is_compressed(path) {
+        // A compressed file cannot be read from the end: enough of its text for the limit is kept.
+        let (mut kept, mut file, mut block) = (Vec::new(), open(path)?, vec![0; 256 << 10]);
+        let mut has_all = true;
         loop {
             let got = file.read(&mut block)?;
             if got == 0 {
-                break;
+                return Ok(backwards(&mut kept, has_all, each).is_continue() && has_all);
             }
             kept.extend_from_slice(&block[..got]);
             if kept.len() as u64 > 2 * TAIL_LIMIT {
                 kept.drain(..kept.len() - TAIL_LIMIT as usize);
-                cut = true;
+                has_all = false;
             }
         }
-        return Ok(backwards(&mut kept, !cut, each).is_continue() && !cut);
     }
     let file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut from = length;
     let mut window: u64 = 8 << 10;
-    // The end of a line that begins further ahead: it was read and is not yet given.
+    // The end of a line that begins further ahead: read, and not yet passed.
     let mut kept: Vec<u8> = Vec::new();
     while from > 0 && length - from < TAIL_LIMIT {
         let start = from.saturating_sub(window);
@@ -111,21 +107,7 @@ pub fn lines_from_end(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()
     Ok(from == 0)
 }
 
-fn read_at(file: &File, block: &mut [u8], from: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < block.len() {
-        match file.read_at(&mut block[filled..], from + filled as u64) {
-            Ok(0) => break,
-            Ok(got) => filled += got,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
-/// Gives the lines of a block from its end and leaves what was not given; its first line is given only
-/// if the block begins with it.
+/// Passes the lines of a block from its end, and removes them. The first line is passed only if it is complete.
 fn backwards(
     block: &mut Vec<u8>,
     from_start: bool,
@@ -144,50 +126,35 @@ fn backwards(
     ControlFlow::Continue(())
 }
 
-/// Reads lines from the last to the first until all that is wanted was found.
+/// Reads lines from the last to the first until the tail is known.
+#[derive(Default)]
 struct TailReader {
     with_ending: bool,
     looked: usize,
     last_at: Option<Timestamp>,
     turn_at: Option<Timestamp>,
-    /// Whether the id of the last turn was found, or cannot be.
+    /// Whether the id of the last turn was found, or cannot be found.
     is_turn_known: bool,
     ending: Option<Ending>,
-    /// From messages, which count only where no line says how the turn ended.
+    /// The ending by messages, which count only where no line shows how the turn ended.
     guess: Option<Ending>,
     cwd: Option<String>,
     model: Option<String>,
-    /// The lines before an end without a last message, the last one first, back to the count of tokens
-    /// before its turn.
+    /// The lines before the end of a turn without a last message, the last line first, back to the count of tokens
+    /// before the turn.
     silent: Option<Vec<LineKind<'static>>>,
     began: bool,
 }
 
 impl TailReader {
-    fn new(with_ending: bool) -> Self {
-        TailReader {
-            with_ending,
-            looked: 0,
-            last_at: None,
-            turn_at: None,
-            is_turn_known: false,
-            ending: None,
-            guess: None,
-            cwd: None,
-            model: None,
-            silent: None,
-            began: false,
-        }
-    }
-
     fn is_done(&self) -> bool {
         let is_dated = self.turn_at.is_some() || (self.is_turn_known && self.last_at.is_some());
         is_dated && (!self.with_ending || (self.ending.is_some() && self.cwd.is_some()))
     }
 
-    /// Takes the line before the one that it took last.
-    fn line(&mut self, line: &[u8]) -> ControlFlow<()> {
-        // Millions of empty lines, as a damaged file may have, are not worth a search each.
+    /// Reads the line before the line that was read last.
+    fn add(&mut self, line: &[u8]) -> ControlFlow<()> {
+        // A damaged file may have millions of empty lines.
         if !line.is_empty() {
             self.read_line(line);
         }
@@ -197,7 +164,7 @@ impl TailReader {
     }
 
     fn read_line(&mut self, line: &[u8]) {
-        let has = |needle: &str| memmem::find(&line[..line.len().min(256)], needle.as_bytes()).is_some();
+        let has = |needle: &str| memmem::find(beginning(line), needle.as_bytes()).is_some();
         if !self.is_turn_known {
             self.turn_at = turn(line).and_then(Id::created_at);
             // The oldest versions gave turns no ids.
@@ -227,20 +194,9 @@ impl TailReader {
         }
         if let Some(lines) = &mut self.silent {
             let is_total = matches!(line.kind, LineKind::Tokens { total: Some(_), .. });
-            let kept = match line.kind {
-                LineKind::TurnStarted => LineKind::TurnStarted,
-                LineKind::UserMessage { images, .. } => LineKind::UserMessage { text: "".into(), images },
-                LineKind::ToolCall { .. } => LineKind::Copy,
-                LineKind::Tokens { total, .. } => LineKind::Tokens { total, last: None },
-                LineKind::Copy => LineKind::Copy,
-                LineKind::ToolOutput => LineKind::ToolOutput,
-                LineKind::Compacted => LineKind::Compacted,
-                LineKind::UserCommand => LineKind::UserCommand,
-                LineKind::Reviewed => LineKind::Reviewed,
-                _ => return,
-            };
-            lines.push(kept);
-            // A reviewer's turn within it begins as well, after its message.
+            let Some(kind) = line.kind.without_text() else { return };
+            lines.push(kind);
+            // The turn of a reviewer within the turn begins as well, after its message.
             self.began |= lines.last() == Some(&LineKind::TurnStarted);
             if self.began && is_total {
                 self.judge();
@@ -263,11 +219,11 @@ impl TailReader {
         }
     }
 
-    /// Judges an end without a last message by the lines before it.
+    /// Judges the end of a turn without a last message by the lines before it.
     fn judge(&mut self) {
         let mut turns = Turns::default();
         for kind in self.silent.take().unwrap_or_default().iter().rev() {
-            turns.take(kind);
+            turns.add(kind);
         }
         self.ending = Some(if turns.failed() { Ending::Failed } else { Ending::Completed });
     }
@@ -299,8 +255,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tail_passes_over_a_cut_line() {
-        let mut reader = TailReader::new(true);
+    fn an_incomplete_last_line_is_skipped() {
+        let mut reader = TailReader { with_ending: true, ..TailReader::default() };
         let block = concat!(
             r#"{"timestamp":"2026-11-22T10:00:00.000Z","type":"turn_context","payload":{"cwd":"/p","model":"m"}}"#,
             "\n",
@@ -309,7 +265,7 @@ mod tests {
             r#"{"timestamp":"2026-11-22T10:00:02.000Z","type":"event_msg","payload":{"type":"task_star"#
         );
         let mut block = block.as_bytes().to_vec();
-        assert!(backwards(&mut block, true, &mut |line| reader.line(line)).is_break());
+        assert!(backwards(&mut block, true, &mut |line| reader.add(line)).is_break());
         let tail = reader.finish(true);
         assert_eq!(tail.ending, Some(Ending::Completed));
         assert_eq!(tail.cwd.as_deref(), Some("/p"));

@@ -1,68 +1,70 @@
-//! What the last lines of a rollout say about its last turn, for whoever adds one or judges one.
+//! The turns of a rollout: the last one, the failed ones, those that it has.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::{Line, LineKind, Tokens, open};
-use crate::ndjson::{self, Lines};
+use memchr::memmem;
 
+use super::{Line, LineKind, Tokens, beginning, is_compressed, lines_from_end, open};
+use crate::ndjson::{Lines, RawLine};
 use crate::time::Timestamp;
 
-/// How far back from the end is looked.
-const WINDOW: u64 = 4 << 20;
-
-/// The last turn, as far as it stands in the last 4 MiB.
+/// The last turn, as far as the end of the rollout has it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LastTurn {
-    /// The sandbox mode, in Codex's word.
+    /// The sandbox mode, by Codex's name.
     pub sandbox: Option<String>,
     /// The tokens of the whole session so far.
     pub total_usage: Option<Tokens>,
-    /// The message and the kind of the error that ended it (from 0.148).
+    /// The message and the kind of the error that ended the turn (from 0.148).
     pub error: Option<(String, serde_json::Value)>,
 }
 
-/// What the user said last, and when.
+/// The last message of the user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastMessage {
     /// The text.
     pub text: String,
-    /// When it was written.
+    /// The time of its line.
     pub at: Option<Timestamp>,
 }
 
-/// The last message of the user, as far as it stands in the last 4 MiB. Of a compressed rollout nothing
-/// is known. In a turn that has only the model's copy of it, that one counts.
-pub fn last_message(path: &Path) -> io::Result<Option<LastMessage>> {
-    let has = |line: &[u8], word: &str| memchr::memmem::find(line, word.as_bytes()).is_some();
-    let is_message = |line: &&[u8]| {
-        let start = &line[..line.len().min(256)];
-        ["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\""].iter().any(|word| has(line, word))
-            || has(start, "\"task_started\"")
-            || has(start, "\"turn_started\"")
-    };
-    let mut copy = None;
-    for line in window(path)?.rsplit(|byte| *byte == b'\n').filter(is_message) {
-        let Some(line) = Line::parse(line) else { continue };
-        match line.kind {
-            LineKind::UserMessage { text, .. } => {
-                return Ok(Some(LastMessage { text: text.into(), at: line.at }));
-            }
-            LineKind::Prompt { text, .. } => {
-                copy.get_or_insert(LastMessage { text: text.into(), at: line.at });
-            }
-            LineKind::TurnStarted if copy.is_some() => break,
-            _ => {}
-        }
-    }
-    Ok(copy)
+fn has_any(text: &[u8], words: &[&str]) -> bool {
+    words.iter().any(|word| memmem::find(text, word.as_bytes()).is_some())
 }
 
-/// Judges turns that ended without a last message, in versions that write no errors (up to 0.147). Such a
+/// The last message of the user, as far as the end of the rollout has it. In a turn that has only the model's copy of a
+/// message, the copy counts.
+pub fn last_message(path: &Path) -> io::Result<Option<LastMessage>> {
+    let (mut message, mut copy) = (None, None);
+    lines_from_end(path, &mut |line| {
+        if !has_any(line, &["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\""])
+            && !has_any(beginning(line), &["\"task_started\"", "\"turn_started\""])
+        {
+            return ControlFlow::Continue(());
+        }
+        let Some(Line { at, kind, .. }) = Line::parse(line) else { return ControlFlow::Continue(()) };
+        match kind {
+            LineKind::UserMessage { text, .. } => {
+                message = Some(LastMessage { text: text.into(), at });
+                return ControlFlow::Break(());
+            }
+            LineKind::Prompt { text, .. } => {
+                copy.get_or_insert(LastMessage { text: text.into(), at });
+            }
+            LineKind::TurnStarted if copy.is_some() => return ControlFlow::Break(()),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(message.or(copy))
+}
+
+/// A judgement of turns that ended without a last message, in versions that write no errors (up to 0.147). Such a
 /// turn failed if the model was asked more often than it answered: each answer makes the count of
 /// tokens grow, and the model is asked at the start of a turn and after each run of tool outputs. A
 /// review, and a turn that has no message of the user but a compaction or a command of the user's own,
@@ -72,7 +74,7 @@ pub struct Turns {
     asked: usize,
     answered: usize,
     total: Option<Tokens>,
-    /// Whether the model will be asked for what came last already.
+    /// Whether a request for the last line is counted already.
     is_asked: bool,
     has_message: bool,
     is_own: bool,
@@ -80,15 +82,15 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// Takes the next line of the file.
-    pub fn take(&mut self, kind: &LineKind<'_>) {
+    /// Adds the next line of the file.
+    pub fn add(&mut self, kind: &LineKind<'_>) {
         match kind {
             LineKind::TurnStarted => {
                 let (total, is_review) = (self.total.take(), self.is_review);
                 *self = Turns { asked: 1, is_asked: true, total, is_review, ..Turns::default() };
             }
             LineKind::UserMessage { .. } => {
-                // Something said to a turn that had its answer asks once more.
+                // A further message of a turn that has its answer is a further request.
                 if self.has_message && self.answered >= self.asked {
                     self.count_request();
                 }
@@ -108,10 +110,7 @@ impl Turns {
             LineKind::Reviewed => self.is_review = true,
             _ => {}
         }
-        if matches!(
-            kind,
-            LineKind::TurnSilent | LineKind::TurnCompleted { .. } | LineKind::TurnAborted { .. }
-        ) {
+        if kind.ends_turn() {
             self.is_review = false;
         }
     }
@@ -121,29 +120,27 @@ impl Turns {
         self.is_asked = true;
     }
 
-    /// Whether the turn that ends here without a last message failed. To be asked before its end is taken.
+    /// Whether the turn that ends here without a last message failed. Call it before its last line is added.
     pub fn failed(&self) -> bool {
         let did_own = self.is_own && !self.has_message;
         !did_own && !self.is_review && self.answered < self.asked
     }
 }
 
-/// The ids of the turns that a rollout holds, with those that were copied from its parent, and without
-/// those that were rolled back.
-pub fn turns_held(path: &Path) -> io::Result<Vec<String>> {
-    let words = ["\"task_started\"", "\"turn_started\"", "\"thread_rolled_back\""];
+/// The ids of the turns of a rollout, with those that were copied from its parent, and without those that were rolled
+/// back.
+pub fn turn_ids(path: &Path) -> io::Result<Vec<String>> {
     let mut lines = Lines::new(open(path)?, 256 << 10);
     let mut turns = Vec::new();
     while let Some(line) = lines.next()? {
-        let ndjson::RawLine::Whole(line) = line else { continue };
-        let start = &line[..line.len().min(256)];
-        if !words.iter().any(|word| memchr::memmem::find(start, word.as_bytes()).is_some()) {
+        let RawLine::Whole(line) = line else { continue };
+        if !has_any(beginning(line), &["\"task_started\"", "\"turn_started\"", "\"thread_rolled_back\""]) {
             continue;
         }
         match Line::parse(line).map(|line| (line.kind, line.turn)) {
             Some((LineKind::TurnStarted, turn)) => turns.push(turn.unwrap_or_default().into_owned()),
-            Some((LineKind::RolledBack { turns: off }, _)) => {
-                turns.truncate(turns.len().saturating_sub(usize::try_from(off).unwrap_or(usize::MAX)));
+            Some((LineKind::RolledBack { turns: count }, _)) => {
+                turns.truncate(turns.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX)));
             }
             _ => {}
         }
@@ -151,20 +148,19 @@ pub fn turns_held(path: &Path) -> io::Result<Vec<String>> {
     Ok(turns)
 }
 
-/// Whether a message of the user was written behind the first `before` bytes. An error where that cannot be
-/// seen, as in a compressed rollout.
+/// Whether a message of the user was written behind the first `before` bytes. A compressed rollout, whose lines cannot
+/// be found by their place, is an error.
 pub fn has_message_after(path: &Path, before: u64) -> io::Result<bool> {
-    let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
     let mut file = File::open(path)?;
-    if is_compressed || file.metadata()?.len() < before {
+    if is_compressed(path) || file.metadata()?.len() < before {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "its lines have moved"));
     }
     file.seek(SeekFrom::Start(before))?;
     let mut lines = Lines::new(file, 64 << 10);
     while let Some(line) = lines.next()? {
         // A line that is too long to be read may be a message.
-        let ndjson::RawLine::Whole(line) = line else { return Ok(true) };
-        // The model's copy of it comes first, and is as good.
+        let RawLine::Whole(line) = line else { return Ok(true) };
+        // The model's copy comes before the message.
         let kind = Line::parse(line).map(|line| line.kind);
         if matches!(kind, Some(LineKind::UserMessage { .. } | LineKind::Prompt { .. })) {
             return Ok(true);
@@ -173,58 +169,40 @@ pub fn has_message_after(path: &Path, before: u64) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The end of a rollout.
-fn window(path: &Path) -> io::Result<Vec<u8>> {
-    if path.extension().is_some_and(|extension| extension == "zst") {
-        return Ok(Vec::new());
-    }
-    let file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let from = length.saturating_sub(WINDOW);
-    let mut block = vec![0; (length - from) as usize];
-    file.read_exact_at(&mut block, from)?;
-    Ok(block)
-}
-
-/// Reads it. Of a compressed rollout nothing is known.
+/// The last turn of a rollout.
 pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
+    const ENDS: [&str; 4] =
+        ["\"task_complete\"", "\"turn_complete\"", "\"task_started\"", "\"turn_started\""];
     let mut turn = LastTurn::default();
-    let mut ended = false;
-    let block = window(path)?;
-    for line in block.rsplit(|byte| *byte == b'\n') {
-        if turn.sandbox.is_some() && turn.total_usage.is_some() && ended {
-            break;
-        }
-        let has = |word: &[u8]| memchr::memmem::find(&line[..line.len().min(256)], word).is_some();
-        let wanted = (turn.sandbox.is_none() && has(b"\"turn_context\""))
-            || (turn.total_usage.is_none() && has(b"\"token_count\""))
-            || (!ended
-                && (has(b"\"task_complete\"")
-                    || has(b"\"turn_complete\"")
-                    || has(b"\"task_started\"")
-                    || has(b"\"turn_started\"")));
-        if !wanted {
-            continue;
-        }
-        match Line::parse(line).map(|line| line.kind) {
+    let (mut has_ended, mut is_complete, mut is_fork) = (false, None, false);
+    let has_all = lines_from_end(path, &mut |line| {
+        let start = beginning(line);
+        is_complete.get_or_insert_with(|| Line::parse(line).is_some());
+        is_fork |= has_any(start, &["\"session_meta\""]) && has_any(line, &["\"forked_from_id\""]);
+        let is_wanted = (turn.sandbox.is_none() && has_any(start, &["\"turn_context\""]))
+            || (turn.total_usage.is_none() && has_any(start, &["\"token_count\""]))
+            || (!has_ended && has_any(start, &ENDS));
+        match is_wanted.then(|| Line::parse(line)).flatten().map(|line| line.kind) {
             Some(LineKind::Context { sandbox, .. }) if turn.sandbox.is_none() => {
-                turn.sandbox = sandbox.map(Cow::into_owned);
+                turn.sandbox = sandbox.map(Cow::into_owned)
             }
             Some(LineKind::Tokens { total, .. }) if turn.total_usage.is_none() => turn.total_usage = total,
-            Some(LineKind::TurnFailed { error }) if !ended => {
-                ended = true;
+            Some(LineKind::TurnFailed { error }) if !has_ended => {
+                has_ended = true;
                 turn.error = error.map(|error| {
                     (error.message.unwrap_or_default().into_owned(), error.info.unwrap_or_default())
                 });
             }
-            Some(LineKind::TurnCompleted { .. } | LineKind::TurnStarted) => ended = true,
+            Some(LineKind::TurnCompleted { .. } | LineKind::TurnStarted) => has_ended = true,
             _ => {}
         }
-    }
-    // A session whose turns have all failed has used nothing; a fork has used what its parent had.
-    let is_whole = (block.len() as u64) < WINDOW && block.ends_with(b"\n");
-    let is_fork = memchr::memmem::find(&block, b"\"forked_from_id\"").is_some();
-    if turn.total_usage.is_none() && is_whole && !is_fork {
+        match turn.sandbox.is_some() && turn.total_usage.is_some() && has_ended {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    })?;
+    // A session whose turns have all failed has used no tokens; a fork has used those of its parent.
+    if turn.total_usage.is_none() && has_all && is_complete == Some(true) && !is_fork {
         turn.total_usage = Some(BTreeMap::new());
     }
     Ok(turn)
@@ -235,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_that_were_rolled_back_are_not_held() {
+    fn turns_that_were_rolled_back_are_omitted() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let started = |id: &str| {
             format!(r#"{{"type":"event_msg","payload":{{"type":"task_started","turn_id":"{id}"}}}}"#)
@@ -243,7 +221,7 @@ mod tests {
         let back = r#"{"type":"event_msg","payload":{"type":"thread_rolled_back","num_turns":2}}"#.to_owned();
         let text = [started("a"), started("b"), started("c"), back, started("d")].join("\n");
         std::os::unix::fs::FileExt::write_all_at(file.as_file(), text.as_bytes(), 0).unwrap();
-        assert_eq!(turns_held(file.path()).unwrap(), ["a", "d"]);
+        assert_eq!(turn_ids(file.path()).unwrap(), ["a", "d"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::files::{Files, RolloutFile};
@@ -211,7 +211,7 @@ impl SessionTail {
                     self.trouble(tools, &error);
                 }
             }
-            if let Some(file) = reader::moved(&self.files[0]) {
+            if let Some(file) = reader::find_moved(&self.files[0]) {
                 self.files[0] = file;
                 read = self.read_current(tools, now, emit)?;
             }
@@ -298,7 +298,7 @@ impl SessionTail {
             if buffer.len() < room {
                 buffer.resize(room, 0);
             }
-            let got = match read_at(file, &mut buffer[..room], at) {
+            let got = match rollout::read_at(file, &mut buffer[..room], at) {
                 Ok(0) => break,
                 Ok(got) => got,
                 Err(error) => {
@@ -350,7 +350,7 @@ impl SessionTail {
         {
             let mut bytes = [0; MARK];
             let bytes = &mut bytes[..self.mark.len()];
-            let got = read_at(file, bytes, at - bytes.len() as u64)?;
+            let got = rollout::read_at(file, bytes, at - bytes.len() as u64)?;
             if bytes[..got] != self.mark {
                 self.begin_at_end(length, tools);
             }
@@ -366,7 +366,7 @@ impl SessionTail {
                 loop {
                     let from = end.saturating_sub(window);
                     let mut block = vec![0; (end - from) as usize];
-                    let got = read_at(file, &mut block, from)?;
+                    let got = rollout::read_at(file, &mut block, from)?;
                     if let Some(last) = memchr::memrchr(b'\n', &block[..got]) {
                         return Ok(from + last as u64 + 1);
                     }
@@ -386,7 +386,7 @@ impl SessionTail {
     fn remember(&mut self, file: &File, at: u64) -> io::Result<()> {
         let from = at.saturating_sub(MARK as u64);
         self.mark.resize((at - from) as usize, 0);
-        let got = read_at(file, &mut self.mark, from)?;
+        let got = rollout::read_at(file, &mut self.mark, from)?;
         self.mark.truncate(got);
         Ok(())
     }
@@ -430,65 +430,41 @@ impl SessionTail {
         let is_young = line.at.is_some_and(|at| at >= self.since);
         let is_news = self.is_own(&line) && (is_young || !self.is_young_only);
         let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-        let mut turn = own(line.turn).or(self.turn.clone());
+        let turn = own(line.turn).or(self.turn.clone());
         let item = own(line.item);
         let failed = self.turns.failed();
-        self.turns.take(&line.kind);
+        self.turns.add(&line.kind);
+        if line.kind == LineKind::TurnStarted {
+            self.turn.clone_from(&turn);
+        } else if line.kind.ends_turn() {
+            self.turn = None;
+        }
+        let message = |role, text: Cow<'_, str>, images| {
+            let (turn, item) = (turn.clone(), item.clone());
+            SessionEventKind::Message { turn, item, role, text: text.into_owned(), images }
+        };
         let what = match line.kind {
-            LineKind::TurnStarted => {
-                self.turn.clone_from(&turn);
-                SessionEventKind::TurnStarted { turn }
-            }
-            LineKind::UserMessage { text, images } => {
-                SessionEventKind::Message { turn, item, role: Role::User, text: text.into_owned(), images }
-            }
-            LineKind::AgentMessage { text } => SessionEventKind::Message {
-                turn,
-                item,
-                role: Role::Assistant,
-                text: text.into_owned(),
-                images: 0,
-            },
+            LineKind::TurnStarted => SessionEventKind::TurnStarted { turn },
+            LineKind::UserMessage { text, images } => message(Role::User, text, images),
+            LineKind::AgentMessage { text } => message(Role::Assistant, text, 0),
             LineKind::ToolCall { name, text } => {
                 SessionEventKind::Tool { turn, item, name: name.into_owned(), text }
             }
             LineKind::TurnSilent if failed => {
-                self.turn = None;
                 SessionEventKind::TurnFailed { turn, failure: TurnFailure::default() }
             }
-            LineKind::TurnSilent => {
-                self.turn = None;
-                SessionEventKind::TurnCompleted { turn, last_message: None }
-            }
+            LineKind::TurnSilent => SessionEventKind::TurnCompleted { turn, last_message: None },
             LineKind::TurnCompleted { last_message } => {
-                self.turn = None;
                 SessionEventKind::TurnCompleted { turn, last_message: own(last_message) }
             }
             LineKind::TurnFailed { error } => {
-                self.turn = None;
                 let failure =
                     error.map(|error| TurnFailure { message: own(error.message), info: error.info });
                 SessionEventKind::TurnFailed { turn, failure: failure.unwrap_or_default() }
             }
-            LineKind::TurnAborted { reason } => {
-                self.turn = None;
-                SessionEventKind::TurnAborted { turn: turn.take(), reason: own(reason) }
-            }
+            LineKind::TurnAborted { reason } => SessionEventKind::TurnAborted { turn, reason: own(reason) },
             LineKind::RolledBack { turns } => SessionEventKind::RolledBack { turns },
-            LineKind::Meta { .. }
-            | LineKind::Context { .. }
-            | LineKind::Tokens { .. }
-            | LineKind::Named { .. }
-            | LineKind::Prompt { .. }
-            | LineKind::Goal { .. }
-            | LineKind::UserCommand
-            | LineKind::Copy
-            | LineKind::ToolOutput
-            | LineKind::Compacted
-            | LineKind::Reviewed
-            | LineKind::Other => {
-                return Ok(());
-            }
+            _ => return Ok(()),
         };
         if is_news { self.emit_event(line.at, what, emit) } else { Ok(()) }
     }
@@ -544,17 +520,4 @@ fn key(meta: &Metadata) -> (u64, u64) {
 fn part(file: &RolloutFile) -> (&str, Option<Id>) {
     let name = file.name();
     (name.stamp, name.segment)
-}
-
-fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(got) => filled += got,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

@@ -18,35 +18,17 @@ impl<'a> Line<'a> {
                 "function_call",
                 Some("shell" | "exec_command" | "local_shell" | "shell_command" | "container.exec"),
             ) => {
-                #[derive(Deserialize)]
-                struct Arguments<'a> {
-                    #[serde(borrow)]
-                    command: Raw<'a>,
-                    #[serde(borrow)]
-                    cmd: Raw<'a>,
-                }
                 let arguments = text(payload.arguments).unwrap_or_default();
-                let parsed = serde_json::from_str::<Arguments<'_>>(&arguments).ok();
-                let words = parsed.map(|of| command(of.command.or(of.cmd))).unwrap_or_default();
-                (Cow::Borrowed("command_execution"), words)
+                let arguments = serde_json::from_str::<&RawValue>(&arguments).ok();
+                let line = member(arguments, "command").or_else(|| member(arguments, "cmd"));
+                (Cow::Borrowed("command_execution"), command(line))
             }
             ("local_shell_call", _) => {
-                #[derive(Deserialize)]
-                struct Action<'a> {
-                    #[serde(borrow)]
-                    command: Raw<'a>,
-                }
-                let words = read::<Action<'_>>(payload.action).map(|action| command(action.command));
-                (Cow::Borrowed("command_execution"), words.unwrap_or_default())
+                (Cow::Borrowed("command_execution"), command(member(payload.action, "command")))
             }
             ("web_search_call", _) => {
-                #[derive(Deserialize)]
-                struct Action<'a> {
-                    #[serde(borrow)]
-                    query: Raw<'a>,
-                }
-                let words = read::<Action<'_>>(payload.action).and_then(|action| text(action.query));
-                (Cow::Borrowed("web_search"), words.unwrap_or_default().into_owned())
+                let query = text(member(payload.action, "query")).unwrap_or_default();
+                (Cow::Borrowed("web_search"), query.into_owned())
             }
             (_, Some("apply_patch")) => {
                 let patch = text(payload.input.or(payload.arguments)).unwrap_or_default();

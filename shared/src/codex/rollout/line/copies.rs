@@ -3,12 +3,6 @@
 use super::*;
 use crate::codex::rollout::typed::{directory, goal, typed};
 
-#[derive(Deserialize)]
-struct Passthrough<'a> {
-    #[serde(borrow)]
-    content_item_kinds: Raw<'a>,
-}
-
 impl<'a> Line<'a> {
     /// An item. Where there is no envelope, there is no other line that says the same.
     pub(super) fn copy(&mut self, payload: &Payload<'a>, is_bare: bool) {
@@ -31,9 +25,8 @@ impl<'a> Line<'a> {
 /// from 0.150 on it says which.
 fn user<'a>(payload: &Payload<'a>, is_bare: bool) -> LineKind<'a> {
     let parts: Vec<Part<'a>> = read(payload.content).unwrap_or_default();
-    let kinds = read::<Passthrough<'a>>(payload.passthrough).and_then(|of| of.content_item_kinds);
     let kinds: Vec<Cow<'a, str>> =
-        read::<Vec<Text<'a>>>(kinds).unwrap_or_default().into_iter().map(|kind| kind.0).collect();
+        read(member(payload.passthrough, "content_item_kinds")).unwrap_or_default();
     let mut kind = String::new();
     let (mut images, mut towards, mut cwd, mut is_command) = (0, None, None, false);
     for (at, part) in parts.iter().enumerate() {

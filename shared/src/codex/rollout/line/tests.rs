@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::codex::rollout::{self, Depth, Ending, Turns};
-use crate::ndjson::{self, Lines};
+use crate::ndjson::{Lines, RawLine};
 
 fn kind(line: &str) -> LineKind<'_> {
     Line::parse(line.as_bytes()).unwrap().kind
@@ -43,10 +43,10 @@ fn every_recorded_session_says_what_its_index_and_its_tail_say() {
         let (mut first, mut last, mut last_said, mut tools) = (None, None, None, Vec::new());
         let (mut contexts, mut metas, mut turns) = (0, 0, Turns::default());
         while let Some(line) = lines.next().unwrap() {
-            let ndjson::RawLine::Whole(line) = line else { panic!() };
+            let RawLine::Whole(line) = line else { panic!() };
             let line = Line::parse(line).unwrap_or_else(|| panic!("{place}"));
             assert!(line.at.is_some(), "{place}");
-            turns.take(&line.kind);
+            turns.add(&line.kind);
             match line.kind {
                 LineKind::UserMessage { text, .. } => {
                     users += 1;
@@ -136,7 +136,7 @@ fn what_the_manifests_note_is_what_the_lines_say() {
         let Some(label) = manifest.lines().find(|line| line.contains(&id)) else { continue };
         let label = label.split('\t').next().unwrap().to_owned();
         let mut lines = Lines::new(rollout::open(&path).unwrap(), 32 << 10);
-        while let Some(ndjson::RawLine::Whole(line)) = lines.next().unwrap() {
+        while let Some(RawLine::Whole(line)) = lines.next().unwrap() {
             match Line::parse(line).unwrap().kind {
                 LineKind::UserMessage { .. } => {
                     *turns.entry((version.clone(), label.clone())).or_default() += 1
