@@ -1,30 +1,30 @@
-//! Where Codex keeps things and how to read them. Nothing here creates, changes or removes a file of Codex's
+//! The files of Codex's home and their contents. This module never creates, changes or removes a file of Codex's
 //! home, except the `-shm` and the empty `-wal` that SQLite makes beside a database that it reads.
 //!
 //! A module imports only from floors above its own.
 //!
-//! | floor | module | what it reads |
+//! | floor | module | contents |
 //! |---|---|---|
-//! | 0 | [`home`] | where the home and the database are |
-//! | 0 | [`names`] | `session_index.jsonl`, the names that users gave |
-//! | 0 | [`rollout`] | one rollout file: its head, its tail, its lines |
-//! | 0 | [`holder`] | which process holds a session now |
-//! | 0 | [`version`] | what the number of a Codex version says |
+//! | 0 | [`home`] | the paths of the home and the database |
+//! | 0 | [`names`] | `session_index.jsonl`, the names of sessions |
+//! | 0 | [`rollout`] | a rollout file: its head, its tail, its lines |
+//! | 0 | [`holder`] | the processes that have sessions open |
+//! | 0 | [`version`] | version numbers of Codex |
 //! | 1 | [`files`] | the names of all rollout files |
 //! | 2 | [`refusal`] | sessions that Codex refuses to resume |
 //! | 2 | [`state`] | the SQLite database (feature `sqlite`) |
 //! | 2 | `reader` | rollouts as session records |
-//! | 3 | [`index`] | all of them together: the answer to "which sessions are there" |
-//! | 3 | [`watch`] | what sessions do while they do it |
-//! | 4 | [`drift`] | where database and files disagree |
+//! | 3 | [`index`] | the sessions of a home, from all of these |
+//! | 3 | [`watch`] | events of running sessions |
+//! | 4 | [`drift`] | disagreements between database and files |
 //!
 //! ```
 //! use codex_agent_shared::codex::home::Home;
 //! use codex_agent_shared::codex::index::{Index, Sources};
 //! use codex_agent_shared::query::Query;
 //!
-//! let folder = tempfile::tempdir().unwrap();
-//! let mut index = Index::open(Home::find(Some(folder.path()))?, Sources::default())?;
+//! let directory = tempfile::tempdir().unwrap();
+//! let mut index = Index::open(Home::find(Some(directory.path()))?, Sources::default())?;
 //! let mut count = 0;
 //! index.list(&Query::default(), &mut |_session| {
 //!     count += 1;

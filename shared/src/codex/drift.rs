@@ -1,6 +1,6 @@
 //! Disagreements between Codex's database and its rollout files, for `codex-agent ls --check`.
 //!
-//! Nothing is repaired here: only Codex changes its home. A listing is correct in spite of each of these.
+//! Problems are not repaired: only Codex changes its home. A listing is correct in spite of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -72,7 +72,7 @@ impl fmt::Display for Problem {
             Kind::UnreadableDatabase => "the database cannot be read",
             Kind::RowWithoutFile => "a row whose rollout does not exist",
             Kind::FileWithoutRow => "a rollout without a row",
-            Kind::ArchivedDisagrees => "row and file disagree whether the session is archived",
+            Kind::ArchivedDisagrees => "row and file disagree about whether the session is archived",
             Kind::DuplicateFile => "a second rollout of one session",
             Kind::UnreadableFile => "a rollout that cannot be read",
             Kind::ForeignFile => "a rollout whose name has another id than its first line",
@@ -145,8 +145,7 @@ pub fn check(index: &mut Index, emit: &mut dyn FnMut(&Problem) -> Result<()>) ->
         let unused = home.databases().iter().take_while(|path| Some(path.as_path()) != used);
         for path in unused.filter(|_| index.asks_database()) {
             if let Err(error) = State::open(path) {
-                let why = Some(error.message().to_owned());
-                found(Kind::UnreadableDatabase, None, Some(path), why)?;
+                found(Kind::UnreadableDatabase, None, Some(path), Some(error.message().to_owned()))?;
             }
         }
         if let Some(state) = index.state() {
@@ -158,8 +157,8 @@ pub fn check(index: &mut Index, emit: &mut dyn FnMut(&Problem) -> Result<()>) ->
                     summary.rows = rows.len();
                 }
                 Err(error) => {
-                    let why = Some(error.message().to_owned());
-                    found(Kind::UnreadableDatabase, None, Some(state.path()), why)?;
+                    let why = error.message().to_owned();
+                    found(Kind::UnreadableDatabase, None, Some(state.path()), Some(why))?;
                 }
             }
         }
@@ -174,12 +173,11 @@ pub fn check(index: &mut Index, emit: &mut dyn FnMut(&Problem) -> Result<()>) ->
         *directories.entry(row.cwd.clone()).or_default() += 1;
         let (id, path) = (Some(row.id), Path::new(&row.path));
         let Some(file) = all.live(row.id, Some(&row.path)) else {
-            if path.is_file() {
-                found(Kind::OutsideHome, id, Some(path), None)?;
-                continue;
+            let detail = || format!("'codex delete --force {}' removes the row (0.140 and later)", row.id);
+            match path.is_file() {
+                true => found(Kind::OutsideHome, id, Some(path), None)?,
+                false => found(Kind::RowWithoutFile, id, Some(path), Some(detail()))?,
             }
-            let detail = Some(format!("'codex delete --force {}' removes the row (0.140 and later)", row.id));
-            found(Kind::RowWithoutFile, id, Some(path), detail)?;
             continue;
         };
         let tree = row.path.rsplit(['/', '\\']).find_map(|part| match part {
@@ -256,17 +254,16 @@ pub fn check(index: &mut Index, emit: &mut dyn FnMut(&Problem) -> Result<()>) ->
     }
     for (directory, sessions) in directories {
         if let Some(other) = in_other_case(&directory) {
-            let sessions =
-                if sessions == 1 { "1 session".to_owned() } else { format!("{sessions} sessions") };
-            let words = format!("{sessions}; '{}' exists", other.display());
+            let noun = if sessions == 1 { "session" } else { "sessions" };
+            let words = format!("{sessions} {noun}; '{}' exists", other.display());
             found(Kind::DirectoryCase, None, Some(Path::new(&directory)), Some(words))?;
         }
     }
     Ok(summary)
 }
 
-/// The only directory whose name differs from a missing one just in case. Codex has written
-/// such names where a filesystem of Windows was mounted.
+/// The existing directory whose name differs from that of a missing directory only in case, if there is exactly one.
+/// Codex has written such names where a filesystem of Windows was mounted.
 fn in_other_case(directory: &str) -> Option<PathBuf> {
     let directory = Path::new(directory);
     if !directory.is_absolute() || directory.exists() {

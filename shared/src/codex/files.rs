@@ -1,4 +1,4 @@
-//! The names of all rollout files in a home, and which file of a session is the live one.
+//! The names of all rollout files in a home, and the live file of each session.
 //!
 //! Only names are read here: `sessions/YYYY/MM/DD/`, at any depth up to that, and the flat
 //! `archived_sessions/`. A directory with a rollout's name is not a rollout; a circular
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::rollout::{Name, latest_time};
-use crate::error::warn_once;
+use crate::error::{reason, warn_once};
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -42,7 +42,7 @@ impl RolloutFile {
     /// The parts of the file name.
     pub fn name(&self) -> Name<'_> {
         let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-        // The name was parsed when the file was found; an id alone is what is left if it was not.
+        // The name was parsed when the file was found.
         Name::parse(name).unwrap_or(Name { id: self.id, stamp: "", segment: None, compressed: false })
     }
 
@@ -127,9 +127,8 @@ impl Files {
         &self.all[from..upto]
     }
 
-    /// The live file of one session: the one that the database names (by file name, since a home
-    /// may have been moved, be seen from another system, or a file compressed), else the newest that is not
-    /// archived.
+    /// The live file of a session: the file that the database names (by file name, since a home may have been moved or be
+    /// read on another system, and a file compressed), else the newest file that is not archived.
     pub fn live(&self, id: Id, named: Option<&str>) -> Option<&RolloutFile> {
         live(self.of(id), named)
     }
@@ -149,7 +148,7 @@ pub(super) fn live<'f>(files: &'f [RolloutFile], named: Option<&str>) -> Option<
         let name = parts.first().map(|name| plain(name));
         let same =
             |file: &&RolloutFile| file.path.file_name().and_then(|name| name.to_str()).map(plain) == name;
-        // Of one name in several directories the one counts that the row names, or would if the home was moved.
+        // Of files of this name in several directories, the file whose directory is most like that of the row.
         let archived = parts.get(1) == Some(&"archived_sessions");
         let rank = |file: &&RolloutFile| {
             let folders = file.path.iter().rev().zip(&parts).skip(1);
@@ -168,15 +167,13 @@ fn collect(folder: &Path, archived: bool, depth: usize, all: &mut Vec<RolloutFil
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                let missing = error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound);
-                if !missing {
-                    let path = error.path().unwrap_or(folder).display().to_string();
-                    let why = match error.io_error() {
-                        Some(error) => crate::error::reason(error),
-                        None => "a symbolic link leads back to a directory above it".to_owned(),
-                    };
-                    warn_once(format_args!("cannot read the directory '{path}': {why}; skipped"));
-                }
+                let why = match error.io_error() {
+                    Some(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    Some(error) => reason(error),
+                    None => "a symbolic link leads back to a directory above it".to_owned(),
+                };
+                let path = error.path().unwrap_or(folder).display();
+                warn_once(format_args!("cannot read the directory '{path}': {why}; skipped"));
                 continue;
             }
         };
@@ -199,17 +196,14 @@ fn numbered(folder: &Path, digits: usize) -> Option<Vec<PathBuf>> {
         let bytes = name.as_encoded_bytes();
         if bytes.len() == digits && bytes.iter().all(u8::is_ascii_digit) {
             found.push(entry.path());
-        } else if !entry.file_type().is_ok_and(|kind| kind.is_file()) || name.to_str().is_some_and(is_rollout)
+        } else if !entry.file_type().is_ok_and(|kind| kind.is_file())
+            || name.to_str().and_then(Name::parse).is_some()
         {
             return None;
         }
     }
     found.sort_by(|a, b| b.cmp(a));
     Some(found)
-}
-
-fn is_rollout(name: &str) -> bool {
-    Name::parse(name).is_some()
 }
 
 /// The directories in `sessions` of the day of this clock, the day before and the day after: directories are named

@@ -39,16 +39,14 @@ impl Home {
         };
         let path = std::path::absolute(&path).unwrap_or(path);
         // Codex stores resolved paths, so ours must be resolved to be comparable.
-        let path = match fs::canonicalize(&path) {
-            Ok(path) => path,
-            Err(error) => match by {
-                None => path,
-                Some(by) => {
-                    let (by, why) = (config::source_text(by), reason(&error));
-                    let message = format!("cannot open Codex's home '{}' ({by}): {why}", path.display());
-                    return Err(Error::new(message));
-                }
-            },
+        let path = match (fs::canonicalize(&path), by) {
+            (Ok(path), _) => path,
+            (Err(_), None) => path,
+            (Err(error), Some(by)) => {
+                let (by, why) = (config::source_text(by), reason(&error));
+                let message = format!("cannot open Codex's home '{}' ({by}): {why}", path.display());
+                return Err(Error::new(message));
+            }
         };
         if path.exists() && !path.is_dir() {
             let message = format!("Codex's home '{}' is not a directory", path.display());
@@ -70,12 +68,12 @@ impl Home {
         matches!(self.by, Some(Source::Flag(_) | Source::File(_)))
     }
 
-    /// Codex's database, if there is one (none up to 0.92): the highest N, whatever is in the file.
+    /// The database of the highest N, even if it is damaged; `None` without a database (up to 0.92).
     pub fn database(&self) -> Option<&Path> {
         self.databases.first().map(PathBuf::as_path)
     }
 
-    /// Every file that may be Codex's database, the highest N first. The first that can be read is it.
+    /// The files that may be Codex's database, the highest N first. The first readable file is the database.
     #[doc(hidden)]
     pub fn databases(&self) -> &[PathBuf] {
         &self.databases
@@ -92,8 +90,8 @@ impl Home {
         self.moved_by
     }
 
-    /// Whether Codex takes a rollout for one of this home: it lies there, or where one of the two directories
-    /// of rollouts leads. Codex follows no link below those (0.169, 0.171).
+    /// Whether Codex treats a rollout as one of this home: it is below the home, or below the target of one of the two
+    /// directories of rollouts. Codex follows no link below these directories (0.169, 0.171).
     #[doc(hidden)]
     pub fn holds(&self, rollout: &Path) -> bool {
         holds(&self.roots(), rollout)

@@ -9,35 +9,26 @@
 //! as a whole. At most eight files are open concurrently.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
-#[cfg(feature = "sqlite")]
-use std::iter::Peekable;
-#[cfg(feature = "sqlite")]
-use std::ops::ControlFlow;
 use std::path::Path;
-#[cfg(feature = "sqlite")]
-use std::path::PathBuf;
 
 use super::files::{Files, RolloutFile};
 use super::holder::Holders;
 use super::home::Home;
 use super::names::Names;
 use super::reader::{FileSession, Reader, warn_of_skipped};
-#[cfg(feature = "sqlite")]
-use super::reader::{add_title, complete_from_rollout, correct_directory};
 use super::rollout::{BARE, Ending};
 #[cfg(feature = "sqlite")]
 use super::state::State;
 use crate::error::{Error, Result, warn_once};
 use crate::query::{Archived, Filter, Needs, Query, Sort, SortKey};
-#[cfg(feature = "sqlite")]
-use crate::record::Field;
 use crate::record::{FoundIn, Id, Session, Status};
 use crate::time::Timestamp;
 
 // With the files as the only source no listing is restarted.
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
 mod page;
+#[cfg(feature = "sqlite")]
+mod rows;
 
 use page::Page;
 
@@ -80,36 +71,15 @@ impl Index {
                 home.path().display()
             ));
         }
-        #[cfg(feature = "sqlite")]
-        let folder = home.database_folder();
-        #[cfg(feature = "sqlite")]
-        let state = match State::open_first(if sources.database { home.databases() } else { &[] }) {
-            Ok(None) if !sources.files && home.exists() => {
-                return Err(Error::new(format!("there is no Codex database in '{}'", folder.display())));
-            }
-            Ok(None) if sources.database && folder != home.path() => {
-                let folder = folder.display();
-                warn_once(format_args!(
-                    "there is no Codex database in '{folder}'; reading only the rollout files"
-                ));
-                None
-            }
-            Ok(state) => state,
-            Err(error) if sources.files => {
-                warn_once(format_args!("{error}; reading only the rollout files"));
-                None
-            }
-            Err(error) => return Err(error),
-        };
         #[cfg(not(feature = "sqlite"))]
         if !sources.files {
             return Err(Error::new("this program was built without SQLite and can read files only"));
         }
         Ok(Index {
+            #[cfg(feature = "sqlite")]
+            state: Index::open_state(&home, sources)?,
             home,
             sources,
-            #[cfg(feature = "sqlite")]
-            state,
             files: None,
             names: None,
             holders: Holders::default(),
@@ -129,23 +99,12 @@ impl Index {
         if page.flow().is_break() || !self.home.exists() {
             return Ok(0);
         }
-        let listed = self.list_page(query, &mut page);
+        #[cfg(not(feature = "sqlite"))]
+        let listed = self.list_files(query, &mut page);
+        #[cfg(feature = "sqlite")]
+        let listed = self.list_all(query, &mut page);
         warn_of_skipped();
         listed.map(|()| page.given())
-    }
-
-    fn list_page(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
-        #[cfg(feature = "sqlite")]
-        while self.state.is_some() {
-            match self.list_rows(query, page) {
-                Err(error) if !page.emit_failed() => {
-                    self.open_next_source(error)?;
-                    page.restart();
-                }
-                other => return other,
-            }
-        }
-        self.list_files(query, page)
     }
 
     /// The session of this id, hidden or not.
@@ -158,19 +117,8 @@ impl Index {
             self.files();
         }
         #[cfg(feature = "sqlite")]
-        {
-            let names = self.names.take();
-            let row = self.ask_database(|state| state.get(id, names.as_ref()));
-            self.names = names;
-            if let Some(mut session) = row?.flatten() {
-                if let Some(files) = &self.files {
-                    let live = files.live(id, session.rollout_path.as_deref());
-                    add_place(&mut session, live);
-                    correct_directory(&mut session);
-                    add_title(&mut session, live.map(|file| &*file.path));
-                }
-                return Ok(Some(session));
-            }
+        if let Some(session) = self.get_row(id)? {
+            return Ok(Some(session));
         }
         let Some(files) = &self.files else { return Ok(None) };
         let Some(file) = files.live(id, None) else { return Ok(None) };
@@ -185,7 +133,16 @@ impl Index {
     /// The ids of all sessions, hidden ones too, sorted. Later calls return the ids of the first.
     pub fn ids(&mut self) -> Result<&[Id]> {
         if self.ids.is_none() {
-            self.ids = Some(self.gather_ids()?);
+            #[cfg(not(feature = "sqlite"))]
+            let mut ids = Vec::new();
+            #[cfg(feature = "sqlite")]
+            let mut ids = self.ask_database(State::ids)?.unwrap_or_default();
+            if self.sources.files {
+                ids.extend(self.files().sessions().map(|file| file.id));
+            }
+            ids.sort();
+            ids.dedup();
+            self.ids = Some(ids);
         }
         Ok(self.ids.as_deref().unwrap_or_default())
     }
@@ -201,19 +158,6 @@ impl Index {
             return state.named_ids(start);
         }
         Ok(Vec::new())
-    }
-
-    fn gather_ids(&mut self) -> Result<Vec<Id>> {
-        #[cfg(not(feature = "sqlite"))]
-        let mut ids = Vec::new();
-        #[cfg(feature = "sqlite")]
-        let mut ids = self.ask_database(State::ids)?.unwrap_or_default();
-        if self.sources.files {
-            ids.extend(self.files().sessions().map(|file| file.id));
-        }
-        ids.sort();
-        ids.dedup();
-        Ok(ids)
     }
 
     /// The rollout files of the home, walked once.
@@ -236,128 +180,10 @@ impl Index {
         self.sources.database
     }
 
-    /// The answer of the first database that can be read; `None` where only the files are left.
-    #[cfg(feature = "sqlite")]
-    fn ask_database<T>(&mut self, ask: impl Fn(&State) -> Result<T>) -> Result<Option<T>> {
-        while let Some(state) = &self.state {
-            match ask(state) {
-                Ok(answer) => return Ok(Some(answer)),
-                Err(error) => self.open_next_source(error)?,
-            }
-        }
-        Ok(None)
-    }
-
-    /// Replace a database that could not be read: by a good one of a lower number if the file is damaged, else by the
-    /// files.
-    #[cfg(feature = "sqlite")]
-    fn open_next_source(&mut self, error: Error) -> Result<()> {
-        let failed = self.state.take();
-        let behind = |failed: &State| {
-            let mut paths = self.home.databases().iter();
-            paths.find(|path| *path == failed.path());
-            State::open_first(paths.as_slice()).ok().flatten()
-        };
-        self.state = failed.as_ref().filter(|failed| failed.is_damaged()).and_then(behind);
-        match &self.state {
-            Some(next) => warn_once(format_args!("{error}; reading '{}' instead", next.path().display())),
-            None if self.sources.files => {
-                warn_once(format_args!("{error}; reading only the rollout files"));
-            }
-            None => return Err(error),
-        }
-        Ok(())
-    }
-
     fn read_names(&mut self, needs: Needs) {
         if needs.has(Needs::NAMES) && self.names.is_none() {
             self.names = Some(Names::read(self.home.path()));
         }
-    }
-
-    #[cfg(feature = "sqlite")]
-    fn list_rows(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
-        let needs = query.needs();
-        self.read_names(needs);
-        if self.sources.files {
-            self.files();
-        }
-        let Index { home, state, files, names, holders, .. } = self;
-        let Some(state) = state else { return Ok(()) };
-        // Ids and rows must be of one moment, or a session that is made meanwhile is listed twice.
-        let _snapshot = state.snapshot()?;
-        let mut extra = Vec::new();
-        let mut flags_are_right = true;
-        if let Some(files) = files.as_ref() {
-            let rows = state.ids()?;
-            if query.filter.archived != Archived::With {
-                flags_are_right = flags_hold(&state.archived_ids()?, &rows, files);
-            }
-            let without_row: Vec<&RolloutFile> =
-                files.sessions().filter(|file| rows.binary_search(&file.id).is_err()).collect();
-            let wanted = page.wanted().unwrap_or(usize::MAX);
-            extra = read_page(query, files, names.as_ref(), without_row, wanted);
-        }
-        let looks = needs.has(Needs::ROLLOUT);
-        // A full look changes the other parts, so that they are judged behind it.
-        let fixed = Needs::META | Needs::TAIL | Needs::NAMES;
-        let known = fixed | Needs::START | Needs::MESSAGE;
-        let by_directory = query.compares_directory();
-        let shows_directory = query.shown().contains(&Field::Cwd);
-        // Completes a row, as far as the filter does not reject it.
-        let judge = |session: &mut Session<'_>| {
-            let mut rollout = None;
-            if let (Some(files), Some(id)) = (files.as_ref(), session.id) {
-                let live = files.live(id, session.rollout_path.as_deref());
-                add_place(session, live);
-                rollout = live.map(|file| file.path.clone());
-                if (by_directory || needs.has(Needs::MESSAGE)) && !query.filter.rejects(session, fixed) {
-                    if by_directory {
-                        correct_directory(session);
-                    }
-                    if needs.has(Needs::MESSAGE) {
-                        add_title(session, rollout.as_deref());
-                    }
-                }
-            }
-            if query.filter.rejects(session, if query.full { fixed } else { known }) {
-                return None;
-            }
-            let rollout = rollout.or(session.rollout_path.as_deref().map(PathBuf::from)).filter(|_| looks);
-            let ending = rollout.and_then(|path| complete_from_rollout(session, &path, query.full));
-            (!looks || !query.filter.rejects(session, known | Needs::ROLLOUT)).then_some(ending)
-        };
-        let mut merge = Merge {
-            sort: query.sort,
-            files: extra.into_iter().peekable(),
-            finish: &mut |session, ending| {
-                // Not for each row: on another system the directories of all rows may be foreign.
-                if shows_directory && session.found_in == Some(FoundIn::Both) {
-                    correct_directory(session);
-                }
-                if looks {
-                    finish(home, holders, session, ending);
-                }
-            },
-            page,
-        };
-        let is_sorted = matches!(query.sort.key, SortKey::Updated | SortKey::Created);
-        let mut kept = Vec::new();
-        state.rows(query, names.as_ref(), flags_are_right, &mut |mut row| {
-            let Some(ending) = judge(&mut row) else { return Ok(ControlFlow::Continue(())) };
-            if is_sorted {
-                return merge.offer(Some((row, ending)));
-            }
-            kept.push((row.into_owned(), ending));
-            Ok(ControlFlow::Continue(()))
-        })?;
-        kept.sort_by(|(a, _), (b, _)| query.sort.compare(a, b));
-        for row in kept {
-            if merge.offer(Some(row))?.is_break() {
-                return Ok(());
-            }
-        }
-        merge.offer(None).map(drop)
     }
 
     fn list_files(&mut self, query: &Query, page: &mut Page<'_>) -> Result<()> {
@@ -461,72 +287,13 @@ fn read_page(
     if in_two {
         reader.needs = all;
         let again: Vec<&RolloutFile> = found.iter().map(|one| candidates[one.at]).collect();
-        let mut whole = reader.read_all(&again);
-        // A file that cannot be read again is shown as it was read first.
-        let seen: HashSet<Option<Id>> = whole.iter().map(|one| one.session.id).collect();
-        whole.extend(found.into_iter().filter(|one| !seen.contains(&one.session.id)));
-        whole.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
-        return whole;
+        for one in reader.read_all(&again) {
+            let at = one.at;
+            found[at] = one;
+        }
+        found.sort_by(|a, b| query.sort.compare(&a.session, &b.session));
     }
     found
-}
-
-/// Rows, which come in the query's order, and sorted sessions of files, as one stream into a page.
-#[cfg(feature = "sqlite")]
-struct Merge<'m, 'e> {
-    sort: Sort,
-    files: Peekable<std::vec::IntoIter<FileSession>>,
-    /// Adds the last fields: state and command.
-    finish: &'m mut dyn FnMut(&mut Session<'_>, Option<Ending>),
-    page: &'m mut Page<'e>,
-}
-
-#[cfg(feature = "sqlite")]
-impl Merge<'_, '_> {
-    /// Offers a row behind the sessions of files that come before it; without a row, all sessions that are left.
-    fn offer(&mut self, row: Option<(Session<'_>, Option<Ending>)>) -> Result<ControlFlow<()>> {
-        let sort = self.sort;
-        let comes_first =
-            |file: &FileSession| row.as_ref().is_none_or(|(row, _)| sort.compare(&file.session, row).is_lt());
-        while let Some(FileSession { mut session, ending, .. }) = self.files.next_if(comes_first) {
-            (self.finish)(&mut session, ending);
-            if self.page.offer(&session)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        let Some((mut row, ending)) = row else { return Ok(ControlFlow::Continue(())) };
-        (self.finish)(&mut row, ending);
-        self.page.offer(&row)
-    }
-}
-
-/// Whether each row that has a file is marked as archived as its file is.
-#[cfg(feature = "sqlite")]
-fn flags_hold(archived: &[Id], rows: &[Id], files: &Files) -> bool {
-    let has = |ids: &[Id], id: Id| ids.binary_search(&id).is_ok();
-    archived.iter().all(|id| files.of(*id).iter().all(|file| file.archived))
-        && files
-            .all()
-            .iter()
-            .filter(|file| file.archived)
-            .all(|file| has(archived, file.id) || !has(rows, file.id))
-}
-
-/// Adds the place of the rollout to a row. A file that was made after the walk is found by the path of the row. Codex
-/// lists, archives and unarchives by the directory of the file, and corrects the row by that (0.137, 0.171), so that a
-/// session is archived as its file is.
-#[cfg(feature = "sqlite")]
-fn add_place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
-    let is_there =
-        live.is_some() || session.rollout_path.as_deref().is_some_and(|path| Path::new(path).is_file());
-    session.found_in = Some(if is_there { FoundIn::Both } else { FoundIn::Database });
-    if let Some(file) = live {
-        session.rollout_path = Some(file.path.to_string_lossy().into_owned().into());
-        session.archived_at = match file.archived {
-            true => session.archived_at.or_else(|| file.archived_at()),
-            false => None,
-        };
-    }
 }
 
 /// Adds the fields that depend on other processes or on all other fields.

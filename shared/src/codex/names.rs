@@ -2,9 +2,9 @@
 //!
 //! Codex 0.94 to 0.171 appends a line each time a session is named:
 //! `{"id":"…","thread_name":"login work","updated_at":"2026-11-22T10:50:16.527593446Z"}`; the last
-//! line of an id counts. 0.94 to 0.110 wrote the name here only. 0.120 to 0.144 wrote it over the
+//! line of an id counts. 0.94 to 0.110 wrote the name to this file only. 0.120 to 0.144 wrote the name over the
 //! database's `title` as well. From 0.145 the database has a column `name`, but a database that Codex
-//! has rebuilt from the rollouts has lost it again, while it still stands here.
+//! has rebuilt from the rollouts has lost the names, while this file still has them.
 
 use std::fs;
 use std::io;
@@ -15,12 +15,12 @@ use serde::Deserialize;
 use crate::error::{reason, warn_once};
 use crate::record::Id;
 
-/// All names ever given. The file may have thousands of lines of which a listing needs fifty, so only
-/// the text of ids is looked at first; a line is parsed when its name is asked for.
+/// The names of all sessions. The file may have thousands of lines of which a listing needs fifty, so only
+/// ids are read first; a line is parsed when its name is needed.
 #[derive(Default)]
 pub struct Names {
     text: Vec<u8>,
-    /// Id and place of each line, sorted by id; of one id, in the order of the file.
+    /// Id and position of each line, sorted by id; lines of the same id are in the order of the file.
     lines: Vec<([u8; 36], usize)>,
 }
 
@@ -35,22 +35,16 @@ impl Names {
     /// is skipped.
     pub fn read(home: &Path) -> Names {
         let path = home.join("session_index.jsonl");
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Names::default(),
-            Err(error) => {
-                warn_once(format_args!(
-                    "cannot read '{}': {}; names may be missing",
-                    path.display(),
-                    reason(&error)
-                ));
-                return Names::default();
+        Names::parse(fs::read(&path).unwrap_or_else(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                let (path, why) = (path.display(), reason(&error));
+                warn_once(format_args!("cannot read '{path}': {why}; names may be missing"));
             }
-        };
-        Names::of_text(text)
+            Vec::new()
+        }))
     }
 
-    fn of_text(text: Vec<u8>) -> Names {
+    fn parse(text: Vec<u8>) -> Names {
         let mut lines = Vec::new();
         let mut from = 0;
         while from < text.len() {
@@ -118,7 +112,7 @@ mod tests {
              {{\"id\":\"{A}\",\"thread_name\":\"two\",\"updated_at\":\"x\"}}\n\
              {{\"id\":\"{A}\",\"thread_name\":\"thr"
         );
-        let names = Names::of_text(text.into_bytes());
+        let names = Names::parse(text.into_bytes());
         assert_eq!(names.of(Id::parse(A).unwrap()).as_deref(), Some("two"));
         assert_eq!(names.of(Id::parse(B).unwrap()).as_deref(), Some("b"));
         assert_eq!(names.of(Id::random()), None);

@@ -98,10 +98,9 @@ impl Reader<'_> {
 
     fn read(&self, file: &RolloutFile, at: usize) -> io::Result<Option<FileSession>> {
         match self.read_at(file, at) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match find_moved(file) {
-                Some(file) => self.read_at(&file, at),
-                None => Err(error),
-            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                find_moved(file).map_or(Err(error), |file| self.read_at(&file, at))
+            }
             other => other,
         }
     }
@@ -309,11 +308,10 @@ pub(super) fn complete_from_rollout(session: &mut Session<'_>, path: &Path, full
         return None;
     }
     let depth = if full { Depth::Message } else { Depth::Start };
-    let read = || Ok((rollout::head(path, depth)?, rollout::tail(path, true)?));
-    let (head, tail) = match read() {
+    let read = rollout::head(path, depth).and_then(|head| Ok((head, rollout::tail(path, true)?)));
+    let (head, tail) = match read {
         Ok(read) => read,
         Err(error) => {
-            let error: io::Error = error;
             let is_known = error.kind() != io::ErrorKind::NotFound || session.found_in.is_some();
             if is_known && !rollout::is_being_born(path, &error) {
                 skip("shown from the database only", path, &error);

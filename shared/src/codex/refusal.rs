@@ -1,19 +1,18 @@
 //! Sessions that Codex refuses to resume, detected before Codex is started.
 //!
-//! Each kind was tried on Codex 0.171, which refuses these and, but for what is named here, resumes
-//! whatever else is damaged: garbage, lost and repeated lines, gaps in the ordinals, a cut end.
+//! Each kind was tried on Codex 0.171, which refuses these, and resumes rollouts with any other damage: garbage, lost and
+//! repeated lines, gaps in the ordinals, an incomplete end.
 //!
 //! - A rollout of before September 2025, whose lines have no envelope.
 //! - A first line that lacks what Codex requires, has a history mode that Codex does not know, or names
 //!   another session than the file. (0.137 resumes the other session.)
 //! - A `paginated` rollout whose last record has no ordinal, since a Codex older than 0.148 wrote to it.
 //!   Codex still forks it.
-//! - A fork or a reverted session whose base is gone, has lost the end of the part that was taken of it,
-//!   or lies outside the home.
-//! - A `legacy` rollout that is not UTF-8. For this one the whole file is read, as Codex does.
+//! - A fork or a reverted session whose base is gone, has lost the end of the part that the session begins with,
+//!   or is outside the home.
+//! - A `legacy` rollout that is not UTF-8. The whole file is read for this check, as Codex does.
 //!
-//! A rollout that is gone, empty or being written is none of these: reading it fails, or it has no
-//! first line yet.
+//! A missing, empty or incomplete rollout is not refused: reading it is an error.
 
 use std::fmt;
 use std::io;
@@ -23,12 +22,12 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::files::{Files, RolloutFile};
-use super::rollout::{self, Name};
+use super::rollout;
 use crate::error::Error;
 use crate::ndjson::{Lines, RawLine};
 use crate::record::{Id, Session};
 
-/// How many forks of forks are followed; Codex makes no circles, a damaged file may.
+/// How many forks of forks are followed. Codex makes no circles, but a damaged file may.
 const DEEPEST: usize = 1000;
 
 /// The reason why Codex refuses to resume a session.
@@ -60,11 +59,11 @@ impl Refusal {
     /// The hint, for the session of this id.
     pub fn hint(&self, id: Id) -> String {
         if self.can_fork {
-            format!("Codex can fork it: codex-agent fork {id}")
+            format!("Codex can fork the session: codex-agent fork {id}")
         } else if self.restorable {
-            "it can be resumed once that file is back as it was".to_owned()
+            "the session can be resumed when that file is restored".to_owned()
         } else {
-            "no command of Codex repairs it; the conversation can be read in its rollout".to_owned()
+            "no command of Codex repairs the session; its rollout has the conversation".to_owned()
         }
     }
 }
@@ -101,8 +100,8 @@ struct Base {
     end_ordinal_exclusive: Option<u64>,
 }
 
-/// Whether Codex will refuse to resume the session of this rollout, and why. `files` are all rollouts
-/// of the home: the base of a fork is looked for among them.
+/// The reason why Codex refuses to resume the session of a rollout; `None` if Codex does not refuse. `files` are all
+/// rollouts of the home, which have the bases of forks.
 pub fn refusal(path: &Path, files: &Files) -> io::Result<Option<Refusal>> {
     let first = match first_line(path)? {
         Ok(first) => first,
@@ -116,11 +115,10 @@ pub fn refusal(path: &Path, files: &Files) -> io::Result<Option<Refusal>> {
     if !is_paginated && !is_utf8(path)? {
         return Ok(Some(Refusal::new("its rollout is not UTF-8")));
     }
-    lineage(path, first.payload.history_base, files)
+    check_bases(path, first.payload.history_base, files)
 }
 
-/// Refuses a session that Codex will not resume, or will not fork. A rollout that cannot be read is left
-/// to Codex.
+/// Fails for a session that Codex refuses to resume, or to fork. Codex itself judges a rollout that cannot be read.
 pub fn refuse(session: &Session<'_>, to_fork: bool, files: &Files) -> Result<(), Error> {
     let Some((id, path)) = session.id.zip(session.rollout_path.as_deref()) else { return Ok(()) };
     match refusal(Path::new(path), files) {
@@ -139,7 +137,7 @@ pub fn is_spoiled(path: &Path) -> bool {
     mode.as_deref() == Some("paginated") && last_ordinal(path).is_ok_and(|last| last.is_none())
 }
 
-/// The first line; what is wrong with it, where Codex will not have it.
+/// The first line, or the reason why Codex refuses it.
 fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
     let mut lines = Lines::new(rollout::open(path)?, 32 << 10);
     loop {
@@ -162,8 +160,7 @@ fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
                 return Ok(Err(Refusal::new(format!("its first line is invalid: {error}"))));
             }
         };
-        let id = path.file_name().and_then(|name| name.to_str()).and_then(Name::parse).map(|name| name.id);
-        if id.is_some_and(|id| id != first.payload.id) {
+        if rollout::id_of(path).is_some_and(|id| id != first.payload.id) {
             let why = format!("its first line names another session, '{}'", first.payload.id);
             return Ok(Err(Refusal::new(why)));
         }
@@ -174,8 +171,8 @@ fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
     }
 }
 
-/// The ordinal of the last line that Codex takes for a record; `None` where it has none. A line of an
-/// unknown type, one that is cut, and one whose ordinal is no number are no records.
+/// The ordinal of the last line that Codex treats as a record; `None` if that record has no ordinal. A line of an unknown
+/// type, an incomplete line, and a line whose ordinal is no number are no records.
 fn last_ordinal(path: &Path) -> io::Result<Option<u64>> {
     #[derive(Deserialize)]
     struct Outer<'a> {
@@ -217,8 +214,8 @@ fn is_utf8(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Follows a fork to what it was forked from, to the end of the chain.
-fn lineage(path: &Path, base: Option<Base>, files: &Files) -> io::Result<Option<Refusal>> {
+/// Checks the rollouts that a fork begins in, to the end of the chain.
+fn check_bases(path: &Path, base: Option<Base>, files: &Files) -> io::Result<Option<Refusal>> {
     let mut base = base;
     for _ in 0..DEEPEST {
         let Some(Base { thread_id: id, end_byte_offset: bytes, end_ordinal_exclusive: ordinals }) = base
@@ -261,7 +258,7 @@ fn lineage(path: &Path, base: Option<Base>, files: &Files) -> io::Result<Option<
     Ok(Some(Refusal::new("its conversation begins nowhere: the forks lead in a circle")))
 }
 
-/// A base is a file: the first one of the session of this id, or the segment of this id.
+/// The file of a base: the first file of the session of this id, or the segment of this id.
 fn base_file(id: Id, files: &Files) -> Option<&RolloutFile> {
     let first = files.of(id).iter().filter(|file| file.name().segment.is_none());
     let first = first.max_by_key(|file| (!file.archived, !file.name().compressed));

@@ -86,13 +86,11 @@ impl State {
     pub fn check_pages(&self) -> Result<()> {
         let read = || self.connection.query_row("PRAGMA quick_check(threads)", [], |row| row.get(0));
         let found: String = read().map_err(|error| self.failed(&error))?;
-        match found.as_str() {
-            "ok" => Ok(()),
-            found => {
-                let why = found.lines().last().unwrap_or_default();
-                Err(Error::new(format!("Codex's database '{}' is damaged: {why}", self.path.display())))
-            }
+        if found == "ok" {
+            return Ok(());
         }
+        let why = found.lines().last().unwrap_or_default();
+        Err(Error::new(format!("Codex's database '{}' is damaged: {why}", self.path.display())))
     }
 
     /// All ids, sorted: one walk over the index of the primary key.
@@ -200,14 +198,10 @@ impl State {
         let filter = &query.filter;
         // An index has archived, cwd and time, and so serves a single directory.
         let by_directory = match &filter.cwd[..] {
-            [directory]
-                if !query.full
-                    && directory.forms().len() == 1
-                    && !directory.forms()[0].contains('\u{fffd}')
-                    && !self.has_foreign_directory() =>
-            {
-                Some(directory.forms()[0].clone())
-            }
+            [directory] if !query.full => match directory.forms() {
+                [form] if !form.contains('\u{fffd}') && !self.has_foreign_directory() => Some(form.clone()),
+                _ => None,
+            },
             _ => None,
         };
         match filter.archived {
@@ -397,9 +391,9 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
     if title.is_some()
         && first_user_message.is_some()
         && title != first_user_message
-        && (!has_name || cli_version.as_deref().is_some_and(wrote_names_over_titles))
+        && (!has_name || cli_version.as_deref().is_some_and(|version| is_before(version, (0, 145))))
     {
-        // Forks have the overwritten title too, and have no line in the index of names.
+        // 0.120 to 0.144 wrote names over titles. Forks have the overwritten title too, and have no line in the index of names.
         name = name.or(title);
         title = first_user_message.clone();
     }
@@ -431,11 +425,6 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
         parent_title: text(row.preview).and_then(rollout::typed_in_row),
         ..Session::default()
     })
-}
-
-/// Whether a version wrote names over titles: 0.120 to 0.144 did, and the next one has a column for names.
-fn wrote_names_over_titles(version: &str) -> bool {
-    is_before(version, (0, 145))
 }
 
 fn uri(path: &Path, how: &str) -> String {

@@ -1,17 +1,17 @@
-//! One line of a rollout: what it says, in the same words for every version.
+//! A line of a rollout, in the same form for every version.
 //!
-//! This is the only place that knows how Codex writes a message, a turn's start and end, a tool call
+//! This is the only module that knows how Codex writes a message, the start and end of a turn, a tool call
 //! or a count of tokens, from 0.45 to 0.171. `legacy` sessions have `event_msg/user_message` and
 //! `agent_message`, `paginated` ones (0.148) `event_msg/item_completed`, and their lines an `ordinal`.
-//! Both also hold each message as a `response_item`, which is the model's copy and says nothing new.
+//! Both also have each message as a `response_item`, which is the model's copy and has nothing new.
 //! A tool call is a `response_item` where there is no ordinal, and an `item_completed` where there
-//! is one, so that none is counted twice. A prompt that stands only as a `response_item` is a
+//! is one, so that no call is counted twice. A prompt that is only a `response_item` is a
 //! [`LineKind::Prompt`], which counts where its turn has no user message. Before September 2025 a line was
 //! the bare item, without an envelope and without a time.
 //!
-//! What is not known is [`LineKind::Other`]. No field that has another shape than expected costs more than
-//! itself. Text is borrowed where the line has it without escapes. A line that was cut, because it is
-//! too long to be held, still tells its kind and the beginning of its text: [`Line::of_beginning`].
+//! An unknown line is [`LineKind::Other`]. A field of an unexpected form is ignored, and the other fields are read. Text is
+//! borrowed where the line has it without escapes. [`Line::of_beginning`] reads the kind of a line that is too long to be
+//! read as a whole, and the beginning of its text.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,74 +29,74 @@ pub type Tokens = BTreeMap<String, i64>;
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line<'a> {
-    /// When it was written. In a copied fork that is when it was copied.
+    /// The time when the line was written; in a copied fork, when it was copied.
     pub at: Option<Timestamp>,
-    /// Its number in the session; only `paginated` sessions count (0.148).
+    /// The number of the line in a `paginated` session (0.148).
     pub ordinal: Option<u64>,
-    /// The turn that it belongs to, where the line itself says so (from 0.101, and not every line).
+    /// The id of its turn, where the line has it (from 0.101, and not every line).
     pub turn: Option<Cow<'a, str>>,
-    /// The item that it is, where items have ids (0.148).
+    /// The id of its item, where items have ids (0.148).
     pub item: Option<Cow<'a, str>>,
-    /// What it says.
+    /// The contents.
     pub kind: LineKind<'a>,
 }
 
-/// What a line says.
+/// The contents of a line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LineKind<'a> {
     /// `session_meta`: the first line, and once more for each session that this one was copied from.
     Meta {
-        /// The session that it is of.
+        /// The id of the session.
         id: Option<Id>,
-        /// The version of Codex that began it.
+        /// The version of Codex that began the session.
         version: Option<Cow<'a, str>>,
     },
-    /// A turn began (no line up to 0.98).
+    /// The start of a turn (no line up to 0.98).
     TurnStarted,
-    /// The user said something. What Codex says in the user's name is not among these.
+    /// A message of the user; messages that Codex writes in the user's name are not.
     UserMessage {
-        /// The words.
+        /// The text.
         text: Cow<'a, str>,
-        /// How many pictures were with them.
+        /// The number of images.
         images: usize,
     },
-    /// The model said something.
+    /// A message of the model.
     AgentMessage {
-        /// The words.
+        /// The text.
         text: Cow<'a, str>,
     },
-    /// The model used a tool.
+    /// A call of a tool.
     ToolCall {
         /// `command_execution`, `file_change`, `web_search`, or the tool's own name.
         name: Cow<'a, str>,
-        /// What it was used on, in a line of at most 200 characters: the command, the files, the query.
+        /// The subject of the call, in a line of at most 200 characters: the command, the files, the query.
         text: String,
     },
-    /// A turn ended as it should (no line up to 0.98).
+    /// The end of a turn without an error (no line up to 0.98).
     TurnCompleted {
-        /// The last thing that the model said.
+        /// The last message of the model.
         last_message: Option<Cow<'a, str>>,
     },
-    /// A turn ended without a last message, in a version that writes no errors (up to 0.147): the other
-    /// lines of the turn show whether it failed; see [`super::Turns`].
+    /// The end of a turn without a last message, in a version that writes no errors (up to 0.147): the other
+    /// lines of the turn show whether the turn failed; see [`super::Turns`].
     TurnSilent,
-    /// A turn ended with an error.
+    /// The end of a turn in an error.
     TurnFailed {
-        /// The error; `None` where it has another shape than expected.
+        /// The error; `None` if it has an unexpected form.
         error: Option<TurnError<'a>>,
     },
-    /// A turn was interrupted.
+    /// The interruption of a turn.
     TurnAborted {
-        /// Codex's word for why.
+        /// The reason, by Codex's name.
         reason: Option<Cow<'a, str>>,
     },
-    /// What the turn runs with.
+    /// The context of a turn.
     Context {
-        /// Its directory.
+        /// The directory.
         cwd: Option<Cow<'a, str>>,
-        /// Its sandbox mode, in Codex's word.
+        /// The sandbox mode, by Codex's name.
         sandbox: Option<Cow<'a, str>>,
-        /// Its model.
+        /// The model.
         model: Option<Cow<'a, str>>,
     },
     /// A count of tokens.
@@ -106,37 +106,37 @@ pub enum LineKind<'a> {
         /// Of the last answer.
         last: Option<Tokens>,
     },
-    /// The last turns above this line no longer count (up to 0.155).
+    /// A rollback: the last turns above this line no longer count (up to 0.155).
     RolledBack {
-        /// How many.
+        /// The number of turns.
         turns: u64,
     },
-    /// The session was named (0.120 to 0.131 wrote it here).
+    /// A name of the session (0.120 to 0.131).
     Named {
         /// The name.
         name: Option<Cow<'a, str>>,
     },
-    /// The model's copy of a user message, without what Codex put before it.
+    /// The model's copy of a user message, without the blocks that Codex put before it.
     Prompt {
-        /// The words.
+        /// The text.
         text: Cow<'a, str>,
-        /// How many images were with them.
+        /// The number of images.
         images: usize,
     },
-    /// The goal that a session works towards by itself.
+    /// The goal of a session that works by itself.
     Goal {
-        /// The words; empty where they stand elsewhere.
+        /// The text; empty if it is elsewhere.
         text: Cow<'a, str>,
     },
-    /// The user ran a command of their own.
+    /// A command that the user ran.
     UserCommand,
     /// The model's copy of its own message or reasoning (`legacy`).
     Copy,
-    /// The model was given the output of a tool (`legacy`).
+    /// The output of a tool (`legacy`).
     ToolOutput,
-    /// The conversation was compacted.
+    /// A compaction of the conversation.
     Compacted,
-    /// A review began or ended (`legacy`).
+    /// The start or end of a review (`legacy`).
     Reviewed,
     /// Anything else.
     Other,
@@ -168,9 +168,9 @@ impl LineKind<'_> {
 /// The error that ended a turn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TurnError<'a> {
-    /// For people.
+    /// The message for the user.
     pub message: Option<Cow<'a, str>>,
-    /// `codex_error_info`: a word, or an object.
+    /// `codex_error_info`: a string, or an object.
     pub info: Option<Value>,
 }
 
@@ -184,7 +184,7 @@ struct Outer<'a> {
     payload: Raw<'a>,
 }
 
-/// A piece of JSON that is looked at only if its line is of interest.
+/// A piece of JSON that is parsed only if its line is of interest.
 type Raw<'a> = Option<&'a RawValue>;
 
 #[derive(Deserialize)]
@@ -245,6 +245,12 @@ struct Part<'a> {
     text: Raw<'a>,
 }
 
+impl Part<'_> {
+    fn is_image(&self) -> bool {
+        text(self.kind).is_some_and(|kind| kind.contains("mage"))
+    }
+}
+
 /// A string inside something optional: serde borrows it only through a type of its own.
 #[derive(Deserialize)]
 #[serde(transparent)]
@@ -273,8 +279,7 @@ fn count(raw: Raw<'_>) -> usize {
 }
 
 impl<'a> Line<'a> {
-    /// Reads a line, with or without its newline; `None` where it is no line of a rollout, such as one
-    /// that is being written.
+    /// Reads a line, with or without its newline; `None` if it is no line of a rollout, such as an incomplete one.
     pub fn parse(bytes: &'a [u8]) -> Option<Line<'a>> {
         let outer: Outer<'a> = serde_json::from_slice(bytes).ok()?;
         let at = text(outer.timestamp).and_then(|at| Timestamp::parse(&at));
@@ -283,7 +288,7 @@ impl<'a> Line<'a> {
         let is_item = matches!(&*outer.kind, "message" | "reasoning") || outer.kind.contains("_call");
         let wanted = match &*outer.kind {
             "event_msg" | "turn_context" | "session_meta" => true,
-            "response_item" => line.ordinal.is_none() || outer.payload.is_some_and(is_of_user),
+            "response_item" => line.ordinal.is_none() || outer.payload.is_some_and(may_be_of_user),
             "compacted" => {
                 line.kind = LineKind::Compacted;
                 false
@@ -305,32 +310,28 @@ impl<'a> Line<'a> {
         Some(line)
     }
 
-    /// Reads the beginning of a line that is too long to be held. The text of a message is what there
-    /// is of it, with `…` where it was cut.
+    /// Reads the beginning of a line that is too long to be read as a whole. The text of a message ends with `…` there.
     pub fn of_beginning(start: &'a [u8]) -> Line<'a> {
         let string = |key: &str| string_after(&start[..start.len().min(1024)], start, key);
+        let text = |key| Cow::Owned(string(key).unwrap_or_default());
         let at = string("\"timestamp\":\"").and_then(|at| Timestamp::parse(&at));
         let turn = string("\"turn_id\":\"").map(Cow::Owned);
         let kind = match (string("\"type\":\"").as_deref(), string("\"payload\":{\"type\":\"").as_deref()) {
             (Some("event_msg"), Some("user_message")) => {
-                let text = string("\"message\":\"").unwrap_or_default().into();
-                LineKind::UserMessage { text, images: 0 }
+                LineKind::UserMessage { text: text("\"message\":\""), images: 0 }
             }
             (Some("event_msg"), Some("agent_message")) => {
-                LineKind::AgentMessage { text: string("\"message\":\"").unwrap_or_default().into() }
+                LineKind::AgentMessage { text: text("\"message\":\"") }
             }
-            (Some("event_msg"), Some("item_completed")) => {
-                let text = string("\"text\":\"").unwrap_or_default().into();
-                match string("\"item\":{\"type\":\"").as_deref() {
-                    Some("UserMessage") => LineKind::UserMessage { text, images: 0 },
-                    Some("AgentMessage") => LineKind::AgentMessage { text },
-                    Some(kind) if is_tool(kind) => {
-                        LineKind::ToolCall { name: snake(kind).into(), text: String::new() }
-                    }
-                    _ => LineKind::Other,
+            (Some("event_msg"), Some("item_completed")) => match string("\"item\":{\"type\":\"").as_deref() {
+                Some("UserMessage") => LineKind::UserMessage { text: text("\"text\":\""), images: 0 },
+                Some("AgentMessage") => LineKind::AgentMessage { text: text("\"text\":\"") },
+                Some(kind) if is_tool(kind) => {
+                    LineKind::ToolCall { name: snake(kind).into(), text: String::new() }
                 }
-            }
-            // What is long in it is the last message: so there is one, and the turn did not fail.
+                _ => LineKind::Other,
+            },
+            // The long part is the last message: the turn has one, and did not fail.
             (Some("event_msg"), Some("task_complete" | "turn_complete")) => {
                 LineKind::TurnCompleted { last_message: string("\"last_agent_message\":\"").map(Cow::Owned) }
             }
@@ -364,17 +365,13 @@ impl<'a> Line<'a> {
                 }
             }
             "turn_aborted" => LineKind::TurnAborted { reason: text(payload.reason) },
-            "user_message" => match text(payload.message) {
-                Some(text) => LineKind::UserMessage {
-                    text,
-                    images: count(payload.images) + count(payload.local_images),
-                },
-                None => LineKind::Other,
-            },
-            "agent_message" => match text(payload.message) {
-                Some(text) => LineKind::AgentMessage { text },
-                None => LineKind::Other,
-            },
+            "user_message" => {
+                let images = count(payload.images) + count(payload.local_images);
+                text(payload.message).map_or(LineKind::Other, |text| LineKind::UserMessage { text, images })
+            }
+            "agent_message" => {
+                text(payload.message).map_or(LineKind::Other, |text| LineKind::AgentMessage { text })
+            }
             "item_completed" => return self.item(payload.item),
             "token_count" => LineKind::Tokens {
                 total: tokens(member(payload.info, "total_token_usage")),
@@ -397,19 +394,13 @@ impl<'a> Line<'a> {
         self.item = text(item.id);
         let parts = || read::<Vec<Part<'a>>>(item.content);
         self.kind = match &*kind {
-            "UserMessage" => match parts() {
-                Some(parts) => {
-                    let is_image =
-                        |part: &&Part<'_>| text(part.kind).is_some_and(|kind| kind.contains("mage"));
-                    let images = parts.iter().filter(is_image).count();
-                    LineKind::UserMessage { text: joined(&parts), images }
-                }
-                None => LineKind::Other,
-            },
-            "AgentMessage" => match parts() {
-                Some(parts) => LineKind::AgentMessage { text: joined(&parts) },
-                None => LineKind::Other,
-            },
+            "UserMessage" => parts().map_or(LineKind::Other, |parts| {
+                let images = parts.iter().filter(|part| part.is_image()).count();
+                LineKind::UserMessage { text: joined(&parts), images }
+            }),
+            "AgentMessage" => {
+                parts().map_or(LineKind::Other, |parts| LineKind::AgentMessage { text: joined(&parts) })
+            }
             kind if is_tool(kind) => {
                 let words = if item.command.is_some() {
                     command(item.command)
@@ -432,10 +423,9 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether an item may be the copy of a user message, by its beginning: most are not, and long.
-fn is_of_user(payload: &RawValue) -> bool {
-    let start = &payload.get().as_bytes()[..payload.get().len().min(256)];
-    memchr::memmem::find(start, b"\"role\":\"user\"").is_some()
+/// Whether an item may be the copy of a user message, by its beginning: most items are long, and are none.
+fn may_be_of_user(payload: &RawValue) -> bool {
+    memchr::memmem::find(super::beginning(payload.get().as_bytes()), b"\"role\":\"user\"").is_some()
 }
 
 fn context<'a>(payload: &Payload<'a>) -> LineKind<'a> {
@@ -464,7 +454,7 @@ fn string_after(head: &[u8], whole: &[u8], key: &str) -> Option<String> {
     if let Some(Ok(text)) = all.next() {
         return Some(text);
     }
-    // It was cut, perhaps within an escape, which takes at most twelve bytes, or a character.
+    // The string ends early, perhaps within an escape, which has at most twelve bytes, or within a character.
     for less in 0..12.min(rest.len()) {
         let mut closed = rest[..rest.len() - less].to_vec();
         closed.push(b'"');

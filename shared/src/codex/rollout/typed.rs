@@ -1,7 +1,7 @@
-//! The words that a person typed, without the blocks that Codex and editors put before them.
+//! The typed part of a message, without the blocks that Codex and editors put before it.
 //!
-//! Blocks are taken off the beginning of a text one after the other, and only whole ones: what follows
-//! them was typed. A block that does not end was typed as well, since Codex always ends them.
+//! Complete blocks at the beginning of a text are removed, one after the other; the rest was typed. A block without an
+//! end was typed as well, since Codex always ends its blocks.
 
 #[cfg(feature = "sqlite")]
 use std::borrow::Cow;
@@ -23,8 +23,8 @@ const AGENTS: &str = "# AGENTS.md instructions for ";
 const EDITOR: &str = "# Context from my IDE setup:";
 const REQUEST: &str = "## My request for Codex:";
 
-/// The typed part of a message, without white space around it; empty where there is none. As Codex does it
-/// for titles (0.169), what follows the first `## My request for Codex:` is the message.
+/// The typed part of a message, without white space around it; empty if no part was typed. As in Codex's titles (0.169),
+/// the text behind the first `## My request for Codex:` is the message.
 pub fn typed(text: &str) -> &str {
     let mut rest = text.trim();
     while let Some(after) = after_block(rest) {
@@ -37,7 +37,7 @@ pub fn typed(text: &str) -> &str {
     }
 }
 
-/// The typed part of a text in a row; `None` where there is none. Codex has made titles of most by then.
+/// The typed part of a text in a row; `None` if no part was typed. Codex has removed the blocks of most titles.
 #[cfg(feature = "sqlite")]
 pub fn typed_in_row(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     if !text.trim_start().starts_with(['<', '#']) {
@@ -50,10 +50,10 @@ pub fn typed_in_row(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// The text behind the block that a text begins with; `None` where it begins with none.
+/// The text behind the block that a text begins with; `None` without such a block.
 fn after_block(text: &str) -> Option<&str> {
     if text.starts_with(AGENTS) {
-        // Its title may stand alone, in a version that wrote no tags.
+        // Some versions wrote the title without tags.
         return Some(text.split_once("</INSTRUCTIONS>").map_or("", |(_, rest)| rest));
     }
     let (name, _) = tag(text)?;
@@ -61,7 +61,7 @@ fn after_block(text: &str) -> Option<&str> {
     text.split_once(&end).map(|(_, rest)| rest)
 }
 
-/// The tag that a text begins with, if it is one of Codex's, and what follows it.
+/// The tag that a text begins with, if the tag is one of Codex's, and the text behind it.
 fn tag(text: &str) -> Option<(&'static str, &str)> {
     let inside = text.strip_prefix('<')?;
     let name = TAGS.into_iter().find(|name| {
@@ -70,24 +70,20 @@ fn tag(text: &str) -> Option<(&'static str, &str)> {
     Some((name, inside.split_once('>')?.1))
 }
 
-/// The goal that a text of Codex names: what stands in `<objective>`, else all of an older one that is
-/// nothing but the goal. `None` where it is no goal, and empty where the goal stands elsewhere.
+/// The goal in a text of Codex: the text in `<objective>`, else the whole of an older text that is nothing but the goal.
+/// `None` if the text is no goal, and empty if the goal is elsewhere.
 pub(super) fn goal(text: &str) -> Option<&str> {
     let (name, body) = tag(text.trim_start())?;
     let within = |tag: &str| {
         let (_, from) = body.split_once(&format!("<{tag}>"))?;
         Some(from.split_once(&format!("</{tag}>")).map_or(from, |(text, _)| text).trim())
     };
-    match name {
-        "goal_context" => {
-            let all = || body.split_once("</goal_context>").map_or(body, |(text, _)| text).trim();
-            Some(within("objective").or_else(|| within("untrusted_objective")).unwrap_or_else(all))
-        }
-        "codex_internal_context" if text.contains("source=\"goal\"") => {
-            Some(within("objective").or_else(|| within("untrusted_objective")).unwrap_or(""))
-        }
-        _ => None,
-    }
+    let whole = match name {
+        "goal_context" => body.split_once("</goal_context>").map_or(body, |(text, _)| text).trim(),
+        "codex_internal_context" if text.contains("source=\"goal\"") => "",
+        _ => return None,
+    };
+    Some(within("objective").or_else(|| within("untrusted_objective")).unwrap_or(whole))
 }
 
 /// The directory that an environment block names.
@@ -103,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_taken_off_one_by_one() {
+    fn blocks_are_removed_one_by_one() {
         let environment = "<environment_context>\n  <cwd>/p</cwd>\n</environment_context>";
         let agents = "# AGENTS.md instructions for /p\n\n<INSTRUCTIONS>\nAnswer.\n</INSTRUCTIONS>";
         let aborted = "<turn_aborted>\nThe user interrupted.\n</turn_aborted>";

@@ -1,15 +1,15 @@
-//! Opening the database: which file, and how it is read where it cannot be read in its place.
+//! Opening the database: the choice of the file, and other ways to read a file that SQLite cannot open in its place.
 //!
 //! **Locking.** The database is opened read-only, with a busy timeout of two seconds, for one
 //! short read. Reading a WAL database still touches `-shm`, and makes an empty `-wal` and a `-shm`
-//! where there was none; SQLite offers no other safe way while Codex may write. A database in DELETE
-//! mode (`codex migrate-nfs-db`, 0.169) has neither. Where SQLite would have to write in a folder that
-//! cannot be written, opening fails: then an empty or missing `-wal` and `-journal` let the file be read
-//! as immutable, and otherwise they and the database are copied aside and the copy is read. A filesystem
-//! that does not answer is waited for no longer than [`ANSWERS_WITHIN`].
+//! where they were missing; SQLite has no other safe way while Codex may write. A database in DELETE
+//! mode (`codex migrate-nfs-db`, 0.169) has neither. If SQLite would have to write in a directory that
+//! cannot be written, opening fails. Then the file is read as immutable if `-wal` and `-journal` are empty or missing;
+//! otherwise a copy of all three is read. A filesystem that does not answer is waited for no longer than
+//! [`ANSWERS_WITHIN`].
 //!
-//! **Which file.** The database is the highest N that can be read and has a good table. A locked one is
-//! good, and the files answer for it: what a lower N says is as old as the last Codex that used it.
+//! **The file.** The database is the file of the highest N that can be read and has a valid table. A locked file is
+//! valid, and the rollouts are read instead of it: a lower N is as old as the last Codex that used it.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -20,19 +20,18 @@ use std::time::Duration;
 use super::{Connection, OpenFlags, State, sql, uri, why};
 use crate::error::{Error, Result, warn_once};
 
-/// How long the first answer of a database may take, where its lock is waited for as well.
+/// The time limit for the first answer of a database, with the wait for its lock.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 
-/// Why a file is not the database.
+/// The reason why a file is not the database.
 struct Bad {
     error: Error,
     is_busy: bool,
 }
 
 impl State {
-    /// Opens the first of the files that can be read and has sessions, else the first with a table for them;
-    /// `None` where there is no file. A bad one before it is a warning. Where none is good, the error is about
-    /// the first.
+    /// Opens the first file that can be read and has sessions, else the first with a table of sessions; `None` without a
+    /// file. An invalid file before it is a warning. If no file is valid, the error is that of the first.
     pub fn open_first(paths: &[PathBuf]) -> Result<Option<State>> {
         let mut errors = Vec::new();
         let mut empty = None;
@@ -43,7 +42,7 @@ impl State {
                     errors.push(Error::new(message));
                     empty = Some(state);
                 }
-                // It was written by an older Codex, and has no more to say.
+                // The file of an older Codex has no session either.
                 Ok(state) if empty.is_some() && state.has_no_row() => {}
                 Ok(state) => {
                     for error in errors {
@@ -62,28 +61,24 @@ impl State {
     }
 
     fn has_no_row(&self) -> bool {
-        let rows =
-            self.connection.query_row("SELECT count(*) FROM (SELECT 1 FROM threads LIMIT 1)", [], |row| {
-                row.get::<_, i64>(0)
-            });
-        rows.is_ok_and(|rows| rows == 0)
+        let exists = self.connection.prepare("SELECT 1 FROM threads").and_then(|mut rows| rows.exists([]));
+        exists.is_ok_and(|exists| !exists)
     }
 
-    /// Opens the database at `path`, looks at its columns, and checks that it has a table of sessions.
+    /// Opens the database at `path`, reads its columns, and checks that it has a table of sessions.
     pub fn open(path: &Path) -> Result<State> {
         State::open_good(path).map_err(|bad| bad.error)
     }
 
     fn open_good(path: &Path) -> std::result::Result<State, Bad> {
+        use sql::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, ReadOnly};
         let bad = |error: &sql::Error| Bad {
             error: Error::new(format!("cannot read Codex's database '{}': {}", path.display(), why(error))),
-            is_busy: matches!(
-                error.sqlite_error_code(),
-                Some(sql::ErrorCode::DatabaseBusy | sql::ErrorCode::DatabaseLocked)
-            ),
+            is_busy: matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked)),
         };
         let state = match State::try_open(path, uri(path, "mode=ro"), None) {
-            Err(error) if is_unwritable_folder(&error) => {
+            // The directory cannot be written.
+            Err(error) if matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly)) => {
                 let beside = ["-wal", "-journal"].map(|end| {
                     let mut name = path.file_name().unwrap_or_default().to_owned();
                     name.push(end);
@@ -103,12 +98,12 @@ impl State {
         state.check().map(|()| state).map_err(|error| Bad { error, is_busy: false })
     }
 
-    /// A copy is written to: what a journal undoes is undone in it.
+    /// Opens a copy, which SQLite can write: it applies the journal to the copy.
     fn open_copy(path: &Path, beside: &[(PathBuf, &str)]) -> sql::Result<State> {
         let trouble = |_| sql::Error::InvalidPath(path.to_owned());
         let folder = tempfile::tempdir().map_err(trouble)?;
         let copy = |from: &Path, end: &str| {
-            // Not the mode: the copy may be written, whatever the original may be.
+            // The mode is not copied, so that the copy can be written.
             let mut to = std::fs::File::create(folder.path().join(format!("state.sqlite{end}")))?;
             std::io::copy(&mut std::fs::File::open(from)?, &mut to)
         };
@@ -129,9 +124,9 @@ impl State {
             let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
             let connection = Connection::open_with_flags(uri, flags)?;
             connection.busy_timeout(Duration::from_secs(2))?;
-            // Preparing reads the schema, which is most of the cost of a short listing. One statement says
-            // which columns there are and, by the index on it, whether each row has the time of its last
-            // turn; a row without that time is a home made by hand.
+            // Preparing reads the schema, which is most of the cost of a short listing. So a single statement reads
+            // the columns and, by an index, whether each row has the time of its last turn; only homes made by hand have
+            // rows without that time.
             let names = |statement: &sql::Statement<'_>| -> HashSet<String> {
                 statement.column_names().map(str::to_owned).collect()
             };
@@ -147,8 +142,8 @@ impl State {
             };
             Ok((connection, columns, has_recency))
         };
-        // The lock of a network filesystem may not answer for ever: then a thread waits for it, which ends with
-        // the process. On a local one there is nothing to wait for, and a thread costs a tenth of a short listing.
+        // The lock of a network filesystem may never answer: a thread waits for it, and ends with the process. A local
+        // filesystem answers, and a thread would cost a tenth of a short listing.
         let (connection, columns, has_recency) = match is_local_file(path) {
             true => open()?,
             false => {
@@ -175,7 +170,7 @@ impl State {
         })
     }
 
-    /// Whether it has a table of sessions, and the three columns that none can lack.
+    /// Checks that the database has a table of sessions, with the three columns that every version has.
     fn check(&self) -> Result<()> {
         if self.columns.is_empty() {
             let message = format!("Codex's database '{}' has no table 'threads'", self.path.display());
@@ -206,9 +201,4 @@ fn is_local_file(path: &Path) -> bool {
         let _ = path;
         false
     }
-}
-
-fn is_unwritable_folder(error: &sql::Error) -> bool {
-    use sql::ErrorCode::{CannotOpen, ReadOnly};
-    matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
 }

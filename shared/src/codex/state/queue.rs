@@ -6,9 +6,8 @@ use std::time::Duration;
 use super::{Connection, OpenFlags, uri};
 use crate::record::Id;
 
-/// How many messages Codex's own queue (0.149 and later) holds for a session: `codex exec resume` takes
-/// them into the turn, and may cut them off. The database is beside the other one; where it cannot be
-/// read, nothing is known, which is 0.
+/// The number of messages for a session in Codex's own queue (0.149 and later): `codex exec resume` moves them into the
+/// turn, and may interrupt them. The queue is a database beside the database of sessions; 0 if it cannot be read.
 pub fn queued(folder: &Path, id: Id) -> usize {
     let path = folder.join("queue_1.sqlite");
     if !path.exists() {

@@ -134,11 +134,12 @@ impl SessionEventKind {
     pub fn text(&self) -> String {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         match self {
-            SessionEventKind::TurnStarted { .. } | SessionEventKind::Deleted => String::new(),
+            SessionEventKind::TurnStarted { .. }
+            | SessionEventKind::TurnCompleted { .. }
+            | SessionEventKind::Deleted => String::new(),
             SessionEventKind::Message { role: Role::User, text, .. } => format!("> {text}"),
             SessionEventKind::Message { text, .. } => text.clone(),
             SessionEventKind::Tool { name, text, .. } => format!("{name}: {text}"),
-            SessionEventKind::TurnCompleted { .. } => String::new(),
             SessionEventKind::TurnFailed { failure, .. } => text(&failure.message),
             SessionEventKind::TurnAborted { reason, .. } => text(reason),
             SessionEventKind::RolledBack { turns } => format!("{turns} turns"),

@@ -13,19 +13,19 @@ use super::super::rollout::{self, Line, LineKind, Turns};
 use super::session_event::TurnFailure;
 use super::{Emit, From, RESTING, Role, SessionEvent, SessionEventKind, Tools};
 use crate::codex::version::is_before;
-use crate::error::{Result, reason};
-use crate::ndjson::{self, Lines};
+use crate::error::{Error, Result, reason};
+use crate::ndjson::{Lines, RawLine};
 use crate::record::Id;
 use crate::time::Timestamp;
 
-/// The longest line that is understood whole.
+/// The longest line that is parsed as a whole.
 const LONGEST: usize = 4 << 20;
-/// How much is read at once, and kept for the next.
+/// The size of a block that is read, and of the buffer that is kept.
 const BLOCK: usize = 64 << 10;
-/// How much of what was read last is remembered, to know the file again.
+/// How many of the last bytes are remembered, to recognise the file.
 const MARK: usize = 64;
-/// Up to 0.99 nothing says where a fork's own lines begin, but that the copied ones were written at one
-/// go: a pause of so many milliseconds ends them.
+/// The pause, in milliseconds, after which the lines of a fork are its own: up to 0.99 no line shows where they begin, but
+/// the copied ones were written without a pause.
 const PAUSE: i64 = 10;
 
 /// The position in the current file at which reading continues.
@@ -33,25 +33,41 @@ const PAUSE: i64 = 10;
 enum ReadPosition {
     /// From this byte, where a line begins.
     At(u64),
-    /// From the line that this byte, the file's end at the time, is in or after.
+    /// From the line that has this byte, which was the end of the file, or begins there.
     Near(u64),
-    /// From the first line that is as young as the watch.
+    /// From the first line that is no older than the watch.
     Young,
 }
 
-/// Whether the lines that are being read are the session's own.
+/// Whether the lines that are being read are those of the session itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Own {
     Yes,
-    /// So far, but for the first line there may be a second `session_meta`.
+    /// So far; a second `session_meta` may follow the first.
     First {
         has_turns: bool,
     },
-    /// A parent's, copied: the time of the last one, and whether the version writes ids of turns.
+    /// Copied lines of a parent: the time of the last one, and whether the version writes ids of turns.
     Copied {
         last: Option<Timestamp>,
         has_turns: bool,
     },
+}
+
+/// The reason why a poll of a session ends early.
+enum Failure {
+    /// The file cannot be read.
+    File(io::Error),
+    /// The receiver of events has failed.
+    Emit(Error),
+}
+
+type Read = std::result::Result<(), Failure>;
+
+impl std::convert::From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::File(error)
+    }
 }
 
 pub(super) struct SessionTail {
@@ -59,7 +75,7 @@ pub(super) struct SessionTail {
     /// The file that is read, and those that come after it.
     files: VecDeque<RolloutFile>,
     place: ReadPosition,
-    /// Which file `place` is in, and how long it was.
+    /// The file of `place`, and its last length.
     known: Option<(u64, u64)>,
     length: u64,
     /// The bytes before `place`.
@@ -72,7 +88,7 @@ pub(super) struct SessionTail {
     turns: Turns,
     /// Whether the last poll found the file among archived ones.
     archived: bool,
-    /// Whether older lines may come, which are not told, and how old those are.
+    /// Whether lines older than `since` are skipped.
     is_young_only: bool,
     since: Timestamp,
     changed: SystemTime,
@@ -88,14 +104,12 @@ impl SessionTail {
             From::End => files.live(id, None).into_iter().cloned().collect(),
             From::Start => files.of(id).to_vec(),
         };
-        // A file that is there plain and compressed, or in both trees, is one file.
-        own.sort_by(|a, b| (a.name().age(), !a.archived).cmp(&(b.name().age(), !b.archived)));
-        own.reverse();
+        // A file that exists plain and compressed, or in both trees, is a single file.
+        own.sort_by(|a, b| (b.name().age(), !b.archived).cmp(&(a.name().age(), !a.archived)));
         own.dedup_by(|a, b| part(a) == part(b));
-        own.reverse();
         let mut session = SessionTail {
             id,
-            files: own.into(),
+            files: own.into_iter().rev().collect(),
             place: ReadPosition::At(0),
             known: None,
             length: 0,
@@ -123,7 +137,7 @@ impl SessionTail {
                     session.place = ReadPosition::Near(meta.len());
                     session.know(&meta);
                 }
-                // Sessions that rest are not all looked at in the same moment.
+                // The polls of resting sessions are spread over time.
                 let pace = session.pace();
                 session.next_look = now + pace * (number as u32 % 16) / 16;
             }
@@ -151,10 +165,10 @@ impl SessionTail {
         }
     }
 
-    /// Takes a file that was found, if it is news.
+    /// Add a file that was found, if it is a new one.
     pub(super) fn offer(&mut self, file: RolloutFile, from: From, now: Instant) {
         let Some(last) = self.files.back() else {
-            // It came while it was waited for. What was copied into it from its parent is no news.
+            // The first file of the session. Lines that were copied from its parent are not emitted.
             self.place = if from == From::End { ReadPosition::Young } else { ReadPosition::At(0) };
             self.own = if from == From::End { Own::First { has_turns: true } } else { Own::Yes };
             self.archived = file.archived;
@@ -178,172 +192,157 @@ impl SessionTail {
             if file.name().compressed {
                 let plain = file.path.with_extension("");
                 if plain.is_file() {
-                    // It is written again, as it was, and so reading goes on where it stopped.
+                    // The text is the same, so that reading continues at its position.
                     self.files[0].path = plain;
                     self.known = None;
                 }
             }
-            self.find_current(tools, now, emit)?;
+            self.read_current(tools, now, emit)?;
             if self.files.len() < 2 {
                 break;
             }
-            // All new lines go to the further file.
+            // All new lines are in the further file.
             self.files.pop_front();
             tools.take(self.id);
             (self.place, self.own, self.known, self.length) = (ReadPosition::At(0), Own::Yes, None, 0);
             (self.skipping, self.turn, self.gone) = (false, None, None);
             self.mark.clear();
-            let path = self.files[0].path.to_string_lossy().into_owned();
-            self.emit_event(Some(Timestamp::now()), SessionEventKind::Moved { path }, emit)?;
+            self.emit_now(SessionEventKind::Moved { path: self.path() }, emit)?;
         }
         self.next_look = now + self.pace();
         Ok(())
     }
 
-    /// Reads the current file, wherever it is by now.
-    fn find_current(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Result<()> {
-        let mut read = self.read_current(tools, now, emit)?;
-        if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            // An open file still has the lines written before it was moved.
+    /// Read the current file, wherever it is by now.
+    fn read_current(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Result<()> {
+        let mut read = self.read_new_lines(tools, now, emit);
+        if matches!(&read, Err(Failure::File(error)) if error.kind() == io::ErrorKind::NotFound) {
+            // An open file still has the lines that were written before it was moved.
             if let Some(file) = tools.take(self.id) {
                 let length = file.metadata().map_or(0, |meta| meta.len());
-                if let Err(error) = self.read(&file, length, tools, emit)? {
-                    self.trouble(tools, &error);
+                match self.read_lines(&file, length, tools, emit) {
+                    Err(Failure::Emit(error)) => return Err(error),
+                    Err(Failure::File(error)) => self.warn(tools, &error),
+                    Ok(()) => {}
                 }
             }
             if let Some(file) = reader::find_moved(&self.files[0]) {
                 self.files[0] = file;
-                read = self.read_current(tools, now, emit)?;
+                read = self.read_new_lines(tools, now, emit);
             }
         }
         match read {
             Ok(()) => self.gone = None,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Failure::Emit(error)) => return Err(error),
+            Err(Failure::File(error)) if error.kind() == io::ErrorKind::NotFound => {
                 self.gone.get_or_insert(now);
                 return Ok(());
             }
-            Err(error) => self.trouble(tools, &error),
+            Err(Failure::File(error)) => self.warn(tools, &error),
         }
-        let file = &self.files[0];
-        if file.archived != self.archived {
-            self.archived = file.archived;
-            let path = file.path.to_string_lossy().into_owned();
-            let what = if file.archived {
-                SessionEventKind::Archived { path }
-            } else {
-                SessionEventKind::Unarchived { path }
+        if self.files[0].archived != self.archived {
+            self.archived = self.files[0].archived;
+            let path = self.path();
+            // The time of the move is not recorded anywhere.
+            return match self.archived {
+                true => self.emit_now(SessionEventKind::Archived { path }, emit),
+                false => self.emit_now(SessionEventKind::Unarchived { path }, emit),
             };
-            // It moved a moment ago, and nothing on disk says when.
-            self.emit_event(Some(Timestamp::now()), what, emit)?;
         }
         Ok(())
     }
 
-    /// Reads what is new in the current file, if it is where it was.
-    fn read_current(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Result<io::Result<()>> {
+    fn path(&self) -> String {
+        self.files[0].path.to_string_lossy().into_owned()
+    }
+
+    /// Read the new lines of the current file, if it is at its last place.
+    fn read_new_lines(&mut self, tools: &mut Tools, now: Instant, emit: Emit<'_>) -> Read {
         let current = &self.files[0];
-        let meta = match std::fs::metadata(&current.path) {
-            Ok(meta) => meta,
-            Err(error) => return Ok(Err(error)),
-        };
+        let meta = std::fs::metadata(&current.path)?;
         if self.known == Some(key(&meta)) && meta.len() == self.length {
-            return Ok(Ok(()));
+            return Ok(());
         }
         self.changed = SystemTime::now();
         if current.name().compressed {
             self.know(&meta);
-            // What Codex compresses rests for long: either it was read before, or all of it is old.
-            return if self.place == ReadPosition::At(0) { self.read_packed(emit) } else { Ok(Ok(())) };
+            // A session that Codex compresses has rested for long: its lines were read before, or all of them are old.
+            return if self.place == ReadPosition::At(0) { self.read_packed(emit) } else { Ok(()) };
         }
         let is_same = |file: &File| file.metadata().is_ok_and(|open| key(&open) == key(&meta));
         let file = match tools.take(self.id).filter(is_same) {
-            Some(file) => Ok(file),
-            None => File::open(&current.path),
+            Some(file) => file,
+            None => File::open(&current.path)?,
         };
-        let (file, meta) = match file.and_then(|file| file.metadata().map(|meta| (file, meta))) {
-            Ok(opened) => opened,
-            Err(error) => return Ok(Err(error)),
-        };
+        let meta = file.metadata()?;
         match self.place {
             ReadPosition::At(at) | ReadPosition::Near(at) if meta.len() < at => {
                 self.begin_at_end(meta.len(), tools)
             }
-            // Codex compressed it and wrote it again between two looks, or it is another file.
+            // Codex compressed the file and unpacked it between two polls, or it is another file.
             ReadPosition::Near(_) if self.known != Some(key(&meta)) => self.place = ReadPosition::Young,
             _ => {}
         }
         self.know(&meta);
-        let read = self.read(&file, meta.len(), tools, emit)?;
+        self.read_lines(&file, meta.len(), tools, emit)?;
         tools.keep(self.id, file, now);
-        Ok(read)
+        Ok(())
     }
 
-    /// Reads an open file from where the last look ended up to this length.
-    fn read(
-        &mut self,
-        file: &File,
-        length: u64,
-        tools: &mut Tools,
-        emit: Emit<'_>,
-    ) -> Result<io::Result<()>> {
-        let mut at = match self.find_place(file, length, tools) {
-            Ok(at) => at,
-            Err(error) => return Ok(Err(error)),
-        };
+    /// Read an open file from the position up to this length.
+    fn read_lines(&mut self, file: &File, length: u64, tools: &mut Tools, emit: Emit<'_>) -> Read {
+        let mut at = self.find_place(file, length, tools)?;
         let mut buffer = std::mem::take(&mut tools.buffer);
         let mut want = BLOCK;
-        let mut result = Ok(());
         while at < length {
             let room = (length - at).min(want as u64) as usize;
-            if buffer.len() < room {
-                buffer.resize(room, 0);
-            }
-            let got = match rollout::read_at(file, &mut buffer[..room], at) {
-                Ok(0) => break,
-                Ok(got) => got,
-                Err(error) => {
-                    result = Err(error);
-                    break;
-                }
-            };
+            buffer.resize(buffer.len().max(room), 0);
+            let got = rollout::read_at(file, &mut buffer[..room], at)?;
             let block = &buffer[..got];
-            let Some(last) = memchr::memrchr(b'\n', block) else {
-                if self.skipping {
-                    at += got as u64;
-                } else if got >= LONGEST {
-                    self.skipping = true;
-                    at += got as u64;
-                    self.place = ReadPosition::At(at);
+            match memchr::memrchr(b'\n', block) {
+                Some(last) => {
+                    for line in block[..=last].split_inclusive(|byte| *byte == b'\n') {
+                        at += line.len() as u64;
+                        self.read_line(line, at, emit).map_err(Failure::Emit)?;
+                    }
                     want = BLOCK;
-                    self.line(Line::of_beginning(&block[..BLOCK]), emit)?;
-                } else if at + got as u64 >= length {
-                    // A partial line.
-                    break;
-                } else {
-                    want = (want * 2).min(LONGEST);
                 }
-                continue;
-            };
-            for line in block[..=last].split_inclusive(|byte| *byte == b'\n') {
-                at += line.len() as u64;
-                self.place = ReadPosition::At(at);
-                if !std::mem::take(&mut self.skipping)
-                    && let Some(line) = Line::parse(line)
-                {
-                    self.line(line, emit)?;
+                None if got == 0 => break,
+                None if self.skipping => at += got as u64,
+                None if got >= LONGEST => {
+                    at += got as u64;
+                    (self.skipping, self.place) = (true, ReadPosition::At(at));
+                    want = BLOCK;
+                    self.emit_line(Line::of_beginning(&block[..BLOCK]), emit).map_err(Failure::Emit)?;
                 }
+                // The line is incomplete.
+                None if at + got as u64 >= length => break,
+                None => want = (want * 2).min(LONGEST),
             }
-            want = BLOCK;
         }
         self.place = ReadPosition::At(at);
-        // Free the memory of one huge line.
+        // Free the memory of a single huge line.
         buffer.truncate(4 * BLOCK);
         buffer.shrink_to(4 * BLOCK);
         tools.buffer = buffer;
-        Ok(result.and_then(|()| self.remember(file, at)))
+        let from = at.saturating_sub(MARK as u64);
+        self.mark.resize((at - from) as usize, 0);
+        let got = rollout::read_at(file, &mut self.mark, from)?;
+        self.mark.truncate(got);
+        Ok(())
     }
 
-    /// The byte that reading begins at.
+    /// Read a line that ends at this position.
+    fn read_line(&mut self, line: &[u8], end: u64, emit: Emit<'_>) -> Result<()> {
+        self.place = ReadPosition::At(end);
+        let is_rest = std::mem::take(&mut self.skipping);
+        match Line::parse(line) {
+            Some(line) if !is_rest => self.emit_line(line, emit),
+            _ => Ok(()),
+        }
+    }
+
+    /// The position at which reading begins.
     fn find_place(&mut self, file: &File, length: u64, tools: &mut Tools) -> io::Result<u64> {
         if let ReadPosition::At(at) = self.place
             && !self.mark.is_empty()
@@ -383,14 +382,6 @@ impl SessionTail {
         }
     }
 
-    fn remember(&mut self, file: &File, at: u64) -> io::Result<()> {
-        let from = at.saturating_sub(MARK as u64);
-        self.mark.resize((at - from) as usize, 0);
-        let got = rollout::read_at(file, &mut self.mark, from)?;
-        self.mark.truncate(got);
-        Ok(())
-    }
-
     fn begin_at_end(&mut self, length: u64, tools: &mut Tools) {
         let path = self.files[0].path.display();
         tools.warn(format_args!("'{path}' was replaced; following it from its new end"));
@@ -400,33 +391,23 @@ impl SessionTail {
         self.mark.clear();
     }
 
-    fn read_packed(&mut self, emit: Emit<'_>) -> Result<io::Result<()>> {
-        let mut lines = match rollout::open(&self.files[0].path) {
-            Ok(packed) => Lines::new(packed, BLOCK),
-            Err(error) => return Ok(Err(error)),
-        };
+    fn read_packed(&mut self, emit: Emit<'_>) -> Read {
+        let mut lines = Lines::new(rollout::open(&self.files[0].path)?, BLOCK);
         let mut at = 0;
         loop {
-            let line = match lines.next() {
-                Ok(Some(ndjson::RawLine::Whole(line))) if line.ends_with(b"\n") => line,
-                Ok(Some(ndjson::RawLine::TooLong)) => {
-                    at = lines.bytes_read();
-                    continue;
+            match lines.next()? {
+                Some(RawLine::Whole(line)) if line.ends_with(b"\n") => {
+                    at += line.len() as u64;
+                    self.read_line(line, at, emit).map_err(Failure::Emit)?;
                 }
-                Ok(_) => break,
-                Err(error) => return Ok(Err(error)),
-            };
-            at += line.len() as u64;
-            self.place = ReadPosition::At(at);
-            if let Some(line) = Line::parse(line) {
-                self.line(line, emit)?;
+                Some(RawLine::TooLong) => at = lines.bytes_read(),
+                _ => return Ok(()),
             }
         }
-        Ok(Ok(()))
     }
 
     /// Emit the event of a line, if it is new.
-    fn line(&mut self, line: Line<'_>, emit: Emit<'_>) -> Result<()> {
+    fn emit_line(&mut self, line: Line<'_>, emit: Emit<'_>) -> Result<()> {
         let is_young = line.at.is_some_and(|at| at >= self.since);
         let is_news = self.is_own(&line) && (is_young || !self.is_young_only);
         let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
@@ -466,7 +447,7 @@ impl SessionTail {
             LineKind::RolledBack { turns } => SessionEventKind::RolledBack { turns },
             _ => return Ok(()),
         };
-        if is_news { self.emit_event(line.at, what, emit) } else { Ok(()) }
+        if is_news { emit(&SessionEvent { session: self.id, at: line.at, what }) } else { Ok(()) }
     }
 
     /// Whether a line is the session's own. A copied fork begins with its own `session_meta`, then those
@@ -499,11 +480,11 @@ impl SessionTail {
         }
     }
 
-    fn emit_event(&self, at: Option<Timestamp>, what: SessionEventKind, emit: Emit<'_>) -> Result<()> {
-        emit(&SessionEvent { session: self.id, at, what })
+    fn emit_now(&self, what: SessionEventKind, emit: Emit<'_>) -> Result<()> {
+        emit(&SessionEvent { session: self.id, at: Some(Timestamp::now()), what })
     }
 
-    fn trouble(&mut self, tools: &mut Tools, error: &io::Error) {
+    fn warn(&mut self, tools: &mut Tools, error: &io::Error) {
         if !std::mem::replace(&mut self.has_warned, true) {
             let path = self.files[0].path.display();
             tools.warn(format_args!("cannot read '{path}': {}; retrying", reason(error)));
@@ -516,7 +497,7 @@ fn key(meta: &Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
 }
 
-/// Which part of its session a file is: the same wherever it lies, and compressed or not.
+/// The part of its session that a file has: the same in any directory, compressed or not.
 fn part(file: &RolloutFile) -> (&str, Option<Id>) {
     let name = file.name();
     (name.stamp, name.segment)

@@ -335,7 +335,7 @@ fn many_sessions_cost_few_descriptors_and_little_time() {
         for id in &ids {
             add(&path(*id), &line(&format!("{round}")));
         }
-        assert_eq!(poll(&mut watch).len(), ids.len());
+        assert_eq!(wait(&mut watch, ids.len()).len(), ids.len());
         assert!(watch.tools.open.len() <= OPEN);
     }
     // Those that rest for long are looked at every other second, by a stat.

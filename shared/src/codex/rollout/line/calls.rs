@@ -1,4 +1,4 @@
-//! The object of a tool call, in one line: the command, the files, the query.
+//! The subject of a tool call, in a line: the command, the files, the query.
 
 use super::*;
 
@@ -62,7 +62,7 @@ pub(super) fn snake(kind: &str) -> String {
     name
 }
 
-/// A command as it would be typed: without the shell that Codex puts round it.
+/// A command as it would be typed, without the shell that Codex runs it with.
 pub(super) fn command(raw: Raw<'_>) -> String {
     if let Some(line) = text(raw) {
         return line.into_owned();
@@ -90,24 +90,12 @@ fn patched(patch: &str) -> Option<String> {
     (!files.is_empty()).then(|| files.join(" "))
 }
 
-/// A line of at most [`SHORT`] characters.
+/// The text as a line of at most [`SHORT`] characters.
 pub(super) fn short(text: &str) -> String {
-    let mut words = String::new();
-    for (at, word) in text.split_whitespace().enumerate() {
-        if at > 0 {
-            words.push(' ');
-        }
-        words.push_str(word);
-        if words.len() > 4 * SHORT {
-            break;
-        }
-    }
+    // So many words are longer than the line.
+    let words = text.split_whitespace().take(SHORT).collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(SHORT) {
-        Some((end, _)) => {
-            words.truncate(end);
-            words.push('…');
-            words
-        }
+        Some((end, _)) => format!("{}…", &words[..end]),
         None => words,
     }
 }

@@ -1,10 +1,10 @@
-//! The model's copies of what was said: `response_item` lines, and bare items.
+//! The model's copies of messages: `response_item` lines, and bare items.
 
 use super::*;
 use crate::codex::rollout::typed::{directory, goal, typed};
 
 impl<'a> Line<'a> {
-    /// An item. Where there is no envelope, there is no other line that says the same.
+    /// An item. Without an envelope, no other line has the same message.
     pub(super) fn copy(&mut self, payload: &Payload<'a>, is_bare: bool) {
         let kind = text(payload.kind).unwrap_or_default();
         self.kind = match (&*kind, text(payload.role).as_deref()) {
@@ -21,8 +21,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// A message in the user's name. Codex puts several texts into one, of which perhaps one was typed;
-/// from 0.150 on it says which.
+/// A message in the user's name. Codex puts several texts into a message, of which perhaps one was typed; from 0.150 on
+/// the message has the kind of each text.
 fn user<'a>(payload: &Payload<'a>, is_bare: bool) -> LineKind<'a> {
     let parts: Vec<Part<'a>> = read(payload.content).unwrap_or_default();
     let kinds: Vec<Cow<'a, str>> =
@@ -30,9 +30,7 @@ fn user<'a>(payload: &Payload<'a>, is_bare: bool) -> LineKind<'a> {
     let mut kind = String::new();
     let (mut images, mut towards, mut cwd, mut is_command) = (0, None, None, false);
     for (at, part) in parts.iter().enumerate() {
-        if text(part.kind).is_some_and(|kind| kind.contains("mage")) {
-            images += 1;
-        }
+        images += usize::from(part.is_image());
         let Some(text) = text(part.text) else { continue };
         is_command |= text.trim_start().starts_with("<user_shell_command>");
         cwd = cwd.or_else(|| directory(&text).map(str::to_owned));
