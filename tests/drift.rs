@@ -72,7 +72,7 @@ fn ask(seeds: std::ops::Range<u64>) {
 fn pages_in_the_order_of_creation_are_those_of_the_oracle() {
     let mut dice = Dice(20_000);
     let (homes, queries) = amount();
-    for _ in 0..2 * homes {
+    for _ in 0..homes {
         let home = Drifted::with_rollouts_of(None, &mut dice);
         let mut oracles = BTreeMap::new();
         for _ in 0..queries {

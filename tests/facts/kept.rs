@@ -161,7 +161,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "recency_at_ms is in every row, and is the time in the id of the last turn",
-        needed_by: &[("codex/state.rs", "time_column"), ("codex/rollout/tail.rs", "turn")],
+        needed_by: &[("codex/state.rs", "time_column"), ("codex/rollout/tail.rs", "turn_id")],
         proof: |lab| {
             let sql = "SELECT count(*) FROM threads WHERE recency_at_ms <= 0";
             let empty: i64 = lab.database("main")?.query_row(sql, [], |row| row.get(0)).map_err(said)?;
@@ -188,7 +188,7 @@ pub const FACTS: &[Fact] = &[
             has(lab, "named", "name", &json!("second name"))?;
             has(lab, "named", "title", &json!("Work that gets a name"))?;
             let names = Names::read(&lab.home("main"));
-            same("the name", names.of(id(lab, "named")?).as_deref(), Some("second name"))?;
+            same("the name", names.name_of(id(lab, "named")?).as_deref(), Some("second name"))?;
             let text = fs::read_to_string(lab.home("main").join("session_index.jsonl")).map_err(said)?;
             must(text.lines().all(|line| line.starts_with("{\"id\":\"")), || text.clone())
         },
@@ -200,12 +200,12 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a database that Codex rebuilds has every session, and names remain in session_index.jsonl",
-        needed_by: &[("codex/names.rs", "of"), ("codex/state.rs", "session")],
+        needed_by: &[("codex/names.rs", "name_of"), ("codex/state.rs", "session")],
         proof: |lab| {
             let queued = lab.id("to be queued for")?;
             same("the title", lab.row("odd", &queued, "title")?, json!("Three"))?;
             let names = Names::read(&lab.home("odd"));
-            same("the name", names.of(id(lab, "to be queued for")?).as_deref(), Some("kept name"))
+            same("the name", names.name_of(id(lab, "to be queued for")?).as_deref(), Some("kept name"))
         },
     },
     Fact {
@@ -482,7 +482,7 @@ pub const FACTS: &[Fact] = &[
         needed_by: &[("codex/rollout/meta.rs", "read_meta"), ("codex/reader.rs", "add_meta")],
         proof: |lab| {
             let files = Files::walk(&lab.home("main"));
-            same("the files", files.of(id(lab, "new")?).len(), 1)?;
+            same("the files", files.of_session(id(lab, "new")?).len(), 1)?;
             same("the messages", prompts(lab, "fork")?, vec!["Try another way".to_owned()])?;
             let meta = rollout::head(&lab.rollout("main", &lab.id("fork")?)?, rollout::Depth::Meta)
                 .map_err(said)?
@@ -500,7 +500,7 @@ pub const FACTS: &[Fact] = &[
         ],
         proof: |lab| {
             let files = Files::walk(&lab.home("odd"));
-            let of = files.of(id(lab, "to be reverted")?);
+            let of = files.of_session(id(lab, "to be reverted")?);
             same("the files", of.iter().filter(|file| file.name().segment.is_some()).count(), 1)?;
             same("all files", of.len(), 2)?;
             let live = files.live(id(lab, "to be reverted")?, None).ok_or("no file")?;

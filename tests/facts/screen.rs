@@ -77,7 +77,7 @@ pub fn run(lab: &Lab, line: &str) -> Outcome {
     lab.note("TUI asks for a title", asked_for_a_title.to_string());
     lab.note("TUI names its session", (!name.is_empty()).to_string());
     let names = Names::read(&lab.home("tui"));
-    let kept = Id::parse(&id).and_then(|id| names.of(id)).unwrap_or_default();
+    let kept = Id::parse(&id).and_then(|id| names.name_of(id)).unwrap_or_default();
     lab.note("TUI name is in session_index.jsonl", (!name.is_empty() && kept == name).to_string());
     lab.note("TUI source", format!("{source} {originator}"));
     lab.note(".TUI session", id);

@@ -179,7 +179,7 @@ impl<'s> Server<'s> {
             "modelProvider": meta["model_provider"], "createdAt": created, "updatedAt": created,
             "status": {"type": status}, "path": path, "cwd": meta["cwd"], "cliVersion": meta["cli_version"],
             "source": meta["source"], "threadSource": meta["thread_source"], "gitInfo": null,
-            "name": Names::read(self.store.home.path()).of(id), "turns": turns,
+            "name": Names::read(self.store.home.path()).name_of(id), "turns": turns,
         })
     }
 }

@@ -333,7 +333,7 @@ pub(super) fn find_by_name(store: &Store, name: &str) -> Option<Id> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|line| line["thread_name"] == name)
         .filter_map(|line| Id::parse(line["id"].as_str()?))
-        .find(|id| names.of(*id).as_deref() == Some(name))
+        .find(|id| names.name_of(*id).as_deref() == Some(name))
 }
 
 /// Moves a rollout into the archive or out of it.

@@ -27,7 +27,7 @@ pub struct RowPlace {
     pub cwd: String,
 }
 
-/// One rollout file.
+/// A rollout file.
 #[derive(Clone, Debug)]
 pub struct RolloutFile {
     /// The id in the file name.
@@ -121,7 +121,7 @@ impl Files {
     }
 
     /// The files of one session.
-    pub fn of(&self, id: Id) -> &[RolloutFile] {
+    pub fn of_session(&self, id: Id) -> &[RolloutFile] {
         let from = self.all.partition_point(|file| file.id < id);
         let upto = from + self.all[from..].partition_point(|file| file.id == id);
         &self.all[from..upto]
@@ -130,7 +130,7 @@ impl Files {
     /// The live file of a session: the file that the database names (by file name, since a home may have been moved or be
     /// read on another system, and a file compressed), else the newest file that is not archived.
     pub fn live(&self, id: Id, named: Option<&str>) -> Option<&RolloutFile> {
-        live(self.of(id), named)
+        live(self.of_session(id), named)
     }
 
     /// The live file of each session, newest id last.

@@ -1,9 +1,9 @@
-//! The processes that hold sessions now. The result is a hint for people and not a lock: it may be outdated when it
+//! The processes that have sessions open. The result is a hint for people and not a lock: it may be outdated when it
 //! is read.
 //!
-//! From 0.147 Codex holds a kernel lock on `thread-writer-locks/<id>.lock` in its home for as long
+//! From 0.147 Codex has a kernel lock on `thread-writer-locks/<id>.lock` in its home for as long
 //! as a session is loaded; the system lists such locks in `/proc/locks` (0.150 and 0.169 were
-//! seen there). Older versions take no lock, but keep the rollout open. The file of the lock is
+//! seen there). Older versions have no lock, but the rollout open. The file of the lock is
 //! never opened here, so that no prober can get in Codex's way. Without `/proc`, as on macOS, no
 //! holder is known; a busy session is then known only by Codex's own refusal.
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Id;
 
-/// The process that has a session.
+/// The process that has a session open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Holder {
@@ -27,7 +27,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    fn of(pid: i32) -> Holder {
+    fn read(pid: i32) -> Holder {
         let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
         let words: Vec<_> = words.map(String::from_utf8_lossy).collect();
@@ -37,7 +37,7 @@ impl Holder {
     }
 }
 
-/// The sessions that processes hold, with the processes. Each source is read at most once.
+/// The open sessions, with their processes. Each source is read at most once.
 #[derive(Default)]
 pub struct Holders {
     locked: Option<HashMap<(i128, u64), i32>>,
@@ -45,14 +45,14 @@ pub struct Holders {
 }
 
 impl Holders {
-    /// Whether a process holds this session; `None` if unknown.
+    /// Whether a process has this session open; `None` if unknown.
     pub fn holds(&mut self, home: &Path, id: Id, rollout: &Path) -> Option<bool> {
         Some(self.pid(home, id, rollout)?.is_some())
     }
 
-    /// The process that holds this session, if it is visible to this user.
+    /// The process that has this session open, if it is visible to this user.
     pub fn holder(&mut self, home: &Path, id: Id, rollout: &Path) -> Option<Holder> {
-        self.pid(home, id, rollout).flatten().filter(|pid| *pid > 0).map(Holder::of)
+        self.pid(home, id, rollout).flatten().filter(|pid| *pid > 0).map(Holder::read)
     }
 
     fn pid(&mut self, home: &Path, id: Id, rollout: &Path) -> Option<Option<i32>> {
@@ -89,7 +89,7 @@ fn locked_files() -> HashMap<(i128, u64), i32> {
         .collect()
 }
 
-/// The rollouts that processes of this user have open for writing. A reader does not hold a session.
+/// The rollouts that processes of this user have open for writing. A process that only reads does not count.
 fn open_files() -> HashMap<PathBuf, i32> {
     let mut open = HashMap::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {

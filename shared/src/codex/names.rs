@@ -1,4 +1,4 @@
-//! `session_index.jsonl`: the names that users gave to sessions.
+//! `session_index.jsonl`: the names of sessions.
 //!
 //! Codex 0.94 to 0.171 appends a line each time a session is named:
 //! `{"id":"…","thread_name":"login work","updated_at":"2026-11-22T10:50:16.527593446Z"}`; the last
@@ -67,14 +67,14 @@ impl Names {
     /// The ids of the sessions whose name begins with `start`, sorted.
     pub fn ids(&self, start: &str) -> Vec<Id> {
         let ids = self.lines.iter().filter_map(|(id, _)| Id::parse(std::str::from_utf8(id).ok()?));
-        let has_name = |id: &Id| self.of(*id).is_some_and(|name| name.starts_with(start));
+        let has_name = |id: &Id| self.name_of(*id).is_some_and(|name| name.starts_with(start));
         let mut ids: Vec<Id> = ids.filter(has_name).collect();
         ids.dedup();
         ids
     }
 
     /// The name of a session, from its last line.
-    pub fn of(&self, id: Id) -> Option<String> {
+    pub fn name_of(&self, id: Id) -> Option<String> {
         let wanted = id.text();
         let upto = self.lines.partition_point(|line| line.0 <= wanted);
         let (last, from) = *self.lines.get(upto.checked_sub(1)?)?;
@@ -113,8 +113,8 @@ mod tests {
              {{\"id\":\"{A}\",\"thread_name\":\"thr"
         );
         let names = Names::parse(text.into_bytes());
-        assert_eq!(names.of(Id::parse(A).unwrap()).as_deref(), Some("two"));
-        assert_eq!(names.of(Id::parse(B).unwrap()).as_deref(), Some("b"));
-        assert_eq!(names.of(Id::random()), None);
+        assert_eq!(names.name_of(Id::parse(A).unwrap()).as_deref(), Some("two"));
+        assert_eq!(names.name_of(Id::parse(B).unwrap()).as_deref(), Some("b"));
+        assert_eq!(names.name_of(Id::random()), None);
     }
 }

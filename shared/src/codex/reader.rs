@@ -109,7 +109,7 @@ impl Reader<'_> {
         let (filter, needs) = (self.filter, self.needs);
         let mut session = Session {
             id: Some(file.id),
-            name: self.names.and_then(|names| names.of(file.id)).map(Cow::Owned),
+            name: self.names.and_then(|names| names.name_of(file.id)).map(Cow::Owned),
             archived_at: file.archived_at(),
             rollout_path: Some(Cow::Owned(file.path.to_string_lossy().into_owned())),
             found_in: Some(FoundIn::Files),
@@ -191,7 +191,7 @@ impl Reader<'_> {
             older.min_by_key(|other| other.name().age()).cloned()
         };
         // Where only the newest days were walked, the file is in the directory of the day of the session's id.
-        let first = earliest(self.files.of(file.id)).or_else(|| {
+        let first = earliest(self.files.of_session(file.id)).or_else(|| {
             let sessions = file.path.ancestors().find(|above| above.ends_with("sessions"))?;
             earliest(Files::of_day(sessions, file.id).all())
         });

@@ -232,7 +232,7 @@ fn check_bases(path: &Path, base: Option<Base>, files: &Files) -> io::Result<Opt
             return Ok(Some(Refusal::restorable(why)));
         };
         let place = || format!("the rollout '{}', in which its conversation begins,", file.path.display());
-        // Where paths in it were rewritten as shorter ones no line is lost; Codex may judge that itself.
+        // A rollout in which paths were shortened has lost no line; Codex itself judges such a base.
         let is_short = || -> io::Result<bool> {
             let length = match file.name().compressed {
                 true => return Ok(false),
@@ -260,7 +260,7 @@ fn check_bases(path: &Path, base: Option<Base>, files: &Files) -> io::Result<Opt
 
 /// The file of a base: the first file of the session of this id, or the segment of this id.
 fn base_file(id: Id, files: &Files) -> Option<&RolloutFile> {
-    let first = files.of(id).iter().filter(|file| file.name().segment.is_none());
+    let first = files.of_session(id).iter().filter(|file| file.name().segment.is_none());
     let first = first.max_by_key(|file| (!file.archived, !file.name().compressed));
     first.or_else(|| files.all().iter().find(|file| file.name().segment == Some(id)))
 }

@@ -42,11 +42,11 @@ use crate::ndjson::{Lines, RawLine};
 use crate::record::Id;
 use crate::time::Timestamp;
 
-/// How far into a file the first user message is looked for.
+/// The number of bytes in which the first user message is searched for.
 const HEAD_LIMIT: u64 = 64 << 20;
-/// How much further the message is looked for once a goal is known, which is a title as well.
+/// The number of bytes behind a goal, which is a title as well, in which the message is searched for.
 const GOAL_LIMIT: u64 = 8 << 20;
-/// How many lines behind the first message the model is looked for: up to 0.106 its line comes right behind.
+/// The number of lines behind the first message in which the model is searched for: up to 0.106 its line is the next.
 const MODEL_BEHIND: usize = 2;
 /// The beginning of the title of a session that nothing but a goal began.
 pub const GOAL: &str = "goal: ";
@@ -149,7 +149,7 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
     }
     let mut lines = Lines::new(open(path)?, 32 << 10);
     let mut head = Head { meta: first_meta(&mut lines, path)?, ..Head::default() };
-    // Without an envelope the directory stands in the first messages.
+    // Without an envelope the directory is in the first messages.
     if depth == Depth::Message || head.meta.is_bare() {
         read_messages(&mut lines, &mut head)?;
         if head.meta.forked_from.is_some() && head.meta.base.is_none() {
@@ -215,7 +215,7 @@ fn head_start(path: &Path) -> io::Result<Option<Meta>> {
     Ok(meta.filter(|meta| !meta.is_bare()))
 }
 
-/// Looks for the first message that was typed, else for the goal.
+/// Reads the first message that was typed, else the goal.
 fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<()> {
     let kinds = ["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\"", "\"thread_goal_updated\""]
         .map(memmem::Finder::new);
@@ -288,7 +288,7 @@ fn read_inherited_name<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Re
     Ok(())
 }
 
-/// The part of a line in which its kind stands.
+/// The part of a line that has its kind.
 fn beginning(line: &[u8]) -> &[u8] {
     &line[..line.len().min(256)]
 }

@@ -12,7 +12,7 @@
 //! (each version: that moment). Before 0.142 there is no other column. A resume by a Codex that is older than
 //! the database moves `updated_at` alone.
 //!
-//! **Order.** `ORDER BY` names an indexed column as it stands: `coalesce()` or the archived index
+//! **Order.** `ORDER BY` names an indexed column without a function: `coalesce()` or the archived index
 //! would make SQLite sort all rows for the first fifty (772 ms instead of 3.4 for 100,000).
 //!
 //! **Exit.** The connection is not closed: the process ends after it, and closing costs 0.3 ms.
@@ -180,7 +180,7 @@ impl State {
         Ok(())
     }
 
-    /// One session by its id.
+    /// The session of this id.
     pub fn get(&self, id: Id, names: Option<&Names>) -> Result<Option<Session<'static>>> {
         let sql = format!("SELECT {} FROM threads WHERE id = ?1", self.expressions(None));
         let read = || {
@@ -302,7 +302,7 @@ impl State {
     /// The expressions of [`COLUMNS`]. Long texts that are not asked for are NULL, since fetching them is most of the
     /// cost of a row.
     fn expressions(&self, needs: Option<Needs>) -> String {
-        // A name may stand in the place of the title.
+        // The title may be a name.
         let has_texts = needs.is_none_or(|needs| needs.has(Needs::MESSAGE) || needs.has(Needs::NAMES));
         let expression = |column: &&str| match *column {
             column if !self.has(column) => "NULL".to_owned(),
@@ -384,7 +384,7 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
     if subagent.is_none() && text(row.thread_source).as_deref() == Some("subagent") {
         subagent = Some(crate::record::Subagent::default());
     }
-    let mut name = text(row.name).or_else(|| names?.of(id).map(Cow::Owned));
+    let mut name = text(row.name).or_else(|| names?.name_of(id).map(Cow::Owned));
     let mut title = text(row.title).and_then(rollout::typed_in_row);
     let first_user_message = text(row.first_user_message).and_then(rollout::typed_in_row);
     let cli_version = text(row.cli_version);

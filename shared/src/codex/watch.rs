@@ -4,18 +4,18 @@
 //! order of its file, as soon as its line is complete. A partial line is read again by the next poll; a burst is
 //! emitted in full by the poll that finds it. A poll never sleeps or waits.
 //!
-//! A session is followed wherever Codex puts it: archived and unarchived (both are events), compressed
+//! A session is followed wherever Codex moves its file: archived and unarchived (both are events), compressed
 //! and unpacked (no events), and in a further file after a revert. A session without a file is followed once it has
 //! one. A deleted session is an event and no longer followed. Lines that a fork copied from its parent are not
-//! emitted with [`From::End`]. A file that shrank, or that another was put in the place of, is
+//! emitted with [`From::End`]. A file that shrank, or was replaced by another file, is
 //! followed from its new end, with one warning.
 //!
-//! The cost is bounded by what happens, not by what is watched. Sessions that rest are looked at less
+//! The cost is bounded by the number of events, not of sessions. A resting session is polled less
 //! often, by one `stat`: every poll for ten seconds, then four times a second for a minute, then each
 //! second, and after an hour every other second. At most 64 files are open, and only of sessions
-//! that are active. Directories are examined once a second, and listed only where they changed; the whole
-//! home is walked only when a file is gone that is at none of the places where Codex puts it, at most
-//! every other second. Of a line over 4 MiB only the beginning is held.
+//! that are active. Directories are examined once a second, and listed only after a change; the whole
+//! home is walked only if a file is at none of the places to which Codex moves it, at most every other
+//! second. A line over 4 MiB is read in blocks, and only its beginning is parsed.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -36,30 +36,30 @@ pub use session_event::{Role, SessionEvent, SessionEventKind, TurnFailure};
 use places::WatchedDirectories;
 use session_tail::SessionTail;
 
-/// The most files that are open at once.
+/// The greatest number of open files.
 const OPEN: usize = 64;
-/// How long a session rests before its file is closed, and looked at less often.
+/// The time after which a session rests: its file is closed, and polled less often.
 const RESTING: Duration = Duration::from_secs(10);
 /// The interval between scans of directories.
-const FOLDERS: Duration = Duration::from_secs(1);
-/// How often the whole home is walked, at the most.
+const DIRECTORIES: Duration = Duration::from_secs(1);
+/// The shortest interval between walks of the whole home.
 const WALK: Duration = Duration::from_secs(2);
-/// How long a file is gone before it counts as deleted. Codex replaces files by others.
+/// The time after which a missing file counts as deleted. Codex replaces files by others.
 const GONE: Duration = Duration::from_secs(1);
 
-/// Where following begins.
+/// The point from which sessions are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
-    /// With what happens from now on.
+    /// From now on.
     End,
-    /// With the first line of each session.
+    /// From the first line of each session.
     Start,
 }
 
 /// The receiver of events; an error ends the poll.
 pub type Emit<'e> = &'e mut dyn FnMut(&SessionEvent) -> Result<()>;
 
-/// A number of sessions, and how far each was read.
+/// The followed sessions, each with the position up to which it was read.
 pub struct Watch {
     home: Home,
     from: From,
@@ -71,7 +71,7 @@ pub struct Watch {
     walked: Option<Instant>,
 }
 
-/// What all sessions share while they are read.
+/// The state that all sessions share.
 struct Tools {
     /// Lines of an earlier time are old, wherever they turn up.
     since: Timestamp,
@@ -83,13 +83,13 @@ struct Tools {
 }
 
 impl Tools {
-    /// Remove and return the open file of a session; [`Tools::keep`] stores it again.
-    fn take(&mut self, id: Id) -> Option<File> {
+    /// Remove and return the open file of a session; [`Tools::keep_file`] stores it again.
+    fn take_file(&mut self, id: Id) -> Option<File> {
         let at = self.open.iter().position(|(open, ..)| *open == id)?;
         Some(self.open.remove(at).1)
     }
 
-    fn keep(&mut self, id: Id, file: File, now: Instant) {
+    fn keep_file(&mut self, id: Id, file: File, now: Instant) {
         if self.open.len() >= OPEN {
             self.open.remove(0);
         }
@@ -176,7 +176,7 @@ impl Watch {
         }
         let ids = &self.places_of;
         for file in self.places.changed(now, |id| ids.contains_key(&id)) {
-            self.sessions[ids[&file.id]].offer(file, self.from, now);
+            self.sessions[ids[&file.id]].add_file(file, self.from, now);
         }
     }
 
@@ -186,8 +186,8 @@ impl Watch {
         let now = Instant::now();
         let mut deleted = Vec::new();
         for session in self.sessions.iter_mut().filter(|session| is_gone(session)) {
-            for file in files.of(session.id) {
-                session.offer(file.clone(), self.from, now);
+            for file in files.of_session(session.id) {
+                session.add_file(file.clone(), self.from, now);
             }
             if session.gone.is_some() {
                 deleted.push(session.id);
@@ -199,7 +199,7 @@ impl Watch {
         self.sessions.retain(|session| session.gone.is_none() || !is_gone(session));
         self.places_of = self.sessions.iter().enumerate().map(|(at, session)| (session.id, at)).collect();
         for session in deleted {
-            self.tools.take(session);
+            self.tools.take_file(session);
             emit(&SessionEvent { session, at: Some(Timestamp::now()), what: SessionEventKind::Deleted })?;
         }
         Ok(())

@@ -282,7 +282,7 @@ pub fn set_name(server: &mut Server, home: &Home, version: &str, session: Id, na
         Failure::Refused(error) => error,
     })?;
     for _ in 0..250 {
-        if Names::read(home.path()).of(session).as_deref() == Some(name) {
+        if Names::read(home.path()).name_of(session).as_deref() == Some(name) {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -264,7 +264,7 @@ impl Checker {
         if let Some(home) = home {
             let directories = ["sessions", "archived_sessions"].map(|name| Path::new(home).join(name));
             // Most rollouts are in the directory of their id's date, which needs no walk of the home.
-            if let [only] = Files::of_day(&directories[0], id).of(id) {
+            if let [only] = Files::of_day(&directories[0], id).of_session(id) {
                 return Some(only.path.clone());
             }
             if !directories.iter().any(|directory| directory.exists()) {

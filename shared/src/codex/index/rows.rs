@@ -208,7 +208,7 @@ impl Merge<'_, '_> {
 /// Whether each row that has a file is marked as archived as its file is.
 fn flags_hold(archived: &[Id], rows: &[Id], files: &Files) -> bool {
     let has = |ids: &[Id], id: Id| ids.binary_search(&id).is_ok();
-    archived.iter().all(|id| files.of(*id).iter().all(|file| file.archived))
+    archived.iter().all(|id| files.of_session(*id).iter().all(|file| file.archived))
         && files
             .all()
             .iter()

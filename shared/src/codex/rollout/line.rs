@@ -26,7 +26,7 @@ use crate::time::Timestamp;
 /// Tokens, by Codex's names for them.
 pub type Tokens = BTreeMap<String, i64>;
 
-/// One line.
+/// A line of a rollout.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line<'a> {
     /// The time when the line was written; in a copied fork, when it was copied.
@@ -101,9 +101,9 @@ pub enum LineKind<'a> {
     },
     /// A count of tokens.
     Tokens {
-        /// Of the whole session.
+        /// The tokens of the whole session.
         total: Option<Tokens>,
-        /// Of the last answer.
+        /// The tokens of the last answer.
         last: Option<Tokens>,
     },
     /// A rollback: the last turns above this line no longer count (up to 0.155).

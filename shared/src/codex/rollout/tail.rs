@@ -16,7 +16,7 @@ use super::{Line, LineKind, Turns, beginning, is_compressed, open, read_at};
 use crate::record::Id;
 use crate::time::Timestamp;
 
-/// How far back from the end of a file its last turn is looked for.
+/// The number of bytes before the end of a file in which its last turn is searched for.
 const TAIL_LIMIT: u64 = 64 << 20;
 
 /// Each line that may show how a turn ended has one of these words at its beginning.
@@ -25,7 +25,7 @@ const WANTED: [&str; 5] = ["\"task_", "\"turn_", "_message\"", "\"item_completed
 const OF_A_TURN: [&str; 6] =
     ["\"token_count\"", "_call", "\"reasoning\"", "\"compacted\"", "_review_mode\"", "\"response_item\""];
 
-/// How far back from the end of a file the id of its last turn is looked for.
+/// The number of bytes before the end of a file in which the id of its last turn is searched for.
 const TURN_LIMIT: usize = 512 << 10;
 
 /// How the last turn of a file ended, as far as the file alone shows it.
@@ -166,8 +166,8 @@ impl TailReader {
     fn read_line(&mut self, line: &[u8]) {
         let has = |needle: &str| memmem::find(beginning(line), needle.as_bytes()).is_some();
         if !self.is_turn_known {
-            self.turn_at = turn(line).and_then(Id::created_at);
-            // The oldest versions gave turns no ids.
+            self.turn_at = turn_id(line).and_then(Id::created_at);
+            // Turns of the oldest versions have no ids.
             self.is_turn_known = self.turn_at.is_some() || has("_message\"");
         }
         let is_dated = self.turn_at.is_some() || self.last_at.is_some();
@@ -242,8 +242,8 @@ impl TailReader {
     }
 }
 
-/// The id of the turn that a line belongs to. Within a text its quotes would be escaped.
-fn turn(line: &[u8]) -> Option<Id> {
+/// The id of the turn of a line. Within a text its quotes would be escaped.
+fn turn_id(line: &[u8]) -> Option<Id> {
     const KEY: &[u8] = b"\"turn_id\":\"";
     let start = &line[..line.len().min(1024)];
     let from = memmem::find(start, KEY)? + KEY.len();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::files::{RolloutFile, days_around};
 use super::super::rollout::Name;
-use super::FOLDERS;
+use super::DIRECTORIES;
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -17,55 +17,55 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 pub(super) struct WatchedDirectories {
     home: PathBuf,
-    folders: HashMap<PathBuf, Option<SystemTime>>,
+    directories: HashMap<PathBuf, Option<SystemTime>>,
     looked: Option<Instant>,
 }
 
 impl WatchedDirectories {
     pub(super) fn new(home: &Path) -> WatchedDirectories {
-        WatchedDirectories { home: home.to_owned(), folders: HashMap::new(), looked: None }
+        WatchedDirectories { home: home.to_owned(), directories: HashMap::new(), looked: None }
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.looked.is_none_or(|looked| now.duration_since(looked) >= FOLDERS)
+        self.looked.is_none_or(|looked| now.duration_since(looked) >= DIRECTORIES)
     }
 
     /// Add the directory of a session's file; without a file, the directories of the days around the time in its id.
     pub(super) fn add(&mut self, id: Id, path: Option<&Path>) {
         match path.and_then(Path::parent) {
-            Some(folder) if self.folders.contains_key(folder) => {}
-            Some(folder) => drop(self.folders.insert(folder.to_owned(), None)),
+            Some(directory) if self.directories.contains_key(directory) => {}
+            Some(directory) => drop(self.directories.insert(directory.to_owned(), None)),
             None => self.add_days(id.clock()),
         }
     }
 
     fn add_days(&mut self, clock: i64) {
-        for folder in days_around(&self.home.join("sessions"), clock) {
-            self.folders.entry(folder).or_default();
+        for directory in days_around(&self.home.join("sessions"), clock) {
+            self.directories.entry(directory).or_default();
         }
     }
 
-    /// The rollouts of these sessions in all folders that changed.
+    /// The rollouts of these sessions in all directories that changed.
     pub(super) fn changed(&mut self, now: Instant, is_wanted: impl Fn(Id) -> bool) -> Vec<RolloutFile> {
         self.looked = Some(now);
         // A reverted session continues in the directory of today.
         self.add_days(Timestamp::now().0);
         let archive = self.home.join("archived_sessions");
-        self.folders.entry(archive.clone()).or_default();
+        self.directories.entry(archive.clone()).or_default();
         let mut found = Vec::new();
-        for (folder, seen) in &mut self.folders {
-            let changed = fs::metadata(folder).and_then(|meta| meta.modified()).ok();
+        for (directory, seen) in &mut self.directories {
+            let changed = fs::metadata(directory).and_then(|meta| meta.modified()).ok();
             if changed.is_none() || changed == *seen {
                 continue;
             }
             let settled =
                 changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age >= SETTLED);
             *seen = changed.filter(|_| settled);
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
                 let name = entry.file_name();
                 let Some(name) = name.to_str().and_then(Name::parse) else { continue };
                 if is_wanted(name.id) {
-                    let archived = *folder == archive;
+                    let archived = *directory == archive;
                     found.push(RolloutFile { id: name.id, path: entry.path(), archived });
                 }
             }

@@ -102,7 +102,7 @@ impl SessionTail {
         let now = Instant::now();
         let mut own: Vec<RolloutFile> = match from {
             From::End => files.live(id, None).into_iter().cloned().collect(),
-            From::Start => files.of(id).to_vec(),
+            From::Start => files.of_session(id).to_vec(),
         };
         // A file that exists plain and compressed, or in both trees, is a single file.
         own.sort_by(|a, b| (b.name().age(), !b.archived).cmp(&(a.name().age(), !a.archived)));
@@ -135,11 +135,11 @@ impl SessionTail {
                 session.changed = meta.modified().unwrap_or(session.changed);
                 if !file.name().compressed {
                     session.place = ReadPosition::Near(meta.len());
-                    session.know(&meta);
+                    session.remember_file(&meta);
                 }
                 // The polls of resting sessions are spread over time.
-                let pace = session.pace();
-                session.next_look = now + pace * (number as u32 % 16) / 16;
+                let interval = session.interval();
+                session.next_look = now + interval * (number as u32 % 16) / 16;
             }
         }
         session
@@ -149,13 +149,13 @@ impl SessionTail {
         self.files.front()
     }
 
-    fn know(&mut self, meta: &Metadata) {
+    fn remember_file(&mut self, meta: &Metadata) {
         self.known = Some((meta.dev(), meta.ino()));
         self.length = meta.len();
     }
 
     /// The time until the next poll of this session.
-    fn pace(&self) -> Duration {
+    fn interval(&self) -> Duration {
         let rest = self.changed.elapsed().unwrap_or_default();
         match rest.as_secs() {
             _ if rest < RESTING => Duration::ZERO,
@@ -166,7 +166,7 @@ impl SessionTail {
     }
 
     /// Add a file that was found, if it is a new one.
-    pub(super) fn offer(&mut self, file: RolloutFile, from: From, now: Instant) {
+    pub(super) fn add_file(&mut self, file: RolloutFile, from: From, now: Instant) {
         let Some(last) = self.files.back() else {
             // The first file of the session. Lines that were copied from its parent are not emitted.
             self.place = if from == From::End { ReadPosition::Young } else { ReadPosition::At(0) };
@@ -203,13 +203,13 @@ impl SessionTail {
             }
             // All new lines are in the further file.
             self.files.pop_front();
-            tools.take(self.id);
+            tools.take_file(self.id);
             (self.place, self.own, self.known, self.length) = (ReadPosition::At(0), Own::Yes, None, 0);
             (self.skipping, self.turn, self.gone) = (false, None, None);
             self.mark.clear();
             self.emit_now(SessionEventKind::Moved { path: self.path() }, emit)?;
         }
-        self.next_look = now + self.pace();
+        self.next_look = now + self.interval();
         Ok(())
     }
 
@@ -218,7 +218,7 @@ impl SessionTail {
         let mut read = self.read_new_lines(tools, now, emit);
         if matches!(&read, Err(Failure::File(error)) if error.kind() == io::ErrorKind::NotFound) {
             // An open file still has the lines that were written before it was moved.
-            if let Some(file) = tools.take(self.id) {
+            if let Some(file) = tools.take_file(self.id) {
                 let length = file.metadata().map_or(0, |meta| meta.len());
                 match self.read_lines(&file, length, tools, emit) {
                     Err(Failure::Emit(error)) => return Err(error),
@@ -265,33 +265,33 @@ impl SessionTail {
         }
         self.changed = SystemTime::now();
         if current.name().compressed {
-            self.know(&meta);
+            self.remember_file(&meta);
             // A session that Codex compresses has rested for long: its lines were read before, or all of them are old.
             return if self.place == ReadPosition::At(0) { self.read_packed(emit) } else { Ok(()) };
         }
         let is_same = |file: &File| file.metadata().is_ok_and(|open| key(&open) == key(&meta));
-        let file = match tools.take(self.id).filter(is_same) {
+        let file = match tools.take_file(self.id).filter(is_same) {
             Some(file) => file,
             None => File::open(&current.path)?,
         };
         let meta = file.metadata()?;
         match self.place {
             ReadPosition::At(at) | ReadPosition::Near(at) if meta.len() < at => {
-                self.begin_at_end(meta.len(), tools)
+                self.continue_at_end(meta.len(), tools)
             }
             // Codex compressed the file and unpacked it between two polls, or it is another file.
             ReadPosition::Near(_) if self.known != Some(key(&meta)) => self.place = ReadPosition::Young,
             _ => {}
         }
-        self.know(&meta);
+        self.remember_file(&meta);
         self.read_lines(&file, meta.len(), tools, emit)?;
-        tools.keep(self.id, file, now);
+        tools.keep_file(self.id, file, now);
         Ok(())
     }
 
     /// Read an open file from the position up to this length.
     fn read_lines(&mut self, file: &File, length: u64, tools: &mut Tools, emit: Emit<'_>) -> Read {
-        let mut at = self.find_place(file, length, tools)?;
+        let mut at = self.find_position(file, length, tools)?;
         let mut buffer = std::mem::take(&mut tools.buffer);
         let mut want = BLOCK;
         while at < length {
@@ -343,7 +343,7 @@ impl SessionTail {
     }
 
     /// The position at which reading begins.
-    fn find_place(&mut self, file: &File, length: u64, tools: &mut Tools) -> io::Result<u64> {
+    fn find_position(&mut self, file: &File, length: u64, tools: &mut Tools) -> io::Result<u64> {
         if let ReadPosition::At(at) = self.place
             && !self.mark.is_empty()
         {
@@ -351,7 +351,7 @@ impl SessionTail {
             let bytes = &mut bytes[..self.mark.len()];
             let got = rollout::read_at(file, bytes, at - bytes.len() as u64)?;
             if bytes[..got] != self.mark {
-                self.begin_at_end(length, tools);
+                self.continue_at_end(length, tools);
             }
         }
         match self.place {
@@ -382,7 +382,7 @@ impl SessionTail {
         }
     }
 
-    fn begin_at_end(&mut self, length: u64, tools: &mut Tools) {
+    fn continue_at_end(&mut self, length: u64, tools: &mut Tools) {
         let path = self.files[0].path.display();
         tools.warn(format_args!("'{path}' was replaced; following it from its new end"));
         self.place = ReadPosition::Near(length);
