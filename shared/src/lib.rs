@@ -1,8 +1,9 @@
-//! A library for tools of codex-agent, git for Codex sessions: read sessions, pass records on, be a tool.
+//! A library for tools of codex-agent, git for Codex sessions: it reads sessions, passes records on, and makes an
+//! executable a tool.
 //!
-//! An executable `codex-agent-NAME` on `PATH` is the tool `codex-agent NAME`; codex-agent-plugins(7) has its rules.
-//! This is a whole tool, a filter. Its options, its help, its manual page and its completion come from [`cli`], and
-//! `codex-agent plugin check gone` finds nothing to object to:
+//! An executable `codex-agent-NAME` on `PATH` is the tool `codex-agent NAME`; codex-agent-plugins(7) has the rules.
+//! The example is a complete tool, a filter. [`cli`] provides its options, help, manual page and completion, and
+//! `codex-agent plugin check gone` reports no problem:
 //!
 //! ```no_run
 //! use std::collections::BTreeMap;
@@ -43,7 +44,7 @@
 //!             }
 //!             // The input itself failed.
 //!             Err(failure) if failure.is_final => return Err(failure.error),
-//!             // A bad line costs itself alone.
+//!             // After an invalid line the next line is read.
 //!             Err(failure) => (warn(&failure.error), exit = Exit::Trouble).1,
 //!         }
 //!     }
@@ -51,65 +52,63 @@
 //! }
 //! ```
 //!
-//! A tool that lists sessions by itself asks [`codex::index`]; one that accepts references, [`mod@reference`]. To run
-//! another tool, see [`dispatcher`].
+//! A tool that lists sessions uses [`codex::index`]; a tool that accepts references to sessions, [`mod@reference`].
+//! A tool that runs another tool uses [`dispatcher`].
 //!
 //! # Stability
 //!
-//! What this documentation shows follows semantic versioning: before 1.0, a release that breaks an external tool has
-//! another second number. Items that it does not show are for the tools of the package alone, and may change in any
-//! release; so may everything in `codex-agent-engine` and `codex-agent-fake`. Enums and structs grow: match with `_`,
-//! and build with `..Default::default()` or a constructor. The records and the command line have a promise of their
-//! own, which does not depend on this crate: VERSIONS in codex-agent-plugins(7).
+//! The documented items follow semantic versioning: before 1.0, a release that breaks an external tool has another
+//! minor version. Hidden items are for the tools of this package, and may change in any release, as may everything in
+//! `codex-agent-engine` and `codex-agent-fake`. Enums and structs grow: match with `_`, and build with
+//! `..Default::default()` or a constructor. The promise for records and the command line does not depend on this crate:
+//! VERSIONS in codex-agent-plugins(7).
 //!
 //! The feature `sqlite`, on by default, reads Codex's database; without it sessions come from the rollout files alone,
 //! and nothing in C but zstd is compiled.
 //!
 //! # The pipe
 //!
-//! - A record is one JSON object on one line; a field that a stage does not know passes through it
-//!   unchanged ([`record`], [`ndjson`]).
-//! - Input is operands, else standard input; one function decides it for every tool
-//!   ([`reference::reads_stdin`]).
-//! - Standard output is data, standard error is for people. A closed pipe ends a reader quietly.
-//! - A bad line is reported with its number. A filter skips it and exits with status 2; a tool that
-//!   changes something takes all of its input or none.
+//! - A record is one JSON object on one line; a tool passes unknown fields through unchanged ([`record`], [`ndjson`]).
+//! - Input is operands, or standard input; one function decides this for every tool ([`reference::reads_stdin`]).
+//! - Standard output is for data, standard error for people. A closed pipe ends a tool without a message.
+//! - An invalid line is reported with its number. A filter skips the line and exits with status 2; a tool that changes
+//!   something accepts all of its input or rejects all of it.
 //! - Exit codes are a closed set ([`error::Exit`]).
 //!
 //! # Three crates
 //!
-//! This crate reads sessions, speaks records and makes an executable a tool: it is the one that authors of
-//! external tools build on. It neither runs Codex nor writes into Codex's home. `codex-agent-engine` runs Codex
-//! for the tools of the package; `codex-agent-fake` is a Codex without a model, and the only code that writes a
-//! database of Codex. Both use this crate, and it uses neither of them.
+//! This crate is for authors of external tools: it reads sessions and records, and makes an executable a tool. It
+//! neither runs Codex nor writes to Codex's home. `codex-agent-engine` runs Codex for the tools of this package;
+//! `codex-agent-fake` is a Codex without a model, and the only code that writes a database of Codex. Both use this
+//! crate, which uses neither of them.
 //!
-//! # Floors
+//! # Layers
 //!
-//! A module imports only from floors above its own, and files import each other in no circle; a test holds the
-//! crate to both. Each package from outside is named in one module, serde, `serde_json` and schemars excepted,
-//! whose derives stand at the types.
+//! A module imports only from layers above its own, and no files import each other in a circle; a test checks both.
+//! Each external package is used in one module. serde, `serde_json` and schemars are exceptions, since their derives
+//! are at the types.
 //!
-//! | floor | module | its one responsibility | package |
+//! | layer | module | responsibility | package |
 //! |---|---|---|---|
-//! | 0 | [`text`] | other people's text made harmless, cut, escaped, matched | unicode-width, strsim |
-//! | 0 | [`choice`] | enums whose values have words and meanings | |
-//! | 1 | [`error`] | what can go wrong, in one line, and its exit code | |
-//! | 2 | [`time`] | points in time, and how people write them | jiff |
-//! | 2 | [`ndjson`] | records in and out of a pipe | ndjson-stream, memchr |
-//! | 2 | [`store`] | one JSON file that many processes change and a crash cannot spoil | tempfile |
-//! | 2 | [`exec`] | finding executables, and why a file cannot be run | which |
-//! | 2 | [`child`] | another program, run until it ends, a signal comes or a limit is reached | signal-hook |
+//! | 0 | [`text`] | untrusted text made harmless, cut, escaped, matched | unicode-width, strsim |
+//! | 0 | [`choice`] | enums with words and meanings for the command line | |
+//! | 1 | [`error`] | errors in one line, and their exit codes | |
+//! | 2 | [`time`] | points in time, and the forms that people type | jiff |
+//! | 2 | [`ndjson`] | records from and to a pipe | ndjson-stream, memchr |
+//! | 2 | [`store`] | one JSON file that many processes change and that is complete after a crash | tempfile |
+//! | 2 | [`exec`] | executables, and the reasons why a file cannot be run | which |
+//! | 2 | [`child`] | other programs, until they end, a signal is received or a limit is exceeded | signal-hook |
 //! | 3 | [`plugin`] | finding and listing `codex-agent-NAME`; inside it `description`, above `config` | |
-//! | 4 | [`config`] | our own `config.toml`: settings, aliases, directories | toml, shlex |
+//! | 4 | [`config`] | `config.toml`: settings, aliases, directories | toml, shlex |
 //! | 4 | [`record`] | the session record and its fields | uuid |
-//! | 4 | [`schema`] | JSON Schemas of the records; whether a record fits | |
-//! | 5 | [`query`] | which sessions are asked for, in which order | |
+//! | 4 | [`schema`] | JSON Schemas of the records; validation of a record | |
+//! | 5 | [`query`] | filters and orders of sessions | |
 //! | 5 | [`terminal`] | width, colours, lines of a table | rustix |
-//! | 6 | [`codex`] | where Codex keeps things and how to read them | walkdir, rusqlite, zstd |
+//! | 6 | [`codex`] | the files and the database of Codex | walkdir, rusqlite, zstd |
 //! | 6 | [`group`] | named sets of sessions | |
-//! | 6 | [`output`] | how sessions are shown | |
-//! | 7 | [`mod@reference`] | one grammar for "which session" | |
-//! | 8 | [`cli`] | one table a tool: parser, help, man page, completions, `main` | lexopt |
+//! | 6 | [`output`] | the forms in which sessions are printed | |
+//! | 7 | [`mod@reference`] | the grammar of references to sessions | |
+//! | 8 | [`cli`] | the table of a tool: parser, help, manual page, completions, `main` | lexopt |
 
 #[doc(hidden)]
 pub mod child;
