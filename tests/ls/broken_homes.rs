@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, OpenFlags};
@@ -403,7 +403,7 @@ fn a_session_that_is_archived_during_the_listing_is_listed_once() {
     // The counter before and after: an odd number is an unfinished move.
     let (moves, stop) = ([AtomicUsize::new(0), AtomicUsize::new(0)], AtomicBool::new(false));
     let counts = || [0, 1].map(|which: usize| moves[which].load(Ordering::SeqCst));
-    let mut judged = [0, 0];
+    let (mut judged, took) = ([0, 0], AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for turn in 0_usize.. {
@@ -415,15 +415,17 @@ fn a_session_that_is_archived_during_the_listing_is_listed_once() {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                // Longer than the grain of the clock in file times, and never in step with the listings.
-                std::thread::sleep(Duration::from_micros(11_000 + turn as u64 * 7_919 % 9_000));
+                // Longer than the grain of the clock in file times and than a listing, and never in step with them.
+                let least = 11_000 + turn as u64 * 7_919 % 9_000;
+                std::thread::sleep(Duration::from_micros(least.max(took.load(Ordering::SeqCst))));
             }
         });
         let judge = || {
             for _ in 0..200 {
-                let before = counts();
+                let (before, begun) = (counts(), Instant::now());
                 let ran = world.run(&["codex-agent-ls", "--no-database", "--archived", "--json"]);
                 let after = counts();
+                took.store(begun.elapsed().as_micros() as u64, Ordering::SeqCst);
                 ran.succeeds().reports_exactly("");
                 let mut got = ids(&ran.out);
                 assert!(got.windows(2).all(|two| two[0] < two[1]), "one is listed twice");
