@@ -1,4 +1,4 @@
-//! One prompt of a queue.
+//! A prompt of a queue, and its record.
 
 use serde::{Deserialize, Serialize};
 

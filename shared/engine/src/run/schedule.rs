@@ -120,34 +120,34 @@ impl Engine<'_> {
         let early = match policy {
             OnLimit::Wait => false,
             OnLimit::Try => true,
-            OnLimit::Stop => gate.recorded()?.is_some_and(|closed| closed.until.is_none()),
+            OnLimit::Stop => gate.recorded()?.is_some_and(|limit| limit.until.is_none()),
         };
-        let closed = match gate.request_start(early, now)? {
+        let limit = match gate.request_start(early, now)? {
             Admission::Free => return Ok(Some(false)),
             Admission::Probe => return Ok(Some(true)),
-            Admission::Shut(closed) => closed,
+            Admission::Shut(limit) => limit,
         };
         // A limit whose reset time is past is being probed, by this runner or another.
-        if policy == OnLimit::Stop && closed.until.is_some_and(|until| until > now) {
-            self.listener.warn(closed.error(now).message());
+        if policy == OnLimit::Stop && limit.until.is_some_and(|until| until > now) {
+            self.listener.warn(limit.error(now).message());
             self.stop.why = Some(Class::UsageLimit.word());
-            self.stop.until = closed.until;
+            self.stop.until = limit.until;
             return Ok(None);
         }
-        let wait = u64::try_from(closed.next.0 - now.0).map_or(Duration::ZERO, Duration::from_millis);
+        let wait = u64::try_from(limit.next.0 - now.0).map_or(Duration::ZERO, Duration::from_millis);
         // The wait is bounded, since another runner may reset the limit earlier.
         self.limits.blocked_until = Some(Instant::now() + wait.clamp(PROBE_RETRY, Duration::from_secs(30)));
         let announced = self.limits.announced;
         if wait == Duration::ZERO && announced.is_none() {
-            self.limits.announced = Some(closed.next);
+            self.limits.announced = Some(limit.next);
             self.listener.status("waiting for another job to test a usage limit");
         }
-        if wait > Duration::ZERO && announced != Some(closed.next) {
-            self.limits.announced = Some(closed.next);
+        if wait > Duration::ZERO && announced != Some(limit.next) {
+            self.limits.announced = Some(limit.next);
             self.listener
-                .status(&format!("waiting until a usage limit resets: {}", closed.describe_until(now)));
+                .status(&format!("waiting until a usage limit resets: {}", limit.describe_until(now)));
             let why = Class::UsageLimit.word();
-            self.record_event(RunEvent::RunWaiting { why, until: Some(closed.next) }, false)?;
+            self.record_event(RunEvent::RunWaiting { why, until: Some(limit.next) }, false)?;
         }
         Ok(None)
     }

@@ -49,8 +49,8 @@ impl Rollout for RolloutReader<'_> {
     }
 
     fn ending(&mut self, session: Id) -> Option<Ending> {
-        let said = std::fs::read_to_string(&self.prompt).ok()?;
-        self.checker.ending(self.home, session, self.since, &said)
+        let prompt = std::fs::read_to_string(&self.prompt).ok()?;
+        self.checker.ending(self.home, session, self.since, &prompt)
     }
 }
 
@@ -59,9 +59,9 @@ impl Engine<'_> {
         let at = running.task;
         let home = self.tasks.all[at].home.clone();
         let prompt = running.out.with_extension("prompt");
-        let mut look =
+        let mut rollout =
             RolloutReader { checker: &mut self.checker, home: home.as_deref(), since: running.at, prompt };
-        let (exit, verdict) = running.judge(&mut look);
+        let (exit, verdict) = running.judge(&mut rollout);
         let verdict = self.check_rollout(running, verdict);
         let verdict = match verdict {
             // A signal from outside killed Codex before it began: the job is rerun once.
@@ -333,17 +333,17 @@ impl Engine<'_> {
         if was_started {
             self.tasks.set_state(at, State::Pending);
         }
-        let (since, looks) = *self.busy.entry(at).or_insert((now, 0));
+        let (since, checks) = *self.busy.entry(at).or_insert((now, 0));
         // A locked database is no session: skip and fork do not apply.
         let policy = if failure.class == Class::Locked { OnBusy::default() } else { self.settings.on_busy };
         let waits = policy.waits(now.duration_since(since));
-        if !waits || looks == 0 {
+        if !waits || checks == 0 {
             self.name_holder(at, &mut failure);
         }
         let message = failure.message.clone();
         match policy {
             OnBusy::Wait(_) if waits => {
-                if looks == 0 {
+                if checks == 0 {
                     self.listener.status(&format!("{message}; waiting"));
                 }
                 match was_started {
@@ -383,9 +383,9 @@ impl Engine<'_> {
 
     /// Delays a job whose session is busy, longer each time.
     pub(super) fn wait_for_session(&mut self, at: usize) {
-        let (_, looks) = self.busy.entry(at).or_insert((Instant::now(), 0));
-        *looks += 1;
-        let wait = Duration::from_millis(250 << (*looks).min(5));
+        let (_, checks) = self.busy.entry(at).or_insert((Instant::now(), 0));
+        *checks += 1;
+        let wait = Duration::from_millis(250 << (*checks).min(5));
         self.give_back(at, wait);
     }
 }
