@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use codex_agent_engine::codex::fork::{Cut, Forker, checked_name, refuse_outside};
+use codex_agent_engine::codex::fork::{Cut, Forker, check_name, refuse_outside};
 use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::Versions;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
+use codex_agent_engine::commands::send::send_prompt;
 use codex_agent_engine::record::job::check_prompt;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, flags};
@@ -15,7 +16,7 @@ use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::refuse;
 use codex_agent_shared::codex::version::{is_before, refuse_older};
-use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
+use codex_agent_shared::error::{Error, Exit, Result, reason, status, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::reference;
@@ -33,30 +34,21 @@ struct Own {
 type Args = jobs::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-fn what() -> Vec<Flag> {
+fn fork_flags() -> Vec<Flag> {
     vec![
-        Flag::parsed(
-            "nth-message",
-            Takes::Text("N"),
-            "fork before the Nth message of the user",
-            nth,
-            |args| &mut args.own.nth,
-        )
-        .more("1 makes an empty fork; -1 omits the last message and its answer, -2 the last two. The fork ends before the turn that has the message."),
-        Flag::text(
-            "at",
-            "SESSION:TURN",
-            "fork before this turn of this session",
-            |args| &mut args.own.at,
-        )
-        .more("Both are ids of Codex. The flag replaces REF."),
+        Flag::parsed("nth-message", Takes::Text("N"), "fork before the Nth message of the user", parse_nth, |args| {
+            &mut args.own.nth
+        })
+        .more("1 creates a fork without turns; -1 omits the last message and its answer, -2 the last two. The fork ends before the turn that has the message."),
+        Flag::text("at", "SESSION:TURN", "fork before this turn of this session", |args| &mut args.own.at)
+            .more("SESSION and TURN are ids of Codex. This option replaces REF."),
         Flag::number("count", "N", 1.., "make N forks of each session", |args| &mut args.own.count)
             .short('n'),
         Flag::parsed(
             "name",
             Takes::Text("NAME"),
             "name each fork: NAME, NAME 2, NAME 3, ...",
-            |value| Ok(checked_name(&value.text()?)?.to_owned()),
+            |value| Ok(check_name(&value.text()?)?.to_owned()),
             |args| &mut args.own.name,
         )
         .more("By default a fork has its parent's name (0.169), or none."),
@@ -69,19 +61,17 @@ fn what() -> Vec<Flag> {
 }
 
 /// The number of a message.
-fn nth(value: Value) -> Result<i64> {
+fn parse_nth(value: Value) -> Result<i64> {
     let text = value.text()?;
-    text.parse()
-        .ok()
-        .filter(|nth| *nth != 0)
-        .ok_or_else(|| Error::usage(format!("invalid value '{text}': expected 1, 2, ... or -1, -2, ...")))
+    let nth = text.parse().ok().filter(|nth| *nth != 0);
+    nth.ok_or_else(|| Error::usage(format!("invalid value '{text}': expected 1, 2, ... or -1, -2, ...")))
 }
 
-fn turn() -> [Flag; 5] {
+fn prompt_flags() -> [Flag; 5] {
     [jobs::prompt(), jobs::prompt_file(), jobs::image(), jobs::answers(), jobs::events()]
 }
 
-fn other() -> [Flag; 3] {
+fn other_flags() -> [Flag; 3] {
     let help = "print the sessions that would be forked, and fork nothing";
     let dry_run = Flag::switch("dry-run", help, |args| &mut args.jobs.dry_run);
     [flags::json("the records of the forks, one a line"), dry_run, flags::codex_home()]
@@ -91,7 +81,7 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-fork")
         .description([
             "Creates new sessions from existing ones: with all of their turns, or with those before a message. The existing session does not change. Each fork is printed as by codex-agent-ls(1), as soon as Codex has created it.",
-            "Sessions are references, see codex-agent(7). Without one, or for '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB.",
+            "Sessions are references, see codex-agent(7). Without references, or for '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB.",
             "With --prompt or --prompt-file each fork gets a first turn; several run concurrently, without the Codex TUI. See codex-agent-run(1). With --json the records of the forks come first, then the events.",
             "    codex-agent fork @ --nth-message -1 --prompt 'Try it without the cache' --answers",
             "The directory of a fork is that of its session, or --cwd. The directory must exist.",
@@ -100,14 +90,14 @@ fn tool() -> Tool {
         .command(
             Command::new(run)
                 .operands("[REF...|-]", &[Completes::Sessions])
-                .flags("Fork options", what())
-                .flags("Prompt options", jobs::with_prompt(turn()))
+                .flags("Fork options", fork_flags())
+                .flags("Prompt options", jobs::with_prompt(prompt_flags()))
                 .flags(
                     jobs::RUN_OPTIONS,
-                    jobs::with_prompt(jobs::codex_options().into_iter().chain(jobs::how_concurrent()))
+                    jobs::with_prompt(jobs::codex_options().into_iter().chain(jobs::concurrent_run_options()))
                         .chain([flags::codex()]),
                 )
-                .flags("Other", other()),
+                .flags("Other", other_flags()),
         )
         .exit_status(&[
             (0, "All forks were made."),
@@ -146,7 +136,7 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<Exit> {
     if args.own.nth.is_some() && args.own.at.is_some() {
-        return Err(Error::usage("--nth-message and --at do not go together"));
+        return Err(Error::usage("--nth-message and --at cannot be combined"));
     }
     match args.jobs.has_prompt() {
         true => validate_prompt(&mut args)?,
@@ -158,9 +148,11 @@ fn run(mut args: Args) -> Result<Exit> {
             let (session, turn) = at
                 .split_once(':')
                 .filter(|(session, turn)| !session.is_empty() && !turn.is_empty())
-                .ok_or_else(|| Error::usage(format!("cannot read '{at}': expected SESSION:TURN")))?;
+                .ok_or_else(|| {
+                    Error::usage(format!("invalid value '{at}' for '--at': expected SESSION:TURN"))
+                })?;
             if let Some(extra) = args.operands.first() {
-                return Err(Error::usage(format!("unexpected operand '{extra}' beside --at")));
+                return Err(Error::usage(format!("operand '{extra}' cannot be combined with --at")));
             }
             (vec![reference::resolve_to_act(&mut index, session)?], Cut::Turn(turn.to_owned()))
         }
@@ -176,12 +168,12 @@ fn run(mut args: Args) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     if parents.is_empty() {
-        status("no session came in, and nothing was forked");
+        status("the input has no sessions; nothing was forked");
         return Ok(Exit::Done);
     }
     let codex = find_codex(args.common.codex.as_deref())?;
     let mut versions = Versions::default();
-    let here = versions.of(&codex, Some(index.home().path()), Path::new("."), false)?;
+    let here = versions.get(&codex, Some(index.home().path()), Path::new("."), false)?;
     for parent in &parents {
         let outside = if is_before(&here, (0, 148)) { Ok(()) } else { refuse_outside(index.home(), parent) };
         let refused = outside.and_then(|()| refuse(parent, true, index.files()));
@@ -201,12 +193,11 @@ fn run(mut args: Args) -> Result<Exit> {
             match print_forks(&args, parent, &made[before..], &mut rows) {
                 // The prompts are sent although standard output is closed.
                 Err(error) if error.is_broken_pipe() && args.jobs.has_prompt() => {}
-                Err(error) if error.is_broken_pipe() => return Err(error),
-                Err(error) => {
+                Err(error) if !error.is_broken_pipe() => {
                     let ids: Vec<String> = made.iter().map(ToString::to_string).collect();
-                    return Err(error.hint(format!("forked before that: {}", ids.join(" "))));
+                    return Err(error.hint(format!("these forks were created: {}", ids.join(" "))));
                 }
-                Ok(()) => {}
+                printed => printed?,
             }
         }
     }
@@ -220,19 +211,16 @@ fn run(mut args: Args) -> Result<Exit> {
     };
     // The forks are new, so that no unfinished run can have them.
     args.jobs.new = true;
-    let sent = codex_agent_engine::commands::send::add("fork", &name, &made, &args.common, &args.jobs)?;
+    let sent = send_prompt("fork", &name, &made, &args.common, &args.jobs)?;
     Ok(if sent == Exit::Done { exit } else { sent })
 }
 
 /// Validates the prompt and its options before anything is forked.
 fn validate_prompt(args: &mut Args) -> Result<()> {
-    if args.jobs.prompt_file.as_deref() == Some(Path::new("-"))
-        && args.own.at.is_none()
-        && (args.operands.is_empty() || args.operands.iter().any(|operand| operand == "-"))
-    {
-        return Err(Error::usage("standard input cannot be the prompt and the sessions"));
+    if args.own.at.is_none() {
+        args.jobs.refuse_stdin_twice(&args.operands)?;
     }
-    let prompt = args.jobs.one_prompt()?;
+    let prompt = args.jobs.single_prompt()?;
     check_prompt(&prompt)?;
     args.jobs.show_options(&args.common)?;
     args.jobs.images()?;
@@ -258,11 +246,11 @@ fn fork_one(
             Error::new("the session's directory is unknown").hint("name a directory by --cwd")
         })?;
     let directory = std::fs::canonicalize(&directory).map_err(|error| {
-        let why = codex_agent_shared::error::reason(&error);
+        let why = reason(&error);
         Error::new(format!("cannot change to the session's directory '{}': {why}", directory.display()))
             .hint("name another directory by --cwd")
     })?;
-    let version = versions.of(codex, Some(index.home().path()), &directory, true)?;
+    let version = versions.get(codex, Some(index.home().path()), &directory, true)?;
     refuse_older(&version, parent)?;
     let mut forker = Forker::new(codex, &version, index.home(), &directory);
     for _ in 0..args.own.count.unwrap_or(1) {
@@ -273,7 +261,7 @@ fn fork_one(
             forker.name(fork, &name)?;
         }
     }
-    // When the server has ended, the sessions are unlocked, and Codex has written everything.
+    // After the end of the server the sessions are unlocked, and all changes are on disk.
     forker.close();
     Ok(())
 }

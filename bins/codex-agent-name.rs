@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use codex_agent_engine::codex::fork::{checked_name, set_name};
+use codex_agent_engine::codex::fork::{check_name, set_name};
 use codex_agent_engine::codex::server::{Server, find_codex};
-use codex_agent_engine::codex::version::version;
+use codex_agent_engine::codex::version::query_version;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result, status};
@@ -22,8 +22,8 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-name")
         .description([
             "Names a session, through Codex itself, so that the picker of Codex shows the name and 'codex resume NAME' finds it. Codex has no other way to name sessions of 'codex exec'.",
-            "Every tool of this package accepts the name as a reference. Names need not be unique: Codex names the sessions of its TUI itself (0.171), and a fork has the name of its parent (0.169). A name of several sessions is ambiguous; the error names the newest. A name is refused if it is a whole id or the path of a rollout, or begins with @, -, id: or name:, as references do. Codex removes blanks around a name, keeps every earlier name, and cannot remove a name.",
-            "Codex 0.94 or later is needed. Codex is started for this, which takes about half a second.",
+            "Every tool of this package accepts the name as a reference. Names need not be unique: Codex names the sessions of its TUI itself (0.171), and a fork has the name of its parent (0.169). A name of several sessions is ambiguous, and the error lists the newest of them. A name is refused if it is a full id or the path of a rollout, or begins with @, -, id: or name:, since such a name would be another reference. Codex removes blanks around a name, keeps every earlier name, and cannot remove a name.",
+            "Codex 0.94 or later is needed. The start of Codex takes about half a second.",
         ])
         .command(
             Command::new(run)
@@ -53,21 +53,21 @@ fn run(args: Args) -> Result<Exit> {
             0 => Error::usage("a session and its name are missing"),
             1 => Error::usage("the name is missing"),
             _ => Error::usage(format!("unexpected operand '{}'", args.operands[2]))
-                .hint("quote a name with blanks"),
+                .hint("put a name with blanks in quotes"),
         });
     };
-    let name = checked_name(name)?;
+    let name = check_name(name)?;
     let mut index = args.common.index()?;
     let session = reference::resolve_to_act(&mut index, text)?;
     let Some(id) = session.id else { return Err(Error::new(format!("'{text}' has no id"))) };
     let codex = find_codex(args.common.codex.as_deref())?;
     // The directory of the server does not matter for a name, and the session's directory may not exist.
     let home = index.home().clone();
-    let version = version(&codex, Some(home.path()), Some(home.path()))?;
+    let version = query_version(&codex, Some(home.path()), Some(home.path()))?;
     let mut server = Server::start(&codex, &home, home.path())?;
     set_name(&mut server, &home, &version, id, name)?;
     server.close();
-    // An index opened before the change has the old name.
+    // An index that was opened before the change has the old name.
     let named = args.common.index()?.get(id)?;
     let named = named.filter(|session| session.name.as_deref() == Some(name)).ok_or_else(|| {
         Error::new(format!("Codex {version} accepted the name '{name}' for '{id}', but does not show it"))

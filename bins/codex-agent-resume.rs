@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
 use codex_agent_engine::codex::server::find_codex;
-use codex_agent_engine::codex::version::version;
+use codex_agent_engine::codex::version::query_version;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
+use codex_agent_engine::commands::send::{dedup_ids, send_prompt};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, flags};
@@ -35,7 +36,7 @@ struct Own {
 type Args = jobs::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-fn codex() -> Vec<Flag> {
+fn tui_flags() -> Vec<Flag> {
     vec![
         Flag::directory("cwd", "open the session in DIR, instead of in its own directory", |args| {
             &mut args.own.cwd
@@ -48,7 +49,7 @@ fn codex() -> Vec<Flag> {
     ]
 }
 
-fn turn() -> Vec<Flag> {
+fn prompt_flags() -> Vec<Flag> {
     vec![
         jobs::prompt(),
         jobs::prompt_file(),
@@ -62,7 +63,7 @@ fn turn() -> Vec<Flag> {
     ]
 }
 
-fn other() -> Vec<Flag> {
+fn other_flags() -> Vec<Flag> {
     vec![
         Flag::switch("print", "print the command instead of running it", |args| &mut args.own.print).more(
             "The command is a shell command line, or with --json a record of type command with argv and cwd.",
@@ -75,19 +76,19 @@ fn other() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-resume")
         .description([
-            "Runs 'codex resume' with a session, in the directory of the session. Codex itself resumes in the current directory, and starts a new session if it does not know the id or name; this tool always passes the whole id.",
+            "Runs 'codex resume' with a session, in the directory of the session. Codex itself resumes in the current directory, and starts a new session for an unknown id or name; this tool always passes the full id.",
             "With --prompt or --prompt-file the prompt is sent to each of the sessions, concurrently and without the Codex TUI, each in the directory where it ran last. Events are printed as they happen and saved: 'codex-agent run log' prints them again, and after a crash 'codex-agent run continue' continues without sending a prompt twice. See codex-agent-run(1).",
             "    codex-agent find parser --json | codex-agent resume --prompt 'Go on' --answers",
-            "The session is a reference, see codex-agent(7). Without one, or for '-', the reference is the first line of standard input: a session record, a JSON string, or a line up to its first TAB. The standard input of Codex is then the terminal.",
+            "The session is a reference, see codex-agent(7). Without a reference, or for '-', the reference is the first line of standard input: a session record, a JSON string, or a line up to its first TAB. The standard input of Codex is then the terminal.",
             "A session is refused, with a hint, if it is archived, if its directory does not exist, or if its format is newer than this Codex, which would damage it.",
         ])
         .command(
             Command::new(run)
                 .operands("[REF...|-]", &[Completes::Sessions])
-                .flags("TUI options", codex())
-                .flags("Prompt options", jobs::with_prompt(turn()))
-                .flags(jobs::RUN_OPTIONS, jobs::with_prompt(jobs::how_concurrent()).chain([flags::codex()]))
-                .flags("Other", other()),
+                .flags("TUI options", tui_flags())
+                .flags("Prompt options", jobs::with_prompt(prompt_flags()))
+                .flags(jobs::RUN_OPTIONS, jobs::with_prompt(jobs::concurrent_run_options()).chain([flags::codex()]))
+                .flags("Other", other_flags()),
         )
         .exit_status(&[
             (0, "The command was printed. Otherwise the exit status is that of Codex."),
@@ -121,7 +122,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<Exit> {
     if args.jobs.has_prompt() {
-        return send(&args);
+        return send_to_all(&args);
     }
     if args.jobs.dry_run {
         return Err(Error::usage("--dry-run needs a prompt").hint("--print prints the command"));
@@ -137,48 +138,42 @@ fn run(args: Args) -> Result<Exit> {
             .hint(format!("the Codex TUI opens one session; --prompt {words} sends a prompt to it")));
     }
     let mut index = args.common.index()?;
-    let text = if reads { first_of_stdin()? } else { args.operands[0].clone() };
+    let text = if reads { read_reference()? } else { args.operands[0].clone() };
     let resolve = if args.own.print { reference::resolve } else { reference::resolve_to_act };
     let session = resolve(&mut index, &text)?;
-    let (id, directory) = check(&args, &session)?;
+    let (id, directory) = check_session(&args, &session)?;
     refuse(&session, false, index.files())?;
     let codex = find_codex(args.common.codex.as_deref())?;
-    // Asking Codex for its version takes time, so it is done only for this format.
+    // The version query takes time, and only this format needs the version.
     if session.history.as_deref() == Some("paginated") {
-        refuse_older(&version(&codex, Some(index.home().path()), Some(&directory))?, &session)?;
+        refuse_older(&query_version(&codex, Some(index.home().path()), Some(&directory))?, &session)?;
     }
-    let argv = argv(&args, &id)?;
+    let argv = resume_argv(&args, &id)?;
     if args.own.print {
-        return print(&args, &codex, &argv, &directory);
+        return print_command(&args, &codex, &argv, &directory);
     }
     Err(exec_codex(&index, &codex, &argv, &directory, reads))
 }
 
 /// Sends the prompt to each of the sessions, without the TUI.
-fn send(args: &Args) -> Result<Exit> {
+fn send_to_all(args: &Args) -> Result<Exit> {
     if args.own.print || args.own.cwd.is_some() {
         return Err(Error::usage("--print and --cwd cannot be combined with a prompt")
             .hint("--dry-run prints the jobs; a session runs where it ran last"));
     }
-    let stdin_is_prompt = args.jobs.prompt_file.as_deref() == Some(Path::new("-"));
-    if stdin_is_prompt && args.operands.iter().any(|operand| operand == "-") {
-        return Err(Error::usage("standard input cannot be the prompt and the sessions"));
-    }
-    if stdin_is_prompt && args.operands.is_empty() {
-        return Err(Error::usage("a session is missing"));
-    }
+    args.jobs.refuse_stdin_twice(&args.operands)?;
     let mut index = args.common.index()?;
     let sessions = reference::resolve_all(&mut index, &args.operands, "nothing was started")?;
-    let ids = codex_agent_engine::commands::send::dedup_ids(sessions.iter().filter_map(|session| session.id));
+    let ids = dedup_ids(sessions.iter().filter_map(|session| session.id));
     let name = match &ids[..] {
         [one] => one.short(),
         _ => format!("{}-sessions", ids.len()),
     };
-    codex_agent_engine::commands::send::add("resume", &name, &ids, &args.common, &args.jobs)
+    send_prompt("resume", &name, &ids, &args.common, &args.jobs)
 }
 
 /// The first reference on standard input. The rest is not read.
-fn first_of_stdin() -> Result<String> {
+fn read_reference() -> Result<String> {
     let mut inputs = Inputs::new("stdin", io::stdin().lock());
     loop {
         match inputs.next() {
@@ -191,44 +186,43 @@ fn first_of_stdin() -> Result<String> {
     }
 }
 
-fn check(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
+fn check_session(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
     let Some(id) = session.id.map(|id| id.to_string()) else {
         return Err(Error::new("the session has no id"));
     };
     if session.archived_at.is_some() {
-        return Err(Error::new(format!("session '{id}' is archived")).hint(format!("codex unarchive {id}")));
+        return Err(Error::new(format!("session '{id}' is archived"))
+            .hint(format!("'codex unarchive {id}' unarchives the session")));
     }
     let own = last_directory(session).map(PathBuf::from);
     let directory = args.own.cwd.clone().or(own).ok_or_else(|| {
         Error::new(format!("the directory of session '{id}' is unknown")).hint("name a directory by --cwd")
     })?;
     if !directory.is_dir() {
-        let place = directory.display();
-        return Err(Error::new(format!(
-            "cannot open session '{id}' in '{place}': there is no such directory"
-        ))
-        .hint("name another directory by --cwd"));
+        let message = format!("cannot open session '{id}': there is no directory '{}'", directory.display());
+        return Err(Error::new(message).hint("name another directory by --cwd"));
     }
     Ok((id, std::path::absolute(&directory).unwrap_or(directory)))
 }
 
 /// `codex resume` and the rest, options before the id, in the form that Codex 0.45 to 0.171 accept.
-fn argv(args: &Args, id: &str) -> Result<Vec<String>> {
+fn resume_argv(args: &Args, id: &str) -> Result<Vec<String>> {
     let mut argv = vec!["resume".to_owned()];
-    let sandbox = args.jobs.sandbox()?.map(|sandbox| sandbox.word().to_owned());
-    for (flag, value) in [("--model", &args.jobs.model), ("--sandbox", &sandbox)] {
-        argv.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+    let options = args.jobs.options()?;
+    let sandbox = options.sandbox.map(|sandbox| sandbox.word().to_owned());
+    for (flag, value) in [("--model", options.model), ("--sandbox", sandbox)] {
+        argv.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
     }
-    argv.extend(args.jobs.config.iter().flat_map(|setting| ["--config".to_owned(), setting.clone()]));
-    if args.jobs.bypass {
+    argv.extend(options.config.into_iter().flat_map(|setting| ["--config".to_owned(), setting]));
+    if options.bypass {
         argv.push("--dangerously-bypass-approvals-and-sandbox".to_owned());
     }
-    argv.extend(args.jobs.args.iter().cloned());
+    argv.extend(options.args);
     argv.push(id.to_owned());
     Ok(argv)
 }
 
-fn print(args: &Args, codex: &Path, argv: &[String], directory: &Path) -> Result<Exit> {
+fn print_command(args: &Args, codex: &Path, argv: &[String], directory: &Path) -> Result<Exit> {
     let program = codex.to_string_lossy().into_owned();
     let argv: Vec<String> = std::iter::once(program).chain(argv.iter().cloned()).collect();
     let mut output = Output::stdout();
@@ -257,7 +251,7 @@ fn exec_codex(index: &Index, codex: &Path, argv: &[String], directory: &Path, re
             Ok(terminal) => drop(process.stdin(terminal)),
             Err(error) => {
                 return Error::new(format!("cannot open the terminal for Codex: {}", reason(&error)))
-                    .hint("without one, name the session as an operand");
+                    .hint("without a terminal, name the session as an operand");
             }
         }
     }

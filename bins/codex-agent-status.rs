@@ -9,7 +9,7 @@ use codex_agent_engine::run::usage_limit::{ActiveLimit, LimitGate};
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Tool, flags};
-use codex_agent_shared::error::{Error, Exit, Result, warn_of};
+use codex_agent_shared::error::{Error, Exit, Result, note, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::terminal::{Cell, Cut, Look, Table, columns, is_terminal};
 use codex_agent_shared::text::tsv;
@@ -60,7 +60,8 @@ fn main() -> ExitCode {
     cli::main(tool())
 }
 
-enum Thing {
+/// A row of the output.
+enum Item {
     Run(RunDir, Box<RunProgress>),
     Queue(Box<Queue>, RunnerState),
     Limit(ActiveLimit),
@@ -70,16 +71,16 @@ fn run(args: Args) -> Result<Exit> {
     let mut exit = Exit::Done;
     let mut output = Output::stdout();
     let (now, mut rows) = (Timestamp::now(), Vec::new());
-    for thing in things(&mut exit)? {
+    for item in read_items(&mut exit)? {
         if args.common.json {
-            match &thing {
-                Thing::Run(dir, tasks) => output.record(&manage::record(dir, tasks))?,
-                Thing::Queue(queue, life) => output.record(&queue.record(*life))?,
-                Thing::Limit(closed) => output.record(&manage::LimitRecord::new(closed))?,
+            match &item {
+                Item::Run(dir, tasks) => output.record(&manage::describe_run(dir, tasks))?,
+                Item::Queue(queue, runner) => output.record(&queue.record(*runner))?,
+                Item::Limit(limit) => output.record(&manage::LimitRecord::new(limit))?,
             }
             continue;
         }
-        let row = row(&thing, now);
+        let row = row(&item, now);
         if is_terminal() {
             rows.push(row);
         } else {
@@ -104,13 +105,13 @@ fn run(args: Args) -> Result<Exit> {
     table.write(&mut output, args.common.color.is_on())?;
     output.flush()?;
     if is_empty && is_terminal() && !args.common.json {
-        codex_agent_shared::error::note("nothing runs, and nothing waits");
+        note("there are no running jobs and no pending work");
     }
     Ok(exit)
 }
 
-/// Limits first, since they hold back the rest; then runs, then queues.
-fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
+/// Limits come first, since they delay runs and queues; then runs, then queues.
+fn read_items(exit: &mut Exit) -> Result<Vec<Item>> {
     // An error in one source must not hide the others.
     let mut trouble = |error: Error| {
         warn_of(&error);
@@ -120,62 +121,62 @@ fn things(exit: &mut Exit) -> Result<Vec<Thing>> {
         trouble(error);
         Vec::new()
     });
-    let mut things: Vec<Thing> = limits.into_iter().map(Thing::Limit).collect();
+    let mut items: Vec<Item> = limits.into_iter().map(Item::Limit).collect();
     for dir in RunDir::all()? {
         let Some(tasks) = RunProgress::read_existing(&dir) else { continue };
         match tasks {
             Ok(tasks) if tasks.is_begun() && tasks.is_open() => {
-                things.push(Thing::Run(dir, Box::new(tasks)));
+                items.push(Item::Run(dir, Box::new(tasks)));
             }
             Ok(_) => {}
             Err(error) => trouble(error),
         }
     }
-    let (queues, lives) = Queues::read().unwrap_or_else(|error| {
+    let (queues, runners) = Queues::read().unwrap_or_else(|error| {
         trouble(error);
         Default::default()
     });
-    for (queue, life) in queues.queues.into_iter().zip(lives) {
-        // Manual prompts wait for a word, and not for a runner.
-        if life != RunnerState::Idle || queue.count_due() > 0 {
-            things.push(Thing::Queue(Box::new(queue), life));
+    for (queue, runner) in queues.queues.into_iter().zip(runners) {
+        // Manual prompts wait for the user, and not for a runner.
+        if runner != RunnerState::Idle || queue.count_due() > 0 {
+            items.push(Item::Queue(Box::new(queue), runner));
         }
     }
-    Ok(things)
+    Ok(items)
 }
 
-/// Kind, name, state, what is left, and one thing more.
-fn row(thing: &Thing, now: Timestamp) -> [String; 5] {
-    match thing {
-        Thing::Run(dir, tasks) => {
+/// Kind, name, state, remaining work, and a time or prompt.
+fn row(item: &Item, now: Timestamp) -> [String; 5] {
+    match item {
+        Item::Run(dir, tasks) => {
             let Counts { pending, running, .. } = tasks.reported_counts();
             let began = tasks.started_at.map(|at| match is_terminal() {
                 true => format!("since {}", at.clock()),
                 false => at.to_string(),
             });
             let left = format!("{} left", pending + running);
-            let state = manage::state(dir, tasks).to_owned();
+            let state = manage::run_state(dir, tasks).to_owned();
             ["run".to_owned(), dir.name().to_owned(), state, left, began.unwrap_or_default()]
         }
-        Thing::Queue(queue, life) => {
+        Item::Queue(queue, runner) => {
             let next =
                 queue.prompts.iter().find(|prompt| prompt.is_due() || prompt.status == Status::Running);
             let left = format!("{} left", queue.count_due() + queue.counts().running);
             let next = next.map(|prompt| prompt.prompt.clone()).unwrap_or_default();
-            ["queue".to_owned(), queue.name.clone(), queue.state(*life).to_owned(), left, next]
+            ["queue".to_owned(), queue.name.clone(), queue.state(*runner).to_owned(), left, next]
         }
-        Thing::Limit(closed) => {
+        Item::Limit(limit) => {
             let until = match is_terminal() {
-                true => closed.describe_until(now),
-                false => closed.until.unwrap_or(closed.next).to_string(),
+                true => limit.describe_until(now),
+                false => limit.until.unwrap_or(limit.next).to_string(),
             };
-            let tries = match closed.tries {
+            let tries = match limit.tries {
                 0 => String::new(),
                 1 => "tried once".to_owned(),
                 tries => format!("tried {tries} times"),
             };
-            let state = if closed.is_over(now) { "over" } else { "reached" };
-            ["limit".to_owned(), closed.codex_home.clone(), state.to_owned(), tries, until]
+            let state = if limit.is_over(now) { "over" } else { "reached" };
+            ["limit".to_owned(), limit.codex_home.clone(), state.to_owned(), tries, until]
         }
     }
 }

@@ -39,7 +39,7 @@ impl<'w> Old<'w> {
     ) -> Old<'w> {
         // Fields that were added later are missing in its journal.
         world.foreign();
-        let boot = if is_this_boot { liveness::boot().unwrap() } else { "another boot".to_owned() };
+        let boot = if is_this_boot { liveness::boot_id().unwrap() } else { "another boot".to_owned() };
         let codex = codex.to_str().unwrap();
         for (from, to) in
             [("codex", ".codex"), ("config", ".config/codex-agent"), ("state", ".local/state/codex-agent")]

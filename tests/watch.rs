@@ -280,7 +280,7 @@ fn a_failed_job_is_shown_with_a_hint() {
     let id = fake.begin("one");
     fake.codex(&["archive", &id], "").succeeds();
     let ran = fake.tool(&["resume", &id, "--prompt", "x"]);
-    let want = format!("is archived; 'codex unarchive {id}' brings it back");
+    let want = format!("is archived; 'codex unarchive {id}' unarchives it");
     ran.exits(1).shows(&want);
 }
 
@@ -291,15 +291,15 @@ fn a_group_without_running_turns_is_shown() {
     let id = fake.begin("What it is about");
     fake.good(&["group", "add", "g", &id]);
     let mut terminal = Terminal::open(fake.started(&["group", "watch", "g"]), 100, 24);
-    terminal.until("no run over 'g' now; watching 1 session until Ctrl-C");
+    terminal.until("group 'g' has no running jobs; watching 1 session until Ctrl-C");
     let mut run = fake.start(&["group", "run", "g", "--prompt", "MS1500 two"]);
     let shown = terminal.until("  What it is about");
     let screen = shown.rsplit("\x1b[J").next().unwrap();
-    assert!(screen.contains(" running ") && !screen.contains("no run over"), "{shown}");
+    assert!(screen.contains(" running ") && !screen.contains("has no running jobs"), "{shown}");
     // The view is drawn only when something changes, not ten times a second.
     let shown = terminal.until("completed");
     assert!(shown.matches("running").count() < 8, "{shown}");
-    terminal.until("no run over");
+    terminal.until("has no running jobs");
     assert_eq!(end(&mut run), 0);
     terminal.press("\x03");
 }

@@ -134,17 +134,17 @@ fn commands() -> Vec<Command<Args>> {
             .flags("Prompt options", [jobs::prompt(), jobs::prompt_file(), jobs::image()])
             .flags(
                 jobs::RUN_OPTIONS,
-                jobs::codex_options().into_iter().chain(jobs::how_concurrent()).chain([flags::codex()]),
+                jobs::codex_options().into_iter().chain(jobs::concurrent_run_options()).chain([flags::codex()]),
             )
             .flags("Other", [jobs::new(), jobs::dry_run(), flags::codex_home()])
-            .flags("Output options", jobs::shown()),
+            .flags("Output options", jobs::output_options()),
         Command::verb("watch", "follow the sessions of a group", verbs::watch)
             .operands("NAME", &[Completes::Groups])
             .details(&[
                 "Prints new events of runs of the group until Ctrl-C, and what its sessions do otherwise, for example in the Codex TUI: turns, messages, tool calls. Sessions that are added meanwhile are watched too.",
                 "In a pipe each event is one line: time, event, job, session, and a text, separated by TABs and never truncated.",
             ])
-            .flags("Output options", jobs::shown())
+            .flags("Output options", jobs::output_options())
             .flags("Other", [flags::codex_home()]),
         Command::verb("log", "print the log of the last run of a group", verbs::log)
             .operands("NAME", &[Completes::Groups])

@@ -456,5 +456,5 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     if sessions.is_empty() {
         status(format_args!("group '{name}' is empty"));
     }
-    send::add("group", &group.name, &sessions, &args.common, &args.jobs)
+    send::send_prompt("group", &group.name, &sessions, &args.common, &args.jobs)
 }

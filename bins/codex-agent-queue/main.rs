@@ -194,14 +194,14 @@ fn commands() -> Vec<Command<Args>> {
             ])
             .flags(
                 jobs::RUN_OPTIONS,
-                jobs::codex_options().into_iter().chain(jobs::how()).chain([flags::codex()]),
+                jobs::codex_options().into_iter().chain(jobs::run_options()).chain([flags::codex()]),
             )
             .flags("Other", [new(), jobs::dry_run(), jobs::image(), flags::codex_home()])
-            .flags("Output options", jobs::shown()),
+            .flags("Output options", jobs::output_options()),
         Command::verb("watch", "follow the runner of a queue", verbs::watch)
             .operands("NAME", NAME)
             .details(&["The same as 'codex-agent run watch' for the last run of the queue."])
-            .flags("Output options", jobs::shown()),
+            .flags("Output options", jobs::output_options()),
         Command::verb("log", "print the log of the last run of a queue", verbs::log)
             .operands("NAME", NAME)
             .details(&["A run lasts until the queue has no prompt to send, and may have several runners, one after the other."])

@@ -63,7 +63,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         check_prompt(&given.prompt)?;
         let mut images = common.clone();
         for image in given.images {
-            images.push(jobs::absolute(Path::new(&image), "open the image")?);
+            images.push(jobs::resolve_file(Path::new(&image), "open the image")?);
         }
         fresh.push(Prompt::new(given.prompt, images, mode));
         Ok(())
@@ -226,7 +226,7 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
     // The text of the editor is kept even if the prompt is changed or removed meanwhile.
     let mut written = None;
     let text = match (args.operands.get(2).map(String::as_str), args.jobs.has_prompt()) {
-        (None, true) => args.jobs.one_prompt()?,
+        (None, true) => args.jobs.single_prompt()?,
         (Some("-"), false) => jobs::read_prompt(Path::new("-"))?,
         (Some(text), false) => text.to_owned(),
         (None, false) => {

@@ -1,7 +1,7 @@
 //! codex-agent-run: run Codex non-interactively; manage runs.
 //!
-//! Without a verb it plans jobs from prompts (or reads job records) and hands them to the engine; the
-//! verbs manage the runs of all tools.
+//! Without a verb the tool plans jobs from prompts or job records, and runs them by the engine. The verbs manage the
+//! runs of all tools.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ struct Own {
 type Args = jobs::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-fn what() -> Vec<Flag> {
+fn prompt_flags() -> Vec<Flag> {
     vec![
         jobs::prompt(),
         jobs::prompt_file(),
@@ -39,7 +39,7 @@ fn what() -> Vec<Flag> {
     ]
 }
 
-fn codex() -> Vec<Flag> {
+fn session_flags() -> Vec<Flag> {
     vec![
         Flag::directory("cwd", "the directory of the sessions", |args| &mut args.own.cwd)
             .default("the current directory"),
@@ -48,15 +48,15 @@ fn codex() -> Vec<Flag> {
     ]
 }
 
-fn logged() -> Vec<Flag> {
+fn log_flags() -> Vec<Flag> {
     vec![flags::json("events as records, one a line"), jobs::answers(), flags::color()]
 }
 
-fn now() -> Flag {
+fn now_flag() -> Flag {
     Flag::switch("now", "interrupt running jobs instead of waiting for them", |args| &mut args.own.now)
 }
 
-fn older() -> Flag {
+fn older_flag() -> Flag {
     Flag::parsed(
         "older",
         Takes::Text("TIME"),
@@ -72,13 +72,13 @@ fn commands() -> Vec<Command<Args>> {
     vec![
         Command::new(prompts::run)
             .operands("[PROMPT...|-]", &[Completes::Nothing])
-            .flags("Prompt options", what())
-            .flags("Session options", codex())
+            .flags("Prompt options", prompt_flags())
+            .flags("Session options", session_flags())
             .flags(
                 "Run options",
-                jobs::codex_options().into_iter().chain(jobs::how_concurrent()).chain([flags::codex()]),
+                jobs::codex_options().into_iter().chain(jobs::concurrent_run_options()).chain([flags::codex()]),
             )
-            .flags("Output options", jobs::shown()),
+            .flags("Output options", jobs::output_options()),
         Command::verb("list", "list the runs of every tool", verbs::list)
             .aliases(&["ls"])
             .details(&[
@@ -90,27 +90,27 @@ fn commands() -> Vec<Command<Args>> {
             .details(&[
                 "RUN is the name of a run, or at least four characters of it that no other name has [default: the newest run].",
             ])
-            .flags("Options", logged()),
+            .flags("Options", log_flags()),
         Command::verb("watch", "follow a run of another terminal", verbs::watch)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
                 "Prints past and new events until the run ends, and exits with the status of the run [default: the newest run]. Ctrl-C ends 'watch', and the run continues.",
             ])
-            .flags("Output options", jobs::shown()),
+            .flags("Output options", jobs::output_options()),
         Command::verb("continue", "continue an unfinished run", verbs::continue_run)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
                 "Continues a run that was stopped, or whose runner was killed [default: the newest unfinished run]. Running jobs are followed; the results of jobs that ended meanwhile are read from the output of Codex; jobs that never reached the model are started. An interrupted job fails, unless --interrupted chooses another action.",
             ])
-            .flags(jobs::RUN_OPTIONS, jobs::how_concurrent().chain([flags::codex()]))
-            .flags("Output options", jobs::shown()),
+            .flags(jobs::RUN_OPTIONS, jobs::concurrent_run_options().chain([flags::codex()]))
+            .flags("Output options", jobs::output_options()),
         Command::verb("stop", "stop starting jobs of a run", verbs::stop)
             .operands("RUN", &[Completes::Runs])
             .details(&["Running jobs finish. A second stop, or --now, interrupts them."])
-            .flags("Options", [now()]),
+            .flags("Options", [now_flag()]),
         Command::verb("prune", "remove the records of finished runs", verbs::prune)
-            .details(&["Unfinished runs are kept, and so are the sessions of all runs, which belong to Codex."])
-            .flags("Options", [older(), flags::json("the records of the removed runs")]),
+            .details(&["Unfinished runs are kept. The sessions of all runs are kept too, since they belong to Codex."])
+            .flags("Options", [older_flag(), flags::json("the records of the removed runs")]),
     ]
 }
 

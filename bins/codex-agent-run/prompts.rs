@@ -4,51 +4,27 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use codex_agent_engine::commands::expiry;
 use codex_agent_engine::commands::prompts;
-use codex_agent_engine::show::events as show;
+use codex_agent_engine::commands::run_jobs::run_jobs;
 use codex_agent_engine::{Job, Options, Plan, Sandbox};
 use codex_agent_shared::choice::Choice;
-use codex_agent_shared::error::{Context, Error, Exit, Result, status, warn};
-use codex_agent_shared::ndjson::{Output, Records};
+use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
+use codex_agent_shared::ndjson::Records;
 use codex_agent_shared::text::cell;
 
 use super::Args;
 
 pub(super) fn run(args: Args) -> Result<Exit> {
-    let options = args.jobs.show_options(&args.common)?;
-    let base = base(&args)?;
+    let base = default_job(&args)?;
     let subject = base.cwd.as_deref().map(Path::new).and_then(Path::file_name);
     let subject = subject.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let kind = if args.own.job_records { "jobs" } else { "new" };
-    let mut plan = Plan::new(kind, &subject, base.codex_home.clone());
-    if args.jobs.dry_run {
-        let mut output = Output::stdout();
-        read(&args, &base, &mut |job| output.record(&plan.name(job)?))?;
-        output.flush()?;
-        return Ok(Exit::Done);
-    }
-    // First of all, since no job can run without Codex.
-    let settings = args.jobs.settings(&args.common)?;
-    expiry::prune_expired();
-    let given = read(&args, &base, &mut |job| plan.add(job));
-    if let Err(error) = given {
-        plan.discard();
-        return Err(error.or_hint("nothing was started"));
-    }
-    let Some(dir) = plan.dir().cloned() else {
-        status("no prompts were read; nothing was started");
-        return Ok(Exit::Done);
-    };
-    let jobs = plan.len();
-    show::announce(jobs, &settings, args.jobs.sandbox()?);
-    let mut shown = show::Show::new(options, jobs);
-    let ended = plan.run(settings, &mut shown);
-    shown.close(&dir, ended, &show::continue_command(&dir))
+    let plan = Plan::new(kind, &subject, base.codex_home.clone());
+    run_jobs(plan, &args.common, &args.jobs, None, |add| read(&args, &base, add))
 }
 
 /// The defaults of all jobs.
-fn base(args: &Args) -> Result<Job> {
+fn default_job(args: &Args) -> Result<Job> {
     let mut job = Job::new(String::new());
     let text = |path: PathBuf| {
         path.into_os_string()
@@ -70,16 +46,14 @@ fn base(args: &Args) -> Result<Job> {
 /// Calls `add` with every job of the arguments and of standard input.
 fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {
     if args.own.job_records {
-        if let Some(extra) = args.operands.iter().find(|operand| *operand != "-").or(args.jobs.prompt.first())
-        {
-            return Err(Error::usage(format!(
-                "unexpected prompt '{extra}': with --jobs each job has its own"
-            )));
+        let mut operands = args.operands.iter().filter(|operand| *operand != "-");
+        if let Some(extra) = operands.next().or(args.jobs.prompt.first()) {
+            let message = format!("unexpected prompt '{extra}': with --jobs each job has its own prompt");
+            return Err(Error::usage(message));
         }
         if args.jobs.prompt_file.is_some() {
-            return Err(Error::usage(
-                "--prompt-file cannot be combined with --jobs: each job has its own prompt",
-            ));
+            let message = "--prompt-file cannot be combined with --jobs: each job has its own prompt";
+            return Err(Error::usage(message));
         }
         return read_jobs(args, base, add);
     }
@@ -90,13 +64,13 @@ fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Resu
     })
 }
 
-/// A job that runs without a sandbox needs that flag on this command line too: a record may come from anywhere,
-/// and what it asks for must not happen unseen.
+/// Refuses a job without a sandbox unless the flags have the same option, since a record may come from anywhere. An
+/// accepted job without a sandbox is reported.
 fn check_sandbox(job: &Job, all: &Options, line: u64) -> Result<()> {
-    let Some(word) = job.options.unbounded() else { return Ok(()) };
+    let Some(word) = job.options.find_sandbox_bypass() else { return Ok(()) };
     let name = if job.id.is_empty() { String::new() } else { format!(" '{}'", cell(&job.id, 60)) };
     let is_mode = word == Sandbox::DangerFullAccess.word();
-    if !all.bypass && all.unbounded().filter(|own| is_mode || *own == word).is_none() {
+    if !all.bypass && all.find_sandbox_bypass().filter(|own| is_mode || *own == word).is_none() {
         let message = format!("job{name} asks to run without a sandbox ('{}')", cell(word, 80));
         return Err(Error::usage(message).within(format_args!("stdin:{line}")).hint(
             "nothing was started; --dangerously-bypass-approvals-and-sandbox or --sandbox=danger-full-access \

@@ -3,6 +3,7 @@
 use codex_agent_engine::commands::expiry;
 use codex_agent_engine::commands::{manage, watch};
 use codex_agent_engine::disk::progress::RunProgress;
+use codex_agent_engine::show::list_counts;
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
 use codex_agent_shared::ndjson::Output;
@@ -13,7 +14,7 @@ use codex_agent_shared::time::Timestamp;
 use super::Args;
 
 /// The run that the operand names, if there is one.
-fn named(args: &Args) -> Result<Option<RunDir>> {
+fn find_named(args: &Args) -> Result<Option<RunDir>> {
     if let Some(extra) = args.operands.get(1) {
         return Err(Error::usage(format!("unexpected operand '{extra}'")));
     }
@@ -36,23 +37,21 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             }
         };
         if args.common.json {
-            output.record(&manage::record(&dir, &tasks))?;
+            output.record(&manage::describe_run(&dir, &tasks))?;
             continue;
         }
         let Counts { pending, running, completed, failed, skipped } = tasks.reported_counts();
         let began = tasks.started_at;
-        let mut row = vec![dir.name().to_owned(), manage::state(&dir, &tasks).to_owned()];
+        let mut row = vec![dir.name().to_owned(), manage::run_state(&dir, &tasks).to_owned()];
         if is_terminal() {
             row.push(began.map(|at| at.age(Timestamp::now())).unwrap_or_default());
-            let parts = [
+            let left = pending + running;
+            row.push(list_counts(&[
                 (completed, "completed"),
                 (failed, "failed"),
                 (skipped, "skipped"),
-                (pending + running, "left"),
-            ];
-            let parts =
-                parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
-            row.push(parts.collect::<Vec<_>>().join(", "));
+                (left, "left"),
+            ]));
             rows.push(row);
         } else {
             row.push(began.map(|at| at.to_string()).unwrap_or_default());
@@ -78,7 +77,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
 
 /// The run that the operand names, or the newest one.
 fn named_or_newest(args: &Args, waits: bool) -> Result<RunDir> {
-    match named(args)? {
+    match find_named(args)? {
         Some(dir) => Ok(dir),
         None => {
             // A run that is only planned has no events, unless `watch` waits for its start.
@@ -103,11 +102,11 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
 
 pub(super) fn continue_run(args: Args) -> Result<Exit> {
     args.jobs.show_options(&args.common)?;
-    let Some(dir) = named(&args)?.map_or_else(manage::unfinished, |dir| Ok(Some(dir)))? else {
+    let Some(dir) = find_named(&args)?.map_or_else(manage::find_unfinished, |dir| Ok(Some(dir)))? else {
         let running = RunDir::all()?.into_iter().find(RunDir::is_running);
         match running.map(|dir| dir.name().to_owned()) {
             Some(name) => status(format_args!(
-                "no run waits to be continued; '{name}' is being carried out, and 'codex-agent run watch' shows it"
+                "there is no unfinished run; run '{name}' is running, and 'codex-agent run watch' follows it"
             )),
             None => status("there is no unfinished run"),
         }
@@ -117,24 +116,26 @@ pub(super) fn continue_run(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn stop(args: Args) -> Result<Exit> {
-    let Some(dir) = named(&args)? else {
-        return Err(Error::usage("the name of a run is missing").hint("codex-agent run list lists them"));
+    let Some(dir) = find_named(&args)? else {
+        return Err(
+            Error::usage("the name of a run is missing").hint("'codex-agent run list' lists the runs")
+        );
     };
     manage::stop(&dir, args.own.now)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn prune(args: Args) -> Result<Exit> {
-    let Some(before) = args.own.older.map_or_else(expiry::too_old, |older| Ok(Some(older)))? else {
+    let Some(before) = args.own.older.map_or_else(expiry::expiry_time, |older| Ok(Some(older)))? else {
         return Err(
-            Error::usage("runs are kept forever by runs.keep").hint("--older TIME removes older runs")
+            Error::usage("the setting runs.keep keeps runs forever").hint("--older TIME removes older runs")
         );
     };
     let mut output = Output::stdout();
     let mut removed = 0;
     expiry::prune(before, &mut |dir, tasks| {
         removed += 1;
-        if args.common.json { output.record(&manage::record(dir, tasks)) } else { Ok(()) }
+        if args.common.json { output.record(&manage::describe_run(dir, tasks)) } else { Ok(()) }
     })?;
     output.flush()?;
     status(format_args!("removed {removed} run{}", if removed == 1 { "" } else { "s" }));

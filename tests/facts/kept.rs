@@ -240,7 +240,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a deleted session has neither row nor file",
-        needed_by: &[("codex/fork.rs", "take_back"), ("codex/watch.rs", "find_gone")],
+        needed_by: &[("codex/fork.rs", "remove"), ("codex/watch.rs", "find_gone")],
         proof: |lab| {
             lab.ran("delete")?.ended("0")?;
             let id = lab.id("to be deleted")?;
@@ -281,7 +281,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "Codex's own queue is the table queued_items of queue_1.sqlite, and a resume takes its messages into the turn",
-        needed_by: &[("codex/state/queue.rs", "queued"), ("process/preflight.rs", "queued")],
+        needed_by: &[("codex/state/queue.rs", "queued"), ("process/preflight.rs", "find_queued_messages")],
         proof: |lab| {
             lab.is_noted("queued", "1")?;
             lab.ran("with a queue")?.ended("0")?;
@@ -451,7 +451,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "turn_context has the directory, the sandbox and the model of the turn",
-        needed_by: &[("codex/rollout/line.rs", "context"), ("process/preflight.rs", "look_back")],
+        needed_by: &[("codex/rollout/line.rs", "context"), ("process/preflight.rs", "read_last_turn")],
         proof: |lab| {
             let found = lines_of(lab, "main", "new", |line| match &line.kind {
                 LineKind::Context { cwd, sandbox, model } => {

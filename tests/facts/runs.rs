@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use codex_agent_engine::Class;
-use codex_agent_engine::record::failure::{classify, reset};
+use codex_agent_engine::record::failure::{classify, reset_time};
 use codex_agent_shared::codex::rollout;
 use codex_agent_shared::time::Timestamp;
 
@@ -34,10 +34,10 @@ fn kinds(lab: &Lab, label: &str) -> Outcome<Vec<String>> {
 pub const FACTS: &[Fact] = &[
     Fact {
         holds: "codex --version prints codex-cli and the version",
-        needed_by: &[("engine/src/codex/version.rs", "version")],
+        needed_by: &[("engine/src/codex/version.rs", "query_version")],
         proof: |lab| {
             let said_so =
-                codex_agent_engine::codex::version::version(&lab.codex, Some(&lab.home("main")), None)
+                codex_agent_engine::codex::version::query_version(&lab.codex, Some(&lab.home("main")), None)
                     .map_err(said)?;
             same("the version", said_so, lab.version.clone())
         },
@@ -58,7 +58,7 @@ pub const FACTS: &[Fact] = &[
     Fact {
         holds: "a turn prints thread.started first and turn.completed last, with the last message before it and usage in numbers",
         needed_by: &[
-            ("process/output.rs", "event"),
+            ("process/output.rs", "apply_event"),
             ("run/transitions.rs", "complete"),
             ("process/judge.rs", "judge"),
         ],
@@ -78,7 +78,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "an item of the type error is a warning, and the turn goes on",
-        needed_by: &[("process/output.rs", "event")],
+        needed_by: &[("process/output.rs", "apply_event")],
         proof: |lab| {
             let ran = lab.ran("new")?;
             ran.ended("0")?;
@@ -111,7 +111,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "'-' reads the prompt from standard input as it is, for a new session, a resume and a fork",
-        needed_by: &[("process/spawn.rs", "make"), ("process/command.rs", "arguments")],
+        needed_by: &[("process/spawn.rs", "create_files"), ("process/command.rs", "arguments")],
         proof: |lab| {
             let long = long_message();
             for words in [long.as_str(), "Now add a test", "Try another way", "--json", "with a NUL\0 inside"]
@@ -124,7 +124,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "the turn of a resume runs where Codex was started, not where the session was",
-        needed_by: &[("process/spawn.rs", "spawn"), ("process/preflight.rs", "look_back")],
+        needed_by: &[("process/spawn.rs", "spawn"), ("process/preflight.rs", "read_last_turn")],
         proof: |lab| {
             let tail = rollout::tail(&lab.rollout("main", &lab.id("new")?)?, true).map_err(said)?;
             must(tail.cwd.as_deref().is_some_and(|cwd| cwd.ends_with("/beta")), || format!("{:?}", tail.cwd))
@@ -132,7 +132,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a prompt that is empty or not UTF-8 is refused with status 1, and nothing is sent",
-        needed_by: &[("process/judge.rs", "unsent")],
+        needed_by: &[("process/judge.rs", "judge_unsent")],
         proof: |lab| {
             for label in ["empty", "empty resume", "not UTF-8"] {
                 let ran = lab.ran(label)?;
@@ -144,7 +144,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a turn that fails prints turn.failed with a message and exits with status 1",
-        needed_by: &[("process/output.rs", "event"), ("process/judge.rs", "judge")],
+        needed_by: &[("process/output.rs", "apply_event"), ("process/judge.rs", "judge")],
         proof: |lab| {
             for word in super::story::FAILURES {
                 let ran = lab.ran(word)?;
@@ -157,7 +157,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "codex_error_info and the message each show the class of a failure",
-        needed_by: &[("record/failure.rs", "TABLE"), ("record/failure.rs", "classify")],
+        needed_by: &[("record/failure.rs", "TEXTS"), ("record/failure.rs", "classify")],
         proof: |lab| {
             for (word, by_info, by_text) in [
                 ("FAIL400", None, None),
@@ -186,7 +186,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "the message of a usage limit has its end as 'try again at H:MM AM.', rounded down to the minute, or no end at all",
-        needed_by: &[("record/failure.rs", "reset"), ("run/usage_limit.rs", "record_limit")],
+        needed_by: &[("record/failure.rs", "reset_time"), ("run/usage_limit.rs", "record_limit")],
         proof: |lab| {
             let message = |word: &str| -> Outcome<String> {
                 Ok(lab.ran(word)?.event("turn.failed")?["error"]["message"]
@@ -195,17 +195,17 @@ pub const FACTS: &[Fact] = &[
                     .to_owned())
             };
             let (text, now) = (message("LIMIT3600")?, Timestamp::now());
-            let until = reset(&text, now).ok_or_else(|| text.clone())?;
+            let until = reset_time(&text, now).ok_or_else(|| text.clone())?;
             let ahead = (until.0 - now.0) / 1000;
             // The limit was set while this was run.
             must((3600 - 360..=3600).contains(&ahead), || format!("{ahead} s from now: {text}"))?;
             let text = message("LIMITX")?;
-            must(reset(&text, now).is_none(), || text)
+            must(reset_time(&text, now).is_none(), || text)
         },
     },
     Fact {
         holds: "a session that cannot be started is refused with status 1, without events, and with known words on standard error",
-        needed_by: &[("record/failure.rs", "TABLE"), ("process/judge.rs", "unsent")],
+        needed_by: &[("record/failure.rs", "TEXTS"), ("process/judge.rs", "judge_unsent")],
         proof: |lab| {
             refused(lab, "second writer", Class::Busy)?;
             refused(lab, "resume of an archived", Class::Archived)?;
@@ -222,7 +222,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "an unknown option is refused with status 2 and without events",
-        needed_by: &[("process/judge.rs", "unsent")],
+        needed_by: &[("process/judge.rs", "judge_unsent")],
         proof: |lab| {
             let ran = lab.ran("bad flag")?;
             ran.ended("2")?;
@@ -236,7 +236,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "where standard output cannot be written Codex exits with status 101 before anything is sent",
-        needed_by: &[("process/judge.rs", "unsent")],
+        needed_by: &[("process/judge.rs", "judge_unsent")],
         proof: |lab| {
             lab.ran("full disk")?.ended("101")?;
             must(!lab.was_asked("Onto a full disk"), || "it was sent".to_owned())
@@ -296,7 +296,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "without a network Codex prints events of the type error, and does not end",
-        needed_by: &[("process/output.rs", "event"), ("process/judge.rs", "judge")],
+        needed_by: &[("process/output.rs", "apply_event"), ("process/judge.rs", "judge")],
         proof: |lab| {
             let ran = lab.ran("no network")?;
             // It was killed.
@@ -316,7 +316,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "thread/fork with beforeTurnId keeps the turns before it",
-        needed_by: &[("codex/fork.rs", "fork"), ("codex/fork.rs", "turns")],
+        needed_by: &[("codex/fork.rs", "fork"), ("codex/fork.rs", "list_turns")],
         proof: |lab| {
             same("the session", lab.id("in a cut fork")?, lab.noted(".cut fork")?)?;
             let requests = lab.model.requests();

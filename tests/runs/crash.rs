@@ -281,7 +281,7 @@ fn after_another_boot_no_started_job_counts_as_unsent() {
     let journal = fake.journal();
     let text = fs::read_to_string(&journal).unwrap();
     // The state after a power cut: another boot, and less in the output than Codex printed.
-    fs::write(&journal, text.replace(&liveness::boot().unwrap(), "00000000-0000-4000-8000-000000000000"))
+    fs::write(&journal, text.replace(&liveness::boot_id().unwrap(), "00000000-0000-4000-8000-000000000000"))
         .unwrap();
     fs::write(&out, "").unwrap();
     let (ran, events) = fake.events(&["continue"]);
@@ -321,7 +321,7 @@ fn power_cut(fake: &Fake, command: &[&str], event: &str) {
     wait_for_end(&fake.out(1));
     let journal = fake.runs()[0].join("journal.ndjson");
     let text = fs::read_to_string(&journal).unwrap();
-    fs::write(&journal, text.replace(&liveness::boot().unwrap(), "00000000-0000-4000-8000-000000000000"))
+    fs::write(&journal, text.replace(&liveness::boot_id().unwrap(), "00000000-0000-4000-8000-000000000000"))
         .unwrap();
     fs::write(fake.out(1), "").unwrap();
 }

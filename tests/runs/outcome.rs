@@ -22,8 +22,8 @@ fn failures_have_a_class() {
     let failures = failure_messages(&events);
     let classes: Vec<&str> = failures.iter().map(|(class, _)| class.as_str()).collect();
     assert_eq!(classes, ["crashed", "crashed", "interrupted", "not_trusted", "refused"]);
-    assert_eq!(failures[0].1, "Codex ended with 3 before it began: Error: boom");
-    assert_eq!(failures[1].1, "the turn was completed, but then Codex ended with 4");
+    assert_eq!(failures[0].1, "Codex exited with status 3 before it began: Error: boom");
+    assert_eq!(failures[1].1, "the turn was completed, but then Codex exited with status 4");
     assert_eq!(failures[2].1, "Codex was killed by signal 9 in the middle of the turn");
     assert_eq!(of_type(&events, "job.completed").len(), 3);
     assert_eq!(events.last().unwrap()["type"], "run.completed");

@@ -147,7 +147,7 @@ fn a_missing_home_is_named() {
     ran.exits(1);
     assert_eq!(class.as_str(), "home", "{}", ran.err);
     assert!(
-        message.contains("'/no/such/home' is not there; ") && message.contains("--codex-home"),
+        message.contains("'/no/such/home' does not exist; ") && message.contains("--codex-home"),
         "{message}"
     );
     assert!(fake.sent().is_empty());

@@ -102,7 +102,7 @@ fn a_busy_session_is_waited_for_skipped_or_failed() {
     let ran = fake.feed(&["--jobs", "--json", "--on-busy=fail"], job(&ids[0], "x", &here));
     assert_eq!(
         failure_messages(&records(&ran.out))[0].1,
-        format!("session '{}' is driven by another job", ids[0])
+        format!("session '{}' is used by another job", ids[0])
     );
     let ran = fake.feed(&["--jobs", "--json", "--on-busy=wait=20s"], job(&ids[0], "after", &here));
     ran.succeeds();

@@ -1,4 +1,4 @@
-//! Codex itself, asked and ordered: its app-server, and branching a session.
+//! Access to Codex: its app-server, its version, and forks of a session.
 
 pub mod fork;
 pub mod server;

@@ -1,12 +1,12 @@
 //! Whether a Codex is running, and signals to it.
 //!
-//! The runner locks `.out` before it starts Codex and lets Codex inherit that descriptor, which nothing that
-//! Codex starts gets. So the lock lasts as long as Codex runs, whatever happens to the runner. A check takes a
-//! *shared* lock for a moment, so that two concurrent checks do not see each other. A process id serves only for
-//! signals, and only while the lock is held and the start time of the process is the recorded one.
+//! The runner locks `.out` before it starts Codex, and Codex inherits that descriptor, but no child of Codex does. So the
+//! lock lasts as long as Codex runs, even if the runner ends before. A check acquires a *shared* lock for a moment, so
+//! that two concurrent checks do not see each other. A process id is used only for signals, and only while the lock is
+//! held and the start time of the process is the recorded one.
 //!
-//! Without `/proc`, as on macOS, `sysctl` prints the boot and `ps` the start. A process that only inherited
-//! `.out` is unknown there, and gets no signal unless it is in Codex's process group.
+//! Without `/proc`, as on macOS, `sysctl` prints the boot and `ps` the start time. There a process that inherited `.out`
+//! is found, and gets a signal, only if it is in the process group of Codex.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,59 +26,59 @@ pub fn may_be_locked(path: &Path) -> bool {
     is_locked(path).unwrap_or(true)
 }
 
-/// The id of this boot; `None` if unknown. On macOS and FreeBSD it is a variable of the kernel, as the time of the
+/// The id of this boot; `None` if unknown. On macOS and FreeBSD the id is a variable of the kernel, since the time of the
 /// boot changes whenever the clock is set.
-pub fn boot() -> Option<String> {
+pub fn boot_id() -> Option<String> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
     let names = ["kern.bootsessionuuid", "kern.boot_id"];
     let read = || {
         let linux = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-        linux.or_else(|| names.iter().find_map(|name| output_of("sysctl", &["-n", name])))
+        linux.or_else(|| names.iter().find_map(|name| run_program("sysctl", &["-n", name])))
     };
     BOOT.get_or_init(|| read().map(|text| text.trim().to_owned())).clone()
 }
 
 /// Whether a boot id is that of this boot; false if unknown.
 pub fn is_this_boot(then: Option<&str>) -> bool {
-    then.is_some() && then == boot().as_deref()
+    then.is_some() && then == boot_id().as_deref()
 }
 
-/// The process with its start time and boot, since process ids are reused.
-pub fn process(pid: i32) -> Process {
-    Process { pid, start_time: start_time(pid), boot: boot() }
+/// Identifies a process by its id, start time and boot, since process ids are reused.
+pub fn identify_process(pid: i32) -> Process {
+    Process { pid, start_time: start_time(pid), boot: boot_id() }
 }
 
-/// Field 22 of `/proc/PID/stat`. The second field may hold blanks and brackets.
+/// The start time of a process: field 22 of `/proc/PID/stat`. The second field may have blanks and brackets.
 fn start_time(pid: i32) -> Option<u64> {
     let Ok(text) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
         let has_proc = Path::new("/proc/self/stat").exists();
-        return if has_proc { None } else { start_by_ps(pid) };
+        return if has_proc { None } else { start_time_by_ps(pid) };
     };
     text[text.rfind(')')? + 1..].split_whitespace().nth(19)?.parse().ok()
 }
 
-/// A number for the second of the start, as `ps` prints it; `None` if there is no such process.
-fn start_by_ps(pid: i32) -> Option<u64> {
-    let start = output_of("ps", &["-o", "lstart=", "-p", &pid.to_string()])?;
+/// A number that stands for the start time that `ps` prints; `None` if there is no such process.
+fn start_time_by_ps(pid: i32) -> Option<u64> {
+    let start = run_program("ps", &["-o", "lstart=", "-p", &pid.to_string()])?;
     // Twelve digits are exact in every reader of JSON.
     u64::from_str_radix(&text::fingerprint(start.as_bytes())[..12], 16).ok()
 }
 
-/// The text that a program of the system prints, without blanks around it.
-fn output_of(program: &str, words: &[&str]) -> Option<String> {
+/// Runs a program of the system. Returns its output without blanks around it; `None` if it failed or printed nothing.
+fn run_program(program: &str, words: &[&str]) -> Option<String> {
     let output = Command::new(program).args(words).env("LC_ALL", "C").env("TZ", "UTC").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
 }
 
 /// Whether exactly this process is running.
-pub fn lives(process: &Process) -> bool {
+pub fn is_running(process: &Process) -> bool {
     process.start_time.is_some()
         && start_time(process.pid) == process.start_time
         && is_this_boot(process.boot.as_deref())
 }
 
-/// Signals the group of a child of our own that has not been waited for.
+/// Signals the process group of a child of this process.
 pub fn signal_child(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         // The process may have ended just now.
@@ -86,17 +86,17 @@ pub fn signal_child(pid: i32, signal: Signal) {
     }
 }
 
-/// Signals the holders of `.out`: the group of the recorded process, if it is still that one, and every process
-/// whose standard output is the file.
+/// Signals the holders of `.out`: the group of the recorded process, if it is still running, and every process whose
+/// standard output is the file.
 pub fn signal_holders(out: &Path, process: Option<&Process>, signal: Signal) {
     if !may_be_locked(out) {
         return;
     }
-    let group = process.filter(|process| lives(process)).map(|process| process.pid);
+    let group = process.filter(|process| is_running(process)).map(|process| process.pid);
     if let Some(group) = group {
         signal_child(group, signal);
     }
-    for pid in writers(out).unwrap_or_default().into_iter().filter(|pid| group != Some(*pid)) {
+    for pid in find_writers(out).unwrap_or_default().into_iter().filter(|pid| group != Some(*pid)) {
         if let Some(pid) = Pid::from_raw(pid) {
             let _ = kill_process(pid, signal);
         }
@@ -104,9 +104,9 @@ pub fn signal_holders(out: &Path, process: Option<&Process>, signal: Signal) {
 }
 
 /// The processes whose standard output is a file; `None` if unknown.
-fn writers(out: &Path) -> Option<Vec<i32>> {
+fn find_writers(out: &Path) -> Option<Vec<i32>> {
     let out = fs::canonicalize(out).ok()?;
-    // A /proc that shows not even this process shows none.
+    // Without an entry for this process, `/proc` lists no processes.
     fs::read_dir("/proc/self/fd").ok()?;
     let writes = |pid: &i32| fs::read_link(format!("/proc/{pid}/fd/1")).is_ok_and(|target| target == out);
     let pids =
@@ -114,14 +114,14 @@ fn writers(out: &Path) -> Option<Vec<i32>> {
     Some(pids.filter(writes).collect())
 }
 
-/// Whether a Codex whose launcher has ended may still be running. If its lock cannot be read, the list of
-/// processes decides, so that a file system that has lost its locks is not waited for.
-pub fn may_live(out: &Path) -> bool {
-    is_locked(out).unwrap_or_else(|_| writers(out).is_none_or(|pids| !pids.is_empty()))
+/// Whether a Codex whose launcher has ended may still be running. If the lock cannot be read, the list of processes
+/// decides, so that a file system that has lost its locks does not block the run.
+pub fn may_be_running(out: &Path) -> bool {
+    is_locked(out).unwrap_or_else(|_| find_writers(out).is_none_or(|pids| !pids.is_empty()))
 }
 
-/// Stops the holders of these `.out`: sends SIGINT, then stronger signals. Returns the number of those that are
-/// still running.
+/// Stops the holders of these `.out` by SIGINT, then by stronger signals. Returns the number of those that are still
+/// running.
 pub fn stop_holders(outs: &[(PathBuf, Option<&Process>)]) -> usize {
     let living = || outs.iter().filter(|(out, _)| may_be_locked(out));
     for (signal, patience) in [(Signal::INT, 5), (Signal::TERM, 2), (Signal::KILL, 2)] {
@@ -141,7 +141,7 @@ pub fn stop_holders(outs: &[(PathBuf, Option<&Process>)]) -> usize {
 /// process is not running.
 pub fn stop_runner(process: &Process, now: bool) -> bool {
     let signal = if now { Signal::USR1 } else { Signal::TERM };
-    lives(process) && Pid::from_raw(process.pid).is_some_and(|pid| kill_process(pid, signal).is_ok())
+    is_running(process) && Pid::from_raw(process.pid).is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
 #[cfg(test)]
@@ -150,17 +150,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ps_shows_the_start_of_a_process_that_is_there() {
-        if output_of("ps", &["-o", "pid="]).is_none() {
-            eprintln!("SKIPPED: there is no ps here");
+    fn ps_prints_the_start_time_of_a_running_process() {
+        if run_program("ps", &["-o", "pid="]).is_none() {
+            eprintln!("SKIPPED: there is no program ps");
             return;
         }
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let pid = child.id() as i32;
-        let (own, first) = (start_by_ps(std::process::id() as i32), start_by_ps(1));
-        assert!(own.is_some() && start_by_ps(pid).is_some() && own != first, "{own:?} {first:?}");
+        let (own, first) = (start_time_by_ps(std::process::id() as i32), start_time_by_ps(1));
+        assert!(own.is_some() && start_time_by_ps(pid).is_some() && own != first, "{own:?} {first:?}");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(start_by_ps(pid), None);
+        assert_eq!(start_time_by_ps(pid), None);
     }
 }

@@ -1,4 +1,4 @@
-//! One Codex process: how it is started, watched and judged.
+//! A Codex process: checks, start, output and judgement.
 
 pub mod command;
 pub mod judge;

@@ -1,4 +1,4 @@
-//! The shapes of jobs, events, failures and settings.
+//! The records of jobs, events, failures and settings.
 
 pub mod event;
 pub mod failure;

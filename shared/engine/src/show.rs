@@ -1,21 +1,22 @@
-//! How a run is shown: lines of events, and lines that are redrawn.
+//! Printing runs: lines of events, and lines that are redrawn.
 
 pub mod events;
 mod live;
 
 use crate::record::event::Counts;
 
-/// A narrower terminal has no room for a session and a time beside the text.
+/// The least width of a terminal that shows the session and the time of a job beside its text.
 const WIDE: usize = 50;
 
-/// How many jobs are done, and of how many; as wide whatever the first of them is.
-fn done(counts: Counts) -> String {
-    let done = counts.completed + counts.failed + counts.skipped;
-    let all = done + counts.running + counts.pending;
-    format!("[{done:>wide$}/{all}]", wide = all.to_string().len())
+/// The number of ended jobs and of all jobs, such as `[ 3/12]`. The width depends only on the number of all jobs.
+fn format_progress(counts: Counts) -> String {
+    let ended = counts.completed + counts.failed + counts.skipped;
+    let all = ended + counts.running + counts.pending;
+    format!("[{ended:>wide$}/{all}]", wide = all.to_string().len())
 }
 
-/// Whether there is room for all columns.
-fn is_wide(most: usize) -> bool {
-    most >= WIDE
+/// A list of the counts that are not zero, such as `2 completed, 1 failed`.
+pub fn list_counts(counts: &[(usize, &str)]) -> String {
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    counts.map(|(count, name)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
 }

@@ -175,7 +175,7 @@ impl Job<'_> {
         let open = OpenTurn { id: Id::ordered().to_string(), began: Timestamp::now() };
         std::thread::sleep(self.steering.recording_delay());
         self.event("turn.started", &json!({}))?;
-        self.append(&lines::begin(&self.thread, &open, prompt))?;
+        self.append(&lines::start_lines(&self.thread, &open, prompt))?;
         self.thread.add_prompt(prompt);
         self.save(&[])?;
         self.log(prompt, &history)?;
@@ -191,15 +191,15 @@ impl Job<'_> {
             cost = cost.plus(Usage::ONE);
         }
         let answer = format!("echo: {prompt}");
-        self.append(&lines::answer(&self.thread, &open, &answer))?;
+        self.append(&lines::answer_lines(&self.thread, &open, &answer))?;
         let item = json!({"id": self.next_item(), "type": "agent_message", "text": answer});
         self.event("item.completed", &json!({"item": item}))?;
         if self.steering.has("CUT") {
             return self.fail_turn(&open, &model::incomplete_stream());
         }
         self.thread.total = self.thread.total.plus(cost);
-        let mut lines = lines::tokens(&self.thread, &open, cost);
-        lines.push(lines::complete(&self.thread, &open, Some(&answer), None));
+        let mut lines = lines::token_lines(&self.thread, &open, cost);
+        lines.push(lines::end_line(&self.thread, &open, Some(&answer), None));
         self.save(&lines)?;
         if self.steering.has("UNSAVED") {
             let message = format!(
@@ -244,7 +244,7 @@ impl Job<'_> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if self.signals.wait(left).stops > 0 {
-                self.save(&lines::aborted(&self.thread, open))?;
+                self.save(&lines::abort_lines(&self.thread, open))?;
                 return Err(Exit(u8::from(self.thread.has(since::STRICT))));
             }
             if left.is_zero() {
@@ -294,7 +294,7 @@ impl Job<'_> {
 
     fn fail_turn(&mut self, open: &OpenTurn, refusal: &Refusal) -> OrExit<()> {
         let error = Some((refusal.message.as_str(), &refusal.info));
-        self.save(&[lines::complete(&self.thread, open, None, error)])?;
+        self.save(&[lines::end_line(&self.thread, open, None, error)])?;
         self.event("error", &json!({"message": refusal.message}))?;
         self.event("turn.failed", &json!({"error": {"message": refusal.message}}))?;
         if !self.json {
@@ -323,7 +323,7 @@ impl Job<'_> {
         let mut output = String::from_utf8_lossy(&ran.stdout).into_owned();
         output.push_str(&String::from_utf8_lossy(&ran.stderr));
         let code = ran.status.code().unwrap_or(-1);
-        self.append(&lines::command(&self.thread, open, command, &output, code))?;
+        self.append(&lines::command_lines(&self.thread, open, command, &output, code))?;
         let status = if code == 0 { "completed" } else { "failed" };
         self.event("item.completed", &item(&output, Some(code), status))
     }

@@ -37,7 +37,7 @@ fn has_roots(thread: &Thread<'_>) -> bool {
 }
 
 /// The beginning of a turn, up to the message of the user.
-pub(super) fn begin(thread: &Thread<'_>, turn: &OpenTurn, prompt: &str) -> Vec<Line> {
+pub(super) fn start_lines(thread: &Thread<'_>, turn: &OpenTurn, prompt: &str) -> Vec<Line> {
     let id = &turn.id;
     let mut started =
         json!({"turn_id": id, "model_context_window": 258_400, "collaboration_mode_kind": "default"});
@@ -75,7 +75,7 @@ pub(super) fn begin(thread: &Thread<'_>, turn: &OpenTurn, prompt: &str) -> Vec<L
 }
 
 /// An answer.
-pub(super) fn answer(thread: &Thread<'_>, turn: &OpenTurn, text: &str) -> Vec<Line> {
+pub(super) fn answer_lines(thread: &Thread<'_>, turn: &OpenTurn, text: &str) -> Vec<Line> {
     let id = format!("msg_{}", Id::random().hex());
     let more = if thread.is_paginated { json!({"id": id}) } else { json!({}) };
     let item = message("assistant", "output_text", text, more);
@@ -96,7 +96,7 @@ pub(super) fn answer(thread: &Thread<'_>, turn: &OpenTurn, text: &str) -> Vec<Li
 }
 
 /// A command that was run.
-pub(super) fn command(
+pub(super) fn command_lines(
     thread: &Thread<'_>,
     turn: &OpenTurn,
     command: &str,
@@ -127,7 +127,7 @@ fn completed_item(thread: &Thread<'_>, turn: &OpenTurn, item: Value) -> Line {
 }
 
 /// The cost of an answer.
-pub(super) fn tokens(thread: &Thread<'_>, turn: &OpenTurn, last: Usage) -> Vec<Line> {
+pub(super) fn token_lines(thread: &Thread<'_>, turn: &OpenTurn, last: Usage) -> Vec<Line> {
     let (total, last) = (thread.total.to_json(&thread.store.version), last.to_json(&thread.store.version));
     let mut lines = Vec::new();
     if thread.is_paginated && thread.has(since::TOKEN_RECORDS) {
@@ -143,7 +143,7 @@ pub(super) fn tokens(thread: &Thread<'_>, turn: &OpenTurn, last: Usage) -> Vec<L
 }
 
 /// The end of a turn, with its last message or its failure.
-pub(super) fn complete(
+pub(super) fn end_line(
     thread: &Thread<'_>,
     turn: &OpenTurn,
     last_message: Option<&str>,
@@ -158,7 +158,7 @@ pub(super) fn complete(
 }
 
 /// The end of a turn that the user interrupted.
-pub(super) fn aborted(thread: &Thread<'_>, turn: &OpenTurn) -> Vec<Line> {
+pub(super) fn abort_lines(thread: &Thread<'_>, turn: &OpenTurn) -> Vec<Line> {
     let text = "<turn_aborted>\nThe user interrupted the previous turn on purpose. Any running unified exec \
                 processes were terminated. If any tools/commands were aborted, they may have partially executed; \
                 verify current state before retrying.\n</turn_aborted>";

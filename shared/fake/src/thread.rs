@@ -67,10 +67,10 @@ fn io_refusal(error: io::Error) -> String {
 
 /// The rollout of a session.
 pub(super) fn locate(store: &Store, id: Id) -> OrRefusal<PathBuf> {
-    find_rollout(&store.home, id, store.text(id, "rollout_path")).ok_or_else(|| missing(id))
+    find_rollout(&store.home, id, store.text(id, "rollout_path")).ok_or_else(|| missing_rollout(id))
 }
 
-fn missing(id: Id) -> String {
+fn missing_rollout(id: Id) -> String {
     format!("no rollout found for thread id {id}")
 }
 
@@ -93,10 +93,10 @@ impl<'s> Thread<'s> {
                 true => {
                     format!("session {id} is archived. Run `codex unarchive {id}` to unarchive it first.")
                 }
-                false => missing(id),
+                false => missing_rollout(id),
             });
         }
-        let lock = lock(store, id)?;
+        let lock = lock_session(store, id)?;
         Thread::open(store, id, path, lock)
     }
 
@@ -153,7 +153,7 @@ impl<'s> Thread<'s> {
     fn create(store: &'s Store, origin: &Origin<'_>, base: Option<Base<'_>>) -> OrRefusal<Thread<'s>> {
         let (id, version) = (Id::ordered(), &store.version);
         let now = Timestamp(id.clock());
-        let lock = lock(store, id)?;
+        let lock = lock_session(store, id)?;
         let directory = store.home.path().join("sessions").join(now.local("%Y/%m/%d"));
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(io_refusal)?;
         let path = directory.join(format!("rollout-{}-{id}.jsonl", now.local("%Y-%m-%dT%H-%M-%S")));
@@ -250,9 +250,9 @@ impl<'s> Thread<'s> {
             ("model", text(&self.model)),
             ("history_mode", text(history)),
         ];
-        row.extend(times(["created_at", "created_at_ms"], self.history.created()));
-        row.extend(times(UPDATED, Timestamp::now()));
-        row.extend(times(["recency_at", "recency_at_ms"], self.recency));
+        row.extend(time_cells(["created_at", "created_at_ms"], self.history.created()));
+        row.extend(time_cells(UPDATED, Timestamp::now()));
+        row.extend(time_cells(["recency_at", "recency_at_ms"], self.recency));
         self.store.put(row)
     }
 
@@ -285,7 +285,7 @@ fn line_text(now: Timestamp, ordinal: Option<u64>, (kind, payload): &Line) -> St
     format!("{{\"timestamp\":\"{now}\",{ordinal}\"type\":\"{kind}\",\"payload\":{payload}}}\n")
 }
 
-fn lock(store: &Store, id: Id) -> OrRefusal<Option<WriterLock>> {
+fn lock_session(store: &Store, id: Id) -> OrRefusal<Option<WriterLock>> {
     if !store.version.has(since::WRITER_LOCK) {
         return Ok(None);
     }
@@ -311,7 +311,7 @@ pub(super) fn set_name(store: &Store, id: Id, name: &str) -> OrRefusal<()> {
         _ => return Ok(()),
     };
     // Codex also sets this time, although no turn was added.
-    let mut values = times(UPDATED, Timestamp::now()).to_vec();
+    let mut values = time_cells(UPDATED, Timestamp::now()).to_vec();
     values.push((column, name.to_owned().into()));
     store.set(id, values)
 }
@@ -320,7 +320,7 @@ pub(super) fn set_name(store: &Store, id: Id, name: &str) -> OrRefusal<()> {
 const UPDATED: [&str; 2] = ["updated_at", "updated_at_ms"];
 
 /// A time in two columns: in seconds and in milliseconds.
-fn times([seconds, milliseconds]: [&'static str; 2], at: Timestamp) -> [(&'static str, Cell); 2] {
+fn time_cells([seconds, milliseconds]: [&'static str; 2], at: Timestamp) -> [(&'static str, Cell); 2] {
     [(seconds, (at.0 / 1000).into()), (milliseconds, at.0.into())]
 }
 
@@ -365,7 +365,7 @@ pub(super) fn move_archived(store: &Store, id: Id, archive: bool) -> OrRefusal<(
     if !archive {
         let file = File::options().append(true).open(&target);
         file.and_then(|file| file.set_modified(std::time::SystemTime::now())).map_err(io_refusal)?;
-        values.extend(times(UPDATED, now));
+        values.extend(time_cells(UPDATED, now));
     }
     store.set(id, values)
 }

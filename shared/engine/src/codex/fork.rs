@@ -1,17 +1,16 @@
-//! Branching a session: whole, or keeping what came before one of its messages.
+//! Forks of a session: of all its turns, or of those before a message.
 //!
-//! No command of Codex keeps less than all (0.45 to 0.171); the app-server does. From 0.145 `thread/fork`
-//! takes `beforeTurnId`; before that (0.87 to 0.144) the parameter is ignored and the whole session is
-//! forked, and `thread/rollback` then takes the turns off the end. Which of the two happened is told
-//! by counting the turns of the answer, never by the version. A fork that cannot be cut right is
-//! deleted again, or archived where Codex cannot delete (up to 0.139), and the error says so. The fork's
-//! rollout must not hold a turn that was cut off, whatever the answer shows.
+//! The command `codex exec fork` keeps all turns (0.45 to 0.171); the app-server can keep fewer. From 0.145 on
+//! `thread/fork` has the parameter `beforeTurnId`. Older versions (0.87 to 0.144) ignore it and fork all turns;
+//! `thread/rollback` then removes the last turns. The number of turns in the answer shows which of the two happened; the
+//! version does not. A fork with other turns than the wanted ones is deleted, or archived by a Codex that cannot delete
+//! (up to 0.139), and the error reports that. The rollout of the fork must not have a removed turn, even if the answer
+//! has none.
 //!
-//! The cut is always at the beginning of a turn; a turn that holds several user messages (0.149 on:
-//! queued ones) goes as a whole.
+//! A fork ends before the beginning of a turn. If a turn has several user messages (queued messages, from 0.149 on),
+//! the fork has all or none of them.
 //!
-//! **Crash.** Between the fork and the first word about it lies a fork without turns of its own,
-//! which is harmless.
+//! **Crash.** A crash between the fork and its first report leaves a fork without turns of its own, which is harmless.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,7 +19,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::codex::server::{Failure, Server};
+use crate::codex::server::Server;
 use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::names::Names;
@@ -29,25 +28,26 @@ use codex_agent_shared::codex::version::is_before;
 use codex_agent_shared::error::{Error, Result, reason};
 use codex_agent_shared::record::{Id, Session};
 
-/// Where a session is cut.
+/// The end of a fork in the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// Nowhere: all of it is kept.
+    /// At the end of the session: the fork has all turns.
     Whole,
-    /// Before the Nth user message: 1 keeps nothing, -1 all but the last.
+    /// Before the Nth user message: with 1 the fork has no turn, with -1 all but the last.
     Message(i64),
     /// Before the turn of this id.
     Turn(String),
 }
 
-/// A turn of a session: its id and how many user messages it has.
+/// A turn of a session.
 #[derive(Debug)]
 struct Turn {
     id: String,
+    /// The number of its user messages.
     messages: usize,
 }
 
-/// Forks sessions of one home with one Codex, in one directory.
+/// Forks sessions of a home by a Codex, in a directory.
 pub struct Forker<'c> {
     codex: &'c Path,
     version: &'c str,
@@ -57,48 +57,44 @@ pub struct Forker<'c> {
 }
 
 impl<'c> Forker<'c> {
-    /// `version` is what this Codex says of itself. The server is started when it is needed.
+    /// A forker for a Codex of this version. The server is started when it is needed.
     pub fn new(codex: &'c Path, version: &'c str, home: &'c Home, directory: &'c Path) -> Self {
         Forker { codex, version, home, directory, server: None }
     }
 
-    /// Makes one fork and gives its id.
+    /// Creates a fork and returns its id.
     pub fn fork(&mut self, parent: Id, cut: &Cut) -> Result<Id> {
         if *cut == Cut::Whole && !is_before(self.version, (0, 148)) {
             return self.fork_by_command(parent);
         }
-        let turns = self.turns(parent)?;
-        let keep = place(&turns, cut)?;
+        let turns = self.list_turns(parent)?;
+        let keep = count_kept(&turns, cut)?;
         let mut params = json!({"threadId": parent, "cwd": self.directory, "threadSource": "user"});
         if let Some(turn) = turns.get(keep) {
             params["beforeTurnId"] = json!(turn.id);
         }
         let version = self.version;
-        let answer = self.server()?.call("thread/fork", &params).map_err(|failure| match failure {
-            Failure::Unknown(_) => {
-                Error::new(format!("Codex {version} cannot fork")).hint("0.87 is the first version that can")
-            }
-            Failure::Refused(error) => error,
-        })?;
+        let answer = self.server()?.call("thread/fork", &params);
+        let answer = answer.map_err(|failure| failure.explain(version, "fork", "0.87"))?;
         let fork = answer["thread"]["id"].as_str().and_then(Id::parse).ok_or_else(|| {
             Error::new(format!("Codex {version} forked '{parent}' without reporting the new session"))
         })?;
         let cut = match answer["thread"]["turns"].as_array().map(Vec::len) {
-            Some(has) if has == keep => holds_none(self.home, fork, turns.get(keep..).unwrap_or_default()),
+            Some(has) if has == keep => check_removed(self.home, fork, turns.get(keep..).unwrap_or_default()),
             Some(has) if has > keep => self.roll_back(fork, has - keep, keep),
-            _ => Err(Error::new(format!("the fork of '{parent}' does not have the {keep} turns to be kept"))),
+            _ => Err(Error::new(format!("the fork of '{parent}' does not have the first {keep} turns"))),
         };
-        cut.map(|()| fork).map_err(|error| self.take_back(fork, &error))
+        cut.map(|()| fork).map_err(|error| self.remove(fork, &error))
     }
 
-    /// Names a session, as Codex's own picker shows it.
+    /// Names a session.
     pub fn name(&mut self, session: Id, name: &str) -> Result<()> {
         let version = self.version.to_owned();
         let home = self.home;
         set_name(self.server()?, home, &version, session, name)
     }
 
-    /// Frees the sessions that the server has loaded.
+    /// Ends the server, which unlocks the sessions that it has loaded.
     pub fn close(&mut self) {
         if let Some(server) = self.server.take() {
             server.close();
@@ -109,10 +105,10 @@ impl<'c> Forker<'c> {
         if self.server.is_none() {
             self.server = Some(Server::start(self.codex, self.home, self.directory)?);
         }
-        self.server.as_mut().ok_or_else(|| Error::new("the app-server is not there"))
+        self.server.as_mut().ok_or_else(|| Error::new("the app-server was not started"))
     }
 
-    /// `codex exec fork` (0.148 on): the fork is then made as `exec` makes sessions, as its parent was.
+    /// Forks by `codex exec fork` (from 0.148 on), so that the fork has the same source as a session of `codex exec`.
     fn fork_by_command(&mut self, parent: Id) -> Result<Id> {
         #[derive(Deserialize)]
         struct Started {
@@ -131,18 +127,14 @@ impl<'c> Forker<'c> {
         let out = String::from_utf8_lossy(&output.stdout);
         let mut started = out.lines().filter(|line| line.contains("\"thread.started\""));
         let id = started.find_map(|line| serde_json::from_str::<Started>(line).ok()?.thread_id);
-        match id.filter(|id| output.status.success() && *id != parent) {
-            Some(id) => Ok(id),
-            None => {
-                let text = String::from_utf8_lossy(&output.stderr);
-                let why =
-                    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
-                Err(Error::new(format!("Codex {} could not fork '{parent}': {}", self.version, why.trim())))
-            }
-        }
+        id.filter(|id| output.status.success() && *id != parent).ok_or_else(|| {
+            let text = String::from_utf8_lossy(&output.stderr);
+            let why = text.trim_end().lines().next_back().unwrap_or("no reason was given");
+            Error::new(format!("Codex {} could not fork '{parent}': {}", self.version, why.trim()))
+        })
     }
 
-    fn turns(&mut self, session: Id) -> Result<Vec<Turn>> {
+    fn list_turns(&mut self, session: Id) -> Result<Vec<Turn>> {
         let mut turns = Vec::new();
         let mut cursor = Value::Null;
         loop {
@@ -151,28 +143,19 @@ impl<'c> Forker<'c> {
             });
             let answer = match self.server()?.call("thread/turns/list", &params) {
                 Ok(answer) => answer,
-                // Up to 0.120 a session is read whole or not at all.
-                Err(Failure::Unknown(_)) => {
+                // Up to 0.120 all turns come in one answer.
+                Err(failure) if failure.is_unknown => {
                     let version = self.version;
                     let params = json!({"threadId": session, "includeTurns": true});
-                    let answer =
-                        self.server()?.call("thread/read", &params).map_err(|failure| match failure {
-                            Failure::Unknown(_) => {
-                                Error::new(format!("Codex {version} cannot list the turns of a session"))
-                                    .hint("0.89 is the first version that can")
-                            }
-                            Failure::Refused(error) => error,
-                        })?;
-                    return Ok(answer["thread"]["turns"]
-                        .as_array()
-                        .into_iter()
-                        .flatten()
-                        .filter_map(turn)
-                        .collect());
+                    let answer = self
+                        .server()?
+                        .call("thread/read", &params)
+                        .map_err(|failure| failure.explain(version, "list the turns of a session", "0.89"))?;
+                    return Ok(parse_turns(&answer["thread"]["turns"]).collect());
                 }
-                Err(Failure::Refused(error)) => return Err(error),
+                Err(failure) => return Err(failure.error),
             };
-            turns.extend(answer["data"].as_array().into_iter().flatten().filter_map(turn));
+            turns.extend(parse_turns(&answer["data"]));
             cursor = answer["nextCursor"].clone();
             if cursor.is_null() {
                 return Ok(turns);
@@ -183,35 +166,30 @@ impl<'c> Forker<'c> {
     fn roll_back(&mut self, fork: Id, off: usize, keep: usize) -> Result<()> {
         let version = self.version;
         let params = json!({"threadId": fork, "numTurns": off});
-        let answer = self.server()?.call("thread/rollback", &params).map_err(|failure| match failure {
-            Failure::Unknown(_) => {
-                Error::new(format!("Codex {version} cannot fork a session before a message"))
-                    .hint("0.87 to 0.155, and 0.145 and later, can")
-            }
-            Failure::Refused(error) => error,
-        })?;
+        let answer = self
+            .server()?
+            .call("thread/rollback", &params)
+            .map_err(|failure| failure.explain(version, "fork a session before a message", "0.87"))?;
         match answer["thread"]["turns"].as_array().map(Vec::len) {
             Some(has) if has == keep => Ok(()),
-            has => Err(Error::new(format!(
-                "the fork has {} turns instead of {keep}",
-                has.map_or("an unknown number of".to_owned(), |has| has.to_string())
-            ))),
+            Some(has) => Err(Error::new(format!("the fork has {has} turns instead of {keep}"))),
+            None => Err(Error::new(format!("the fork has an unknown number of turns instead of {keep}"))),
         }
     }
 
-    /// Takes a fork away that is not what was asked for, and says so.
-    fn take_back(&mut self, fork: Id, error: &Error) -> Error {
+    /// Removes a fork that failed, and adds the result to the error.
+    fn remove(&mut self, fork: Id, error: &Error) -> Error {
         let params = json!({"threadId": fork});
-        let gone = self.server().is_ok_and(|server| {
+        let is_removed = self.server().is_ok_and(|server| {
             server.call("thread/delete", &params).is_ok() || server.call("thread/archive", &params).is_ok()
         });
-        let left = if gone { "the fork was removed" } else { "the fork remains" };
-        Error::new(format!("{error}: {left} ('{fork}')"))
+        let result = if is_removed { "was removed" } else { "could not be removed" };
+        Error::new(format!("{error}; the fork '{fork}' {result}"))
     }
 }
 
-/// Refuses to fork a session whose own rollout lies outside the home. Codex does so too, though it resumes it
-/// (0.169, 0.171); [`refuse`](codex_agent_shared::codex::refusal::refuse) looks at what it was forked from.
+/// Refuses to fork a session whose rollout is outside the home, as Codex does, although it resumes such a session
+/// (0.169, 0.171). [`refuse`](codex_agent_shared::codex::refusal::refuse) checks the sessions that it was forked from.
 pub fn refuse_outside(home: &Home, session: &Session<'_>) -> Result<()> {
     let Some((id, path)) = session.id.zip(session.rollout_path.as_deref().map(Path::new)) else {
         return Ok(());
@@ -220,25 +198,25 @@ pub fn refuse_outside(home: &Home, session: &Session<'_>) -> Result<()> {
         Ok(real) if !home.holds(path) => {
             let (real, home) = (real.display(), home.path().display());
             Err(Error::new(format!(
-                "Codex will not fork session '{id}': its rollout lies outside of Codex's home, at '{real}'"
+                "Codex will not fork session '{id}': its rollout is outside of Codex's home, at '{real}'"
             ))
             .hint(format!(
-                "it follows no link below sessions/; it can be forked once that file is in '{home}'"
+                "Codex follows no link below sessions/; to fork the session, move that file into '{home}'"
             )))
         }
         _ => Ok(()),
     }
 }
 
-/// Holds what a fork's rollout has against what was cut off. Codex of some versions shows the turns that
-/// were to be kept, and the model is given the later ones as well (openai/codex 21025).
-fn holds_none(home: &Home, fork: Id, cut_off: &[Turn]) -> Result<()> {
-    if cut_off.is_empty() {
+/// Checks that the rollout of a fork has no removed turn. Some versions of Codex list only the other turns, but send
+/// the removed turns to the model as well (openai/codex 21025).
+fn check_removed(home: &Home, fork: Id, removed: &[Turn]) -> Result<()> {
+    if removed.is_empty() {
         return Ok(());
     }
     let held = Files::walk(home.path()).live(fork, None).map(|file| turn_ids(&file.path));
     let held = held.and_then(std::io::Result::ok).unwrap_or_default();
-    match cut_off.iter().find(|turn| held.contains(&turn.id)) {
+    match removed.iter().find(|turn| held.contains(&turn.id)) {
         Some(turn) => {
             Err(Error::new(format!("the fork contains turn '{}', which is after the cut", turn.id)))
         }
@@ -246,8 +224,8 @@ fn holds_none(home: &Home, fork: Id, cut_off: &[Turn]) -> Result<()> {
     }
 }
 
-/// A name that a session may get: one by which it can be called.
-pub fn checked_name(name: &str) -> Result<&str> {
+/// Checks the name of a session: it must not be read as another kind of reference.
+pub fn check_name(name: &str) -> Result<&str> {
     let name = name.trim();
     if name.is_empty() || name.chars().any(char::is_control) {
         return Err(Error::usage("a name may not be empty or contain control characters"));
@@ -261,43 +239,46 @@ pub fn checked_name(name: &str) -> Result<&str> {
         return Err(Error::usage(format!(
             "a session cannot be named '{name}': the name would be read as another kind of reference"
         ))
-        .hint("full ids, rollout paths and text that begins with @, -, id: or name: are references"));
+        .hint(
+            "full ids, paths of rollouts, and words that begin with @, -, id: or name: are references of another kind",
+        ));
     }
     Ok(name)
 }
 
-/// Names a session through a server, and waits until the name is on the disk: 0.106 answers before it
-/// writes, and writes nothing once its input is closed. Up to there only a session that is loaded can be
-/// named.
+/// Names a session by a server, and waits until the name is on disk: 0.106 answers before it writes, and writes nothing
+/// after its input was closed. Up to 0.106 only a loaded session can be named.
 pub fn set_name(server: &mut Server, home: &Home, version: &str, session: Id, name: &str) -> Result<()> {
     let params = json!({"threadId": session, "name": name});
     let mut answer = server.call("thread/name/set", &params);
-    if matches!(&answer, Err(Failure::Refused(error)) if error.message().contains("not found")) {
+    if matches!(&answer, Err(failure) if !failure.is_unknown && failure.error.message().contains("not found"))
+    {
         server.call("thread/resume", &json!({"threadId": session}))?;
         answer = server.call("thread/name/set", &params);
     }
-    answer.map_err(|failure| match failure {
-        Failure::Unknown(_) => Error::new(format!("Codex {version} cannot name sessions"))
-            .hint("0.94 is the first version that can"),
-        Failure::Refused(error) => error,
-    })?;
+    answer.map_err(|failure| failure.explain(version, "name sessions", "0.94"))?;
     for _ in 0..250 {
         if Names::read(home.path()).name_of(session).as_deref() == Some(name) {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Err(Error::new(format!("Codex {version} took the name '{name}' for '{session}', but has not written it")))
+    Err(Error::new(format!(
+        "Codex {version} accepted the name '{name}' of '{session}', but did not write it"
+    )))
 }
 
-fn turn(value: &Value) -> Option<Turn> {
-    let is_message = |item: &&Value| item["type"] == "userMessage";
-    let messages = value["items"].as_array().map_or(0, |items| items.iter().filter(is_message).count());
-    Some(Turn { id: value["id"].as_str()?.to_owned(), messages })
+/// The turns of an answer.
+fn parse_turns(turns: &Value) -> impl Iterator<Item = Turn> {
+    turns.as_array().into_iter().flatten().filter_map(|turn| {
+        let items = turn["items"].as_array().into_iter().flatten();
+        let messages = items.filter(|item| item["type"] == "userMessage").count();
+        Some(Turn { id: turn["id"].as_str()?.to_owned(), messages })
+    })
 }
 
-/// How many turns are kept.
-fn place(turns: &[Turn], cut: &Cut) -> Result<usize> {
+/// The number of turns that a fork has.
+fn count_kept(turns: &[Turn], cut: &Cut) -> Result<usize> {
     match cut {
         Cut::Whole => Ok(turns.len()),
         Cut::Turn(id) => turns.iter().position(|turn| turn.id == *id).ok_or_else(|| {
@@ -324,8 +305,8 @@ mod tests {
     use super::*;
 
     #[test]
-    #[allow(clippy::disallowed_methods)] // A test makes the home that it looks into.
-    fn a_fork_that_holds_what_was_cut_off_is_found() {
+    #[allow(clippy::disallowed_methods)] // The test creates the home.
+    fn a_removed_turn_in_a_fork_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::find(Some(folder.path())).unwrap();
         let fork = Id::parse("01a2224d-33b7-78a2-86df-f3b02c66dd59").unwrap();
@@ -340,29 +321,29 @@ mod tests {
         let write = |text: String| {
             std::fs::write(day.join(format!("rollout-2026-11-28T13-16-54-{fork}.jsonl")), text).unwrap();
         };
-        let off = [turn("b"), turn("c")];
+        let removed = [turn("b"), turn("c")];
         write(started("a"));
-        assert!(holds_none(&home, fork, &off).is_ok());
+        assert!(check_removed(&home, fork, &removed).is_ok());
         write(started("a") + &started("b"));
-        assert!(holds_none(&home, fork, &off).unwrap_err().message().contains("after the cut"));
+        assert!(check_removed(&home, fork, &removed).unwrap_err().message().contains("after the cut"));
         let back = "{\"type\":\"event_msg\",\"payload\":{\"type\":\"thread_rolled_back\",\"num_turns\":1}}\n";
         write(started("a") + &started("b") + back);
-        assert!(holds_none(&home, fork, &off).is_ok());
+        assert!(check_removed(&home, fork, &removed).is_ok());
     }
 
     #[test]
-    fn places() {
+    fn kept_turns_are_counted() {
         let turn = |id: &str, messages| Turn { id: id.to_owned(), messages };
         let turns = [turn("a", 1), turn("b", 2), turn("c", 0), turn("d", 1)];
         for (nth, keep) in [(1, 0), (2, 1), (3, 1), (4, 3), (-1, 3), (-2, 1), (-4, 0)] {
-            assert_eq!(place(&turns, &Cut::Message(nth)).unwrap(), keep, "{nth}");
+            assert_eq!(count_kept(&turns, &Cut::Message(nth)).unwrap(), keep, "{nth}");
         }
         for nth in [0, 5, -5] {
-            let error = place(&turns, &Cut::Message(nth)).unwrap_err();
+            let error = count_kept(&turns, &Cut::Message(nth)).unwrap_err();
             assert!(error.message().contains("has 4 messages"), "{error}");
         }
-        assert_eq!(place(&turns, &Cut::Whole).unwrap(), 4);
-        assert_eq!(place(&turns, &Cut::Turn("c".into())).unwrap(), 2);
-        assert!(place(&turns, &Cut::Turn("x".into())).is_err());
+        assert_eq!(count_kept(&turns, &Cut::Whole).unwrap(), 4);
+        assert_eq!(count_kept(&turns, &Cut::Turn("c".into())).unwrap(), 2);
+        assert!(count_kept(&turns, &Cut::Turn("x".into())).is_err());
     }
 }

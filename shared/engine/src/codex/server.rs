@@ -1,12 +1,12 @@
-//! Codex's app-server: questions and orders as JSON-RPC, one object a line, over its pipes.
+//! Codex's app-server: requests and answers as JSON-RPC over its pipes, one object a line.
 //!
-//! It is the only way to name a session, and the only way to fork one before a message. It speaks
-//! without a `"jsonrpc"` member; `initialize` comes first, then `initialized`. Unknown *parameters*
-//! are ignored by every version, unknown *methods* are errors, so an answer must be checked for what
-//! was asked. Closing its standard input ends it within a second and frees the sessions that it has
-//! loaded. It is there from 0.77 on (0.45 answers every question about sessions with an error).
+//! Only the app-server can name a session, or fork it before a message. Messages have no member `"jsonrpc"`;
+//! `initialize` comes first, then `initialized`. Every version ignores unknown *parameters* and answers unknown
+//! *methods* by an error, so that an answer must be checked. When its standard input is closed, the server ends within a
+//! second and unlocks the sessions that it has loaded. 0.77 is the first version with these methods (0.45 answers every
+//! request about sessions by an error).
 //!
-//! Starting takes 0.4 to 0.7 s (0.169), an answer 2 to 300 ms; after a minute of silence it is ended.
+//! A start takes 0.4 to 0.7 s (0.169), an answer 2 to 300 ms. A server that does not answer for a minute is killed.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -25,16 +25,16 @@ use codex_agent_shared::error::{Error, Result, reason};
 use codex_agent_shared::exec::find_program;
 use codex_agent_shared::ndjson::{Lines, RawLine};
 
-/// How long an answer may take.
+/// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The executable of Codex, first that is set: `named` (a flag), `CODEX_AGENT_CODEX`, `codex.binary` in our
-/// own `config.toml`, `codex` in the absolute entries of `PATH`. Absolute, so that it is the same whatever
-/// directory is gone to. A plain name is looked for on `PATH` too. A relative path is accepted from a flag alone,
-/// which was typed in this directory: a variable would name another program in each one.
+/// Finds the executable of Codex. The first of these that is set counts: `named` (a flag), `CODEX_AGENT_CODEX`,
+/// `codex.binary` in `config.toml` of codex-agent, `codex` in the absolute directories of `PATH`. The path is absolute,
+/// since each job has another working directory. A name without a slash is looked up on `PATH`. Only a flag may have a
+/// relative path, since the user typed it in this directory; a variable would mean another program in each directory.
 pub fn find_codex(named: Option<&Path>) -> Result<PathBuf> {
-    let said = config::chosen(&config::CODEX_BINARY, named.map(|path| path.as_os_str().to_owned()))?;
-    let Some((path, by)) = said.map(|(path, by)| (PathBuf::from(path), by)) else {
+    let chosen = config::chosen(&config::CODEX_BINARY, named.map(|path| path.as_os_str().to_owned()))?;
+    let Some((path, by)) = chosen.map(|(path, by)| (PathBuf::from(path), by)) else {
         return find_program("codex").ok_or_else(|| {
             Error::new("there is no codex on PATH")
                 .hint("install Codex, or name its executable with --codex, CODEX_AGENT_CODEX or codex.binary")
@@ -44,7 +44,7 @@ pub fn find_codex(named: Option<&Path>) -> Result<PathBuf> {
         return find_program(&path).ok_or_else(|| {
             let (by, name) = (config::source_text(by), path.display());
             Error::new(format!("cannot run codex: there is no '{name}' on PATH ({by})"))
-                .hint("a name without a slash is looked for in the absolute directories of PATH")
+                .hint("a name without a slash is looked up in the absolute directories of PATH")
         });
     }
     if path.is_relative() && !matches!(by, Source::Flag(_)) {
@@ -65,23 +65,40 @@ pub struct Server {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Lines<ChildStdout>,
-    asked: u64,
+    /// The number of requests.
+    requests: u64,
 }
 
-/// Why a call failed.
+/// A failed request.
 #[derive(Debug)]
-pub enum Failure {
-    /// The server does not know the method: it is older than that.
-    Unknown(Error),
-    /// It knows it and refused, or did not answer.
-    Refused(Error),
+pub struct Failure {
+    /// The error.
+    pub error: Error,
+    /// Whether this Codex does not have the method.
+    pub is_unknown: bool,
+}
+
+impl Failure {
+    /// The error of the request; if this Codex does not have the method, an error that names the first version with
+    /// this ability.
+    pub fn explain(self, version: &str, ability: &str, first: &str) -> Error {
+        match self.is_unknown {
+            true => Error::new(format!("Codex {version} cannot {ability}"))
+                .hint(format!("{first} is the first version that can {ability}")),
+            false => self.error,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { error, is_unknown: false }
+    }
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
-        match failure {
-            Failure::Unknown(error) | Failure::Refused(error) => error,
-        }
+        failure.error
     }
 }
 
@@ -94,21 +111,18 @@ impl Server {
             .env("CODEX_HOME", home.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // What it logs is for its developers; what it means is in its answers.
+            // Its log is for its developers; errors are in its answers.
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| {
-                let place = directory.display();
-                Error::new(format!(
-                    "cannot start '{} app-server' in '{place}': {}",
-                    codex.display(),
-                    reason(&error)
-                ))
+                let (codex, place, why) = (codex.display(), directory.display(), reason(&error));
+                Error::new(format!("cannot start '{codex} app-server' in '{place}': {why}"))
             })?;
-        let gone = || Error::new("the app-server has no pipes");
-        let stdin = child.stdin.take().ok_or_else(gone)?;
-        let stdout = child.stdout.take().ok_or_else(gone)?;
-        let mut server = Server { child, stdin: Some(stdin), lines: Lines::new(stdout, 64 << 10), asked: 0 };
+        let missing = || Error::new("the app-server has no pipes");
+        let stdin = child.stdin.take().ok_or_else(missing)?;
+        let stdout = child.stdout.take().ok_or_else(missing)?;
+        let mut server =
+            Server { child, stdin: Some(stdin), lines: Lines::new(stdout, 64 << 10), requests: 0 };
         let version = env!("CARGO_PKG_VERSION");
         let client = json!({
             "clientInfo": {"name": "codex-agent", "title": "codex-agent", "version": version},
@@ -119,7 +133,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Asks one thing and waits for its answer. What the server says in between is passed over.
+    /// Sends a request and waits for its answer. Other messages are skipped.
     pub fn call(&mut self, method: &str, params: &Value) -> std::result::Result<Value, Failure> {
         #[derive(Deserialize)]
         struct Answer<'a> {
@@ -133,13 +147,13 @@ impl Server {
         struct Refusal {
             message: String,
         }
-        self.asked += 1;
-        let id = self.asked;
-        let refused = |why: String| Failure::Refused(Error::new(format!("Codex refused {method}: {why}")));
-        self.send(&json!({"id": id, "method": method, "params": params})).map_err(Failure::Refused)?;
+        self.requests += 1;
+        let id = self.requests;
+        let refused = |why: String| Failure::from(Error::new(format!("Codex refused {method}: {why}")));
+        self.send(&json!({"id": id, "method": method, "params": params}))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.wait(deadline, method).map_err(Failure::Refused)?;
+            self.wait(deadline, method)?;
             let line = match self.lines.next() {
                 Ok(Some(RawLine::Whole(line))) => line,
                 Ok(Some(RawLine::TooLong)) => {
@@ -154,10 +168,7 @@ impl Server {
             }
             if let Some(Refusal { message }) = answer.error {
                 let is_unknown = message.contains("unknown variant") || message.contains("Invalid request");
-                return Err(match is_unknown {
-                    true => Failure::Unknown(Error::new(format!("this Codex does not know {method}"))),
-                    false => refused(message),
-                });
+                return Err(Failure { is_unknown, ..refused(message) });
             }
             let result = answer.result.map_or("null", RawValue::get);
             return serde_json::from_str(result).map_err(|error| refused(error.to_string()));
@@ -168,37 +179,33 @@ impl Server {
         let Some(stdin) = &mut self.stdin else { return Err(Error::new("the app-server was closed")) };
         writeln!(stdin, "{message}")
             .and_then(|()| stdin.flush())
-            .map_err(|error| Error::new(format!("cannot speak to Codex's app-server: {}", reason(&error))))
+            .map_err(|error| Error::new(format!("cannot write to Codex's app-server: {}", reason(&error))))
     }
 
-    /// Waits until there is something to read, or the deadline has passed.
+    /// Waits until there is data to read; an error after the deadline.
     fn wait(&mut self, deadline: Instant, method: &str) -> Result<()> {
         while !self.lines.is_ready() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Error::new(format!(
-                    "Codex did not answer {method} within {} s",
-                    PATIENCE.as_secs()
-                )));
+                let limit = PATIENCE.as_secs();
+                return Err(Error::new(format!("Codex did not answer {method} within {limit} s")));
             }
             let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
             let mut fds = [PollFd::new(self.lines.reader(), PollFlags::IN)];
             match poll(&mut fds, Some(&timeout)) {
-                // Something to read, the end, or a signal: reading tells.
+                // A timeout or a signal; otherwise there is data, or the end.
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return Ok(()),
                 Err(error) => {
-                    return Err(Error::new(format!(
-                        "cannot wait for Codex's app-server: {}",
-                        reason(&error.into())
-                    )));
+                    let why = reason(&error.into());
+                    return Err(Error::new(format!("cannot wait for Codex's app-server: {why}")));
                 }
             }
         }
         Ok(())
     }
 
-    /// Ends the server and waits for it, so that the sessions that it had loaded are free.
+    /// Ends the server and waits for its end, which unlocks the sessions that it has loaded.
     pub fn close(mut self) {
         self.end();
     }
@@ -212,7 +219,7 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        // It has had its time; what it was told is written when it answers.
+        // All changes are on disk, since the server writes them before it answers.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,11 +1,11 @@
-//! Which version a Codex is: what it says of itself, and what its number says.
+//! The version of an executable of Codex.
 //!
-//! `codex --version` prints `codex-cli 0.169.0` (0.45 to 0.171) within half a second, through npm's
-//! launcher too. One that says nothing is not waited for.
+//! `codex --version` prints `codex-cli 0.169.0` (0.45 to 0.171) within half a second, also by the launcher of npm. An
+//! executable that prints nothing for ten seconds is killed.
 //!
-//! An executable need not be one version: a version manager's shim (asdf, mise, volta, direnv) decides by
-//! the directory that it runs in, and an upgrade replaces it at any time. So the question names the directory
-//! that Codex will work in, and an answer holds for that directory and for that file alone.
+//! The version of an executable may differ by directory, since the shim of a version manager (asdf, mise, volta, direnv)
+//! depends on it, and may change at any time by an upgrade. So the version is queried in the directory in which Codex
+//! will work, and is known for that directory and that file only.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -19,15 +19,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use codex_agent_shared::codex::version::numbers;
 use codex_agent_shared::error::{Error, Result, reason};
 
-/// How long an executable may take to say its version.
+/// The longest wait for the version.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// An answer that is younger than this is not asked for again.
+/// A version that was queried within this time is not queried again.
 const JUST_NOW: Duration = Duration::from_millis(500);
 
-/// What `codex --version` says: `0.169.0`. An executable that is not Codex, that does not say it, or that
-/// does not end is an error that names it. It is asked in `directory`, where that is there. Codex makes a
-/// directory in its home even for this, so that it is given the home that is meant, where that is there.
-pub fn version(codex: &Path, home: Option<&Path>, directory: Option<&Path>) -> Result<String> {
+/// Queries the version, such as `0.169.0`. An executable that is not Codex, prints no version or does not end is an
+/// error. The command is run in `directory`, if that exists, and with this home, if that exists, since Codex creates a
+/// directory in its home even for `--version`.
+pub fn query_version(codex: &Path, home: Option<&Path>, directory: Option<&Path>) -> Result<String> {
     let failed = |why: &str| {
         Error::new(format!("cannot run '{} --version': {why}", codex.display()))
             .hint("'codex-agent config' shows where it is set")
@@ -49,18 +49,18 @@ pub fn version(codex: &Path, home: Option<&Path>, directory: Option<&Path>) -> R
     let deadline = Instant::now() + PATIENCE;
     while child.try_wait().map_err(|error| failed(&reason(&error)))?.is_none() {
         if Instant::now() > deadline {
-            // Either may fail only because it has ended after all.
+            // Both fail if the process has ended just now.
             let _ = child.kill();
             let _ = child.wait();
             return Err(failed(&format!("it did not end within {} s", PATIENCE.as_secs())));
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    // The output is in the pipe already; a child of the executable may keep the pipe open forever.
+    // The output is in the pipe already. The pipe may stay open forever, in a child of the executable.
     let mut bytes = [0; 200];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let no_wait = Timespec { tv_sec: 0, tv_nsec: 0 };
     let got = match &mut child.stdout {
-        Some(pipe) if poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&at_once)) == Ok(1) => {
+        Some(pipe) if poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&no_wait)) == Ok(1) => {
             pipe.read(&mut bytes).map_err(|error| failed(&reason(&error)))?
         }
         _ => 0,
@@ -112,10 +112,10 @@ impl Stamp {
 
 impl Versions {
     /// The version of this executable in a directory; `anew` queries it again, unless it was queried just now.
-    pub fn of(&mut self, codex: &Path, home: Option<&Path>, there: &Path, anew: bool) -> Result<String> {
-        let key = (codex.to_owned(), home.map(Path::to_owned), there.to_owned());
-        // Read before the query: an executable that is replaced meanwhile is queried again.
-        let stamp = Stamp::read(codex, there);
+    pub fn get(&mut self, codex: &Path, home: Option<&Path>, directory: &Path, anew: bool) -> Result<String> {
+        let key = (codex.to_owned(), home.map(Path::to_owned), directory.to_owned());
+        // Read before the query, so that an executable that is replaced meanwhile is queried again.
+        let stamp = Stamp::read(codex, directory);
         let is_good = |answer: &&Answer| {
             Some(&answer.by) == stamp.as_ref() && (!anew || answer.at.elapsed() < JUST_NOW)
         };
@@ -123,7 +123,7 @@ impl Versions {
             return answer.version.clone().map_err(Error::new);
         }
         let at = Instant::now();
-        let version = version(codex, home, Some(there));
+        let version = query_version(codex, home, Some(directory));
         if let Some(by) = stamp {
             let kept = version.as_ref().map(String::clone).map_err(|error| error.message().to_owned());
             self.known.insert(key, Answer { by, at, version: kept });
@@ -138,7 +138,7 @@ impl Versions {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods)] // What a test finds there must be put there.
+#[allow(clippy::disallowed_methods)] // The tests create the files that they read.
 mod tests {
     use super::*;
     use std::io::Write;
@@ -163,7 +163,7 @@ mod tests {
         let install = |text: &str| {
             let new = folder.path().join("new");
             write_script(&new, &format!("echo x >> {}/asked\n{text}", folder.path().display()));
-            // As npm does: whatever the version, the time of modification is one.
+            // As by npm, the time of modification is the same for each version.
             let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(500_000_000);
             std::fs::File::options().write(true).open(&new).unwrap().set_modified(time).unwrap();
             std::fs::rename(&new, &codex).unwrap();
@@ -175,34 +175,36 @@ mod tests {
         install("case $PWD in *old) echo codex-cli 0.137.0;; *) echo codex-cli 0.171.0;; esac");
         let mut versions = Versions::default();
         for _ in 0..3 {
-            assert_eq!(versions.of(&codex, None, &old, false).unwrap(), "0.137.0");
-            assert_eq!(versions.of(&codex, None, &new, false).unwrap(), "0.171.0");
+            assert_eq!(versions.get(&codex, None, &old, false).unwrap(), "0.137.0");
+            assert_eq!(versions.get(&codex, None, &new, false).unwrap(), "0.171.0");
         }
         assert_eq!(asked(), 2);
         std::thread::sleep(JUST_NOW);
-        assert_eq!((versions.of(&codex, None, &new, true).unwrap().as_str(), asked()), ("0.171.0", 3));
-        assert_eq!((versions.of(&codex, None, &new, true).unwrap().as_str(), asked()), ("0.171.0", 3));
+        assert_eq!((versions.get(&codex, None, &new, true).unwrap().as_str(), asked()), ("0.171.0", 3));
+        assert_eq!((versions.get(&codex, None, &new, true).unwrap().as_str(), asked()), ("0.171.0", 3));
         install("case $PWD in *old) echo codex-cli 0.150.0;; *) echo codex-cli 0.106.0;; esac");
-        assert_eq!(versions.of(&codex, None, &old, false).unwrap(), "0.150.0");
-        assert_eq!(versions.of(&codex, None, &new, false).unwrap(), "0.106.0");
+        assert_eq!(versions.get(&codex, None, &old, false).unwrap(), "0.150.0");
+        assert_eq!(versions.get(&codex, None, &new, false).unwrap(), "0.106.0");
         versions.forget();
-        assert_eq!((versions.of(&codex, None, &new, false).unwrap().as_str(), asked()), ("0.106.0", 6));
+        assert_eq!((versions.get(&codex, None, &new, false).unwrap().as_str(), asked()), ("0.106.0", 6));
     }
 
     #[test]
-    fn what_an_executable_says() {
+    fn the_output_of_an_executable_is_checked() {
         let folder = tempfile::tempdir().unwrap();
-        let says = |text: &str| {
+        let query = |text: &str| {
             let path = folder.path().join("codex");
             write_script(&path, text);
-            version(&path, None, None).map_err(|error| error.message().to_owned())
+            query_version(&path, None, None).map_err(|error| error.message().to_owned())
         };
-        assert_eq!(says("echo codex-cli 0.169.0"), Ok("0.169.0".to_owned()));
-        // Something that it leaves behind keeps the pipe.
-        assert_eq!(says("sleep 30 & echo codex-cli 0.1.2"), Ok("0.1.2".to_owned()));
-        assert!(says("sleep 30 &").unwrap_err().ends_with("it is not Codex"));
-        assert!(says("echo git version 2.0").unwrap_err().ends_with("it is not Codex"));
-        assert!(says("echo codex").unwrap_err().ends_with("it printed no version"));
-        assert!(version(Path::new("/no/codex"), None, None).unwrap_err().message().contains("/no/codex"));
+        assert_eq!(query("echo codex-cli 0.169.0"), Ok("0.169.0".to_owned()));
+        // A child of the executable keeps the pipe open.
+        assert_eq!(query("sleep 30 & echo codex-cli 0.1.2"), Ok("0.1.2".to_owned()));
+        assert!(query("sleep 30 &").unwrap_err().ends_with("it is not Codex"));
+        assert!(query("echo git version 2.0").unwrap_err().ends_with("it is not Codex"));
+        assert!(query("echo codex").unwrap_err().ends_with("it printed no version"));
+        assert!(
+            query_version(Path::new("/no/codex"), None, None).unwrap_err().message().contains("/no/codex")
+        );
     }
 }

@@ -5,39 +5,37 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::commands::expiry::named_queues;
+use crate::commands::expiry::read_queues;
 use crate::commands::flags::Jobs;
 use crate::commands::run_queue;
-use crate::disk::journal::Journal;
-use crate::disk::journal::PATIENCE;
+use crate::disk::journal::{Journal, PATIENCE};
 use crate::disk::progress::{End, RunProgress, State};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
-use crate::record::event::Codex;
-use crate::record::event::{Counts, RunEvent};
+use crate::record::event::{Codex, Counts, RunEvent};
 use crate::run::engine::supervise;
 use crate::run::feed::PlannedJobs;
 use crate::run::usage_limit::ActiveLimit;
-use crate::show::events::{Show, continue_command, counted};
+use crate::show::events::{Show, continue_command, count_jobs};
 use codex_agent_shared::cli::flags::Common;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn, warn_of, warn_once};
 use codex_agent_shared::time::Timestamp;
 
-/// The types of events that a tool with jobs prints: those of a journal without the plan, and `job.event`.
+/// The types of events that a tool with jobs prints: those of a journal except `run.planned`, and `job.event`.
 pub fn event_types() -> impl Iterator<Item = &'static str> {
-    RunEvent::WORDS.into_iter().skip(1).chain(["job.event"])
+    RunEvent::TYPES.into_iter().skip(1).chain(["job.event"])
 }
 
 /// The runs of one kind and name that `is_wanted`, the newest first.
 pub fn find_runs(kind: &str, name: &str, is_wanted: impl Fn(&RunDir) -> bool) -> Result<Vec<RunDir>> {
     let mut found = Vec::new();
-    let may_be = |folder: &RunDir| folder.may_be_run_of(kind, name) && is_wanted(folder);
-    for folder in RunDir::all()?.into_iter().filter(may_be) {
-        let Some(tasks) = RunProgress::read_existing(&folder) else { continue };
+    let may_be = |dir: &RunDir| dir.may_be_run_of(kind, name) && is_wanted(dir);
+    for dir in RunDir::all()?.into_iter().filter(may_be) {
+        let Some(tasks) = RunProgress::read_existing(&dir) else { continue };
         match tasks {
-            Ok(tasks) if tasks.is_begun() && tasks.kind == kind && tasks.name == name => found.push(folder),
+            Ok(tasks) if tasks.is_begun() && tasks.kind == kind && tasks.name == name => found.push(dir),
             Ok(_) => {}
-            // `watch` calls this again and again.
+            // `watch` calls this function repeatedly.
             Err(error) => warn_once(error.message()),
         }
     }
@@ -91,9 +89,9 @@ impl<'l> LimitRecord<'l> {
 }
 
 /// The state of a run, as in the record.
-pub fn state(folder: &RunDir, tasks: &RunProgress) -> &'static str {
+pub fn run_state(dir: &RunDir, tasks: &RunProgress) -> &'static str {
     match &tasks.ended {
-        _ if folder.is_running() => "running",
+        _ if dir.is_running() => "running",
         Some((_, End::Completed)) => "finished",
         Some((_, End::Stopped(..))) => "stopped",
         None => "dead",
@@ -101,15 +99,15 @@ pub fn state(folder: &RunDir, tasks: &RunProgress) -> &'static str {
 }
 
 /// The record of a run.
-pub fn record<'r>(folder: &'r RunDir, tasks: &'r RunProgress) -> RunRecord<'r> {
+pub fn describe_run<'r>(dir: &'r RunDir, tasks: &'r RunProgress) -> RunRecord<'r> {
     RunRecord {
         kind_of_record: "run",
-        id: folder.name(),
+        id: dir.name(),
         kind: &tasks.kind,
         name: &tasks.name,
         started_at: tasks.started_at,
         ended_at: tasks.ended.as_ref().map(|(at, _)| *at),
-        state: state(folder, tasks),
+        state: run_state(dir, tasks),
         counts: tasks.reported_counts(),
         codex: &tasks.codex,
         codex_home: tasks.codex_home.as_deref(),
@@ -117,13 +115,13 @@ pub fn record<'r>(folder: &'r RunDir, tasks: &'r RunProgress) -> RunRecord<'r> {
 }
 
 /// The newest run that has work left and no runner. The run of a deleted queue is not continued.
-pub fn unfinished() -> Result<Option<RunDir>> {
+pub fn find_unfinished() -> Result<Option<RunDir>> {
     // If the runs of queues are unknown, only other runs are continued.
-    let queues = named_queues()?;
+    let queues = read_queues()?;
     let is_named =
-        |folder: &RunDir| queues.as_ref().is_some_and(|queues| queues.runs().any(|run| run == folder.name()));
-    let waits = |folder: &RunDir| match RunProgress::read_existing(folder) {
-        Some(Ok(tasks)) => tasks.is_begun() && tasks.is_open() && (tasks.kind != "queue" || is_named(folder)),
+        |dir: &RunDir| queues.as_ref().is_some_and(|queues| queues.runs().any(|run| run == dir.name()));
+    let waits = |dir: &RunDir| match RunProgress::read_existing(dir) {
+        Some(Ok(tasks)) => tasks.is_begun() && tasks.is_open() && (tasks.kind != "queue" || is_named(dir)),
         Some(Err(error)) => {
             warn_of(&error);
             false
@@ -131,18 +129,18 @@ pub fn unfinished() -> Result<Option<RunDir>> {
         None => false,
     };
     let (mut running, idle): (Vec<RunDir>, Vec<RunDir>) =
-        RunDir::all()?.into_iter().partition(|folder| folder.is_running());
-    if let Some(folder) = idle.into_iter().find(waits) {
-        return Ok(Some(folder));
+        RunDir::all()?.into_iter().partition(|dir| dir.is_running());
+    if let Some(dir) = idle.into_iter().find(waits) {
+        return Ok(Some(dir));
     }
     // A child that a killed runner was starting holds the lock of the runner until it executes Codex.
     let patience = Instant::now() + PATIENCE;
     while Instant::now() < patience && !running.is_empty() {
-        match running.iter().position(|folder| !folder.is_running()) {
+        match running.iter().position(|dir| !dir.is_running()) {
             Some(at) => {
-                let folder = running.remove(at);
-                if waits(&folder) {
-                    return Ok(Some(folder));
+                let dir = running.remove(at);
+                if waits(&dir) {
+                    return Ok(Some(dir));
                 }
             }
             None => std::thread::sleep(Duration::from_millis(5)),
@@ -152,39 +150,39 @@ pub fn unfinished() -> Result<Option<RunDir>> {
 }
 
 /// Continues a run.
-pub fn continue_run(folder: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let (name, options) = (folder.name(), jobs.show_options(common)?);
-    let Some(journal) = Journal::open(&folder.journal())? else {
+pub fn continue_run(dir: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
+    let (name, options) = (dir.name(), jobs.show_options(common)?);
+    let Some(journal) = Journal::open(&dir.journal())? else {
         return Err(Error::new(format!("run '{name}' has a runner"))
-            .hint(format!("codex-agent run watch {name} follows it")));
+            .hint(format!("'codex-agent run watch {name}' follows the run")));
     };
-    let mut tasks = RunProgress::read(folder)?;
+    let mut tasks = RunProgress::read(dir)?;
     if !tasks.is_begun() {
         return Err(Error::new(format!("the plan of run '{name}' is incomplete, and no job was started"))
-            .hint("codex-agent run prune removes it"));
+            .hint("'codex-agent run prune' removes incomplete runs"));
     }
     if tasks.kind == "queue" && tasks.is_open() {
         // A queue chooses its next prompt anew, and has its own lock.
         drop(journal);
-        return run_queue::continue_run(folder, common, jobs);
+        return run_queue::continue_run(dir, common, jobs);
     }
     if !tasks.is_open() {
         status(format_args!("run '{name}' has no work left"));
         return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
     }
     let settings = jobs.settings_after(common, &tasks)?;
-    status(format_args!("continuing run '{name}', {} left", counted(tasks.count_left())));
+    status(format_args!("continuing run '{name}', {} left", count_jobs(tasks.count_left())));
     let mut shown = Show::new(options, tasks.all.len());
-    let ended = supervise(folder, journal, &mut tasks, settings, &mut PlannedJobs::default(), &mut shown);
-    shown.close(folder, ended, &continue_command(folder))
+    let ended = supervise(dir, journal, &mut tasks, settings, &mut PlannedJobs::default(), &mut shown);
+    shown.close(dir, ended, &continue_command(dir))
 }
 
 /// Stops a run from starting jobs or, with `now`, stops running jobs too. Jobs without a runner are stopped only
 /// with `now`.
-pub fn stop(folder: &RunDir, now: bool) -> Result<()> {
-    let name = folder.name();
-    let tasks = RunProgress::read(folder)?;
-    if folder.is_running() {
+pub fn stop(dir: &RunDir, now: bool) -> Result<()> {
+    let name = dir.name();
+    let tasks = RunProgress::read(dir)?;
+    if dir.is_running() {
         let is_stopping = tasks.runner.as_ref().is_some_and(|runner| liveness::stop_runner(runner, now));
         if !is_stopping {
             return Err(Error::new(format!("the runner of run '{name}' cannot be found")));
@@ -193,25 +191,25 @@ pub fn stop(folder: &RunDir, now: bool) -> Result<()> {
         return Ok(());
     }
     let running = tasks.all.iter().filter(|task| task.state == State::Running);
-    let outs = running.map(|task| {
+    let outputs = running.map(|task| {
         let process = task.start.as_ref().and_then(|start| start.process.as_ref());
-        (folder.file(task.of.number, task.of.attempt, "out"), process)
+        (dir.file(task.of.number, task.of.attempt, "out"), process)
     });
-    let living: Vec<_> = outs.filter(|(out, _)| liveness::may_be_locked(out)).collect();
+    let living: Vec<_> = outputs.filter(|(out, _)| liveness::may_be_locked(out)).collect();
     if living.is_empty() {
         status(format_args!("run '{name}' is not running"));
         return Ok(());
     }
     if !now {
-        warn(format_args!("run '{name}' has no runner; still running: {}", counted(living.len())));
+        warn(format_args!("run '{name}' has no runner; still running: {}", count_jobs(living.len())));
         return Ok(());
     }
     let left = liveness::stop_holders(&living);
     if left < living.len() {
-        status(format_args!("interrupted {}", counted(living.len() - left)));
+        status(format_args!("interrupted {}", count_jobs(living.len() - left)));
     }
     match left {
         0 => Ok(()),
-        left => Err(Error::new(format!("{} of run '{name}' cannot be stopped", counted(left)))),
+        left => Err(Error::new(format!("{} of run '{name}' cannot be stopped", count_jobs(left)))),
     }
 }

@@ -1,4 +1,4 @@
-//! Reading prompts from operands, flags, a file, lines and records, for all tools that accept several.
+//! Reading prompts from operands, flags, a file, lines and records, for all tools that accept several prompts.
 
 use std::io::{self, Read};
 
@@ -7,49 +7,50 @@ use codex_agent_shared::error::{Error, Result, reason};
 use codex_agent_shared::ndjson::{Lines, RawLine};
 use codex_agent_shared::reference;
 
-/// A prompt from the user, with its images.
+/// A prompt of the input, with its images.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Given {
+pub struct PromptInput {
     /// The text.
     pub prompt: String,
     /// The paths of its images, unchanged.
     pub images: Vec<String>,
 }
 
-impl From<&str> for Given {
-    fn from(prompt: &str) -> Given {
-        Given { prompt: prompt.to_owned(), images: Vec::new() }
+impl From<&str> for PromptInput {
+    fn from(prompt: &str) -> PromptInput {
+        PromptInput { prompt: prompt.to_owned(), images: Vec::new() }
     }
 }
 
 /// Passes every prompt of the flags, the operands and standard input to `each`. Errors name the source of the
 /// prompt.
-pub fn read(jobs: &Jobs, operands: &[String], each: &mut dyn FnMut(Given) -> Result<()>) -> Result<()> {
+pub fn read(jobs: &Jobs, operands: &[String], each: &mut dyn FnMut(PromptInput) -> Result<()>) -> Result<()> {
     if let Some(path) = &jobs.prompt_file {
         let prompt = read_prompt(path)?;
-        each(Given { prompt, images: Vec::new() })
+        each(PromptInput { prompt, images: Vec::new() })
             .map_err(|error| error.within(format_args!("--prompt-file {}", path.display())))?;
     }
     for prompt in &jobs.prompt {
-        each(Given::from(prompt.as_str())).map_err(|error| error.within("--prompt"))?;
+        each(PromptInput::from(prompt.as_str())).map_err(|error| error.within("--prompt"))?;
     }
     for prompt in operands.iter().filter(|operand| *operand != "-") {
-        each(Given::from(prompt.as_str()))?;
+        each(PromptInput::from(prompt.as_str()))?;
     }
     let reads = match (operands, jobs.has_prompt()) {
         ([], true) => false,
         (operands, _) => reference::reads_stdin(operands).map_err(|_| {
-            Error::usage("a prompt is missing").hint("give one, or - to read prompts from stdin")
+            Error::usage("a prompt is missing")
+                .hint("give a prompt, or - to read prompts from standard input")
         })?,
     };
     match (reads, jobs.nul) {
         (false, _) => Ok(()),
-        (true, true) => read_parts(each),
+        (true, true) => read_nul_separated(each),
         (true, false) => read_lines(jobs.text, each),
     }
 }
 
-fn read_parts(each: &mut dyn FnMut(Given) -> Result<()>) -> Result<()> {
+fn read_nul_separated(each: &mut dyn FnMut(PromptInput) -> Result<()>) -> Result<()> {
     let mut bytes = Vec::new();
     let read = io::stdin().lock().read_to_end(&mut bytes);
     read.map_err(|error| Error::new(format!("cannot read stdin: {}", reason(&error))))?;
@@ -57,12 +58,12 @@ fn read_parts(each: &mut dyn FnMut(Given) -> Result<()>) -> Result<()> {
         let place = format!("stdin:{}", at + 1);
         let prompt = std::str::from_utf8(prompt)
             .map_err(|_| Error::new(format!("{place}: the prompt is not UTF-8")))?;
-        each(Given::from(prompt)).map_err(|error| error.within(&place))?;
+        each(PromptInput::from(prompt)).map_err(|error| error.within(&place))?;
     }
     Ok(())
 }
 
-fn read_lines(is_text: bool, each: &mut dyn FnMut(Given) -> Result<()>) -> Result<()> {
+fn read_lines(is_text: bool, each: &mut dyn FnMut(PromptInput) -> Result<()>) -> Result<()> {
     let mut lines = Lines::new(io::stdin().lock(), 64 << 10);
     loop {
         let number = lines.number() + 1;
@@ -79,8 +80,8 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(Given) -> Result<()>) -> Resul
             continue;
         }
         if !text.starts_with('{') || is_text {
-            each(Given::from(text)).map_err(place)?;
-        } else if let Some(given) = record(text).map_err(place)? {
+            each(PromptInput::from(text)).map_err(place)?;
+        } else if let Some(given) = parse_record(text).map_err(place)? {
             each(given).map_err(place)?;
         }
     }
@@ -101,25 +102,26 @@ pub struct PromptRecord {
     images: Vec<String>,
 }
 
-/// Reads a prompt record. A queue record, which 'queue show --json' prints before its prompts, is skipped;
-/// another type is an error, since a prompt would be lost.
-fn record(text: &str) -> Result<Option<Given>> {
+/// Parses a prompt record. A queue record is skipped, since `queue show --json` prints it before its prompts. Any other
+/// type is an error, since a prompt would be lost.
+fn parse_record(text: &str) -> Result<Option<PromptInput>> {
     #[derive(serde::Deserialize)]
     struct Kind {
         #[serde(rename = "type")]
         kind: String,
     }
-    let wrong = |error: serde_json::Error| {
-        Error::new(format!("expected a prompt record: {error}")).hint("--text reads lines as plain text")
+    let refused = |why: String| {
+        let hint = "with --text each line is a prompt, even if it begins with {";
+        Error::new(format!("expected a prompt record{why}")).hint(hint)
     };
-    match serde_json::from_str(text).map_err(wrong)? {
-        Kind { kind } if kind == "prompt" => {}
-        Kind { kind } if kind == "queue" => return Ok(None),
-        Kind { kind } => {
-            return Err(Error::new(format!("expected a prompt record, not one of type '{kind}'"))
-                .hint("--text reads lines as plain text"));
-        }
+    let invalid = |error: serde_json::Error| refused(format!(": {error}"));
+    let Kind { kind } = serde_json::from_str(text).map_err(invalid)?;
+    if kind == "queue" {
+        return Ok(None);
     }
-    let prompt: PromptRecord = serde_json::from_str(text).map_err(wrong)?;
-    Ok(Some(Given { prompt: prompt.prompt, images: prompt.images }))
+    if kind != "prompt" {
+        return Err(refused(format!(", not one of type '{kind}'")));
+    }
+    let prompt: PromptRecord = serde_json::from_str(text).map_err(invalid)?;
+    Ok(Some(PromptInput { prompt: prompt.prompt, images: prompt.images }))
 }

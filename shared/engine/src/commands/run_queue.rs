@@ -62,13 +62,13 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &Common, jobs: &Jo
     ));
     let mut runner = Runner::new(queue, dir.name(), &progress, base(&codex_options, home), lock)?;
     // Prompts may be added at any time.
-    let mut shown = Show::new(options, 2).numbered(places(dir.name()));
+    let mut shown = Show::new(options, 2).with_places(places(dir.name()));
     let ended = supervise(&dir, journal, &mut progress, settings, &mut runner, &mut shown);
     let saved = runner.finish(&progress, matches!(ended, Ok(RunEnd::Completed { .. })));
     let name = quoted(runner.queue_name());
     // The queue is unlocked before the wait for a slow reader.
     drop(runner);
-    shown.offer(format!("codex-agent queue retry {name} --failed"));
+    shown.set_requeue_command(format!("codex-agent queue retry {name} --failed"));
     let exit = shown.close(&dir, ended, &format!("codex-agent queue run {name}"))?;
     let recorded = format!("the journal of run '{}' has all outcomes; later commands read it", dir.name());
     saved.map_err(|error| error.hint(recorded))?;
@@ -117,7 +117,7 @@ fn describe_rest(queue: &Queue) -> String {
 fn settings(queue: &Queue, common: &Common, jobs: &Jobs, tasks: &RunProgress) -> Result<Settings> {
     let settings = jobs.settings_after(common, tasks)?;
     require_in_order(queue, settings.on_busy)?;
-    Ok(Settings { max_concurrent: 1, codex_options: Some(jobs.told_after(tasks)?), ..settings })
+    Ok(Settings { max_concurrent: 1, codex_options: Some(jobs.codex_options_after(tasks)?), ..settings })
 }
 
 /// Refuses skip and fork for a queue of one session: each prompt builds on the one before it, in this session.
@@ -196,7 +196,7 @@ fn dry_run(find: &dyn Fn(&Queues) -> Result<usize>, home: Option<String>, jobs: 
     queue.check_project()?;
     let unfinished = queue.run.as_deref().filter(|_| !jobs.new).map(RunDir::named).transpose()?.flatten();
     let progress = unfinished.as_ref().map(RunProgress::read).transpose()?.unwrap_or_default();
-    let base = base(&jobs.told_after(&progress)?, home);
+    let base = base(&jobs.codex_options_after(&progress)?, home);
     let mut output = Output::stdout();
     for (at, _) in queue.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_due()) {
         output.record(&queue.job(at, &base, queue.session).validate()?)?;
@@ -304,7 +304,7 @@ fn open(
         return Ok(None);
     }
     let (dir, mut journal) = RunDir::create("queue", &name)?;
-    let kept = Some(Box::new(settings.kept()));
+    let kept = Some(Box::new(settings.to_saved()));
     let what = RunEvent::RunPlanned { kind: "queue".to_owned(), name: name.clone(), settings: kept };
     journal.append(&Event::new(dir.name(), what), true)?;
     queue.run = Some(dir.name().to_owned());

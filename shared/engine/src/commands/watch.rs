@@ -1,4 +1,4 @@
-//! Following runs of other processes and sessions, and printing the log of a run.
+//! Following sessions and the runs of other processes, and printing the log of a run.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -10,9 +10,10 @@ use crate::disk::progress::{End, JobState, RunProgress, State};
 use crate::disk::run_dir::RunDir;
 use crate::process::output::Follower;
 use crate::process::preflight::Checker;
-use crate::record::event::{Counts, RunEvent};
+use crate::record::event::{Counts, Event, RunEvent};
+use crate::run::engine::RunEnd;
 use crate::run::observer::{Observer, RunningJob, about};
-use crate::show::events::{Show, ShowOptions, continue_command, counted};
+use crate::show::events::{Show, ShowOptions, continue_command, report_end};
 use codex_agent_shared::cli::flags::Common;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::watch::{From, Watch};
@@ -21,30 +22,34 @@ use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
 /// The polling interval.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Labels the jobs of a queue by their places.
-fn numbered(show: Show, folder: &RunDir, tasks: &RunProgress) -> Show {
-    if tasks.kind == "queue" { show.numbered(places(folder.name())) } else { show }
+fn with_places(show: Show, dir: &RunDir, tasks: &RunProgress) -> Show {
+    if tasks.kind == "queue" { show.with_places(places(dir.name())) } else { show }
 }
 
 /// Prints the events of a run.
-pub fn log(folder: &RunDir, options: ShowOptions) -> Result<()> {
-    let tasks = RunProgress::read(folder)?;
-    let mut shown = numbered(Show::past(options, tasks.all.len()), folder, &tasks);
-    JournalReader::open(&folder.journal())?.read(|entry| {
-        if let Entry::Event(event) = entry
-            // A plan is no event for users.
-            && !matches!(event.what, RunEvent::RunPlanned { .. })
-        {
-            shown.event(&event);
+pub fn log(dir: &RunDir, options: ShowOptions) -> Result<()> {
+    let tasks = RunProgress::read(dir)?;
+    let mut shown = with_places(Show::past(options, tasks.all.len()), dir, &tasks);
+    JournalReader::open(&dir.journal())?.read(|entry| {
+        if let Entry::Event(event) = entry {
+            print_event(&mut shown, &event);
         }
         Ok(())
     })?;
     shown.finish()
 }
 
-/// The part of a session that events of a run cover. Its rollout repeats it a little later.
+/// Prints an event of a journal. A plan is not an event for users.
+fn print_event(show: &mut Show, event: &Event) {
+    if !matches!(event.what, RunEvent::RunPlanned { .. }) {
+        show.event(event);
+    }
+}
+
+/// The part of a session that events of a run report. The rollout of the session has the same part a little later.
 #[derive(Clone, Copy)]
 struct Coverage {
     /// The time of the last event.
@@ -54,16 +59,14 @@ struct Coverage {
 }
 
 /// A follower of a run of another process.
-pub struct RunWatcher {
-    folder: RunDir,
+struct RunWatcher {
+    dir: RunDir,
     tail: JournalReader,
     tasks: RunProgress,
-    followers: HashMap<usize, Follower>,
-    /// The coverage of sessions by the events read so far.
+    /// The output and the label of each running job.
+    followers: HashMap<usize, (Follower, String)>,
+    /// The parts of sessions that the events read so far report.
     coverage: HashMap<Id, Coverage>,
-    wants_lines: bool,
-    /// The labels of running jobs.
-    about: HashMap<usize, String>,
     /// The number of lines of the journal read so far.
     lines: u64,
     /// Whether the run had no runner when last read.
@@ -72,42 +75,21 @@ pub struct RunWatcher {
 
 impl RunWatcher {
     /// Opens a run at the beginning of its journal.
-    pub fn open(folder: RunDir, wants_lines: bool) -> Result<RunWatcher> {
-        let tail = JournalReader::open(&folder.journal())?;
-        let (followers, coverage) = (HashMap::new(), HashMap::new());
+    fn open(dir: RunDir) -> Result<RunWatcher> {
+        let tail = JournalReader::open(&dir.journal())?;
         Ok(RunWatcher {
-            folder,
+            dir,
             tail,
             tasks: RunProgress::default(),
-            followers,
-            coverage,
-            wants_lines,
-            about: HashMap::new(),
+            followers: HashMap::new(),
+            coverage: HashMap::new(),
             lines: 0,
             is_left: false,
         })
     }
 
-    /// Reads past events without printing them, for a run without a runner.
-    fn skip_past(&mut self) -> Result<()> {
-        let tasks = &mut self.tasks;
-        self.is_left = true;
-        self.tail.read(|entry| {
-            match entry {
-                Entry::Job(job, place) => drop(tasks.add(&job, place)),
-                Entry::Event(event) => tasks.apply(*event),
-            }
-            Ok(())
-        })
-    }
-
-    /// The current state of the jobs.
-    pub fn tasks(&self) -> &RunProgress {
-        &self.tasks
-    }
-
     /// Prints new events and running jobs. False if the run or its runner ended.
-    pub fn refresh(&mut self, show: &mut Show) -> Result<bool> {
+    fn refresh(&mut self, show: &mut Show) -> Result<bool> {
         let is_active = self.read(show)?;
         show.show_running(self.tasks.reported_counts(), &mut self.running());
         Ok(is_active)
@@ -119,23 +101,32 @@ impl RunWatcher {
         self.tasks.all.iter().enumerate().filter(running).map(|(at, task)| RunningJob {
             of: &task.of,
             since: task.start.as_ref().map_or_else(Timestamp::now, |start| start.at),
-            about: self.about.get(&at).map_or("", String::as_str),
-            doing: self.followers.get(&at).map_or("", |follower| &follower.progress.doing),
+            about: self.followers.get(&at).map_or("", |(_, about)| about),
+            doing: self.followers.get(&at).map_or("", |(follower, _)| &follower.progress.doing),
         })
     }
 
+    /// Reads new events and the output of running jobs, and prints them. False if the run or its runner ended.
     fn read(&mut self, show: &mut Show) -> Result<bool> {
-        // The runner is checked first, so that all that it wrote before is read.
-        let lives = self.folder.is_running();
+        // The runner is checked first, so that all events that it wrote before its end are read.
+        let has_runner = self.dir.is_running();
+        self.read_events(&mut |event| print_event(show, event))?;
+        self.follow(show);
+        if !has_runner {
+            // A run without a runner reports nothing more of its sessions.
+            self.coverage.values_mut().for_each(|coverage| coverage.is_open = false);
+        }
+        Ok(has_runner && !matches!(self.tasks.ended, Some((_, End::Completed))))
+    }
+
+    fn read_events(&mut self, print: &mut dyn FnMut(&Event)) -> Result<()> {
         let (tasks, coverage, lines) = (&mut self.tasks, &mut self.coverage, &mut self.lines);
         self.tail.read(|entry| {
             *lines += 1;
             match entry {
                 Entry::Job(job, place) => drop(tasks.add(&job, place)),
                 Entry::Event(event) => {
-                    if !matches!(event.what, RunEvent::RunPlanned { .. }) {
-                        show.event(&event);
-                    }
+                    print(&event);
                     if let Some(session) = event.what.job_ref().and_then(|of| of.session) {
                         let is_open = matches!(
                             event.what,
@@ -149,13 +140,7 @@ impl RunWatcher {
                 }
             }
             Ok(())
-        })?;
-        self.follow(show);
-        if !lives {
-            // A run without a runner no longer covers its sessions.
-            self.coverage.values_mut().for_each(|coverage| coverage.is_open = false);
-        }
-        Ok(lives && !matches!(self.tasks.ended, Some((_, End::Completed))))
+        })
     }
 
     /// Reads the output of running jobs, and once more that of an ended job.
@@ -163,71 +148,71 @@ impl RunWatcher {
         for (at, task) in self.tasks.all.iter().enumerate() {
             let is_running = task.state == State::Running && task.start.is_some();
             if is_running && !self.followers.contains_key(&at) {
-                let out = self.folder.file(task.of.number, task.of.attempt, "out");
+                let out = self.dir.file(task.of.number, task.of.attempt, "out");
                 if let Ok(mut follower) = Follower::open(&out) {
-                    follower.kept = self.wants_lines.then(Vec::new);
-                    self.followers.insert(at, follower);
+                    follower.kept = show.wants_lines().then(Vec::new);
                     let about = |job| about(&self.tasks.kind, &job, &mut Checker::default());
-                    self.about.insert(at, self.tail.job(task.place).map(about).unwrap_or_default());
+                    let about = self.tail.job(task.place).map(about).unwrap_or_default();
+                    self.followers.insert(at, (follower, about));
                 }
             }
-            let Some(follower) = self.followers.get_mut(&at) else { continue };
+            let Some((follower, _)) = self.followers.get_mut(&at) else { continue };
             // A failed read is retried at the next poll.
             let _ = follower.read();
             for line in follower.kept.iter_mut().flat_map(std::mem::take) {
-                show.line(self.folder.name(), &task.of, &line);
+                show.line(self.dir.name(), &task.of, &line);
             }
             if !is_running {
                 self.followers.remove(&at);
-                self.about.remove(&at);
             }
         }
     }
 
-    /// The exit status of the run, with a hint how to continue it.
-    pub fn close(&self) -> Exit {
-        let name = self.folder.name();
-        match &self.tasks.ended {
-            Some((_, End::Completed)) if self.tasks.killed => Exit::Interrupted,
-            Some((_, End::Completed)) if self.tasks.reported_counts().failed > 0 => Exit::Negative,
-            Some((_, End::Completed)) => Exit::Done,
+    /// Prints how the run ended, and returns its exit status.
+    fn report_end(&self) -> Exit {
+        let continue_command = continue_command(&self.dir);
+        let killed = self.tasks.killed;
+        let ended = match &self.tasks.ended {
+            Some((_, End::Completed)) => {
+                RunEnd::Completed { failed: self.tasks.reported_counts().failed, killed }
+            }
             Some((_, End::Stopped(why, left))) => {
-                warn(format_args!("run '{name}' was stopped ({why}), {} left", counted(*left)));
-                if self.tasks.killed { Exit::Interrupted } else { Exit::WorkLeft }
+                RunEnd::Stopped { why: why.clone(), left: *left, until: None, killed }
             }
             None => {
-                let continue_command = continue_command(&self.folder);
+                let name = self.dir.name();
                 warn(format_args!(
                     "the runner of run '{name}' ended early; '{continue_command}' continues the run"
                 ));
-                Exit::WorkLeft
+                return Exit::WorkLeft;
             }
-        }
+        };
+        report_end(&self.dir, &ended, &continue_command, None)
     }
 }
 
 /// Follows a run of another process until it ends.
-pub fn watch(folder: &RunDir, options: ShowOptions) -> Result<Exit> {
-    let tasks = RunProgress::read(folder)?;
-    let mut watcher = RunWatcher::open(folder.clone(), options.events)?;
+pub fn watch(dir: &RunDir, options: ShowOptions) -> Result<Exit> {
+    let tasks = RunProgress::read(dir)?;
+    let mut watcher = RunWatcher::open(dir.clone())?;
     // The jobs of a queue are not all planned yet.
-    let jobs = if tasks.kind == "queue" && folder.is_running() { 2 } else { tasks.all.len() };
-    let mut show = numbered(Show::new(options, jobs), folder, &tasks);
+    let jobs = if tasks.kind == "queue" && dir.is_running() { 2 } else { tasks.all.len() };
+    let mut show = with_places(Show::new(options, jobs), dir, &tasks);
     while watcher.refresh(&mut show)? {
         if show.is_closed() {
             return Ok(Exit::Done);
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
     // The last events are read after the runner ended.
     watcher.refresh(&mut show)?;
-    show.sum_up();
+    show.print_summary();
     show.finish()?;
-    Ok(watcher.close())
+    Ok(watcher.report_end())
 }
 
-/// Follows the sessions of a group: the runs over the group, and other processes that use one of them. Ends only
-/// when standard output is closed, or no session is left. `members` returns the current sessions.
+/// Follows the sessions of a group: the runs of the group, and other processes that use its sessions. Ends when standard
+/// output is closed. `members` returns the current sessions.
 pub fn watch_group(
     name: &str,
     common: &Common,
@@ -247,25 +232,25 @@ pub fn watch_group(
             let members = members()?;
             let count = members.len();
             sessions.add(members);
-            show.rest(&format!(
-                "no run over '{name}' now; watching {count} session{} until Ctrl-C",
-                if count == 1 { "" } else { "s" }
+            let sessions = if count == 1 { "session" } else { "sessions" };
+            show.set_idle_line(&format!(
+                "group '{name}' has no running jobs; watching {count} {sessions} until Ctrl-C"
             ));
-            // Of old runs only the running ones are followed; of new runs all, since a run may end in a moment.
-            let is_new = |folder: &RunDir| {
-                !over.contains(folder.name()) && !runs.iter().any(|run| run.folder == *folder)
-            };
-            for folder in find_runs("group", name, is_new)? {
-                let mut run = RunWatcher::open(folder, options.events)?;
-                if is_first && !run.folder.is_running() {
-                    run.skip_past()?;
+            // A new run is followed even if it has ended, since a run may end in a moment; an old run must be running.
+            let is_new = |dir: &RunDir| !over.contains(dir.name()) && !runs.iter().any(|run| run.dir == *dir);
+            for dir in find_runs("group", name, is_new)? {
+                let mut run = RunWatcher::open(dir)?;
+                if is_first && !run.dir.is_running() {
+                    // The past events of a run without a runner are not printed.
+                    run.is_left = true;
+                    run.read_events(&mut |_| {})?;
                 }
                 runs.push(run);
             }
             is_first = false;
             // A finished run is closed.
             let is_over = |run: &mut RunWatcher| run.is_left && !run.tasks.is_open();
-            over.extend(runs.extract_if(.., is_over).map(|run| run.folder.name().to_owned()));
+            over.extend(runs.extract_if(.., is_over).map(|run| run.dir.name().to_owned()));
             // A run without a runner may be continued, and end again in a moment.
             runs.iter_mut().for_each(|run| run.is_left = false);
         }
@@ -274,23 +259,21 @@ pub fn watch_group(
             run.is_left = !run.read(&mut show)?;
             coverage.extend(&run.coverage);
             if run.is_left && run.lines > before {
-                run.close();
+                run.report_end();
             }
         }
         sessions.poll(&mut |session_event| {
             let at = session_event.at.unwrap_or_else(Timestamp::now);
-            if coverage
-                .get(&session_event.session)
-                .is_none_or(|coverage| !coverage.is_open && at > coverage.until)
-            {
+            let is_news = |coverage: &Coverage| !coverage.is_open && at > coverage.until;
+            if coverage.get(&session_event.session).is_none_or(is_news) {
                 show.session_event(session_event);
             }
             Ok(())
         })?;
-        let lives = || runs.iter().filter(|run| !run.is_left);
-        let counts = lives().fold(Counts::default(), |sum, run| sum + run.tasks.reported_counts());
-        show.show_running(counts, &mut lives().flat_map(RunWatcher::running));
-        std::thread::sleep(LOOK);
+        let active = || runs.iter().filter(|run| !run.is_left);
+        let counts = active().fold(Counts::default(), |sum, run| sum + run.tasks.reported_counts());
+        show.show_running(counts, &mut active().flat_map(RunWatcher::running));
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(Exit::Done)
 }

@@ -149,7 +149,7 @@ fn parse(path: &Path, number: u64, line: &[u8], place: LineSpan) -> Result<Optio
     }
     Ok(match &*head.kind {
         "job" => Some(Entry::Job(Box::new(serde_json::from_slice(line).map_err(broken)?), place)),
-        kind if RunEvent::WORDS.contains(&kind) => {
+        kind if RunEvent::TYPES.contains(&kind) => {
             Some(Entry::Event(Box::new(serde_json::from_slice(line).map_err(broken)?)))
         }
         // A type of a later release, or of an external tool.

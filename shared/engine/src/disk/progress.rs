@@ -43,7 +43,7 @@ pub enum State {
 }
 
 /// The last start of a job.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Start {
     /// The time of the start.
     pub at: Timestamp,

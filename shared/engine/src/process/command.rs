@@ -2,10 +2,10 @@
 //!
 //! [`find_codex`] selects the executable. The path is absolute, because every job changes its directory.
 //!
-//! Arguments have the form that every version takes: options before `resume UUID -`, each joined to its value,
-//! so that no value can be taken for an option; `--image=PATH`, because `-i PATH` swallows what follows and
-//! begins a new session. Arguments of the user come first, before a generated option: Codex then refuses an
-//! option without its value, which would swallow the word `resume` otherwise. The prompt is not an argument.
+//! Arguments have the form that every version accepts: options before `resume UUID -`, each joined to its value, so that
+//! no value can be read as an option; `--image=PATH`, since `-i PATH` swallows the next words and begins a new session.
+//! Arguments of the user come first, before a generated option, so that Codex refuses an option without its value, which
+//! would swallow the word `resume` otherwise. The prompt is not an argument.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,19 +23,16 @@ use codex_agent_shared::text::fingerprint;
 pub fn find(named: Option<&Path>) -> Result<PathBuf> {
     let path = find_codex(named)?;
     if !is_executable(&path) {
-        return Err(Error::new(format!(
-            "cannot run codex at '{}': it is not an executable file",
-            path.display()
-        ))
-        .hint("'codex-agent config' shows where it is set"));
+        let message = format!("cannot run codex at '{}': it is not an executable file", path.display());
+        return Err(Error::new(message).hint("'codex-agent config' shows where the executable is set"));
     }
     Ok(path)
 }
 
-/// The record of a Codex, with the version that it reports in the current directory. The version for a job is
-/// queried in the directory of the job.
-pub fn about(path: &Path, home: Option<&str>, versions: &mut Versions) -> Codex {
-    let version = versions.of(path, home.map(Path::new), Path::new("."), false).ok();
+/// Describes a Codex, with the version that it reports in the current directory. The version for a job is queried in the
+/// directory of the job.
+pub fn describe_codex(path: &Path, home: Option<&str>, versions: &mut Versions) -> Codex {
+    let version = versions.get(path, home.map(Path::new), Path::new("."), false).ok();
     Codex { path: Some(path.to_string_lossy().into_owned()), version }
 }
 
@@ -51,18 +48,18 @@ pub struct Copies {
 /// The files of a job, each with the path of its copy in the directory of the job: the images in order, then the
 /// schema. The name of a copy has a hash of the original path, since a job that is planned anew may have other
 /// files.
-pub fn copies<'j>(job: &'j Job, folder: &Path) -> Vec<(&'j str, PathBuf)> {
+pub fn copies<'j>(job: &'j Job, directory: &Path) -> Vec<(&'j str, PathBuf)> {
     let image = |(at, image): (usize, &'j String)| {
         let kind = Path::new(image).extension().and_then(|kind| kind.to_str()).unwrap_or("img");
         let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-        (image.as_str(), folder.join(format!("image-{}-{}.{kind}", at + 1, mark(image))))
+        (image.as_str(), directory.join(format!("image-{}-{}.{kind}", at + 1, short_hash(image))))
     };
     let schema = job.options.output_schema.as_deref();
-    let schema = schema.map(|from| (from, folder.join(format!("schema-{}.json", mark(from)))));
+    let schema = schema.map(|from| (from, directory.join(format!("schema-{}.json", short_hash(from)))));
     job.images.iter().enumerate().map(image).chain(schema).collect()
 }
 
-fn mark(path: &str) -> String {
+fn short_hash(path: &str) -> String {
     fingerprint(path.as_bytes())[..8].to_owned()
 }
 

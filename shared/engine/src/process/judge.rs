@@ -1,8 +1,8 @@
 //! The outcome of an attempt. The order of judgement is a contract, the same for the runner that started the
 //! attempt and for a runner after a crash:
 //!
-//! 1. A terminal event in `.out` is the outcome, regardless of all else. A Codex that keeps running after it is
-//!    stopped, and the outcome stands.
+//! 1. A terminal event in `.out` is the outcome, whatever follows. A Codex that keeps running after that event is
+//!    stopped, which does not change the outcome.
 //! 2. `.out` is locked: the attempt is running. It is followed, not judged.
 //! 3. No event of a session or a turn, neither in `.out` nor in the journal, and the same boot: nothing was
 //!    sent. The job may be rerun.
@@ -75,7 +75,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
             if stopped.is_none()
                 && let Some(exit) = exit.filter(|exit| !exit.success())
             {
-                let message = format!("the turn was completed, but then Codex {}", ended(&exit));
+                let message = format!("the turn was completed, but then Codex {}", describe_exit(&exit));
                 return fail(Class::Crashed, message, progress);
             }
             return Verdict::Completed { totals: totals.clone() };
@@ -90,7 +90,7 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
         None => {}
     }
     if progress.session.is_none() && !progress.begun && evidence.reported.is_none() {
-        return unsent(evidence, rollout);
+        return judge_unsent(evidence, rollout);
     }
     if let Some(class) = stopped {
         let message = progress.error.clone().unwrap_or_else(|| match class {
@@ -107,46 +107,45 @@ pub fn judge(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
     let class = classify(None, progress.error.as_deref().unwrap_or("")).map(class_in_turn);
     match (exit, class) {
         (Some(_), Some(class)) => fail(class, describe_failure(evidence), progress),
-        (Some(exit), None) if exit.signal().is_none() => {
-            fail(Class::Crashed, format!("Codex {} in the middle of the turn", ended(exit)), progress)
-        }
         (Some(exit), None) => {
-            fail(Class::Interrupted, format!("Codex {} in the middle of the turn", ended(exit)), progress)
+            let class = if exit.signal().is_none() { Class::Crashed } else { Class::Interrupted };
+            fail(class, format!("Codex {} in the middle of the turn", describe_exit(exit)), progress)
         }
-        (None, _) => interrupted(evidence, rollout, progress.session.or(evidence.reported)),
+        (None, _) => judge_interrupted(evidence, rollout, progress.session.or(evidence.reported)),
     }
 }
 
 /// The verdict about an attempt without `thread.started`.
-fn unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
+fn judge_unsent(evidence: &Evidence<'_>, rollout: &mut dyn Rollout) -> Verdict {
     let Evidence { asked, progress, exit, stopped, other_boot, last_words, .. } = evidence;
     if *other_boot {
         // Its output may never have reached the disk.
-        return interrupted(evidence, rollout, *asked);
+        return judge_interrupted(evidence, rollout, *asked);
     }
     match (stopped, exit) {
         (Some(Class::Timeout), _) => fail(Class::Timeout, "Codex did not begin".to_owned(), progress),
         (Some(Class::Stopped), _) | (None, None) => Verdict::Unsent,
         (Some(class), _) => fail(*class, "Codex did not begin".to_owned(), progress),
         (None, Some(exit)) => {
-            // On a full disk even the error message is lost: it goes to the same disk (0.169).
+            // On a full disk even the error message is lost, since standard error is a file on that disk (0.169).
             let silent = exit.code() == Some(101) && last_words.trim().is_empty();
-            let class = if silent { Some(Class::Disk) } else { classify(None, last_words) };
-            let class = class.unwrap_or(Class::Crashed);
-            let message = match class {
-                Class::Crashed => {
-                    format!("Codex {} before it began: {}", ended(exit), describe_failure(evidence))
+            let why = describe_failure(evidence);
+            let (class, message) = match classify(None, last_words) {
+                _ if silent => {
+                    (Class::Disk, "Codex could not write its output; the disk may be full".to_owned())
                 }
-                Class::Disk if silent => "Codex could not write its output; the disk may be full".to_owned(),
-                _ => describe_failure(evidence),
+                None | Some(Class::Crashed) => {
+                    (Class::Crashed, format!("Codex {} before it began: {why}", describe_exit(exit)))
+                }
+                Some(class) => (class, why),
             };
-            let message = message.trim_end_matches([' ', ':']).to_owned();
+            let message = message.trim_end_matches([' ', ':']);
             Verdict::Failed(Failure::hinted(class, message), class.row().stops_run)
         }
     }
 }
 
-fn interrupted(evidence: &Evidence<'_>, rollout: &mut dyn Rollout, session: Option<Id>) -> Verdict {
+fn judge_interrupted(evidence: &Evidence<'_>, rollout: &mut dyn Rollout, session: Option<Id>) -> Verdict {
     let ending = session.filter(|_| evidence.other_boot).and_then(|id| rollout.ending(id));
     match ending {
         Some(Ending::Completed) => Verdict::Completed { totals: Usage::new() },
@@ -173,9 +172,9 @@ fn fail(class: Class, message: String, progress: &Progress) -> Verdict {
 }
 
 /// The exit of a process, as the end of a sentence.
-fn ended(exit: &ExitStatus) -> String {
+fn describe_exit(exit: &ExitStatus) -> String {
     match (exit.code(), exit.signal()) {
-        (Some(code), _) => format!("ended with {code}"),
+        (Some(code), _) => format!("exited with status {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "ended".to_owned(),
     }
@@ -183,12 +182,12 @@ fn ended(exit: &ExitStatus) -> String {
 
 /// The most useful message for the user.
 fn describe_failure(evidence: &Evidence<'_>) -> String {
-    evidence.progress.error.clone().unwrap_or_else(|| best_line(evidence.last_words))
+    evidence.progress.error.clone().unwrap_or_else(|| find_error_line(evidence.last_words))
 }
 
-/// The line of standard error with the error. Source excerpts and stack traces are skipped; a line that ends in
-/// a colon includes the next line.
-fn best_line(words: &str) -> String {
+/// The line of standard error with the error. Source excerpts and stack traces are skipped; a line that ends with a
+/// colon is joined to the next line.
+fn find_error_line(words: &str) -> String {
     let is_noise = |line: &str| {
         let text = line.trim_start();
         // ` |`, `2 | foo = [`, `  |        ^`
@@ -217,9 +216,9 @@ fn best_line(words: &str) -> String {
 mod tests {
     use super::*;
 
-    struct Says(Option<Ending>);
+    struct RecordedEnding(Option<Ending>);
 
-    impl Rollout for Says {
+    impl Rollout for RecordedEnding {
         fn error(&mut self, _: Id) -> Option<(String, serde_json::Value)> {
             Some(("m".into(), "usage_limit_exceeded".into()))
         }
@@ -233,8 +232,8 @@ mod tests {
         Id::parse("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c")
     }
 
-    fn word(evidence: Evidence<'_>, ending: Option<Ending>) -> String {
-        match judge(&evidence, &mut Says(ending)) {
+    fn outcome(evidence: Evidence<'_>, ending: Option<Ending>) -> String {
+        match judge(&evidence, &mut RecordedEnding(ending)) {
             Verdict::Completed { .. } => "completed".to_owned(),
             Verdict::Unsent => "unsent".to_owned(),
             Verdict::Failed(failure, again) => {
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_that_says_what_is_wrong() {
+    fn the_line_with_the_error_is_found() {
         for (words, want) in [
             ("", ""),
             ("  \n^^^\n", ""),
@@ -265,17 +264,17 @@ mod tests {
             ("panicked at x.rs:1:2:\nboom\n  10: <unknown>\n  --> 3\n", "  --> 3"),
             ("Error: first\nError: second\nnote\n", "Error: second"),
         ] {
-            assert_eq!(best_line(words), want, "{words}");
+            assert_eq!(find_error_line(words), want, "{words}");
         }
     }
 
     #[test]
-    fn the_order_of_judgement() {
+    fn evidence_is_judged_in_order() {
         let nothing = Progress::default();
         let begun = Progress { session: id(), ..Progress::default() };
         let done = Progress { terminal: Some(Terminal::Completed(Usage::new())), ..begun.clone() };
         let failed = Progress { terminal: Some(Terminal::Failed("no".into())), ..begun.clone() };
-        let odd = Progress { error: Some("thread y already has an active writer".into()), ..begun.clone() };
+        let busy = Progress { error: Some("thread y already has an active writer".into()), ..begun.clone() };
         let full = Progress {
             terminal: Some(Terminal::Failed("No space left on device".into())),
             session: None,
@@ -320,7 +319,7 @@ mod tests {
                 Evidence {
                     exit: exit(256),
                     last_words: "Error: x already has an active writer",
-                    ..base(&odd)
+                    ..base(&busy)
                 },
                 None,
                 "refused",
@@ -338,7 +337,7 @@ mod tests {
             (Evidence { exit: exit(256), ..base(&begun) }, None, "crashed"),
             (Evidence { stopped: Some(Class::Timeout), exit: exit(2), ..base(&begun) }, None, "timeout"),
         ] {
-            assert_eq!(word(evidence, ending), want);
+            assert_eq!(outcome(evidence, ending), want);
         }
     }
 }

@@ -5,10 +5,10 @@
 //! events are skipped.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::record::event::Usage;
 use crate::record::failure::{Class, classify};
@@ -57,8 +57,8 @@ pub struct Progress {
 pub struct Follower {
     file: File,
     line: Vec<u8>,
-    cut: bool,
-    /// The lines that were read, unchanged, if an observer wants them.
+    is_truncated: bool,
+    /// The lines that were read, unchanged, if an observer wants lines.
     pub kept: Option<Vec<Vec<u8>>>,
     /// The state so far.
     pub progress: Progress,
@@ -68,7 +68,13 @@ impl Follower {
     /// Opens an output at its start.
     pub fn open(path: &Path) -> io::Result<Follower> {
         let file = File::open(path)?;
-        Ok(Follower { file, line: Vec::new(), cut: false, kept: None, progress: Progress::default() })
+        Ok(Follower {
+            file,
+            line: Vec::new(),
+            is_truncated: false,
+            kept: None,
+            progress: Progress::default(),
+        })
     }
 
     /// Reads new output, up to the limit for kept lines. Returns false if more is there.
@@ -87,7 +93,7 @@ impl Follower {
             };
             room = room.saturating_sub(got);
             for piece in block[..got].split_inclusive(|byte| *byte == b'\n') {
-                self.append(piece);
+                self.append_piece(piece);
             }
         }
     }
@@ -106,9 +112,9 @@ impl Follower {
         self.file.sync_data()
     }
 
-    fn append(&mut self, piece: &[u8]) {
+    fn append_piece(&mut self, piece: &[u8]) {
         let room = LONGEST.saturating_sub(self.line.len());
-        self.cut |= piece.len() > room;
+        self.is_truncated |= piece.len() > room;
         self.line.extend_from_slice(&piece[..piece.len().min(room)]);
         if piece.ends_with(b"\n") {
             self.end_line();
@@ -117,10 +123,12 @@ impl Follower {
 
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
-        if std::mem::take(&mut self.cut) {
+        if std::mem::take(&mut self.is_truncated) {
             self.read_long_line(&line[..line.len().min(200)]);
-        } else if let Ok(event) = serde_json::from_slice::<OutputEvent>(&line) {
-            self.event(event);
+        } else if let Ok(event) = serde_json::from_slice::<Value>(&line)
+            && let Some(kind) = event["type"].as_str()
+        {
+            self.apply_event(kind, &event);
             // Only events are kept.
             if let Some(kept) = &mut self.kept {
                 kept.push(line.trim_ascii().to_vec());
@@ -140,9 +148,9 @@ impl Follower {
         self.progress.begun = true;
         let is = |kind: &str| start.starts_with(format!("{{\"type\":\"{kind}\"").as_bytes());
         if is("turn.completed") {
-            self.end(Terminal::Completed(Usage::new()));
+            self.end_turn(Terminal::Completed(Usage::new()));
         } else if is("turn.failed") {
-            self.end(Terminal::Failed("(its message is too long to be shown)".to_owned()));
+            self.end_turn(Terminal::Failed("(its message is too long to be shown)".to_owned()));
         } else if is("item.completed") {
             self.progress.acted = true;
             if memchr::memmem::find(start, b"\"agent_message\"").is_some() {
@@ -151,49 +159,48 @@ impl Follower {
         }
     }
 
-    fn end(&mut self, terminal: Terminal) {
-        // A second turn is a queued message of the user, not this job.
+    fn end_turn(&mut self, terminal: Terminal) {
+        // A second turn is a queued message of the user, and not of this job.
         self.progress.terminal.get_or_insert(terminal);
     }
 
-    fn event(&mut self, event: OutputEvent) {
+    /// Applies an event. A value of an unexpected type counts as absent.
+    fn apply_event(&mut self, kind: &str, event: &Value) {
         let progress = &mut self.progress;
-        let message_text = event.message.as_deref().unwrap_or_default();
-        progress.offline = event.kind == "error" && classify(None, message_text) == Some(Class::Network);
+        let (item, message) = (&event["item"], event["message"].as_str());
+        progress.offline =
+            kind == "error" && classify(None, message.unwrap_or_default()) == Some(Class::Network);
         progress.events += u64::from(!progress.offline);
-        progress.begun |= is_turn_event(&event.kind);
-        progress.turned |= event.kind.starts_with("turn.");
-        progress.doing = doing(&event).unwrap_or_else(|| std::mem::take(&mut progress.doing));
-        match event.kind.as_str() {
+        progress.begun |= ["thread.", "turn.", "item."].iter().any(|start| kind.starts_with(start));
+        progress.turned |= kind.starts_with("turn.");
+        progress.doing = describe_action(kind, event).unwrap_or_else(|| std::mem::take(&mut progress.doing));
+        match kind {
             "thread.started" if progress.session.is_none() => {
-                progress.session = event.thread_id.as_deref().and_then(Id::parse);
+                progress.session = event["thread_id"].as_str().and_then(Id::parse);
             }
-            "error" => progress.error = event.message,
+            "error" => progress.error = message.map(str::to_owned),
             "turn.completed" => {
-                let usage = event.usage.as_ref().and_then(serde_json::Value::as_object);
-                let numbers = usage.into_iter().flatten();
+                let numbers = event["usage"].as_object().into_iter().flatten();
                 let numbers = numbers.filter_map(|(name, value)| Some((name.clone(), value.as_i64()?)));
-                self.end(Terminal::Completed(numbers.collect()));
+                self.end_turn(Terminal::Completed(numbers.collect()));
             }
             "turn.failed" => {
-                let reason =
-                    event.error.as_ref().and_then(|error| error["message"].as_str().or(error.as_str()));
+                let reason = event["error"]["message"].as_str().or(event["error"].as_str());
                 let message = reason.map(str::to_owned).or(progress.error.clone());
-                self.end(Terminal::Failed(message.unwrap_or_default()));
+                self.end_turn(Terminal::Failed(message.unwrap_or_default()));
             }
-            "item.started" | "item.updated" | "item.completed" if progress.terminal.is_none() => {
-                let Some(item) = event.item else { return };
-                match item.kind.as_deref() {
+            "item.started" | "item.updated" | "item.completed"
+                if progress.terminal.is_none() && item.is_object() =>
+            {
+                if item["type"] == "error" {
                     // An item of type error is only a warning.
-                    Some("error") => {
-                        let message_text = item.message.as_deref().unwrap_or_default();
-                        progress.unsaved |= classify(None, message_text) == Some(Class::Disk);
-                    }
-                    Some("agent_message") => {
-                        progress.acted = true;
-                        progress.last_message = item.text;
-                    }
-                    _ => progress.acted = true,
+                    let message = item["message"].as_str().unwrap_or_default();
+                    progress.unsaved |= classify(None, message) == Some(Class::Disk);
+                    return;
+                }
+                progress.acted = true;
+                if item["type"] == "agent_message" {
+                    progress.last_message = item["text"].as_str().map(str::to_owned);
                 }
             }
             _ => {}
@@ -201,65 +208,22 @@ impl Follower {
     }
 }
 
-fn is_turn_event(kind: &str) -> bool {
-    ["thread.", "turn.", "item."].iter().any(|start| kind.starts_with(start))
-}
-
 /// The action of Codex in an event, in a few words; `None` if the event has none.
-fn doing(event: &OutputEvent) -> Option<String> {
-    let text = match event.kind.as_str() {
+fn describe_action(kind: &str, event: &Value) -> Option<String> {
+    let text = match kind {
         "turn.started" => "thinking",
-        "error" => event.message.as_deref()?,
+        "error" => event["message"].as_str()?,
         "item.started" | "item.updated" | "item.completed" => {
-            let item = event.item.as_ref()?;
-            let named = item.text.as_ref().or(item.command.as_ref()).or(item.query.as_ref());
-            named.or(item.message.as_ref()).or(item.tool.as_ref()).or(item.kind.as_ref())?
+            let names = ["text", "command", "query", "message", "tool", "type"];
+            names.iter().find_map(|name| event["item"][*name].as_str())?
         }
         _ => return None,
     };
     Some(text.trim().chars().take(300).collect())
 }
 
-#[derive(Deserialize)]
-struct OutputEvent {
-    #[serde(rename = "type")]
-    kind: String,
-    thread_id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    message: Option<String>,
-    // These report the end of a turn, which must not be lost because of an unknown shape.
-    error: Option<serde_json::Value>,
-    item: Option<Item>,
-    usage: Option<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    text: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    command: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    query: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    message: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    tool: Option<String>,
-}
-
-/// A text, or `None` for another type in an item of an unknown kind.
-fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match serde_json::Value::deserialize(deserializer)? {
-        serde_json::Value::String(text) => Some(text),
-        _ => None,
-    })
-}
-
 /// The end of standard error, for messages and for the table of failures.
 pub fn last_words(path: &Path) -> String {
-    use std::io::{Seek, SeekFrom};
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(path)?;
         let length = file.seek(SeekFrom::End(0))?;
@@ -279,29 +243,29 @@ mod tests {
     const ID: &str = "01a202e0-a4f9-7700-959a-22150ae31fea";
 
     #[test]
-    fn lines_come_in_pieces() {
+    fn lines_are_read_in_pieces() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let mut follower = Follower::open(file.path()).unwrap();
-        let mut say = |text: &str| {
+        let mut append = |text: &str| {
             file.write_all(text.as_bytes()).unwrap();
             assert!(follower.read().unwrap());
             Progress { events: 0, doing: String::new(), ..follower.progress.clone() }
         };
-        assert_eq!(say("garbage\n{\"type\":\"thread.sta"), Progress::default());
+        assert_eq!(append("garbage\n{\"type\":\"thread.sta"), Progress::default());
         let rest = format!("rted\",\"thread_id\":\"{ID}\"}}\n");
-        assert_eq!(say(&rest).session, Id::parse(ID));
+        assert_eq!(append(&rest).session, Id::parse(ID));
         let warning = r#"{"type":"item.completed","item":{"id":"item_0","type":"error","message":"w"}}"#;
-        assert!(!say(&format!("{warning}\n")).acted);
-        say("{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"");
+        assert!(!append(&format!("{warning}\n")).acted);
+        append("{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"");
         for _ in 0..80 {
-            say(&"x".repeat(64 << 10));
+            append(&"x".repeat(64 << 10));
         }
-        let long = say("\"}}\n");
+        let long = append("\"}}\n");
         assert_eq!((long.acted, long.last_message.as_deref()), (true, None));
         let message_text =
-            say("{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"done\"}}\n");
+            append("{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"done\"}}\n");
         assert_eq!(message_text.last_message.as_deref(), Some("done"));
-        assert_eq!(say("{\"type\":\"turn.completed\",\"usage\":{\"input_tokens\":5}}").terminal, None);
+        assert_eq!(append("{\"type\":\"turn.completed\",\"usage\":{\"input_tokens\":5}}").terminal, None);
         follower.finish().unwrap();
         let usage = Usage::from([("input_tokens".to_owned(), 5)]);
         assert_eq!(follower.progress.terminal, Some(Terminal::Completed(usage)));
@@ -310,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn real_output_is_understood() {
+    fn recorded_output_is_parsed() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/homes/0.169.0/exec-json");
         let read = |name: &str| {
             let mut follower = Follower::open(&folder.join(name)).unwrap();
@@ -323,7 +287,7 @@ mod tests {
         assert_eq!(shell.last_message.as_deref(), Some("echo: List files SHELL{ls -1}"));
         let failed = read("failed-2.out");
         assert!(matches!(failed.terminal, Some(Terminal::Failed(why)) if why.contains("boom")));
-        let cut = read("int-2.out");
-        assert!(cut.session.is_some() && cut.terminal.is_none() && !cut.acted);
+        let interrupted = read("int-2.out");
+        assert!(interrupted.session.is_some() && interrupted.terminal.is_none() && !interrupted.acted);
     }
 }

@@ -22,11 +22,10 @@ use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::refuse;
-use codex_agent_shared::codex::rollout;
-use codex_agent_shared::codex::rollout::Ending;
+use codex_agent_shared::codex::rollout::{self, Ending};
 use codex_agent_shared::codex::version::{is_before, refuse_older};
 use codex_agent_shared::config;
-use codex_agent_shared::error::Result;
+use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::time::Timestamp;
 
@@ -34,7 +33,7 @@ use codex_agent_shared::time::Timestamp;
 const FRESH: Duration = Duration::from_secs(2);
 
 /// The inputs of a start, in addition to the job.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ready {
     /// The working directory of Codex.
     pub cwd: PathBuf,
@@ -45,7 +44,7 @@ pub struct Ready {
     /// The session's name.
     pub name: Option<String>,
     /// The lock of the session during its handover.
-    pub hold: Option<SessionLock>,
+    pub lock: Option<SessionLock>,
     /// A warning to print before the start.
     pub warning: Option<String>,
     /// The version of Codex in that directory; `None` if unknown.
@@ -54,15 +53,28 @@ pub struct Ready {
     pub before: Option<u64>,
 }
 
-/// The result of the checks of a job.
+/// The reason why a job is not started. Nothing was sent.
 #[derive(Debug)]
-pub enum Preflight {
-    /// The job can be started.
-    Ready(Box<Ready>),
-    /// Its session is in use. Nothing was sent.
+pub enum Unready {
+    /// Its session is in use.
     Busy(String),
-    /// The job cannot be run. Nothing was sent.
+    /// The job cannot be run.
     Failed(Failure),
+    /// A check of codex-agent failed.
+    Error(Error),
+}
+
+impl From<Error> for Unready {
+    fn from(error: Error) -> Unready {
+        Unready::Error(error)
+    }
+}
+
+/// The result of a check.
+type Checked<T> = std::result::Result<T, Unready>;
+
+fn fail<T>(class: Class, message: String) -> Checked<T> {
+    Err(Unready::Failed(Failure::hinted(class, message)))
 }
 
 /// Checks jobs, with one index for all jobs at about the same time.
@@ -96,117 +108,63 @@ impl Checker {
     }
 
     /// Checks a job. Originals that an earlier attempt copied into `copies` may be missing.
-    pub fn check(&mut self, job: &Job, copies: &Path) -> Result<Preflight> {
-        let failed = |class, message: String| Ok(Preflight::Failed(Failure::hinted(class, message)));
+    pub fn check(&mut self, job: &Job, copies: &Path) -> Checked<Ready> {
         for (from, to) in command::copies(job, copies) {
             if !to.exists() && !Path::new(from).is_file() {
-                return failed(Class::Refused, format!("there is no file '{from}'"));
+                return fail(Class::Refused, format!("there is no file '{from}'"));
             }
         }
         let home = job.codex_home.as_deref().map(Path::new);
-        // Codex creates its default home itself; any other must exist.
-        let is_users = |home: &Path| config::home().is_ok_and(|own| own.join(".codex") == home);
-        if let Some(home) = home.filter(|home| !home.exists() && !is_users(home)) {
-            return failed(Class::Home, format!("Codex's home '{}' is not there", home.display()));
+        // Codex creates its default home itself; any other home must exist.
+        let is_default = |home: &Path| config::home().is_ok_and(|own| own.join(".codex") == home);
+        if let Some(home) = home.filter(|home| !home.exists() && !is_default(home)) {
+            return fail(Class::Home, format!("Codex's home '{}' does not exist", home.display()));
         }
-        let mut ready = Ready {
-            cwd: PathBuf::new(),
-            sandbox: job.options.sandbox,
-            usage_before: None,
-            name: None,
-            hold: None,
-            warning: None,
-            version: None,
-            before: Some(0).filter(|_| job.kind() == Kind::New),
-        };
+        let before = Some(0).filter(|_| job.kind() == Kind::New);
+        let mut ready = Ready { sandbox: job.options.sandbox, before, ..Ready::default() };
+        let found = job.session.map(|id| self.find_session(job, id)).transpose()?;
         let mut cwd = job.cwd.clone();
-        let mut found = None;
-        if let Some(id) = job.session {
-            let Some(session) = self.index(home)?.get(id)? else {
-                return failed(Class::NotFound, format!("Codex has no session '{id}'"));
-            };
-            if session.archived_at.is_some() {
-                return failed(
-                    Class::Archived,
-                    format!("session '{id}' is archived; 'codex unarchive {id}' brings it back"),
-                );
-            }
-            let rollout = session.rollout_path.as_deref().map(PathBuf::from);
-            let Some(rollout) = rollout.filter(|path| path.exists()) else {
-                return failed(Class::NotFound, format!("the rollout of session '{id}' is gone"));
-            };
-            let is_fork = job.kind() == Kind::Fork;
-            let index = self.index(home)?;
-            let outside = if is_fork { refuse_outside(index.home(), &session) } else { Ok(()) };
-            if let Err(error) = outside.and_then(|()| refuse(&session, is_fork, index.files())) {
-                return failed(Class::Damaged, error.message().to_owned());
-            }
-            cwd = cwd.or_else(|| last_directory(&session));
-            self.look_back(&session, &rollout, &mut ready);
-            found = Some((id, session, rollout));
+        if let Some((session, rollout)) = &found {
+            cwd = cwd.or_else(|| last_directory(session));
+            read_last_turn(session, rollout, &mut ready);
         }
-        let Some(cwd) = cwd else {
-            return failed(Class::Cwd, "no working directory is known".to_owned());
+        let Some(cwd) = cwd.map(PathBuf::from) else {
+            return fail(Class::Cwd, "no working directory is known".to_owned());
         };
-        if !Path::new(&cwd).is_dir() {
-            return failed(Class::Cwd, format!("there is no directory '{cwd}'"));
+        if !cwd.is_dir() {
+            return fail(Class::Cwd, format!("there is no directory '{}'", cwd.display()));
         }
-        ready.cwd = PathBuf::from(cwd);
         // An older Codex would damage a paginated session permanently, so the version is queried again.
         let is_paginated =
-            found.as_ref().is_some_and(|(_, session, _)| session.history.as_deref() == Some("paginated"));
-        ready.version = self.versions.of(&self.codex, home, &ready.cwd, is_paginated).ok();
-        if let Some((id, session, rollout)) = found
-            && let Err(checked) = self.check_session(job, (id, &session, &rollout), &mut ready)?
-        {
-            return Ok(checked);
+            found.as_ref().is_some_and(|(session, _)| session.history.as_deref() == Some("paginated"));
+        ready.version = self.versions.get(&self.codex, home, &cwd, is_paginated).ok();
+        ready.cwd = cwd;
+        if let Some(((session, rollout), id)) = found.zip(job.session) {
+            lock_session(job, (id, &session, &rollout), &mut ready)?;
         }
-        Ok(Preflight::Ready(Box::new(ready)))
+        Ok(ready)
     }
 
-    /// Checks that this Codex may resume a session and no other process holds it, and locks it.
-    fn check_session(
-        &mut self,
-        job: &Job,
-        (id, session, rollout): (Id, &Session<'_>, &Path),
-        ready: &mut Ready,
-    ) -> Result<std::result::Result<(), Preflight>> {
-        let failed = |class, message: String| Ok(Err(Preflight::Failed(Failure::hinted(class, message))));
-        let home = job.codex_home.as_deref().map(Path::new);
-        // An unknown version counts as the oldest.
-        let version = ready.version.as_deref().unwrap_or("0.0");
-        if let Err(error) = refuse_older(version, session) {
-            let message = match &ready.version {
-                Some(_) => error.message().to_owned(),
-                None => format!("the version of this Codex is unknown; it may damage session '{id}'"),
-            };
-            return failed(Class::Refused, message);
-        }
-        let is_fork = job.kind() == Kind::Fork;
-        if is_fork && is_before(version, (0, 148)) {
-            let message = format!(
-                "Codex {version} cannot fork and run session '{id}' in one step; 0.148 is the first version that can"
-            );
-            return failed(Class::Refused, message);
-        }
-        // A fork does not change its parent, which may be in use.
-        if is_fork {
-            return Ok(Ok(()));
-        }
-        if is_before(version, (0, 147)) {
-            let home = Home::find(home)?;
-            if Holders::default().holds(home.path(), id, rollout) == Some(true) {
-                return Ok(Err(Preflight::Busy(format!("session '{id}' is open in another process"))));
-            }
-        }
-        let Some(hold) = SessionLock::acquire(id, None)? else {
-            return Ok(Err(Preflight::Busy(format!("session '{id}' is driven by another job"))));
+    /// The session of a job with its rollout, if the job may use the session.
+    fn find_session(&mut self, job: &Job, id: Id) -> Checked<(Session<'static>, PathBuf)> {
+        let index = self.index(job.codex_home.as_deref().map(Path::new))?;
+        let Some(session) = index.get(id)? else {
+            return fail(Class::NotFound, format!("Codex has no session '{id}'"));
         };
-        ready.hold = Some(hold);
-        ready.warning = self.queued(home, id)?;
-        let is_compressed = rollout.extension().is_some_and(|extension| extension == "zst");
-        ready.before = rollout.metadata().ok().filter(|_| !is_compressed).map(|meta| meta.len());
-        Ok(Ok(()))
+        if session.archived_at.is_some() {
+            let message = format!("session '{id}' is archived; 'codex unarchive {id}' unarchives it");
+            return fail(Class::Archived, message);
+        }
+        let rollout = session.rollout_path.as_deref().map(PathBuf::from);
+        let Some(rollout) = rollout.filter(|path| path.exists()) else {
+            return fail(Class::NotFound, format!("the rollout of session '{id}' does not exist"));
+        };
+        let is_fork = job.kind() == Kind::Fork;
+        let outside = if is_fork { refuse_outside(index.home(), &session) } else { Ok(()) };
+        match outside.and_then(|()| refuse(&session, is_fork, index.files())) {
+            Ok(()) => Ok((session, rollout)),
+            Err(error) => fail(Class::Damaged, error.message().to_owned()),
+        }
     }
 
     /// The process that holds a session, if it is visible.
@@ -225,32 +183,6 @@ impl Checker {
     pub fn sees_rollouts(&self, home: Option<&str>) -> bool {
         let home = Home::find(home.map(Path::new));
         home.is_ok_and(|home| std::fs::read_dir(home.path().join("sessions")).is_ok())
-    }
-
-    /// A warning about messages in Codex's own queue, which Codex adds to the turn on resume.
-    fn queued(&self, home: Option<&Path>, id: Id) -> Result<Option<String>> {
-        #[cfg(feature = "sqlite")]
-        let count = codex_agent_shared::codex::state::queued(Home::find(home)?.database_folder(), id);
-        #[cfg(not(feature = "sqlite"))]
-        let count = {
-            Home::find(home)?;
-            let _ = id;
-            0
-        };
-        let more = if count == 1 { "message" } else { "messages" };
-        Ok((count > 0).then(|| {
-            format!("Codex's own queue has {count} {more} for session '{id}', which Codex adds to the turn")
-        }))
-    }
-
-    /// Reads the sandbox of the last turn of a session and its tokens.
-    fn look_back(&self, session: &Session<'_>, rollout: &Path, ready: &mut Ready) {
-        let turn = rollout::last_turn(rollout).unwrap_or_default();
-        // A rollout is untrusted data: it never grants more than the workspace.
-        let last = turn.sandbox.as_deref().and_then(Sandbox::parse).unwrap_or(Sandbox::ReadOnly);
-        ready.sandbox.get_or_insert(last.min(Sandbox::WorkspaceWrite));
-        ready.usage_before = turn.total_usage;
-        ready.name = session.name.as_deref().map(str::to_owned);
     }
 
     /// The name of a session, if it has one.
@@ -279,11 +211,74 @@ impl Checker {
 
     /// The ending of the turn that was begun at `since` with this prompt, if the rollout has it; unknown if
     /// another turn followed.
-    pub fn ending(&mut self, home: Option<&str>, id: Id, since: Timestamp, said: &str) -> Option<Ending> {
+    pub fn ending(&mut self, home: Option<&str>, id: Id, since: Timestamp, prompt: &str) -> Option<Ending> {
         let rollout = self.rollout(home, id)?;
         let tail = rollout::tail(&rollout, true).ok()?;
         let last = rollout::last_message(&rollout).ok()??;
-        let is_ours = last.at.is_some_and(|at| at >= since) && last.text.trim() == said.trim();
-        tail.ending.filter(|_| is_ours)
+        let is_same = last.at.is_some_and(|at| at >= since) && last.text.trim() == prompt.trim();
+        tail.ending.filter(|_| is_same)
     }
+}
+
+/// Reads the sandbox of the last turn of a session, its tokens and its name.
+fn read_last_turn(session: &Session<'_>, rollout: &Path, ready: &mut Ready) {
+    let turn = rollout::last_turn(rollout).unwrap_or_default();
+    // A rollout is untrusted data: it never grants more than the workspace.
+    let last = turn.sandbox.as_deref().and_then(Sandbox::parse).unwrap_or(Sandbox::ReadOnly);
+    ready.sandbox.get_or_insert(last.min(Sandbox::WorkspaceWrite));
+    ready.usage_before = turn.total_usage;
+    ready.name = session.name.as_deref().map(str::to_owned);
+}
+
+/// Checks that this Codex may resume a session and no other process holds it, and locks it.
+fn lock_session(
+    job: &Job,
+    (id, session, rollout): (Id, &Session<'_>, &Path),
+    ready: &mut Ready,
+) -> Checked<()> {
+    let home = job.codex_home.as_deref().map(Path::new);
+    // An unknown version counts as the oldest.
+    let version = ready.version.as_deref().unwrap_or("0.0");
+    if let Err(error) = refuse_older(version, session) {
+        let unknown = || format!("the version of this Codex is unknown; it may damage session '{id}'");
+        let known = ready.version.as_ref().map(|_| error.message().to_owned());
+        return fail(Class::Refused, known.unwrap_or_else(unknown));
+    }
+    // A fork does not change its parent, which may be in use.
+    if job.kind() == Kind::Fork {
+        if is_before(version, (0, 148)) {
+            let message = format!(
+                "Codex {version} cannot fork and run session '{id}' in one step; 0.148 is the first version that can"
+            );
+            return fail(Class::Refused, message);
+        }
+        return Ok(());
+    }
+    if is_before(version, (0, 147)) {
+        let home = Home::find(home)?;
+        if Holders::default().holds(home.path(), id, rollout) == Some(true) {
+            return Err(Unready::Busy(format!("session '{id}' is open in another process")));
+        }
+    }
+    let Some(lock) = SessionLock::acquire(id, None)? else {
+        return Err(Unready::Busy(format!("session '{id}' is used by another job")));
+    };
+    ready.lock = Some(lock);
+    ready.warning = find_queued_messages(home, id)?;
+    let is_compressed = rollout.extension().is_some_and(|extension| extension == "zst");
+    ready.before = rollout.metadata().ok().filter(|_| !is_compressed).map(|meta| meta.len());
+    Ok(())
+}
+
+/// A warning about messages in Codex's own queue, which Codex adds to the turn on resume.
+fn find_queued_messages(home: Option<&Path>, id: Id) -> Result<Option<String>> {
+    let home = Home::find(home)?;
+    #[cfg(feature = "sqlite")]
+    let count = codex_agent_shared::codex::state::queued(home.database_folder(), id);
+    #[cfg(not(feature = "sqlite"))]
+    let (_, count) = (home, 0);
+    let messages = if count == 1 { "message" } else { "messages" };
+    Ok((count > 0).then(|| {
+        format!("Codex's own queue has {count} {messages} for session '{id}', which Codex adds to the turn")
+    }))
 }

@@ -1,9 +1,8 @@
-//! Evidence about an attempt in the rollout of its session, where its output is not enough.
+//! Evidence about an attempt in the rollout of its session, if its output is not enough.
 //!
-//! Codex prints `thread.started` some 10 to 100 ms before it records the message of the user, and sends nothing
-//! before it has recorded that. So an attempt that was killed in between has a session, and has sent nothing. On
-//! a full disk it is the reverse: the message is sent and nothing is recorded, which Codex reports in its
-//! output.
+//! Codex prints `thread.started` some 10 to 100 ms before it records the message of the user, and sends nothing before it
+//! has recorded the message. So an attempt that was killed in between has a session and has sent nothing. On a full disk
+//! the message is sent and not recorded, which Codex reports in its output.
 
 use std::path::Path;
 
@@ -46,20 +45,20 @@ pub fn is_unsaved(progress: &Progress, last_words: &str) -> bool {
     progress.unsaved || failed || classify(None, last_words) == Some(Class::Disk)
 }
 
-/// The failure of a completed turn whose end is missing in the session for want of disk space.
-pub fn lost(
+/// The failure of a completed turn whose end is missing in the session because the disk was full.
+pub fn find_loss(
     rollout: Option<&Path>,
     before: Option<u64>,
     progress: &Progress,
     words: &str,
 ) -> Option<Failure> {
     let is_full = progress.unsaved || classify(None, words) == Some(Class::Disk);
-    let is_whole = |rollout: &Path| {
+    let is_complete = |rollout: &Path| {
         let ending = rollout::tail(rollout, true).ok().and_then(|tail| tail.ending);
         trace(Some(rollout), before) == Trace::Message && ending == Some(Ending::Completed)
     };
     // Codex retries the write until it ends, and may have succeeded.
-    if !is_full || rollout.is_some_and(is_whole) {
+    if !is_full || rollout.is_some_and(is_complete) {
         return None;
     }
     let message = "the turn was completed, but Codex could not write its session: no space left on device";
@@ -67,7 +66,7 @@ pub fn lost(
 }
 
 /// The failure of an attempt by a Codex that is too old for its session.
-pub fn spoiled(rollout: &Path) -> Option<Failure> {
+pub fn find_damage(rollout: &Path) -> Option<Failure> {
     is_spoiled(rollout).then(|| {
         let message = "a Codex before 0.148 has written to this session, and no later version will resume it; \
                        no more jobs are started, as they would damage other sessions too";
@@ -76,6 +75,6 @@ pub fn spoiled(rollout: &Path) -> Option<Failure> {
 }
 
 /// The version of the Codex that began a rollout, by its first line.
-pub fn begun_by(rollout: &Path) -> Option<String> {
+pub fn read_creator(rollout: &Path) -> Option<String> {
     rollout::head(rollout, Depth::Start).ok()?.meta.cli_version
 }

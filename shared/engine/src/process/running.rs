@@ -13,15 +13,13 @@ use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::process::judge::{Evidence, Rollout, Verdict, judge};
 use crate::process::output::{Follower, Terminal, last_words};
-use crate::record::event::{Process, Usage};
 use crate::record::failure::Class;
 use crate::record::settings::Patience;
 use codex_agent_shared::record::Id;
-use codex_agent_shared::time::Timestamp;
 
 /// How long Codex may run after the end of its turn.
 const EXIT_GRACE: Duration = Duration::from_secs(10);
-/// The time between a signal and a stronger one.
+/// The time between a signal and a stronger signal.
 const SIGNAL_GRACE: Duration = Duration::from_secs(5);
 
 /// A running attempt.
@@ -32,23 +30,15 @@ pub(crate) struct Running {
     pub(crate) follower: Follower,
     /// The label of its job, for observers.
     pub(crate) about: String,
-    /// The time of its start.
-    pub(crate) at: Timestamp,
-    /// The tokens of its session before the attempt.
-    pub(crate) usage_before: Option<Usage>,
+    /// Its start.
+    pub(crate) start: Start,
     /// The path of its output.
     pub(crate) out: PathBuf,
     /// Whether another runner started it.
     pub(crate) adopted: bool,
-    err: PathBuf,
-    /// Whether the session is new, so that all of its tokens are of this attempt.
-    pub(crate) is_new: bool,
-    asked: Option<Id>,
     child: Option<Child>,
     exit: Option<ExitStatus>,
-    process: Option<Process>,
     reported: Option<Id>,
-    other_boot: bool,
     deadline: Option<Instant>,
     last_word: Option<Instant>,
     announced: bool,
@@ -61,7 +51,7 @@ pub(crate) struct Running {
 
 /// A stop in progress.
 struct Stop {
-    /// The class of the outcome; `None` if the turn had ended before.
+    /// The class of the outcome; `None` if the turn ended before the stop.
     class: Option<Class>,
     signal: Signal,
     next: Instant,
@@ -82,13 +72,13 @@ pub(crate) enum Change {
 impl Running {
     /// Adopts an attempt of another runner. `None` if it has no output: then Codex was never started.
     pub(crate) fn adopt(
-        folder: &RunDir,
+        dir: &RunDir,
         at: usize,
         task: &JobState,
         patience: Patience,
     ) -> io::Result<Option<Running>> {
-        match Follower::open(&folder.file(task.of.number, task.of.attempt, "out")) {
-            Ok(follower) => Ok(Some(Running::new(folder, at, task, follower, None, patience))),
+        match Follower::open(&dir.file(task.of.number, task.of.attempt, "out")) {
+            Ok(follower) => Ok(Some(Running::new(dir, at, task, follower, None, patience))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -96,37 +86,29 @@ impl Running {
 
     /// A started attempt; `child` is `None` if another runner started it.
     pub(crate) fn new(
-        folder: &RunDir,
+        dir: &RunDir,
         place: usize,
         task: &JobState,
         follower: Follower,
         child: Option<Child>,
         patience: Patience,
     ) -> Running {
-        let JobState { of, start, .. } = task;
-        let asked = start.as_ref().and_then(|start| start.asked);
-        let at = start.as_ref().map_or_else(Timestamp::now, |start| start.at);
-        // The age does not depend on the wall clock, which may be set.
-        let gone = start.as_ref().map_or(Duration::ZERO, Start::age);
+        // A running job has a start.
+        let start = task.start.clone().unwrap_or_default();
         Running {
             task: place,
             follower,
             about: String::new(),
-            at,
-            usage_before: start.as_ref().and_then(|start| start.usage_before.clone()),
+            out: dir.file(task.of.number, task.of.attempt, "out"),
             adopted: child.is_none(),
-            err: folder.file(of.number, of.attempt, "err"),
-            out: folder.file(of.number, of.attempt, "out"),
-            asked,
-            is_new: start.as_ref().is_some_and(|start| start.is_new),
             child,
             exit: None,
-            process: start.as_ref().and_then(|start| start.process.clone()),
-            reported: of.session.filter(|_| start.as_ref().is_some_and(|start| start.session_reported)),
-            other_boot: start.as_ref().is_some_and(|start| !liveness::is_this_boot(start.boot.as_deref())),
-            deadline: patience.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(gone)),
+            reported: task.of.session.filter(|_| start.session_reported),
+            // The age does not depend on the wall clock, which may be set.
+            deadline: patience.timeout.map(|timeout| Instant::now() + timeout.saturating_sub(start.age())),
             last_word: None,
-            announced: of.session.is_some() && asked.is_none(),
+            announced: task.of.session.is_some() && start.asked.is_none(),
+            start,
             stop: None,
             patience,
             events: 0,
@@ -156,7 +138,7 @@ impl Running {
             self.announced = true;
             // A full disk is reported by the next write.
             let _ = self.follower.sync();
-            if self.asked.is_some_and(|asked| asked != id) {
+            if self.start.asked.is_some_and(|asked| asked != id) {
                 self.stop_by(Signal::KILL, Some(Class::WrongSession), now);
             }
             return Ok(Change::Session(id));
@@ -203,7 +185,7 @@ impl Running {
         }
         // An unknown state counts as running and is polled again.
         Ok(!match self.exit {
-            Some(_) => liveness::may_live(&self.out),
+            Some(_) => liveness::may_be_running(&self.out),
             None => liveness::may_be_locked(&self.out),
         })
     }
@@ -228,7 +210,7 @@ impl Running {
         }
         match &self.child {
             Some(child) => liveness::signal_child(child.id() as i32, stop.signal),
-            None => liveness::signal_holders(&self.out, self.process.as_ref(), stop.signal),
+            None => liveness::signal_holders(&self.out, self.start.process.as_ref(), stop.signal),
         }
         stop.kills += u32::from(stop.signal == Signal::KILL);
         stop.next = now + SIGNAL_GRACE;
@@ -240,19 +222,19 @@ impl Running {
 
     /// The exit status and the verdict.
     pub(crate) fn judge(&self, rollout: &mut dyn Rollout) -> (Option<ExitStatus>, Verdict) {
-        // The status of a killed launcher says nothing about the Codex that kept running.
+        // The status of a killed launcher is not that of the Codex that kept running.
         let outlived = self.exit.is_some_and(|exit| exit.code().is_none()) && self.is_done();
         let exit = self.exit.filter(|_| !outlived);
         // Standard error beside a success is ignored.
-        let is_told = matches!(self.follower.progress.terminal, Some(Terminal::Completed(_)));
-        let words = if is_told { String::new() } else { self.last_words() };
+        let is_completed = matches!(self.follower.progress.terminal, Some(Terminal::Completed(_)));
+        let words = if is_completed { String::new() } else { self.last_words() };
         let lingered = self.stop.as_ref().is_some_and(|stop| stop.class.is_none());
         let evidence = Evidence {
-            asked: self.asked,
+            asked: self.start.asked,
             progress: &self.follower.progress,
             exit: if lingered { None } else { exit },
             stopped: self.stop.as_ref().and_then(|stop| stop.class),
-            other_boot: self.other_boot,
+            other_boot: self.is_of_other_boot(),
             reported: self.reported,
             last_words: &words,
         };
@@ -261,22 +243,17 @@ impl Running {
 
     /// Whether the system was rebooted since the start.
     pub(crate) fn is_of_other_boot(&self) -> bool {
-        self.other_boot
+        !liveness::is_this_boot(self.start.boot.as_deref())
     }
 
     /// The end of its standard error.
     pub(crate) fn last_words(&self) -> String {
-        last_words(&self.err)
+        last_words(&self.out.with_extension("err"))
     }
 
     /// Whether it was stopped by request.
     pub(crate) fn was_stopped(&self) -> bool {
         self.stop.as_ref().is_some_and(|stop| stop.class == Some(Class::Stopped))
-    }
-
-    /// Whether Codex was asked to continue a session.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.asked.is_some()
     }
 
     fn is_done(&self) -> bool {

@@ -1,11 +1,11 @@
-//! One writer a session.
+//! The lock that lets one job at a time use a session.
 //!
-//! `locks/session-UUID` names the `.out` of the Codex that drives the session. The file is locked only during a
-//! handover: check the holder, write the new `.out`, start Codex. A session is busy while the named `.out` is
-//! locked, so the lock ends with its Codex and needs no release. If the named `.out` is missing, the session is
-//! free. The file itself is never removed.
+//! The file `locks/session-UUID` has the path of the `.out` of the Codex that uses the session. The file is locked only
+//! during a handover: the holder is checked, the new path is written, Codex is started. A session is busy while that
+//! `.out` is locked, so the session becomes free when its Codex ends, without further action. If that `.out` does not
+//! exist, the session is free. The file itself is never removed.
 //!
-//! The lock is between runners only. Codex reports its own locks (from 0.147).
+//! The lock is between runners only. From 0.147 on Codex has locks of its own and reports them.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,7 +23,7 @@ use codex_agent_shared::store::lock::Lock;
 pub struct SessionLock(Lock);
 
 impl SessionLock {
-    /// Locks a session; `None` if it is held by an output other than `for_out`.
+    /// Locks a session; `None` if another output than `for_out` has it.
     pub fn acquire(id: Id, for_out: Option<&Path>) -> Result<Option<SessionLock>> {
         let path = run_dir::state_dir("locks")?.join(format!("session-{id}"));
         let Some(lock) = Lock::wait_within(&path, Duration::ZERO)? else { return Ok(None) };

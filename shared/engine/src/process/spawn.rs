@@ -1,15 +1,15 @@
-//! The order of a start. It is a contract, and each step rests on the one before:
+//! The order of a start. The order is a contract, and each step depends on the step before:
 //!
 //! 1. The job was checked ([`crate::process::preflight`]); its session, if it has one, is locked.
 //! 2. `job.started` is on disk. From here on a later runner knows that this attempt may exist.
-//! 3. `.out` is made, new for each attempt, and locked.
-//! 4. Codex is started in a process group of its own, with that descriptor as its standard output. The runner's
-//!    copy is closed: the lock is now Codex's.
+//! 3. `.out`, a new file for each attempt, is created and locked.
+//! 4. Codex is started in a process group of its own, with that descriptor as its standard output. The copy of the
+//!    runner is closed, so that only Codex holds the lock.
 //! 5. `job.spawned` is on disk.
 //!
-//! A runner that is killed after 2 leaves no `.out`, or an empty one without a lock: nothing was sent. After 4
-//! it leaves an `.out` that is locked as long as Codex is running. There is no third case, because the
-//! descriptor is in the child before the child is Codex.
+//! A runner that is killed after step 2 leaves no `.out`, or an empty `.out` without a lock: nothing was sent. A runner
+//! that is killed after step 4 leaves an `.out` that is locked as long as Codex is running. There is no third case, since
+//! the child process has the descriptor before it executes Codex.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind::{ArgumentListTooLong, InvalidInput};
@@ -44,14 +44,13 @@ fn depth() -> u32 {
 
 /// Refuses deeply nested jobs: a job that runs itself would never end.
 pub fn check_depth() -> Result<()> {
-    if depth() >= DEEPEST {
-        let message = format!("jobs may not be nested more than {DEEPEST} deep");
-        return Err(Error::new(message));
+    match depth() < DEEPEST {
+        true => Ok(()),
+        false => Err(Error::new(format!("jobs may not be nested more than {DEEPEST} deep"))),
     }
-    Ok(())
 }
 
-/// A start.
+/// The parameters of a start.
 pub struct Start<'s> {
     /// The run.
     pub folder: &'s RunDir,
@@ -85,7 +84,7 @@ impl Start<'_> {
         record_event: &mut dyn FnMut(RunEvent) -> Result<()>,
     ) -> Result<Spawn> {
         let Start { folder, codex, job, of, continues, resent, up } = self;
-        let boot = liveness::boot();
+        let boot = liveness::boot_id();
         let sandbox = if job.options.bypass { Some(Sandbox::DangerFullAccess) } else { ready.sandbox };
         record_event(RunEvent::JobStarted {
             of: of.clone(),
@@ -101,11 +100,11 @@ impl Start<'_> {
             uptime_ms: up,
         })?;
         // Nothing is sent before the spawn, and an error about one job must not stop the others.
-        let made = match make(folder, &of, job, &mut ready) {
+        let made = match create_files(folder, &of, job, &mut ready) {
             Ok(made) => made,
             Err(error) => return Ok(Spawn::Failed(Failure::from_error(&error))),
         };
-        let Made { copies, stdin, out, err, follower } = made;
+        let AttemptFiles { copies, stdin, out, err, follower } = made;
         let mut command = Command::new(codex);
         command
             .args(command::arguments(job, ready.sandbox, &copies))
@@ -132,26 +131,23 @@ impl Start<'_> {
             Ok(child) => child,
             Err(error) => {
                 // A missing directory or an argument that the system refuses is a failure of this job alone.
-                let (class, what) = match fs::metadata(ready.cwd.join(".")) {
-                    Err(_) => (Class::Cwd, ready.cwd.as_path()),
-                    Ok(_) if matches!(error.kind(), ArgumentListTooLong | InvalidInput) => {
-                        (Class::Refused, codex)
-                    }
-                    Ok(_) => (Class::Spawn, codex),
+                let is_argument = matches!(error.kind(), ArgumentListTooLong | InvalidInput);
+                let (class, verb, path) = match fs::metadata(ready.cwd.join(".")) {
+                    Err(_) => (Class::Cwd, "enter", ready.cwd.as_path()),
+                    Ok(_) => (if is_argument { Class::Refused } else { Class::Spawn }, "run", codex),
                 };
-                let verb = if class == Class::Cwd { "enter" } else { "run" };
-                let message = format!("cannot {verb} '{}': {}", what.display(), reason(&error));
+                let message = format!("cannot {verb} '{}': {}", path.display(), reason(&error));
                 return Ok(Spawn::Failed(Failure::new(class, message)));
             }
         };
-        let process = liveness::process(child.id() as i32);
+        let process = liveness::identify_process(child.id() as i32);
         record_event(RunEvent::JobSpawned { of, process: process.clone() })?;
         Ok(Spawn::Running(child, process, Box::new(follower)))
     }
 }
 
-/// The files of an attempt, created before its Codex is started.
-struct Made {
+/// The files of an attempt, which are created before its Codex is started.
+struct AttemptFiles {
     copies: Copies,
     stdin: File,
     /// Locked.
@@ -160,37 +156,37 @@ struct Made {
     follower: Follower,
 }
 
-fn make(folder: &RunDir, of: &JobRef, job: &Job, ready: &mut Ready) -> Result<Made> {
+fn create_files(folder: &RunDir, of: &JobRef, job: &Job, ready: &mut Ready) -> Result<AttemptFiles> {
     let place = folder.make_job(of.number)?;
-    let copies = copy(&place, job)?;
+    let copies = copy_files(&place, job)?;
     let path = |what: &str| folder.file(of.number, of.attempt, what);
     let prompt = path("prompt");
-    let mut file = private(&prompt, false)?;
+    let mut file = create_private(&prompt, false)?;
     let own = |verb: &'static str, path: &Path| {
         let path = path.to_owned();
         move |error| private::error(verb, &path, &error)
     };
     file.write_all(job.prompt.as_bytes()).map_err(own("write", &prompt))?;
     let stdin = File::open(&prompt).map_err(own("open", &prompt))?;
-    let err = private(&path("err"), true)?;
-    let out = private(&path("out"), true)?;
+    let err = create_private(&path("err"), true)?;
+    let out = create_private(&path("out"), true)?;
     // The follower is opened first: every started Codex can be followed.
     let follower = Follower::open(&path("out")).map_err(own("open", &path("out")))?;
     // Another process can only hold a shared lock, for a moment.
     let out = Lock::on(out, &path("out"))?.into_file();
-    if let Some(hold) = &mut ready.hold {
-        hold.assign(&path("out"))?;
+    if let Some(lock) = &mut ready.lock {
+        lock.assign(&path("out"))?;
     }
-    Ok(Made { copies, stdin, out, err, follower })
+    Ok(AttemptFiles { copies, stdin, out, err, follower })
 }
 
-fn private(path: &Path, append: bool) -> Result<File> {
+fn create_private(path: &Path, append: bool) -> Result<File> {
     private::open(OpenOptions::new().create_new(true).append(append).write(true), "the new file", path)
 }
 
-/// Copies the files of a job under plain names: a comma would split Codex's argument, and an original may be
-/// missing at a rerun. Copies of an earlier attempt are kept.
-fn copy(folder: &Path, job: &Job) -> Result<Copies> {
+/// Copies the files of a job to plain names, since a comma would split the argument of Codex, and since an original may
+/// be missing at a rerun. Copies of an earlier attempt are kept.
+fn copy_files(folder: &Path, job: &Job) -> Result<Copies> {
     let mut copies = Copies::default();
     for (from, to) in command::copies(job, folder) {
         let from = Path::new(from);
@@ -200,7 +196,7 @@ fn copy(folder: &Path, job: &Job) -> Result<Copies> {
             let mut options = OpenOptions::new();
             let mut file = private::open(options.write(true).create(true).truncate(true), "the copy", &part)?;
             let (mut original, mut block) = (File::open(from).context("copy", from)?, vec![0; 64 << 10]);
-            // An unreadable original fails this job alone; a copy that cannot be written is trouble of the run.
+            // An unreadable original fails this job alone; an error of the copy would occur for any other job too.
             let written = |error| private::error("write", &part, &error);
             loop {
                 let got = original.read(&mut block).context("copy", from)?;
@@ -209,7 +205,7 @@ fn copy(folder: &Path, job: &Job) -> Result<Copies> {
                 }
                 file.write_all(&block[..got]).map_err(written)?;
             }
-            #[allow(clippy::disallowed_methods)] // It is synced, and replaces nothing.
+            #[allow(clippy::disallowed_methods)] // The file is synced, and replaces no file.
             file.sync_all().and_then(|()| fs::rename(&part, &to)).map_err(written)?;
         }
         match to.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"schema-")) {

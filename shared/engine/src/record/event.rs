@@ -1,8 +1,6 @@
-//! What happens to jobs and runs: the records that a run writes to its journal and to standard
-//! output.
+//! Events of jobs and runs: the records that a run writes to its journal and to standard output.
 //!
-//! One event is one line. Fields are only ever added, types are for ever, and a reader passes over
-//! types that it does not know.
+//! An event is a line. Fields are added and never removed, types never change, and a reader skips unknown types.
 
 use std::collections::BTreeMap;
 
@@ -91,7 +89,7 @@ pub struct Process {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type")]
-#[allow(missing_docs)] // The parts that are flattened; a test wants a word about all fields of a record.
+#[allow(missing_docs)] // A test requires the description of each field of a record; a flattened part is no field.
 pub enum RunEvent {
     /// A run is planned: the first line of a journal. Nothing has been started yet, and the event is never
     /// printed.
@@ -243,7 +241,7 @@ pub enum RunEvent {
 
 impl RunEvent {
     /// The names of all types.
-    pub const WORDS: [&'static str; 11] = [
+    pub const TYPES: [&'static str; 11] = [
         "run.planned",
         "run.started",
         "job.started",
@@ -258,23 +256,12 @@ impl RunEvent {
     ];
 
     /// The name of its type.
-    pub fn word(&self) -> &'static str {
-        match self {
-            RunEvent::RunPlanned { .. } => "run.planned",
-            RunEvent::RunStarted { .. } => "run.started",
-            RunEvent::JobStarted { .. } => "job.started",
-            RunEvent::JobSpawned { .. } => "job.spawned",
-            RunEvent::JobSession { .. } => "job.session",
-            RunEvent::JobCompleted { .. } => "job.completed",
-            RunEvent::JobFailed { .. } => "job.failed",
-            RunEvent::JobSkipped { .. } => "job.skipped",
-            RunEvent::RunWaiting { .. } => "run.waiting",
-            RunEvent::RunCompleted {} => "run.completed",
-            RunEvent::RunStopped { .. } => "run.stopped",
-        }
+    pub fn type_name(&self) -> &'static str {
+        let tagged = serde_json::to_value(self).unwrap_or_default();
+        RunEvent::TYPES.into_iter().find(|name| tagged["type"] == *name).unwrap_or_default()
     }
 
-    /// The job that it is about.
+    /// The job of the event.
     pub fn job_ref(&self) -> Option<&JobRef> {
         match self {
             RunEvent::JobStarted { of, .. }
@@ -283,11 +270,7 @@ impl RunEvent {
             | RunEvent::JobCompleted { of, .. }
             | RunEvent::JobFailed { of, .. }
             | RunEvent::JobSkipped { of, .. } => Some(of),
-            RunEvent::RunPlanned { .. }
-            | RunEvent::RunStarted { .. }
-            | RunEvent::RunWaiting { .. }
-            | RunEvent::RunCompleted {}
-            | RunEvent::RunStopped { .. } => None,
+            _ => None,
         }
     }
 }
@@ -296,7 +279,7 @@ impl RunEvent {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
-    /// What happened.
+    /// The part that differs by type.
     #[serde(flatten)]
     pub what: RunEvent,
     /// The version of events.
@@ -323,7 +306,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_read_as_it_was_written() {
+    fn events_are_parsed_as_they_were_written() {
         let of = JobRef { job: "1".into(), number: 1, attempt: 2, session: None, name: None };
         let process = Process { pid: 7, start_time: Some(9), boot: None };
         for what in [
@@ -346,7 +329,7 @@ mod tests {
                 counts: Counts::default(),
             };
             let text = serde_json::to_string(&event).unwrap();
-            assert!(text.starts_with(&format!("{{\"type\":\"{}\"", event.what.word())), "{text}");
+            assert!(text.starts_with(&format!("{{\"type\":\"{}\"", event.what.type_name())), "{text}");
             assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
         }
     }

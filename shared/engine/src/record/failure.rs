@@ -1,8 +1,8 @@
-//! The table of failures: their signs and their consequences.
+//! Classes of failures: their signs in the output of Codex, and their consequences.
 //!
-//! Codex reports a failure in three ways, best first: `codex_error_info` at the end of the rollout (from 0.148),
-//! the message of `turn.failed`, and its standard error, if it did not begin. The first row of [`TABLE`] that
-//! matches the info or the text is the class.
+//! Codex reports a failure in up to three places, the most reliable first: `codex_error_info` at the end of the rollout
+//! (from 0.148), the message of `turn.failed`, and, if no turn began, standard error. [`INFOS`] and [`TEXTS`] have the
+//! signs of the classes.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use codex_agent_shared::time::{Timestamp, parse_codex_time};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // TABLE tells each.
+#[allow(missing_docs)] // codex-agent-records(5) describes each class.
 pub enum Class {
     Spawn,
     NotTrusted,
@@ -59,84 +59,82 @@ pub enum Sent {
     Perhaps,
 }
 
-/// A row of the table.
+/// The consequences of a class.
 pub struct Row {
-    /// The class.
-    pub class: Class,
-    /// Words of `codex_error_info`.
-    pub infos: &'static [&'static str],
-    /// Pieces of what Codex prints.
-    pub texts: &'static [&'static str],
+    class: Class,
     /// Whether the model may have seen the prompt.
     pub sent: Sent,
     /// Whether a later retry may succeed.
-    pub passes: bool,
+    pub is_transient: bool,
     /// Whether the other jobs of the run would fail in the same way.
     pub stops_run: bool,
 }
 
-const fn row(
-    class: Class,
-    infos: &'static [&'static str],
-    texts: &'static [&'static str],
-    sent: Sent,
-    passes: bool,
-    stops_run: bool,
-) -> Row {
-    Row { class, infos, texts, sent, passes, stops_run }
+const fn row(class: Class, sent: Sent, is_transient: bool, stops_run: bool) -> Row {
+    Row { class, sent, is_transient, stops_run }
 }
 
-/// All classes. The first matching row decides, so specific texts come first.
-pub const TABLE: [Row; 28] = [
-    row(Class::Busy, &[], &["already has an active writer"], Sent::No, true, false),
-    row(Class::Locked, &[], &["database is locked"], Sent::No, true, false),
-    row(Class::Damaged, &[], &["is missing an ordinal", "is empty (code -32603)"], Sent::No, false, false),
-    row(
-        Class::Provider,
-        &[],
-        &["modelProviderNotConfigured", "Error: Model provider `", "model provider from `"],
-        Sent::No,
-        false,
-        false,
-    ),
-    row(Class::Home, &[], &["Error finding codex home"], Sent::No, false, false),
-    row(
-        Class::Config,
-        &[],
-        &["Error loading config.toml", "failed to load configuration"],
-        Sent::No,
-        false,
-        false,
-    ),
-    row(Class::Archived, &[], &["is archived", "unarchive"], Sent::No, false, false),
-    row(Class::NotTrusted, &[], &["Not inside a trusted directory"], Sent::No, false, false),
-    row(
-        Class::NotFound,
-        &[],
-        &["no rollout found for thread", "Session not found", "session not found"],
-        Sent::No,
-        false,
-        false,
-    ),
-    row(
-        Class::UsageLimit,
-        &["usage_limit_exceeded"],
-        &["hit your usage limit", "upgrade to Plus", "Quota exceeded", "usage limit"],
-        Sent::Message,
-        true,
-        true,
-    ),
-    row(
-        Class::RateLimit,
-        &["response_too_many_failed_attempts"],
-        &["429 Too Many Requests"],
-        Sent::Message,
-        true,
-        false,
-    ),
-    row(
+/// All classes.
+const TABLE: [Row; 28] = [
+    row(Class::Busy, Sent::No, true, false),
+    row(Class::Locked, Sent::No, true, false),
+    row(Class::Damaged, Sent::No, false, false),
+    row(Class::Provider, Sent::No, false, false),
+    row(Class::Home, Sent::No, false, false),
+    row(Class::Config, Sent::No, false, false),
+    row(Class::Archived, Sent::No, false, false),
+    row(Class::NotTrusted, Sent::No, false, false),
+    row(Class::NotFound, Sent::No, false, false),
+    row(Class::UsageLimit, Sent::Message, true, true),
+    row(Class::RateLimit, Sent::Message, true, false),
+    row(Class::Auth, Sent::Message, false, true),
+    row(Class::Overloaded, Sent::Message, true, false),
+    row(Class::Context, Sent::Message, false, false),
+    row(Class::Model, Sent::Message, false, false),
+    row(Class::Network, Sent::Perhaps, true, false),
+    row(Class::Disk, Sent::No, true, true),
+    row(Class::Spawn, Sent::No, false, true),
+    row(Class::Cwd, Sent::No, false, false),
+    row(Class::Refused, Sent::Message, false, false),
+    row(Class::Timeout, Sent::Perhaps, true, false),
+    row(Class::Interrupted, Sent::Perhaps, true, false),
+    row(Class::WrongSession, Sent::Perhaps, false, false),
+    row(Class::Crashed, Sent::Perhaps, false, false),
+    row(Class::Unrecorded, Sent::No, true, false),
+    row(Class::Version, Sent::Perhaps, false, true),
+    row(Class::Stopped, Sent::Perhaps, true, false),
+    row(Class::Other, Sent::Perhaps, false, false),
+];
+
+/// Values of `codex_error_info`.
+const INFOS: [(&str, Class); 10] = [
+    ("usage_limit_exceeded", Class::UsageLimit),
+    ("response_too_many_failed_attempts", Class::RateLimit),
+    ("unauthorized", Class::Auth),
+    ("server_overloaded", Class::Overloaded),
+    ("internal_server_error", Class::Overloaded),
+    ("context_window_exceeded", Class::Context),
+    ("model_not_found", Class::Model),
+    ("http_connection_failed", Class::Network),
+    ("response_stream_connection_failed", Class::Network),
+    ("response_stream_disconnected", Class::Network),
+];
+
+/// Parts of messages. The first entry with a part of the message decides, so specific ones come first.
+const TEXTS: [(Class, &[&str]); 17] = [
+    (Class::Busy, &["already has an active writer"]),
+    (Class::Locked, &["database is locked"]),
+    (Class::Damaged, &["is missing an ordinal", "is empty (code -32603)"]),
+    (Class::Provider, &["modelProviderNotConfigured", "Error: Model provider `", "model provider from `"]),
+    (Class::Home, &["Error finding codex home"]),
+    (Class::Config, &["Error loading config.toml", "failed to load configuration"]),
+    (Class::Archived, &["is archived", "unarchive"]),
+    (Class::NotTrusted, &["Not inside a trusted directory"]),
+    (Class::NotFound, &["no rollout found for thread", "Session not found", "session not found"]),
+    (Class::UsageLimit, &["hit your usage limit", "upgrade to Plus", "Quota exceeded", "usage limit"]),
+    (Class::RateLimit, &["429 Too Many Requests"]),
+    (
         Class::Auth,
-        &["unauthorized"],
         &[
             "401 Unauthorized",
             "403 Forbidden",
@@ -146,60 +144,21 @@ pub const TABLE: [Row; 28] = [
             "refresh token",
             "refresh_token",
         ],
-        Sent::Message,
-        false,
-        true,
     ),
-    row(
-        Class::Overloaded,
-        &["server_overloaded", "internal_server_error"],
-        &["model is at capacity", "experiencing high demand"],
-        Sent::Message,
-        true,
-        false,
-    ),
-    row(
-        Class::Context,
-        &["context_window_exceeded"],
-        &["ran out of room in the model's context window", "context_length_exceeded"],
-        Sent::Message,
-        false,
-        false,
-    ),
-    row(
-        Class::Model,
-        &["model_not_found"],
-        &["model_not_found", "does not exist or you do not have access"],
-        Sent::Message,
-        false,
-        false,
-    ),
-    row(
+    (Class::Overloaded, &["model is at capacity", "experiencing high demand"]),
+    (Class::Context, &["ran out of room in the model's context window", "context_length_exceeded"]),
+    (Class::Model, &["model_not_found", "does not exist or you do not have access"]),
+    (
         Class::Network,
-        &["http_connection_failed", "response_stream_connection_failed", "response_stream_disconnected"],
         &["waiting for network", "stream disconnected", "Connection failed", "error sending request"],
-        Sent::Perhaps,
-        true,
-        false,
     ),
-    row(Class::Disk, &[], &["No space left on device", "Disk quota exceeded"], Sent::No, true, true),
-    row(Class::Spawn, &[], &[], Sent::No, false, true),
-    row(Class::Cwd, &[], &[], Sent::No, false, false),
-    row(Class::Refused, &[], &[], Sent::Message, false, false),
-    row(Class::Timeout, &[], &[], Sent::Perhaps, true, false),
-    row(Class::Interrupted, &[], &[], Sent::Perhaps, true, false),
-    row(Class::WrongSession, &[], &[], Sent::Perhaps, false, false),
-    row(Class::Crashed, &[], &[], Sent::Perhaps, false, false),
-    row(Class::Unrecorded, &[], &[], Sent::No, true, false),
-    row(Class::Version, &[], &[], Sent::Perhaps, false, true),
-    row(Class::Stopped, &[], &[], Sent::Perhaps, true, false),
-    row(Class::Other, &[], &[], Sent::Perhaps, false, false),
+    (Class::Disk, &["No space left on device", "Disk quota exceeded"]),
 ];
 
 impl Class {
-    /// The row of the class.
+    /// The consequences of the class.
     pub fn row(self) -> &'static Row {
-        // Every class has its row; a test holds the table to that.
+        // A test checks that every class has a row.
         TABLE.iter().find(|row| row.class == self).unwrap_or(&TABLE[0])
     }
 
@@ -207,9 +166,8 @@ impl Class {
     /// their own.
     pub fn may_pass(self) -> bool {
         let row = self.row();
-        let elsewhere = [Class::Busy, Class::Locked, Class::Interrupted, Class::Unrecorded, Class::Stopped]
-            .contains(&self);
-        row.passes && !row.stops_run && !elsewhere
+        let own_rule = [Class::Busy, Class::Locked, Class::Interrupted, Class::Unrecorded, Class::Stopped];
+        row.is_transient && !row.stops_run && !own_rule.contains(&self)
     }
 
     /// Whether several such failures in a row are the fault of Codex or its home, and not of the jobs.
@@ -221,22 +179,22 @@ impl Class {
     pub fn hint(self) -> Option<&'static str> {
         match self {
             Class::Provider => Some(
-                "-c model_provider=NAME names a provider that is configured; a session keeps its own, which \
-                 config.toml must have, but a fork of it can have another",
+                "'--config model_provider=NAME' selects a configured provider for a new session or a fork; a session \
+                 keeps the provider that it began with, which config.toml must have",
             ),
-            Class::Damaged => Some("'codex-agent ls --check' prints what can be done"),
-            Class::Home => Some("make the directory, or name another with --codex-home or CODEX_HOME"),
+            Class::Damaged => Some("'codex-agent ls --check' prints how to repair sessions"),
+            Class::Home => Some("create the directory, or name another one by --codex-home or CODEX_HOME"),
             _ => None,
         }
     }
 
-    /// The word of the record.
+    /// The name of the class in records.
     pub fn word(self) -> String {
         serde_json::to_value(self).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
     }
 }
 
-/// A failure: its class, and what Codex or the system said.
+/// A failure: its class, and the message of Codex or the system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
@@ -253,21 +211,18 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with its message, which is kept short.
+    /// A failure with a message, which is truncated at 4000 bytes.
     pub fn new(class: Class, message: impl Into<String>) -> Failure {
         let mut message: String = message.into();
         if message.len() > 4000 {
-            let cut = (0..=4000).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
-            message.truncate(cut);
+            message.truncate(message.floor_char_boundary(4000));
             message.push_str("...");
         }
-        let until = if class == Class::UsageLimit { reset(&message, Timestamp::now()) } else { None };
+        let until = if class == Class::UsageLimit { reset_time(&message, Timestamp::now()) } else { None };
         Failure { class, message, until, holder: None }
     }
-}
 
-impl Failure {
-    /// A failure with its message, and the hint of its class behind it.
+    /// A failure with a message and the hint of its class.
     pub fn hinted(class: Class, message: impl std::fmt::Display) -> Failure {
         match class.hint() {
             Some(hint) => Failure::new(class, format!("{message}; {hint}")),
@@ -275,15 +230,15 @@ impl Failure {
         }
     }
 
-    /// What Codex said, without the JSON that a service may have put around it.
+    /// The message, without the JSON in which a service may have wrapped it.
     pub fn plain(&self) -> String {
         let parsed: Option<serde_json::Value> = serde_json::from_str(&self.message).ok();
         let inner = parsed.as_ref().and_then(|value| value["error"]["message"].as_str());
         inner.unwrap_or(&self.message).to_owned()
     }
 
-    /// What an error of ours means for a job of which nothing was sent. No space, no descriptors and trouble
-    /// with our own directories are what any other job would meet as well.
+    /// The failure of a job of which nothing was sent because of an error of codex-agent. Any other job would have
+    /// the same error if there is no space, no descriptor, or an error with the directories of codex-agent.
     pub fn from_error(error: &Error) -> Failure {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         let message = error.message();
@@ -297,33 +252,33 @@ impl Failure {
     }
 }
 
-/// When a limit is over, as Codex says it: `try again at 12:35 PM.`, in local time, with a date
-/// (`Nov 25th, 2026 12:35 PM`) where it is another day. Whole minutes, rounded down.
-pub fn reset(message: &str, now: Timestamp) -> Option<Timestamp> {
+/// The time when a limit resets, from the message of Codex: `try again at 12:35 PM.`, in local time, with a date
+/// (`Nov 25th, 2026 12:35 PM`) if it is another day. Whole minutes, rounded down.
+pub fn reset_time(message: &str, now: Timestamp) -> Option<Timestamp> {
     let (_, at) = message.split_once("try again at ")?;
-    // The sentence ends with a full stop, and more may follow it.
+    // A full stop and further text may follow.
     let end = ["AM", "PM"].iter().filter_map(|half| at.find(half)).min()? + 2;
     parse_codex_time(&at[..end], now)
 }
 
-/// The class of what Codex said; `None` if the table does not know it.
+/// The class of a failure by its `codex_error_info` and its message; `None` if no sign is known.
 pub fn classify(info: Option<&serde_json::Value>, text: &str) -> Option<Class> {
-    let word = info.and_then(|info| match info {
-        serde_json::Value::String(word) => Some(word.clone()),
-        serde_json::Value::Object(object) => object.keys().next().cloned(),
+    // The info is a name, or an object whose only key is the name.
+    let named = info.and_then(|info| match info {
+        serde_json::Value::String(name) => Some((name, None)),
+        serde_json::Value::Object(object) => object.iter().next().map(|(name, inner)| (name, Some(inner))),
         _ => None,
     });
-    if let Some(word) = word {
-        let inner = info.and_then(|info| info.get(&word));
+    if let Some((name, inner)) = named {
         let status = inner.and_then(|inner| inner["http_status_code"].as_i64());
         if matches!(status, Some(401 | 403)) {
             return Some(Class::Auth);
         }
-        if let Some(row) = TABLE.iter().find(|row| row.infos.contains(&word.as_str())) {
-            return Some(row.class);
+        if let Some((_, class)) = INFOS.iter().find(|(known, _)| known == name) {
+            return Some(*class);
         }
     }
-    TABLE.iter().find(|row| row.texts.iter().any(|piece| text.contains(piece))).map(|row| row.class)
+    TEXTS.iter().find(|(_, parts)| parts.iter().any(|part| text.contains(part))).map(|(class, _)| *class)
 }
 
 #[cfg(test)]
@@ -342,17 +297,17 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_limit_is_read() {
+    fn the_reset_time_of_a_limit_is_read() {
         let now = Timestamp::parse("2026-11-24T12:00:30Z").unwrap();
-        let said = |text: &str| reset(text, now).is_some();
-        assert!(said("You’ve hit your usage limit. To get more, visit x or try again at 12:35 PM."));
-        assert!(said("try again at Nov 25th, 2026 9:05 AM. Thanks."));
-        assert!(!said("You’ve hit your usage limit. Try again later."));
-        assert!(!said("try again at noon PM"));
+        let has_time = |text: &str| reset_time(text, now).is_some();
+        assert!(has_time("You’ve hit your usage limit. To get more, visit x or try again at 12:35 PM."));
+        assert!(has_time("try again at Nov 25th, 2026 9:05 AM. Thanks."));
+        assert!(!has_time("You’ve hit your usage limit. Try again later."));
+        assert!(!has_time("try again at noon PM"));
     }
 
     #[test]
-    fn what_codex_says_has_a_class() {
+    fn messages_of_codex_have_classes() {
         for (info, text, want) in [
             (json!("usage_limit_exceeded"), "You’ve hit your usage limit.", Some(Class::UsageLimit)),
             (json!(null), "You’ve hit your usage limit. Try again later.", Some(Class::UsageLimit)),

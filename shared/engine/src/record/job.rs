@@ -1,9 +1,8 @@
-//! The `job` record: the plan of one turn, which can be made here and carried out elsewhere.
+//! The `job` record: the plan of a turn, which can be created on one machine and run on another.
 //!
-//! It says all that is needed: nothing is looked up later but the session itself. A path in it is
-//! absolute. What could do harm is refused when a job is read, not when it is run: a prompt that is
-//! empty, has a NUL or is too long, and a session that is not a UUID. Only text that is a UUID ever
-//! reaches Codex's arguments, because every version starts a new session for a name it does not know.
+//! A job is complete: only the session itself is looked up later. Its paths are absolute. A job that cannot be run, or
+//! could do harm, is refused when it is read: its prompt is empty, has a NUL or is too long, or its session is not a
+//! UUID. Only a UUID reaches the arguments of Codex, since every version starts a new session for an unknown name.
 
 use std::path::Path;
 
@@ -13,7 +12,7 @@ use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::record::Id;
 
-/// How far a job is, as a queue shows it.
+/// The status of a job in a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -29,7 +28,7 @@ pub enum Status {
 /// The version of journals and jobs.
 pub const VERSION: u32 = 1;
 
-/// The longest prompt, so that its line in a journal can always be read again.
+/// The longest prompt, in bytes. Its line in a journal can always be read again.
 pub const LONGEST_PROMPT: usize = 8 << 20;
 
 /// The kind of a job.
@@ -54,7 +53,7 @@ pub enum Sandbox {
     ReadOnly,
     /// Codex may write in its working directory.
     WorkspaceWrite,
-    /// Codex may write everything. Never chosen by default.
+    /// Codex may write everywhere. Never chosen by default.
     DangerFullAccess,
 }
 
@@ -93,7 +92,7 @@ pub struct Options {
 }
 
 /// The plan of one turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Job {
     #[serde(rename = "type")]
@@ -138,22 +137,10 @@ fn version() -> u32 {
 impl Job {
     /// A job that begins a session.
     pub fn new(prompt: String) -> Job {
-        Job {
-            record: "job".to_owned(),
-            v: VERSION,
-            id: String::new(),
-            run: None,
-            kind: Some(Kind::New),
-            session: None,
-            cwd: None,
-            prompt,
-            images: Vec::new(),
-            options: Options::default(),
-            codex_home: None,
-        }
+        Job { record: "job".to_owned(), v: VERSION, kind: Some(Kind::New), prompt, ..Job::default() }
     }
 
-    /// The same job as a turn of a session.
+    /// The same job, as a turn of a session.
     pub fn resuming(&self, session: Id) -> Job {
         Job { kind: Some(Kind::Resume), session: Some(session), ..self.clone() }
     }
@@ -163,34 +150,34 @@ impl Job {
         Job { prompt: prompt.into(), ..self.clone() }
     }
 
-    /// What it does.
+    /// Its kind, given or by default.
     pub fn kind(&self) -> Kind {
         self.kind.unwrap_or(if self.session.is_some() { Kind::Resume } else { Kind::New })
     }
 
-    /// The session that Codex is asked to continue.
+    /// The session that Codex is asked to resume.
     pub fn asked(&self) -> Option<Id> {
         self.session.filter(|_| self.kind() == Kind::Resume)
     }
 
-    /// The same job in a fork of its session.
+    /// The same job, in a fork of its session.
     pub fn in_fork(&self) -> Job {
         Job { kind: Some(Kind::Fork), ..self.clone() }
     }
 
-    /// Refuses what cannot be run, and makes what was left out definite.
+    /// Refuses a job that cannot be run, and sets a kind that is absent.
     pub fn validate(mut self) -> Result<Job> {
         if self.record != "job" {
             return Err(Error::new(format!("expected a job record, not one of type '{}'", self.record)));
         }
         if self.v != VERSION {
-            return Err(Error::new(format!("job version {} is not known here", self.v)));
+            return Err(Error::new(format!("job version {} is unknown: expected {VERSION}", self.v)));
         }
         check_prompt(&self.prompt)?;
         self.kind = Some(self.kind());
         match (self.kind(), self.session) {
             (Kind::New, Some(id)) => {
-                return Err(Error::new(format!("a job of kind new has no session, and '{id}' was given")));
+                return Err(Error::new(format!("a job of kind new cannot have a session ('{id}')")));
             }
             (Kind::Resume, None) => return Err(Error::new("a job of kind resume needs a session")),
             (Kind::Fork, None) => return Err(Error::new("a job of kind fork needs a session")),
@@ -201,15 +188,15 @@ impl Job {
         if let Some(relative) = paths.into_iter().find(|path| !Path::new(path).is_absolute()) {
             return Err(Error::new(format!("'{relative}' is not an absolute path")));
         }
-        // What cannot be an argument or a variable would fail later, and for all jobs.
+        // An invalid argument or variable would fail later, for all jobs.
         let options = &self.options;
         let words = options.config.iter().chain(&options.model).chain(&options.args);
         let words = words.chain(&self.cwd).chain(&self.images).chain(&options.output_schema);
         if words.chain([&self.id]).any(|word| word.contains(|c: char| c.is_control())) {
             return Err(Error::new("an option, a path or the id contains a control character"));
         }
-        if let Some(odd) = self.options.config.iter().find(|pair| !pair.contains('=')) {
-            return Err(Error::new(format!("invalid configuration '{odd}': expected KEY=VALUE")));
+        if let Some(pair) = self.options.config.iter().find(|pair| !pair.contains('=')) {
+            return Err(Error::new(format!("invalid configuration '{pair}': expected KEY=VALUE")));
         }
         self.options.args.iter().try_for_each(|word| check_argument(word))?;
         if self.options.bypass && self.options.sandbox.is_some() {
@@ -219,9 +206,9 @@ impl Job {
     }
 }
 
-/// Refuses what cannot be an argument for Codex, whatever stands beside it: a bare word would be taken for the
-/// prompt or a command, and with `--remote` the turn runs in a process that the lock on this one's output does
-/// not show, so that it may be sent twice.
+/// Refuses a word that cannot be an additional argument for Codex. A word without a dash would be read as the prompt or
+/// as a command. With `--remote` the turn runs in another process, which does not have the lock on the output, so that
+/// the prompt could be sent twice.
 pub fn check_argument(word: &str) -> Result<()> {
     let refuse = |why: &str| Err(Error::new(format!("invalid argument '{word}' for Codex: {why}")));
     if word.len() < 2 || !word.starts_with('-') || word == "--" {
@@ -230,31 +217,31 @@ pub fn check_argument(word: &str) -> Result<()> {
     let flag = word.split('=').next().unwrap_or(word);
     if ["--remote", "--remote-auth-token-env"].contains(&flag) {
         return refuse("the turn would run in another process, which a run cannot follow")
-            .map_err(|error| error.hint("run codex-agent where that app-server runs"));
+            .map_err(|error| error.hint("run codex-agent on the machine of the app-server"));
     }
     Ok(())
 }
 
 impl Options {
-    /// What takes the sandbox away, in Codex's own words, if anything does.
-    pub fn unbounded(&self) -> Option<&str> {
+    /// Finds the option that removes the sandbox, in the words of Codex.
+    pub fn find_sandbox_bypass(&self) -> Option<&str> {
         if self.bypass {
             return Some("bypass");
         }
         if self.sandbox == Some(Sandbox::DangerFullAccess) {
             return Some(Sandbox::DangerFullAccess.word());
         }
-        let takes_away = |word: &str| {
+        let removes = |word: &str| {
             let word = word.to_ascii_lowercase();
-            // In TOML a letter can be written as its number.
+            // In TOML a letter can be written by its number.
             let is_disguised = word.contains("sandbox") && word.contains('\\');
             word.contains("danger") || word.contains("yolo") || is_disguised
         };
-        self.args.iter().chain(&self.config).map(String::as_str).find(|word| takes_away(word))
+        self.args.iter().chain(&self.config).map(String::as_str).find(|word| removes(word))
     }
 }
 
-/// Refuses a prompt that Codex would refuse, cut or not understand.
+/// Refuses a prompt that Codex would refuse, truncate or misread.
 pub fn check_prompt(prompt: &str) -> Result<()> {
     if prompt.trim().is_empty() {
         return Err(Error::new("the prompt is empty"));
@@ -272,13 +259,13 @@ pub fn check_prompt(prompt: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> std::result::Result<Job, String> {
+    fn parse(text: &str) -> std::result::Result<Job, String> {
         let job: Job = serde_json::from_str(text).map_err(|error| error.to_string())?;
         job.validate().map_err(|error| error.to_string())
     }
 
     #[test]
-    fn what_takes_the_sandbox_away_is_seen_in_every_spelling() {
+    fn a_bypass_of_the_sandbox_is_found_in_every_spelling() {
         let options = |text: &str| serde_json::from_str::<Options>(text).unwrap();
         for text in [
             r#"{"bypass":true}"#,
@@ -292,21 +279,22 @@ mod tests {
             r#"{"config":["sandbox_mode=danger-full-access"]}"#,
             r#"{"config":["profiles.x.sandbox_mode=\"\\u0064anger-full-access\""]}"#,
         ] {
-            assert!(options(text).unbounded().is_some(), "{text}");
+            assert!(options(text).find_sandbox_bypass().is_some(), "{text}");
         }
         for text in [r#"{}"#, r#"{"sandbox":"workspace-write"}"#, r#"{"config":["sandbox_mode=read-only"]}"#]
         {
-            assert_eq!(options(text).unbounded(), None, "{text}");
+            assert_eq!(options(text).find_sandbox_bypass(), None, "{text}");
         }
     }
 
     #[test]
     fn a_job_that_could_do_harm_is_refused() {
         let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
-        let whole = format!(r#"{{"type":"job","session":"{id}","prompt":"-go","cwd":"/p","new_field":1}}"#);
-        let job = read(&whole).unwrap();
+        let complete =
+            format!(r#"{{"type":"job","session":"{id}","prompt":"-go","cwd":"/p","new_field":1}}"#);
+        let job = parse(&complete).unwrap();
         assert_eq!((job.kind(), job.asked()), (Kind::Resume, Id::parse(id)));
-        assert_eq!(read(r#"{"type":"job","prompt":"go"}"#).unwrap().kind(), Kind::New);
+        assert_eq!(parse(r#"{"type":"job","prompt":"go"}"#).unwrap().kind(), Kind::New);
         for (text, want) in [
             (r#"{"type":"job","prompt":" \n"}"#, "the prompt is empty"),
             (r#"{"type":"job","prompt":"a\u0000b"}"#, "the prompt contains a NUL character"),
@@ -327,11 +315,11 @@ mod tests {
                 "another process",
             ),
             (r#"{"type":"job","prompt":"a","options":{"args":["ws://x"]}}"#, "expected --FLAG"),
-            (r#"{"type":"job","prompt":"a","v":2}"#, "job version 2 is not known here"),
+            (r#"{"type":"job","prompt":"a","v":2}"#, "job version 2 is unknown"),
             (r#"{"type":"session","prompt":"a"}"#, "expected a job record"),
             (r#"{"type":"job"}"#, "missing field `prompt`"),
         ] {
-            let error = read(text).unwrap_err();
+            let error = parse(text).unwrap_err();
             assert!(error.contains(want), "{text}: {error}");
         }
     }

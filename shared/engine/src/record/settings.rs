@@ -1,5 +1,5 @@
-//! The settings of a run. They are saved in its journal, and apply to a continued run unless its flags say
-//! otherwise. The action for interrupted jobs is not saved.
+//! The settings of a run. They are saved in its journal, and apply to a continued run unless flags set others. The
+//! action for interrupted jobs is not saved.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,17 +50,18 @@ impl OnBusy {
         matches!(self, OnBusy::Wait(longest) if since < longest)
     }
 
-    /// Reads `wait`, `wait=TIME`, `skip`, `fork` or `fail`.
+    /// Parses `wait`, `wait=TIME`, `skip`, `fork` or `fail`.
     pub fn parse(text: &str) -> Result<OnBusy> {
-        match text.split_once('=') {
-            Some(("wait", longest)) => return Ok(OnBusy::Wait(parse_duration(longest)?)),
-            None if text == "wait" => return Ok(OnBusy::default()),
-            None if text == "skip" => return Ok(OnBusy::Skip),
-            None if text == "fork" => return Ok(OnBusy::Fork),
-            None if text == "fail" => return Ok(OnBusy::Fail),
-            _ => {}
+        match (text, text.strip_prefix("wait=")) {
+            (_, Some(longest)) => Ok(OnBusy::Wait(parse_duration(longest)?)),
+            ("wait", _) => Ok(OnBusy::default()),
+            ("skip", _) => Ok(OnBusy::Skip),
+            ("fork", _) => Ok(OnBusy::Fork),
+            ("fail", _) => Ok(OnBusy::Fail),
+            _ => Err(Error::usage(format!(
+                "invalid value '{text}': expected wait, wait=TIME, skip, fork or fail"
+            ))),
         }
-        Err(Error::usage(format!("invalid value '{text}': expected wait, wait=TIME, skip, fork or fail")))
     }
 
     /// The forms of a value and their meanings.
@@ -74,7 +75,7 @@ impl OnBusy {
         ]
     }
 
-    fn text(self) -> String {
+    fn to_text(self) -> String {
         match self {
             OnBusy::Wait(longest) => format!("wait={}s", longest.as_secs()),
             OnBusy::Skip => "skip".to_owned(),
@@ -94,7 +95,7 @@ pub enum OnLimit {
     Stop,
     /// Wait until it resets.
     Wait,
-    /// As stop, but start a job even if the limit may not have reset.
+    /// As `Stop`, but start a job even if the limit may not have reset.
     Try,
 }
 
@@ -103,7 +104,7 @@ impl Choice for OnLimit {
         (
             OnLimit::Stop,
             "stop",
-            "end the run with status 75 and pending jobs; start no other run on that Codex home until the limit resets",
+            "end the run with status 75 and pending jobs; start no job with that Codex home until the limit resets",
         ),
         (
             OnLimit::Wait,
@@ -128,11 +129,7 @@ pub enum Interrupted {
 
 impl Choice for Interrupted {
     const ALL: &'static [(Interrupted, &'static str, &'static str)] = &[
-        (
-            Interrupted::Fail,
-            "fail",
-            "fail the job: the model has seen the prompt and may have done part of it",
-        ),
+        (Interrupted::Fail, "fail", "fail the job: the model has seen the prompt and may have done a part"),
         (Interrupted::Continue, "continue", "send 'Continue.' to the same session"),
         (Interrupted::Retry, "retry", "send the prompt again; the events of the job have the field resent"),
     ];
@@ -149,8 +146,8 @@ pub struct CodexOptions {
     pub images: Vec<String>,
 }
 
-/// The settings of a run.
-#[derive(Clone, Debug)]
+/// The settings of a run. With the default ones no job is started.
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The executable.
     pub codex: PathBuf,
@@ -172,23 +169,7 @@ pub struct Settings {
     pub codex_options: Option<CodexOptions>,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            codex: PathBuf::new(),
-            max_concurrent: 1,
-            patience: Patience::default(),
-            max_failures: None,
-            retries: 0,
-            on_busy: OnBusy::default(),
-            on_limit: OnLimit::default(),
-            interrupted: Interrupted::default(),
-            codex_options: None,
-        }
-    }
-}
-
-/// The settings that the journal keeps for a continued run, in addition to max_concurrent and codex.
+/// The settings that the journal has for a continued run, in addition to max_concurrent and codex.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
@@ -213,8 +194,8 @@ pub struct SavedSettings {
 }
 
 impl Settings {
-    /// The settings of a continued run.
-    pub fn kept(&self) -> SavedSettings {
+    /// The settings to save for a continued run.
+    pub fn to_saved(&self) -> SavedSettings {
         let ms = |time: Option<Duration>| time.map(|time| time.as_millis() as u64);
         let Patience { timeout, idle, network } = self.patience;
         SavedSettings {
@@ -223,7 +204,7 @@ impl Settings {
             network_timeout_ms: ms(network),
             max_failures: self.max_failures,
             retries: self.retries,
-            on_busy: self.on_busy.text(),
+            on_busy: self.on_busy.to_text(),
             on_limit: self.on_limit,
             codex_options: self.codex_options.clone(),
         }
@@ -247,9 +228,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_read_again() {
+    fn a_saved_action_is_parsed_again() {
         for text in ["wait=7s", "skip", "fork", "fail"] {
-            assert_eq!(OnBusy::parse(text).unwrap().text(), text);
+            assert_eq!(OnBusy::parse(text).unwrap().to_text(), text);
         }
         assert_eq!(OnBusy::parse("wait").unwrap(), OnBusy::default());
         for wrong in ["skip=90s", "wait=", "stay", ""] {

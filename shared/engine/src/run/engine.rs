@@ -79,7 +79,7 @@ pub fn supervise(
     spawn::check_depth()?;
     // The version query may take a while. Signals have their default action until then: nothing was begun.
     let mut versions = Versions::default();
-    let codex = command::about(&settings.codex, tasks.codex_home.as_deref(), &mut versions);
+    let codex = command::describe_codex(&settings.codex, tasks.codex_home.as_deref(), &mut versions);
     let signals = Signals::catch()?;
     buffer_stderr();
     let mut engine = Engine::new(dir, journal, tasks, settings, feed, listener);
@@ -267,8 +267,8 @@ impl<'e> Engine<'e> {
             max_concurrent: self.settings.max_concurrent,
             codex: tasks.codex.clone(),
             codex_home: tasks.codex_home.clone(),
-            settings: Some(Box::new(self.settings.kept())),
-            runner: liveness::process(std::process::id() as i32),
+            settings: Some(Box::new(self.settings.to_saved())),
+            runner: liveness::identify_process(std::process::id() as i32),
         };
         self.record_event(what, true)?;
         for at in claimed {
@@ -411,7 +411,7 @@ impl<'e> Engine<'e> {
         let (counts, tasks, running) = (self.counts(), &self.tasks, &self.running);
         let mut jobs = running.iter().map(|running| RunningJob {
             of: &tasks.all[running.task].of,
-            since: running.at,
+            since: running.start.at,
             about: &running.about,
             doing: &running.follower.progress.doing,
         });
@@ -433,7 +433,7 @@ impl<'e> Engine<'e> {
         let task = &mut self.tasks.all[running.task];
         task.of.session = Some(id);
         let of = task.of.clone();
-        if !running.is_asked() {
+        if running.start.asked.is_none() {
             let held = SessionLock::acquire(id, Some(&running.out)).and_then(|hold| match hold {
                 Some(mut hold) => hold.assign(&running.out),
                 None => Ok(()),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Moment;
 use crate::disk::progress::{NextStart, Start, State};
 use crate::liveness;
-use crate::process::preflight::Preflight;
+use crate::process::preflight::Unready;
 use crate::process::running::Running;
 use crate::process::spawn;
 use crate::process::spawn::Spawn;
@@ -99,7 +99,7 @@ impl Engine<'_> {
         // A job may wait for its session for hours, so it is not written into the journal at each check.
         if let Some(at) = known.filter(|at| self.tasks.all[*at].next == NextStart::Plan)
             && self.busy.get(&at).is_some_and(|(since, _)| self.settings.on_busy.waits(since.elapsed()))
-            && let Ok(Preflight::Busy(_)) = self.checker.check(&job, &self.dir.job(at + 1))
+            && let Err(Unready::Busy(_)) = self.checker.check(&job, &self.dir.job(at + 1))
         {
             self.wait_for_session(at);
             return Ok(None);
@@ -176,13 +176,15 @@ impl Engine<'_> {
         };
         let copies = self.dir.job(self.tasks.all[at].of.number);
         let ready = match self.checker.check(&job, &copies) {
-            Ok(Preflight::Ready(ready)) => ready,
-            Ok(Preflight::Busy(message)) => return self.handle_busy(at, Failure::new(Class::Busy, message)),
-            Ok(Preflight::Failed(failure)) => {
+            Ok(ready) => ready,
+            Err(Unready::Busy(message)) => return self.handle_busy(at, Failure::new(Class::Busy, message)),
+            Err(Unready::Failed(failure)) => {
                 return self.handle_early_end(at, Failed::without_exit(failure));
             }
             // An error about one job must not stop the others.
-            Err(error) => return self.fail(at, Failed::without_exit(Failure::from_error(&error))),
+            Err(Unready::Error(error)) => {
+                return self.fail(at, Failed::without_exit(Failure::from_error(&error)));
+            }
         };
         if let Some(warning) = &ready.warning {
             self.listener.warn(warning);
@@ -211,7 +213,7 @@ impl Engine<'_> {
         };
         task.start = Some(Start {
             at: now,
-            boot: liveness::boot(),
+            boot: liveness::boot_id(),
             usage_before: ready.usage_before.clone(),
             asked: job.asked(),
             is_new: job.kind() == Kind::New,
@@ -221,7 +223,7 @@ impl Engine<'_> {
             process: None,
             session_reported: false,
         });
-        match start.spawn(*ready, &mut |what| self.record_event(what, true))? {
+        match start.spawn(ready, &mut |what| self.record_event(what, true))? {
             Spawn::Running(child, process, follower) => {
                 if let Some(start) = &mut self.tasks.all[at].start {
                     start.process = Some(process);

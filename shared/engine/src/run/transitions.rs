@@ -59,8 +59,12 @@ impl Engine<'_> {
         let at = running.task;
         let home = self.tasks.all[at].home.clone();
         let prompt = running.out.with_extension("prompt");
-        let mut rollout =
-            RolloutReader { checker: &mut self.checker, home: home.as_deref(), since: running.at, prompt };
+        let mut rollout = RolloutReader {
+            checker: &mut self.checker,
+            home: home.as_deref(),
+            since: running.start.at,
+            prompt,
+        };
         let (exit, verdict) = running.judge(&mut rollout);
         let verdict = self.check_rollout(running, verdict);
         let verdict = match verdict {
@@ -154,12 +158,12 @@ impl Engine<'_> {
             .map_or((None, None), |start| (start.version.clone().filter(|_| start.is_new), start.before));
         let rollout = self.checker.rollout(home.as_deref(), session);
         if let Some(rollout) = &rollout {
-            if let Some(failure) = recorded::spoiled(rollout) {
+            if let Some(failure) = recorded::find_damage(rollout) {
                 self.checker.forget_versions();
                 return Verdict::Failed(failure, false);
             }
             // The executable reports a wrong version, or was replaced at that moment.
-            if let (Some(asked), Some(wrote)) = (asked, recorded::begun_by(rollout))
+            if let (Some(asked), Some(wrote)) = (asked, recorded::read_creator(rollout))
                 && asked != wrote
             {
                 self.checker.forget_versions();
@@ -170,7 +174,7 @@ impl Engine<'_> {
         }
         let (rollout, words) = (rollout.as_deref(), running.last_words());
         match &verdict {
-            Verdict::Completed { .. } => match recorded::lost(rollout, before, progress, &words) {
+            Verdict::Completed { .. } => match recorded::find_loss(rollout, before, progress, &words) {
                 Some(failure) => Verdict::Failed(failure, false),
                 None => verdict,
             },
@@ -238,9 +242,9 @@ impl Engine<'_> {
         let version =
             start.and_then(|start| start.version.as_deref()).or(self.tasks.codex.version.as_deref());
         let counts_turns = version.is_some_and(|version| is_before(version, (0, 89)));
-        let usage = match &running.usage_before {
+        let usage = match &running.start.usage_before {
             _ if totals.is_empty() => None,
-            _ if running.is_new || counts_turns => Some(totals),
+            _ if running.start.is_new || counts_turns => Some(totals),
             Some(before) => Some(turn_usage(totals, before)),
             None => None,
         };

@@ -5,30 +5,28 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::disk::run_dir::RunDir;
-use crate::record::event::JobRef;
-use crate::record::event::{Counts, Event, RunEvent};
-use crate::record::job::Sandbox;
-use crate::record::job::VERSION;
-use crate::record::settings::Settings;
+use crate::record::event::{Counts, Event, JobRef, RunEvent};
+use crate::record::job::{Sandbox, VERSION};
 use crate::run::engine::RunEnd;
 use crate::run::observer::{Observer, RunningJob};
 use crate::show::live::Live;
-use crate::show::{WIDE, done};
+use crate::show::{WIDE, format_progress, list_counts};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::codex::watch::SessionEvent;
-use codex_agent_shared::error;
-use codex_agent_shared::error::{Error, Exit, Result, status, warn};
+use codex_agent_shared::error::{self, Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::record::Id;
 use codex_agent_shared::terminal::{columns, is_drawable, is_terminal};
 use codex_agent_shared::text::{cell, harmless, lines, path_cell, tsv, width};
 use codex_agent_shared::time::Timestamp;
 
-/// The limit of buffered output for a reader that does not read.
+/// The limit of buffered output, in bytes. A reader may stop reading.
 const KEPT: usize = 64 << 20;
 
 /// The length of a reason on a terminal, and the indentation of its further lines.
 const REASON: usize = 400;
 const INDENT: usize = 10;
+
 /// The forms of output.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShowOptions {
@@ -40,7 +38,7 @@ pub struct ShowOptions {
     pub events: bool,
 }
 
-/// Returns the place of a job in its queue, from 1. The flag is whether it may have been moved since.
+/// Returns the place of a job in its queue, from 1. The flag is whether places may have changed since the last call.
 pub type Places = Box<dyn FnMut(&str, bool) -> Option<usize>>;
 
 /// The printer of events.
@@ -52,10 +50,10 @@ pub struct Show {
     live: Option<Live>,
     places: Option<Places>,
     /// The command that requeues failed prompts.
-    again: Option<String>,
-    gone: bool,
+    requeue_command: Option<String>,
+    is_closed: bool,
     /// The error of a failed write, unless the reader closed the pipe.
-    lost: Option<Error>,
+    write_error: Option<Error>,
     /// The times of the first and the last event.
     span: Option<(Timestamp, Timestamp)>,
     counts: Counts,
@@ -93,9 +91,9 @@ impl Show {
             terminal: is_terminal(),
             live,
             places: None,
-            again: None,
-            gone: false,
-            lost: None,
+            requeue_command: None,
+            is_closed: false,
+            write_error: None,
             span: None,
             counts: Counts::default(),
             used: [0; 2],
@@ -108,31 +106,31 @@ impl Show {
     }
 
     /// Labels jobs by their places in a queue.
-    pub fn numbered(mut self, places: Places) -> Show {
+    pub fn with_places(mut self, places: Places) -> Show {
         self.places = Some(places);
         self
     }
 
     /// Sets the command that requeues failed prompts, for a hint.
-    pub fn offer(&mut self, again: String) {
-        self.again = Some(again);
+    pub fn set_requeue_command(&mut self, command: String) {
+        self.requeue_command = Some(command);
     }
 
-    /// Sets the text of the live view without running jobs.
-    pub fn rest(&mut self, text: &str) {
+    /// Sets the line that the live view shows while no job is running.
+    pub fn set_idle_line(&mut self, text: &str) {
         if let Some(live) = &mut self.live {
-            live.rest(text);
+            live.set_idle_line(text);
         }
     }
 
     /// Whether the output is closed.
     pub fn is_closed(&self) -> bool {
-        self.gone
+        self.is_closed
     }
 
     /// Writes all buffered output.
     pub fn finish(mut self) -> Result<()> {
-        match self.lost.take() {
+        match self.write_error.take() {
             Some(error) => Err(error),
             None => self.output.flush(),
         }
@@ -140,7 +138,7 @@ impl Show {
 
     /// Writes unless the output is closed.
     fn print(&mut self, write: impl FnOnce(&mut Show) -> Result<()>) {
-        if self.gone {
+        if self.is_closed {
             return;
         }
         let live = self.live.as_mut().map(Live::clear).unwrap_or_default();
@@ -148,7 +146,7 @@ impl Show {
         let written = written.and_then(|()| self.output.write_available());
         self.record_write(written.map(drop));
         if self.output.buffered() > KEPT {
-            self.gone = true;
+            self.is_closed = true;
             warn(
                 "the output is not being read, and no more of it is buffered; the log of the run is complete",
             );
@@ -162,15 +160,11 @@ impl Show {
         if self.options.answers {
             return self.answer(event);
         }
-        let of = event.what.job_ref();
-        let session = of.and_then(|of| of.session);
-        let text = text(&event.what);
+        let (kind, of) = (event.what.type_name(), event.what.job_ref());
+        let (job, session) = (of.map_or("", |of| &of.job), of.and_then(|of| of.session));
+        let text = describe(&event.what);
         if !self.terminal {
-            let at = event.at.to_string();
-            let job = of.map_or("", |of| &of.job);
-            let id = session.map(|id| id.to_string()).unwrap_or_default();
-            let row = [&at, event.what.word(), &tsv(job), &id, &tsv(&text)].join("\t");
-            return self.output.text(row.as_bytes(), b"\n");
+            return self.output.text(row(event.at, kind, job, session, &text).as_bytes(), b"\n");
         }
         if matches!(event.what, RunEvent::JobSpawned { .. } | RunEvent::JobSession { .. }) {
             return Ok(());
@@ -179,18 +173,16 @@ impl Show {
             // The live view shows running jobs.
             return Ok(());
         }
-        let word = event.what.word().split('.').next_back().unwrap_or_default();
-        let id = session.map(|id| id.short()).unwrap_or_default();
-        let job = of.map(|of| label_of(&mut self.places, &of.job)).unwrap_or_default();
+        let name = kind.split('.').next_back().unwrap_or_default();
+        let job = of.map(|of| find_label(&mut self.places, &of.job)).unwrap_or_default();
         let most = columns().saturating_sub(1);
-        let start = match most < WIDE {
-            true => format!("{} {job:>3} {word:9} ", done(event.counts)),
-            false => {
-                format!("{} {job:>3} {word:9} {id:8} {:>6}  ", done(event.counts), took(&event.what))
-            }
-        };
+        let mut start = format!("{} {job:>3} {name:9} ", format_progress(event.counts));
+        if most >= WIDE {
+            let id = session.map(|id| id.short()).unwrap_or_default();
+            start.push_str(&format!("{id:8} {:>6}  ", duration(&event.what)));
+        }
         let left = most.saturating_sub(width(&start)).max(8);
-        // The reason of a failure is wrapped, not cut.
+        // The reason of a failure is wrapped, and not truncated.
         if matches!(
             event.what,
             RunEvent::JobFailed { .. }
@@ -222,7 +214,7 @@ impl Show {
                 message.lines().try_for_each(|line| self.output.text(harmless(line).as_bytes(), b"\n"))
             }
             RunEvent::JobFailed { of, .. } | RunEvent::JobSkipped { of, .. } => {
-                warn(format_args!("job {}: {}", of.job, text(&event.what)));
+                warn(format_args!("job {}: {}", of.job, describe(&event.what)));
                 Ok(())
             }
             _ => Ok(()),
@@ -235,8 +227,7 @@ impl Show {
         if self.options.json {
             return self.output.record(&JobEvent { kind: "job.event", v: VERSION, run, at, of, event });
         }
-        let id = of.session.map(|id| id.to_string()).unwrap_or_default();
-        let row = [&at.to_string(), "job.event", &tsv(&of.job), &id, &tsv(event.get())].join("\t");
+        let row = row(at, "job.event", &of.job, of.session, event.get());
         let row = if self.terminal { cell(&row, columns().saturating_sub(1)) } else { row };
         self.output.text(row.as_bytes(), b"\n")
     }
@@ -248,36 +239,36 @@ impl Show {
                 return show.output.record(session_event);
             }
             let at = session_event.at.unwrap_or_else(Timestamp::now);
-            let (word, text) = (session_event.what.word(), session_event.what.text());
+            let (kind, text) = (session_event.what.word(), session_event.what.text());
+            let session = session_event.session;
             let row = match show.terminal {
                 true => {
-                    let start =
-                        format!("{} {} {word:17} ", at.local("%H:%M:%S"), session_event.session.short());
+                    let start = format!("{} {} {kind:17} ", at.local("%H:%M:%S"), session.short());
                     format!("{start}{}", cell(&text, columns().saturating_sub(start.len() + 1).max(20)))
                 }
-                false => {
-                    [&at.to_string(), word, "", &session_event.session.to_string(), &tsv(&text)].join("\t")
-                }
+                false => row(at, kind, "", Some(session), &text),
             };
             show.output.text(row.trim_end_matches(' ').as_bytes(), b"\n")
         });
     }
 
     /// Prints the summary and the hints at the end of a run, and returns the exit status. `continue_command`
-    /// continues the run. Waits for a slow reader, since no job is delayed by it.
-    pub fn close(mut self, folder: &RunDir, ended: Result<RunEnd>, continue_command: &str) -> Result<Exit> {
-        self.sum_up();
+    /// continues the run. Waits for a slow reader, since no job is delayed by the wait.
+    pub fn close(mut self, dir: &RunDir, ended: Result<RunEnd>, continue_command: &str) -> Result<Exit> {
+        self.print_summary();
         self.print(|_| Ok(()));
         let has_left = matches!(ended, Ok(RunEnd::Left { .. }));
-        if !self.gone && !has_left {
+        if !self.is_closed && !has_left {
             let written = self.output.flush();
             self.record_write(written);
         }
-        let lost = self.lost.take();
-        let exit = closing(folder, ended, continue_command, self.again.as_deref())?;
-        match lost {
+        let ended = ended.map_err(|error| {
+            error.or_hint(format!("jobs may still be running; '{continue_command}' continues the run"))
+        })?;
+        let exit = report_end(dir, &ended, continue_command, self.requeue_command.as_deref());
+        match self.write_error.take() {
             Some(error) => {
-                let log = format!("'codex-agent run log {}' prints the events", folder.name());
+                let log = format!("'codex-agent run log {}' prints the events", dir.name());
                 Err(error.hint(format!("the run itself continued; {log}")))
             }
             None => Ok(exit),
@@ -287,27 +278,22 @@ impl Show {
     /// Records the result of a write.
     fn record_write(&mut self, written: Result<()>) {
         let Err(error) = written else { return };
-        self.gone = true;
+        self.is_closed = true;
         if !error.is_broken_pipe() {
-            self.lost.get_or_insert(error);
+            self.write_error.get_or_insert(error);
         }
     }
 
     /// Prints the totals on a terminal.
-    pub fn sum_up(&mut self) {
+    pub fn print_summary(&mut self) {
         let Counts { completed, failed, skipped, .. } = self.counts;
         if !self.terminal || self.options.json || self.options.answers || completed + failed + skipped < 2 {
             return;
         }
         let [input, output] = self.used;
-        let parts = [(completed, "completed"), (failed, "failed"), (skipped, "skipped")];
-        let parts: Vec<String> = parts
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
+        let counts = list_counts(&[(completed, "completed"), (failed, "failed"), (skipped, "skipped")]);
         let took = self.span.map_or_else(String::new, |(first, last)| first.countdown(last));
-        self.status(&format!("{} in {took}; {input} tokens in, {output} out", parts.join(", ")));
+        self.status(&format!("{counts} in {took}; {input} tokens in, {output} out"));
     }
 }
 
@@ -355,12 +341,12 @@ impl Observer for Show {
         let places = &mut self.places;
         let lines = match &mut self.live {
             Some(live) => {
-                live.see(counts, jobs, &mut |job| label_of(places, job));
+                live.update(counts, jobs, &mut |job| find_label(places, job));
                 live.draw()
             }
             None => String::new(),
         };
-        if !self.gone {
+        if !self.is_closed {
             let written =
                 self.output.text(lines.as_bytes(), b"").and_then(|()| self.output.write_available());
             self.record_write(written.map(drop));
@@ -369,7 +355,7 @@ impl Observer for Show {
 }
 
 /// The label of a job: its place in the queue, or its id if that is short.
-fn label_of(places: &mut Option<Places>, job: &str) -> String {
+fn find_label(places: &mut Option<Places>, job: &str) -> String {
     match places {
         Some(places) => places(job, false).map(|place| place.to_string()).unwrap_or_default(),
         None if job.len() <= 6 => job.to_owned(),
@@ -377,8 +363,14 @@ fn label_of(places: &mut Option<Places>, job: &str) -> String {
     }
 }
 
+/// A line of TAB-separated columns.
+fn row(at: Timestamp, kind: &str, job: &str, session: Option<Id>, text: &str) -> String {
+    let session = session.map(|id| id.to_string()).unwrap_or_default();
+    [&at.to_string(), kind, &tsv(job), &session, &tsv(text)].join("\t")
+}
+
 /// The duration of a completed job.
-fn took(what: &RunEvent) -> String {
+fn duration(what: &RunEvent) -> String {
     match what {
         RunEvent::JobCompleted { duration_ms, .. } => Timestamp(0).countdown(Timestamp(*duration_ms)),
         _ => String::new(),
@@ -386,7 +378,7 @@ fn took(what: &RunEvent) -> String {
 }
 
 /// The text of an event.
-fn text(what: &RunEvent) -> String {
+fn describe(what: &RunEvent) -> String {
     match what {
         RunEvent::RunPlanned { name, .. } => name.clone(),
         RunEvent::RunStarted { codex, jobs, kind, .. } => {
@@ -394,7 +386,7 @@ fn text(what: &RunEvent) -> String {
             // The number of jobs of a queue is not yet known.
             match kind == "queue" {
                 true => format!("Codex {version}"),
-                false => format!("{}, Codex {version}", counted(*jobs)),
+                false => format!("{}, Codex {version}", count_jobs(*jobs)),
             }
         }
         RunEvent::JobStarted { cwd, sandbox, .. } => {
@@ -410,64 +402,48 @@ fn text(what: &RunEvent) -> String {
             Some(until) => format!("{why}, until {}", until.clock()),
             None => why.clone(),
         },
-        RunEvent::RunStopped { why, left, .. } => format!("{why}, {} left", counted(*left)),
+        RunEvent::RunStopped { why, left, .. } => format!("{why}, {} left", count_jobs(*left)),
     }
 }
 
-/// `1 job`, `2 jobs`.
-pub fn counted(jobs: usize) -> String {
+/// A number of jobs: `1 job`, `2 jobs`.
+pub fn count_jobs(jobs: usize) -> String {
     format!("{jobs} job{}", if jobs == 1 { "" } else { "s" })
 }
 
-/// Prints a status line before a run of several jobs.
-pub fn announce(jobs: usize, settings: &Settings, sandbox: Option<Sandbox>) {
-    if jobs > 1 {
-        let sandbox = sandbox.map_or(String::new(), |sandbox| format!(", {}", sandbox.word()));
-        let at_once = settings.max_concurrent;
-        status(format_args!(
-            "{}, {at_once} at a time{sandbox}; Ctrl-C stops after the running jobs",
-            counted(jobs)
-        ));
-    }
-}
-
-fn closing(
-    folder: &RunDir,
-    ended: Result<RunEnd>,
+/// Prints how a run ended, and returns the exit status.
+pub fn report_end(
+    dir: &RunDir,
+    ended: &RunEnd,
     continue_command: &str,
-    again: Option<&str>,
-) -> Result<Exit> {
-    let name = folder.name();
-    let ended = ended.map_err(|error| {
-        error.or_hint(format!("jobs may still be running; '{continue_command}' continues the run"))
-    })?;
-    Ok(match ended {
+    requeue_command: Option<&str>,
+) -> Exit {
+    let name = dir.name();
+    match ended {
         RunEnd::Completed { killed: true, .. } => Exit::Interrupted,
         RunEnd::Completed { failed: 0, .. } => Exit::Done,
         RunEnd::Completed { failed, .. } => {
-            let again = again.map_or(String::new(), |again| format!("; requeue with '{again}'"));
-            warn(format_args!("{} failed; 'codex-agent run log {name}' prints why{again}", counted(failed)));
+            let failed = count_jobs(*failed);
+            let requeue =
+                requeue_command.map_or(String::new(), |command| format!("; requeue with '{command}'"));
+            warn(format_args!("{failed} failed; 'codex-agent run log {name}' prints why{requeue}"));
             Exit::Negative
         }
         RunEnd::Stopped { why, left, until, killed } => {
             let until = until.map_or(String::new(), |until| format!(" until {}", until.clock()));
-            warn(format_args!(
-                "stopped ({why}{until}), {} left; '{continue_command}' continues",
-                counted(left)
-            ));
-            if killed { Exit::Interrupted } else { Exit::WorkLeft }
+            let left = count_jobs(*left);
+            warn(format_args!("stopped ({why}{until}), {left} left; '{continue_command}' continues the run"));
+            if *killed { Exit::Interrupted } else { Exit::WorkLeft }
         }
         RunEnd::Left { running } => {
-            warn(format_args!(
-                "{} may still be running; '{continue_command}' continues the run",
-                counted(running)
-            ));
+            let running = count_jobs(*running);
+            warn(format_args!("{running} may still be running; '{continue_command}' continues the run"));
             Exit::Interrupted
         }
-    })
+    }
 }
 
 /// The command that continues a run, except that of a queue.
-pub fn continue_command(folder: &RunDir) -> String {
-    format!("codex-agent run continue {}", folder.name())
+pub fn continue_command(dir: &RunDir) -> String {
+    format!("codex-agent run continue {}", dir.name())
 }

@@ -3,7 +3,7 @@
 
 use crate::record::event::Counts;
 use crate::run::observer::RunningJob;
-use crate::show::{done, is_wide};
+use crate::show::{WIDE, format_progress, list_counts};
 use codex_agent_shared::terminal::{columns, rows};
 use codex_agent_shared::text::{cell, width};
 use codex_agent_shared::time::Timestamp;
@@ -13,23 +13,22 @@ use codex_agent_shared::time::Timestamp;
 pub(super) struct Live {
     drawn: Vec<String>,
     lines: Vec<String>,
-    /// The text without running jobs.
-    rest: String,
+    /// The line that is shown while no job is running.
+    idle: String,
 }
 
 impl Live {
-    /// Sets the text without running jobs.
-    pub(super) fn rest(&mut self, text: &str) {
-        text.clone_into(&mut self.rest);
+    /// Sets the line that is shown while no job is running.
+    pub(super) fn set_idle_line(&mut self, text: &str) {
+        text.clone_into(&mut self.idle);
     }
 
-    /// Sets the lines: one for each job, as many as fit, and one for the totals. `called` returns the label of a
-    /// job.
-    pub(super) fn see(
+    /// Sets the lines: one for each job, as many as fit, and one for the totals. `label` returns the label of a job.
+    pub(super) fn update(
         &mut self,
         counts: Counts,
         jobs: &mut dyn Iterator<Item = RunningJob<'_>>,
-        called: &mut dyn FnMut(&str) -> String,
+        label: &mut dyn FnMut(&str) -> String,
     ) {
         let (wide, now) = (columns().saturating_sub(1), Timestamp::now());
         // At most half of the window, so that past events stay visible.
@@ -40,11 +39,11 @@ impl Live {
         jobs.sort_by_key(|job| job.of.number);
         let more = jobs.len().saturating_sub(most);
         // Aligned with the columns of past events.
-        let blank = " ".repeat(done(counts).len());
+        let blank = " ".repeat(format_progress(counts).len());
         for job in jobs.iter().take(most) {
             let id = job.of.session.map(|id| id.short()).unwrap_or_default();
-            let (name, since) = (called(&job.of.job), job.since.countdown(now));
-            let start = match is_wide(wide) {
+            let (name, since) = (label(&job.of.job), job.since.countdown(now));
+            let start = match wide >= WIDE {
                 true => format!("{blank} {name:>3} running   {id:8} {since:>6}  "),
                 false => format!("{blank} {name:>3} {since:>9} "),
             };
@@ -52,26 +51,19 @@ impl Live {
             self.lines.push(line.trim_end().to_owned());
         }
         if self.lines.is_empty() {
-            self.lines.extend(Some(cell(&self.rest, wide)).filter(|rest| !rest.is_empty()));
+            self.lines.extend(Some(cell(&self.idle, wide)).filter(|idle| !idle.is_empty()));
             return;
         }
         let Counts { pending, running, completed, failed, skipped } = counts;
-        let parts = [
+        let totals = list_counts(&[
             (running, "running"),
             (pending, "pending"),
             (completed, "completed"),
             (failed, "failed"),
             (skipped, "skipped"),
-        ];
-        let mut parts: Vec<String> = parts
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
-        if more > 0 {
-            parts.push(format!("{more} not shown"));
-        }
-        self.lines.push(cell(&parts.join(", "), wide));
+            (more, "not shown"),
+        ]);
+        self.lines.push(cell(&totals, wide));
     }
 
     /// The bytes that clear the lines.
@@ -97,16 +89,16 @@ impl Live {
     }
 }
 
-/// The least width for label and action together.
-const ROOM: usize = 30;
+/// The least width at which both label and action of a job are shown.
+const BOTH: usize = 30;
 
-/// The label and the action of a job. Each has half of the width, and the rest of the other.
-fn describe_job(job: &RunningJob<'_>, room: usize) -> String {
-    let (about, doing) = (cell(job.about, room), cell(job.doing, room));
-    if about.is_empty() || doing.is_empty() || room < ROOM {
+/// The label and the action of a job. Each has half of the width, and the part that the other does not use.
+fn describe_job(job: &RunningJob<'_>, most: usize) -> String {
+    let (about, doing) = (cell(job.about, most), cell(job.doing, most));
+    if about.is_empty() || doing.is_empty() || most < BOTH {
         return if about.is_empty() { doing } else { about };
     }
-    let left = room.saturating_sub(2);
+    let left = most.saturating_sub(2);
     let about = cell(&about, left.saturating_sub(width(&doing)).max(left / 2));
     let doing = cell(&doing, left - width(&about));
     format!("{about}  {doing}")
@@ -117,20 +109,20 @@ mod tests {
     use super::*;
     use crate::record::event::JobRef;
 
-    fn seen(about: &str, doing: &str, room: usize) -> String {
+    fn described(about: &str, doing: &str, most: usize) -> String {
         let of = JobRef { job: "1".into(), number: 1, attempt: 1, session: None, name: None };
-        describe_job(&RunningJob { of: &of, since: Timestamp(0), about, doing }, room)
+        describe_job(&RunningJob { of: &of, since: Timestamp(0), about, doing }, most)
     }
 
     #[test]
-    fn what_it_is_about_and_what_it_does_share_the_room() {
-        assert_eq!(seen("mend the parser", "", 9), "mend the…");
-        assert_eq!(seen("mend it", "$ cargo test", 40), "mend it  $ cargo test");
+    fn label_and_action_share_the_width() {
+        assert_eq!(described("mend the parser", "", 9), "mend the…");
+        assert_eq!(described("mend it", "$ cargo test", 40), "mend it  $ cargo test");
         let long = "mend the parser, and the printer";
-        assert_eq!(seen(long, "$ ls", 30), "mend the parser, and th…  $ ls");
-        assert_eq!(seen(long, "$ cargo test --all", 30), "mend the pars…  $ cargo test …");
-        assert_eq!(seen(long, "$ ls", 29), "mend the parser, and the pri…");
-        assert_eq!(seen("", "$ cargo test", 7), "$ carg…");
-        assert_eq!(seen("a", "b", 0), "");
+        assert_eq!(described(long, "$ ls", 30), "mend the parser, and th…  $ ls");
+        assert_eq!(described(long, "$ cargo test --all", 30), "mend the pars…  $ cargo test …");
+        assert_eq!(described(long, "$ ls", 29), "mend the parser, and the pri…");
+        assert_eq!(described("", "$ cargo test", 7), "$ carg…");
+        assert_eq!(described("a", "b", 0), "");
     }
 }

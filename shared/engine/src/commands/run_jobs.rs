@@ -1,0 +1,49 @@
+//! Planning and running jobs that are all known at the start. A queue is run by [`crate::commands::run_queue`].
+
+use crate::commands::expiry::prune_expired;
+use crate::commands::flags::Jobs;
+use crate::record::job::Job;
+use crate::run::plan::Plan;
+use crate::show::events::{Show, continue_command, count_jobs};
+use codex_agent_shared::choice::Choice;
+use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::error::{Exit, Result, status};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::store::lock::Lock;
+
+/// Plans the jobs that `read` passes to its function, and runs them; with `--dry-run` prints them instead. All jobs are
+/// planned before a job is started, and an error in one means that no job is started. `lock` is held until then.
+pub fn run_jobs(
+    mut plan: Plan,
+    common: &Common,
+    jobs: &Jobs,
+    lock: Option<Lock>,
+    read: impl FnOnce(&mut dyn FnMut(Job) -> Result<()>) -> Result<()>,
+) -> Result<Exit> {
+    let options = jobs.show_options(common)?;
+    if jobs.dry_run {
+        let mut output = Output::stdout();
+        read(&mut |job| output.record(&plan.name(job)?))?;
+        return output.flush().map(|()| Exit::Done);
+    }
+    // The settings come first, since no job can run without Codex.
+    let settings = jobs.settings(common)?;
+    if let Err(error) = read(&mut |job| plan.add(job)) {
+        plan.discard();
+        return Err(error.or_hint("nothing was started"));
+    }
+    drop(lock);
+    prune_expired();
+    let Some(dir) = plan.dir().cloned() else {
+        status("the input has no jobs; nothing was started");
+        return Ok(Exit::Done);
+    };
+    if plan.len() > 1 {
+        let (count, most) = (count_jobs(plan.len()), settings.max_concurrent);
+        let sandbox = jobs.options.sandbox.map_or(String::new(), |sandbox| format!(", {}", sandbox.word()));
+        status(format_args!("{count}, {most} at a time{sandbox}; Ctrl-C stops after the running jobs"));
+    }
+    let mut shown = Show::new(options, plan.len());
+    let ended = plan.run(settings, &mut shown);
+    shown.close(&dir, ended, &continue_command(&dir))
+}
