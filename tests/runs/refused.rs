@@ -213,7 +213,7 @@ fn the_real_codex_is_not_started_for_a_session_that_it_refuses() {
     let resume = json!({"type": "job", "session": id, "prompt": "more"});
     let (code, failed, told) = more(&[], resume.clone());
     assert_eq!((code, failed[0].0.as_str()), (1, "provider"), "{told}");
-    assert!(failed[0].1.contains("-c model_provider=NAME"), "{told}");
+    assert!(failed[0].1.contains("--config model_provider=NAME"), "{told}");
     let new = json!({"type": "job", "prompt": "new", "options": {"config": ["model_provider=gone"]}});
     let (code, failed, told) = more(&[], new);
     assert_eq!((code, failed[0].0.as_str()), (1, "provider"), "{told}");

@@ -95,7 +95,7 @@ pub enum OnLimit {
     Stop,
     /// Wait until it resets.
     Wait,
-    /// As `Stop`, but start a job even if the limit may not have reset.
+    /// As stop, but start a job even if the limit may not have reset.
     Try,
 }
 
