@@ -8,7 +8,7 @@
     clippy::disallowed_methods
 )]
 
-mod common;
+mod all_tools;
 mod config;
 mod demo;
 mod dispatch;
