@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// A crate: its directory, its floors of modules from the ground up, and the packages that one module may name.
+/// A crate: its directory, its layers of modules from the ground up, and the packages that one module may name.
 struct Crate {
     root: &'static str,
-    floors: &'static [&'static [&'static str]],
+    layers: &'static [&'static [&'static str]],
     packages: &'static [(&'static str, &'static [&'static str])],
 }
 
@@ -14,7 +14,7 @@ struct Crate {
 const CRATES: [Crate; 3] = [
     Crate {
         root: "shared/src",
-        floors: &[
+        layers: &[
             &["text", "choice"],
             &["error"],
             &["time", "ndjson", "store", "exec", "child"],
@@ -49,7 +49,7 @@ const CRATES: [Crate; 3] = [
     },
     Crate {
         root: "shared/engine/src",
-        floors: &[
+        layers: &[
             &["codex", "record"],
             &["liveness", "clock"],
             &["disk"],
@@ -63,7 +63,7 @@ const CRATES: [Crate; 3] = [
     },
     Crate {
         root: "shared/fake/src",
-        floors: &[
+        layers: &[
             &["lock", "output", "table", "version", "words"],
             &["args", "line", "model", "store", "sample"],
             &["history"],
@@ -132,13 +132,13 @@ impl Crate {
         modules.iter().map(|(name, code)| (name.clone(), targets(name, code))).collect()
     }
 
-    /// The floor of a module, and the name that has it: the longest that the module lies in.
-    fn floor(&self, module: &str) -> (usize, &'static str) {
+    /// The layer of a module, and the name that has it: the longest that the module lies in.
+    fn layer(&self, module: &str) -> (usize, &'static str) {
         let named =
-            self.floors.iter().enumerate().flat_map(|(at, names)| names.iter().map(move |name| (at, *name)));
+            self.layers.iter().enumerate().flat_map(|(at, names)| names.iter().map(move |name| (at, *name)));
         let holds = |(_, name): &(usize, &str)| is_in(module, name);
         let found = named.filter(holds).max_by_key(|(_, name)| name.len());
-        found.unwrap_or_else(|| panic!("{}: no floor for '{module}'", self.root))
+        found.unwrap_or_else(|| panic!("{}: no layer for '{module}'", self.root))
     }
 }
 
@@ -209,10 +209,10 @@ fn modules_import_only_from_layers_below_their_own() {
         let mut count = 0;
         for (module, others) in one.imports() {
             for other in others {
-                let ((floor, own), (below, name)) = (one.floor(&module), one.floor(&other));
+                let ((layer, own), (below, name)) = (one.layer(&module), one.layer(&other));
                 // A child sees what its parent declares; the parent re-exports its children.
                 let is_family = own == name || is_in(&module, &other) || is_in(&other, &module);
-                assert!(is_family || below < floor, "{}: '{module}' imports '{other}'", one.root);
+                assert!(is_family || below < layer, "{}: '{module}' imports '{other}'", one.root);
                 count += 1;
             }
         }
@@ -267,7 +267,7 @@ fn no_files_of_plugin_check_import_each_other_in_a_circle() {
 #[test]
 fn each_layer_is_named_at_the_head_of_its_crate() {
     for one in CRATES {
-        for name in one.floors.iter().flat_map(|names| names.iter()).filter(|name| !name.is_empty()) {
+        for name in one.layers.iter().flat_map(|names| names.iter()).filter(|name| !name.is_empty()) {
             let (outer, inner) = name.rsplit_once('/').unwrap_or(("lib", name));
             let text =
                 std::fs::read_to_string(root().join(one.root).join(outer).with_extension("rs")).unwrap();
@@ -281,12 +281,12 @@ fn each_layer_is_named_at_the_head_of_its_crate() {
         for file in sources(&top).into_iter().filter(|file| file.with_extension("").is_dir()) {
             let inside = file.strip_prefix(&top).unwrap().with_extension("");
             let module = inside.to_str().unwrap();
-            let has_floors = one
-                .floors
+            let has_layers = one
+                .layers
                 .iter()
                 .any(|names| names.iter().any(|name| is_in(name, module) && *name != module));
             let files = sources(&file.with_extension("")).len();
-            assert!(files <= 10 || has_floors, "'{module}' has {files} files and no floors");
+            assert!(files <= 10 || has_layers, "'{module}' has {files} files and no layers");
         }
     }
 }
@@ -428,7 +428,7 @@ fn no_file_is_longer_than_600_lines() {
 #[test]
 fn every_module_of_the_shared_crate_has_an_example() {
     let tops: BTreeSet<&str> = CRATES[0]
-        .floors
+        .layers
         .iter()
         .flat_map(|names| names.iter())
         .map(|name| name.split('/').next().unwrap())

@@ -1,9 +1,9 @@
 //! The files of Codex's home and their contents. This module never creates, changes or removes a file of Codex's
 //! home, except the `-shm` and the empty `-wal` that SQLite makes beside a database that it reads.
 //!
-//! A module imports only from floors above its own.
+//! A module imports only from layers above its own.
 //!
-//! | floor | module | contents |
+//! | layer | module | contents |
 //! |---|---|---|
 //! | 0 | [`home`] | the paths of the home and the database |
 //! | 0 | [`names`] | `session_index.jsonl`, the names of sessions |

@@ -9,9 +9,9 @@
 //! output of Codex that lasts as long as Codex runs ([`liveness`]), and on the order in which a job is judged from that
 //! output ([`process::judge`]).
 //!
-//! A module imports only from floors above its own.
+//! A module imports only from layers above its own.
 //!
-//! | floor | module | purpose |
+//! | layer | module | purpose |
 //! |---|---|---|
 //! | 0 | [`codex`] | Codex itself: its app-server, its version, forks of a session |
 //! | 0 | [`record`] | the shapes of jobs, events, failures and settings |

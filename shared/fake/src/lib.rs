@@ -15,7 +15,7 @@
 //! **Omitted.** It reads nothing in `config.toml` but the place of the database, and has no git, no subagents, no
 //! compaction, no queue and no compressed rollouts.
 //!
-//! A module imports only from floors above its own: 0 `lock`, `output`, `table`, `version`, `words`; 1 `args`, `line`,
+//! A module imports only from layers above its own: 0 `lock`, `output`, `table`, `version`, `words`; 1 `args`, `line`,
 //! `model`, `store`, [`sample`]; 2 `history`; 3 `thread`; 4 `lines`, `rpc`; 5 `exec`.
 
 use std::ffi::OsString;

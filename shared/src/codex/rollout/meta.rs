@@ -30,7 +30,7 @@ pub struct Meta {
     pub model_provider: Option<String>,
     /// The session that this one was forked from.
     pub forked_from: Option<Id>,
-    /// `legacy` or `paginated`; absent up to 0.142, which know only the former. [`BARE`] where the first
+    /// `legacy` or `paginated`; absent up to 0.142, which know only the former. `bare` where the first
     /// line has no envelope.
     pub history_mode: Option<String>,
     /// The session whose lines come before this file's own (paginated forks and segments).
