@@ -1,7 +1,7 @@
 //! Classes of failures: their signs in the output of Codex, and their consequences.
 //!
 //! Codex reports a failure in up to three places, the most reliable first: `codex_error_info` at the end of the rollout
-//! (from 0.148), the message of `turn.failed`, and, if no turn began, standard error. [`INFOS`] and [`TEXTS`] have the
+//! (from 0.148), the message of `turn.failed`, and, if no turn began, standard error. `INFOS` and `TEXTS` have the
 //! signs of the classes.
 
 use serde::{Deserialize, Serialize};
