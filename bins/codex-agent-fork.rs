@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use codex_agent_engine::codex::fork::{Cut, Forker, check_name, refuse_outside};
+use codex_agent_engine::codex::fork::{Cut, Forker, check_is_in_home, check_name};
 use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::Versions;
 use codex_agent_engine::commands::flags as jobs;
@@ -14,8 +14,8 @@ use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
-use codex_agent_shared::codex::refusal::refuse;
-use codex_agent_shared::codex::version::{is_before, refuse_older};
+use codex_agent_shared::codex::refusal::check_resumable;
+use codex_agent_shared::codex::version::{check_writer_version, is_before};
 use codex_agent_shared::error::{Error, Exit, Result, reason, status, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::record::{Id, Session};
@@ -140,7 +140,7 @@ fn run(mut args: Args) -> Result<Exit> {
     }
     match args.jobs.has_prompt() {
         true => validate_prompt(&mut args)?,
-        false => args.jobs.refuse_without_prompt()?,
+        false => args.jobs.check_has_prompt()?,
     }
     let mut index = args.common.index()?;
     let (parents, cut) = match &args.own.at {
@@ -175,8 +175,9 @@ fn run(mut args: Args) -> Result<Exit> {
     let mut versions = Versions::default();
     let here = versions.get(&codex, Some(index.home().path()), Path::new("."), false)?;
     for parent in &parents {
-        let outside = if is_before(&here, (0, 148)) { Ok(()) } else { refuse_outside(index.home(), parent) };
-        let refused = outside.and_then(|()| refuse(parent, true, index.files()));
+        let outside =
+            if is_before(&here, (0, 148)) { Ok(()) } else { check_is_in_home(index.home(), parent) };
+        let refused = outside.and_then(|()| check_resumable(parent, true, index.files()));
         refused.map_err(|error| error.hint("nothing was forked"))?;
     }
     let mut exit = Exit::Done;
@@ -218,7 +219,7 @@ fn run(mut args: Args) -> Result<Exit> {
 /// Validates the prompt and its options before anything is forked.
 fn validate_prompt(args: &mut Args) -> Result<()> {
     if args.own.at.is_none() {
-        args.jobs.refuse_stdin_twice(&args.operands)?;
+        args.jobs.check_single_stdin(&args.operands)?;
     }
     let prompt = args.jobs.single_prompt()?;
     check_prompt(&prompt)?;
@@ -251,7 +252,7 @@ fn fork_one(
             .hint("name another directory by --cwd")
     })?;
     let version = versions.get(codex, Some(index.home().path()), &directory, true)?;
-    refuse_older(&version, parent)?;
+    check_writer_version(&version, parent)?;
     let mut forker = Forker::new(codex, &version, index.home(), &directory);
     for _ in 0..args.own.count.unwrap_or(1) {
         let fork = forker.fork(id, cut)?;

@@ -16,8 +16,8 @@ use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
-use codex_agent_shared::codex::refusal::refuse;
-use codex_agent_shared::codex::version::refuse_older;
+use codex_agent_shared::codex::refusal::check_resumable;
+use codex_agent_shared::codex::version::check_writer_version;
 use codex_agent_shared::error::{Error, Exit, Result, reason};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::CommandRecord;
@@ -127,7 +127,7 @@ fn run(args: Args) -> Result<Exit> {
     if args.jobs.dry_run {
         return Err(Error::usage("--dry-run needs a prompt").hint("--print prints the command"));
     }
-    args.jobs.refuse_without_prompt()?;
+    args.jobs.check_has_prompt()?;
     if args.common.json && !args.own.print {
         return Err(Error::usage("--json needs --print or a prompt"));
     }
@@ -142,11 +142,11 @@ fn run(args: Args) -> Result<Exit> {
     let resolve = if args.own.print { reference::resolve } else { reference::resolve_to_act };
     let session = resolve(&mut index, &text)?;
     let (id, directory) = check_session(&args, &session)?;
-    refuse(&session, false, index.files())?;
+    check_resumable(&session, false, index.files())?;
     let codex = find_codex(args.common.codex.as_deref())?;
     // The version query takes time, and only this format needs the version.
     if session.history.as_deref() == Some("paginated") {
-        refuse_older(&query_version(&codex, Some(index.home().path()), Some(&directory))?, &session)?;
+        check_writer_version(&query_version(&codex, Some(index.home().path()), Some(&directory))?, &session)?;
     }
     let argv = resume_argv(&args, &id)?;
     if args.own.print {
@@ -161,7 +161,7 @@ fn send_to_all(args: &Args) -> Result<Exit> {
         return Err(Error::usage("--print and --cwd cannot be combined with a prompt")
             .hint("--dry-run prints the jobs; a session runs where it ran last"));
     }
-    args.jobs.refuse_stdin_twice(&args.operands)?;
+    args.jobs.check_single_stdin(&args.operands)?;
     let mut index = args.common.index()?;
     let sessions = reference::resolve_all(&mut index, &args.operands, "nothing was started")?;
     let ids = dedup_ids(sessions.iter().filter_map(|session| session.id));

@@ -13,7 +13,7 @@ use std::process::{Command as Process, ExitCode, Stdio};
 
 use codex_agent_shared::cli::candidates::Candidates;
 use codex_agent_shared::cli::{self, Command, Completes, Takes, Tool, complete, generate};
-use codex_agent_shared::config::alias::{self, Alias, Resolved};
+use codex_agent_shared::config::alias::{self, Alias, AliasResolution};
 use codex_agent_shared::config::{ALIAS, CONFIG_DIRECTORY, Config, config_directory};
 use codex_agent_shared::error::{self, Context, Error, Exit, Result, reason, warn_of};
 use codex_agent_shared::exec::{find_program, wrong_interpreter};
@@ -200,12 +200,12 @@ fn run_alias(mut args: Args, path: &SearchPath) -> Result<Exit> {
         false => error.hint(format!("there is no tool '{name}', and whether it is an alias is unknown")),
     })?;
     match alias::resolve(&config, &args.words, path)? {
-        Resolved::Tool(path, arguments) => Err(run_tool(&args, &path, &arguments)),
-        Resolved::Help(topic) => {
+        AliasResolution::Tool(path, arguments) => Err(run_tool(&args, &path, &arguments)),
+        AliasResolution::Help(topic) => {
             args.words = std::iter::once("help".into()).chain(topic).collect();
             help(&args)
         }
-        Resolved::Shell(arguments, way) => {
+        AliasResolution::Shell(arguments, way) => {
             let shell = alias::shell();
             Err(replace(tool_process(&args, &shell, &arguments).env(alias::CHAIN_VAR, way), &shell))
         }
@@ -236,9 +236,9 @@ fn complete(args: Args) -> Result<Exit> {
             (path, args.words[1..].to_vec())
         }
         _ => match alias::resolve(&config(&args)?, &args.words, &search)? {
-            Resolved::Tool(path, words) => (path, words),
-            Resolved::Help(_) => return help(found),
-            Resolved::Shell(..) => (PathBuf::new(), Vec::new()),
+            AliasResolution::Tool(path, words) => (path, words),
+            AliasResolution::Help(_) => return help(found),
+            AliasResolution::Shell(..) => (PathBuf::new(), Vec::new()),
         },
     };
     let tool_name = plugin::tool_name(&path);

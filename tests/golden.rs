@@ -21,7 +21,7 @@ use codex_agent_shared::schema::{WRITTEN, each};
 use serde_json::Value;
 
 use crate::world::fake::{Fake, crash, wait_until};
-use crate::world::schemas::{As, misfit};
+use crate::world::schemas::{As, find_mismatch};
 use crate::world::{World, bins, data, json};
 
 /// The records of one version: type and lines.
@@ -316,7 +316,7 @@ fn old_records_fit_the_schemas_of_today_and_are_read_by_its_types() {
             for line in lines {
                 let record: Value = serde_json::from_str(line).unwrap();
                 assert_eq!(record["type"], kind.as_str(), "{line}");
-                assert_eq!(misfit(&record, As::Ever), None, "{line}");
+                assert_eq!(find_mismatch(&record, As::Ever), None, "{line}");
                 let foreign = RawRecord::new(serde_json::from_str(line).unwrap()).unwrap();
                 assert_eq!((foreign.kind.as_deref(), foreign.text.get()), (Some(&**kind), &**line));
                 match kind.as_str() {
@@ -331,9 +331,9 @@ fn old_records_fit_the_schemas_of_today_and_are_read_by_its_types() {
                     "job" => {
                         let job = serde_json::from_str::<Job>(line).unwrap().validate().unwrap();
                         assert_eq!(record["prompt"], job.prompt.as_str());
-                        assert_eq!(misfit(&record, As::Read), None, "{line}");
+                        assert_eq!(find_mismatch(&record, As::Read), None, "{line}");
                     }
-                    "prompt" => assert_eq!(misfit(&record, As::Read), None, "{line}"),
+                    "prompt" => assert_eq!(find_mismatch(&record, As::Read), None, "{line}"),
                     kind if record.get("v").is_some() && kind != "job.event" => {
                         let event: Event = serde_json::from_str(line).unwrap();
                         assert_eq!(event.what.type_name(), kind);
@@ -356,7 +356,7 @@ fn old_records_fit_the_schemas_of_today_and_are_read_by_its_types() {
         let journal = fs::read_to_string(version.join("journal")).unwrap();
         assert_eq!(entries, journal.lines().count());
         for line in json(&journal) {
-            assert_eq!(misfit(&line, As::Ever), None, "{line}");
+            assert_eq!(find_mismatch(&line, As::Ever), None, "{line}");
         }
         let read = |name: &str| fs::read_to_string(version.join(name)).unwrap();
         assert!(!serde_json::from_str::<Groups>(&read("groups.json")).unwrap().groups.is_empty());

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 mod generate;
 
-use crate::world::schemas::{As, hold, misfit, require_late};
+use crate::world::schemas::{As, find_mismatch, hold, require_late};
 use crate::world::terminal::on_terminal;
 use crate::world::{World, data, json as records};
 
@@ -79,9 +79,9 @@ fn the_one_schema_fits_every_record_and_no_other() {
 /// A golden record with one thing changed.
 fn changed(kind: &str, change: impl Fn(&mut Value)) -> Option<String> {
     let mut record = golden(kind).remove(0);
-    assert_eq!(misfit(&record, As::Today), None);
+    assert_eq!(find_mismatch(&record, As::Today), None);
     change(&mut record);
-    misfit(&record, As::Today)
+    find_mismatch(&record, As::Today)
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_record_that_violates_its_schema_is_found() {
         assert!(why.contains(name) || kind == "tool", "{why}");
     }
     assert_eq!(changed("session", |record| record["new"] = json!({"by": "a later release"})), None);
-    assert!(misfit(&json!({"type": "sesion"}), As::Today).unwrap().contains("no schema of 'sesion'"));
+    assert!(find_mismatch(&json!({"type": "sesion"}), As::Today).unwrap().contains("no schema of 'sesion'"));
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn our_validation_agrees_with_another_validator() {
         let other = jsonschema::options().should_validate_formats(true).build(&text).unwrap();
         let example = instance::example(&text);
         for record in golden(name).into_iter().chain([example]) {
-            assert_eq!(instance::misfit(&text, &record), None, "{name}: {record}");
+            assert_eq!(instance::find_mismatch(&text, &record), None, "{name}: {record}");
             assert!(other.is_valid(&record), "{name}: {record}");
             for _ in 0..200 {
                 seed ^= seed << 13;
@@ -229,7 +229,7 @@ fn our_validation_agrees_with_another_validator() {
                     _ => drop(fields.insert(at.clone(), spoiled(&fields[&at], seed >> 20))),
                 }
                 let spoiled = Value::Object(fields);
-                let why = instance::misfit(&text, &spoiled);
+                let why = instance::find_mismatch(&text, &spoiled);
                 assert_eq!(why.is_none(), other.is_valid(&spoiled), "{name}: {spoiled}: {why:?}");
                 *(if why.is_none() { &mut fit } else { &mut unfit }) += 1;
             }

@@ -11,14 +11,14 @@ use serde_json::Value;
 use crate::world::fake::{Fake, crash, end, wait_until};
 use crate::world::model::Model;
 use crate::world::real::VERSIONS;
-use crate::world::schemas::{As, misfit};
+use crate::world::schemas::{As, find_mismatch};
 use crate::world::terminal::Terminal;
 use crate::world::{NEWEST, World, bins, json};
 
 fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
     let mut emit = |happened: &SessionEvent| {
         let record = serde_json::to_value(happened).unwrap();
-        assert_eq!(misfit(&record, As::Today), None, "{record}");
+        assert_eq!(find_mismatch(&record, As::Today), None, "{record}");
         all.push(record);
         Ok(())
     };

@@ -165,7 +165,7 @@ fn runner_state(queue: &mut Queue) -> RunnerState {
 }
 
 /// The positions of the named prompts, without duplicates, in the order of the operands.
-fn places(queue: &Queue, named: &[String]) -> Result<Vec<usize>> {
+fn find_positions(queue: &Queue, named: &[String]) -> Result<Vec<usize>> {
     let mut places = Vec::new();
     for text in named {
         let at = queue.find(text)?;
@@ -308,7 +308,7 @@ fn open_editor(text: &str) -> Result<Written> {
 pub(super) fn move_(args: Args) -> Result<Exit> {
     let (named, place) = named_and_last(&args, "PLACE")?;
     let (queue, moved) = Queues::edit(queue_name(&args)?, |queue, _| {
-        let places = places(queue, named)?;
+        let places = find_positions(queue, named)?;
         let to = match place {
             "first" => 0,
             "last" => queue.prompts.len(),
@@ -339,7 +339,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
         return Err(no_prompt());
     }
     let (queue, gone) = Queues::edit(name, |queue, life| {
-        let places = places(queue, named)?;
+        let places = find_positions(queue, named)?;
         places.iter().try_for_each(|at| refuse_running(queue, life, *at, "remove"))?;
         let ids: HashSet<String> = places.iter().map(|at| queue.prompts[*at].id.clone()).collect();
         let (gone, rest) =
@@ -369,7 +369,7 @@ pub(super) fn retry(args: Args) -> Result<Exit> {
             true => (0..queue.prompts.len())
                 .filter(|at| queue.prompts[*at].status == Status::Failed)
                 .collect::<Vec<_>>(),
-            false => places(queue, named)?,
+            false => find_positions(queue, named)?,
         };
         let mut again = Vec::new();
         for at in places {
@@ -395,7 +395,7 @@ pub(super) fn mode(args: Args) -> Result<Exit> {
     };
     let (queue, changed) = Queues::edit(queue_name(&args)?, |queue, life| {
         let mut changed = Vec::new();
-        for at in places(queue, named)? {
+        for at in find_positions(queue, named)? {
             // The mode of a prompt that was interrupted or failed matters when it is requeued.
             let status = queue.prompts[at].status;
             if status == Status::Completed || (status == Status::Running && life == RunnerState::Running) {

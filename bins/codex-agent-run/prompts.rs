@@ -38,7 +38,7 @@ fn default_job(args: &Args) -> Result<Job> {
     }
     job.cwd = Some(text(cwd)?);
     job.images = args.jobs.images()?;
-    job.codex_home = args.common.home_of_jobs()?;
+    job.codex_home = args.common.codex_home_of_jobs()?;
     job.options = args.jobs.options()?;
     Ok(job)
 }

@@ -50,18 +50,18 @@ impl Directory {
         let real = std::fs::canonicalize(&absolute).ok();
         // In a directory that does not exist any more, '..' can only be resolved by its text.
         let without_dots = without_dots(&absolute);
-        let mut forms = Vec::new();
+        let mut equivalent_paths = Vec::new();
         for form in [absolute].into_iter().chain(real).chain([without_dots]) {
             let form = trimmed(&form.to_string_lossy());
-            if !forms.contains(&form) {
-                forms.push(form);
+            if !equivalent_paths.contains(&form) {
+                equivalent_paths.push(form);
             }
         }
-        Directory(forms)
+        Directory(equivalent_paths)
     }
 
     /// All forms of the directory.
-    pub fn forms(&self) -> &[String] {
+    pub fn equivalent_paths(&self) -> &[String] {
         &self.0
     }
 

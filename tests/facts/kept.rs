@@ -136,7 +136,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a row says how, where, by which version and from which repository a session was made",
-        needed_by: &[("codex/state.rs", "session"), ("codex/version.rs", "refuse_older")],
+        needed_by: &[("codex/state.rs", "session"), ("codex/version.rs", "check_writer_version")],
         proof: |lab| {
             let directory = fs::canonicalize(lab.path("alpha")).map_err(said)?;
             for (column, want) in [

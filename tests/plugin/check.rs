@@ -14,7 +14,7 @@ use crate::documents::unroff;
 use crate::plugin::rules::{WRITE, with_fault};
 use crate::plugin::world;
 use crate::world::fake::wait_until;
-use crate::world::schemas::{As, misfit};
+use crate::world::schemas::{As, find_mismatch};
 use crate::world::{HOMES, World, bin, bins, json};
 
 /// The directory of external tools.
@@ -382,7 +382,7 @@ fn every_type_of_the_schema_has_samples_that_fit_it() {
     let read = json(&fs::read_to_string(world.path("read")).unwrap());
     for kind in &kinds {
         let of_it = read.iter().filter(|record| record["type"] == **kind);
-        let misfits: Vec<Option<String>> = of_it.map(|record| misfit(record, As::Today)).collect();
+        let misfits: Vec<Option<String>> = of_it.map(|record| find_mismatch(record, As::Today)).collect();
         assert!(!misfits.is_empty() && misfits.iter().all(Option::is_none), "{kind}: {misfits:?}");
     }
     // Records that are usual in a pipe come from the tools, not from the schema.

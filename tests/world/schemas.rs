@@ -68,7 +68,7 @@ pub fn require_late(schema: &mut Value) {
 }
 
 /// Why a record does not fit the schema of its type; `None` where it fits.
-pub fn misfit(record: &Value, how: As) -> Option<String> {
+pub fn find_mismatch(record: &Value, how: As) -> Option<String> {
     let kind = record["type"].as_str().unwrap_or_default();
     let Some(validator) = validators(how).get(kind) else { return Some(format!("no schema of '{kind}'")) };
     let errors: Vec<String> =
@@ -103,7 +103,7 @@ pub fn hold(words: &[String], input: &str, out: &str) {
     for line in out.lines().filter(|line| line.starts_with('{') && !given.contains(line)) {
         let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
         let Some(kind) = record["type"].as_str().filter(|kind| is_known(kind)) else { continue };
-        if let Some(why) = misfit(&record, how) {
+        if let Some(why) = find_mismatch(&record, how) {
             panic!("{words:?} printed a record that does not fit its schema: {why}\n{line}");
         }
         let describes = program == "codex-agent" || has("--generate");
@@ -121,7 +121,7 @@ pub fn hold_journals(runs: &Path) {
         let text = std::fs::read(&path).unwrap_or_default();
         for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
             let record: Value = serde_json::from_slice(line).unwrap_or_else(|e| panic!("{e}: {path:?}"));
-            if let Some(why) = misfit(&record, As::Today) {
+            if let Some(why) = find_mismatch(&record, As::Today) {
                 panic!("a line in {path:?} does not fit its schema: {why}\n{record}");
             }
         }

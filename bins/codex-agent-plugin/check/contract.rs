@@ -32,7 +32,7 @@ pub(super) fn is_reserved(word: &str) -> Result<bool> {
 }
 
 /// The reason, as a clause, why a type or a field cannot be of an external tool.
-pub(super) fn fault_of_name(name: &str) -> Result<Option<String>> {
+pub(super) fn name_problem(name: &str) -> Result<Option<String>> {
     let Some((first, _)) = name.split_once('.') else {
         return Ok(Some("does not begin with the name of the tool and a dot".to_owned()));
     };
@@ -73,7 +73,7 @@ mod tests {
         for word in ["where", "uniq", "team-report", "sessions", "job-report", "x"] {
             assert!(!is_reserved(word).unwrap(), "{word}");
         }
-        assert_eq!(fault_of_name("where.state").unwrap(), None);
+        assert_eq!(name_problem("where.state").unwrap(), None);
     }
 
     #[test]

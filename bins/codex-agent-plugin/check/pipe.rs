@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use codex_agent_shared::child::limited::{CommandResult, EndKind, Input, Limits};
-use codex_agent_shared::schema::instance::misfit;
+use codex_agent_shared::schema::instance::find_mismatch;
 use serde_json::{Value, json};
 
-use super::contract::{duplicate_field, fault_of_name, field_names, kind, schemas};
+use super::contract::{duplicate_field, field_names, kind, name_problem, schemas};
 use super::outcome::{NotPassed, Outcome, ending, excerpt, failed, has_named_message, skipped};
 use super::sandbox::Sandbox;
 
@@ -88,7 +88,7 @@ pub(super) fn records(sandbox: &Sandbox) -> Outcome {
     let known = schemas()?;
     let is_own = |kind: &&String| !known.contains_key(*kind) && !description.reads.contains(*kind);
     for kind in description.writes.iter().filter(is_own) {
-        if let Some(why) = fault_of_name(kind)? {
+        if let Some(why) = name_problem(kind)? {
             return failed!("the type '{kind}' of the description {why}");
         }
     }
@@ -128,7 +128,7 @@ fn match_schemas(sandbox: &Sandbox, records: &[Value]) -> Outcome<()> {
     let known = schemas()?;
     let mismatch = |record: &Value| {
         let kind = record["type"].as_str()?;
-        Some((kind.to_owned(), misfit(known.get(kind)?, record)?))
+        Some((kind.to_owned(), find_mismatch(known.get(kind)?, record)?))
     };
     let given = sandbox.samples.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let exempt: BTreeSet<String> = given.filter_map(|record| Some(mismatch(&record)?.0)).collect();
@@ -157,7 +157,7 @@ pub(super) fn own_fields(sandbox: &Sandbox) -> Outcome {
         own.extend(new.filter(|name| !given.contains(*name) && !described(name)).cloned());
     }
     for name in &own {
-        if let Some(why) = fault_of_name(name)? {
+        if let Some(why) = name_problem(name)? {
             return failed!("the field '{name}' that the tool added {why}");
         }
     }

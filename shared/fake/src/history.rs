@@ -145,7 +145,7 @@ impl History {
             self.begin_turn(String::new(), "completed", at);
         }
         if is_user {
-            self.first_own.get_or_insert_with(|| rollout::typed(&text).to_owned());
+            self.first_own.get_or_insert_with(|| rollout::typed_text(&text).to_owned());
         }
         if let Some(turn) = self.turns.last_mut() {
             turn.messages.push((is_user, text));
@@ -167,7 +167,7 @@ impl History {
     }
 
     pub(super) fn first_message(&self) -> &str {
-        self.turns.iter().flat_map(Turn::user_messages).next().map(rollout::typed).unwrap_or_default()
+        self.turns.iter().flat_map(Turn::user_messages).next().map(rollout::typed_text).unwrap_or_default()
     }
 
     pub(super) fn created(&self) -> Timestamp {

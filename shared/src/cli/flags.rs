@@ -14,7 +14,7 @@ use crate::terminal::Color;
 
 /// The values of the shared flags.
 #[derive(Default)]
-pub struct Common {
+pub struct CommonOptions {
     /// `--codex-home`.
     pub codex_home: Option<PathBuf>,
     /// `--color`.
@@ -37,7 +37,7 @@ pub struct Common {
     pub full: bool,
 }
 
-impl Common {
+impl CommonOptions {
     /// Opens the index with the sources that the flags choose.
     pub fn index(&self) -> Result<Index> {
         let home = Home::find(self.codex_home.as_deref())?;
@@ -53,7 +53,7 @@ impl Common {
 
     /// The path of Codex's home, for the records of jobs.
     #[doc(hidden)]
-    pub fn home_of_jobs(&self) -> Result<Option<String>> {
+    pub fn codex_home_of_jobs(&self) -> Result<Option<String>> {
         let home = Home::find(self.codex_home.as_deref())?;
         let path = home.path();
         path.to_str().map(|text| Some(text.to_owned())).ok_or_else(|| {
@@ -96,7 +96,7 @@ impl<O, J> Command<Args<O, J>> {
 #[derive(Default)]
 pub struct Args<O = (), J = ()> {
     /// The values of the shared flags.
-    pub common: Common,
+    pub common: CommonOptions,
     /// The values of the flags of jobs, for a tool that runs jobs.
     pub jobs: J,
     /// The values of the tool's own flags.

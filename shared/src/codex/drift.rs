@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::home;
 use super::index::Index;
 use super::reader::is_absolute;
-use super::refusal::refusal;
+use super::refusal::find_refusal;
 use super::rollout::{self, Depth};
 #[cfg(feature = "sqlite")]
 use super::state::State;
@@ -198,7 +198,7 @@ pub fn check(index: &mut Index, emit: &mut dyn FnMut(&Problem) -> Result<()>) ->
         let id = files[0].id;
         let row = rows.binary_search_by_key(&id, |row| row.id).ok().map(|at| &rows[at]);
         let live = super::files::live(files, row.map(|row| row.path.as_str()));
-        let refused = live.and_then(|file| refusal(&file.path, all).ok().flatten());
+        let refused = live.and_then(|file| find_refusal(&file.path, all).ok().flatten());
         if has_database && row.is_none() {
             let detail = match (&refused, live) {
                 (None, Some(file)) if rollout::head(&file.path, Depth::Start).is_ok() => {

@@ -102,7 +102,7 @@ struct Base {
 
 /// The reason why Codex refuses to resume the session of a rollout; `None` if Codex does not refuse. `files` are all
 /// rollouts of the home, which have the bases of forks.
-pub fn refusal(path: &Path, files: &Files) -> io::Result<Option<Refusal>> {
+pub fn find_refusal(path: &Path, files: &Files) -> io::Result<Option<Refusal>> {
     let first = match first_line(path)? {
         Ok(first) => first,
         Err(refusal) => return Ok(Some(refusal)),
@@ -119,9 +119,9 @@ pub fn refusal(path: &Path, files: &Files) -> io::Result<Option<Refusal>> {
 }
 
 /// Fails for a session that Codex refuses to resume, or to fork. Codex itself judges a rollout that cannot be read.
-pub fn refuse(session: &Session<'_>, to_fork: bool, files: &Files) -> Result<(), Error> {
+pub fn check_resumable(session: &Session<'_>, to_fork: bool, files: &Files) -> Result<(), Error> {
     let Some((id, path)) = session.id.zip(session.rollout_path.as_deref()) else { return Ok(()) };
-    match refusal(Path::new(path), files) {
+    match find_refusal(Path::new(path), files) {
         Ok(Some(refusal)) if !(to_fork && refusal.can_fork) => {
             let what = if to_fork { "fork" } else { "resume" };
             Err(Error::new(format!("Codex will not {what} session '{id}': {refusal}")).hint(refusal.hint(id)))

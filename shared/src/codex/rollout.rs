@@ -31,9 +31,9 @@ pub use line::{Line, LineKind, Tokens, TurnError};
 pub use meta::{Meta, is_bare, source};
 pub use tail::{Ending, Tail, lines_from_end, tail};
 pub use turn::{LastMessage, LastTurn, Turns, has_message_after, last_message, last_turn, turn_ids};
-pub use typed::typed;
+pub use typed::typed_text;
 #[cfg(feature = "sqlite")]
-pub use typed::typed_in_row;
+pub use typed::typed_text_of_row;
 
 pub(super) use meta::BARE;
 use meta::{read_meta, read_start};
@@ -247,14 +247,14 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
             }
             LineKind::UserMessage { text, images } => {
                 prompt = None;
-                head.add_message(typed(&text), images);
+                head.add_message(typed_text(&text), images);
             }
             LineKind::Prompt { text, images } if prompt.is_none() => {
                 prompt = Some((text.into_owned(), images));
             }
             LineKind::Goal { text } => {
                 if goal.as_deref().is_none_or(str::is_empty) {
-                    goal = Some(typed(&text).to_owned());
+                    goal = Some(typed_text(&text).to_owned());
                 }
                 limit = limit.min(read + GOAL_LIMIT);
             }

@@ -30,7 +30,7 @@ use rusqlite::{self as sql, Connection, OpenFlags, Row, params_from_iter};
 mod open;
 mod queue;
 
-pub use queue::queued;
+pub use queue::count_queued_messages;
 
 use super::files::RowPlace;
 use super::names::Names;
@@ -198,7 +198,7 @@ impl State {
         let filter = &query.filter;
         // An index has archived, cwd and time, and so serves a single directory.
         let by_directory = match &filter.cwd[..] {
-            [directory] if !query.full => match directory.forms() {
+            [directory] if !query.full => match directory.equivalent_paths() {
                 [form] if !form.contains('\u{fffd}') && !self.has_foreign_directory() => Some(form.clone()),
                 _ => None,
             },
@@ -385,8 +385,8 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
         subagent = Some(crate::record::Subagent::default());
     }
     let mut name = text(row.name).or_else(|| names?.name_of(id).map(Cow::Owned));
-    let mut title = text(row.title).and_then(rollout::typed_in_row);
-    let first_user_message = text(row.first_user_message).and_then(rollout::typed_in_row);
+    let mut title = text(row.title).and_then(rollout::typed_text_of_row);
+    let first_user_message = text(row.first_user_message).and_then(rollout::typed_text_of_row);
     let cli_version = text(row.cli_version);
     if title.is_some()
         && first_user_message.is_some()
@@ -422,7 +422,7 @@ fn session<'r>(row: &'r Row<'_>, names: Option<&Names>, has_name: bool) -> Optio
         history: text(row.history_mode).or(Some(Cow::Borrowed("legacy"))),
         tokens_used: number(row.tokens_used),
         pinned: number(row.is_pinned).map(|pinned| pinned != 0),
-        parent_title: text(row.preview).and_then(rollout::typed_in_row),
+        parent_title: text(row.preview).and_then(rollout::typed_text_of_row),
         ..Session::default()
     })
 }

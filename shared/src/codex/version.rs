@@ -15,7 +15,7 @@ pub fn is_before(version: &str, first: (u32, u32)) -> bool {
 }
 
 /// Refuse a session of a format that this Codex cannot read and would damage for later versions.
-pub fn refuse_older(version: &str, session: &Session<'_>) -> Result<()> {
+pub fn check_writer_version(version: &str, session: &Session<'_>) -> Result<()> {
     if session.history.as_deref() != Some("paginated") || !is_before(version, (0, 148)) {
         return Ok(());
     }

@@ -152,7 +152,7 @@ pub fn shadow(name: &str, path: &SearchPath) -> Option<PathBuf> {
 
 /// The command that an alias stands for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Resolved {
+pub enum AliasResolution {
     /// A tool, and its arguments.
     Tool(PathBuf, Vec<OsString>),
     /// The dispatcher's own word `help`, and its topic.
@@ -163,7 +163,7 @@ pub enum Resolved {
 
 /// Resolves words whose first is an alias. A name that is neither a tool nor an alias is an error with exit status 127
 /// and the nearest tools and aliases; aliases in a circle are an error with exit status 2.
-pub fn resolve(config: &Config, words: &[OsString], path: &SearchPath) -> Result<Resolved> {
+pub fn resolve(config: &Config, words: &[OsString], path: &SearchPath) -> Result<AliasResolution> {
     let before = env::var(CHAIN_VAR).unwrap_or_default();
     let mut chain: Vec<String> = Vec::new();
     let mut words = words.to_vec();
@@ -178,10 +178,10 @@ pub fn resolve(config: &Config, words: &[OsString], path: &SearchPath) -> Result
         };
         if !chain.is_empty() {
             if name == OWN_WORD {
-                return Ok(Resolved::Help(words.split_off(1)));
+                return Ok(AliasResolution::Help(words.split_off(1)));
             }
             if let Some(tool) = path.find(&name).map_err(with_chain)? {
-                return Ok(Resolved::Tool(tool, words.split_off(1)));
+                return Ok(AliasResolution::Tool(tool, words.split_off(1)));
             }
         }
         let Some(alias) = config.alias(&name) else {
@@ -213,7 +213,7 @@ pub fn resolve(config: &Config, words: &[OsString], path: &SearchPath) -> Result
                 let name = format!("codex-agent {}", alias.name);
                 let mut arguments: Vec<OsString> = vec!["-c".into(), line.into(), name.into()];
                 arguments.extend(rest);
-                return Ok(Resolved::Shell(arguments, all.join(" ")));
+                return Ok(AliasResolution::Shell(arguments, all.join(" ")));
             }
         }
     }

@@ -4,12 +4,12 @@
 //! with those of an external validator.
 //!
 //! ```
-//! use codex_agent_shared::schema::instance::{example, misfit};
+//! use codex_agent_shared::schema::instance::{example, find_mismatch};
 //! use serde_json::json;
 //!
 //! let schema = json!({"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]});
-//! assert_eq!(misfit(&schema, &example(&schema)), None);
-//! assert_eq!(misfit(&schema, &json!({"id": "x"})).unwrap(), "id is a string, not an integer");
+//! assert_eq!(find_mismatch(&schema, &example(&schema)), None);
+//! assert_eq!(find_mismatch(&schema, &json!({"id": "x"})).unwrap(), "id is a string, not an integer");
 //! ```
 
 use serde_json::{Map, Value};
@@ -21,17 +21,17 @@ const SHAPES: [(&str, &str); 2] =
     [("date-time", "0000-00-00T00:00:00.000Z"), ("uuid", "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")];
 
 /// The reason why a value is invalid, as a clause that names the place; `None` if it is valid.
-pub fn misfit(schema: &Value, value: &Value) -> Option<String> {
-    wrong(schema, value, "")
+pub fn find_mismatch(schema: &Value, value: &Value) -> Option<String> {
+    find_mismatch_at(schema, value, "")
 }
 
-fn wrong(schema: &Value, value: &Value, place: &str) -> Option<String> {
+fn find_mismatch_at(schema: &Value, value: &Value, place: &str) -> Option<String> {
     let named = if place.is_empty() { "the record" } else { place };
     let inner = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
     let Some(rules) = schema.as_object() else {
         return (*schema == Value::Bool(false)).then(|| format!("{named} is not allowed"));
     };
-    let fitting = |all: &Value| list(all).iter().filter(|one| misfit(one, value).is_none()).count();
+    let fitting = |all: &Value| list(all).iter().filter(|one| find_mismatch(one, value).is_none()).count();
     rules.iter().find_map(|(keyword, rule)| match (keyword.as_str(), value) {
         ("type", _) => {
             let kinds: Vec<&str> = match rule {
@@ -51,26 +51,29 @@ fn wrong(schema: &Value, value: &Value, place: &str) -> Option<String> {
             let format = rule.as_str().unwrap_or_default();
             (!has_format(text, format)).then(|| format!("{named} is not a valid {format}"))
         }
-        ("not", _) => misfit(rule, value).is_none().then(|| format!("{named} has a forbidden value")),
+        ("not", _) => find_mismatch(rule, value).is_none().then(|| format!("{named} has a forbidden value")),
         ("anyOf", _) => (fitting(rule) == 0).then(|| format!("{named} matches none of its schemas")),
         ("oneOf", _) => (fitting(rule) != 1).then(|| {
-            let whys: Vec<String> = list(rule).iter().filter_map(|one| wrong(one, value, place)).collect();
+            let whys: Vec<String> =
+                list(rule).iter().filter_map(|one| find_mismatch_at(one, value, place)).collect();
             format!("{named} does not match exactly one of its schemas: {}", whys.join("; "))
         }),
-        ("items", Value::Array(items)) => {
-            items.iter().enumerate().find_map(|(at, item)| wrong(rule, item, &format!("{named}[{at}]")))
-        }
+        ("items", Value::Array(items)) => items
+            .iter()
+            .enumerate()
+            .find_map(|(at, item)| find_mismatch_at(rule, item, &format!("{named}[{at}]"))),
         ("required", Value::Object(fields)) => {
             let lacks = list(rule).iter().filter_map(Value::as_str).find(|name| !fields.contains_key(*name));
             lacks.map(|name| format!("{} is missing", inner(name)))
         }
-        ("properties", Value::Object(fields)) => {
-            rule.as_object()?.iter().find_map(|(name, rule)| wrong(rule, fields.get(name)?, &inner(name)))
-        }
+        ("properties", Value::Object(fields)) => rule
+            .as_object()?
+            .iter()
+            .find_map(|(name, rule)| find_mismatch_at(rule, fields.get(name)?, &inner(name))),
         ("additionalProperties", Value::Object(fields)) => {
             let known = |name: &str| rules.get("properties").is_some_and(|known| known.get(name).is_some());
             let mut others = fields.iter().filter(|(name, _)| !known(name));
-            others.find_map(|(name, field)| wrong(rule, field, &inner(name)))
+            others.find_map(|(name, field)| find_mismatch_at(rule, field, &inner(name)))
         }
         _ => None,
     })

@@ -189,8 +189,8 @@ impl<'c> Forker<'c> {
 }
 
 /// Refuses to fork a session whose rollout is outside the home, as Codex does, although it resumes such a session
-/// (0.169, 0.171). [`refuse`](codex_agent_shared::codex::refusal::refuse) checks the sessions that it was forked from.
-pub fn refuse_outside(home: &Home, session: &Session<'_>) -> Result<()> {
+/// (0.169, 0.171). [`check_resumable`](codex_agent_shared::codex::refusal::check_resumable) checks the sessions that it was forked from.
+pub fn check_is_in_home(home: &Home, session: &Session<'_>) -> Result<()> {
     let Some((id, path)) = session.id.zip(session.rollout_path.as_deref().map(Path::new)) else {
         return Ok(());
     };

@@ -82,7 +82,7 @@ pub struct Versions {
 /// The answer of an executable, and its time. A timeout is cached too, so that not every job waits for it.
 #[derive(Debug)]
 struct Answer {
-    by: Stamp,
+    by: ExecutableIdentity,
     at: Instant,
     version: std::result::Result<String, String>,
 }
@@ -94,19 +94,19 @@ type Place = (PathBuf, Option<PathBuf>, PathBuf);
 /// The time is that of the last change to the file itself: npm gives all files of a package one time of
 /// modification, whatever their version.
 #[derive(Clone, Debug, PartialEq)]
-struct Stamp {
+struct ExecutableIdentity {
     file: (u64, u64),
     length: u64,
     changed: (i64, i64),
     directory: Option<(u64, u64)>,
 }
 
-impl Stamp {
-    fn read(codex: &Path, directory: &Path) -> Option<Stamp> {
+impl ExecutableIdentity {
+    fn read(codex: &Path, directory: &Path) -> Option<ExecutableIdentity> {
         let meta = std::fs::metadata(codex).ok()?;
         let directory = std::fs::metadata(directory).ok().map(|meta| (meta.dev(), meta.ino()));
         let (file, changed) = ((meta.dev(), meta.ino()), (meta.ctime(), meta.ctime_nsec()));
-        Some(Stamp { file, length: meta.len(), changed, directory })
+        Some(ExecutableIdentity { file, length: meta.len(), changed, directory })
     }
 }
 
@@ -115,7 +115,7 @@ impl Versions {
     pub fn get(&mut self, codex: &Path, home: Option<&Path>, directory: &Path, anew: bool) -> Result<String> {
         let key = (codex.to_owned(), home.map(Path::to_owned), directory.to_owned());
         // Read before the query, so that an executable that is replaced meanwhile is queried again.
-        let stamp = Stamp::read(codex, directory);
+        let stamp = ExecutableIdentity::read(codex, directory);
         let is_good = |answer: &&Answer| {
             Some(&answer.by) == stamp.as_ref() && (!anew || answer.at.elapsed() < JUST_NOW)
         };

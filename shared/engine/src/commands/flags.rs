@@ -12,7 +12,7 @@ use crate::record::settings::{
 };
 use crate::show::events::ShowOptions;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Context, Error, Result};
 
@@ -69,12 +69,12 @@ pub struct Jobs {
 
 impl Jobs {
     /// The settings of a run.
-    pub fn settings(&self, common: &Common) -> Result<Settings> {
+    pub fn settings(&self, common: &CommonOptions) -> Result<Settings> {
         self.settings_after(common, &RunProgress::default())
     }
 
     /// The settings of a continued run: those that were saved, unless flags set others.
-    pub fn settings_after(&self, common: &Common, tasks: &RunProgress) -> Result<Settings> {
+    pub fn settings_after(&self, common: &CommonOptions, tasks: &RunProgress) -> Result<Settings> {
         spawn::check_depth()?;
         let (max_concurrent, saved) = match tasks.settings.clone() {
             Some(settings) => settings,
@@ -151,7 +151,7 @@ impl Jobs {
     }
 
     /// The output format; an error if two flags ask for different ones. Call it before anything is started.
-    pub fn show_options(&self, common: &Common) -> Result<ShowOptions> {
+    pub fn show_options(&self, common: &CommonOptions) -> Result<ShowOptions> {
         let mut others = [("--json", common.json), ("--events", self.events)].into_iter();
         let other = others.find(|(_, is_given)| *is_given);
         match other.filter(|_| self.answers) {
@@ -167,7 +167,7 @@ impl Jobs {
     }
 
     /// Refuses flags that need a prompt if there is none.
-    pub fn refuse_without_prompt(&self) -> Result<()> {
+    pub fn check_has_prompt(&self) -> Result<()> {
         match self.with_prompt.first() {
             Some(flag) => Err(needs_prompt(format!("--{flag} needs a prompt"))),
             None => Ok(()),
@@ -175,7 +175,7 @@ impl Jobs {
     }
 
     /// Refuses to read both the prompt and the sessions from standard input.
-    pub fn refuse_stdin_twice(&self, operands: &[String]) -> Result<()> {
+    pub fn check_single_stdin(&self, operands: &[String]) -> Result<()> {
         let sessions_are_read = operands.is_empty() || operands.iter().any(|operand| operand == "-");
         if sessions_are_read && self.prompt_file.as_deref() == Some(Path::new("-")) {
             let message = "standard input cannot be both the prompt and the sessions";

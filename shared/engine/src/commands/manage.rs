@@ -17,7 +17,7 @@ use crate::run::engine::supervise;
 use crate::run::feed::PlannedJobs;
 use crate::run::usage_limit::ActiveLimit;
 use crate::show::events::{Show, continue_command, count_jobs};
-use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn, warn_of, warn_once};
 use codex_agent_shared::time::Timestamp;
 
@@ -150,7 +150,7 @@ pub fn find_unfinished() -> Result<Option<RunDir>> {
 }
 
 /// Continues a run.
-pub fn continue_run(dir: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
+pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
     let (name, options) = (dir.name(), jobs.show_options(common)?);
     let Some(journal) = Journal::open(&dir.journal())? else {
         return Err(Error::new(format!("run '{name}' has a runner"))

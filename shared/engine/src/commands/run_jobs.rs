@@ -6,7 +6,7 @@ use crate::record::job::Job;
 use crate::run::plan::Plan;
 use crate::show::events::{Show, continue_command, count_jobs};
 use codex_agent_shared::choice::Choice;
-use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Exit, Result, status};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::store::lock::Lock;
@@ -15,7 +15,7 @@ use codex_agent_shared::store::lock::Lock;
 /// planned before a job is started, and an error in one means that no job is started. `lock` is held until then.
 pub fn run_jobs(
     mut plan: Plan,
-    common: &Common,
+    common: &CommonOptions,
     jobs: &Jobs,
     lock: Option<Lock>,
     read: impl FnOnce(&mut dyn FnMut(Job) -> Result<()>) -> Result<()>,

@@ -14,19 +14,19 @@ use crate::run::engine::{RunEnd, supervise};
 use crate::run::observer::Observer;
 use crate::show::events::{Places, Show};
 use codex_agent_shared::choice::Choice;
-use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::store::lock::Lock;
 use codex_agent_shared::text::quoted;
 
 /// Runs the queue of this name or id: continues the unfinished run, then sends the pending prompts.
-pub fn run(name: &str, common: &Common, jobs: &Jobs) -> Result<Exit> {
+pub fn run(name: &str, common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
     run_found(&|queues| queues.find(name), common, jobs)
 }
 
 /// Continues the queue that names this run.
-pub(super) fn continue_run(dir: &RunDir, common: &Common, jobs: &Jobs) -> Result<Exit> {
+pub(super) fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
     let run = dir.name();
     let find = |queues: &Queues| {
         let owner = queues.queues.iter().position(|queue| queue.run.as_deref() == Some(run));
@@ -38,9 +38,9 @@ pub(super) fn continue_run(dir: &RunDir, common: &Common, jobs: &Jobs) -> Result
     run_found(&find, common, jobs)
 }
 
-fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &Common, jobs: &Jobs) -> Result<Exit> {
+fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
     let options = jobs.show_options(common)?;
-    let home = common.home_of_jobs()?;
+    let home = common.codex_home_of_jobs()?;
     if jobs.dry_run {
         return dry_run(find, home, jobs);
     }
@@ -60,9 +60,9 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &Common, jobs: &Jo
     status(format_args!(
         "{verb} queue '{name}', {pending} to send{mode}; Ctrl-C stops after the running jobs"
     ));
-    let mut runner = Runner::new(queue, dir.name(), &progress, base(&codex_options, home), lock)?;
+    let mut runner = Runner::new(queue, dir.name(), &progress, base_job(&codex_options, home), lock)?;
     // Prompts may be added at any time.
-    let mut shown = Show::new(options, 2).with_places(places(dir.name()));
+    let mut shown = Show::new(options, 2).with_places(find_prompt_positions(dir.name()));
     let ended = supervise(&dir, journal, &mut progress, settings, &mut runner, &mut shown);
     let saved = runner.finish(&progress, matches!(ended, Ok(RunEnd::Completed { .. })));
     let name = quoted(runner.queue_name());
@@ -76,7 +76,7 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &Common, jobs: &Jo
 }
 
 /// The places of the prompts of this run in their queue, while a queue names the run.
-pub(super) fn places(run: &str) -> Places {
+pub(super) fn find_prompt_positions(run: &str) -> Places {
     let run = run.to_owned();
     let mut known: Option<HashMap<String, usize>> = None;
     Box::new(move |job, has_moved| {
@@ -114,14 +114,14 @@ fn describe_rest(queue: &Queue) -> String {
 }
 
 /// The settings of the run: flags first, then the settings of the unfinished run.
-fn settings(queue: &Queue, common: &Common, jobs: &Jobs, tasks: &RunProgress) -> Result<Settings> {
+fn settings(queue: &Queue, common: &CommonOptions, jobs: &Jobs, tasks: &RunProgress) -> Result<Settings> {
     let settings = jobs.settings_after(common, tasks)?;
-    require_in_order(queue, settings.on_busy)?;
+    check_order(queue, settings.on_busy)?;
     Ok(Settings { max_concurrent: 1, codex_options: Some(jobs.codex_options_after(tasks)?), ..settings })
 }
 
 /// Refuses skip and fork for a queue of one session: each prompt builds on the one before it, in this session.
-fn require_in_order(queue: &Queue, on_busy: OnBusy) -> Result<()> {
+fn check_order(queue: &Queue, on_busy: OnBusy) -> Result<()> {
     if !queue.one_session || matches!(on_busy, OnBusy::Wait(_) | OnBusy::Fail) {
         return Ok(());
     }
@@ -170,14 +170,14 @@ impl Observer for WarningsOnly {
     }
 }
 
-fn is_paused(name: &str) -> Error {
+fn paused_error(name: &str) -> Error {
     Error::new(format!("queue '{name}' is paused, and nothing was sent"))
         .hint(format!("'codex-agent queue unpause {}' resumes the queue", quoted(name)))
         .with_exit(Exit::WorkLeft)
 }
 
 /// The options of all jobs.
-fn base(codex_options: &CodexOptions, home: Option<String>) -> Job {
+fn base_job(codex_options: &CodexOptions, home: Option<String>) -> Job {
     let mut base = Job::new(String::new());
     base.options = codex_options.options.clone();
     base.images.clone_from(&codex_options.images);
@@ -191,12 +191,12 @@ fn dry_run(find: &dyn Fn(&Queues) -> Result<usize>, home: Option<String>, jobs: 
     let queue = &mut queues.queues[at];
     queue.apply_journal()?;
     if queue.paused {
-        return Err(is_paused(&queue.name));
+        return Err(paused_error(&queue.name));
     }
     queue.check_project()?;
     let unfinished = queue.run.as_deref().filter(|_| !jobs.new).map(RunDir::named).transpose()?.flatten();
     let progress = unfinished.as_ref().map(RunProgress::read).transpose()?.unwrap_or_default();
-    let base = base(&jobs.codex_options_after(&progress)?, home);
+    let base = base_job(&jobs.codex_options_after(&progress)?, home);
     let mut output = Output::stdout();
     for (at, _) in queue.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_due()) {
         output.record(&queue.job(at, &base, queue.session).validate()?)?;
@@ -206,7 +206,7 @@ fn dry_run(find: &dyn Fn(&Queues) -> Result<usize>, home: Option<String>, jobs: 
 }
 
 /// The error about prompts that may have been sent, after the journal was lost.
-fn may_be_sent(gone: &str, name: &str, lost: &[usize]) -> Error {
+fn possibly_sent_error(gone: &str, name: &str, lost: &[usize]) -> Error {
     let (name, count) = (quoted(name), lost.len());
     let numbers: Vec<String> = lost.iter().take(8).map(usize::to_string).collect();
     let more = if count > numbers.len() { " ..." } else { "" };
@@ -231,7 +231,7 @@ struct Opened {
 fn open(
     find: &dyn Fn(&Queues) -> Result<usize>,
     home: Option<&str>,
-    common: &Common,
+    common: &CommonOptions,
     jobs: &Jobs,
 ) -> Result<Option<Opened>> {
     let store = Queues::store()?;
@@ -263,7 +263,7 @@ fn open(
         check_home(&progress, home, run, &name)?;
         queue.apply_run(&progress, run);
         if queue.paused {
-            return Err(is_paused(&name));
+            return Err(paused_error(&name));
         }
         if !progress.is_begun() {
             // A run that died before it began has only its name.
@@ -288,7 +288,7 @@ fn open(
             let gone = format!("the records of run '{run}' of queue '{name}' are missing");
             if !lost.is_empty() {
                 held.write(&queues)?;
-                return Err(may_be_sent(&gone, &name, &lost));
+                return Err(possibly_sent_error(&gone, &name, &lost));
             }
             warn(format_args!("{gone}; it had no running jobs"));
         }
@@ -297,7 +297,7 @@ fn open(
     let queue = &mut queues.queues[at];
     queue.apply_journal()?;
     if queue.paused {
-        return Err(is_paused(&name));
+        return Err(paused_error(&name));
     }
     if queue.count_due() == 0 {
         status(format_args!("queue '{name}' has nothing to send{}", describe_rest(queue)));

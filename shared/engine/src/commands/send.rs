@@ -11,7 +11,7 @@ use crate::disk::progress::{JobState, RunProgress, State};
 use crate::disk::run_dir::{RunDir, lock_planning};
 use crate::record::job::Job;
 use crate::run::plan::Plan;
-use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::record::Id;
 
@@ -22,8 +22,14 @@ pub fn dedup_ids(sessions: impl IntoIterator<Item = Id>) -> Vec<Id> {
 }
 
 /// Sends the prompt of the flags to each session. `kind` and `name` are those of the run.
-pub fn send_prompt(kind: &str, name: &str, sessions: &[Id], common: &Common, jobs: &Jobs) -> Result<Exit> {
-    let home = common.home_of_jobs()?;
+pub fn send_prompt(
+    kind: &str,
+    name: &str,
+    sessions: &[Id],
+    common: &CommonOptions,
+    jobs: &Jobs,
+) -> Result<Exit> {
+    let home = common.codex_home_of_jobs()?;
     let mut base = Job::new(jobs.single_prompt()?);
     base.images = jobs.images()?;
     base.options = jobs.options()?;

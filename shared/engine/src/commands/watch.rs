@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::commands::manage::find_runs;
-use crate::commands::run_queue::places;
+use crate::commands::run_queue::find_prompt_positions;
 use crate::disk::journal::{Entry, JournalReader};
 use crate::disk::progress::{End, JobState, RunProgress, State};
 use crate::disk::run_dir::RunDir;
@@ -14,7 +14,7 @@ use crate::record::event::{Counts, Event, RunEvent};
 use crate::run::engine::RunEnd;
 use crate::run::observer::{Observer, RunningJob, about};
 use crate::show::events::{Show, ShowOptions, continue_command, report_end};
-use codex_agent_shared::cli::flags::Common;
+use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::watch::{From, Watch};
 use codex_agent_shared::error::{Exit, Result, warn};
@@ -26,7 +26,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Labels the jobs of a queue by their places.
 fn with_places(show: Show, dir: &RunDir, tasks: &RunProgress) -> Show {
-    if tasks.kind == "queue" { show.with_places(places(dir.name())) } else { show }
+    if tasks.kind == "queue" { show.with_places(find_prompt_positions(dir.name())) } else { show }
 }
 
 /// Prints the events of a run.
@@ -215,7 +215,7 @@ pub fn watch(dir: &RunDir, options: ShowOptions) -> Result<Exit> {
 /// output is closed. `members` returns the current sessions.
 pub fn watch_group(
     name: &str,
-    common: &Common,
+    common: &CommonOptions,
     options: ShowOptions,
     mut members: impl FnMut() -> Result<Vec<Id>>,
 ) -> Result<Exit> {

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::codex::fork::refuse_outside;
+use crate::codex::fork::check_is_in_home;
 use crate::codex::version::Versions;
 use crate::process::command;
 use crate::process::session_lock::SessionLock;
@@ -21,9 +21,9 @@ use codex_agent_shared::codex::holder::{Holder, Holders};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::codex::last_directory;
-use codex_agent_shared::codex::refusal::refuse;
+use codex_agent_shared::codex::refusal::check_resumable;
 use codex_agent_shared::codex::rollout::{self, Ending};
-use codex_agent_shared::codex::version::{is_before, refuse_older};
+use codex_agent_shared::codex::version::{check_writer_version, is_before};
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::record::{Id, Session};
@@ -160,8 +160,8 @@ impl Checker {
             return fail(Class::NotFound, format!("the rollout of session '{id}' does not exist"));
         };
         let is_fork = job.kind() == Kind::Fork;
-        let outside = if is_fork { refuse_outside(index.home(), &session) } else { Ok(()) };
-        match outside.and_then(|()| refuse(&session, is_fork, index.files())) {
+        let outside = if is_fork { check_is_in_home(index.home(), &session) } else { Ok(()) };
+        match outside.and_then(|()| check_resumable(&session, is_fork, index.files())) {
             Ok(()) => Ok((session, rollout)),
             Err(error) => fail(Class::Damaged, error.message().to_owned()),
         }
@@ -180,7 +180,7 @@ impl Checker {
     }
 
     /// Whether the rollouts of a home are readable: otherwise a missing rollout proves nothing.
-    pub fn sees_rollouts(&self, home: Option<&str>) -> bool {
+    pub fn has_readable_rollouts(&self, home: Option<&str>) -> bool {
         let home = Home::find(home.map(Path::new));
         home.is_ok_and(|home| std::fs::read_dir(home.path().join("sessions")).is_ok())
     }
@@ -239,7 +239,7 @@ fn lock_session(
     let home = job.codex_home.as_deref().map(Path::new);
     // An unknown version counts as the oldest.
     let version = ready.version.as_deref().unwrap_or("0.0");
-    if let Err(error) = refuse_older(version, session) {
+    if let Err(error) = check_writer_version(version, session) {
         let unknown = || format!("the version of this Codex is unknown; it may damage session '{id}'");
         let known = ready.version.as_ref().map(|_| error.message().to_owned());
         return fail(Class::Refused, known.unwrap_or_else(unknown));
@@ -274,7 +274,7 @@ fn lock_session(
 fn find_queued_messages(home: Option<&Path>, id: Id) -> Result<Option<String>> {
     let home = Home::find(home)?;
     #[cfg(feature = "sqlite")]
-    let count = codex_agent_shared::codex::state::queued(home.database_folder(), id);
+    let count = codex_agent_shared::codex::state::count_queued_messages(home.database_folder(), id);
     #[cfg(not(feature = "sqlite"))]
     let (_, count) = (home, 0);
     let messages = if count == 1 { "message" } else { "messages" };

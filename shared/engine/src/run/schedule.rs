@@ -120,7 +120,7 @@ impl Engine<'_> {
         let early = match policy {
             OnLimit::Wait => false,
             OnLimit::Try => true,
-            OnLimit::Stop => gate.recorded()?.is_some_and(|limit| limit.until.is_none()),
+            OnLimit::Stop => gate.read_recorded()?.is_some_and(|limit| limit.until.is_none()),
         };
         let limit = match gate.request_start(early, now)? {
             Admission::Free => return Ok(Some(false)),

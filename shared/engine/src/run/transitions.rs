@@ -179,7 +179,7 @@ impl Engine<'_> {
                 None => verdict,
             },
             Verdict::Failed(failure, _) if matches!(failure.class, Class::Interrupted | Class::Crashed) => {
-                let is_seen = self.checker.sees_rollouts(home.as_deref());
+                let is_seen = self.checker.has_readable_rollouts(home.as_deref());
                 let proves =
                     is_seen && !running.is_of_other_boot() && !recorded::is_unsaved(progress, &words);
                 if !proves || progress.acted || progress.terminal.is_some() {

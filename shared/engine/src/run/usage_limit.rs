@@ -89,14 +89,14 @@ impl LimitGate {
     }
 
     /// The recorded limit, if any.
-    pub fn recorded(&self) -> Result<Option<ActiveLimit>> {
+    pub fn read_recorded(&self) -> Result<Option<ActiveLimit>> {
         Ok(self.store.read::<LimitFile>()?.limit)
     }
 
     /// Requests to start a job. After [`Admission::Probe`] this runner holds the lock until it calls `remove_limit`,
     /// `record_limit` or `release`. `early` probes before the next attempt is due.
     pub fn request_start(&mut self, early: bool, now: Timestamp) -> Result<Admission> {
-        let Some(closed) = self.recorded()? else {
+        let Some(closed) = self.read_recorded()? else {
             self.held = None;
             return Ok(Admission::Free);
         };
@@ -159,7 +159,7 @@ impl LimitGate {
 
     /// Removes the limit after a probe succeeded.
     pub fn remove_limit(&mut self) -> Result<()> {
-        if self.recorded()?.is_some() {
+        if self.read_recorded()?.is_some() {
             self.store.update(|saved: &mut LimitFile| {
                 saved.limit = None;
                 Ok(((), Changed::Yes))

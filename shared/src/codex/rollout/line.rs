@@ -272,7 +272,7 @@ fn member<'a>(object: Raw<'a>, key: &str) -> Raw<'a> {
 mod calls;
 mod copies;
 
-use calls::{command, is_tool, short, snake};
+use calls::{describe_command, is_tool, short, snake};
 
 fn count(raw: Raw<'_>) -> usize {
     read::<Vec<serde::de::IgnoredAny>>(raw).map_or(0, |all| all.len())
@@ -403,7 +403,7 @@ impl<'a> Line<'a> {
             }
             kind if is_tool(kind) => {
                 let words = if item.command.is_some() {
-                    command(item.command)
+                    describe_command(item.command)
                 } else if item.changes.is_some() {
                     let files: BTreeMap<Cow<'_, str>, serde::de::IgnoredAny> =
                         read(item.changes).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::codex::files::Files;
-use crate::codex::refusal::refusal;
+use crate::codex::refusal::find_refusal;
 
 /// Numbers that look random and are the same in each run.
 struct Dice(u64);
@@ -89,7 +89,7 @@ fn damaged_rollouts_are_read_as_far_as_they_are_not_damaged() {
         let tail_found = tail(&damaged, true).unwrap();
         last_message(&damaged).unwrap();
         last_turn(&damaged).unwrap();
-        let _ = refusal(&damaged, &nothing);
+        let _ = find_refusal(&damaged, &nothing);
         assert!(start.elapsed() < Duration::from_secs(20), "{}", place());
         // The lines before the change are read as they were.
         let known = head(path, Depth::Message).unwrap();

@@ -199,7 +199,7 @@ impl TailReader {
             // The turn of a reviewer within the turn begins as well, after its message.
             self.began |= lines.last() == Some(&LineKind::TurnStarted);
             if self.began && is_total {
-                self.judge();
+                self.decide_ending();
             }
             return;
         }
@@ -220,7 +220,7 @@ impl TailReader {
     }
 
     /// Judges the end of a turn without a last message by the lines before it.
-    fn judge(&mut self) {
+    fn decide_ending(&mut self) {
         let mut turns = Turns::default();
         for kind in self.silent.take().unwrap_or_default().iter().rev() {
             turns.add(kind);
@@ -230,7 +230,7 @@ impl TailReader {
 
     fn finish(mut self, from_start: bool) -> Tail {
         if self.silent.is_some() && self.began {
-            self.judge();
+            self.decide_ending();
         }
         let nothing = if from_start { self.guess.or(Some(Ending::NoTurn)) } else { None };
         Tail {

@@ -25,7 +25,7 @@ const REQUEST: &str = "## My request for Codex:";
 
 /// The typed part of a message, without white space around it; empty if no part was typed. As in Codex's titles (0.169),
 /// the text behind the first `## My request for Codex:` is the message.
-pub fn typed(text: &str) -> &str {
+pub fn typed_text(text: &str) -> &str {
     let mut rest = text.trim();
     while let Some(after) = after_block(rest) {
         rest = after.trim_start();
@@ -39,13 +39,13 @@ pub fn typed(text: &str) -> &str {
 
 /// The typed part of a text in a row; `None` if no part was typed. Codex has removed the blocks of most titles.
 #[cfg(feature = "sqlite")]
-pub fn typed_in_row(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+pub fn typed_text_of_row(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     if !text.trim_start().starts_with(['<', '#']) {
         return Some(text);
     }
     let text = match text {
-        Cow::Borrowed(text) => Cow::Borrowed(typed(text)),
-        Cow::Owned(text) => Cow::Owned(typed(&text).to_owned()),
+        Cow::Borrowed(text) => Cow::Borrowed(typed_text(text)),
+        Cow::Owned(text) => Cow::Owned(typed_text(&text).to_owned()),
     };
     Some(text).filter(|text| !text.is_empty())
 }
@@ -107,17 +107,17 @@ mod tests {
         let editor = "# Context from my IDE setup:\n\n## Active file: a.rs\n\n";
         let blocks = [environment, agents, aborted, goal, "<user_instructions>x</user_instructions>"];
         for first in blocks {
-            assert_eq!(typed(first), "", "{first}");
+            assert_eq!(typed_text(first), "", "{first}");
             for second in blocks {
                 let both = format!("\n{first}\n\n{second}");
-                assert_eq!(typed(&both), "", "{both}");
-                assert_eq!(typed(&format!("{both}\nFix <this>\n")), "Fix <this>");
+                assert_eq!(typed_text(&both), "", "{both}");
+                assert_eq!(typed_text(&format!("{both}\nFix <this>\n")), "Fix <this>");
                 let wrapped = format!("{both}\n{editor}## My request for Codex:\nfix it\n");
-                assert_eq!(typed(&wrapped), "fix it");
+                assert_eq!(typed_text(&wrapped), "fix it");
             }
         }
-        assert_eq!(typed(editor), "");
-        assert_eq!(typed("# AGENTS.md instructions for /p\n\nAnswer."), "");
+        assert_eq!(typed_text(editor), "");
+        assert_eq!(typed_text("# AGENTS.md instructions for /p\n\nAnswer."), "");
         // A block that only looks like one, or does not end, was typed.
         for text in [
             "<environment_context> is what?",
@@ -126,11 +126,11 @@ mod tests {
             "# Title",
             "see <turn_aborted>x</turn_aborted>",
         ] {
-            assert_eq!(typed(text), text);
+            assert_eq!(typed_text(text), text);
         }
-        assert_eq!(typed("  a b \n"), "a b");
+        assert_eq!(typed_text("  a b \n"), "a b");
         assert_eq!(
-            typed("a ## My request for Codex: b ## My request for Codex: c"),
+            typed_text("a ## My request for Codex: b ## My request for Codex: c"),
             "b ## My request for Codex: c"
         );
     }

@@ -8,7 +8,7 @@ use crate::record::Id;
 
 /// The number of messages for a session in Codex's own queue (0.149 and later): `codex exec resume` moves them into the
 /// turn, and may interrupt them. The queue is a database beside the database of sessions; 0 if it cannot be read.
-pub fn queued(folder: &Path, id: Id) -> usize {
+pub fn count_queued_messages(folder: &Path, id: Id) -> usize {
     let path = folder.join("queue_1.sqlite");
     if !path.exists() {
         return 0;

@@ -236,7 +236,7 @@ pub fn output_options<O: 'static>() -> [Flag<O>; 3] {
     [flags::json("print events as records, one a line, as they happen"), answers(), events()]
 }
 
-/// Records each of these flags that is given, for [`super::Jobs::refuse_without_prompt`].
+/// Records each of these flags that is given, for [`super::Jobs::check_has_prompt`].
 pub fn with_prompt<O: 'static>(flags: impl IntoIterator<Item = Flag<O>>) -> impl Iterator<Item = Flag<O>> {
     flags.into_iter().map(|flag| flag.noted(|args| &mut args.jobs.with_prompt))
 }

@@ -7,7 +7,7 @@ const SHORT: usize = 200;
 
 impl<'a> Line<'a> {
     /// A tool call of a `legacy` session.
-    pub(super) fn call(&mut self, payload: &Payload<'a>) {
+    pub(super) fn read_call(&mut self, payload: &Payload<'a>) {
         let kind = text(payload.kind).unwrap_or_default();
         if !kind.ends_with("_call") {
             return;
@@ -21,10 +21,10 @@ impl<'a> Line<'a> {
                 let arguments = text(payload.arguments).unwrap_or_default();
                 let arguments = serde_json::from_str::<&RawValue>(&arguments).ok();
                 let line = member(arguments, "command").or_else(|| member(arguments, "cmd"));
-                (Cow::Borrowed("command_execution"), command(line))
+                (Cow::Borrowed("command_execution"), describe_command(line))
             }
             ("local_shell_call", _) => {
-                (Cow::Borrowed("command_execution"), command(member(payload.action, "command")))
+                (Cow::Borrowed("command_execution"), describe_command(member(payload.action, "command")))
             }
             ("web_search_call", _) => {
                 let query = text(member(payload.action, "query")).unwrap_or_default();
@@ -32,7 +32,7 @@ impl<'a> Line<'a> {
             }
             (_, Some("apply_patch")) => {
                 let patch = text(payload.input.or(payload.arguments)).unwrap_or_default();
-                (Cow::Borrowed("file_change"), patched(&patch).unwrap_or_default())
+                (Cow::Borrowed("file_change"), describe_patch(&patch).unwrap_or_default())
             }
             _ => {
                 let words = text(payload.arguments).or(text(payload.input)).unwrap_or_default().into_owned();
@@ -63,7 +63,7 @@ pub(super) fn snake(kind: &str) -> String {
 }
 
 /// A command as it would be typed, without the shell that Codex runs it with.
-pub(super) fn command(raw: Raw<'_>) -> String {
+pub(super) fn describe_command(raw: Raw<'_>) -> String {
     if let Some(line) = text(raw) {
         return line.into_owned();
     }
@@ -81,7 +81,7 @@ pub(super) fn command(raw: Raw<'_>) -> String {
 }
 
 /// The files that a patch names.
-fn patched(patch: &str) -> Option<String> {
+fn describe_patch(patch: &str) -> Option<String> {
     let name = |line: &str| {
         let (what, name) = line.strip_prefix("*** ")?.split_once(" File: ")?;
         ["Add", "Update", "Delete"].contains(&what).then(|| name.to_owned())

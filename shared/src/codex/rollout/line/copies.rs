@@ -1,7 +1,7 @@
 //! The model's copies of messages: `response_item` lines, and bare items.
 
 use super::*;
-use crate::codex::rollout::typed::{directory, goal, typed};
+use crate::codex::rollout::typed::{directory, goal, typed_text};
 
 impl<'a> Line<'a> {
     /// An item. Without an envelope, no other line has the same message.
@@ -15,7 +15,7 @@ impl<'a> Line<'a> {
             }
             ("message", Some("assistant")) | ("reasoning", _) => LineKind::Copy,
             (kind, _) if kind.ends_with("_call_output") => LineKind::ToolOutput,
-            (kind, _) if kind.ends_with("_call") => return self.call(payload),
+            (kind, _) if kind.ends_with("_call") => return self.read_call(payload),
             _ => LineKind::Other,
         };
     }
@@ -39,7 +39,7 @@ fn user<'a>(payload: &Payload<'a>, is_bare: bool) -> LineKind<'a> {
             Some("unknown") | None => true,
             Some(kind) => kind.starts_with("user."),
         };
-        let words = typed(&text);
+        let words = typed_text(&text);
         if is_typed && !words.is_empty() && !is_image_tag(words) {
             if !kind.is_empty() {
                 kind.push('\n');
