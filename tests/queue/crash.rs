@@ -144,6 +144,63 @@ fn two_runners_send_nothing_twice() {
 }
 
 #[test]
+fn a_runner_that_waits_for_another_keeps_no_file_locked() {
+    for _ in 0..3 {
+        let fake = Fake::newest();
+        queue(&fake, "q", &["MS200"]);
+        let mut first = fake.start(&["queue", "run", "q"]);
+        fake.wait_for_sent(1);
+        fake.good(&["queue", "add", "q", "next"]);
+        fake.good(&["queue", "mode", "q", "2", "manual"]);
+        // The first runner ends while the second one waits for it.
+        let mut second = fake.start(&["queue", "run", "q"]);
+        assert_eq!((end(&mut first), end(&mut second)), (0, 0));
+        assert_eq!(fake.prompts(), ["MS200"]);
+    }
+}
+
+#[test]
+fn a_file_that_is_replaced_without_a_lock_sends_nothing_twice() {
+    let fake = Fake::newest();
+    // A large file takes long to read, and is replaced between two reads.
+    let filler = vec!["x".repeat(2_000); 500];
+    let manual: Vec<&str> =
+        ["queue", "add", "q", "--manual"].into_iter().chain(filler.iter().map(String::as_str)).collect();
+    fake.good(&manual);
+    let prompts: Vec<String> = (0..25).map(|n| format!("prompt {n} MS20")).collect();
+    let prompts: Vec<&str> =
+        ["queue", "add", "q"].into_iter().chain(prompts.iter().map(String::as_str)).collect();
+    fake.good(&prompts);
+    let file = fake.0.config("queues.json");
+    let mut runner = fake.start(&["queue", "run", "q"]);
+    let mut replaced = 0;
+    while runner.try_wait().unwrap().is_none() && replaced < 100 {
+        let mut all: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let prompts = all["queues"][0]["prompts"].as_array_mut().unwrap();
+        if prompts[0]["prompt"] == "extra" {
+            prompts.remove(0);
+        } else {
+            let mut extra = prompts[0].clone();
+            (extra["id"], extra["prompt"]) =
+                (json!(format!("00000000-0000-4000-8000-{replaced:012}")), json!("extra"));
+            prompts.insert(0, extra);
+        }
+        let new = file.with_extension("new");
+        fs::write(&new, all.to_string()).unwrap();
+        fs::rename(&new, &file).unwrap();
+        replaced += 1;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    fake.tool(&["queue", "stop", "q"]);
+    end(&mut runner);
+    let sent = fake.prompts();
+    let distinct: std::collections::BTreeSet<&String> = sent.iter().collect();
+    assert!(sent.len() > 3 && replaced > 10, "{} prompts, {replaced} files", sent.len());
+    assert_eq!(distinct.len(), sent.len(), "{sent:?}");
+    assert!(sent.iter().all(|prompt| prompt.starts_with("prompt ")), "{sent:?}");
+}
+
+#[test]
 fn a_queue_of_one_session_keeps_it_after_a_crash() {
     let fake = Fake::newest();
     fake.good(&["queue", "add", "q", "--one-session", "one", "HANGSTART"]);

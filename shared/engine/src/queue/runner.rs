@@ -279,6 +279,9 @@ impl JobFeed for Runner {
         if !is_named && !self.save_claims(&held, run, at)? {
             return self.wait_for_queue(None);
         }
+        // A program that takes no lock may have replaced the file since it was read.
+        let at = self.places.get(&id).copied().filter(|at| self.queue.prompts[*at].is_due());
+        let Some(at) = at.filter(|_| !self.queue.paused) else { return Ok(NextJob::Later(now)) };
         self.first = at;
         let name = &self.queue.name;
         let job = self.queue.job(at, &self.base, self.session).validate();
