@@ -281,7 +281,10 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "Codex's own queue is the table queued_items of queue_1.sqlite, and a resume takes its messages into the turn",
-        needed_by: &[("codex/state/queue.rs", "count_queued_messages"), ("process/preflight.rs", "find_queued_messages")],
+        needed_by: &[
+            ("codex/state/queue.rs", "count_queued_messages"),
+            ("process/preflight.rs", "find_queued_messages"),
+        ],
         proof: |lab| {
             lab.is_noted("queued", "1")?;
             lab.ran("with a queue")?.ended("0")?;

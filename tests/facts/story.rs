@@ -257,7 +257,8 @@ fn odd(lab: &Lab) -> Outcome {
     let queued = at().exec("to be queued for", &["Three"])?.id()?;
     at().run("queue", &["queue", "--thread", &queued, "--message", "Queued words"])?;
     let id = Id::parse(&queued).ok_or("no id")?;
-    let count = codex_agent_shared::codex::state::count_queued_messages(lab.view("odd")?.database_folder(), id);
+    let count =
+        codex_agent_shared::codex::state::count_queued_messages(lab.view("odd")?.database_folder(), id);
     lab.note("queued", count.to_string());
     at().exec("with a queue", &["resume", &queued, "Own words"])?;
 

@@ -235,19 +235,21 @@ fn open(
     jobs: &Jobs,
 ) -> Result<Option<Opened>> {
     let store = Queues::store()?;
-    if !store.target()?.exists() {
-        // A lock would create the directory of the file.
-        find(&Queues::default())?;
-    }
+    // The runner is locked first: while this process waits for another runner, the file stays unlocked.
+    let queues: Queues = store.read()?;
+    let Queue { id, name, .. } = &queues.queues[find(&queues)?];
+    let Some(lock) = lock_runner(id)? else {
+        return Err(Error::new(format!("queue '{name}' has a runner"))
+            .hint(format!("'codex-agent queue watch {}' follows it", quoted(name))));
+    };
     let held = store.lock()?;
     let mut queues: Queues = held.read()?;
     let at = find(&queues)?;
     let queue = &mut queues.queues[at];
+    if queue.id != *id {
+        return Err(Error::new(format!("queue '{name}' was replaced by another queue of that name")));
+    }
     let name = queue.name.clone();
-    let Some(lock) = lock_runner(&queue.id)? else {
-        return Err(Error::new(format!("queue '{name}' has a runner"))
-            .hint(format!("'codex-agent queue watch {}' follows it", quoted(&name))));
-    };
     let dir = queue.run.as_deref().map(RunDir::named).transpose()?.flatten();
     if let Some(dir) = dir.clone().filter(|_| !jobs.new) {
         let run = dir.name();

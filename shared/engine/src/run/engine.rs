@@ -346,7 +346,7 @@ impl<'e> Engine<'e> {
             }
             self.poll_running()?;
             let tick = self.feed.tick(self.tasks);
-            let start = match self.start_due_jobs() {
+            let mut start = match self.start_due_jobs() {
                 Ok(start) => start,
                 // A job that was started but cannot be followed is judged by the next runner.
                 Err(error) if self.tasks.counts.running > self.running.len() => return Err(error),
@@ -367,6 +367,7 @@ impl<'e> Engine<'e> {
                 if self.stop.why.is_some() || self.drained {
                     return self.finish_run();
                 }
+                start = Some(Instant::now() + LOOK);
             }
             let most = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
             let next = [tick, start].into_iter().flatten().min();
