@@ -110,8 +110,11 @@ fn kill_around_the_record(codex: &Real, rounds: u64) {
         wait_until(|| events().iter().any(|event| event["type"] == "job.session"));
         std::thread::sleep(Duration::from_millis(round * 11 % 130));
         let _ = kill_process_group(group(&events()).unwrap(), Signal::KILL);
-        assert_eq!(end(&mut runner), 0, "{:?}", events());
+        let code = end(&mut runner);
         let events = events();
+        let ends: Vec<String> =
+            events.iter().map(|event| format!("{} {}", event["type"], event["failure"])).collect();
+        assert_eq!(code, 0, "round {round}: {ends:?}");
         let is_silent = failures(&events) == ["unrecorded"];
         silent += u64::from(is_silent);
         continued += u64::from(failures(&events) == ["interrupted"]);
