@@ -125,7 +125,7 @@ fn runs_are_kept_as_long_as_the_file_sets() {
     run();
     assert_eq!(runs(), 3);
     let ran = fake.tool(&["run", "prune"]);
-    ran.exits(2).reports("runs are kept forever");
+    ran.exits(2).reports("keeps runs forever");
     keep("1d12h");
     fake.tool(&["run", "prune"]).reports("removed 0 runs");
     keep("0s");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
-use crate::world::fake::{Fake, crash, end, failures, of_type, wait_until};
+use crate::world::fake::{Fake, crash, end, failures, of_type, wait_for_end, wait_until};
 use crate::world::real::Real;
 use crate::world::{is_root, json as records};
 
@@ -87,6 +87,34 @@ fn a_prompt_that_was_never_recorded_is_sent_instead_of_continue() {
         assert!(!resent.contains(&json!(true)), "round {round}: {resent:?}");
     }
     assert!(silent >= 3, "only {silent} kills hit the moment before the prompt is recorded");
+}
+
+#[test]
+fn a_home_without_sessions_shows_that_nothing_was_recorded_unless_it_is_empty() {
+    for is_empty in [false, true] {
+        let fake = Fake::newest();
+        let mut runner = fake.start(&["run", "LATE3000 once"]);
+        wait_until(|| !of_type(&fake.journal(), "job.session").is_empty());
+        crash(&mut runner);
+        let _ = kill_process_group(group(&fake.journal()).unwrap(), Signal::KILL);
+        wait_for_end(&fake.out(1));
+        assert!(fake.prompts().is_empty());
+        let home = fake.0.path("home/.codex");
+        if is_empty {
+            fs::rename(&home, fake.0.path("away")).unwrap();
+            fs::create_dir(&home).unwrap();
+        } else {
+            fs::remove_dir_all(home.join("sessions")).unwrap();
+        }
+        let ran = fake.tool(&["run", "continue", "--interrupted=continue"]);
+        let sent: &[&str] = if is_empty { &[] } else { &["LATE3000 once"] };
+        assert_eq!(
+            (ran.code, fake.prompts()),
+            (i32::from(is_empty), sent.iter().map(|s| s.to_string()).collect()),
+            "{}",
+            ran.err
+        );
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! must exist, and the version of Codex in that directory is queried. The state can change before Codex starts;
 //! then Codex's own refusal counts.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -179,10 +180,16 @@ impl Checker {
         self.versions.forget();
     }
 
-    /// Whether the rollouts of a home are readable: otherwise a missing rollout proves nothing.
+    /// Whether a missing rollout proves that a session was not recorded. A home has no `sessions` before its first
+    /// session, but other files of Codex: an empty home may be that of a file system that is not mounted.
     pub fn has_readable_rollouts(&self, home: Option<&str>) -> bool {
-        let home = Home::find(home.map(Path::new));
-        home.is_ok_and(|home| std::fs::read_dir(home.path().join("sessions")).is_ok())
+        let Ok(home) = Home::find(home.map(Path::new)) else { return false };
+        match std::fs::read_dir(home.path().join("sessions")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                std::fs::read_dir(home.path()).is_ok_and(|mut entries| entries.next().is_some())
+            }
+            sessions => sessions.is_ok(),
+        }
     }
 
     /// The name of a session, if it has one.
