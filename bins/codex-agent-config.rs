@@ -33,7 +33,7 @@ type Flag = cli::Flag<Args>;
 
 fn setting_flags() -> [Flag; 4] {
     [
-        flags::json("setting and alias records, one a line"),
+        flags::json("print setting and alias records, one per line"),
         flags::codex_home(),
         flags::codex(),
         flags::color(),
@@ -48,23 +48,23 @@ fn commands() -> [Command<Args>; 6] {
         Command::verb("list", "list the settings and where each comes from", list)
             .hint("'codex-agent config get KEY' prints one setting")
             .details(&[
-                "The same as without a verb. In a pipe: key, value, source (flag, environment, file or built-in), and the flag, the variable, or the place in the file, separated by TABs.",
+                "This verb does the same as 'codex-agent config' without a verb. In a pipe, each setting is one line with these columns, separated by TABs: key; value; source (flag, environment, file or built-in); name of the flag or the variable, or place in the file.",
             ])
             .flags("Options", setting_flags()),
         Command::verb("get", "print one setting", get)
             .operands("KEY", &[Completes::Settings, Completes::Nothing])
             .details(&[
-                "Prints the value alone, or with --json its record. alias.NAME is the key of an alias.",
+                "KEY is the key of a setting, such as codex.home, or alias.NAME for the alias NAME. Only the value is printed; with --json, the record of the setting is printed.",
             ])
             .flags("Options", setting_flags()),
         Command::verb("path", "print the path of config.toml", path),
         Command::verb("check", "report problems in config.toml", check)
             .details(&[
-                "Reports every problem in the file: syntax errors, unknown keys, invalid values, aliases of tools that do not exist. In a pipe: file, line, column, error or warning, and the problem, separated by TABs.",
+                "Every problem in config.toml is reported: syntax errors, unknown keys, invalid values, aliases of tools that do not exist. In a pipe, each problem is one line with these columns, separated by TABs: file; line; column; error or warning; explanation of the problem.",
             ])
-            .flags("Options", [flags::json("records of type config.problem, one a line")]),
+            .flags("Options", [flags::json("print records of type config.problem, one per line")]),
         Command::verb("edit", "open config.toml in an editor, then check it", edit).details(&[
-            "If there is no file, a template is created in which everything is commented out; it is removed if it was not changed. Problems are reported as by 'config check'.",
+            "If config.toml does not exist, it is created with every setting commented out, and is removed again if the editor did not change it. After the editor has ended, problems are reported as by 'codex-agent config check'.",
         ]),
     ]
 }
@@ -75,15 +75,15 @@ fn tool() -> Tool {
         .commands(commands())
         .exit_status(&[
             (0, "Done; for check: no problem was found."),
-            (1, "For get: there is no such key, or it has no value. For check: there are only warnings."),
-            (2, "Bad usage, or an error in the file. The valid settings are listed."),
+            (1, "For get: the key does not exist, or has no value. For check: the file has warnings, and no errors."),
+            (2, "Bad usage, or an error in config.toml. Without a verb and for list, the valid settings are nevertheless printed."),
         ])
         .environment(&[
             (
                 "CODEX_AGENT_CONFIG_HOME, XDG_CONFIG_HOME",
                 "The directory of config.toml; see codex-agent-files(5).",
             ),
-            ("VISUAL, EDITOR", "The editor of 'config edit'; vi if neither is set."),
+            ("VISUAL, EDITOR", "The editor that 'codex-agent config edit' opens; vi if neither variable is set."),
         ])
         .files(&[("~/.config/codex-agent/config.toml", "The settings; see codex-agent-files(5).")])
         .examples(&[
@@ -102,22 +102,22 @@ codex-agent --config-home try newest";
 /// The paragraphs of the manual page; those about settings come from their table.
 fn description() -> Vec<String> {
     let mut paragraphs = vec![
-        "Shows the settings and where each is set: by a flag, an environment variable, or config.toml, in this order, or nowhere, so that the default holds. The tool also shows codex.database, config.folder and state.folder, which are derived from the settings and cannot be set.".to_owned(),
-        "config.toml is TOML. For an unknown key a warning is printed. With a syntax error or an invalid value, a tool that needs a setting exits with status 2, and prints line and column; a tool that needs only ui.color prints a warning.".to_owned(),
+        "Shows the settings of codex-agent, and where each setting is set. A flag overrides an environment variable, an environment variable overrides config.toml, and config.toml overrides the default. The tool also shows codex.database, config.folder and state.folder, the paths of Codex's database and of the configuration and state directories of codex-agent, which cannot be set in config.toml.".to_owned(),
+        "The file config.toml is in the TOML format. For an unknown key, a warning is printed. If the file has a syntax error or an invalid value, a tool that needs a setting from the file prints the line and the column, and exits with status 2; a tool that needs only ui.color prints a warning.".to_owned(),
     ];
     for setting in SETTINGS {
         let before: Vec<&str> =
             setting.flag.into_iter().chain(setting.variables.iter().map(|(name, _)| *name)).collect();
         let beaten = match before[..] {
             [] => String::new(),
-            [one] => format!(" {one} overrides it."),
-            _ => format!(" {} override it.", before.join(", ")),
+            [one] => format!(" {one} overrides the setting."),
+            _ => format!(" {} override the setting.", before.join(", ")),
         };
         let Setting { key, about, default, more, .. } = setting;
         let takes = setting.kind.expected();
         paragraphs.push(format!("{key}: {about}. Value: {takes} [default: {default}].{beaten} {more}"));
     }
-    paragraphs.push("The table alias defines short names for tools with arguments: a value is a string that is split into words as by a shell, or an array of strings. A string with a leading '!' is a shell command, to which the arguments are appended. A tool of the same name is preferred. An alias may refer to another alias.".to_owned());
+    paragraphs.push("The table alias defines aliases, which are short names for a tool with arguments. The value of an alias is a string that is split into words as by a shell, or an array of strings. If the string begins with '!', the rest of the string is a shell command, to which the arguments of the alias are appended. A tool overrides an alias of the same name. An alias may refer to another alias.".to_owned());
     paragraphs.push("    [codex]\n    home = \"~/work/codex\"\n    [runs]\n    keep = \"90d\"\n    [alias]\n    today = \"ls --since 1d\"\n    mine = [\"ls\", \"--under\", \"/home/me/my projects\"]\n    pick = \"!codex-agent ls | fzf | codex-agent resume -\"".to_owned());
     paragraphs
 }

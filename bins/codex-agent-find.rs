@@ -28,10 +28,10 @@ type Flag = cli::Flag<Args>;
 fn tool() -> Tool {
     Tool::ours("codex-agent-find")
         .description([
-            "Operands are read as references first: an id, the beginning or the end of one, a name, @ for the newest session of this directory, @@ for the newest of all, the path of a rollout; codex-agent(7) has the whole grammar. If every operand is a reference, these sessions are printed in the order of the operands. For a part of an id every session that has it is printed, unless --one is given.",
-            "Otherwise the operands are words, and sessions that have all of them in their name, title, first message, directory or branch are printed, the newest first. Case is ignored.",
-            "References are read from standard input if an operand is '-', or if there is none and standard input is not a terminal: session records, JSON strings, or lines up to their first TAB. With words besides '-', only sessions of the input that have the words are printed. A session record is printed with the current values of Codex, and its unknown fields unchanged; with --json records of other types are passed on unchanged.",
-            "Archived sessions and subagents are found by a reference if no visible session matches it, and by words with --archived and --subagents.",
+            "First, the operands are read as references to sessions. A reference is an id, the beginning or the end of an id, a name, @ for the newest session of the current directory, @@ for the newest session of any directory, or the path of a rollout; codex-agent(7) has the complete grammar. If every operand is a reference, the sessions are printed in the order of the operands. If an operand is a part of several ids, all of these sessions are printed, unless --one is given.",
+            "If an operand is not a reference, all operands are searched for as words: a session is printed if each word occurs, also inside a longer word, in its name, title, first message, working directory or branch. The newest session is printed first. Upper and lower case are not distinguished.",
+            "If an operand is '-', or if there is no operand and standard input is not a terminal, references are read from standard input: session records, JSON strings, or lines up to their first TAB. If there are words besides '-', only those sessions of the input are printed that have all of the words. With --json, a session of the input is printed with the current values of its known fields and with its unknown fields unchanged, and records of other types are printed unchanged.",
+            "A reference finds archived sessions and subagents only if no other session matches the reference. A search for words finds archived sessions only with --archived, and subagents only with --subagents.",
         ])
         .command(
             Command::new(run)
@@ -50,16 +50,16 @@ fn tool() -> Tool {
                             |args| &mut args.own.one,
                         )
                         .short('1')
-                        .more("For scripts that must not guess."),
+                        .more("This option is for scripts, in which a wrong session would do harm."),
                         Flag::switch("archived", "also search archived sessions", |args| &mut args.own.archived)
-                            .more("A reference finds archived sessions anyway if no visible session matches."),
+                            .more("Even without this option, a reference finds an archived session if no other session matches."),
                         Flag::switch("subagents", "also search subagents", |args| &mut args.own.subagents),
                     ],
                 )
                 .flags(
                     "Output options",
                     [
-                        flags::json("session records, one a line"),
+                        flags::json("print session records, one per line"),
                         flags::fields(),
                         flags::format(),
                         flags::null(),
@@ -73,24 +73,24 @@ fn tool() -> Tool {
             (0, "At least one session was found."),
             (
                 1,
-                "No session was found, or not every reference. The message that none was found is printed only on a terminal.",
+                "No session was found, or one of the references matches no session. The message that no session was found is printed only on a terminal.",
             ),
-            (2, "Bad usage, an error, an invalid line on standard input, or, with --one, more than one session."),
+            (2, "Bad usage, another error, an invalid line on standard input, or, with --one, more than one session was found."),
         ])
         .files(&[("~/.codex", "Codex's home; see codex-agent-files(5).")])
         .examples(&[
             ("Find sessions about a parser:", "codex-agent find parser"),
             (
-                "Resume the newest one in the Codex TUI:",
+                "Resume the newest session with a word in the Codex TUI:",
                 "codex resume \"$(codex-agent find login --last --format '{id}')\"",
             ),
-            ("Print the id of the newest session of all:", "codex-agent find @@ --format '{id}'"),
+            ("Print the id of the newest session of any directory:", "codex-agent find @@ --format '{id}'"),
             ("Check whether a name is in use:", "codex-agent find 'name:login work' >/dev/null && echo 'in use'"),
             (
                 "Search listed sessions for a word:",
                 "codex-agent ls --json | codex-agent find parser - --json",
             ),
-            ("Put found sessions into a group:", "codex-agent find login --json | codex-agent group add login"),
+            ("Add the sessions that a search finds to a group:", "codex-agent find login --json | codex-agent group add login"),
         ])
         .see_also("codex-agent(1) codex-agent-ls(1) codex-agent-group(1) codex-agent-records(5) codex-agent(7)".split(' '))
         .reads(&["session"])

@@ -36,12 +36,12 @@ type Flag = cli::Flag<Args>;
 
 fn fork_flags() -> Vec<Flag> {
     vec![
-        Flag::parsed("nth-message", Takes::Text("N"), "fork before the Nth message of the user", parse_nth, |args| {
+        Flag::parsed("nth-message", Takes::Text("N"), "fork before the Nth message of the user in the session", parse_nth, |args| {
             &mut args.own.nth
         })
-        .more("1 creates a fork without turns; -1 omits the last message and its answer, -2 the last two. The fork ends before the turn that has the message."),
+        .more("The fork has the turns before the turn with this message. 1 creates a fork without turns; -1 omits the last message and its answer, -2 the last two messages and their answers."),
         Flag::text("at", "SESSION:TURN", "fork before this turn of this session", |args| &mut args.own.at)
-            .more("SESSION and TURN are ids of Codex. This option replaces REF."),
+            .more("SESSION and TURN are the ids that Codex gave the session and the turn. The option is given instead of REF."),
         Flag::number("count", "N", 1.., "make N forks of each session", |args| &mut args.own.count)
             .short('n'),
         Flag::parsed(
@@ -51,10 +51,10 @@ fn fork_flags() -> Vec<Flag> {
             |value| Ok(check_name(&value.text()?)?.to_owned()),
             |args| &mut args.own.name,
         )
-        .more("By default a fork has its parent's name (0.169), or none."),
+        .more("By default, a fork has no name, or the name of the session that was forked, as in Codex 0.169."),
         Flag::directory(
             "cwd",
-            "the directory of the forks, instead of the session's directory",
+            "the working directory of the forks, instead of that of the session",
             |args| &mut args.own.cwd,
         ),
     ]
@@ -72,20 +72,20 @@ fn prompt_flags() -> [Flag; 5] {
 }
 
 fn other_flags() -> [Flag; 3] {
-    let help = "print the sessions that would be forked, and fork nothing";
+    let help = "print the sessions that would be forked, and create no fork";
     let dry_run = Flag::switch("dry-run", help, |args| &mut args.jobs.dry_run);
-    [flags::json("the records of the forks, one a line"), dry_run, flags::codex_home()]
+    [flags::json("print the records of the forks, one per line"), dry_run, flags::codex_home()]
 }
 
 fn tool() -> Tool {
     Tool::ours("codex-agent-fork")
         .description([
-            "Creates new sessions from existing ones: with all of their turns, or with those before a message. The existing session does not change. Each fork is printed as by codex-agent-ls(1), as soon as Codex has created it.",
-            "Sessions are references, see codex-agent(7). Without references, or for '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB.",
-            "With --prompt or --prompt-file each fork gets a first turn; several run concurrently, without the Codex TUI. See codex-agent-run(1). With --json the records of the forks come first, then the events.",
+            "Creates forks: new sessions that begin with the turns of an existing session, either with all of these turns or with the turns before a message. The existing session does not change. As soon as Codex has created a fork, the fork is printed, as codex-agent-ls(1) prints a session.",
+            "REF is a reference to the session to fork; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB.",
+            "With --prompt or --prompt-file, a prompt is sent to each fork as its next turn; several forks run concurrently, without the Codex TUI. See codex-agent-run(1). With --json, the records of the forks are printed first, and then the events of the run.",
             "    codex-agent fork @ --nth-message -1 --prompt 'Try it without the cache' --answers",
-            "The directory of a fork is that of its session, or --cwd. The directory must exist.",
-            "Codex 0.92 or later is needed. Codex has no command that forks before a message, so this tool uses its app-server and counts the remaining messages; a fork with a wrong count is deleted.",
+            "The working directory of a fork is that of the session that was forked, or the directory of --cwd. The directory must exist.",
+            "Codex 0.92 or later is needed. Codex has no command that forks a session before a message. For such a fork, this tool sends requests to 'codex app-server', and counts the messages of the new session; if the number of messages is wrong, the fork is deleted.",
         ])
         .command(
             Command::new(run)
@@ -100,20 +100,20 @@ fn tool() -> Tool {
                 .flags("Other", other_flags()),
         )
         .exit_status(&[
-            (0, "All forks were made."),
-            (1, "There is no such session or message, a fork could not be created, or a job failed."),
+            (0, "All forks were created."),
+            (1, "A session or a message does not exist, a fork could not be created, or a job failed."),
             (2, "Bad usage, an ambiguous reference, or Codex was not found."),
-            (75, "With a prompt: the run was stopped before its end; 'codex-agent run continue' continues it."),
+            (75, "With a prompt: the run was stopped before its end; 'codex-agent run continue' continues the run."),
             (130, "With a prompt: the run was interrupted."),
         ])
         .examples(&[
-            ("Fork the newest session of this directory:", "codex-agent fork @"),
+            ("Fork the newest session of the current directory:", "codex-agent fork @"),
             (
-                "Fork before the last message, and name the fork:",
+                "Fork a session before the last message, and name the fork:",
                 "codex-agent fork @ --nth-message -1 --name 'another way'",
             ),
             (
-                "Make three forks of found sessions, and put them into a group:",
+                "Make three forks of each session that a search finds, and add the forks to a group:",
                 "codex-agent find 'login work' --json | codex-agent fork -n 3 --json | codex-agent group add tries",
             ),
         ])

@@ -52,31 +52,31 @@ fn pattern(long: &'static str, help: &'static str, place: fn(&mut Filter) -> &mu
 
 fn filters() -> Vec<Flag> {
     vec![
-        Flag::directory("cwd", "only sessions of this directory", |args| &mut args.own.cwd)
-            .more("Symbolic links are followed, as Codex does. May be given more than once."),
+        Flag::directory("cwd", "list only sessions of this directory", |args| &mut args.own.cwd)
+            .more("Symbolic links in DIR are followed, as Codex does. May be given more than once."),
         Flag::directory(
             "under",
-            "only sessions of this directory and of directories in it",
+            "list only sessions of this directory and of all directories below it",
             |args| &mut args.own.under,
         ),
-        pattern("repo", "only sessions whose git remote 'origin' matches", |filter| &mut filter.repo)
+        pattern("repo", "list only sessions whose git remote 'origin' matches", |filter| &mut filter.repo)
             .offers(Field::OriginUrl)
-            .more("A whole URL, or a part of it with stars: '*acme/alpha*'."),
-        pattern("branch", "only sessions started on this git branch", |filter| &mut filter.branch).offers(Field::Branch),
-        pattern("source", "only sessions of this source: exec, cli, vscode, ...", |filter| &mut filter.source)
-            .more("Codex sets the value. In 0.169 sessions of the Codex TUI have the source vscode; use --originator to distinguish people from programs."),
-        pattern("originator", "only sessions created by this program", |filter| &mut filter.originator)
-            .more("codex_exec is 'codex exec', codex-tui is the Codex TUI. Databases before 0.154 do not have it."),
-        pattern("provider", "only sessions with this model provider", |filter| &mut filter.provider),
-        pattern("model", "only sessions with this model", |filter| &mut filter.model).offers(Field::Model),
-        pattern("cli-version", "only sessions created by this version of Codex", |filter| &mut filter.cli_version)
-            .more("'0.13*' matches 0.13 and 0.130 to 0.139."),
-        pattern("name", "only sessions with this name", |filter| &mut filter.name),
-        Flag::switch("named", "only sessions that have a name", |args| &mut args.own.filter.named),
+            .more("PATTERN is a complete URL, or a part of the URL between stars: '*acme/alpha*'."),
+        pattern("branch", "list only sessions started on this git branch", |filter| &mut filter.branch).offers(Field::Branch),
+        pattern("source", "list only sessions from this kind of program: exec, cli, vscode, ...", |filter| &mut filter.source)
+            .more("Codex sets the source of a session. In Codex 0.169, sessions of the Codex TUI have the source vscode; --originator distinguishes the sessions of people from those of programs."),
+        pattern("originator", "list only sessions created by this program", |filter| &mut filter.originator)
+            .more("The originator of 'codex exec' is codex_exec, that of the Codex TUI is codex-tui. Databases of Codex before 0.154 do not have the originator."),
+        pattern("provider", "list only sessions with this model provider", |filter| &mut filter.provider),
+        pattern("model", "list only sessions with this model", |filter| &mut filter.model).offers(Field::Model),
+        pattern("cli-version", "list only sessions created by this version of Codex", |filter| &mut filter.cli_version)
+            .more("For example, '0.13*' matches the versions 0.13.0 and 0.130.0 to 0.139.0."),
+        pattern("name", "list only sessions with this name", |filter| &mut filter.name),
+        Flag::switch("named", "list only sessions that have a name", |args| &mut args.own.filter.named),
         Flag::parsed(
             "since",
             Takes::Text("TIME"),
-            "only sessions updated at or after this time",
+            "list only sessions updated at or after this time",
             |value| parse_moment(&value.text()?),
             |args| &mut args.own.filter.since,
         )
@@ -84,11 +84,11 @@ fn filters() -> Vec<Flag> {
         Flag::parsed(
             "until",
             Takes::Text("TIME"),
-            "only sessions updated at or before this time",
+            "list only sessions updated at or before this time",
             |value| parse_end(&value.text()?),
             |args| &mut args.own.filter.until,
         )
-        .more("A day, such as 2026-11-22, yesterday or monday, is included."),
+        .more("If TIME is a day, such as 2026-11-22, yesterday or monday, sessions of this day are included."),
         Flag::choice::<Clock, _>("time", "WHICH", "the time that --since and --until compare", |args| {
             &mut args.own.filter.clock
         })
@@ -96,30 +96,30 @@ fn filters() -> Vec<Flag> {
         Flag::parsed(
             "group",
             Takes::Group("NAME"),
-            "only sessions of this group",
+            "list only sessions of this group",
             Value::text,
             |args| &mut args.own.groups,
         )
-        .more("May be given more than once, for sessions of any of the groups. See codex-agent-group(1)."),
+        .more("If the option is given more than once, the sessions of all of these groups are listed. See codex-agent-group(1)."),
         Flag::parsed(
             "forks-of",
             Takes::Session("REF"),
-            "only forks of this session",
+            "list only forks of this session",
             Value::text,
             |args| &mut args.own.forks_of,
         )
-        .more("The database does not have it: the rollout of each session that matches the other filters is read."),
-        Flag::choice::<Status, _>("status", "STATUS", "only sessions whose last turn has this status", |args| {
+        .more("Codex's database does not have the parents of forks: the rollout of each session that matches the other filters is read."),
+        Flag::choice::<Status, _>("status", "STATUS", "list only sessions whose last turn has this status", |args| {
             &mut args.own.filter.status
         })
-        .more("May be given more than once, for sessions with any of the values. The database does not have it: the rollout of each session that matches the other filters is read."),
-        Flag::new("archived", Takes::Perhaps("only", || vec![("only", "")]), "include archived sessions, or list only them", |args, value| {
+        .more("If the option is given more than once, sessions with any of the values are listed. Codex's database does not have the status: the rollout of each session that matches the other filters is read."),
+        Flag::new("archived", Takes::Perhaps("only", || vec![("only", "")]), "also list archived sessions; with =only, list only archived sessions", |args, value| {
             args.own.filter.archived = if value.perhaps()?.is_some() { Archived::Only } else { Archived::With };
             Ok(())
         }),
         Flag::switch(
             "subagents",
-            "include subagents",
+            "also list subagents",
             |args| &mut args.own.filter.subagents,
         ),
     ]
@@ -128,12 +128,12 @@ fn filters() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-ls")
         .description([
-            "Lists Codex sessions, the newest first. The list is the union of Codex's database and its rollout files: a session is listed if either its row or its file is missing. Archived sessions and subagents are hidden by default.",
-            "On a terminal the list is a table: the last eight digits of the id (sessions of one minute share the first eight), the age of the last turn, the directory, and the name or the title. The title is the first message of the user; a fork without a message is shown as a fork of its parent. Every tool accepts a unique part of these digits as a reference.",
-            "In a pipe each session is one line, without a heading: id, time of the last turn, directory, name or title, separated by TABs. TAB, newline, carriage return and backslash in a value are printed as \\t, \\n, \\r and \\\\, other control characters as \\x1b, so that a title can neither forge a row nor control a terminal. With --json the output is session records for other tools:",
+            "Lists Codex sessions, the newest first. Sessions are read from Codex's database and from Codex's rollouts (the files of the sessions): a session is listed if it has a row in the database, a rollout, or both. Archived sessions and subagents are not listed by default.",
+            "On a terminal, the list is a table with these columns: the last eight digits of the id, the age of the last turn, the working directory, and the name of the session, or the title of a session without a name. The title is the first message of the user; for a fork without a message, the table shows which session was forked. Every tool accepts the digits in the first column as a reference to the session.",
+            "In a pipe, each session is one line with these columns, separated by TABs, without a heading: id, time of the last turn, working directory, name or title. In a value, TAB, newline, carriage return and backslash are printed as \\t, \\n, \\r and \\\\, and other control characters in the form \\x1b, so that a title can neither look like another line nor control a terminal. With --json, session records for other tools are printed:",
             "    codex-agent ls --json --under ~/src | codex-agent group add work",
-            "A session is listed if it matches all filters; a filter that is given more than once matches if one of its values does. In a PATTERN a star matches any characters; a PATTERN without a star is the whole value. Case is significant.",
-            "Some fields are not in the database: forked_from, status, resume_command. They are read from rollouts if --full, --fields or --format asks for them.",
+            "A session is listed if it matches all filters; a filter that is given more than once matches if one of its values matches. In a PATTERN, a star matches any characters; a PATTERN without a star matches only an equal value. Upper and lower case are distinguished.",
+            "The fields forked_from, status and resume_command are not in Codex's database. These fields are read from the rollouts if --full is given, or if --fields or --format names one of them.",
         ])
         .command(
             Command::new(run)
@@ -151,7 +151,7 @@ fn tool() -> Tool {
                         )
                         .short('s')
                         .default("updated")
-                        .more("By default times and tokens are in descending, text in ascending order. Equal sessions are sorted by id, so that the order is repeatable."),
+                        .more("Without an ORDER, times and numbers of tokens are sorted in descending order, and text in ascending order. Sessions with equal values are sorted by id, so that the order is always the same."),
                         Flag::number("limit", "N", .., "list at most N sessions", |args| &mut args.own.limit).short('n'),
                         Flag::number("offset", "N", .., "skip the first N sessions", |args| &mut args.own.offset),
                     ],
@@ -159,7 +159,7 @@ fn tool() -> Tool {
                 .flags(
                     "Output options",
                     [
-                        flags::json("session records, one a line"),
+                        flags::json("print session records, one per line"),
                         flags::fields(),
                         flags::format(),
                         flags::null(),
@@ -176,31 +176,31 @@ fn tool() -> Tool {
                         flags::no_database(),
                         Flag::switch(
                             "check",
-                            "report where database and files disagree, instead of listing",
+                            "report where Codex's database and rollouts disagree, instead of listing sessions",
                             |args| &mut args.own.check,
                         )
-                        .more("The first line of each rollout is read. The exit status is 1 if there is a problem. With --json each problem is a record of type problem, followed by one of type check."),
+                        .more("The first line of each rollout is read. If there is a problem, the exit status is 1. With --json, a record of type problem is printed for each problem, and then a record of type check as the summary."),
                     ],
                 ),
         )
         .exit_status(&[
-            (0, "The sessions were listed, even if there are none."),
+            (0, "The sessions were listed; the status is also 0 if no session matched."),
             (
                 1,
-                "--check found a problem, or the group of --group or the session of --forks-of does not exist.",
+                "With --check, a problem was found; otherwise the group of --group or the session of --forks-of does not exist.",
             ),
-            (2, "Bad usage, or neither database nor files could be read."),
+            (2, "Bad usage, or neither Codex's database nor its rollouts could be read."),
         ])
         .files(&[
-            ("~/.codex/state_N.sqlite", "Codex's database with the highest N; it is only read."),
-            ("~/.codex/sessions/, ~/.codex/archived_sessions/", "The rollout files."),
+            ("~/.codex/state_N.sqlite", "Codex's database; the file with the highest number N is read."),
+            ("~/.codex/sessions/, ~/.codex/archived_sessions/", "The rollouts of sessions."),
             ("~/.codex/session_index.jsonl", "Names of sessions."),
-            ("~/.config/codex-agent/groups.json", "Groups, for --group."),
+            ("~/.config/codex-agent/groups.json", "The groups of sessions, read for --group."),
         ])
         .examples(&[
             ("List the ten newest sessions:", "codex-agent ls -n 10"),
             (
-                "List the sessions of this directory tree, as records:",
+                "Print the sessions of the current directory and the directories below it, as records:",
                 "codex-agent ls --json --under .",
             ),
             (
@@ -216,7 +216,7 @@ fn tool() -> Tool {
                 "codex-agent ls --branch 'feature/*' --format '{id}'",
             ),
             (
-                "List the sessions of the last week that used the most tokens (a fork includes its parent's):",
+                "List the sessions of the last week that used the most tokens (the number of a fork includes the session that was forked):",
                 "codex-agent ls --since 7d --sort tokens -n 10 --fields tokens_used,short,title",
             ),
             ("Print the parent of each fork:", "codex-agent ls --fields id,forked_from,title"),

@@ -15,15 +15,15 @@ type Args = cli::Args;
 type Flag = cli::Flag<Args>;
 
 fn flags() -> Vec<Flag> {
-    vec![flags::json("the session's record on standard output"), flags::codex_home(), flags::codex()]
+    vec![flags::json("print the record of the session"), flags::codex_home(), flags::codex()]
 }
 
 fn tool() -> Tool {
     Tool::ours("codex-agent-name")
         .description([
-            "Names a session, through Codex itself, so that the picker of Codex shows the name and 'codex resume NAME' finds it. Codex has no other way to name sessions of 'codex exec'.",
-            "Every tool of this package accepts the name as a reference. Names need not be unique: Codex names the sessions of its TUI itself (0.171), and a fork has the name of its parent (0.169). A name of several sessions is ambiguous, and the error lists the newest of them. A name is refused if it is a full id or the path of a rollout, or begins with @, -, id: or name:, since such a name would be another reference. Codex removes blanks around a name, keeps every earlier name, and cannot remove a name.",
-            "Codex 0.94 or later is needed. The start of Codex takes about half a second.",
+            "Runs Codex to name the session REF, so that the list of sessions in Codex shows NAME, and 'codex resume NAME' finds the session. Codex has no command that names sessions of 'codex exec'.",
+            "REF is a reference to a session; see codex-agent(7). Every tool of codex-agent accepts the name of a session as a reference. Several sessions may have the same name: Codex 0.171 itself names the sessions of the Codex TUI, and in Codex 0.169 a fork has the name of the session that was forked. If a tool needs one session and several sessions have the name, the tool prints an error that lists the newest of these sessions. A name is refused if it is a complete id or the path of a rollout, or begins with @, -, id: or name:, since such a name would be another kind of reference. Codex removes blanks around a name, keeps the earlier names of a session in session_index.jsonl, and cannot remove a name.",
+            "Codex 0.94 or later is needed. The tool starts Codex, which takes about half a second.",
         ])
         .command(
             Command::new(run)
@@ -32,11 +32,11 @@ fn tool() -> Tool {
         )
         .exit_status(&[
             (0, "The session has the name."),
-            (1, "There is no such session."),
+            (1, "The session does not exist."),
             (2, "Bad usage, an ambiguous reference, or Codex refused the name."),
         ])
         .examples(&[
-            ("Name the newest session of this directory:", "codex-agent name @ 'login work'"),
+            ("Name the newest session of the current directory:", "codex-agent name @ 'login work'"),
             ("Find a session by its name:", "codex-agent find 'login work' --format '{id}'"),
         ])
         .see_also(["codex-agent(1)", "codex-agent-find(1)", "codex-agent-fork(1)", "codex-agent(7)"])

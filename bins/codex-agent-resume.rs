@@ -38,7 +38,7 @@ type Flag = cli::Flag<Args>;
 
 fn tui_flags() -> Vec<Flag> {
     vec![
-        Flag::directory("cwd", "open the session in DIR, instead of in its own directory", |args| {
+        Flag::directory("cwd", "open the session in DIR, instead of in the session's directory", |args| {
             &mut args.own.cwd
         }),
         jobs::model(),
@@ -65,10 +65,10 @@ fn prompt_flags() -> Vec<Flag> {
 
 fn other_flags() -> Vec<Flag> {
     vec![
-        Flag::switch("print", "print the command instead of running it", |args| &mut args.own.print).more(
-            "The command is a shell command line, or with --json a record of type command with argv and cwd.",
+        Flag::switch("print", "print the command that opens the session, instead of running the command", |args| &mut args.own.print).more(
+            "The command is printed as a shell command line, or, with --json, as a record of type command with the fields argv and cwd.",
         ),
-        flags::json("with --print, print a record; with a prompt, events"),
+        flags::json("with --print, print a record; with a prompt, print events as JSON records"),
         flags::codex_home(),
     ]
 }
@@ -76,11 +76,11 @@ fn other_flags() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-resume")
         .description([
-            "Runs 'codex resume' with a session, in the directory of the session. Codex itself resumes in the current directory, and starts a new session for an unknown id or name; this tool always passes the full id.",
-            "With --prompt or --prompt-file the prompt is sent to each of the sessions, concurrently and without the Codex TUI, each in the directory where it ran last. Events are printed as they happen and saved: 'codex-agent run log' prints them again, and after a crash 'codex-agent run continue' continues without sending a prompt twice. See codex-agent-run(1).",
+            "Runs 'codex resume' for a session, in the working directory of the session. If 'codex resume' is run without this tool, it opens the session in the current directory, and starts a new session if the id or name is unknown; this tool checks that the session exists, and passes the complete id of the session to Codex.",
+            "With --prompt or --prompt-file, the Codex TUI is not opened: the prompt is sent to each of the sessions as its next turn, in the working directory of its last turn, several sessions concurrently. Events are printed as they happen, and are saved: 'codex-agent run log' prints the events again. After a crash, 'codex-agent run continue' continues the run without sending a prompt twice. See codex-agent-run(1).",
             "    codex-agent find parser --json | codex-agent resume --prompt 'Go on' --answers",
-            "The session is a reference, see codex-agent(7). Without a reference, or for '-', the reference is the first line of standard input: a session record, a JSON string, or a line up to its first TAB. The standard input of Codex is then the terminal.",
-            "A session is refused, with a hint, if it is archived, if its directory does not exist, or if its format is newer than this Codex, which would damage it.",
+            "REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', the reference is read from the first line of standard input, or, with a prompt, a reference from each line: a session record, a JSON string, or a line up to its first TAB. The standard input of the Codex TUI is then the terminal.",
+            "A session is refused, with a hint, if it is archived, if its working directory does not exist, or if a newer version of Codex wrote it in a format that the installed Codex does not know: the installed Codex would damage the session.",
         ])
         .command(
             Command::new(run)
@@ -92,16 +92,16 @@ fn tool() -> Tool {
         )
         .exit_status(&[
             (0, "The command was printed. Otherwise the exit status is that of Codex."),
-            (1, "There is no such session, or a job failed."),
+            (1, "The session does not exist, or, with a prompt, a job failed."),
             (2, "Bad usage, an ambiguous reference, or the session cannot be opened."),
-            (75, "With a prompt: the run was stopped before its end; 'codex-agent run continue' continues it."),
+            (75, "With a prompt: the run was stopped before its end; 'codex-agent run continue' continues the run."),
             (126, "Codex could not be run."),
             (130, "With a prompt: the run was interrupted."),
         ])
         .examples(&[
-            ("Resume the newest session of this directory:", "codex-agent resume @"),
-            ("Choose a session with fzf:", "codex-agent ls | fzf | codex-agent resume -"),
-            ("Print the command:", "codex-agent resume @@ --print"),
+            ("Resume the newest session of the current directory:", "codex-agent resume @"),
+            ("Choose a session with fzf, and resume it:", "codex-agent ls | fzf | codex-agent resume -"),
+            ("Print the command that opens the newest session of any directory:", "codex-agent resume @@ --print"),
         ])
         .see_also([
             "codex-agent(1)",

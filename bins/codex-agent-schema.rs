@@ -25,14 +25,14 @@ type Flag = cli::Flag<Args>;
 fn flags() -> Vec<Flag> {
     vec![
         Flag::switch("all", "print one schema for all records", |args| &mut args.own.all)
-            .more("The schemas of the types are in its $defs."),
+            .more("The schemas of the types are in the $defs of this schema."),
         Flag::switch(
             "read",
             "print schemas of records that tools read, instead of those that they write",
             |args| &mut args.own.read,
         )
-        .more("Most fields of these are optional."),
-        flags::json("list the types as schema records, one a line"),
+        .more("Most fields of records that tools read are optional."),
+        flags::json("list the types as schema records, one per line"),
         flags::color(),
     ]
 }
@@ -40,20 +40,20 @@ fn flags() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-schema")
         .description([
-            "Prints the JSON Schema (draft 2020-12) of each TYPE, in the given order. Without a TYPE it lists the types, each with a summary.",
-            "A schema requires the fields that every record of its type has; a session record of --fields has only the given fields, and is therefore not valid. Other fields are allowed: fields are only added, and never change their meaning. A field that was added after the first release of its type has the release in 'x-since', and is not required, so that old records stay valid.",
-            "A later release may add values of a field, and types. A program that validates records of a later release by an older schema should skip types that the schema does not have.",
+            "Prints the JSON Schema (draft 2020-12) of each TYPE of records, in the given order. Without a TYPE, the types are listed, each with a summary.",
+            "A schema requires the fields that every record of its type has; a session record that was printed with --fields has only the named fields, and is therefore not valid. A schema allows other fields, since later versions of codex-agent may add fields, but never rename, remove or redefine a field. If a field was added after the first release of its type, the schema has the release in 'x-since', and does not require the field, so that old records stay valid.",
+            "A later release may also add types, and values of a field. A program that validates the records of a later release with an older schema should skip records of types that the schema does not have.",
         ])
         .command(Command::new(run).operands("[TYPE...]", &[Completes::Types]).flags("Options", flags()))
-        .exit_status(&[(0, "Done."), (1, "There is no such type; nothing was printed."), (2, "Bad usage.")])
+        .exit_status(&[(0, "Done."), (1, "The type does not exist; no schema was printed."), (2, "Bad usage.")])
         .examples(&[
             ("List the types of records:", "codex-agent schema"),
             ("Print the required fields of a session:", "codex-agent schema session | jq -r '.required[]'"),
             (
-                "Write one schema, from which types of another language can be generated:",
+                "Write one schema of all types to a file, for example to generate types of another programming language:",
                 "codex-agent schema --all > codex-agent.schema.json",
             ),
-            ("Print the schema of a job that you write yourself:", "codex-agent schema --read job"),
+            ("Print the schema of the job records that 'codex-agent run --jobs' reads:", "codex-agent schema --read job"),
         ])
         .see_also(["codex-agent(1)", "codex-agent-records(5)", "codex-agent(7)"])
         .writes(["schema"])

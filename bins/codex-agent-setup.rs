@@ -41,10 +41,10 @@ type Flag = cli::Flag<Args>;
 fn tool() -> Tool {
     Tool::ours("codex-agent-setup")
         .description([
-            "Installs the manual pages of the tools, and a completion script for each shell that is installed, for the current user. The files are listed first, and installed after a confirmation. A file that setup did not write is never replaced. Startup files of shells are not changed: the lines that may be needed there are printed.",
+            "Installs the manual pages of codex-agent and its tools, and completion scripts for those of the shells bash, zsh and fish that are installed, for the current user. The files are listed first, and are installed after a confirmation. A file that codex-agent-setup did not write is never replaced. The startup files of shells are not changed: if a startup file needs another line, this line is printed.",
             "    codex-agent setup",
-            "Manual pages are installed where man(1) searches for the pages of the executables. For executables in a directory bin below the home directory, such as ~/.cargo/bin, that is the directory share/man beside it, here ~/.cargo/share/man. For other executables it is $XDG_DATA_HOME/man. Completion scripts are installed in the directories that bash-completion and fish search. zsh searches no directory of the user, so that a line in ~/.zshrc must name the directory.",
-            "After an update of the tools, run setup again: it replaces changed files, and removes those of tools that no longer exist. A kind of file that a package has installed, in a directory of $XDG_DATA_DIRS or beside the executables, is skipped.",
+            "Manual pages are installed in a directory in which man(1) searches for them. If the executables are in a directory called bin below the home directory of the user, such as ~/.cargo/bin, the manual pages are installed in the directory share/man beside it, such as ~/.cargo/share/man. For executables in another directory, the manual pages are installed in $XDG_DATA_HOME/man. Completion scripts for bash and fish are installed in the directories in which bash-completion and fish search. By default, zsh does not search for completion scripts in any directory below the home directory; a line in ~/.zshrc must therefore name the directory in which the script for zsh is installed.",
+            "After an update of the tools, run codex-agent-setup again: files that have changed are replaced, and the files of tools that no longer exist are removed. If a software package has installed the manual pages, or the scripts of a shell, in a directory of $XDG_DATA_DIRS or beside the executables, files of this kind are not installed.",
         ])
         .command(Command::new(run).flags(
             "Options",
@@ -52,33 +52,33 @@ fn tool() -> Tool {
                 Flag::choice::<Kind, _>("only", "KIND", "install or remove only files of this kind", |args: &mut Args| {
                     &mut args.own.kinds
                 })
-                .more("May be given more than once. [default: man, and each of these shells that is installed]"),
+                .more("May be given more than once. [default: man, and those of the shells that are installed]"),
                 Flag::switch("yes", "do not ask for confirmation", |args| &mut args.own.yes)
                     .short('y')
-                    .more("The flag is necessary without a terminal."),
-                Flag::switch("dry-run", "list the files, and change nothing", |args| &mut args.own.dry_run).short('n'),
+                    .more("This option is required if standard input is not a terminal."),
+                Flag::switch("dry-run", "list the files, and change no file", |args| &mut args.own.dry_run).short('n'),
                 Flag::switch("undo", "remove the installed files", |args| &mut args.own.undo)
-                    .more("With --only, files of other kinds stay. A file that was changed since it was installed is kept and listed. Directories that setup created are removed with the last file if they are empty."),
-                flags::json("records of type setup.file, one for each file"),
+                    .more("With --only, files of other kinds are kept. A file that was changed after codex-agent-setup installed it is kept and listed. With the last file, the directories that codex-agent-setup created are removed if they are empty."),
+                flags::json("print a record of type setup.file for each file"),
             ],
         ))
         .exit_status(&[
-            (0, "The files were installed, removed or listed, or there was nothing to do."),
-            (1, "Nothing was changed: the answer was no, or there is no terminal and no --yes. Or --undo kept files that were changed."),
-            (2, "Bad usage. Or a file that setup did not write is in the way, and nothing was changed. Or a file could not be written."),
+            (0, "The files were installed, removed or listed, or no change was necessary."),
+            (1, "One of these: the user did not confirm, and no file was changed; standard input is not a terminal, --yes is missing, and no file was changed; --undo kept files that were changed after their installation."),
+            (2, "One of these: bad usage; a file that codex-agent-setup did not write has the path of a file to install, and no file was changed; a file could not be written."),
         ])
         .environment(&[
-            ("XDG_DATA_HOME", "The directory of completions for bash and zsh, and of manual pages if the executables are not below the home directory, instead of ~/.local/share."),
-            ("XDG_CONFIG_HOME", "The directory of completions for fish, instead of ~/.config."),
-            ("BASH_COMPLETION_USER_DIR", "Directories that bash-completion searches for completions of the user, separated by colons; the first one is used."),
-            ("ZDOTDIR", "The directory of the startup files of zsh, named in the printed line."),
+            ("XDG_DATA_HOME", "The directory below which completion scripts for bash and zsh are installed, and manual pages if the executables are not below the home directory, instead of ~/.local/share."),
+            ("XDG_CONFIG_HOME", "The directory below which completion scripts for fish are installed, instead of ~/.config."),
+            ("BASH_COMPLETION_USER_DIR", "The directories in which bash-completion searches for completion scripts of the user, separated by colons; scripts are installed in the first directory."),
+            ("ZDOTDIR", "The directory of the startup files of zsh; the message about the missing line names this directory."),
         ])
         .files(&[("~/.local/state/codex-agent/setup.json", "The list of installed files, for --undo.")])
         .examples(&[
             ("List the files without installing them:", "codex-agent setup --dry-run"),
-            ("Install everything without a question:", "codex-agent setup --yes"),
+            ("Install all files without a confirmation:", "codex-agent setup --yes"),
             ("Install only the manual pages:", "codex-agent setup --only man --yes"),
-            ("Remove everything that was installed:", "codex-agent setup --undo --yes"),
+            ("Remove all files that codex-agent-setup installed:", "codex-agent setup --undo --yes"),
         ])
         .see_also("codex-agent(1) codex-agent-files(5) codex-agent(7)".split(' '))
         .writes(["setup.file"])

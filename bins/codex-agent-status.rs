@@ -20,18 +20,18 @@ type Args = cli::Args;
 fn tool() -> Tool {
     Tool::ours("codex-agent-status")
         .description([
-            "Shows running and unfinished runs, queues with pending prompts and their next prompt, and usage limits with the time when they reset.",
-            "In a pipe each run, queue and limit is one line with these columns, separated by TABs: the word run, queue or limit; the name (for a limit, Codex's home); the state; the number of jobs or prompts that are left; and the start of the run, the next prompt, or the time when the limit resets. The state of a limit is 'reached', or 'over' after the time that Codex reported; the next job then tries again.",
+            "Shows the runs that are running or unfinished, the queues that have pending prompts, each with its next prompt, and the usage limits that were reached, each with the time when the limit resets.",
+            "In a pipe, each run, queue and limit is one line with these columns, separated by TABs: the word run, queue or limit; the id of the run, the name of the queue, or Codex's home directory for a limit; the state; the number of jobs or prompts that are left; and the start of the run, the next prompt, or the time when the limit resets. The state of a limit is 'reached', or 'over' after the time that Codex reported has come; the next job then tries whether the limit was reset.",
         ])
         .command(
             Command::new(run)
-                .flags("Options", [flags::json("run, queue and limit records, one a line"), flags::color()]),
+                .flags("Options", [flags::json("print run, queue and limit records, one per line"), flags::color()]),
         )
-        .exit_status(&[(0, "Done, even if nothing is running or pending."), (2, "Bad usage, or an error with a file.")])
+        .exit_status(&[(0, "Done; the status is also 0 if nothing is running or pending."), (2, "Bad usage, or an error with a file.")])
         .environment(&[
             (
                 "CODEX_AGENT_STATE_HOME, CODEX_AGENT_CONFIG_HOME",
-                "The directories of runs and limits, and of queues; see codex-agent-files(5).",
+                "The directory of runs and limits, and the directory of queues; see codex-agent-files(5).",
             ),
         ])
         .files(&[

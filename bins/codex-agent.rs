@@ -37,15 +37,15 @@ type Flag = cli::Flag<Args>;
 
 fn flags() -> Vec<Flag> {
     vec![
-        Flag::directory("directory", "change to DIR first", |args| &mut args.directory).short('C'),
+        Flag::directory("directory", "run the tool in the directory DIR", |args| &mut args.directory).short('C'),
         Flag::directory(
             "codex-home",
-            "Codex's home, for the tool: sets CODEX_HOME",
+            "Codex's home directory, for the tool: sets CODEX_HOME",
             |args| &mut args.codex_home,
         ),
         Flag::directory(
             "config-home",
-            "the directory of settings and groups: sets CODEX_AGENT_CONFIG_HOME",
+            "the directory of settings, groups and queues: sets CODEX_AGENT_CONFIG_HOME",
             |args| &mut args.config_home,
         ),
         Flag::new(
@@ -54,7 +54,7 @@ fn flags() -> Vec<Flag> {
             "list the tools",
             |args, value| value.perhaps().map(|word| args.list = Some(word.is_some())),
         )
-        .more("In a pipe: name, summary, path, and the paths that the tool shadows, separated by TABs; with =json records of type tool. No tool is run for the list: the summary of an external tool is in its description, see codex-agent-plugin(1). Aliases follow the tools, as records of type alias; a warning is printed for an alias that a tool shadows."),
+        .more("In a pipe, each tool is one line with these columns, separated by TABs: name; summary; path; paths of executables of the same name that are not run (shadowed). With --list=json, each tool is a record of type tool, and each alias is a record of type alias after them. No tool is run for the list: the summary of an external tool is read from its description; see codex-agent-plugin(1). If a tool has the name of an alias, a warning is printed."),
         Flag::switch(
             "exec-path",
             "print the directories that are searched for tools",
@@ -66,12 +66,12 @@ fn flags() -> Vec<Flag> {
 fn tool() -> Tool {
     Tool::new("codex-agent", "run a codex-agent tool")
         .description([
-            "codex-agent is git for Codex sessions: small programs that each do one thing, joined by pipes of newline-delimited JSON. 'codex-agent ls' runs the executable codex-agent-ls, which can also be run directly.",
-            "Any executable called codex-agent-NAME is a tool, in whatever language it is written. NAME is lower case letters, digits and dashes. Tools are searched for in the directory of codex-agent itself, then in CODEX_AGENT_EXEC_PATH, then in PATH. Empty and relative entries of these are skipped, so that a tool is never run from the current directory by accident. The first one found is run; --list prints the ones that it shadows.",
-            "If there is no tool of a name, the name may be an alias: the table alias in config.toml defines short names for a tool with arguments, or, with a leading '!', for a shell command. See codex-agent(7). The file is read only if there is no such tool.",
-            "The environment of a tool also has CODEX_AGENT, the path of this codex-agent, and CODEX_AGENT_PROTOCOL, which is 1. --quiet before the name of a tool of this package is passed on to it.",
-            "'codex-agent help TOOL' opens the manual page of a tool, or prints its --help if there is none; for an alias it prints the definition. 'codex-agent help guide', 'help records', 'help files' and 'help plugins' open codex-agent(7), codex-agent-records(5), codex-agent-files(5) and codex-agent-plugins(7), which describes how to write a tool.",
-            "The tools of this package:",
+            "codex-agent is git for Codex sessions: a set of small programs (tools) that each do one thing, and are connected by pipes in which each line is a JSON object. 'codex-agent TOOL' runs the executable codex-agent-TOOL, which can also be run directly: 'codex-agent ls' runs codex-agent-ls.",
+            "Any executable called codex-agent-NAME, in any programming language, is a tool. NAME consists of lower case letters, digits and dashes. Tools are searched for in the directory of the executable codex-agent, then in the directories of CODEX_AGENT_EXEC_PATH, then in the directories of PATH. Empty and relative entries of these variables are skipped, so that a tool in the current directory is never run by accident. The first executable that is found is run; --list prints later executables of the same name, which are not run.",
+            "If the tool TOOL does not exist, TOOL may be an alias: the table alias in config.toml defines short names for a tool with arguments, or, for a value that begins with '!', for a shell command. See codex-agent(7). The aliases in config.toml are read only if no tool has the name.",
+            "In the environment of a tool, CODEX_AGENT is the path of the executable codex-agent that runs the tool, and CODEX_AGENT_PROTOCOL is 1. If --quiet precedes the name of a tool of the package codex-agent, the option is passed on to the tool.",
+            "'codex-agent help TOOL' opens the manual page of a tool, or, for a tool without a manual page, runs the tool with --help; for an alias, it prints the definition of the alias. 'codex-agent help guide' opens codex-agent(7), 'codex-agent help records' opens codex-agent-records(5), 'codex-agent help files' opens codex-agent-files(5), and 'codex-agent help plugins' opens codex-agent-plugins(7), which describes how to write a tool.",
+            "The tools of the package codex-agent are:",
         ])
         .description([tool_lines("    ")])
         .command(
@@ -91,11 +91,11 @@ fn tool() -> Tool {
                 "Bad usage, an alias that refers to itself, or an error in config.toml when an alias is looked up.",
             ),
             (126, "The tool was found, but cannot be run."),
-            (127, "There is no such tool."),
+            (127, "The tool does not exist, and no alias has this name."),
         ])
         .environment(&[("CODEX_AGENT_EXEC_PATH", "Directories with tools, separated by colons; searched before PATH.")])
         .files(&[
-            ("~/.config/codex-agent/config.toml", "Aliases, among other settings; see codex-agent-files(5)."),
+            ("~/.config/codex-agent/config.toml", "The settings, which include the aliases; see codex-agent-files(5)."),
             (
                 "~/.local/share/codex-agent/tools/NAME.json",
                 "The description of an external tool; see codex-agent-plugin(1).",
@@ -105,9 +105,9 @@ fn tool() -> Tool {
             ("Put all sessions into a group:", "codex-agent ls --json | codex-agent group add work"),
             ("List the tools:", "codex-agent --list"),
             ("Open the manual page of a tool:", "codex-agent help ls"),
-            ("Use another home for one command:", "codex-agent --codex-home \"$CODEX_HOME\" ls --count"),
-            ("Install manual pages and completion without a package:", "codex-agent setup --dry-run"),
-            ("Try everything on a sample home:", "codex-agent demo"),
+            ("Use another home directory of Codex for one command:", "codex-agent --codex-home \"$CODEX_HOME\" ls --count"),
+            ("List the manual pages and completion scripts that setup would install:", "codex-agent setup --dry-run"),
+            ("Try the tools on a sample of Codex's home directory:", "codex-agent demo"),
         ])
         .see_also(plugin::TOOLS.iter().map(|(name, ..)| format!("codex-agent-{name}(1)")).chain(
             ["codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)", "codex-agent-plugins(7)"]

@@ -28,11 +28,11 @@ struct Args {
 fn tool() -> Tool {
     Tool::ours("codex-agent-demo")
         .description([
-            "Unpacks a small sample home into a temporary directory and runs a command there. The sample has thirteen sessions, which Codex 0.169 created in three projects. Among them are a named, an archived and a forked session, a session of a subagent, and interrupted, killed and failed sessions. CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME point into the directory, so that your own files are not changed. The directory is removed after the command.",
-            "The Codex on PATH and in CODEX_AGENT_CODEX is a Codex without a model. This Codex answers each prompt with the prompt, and needs no account and no network. It supports 'codex exec' and the requests of 'codex app-server' that the other tools use, and has no TUI.",
-            "Without a command the demo shows the main pipe, step by step, counts your own sessions, and shows how to continue with them.",
-            "An interactive shell starts in the directory of the projects, any other command in the current directory.",
-            "The directories of the sample sessions exist and are empty, so that the sessions can be run: 'codex-agent group run', 'resume' and 'fork' work as with your own sessions.",
+            "Unpacks a small sample of Codex's home directory into a temporary directory, and runs COMMAND so that the tools of codex-agent use this sample. The sample has thirteen sessions, which Codex 0.169 created in three projects. Some of the sessions have a name, are archived, are forks or subagents, were interrupted or killed, or failed. In the environment of COMMAND, CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME name directories in the temporary directory, so that the files of the user are not changed. When COMMAND has ended, the temporary directory is removed.",
+            "In the environment of COMMAND, PATH and CODEX_AGENT_CODEX name a Codex without a model. This Codex answers each prompt with the text of the prompt, and needs no account and no network. It supports 'codex exec' and those requests of 'codex app-server' that the tools of codex-agent use, and has no TUI.",
+            "Without COMMAND, the demo shows step by step how sessions are listed, found and grouped by a pipe, counts the sessions in Codex's home directory of the user, and shows commands for these sessions.",
+            "If COMMAND is an interactive shell, it is run in the directory of the sample projects. Any other COMMAND is run in the current directory.",
+            "The working directories of the sample sessions exist and are empty, so that 'codex-agent group run', 'codex-agent resume' and 'codex-agent fork' can run the sample sessions.",
         ])
         .command(
             Command::new(run)
@@ -43,8 +43,8 @@ fn tool() -> Tool {
                 .greedy()
                 .flags(
                     "Options",
-                    [Flag::directory("keep", "unpack the sample home into DIR, and keep it", |args: &mut Args| &mut args.keep)
-                        .more("DIR must not exist. The directories of the sessions are created beside DIR, in DIR-projects, and a Codex without a model in DIR-bin. Without a COMMAND the environment of the sample is printed, as lines for eval.")],
+                    [Flag::directory("keep", "unpack the sample into DIR, and keep DIR", |args: &mut Args| &mut args.keep)
+                        .more("DIR must not exist. The working directories of the sessions are created beside DIR, in DIR-projects, and the Codex without a model is in DIR-bin. Without COMMAND, the environment variables of the sample are printed as shell commands for eval.")],
                 ),
         )
         .exit_status(&[
@@ -56,19 +56,19 @@ fn tool() -> Tool {
             ),
         ])
         .environment(&[
-            ("TMPDIR", "The directory in which the temporary directory is created, instead of /tmp."),
-            ("CODEX_HOME", "Codex's home, whose sessions are counted at the end of the tour."),
+            ("TMPDIR", "The directory in which the temporary directory of the sample is created, instead of /tmp."),
+            ("CODEX_HOME", "Codex's home directory, whose sessions are counted at the end of the demo."),
         ])
         .examples(&[
-            ("Take the tour:", "codex-agent demo"),
-            ("Run a command:", "codex-agent demo codex-agent ls --archived --json"),
+            ("Show the demo:", "codex-agent demo"),
+            ("Run a command in the sample:", "codex-agent demo codex-agent ls --archived --json"),
             (
-                "Run a pipe:",
+                "Run a pipe in the sample:",
                 "codex-agent demo sh -c 'codex-agent ls --json | codex-agent group add all --json | wc -l'",
             ),
             ("Start a shell in the sample:", "codex-agent demo sh"),
             (
-                "Use a permanent sample in this shell:",
+                "Unpack a sample that is not removed, and use it in the current shell:",
                 "eval \"$(codex-agent demo --keep sample)\" && codex-agent ls",
             ),
         ])

@@ -47,15 +47,15 @@ fn format() -> Flag {
         args.own.template = Some(Template::parse(&value.text()?, known)?);
         Ok(())
     })
-    .more("Fields: id, name, description, paused, count, created_at, updated_at.")
+    .more("Each group is printed as one line. Fields: id, name, description, paused, count, created_at, updated_at.")
 }
 
 fn group_json() -> Flag {
-    flags::json("group records, one a line")
+    flags::json("print group records, one per line")
 }
 
 fn changed_json() -> Flag {
-    flags::json("the group's record on standard output")
+    flags::json("print the record of the group")
 }
 
 fn commands() -> Vec<Command<Args>> {
@@ -77,49 +77,49 @@ fn commands() -> Vec<Command<Args>> {
             .aliases(&["ls"])
             .hint("'codex-agent group show NAME' shows a group")
             .details(&[
-                "In a pipe: name, number of sessions, paused or not, time of the last change, id, description, separated by TABs.",
+                "In a pipe, each group is one line with these columns, separated by TABs: name; number of sessions; whether the group is paused; time of the last change; id; description.",
             ])
             .flags("Options", [group_json(), format(), flags::color()]),
         Command::verb("show", "show a group and its sessions", show)
             .operands("NAME", &[Completes::Groups])
             .details(&[
-                "Prints the group and a table of its sessions on a terminal, and a row for each session in a pipe, as codex-agent ls does. A session that Codex does not have any more is a row with only its id. With --json the group's record is printed; 'codex-agent ls --group NAME --json' prints the records of the sessions.",
+                "On a terminal, the group and a table of its sessions are printed. In a pipe, each session is one line, as codex-agent-ls(1) prints it. For a session that Codex does not have any more, only the id is printed. With --json, the record of the group is printed; 'codex-agent ls --group NAME --json' prints the records of its sessions.",
             ])
             .flags("Options", [group_json(), flags::color(), flags::codex_home()]),
         Command::verb("add", "add sessions to a group", add)
             .operands("NAME [REF...|-]", &[Completes::Groups, Completes::Sessions])
             .details(&[
-                "Creates the group if there is none, and reports it. REF is a reference, see codex-agent(7). Without one, or for '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB.",
-                "Each session must exist; it may be archived or a subagent. If a line is invalid, nothing is added. A session is never in a group twice. With --json the session records of standard input are printed unchanged, so that the verb can be used in the middle of a pipe.",
+                "If the group NAME does not exist, it is created, and a message reports this. REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB.",
+                "Each session must exist, and may be archived or a subagent. If a line is invalid, no session is added. A session that is already in the group is not added a second time. With --json, the session records of standard input are printed unchanged, so that the verb can be used in the middle of a pipe.",
             ])
             .flags(
                 "Options",
                 [
                     flags::json("print the session records that were read"),
-                    Flag::switch("existing", "refuse to create the group", |args| &mut args.own.existing),
-                    Flag::switch("unchecked", "add ids without checking that Codex has them", |args| {
+                    Flag::switch("existing", "fail if the group does not exist", |args| &mut args.own.existing),
+                    Flag::switch("unchecked", "add ids without checking that Codex has these sessions", |args| {
                         &mut args.own.unchecked
                     })
-                    .more("For sessions of another machine. Only full ids and records are accepted with it."),
+                    .more("This option is for sessions of another machine. With this option, only complete ids and session records are accepted."),
                     flags::codex_home(),
                 ],
             ),
         Command::verb("remove", "remove sessions from a group", remove)
             .operands("NAME [REF...|-]", &[Completes::Groups, Completes::Sessions])
             .details(&[
-                "Accepts the same input as 'add'. A session that Codex does not have any more can be removed by its id, or by the beginning or end of its id. A session that is not in the group is reported, and is no error.",
+                "The operands and the input are the same as for the verb add. A session that Codex does not have any more can be removed by its id, or by the beginning or end of its id. If a session is not in the group, a message reports this, and it is not an error.",
             ])
             .flags("Options", [flags::json("print the session records that were read"), flags::codex_home()]),
         Command::verb("rename", "rename a group", rename)
             .operands("NAME NEW", &[Completes::Groups, Completes::Nothing])
             .flags("Options", [changed_json()]),
-        Command::verb("delete", "delete groups; their sessions stay", delete)
+        Command::verb("delete", "delete groups, and keep their sessions", delete)
             .operands("NAME...", &[Completes::Groups])
-            .details(&["If one of the groups does not exist, none is deleted."])
-            .flags("Options", [flags::json("the records of the deleted groups")]),
+            .details(&["If one of the groups does not exist, none of the groups is deleted."])
+            .flags("Options", [flags::json("print the records of the deleted groups")]),
         Command::verb("pause", "mark a group as paused", |args| set_paused(&args, true))
             .operands("NAME...", &[Completes::Groups])
-            .details(&["The mark is saved and shown. 'group run' refuses a paused group."])
+            .details(&["The mark is saved in the group, and shown in listings. 'codex-agent group run' refuses a paused group."])
             .flags("Options", [changed_json()]),
         Command::verb("unpause", "unmark a paused group", |args| set_paused(&args, false))
             .aliases(&["resume"])
@@ -128,8 +128,8 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("run", "send a prompt to every session of a group", run)
             .operands("NAME", &[Completes::Groups])
             .details(&[
-                "Each session gets one more turn, in the directory where it ran last; several run concurrently. Events are printed as they happen and saved: 'codex-agent run log' prints them again, and after a crash or a Ctrl-C 'codex-agent run continue' continues without sending a prompt twice. See codex-agent-run(1).",
-                "A paused group is refused (exit status 75). While a run of the group is unfinished, another one is started only with --new.",
+                "The prompt is sent to each session as its next turn, in the working directory of its last turn; several sessions run concurrently. Events are printed as they happen, and are saved: 'codex-agent run log' prints the events again. After a crash or a Ctrl-C, 'codex-agent run continue' continues the run without sending a prompt twice. See codex-agent-run(1).",
+                "A paused group is refused with exit status 75. While a run of the group is unfinished, another run is started only with --new.",
             ])
             .flags("Prompt options", [jobs::prompt(), jobs::prompt_file(), jobs::image()])
             .flags(
@@ -141,34 +141,34 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("watch", "follow the sessions of a group", verbs::watch)
             .operands("NAME", &[Completes::Groups])
             .details(&[
-                "Prints new events of runs of the group until Ctrl-C, and what its sessions do otherwise, for example in the Codex TUI: turns, messages, tool calls. Sessions that are added meanwhile are watched too.",
-                "In a pipe each event is one line: time, event, job, session, and a text, separated by TABs and never truncated.",
+                "Until Ctrl-C, this verb prints the new events of runs of the group, and the turns, messages and tool calls of its sessions that other programs run, for example the Codex TUI. Sessions that are added to the group meanwhile are followed too.",
+                "In a pipe, each event is one line with these columns, separated by TABs and never truncated: time, event, job, session, text.",
             ])
             .flags("Output options", jobs::output_options())
             .flags("Other", [flags::codex_home()]),
         Command::verb("log", "print the log of the last run of a group", verbs::log)
             .operands("NAME", &[Completes::Groups])
-            .details(&["'codex-agent run list' lists earlier runs, and 'codex-agent run log' prints the log of any of them."])
-            .flags("Options", [flags::json("events as records, one a line"), jobs::answers()]),
+            .details(&["'codex-agent run list' lists earlier runs, and 'codex-agent run log RUN' prints the log of an earlier run."])
+            .flags("Options", [flags::json("print events as JSON records, one per line"), jobs::answers()]),
     ]
 }
 
 fn tool() -> Tool {
     Tool::ours("codex-agent-group")
         .description([
-            "A group is a named set of sessions. Sessions are added from a pipe or by hand, and other tools read the group: 'codex-agent ls --group NAME' lists its sessions.",
+            "A group is a named set of sessions. Sessions are added from a pipe or as operands. Other tools can read a group: 'codex-agent ls --group NAME' lists the sessions of the group NAME.",
             "    codex-agent ls --json --under ~/src | codex-agent group add work",
-            "A prompt can be sent to all of its sessions, concurrently, as one turn of each:",
+            "A prompt can be sent to all sessions of a group concurrently, as the next turn of each session:",
             "    codex-agent group run work --prompt 'Rebase on main and run the tests'",
-            "Groups are kept in one file. Any number of processes may change it concurrently; each change is atomic, also in a crash. A file that cannot be parsed is never overwritten.",
-            "A group is identified by its name. If an older file has two groups of one name, the verbs report it and accept the id.",
+            "All groups are stored in one file, groups.json. Any number of processes may change this file concurrently; each change is atomic, even if a process crashes. A groups.json that cannot be parsed is never overwritten.",
+            "NAME is the name of a group. If groups.json has two groups of the same name, the verbs report this, and accept the id of a group as NAME.",
         ])
         .commands(commands())
         .exit_status(&[
             (0, "Done."),
             (
                 1,
-                "There is no such group, or no such session, and nothing was changed; or a job failed.",
+                "One of these: the group does not exist, or a session does not exist, and nothing was changed; for run, a job failed.",
             ),
             (2, "Bad usage, invalid input, or an error with a file. Nothing was changed."),
             (75, "A run was stopped before its end, or the group is paused."),
@@ -187,19 +187,19 @@ fn tool() -> Tool {
                 "codex-agent ls --json --under . | codex-agent group add work",
             ),
             (
-                "Add the newest session of all, and show the group:",
+                "Add the newest session of any directory to a group, and show the group:",
                 "codex-agent group add work @@ && codex-agent group show work",
             ),
             (
-                "Add found sessions, and pass them on to another tool:",
+                "Add the sessions that a search finds, and pass their records to another program:",
                 "codex-agent find login --json | codex-agent group add work --json | jq -r .cwd",
             ),
             (
-                "Remove sessions that have been archived since:",
+                "Remove the archived sessions from a group:",
                 "codex-agent ls --group work --archived=only --json | codex-agent group remove work",
             ),
             (
-                "Copy a group:",
+                "Copy the sessions of a group to another group:",
                 "codex-agent ls --group work --archived --json | codex-agent group add 'work, kept'",
             ),
             ("Print the names of all groups:", "codex-agent group list | cut -f1"),

@@ -54,15 +54,15 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("list", "list the tools and their summaries", list)
             .aliases(&["ls"])
             .details(&[
-                "In a pipe: name, summary, path, the paths that it shadows, version, and whether its description is known or none, separated by TABs.",
-                "Problems are printed on standard error with the reason: a file that another file shadows, a file that is not executable, a file whose name cannot be the name of a tool, a directory that cannot be read, a missing interpreter. With --json each problem is a record of type plugin.problem, after the tools.",
+                "In a pipe, each tool is one line with these columns, separated by TABs: name; summary; path; paths of executables of the same name that are not run (shadowed); version; the word known if the tool has a description, or none.",
+                "Files that cannot be run as tools are reported on standard error, with the reason: another executable of the same name is run instead, the file is not executable, the name of the file is not a valid name of a tool, the directory cannot be read, or the interpreter of a script does not exist. With --json, each of these problems is a record of type plugin.problem, after the records of the tools.",
             ])
-            .flags("Options", [flags::json("records of type tool and plugin.problem, one a line")]),
-        Command::verb("which", "print the path of the executable that is run", which)
+            .flags("Options", [flags::json("print records of type tool and plugin.problem, one per line")]),
+        Command::verb("which", "print the path of the executable that is run for a name", which)
             .operands("NAME", &[Completes::Tools])
             .flags(
                 "Options",
-                [Flag::switch("all", "also print the executables that are not run", |args: &mut Args| {
+                [Flag::switch("all", "also print the executables of the same name that are not run", |args: &mut Args| {
                     &mut args.own.all
                 })
                 .short('a')],
@@ -70,36 +70,36 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("describe", "print the description of a tool", describe)
             .operands("NAME", &[Completes::Tools])
             .details(&[
-                "Each line is a name and a value, separated by a TAB. The tool is not run. The exit status is 1 if the tool has no description.",
+                "Each line has the name of a field of the description and its value, separated by a TAB. The tool is not run. If the tool has no description, the exit status is 1.",
             ])
-            .flags("Options", [flags::json("the tool's record")]),
-        Command::verb("add", "ask tools for their descriptions, and write them", add)
+            .flags("Options", [flags::json("print the record of the tool")]),
+        Command::verb("add", "save the descriptions that tools print", add)
             .operands("NAME...", &[Completes::Tools])
             .details(&[
-                "Runs each tool once, as 'codex-agent-NAME --generate describe', without input, for at most 5 seconds and 64 KiB. If one of the tools does not print its description, nothing is written. A tool that ignores its options does its usual work instead: use --about for such a tool.",
-                "From then on the tool is listed with its summary, and completed if its description allows that. After an update of the tool, add the tool again. A file that is no description is never overwritten.",
+                "Each tool is run once, as 'codex-agent-NAME --generate describe', without input; it may run for 5 seconds and print 64 KiB. If one of the tools does not print its description, no description is saved. A tool that ignores its options does its usual work instead of printing its description: use --about for such a tool.",
+                "After that, listings show the summary of the tool, and shells complete its arguments if the description states that the tool supports completion. After an update of the tool, add the tool again. A file that is not a description is never overwritten.",
             ])
             .flags(
                 "Options",
                 [
-                    Flag::text("about", "TEXT", "describe the tool with this summary, without running it", |args: &mut Args| {
+                    Flag::text("about", "TEXT", "save TEXT as the summary of the tool, without running the tool", |args: &mut Args| {
                         &mut args.own.about
                     })
-                    .more("For a tool that prints no description, or should not be run for it. Only one name may be given."),
-                    flags::json("tool records, one a line"),
+                    .more("This option is for a tool that prints no description, or should not be run to print its description. Only one NAME may be given with it."),
+                    flags::json("print tool records, one per line"),
                 ],
             ),
-        Command::verb("remove", "remove descriptions of your own", remove)
+        Command::verb("remove", "remove descriptions that 'plugin add' saved", remove)
             .operands("NAME...", &[Completes::Tools])
             .details(&[
-                "The tools themselves stay where they are. A description that a package has installed is not removed.",
+                "The tools themselves are not removed, nor are descriptions that a software package has installed.",
             ]),
-        Command::verb("check", "check whether a tool keeps the rules", check)
+        Command::verb("check", "check that a tool follows the rules for tools", check)
             .operands("NAME|PATH [-- ARGUMENT...]", &[Completes::Tools, Completes::Nothing])
             .details(&[
-                "The rules are those of codex-agent-plugins(7). The tool is run many times, in a temporary home with a sample of sessions and a Codex that has no model, with limits of time and memory. The home, state and temporary directories of these runs are temporary, but the tool runs with your rights and is not confined.",
-                "Each check prints a line: ok, failed or skipped, the name of the check, the observation, and, for a failed check, the reason for the rule. In a pipe these columns are separated by TABs. Checks that need a description are skipped without one.",
-                "With the ARGUMENTs the tool reads records from standard input and writes records to standard output. They are not needed if the description of the tool has them.",
+                "The rules are those of codex-agent-plugins(7). The tool is run many times, with limits of time and memory, with a temporary home directory of Codex that has sample sessions, and with a Codex that has no model. The tool's home, state and temporary directories are temporary directories too, but the tool runs with the permissions of the user and is not confined.",
+                "For each check, a line is printed: the result (ok, failed or skipped), the name of the check, the behaviour of the tool, and, for a failed check, the reason for the rule. In a pipe, these columns are separated by TABs. Checks that need a description are skipped if the tool has no description.",
+                "ARGUMENT... are the arguments with which the tool reads records from standard input and prints records. The arguments need not be given if the description of the tool names them in its field pipe.",
             ])
             .flags(
                 "Options",
@@ -107,28 +107,28 @@ fn commands() -> Vec<Command<Args>> {
                     Flag::parsed(
                         "only",
                         Takes::OneOf("CHECK", check::values),
-                        "make only this check; may be given more than once",
+                        "make only the check with this name; may be given more than once",
                         Value::text,
                         |args: &mut Args| &mut args.own.only,
                     ),
-                    Flag::file("input", "use the records of this file as input, instead of those of the sample home", |args| {
+                    Flag::file("input", "use the records in FILE as the input of the tool, instead of sample records", |args| {
                         &mut args.own.input
                     })
-                    .more("For a tool that reads records of a type that codex-agent does not write. FILE is a regular file of at most 64 MiB."),
-                    flags::json("records of type plugin.check, one a line"),
+                    .more("This option is for a tool that reads records of a type that codex-agent does not print. FILE is a regular file of at most 64 MiB."),
+                    flags::json("print records of type plugin.check, one per line"),
                     flags::color(),
                 ],
             ),
         Command::verb("completion", "print a script that completes a tool in a shell", completion)
             .operands("NAME bash|zsh|fish", &[Completes::Tools, Completes::Nothing])
             .details(&[
-                "Plumbing for the completion of codex-agent. The script is the tool's own; for a tool of the package, it is the script for all tools. The exit status is 1 if the description names no script for the shell.",
+                "The completion scripts of codex-agent run this verb. The printed script is that of the tool itself; for a tool of the package codex-agent, it is the script for all tools. If the description of the tool names no script for the shell, the exit status is 1.",
             ]),
         Command::verb("candidates", "print the candidates of the completion hook of a tool", candidates)
             .operands("NAME [WORD...]", &[Completes::Tools, Completes::Nothing])
             .greedy()
             .details(&[
-                "Plumbing for the completion of codex-agent. The last WORD is the word to complete, and may be empty. Each line is a candidate, a TAB, and its meaning, escaped like other plain lines.",
+                "The completion scripts of codex-agent run this verb. The last WORD is the word to complete, and may be empty. Each line of the output has a candidate, a TAB, and the meaning of the candidate, escaped like other plain lines.",
             ]),
     ]
 }
@@ -136,30 +136,30 @@ fn commands() -> Vec<Command<Args>> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-plugin")
         .description([
-            "Any executable called codex-agent-NAME on PATH is a tool, in whatever language it is written; codex-agent-plugins(7) has the rules for authors. This tool lists the tools, writes their descriptions, and checks whether they keep the rules.",
-            "No external tool is run only to be listed. A description is a file, codex-agent/tools/NAME.json: your own in $XDG_DATA_HOME, which 'add' writes and 'remove' removes, or one that a package has installed in a directory of $XDG_DATA_DIRS. Your own description overrides that of a package. A file that cannot be read is skipped with a warning that names it.",
+            "Any executable called codex-agent-NAME on PATH, in any programming language, is a tool, which 'codex-agent NAME' runs. A tool that does not belong to the package codex-agent is an external tool; codex-agent-plugins(7) has the rules for authors of external tools. codex-agent-plugin lists the tools, saves the descriptions of external tools, and checks that tools follow the rules.",
+            "No external tool is run only to be listed. Listings read the description of the tool NAME from the file codex-agent/tools/NAME.json, either in $XDG_DATA_HOME, where the verb add writes the file and the verb remove removes it, or in a directory of $XDG_DATA_DIRS, where a software package may install the file. The file in $XDG_DATA_HOME overrides those in $XDG_DATA_DIRS. A file that cannot be read is skipped with a warning that names the file.",
         ])
         .commands(commands())
         .exit_status(&[
-            (0, "Done; for 'check', also where checks were skipped."),
-            (1, "There is no such tool, it has no description, or a check failed."),
+            (0, "Done; for check, no check failed, but checks may have been skipped."),
+            (1, "The tool does not exist, the tool has no description, or a check failed."),
             (
                 2,
-                "Bad usage, or trouble: a tool that cannot be run or prints no description, a description that cannot be read or is not your own.",
+                "Bad usage, a tool that cannot be run or prints no description, or a description that cannot be read or that 'codex-agent plugin add' did not save.",
             ),
         ])
         .environment(&[
             ("CODEX_AGENT_EXEC_PATH", "Directories with tools, separated by colons; searched before PATH."),
-            ("XDG_DATA_HOME", "The directory of your own descriptions, instead of ~/.local/share."),
+            ("XDG_DATA_HOME", "The directory below which the verb add saves descriptions, instead of ~/.local/share."),
             (
                 "XDG_DATA_DIRS",
-                "Directories with descriptions of packages, separated by colons, instead of /usr/local/share:/usr/share.",
+                "The directories below which software packages install descriptions, separated by colons, instead of /usr/local/share:/usr/share.",
             ),
-            ("TMPDIR", "The directory of the temporary home of 'check', instead of /tmp."),
+            ("TMPDIR", "The directory in which the verb check creates its temporary directories, instead of /tmp."),
         ])
         .files(&[
-            ("~/.local/share/codex-agent/tools/NAME.json", "A description of your own."),
-            ("/usr/share/codex-agent/tools/NAME.json", "A description that a package has installed."),
+            ("~/.local/share/codex-agent/tools/NAME.json", "A description that the verb add saved."),
+            ("/usr/share/codex-agent/tools/NAME.json", "A description that a software package has installed."),
         ])
         .examples(&[
             ("List the tools and their summaries:", "codex-agent plugin list"),
@@ -169,7 +169,7 @@ fn tool() -> Tool {
             ),
             ("Print the path of a tool:", "codex-agent plugin which ls"),
             (
-                "Check whether a tool keeps the rules, as a filter of sessions:",
+                "Check that a tool, here codex-agent-find, follows the rules for a filter of session records:",
                 "codex-agent plugin check find -- --json -",
             ),
         ])

@@ -44,21 +44,21 @@ fn project() -> Flag {
 }
 
 fn one_session() -> Flag {
-    Flag::switch("one-session", "all prompts are turns of one session", |args| &mut args.own.one_session)
-        .more("By default each prompt starts a session of its own. In a queue of one session, a prompt that fails stops the queue, since the next one builds on it.")
+    Flag::switch("one-session", "make all prompts of the queue turns of one session", |args| &mut args.own.one_session)
+        .more("By default, each prompt starts a session of its own. In a queue of one session, a prompt that fails stops the queue, since the next prompt builds on the work of this prompt.")
 }
 
 fn existing() -> Flag {
-    Flag::switch("existing", "refuse to create the queue", |args| &mut args.own.existing)
+    Flag::switch("existing", "fail if the queue does not exist", |args| &mut args.own.existing)
 }
 
 fn manual() -> Flag {
-    let help = "add manual prompts, which are not sent until 'queue mode' makes them auto";
+    let help = "add the prompts with the mode manual: they are not sent until 'codex-agent queue mode' sets their mode to auto";
     Flag::switch("manual", help, |args| &mut args.own.manual)
 }
 
 fn first() -> Flag {
-    Flag::switch("first", "put the prompts before all pending ones, instead of at the end", |args| {
+    Flag::switch("first", "put the prompts before all pending prompts, not at the end", |args| {
         &mut args.own.first
     })
 }
@@ -68,25 +68,25 @@ fn failed() -> Flag {
 }
 
 fn now() -> Flag {
-    Flag::switch("now", "interrupt the running prompt instead of waiting for it", |args| &mut args.own.now)
+    Flag::switch("now", "interrupt the turn in progress, instead of waiting", |args| &mut args.own.now)
 }
 
 fn new() -> Flag {
     jobs::new()
-        .help("start another run, and abandon the unfinished one")
-        .more("The results of jobs of the abandoned run are read first, and a running job is never abandoned. Without --new the unfinished run is continued.")
+        .help("start another run, and abandon the unfinished run")
+        .more("The results of the jobs of the abandoned run are read first, and a running job is never abandoned. Without --new, the unfinished run is continued.")
 }
 
 fn queue_json() -> Flag {
-    flags::json("queue records, one a line")
+    flags::json("print queue records, one per line")
 }
 
 fn changed_json() -> Flag {
-    flags::json("the queue's record on standard output")
+    flags::json("print the record of the queue")
 }
 
 fn prompt_json() -> Flag {
-    flags::json("the records of the prompts on standard output")
+    flags::json("print the records of the prompts")
 }
 
 const NAME: &[Completes] = &[Completes::Queues];
@@ -103,7 +103,7 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("add", "add prompts to a queue", verbs::add)
             .operands("NAME [PROMPT...|-]", NAME_THEN)
             .details(&[
-                "Creates the queue for this directory if there is none, and reports it. A PROMPT is an operand; without one, or for '-', prompts are the lines of standard input. If a line is invalid, nothing is added. Prompts can be added while the queue is being run.",
+                "If the queue NAME does not exist, it is created for the current directory, and a message reports this. Each PROMPT is the text of one prompt. Without PROMPT, or if PROMPT is '-', each line of standard input is a prompt. If a line is invalid, no prompt is added. Prompts can be added while the queue is being run.",
             ])
             .flags(
                 "Prompt options",
@@ -114,83 +114,83 @@ fn commands() -> Vec<Command<Args>> {
             .aliases(&["ls"])
             .hint("'codex-agent queue show NAME' prints the prompts of a queue")
             .details(&[
-                "In a pipe: name, state (idle, running, paused, dead), how many prompts are pending, running, completed and failed, project, id, separated by TABs. A queue is dead if its runner was killed in the middle of a prompt: 'queue run' continues it.",
+                "In a pipe, each queue is one line with these columns, separated by TABs: name; state (idle, running, paused or dead); numbers of pending, running, completed and failed prompts; directory of its sessions; id. A queue is dead if its runner was killed while a prompt was being sent or answered: 'codex-agent queue run' continues the run of the queue.",
             ])
             .flags("Options", [queue_json(), flags::color()]),
         Command::verb("show", "show a queue and its prompts", verbs::show)
             .operands("NAME", NAME)
             .details(&[
-                "In a pipe each prompt is one line: number, id, status, mode, session, prompt, and the failure, separated by TABs and never truncated. With --json the record of the queue comes first, then those of its prompts.",
+                "In a pipe, each prompt is one line with these columns, separated by TABs and never truncated: number, id, status, mode, session, text, failure. With --json, the record of the queue comes first, then the records of its prompts.",
             ])
-            .flags("Options", [flags::json("the records of the queue and its prompts"), flags::color()]),
+            .flags("Options", [flags::json("print the records of the queue and its prompts"), flags::color()]),
         Command::verb("edit", "change the text of a prompt", verbs::edit)
             .operands("NAME PROMPT [TEXT|-]", NAME_THEN)
             .details(&[
                 WHICH,
-                "Without a text, on a terminal, $VISUAL or $EDITOR opens the prompt. A prompt that was sent cannot be edited; 'queue retry' requeues it.",
+                "TEXT is the new text of the prompt; '-' means standard input. Without TEXT, on a terminal, the prompt is opened in the editor that VISUAL or EDITOR names. A prompt that was sent cannot be edited; 'codex-agent queue retry' requeues such a prompt.",
             ])
             .flags("Options", [jobs::prompt(), jobs::prompt_file(), prompt_json()]),
         Command::verb("move", "move prompts within a queue", verbs::move_)
             .operands("NAME PROMPT... PLACE", NAME_THEN)
             .details(&[
                 WHICH,
-                "PLACE is a number, first or last. Several prompts are moved there in the order in which they are named.",
+                "PLACE is a number, or the word first or last. Several prompts are moved to this place in the order in which they are named.",
             ])
             .flags("Options", [prompt_json()]),
         Command::verb("remove", "remove prompts from a queue", verbs::remove)
             .operands("NAME PROMPT...", NAME_THEN)
             .details(&[
                 WHICH,
-                "A prompt that is being sent cannot be removed: 'queue stop --now' interrupts it. If one of the prompts cannot be removed, none is.",
+                "A prompt that is being sent or answered cannot be removed: 'codex-agent queue stop --now' interrupts its turn. If one of the prompts cannot be removed, none of them is removed.",
             ])
-            .flags("Options", [flags::json("the records of the removed prompts")]),
+            .flags("Options", [flags::json("print the records of the removed prompts")]),
         Command::verb("retry", "requeue failed prompts", verbs::retry)
             .operands("NAME [PROMPT...]", NAME_THEN)
             .details(&[
                 WHICH,
-                "Any prompt that is not being sent may be named. The events of its next attempt have the field resent.",
+                "PROMPT may be any prompt that is not being sent or answered, also a completed prompt; a pending prompt stays as it is. When the prompt is sent again, the field resent of the event job.started is true.",
             ])
             .flags("Options", [failed(), prompt_json()]),
         Command::verb("mode", "set whether prompts are sent automatically", verbs::mode)
             .operands("NAME PROMPT... auto|manual", NAME_THEN)
-            .details(&[WHICH, "A manual prompt is skipped until its mode is auto."])
+            .details(&[WHICH, "A runner skips a prompt with the mode manual until its mode is set to auto."])
             .flags("Options", [prompt_json()]),
         Command::verb("rename", "rename a queue", verbs::rename)
             .operands("NAME NEW", NAME_THEN)
             .flags("Options", [changed_json()]),
         Command::verb("project", "set the directory of the sessions of a queue", verbs::set_project)
             .operands("NAME DIR", NAME_THEN)
-            .details(&["Use this when the directory was moved. Sessions that were started elsewhere stay there."])
+            .details(&["Use this verb when the directory of the project was moved. Sessions that exist already keep their directory."])
             .flags("Options", [changed_json()]),
-        Command::verb("delete", "delete queues; their sessions stay", verbs::delete)
+        Command::verb("delete", "delete queues, and keep their sessions", verbs::delete)
             .operands("NAME...", NAME)
             .details(&[
-                "If one of the queues does not exist, is being run, or has a job that is running without its runner, none is deleted.",
+                "If one of the queues does not exist, is being run, or has a job that is running without its runner, none of the queues is deleted.",
             ])
-            .flags("Options", [flags::json("the records of the deleted queues")]),
+            .flags("Options", [flags::json("print the records of the deleted queues")]),
         Command::verb(
             "pause",
             "pause a queue",
             |args| verbs::set_paused(&args, true),
         )
         .operands("NAME...", NAME)
-        .details(&["The running prompt finishes. The pause lasts until 'queue unpause', for every runner of the queue."])
+        .details(&["The turn in progress is left to finish; after it, the runner of the queue stops. No runner sends prompts of the queue until 'codex-agent queue unpause'."])
         .flags("Options", [changed_json()]),
         Command::verb("unpause", "resume a paused queue", |args| verbs::set_paused(&args, false))
             .aliases(&["resume"])
             .operands("NAME...", NAME)
-            .details(&["Only the pause is ended; 'queue run' runs the queue."])
+            .details(&["This verb starts no runner: 'codex-agent queue run' sends the prompts of the queue."])
             .flags("Options", [changed_json()]),
-        Command::verb("stop", "stop the runner of a queue after the running prompt", verbs::stop)
+        Command::verb("stop", "stop the runner of a queue after the turn in progress", verbs::stop)
             .operands("NAME", NAME)
-            .details(&["The next 'queue run' continues."])
+            .details(&["The next 'codex-agent queue run' sends the prompts that are left."])
             .flags("Options", [now()]),
         Command::verb("run", "send the pending prompts, one after the other", verbs::run)
             .operands("NAME", NAME)
             .details(&[
-                "Each prompt is sent when the previous one has ended, in the order that the queue has then: changes from other terminals take effect. After a prompt that fails the next one is sent, except in a queue of one session. Manual prompts are skipped.",
-                "A queue has one runner at a time. Jobs that an earlier runner left, because it was killed or stopped, come first: a running job is followed; the result of a job that ended meanwhile is read from the output of Codex; a job that never reached the model is sent; an interrupted job fails, and is not retried. See codex-agent-run(1).",
-                "The options of an unfinished run (the model, the sandbox, timeouts) are kept when it is continued, unless they are given anew. --new starts another run without them.",
+                "When the turn of a prompt has ended, the first pending prompt in the current order of the queue is sent, so that changes from other terminals take effect. After a prompt has failed, the next prompt is sent, except in a queue of one session. Prompts with the mode manual are skipped.",
+                "A queue has one runner at a time. If an earlier runner was killed or stopped, the jobs that it left come first: a job that is still running is followed; the result of a job that has ended is read from the output of Codex; a job whose prompt never reached the model is sent; an interrupted job fails, and is not retried. See codex-agent-run(1).",
+                "A run that is continued keeps its options (the model, the sandbox, timeouts), except those that are given again. --new starts another run, which does not have these options.",
             ])
             .flags(
                 jobs::RUN_OPTIONS,
@@ -200,29 +200,29 @@ fn commands() -> Vec<Command<Args>> {
             .flags("Output options", jobs::output_options()),
         Command::verb("watch", "follow the runner of a queue", verbs::watch)
             .operands("NAME", NAME)
-            .details(&["The same as 'codex-agent run watch' for the last run of the queue."])
+            .details(&["This verb does the same as 'codex-agent run watch' for the last run of the queue."])
             .flags("Output options", jobs::output_options()),
         Command::verb("log", "print the log of the last run of a queue", verbs::log)
             .operands("NAME", NAME)
             .details(&["A run lasts until the queue has no prompt to send, and may have several runners, one after the other."])
-            .flags("Options", [flags::json("events as records, one a line"), jobs::answers()]),
+            .flags("Options", [flags::json("print events as JSON records, one per line"), jobs::answers()]),
     ]
 }
 
 fn tool() -> Tool {
     Tool::ours("codex-agent-queue")
         .description([
-            "A queue is a named list of prompts for one directory. Prompts are added from a pipe or by hand, and sent one after the other.",
+            "A queue is a named list of prompts for one directory. Prompts are added from a pipe or as operands, and are sent to Codex one after the other.",
             "    codex-agent queue add book < chapters.txt && codex-agent queue run book --on-limit wait",
-            "Each prompt starts a session of its own, or, with --one-session, is the next turn of one session. While a queue is being run, prompts can be added, reordered and edited from other terminals.",
-            "A runner may be killed at any moment: no prompt is sent twice, and none is lost. Queues are kept in one file, which any number of processes may change concurrently; each change is atomic.",
+            "Each prompt starts a session of its own; in a queue that was created with --one-session, each prompt is the next turn of the same session. While a queue is being run, prompts can be added, reordered and edited from other terminals.",
+            "The runner of a queue, which is the process of 'codex-agent queue run', may be killed at any moment: no prompt is sent twice, and none is lost. All queues are stored in one file, which any number of processes may change concurrently; each change is atomic.",
         ])
         .commands(commands())
         .exit_status(&[
             (0, "Done."),
-            (1, "There is no such queue or prompt, and nothing was changed; or a prompt failed."),
+            (1, "One of these: the queue or the prompt does not exist, and nothing was changed; for run and watch, a prompt failed."),
             (2, "Bad usage, invalid input, or an error with a file. Nothing was changed."),
-            (75, "The run was stopped with prompts left, or the queue is paused; 'queue run' continues."),
+            (75, "The run was stopped before all prompts were sent, or the queue is paused; 'codex-agent queue run' continues the run."),
             (130, "The run was interrupted, and a job was killed or left running."),
         ])
         .environment(&[
@@ -230,7 +230,7 @@ fn tool() -> Tool {
                 "CODEX_AGENT_CONFIG_HOME",
                 "The directory of queues.json, instead of $XDG_CONFIG_HOME/codex-agent or ~/.config/codex-agent.",
             ),
-            ("VISUAL, EDITOR", "The editor of 'queue edit'; vi if neither is set."),
+            ("VISUAL, EDITOR", "The editor that 'codex-agent queue edit' opens; vi if neither variable is set."),
         ])
         .files(&[
             ("~/.config/codex-agent/queues.json", "The queues; see codex-agent-files(5)."),
@@ -238,12 +238,12 @@ fn tool() -> Tool {
         ])
         .examples(&[
             (
-                "Add three prompts for this directory, and one that is sent only on request:",
+                "Add three prompts for the current directory, and a prompt that is sent only on request:",
                 "codex-agent queue add chores 'Mend the tests' 'Update the notes' 'Look for dead code' && codex-agent queue add chores --manual 'Make a release'",
             ),
             ("Show the queue:", "codex-agent queue show chores"),
             ("Move the third prompt to the front:", "codex-agent queue move chores 3 first"),
-            ("Print what would be sent, as records:", "codex-agent queue run chores --dry-run | jq -r .prompt"),
+            ("Print the prompts that would be sent, without sending them:", "codex-agent queue run chores --dry-run | jq -r .prompt"),
             (
                 "Send the prompts, and wait at a usage limit until it resets:",
                 "codex-agent queue run chores --on-limit wait",

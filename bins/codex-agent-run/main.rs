@@ -32,7 +32,7 @@ fn prompt_flags() -> Vec<Flag> {
         jobs::prompt(),
         jobs::prompt_file(),
         Flag::switch("jobs", "read job records from standard input, instead of prompts", |args| &mut args.own.job_records)
-            .more("Each record has the prompt, the directory and the options of a job, see codex-agent-records(5); fields that it omits are set by the flags. --dry-run prints such records."),
+            .more("Each record has the prompt, the directory and the options of a job; see codex-agent-records(5). Values that a record omits are taken from the options of the command line. --dry-run prints such records."),
         jobs::text(),
         jobs::null(),
         jobs::dry_run(),
@@ -41,7 +41,7 @@ fn prompt_flags() -> Vec<Flag> {
 
 fn session_flags() -> Vec<Flag> {
     vec![
-        Flag::directory("cwd", "the directory of the sessions", |args| &mut args.own.cwd)
+        Flag::directory("cwd", "the working directory of the new sessions", |args| &mut args.own.cwd)
             .default("the current directory"),
         jobs::image(),
         flags::codex_home(),
@@ -49,23 +49,23 @@ fn session_flags() -> Vec<Flag> {
 }
 
 fn log_flags() -> Vec<Flag> {
-    vec![flags::json("events as records, one a line"), jobs::answers(), flags::color()]
+    vec![flags::json("print events as JSON records, one per line"), jobs::answers(), flags::color()]
 }
 
 fn now_flag() -> Flag {
-    Flag::switch("now", "interrupt running jobs instead of waiting for them", |args| &mut args.own.now)
+    Flag::switch("now", "interrupt running jobs instead of waiting for their end", |args| &mut args.own.now)
 }
 
 fn older_flag() -> Flag {
     Flag::parsed(
         "older",
         Takes::Text("TIME"),
-        "remove runs that ended before this time",
+        "remove only runs that ended before TIME",
         |value| parse_moment(&value.text()?),
         |args| &mut args.own.older,
     )
     .default("30d")
-    .more("runs.keep in config.toml sets another default.")
+    .more("TIME is an age, such as 30d, or a date. The setting runs.keep in config.toml changes the default.")
 }
 
 fn commands() -> Vec<Command<Args>> {
@@ -82,54 +82,54 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("list", "list the runs of every tool", verbs::list)
             .aliases(&["ls"])
             .details(&[
-                "In a pipe: name, state (running, finished, stopped, dead), when it began, and how many jobs are pending, running, completed, failed and skipped, separated by TABs. A run is dead if its runner was killed; its jobs may still be running.",
+                "In a pipe, each run is one line with these columns, separated by TABs: id; state (running, finished, stopped or dead); time when the run began; numbers of pending, running, completed, failed and skipped jobs. A run is dead if its runner was killed; the jobs of a dead run may still be running.",
             ])
-            .flags("Options", [flags::json("run records, one a line"), flags::color()]),
+            .flags("Options", [flags::json("print run records, one per line"), flags::color()]),
         Command::verb("log", "print the log of a run", verbs::log)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
-                "RUN is the name of a run, or at least four characters of it that no other name has [default: the newest run].",
+                "RUN is the id of a run, or at least four characters that occur only in the id of this run [default: the newest run].",
             ])
             .flags("Options", log_flags()),
-        Command::verb("watch", "follow a run of another terminal", verbs::watch)
+        Command::verb("watch", "follow a run that another terminal started", verbs::watch)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
-                "Prints past and new events until the run ends, and exits with the status of the run [default: the newest run]. Ctrl-C ends 'watch', and the run continues.",
+                "Prints the past and the new events of the run RUN [default: the newest run] until the run ends, and exits with the exit status of the run. Ctrl-C ends only this command; the run continues.",
             ])
             .flags("Output options", jobs::output_options()),
         Command::verb("continue", "continue an unfinished run", verbs::continue_run)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
-                "Continues a run that was stopped, or whose runner was killed [default: the newest unfinished run]. Running jobs are followed; the results of jobs that ended meanwhile are read from the output of Codex; jobs that never reached the model are started. An interrupted job fails, unless --interrupted chooses another action.",
+                "Continues the run RUN, which was stopped, or whose runner was killed [default: the newest unfinished run]. Jobs that are still running are followed; the results of jobs that have ended are read from the output of Codex; jobs whose prompts never reached the model are started. An interrupted job fails, unless --interrupted chooses another action.",
             ])
             .flags(jobs::RUN_OPTIONS, jobs::concurrent_run_options().chain([flags::codex()]))
             .flags("Output options", jobs::output_options()),
         Command::verb("stop", "stop starting jobs of a run", verbs::stop)
             .operands("RUN", &[Completes::Runs])
-            .details(&["Running jobs finish. A second stop, or --now, interrupts them."])
+            .details(&["Jobs that are already running are left to finish. A second stop command, or --now, interrupts these jobs."])
             .flags("Options", [now_flag()]),
-        Command::verb("prune", "remove the records of finished runs", verbs::prune)
+        Command::verb("prune", "remove the directories of finished runs", verbs::prune)
             .details(&["Unfinished runs are kept. The sessions of all runs are kept too, since they belong to Codex."])
-            .flags("Options", [older_flag(), flags::json("the records of the removed runs")]),
+            .flags("Options", [older_flag(), flags::json("print the records of the removed runs")]),
     ]
 }
 
 fn tool() -> Tool {
     Tool::ours("codex-agent-run")
         .description([
-            "Starts a Codex session for each prompt, concurrently and without a terminal, and prints events. A prompt is an operand, a line of standard input, or a file.",
+            "Starts a Codex session for each prompt, without a terminal and several at a time, and prints the events of the sessions as they happen. A prompt is an operand, a line of standard input, or the contents of a file. The sessions that one command starts are a run; each prompt is a job of the run.",
             "    codex-agent run --answers 'What does this repository do?'",
             "    codex-agent run -j 4 --sandbox workspace-write - < chores.txt",
-            "Each run has a directory with its jobs, its events and the output of Codex, written as they happen, so that a run survives its runner. After a crash, a lost connection or a kill, 'codex-agent run continue' continues it: no prompt is sent twice, and none is lost.",
-            "The first Ctrl-C (or SIGTERM, or SIGHUP) stops starting jobs and waits for the running ones; the second interrupts them; the third exits immediately and leaves the jobs running. A run continues when its output is closed.",
-            "In a pipe each event is one line: time, event, job, session, and a message, separated by TABs and never truncated. Only the first word can be a verb: 'codex-agent run -- list' sends 'list' to Codex. A first word that differs from a verb by one letter is refused as a typo.",
+            "Each run has a directory, in which its jobs, its events and the output of Codex are recorded as they happen. The runner, which is the process of codex-agent-run, may therefore end at any time: after a crash, a lost connection or a kill, 'codex-agent run continue' continues the run; no prompt is sent twice, and none is lost.",
+            "After the first Ctrl-C (or SIGTERM, or SIGHUP), the runner starts no more jobs and waits until the running jobs have ended. After the second, it interrupts the running jobs. After the third, it exits immediately and leaves the jobs running. If the output of the runner is closed, the run continues.",
+            "In a pipe, each event is one line with these columns, separated by TABs and never truncated: time, event, job, session, message. Only the first word after 'codex-agent run' can be a verb: 'codex-agent run -- list' sends the prompt 'list' to Codex. A first word that differs from a verb by one letter is refused as a typo.",
         ])
         .commands(commands())
         .exit_status(&[
             (0, "Every job was completed."),
             (1, "A job failed, or there is no such run."),
             (2, "Bad usage, invalid input, or an error with a file."),
-            (75, "The run was stopped before its end; 'codex-agent run continue' continues it."),
+            (75, "The run was stopped before its end; 'codex-agent run continue' continues the run."),
             (130, "The run was interrupted, and jobs were killed or left running."),
         ])
         .environment(&[
@@ -139,7 +139,7 @@ fn tool() -> Tool {
             ),
             (
                 "CODEX_AGENT_RUN, CODEX_AGENT_JOB, CODEX_AGENT_DEPTH",
-                "Set for each job: the run, the job, and the number of runs that contain the job. A job at depth 3 cannot start a run.",
+                "Set for the Codex process of each job: the id of the run, the id of the job, and the depth, which is the number of runs that are nested in each other. A job at depth 3 cannot start a run.",
             ),
         ])
         .files(&[
@@ -152,20 +152,20 @@ fn tool() -> Tool {
                 "codex-agent run --answers 'What does this repository do?'",
             ),
             (
-                "Start a session for each line, two at a time:",
+                "Start a session for each line of standard input, two at a time:",
                 "printf 'Mend the tests\nUpdate the notes\n' | codex-agent run -j 2 -",
             ),
             (
-                "Print the jobs as records, which another machine can run with --jobs:",
+                "Write the jobs as records, for --jobs on this or another machine:",
                 "codex-agent run --dry-run --sandbox read-only 'Look for dead code' > jobs",
             ),
             (
-                "Run these jobs, and print the tokens that each session used:",
+                "Run the jobs in a file, and print the numbers of tokens that each session used:",
                 "codex-agent run --jobs --json < jobs | jq -c 'select(.usage) | [.session, .usage]'",
             ),
             ("List the runs:", "codex-agent run list"),
-            ("Continue after a crash or a Ctrl-C:", "codex-agent run continue"),
-            ("Remove old runs:", "codex-agent run prune --older 90d"),
+            ("Continue the newest unfinished run, after a crash or a Ctrl-C:", "codex-agent run continue"),
+            ("Remove finished runs that are older than 90 days:", "codex-agent run prune --older 90d"),
         ])
         .see_also([
             "codex-agent(1)",

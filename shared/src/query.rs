@@ -303,9 +303,9 @@ impl Choice for SortKey {
     const ALL: &'static [(SortKey, &'static str, &'static str)] = &[
         (SortKey::Updated, "updated", "the start of the last turn, the newest first"),
         (SortKey::Created, "created", "the start of the session, the newest first"),
-        (SortKey::Tokens, "tokens", "tokens used, the greatest first"),
+        (SortKey::Tokens, "tokens", "the number of tokens used, the greatest first"),
         (SortKey::Title, "title", "the title"),
-        (SortKey::Cwd, "cwd", "the directory"),
+        (SortKey::Cwd, "cwd", "the working directory"),
     ];
 }
 

@@ -106,15 +106,15 @@ impl FoundIn {
 
 impl Choice for Status {
     const ALL: &'static [(Status, &'static str, &'static str)] = &[
-        (Status::Idle, "idle", "the last turn ended, or there was none"),
-        (Status::Running, "running", "a turn is running"),
+        (Status::Idle, "idle", "the last turn ended, or the session has no turn"),
+        (Status::Running, "running", "a turn is in progress"),
         (
             Status::Interrupted,
             "interrupted",
-            "the last turn was interrupted, or its process ended before the turn",
+            "the last turn was interrupted, or its process ended before the turn was complete",
         ),
         (Status::Failed, "failed", "the last turn ended in an error"),
-        (Status::Unknown, "unknown", "the rollout does not record it, or is missing"),
+        (Status::Unknown, "unknown", "the rollout does not record the status, or does not exist"),
     ];
 }
 

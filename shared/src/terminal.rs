@@ -41,10 +41,10 @@ impl Choice for Color {
         (
             Color::Auto,
             "auto",
-            "colours on a terminal, unless NO_COLOR is set; always, if CLICOLOR_FORCE is set",
+            "use colours on a terminal, unless NO_COLOR is set, and in every output if CLICOLOR_FORCE is set",
         ),
-        (Color::Always, "always", "colours in every output"),
-        (Color::Never, "never", "no colours"),
+        (Color::Always, "always", "use colours in every output"),
+        (Color::Never, "never", "use no colours"),
     ];
 }
 

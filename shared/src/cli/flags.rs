@@ -108,7 +108,7 @@ pub struct Args<O = (), J = ()> {
 /// `--codex FILE`
 pub fn codex<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     Flag::file("codex", "the executable of Codex", |args: &mut Args<O, J>| &mut args.common.codex)
-        .more("Instead of CODEX_AGENT_CODEX, codex.binary in config.toml, or codex on PATH.")
+        .more("Without this option, CODEX_AGENT_CODEX or the setting codex.binary in config.toml names the executable; if neither is set, it is codex on PATH.")
 }
 
 /// `--fields F,F,...`
@@ -119,9 +119,9 @@ pub fn fields<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     };
     let (takes, help) = (Takes::List("F,F,...", known), "print only these fields, in this order");
     Flag::parsed("fields", takes, help, parse, |args: &mut Args<O, J>| &mut args.common.fields).more(
-        "The output is a table on a terminal, where times are ages and ids may be shortened to eight digits, \
-         and TAB-separated in a pipe; with --json records have only these fields and their type. The fields are \
-         those of codex-agent-records(5), including dotted names such as git.branch.",
+        "On a terminal, the fields are the columns of a table, in which times are ages and ids may be shortened to \
+         eight digits. In a pipe, the columns are separated by TABs. With --json, records have only these fields and \
+         their type. codex-agent-records(5) lists the fields, including dotted names such as git.branch.",
     )
 }
 
@@ -131,32 +131,32 @@ pub fn format<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let (takes, help) = (Takes::Text("TEMPLATE"), "a template such as '{id}\\t{title}'");
     let parse = move |value: Value| Template::parse(&value.text()?, known);
     Flag::parsed("format", takes, help, parse, |args: &mut Args<O, J>| &mut args.common.template).more(
-        "Each session is one line. Fields are in braces; the escapes are \\t, \\n, \\0, \\\\, \\{ and \\}. Values are \
-         escaped as in TAB-separated rows, unless -0 is given.",
+        "Each session is printed as one line. In TEMPLATE, a field stands in braces, and the escapes are \\t, \\n, \\0, \
+         \\\\, \\{ and \\}. Values are escaped as in TAB-separated lines, unless -0 is given.",
     )
 }
 
 /// `-0`, `--null`
 pub fn null<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let help = "end rows with NUL, and do not escape values";
-    Flag::switch("null", help, |args: &mut Args<O, J>| &mut args.common.nul).short('0').more("For xargs -0.")
+    let help = "end lines with NUL instead of a newline, as for xargs -0, and do not escape values";
+    Flag::switch("null", help, |args: &mut Args<O, J>| &mut args.common.nul).short('0')
 }
 
 /// `--full`
 pub fn full<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let help = "also read the rollouts, for fork parent, status and last directory";
+    let help = "also read the rollouts, which have the parent of a fork, the status and the last directory";
     Flag::switch("full", help, |args: &mut Args<O, J>| &mut args.common.full).more(
-        "Adds forked_from, status and resume_command to records, shows the status of sessions that are not idle in \
-         a table, and completes rows of older databases. The title of a fork is then its own first message; \
-         the database may have its parent's.",
+        "Records then have forked_from, status and resume_command, a table shows the status of sessions that are not \
+         idle, and values that an older database lacks are read from the rollout. The title of a fork is then the \
+         first message of the fork itself; the database may have the title of the session that was forked.",
     )
 }
 
 /// `--codex-home DIR`
 pub fn codex_home<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let help = "Codex's home, instead of CODEX_HOME or ~/.codex";
+    let help = "Codex's home directory, instead of CODEX_HOME or ~/.codex";
     Flag::directory("codex-home", help, |args: &mut Args<O, J>| &mut args.common.codex_home)
-        .more("The setting codex.home is used if CODEX_HOME is not set.")
+        .more("Without this option and CODEX_HOME, the setting codex.home in config.toml is used.")
         .finds(find_sessions)
 }
 
@@ -164,7 +164,7 @@ pub fn codex_home<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 pub fn color<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     Flag::choice("color", "WHEN", "when to colour tables", |args: &mut Args<O, J>| &mut args.common.color)
         .default("auto")
-        .more("NO_COLOR and CLICOLOR_FORCE override the setting ui.color.")
+        .more("NO_COLOR and CLICOLOR_FORCE override the setting ui.color in config.toml.")
 }
 
 /// `--json`
@@ -177,13 +177,13 @@ pub fn json<O: 'static, J: 'static>(help: &'static str) -> Flag<Args<O, J>> {
 pub fn no_database<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let help = "read only the rollout files";
     Flag::switch("no-database", help, |args: &mut Args<O, J>| &mut args.common.no_database)
-        .more("The values that only the database has (tokens used, pinned) are null.")
+        .more("The values that only Codex's database has (tokens used, pinned) are null.")
 }
 
 /// `--no-files`
 pub fn no_files<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let help = "read only Codex's database";
     Flag::switch("no-files", help, |args: &mut Args<O, J>| &mut args.common.no_files).more(
-        "Reading only the database is fastest. Sessions without a row are not listed, and a row is listed even if its file does not exist.",
+        "Reading only the database is fastest. Sessions without a row in the database are not listed, and a session with a row is listed even if its rollout does not exist.",
     )
 }

@@ -276,14 +276,14 @@ fn man(tool: &Tool) -> String {
 
 /// Variables that a flag overrides: a tool reads them exactly if it has the flag.
 const OF_FLAGS: [(&str, &str, &str); 4] = [
-    ("codex", "CODEX_AGENT_CODEX", "The executable of Codex, unless --codex names one."),
-    ("codex-home", "CODEX_HOME", "Codex's home, unless --codex-home names one."),
+    ("codex", "CODEX_AGENT_CODEX", "The executable of Codex, unless --codex is given."),
+    ("codex-home", "CODEX_HOME", "Codex's home directory, unless --codex-home is given."),
     (
         "codex-home",
         "CODEX_SQLITE_HOME",
-        "The directory of Codex's database, unless sqlite_home in Codex's config.toml names one.",
+        "The directory of Codex's database, unless the key sqlite_home is set in Codex's config.toml.",
     ),
-    ("color", "NO_COLOR, CLICOLOR_FORCE", "Disable colours, or force them; see --color."),
+    ("color", "NO_COLOR, CLICOLOR_FORCE", "Disable colours, or force colours; see --color."),
 ];
 
 /// A clause as a sentence.

@@ -49,8 +49,8 @@ pub static CODEX_HOME: Setting = Setting {
     key: "codex.home",
     kind: Kind::Path,
     default: "~/.codex",
-    about: "Codex's home",
-    more: "A home that is set and does not exist is an error. Codex does not read this setting: codex-agent passes it on as CODEX_HOME.",
+    about: "Codex's home directory",
+    more: "It is an error if the setting names a directory that does not exist. Codex itself does not read this setting: codex-agent sets CODEX_HOME to the directory when codex-agent runs Codex.",
     flag: Some("--codex-home"),
     variables: &[("CODEX_HOME", itself)],
 };
@@ -61,7 +61,7 @@ pub static CODEX_BINARY: Setting = Setting {
     kind: Kind::Path,
     default: "codex on PATH",
     about: "the executable of Codex",
-    more: "Only absolute directories of PATH are searched.",
+    more: "codex-agent searches for codex only in the absolute directories of PATH.",
     flag: Some("--codex"),
     variables: &[("CODEX_AGENT_CODEX", itself)],
 };
@@ -72,7 +72,7 @@ pub static RUNS_KEEP: Setting = Setting {
     kind: Kind::Time,
     default: "30d",
     about: "the time for which a finished run is kept",
-    more: "Older runs are removed when a run starts. Their sessions, which are Codex's, stay.",
+    more: "Runs that ended longer ago are removed when another run begins. The sessions of these runs, which belong to Codex, stay.",
     flag: None,
     variables: &[],
 };
@@ -83,7 +83,7 @@ pub static RUNS_MAX_CONCURRENT: Setting = Setting {
     kind: Kind::Number(256),
     default: "3",
     about: "the number of concurrent jobs of a run",
-    more: "A resumed run keeps its number.",
+    more: "A run that is continued keeps the number with which it was started.",
     flag: Some("--max-concurrent"),
     variables: &[],
 };

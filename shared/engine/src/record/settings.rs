@@ -67,8 +67,8 @@ impl OnBusy {
     /// The forms of a value and their meanings.
     pub fn values() -> Vec<(&'static str, &'static str)> {
         vec![
-            ("wait", "wait up to 90 seconds for the session, then fail"),
-            ("wait=", "wait up to the given time, as in wait=10m, then fail"),
+            ("wait", "wait up to 90 seconds for the session, then fail the job"),
+            ("wait=", "wait up to the given time for the session, as in wait=10m, then fail the job"),
             ("skip", "skip the job"),
             ("fork", "send the prompt to a fork of the session (Codex 0.148 and later)"),
             ("fail", "fail the job immediately"),
@@ -104,14 +104,14 @@ impl Choice for OnLimit {
         (
             OnLimit::Stop,
             "stop",
-            "end the run with status 75 and pending jobs; start no job with that Codex home until the limit resets",
+            "end the run with exit status 75, and leave the other jobs pending; until the limit resets, start no job with this home directory of Codex",
         ),
         (
             OnLimit::Wait,
             "wait",
-            "wait until the limit resets; then start one job as a test, and the others after it succeeds",
+            "wait until the limit resets; then start one job as a test, and the other jobs after the test succeeds",
         ),
-        (OnLimit::Try, "try", "as stop, but start jobs even if the limit may not have reset"),
+        (OnLimit::Try, "try", "the same as stop, but also start jobs before the limit resets"),
     ];
 }
 
@@ -129,9 +129,9 @@ pub enum Interrupted {
 
 impl Choice for Interrupted {
     const ALL: &'static [(Interrupted, &'static str, &'static str)] = &[
-        (Interrupted::Fail, "fail", "fail the job: the model has seen the prompt and may have done a part"),
-        (Interrupted::Continue, "continue", "send 'Continue.' to the same session"),
-        (Interrupted::Retry, "retry", "send the prompt again; the events of the job have the field resent"),
+        (Interrupted::Fail, "fail", "fail the job: the model may have done a part of the work"),
+        (Interrupted::Continue, "continue", "send the text 'Continue.' to the session of the job"),
+        (Interrupted::Retry, "retry", "send the prompt again; the event job.started then has resent: true"),
     ];
 }
 

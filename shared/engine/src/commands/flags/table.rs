@@ -17,8 +17,8 @@ pub type Flag<O> = cli::Flag<Args<O>>;
 pub fn new<O: 'static>() -> Flag<O> {
     let help = "start a new run even if an unfinished run exists";
     Flag::<O>::switch("new", help, |args| &mut args.jobs.new).more(
-        "Without --new the unfinished run is reported and nothing is started, so that a command that is repeated after a \
-         crash does not send its prompt twice.",
+        "Without --new, the command reports the unfinished run and starts no job, so that a command that is repeated \
+         after a crash does not send its prompt twice.",
     )
 }
 
@@ -26,55 +26,55 @@ pub fn new<O: 'static>() -> Flag<O> {
 pub fn prompt<O: 'static>() -> Flag<O> {
     let help = "the prompt, which may begin with a dash";
     Flag::<O>::text("prompt", "TEXT", help, |args| &mut args.jobs.prompt).short('p').more(
-        "The same as an operand, but '-' and the names of verbs have no special meaning. May be given more than once \
-         where several prompts are accepted.",
+        "TEXT is sent unchanged: '-' and the names of verbs have no special meaning, unlike in an operand. A command \
+         that accepts several prompts accepts this option more than once.",
     )
 }
 
 /// `--prompt-file`
 pub fn prompt_file<O: 'static>() -> Flag<O> {
-    let help = "use the contents of this file as the prompt; - is standard input";
+    let help = "use the contents of FILE as the prompt; - means standard input";
     Flag::<O>::new("prompt-file", Takes::File("FILE"), help, |args, value| {
         match args.jobs.prompt_file.replace(value.path()) {
             None => Ok(()),
             Some(_) => Err(Error::usage("may be given only once")
-                .hint("standard input can have several prompts, one a line")),
+                .hint("standard input can have several prompts, one per line")),
         }
     })
 }
 
 /// `--text`
 pub fn text<O: 'static>() -> Flag<O> {
-    let help = "read each line of standard input as a prompt, even if it begins with {";
+    let help = "read each line of standard input as a prompt, even a line that begins with {";
     Flag::<O>::switch("text", help, |args| &mut args.jobs.text)
-        .more("By default a line that begins with { is a prompt record.")
+        .more("By default, a line that begins with { is read as a prompt record.")
 }
 
 /// `-0`
 pub fn null<O: 'static>() -> Flag<O> {
-    let help = "prompts from standard input end with NUL instead of a newline";
+    let help = "expect NUL instead of a newline after each prompt in standard input";
     Flag::<O>::switch("null", help, |args| &mut args.jobs.nul).short('0')
 }
 
 /// `--dry-run`
 pub fn dry_run<O: 'static>() -> Flag<O> {
-    let help = "print the jobs as records, and start nothing";
+    let help = "print the jobs as records, and start no job";
     Flag::<O>::switch("dry-run", help, |args| &mut args.jobs.dry_run).short('n')
 }
 
 /// `--model`
 pub fn model<O: 'static>() -> Flag<O> {
-    Flag::<O>::text("model", "MODEL", "the model", |args| &mut args.jobs.options.model)
+    Flag::<O>::text("model", "MODEL", "the model that Codex uses", |args| &mut args.jobs.options.model)
         .short('m')
         .offers(Field::Model)
 }
 
 /// `--sandbox`
 pub fn sandbox<O: 'static>() -> Flag<O> {
-    let help = "the sandbox of Codex";
+    let help = "the mode of the sandbox in which Codex runs commands";
     Flag::<O>::choice::<Sandbox, _>("sandbox", "MODE", help, |args| &mut args.jobs.options.sandbox).short('s').more(
-        "A new session has Codex's own default. A resumed session keeps its last mode, but has workspace-write at most: \
-         danger-full-access must be given explicitly.",
+        "Without this option, a new session has Codex's default, and a resumed session keeps the mode of its last turn. \
+         The exception is danger-full-access: such a session gets workspace-write, unless this option is given.",
     )
 }
 
@@ -97,7 +97,7 @@ pub fn config<O: 'static>() -> Flag<O> {
     let (takes, help) = (Takes::Text("KEY=VALUE"), "a setting of Codex's configuration");
     Flag::<O>::parsed("config", takes, help, pair, |args| &mut args.jobs.options.config)
         .short('c')
-        .more("The same as 'codex -c'. May be given more than once.")
+        .more("The same as the option -c of Codex. May be given more than once.")
 }
 
 /// `--skip-git-repo-check`
@@ -108,13 +108,13 @@ pub fn skip_git_repo_check<O: 'static>() -> Flag<O> {
 
 /// `--dangerously-bypass-approvals-and-sandbox`
 pub fn bypass<O: 'static>() -> Flag<O> {
-    let help = "let Codex run everything without approval or sandbox; cannot be abbreviated";
+    let help = "let Codex run every command without approval and without a sandbox; this option cannot be abbreviated";
     Flag::<O>::switch("dangerously-bypass-approvals-and-sandbox", help, |args| &mut args.jobs.options.bypass)
 }
 
 /// `--output-schema`
 pub fn output_schema<O: 'static>() -> Flag<O> {
-    let help = "a JSON Schema that the last message must follow";
+    let help = "a file with a JSON Schema that the last message of the turn must follow";
     Flag::<O>::file("output-schema", help, |args| &mut args.jobs.output_schema)
 }
 
@@ -123,24 +123,24 @@ pub fn codex_arg<O: 'static>() -> Flag<O> {
     let checked = |value: Value| value.text().and_then(|text| check_argument(&text).map(|()| text));
     let (takes, help) = (Takes::Text("ARG"), "pass this argument to Codex");
     Flag::<O>::parsed("codex-arg", takes, help, checked, |args| &mut args.jobs.options.args).more(
-        "The argument is passed before the session, for example --codex-arg=--search, or with a value \
-         --codex-arg=--add-dir=/tmp. May be given more than once.",
+        "ARG precedes the id of the session in the command line of Codex. Examples: --codex-arg=--search, and with a \
+         value --codex-arg=--add-dir=/tmp. May be given more than once.",
     )
 }
 
 /// `--events`
 pub fn events<O: 'static>() -> Flag<O> {
-    let help = "print Codex's own events too, as job.event";
+    let help = "also print Codex's own events, as records of type job.event";
     Flag::<O>::switch("events", help, |args| &mut args.jobs.events)
-        .more("Events are printed unchanged, as they happen. The log of the run does not have them.")
+        .more("These events are printed unchanged, as they happen, and are not saved in the log.")
 }
 
 /// `--answers`
 pub fn answers<O: 'static>() -> Flag<O> {
     let help = "print only the last message of each session";
     Flag::<O>::switch("answers", help, |args| &mut args.jobs.answers).more(
-        "If there are several jobs, and in a queue that is being run, each message follows a line '==> ID <=='. \
-         Not with --json or --events.",
+        "In a run of several jobs, and in a run of a queue, a line '==> ID <==' with the id of the session precedes \
+         each message. This option cannot be combined with --json or --events.",
     )
 }
 
@@ -177,8 +177,8 @@ pub fn run_options<O: 'static>() -> [Flag<O>; 8] {
             &mut args.jobs.max_failures
         })
         .more(
-            "A run ends immediately on a failure that all jobs have in common (no login, a usage limit, a Codex that \
-             cannot be run), and when three jobs in a row fail before Codex has started.",
+            "Even without this option, a run ends immediately after a failure that every job would have (no login, a \
+             usage limit, a Codex that cannot be run), and after three jobs in a row failed before Codex has started.",
         ),
         Flag::<O>::number("retries", "N", 0..=1000, "retry a job up to N times on transient failures", |args| {
             &mut args.jobs.retries
@@ -187,32 +187,32 @@ pub fn run_options<O: 'static>() -> [Flag<O>; 8] {
         .more(
             "Transient failures are an overloaded or silent service, a rate limit, and no network. A job is retried \
              only if Codex has done nothing yet. The delay grows with each retry. The session of a retried job has \
-             the prompt twice, and the events of the job have the field resent.",
+             the prompt twice, and in the event job.started of the retry the field resent is true.",
         ),
         Flag::<O>::parsed(
             "on-busy",
             Takes::Words("ACTION", OnBusy::values),
-            "the action for a session that is in use",
+            "the action if the session of a job is in use",
             on_busy,
             |args| &mut args.jobs.on_busy,
         )
         .default("wait=90s")
-        .more("A background process of Codex uses a session for a minute after the Codex TUI was closed."),
-        Flag::<O>::choice::<OnLimit, _>("on-limit", "ACTION", "the action at a usage limit", |args| {
+        .more("After the Codex TUI was closed, a background process of Codex still uses the session for a minute."),
+        Flag::<O>::choice::<OnLimit, _>("on-limit", "ACTION", "the action when a job reaches a usage limit", |args| {
             &mut args.jobs.on_limit
         })
         .default("stop"),
         time_limit("timeout", "stop a job that runs longer than TIME, such as 90s or 1h30m", |args| {
             &mut args.jobs.patience.timeout
         }),
-        time_limit("idle-timeout", "stop a job that prints nothing for TIME", |args| {
+        time_limit("idle-timeout", "stop a job whose Codex prints nothing for TIME", |args| {
             &mut args.jobs.patience.idle
         })
         .more("Codex prints nothing while it runs a long command."),
         time_limit("network-timeout", "stop a job that has no network for TIME", |args| {
             &mut args.jobs.patience.network
         })
-        .more("By default a job waits for the network without a limit."),
+        .more("By default, a job waits for the network without a time limit."),
         Flag::<O>::choice::<Interrupted, _>("interrupted", "ACTION", "the action for an interrupted job", |args| {
             &mut args.jobs.interrupted
         })
@@ -227,13 +227,13 @@ pub fn concurrent_run_options<O: 'static>() -> impl Iterator<Item = Flag<O>> {
         Flag::<O>::number("max-concurrent", "N", 1..=256, help, |args| &mut args.jobs.max_concurrent)
             .short('j')
             .default("3")
-            .more("runs.max_concurrent in config.toml sets another default.");
+            .more("The setting runs.max_concurrent in config.toml changes the default.");
     [max_concurrent].into_iter().chain(run_options())
 }
 
 /// The output formats of a run.
 pub fn output_options<O: 'static>() -> [Flag<O>; 3] {
-    [flags::json("print events as records, one a line, as they happen"), answers(), events()]
+    [flags::json("print events as JSON records, one per line, as they happen"), answers(), events()]
 }
 
 /// Records each of these flags that is given, for [`super::Jobs::check_has_prompt`].
