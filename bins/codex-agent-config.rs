@@ -273,7 +273,7 @@ fn get(args: Args) -> Result<Exit> {
     let list_hint = "'codex-agent config list' lists the settings";
     let [key] = &args.operands[..] else {
         return Err(match args.operands.get(1) {
-            None => Error::usage("the key is missing").hint(list_hint),
+            None => Error::usage("the key of a setting is missing").hint(list_hint),
             Some(operand) => Error::usage(format!("unexpected operand '{operand}'")),
         });
     };
@@ -420,7 +420,7 @@ fn template() -> String {
 fn edit(args: Args) -> Result<Exit> {
     let Some(editor) = child::editor() else {
         return Err(Error::usage("cannot open an editor: standard input is not a terminal")
-            .hint("the variable VISUAL or EDITOR names an editor"));
+            .hint("set the variable VISUAL or EDITOR to an editor"));
     };
     let dir = config::config_directory()?;
     let path = dir.join(config::NAME);

@@ -107,8 +107,8 @@ fn run(args: Args) -> Result<Exit> {
         return Err(Error::usage("--one and --last cannot be combined"));
     }
     let reads = reference::reads_stdin(&args.operands).map_err(|_| {
-        Error::usage("a reference or a word is missing")
-            .hint("give references or words as operands, or pipe sessions in")
+        Error::usage("a reference to a session, or a word to search for, is missing")
+            .hint("give references or words as operands, or pipe session records to this tool")
     })?;
     let operands: Vec<&str> = args.operands.iter().map(String::as_str).filter(|text| *text != "-").collect();
     let mut index = args.common.index()?;
@@ -306,7 +306,7 @@ impl Finder<'_> {
         if none && !self.unmatched.is_empty() {
             let unmatched: Vec<String> = self.unmatched.iter().map(|word| format!("'{word}'")).collect();
             warn(format_args!(
-                "no session matches {}, so that all operands were searched for as words, which no session has",
+                "no session matches {}, so all operands were searched for as words; no session has all of these words",
                 unmatched.join(", ")
             ));
         } else if none {

@@ -240,15 +240,14 @@ fn fork_one(
     cut: &Cut,
     made: &mut Vec<Id>,
 ) -> Result<()> {
-    let Some(id) = parent.id else { return Err(Error::new("the session has no id")) };
+    let Some(id) = parent.id else { return Err(Error::new("cannot fork a session that has no id")) };
     let own = last_directory(parent).map(PathBuf::from);
-    let directory =
-        args.own.cwd.clone().or(own).ok_or_else(|| {
-            Error::new("the session's directory is unknown").hint("name a directory by --cwd")
-        })?;
+    let directory = args.own.cwd.clone().or(own).ok_or_else(|| {
+        Error::new(format!("the directory of session '{id}' is unknown")).hint("name a directory by --cwd")
+    })?;
     let directory = std::fs::canonicalize(&directory).map_err(|error| {
         let why = reason(&error);
-        Error::new(format!("cannot change to the session's directory '{}': {why}", directory.display()))
+        Error::new(format!("cannot change to '{}' to fork session '{id}': {why}", directory.display()))
             .hint("name another directory by --cwd")
     })?;
     let version = versions.get(codex, Some(index.home().path()), &directory, true)?;

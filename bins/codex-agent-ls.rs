@@ -43,7 +43,7 @@ fn pattern(long: &'static str, help: &'static str, place: fn(&mut Filter) -> &mu
     Flag::new(long, Takes::Text("PATTERN"), help, move |args, value| {
         let text = value.text()?;
         if text.is_empty() {
-            return Err(Error::usage("the pattern is empty"));
+            return Err(Error::usage("invalid value '': the pattern is empty"));
         }
         place(&mut args.own.filter).push(text);
         Ok(())

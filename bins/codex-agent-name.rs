@@ -50,8 +50,8 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<Exit> {
     let [text, name] = &args.operands[..] else {
         return Err(match args.operands.len() {
-            0 => Error::usage("a session and its name are missing"),
-            1 => Error::usage("the name is missing"),
+            0 => Error::usage("a session and a name for the session are missing"),
+            1 => Error::usage("a name for the session is missing"),
             _ => Error::usage(format!("unexpected operand '{}'", args.operands[2]))
                 .hint("put a name with blanks in quotes"),
         });
@@ -59,7 +59,7 @@ fn run(args: Args) -> Result<Exit> {
     let name = check_name(name)?;
     let mut index = args.common.index()?;
     let session = reference::resolve_to_act(&mut index, text)?;
-    let Some(id) = session.id else { return Err(Error::new(format!("'{text}' has no id"))) };
+    let Some(id) = session.id else { return Err(Error::new(format!("session '{text}' has no id"))) };
     let codex = find_codex(args.common.codex.as_deref())?;
     // The directory of the server does not matter for a name, and the session's directory may not exist.
     let home = index.home().clone();
@@ -70,9 +70,9 @@ fn run(args: Args) -> Result<Exit> {
     // An index that was opened before the change has the old name.
     let named = args.common.index()?.get(id)?;
     let named = named.filter(|session| session.name.as_deref() == Some(name)).ok_or_else(|| {
-        Error::new(format!("Codex {version} accepted the name '{name}' for '{id}', but does not show it"))
+        Error::new(format!("Codex {version} accepted name '{name}' for session '{id}' without saving it"))
     })?;
-    status(format_args!("'{}' is named '{name}'", id.short()));
+    status(format_args!("session '{}' is named '{name}'", id.short()));
     let mut output = Output::stdout();
     if args.common.json {
         output.record(&named)?;

@@ -125,7 +125,7 @@ fn run(args: Args) -> Result<Exit> {
         return send_to_all(&args);
     }
     if args.jobs.dry_run {
-        return Err(Error::usage("--dry-run needs a prompt").hint("--print prints the command"));
+        return Err(Error::usage("--dry-run needs a prompt").hint("--print prints the Codex command"));
     }
     args.jobs.check_has_prompt()?;
     if args.common.json && !args.own.print {
@@ -135,7 +135,7 @@ fn run(args: Args) -> Result<Exit> {
     if args.operands.len() > 1 {
         let words = quoted(&args.operands[1..].join(" "));
         return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1]))
-            .hint(format!("the Codex TUI opens one session; --prompt {words} sends a prompt to it")));
+            .hint(format!("the Codex TUI opens one session; --prompt {words} sends this text")));
     }
     let mut index = args.common.index()?;
     let text = if reads { read_reference()? } else { args.operands[0].clone() };
@@ -159,7 +159,7 @@ fn run(args: Args) -> Result<Exit> {
 fn send_to_all(args: &Args) -> Result<Exit> {
     if args.own.print || args.own.cwd.is_some() {
         return Err(Error::usage("--print and --cwd cannot be combined with a prompt")
-            .hint("--dry-run prints the jobs; a session runs where it ran last"));
+            .hint("--dry-run prints the jobs; each session is continued in its last directory"));
     }
     args.jobs.check_single_stdin(&args.operands)?;
     let mut index = args.common.index()?;
@@ -188,7 +188,7 @@ fn read_reference() -> Result<String> {
 
 fn check_session(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
     let Some(id) = session.id.map(|id| id.to_string()) else {
-        return Err(Error::new("the session has no id"));
+        return Err(Error::new("cannot resume a session that has no id"));
     };
     if session.archived_at.is_some() {
         return Err(Error::new(format!("session '{id}' is archived"))

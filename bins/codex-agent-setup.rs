@@ -287,7 +287,7 @@ fn run(args: Args) -> Result<Exit> {
                 true => "was changed since it was installed",
                 false => "was not written by codex-agent setup",
             };
-            return Err(Error::new(format!("cannot install '{path}': the file there {why}"))
+            return Err(Error::new(format!("cannot install '{path}': the existing file {why}"))
                 .hint("move the file away; nothing was changed"));
         }
     };
@@ -344,7 +344,7 @@ fn apply(store: &Store, steps: &[Step]) -> Result<()> {
     for Step { action, path, text, .. } in steps {
         // The file may have been written after it was listed.
         if now.action(path, text.as_deref())? != *action {
-            return Err(Error::new(format!("cannot {action} '{path}': the file has changed"))
+            return Err(Error::new(format!("cannot {action} '{path}': the file changed after the listing"))
                 .hint("nothing was changed; run 'codex-agent setup' again"));
         }
     }
@@ -407,7 +407,7 @@ fn is_confirmed(undo: bool) -> Result<bool> {
     io::stdin().lock().read_line(&mut answer).context("read", Path::new("standard input"))?;
     let is_yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
     if !is_yes {
-        status("nothing was done");
+        status("nothing was changed: the answer was not yes");
     }
     Ok(is_yes)
 }

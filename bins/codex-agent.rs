@@ -161,7 +161,7 @@ fn run(args: Args) -> Result<Exit> {
     if let (Some(flag), Some(extra)) =
         (args.exec_path.then_some("--exec-path").or(args.list.map(|_| "--list")), args.words.first())
     {
-        return Err(Error::usage(format!("unexpected operand '{}' beside {flag}", extra.to_string_lossy())));
+        return Err(Error::usage(format!("unexpected operand '{}' after {flag}", extra.to_string_lossy())));
     }
     if args.exec_path {
         let path = SearchPath::from_env();
@@ -197,7 +197,7 @@ fn run_alias(mut args: Args, path: &SearchPath) -> Result<Exit> {
     let is_reported = config.problems().iter().any(|problem| problem.key.as_ref() == Some(&key));
     config.valid_for(&key).map_err(|error| match is_reported {
         true => error,
-        false => error.hint(format!("there is no tool '{name}', and whether it is an alias is unknown")),
+        false => error.hint(format!("there is no tool '{name}', and config.toml may have an alias '{name}'")),
     })?;
     match alias::resolve(&config, &args.words, path)? {
         AliasResolution::Tool(path, arguments) => Err(run_tool(&args, &path, &arguments)),
@@ -304,7 +304,7 @@ fn replace(process: &mut Process, path: &Path) -> Error {
     let why = match error.kind() {
         // The executable exists, so that its interpreter is missing.
         std::io::ErrorKind::NotFound => wrong_interpreter(path)
-            .unwrap_or_else(|| "the interpreter in its first line does not exist".to_owned()),
+            .unwrap_or_else(|| "the interpreter of the script does not exist".to_owned()),
         _ => reason(&error),
     };
     Error::new(format!("cannot run '{}': {why}", path.display())).with_exit(Exit::CannotRun)
@@ -362,7 +362,7 @@ fn print_alias(args: &Args, name: &str, path: &SearchPath) -> Result<Exit> {
 fn show_page(name: &str, text: &str) -> Result<Exit> {
     let Some(man) = find_program("man") else { return cli::print(&plain(text)) };
     let directory = tempfile::tempdir()
-        .map_err(|error| Error::new(format!("cannot make a directory for '{name}': {error}")))?;
+        .map_err(|error| Error::new(format!("cannot make a directory for the page '{name}': {error}")))?;
     let page = directory.path().join(name);
     #[allow(clippy::disallowed_methods)] // A temporary directory of our own.
     std::fs::write(&page, text).context("write", &page)?;

@@ -70,8 +70,11 @@ fn a_shell_of_the_demo_starts_at_the_projects() {
     let mut command = world.command("codex-agent-demo");
     command.args(["sh"]);
     let mut terminal = Terminal::open(command, 80, 24);
-    let told = terminal.until("the sample is removed");
-    assert!(told.contains("a shell in the sample") && told.contains("'exit' ends the shell"), "{told}");
+    let told = terminal.until("the sample home is removed");
+    assert!(
+        told.contains("this shell uses the sample home") && told.contains("'exit' ends the shell"),
+        "{told}"
+    );
     terminal.press("echo \"<$(ls; cd alpha; codex-agent find @ --format '{title}')>\"\n");
     terminal.until("<alpha\r\nbeta\r\nnotes\r\nTry another approach>");
     terminal.press("exit\n");

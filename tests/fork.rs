@@ -74,7 +74,7 @@ fn whole_forks_get_names_and_can_be_made_in_a_pipe() {
     std::fs::rename(codex.world.path("beta"), codex.world.path("gone")).unwrap();
     let ran = codex.world.run(&["codex-agent-fork", &busy]);
     ran.exits(1);
-    ran.reports("cannot change to the session's directory").reports("name another directory by --cwd");
+    ran.reports("to fork session '").reports("name another directory by --cwd");
     codex.world.run(&["codex-agent-fork", &busy, "--cwd", "gone"]).succeeds();
 }
 

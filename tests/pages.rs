@@ -158,7 +158,7 @@ fn pages_name_every_rule_that_a_name_can_break() {
             ("a\tb", "it contains a control character", "contains a control character"),
             (&long, "it is longer than 200 bytes", "is longer than 200 bytes"),
             (id, "it is a complete id", "is a complete id"),
-            ("a name with blanks", "there is", "exists already"),
+            ("a name with blanks", "exists already", "exists already"),
         ] {
             let ran = world.run(&[&name, "create", "--", bad]);
             ran.case((&tool, &bad)).reports(why);

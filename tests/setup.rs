@@ -305,7 +305,7 @@ fn what_comes_while_the_question_stands_is_not_lost() {
     fs::write(&page, "precious").unwrap();
     terminal.press("y\n");
     let (shown, code) = terminal.end();
-    assert!(code == 2 && shown.contains("has changed"), "{shown}");
+    assert!(code == 2 && shown.contains("changed after the listing"), "{shown}");
     assert_eq!(fs::read_to_string(&page).unwrap(), "precious");
     assert_eq!(fs::read_dir(page.parent().unwrap()).unwrap().count(), 1);
 }

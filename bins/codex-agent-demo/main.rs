@@ -102,9 +102,9 @@ fn run_in(args: &Args, dir: &Path) -> Result<Exit> {
             if is_interactive_shell(&args.command) {
                 process.current_dir(&sample.0.projects);
                 let place = sample.0.projects.display();
-                let end = if kept.is_some() { "" } else { ", and the sample is removed" };
+                let end = if kept.is_some() { "" } else { ", and the sample home is removed" };
                 status(format_args!(
-                    "this is a shell in the sample, in '{place}'; 'exit' ends the shell{end}"
+                    "this shell uses the sample home, in '{place}'; 'exit' ends the shell{end}"
                 ));
             }
             child::run(&mut process)
@@ -112,7 +112,7 @@ fn run_in(args: &Args, dir: &Path) -> Result<Exit> {
         (None, true) => sample.tour(),
         (Some(_), true) => {
             status(
-                "the sample is unpacked; eval \"$(codex-agent demo --keep DIR)\" sets these variables in a shell",
+                "the sample home is unpacked; eval \"$(codex-agent demo --keep DIR)\" in a shell sets the printed variables",
             );
             cli::print(&sample.variables())
         }
@@ -149,7 +149,7 @@ impl Sample {
             (place.config, place.state) = (beside("config"), beside("state"));
             (place.projects, place.bin) = (beside("projects"), beside("bin"));
             if place.home.symlink_metadata().is_ok() {
-                return Err(Error::usage(format!("'{}' exists already", place.home.display()))
+                return Err(Error::usage(format!("the path '{}' exists already", place.home.display()))
                     .hint("--keep needs a directory that does not exist"));
             }
         }
@@ -159,7 +159,7 @@ impl Sample {
         if codex.symlink_metadata().is_ok() {
             let target = std::fs::read_link(&codex).unwrap_or_default();
             if target.file_name() != own.file_name() {
-                return Err(Error::usage(format!("'{}' exists already", codex.display()))
+                return Err(Error::usage(format!("the file '{}' exists already", codex.display()))
                     .hint("move the file away, or choose another directory for --keep"));
             }
             std::fs::remove_file(&codex).context("remove the link", &codex)?;

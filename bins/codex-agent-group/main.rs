@@ -41,7 +41,7 @@ fn format() -> Flag {
     Flag::new("format", Takes::Text("TEMPLATE"), "a template such as '{name}\\t{count}'", |args, value| {
         let known = |field: &str| match field_value(&Group::default(), field) {
             Some(_) => Ok(()),
-            None => Err(Error::usage(format!("there is no field '{field}' in a group"))
+            None => Err(Error::usage(format!("there is no field '{field}' in a group record"))
                 .hint("fields: id name description paused count created_at updated_at")),
         };
         args.own.template = Some(Template::parse(&value.text()?, known)?);

@@ -36,7 +36,7 @@ fn print_groups(args: &Args, groups: &[Group]) -> Result<Exit> {
 
 fn refuse_taken(groups: &Groups, name: &str) -> Result<()> {
     if groups.groups.iter().any(|group| group.name == name) {
-        return Err(Error::new(format!("there is a group '{name}' already"))
+        return Err(Error::new(format!("group '{name}' exists already"))
             .hint(format!("'codex-agent group add {}' adds sessions to the group", quoted(name))));
     }
     Ok(())
@@ -271,16 +271,16 @@ pub(super) fn add(args: Args) -> Result<Exit> {
     let selection = read_selection(&args, |text, is_record| {
         let id = Id::parse(text);
         if args.own.unchecked {
-            return id
-                .map(|id| id.to_string())
-                .ok_or_else(|| Error::usage(format!("'{text}' is not a full id, which --unchecked needs")));
+            return id.map(|id| id.to_string()).ok_or_else(|| {
+                Error::usage(format!("--unchecked needs full ids of sessions: '{text}' is not a full id"))
+            });
         }
         let index = opened(&mut index, &args)?;
         match id {
             Some(id) if index.ids()?.binary_search(&id).is_ok() => Ok(id.to_string()),
             Some(id) => Err(Error::not_found(format!("Codex has no session '{id}'"))
-                .hint("--unchecked adds ids of another machine")),
-            None if is_record => Err(Error::new(format!("expected a session record: '{text}' is not an id"))),
+                .hint("--unchecked adds ids of sessions of another machine")),
+            None if is_record => Err(Error::new(format!("invalid id '{text}' in a session record"))),
             None => resolve(index, text),
         }
     })?;
@@ -363,7 +363,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
 
 pub(super) fn rename(args: Args) -> Result<Exit> {
     let name = group_name(&args)?.to_owned();
-    let Some(new) = args.operands.get(1) else { return Err(Error::usage("the new name is missing")) };
+    let Some(new) = args.operands.get(1) else { return Err(Error::usage("the group's new name is missing")) };
     if let Some(extra) = args.operands.get(2) {
         return Err(Error::usage(format!("unexpected operand '{extra}'")).hint("quote a name with blanks"));
     }
@@ -379,7 +379,7 @@ pub(super) fn rename(args: Args) -> Result<Exit> {
         group.touch();
         Ok((group.clone(), Changed::Yes))
     })?;
-    status(format_args!("group '{name}' is now '{new}'"));
+    status(format_args!("renamed group '{name}' to '{new}'"));
     print_groups(&args, &[group])
 }
 

@@ -128,7 +128,7 @@ fn executable(operand: &str) -> Result<PathBuf> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     match path.metadata() {
         Ok(meta) if meta.is_file() => Ok(path),
-        Ok(_) => Err(Error::new(format!("cannot check '{operand}': it is not a regular file"))),
-        Err(error) => Err(Error::not_found(format!("cannot check '{operand}': {}", reason(&error)))),
+        Ok(_) => Err(Error::new(format!("cannot check the tool '{operand}': it is not a regular file"))),
+        Err(error) => Err(Error::not_found(format!("cannot check the tool '{operand}': {}", reason(&error)))),
     }
 }

@@ -15,7 +15,7 @@ use super::verbs::bare;
 use super::{Args, tool_names};
 
 fn unknown(name: &str) -> Error {
-    Error::not_found(format!("the completion of '{name}' is unknown"))
+    Error::not_found(format!("the completion of the tool '{name}' is unknown"))
         .hint(format!("'codex-agent plugin add {name}' asks the tool for its description"))
 }
 
@@ -26,11 +26,11 @@ fn find(name: &str) -> Result<PathBuf> {
 /// Prints the completion script of a tool for a shell. The script of a tool of the package is that of all its tools.
 pub(super) fn completion(args: Args) -> Result<Exit> {
     let [name, shell] = &args.operands[..] else {
-        return Err(Error::usage("expected a name and a shell").hint("shells: bash zsh fish"));
+        return Err(Error::usage("expected the name of a tool and a shell").hint("shells: bash zsh fish"));
     };
     let name = bare(name);
     if !SHELLS.contains(&shell.as_str()) {
-        return Err(Error::usage(format!("cannot complete in '{shell}'")).hint("shells: bash zsh fish"));
+        return Err(Error::usage(format!("cannot complete in shell '{shell}'")).hint("shells: bash zsh fish"));
     }
     let path = find(name)?;
     if is_ours(name, &path) {

@@ -97,7 +97,7 @@ pub(super) fn describe(args: Args) -> Result<Exit> {
         description::ask(&tool.path, name)?.0
     } else {
         Description::find(name).ok_or_else(|| {
-            Error::not_found(format!("there is no description of '{name}'"))
+            Error::not_found(format!("there is no description of the tool '{name}'"))
                 .hint(format!("'codex-agent plugin add {name}' asks the tool for its description"))
         })?
     };
@@ -134,14 +134,14 @@ pub(super) fn describe(args: Args) -> Result<Exit> {
 pub(super) fn add(args: Args) -> Result<Exit> {
     let (_, others) = tool_names(&args)?;
     if args.own.about.is_some() && !others.is_empty() {
-        return Err(Error::usage("--about goes with one name"));
+        return Err(Error::usage("--about can describe only one tool"));
     }
     let mut tools = Vec::new();
     for name in args.operands.iter().map(|name| bare(name)) {
         let tool = find(name)?;
         if tool.is_ours() {
             return Err(Error::usage(format!(
-                "'{name}' is a tool of this package, and needs no description"
+                "'{name}' is a tool of codex-agent itself, and needs no description"
             )));
         }
         // No tool is run if its description could not be written.

@@ -28,13 +28,12 @@ fn only_one(args: &Args) -> Result<&str> {
 /// The real path of the directory of a queue, which must exist.
 fn project(named: Option<&Path>) -> Result<String> {
     let path = named.unwrap_or(Path::new("."));
-    let real = std::fs::canonicalize(path).context("change to", path)?;
+    let real = std::fs::canonicalize(path).context("use the project directory", path)?;
+    let refused = |why| Error::new(format!("cannot use the project directory '{}': {why}", path.display()));
     if !real.is_dir() {
-        return Err(Error::new(format!("cannot change to '{}': it is not a directory", path.display())));
+        return Err(refused("it is not a directory"));
     }
-    real.into_os_string()
-        .into_string()
-        .map_err(|path| Error::new(format!("cannot use '{}': it is not UTF-8", path.to_string_lossy())))
+    real.into_os_string().into_string().map_err(|_| refused("the path is not UTF-8"))
 }
 
 pub(super) fn create(args: Args) -> Result<Exit> {
@@ -44,7 +43,7 @@ pub(super) fn create(args: Args) -> Result<Exit> {
     let queue = Queues::store()?.update(|queues: &mut Queues| {
         if queues.queues.iter().any(|queue| queue.name == name) {
             let hint = format!("'codex-agent queue add {}' adds prompts to that queue", quoted(name));
-            return Err(Error::new(format!("there is a queue '{name}' already")).hint(hint));
+            return Err(Error::new(format!("queue '{name}' exists already")).hint(hint));
         }
         let queue = Queue::new(name, &project, args.own.one_session);
         queues.queues.push(queue.clone());
@@ -177,8 +176,8 @@ fn find_positions(queue: &Queue, named: &[String]) -> Result<Vec<usize>> {
 }
 
 fn no_prompt() -> Error {
-    Error::usage("the prompt is missing")
-        .hint("PROMPT is the number of a prompt, or digits of its id; 'codex-agent queue show' prints both")
+    Error::usage("a prompt of the queue is missing")
+        .hint("PROMPT is the number of a prompt, or digits of its id; 'codex-agent queue show NAME' prints numbers and ids")
 }
 
 /// Refuses a prompt that is being sent, or was being sent when its runner was killed.
@@ -188,15 +187,15 @@ fn refuse_running(queue: &Queue, life: RunnerState, at: usize, verb: &str) -> Re
     }
     let (name, number) = (quoted(&queue.name), at + 1);
     let why = match life {
-        RunnerState::Dead => "its runner was killed, and its result is not known yet",
-        _ => "it is being sent",
+        RunnerState::Dead => "the runner was killed, and the result of the prompt is not known yet",
+        _ => "the prompt is being sent",
     };
     let message = format!("cannot {verb} prompt {number} of queue '{}': {why}", queue.name);
     let error = Error::new(message);
     let error = match life {
-        RunnerState::Dead => {
-            error.hint(format!("'codex-agent queue run {name}' reads the result, and continues"))
-        }
+        RunnerState::Dead => error.hint(format!(
+            "'codex-agent queue run {name}' reads the result of the prompt, and continues the queue"
+        )),
         _ => error,
     };
     Err(error.hint(format!("'codex-agent queue stop --now {name}' interrupts the prompt")))
@@ -207,7 +206,7 @@ fn named_and_last<'a>(args: &'a Args, what: &str) -> Result<(&'a [String], &'a s
     queue_name(args)?;
     match &args.operands[1..] {
         [named @ .., last] if !named.is_empty() => Ok((named, last)),
-        _ => Err(Error::usage(format!("expected NAME PROMPT... {what}"))),
+        _ => Err(Error::usage(format!("expected the operands NAME PROMPT... {what}"))),
     }
 }
 
@@ -233,17 +232,17 @@ pub(super) fn edit(args: Args) -> Result<Exit> {
             let opened = open_editor(&before.prompt).map_err(|error| error.or_hint("nothing was changed"))?;
             written.insert(opened).text.clone()
         }
-        (Some(_), true) => return Err(Error::usage("the text is given twice")),
+        (Some(_), true) => return Err(Error::usage("the new text of the prompt is given twice")),
     };
     let change = |queue: &mut Queue, life: RunnerState| {
         // By its id, since the prompt may have been moved meanwhile.
         let Some(at) = queue.position(&before.id) else {
-            return Err(Error::not_found(format!("the prompt was removed from '{}' meanwhile", queue.name)));
+            return Err(Error::not_found(format!("prompt {which} was removed from queue '{}'", queue.name)));
         };
         refuse_sent(queue, life, at, "edit")?;
         if queue.prompts[at].prompt != before.prompt {
-            let message = format!("prompt {} of queue '{}' was changed meanwhile", at + 1, queue.name);
-            return Err(Error::new(message).hint("this change was not made"));
+            let message = format!("prompt {} of queue '{}' was changed during the edit", at + 1, queue.name);
+            return Err(Error::new(message).hint("this edit was not saved"));
         }
         queue.prompts[at].prompt.clone_from(&text);
         Ok((queue.clone(), queue.prompts[at].clone()))
@@ -266,7 +265,7 @@ fn refuse_sent(queue: &Queue, life: RunnerState, at: usize, verb: &str) -> Resul
         return Ok(());
     }
     let name = &queue.name;
-    Err(Error::new(format!("cannot {verb} prompt {} of queue '{name}': it was already sent", at + 1))
+    Err(Error::new(format!("cannot {verb} prompt {} of queue '{name}': the prompt was already sent", at + 1))
         .hint(format!("'codex-agent queue retry {} {}' requeues the prompt", quoted(name), at + 1)))
 }
 
@@ -290,7 +289,7 @@ impl Written {
 fn open_editor(text: &str) -> Result<Written> {
     use std::io::IsTerminal;
     if !std::io::stdin().is_terminal() {
-        return Err(Error::usage("the text is missing")
+        return Err(Error::usage("the new text of the prompt is missing")
             .hint("give the text as an operand; the operand - reads standard input"));
     }
     let editor = child::editor().unwrap_or_else(|| "vi".to_owned());
@@ -362,7 +361,7 @@ pub(super) fn retry(args: Args) -> Result<Exit> {
     let name = queue_name(&args)?;
     let named = &args.operands[1..];
     if named.is_empty() != args.own.failed {
-        return Err(Error::usage("expected PROMPT or --failed"));
+        return Err(Error::usage("expected either PROMPT operands or --failed"));
     }
     let (queue, again) = Queues::edit(name, |queue, life| {
         let places = match args.own.failed {
@@ -412,26 +411,26 @@ pub(super) fn mode(args: Args) -> Result<Exit> {
 
 pub(super) fn rename(args: Args) -> Result<Exit> {
     let [name, new] = &args.operands[..] else {
-        return Err(Error::usage("expected NAME NEW"));
+        return Err(Error::usage("expected the name of a queue and its new name"));
     };
     check_name(new)?;
     let (queue, life) = Queues::store()?.update(|queues: &mut Queues| {
         let at = queues.find(name)?;
         if queues.queues.iter().any(|queue| queue.name == *new) {
-            return Err(Error::new(format!("there is a queue '{new}' already")));
+            return Err(Error::new(format!("queue '{new}' exists already")));
         }
         let queue = &mut queues.queues[at];
         queue.name.clone_from(new);
         let life = runner_state(queue);
         Ok(((queue.clone(), life), Changed::Yes))
     })?;
-    status(format_args!("queue '{name}' is now '{new}'"));
+    status(format_args!("renamed queue '{name}' to '{new}'"));
     show::print_queues(&args, [(&queue, life)])
 }
 
 pub(super) fn set_project(args: Args) -> Result<Exit> {
     let [name, directory] = &args.operands[..] else {
-        return Err(Error::usage("expected NAME DIR"));
+        return Err(Error::usage("expected the name of a queue and the directory of its project"));
     };
     let project = project(Some(Path::new(directory)))?;
     let (queue, life) = Queues::edit(name, |queue, life| {
@@ -453,8 +452,8 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         }
         // With the lock held, no runner can start while the queue is deleted.
         let Some(lock) = queue::lock_runner(&queue.id)? else {
-            return Err(Error::new(format!("cannot delete queue '{name}': it is being run"))
-                .hint(format!("'codex-agent queue stop {}' stops its runner", quoted(name))));
+            return Err(Error::new(format!("cannot delete queue '{name}' while the queue is being run"))
+                .hint(format!("'codex-agent queue stop {}' stops the run of the queue", quoted(name))));
         };
         locks.insert(queue.id.clone(), lock);
     }

@@ -27,9 +27,9 @@ pub(super) fn run(args: Args) -> Result<Exit> {
 fn default_job(args: &Args) -> Result<Job> {
     let mut job = Job::new(String::new());
     let text = |path: PathBuf| {
-        path.into_os_string()
-            .into_string()
-            .map_err(|path| Error::new(format!("cannot use '{}': it is not UTF-8", path.to_string_lossy())))
+        path.into_os_string().into_string().map_err(|path| {
+            Error::new(format!("cannot change to '{}': the path is not UTF-8", path.to_string_lossy()))
+        })
     };
     let cwd = args.own.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
     let cwd = std::fs::canonicalize(&cwd).context("change to", &cwd)?;
@@ -95,7 +95,7 @@ fn read_jobs(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) ->
         check_sandbox(&job, &base.options, next.line)?;
         let (own, all) = (&mut job.options, &base.options);
         if own.bypass && own.sandbox.is_some() {
-            let message = "a job without a sandbox ('bypass') cannot have one";
+            let message = "the fields 'sandbox' and 'bypass' of a job cannot be combined";
             return Err(Error::usage(message).within(format_args!("stdin:{}", next.line)));
         }
         own.model = own.model.take().or_else(|| all.model.clone());

@@ -106,7 +106,7 @@ pub(super) fn continue_run(args: Args) -> Result<Exit> {
         let running = RunDir::all()?.into_iter().find(RunDir::is_running);
         match running.map(|dir| dir.name().to_owned()) {
             Some(name) => status(format_args!(
-                "there is no unfinished run; run '{name}' is running, and 'codex-agent run watch' follows it"
+                "there is no unfinished run; run '{name}' is running, and 'codex-agent run watch {name}' follows that run"
             )),
             None => status("there is no unfinished run"),
         }

@@ -40,7 +40,7 @@ pub fn edit(editor: &str, path: &Path) -> Result<()> {
     let exit = run(Command::new("sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(path))?;
     match exit {
         Exit::Done => Ok(()),
-        _ => Err(Error::new(format!("'{editor}' failed"))),
+        _ => Err(Error::new(format!("the editor '{editor}' failed"))),
     }
 }
 

@@ -235,8 +235,8 @@ fn version(tool: &Tool) -> String {
 fn generate_document(tool: &Tool, parser: &mut Parser) -> Result<Exit> {
     let kind = utf8(parser.value().map_err(lexopt_error)?)?;
     let text = generate::document(tool, &kind).ok_or_else(|| {
-        Error::usage(format!("cannot generate '{kind}'"))
-            .hint(format!("kinds: {}", generate::kinds(tool).join(" ")))
+        Error::usage(format!("cannot generate a document of kind '{kind}'"))
+            .hint(format!("kinds of documents: {}", generate::kinds(tool).join(" ")))
     })?;
     print(&text)
 }

@@ -199,7 +199,7 @@ impl Config {
         Err(match errors.count() {
             0 if first.place.is_none() => error,
             0 => error.hint("'codex-agent config edit' opens the file"),
-            more => error.hint(format!("'codex-agent config check' reports {more} more")),
+            more => error.hint(format!("'codex-agent config check' reports {more} more problems")),
         })
     }
 
@@ -367,7 +367,7 @@ pub fn as_far_as_valid() -> &'static Config {
             0 => {}
             more => {
                 let file = config.path.display();
-                warn(format_args!("'codex-agent config check' reports {more} more of '{file}'"));
+                warn(format_args!("'codex-agent config check' reports {more} more problems of '{file}'"));
             }
         }
         config

@@ -41,6 +41,10 @@ use crate::text::{harmless_json, tsv};
 /// The longest line that is read: 64 MiB. A longer line is an error, after which the next line is read.
 pub const LONGEST_LINE: usize = 64 << 20;
 
+/// The error of a line that is longer than [`LONGEST_LINE`].
+#[doc(hidden)]
+pub const TOO_LONG: &str = "the line is longer than 64 MiB";
+
 /// A buffer that grew beyond this size for one long line shrinks after it.
 const KEPT: usize = 1 << 20;
 
@@ -222,10 +226,7 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
             let bytes = match self.lines.next() {
                 Ok(None) => return Ok(None),
                 Ok(Some(RawLine::Whole(bytes))) => bytes,
-                Ok(Some(RawLine::TooLong)) => {
-                    let why = format!("the line is longer than {} MiB", LONGEST_LINE >> 20);
-                    return Err(self.failure(&why));
-                }
+                Ok(Some(RawLine::TooLong)) => return Err(self.failure(TOO_LONG)),
                 Err(error) => {
                     let message = format!("cannot read {}: {}", self.name, reason(&error));
                     return Err(LineError { error: Error::new(message), is_final: true });
@@ -266,7 +267,7 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
     }
 
     fn failure(&self, why: &str) -> LineError {
-        let error = Error::new(format!("{}:{}: {why}", self.name, self.lines.number()));
+        let error = Error::new(why).within(format_args!("{}:{}", self.name, self.lines.number()));
         LineError { error, is_final: false }
     }
 }

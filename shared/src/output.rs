@@ -88,15 +88,15 @@ impl Template {
                     Some('0') => plain.push('\0'),
                     Some(other @ ('\\' | '{' | '}')) => plain.push(other),
                     other => {
-                        let what = other.map_or("the end".to_owned(), |letter| format!("'\\{letter}'"));
-                        return Err(Error::usage(format!("cannot read {what} in the template"))
-                            .hint("escapes: \\t \\n \\0 \\\\ \\{ \\}"));
+                        let escape = other.map(String::from).unwrap_or_default();
+                        let message = format!("invalid escape '\\{escape}' in the template of --format");
+                        return Err(Error::usage(message).hint("valid escapes: \\t \\n \\0 \\\\ \\{ \\}"));
                     }
                 },
                 '{' => {
                     let rest = letters.as_str();
                     let (name, rest) = rest.split_once('}').ok_or_else(|| {
-                        let message = format!("cannot read '{{{rest}' in the template: no brace closes it");
+                        let message = format!("'{{{rest}' in the template of --format has no closing brace");
                         Error::usage(message).hint("\\{ prints a brace")
                     })?;
                     letters = rest.chars();

@@ -211,7 +211,7 @@ impl SearchPath {
     /// cannot be run is an error with exit status 126, an invalid name an error with 127.
     pub fn find(&self, name: &str) -> Result<Option<PathBuf>> {
         if !is_name(name) {
-            return Err(Error::usage(format!("'{name}' cannot be a tool"))
+            return Err(Error::usage(format!("'{name}' cannot be the name of a tool"))
                 .hint("the name of a tool is lower case letters, digits and dashes")
                 .with_exit(Exit::NoSuchTool));
         }

@@ -331,7 +331,7 @@ impl Sort {
         let key = SortKey::parse(key).ok_or_else(|| {
             let keys: Vec<&str> = SortKey::ALL.iter().map(|(_, word, _)| *word).collect();
             Error::usage(format!("invalid value '{key}' for '--sort': unknown key"))
-                .hint(format!("keys: {}, each with :asc or :desc", keys.join(" ")))
+                .hint(format!("keys: {}; each may be followed by :asc or :desc", keys.join(" ")))
         })?;
         let descending = match direction {
             None => !matches!(key, SortKey::Title | SortKey::Cwd),

@@ -47,7 +47,7 @@ enum Form<'t> {
 impl<'t> Form<'t> {
     fn parse(text: &'t str) -> Result<Form<'t>> {
         if text.is_empty() {
-            return Err(Error::usage("invalid reference '': it is empty"));
+            return Err(Error::usage("invalid reference '': the reference to a session is empty"));
         }
         if let Some(id) = Id::parse(text.strip_prefix("id:").unwrap_or(text)) {
             return Ok(Form::Id(id));
@@ -216,10 +216,10 @@ fn id_of_rollout(index: &Index, path: &Path) -> Result<Id> {
     let home = index.home().path();
     if !(real.starts_with(home) || typed.starts_with(home)) || !real.is_file() {
         return Err(Error::usage(format!("'{shown}' is not a file in Codex's home"))
-            .hint(format!("the home is '{}'; set CODEX_HOME to use another", home.display())));
+            .hint(format!("Codex's home is '{}'; set CODEX_HOME to use another home", home.display())));
     }
     let name = real.file_name().and_then(|name| name.to_str()).and_then(Name::parse);
-    name.map(|name| name.id).ok_or_else(|| Error::usage(format!("'{shown}' is not named as a rollout")))
+    name.map(|name| name.id).ok_or_else(|| Error::usage(format!("'{shown}' is not the name of a rollout")))
 }
 
 fn list(
@@ -339,7 +339,7 @@ impl<R: Read> Inputs<R> {
             Item::Text(text) => Ok(Input::Text(text.split('\t').next().unwrap_or("").trim().to_owned())),
             Item::Json(raw) if raw.get().starts_with('"') => serde_json::from_str(raw.get())
                 .map(Input::Text)
-                .map_err(|_| Error::new("expected a reference: the string is broken")),
+                .map_err(|_| Error::new("expected a reference to a session: the JSON string is invalid")),
             Item::Json(raw) => RawRecord::new(raw).and_then(|record| {
                 match record.kind.as_deref().is_none_or(|kind| kind == "session") {
                     false => Ok(Input::Other(record)),

@@ -84,7 +84,7 @@ pub fn each(all: &str) -> Result<Vec<Schema>> {
         id: String,
         description: String,
     }
-    let invalid = |error| Error::new(format!("cannot read the schemas: {error}"));
+    let invalid = |error| Error::new(format!("cannot parse the built-in JSON Schemas: {error}"));
     let all: All<'_> = serde_json::from_str(all).map_err(invalid)?;
     let name = |reference: &Reference<'_>| reference.to.rsplit('/').next().unwrap_or_default().to_owned();
     let mut found = Vec::new();

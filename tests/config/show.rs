@@ -163,8 +163,11 @@ fn one_setting_is_printed_for_a_script() {
     }
     world.set("PATH", "/nowhere");
     let (code, out, err) = get(&world, "codex.binary");
-    assert!((code, out.as_str()) == (1, "") && err.contains("there is no codex on PATH"), "{err}");
-    run(&world, &["get"]).reports("the key is missing");
+    assert!(
+        (code, out.as_str()) == (1, "") && err.contains("there is no executable 'codex' on PATH"),
+        "{err}"
+    );
+    run(&world, &["get"]).reports("the key of a setting is missing");
     run(&world, &["get", "a", "b"]).exits(2);
     run(&world, &["lst"]).reports("did you mean 'list'?");
 }
@@ -295,7 +298,7 @@ fn a_new_file_lists_every_setting() {
     assert!(lines.iter().all(|line| line.contains("/path/to/it") || line.contains(".codex'")), "{}", ran.out);
     world.set("VISUAL", "").set("EDITOR", " ");
     let ran = run(&world, &["edit"]);
-    ran.exits(2).reports("the variable VISUAL or EDITOR names an editor");
+    ran.exits(2).reports("set the variable VISUAL or EDITOR to an editor");
 }
 
 #[test]

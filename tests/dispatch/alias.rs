@@ -226,7 +226,7 @@ fn no_alias_controls_the_terminal() {
     assert!(listed.lines().all(|row| row.split('\t').count() == 4), "{listed}");
     for name in ["../x", "", "\u{1b}[31m"] {
         let ran = run(&world, &[name]);
-        ran.exits(127).reports("cannot be a tool");
+        ran.exits(127).reports("cannot be the name of a tool");
         assert!(!ran.err.contains('\u{1b}'), "{}", ran.err);
     }
     run(&world, &["-n"]).exits(2);
@@ -263,7 +263,7 @@ fn an_invalid_value_elsewhere_stops_no_alias() {
     // A file that is no TOML has no aliases.
     world.write("home/.config/codex-agent/config.toml", "[alias]\nfew = 'ls --count'\nx = \n");
     let ran = world.run(&["codex-agent", "few"]);
-    ran.exits(2).reports("whether it is an alias is unknown");
+    ran.exits(2).reports("config.toml may have an alias");
 }
 
 #[test]

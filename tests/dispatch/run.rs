@@ -118,7 +118,7 @@ fn the_listed_tool_is_the_one_that_runs() {
     for name in ["Big", "with blank", "../ls", "/bin/ls", ""] {
         let ran = world.run(&["codex-agent", name]);
         ran.case(name).exits(127);
-        ran.reports("cannot be a tool");
+        ran.reports("cannot be the name of a tool");
     }
 }
 
@@ -216,9 +216,9 @@ fn a_manual_page_that_cannot_be_written_is_an_error() {
 fn an_operand_without_effect_is_refused() {
     let world = World::new();
     let told: [(&[&str], &str); 5] = [
-        (&["--list", "ls"], "unexpected operand 'ls' beside --list"),
-        (&["--list=json", "ls"], "unexpected operand 'ls' beside --list"),
-        (&["--exec-path", "ls"], "unexpected operand 'ls' beside --exec-path"),
+        (&["--list", "ls"], "unexpected operand 'ls' after --list"),
+        (&["--list=json", "ls"], "unexpected operand 'ls' after --list"),
+        (&["--exec-path", "ls"], "unexpected operand 'ls' after --exec-path"),
         (&["help", "ls", "find"], "unexpected operand 'find'"),
         (&["help", "queue", "add"], "'codex-agent queue add --help' describes a verb of queue"),
     ];

@@ -91,7 +91,7 @@ fn an_operand_that_is_no_session_is_named() {
     let world = World::with_home("0.169.0");
     let ran = world.run(&["codex-agent-find", "cd6d1b0c", "cd6d1b0d"]);
     ran.exits(1).prints("");
-    ran.reports_exactly("codex-agent-find: no session matches 'cd6d1b0d', so that all operands were searched for as words, which no session has\n");
+    ran.reports_exactly("codex-agent-find: no session matches 'cd6d1b0d', so all operands were searched for as words; no session has all of these words\n");
     // Words alone are reported nowhere, nor are requested words.
     for words in [&["cd6d1b0d", "xyzzy"][..], &["-w", "cd6d1b0c", "cd6d1b0d"], &["xyzzy"]] {
         let ran = world.run(&[&["codex-agent-find"], words].concat());

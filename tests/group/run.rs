@@ -98,7 +98,7 @@ fn each_session_of_a_group_gets_a_prompt_once() {
     ran.exits(75);
     fake.good(&["group", "rename", "g", "h"]);
     let ran = fake.tool(&["group", "run", "h", "--prompt", "FAIL401", "-j", "1"]);
-    ran.exits(2).reports("has work left");
+    ran.exits(2).reports("is unfinished; nothing was started");
     // Another prompt is another thing.
     fake.tool(&["group", "run", "h", "--prompt", "other"]).succeeds();
 }

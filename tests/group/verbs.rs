@@ -52,7 +52,7 @@ fn the_pipe_from_find_to_group_works() {
 fn a_group_is_created_changed_and_deleted() {
     let world = World::with_home("0.169.0");
     assert_eq!(reported(&world, &["create", "work", "--description", "what I do"]), "created group 'work'");
-    assert!(refused(&world, &["create", "work"], 2).contains("there is a group 'work' already"));
+    assert!(refused(&world, &["create", "work"], 2).contains("group 'work' exists already"));
     assert_eq!(reported(&world, &["add", "work", "cd6d1b0c", "@@"]), "added 2 sessions to 'work'; 2 in all");
     assert_eq!(
         reported(&world, &["add", "work", LOGIN]),
@@ -63,7 +63,7 @@ fn a_group_is_created_changed_and_deleted() {
     assert_eq!(reported(&world, &["pause", "work"]), "group 'work' is paused");
     assert_eq!(file(&world)["groups"][0]["paused"], true);
     assert_eq!(reported(&world, &["resume", "work"]), "group 'work' is no longer paused");
-    assert_eq!(reported(&world, &["rename", "work", "play"]), "group 'work' is now 'play'");
+    assert_eq!(reported(&world, &["rename", "work", "play"]), "renamed group 'work' to 'play'");
     let list = world.ok(&["codex-agent-group", "ls"]);
     let cells: Vec<&str> = list.trim_end().split('\t').collect();
     assert_eq!((cells[0], cells[1], cells[2], cells[5]), ("play", "2", "", "what I do"));
@@ -124,7 +124,7 @@ fn all_of_the_input_is_added_or_none() {
     ran.reports("stdin:2: Codex has no session").reports("nothing was changed");
     assert!(!world.config("groups.json").exists());
     let err = refused(&world, &["add", "g", LOGIN, ELSEWHERE], 1);
-    assert!(err.contains("--unchecked adds ids of another machine"), "{err}");
+    assert!(err.contains("--unchecked adds ids of sessions of another machine"), "{err}");
     assert_eq!(
         reported(&world, &["add", "g", "--unchecked", ELSEWHERE, LOGIN]),
         "created group and added 2 sessions to 'g'; 2 in all"
@@ -132,7 +132,7 @@ fn all_of_the_input_is_added_or_none() {
     let err = refused(&world, &["add", "g", "--unchecked", "cd6d1b0c"], 2);
     assert!(err.contains("not a full id"), "{err}");
     for (line, told) in [
-        ("{\"type\":\"session\",\"id\":\"cd6d1b0c\"}", "expected a session record: 'cd6d1b0c' is not an id"),
+        ("{\"type\":\"session\",\"id\":\"cd6d1b0c\"}", "invalid id 'cd6d1b0c' in a session record"),
         ("{\"type\":\"session\"}", "missing field 'id'"),
         ("{\"id\":7}", "expected a session record: the id is not a string"),
         ("{", "EOF while parsing"),
@@ -171,9 +171,9 @@ fn unusable_names_are_refused() {
     reported(&world, &["create", "01a202e0"]);
     reported(&world, &["create", "a"]);
     reported(&world, &["create", "b"]);
-    assert!(refused(&world, &["rename", "a", "b"], 2).contains("there is a group 'b' already"));
+    assert!(refused(&world, &["rename", "a", "b"], 2).contains("group 'b' exists already"));
     assert!(refused(&world, &["delete", "a", "x"], 1).contains("there is no group 'x'"));
-    assert_eq!(reported(&world, &["rename", "a", "a"]), "group 'a' is now 'a'");
+    assert_eq!(reported(&world, &["rename", "a", "a"]), "renamed group 'a' to 'a'");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn the_file_of_the_predecessor_is_read_and_kept() {
     for verb in [&["show", "twin"][..], &["add", "twin", LOGIN], &["delete", "twin"]] {
         let err = refused(&world, verb, 2);
         assert!(
-            err.contains("ambiguous name 'twin': 2 groups have it")
+            err.contains("ambiguous name 'twin' of 2 groups: use an id")
                 && err.contains("g2")
                 && err.contains("g3"),
             "{err}"
@@ -239,7 +239,7 @@ fn wrong_usage_gets_a_hint_and_exits_with_2() {
         (&["--json", "list"], "expected a verb before '--json'"),
         (&["create"], "the name of a group is missing"),
         (&["create", "a", "b"], "unexpected operand 'b'"),
-        (&["rename", "a"], "the new name is missing"),
+        (&["rename", "a"], "the group's new name is missing"),
         (&["add", "a", "--existng"], "did you mean '--existing'?"),
         (&["list", "a"], "'codex-agent group show NAME' shows a group"),
         (&["list", "--format", "{titel}"], "fields: id name description"),
@@ -326,7 +326,7 @@ fn a_prompt_without_its_flag_gets_a_hint() {
     }
     let ran = world.run(&["codex-agent-resume", LOGIN, "it's on"]);
     ran.exits(2);
-    ran.reports("--prompt 'it'\\''s on' sends a prompt to it");
+    ran.reports("--prompt 'it'\\''s on' sends this text");
 }
 
 #[test]

@@ -298,7 +298,7 @@ fn wrong_usage_gets_a_hint_and_exits_with_2() {
         (&["--json=yes"], "accepts no value"),
         (&["--color", "blue"], "expected auto or always or never"),
         (&["login"], "'codex-agent find' finds sessions by"),
-        (&["--no-files", "--no-database"], "no source is left"),
+        (&["--no-files", "--no-database"], "leave no source of sessions"),
         (&["--format", "{id}", "--json"], "cannot be combined with --fields"),
         (&["--json", "-0"], "cannot be combined with --json"),
         (&["--codex-home", ""], "expected a directory"),

@@ -63,7 +63,7 @@ fn an_external_tool_is_run_once_and_then_described_by_a_file() {
     let left: Vec<_> = fs::read_dir(own(&world, "told").parent().unwrap()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
     let ran = plugin(&world, &["remove", "told"]);
-    ran.exits(1).reports("there is no description of 'told'");
+    ran.exits(1).reports("there is no description of the tool 'told'");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_summary_of_the_users_own_stands_for_a_description() {
     }
     assert_eq!(listed(&world, "plain")["about"], "do it plainly");
     let ran = plugin(&world, &["add", "plain", "told", "--about", "x"]);
-    ran.exits(2).reports("--about goes with one name");
+    ran.exits(2).reports("--about can describe only one tool");
 }
 
 #[test]
@@ -139,8 +139,8 @@ fn all_of_the_names_are_added_or_none() {
     world.script("bin/codex-agent-told", DESCRIBED);
     for (other, code, why) in [
         ("nowhere", 1, "there is no tool 'nowhere'"),
-        ("ls", 2, "'ls' is a tool of this package"),
-        ("Bad", 1, "'Bad' cannot be a tool"),
+        ("ls", 2, "'ls' is a tool of codex-agent itself"),
+        ("Bad", 1, "'Bad' cannot be the name of a tool"),
     ] {
         let ran = plugin(&world, &["add", "told", other]);
         ran.case(other).exits(code).reports(why);
@@ -189,7 +189,7 @@ fn a_tool_with_an_invalid_description_is_reported_and_not_added() {
     }
     world.script("bin/codex-agent-broken", "#!/no/such\n");
     let ran = plugin(&world, &["add", "broken"]);
-    ran.exits(2).reports("the interpreter in its first line does not exist");
+    ran.exits(2).reports("the interpreter of the script does not exist");
     assert!(!own(&world, "broken").parent().unwrap().exists());
 }
 

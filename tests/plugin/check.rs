@@ -488,7 +488,7 @@ fn a_file_without_records_is_refused() {
         );
         let ran = world.sh(&line);
         ran.case(input).exits(2).prints("");
-        ran.reports(format!("cannot read '{input}': {why}"));
+        ran.reports(format!("cannot read the --input file '{input}': {why}"));
     }
     leaves_no_home(&world);
 }

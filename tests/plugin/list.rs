@@ -324,8 +324,8 @@ fn wrong_usage_is_refused() {
         (&["add"], "the name of a tool is missing"),
         (&["check"], "the name of a tool is missing"),
         (&["check", "--only", "nonsense", "ls"], "nonsense"),
-        (&["completion", "ls"], "expected a name and a shell"),
-        (&["completion", "ls", "tcsh"], "cannot complete in 'tcsh'"),
+        (&["completion", "ls"], "expected the name of a tool and a shell"),
+        (&["completion", "ls", "tcsh"], "cannot complete in shell 'tcsh'"),
         (&["remove"], "the name of a tool is missing"),
         (&["nonsense"], "unknown verb 'nonsense'"),
     ] {

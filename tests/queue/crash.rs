@@ -96,7 +96,7 @@ fn a_torn_journal_is_repaired_and_an_unknown_one_kept() {
     let run = fake.runs().pop().unwrap();
     let before = fs::read(run.join("journal.ndjson")).unwrap();
     let ran = fake.tool(&["queue", "run", "q"]);
-    ran.exits(2).reports("journal version 2 is not known here");
+    ran.exits(2).reports("journal version 2 is unknown");
     ran.reports("queue run --new q");
     // Another queue is not affected.
     queue(&fake, "other", &["of another"]);

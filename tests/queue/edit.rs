@@ -76,12 +76,12 @@ fn a_runner_follows_edits_of_another_process() {
     for verb in ["edit", "remove", "retry"] {
         let words: &[&str] = if verb == "edit" { &["x"] } else { &[] };
         let ran = fake.tool(&[&["queue", verb, "q", "1"], words].concat());
-        ran.case(verb).exits(2).reports("it is being sent");
+        ran.case(verb).exits(2).reports("the prompt is being sent");
     }
     let ran = fake.tool(&["queue", "delete", "q"]);
-    ran.exits(2).reports("it is being run");
+    ran.exits(2).reports("while the queue is being run");
     let ran = fake.tool(&["queue", "run", "q"]);
-    ran.exits(2).reports("queue 'q' has a runner");
+    ran.exits(2).reports("queue 'q' is already being run by another process");
     fake.good(&["queue", "add", "q", "new last"]);
     fake.good(&["queue", "add", "q", "--first", "new first"]);
     assert_eq!(fake.each("q", "prompt")[1], "new first", "before all that is pending");
@@ -157,7 +157,7 @@ fn the_text_of_an_editor_is_saved_when_the_prompt_has_changed() {
     let send = || drop(fake.good(&["queue", "run", "r"]));
     let remove = || drop(fake.good(&["queue", "remove", "r", "1"]));
     let all: [(&dyn Fn(), i32, &str); 2] =
-        [(&change, 2, "was changed meanwhile"), (&send, 2, "it was already sent")];
+        [(&change, 2, "was changed during the edit"), (&send, 2, "the prompt was already sent")];
     for (meanwhile, want, why) in all {
         let (shown, code) = edit("r", meanwhile);
         assert!(code == want && shown.contains(why), "{code} {shown}");
@@ -206,7 +206,7 @@ fn a_prompt_whose_codex_starts_cannot_be_edited() {
     runner.lock().unwrap();
     for words in [&["edit", "q", "1", "x"][..], &["remove", "q", "1"]] {
         let ran = fake.tool(&[&["queue"], words].concat());
-        ran.exits(2).reports("it is being sent");
+        ran.exits(2).reports("the prompt is being sent");
     }
     assert_eq!(fake.each("q", "status"), ["running", "pending"]);
     // Its runner was killed before the start, so that the prompt counts as never claimed.
@@ -254,7 +254,7 @@ fn a_prompt_keeps_its_id_and_late_changes_are_refused() {
             [&["edit", "q", which, "late"][..], &["remove", "q", which], &["mode", "q", which, "manual"]]
         {
             let ran = fake.tool(&[&["queue"], words].concat());
-            ran.exits(2).reports("it is being sent");
+            ran.exits(2).reports("the prompt is being sent");
         }
     }
     fake.good(&["queue", "edit", "q", &ids[2], "changed"]);
@@ -264,8 +264,8 @@ fn a_prompt_keeps_its_id_and_late_changes_are_refused() {
     assert_eq!(fake.prompts(), ["MS900", "changed", "b", "FAIL400"]);
     let after = prompts(&fake);
     for (words, why) in [
-        (&["edit", "q", &*ids[2], "late"][..], "it was already sent"),
-        (&["mode", "q", &ids[1], "manual"], "it was already sent"),
+        (&["edit", "q", &*ids[2], "late"][..], "the prompt was already sent"),
+        (&["mode", "q", &ids[1], "manual"], "the prompt was already sent"),
     ] {
         let ran = fake.tool(&[&["queue"], words].concat());
         ran.exits(2).reports(why);

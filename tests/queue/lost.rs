@@ -23,7 +23,7 @@ fn a_removed_run_directory_is_reported_once_and_the_rest_is_sent() {
     fs::remove_dir_all(run).unwrap();
     assert_eq!(fake.each("q", "status"), ["failed", "pending"]);
     let ran = fake.tool(&["queue", "run", "q"]);
-    ran.exits(2).reports("are missing: 1 prompt may have been sent");
+    ran.exits(2).reports("are missing: the run may have sent 1 prompt");
     ran.reports("'codex-agent queue retry q 1' requeues these prompts");
     assert_eq!(fake.prompts(), ["MS300"]);
     fake.tool(&["queue", "run", "q"]).succeeds();

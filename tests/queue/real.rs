@@ -157,7 +157,7 @@ fn a_usage_limit_is_waited_for() {
     let resent: Vec<&Value> =
         events.iter().filter(|e| e["type"] == "job.started" && e["resent"] == true).collect();
     assert!(!resent.is_empty() && resent.iter().all(|event| event["job"] == resent[0]["job"]), "{}", ran.out);
-    ran.reports("waiting until a usage limit resets");
+    ran.reports("waiting: the usage limit of");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_busy_session_is_waited_for_or_forked() {
     assert!(child.try_wait().unwrap().is_none(), "the fork did not wait for it");
     let waited = codex.world.run(&["codex-agent-resume", &id, "--prompt", "after", "--answers"]);
     waited.succeeds().prints("echo: after\n");
-    waited.reports("; waiting");
+    waited.reports("; the job waits for the session");
     child.wait().unwrap();
     let last = codex.model.requests().pop().unwrap();
     assert_eq!((last.user_texts, last.session), (vec!["Think SLEEP6".to_owned(), "after".into()], id));

@@ -21,26 +21,26 @@ fn wrong_usage_gets_a_hint() {
         (&["show", "else"], 1, "'codex-agent queue list' lists the queues"),
         (&["show", "chores", "x"], 2, "unexpected operand 'x'"),
         (&["list", "x"], 2, "unexpected operand 'x'"),
-        (&["create", "chores"], 2, "there is a queue 'chores' already"),
+        (&["create", "chores"], 2, "queue 'chores' exists already"),
         (&["create", "a\nb"], 2, "control character"),
         (&["create", "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c"], 2, "id"),
-        (&["create", "x", "--project", "nowhere"], 2, "cannot change to 'nowhere'"),
+        (&["create", "x", "--project", "nowhere"], 2, "cannot use the project directory 'nowhere'"),
         (&["add", "new", "x", "--existing"], 1, "no queue 'new'"),
         (&["add", "chores", "x", "--one-session"], 2, "was not created with --one-session"),
         (&["add", "chores", "x", "--project", "/"], 2, "', not '/'"),
         (&["add", "chores", "x", "--project", "/"], 2, "codex-agent queue project chores DIR"),
-        (&["edit", "chores"], 2, "the prompt is missing"),
+        (&["edit", "chores"], 2, "a prompt of the queue is missing"),
         (&["edit", "chores", "7", "x"], 1, "'codex-agent queue show chores' prints the numbers"),
         (&["edit", "chores", "1", ""], 2, "the prompt is empty"),
         (&["edit", "chores", "1", "a", "b"], 2, "unexpected operand 'b'"),
-        (&["edit", "chores", "1", "a", "-p", "b"], 2, "the text is given twice"),
-        (&["edit", "chores", "1"], 2, "the text is missing"),
-        (&["move", "chores", "1"], 2, "expected NAME PROMPT... PLACE"),
+        (&["edit", "chores", "1", "a", "-p", "b"], 2, "the new text of the prompt is given twice"),
+        (&["edit", "chores", "1"], 2, "the new text of the prompt is missing"),
+        (&["move", "chores", "1"], 2, "expected the operands NAME PROMPT... PLACE"),
         (&["move", "chores", "1", "9"], 2, "expected first, last or 1 to 2"),
         (&["remove", "chores", "1", "9"], 1, "there is no prompt '9'"),
-        (&["retry", "chores"], 2, "expected PROMPT or --failed"),
+        (&["retry", "chores"], 2, "expected either PROMPT operands or --failed"),
         (&["mode", "chores", "1", "sometimes"], 2, "expected auto or manual"),
-        (&["rename", "chores", "chores"], 2, "there is a queue 'chores' already"),
+        (&["rename", "chores", "chores"], 2, "queue 'chores' exists already"),
         (&["delete", "chores", "none"], 1, "no queue 'none'"),
         (&["stop", "chores"], 1, "queue 'chores' has never been run"),
         (&["log", "chores"], 1, "codex-agent queue run chores"),
@@ -144,7 +144,7 @@ fn an_id_of_digits_is_no_position() {
     let prompts = json!([{"id": "2", "prompt": "a"}, {"id": "1", "prompt": "b"}, {"id": "3", "prompt": "c"}]);
     write_queues(&fake, json!([queue_record(&fake, "q", "q", prompts)]));
     let ran = fake.tool(&["queue", "edit", "q", "1", "x"]);
-    ran.exits(2).reports("ambiguous prompt '1': it could be 2 prompts");
+    ran.exits(2).reports("ambiguous prompt '1': 2 prompts of queue");
     fake.good(&["queue", "edit", "q", "3", "C"]);
     assert_eq!(fake.each("q", "prompt"), ["a", "b", "C"]);
 }
@@ -159,7 +159,7 @@ fn a_missing_project_can_be_replaced() {
     ran.exits(2).reports("cannot change to 'some/where', the project of queue 'q'");
     ran.reports("codex-agent queue project q DIR");
     let ran = fake.tool(&["queue", "project", "q", "nowhere"]);
-    ran.exits(2).reports("cannot change to 'nowhere'");
+    ran.exits(2).reports("cannot use the project directory 'nowhere'");
     fake.good(&["queue", "project", "q", "."]);
     fake.good(&["queue", "run", "q"]);
     assert_eq!(fake.prompts(), ["one"]);

@@ -136,11 +136,11 @@ fn an_operand_that_is_no_session_never_reaches_codex() {
     world.set("VERSION", "0.137.0");
     let ran = world.run(&["codex-agent-resume", LOGIN]);
     ran.exits(2);
-    ran.reports("Codex 0.137.0 would damage this session, which 0.169.0 made");
+    ran.reports("Codex 0.137.0 is too old: it would damage session");
     assert!(!world.path("home/asked").exists(), "Codex was run");
     world.set("CODEX_AGENT_CODEX", "");
     let ran = world.run(&["codex-agent-resume", LOGIN]);
-    ran.exits(2).reports("there is no codex on PATH");
+    ran.exits(2).reports("there is no executable 'codex' on PATH");
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn a_torn_journal_is_repaired_and_a_later_one_refused() {
     append("{\"type\":\"run.stopped\",\"v\":2,\"run\":\"x\"}\n");
     for words in [&["list"][..], &["continue", "Z-new"], &["log", "Z-new"]] {
         let ran = fake.run(words);
-        ran.exits(2).reports("journal version 2 is not known here");
+        ran.exits(2).reports("journal version 2 is unknown");
     }
     fake.run(&["prune", "--older", "now"]).succeeds();
     assert!(journal.exists(), "what is not understood is not removed");
@@ -221,7 +221,7 @@ fn a_run_has_one_runner() {
     let fake = Scripted::new();
     let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
     fake.wait_for_sent(1);
-    fake.run(&["continue", "Z-new"]).reports("has a runner");
+    fake.run(&["continue", "Z-new"]).reports("is already being run by another process");
     signal(&runner, Signal::KILL);
     runner.wait().unwrap();
     let mut both = [fake.spawn(&["continue", "Z-new"]), fake.spawn(&["continue", "Z-new"])];

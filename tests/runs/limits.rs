@@ -47,7 +47,7 @@ fn a_queue_waits_until_a_limit_resets() {
     let (ran, events) = fake.events(&["queue", "run", "q", "--on-limit", "wait"]);
     ran.succeeds();
     assert_eq!(fake.prompts(), ["LIMIT3 a", "LIMIT3 a", "LIMIT3 b", "c"]);
-    ran.reports("waiting until a usage limit resets");
+    ran.reports("waiting: the usage limit of");
     assert!(of_type(&events, "run.waiting").len() == 1);
     let resent: Vec<&Value> =
         of_type(&events, "job.started").into_iter().map(|event| &event["resent"]).collect();
@@ -202,7 +202,7 @@ fn a_busy_session_is_continued_in_a_fork() {
     let got = of_type(&events, "job.completed");
     ran.succeeds();
     assert_eq!(got.len(), 1, "{}", ran.err);
-    ran.reports("continuing in a fork of it");
+    ran.reports("continues in a fork of the session");
     assert!(got[0]["session"] != id.as_str(), "{}", ran.err);
     let sent = fake.sent().pop().unwrap();
     assert_eq!((&sent["session"], &sent["history"][0]), (&got[0]["session"], &json!("one")));

@@ -89,7 +89,7 @@ fn an_invalid_prompt_starts_nothing() {
         (&["-"], b"good\n{\"a\":1}\n", "stdin:2: expected a prompt record"),
         (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\"}\n{\"type\":\"job\"}\n", "stdin:2: "),
         (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\",\"session\":\"--yolo\"}\n", "a session id"),
-        (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\",\"id\":\"x\"}\n{\"type\":\"job\",\"prompt\":\"b\",\"id\":\"x\"}\n", "duplicate job id 'x'"),
+        (&["--jobs"], b"{\"type\":\"job\",\"prompt\":\"a\",\"id\":\"x\"}\n{\"type\":\"job\",\"prompt\":\"b\",\"id\":\"x\"}\n", "two jobs of the run have the id 'x'"),
         (&["--cwd", "nowhere", "x"], b"", "cannot change to 'nowhere'"),
     ];
     for (words, input, want) in all {
@@ -123,7 +123,7 @@ fn a_codex_that_cannot_be_run_is_reported() {
     assert_eq!(&*failure_messages(&records(&ran.out))[0].0, "spawn", "{}", ran.err);
     fake.0.set("CODEX_AGENT_CODEX", "").set("PATH", "bin:./bin::");
     let ran = fake.run(&["x"]);
-    ran.exits(2).reports("there is no codex on PATH");
+    ran.exits(2).reports("there is no executable 'codex' on PATH");
     let absolute = fake.0.path("bin");
     fake.0.set("PATH", format!("bin:{}:/usr/bin:/bin", absolute.display()));
     fake.run(&["x"]).succeeds();
@@ -169,7 +169,7 @@ fn codex_gets_the_options_of_the_command_line() {
         (&["--codex-arg=-"], "invalid argument '-' for Codex"),
         (&["--codex-arg=--"], "invalid argument '--' for Codex"),
         (&["--codex-arg="], "invalid argument '' for Codex"),
-        (&[bypass, "--sandbox", "read-only"], "cannot be combined with a sandbox"),
+        (&[bypass, "--sandbox", "read-only"], "cannot be combined with --sandbox"),
         (&["--output-schema", "nowhere.json"], "cannot open the schema 'nowhere.json'"),
         (&["-c", "x"], "expected KEY=VALUE"),
     ] {

@@ -92,7 +92,7 @@ fn a_busy_session_is_waited_for_skipped_or_failed() {
     ran.succeeds();
     assert_eq!(of_type(&events, "job.completed").len(), 1, "{}", ran.out);
     assert_eq!(of_type(&events, "job.completed")[0]["attempt"], 3);
-    ran.reports("already has an active writer").reports("; waiting");
+    ran.reports("already has an active writer").reports("; the job waits for the session");
     assert_eq!(fake.sent().len(), 1);
     // Another run of ours that drives it is the same, and is seen before anything is started.
     let mut other = fake.0.command("sh");

@@ -83,7 +83,7 @@ fn each_job_uses_the_version_of_its_directory() {
                 let case = format!("{} {version} {id}: {told}", from.display());
                 if *id == paginated && version == "0.137.0" {
                     assert_eq!((code, failures(&events)), (1, vec!["refused".to_owned()]), "{case}");
-                    assert!(told.contains("0.137.0 would damage this session"), "{case}");
+                    assert!(told.contains("0.137.0 is too old: it would damage session"), "{case}");
                     assert_eq!(fs::read(rollout(&fake, id)).unwrap(), before, "{case}");
                 } else {
                     assert_eq!(code, 0, "{case}");

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 /// The schemas of the records of this package, by their type.
 pub(super) fn schemas() -> Result<BTreeMap<String, Value>> {
     let all = each(WRITTEN)?.into_iter();
-    let invalid = |error| Error::new(format!("cannot read the schemas: {error}"));
+    let invalid = |error| Error::new(format!("cannot parse the built-in JSON Schemas: {error}"));
     all.map(|schema| Ok((schema.name, serde_json::from_str(&schema.text).map_err(invalid)?))).collect()
 }
 

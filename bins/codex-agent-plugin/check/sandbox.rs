@@ -131,7 +131,7 @@ impl Sandbox {
         let mut hostile = Command::new(&real);
         hostile.args(["exec", "--skip-git-repo-check", HOSTILE]);
         self.set_env(&mut hostile);
-        let made = limited::output(&mut hostile, Limits::new(PATIENCE, MOST), "the sample");
+        let made = limited::output(&mut hostile, Limits::new(PATIENCE, MOST), "a sample session");
         made.map(drop).map_err(|error| error.hint("codex-agent-demo must be in the directory of codex-agent"))
     }
 
@@ -340,7 +340,7 @@ fn bytes(content: Vec<u8>) -> Input {
 }
 
 fn lines(file: &Path) -> Result<Vec<String>> {
-    let wrong = |why: &str| Error::new(format!("cannot read '{}': {why}", file.display()));
+    let wrong = |why: &str| Error::new(format!("cannot read the --input file '{}': {why}", file.display()));
     let bytes = read_capped(file, LONGEST)
         .map_err(|why| wrong(&why).hint("--input accepts a regular file of at most 64 MiB"))?
         .ok_or_else(|| wrong("no such file or directory"))?;

@@ -250,12 +250,12 @@ impl Queue {
             [at] => return Ok(at),
             [] => Error::not_found(format!("there is no prompt '{text}' in queue '{name}'")),
             _ => Error::new(format!(
-                "ambiguous prompt '{text}': it could be {} prompts of queue '{name}'",
+                "ambiguous prompt '{text}': {} prompts of queue '{name}' match",
                 found.len()
             )),
         };
         Err(error
-            .hint(format!("'codex-agent queue show {}' prints the numbers of its prompts", quoted(name))))
+            .hint(format!("'codex-agent queue show {}' prints the numbers of the prompts", quoted(name))))
     }
 
     /// The index of the prompt with exactly this id.
@@ -424,7 +424,7 @@ mod tests {
         let find = |text: &str| queue.find(text).map_err(|error| error.message().to_owned());
         assert_eq!((find("2"), find("1111aaaa-0000"), find("-1111")), (Ok(1), Ok(0), Ok(2)));
         assert_eq!((find("2222b"), find("2222CCCC")), (Ok(1), Ok(2)));
-        assert!(find("2222").unwrap_err().contains("it could be 2 prompts"));
+        assert!(find("2222").unwrap_err().contains("2 prompts of queue"));
         assert!(find("7").is_err() && find("0").is_err() && find("+1").is_err());
         for (at, id) in ["2", "22", "2222"].iter().enumerate() {
             queue.prompts[at].id = (*id).to_owned();

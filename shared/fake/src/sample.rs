@@ -64,8 +64,8 @@ impl Place {
     /// directory.
     fn unpack(&self) -> Result<()> {
         let moved = [(PROJECTS, text(&self.projects)?), (HOME, text(&self.home)?)];
-        let files =
-            unpacked_files().map_err(|error| Error::new(format!("the sample home is damaged: {error}")))?;
+        let files = unpacked_files()
+            .map_err(|error| Error::new(format!("cannot unpack the sample home: {error}")))?;
         for (name, mut bytes) in files {
             let path = self.home.join(name);
             if let Some(directory) = path.parent() {

@@ -140,7 +140,7 @@ impl CommandError {
         let shown = name.display();
         match self {
             CommandError::Start(error) if error.kind() == io::ErrorKind::NotFound && name.exists() => {
-                Error::new(format!("cannot run '{shown}': the interpreter in its first line does not exist"))
+                Error::new(format!("cannot run '{shown}': the interpreter of the script does not exist"))
             }
             CommandError::Start(error) => Error::new(format!("cannot run '{shown}': {}", reason(&error))),
             CommandError::StopSignal(signal) => {
@@ -430,7 +430,7 @@ pub fn output_if(
         EndKind::TooMuch => format!("it printed more than {most} KiB"),
         EndKind::TooLarge => "it used too much memory".to_owned(),
     };
-    Err(Error::new(format!("cannot get {what} of '{}': {why}", path.display())))
+    Err(Error::new(format!("cannot get {what} from '{}': {why}", path.display())))
 }
 
 #[cfg(test)]

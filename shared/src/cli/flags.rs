@@ -42,7 +42,7 @@ impl CommonOptions {
     pub fn index(&self) -> Result<Index> {
         let home = Home::find(self.codex_home.as_deref())?;
         if self.no_database && self.no_files {
-            return Err(Error::usage("--no-database and --no-files cannot be combined: no source is left"));
+            return Err(Error::usage("--no-database and --no-files leave no source of sessions"));
         }
         let opened = Index::open(home, Sources { database: !self.no_database, files: !self.no_files });
         opened.map_err(|error| match self.no_files {

@@ -63,11 +63,11 @@ impl Index {
     /// Open the index of a home. A problem of the database is a warning, unless the database is the only source.
     pub fn open(home: Home, sources: Sources) -> Result<Index> {
         if !sources.database && !sources.files {
-            return Err(Error::usage("neither the database nor the rollout files are to be read"));
+            return Err(Error::usage("sessions need the database or the rollout files"));
         }
         if !home.exists() {
             warn_once(format_args!(
-                "there is no Codex home at '{}' yet; set CODEX_HOME to use another",
+                "there is no Codex home at '{}' yet; set CODEX_HOME to use another home",
                 home.path().display()
             ));
         }

@@ -38,7 +38,7 @@ impl Names {
         Names::parse(fs::read(&path).unwrap_or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
                 let (path, why) = (path.display(), reason(&error));
-                warn_once(format_args!("cannot read '{path}': {why}; names may be missing"));
+                warn_once(format_args!("cannot read '{path}': {why}; names of sessions may be missing"));
             }
             Vec::new()
         }))

@@ -142,7 +142,7 @@ fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
     let mut lines = Lines::new(rollout::open(path)?, 32 << 10);
     loop {
         let line = match lines.next()? {
-            None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty")),
+            None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the rollout is empty")),
             Some(RawLine::Whole(line)) if line.trim_ascii().is_empty() => continue,
             Some(RawLine::Whole(line)) => line,
             Some(RawLine::TooLong) => return Ok(Err(Refusal::new("its first line is too long"))),

@@ -170,7 +170,7 @@ fn first_meta<R: Read>(lines: &mut Lines<R>, path: &Path) -> io::Result<Meta> {
                 Ok(Some(meta)) if is_first || meta.id == id_of(path) => return Ok(meta),
                 Ok(_) => {}
                 Err(_) if is_first && !line.ends_with(b"\n") => {
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its first line is incomplete"));
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the first line is incomplete"));
                 }
                 Err(error) => {
                     let error = error.to_string();
@@ -180,7 +180,9 @@ fn first_meta<R: Read>(lines: &mut Lines<R>, path: &Path) -> io::Result<Meta> {
             },
             Some(RawLine::TooLong) => {}
             // Codex has just made the file, or the file has lost its text.
-            None if is_first => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty")),
+            None if is_first => {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the rollout is empty"));
+            }
             None => break,
         }
     }

@@ -19,9 +19,10 @@ pub fn check_writer_version(version: &str, session: &Session<'_>) -> Result<()> 
     if session.history.as_deref() != Some("paginated") || !is_before(version, (0, 148)) {
         return Ok(());
     }
-    let by = session.cli_version.as_deref().unwrap_or("a later version");
-    Err(Error::new(format!("Codex {version} would damage this session, which {by} made"))
-        .hint("0.148 is the first version that can read it; use --codex to name another Codex"))
+    let by = session.cli_version.as_deref().unwrap_or("0.148 or later");
+    let id = session.id.map(|id| id.to_string()).unwrap_or_default();
+    Err(Error::new(format!("Codex {version} is too old: it would damage session '{id}' of Codex {by}"))
+        .hint("Codex 0.148 is the first version that can read the session; --codex names another Codex"))
 }
 
 #[cfg(test)]

@@ -202,7 +202,7 @@ pub fn resolve(config: &Config, words: &[OsString], path: &SearchPath) -> Result
         if all.len() > LONGEST_CHAIN {
             let last = all[(all.len() - chain.len()).saturating_sub(3)..].join(" -> ");
             return Err(Error::new(format!("too many aliases refer to each other: ... {last}"))
-                .hint(format!("at most {LONGEST_CHAIN} are followed; edit '{file}'")));
+                .hint(format!("at most {LONGEST_CHAIN} aliases are followed; edit '{file}'")));
         }
         match &alias.target {
             Target::Words(first) => drop(words.splice(..1, first.iter().map(OsString::from))),

@@ -186,8 +186,8 @@ fn path_in(directory: &Path, name: &str) -> PathBuf {
 fn read(path: &Path, name: &str) -> Result<Option<Description>> {
     let parse = |text: Vec<u8>| Description::parse(&text, name);
     read_capped(path, MOST).and_then(|text| text.map(parse).transpose()).map_err(|why| {
-        Error::new(format!("cannot read the description '{}': {why}", path.display()))
-            .hint(format!("repair the file; 'codex-agent plugin remove {name}' removes it"))
+        Error::new(format!("cannot read the description of tool '{name}' in '{}': {why}", path.display()))
+            .hint(format!("repair the file, or remove the file by 'codex-agent plugin remove {name}'"))
     })
 }
 
@@ -208,10 +208,10 @@ pub fn write(name: &str, record: &RawValue) -> Result<()> {
 pub fn removable(name: &str) -> Result<PathBuf> {
     let exists = |path: &PathBuf| path.symlink_metadata().is_ok();
     match directories().iter().map(|directory| path_in(directory, name)).find(exists) {
-        None => Err(Error::not_found(format!("there is no description of '{name}'"))),
+        None => Err(Error::not_found(format!("there is no description of the tool '{name}'"))),
         Some(own) if data_home().is_ok_and(|data| own.starts_with(data)) => Ok(own),
         Some(other) => Err(Error::new(format!(
-            "cannot remove the description of '{name}': '{}' was installed by a package",
+            "cannot remove the description of the tool '{name}': '{}' was installed by a package",
             other.display()
         ))
         .hint(format!(
@@ -269,7 +269,7 @@ pub fn candidates(path: &Path, words: &[String], mut offer: impl FnMut(&str, &st
     command.args(words);
     // The last command of a script is often a test, which may be false.
     let limits = Limits::new(PATIENCE_OF_TAB, MOST);
-    let text = limited::output_if(&mut command, limits, "candidates", |code| (0..126).contains(&code))?;
+    let text = limited::output_if(&mut command, limits, "completions", |code| (0..126).contains(&code))?;
     for line in String::from_utf8_lossy(&text).lines() {
         let (word, meaning) = line.split_once('\t').unwrap_or((line, ""));
         offer(word, meaning);
@@ -280,7 +280,8 @@ pub fn candidates(path: &Path, words: &[String], mut offer: impl FnMut(&str, &st
 /// A document of a tool of this package, or of an external tool whose description declares the document.
 pub fn generate(path: &Path, kind: &str, patience: Duration) -> Result<String> {
     let mut command = document(path, &[kind]);
-    let text = limited::output(&mut command, Limits::new(patience, MOST_OF_DOCUMENT), kind)?;
+    let what = format!("the document '{kind}'");
+    let text = limited::output(&mut command, Limits::new(patience, MOST_OF_DOCUMENT), &what)?;
     String::from_utf8(text)
         .map_err(|_| Error::new(format!("cannot read the output of '{}': it is not UTF-8", path.display())))
 }

@@ -25,7 +25,7 @@ pub fn position<T: HasName>(all: &[T], name: &str) -> Result<Option<usize>> {
                 |at: &usize| harmless(&format!("{}  {}", all[*at].id(), all[*at].summary())).into_owned();
             let lines: Vec<String> = has_name.iter().map(line).collect();
             let what = T::WHAT;
-            Err(Error::new(format!("ambiguous name '{name}': {} {what}s have it; use an id", has_name.len()))
+            Err(Error::new(format!("ambiguous name '{name}' of {} {what}s: use an id", has_name.len()))
                 .hint(lines.join("\n")))
         }
     }

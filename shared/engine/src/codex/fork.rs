@@ -75,14 +75,14 @@ impl<'c> Forker<'c> {
         }
         let version = self.version;
         let answer = self.server()?.call("thread/fork", &params);
-        let answer = answer.map_err(|failure| failure.explain(version, "fork", "0.87"))?;
+        let answer = answer.map_err(|failure| failure.explain(version, "fork a session", "0.87"))?;
         let fork = answer["thread"]["id"].as_str().and_then(Id::parse).ok_or_else(|| {
-            Error::new(format!("Codex {version} forked '{parent}' without reporting the new session"))
+            Error::new(format!("Codex {version} forked session '{parent}' without reporting the fork"))
         })?;
         let cut = match answer["thread"]["turns"].as_array().map(Vec::len) {
             Some(has) if has == keep => check_removed(self.home, fork, turns.get(keep..).unwrap_or_default()),
             Some(has) if has > keep => self.roll_back(fork, has - keep, keep),
-            _ => Err(Error::new(format!("the fork of '{parent}' does not have the first {keep} turns"))),
+            _ => Err(Error::new(format!("the fork of session '{parent}' lacks the first {keep} turns"))),
         };
         cut.map(|()| fork).map_err(|error| self.remove(fork, &error))
     }
@@ -105,7 +105,7 @@ impl<'c> Forker<'c> {
         if self.server.is_none() {
             self.server = Some(Server::start(self.codex, self.home, self.directory)?);
         }
-        self.server.as_mut().ok_or_else(|| Error::new("the app-server was not started"))
+        self.server.as_mut().ok_or_else(|| Error::new("Codex's app-server was not started"))
     }
 
     /// Forks by `codex exec fork` (from 0.148 on), so that the fork has the same source as a session of `codex exec`.
@@ -130,7 +130,7 @@ impl<'c> Forker<'c> {
         id.filter(|id| output.status.success() && *id != parent).ok_or_else(|| {
             let text = String::from_utf8_lossy(&output.stderr);
             let why = text.trim_end().lines().next_back().unwrap_or("no reason was given");
-            Error::new(format!("Codex {} could not fork '{parent}': {}", self.version, why.trim()))
+            Error::new(format!("Codex {} could not fork session '{parent}': {}", self.version, why.trim()))
         })
     }
 
@@ -172,8 +172,8 @@ impl<'c> Forker<'c> {
             .map_err(|failure| failure.explain(version, "fork a session before a message", "0.87"))?;
         match answer["thread"]["turns"].as_array().map(Vec::len) {
             Some(has) if has == keep => Ok(()),
-            Some(has) => Err(Error::new(format!("the fork has {has} turns instead of {keep}"))),
-            None => Err(Error::new(format!("the fork has an unknown number of turns instead of {keep}"))),
+            Some(has) => Err(Error::new(format!("the new session has {has} turns instead of {keep}"))),
+            None => Err(Error::new(format!("the new session has an unknown number of turns, not {keep}"))),
         }
     }
 
@@ -201,7 +201,7 @@ pub fn check_is_in_home(home: &Home, session: &Session<'_>) -> Result<()> {
                 "Codex will not fork session '{id}': its rollout is outside of Codex's home, at '{real}'"
             ))
             .hint(format!(
-                "Codex follows no link below sessions/; to fork the session, move that file into '{home}'"
+                "Codex follows no link below sessions/; to fork the session, move the rollout into '{home}'"
             )))
         }
         _ => Ok(()),
@@ -217,9 +217,7 @@ fn check_removed(home: &Home, fork: Id, removed: &[Turn]) -> Result<()> {
     let held = Files::walk(home.path()).live(fork, None).map(|file| turn_ids(&file.path));
     let held = held.and_then(std::io::Result::ok).unwrap_or_default();
     match removed.iter().find(|turn| held.contains(&turn.id)) {
-        Some(turn) => {
-            Err(Error::new(format!("the fork contains turn '{}', which is after the cut", turn.id)))
-        }
+        Some(turn) => Err(Error::new(format!("the fork still contains the removed turn '{}'", turn.id))),
         None => Ok(()),
     }
 }
@@ -228,7 +226,7 @@ fn check_removed(home: &Home, fork: Id, removed: &[Turn]) -> Result<()> {
 pub fn check_name(name: &str) -> Result<&str> {
     let name = name.trim();
     if name.is_empty() || name.chars().any(char::is_control) {
-        return Err(Error::usage("a name may not be empty or contain control characters"));
+        return Err(Error::usage("the name of a session may not be empty or contain control characters"));
     }
     let digits = name.replace('-', "");
     let is_whole_id = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -264,7 +262,7 @@ pub fn set_name(server: &mut Server, home: &Home, version: &str, session: Id, na
         std::thread::sleep(Duration::from_millis(20));
     }
     Err(Error::new(format!(
-        "Codex {version} accepted the name '{name}' of '{session}', but did not write it"
+        "Codex {version} accepted the name '{name}' for session '{session}', but did not save the name"
     )))
 }
 
@@ -282,7 +280,7 @@ fn count_kept(turns: &[Turn], cut: &Cut) -> Result<usize> {
     match cut {
         Cut::Whole => Ok(turns.len()),
         Cut::Turn(id) => turns.iter().position(|turn| turn.id == *id).ok_or_else(|| {
-            Error::not_found(format!("the session has no turn '{id}'; it has {}", turns.len()))
+            Error::not_found(format!("the session has no turn '{id}'; the session has {} turns", turns.len()))
         }),
         Cut::Message(nth) => {
             let count: usize = turns.iter().map(|turn| turn.messages).sum();

@@ -36,7 +36,7 @@ pub fn find_codex(named: Option<&Path>) -> Result<PathBuf> {
     let chosen = config::chosen(&config::CODEX_BINARY, named.map(|path| path.as_os_str().to_owned()))?;
     let Some((path, by)) = chosen.map(|(path, by)| (PathBuf::from(path), by)) else {
         return find_program("codex").ok_or_else(|| {
-            Error::new("there is no codex on PATH")
+            Error::new("there is no executable 'codex' on PATH")
                 .hint("install Codex, or name its executable with --codex, CODEX_AGENT_CODEX or codex.binary")
         });
     };
@@ -84,7 +84,7 @@ impl Failure {
     pub fn explain(self, version: &str, ability: &str, first: &str) -> Error {
         match self.is_unknown {
             true => Error::new(format!("Codex {version} cannot {ability}"))
-                .hint(format!("{first} is the first version that can {ability}")),
+                .hint(format!("Codex {first} is the first version that can {ability}")),
             false => self.error,
         }
     }
@@ -118,7 +118,7 @@ impl Server {
                 let (codex, place, why) = (codex.display(), directory.display(), reason(&error));
                 Error::new(format!("cannot start '{codex} app-server' in '{place}': {why}"))
             })?;
-        let missing = || Error::new("the app-server has no pipes");
+        let missing = || Error::new("Codex's app-server has no pipes for input and output");
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let mut server =
@@ -149,7 +149,7 @@ impl Server {
         }
         self.requests += 1;
         let id = self.requests;
-        let refused = |why: String| Failure::from(Error::new(format!("Codex refused {method}: {why}")));
+        let refused = |why| Failure::from(Error::new(format!("Codex refused the request '{method}': {why}")));
         self.send(&json!({"id": id, "method": method, "params": params}))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -176,7 +176,7 @@ impl Server {
     }
 
     fn send(&mut self, message: &Value) -> Result<()> {
-        let Some(stdin) = &mut self.stdin else { return Err(Error::new("the app-server was closed")) };
+        let Some(stdin) = &mut self.stdin else { return Err(Error::new("Codex's app-server was closed")) };
         writeln!(stdin, "{message}")
             .and_then(|()| stdin.flush())
             .map_err(|error| Error::new(format!("cannot write to Codex's app-server: {}", reason(&error))))
@@ -188,7 +188,7 @@ impl Server {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let limit = PATIENCE.as_secs();
-                return Err(Error::new(format!("Codex did not answer {method} within {limit} s")));
+                return Err(Error::new(format!("Codex did not answer request '{method}' within {limit} s")));
             }
             let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
             let mut fds = [PollFd::new(self.lines.reader(), PollFlags::IN)];

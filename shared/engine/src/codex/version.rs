@@ -30,7 +30,7 @@ const JUST_NOW: Duration = Duration::from_millis(500);
 pub fn query_version(codex: &Path, home: Option<&Path>, directory: Option<&Path>) -> Result<String> {
     let failed = |why: &str| {
         Error::new(format!("cannot run '{} --version': {why}", codex.display()))
-            .hint("'codex-agent config' shows where it is set")
+            .hint("'codex-agent config' shows which setting names the executable")
     };
     let mut command = Command::new(codex);
     if let Some(directory) = directory.filter(|directory| directory.is_dir()) {

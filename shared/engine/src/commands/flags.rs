@@ -123,9 +123,9 @@ impl Jobs {
         let mut files = images.iter().chain(&all.output_schema);
         if let Some(missing) = files.find(|file| !Path::new(file).is_file()) {
             return Err(Error::new(format!(
-                "file '{missing}', which the run was started with, does not exist"
+                "the file '{missing}', with which the run was started, does not exist"
             ))
-            .hint("name another file by the same flag, or start another run by --new"));
+            .hint("name another file by --image or --output-schema, or start another run by --new"));
         }
         Ok(CodexOptions { options: all, images })
     }
@@ -135,14 +135,14 @@ impl Jobs {
         let Options { sandbox, bypass, .. } = self.options;
         if sandbox.is_some() && bypass {
             let flag = "--dangerously-bypass-approvals-and-sandbox";
-            return Err(Error::usage(format!("{flag} cannot be combined with a sandbox")));
+            return Err(Error::usage(format!("{flag} cannot be combined with --sandbox")));
         }
         let schema = |path: &PathBuf| -> Result<String> {
             let file = resolve_file(path, "open the schema")?;
             // Codex reads the schema only after it has sent the prompt.
             let text = std::fs::read(&file).context("read the schema", path)?;
             serde_json::from_slice::<serde::de::IgnoredAny>(&text).map_err(|error| {
-                Error::usage(format!("invalid schema '{}': it is not JSON: {error}", path.display()))
+                Error::usage(format!("the JSON Schema '{}' is not JSON: {error}", path.display()))
             })?;
             Ok(file)
         };
@@ -190,7 +190,7 @@ impl Jobs {
             ([prompt], None) => Ok(prompt.clone()),
             ([], Some(path)) => read_prompt(path),
             ([], None) => Err(needs_prompt("the prompt is missing")),
-            _ => Err(Error::usage("more than one prompt is given")),
+            _ => Err(Error::usage("only one prompt may be given, by --prompt or --prompt-file")),
         }
     }
 
@@ -211,9 +211,9 @@ pub fn resolve_file(path: &Path, verb: &str) -> Result<String> {
         let why = if real.is_dir() { "it is a directory" } else { "it is not a regular file" };
         return Err(Error::usage(format!("cannot {verb} '{}': {why}", path.display())));
     }
-    real.into_os_string()
-        .into_string()
-        .map_err(|path| Error::new(format!("cannot use '{}': it is not UTF-8", path.to_string_lossy())))
+    real.into_os_string().into_string().map_err(|path| {
+        Error::new(format!("cannot {verb} '{}': the path is not UTF-8", path.to_string_lossy()))
+    })
 }
 
 /// Reads a file as a prompt; `-` is standard input.

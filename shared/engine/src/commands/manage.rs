@@ -153,12 +153,12 @@ pub fn find_unfinished() -> Result<Option<RunDir>> {
 pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
     let (name, options) = (dir.name(), jobs.show_options(common)?);
     let Some(journal) = Journal::open(&dir.journal())? else {
-        return Err(Error::new(format!("run '{name}' has a runner"))
+        return Err(Error::new(format!("run '{name}' is already being run by another process"))
             .hint(format!("'codex-agent run watch {name}' follows the run")));
     };
     let mut tasks = RunProgress::read(dir)?;
     if !tasks.is_begun() {
-        return Err(Error::new(format!("the plan of run '{name}' is incomplete, and no job was started"))
+        return Err(Error::new(format!("codex-agent ended while planning run '{name}'; no job was started"))
             .hint("'codex-agent run prune' removes incomplete runs"));
     }
     if tasks.kind == "queue" && tasks.is_open() {
@@ -185,7 +185,7 @@ pub fn stop(dir: &RunDir, now: bool) -> Result<()> {
     if dir.is_running() {
         let is_stopping = tasks.runner.as_ref().is_some_and(|runner| liveness::stop_runner(runner, now));
         if !is_stopping {
-            return Err(Error::new(format!("the runner of run '{name}' cannot be found")));
+            return Err(Error::new(format!("the process of run '{name}' cannot be found")));
         }
         status(format_args!("stopping run '{name}'"));
         return Ok(());
@@ -201,7 +201,7 @@ pub fn stop(dir: &RunDir, now: bool) -> Result<()> {
         return Ok(());
     }
     if !now {
-        warn(format_args!("run '{name}' has no runner; still running: {}", count_jobs(living.len())));
+        warn(format_args!("the runner of run '{name}' ended; still running: {}", count_jobs(living.len())));
         return Ok(());
     }
     let left = liveness::stop_holders(&living);

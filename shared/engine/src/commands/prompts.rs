@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use crate::commands::flags::{Jobs, read_prompt};
 use codex_agent_shared::error::{Error, Result, reason};
-use codex_agent_shared::ndjson::{Lines, RawLine};
+use codex_agent_shared::ndjson::{Lines, RawLine, TOO_LONG};
 use codex_agent_shared::reference;
 
 /// A prompt of the input, with its images.
@@ -71,7 +71,7 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(PromptInput) -> Result<()>) ->
         let line = match lines.next() {
             Ok(None) => return Ok(()),
             Ok(Some(RawLine::Whole(line))) => line,
-            Ok(Some(RawLine::TooLong)) => return Err(place(Error::new("the line is too long"))),
+            Ok(Some(RawLine::TooLong)) => return Err(place(Error::new(TOO_LONG))),
             Err(error) => return Err(Error::new(format!("cannot read stdin: {}", reason(&error)))),
         };
         let text = std::str::from_utf8(line).map_err(|_| place(Error::new("the prompt is not UTF-8")))?;

@@ -32,7 +32,7 @@ pub(super) fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) ->
         let owner = queues.queues.iter().position(|queue| queue.run.as_deref() == Some(run));
         owner.ok_or_else(|| {
             Error::new(format!("the queue of run '{run}' was deleted"))
-                .hint(format!("'codex-agent run log {run}' prints its events"))
+                .hint(format!("'codex-agent run log {run}' prints the events of the run"))
         })
     };
     run_found(&find, common, jobs)
@@ -140,7 +140,7 @@ pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
     }
     let name = quoted(&queue.name);
     Err(Error::new(format!(
-        "cannot {verb} queue '{}': its runner ended, but a job is still running",
+        "cannot {verb} queue '{}': the process that ran the queue ended, but a job is still running",
         queue.name
     ))
     .hint(format!("'codex-agent queue run {name}' continues the run"))
@@ -211,7 +211,7 @@ fn possibly_sent_error(gone: &str, name: &str, lost: &[usize]) -> Error {
     let numbers: Vec<String> = lost.iter().take(8).map(usize::to_string).collect();
     let more = if count > numbers.len() { " ..." } else { "" };
     let prompts = if count == 1 { "1 prompt" } else { &format!("{count} prompts") };
-    Error::new(format!("{gone}: {prompts} may have been sent, and nothing was sent now"))
+    Error::new(format!("{gone}: the run may have sent {prompts}, and this command sent no prompt"))
         .hint(format!("'codex-agent queue retry {name} {}{more}' requeues these prompts", numbers.join(" ")))
         .hint(format!("'codex-agent queue run {name}' sends the other prompts"))
 }
@@ -239,8 +239,8 @@ fn open(
     let queues: Queues = store.read()?;
     let Queue { id, name, .. } = &queues.queues[find(&queues)?];
     let Some(lock) = lock_runner(id)? else {
-        return Err(Error::new(format!("queue '{name}' has a runner"))
-            .hint(format!("'codex-agent queue watch {}' follows it", quoted(name))));
+        return Err(Error::new(format!("queue '{name}' is already being run by another process"))
+            .hint(format!("'codex-agent queue watch {}' follows the queue", quoted(name))));
     };
     let held = store.lock()?;
     let mut queues: Queues = held.read()?;
@@ -255,8 +255,8 @@ fn open(
         let run = dir.name();
         // The journal is read under its lock: no other runner can add to it.
         let Some(journal) = Journal::open(&dir.journal())? else {
-            return Err(Error::new(format!("run '{run}' of queue '{name}' has a runner"))
-                .hint(format!("'codex-agent run watch {run}' follows it")));
+            return Err(Error::new(format!("another process continues run '{run}' of queue '{name}'"))
+                .hint(format!("'codex-agent run watch {run}' follows the run")));
         };
         let mut progress = RunProgress::read(&dir).map_err(|error| {
             error.hint(format!("'codex-agent queue run --new {}' abandons that run", quoted(&name)))
@@ -292,7 +292,7 @@ fn open(
                 held.write(&queues)?;
                 return Err(possibly_sent_error(&gone, &name, &lost));
             }
-            warn(format_args!("{gone}; it had no running jobs"));
+            warn(format_args!("{gone}; the run had no running jobs"));
         }
         held.write(&queues)?;
     }

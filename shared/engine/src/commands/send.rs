@@ -79,11 +79,11 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Res
             _ => "the same session",
         };
         return Err(match dir.is_running() {
-            true => Error::new(format!("run '{run}' is running on {target}, and nothing was started"))
+            true => Error::new(format!("run '{run}' is already running on {target}; nothing was started"))
                 .hint(format!("'codex-agent run watch {run}' follows the run; --new starts another run")),
-            false => Error::new(format!("run '{run}' has work left, and nothing was started")).hint(format!(
-                "'codex-agent run continue {run}' continues the run; --new starts another run"
-            )),
+            false => Error::new(format!("run '{run}' on {target} is unfinished; nothing was started")).hint(
+                format!("'codex-agent run continue {run}' continues the run; --new starts another run"),
+            ),
         });
     }
     Ok(())

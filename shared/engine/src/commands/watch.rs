@@ -182,7 +182,7 @@ impl RunWatcher {
             None => {
                 let name = self.dir.name();
                 warn(format_args!(
-                    "the runner of run '{name}' ended early; '{continue_command}' continues the run"
+                    "the process that ran '{name}' ended early; '{continue_command}' continues the run"
                 ));
                 return Exit::WorkLeft;
             }

@@ -144,8 +144,8 @@ fn parse(path: &Path, number: u64, line: &[u8], place: LineSpan) -> Result<Optio
     let head: Head<'_> = serde_json::from_slice(line).map_err(broken)?;
     if head.v != Some(VERSION) {
         let version = head.v.map_or("none".to_owned(), |v| v.to_string());
-        return Err(damaged(path, &format!("line {number}: journal version {version} is not known here"))
-            .hint("it was written by another release of codex-agent, which can continue it"));
+        return Err(damaged(path, &format!("line {number}: journal version {version} is unknown"))
+            .hint("another release of codex-agent wrote the journal, and can continue the run"));
     }
     Ok(match &*head.kind {
         "job" => Some(Entry::Job(Box::new(serde_json::from_slice(line).map_err(broken)?), place)),
@@ -234,6 +234,6 @@ mod tests {
         assert_eq!(count(&path).unwrap(), 2);
         file.write_all(b"{\"type\":\"run.completed\",\"v\":2}\n").unwrap();
         let error = count(&path).unwrap_err();
-        assert!(error.message().contains("line 5: journal version 2 is not known here"), "{error}");
+        assert!(error.message().contains("line 5: journal version 2 is unknown"), "{error}");
     }
 }

@@ -24,7 +24,7 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
     let path = find_codex(named)?;
     if !is_executable(&path) {
         let message = format!("cannot run codex at '{}': it is not an executable file", path.display());
-        return Err(Error::new(message).hint("'codex-agent config' shows where the executable is set"));
+        return Err(Error::new(message).hint("'codex-agent config' shows which setting names the executable"));
     }
     Ok(path)
 }

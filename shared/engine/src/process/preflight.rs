@@ -130,7 +130,7 @@ impl Checker {
             read_last_turn(session, rollout, &mut ready);
         }
         let Some(cwd) = cwd.map(PathBuf::from) else {
-            return fail(Class::Cwd, "no working directory is known".to_owned());
+            return fail(Class::Cwd, "the working directory of the job is unknown".to_owned());
         };
         if !cwd.is_dir() {
             return fail(Class::Cwd, format!("there is no directory '{}'", cwd.display()));
@@ -247,7 +247,7 @@ fn lock_session(
     // An unknown version counts as the oldest.
     let version = ready.version.as_deref().unwrap_or("0.0");
     if let Err(error) = check_writer_version(version, session) {
-        let unknown = || format!("the version of this Codex is unknown; it may damage session '{id}'");
+        let unknown = || format!("session '{id}' was refused: a Codex of unknown version may damage it");
         let known = ready.version.as_ref().map(|_| error.message().to_owned());
         return fail(Class::Refused, known.unwrap_or_else(unknown));
     }

@@ -61,15 +61,15 @@ pub fn find_loss(
     if !is_full || rollout.is_some_and(is_complete) {
         return None;
     }
-    let message = "the turn was completed, but Codex could not write its session: no space left on device";
+    let message = "the turn was completed, but Codex could not write the session: no space left on device";
     Some(Failure::new(Class::Disk, message))
 }
 
 /// The failure of an attempt by a Codex that is too old for its session.
 pub fn find_damage(rollout: &Path) -> Option<Failure> {
     is_spoiled(rollout).then(|| {
-        let message = "a Codex before 0.148 has written to this session, and no later version will resume it; \
-                       no more jobs are started, as they would damage other sessions too";
+        let message = "a Codex before 0.148 has written to the session of the job, and no later version will resume \
+                       the session; no more jobs are started, as they would damage other sessions too";
         Failure::new(Class::Version, message)
     })
 }

@@ -46,7 +46,7 @@ fn depth() -> u32 {
 pub fn check_depth() -> Result<()> {
     match depth() < DEEPEST {
         true => Ok(()),
-        false => Err(Error::new(format!("jobs may not be nested more than {DEEPEST} deep"))),
+        false => Err(Error::new(format!("runs within jobs may not be nested more than {DEEPEST} deep"))),
     }
 }
 

@@ -142,7 +142,7 @@ impl Prompt {
     /// Makes the prompt pending again.
     pub fn retry(&mut self) -> Outcome<()> {
         if self.retries == u32::MAX {
-            let message = format!("prompt '{}' was retried {} times", self.id, self.retries);
+            let message = format!("prompt '{}' was already retried {} times", self.id, self.retries);
             return Err(Error::new(message).hint("'codex-agent queue add' adds the text as another prompt"));
         }
         let Prompt { id, prompt, images, mode, added_at, retries, rest, .. } = std::mem::take(self);

@@ -224,10 +224,8 @@ impl Failure {
 
     /// A failure with a message and the hint of its class.
     pub fn hinted(class: Class, message: impl std::fmt::Display) -> Failure {
-        match class.hint() {
-            Some(hint) => Failure::new(class, format!("{message}; {hint}")),
-            None => Failure::new(class, message.to_string()),
-        }
+        let hint = class.hint().map(|hint| format!("; {hint}"));
+        Failure::new(class, message.to_string() + &hint.unwrap_or_default())
     }
 
     /// The message, without the JSON in which a service may have wrapped it.

@@ -168,39 +168,39 @@ impl Job {
     /// Refuses a job that cannot be run, and sets a kind that is absent.
     pub fn validate(mut self) -> Result<Job> {
         if self.record != "job" {
-            return Err(Error::new(format!("expected a job record, not one of type '{}'", self.record)));
+            return Err(Error::new(format!("expected a record of type 'job', not '{}'", self.record)));
         }
         if self.v != VERSION {
-            return Err(Error::new(format!("job version {} is unknown: expected {VERSION}", self.v)));
+            return Err(Error::new(format!("job record version {} is unknown: expected {VERSION}", self.v)));
         }
         check_prompt(&self.prompt)?;
         self.kind = Some(self.kind());
         match (self.kind(), self.session) {
             (Kind::New, Some(id)) => {
-                return Err(Error::new(format!("a job of kind new cannot have a session ('{id}')")));
+                return Err(Error::new(format!("a job of kind 'new' cannot continue session '{id}'")));
             }
-            (Kind::Resume, None) => return Err(Error::new("a job of kind resume needs a session")),
-            (Kind::Fork, None) => return Err(Error::new("a job of kind fork needs a session")),
+            (Kind::Resume, None) => return Err(Error::new("a job of kind 'resume' must name a session")),
+            (Kind::Fork, None) => return Err(Error::new("a job of kind 'fork' must name a session")),
             _ => {}
         }
         let paths =
             self.images.iter().chain(&self.cwd).chain(&self.codex_home).chain(&self.options.output_schema);
         if let Some(relative) = paths.into_iter().find(|path| !Path::new(path).is_absolute()) {
-            return Err(Error::new(format!("'{relative}' is not an absolute path")));
+            return Err(Error::new(format!("the path '{relative}' in a job is not absolute")));
         }
         // An invalid argument or variable would fail later, for all jobs.
         let options = &self.options;
         let words = options.config.iter().chain(&options.model).chain(&options.args);
         let words = words.chain(&self.cwd).chain(&self.images).chain(&options.output_schema);
         if words.chain([&self.id]).any(|word| word.contains(|c: char| c.is_control())) {
-            return Err(Error::new("an option, a path or the id contains a control character"));
+            return Err(Error::new("an option, a path or the id of a job contains a control character"));
         }
         if let Some(pair) = self.options.config.iter().find(|pair| !pair.contains('=')) {
-            return Err(Error::new(format!("invalid configuration '{pair}': expected KEY=VALUE")));
+            return Err(Error::new(format!("invalid value '{pair}' of 'config': expected KEY=VALUE")));
         }
         self.options.args.iter().try_for_each(|word| check_argument(word))?;
         if self.options.bypass && self.options.sandbox.is_some() {
-            return Err(Error::new("a job cannot have both a sandbox and bypass"));
+            return Err(Error::new("the fields 'sandbox' and 'bypass' of a job cannot be combined"));
         }
         Ok(self)
     }
@@ -315,7 +315,7 @@ mod tests {
                 "another process",
             ),
             (r#"{"type":"job","prompt":"a","options":{"args":["ws://x"]}}"#, "expected --FLAG"),
-            (r#"{"type":"job","prompt":"a","v":2}"#, "job version 2 is unknown"),
+            (r#"{"type":"job","prompt":"a","v":2}"#, "job record version 2 is unknown"),
             (r#"{"type":"session","prompt":"a"}"#, "expected a job record"),
             (r#"{"type":"job"}"#, "missing field `prompt`"),
         ] {

@@ -13,7 +13,8 @@
 //!
 //! The order of starts is in `schedule`, the consequences of an end in `transitions`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -190,16 +191,14 @@ impl Failed {
 impl Limits {
     /// The usage limit of a Codex home.
     pub(super) fn gate(&mut self, home: Option<&str>) -> Result<&mut LimitGate> {
-        let key = home.map(str::to_owned);
-        if !self.gates.contains_key(&key) {
-            // A missing home is reported by its jobs.
-            let place = match home {
+        Ok(match self.gates.entry(home.map(str::to_owned)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(missing) => missing.insert(LimitGate::for_home(&match home {
+                // A missing home is reported by its jobs.
                 Some(home) => Path::new(home).to_owned(),
                 None => Home::find(None)?.path().to_owned(),
-            };
-            self.gates.insert(key.clone(), LimitGate::for_home(&place)?);
-        }
-        self.gates.get_mut(&key).ok_or_else(|| Error::new("the usage limit of this Codex home was not read"))
+            })?),
+        })
     }
 }
 
@@ -272,7 +271,7 @@ impl<'e> Engine<'e> {
         };
         self.record_event(what, true)?;
         for at in claimed {
-            self.unclaim(at, "its runner ended before it was started")?;
+            self.unclaim(at, "the runner ended before the job was started")?;
         }
         for at in jobs {
             if self.tasks.all[at].state == State::Pending {
@@ -302,14 +301,14 @@ impl<'e> Engine<'e> {
         let why = match &task.start {
             // After a reboot a missing output may never have reached the disk.
             Some(start) if !liveness::is_this_boot(start.boot.as_deref()) => {
-                "the system was restarted, and its output is lost"
+                "the system was restarted, and the output of the job is lost"
             }
             // A started job has an output, and a job with a session was sent: the output was removed.
             Some(start) if start.session_reported || start.process.is_some() => {
-                "its output is missing, and its outcome is unknown"
+                "the output of the job is missing, and the outcome of the job is unknown"
             }
             // The runner died between the claim and the start.
-            _ => return self.rerun_unsent(at, "its runner ended before it was started", Duration::ZERO),
+            _ => return self.rerun_unsent(at, "the runner ended before the job was started", Duration::ZERO),
         };
         self.fail(at, Failed::without_exit(Failure::new(Class::Interrupted, why)))
     }
@@ -469,12 +468,12 @@ impl<'e> Engine<'e> {
             if matches!(state, State::Pending | State::Failed { again: true, .. }) {
                 // The prompt was sent, and no other run can send "Continue." to this session.
                 if matches!(next, NextStart::Continue(_)) {
-                    let message = "it was interrupted, and its run was not continued";
+                    let message = "the job was interrupted, and the run was not continued";
                     self.fail(at, Failed::without_exit(Failure::new(Class::Interrupted, message)))?;
                     continue;
                 }
                 self.tasks.set_state(at, State::Skipped);
-                self.record_unstarted(at, "it was removed before it was run")?;
+                self.record_unstarted(at, "the job was removed before it was run")?;
             }
         }
         Ok(())
@@ -482,5 +481,5 @@ impl<'e> Engine<'e> {
 }
 
 fn follow_error(error: std::io::Error) -> Error {
-    Error::new(format!("cannot follow a job: {}", reason(&error)))
+    Error::new(format!("cannot follow the output of a running job: {}", reason(&error)))
 }

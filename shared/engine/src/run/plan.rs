@@ -61,7 +61,7 @@ impl Plan {
             job.id = free.into_iter().find(|id| !self.ids.contains(id)).unwrap_or_default();
         }
         if !self.ids.insert(job.id.clone()) {
-            return Err(Error::new(format!("duplicate job id '{}'", job.id)));
+            return Err(Error::new(format!("two jobs of the run have the id '{}'", job.id)));
         }
         Ok(job)
     }

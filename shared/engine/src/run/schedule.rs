@@ -140,12 +140,11 @@ impl Engine<'_> {
         let announced = self.limits.announced;
         if wait == Duration::ZERO && announced.is_none() {
             self.limits.announced = Some(limit.next);
-            self.listener.status("waiting for another job to test a usage limit");
+            self.listener.status("waiting until another job has tested whether a usage limit still holds");
         }
         if wait > Duration::ZERO && announced != Some(limit.next) {
             self.limits.announced = Some(limit.next);
-            self.listener
-                .status(&format!("waiting until a usage limit resets: {}", limit.describe_until(now)));
+            self.listener.status(&format!("waiting: {}", limit.error(now).message()));
             let why = Class::UsageLimit.word();
             self.record_event(RunEvent::RunWaiting { why, until: Some(limit.next) }, false)?;
         }

@@ -76,7 +76,7 @@ impl Engine<'_> {
                     && !self.tasks.all[at].anew =>
             {
                 let failure =
-                    Failure::new(Class::Unrecorded, format!("{}; nothing was sent", failure.message));
+                    Failure::new(Class::Unrecorded, format!("{}; the prompt was not sent", failure.message));
                 Verdict::Failed(failure, true)
             }
             other => other,
@@ -198,7 +198,7 @@ impl Engine<'_> {
                 };
                 // A job is begun anew once, or after each crash of a runner, which is not the fault of the job.
                 let again = !anew || (continues && running.adopted);
-                let failure = Failure::new(Class::Unrecorded, format!("{message}; nothing was sent"));
+                let failure = Failure::new(Class::Unrecorded, format!("{message}; the prompt was not sent"));
                 Verdict::Failed(failure, again)
             }
             _ => verdict,
@@ -348,7 +348,7 @@ impl Engine<'_> {
         match policy {
             OnBusy::Wait(_) if waits => {
                 if checks == 0 {
-                    self.listener.status(&format!("{message}; waiting"));
+                    self.listener.status(&format!("{message}; the job waits for the session"));
                 }
                 match was_started {
                     true => self.record_unstarted(at, &message)?,
@@ -358,7 +358,7 @@ impl Engine<'_> {
                 Ok(())
             }
             OnBusy::Fork if self.tasks.all[at].next == NextStart::Plan => {
-                self.listener.status(&format!("{message}; continuing in a fork of it"));
+                self.listener.status(&format!("{message}; the job continues in a fork of the session"));
                 self.tasks.all[at].next = NextStart::Fork;
                 self.unclaim(at, &message)?;
                 self.give_back(at, Duration::ZERO);

@@ -205,7 +205,7 @@ impl ActiveLimit {
     /// The error of a run that may not start jobs.
     pub fn error(&self, now: Timestamp) -> Error {
         Error::new(format!(
-            "the usage limit of '{}' is reached, {}",
+            "the usage limit of Codex's home '{}' is reached, {}",
             self.codex_home,
             self.describe_until(now)
         ))

@@ -148,7 +148,7 @@ impl Show {
         if self.output.buffered() > KEPT {
             self.is_closed = true;
             warn(
-                "the output is not being read, and no more of it is buffered; the log of the run is complete",
+                "standard output is not being read, and no more events are printed; the log of the run is complete",
             );
         }
     }
@@ -293,7 +293,7 @@ impl Show {
         let [input, output] = self.used;
         let counts = list_counts(&[(completed, "completed"), (failed, "failed"), (skipped, "skipped")]);
         let took = self.span.map_or_else(String::new, |(first, last)| first.countdown(last));
-        self.status(&format!("{counts} in {took}; {input} tokens in, {output} out"));
+        self.status(&format!("{counts} in {took}; {input} input tokens, {output} output tokens"));
     }
 }
 

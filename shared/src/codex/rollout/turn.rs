@@ -153,7 +153,7 @@ pub fn turn_ids(path: &Path) -> io::Result<Vec<String>> {
 pub fn has_message_after(path: &Path, before: u64) -> io::Result<bool> {
     let mut file = File::open(path)?;
     if is_compressed(path) || file.metadata()?.len() < before {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "its lines have moved"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the lines of the rollout have moved"));
     }
     file.seek(SeekFrom::Start(before))?;
     let mut lines = Lines::new(file, 64 << 10);
