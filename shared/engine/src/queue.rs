@@ -431,7 +431,7 @@ mod tests {
         }
         let find = |text: &str| queue.find(text).map_err(|error| error.message().to_owned());
         assert_eq!((find("1"), find("22"), find("2222")), (Ok(0), Ok(1), Ok(2)));
-        assert!(find("2").unwrap_err().contains("could be 2 prompts"), "a number and an id");
+        assert!(find("2").unwrap_err().contains("2 prompts of queue"), "a number and an id");
         assert_eq!((queue.position("2"), queue.position("3")), (Some(0), None));
     }
 

@@ -323,7 +323,7 @@ mod tests {
         write(started("a"));
         assert!(check_removed(&home, fork, &removed).is_ok());
         write(started("a") + &started("b"));
-        assert!(check_removed(&home, fork, &removed).unwrap_err().message().contains("after the cut"));
+        assert!(check_removed(&home, fork, &removed).unwrap_err().message().contains("the removed turn"));
         let back = "{\"type\":\"event_msg\",\"payload\":{\"type\":\"thread_rolled_back\",\"num_turns\":1}}\n";
         write(started("a") + &started("b") + back);
         assert!(check_removed(&home, fork, &removed).is_ok());

@@ -300,8 +300,8 @@ mod tests {
             (r#"{"type":"job","prompt":"a\u0000b"}"#, "the prompt contains a NUL character"),
             (r#"{"type":"job","prompt":"a","session":"--yolo"}"#, "a session id"),
             (r#"{"type":"job","prompt":"a","session":"../x"}"#, "a session id"),
-            (r#"{"type":"job","prompt":"a","kind":"resume"}"#, "needs a session"),
-            (r#"{"type":"job","prompt":"a","cwd":"x"}"#, "not an absolute path"),
+            (r#"{"type":"job","prompt":"a","kind":"resume"}"#, "must name a session"),
+            (r#"{"type":"job","prompt":"a","cwd":"x"}"#, "in a job is not absolute"),
             (r#"{"type":"job","prompt":"a","id":"a\u0000"}"#, "contains a control character"),
             (r#"{"type":"job","prompt":"a","options":{"config":["x"]}}"#, "expected KEY=VALUE"),
             (r#"{"type":"job","prompt":"a","options":{"args":["--remote=ws://x"]}}"#, "another process"),
@@ -316,7 +316,7 @@ mod tests {
             ),
             (r#"{"type":"job","prompt":"a","options":{"args":["ws://x"]}}"#, "expected --FLAG"),
             (r#"{"type":"job","prompt":"a","v":2}"#, "job record version 2 is unknown"),
-            (r#"{"type":"session","prompt":"a"}"#, "expected a job record"),
+            (r#"{"type":"session","prompt":"a"}"#, "expected a record of type 'job'"),
             (r#"{"type":"job"}"#, "missing field `prompt`"),
         ] {
             let error = parse(text).unwrap_err();
