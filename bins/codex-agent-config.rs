@@ -88,7 +88,7 @@ fn tool() -> Tool {
         .files(&[("~/.config/codex-agent/config.toml", "The settings; see codex-agent-files(5).")])
         .examples(&[
             ("List the settings:", "codex-agent config"),
-            ("Print Codex's home, for a script:", "codex-agent config get codex.home"),
+            ("Print the path of Codex's home directory, for a script:", "codex-agent config get codex.home"),
             ("Try an alias with another config.toml:", ALIAS_EXAMPLE),
         ])
         .see_also(["codex-agent(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"])
@@ -111,7 +111,7 @@ fn description() -> Vec<String> {
         let beaten = match before[..] {
             [] => String::new(),
             [one] => format!(" {one} overrides the setting."),
-            _ => format!(" {} override the setting.", before.join(", ")),
+            _ => format!(" {} override the setting.", before.join(" and ")),
         };
         let Setting { key, about, default, more, .. } = setting;
         let takes = setting.kind.expected();

@@ -81,7 +81,7 @@ fn tool() -> Tool {
         .examples(&[
             ("Find sessions about a parser:", "codex-agent find parser"),
             (
-                "Resume the newest session with a word in the Codex TUI:",
+                "Find the newest session that has a word, and resume it in the Codex TUI:",
                 "codex resume \"$(codex-agent find login --last --format '{id}')\"",
             ),
             ("Print the id of the newest session of any directory:", "codex-agent find @@ --format '{id}'"),

@@ -91,9 +91,9 @@ fn tool() -> Tool {
                 .flags("Other", other_flags()),
         )
         .exit_status(&[
-            (0, "The command was printed. Otherwise the exit status is that of Codex."),
+            (0, "With --print: the command was printed. With a prompt: every job was completed. Otherwise the exit status is that of Codex."),
             (1, "The session does not exist, or, with a prompt, a job failed."),
-            (2, "Bad usage, an ambiguous reference, or the session cannot be opened."),
+            (2, "Bad usage, an ambiguous reference, or a session that cannot be opened."),
             (75, "With a prompt: the run was stopped before its end; 'codex-agent run continue' continues the run."),
             (126, "Codex could not be run."),
             (130, "With a prompt: the run was interrupted."),

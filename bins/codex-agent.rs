@@ -85,7 +85,7 @@ fn tool() -> Tool {
                 .flags("Options", flags()),
         )
         .exit_status(&[
-            (0, "Done. Otherwise the exit status is that of the tool."),
+            (0, "Done. If a tool was run, the exit status is that of the tool."),
             (
                 2,
                 "Bad usage, an alias that refers to itself, or an error in config.toml when an alias is looked up.",

@@ -52,7 +52,7 @@ fn tool() -> Tool {
             (2, "Bad usage, or the directory could not be created."),
             (
                 126,
-                "The command could not be run. Otherwise the exit status is that of the command, or 128 plus the number of the signal that ended it.",
+                "COMMAND could not be run. If COMMAND was run, the exit status is that of COMMAND, or 128 plus the number of the signal that ended COMMAND.",
             ),
         ])
         .environment(&[

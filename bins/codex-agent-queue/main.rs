@@ -39,7 +39,7 @@ fn queue_name(args: &Args) -> Result<&str> {
 }
 
 fn project() -> Flag {
-    Flag::directory("project", "the directory of the sessions", |args| &mut args.own.project)
+    Flag::directory("project", "the working directory of the sessions", |args| &mut args.own.project)
         .default("the current directory")
 }
 
@@ -92,7 +92,7 @@ fn prompt_json() -> Flag {
 const NAME: &[Completes] = &[Completes::Queues];
 const NAME_THEN: &[Completes] = &[Completes::Queues, Completes::Nothing];
 
-const WHICH: &str = "PROMPT is the number of a prompt, as printed by 'show', or at least four digits of the beginning or the end of its id. Numbers change when prompts are moved or removed; ids do not.";
+const WHICH: &str = "PROMPT is the number of a prompt, as printed by 'codex-agent queue show', or at least four digits from the beginning or the end of the id of a prompt. The numbers of prompts change when prompts are moved or removed; the ids do not change.";
 
 fn commands() -> Vec<Command<Args>> {
     vec![

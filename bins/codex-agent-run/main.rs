@@ -121,7 +121,7 @@ fn tool() -> Tool {
             "    codex-agent run --answers 'What does this repository do?'",
             "    codex-agent run -j 4 --sandbox workspace-write - < chores.txt",
             "Each run has a directory, in which its jobs, its events and the output of Codex are recorded as they happen. The runner, which is the process of codex-agent-run, may therefore end at any time: after a crash, a lost connection or a kill, 'codex-agent run continue' continues the run; no prompt is sent twice, and none is lost.",
-            "After the first Ctrl-C (or SIGTERM, or SIGHUP), the runner starts no more jobs and waits until the running jobs have ended. After the second, it interrupts the running jobs. After the third, it exits immediately and leaves the jobs running. If the output of the runner is closed, the run continues.",
+            "After the first Ctrl-C (or SIGTERM, or SIGHUP), the runner starts no more jobs and waits until the running jobs have ended. After the second Ctrl-C, the runner interrupts the running jobs. After the third, the runner exits immediately, and leaves the jobs running. If the output of the runner is closed, the run continues.",
             "In a pipe, each event is one line with these columns, separated by TABs and never truncated: time, event, job, session, message. Only the first word after 'codex-agent run' can be a verb: 'codex-agent run -- list' sends the prompt 'list' to Codex. A first word that differs from a verb by one letter is refused as a typo.",
         ])
         .commands(commands())

@@ -39,7 +39,7 @@ fn has_no_verbs(tool: &Tool) -> bool {
 pub(super) static STANDARD: [Row; 3] = [
     standard('h', "help", "show this help"),
     standard('V', "version", "show the version"),
-    standard('q', "quiet", "print no status, only warnings and errors, on standard error"),
+    standard('q', "quiet", "print only warnings and errors on standard error, and no status"),
 ];
 
 const fn standard(short: char, long: &'static str, help: &'static str) -> Row {

@@ -72,7 +72,7 @@ pub static RUNS_KEEP: Setting = Setting {
     kind: Kind::Time,
     default: "30d",
     about: "the time for which a finished run is kept",
-    more: "Runs that ended longer ago are removed when another run begins. The sessions of these runs, which belong to Codex, stay.",
+    more: "Runs that ended longer ago are removed when another run begins. The sessions of these runs, which belong to Codex, are kept.",
     flag: None,
     variables: &[],
 };

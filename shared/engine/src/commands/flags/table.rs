@@ -24,7 +24,7 @@ pub fn new<O: 'static>() -> Flag<O> {
 
 /// `--prompt`
 pub fn prompt<O: 'static>() -> Flag<O> {
-    let help = "the prompt, which may begin with a dash";
+    let help = "use TEXT as the prompt; TEXT may begin with a dash";
     Flag::<O>::text("prompt", "TEXT", help, |args| &mut args.jobs.prompt).short('p').more(
         "TEXT is sent unchanged: '-' and the names of verbs have no special meaning, unlike in an operand. A command \
          that accepts several prompts accepts this option more than once.",
@@ -94,7 +94,7 @@ pub fn config<O: 'static>() -> Flag<O> {
             Some(_) => Ok(text),
         }
     };
-    let (takes, help) = (Takes::Text("KEY=VALUE"), "a setting of Codex's configuration");
+    let (takes, help) = (Takes::Text("KEY=VALUE"), "a setting that overrides Codex's config.toml");
     Flag::<O>::parsed("config", takes, help, pair, |args| &mut args.jobs.options.config)
         .short('c')
         .more("The same as the option -c of Codex. May be given more than once.")
