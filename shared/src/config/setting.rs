@@ -50,7 +50,7 @@ pub static CODEX_HOME: Setting = Setting {
     kind: Kind::Path,
     default: "~/.codex",
     about: "Codex's home directory",
-    more: "It is an error if the setting names a directory that does not exist. Codex itself does not read this setting: codex-agent sets CODEX_HOME to the directory when codex-agent runs Codex.",
+    more: "A directory that does not exist is an error. Codex itself does not read this setting: codex-agent sets CODEX_HOME to the directory when codex-agent runs Codex.",
     flag: Some("--codex-home"),
     variables: &[("CODEX_HOME", itself)],
 };
