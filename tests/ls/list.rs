@@ -301,7 +301,7 @@ fn wrong_usage_gets_a_hint_and_exits_with_2() {
         (&["--no-files", "--no-database"], "leave no source of sessions"),
         (&["--format", "{id}", "--json"], "cannot be combined with --fields"),
         (&["--json", "-0"], "cannot be combined with --json"),
-        (&["--codex-home", ""], "expected a directory"),
+        (&["--codex-home", ""], "expected the path of a directory"),
     ] {
         let mut line = vec!["codex-agent-ls"];
         line.extend(words);

@@ -331,7 +331,7 @@ impl Value {
     pub fn directory(self) -> Result<PathBuf> {
         Some(self.path())
             .filter(|path| !path.as_os_str().is_empty())
-            .ok_or_else(|| Error::usage("expected a directory"))
+            .ok_or_else(|| Error::usage("expected the path of a directory"))
     }
 
     /// The value as a value of an enum. The parser has rejected any other text.

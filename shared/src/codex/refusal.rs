@@ -109,7 +109,7 @@ pub fn find_refusal(path: &Path, files: &Files) -> io::Result<Option<Refusal>> {
     };
     let is_paginated = first.payload.history_mode.as_deref() == Some("paginated");
     if is_paginated && last_ordinal(path)?.is_none() {
-        let why = "its last line has no ordinal, since a Codex older than 0.148 wrote to it";
+        let why = "the last line of the rollout has no ordinal, since a Codex older than 0.148 wrote to it";
         return Ok(Some(Refusal { can_fork: true, ..Refusal::new(why) }));
     }
     if !is_paginated && !is_utf8(path)? {
@@ -145,11 +145,13 @@ fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
             None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the rollout is empty")),
             Some(RawLine::Whole(line)) if line.trim_ascii().is_empty() => continue,
             Some(RawLine::Whole(line)) => line,
-            Some(RawLine::TooLong) => return Ok(Err(Refusal::new("its first line is too long"))),
+            Some(RawLine::TooLong) => {
+                return Ok(Err(Refusal::new("the first line of the rollout is too long")));
+            }
         };
         let first = match serde_json::from_slice::<First>(line) {
             Ok(first) if first.kind == "session_meta" => first,
-            Ok(_) => return Ok(Err(Refusal::new("its first line is not a session_meta"))),
+            Ok(_) => return Ok(Err(Refusal::new("the first line of the rollout is not a session_meta"))),
             Err(_) if rollout::is_bare(line) => {
                 let why = "it is of before September 2025, in a format that Codex no longer reads";
                 return Ok(Err(Refusal::new(why)));
@@ -157,11 +159,11 @@ fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
             Err(error) => {
                 let error = error.to_string();
                 let error = error.split(" at line").next().unwrap_or_default();
-                return Ok(Err(Refusal::new(format!("its first line is invalid: {error}"))));
+                return Ok(Err(Refusal::new(format!("the first line of the rollout is invalid: {error}"))));
             }
         };
         if rollout::id_of(path).is_some_and(|id| id != first.payload.id) {
-            let why = format!("its first line names another session, '{}'", first.payload.id);
+            let why = format!("the first line of the rollout names another session, '{}'", first.payload.id);
             return Ok(Err(Refusal::new(why)));
         }
         return Ok(match first.payload.history_mode.as_deref() {

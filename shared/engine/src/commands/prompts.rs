@@ -53,7 +53,7 @@ pub fn read(jobs: &Jobs, operands: &[String], each: &mut dyn FnMut(PromptInput) 
 fn read_nul_separated(each: &mut dyn FnMut(PromptInput) -> Result<()>) -> Result<()> {
     let mut bytes = Vec::new();
     let read = io::stdin().lock().read_to_end(&mut bytes);
-    read.map_err(|error| Error::new(format!("cannot read stdin: {}", reason(&error))))?;
+    read.map_err(|error| Error::new(format!("cannot read standard input: {}", reason(&error))))?;
     for (at, prompt) in bytes.split(|byte| *byte == 0).enumerate().filter(|(_, part)| !part.is_empty()) {
         let place = format!("stdin:{}", at + 1);
         let prompt = std::str::from_utf8(prompt)
@@ -72,7 +72,7 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(PromptInput) -> Result<()>) ->
             Ok(None) => return Ok(()),
             Ok(Some(RawLine::Whole(line))) => line,
             Ok(Some(RawLine::TooLong)) => return Err(place(Error::new(TOO_LONG))),
-            Err(error) => return Err(Error::new(format!("cannot read stdin: {}", reason(&error)))),
+            Err(error) => return Err(Error::new(format!("cannot read standard input: {}", reason(&error)))),
         };
         let text = std::str::from_utf8(line).map_err(|_| place(Error::new("the prompt is not UTF-8")))?;
         let text = text.trim_end_matches(['\n', '\r']);

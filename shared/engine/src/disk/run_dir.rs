@@ -113,7 +113,7 @@ impl RunDir {
             [one] if text.len() >= 4 => Ok(one.clone()),
             [_, _, ..] if text.len() >= 4 => {
                 let names: Vec<&str> = near.iter().map(|dir| dir.name.as_str()).collect();
-                Err(Error::new(format!("ambiguous run '{text}': part of the names of {} runs", near.len()))
+                Err(Error::new(format!("ambiguous run: '{text}' is part of {} names of runs", near.len()))
                     .hint(names.join("\n")))
             }
             _ => Err(Error::not_found(format!("there is no run '{text}'"))

@@ -37,7 +37,7 @@ pub fn prompt_file<O: 'static>() -> Flag<O> {
     Flag::<O>::new("prompt-file", Takes::File("FILE"), help, |args, value| {
         match args.jobs.prompt_file.replace(value.path()) {
             None => Ok(()),
-            Some(_) => Err(Error::usage("may be given only once")
+            Some(_) => Err(Error::usage("the flag may be given only once")
                 .hint("standard input can have several prompts, one per line")),
         }
     })
