@@ -119,7 +119,7 @@ type ReadResult = std::result::Result<(), Problem>;
 
 /// A value of the file.
 #[derive(Debug)]
-struct Set {
+struct FileValue {
     key: &'static str,
     text: OsString,
     place: TextPosition,
@@ -130,7 +130,7 @@ struct Set {
 pub struct Config {
     path: PathBuf,
     exists: bool,
-    set: Vec<Set>,
+    set: Vec<FileValue>,
     aliases: Vec<Alias>,
     problems: Vec<Problem>,
 }
@@ -300,7 +300,7 @@ impl Config {
         let text = setting.kind.read(&entry.value).map_err(|invalid| {
             Problem::invalid_value(key.clone(), &format!("'{key}'"), invalid, positions.at(entry.value_at))
         })?;
-        self.set.push(Set { key: setting.key, text, place: positions.at(entry.at) });
+        self.set.push(FileValue { key: setting.key, text, place: positions.at(entry.at) });
         Ok(())
     }
 

@@ -15,6 +15,15 @@ pub fn kinds(tool: &Tool) -> Vec<&'static str> {
     [&["man", "describe", "complete"], scripts].concat()
 }
 
+fn kind_meaning(kind: &str) -> String {
+    match kind {
+        "man" => "this manual page (man)".to_owned(),
+        "describe" => "the description of the tool as JSON (describe)".to_owned(),
+        "complete" => "completions of the last word behind -- (complete)".to_owned(),
+        shell => format!("the completion script for {shell} ({shell})"),
+    }
+}
+
 /// The shells that have a script, in the order of [`Tool::completions`].
 pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
@@ -257,8 +266,8 @@ fn man(tool: &Tool) -> String {
     section(&mut out, "Common to all tools", &STANDARD, true);
     let _ = writeln!(
         out,
-        ".TP\n\\fB\\-\\-generate\\fR \\fIKIND\\fR\nPrint one of the tool\\(aqs own documents: {}.",
-        kinds(tool).join(", ")
+        ".TP\n\\fB\\-\\-generate\\fR \\fIKIND\\fR\nPrint {}.",
+        kinds(tool).into_iter().map(kind_meaning).collect::<Vec<_>>().join(", or ")
     );
     definitions(&mut out, "\"EXIT STATUS\"", "B", tool.exit_status.iter().copied());
     definitions(&mut out, "FILES", "I", tool.files.iter().copied());

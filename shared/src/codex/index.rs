@@ -63,7 +63,9 @@ impl Index {
     /// Open the index of a home. A problem of the database is a warning, unless the database is the only source.
     pub fn open(home: Home, sources: Sources) -> Result<Index> {
         if !sources.database && !sources.files {
-            return Err(Error::usage("sessions need the database or the rollout files"));
+            return Err(Error::usage(
+                "no source of sessions is left: neither the database nor the rollout files are to be read",
+            ));
         }
         if !home.exists() {
             warn_once(format_args!(

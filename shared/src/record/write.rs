@@ -38,9 +38,9 @@ fn write_object<'v>(members: impl IntoIterator<Item = (&'static str, Value<'v>)>
         out.extend_from_slice(b"\":");
         match value {
             Value::Null => out.extend_from_slice(b"null"),
-            Value::Text(text) => write_text(text, out),
-            Value::Id(id) => write_plain(&id.text(), out),
-            Value::Time(at) => write_plain(&at.text(), out),
+            Value::Text(text) => write_string(text, out),
+            Value::Id(id) => write_unescaped_string(&id.text(), out),
+            Value::Time(at) => write_unescaped_string(&at.text(), out),
             Value::Git(git) => write_object(git.members(), out),
             // A vector accepts every write, and these values have nothing that JSON lacks.
             other => drop(serde_json::to_writer(&mut *out, &other)),
@@ -50,19 +50,19 @@ fn write_object<'v>(members: impl IntoIterator<Item = (&'static str, Value<'v>)>
     out.push(b'}');
 }
 
-fn write_plain(text: &[u8], out: &mut Vec<u8>) {
+fn write_unescaped_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(text);
     out.push(b'"');
 }
 
 /// Writes a JSON string. Most text has nothing to escape, and is copied.
-fn write_text(text: &str, out: &mut Vec<u8>) {
+fn write_string(text: &str, out: &mut Vec<u8>) {
     let escapes = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
     // A fold without an early exit lets the compiler compare many bytes at a time.
     let is_plain = |chunk: &[u8]| !chunk.iter().fold(false, |found, byte| found | escapes(byte));
     if text.as_bytes().chunks(64).all(is_plain) {
-        write_plain(text.as_bytes(), out);
+        write_unescaped_string(text.as_bytes(), out);
     } else {
         drop(serde_json::to_writer(&mut *out, text));
     }

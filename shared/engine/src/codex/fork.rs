@@ -105,7 +105,7 @@ impl<'c> Forker<'c> {
         if self.server.is_none() {
             self.server = Some(Server::start(self.codex, self.home, self.directory)?);
         }
-        self.server.as_mut().ok_or_else(|| Error::new("Codex's app-server was not started"))
+        self.server.as_mut().ok_or_else(|| Error::new("Codex's app-server is not running"))
     }
 
     /// Forks by `codex exec fork` (from 0.148 on), so that the fork has the same source as a session of `codex exec`.
