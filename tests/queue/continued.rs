@@ -49,7 +49,7 @@ fn a_missing_image_fails_no_prompt() {
     fake.tool(&["queue", "run", "q", "--image", "a.png"]).exits(75);
     fs::remove_file(image).unwrap();
     let ran = fake.tool(&["queue", "run", "q"]);
-    ran.exits(2).reports("which the run was started with");
+    ran.exits(2).reports("with which the run was started");
     assert_eq!((fake.each("q", "status"), fake.sent().len()), (vec!["pending".to_owned(); 2], 1));
 }
 
