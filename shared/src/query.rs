@@ -330,7 +330,7 @@ impl Sort {
         let (key, direction) = text.split_once(':').map_or((text, None), |(key, way)| (key, Some(way)));
         let key = SortKey::parse(key).ok_or_else(|| {
             let keys: Vec<&str> = SortKey::ALL.iter().map(|(_, word, _)| *word).collect();
-            Error::usage(format!("invalid value '{key}' for '--sort': unknown key"))
+            Error::usage(format!("invalid value '{key}': unknown key"))
                 .hint(format!("keys: {}; each may be followed by :asc or :desc", keys.join(" ")))
         })?;
         let descending = match direction {
@@ -338,7 +338,7 @@ impl Sort {
             Some("asc") => false,
             Some("desc") => true,
             Some(other) => {
-                let message = format!("invalid value '{text}' for '--sort': unknown order '{other}'");
+                let message = format!("invalid value '{text}': unknown order '{other}'");
                 return Err(Error::usage(message).hint("the order is asc or desc, as in updated:asc"));
             }
         };

@@ -290,7 +290,7 @@ fn wrong_usage_gets_a_hint_and_exits_with_2() {
         (&["--since", "tuesdayish"], "use a time such as 2d, 12h, yesterday"),
         (&["--sort", "colour"], "keys: updated created tokens title cwd"),
         (&["--fields", "titel"], "did you mean 'title'?"),
-        (&["--sort", "updated:frob"], "invalid value 'updated:frob' for '--sort': unknown order 'frob'"),
+        (&["--sort", "updated:frob"], "invalid value 'updated:frob': unknown order 'frob'"),
         (&["--sort", "updated:"], "the order is asc or desc"),
         (&["--format", "{titel}"], "did you mean 'title'?"),
         (&["--format", "\\x"], "escapes: "),
