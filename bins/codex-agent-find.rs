@@ -56,17 +56,7 @@ fn tool() -> Tool {
                         Flag::switch("subagents", "also search subagents", |args| &mut args.own.subagents),
                     ],
                 )
-                .flags(
-                    "Output options",
-                    [
-                        flags::json("print session records, one per line"),
-                        flags::fields(),
-                        flags::format(),
-                        flags::null(),
-                        flags::full(),
-                        flags::color(),
-                    ],
-                )
+                .flags("Output options", flags::session_output().into_iter().chain([flags::color()]))
                 .flags("Sources", [flags::codex_home(), flags::no_files(), flags::no_database()]),
         )
         .exit_status(&[

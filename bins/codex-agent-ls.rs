@@ -158,15 +158,10 @@ fn tool() -> Tool {
                 )
                 .flags(
                     "Output options",
-                    [
-                        flags::json("print session records, one per line"),
-                        flags::fields(),
-                        flags::format(),
-                        flags::null(),
-                        flags::full(),
+                    flags::session_output().into_iter().chain([
                         Flag::switch("count", "print only the number of sessions", |args| &mut args.own.count).short('c'),
                         flags::color(),
-                    ],
+                    ]),
                 )
                 .flags(
                     "Sources",

@@ -112,7 +112,7 @@ pub fn codex<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 }
 
 /// `--fields F,F,...`
-pub fn fields<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+fn fields<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let known = || Field::NAMES.iter().map(|name| (*name, "")).collect();
     let parse = |value: Value| -> Result<Vec<Field>> {
         value.text()?.split(',').map(|name| Field::parse(name.trim())).collect()
@@ -126,7 +126,7 @@ pub fn fields<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 }
 
 /// `--format TEMPLATE`
-pub fn format<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+fn format<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let known = |name: &str| Field::parse(name).map(|_| ());
     let (takes, help) = (Takes::Text("TEMPLATE"), "a template such as '{id}\\t{title}'");
     let parse = move |value: Value| Template::parse(&value.text()?, known);
@@ -137,19 +137,24 @@ pub fn format<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 }
 
 /// `-0`, `--null`
-pub fn null<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+fn null<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let help = "end lines with NUL instead of a newline, as for xargs -0, and do not escape values";
     Flag::switch("null", help, |args: &mut Args<O, J>| &mut args.common.nul).short('0')
 }
 
 /// `--full`
-pub fn full<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+fn full<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let help = "also read the rollouts, which have the parent of a fork, the status and the last directory";
     Flag::switch("full", help, |args: &mut Args<O, J>| &mut args.common.full).more(
         "Records then have forked_from, status and resume_command, a table shows the status of sessions that are not \
          idle, and values that an older database lacks are read from the rollout. The title of a fork is then the \
          first message of the fork itself; the database may have the title of the session that was forked.",
     )
+}
+
+/// The flags for the output of sessions: `--json`, `--fields`, `--format`, `--null`, `--full`.
+pub fn session_output<O: 'static, J: 'static>() -> [Flag<Args<O, J>>; 5] {
+    [json("print session records, one per line"), fields(), format(), null(), full()]
 }
 
 /// `--codex-home DIR`
