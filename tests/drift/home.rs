@@ -250,11 +250,13 @@ fn begin_at_another_time(dice: &mut Dice, days: u64, home: &Path, path: &Path) -
     const HOUR: i64 = 3_600_000;
     let name = path.file_name().unwrap().to_str().unwrap();
     let zone = i64::try_from(dice.below(27)).unwrap() - 12;
-    let begun = 1_795_344_000_000 + i64::try_from(dice.below(days * 24 * 3600)).unwrap() * 1000;
+    let second = 1_795_344_000_000 + i64::try_from(dice.below(days * 24 * 3600)).unwrap() * 1000;
+    // Codex writes milliseconds there; only rows of old databases have whole seconds.
+    let begun = second + 1 + i64::try_from(dice.below(999)).unwrap();
     let stamp = Timestamp(begun + zone * HOUR).to_string()[..19].replace(':', "-");
     let first = match dice.below(6) {
         0 => begun - 30 * 24 * HOUR,
-        1 => begun + zone * HOUR + 12 * HOUR + 999,
+        1 => second + zone * HOUR + 12 * HOUR + 999,
         _ => begun,
     };
     let folder = match path.starts_with(home.join("archived_sessions")) {
