@@ -70,10 +70,10 @@ fn a_shell_of_the_demo_starts_at_the_projects() {
     let mut command = world.command("codex-agent-demo");
     command.args(["sh"]);
     let mut terminal = Terminal::open(command, 80, 24);
-    let told = terminal.until("the sample home is removed");
+    let printed = terminal.until("the sample home is removed");
     assert!(
-        told.contains("this shell uses the sample home") && told.contains("'exit' ends the shell"),
-        "{told}"
+        printed.contains("this shell uses the sample home") && printed.contains("'exit' ends the shell"),
+        "{printed}"
     );
     terminal.press("echo \"<$(ls; cd alpha; codex-agent find @ --format '{title}')>\"\n");
     terminal.until("<alpha\r\nbeta\r\nnotes\r\nTry another approach>");

@@ -9,3 +9,7 @@ pub mod list;
 pub mod real;
 pub mod stores;
 pub mod titles;
+
+/// The fields that the database and the rollout of a session must agree on.
+pub const IN_BOTH_SOURCES: [&str; 9] =
+    ["name", "title", "first_user_message", "cwd", "source", "git", "forked_from", "history", "status"];

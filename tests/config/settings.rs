@@ -175,7 +175,7 @@ fn colours_are_those_of_the_file() {
 
 #[test]
 fn unknown_keys_are_reported_and_ignored() {
-    for (text, told) in [
+    for (text, message) in [
         ("[runs]\nkeeep = '9d'\n", "FILE:2:1: unknown key 'runs.keeep'; did you mean 'runs.keep'?"),
         ("[run]\nkeep = '9d'\n", "FILE:1:2: unknown table 'run'; did you mean 'runs'?"),
         ("color = 'always'\n", "FILE:1:1: unknown key 'color'; did you mean 'ui.color'?"),
@@ -191,7 +191,7 @@ fn unknown_keys_are_reported_and_ignored() {
         let ran = world.run(&["codex-agent-ls", "--count"]);
         let err = ran.err.replace(world.config("config.toml").to_str().unwrap(), "FILE");
         ran.succeeds().prints("11\n");
-        assert!(err.starts_with("codex-agent-ls: FILE:") && err.contains(told), "{text}: {err}");
+        assert!(err.starts_with("codex-agent-ls: FILE:") && err.contains(message), "{text}: {err}");
         assert_eq!(err.lines().count(), 1, "{err}");
     }
     let many: String = (0..50).map(|n| format!("key{n} = 1\n")).collect();
@@ -203,7 +203,7 @@ fn unknown_keys_are_reported_and_ignored() {
 
 #[test]
 fn an_invalid_value_is_reported_with_line_and_column() {
-    for (text, told) in [
+    for (text, message) in [
         ("[codex]\nhome = \"/x\n", "FILE:2:"),
         ("# über\nüü = 1\n", "FILE:2:1: "),
         ("[codex\n", "FILE:1:7: "),
@@ -231,10 +231,10 @@ fn an_invalid_value_is_reported_with_line_and_column() {
         ("runs = 3\n", "FILE:1:8: expected a table for 'runs', found a number"),
     ] {
         let err = refused(&configured(text));
-        assert!(err.contains(told) && err.contains("FILE:"), "{text}: {err}");
+        assert!(err.contains(message) && err.contains("FILE:"), "{text}: {err}");
     }
     // An invalid alias is reported, and stops no tool that does not use it.
-    for (text, told) in [
+    for (text, message) in [
         ("alias = 'ls'\n", "FILE:1:9: expected a table for 'alias', found a string"),
         ("[[alias]]\nx = 'ls'\n", "expected a table for 'alias', found an array"),
         (
@@ -253,11 +253,11 @@ fn an_invalid_value_is_reported_with_line_and_column() {
         let ran = world.run(&["codex-agent-ls", "--count"]);
         let err = ran.err.replace(world.config("config.toml").to_str().unwrap(), "FILE");
         ran.case(text).succeeds().prints("11\n");
-        assert!(err.contains(told), "{text}: {err}");
+        assert!(err.contains(message), "{text}: {err}");
         let ran = world.run(&["codex-agent", "x"]);
         let err = ran.err.replace(world.config("config.toml").to_str().unwrap(), "FILE");
         ran.case(text).exits(2);
-        assert!(err.contains(told), "{text}: {err}");
+        assert!(err.contains(message), "{text}: {err}");
         world.run(&["codex-agent-config", "check"]).case(text).exits(2);
     }
     let err = refused(&configured("a = 1\nruns.keep = 1\nui.color = 2\n"));
@@ -326,11 +326,14 @@ fn unusual_files_are_read() {
     assert_eq!(world.ok(&["codex-agent-ls", "--count"]), "11\n");
     // Brackets that are never closed are reported once, at one place.
     let world = configured(&format!("a = {}\n", "[".repeat(200)));
-    let told = world.run(&["codex-agent-config", "check"]).out;
-    assert_eq!(told.matches("unclosed array").count(), 1, "{told}");
+    let printed = world.run(&["codex-agent-config", "check"]).out;
+    assert_eq!(printed.matches("unclosed array").count(), 1, "{printed}");
     let world = configured("[UI]\ncolor = 'never'\n[runs]\nKEEP = '1d'\n");
-    let told = world.run(&["codex-agent-config", "check", "--json"]).out;
-    assert!(told.contains("did you mean 'ui'?") && told.contains("did you mean 'runs.keep'?"), "{told}");
+    let printed = world.run(&["codex-agent-config", "check", "--json"]).out;
+    assert!(
+        printed.contains("did you mean \'ui\'?") && printed.contains("did you mean 'runs.keep'?"),
+        "{printed}"
+    );
     // Thousands of keys in one line and as many levels as bytes are reported quickly, without a crash.
     let keys: String = (0..40_000).map(|n| format!("k{n} = 1, ")).collect();
     let world = configured(&format!("x = {{ {keys} }}\n"));

@@ -203,20 +203,20 @@ fn a_check_reports_every_problem() {
         ("7", "1", "invalid alias name 'A'"),
     ];
     assert_eq!(rows.len(), want.len(), "{}", ran.out);
-    for (row, (line, column, told)) in rows.iter().zip(want) {
+    for (row, (line, column, message)) in rows.iter().zip(want) {
         assert_eq!(row[..4], ["FILE", line, column, "warning"]);
-        assert!(row[4].starts_with(told), "{row:?}");
+        assert!(row[4].starts_with(message), "{row:?}");
     }
     let wrong = "codex.home = '/nowhere'\ncodex.binary = '/etc/passwd'\nruns.keep = 3\nx = 'a\ny = 1\n";
     let ran = run(&configured(wrong), &["check"]);
     ran.exits(2);
-    for told in [
+    for message in [
         "FILE\t1\t7\terror\tcannot open Codex's home '/nowhere': no such file or directory\n",
         "FILE\t2\t7\terror\tcannot run codex at '/etc/passwd': it is not an executable file\n",
         "FILE\t3\t13\terror\tinvalid value for 'runs.keep': expected a string, found a number\n",
         "FILE\t4\t",
     ] {
-        ran.case(told).shows(told);
+        ran.case(message).shows(message);
     }
     let records = json(&configured(wrong).run(&["codex-agent-config", "check", "--json"]).out);
     assert!(records.iter().all(|record| record["type"] == "config.problem"));

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::ls::IN_BOTH_SOURCES;
 use crate::world::{HOMES, NEWEST, World, data, json};
 
 /// The meaning of a label in the manifests: the first message, the project, the git branch.
@@ -215,22 +216,8 @@ fn database_and_files_list_the_same() {
         assert_eq!(rows.keys().collect::<Vec<_>>(), files.keys().collect::<Vec<_>>());
         for (id, row) in &rows {
             let file = &files[id];
-            for field in [
-                "name",
-                "title",
-                "first_user_message",
-                "cwd",
-                "source",
-                "subagent",
-                "git",
-                "forked_from",
-                "status",
-                "cli_version",
-                "model_provider",
-                "history",
-                "rollout_path",
-                "resume_command",
-            ] {
+            let others = ["subagent", "cli_version", "model_provider", "rollout_path", "resume_command"];
+            for field in IN_BOTH_SOURCES.into_iter().chain(others) {
                 assert_eq!(row[field], file[field], "{version} {id} {field}");
             }
             assert_eq!(row["archived_at"].is_null(), file["archived_at"].is_null(), "{version} {id}");

@@ -5,6 +5,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::ls::IN_BOTH_SOURCES;
 use crate::world::fake::wait_until;
 use crate::world::real::{Real, VERSIONS, end, real, streams};
 
@@ -49,17 +50,7 @@ fn the_listing_has_the_sessions_that_codex_wrote() {
     let files = codex.list(&["--full", "--archived", "--sort", "created", "--no-database"]);
     assert_eq!(ids(&rows), ids(&files));
     for (row, file) in rows.iter().zip(&files) {
-        for field in [
-            "name",
-            "title",
-            "first_user_message",
-            "cwd",
-            "source",
-            "git",
-            "forked_from",
-            "history",
-            "status",
-        ] {
+        for field in IN_BOTH_SOURCES {
             assert_eq!(row[field], file[field], "{field}: {row} {file}");
         }
     }

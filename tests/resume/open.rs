@@ -117,7 +117,7 @@ fn a_session_from_a_pipe_is_opened_on_the_terminal() {
 #[test]
 fn an_operand_that_is_no_session_never_reaches_codex() {
     let mut world = world();
-    for (words, code, told) in [
+    for (words, code, message) in [
         (&["no such name"][..], 1, "no session 'no such name'"),
         (&["01a202e0"], 2, "ambiguous reference"),
         (&["91db6294"], 2, "codex unarchive 01a202e0-a882"),
@@ -131,7 +131,7 @@ fn an_operand_that_is_no_session_never_reaches_codex() {
         line.extend(words);
         let ran = world.run(&line);
         ran.exits(code).prints("");
-        ran.reports(told);
+        ran.reports(message);
     }
     world.set("VERSION", "0.137.0");
     let ran = world.run(&["codex-agent-resume", LOGIN]);

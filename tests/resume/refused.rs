@@ -1,4 +1,4 @@
-//! Sessions that Codex refuses to resume: what is foretold of a rollout is what the real Codex does.
+//! Sessions that Codex refuses to resume: the report about a rollout agrees with the real Codex.
 
 use std::path::{Path, PathBuf};
 
@@ -120,7 +120,7 @@ fn resumes(real: &Real, home: &Path, id: &str) -> Result<(), String> {
 }
 
 /// The problem that `ls --check` reports for a session that cannot be resumed.
-fn foretold(world: &World, home: &Path, id: &str) -> Option<String> {
+fn find_reported_problem(world: &World, home: &Path, id: &str) -> Option<String> {
     let home = home.to_str().unwrap();
     let ran = world.run(&["codex-agent-ls", "--check", "--json", "--codex-home", home]);
     let about = ["not_resumable", "foreign_file", "unreadable_file"];
@@ -144,9 +144,9 @@ fn sessions_that_codex_refuses_to_resume_are_predicted() {
             let path = file(&home, id);
             let bytes = std::fs::read(&path).unwrap();
             std::fs::write(&path, change(&bytes)).unwrap();
-            let foretold = foretold(&real.world, &home, id);
+            let reported = find_reported_problem(&real.world, &home, id);
             let resumes = resumes(real, &home, id);
-            assert_eq!(foretold.is_some(), resumes.is_err(), "{what} {id}: {foretold:?} {resumes:?}");
+            assert_eq!(reported.is_some(), resumes.is_err(), "{what} {id}: {reported:?} {resumes:?}");
         }
     }
     let invalid = home_of(&made, "home-invalid");
@@ -155,7 +155,7 @@ fn sessions_that_codex_refuses_to_resume_are_predicted() {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, [&bytes[..], b"{\"type\":\"never_seen\",\"payload\":\"\xff\"}\n"].concat())
         .unwrap();
-    assert!(foretold(&real.world, &invalid, &legacy).unwrap().contains("UTF-8"));
+    assert!(find_reported_problem(&real.world, &invalid, &legacy).unwrap().contains("UTF-8"));
     assert!(resumes(&real, &invalid, &legacy).unwrap_err().contains("UTF-8"));
 }
 
@@ -203,12 +203,12 @@ fn a_fork_with_a_damaged_base_is_predicted() {
         for (id, fine) in [&fork, &second].into_iter().zip(fine) {
             let home = home_of(&real, &format!("home-{at}-{id}"));
             damage(&file(&home, &root));
-            let foretold = foretold(&real.world, &home, id);
+            let reported = find_reported_problem(&real.world, &home, id);
             let resumes = resumes(&real, &home, id);
             assert_eq!(
-                (foretold.is_none(), resumes.is_ok()),
+                (reported.is_none(), resumes.is_ok()),
                 (fine, fine),
-                "{what}: {foretold:?} {resumes:?}"
+                "{what}: {reported:?} {resumes:?}"
             );
         }
     }
@@ -278,14 +278,14 @@ fn a_fork_of_a_reverted_session_has_its_base_in_a_segment() {
     put(&root, &root, Value::Null);
     put(&format!("{root}_{segment}"), &root, base(&root));
     put(&fork, &fork, base(&segment));
-    assert_eq!(foretold(&world, &world.codex_home(), &fork), None);
+    assert_eq!(find_reported_problem(&world, &world.codex_home(), &fork), None);
     let codex = world.script("codex", "#!/bin/sh\necho codex-cli 0.171.0\n");
     world.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
     let ran = world.run(&["codex-agent-fork", &fork]);
     ran.reports("could not fork");
     // Without the segment, its beginning is gone.
     std::fs::remove_file(file(&world.codex_home(), &segment)).unwrap();
-    assert!(foretold(&world, &world.codex_home(), &fork).unwrap().contains(&segment));
+    assert!(find_reported_problem(&world, &world.codex_home(), &fork).unwrap().contains(&segment));
     let ran = world.run(&["codex-agent-fork", &fork]);
     ran.never_reports("could not fork").reports(&segment);
 }

@@ -465,7 +465,7 @@ mod tests {
         assert_eq!(ended.how, EndKind::Late);
         let child = String::from_utf8(ended.out).unwrap();
         std::thread::sleep(Duration::from_millis(50));
-        // Whoever reaps orphans may not have looked yet.
+        // The process that reaps orphans may not have run yet.
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
         assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
         assert!(start.elapsed() < Duration::from_secs(20));

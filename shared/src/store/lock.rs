@@ -63,8 +63,8 @@ impl Lock {
         }
     }
 
-    /// Opens and locks a lock file. A holder of the lock may remove the file: whoever waited for that one opens
-    /// the next.
+    /// Opens and locks a lock file. A holder of the lock may remove the file: a process that
+    /// waited for the removed file opens the new one.
     fn open(path: &Path, lock: impl Fn(File) -> Result<Option<Lock>>) -> Result<Option<Lock>> {
         let mut tried = 0;
         loop {
