@@ -16,7 +16,7 @@ use super::holder::Holders;
 use super::home::Home;
 use super::names::Names;
 use super::reader::{FileSession, Reader, warn_of_skipped};
-use super::rollout::{BARE, Ending};
+use super::rollout::{BARE, Ending, Name};
 #[cfg(feature = "sqlite")]
 use super::state::State;
 use crate::error::{Error, Result, warn_once};
@@ -221,6 +221,14 @@ impl Index {
         let mut names = wanted.saturating_mul(2).saturating_add(16);
         loop {
             let (files, later) = Files::newest(self.home.path(), names)?;
+            // The first message of a reverted session is in its first file, which may be in any directory, or archived.
+            let has_first = |file: &RolloutFile| {
+                let first = files.of_session(file.id).iter().map(RolloutFile::name).min_by_key(Name::age);
+                first.is_none_or(|first| first.segment.is_none())
+            };
+            if !files.all().iter().all(has_first) {
+                return None;
+            }
             let found = read_page(query, &files, self.names.as_ref(), files.sessions().collect(), wanted);
             if later == Timestamp(i64::MIN) || last_created(&found, wanted).is_some_and(|last| last > later) {
                 return Some(found);

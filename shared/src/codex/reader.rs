@@ -185,17 +185,9 @@ impl Reader<'_> {
 
     /// Adds the first message of a reverted session, which continues in a further file, from an earlier file.
     fn add_earlier_message(&self, session: &mut Session<'static>, file: &RolloutFile) -> io::Result<()> {
-        let earliest = |files: &[RolloutFile]| {
-            let older =
-                files.iter().filter(|other| other.id == file.id && other.name().age() < file.name().age());
-            older.min_by_key(|other| other.name().age()).cloned()
-        };
-        // Where only the newest days were walked, the file is in the directory of the day of the session's id.
-        let first = earliest(self.files.of_session(file.id)).or_else(|| {
-            let sessions = file.path.ancestors().find(|above| above.ends_with("sessions"))?;
-            earliest(Files::of_day(sessions, file.id).all())
-        });
-        if let Some(first) = first {
+        let files = self.files.of_session(file.id).iter();
+        let older = files.filter(|other| other.name().age() < file.name().age());
+        if let Some(first) = older.min_by_key(|other| other.name().age()) {
             let head = rollout::head(&first.path, Depth::Message)?;
             if head.first_user_message.is_some() {
                 session.title = head.title.map(Cow::Owned);
