@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, Permissions};
-use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ use codex_agent_shared::output::SetupFileRecord;
 use codex_agent_shared::plugin::description::{PATIENCE, generate};
 use codex_agent_shared::plugin::{PREFIX, TOOLS, dispatcher};
 use codex_agent_shared::store::Store;
-use codex_agent_shared::terminal::is_terminal;
+use codex_agent_shared::terminal::{ask, can_ask, is_terminal};
 use codex_agent_shared::text::{fingerprint, harmless, quoted, tsv};
 use serde::{Deserialize, Serialize};
 
@@ -396,16 +396,11 @@ fn write(path: &Path, text: Option<&str>) -> Result<()> {
 
 /// Asks on the terminal.
 fn is_confirmed(undo: bool) -> Result<bool> {
-    if !io::stdin().is_terminal() {
+    if !can_ask() {
         warn("nothing was done: there is no terminal for the confirmation; --yes skips the confirmation");
         return Ok(false);
     }
-    let mut error = io::stderr();
-    let question = if undo { "Remove them? [y/N] " } else { "Install them? [y/N] " };
-    let _ = error.write_all(question.as_bytes()).and_then(|()| error.flush());
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).context("read", Path::new("standard input"))?;
-    let is_yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    let is_yes = ask(if undo { "Remove them?" } else { "Install them?" })?;
     if !is_yes {
         status("nothing was changed: the answer was not yes");
     }

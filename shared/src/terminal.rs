@@ -7,8 +7,10 @@
 //! assert_eq!(line(&cells, false), "a7c92fd5  beta");
 //! ```
 
+mod ask;
 mod table;
 
+pub use ask::{ask, can_ask};
 pub use table::{Cell, Cut, Table};
 
 use std::env;
@@ -109,6 +111,18 @@ pub enum Look {
     Bold,
     /// An id.
     Id,
+    /// The part of a text that a search matched.
+    Match,
+    /// The state of something that failed.
+    Failed,
+    /// The state of something that is running.
+    Running,
+    /// The state of something that was interrupted or stopped.
+    Interrupted,
+    /// The state of something that waits for the end of a usage limit.
+    Limited,
+    /// The state of something that is pending.
+    Waiting,
 }
 
 impl Look {
@@ -118,6 +132,13 @@ impl Look {
             Look::Dim => "\x1b[2m",
             Look::Bold => "\x1b[1m",
             Look::Id => "\x1b[33m",
+            // The basic colours that are readable on a dark and on a light background.
+            Look::Match => "\x1b[1;4m",
+            Look::Failed => "\x1b[31m",
+            Look::Running => "\x1b[32m",
+            Look::Interrupted => "\x1b[35m",
+            Look::Limited => "\x1b[1;35m",
+            Look::Waiting => "\x1b[36m",
         }
     }
 }
