@@ -259,31 +259,31 @@ fn label<'s>(session: &'s Session<'_>) -> (Cow<'s, str>, Look) {
     }
 }
 
-/// The table of sessions, whose directory and branch become narrower before the title.
+/// The table of sessions, whose title has half of the width before directory and branch have any.
 fn sessions_table(most: usize) -> Table {
     Table::new()
         .column("ID", Look::Id)
         .column("UPDATED", Look::Dim)
         .column("DIRECTORY", Look::Plain)
         .cut(Cut::Front)
-        .most(most * 3 / 10)
+        .most(most / 4)
         .optional(3, 8)
         .column("BRANCH", Look::Dim)
         .most((most / 6).min(20))
         .optional(2, 8)
         .column("TITLE", Look::Plain)
-        .gives_way(1, most * 2 / 5)
+        .gives_way(1, most / 2)
 }
 
 fn sessions_row(session: &Session<'_>, now: Timestamp) -> [Cell; 5] {
     // The status is known only with --full, and most sessions are idle.
-    let mark = match (session.archived_at.is_some(), session.is_subagent(), session.status) {
-        (true, ..) => "archived: ",
-        (_, true, _) => "subagent: ",
-        (.., Some(Status::Running)) => "running: ",
-        (.., Some(Status::Interrupted)) => "interrupted: ",
-        (.., Some(Status::Failed)) => "failed: ",
-        _ => "",
+    let (mark, mark_look) = match (session.archived_at.is_some(), session.is_subagent(), session.status) {
+        (true, ..) => ("archived: ", Look::Dim),
+        (_, true, _) => ("subagent: ", Look::Dim),
+        (.., Some(Status::Running)) => ("running: ", Look::Running),
+        (.., Some(Status::Interrupted)) => ("interrupted: ", Look::Interrupted),
+        (.., Some(Status::Failed)) => ("failed: ", Look::Failed),
+        _ => ("", Look::Plain),
     };
     let branch = session.git.as_ref().and_then(|git| git.branch.as_deref()).unwrap_or("");
     let (label, look) = label(session);
@@ -292,7 +292,7 @@ fn sessions_row(session: &Session<'_>, now: Timestamp) -> [Cell; 5] {
         session.updated_at.map(|at| at.age(now)).unwrap_or_default().into(),
         session.cwd.as_deref().unwrap_or("").into(),
         branch.into(),
-        Cell::with_look(format!("{mark}{label}"), look),
+        Cell::parts([(mark, mark_look), (&label, look)]),
     ]
 }
 

@@ -126,6 +126,18 @@ pub enum Look {
 }
 
 impl Look {
+    /// The look of a state of a session, job, run, queue, prompt or limit; `None` for a state that needs no attention.
+    pub fn of_state(word: &str) -> Option<Look> {
+        Some(match word {
+            "failed" | "error" | "dead" | "refused" => Look::Failed,
+            "running" | "sending" => Look::Running,
+            "interrupted" | "stopped" | "paused" => Look::Interrupted,
+            "limited" | "reached" => Look::Limited,
+            "waiting" | "pending" | "manual" => Look::Waiting,
+            _ => return None,
+        })
+    }
+
     fn code(self) -> &'static str {
         match self {
             Look::Plain => "",
@@ -143,14 +155,19 @@ impl Look {
     }
 }
 
+/// A harmless text with a look.
+pub fn painted(text: &str, look: Look, color: bool) -> String {
+    match look.code() {
+        code if color && !text.is_empty() && !code.is_empty() => format!("{code}{text}\x1b[0m"),
+        _ => text.to_owned(),
+    }
+}
+
 /// A line of a table: harmless texts, each with the width of its column.
 pub fn line(cells: &[(&str, Look, usize)], color: bool) -> String {
     let mut out = String::new();
     for (at, (text, look, wide)) in cells.iter().enumerate() {
-        let on = if color && !text.is_empty() { look.code() } else { "" };
-        out.push_str(on);
-        out.push_str(text);
-        out.push_str(if on.is_empty() { "" } else { "\x1b[0m" });
+        out.push_str(&painted(text, *look, color));
         if at + 1 < cells.len() {
             let blanks = wide.saturating_sub(width(text)) + 2;
             out.extend(std::iter::repeat_n(' ', blanks));

@@ -146,7 +146,8 @@ pub fn lines(start: &str, text: &str, indent: usize, most: usize) -> Vec<String>
     lines
 }
 
-/// The path as a cell of a table: the home directory is `~`, and a path that is too long loses its beginning.
+/// The path as a cell of a table: the home directory is `~`. Of a path that is too long the last two parts are kept,
+/// `…/parser/src`, or the last, or the end of the last.
 pub fn path_cell(path: &str, home: Option<&str>, most: usize) -> String {
     let short = match home.filter(|home| home.len() > 1).and_then(|home| path.strip_prefix(home)) {
         Some("") => Cow::Borrowed("~"),
@@ -156,6 +157,10 @@ pub fn path_cell(path: &str, home: Option<&str>, most: usize) -> String {
     let short = harmless(&short);
     if width(&short) <= most {
         return short.into_owned();
+    }
+    let ends: Vec<&str> = short.rmatch_indices('/').take(2).map(|(at, _)| &short[at..]).collect();
+    if let Some(end) = ends.into_iter().rev().find(|end| 1 + width(end) <= most && end.len() > 1) {
+        return format!("…{end}");
     }
     let mut kept = Vec::new();
     let mut used = 1;
@@ -267,7 +272,11 @@ mod tests {
         assert!(cell(&format!("a{}b", "\u{301}".repeat(50_000)), 10).len() < 20);
         assert_eq!(path_cell("/home/me/src/project", Some("/home/me"), 30), "~/src/project");
         assert_eq!(path_cell("/home/me", Some("/home/me"), 30), "~");
-        assert_eq!(path_cell("/home/men/src", Some("/home/me"), 8), "…men/src");
+        assert_eq!(path_cell("/home/men/src", Some("/home/me"), 9), "…/men/src");
+        assert_eq!(path_cell("/home/men/src", Some("/home/me"), 8), "…/src");
+        assert_eq!(path_cell("/a/long/way/down", None, 11), "…/way/down");
+        assert_eq!(path_cell("/a/directory-with-a-name", None, 7), "…a-name");
+        assert_eq!(path_cell("no-slash-at-all", None, 7), "…at-all");
     }
 
     #[test]

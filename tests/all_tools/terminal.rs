@@ -121,7 +121,7 @@ fn a_reason_is_not_truncated() {
     command.args(["sh", "-c", script, "sh", directory.to_str().unwrap()]);
     let (shown, code) = Terminal::open(command, 60, 24).end();
     assert!(
-        code == 0 && without_escapes(&shown).contains("name/project\n"),
+        code == 0 && without_escapes(&shown).contains("…/project\n"),
         "its end tells a directory: {shown}"
     );
     let events: Vec<&str> = plain.lines().filter(|line| line.starts_with(['[', ' '])).collect();
