@@ -12,6 +12,7 @@ use std::os::unix::fs::symlink;
 use crate::world::*;
 
 mod driver;
+mod many;
 
 pub use driver::{Shell, Tab, bash, fish, has, zsh};
 

@@ -67,6 +67,17 @@ impl Shell {
     }
 }
 
+impl Shell {
+    /// Presses TAB where the shell asks, waits for this part of the question, and answers no.
+    pub fn refuse(&mut self, line: &str, question: &str) {
+        self.0.press(&format!("{line}\t"));
+        self.0.until(question);
+        self.0.press("n\x18r");
+        self.0.until("<end>");
+        self.0.until("ready> ");
+    }
+}
+
 /// bash on a terminal, after these lines; `None` where it cannot be asked for its line.
 pub fn bash(world: &World, lines: &str) -> Option<Shell> {
     let start = world.write(

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Value;
-use super::candidates::{Candidates, SessionFinder};
+use super::candidates::{Candidates, MOST, SessionFinder};
 use super::flag::{Completes, Row, Takes};
 use super::generate::STANDARD;
 use super::table::{Tool, Verb};
@@ -24,9 +24,6 @@ use crate::plugin::description::{listed, with_descriptions};
 use crate::plugin::{OWN_WORD, SearchPath};
 use crate::query::{Archived, Filter, Query};
 use crate::record::{Field, Id, Session};
-
-/// The maximum number of sessions: shells ask before they list more than 99 candidates.
-const MOST: usize = 90;
 
 /// The words before the cursor, in the way of the parser.
 #[derive(Default)]
@@ -191,15 +188,34 @@ fn offer_flag_value(found: &mut Candidates<'_>, row: &Row, lookup: &Lookup<'_>) 
     Ok(())
 }
 
-/// Offers the values that sessions have in a field, the newest first.
+/// Offers the values that sessions have in a field, those of the newest sessions first. If the user has typed the
+/// beginning of a word, also offers the values of older sessions.
 fn offer_values(found: &mut Candidates<'_>, field: Field, home: Option<&OsString>) -> Result<()> {
-    let query = Query { limit: Some(10 * MOST), fields: vec![Field::Id, field], ..Query::default() };
+    let filter = if found.typed.is_empty() { Filter::default() } else { begins(field, found.typed) };
+    let query = Query { filter, limit: Some(10 * MOST), fields: vec![Field::Id, field], ..Query::default() };
     open_index(home)?.list(&query, &mut |session| {
-        let value = session.value(field).filter(|_| found.count() < MOST);
-        found.offer(&value.map(|value| value.to_string()).unwrap_or_default(), "");
+        found.offer(&session.value(field).map(|value| value.to_string()).unwrap_or_default(), "");
         Ok(())
     })?;
     Ok(())
+}
+
+/// The filter for sessions with a value of this beginning in a field.
+fn begins(field: Field, start: &str) -> Filter {
+    let mut filter = Filter::default();
+    let patterns = match field {
+        Field::Branch => &mut filter.branch,
+        Field::CliVersion => &mut filter.cli_version,
+        Field::Model => &mut filter.model,
+        Field::ModelProvider => &mut filter.provider,
+        Field::Name => &mut filter.name,
+        Field::Originator => &mut filter.originator,
+        Field::OriginUrl => &mut filter.repo,
+        Field::Source => &mut filter.source,
+        _ => return filter,
+    };
+    patterns.push(format!("{start}*"));
+    filter
 }
 
 fn offer_operand(
@@ -284,7 +300,7 @@ fn offer_sessions(found: &mut Candidates<'_>, home: Option<&OsString>) -> Result
         let fields = vec![Field::Id, Field::Name, Field::Title];
         let query = Query { filter, limit: Some(limit), fields, ..Query::default() };
         index.list(&query, &mut |session: &Session<'_>| {
-            if let Some(id) = session.id.filter(|_| found.count() < MOST) {
+            if let Some(id) = session.id {
                 let title = session.title.as_deref().unwrap_or("");
                 found.offer(&id.short(), session.label());
                 if !typed.is_empty() {
