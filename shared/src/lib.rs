@@ -90,7 +90,7 @@
 //!
 //! | layer | module | responsibility | package |
 //! |---|---|---|---|
-//! | 0 | [`text`] | untrusted text made harmless, cut, escaped, matched | unicode-width, strsim |
+//! | 0 | [`text`] | untrusted text made harmless, cut, escaped, quoted, matched | unicode-width, strsim, shlex |
 //! | 0 | [`choice`] | enums with words and meanings for the command line | |
 //! | 1 | [`error`] | errors in one line, and their exit codes | |
 //! | 2 | [`time`] | points in time, and the forms that people type | jiff |
@@ -99,7 +99,7 @@
 //! | 2 | [`exec`] | executables, and the reasons why a file cannot be run | which |
 //! | 2 | [`child`] | other programs, until they end, a signal is received or a limit is exceeded | signal-hook |
 //! | 3 | [`plugin`] | finding and listing `codex-agent-NAME`; inside it `description`, above `config` | |
-//! | 4 | [`config`] | `config.toml`: settings, aliases, directories | toml, shlex |
+//! | 4 | [`config`] | `config.toml`: settings, aliases, directories | toml |
 //! | 4 | [`record`] | the session record and its fields | uuid |
 //! | 4 | [`schema`] | JSON Schemas of the records; validation of a record | |
 //! | 5 | [`query`] | filters and orders of sessions | |

@@ -207,14 +207,23 @@ pub fn is_typo(typed: &str, known: &str) -> bool {
     known.len() > 2 && strsim::damerau_levenshtein(typed, known) == 1
 }
 
-/// The word in the quotes that a POSIX shell needs.
+/// A number and its noun, which has a regular plural.
+#[doc(hidden)]
+pub fn counted(count: impl Into<u64>, noun: &str) -> String {
+    let count = count.into();
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The word in the quotes that a POSIX shell needs. A shell has no word with a NUL, which is left out.
 #[doc(hidden)]
 pub fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    shlex::try_quote(&word.replace('\0', "")).map(Cow::into_owned).unwrap_or_default()
+}
+
+/// The words of a command line, as a POSIX shell splits it; `None` for an unclosed quote or a final backslash.
+#[doc(hidden)]
+pub fn split_words(line: &str) -> Option<Vec<String>> {
+    shlex::split(line)
 }
 
 /// The FNV-1a hash of a text in sixteen digits, which is the same in every release. Two texts can be made that have
@@ -294,6 +303,21 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), want, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn a_shell_reads_quoted_words_as_they_were() {
+        for word in
+            ["", "plain", "a b", "it's", "\"$(x)\" `y` \\ !", "~", "#", "a=b,c%", "^x", "\n\t", "日本"]
+        {
+            let line = format!("echo {} {}", quoted(word), quoted("end"));
+            assert_eq!(split_words(&line).unwrap(), ["echo", word, "end"], "{line}");
+            let mut shell = std::process::Command::new("/bin/sh");
+            shell.args(["-c", &format!("printf %s {}", quoted(word))]);
+            assert_eq!(shell.output().unwrap().stdout, word.as_bytes(), "{line}");
+        }
+        assert_eq!((quoted("a\0b"), quoted("login-work/2")), ("ab".to_owned(), "login-work/2".to_owned()));
+        assert_eq!(split_words("it's"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use codex_agent_shared::child::limited::{CommandResult, EndKind, Input, Limits, 
 use codex_agent_shared::cli::generate::SHELLS;
 use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::{OWN_WORD, PREFIX, SearchPath, TOOLS, is_name, is_ours};
+use codex_agent_shared::text::counted;
 
 use super::contract::is_reserved;
 use super::outcome::{
@@ -71,7 +72,7 @@ pub(super) fn help(sandbox: &Sandbox, flag: &str) -> Outcome {
     } else if !text.contains("usage") && !text.contains(&format!("{PREFIX}{}", sandbox.name)) {
         failed!("{flag} printed {}, which shows no usage", excerpt(&ended.out))
     } else {
-        Ok(format!("{flag} printed {} lines", ended.lines))
+        Ok(format!("{flag} printed {}", counted(ended.lines, "line")))
     }
 }
 
@@ -194,7 +195,7 @@ pub(super) fn completes(sandbox: &Sandbox) -> Outcome {
     } else if let Some(line) = ended.out.split(|byte| *byte == b'\n').find(has_control) {
         failed!("a candidate has a control character: {}", excerpt(line))
     } else {
-        Ok(format!("{} candidates for an empty word", ended.lines))
+        Ok(format!("{} for an empty word", counted(ended.lines, "candidate")))
     }
 }
 

@@ -15,7 +15,7 @@ use super::{ALIAS, Config};
 use crate::error::{Error, Result};
 use crate::exec::find_program;
 use crate::plugin::{OWN_WORD, SearchPath, dispatcher, is_name};
-use crate::text::quoted;
+use crate::text::{quoted, split_words};
 
 /// The variable with the aliases, joined by blanks, whose shell commands led to this process.
 pub const CHAIN_VAR: &str = "CODEX_AGENT_ALIASES";
@@ -131,7 +131,7 @@ impl Target {
 
 /// Splits a string as a shell does. Operators of a shell are errors: a tool would get them as arguments.
 fn split(text: &str) -> std::result::Result<Vec<String>, Invalid> {
-    let words = shlex::split(text).ok_or("it has an unclosed quote or a final backslash")?;
+    let words = split_words(text).ok_or("it has an unclosed quote or a final backslash")?;
     let is_operator = |word: &&String| !word.is_empty() && word.chars().all(|c| "|&;<>".contains(c));
     match words.iter().find(is_operator) {
         None => Ok(words),
