@@ -15,7 +15,7 @@ use std::{env, iter};
 
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli::{self, Command, Tool, flags};
-use codex_agent_shared::config::{data_dirs, data_home, state_directory, user_home};
+use codex_agent_shared::config::{data_dirs, data_home, share_beside, state_directory, user_home};
 use codex_agent_shared::error::{Context, Error, Exit, Result, status, warn};
 use codex_agent_shared::exec::find_program;
 use codex_agent_shared::ndjson::Output;
@@ -208,11 +208,6 @@ impl Kind {
         });
         Ok(())
     }
-}
-
-/// The directory `share` beside a directory `bin`.
-fn share_beside(bin: &Path) -> Option<PathBuf> {
-    bin.parent().filter(|_| bin.ends_with("bin")).map(|prefix| prefix.join("share"))
 }
 
 /// The content of `setup.json`.

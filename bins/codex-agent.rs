@@ -69,7 +69,7 @@ fn tool() -> Tool {
             "codex-agent is git for Codex sessions: a set of small programs (tools) that each do one thing, and are connected by pipes in which each line is a JSON object. 'codex-agent TOOL' runs the executable codex-agent-TOOL, which can also be run directly: 'codex-agent ls' runs codex-agent-ls.",
             "Any executable called codex-agent-NAME, in any programming language, is a tool. NAME consists of lower case letters, digits and dashes. Tools are searched for in the directory of the executable codex-agent, then in the directories of CODEX_AGENT_EXEC_PATH, then in the directories of PATH. Empty and relative entries of these variables are skipped, so that a tool in the current directory is never run by accident. The first executable that is found is run; --list prints later executables of the same name, which are not run.",
             "If the tool TOOL does not exist, TOOL may be an alias: the table alias in config.toml defines short names for a tool with arguments, or, for a value that begins with '!', for a shell command. See codex-agent(7). The aliases in config.toml are read only if no tool has the name.",
-            "In the environment of a tool, CODEX_AGENT is the path of the executable codex-agent that runs the tool, and CODEX_AGENT_PROTOCOL is 1. If --quiet precedes the name of a tool of the package codex-agent, the option is passed on to the tool.",
+            "In the environment of a tool, CODEX_AGENT is the path of the executable codex-agent that runs the tool, CODEX_AGENT_VERSION its version, and CODEX_AGENT_PROTOCOL is 1. If --quiet precedes the name of a tool of the package codex-agent, the option is passed on to the tool.",
             "'codex-agent help TOOL' opens the manual page of a tool, or, for a tool without a manual page, runs the tool with --help; for an alias, it prints the definition of the alias. 'codex-agent help guide' opens codex-agent(7), 'codex-agent help records' opens codex-agent-records(5), 'codex-agent help files' opens codex-agent-files(5), and 'codex-agent help plugins' opens codex-agent-plugins(7), which describes how to write a tool.",
             "The tools of the package codex-agent are:",
         ])
@@ -246,7 +246,7 @@ fn complete(args: Args) -> Result<Exit> {
         let asked = ["--generate", "complete", "--"].map(OsString::from).into_iter().chain(words);
         return Err(run_tool(&args, &path, &asked.collect::<Vec<_>>()));
     }
-    let known = Description::find(&tool_name);
+    let known = Description::find(&tool_name, &path);
     let has_script =
         known.as_ref().is_some_and(|known| generate::SHELLS.iter().any(|shell| known.has(shell)));
     if has_script {
@@ -333,7 +333,9 @@ fn help(args: &Args) -> Result<Exit> {
         if is_installed.is_ok_and(|status| status.success()) {
             return Err(run_tool(args, &man, &[page.into()]));
         }
-        if plugin::is_ours(topic, &path) || Description::find(topic).is_some_and(|known| known.has("man")) {
+        if plugin::is_ours(topic, &path)
+            || Description::find(topic, &path).is_some_and(|known| known.has("man"))
+        {
             match description::generate(&path, "man", description::PATIENCE) {
                 Ok(text) => return show_page(&format!("{page}.1"), &text),
                 Err(error) => warn_of(&error),

@@ -36,7 +36,7 @@ pub(super) fn completion(args: Args) -> Result<Exit> {
     if is_ours(name, &path) {
         return cli::print(&description::generate(&dispatcher(), shell, PATIENCE_OF_TAB)?);
     }
-    if !Description::find(name).is_some_and(|known| known.has(shell)) {
+    if !Description::find(name, &path).is_some_and(|known| known.has(shell)) {
         return Err(unknown(name));
     }
     cli::print(&description::generate(&path, shell, PATIENCE_OF_TAB)?)
@@ -47,7 +47,7 @@ pub(super) fn candidates(args: Args) -> Result<Exit> {
     let (name, words) = tool_names(&args)?;
     let name = bare(name);
     let path = find(name)?;
-    if !Description::find(name).is_some_and(|known| known.completes) {
+    if !Description::find(name, &path).is_some_and(|known| known.completes) {
         return Err(unknown(name));
     }
     let words = if words.is_empty() { &[String::new()][..] } else { words };

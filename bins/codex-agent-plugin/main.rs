@@ -137,7 +137,7 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-plugin")
         .description([
             "Any executable called codex-agent-NAME on PATH, in any programming language, is a tool, which 'codex-agent NAME' runs. A tool that does not belong to the package codex-agent is an external tool; codex-agent-plugins(7) has the rules for authors of external tools. codex-agent-plugin lists the tools, saves the descriptions of external tools, and checks that tools follow the rules.",
-            "No external tool is run only to be listed. Listings read the description of the tool NAME from the file codex-agent/tools/NAME.json, either in $XDG_DATA_HOME, where the verb add writes the file and the verb remove removes it, or in a directory of $XDG_DATA_DIRS, where a software package may install the file. The file in $XDG_DATA_HOME overrides those in $XDG_DATA_DIRS. A file that cannot be read is skipped with a warning that names the file.",
+            "No external tool is run only to be listed. Listings read the description of the tool NAME from the file codex-agent/tools/NAME.json, in $XDG_DATA_HOME, where the verb add writes the file and the verb remove removes it, or else in the directory share beside the directory bin of the tool, or in a directory of $XDG_DATA_DIRS, where a software package may install the file. The file in $XDG_DATA_HOME overrides the others. A file that cannot be read is skipped with a warning that names the file.",
         ])
         .commands(commands())
         .exit_status(&[

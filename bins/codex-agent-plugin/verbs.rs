@@ -96,7 +96,7 @@ pub(super) fn describe(args: Args) -> Result<Exit> {
     let known = if tool.is_ours() {
         description::ask(&tool.path, name)?.0
     } else {
-        Description::find(name).ok_or_else(|| {
+        Description::find(name, &tool.path).ok_or_else(|| {
             Error::not_found(format!("there is no description of the tool '{name}'"))
                 .hint(format!("'codex-agent plugin add {name}' asks the tool for its description"))
         })?
@@ -168,7 +168,10 @@ pub(super) fn add(args: Args) -> Result<Exit> {
 /// Removes descriptions of the user. If one of them cannot be removed, none is removed.
 pub(super) fn remove(args: Args) -> Result<Exit> {
     tool_names(&args)?;
-    let files = args.operands.iter().map(|name| description::removable(bare(name)));
+    let path = SearchPath::from_env();
+    let executable = |name: &str| path.find(name).ok().flatten();
+    let names = args.operands.iter().map(|name| bare(name));
+    let files = names.map(|name| description::removable(name, executable(name).as_deref()));
     let files: Vec<PathBuf> = files.collect::<Result<_>>()?;
     for file in files {
         description::remove(&file)?;

@@ -503,3 +503,8 @@ pub fn data_dirs() -> Vec<PathBuf> {
     let listed = listed.unwrap_or_else(|| "/usr/local/share:/usr/share".into());
     env::split_paths(&listed).filter(|directory| directory.is_absolute()).collect()
 }
+
+/// The directory `share` beside a directory `bin`: the data of a package that is installed below a prefix.
+pub fn share_beside(bin: &Path) -> Option<PathBuf> {
+    bin.parent().filter(|_| bin.ends_with("bin")).map(|prefix| prefix.join("share"))
+}

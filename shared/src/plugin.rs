@@ -71,7 +71,10 @@ pub const PROTOCOL: u32 = 1;
 
 /// Sets the environment variables of a tool.
 pub fn set_env(command: &mut Command, dispatcher: &Path) {
-    command.env("CODEX_AGENT", dispatcher).env("CODEX_AGENT_PROTOCOL", PROTOCOL.to_string());
+    command
+        .env("CODEX_AGENT", dispatcher)
+        .env("CODEX_AGENT_PROTOCOL", PROTOCOL.to_string())
+        .env("CODEX_AGENT_VERSION", env!("CARGO_PKG_VERSION"));
 }
 
 /// The executable `codex-agent`, for a tool that runs another tool: the dispatcher that ran this process, or the one in

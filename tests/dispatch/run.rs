@@ -43,7 +43,7 @@ fn the_environment_is_passed_on() {
     let mut world = World::new();
     world.script(
         "bin/codex-agent-env",
-        "#!/bin/sh\necho \"$CODEX_AGENT|$CODEX_AGENT_PROTOCOL|$CODEX_HOME|$CODEX_AGENT_CONFIG_HOME|$(pwd)\"\n",
+        "#!/bin/sh\necho \"$CODEX_AGENT|$CODEX_AGENT_PROTOCOL|$CODEX_AGENT_VERSION|$CODEX_HOME|$CODEX_AGENT_CONFIG_HOME|$(pwd)\"\n",
     );
     std::fs::create_dir(world.path("down")).unwrap();
     let directory = world.path("bin");
@@ -51,7 +51,10 @@ fn the_environment_is_passed_on() {
     let out = world.ok(&["codex-agent", "-C", "down", "--codex-home", "h", "--config-home=/c", "env"]);
     let down = std::fs::canonicalize(world.path("down")).unwrap();
     let down = down.display();
-    assert_eq!(out, format!("{}|1|{down}/h|/c|{down}\n", bin("codex-agent").display()));
+    assert_eq!(
+        out,
+        format!("{}|1|{}|{down}/h|/c|{down}\n", bin("codex-agent").display(), env!("CARGO_PKG_VERSION"))
+    );
     let ran = world.run(&["codex-agent", "-C", "nowhere", "env"]);
     ran.exits(2);
     ran.reports("cannot change to 'nowhere': no such file or directory");

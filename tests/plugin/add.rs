@@ -72,13 +72,23 @@ fn a_package_ships_a_description_and_the_users_own_comes_first() {
     world.script("bin/codex-agent-told", DESCRIBED);
     world.set(
         "XDG_DATA_DIRS",
-        format!("share:{0}/early:{0}/late", world.path("").to_str().unwrap().trim_end_matches('/')),
+        format!("relative:{0}/early:{0}/late", world.path("").to_str().unwrap().trim_end_matches('/')),
     );
     let record =
         |about: &str| format!(r#"{{"type":"tool","name":"told","about":"{about}","completes":true}}"#);
     // A relative directory would be another one wherever codex-agent is run.
-    world.write("share/codex-agent/tools/told.json", record("relative"));
+    world.write("relative/codex-agent/tools/told.json", record("relative"));
     assert_eq!(listed(&world, "told")["description"], "none");
+    // A package below a prefix of its own, whose executable is a link.
+    world.script("opt/told/bin/codex-agent-told", DESCRIBED);
+    fs::remove_file(world.path("bin/codex-agent-told")).unwrap();
+    symlink("../opt/told/bin/codex-agent-told", world.path("bin/codex-agent-told")).unwrap();
+    let beside = world.write("opt/told/share/codex-agent/tools/told.json", record("beside"));
+    assert_eq!(listed(&world, "told")["about"], "beside");
+    plugin(&world, &["candidates", "told", ""]).prints("one\ttwo\n");
+    plugin(&world, &["remove", "told"]).exits(2).reports("opt/told/share");
+    assert_eq!(runs(&world), ["--generate complete -- "], "the tool was run to be listed");
+    fs::remove_file(beside).unwrap();
     let late = world.write("late/codex-agent/tools/told.json", record("late"));
     assert_eq!(listed(&world, "told")["about"], "late");
     let early = world.write("early/codex-agent/tools/told.json", record("early"));

@@ -1,7 +1,8 @@
 //! The description of an external tool: a JSON file for each tool, the record that `--generate describe` prints.
 //!
-//! `NAME.json` is searched for in `codex-agent/tools` below `XDG_DATA_HOME`, for the user's own files, then below each
-//! directory of `XDG_DATA_DIRS`, for those of packages. The description has the summary for lists, and declares
+//! `NAME.json` is searched for in `codex-agent/tools` below `XDG_DATA_HOME`, for the user's own files, then, for those of
+//! packages, below the directory `share` beside the `bin` of the executable, and below each directory of
+//! `XDG_DATA_DIRS`. The description has the summary for lists, and declares
 //! completion and the manual page; no tool is run only to be listed. A file that cannot be read is skipped with a
 //! warning, and is never overwritten.
 //!
@@ -28,7 +29,7 @@ use serde_json::value::RawValue;
 use super::record::ToolRecord;
 use super::{FoundTool, PROTOCOL, dispatcher, set_env};
 use crate::child::limited::{self, Limits};
-use crate::config::{data_dirs, data_home};
+use crate::config::{data_dirs, data_home, share_beside};
 use crate::error::{Context, Error, Result, warn_of};
 use crate::ndjson::json_reason;
 use crate::store::{Store, read_capped};
@@ -101,10 +102,10 @@ impl Description {
         }
     }
 
-    /// The description of a tool, from the first file that can be read. For a file that cannot be read a warning is
-    /// printed.
-    pub fn find(name: &str) -> Option<Description> {
-        directories().iter().find_map(|directory| {
+    /// The description of a tool with this executable, from the first file that can be read. For a file that cannot be
+    /// read a warning is printed.
+    pub fn find(name: &str, executable: &Path) -> Option<Description> {
+        directories(Some(executable)).iter().find_map(|directory| {
             read(&path_in(directory, name), name).unwrap_or_else(|error| {
                 warn_of(&error);
                 None
@@ -134,7 +135,7 @@ impl Description {
 
 /// The tools with their descriptions. Tools of this package need none.
 pub fn with_descriptions(tools: &[FoundTool]) -> Vec<(&FoundTool, Option<Description>)> {
-    let of = |tool: &FoundTool| if tool.is_ours() { None } else { Description::find(&tool.name) };
+    let of = |tool: &FoundTool| if tool.is_ours() { None } else { Description::find(&tool.name, &tool.path) };
     tools.iter().map(|tool| (tool, of(tool))).collect()
 }
 
@@ -173,9 +174,20 @@ fn check_about(about: &str) -> std::result::Result<(), String> {
     })
 }
 
-/// The directories of descriptions, first the user's own, if the user has a home.
-fn directories() -> Vec<PathBuf> {
-    data_home().ok().into_iter().chain(data_dirs()).map(|data| data.join(DIRECTORY)).collect()
+/// The directories of descriptions, first the user's own, if the user has a home. A package may have a link to the
+/// executable in a directory of PATH.
+fn directories(executable: Option<&Path>) -> Vec<PathBuf> {
+    let real = executable.and_then(|path| fs::canonicalize(path).ok());
+    let paths = executable.into_iter().chain(real.as_deref());
+    let beside = paths.filter_map(|path| share_beside(path.parent()?));
+    let mut all: Vec<PathBuf> = Vec::new();
+    for data in data_home().ok().into_iter().chain(beside).chain(data_dirs()) {
+        let directory = data.join(DIRECTORY);
+        if !all.contains(&directory) {
+            all.push(directory);
+        }
+    }
+    all
 }
 
 fn path_in(directory: &Path, name: &str) -> PathBuf {
@@ -204,10 +216,11 @@ pub fn write(name: &str, record: &RawValue) -> Result<()> {
     held.write(&record)
 }
 
-/// The user's own file for a tool, for [`remove`]. A file of a package is an error that names the file.
-pub fn removable(name: &str) -> Result<PathBuf> {
+/// The user's own file for a tool, for [`remove`]. A file of a package is an error that names the file. The executable
+/// may be gone.
+pub fn removable(name: &str, executable: Option<&Path>) -> Result<PathBuf> {
     let exists = |path: &PathBuf| path.symlink_metadata().is_ok();
-    match directories().iter().map(|directory| path_in(directory, name)).find(exists) {
+    match directories(executable).iter().map(|directory| path_in(directory, name)).find(exists) {
         None => Err(Error::not_found(format!("there is no description of the tool '{name}'"))),
         Some(own) if data_home().is_ok_and(|data| own.starts_with(data)) => Ok(own),
         Some(other) => Err(Error::new(format!(
