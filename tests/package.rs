@@ -23,6 +23,15 @@ fn tree(directory: &Path) -> BTreeSet<PathBuf> {
     all
 }
 
+/// The crate as it is published has no scripts.
+fn has_script() -> bool {
+    let has = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/package").exists();
+    if !has {
+        println!("there is no .ci/package here: not tried");
+    }
+    has
+}
+
 fn package(world: &World, out: &Path) -> Ran {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/package");
     let mut command = world.command(script.to_str().unwrap());
@@ -39,6 +48,9 @@ fn package(world: &World, out: &Path) -> Ran {
 #[test]
 fn the_package_is_installed_used_and_removed_without_a_trace() {
     let world = World::new();
+    if !has_script() {
+        return;
+    }
     if !Path::new("/usr/bin/dpkg-deb").exists() || !is_root() {
         println!("there is no dpkg here, or this is not root: not tried");
         return;
@@ -185,6 +197,9 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
 
 #[test]
 fn a_missing_file_is_named() {
+    if !has_script() {
+        return;
+    }
     let world = World::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/package");
     let run = |words: &[&str]| world.run(&[&[script.to_str().unwrap()], words].concat());
