@@ -192,7 +192,7 @@ fn check_session(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)
     };
     if session.archived_at.is_some() {
         return Err(Error::new(format!("session '{id}' is archived"))
-            .hint(format!("'codex unarchive {id}' unarchives the session")));
+            .hint(format!("'codex-agent archive --undo {id}' unarchives the session")));
     }
     let own = last_directory(session).map(PathBuf::from);
     let directory = args.own.cwd.clone().or(own).ok_or_else(|| {

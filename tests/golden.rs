@@ -163,6 +163,7 @@ fn runs(all: &mut Recording) {
     fake.wait_for_sent(9);
     let run = fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
     all.add(&fake.0, &tool(&["resume", &id, "--prompt", "x", "--new", "--on-busy", "skip", "--json"]));
+    all.add(&fake.0, &tool(&["archive", &id, "--json"]));
     fake.good(&["run", "stop", &run, "--now"]);
     other.wait().unwrap();
 

@@ -9,6 +9,7 @@
 )]
 
 mod all_tools;
+mod archive;
 mod config;
 mod demo;
 mod dispatch;

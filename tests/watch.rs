@@ -280,7 +280,7 @@ fn a_failed_job_is_shown_with_a_hint() {
     let id = fake.begin("one");
     fake.codex(&["archive", &id], "").succeeds();
     let ran = fake.tool(&["resume", &id, "--prompt", "x"]);
-    let want = format!("is archived; 'codex unarchive {id}' unarchives it");
+    let want = format!("is archived; 'codex-agent archive --undo {id}' unarchives it");
     ran.exits(1).shows(&want);
 }
 

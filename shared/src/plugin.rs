@@ -31,11 +31,12 @@ use crate::exec::{NOT_EXECUTABLE, is_executable, why_not};
 use crate::text::nearest;
 
 /// The tools of this package: the name, the NAME line, and the heading that the dispatcher lists it under.
-pub const TOOLS: [(&str, &str, &str); 14] = [
+pub const TOOLS: [(&str, &str, &str); 15] = [
     ("ls", "list Codex sessions", SESSIONS),
     ("find", "find Codex sessions by reference or text", SESSIONS),
     ("group", "manage and run named groups of sessions", SESSIONS),
     ("name", "name a Codex session", SESSIONS),
+    ("archive", "archive Codex sessions", SESSIONS),
     ("run", "run Codex non-interactively; manage runs", CODEX),
     ("queue", "manage and run queues of prompts", CODEX),
     ("resume", "resume Codex sessions", CODEX),

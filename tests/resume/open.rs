@@ -120,7 +120,7 @@ fn an_operand_that_is_no_session_never_reaches_codex() {
     for (words, code, message) in [
         (&["no such name"][..], 1, "no session 'no such name'"),
         (&["01a202e0"], 2, "ambiguous reference"),
-        (&["91db6294"], 2, "codex unarchive 01a202e0-a882"),
+        (&["91db6294"], 2, "codex-agent archive --undo 01a202e0-a882"),
         (&["a7c92fd5"], 2, ": there is no directory '"),
         (&["a", "b"], 2, "the Codex TUI opens one session"),
         (&[LOGIN, "--config", "x"], 2, "expected KEY=VALUE"),

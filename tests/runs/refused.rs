@@ -190,7 +190,7 @@ fn a_session_that_codex_refuses_starts_nothing() {
     assert_eq!(end(&mut runner), 1);
     let (class, message) = failure_messages(&fake.journal()).remove(0);
     assert_eq!(class, "archived");
-    assert!(message.contains(&format!("codex unarchive {three}")), "{message}");
+    assert!(message.contains(&format!("archive --undo {three}")), "{message}");
 }
 
 #[test]

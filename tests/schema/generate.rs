@@ -4,6 +4,7 @@ use schemars::generate::{Contract, SchemaSettings};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use codex_agent_engine::codex::archive::RefusedRecord;
 use codex_agent_engine::commands::manage::{LimitRecord, RunRecord};
 use codex_agent_engine::commands::prompts;
 use codex_agent_engine::queue::{PromptRecord, QueueRecord};
@@ -46,6 +47,7 @@ pub fn written() -> String {
     all.extend(variants(plain::<Event>(Contract::Serialize)));
     all.push(typed::<JobEvent<'_>>("job.event"));
     all.extend(variants(plain::<SessionEvent>(Contract::Serialize)));
+    all.push(typed::<RefusedRecord<'_>>("session.refused"));
     all.push(typed::<SchemaRecord<'_>>("schema"));
     let about = "Any record that a tool of codex-agent writes.";
     bundle("urn:codex-agent:written", "written", about, all)

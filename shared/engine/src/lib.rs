@@ -13,7 +13,7 @@
 //!
 //! | layer | module | purpose |
 //! |---|---|---|
-//! | 0 | [`codex`] | Codex itself: its app-server, its version, forks of a session |
+//! | 0 | [`codex`] | Codex itself: its app-server, its version, the archive, forks of a session |
 //! | 0 | [`record`] | the shapes of jobs, events, failures and settings |
 //! | 1 | [`liveness`] | whether a Codex is running, and signals to it |
 //! | 1 | [`clock`] | durations |

@@ -14,6 +14,7 @@ use crate::output::OrRefusal;
 use crate::store::Store;
 use crate::table::Cell;
 use crate::version::since;
+use codex_agent_shared::codex::files::{Files, RolloutFile};
 use codex_agent_shared::codex::names::Names;
 use codex_agent_shared::codex::rollout;
 use codex_agent_shared::error::reason;
@@ -341,9 +342,13 @@ pub(super) fn move_archived(store: &Store, id: Id, archive: bool) -> OrRefusal<(
     let path = locate(store, id)?;
     let archived = store.home.path().join("archived_sessions");
     if path.starts_with(&archived) == archive {
-        let state = if archive { "already" } else { "not" };
-        return Err(format!("session {id} is {state} archived"));
+        return Err(if archive {
+            missing_rollout(id)
+        } else {
+            format!("no archived rollout found for thread id {id}")
+        });
     }
+    let _lock = lock_session(store, id)?;
     let name = path.file_name().unwrap_or_default();
     let directory = match archive {
         true => archived,
@@ -370,8 +375,17 @@ pub(super) fn move_archived(store: &Store, id: Id, archive: bool) -> OrRefusal<(
     store.set(id, values)
 }
 
-/// Deletes a session.
+/// Deletes a session that no fork begins in.
 pub(super) fn delete(store: &Store, id: Id) -> OrRefusal<()> {
-    fs::remove_file(locate(store, id)?).map_err(io_refusal)?;
+    let path = locate(store, id)?;
+    let _lock = lock_session(store, id)?;
+    let is_base = |file: &RolloutFile| {
+        let history = read_history(store, &file.path);
+        history.is_ok_and(|history| history.meta["history_base"]["thread_id"] == id.to_string())
+    };
+    if Files::walk(store.home.path()).all().iter().any(is_base) {
+        return Err(format!("cannot delete thread {id}: forked history still references it"));
+    }
+    fs::remove_file(path).map_err(io_refusal)?;
     store.remove(id)
 }

@@ -1,6 +1,6 @@
 //! Codex's app-server: requests and answers as JSON-RPC over its pipes, one object a line.
 //!
-//! Only the app-server can name a session, or fork it before a message. Messages have no member `"jsonrpc"`;
+//! Only the app-server can name a session, fork it before a message, or archive many at one start. Messages have no member `"jsonrpc"`;
 //! `initialize` comes first, then `initialized`. Every version ignores unknown *parameters* and answers unknown
 //! *methods* by an error, so that an answer must be checked. When its standard input is closed, the server ends within a
 //! second and unlocks the sessions that it has loaded. 0.77 is the first version with these methods (0.45 answers every
@@ -76,6 +76,8 @@ pub struct Failure {
     pub error: Error,
     /// Whether this Codex does not have the method.
     pub is_unknown: bool,
+    /// The reason by Codex's words, if Codex answered.
+    pub refusal: Option<String>,
 }
 
 impl Failure {
@@ -92,7 +94,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure { error, is_unknown: false }
+        Failure { error, is_unknown: false, refusal: None }
     }
 }
 
@@ -168,7 +170,7 @@ impl Server {
             }
             if let Some(Refusal { message }) = answer.error {
                 let is_unknown = message.contains("unknown variant") || message.contains("Invalid request");
-                return Err(Failure { is_unknown, ..refused(message) });
+                return Err(Failure { is_unknown, refusal: Some(message.clone()), ..refused(message) });
             }
             let result = answer.result.map_or("null", RawValue::get);
             return serde_json::from_str(result).map_err(|error| refused(error.to_string()));

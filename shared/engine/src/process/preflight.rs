@@ -153,7 +153,8 @@ impl Checker {
             return fail(Class::NotFound, format!("Codex has no session '{id}'"));
         };
         if session.archived_at.is_some() {
-            let message = format!("session '{id}' is archived; 'codex unarchive {id}' unarchives it");
+            let message =
+                format!("session '{id}' is archived; 'codex-agent archive --undo {id}' unarchives it");
             return fail(Class::Archived, message);
         }
         let rollout = session.rollout_path.as_deref().map(PathBuf::from);

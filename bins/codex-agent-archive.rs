@@ -1,0 +1,295 @@
+//! codex-agent-archive: archive Codex sessions.
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+
+use codex_agent_engine::codex::archive::{Action, Archiver, RefusedRecord, refusal_error};
+use codex_agent_engine::codex::server::find_codex;
+use codex_agent_engine::codex::version::query_version;
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::{Command, Completes, Tool, flags};
+use codex_agent_shared::codex::watch::{SessionEvent, SessionEventKind};
+use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::output::{Sessions, Shape};
+use codex_agent_shared::record::{Id, Session};
+use codex_agent_shared::reference;
+use codex_agent_shared::terminal::{ask, can_ask};
+use codex_agent_shared::text::cell;
+use codex_agent_shared::time::Timestamp;
+
+/// The own arguments of this tool.
+#[derive(Default)]
+struct Own {
+    undo: bool,
+    delete: bool,
+    yes: bool,
+    dry_run: bool,
+}
+
+type Args = cli::Args<Own>;
+type Flag = cli::Flag<Args>;
+
+fn flags() -> Vec<Flag> {
+    vec![
+        Flag::switch("undo", "unarchive the sessions", |args: &mut Args| &mut args.own.undo),
+        Flag::switch("delete", "delete the sessions, archived or not, after a confirmation", |args: &mut Args| &mut args.own.delete)
+            .more("Codex deletes the transcript and the name of each session, and the subagents of the session; none of these can be restored. Codex deletes no session of which forks exist that begin in its transcript, unless the forks are deleted by the same command, and does not delete the worktree of a session."),
+        Flag::switch("yes", "with --delete, do not ask for confirmation", |args: &mut Args| &mut args.own.yes)
+            .short('y')
+            .more("--delete needs this option if standard input or standard error is not a terminal."),
+        Flag::switch("dry-run", "print the sessions that would be changed, and change no session", |args: &mut Args| {
+            &mut args.own.dry_run
+        }),
+        flags::json("print a record for each session"),
+        flags::codex_home(),
+        flags::codex(),
+    ]
+}
+
+fn tool() -> Tool {
+    Tool::ours("codex-agent-archive")
+        .description([
+            "Runs Codex to archive sessions. An archived session is not listed by codex-agent-ls(1) or by Codex, and cannot be resumed until it is unarchived; its transcript is kept. Codex archives the subagents of a session with the session.",
+            "REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB. All references must match a session; otherwise no session is changed.",
+            "    codex-agent ls --until 90d --json | codex-agent archive -",
+            "A line on standard error reports the result for each session. A session that Codex does not archive, such as a session that is open in another process, is reported with Codex's reason, and the other sessions are archived. A session that is archived already is reported, and is no error.",
+            "Codex 0.77 or later is needed; 0.92 or later for --undo, 0.140 or later for --delete. Codex is started once for all sessions, which takes about half a second.",
+        ])
+        .command(
+            Command::new(run)
+                .operands("[REF...|-]", &[Completes::Sessions])
+                .flags("Options", flags()),
+        )
+        .exit_status(&[
+            (0, "All sessions are archived, or, with --undo or --delete, unarchived or deleted."),
+            (1, "A session does not exist, Codex refused a session, or the user did not confirm."),
+            (2, "Bad usage, an ambiguous reference, --delete without a terminal and without --yes, or Codex could not be run."),
+        ])
+        .examples(&[
+            ("Archive the newest session of the current directory:", "codex-agent archive @"),
+            ("Archive all sessions without a turn in the last 90 days:", "codex-agent ls --until 90d --json | codex-agent archive -"),
+            ("Unarchive a session:", "codex-agent archive --undo cd6d1b0c"),
+            ("List the archived sessions:", "codex-agent ls --archived=only"),
+            (
+                "Delete all sessions that have been archived and have had no turn for a year:",
+                "codex-agent ls --archived=only --until 52w --json | codex-agent archive --delete --yes -",
+            ),
+        ])
+        .see_also([
+            "codex-agent(1)",
+            "codex-agent-find(1)",
+            "codex-agent-ls(1)",
+            "codex-agent-resume(1)",
+            "codex-agent-records(5)",
+            "codex-agent(7)",
+        ])
+        .reads(&["session"])
+        .writes(["session", "session.archived", "session.unarchived", "session.deleted", "session.refused"])
+}
+
+fn main() -> ExitCode {
+    cli::main(tool())
+}
+
+fn run(args: Args) -> Result<Exit> {
+    let action = match (args.own.undo, args.own.delete) {
+        (true, true) => return Err(Error::usage("--undo and --delete cannot be combined")),
+        (true, false) => Action::Unarchive,
+        (false, true) => Action::Delete,
+        (false, false) => Action::Archive,
+    };
+    let mut index = args.common.index()?;
+    let harm = format!("nothing was {}", action.done());
+    let mut sessions = reference::resolve_all(&mut index, &args.operands, &harm)?;
+    let mut seen = HashSet::new();
+    sessions.retain(|session| session.id.is_some_and(|id| seen.insert(id)));
+    if args.own.dry_run {
+        return print_dry_run(&args, action, &sessions);
+    }
+    if sessions.is_empty() {
+        status(format_args!("the input has no sessions; {harm}"));
+        return Ok(Exit::Done);
+    }
+    if action == Action::Delete && !args.own.yes && !is_confirmed(&sessions)? {
+        status("nothing was deleted: the answer was not yes");
+        return Ok(Exit::Negative);
+    }
+    let mut report = Report::new(action, args.common.json);
+    let (done, open): (Vec<_>, Vec<_>) = sessions.iter().partition(|session| action.is_done(session));
+    for session in done {
+        report.already(session)?;
+    }
+    if !open.is_empty() {
+        let codex = find_codex(args.common.codex.as_deref())?;
+        let home = index.home().clone();
+        let version = query_version(&codex, Some(home.path()), Some(home.path()))?;
+        let mut archiver = Archiver::start(&codex, &version, &home)?;
+        apply_to_all(&mut archiver, action, open, &mut report)?;
+        archiver.close();
+    }
+    report.finish()
+}
+
+/// Archives, unarchives or deletes the sessions. A session with forks is deleted after its forks.
+fn apply_to_all(
+    archiver: &mut Archiver<'_>,
+    action: Action,
+    mut open: Vec<&Session<'_>>,
+    report: &mut Report,
+) -> Result<()> {
+    loop {
+        let count = open.len();
+        let mut left = Vec::new();
+        for (at, session) in open.iter().enumerate() {
+            match archiver.apply(action, session) {
+                Ok(Ok(path)) => report.done(session, path.map(|path| path.to_string_lossy().into_owned()))?,
+                Ok(Err(refused)) if refused.has_forks => left.push((*session, refused)),
+                Ok(Err(refused)) => {
+                    report.refused(session, &refused.message, &refusal_error(action, session, &refused))?
+                }
+                Err(error) => {
+                    let rest = count - at + left.len();
+                    let changed = report.count_done;
+                    let done = action.done();
+                    return Err(error.hint(format!(
+                        "{changed} sessions were {done}; {rest} sessions were not tried or not {done}"
+                    )));
+                }
+            }
+        }
+        if left.len() == count || left.is_empty() {
+            for (session, refused) in left {
+                report.refused(session, &refused.message, &refusal_error(action, session, &refused))?;
+            }
+            return Ok(());
+        }
+        open = left.into_iter().map(|(session, _)| session).collect();
+    }
+}
+
+/// The number of sessions that a question lists.
+const LISTED: usize = 10;
+
+fn is_confirmed(sessions: &[Session<'_>]) -> Result<bool> {
+    if !can_ask() {
+        return Err(Error::new(
+            "cannot delete sessions without a confirmation: there is no terminal to ask on",
+        )
+        .hint("--yes deletes the sessions without a confirmation"));
+    }
+    for session in sessions.iter().take(LISTED) {
+        status(summary(session));
+    }
+    if sessions.len() > LISTED {
+        status(format_args!("and {} more", sessions.len() - LISTED));
+    }
+    let what = match sessions.len() {
+        1 => "this session, its transcript and its subagents".to_owned(),
+        count => format!("these {count} sessions, their transcripts and their subagents"),
+    };
+    ask(&format!("Delete {what}? They cannot be restored."))
+}
+
+fn print_dry_run(args: &Args, action: Action, sessions: &[Session<'_>]) -> Result<Exit> {
+    let mut rows = Sessions::new(Shape { json: args.common.json, ..Shape::default() });
+    for session in sessions {
+        match action.is_done(session) {
+            true => status(already(action, session)),
+            false => rows.write(session)?,
+        }
+    }
+    rows.finish()?;
+    Ok(Exit::Done)
+}
+
+/// The id and the title of a session, as a line has them.
+fn summary(session: &Session<'_>) -> String {
+    let id = session.id.map(Id::short).unwrap_or_default();
+    format!("{id}  {}", cell(session.label(), 60)).trim_end().to_owned()
+}
+
+fn already(action: Action, session: &Session<'_>) -> String {
+    match action {
+        Action::Unarchive => format!("not archived: {}", summary(session)),
+        _ => format!("already {}: {}", action.done(), summary(session)),
+    }
+}
+
+/// Reports the result for each session. The work continues if the reader of standard output has closed it.
+struct Report {
+    action: Action,
+    output: Option<Output>,
+    count_done: usize,
+    count_already: usize,
+    count_refused: usize,
+}
+
+impl Report {
+    fn new(action: Action, json: bool) -> Report {
+        let output = json.then(Output::stdout);
+        Report { action, output, count_done: 0, count_already: 0, count_refused: 0 }
+    }
+
+    fn done(&mut self, session: &Session<'_>, path: Option<String>) -> Result<()> {
+        self.count_done += 1;
+        status(format_args!("{}: {}", self.action.done(), summary(session)));
+        self.event(session, path, Timestamp::now())
+    }
+
+    fn already(&mut self, session: &Session<'_>) -> Result<()> {
+        self.count_already += 1;
+        status(already(self.action, session));
+        let path = session.rollout_path.as_deref().map(str::to_owned);
+        self.event(session, path, session.archived_at.unwrap_or_else(Timestamp::now))
+    }
+
+    fn refused(&mut self, session: &Session<'_>, message: &str, error: &Error) -> Result<()> {
+        self.count_refused += 1;
+        warn_of(error);
+        let Some(id) = session.id else { return Ok(()) };
+        self.record(&RefusedRecord::new(id, self.action, message))
+    }
+
+    fn event(&mut self, session: &Session<'_>, path: Option<String>, at: Timestamp) -> Result<()> {
+        let path = path.unwrap_or_default();
+        let what = match self.action {
+            Action::Archive => SessionEventKind::Archived { path },
+            Action::Unarchive => SessionEventKind::Unarchived { path },
+            Action::Delete => SessionEventKind::Deleted,
+        };
+        let Some(session) = session.id else { return Ok(()) };
+        self.record(&SessionEvent { what, session, at: Some(at) })
+    }
+
+    fn record(&mut self, record: &impl serde::Serialize) -> Result<()> {
+        let Some(output) = &mut self.output else { return Ok(()) };
+        match output.record(record).and_then(|()| output.flush()) {
+            Err(error) if error.is_broken_pipe() => {
+                self.output = None;
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    fn finish(self) -> Result<Exit> {
+        let (done, already, refused) = (self.count_done, self.count_already, self.count_refused);
+        if done + already + refused > 1 {
+            let word = self.action.done();
+            let noun = if done == 1 { "session" } else { "sessions" };
+            let mut line = format!("{done} {noun} {word}");
+            if already > 0 {
+                line += &match self.action {
+                    Action::Unarchive => format!(", {already} not archived"),
+                    _ => format!(", {already} already {word}"),
+                };
+            }
+            if refused > 0 {
+                line += &format!(", {refused} not {word}");
+            }
+            status(line);
+        }
+        Ok(if refused > 0 { Exit::Negative } else { Exit::Done })
+    }
+}
