@@ -167,7 +167,7 @@ fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
             }
             _ => {
                 let text = value.map_or(setting.default.into(), |value| value.to_string_lossy().into_owned());
-                let number = text.parse().ok().filter(|_| matches!(setting.kind, Kind::Number(_)));
+                let number = text.parse().ok().filter(|_| matches!(setting.kind, Kind::Number(..)));
                 let value = number.map_or(SettingValue::Text(text), SettingValue::Number);
                 SettingRecord { value: Some(value), ..row(source) }
             }
@@ -404,7 +404,7 @@ fn template() -> String {
             text.push_str(&format!("\n[{table}]\n"));
         }
         let value = match setting.kind {
-            Kind::Number(_) => setting.default.to_owned(),
+            Kind::Number(..) => setting.default.to_owned(),
             Kind::Path if !setting.default.starts_with('~') => "\"/path/to/it\"".to_owned(),
             _ => format!("\"{}\"", setting.default),
         };

@@ -9,6 +9,7 @@ use codex_agent_engine::codex::version::Versions;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
 use codex_agent_engine::commands::send::send_prompt;
+use codex_agent_engine::commands::start::{Planned, must_ask};
 use codex_agent_engine::record::job::check_prompt;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, flags};
@@ -42,7 +43,7 @@ fn fork_flags() -> Vec<Flag> {
         .more("The fork has the turns before the turn with this message. 1 creates a fork without turns; -1 omits the last message and its answer, -2 the last two messages and their answers."),
         Flag::text("at", "SESSION:TURN", "fork before this turn of this session", |args| &mut args.own.at)
             .more("SESSION and TURN are the ids that Codex gave the session and the turn. The option is given instead of REF."),
-        Flag::number("count", "N", 1.., "make N forks of each session", |args| &mut args.own.count)
+        Flag::number("count", "N", 1..=1000, "make N forks of each session, at most 1000", |args| &mut args.own.count)
             .short('n'),
         Flag::parsed(
             "name",
@@ -71,10 +72,15 @@ fn prompt_flags() -> [Flag; 5] {
     [jobs::prompt(), jobs::prompt_file(), jobs::image(), jobs::answers(), jobs::events()]
 }
 
-fn other_flags() -> [Flag; 3] {
+fn other_flags() -> [Flag; 4] {
     let help = "print the sessions that would be forked, and create no fork";
     let dry_run = Flag::switch("dry-run", help, |args| &mut args.jobs.dry_run);
-    [flags::json("print the records of the forks, one per line"), dry_run, flags::codex_home()]
+    [
+        flags::json("print the records of the forks, one per line"),
+        dry_run,
+        jobs::yes().help("do not ask for confirmation before many forks are created"),
+        flags::codex_home(),
+    ]
 }
 
 fn tool() -> Tool {
@@ -85,6 +91,7 @@ fn tool() -> Tool {
             "With --prompt or --prompt-file, a prompt is sent to each fork as its next turn; several forks run concurrently, without the Codex TUI. See codex-agent-run(1). With --json, the records of the forks are printed first, and then the events of the run.",
             "    codex-agent fork @ --nth-message -1 --prompt 'Try it without the cache' --answers",
             "The working directory of a fork is that of the session that was forked, or the directory of --cwd. The directory must exist.",
+            "If more than 20 forks are to be created, and standard input and standard error are a terminal, the tool asks for confirmation. --yes skips the question, and the setting runs.confirm_above changes the number. Without a confirmation nothing is forked. Where nothing can be asked, the forks are created without a question.",
             "Codex 0.92 or later is needed. Codex has no command that forks a session before a message. For such a fork, this tool sends requests to 'codex app-server', and counts the messages of the new session; if the number of messages is wrong, the fork is deleted.",
         ])
         .command(
@@ -101,7 +108,7 @@ fn tool() -> Tool {
         )
         .exit_status(&[
             (0, "All forks were created."),
-            (1, "A session or a message does not exist, a fork could not be created, or a job failed."),
+            (1, "A session or a message does not exist, a fork could not be created, a job failed, or the user did not confirm."),
             (2, "Bad usage, an ambiguous reference, or Codex was not found."),
             (75, "With a prompt: the run was stopped before its end; 'codex-agent run continue' continues the run."),
             (130, "With a prompt: the run was interrupted."),
@@ -180,6 +187,11 @@ fn run(mut args: Args) -> Result<Exit> {
         let refused = outside.and_then(|()| check_resumable(parent, true, index.files()));
         refused.map_err(|error| error.hint("nothing was forked"))?;
     }
+    if !is_confirmed(&args, &parents)? {
+        return Ok(Exit::Negative);
+    }
+    // The prompt was confirmed together with the forks.
+    args.jobs.yes = true;
     let mut exit = Exit::Done;
     let mut made = Vec::new();
     for parent in &parents {
@@ -214,6 +226,25 @@ fn run(mut args: Args) -> Result<Exit> {
     args.jobs.new = true;
     let sent = send_prompt("fork", &name, &made, &args.common, &args.jobs)?;
     Ok(if sent == Exit::Done { exit } else { sent })
+}
+
+/// Asks once whether many forks are created.
+fn is_confirmed(args: &Args, parents: &[Session<'_>]) -> Result<bool> {
+    let count = args.own.count.unwrap_or(1) * parents.len();
+    if !must_ask(count, &args.jobs)? {
+        return Ok(true);
+    }
+    let options = args.jobs.options()?;
+    let mut planned = Planned::default();
+    for parent in parents {
+        let directory = args.own.cwd.as_ref().map(|cwd| cwd.to_string_lossy().into_owned());
+        planned.add_fork(directory.or_else(|| last_directory(parent)), &options);
+    }
+    let prompt = match args.jobs.has_prompt() {
+        true => Some(args.jobs.settings(&args.common)?.max_concurrent),
+        false => None,
+    };
+    planned.confirm_forks(count, prompt)
 }
 
 /// Validates the prompt and its options before anything is forked.

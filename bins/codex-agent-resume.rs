@@ -58,6 +58,7 @@ fn prompt_flags() -> Vec<Flag> {
         jobs::skip_git_repo_check(),
         jobs::new(),
         jobs::dry_run(),
+        jobs::yes(),
         jobs::answers(),
         jobs::events(),
     ]
@@ -92,7 +93,7 @@ fn tool() -> Tool {
         )
         .exit_status(&[
             (0, "With --print: the command was printed. With a prompt: every job was completed. Otherwise the exit status is that of Codex."),
-            (1, "The session does not exist, or, with a prompt, a job failed."),
+            (1, "The session does not exist, or, with a prompt, a job failed or the run was not confirmed."),
             (2, "Bad usage, an ambiguous reference, or a session that cannot be opened."),
             (75, "With a prompt: the run was stopped before its end; 'codex-agent run continue' continues the run."),
             (126, "Codex could not be run."),

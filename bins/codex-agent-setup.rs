@@ -56,7 +56,7 @@ fn tool() -> Tool {
                 Flag::switch("yes", "do not ask for confirmation", |args| &mut args.own.yes)
                     .short('y')
                     .more("This option is required if standard input is not a terminal."),
-                Flag::switch("dry-run", "list the files, and change no file", |args| &mut args.own.dry_run).short('n'),
+                Flag::switch("dry-run", "list the files, and change no file", |args| &mut args.own.dry_run),
                 Flag::switch("undo", "remove the installed files", |args| &mut args.own.undo)
                     .more("With --only, files of other kinds are kept. A file that was changed after codex-agent-setup installed it is kept and listed. With the last file, the directories that codex-agent-setup created are removed if they are empty."),
                 flags::json("print a record of type setup.file for each file"),

@@ -153,10 +153,10 @@ fn runs(all: &mut Recording) {
     fake.0.write("work/a.png", "");
     all.add(&fake.0, &tool(&[&["run"], &dry[..], &["look"]].concat()));
     all.add(&fake.0, &tool(&["resume", &id, "--prompt", "more", "--dry-run"]));
-    let many = ["hello SHELL{echo hi}", "FAIL400", "DIES"];
+    let many = ["-p", "hello SHELL{echo hi}", "-p", "FAIL400", "-p", "DIES"];
     all.add(&fake.0, &tool(&[&["run", "--json", "--events", "--timeout", "1m"], &many[..]].concat()));
     all.add(&fake.0, &tool(&["resume", &id, "--prompt", "more", "--json"]));
-    all.add(&fake.0, &tool(&["run", "-j1", "--max-failures", "1", "--json", "FAIL400", "never"]));
+    all.add(&fake.0, &tool(&["run", "-j1", "--max-failures", "1", "--json", "-p", "FAIL400", "-p", "never"]));
     all.add(&fake.0, &tool(&["run", "-j1", "--on-limit", "wait", "--json", "LIMIT2"]));
     // Another process has the session.
     let mut other = fake.start(&["resume", &id, "--prompt", "SLEEP30"]);
@@ -184,7 +184,7 @@ fn runs(all: &mut Recording) {
     }
 
     let fake = Fake::newest();
-    all.add(&fake.0, &fake.tool(&["run", "--json", "LIMIT3000", "after"]).out);
+    all.add(&fake.0, &fake.tool(&["run", "--json", "-p", "LIMIT3000", "-p", "after"]).out);
     all.add(&fake.0, &fake.good(&["status", "--json"]));
     let locks = fs::read_dir(fake.0.path("home/.local/state/codex-agent/locks")).unwrap().flatten();
     let limit = locks.map(|entry| entry.path()).find(|path| {

@@ -19,7 +19,8 @@ use crate::world::fake::Fake;
 
 /// A queue of this name with these prompts.
 pub(crate) fn queue(fake: &Fake, name: &str, prompts: &[&str]) {
-    fake.good(&[&["queue", "add", name, "--"], prompts].concat());
+    let flags: Vec<&str> = prompts.iter().flat_map(|prompt| ["--prompt", prompt]).collect();
+    fake.good(&[&["queue", "add", name], &flags[..]].concat());
 }
 
 /// Writes a file with these queues, each with its id, name and prompts.

@@ -208,7 +208,7 @@ impl Sample {
             ),
             (
                 "Prompts can start new sessions, too.",
-                "codex-agent run --cwd alpha --answers 'Write the parser' 'Write the manual'",
+                "codex-agent run --cwd alpha --answers -p 'Write the parser' -p 'Write the manual'",
             ),
             (
                 "A queue saves prompts, and sends them one after the other.",

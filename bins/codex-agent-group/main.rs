@@ -129,14 +129,14 @@ fn commands() -> Vec<Command<Args>> {
             .operands("NAME", &[Completes::Groups])
             .details(&[
                 "The prompt is sent to each session as its next turn, in the working directory of its last turn; several sessions run concurrently. Events are printed as they happen, and are saved: 'codex-agent run log' prints the events again. After a crash or a Ctrl-C, 'codex-agent run continue' continues the run without sending a prompt twice. See codex-agent-run(1).",
-                "A paused group is refused with exit status 75. While a run of the group is unfinished, another run is started only with --new.",
+                "A run of more than 20 sessions asks for confirmation on a terminal; see codex-agent-run(1). A paused group is refused with exit status 75. While a run of the group is unfinished, another run is started only with --new.",
             ])
             .flags("Prompt options", [jobs::prompt(), jobs::prompt_file(), jobs::image()])
             .flags(
                 jobs::RUN_OPTIONS,
                 jobs::codex_options().into_iter().chain(jobs::concurrent_run_options()).chain([flags::codex()]),
             )
-            .flags("Other", [jobs::new(), jobs::dry_run(), flags::codex_home()])
+            .flags("Other", [jobs::new(), jobs::dry_run(), jobs::yes(), flags::codex_home()])
             .flags("Output options", jobs::output_options()),
         Command::verb("watch", "follow the sessions of a group", verbs::watch)
             .operands("NAME", &[Completes::Groups])
@@ -168,7 +168,7 @@ fn tool() -> Tool {
             (0, "Done."),
             (
                 1,
-                "One of these: the group does not exist, or a session does not exist, and nothing was changed; for run, a job failed.",
+                "One of these: the group does not exist, or a session does not exist, and nothing was changed; for run, a job failed, or the run was not confirmed.",
             ),
             (2, "Bad usage, invalid input, or an error with a file. Nothing was changed."),
             (75, "A run was stopped before its end, or the group is paused."),

@@ -454,7 +454,8 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     // Without duplicates, which an edited file may have.
     let sessions = send::dedup_ids(group.session_ids.iter().filter_map(|id| Id::parse(id)));
     if sessions.is_empty() {
-        status(format_args!("group '{name}' is empty"));
+        status(format_args!("group '{name}' has no sessions; nothing was started"));
+        return Ok(Exit::Done);
     }
     send::send_prompt("group", &group.name, &sessions, &args.common, &args.jobs)
 }

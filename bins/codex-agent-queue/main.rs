@@ -101,9 +101,9 @@ fn commands() -> Vec<Command<Args>> {
             .details(&[NAME_RULES])
             .flags("Options", [project(), one_session(), changed_json()]),
         Command::verb("add", "add prompts to a queue", verbs::add)
-            .operands("NAME [PROMPT...|-]", NAME_THEN)
+            .operands("NAME [WORD...|-]", NAME_THEN)
             .details(&[
-                "If the queue NAME does not exist, it is created for the current directory, and a message reports this. Each PROMPT is the text of one prompt. Without PROMPT, or if PROMPT is '-', each line of standard input is a prompt. If a line is invalid, no prompt is added. Prompts can be added while the queue is being run.",
+                "If the queue NAME does not exist, it is created for the current directory, and a message reports this. The operands WORD, joined by blanks, are the text of one prompt; several prompts are given by --prompt, once for each. Without WORD and --prompt, or if WORD is '-', each line of standard input is a prompt. A single WORD that is a verb, or the name of a tool, group, queue or file, is refused, since it is probably a slip; see codex-agent-run(1). If a line is invalid, no prompt is added. Prompts can be added while the queue is being run.",
             ])
             .flags(
                 "Prompt options",
@@ -167,7 +167,15 @@ fn commands() -> Vec<Command<Args>> {
             .details(&[
                 "If one of the queues does not exist, is being run, or has a job that is running without its runner, none of the queues is deleted.",
             ])
-            .flags("Options", [flags::json("print the records of the deleted queues")]),
+            .flags(
+                "Options",
+                [
+                    Flag::switch("yes", "do not ask for confirmation", |args| &mut args.jobs.yes).short('y').more(
+                        "If a queue has pending prompts, the verb asks for confirmation if standard input and standard error are a terminal.",
+                    ),
+                    flags::json("print the records of the deleted queues"),
+                ],
+            ),
         Command::verb(
             "pause",
             "pause a queue",
@@ -196,7 +204,7 @@ fn commands() -> Vec<Command<Args>> {
                 jobs::RUN_OPTIONS,
                 jobs::codex_options().into_iter().chain(jobs::run_options()).chain([flags::codex()]),
             )
-            .flags("Other", [new(), jobs::dry_run(), jobs::image(), flags::codex_home()])
+            .flags("Other", [new(), jobs::dry_run(), jobs::yes(), jobs::image(), flags::codex_home()])
             .flags("Output options", jobs::output_options()),
         Command::verb("watch", "follow the runner of a queue", verbs::watch)
             .operands("NAME", NAME)
@@ -220,7 +228,7 @@ fn tool() -> Tool {
         .commands(commands())
         .exit_status(&[
             (0, "Done."),
-            (1, "One of these: the queue or the prompt does not exist, and nothing was changed; for run and watch, a prompt failed."),
+            (1, "One of these: the queue or the prompt does not exist, and nothing was changed; for run and watch, a prompt failed; for run and delete, the user did not confirm."),
             (2, "Bad usage, invalid input, or an error with a file. Nothing was changed."),
             (75, "The run was stopped before all prompts were sent, or the queue is paused; 'codex-agent queue run' continues the run."),
             (130, "The run was interrupted, and a job was killed or left running."),
@@ -239,7 +247,7 @@ fn tool() -> Tool {
         .examples(&[
             (
                 "Add three prompts for the current directory, and a prompt that is sent only on request:",
-                "codex-agent queue add chores 'Mend the tests' 'Update the notes' 'Look for dead code' && codex-agent queue add chores --manual 'Make a release'",
+                "codex-agent queue add chores -p 'Mend the tests' -p 'Update the notes' -p 'Look for dead code' && codex-agent queue add chores --manual 'Make a release'",
             ),
             ("Show the queue:", "codex-agent queue show chores"),
             ("Move the third prompt to the front:", "codex-agent queue move chores 3 first"),

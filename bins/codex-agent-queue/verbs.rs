@@ -6,6 +6,8 @@ use std::path::Path;
 
 use codex_agent_engine::RunDir;
 use codex_agent_engine::commands::flags as jobs;
+use codex_agent_engine::commands::slips::Operands;
+use codex_agent_engine::commands::start::confirm;
 use codex_agent_engine::commands::{manage, prompts, run_queue, watch};
 use codex_agent_engine::queue;
 use codex_agent_engine::queue::{Mode, Prompt, Queue, Queues, RunnerState, Status, check_name};
@@ -13,7 +15,8 @@ use codex_agent_engine::record::job::check_prompt;
 use codex_agent_shared::child;
 use codex_agent_shared::error::{Context, Error, Exit, Result, status, warn_of};
 use codex_agent_shared::store::Changed;
-use codex_agent_shared::text::quoted;
+use codex_agent_shared::terminal::can_ask;
+use codex_agent_shared::text::{harmless, quoted};
 
 use super::show;
 use super::{Args, queue_name};
@@ -58,7 +61,9 @@ pub(super) fn add(args: Args) -> Result<Exit> {
     let common = args.jobs.images()?;
     let mode = if args.own.manual { Mode::Manual } else { Mode::Auto };
     let mut fresh = Vec::new();
-    prompts::read(&args.jobs, &args.operands[1..], &mut |given| {
+    let words =
+        Operands { words: &args.operands[1..], queue: Some(&name), is_literal: args.has_end_of_flags };
+    prompts::read(&args.jobs, &words, &mut |given| {
         check_prompt(&given.prompt)?;
         let mut images = common.clone();
         for image in given.images {
@@ -441,8 +446,38 @@ pub(super) fn set_project(args: Args) -> Result<Exit> {
     show::print_queues(&args, [(&queue, life)])
 }
 
+/// Asks before pending prompts are deleted, which cannot be undone. No lock is held meanwhile.
+fn is_delete_confirmed(args: &Args) -> Result<bool> {
+    if args.jobs.yes || !can_ask() {
+        return Ok(true);
+    }
+    let mut queues: Queues = Queues::store()?.read()?;
+    let mut pending = Vec::new();
+    for name in &args.operands {
+        let at = queues.find(name)?;
+        runner_state(&mut queues.queues[at]);
+        let count = queues.queues[at].counts().pending;
+        let lost = format!(
+            "queue '{}' with {} that {} not sent",
+            queues.queues[at].name,
+            show::prompts(count),
+            if count == 1 { "was" } else { "were" }
+        );
+        if count > 0 && !pending.contains(&lost) {
+            pending.push(lost);
+        }
+    }
+    match pending.is_empty() {
+        true => Ok(true),
+        false => confirm(&harmless(&format!("Delete {}?", pending.join(" and "))), "nothing was deleted"),
+    }
+}
+
 pub(super) fn delete(args: Args) -> Result<Exit> {
     queue_name(&args)?;
+    if !is_delete_confirmed(&args)? {
+        return Ok(Exit::Negative);
+    }
     let queues: Queues = Queues::store()?.read()?;
     let mut locks = HashMap::new();
     for name in &args.operands {

@@ -36,6 +36,7 @@ fn prompt_flags() -> Vec<Flag> {
         jobs::text(),
         jobs::null(),
         jobs::dry_run(),
+        jobs::yes(),
     ]
 }
 
@@ -71,7 +72,7 @@ fn older_flag() -> Flag {
 fn commands() -> Vec<Command<Args>> {
     vec![
         Command::new(prompts::run)
-            .operands("[PROMPT...|-]", &[Completes::Nothing])
+            .operands("[WORD...|-]", &[Completes::Nothing])
             .flags("Prompt options", prompt_flags())
             .flags("Session options", session_flags())
             .flags(
@@ -117,17 +118,19 @@ fn commands() -> Vec<Command<Args>> {
 fn tool() -> Tool {
     Tool::ours("codex-agent-run")
         .description([
-            "Starts a Codex session for each prompt, without a terminal and several at a time, and prints the events of the sessions as they happen. A prompt is an operand, a line of standard input, or the contents of a file. The sessions that one command starts are a run; each prompt is a job of the run.",
+            "Starts a Codex session for each prompt, without a terminal and several at a time, and prints the events of the sessions as they happen. The operands WORD, joined by blanks, are one prompt. Several prompts are given by --prompt, once for each, or as lines of standard input; without operands, or if WORD is '-', standard input is read. The sessions that one command starts are a run; each prompt is a job of the run.",
             "    codex-agent run --answers 'What does this repository do?'",
             "    codex-agent run -j 4 --sandbox workspace-write - < chores.txt",
             "Each run has a directory, in which its jobs, its events and the output of Codex are recorded as they happen. The runner, which is the process of codex-agent-run, may therefore end at any time: after a crash, a lost connection or a kill, 'codex-agent run continue' continues the run; no prompt is sent twice, and none is lost.",
             "After the first Ctrl-C (or SIGTERM, or SIGHUP), the runner starts no more jobs and waits until the running jobs have ended. After the second Ctrl-C, the runner interrupts the running jobs. After the third, the runner exits immediately, and leaves the jobs running. If the output of the runner is closed, the run continues.",
-            "In a pipe, each event is one line with these columns, separated by TABs and never truncated: time, event, job, session, message. Only the first word after 'codex-agent run' can be a verb: 'codex-agent run -- list' sends the prompt 'list' to Codex. A first word that differs from a verb by one letter is refused as a typo.",
+            "In a pipe, each event is one line with these columns, separated by TABs and never truncated: time, event, job, session, message. Only the first word after 'codex-agent run' can be a verb: 'codex-agent run -- list' sends the prompt 'list' to Codex.",
+            "Words that are probably not a prompt are refused with exit status 2, so that a slip starts no session: a single word that is a verb or a tool of codex-agent, a word of other programs such as ps or kill, the name of a group, queue, run, alias or file, an id, or a word that differs from one of these by one letter; such a verb followed by names or ids; and several operands of which one has a blank, which may be several prompts. The error names the command that was probably meant. --prompt sends any text, and so do operands after '--'. A line of standard input that is an id or a row of a listing is refused too, unless --text is given.",
+            "A run of more than 20 sessions asks for confirmation if standard input and standard error are a terminal. --yes skips the question, and the setting runs.confirm_above changes the number. Without a confirmation, also at the end of standard input, nothing is started, and the exit status is 1. Where nothing can be asked, for example in a pipe or a script, the run starts without a question.",
         ])
         .commands(commands())
         .exit_status(&[
             (0, "Every job was completed."),
-            (1, "A job failed, or there is no such run."),
+            (1, "A job failed, there is no such run, or the start of the run was not confirmed."),
             (2, "Bad usage, invalid input, or an error with a file."),
             (75, "The run was stopped before its end; 'codex-agent run continue' continues the run."),
             (130, "The run was interrupted, and jobs were killed or left running."),
@@ -150,6 +153,10 @@ fn tool() -> Tool {
             (
                 "Send a prompt and print the answer:",
                 "codex-agent run --answers 'What does this repository do?'",
+            ),
+            (
+                "Start two sessions, each with its prompt:",
+                "codex-agent run -p 'Mend the tests' -p 'Update the notes'",
             ),
             (
                 "Start a session for each line of standard input, two at a time:",

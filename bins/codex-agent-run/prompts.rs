@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use codex_agent_engine::commands::prompts;
 use codex_agent_engine::commands::run_jobs::run_jobs;
+use codex_agent_engine::commands::slips::Operands;
 use codex_agent_engine::{Job, Options, Plan, Sandbox};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
-use codex_agent_shared::ndjson::Records;
+use codex_agent_shared::ndjson::{Item, Records, json_reason};
 use codex_agent_shared::text::cell;
+use serde_json::value::RawValue;
 
 use super::Args;
 
@@ -57,7 +59,8 @@ fn read(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Resu
         }
         return read_jobs(args, base, add);
     }
-    prompts::read(&args.jobs, &args.operands, &mut |given| {
+    let operands = Operands { words: &args.operands, queue: None, is_literal: args.has_end_of_flags };
+    prompts::read(&args.jobs, &operands, &mut |given| {
         let mut job = base.with_prompt(given.prompt);
         job.images.extend(given.images);
         add(job)
@@ -81,11 +84,46 @@ fn check_sandbox(job: &Job, all: &Options, line: u64) -> Result<()> {
     Ok(())
 }
 
+/// Reads a job record. The error names what the line is instead.
+fn read_job(line: &Item<Box<RawValue>>) -> Result<Job> {
+    #[derive(serde::Deserialize)]
+    struct Kind<'k> {
+        #[serde(rename = "type", borrow)]
+        kind: Option<std::borrow::Cow<'k, str>>,
+    }
+    let refused = |what: String, hint: &str| {
+        Err(Error::new(format!("expected a job record, {what}")).hint(hint.to_owned()))
+    };
+    let without = "without --jobs, each line is a prompt";
+    let text = match line {
+        Item::Text(text) => return refused(format!("not '{}'", cell(text, 60)), without),
+        Item::Json(json) => json.get(),
+    };
+    let kind = serde_json::from_str::<Kind<'_>>(text).ok().and_then(|record| record.kind);
+    match kind.as_deref() {
+        Some("job") => serde_json::from_str(text)
+            .map_err(|error| Error::new(format!("invalid job record: {}", json_reason(&error)))),
+        Some("prompt") => {
+            refused("not one of type 'prompt'".to_owned(), "without --jobs, prompt records are read")
+        }
+        Some("session") => refused(
+            "not one of type 'session'".to_owned(),
+            "'codex-agent resume --prompt TEXT -' sends a prompt to the sessions of standard input",
+        ),
+        Some(other) => refused(
+            format!("not one of type '{}'", cell(other, 60)),
+            "'codex-agent run --dry-run' prints job records",
+        ),
+        None => refused(format!("not '{}'", cell(text, 60)), without),
+    }
+}
+
 fn read_jobs(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) -> Result<()> {
-    let mut records = Records::<_, Job>::new("stdin", io::stdin().lock());
-    while let Some(next) = records.next() {
+    let mut records = Records::<_, Box<RawValue>>::new("stdin", io::stdin().lock());
+    while let Some(next) = records.next_item() {
         let next = next.map_err(|failure| failure.error)?;
-        let mut job = next.value;
+        let mut job =
+            read_job(&next.value).map_err(|error| error.within(format_args!("stdin:{}", next.line)))?;
         // A session has its own directory.
         if job.cwd.is_none() && (job.session.is_none() || args.own.cwd.is_some()) {
             job.cwd.clone_from(&base.cwd);

@@ -60,7 +60,12 @@ use crate::text::{is_typo, nearest};
 
 /// Parses the rest of the command line, and runs the command with this index.
 fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
-    while let Some(arg) = parser.next().map_err(lexopt_error)? {
+    loop {
+        // The parser drops '--', behind which no operand is mistaken for a verb.
+        if parser.try_raw_args().is_some_and(|rest| rest.peek() == Some(OsStr::new("--"))) {
+            tool.actions[at].end_of_flags();
+        }
+        let Some(arg) = parser.next().map_err(lexopt_error)? else { break };
         let verb = &tool.commands[at];
         let (flag, row) = match arg {
             Arg::Short('h') | Arg::Long("help") => {
@@ -88,7 +93,7 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
                 .rows()
                 .enumerate()
                 .find(|(_, row)| row.short == Some(letter))
-                .ok_or_else(|| Error::usage(format!("unknown flag '-{letter}'")))?,
+                .ok_or_else(|| unknown_letter(verb, letter))?,
             Arg::Long(name) => verb
                 .rows()
                 .enumerate()
@@ -114,6 +119,17 @@ fn operand_hint(tool: &Tool, verb: &Verb, word: &OsStr) -> Option<String> {
     match is_verb {
         true => Some(format!("a verb comes first: {} {word} ...", tool.name)),
         false => Some(verb.hint.to_owned()).filter(|hint| !hint.is_empty()),
+    }
+}
+
+fn unknown_letter(verb: &Verb, letter: char) -> Error {
+    let error = Error::usage(format!("unknown flag '-{letter}'"));
+    match letter {
+        'n' if verb.rows().any(|row| row.long == "dry-run") => {
+            error.hint("did you mean '--dry-run'? -n is a number in every tool: a limit or a count")
+        }
+        'n' => error.hint("-n is a number in every tool that has it: a limit or a count"),
+        _ => error,
     }
 }
 
@@ -188,7 +204,12 @@ fn run(tool: Tool, name: &mut String) -> Result<Exit> {
         return execute(tool, at, parser);
     }
     if tool.nameless().is_some() {
-        return match first.as_deref().and_then(|word| mistyped_verb(&tool, word)) {
+        // A tool that sends its operands to a model checks a lone word itself; of a text of three words or more, the
+        // first may be similar to a verb.
+        let is_sent = tool.nameless().is_some_and(|verb| verb.rows().any(|row| row.long == "prompt"));
+        let is_word = |word: &std::ffi::OsString| !word.to_string_lossy().starts_with('-');
+        let checks = !is_sent || std::env::args_os().skip(1).filter(is_word).count() == 2;
+        return match first.as_deref().filter(|_| checks).and_then(|word| mistyped_verb(&tool, word)) {
             Some(error) => Err(error),
             None => execute(tool, 0, parser),
         };
@@ -217,7 +238,9 @@ fn mistyped_verb(tool: &Tool, word: &str) -> Option<Error> {
         None if ["help", "show"].contains(&word) && !tool.verbs().is_empty() => list_of_verbs(tool),
         None => return None,
     };
-    if tool.nameless().is_some_and(|nameless| !nameless.operands.is_empty()) {
+    if tool.nameless().is_some_and(|nameless| nameless.rows().any(|row| row.long == "prompt")) {
+        hint = format!("{hint}\n-p TEXT, with the text in quotes, sends it as a prompt");
+    } else if tool.nameless().is_some_and(|nameless| !nameless.operands.is_empty()) {
         hint = format!("{hint}\n'{} -- {word}' uses '{word}' as an operand", tool.name);
     }
     Some(Error::usage(format!("unknown verb '{word}'")).hint(hint))

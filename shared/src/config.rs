@@ -23,7 +23,8 @@ pub mod records;
 mod setting;
 
 pub use setting::{
-    CODEX_BINARY, CODEX_HOME, Kind, Means, RUNS_KEEP, RUNS_MAX_CONCURRENT, SETTINGS, Setting, UI_COLOR,
+    CODEX_BINARY, CODEX_HOME, Kind, Means, RUNS_CONFIRM_ABOVE, RUNS_KEEP, RUNS_MAX_CONCURRENT, SETTINGS,
+    Setting, UI_COLOR,
 };
 
 use std::env;

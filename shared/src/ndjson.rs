@@ -273,7 +273,8 @@ impl<R: Read, T: DeserializeOwned> Records<R, T> {
 }
 
 /// The reason why a text is not the expected JSON, as a clause without a position.
-pub(crate) fn json_reason(error: &serde_json::Error) -> String {
+#[doc(hidden)]
+pub fn json_reason(error: &serde_json::Error) -> String {
     let why = error.to_string();
     why.split(" at line ").next().unwrap_or(&why).to_owned()
 }

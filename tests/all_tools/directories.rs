@@ -41,7 +41,7 @@ fn use_all(fake: &Fake, id: &str) -> Vec<Ran> {
     );
     vec![
         fake.tool(&["group", "add", "g", id]),
-        fake.tool(&["queue", "add", "q", "one", "two"]),
+        fake.tool(&["queue", "add", "q", "-p", "one", "-p", "two"]),
         fake.tool(&["queue", "run", "q"]),
         fake.tool(&["resume", id, "--prompt", "more"]),
         fake.tool(&["run", "new"]),
@@ -97,7 +97,7 @@ fn no_link_is_followed_where_a_file_is_written() {
 fn no_link_in_the_directory_of_a_run_is_followed() {
     for name in ["journal.ndjson", "jobs/2/1.prompt", "jobs/2/1.out", "jobs/2/1.err"] {
         let fake = Fake::newest();
-        let mut runner = fake.start(&["run", "-j1", "MS300", "next"]);
+        let mut runner = fake.start(&["run", "-j1", "-p", "MS300", "-p", "next"]);
         fake.wait_for_sent(1);
         crash(&mut runner);
         let run = fake.runs().pop().unwrap();
@@ -398,7 +398,7 @@ fn a_file_system_that_grants_a_lock_twice_is_refused() {
         assert!(fake.runs().is_empty(), "{words:?} left a run");
     }
     // A run that was begun on a file system that can is not continued on one that cannot.
-    let mut runner = fake.start(&["run", "-j1", "MS300", "next"]);
+    let mut runner = fake.start(&["run", "-j1", "-p", "MS300", "-p", "next"]);
     fake.wait_for_sent(2);
     crash(&mut runner);
     let ran = with_fault(&fake, "flock:retval=0", &["run", "continue"], "");
@@ -451,7 +451,7 @@ fn too_few_descriptors_send_nothing_twice_and_the_hint_names_a_limit_that_works(
     let mut ends = std::collections::BTreeMap::new();
     for most in 6..=40 {
         let fake = Fake::newest();
-        let line = format!("ulimit -n {most}; exec codex-agent-run -j2 a b c");
+        let line = format!("ulimit -n {most}; exec codex-agent-run -j2 -p a -p b -p c");
         let mut command = fake.0.command("sh");
         let output = command.args(["-c", &line]).current_dir(fake.0.path("work")).output().unwrap();
         let (code, err) =

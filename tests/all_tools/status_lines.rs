@@ -12,7 +12,7 @@ fn furnished() -> (Fake, String) {
     let id = fake.begin("begin");
     fake.good(&["group", "add", "g", &id]);
     fake.good(&["group", "create", "h"]);
-    fake.good(&["queue", "add", "q", "one", "two", "FAIL400"]);
+    fake.good(&["queue", "add", "q", "-p", "one", "-p", "two", "-p", "FAIL400"]);
     fake.good(&["queue", "create", "r"]);
     (fake, id)
 }
@@ -46,7 +46,7 @@ fn quiet_suppresses_status_lines_and_changes_nothing_else() {
         (&["run", "continue"], ""),
         (&["run", "prune"], ""),
         (&["run", "-"], ""),
-        (&["run", "-j", "2", "--answers", "a", "b"], ""),
+        (&["run", "-j", "2", "--answers", "-p", "a", "-p", "b"], ""),
         (&["fork", "-"], ""),
         (&["name", "ID", "a name"], ""),
         (&["resume", "@@", "--prompt", "x", "--answers"], ""),

@@ -154,7 +154,7 @@ fn the_live_view_shows_running_jobs() {
     assert_eq!(running, has(&lines, &["  2 completed ", "[1/1]"]), "{lines:#?}");
     assert_eq!(lines.iter().filter(|line| line.contains("  2 completed ")).count(), 2, "{lines:#?}");
     // The one that is over first is not the last.
-    let words = "'One MS1500' 'Two MS300' 'Three MS1000' 'Four MS1500'";
+    let words = "-p 'One MS1500' -p 'Two MS300' -p 'Three MS1000' -p 'Four MS1500'";
     let lines = demo(&world, &format!("codex-agent run -j3 {words}"), 100);
     has(&lines, &["  1 running ", "  One MS1500  thinking"]);
     let numbers = lines.iter().map(|line| {
@@ -182,7 +182,7 @@ fn the_live_view_shows_running_jobs() {
 #[test]
 fn events_are_aligned_and_fit() {
     let world = World::new();
-    let script = "codex-agent run -j5 1 2 3 4 5 6 7 8 9 10 11; codex-agent run log";
+    let script = "seq 11 | codex-agent run -j5 2>&1;  codex-agent run log";
     let lines = demo(&world, script, 60);
     let places: Vec<usize> = lines
         .iter()
@@ -190,8 +190,8 @@ fn events_are_aligned_and_fit() {
         .filter_map(|line| line.find(" completed "))
         .collect();
     assert!(places.len() == 22 && places.iter().all(|place| *place == places[0]), "{lines:#?}");
-    let script = "codex-agent run 'Write MS700 the parser' 'Write the manual FAIL401' | cat; codex-agent run log; \
-                  codex-agent run 'Write MS700 the parser' 'Write the manual'";
+    let script = "codex-agent run -p 'Write MS700 the parser' -p 'Write the manual FAIL401' | cat; codex-agent run log; \
+                  codex-agent run -p 'Write MS700 the parser' -p 'Write the manual'";
     for wide in [30, 40, 49, 50] {
         let lines = demo(&world, "codex-agent run one two 2>/dev/null | cat; codex-agent run list", wide);
         let row = lines.last().unwrap();

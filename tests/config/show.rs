@@ -9,11 +9,12 @@ use serde_json::{Value, json as value};
 use crate::world::terminal::on_terminal;
 use crate::world::{Ran, World, json};
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "codex.home",
     "codex.binary",
     "runs.keep",
     "runs.max_concurrent",
+    "runs.confirm_above",
     "ui.color",
     "codex.database",
     "config.folder",

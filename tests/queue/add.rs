@@ -11,7 +11,7 @@ use crate::world::fake::{Fake, end, signal};
 #[test]
 fn prompts_are_added_from_operands_lines_records_and_files() {
     let fake = Fake::newest();
-    let ran = fake.tool(&["queue", "add", "q", "one", "two words"]);
+    let ran = fake.tool(&["queue", "add", "q", "-p", "one", "-p", "two words"]);
     let work = fs::canonicalize(fake.0.path("work")).unwrap();
     let made = format!("created queue 'q' for '{}', and added 2 prompts to 'q'; 2 pending", work.display());
     ran.succeeds().prints("").reports(&made);
@@ -80,7 +80,7 @@ fn an_invalid_prompt_adds_nothing() {
             b"good\n{\"type\":\"prompt\",\"prompt\":\"x\",\"images\":[\"/no/pic\"]}\n",
             "stdin:2: cannot open the image '/no/pic'",
         ),
-        (&["q", "good", " "], b"", "the prompt is empty"),
+        (&["q", "-p", "good", "-p", " "], b"", "the prompt is empty"),
         (&["q", "-0", "-"], b"good\0\xfe\0", "stdin:2: the prompt is not UTF-8"),
         (&["q", "--image", "no.png", "x"], b"", "cannot open the image 'no.png'"),
         (&["q", "--prompt-file", "no.txt"], b"", "no.txt"),
@@ -136,7 +136,7 @@ fn a_prompt_that_is_added_during_the_last_job_stays_pending() {
 #[test]
 fn records_of_other_types_are_refused() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "a", "one", "two"]);
+    fake.good(&["queue", "add", "a", "-p", "one", "-p", "two"]);
     let shown = fake.good(&["queue", "show", "a", "--json"]);
     let ran = fake.feed(&["queue", "add", "b", "-"], &shown);
     ran.succeeds();

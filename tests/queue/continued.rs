@@ -56,7 +56,7 @@ fn a_missing_image_fails_no_prompt() {
 #[test]
 fn a_new_run_continues_the_one_session() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "--one-session", "MS400", "two", "three"]);
+    fake.good(&["queue", "add", "q", "--one-session", "-p", "MS400", "-p", "two", "-p", "three"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(1);
     wait_until(|| !fake.each("q", "session")[0].is_empty());
@@ -127,7 +127,7 @@ fn a_new_option_keeps_the_others_of_the_first_run() {
 #[test]
 fn wrong_usage_leaves_an_unfinished_run_unchanged() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "--one-session", "FAIL401", "two"]);
+    fake.good(&["queue", "add", "q", "--one-session", "-p", "FAIL401", "-p", "two"]);
     fake.tool(&["queue", "run", "q", "--sandbox", "read-only"]).exits(75);
     let before = (fs::read(fake.0.config("queues.json")).unwrap(), fake.runs().len(), fake.journal().len());
     fake.tool(&["queue", "run", "q", "--new", "--on-busy=fork"]).exits(2);
@@ -236,7 +236,7 @@ fn a_run_of_another_home_is_not_continued() {
 #[test]
 fn an_interrupted_prompt_that_was_manual_is_not_resent_automatically() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "SLEEP30 A", "B"]);
+    fake.good(&["queue", "add", "q", "-p", "SLEEP30 A", "-p", "B"]);
     fake.interrupt(&["queue", "run", "q"]);
     fake.good(&["queue", "mode", "q", "1", "manual"]);
     fake.tool(&["queue", "run", "q", "--interrupted=continue"]);
@@ -250,7 +250,7 @@ fn an_interrupted_prompt_that_was_manual_is_not_resent_automatically() {
 fn a_prompt_that_met_a_limit_and_was_manual_is_marked_as_resent() {
     for new in [false, true] {
         let fake = Fake::newest();
-        fake.good(&["queue", "add", "q", "LIMIT2", "B"]);
+        fake.good(&["queue", "add", "q", "-p", "LIMIT2", "-p", "B"]);
         fake.tool(&["queue", "run", "q"]).exits(75);
         fake.good(&["queue", "mode", "q", "1", "manual"]);
         let words: &[&str] = if new {
@@ -270,7 +270,7 @@ fn a_prompt_that_met_a_limit_and_was_manual_is_marked_as_resent() {
 fn a_queue_continues_in_the_home_that_its_run_created() {
     let fake = Fake::newest();
     fs::remove_dir_all(fake.0.codex_home()).unwrap();
-    fake.good(&["queue", "add", "q", "LIMIT2", "x"]);
+    fake.good(&["queue", "add", "q", "-p", "LIMIT2", "-p", "x"]);
     fake.tool(&["queue", "run", "q"]).exits(75);
     fs::create_dir(fake.0.path("other")).unwrap();
     let other = fake.0.path("other").display().to_string();

@@ -164,12 +164,16 @@ fn a_file_that_is_replaced_without_a_lock_sends_nothing_twice() {
     let fake = Fake::newest();
     // A large file takes long to read, and is replaced between two reads.
     let filler = vec!["x".repeat(2_000); 500];
-    let manual: Vec<&str> =
-        ["queue", "add", "q", "--manual"].into_iter().chain(filler.iter().map(String::as_str)).collect();
+    let manual: Vec<&str> = ["queue", "add", "q", "--manual"]
+        .into_iter()
+        .chain(filler.iter().flat_map(|prompt| ["-p", prompt.as_str()]))
+        .collect();
     fake.good(&manual);
     let prompts: Vec<String> = (0..25).map(|n| format!("prompt {n} MS20")).collect();
-    let prompts: Vec<&str> =
-        ["queue", "add", "q"].into_iter().chain(prompts.iter().map(String::as_str)).collect();
+    let prompts: Vec<&str> = ["queue", "add", "q"]
+        .into_iter()
+        .chain(prompts.iter().flat_map(|prompt| ["-p", prompt.as_str()]))
+        .collect();
     fake.good(&prompts);
     let file = fake.0.config("queues.json");
     let mut runner = fake.start(&["queue", "run", "q"]);
@@ -203,7 +207,7 @@ fn a_file_that_is_replaced_without_a_lock_sends_nothing_twice() {
 #[test]
 fn a_queue_of_one_session_keeps_it_after_a_crash() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "--one-session", "one", "HANGSTART"]);
+    fake.good(&["queue", "add", "q", "--one-session", "-p", "one", "-p", "HANGSTART"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
     // The first prompt is completed in the journal, and the file hardly knows its session yet.
     let spawned = || fake.journal().iter().filter(|line| line["type"] == "job.spawned").count();
@@ -234,7 +238,7 @@ fn drain(seed: u64, one_session: bool) -> u32 {
     if one_session {
         words.push("--one-session");
     }
-    words.extend(prompts.iter().map(String::as_str));
+    words.extend(prompts.iter().flat_map(|prompt| ["-p", prompt.as_str()]));
     fake.good(&words);
     let mut kills = 0;
     loop {

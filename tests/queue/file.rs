@@ -108,7 +108,7 @@ fn a_file_of_the_predecessor_is_used_and_kept() {
     assert_eq!(fake.each("old", "status"), ["completed", "pending", "failed"]);
     fake.good(&["queue", "run", "old"]);
     assert_eq!(fake.prompts(), ["prompt 2"]);
-    fake.good(&["queue", "add", "old", "more"]);
+    fake.good(&["queue", "add", "old", "-p", "more"]);
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(r#"{"r": 1.50, "big": 123456789012345678901234567890}"#), "{text}");
     let prompt = &fake.queues()["queues"][0]["prompts"][1];

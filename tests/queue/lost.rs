@@ -239,7 +239,7 @@ fn an_older_file_gets_the_results_of_the_run() {
 #[test]
 fn a_runner_whose_journal_is_removed_starts_no_more_jobs() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "SLEEP2 1", "2", "3"]);
+    fake.good(&["queue", "add", "q", "-p", "SLEEP2 1", "-p", "2", "-p", "3"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(1);
     fs::remove_dir_all(fake.0.path("home/.local/state/codex-agent")).unwrap();

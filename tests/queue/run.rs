@@ -12,7 +12,20 @@ use crate::world::ran;
 #[test]
 fn the_prompts_of_one_session_stop_at_a_failure() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "--one-session", "one", "two", "FAIL400", "four"]);
+    fake.good(&[
+        "queue",
+        "add",
+        "q",
+        "--one-session",
+        "-p",
+        "one",
+        "-p",
+        "two",
+        "-p",
+        "FAIL400",
+        "-p",
+        "four",
+    ]);
     let ran = fake.tool(&["queue", "run", "q"]);
     ran.exits(75);
     let sent = fake.sent();
@@ -105,7 +118,7 @@ fn a_queue_is_run_by_its_id_even_if_another_has_that_name() {
 #[test]
 fn a_queue_of_one_session_refuses_other_sessions() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "--one-session", "one", "two"]);
+    fake.good(&["queue", "add", "q", "--one-session", "-p", "one", "-p", "two"]);
     for how in ["fork", "skip"] {
         let ran = fake.tool(&["queue", "run", "q", &format!("--on-busy={how}")]);
         let want = format!("invalid value '{how}' for '--on-busy'");
@@ -133,7 +146,7 @@ fn the_counts_of_an_event_include_it() {
 #[test]
 fn a_queue_has_one_runner_in_all_state_directories() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "SLEEP2 1", "2"]);
+    fake.good(&["queue", "add", "q", "-p", "SLEEP2 1", "-p", "2"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(1);
     let other = fake.0.path("other").display().to_string();
@@ -160,7 +173,7 @@ fn a_queue_without_prompts_to_send_waits_for_no_limit() {
 fn a_queue_with_a_missing_project_keeps_its_prompts() {
     let fake = Fake::newest();
     fs::create_dir(fake.0.path("work/project")).unwrap();
-    fake.good(&["queue", "add", "q", "--project", "project", "one", "two"]);
+    fake.good(&["queue", "add", "q", "--project", "project", "-p", "one", "-p", "two"]);
     fs::remove_dir(fake.0.path("work/project")).unwrap();
     let ran = fake.tool(&["queue", "run", "q"]);
     ran.exits(2).reports("the project of queue 'q'");

@@ -118,7 +118,7 @@ fn each_verb_changes_the_queue_as_documented() {
 #[test]
 fn a_deleted_queue_leaves_no_unfinished_run() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "FAIL401", "next"]);
+    fake.good(&["queue", "add", "q", "-p", "FAIL401", "-p", "next"]);
     fake.tool(&["queue", "run", "q"]).exits(75);
     assert!(fake.good(&["status"]).contains("\tstopped\t2 left"));
     fake.good(&["queue", "delete", "q"]);
@@ -178,7 +178,7 @@ fn manual_prompts_are_no_pending_work() {
 #[test]
 fn a_queue_with_an_unreadable_journal_can_be_paused() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "SLEEP3 1", "2"]);
+    fake.good(&["queue", "add", "q", "-p", "SLEEP3 1", "-p", "2"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(1);
     let journal = fake.runs()[0].join("journal.ndjson");

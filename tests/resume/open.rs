@@ -197,8 +197,9 @@ fn a_mistyped_verb_is_no_prompt() {
     let fake = Fake::newest();
     for word in ["lst", "lgo", "help", "show", "contnue"] {
         let ran = fake.tool(&["run", word]);
-        ran.case(word).exits(2).reports("unknown verb");
-        ran.reports(format!("'codex-agent-run -- {word}'"));
+        ran.case(word).exits(2).reports("probably not a prompt");
+        ran.reports(format!("'codex-agent run -p {word}' sends it as a prompt"));
+        fake.tool(&["run", word, "it"]).case(word).exits(2).reports("unknown verb");
     }
     for (words, why) in [
         (&["run", "-j", "0", "x"][..], "from 1 to 256"),

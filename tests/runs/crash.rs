@@ -37,7 +37,7 @@ fn a_started_job_counts_as_sent_whatever_happens_to_its_output() {
         ran.case(nth).exits(1);
         assert_eq!(failures(&events), ["interrupted"], "{nth}: {}", ran.err);
         let fake = Fake::newest();
-        fake.good(&["queue", "add", "q", "SLEEP30 first", "two"]);
+        fake.good(&["queue", "add", "q", "-p", "SLEEP30 first", "-p", "two"]);
         harm(&fake.interrupt(&["queue", "run", "q"]));
         fake.tool(&["queue", "run", "q"]).case(nth).exits(1);
         assert_eq!(fake.prompts(), ["SLEEP30 first", "two"], "{nth}");
@@ -109,8 +109,10 @@ fn a_runner_killed_at_every_step_sends_each_prompt_once() {
                     let prompts: Vec<String> = (0..5)
                         .map(|n| format!("prompt {n}{}", if n == 2 { " SLOWSTART" } else { "" }))
                         .collect();
-                    let words: Vec<&str> =
-                        ["-j", "2"].into_iter().chain(prompts.iter().map(String::as_str)).collect();
+                    let words: Vec<&str> = ["-j", "2"]
+                        .into_iter()
+                        .chain(prompts.iter().flat_map(|prompt| ["-p", prompt.as_str()]))
+                        .collect();
                     let mut runner = fake.spawn(&words);
                     let mut wait = Duration::from_millis(5 + round * 12);
                     loop {
@@ -192,7 +194,7 @@ fn a_running_job_is_adopted() {
 #[test]
 fn a_torn_journal_is_repaired_and_a_later_one_refused() {
     let fake = Scripted::new();
-    let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
+    let mut runner = fake.spawn(&["-j1", "-p", "SLEEPS", "-p", "next"]);
     fake.wait_for_sent(1);
     signal(&runner, Signal::KILL);
     runner.wait().unwrap();
@@ -219,7 +221,7 @@ fn a_torn_journal_is_repaired_and_a_later_one_refused() {
 #[test]
 fn a_run_has_one_runner() {
     let fake = Scripted::new();
-    let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
+    let mut runner = fake.spawn(&["-j1", "-p", "SLEEPS", "-p", "next"]);
     fake.wait_for_sent(1);
     fake.run(&["continue", "Z-new"]).reports("is already being run by another process");
     signal(&runner, Signal::KILL);
@@ -254,7 +256,7 @@ fn two_readers_of_a_lock_do_not_see_each_other() {
 #[test]
 fn a_lock_that_outlives_its_runner_briefly_hides_no_work() {
     let fake = Scripted::new();
-    let mut runner = fake.spawn(&["-j1", "SLEEPS", "next"]);
+    let mut runner = fake.spawn(&["-j1", "-p", "SLEEPS", "-p", "next"]);
     fake.wait_for_sent(1);
     signal(&runner, Signal::KILL);
     runner.wait().unwrap();
@@ -271,7 +273,7 @@ fn a_lock_that_outlives_its_runner_briefly_hides_no_work() {
 #[test]
 fn after_another_boot_no_started_job_counts_as_unsent() {
     let fake = Scripted::new();
-    let mut runner = fake.spawn(&["-j1", "SLOWSTART", "next"]);
+    let mut runner = fake.spawn(&["-j1", "-p", "SLOWSTART", "-p", "next"]);
     let calls = fake.0.path("fake/calls");
     wait_until(|| fs::read_to_string(&calls).unwrap_or_default().contains("exec --json"));
     signal(&runner, Signal::KILL);
@@ -293,7 +295,8 @@ fn after_another_boot_no_started_job_counts_as_unsent() {
 #[test]
 fn a_lock_that_cannot_be_examined_counts_as_held() {
     let fake = Fake::newest();
-    let mut runner = fake.start(&["run", "-j", "6", "HANGSTART MS1", "b MS1500", "c MS1500"]);
+    let mut runner =
+        fake.start(&["run", "-j", "6", "-p", "HANGSTART MS1", "-p", "b MS1500", "-p", "c MS1500"]);
     wait_until(|| fake.journal().iter().filter(|line| line["type"] == "job.spawned").count() == 3);
     runner.kill().unwrap();
     runner.wait().unwrap();

@@ -18,7 +18,7 @@ fn an_unreadable_limit_stops_a_run_and_is_reported() {
         name.starts_with("limit-") && !name.contains('.')
     });
     fs::write(gate.unwrap(), "{oops").unwrap();
-    let ran = fake.tool(&["run", "y", "z"]);
+    let ran = fake.tool(&["run", "-p", "y", "-p", "z"]);
     ran.exits(2).reports("limit-");
     assert!(fake.journal().iter().any(|line| line["type"] == "run.stopped" && line["why"] == "trouble"));
     let ran = fake.tool(&["status"]);
@@ -61,7 +61,7 @@ fn one_of_four_jobs_probes_a_limit() {
     let fake = Fake::newest();
     let prompts = ["a", "b", "c", "d"].map(|name| format!("MS400 LIMIT3 {name}"));
     let mut words = vec!["run", "-j4", "--on-limit", "wait"];
-    words.extend(prompts.iter().map(String::as_str));
+    words.extend(prompts.iter().flat_map(|prompt| ["-p", prompt.as_str()]));
     let (ran, events) = fake.events(&words);
     ran.succeeds();
     assert_eq!(of_type(&events, "job.completed").len(), 4, "{}", ran.err);
@@ -93,7 +93,7 @@ fn a_limit_stops_a_queue_and_later_runs() {
         ran.exits(75).reports("usage limit").reports("until");
     }
     assert_eq!(fake.prompts(), ["LIMIT300 a"]);
-    fake.tool(&["run", "--on-limit", "try", "fine"]).succeeds();
+    fake.tool(&["run", "--on-limit", "try", "-p", "fine"]).succeeds();
     // The job was completed, which clears the limit for all runs.
     fake.tool(&["run", "y"]).succeeds();
     assert_eq!(fake.prompts(), ["LIMIT300 a", "fine", "y"]);
@@ -139,8 +139,8 @@ fn a_limit_that_has_reset_stops_nothing() {
 #[test]
 fn a_failed_login_starts_no_more_jobs() {
     let fake = Fake::newest();
-    let mut words = vec!["run", "-j3", "MS1500 FAIL401", "MS1800 a", "MS1800 b"];
-    words.extend(["c", "d", "e", "f", "g", "h", "i"]);
+    let mut words = vec!["run", "-j3", "-p", "MS1500 FAIL401", "-p", "MS1800 a", "-p", "MS1800 b"];
+    words.extend(["c", "d", "e", "f", "g", "h", "i"].iter().flat_map(|prompt| ["-p", prompt]));
     let (ran, events) = fake.events(&words);
     ran.exits(75);
     assert_eq!(failures(&events), ["auth"], "{}", ran.err);
@@ -155,7 +155,7 @@ fn a_failed_login_starts_no_more_jobs() {
 #[test]
 fn a_temporary_failure_is_retried_with_growing_delays() {
     let fake = Fake::newest();
-    let (ran, events) = fake.events(&["run", "-j1", "--retries", "2", "FAIL400", "OVERLOADED"]);
+    let (ran, events) = fake.events(&["run", "-j1", "--retries", "2", "-p", "FAIL400", "-p", "OVERLOADED"]);
     ran.exits(1);
     assert_eq!(
         failures(&events),
@@ -182,7 +182,7 @@ fn jobs_are_stopped_at_their_timeouts() {
         ("HANGSTART", "--timeout", "timeout"),
     ] {
         let fake = Fake::newest();
-        let (ran, events) = fake.events(&["run", flag, "1s", prompt, "fine"]);
+        let (ran, events) = fake.events(&["run", flag, "1s", "-p", prompt, "-p", "fine"]);
         ran.case((&prompt, &flag)).exits(1);
         assert_eq!(failures(&events), vec![class.to_owned()], "{prompt} {flag}: {}", ran.err);
         wait_for_end(&fake.out(1));
@@ -232,7 +232,7 @@ fn a_run_that_stops_at_limits_does_not_stop_for_its_own_probe() {
             limit[time] = json!("2026-01-01T00:00:00.000Z");
         }
     });
-    let (ran, events) = fake.events(&["run", "-j2", "MS700 a", "b", "c"]);
+    let (ran, events) = fake.events(&["run", "-j2", "-p", "MS700 a", "-p", "b", "-p", "c"]);
     ran.succeeds();
     assert_eq!(of_type(&events, "job.completed").len(), 3, "{}", ran.err);
     // Only when the probe went through were the others sent.
@@ -248,7 +248,7 @@ fn a_run_that_stops_at_limits_does_not_stop_for_its_own_probe() {
 #[test]
 fn a_job_that_started_before_a_limit_does_not_clear_it() {
     let fake = Fake::newest();
-    let ran = fake.tool(&["run", "-j2", "--on-limit", "wait", "MS2500 a", "LIMIT4 b", "c"]);
+    let ran = fake.tool(&["run", "-j2", "--on-limit", "wait", "-p", "MS2500 a", "-p", "LIMIT4 b", "-p", "c"]);
     ran.succeeds();
     let moments = moments(&fake);
     assert!(moments.len() == 4 && moments[2] >= 4500, "{moments:?}");
@@ -257,7 +257,7 @@ fn a_job_that_started_before_a_limit_does_not_clear_it() {
 #[test]
 fn a_failure_of_an_older_job_starts_no_second_probe() {
     let fake = Fake::newest();
-    let prompts = ["MS7300 FAIL400 a", "MS1500 LIMIT3 b", "c"];
+    let prompts = ["-p", "MS7300 FAIL400 a", "-p", "MS1500 LIMIT3 b", "-p", "c"];
     let (ran, events) = fake.events(&[&["run", "-j2", "--on-limit", "wait"][..], &prompts].concat());
     ran.exits(1);
     let at = |kind: &str, job: &str| {
@@ -286,7 +286,7 @@ exit 1
     );
     fake.0.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
     let flags = ["run", "-j1", "--on-limit", "wait", "--max-failures", "1"];
-    let (ran, events) = fake.events(&[&flags[..], &["one ", "next"]].concat());
+    let (ran, events) = fake.events(&[&flags[..], &["-p", "one ", "-p", "next"]].concat());
     ran.exits(75);
     assert_eq!(failures(&events), ["usage_limit"], "{}", ran.err);
     assert_eq!(events.last().unwrap()["why"], "max_failures");

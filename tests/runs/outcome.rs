@@ -16,7 +16,7 @@ fn failures_have_a_class() {
     let fake = Scripted::new();
     let prompts =
         ["EXITS", "UNTRUSTED", "FAILS", "DIES", "BADEND", "GARBAGE", "LONG", "fine"].map(str::to_owned);
-    let words: Vec<&str> = prompts.iter().map(String::as_str).collect();
+    let words: Vec<&str> = prompts.iter().flat_map(|prompt| ["-p", prompt.as_str()]).collect();
     let (ran, events) = fake.events(&words);
     ran.exits(1);
     let failures = failure_messages(&events);
@@ -57,7 +57,7 @@ fn one_failed_login_stops_the_run() {
     let of_first = |kind: &str| of_type(&events, kind).into_iter().find(|event| event["job"] == "1").unwrap();
     assert_eq!(of_first("job.session")["session"], of_first("job.completed")["session"]);
     assert_eq!(fake.sent().len(), 11);
-    let (ran, events) = fake.events(&["-j1", "--max-failures", "1", "FAILS", "x", "y"]);
+    let (ran, events) = fake.events(&["-j1", "--max-failures", "1", "-p", "FAILS", "-p", "x", "-p", "y"]);
     ran.exits(75);
     assert_eq!(&events.last().unwrap()["why"], &json!("max_failures"));
 }

@@ -40,7 +40,7 @@ fn a_full_standard_output_is_reported() {
 #[test]
 fn a_heading_precedes_the_messages_of_codex() {
     let fake = Fake::newest();
-    let (ran, events) = fake.events(&["run", "--events", "a", "b"]);
+    let (ran, events) = fake.events(&["run", "--events", "-p", "a", "-p", "b"]);
     ran.succeeds();
     for job in ["1", "2"] {
         let of_job = events.iter().filter(|event| event["job"] == job);
@@ -54,7 +54,7 @@ fn a_heading_precedes_the_messages_of_codex() {
 #[test]
 fn a_run_continues_without_its_reader() {
     let fake = Scripted::new();
-    let ran = fake.0.sh("codex-agent-run --json -j1 one two three four | head -1");
+    let ran = fake.0.sh("codex-agent-run --json -j1 -p one -p two -p three -p four | head -1");
     assert_eq!(ran.out.lines().count(), 1);
     let state = || records(&fake.0.ok(&["codex-agent-run", "list", "--json"]))[0]["state"].clone();
     wait_until(|| state() == "finished");

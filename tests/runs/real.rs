@@ -46,7 +46,7 @@ fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
     }
     assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "not_found");
     assert_eq!(codex.list(&[]).len(), 3, "a session that is not there was begun");
-    let (ran, events) = codex.run_agent(&["-j1", "--json", "FAIL401", "never"], "");
+    let (ran, events) = codex.run_agent(&["-j1", "--json", "-p", "FAIL401", "-p", "never"], "");
     ran.exits(75);
     assert_eq!(events.iter().find(|e| e["type"] == "job.failed").unwrap()["failure"]["class"], "auth");
     let (_, events) = codex.run_agent(&["-j1", "--json", "LIMITX"], "");

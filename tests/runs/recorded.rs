@@ -218,7 +218,7 @@ fn an_ephemeral_session_is_not_started_anew() {
 #[test]
 fn an_answer_that_could_not_be_saved_is_not_a_success() {
     let fake = Fake::newest();
-    let (ran, events) = fake.events(&["run", "-j1", "UNSAVED one", "two"]);
+    let (ran, events) = fake.events(&["run", "-j1", "-p", "UNSAVED one", "-p", "two"]);
     ran.exits(75);
     assert_eq!(failures(&events), ["disk"], "{}", ran.err);
     let last = events.last().unwrap();
@@ -252,7 +252,7 @@ fn the_real_codex_on_a_full_disk_completes_nothing() {
         // Codex makes its databases while there is room.
         assert_eq!(run(&["first", "--json"]).0, Some(0));
         codex.world.run(&["dd", "if=/dev/zero", &format!("of={place}/fill"), "bs=4k"]);
-        let (code, events) = run(&["-j1", "second", "third", "--json"]);
+        let (code, events) = run(&["-j1", "-p", "second", "-p", "third", "--json"]);
         assert_eq!((code, failures(&events)), (Some(75), vec!["disk".to_owned()]), "{events:?}");
         assert!(of_type(&events, "job.completed").is_empty());
         assert_eq!(codex.seen(), ["first", "second"]);

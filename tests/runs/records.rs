@@ -64,7 +64,7 @@ fn prune_removes_only_runs() {
 #[test]
 fn an_unreadable_queues_file_hides_no_run() {
     let fake = Fake::newest();
-    fake.tool(&["run", "FAIL401", "two"]).exits(75);
+    fake.tool(&["run", "-p", "FAIL401", "-p", "two"]).exits(75);
     fake.0.write("home/.config/codex-agent/queues.json", "{");
     let ran = fake.tool(&["status", "--json"]);
     ran.exits(2);

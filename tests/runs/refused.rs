@@ -305,7 +305,8 @@ fn the_next_prompt_waits_for_the_outcome_of_an_interrupted_one() {
 fn a_broken_stream_of_the_real_codex_has_an_outcome_before_the_next_prompt() {
     let Some(codex) = Real::with_version("0.171.0") else { return };
     let alpha = codex.world.path("alpha");
-    let add = ["codex-agent-queue", "add", "q", "--project", alpha.to_str().unwrap(), "CUT one", "two"];
+    let add =
+        ["codex-agent-queue", "add", "q", "--project", alpha.to_str().unwrap(), "-p", "CUT one", "-p", "two"];
     codex.world.run(&add).succeeds();
     let ran = codex.world.run(&["codex-agent-queue", "run", "q", "--json"]);
     let kinds: Vec<String> = records(&ran.out)

@@ -83,7 +83,10 @@ fn a_full_disk_sends_nothing_twice_and_loses_nothing() {
         };
         fs::write(state.join("ballast"), vec![0; (320 - free) << 10]).unwrap();
         let prompts: Vec<String> = (0..8).map(|n| format!("prompt {n}")).collect();
-        let words: Vec<&str> = ["-j", "2"].into_iter().chain(prompts.iter().map(String::as_str)).collect();
+        let words: Vec<&str> = ["-j", "2"]
+            .into_iter()
+            .chain(prompts.iter().flat_map(|prompt| ["-p", prompt.as_str()]))
+            .collect();
         let first = run(&words);
         fs::remove_file(state.join("ballast")).unwrap();
         let began = Path::new(&state).join("runs").read_dir().is_ok_and(|mut runs| runs.next().is_some());
@@ -109,7 +112,7 @@ fn a_full_disk_sends_nothing_twice_and_loses_nothing() {
 #[test]
 fn a_clock_that_was_set_back_stops_no_run() {
     let fake = Fake::newest();
-    let mut runner = fake.start(&["run", "-j1", "one MS800", "two"]);
+    let mut runner = fake.start(&["run", "-j1", "-p", "one MS800", "-p", "two"]);
     fake.wait_for_sent(1);
     runner.kill().unwrap();
     runner.wait().unwrap();

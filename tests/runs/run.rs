@@ -13,9 +13,9 @@ use crate::world::script::{Scripted, failure_messages};
 #[test]
 fn a_run_from_end_to_end() {
     let fake = Scripted::new();
-    let (ran, events) = fake.events(&["one", "-p", "list", "two"]);
+    let (ran, events) = fake.events(&["-p", "one", "-p", "list", "-p", "two"]);
     ran.succeeds();
-    ran.reports("3 jobs, 3 at a time; Ctrl-C stops after the running jobs");
+    ran.reports(", 3 at a time, default sandbox of Codex; Ctrl-C stops after the running jobs");
     assert_eq!(fake.sent(), ["list", "one", "two"]);
     let steps = |job: &str| -> Vec<String> {
         let of_job = events.iter().filter(|event| event["job"] == job);
@@ -83,7 +83,7 @@ fn an_invalid_prompt_starts_nothing() {
     let fake = Scripted::new();
     let all: [(&[&str], &[u8], &str); 9] = [
         (&[""], b"", "the prompt is empty"),
-        (&["good", " \n"], b"", "the prompt is empty"),
+        (&["-p", "good", "-p", " \n"], b"", "the prompt is empty"),
         (&["-"], b"good\na\0b\n", "stdin:2: the prompt contains a NUL character"),
         (&["-"], b"good\n\xff\n", "stdin:2: the prompt is not UTF-8"),
         (&["-"], b"good\n{\"a\":1}\n", "stdin:2: expected a prompt record"),
@@ -118,7 +118,7 @@ fn a_codex_that_cannot_be_run_is_reported() {
     let ran = fake.run(&["--codex", plain.to_str().unwrap(), "x"]);
     ran.exits(2).reports("it is not an executable file");
     let broken = fake.0.script("broken", "#!/no/such/interpreter\n");
-    let ran = fake.run(&["--codex", broken.to_str().unwrap(), "x", "y", "--json"]);
+    let ran = fake.run(&["--codex", broken.to_str().unwrap(), "-p", "x", "-p", "y", "--json"]);
     ran.exits(75);
     assert_eq!(&*failure_messages(&records(&ran.out))[0].0, "spawn", "{}", ran.err);
     fake.0.set("CODEX_AGENT_CODEX", "").set("PATH", "bin:./bin::");

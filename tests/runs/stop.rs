@@ -28,8 +28,8 @@ fn a_stopped_terminal_does_not_block_signals() {
         let prompts: Vec<String> = (0..60)
             .map(|n| format!("{} {n} {}", if stream == "err" { "FAIL400" } else { "" }, "z".repeat(300)))
             .collect();
-        words.extend(prompts.iter().map(String::as_str));
-        words.push("HANG");
+        words.extend(prompts.iter().flat_map(|prompt| ["-p", prompt.as_str()]));
+        words.extend(["-p", "HANG"]);
         let mut command = fake.started(&words);
         let end_of = |stream: fs::File| Stdio::from(OwnedFd::from(stream));
         match stream {
@@ -56,7 +56,7 @@ fn a_stopped_terminal_does_not_block_signals() {
 fn the_first_signal_finishes_and_the_second_stops() {
     for first in [Signal::TERM, Signal::HUP, Signal::INT] {
         let fake = Scripted::new();
-        let mut runner = fake.spawn(&["-j", "1", "SLEEPS", "next"]);
+        let mut runner = fake.spawn(&["-j", "1", "-p", "SLEEPS", "-p", "next"]);
         fake.wait_for_sent(1);
         signal(&runner, first);
         assert_eq!(end(&mut runner), 75, "{first:?}");
@@ -67,7 +67,7 @@ fn the_first_signal_finishes_and_the_second_stops() {
         assert_eq!(fake.sent(), ["SLEEPS", "next"]);
     }
     let fake = Scripted::new();
-    let mut runner = fake.spawn(&["-j", "1", "HANGS", "next"]);
+    let mut runner = fake.spawn(&["-j", "1", "-p", "HANGS", "-p", "next"]);
     fake.wait_for_sent(1);
     let began = Instant::now();
     signal(&runner, Signal::INT);
@@ -111,7 +111,7 @@ fn a_codex_that_ignores_signals_is_killed_and_the_third_signal_leaves_it() {
 fn a_codex_that_stays_after_its_last_event_is_ended() {
     let fake = Scripted::new();
     let began = Instant::now();
-    let (ran, events) = fake.events(&["LINGERS", "LEAVES"]);
+    let (ran, events) = fake.events(&["-p", "LINGERS", "-p", "LEAVES"]);
     ran.succeeds();
     assert_eq!(of_type(&events, "job.completed").len(), 2, "{}", ran.out);
     assert!((9..18).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
@@ -120,7 +120,7 @@ fn a_codex_that_stays_after_its_last_event_is_ended() {
 #[test]
 fn stop_now_after_stop_ends_the_running_job() {
     let fake = Fake::newest();
-    let mut runner = fake.start(&["run", "-j1", "HANG", "next"]);
+    let mut runner = fake.start(&["run", "-j1", "-p", "HANG", "-p", "next"]);
     fake.wait_for_sent(1);
     let run = fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
     fake.good(&["run", "stop", &run]);

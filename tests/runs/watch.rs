@@ -25,7 +25,7 @@ fn a_run_that_never_began_is_not_the_newest() {
 
 #[test]
 fn a_watcher_exits_with_the_status_of_the_run() {
-    for prompts in [&["SLEEP30 a"][..], &["SLEEP30 a", "b"]] {
+    for prompts in [&["SLEEP30 a"][..], &["-p", "SLEEP30 a", "-p", "b"]] {
         let fake = Fake::newest();
         let mut runner = fake.start(&[&["run", "-j", "1"], prompts].concat());
         fake.wait_for_sent(1);

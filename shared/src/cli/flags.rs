@@ -88,6 +88,7 @@ impl<O, J> Command<Args<O, J>> {
             })?);
             Ok(())
         })
+        .end_of_flags(|args| args.has_end_of_flags = true)
     }
 }
 
@@ -103,6 +104,9 @@ pub struct Args<O = (), J = ()> {
     pub own: O,
     /// The operands, in their order.
     pub operands: Vec<String>,
+    /// Whether `--` was given, so that no operand is meant as a verb.
+    #[doc(hidden)]
+    pub has_end_of_flags: bool,
 }
 
 /// `--codex FILE`

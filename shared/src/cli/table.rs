@@ -179,6 +179,7 @@ pub struct Command<A> {
     args: A,
     setters: Vec<Setter<A>>,
     operand: fn(&mut A, OsString) -> Result<()>,
+    end_of_flags: fn(&mut A),
     run: fn(A) -> Result<Exit>,
     complete: Option<fn(A) -> Result<Exit>>,
 }
@@ -200,6 +201,7 @@ impl<A: Default> Command<A> {
             args: A::default(),
             setters: Vec::new(),
             operand: |_, word| Err(unexpected(&word)),
+            end_of_flags: |_| {},
             run,
             complete: None,
         }
@@ -228,6 +230,12 @@ impl<A> Command<A> {
         store: fn(&mut A, OsString) -> Result<()>,
     ) -> Self {
         (self.verb.operands, self.verb.completes, self.operand) = (synopsis, completes, store);
+        self
+    }
+
+    /// Sets a function that records that `--` was given.
+    pub(super) fn end_of_flags(mut self, record: fn(&mut A)) -> Self {
+        self.end_of_flags = record;
         self
     }
 
@@ -265,6 +273,8 @@ pub(super) trait Action {
     fn set(&mut self, flag: usize, value: Value) -> Result<()>;
     /// Stores an operand.
     fn operand(&mut self, word: OsString) -> Result<()>;
+    /// Records that the operands after this point follow `--`.
+    fn end_of_flags(&mut self);
     /// Runs the function of the command.
     fn run(self: Box<Self>) -> Result<Exit>;
     /// Prints the candidates for the last operand; `None` if the command has no function for it.
@@ -278,6 +288,10 @@ impl<A> Action for Command<A> {
 
     fn operand(&mut self, word: OsString) -> Result<()> {
         (self.operand)(&mut self.args, word)
+    }
+
+    fn end_of_flags(&mut self) {
+        (self.end_of_flags)(&mut self.args);
     }
 
     fn run(self: Box<Self>) -> Result<Exit> {

@@ -11,8 +11,8 @@ use crate::time::parse_duration;
 pub enum Kind {
     /// A path that begins with `/` or `~/`.
     Path,
-    /// A whole number from 1 to this maximum.
-    Number(usize),
+    /// A whole number from this minimum to this maximum.
+    Number(usize, usize),
     /// A duration such as `30d`, or `forever`.
     Time,
     /// One of these values.
@@ -80,11 +80,22 @@ pub static RUNS_KEEP: Setting = Setting {
 /// `runs.max_concurrent`
 pub static RUNS_MAX_CONCURRENT: Setting = Setting {
     key: "runs.max_concurrent",
-    kind: Kind::Number(256),
+    kind: Kind::Number(1, 256),
     default: "3",
     about: "the number of concurrent jobs of a run",
     more: "A run that is continued keeps the number with which it was started.",
     flag: Some("--max-concurrent"),
+    variables: &[],
+};
+
+/// `runs.confirm_above`
+pub static RUNS_CONFIRM_ABOVE: Setting = Setting {
+    key: "runs.confirm_above",
+    kind: Kind::Number(0, 1_000_000),
+    default: "20",
+    about: "the number of sessions above which a run asks for confirmation",
+    more: "With 0, every run asks. Nothing is asked with --yes, or if standard input or standard error is not a terminal.",
+    flag: None,
     variables: &[],
 };
 
@@ -103,21 +114,21 @@ pub static UI_COLOR: Setting = Setting {
 };
 
 /// Every setting.
-pub static SETTINGS: [&Setting; 5] =
-    [&CODEX_HOME, &CODEX_BINARY, &RUNS_KEEP, &RUNS_MAX_CONCURRENT, &UI_COLOR];
+pub static SETTINGS: [&Setting; 6] =
+    [&CODEX_HOME, &CODEX_BINARY, &RUNS_KEEP, &RUNS_MAX_CONCURRENT, &RUNS_CONFIRM_ABOVE, &UI_COLOR];
 
 impl Kind {
     /// Reads a value of the file. The error names the expected type.
     pub(super) fn read(self, value: &Value) -> Result<OsString, Invalid> {
         let text = match (self, value) {
-            (Kind::Number(most), Value::Number(number)) => {
+            (Kind::Number(least, most), Value::Number(number)) => {
                 let number = number.and_then(|number| usize::try_from(number).ok());
-                return match number.filter(|number| (1..=most).contains(number)) {
+                return match number.filter(|number| (least..=most).contains(number)) {
                     Some(number) => Ok(number.to_string().into()),
-                    None => Err(format!("it must be from 1 to {most}").into()),
+                    None => Err(format!("it must be from {least} to {most}").into()),
                 };
             }
-            (Kind::Number(_), other) => return Err(Invalid::Type("a whole number", other.type_name())),
+            (Kind::Number(..), other) => return Err(Invalid::Type("a whole number", other.type_name())),
             (_, Value::Text(text)) => text.as_str(),
             (_, other) => return Err(Invalid::Type("a string", other.type_name())),
         };
@@ -131,7 +142,7 @@ impl Kind {
             },
             Kind::OneOf(words) if words.contains(&text) => Ok(text.into()),
             Kind::OneOf(words) => Err(format!("expected {}, not '{text}'", words.join(" or ")).into()),
-            Kind::Number(_) => Err("expected a whole number".into()),
+            Kind::Number(..) => Err("expected a whole number".into()),
         }
     }
 
@@ -139,7 +150,7 @@ impl Kind {
     pub fn expected(self) -> String {
         match self {
             Kind::Path => "a path that begins with / or ~/".to_owned(),
-            Kind::Number(most) => format!("a number from 1 to {most}"),
+            Kind::Number(least, most) => format!("a number from {least} to {most}"),
             Kind::Time => "a duration such as 30d, or forever".to_owned(),
             Kind::OneOf(words) => words.join(" or "),
         }

@@ -32,6 +32,8 @@ pub struct Jobs {
     pub prompt_file: Option<PathBuf>,
     /// `--dry-run`.
     pub dry_run: bool,
+    /// `--yes`.
+    pub yes: bool,
     /// `--model`, `--sandbox`, `--config`, `--skip-git-repo-check`, `--codex-arg` and
     /// `--dangerously-bypass-approvals-and-sandbox`.
     pub options: Options,

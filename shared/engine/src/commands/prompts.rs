@@ -3,8 +3,9 @@
 use std::io::{self, Read};
 
 use crate::commands::flags::{Jobs, read_prompt};
+use crate::commands::slips::{Operands, is_row};
 use codex_agent_shared::error::{Error, Result, reason};
-use codex_agent_shared::ndjson::{Lines, RawLine, TOO_LONG};
+use codex_agent_shared::ndjson::{Lines, RawLine, TOO_LONG, json_reason};
 use codex_agent_shared::reference;
 
 /// A prompt of the input, with its images.
@@ -22,9 +23,17 @@ impl From<&str> for PromptInput {
     }
 }
 
-/// Passes every prompt of the flags, the operands and standard input to `each`. Errors name the source of the
-/// prompt.
-pub fn read(jobs: &Jobs, operands: &[String], each: &mut dyn FnMut(PromptInput) -> Result<()>) -> Result<()> {
+/// Passes every prompt of the flags, the operands and standard input to `each`. The operands are one prompt, or `-`.
+/// Errors name the source of the prompt.
+pub fn read(
+    jobs: &Jobs,
+    operands: &Operands<'_>,
+    each: &mut dyn FnMut(PromptInput) -> Result<()>,
+) -> Result<()> {
+    let is_stdin = operands.words.iter().all(|operand| operand == "-");
+    if !is_stdin {
+        refuse_further_prompts(jobs, operands)?;
+    }
     if let Some(path) = &jobs.prompt_file {
         let prompt = read_prompt(path)?;
         each(PromptInput { prompt, images: Vec::new() })
@@ -33,10 +42,10 @@ pub fn read(jobs: &Jobs, operands: &[String], each: &mut dyn FnMut(PromptInput) 
     for prompt in &jobs.prompt {
         each(PromptInput::from(prompt.as_str())).map_err(|error| error.within("--prompt"))?;
     }
-    for prompt in operands.iter().filter(|operand| *operand != "-") {
-        each(PromptInput::from(prompt.as_str()))?;
+    if !is_stdin {
+        return each(PromptInput::from(operands.prompt()?.as_str()));
     }
-    let reads = match (operands, jobs.has_prompt()) {
+    let reads = match (operands.words, jobs.has_prompt()) {
         ([], true) => false,
         (operands, _) => reference::reads_stdin(operands).map_err(|_| {
             Error::usage("a prompt is missing")
@@ -48,6 +57,23 @@ pub fn read(jobs: &Jobs, operands: &[String], each: &mut dyn FnMut(PromptInput) 
         (true, true) => read_nul_separated(each),
         (true, false) => read_lines(jobs.text, each),
     }
+}
+
+/// Refuses words beside a prompt of another source: they are probably the rest of a prompt without quotes.
+fn refuse_further_prompts(jobs: &Jobs, operands: &Operands<'_>) -> Result<()> {
+    let words = operands.words.join(" ");
+    let (message, whole) = match (&jobs.prompt[..], &jobs.prompt_file) {
+        ([.., last], _) => {
+            (format!("unexpected operand '{}' beside --prompt", operands.words[0]), format!("{last} {words}"))
+        }
+        (_, Some(_)) => (format!("unexpected operand '{}' beside --prompt-file", operands.words[0]), words),
+        _ if operands.words.iter().any(|word| word == "-") => {
+            ("the operand - cannot be combined with a prompt as operands".to_owned(), words)
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::usage(message)
+        .hint(format!("a prompt of several words needs quotes: '{}'", operands.with_flags(&[&whole]))))
 }
 
 fn read_nul_separated(each: &mut dyn FnMut(PromptInput) -> Result<()>) -> Result<()> {
@@ -79,11 +105,33 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(PromptInput) -> Result<()>) ->
         if text.trim().is_empty() {
             continue;
         }
+        if !is_text {
+            refuse_foreign_line(text).map_err(place)?;
+        }
         if !text.starts_with('{') || is_text {
             each(PromptInput::from(text)).map_err(place)?;
         } else if let Some(given) = parse_record(text).map_err(place)? {
             each(given).map_err(place)?;
         }
+    }
+}
+
+/// Refuses a line that is no prompt, but the output of another program.
+fn refuse_foreign_line(line: &str) -> Result<()> {
+    let refused = |what: &str| {
+        Err(Error::usage(format!("the line is {what}, and probably not a prompt"))
+            .hint("with --text each line is a prompt"))
+    };
+    if is_row(line) {
+        return refused("an id or a row that codex-agent printed").map_err(|error| {
+            error
+                .hint("'codex-agent resume --prompt TEXT -' sends a prompt to the sessions of standard input")
+        });
+    }
+    let is_array = line == "[" || serde_json::from_str::<Vec<serde::de::IgnoredAny>>(line).is_ok();
+    match line.starts_with('[') && is_array {
+        true => refused("a JSON array").map_err(|error| error.hint("jq -c '.[]' prints one record per line")),
+        false => Ok(()),
     }
 }
 
@@ -114,7 +162,7 @@ fn parse_record(text: &str) -> Result<Option<PromptInput>> {
         let hint = "with --text each line is a prompt, even if it begins with {";
         Error::new(format!("expected a prompt record{why}")).hint(hint)
     };
-    let invalid = |error: serde_json::Error| refused(format!(": {error}"));
+    let invalid = |error: serde_json::Error| refused(format!(": {}", json_reason(&error)));
     let Kind { kind } = serde_json::from_str(text).map_err(invalid)?;
     if kind == "queue" {
         return Ok(None);

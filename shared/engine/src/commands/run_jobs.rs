@@ -2,10 +2,10 @@
 
 use crate::commands::expiry::prune_expired;
 use crate::commands::flags::Jobs;
+use crate::commands::start::Planned;
 use crate::record::job::Job;
 use crate::run::plan::Plan;
-use crate::show::events::{Show, continue_command, count_jobs};
-use codex_agent_shared::choice::Choice;
+use crate::show::events::{Show, continue_command};
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Exit, Result, status};
 use codex_agent_shared::ndjson::Output;
@@ -28,21 +28,32 @@ pub fn run_jobs(
     }
     // The settings come first, since no job can run without Codex.
     let settings = jobs.settings(common)?;
-    if let Err(error) = read(&mut |job| plan.add(job)) {
+    let mut planned = Planned::default();
+    let mut add = |job: Job| {
+        planned.add(&job);
+        plan.add(job)
+    };
+    if let Err(error) = read(&mut add) {
         plan.discard();
         return Err(error.or_hint("nothing was started"));
     }
-    drop(lock);
-    prune_expired();
     let Some(dir) = plan.dir().cloned() else {
         status("the input has no jobs; nothing was started");
         return Ok(Exit::Done);
     };
-    if plan.len() > 1 {
-        let (count, most) = (count_jobs(plan.len()), settings.max_concurrent);
-        let sandbox = jobs.options.sandbox.map_or(String::new(), |sandbox| format!(", {}", sandbox.word()));
-        status(format_args!("{count}, {most} at a time{sandbox}; Ctrl-C stops after the running jobs"));
+    match planned.announce(common, jobs, settings.max_concurrent) {
+        Ok(true) => {}
+        Ok(false) => {
+            plan.discard();
+            return Ok(Exit::Negative);
+        }
+        Err(error) => {
+            plan.discard();
+            return Err(error.or_hint("nothing was started"));
+        }
     }
+    drop(lock);
+    prune_expired();
     let mut shown = Show::new(options, plan.len());
     let ended = plan.run(settings, &mut shown);
     shown.close(&dir, ended, &continue_command(&dir))

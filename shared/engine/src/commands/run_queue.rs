@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::commands::flags::Jobs;
+use crate::commands::start::{confirm, count_sessions, describe_sandbox, must_ask};
 use crate::disk::journal::Journal;
 use crate::disk::progress::RunProgress;
 use crate::disk::run_dir::RunDir;
@@ -18,7 +19,7 @@ use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::store::lock::Lock;
-use codex_agent_shared::text::quoted;
+use codex_agent_shared::text::{harmless, quoted};
 
 /// Runs the queue of this name or id: continues the unfinished run, then sends the pending prompts.
 pub fn run(name: &str, common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
@@ -43,6 +44,9 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &CommonOptions, jo
     let home = common.codex_home_of_jobs()?;
     if jobs.dry_run {
         return dry_run(find, home, jobs);
+    }
+    if !is_confirmed(find, common, jobs)? {
+        return Ok(Exit::Negative);
     }
     let Some(opened) = open(find, home.as_deref(), common, jobs)? else { return Ok(Exit::Done) };
     let Opened { queue, dir, journal, mut progress, settings, lock } = opened;
@@ -73,6 +77,35 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &CommonOptions, jo
     let recorded = format!("the journal of run '{}' has all outcomes; later commands read it", dir.name());
     saved.map_err(|error| error.hint(recorded))?;
     Ok(exit)
+}
+
+/// Asks whether to begin a run of many prompts. No lock is held meanwhile. An unfinished run was confirmed when it
+/// began.
+fn is_confirmed(
+    find: &dyn Fn(&Queues) -> Result<usize>,
+    common: &CommonOptions,
+    jobs: &Jobs,
+) -> Result<bool> {
+    let mut queues: Queues = Queues::store()?.read()?;
+    let at = find(&queues)?;
+    let mut queue = queues.queues.swap_remove(at);
+    if (queue.run.is_some() && !jobs.new) || queue.paused || !must_ask(queue.prompts.len(), jobs)? {
+        return Ok(true);
+    }
+    queue.apply_journal()?;
+    let due = queue.count_due();
+    if !must_ask(due, jobs)? {
+        return Ok(true);
+    }
+    // A Codex that is missing is reported without a question.
+    jobs.settings(common)?;
+    let sandbox = describe_sandbox(&jobs.options()?, false);
+    let (name, place) = (&queue.name, &queue.project);
+    let sessions = if queue.one_session { "1 session" } else { &count_sessions(due) };
+    let prompts = if due == 1 { "1 prompt" } else { &format!("{due} prompts") };
+    let question =
+        format!("Send {prompts} of queue '{name}' to {sessions} in {place}, 1 at a time, {sandbox}?");
+    confirm(&harmless(&question), "nothing was started")
 }
 
 /// The places of the prompts of this run in their queue, while a queue names the run.

@@ -59,7 +59,17 @@ pub fn null<O: 'static>() -> Flag<O> {
 /// `--dry-run`
 pub fn dry_run<O: 'static>() -> Flag<O> {
     let help = "print the jobs as records, and start no job";
-    Flag::<O>::switch("dry-run", help, |args| &mut args.jobs.dry_run).short('n')
+    Flag::<O>::switch("dry-run", help, |args| &mut args.jobs.dry_run)
+}
+
+/// `--yes`
+pub fn yes<O: 'static>() -> Flag<O> {
+    let help = "do not ask for confirmation before many sessions are started";
+    Flag::<O>::switch("yes", help, |args| &mut args.jobs.yes).short('y').more(
+        "A run of more than 20 sessions asks for confirmation if standard input and standard error are a terminal, and \
+         starts nothing without a confirmation. The setting runs.confirm_above in config.toml changes the number; 0 \
+         means every run.",
+    )
 }
 
 /// `--model`
