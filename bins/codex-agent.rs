@@ -351,7 +351,7 @@ fn print_alias(args: &Args, name: &str, path: &SearchPath) -> Result<Exit> {
     let Some(found) = config.aliases().iter().find(|alias| alias.name == name) else {
         config.valid()?;
         let names: Vec<&str> = config.aliases().iter().map(|alias| alias.name.as_str()).collect();
-        return Err(path.unknown(name, &names));
+        return Err(path.unknown(name, None, &names));
     };
     cli::print(&format!(
         "'{name}' is an alias for '{}' ({})\n",
@@ -363,8 +363,7 @@ fn print_alias(args: &Args, name: &str, path: &SearchPath) -> Result<Exit> {
 /// Opens a manual page with man(1), from a temporary file; prints it as plain text if man(1) cannot.
 fn show_page(name: &str, text: &str) -> Result<Exit> {
     let Some(man) = find_program("man") else { return cli::print(&plain(text)) };
-    let directory = tempfile::tempdir()
-        .map_err(|error| Error::new(format!("cannot make a directory for the page '{name}': {error}")))?;
+    let directory = tempfile::tempdir().context("make a directory in", &env::temp_dir())?;
     let page = directory.path().join(name);
     #[allow(clippy::disallowed_methods)] // A temporary directory of our own.
     std::fs::write(&page, text).context("write", &page)?;

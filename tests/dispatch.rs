@@ -1,4 +1,5 @@
 //! The dispatcher.
 
 pub mod alias;
+mod habit;
 pub mod run;

@@ -15,7 +15,7 @@ const CRATES: [Crate; 3] = [
     Crate {
         root: "shared/src",
         layers: &[
-            &["text", "choice"],
+            &["text", "choice", "habit"],
             &["error"],
             &["time", "ndjson", "store", "exec", "child"],
             &["plugin"],

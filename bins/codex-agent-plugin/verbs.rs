@@ -68,7 +68,7 @@ pub(super) fn bare(name: &str) -> &str {
 /// Finds a tool. The exit status for a missing tool is 1.
 pub(super) fn find(name: &str) -> Result<FoundTool> {
     let path = SearchPath::from_env();
-    let found = path.find(name).and_then(|found| found.ok_or_else(|| path.unknown(name, &[])));
+    let found = path.find(name).and_then(|found| found.ok_or_else(|| path.unknown(name, None, &[])));
     let first = found.map_err(|error| match error.exit() {
         Exit::NoSuchTool => error.with_exit(Exit::Negative),
         _ => error.with_exit(Exit::Trouble),

@@ -55,6 +55,7 @@ use flag::utf8;
 use lexopt::{Arg, Parser};
 
 use crate::error::{self, Error, Exit, Result};
+use crate::habit;
 use crate::ndjson::Output;
 use crate::text::{is_typo, nearest};
 
@@ -195,6 +196,7 @@ fn run(tool: Tool, name: &mut String) -> Result<Exit> {
         return generate_document(&tool, &mut Parser::from_args(words));
     }
     // Only the first word can be a verb: after '--' or a flag it is an operand.
+    let is_bare = words.peek().is_none();
     let first = words.peek().and_then(|word| word.to_str()).map(str::to_owned);
     let mut parser = Parser::from_args(words);
     let verb = |word: &str| tool.commands.iter().position(|verb| verb.has_name(word) && !word.is_empty());
@@ -214,21 +216,33 @@ fn run(tool: Tool, name: &mut String) -> Result<Exit> {
             None => execute(tool, 0, parser),
         };
     }
+    // A group or a queue that is not named: 'codex-agent queue' lists the queues.
+    if let (true, Some(at)) = (is_bare, verb("list")) {
+        return execute(tool, at, parser);
+    }
     let (message, near) = match parser.next().map_err(lexopt_error)? {
         Some(Arg::Short('h') | Arg::Long("help")) => return print(&generate::help(&tool, None)),
         Some(Arg::Short('V') | Arg::Long("version")) => return print(&version(&tool)),
         Some(Arg::Long("generate")) => return generate_document(&tool, &mut parser),
         Some(Arg::Value(word)) => {
             let word = utf8(word)?;
-            let near = nearest(&word, tool.verbs().iter().map(|verb| verb.name)).first().copied();
-            (format!("unknown verb '{word}'"), near)
+            (format!("unknown verb '{word}'"), meant_verbs(&tool, &word))
         }
         Some(Arg::Short(letter)) => (format!("expected a verb before '-{letter}'"), None),
         Some(Arg::Long(name)) => (format!("expected a verb before '--{name}'"), None),
         None => ("a verb is missing".to_owned(), None),
     };
-    let hint = near.map_or_else(|| list_of_verbs(&tool), |near| format!("did you mean '{near}'?"));
-    Err(Error::usage(message).hint(hint))
+    Err(Error::usage(message).hint(near.unwrap_or_else(|| list_of_verbs(&tool))))
+}
+
+/// The hint for an unknown verb: the verbs that do what it does in other programs, or the most similar verb.
+fn meant_verbs(tool: &Tool, word: &str) -> Option<String> {
+    let verbs = || habit::verbs(word).filter_map(|name| tool.verbs().iter().find(|verb| verb.name == name));
+    let meant: Vec<String> = verbs().map(|verb| format!("'{}' ({})", verb.name, verb.about)).collect();
+    let near =
+        || nearest(word, tool.verbs().iter().map(|verb| verb.name)).first().map(|near| format!("'{near}'"));
+    let meant = if meant.is_empty() { near()? } else { meant.join(" or ") };
+    Some(format!("did you mean {meant}?"))
 }
 
 /// The error for a probable typing error in a verb, which as an operand could be sent to a model.

@@ -92,6 +92,7 @@
 //! |---|---|---|---|
 //! | 0 | [`text`] | untrusted text made harmless, cut, escaped, quoted, matched | unicode-width, strsim, shlex |
 //! | 0 | [`choice`] | enums with words and meanings for the command line | |
+//! | 0 | [`habit`] | words of other programs, and the tools and verbs that do the same | |
 //! | 1 | [`error`] | errors in one line, and their exit codes | |
 //! | 2 | [`time`] | points in time, and the forms that people type | jiff |
 //! | 2 | [`ndjson`] | records from and to a pipe | ndjson-stream, memchr |
@@ -121,6 +122,8 @@ pub mod error;
 #[doc(hidden)]
 pub mod exec;
 pub mod group;
+#[doc(hidden)]
+pub mod habit;
 pub mod ndjson;
 pub mod output;
 #[doc(hidden)]

@@ -28,6 +28,7 @@ use std::process::Command;
 
 use crate::error::{Error, Exit, Result, reason};
 use crate::exec::{NOT_EXECUTABLE, is_executable, why_not};
+use crate::habit;
 use crate::text::nearest;
 
 /// The tools of this package: the name, the NAME line, and the heading that the dispatcher lists it under.
@@ -287,19 +288,29 @@ impl SearchPath {
         listing
     }
 
-    /// The error about a tool that does not exist, with the most similar tools and other words.
-    pub fn unknown(&self, name: &str, others: &[&str]) -> Error {
-        let tools = self.list().tools.iter().map(|tool| tool.name.as_str());
-        let near = nearest(name, tools.chain(others.iter().copied()));
-        let hint = match near[..] {
-            [] => "'codex-agent --list' lists the tools".to_owned(),
-            _ => format!(
+    /// The error about a tool that does not exist, with the tools that do what a command of another program does, or
+    /// the most similar tools and other words. `next` is the first argument.
+    pub fn unknown(&self, name: &str, next: Option<&str>, others: &[&str]) -> Error {
+        let tools: Vec<&str> = self.list().tools.iter().map(|tool| tool.name.as_str()).collect();
+        let habit = match next.filter(|next| habit::is_prefix(name) && tools.contains(next)) {
+            Some(next) => Some(format!("did you mean 'codex-agent {next}'?")),
+            None => habit::command(name, next).map(str::to_owned),
+        };
+        // Beside such a command, only names that the user chose are similar enough.
+        let is_own = |tool: &&str| habit.is_none() || !TOOLS.iter().any(|(own, ..)| own == tool);
+        let near = nearest(name, tools.iter().copied().filter(is_own).chain(others.iter().copied()));
+        let near = (!near.is_empty()).then(|| {
+            format!(
                 "did you mean {}?",
                 near.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(" or ")
-            ),
-        };
+            )
+        });
+        let mut hints: Vec<String> = [habit, near].into_iter().flatten().collect();
+        if hints.is_empty() {
+            hints.push("'codex-agent --list' lists the tools".to_owned());
+        }
         Error::new(format!("there is no tool '{name}', and no {PREFIX}{name} on PATH"))
-            .hint(hint)
+            .hint(hints.join("\n"))
             .with_exit(Exit::NoSuchTool)
     }
 }

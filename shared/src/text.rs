@@ -193,7 +193,9 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(typed, name), name))
         .filter(|(distance, name)| {
-            *distance <= 1 + typed.len().min(name.len()) / 4 || (typed.len() > 1 && name.starts_with(typed))
+            // A word without a common letter is another word, not a typing error.
+            let most = (1 + typed.len().min(name.len()) / 4).min(name.chars().count().saturating_sub(1));
+            *distance <= most || (typed.len() > 1 && name.starts_with(typed))
         })
         .collect();
     near.sort();

@@ -79,7 +79,7 @@ fn wrong_usage_exits_with_2_and_a_hint() {
         ("find --onee x", &["did you mean '--one'"]),
         ("find @0", &["'@0'", "@@"]),
         ("find id:xyz", &["'id:xyz'", "hex"]),
-        ("group", &["verb", "create list show add"]),
+        ("group --json", &["verb", "create list show add"]),
         ("group ad g", &["did you mean 'add'"]),
         ("group frobnicate", &["'frobnicate'", "verbs:"]),
         ("group add", &["name of a group"]),

@@ -234,7 +234,7 @@ fn the_environment_sets_the_place_of_the_file() {
 fn wrong_usage_gets_a_hint_and_exits_with_2() {
     let world = World::with_home("0.169.0");
     for (words, help) in [
-        (&[][..], "verbs: create list show add"),
+        (&["--color"][..], "verbs: create list show add"),
         (&["ad"], "did you mean 'add'?"),
         (&["--json", "list"], "expected a verb before '--json'"),
         (&["create"], "the name of a group is missing"),

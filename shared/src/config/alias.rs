@@ -190,7 +190,8 @@ pub fn resolve(config: &Config, words: &[OsString], path: &SearchPath) -> Result
             // Similar aliases are suggested only for a word that the user typed.
             let typed = config.aliases().iter().filter(|_| chain.is_empty());
             let others: Vec<&str> = typed.map(|alias| alias.name.as_str()).collect();
-            return Err(with_chain(path.unknown(&name, &others)));
+            let next = words.get(1).map(|word| word.to_string_lossy());
+            return Err(with_chain(path.unknown(&name, next.as_deref(), &others)));
         };
         let file = config.path().display();
         if chain.contains(&name) {
