@@ -3,7 +3,7 @@
 use crate::dispatch::run::rows;
 use crate::world::World;
 use crate::world::fake::end;
-use crate::world::terminal::Terminal;
+use crate::world::terminal::{Terminal, columns_of, without_escapes};
 
 #[test]
 fn the_demo_shows_the_pipe_and_cleans_up() {
@@ -92,6 +92,148 @@ fn a_shell_of_the_demo_starts_at_the_projects() {
         let (shown, code) = Terminal::open(on, 200, 24).end();
         assert_eq!((shown, code), (here.clone(), 0), "{command}");
     }
+}
+
+/// The shells that are installed here.
+fn installed(world: &World) -> Vec<(&'static str, String)> {
+    let found = ["bash", "zsh", "fish"].map(|shell| (shell, world.sh(&format!("command -v {shell}")).out));
+    found
+        .into_iter()
+        .filter(|(_, path)| !path.is_empty())
+        .map(|(shell, path)| (shell, path.trim().to_owned()))
+        .collect()
+}
+
+#[test]
+fn a_shell_of_the_demo_is_that_of_the_user_with_completion_and_a_prompt() {
+    for (shell, path) in installed(&World::new()) {
+        let mut world = World::new();
+        world.set("SHELL", path);
+        world.set("HISTFILE", world.path("home/history").display().to_string());
+        // The startup files of the user are read, and change neither the tools nor the sample.
+        let setting = "export MINE=yes CODEX_HOME=/nowhere PATH=/usr/bin:/bin\n";
+        world.write("home/.bashrc", format!("{setting}PS1='mine> '\n"));
+        world.write("home/.zshrc", format!("{setting}PROMPT='mine> '\n"));
+        world.write(
+            "home/.config/fish/config.fish",
+            format!(
+                "set -g fish_greeting\n{}function fish_prompt; echo -n 'mine> '; end\n",
+                setting.replace(" CODEX", "; export CODEX").replace(" PATH", "; export PATH")
+            ),
+        );
+        for word in ["sh", "shell", shell] {
+            // A shell with job control needs a controlling terminal.
+            let mut command = world.command("setsid");
+            let line = format!("codex-agent-demo {word}; echo \"<ended: $?>\"");
+            command.args(["--ctty", "--wait", "sh", "-c", &line]);
+            let mut terminal = Terminal::open(command, 100, 30);
+            terminal.until("the sample home is removed");
+            terminal.until("(demo) ");
+            terminal.until("mine> ");
+            terminal.press("codex-agent finda\x7f @@ --format \"$MINE{title}\"\r");
+            terminal.until("yesTry another approach");
+            terminal.until("mine> ");
+            // Only one tool begins so; the rest of its name is completed.
+            terminal.press("codex-agent statu\t --generate describe | head -c 30\r");
+            terminal.until("{\"type\":\"tool\",\"name\":\"statu");
+            terminal.until("(demo) ");
+            terminal.press("exit 3\r");
+            // The first fish of a user leaves a process in the background, which keeps the terminal open.
+            terminal.until("<ended: 3>");
+        }
+        assert!(!world.path("home/history").exists(), "{shell} wrote a history");
+        // fish has a directory of its own in TMPDIR.
+        let left = world.ok(&["sh", "-c", "ls -A | grep -vx 'home\\|fish.root' || true"]);
+        assert_eq!(left, "", "{shell} left files");
+    }
+}
+
+#[test]
+fn a_shell_with_arguments_or_without_a_terminal_is_the_one_that_is_named() {
+    let mut world = World::new();
+    world.set("SHELL", "/no/such/bash");
+    assert_eq!(world.ok(&["codex-agent-demo", "sh", "-c", "echo $0"]), "sh\n");
+    // Without a bash that exists, the shell is one that is found.
+    assert_eq!(world.ok(&["codex-agent-demo", "shell", "-c", "codex-agent ls --count"]), "11\n");
+    // A program called 'shell' is run.
+    world.script("own/shell", "#!/bin/sh\necho \"mine $*\"\n");
+    world.set("PATH", format!("{}:/usr/bin:/bin", world.path("own").display()));
+    assert_eq!(world.ok(&["codex-agent-demo", "shell", "x"]), "mine x\n");
+}
+
+/// The demo on a terminal, after the first step.
+fn tour(world: &World, columns: u16, rows: u16) -> (Terminal, String) {
+    let mut terminal = Terminal::open(world.command("codex-agent-demo"), columns, rows);
+    let first = terminal.until("q ends the demo --");
+    (terminal, first)
+}
+
+#[test]
+fn the_demo_waits_for_a_key_after_each_step_and_each_step_fits_the_screen() {
+    let world = World::new();
+    for (columns, rows) in [(80, 24), (60, 24), (120, 24)] {
+        let (mut terminal, mut shown) = tour(&world, columns, rows);
+        let mut step = 1;
+        loop {
+            let lines = without_escapes(&shown).replace('\r', "");
+            let height: usize =
+                lines.lines().map(|line| columns_of(line).div_ceil(columns.into()).max(1)).sum();
+            assert!(height <= rows.into(), "step {step} has {height} rows in {columns} columns: {lines}");
+            assert!(lines.contains(&format!("step {step} of 8")), "{lines}");
+            // Other keys do nothing.
+            terminal.press(if step % 2 == 0 { "x " } else { "x\r" });
+            if step == 8 {
+                break;
+            }
+            step += 1;
+            shown = terminal.until("q ends the demo --");
+        }
+        let (end, code) = terminal.end();
+        assert!(end.contains("This was the sample."), "{end}");
+        assert_eq!(code, 0);
+    }
+}
+
+#[test]
+fn the_demo_ends_at_q_and_at_an_interrupt_and_restores_the_terminal() {
+    let world = World::new();
+    for (key, code) in [("q", 0), ("\x04", 0), ("\x03", 130)] {
+        let (mut terminal, _) = tour(&world, 80, 24);
+        terminal.press(key);
+        let (end, ended) = terminal.end();
+        assert!(!end.contains("step 2") && !end.contains("continue"), "{key:?}: {end}");
+        assert_eq!(ended, code, "{key:?}");
+    }
+    // The terminal shows what is typed again.
+    let mut command = world.command("sh");
+    command.args(["-c", "codex-agent-demo; stty -a"]);
+    let mut terminal = Terminal::open(command, 80, 24);
+    terminal.until("q ends the demo --");
+    terminal.press("\x03");
+    let (end, _) = terminal.end();
+    assert!(end.contains(" icanon") && end.contains(" echo ") && end.contains("isig "), "{end}");
+    // A signal ends the wait.
+    let mut on = world.command("sh");
+    on.args(["-c", "echo \"<$$>\"; exec codex-agent-demo"]);
+    let mut terminal = Terminal::open(on, 80, 24);
+    let first = terminal.until("q ends the demo --");
+    let pid = first.split(['<', '>']).nth(1).unwrap().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(terminal.end().1, 128 + 15);
+    let left: Vec<_> =
+        std::fs::read_dir(world.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left, ["home"], "the demo leaves nothing in TMPDIR");
+}
+
+#[test]
+fn the_demo_waits_for_nothing_in_a_pipe() {
+    let world = World::new();
+    let mut command = world.command("sh");
+    command.args(["-c", "codex-agent-demo | cat"]);
+    let (shown, code) = Terminal::open(command, 80, 24).end();
+    assert!(shown.contains("This was the sample.") && !shown.contains("q ends"), "{shown}");
+    assert_eq!(code, 0);
 }
 
 #[test]

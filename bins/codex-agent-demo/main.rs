@@ -4,7 +4,6 @@
 //! be tried too. It is not installed under that name: the demo makes a link in its temporary directory.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
@@ -12,12 +11,11 @@ use codex_agent_fake as fake;
 use codex_agent_fake::sample::Place;
 use codex_agent_shared::child;
 use codex_agent_shared::cli::{self, Command, Completes, Flag, Tool};
-use codex_agent_shared::codex::home::Home;
-use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::error::{Context, Error, Exit, Result, status};
-use codex_agent_shared::query::Query;
-use codex_agent_shared::record::Field;
-use codex_agent_shared::text::quoted;
+use codex_agent_shared::store::private;
+
+mod shell;
+mod tour;
 
 #[derive(Default)]
 struct Args {
@@ -30,7 +28,8 @@ fn tool() -> Tool {
         .description([
             "Unpacks a small sample of Codex's home directory into a temporary directory, and runs COMMAND so that the tools of codex-agent use this sample. The sample has thirteen sessions, which Codex 0.169 created in three projects. Some of the sessions have a name, are archived, are forks or subagents, were interrupted or killed, or failed. In the environment of COMMAND, CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME name directories in the temporary directory, so that the files of the user are not changed. When COMMAND has ended, the temporary directory is removed.",
             "In the environment of COMMAND, PATH and CODEX_AGENT_CODEX name a Codex without a model. This Codex answers each prompt with the text of the prompt, and needs no account and no network. The Codex without a model supports 'codex exec' and those requests of 'codex app-server' that the tools of codex-agent use, and has no TUI.",
-            "Without COMMAND, the demo shows step by step how sessions are listed, found and grouped by a pipe, counts the sessions in Codex's home directory of the user, and shows commands for these sessions.",
+            "Without COMMAND, the demo shows step by step how sessions are listed, found and grouped by a pipe, counts the sessions in Codex's home directory of the user, and shows commands for these sessions. On a terminal, the demo waits for a key after each step: Space or Enter continues, and q ends the demo.",
+            "If COMMAND is 'shell', or 'sh' without arguments on a terminal, the shell of the user is run: $SHELL if this is bash, zsh or fish, otherwise bash if it is installed, otherwise sh. The shell reads its usual startup files, completes the commands of codex-agent, has '(demo)' in its prompt, and writes no history.",
             "If COMMAND is an interactive shell, it is run in the directory of the sample projects. Any other COMMAND is run in the current directory.",
             "The working directories of the sample sessions exist and are empty, so that 'codex-agent group run', 'codex-agent resume' and 'codex-agent fork' can run the sample sessions.",
         ])
@@ -56,6 +55,7 @@ fn tool() -> Tool {
             ),
         ])
         .environment(&[
+            ("SHELL", "The shell of the user."),
             ("TMPDIR", "The directory in which the temporary directory of the sample is created, instead of /tmp."),
             ("CODEX_HOME", "Codex's home directory, whose sessions are counted at the end of the demo."),
         ])
@@ -98,18 +98,21 @@ fn run_in(args: &Args, dir: &Path) -> Result<Exit> {
     let sample = Sample::make(args.keep.as_deref(), dir)?;
     match (&args.keep, args.command.is_empty()) {
         (kept, false) => {
-            let mut process = sample.process(&args.command);
-            if is_interactive_shell(&args.command) {
-                process.current_dir(&sample.0.projects);
-                let place = sample.0.projects.display();
-                let end = if kept.is_some() { "" } else { ", and the sample home is removed" };
-                status(format_args!(
-                    "this shell uses the sample home, in '{place}'; 'exit' ends the shell{end}"
-                ));
+            let command = shell::resolve(&args.command);
+            if !shell::is_interactive(&command) {
+                return child::run(&mut sample.process(&command));
             }
+            let startup = dir.join("shell");
+            private::create_dir(&startup)?;
+            let mut process = shell::process(&command, &sample.environment(), &startup)?;
+            sample.0.set_env(&mut process);
+            process.current_dir(&sample.0.projects);
+            let place = sample.0.projects.display();
+            let end = if kept.is_some() { "" } else { ", and the sample home is removed" };
+            status(format_args!("this shell uses the sample home, in '{place}'; 'exit' ends the shell{end}"));
             child::run(&mut process)
         }
-        (None, true) => sample.tour(),
+        (None, true) => tour::show(&sample),
         (Some(_), true) => {
             status(
                 "the sample home is unpacked; eval \"$(codex-agent demo --keep DIR)\" in a shell sets the printed variables",
@@ -117,18 +120,6 @@ fn run_in(args: &Args, dir: &Path) -> Result<Exit> {
             cli::print(&sample.variables())
         }
     }
-}
-
-/// Whether the command is a shell without a script and without a command line, on a terminal.
-fn is_interactive_shell(command: &[OsString]) -> bool {
-    const SHELLS: [&str; 9] = ["sh", "ash", "bash", "dash", "fish", "ksh", "mksh", "zsh", "nu"];
-    let name = Path::new(&command[0]).file_name().unwrap_or_default();
-    let own = std::env::var_os("SHELL").map(PathBuf::from);
-    let is_shell = SHELLS.iter().any(|shell| *shell == name)
-        || own.is_some_and(|own| own.file_name().is_some_and(|own| own == name));
-    let is_line = |word: &str| !word.starts_with('-') || (!word.starts_with("--") && word.contains('c'));
-    let has_line = command[1..].iter().any(|word| is_line(&word.to_string_lossy()));
-    is_shell && !has_line && std::io::stdin().is_terminal()
 }
 
 /// The sample home.
@@ -175,89 +166,26 @@ impl Sample {
         process
     }
 
-    /// Lines for a shell that set the environment of the sample.
-    fn variables(&self) -> String {
+    /// The environment of the sample, without PATH.
+    fn environment(&self) -> shell::Environment {
         let mut command = Process::new("");
         self.0.set_env(&mut command);
-        let mut lines: Vec<String> = command
+        let mut variables: Vec<(String, Option<String>)> = command
             .get_envs()
             .filter(|(name, value)| *name != "PATH" && (value.is_some() || std::env::var_os(name).is_some()))
-            .map(|(name, value)| match (name.to_string_lossy(), value) {
-                (name, Some(value)) => format!("export {name}={}\n", quoted(&value.to_string_lossy())),
-                (name, None) => format!("unset {name}\n"),
+            .map(|(name, value)| {
+                let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
+                (text(name), value.map(text))
             })
             .collect();
-        lines.sort();
-        lines.concat()
+        variables.sort();
+        let own = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
+        let path = std::iter::once(self.0.bin.clone()).chain(own);
+        shell::Environment { variables, path: path.map(|path| path.display().to_string()).collect() }
     }
 
-    fn tour(&self) -> Result<Exit> {
-        let steps = [
-            ("codex-agent lists the sessions of Codex. These are of a sample home.", "codex-agent ls -n 5"),
-            ("Sessions are found by words, by name, or by a part of the id.", "codex-agent find auth.rs"),
-            ("With --json, sessions are records: one JSON object a line.", "codex-agent ls -n 1 --json"),
-            (
-                "Session records can be put into a group.",
-                "codex-agent ls --json --under beta | codex-agent group add work",
-            ),
-            ("The group is saved, and every tool can read it.", "codex-agent group show work"),
-            (
-                "A prompt can be sent to every session of a group, concurrently. The Codex of this tour has no \
-                 model, and repeats the prompt.",
-                "codex-agent group run work --answers --prompt 'Check it once more'",
-            ),
-            (
-                "Prompts can start new sessions, too.",
-                "codex-agent run --cwd alpha --answers -p 'Write the parser' -p 'Write the manual'",
-            ),
-            (
-                "A queue saves prompts, and sends them one after the other.",
-                "printf 'Plan it\\nBuild it\\nTest it\\n' | codex-agent queue add book\n\
-                 codex-agent queue run book --answers\n\
-                 codex-agent queue show book",
-            ),
-        ];
-        for (text, commands) in &steps {
-            print_now(&format!("\n# {text}\n"))?;
-            for command in commands.lines() {
-                print_now(&format!("$ {command}\n"))?;
-                let words = ["sh", "-c", command].map(OsString::from);
-                let exit = child::run(self.process(&words).current_dir(&self.0.projects))?;
-                if exit != Exit::Done {
-                    return Ok(exit);
-                }
-            }
-        }
-        print_now(&format!("\n{}", own_sessions()))?;
-        Ok(Exit::Done)
-    }
-}
-
-/// Prints and flushes, so that the text comes before the output of its command.
-fn print_now(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::of_output)
-}
-
-fn own_sessions() -> String {
-    let more =
-        "'codex-agent --help' lists the tools, 'codex-agent help NAME' opens the manual page of a tool.\n";
-    let count = || {
-        let home = Home::find(None).ok().filter(Home::exists)?;
-        let place = home.path().display().to_string();
-        let mut index = Index::open(home, Sources::default()).ok()?;
-        let query = Query { fields: vec![Field::Id], ..Query::default() };
-        Some((place, index.list(&query, &mut |_| Ok(())).ok()?))
-    };
-    match count() {
-        Some((place, count)) if count > 0 => {
-            format!(
-                "This was the sample. Your own home {place} has {count} sessions: try 'codex-agent ls'.\n{more}"
-            )
-        }
-        _ => format!(
-            "This was the sample. There are no sessions of your own yet: once you have used Codex, 'codex-agent ls' \
-             lists your sessions.\n'codex-agent demo sh' opens a shell in the sample.\n{more}"
-        ),
+    /// Lines for a POSIX shell that set the environment of the sample.
+    fn variables(&self) -> String {
+        self.environment().posix()
     }
 }

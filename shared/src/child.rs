@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::SIGINT;
 
 use crate::error::{Error, Exit, Result, reason};
 
@@ -47,7 +47,7 @@ pub fn edit(editor: &str, path: &Path) -> Result<()> {
 /// Runs a command until it ends, and returns its exit status, or 128 and the signal that killed it. If this process
 /// received a signal meanwhile, 128 and that signal.
 pub fn run(command: &mut Command) -> Result<Exit> {
-    let received = signals::register_number(&[SIGINT, SIGTERM, SIGHUP])?;
+    let received = signals::requests_to_stop()?;
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().map_err(|error| {
         Error::new(format!("cannot run '{name}': {}", reason(&error))).with_exit(Exit::CannotRun)

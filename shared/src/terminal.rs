@@ -8,9 +8,12 @@
 //! ```
 
 mod ask;
+mod key;
 mod table;
 
 pub use ask::{ask, can_ask};
+#[doc(hidden)]
+pub use key::{Key, Keyboard};
 pub use table::{Cell, Cut, Table};
 
 use std::env;

@@ -125,6 +125,11 @@ fn drain(pipe: &mut UnixStream) -> usize {
     all
 }
 
+/// Registers a number that is 0 until this process receives a signal that asks to stop, and then the number of the signal.
+pub(crate) fn requests_to_stop() -> Result<Arc<AtomicUsize>> {
+    register_number(&[SIGINT, SIGTERM, SIGHUP])
+}
+
 /// Registers a number that is 0 until this process receives one of these signals, and then the number of the signal.
 pub(super) fn register_number(signals: &[i32]) -> Result<Arc<AtomicUsize>> {
     let number = Arc::new(AtomicUsize::new(0));
