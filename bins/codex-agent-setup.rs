@@ -22,7 +22,7 @@ use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::SetupFileRecord;
 use codex_agent_shared::plugin::description::{PATIENCE, generate};
 use codex_agent_shared::plugin::{PREFIX, TOOLS, dispatcher};
-use codex_agent_shared::store::Store;
+use codex_agent_shared::store::{Store, private};
 use codex_agent_shared::terminal::{ask, can_ask, is_terminal};
 use codex_agent_shared::text::{fingerprint, harmless, quoted, tsv};
 use serde::{Deserialize, Serialize};
@@ -377,6 +377,7 @@ fn write(path: &Path, text: Option<&str>) -> Result<()> {
             _ => Ok(()),
         };
     };
+    private::check_home(directory)?;
     let made = DirBuilder::new().recursive(true).mode(0o755).create(directory);
     made.context("create", directory)?;
     let write = || -> io::Result<()> {

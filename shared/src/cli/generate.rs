@@ -30,6 +30,12 @@ pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 /// The longest line of help, and the width of help without a terminal.
 const WIDTH: usize = 78;
 
+/// The longest line of an example: a manual page indents it by eleven columns.
+const EXAMPLE: usize = 69;
+
+/// The date of the manual pages of this package, which is that of the release: a build does not change it.
+const DATE: &str = "2026-11-28";
+
 /// A document of a tool, or `None` for an unknown kind.
 pub fn document(tool: &Tool, kind: &str) -> Option<String> {
     let shell = SHELLS.iter().position(|shell| kind.strip_prefix("complete-").unwrap_or(kind) == *shell);
@@ -114,9 +120,16 @@ fn help_in(tool: &Tool, verb: Option<&Verb>, width: usize) -> String {
     let more = format!("'codex-agent help{topic}' opens the manual page.");
     for text in [&tool.epilogue, &more].into_iter().filter(|text| !text.is_empty()) {
         out.push('\n');
-        text.lines().for_each(|line| wrapped(&mut out, "", line, 0, width));
+        text.lines().for_each(|line| wrapped(&mut out, "", line, hanging(line), width));
     }
     out
+}
+
+/// The indentation of the second line of a row such as `  ls      list sessions`: that of the text; otherwise none.
+fn hanging(line: &str) -> usize {
+    let Some(row) = line.strip_prefix("  ") else { return 0 };
+    let name = row.find(' ').unwrap_or(row.len());
+    2 + row[name..].find(|c| c != ' ').map_or(0, |blanks| name + blanks)
 }
 
 fn verbs(out: &mut String, tool: &Tool, width: usize) {
@@ -190,10 +203,30 @@ fn paragraphs<'a>(out: &mut String, paragraphs: impl Iterator<Item = &'a str>) {
     }
 }
 
-fn preformatted<'a>(out: &mut String, lines: impl Iterator<Item = &'a str>) {
+/// A line of shell in lines of at most `most` columns, if pipes and `&&` are as close: after them a command continues on
+/// the next line.
+fn shell_lines(line: &str, most: usize) -> Vec<String> {
+    const INDENT: &str = "    ";
+    let (mut lines, mut rest) = (Vec::new(), line.to_owned());
+    while rest.len() > most {
+        let ends = [" | ", " && "]
+            .into_iter()
+            .flat_map(|operator| rest.match_indices(operator).map(move |(at, _)| at + operator.len() - 1));
+        // An operator in quotes is text.
+        let is_outside = |at: &usize| rest[..*at].matches('\'').count() % 2 == 0;
+        let Some(end) = ends.filter(|end| *end <= most).filter(is_outside).max() else { break };
+        let next = format!("{INDENT}{}", &rest[end + 1..]);
+        rest.truncate(end);
+        lines.push(std::mem::replace(&mut rest, next));
+    }
+    lines.push(rest);
+    lines
+}
+
+fn preformatted(out: &mut String, lines: impl Iterator<Item = impl AsRef<str>>) {
     out.push_str(".nf\n.RS 4\n");
     for line in lines {
-        let _ = writeln!(out, "{}", roff(line));
+        let _ = writeln!(out, "{}", roff(line.as_ref()));
     }
     out.push_str(".RE\n.fi\n");
 }
@@ -216,9 +249,10 @@ fn definitions<'a, T: Display>(
 fn man(tool: &Tool) -> String {
     let mut out = String::new();
     let version = tool.version.map(|version| format!("{} {version}", tool.name));
+    let date = if version.is_none() { DATE } else { "" };
     let version = version.unwrap_or_else(|| format!("codex-agent {}", env!("CARGO_PKG_VERSION")));
     let (title, version) = (roff(&tool.name.to_uppercase()), roff(&version));
-    let _ = writeln!(out, ".TH {title} 1 \"\" \"{version}\" \"codex\\-agent manual\"");
+    let _ = writeln!(out, ".TH {title} 1 \"{date}\" \"{version}\" \"codex\\-agent manual\"");
     // Readers search for names of variables and flags, and copy them: roff must not hyphenate.
     out.push_str(".nh\n.ad l\n");
     let _ = writeln!(out, ".SH NAME\n{} \\- {}\n.SH SYNOPSIS", roff(tool.name), roff(tool.about));
@@ -239,7 +273,7 @@ fn man(tool: &Tool) -> String {
     for (at, (text, command)) in tool.examples.iter().enumerate() {
         let start = if at == 0 { ".SH EXAMPLES" } else { ".PP" };
         let _ = writeln!(out, "{start}\n{}\n.PP", prose(text));
-        preformatted(&mut out, command.lines());
+        preformatted(&mut out, command.lines().flat_map(|line| shell_lines(line, EXAMPLE)));
     }
     if !has_no_verbs(tool) {
         out.push_str(".SH VERBS\n");

@@ -9,7 +9,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
@@ -21,9 +21,25 @@ pub fn create_dir(path: &Path) -> Result<()> {
     if check_dir(path)? {
         return Ok(());
     }
+    check_home(path)?;
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.context("create the directory", path).map_err(Error::of_place)?;
     check_dir(path).map(drop)
+}
+
+/// Refuses a directory in a home directory that does not exist: some users, such as `nobody`, have none, and root would
+/// create it.
+pub fn check_home(path: &Path) -> Result<()> {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    match home.filter(|home| path.starts_with(home) && !home.exists()) {
+        None => Ok(()),
+        Some(home) => {
+            let why = format!("the home directory '{}' does not exist", home.display());
+            Err(Error::new(format!("cannot create the directory '{}': {why}", path.display()))
+                .hint("set HOME to a directory that exists")
+                .of_place())
+        }
+    }
 }
 
 /// Refuses a directory that other users may write to. Returns whether the directory exists.
