@@ -277,7 +277,7 @@ fn the_page_names_every_check() {
 #[test]
 fn a_tool_that_does_not_describe_its_input_is_reported() {
     let world = world();
-    for (name, why) in [("find", "which is no record"), ("run", "XX")] {
+    for (name, why) in [("find", "which is no record"), ("run", "expected a prompt record")] {
         let (code, checks) = check(&world, &[name]);
         assert_eq!((code, names_with(&checks, "failed")), (0, vec![]), "{checks:?}");
         let records = checks.iter().find(|(name, ..)| name == "records").unwrap();
