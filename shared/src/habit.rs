@@ -85,7 +85,7 @@ const COMMANDS: [(&str, &str); 24] = [
     ),
     (
         "rm delete remove del clean prune gc",
-        "'codex archive ID' archives a session; 'codex-agent run prune' removes old runs",
+        "'codex-agent archive' archives sessions, and 'codex-agent archive --delete' deletes them; 'codex-agent run prune' removes old runs",
     ),
     (
         "rename mv title alias tag label note",

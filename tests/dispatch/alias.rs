@@ -220,7 +220,8 @@ fn no_alias_controls_the_terminal() {
     let world = world(text);
     let shown = on_terminal(&world, &["codex-agent", "--list"], 200);
     let row = shown.lines().find(|row| row.starts_with("evil")).unwrap().trim_end();
-    assert_eq!(row, "evil    alias for echo '\\x1b]0;x\\x07' new row '\\u{202e}'");
+    let row = row.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(row, "evil alias for echo '\\x1b]0;x\\x07' new row '\\u{202e}'");
     let listed = ok(&world, &["--list"]);
     assert!(listed.contains("\nevil\talias for echo '\\x1b]0;x\\x07' new row '\u{202e}'\t"), "{listed}");
     assert!(listed.lines().all(|row| row.split('\t').count() == 4), "{listed}");

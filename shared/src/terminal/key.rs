@@ -72,7 +72,8 @@ impl Keyboard {
                 Ok(_) => return Ok(of_byte(bytes[0])),
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => {
-                    return Err(io::Error::from(error)).context("read keys from", Path::new("standard input"));
+                    return Err(io::Error::from(error))
+                        .context("read keys from", Path::new("standard input"));
                 }
             }
         }
