@@ -525,6 +525,39 @@ fn the_image_of_readme_can_be_drawn() {
 }
 
 #[test]
+fn the_screens_of_more_commands_can_be_drawn() {
+    let world = World::new();
+    if world.run(&["python3", "--version"]).code != 0 || world.run(&["tmux", "-V"]).code != 0 {
+        println!("SKIPPED: there is no Python 3 or no tmux here");
+        return;
+    }
+    let script = root("tests/picture/make");
+    let words =
+        [script.to_str().unwrap(), "--bin", bins().to_str().unwrap(), "--all", "drawn", "--columns", "60"]
+            .map(str::to_owned);
+    let words: Vec<&str> = ["python3"].into_iter().chain(words.iter().map(String::as_str)).collect();
+    world.ok(&words);
+    for (name, shown) in [
+        ("ls", "Refactor the parser"),
+        ("find", "Refactor the parser"),
+        ("group", "work"),
+        ("queue", "Write the first chapter"),
+        ("status", "notes"),
+        ("limit", "limit"),
+        ("run", "5/5"),
+        ("log", "completed"),
+        ("help", "Usage: codex-agent"),
+    ] {
+        for theme in ["dark", "light"] {
+            let file = world.path("drawn").join(format!("{name}-60-{theme}.svg"));
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(text.contains(shown), "{shown} is not in {name}");
+            assert!(!text.contains('\x1b'), "{name}");
+        }
+    }
+}
+
+#[test]
 fn every_example_that_starts_codex_runs() {
     for tool in ORDERS {
         let Some(codex) = Real::new() else { return };

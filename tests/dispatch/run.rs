@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
+use crate::world::terminal::on_terminal;
 use crate::world::{World, bin, bins, json};
 
 fn with_path(world: &mut World, directories: &str) {
@@ -213,6 +214,51 @@ fn a_manual_page_that_cannot_be_written_is_an_error() {
         // A reader who has seen enough is none.
         world.sh(&format!("codex-agent help {topic} | head -n 1")).reports_exactly("");
     }
+}
+
+#[test]
+fn a_directory_for_a_page_that_cannot_be_made_is_reported_as_other_errors() {
+    let mut world = World::new();
+    world.set("TMPDIR", "/no/such/place");
+    for words in [&["help", "ls"][..], &["demo", "true"]] {
+        let ran = world.run(&[&["codex-agent"], words].concat());
+        ran.exits(2).reports("cannot make a directory in '/no/such/place': no such file or directory");
+        assert!(!ran.err.contains("os error"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_home_directory_that_does_not_exist_is_not_created() {
+    let mut world = World::new();
+    world.set("HOME", world.path("nobody").display().to_string());
+    for words in [
+        &["group", "create", "x"][..],
+        &["queue", "create", "x"],
+        &["run", "-p", "hello", "--codex", "true"],
+        &["setup", "--yes"],
+    ] {
+        let ran = world.run(&[&["codex-agent"], words].concat());
+        assert!(ran.code != 0, "{words:?}");
+        assert!(!world.path("nobody").exists(), "{words:?} created a home directory: {}", ran.err);
+    }
+    let ran = world.run(&["codex-agent", "group", "create", "x"]);
+    ran.exits(2).reports("nobody' does not exist").reports("set HOME to a directory that exists");
+    // What needs no file works.
+    world.run(&["codex-agent", "group", "list"]).succeeds();
+    let given = world.path("given").display().to_string();
+    world.set("CODEX_AGENT_CONFIG_HOME", given);
+    world.run(&["codex-agent", "group", "create", "x"]).succeeds();
+}
+
+#[test]
+fn the_list_of_tools_in_the_help_is_wrapped_below_its_text() {
+    let world = World::new();
+    let shown = on_terminal(&world, &["codex-agent", "--help"], 60);
+    let lines: Vec<&str> = shown.lines().collect();
+    let at = lines.iter().position(|line| line.starts_with("  setup ")).unwrap();
+    let column = lines[at].find("install").unwrap();
+    assert!(lines[at + 1].starts_with(&" ".repeat(column)) && !lines[at + 1].trim().is_empty(), "{shown}");
+    assert!(lines.iter().all(|line| line.chars().count() < 60), "{shown}");
 }
 
 #[test]
