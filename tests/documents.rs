@@ -11,7 +11,7 @@ use codex_agent_shared::plugin::TOOLS;
 use serde_json::json;
 
 use crate::world::real::Real;
-use crate::world::terminal::on_terminal;
+use crate::world::terminal::{Terminal, on_terminal};
 use crate::world::*;
 
 /// Pages that are written by hand.
@@ -466,39 +466,115 @@ fn the_search_for_flags_finds_them() {
     assert_eq!(seen("https://example.org/codex-agent --x"), "");
 }
 
-/// A directory of the demo, wherever it is, as README shows it.
-fn demo_named(text: &str) -> String {
-    let name = "codex-agent-demo-";
-    let mut parts = text.split(name);
-    let mut named = parts.next().unwrap().to_owned();
-    for part in parts {
-        let path = named.rfind([' ', '\'', '\n', '\t']).map_or(0, |at| at + 1);
-        named.truncate(path);
-        named.push_str("DEMO");
-        named.push_str(&part[6..]);
+/// The commands of README that stand after a prompt, each with the output that README shows; empty if it shows none.
+fn shown_by_readme() -> Vec<(String, String)> {
+    let readme = fs::read_to_string(root("README.md")).unwrap();
+    let mut all: Vec<(String, String)> = Vec::new();
+    let mut is_open = false;
+    for line in readme.lines() {
+        match line.strip_prefix("    ") {
+            Some(line) if line.starts_with("$ ") => {
+                all.push((line[2..].to_owned(), String::new()));
+                is_open = true;
+            }
+            Some(line) if is_open => all.last_mut().unwrap().1.push_str(&format!("{}\n", line.trim_end())),
+            _ => is_open = false,
+        }
     }
-    named
+    all
+}
+
+/// Output without what differs from one demo to the next: its directory, ages, and ids of new sessions.
+fn lasting(text: &str, ids: &BTreeSet<String>) -> String {
+    let lasting = |word: &str| {
+        let is_age = |word: &str| {
+            let digits = word.trim_end_matches(|c: char| c.is_ascii_lowercase());
+            word == "now"
+                || !digits.is_empty()
+                    && digits.len() < word.len()
+                    && digits.bytes().all(|b| b.is_ascii_digit())
+        };
+        let is_id = word.len() == 8 && word.bytes().all(|b| b.is_ascii_hexdigit()) && !ids.contains(word);
+        match (is_age(word), is_id, word.split_once("/codex-agent-demo-")) {
+            (true, ..) => "AGE".to_owned(),
+            (_, true, _) => "ID".to_owned(),
+            (.., Some((front, back))) => {
+                let quote = if front.starts_with('\'') { "'" } else { "" };
+                format!("{quote}DEMO{}", &back[6..])
+            }
+            _ => word.to_owned(),
+        }
+    };
+    let line = |line: &str| line.split_whitespace().map(lasting).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Each command of README that stands after a prompt works in the shell of the demo, and prints on a terminal what
+/// README shows.
+#[test]
+fn the_commands_of_readme_print_on_a_terminal_what_it_shows() {
+    let world = World::new();
+    let sample = World::with_home("0.169.0");
+    let ids = sample.ok(&["codex-agent-ls", "--archived", "--subagents", "--fields", "short"]);
+    let ids: BTreeSet<String> = ids.lines().map(str::to_owned).collect();
+    let shown = shown_by_readme();
+    assert!(
+        shown.len() > 10 && shown.iter().filter(|(_, output)| !output.is_empty()).count() > 5,
+        "{shown:?}"
+    );
+    let mut script = String::from("cd \"${CODEX_HOME%/*}/projects\"\n");
+    for (command, _) in &shown {
+        script.push_str(&format!("{command}\necho \"<<status $?>>\"\n"));
+    }
+    world.write("script", script);
+    let mut command = world.command("codex-agent-demo");
+    // Without looks, without a view that changes, and without a pager.
+    command.args(["env", "TERM=dumb", "CODEX_AGENT_PAGER=cat", "sh", "script"]);
+    let (printed, code) = Terminal::open(command, 80, 60).end();
+    assert_eq!(code, 0, "{printed}");
+    let mut rest = printed.as_str();
+    for (command, output) in &shown {
+        let (own, next) = rest.split_once("<<status ").expect("each command has a status");
+        let (status, next) = next.split_once(">>\n").unwrap();
+        rest = next;
+        assert_eq!(status, "0", "{command}: {own}");
+        if output.is_empty() || lasting(own, &ids) == lasting(output, &ids) {
+            continue;
+        }
+        assert!(std::env::var_os("UPDATE").is_some(), "{command}:\n{own}instead of\n{output}");
+        let indented = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
+        let before = format!("    $ {command}\n{}", indented(output));
+        let place = format!("{}/codex-agent-demo-", fs::canonicalize(world.path("")).unwrap().display());
+        let own = own.split(&place).enumerate().map(|(at, part)| match at {
+            0 => part.to_owned(),
+            _ => format!("/tmp/codex-agent-demo-cHx3Kq{}", &part[6..]),
+        });
+        let own: String = own.collect();
+        let readme = fs::read_to_string(root("README.md")).unwrap();
+        assert!(readme.contains(&before), "{before}");
+        fs::write(
+            root("README.md"),
+            readme.replace(&before, &format!("    $ {command}\n{}", indented(&own))),
+        )
+        .unwrap();
+    }
 }
 
 #[test]
-fn the_pipelines_of_readme_print_their_output() {
-    let world = World::new();
-    if world.run(&["jq", "--version"]).code != 0 {
-        println!("SKIPPED: there is no jq here");
-        return;
-    }
+fn the_links_of_readme_lead_somewhere() {
     let readme = fs::read_to_string(root("README.md")).unwrap();
-    let section = readme.split("\n## Three pipelines\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let shown: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("    ")).collect();
-    let script: Vec<String> = shown
-        .iter()
-        .filter_map(|line| line.strip_prefix("$ "))
-        .map(|command| format!("printf '%s\\n' '$ {}'\n{command}", command.replace('\'', "'\\''")))
-        .collect();
-    assert_eq!(script.len(), 4);
-    let script = format!("exec 2>&1\n{}", script.join("\n"));
-    let printed = world.ok(&["codex-agent-demo", "sh", "-c", &script]);
-    assert_eq!(demo_named(&printed), demo_named(&(shown.join("\n") + "\n")));
+    let links: Vec<&str> = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    let files: Vec<&&str> = links.iter().filter(|link| !link.contains("://")).collect();
+    assert!(files.len() > 5, "{links:?}");
+    for file in files {
+        let heading = |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        match file.strip_prefix('#') {
+            Some(anchor) => {
+                assert!(readme.lines().any(|line| line.starts_with('#') && heading(line) == anchor), "{file}")
+            }
+            None => assert!(root(file).exists(), "{file}"),
+        }
+    }
 }
 
 /// The image of README is drawn from the output of the tools, by `tests/picture/make`.
