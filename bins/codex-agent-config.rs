@@ -13,6 +13,7 @@ use codex_agent_engine::process::command;
 use codex_agent_shared::child;
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
+use codex_agent_shared::cli::flags::ListingHelp;
 use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::config;
@@ -23,6 +24,7 @@ use codex_agent_shared::config::{Config, Kind, SETTINGS, Setting, Source};
 use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, warn, warn_of};
 use codex_agent_shared::exec::is_executable;
 use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::output::{Listing, Rows};
 use codex_agent_shared::plugin::SearchPath;
 use codex_agent_shared::store::private;
 use codex_agent_shared::terminal::{Cell, Cut, Look, Table, is_terminal};
@@ -30,6 +32,16 @@ use codex_agent_shared::text::{harmless, nearest};
 
 type Args = cli::Args;
 type Flag = cli::Flag<Args>;
+
+fn listing() -> impl Iterator<Item = Flag> {
+    let help = ListingHelp {
+        json: "print setting and alias records, one per line",
+        format: "a template such as '{key}={value}'",
+        limit: "list at most N settings and aliases",
+        fields: || flags::fields_of(&["setting", "alias"], &[]),
+    };
+    flags::listing_output(&help).into_iter().chain([flags::codex_home(), flags::codex()])
+}
 
 fn setting_flags() -> [Flag; 4] {
     [
@@ -44,13 +56,13 @@ fn commands() -> [Command<Args>; 6] {
     [
         Command::new(list)
             .hint("'codex-agent config get KEY' prints one setting")
-            .flags("Options", setting_flags()),
+            .flags("Options", listing()),
         Command::verb("list", "list the settings and where each comes from", list)
             .hint("'codex-agent config get KEY' prints one setting")
             .details(&[
-                "This verb does the same as 'codex-agent config' without a verb. In a pipe, each setting is one line with these columns, separated by TABs: key; value; source (flag, environment, file or built-in); name of the flag or the variable, or place in the file.",
+                "This verb does the same as 'codex-agent config' without a verb. In a pipe, each setting is one line with these columns, separated by TABs: key; value; source (flag, environment, file or built-in); name of the flag or the variable, or place in the file. An alias has the key alias.NAME.",
             ])
-            .flags("Options", setting_flags()),
+            .flags("Options", listing()),
         Command::verb("get", "print one setting", get)
             .operands("KEY", &[Completes::Settings, Completes::Nothing])
             .details(&[
@@ -160,6 +172,12 @@ fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
         let row = |source| SettingRecord::of_setting(setting, source, config);
         rows.push(match setting.key {
             "codex.home" => with_path(row(source), home.as_ref().map(Home::path), value),
+            "ui.pager" if value.is_none() => {
+                let by_pager = std::env::var("PAGER").ok();
+                let source = by_pager.as_ref().map(|_| Source::Environment("PAGER"));
+                let text = by_pager.unwrap_or_else(|| setting.default.to_owned());
+                SettingRecord { value: Some(SettingValue::Text(text)), ..row(source) }
+            }
             "codex.binary" => {
                 let found = command::find(common.codex.as_deref());
                 let source = source.or(found.as_ref().ok().map(|_| Source::Environment("PATH")));
@@ -210,30 +228,27 @@ fn search_path(config: &Config) -> SearchPath {
 }
 
 fn list(args: Args) -> Result<Exit> {
+    let shape = args.common.shape_of(&["setting", "alias"], &[])?;
     let config = config::as_far_as_valid();
     let rows = rows(&args, config);
     let path = search_path(config);
     let shadow = |alias: &Alias| alias::shadow(&alias.name, &path);
     let aliases: Vec<_> = config.aliases().iter().map(|alias| (alias, shadow(alias))).collect();
-    let mut output = Output::stdout();
-    if args.common.json {
-        rows.iter().try_for_each(|row| output.record(row))?;
-        let mut all = aliases.iter();
-        all.try_for_each(|(alias, by)| output.record(&alias.record(config, by.as_deref())))?;
-    } else {
-        let aliases = aliases.iter().map(|(alias, _)| {
-            let place = config.location(Some(alias.place));
-            [format!("alias.{}", alias.name), alias.text.clone(), "file".to_owned(), place]
-        });
-        let rows =
-            rows.iter().map(|row| [row.key.to_owned(), row.text(), row.source.to_owned(), row.origin()]);
-        let mut rows = rows.chain(aliases);
-        match is_terminal() {
-            true => table(rows).write(&mut output, args.common.color.is_on())?,
-            false => rows.try_for_each(|row| output.row(row.iter().map(String::as_str)))?,
-        }
+    let mut listing = Listing::new(shape, table());
+    for row in &rows {
+        let cells = [row.key.to_owned(), row.text(), row.source.to_owned(), row.origin()];
+        let plain = || cells.to_vec();
+        listing.add(row, &[("value", &cells[1])], Rows { plain, table: |_| table_row(&cells) })?;
     }
-    output.flush()?;
+    for (alias, by) in &aliases {
+        let (key, place) = (format!("alias.{}", alias.name), config.location(Some(alias.place)));
+        let more = [("key", key.as_str()), ("value", &alias.text), ("source", "file")];
+        let cells = [key.clone(), alias.text.clone(), "file".to_owned(), place];
+        let plain = || cells.to_vec();
+        let record = alias.record(config, by.as_deref());
+        listing.add(&record, &more, Rows { plain, table: |_| table_row(&cells) })?;
+    }
+    listing.finish()?;
     for row in &rows {
         match &row.problem {
             // A missing Codex is not a problem of the settings.
@@ -253,20 +268,20 @@ fn list(args: Args) -> Result<Exit> {
 }
 
 /// The table of key, value and source.
-fn table(rows: impl Iterator<Item = [String; 4]>) -> Table {
-    let mut table = Table::new().column("", Look::Bold).most(30);
-    table = table.column("", Look::Plain).gives_way(2, 12);
-    table = table.column("", Look::Dim).cut(Cut::Front).gives_way(1, 16);
-    for [key, value, source, origin] in rows {
-        let value = match value.as_str() {
-            "" => "none".into(),
-            path if path.starts_with('/') => Cell::with_cut(path, Cut::Front),
-            text => text.into(),
-        };
-        let origin = if source == "built-in" { "built in".to_owned() } else { origin };
-        table.row([key.into(), value, origin.into()]);
-    }
-    table
+fn table() -> Table {
+    let table = Table::new().column("KEY", Look::Bold).most(30);
+    let table = table.column("VALUE", Look::Plain).gives_way(2, 12);
+    table.column("SOURCE", Look::Dim).cut(Cut::Front).gives_way(1, 16)
+}
+
+fn table_row([key, value, source, origin]: &[String; 4]) -> Vec<Cell> {
+    let value = match value.as_str() {
+        "" => Cell::with_look("none", Look::Dim),
+        path if path.starts_with('/') => Cell::with_cut(path, Cut::Front),
+        text => text.into(),
+    };
+    let origin = if source == "built-in" { "built in" } else { origin };
+    vec![key.as_str().into(), value, origin.into()]
 }
 
 fn get(args: Args) -> Result<Exit> {

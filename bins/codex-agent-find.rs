@@ -11,6 +11,7 @@ use codex_agent_shared::output::Sessions;
 use codex_agent_shared::query::{Archived, Filter, Needs, Query, Sort};
 use codex_agent_shared::record::{Field, Id, MergedRecord, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
+use serde_json::value::RawValue;
 
 /// The arguments of this tool alone.
 #[derive(Default)]
@@ -92,7 +93,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<Exit> {
-    let shape = args.common.shape()?;
+    // Only records of standard input can have fields of other tools.
+    let reads_input = reference::reads_stdin(&args.operands).unwrap_or(false);
+    let shape = if reads_input { args.common.shape_with_foreign() } else { args.common.shape() }?;
     if args.own.one && args.own.last {
         return Err(Error::usage("--one and --last cannot be combined"));
     }
@@ -183,7 +186,7 @@ fn word_filter(args: &Args, words: &[&str]) -> Filter {
 fn query(args: &Args, filter: Filter) -> Query {
     let mut fields = Field::LISTED.to_vec();
     // The combination of flags was checked at the start.
-    fields.extend(args.common.shape().unwrap_or_default().needed());
+    fields.extend(args.common.shape_with_foreign().unwrap_or_default().needed());
     Query { filter, fields, full: args.common.full, ..Query::default() }
 }
 
@@ -206,7 +209,7 @@ struct Finder<'a> {
     args: &'a Args,
     rows: Sessions,
     /// The sessions that are printed at the end.
-    collected: Vec<Session<'static>>,
+    collected: Vec<(Session<'static>, Option<Box<RawValue>>)>,
     seen: HashSet<Option<Id>>,
     exit: Exit,
     /// Operands because of which the others were read as words, although they are references.
@@ -219,14 +222,19 @@ impl Finder<'_> {
     }
 
     fn add(&mut self, session: Session<'static>) -> Result<()> {
+        self.add_with(session, None)
+    }
+
+    /// Adds a session that was read from a record, which may have fields of other tools.
+    fn add_with(&mut self, session: Session<'static>, record: Option<&RawValue>) -> Result<()> {
         if !self.seen.insert(session.id) {
             return Ok(());
         }
         if self.collects() {
-            self.collected.push(session);
+            self.collected.push((session, record.map(RawValue::to_owned)));
             return Ok(());
         }
-        self.rows.write(&session)
+        self.rows.write_with(&session, record)
     }
 
     fn filter_stdin(mut self, index: &mut Index, words: &[&str]) -> Result<Exit> {
@@ -273,7 +281,7 @@ impl Finder<'_> {
                         self.rows.record(&MergedRecord { session: &session, foreign: &record.text })?;
                     }
                 }
-                _ => self.add(session)?,
+                record => self.add_with(session, record.as_ref().map(|record| &*record.text))?,
             }
         }
         let exit = self.exit;
@@ -283,14 +291,13 @@ impl Finder<'_> {
 
     /// Prints the collected sessions, or why nothing was found. `what` names the operands.
     fn finish(mut self, what: &str) -> Result<Exit> {
-        self.collected.sort_by(|a, b| Sort::default().compare(a, b));
+        self.collected.sort_by(|(a, _), (b, _)| Sort::default().compare(a, b));
         if self.args.own.last {
             self.collected.truncate(1);
         }
         if self.args.own.one && self.collected.len() > 1 {
-            return Err(
-                reference::ambiguous_error(what, &self.collected).hint("--last prints the newest session")
-            );
+            let found: Vec<Session<'_>> = self.collected.into_iter().map(|(session, _)| session).collect();
+            return Err(reference::ambiguous_error(what, &found).hint("--last prints the newest session"));
         }
         let none = self.seen.is_empty();
         if none && !self.unmatched.is_empty() {
@@ -304,8 +311,8 @@ impl Finder<'_> {
                 "no session matches '{what}'; --archived and --subagents also search archived sessions and subagents"
             ));
         }
-        for session in &self.collected {
-            self.rows.write(session)?;
+        for (session, record) in &self.collected {
+            self.rows.write_with(session, record.as_deref())?;
         }
         self.rows.finish()?;
         Ok(if none { Exit::Negative } else { self.exit })

@@ -5,12 +5,13 @@
 use std::process::ExitCode;
 
 use codex_agent_shared::cli;
+use codex_agent_shared::cli::flags::ListingHelp;
 use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result};
-use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::output::{Listing, Rows};
 use codex_agent_shared::schema;
 use codex_agent_shared::schema::{READ, Schema, WRITTEN};
-use codex_agent_shared::terminal::{Look, Table, is_terminal};
+use codex_agent_shared::terminal::{Cell, Look, Table};
 
 /// The values of the tool's own flags.
 #[derive(Default)]
@@ -32,9 +33,15 @@ fn flags() -> Vec<Flag> {
             |args| &mut args.own.read,
         )
         .more("Most fields of records that tools read are optional."),
-        flags::json("list the types as schema records, one per line"),
-        flags::color(),
     ]
+    .into_iter()
+    .chain(flags::listing_output(&ListingHelp {
+        json: "list the types as schema records, one per line",
+        format: "a template such as '{name}\\t{about}'",
+        limit: "list at most N types",
+        fields: || flags::fields_of(&["schema"], &[]),
+    }))
+    .collect()
 }
 
 fn tool() -> Tool {
@@ -84,17 +91,14 @@ fn run(args: Args) -> Result<Exit> {
 }
 
 fn list(args: &Args, schemas: &[Schema]) -> Result<Exit> {
-    let mut output = Output::stdout();
-    let mut rows = schemas.iter().map(|schema| [&*schema.name, &*schema.about]);
-    if args.common.json {
-        schemas.iter().try_for_each(|schema| output.record(&schema.record()))?;
-    } else if is_terminal() {
-        let mut table = Table::new().column("", Look::Id).column("", Look::Plain).gives_way(1, 1);
-        rows.for_each(|row| table.row(row));
-        table.write(&mut output, args.common.color.is_on())?;
-    } else {
-        rows.try_for_each(|row| output.row(row))?;
+    let shape = args.common.shape_of(&["schema"], &[])?;
+    let table = Table::new().column("TYPE", Look::Id).column("SUMMARY", Look::Plain).gives_way(1, 1);
+    let mut listing = Listing::new(shape, table);
+    for schema in schemas {
+        let cells = || [&*schema.name, &*schema.about];
+        let plain = || cells().map(str::to_owned).to_vec();
+        listing.add(&schema.record(), &[], Rows { plain, table: |_| cells().map(Cell::from).to_vec() })?;
     }
-    output.flush()?;
+    listing.finish()?;
     Ok(Exit::Done)
 }

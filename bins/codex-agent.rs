@@ -20,7 +20,7 @@ use codex_agent_shared::exec::{find_program, wrong_interpreter};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::{self, SearchPath};
-use codex_agent_shared::terminal::{Cell, Cut, Look, Table, is_terminal};
+use codex_agent_shared::terminal::{Cell, Color, Cut, Look, Table, is_terminal, page};
 use codex_agent_shared::text::harmless;
 
 #[derive(Default)]
@@ -30,6 +30,7 @@ struct Args {
     config_home: Option<PathBuf>,
     exec_path: bool,
     list: Option<bool>,
+    no_pager: bool,
     words: Vec<OsString>,
 }
 
@@ -55,6 +56,9 @@ fn flags() -> Vec<Flag> {
             |args, value| value.perhaps().map(|word| args.list = Some(word.is_some())),
         )
         .more("In a pipe, each tool is one line with these columns, separated by TABs: name; summary; path; paths of executables of the same name that are not run (shadowed). With --list=json, each tool is a record of type tool, and each alias is a record of type alias after them. No tool is run for the list: the summary of an external tool is read from its description; see codex-agent-plugin(1). If a tool has the name of an alias, a warning is printed."),
+        Flag::switch("no-pager", "do not send the output of the tool to a pager: sets CODEX_AGENT_PAGER", |args| {
+            &mut args.no_pager
+        }),
         Flag::switch(
             "exec-path",
             "print the directories that are searched for tools",
@@ -286,6 +290,9 @@ fn tool_process(args: &Args, path: &Path, arguments: &[OsString]) -> Process {
     if let Ok(own) = env::current_exe() {
         plugin::set_env(&mut process, &own);
     }
+    if args.no_pager {
+        process.env("CODEX_AGENT_PAGER", "cat").env("MANPAGER", "cat");
+    }
     for (name, value) in [("CODEX_HOME", &args.codex_home), ("CODEX_AGENT_CONFIG_HOME", &args.config_home)] {
         if let Some(directory) = value {
             process.env(name, absolute(directory));
@@ -412,8 +419,12 @@ fn list(args: &Args, json: bool) -> Result<Exit> {
     let (path, config) = (SearchPath::from_env(), config(args)?);
     let tools = &path.list().tools;
     let mut output = Output::stdout();
-    let mut table = Table::new().column("", Look::Plain).column("", Look::Plain).gives_way(2, 1);
-    table = table.column("", Look::Plain).cut(Cut::Front).optional(1, 20);
+    if !args.no_pager {
+        page();
+    }
+    let mut table = Table::new().column("NAME", Look::Plain).column("KIND", Look::Waiting).optional(3, 8);
+    table = table.column("SUMMARY", Look::Plain).gives_way(2, 1);
+    table = table.column("PATH", Look::Dim).cut(Cut::Front).optional(1, 20);
     for (tool, description) in description::with_descriptions(tools) {
         let record = description::listed(tool, description.as_ref());
         let [about, place] = [record.about, record.path.as_deref()].map(Option::unwrap_or_default);
@@ -426,10 +437,14 @@ fn list(args: &Args, json: bool) -> Result<Exit> {
                 place,
                 &record.shadows.as_deref().unwrap_or_default().join(":"),
             ])?;
-        } else if about.is_empty() {
-            table.row([record.name.into(), Cell::with_cut(place, Cut::Front), "".into()]);
         } else {
-            table.row([record.name, about, place]);
+            let kind = if record.ours == Some(true) { "" } else { "external" };
+            let summary = match about {
+                "" => Cell::with_cut(place, Cut::Front),
+                about => about.into(),
+            };
+            let place = if about.is_empty() { "" } else { place };
+            table.row([record.name.into(), kind.into(), summary, place.into()]);
         }
     }
     let aliases = config.aliases().iter().map(|alias| (alias, alias::shadow(&alias.name, &path)));
@@ -439,12 +454,15 @@ fn list(args: &Args, json: bool) -> Result<Exit> {
         if json {
             output.record(&alias.record(&config, shadow.as_deref()))?;
         } else if shadow.is_none() && is_terminal() {
-            table.row([&alias.name, &about, ""]);
+            table.row([&alias.name, "alias", &about, ""]);
         } else if shadow.is_none() {
             output.row([&alias.name, &about, &*config.path().to_string_lossy(), ""])?;
         }
     }
-    table.write(&mut output, false)?;
+    // The configuration that decides on colours is read for a table alone.
+    if is_terminal() && !json {
+        table.write(&mut output, Color::Unset.is_on())?;
+    }
     output.flush()?;
     let shadowed = |(alias, by): &(&Alias, Option<PathBuf>)| Some(alias.shadowed(&config, by.as_deref()?));
     aliases.iter().filter_map(shadowed).for_each(error::warn);

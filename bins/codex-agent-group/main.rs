@@ -8,15 +8,14 @@ use std::process::ExitCode;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Takes, Tool, flags};
+use codex_agent_shared::cli::flags::ListingHelp;
+use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::error::{Error, Result};
-use codex_agent_shared::group::Group;
-use codex_agent_shared::output::Template;
 use codex_agent_shared::store::NAME_RULES;
 
 mod verbs;
 
-use verbs::{add, create, delete, field_value, list, remove, rename, run, set_paused, show};
+use verbs::{add, create, delete, list, remove, rename, run, set_paused, show};
 
 /// The arguments of this tool alone.
 #[derive(Default)]
@@ -24,7 +23,6 @@ struct Own {
     description: Option<String>,
     existing: bool,
     unchecked: bool,
-    template: Option<Template>,
 }
 
 type Args = jobs::Args<Own>;
@@ -37,21 +35,26 @@ fn group_name(args: &Args) -> Result<&str> {
     })
 }
 
-fn format() -> Flag {
-    Flag::new("format", Takes::Text("TEMPLATE"), "a template such as '{name}\\t{count}'", |args, value| {
-        let known = |field: &str| match field_value(&Group::default(), field) {
-            Some(_) => Ok(()),
-            None => Err(Error::usage(format!("there is no field '{field}' in a group record"))
-                .hint("fields: id name description paused count created_at updated_at")),
-        };
-        args.own.template = Some(Template::parse(&value.text()?, known)?);
-        Ok(())
-    })
-    .more("Each group is printed as one line. Fields: id, name, description, paused, count, created_at, updated_at.")
+/// The values of a group that rows and templates have, and its record has not.
+const MORE: &[&str] = &["count"];
+
+fn listing() -> impl Iterator<Item = Flag> {
+    let fields = || flags::fields_of(&["group"], MORE);
+    let help = ListingHelp {
+        json: "print group records, one per line",
+        format: "a template such as '{name}\\t{count}'",
+        limit: "list at most N groups",
+        fields,
+    };
+    flags::listing_output(&help).into_iter()
 }
 
-fn group_json() -> Flag {
-    flags::json("print group records, one per line")
+/// With --json this verb prints the group.
+fn show_help(flag: Flag) -> Flag {
+    match flag.long() {
+        "json" => flags::json("print the record of the group"),
+        _ => flag,
+    }
 }
 
 fn changed_json() -> Flag {
@@ -79,13 +82,20 @@ fn commands() -> Vec<Command<Args>> {
             .details(&[
                 "In a pipe, each group is one line with these columns, separated by TABs: name; number of sessions; whether the group is paused; time of the last change; id; description.",
             ])
-            .flags("Options", [group_json(), format(), flags::color()]),
+            .flags("Options", listing()),
         Command::verb("show", "show a group and its sessions", show)
             .operands("NAME", &[Completes::Groups])
             .details(&[
-                "On a terminal, the group and a table of its sessions are printed. In a pipe, each session is one line, as codex-agent-ls(1) prints it. For a session that Codex does not have any more, only the id is printed. With --json, the record of the group is printed; 'codex-agent ls --group NAME --json' prints the records of its sessions.",
+                "On a terminal, the group and a table of its sessions are printed. In a pipe, each session is one line, as codex-agent-ls(1) prints it. For a session that Codex does not have any more, only the id is printed. With --json, the record of the group is printed; 'codex-agent ls --group NAME --json' prints the records of its sessions. --fields and --format print fields of the sessions.",
             ])
-            .flags("Options", [group_json(), flags::color(), flags::codex_home()]),
+            .flags(
+                "Options",
+                flags::session_output().into_iter().map(show_help).chain([
+                    flags::limit("show at most N sessions"),
+                    flags::color(),
+                    flags::codex_home(),
+                ]),
+            ),
         Command::verb("add", "add sessions to a group", add)
             .operands("NAME [REF...|-]", &[Completes::Groups, Completes::Sessions])
             .details(&[

@@ -4,21 +4,20 @@ use std::collections::HashSet;
 use std::io;
 
 use codex_agent_engine::commands::{manage, send, watch};
-use codex_agent_shared::cli;
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn};
 use codex_agent_shared::group::{Group, Groups, check_name};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::output::{Sessions, Shape};
+use codex_agent_shared::output::{Listing, Rows, Sessions};
 use codex_agent_shared::query::{Archived, Filter, Query};
 use codex_agent_shared::record::{Id, RawRecord, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
 use codex_agent_shared::store::Changed;
-use codex_agent_shared::terminal::{Look, Table, columns, is_terminal};
+use codex_agent_shared::terminal::{Cell, Look, Table, columns, page};
 use codex_agent_shared::text::{cell, quoted};
 use codex_agent_shared::time::Timestamp;
 
-use super::{Args, group_name};
+use super::{Args, MORE, group_name};
 
 fn only_one(args: &Args) -> Result<&str> {
     match args.operands.get(1) {
@@ -56,56 +55,37 @@ pub(super) fn create(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn list(args: Args) -> Result<Exit> {
-    if args.common.json && args.own.template.is_some() {
-        return Err(Error::usage("--format cannot be combined with --json"));
-    }
+    let shape = args.common.shape_of(&["group"], MORE)?;
     let groups = Groups::read()?.groups;
-    if args.common.json {
-        return print_groups(&args, &groups);
-    }
-    let mut output = Output::stdout();
-    let now = Timestamp::now();
-    let mut table = Table::new()
+    let table = Table::new()
         .column("NAME", Look::Plain)
         .most(40)
         .gives_way(2, 8)
         .column("SESSIONS", Look::Plain)
         .column("UPDATED", Look::Dim)
-        .column("", Look::Id)
+        .column("STATE", Look::Dim)
         .optional(3, 6)
         .column("DESCRIPTION", Look::Plain)
-        .gives_way(1, 1);
+        .optional(1, 1);
+    let mut listing = Listing::new(shape, table);
     for group in &groups {
-        let value = |field: &str| field_value(group, field).unwrap_or_default();
-        if let Some(template) = &args.own.template {
-            output.text(template.fill(false, value).as_bytes(), b"\n")?;
-        } else if is_terminal() {
+        let count = group.session_ids.len();
+        let number = count.to_string();
+        let paused = if group.paused { "paused" } else { "" };
+        let description = || group.description.clone().unwrap_or_default();
+        let plain = || {
+            let (name, updated, id) = (group.name.clone(), group.updated_at.clone(), group.id.clone());
+            vec![name, number.clone(), paused.to_owned(), updated, id, description()]
+        };
+        let table = |now| {
             let updated = Timestamp::parse(&group.updated_at).map(|at| at.age(now)).unwrap_or_default();
-            table.row([value("name"), value("count"), updated, value("paused"), value("description")]);
-        } else {
-            let cells = ["name", "count", "paused", "updated_at", "id", "description"].map(value);
-            output.row(cells.iter().map(String::as_str))?;
-        }
+            let cells = [Cell::number(count), updated.into(), Cell::state(paused), description().into()];
+            std::iter::once(group.name.clone().into()).chain(cells).collect()
+        };
+        listing.add(&group.record(), &[("count", &number), ("paused", paused)], Rows { plain, table })?;
     }
-    // Colours are configured in a file, which a list in a pipe does not need.
-    if is_terminal() {
-        table.write(&mut output, args.common.color.is_on())?;
-    }
-    output.flush().map(|()| Exit::Done)
-}
-
-/// A field of a group as text; `None` if groups have no field of the name.
-pub(super) fn field_value(group: &Group, field: &str) -> Option<String> {
-    Some(match field {
-        "id" => group.id.clone(),
-        "name" => group.name.clone(),
-        "description" => group.description.clone().unwrap_or_default(),
-        "paused" => if group.paused { "paused" } else { "" }.to_owned(),
-        "count" => group.session_ids.len().to_string(),
-        "created_at" => group.created_at.clone(),
-        "updated_at" => group.updated_at.clone(),
-        _ => return None,
-    })
+    listing.finish()?;
+    Ok(Exit::Done)
 }
 
 pub(super) fn watch(args: Args) -> Result<Exit> {
@@ -134,6 +114,9 @@ pub(super) fn log(args: Args) -> Result<Exit> {
         return Err(Error::not_found(format!("group '{name}' has never been run"))
             .hint(format!("'codex-agent group run {} --prompt TEXT' runs the group", quoted(name))));
     };
+    if !args.common.no_pager {
+        page();
+    }
     watch::log(&folder, args.jobs.show_options(&args.common)?)?;
     Ok(Exit::Done)
 }
@@ -145,29 +128,36 @@ pub(super) fn show(args: Args) -> Result<Exit> {
     if args.common.json {
         return print_groups(&args, std::slice::from_ref(group));
     }
-    if is_terminal() {
-        let paused = if group.paused { ", paused" } else { "" };
-        let count = group.session_ids.len();
-        let mut text = format!("{}: {}{paused}\n", cell(&group.name, 200), sessions(count));
-        if let Some(description) = &group.description {
-            text.push_str(&format!("{}\n", cell(description, columns())));
-        }
-        cli::print(&text)?;
-    }
-    let shape = Shape { color: args.common.color, ..Shape::default() };
+    let shape = args.common.shape()?;
+    let is_chosen = shape.fields.is_some();
     let filter = Filter {
         ids: Some(group.sessions()),
         archived: Archived::With,
         subagents: true,
         ..Filter::default()
     };
-    let query = Query { filter, fields: shape.needed(), ..Query::default() };
+    let query = Query { filter, fields: shape.needed(), full: args.common.full, ..Query::default() };
     let mut found = HashSet::new();
+    let (mut left, is_table) = (shape.limit.unwrap_or(usize::MAX), shape.is_table());
     let mut rows = Sessions::new(shape);
+    if !is_chosen {
+        let paused = if group.paused { ", paused" } else { "" };
+        rows.heading(&format!("{}: {}{paused}", cell(&group.name, 200), sessions(group.session_ids.len())))?;
+        if let Some(description) = &group.description {
+            rows.heading(&cell(description, columns()))?;
+        }
+    }
+    let mut write = |session: &Session<'_>| {
+        if left == 0 {
+            return Ok(());
+        }
+        left -= 1;
+        rows.write(session)
+    };
     if !group.session_ids.is_empty() {
         args.common.index()?.list(&query, &mut |session| {
             found.insert(session.id);
-            rows.write(session)
+            write(session)
         })?;
     }
     for id in &group.session_ids {
@@ -175,8 +165,8 @@ pub(super) fn show(args: Args) -> Result<Exit> {
             Some(id) if found.contains(&Some(id)) => {}
             Some(id) => {
                 let mut session = Session::with_id(id);
-                session.title = is_terminal().then_some("(Codex has no such session)".into());
-                rows.write(&session)?;
+                session.title = is_table.then_some("(Codex has no such session)".into());
+                write(&session)?;
             }
             None => warn(format_args!("'{id}' in group '{name}' is not the id of a session")),
         }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use codex_agent_shared::cli;
+use codex_agent_shared::cli::flags::ListingHelp;
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, flags};
 use codex_agent_shared::error::{Error, Result};
 
@@ -49,6 +50,16 @@ fn tool_name(args: &Args) -> Result<&str> {
     }
 }
 
+fn listing() -> impl Iterator<Item = Flag> {
+    let help = ListingHelp {
+        json: "print records of type tool and plugin.problem, one per line",
+        format: "a template such as '{name}\\t{about}'",
+        limit: "list at most N tools",
+        fields: || flags::fields_of(&["tool"], &[]),
+    };
+    flags::listing_output(&help).into_iter()
+}
+
 fn commands() -> Vec<Command<Args>> {
     vec![
         Command::verb("list", "list the tools and their summaries", list)
@@ -57,7 +68,7 @@ fn commands() -> Vec<Command<Args>> {
                 "In a pipe, each tool is one line with these columns, separated by TABs: name; summary; path; paths of executables of the same name that are not run (shadowed); version; the word known if the tool has a description, or none.",
                 "Files that cannot be run as tools are reported on standard error, with the reason: another executable of the same name is run instead, the file is not executable, the name of the file is not a valid name of a tool, the directory cannot be read, or the interpreter of a script does not exist. With --json, each of these problems is a record of type plugin.problem, after the records of the tools.",
             ])
-            .flags("Options", [flags::json("print records of type tool and plugin.problem, one per line")]),
+            .flags("Options", listing()),
         Command::verb("which", "print the path of the executable that is run for a name", which)
             .operands("NAME", &[Completes::Tools])
             .flags(

@@ -5,16 +5,19 @@ use std::path::PathBuf;
 use codex_agent_shared::error::{Error, Exit, Result, note, warn};
 use codex_agent_shared::exec::wrong_interpreter;
 use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::output::{Listing, Rows};
 use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::record::{ProblemRecord, ToolRecord};
 use codex_agent_shared::plugin::{FoundTool, PREFIX, PathProblem, SearchPath};
-use codex_agent_shared::terminal::{Cut, Look, Table, is_terminal};
+use codex_agent_shared::terminal::{Cell, Cut, Look, Table, is_terminal};
 use codex_agent_shared::text::{harmless, tsv};
 
 use super::{Args, tool_name, tool_names};
 
 /// Lists the tools.
 pub(super) fn list(args: Args) -> Result<Exit> {
+    let shape = args.common.shape_of(&["tool"], &[])?;
+    let is_json = shape.json;
     let path = SearchPath::from_env();
     let listing = path.list();
     let without = listing.tools.iter().filter(|tool| !tool.is_ours()).filter_map(|tool| {
@@ -25,29 +28,34 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     let known = description::with_descriptions(&listing.tools);
     let records: Vec<ToolRecord<'_>> =
         known.iter().map(|(tool, about)| description::listed(tool, about.as_ref())).collect();
-    let mut output = Output::stdout();
     // On a terminal: name, version and summary, and the path if there is room.
-    let mut table = Table::new().column("", Look::Plain).column("", Look::Plain).most(12);
-    table = table.column("", Look::Plain).gives_way(2, 1);
-    table = table.column("", Look::Plain).cut(Cut::Front).optional(1, 20);
+    let mut table = Table::new().column("NAME", Look::Plain).column("KIND", Look::Waiting).optional(3, 8);
+    table = table
+        .column("VERSION", Look::Dim)
+        .most(12)
+        .optional(4, 5)
+        .column("SUMMARY", Look::Plain)
+        .gives_way(2, 1);
+    table = table.column("PATH", Look::Dim).cut(Cut::Front).optional(1, 20);
+    let mut listing = Listing::new(shape, table);
     for record in &records {
         let [about, path, description] =
             [record.about, record.path.as_deref(), record.description].map(Option::unwrap_or_default);
-        if args.common.json {
-            output.record(record)?;
-        } else if is_terminal() {
-            table.row([record.name, record.version.unwrap_or("-"), about, path]);
-        } else {
+        let version = record.version.unwrap_or("");
+        let plain = || {
             let shadows = record.shadows.as_deref().unwrap_or_default().join(":");
-            output.row([record.name, about, path, &shadows, record.version.unwrap_or(""), description])?;
-        }
+            [record.name, about, path, &shadows, version, description].map(str::to_owned).to_vec()
+        };
+        let kind = if record.ours == Some(true) { "" } else { "external" };
+        let table = |_| [record.name, kind, version, about, path].map(Cell::from).to_vec();
+        listing.add(record, &[], Rows { plain, table })?;
     }
-    table.write(&mut output, false)?;
-    if args.common.json {
+    listing.finish()?;
+    if is_json && args.common.fields.is_none() {
+        let mut output = Output::stdout();
         problems.iter().try_for_each(|problem| output.record(&ProblemRecord::new(problem)))?;
         return output.flush().map(|()| Exit::Done);
     }
-    output.flush()?;
     for PathProblem { path, detail, problem } in &problems {
         let what = match *problem {
             "shadowed" => "is not run",

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
 use codex_agent_shared::cli;
+use codex_agent_shared::cli::flags::ListingHelp;
 use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::store::NAME_RULES;
@@ -77,9 +78,28 @@ fn new() -> Flag {
         .more("The results of the jobs of the abandoned run are read first, and a running job is never abandoned. Without --new, the unfinished run is continued.")
 }
 
-fn queue_json() -> Flag {
-    flags::json("print queue records, one per line")
+fn queues_listing() -> impl Iterator<Item = Flag> {
+    let help = ListingHelp {
+        json: "print queue records, one per line",
+        format: "a template such as '{name}\\t{counts.pending}'",
+        limit: "list at most N queues",
+        fields: || flags::fields_of(&["queue"], &[]),
+    };
+    flags::listing_output(&help).into_iter()
 }
+
+fn prompts_listing() -> impl Iterator<Item = Flag> {
+    let help = ListingHelp {
+        json: "print the records of the queue and its prompts",
+        format: "a template such as '{number}\\t{prompt}'",
+        limit: "print at most N prompts",
+        fields: || flags::fields_of(&["prompt"], MORE),
+    };
+    flags::listing_output(&help).into_iter()
+}
+
+/// The values of a prompt that rows and templates have, and its record has not.
+const MORE: &[&str] = &["number"];
 
 fn changed_json() -> Flag {
     flags::json("print the record of the queue")
@@ -116,13 +136,13 @@ fn commands() -> Vec<Command<Args>> {
             .details(&[
                 "In a pipe, each queue is one line with these columns, separated by TABs: name; state (idle, running, paused or dead); numbers of pending, running, completed and failed prompts; directory of its sessions; id. A queue is dead if its runner was killed while a prompt was being sent or answered: 'codex-agent queue run' continues the run of the queue.",
             ])
-            .flags("Options", [queue_json(), flags::color()]),
+            .flags("Options", queues_listing()),
         Command::verb("show", "show a queue and its prompts", verbs::show)
             .operands("NAME", NAME)
             .details(&[
-                "In a pipe, each prompt is one line with these columns, separated by TABs and never truncated: number, id, status, mode, session, text, failure. With --json, the record of the queue comes first, then the records of its prompts.",
+                "In a pipe, each prompt is one line with these columns, separated by TABs and never truncated: number, id, status, mode, session, text, failure. With --json, the record of the queue comes first, then the records of its prompts. --fields and --format print fields of the prompts; the field number is the number of a prompt in the queue.",
             ])
-            .flags("Options", [flags::json("print the records of the queue and its prompts"), flags::color()]),
+            .flags("Options", prompts_listing()),
         Command::verb("edit", "change the text of a prompt", verbs::edit)
             .operands("NAME PROMPT [TEXT|-]", NAME_THEN)
             .details(&[
@@ -213,7 +233,10 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("log", "print the log of the last run of a queue", verbs::log)
             .operands("NAME", NAME)
             .details(&["A run lasts until the queue has no prompt to send, and may have several runners, one after the other."])
-            .flags("Options", [flags::json("print events as JSON records, one per line"), jobs::answers()]),
+            .flags(
+                "Options",
+                [flags::json("print events as JSON records, one per line"), jobs::answers(), flags::no_pager()],
+            ),
     ]
 }
 

@@ -15,7 +15,7 @@ use codex_agent_engine::record::job::check_prompt;
 use codex_agent_shared::child;
 use codex_agent_shared::error::{Context, Error, Exit, Result, status, warn_of};
 use codex_agent_shared::store::Changed;
-use codex_agent_shared::terminal::can_ask;
+use codex_agent_shared::terminal::{can_ask, page};
 use codex_agent_shared::text::{harmless, quoted};
 
 use super::show;
@@ -138,15 +138,11 @@ fn refuse_other(queue: &Queue, args: &Args) -> Result<()> {
 pub(super) fn list(args: Args) -> Result<Exit> {
     let (queues, lives) = Queues::read()?;
     let all: Vec<(&Queue, RunnerState)> = queues.queues.iter().zip(lives).collect();
-    if args.common.json { show::print_queues(&args, all) } else { show::list(&args, &all) }
+    show::list(&args, &all)
 }
 
 pub(super) fn show(args: Args) -> Result<Exit> {
     let (queue, life) = read(only_one(&args)?)?;
-    if args.common.json {
-        show::print_queues(&args, [(&queue, life)])?;
-        return show::print_prompts(&args, &queue, &queue.prompts);
-    }
     show::show(&args, &queue, life)
 }
 
@@ -554,6 +550,9 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
+    if !args.common.no_pager {
+        page();
+    }
     watch::log(&last_run(&args)?, args.jobs.show_options(&args.common)?)?;
     Ok(Exit::Done)
 }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
 use codex_agent_shared::cli;
+use codex_agent_shared::cli::flags::ListingHelp;
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, flags};
 use codex_agent_shared::time::{Timestamp, parse_moment};
 
@@ -50,7 +51,22 @@ fn session_flags() -> Vec<Flag> {
 }
 
 fn log_flags() -> Vec<Flag> {
-    vec![flags::json("print events as JSON records, one per line"), jobs::answers(), flags::color()]
+    vec![
+        flags::json("print events as JSON records, one per line"),
+        jobs::answers(),
+        flags::color(),
+        flags::no_pager(),
+    ]
+}
+
+fn listing() -> impl Iterator<Item = Flag> {
+    let help = ListingHelp {
+        json: "print run records, one per line",
+        format: "a template such as '{id}\\t{counts.failed}'",
+        limit: "list at most N runs",
+        fields: || flags::fields_of(&["run"], &[]),
+    };
+    flags::listing_output(&help).into_iter()
 }
 
 fn now_flag() -> Flag {
@@ -85,7 +101,7 @@ fn commands() -> Vec<Command<Args>> {
             .details(&[
                 "In a pipe, each run is one line with these columns, separated by TABs: id; state (running, finished, stopped or dead); time when the run began; numbers of pending, running, completed, failed and skipped jobs. A run is dead if its runner was killed; the jobs of a dead run may still be running.",
             ])
-            .flags("Options", [flags::json("print run records, one per line"), flags::color()]),
+            .flags("Options", listing()),
         Command::verb("log", "print the log of a run", verbs::log)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[

@@ -3,12 +3,11 @@
 use codex_agent_engine::commands::expiry;
 use codex_agent_engine::commands::{manage, watch};
 use codex_agent_engine::disk::progress::RunProgress;
-use codex_agent_engine::show::list_counts;
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::terminal::{Cut, Look, Table, is_terminal};
-use codex_agent_shared::text::tsv;
+use codex_agent_shared::output::{Listing, Rows};
+use codex_agent_shared::terminal::{Cell, Cut, Look, Table, page};
 use codex_agent_shared::time::Timestamp;
 
 use super::Args;
@@ -22,9 +21,13 @@ fn find_named(args: &Args) -> Result<Option<RunDir>> {
 }
 
 pub(super) fn list(args: Args) -> Result<Exit> {
-    let mut output = Output::stdout();
+    let shape = args.common.shape_of(&["run"], &[])?;
+    // The counts matter more than the beginning of a name; 'run log' accepts its end.
+    let mut table = Table::new().column("RUN", Look::Id).cut(Cut::Front).gives_way(1, 8);
+    table = table.column("STATE", Look::Plain).column("STARTED", Look::Dim).optional(4, 7);
+    table = table.column("TOOK", Look::Dim).optional(2, 6).column("JOBS", Look::Plain).gives_way(3, 16);
+    let mut listing = Listing::new(shape, table);
     let mut exit = Exit::Done;
-    let mut rows = Vec::new();
     for dir in RunDir::all()? {
         let Some(tasks) = RunProgress::read_existing(&dir) else { continue };
         let tasks = match tasks {
@@ -36,42 +39,34 @@ pub(super) fn list(args: Args) -> Result<Exit> {
                 continue;
             }
         };
-        if args.common.json {
-            output.record(&manage::describe_run(&dir, &tasks))?;
-            continue;
-        }
         let Counts { pending, running, completed, failed, skipped } = tasks.reported_counts();
-        let began = tasks.started_at;
-        let mut row = vec![dir.name().to_owned(), manage::run_state(&dir, &tasks).to_owned()];
-        if is_terminal() {
-            row.push(began.map(|at| at.age(Timestamp::now())).unwrap_or_default());
-            let left = pending + running;
-            row.push(list_counts(&[
-                (completed, "completed"),
-                (failed, "failed"),
-                (skipped, "skipped"),
-                (left, "left"),
-            ]));
-            rows.push(row);
-        } else {
-            row.push(began.map(|at| at.to_string()).unwrap_or_default());
-            row.extend([pending, running, completed, failed, skipped].map(|count| count.to_string()));
-            let row: Vec<_> = row.iter().map(|value| tsv(value)).collect();
-            output.text(row.join("\t").as_bytes(), b"\n")?;
-        }
+        let (state, began) = (manage::run_state(&dir, &tasks), tasks.started_at);
+        let plain = || {
+            let began = began.map(|at| at.to_string()).unwrap_or_default();
+            let counts = [pending, running, completed, failed, skipped].map(|count| count.to_string());
+            [dir.name().to_owned(), state.to_owned(), began].into_iter().chain(counts).collect()
+        };
+        let table = |now: Timestamp| {
+            let age = began.map(|at| at.age(now)).unwrap_or_default();
+            let ended = tasks.ended.as_ref().map(|(at, _)| *at);
+            let took = began.zip(ended).map(|(began, ended)| began.countdown(ended)).unwrap_or_default();
+            let counts = [
+                (completed, "completed", Look::Plain),
+                (failed, "failed", Look::Failed),
+                (skipped, "skipped", Look::Plain),
+                (pending + running, "left", Look::Waiting),
+            ];
+            let counts = counts.iter().filter(|(count, ..)| *count > 0);
+            let counts: Vec<_> =
+                counts.map(|(count, what, look)| (format!("{count} {what}"), *look)).collect();
+            let jobs = counts.iter().enumerate().flat_map(|(at, (text, look))| {
+                [(if at > 0 { ", " } else { "" }, Look::Plain), (text.as_str(), *look)]
+            });
+            vec![dir.name().into(), Cell::state(state), age.into(), took.into(), Cell::parts(jobs)]
+        };
+        listing.add(&manage::describe_run(&dir, &tasks), &[], Rows { plain, table })?;
     }
-    // The counts matter more than the beginning of a name; 'run log' accepts its end.
-    let mut table = Table::new()
-        .column("", Look::Id)
-        .cut(Cut::Front)
-        .gives_way(1, 8)
-        .column("", Look::Plain)
-        .column("", Look::Dim)
-        .column("", Look::Plain)
-        .gives_way(2, 1);
-    rows.into_iter().for_each(|row| table.row(row));
-    table.write(&mut output, args.common.color.is_on())?;
-    output.flush()?;
+    listing.finish()?;
     Ok(exit)
 }
 
@@ -92,6 +87,9 @@ fn named_or_newest(args: &Args, waits: bool) -> Result<RunDir> {
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {
+    if !args.common.no_pager {
+        page();
+    }
     watch::log(&named_or_newest(&args, false)?, args.jobs.show_options(&args.common)?)?;
     Ok(Exit::Done)
 }

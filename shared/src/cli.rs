@@ -57,10 +57,13 @@ use lexopt::{Arg, Parser};
 use crate::error::{self, Error, Exit, Result};
 use crate::habit;
 use crate::ndjson::Output;
+use crate::terminal::{close_pager, page};
 use crate::text::{is_typo, nearest};
 
 /// Parses the rest of the command line, and runs the command with this index.
 fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
+    // The flag before an operand, if the operand may be meant as its value.
+    let mut before: Option<Row> = None;
     loop {
         // The parser drops '--', behind which no operand is mistaken for a verb.
         if parser.try_raw_args().is_some_and(|rest| rest.peek() == Some(OsStr::new("--"))) {
@@ -68,6 +71,7 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
         }
         let Some(arg) = parser.next().map_err(lexopt_error)? else { break };
         let verb = &tool.commands[at];
+        let open = before.take();
         let (flag, row) = match arg {
             Arg::Short('h') | Arg::Long("help") => {
                 return print(&generate::help(&tool, Some(verb).filter(|verb| !verb.name.is_empty())));
@@ -79,7 +83,8 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
             }
             Arg::Long("generate") => return generate_document(&tool, &mut parser),
             Arg::Value(value) => {
-                let hint = operand_hint(&tool, verb, &value);
+                let hint = open.and_then(|row| value_hint(&row, verb, &value));
+                let hint = hint.or_else(|| operand_hint(&tool, verb, &value));
                 tool.actions[at].operand(value).map_err(|error| match hint {
                     Some(hint) => error.or_hint(hint),
                     None => error,
@@ -103,14 +108,23 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
         };
         let value = match row.takes {
             Takes::Nothing => None,
-            Takes::Perhaps(..) => parser.optional_value(),
+            takes if takes.is_optional() => parser.optional_value(),
             _ => Some(parser.value().map_err(lexopt_error)?),
         };
+        before = (row.takes.is_optional() && value.is_none()).then(|| row.clone());
         check_choice(row.takes, value.as_deref())
             .and_then(|()| tool.actions[at].set(flag, Value(value)))
             .map_err(|error| error.within(format_args!("--{}", row.long)))?;
     }
     tool.actions.swap_remove(at).run()
+}
+
+/// The hint for an operand that is a value of the flag before it, which has its value behind '='.
+fn value_hint(row: &Row, verb: &Verb, word: &OsStr) -> Option<String> {
+    let word = word.to_str().filter(|_| verb.operands.is_empty())?;
+    let known = row.takes.values();
+    let is_value = word.split(',').all(|part| known.iter().any(|(value, _)| *value == part.trim()));
+    is_value.then(|| format!("did you mean '--{}={word}'?", row.long))
 }
 
 /// The hint for an operand of a command that accepts none.
@@ -169,7 +183,9 @@ fn lexopt_error(error: lexopt::Error) -> Error {
 pub fn main(tool: Tool) -> ExitCode {
     error::set_program(tool.name);
     let mut name = tool.name.to_owned();
-    let exit = match run(tool, &mut name) {
+    let ended = run(tool, &mut name);
+    close_pager();
+    let exit = match ended {
         Ok(exit) => ExitCode::from(exit.code()),
         // A closed standard output is no error.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
@@ -278,8 +294,9 @@ fn generate_document(tool: &Tool, parser: &mut Parser) -> Result<Exit> {
     print(&text)
 }
 
-/// Prints a text to standard output.
+/// Prints a text to standard output, with the pager of the user if it is longer than the terminal.
 pub fn print(text: &str) -> Result<Exit> {
+    page();
     let mut output = Output::stdout();
     output.text(text.as_bytes(), b"")?;
     output.flush()?;

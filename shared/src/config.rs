@@ -24,7 +24,7 @@ mod setting;
 
 pub use setting::{
     CODEX_BINARY, CODEX_HOME, Kind, Means, RUNS_CONFIRM_ABOVE, RUNS_KEEP, RUNS_MAX_CONCURRENT, SETTINGS,
-    Setting, UI_COLOR,
+    Setting, UI_COLOR, UI_PAGER,
 };
 
 use std::env;

@@ -279,6 +279,16 @@ pub fn warn_once(message: impl Display) {
 /// The text that standard error has not accepted yet, after [`buffer_stderr`].
 static UNWRITTEN: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
+/// Whether nothing is written to standard error before [`flush`].
+static IS_HELD: AtomicBool = AtomicBool::new(false);
+
+/// Keeps all further text for standard error until [`flush`]: a pager has the screen.
+#[doc(hidden)]
+pub fn hold_stderr() {
+    buffer_stderr();
+    IS_HELD.store(true, Ordering::Relaxed);
+}
+
 /// The number of bytes that are kept for a reader of standard error that does not read. Further text is dropped.
 const MOST_UNWRITTEN: usize = 1 << 20;
 
@@ -294,6 +304,9 @@ pub fn buffer_stderr() {
 pub fn write_available() -> bool {
     let mut guard = unwritten();
     let Some(text) = guard.as_mut() else { return true };
+    if IS_HELD.load(Ordering::Relaxed) {
+        return text.is_empty();
+    }
     // A closed standard error accepts nothing more, and there is no other place for the text.
     let written = Stream::Err.write_available(text).unwrap_or(text.len());
     text.drain(..written);
@@ -303,6 +316,7 @@ pub fn write_available() -> bool {
 /// Writes all of the kept text, and waits for the reader of standard error.
 #[doc(hidden)]
 pub fn flush() {
+    IS_HELD.store(false, Ordering::Relaxed);
     if let Some(text) = unwritten().take() {
         let _ = io::stderr().write_all(&text);
     }

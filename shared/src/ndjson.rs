@@ -26,7 +26,7 @@
 //! assert!(records.next().is_none());
 //! ```
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal, Read, Write};
 use std::rc::{Rc, Weak};
 
@@ -36,7 +36,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result, Stream, reason};
-use crate::text::{harmless_json, tsv};
+use crate::text::{harmless_json, tsv, width};
 
 /// The longest line that is read: 64 MiB. A longer line is an error, after which the next line is read.
 pub const LONGEST_LINE: usize = 64 << 20;
@@ -295,9 +295,66 @@ pub struct Output {
     is_terminal: bool,
     /// The size at which the buffer is written; `None` for an output that only a call writes.
     limit: Option<usize>,
+    /// The lines in the buffer, while they may be those of a screen.
+    lines: usize,
+    /// The part of the buffer that has these lines.
+    counted: usize,
+}
+
+/// A screen, and the pager for output that is longer.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Screen {
+    /// The columns.
+    pub columns: usize,
+    /// The number of lines that fit.
+    pub lines: usize,
+    /// Starts the pager; `None` if there is none, and the output goes to the terminal.
+    pub start: fn() -> Option<Box<dyn Pipe>>,
+}
+
+/// The standard input of a pager.
+#[doc(hidden)]
+pub trait Pipe {
+    /// Writes all bytes. A pager that was closed is no error: nobody reads the rest.
+    fn write(&mut self, bytes: &[u8]);
+    /// Whether the pager was closed.
+    fn is_closed(&self) -> bool;
+}
+
+/// Sends the output of this thread to a pager if it is longer than the screen. Output that is shorter when it is
+/// flushed, or when a tool waits for its input, is written to the terminal, and so is all later output.
+#[doc(hidden)]
+pub fn page_beyond(screen: Screen) {
+    SCREEN.set(Some(screen));
+}
+
+/// Ends the output to the pager, whose standard input is closed.
+#[doc(hidden)]
+pub fn close_pager() {
+    SCREEN.set(None);
+    PAGER.take();
+}
+
+/// The lines that a text takes on a screen of so many columns.
+fn count_lines(text: &[u8], columns: usize) -> usize {
+    let text = String::from_utf8_lossy(text);
+    let count = |line: &str| {
+        // Commands to the terminal, which all are colours here, have no width.
+        let parts = line.split('\x1b').enumerate();
+        let wide = parts.map(|(at, part)| {
+            width(if at == 0 { part } else { part.split_once('m').map_or(part, |(_, rest)| rest) })
+        });
+        wide.sum::<usize>().div_ceil(columns.max(1)).max(1)
+    };
+    text.split_terminator('\n').map(count).sum()
 }
 
 thread_local! {
+    /// The screen that a pager is started for.
+    static SCREEN: Cell<Option<Screen>> = const { Cell::new(None) };
+    /// The pager that was started.
+    static PAGER: RefCell<Option<Box<dyn Pipe>>> = const { RefCell::new(None) };
     /// The buffer of the [`Output`] of this thread that is written before [`Records`] waits.
     static WRITTEN_BEFORE_WAITING: RefCell<Weak<RefCell<Vec<u8>>>> = const { RefCell::new(Weak::new()) };
 }
@@ -309,15 +366,26 @@ fn write_before_waiting() -> Result<()> {
 /// Writes a buffer. A closed pipe is an error even if the buffer is empty: an input may be endless.
 fn write_checked(buffer: &RefCell<Vec<u8>>) -> Result<()> {
     write(buffer)?;
-    match Stream::Out.is_closed() {
+    let paged = PAGER.with_borrow(|pager| pager.as_ref().map(|pager| pager.is_closed()));
+    match paged.unwrap_or_else(|| Stream::Out.is_closed()) {
         true => Err(Error::of_output(io::ErrorKind::BrokenPipe)),
         false => Ok(()),
     }
 }
 
 fn write(buffer: &RefCell<Vec<u8>>) -> Result<()> {
-    let (mut buffer, mut out) = (buffer.borrow_mut(), io::stdout().lock());
-    let written = out.write_all(&buffer).and_then(|()| out.flush());
+    SCREEN.set(None);
+    let mut buffer = buffer.borrow_mut();
+    let written = PAGER.with_borrow_mut(|pager| match pager {
+        Some(pager) => {
+            pager.write(&buffer);
+            Ok(())
+        }
+        None => {
+            let mut out = io::stdout().lock();
+            out.write_all(&buffer).and_then(|()| out.flush())
+        }
+    });
     buffer.clear();
     // The memory of one huge record is released.
     buffer.shrink_to(2 * BLOCK);
@@ -344,7 +412,7 @@ impl Output {
     #[doc(hidden)]
     pub fn nonblocking() -> Self {
         let buffer = Rc::new(RefCell::new(Vec::with_capacity(FIRST_BLOCK)));
-        Output { buffer, is_terminal: io::stdout().is_terminal(), limit: None }
+        Output { buffer, is_terminal: io::stdout().is_terminal(), limit: None, lines: 0, counted: 0 }
     }
 
     /// Writes a record as one line of JSON.
@@ -379,6 +447,14 @@ impl Output {
         buffer.extend_from_slice(text);
         buffer.extend_from_slice(end);
         let is_full = self.limit.is_some_and(|limit| buffer.len() >= limit);
+        if let Some(screen) = SCREEN.get().filter(|_| self.is_terminal) {
+            let from = std::mem::replace(&mut self.counted, buffer.len()).min(buffer.len());
+            self.lines += count_lines(&buffer[from..], screen.columns);
+            if self.lines <= screen.lines {
+                return Ok(());
+            }
+            PAGER.set((screen.start)());
+        }
         drop(buffer);
         if is_full { self.flush() } else { Ok(()) }
     }
@@ -389,9 +465,15 @@ impl Output {
         self.buffer.borrow().len()
     }
 
-    /// Writes as much as the reader accepts now, and returns whether all is written.
+    /// Writes as much as the reader accepts now, and returns whether all is written, or kept for a pager.
     #[doc(hidden)]
     pub fn write_available(&mut self) -> Result<bool> {
+        if SCREEN.get().is_some_and(|_| self.is_terminal) {
+            return Ok(true);
+        }
+        if PAGER.with_borrow(Option::is_some) {
+            return write(&self.buffer).map(|()| true);
+        }
         let mut buffer = self.buffer.borrow_mut();
         let written = Stream::Out.write_available(&buffer);
         let count = *written.as_ref().unwrap_or(&buffer.len());

@@ -8,14 +8,19 @@
 //! assert_eq!(template.fill(true, |name| format!("<{name}>")), "<id>\t<title>");
 //! ```
 
+mod listing;
+
+pub use listing::{Listing, Rows};
+
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
-use crate::record::{Chosen, Field, Id, Session, Status, Value};
-use crate::terminal::{Cell, Color, Cut, Look, Table, columns, is_terminal};
+use crate::record::{Field, Id, Session, Status, Value};
+use crate::terminal::{Cell, Color, Cut, Look, Table, columns, is_terminal, page};
 use crate::text::{harmless, tsv};
 use crate::time::Timestamp;
 
@@ -100,6 +105,11 @@ impl Template {
                         Error::usage(message).hint("\\{ prints a brace")
                     })?;
                     letters = rest.chars();
+                    if let Some(word) = name.strip_prefix('{') {
+                        let message = format!("there is no field '{name}': a field stands in single braces");
+                        let word = word.trim_start_matches([' ', '.']).trim_end().to_lowercase();
+                        return Err(Error::usage(message).hint(format!("did you mean '{{{word}}}'?")));
+                    }
                     check(name)?;
                     pieces.push(Piece::Text(std::mem::take(&mut plain)));
                     pieces.push(Piece::Field(name.to_owned()));
@@ -108,7 +118,13 @@ impl Template {
             }
         }
         pieces.push(Piece::Text(plain));
-        Ok(Template(pieces))
+        let template = Template(pieces);
+        // 'json', '%(id)' and '$id' of other programs would be printed once for each record.
+        if template.names().next().is_none() {
+            let error = Error::usage(format!("there is no field in the template '{text}' of --format"));
+            return Err(error.hint("a field stands in braces, such as '{id}'; --json prints records"));
+        }
+        Ok(template)
     }
 
     /// The names in braces.
@@ -146,33 +162,49 @@ fn printable(value: &str, nul: bool) -> Cow<'_, str> {
 pub struct Shape {
     /// Records.
     pub json: bool,
-    /// These fields, in this order.
-    pub fields: Option<Vec<Field>>,
+    /// The fields of these names, in this order.
+    pub fields: Option<Vec<String>>,
     /// This template.
     pub template: Option<Template>,
     /// Rows that end in NUL, with values that are not escaped.
     pub nul: bool,
     /// Colours.
     pub color: Color,
+    /// A table also where standard output is no terminal.
+    pub table: bool,
+    /// The greatest number of records, for [`Listing`].
+    pub limit: Option<usize>,
+    /// No pager.
+    pub no_pager: bool,
 }
 
 impl Shape {
+    /// Whether a table is written.
+    pub fn is_table(&self) -> bool {
+        (is_terminal() || self.table) && !self.json && !self.nul && self.template.is_none()
+    }
+
     /// The fields that are printed; the index reads no others.
     pub fn needed(&self) -> Vec<Field> {
         use Field::{Branch, Cwd, Id, Name, Source, Title, UpdatedAt};
         match (&self.template, &self.fields) {
             (Some(template), _) => template.names().filter_map(|name| Field::parse(name).ok()).collect(),
-            (None, Some(fields)) => fields.clone(),
+            (None, Some(names)) => names.iter().filter_map(|name| Field::parse(name).ok()).collect(),
             (None, None) if self.json => Field::LISTED.to_vec(),
             (None, None) => vec![Id, UpdatedAt, Cwd, Name, Title, Branch, Source],
         }
     }
 }
 
+/// A chosen field of sessions: its name as it was typed, and the field; `None` for a field of another program.
+type Pick = (String, Option<Field>);
+
 /// Writes sessions in a form.
 pub struct Sessions {
     output: Output,
     shape: Shape,
+    /// The chosen fields, or those of the template.
+    picks: Vec<Pick>,
     table: Option<Table>,
     now: Timestamp,
 }
@@ -180,39 +212,77 @@ pub struct Sessions {
 impl Sessions {
     /// Writes to standard output.
     pub fn new(shape: Shape) -> Sessions {
-        let has_table = is_terminal() && !shape.json && !shape.nul && shape.template.is_none();
-        let table = has_table.then(|| match &shape.fields {
-            Some(fields) => fields_table(fields),
+        if !shape.no_pager {
+            page();
+        }
+        let table = shape.is_table().then(|| match &shape.fields {
+            Some(names) => names.iter().fold(Table::new(), |table, name| column_of(table, name)),
             None => sessions_table(columns()),
         });
-        Sessions { output: Output::stdout(), shape, table, now: Timestamp::now() }
+        let names: Vec<&str> = match &shape.template {
+            Some(template) => template.names().collect(),
+            None => shape.fields.iter().flatten().map(String::as_str).collect(),
+        };
+        let picks = names.into_iter().map(|name| (name.to_owned(), Field::parse(name).ok())).collect();
+        Sessions { output: Output::stdout(), shape, picks, table, now: Timestamp::now() }
+    }
+
+    /// Writes a line above the table; without a table, nothing.
+    pub fn heading(&mut self, line: &str) -> Result<()> {
+        match &self.table {
+            Some(_) => self.output.text(line.as_bytes(), b"\n"),
+            None => Ok(()),
+        }
     }
 
     /// Writes one session.
     pub fn write(&mut self, session: &Session<'_>) -> Result<()> {
-        let (shape, now) = (&self.shape, self.now);
-        let value = |field: &Field| session.value(*field).map(|value| value.to_string()).unwrap_or_default();
-        match (&mut self.table, &shape.fields) {
-            (Some(table), Some(fields)) => {
-                table.row(fields.iter().map(|field| match session.value(*field) {
-                    Some(Value::Time(at)) => at.age(now),
-                    _ => value(field),
+        self.write_with(session, None)
+    }
+
+    /// Writes one session, whose fields of other programs are those of the record that was read.
+    pub fn write_with(&mut self, session: &Session<'_>, record: Option<&RawValue>) -> Result<()> {
+        let (shape, picks, now) = (&self.shape, &self.picks, self.now);
+        let has_foreign = picks.iter().any(|(_, field)| field.is_none());
+        let foreign: serde_json::Value = match record.filter(|_| has_foreign) {
+            Some(record) => serde_json::from_str(record.get()).unwrap_or_default(),
+            None => serde_json::Value::Null,
+        };
+        let value = |(name, field): &Pick| match field {
+            Some(field) => session.value(*field).map(|value| value.to_string()).unwrap_or_default(),
+            None => listing::lookup(&foreign, name).map(listing::text_of).unwrap_or_default(),
+        };
+        match (&mut self.table, &shape.template) {
+            (Some(table), _) if shape.fields.is_some() => {
+                table.row(picks.iter().map(|(name, field)| match field.map(|field| session.value(field)) {
+                    Some(Some(Value::Time(at))) => at.age(now).into(),
+                    Some(Some(Value::Number(number))) => Cell::number(number),
+                    Some(Some(Value::Text(word))) if *field == Some(Field::Status) => Cell::state(word),
+                    Some(value) => value.map(|value| value.to_string()).unwrap_or_default().into(),
+                    None => match listing::lookup(&foreign, name) {
+                        Some(value) => listing::cell_of(name, value, now),
+                        None => "".into(),
+                    },
                 }))
             }
-            (Some(table), None) => table.row(sessions_row(session, now)),
-            (None, Some(fields)) if shape.json => {
-                return self.output.record(&Chosen { session, fields });
+            (Some(table), _) => table.row(sessions_row(session, now)),
+            (None, _) if shape.json && shape.fields.is_some() => {
+                return self.output.record(&Picked { session, foreign: &foreign, picks });
             }
-            (None, None) if shape.json => return self.output.line(|out| session.write_json(out)),
-            (None, fields) => {
-                let row = match (&shape.template, fields) {
-                    (Some(template), _) => template.fill(shape.nul, |name| {
-                        Field::parse(name).map(|field| value(&field)).unwrap_or_default()
-                    }),
-                    (None, Some(fields)) => row(fields.iter().map(value), shape.nul),
-                    (None, None) => {
+            (None, _) if shape.json => return self.output.line(|out| session.write_json(out)),
+            (None, template) => {
+                let row = match template {
+                    Some(template) => {
+                        // The fields of the template are in the order of their places in it.
+                        let mut fields = picks.iter();
+                        template.fill(shape.nul, |_| fields.next().map(value).unwrap_or_default())
+                    }
+                    None if shape.fields.is_some() => row(picks.iter().map(value), shape.nul),
+                    None => {
                         let fields = [Field::Id, Field::UpdatedAt, Field::Cwd];
-                        row(fields.iter().map(value).chain([session.label().to_owned()]), shape.nul)
+                        let value =
+                            |field| session.value(field).map(|value| value.to_string()).unwrap_or_default();
+                        row(fields.into_iter().map(value).chain([session.label().to_owned()]), shape.nul)
                     }
                 };
                 return self.output.text(row.as_bytes(), if shape.nul { b"\0" } else { b"\n" });
@@ -296,16 +366,41 @@ fn sessions_row(session: &Session<'_>, now: Timestamp) -> [Cell; 5] {
     ]
 }
 
-/// The table of chosen fields, of which the widest becomes narrower first.
-fn fields_table(fields: &[Field]) -> Table {
-    let cut = |field| match field {
-        Field::Id | Field::Parent | Field::ForkedFrom => Cut::Id,
-        Field::Cwd | Field::RolloutPath => Cut::Front,
+/// A session record with only the chosen fields, and its type.
+struct Picked<'s> {
+    session: &'s Session<'s>,
+    foreign: &'s serde_json::Value,
+    picks: &'s [Pick],
+}
+
+impl Serialize for Picked<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", "session")?;
+        for (at, (name, field)) in self.picks.iter().enumerate() {
+            if self.picks[..at].iter().any(|(before, _)| before == name) {
+                continue;
+            }
+            match field {
+                Some(field) => {
+                    map.serialize_entry(name, &self.session.value(*field).unwrap_or(Value::Null))?;
+                }
+                None => map.serialize_entry(name, &listing::lookup(self.foreign, name))?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// Adds the column of a chosen field. Of the columns the widest becomes narrower first.
+fn column_of(table: Table, name: &str) -> Table {
+    let cut = match name {
+        "id" | "session" | "queue" | "parent" | "subagent.parent" | "forked_from" => Cut::Id,
+        "cwd" | "rollout_path" | "path" | "project" | "codex.path" | "codex_home" => Cut::Front,
         _ => Cut::Back,
     };
-    fields.iter().fold(Table::new(), |table, field| {
-        table.column(field.name().to_uppercase(), Look::Plain).cut(cut(*field))
-    })
+    table.column(name.to_uppercase(), Look::Plain).cut(cut)
 }
 
 #[cfg(test)]
@@ -335,7 +430,7 @@ mod tests {
     fn grids_fit() {
         let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
         let lines = |most| {
-            let mut table = fields_table(&[Field::Id, Field::Title, Field::Cwd]);
+            let mut table = ["id", "title", "cwd"].into_iter().fold(Table::new(), column_of);
             table.row([id, &"日本語 wide ".repeat(20), "/a/b/c/d/e/f/g/h/i/j"]);
             table.lines(most, false)
         };
@@ -360,5 +455,9 @@ mod tests {
         assert!(Template::parse("{titel}", known).is_err());
         assert!(Template::parse("\\x", known).is_err());
         assert!(Template::parse("{id", known).is_err());
+        for none in ["json", "%(id)", "$id", "", "\\{id\\}"] {
+            let error = Template::parse(none, known).unwrap_err();
+            assert!(error.message().starts_with("there is no field in the template"), "{error}");
+        }
     }
 }

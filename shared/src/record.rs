@@ -32,7 +32,7 @@ pub use field::{Field, Value};
 pub use id::Id;
 pub use needs::Needs;
 pub use raw_record::RawRecord;
-pub use write::{Chosen, MergedRecord};
+pub use write::MergedRecord;
 
 use crate::choice::Choice;
 use crate::time::Timestamp;

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 pub mod instance;
 
 use crate::error::{Error, Exit, Result};
+use crate::store::RawObject;
 use crate::text::nearest;
 
 /// The schemas of all records that tools write, as one schema.
@@ -99,6 +100,37 @@ pub fn each(all: &str) -> Result<Vec<Schema>> {
     Ok(found)
 }
 
+/// The names of the fields of records of a type, those in objects with dots: `counts.failed`.
+pub fn fields(kind: &str) -> Vec<String> {
+    // The order is that of the record.
+    fn add(schema: &RawValue, before: &str, all: &mut Vec<String>) {
+        for (key, inner) in RawObject::entries(schema) {
+            match key.as_str() {
+                "properties" => {
+                    for (name, inner) in RawObject::entries(&inner) {
+                        all.push(format!("{before}{name}"));
+                        add(&inner, &format!("{before}{name}."), all);
+                    }
+                }
+                "allOf" | "anyOf" | "oneOf" => {
+                    let parts: Vec<Box<RawValue>> = serde_json::from_str(inner.get()).unwrap_or_default();
+                    parts.iter().for_each(|part| add(part, before, all));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut all = Vec::new();
+    let schemas = each(WRITTEN).unwrap_or_default();
+    if let Some(schema) = schemas.iter().find(|schema| schema.name == kind) {
+        let text: Option<&RawValue> = serde_json::from_str(&schema.text).ok();
+        text.into_iter().for_each(|text| add(text, "", &mut all));
+    }
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|name| name != "type" && seen.insert(name.clone()));
+    all
+}
+
 /// The schema of a type of written records, or of `read` ones. An error has the most similar type as a hint, or the
 /// command that prints the schema of the other kind.
 pub fn find<'s>(schemas: &'s [Schema], name: &str, read: bool) -> Result<&'s Schema> {
@@ -139,6 +171,15 @@ mod tests {
                 assert!(!schema.about.is_empty() && !schema.about.ends_with('.'), "{}", schema.about);
             }
         }
+    }
+
+    #[test]
+    fn fields_have_their_paths() {
+        let names = fields("run");
+        assert!(names.starts_with(&["id".to_owned(), "kind".to_owned(), "name".to_owned()]), "{names:?}");
+        assert!(names.contains(&"counts.failed".to_owned()), "{names:?}");
+        assert!(fields("tool").contains(&"about".to_owned()));
+        assert!(fields("nothing").is_empty());
     }
 
     #[test]

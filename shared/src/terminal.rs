@@ -9,18 +9,20 @@
 
 mod ask;
 mod key;
+mod pager;
 mod table;
 
 pub use ask::{ask, can_ask};
 #[doc(hidden)]
 pub use key::{Key, Keyboard};
+pub use pager::{close_pager, page};
 pub use table::{Cell, Cut, Table};
 
 use std::env;
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
-use rustix::termios::tcgetwinsize;
+use rustix::termios::{Winsize, tcgetwinsize};
 
 use crate::choice::Choice;
 use crate::config;
@@ -46,9 +48,9 @@ impl Choice for Color {
         (
             Color::Auto,
             "auto",
-            "use colours on a terminal, unless NO_COLOR is set, and in every output if CLICOLOR_FORCE is set",
+            "use colours on a terminal, unless NO_COLOR is set, and in every table if CLICOLOR_FORCE is set",
         ),
-        (Color::Always, "always", "use colours in every output"),
+        (Color::Always, "always", "use colours in every table, also in a pipe"),
         (Color::Never, "never", "use no colours"),
     ];
 }
@@ -84,11 +86,13 @@ pub fn is_terminal() -> bool {
     *IS_TERMINAL.get_or_init(|| io::stdout().is_terminal())
 }
 
-/// The columns of the terminal on standard output; without a terminal `COLUMNS`, or 80.
+/// The columns of the terminal on standard output; without a terminal `COLUMNS`, or the columns of the terminal on
+/// standard error, or 80.
 pub fn columns() -> usize {
-    let from_terminal = tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
-    let from_env = || env::var("COLUMNS").ok().and_then(|text| text.parse::<u16>().ok());
-    from_terminal.filter(|n| *n > 0).or_else(from_env).filter(|n| *n > 0).map_or(80, usize::from)
+    let of = |size: rustix::io::Result<Winsize>| size.ok().map(|size| size.ws_col).filter(|n| *n > 0);
+    let from_env = || env::var("COLUMNS").ok().and_then(|text| text.parse::<u16>().ok()).filter(|n| *n > 0);
+    let from_stderr = || of(tcgetwinsize(io::stderr()));
+    of(tcgetwinsize(io::stdout())).or_else(from_env).or_else(from_stderr).map_or(80, usize::from)
 }
 
 /// The rows of the terminal on standard output; without a terminal 24.

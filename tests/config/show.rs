@@ -9,13 +9,14 @@ use serde_json::{Value, json as value};
 use crate::world::terminal::on_terminal;
 use crate::world::{Ran, World, json};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "codex.home",
     "codex.binary",
     "runs.keep",
     "runs.max_concurrent",
     "runs.confirm_above",
     "ui.color",
+    "ui.pager",
     "codex.database",
     "config.folder",
     "state.folder",

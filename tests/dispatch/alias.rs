@@ -219,9 +219,10 @@ fn no_alias_controls_the_terminal() {
     let text = "evil = \"echo \\u001b]0;x\\u0007\\t\\nnew\\trow \\u202e\"\n'../x' = 'echo'\n'' = 'echo'\n'-n' = 'echo'\n\"\\u001b[31m\" = 'echo'\n";
     let world = world(text);
     let shown = on_terminal(&world, &["codex-agent", "--list"], 200);
+    let shown = shown.replace("\x1b[36m", "").replace("\x1b[0m", "");
     let row = shown.lines().find(|row| row.starts_with("evil")).unwrap().trim_end();
     let row = row.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(row, "evil alias for echo '\\x1b]0;x\\x07' new row '\\u{202e}'");
+    assert_eq!(row, "evil alias alias for echo '\\x1b]0;x\\x07' new row '\\u{202e}'");
     let listed = ok(&world, &["--list"]);
     assert!(listed.contains("\nevil\talias for echo '\\x1b]0;x\\x07' new row '\u{202e}'\t"), "{listed}");
     assert!(listed.lines().all(|row| row.split('\t').count() == 4), "{listed}");

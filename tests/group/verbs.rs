@@ -333,5 +333,5 @@ fn a_prompt_without_its_flag_gets_a_hint() {
 fn a_list_has_one_format() {
     let world = World::new();
     let told = refused(&world, &["list", "--json", "--format", "{name}"], 2);
-    assert!(told.contains("--format cannot be combined with --json"), "{told}");
+    assert!(told.contains("--format cannot be combined with --fields or --json"), "{told}");
 }

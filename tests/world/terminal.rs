@@ -37,6 +37,11 @@ impl Terminal {
         let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(slave.as_fd(), size).unwrap();
+        // A test that wants a pager names it.
+        let pagers = ["CODEX_AGENT_PAGER", "PAGER"];
+        if !command.get_envs().any(|(name, _)| pagers.iter().any(|pager| name == *pager)) {
+            command.env("CODEX_AGENT_PAGER", "cat");
+        }
         let end = || Stdio::from(OwnedFd::from(slave.try_clone().unwrap()));
         let child =
             command.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
 use crate::error::{Error, Result, reason};
 
@@ -128,6 +128,12 @@ fn drain(pipe: &mut UnixStream) -> usize {
 /// Registers a number that is 0 until this process receives a signal that asks to stop, and then the number of the signal.
 pub(crate) fn requests_to_stop() -> Result<Arc<AtomicUsize>> {
     register_number(&[SIGINT, SIGTERM, SIGHUP])
+}
+
+/// Lets SIGINT and SIGQUIT end no longer this process, but another program at the same terminal. The number is 0 until
+/// one of them is received.
+pub fn ignore_interrupts() -> Result<Arc<AtomicUsize>> {
+    register_number(&[SIGINT, SIGQUIT])
 }
 
 /// Registers a number that is 0 until this process receives one of these signals, and then the number of the signal.

@@ -172,7 +172,7 @@ fn offer_flag_value(found: &mut Candidates<'_>, row: &Row, lookup: &Lookup<'_>) 
         Takes::Directory(_) => found.instruct("directories"),
         Takes::Session(_) => offer_operand(found, Completes::Sessions, false, lookup)?,
         Takes::Group(_) => offer_operand(found, Completes::Groups, false, lookup)?,
-        Takes::List(_, words) => {
+        Takes::List(_, words) | Takes::PerhapsList(_, words) => {
             found.instruct("open");
             let list = found.typed.rfind(',').map_or("", |comma| &found.typed[..=comma]);
             words().iter().for_each(|(word, meaning)| found.offer(&format!("{list}{word}"), meaning));

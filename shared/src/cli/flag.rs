@@ -151,6 +151,11 @@ impl<A: 'static> Flag<A> {
         Flag { row: self.row, set }
     }
 
+    /// The name of the flag, without the dashes.
+    pub fn long(&self) -> &'static str {
+        self.row.long
+    }
+
     /// Sets the letter of the flag.
     pub fn short(mut self, letter: char) -> Self {
         self.row.short = Some(letter);
@@ -234,6 +239,8 @@ pub enum Takes {
     List(&'static str, Values),
     /// Optionally `=` and one of these values.
     Perhaps(&'static str, Values),
+    /// Optionally `=` and several of these values, with commas between.
+    PerhapsList(&'static str, Values),
     /// A reference to a session.
     Session(&'static str),
     /// The name of a group.
@@ -252,6 +259,7 @@ impl Takes {
             | Takes::Words(name, _)
             | Takes::List(name, _)
             | Takes::Perhaps(name, _)
+            | Takes::PerhapsList(name, _)
             | Takes::Session(name)
             | Takes::Group(name) => Some(name),
         }
@@ -263,7 +271,8 @@ impl Takes {
             Takes::OneOf(_, values)
             | Takes::Words(_, values)
             | Takes::List(_, values)
-            | Takes::Perhaps(_, values) => values(),
+            | Takes::Perhaps(_, values)
+            | Takes::PerhapsList(_, values) => values(),
             _ => Vec::new(),
         }
     }
@@ -281,7 +290,12 @@ impl Takes {
 
     /// Whether the next word is the value.
     pub fn has_value(self) -> bool {
-        !matches!(self, Takes::Nothing | Takes::Perhaps(..))
+        !matches!(self, Takes::Nothing) && !self.is_optional()
+    }
+
+    /// Whether a value is given only behind `=`.
+    pub fn is_optional(self) -> bool {
+        matches!(self, Takes::Perhaps(..) | Takes::PerhapsList(..))
     }
 }
 

@@ -1,16 +1,19 @@
 //! Flags that several tools share.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::complete::find_sessions;
-use super::flag::{Completes, Flag, Takes, Value};
+use super::flag::{Completes, Flag, Takes, Value, Values};
 use super::table::Command;
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
 use crate::error::{Error, Result};
 use crate::output::{Shape, Template};
 use crate::record::Field;
+use crate::schema;
 use crate::terminal::Color;
+use crate::text::nearest;
 
 /// The values of the shared flags.
 #[derive(Default)]
@@ -21,20 +24,28 @@ pub struct CommonOptions {
     pub color: Color,
     /// `--json`.
     pub json: bool,
+    /// Whether the value of `--json` has the fields.
+    json_fields: bool,
     /// `--no-database`.
     pub no_database: bool,
     /// `--no-files`.
     pub no_files: bool,
     /// `--codex`.
     pub codex: Option<PathBuf>,
-    /// `--fields`.
-    pub fields: Option<Vec<Field>>,
+    /// `--fields`, or the value of `--json`: names, which [`CommonOptions::shape`] checks.
+    pub fields: Option<Vec<String>>,
     /// `--format`.
     pub template: Option<Template>,
     /// `-0`.
     pub nul: bool,
     /// `--full`.
     pub full: bool,
+    /// `--limit` of a listing of records that are no sessions.
+    pub limit: Option<usize>,
+    /// `--table`.
+    pub table: bool,
+    /// `--no-pager`.
+    pub no_pager: bool,
 }
 
 impl CommonOptions {
@@ -61,8 +72,55 @@ impl CommonOptions {
         })
     }
 
-    /// The form in which sessions are printed; an error if two flags choose different ones.
+    /// The form in which sessions are printed; an error if two flags choose different ones, or for an unknown field.
     pub fn shape(&self) -> Result<Shape> {
+        self.checked_shape(|name| Field::parse(name).map(drop))
+    }
+
+    /// As [`CommonOptions::shape`], for sessions from standard input, whose records may have fields of other tools.
+    pub fn shape_with_foreign(&self) -> Result<Shape> {
+        self.checked_shape(|name| match name.is_empty() {
+            true => Field::parse(name).map(drop),
+            false => Ok(()),
+        })
+    }
+
+    /// The form in which records of other types are printed. Their fields are those of the schemas of these types, and
+    /// `more`, which only rows and templates have.
+    pub fn shape_of(&self, kinds: &[&str], more: &[&str]) -> Result<Shape> {
+        let names = std::cell::OnceCell::new();
+        let known = || {
+            let mut all: Vec<String> = kinds.iter().flat_map(|kind| schema::fields(kind)).collect();
+            all.extend(more.iter().map(|name| (*name).to_owned()));
+            let mut seen = HashSet::new();
+            all.retain(|name| seen.insert(name.clone()));
+            all
+        };
+        self.checked_shape(|name| {
+            let known: &Vec<String> = names.get_or_init(known);
+            if known.iter().any(|one| one == name) || name == "type" {
+                return Ok(());
+            }
+            let error =
+                Error::usage(format!("there is no field '{name}' in a {} record", kinds.join(" or ")));
+            let error = match nearest(name, known.iter().map(String::as_str)).first() {
+                Some(near) => error.hint(format!("did you mean '{near}'?")),
+                None => error,
+            };
+            Err(error.hint(format!("fields: {}", known.join(" "))))
+        })
+    }
+
+    fn checked_shape(&self, check: impl Fn(&str) -> Result<()>) -> Result<Shape> {
+        let flag = if self.json_fields { "--json" } else { "--fields" };
+        let names = self.fields.iter().flatten().map(|name| (name.as_str(), flag));
+        let template = self.template.iter().flat_map(Template::names).map(|name| (name, "--format"));
+        for (name, flag) in names.chain(template) {
+            check(name).map_err(|error| error.within(flag))?;
+        }
+        if self.table && (self.json || self.template.is_some() || self.nul) {
+            return Err(Error::usage("--table cannot be combined with --json, --format or -0"));
+        }
         if self.template.is_some() && (self.json || self.fields.is_some()) {
             return Err(Error::usage("--format cannot be combined with --fields or --json"));
         }
@@ -75,6 +133,9 @@ impl CommonOptions {
             template: self.template.clone(),
             nul: self.nul,
             color: self.color,
+            table: self.table,
+            limit: self.limit,
+            no_pager: self.no_pager,
         })
     }
 }
@@ -115,28 +176,49 @@ pub fn codex<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
         .more("Without this option, CODEX_AGENT_CODEX or the setting codex.binary in config.toml names the executable; if neither is set, it is codex on PATH.")
 }
 
+/// The names in a list such as `id,title`.
+fn names(value: &str) -> Vec<String> {
+    value.split(',').map(|name| name.trim().to_owned()).collect()
+}
+
+fn session_fields() -> Vec<(&'static str, &'static str)> {
+    Field::NAMES.iter().map(|name| (*name, "")).collect()
+}
+
 /// `--fields F,F,...`
-fn fields<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let known = || Field::NAMES.iter().map(|name| (*name, "")).collect();
-    let parse = |value: Value| -> Result<Vec<Field>> {
-        value.text()?.split(',').map(|name| Field::parse(name.trim())).collect()
-    };
-    let (takes, help) = (Takes::List("F,F,...", known), "print only these fields, in this order");
-    Flag::parsed("fields", takes, help, parse, |args: &mut Args<O, J>| &mut args.common.fields).more(
+fn fields<O: 'static, J: 'static>(known: Values) -> Flag<Args<O, J>> {
+    let help = "print only these fields, in this order";
+    Flag::new("fields", Takes::List("F,F,...", known), help, |args: &mut Args<O, J>, value| {
+        args.common.fields = Some(names(&value.text()?));
+        args.common.json_fields = false;
+        Ok(())
+    })
+    .more(
         "On a terminal, the fields are the columns of a table, in which times are ages and ids may be shortened to \
          eight digits. In a pipe, the columns are separated by TABs. With --json, records have only these fields and \
          their type. codex-agent-records(5) lists the fields, including dotted names such as git.branch.",
     )
 }
 
+/// `--json[=F,F,...]`
+fn json_of<O: 'static, J: 'static>(help: &'static str, known: Values) -> Flag<Args<O, J>> {
+    Flag::new("json", Takes::PerhapsList("F,F,...", known), help, |args: &mut Args<O, J>, value| {
+        args.common.json = true;
+        if let Some(list) = value.perhaps()? {
+            (args.common.fields, args.common.json_fields) = (Some(names(&list)), true);
+        }
+        Ok(())
+    })
+    .more("With a list of fields, it is --json and --fields. codex-agent-records(5) describes the records.")
+}
+
 /// `--format TEMPLATE`
-fn format<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    let known = |name: &str| Field::parse(name).map(|_| ());
-    let (takes, help) = (Takes::Text("TEMPLATE"), "a template such as '{id}\\t{title}'");
-    let parse = move |value: Value| Template::parse(&value.text()?, known);
-    Flag::parsed("format", takes, help, parse, |args: &mut Args<O, J>| &mut args.common.template).more(
-        "Each session is printed as one line. In TEMPLATE, a field stands in braces, and the escapes are \\t, \\n, \\0, \
-         \\\\, \\{ and \\}. Values are escaped as in TAB-separated lines, unless -0 is given.",
+fn format<O: 'static, J: 'static>(help: &'static str) -> Flag<Args<O, J>> {
+    let parse = move |value: Value| Template::parse(&value.text()?, |_| Ok(()));
+    Flag::parsed("format", Takes::Text("TEMPLATE"), help, parse, |args: &mut Args<O, J>| &mut args.common.template).more(
+        "Each record is printed as one line. In TEMPLATE, a field stands in braces, and the escapes are \\t, \\n, \\0, \
+         \\\\, \\{ and \\}. A TEMPLATE without a field is an error. Values are escaped as in TAB-separated lines, \
+         unless -0 is given.",
     )
 }
 
@@ -156,9 +238,74 @@ fn full<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     )
 }
 
-/// The flags for the output of sessions: `--json`, `--fields`, `--format`, `--null`, `--full`.
-pub fn session_output<O: 'static, J: 'static>() -> [Flag<Args<O, J>>; 5] {
-    [json("print session records, one per line"), fields(), format(), null(), full()]
+/// `--table`
+fn table<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    Flag::switch("table", "print a table also in a pipe", |args: &mut Args<O, J>| &mut args.common.table).more(
+        "The table is as wide as the terminal; in a pipe, as the variable COLUMNS says, or else as the terminal on \
+         standard error, or else 80 columns wide.",
+    )
+}
+
+/// `--no-pager`
+pub fn no_pager<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    let help = "do not send the output to a pager";
+    Flag::switch("no-pager", help, |args: &mut Args<O, J>| &mut args.common.no_pager).more(
+        "By default, output that is longer than the terminal is shown by a pager: CODEX_AGENT_PAGER, the setting \
+         ui.pager, PAGER, or less.",
+    )
+}
+
+/// `-n`, `--limit N` of a listing.
+pub fn limit<O: 'static, J: 'static>(help: &'static str) -> Flag<Args<O, J>> {
+    Flag::number("limit", "N", .., help, |args: &mut Args<O, J>| &mut args.common.limit).short('n')
+}
+
+/// The flags for the output of sessions: `--json`, `--fields`, `--format`, `--null`, `--table`, `--full`, `--no-pager`.
+pub fn session_output<O: 'static, J: 'static>() -> [Flag<Args<O, J>>; 7] {
+    [
+        json_of("print session records, one per line", session_fields),
+        fields(session_fields),
+        format("a template such as '{id}\\t{title}'"),
+        null(),
+        table(),
+        full(),
+        no_pager(),
+    ]
+}
+
+/// The help of the flags for the output of a listing, and the fields of its records.
+pub struct ListingHelp {
+    /// The help of `--json`.
+    pub json: &'static str,
+    /// The help of `--format`, with an example.
+    pub format: &'static str,
+    /// The help of `--limit`.
+    pub limit: &'static str,
+    /// The fields.
+    pub fields: Values,
+}
+
+/// The flags for the output of a tool that lists records: `--json`, `--fields`, `--format`, `--null`, `--limit`,
+/// `--table`, `--color`, `--no-pager`.
+pub fn listing_output<O: 'static, J: 'static>(help: &ListingHelp) -> [Flag<Args<O, J>>; 8] {
+    [
+        json_of(help.json, help.fields),
+        fields(help.fields),
+        format(help.format),
+        null(),
+        limit(help.limit),
+        table(),
+        color(),
+        no_pager(),
+    ]
+}
+
+/// The fields of records of these types, as the candidates of a flag.
+pub fn fields_of(kinds: &[&str], more: &[&'static str]) -> Vec<(&'static str, &'static str)> {
+    // A process prints candidates once, and ends.
+    let names = kinds.iter().flat_map(|kind| schema::fields(kind)).map(|name| &*String::leak(name));
+    let mut seen = HashSet::new();
+    names.chain(more.iter().copied()).filter(|name| seen.insert(*name)).map(|name| (name, "")).collect()
 }
 
 /// `--codex-home DIR`
@@ -173,7 +320,7 @@ pub fn codex_home<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 pub fn color<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     Flag::choice("color", "WHEN", "when to colour tables", |args: &mut Args<O, J>| &mut args.common.color)
         .default("auto")
-        .more("NO_COLOR and CLICOLOR_FORCE override the setting ui.color in config.toml.")
+        .more("NO_COLOR and CLICOLOR_FORCE override the setting ui.color in config.toml. The option only chooses colours: the lines in a pipe, which are no table without --table, have none.")
 }
 
 /// `--json`

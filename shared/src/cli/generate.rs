@@ -69,8 +69,8 @@ fn synopsis(tool: &Tool, verb: &Verb) -> String {
 
 /// The value of a flag after its name, with the placeholder in a style.
 fn placeholder(takes: Takes, style: impl Fn(&str) -> String) -> String {
-    match (takes, takes.placeholder()) {
-        (Takes::Perhaps(..), Some(name)) => format!("[={}]", style(name)),
+    match (takes.is_optional(), takes.placeholder()) {
+        (true, Some(name)) => format!("[={}]", style(name)),
         (_, Some(name)) => format!(" {}", style(name)),
         (_, None) => String::new(),
     }
@@ -318,13 +318,18 @@ fn man(tool: &Tool) -> String {
 }
 
 /// Variables that a flag overrides: a tool reads them exactly if it has the flag.
-const OF_FLAGS: [(&str, &str, &str); 4] = [
+const OF_FLAGS: [(&str, &str, &str); 5] = [
     ("codex", "CODEX_AGENT_CODEX", "The executable of Codex, unless --codex is given."),
     ("codex-home", "CODEX_HOME", "Codex's home directory, unless --codex-home is given."),
     (
         "codex-home",
         "CODEX_SQLITE_HOME",
         "The directory of Codex's database, unless the key sqlite_home is set in Codex's config.toml.",
+    ),
+    (
+        "no-pager",
+        "CODEX_AGENT_PAGER, PAGER",
+        "The pager; see --no-pager. An empty value, or cat, means no pager.",
     ),
     ("color", "NO_COLOR, CLICOLOR_FORCE", "Disable colours, or force colours; see --color."),
 ];

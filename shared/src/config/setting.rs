@@ -17,6 +17,8 @@ pub enum Kind {
     Time,
     /// One of these values.
     OneOf(&'static [&'static str]),
+    /// A program with its arguments, or a shell command.
+    Command,
 }
 
 /// A setting.
@@ -113,9 +115,20 @@ pub static UI_COLOR: Setting = Setting {
     ],
 };
 
+/// `ui.pager`
+pub static UI_PAGER: Setting = Setting {
+    key: "ui.pager",
+    kind: Kind::Command,
+    default: "less",
+    about: "the pager for output that is longer than the terminal",
+    more: "The value cat means no pager, as does --no-pager. If neither the setting nor CODEX_AGENT_PAGER is set, PAGER names the pager. If LESS is not set, it is FRX for the pager: less ends if the output fits the screen, shows colours, and leaves the text on the screen.",
+    flag: None,
+    variables: &[("CODEX_AGENT_PAGER", itself)],
+};
+
 /// Every setting.
-pub static SETTINGS: [&Setting; 6] =
-    [&CODEX_HOME, &CODEX_BINARY, &RUNS_KEEP, &RUNS_MAX_CONCURRENT, &RUNS_CONFIRM_ABOVE, &UI_COLOR];
+pub static SETTINGS: [&Setting; 7] =
+    [&CODEX_HOME, &CODEX_BINARY, &RUNS_KEEP, &RUNS_MAX_CONCURRENT, &RUNS_CONFIRM_ABOVE, &UI_COLOR, &UI_PAGER];
 
 impl Kind {
     /// Reads a value of the file. The error names the expected type.
@@ -135,6 +148,8 @@ impl Kind {
         match self {
             _ if text.trim().is_empty() => Err("it is empty".into()),
             Kind::Path => path(text).map(PathBuf::into_os_string),
+            Kind::Command if text.contains(['\0', '\n']) => Err("it contains a line break or a NUL".into()),
+            Kind::Command => Ok(text.into()),
             Kind::Time if text == "forever" => Ok(text.into()),
             Kind::Time => match parse_duration(text) {
                 Ok(_) => Ok(text.into()),
@@ -153,6 +168,7 @@ impl Kind {
             Kind::Number(least, most) => format!("a number from {least} to {most}"),
             Kind::Time => "a duration such as 30d, or forever".to_owned(),
             Kind::OneOf(words) => words.join(" or "),
+            Kind::Command => "a command".to_owned(),
         }
     }
 }

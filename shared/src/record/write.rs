@@ -68,24 +68,6 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// A session record with only the chosen fields, in the chosen order.
-pub struct Chosen<'s> {
-    /// The session.
-    pub session: &'s Session<'s>,
-    /// The fields to write.
-    pub fields: &'s [Field],
-}
-
-impl Serialize for Chosen<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let is_first = |(at, field): &(usize, &Field)| !self.fields[..*at].contains(field);
-        let value = |field: &Field| self.session.value(*field).unwrap_or(Value::Null);
-        let fields = self.fields.iter().enumerate().filter(is_first);
-        serializer
-            .collect_map(std::iter::once(TYPE).chain(fields.map(|(_, field)| (field.name(), value(field)))))
-    }
-}
-
 /// A session record that is based on a record from a pipe: the known fields as they are now, then the foreign fields
 /// with their text to the byte.
 pub struct MergedRecord<'s> {

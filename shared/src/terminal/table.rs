@@ -67,6 +67,11 @@ impl Cell {
         Cell { is_number: true, ..Cell::from(number.to_string()) }
     }
 
+    /// The cell with a look of its own.
+    pub fn looking(self, look: Look) -> Cell {
+        Cell { look: Some(look), ..self }
+    }
+
     /// A state such as `failed`, in its colour.
     pub fn state(word: impl Into<String>) -> Cell {
         let word = word.into();
