@@ -130,7 +130,7 @@ fn description() -> Vec<String> {
         paragraphs.push(format!("{key}: {about}. Value: {takes} [default: {default}].{beaten} {more}"));
     }
     paragraphs.push("The table alias defines aliases, which are short names for a tool with arguments. The value of an alias is a string that is split into words as by a shell, or an array of strings. If the string begins with '!', the rest of the string is a shell command, to which the arguments of the alias are appended. A tool overrides an alias of the same name. An alias may refer to another alias.".to_owned());
-    paragraphs.push("    [codex]\n    home = \"~/work/codex\"\n    [runs]\n    keep = \"90d\"\n    [alias]\n    today = \"ls --since 1d\"\n    mine = [\"ls\", \"--under\", \"/home/me/my projects\"]\n    pick = \"!codex-agent ls | fzf | codex-agent resume -\"".to_owned());
+    paragraphs.push("    [codex]\n    home = \"~/work/codex\"\n    [runs]\n    keep = \"90d\"\n    [alias]\n    today = \"ls --since 1d\"\n    mine = [\"ls\", \"--under\", \"/home/me/my projects\"]\n    fz = \"!codex-agent ls | fzf -d '\\\\t' --with-nth 4,3 | codex-agent resume -\"".to_owned());
     paragraphs
 }
 
@@ -427,7 +427,7 @@ fn template() -> String {
         text.push_str(&format!("# {}: {takes}\n# {name} = {value}\n", setting.about));
     }
     text.push_str(
-        "\n[alias]\n# today = \"ls --since 1d\"\n# pick = \"!codex-agent ls | fzf | codex-agent resume -\"\n",
+        "\n[alias]\n# today = \"ls --since 1d\"\n# fz = \"!codex-agent ls | fzf -d '\\\\t' --with-nth 4,3 | codex-agent resume -\"\n",
     );
     text
 }
