@@ -1,6 +1,6 @@
 //! codex-agent-config: show settings, where each is set, and problems of config.toml.
 //!
-//! The file belongs to the user: `edit` opens it in an editor. No verb writes it, which would have to keep comments,
+//! The file belongs to the user: `edit` opens it in an editor, and `set` and `unset` change one key and keep comments,
 //! order and blank lines.
 
 use std::borrow::Cow;
@@ -21,14 +21,14 @@ use codex_agent_shared::config::alias;
 use codex_agent_shared::config::alias::Alias;
 use codex_agent_shared::config::records::{ProblemRecord, SettingRecord, SettingValue};
 use codex_agent_shared::config::{Config, Kind, SETTINGS, Setting, Source};
-use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, warn, warn_of};
+use codex_agent_shared::error::{Context, Error, Exit, Result, note, reason, status, warn, warn_of};
 use codex_agent_shared::exec::is_executable;
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Listing, Rows};
 use codex_agent_shared::plugin::SearchPath;
 use codex_agent_shared::store::private;
 use codex_agent_shared::terminal::{Cell, Cut, Look, Table, is_terminal};
-use codex_agent_shared::text::{harmless, nearest};
+use codex_agent_shared::text::{harmless, nearest, quoted};
 
 type Args = cli::Args;
 type Flag = cli::Flag<Args>;
@@ -52,7 +52,7 @@ fn setting_flags() -> [Flag; 4] {
     ]
 }
 
-fn commands() -> [Command<Args>; 6] {
+fn commands() -> [Command<Args>; 8] {
     [
         Command::new(list)
             .hint("'codex-agent config get KEY' prints one setting")
@@ -69,6 +69,19 @@ fn commands() -> [Command<Args>; 6] {
                 "KEY is the key of a setting, such as codex.home, or alias.NAME for the alias NAME. Only the value is printed; with --json, the record of the setting is printed.",
             ])
             .flags("Options", setting_flags()),
+        Command::verb("set", "set one setting in config.toml", set)
+            .operands("KEY VALUE", &[Completes::Settings, Completes::Nothing])
+            .details(&[
+                "KEY is the key of a setting, such as runs.keep, or alias.NAME for the alias NAME. VALUE is checked as when config.toml is read. If config.toml does not exist, it is created. Comments, order and blank lines of config.toml are kept, and the file is replaced atomically; a symbolic link is kept, and its target is replaced. A config.toml that cannot be parsed is not changed.",
+                "A flag or an environment variable that overrides the setting is reported.",
+            ])
+            .flags("Options", [flags::json("print the record of the setting")]),
+        Command::verb("unset", "remove one setting from config.toml", unset)
+            .operands("KEY", &[Completes::Settings, Completes::Nothing])
+            .details(&[
+                "KEY is the key of a setting, or alias.NAME. The setting has its default again, unless a flag or an environment variable sets it. The comments above it are kept.",
+            ])
+            .flags("Options", [flags::json("print the record of the setting")]),
         Command::verb("path", "print the path of config.toml", path),
         Command::verb("check", "report problems in config.toml", check)
             .details(&[
@@ -87,7 +100,7 @@ fn tool() -> Tool {
         .commands(commands())
         .exit_status(&[
             (0, "Done; for check: no problem was found."),
-            (1, "For get: the key does not exist, or has no value. For check: the file has warnings, and no errors."),
+            (1, "For get: the key does not exist, or has no value. For set and unset: there is no such setting, or config.toml does not have the key. For check: the file has warnings, and no errors."),
             (2, "Bad usage, or an error in config.toml. Without a verb and for list, the valid settings are nevertheless printed."),
         ])
         .environment(&[
@@ -101,6 +114,8 @@ fn tool() -> Tool {
         .examples(&[
             ("List the settings:", "codex-agent config"),
             ("Print the path of Codex's home directory, for a script:", "codex-agent config get codex.home"),
+            ("Keep finished runs for 90 days:", "codex-agent config set runs.keep 90d"),
+            ("Define an alias:", "codex-agent config set alias.today 'ls --since 1d'"),
             ("Try an alias with another config.toml:", ALIAS_EXAMPLE),
         ])
         .see_also(["codex-agent(1)", "codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)"])
@@ -284,11 +299,12 @@ fn table_row([key, value, source, origin]: &[String; 4]) -> Vec<Cell> {
     vec![key.as_str().into(), value, origin.into()]
 }
 
+const LIST_HINT: &str = "'codex-agent config list' lists the settings";
+
 fn get(args: Args) -> Result<Exit> {
-    let list_hint = "'codex-agent config list' lists the settings";
     let [key] = &args.operands[..] else {
         return Err(match args.operands.get(1) {
-            None => Error::usage("the key of a setting is missing").hint(list_hint),
+            None => Error::usage("the key of a setting is missing").hint(LIST_HINT),
             Some(operand) => Error::usage(format!("unexpected operand '{operand}'")),
         });
     };
@@ -319,10 +335,67 @@ fn get(args: Args) -> Result<Exit> {
         let known = rows.iter().map(|row| row.key).chain(names.iter().map(String::as_str));
         let near = nearest(key, known).first().map(|near| format!("did you mean '{near}'?"));
         let error = Error::not_found(format!("there is no setting '{key}'"));
-        return Err(error.hint(near.unwrap_or_else(|| list_hint.to_owned())));
+        return Err(error.hint(near.unwrap_or_else(|| LIST_HINT.to_owned())));
     }
     output.flush()?;
     Ok(exit)
+}
+
+fn set(args: Args) -> Result<Exit> {
+    let (key, text) = match &args.operands[..] {
+        [key, value] => (key, value),
+        [pair] => {
+            let hint = match pair.split_once('=') {
+                Some((key, value)) => format!("did you mean '{key} {}'?", quoted(value)),
+                None => format!("'codex-agent config unset {}' removes the setting", quoted(pair)),
+            };
+            return Err(Error::usage("the value of the setting is missing").hint(hint));
+        }
+        [] => return Err(Error::usage("expected the operands KEY VALUE").hint(LIST_HINT)),
+        [key, words @ ..] => {
+            let hint = format!("a value of several words needs quotes: {key} {}", quoted(&words.join(" ")));
+            return Err(Error::usage(format!("unexpected operand '{}'", words[1])).hint(hint));
+        }
+    };
+    let directory = config::config_directory()?;
+    config::edit::set(&directory, key, text)?;
+    report(&args, &directory, key, &format!("set {key} to '{text}'"))
+}
+
+fn unset(args: Args) -> Result<Exit> {
+    let [key] = &args.operands[..] else {
+        return Err(match args.operands.get(1) {
+            None => Error::usage("the key of a setting is missing").hint(LIST_HINT),
+            Some(operand) => Error::usage(format!("unexpected operand '{operand}'")),
+        });
+    };
+    let directory = config::config_directory()?;
+    config::edit::unset(&directory, key)?;
+    report(&args, &directory, key, &format!("removed {key}"))
+}
+
+/// Reports a change of the file, what overrides it, and problems of the new value.
+fn report(args: &Args, directory: &Path, key: &str, change: &str) -> Result<Exit> {
+    let config = Config::read(directory);
+    status(format_args!("{change} in '{}'", config.path().display()));
+    let alias = key.strip_prefix("alias.").and_then(|name| config.alias(name));
+    let setting = SETTINGS.iter().find(|setting| setting.key == key);
+    if let Some((_, Source::Environment(variable))) = setting.and_then(|setting| config.chosen(setting, None))
+    {
+        note(format_args!("the variable {variable} overrides the setting"));
+    }
+    let place = setting.and_then(|setting| config.value_in_file(setting)).map(|(_, place)| place);
+    let place = place.or(alias.map(|alias| alias.place)).map(|place| (Some(place.line), Some(place.column)));
+    let here = problems(&config).into_iter().filter(|problem| place == Some((problem.line, problem.column)));
+    here.for_each(|problem| warn(&problem.detail));
+    let mut output = Output::stdout();
+    if args.common.json {
+        let row = rows(args, &config).into_iter().find(|row| row.key == key);
+        row.iter().try_for_each(|row| output.record(row))?;
+        let by = alias.and_then(|alias| alias::shadow(&alias.name, &SearchPath::from_env()));
+        alias.iter().try_for_each(|alias| output.record(&alias.record(&config, by.as_deref())))?;
+    }
+    output.flush().map(|()| Exit::Done)
 }
 
 /// A value without a row: harmless on a terminal, unchanged for a script.

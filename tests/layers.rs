@@ -39,6 +39,7 @@ const CRATES: [Crate; 3] = [
             ("exec", &["which"]),
             ("child", &["signal_hook"]),
             ("config/document", &["toml"]),
+            ("config/edit", &["toml_edit"]),
             ("record", &["uuid"]),
             ("codex/state", &["rusqlite"]),
             ("codex/files", &["walkdir"]),

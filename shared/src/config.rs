@@ -6,7 +6,7 @@
 //!
 //! A missing file is an empty one. A syntax error, a wrong type and an invalid value are errors with file, line and
 //! column for a tool that reads a setting. An unknown key prints a warning and is ignored: a newer release may have
-//! written it. The file is never written.
+//! written it. Only [`edit`] writes the file.
 //!
 //! ```
 //! use codex_agent_shared::config::Config;
@@ -19,6 +19,7 @@
 
 pub mod alias;
 pub mod document;
+pub mod edit;
 pub mod records;
 mod setting;
 
@@ -202,6 +203,16 @@ impl Config {
             0 => error.hint("'codex-agent config edit' opens the file"),
             more => error.hint(format!("'codex-agent config check' reports {more} more problems")),
         })
+    }
+
+    /// Refuses a file whose text cannot be changed: one that cannot be read or parsed.
+    fn check_editable(&self) -> Result<()> {
+        let is_of_text = |problem: &&Problem| ["unreadable", "not_utf8", "syntax"].contains(&problem.kind);
+        match self.problems.iter().find(is_of_text) {
+            Some(problem) => Err(Error::new(self.line(problem))
+                .hint("nothing was changed; 'codex-agent config edit' opens the file")),
+            None => Ok(()),
+        }
     }
 
     /// A problem in one line: position and explanation.

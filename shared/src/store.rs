@@ -165,7 +165,16 @@ impl LockedFile {
 
     /// Replaces the contents of the file.
     pub fn write(&self, value: &impl Serialize) -> Result<()> {
-        replace(&self.target, self.target.parent().unwrap_or(Path::new("/")), value)
+        let mut text =
+            serde_json::to_vec_pretty(value).map_err(io::Error::from).context("save", &self.target)?;
+        text.push(b'\n');
+        replace(&self.target, self.target.parent().unwrap_or(Path::new("/")), &text)
+    }
+
+    /// Replaces the file by this text.
+    #[doc(hidden)]
+    pub fn write_text(&self, text: &str) -> Result<()> {
+        replace(&self.target, self.target.parent().unwrap_or(Path::new("/")), text.as_bytes())
     }
 
     /// The state of the file.
@@ -191,10 +200,8 @@ fn lock_path(target: &Path) -> PathBuf {
     target.with_file_name(name)
 }
 
-fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
+fn replace(target: &Path, folder: &Path, text: &[u8]) -> Result<()> {
     sweep(folder);
-    let mut text = serde_json::to_vec_pretty(value).map_err(io::Error::from).context("save", target)?;
-    text.push(b'\n');
     if text.len() as u64 > LONGEST {
         let message = format!("cannot save '{}': it would be larger than 256 MiB", target.display());
         return Err(Error::new(message).hint("nothing was changed"));
@@ -202,7 +209,7 @@ fn replace(target: &Path, folder: &Path, value: &impl Serialize) -> Result<()> {
     let write = || -> io::Result<File> {
         let mut file =
             tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder)?;
-        file.write_all(&text)?;
+        file.write_all(text)?;
         if let Ok(there) = fs::metadata(target) {
             // A read-only file is not changed, although root could.
             if there.permissions().readonly() {
