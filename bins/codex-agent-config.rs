@@ -382,7 +382,7 @@ fn report(args: &Args, directory: &Path, key: &str, change: &str) -> Result<Exit
     let setting = SETTINGS.iter().find(|setting| setting.key == key);
     if let Some((_, Source::Environment(variable))) = setting.and_then(|setting| config.chosen(setting, None))
     {
-        note(format_args!("the variable {variable} overrides the setting"));
+        status(format_args!("the variable {variable} overrides the setting"));
     }
     let place = setting.and_then(|setting| config.value_in_file(setting)).map(|(_, place)| place);
     let place = place.or(alias.map(|alias| alias.place)).map(|place| (Some(place.line), Some(place.column)));

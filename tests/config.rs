@@ -1,4 +1,5 @@
 //! Settings.
 
+pub mod set;
 pub mod settings;
 pub mod show;

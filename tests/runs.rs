@@ -11,6 +11,7 @@ pub mod refused;
 pub mod resources;
 pub mod run;
 pub mod sessions;
+pub mod slips;
 pub mod stop;
 pub mod versions;
 pub mod watch;

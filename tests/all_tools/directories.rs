@@ -44,7 +44,7 @@ fn use_all(fake: &Fake, id: &str) -> Vec<Ran> {
         fake.tool(&["queue", "add", "q", "-p", "one", "-p", "two"]),
         fake.tool(&["queue", "run", "q"]),
         fake.tool(&["resume", id, "--prompt", "more"]),
-        fake.tool(&["run", "new"]),
+        fake.tool(&["run", "-p", "new"]),
         fake.tool(&["run", "LIMIT"]),
         fake.tool(&["plugin", "add", "mine"]),
         fake.tool(&["setup", "--yes", "--only", "man"]),
@@ -180,7 +180,7 @@ fn a_directory_that_others_own_or_write_to_is_refused() {
     fs::set_permissions(fake.0.path("home/.local"), fs::Permissions::from_mode(0o777)).unwrap();
     fs::create_dir(fake.0.path("disk")).unwrap();
     symlink(fake.0.path("disk"), fake.0.path(STATE)).unwrap();
-    fake.good(&["run", "new"]);
+    fake.good(&["run", "-p", "new"]);
     assert!(fake.0.path("disk/runs").is_dir());
 }
 
@@ -209,7 +209,7 @@ fn no_file_is_writable_by_others_whatever_the_umask() {
     );
     let line = format!(
         "umask 000; export CODEX_AGENT_EXEC_PATH=$PWD/../bin; codex-agent-group add g {id}; codex-agent-queue add q one two; \
-         codex-agent-queue run q; codex-agent-resume {id} --prompt more; codex-agent-run --image ../bin/codex new; \
+         codex-agent-queue run q; codex-agent-resume {id} --prompt more; codex-agent-run --image ../bin/codex -p new; \
          codex-agent-run LIMIT; codex-agent-plugin add mine; codex-agent-setup --yes; \
          codex-agent-name {id} x; codex-agent-fork {id} --prompt y; codex-agent-demo --keep ../kept"
     );

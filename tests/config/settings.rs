@@ -135,7 +135,7 @@ fn runs_are_kept_as_long_as_the_file_sets() {
     // An invalid duration removes nothing.
     run();
     keep("soon");
-    let ran = fake.tool(&["run", "again"]);
+    let ran = fake.tool(&["run", "-p", "again"]);
     ran.exits(2).reports("'soon' is not a duration");
     assert_eq!(runs(), 1);
 }

@@ -198,7 +198,7 @@ fn a_mistyped_verb_is_no_prompt() {
     for word in ["lst", "lgo", "help", "show", "contnue"] {
         let ran = fake.tool(&["run", word]);
         ran.case(word).exits(2).reports("probably not a prompt");
-        ran.reports(format!("'codex-agent run -p {word}' sends it as a prompt"));
+        ran.reports(format!("to send it as a prompt: codex-agent run -p {word}"));
         fake.tool(&["run", word, "it"]).case(word).exits(2).reports("unknown verb");
     }
     for (words, why) in [

@@ -18,7 +18,7 @@ fn a_codex_of_unknown_version_resumes_no_session() {
     let ran = fake.tool(&["resume", &id, "--prompt", "x", "--json"]);
     assert_eq!(failures(&records(&ran.out)), ["refused"], "{}", ran.err);
     assert_eq!(fake.prompts(), ["mine"]);
-    fake.tool(&["run", "new"]).case("a new session is nothing to be damaged").succeeds();
+    fake.tool(&["run", "-p", "new"]).case("a new session is nothing to be damaged").succeeds();
 }
 
 /// A version manager's shim: the file `.codex-version` of the directory that it runs in, or of one above, names

@@ -73,7 +73,7 @@ fn refuse_further_prompts(jobs: &Jobs, operands: &Operands<'_>) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::usage(message)
-        .hint(format!("a prompt of several words needs quotes: '{}'", operands.with_flags(&[&whole]))))
+        .hint(format!("a prompt of several words needs quotes: {}", operands.with_flags(&[&whole]))))
 }
 
 fn read_nul_separated(each: &mut dyn FnMut(PromptInput) -> Result<()>) -> Result<()> {

@@ -11,63 +11,61 @@ use crate::queue::Queues;
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::group::Groups;
-use codex_agent_shared::plugin::{SearchPath, is_name};
+use codex_agent_shared::habit;
+use codex_agent_shared::plugin::{SearchPath, TOOLS, is_name};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::text::{is_typo, quoted};
 
-/// Words, and the commands that they stand for, separated by bars and without `codex-agent`: verbs and names of the
-/// tools, and words that users of other programs type. The commands of the tool at hand come first.
+/// Verbs and names of the tools, and the commands that they stand for, separated by bars and without `codex-agent`.
+/// Those of the tool at hand come first. Words of other programs are in [`habit`]. `tests/runs/slips.rs` checks that no
+/// verb is missing and that each command exists.
 const WORDS: &[(&str, &str)] = &[
     ("ls", "ls|run list|queue list"),
     ("list", "run list|queue list|group list"),
-    ("log logs history", "run log|queue log NAME|group log NAME"),
-    ("watch follow tail attach wait", "run watch|queue watch NAME|group watch NAME"),
+    ("log", "run log|queue log NAME|group log NAME"),
+    ("watch", "run watch|queue watch NAME|group watch NAME"),
     ("continue", "run continue|queue run NAME"),
-    ("stop cancel abort interrupt", "run stop RUN|queue stop NAME"),
-    ("kill terminate", "run stop --now RUN|queue stop --now NAME"),
-    ("prune clean purge gc", "run prune"),
-    ("retry rerun restart again", "run retry|queue retry NAME --failed"),
-    ("ps jobs runs top", "run list|status"),
+    ("stop", "run stop RUN|queue stop NAME"),
+    ("prune", "run prune"),
+    ("retry", "run retry|queue retry NAME --failed"),
     ("status", "status"),
     ("pause", "queue pause NAME|group pause NAME"),
     ("unpause", "queue unpause NAME|group unpause NAME"),
     ("resume", "resume REF|run continue|queue unpause NAME|group unpause NAME"),
     ("create", "queue create NAME|group create NAME"),
-    ("add append enqueue put", "queue add NAME|group add NAME REF"),
-    ("show view cat inspect", "run log|queue show NAME|group show NAME"),
+    ("add", "queue add NAME|group add NAME REF"),
+    ("show", "run log|queue show NAME|group show NAME"),
     ("edit", "queue edit NAME PROMPT|config edit"),
-    ("move mv", "queue move NAME PROMPT first"),
-    ("remove rm", "queue remove NAME PROMPT|group remove NAME REF|run prune"),
-    ("delete del drop destroy", "queue delete NAME|group delete NAME"),
+    ("move", "queue move NAME PROMPT first"),
+    ("remove", "queue remove NAME PROMPT|group remove NAME REF"),
+    ("delete", "queue delete NAME|group delete NAME"),
     ("mode", "queue mode NAME PROMPT auto"),
     ("rename", "name REF NAME|queue rename NAME NEW|group rename NAME NEW"),
     ("project", "queue project NAME DIR"),
-    ("run exec start", "run -p TEXT|queue run NAME|group run NAME -p TEXT"),
+    ("run", "run -p TEXT|queue run NAME|group run NAME -p TEXT"),
     ("get", "config get KEY"),
     ("set", "config set KEY VALUE"),
     ("unset", "config unset KEY"),
     ("path", "config path"),
     ("check", "config check|plugin check TOOL"),
-    ("config settings", "config"),
+    ("config", "config"),
     ("describe", "plugin describe TOOL"),
     ("refresh", "plugin refresh"),
-    ("plugin plugins", "plugin list"),
-    ("find search grep", "find WORD"),
+    ("candidates", "plugin candidates TOOL"),
+    ("completion", "plugin completion TOOL bash"),
+    ("which", "plugin which TOOL"),
+    ("plugin", "plugin list"),
+    ("find", "find WORD"),
     ("pick", "pick"),
-    ("stats", "ls --sort tokens|status"),
     ("archive unarchive", "archive REF"),
-    ("export", "ls --json"),
-    ("session sessions", "ls"),
-    ("group groups", "group list"),
-    ("queue queues", "queue list"),
-    ("fork branch clone copy", "fork REF"),
+    ("group", "group list"),
+    ("queue", "queue list"),
+    ("fork", "fork REF"),
     ("name", "name REF NAME"),
-    ("setup install", "setup"),
+    ("setup", "setup"),
     ("schema", "schema"),
     ("demo", "demo"),
     ("help", "help"),
-    ("version", "--version"),
-    ("quit exit", "run stop RUN"),
 ];
 
 /// The operands of a command that sends them as one prompt.
@@ -100,8 +98,8 @@ impl Operands<'_> {
             return Err(Error::usage(format!(
                 "operands are one prompt, and one of several operands is {what}"
             ))
-            .hint(format!("several prompts: '{}'", self.with_flags(&all)))
-            .hint(format!("one prompt: '{}'", self.with_flags(&[&joined]))));
+            .hint(format!("several prompts: {}", self.with_flags(&all)))
+            .hint(format!("one prompt: {}", self.with_flags(&[&joined]))));
         }
         if self.is_literal {
             return Ok(joined);
@@ -111,11 +109,12 @@ impl Operands<'_> {
             Some((what, commands)) => {
                 let error = Error::usage(format!("'{joined}' is {what}, and probably not a prompt"));
                 let commands: Vec<String> = commands.iter().map(|command| format!("'{command}'")).collect();
-                let error = match &commands[..] {
-                    [] => error,
-                    all => error.hint(format!("did you mean {}?", all.join(" or "))),
+                let error = match (&commands[..], habit::command(&joined.to_lowercase(), None)) {
+                    ([], None) => error,
+                    ([], Some(hint)) => error.hint(hint),
+                    (all, _) => error.hint(format!("did you mean {}?", all.join(" or "))),
                 };
-                Err(error.hint(format!("'{}' sends it as a prompt", self.with_flags(&[&joined]))))
+                Err(error.hint(format!("to send it as a prompt: {}", self.with_flags(&[&joined]))))
             }
         }
     }
@@ -136,16 +135,18 @@ impl Operands<'_> {
         if rest.is_empty() {
             return Ok(self.meaning_of_word(first, &names));
         }
-        let is_first = |is: fn(&str, &str) -> bool| {
-            all_words().any(|word| is(&first.to_lowercase(), word)).then(|| self.commands(first))
+        let meant = |is: fn(&str, &str) -> bool| {
+            let lower = first.to_lowercase();
+            let is_known = all_words().any(|word| is(&lower, word)) || is_habit(&lower);
+            is_known.then(|| self.commands_with(&lower, rest, &names))
         };
         let is_target =
             |word: &String| is_id(word) || names.kind(word, |typed, known| typed == known).is_some();
         let is_exact = |typed: &str, known: &str| typed == known;
         let commands = if rest.iter().all(is_target) {
-            is_first(|typed, known| typed == known || is_typo(typed, known))
+            meant(|typed, known| typed == known || is_typo(typed, known))
         } else if rest.iter().all(|word| is_target(word) || all_words().any(|known| is_exact(word, known))) {
-            is_first(is_exact)
+            meant(is_exact)
         } else {
             None
         };
@@ -168,6 +169,9 @@ impl Operands<'_> {
         if is_name(word) && (config::as_far_as_valid().alias(word).is_some() || is_tool(word)) {
             return Some(("a tool or an alias".to_owned(), vec![format!("codex-agent {word}")]));
         }
+        if is_habit(&lower) {
+            return Some(("a command of other programs".to_owned(), self.commands(&lower)));
+        }
         let path = Path::new(word);
         if path.is_file() {
             let feed = format!("{} < {}", self.with_flags(&[]), quoted(word));
@@ -184,24 +188,57 @@ impl Operands<'_> {
         Some((format!("similar to '{name}', the name of {kind}"), commands_of(kind, name)))
     }
 
-    /// The commands that a word of the table stands for; those of a queue if a prompt is added to a queue.
+    /// The commands that a word stands for; those of a queue if a prompt is added to a queue.
     fn commands(&self, word: &str) -> Vec<String> {
-        let lower = word.to_lowercase();
-        let has = |is: fn(&str, &str) -> bool| {
-            WORDS.iter().find(|(words, _)| words.split(' ').any(|known| is(&lower, known)))
-        };
-        let Some((_, commands)) = has(|typed, known| typed == known).or_else(|| has(is_typo)) else {
-            return Vec::new();
-        };
-        let all = commands.split('|');
-        let queue = self.queue.and_then(|queue| {
-            let own =
-                all.clone().find(|command| command.starts_with("queue ") && command.contains(" NAME"))?;
-            Some(vec![own.replacen("NAME", &quoted(queue), 1)])
-        });
-        let commands = queue.unwrap_or_else(|| all.take(3).map(str::to_owned).collect());
-        commands.into_iter().map(|command| format!("codex-agent {command}")).collect()
+        let all = commands_of_word(word);
+        let is_of_queue = |command: &&&str| command.starts_with("queue ") && command.contains(" NAME");
+        if let (Some(queue), Some(command)) = (self.queue, all.iter().find(is_of_queue)) {
+            return vec![format!("codex-agent {}", command.replacen("NAME", &quoted(queue), 1))];
+        }
+        all.iter().take(3).map(|command| format!("codex-agent {command}")).collect()
     }
+
+    /// The commands that a word and the name or id after it stand for.
+    fn commands_with(&self, word: &str, rest: &[String], names: &Names) -> Vec<String> {
+        let [target] = rest else { return self.commands(word) };
+        if TOOLS.iter().any(|(tool, ..)| *tool == word) && all_words().any(|known| known == target) {
+            return vec![format!("codex-agent {word} {target}")];
+        }
+        let prefix = match names.kind(target, |typed, known| typed == known) {
+            Some(("a group", _)) => "group ",
+            Some(("a queue", _)) => "queue ",
+            Some(_) => "run ",
+            None if RunDir::find(target).is_ok() => "run ",
+            None => "",
+        };
+        let all = commands_of_word(word);
+        let place = |command: &str| {
+            let places = ["NAME", "RUN", "REF"].into_iter().filter(|place| command.contains(place));
+            places.last().map(|place| command.replacen(place, &quoted(target), 1))
+        };
+        match all.iter().filter(|command| command.starts_with(prefix)).find_map(|command| place(command)) {
+            Some(command) => vec![format!("codex-agent {command}")],
+            None => self.commands(word),
+        }
+    }
+}
+
+/// The commands that a word of the table, a similar word or a word of other programs stands for.
+fn commands_of_word(word: &str) -> Vec<&'static str> {
+    let row = |is: &dyn Fn(&str) -> bool| {
+        let row = WORDS.iter().find(|(words, _)| words.split(' ').any(is));
+        row.map(|(_, commands)| commands.split('|').collect::<Vec<_>>())
+    };
+    let habits = || habit::verbs(word).filter_map(|verb| row(&|known| known == verb)).flatten().collect();
+    let own: Vec<&str> = row(&|known| known == word).unwrap_or_else(habits);
+    match own.is_empty() && !is_habit(word) {
+        true => row(&|known| is_typo(word, known)).unwrap_or_default(),
+        false => own,
+    }
+}
+
+fn is_habit(word: &str) -> bool {
+    habit::verbs(word).next().is_some() || habit::command(word, None).is_some()
 }
 
 /// All words of the table.
