@@ -168,7 +168,7 @@ fn runs(all: &mut Recording) {
     other.wait().unwrap();
 
     for prompt in ["one", "FAIL400", "later"] {
-        all.add(&fake.0, &tool(&["queue", "add", "chores", prompt, "--json"]));
+        all.add(&fake.0, &tool(&["queue", "add", "chores", "-p", prompt, "--json"]));
     }
     all.add(&fake.0, &tool(&["queue", "run", "chores", "--max-failures", "1", "--json"]));
     all.add(&fake.0, &tool(&["queue", "show", "chores", "--json"]));

@@ -22,7 +22,7 @@ fn prompts_are_added_from_operands_lines_records_and_files() {
     let file = fake.0.write("work/file", "a whole\nfile");
     fake.tool(&["queue", "add", "q", "--prompt-file", file.to_str().unwrap()]).succeeds();
     fake.tool(&["queue", "add", "q", "-p", "-", "--first"]).succeeds();
-    fake.tool(&["queue", "add", "q", "--manual", "later"]).succeeds();
+    fake.tool(&["queue", "add", "q", "--manual", "-p", "later"]).succeeds();
     let image = fake.0.write("work/a,b.png", "picture");
     let ran = fake.tool(&["queue", "add", "q", "--image", "a,b.png", "look", "--json"]);
     let record: Value = serde_json::from_str(&ran.out).unwrap();

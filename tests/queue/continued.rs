@@ -138,7 +138,7 @@ fn wrong_usage_leaves_an_unfinished_run_unchanged() {
 #[test]
 fn prompts_that_no_runner_sends_automatically_are_reported() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "--manual", "later"]);
+    fake.good(&["queue", "add", "q", "--manual", "-p", "later"]);
     let ran = fake.tool(&["queue", "run", "q"]);
     ran.succeeds().reports("nothing to send; 1 manual");
     queue(&fake, "r", &["FAIL400"]);

@@ -168,7 +168,7 @@ fn a_missing_project_can_be_replaced() {
 #[test]
 fn manual_prompts_are_no_pending_work() {
     let fake = Fake::newest();
-    fake.good(&["queue", "add", "q", "--manual", "later"]);
+    fake.good(&["queue", "add", "q", "--manual", "-p", "later"]);
     assert_eq!(fake.good(&["status"]), "");
     queue(&fake, "q", &["now"]);
     let row = fake.good(&["status"]);

@@ -195,7 +195,9 @@ impl Operands<'_> {
         if let (Some(queue), Some(command)) = (self.queue, all.iter().find(is_of_queue)) {
             return vec![format!("codex-agent {}", command.replacen("NAME", &quoted(queue), 1))];
         }
-        all.iter().take(3).map(|command| format!("codex-agent {command}")).collect()
+        let of_tool = all.iter().filter(|command| self.queue.is_some() && command.starts_with("queue "));
+        let others = all.iter().filter(|command| self.queue.is_none() || !command.starts_with("queue "));
+        of_tool.chain(others).take(3).map(|command| format!("codex-agent {command}")).collect()
     }
 
     /// The commands that a word and the name or id after it stand for.
@@ -204,19 +206,16 @@ impl Operands<'_> {
         if TOOLS.iter().any(|(tool, ..)| *tool == word) && all_words().any(|known| known == target) {
             return vec![format!("codex-agent {word} {target}")];
         }
-        let prefix = match names.kind(target, |typed, known| typed == known) {
-            Some(("a group", _)) => "group ",
-            Some(("a queue", _)) => "queue ",
-            Some(_) => "run ",
-            None if RunDir::find(target).is_ok() => "run ",
-            None => "",
+        let (prefix, place) = match names.kind(target, |typed, known| typed == known) {
+            Some(("a group", _)) => ("group ", "NAME"),
+            Some(("a queue", _)) => ("queue ", "NAME"),
+            Some(_) => ("run ", "RUN"),
+            None if RunDir::find(target).is_ok() => ("run ", "RUN"),
+            None => ("", "REF"),
         };
         let all = commands_of_word(word);
-        let place = |command: &str| {
-            let places = ["NAME", "RUN", "REF"].into_iter().filter(|place| command.contains(place));
-            places.last().map(|place| command.replacen(place, &quoted(target), 1))
-        };
-        match all.iter().filter(|command| command.starts_with(prefix)).find_map(|command| place(command)) {
+        let command = all.iter().find(|command| command.starts_with(prefix) && command.contains(place));
+        match command.map(|command| command.replacen(place, &quoted(target), 1)) {
             Some(command) => vec![format!("codex-agent {command}")],
             None => self.commands(word),
         }
