@@ -48,7 +48,7 @@ const SLIPS: &[(&[&str], &str)] = &[
     (&["run", "version"], "codex-agent --version"),
     (&["run", "pick"], "codex-agent pick"),
     (&["run", "session"], "codex-agent ls"),
-    (&["run", "ls", "-n", "3"], "unknown flag '-n'"),
+    (&["run", "history"], "codex-agent run log"),
     (&["run", "-j2", "list"], "codex-agent run list"),
     (&["run", "--json", "watch"], "codex-agent run watch"),
     (&["run", "Status"], "codex-agent status"),
