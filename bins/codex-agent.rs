@@ -20,7 +20,7 @@ use codex_agent_shared::exec::{find_program, wrong_interpreter};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::{self, SearchPath};
-use codex_agent_shared::terminal::{Cell, Color, Cut, Look, Table, is_terminal, page};
+use codex_agent_shared::terminal::{Cell, Color, Cut, Look, Table, disable_pager, is_terminal, page};
 use codex_agent_shared::text::harmless;
 
 #[derive(Default)]
@@ -162,6 +162,9 @@ fn change_directory(args: &Args) -> Result<()> {
 
 fn run(args: Args) -> Result<Exit> {
     change_directory(&args)?;
+    if args.no_pager {
+        disable_pager();
+    }
     if let (Some(flag), Some(extra)) =
         (args.exec_path.then_some("--exec-path").or(args.list.map(|_| "--list")), args.words.first())
     {
@@ -326,10 +329,10 @@ fn help(args: &Args) -> Result<Exit> {
     let topic = word(1).unwrap_or(plugin::OWN_WORD.into());
     let topic = topic.strip_prefix(plugin::PREFIX).unwrap_or(&topic);
     if topic == "codex-agent" || topic == plugin::OWN_WORD {
-        return show_page("codex-agent.1", &generate::document(&tool(), "man").unwrap_or_default());
+        return show_page(args, "codex-agent.1", &generate::document(&tool(), "man").unwrap_or_default());
     }
     if let Some((_, page, text, _)) = PAGES.iter().find(|(name, ..)| *name == topic) {
-        return show_page(page, text);
+        return show_page(args, page, text);
     }
     let search = SearchPath::from_env();
     let Some(path) = search.find(topic)? else { return print_alias(args, topic, &search) };
@@ -344,7 +347,7 @@ fn help(args: &Args) -> Result<Exit> {
             || Description::find(topic, &path).is_some_and(|known| known.has("man"))
         {
             match description::generate(&path, "man", description::PATIENCE) {
-                Ok(text) => return show_page(&format!("{page}.1"), &text),
+                Ok(text) => return show_page(args, &format!("{page}.1"), &text),
                 Err(error) => warn_of(&error),
             }
         }
@@ -368,7 +371,7 @@ fn print_alias(args: &Args, name: &str, path: &SearchPath) -> Result<Exit> {
 }
 
 /// Opens a manual page with man(1), from a temporary file; prints it as plain text if man(1) cannot.
-fn show_page(name: &str, text: &str) -> Result<Exit> {
+fn show_page(args: &Args, name: &str, text: &str) -> Result<Exit> {
     let Some(man) = find_program("man") else { return cli::print(&plain(text)) };
     let directory = tempfile::tempdir().context("make a directory in", &env::temp_dir())?;
     let page = directory.path().join(name);
@@ -376,6 +379,9 @@ fn show_page(name: &str, text: &str) -> Result<Exit> {
     std::fs::write(&page, text).context("write", &page)?;
     let mut process = Process::new(man);
     process.arg(&page).stderr(Stdio::null());
+    if args.no_pager {
+        process.env("MANPAGER", "cat");
+    }
     // man(1) does not report whether its output was read, so that its output in a pipe is printed here.
     let ended = match is_terminal() {
         true => process.status().map(|status| (status, Vec::new())),
@@ -419,9 +425,7 @@ fn list(args: &Args, json: bool) -> Result<Exit> {
     let (path, config) = (SearchPath::from_env(), config(args)?);
     let tools = &path.list().tools;
     let mut output = Output::stdout();
-    if !args.no_pager {
-        page();
-    }
+    page();
     let mut table = Table::new().column("NAME", Look::Plain).column("KIND", Look::Waiting).optional(3, 8);
     table = table.column("SUMMARY", Look::Plain).gives_way(2, 1);
     table = table.column("PATH", Look::Dim).cut(Cut::Front).optional(1, 20);

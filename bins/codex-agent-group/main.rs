@@ -49,10 +49,10 @@ fn listing() -> impl Iterator<Item = Flag> {
     flags::listing_output(&help).into_iter()
 }
 
-/// With --json this verb prints the group.
+/// With --json alone this verb prints the group.
 fn show_help(flag: Flag) -> Flag {
     match flag.long() {
-        "json" => flags::json("print the record of the group"),
+        "json" => flag.help("print the record of the group; with fields, the records of its sessions"),
         _ => flag,
     }
 }
@@ -86,7 +86,7 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("show", "show a group and its sessions", show)
             .operands("NAME", &[Completes::Groups])
             .details(&[
-                "On a terminal, the group and a table of its sessions are printed. In a pipe, each session is one line, as codex-agent-ls(1) prints it. For a session that Codex does not have any more, only the id is printed. With --json, the record of the group is printed; 'codex-agent ls --group NAME --json' prints the records of its sessions. --fields and --format print fields of the sessions.",
+                "On a terminal, the group and a table of its sessions are printed. In a pipe, each session is one line, as codex-agent-ls(1) prints it. For a session that Codex does not have any more, only the id is printed. With --json, the record of the group is printed; 'codex-agent ls --group NAME --json' prints the records of its sessions. --fields and --format print fields of the sessions, and so does --json with fields.",
             ])
             .flags(
                 "Options",

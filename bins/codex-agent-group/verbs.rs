@@ -125,10 +125,10 @@ pub(super) fn show(args: Args) -> Result<Exit> {
     let name = only_one(&args)?;
     let groups = Groups::read()?;
     let group = groups.find(name)?;
-    if args.common.json {
+    let shape = args.common.shape()?;
+    if shape.json && shape.fields.is_none() {
         return print_groups(&args, std::slice::from_ref(group));
     }
-    let shape = args.common.shape()?;
     let is_chosen = shape.fields.is_some();
     let filter = Filter {
         ids: Some(group.sessions()),

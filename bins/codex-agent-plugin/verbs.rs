@@ -9,7 +9,7 @@ use codex_agent_shared::output::{Listing, Rows};
 use codex_agent_shared::plugin::description::{self, Description};
 use codex_agent_shared::plugin::record::{ProblemRecord, ToolRecord};
 use codex_agent_shared::plugin::{FoundTool, PREFIX, PathProblem, SearchPath};
-use codex_agent_shared::terminal::{Cell, Cut, Look, Table, is_terminal};
+use codex_agent_shared::terminal::{Cell, Color, Cut, Look, Table, is_terminal, line};
 use codex_agent_shared::text::{harmless, tsv};
 
 use super::{Args, tool_name, tool_names};
@@ -128,9 +128,12 @@ pub(super) fn describe(args: Args) -> Result<Exit> {
         ("generates", list(&record.generates)),
         ("completes", if known.completes { "yes" } else { "no" }.to_owned()),
     ];
+    let color = is_terminal() && Color::Unset.is_on();
     for (word, value) in rows {
         if is_terminal() {
-            output.text(format!("{word:12} {}", harmless(&value)).trim_end().as_bytes(), b"\n")?;
+            // Nothing is cut: a path may be copied.
+            let cells = [(word, Look::Bold, 12), (&*harmless(&value), Look::Plain, 0)];
+            output.text(line(&cells, color).as_bytes(), b"\n")?;
         } else {
             output.row([word, &value])?;
         }

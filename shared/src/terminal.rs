@@ -15,7 +15,7 @@ mod table;
 pub use ask::{ask, can_ask};
 #[doc(hidden)]
 pub use key::{Key, Keyboard};
-pub use pager::{close_pager, page};
+pub use pager::{close_pager, disable_pager, page};
 pub use table::{Cell, Cut, Table};
 
 use std::env;

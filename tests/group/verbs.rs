@@ -329,6 +329,22 @@ fn a_prompt_without_its_flag_gets_a_hint() {
     ran.reports("--prompt \"it's on\" sends this text");
 }
 
+/// The record of the group, or fields of its sessions, archived ones too.
+#[test]
+fn a_group_shows_fields_of_its_sessions() {
+    let world = World::with_home("0.169.0");
+    world.ok(&["sh", "-c", "codex-agent ls --archived --json | codex-agent group add work 2>/dev/null"]);
+    let show = |more: &[&str]| world.ok(&[&["codex-agent-group", "show", "work"][..], more].concat());
+    let rows = show(&["--fields", "id,archived_at"]);
+    assert_eq!(rows.lines().filter(|row| !row.ends_with('\t')).count(), 1, "{rows}");
+    assert_eq!(rows.lines().count(), 12);
+    let records = json(&show(&["--json=id,archived_at"]));
+    assert_eq!(records.len(), 12);
+    assert!(records.iter().all(|record| record["type"] == "session"), "{records:?}");
+    assert_eq!(json(&show(&["--json"]))[0]["type"], "group");
+    assert_eq!(show(&["-n", "2"]).lines().count(), 2);
+}
+
 #[test]
 fn a_list_has_one_format() {
     let world = World::new();

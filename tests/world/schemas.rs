@@ -97,7 +97,8 @@ pub fn hold(words: &[String], input: &str, out: &str) {
     }
     let given: HashSet<&str> = input.lines().map(|line| line.trim_end_matches('\r')).collect();
     let has = |flag: &str| words.iter().any(|word| word == flag || word.starts_with(&format!("{flag}=")));
-    let how = if has("--fields") { As::Chosen } else { As::Today };
+    let has_list = words.iter().any(|word| word.starts_with("--json="));
+    let how = if has("--fields") || has_list { As::Chosen } else { As::Today };
     // Behind the dispatcher an external tool may have written anything.
     let is_known = |kind: &str| validators(As::Ever).contains_key(kind) || program != "codex-agent";
     for line in out.lines().filter(|line| line.starts_with('{') && !given.contains(line)) {

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -37,9 +37,16 @@ thread_local! {
     static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+static IS_DISABLED: AtomicBool = AtomicBool::new(false);
+
+/// Makes all further calls of [`page`] do nothing.
+pub fn disable_pager() {
+    IS_DISABLED.store(true, Ordering::Relaxed);
+}
+
 /// Sends the output to the pager of the user if it is longer than the screen. A live view must not call it.
 pub fn page() {
-    if is_drawable() {
+    if is_drawable() && !IS_DISABLED.load(Ordering::Relaxed) {
         // A line less than the screen has: the prompt of the shell follows.
         ndjson::page_beyond(Screen { columns: columns(), lines: rows().saturating_sub(1), start });
     }
