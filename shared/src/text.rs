@@ -159,7 +159,7 @@ pub fn path_cell(path: &str, home: Option<&str>, most: usize) -> String {
         return short.into_owned();
     }
     let ends: Vec<&str> = short.rmatch_indices('/').take(2).map(|(at, _)| &short[at..]).collect();
-    if let Some(end) = ends.into_iter().rev().find(|end| 1 + width(end) <= most && end.len() > 1) {
+    if let Some(end) = ends.into_iter().rev().find(|end| width(end) < most && end.len() > 1) {
         return format!("…{end}");
     }
     let mut kept = Vec::new();
