@@ -495,9 +495,10 @@ fn lasting(text: &str, ids: &BTreeSet<String>) -> String {
                     && digits.bytes().all(|b| b.is_ascii_digit())
         };
         let is_id = word.len() == 8 && word.bytes().all(|b| b.is_ascii_hexdigit()) && !ids.contains(word);
-        match (is_age(word), is_id, word.split_once("/codex-agent-demo-")) {
-            (true, ..) => "AGE".to_owned(),
-            (_, true, _) => "ID".to_owned(),
+        // An id such as 934375da has the form of an age.
+        match (is_id, is_age(word), word.split_once("/codex-agent-demo-")) {
+            (true, ..) => "ID".to_owned(),
+            (_, true, _) => "AGE".to_owned(),
             (.., Some((front, back))) => {
                 let quote = if front.starts_with('\'') { "'" } else { "" };
                 format!("{quote}DEMO{}", &back[6..])
