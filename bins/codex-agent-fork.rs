@@ -58,6 +58,7 @@ fn fork_flags() -> Vec<Flag> {
             "the working directory of the forks, instead of that of the session",
             |args| &mut args.own.cwd,
         ),
+        jobs::worktree(),
     ]
 }
 
@@ -144,6 +145,10 @@ fn main() -> ExitCode {
 fn run(mut args: Args) -> Result<Exit> {
     if args.own.nth.is_some() && args.own.at.is_some() {
         return Err(Error::usage("--nth-message and --at cannot be combined"));
+    }
+    if args.jobs.options.worktree && (args.own.nth.is_some() || args.own.at.is_some()) {
+        return Err(Error::usage("--worktree cannot be combined with --nth-message or --at")
+            .hint("Codex creates a worktree only for a fork with all turns"));
     }
     match args.jobs.has_prompt() {
         true => validate_prompt(&mut args)?,
@@ -284,6 +289,9 @@ fn fork_one(
     let version = versions.get(codex, Some(index.home().path()), &directory, true)?;
     check_writer_version(&version, parent)?;
     let mut forker = Forker::new(codex, &version, index.home(), &directory);
+    if args.jobs.options.worktree {
+        forker = forker.in_worktree()?;
+    }
     for _ in 0..args.own.count.unwrap_or(1) {
         let fork = forker.fork(id, cut)?;
         made.push(fork);

@@ -8,12 +8,14 @@ use std::process::{Command as Process, ExitCode};
 
 use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::query_version;
+use codex_agent_engine::codex::worktree::is_in_worktree;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
 use codex_agent_engine::commands::send::{dedup_ids, send_prompt};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, flags};
+use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::check_resumable;
@@ -142,7 +144,7 @@ fn run(args: Args) -> Result<Exit> {
     let text = if reads { read_reference()? } else { args.operands[0].clone() };
     let resolve = if args.own.print { reference::resolve } else { reference::resolve_to_act };
     let session = resolve(&mut index, &text)?;
-    let (id, directory) = check_session(&args, &session)?;
+    let (id, directory) = check_session(&args, index.home(), &session)?;
     check_resumable(&session, false, index.files())?;
     let codex = find_codex(args.common.codex.as_deref())?;
     // The version query takes time, and only this format needs the version.
@@ -187,7 +189,7 @@ fn read_reference() -> Result<String> {
     }
 }
 
-fn check_session(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)> {
+fn check_session(args: &Args, home: &Home, session: &Session<'_>) -> Result<(String, PathBuf)> {
     let Some(id) = session.id.map(|id| id.to_string()) else {
         return Err(Error::new("cannot resume a session that has no id"));
     };
@@ -201,7 +203,11 @@ fn check_session(args: &Args, session: &Session<'_>) -> Result<(String, PathBuf)
     })?;
     if !directory.is_dir() {
         let message = format!("cannot open session '{id}': there is no directory '{}'", directory.display());
-        return Err(Error::new(message).hint("name another directory by --cwd"));
+        let error = Error::new(message).hint("name another directory by --cwd");
+        return Err(match is_in_worktree(home, &directory) {
+            true => error.hint("the worktree in which the session worked was removed"),
+            false => error,
+        });
     }
     Ok((id, std::path::absolute(&directory).unwrap_or(directory)))
 }

@@ -71,7 +71,7 @@ const CRATES: [Crate; 3] = [
         layers: &[
             &["lock", "output", "table", "version", "words"],
             &["args", "line", "model", "store", "sample"],
-            &["history"],
+            &["history", "worktree"],
             &["thread"],
             &["lines", "rpc"],
             &["exec"],

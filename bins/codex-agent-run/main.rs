@@ -45,6 +45,7 @@ fn session_flags() -> Vec<Flag> {
     vec![
         Flag::directory("cwd", "the working directory of the new sessions", |args| &mut args.own.cwd)
             .default("the current directory"),
+        jobs::worktree(),
         jobs::image(),
         flags::codex_home(),
     ]

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use codex_agent_engine::codex::worktree::check_repository;
 use codex_agent_engine::commands::prompts;
 use codex_agent_engine::commands::run_jobs::run_jobs;
 use codex_agent_engine::commands::slips::Operands;
@@ -37,6 +38,9 @@ fn default_job(args: &Args) -> Result<Job> {
     let cwd = std::fs::canonicalize(&cwd).context("change to", &cwd)?;
     if !cwd.is_dir() {
         return Err(Error::new(format!("cannot change to '{}': it is not a directory", cwd.display())));
+    }
+    if args.jobs.options.worktree && !args.own.job_records {
+        check_repository(&cwd).map_err(|error| error.hint("nothing was started"))?;
     }
     job.cwd = Some(text(cwd)?);
     job.images = args.jobs.images()?;
@@ -142,6 +146,7 @@ fn read_jobs(args: &Args, base: &Job, add: &mut dyn FnMut(Job) -> Result<()>) ->
         own.output_schema = own.output_schema.take().or_else(|| all.output_schema.clone());
         own.args.splice(0..0, all.args.iter().cloned());
         own.skip_git_repo_check |= all.skip_git_repo_check;
+        own.worktree |= all.worktree;
         own.config.splice(0..0, all.config.iter().cloned());
         add(job).map_err(|error| error.within(format_args!("stdin:{}", next.line)))?;
     }

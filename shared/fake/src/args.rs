@@ -13,6 +13,7 @@ pub(super) struct Args {
     pub(super) model: Option<String>,
     pub(super) directory: Option<OsString>,
     pub(super) skip_git_check: bool,
+    pub(super) worktree: bool,
     pub(super) verb: Verb,
     /// The prompt, or `-`.
     pub(super) prompt: Option<OsString>,
@@ -73,6 +74,7 @@ pub(super) fn parse(version: &Version, words: &[OsString]) -> OrExit<Args> {
             "--" if attached.is_none() => is_open = false,
             "--json" | "--experimental-json" => args.json = true,
             "--skip-git-repo-check" => args.skip_git_check = true,
+            "--worktree" if version.has(since::WORKTREES) => args.worktree = true,
             // Ignored here: the session is written nevertheless.
             "--ephemeral" => {}
             "--dangerously-bypass-approvals-and-sandbox" | "--yolo" => {

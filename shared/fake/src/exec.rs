@@ -21,6 +21,7 @@ use crate::store::Store;
 use crate::thread::{Origin, Thread, find_by_name};
 use crate::version::{Version, since};
 use crate::words::Words;
+use crate::worktree;
 use codex_agent_shared::child::signals::Signals;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
@@ -35,7 +36,10 @@ const LONG: usize = 100_000_000;
 pub(super) fn run(version: Version, words: &[OsString]) -> OrExit<()> {
     let args = args::parse(&version, &words[1..])?;
     // Codex stores resolved paths.
-    let cwd = std::fs::canonicalize(args.directory.as_deref().unwrap_or(OsStr::new("."))).or_else(fail)?;
+    let mut cwd = std::fs::canonicalize(args.directory.as_deref().unwrap_or(OsStr::new("."))).or_else(fail)?;
+    if args.worktree && matches!(args.verb, Verb::Resume(_)) {
+        return fail("`--worktree` cannot resume an existing session; use `codex exec fork --worktree`");
+    }
     if std::env::var_os("CODEX_FAKE_GIT_CHECK").is_some_and(|value| value == "1")
         && !args.skip_git_check
         && !cwd.ancestors().any(|directory| directory.join(".git").exists())
@@ -52,6 +56,9 @@ pub(super) fn run(version: Version, words: &[OsString]) -> OrExit<()> {
         std::thread::sleep(MINUTE);
     }
     let store = Store::open(version, home).or_else(fail)?;
+    if args.worktree {
+        cwd = worktree::create(&store, &cwd).or_else(fail)?;
+    }
     let thread = open_thread(&store, &args, &cwd, &steering)?;
     let id = thread.id;
     let signals = Signals::interrupts().or_else(fail)?;

@@ -12,11 +12,11 @@
 //! **Order.** Row and rollout exist before `thread.started` is printed, and `thread.started` is printed before a prompt
 //! is logged. If the process is killed before that, nothing was sent.
 //!
-//! **Omitted.** It reads nothing in `config.toml` but the place of the database, and has no git, no subagents, no
-//! compaction, no queue and no compressed rollouts.
+//! **Omitted.** It reads nothing in `config.toml` but the place of the database, and has no git but for worktrees, no
+//! subagents, no compaction, no queue and no compressed rollouts.
 //!
 //! A module imports only from layers above its own: 0 `lock`, `output`, `table`, `version`, `words`; 1 `args`, `line`,
-//! `model`, `store`, [`sample`]; 2 `history`; 3 `thread`; 4 `lines`, `rpc`; 5 `exec`.
+//! `model`, `store`, [`sample`]; 2 `history`, `worktree`; 3 `thread`; 4 `lines`, `rpc`; 5 `exec`.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -39,6 +39,7 @@ mod table;
 mod thread;
 mod version;
 mod words;
+mod worktree;
 
 use output::{Exit, OrExit, fail, home, print_line};
 use store::Store;

@@ -36,6 +36,7 @@ pub(super) mod since {
     pub(crate) const ROOT_TURNS: u32 = 151;
     pub(crate) const TOKEN_RECORDS: u32 = 153;
     pub(crate) const NO_FULL_AUTO: u32 = 150;
+    pub(crate) const WORKTREES: u32 = 156;
     pub(crate) const NO_ROLLBACK: u32 = 156;
 }
 

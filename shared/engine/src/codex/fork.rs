@@ -20,6 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::codex::server::Server;
+use crate::codex::worktree::{check_repository, check_version};
 use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::names::Names;
@@ -53,19 +54,30 @@ pub struct Forker<'c> {
     version: &'c str,
     home: &'c Home,
     directory: &'c Path,
+    worktree: bool,
     server: Option<Server>,
 }
 
 impl<'c> Forker<'c> {
     /// A forker for a Codex of this version. The server is started when it is needed.
     pub fn new(codex: &'c Path, version: &'c str, home: &'c Home, directory: &'c Path) -> Self {
-        Forker { codex, version, home, directory, server: None }
+        Forker { codex, version, home, directory, worktree: false, server: None }
+    }
+
+    /// Begins each fork in a new worktree. Only `codex exec fork` does so, which forks all turns.
+    pub fn in_worktree(self) -> Result<Self> {
+        check_version(self.version)?;
+        check_repository(self.directory)?;
+        Ok(Forker { worktree: true, ..self })
     }
 
     /// Creates a fork and returns its id.
     pub fn fork(&mut self, parent: Id, cut: &Cut) -> Result<Id> {
         if *cut == Cut::Whole && !is_before(self.version, (0, 148)) {
             return self.fork_by_command(parent);
+        }
+        if self.worktree {
+            return Err(Error::new("Codex creates no worktree for a fork before a message"));
         }
         let turns = self.list_turns(parent)?;
         let keep = count_kept(&turns, cut)?;
@@ -115,7 +127,9 @@ impl<'c> Forker<'c> {
             thread_id: Option<Id>,
         }
         let output = Command::new(self.codex)
-            .args(["exec", "--json", "--skip-git-repo-check", "fork"])
+            .args(["exec", "--json", "--skip-git-repo-check"])
+            .args(self.worktree.then_some("--worktree"))
+            .arg("fork")
             .arg(parent.to_string())
             .current_dir(self.directory)
             .env("CODEX_HOME", self.home.path())

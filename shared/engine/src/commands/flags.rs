@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::codex::version::query_version;
+use crate::codex::worktree::check_version;
 use crate::disk::progress::RunProgress;
 use crate::process::{command, spawn};
 use crate::record::job::{LONGEST_PROMPT, Options};
@@ -13,6 +15,7 @@ use crate::record::settings::{
 use crate::show::events::ShowOptions;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::flags::CommonOptions;
+use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Context, Error, Result};
 
@@ -34,7 +37,7 @@ pub struct Jobs {
     pub dry_run: bool,
     /// `--yes`.
     pub yes: bool,
-    /// `--model`, `--sandbox`, `--config`, `--skip-git-repo-check`, `--codex-arg` and
+    /// `--model`, `--sandbox`, `--config`, `--skip-git-repo-check`, `--worktree`, `--codex-arg` and
     /// `--dangerously-bypass-approvals-and-sandbox`.
     pub options: Options,
     /// `--output-schema`.
@@ -75,19 +78,33 @@ impl Jobs {
         self.settings_after(common, &RunProgress::default())
     }
 
+    /// The number of jobs that a new run has at a time.
+    pub fn max_concurrent(&self) -> Result<usize> {
+        match self.max_concurrent {
+            Some(most) => Ok(most),
+            None => Ok(config::get()?.max_concurrent().unwrap_or(3)),
+        }
+    }
+
     /// The settings of a continued run: those that were saved, unless flags set others.
     pub fn settings_after(&self, common: &CommonOptions, tasks: &RunProgress) -> Result<Settings> {
         spawn::check_depth()?;
         let (max_concurrent, saved) = match tasks.settings.clone() {
             Some(settings) => settings,
-            None => (config::get()?.max_concurrent().unwrap_or(3), SavedSettings::default()),
+            None => (self.max_concurrent()?, SavedSettings::default()),
         };
         // The same Codex, if it still exists and no flag or variable names another.
         let is_named = std::env::var_os("CODEX_AGENT_CODEX").is_some_and(|named| !named.is_empty());
         let same = tasks.codex.path.as_deref().map(Path::new).filter(|path| !is_named && path.exists());
         let (own, then) = (self.patience, saved.patience());
+        let codex = command::find(common.codex.as_deref().or(same))?;
+        if self.options.worktree {
+            let home = Home::find(common.codex_home.as_deref())?;
+            check_version(&query_version(&codex, Some(home.path()), Some(Path::new(".")))?)
+                .map_err(|error| error.hint("nothing was started"))?;
+        }
         Ok(Settings {
-            codex: command::find(common.codex.as_deref().or(same))?,
+            codex,
             max_concurrent: self.max_concurrent.unwrap_or(max_concurrent),
             patience: Patience {
                 timeout: own.timeout.or(then.timeout),
@@ -119,6 +136,7 @@ impl Jobs {
         all.args.extend(own.args.into_iter().filter(|arg| !known.contains(arg)));
         all.model = own.model.or(all.model);
         all.skip_git_repo_check |= own.skip_git_repo_check;
+        all.worktree |= own.worktree;
         all.output_schema = own.output_schema.or(all.output_schema);
         let images = if images.is_empty() { saved_images } else { images };
         // Without these files the prompts would differ from those of the first runner.

@@ -23,8 +23,14 @@ pub fn run_jobs(
     let options = jobs.show_options(common)?;
     if jobs.dry_run {
         let mut output = Output::stdout();
-        read(&mut |job| output.record(&plan.name(job)?))?;
-        return output.flush().map(|()| Exit::Done);
+        let mut planned = Planned::default();
+        read(&mut |job| {
+            planned.add(&job);
+            output.record(&plan.name(job)?)
+        })?;
+        output.flush()?;
+        planned.report_shared(common, jobs.max_concurrent()?);
+        return Ok(Exit::Done);
     }
     // The settings come first, since no job can run without Codex.
     let settings = jobs.settings(common)?;

@@ -1,9 +1,13 @@
 //! The line before a run, and the confirmation of a run of many jobs.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
 use crate::commands::flags::Jobs;
-use crate::record::job::{Job, Kind, Options};
+use crate::codex::worktree::check_repository;
+use crate::process::preflight::last_sandbox;
+use crate::record::job::{Job, Kind, Options, Sandbox};
 use crate::show::events::count_jobs;
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli::flags::CommonOptions;
@@ -19,10 +23,23 @@ use codex_agent_shared::text::path_cell;
 pub struct Planned {
     kinds: BTreeSet<&'static str>,
     count: usize,
-    directories: BTreeMap<String, usize>,
-    /// The sessions whose own directories are used.
-    sessions: Vec<Id>,
+    directories: BTreeMap<String, Place>,
+    /// The sessions whose own directories are used, each with its sandbox if it is not that of the last turn.
+    sessions: Vec<(Id, Option<Writes>)>,
     sandboxes: BTreeSet<String>,
+}
+
+/// Whether a job may change files in its directory.
+type Writes = bool;
+
+/// The jobs that work in one directory.
+#[derive(Default)]
+struct Place {
+    count: usize,
+    /// The jobs that may change files there.
+    writers: usize,
+    /// Whether new sessions are among these.
+    has_new: bool,
 }
 
 impl Planned {
@@ -33,9 +50,17 @@ impl Planned {
             Kind::New => "new",
             Kind::Resume | Kind::Fork => "sent",
         });
+        let begins_worktree = job.options.worktree && job.kind() != Kind::Resume;
+        let writes = writes(&job.options).map(|writes| writes && !begins_worktree);
         match (&job.cwd, job.session) {
-            (Some(directory), _) => *self.directories.entry(directory.clone()).or_default() += 1,
-            (None, Some(session)) => self.sessions.push(session),
+            (Some(directory), _) => {
+                let place = self.directories.entry(directory.clone()).or_default();
+                place.count += 1;
+                // Codex's default depends on the directory, and may be to write.
+                place.writers += usize::from(writes.unwrap_or(!begins_worktree));
+                place.has_new |= job.kind() == Kind::New;
+            }
+            (None, Some(session)) => self.sessions.push((session, writes)),
             (None, None) => {}
         }
         self.sandboxes.insert(describe_sandbox(&job.options, job.session.is_some()));
@@ -45,7 +70,7 @@ impl Planned {
     pub fn add_fork(&mut self, directory: Option<String>, options: &Options) {
         self.count += 1;
         if let Some(directory) = directory {
-            *self.directories.entry(directory).or_default() += 1;
+            self.directories.entry(directory).or_default().count += 1;
         }
         self.sandboxes.insert(describe_sandbox(options, true));
     }
@@ -69,20 +94,59 @@ impl Planned {
         if wanted.is_empty() {
             return;
         }
-        let filter =
-            Filter { ids: Some(wanted), archived: Archived::With, subagents: true, ..Filter::default() };
-        let query = Query { filter, fields: vec![Field::Id, Field::Cwd], ..Query::default() };
+        let ids = Some(wanted.iter().map(|(id, _)| *id).collect());
+        let filter = Filter { ids, archived: Archived::With, subagents: true, ..Filter::default() };
+        let query = Query { filter, fields: vec![Field::Id, Field::Cwd, Field::RolloutPath], ..Query::default() };
         let mut found = HashMap::new();
         let listed = common.index().and_then(|mut index| {
             index.list(&query, &mut |session| {
-                found.insert(session.id, session.cwd.as_deref().map(str::to_owned));
+                let text = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
+                found.insert(session.id, (text(&session.cwd), text(&session.rollout_path)));
                 Ok(())
             })
         });
         // The jobs themselves report what is wrong with the index.
-        if listed.is_ok() {
-            for directory in found.into_values().flatten() {
-                *self.directories.entry(directory).or_default() += 1;
+        if listed.is_err() {
+            return;
+        }
+        for (id, writes) in wanted {
+            let Some((Some(directory), rollout)) = found.remove(&Some(id)) else { continue };
+            let place = self.directories.entry(directory).or_default();
+            place.count += 1;
+            let wrote = || rollout.is_some_and(|rollout| last_sandbox(Path::new(&rollout)) > Sandbox::ReadOnly);
+            place.writers += usize::from(writes.unwrap_or_else(wrote));
+        }
+    }
+
+    /// The directories in which several of the jobs may change files at the same time, in a line; `None` if there is no
+    /// such directory. `most` jobs run at a time.
+    fn describe_shared(&self, most: usize) -> Option<String> {
+        let mut shared: Vec<_> = self.directories.iter().filter(|(_, place)| place.writers > 1).collect();
+        if most < 2 || shared.is_empty() {
+            return None;
+        }
+        shared.sort_by_key(|(_, place)| std::cmp::Reverse(place.writers));
+        let name = |directory: &str| path_cell(directory, home_directory().as_deref(), 50);
+        let (first, place) = shared[0];
+        let mut line = format!("{} of {} share {}", place.writers, count_jobs(self.count), name(first));
+        if let Some((second, place)) = shared.get(1) {
+            line += &format!(", {} share {}", place.writers, name(second));
+        }
+        if shared.len() > 2 {
+            line += &format!(", and more share {} other directories", shared.len() - 2);
+        }
+        if shared.iter().any(|(directory, place)| place.has_new && check_repository(Path::new(directory)).is_ok()) {
+            line += "; --worktree begins each session in a directory of its own";
+        }
+        Some(line)
+    }
+
+    /// Prints which of the jobs work in one directory at the same time.
+    pub fn report_shared(&mut self, common: &CommonOptions, most: usize) {
+        if self.count > 1 && most > 1 {
+            self.find_directories(common);
+            if let Some(line) = self.describe_shared(most) {
+                status(line);
             }
         }
     }
@@ -91,9 +155,8 @@ impl Planned {
         match self.directories.len() {
             0 => String::new(),
             1 => {
-                let home = config::home().ok().and_then(|home| home.into_os_string().into_string().ok());
                 let only = self.directories.keys().next().map_or("", String::as_str);
-                format!(" in {}", path_cell(only, home.as_deref(), 50))
+                format!(" in {}", path_cell(only, home_directory().as_deref(), 50))
             }
             count => format!(" in {count} directories"),
         }
@@ -107,6 +170,7 @@ impl Planned {
             return Ok(true);
         }
         self.find_directories(common);
+        self.report_shared(common, most);
         let how = format!("{}, {most} at a time, {}", self.describe_directories(), self.describe_sandboxes());
         if !is_asked {
             let count = count_jobs(self.count);
@@ -120,6 +184,19 @@ impl Planned {
             _ => format!("Start {}", count_jobs(self.count)),
         };
         confirm(&format!("{what}{how}?"), "nothing was started")
+    }
+}
+
+fn home_directory() -> Option<String> {
+    config::home().ok().and_then(|home| home.into_os_string().into_string().ok())
+}
+
+/// Whether a job with these options may change files in its directory; `None` if that depends on the session or on
+/// Codex.
+fn writes(options: &Options) -> Option<Writes> {
+    match (options.find_sandbox_bypass(), options.sandbox) {
+        (Some(_), _) => Some(true),
+        (None, sandbox) => sandbox.map(|sandbox| sandbox > Sandbox::ReadOnly),
     }
 }
 

@@ -88,6 +88,10 @@ pub fn arguments(job: &Job, sandbox: Option<Sandbox>, copies: &Copies) -> Vec<Os
     words.extend(options.config.iter().map(|pair| format!("--config={pair}").into()));
     words.extend(copies.images.iter().map(|image| joined("--image=", image)));
     words.extend(copies.schema.iter().map(|schema| joined("--output-schema=", schema)));
+    // Codex refuses the option for a session that it resumes.
+    if options.worktree && job.kind() != Kind::Resume {
+        words.push("--worktree".into());
+    }
     let verb = match job.kind() {
         Kind::New => None,
         Kind::Resume => Some("resume"),
@@ -123,9 +127,11 @@ mod tests {
                     --output-schema=/i/s.json resume \
                     01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c -";
         assert_eq!(words.join(" ".as_ref()), *want);
-        job.options = Options { bypass: true, ..Options::default() };
+        job.options.worktree = true;
+        assert_eq!(arguments(&job, Some(Sandbox::ReadOnly), &copies), words);
+        job.options = Options { bypass: true, worktree: true, ..Options::default() };
         let words = arguments(&job.in_fork(), Some(Sandbox::ReadOnly), &Copies::default());
-        let want = format!("exec --json --dangerously-bypass-approvals-and-sandbox fork {id} -");
+        let want = format!("exec --json --dangerously-bypass-approvals-and-sandbox --worktree fork {id} -");
         assert_eq!(words.join(" ".as_ref()), *want);
         let words = arguments(&Job::new("x".into()), None, &Copies::default());
         assert_eq!(words.join(" ".as_ref()), *"exec --json -");

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::codex::fork::check_is_in_home;
 use crate::codex::version::Versions;
+use crate::codex::worktree::{check_repository, check_version, is_in_worktree};
 use crate::process::command;
 use crate::process::session_lock::SessionLock;
 use crate::record::event::Usage;
@@ -124,21 +125,32 @@ impl Checker {
         let before = Some(0).filter(|_| job.kind() == Kind::New);
         let mut ready = Ready { sandbox: job.options.sandbox, before, ..Ready::default() };
         let found = job.session.map(|id| self.find_session(job, id)).transpose()?;
-        let mut cwd = job.cwd.clone();
+        // A session in a worktree stays there.
+        let stays = job.options.worktree && job.kind() == Kind::Resume;
+        let mut cwd = job.cwd.clone().filter(|_| !stays);
         if let Some((session, rollout)) = &found {
-            cwd = cwd.or_else(|| last_directory(session));
+            cwd = cwd.or_else(|| last_directory(session)).or_else(|| job.cwd.clone());
             read_last_turn(session, rollout, &mut ready);
         }
         let Some(cwd) = cwd.map(PathBuf::from) else {
             return fail(Class::Cwd, "the working directory of the job is unknown".to_owned());
         };
         if !cwd.is_dir() {
-            return fail(Class::Cwd, format!("there is no directory '{}'", cwd.display()));
+            let is_worktree = Home::find(home).is_ok_and(|home| is_in_worktree(&home, &cwd));
+            let why = if is_worktree { "; the worktree of the session was removed" } else { "" };
+            return fail(Class::Cwd, format!("there is no directory '{}'{why}", cwd.display()));
+        }
+        let begins_worktree = job.options.worktree && job.kind() != Kind::Resume;
+        if begins_worktree && let Err(error) = check_repository(&cwd) {
+            return fail(Class::Refused, error.message().to_owned());
         }
         // An older Codex would damage a paginated session permanently, so the version is queried again.
         let is_paginated =
             found.as_ref().is_some_and(|(session, _)| session.history.as_deref() == Some("paginated"));
         ready.version = self.versions.get(&self.codex, home, &cwd, is_paginated).ok();
+        if begins_worktree && let Some(Err(error)) = ready.version.as_deref().map(check_version) {
+            return fail(Class::Refused, error.message().to_owned());
+        }
         ready.cwd = cwd;
         if let Some(((session, rollout), id)) = found.zip(job.session) {
             lock_session(job, (id, &session, &rollout), &mut ready)?;
@@ -228,12 +240,20 @@ impl Checker {
     }
 }
 
+/// The sandbox that a session is resumed with, unless the job has another.
+pub fn last_sandbox(rollout: &Path) -> Sandbox {
+    granted(rollout::last_turn(rollout).unwrap_or_default().sandbox.as_deref())
+}
+
+/// The sandbox that the mode in a rollout grants. A rollout is untrusted data: it never grants more than the workspace.
+fn granted(mode: Option<&str>) -> Sandbox {
+    mode.and_then(Sandbox::parse).unwrap_or(Sandbox::ReadOnly).min(Sandbox::WorkspaceWrite)
+}
+
 /// Reads the sandbox of the last turn of a session, its tokens and its name.
 fn read_last_turn(session: &Session<'_>, rollout: &Path, ready: &mut Ready) {
     let turn = rollout::last_turn(rollout).unwrap_or_default();
-    // A rollout is untrusted data: it never grants more than the workspace.
-    let last = turn.sandbox.as_deref().and_then(Sandbox::parse).unwrap_or(Sandbox::ReadOnly);
-    ready.sandbox.get_or_insert(last.min(Sandbox::WorkspaceWrite));
+    ready.sandbox.get_or_insert(granted(turn.sandbox.as_deref()));
     ready.usage_before = turn.total_usage;
     ready.name = session.name.as_deref().map(str::to_owned);
 }

@@ -87,6 +87,9 @@ pub struct Options {
     pub output_schema: Option<String>,
     /// Whether Codex runs without approvals and without a sandbox.
     pub bypass: bool,
+    /// Whether a new session or a fork begins in a new git worktree, which Codex creates (0.156 and later). A resumed
+    /// session stays in its directory.
+    pub worktree: bool,
     /// Further arguments for codex exec; each begins with a dash.
     pub args: Vec<String>,
 }

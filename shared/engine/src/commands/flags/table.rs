@@ -122,6 +122,16 @@ pub fn bypass<O: 'static>() -> Flag<O> {
     Flag::<O>::switch("dangerously-bypass-approvals-and-sandbox", help, |args| &mut args.jobs.options.bypass)
 }
 
+/// `--worktree`
+pub fn worktree<O: 'static>() -> Flag<O> {
+    let help = "begin each new session in a git worktree of its own, which Codex creates";
+    Flag::<O>::switch("worktree", help, |args| &mut args.jobs.options.worktree).more(
+        "The worktree is in the directory worktrees of Codex's home, at the commit that is checked out, without \
+         uncommitted changes. The session stays there when it is resumed; codex-agent(7) describes worktrees. Codex \
+         0.156 or later is needed, and a git repository.",
+    )
+}
+
 /// `--output-schema`
 pub fn output_schema<O: 'static>() -> Flag<O> {
     let help = "a file with a JSON Schema that the last message of the turn must follow";
