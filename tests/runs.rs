@@ -15,6 +15,7 @@ pub mod slips;
 pub mod stop;
 pub mod versions;
 pub mod watch;
+pub mod worktree;
 
 use serde_json::Value;
 

@@ -133,3 +133,24 @@ fn a_session_that_vanishes_before_its_job_fails_that_job() {
     assert_eq!(failures(&fake.journal()), ["archived", "not_found"]);
     assert_eq!(fake.sent().len(), 3);
 }
+
+/// A turn that fails after an answer of the model has used tokens, which are in the rollout.
+#[test]
+fn the_tokens_of_a_failed_turn_are_reported_where_they_are_known() {
+    let fake = Fake::newest();
+    let usage = |words: &[&str], kind: &str| {
+        let (_, events) = fake.events(words);
+        of_type(&events, kind)[0]["usage"].clone()
+    };
+    let completed = usage(&["run", "-p", "hello"], "job.completed");
+    for name in ["input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens"] {
+        assert!(completed[name].is_u64(), "{completed}");
+    }
+    assert_eq!(usage(&["run", "-p", "BADEND"], "job.failed"), completed);
+    let id = fake.list()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(usage(&["resume", &id, "-p", "BADEND more"], "job.failed"), completed);
+    // Nothing was used, or nothing is known.
+    let nothing = usage(&["resume", &id, "-p", "FAIL400"], "job.failed");
+    assert_eq!(nothing["input_tokens"], 0, "{nothing}");
+    assert!(usage(&["run", "-p", "FAIL400"], "job.failed").is_null());
+}

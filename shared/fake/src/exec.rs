@@ -36,7 +36,8 @@ const LONG: usize = 100_000_000;
 pub(super) fn run(version: Version, words: &[OsString]) -> OrExit<()> {
     let args = args::parse(&version, &words[1..])?;
     // Codex stores resolved paths.
-    let mut cwd = std::fs::canonicalize(args.directory.as_deref().unwrap_or(OsStr::new("."))).or_else(fail)?;
+    let mut cwd =
+        std::fs::canonicalize(args.directory.as_deref().unwrap_or(OsStr::new("."))).or_else(fail)?;
     if args.worktree && matches!(args.verb, Verb::Resume(_)) {
         return fail("`--worktree` cannot resume an existing session; use `codex exec fork --worktree`");
     }

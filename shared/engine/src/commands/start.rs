@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use crate::commands::flags::Jobs;
 use crate::codex::worktree::check_repository;
+use crate::commands::flags::Jobs;
 use crate::process::preflight::last_sandbox;
 use crate::record::job::{Job, Kind, Options, Sandbox};
 use crate::show::events::count_jobs;
@@ -94,9 +94,12 @@ impl Planned {
         if wanted.is_empty() {
             return;
         }
-        let ids = Some(wanted.iter().map(|(id, _)| *id).collect());
+        // The filter expects the ids in order.
+        let ids: BTreeSet<Id> = wanted.iter().map(|(id, _)| *id).collect();
+        let ids = Some(ids.into_iter().collect());
         let filter = Filter { ids, archived: Archived::With, subagents: true, ..Filter::default() };
-        let query = Query { filter, fields: vec![Field::Id, Field::Cwd, Field::RolloutPath], ..Query::default() };
+        let query =
+            Query { filter, fields: vec![Field::Id, Field::Cwd, Field::RolloutPath], ..Query::default() };
         let mut found = HashMap::new();
         let listed = common.index().and_then(|mut index| {
             index.list(&query, &mut |session| {
@@ -110,10 +113,11 @@ impl Planned {
             return;
         }
         for (id, writes) in wanted {
-            let Some((Some(directory), rollout)) = found.remove(&Some(id)) else { continue };
-            let place = self.directories.entry(directory).or_default();
+            let Some((Some(directory), rollout)) = found.get(&Some(id)) else { continue };
+            let place = self.directories.entry(directory.clone()).or_default();
             place.count += 1;
-            let wrote = || rollout.is_some_and(|rollout| last_sandbox(Path::new(&rollout)) > Sandbox::ReadOnly);
+            let wrote =
+                || rollout.as_ref().is_some_and(|path| last_sandbox(Path::new(path)) > Sandbox::ReadOnly);
             place.writers += usize::from(writes.unwrap_or_else(wrote));
         }
     }
@@ -135,7 +139,10 @@ impl Planned {
         if shared.len() > 2 {
             line += &format!(", and more share {} other directories", shared.len() - 2);
         }
-        if shared.iter().any(|(directory, place)| place.has_new && check_repository(Path::new(directory)).is_ok()) {
+        if shared
+            .iter()
+            .any(|(directory, place)| place.has_new && check_repository(Path::new(directory)).is_ok())
+        {
             line += "; --worktree begins each session in a directory of its own";
         }
         Some(line)

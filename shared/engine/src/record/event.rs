@@ -15,6 +15,36 @@ use codex_agent_shared::time::Timestamp;
 /// Tokens, by Codex's names, which depend on its version.
 pub type Usage = BTreeMap<String, i64>;
 
+/// The names of [`Usage`] that Codex up to 0.171 has, for the schema. A name that a version does not have is absent.
+#[cfg(feature = "schema")]
+#[derive(Serialize, schemars::JsonSchema)]
+#[allow(dead_code)]
+struct Tokens {
+    /// The tokens that were sent to the model, those from its cache included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    input_tokens: Option<i64>,
+    /// The sent tokens that the model had in its cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    cached_input_tokens: Option<i64>,
+    /// The sent tokens that were written into the cache of the model; since 0.145.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    cache_write_input_tokens: Option<i64>,
+    /// The tokens that the model wrote, those of its reasoning included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    output_tokens: Option<i64>,
+    /// The written tokens that are reasoning; since 0.128.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    reasoning_output_tokens: Option<i64>,
+    /// Numbers by other names.
+    #[serde(flatten)]
+    more: BTreeMap<String, i64>,
+}
+
 /// The numbers of jobs by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -146,6 +176,7 @@ pub enum RunEvent {
         /// The id of the boot; null if unknown.
         boot: Option<String>,
         /// The tokens of the session before this attempt, since Codex reports totals.
+        #[cfg_attr(feature = "schema", schemars(with = "Option<Tokens>"))]
         usage_before: Option<Usage>,
         /// The version of Codex, as the executable reports it in the directory of the job; null if unknown.
         #[serde(default)]
@@ -180,6 +211,7 @@ pub enum RunEvent {
         /// The last message of the turn; null if there is none, or if it is longer than 4 MiB.
         last_message: Option<String>,
         /// The tokens of this turn, by Codex's names; null if unknown.
+        #[cfg_attr(feature = "schema", schemars(with = "Option<Tokens>"))]
         usage: Option<Usage>,
         /// The duration in milliseconds.
         duration_ms: i64,
@@ -202,6 +234,10 @@ pub enum RunEvent {
         /// Whether "Continue." is sent next, to the session of this attempt, instead of the prompt.
         #[serde(default)]
         continues: bool,
+        /// The tokens that the turn used before it failed, by Codex's names; null if unknown.
+        #[serde(default)]
+        #[cfg_attr(feature = "schema", schemars(with = "Option<Tokens>"))]
+        usage: Option<Usage>,
     },
     /// A job was skipped.
     #[serde(rename = "job.skipped")]

@@ -279,6 +279,7 @@ impl Engine<'_> {
 
     fn record_failure(&mut self, at: usize, failed: Failed) -> Result<()> {
         let Failed { failure, again, exit } = failed;
+        let usage = self.find_usage(at, &failure);
         self.tasks.set_state(at, State::Failed { again, sent: failure.class.row().sent != Sent::No });
         let JobState { of, next, .. } = &self.tasks.all[at];
         let what = RunEvent::JobFailed {
@@ -288,8 +289,24 @@ impl Engine<'_> {
             signal: exit.and_then(|exit| exit.signal()),
             again,
             continues: again && matches!(next, NextStart::Continue(_)),
+            usage,
         };
         self.record_event(what, true)
+    }
+
+    /// The tokens of a failed turn. Codex reports none, but its rollout has those of each answer of the model.
+    fn find_usage(&mut self, at: usize, failure: &Failure) -> Option<Usage> {
+        let task = &self.tasks.all[at];
+        if failure.class.row().sent == Sent::No || failure.class == Class::WrongSession {
+            return None;
+        }
+        let (start, session, home) = (task.start.as_ref()?, task.of.session?, task.home.clone());
+        let before = if start.is_new { Some(Usage::new()) } else { start.usage_before.clone() }?;
+        let rollout = self.checker.rollout(home.as_deref(), session)?;
+        let mut totals = rollout::last_turn(&rollout).ok()?.total_usage?;
+        // Codex does not report this sum at the end of a turn.
+        totals.remove("total_tokens");
+        Some(turn_usage(totals, &before)).filter(|usage| !usage.is_empty())
     }
 
     /// Records a failed attempt of a job that this run reruns after a while.
