@@ -52,7 +52,10 @@ pub(crate) fn show(sample: &Sample) -> Result<Exit> {
         for command in *commands {
             print_now(&format!("$ {command}\n"))?;
             let words = ["sh", "-c", command].map(OsString::from);
-            let exit = child::run(sample.process(&words).current_dir(&sample.0.projects))?;
+            let mut process = sample.process(&words);
+            // Each step waits by itself.
+            process.current_dir(&sample.0.projects).env("CODEX_AGENT_PAGER", "cat");
+            let exit = child::run(&mut process)?;
             if exit != Exit::Done {
                 return Ok(exit);
             }
