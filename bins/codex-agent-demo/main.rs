@@ -64,7 +64,7 @@ fn tool() -> Tool {
             ("Run a command in the sample:", "codex-agent demo codex-agent ls --archived --json"),
             (
                 "Run a pipe in the sample:",
-                "codex-agent demo sh -c 'codex-agent ls --json | codex-agent group add all --json | wc -l'",
+                "codex-agent demo sh -c 'codex-agent ls --branch main | wc -l'",
             ),
             ("Start a shell in the sample:", "codex-agent demo sh"),
             (

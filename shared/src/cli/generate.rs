@@ -31,7 +31,7 @@ pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 const WIDTH: usize = 78;
 
 /// The longest line of an example: a manual page indents it by eleven columns.
-const EXAMPLE: usize = 69;
+const EXAMPLE: usize = 68;
 
 /// The date of the manual pages of this package, which is that of the release: a build does not change it.
 const DATE: &str = "2026-11-28";
@@ -196,28 +196,30 @@ fn paragraphs<'a>(out: &mut String, paragraphs: impl Iterator<Item = &'a str>) {
             out.push_str(".PP\n");
         }
         if paragraph.starts_with(' ') {
-            preformatted(out, paragraph.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)));
+            let lines = paragraph.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
+            preformatted(out, lines.flat_map(|line| shell_lines(line, EXAMPLE)));
         } else {
             let _ = writeln!(out, "{}", prose(paragraph));
         }
     }
 }
 
-/// A line of shell in lines of at most `most` columns, if pipes and `&&` are as close: after them a command continues on
-/// the next line.
+/// A line of shell in lines of about `most` columns: it is continued after a pipe or `&&`, or else before an option.
 fn shell_lines(line: &str, most: usize) -> Vec<String> {
     const INDENT: &str = "    ";
     let (mut lines, mut rest) = (Vec::new(), line.to_owned());
     while rest.len() > most {
-        let ends = [" | ", " && "]
-            .into_iter()
-            .flat_map(|operator| rest.match_indices(operator).map(move |(at, _)| at + operator.len() - 1));
-        // An operator in quotes is text.
+        // What is in quotes is text.
         let is_outside = |at: &usize| rest[..*at].matches('\'').count() % 2 == 0;
-        let Some(end) = ends.filter(|end| *end <= most).filter(is_outside).max() else { break };
-        let next = format!("{INDENT}{}", &rest[end + 1..]);
-        rest.truncate(end);
-        lines.push(std::mem::replace(&mut rest, next));
+        let all = |mark: &'static str| rest.match_indices(mark).map(|(at, _)| at).filter(is_outside);
+        let operators = || all(" | ").map(|at| at + 2).chain(all(" && ").map(|at| at + 3));
+        let options = || all(" -").filter(|at| *at > INDENT.len() && rest.len() - at < most);
+        let fitting = operators().filter(|end| *end <= most).max().or_else(|| operators().min());
+        let Some(end) = fitting.or_else(|| options().filter(|end| end + 2 <= most).max()) else { break };
+        let mark = if rest[..end].ends_with(['|', '&']) { "" } else { " \\" };
+        let next = format!("{INDENT}{}", rest[end..].trim_start());
+        lines.push(format!("{}{mark}", rest[..end].trim_end()));
+        rest = next;
     }
     lines.push(rest);
     lines
