@@ -7,13 +7,12 @@ use codex_agent_engine::codex::archive::{Action, Archiver, RefusedRecord, refusa
 use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::query_version;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Tool, flags};
+use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
 use codex_agent_shared::codex::watch::{SessionEvent, SessionEventKind};
 use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::record::{Id, Session};
-use codex_agent_shared::reference;
 use codex_agent_shared::terminal::{ask, can_ask};
 use codex_agent_shared::text::cell;
 use codex_agent_shared::time::Timestamp;
@@ -51,7 +50,7 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-archive")
         .description([
             "Runs Codex to archive sessions. An archived session is not listed by codex-agent-ls(1) or by Codex, and cannot be resumed until it is unarchived; its transcript is kept. Codex archives the subagents of a session with the session.",
-            "REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB. All references must match a session; otherwise no session is changed.",
+            "REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB. All references must match a session; otherwise no session is changed. Instead of REF, --find names one session by words; if several match, they are listed, and none is changed.",
             "    codex-agent ls --until 90d --json | codex-agent archive -",
             "A line on standard error reports the result for each session. A session that Codex does not archive, such as a session that is open in another process, is reported with Codex's reason, and the other sessions are archived. A session that is archived already is reported, and is no error.",
             "Codex 0.77 or later is needed; 0.92 or later for --undo, 0.140 or later for --delete. Codex is started once for all sessions, which takes about half a second.",
@@ -59,6 +58,7 @@ fn tool() -> Tool {
         .command(
             Command::new(run)
                 .operands("[REF...|-]", &[Completes::Sessions])
+                .flags(filters::SELECTION, filters::selecting())
                 .flags("Options", flags()),
         )
         .exit_status(&[
@@ -101,7 +101,7 @@ fn run(args: Args) -> Result<Exit> {
     };
     let mut index = args.common.index()?;
     let harm = format!("nothing was {}", action.done());
-    let mut sessions = reference::resolve_all(&mut index, &args.operands, &harm)?;
+    let mut sessions = args.common.sessions(&mut index, &args.operands, &harm)?;
     let mut seen = HashSet::new();
     sessions.retain(|session| session.id.is_some_and(|id| seen.insert(id)));
     if args.own.dry_run {

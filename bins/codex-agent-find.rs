@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::io;
 use std::process::ExitCode;
 
-use codex_agent_shared::cli::{self, Command, Completes, Tool, flags};
+use codex_agent_shared::cli::{self, Command, Completes, Tool, filters, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, note, warn, warn_of};
-use codex_agent_shared::output::Sessions;
+use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::query::{Archived, Filter, Needs, Query, Sort};
-use codex_agent_shared::record::{Field, Id, MergedRecord, Session};
+use codex_agent_shared::record::{Field, Id, MergedRecord, RawRecord, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
-use serde_json::value::RawValue;
+use codex_agent_shared::text::lowered;
 
 /// The arguments of this tool alone.
 #[derive(Default)]
@@ -19,45 +19,47 @@ struct Own {
     words: bool,
     last: bool,
     one: bool,
-    archived: bool,
-    subagents: bool,
 }
 
 type Args = cli::Args<Own>;
 type Flag = cli::Flag<Args>;
 
+fn search_flags() -> [Flag; 3] {
+    [
+        Flag::switch(
+            "words",
+            "search for every operand as a word, never as a reference",
+            |args: &mut Args| &mut args.own.words,
+        )
+        .short('w'),
+        Flag::switch("last", "print only the newest session", |args| &mut args.own.last),
+        Flag::switch(
+            "one",
+            "exit with status 2 and list the matches unless exactly one session matches",
+            |args| &mut args.own.one,
+        )
+        .short('1')
+        .more("This option is for scripts, in which a wrong session would do harm."),
+    ]
+}
+
 fn tool() -> Tool {
     Tool::ours("codex-agent-find")
         .description([
             "First, the operands are read as references to sessions. A reference is an id, the beginning or the end of an id, a name, @ for the newest session of the current directory, @@ for the newest session of any directory, or the path of a rollout; codex-agent(7) has the complete grammar. If every operand is a reference, the sessions are printed in the order of the operands. If an operand is a part of several ids, all of these sessions are printed, unless --one is given.",
-            "If an operand is not a reference, all operands are searched for as words: a session is printed if each word occurs, also inside a longer word, in its name, title, first message, working directory or branch. The newest session is printed first. Upper and lower case are not distinguished.",
-            "If an operand is '-', or if there is no operand and standard input is not a terminal, references are read from standard input: session records, JSON strings, or lines up to their first TAB. If there are words besides '-', only those sessions of the input are printed that have all of the words. With --json, a session of the input is printed with the current values of its known fields and with its unknown fields unchanged, and records of other types are printed unchanged.",
-            "A reference finds archived sessions and subagents only if no other session matches the reference. A search for words finds archived sessions only with --archived, and subagents only with --subagents.",
+            "If an operand is not a reference, all operands are searched for as words: a session is printed if each word occurs, also inside a longer word, in its name, title, first message, working directory or branch. Upper and lower case are not distinguished. A word of four or more hex digits, such as cafe, may be a part of an id and a word: the sessions with such an id are printed first, and then those with the word. With --words it is only a word, and id:cafe is only a part of an id.",
+            "The sessions that have the words in better places are printed first: a word in the name or the beginning of the title (100 characters) is better than one in the rest of the title or the first message, and this is better than one in the directory or the branch. Of equally good sessions the newest is first. With --sort, the sessions are sorted by that key alone. On a terminal the words are highlighted, and for a word that the name or title does not show, the field with the word is printed behind the title.",
+            "If an operand is '-', or if there is no operand and standard input is not a terminal, references are read from standard input: session records, JSON strings, or lines up to their first TAB. If there are words besides '-', only those sessions of the input are printed that have all of the words. With --json, a session of the input is printed with the current values of its known fields and with its unknown fields unchanged, and records of other types are printed unchanged. The order of the input is kept, unless --sort is given.",
+            "The filters are those of codex-agent-ls(1), and apply to references, words and standard input. On a terminal, operands may be omitted if there is a filter.",
+            "A reference finds archived sessions and subagents only if no other session matches the reference, with --archived=only only archived ones. A search for words finds archived sessions only with --archived, and subagents only with --subagents.",
         ])
         .command(
             Command::new(run)
                 .operands("[REF|WORD...] [-]", &[Completes::Sessions])
-                .flags(
-                    "Filters",
-                    [
-                        Flag::switch("words", "search for every operand as a word, never as a reference", |args: &mut Args| {
-                            &mut args.own.words
-                        })
-                        .short('w'),
-                        Flag::switch("last", "print only the newest session", |args| &mut args.own.last),
-                        Flag::switch(
-                            "one",
-                            "exit with status 2 and list the matches unless exactly one session matches",
-                            |args| &mut args.own.one,
-                        )
-                        .short('1')
-                        .more("This option is for scripts, in which a wrong session would do harm."),
-                        Flag::switch("archived", "also search archived sessions", |args| &mut args.own.archived)
-                            .more("Even without this option, a reference finds an archived session if no other session matches."),
-                        Flag::switch("subagents", "also search subagents", |args| &mut args.own.subagents),
-                    ],
-                )
-                .flags("Output options", flags::session_output().into_iter().chain([flags::color()]))
+                .flags("Search options", search_flags())
+                .flags("Filters", filters::filters())
+                .flags("Order", filters::order())
+                .flags("Output options", flags::session_output().into_iter().chain([filters::count(), flags::color()]))
                 .flags("Sources", [flags::codex_home(), flags::no_files(), flags::no_database()]),
         )
         .exit_status(&[
@@ -71,6 +73,10 @@ fn tool() -> Tool {
         .files(&[("~/.codex", "Codex's home; see codex-agent-files(5).")])
         .examples(&[
             ("Find sessions about a parser:", "codex-agent find parser"),
+            (
+                "Find the sessions of a repository that have a word and were updated since a day:",
+                "codex-agent find login --repo acme/alpha --since 2026-11-22",
+            ),
             (
                 "Find the newest session that has a word, and resume it in the Codex TUI:",
                 "codex resume \"$(codex-agent find login --last --format '{id}')\"",
@@ -93,56 +99,52 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<Exit> {
-    // Only records of standard input can have fields of other tools.
-    let reads_input = reference::reads_stdin(&args.operands).unwrap_or(false);
-    let shape = if reads_input { args.common.shape_with_foreign() } else { args.common.shape() }?;
     if args.own.one && args.own.last {
         return Err(Error::usage("--one and --last cannot be combined"));
     }
-    let reads = reference::reads_stdin(&args.operands).map_err(|_| {
-        Error::usage("a reference to a session, or a word to search for, is missing")
-            .hint("give references or words as operands, or pipe session records to this tool")
-    })?;
+    let selection = &args.common.selection;
+    let reads = match reference::reads_stdin(&args.operands) {
+        Err(_) if selection.is_given() => false,
+        other => other.map_err(|_| {
+            Error::usage("a reference to a session, or a word to search for, is missing")
+                .hint("give references or words as operands, or pipe session records to this tool")
+        })?,
+    };
+    // Only records of standard input can have fields of other tools.
+    let shape = if reads { args.common.shape_with_foreign() } else { args.common.shape() }?;
     let operands: Vec<&str> = args.operands.iter().map(String::as_str).filter(|text| *text != "-").collect();
     let mut index = args.common.index()?;
-    let mut finder = Finder {
-        args: &args,
-        rows: Sessions::new(shape),
-        collected: Vec::new(),
-        seen: HashSet::new(),
-        exit: Exit::Done,
-        unmatched: Vec::new(),
-    };
+    let mut filter = selection.filter(&mut index)?;
+    filter.words = operands.iter().map(|word| lowered(word).into_owned()).collect();
+    let mut finder = Finder::new(&args, shape);
+    finder.rows.highlight(&filter.words);
     if reads {
-        return finder.filter_stdin(&mut index, &operands);
+        return finder.filter_stdin(&mut index, filter);
     }
-    let by_reference =
-        if args.own.words { None } else { all_references(&mut index, &operands, &mut finder.exit)? };
-    if let Some(sessions) = by_reference {
-        for session in sessions {
-            let session = completed(&args, &mut index, session)?;
-            finder.add(session)?;
-        }
+    let by_reference = match args.own.words || operands.is_empty() {
+        true => None,
+        false => all_references(&mut index, &operands, &mut finder.exit)?,
+    };
+    if let Some(found) = by_reference {
+        finder.add_references(&mut index, &operands, found, &filter)?;
     } else {
-        if operands.iter().all(|word| word.trim().is_empty()) {
+        if !operands.is_empty() && operands.iter().all(|word| word.trim().is_empty()) {
             return Err(Error::usage("cannot search for an empty word"));
         }
-        let limit = args.own.last.then_some(1);
-        let query = Query { limit, ..query(&args, word_filter(&args, &operands)) };
-        index.list(&query, &mut |session| finder.add(session.clone().into_owned()))?;
+        finder.search(&mut index, filter)?;
         if finder.seen.is_empty() && !args.own.words {
             finder.unmatched = unmatched(&mut index, &operands)?;
         }
     }
-    finder.finish(&operands.join(" "))
+    finder.finish(&mut index, &operands.join(" "))
 }
 
-/// The sessions that the operands refer to; `None` if one of the operands is not a reference.
+/// The sessions that each operand refers to; `None` if one of the operands is not a reference.
 fn all_references(
     index: &mut Index,
     operands: &[&str],
     exit: &mut Exit,
-) -> Result<Option<Vec<Session<'static>>>> {
+) -> Result<Option<Vec<Vec<Session<'static>>>>> {
     let mut all = Vec::new();
     for operand in operands {
         let found = reference::matching(index, operand)?;
@@ -151,11 +153,14 @@ fn all_references(
         if found.is_empty() && !is_form && Id::parse(operand).is_none() {
             return Ok(None);
         }
-        if found.is_empty() {
-            warn_of(&reference::not_found_error(index, operand)?);
-            *exit = Exit::Negative;
+        match &found[..] {
+            [] => {
+                warn_of(&reference::not_found_error(index, operand)?);
+                *exit = Exit::Negative;
+            }
+            [session, ..] => reference::note_directory(operand, session),
         }
-        all.extend(found);
+        all.push(found);
     }
     Ok(Some(all))
 }
@@ -174,74 +179,174 @@ fn unmatched<'o>(index: &mut Index, operands: &[&'o str]) -> Result<Vec<&'o str>
     Ok(unmatched)
 }
 
-fn word_filter(args: &Args, words: &[&str]) -> Filter {
-    Filter {
-        words: words.iter().map(|word| word.to_lowercase()).collect(),
-        archived: if args.own.archived { Archived::With } else { Archived::No },
-        subagents: args.own.subagents,
-        ..Filter::default()
-    }
+/// The filter for sessions that were named: one that is hidden otherwise is meant.
+fn of_named(filter: Filter) -> Filter {
+    let archived = if filter.archived == Archived::Only { Archived::Only } else { Archived::With };
+    Filter { archived, subagents: true, ..filter }
 }
 
-fn query(args: &Args, filter: Filter) -> Query {
-    let mut fields = Field::LISTED.to_vec();
-    // The combination of flags was checked at the start.
-    fields.extend(args.common.shape_with_foreign().unwrap_or_default().needed());
-    Query { filter, fields, full: args.common.full, ..Query::default() }
-}
-
-/// The session with the fields of its rollout, if they are requested.
-fn completed(args: &Args, index: &mut Index, mut session: Session<'static>) -> Result<Session<'static>> {
-    let Some(id) = session.id.filter(|_| query(args, Filter::default()).needs().has(Needs::ROLLOUT)) else {
-        return Ok(session);
-    };
-    let filter =
-        Filter { ids: Some(vec![id]), archived: Archived::With, subagents: true, ..Filter::default() };
-    index.list(&query(args, filter), &mut |found| {
-        session = found.clone().into_owned();
-        Ok(())
-    })?;
-    Ok(session)
-}
-
-/// Prints each found session once; with --one or --last at the end.
+/// Prints each found session once; with --one, --last or --sort at the end.
 struct Finder<'a> {
     args: &'a Args,
     rows: Sessions,
-    /// The sessions that are printed at the end.
-    collected: Vec<(Session<'static>, Option<Box<RawValue>>)>,
+    /// The sessions that are printed at the end, with their records of standard input.
+    collected: Vec<(Session<'static>, Option<RawRecord>)>,
     seen: HashSet<Option<Id>>,
+    /// Whether the order and the page were applied by the search.
+    is_page: bool,
+    skipped: usize,
+    printed: usize,
     exit: Exit,
     /// Operands because of which the others were read as words, although they are references.
     unmatched: Vec<&'a str>,
 }
 
-impl Finder<'_> {
+impl<'a> Finder<'a> {
+    fn new(args: &'a Args, shape: Shape) -> Finder<'a> {
+        Finder {
+            args,
+            rows: Sessions::new(shape),
+            collected: Vec::new(),
+            seen: HashSet::new(),
+            is_page: false,
+            skipped: 0,
+            printed: 0,
+            exit: Exit::Done,
+            unmatched: Vec::new(),
+        }
+    }
+
     fn collects(&self) -> bool {
-        self.args.own.last || self.args.own.one
+        let sorts = self.args.common.selection.sort.is_some() && !self.is_page;
+        self.args.own.last || self.args.own.one || sorts
     }
 
-    fn add(&mut self, session: Session<'static>) -> Result<()> {
-        self.add_with(session, None)
+    fn query(&self, filter: Filter) -> Query {
+        let common = &self.args.common;
+        let mut fields = Field::LISTED.to_vec();
+        // The combination of flags was checked at the start.
+        fields.extend(common.shape_with_foreign().unwrap_or_default().needed());
+        fields.extend(common.selection.sort.map(|sort| sort.field));
+        Query { filter, fields, full: common.full, ..Query::default() }
     }
 
-    /// Adds a session that was read from a record, which may have fields of other tools.
-    fn add_with(&mut self, session: Session<'static>, record: Option<&RawValue>) -> Result<()> {
+    /// Adds the sessions that have all words, or, without words, all sessions that the filter accepts.
+    fn search(&mut self, index: &mut Index, filter: Filter) -> Result<()> {
+        let selection = &self.args.common.selection;
+        let mut query = self.query(filter);
+        let (sort, last) = (selection.sort, self.args.own.last);
+        if last {
+            query.limit = Some(1);
+        } else if !self.args.own.one {
+            (query.limit, query.offset, query.sort) =
+                (selection.limit, selection.offset, sort.unwrap_or_default());
+            self.is_page = true;
+        }
+        let mut add = |session: &Session<'_>| self.add(session.clone().into_owned(), None);
+        match last || sort.is_some() {
+            true => index.list(&query, &mut add).map(drop),
+            false => reference::search(index, &query, &mut add).map(drop),
+        }
+    }
+
+    /// Adds the sessions of references, and those that have hex digits as words.
+    fn add_references(
+        &mut self,
+        index: &mut Index,
+        operands: &[&str],
+        found: Vec<Vec<Session<'static>>>,
+        filter: &Filter,
+    ) -> Result<()> {
+        let named = of_named(Filter { words: Vec::new(), ..filter.clone() });
+        let is_part = |(operand, found): &(&&str, &Vec<Session<'_>>)| {
+            reference::is_hex_word(operand)
+                && found.iter().any(|session| session.name.as_deref() != Some(**operand))
+        };
+        let part = operands.iter().zip(&found).find(is_part).map(|(operand, _)| *operand);
+        for session in found.into_iter().flatten() {
+            if let Some(session) = self.accepted(index, session, &named)? {
+                self.add(session, None)?;
+            }
+        }
+        let Some(part) = part else { return Ok(()) };
+        let before = self.seen.len();
+        let query = self.query(filter.clone());
+        reference::search(index, &query, &mut |session| self.add(session.clone().into_owned(), None))?;
+        // Eight digits or more were copied from a table.
+        if self.seen.len() > before || part.len() < 8 {
+            note(format_args!(
+                "'{part}' was searched for as a part of an id and as a word; \
+                 --words searches only for the word, and id:{part} only for the id"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The session with the fields that are printed, if the filter accepts it.
+    fn accepted(
+        &self,
+        index: &mut Index,
+        session: Session<'static>,
+        filter: &Filter,
+    ) -> Result<Option<Session<'static>>> {
+        let query = self.query(filter.clone());
+        let Some(id) = session.id.filter(|_| query.needs().has(Needs::ROLLOUT)) else {
+            return Ok(Some(session).filter(|session| !filter.rejects(session, filter.needs())));
+        };
+        if filter.ids.as_ref().is_some_and(|ids| ids.binary_search(&id).is_err()) {
+            return Ok(None);
+        }
+        let query = self.query(Filter { ids: Some(vec![id]), ..filter.clone() });
+        let mut accepted = None;
+        index.list(&query, &mut |found| {
+            accepted = Some(found.clone().into_owned());
+            Ok(())
+        })?;
+        Ok(accepted)
+    }
+
+    /// Adds a session, with its record of standard input if it was read from one.
+    fn add(&mut self, session: Session<'static>, record: Option<RawRecord>) -> Result<()> {
         if !self.seen.insert(session.id) {
             return Ok(());
         }
         if self.collects() {
-            self.collected.push((session, record.map(RawValue::to_owned)));
+            self.collected.push((session, record));
             return Ok(());
         }
-        self.rows.write_with(&session, record)
+        self.write(&session, record.as_ref())
     }
 
-    fn filter_stdin(mut self, index: &mut Index, words: &[&str]) -> Result<Exit> {
+    /// Prints a session, if it is on the page.
+    fn write(&mut self, session: &Session<'_>, record: Option<&RawRecord>) -> Result<()> {
+        let selection = &self.args.common.selection;
+        if !self.is_page {
+            if self.skipped < selection.offset {
+                self.skipped += 1;
+                return Ok(());
+            }
+            if self.is_full() {
+                return Ok(());
+            }
+        }
+        self.printed += 1;
+        let common = &self.args.common;
+        match record {
+            _ if selection.count => Ok(()),
+            Some(record) if common.json && common.fields.is_none() => {
+                self.rows.record(&MergedRecord { session, foreign: &record.text })
+            }
+            record => self.rows.write_with(session, record.map(|record| &*record.text)),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.args.common.selection.limit.is_some_and(|limit| self.printed >= limit)
+    }
+
+    fn filter_stdin(mut self, index: &mut Index, filter: Filter) -> Result<Exit> {
         let args = self.args;
-        let filter = word_filter(args, words);
-        let needs = filter.needs();
-        let filter = Filter { archived: Archived::With, subagents: true, ..filter };
+        let filter = of_named(filter);
         let mut inputs = Inputs::new("stdin", io::stdin().lock());
         while let Some(next) = inputs.next() {
             let (line, input) = match next {
@@ -262,8 +367,8 @@ impl Finder<'_> {
                 }
                 Input::Other(_) => continue,
             };
-            let session = match reference::resolve(index, &text) {
-                Ok(session) => completed(args, index, session)?,
+            let accepted = match reference::resolve(index, &text) {
+                Ok(session) => self.accepted(index, session, &filter)?,
                 Err(error) => {
                     if self.exit != Exit::Trouble {
                         self.exit = error.exit();
@@ -272,32 +377,27 @@ impl Finder<'_> {
                     continue;
                 }
             };
-            if filter.rejects(&session, needs) {
-                continue;
-            }
-            match record {
-                Some(record) if args.common.json && args.common.fields.is_none() && !self.collects() => {
-                    if self.seen.insert(session.id) {
-                        self.rows.record(&MergedRecord { session: &session, foreign: &record.text })?;
-                    }
-                }
-                record => self.add_with(session, record.as_ref().map(|record| &*record.text))?,
+            if let Some(session) = accepted {
+                self.add(session, record)?;
             }
         }
         let exit = self.exit;
-        let found = self.finish("standard input")?;
+        let found = self.finish(index, "standard input")?;
         Ok(if exit == Exit::Done { found } else { exit })
     }
 
     /// Prints the collected sessions, or why nothing was found. `what` names the operands.
-    fn finish(mut self, what: &str) -> Result<Exit> {
-        self.collected.sort_by(|(a, _), (b, _)| Sort::default().compare(a, b));
-        if self.args.own.last {
-            self.collected.truncate(1);
+    fn finish(mut self, index: &mut Index, what: &str) -> Result<Exit> {
+        let selection = &self.args.common.selection;
+        let mut collected = std::mem::take(&mut self.collected);
+        if self.args.own.one && collected.len() > 1 {
+            let sessions: Vec<Session<'_>> = collected.into_iter().map(|(session, _)| session).collect();
+            return Err(reference::ambiguous_error(what, &sessions).hint("--last prints the newest session"));
         }
-        if self.args.own.one && self.collected.len() > 1 {
-            let found: Vec<Session<'_>> = self.collected.into_iter().map(|(session, _)| session).collect();
-            return Err(reference::ambiguous_error(what, &found).hint("--last prints the newest session"));
+        let sort = if self.args.own.last { Sort::default() } else { selection.sort.unwrap_or_default() };
+        collected.sort_by(|(a, _), (b, _)| sort.compare(a, b));
+        if self.args.own.last {
+            collected.truncate(1);
         }
         let none = self.seen.is_empty();
         if none && !self.unmatched.is_empty() {
@@ -307,14 +407,16 @@ impl Finder<'_> {
                 unmatched.join(", ")
             ));
         } else if none {
-            note(format_args!(
-                "no session matches '{what}'; --archived and --subagents also search archived sessions and subagents"
-            ));
+            let matches = if what.is_empty() { String::new() } else { format!(" '{what}'") };
+            selection.note_none(index, &format!("no session matches{matches}"))?;
         }
-        for (session, record) in &self.collected {
-            self.rows.write_with(session, record.as_deref())?;
+        for (session, record) in &collected {
+            self.write(session, record.as_ref())?;
         }
         self.rows.finish()?;
+        if selection.count {
+            cli::print(&format!("{}\n", self.printed))?;
+        }
         Ok(if none { Exit::Negative } else { self.exit })
     }
 }

@@ -12,7 +12,7 @@ use codex_agent_engine::commands::send::send_prompt;
 use codex_agent_engine::commands::start::{Planned, must_ask};
 use codex_agent_engine::record::job::check_prompt;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, flags};
+use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, filters, flags};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::check_resumable;
@@ -88,7 +88,7 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-fork")
         .description([
             "Creates forks: new sessions that begin with the turns of an existing session, either with all of these turns or with the turns before a message. The existing session does not change. As soon as Codex has created a fork, the fork is printed, as codex-agent-ls(1) prints a session.",
-            "REF is a reference to the session to fork; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB.",
+            "REF is a reference to the session to fork; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB. Instead of REF, --find names one session by words; if several match, they are listed, and none is forked.",
             "With --prompt or --prompt-file, a prompt is sent to each fork as its next turn; several forks run concurrently, without the Codex TUI. See codex-agent-run(1). With --json, the records of the forks are printed first, and then the events of the run.",
             "    codex-agent fork @ --nth-message -1 --prompt 'Try it without the cache' --answers",
             "The working directory of a fork is that of the session that was forked, or the directory of --cwd. The directory must exist.",
@@ -98,6 +98,7 @@ fn tool() -> Tool {
         .command(
             Command::new(run)
                 .operands("[REF...|-]", &[Completes::Sessions])
+                .flags(filters::SELECTION, filters::selecting())
                 .flags("Fork options", fork_flags())
                 .flags("Prompt options", jobs::with_prompt(prompt_flags()))
                 .flags(
@@ -163,13 +164,18 @@ fn run(mut args: Args) -> Result<Exit> {
                 .ok_or_else(|| {
                     Error::usage(format!("invalid value '{at}' for '--at': expected SESSION:TURN"))
                 })?;
+            if args.common.selection.is_given() {
+                return Err(Error::usage(
+                    "--find and the options of its section cannot be combined with --at",
+                ));
+            }
             if let Some(extra) = args.operands.first() {
                 return Err(Error::usage(format!("operand '{extra}' cannot be combined with --at")));
             }
             (vec![reference::resolve_to_act(&mut index, session)?], Cut::Turn(turn.to_owned()))
         }
         None => (
-            reference::resolve_all(&mut index, &args.operands, "nothing was forked")?,
+            args.common.sessions(&mut index, &args.operands, "nothing was forked")?,
             args.own.nth.map_or(Cut::Whole, Cut::Message),
         ),
     };
@@ -254,7 +260,7 @@ fn is_confirmed(args: &Args, parents: &[Session<'_>]) -> Result<bool> {
 
 /// Validates the prompt and its options before anything is forked.
 fn validate_prompt(args: &mut Args) -> Result<()> {
-    if args.own.at.is_none() {
+    if args.own.at.is_none() && !args.common.selection.is_given() {
         args.jobs.check_single_stdin(&args.operands)?;
     }
     let prompt = args.jobs.single_prompt()?;

@@ -6,7 +6,7 @@ use codex_agent_engine::codex::fork::{check_name, set_name};
 use codex_agent_engine::codex::server::{Server, find_codex};
 use codex_agent_engine::codex::version::query_version;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Tool, flags};
+use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
 use codex_agent_shared::error::{Error, Exit, Result, status};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::reference;
@@ -22,12 +22,13 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-name")
         .description([
             "Runs Codex to name the session REF, so that the list of sessions in Codex shows NAME, and 'codex resume NAME' finds the session. Codex has no command that names sessions of 'codex exec'.",
-            "REF is a reference to a session; see codex-agent(7). Every tool of codex-agent accepts the name of a session as a reference. Several sessions may have the same name: Codex 0.171 itself names the sessions of the Codex TUI, and in Codex 0.169 a fork has the name of the session that was forked. If a tool needs one session and several sessions have the name, the tool prints an error that lists the newest of these sessions. A name is refused if it is a complete id or the path of a rollout, or begins with @, -, id: or name:, since such a name would be another kind of reference. Codex removes blanks around a name, keeps the earlier names of a session in session_index.jsonl, and cannot remove a name.",
+            "REF is a reference to a session; see codex-agent(7). Instead of REF, --find names the session by words; if several sessions match, they are listed, and none is named. Every tool of codex-agent accepts the name of a session as a reference. Several sessions may have the same name: Codex 0.171 itself names the sessions of the Codex TUI, and in Codex 0.169 a fork has the name of the session that was forked. If a tool needs one session and several sessions have the name, the tool prints an error that lists the newest of these sessions. A name is refused if it is a complete id or the path of a rollout, or begins with @, -, id: or name:, since such a name would be another kind of reference. Codex removes blanks around a name, keeps the earlier names of a session in session_index.jsonl, and cannot remove a name.",
             "Codex 0.94 or later is needed. The tool starts Codex, which takes about half a second.",
         ])
         .command(
             Command::new(run)
-                .operands("REF NAME", &[Completes::Sessions, Completes::Nothing])
+                .operands("[REF] NAME", &[Completes::Sessions, Completes::Nothing])
+                .flags(filters::SELECTION, filters::selecting())
                 .flags("Options", flags()),
         )
         .exit_status(&[
@@ -48,18 +49,24 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<Exit> {
-    let [text, name] = &args.operands[..] else {
-        return Err(match args.operands.len() {
-            0 => Error::usage("a session and a name for the session are missing"),
-            1 => Error::usage("a name for the session is missing"),
-            _ => Error::usage(format!("unexpected operand '{}'", args.operands[2]))
-                .hint("put a name with blanks in quotes"),
-        });
+    let selection = &args.common.selection;
+    let (reference, name) = match &args.operands[..] {
+        [name] if selection.is_given() => (&[][..], name),
+        [reference, name] => (std::slice::from_ref(reference), name),
+        [] => return Err(Error::usage("a session and a name for the session are missing")),
+        [_] => return Err(Error::usage("a name for the session is missing")),
+        [_, _, extra, ..] => {
+            return Err(Error::usage(format!("unexpected operand '{extra}'"))
+                .hint("put a name with blanks in quotes"));
+        }
     };
     let name = check_name(name)?;
     let mut index = args.common.index()?;
-    let session = reference::resolve_to_act(&mut index, text)?;
-    let Some(id) = session.id else { return Err(Error::new(format!("session '{text}' has no id"))) };
+    let session = match selection.one(&mut index, reference, true)? {
+        Some(session) => session,
+        None => reference::resolve_to_act(&mut index, &reference[0])?,
+    };
+    let Some(id) = session.id else { return Err(Error::new("cannot name a session that has no id")) };
     let codex = find_codex(args.common.codex.as_deref())?;
     // The directory of the server does not matter for a name, and the session's directory may not exist.
     let home = index.home().clone();

@@ -14,7 +14,7 @@ use codex_agent_engine::commands::manage;
 use codex_agent_engine::commands::send::{dedup_ids, send_prompt};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Tool, flags};
+use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::last_directory;
@@ -83,11 +83,13 @@ fn tool() -> Tool {
             "With --prompt or --prompt-file, the Codex TUI is not opened: the prompt is sent to each of the sessions as its next turn, in the working directory of its last turn, several sessions concurrently. Events are printed as they happen, and are saved: 'codex-agent run log' prints the events again. After a crash, 'codex-agent run continue' continues the run without sending a prompt twice. See codex-agent-run(1).",
             "    codex-agent find parser --json | codex-agent resume --prompt 'Go on' --answers",
             "REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', the reference is read from the first line of standard input, or, with a prompt, a reference from each line: a session record, a JSON string, or a line up to its first TAB. The standard input of the Codex TUI is then the terminal.",
+            "Instead of REF, --find names the session by words; the other options of this section narrow the choice, or name the session alone. If several sessions match, none is resumed: they are listed, the best first, and the exit status is 2.",
             "A session is refused, with a hint, if it is archived, if its working directory does not exist, or if a newer version of Codex wrote it in a format that the installed Codex does not know: the installed Codex would damage the session.",
         ])
         .command(
             Command::new(run)
                 .operands("[REF...|-]", &[Completes::Sessions])
+                .flags(filters::SELECTION, filters::selecting())
                 .flags("TUI options", tui_flags())
                 .flags("Prompt options", jobs::with_prompt(prompt_flags()))
                 .flags(jobs::RUN_OPTIONS, jobs::with_prompt(jobs::concurrent_run_options()).chain([flags::codex()]))
@@ -103,6 +105,10 @@ fn tool() -> Tool {
         ])
         .examples(&[
             ("Resume the newest session of the current directory:", "codex-agent resume @"),
+            (
+                "Resume the session that has a word and was updated since a day (of several, none is opened, and they are listed):",
+                "codex-agent resume --find 'login work' --since 2026-11-22",
+            ),
             ("Choose a session with fzf, and resume it:", "codex-agent ls | fzf | codex-agent resume -"),
             ("Print the command that opens the newest session of any directory:", "codex-agent resume @@ --print"),
         ])
@@ -134,16 +140,23 @@ fn run(args: Args) -> Result<Exit> {
     if args.common.json && !args.own.print {
         return Err(Error::usage("--json needs --print or a prompt"));
     }
-    let reads = reference::reads_stdin(&args.operands)?;
-    if args.operands.len() > 1 {
-        let words = quoted(&args.operands[1..].join(" "));
+    let selection = &args.common.selection;
+    let reads = !selection.is_given() && reference::reads_stdin(&args.operands)?;
+    if args.operands.len() > 1 && !selection.is_given() {
+        let (prompt, words) = (quoted(&args.operands[1..].join(" ")), quoted(&args.operands.join(" ")));
         return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1]))
-            .hint(format!("the Codex TUI opens one session; --prompt {words} sends this text")));
+            .hint(format!("the Codex TUI opens one session; --prompt {prompt} sends this text"))
+            .hint(format!("--find {words} opens the session that has these words")));
     }
     let mut index = args.common.index()?;
-    let text = if reads { read_reference()? } else { args.operands[0].clone() };
-    let resolve = if args.own.print { reference::resolve } else { reference::resolve_to_act };
-    let session = resolve(&mut index, &text)?;
+    let session = match selection.one(&mut index, &args.operands, !args.own.print)? {
+        Some(session) => session,
+        None => {
+            let text = if reads { read_reference()? } else { args.operands[0].clone() };
+            let resolve = if args.own.print { reference::resolve } else { reference::resolve_to_act };
+            resolve(&mut index, &text)?
+        }
+    };
     let (id, directory) = check_session(&args, index.home(), &session)?;
     check_resumable(&session, false, index.files())?;
     let codex = find_codex(args.common.codex.as_deref())?;
@@ -164,9 +177,11 @@ fn send_to_all(args: &Args) -> Result<Exit> {
         return Err(Error::usage("--print and --cwd cannot be combined with a prompt")
             .hint("--dry-run prints the jobs; each session is continued in its last directory"));
     }
-    args.jobs.check_single_stdin(&args.operands)?;
+    if !args.common.selection.is_given() {
+        args.jobs.check_single_stdin(&args.operands)?;
+    }
     let mut index = args.common.index()?;
-    let sessions = reference::resolve_all(&mut index, &args.operands, "nothing was started")?;
+    let sessions = args.common.sessions(&mut index, &args.operands, "nothing was started")?;
     let ids = dedup_ids(sessions.iter().filter_map(|session| session.id));
     let name = match &ids[..] {
         [one] => one.short(),

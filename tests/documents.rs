@@ -619,7 +619,8 @@ fn the_screens_of_more_commands_can_be_drawn() {
     world.ok(&words);
     for (name, shown) in [
         ("ls", "Refactor the parser"),
-        ("find", "Refactor the parser"),
+        // The word that was searched for has another look.
+        ("find", "Refactor the "),
         ("group", "work"),
         ("queue", "Write the first chapter"),
         ("status", "notes"),

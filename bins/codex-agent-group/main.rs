@@ -9,7 +9,7 @@ use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::flags::ListingHelp;
-use codex_agent_shared::cli::{Command, Completes, Tool, flags};
+use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::store::NAME_RULES;
 
@@ -61,6 +61,13 @@ fn changed_json() -> Flag {
     flags::json("print the record of the group")
 }
 
+fn selecting() -> impl Iterator<Item = Flag> {
+    filters::selecting().into_iter().enumerate().map(|(at, flag)| match at {
+        0 => flag.help("select the sessions that have these words, instead of REF"),
+        _ => flag,
+    })
+}
+
 fn commands() -> Vec<Command<Args>> {
     vec![
         Command::verb("create", "create an empty group", create)
@@ -101,7 +108,9 @@ fn commands() -> Vec<Command<Args>> {
             .details(&[
                 "If the group NAME does not exist, it is created, and a message reports this. REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB.",
                 "Each session must exist, and may be archived or a subagent. If a line is invalid, no session is added. A session that is already in the group is not added a second time. With --json, the session records of standard input are printed unchanged, so that the verb can be used in the middle of a pipe.",
+                "Instead of REF, --find and the options of its section add all sessions that match: 'group add alpha --repo .' adds the sessions of this repository.",
             ])
+            .flags(filters::SELECTION, selecting())
             .flags(
                 "Options",
                 [
@@ -117,8 +126,9 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("remove", "remove sessions from a group", remove)
             .operands("NAME [REF...|-]", &[Completes::Groups, Completes::Sessions])
             .details(&[
-                "The operands and the input are the same as for the verb add. A session that Codex does not have any more can be removed by its id, or by the beginning or end of its id. If a session is not in the group, a message reports this, and it is not an error.",
+                "The operands and the input are the same as for the verb add. A session that Codex does not have any more can be removed by its id, or by the beginning or end of its id. If a session is not in the group, a message reports this, and it is not an error. With --find and the options of its section, the sessions of the group that match are removed.",
             ])
+            .flags(filters::SELECTION, selecting())
             .flags("Options", [flags::json("print the session records that were read"), flags::codex_home()]),
         Command::verb("rename", "rename a group", rename)
             .operands("NAME NEW", &[Completes::Groups, Completes::Nothing])

@@ -191,6 +191,14 @@ struct Selection {
 fn read_selection(args: &Args, mut resolve: impl FnMut(&str, bool) -> Result<String>) -> Result<Selection> {
     let mut selection = Selection::default();
     let references = &args.operands[1..];
+    if args.common.selection.is_given() {
+        let mut index = args.common.index()?;
+        let found = args.common.selection.all(&mut index, references);
+        let found = found.map_err(|error| error.hint("nothing was changed"))?.unwrap_or_default();
+        selection.ids = found.iter().filter_map(|session| Some(session.id?.to_string())).collect();
+        selection.operands = selection.ids.len();
+        return Ok(selection);
+    }
     let reads = reference::reads_stdin(references)?;
     for text in references.iter().filter(|text| *text != "-") {
         selection.ids.push(resolve(text, false)?);
@@ -312,7 +320,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
     let groups = Groups::read()?;
     let members = groups.find(&name)?.session_ids.clone();
     let mut index = None;
-    let selection = read_selection(&args, |text, _| {
+    let mut selection = read_selection(&args, |text, _| {
         if let Some(id) = Id::parse(text) {
             return Ok(id.to_string());
         }
@@ -334,6 +342,10 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
         }
         resolve(index, text)
     })?;
+    if args.common.selection.is_given() {
+        selection.ids.retain(|id| members.contains(id));
+        selection.operands = selection.ids.len();
+    }
     let (removed, absent, all) = Groups::update(|groups| {
         let group = groups.find_mut(&name)?;
         let (removed, absent) = group.remove(&selection.ids);

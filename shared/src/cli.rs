@@ -39,13 +39,16 @@
 
 pub mod candidates;
 pub mod complete;
+pub mod filters;
 mod flag;
 pub mod flags;
 pub mod generate;
+mod selection;
 mod table;
 
 pub use flag::{Completes, Flag, Place, Row, Takes, Value, Values};
 pub use flags::Args;
+pub use selection::Selection;
 pub use table::{Command, Tool, Verb};
 
 use std::ffi::OsStr;
@@ -165,7 +168,9 @@ fn check_choice(takes: Takes, value: Option<&OsStr>) -> Result<()> {
     if words.iter().any(|word| OsStr::new(word) == value) {
         return Ok(());
     }
-    let message = format!("invalid value '{}': expected {}", value.to_string_lossy(), words.join(" or "));
+    let or_none = if matches!(takes, Takes::Perhaps(..)) { " or no value" } else { "" };
+    let message =
+        format!("invalid value '{}': expected {}{or_none}", value.to_string_lossy(), words.join(" or "));
     Err(Error::usage(message))
 }
 

@@ -13,15 +13,17 @@ mod listing;
 pub use listing::{Listing, Rows};
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
+use crate::query::{Place, places};
 use crate::record::{Field, Id, Session, Status, Value};
 use crate::terminal::{Cell, Color, Cut, Look, Table, columns, is_terminal, page};
-use crate::text::{harmless, tsv};
+use crate::text::{cell, find_words, harmless, lowered, tsv, width};
 use crate::time::Timestamp;
 
 /// A command.
@@ -207,6 +209,8 @@ pub struct Sessions {
     picks: Vec<Pick>,
     table: Option<Table>,
     now: Timestamp,
+    /// The words that a search found, in lower case.
+    words: Vec<String>,
 }
 
 impl Sessions {
@@ -224,7 +228,8 @@ impl Sessions {
             None => shape.fields.iter().flatten().map(String::as_str).collect(),
         };
         let picks = names.into_iter().map(|name| (name.to_owned(), Field::parse(name).ok())).collect();
-        Sessions { output: Output::stdout(), shape, picks, table, now: Timestamp::now() }
+        let words = Vec::new();
+        Sessions { output: Output::stdout(), shape, picks, table, now: Timestamp::now(), words }
     }
 
     /// Writes a line above the table; without a table, nothing.
@@ -233,6 +238,12 @@ impl Sessions {
             Some(_) => self.output.text(line.as_bytes(), b"\n"),
             None => Ok(()),
         }
+    }
+
+    /// Marks these words, which are in lower case, in the table of the following sessions. For a word that the name or
+    /// title does not show, the field with the word follows the title.
+    pub fn highlight(&mut self, words: &[String]) {
+        self.words = words.to_vec();
     }
 
     /// Writes one session.
@@ -258,6 +269,9 @@ impl Sessions {
                     Some(Some(Value::Time(at))) => at.age(now).into(),
                     Some(Some(Value::Number(number))) => Cell::number(number),
                     Some(Some(Value::Text(word))) if *field == Some(Field::Status) => Cell::state(word),
+                    Some(Some(Value::Text(text))) => {
+                        marked(text, &self.words, 0).into_iter().fold(text.into(), mark)
+                    }
                     Some(value) => value.map(|value| value.to_string()).unwrap_or_default().into(),
                     None => match listing::lookup(&foreign, name) {
                         Some(value) => listing::cell_of(name, value, now),
@@ -265,7 +279,8 @@ impl Sessions {
                     },
                 }))
             }
-            (Some(table), _) => table.row(sessions_row(session, now)),
+            (Some(table), _) if self.words.is_empty() => table.row(sessions_row(session, now)),
+            (Some(table), _) => table.row(found_row(session, now, &self.words, columns())),
             (None, _) if shape.json && shape.fields.is_some() => {
                 return self.output.record(&Picked { session, foreign: &foreign, picks });
             }
@@ -345,16 +360,21 @@ fn sessions_table(most: usize) -> Table {
         .gives_way(1, most / 2)
 }
 
-fn sessions_row(session: &Session<'_>, now: Timestamp) -> [Cell; 5] {
+/// The word before the label of a session that is not a usual one.
+fn state_of(session: &Session<'_>) -> (&'static str, Look) {
     // The status is known only with --full, and most sessions are idle.
-    let (mark, mark_look) = match (session.archived_at.is_some(), session.is_subagent(), session.status) {
+    match (session.archived_at.is_some(), session.is_subagent(), session.status) {
         (true, ..) => ("archived: ", Look::Dim),
         (_, true, _) => ("subagent: ", Look::Dim),
         (.., Some(Status::Running)) => ("running: ", Look::Running),
         (.., Some(Status::Interrupted)) => ("interrupted: ", Look::Interrupted),
         (.., Some(Status::Failed)) => ("failed: ", Look::Failed),
         _ => ("", Look::Plain),
-    };
+    }
+}
+
+fn sessions_row(session: &Session<'_>, now: Timestamp) -> [Cell; 5] {
+    let (mark, mark_look) = state_of(session);
     let branch = session.git.as_ref().and_then(|git| git.branch.as_deref()).unwrap_or("");
     let (label, look) = label(session);
     [
@@ -393,6 +413,52 @@ impl Serialize for Picked<'_> {
     }
 }
 
+/// The parts of a text that are found words, as places in a cell where the text begins at `from`.
+fn marked(text: &str, words: &[String], from: usize) -> Vec<Range<usize>> {
+    let shift = |part: Range<usize>| part.start + from..part.end + from;
+    find_words(text, words).into_iter().map(shift).collect()
+}
+
+fn mark(cell: Cell, part: Range<usize>) -> Cell {
+    cell.mark(part, Look::Match)
+}
+
+/// The row of a session that a search found: the words are marked, and the fields of those that the label does not show
+/// follow it. The label is cut so far that these fields are on the screen.
+fn found_row(session: &Session<'_>, now: Timestamp, words: &[String], most: usize) -> [Cell; 5] {
+    let (label, _) = label(session);
+    let (mark_text, mark_look) = state_of(session);
+    // The title has half of the width at least.
+    let room = (most / 2).saturating_sub(width(mark_text)).max(10);
+    let shows = |text: &str, word: &String| lowered(text).contains(word.as_str());
+    let mut hidden: Vec<(Place, String)> = Vec::new();
+    for (word, place) in words.iter().zip(places(words, session).unwrap_or_default()) {
+        let has_place = hidden.iter().any(|(known, text)| *known == place && shows(text, word));
+        if !shows(&cell(&label, room), word) && !has_place {
+            let most = (room / 2).max(8);
+            let around = most.saturating_sub(width(place.word()) + 3 + width(word)) / 2;
+            let text = place.excerpt(session, word, around.max(1)).unwrap_or_default();
+            hidden.push((place, cell(&text, most)));
+        }
+    }
+    let (plain, look) = (label.as_ref(), self::label(session).1);
+    let places: Vec<String> =
+        hidden.iter().map(|(place, text)| format!("{}: {text}", place.word())).collect();
+    let suffix = if places.is_empty() { String::new() } else { format!(" ({})", places.join("; ")) };
+    let short = match hidden.is_empty() {
+        true => plain.to_owned(),
+        false => cell(plain, room.saturating_sub(width(&suffix)).max(8)),
+    };
+    let parts = [(mark_text, mark_look), (&short, look), (&suffix, Look::Dim)];
+    let mut title = Cell::parts(parts);
+    title = marked(&short, words, mark_text.len()).into_iter().fold(title, mark);
+    title = marked(&suffix, words, mark_text.len() + short.len()).into_iter().fold(title, mark);
+    let [id, updated, ..] = sessions_row(session, now);
+    let with_marks = |text: &str| marked(text, words, 0).into_iter().fold(Cell::from(text), mark);
+    let branch = session.git.as_ref().and_then(|git| git.branch.as_deref()).unwrap_or("");
+    [id, updated, with_marks(session.cwd.as_deref().unwrap_or("")), with_marks(branch), title]
+}
+
 /// Adds the column of a chosen field. Of the columns the widest becomes narrower first.
 fn column_of(table: Table, name: &str) -> Table {
     let cut = match name {
@@ -406,7 +472,6 @@ fn column_of(table: Table, name: &str) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::width;
 
     #[test]
     fn tables_fit() {

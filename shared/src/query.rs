@@ -15,11 +15,17 @@
 //! assert!(!filter.rejects(&session, Needs::default()));
 //! ```
 
-use std::cmp::Ordering;
-use std::path::{Component, Path, PathBuf};
+mod directory;
+mod repository;
+mod sort;
+mod words;
+
+pub use directory::Directory;
+pub use repository::{Repository, root_of};
+pub use sort::Sort;
+pub use words::{Place, places, rank};
 
 use crate::choice::Choice;
-use crate::error::{Error, Result};
 pub use crate::record::Needs;
 use crate::record::{Field, Id, Session, Status, Value};
 use crate::text::matches;
@@ -36,63 +42,6 @@ pub enum Archived {
     With,
     /// Only archived sessions.
     Only,
-}
-
-/// A directory that a user names: as typed (made absolute), and without symbolic links, which is the form that Codex
-/// stores.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Directory(Vec<String>);
-
-impl Directory {
-    /// Resolves a directory, which need not exist any more. Bytes that are not UTF-8 are replaced as in records.
-    pub fn new(path: &Path) -> Directory {
-        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let real = std::fs::canonicalize(&absolute).ok();
-        // In a directory that does not exist any more, '..' can only be resolved by its text.
-        let without_dots = without_dots(&absolute);
-        let mut equivalent_paths = Vec::new();
-        for form in [absolute].into_iter().chain(real).chain([without_dots]) {
-            let form = trimmed(&form.to_string_lossy());
-            if !equivalent_paths.contains(&form) {
-                equivalent_paths.push(form);
-            }
-        }
-        Directory(equivalent_paths)
-    }
-
-    /// All forms of the directory.
-    pub fn equivalent_paths(&self) -> &[String] {
-        &self.0
-    }
-
-    fn is(&self, cwd: &str) -> bool {
-        self.0.iter().any(|form| form == cwd.strip_suffix('/').filter(|c| !c.is_empty()).unwrap_or(cwd))
-    }
-
-    fn contains(&self, cwd: &str) -> bool {
-        let below =
-            |form: &str| cwd.strip_prefix(form).is_some_and(|rest| form == "/" || rest.starts_with('/'));
-        self.is(cwd) || self.0.iter().any(|form| below(form))
-    }
-}
-
-fn without_dots(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => drop(out.pop()),
-            Component::CurDir => {}
-            part => out.push(part),
-        }
-    }
-    out
-}
-
-fn trimmed(path: &str) -> String {
-    match path.trim_end_matches('/') {
-        "" => "/".to_owned(),
-        path => path.to_owned(),
-    }
 }
 
 /// The time of a session that `since` and `until` compare.
@@ -121,8 +70,8 @@ pub struct Filter {
     pub cwd: Vec<Directory>,
     /// The directory is one of these or below.
     pub under: Vec<Directory>,
-    /// The URL of the git remote `origin`.
-    pub repo: Vec<String>,
+    /// The repository, by the URL of the git remote `origin`.
+    pub repo: Vec<Repository>,
     /// The git branch.
     pub branch: Vec<String>,
     /// The source, by Codex's name.
@@ -156,19 +105,18 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// The latest time.
     pub until: Option<Timestamp>,
-    /// Words in lower case, each of which occurs in name, title, first message, directory or branch.
+    /// Words in lower case ([`crate::text::lowered`]), each of which occurs in name, title, first message, directory or branch.
     pub words: Vec<String>,
 }
 
 impl Filter {
     /// The lists of patterns, each with its field and the part of a session that decides.
-    fn patterns(&self) -> [(&[String], Field, Needs); 8] {
+    fn patterns(&self) -> [(&[String], Field, Needs); 7] {
         [
             (&self.source, Field::Source, Needs::START),
             (&self.originator, Field::Originator, Needs::START),
             (&self.provider, Field::ModelProvider, Needs::START),
             (&self.cli_version, Field::CliVersion, Needs::START),
-            (&self.repo, Field::OriginUrl, Needs::META),
             (&self.branch, Field::Branch, Needs::META),
             (&self.name, Field::Name, Needs::NAMES),
             (&self.model, Field::Model, Needs::MESSAGE),
@@ -189,6 +137,9 @@ impl Filter {
             if is_condition {
                 needs |= field.needs();
             }
+        }
+        for repository in &self.repo {
+            needs |= repository.needs();
         }
         if self.forks_of.is_some() {
             // A record with one field from the rollout has all of them.
@@ -243,6 +194,10 @@ impl Filter {
         if self.patterns().into_iter().any(fails) {
             return true;
         }
+        let fits = |repository: &Repository| !known.has(repository.needs()) || repository.has(session);
+        if !self.repo.is_empty() && !self.repo.iter().any(fits) {
+            return true;
+        }
         if known.has(Needs::TAIL) && self.clock == Clock::Updated && self.is_out_of_time(session.updated_at) {
             return true;
         }
@@ -253,7 +208,7 @@ impl Filter {
             return true;
         }
         let all = Needs::NAMES | Needs::MESSAGE | Needs::META | Needs::START;
-        !self.words.is_empty() && known.has(all) && !self.has_words(session)
+        !self.words.is_empty() && known.has(all) && places(&self.words, session).is_none()
     }
 
     /// Whether the status, the last part that is known, is not one of the wanted ones.
@@ -267,112 +222,6 @@ impl Filter {
         let latest = |at: Timestamp| if at.0 % 1000 == 0 { at.0 + 999 } else { at.0 };
         self.since.is_some_and(|since| at.is_none_or(|at| latest(at) < since.0))
             || self.until.is_some_and(|until| at.is_none_or(|at| at > until))
-    }
-
-    fn has_words(&self, session: &Session<'_>) -> bool {
-        let texts = [
-            session.name.as_deref(),
-            session.title.as_deref(),
-            session.first_user_message.as_deref().filter(|text| session.title.as_deref() != Some(text)),
-            session.cwd.as_deref(),
-            session.git.as_ref().and_then(|git| git.branch.as_deref()),
-        ];
-        let texts: Vec<String> = texts.into_iter().flatten().map(str::to_lowercase).collect();
-        self.words.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
-    }
-}
-
-/// The first key of an order. The id breaks ties, so that the order is total and repeatable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SortKey {
-    /// The start of the last turn.
-    #[default]
-    Updated,
-    /// The start of the session.
-    Created,
-    /// The tokens used.
-    Tokens,
-    /// The title.
-    Title,
-    /// The directory.
-    Cwd,
-}
-
-impl Choice for SortKey {
-    const ALL: &'static [(SortKey, &'static str, &'static str)] = &[
-        (SortKey::Updated, "updated", "the start of the last turn, the newest first"),
-        (SortKey::Created, "created", "the start of the session, the newest first"),
-        (SortKey::Tokens, "tokens", "the number of tokens used, the greatest first"),
-        (SortKey::Title, "title", "the title"),
-        (SortKey::Cwd, "cwd", "the working directory"),
-    ];
-}
-
-/// An order of sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sort {
-    /// The first key.
-    pub key: SortKey,
-    /// Whether the greatest value is first. Sessions without a value are last in either direction.
-    pub descending: bool,
-}
-
-impl Default for Sort {
-    fn default() -> Self {
-        Sort { key: SortKey::Updated, descending: true }
-    }
-}
-
-impl Sort {
-    /// Parses `KEY[:asc|desc]`. By default times and tokens are descending, texts ascending.
-    pub fn parse(text: &str) -> Result<Sort> {
-        let (key, direction) = text.split_once(':').map_or((text, None), |(key, way)| (key, Some(way)));
-        let key = SortKey::parse(key).ok_or_else(|| {
-            let keys: Vec<&str> = SortKey::ALL.iter().map(|(_, word, _)| *word).collect();
-            Error::usage(format!("invalid value '{key}': unknown key"))
-                .hint(format!("keys: {}; each may be followed by :asc or :desc", keys.join(" ")))
-        })?;
-        let descending = match direction {
-            None => !matches!(key, SortKey::Title | SortKey::Cwd),
-            Some("asc") => false,
-            Some("desc") => true,
-            Some(other) => {
-                let message = format!("invalid value '{text}': unknown order '{other}'");
-                return Err(Error::usage(message).hint("the order is asc or desc, as in updated:asc"));
-            }
-        };
-        Ok(Sort { key, descending })
-    }
-
-    /// The parts of a session that the order compares.
-    pub fn needs(self) -> Needs {
-        match self.key {
-            SortKey::Updated => Needs::TAIL,
-            SortKey::Created | SortKey::Cwd => Needs::START,
-            SortKey::Tokens => Needs::NAME,
-            SortKey::Title => Needs::MESSAGE,
-        }
-    }
-
-    /// Compares two sessions.
-    pub fn compare(self, a: &Session<'_>, b: &Session<'_>) -> Ordering {
-        fn order<T: Ord>(a: Option<T>, b: Option<T>, descending: bool) -> Ordering {
-            match (a, b) {
-                (Some(a), Some(b)) if descending => b.cmp(&a),
-                (Some(a), Some(b)) => a.cmp(&b),
-                (a, b) => b.is_some().cmp(&a.is_some()),
-            }
-        }
-        let descending = self.descending;
-        match self.key {
-            SortKey::Updated => order(a.updated_at, b.updated_at, descending),
-            SortKey::Created => order(a.created_at, b.created_at, descending),
-            SortKey::Tokens => order(a.tokens_used, b.tokens_used, descending),
-            SortKey::Title => order(a.title.as_deref(), b.title.as_deref(), descending),
-            SortKey::Cwd => order(a.cwd.as_deref(), b.cwd.as_deref(), descending),
-        }
-        .then_with(|| order(a.id, b.id, descending))
     }
 }
 
@@ -416,7 +265,9 @@ impl Query {
     #[doc(hidden)]
     pub fn compares_directory(&self) -> bool {
         let filter = &self.filter;
-        self.sort.key == SortKey::Cwd
+        let is_here = |repository: &Repository| repository.needs().has(Needs::START);
+        self.sort.field == Field::Cwd
+            || filter.repo.iter().any(is_here)
             || !(filter.cwd.is_empty() && filter.under.is_empty() && filter.words.is_empty())
     }
 }
@@ -426,38 +277,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_hold_what_is_below_them() {
-        let directory = Directory(vec!["/src/a".to_owned()]);
-        assert!(directory.is("/src/a") && directory.is("/src/a/"));
-        assert!(directory.contains("/src/a/b") && directory.contains("/src/a"));
-        assert!(!directory.contains("/src/ab") && !directory.contains("/src"));
-        assert!(Directory(vec!["/".to_owned()]).contains("/x"));
-    }
-
-    #[test]
-    fn orders_are_total() {
-        let session = |id: &str, updated| Session {
-            id: Id::parse(&format!("01a202e0-8d5d-7d62-82ce-fdb2cd6d1b{id}")),
-            updated_at: updated,
-            ..Session::default()
-        };
-        let sort = Sort::parse("updated").unwrap();
-        let mut list =
-            [session("01", Some(Timestamp(1))), session("02", None), session("03", Some(Timestamp(1)))];
-        list.sort_by(|a, b| sort.compare(a, b));
-        let ids: Vec<String> = list.iter().map(|s| s.id.unwrap().short()).collect();
-        assert_eq!(ids, ["cd6d1b03", "cd6d1b01", "cd6d1b02"]);
-        assert!(Sort::parse("colour").is_err() && Sort::parse("title:up").is_err());
-    }
-
-    #[test]
     fn a_filter_judges_only_what_is_known() {
         let filter = Filter {
             model: vec!["gpt-5".into()],
-            cwd: vec![Directory(vec!["/a".into()])],
+            cwd: vec![Directory::new(std::path::Path::new("/no-such-directory"))],
             ..Filter::default()
         };
-        let session = Session { cwd: Some("/a".into()), ..Session::default() };
+        let session = Session { cwd: Some("/no-such-directory".into()), ..Session::default() };
         assert!(!filter.rejects(&session, Needs::START));
         assert!(filter.rejects(&session, Needs::START | Needs::MESSAGE));
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a full UUID | the session with this id, hidden or not |
 //! | a path that ends in `.jsonl` or `.jsonl.zst` | the session of the rollout at that path, which must be in Codex's home |
-//! | `@`, `@N` | the newest (Nth newest) by `updated_at` whose directory is the current one |
+//! | `@`, `@N` | the newest (Nth newest) by `updated_at` whose directory is the current one; in a directory of a git repository that has no session, the nearest directory above it in the repository that has one |
 //! | `@@` | the newest of all directories |
 //! | a name | the session with exactly this name; of several, the one that is not a fork, with a warning |
 //! | 4 or more hex digits, dashes allowed | the session whose id begins or ends with them, or whose last eight digits, which tables show, begin with them |
@@ -21,6 +21,10 @@
 //! assert!(matches!(inputs.next(), Some(Ok((2, Input::Text(name)))) if name == "login work"));
 //! ```
 
+mod search;
+
+pub use search::{choose, search};
+
 use std::collections::HashSet;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -29,7 +33,7 @@ use crate::codex::index::Index;
 use crate::codex::rollout::{self, Name};
 use crate::error::{Error, Result, note, reason, status, warn};
 use crate::ndjson::{Item, LineError, Records};
-use crate::query::{Archived, Directory, Filter, Query};
+use crate::query::{Archived, Directory, Filter, Query, root_of};
 use crate::record::{Id, RawRecord, Session};
 use crate::text::cell;
 
@@ -77,6 +81,11 @@ impl<'t> Form<'t> {
     }
 }
 
+/// Whether a text may be a part of an id and may be a word as well: four or more hex digits, but not a complete id.
+pub fn is_hex_word(text: &str) -> bool {
+    Id::parse(text).is_none() && hex(text).is_some()
+}
+
 /// The hex digits of a text in lower case, without dashes, if it has 4 or more and nothing else.
 fn hex(text: &str) -> Option<String> {
     let digits = text.replace('-', "").to_lowercase();
@@ -122,13 +131,35 @@ pub fn resolve_to_act(index: &mut Index, text: &str) -> Result<Session<'static>>
     resolve_with(index, text, status)
 }
 
+/// On a terminal, a line about the session of '@' if the current directory itself has none.
+#[doc(hidden)]
+pub fn note_directory(text: &str, session: &Session<'_>) {
+    let is_newest = matches!(Form::parse(text), Ok(Form::Newest { anywhere: false, .. }));
+    match above(session) {
+        above if is_newest && !above.is_empty() => note(format!("'{text}' is {}{above}", summary(session))),
+        _ => {}
+    }
+}
+
+/// A clause about the directory of the session of '@', if that is not the current directory.
+fn above(session: &Session<'_>) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let cwd = session.cwd.as_deref().unwrap_or("");
+    let is_above =
+        !Directory::new(&here).is(cwd) && Directory::new(Path::new(cwd)).contains(&here.to_string_lossy());
+    match is_above {
+        true => format!(", of '{cwd}': '{}' has no session", here.display()),
+        false => String::new(),
+    }
+}
+
 fn resolve_with(index: &mut Index, text: &str, print: fn(String)) -> Result<Session<'static>> {
     let mut found = matching(index, text)?;
     match found.len() {
         1 => {
             let session = found.remove(0);
             if matches!(Form::parse(text)?, Form::Newest { .. }) {
-                print(format!("'{text}' is {}", summary(&session)));
+                print(format!("'{text}' is {}{}", summary(&session), above(&session)));
             }
             Ok(session)
         }
@@ -142,8 +173,7 @@ fn resolve_with(index: &mut Index, text: &str, print: fn(String)) -> Result<Sess
 #[doc(hidden)]
 pub fn not_found_error(index: &mut Index, text: &str) -> Result<Error> {
     if !matches!(Form::parse(text)?, Form::Newest { .. }) {
-        return Ok(Error::not_found(format!("no session '{text}'"))
-            .hint("'codex-agent ls' lists sessions; 'codex-agent find WORD' searches them"));
+        return search::no_session_error(index, text);
     }
     let here = std::env::current_dir().unwrap_or_default();
     let cwd = |places: &[&Path]| places.iter().map(|place| Directory::new(place)).collect::<Vec<_>>();
@@ -201,7 +231,8 @@ pub fn ambiguous_error(text: &str, found: &[Session<'_>]) -> Error {
     }
 }
 
-fn summary(session: &Session<'_>) -> String {
+/// A session in a line: id, time, and name or title.
+pub(crate) fn summary(session: &Session<'_>) -> String {
     let id = session.id.map(|id| id.to_string()).unwrap_or_default();
     let at = session.updated_at.map(|at| at.to_string()).unwrap_or_default();
     format!("{id}  {}  {}", at.get(..16).unwrap_or(""), cell(session.label(), 40))
@@ -241,15 +272,26 @@ fn all_sessions() -> Filter {
     Filter { archived: Archived::With, subagents: true, ..Filter::default() }
 }
 
+/// The Nth newest session of all directories, or of the current one. In a git repository, the nearest directory at or
+/// above the current one that has a session counts.
 fn list_newest(index: &mut Index, nth: usize, anywhere: bool) -> Result<Vec<Session<'static>>> {
-    let mut filter = Filter::default();
-    if !anywhere {
-        let here = std::env::current_dir().map_err(|error| {
-            Error::new(format!("cannot determine the current directory: {}", reason(&error)))
-        })?;
-        filter.cwd = vec![Directory::new(&here)];
+    if anywhere {
+        return list(index, Filter::default(), nth - 1, Some(1));
     }
-    list(index, filter, nth - 1, Some(1))
+    let here = std::env::current_dir()
+        .map_err(|error| Error::new(format!("cannot determine the current directory: {}", reason(&error))))?;
+    let root = root_of(&here);
+    let mut directory = here.as_path();
+    loop {
+        let filter = Filter { cwd: vec![Directory::new(directory)], ..Filter::default() };
+        let found = list(index, filter.clone(), nth - 1, Some(1))?;
+        let is_root = root.as_deref().is_none_or(|root| directory == root);
+        if !found.is_empty() || is_root || (nth > 1 && !list(index, filter, 0, Some(1))?.is_empty()) {
+            return Ok(found);
+        }
+        let Some(parent) = directory.parent() else { return Ok(found) };
+        directory = parent;
+    }
 }
 
 fn list_by_name(index: &mut Index, name: &str) -> Result<Vec<Session<'static>>> {

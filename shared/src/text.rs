@@ -12,6 +12,10 @@
 //! assert_eq!(cell("a long title", 6), "a lon…");
 //! ```
 
+mod search;
+
+pub use search::{find_words, lowered};
+
 use std::borrow::Cow;
 use unicode_width::UnicodeWidthChar;
 

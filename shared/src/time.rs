@@ -147,15 +147,16 @@ impl schemars::JsonSchema for Timestamp {
     }
 }
 
-/// Parses a time as people type it: RFC 3339; `2026-11-22` or `2026-11-22T10:50` in local time (the beginning of
-/// that day or minute); `now`, `today`, `yesterday`, a weekday (the last one); or the time since then: `90s`, `30m`,
-/// `12h`, `2d`, `3w`, `2mo`, `1y`, also joined, the longest unit first (`1d12h`). Days are calendar days of the local
-/// time zone.
+/// Parses a time as people type it: RFC 3339; `2026-11-22`, `2026-11-22T10:50` or `2026-11` in local time (the beginning
+/// of that day, minute or month); `now`, `today`, `yesterday`, a weekday (the last one before today); `this week`,
+/// `last week`, and so for month and year; or the time since then: `90s`, `30m`, `12h`, `2d`, `3w`, `2mo`, `1y`, also
+/// joined, the longest unit first (`1d12h`), and as `3 days ago`. Blanks may be typed as dashes (`last-week`). Days are
+/// calendar days of the local time zone, and a week begins on Monday.
 pub fn parse_moment(text: &str) -> Result<Timestamp> {
     parse_relative(text, &Zoned::now(), false)
 }
 
-/// As [`parse_moment`], but a text that means a whole day is its last millisecond.
+/// As [`parse_moment`], but a text that means a whole day, week, month or year is its last millisecond.
 pub fn parse_end(text: &str) -> Result<Timestamp> {
     parse_relative(text, &Zoned::now(), true)
 }
@@ -191,28 +192,73 @@ fn parse_spoken(text: &str, now: &Zoned) -> Option<Timestamp> {
 
 fn parse_relative(text: &str, now: &Zoned, is_end: bool) -> Result<Timestamp> {
     let typed = text.trim();
-    let start_of = |zoned: &Zoned| {
-        let day = if is_end { zoned.tomorrow().ok()? } else { zoned.clone() };
-        let start = day.start_of_day().ok()?;
-        if is_end { start.checked_sub(Span::new().milliseconds(1)).ok() } else { Some(start) }
+    let words = typed.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+    let spaced = match words.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        true => words.replace(['-', '_'], " "),
+        false => words.clone(),
     };
-    let weekday = |text: &str| now.nth_weekday(-1, parse_weekday(text)?).ok();
-    let date = || {
-        let day = typed.parse::<jiff::civil::Date>().ok().filter(|_| matches!(typed.len(), 8 | 10))?;
-        day.to_zoned(now.time_zone().clone()).ok()
+    let edge = |(first, length): (Zoned, Span)| {
+        let next = first.checked_add(length).ok()?.start_of_day().ok()?;
+        if is_end { next.checked_sub(Span::new().milliseconds(1)).ok() } else { Some(first) }
     };
-    let found = match typed.to_lowercase().as_str() {
+    let found = match spaced.as_str() {
         "now" => Some(now.clone()),
-        "today" => start_of(now),
-        "yesterday" => now.yesterday().ok().as_ref().and_then(start_of),
-        lower => (weekday(lower).or_else(date).as_ref().and_then(start_of))
+        spaced => (parse_period(spaced, now).and_then(edge))
             .or_else(|| parse_absolute(typed, now.time_zone()))
-            .or_else(|| parse_span(lower).and_then(|span| now.checked_sub(span).ok())),
+            .or_else(|| {
+                let dashed = words.split_once(['-', '_']).map(|_| words.replace(['-', '_'], " "));
+                parse_span(dashed.as_deref().unwrap_or(&words)).and_then(|span| now.checked_sub(span).ok())
+            }),
     };
     found.map(|zoned| Timestamp(zoned.timestamp().as_millisecond())).ok_or_else(|| {
-        Error::usage(format!("invalid time '{text}'"))
-            .hint("use a time such as 2d, 12h, yesterday, monday, 2026-11-22 or 2026-11-22T10:50:00Z")
+        Error::usage(format!("invalid time '{text}'")).hint(
+            "use a time such as 2d, 12h, yesterday, monday, '3 days ago', 'last week', 2026-11-22 or 2026-11-22T10:50:00Z",
+        )
     })
+}
+
+/// A day, week, month or year: its beginning, and its length.
+fn parse_period(text: &str, now: &Zoned) -> Option<(Zoned, Span)> {
+    let (day, week) = (Span::new().days(1), Span::new().weeks(1));
+    let (month, year) = (Span::new().months(1), Span::new().years(1));
+    let zone = now.time_zone();
+    let at = |date: jiff::civil::Date| date.to_zoned(zone.clone()).ok()?.start_of_day().ok();
+    let today = now.date();
+    let past = |which: &str| match which {
+        "this" => Some(0),
+        "last" | "previous" => Some(1),
+        _ => None,
+    };
+    let (date, length) = match text.split_once(' ') {
+        None => match text {
+            "today" => (today, day),
+            "yesterday" => (today.yesterday().ok()?, day),
+            _ => match parse_weekday(text) {
+                Some(weekday) => (today.nth_weekday(-1, weekday).ok()?, day),
+                None => match text.len() {
+                    7 if text.as_bytes()[4] == b'-' => (format!("{text}-01").parse().ok()?, month),
+                    8 | 10 => (text.parse().ok()?, day),
+                    _ => return None,
+                },
+            },
+        },
+        Some(("last", name)) if parse_weekday(name).is_some() => {
+            (today.nth_weekday(-1, parse_weekday(name)?).ok()?, day)
+        }
+        Some((which, "week")) => {
+            let since_monday = i64::from(today.weekday().to_monday_zero_offset());
+            let back = since_monday + 7 * past(which)?;
+            (today.checked_sub(Span::new().days(back)).ok()?, week)
+        }
+        Some((which, "month")) => {
+            (today.first_of_month().checked_sub(Span::new().months(past(which)?)).ok()?, month)
+        }
+        Some((which, "year")) => {
+            (today.first_of_year().checked_sub(Span::new().years(past(which)?)).ok()?, year)
+        }
+        _ => return None,
+    };
+    Some((at(date)?, length))
 }
 
 fn parse_weekday(text: &str) -> Option<jiff::civil::Weekday> {
@@ -274,6 +320,97 @@ mod tests {
         assert_eq!(end("2d"), at("2d").unwrap());
         for wrong in ["tuesdayish", "5", "", "-2d", "2x", "99999999999999999999d"] {
             assert!(at(wrong).unwrap_err().contains("invalid time"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn periods_as_typed() {
+        let now = "2026-11-25T10:00:00+02:00[+02:00]".parse::<Zoned>().unwrap();
+        let both = |text: &str| {
+            let of = |is_end| parse_relative(text, &now, is_end).map(|at| at.to_string()).unwrap();
+            (of(false), of(true))
+        };
+        let range =
+            |from: &str, upto: &str| (format!("{from}T22:00:00.000Z"), format!("{upto}T21:59:59.999Z"));
+        // The 25th of November 2026 is a Wednesday.
+        assert_eq!(both("this week"), range("2026-11-22", "2026-11-29"));
+        assert_eq!(both("last week"), range("2026-11-15", "2026-11-22"));
+        assert_eq!(both("Last-Week"), both("last week"));
+        assert_eq!(both("this month"), range("2026-10-31", "2026-11-30"));
+        assert_eq!(both("last_month"), range("2026-09-30", "2026-10-31"));
+        assert_eq!(both("2026-02"), range("2026-01-31", "2026-02-28"));
+        assert_eq!(both("last year"), range("2024-12-31", "2025-12-31"));
+        assert_eq!(both("wednesday"), range("2026-11-17", "2026-11-18"));
+        assert_eq!(both("last tue"), range("2026-11-23", "2026-11-24"));
+        assert_eq!(both("3 days ago"), both("3d"));
+        assert_eq!(both("3-days-ago"), both("3d"));
+        for wrong in
+            ["last", "next week", "last week ago", "this monday", "2026-13", "2026-1", "week", "3-", "3-4"]
+        {
+            assert!(parse_relative(wrong, &now, false).is_err(), "{wrong}");
+        }
+    }
+
+    /// At any moment, in zones with every kind of change of the clock: periods are not empty, follow one another without
+    /// a gap, and have the moments that they should have.
+    #[test]
+    fn periods_are_joined_without_gaps() {
+        let mut seed = 11_u64;
+        let mut next = |limit: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i64::try_from((seed >> 33) % limit).unwrap()
+        };
+        let zones = [
+            TimeZone::UTC,
+            TimeZone::fixed(jiff::tz::offset(-11)),
+            TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap(),
+            // The clock changes at midnight, so that a day may begin at one.
+            TimeZone::posix("<-04>4<-03>,M9.1.0/0,M4.1.0/0").unwrap(),
+            TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").unwrap(),
+        ];
+        for _ in 0..1500 {
+            let zone = zones[usize::try_from(next(5)).unwrap()].clone();
+            let ms = 1_500_000_000_000 + next(700_000_000) * 1000 + next(1000);
+            let now = jiff::Timestamp::from_millisecond(ms).unwrap().to_zoned(zone);
+            let start = |text: &str| parse_relative(text, &now, false).unwrap().0;
+            let end = |text: &str| parse_relative(text, &now, true).unwrap().0;
+            for (before, after) in [
+                ("yesterday", "today"),
+                ("last week", "this week"),
+                ("last month", "this month"),
+                ("last year", "this year"),
+            ] {
+                assert_eq!(end(before) + 1, start(after), "{now} {before}");
+                assert!(
+                    start(before) < end(before) && start(after) <= ms && ms <= end(after),
+                    "{now} {after}"
+                );
+            }
+            let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+            let mut starts: Vec<i64> = days.iter().map(|day| start(day)).collect();
+            starts.sort_unstable();
+            starts.dedup();
+            assert!(starts.len() == 7 && starts[6] == start("yesterday"), "{now}");
+            assert!(days.iter().all(|day| end(day) < start("today")), "{now}");
+            assert!(
+                start("this week") >= start("monday") || now.date().weekday() == jiff::civil::Weekday::Monday
+            );
+            let local = |ms: i64| Timestamp(ms).clamped().to_zoned(now.time_zone().clone());
+            assert_eq!(local(start("this week")).date().weekday(), jiff::civil::Weekday::Monday, "{now}");
+            assert_eq!(local(start("last month")).date().day(), 1, "{now}");
+            // A period of the past by its date is the same.
+            let date = local(start("yesterday")).date().to_string();
+            assert_eq!((start(&date), end(&date)), (start("yesterday"), end("yesterday")), "{now}");
+            let month = local(start("last month")).date().to_string();
+            assert_eq!(
+                (start(&month[..7]), end(&month[..7])),
+                (start("last month"), end("last month")),
+                "{now}"
+            );
+            // A number of days is a moment for both bounds.
+            let ago = format!("{} days ago", next(400));
+            assert_eq!(start(&ago), end(&ago), "{now} {ago}");
+            assert!(start(&ago) <= ms, "{now} {ago}");
         }
     }
 

@@ -79,7 +79,7 @@ fn control_characters_in_a_row_are_escaped() {
 
 /// The text without the colours that our own tables have.
 fn uncoloured(text: &str) -> String {
-    ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[33m"]
+    ["\x1b[0m", "\x1b[1m", "\x1b[1;4m", "\x1b[2m", "\x1b[33m"]
         .iter()
         .fold(text.to_owned(), |text, code| text.replace(code, ""))
 }

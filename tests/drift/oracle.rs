@@ -26,10 +26,30 @@ const PATTERNS: [(&str, &[&str]); 8] = [
     ("--name", &["name"]),
 ];
 
+/// Keys of an order, and the fields that they are about.
+const KEYS: [Key; 14] = [
+    ("updated", &["updated_at"]),
+    ("created", &["created_at"]),
+    ("tokens", &["tokens_used"]),
+    ("title", &["title"]),
+    ("cwd", &["cwd"]),
+    ("updated_at", &["updated_at"]),
+    ("tokens_used", &["tokens_used"]),
+    ("name", &["name"]),
+    ("git.branch", &["git", "branch"]),
+    ("model", &["model"]),
+    ("archived_at", &["archived_at"]),
+    ("pinned", &["pinned"]),
+    ("rollout_path", &["rollout_path"]),
+    ("id", &["id"]),
+];
+
+type Key = (&'static str, &'static [&'static str]);
+
 /// A query as a user asks it.
 #[derive(Default)]
 pub struct Asked {
-    sort: Option<(&'static str, Option<bool>)>,
+    sort: Option<(Key, Option<bool>)>,
     limit: Option<usize>,
     offset: usize,
     archived: Option<bool>,
@@ -52,8 +72,7 @@ impl Asked {
         asked.subagents = dice.one_in(2);
         let all = oracle.records.len();
         if !dice.one_in(4) {
-            let key = ["updated", "created", "tokens", "title", "cwd"][dice.upto(5)];
-            asked.sort = Some((key, [None, Some(false), Some(true)][dice.upto(3)]));
+            asked.sort = Some((KEYS[dice.upto(KEYS.len())], [None, Some(false), Some(true)][dice.upto(3)]));
         }
         if !dice.one_in(4) {
             asked.limit = Some(if dice.one_in(2) { dice.upto(4) } else { dice.upto(all + 2) });
@@ -132,7 +151,7 @@ impl Asked {
     /// A page of a query in the order of creation.
     pub fn sorted_by_creation(dice: &mut Dice, home: &Drifted, oracle: &Oracle) -> Asked {
         let mut asked = Asked::new(dice, home, oracle);
-        asked.sort = Some(("created", dice.pick(&[None, Some(false), Some(true)])));
+        asked.sort = Some((KEYS[1], dice.pick(&[None, Some(false), Some(true)])));
         asked.limit = asked.limit.or(Some(dice.upto(20)));
         if !dice.one_in(3) {
             asked.archived = None;
@@ -143,13 +162,15 @@ impl Asked {
     pub fn words(&self) -> Vec<String> {
         let mut words: Vec<String> = Vec::new();
         let mut say = |flag: &str, value: &str| words.extend([flag.to_owned(), value.to_owned()]);
-        if let Some((key, descending)) = self.sort {
-            let order = match descending {
-                None => "",
-                Some(true) => ":desc",
-                Some(false) => ":asc",
+        if let Some(((key, _), descending)) = self.sort {
+            let (before, order) = match descending {
+                None => ("", ""),
+                // Both forms of the same.
+                Some(true) if self.offset % 2 == 1 => ("-", ""),
+                Some(true) => ("", ":desc"),
+                Some(false) => ("", ":asc"),
             };
-            say("--sort", &format!("{key}{order}"));
+            say("--sort", &format!("{before}{key}{order}"));
         }
         if let Some(limit) = self.limit {
             say("--limit", &limit.to_string());
@@ -234,16 +255,14 @@ impl Oracle {
     /// Filters everything, sorts everything, and cuts the page out.
     pub fn answer(&self, asked: &Asked) -> Vec<&Value> {
         let mut fit: Vec<&Value> = self.records.iter().filter(|record| self.fits(record, asked)).collect();
-        let (key, descending) = asked.sort.unwrap_or(("updated", None));
-        let descending = descending.unwrap_or(matches!(key, "updated" | "created" | "tokens"));
-        let field = match key {
-            "updated" => "updated_at",
-            "created" => "created_at",
-            "tokens" => "tokens_used",
-            other => other,
-        };
+        let ((_, path), descending) = asked.sort.unwrap_or((KEYS[0], None));
+        let greatest_first = ["updated_at", "created_at", "archived_at", "tokens_used", "pinned"];
+        let descending = descending.unwrap_or(greatest_first.contains(&path[0]));
+        fn at<'r>(record: &'r Value, path: &[&str]) -> &'r Value {
+            path.iter().fold(record, |value, key| &value[*key])
+        }
         fit.sort_by(|a, b| {
-            by_value(&a[field], &b[field], descending).then_with(|| {
+            by_value(at(a, path), at(b, path), descending).then_with(|| {
                 let order = id(a).cmp(id(b));
                 if descending { order.reverse() } else { order }
             })
@@ -330,6 +349,7 @@ fn by_value(a: &Value, b: &Value, descending: bool) -> Ordering {
     let order = match (a.is_null(), b.is_null()) {
         (false, false) => match (a.as_i64(), b.as_i64()) {
             (Some(a), Some(b)) => a.cmp(&b),
+            _ if a.is_boolean() => a.as_bool().cmp(&b.as_bool()),
             _ => a.as_str().unwrap().cmp(b.as_str().unwrap()),
         },
         (true, true) => return Ordering::Equal,

@@ -22,7 +22,7 @@ use crate::error::{Exit, Result};
 use crate::group::Groups;
 use crate::plugin::description::{listed, with_descriptions};
 use crate::plugin::{OWN_WORD, SearchPath};
-use crate::query::{Archived, Filter, Query};
+use crate::query::{Archived, Filter, Query, Repository};
 use crate::record::{Field, Id, Session};
 
 /// The words before the cursor, in the way of the parser.
@@ -203,18 +203,22 @@ fn offer_values(found: &mut Candidates<'_>, field: Field, home: Option<&OsString
 /// The filter for sessions with a value of this beginning in a field.
 fn begins(field: Field, start: &str) -> Filter {
     let mut filter = Filter::default();
+    let pattern = format!("{start}*");
     let patterns = match field {
+        Field::OriginUrl => {
+            filter.repo.push(Repository::Pattern(pattern));
+            return filter;
+        }
         Field::Branch => &mut filter.branch,
         Field::CliVersion => &mut filter.cli_version,
         Field::Model => &mut filter.model,
         Field::ModelProvider => &mut filter.provider,
         Field::Name => &mut filter.name,
         Field::Originator => &mut filter.originator,
-        Field::OriginUrl => &mut filter.repo,
         Field::Source => &mut filter.source,
         _ => return filter,
     };
-    patterns.push(format!("{start}*"));
+    patterns.push(pattern);
     filter
 }
 

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use super::complete::find_sessions;
 use super::flag::{Completes, Flag, Takes, Value, Values};
+use super::selection::Selection;
 use super::table::Command;
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
 use crate::error::{Error, Result};
 use crate::output::{Shape, Template};
-use crate::record::Field;
+use crate::record::{Field, Session};
+use crate::reference;
 use crate::schema;
 use crate::terminal::Color;
 use crate::text::nearest;
@@ -46,6 +48,8 @@ pub struct CommonOptions {
     pub table: bool,
     /// `--no-pager`.
     pub no_pager: bool,
+    /// The flags that select sessions.
+    pub selection: Selection,
 }
 
 impl CommonOptions {
@@ -60,6 +64,20 @@ impl CommonOptions {
             true => error.hint("without --no-files sessions are read from the rollout files"),
             false => error,
         })
+    }
+
+    /// The sessions of a tool that accepts references: those of its operands and of standard input, or the one that the
+    /// flags of [`super::filters::selecting`] select. `harm` is the hint about what was not done.
+    pub fn sessions(
+        &self,
+        index: &mut Index,
+        operands: &[String],
+        harm: &str,
+    ) -> Result<Vec<Session<'static>>> {
+        match self.selection.one(index, operands, true).map_err(|error| error.hint(harm))? {
+            Some(session) => Ok(vec![session]),
+            None => reference::resolve_all(index, operands, harm),
+        }
     }
 
     /// The path of Codex's home, for the records of jobs.

@@ -20,8 +20,8 @@ use super::rollout::{BARE, Ending, Name};
 #[cfg(feature = "sqlite")]
 use super::state::State;
 use crate::error::{Error, Result, warn_once};
-use crate::query::{Archived, Filter, Needs, Query, Sort, SortKey};
-use crate::record::{FoundIn, Id, Session, Status};
+use crate::query::{Archived, Filter, Needs, Query, Sort};
+use crate::record::{Field, FoundIn, Id, Session, Status};
 use crate::time::Timestamp;
 
 // With the files as the only source no listing is restarted.
@@ -239,7 +239,7 @@ impl Index {
 }
 
 fn is_newest_first(sort: Sort) -> bool {
-    sort.key == SortKey::Created && sort.descending
+    sort.field == Field::CreatedAt && sort.descending
 }
 
 /// When the last of `wanted` sessions was created, in a page that is full and sorted by that time.

@@ -37,8 +37,8 @@ use super::names::Names;
 use super::rollout;
 use super::version::is_before;
 use crate::error::{Error, Result};
-use crate::query::{Archived, Clock, Needs, Query, SortKey};
-use crate::record::{Git, Id, Session};
+use crate::query::{Archived, Clock, Needs, Query};
+use crate::record::{Field, Git, Id, Session};
 use crate::time::Timestamp;
 
 /// An open database.
@@ -220,7 +220,6 @@ impl State {
         }
         for (column, patterns) in [
             ("git_branch", &filter.branch),
-            ("git_origin_url", &filter.repo),
             ("source", &filter.source),
             ("model_provider", &filter.provider),
             ("cli_version", &filter.cli_version),
@@ -244,6 +243,16 @@ impl State {
                 });
             }
         }
+        // The filter judges the forms of a URL; all of them have the last part of the path.
+        if let [repository] = &filter.repo[..]
+            && let Some(part) = repository.part_of_url()
+            && self.has("git_origin_url")
+            && !query.full
+        {
+            let escaped = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            parameters.push(format!("%{escaped}%").into());
+            conditions.push(format!("+git_origin_url LIKE ?{} ESCAPE '\\'", parameters.len()));
+        }
         let column = match filter.clock {
             Clock::Updated => self.time_column("updated_at"),
             Clock::Created => self.time_column("created_at"),
@@ -260,9 +269,9 @@ impl State {
             conditions.push(format!("id IN ({})", list.join(",")));
         }
         let direction = if query.sort.descending { "DESC" } else { "ASC" };
-        let order = match query.sort.key {
-            SortKey::Updated => Some(self.time_column("updated_at")),
-            SortKey::Created => Some(self.time_column("created_at")),
+        let order = match query.sort.field {
+            Field::UpdatedAt => Some(self.time_column("updated_at")),
+            Field::CreatedAt => Some(self.time_column("created_at")),
             _ => None,
         };
         let mut sql = format!("SELECT {} FROM threads", self.expressions(Some(query.needs())));

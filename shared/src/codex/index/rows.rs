@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::super::reader::{add_title, complete_from_rollout, correct_directory};
 use super::{
     Archived, Ending, Error, FileSession, Files, FoundIn, Home, Id, Index, Needs, Page, Query, Result,
-    RolloutFile, Session, Sort, SortKey, Sources, State, finish, read_page, warn_once,
+    RolloutFile, Session, Sort, Sources, State, finish, read_page, warn_once,
 };
 use crate::record::Field;
 
@@ -158,7 +158,7 @@ impl Index {
             },
             page,
         };
-        let is_sorted = matches!(query.sort.key, SortKey::Updated | SortKey::Created);
+        let is_sorted = matches!(query.sort.field, Field::UpdatedAt | Field::CreatedAt);
         let mut kept = Vec::new();
         state.rows(query, names.as_ref(), flags_are_right, &mut |mut row| {
             let Some(ending) = judge(&mut row) else { return Ok(ControlFlow::Continue(())) };

@@ -1,0 +1,226 @@
+//! The sessions that the flags of [`super::filters`] select.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use crate::codex::index::Index;
+use crate::error::{Error, Exit, Result, note, status};
+use crate::group::Groups;
+use crate::query::{Archived, Directory, Filter, Query, Repository, Sort};
+use crate::record::{Field, Session};
+use crate::reference;
+use crate::text::quoted;
+use crate::time::Timestamp;
+
+/// The values of the flags that select sessions.
+#[derive(Default, PartialEq)]
+pub struct Selection {
+    /// The conditions that need no look at the system.
+    pub(super) filter: Filter,
+    pub(super) cwd: Vec<PathBuf>,
+    pub(super) under: Vec<PathBuf>,
+    pub(super) repo: Vec<String>,
+    pub(super) groups: Vec<String>,
+    pub(super) forks_of: Option<String>,
+    /// `--sort`.
+    pub sort: Option<Sort>,
+    /// `--limit`.
+    pub limit: Option<usize>,
+    /// `--offset`.
+    pub offset: usize,
+    /// `--count`.
+    pub count: bool,
+}
+
+/// A condition by which no session can be found, or none is: the flag, its value, and the filter of it alone.
+type Single = (&'static str, String, Filter);
+
+impl Selection {
+    /// Whether one of the flags was given, other than `--sort`.
+    pub fn is_given(&self) -> bool {
+        *self != Selection { sort: self.sort, ..Selection::default() }
+    }
+
+    /// The filter. Directories are resolved, and groups and references are looked up.
+    pub fn filter(&self, index: &mut Index) -> Result<Filter> {
+        let mut filter = self.filter.clone();
+        filter.cwd = self.cwd.iter().map(|path| Directory::new(path)).collect();
+        filter.under = self.under.iter().map(|path| Directory::new(path)).collect();
+        let repositories = self.repo.iter().map(|text| Repository::parse(text));
+        filter.repo = repositories.collect::<Result<_>>().map_err(|error| error.within("--repo"))?;
+        if !self.groups.is_empty() {
+            let groups = Groups::read()?;
+            let mut ids = Vec::new();
+            for name in &self.groups {
+                ids.extend(groups.find(name)?.sessions());
+            }
+            ids.sort();
+            ids.dedup();
+            filter.ids = Some(ids);
+        }
+        if let Some(parent) = &self.forks_of {
+            filter.forks_of = reference::resolve(index, parent)?.id;
+        }
+        Ok(filter)
+    }
+
+    /// Prints on a terminal that no session was found, with the conditions that are the reason if there are any.
+    pub fn note_none(&self, index: &mut Index, what: &str) -> Result<()> {
+        if self.limit == Some(0) || !io::stderr().is_terminal() {
+            return Ok(());
+        }
+        match self.reasons(index)? {
+            reasons if !reasons.is_empty() => note(format_args!("{what}: {}", reasons.join("; "))),
+            _ if self.filter.archived == Archived::No || !self.filter.subagents => note(format_args!(
+                "{what}; --archived and --subagents include archived sessions and subagents"
+            )),
+            _ => note(what),
+        }
+        Ok(())
+    }
+
+    /// The conditions that no session meets, not even an archived one or a subagent.
+    fn reasons(&self, index: &mut Index) -> Result<Vec<String>> {
+        let mut reasons = Vec::new();
+        if let (Some(since), Some(until)) = (self.filter.since, self.filter.until)
+            && since > until
+        {
+            let at = |at: Timestamp| at.local("%Y-%m-%d %H:%M");
+            reasons.push(format!("--since {} is after --until {}", at(since), at(until)));
+        }
+        for (flag, path) in
+            self.cwd.iter().map(|path| ("cwd", path)).chain(self.under.iter().map(|path| ("under", path)))
+        {
+            if !path.is_dir() {
+                reasons.push(format!("'{}' of --{flag} is not a directory", path.display()));
+            }
+        }
+        for (flag, value, filter) in self.singles()? {
+            let filter = Filter { archived: Archived::With, subagents: true, ..filter };
+            let query = Query { filter, limit: Some(1), fields: vec![Field::Id], ..Query::default() };
+            if index.list(&query, &mut |_| Ok(()))? == 0 {
+                let is_pattern = value.contains('*') || matches!(flag, "group" | "repo");
+                let hint = if is_pattern { "" } else { " (a pattern without a star is the whole value)" };
+                reasons.push(format!("no session has --{flag} '{value}'{hint}"));
+            }
+        }
+        if reasons.is_empty() && self.offset > 0 {
+            let query = Query { filter: self.filter(index)?, fields: vec![Field::Id], ..Query::default() };
+            let count = index.list(&query, &mut |_| Ok(()))?;
+            if count > 0 {
+                reasons.push(format!("--offset {} skips all of the {count} sessions", self.offset));
+            }
+        }
+        Ok(reasons)
+    }
+
+    /// Each condition that is a value of a session, alone.
+    fn singles(&self) -> Result<Vec<Single>> {
+        let filter = &self.filter;
+        let lists: [(&'static str, &Vec<String>, fn(&mut Filter) -> &mut Vec<String>); 7] = [
+            ("branch", &filter.branch, |filter| &mut filter.branch),
+            ("source", &filter.source, |filter| &mut filter.source),
+            ("originator", &filter.originator, |filter| &mut filter.originator),
+            ("provider", &filter.provider, |filter| &mut filter.provider),
+            ("model", &filter.model, |filter| &mut filter.model),
+            ("cli-version", &filter.cli_version, |filter| &mut filter.cli_version),
+            ("name", &filter.name, |filter| &mut filter.name),
+        ];
+        let mut singles = Vec::new();
+        for (flag, values, place) in lists {
+            for value in values {
+                let mut single = Filter::default();
+                place(&mut single).push(value.clone());
+                singles.push((flag, value.clone(), single));
+            }
+        }
+        for text in &self.repo {
+            let single = Filter { repo: vec![Repository::parse(text)?], ..Filter::default() };
+            singles.push(("repo", text.clone(), single));
+        }
+        for name in &self.groups {
+            let mut ids = Groups::read()?.find(name)?.sessions();
+            ids.sort();
+            let single = Filter { ids: Some(ids), ..Filter::default() };
+            singles.push(("group", name.clone(), single));
+        }
+        Ok(singles)
+    }
+
+    /// The flags as they could be typed, for messages.
+    fn typed(&self) -> String {
+        let mut typed = Vec::new();
+        let words = self.filter.words.join(" ");
+        typed.extend(Some(format!("--find {}", quoted(&words))).filter(|_| !words.is_empty()));
+        let at = |flag: &str, at: Option<Timestamp>| {
+            at.map(|at| format!("--{flag} {}", quoted(&at.local("%Y-%m-%dT%H:%M"))))
+        };
+        typed.extend(at("since", self.filter.since));
+        typed.extend(at("until", self.filter.until));
+        typed.extend(self.under.iter().map(|path| format!("--under {}", quoted(&path.to_string_lossy()))));
+        typed.extend(self.repo.iter().map(|repo| format!("--repo {}", quoted(repo))));
+        typed.join(" ")
+    }
+
+    /// An error if sessions are selected by flags and by references.
+    fn refuse_references(&self, operands: &[String]) -> Result<()> {
+        match operands.first() {
+            Some(operand) => {
+                Err(Error::usage(format!("'{operand}' cannot be combined with {}", self.typed()))
+                    .hint("sessions are selected by references or by these options"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The only session that the flags of [`super::filters::selecting`] select; `None` if none of the flags was given. `operands` are
+    /// the references that were given instead. A line to standard error reports which session it is, on a terminal or,
+    /// with `acts`, always.
+    pub fn one(
+        &self,
+        index: &mut Index,
+        operands: &[String],
+        acts: bool,
+    ) -> Result<Option<Session<'static>>> {
+        if !self.is_given() {
+            return Ok(None);
+        }
+        self.refuse_references(operands)?;
+        let (filter, typed) = (self.filter(index)?, self.typed());
+        let session = match reference::choose(index, &filter, &typed) {
+            Ok(session) => session,
+            Err(error) if error.exit() == Exit::Negative => {
+                let reasons = self.reasons(index)?;
+                return Err(reasons.into_iter().fold(error, Error::hint));
+            }
+            Err(error) => return Err(error),
+        };
+        let line = format!("{typed} is {}", reference::summary(&session));
+        if acts {
+            status(line)
+        } else {
+            note(line)
+        }
+        Ok(Some(session))
+    }
+
+    /// All sessions that the flags of [`super::filters::selecting`] select, the best answers first; `None` if none of the flags was
+    /// given. None at all is an error with exit status 1.
+    pub fn all(&self, index: &mut Index, operands: &[String]) -> Result<Option<Vec<Session<'static>>>> {
+        if !self.is_given() {
+            return Ok(None);
+        }
+        self.refuse_references(operands)?;
+        let query = Query { filter: self.filter(index)?, ..Query::default() };
+        let mut found = Vec::new();
+        reference::search(index, &query, &mut |session| {
+            found.push(session.clone().into_owned());
+            Ok(())
+        })?;
+        if found.is_empty() {
+            let error = Error::not_found(format!("{} matches no session", self.typed()));
+            return Err(self.reasons(index)?.into_iter().fold(error, Error::hint));
+        }
+        Ok(Some(found))
+    }
+}
