@@ -28,7 +28,6 @@ type Args = cli::Args<Own>;
 fn refuse(_: &mut Args, word: OsString) -> Result<()> {
     let word = word.to_string_lossy();
     let hint = match &*word {
-        "only" => "did you mean '--archived=only'?".to_owned(),
         number if number.parse::<usize>().is_ok() => {
             format!("'codex-agent ls -n {number}' lists {number} sessions")
         }

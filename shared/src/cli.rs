@@ -86,8 +86,10 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
             }
             Arg::Long("generate") => return generate_document(&tool, &mut parser),
             Arg::Value(value) => {
-                let hint = open.and_then(|row| value_hint(&row, verb, &value));
-                let hint = hint.or_else(|| operand_hint(&tool, verb, &value));
+                if let Some(hint) = open.and_then(|row| value_hint(&row, verb, &value)) {
+                    return Err(table::unexpected(&value).hint(hint));
+                }
+                let hint = operand_hint(&tool, verb, &value);
                 tool.actions[at].operand(value).map_err(|error| match hint {
                     Some(hint) => error.or_hint(hint),
                     None => error,

@@ -184,7 +184,7 @@ pub struct Command<A> {
     complete: Option<fn(A) -> Result<Exit>>,
 }
 
-fn unexpected(word: &OsStr) -> Error {
+pub(super) fn unexpected(word: &OsStr) -> Error {
     Error::usage(format!("unexpected operand '{}'", word.to_string_lossy()))
 }
 
