@@ -88,7 +88,7 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-fork")
         .description([
             "Creates forks: new sessions that begin with the turns of an existing session, either with all of these turns or with the turns before a message. The existing session does not change. As soon as Codex has created a fork, the fork is printed, as codex-agent-ls(1) prints a session.",
-            "REF is a reference to the session to fork; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB. Instead of REF, --find names one session by words; if several match, they are listed, and none is forked.",
+            "REF is a reference to the session to fork; see codex-agent(7). Without REF, codex-agent-pick(1) lets the user choose on a terminal; otherwise, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB. Instead of REF, --find names one session by words; if several match, they are listed, and none is forked.",
             "With --prompt or --prompt-file, a prompt is sent to each fork as its next turn; several forks run concurrently, without the Codex TUI. See codex-agent-run(1). With --json, the records of the forks are printed first, and then the events of the run.",
             "    codex-agent fork @ --nth-message -1 --prompt 'Try it without the cache' --answers",
             "The working directory of a fork is that of the session that was forked, or the directory of --cwd. The directory must exist.",
@@ -131,6 +131,7 @@ fn tool() -> Tool {
             "codex-agent-find(1)",
             "codex-agent-group(1)",
             "codex-agent-name(1)",
+            "codex-agent-pick(1)",
             "codex-agent-run(1)",
             "codex-agent(7)",
         ])
@@ -154,6 +155,11 @@ fn run(mut args: Args) -> Result<Exit> {
     match args.jobs.has_prompt() {
         true => validate_prompt(&mut args)?,
         false => args.jobs.check_has_prompt()?,
+    }
+    if args.own.at.is_none()
+        && let Some(exit) = args.pick_if_missing(false)?
+    {
+        return Ok(exit);
     }
     let mut index = args.common.index()?;
     let (parents, cut) = match &args.own.at {

@@ -82,7 +82,7 @@ fn tool() -> Tool {
             "Runs 'codex resume' for a session, in the working directory of the session. If 'codex resume' is run without this tool, it opens the session in the current directory, and starts a new session if the id or name is unknown; this tool checks that the session exists, and passes the complete id of the session to Codex.",
             "With --prompt or --prompt-file, the Codex TUI is not opened: the prompt is sent to each of the sessions as its next turn, in the working directory of its last turn, several sessions concurrently. Events are printed as they happen, and are saved: 'codex-agent run log' prints the events again. After a crash, 'codex-agent run continue' continues the run without sending a prompt twice. See codex-agent-run(1).",
             "    codex-agent find parser --json | codex-agent resume --prompt 'Go on' --answers",
-            "REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', the reference is read from the first line of standard input, or, with a prompt, a reference from each line: a session record, a JSON string, or a line up to its first TAB. The standard input of the Codex TUI is then the terminal.",
+            "REF is a reference to a session; see codex-agent(7). Without REF, codex-agent-pick(1) lets the user choose on a terminal; otherwise, or if REF is '-', the reference is read from the first line of standard input, or, with a prompt, a reference from each line: a session record, a JSON string, or a line up to its first TAB. The standard input of the Codex TUI is then the terminal.",
             "Instead of REF, --find names the session by words; the other options of this section narrow the choice, or name the session alone. If several sessions match, none is resumed: they are listed, the best first, and the exit status is 2.",
             "A session is refused, with a hint, if it is archived, if its working directory does not exist, or if a newer version of Codex wrote it in a format that the installed Codex does not know: the installed Codex would damage the session.",
         ])
@@ -109,13 +109,14 @@ fn tool() -> Tool {
                 "Resume the session that has a word and was updated since a day (of several, none is opened, and they are listed):",
                 "codex-agent resume --find 'login work' --since 2026-11-22",
             ),
-            ("Choose a session with fzf, and resume it:", "codex-agent ls | fzf | codex-agent resume -"),
+            ("Choose a session of this repository, and resume it:", "codex-agent pick | codex-agent resume -"),
             ("Print the command that opens the newest session of any directory:", "codex-agent resume @@ --print"),
         ])
         .see_also([
             "codex-agent(1)",
             "codex-agent-ls(1)",
             "codex-agent-find(1)",
+            "codex-agent-pick(1)",
             "codex-agent-fork(1)",
             "codex-agent-run(1)",
             "codex-agent(7)",
@@ -129,9 +130,9 @@ fn main() -> ExitCode {
     cli::main(tool())
 }
 
-fn run(args: Args) -> Result<Exit> {
+fn run(mut args: Args) -> Result<Exit> {
     if args.jobs.has_prompt() {
-        return send_to_all(&args);
+        return send_to_all(args);
     }
     if args.jobs.dry_run {
         return Err(Error::usage("--dry-run needs a prompt").hint("--print prints the Codex command"));
@@ -139,6 +140,9 @@ fn run(args: Args) -> Result<Exit> {
     args.jobs.check_has_prompt()?;
     if args.common.json && !args.own.print {
         return Err(Error::usage("--json needs --print or a prompt"));
+    }
+    if let Some(exit) = args.pick_if_missing(true)? {
+        return Ok(exit);
     }
     let selection = &args.common.selection;
     let reads = !selection.is_given() && reference::reads_stdin(&args.operands)?;
@@ -172,10 +176,13 @@ fn run(args: Args) -> Result<Exit> {
 }
 
 /// Sends the prompt to each of the sessions, without the TUI.
-fn send_to_all(args: &Args) -> Result<Exit> {
+fn send_to_all(mut args: Args) -> Result<Exit> {
     if args.own.print || args.own.cwd.is_some() {
         return Err(Error::usage("--print and --cwd cannot be combined with a prompt")
             .hint("--dry-run prints the jobs; each session is continued in its last directory"));
+    }
+    if let Some(exit) = args.pick_if_missing(false)? {
+        return Ok(exit);
     }
     if !args.common.selection.is_given() {
         args.jobs.check_single_stdin(&args.operands)?;

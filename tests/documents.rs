@@ -378,6 +378,22 @@ fn every_example_runs() {
         }
         for example in examples {
             let line = format!("cd here/alpha\n{example}");
+            // The user who chooses presses Enter; what is opened then ends the terminal.
+            if example.contains("codex-agent pick") {
+                let mut command = world.command("setsid");
+                command.args(["--ctty", "--wait", "sh", "-c", &line]);
+                let mut terminal = Terminal::open(command, 100, 24);
+                terminal.until("Enter");
+                terminal.until("TITLE");
+                terminal.press("\r");
+                let (shown, code) = terminal.end();
+                assert_eq!(code, 0, "{example}: {shown}");
+                assert!(
+                    !example.ends_with("resume -") || shown.contains("resume 01a2"),
+                    "{example}: {shown}"
+                );
+                continue;
+            }
             // A session that was chosen in a pipe is opened on the terminal.
             if example.ends_with("codex-agent resume -") {
                 let shown = on_terminal(&world, &["setsid", "--ctty", "--wait", "sh", "-c", &line], 100);

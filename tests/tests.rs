@@ -28,6 +28,7 @@ mod name;
 mod old_state;
 mod package;
 mod pages;
+mod pick;
 mod plugin;
 mod queue;
 mod resume;

@@ -23,10 +23,26 @@ use std::process::Command;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, getppid, getsid, kill_current_process_group, kill_process};
 use signal_hook::consts::SIGINT;
 
 use crate::error::{Error, Exit, Result, reason};
+
+/// Whether this process can be suspended: a shell that would continue it is a parent in the same session.
+pub fn can_suspend() -> bool {
+    let parent = getppid();
+    parent.is_some_and(|parent| getsid(Some(parent)).ok() == getsid(None).ok())
+}
+
+/// Asks every process of this process group to stop, as Ctrl-Z does: a shell continues the programs of a pipe together.
+pub fn suspend_group() {
+    let _ = kill_current_process_group(Signal::TSTP);
+}
+
+/// Stops this process until a shell continues it.
+pub fn suspend() {
+    let _ = kill_process(getpid(), Signal::STOP);
+}
 
 /// The editor of the user: `$VISUAL`, or `$EDITOR`, or `vi` on a terminal.
 pub fn editor() -> Option<String> {

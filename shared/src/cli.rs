@@ -43,6 +43,7 @@ pub mod filters;
 mod flag;
 pub mod flags;
 pub mod generate;
+mod pick;
 mod selection;
 mod table;
 

@@ -282,7 +282,7 @@ static UNWRITTEN: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 /// Whether nothing is written to standard error before [`flush`].
 static IS_HELD: AtomicBool = AtomicBool::new(false);
 
-/// Keeps all further text for standard error until [`flush`]: a pager has the screen.
+/// Keeps all further text for standard error until [`flush`]: another program, or a drawing, has the screen.
 #[doc(hidden)]
 pub fn hold_stderr() {
     buffer_stderr();

@@ -335,7 +335,8 @@ fn row(cells: impl Iterator<Item = String>, nul: bool) -> String {
 }
 
 /// The label of a session on a terminal, where an empty one would look like an error.
-fn label<'s>(session: &'s Session<'_>) -> (Cow<'s, str>, Look) {
+#[doc(hidden)]
+pub fn label<'s>(session: &'s Session<'_>) -> (Cow<'s, str>, Look) {
     match (session.label(), &session.parent_title, session.forked_from) {
         ("", Some(text), _) => (format!("fork of {text}").into(), Look::Dim),
         ("", None, Some(Some(_))) => ("(a fork, no message yet)".into(), Look::Dim),

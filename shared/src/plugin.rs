@@ -32,9 +32,10 @@ use crate::habit;
 use crate::text::nearest;
 
 /// The tools of this package: the name, the NAME line, and the heading that the dispatcher lists it under.
-pub const TOOLS: [(&str, &str, &str); 15] = [
+pub const TOOLS: [(&str, &str, &str); 16] = [
     ("ls", "list Codex sessions", SESSIONS),
     ("find", "find Codex sessions by reference or text", SESSIONS),
+    ("pick", "choose sessions interactively", SESSIONS),
     ("group", "manage and run named groups of sessions", SESSIONS),
     ("name", "name a Codex session", SESSIONS),
     ("archive", "archive Codex sessions", SESSIONS),
@@ -57,7 +58,7 @@ const PACKAGE: &str = "Set up and extend codex-agent";
 /// Words that are reserved for this package, beside the names of its tools and the types of its records: names of
 /// planned tools, and the parts before the dot of planned types.
 pub fn reserved_words() -> std::str::Split<'static, char> {
-    "archive attempt delete event export grep host item job limit match message pick prompt record session show stats \
+    "archive attempt delete event export grep host item job limit match message prompt record session show stats \
      turn unarchive usage watch worker"
         .split(' ')
 }
@@ -85,6 +86,13 @@ pub fn dispatcher() -> PathBuf {
     let parent = env::var_os("CODEX_AGENT").map(PathBuf::from).filter(|path| path.is_absolute());
     let beside = || env::current_exe().map(|own| own.with_file_name("codex-agent"));
     parent.or_else(|| beside().ok()).unwrap_or_else(|| PathBuf::from("codex-agent"))
+}
+
+/// The executable of another tool of this package: the one in the directory of this executable.
+#[doc(hidden)]
+pub fn sibling(name: &str) -> Option<PathBuf> {
+    let beside = env::current_exe().ok()?.with_file_name(format!("{PREFIX}{name}"));
+    is_executable(&beside).then_some(beside)
 }
 
 /// Whether a word is a valid name of a tool.

@@ -12,7 +12,7 @@ mod key;
 mod pager;
 mod table;
 
-pub use ask::{ask, can_ask};
+pub use ask::{ask, ask_text, can_ask};
 #[doc(hidden)]
 pub use key::{Key, Keyboard};
 pub use pager::{close_pager, disable_pager, page};
@@ -22,6 +22,7 @@ use std::env;
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{Winsize, tcgetwinsize};
 
 use crate::choice::Choice;
@@ -60,6 +61,12 @@ impl Color {
     /// `ui.color`; by default a terminal that is not `dumb` has colours. For an invalid configuration a warning is
     /// printed.
     pub fn is_on(self) -> bool {
+        self.is_on_at(is_terminal())
+    }
+
+    /// As [`Color::is_on`], for an output that is a terminal or not.
+    #[doc(hidden)]
+    pub fn is_on_at(self, is_terminal: bool) -> bool {
         // Each line of a table calls this; the environment and the file are read once.
         static CONFIGURED: OnceLock<Color> = OnceLock::new();
         let configured = || {
@@ -73,7 +80,7 @@ impl Color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto | Color::Unset => {
-                is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
+                is_terminal && env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
         }
     }
@@ -103,7 +110,19 @@ pub fn rows() -> usize {
 
 /// Whether standard output is a terminal whose lines can be overwritten.
 pub fn is_drawable() -> bool {
-    is_terminal() && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+    is_terminal() && has_screen()
+}
+
+/// Whether the type of the terminal, `TERM`, is one that can be drawn on.
+pub fn has_screen() -> bool {
+    env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// Waits until the other end of a terminal is closed.
+#[doc(hidden)]
+pub fn wait_for_hangup(terminal: &std::fs::File) {
+    let mut fds = [PollFd::new(terminal, PollFlags::empty())];
+    while poll(&mut fds, None).is_err() || fds[0].revents().is_empty() {}
 }
 
 /// The look of a cell.
@@ -145,7 +164,9 @@ impl Look {
         })
     }
 
-    fn code(self) -> &'static str {
+    /// The escape sequence that begins the look, for a program that draws its own screen.
+    #[doc(hidden)]
+    pub fn code(self) -> &'static str {
         match self {
             Look::Plain => "",
             Look::Dim => "\x1b[2m",

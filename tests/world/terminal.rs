@@ -62,6 +62,12 @@ impl Terminal {
         Terminal { keyboard, screen, child, shown: Vec::new() }
     }
 
+    /// Changes the size, as a user does who drags a corner of the window.
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(self.keyboard.as_fd(), size).unwrap();
+    }
+
     /// Types.
     pub fn press(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();

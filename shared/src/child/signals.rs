@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGUSR1};
+pub use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 
 use crate::error::{Error, Result, reason};
 
@@ -134,6 +135,35 @@ pub(crate) fn requests_to_stop() -> Result<Arc<AtomicUsize>> {
 /// one of them is received.
 pub fn ignore_interrupts() -> Result<Arc<AtomicUsize>> {
     register_number(&[SIGINT, SIGQUIT])
+}
+
+/// Calls `report` on a thread of its own with the number of each of these signals that this process receives. The
+/// signals lose their default effect.
+pub fn report(signals: &[i32], mut report: impl FnMut(i32) + Send + 'static) -> Result<()> {
+    let mut pipes = Vec::new();
+    for signal in not_ignored(signals) {
+        let (reader, writer) = UnixStream::pair().map_err(|error| watch_error(&error))?;
+        reader.set_nonblocking(true).map_err(|error| watch_error(&error))?;
+        // The second writer keeps the pipe open.
+        let end = writer.try_clone().map_err(|error| watch_error(&error))?;
+        signal_hook::low_level::pipe::register(signal, OwnedFd::from(end))
+            .map_err(|error| watch_error(&error))?;
+        pipes.push((signal, reader, writer));
+    }
+    std::thread::spawn(move || {
+        loop {
+            let mut fds: Vec<PollFd<'_>> =
+                pipes.iter().map(|(_, reader, _)| PollFd::new(reader, PollFlags::IN)).collect();
+            let _ = poll(&mut fds, None);
+            drop(fds);
+            for (signal, reader, _) in &mut pipes {
+                if drain(reader) > 0 {
+                    report(*signal);
+                }
+            }
+        }
+    });
+    Ok(())
 }
 
 /// Registers a number that is 0 until this process receives one of these signals, and then the number of the signal.

@@ -1,0 +1,390 @@
+//! codex-agent-pick: choose sessions interactively.
+//!
+//! Threads report to one loop: `screen` the keys, `source` the rows, `preview` the details of the current session, and
+//! `actions` what became of a fork, a name or an archive. The loop changes the state (`picker`), and draws (`view`).
+
+mod actions;
+mod matching;
+mod picker;
+mod preview;
+mod prompt;
+mod rows;
+mod screen;
+mod source;
+mod view;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use codex_agent_shared::child;
+use codex_agent_shared::child::signals::{SIGCONT, SIGTSTP};
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::flags::CommonOptions;
+use codex_agent_shared::cli::{Command, Completes, Tool, flags};
+use codex_agent_shared::error::{Error, Exit, Result, reason, warn};
+use codex_agent_shared::output::{Sessions, Shape};
+use codex_agent_shared::query::{Archived, Filter, Query};
+use codex_agent_shared::record::{Id, Session};
+use codex_agent_shared::terminal::is_terminal;
+
+use actions::Action;
+use picker::{Picker, Scope, Wish};
+use preview::Details;
+use rows::Row;
+use screen::{Heard, Screen};
+use source::{Report, Source};
+
+/// The own arguments of this tool.
+#[derive(Default)]
+struct Own {
+    all: bool,
+    one: bool,
+}
+
+type Args = cli::Args<Own>;
+type Flag = cli::Flag<Args>;
+
+fn pick_flags() -> [Flag; 2] {
+    [
+        Flag::switch("all", "begin with the sessions of all directories", |args: &mut Args| &mut args.own.all)
+            .short('a')
+            .more("By default, the list begins with the sessions of this repository, or, outside of a repository, of the current directory and the directories below it; Ctrl-T shows all. If there are no such sessions, the list begins with all."),
+        Flag::switch("one", "choose one session; Tab marks none", |args: &mut Args| &mut args.own.one).short('1'),
+    ]
+}
+
+fn tool() -> Tool {
+    Tool::ours("codex-agent-pick")
+        .description([
+            "Shows sessions on the terminal, the newest first, and prints those that are chosen. What is typed filters the list: each word must occur in the title, the name, the project (the last two parts of the directory) or the branch of a session; its letters may be apart, and the best match comes first. Beside or below the list is a preview of the current session.",
+            "Enter prints the sessions marked with Tab, or the current one. In a pipe, session records are printed for other tools; on a terminal, a table as codex-agent-ls(1) prints it:",
+            "    codex-agent pick | codex-agent resume -",
+            "Sessions are read from standard input, if it is no terminal: session records, JSON strings, or lines up to their first TAB. Their order is kept. Records are printed unchanged.",
+            "The operands are the query that the list begins with. In a query, 'word matches exactly this word, !word excludes sessions, ^word and word$ match at the start and at the end. A query with a capital letter distinguishes upper and lower case.",
+            "Keys: Enter prints, Tab marks, Ctrl-O opens the session in the Codex TUI, Ctrl-F forks, Ctrl-R names, Ctrl-X archives after a question, Ctrl-Y copies the id, Ctrl-T shows the sessions of all directories or of this repository, Ctrl-V shows or hides the preview, Ctrl-L reads the sessions again, Ctrl-Z suspends, F1 shows all keys. Escape and Ctrl-C end the tool with the exit status 130. The query is edited with the keys of readline; arrows, Ctrl-P and Ctrl-N, PageUp and PageDown move in the list.",
+            "The list is drawn on /dev/tty, so that standard input and standard output can be pipes. codex-agent-resume(1), codex-agent-fork(1) and codex-agent-name(1) run this tool if no session is given on a terminal. The id is copied with the OSC 52 sequence of the terminal, or, in tmux, by 'tmux load-buffer -w'.",
+        ])
+        .command(
+            Command::new(run)
+                .operands("[QUERY...]", &[Completes::Nothing])
+                .flags("Options", pick_flags())
+                .flags("Output options", flags::session_output().into_iter().chain([flags::color()]))
+                .flags("Sources", [flags::codex_home(), flags::no_files(), flags::no_database()]),
+        )
+        .exit_status(&[
+            (0, "The chosen sessions were printed, or a session was opened and Codex ended with 0."),
+            (1, "There is no session to choose from, or a chosen session does not exist any more."),
+            (2, "Bad usage, no terminal to draw on, or an invalid line on standard input."),
+            (130, "The tool was left without a choice."),
+        ])
+        .examples(&[
+            ("Choose a session of this repository, and resume it:", "codex-agent pick | codex-agent resume -"),
+            (
+                "Choose among the sessions of yesterday, and add them to a group:",
+                "codex-agent ls --json --since yesterday | codex-agent pick | codex-agent group add work",
+            ),
+            ("Change to the directory of a session:", "cd \"$(codex-agent pick --one --format '{cwd}')\""),
+        ])
+        .see_also([
+            "codex-agent(1)",
+            "codex-agent-find(1)",
+            "codex-agent-ls(1)",
+            "codex-agent-resume(1)",
+            "codex-agent-fork(1)",
+            "codex-agent(7)",
+        ])
+        .reads(&["session"])
+        .writes(["session"])
+}
+
+fn main() -> ExitCode {
+    cli::main(tool())
+}
+
+/// What the loop waits for.
+enum Event {
+    Heard(Heard),
+    /// The number of the reading, which a later one makes void.
+    Report(u32, Report),
+    Details(Details),
+    Acted(actions::Outcome),
+}
+
+impl From<Heard> for Event {
+    fn from(heard: Heard) -> Event {
+        Event::Heard(heard)
+    }
+}
+
+/// The end of the loop.
+enum End {
+    Chosen(Vec<Arc<Row>>, Exit),
+    Resume(Arc<Row>),
+    Left(Exit),
+}
+
+fn run(args: Args) -> Result<Exit> {
+    let mut shape = args.common.shape()?;
+    if !is_terminal() && shape.fields.is_none() && shape.template.is_none() && !shape.nul {
+        shape.json = true;
+    }
+    let source = match io::stdin().is_terminal() {
+        false => Source::Stdin,
+        true => {
+            let here = std::env::current_dir().map_err(|error| {
+                Error::new(format!("cannot determine the current directory: {}", reason(&error)))
+            })?;
+            Source::Home { filter: Box::default(), here: source::repository(&here) }
+        }
+    };
+    let common = Arc::new(args.common);
+    let mut picker =
+        Picker::new(&args.operands.join(" "), if args.own.all { Scope::All } else { Scope::Here });
+    picker.one = args.own.one;
+    picker.is_given = matches!(source, Source::Stdin);
+    let end = {
+        let screen = Screen::open(common.color.is_on_at(true))?;
+        let (sender, events) = channel();
+        let ended = Loop::new(screen, picker, source, Arc::clone(&common), sender)?.run(&events);
+        screen::restore();
+        ended?
+    };
+    match end {
+        End::Chosen(rows, exit) => {
+            print(&rows, shape, &common).map(|printed| if exit == Exit::Done { printed } else { exit })
+        }
+        End::Resume(row) => Err(actions::resume(&row, common.codex_home.as_deref())),
+        End::Left(exit) => Ok(exit),
+    }
+}
+
+struct Loop {
+    screen: Screen,
+    picker: Picker,
+    details: Option<Details>,
+    source: Source,
+    common: Arc<CommonOptions>,
+    sender: Sender<Event>,
+    previews: Sender<Arc<Row>>,
+    /// The id of the row whose preview was requested last.
+    requested: String,
+    reading: u32,
+    /// The exit status of the input.
+    exit: Exit,
+}
+
+impl Loop {
+    fn new(
+        screen: Screen,
+        picker: Picker,
+        source: Source,
+        common: Arc<CommonOptions>,
+        sender: Sender<Event>,
+    ) -> Result<Loop> {
+        screen.listen(&sender)?;
+        let to = sender.clone();
+        let previews =
+            preview::serve(Arc::clone(&common), move |details| drop(to.send(Event::Details(details))));
+        let (details, requested) = (None, String::new());
+        Ok(Loop {
+            screen,
+            picker,
+            details,
+            source,
+            common,
+            sender,
+            previews,
+            requested,
+            reading: 0,
+            exit: Exit::Done,
+        })
+    }
+
+    fn run(mut self, events: &Receiver<Event>) -> Result<End> {
+        self.read();
+        loop {
+            self.draw()?;
+            // The sender of this loop keeps the channel open.
+            let mut next = events.recv().ok();
+            while let Some(event) = next {
+                if let Some(end) = self.handle(event)? {
+                    return Ok(end);
+                }
+                next = events.try_recv().ok();
+            }
+        }
+    }
+
+    fn draw(&mut self) -> Result<()> {
+        let (columns, rows) = self.screen.size();
+        let frame = view::frame(&mut self.picker, self.details.as_ref(), columns, rows);
+        self.screen.paint(&frame)?;
+        if let Some(row) = self.picker.current().filter(|row| row.id != self.requested) {
+            self.requested.clone_from(&row.id);
+            // Without a thread for previews there are none.
+            let _ = self.previews.send(Arc::clone(row));
+        }
+        Ok(())
+    }
+
+    /// Reads the sessions on a thread.
+    fn read(&mut self) {
+        self.reading += 1;
+        let (number, to) = (self.reading, self.sender.clone());
+        let (source, common) = (self.source.clone(), Arc::clone(&self.common));
+        std::thread::spawn(move || {
+            source::load(source, &common, &mut |report| drop(to.send(Event::Report(number, report))));
+        });
+    }
+
+    fn handle(&mut self, event: Event) -> Result<Option<End>> {
+        match event {
+            Event::Heard(Heard::Key(key)) => {
+                let wish = self.picker.press(key);
+                return self.fulfil(wish);
+            }
+            Event::Heard(Heard::Paste(text)) => self.picker.paste(&text),
+            Event::Heard(Heard::Resize) => self.screen.forget(),
+            Event::Heard(Heard::Signal(SIGTSTP)) => {
+                screen::restore();
+                child::suspend();
+                self.resurface();
+            }
+            Event::Heard(Heard::Signal(SIGCONT)) => self.resurface(),
+            Event::Heard(Heard::Signal(signal)) => {
+                return Ok(Some(End::Left(Exit::Theirs(128 + u8::try_from(signal).unwrap_or(0)))));
+            }
+            Event::Heard(Heard::Hangup) => return Ok(Some(End::Left(Exit::Theirs(129)))),
+            Event::Report(number, report) if number == self.reading => return self.receive(report),
+            Event::Report(..) => {}
+            Event::Details(details) => self.details = Some(details),
+            Event::Acted(outcome) => {
+                self.picker.message = Some((outcome.message, outcome.is_failure));
+                self.picker.add_first(outcome.added);
+                for (id, row) in outcome.changed {
+                    self.picker.replace(&id, row);
+                }
+                self.requested.clear();
+            }
+        }
+        Ok(None)
+    }
+
+    /// Draws everything again, after another program had the terminal.
+    fn resurface(&mut self) {
+        // If the terminal is gone, its reader reports that.
+        let _ = self.screen.enter();
+    }
+
+    fn receive(&mut self, report: Report) -> Result<Option<End>> {
+        match report {
+            Report::Rows(rows) => self.picker.add(rows),
+            Report::Here => self.picker.here_is_complete(),
+            Report::End(end) => {
+                self.exit = end?;
+                self.picker.is_loading = false;
+                if self.picker.counts().0 == 0 {
+                    return Err(match self.source {
+                        Source::Stdin => Error::not_found("there is no session on standard input"),
+                        Source::Home { .. } => Error::not_found("there is no session to choose from")
+                            .hint("'codex-agent ls --archived --subagents' lists hidden sessions"),
+                    });
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn fulfil(&mut self, wish: Wish) -> Result<Option<End>> {
+        match wish {
+            Wish::Nothing => {}
+            Wish::Accept => return Ok(Some(End::Chosen(self.picker.chosen(), self.exit))),
+            Wish::Quit => return Ok(Some(End::Left(Exit::Interrupted))),
+            Wish::Resume => match self.picker.chosen().as_slice() {
+                [row] => return Ok(Some(End::Resume(Arc::clone(row)))),
+                rows => self
+                    .show_message(format!("one session can be opened, and {} are marked", rows.len()), true),
+            },
+            Wish::Fork => self.act(Action::Fork, "forking ..."),
+            Wish::Name(name) => self.act(Action::Name(name), "naming ..."),
+            Wish::Archive => self.act(Action::Archive, "archiving ..."),
+            Wish::Copy => self.copy(),
+            Wish::Reload => {
+                self.screen.forget();
+                if self.picker.is_given {
+                    self.show_message("standard input cannot be read again".to_owned(), true);
+                } else {
+                    self.picker.clear();
+                    self.requested.clear();
+                    self.read();
+                }
+            }
+            // The signal comes back to this process, too.
+            Wish::Suspend if child::can_suspend() => child::suspend_group(),
+            Wish::Suspend => {
+                self.show_message("there is no shell that would continue this tool".to_owned(), true)
+            }
+        }
+        Ok(None)
+    }
+
+    fn show_message(&mut self, message: String, is_failure: bool) {
+        self.picker.message = Some((message, is_failure));
+    }
+
+    /// Changes the chosen sessions on a thread. A name is that of the current one.
+    fn act(&mut self, action: Action, message: &str) {
+        let rows = match action {
+            Action::Name(_) => self.picker.current().cloned().into_iter().collect(),
+            _ => self.picker.chosen(),
+        };
+        self.show_message(message.to_owned(), false);
+        let (to, home) = (self.sender.clone(), self.common.codex_home.clone());
+        std::thread::spawn(move || drop(to.send(Event::Acted(actions::act(&action, &rows, home.as_ref())))));
+    }
+
+    fn copy(&mut self) {
+        let ids: Vec<String> = self.picker.chosen().iter().map(|row| row.id.clone()).collect();
+        let text = ids.join("\n");
+        let what = if ids.len() == 1 { text.clone() } else { format!("{} ids", ids.len()) };
+        let copied = actions::copy_by_tmux(&text).unwrap_or_else(|| self.screen.copy(&text).is_ok());
+        match copied {
+            true => self.show_message(format!("copied {what}"), false),
+            false => self.show_message(format!("cannot copy {what} to the clipboard"), true),
+        }
+    }
+}
+
+/// Prints the chosen sessions as the index has them now, or as standard input had them.
+fn print(rows: &[Arc<Row>], shape: Shape, common: &CommonOptions) -> Result<Exit> {
+    let is_record = shape.json && shape.fields.is_none() && !common.full;
+    let (fields, mut index, mut exit) = (shape.needed(), None, Exit::Done);
+    let mut sessions = Sessions::new(shape);
+    for row in rows {
+        if let Some(raw) = row.raw.as_ref().filter(|_| is_record) {
+            sessions.record(&raw.text)?;
+            continue;
+        }
+        let index = match &mut index {
+            Some(index) => index,
+            none => none.insert(common.index()?),
+        };
+        let ids = Some(Id::parse(&row.id).into_iter().collect());
+        let filter = Filter { ids, archived: Archived::With, subagents: true, ..Filter::default() };
+        let query = Query { filter, fields: fields.clone(), full: common.full, ..Query::default() };
+        let found = index.list(&query, &mut |session| sessions.write(session))?;
+        if found == 0 {
+            match row.raw.as_ref().and_then(|raw| serde_json::from_str::<Session<'_>>(raw.text.get()).ok()) {
+                Some(session) => sessions.write(&session)?,
+                None => {
+                    warn(format_args!("session '{}' does not exist any more", row.id));
+                    exit = Exit::Negative;
+                }
+            }
+        }
+    }
+    sessions.finish()?;
+    Ok(exit)
+}
