@@ -8,9 +8,12 @@ use std::process::ExitCode;
 
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
+use codex_agent_engine::commands::retry::Selection;
+use codex_agent_engine::record::failure::Class;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::flags::ListingHelp;
-use codex_agent_shared::cli::{Command, Completes, Takes, Tool, flags};
+use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, flags};
+use codex_agent_shared::error::Error;
 use codex_agent_shared::time::{Timestamp, parse_moment};
 
 mod prompts;
@@ -23,6 +26,7 @@ struct Own {
     cwd: Option<PathBuf>,
     now: bool,
     older: Option<Timestamp>,
+    selection: Selection,
 }
 
 type Args = jobs::Args<Own>;
@@ -86,6 +90,30 @@ fn older_flag() -> Flag {
     .more("TIME is an age, such as 30d, or a date. The setting runs.keep in config.toml changes the default.")
 }
 
+fn retry_flags() -> Vec<Flag> {
+    let class = |value: Value| {
+        let word = value.text()?;
+        Class::parse(&word).ok_or_else(|| {
+            Error::usage(format!("invalid value '{word}': it is no class of failures"))
+                .hint(Class::values().into_iter().map(|(word, _)| word).collect::<Vec<_>>().join(", "))
+        })
+    };
+    vec![
+        Flag::switch("failed", "retry jobs that failed and were not interrupted", |args| &mut args.own.selection.failed),
+        Flag::switch("interrupted", "retry jobs that were interrupted", |args| &mut args.own.selection.interrupted)
+            .more("These are the jobs of the classes interrupted and stopped: Codex ended in the middle of the turn, or a second Ctrl-C or 'codex-agent run stop --now' interrupted the turn."),
+        Flag::parsed(
+            "class",
+            Takes::Words("CLASS", Class::values),
+            "retry jobs whose failure is of this class",
+            class,
+            |args| &mut args.own.selection.classes,
+        )
+        .more("May be given more than once."),
+        jobs::dry_run(),
+    ]
+}
+
 fn commands() -> Vec<Command<Args>> {
     vec![
         Command::new(prompts::run)
@@ -118,9 +146,23 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("continue", "continue an unfinished run", verbs::continue_run)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
-                "Continues the run RUN, which was stopped, or whose runner was killed [default: the newest unfinished run]. Jobs that are still running are followed; the results of jobs that have ended are read from the output of Codex; jobs whose prompts never reached the model are started. An interrupted job fails, unless --interrupted chooses another action.",
+                "Continues the run RUN, which was stopped, or whose runner was killed [default: the newest unfinished run]. Jobs that are still running are followed; the results of jobs that have ended are read from the output of Codex; jobs whose prompts never reached the model are started. An interrupted job fails, unless --interrupted chooses another action. With --interrupted, the jobs of the run that were interrupted before are continued or sent again too, even if the run has no other work left; jobs that 'codex-agent run retry' has retried are not.",
             ])
             .flags(jobs::RUN_OPTIONS, jobs::concurrent_run_options().chain([flags::codex()]))
+            .flags("Output options", jobs::output_options()),
+        Command::verb("retry", "do the failed jobs of a run again", verbs::retry)
+            .operands("[RUN]", &[Completes::Runs])
+            .details(&[
+                "Starts a new run, a retry, with the failed jobs of the run RUN [default: the newest run with failed jobs that were not retried]. Without --failed, --interrupted and --class, all failed and skipped jobs are retried; with several of these options, the jobs that any of them selects. Completed jobs are never repeated. Pending jobs are not failed jobs: 'codex-agent run continue' does them. A run that is still running is refused.",
+                "A retried job keeps its id, its prompt, its directory, its images and its options, and sends its prompt again. A job that started a session starts a new session, and the session of the failed attempt stays as it is. A job that resumed a session adds its turn to the same session, which then has the prompt twice if the failed attempt had sent it. A job that forked a session forks the session again. If the failed attempt may have sent the prompt, the field resent of the event job.started is true. To go on in the sessions of interrupted jobs instead, use 'codex-agent run continue --interrupted continue'.",
+                "Each job is retried once: if jobs of the retry fail, retry the retry, which is the newest run then. So a repeated command sends no prompt twice. The settings of the run, such as the number of concurrent jobs, are kept unless options set others. The failed prompts of a queue are requeued by 'codex-agent queue retry'.",
+            ])
+            .flags("Options", retry_flags())
+            .flags(
+                jobs::RUN_OPTIONS,
+                // The jobs of a retry are new: it has its own flag of this name.
+                jobs::concurrent_run_options().filter(|flag| flag.long() != "interrupted").chain([flags::codex()]),
+            )
             .flags("Output options", jobs::output_options()),
         Command::verb("stop", "stop starting jobs of a run", verbs::stop)
             .operands("RUN", &[Completes::Runs])
@@ -189,6 +231,11 @@ fn tool() -> Tool {
             ),
             ("List the runs:", "codex-agent run list"),
             ("Continue the newest unfinished run, after a crash or a Ctrl-C:", "codex-agent run continue"),
+            ("Do the failed jobs of the newest run with failures again:", "codex-agent run retry"),
+            (
+                "After a second Ctrl-C, continue the sessions of the interrupted jobs:",
+                "codex-agent run continue --interrupted continue",
+            ),
             ("Remove finished runs that are older than 90 days:", "codex-agent run prune --older 90d"),
         ])
         .see_also([

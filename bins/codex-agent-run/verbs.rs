@@ -1,7 +1,8 @@
 //! The verbs, which manage the runs of every tool.
 
 use codex_agent_engine::commands::expiry;
-use codex_agent_engine::commands::{manage, watch};
+use codex_agent_engine::commands::retry::{FailedRun, Selection};
+use codex_agent_engine::commands::{manage, retry, watch};
 use codex_agent_engine::disk::progress::RunProgress;
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
@@ -100,7 +101,14 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
 
 pub(super) fn continue_run(args: Args) -> Result<Exit> {
     args.jobs.show_options(&args.common)?;
-    let Some(dir) = find_named(&args)?.map_or_else(manage::find_unfinished, |dir| Ok(Some(dir)))? else {
+    let mut found = find_named(&args)?.map_or_else(manage::find_unfinished, |dir| Ok(Some(dir)))?;
+    if found.is_none() {
+        // Interrupted jobs are work that a run has left, if the user wants it.
+        let interrupted = Selection { interrupted: true, ..Selection::default() };
+        let is_idle = |run: &FailedRun| !run.dir.is_running();
+        found = retry::find_newest(&interrupted)?.filter(is_idle).map(|run| run.dir);
+    }
+    let Some(dir) = found else {
         let running = RunDir::all()?.into_iter().find(RunDir::is_running);
         match running.map(|dir| dir.name().to_owned()) {
             Some(name) => status(format_args!(
@@ -111,6 +119,11 @@ pub(super) fn continue_run(args: Args) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     manage::continue_run(&dir, &args.common, &args.jobs)
+}
+
+pub(super) fn retry(args: Args) -> Result<Exit> {
+    let named = find_named(&args)?;
+    retry::retry(named.as_ref(), &args.own.selection, &args.common, &args.jobs)
 }
 
 pub(super) fn stop(args: Args) -> Result<Exit> {

@@ -19,6 +19,7 @@ pub mod expiry;
 pub mod flags;
 pub mod manage;
 pub mod prompts;
+pub mod retry;
 pub mod run_jobs;
 pub mod run_queue;
 pub mod send;

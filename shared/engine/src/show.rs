@@ -1,12 +1,12 @@
 //! Printing runs: lines of events, and lines that are redrawn.
 
+pub mod end;
 pub mod events;
 mod live;
+mod row;
+mod tally;
 
 use crate::record::event::Counts;
-
-/// The least width of a terminal that shows the session and the time of a job beside its text.
-const WIDE: usize = 50;
 
 /// The number of ended jobs and of all jobs, such as `[ 3/12]`. The width depends only on the number of all jobs.
 fn format_progress(counts: Counts) -> String {

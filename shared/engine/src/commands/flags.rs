@@ -18,6 +18,7 @@ use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Context, Error, Result};
+use codex_agent_shared::terminal::is_terminal;
 
 mod table;
 
@@ -177,7 +178,12 @@ impl Jobs {
         match other.filter(|_| self.answers) {
             Some((flag, _)) => Err(Error::usage(format!("--answers cannot be combined with {flag}"))
                 .hint("the record job.completed of --json has the answer in its field last_message")),
-            None => Ok(ShowOptions { json: common.json, answers: self.answers, events: self.events }),
+            None => Ok(ShowOptions {
+                json: common.json,
+                answers: self.answers,
+                events: self.events,
+                color: is_terminal() && common.color.is_on(),
+            }),
         }
     }
 

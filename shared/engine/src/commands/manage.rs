@@ -7,16 +7,19 @@ use serde::Serialize;
 
 use crate::commands::expiry::read_queues;
 use crate::commands::flags::Jobs;
+use crate::commands::retry::retried_jobs;
 use crate::commands::run_queue;
 use crate::disk::journal::{Journal, PATIENCE};
 use crate::disk::progress::{End, RunProgress, State};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::record::event::{Codex, Counts, RunEvent};
+use crate::record::settings::Interrupted;
 use crate::run::engine::supervise;
 use crate::run::feed::PlannedJobs;
 use crate::run::usage_limit::ActiveLimit;
-use crate::show::events::{Show, continue_command, count_jobs};
+use crate::show::end::NextCommands;
+use crate::show::events::{Show, count_jobs};
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn, warn_of, warn_once};
 use codex_agent_shared::time::Timestamp;
@@ -69,6 +72,8 @@ pub struct RunRecord<'r> {
     codex: &'r Codex,
     /// Codex's home; null means the home of the environment.
     codex_home: Option<&'r str>,
+    /// The run whose failed jobs this run does again; null if this run is no retry.
+    retry_of: Option<&'r str>,
 }
 
 /// A usage limit that was reached.
@@ -111,6 +116,7 @@ pub fn describe_run<'r>(dir: &'r RunDir, tasks: &'r RunProgress) -> RunRecord<'r
         counts: tasks.reported_counts(),
         codex: &tasks.codex,
         codex_home: tasks.codex_home.as_deref(),
+        retry_of: tasks.retry_of.as_deref(),
     }
 }
 
@@ -166,15 +172,35 @@ pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result
         drop(journal);
         return run_queue::continue_run(dir, common, jobs);
     }
-    if !tasks.is_open() {
-        status(format_args!("run '{name}' has no work left"));
-        return Ok(if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done });
+    let action = jobs.interrupted.unwrap_or_default();
+    let interrupted = tasks.count_interrupted();
+    let mut requeued = 0;
+    if interrupted > 0 && action != Interrupted::Fail && tasks.kind != "queue" {
+        // The jobs that another run has retried are done.
+        requeued = tasks.requeue_interrupted(action, &retried_jobs(dir)?);
+    }
+    if !tasks.is_open() && requeued == 0 {
+        return Ok(report_no_work(dir, &tasks, interrupted));
     }
     let settings = jobs.settings_after(common, &tasks)?;
     status(format_args!("continuing run '{name}', {} left", count_jobs(tasks.count_left())));
     let mut shown = Show::new(options, tasks.all.len());
     let ended = supervise(dir, journal, &mut tasks, settings, &mut PlannedJobs::default(), &mut shown);
-    shown.close(dir, ended, &continue_command(dir))
+    shown.close(dir, ended, &NextCommands::for_run(dir))
+}
+
+/// Reports that a run has nothing to continue, and the commands for its interrupted jobs.
+pub fn report_no_work(dir: &RunDir, tasks: &RunProgress, interrupted: usize) -> Exit {
+    let name = dir.name();
+    match interrupted {
+        0 => status(format_args!("run '{name}' has no work left")),
+        _ if tasks.kind == "queue" => status(format_args!("run '{name}' has no work left")),
+        count => warn(format_args!(
+            "run '{name}' has no pending jobs, and {count} interrupted; 'codex-agent run continue {name} --interrupted \
+             continue' continues their sessions, 'codex-agent run retry {name}' sends their prompts again"
+        )),
+    }
+    if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done }
 }
 
 /// Stops a run from starting jobs or, with `now`, stops running jobs too. Jobs without a runner are stopped only

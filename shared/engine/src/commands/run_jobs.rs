@@ -3,9 +3,11 @@
 use crate::commands::expiry::prune_expired;
 use crate::commands::flags::Jobs;
 use crate::commands::start::Planned;
+use crate::disk::progress::RunProgress;
 use crate::record::job::Job;
 use crate::run::plan::Plan;
-use crate::show::events::{Show, continue_command};
+use crate::show::end::NextCommands;
+use crate::show::events::Show;
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Exit, Result, status};
 use codex_agent_shared::ndjson::Output;
@@ -14,9 +16,21 @@ use codex_agent_shared::store::lock::Lock;
 /// Plans the jobs that `read` passes to its function, and runs them; with `--dry-run` prints them instead. All jobs are
 /// planned before a job is started, and an error in one means that no job is started. `lock` is held until then.
 pub fn run_jobs(
+    plan: Plan,
+    common: &CommonOptions,
+    jobs: &Jobs,
+    lock: Option<Lock>,
+    read: impl FnOnce(&mut dyn FnMut(Job) -> Result<()>) -> Result<()>,
+) -> Result<Exit> {
+    run_jobs_after(plan, common, jobs, &RunProgress::default(), lock, read)
+}
+
+/// As [`run_jobs`], with the settings of an earlier run, unless flags set others.
+pub fn run_jobs_after(
     mut plan: Plan,
     common: &CommonOptions,
     jobs: &Jobs,
+    earlier: &RunProgress,
     lock: Option<Lock>,
     read: impl FnOnce(&mut dyn FnMut(Job) -> Result<()>) -> Result<()>,
 ) -> Result<Exit> {
@@ -33,7 +47,7 @@ pub fn run_jobs(
         return Ok(Exit::Done);
     }
     // The settings come first, since no job can run without Codex.
-    let settings = jobs.settings(common)?;
+    let settings = jobs.settings_after(common, earlier)?;
     let mut planned = Planned::default();
     let mut add = |job: Job| {
         planned.add(&job);
@@ -62,5 +76,5 @@ pub fn run_jobs(
     prune_expired();
     let mut shown = Show::new(options, plan.len());
     let ended = plan.run(settings, &mut shown);
-    shown.close(&dir, ended, &continue_command(&dir))
+    shown.close(&dir, ended, &NextCommands::for_run(&dir))
 }

@@ -13,6 +13,7 @@ use crate::record::job::Job;
 use crate::record::settings::{CodexOptions, OnBusy, Settings};
 use crate::run::engine::{RunEnd, supervise};
 use crate::run::observer::Observer;
+use crate::show::end::NextCommands;
 use crate::show::events::{Places, Show};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli::flags::CommonOptions;
@@ -72,8 +73,7 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &CommonOptions, jo
     let name = quoted(runner.queue_name());
     // The queue is unlocked before the wait for a slow reader.
     drop(runner);
-    shown.set_requeue_command(format!("codex-agent queue retry {name} --failed"));
-    let exit = shown.close(&dir, ended, &format!("codex-agent queue run {name}"))?;
+    let exit = shown.close(&dir, ended, &NextCommands::for_queue(&name))?;
     let recorded = format!("the journal of run '{}' has all outcomes; later commands read it", dir.name());
     saved.map_err(|error| error.hint(recorded))?;
     Ok(exit)
@@ -340,7 +340,8 @@ fn open(
     }
     let (dir, mut journal) = RunDir::create("queue", &name)?;
     let kept = Some(Box::new(settings.to_saved()));
-    let what = RunEvent::RunPlanned { kind: "queue".to_owned(), name: name.clone(), settings: kept };
+    let what =
+        RunEvent::RunPlanned { kind: "queue".to_owned(), name: name.clone(), settings: kept, retry_of: None };
     journal.append(&Event::new(dir.name(), what), true)?;
     queue.run = Some(dir.name().to_owned());
     // The first claim is saved together with the run.

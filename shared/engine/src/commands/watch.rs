@@ -10,15 +10,17 @@ use crate::disk::progress::{End, JobState, RunProgress, State};
 use crate::disk::run_dir::RunDir;
 use crate::process::output::Follower;
 use crate::process::preflight::Checker;
-use crate::record::event::{Counts, Event, RunEvent};
+use crate::record::event::{Counts, RunEvent};
 use crate::run::engine::RunEnd;
 use crate::run::observer::{Observer, RunningJob, about};
-use crate::show::events::{Show, ShowOptions, continue_command, report_end};
+use crate::show::end::{NextCommands, continue_command, report_end};
+use crate::show::events::{Show, ShowOptions};
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::watch::{From, Watch};
 use codex_agent_shared::error::{Exit, Result, warn};
 use codex_agent_shared::record::Id;
+use codex_agent_shared::text::quoted;
 use codex_agent_shared::time::Timestamp;
 
 /// The polling interval.
@@ -33,19 +35,23 @@ fn with_places(show: Show, dir: &RunDir, tasks: &RunProgress) -> Show {
 pub fn log(dir: &RunDir, options: ShowOptions) -> Result<()> {
     let tasks = RunProgress::read(dir)?;
     let mut shown = with_places(Show::past(options, tasks.all.len()), dir, &tasks);
+    let mut checker = Checker::default();
     JournalReader::open(&dir.journal())?.read(|entry| {
-        if let Entry::Event(event) = entry {
-            print_event(&mut shown, &event);
-        }
+        print_entry(&mut shown, dir, &tasks.kind, &mut checker, &entry);
         Ok(())
     })?;
     shown.finish()
 }
 
-/// Prints an event of a journal. A plan is not an event for users.
-fn print_event(show: &mut Show, event: &Event) {
-    if !matches!(event.what, RunEvent::RunPlanned { .. }) {
-        show.event(event);
+/// Prints an event of a journal, or labels a job of it. A plan is not an event for users.
+fn print_entry(show: &mut Show, dir: &RunDir, kind: &str, checker: &mut Checker, entry: &Entry) {
+    match entry {
+        Entry::Job(job, _) if show.wants_about() => {
+            show.label(dir.name(), &job.id, &about(kind, job, checker))
+        }
+        Entry::Job(..) => {}
+        Entry::Event(event) if matches!(event.what, RunEvent::RunPlanned { .. }) => {}
+        Entry::Event(event) => show.event(event),
     }
 }
 
@@ -63,6 +69,7 @@ struct RunWatcher {
     dir: RunDir,
     tail: JournalReader,
     tasks: RunProgress,
+    checker: Checker,
     /// The output and the label of each running job.
     followers: HashMap<usize, (Follower, String)>,
     /// The parts of sessions that the events read so far report.
@@ -81,6 +88,7 @@ impl RunWatcher {
             dir,
             tail,
             tasks: RunProgress::default(),
+            checker: Checker::default(),
             followers: HashMap::new(),
             coverage: HashMap::new(),
             lines: 0,
@@ -110,7 +118,7 @@ impl RunWatcher {
     fn read(&mut self, show: &mut Show) -> Result<bool> {
         // The runner is checked first, so that all events that it wrote before its end are read.
         let has_runner = self.dir.is_running();
-        self.read_events(&mut |event| print_event(show, event))?;
+        self.read_events(Some(&mut *show))?;
         self.follow(show);
         if !has_runner {
             // A run without a runner reports nothing more of its sessions.
@@ -119,14 +127,17 @@ impl RunWatcher {
         Ok(has_runner && !matches!(self.tasks.ended, Some((_, End::Completed))))
     }
 
-    fn read_events(&mut self, print: &mut dyn FnMut(&Event)) -> Result<()> {
+    fn read_events(&mut self, mut show: Option<&mut Show>) -> Result<()> {
         let (tasks, coverage, lines) = (&mut self.tasks, &mut self.coverage, &mut self.lines);
+        let (dir, checker) = (&self.dir, &mut self.checker);
         self.tail.read(|entry| {
             *lines += 1;
+            if let Some(show) = &mut show {
+                print_entry(show, dir, &tasks.kind, checker, &entry);
+            }
             match entry {
                 Entry::Job(job, place) => drop(tasks.add(&job, place)),
                 Entry::Event(event) => {
-                    print(&event);
                     if let Some(session) = event.what.job_ref().and_then(|of| of.session) {
                         let is_open = matches!(
                             event.what,
@@ -151,7 +162,7 @@ impl RunWatcher {
                 let out = self.dir.file(task.of.number, task.of.attempt, "out");
                 if let Ok(mut follower) = Follower::open(&out) {
                     follower.kept = show.wants_lines().then(Vec::new);
-                    let about = |job| about(&self.tasks.kind, &job, &mut Checker::default());
+                    let about = |job| about(&self.tasks.kind, &job, &mut self.checker);
                     let about = self.tail.job(task.place).map(about).unwrap_or_default();
                     self.followers.insert(at, (follower, about));
                 }
@@ -168,26 +179,29 @@ impl RunWatcher {
         }
     }
 
-    /// Prints how the run ended, and returns its exit status.
+    /// Prints how the run ended and what to type next, and returns its exit status.
     fn report_end(&self) -> Exit {
-        let continue_command = continue_command(&self.dir);
         let killed = self.tasks.killed;
+        let next = match self.tasks.kind == "queue" {
+            true => NextCommands::for_queue(&quoted(&self.tasks.name)),
+            false => NextCommands::for_run(&self.dir),
+        };
         let ended = match &self.tasks.ended {
             Some((_, End::Completed)) => {
-                RunEnd::Completed { failed: self.tasks.reported_counts().failed, killed }
+                let failed = self.tasks.reported_counts().failed;
+                let interrupted = self.tasks.count_interrupted().min(failed);
+                RunEnd::Completed { failed, interrupted, killed }
             }
             Some((_, End::Stopped(why, left))) => {
                 RunEnd::Stopped { why: why.clone(), left: *left, until: None, killed }
             }
             None => {
-                let name = self.dir.name();
-                warn(format_args!(
-                    "the process that ran '{name}' ended early; '{continue_command}' continues the run"
-                ));
+                let (name, resume) = (self.dir.name(), continue_command(&self.dir));
+                warn(format_args!("the process that ran '{name}' ended early; '{resume}' continues the run"));
                 return Exit::WorkLeft;
             }
         };
-        report_end(&self.dir, &ended, &continue_command, None)
+        report_end(&ended, &next, None)
     }
 }
 
@@ -206,7 +220,6 @@ pub fn watch(dir: &RunDir, options: ShowOptions) -> Result<Exit> {
     }
     // The last events are read after the runner ended.
     watcher.refresh(&mut show)?;
-    show.print_summary();
     show.finish()?;
     Ok(watcher.report_end())
 }
@@ -243,7 +256,7 @@ pub fn watch_group(
                 if is_first && !run.dir.is_running() {
                     // The past events of a run without a runner are not printed.
                     run.is_left = true;
-                    run.read_events(&mut |_| {})?;
+                    run.read_events(None)?;
                 }
                 runs.push(run);
             }

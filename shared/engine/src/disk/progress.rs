@@ -5,7 +5,7 @@
 //! interrupted job that was to send "Continue." does so after a crash too, unless its prompt was changed
 //! meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::liveness;
 use crate::record::event::{Codex, Counts, Event, JobRef, Process, RunEvent, Usage};
 use crate::record::failure::{Class, Failure, Sent};
 use crate::record::job::{Job, Kind, Status};
-use crate::record::settings::SavedSettings;
+use crate::record::settings::{Interrupted, SavedSettings};
 use codex_agent_shared::error::Result;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
@@ -189,6 +189,21 @@ impl JobState {
         self.prompt_hash == hash(prompt)
     }
 
+    /// The class of its failure, if no continued run does the job again by itself.
+    pub fn failure_class(&self) -> Option<Class> {
+        match self.state {
+            State::Failed { again: false, .. } | State::Skipped => {
+                self.outcome.failure.as_ref().map(|failure| failure.class)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it was interrupted.
+    pub fn is_interrupted(&self) -> bool {
+        self.failure_class().is_some_and(Class::is_interrupted)
+    }
+
     /// The session that it drives, while it runs or when it is started.
     pub fn session_driven(&self) -> Option<Id> {
         match (self.state, self.next) {
@@ -234,6 +249,8 @@ pub struct RunProgress {
     pub killed: bool,
     /// The number of concurrent jobs, and the saved settings.
     pub settings: Option<(usize, SavedSettings)>,
+    /// The run whose failed jobs this run does again.
+    pub retry_of: Option<String>,
     reported: Counts,
     ids: HashMap<String, usize>,
 }
@@ -267,6 +284,7 @@ impl RunProgress {
         }
         (task.place, task.asked, task.prompt_hash) = (place, asked, prompt_hash);
         task.home.clone_from(&job.codex_home);
+        task.resent |= job.resent;
         task.outcome.requeue();
         task.outcome.is_claimed = true;
         at
@@ -368,6 +386,32 @@ impl RunProgress {
         (self.codex, self.ended) = (codex, None);
     }
 
+    /// Makes interrupted jobs pending, except those in `but`, so that a runner continues their sessions or sends their
+    /// prompts again. Returns their number. Without a session there is nothing to continue.
+    pub fn requeue_interrupted(&mut self, action: Interrupted, but: &HashSet<String>) -> usize {
+        let mut requeued = 0;
+        for at in 0..self.all.len() {
+            let job = &self.all[at];
+            let next = match (action, job.of.session) {
+                _ if !job.is_interrupted() || but.contains(&job.of.job) => continue,
+                (Interrupted::Fail, _) | (Interrupted::Continue, None) => continue,
+                (Interrupted::Continue, Some(session)) => NextStart::Continue(session),
+                (Interrupted::Retry, _) => job.next,
+            };
+            self.set_state(at, State::Pending);
+            self.all[at].next = next;
+            self.all[at].outcome.was_sent = true;
+            self.all[at].outcome.requeue();
+            requeued += 1;
+        }
+        requeued
+    }
+
+    /// The number of failed jobs that were interrupted.
+    pub fn count_interrupted(&self) -> usize {
+        self.all.iter().filter(|job| job.is_interrupted()).count()
+    }
+
     /// Applies an event.
     pub fn apply(&mut self, event: Event) {
         let at = event.at;
@@ -382,8 +426,8 @@ impl RunProgress {
         }
         let index = index.unwrap_or(0);
         match event.what {
-            RunEvent::RunPlanned { kind, name, settings } => {
-                (self.kind, self.name) = (kind, name);
+            RunEvent::RunPlanned { kind, name, settings, retry_of } => {
+                (self.kind, self.name, self.retry_of) = (kind, name, retry_of);
                 self.settings = settings.map(|kept| (1, *kept));
             }
             RunEvent::RunStarted {

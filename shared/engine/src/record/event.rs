@@ -132,6 +132,9 @@ pub enum RunEvent {
         /// The settings of a queue; null for other runs.
         #[serde(default)]
         settings: Option<Box<SavedSettings>>,
+        /// The run whose failed jobs this run does again; null if this run is no retry.
+        #[serde(default)]
+        retry_of: Option<String>,
     },
     /// A runner begins or continues a run.
     #[serde(rename = "run.started")]
@@ -153,6 +156,9 @@ pub enum RunEvent {
         /// Further options, which also apply when the run is continued.
         #[serde(default)]
         settings: Option<Box<SavedSettings>>,
+        /// The run whose failed jobs this run does again; null if this run is no retry.
+        #[serde(default)]
+        retry_of: Option<String>,
         /// The process of the runner.
         runner: Process,
     },

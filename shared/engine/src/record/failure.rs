@@ -188,6 +188,50 @@ impl Class {
         }
     }
 
+    /// Whether the turn was interrupted, by a signal or by a request to stop.
+    pub fn is_interrupted(self) -> bool {
+        matches!(self, Class::Interrupted | Class::Stopped)
+    }
+
+    /// The names of the classes, each with its meaning.
+    pub fn values() -> Vec<(&'static str, &'static str)> {
+        vec![
+            ("usage_limit", "a usage limit of the account was reached"),
+            ("rate_limit", "the provider rejected too many requests"),
+            ("overloaded", "the provider is overloaded"),
+            ("network", "the provider could not be reached"),
+            ("timeout", "a time limit of the job was exceeded"),
+            ("interrupted", "Codex ended in the middle of the turn"),
+            ("stopped", "the run was stopped"),
+            ("crashed", "Codex crashed"),
+            ("refused", "the provider, Codex or codex-agent rejected the job for another reason"),
+            ("busy", "another process has the session open"),
+            ("auth", "Codex is not logged in, or the login was rejected"),
+            ("not_trusted", "Codex does not trust the working directory"),
+            ("not_found", "the session does not exist"),
+            ("archived", "the session is archived"),
+            ("cwd", "the working directory cannot be used"),
+            ("context", "the context window of the model is full"),
+            ("model", "the model cannot be used"),
+            ("provider", "the model provider is not configured"),
+            ("config", "Codex's config.toml cannot be loaded"),
+            ("home", "Codex's home does not exist"),
+            ("spawn", "Codex could not be started"),
+            ("disk", "the disk is full, or a directory of codex-agent cannot be used"),
+            ("damaged", "Codex refuses to read the rollout of the session"),
+            ("locked", "Codex's database is locked"),
+            ("unrecorded", "Codex ended before it recorded the prompt"),
+            ("wrong_session", "Codex resumed another session"),
+            ("version", "a version of Codex that is too old has written to the rollout"),
+            ("other", "any other failure"),
+        ]
+    }
+
+    /// The class of this name.
+    pub fn parse(word: &str) -> Option<Class> {
+        TABLE.iter().map(|row| row.class).find(|class| class.word() == word)
+    }
+
     /// The name of the class in records.
     pub fn word(self) -> String {
         serde_json::to_value(self).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
@@ -290,6 +334,8 @@ mod tests {
             assert_eq!(TABLE.iter().filter(|other| other.class == row.class).count(), 1, "{:?}", row.class);
         }
         assert_eq!(TABLE.len(), Class::Other as usize + 1);
+        let values: Vec<Class> = Class::values().iter().filter_map(|(word, _)| Class::parse(word)).collect();
+        assert!(values.len() == TABLE.len() && TABLE.iter().all(|row| values.contains(&row.class)));
         assert_eq!(serde_json::from_str::<Class>("\"melted\"").unwrap(), Class::Other);
         assert_eq!(Class::UsageLimit.word(), "usage_limit");
     }

@@ -131,6 +131,9 @@ pub struct Job {
     /// The absolute path of Codex's home; null means the home of the environment.
     #[serde(default)]
     pub codex_home: Option<String>,
+    /// Whether the model may already have received this prompt, in another run; absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resent: bool,
 }
 
 fn version() -> u32 {

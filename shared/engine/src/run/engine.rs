@@ -30,6 +30,7 @@ use crate::process::session_lock::SessionLock;
 use crate::process::spawn;
 use crate::record::event::{Codex, Counts, Event, RunEvent};
 use crate::record::failure::{Class, Failure};
+use crate::record::job::Job;
 use crate::record::settings::Settings;
 use crate::run::feed::{JobFeed, LOOK, PlannedJobs};
 use crate::run::observer::{Observer, RunningJob, about};
@@ -47,6 +48,8 @@ pub enum RunEnd {
     Completed {
         /// The number of failed jobs, including those of earlier runners.
         failed: usize,
+        /// The number of those that were interrupted.
+        interrupted: usize,
         /// Whether jobs were killed because of a request to stop.
         killed: bool,
     },
@@ -267,6 +270,7 @@ impl<'e> Engine<'e> {
             codex: tasks.codex.clone(),
             codex_home: tasks.codex_home.clone(),
             settings: Some(Box::new(self.settings.to_saved())),
+            retry_of: tasks.retry_of.clone(),
             runner: liveness::identify_process(std::process::id() as i32),
         };
         self.record_event(what, true)?;
@@ -315,13 +319,24 @@ impl<'e> Engine<'e> {
 
     pub(super) fn follow(&mut self, mut running: Running) {
         running.follower.kept = self.listener.wants_lines().then(Vec::new);
-        // A pipe shows no prompt, so a long prompt is not read again for it.
-        if self.listener.wants_about()
+        // A job that was started by an earlier runner has no label yet.
+        if running.adopted
+            && self.listener.wants_about()
             && let Ok(job) = self.journal.job(self.tasks.all[running.task].place)
         {
-            running.about = about(&self.tasks.kind, &job, &mut self.checker);
+            running.about = self.label(&job);
         }
         self.running.push(running);
+    }
+
+    /// The label of a job, if the observer shows labels. The observer has it too.
+    pub(super) fn label(&mut self, job: &Job) -> String {
+        if !self.listener.wants_about() {
+            return String::new();
+        }
+        let about = about(&self.tasks.kind, job, &mut self.checker);
+        self.listener.label(self.dir.name(), &job.id, &about);
+        about
     }
 
     fn run(mut self, mut signals: Signals) -> Result<RunEnd> {
@@ -451,7 +466,8 @@ impl<'e> Engine<'e> {
             self.skip_unsent()?;
             let failed = self.counts().failed;
             self.record_event(RunEvent::RunCompleted {}, true)?;
-            return Ok(RunEnd::Completed { failed, killed });
+            let interrupted = self.tasks.count_interrupted().min(failed);
+            return Ok(RunEnd::Completed { failed, interrupted, killed });
         }
         let why = self.stop.why.clone().unwrap_or_else(|| "signal".to_owned());
         self.record_event(RunEvent::RunStopped { why: why.clone(), left, until }, true)?;

@@ -14,10 +14,14 @@ pub trait Observer {
     /// An event, after it was written to the journal.
     fn event(&mut self, event: &Event);
 
-    /// Whether it shows labels of running jobs.
+    /// Whether it shows labels of jobs.
     fn wants_about(&self) -> bool {
         false
     }
+
+    /// The label of a job of this run, before the first event of the job, if [`Observer::wants_about`]. Text from outside:
+    /// may contain control characters.
+    fn label(&mut self, _run: &str, _job: &str, _about: &str) {}
 
     /// Whether it receives the lines that Codex prints.
     fn wants_lines(&self) -> bool {
@@ -29,6 +33,11 @@ pub trait Observer {
 
     /// A status line, in addition to the events.
     fn status(&mut self, text: &str);
+
+    /// A status line about a usage limit that lets no job start, in addition to the event `run.waiting`.
+    fn wait(&mut self, text: &str) {
+        self.status(text);
+    }
 
     /// A problem after which the run continues, or for which it stops.
     fn warn(&mut self, text: &str);

@@ -32,6 +32,12 @@ impl Plan {
         Plan { made: None, tasks: RunProgress::new(kind, name, codex_home), ids: HashSet::new() }
     }
 
+    /// The same plan, for a run that does failed jobs of this run again. Call it before a job is added.
+    pub fn retrying(mut self, run: &str) -> Plan {
+        self.tasks.retry_of = Some(run.to_owned());
+        self
+    }
+
     /// Adds a job. A job without an id gets its number as id.
     pub fn add(&mut self, job: Job) -> Result<()> {
         let mut job = self.name(job)?;
@@ -41,6 +47,7 @@ impl Plan {
                 kind: self.tasks.kind.clone(),
                 name: self.tasks.name.clone(),
                 settings: None,
+                retry_of: self.tasks.retry_of.clone(),
             };
             journal.append(&Event::new(dir.name(), what), false)?;
             self.made = Some((dir, journal));
@@ -92,7 +99,7 @@ impl Plan {
     /// Runs the jobs.
     pub fn run(mut self, settings: Settings, listener: &mut dyn Observer) -> Result<RunEnd> {
         let Some((dir, journal)) = self.made else {
-            return Ok(RunEnd::Completed { failed: 0, killed: false });
+            return Ok(RunEnd::Completed { failed: 0, interrupted: 0, killed: false });
         };
         let mut feed = PlannedJobs::default();
         supervise(&dir, journal, &mut self.tasks, settings, &mut feed, listener).map_err(|error| {

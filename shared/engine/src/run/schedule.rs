@@ -144,7 +144,7 @@ impl Engine<'_> {
         }
         if wait > Duration::ZERO && announced != Some(limit.next) {
             self.limits.announced = Some(limit.next);
-            self.listener.status(&format!("waiting: {}", limit.error(now).message()));
+            self.listener.wait(&format!("waiting: {}", limit.error(now).message()));
             let why = Class::UsageLimit.word();
             self.record_event(RunEvent::RunWaiting { why, until: Some(limit.next) }, false)?;
         }
@@ -168,6 +168,7 @@ impl Engine<'_> {
     fn start(&mut self, at: usize) -> Result<()> {
         let planned = self.journal.job(self.tasks.all[at].place)?;
         let next = self.tasks.all[at].next;
+        let about = self.label(&planned);
         let job = match next {
             NextStart::Plan => planned,
             NextStart::Continue(session) => planned.resuming(session).with_prompt("Continue."),
@@ -229,7 +230,9 @@ impl Engine<'_> {
                 }
                 let patience = self.settings.patience;
                 let task = &self.tasks.all[at];
-                self.follow(Running::new(self.dir, at, task, *follower, Some(child), patience));
+                let mut running = Running::new(self.dir, at, task, *follower, Some(child), patience);
+                running.about = about;
+                self.follow(running);
                 Ok(())
             }
             Spawn::Failed(failure) => self.fail(at, Failed::without_exit(failure)),

@@ -1,31 +1,39 @@
 //! Printing events: records, answers or one line each; on a terminal with a live view of running jobs. A closed
 //! or slow output never stops or delays a run.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::disk::run_dir::RunDir;
 use crate::record::event::{Counts, Event, JobRef, RunEvent};
+use crate::record::failure::Class;
 use crate::record::job::{Sandbox, VERSION};
 use crate::run::engine::RunEnd;
 use crate::run::observer::{Observer, RunningJob};
+use crate::show::end::{NextCommands, describe_until, report_end};
+use crate::show::format_progress;
 use crate::show::live::Live;
-use crate::show::{WIDE, format_progress, list_counts};
+use crate::show::row::{Row, most};
+use crate::show::tally::Tally;
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::codex::watch::SessionEvent;
 use codex_agent_shared::error::{self, Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::record::Id;
-use codex_agent_shared::terminal::{columns, is_drawable, is_terminal};
-use codex_agent_shared::text::{cell, harmless, lines, path_cell, tsv, width};
+use codex_agent_shared::terminal::{Look, columns, is_drawable, is_terminal, line};
+use codex_agent_shared::text::{cell, harmless, path_cell, tsv};
 use codex_agent_shared::time::Timestamp;
+
+/// The format of a day.
+const DAY: &str = "%A, %Y-%m-%d";
 
 /// The limit of buffered output, in bytes. A reader may stop reading.
 const KEPT: usize = 64 << 20;
 
-/// The length of a reason on a terminal, and the indentation of its further lines.
+/// The length of a reason on a terminal.
 const REASON: usize = 400;
-const INDENT: usize = 10;
 
 /// The forms of output.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +44,8 @@ pub struct ShowOptions {
     pub answers: bool,
     /// Codex's own events too.
     pub events: bool,
+    /// Whether a terminal has colours.
+    pub color: bool,
 }
 
 /// Returns the place of a job in its queue, from 1. The flag is whether places may have changed since the last call.
@@ -47,17 +57,19 @@ pub struct Show {
     options: ShowOptions,
     several: bool,
     terminal: bool,
+    /// Whether the events are those of the past, so that their times matter more than the progress.
+    is_past: bool,
     live: Option<Live>,
     places: Option<Places>,
-    /// The command that requeues failed prompts.
-    requeue_command: Option<String>,
+    /// The labels of the jobs that have not ended, by run and job.
+    labels: HashMap<(String, String), String>,
+    /// The totals of the runs that have not ended.
+    tallies: HashMap<String, Tally>,
+    /// The day of the last line, if it has been printed or is today.
+    day: String,
     is_closed: bool,
     /// The error of a failed write, unless the reader closed the pipe.
     write_error: Option<Error>,
-    /// The times of the first and the last event.
-    span: Option<(Timestamp, Timestamp)>,
-    counts: Counts,
-    used: [i64; 2],
 }
 
 /// An event of Codex. Never in the journal of a run.
@@ -89,31 +101,26 @@ impl Show {
             options,
             several: jobs > 1,
             terminal: is_terminal(),
+            is_past: false,
             live,
             places: None,
-            requeue_command: None,
+            labels: HashMap::new(),
+            tallies: HashMap::new(),
+            day: Timestamp::now().local(DAY),
             is_closed: false,
             write_error: None,
-            span: None,
-            counts: Counts::default(),
-            used: [0; 2],
         }
     }
 
     /// A printer for past events, without a live view.
     pub fn past(options: ShowOptions, jobs: usize) -> Show {
-        Show { live: None, ..Show::new(options, jobs) }
+        Show { live: None, is_past: true, ..Show::new(options, jobs) }
     }
 
     /// Labels jobs by their places in a queue.
     pub fn with_places(mut self, places: Places) -> Show {
         self.places = Some(places);
         self
-    }
-
-    /// Sets the command that requeues failed prompts, for a hint.
-    pub fn set_requeue_command(&mut self, command: String) {
-        self.requeue_command = Some(command);
     }
 
     /// Sets the line that the live view shows while no job is running.
@@ -163,49 +170,105 @@ impl Show {
         let (kind, of) = (event.what.type_name(), event.what.job_ref());
         let (job, session) = (of.map_or("", |of| &of.job), of.and_then(|of| of.session));
         let text = describe(&event.what);
-        if !self.terminal {
-            return self.output.text(row(event.at, kind, job, session, &text).as_bytes(), b"\n");
+        match self.terminal {
+            true => self.write_on_terminal(event, &text),
+            false => self.output.text(row(event.at, kind, job, session, &text).as_bytes(), b"\n"),
         }
-        if matches!(event.what, RunEvent::JobSpawned { .. } | RunEvent::JobSession { .. }) {
-            return Ok(());
-        }
-        if self.live.is_some() && matches!(event.what, RunEvent::JobStarted { .. }) {
-            // The live view shows running jobs.
-            return Ok(());
-        }
-        let name = kind.split('.').next_back().unwrap_or_default();
-        let job = of.map(|of| find_label(&mut self.places, &of.job)).unwrap_or_default();
-        let most = columns().saturating_sub(1);
-        let mut start = format!("{} {job:>3} {name:9} ", format_progress(event.counts));
-        if most >= WIDE {
-            let id = session.map(|id| id.short()).unwrap_or_default();
-            start.push_str(&format!("{id:8} {:>6}  ", duration(&event.what)));
-        }
-        let left = most.saturating_sub(width(&start)).max(8);
-        // The reason of a failure is wrapped, and not truncated.
-        if matches!(
-            event.what,
-            RunEvent::JobFailed { .. }
-                | RunEvent::JobSkipped { .. }
-                | RunEvent::RunWaiting { .. }
-                | RunEvent::RunStopped { .. }
-        ) {
-            let mut rows = lines(&start, &cell(&text, REASON), INDENT, most).into_iter();
-            return rows.try_for_each(|line| self.output.text(line.trim_end().as_bytes(), b"\n"));
-        }
-        let text = match &event.what {
-            RunEvent::JobStarted { .. } => path_cell(&text, None, left),
-            _ => cell(&text, left),
+    }
+
+    fn write_on_terminal(&mut self, event: &Event, text: &str) -> Result<()> {
+        use RunEvent::{JobFailed, JobSession, JobSkipped, JobSpawned, JobStarted};
+        let is_limit = matches!(&event.what, JobFailed { failure, again: true, .. } if failure.class == Class::UsageLimit);
+        let is_hidden = match &event.what {
+            JobSpawned { .. } | JobSession { .. } => true,
+            // The live view shows running jobs, and the time until which a limit holds.
+            JobStarted { .. } | RunEvent::RunWaiting { .. } => self.live.is_some(),
+            // Each further attempt ends with the same message.
+            _ => {
+                let tries = self.tallies.get(&event.run).map_or(0, |tally| tally.limited_attempts);
+                is_limit && self.live.is_some() && tries > 1
+            }
         };
-        self.output.text(format!("{start}{text}").trim_end().as_bytes(), b"\n")
+        if is_hidden {
+            return Ok(());
+        }
+        let color = self.options.color;
+        let place = match self.is_past {
+            false => format_progress(event.counts),
+            true => {
+                let day = event.at.local(DAY);
+                if day != self.day {
+                    self.output.text(line(&[(&day, Look::Dim, 0)], color).as_bytes(), b"\n")?;
+                    self.day = day;
+                }
+                event.at.local("%H:%M:%S")
+            }
+        };
+        let of = event.what.job_ref();
+        let number = of.map(|of| find_number(&mut self.places, &of.job)).unwrap_or_default();
+        let session = of.and_then(|of| of.session).map(|id| id.short()).unwrap_or_default();
+        let label = of.and_then(|of| self.label_of(&event.run, of)).unwrap_or_default().to_owned();
+        let (state, look) = state(&event.what);
+        let totals = self.tallies.get(&event.run).map(|tally| tally.describe(event.at)).unwrap_or_default();
+        let text = match &event.what {
+            RunEvent::RunCompleted {} => totals,
+            RunEvent::RunStopped { .. } if !totals.is_empty() => format!("{text}; {totals}"),
+            JobStarted { .. } => path_cell(text, std::env::var("HOME").ok().as_deref(), REASON),
+            // The state has the class already.
+            JobFailed { failure, .. } if failure.class == Class::Stopped => String::new(),
+            JobFailed { failure, .. } if state != "failed" => failure.plain(),
+            RunEvent::RunWaiting { until: Some(until), .. } if self.is_past => {
+                format!("until {}", until.clock())
+            }
+            RunEvent::RunWaiting { until: Some(until), .. } => {
+                describe_until(*until, event.at).trim_start().to_owned()
+            }
+            _ => text.to_owned(),
+        };
+        let row = Row {
+            place: &place,
+            number: &number,
+            state,
+            look: Some(look),
+            session: &session,
+            duration: &duration(&event.what),
+            label: &label,
+            text: &text,
+        };
+        // The reason of a failure is wrapped, and not truncated.
+        let lines = match &event.what {
+            JobFailed { .. }
+            | JobSkipped { .. }
+            | RunEvent::RunWaiting { .. }
+            | RunEvent::RunCompleted {}
+            | RunEvent::RunStopped { .. } => row.lines(color, REASON),
+            _ => vec![row.line(color)],
+        };
+        lines.iter().try_for_each(|line| self.output.text(line.as_bytes(), b"\n"))
+    }
+
+    fn label_of(&self, run: &str, of: &JobRef) -> Option<&str> {
+        // A look-up needs an owned pair.
+        self.labels.get(&(run.to_owned(), of.job.clone())).map(String::as_str)
+    }
+
+    /// The name of a job in a message: its number and its label.
+    fn name_job(&mut self, run: &str, of: &JobRef) -> String {
+        let noun = if self.places.is_some() { "prompt" } else { "job" };
+        let number = find_number(&mut self.places, &of.job);
+        let number = if number.is_empty() { of.job.as_str() } else { &number };
+        match self.label_of(run, of) {
+            Some(label) => format!("{noun} {number} '{}'", cell(label, 60)),
+            None => format!("{noun} {number}"),
+        }
     }
 
     fn answer(&mut self, event: &Event) -> Result<()> {
         match &event.what {
             RunEvent::JobCompleted { of, last_message, .. } => {
                 if self.several {
-                    let id = of.session.map_or_else(|| of.job.clone(), |id| id.to_string());
-                    self.output.text(format!("==> {id} <==").as_bytes(), b"\n")?;
+                    let heading = self.heading(&event.run, of);
+                    self.output.text(format!("==> {heading} <==").as_bytes(), b"\n")?;
                 }
                 let message = last_message.as_deref().unwrap_or_default();
                 if !self.terminal {
@@ -214,11 +277,29 @@ impl Show {
                 message.lines().try_for_each(|line| self.output.text(harmless(line).as_bytes(), b"\n"))
             }
             RunEvent::JobFailed { of, .. } | RunEvent::JobSkipped { of, .. } => {
-                warn(format_args!("job {}: {}", of.job, describe(&event.what)));
+                let name = self.name_job(&event.run, of);
+                warn(format_args!("{name}: {}", describe(&event.what)));
                 Ok(())
             }
             _ => Ok(()),
         }
+    }
+
+    /// The heading of an answer: in a pipe the id of the session, on a terminal its last digits and its title.
+    fn heading(&mut self, run: &str, of: &JobRef) -> String {
+        let session = of.session;
+        if !self.terminal {
+            return session.map_or_else(|| of.job.clone(), |id| id.to_string());
+        }
+        let label = match self.places.is_some() {
+            true => self.name_job(run, of),
+            false => self.label_of(run, of).unwrap_or_default().to_owned(),
+        };
+        let heading = format!("{} {label}", session.map(|id| id.short()).unwrap_or_default());
+        // The line has eight columns of its own.
+        let id =
+            line(&[(&cell(heading.trim(), most().saturating_sub(8)), Look::Bold, 0)], self.options.color);
+        id
     }
 
     fn codex_event(&mut self, run: &str, of: &JobRef, line: &[u8]) -> Result<()> {
@@ -252,25 +333,26 @@ impl Show {
         });
     }
 
-    /// Prints the summary and the hints at the end of a run, and returns the exit status. `continue_command`
-    /// continues the run. Waits for a slow reader, since no job is delayed by the wait.
-    pub fn close(mut self, dir: &RunDir, ended: Result<RunEnd>, continue_command: &str) -> Result<Exit> {
-        self.print_summary();
+    /// Prints how a run ended and what to type next, and returns the exit status. Waits for a slow reader, since no
+    /// job is delayed by the wait.
+    pub fn close(mut self, dir: &RunDir, ended: Result<RunEnd>, next: &NextCommands) -> Result<Exit> {
         self.print(|_| Ok(()));
         let has_left = matches!(ended, Ok(RunEnd::Left { .. }));
         if !self.is_closed && !has_left {
             let written = self.output.flush();
             self.record_write(written);
         }
+        let resume = &next.resume;
         let ended = ended.map_err(|error| {
-            error.or_hint(format!("jobs may still be running; '{continue_command}' continues the run"))
+            error.or_hint(format!("jobs may still be running; '{resume}' continues the run"))
         })?;
-        let exit = report_end(dir, &ended, continue_command, self.requeue_command.as_deref());
+        let log = format!("codex-agent run log {}", dir.name());
+        let exit = report_end(&ended, next, self.is_closed.then_some(&log));
+        if exit == Exit::Done && self.terminal && !self.options.json && !self.options.answers {
+            status(format_args!("'{}' prints the answers", next.answers));
+        }
         match self.write_error.take() {
-            Some(error) => {
-                let log = format!("'codex-agent run log {}' prints the events", dir.name());
-                Err(error.hint(format!("the run itself continued; {log}")))
-            }
+            Some(error) => Err(error.hint(format!("the run itself continued; '{log}' prints the events"))),
             None => Ok(exit),
         }
     }
@@ -283,39 +365,52 @@ impl Show {
             self.write_error.get_or_insert(error);
         }
     }
-
-    /// Prints the totals on a terminal.
-    pub fn print_summary(&mut self) {
-        let Counts { completed, failed, skipped, .. } = self.counts;
-        if !self.terminal || self.options.json || self.options.answers || completed + failed + skipped < 2 {
-            return;
-        }
-        let [input, output] = self.used;
-        let counts = list_counts(&[(completed, "completed"), (failed, "failed"), (skipped, "skipped")]);
-        let took = self.span.map_or_else(String::new, |(first, last)| first.countdown(last));
-        self.status(&format!("{counts} in {took}; {input} input tokens, {output} output tokens"));
-    }
 }
 
 impl Observer for Show {
     fn event(&mut self, event: &Event) {
-        self.counts = event.counts;
-        self.span = Some((self.span.map_or(event.at, |(first, _)| first), event.at));
-        if let RunEvent::JobCompleted { usage: Some(usage), .. } = &event.what {
-            for (sum, name) in self.used.iter_mut().zip(["input_tokens", "output_tokens"]) {
-                *sum += usage.get(name).copied().unwrap_or(0);
-            }
+        if self.terminal && !self.options.json {
+            self.tallies.entry(event.run.clone()).or_default().add(event);
         }
         if let (Some(places), true, RunEvent::JobStarted { of, .. }) =
             (&mut self.places, self.live.is_some(), &event.what)
         {
             places(&of.job, true);
         }
+        if let Some(live) = &mut self.live {
+            match &event.what {
+                RunEvent::RunWaiting { until, .. } => live.set_limited(*until),
+                RunEvent::JobStarted { .. } | RunEvent::RunCompleted {} | RunEvent::RunStopped { .. } => {
+                    live.set_limited(None);
+                }
+                _ => {}
+            }
+        }
         self.print(|show| show.write(event));
+        match &event.what {
+            RunEvent::JobCompleted { of, .. }
+            | RunEvent::JobFailed { of, again: false, .. }
+            | RunEvent::JobSkipped { of, withdrawn: false, .. } => {
+                self.labels.remove(&(event.run.clone(), of.job.clone()));
+            }
+            RunEvent::RunCompleted {} | RunEvent::RunStopped { .. } => drop(self.tallies.remove(&event.run)),
+            _ => {}
+        }
     }
 
     fn wants_about(&self) -> bool {
-        self.live.is_some()
+        self.options.answers || (self.terminal && !self.options.json)
+    }
+
+    fn label(&mut self, run: &str, job: &str, about: &str) {
+        self.labels.insert((run.to_owned(), job.to_owned()), about.to_owned());
+    }
+
+    fn wait(&mut self, text: &str) {
+        // The live view has a line for this.
+        if self.live.is_none() {
+            self.status(text);
+        }
     }
 
     fn wants_lines(&self) -> bool {
@@ -341,7 +436,7 @@ impl Observer for Show {
         let places = &mut self.places;
         let lines = match &mut self.live {
             Some(live) => {
-                live.update(counts, jobs, &mut |job| find_label(places, job));
+                live.update(counts, jobs, self.options.color, &mut |job| find_number(places, job));
                 live.draw()
             }
             None => String::new(),
@@ -354,8 +449,8 @@ impl Observer for Show {
     }
 }
 
-/// The label of a job: its place in the queue, or its id if that is short.
-fn find_label(places: &mut Option<Places>, job: &str) -> String {
+/// The number of a job: its place in the queue, or its id if that is short.
+fn find_number(places: &mut Option<Places>, job: &str) -> String {
     match places {
         Some(places) => places(job, false).map(|place| place.to_string()).unwrap_or_default(),
         None if job.len() <= 6 => job.to_owned(),
@@ -367,6 +462,28 @@ fn find_label(places: &mut Option<Places>, job: &str) -> String {
 fn row(at: Timestamp, kind: &str, job: &str, session: Option<Id>, text: &str) -> String {
     let session = session.map(|id| id.to_string()).unwrap_or_default();
     [&at.to_string(), kind, &tsv(job), &session, &tsv(text)].join("\t")
+}
+
+/// The state of a job or run after an event, as a terminal shows it.
+fn state(what: &RunEvent) -> (&'static str, Look) {
+    match what {
+        RunEvent::JobFailed { failure, .. } if failure.class.is_interrupted() => {
+            ("interrupted", Look::Interrupted)
+        }
+        RunEvent::JobFailed { failure, .. } if failure.class == Class::UsageLimit => {
+            ("limited", Look::Limited)
+        }
+        RunEvent::JobFailed { .. } => ("failed", Look::Failed),
+        RunEvent::JobSkipped { withdrawn: true, .. } => ("pending", Look::Waiting),
+        RunEvent::JobSkipped { .. } => ("skipped", Look::Waiting),
+        RunEvent::RunWaiting { .. } => ("limited", Look::Limited),
+        RunEvent::JobCompleted { .. } => ("completed", Look::Plain),
+        RunEvent::RunCompleted {} => ("ended", Look::Bold),
+        RunEvent::RunStopped { .. } => ("stopped", Look::Interrupted),
+        RunEvent::JobStarted { .. } => ("started", Look::Running),
+        RunEvent::RunStarted { continued: true, .. } => ("continued", Look::Bold),
+        _ => ("started", Look::Bold),
+    }
 }
 
 /// The duration of a completed job.
@@ -409,41 +526,4 @@ fn describe(what: &RunEvent) -> String {
 /// A number of jobs: `1 job`, `2 jobs`.
 pub fn count_jobs(jobs: usize) -> String {
     format!("{jobs} job{}", if jobs == 1 { "" } else { "s" })
-}
-
-/// Prints how a run ended, and returns the exit status.
-pub fn report_end(
-    dir: &RunDir,
-    ended: &RunEnd,
-    continue_command: &str,
-    requeue_command: Option<&str>,
-) -> Exit {
-    let name = dir.name();
-    match ended {
-        RunEnd::Completed { killed: true, .. } => Exit::Interrupted,
-        RunEnd::Completed { failed: 0, .. } => Exit::Done,
-        RunEnd::Completed { failed, .. } => {
-            let failed = count_jobs(*failed);
-            let requeue =
-                requeue_command.map_or(String::new(), |command| format!("; requeue with '{command}'"));
-            warn(format_args!("{failed} failed; 'codex-agent run log {name}' prints why{requeue}"));
-            Exit::Negative
-        }
-        RunEnd::Stopped { why, left, until, killed } => {
-            let until = until.map_or(String::new(), |until| format!(" until {}", until.clock()));
-            let left = count_jobs(*left);
-            warn(format_args!("stopped ({why}{until}), {left} left; '{continue_command}' continues the run"));
-            if *killed { Exit::Interrupted } else { Exit::WorkLeft }
-        }
-        RunEnd::Left { running } => {
-            let running = count_jobs(*running);
-            warn(format_args!("{running} may still be running; '{continue_command}' continues the run"));
-            Exit::Interrupted
-        }
-    }
-}
-
-/// The command that continues a run, except that of a queue.
-pub fn continue_command(dir: &RunDir) -> String {
-    format!("codex-agent run continue {}", dir.name())
 }

@@ -3,18 +3,25 @@
 
 use crate::record::event::Counts;
 use crate::run::observer::RunningJob;
-use crate::show::{WIDE, format_progress, list_counts};
-use codex_agent_shared::terminal::{columns, rows};
+use crate::show::end::describe_until;
+use crate::show::row::{Row, most};
+use crate::show::{format_progress, list_counts};
+use codex_agent_shared::terminal::{Look, columns, line, rows};
 use codex_agent_shared::text::{cell, width};
 use codex_agent_shared::time::Timestamp;
+
+/// A line on the screen, and its width.
+type Drawn = (String, usize);
 
 /// The lines on the screen.
 #[derive(Default)]
 pub(super) struct Live {
-    drawn: Vec<String>,
-    lines: Vec<String>,
+    drawn: Vec<Drawn>,
+    lines: Vec<Drawn>,
     /// The line that is shown while no job is running.
     idle: String,
+    /// The time until which a usage limit lets no job start.
+    limited: Option<Timestamp>,
 }
 
 impl Live {
@@ -23,36 +30,42 @@ impl Live {
         text.clone_into(&mut self.idle);
     }
 
-    /// Sets the lines: one for each job, as many as fit, and one for the totals. `label` returns the label of a job.
+    /// Sets the time until which a usage limit lets no job start; `None` if there is no limit.
+    pub(super) fn set_limited(&mut self, until: Option<Timestamp>) {
+        self.limited = until;
+    }
+
+    /// Sets the lines: one for each job, as many as fit, and one for the totals. `label` returns the number of a job.
     pub(super) fn update(
         &mut self,
         counts: Counts,
         jobs: &mut dyn Iterator<Item = RunningJob<'_>>,
+        color: bool,
         label: &mut dyn FnMut(&str) -> String,
     ) {
-        let (wide, now) = (columns().saturating_sub(1), Timestamp::now());
+        let (wide, now) = (most(), Timestamp::now());
         // At most half of the window, so that past events stay visible.
-        let most = (rows() / 2).saturating_sub(1).clamp(1, 20);
+        let shown = (rows() / 2).saturating_sub(1).clamp(1, 20);
         self.lines.clear();
         let mut jobs: Vec<RunningJob<'_>> = jobs.collect();
         // Sorted by number, so that no line moves when another job ends.
         jobs.sort_by_key(|job| job.of.number);
-        let more = jobs.len().saturating_sub(most);
+        let more = jobs.len().saturating_sub(shown);
         // Aligned with the columns of past events.
-        let blank = " ".repeat(format_progress(counts).len());
-        for job in jobs.iter().take(most) {
+        let place = " ".repeat(format_progress(counts).len());
+        for job in jobs.iter().take(shown) {
             let id = job.of.session.map(|id| id.short()).unwrap_or_default();
-            let (name, since) = (label(&job.of.job), job.since.countdown(now));
-            let start = match wide >= WIDE {
-                true => format!("{blank} {name:>3} running   {id:8} {since:>6}  "),
-                false => format!("{blank} {name:>3} {since:>9} "),
+            let row = Row {
+                place: &place,
+                number: &label(&job.of.job),
+                state: "running",
+                look: Some(Look::Running),
+                session: &id,
+                duration: &job.since.countdown(now),
+                label: job.about,
+                text: job.doing,
             };
-            let line = format!("{start}{}", describe_job(job, wide.saturating_sub(width(&start))));
-            self.lines.push(line.trim_end().to_owned());
-        }
-        if self.lines.is_empty() {
-            self.lines.extend(Some(cell(&self.idle, wide)).filter(|idle| !idle.is_empty()));
-            return;
+            self.lines.push((row.line(color), width(&row.line(false))));
         }
         let Counts { pending, running, completed, failed, skipped } = counts;
         let totals = list_counts(&[
@@ -63,15 +76,28 @@ impl Live {
             (skipped, "skipped"),
             (more, "not shown"),
         ]);
-        self.lines.push(cell(&totals, wide));
+        let (text, look) = match (self.limited, self.lines.is_empty()) {
+            (Some(until), _) => {
+                let totals = if totals.is_empty() { totals } else { format!("; {totals}") };
+                // The time has come, and the limit is tried again in a moment.
+                let until = if until > now { describe_until(until, now) } else { String::new() };
+                (format!("limited{until}{totals}"), Look::Limited)
+            }
+            (None, true) => (self.idle.clone(), Look::Plain),
+            (None, false) => (totals, Look::Plain),
+        };
+        let text = cell(&text, wide);
+        if !text.is_empty() {
+            self.lines.push((line(&[(text.as_str(), look, 0)], color), width(&text)));
+        }
     }
 
-    /// The bytes that clear the lines.
+    /// The bytes that clear the lines. After the window became narrower, a line may have several rows.
     pub(super) fn clear(&mut self) -> String {
-        match std::mem::take(&mut self.drawn).len() {
-            0 => String::new(),
-            lines => format!("\r\x1b[{lines}A\x1b[J"),
-        }
+        let wide = columns().max(1);
+        let rows: usize =
+            std::mem::take(&mut self.drawn).iter().map(|(_, used)| used.div_ceil(wide).max(1)).sum();
+        if rows == 0 { String::new() } else { format!("\r\x1b[{rows}A\x1b[J") }
     }
 
     /// The bytes that draw the lines, if they changed.
@@ -80,49 +106,11 @@ impl Live {
             return String::new();
         }
         let mut bytes = self.clear();
-        for line in &self.lines {
+        for (line, _) in &self.lines {
             bytes.push_str(line);
             bytes.push('\n');
         }
         self.drawn.clone_from(&self.lines);
         bytes
-    }
-}
-
-/// The least width at which both label and action of a job are shown.
-const BOTH: usize = 30;
-
-/// The label and the action of a job. Each has half of the width, and the part that the other does not use.
-fn describe_job(job: &RunningJob<'_>, most: usize) -> String {
-    let (about, doing) = (cell(job.about, most), cell(job.doing, most));
-    if about.is_empty() || doing.is_empty() || most < BOTH {
-        return if about.is_empty() { doing } else { about };
-    }
-    let left = most.saturating_sub(2);
-    let about = cell(&about, left.saturating_sub(width(&doing)).max(left / 2));
-    let doing = cell(&doing, left - width(&about));
-    format!("{about}  {doing}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::event::JobRef;
-
-    fn described(about: &str, doing: &str, most: usize) -> String {
-        let of = JobRef { job: "1".into(), number: 1, attempt: 1, session: None, name: None };
-        describe_job(&RunningJob { of: &of, since: Timestamp(0), about, doing }, most)
-    }
-
-    #[test]
-    fn label_and_action_share_the_width() {
-        assert_eq!(described("mend the parser", "", 9), "mend the…");
-        assert_eq!(described("mend it", "$ cargo test", 40), "mend it  $ cargo test");
-        let long = "mend the parser, and the printer";
-        assert_eq!(described(long, "$ ls", 30), "mend the parser, and th…  $ ls");
-        assert_eq!(described(long, "$ cargo test --all", 30), "mend the pars…  $ cargo test …");
-        assert_eq!(described(long, "$ ls", 29), "mend the parser, and the pri…");
-        assert_eq!(described("", "$ cargo test", 7), "$ carg…");
-        assert_eq!(described("a", "b", 0), "");
     }
 }
