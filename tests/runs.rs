@@ -2,6 +2,7 @@
 
 pub mod crash;
 pub mod limits;
+pub mod on_end;
 pub mod outcome;
 pub mod output;
 pub mod real;
@@ -9,6 +10,7 @@ pub mod recorded;
 pub mod records;
 pub mod refused;
 pub mod resources;
+pub mod retry;
 pub mod run;
 pub mod sessions;
 pub mod slips;

@@ -276,7 +276,10 @@ fn a_failed_job_is_shown_with_a_hint() {
     fake.good(&["queue", "rename", "old", "new one"]);
     assert_eq!(end(&mut run), 1);
     let err = std::fs::read_to_string(fake.0.path("err")).unwrap();
-    assert!(err.contains("requeue with 'codex-agent queue retry 'new one' --failed'\n"), "{err}");
+    assert!(
+        err.contains("1 job failed; 'codex-agent queue retry 'new one' --failed' requeues it\n"),
+        "{err}"
+    );
     let id = fake.begin("one");
     fake.codex(&["archive", &id], "").succeeds();
     let ran = fake.tool(&["resume", &id, "--prompt", "x"]);

@@ -4,6 +4,7 @@ use codex_agent_engine::commands::expiry;
 use codex_agent_engine::commands::retry::{FailedRun, Selection};
 use codex_agent_engine::commands::{manage, retry, watch};
 use codex_agent_engine::disk::progress::RunProgress;
+use codex_agent_engine::record::settings::Interrupted;
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
 use codex_agent_shared::ndjson::Output;
@@ -105,8 +106,19 @@ pub(super) fn continue_run(args: Args) -> Result<Exit> {
     if found.is_none() {
         // Interrupted jobs are work that a run has left, if the user wants it.
         let interrupted = Selection { interrupted: true, ..Selection::default() };
-        let is_idle = |run: &FailedRun| !run.dir.is_running();
-        found = retry::find_newest(&interrupted)?.filter(is_idle).map(|run| run.dir);
+        let run = retry::find_newest(&interrupted)?.filter(|run| !run.dir.is_running());
+        if let (Some(FailedRun { dir, jobs, .. }), None | Some(Interrupted::Fail)) =
+            (&run, args.jobs.interrupted)
+        {
+            let (name, count) = (dir.name(), jobs.len());
+            status(format_args!(
+                "there is no unfinished run; of run '{name}', {count} interrupted: 'codex-agent run continue \
+                 --interrupted continue' continues their sessions, 'codex-agent run retry --interrupted' sends their \
+                 prompts again"
+            ));
+            return Ok(Exit::Done);
+        }
+        found = run.map(|run| run.dir);
     }
     let Some(dir) = found else {
         let running = RunDir::all()?.into_iter().find(RunDir::is_running);

@@ -24,8 +24,8 @@ pub mod records;
 mod setting;
 
 pub use setting::{
-    CODEX_BINARY, CODEX_HOME, Kind, Means, RUNS_CONFIRM_ABOVE, RUNS_KEEP, RUNS_MAX_CONCURRENT, SETTINGS,
-    Setting, UI_COLOR, UI_PAGER,
+    CODEX_BINARY, CODEX_HOME, Kind, Means, RUNS_CONFIRM_ABOVE, RUNS_KEEP, RUNS_MAX_CONCURRENT, RUNS_ON_END,
+    SETTINGS, Setting, UI_COLOR, UI_PAGER,
 };
 
 use std::env;
@@ -240,6 +240,11 @@ impl Config {
     /// The number of concurrent jobs, if the file sets it.
     pub fn max_concurrent(&self) -> Option<usize> {
         self.value_in_file(&RUNS_MAX_CONCURRENT)?.0.to_str()?.parse().ok()
+    }
+
+    /// The command that is run when a run ends, if the file sets it.
+    pub fn on_end(&self) -> Option<String> {
+        self.value_in_file(&RUNS_ON_END)?.0.to_str().map(str::to_owned)
     }
 
     /// The time for which a finished run is kept; `None` means forever.

@@ -151,10 +151,12 @@ fn the_live_view_shows_running_jobs() {
     let running = has(&lines, &["  2 running ", "  Plan it MS700"]);
     assert_eq!(running, has(&lines, &["  2 completed ", "[1/1]"]), "{lines:#?}");
     assert_eq!(lines.iter().filter(|line| line.contains("  2 completed ")).count(), 2, "{lines:#?}");
+    let is_titled = |line: &&String| line.contains("  2 completed ") && line.contains("Plan it MS700");
+    assert_eq!(lines.iter().filter(is_titled).count(), 2, "{lines:#?}");
     // The one that is over first is not the last.
     let words = "-p 'One MS1500' -p 'Two MS300' -p 'Three MS1000' -p 'Four MS1500'";
     let lines = demo(&world, &format!("codex-agent run -j3 {words}"), 100);
-    has(&lines, &["  1 running ", "  One MS1500  thinking"]);
+    has(&lines, &["  1 running ", "  One MS1500                      thinking"]);
     let numbers = lines.iter().map(|line| {
         let (number, _) = line.split_once(" running ")?;
         number.trim().parse::<usize>().ok()
@@ -182,12 +184,19 @@ fn events_are_aligned_and_fit() {
     let world = World::new();
     let script = "seq 11 | codex-agent run -j5 2>&1;  codex-agent run log";
     let lines = demo(&world, script, 60);
-    let places: Vec<usize> = lines
-        .iter()
-        .filter(|line| line.starts_with('['))
-        .filter_map(|line| line.find(" completed "))
-        .collect();
-    assert!(places.len() == 22 && places.iter().all(|place| *place == places[0]), "{lines:#?}");
+    // The run shows its progress, and the log the times.
+    for is_of_log in [false, true] {
+        let is_it = |line: &&String| {
+            line.starts_with(|c: char| if is_of_log { c.is_ascii_digit() } else { c == '[' })
+        };
+        let places: Vec<usize> = lines
+            .iter()
+            .filter(is_it)
+            .filter(|line| !line.contains(" ended "))
+            .filter_map(|line| line.find(" completed "))
+            .collect();
+        assert!(places.len() == 11 && places.iter().all(|place| *place == places[0]), "{lines:#?}");
+    }
     let script = "codex-agent run -p 'Write MS700 the parser' -p 'Write the manual FAIL401' | cat; codex-agent run log; \
                   codex-agent run -p 'Write MS700 the parser' -p 'Write the manual'";
     for wide in [30, 40, 49, 50] {
@@ -196,7 +205,8 @@ fn events_are_aligned_and_fit() {
         assert!(columns_of(row) <= usize::from(wide) && row.contains("  finished  "), "{lines:#?}");
         let lines = demo(&world, script, wide);
         // A word is not broken.
-        let of_events = |line: &&String| line.starts_with(['[', ' ']) && line.trim().contains(' ');
+        let of_events =
+            |line: &&String| line.starts_with(['[', ' ']) && line.trim().contains(' ');
         let wrong = lines.iter().filter(of_events).find(|line| columns_of(line) >= usize::from(wide));
         assert_eq!(wrong, None, "in {wide} columns: {lines:#?}");
         let live =

@@ -15,6 +15,7 @@ const KEYS: [&str; 10] = [
     "runs.keep",
     "runs.max_concurrent",
     "runs.confirm_above",
+    "runs.on_end",
     "ui.color",
     "ui.pager",
     "codex.database",

@@ -292,3 +292,75 @@ exit 1
     assert_eq!(events.last().unwrap()["why"], "max_failures");
     assert_eq!(fs::read_to_string(fake.0.codex_home().join("seen")).unwrap(), "one ");
 }
+
+/// A limit whose end Codex recorded to the second is tried once, when it has reset.
+#[test]
+fn a_wait_for_a_limit_leaves_one_session_without_an_answer() {
+    let fake = Fake::newest();
+    let (ran, events) = fake.events(&["run", "--on-limit", "wait", "-p", "LIMIT5 a"]);
+    ran.succeeds().never_reports("unknown");
+    assert_eq!(fake.sent().len(), 2, "{}", ran.err);
+    let failed = &of_type(&events, "job.failed")[0]["failure"];
+    let until = failed["until"].as_str().unwrap();
+    assert!(until.ends_with(".000Z"), "{until}");
+    let waiting = &of_type(&events, "run.waiting")[0]["until"];
+    assert!(waiting.as_str().unwrap() > until, "{waiting} {until}");
+}
+
+/// On a terminal a limit is one line that counts down, and its attempts are limited and not failed.
+#[test]
+fn a_terminal_shows_one_line_that_counts_down() {
+    let fake = Fake::newest();
+    let words = ["run", "-j1", "--on-limit", "wait", "-p", "LIMIT4 Write one", "-p", "Write two"];
+    let mut command = fake.started(&words);
+    command.env("TZ", "UTC");
+    let (shown, code) = Terminal::open(command, 80, 24).end();
+    let plain = without_escapes(&shown);
+    assert_eq!(code, 0, "{plain}");
+    let counts = |seconds: u32| plain.contains(&format!("(in {seconds}s); 2 pending"));
+    assert!(counts(2) && counts(1) && plain.contains("limited until "), "{plain}");
+    assert!(plain.contains(" limited     ") && !plain.contains("failed"), "{plain}");
+    assert!(!plain.contains("waiting"), "{plain}");
+    assert!(plain.contains("the usage limit left 1 session without an answer"), "{plain}");
+}
+
+/// The overview has the windows of a limit, failures, and the commands to type next.
+#[test]
+fn the_overview_names_limits_failures_and_the_next_commands() {
+    let fake = Fake::newest();
+    fake.tool(&["run", "-p", "bad FAIL400"]).exits(1);
+    queue(&fake, "book", &["FAIL400", "LIMIT300 Write two"]);
+    fake.tool(&["queue", "run", "book"]).exits(75);
+    let overview = |wide: u16| {
+        let mut command = fake.0.command("codex-agent-status");
+        command.env("TZ", "UTC");
+        let (shown, code) = Terminal::open(command, wide, 40).end();
+        assert_eq!(code, 0, "{shown}");
+        without_escapes(&shown)
+    };
+    for wide in [60, 80, 120] {
+        let shown = overview(wide);
+        for part in [
+            "WHAT",
+            "STATE",
+            "limited",
+            "5h 100%, 7d 37%",
+            "1 left, 1 failed",
+            "NEXT COMMAND",
+            "codex-agent run retry ",
+            "codex-agent queue run book ",
+            "codex-agent queue retry book --failed ",
+        ] {
+            assert!(shown.contains(part), "no {part} in {wide} columns: {shown}");
+        }
+        assert_eq!(shown.matches("book").count(), 3, "the run of the queue is not shown twice: {shown}");
+        let wrong = shown.lines().find(|line| crate::world::terminal::columns_of(line) > usize::from(wide));
+        assert_eq!(wrong, None, "{shown}");
+    }
+    let shown = overview(120);
+    assert!(shown.contains(", in 4m") || shown.contains(", in 5m"), "{shown}");
+    // What was retried is no failure any more.
+    fake.tool(&["run", "retry", "--on-limit=try"]).exits(1);
+    let shown = overview(120);
+    assert_eq!(shown.matches("  failed  ").count(), 1, "{shown}");
+}

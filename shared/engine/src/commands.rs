@@ -6,22 +6,27 @@
 //! |---|---|---|
 //! | 0 | [`expiry`] | removing runs that ended long ago |
 //! | 0 | [`flags`] | the flags of tools that run jobs |
+//! | 0 | [`run_record`] | the records of runs and of usage limits |
+//! | 1 | [`on_end`] | the command that is run when a run ends |
 //! | 1 | [`slips`] | words that are probably a command and not a prompt |
 //! | 1 | [`start`] | the line before a run, and its confirmation |
 //! | 2 | [`prompts`] | reading prompts from operands, flags and standard input |
 //! | 2 | [`run_jobs`] | running jobs that are known at the start |
 //! | 2 | [`run_queue`] | running a queue |
-//! | 3 | [`manage`] | continuing, stopping and describing runs |
-//! | 3 | [`send`] | a prompt for many sessions |
-//! | 4 | [`watch`] | following runs and sessions |
+//! | 3 | [`retry`] | doing the failed jobs of a run again |
+//! | 4 | [`manage`] | continuing and stopping runs |
+//! | 4 | [`send`] | a prompt for many sessions |
+//! | 5 | [`watch`] | following runs and sessions |
 
 pub mod expiry;
 pub mod flags;
 pub mod manage;
+pub mod on_end;
 pub mod prompts;
 pub mod retry;
 pub mod run_jobs;
 pub mod run_queue;
+pub mod run_record;
 pub mod send;
 pub mod slips;
 pub mod start;

@@ -302,7 +302,9 @@ impl Job<'_> {
 
     fn fail_turn(&mut self, open: &OpenTurn, refusal: &Refusal) -> OrExit<()> {
         let error = Some((refusal.message.as_str(), &refusal.info));
-        self.save(&[lines::end_line(&self.thread, open, None, error)])?;
+        let limit = refusal.resets_at.map(lines::limit_line);
+        let end = lines::end_line(&self.thread, open, None, error);
+        self.save(&limit.into_iter().chain([end]).collect::<Vec<_>>())?;
         self.event("error", &json!({"message": refusal.message}))?;
         self.event("turn.failed", &json!({"error": {"message": refusal.message}}))?;
         if !self.json {

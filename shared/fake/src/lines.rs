@@ -142,6 +142,15 @@ pub(super) fn token_lines(thread: &Thread<'_>, turn: &OpenTurn, last: Usage) -> 
     lines
 }
 
+/// The windows of the usage limits after a turn that met one.
+pub(super) fn limit_line(resets_at: i64) -> Line {
+    let window = |used_percent: f64, minutes: i64, resets_at: i64| json!({"used_percent": used_percent, "window_minutes": minutes, "resets_at": resets_at});
+    let limits = json!({
+        "limit_id": "codex", "primary": window(100.0, 300, resets_at), "secondary": window(37.0, 10_080, resets_at + 300_000),
+    });
+    event("token_count", &json!({"info": null, "rate_limits": limits}))
+}
+
 /// The end of a turn, with its last message or its failure.
 pub(super) fn end_line(
     thread: &Thread<'_>,

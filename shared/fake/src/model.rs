@@ -14,13 +14,16 @@ use codex_agent_shared::time::Timestamp;
 pub(super) struct Refusal {
     pub(super) message: String,
     pub(super) info: Value,
+    /// The time when a usage limit resets, in seconds since 1970.
+    pub(super) resets_at: Option<i64>,
 }
 
 /// The failure that the words ask for.
 pub(super) fn refusal(version: &Version, words: &Words<'_>, home: &Path) -> Option<Refusal> {
     let new = version.has(since::NEW_WORDS);
     let apostrophe = if new { '’' } else { '\'' };
-    let refusal = |message: &str, info: Value| Some(Refusal { message: message.to_owned(), info });
+    let refusal =
+        |message: &str, info: Value| Some(Refusal { message: message.to_owned(), info, resets_at: None });
     let limit = |end: &str| {
         refusal(&format!("You{apostrophe}ve hit your usage limit. {end}"), json!("usage_limit_exceeded"))
     };
@@ -35,12 +38,14 @@ pub(super) fn refusal(version: &Version, words: &Words<'_>, home: &Path) -> Opti
                     before retrying.";
     if let Some(reset) = words.limit().and_then(|seconds| limit_end(home, seconds)) {
         let page = if new { "settings/usage" } else { "codex/settings/usage" };
+        let resets_at = Some((reset.0 + 999) / 1000);
         // Whole minutes, rounded down, as Codex prints them.
         let reset = reset.local("%-I:%M %p");
-        return limit(&format!(
+        let refused = limit(&format!(
             "Upgrade to Pro (https://chatgpt.com/explore/pro), visit https://chatgpt.com/{page} to purchase more \
              credits or try again at {reset}."
         ));
+        return refused.map(|refused| Refusal { resets_at, ..refused });
     }
     words.iter().find_map(|word| match word {
         "LIMITX" => limit("Try again later."),
@@ -72,6 +77,7 @@ pub(super) fn incomplete_stream() -> Refusal {
     Refusal {
         message: "stream disconnected before completion: stream closed before response.completed".to_owned(),
         info: json!("other"),
+        resets_at: None,
     }
 }
 

@@ -30,7 +30,10 @@ mod typed;
 pub use line::{Line, LineKind, Tokens, TurnError};
 pub use meta::{Meta, is_bare, source};
 pub use tail::{Ending, Tail, lines_from_end, tail};
-pub use turn::{LastMessage, LastTurn, Turns, has_message_after, last_message, last_turn, turn_ids};
+pub use turn::{
+    LastMessage, LastTurn, LimitWindow, Turns, has_message_after, last_message, last_turn, limit_windows,
+    turn_ids,
+};
 pub use typed::typed_text;
 #[cfg(feature = "sqlite")]
 pub use typed::typed_text_of_row;

@@ -101,6 +101,17 @@ pub static RUNS_CONFIRM_ABOVE: Setting = Setting {
     variables: &[],
 };
 
+/// `runs.on_end`
+pub static RUNS_ON_END: Setting = Setting {
+    key: "runs.on_end",
+    kind: Kind::Command,
+    default: "no command",
+    about: "the command that is run when a run ends",
+    more: "The shell sh runs the command when a run of any tool was completed or stopped; it gets the run record on its standard input, and the id of the run in CODEX_AGENT_RUN. Its output goes to standard error. Ctrl-C and a closed terminal do not reach the command. If it fails, or is not done within 30 seconds and is killed, a warning is printed; the exit status of the run does not change. Runs within jobs, and runs that the command starts, run no command. For a notification on the desktop: on_end = '''notify-send codex-agent \"$(jq -r '.name + \": \" + .state')\"'''",
+    flag: None,
+    variables: &[],
+};
+
 /// `ui.color`
 pub static UI_COLOR: Setting = Setting {
     key: "ui.color",
@@ -127,8 +138,16 @@ pub static UI_PAGER: Setting = Setting {
 };
 
 /// Every setting.
-pub static SETTINGS: [&Setting; 7] =
-    [&CODEX_HOME, &CODEX_BINARY, &RUNS_KEEP, &RUNS_MAX_CONCURRENT, &RUNS_CONFIRM_ABOVE, &UI_COLOR, &UI_PAGER];
+pub static SETTINGS: [&Setting; 8] = [
+    &CODEX_HOME,
+    &CODEX_BINARY,
+    &RUNS_KEEP,
+    &RUNS_MAX_CONCURRENT,
+    &RUNS_CONFIRM_ABOVE,
+    &RUNS_ON_END,
+    &UI_COLOR,
+    &UI_PAGER,
+];
 
 impl Kind {
     /// Reads a value of the file. The error names the expected type.
@@ -155,6 +174,8 @@ impl Kind {
                 Ok(_) => Ok(text.into()),
                 Err(_) => Err(format!("'{text}' is not a duration; use 12h, 30d, 8w or forever").into()),
             },
+            Kind::Command if text.contains('\0') => Err("it contains a NUL".into()),
+            Kind::Command => Ok(text.into()),
             Kind::OneOf(words) if words.contains(&text) => Ok(text.into()),
             Kind::OneOf(words) => Err(format!("expected {}, not '{text}'", words.join(" or ")).into()),
             Kind::Number(..) => Err("expected a whole number".into()),

@@ -3,26 +3,24 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 use crate::commands::expiry::read_queues;
 use crate::commands::flags::Jobs;
+use crate::commands::on_end;
 use crate::commands::retry::retried_jobs;
 use crate::commands::run_queue;
+pub use crate::commands::run_record::{LimitRecord, RunRecord, describe_run, run_state};
 use crate::disk::journal::{Journal, PATIENCE};
-use crate::disk::progress::{End, RunProgress, State};
+use crate::disk::progress::{RunProgress, State};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
-use crate::record::event::{Codex, Counts, RunEvent};
+use crate::record::event::RunEvent;
 use crate::record::settings::Interrupted;
 use crate::run::engine::supervise;
 use crate::run::feed::PlannedJobs;
-use crate::run::usage_limit::ActiveLimit;
 use crate::show::end::NextCommands;
 use crate::show::events::{Show, count_jobs};
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn, warn_of, warn_once};
-use codex_agent_shared::time::Timestamp;
 
 /// The types of events that a tool with jobs prints: those of a journal except `run.planned`, and `job.event`.
 pub fn event_types() -> impl Iterator<Item = &'static str> {
@@ -43,81 +41,6 @@ pub fn find_runs(kind: &str, name: &str, is_wanted: impl Fn(&RunDir) -> bool) ->
         }
     }
     Ok(found)
-}
-
-/// A run of jobs.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct RunRecord<'r> {
-    #[serde(rename = "type")]
-    kind_of_record: &'static str,
-    /// The id of the run, which is the name of its directory.
-    id: &'r str,
-    /// The kind of run: new (prompts), jobs (job records), or the tool that started it: group, resume, fork
-    /// or queue.
-    kind: &'r str,
-    /// The subject of the run, such as the name of a group or queue.
-    name: &'r str,
-    /// The time when the run started; null if it is only planned.
-    started_at: Option<Timestamp>,
-    /// The time when the run ended; null if it has not ended.
-    ended_at: Option<Timestamp>,
-    /// The state of the run: running, finished, stopped (with pending jobs), or dead (its runner was
-    /// killed).
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["running", "finished", "stopped", "dead"])))]
-    state: &'static str,
-    /// The numbers of jobs by status.
-    counts: Counts,
-    /// The executable of Codex.
-    codex: &'r Codex,
-    /// Codex's home; null means the home of the environment.
-    codex_home: Option<&'r str>,
-    /// The run whose failed jobs this run does again; null if this run is no retry.
-    retry_of: Option<&'r str>,
-}
-
-/// A usage limit that was reached.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct LimitRecord<'l> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(flatten)]
-    closed: &'l ActiveLimit,
-}
-
-impl<'l> LimitRecord<'l> {
-    /// The record of a limit.
-    pub fn new(closed: &'l ActiveLimit) -> LimitRecord<'l> {
-        LimitRecord { kind: "limit", closed }
-    }
-}
-
-/// The state of a run, as in the record.
-pub fn run_state(dir: &RunDir, tasks: &RunProgress) -> &'static str {
-    match &tasks.ended {
-        _ if dir.is_running() => "running",
-        Some((_, End::Completed)) => "finished",
-        Some((_, End::Stopped(..))) => "stopped",
-        None => "dead",
-    }
-}
-
-/// The record of a run.
-pub fn describe_run<'r>(dir: &'r RunDir, tasks: &'r RunProgress) -> RunRecord<'r> {
-    RunRecord {
-        kind_of_record: "run",
-        id: dir.name(),
-        kind: &tasks.kind,
-        name: &tasks.name,
-        started_at: tasks.started_at,
-        ended_at: tasks.ended.as_ref().map(|(at, _)| *at),
-        state: run_state(dir, tasks),
-        counts: tasks.reported_counts(),
-        codex: &tasks.codex,
-        codex_home: tasks.codex_home.as_deref(),
-        retry_of: tasks.retry_of.as_deref(),
-    }
 }
 
 /// The newest run that has work left and no runner. The run of a deleted queue is not continued.
@@ -186,11 +109,12 @@ pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result
     status(format_args!("continuing run '{name}', {} left", count_jobs(tasks.count_left())));
     let mut shown = Show::new(options, tasks.all.len());
     let ended = supervise(dir, journal, &mut tasks, settings, &mut PlannedJobs::default(), &mut shown);
+    on_end::run(dir);
     shown.close(dir, ended, &NextCommands::for_run(dir))
 }
 
 /// Reports that a run has nothing to continue, and the commands for its interrupted jobs.
-pub fn report_no_work(dir: &RunDir, tasks: &RunProgress, interrupted: usize) -> Exit {
+fn report_no_work(dir: &RunDir, tasks: &RunProgress, interrupted: usize) -> Exit {
     let name = dir.name();
     match interrupted {
         0 => status(format_args!("run '{name}' has no work left")),

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::commands::flags::Jobs;
 use crate::commands::run_jobs::run_jobs_after;
-use crate::disk::journal::JournalReader;
+use crate::disk::journal::Journal;
 use crate::disk::progress::{JobState, RunProgress, State};
 use crate::disk::run_dir::{RunDir, lock_planning};
 use crate::process::command;
@@ -94,6 +94,33 @@ pub fn find_newest(selection: &Selection) -> Result<Option<FailedRun>> {
     find(None, selection)
 }
 
+/// The runs since this time with failed jobs that were not retried, the newest first, except the runs of queues and runs
+/// that are running. A run that cannot be read is skipped.
+pub fn find_recent(since: Timestamp) -> Result<Vec<FailedRun>> {
+    let (now, mut retries, mut found) = (Timestamp::now(), Retries::default(), Vec::new());
+    for dir in RunDir::all()? {
+        // A retry is changed after the run that it retries.
+        if now.0 - i64::try_from(dir.age(now).as_millis()).unwrap_or(i64::MAX) < since.0 {
+            continue;
+        }
+        let Some(Ok(progress)) = RunProgress::read_existing(&dir) else { continue };
+        retries.add(&dir, &progress);
+        if !progress.is_begun() || progress.kind == "queue" || dir.is_running() {
+            continue;
+        }
+        let done: HashSet<&str> = retries.of_run(&dir).map(|(job, _)| job).collect();
+        let is_left = |at: &usize| {
+            let job = &progress.all[*at];
+            job.failure_class().is_some() && !done.contains(job.of.job.as_str())
+        };
+        let jobs: Vec<usize> = (0..progress.all.len()).filter(is_left).collect();
+        if !jobs.is_empty() {
+            found.push(FailedRun { dir, progress, jobs });
+        }
+    }
+    Ok(found)
+}
+
 fn find(named: Option<&RunDir>, selection: &Selection) -> Result<Option<FailedRun>> {
     let mut retries = Retries::default();
     for dir in RunDir::all()? {
@@ -151,9 +178,10 @@ pub fn retry(
     // Two concurrent commands must not both retry the same jobs.
     let lock = if jobs.dry_run { None } else { Some(lock_planning()?) };
     let Some(FailedRun { dir, progress, jobs: failed }) = find(named, selection)? else {
-        return Err(Error::not_found("no run has failed jobs to retry; nothing was started").hint(
-            "'codex-agent run list' lists the runs, 'codex-agent queue retry' requeues prompts of a queue",
-        ));
+        status(
+            "no run has failed jobs to retry; 'codex-agent queue retry' requeues failed prompts of a queue",
+        );
+        return Ok(Exit::Done);
     };
     let name = dir.name();
     if progress.kind == "queue" {
@@ -162,8 +190,7 @@ pub fn retry(
             .hint(format!("'codex-agent queue retry {queue} --failed' requeues its failed prompts")));
     }
     if dir.is_running() || dir.count_running_jobs() > 0 {
-        return Err(Error::new(format!("run '{name}' is still running; nothing was started"))
-            .hint(format!("'codex-agent run watch {name}' follows the run")));
+        return Err(running_error(name));
     }
     if failed.is_empty() {
         let error = Error::not_found(format!("run '{name}' has no such failed jobs; nothing was started"));
@@ -182,17 +209,25 @@ pub fn retry(
         let failed = if count == 1 { "1 failed job".to_owned() } else { format!("{count} failed jobs") };
         status(format_args!("retrying {failed} of run '{name}'{age}"));
     }
-    let reader = JournalReader::open(&dir.journal())?;
+    // Another process may have continued the run just now.
+    let journal = Journal::open(&dir.journal())?.ok_or_else(|| running_error(name))?;
     run_jobs_after(plan, common, jobs, &progress, lock, |add| {
+        // The journal is unlocked when all jobs are planned.
+        let journal = journal;
         failed.iter().try_for_each(|at| {
             let state = &progress.all[*at];
-            let mut job = reader.job(state.place)?;
+            let mut job = journal.job(state.place)?;
             job.run = None;
             job.resent |= state.resent || matches!(state.state, State::Failed { sent: true, .. });
             restore_files(&mut job, &dir, state.of.number);
             add(job)
         })
     })
+}
+
+fn running_error(name: &str) -> Error {
+    Error::new(format!("run '{name}' is still running; nothing was started"))
+        .hint(format!("'codex-agent run watch {name}' follows the run"))
 }
 
 /// Takes the copy of each file of a job that no longer exists.

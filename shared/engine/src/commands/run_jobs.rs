@@ -2,6 +2,7 @@
 
 use crate::commands::expiry::prune_expired;
 use crate::commands::flags::Jobs;
+use crate::commands::on_end;
 use crate::commands::start::Planned;
 use crate::disk::progress::RunProgress;
 use crate::record::job::Job;
@@ -76,5 +77,6 @@ pub fn run_jobs_after(
     prune_expired();
     let mut shown = Show::new(options, plan.len());
     let ended = plan.run(settings, &mut shown);
+    on_end::run(&dir);
     shown.close(&dir, ended, &NextCommands::for_run(&dir))
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::commands::flags::Jobs;
+use crate::commands::on_end;
 use crate::commands::start::{confirm, count_sessions, describe_sandbox, must_ask};
 use crate::disk::journal::Journal;
 use crate::disk::progress::RunProgress;
@@ -73,6 +74,7 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &CommonOptions, jo
     let name = quoted(runner.queue_name());
     // The queue is unlocked before the wait for a slow reader.
     drop(runner);
+    on_end::run(&dir);
     let exit = shown.close(&dir, ended, &NextCommands::for_queue(&name))?;
     let recorded = format!("the journal of run '{}' has all outcomes; later commands read it", dir.name());
     saved.map_err(|error| error.hint(recorded))?;

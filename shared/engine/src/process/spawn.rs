@@ -32,13 +32,13 @@ use codex_agent_shared::store::lock::Lock;
 use codex_agent_shared::store::private;
 
 /// The variable with the nesting depth of a job.
-const DEPTH: &str = "CODEX_AGENT_DEPTH";
+pub(crate) const DEPTH: &str = "CODEX_AGENT_DEPTH";
 
 /// The greatest nesting depth.
 const DEEPEST: u32 = 3;
 
 /// The nesting depth of this process.
-fn depth() -> u32 {
+pub(crate) fn depth() -> u32 {
     std::env::var(DEPTH).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 

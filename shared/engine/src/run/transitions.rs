@@ -21,6 +21,7 @@ use crate::record::failure::{Class, Failure, Sent};
 use crate::record::settings::{Interrupted, OnBusy, OnLimit};
 use crate::run::engine::{Engine, Failed};
 use crate::run::schedule::random;
+use crate::run::usage_limit::reset_time;
 use codex_agent_shared::codex::rollout;
 use codex_agent_shared::codex::rollout::Ending;
 use codex_agent_shared::codex::version::is_before;
@@ -112,14 +113,19 @@ impl Engine<'_> {
             Verdict::Failed(failure, again) => (failure, again),
         };
         let class = failure.class;
-        let failed = Failed { failure, again, exit };
+        let mut failed = Failed { failure, again, exit };
         match class {
             Class::Busy | Class::Locked => self.handle_busy(at, failed.failure),
             _ if crashed_early => self.handle_early_end(at, failed),
             Class::UsageLimit => {
+                let session = running.follower.progress.session;
+                let rollout = session.and_then(|session| self.checker.rollout(home.as_deref(), session));
+                let windows =
+                    rollout.and_then(|rollout| rollout::limit_windows(&rollout).ok()).unwrap_or_default();
+                failed.failure.until = reset_time(failed.failure.until, &windows);
                 let gate = self.limits.gate(home.as_deref())?;
                 let Failure { until, message, .. } = &failed.failure;
-                gate.record_limit(*until, message, Timestamp::now(), probed)?;
+                gate.record_limit(*until, &windows, message, Timestamp::now(), probed)?;
                 self.handle_limit(at, failed)
             }
             Class::Unrecorded if again => {

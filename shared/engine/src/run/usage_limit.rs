@@ -6,9 +6,11 @@
 //! of its job removes the limit or extends it. The outcome of a job that was begun earlier does not
 //! change the limit, unless that job reaches the limit.
 //!
-//! **Reset times.** Codex prints whole minutes, rounded down. A reset time more than a minute ahead is used. If it is
-//! nearer, past or unknown, the next probe follows after 5, 10, 20 ... s, up to ten minutes; a time of day that
-//! is past never means tomorrow.
+//! **Reset times.** A probe that fails leaves a session without an answer, so a probe waits until the limit has reset.
+//! The rollout has the time to the second, if the service reported it, and it is used if Codex's message does not
+//! contradict it. Codex itself prints whole minutes, rounded down: the limit has reset when that minute is over. If the
+//! time is past or unknown, the next probe follows after 5, 10, 20 ... s, up to ten minutes; a time of day that is past
+//! never means tomorrow.
 //!
 //! **Crash.** The lock of a probe that dies is released by the system, and the next runner probes. After the
 //! clock was set back the recorded times are invalid, and the next runner probes too.
@@ -20,6 +22,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use codex_agent_shared::codex::home::state_directory;
+use codex_agent_shared::codex::rollout::LimitWindow;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::store::lock::Lock;
 use codex_agent_shared::store::{Changed, Store};
@@ -30,8 +33,11 @@ use codex_agent_shared::time::Timestamp;
 const FIRST: i64 = 5000;
 /// The longest wait, in milliseconds.
 const LONGEST: i64 = 600_000;
-/// A reset time nearer than this may be past: Codex prints whole minutes.
-const NEAR: i64 = 60_000;
+/// The time within which a limit resets after the minute that Codex prints, in milliseconds.
+const MINUTE: i64 = 60_000;
+/// The time that a probe waits after the second in which a limit resets, in milliseconds.
+const AFTER: i64 = 1000;
+const DAY: i64 = 86_400_000;
 
 /// A usage limit that was reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,7 +47,7 @@ pub struct ActiveLimit {
     pub codex_home: String,
     /// The time when the limit was first reached.
     pub since: Timestamp,
-    /// The time when the limit resets; null if unknown, or if that time has almost come.
+    /// The time when the limit resets; null if unknown.
     pub until: Option<Timestamp>,
     /// The time when the next attempt is allowed.
     pub next: Timestamp,
@@ -49,6 +55,24 @@ pub struct ActiveLimit {
     pub tries: u32,
     /// The message of Codex.
     pub message: String,
+    /// The windows of the limits of the account, the shortest first; absent if unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<LimitWindow>,
+}
+
+/// The time when a limit has reset: to the second if the used-up windows have it, and it is in the minute that Codex
+/// printed; otherwise the end of that minute.
+pub fn reset_time(printed: Option<Timestamp>, windows: &[LimitWindow]) -> Option<Timestamp> {
+    let full = windows.iter().filter(|window| window.used_percent >= 100.0);
+    let exact = full.filter_map(|window| window.resets_at).max();
+    match (exact, printed) {
+        (Some(exact), None) => Some(exact),
+        // The message has no date if the limit resets tomorrow.
+        (Some(exact), Some(minute)) if (exact.0 - minute.0 + AFTER).rem_euclid(DAY) <= MINUTE + 2 * AFTER => {
+            Some(exact)
+        }
+        (_, minute) => minute.map(|minute| Timestamp(minute.0 + MINUTE)),
+    }
 }
 
 /// The answer to a request to start a job.
@@ -121,10 +145,12 @@ impl LimitGate {
         self.held = None;
     }
 
-    /// Records that a job reached the limit; `probed` is whether the job was the probe, which ends then.
+    /// Records that a job reached the limit, which resets at `reset`; `probed` is whether the job was the probe, which
+    /// ends then.
     pub fn record_limit(
         &mut self,
-        reported: Option<Timestamp>,
+        reset: Option<Timestamp>,
+        windows: &[LimitWindow],
         message: &str,
         now: Timestamp,
         probed: bool,
@@ -138,16 +164,16 @@ impl LimitGate {
                 Some(before) if probed => before.tries + 1,
                 Some(before) => before.tries,
             };
-            let until = reported.filter(|reported| reported.0 > now.0 + NEAR);
+            let until = reset.filter(|reset| *reset > now);
             let wait = (FIRST << tries.min(20)).min(LONGEST);
             let next = match (until, &before) {
-                (Some(until), _) => until,
+                (Some(until), _) => Timestamp(until.0 + AFTER),
                 (None, Some(before)) if !probed && before.next > now => before.next,
                 (None, _) => Timestamp(now.0 + wait),
             };
             let since = before.map_or(now, |before| before.since);
-            let closed =
-                ActiveLimit { codex_home: home, since, until, next, tries, message: message.to_owned() };
+            let (message, windows) = (message.to_owned(), windows.to_vec());
+            let closed = ActiveLimit { codex_home: home, since, until, next, tries, message, windows };
             saved.limit = Some(closed.clone());
             Ok((closed, Changed::Yes))
         })?;
@@ -227,6 +253,35 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_resets_in_the_second_of_its_window_or_at_the_end_of_the_printed_minute() {
+        let at = |text: &str| Timestamp::parse(&format!("2026-11-{text}Z")).unwrap();
+        let window = |used_percent: f64, resets_at: &str| LimitWindow {
+            minutes: Some(300),
+            used_percent,
+            resets_at: Some(at(resets_at)),
+        };
+        let minute = at("28T11:22:00");
+        for (printed, windows, want) in [
+            (None, vec![], None),
+            (Some(minute), vec![], Some(at("28T11:23:00"))),
+            (Some(minute), vec![window(100.0, "28T11:22:41")], Some(at("28T11:22:41"))),
+            // Of several windows that are used up the last to reset counts.
+            (
+                Some(minute),
+                vec![window(100.0, "28T09:00:00"), window(100.0, "28T11:22:41"), window(99.0, "30T11:22:00")],
+                Some(at("28T11:22:41")),
+            ),
+            // The message contradicts the window, or is the time of tomorrow.
+            (Some(minute), vec![window(100.0, "28T12:22:41")], Some(at("28T11:23:00"))),
+            (Some(at("28T00:00:00")), vec![window(100.0, "29T00:00:10")], Some(at("29T00:00:10"))),
+            (None, vec![window(100.0, "28T12:22:41")], Some(at("28T12:22:41"))),
+            (None, vec![window(40.0, "28T12:22:41")], None),
+        ] {
+            assert_eq!(reset_time(printed, &windows), want, "{printed:?} {windows:?}");
+        }
+    }
+
+    #[test]
     fn one_runner_probes_at_a_time_and_ever_more_seldom() {
         let dir = tempfile::tempdir().unwrap();
         let (mut one, mut two) = (gate(dir.path()), gate(dir.path()));
@@ -234,7 +289,7 @@ mod tests {
         assert_eq!(one.request_start(false, at(0)).unwrap(), Admission::Free);
         // Sixteen jobs meet the limit at once.
         for _ in 0..16 {
-            assert_eq!(one.record_limit(Some(at(30)), "limit", at(0), false).unwrap().next, at(5));
+            assert_eq!(one.record_limit(None, &[], "limit", at(0), false).unwrap().next, at(5));
         }
         assert!(matches!(two.request_start(false, at(4)).unwrap(), Admission::Shut(_)));
         assert_eq!(two.request_start(false, at(5)).unwrap(), Admission::Probe);
@@ -244,17 +299,17 @@ mod tests {
             "its own probe is under way"
         );
         // A job that was begun earlier reaches the limit, and is not the probe.
-        assert_eq!(two.record_limit(None, "limit", at(6), false).unwrap().tries, 0);
+        assert_eq!(two.record_limit(None, &[], "limit", at(6), false).unwrap().tries, 0);
         assert!(matches!(one.request_start(true, at(6)).unwrap(), Admission::Shut(_)), "it still probes");
-        assert_eq!(two.record_limit(None, "limit", at(7), true).unwrap().next, at(17));
+        assert_eq!(two.record_limit(None, &[], "limit", at(7), true).unwrap().next, at(17));
         assert_eq!(one.request_start(false, at(17)).unwrap(), Admission::Probe);
         // The lock of a probe that dies is released.
         drop(one);
         assert_eq!(two.request_start(false, at(18)).unwrap(), Admission::Probe);
         two.release();
         assert_eq!(two.request_start(false, at(18)).unwrap(), Admission::Probe);
-        let reported = two.record_limit(Some(at(7200)), "limit", at(20), true).unwrap();
-        assert_eq!((reported.until, reported.next, reported.since), (Some(at(7200)), at(7200), at(0)));
+        let reported = two.record_limit(Some(at(7200)), &[], "limit", at(20), true).unwrap();
+        assert_eq!((reported.until, reported.next, reported.since), (Some(at(7200)), at(7201), at(0)));
         assert!(matches!(two.request_start(false, at(3600)).unwrap(), Admission::Shut(_)));
         // A clock that was set back.
         assert_eq!(two.request_start(false, at(-100)).unwrap(), Admission::Probe);
@@ -262,7 +317,7 @@ mod tests {
         assert_eq!(two.request_start(false, at(21)).unwrap(), Admission::Free);
         for tries in 0..12 {
             two.lock_probe().unwrap();
-            let wait = two.record_limit(None, "limit", at(30), true).unwrap().next.0 - at(30).0;
+            let wait = two.record_limit(None, &[], "limit", at(30), true).unwrap().next.0 - at(30).0;
             assert_eq!(wait, [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000][tries.min(7)]);
         }
     }

@@ -2,7 +2,6 @@
 
 use crate::disk::run_dir::RunDir;
 use crate::run::engine::RunEnd;
-use crate::show::events::count_jobs;
 use codex_agent_shared::error::{Exit, warn};
 use codex_agent_shared::time::Timestamp;
 
@@ -44,6 +43,11 @@ impl NextCommands {
     fn is_of_queue(&self) -> bool {
         self.resume.contains(" queue run ")
     }
+}
+
+/// A number of jobs: `1 job`, `2 jobs`.
+pub fn count_jobs(jobs: usize) -> String {
+    format!("{jobs} job{}", if jobs == 1 { "" } else { "s" })
 }
 
 /// The command that continues a run, except that of a queue.

@@ -12,6 +12,7 @@ use crate::record::failure::Class;
 use crate::record::job::{Sandbox, VERSION};
 use crate::run::engine::RunEnd;
 use crate::run::observer::{Observer, RunningJob};
+pub use crate::show::end::count_jobs;
 use crate::show::end::{NextCommands, describe_until, report_end};
 use crate::show::format_progress;
 use crate::show::live::Live;
@@ -234,6 +235,7 @@ impl Show {
             duration: &duration(&event.what),
             label: &label,
             text: &text,
+            is_path: matches!(event.what, JobStarted { .. }),
         };
         // The reason of a failure is wrapped, and not truncated.
         let lines = match &event.what {
@@ -521,9 +523,4 @@ fn describe(what: &RunEvent) -> String {
         },
         RunEvent::RunStopped { why, left, .. } => format!("{why}, {} left", count_jobs(*left)),
     }
-}
-
-/// A number of jobs: `1 job`, `2 jobs`.
-pub fn count_jobs(jobs: usize) -> String {
-    format!("{jobs} job{}", if jobs == 1 { "" } else { "s" })
 }

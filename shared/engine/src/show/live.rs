@@ -4,7 +4,7 @@
 use crate::record::event::Counts;
 use crate::run::observer::RunningJob;
 use crate::show::end::describe_until;
-use crate::show::row::{Row, most};
+use crate::show::row::{Row, most, running_state};
 use crate::show::{format_progress, list_counts};
 use codex_agent_shared::terminal::{Look, columns, line, rows};
 use codex_agent_shared::text::{cell, width};
@@ -55,15 +55,17 @@ impl Live {
         let place = " ".repeat(format_progress(counts).len());
         for job in jobs.iter().take(shown) {
             let id = job.of.session.map(|id| id.short()).unwrap_or_default();
+            let since = job.since.countdown(now);
             let row = Row {
                 place: &place,
                 number: &label(&job.of.job),
-                state: "running",
+                state: &running_state(&since),
                 look: Some(Look::Running),
                 session: &id,
-                duration: &job.since.countdown(now),
+                duration: &since,
                 label: job.about,
                 text: job.doing,
+                is_path: false,
             };
             self.lines.push((row.line(color), width(&row.line(false))));
         }

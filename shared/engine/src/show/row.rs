@@ -2,7 +2,7 @@
 //! label and text.
 
 use codex_agent_shared::terminal::{Look, columns, line};
-use codex_agent_shared::text::{cell, lines, width};
+use codex_agent_shared::text::{cell, lines, path_cell, width};
 
 /// The least width of a terminal that shows the session of a job.
 const HAS_SESSION: usize = 50;
@@ -34,6 +34,17 @@ pub(super) struct Row<'r> {
     pub(super) label: &'r str,
     /// Text from outside: may contain control characters.
     pub(super) text: &'r str,
+    /// Whether the end of the text matters more than its beginning and the label, as of a path.
+    pub(super) is_path: bool,
+}
+
+/// The state of a job that has been running for a time: with the time, where it has no column of its own.
+pub(super) fn running_state(since: &str) -> String {
+    match most() {
+        ..HAS_SESSION => format!("{since:>9}"),
+        HAS_SESSION..HAS_DURATION => format!("running {since}"),
+        _ => "running".to_owned(),
+    }
 }
 
 /// The columns of a line: one less than those of the terminal, since a full line may wrap.
@@ -50,7 +61,7 @@ impl Row<'_> {
         let mut cells = vec![
             (self.place, Look::Dim, width(self.place)),
             (number.as_str(), Look::Bold, 3),
-            (self.state, self.look.unwrap_or(Look::Plain), 11),
+            (self.state, self.look.unwrap_or(Look::Plain), if most >= HAS_SESSION { 11 } else { 9 }),
         ];
         // A line about the run has no other parts.
         let is_of_job =
@@ -72,6 +83,10 @@ impl Row<'_> {
             coloured.push_str(&line(&[(bare, *look, 0)], color));
             coloured.push_str(&blanks);
         }
+        if is_of_job && most >= HAS_DURATION {
+            plain.push(' ');
+            coloured.push(' ');
+        }
         (plain, coloured)
     }
 
@@ -79,7 +94,12 @@ impl Row<'_> {
     pub(super) fn line(&self, color: bool) -> String {
         let (plain, coloured) = self.start(color);
         let left = most().saturating_sub(width(&plain)).max(8);
-        format!("{coloured}{}", share(self.label, self.text, left)).trim_end().to_owned()
+        let rest = match self.is_path {
+            true if left < BOTH => path_cell(self.text, None, left),
+            true => share(self.label, &path_cell(self.text, None, text_width(left)), left),
+            false => share(self.label, self.text, left),
+        };
+        format!("{coloured}{rest}").trim_end().to_owned()
     }
 
     /// The row, with its text in further lines if it does not fit.
@@ -100,6 +120,11 @@ impl Row<'_> {
     }
 }
 
+/// The width of the text beside a label.
+fn text_width(most: usize) -> usize {
+    (most - (most / 2).min(LABEL)).saturating_sub(2)
+}
+
 /// A label and a text in so many columns. Of several lines the texts are aligned; where there is no room for both, the
 /// label is shown.
 fn share(label: &str, text: &str, most: usize) -> String {
@@ -107,10 +132,11 @@ fn share(label: &str, text: &str, most: usize) -> String {
     if label.is_empty() || text.is_empty() || most < BOTH {
         return if label.is_empty() { text } else { label };
     }
-    let wide = (most / 2).min(LABEL);
+    let rest = text_width(most);
+    let wide = most - rest - 2;
     let label = cell(&label, wide);
     let blanks = " ".repeat(wide - width(&label) + 2);
-    let text = cell(&text, most - wide - 2);
+    let text = cell(&text, rest);
     format!("{label}{blanks}{text}")
 }
 
@@ -136,7 +162,7 @@ mod tests {
             Row { place: "[1/2]", number: "2", state: "failed", look: Some(Look::Failed), ..Row::default() };
         let text = "a long explanation of the failure that does not fit into the line of the terminal at all";
         let plain = Row { text, label: "Mend it", ..row }.lines(false, 400);
-        assert_eq!(plain[0], "[1/2]   2 failed                      Mend it: a long explanation of the");
+        assert_eq!(plain[0], "[1/2]   2 failed                       Mend it: a long explanation of the");
         assert_eq!(plain[1], "          failure that does not fit into the line of the terminal at all");
         let coloured = Row { text, label: "Mend it", ..row }.lines(true, 400);
         assert!(coloured[0].contains("\x1b[31mfailed\x1b[0m      "), "{coloured:?}");

@@ -1,4 +1,4 @@
-//! The turns of a rollout: the last one, the failed ones, those that it has.
+//! The turns of a rollout: the last one with the usage limits after it, the failed ones, those that it has.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use memchr::memmem;
+use serde::{Deserialize, Serialize};
 
 use super::{Line, LineKind, Tokens, beginning, is_compressed, lines_from_end, open};
 use crate::ndjson::{Lines, RawLine};
@@ -208,9 +209,95 @@ pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
     Ok(turn)
 }
 
+/// A window of time in which an account may use an amount of the service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LimitWindow {
+    /// The length of the window in minutes; null if unknown.
+    pub minutes: Option<i64>,
+    /// The used part of the amount, in percent.
+    pub used_percent: f64,
+    /// The time when the window resets; null if unknown.
+    pub resets_at: Option<Timestamp>,
+}
+
+/// The windows of the last turn of a rollout, the shortest first; empty if the turn has none.
+pub fn limit_windows(path: &Path) -> io::Result<Vec<LimitWindow>> {
+    #[derive(Deserialize)]
+    struct Window {
+        used_percent: f64,
+        window_minutes: Option<i64>,
+        resets_at: Option<i64>,
+    }
+    #[derive(Default, Deserialize)]
+    struct Limits {
+        primary: Option<Window>,
+        secondary: Option<Window>,
+    }
+    #[derive(Deserialize)]
+    struct Payload {
+        rate_limits: Option<Limits>,
+    }
+    #[derive(Deserialize)]
+    struct Tokens {
+        payload: Payload,
+    }
+    let mut found = Limits::default();
+    lines_from_end(path, &mut |line| {
+        let has = |word: &str| memmem::find(beginning(line), word.as_bytes()).is_some();
+        if has("\"token_count\"") {
+            // A line of another shape has no windows.
+            let parsed: Option<Tokens> = serde_json::from_slice(line).ok();
+            found = parsed.and_then(|tokens| tokens.payload.rate_limits).unwrap_or_default();
+            return ControlFlow::Break(());
+        }
+        match has("\"task_started\"") || has("\"turn_started\"") {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    })?;
+    let window = |window: Window| LimitWindow {
+        minutes: window.window_minutes,
+        used_percent: window.used_percent,
+        resets_at: window.resets_at.and_then(|at| at.checked_mul(1000)).map(Timestamp),
+    };
+    let mut windows: Vec<LimitWindow> =
+        [found.primary, found.secondary].into_iter().flatten().map(window).collect();
+    windows.sort_by_key(|window| window.minutes);
+    Ok(windows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_windows_of_the_last_turn_are_read() {
+        let windows = |text: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            limit_windows(file.path()).unwrap()
+        };
+        let started = "{\"type\":\"event_msg\",\"payload\":{\"type\":\"task_started\"}}\n";
+        let tokens = "{\"type\":\"event_msg\",\"payload\":{\"type\":\"token_count\",\"info\":null,\"rate_limits\":{\"primary\":\
+                      {\"used_percent\":37.5,\"window_minutes\":10080,\"resets_at\":1796209565},\"secondary\":{\"used_percent\":\
+                      100.0,\"window_minutes\":300,\"resets_at\":1795909585}}}}\n";
+        let found = windows(&format!("{started}{tokens}"));
+        let short: Vec<_> = found.iter().map(|window| (window.minutes, window.resets_at)).collect();
+        let want = [
+            (Some(300), Some(Timestamp(1_795_909_585_000))),
+            (Some(10080), Some(Timestamp(1_796_209_565_000))),
+        ];
+        assert_eq!(short, want);
+        assert_eq!(windows(&format!("{tokens}{started}")), [], "they are of an earlier turn");
+        let none = "{\"type\":\"event_msg\",\"payload\":{\"type\":\"token_count\",\"info\":null,\"rate_limits\":null}}\n";
+        assert_eq!(windows(&format!("{tokens}{none}")), []);
+        assert_eq!(
+            windows("{\"type\":\"event_msg\",\"payload\":{\"type\":\"token_count\",\"rate_limits\":7}}\n"),
+            []
+        );
+        assert_eq!(windows(""), []);
+    }
 
     #[test]
     fn turns_that_were_rolled_back_are_omitted() {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use codex_agent_engine::commands::manage;
+use codex_agent_engine::commands::{manage, retry};
 use codex_agent_engine::disk::progress::RunProgress;
 use codex_agent_engine::queue::{Queue, Queues, RunnerState, Status};
 use codex_agent_engine::run::usage_limit::{ActiveLimit, LimitGate};
@@ -11,7 +11,7 @@ use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result, note, warn_of};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::terminal::{Cell, Cut, Look, Table, columns, is_terminal};
+use codex_agent_shared::terminal::is_terminal;
 use codex_agent_shared::text::tsv;
 use codex_agent_shared::time::Timestamp;
 
@@ -20,7 +20,7 @@ type Args = cli::Args;
 fn tool() -> Tool {
     Tool::ours("codex-agent-status")
         .description([
-            "Shows the runs that are running or unfinished, the queues that have pending prompts, each with its next prompt, and the usage limits that were reached, each with the time when the limit resets.",
+            "Shows the runs that are running or unfinished, the queues that have pending prompts, each with its next prompt, and the usage limits that were reached, each with the time when the limit resets. A terminal also shows the runs of the last day with failed jobs that were not retried, the queues with failed prompts, the windows of the limits, and the commands to type next; and it shows the run of a queue only in the row of the queue.",
             "In a pipe, each run, queue and limit is one line with these columns, separated by TABs: the word run, queue or limit; the id of the run, the name of the queue, or Codex's home directory for a limit; the state; the number of jobs or prompts that are left; and the start of the run, the next prompt, or the time when the limit resets. The state of a limit is 'reached', or 'over' after the time that Codex reported has come; the next job then tries whether the limit was reset.",
         ])
         .command(
@@ -56,9 +56,14 @@ fn tool() -> Tool {
         .writes(["run", "queue", "limit"])
 }
 
+mod overview;
+
 fn main() -> ExitCode {
     cli::main(tool())
 }
+
+/// The time in milliseconds for which a failure is shown.
+const DAY: i64 = 86_400_000;
 
 /// A row of the output.
 enum Item {
@@ -70,8 +75,19 @@ enum Item {
 fn run(args: Args) -> Result<Exit> {
     let mut exit = Exit::Done;
     let mut output = Output::stdout();
-    let (now, mut rows) = (Timestamp::now(), Vec::new());
-    for item in read_items(&mut exit)? {
+    let now = Timestamp::now();
+    let items = read_items(&mut exit)?;
+    if is_terminal() && !args.common.json {
+        let failed = retry::find_recent(Timestamp(now.0 - DAY))?;
+        let overview = overview::Overview::new(&items, &failed, now);
+        if overview.is_empty() {
+            note("there are no running jobs, no pending work and no recent failures");
+        }
+        overview.write(&mut output, args.common.color.is_on())?;
+        output.flush()?;
+        return Ok(exit);
+    }
+    for item in items {
         if args.common.json {
             match &item {
                 Item::Run(dir, tasks) => output.record(&manage::describe_run(dir, tasks))?,
@@ -81,32 +97,10 @@ fn run(args: Args) -> Result<Exit> {
             continue;
         }
         let row = row(&item, now);
-        if is_terminal() {
-            rows.push(row);
-        } else {
-            let cells = row.map(|cell| tsv(&cell).into_owned());
-            output.text(cells.join("\t").as_bytes(), b"\n")?;
-        }
+        let cells = row.map(|cell| tsv(&cell).into_owned());
+        output.text(cells.join("\t").as_bytes(), b"\n")?;
     }
-    let mut table = Table::new()
-        .column("", Look::Dim)
-        .column("", Look::Id)
-        .gives_way(2, 12)
-        .column("", Look::Bold)
-        .column("", Look::Plain)
-        .column("", Look::Plain)
-        .gives_way(1, columns() / 4);
-    let is_empty = rows.is_empty();
-    for [kind, name, third, fourth, last] in rows {
-        // The end of a run's name is unique, and accepted as its name.
-        let cut = if kind == "run" { Cut::Front } else { Cut::Back };
-        table.row([kind.into(), Cell::with_cut(name, cut), third.into(), fourth.into(), last.into()]);
-    }
-    table.write(&mut output, args.common.color.is_on())?;
     output.flush()?;
-    if is_empty && is_terminal() && !args.common.json {
-        note("there are no running jobs and no pending work");
-    }
     Ok(exit)
 }
 
@@ -137,8 +131,9 @@ fn read_items(exit: &mut Exit) -> Result<Vec<Item>> {
         Default::default()
     });
     for (queue, runner) in queues.queues.into_iter().zip(runners) {
-        // Manual prompts wait for the user, and not for a runner.
-        if runner != RunnerState::Idle || queue.count_due() > 0 {
+        // Manual prompts wait for the user, and not for a runner. A terminal shows failed prompts too.
+        let has_failed = is_terminal() && queue.counts().failed > 0;
+        if runner != RunnerState::Idle || queue.count_due() > 0 || has_failed {
             items.push(Item::Queue(Box::new(queue), runner));
         }
     }
@@ -150,10 +145,7 @@ fn row(item: &Item, now: Timestamp) -> [String; 5] {
     match item {
         Item::Run(dir, tasks) => {
             let Counts { pending, running, .. } = tasks.reported_counts();
-            let began = tasks.started_at.map(|at| match is_terminal() {
-                true => format!("since {}", at.clock()),
-                false => at.to_string(),
-            });
+            let began = tasks.started_at.map(|at| at.to_string());
             let left = format!("{} left", pending + running);
             let state = manage::run_state(dir, tasks).to_owned();
             ["run".to_owned(), dir.name().to_owned(), state, left, began.unwrap_or_default()]
@@ -166,10 +158,7 @@ fn row(item: &Item, now: Timestamp) -> [String; 5] {
             ["queue".to_owned(), queue.name.clone(), queue.state(*runner).to_owned(), left, next]
         }
         Item::Limit(limit) => {
-            let until = match is_terminal() {
-                true => limit.describe_until(now),
-                false => limit.until.unwrap_or(limit.next).to_string(),
-            };
+            let until = limit.until.unwrap_or(limit.next).to_string();
             let tries = match limit.tries {
                 0 => String::new(),
                 1 => "tried once".to_owned(),

@@ -1,0 +1,87 @@
+//! The command of `runs.on_end`: run after each run, with the record of the run on its standard input.
+//!
+//! The command runs in its own process group, so that Ctrl-C and a closed terminal do not reach it. Its failure is a
+//! warning, and never changes the exit status of the run. The end of the run is in the journal before. Runs within jobs,
+//! and runs that the command itself starts, run no command.
+
+use std::io::{Write, stderr};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::commands::run_record::describe_run;
+use crate::disk::progress::RunProgress;
+use crate::disk::run_dir::RunDir;
+use crate::liveness;
+use crate::process::spawn;
+use codex_agent_shared::config;
+use codex_agent_shared::error::{Error, Result, reason, warn};
+
+/// The time after which the command is killed.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Runs the command, if the run has ended and the setting names one.
+pub fn run(dir: &RunDir) {
+    if spawn::depth() > 0 {
+        return;
+    }
+    let command = match config::get() {
+        Ok(config) => config.on_end(),
+        Err(error) => {
+            return warn(format_args!("the command of runs.on_end was not run: {}", error.message()));
+        }
+    };
+    let Some(command) = command else { return };
+    if let Err(error) = run_command(dir, &command) {
+        warn(format_args!("the command '{command}' of runs.on_end failed: {}", error.message()));
+    }
+}
+
+fn run_command(dir: &RunDir, command: &str) -> Result<()> {
+    let progress = RunProgress::read(dir)?;
+    if progress.ended.is_none() {
+        return Ok(());
+    }
+    let record = serde_json::to_vec(&describe_run(dir, &progress))
+        .map_err(|error| Error::new(format!("the record cannot be written: {error}")))?;
+    let failed = |error: std::io::Error| Error::new(reason(&error));
+    // Standard output has the events of the run.
+    let output = stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from);
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .env("CODEX_AGENT_RUN", dir.name())
+        .env(spawn::DEPTH, "1")
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(output)
+        .spawn()
+        .map_err(failed)?;
+    if let Some(mut input) = child.stdin.take() {
+        // The record is shorter than the buffer of a pipe. A command need not read it.
+        let _ = input.write_all(&record).and_then(|()| input.write_all(b"\n"));
+    }
+    let begun = Instant::now();
+    loop {
+        match child.try_wait().map_err(failed)? {
+            Some(exit) if exit.success() => return Ok(()),
+            Some(exit) => {
+                return Err(Error::new(match (exit.code(), exit.signal()) {
+                    (Some(code), _) => format!("it exited with status {code}"),
+                    (None, signal) => format!("signal {} ended it", signal.unwrap_or(0)),
+                }));
+            }
+            None if begun.elapsed() > LONGEST => {
+                liveness::signal_child(child.id() as i32, Signal::KILL);
+                child.wait().map_err(failed)?;
+                return Err(Error::new(format!(
+                    "it ran longer than {} s, and was killed",
+                    LONGEST.as_secs()
+                )));
+            }
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
