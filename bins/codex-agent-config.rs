@@ -493,7 +493,9 @@ fn template() -> String {
         }
         let value = match setting.kind {
             Kind::Number(..) => setting.default.to_owned(),
-            Kind::Command => "\"notify-send codex-agent 'a run has ended'\"".to_owned(),
+            Kind::Command if setting.key == "runs.on_end" => {
+                "\"notify-send codex-agent 'a run has ended'\"".to_owned()
+            }
             Kind::Path if !setting.default.starts_with('~') => "\"/path/to/it\"".to_owned(),
             _ => format!("\"{}\"", setting.default),
         };

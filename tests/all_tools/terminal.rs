@@ -205,8 +205,7 @@ fn events_are_aligned_and_fit() {
         assert!(columns_of(row) <= usize::from(wide) && row.contains("  finished  "), "{lines:#?}");
         let lines = demo(&world, script, wide);
         // A word is not broken.
-        let of_events =
-            |line: &&String| line.starts_with(['[', ' ']) && line.trim().contains(' ');
+        let of_events = |line: &&String| line.starts_with(['[', ' ']) && line.trim().contains(' ');
         let wrong = lines.iter().filter(of_events).find(|line| columns_of(line) >= usize::from(wide));
         assert_eq!(wrong, None, "in {wide} columns: {lines:#?}");
         let live =

@@ -174,8 +174,6 @@ impl Kind {
                 Ok(_) => Ok(text.into()),
                 Err(_) => Err(format!("'{text}' is not a duration; use 12h, 30d, 8w or forever").into()),
             },
-            Kind::Command if text.contains('\0') => Err("it contains a NUL".into()),
-            Kind::Command => Ok(text.into()),
             Kind::OneOf(words) if words.contains(&text) => Ok(text.into()),
             Kind::OneOf(words) => Err(format!("expected {}, not '{text}'", words.join(" or ")).into()),
             Kind::Number(..) => Err("expected a whole number".into()),
