@@ -58,6 +58,10 @@ const OFFERS: &[(&str, &[&str], &[&str])] = &[
     ("codex-agent --codex-home=projects ls --so", &["--sort", "--source"], &[]),
     ("codex-agent-ls --color ", &["auto", "always", "never"], &["--json", "work"]),
     ("codex-agent ls --sort ", &["updated", "tokens", "cwd"], &["projects", "work"]),
+    ("codex-agent ls --sort -", &["-updated", "-created"], &["updated", "--json"]),
+    ("codex-agent ls --since ", &["yesterday", "monday", "1h"], &["projects"]),
+    ("codex-agent find x --until 3", &["3h", "3d", "3w"], &["yesterday", "projects"]),
+    ("codex-agent ls --repo ", &["acme/alpha"], &["projects"]),
     ("codex-agent-ls --fields ", &["id", "updated_at", "branch", "short"], &["projects", "work"]),
     ("codex-agent group run work --on-busy ", &["wait", "skip", "fork", "fail"], &["projects"]),
     ("codex-agent ls --limit ", &[], &["projects"]),
@@ -91,13 +95,19 @@ const OFFERS: &[(&str, &[&str], &[&str])] = &[
 ];
 
 /// Lines that TAB completes without a question, and what becomes of them.
-const COMPLETED: [(&str, &str); 11] = [
+const COMPLETED: [(&str, &str); 17] = [
     ("codex-agent tod", "codex-agent today "),
     ("codex-agent gr", "codex-agent group "),
     ("codex-agent find logi", "codex-agent find login\\ work "),
     ("codex-agent-find cd6d", "codex-agent-find cd6d1b0c "),
     ("codex-agent-ls --archived=", "codex-agent-ls --archived=only "),
     ("codex-agent ls --archived=o", "codex-agent ls --archived=only "),
+    ("codex-agent ls --sort created:d", "codex-agent ls --sort created:desc "),
+    ("codex-agent ls --cli-version ", "codex-agent ls --cli-version 0.169.0 "),
+    ("codex-agent ls --originator=", "codex-agent ls --originator=codex_exec "),
+    ("codex-agent ls --repo htt", "codex-agent ls --repo https://example.com/acme/alpha.git "),
+    ("codex-agent ls --since last", "codex-agent ls --since last\\ week "),
+    ("codex-agent ls --name log", "codex-agent ls --name login\\ work "),
     ("codex-agent ls --color=al", "codex-agent ls --color=always "),
     ("codex-agent ls --color ne", "codex-agent ls --color never "),
     ("codex-agent --list=", "codex-agent --list=json "),

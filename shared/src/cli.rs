@@ -45,6 +45,7 @@ pub mod flags;
 pub mod generate;
 mod pick;
 mod selection;
+pub mod suggestions;
 mod table;
 
 pub use flag::{Completes, Flag, Place, Row, Takes, Value, Values};

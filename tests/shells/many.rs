@@ -92,9 +92,11 @@ fn the_newest_sessions_are_offered_first_with_their_titles() {
 #[test]
 fn old_sessions_and_their_values_are_completed_from_their_beginning() {
     let world = world();
-    for (typed, word) in
-        [("codex-agent find the", "the\\ oldest"), ("codex-agent ls --branch rel", "release/old")]
-    {
+    for (typed, word) in [
+        ("codex-agent find the", "the\\ oldest"),
+        ("codex-agent ls --branch rel", "release/old"),
+        ("codex-agent ls --name=the", "the\\ oldest"),
+    ] {
         for (name, mut shell) in asking(&world) {
             let line = shell.tab(typed).line;
             assert!(line.trim_end().ends_with(word), "{name}: {typed}<TAB> became {line:?}");

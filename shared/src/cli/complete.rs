@@ -180,6 +180,8 @@ fn offer_flag_value(found: &mut Candidates<'_>, row: &Row, lookup: &Lookup<'_>) 
         takes => {
             found.instruct("nothing");
             takes.values().iter().for_each(|(word, meaning)| found.offer(word, meaning));
+            let suggested = row.suggests.map(|suggest| suggest(found.typed)).unwrap_or_default();
+            suggested.iter().for_each(|(word, meaning)| found.offer(word, meaning));
             if row.field.is_some() {
                 (lookup.find)(found, row.field, lookup.home)?;
             }
@@ -188,16 +190,36 @@ fn offer_flag_value(found: &mut Candidates<'_>, row: &Row, lookup: &Lookup<'_>) 
     Ok(())
 }
 
-/// Offers the values that sessions have in a field, those of the newest sessions first. If the user has typed the
-/// beginning of a word, also offers the values of older sessions.
+/// Offers the values that the newest sessions have in a field. If none of them begins with the typed text, offers those
+/// of older sessions, which takes longer.
 fn offer_values(found: &mut Candidates<'_>, field: Field, home: Option<&OsString>) -> Result<()> {
-    let filter = if found.typed.is_empty() { Filter::default() } else { begins(field, found.typed) };
-    let query = Query { filter, limit: Some(10 * MOST), fields: vec![Field::Id, field], ..Query::default() };
-    open_index(home)?.list(&query, &mut |session| {
-        found.offer(&session.value(field).map(|value| value.to_string()).unwrap_or_default(), "");
-        Ok(())
-    })?;
+    let mut index = open_index(home)?;
+    for filter in [Filter::default(), begins(field, found.typed)] {
+        let query =
+            Query { filter, limit: Some(10 * MOST), fields: vec![Field::Id, field], ..Query::default() };
+        index.list(&query, &mut |session| {
+            let value = session.value(field).map(|value| value.to_string()).unwrap_or_default();
+            if field == Field::OriginUrl {
+                found.offer(owner_and_name(&value), &value);
+            }
+            // The list of all repositories has each once, by its short name.
+            if field != Field::OriginUrl || !found.typed.is_empty() {
+                found.offer(&value, "");
+            }
+            Ok(())
+        })?;
+        if found.count() > 0 {
+            break;
+        }
+    }
     Ok(())
+}
+
+/// The last two parts of the URL of a repository.
+fn owner_and_name(url: &str) -> &str {
+    let url = url.trim_end_matches('/');
+    let url = url.strip_suffix(".git").unwrap_or(url);
+    url.rmatch_indices(['/', ':']).nth(1).map_or(url, |(at, _)| &url[at + 1..])
 }
 
 /// The filter for sessions with a value of this beginning in a field.
@@ -206,7 +228,8 @@ fn begins(field: Field, start: &str) -> Filter {
     let pattern = format!("{start}*");
     let patterns = match field {
         Field::OriginUrl => {
-            filter.repo.push(Repository::Pattern(pattern));
+            filter.repo =
+                ["", "*/", "*:"].map(|before| Repository::Pattern(format!("{before}{start}*"))).into();
             return filter;
         }
         Field::Branch => &mut filter.branch,
@@ -316,4 +339,23 @@ fn offer_sessions(found: &mut Candidates<'_>, home: Option<&OsString>) -> Result
         })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_name_of_a_repository_is_the_end_of_its_url() {
+        for url in [
+            "https://example.com/acme/alpha.git",
+            "https://example.com/acme/alpha/",
+            "git@example.com:acme/alpha.git",
+            "ssh://git@example.com:22/deep/acme/alpha",
+            "acme/alpha",
+        ] {
+            assert_eq!(owner_and_name(url), "acme/alpha", "{url}");
+        }
+        assert_eq!((owner_and_name("alpha"), owner_and_name("")), ("alpha", ""));
+    }
 }

@@ -4,6 +4,7 @@
 use super::Selection;
 use super::flag::{Flag, Takes, Value};
 use super::flags::Args;
+use super::suggestions;
 use crate::error::Error;
 use crate::query::{Archived, Clock, Sort};
 use crate::record::{Field, Status};
@@ -36,6 +37,7 @@ fn since<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
         |value| parse_moment(&value.text()?),
         |args: &mut Args<O, J>| &mut args.common.selection.filter.since,
     )
+    .suggests(suggestions::times)
     .more(TIMES)
 }
 
@@ -47,6 +49,7 @@ fn until<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
         |value| parse_end(&value.text()?),
         |args: &mut Args<O, J>| &mut args.common.selection.filter.until,
     )
+    .suggests(suggestions::times)
     .more("If TIME is a day, week, month or year, such as 2026-11-22, yesterday or 'last week', sessions up to its end are included.")
 }
 
@@ -58,6 +61,7 @@ fn under<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 fn repo<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     pattern("repo", "select only sessions of this git repository", |selection| &mut selection.repo)
         .offers(Field::OriginUrl)
+        .suggests(|_| vec![(".".to_owned(), "the repository of the current directory")])
         .more("PATTERN is . for the repository of the current directory, owner/name, the URL of the git remote 'origin' in any of its forms (https, ssh, host:path, with or without .git), or a part of the URL between stars: '*acme/al*'. For the repository of a directory, sessions in its working trees are included if Codex recorded no remote.")
 }
 
@@ -72,14 +76,18 @@ pub fn filters<O: 'static, J: 'static>() -> Vec<Flag<Args<O, J>>> {
         repo(),
         pattern("branch", "select only sessions started on this git branch", |selection| &mut selection.filter.branch).offers(Field::Branch),
         pattern("source", "select only sessions from this kind of program: exec, cli, vscode, ...", |selection| &mut selection.filter.source)
+            .offers(Field::Source)
             .more("Codex sets the source of a session. In Codex 0.169, sessions of the Codex TUI have the source vscode; --originator distinguishes the sessions of people from those of programs."),
         pattern("originator", "select only sessions created by this program", |selection| &mut selection.filter.originator)
+            .offers(Field::Originator)
             .more("The originator of 'codex exec' is codex_exec, that of the Codex TUI is codex-tui. Databases of Codex before 0.154 do not have the originator."),
-        pattern("provider", "select only sessions with this model provider", |selection| &mut selection.filter.provider),
+        pattern("provider", "select only sessions with this model provider", |selection| &mut selection.filter.provider)
+            .offers(Field::ModelProvider),
         pattern("model", "select only sessions with this model", |selection| &mut selection.filter.model).offers(Field::Model),
         pattern("cli-version", "select only sessions created by this version of Codex", |selection| &mut selection.filter.cli_version)
+            .offers(Field::CliVersion)
             .more("For example, '0.13*' matches the versions 0.13.0 and 0.130.0 to 0.139.0."),
-        pattern("name", "select only sessions with this name", |selection| &mut selection.filter.name),
+        pattern("name", "select only sessions with this name", |selection| &mut selection.filter.name).offers(Field::Name),
         Flag::switch("named", "select only sessions that have a name", |args: &mut Args<O, J>| {
             &mut args.common.selection.filter.named
         }),
@@ -148,6 +156,7 @@ pub fn order<O: 'static, J: 'static>() -> [Flag<Args<O, J>>; 3] {
             |args: &mut Args<O, J>| &mut args.common.selection.sort,
         )
         .short('s')
+        .suggests(suggestions::orders)
         .default("updated")
         .more("KEY is updated, created, tokens, title, cwd, or the name of a field such as updated_at, name or git.branch; codex-agent-records(5) describes the fields. Without an ORDER, times and numbers are sorted in descending order, and text in ascending order. Sessions without a value are last. Sessions with equal values are sorted by id, so that the order is always the same."),
         Flag::number("limit", "N", .., "print at most N sessions", |args: &mut Args<O, J>| {

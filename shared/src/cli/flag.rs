@@ -5,6 +5,7 @@ use std::ops::RangeBounds;
 use std::path::PathBuf;
 
 use super::candidates::SessionFinder;
+use super::suggestions::Suggest;
 use crate::choice::Choice;
 use crate::error::{Error, Result};
 use crate::record::Field;
@@ -29,11 +30,23 @@ pub struct Row {
     pub(super) sessions: Option<SessionFinder>,
     /// The field of sessions whose values are the candidates.
     pub(super) field: Option<Field>,
+    /// The function that makes further candidates from the typed text.
+    pub(super) suggests: Option<Suggest>,
 }
 
 impl Row {
     pub(super) const fn new(long: &'static str, takes: Takes, help: &'static str) -> Row {
-        Row { short: None, long, takes, help, more: "", default: "", sessions: None, field: None }
+        Row {
+            short: None,
+            long,
+            takes,
+            help,
+            more: "",
+            default: "",
+            sessions: None,
+            field: None,
+            suggests: None,
+        }
     }
 }
 
@@ -183,6 +196,12 @@ impl<A: 'static> Flag<A> {
     /// Completes the value with the values that sessions have in a field. The command needs the flag `--codex-home`.
     pub fn offers(mut self, field: Field) -> Self {
         self.row.field = Some(field);
+        self
+    }
+
+    /// Completes the value also with the values that a function makes from the typed text.
+    pub fn suggests(mut self, suggest: Suggest) -> Self {
+        self.row.suggests = Some(suggest);
         self
     }
 
