@@ -72,7 +72,21 @@ pub(super) fn positions(query: &str, text: &str) -> Vec<usize> {
     at.retain(|at| text.is_char_boundary(*at));
     at.sort_unstable();
     at.dedup();
-    at
+    let letters = query.chars().filter(|c| !c.is_whitespace()).count();
+    // frizbee 0.13 names too few characters of some texts with wide gaps.
+    match !at.is_empty() && at.len() < letters && is_plain(query) && query.split_whitespace().count() == 1 {
+        true => first_positions(query.trim(), text),
+        false => at,
+    }
+}
+
+/// The byte offsets of the first characters of a text that are those of a word, in order.
+fn first_positions(word: &str, text: &str) -> Vec<usize> {
+    let is_exact = word.chars().any(char::is_uppercase);
+    let is_same = |a: char, b: char| a == b || (!is_exact && a.to_lowercase().eq(b.to_lowercase()));
+    let mut letters = word.chars().peekable();
+    let mut is_next = |c: char| letters.next_if(|letter| is_same(*letter, c)).is_some();
+    text.char_indices().filter(|(_, c)| is_next(*c)).map(|(at, _)| at).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json as value};
 use crate::world::terminal::on_terminal;
 use crate::world::{Ran, World, json};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "codex.home",
     "codex.binary",
     "runs.keep",

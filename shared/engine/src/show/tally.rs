@@ -104,6 +104,7 @@ mod tests {
             failure: Failure::new(class, "m"),
             exit_code: None,
             signal: None,
+            usage: None,
             again,
             continues: false,
         };
