@@ -98,8 +98,8 @@ fn tool() -> Tool {
                 "codex-agent ls --fields cwd | sort | uniq -c | sort -rn",
             ),
             (
-                "Choose among the sessions of the last week, and resume one (fzf in place of 'codex-agent pick' needs -d '\\t' --with-nth 4,3 to show titles):",
-                "codex-agent ls --json --since 7d | codex-agent pick --one | codex-agent resume -",
+                "Choose among the sessions of a branch, and resume one (fzf in place of 'codex-agent pick' needs -d '\\t' --with-nth 4,3 to show titles):",
+                "codex-agent ls --json --branch main | codex-agent pick --one | codex-agent resume -",
             ),
             (
                 "Print the ids of all sessions on feature branches:",

@@ -338,7 +338,7 @@ fn move_projects(world: &World, to: &Path) {
 }
 
 /// The tools whose examples open Codex's own screen, which a stub stands for.
-const SCREEN: [&str; 3] = ["codex-agent-resume", "codex-agent-ls", "codex-agent-find"];
+const SCREEN: [&str; 4] = ["codex-agent-resume", "codex-agent-ls", "codex-agent-find", "codex-agent-pick"];
 
 /// The tools that need Codex itself.
 pub const ORDERS: [&str; 3] = ["codex-agent-fork", "codex-agent-name", "codex-agent-run"];
@@ -383,8 +383,8 @@ fn every_example_runs() {
                 let mut command = world.command("setsid");
                 command.args(["--ctty", "--wait", "sh", "-c", &line]);
                 let mut terminal = Terminal::open(command, 100, 24);
-                terminal.until("Enter");
-                terminal.until("TITLE");
+                // The row of the cursor is drawn inverse.
+                terminal.until("\x1b[7m");
                 terminal.press("\r");
                 let (shown, code) = terminal.end();
                 assert_eq!(code, 0, "{example}: {shown}");

@@ -151,11 +151,18 @@ fn run(command: &mut Command, input: &str) -> Result<Ran> {
     Ok(Ran { output: String::from_utf8_lossy(&output.stdout).into_owned(), error })
 }
 
-/// The rows of the session records that a tool printed. They are of the repository of the rows before.
+/// The rows of the session records that a tool printed. They are of the repository of the rows before. A fork without a
+/// message of its own has the title of the session that was forked.
 fn records(output: &str, before: &[Arc<Row>]) -> Vec<Arc<Row>> {
     let is_here = before.first().is_none_or(|row| row.is_here);
     let session = |line: &str| {
-        let session = serde_json::from_str::<Session<'_>>(line).ok()?;
+        let mut session = serde_json::from_str::<Session<'_>>(line).ok()?;
+        let parent = session.forked_from.flatten().map(|id| id.to_string());
+        // The record of a fork names its parent only if the rollout is read.
+        let parent = before.iter().find(|row| before.len() == 1 || parent.as_ref() == Some(&row.id));
+        if session.parent_title.is_none() {
+            session.parent_title = parent.map(|row| row.parts()[0].1.to_owned().into());
+        }
         session.id.is_some().then(|| Arc::new(Row::new(&session, is_here)))
     };
     output.lines().filter_map(session).collect()

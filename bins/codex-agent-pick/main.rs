@@ -82,8 +82,8 @@ fn tool() -> Tool {
         .examples(&[
             ("Choose a session of this repository, and resume it:", "codex-agent pick | codex-agent resume -"),
             (
-                "Choose among the sessions of yesterday, and add them to a group:",
-                "codex-agent ls --json --since yesterday | codex-agent pick | codex-agent group add work",
+                "Choose among the sessions of a branch, and add them to a group:",
+                "codex-agent ls --json --branch main | codex-agent pick | codex-agent group add work",
             ),
             ("Change to the directory of a session:", "cd \"$(codex-agent pick --one --format '{cwd}')\""),
         ])

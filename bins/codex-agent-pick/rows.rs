@@ -41,8 +41,9 @@ impl Row {
             _ => String::new(),
         };
         title.push_str(&cell(&shown, TITLE));
-        // A query finds a session by its name and by its title.
-        if let (Some(name), Some(text)) = (session.name.as_deref(), session.title.as_deref())
+        // A query finds a session by its name and by its title. A fork has the name of the session that was forked.
+        let own = session.title.as_deref().or(session.parent_title.as_deref());
+        if let (Some(name), Some(text)) = (session.name.as_deref(), own)
             && name != text
         {
             title.push_str(" · ");

@@ -128,15 +128,19 @@ fn a_new_size_is_drawn_at_once() {
 fn a_signal_gives_the_terminal_back() {
     let (fake, _) = fake();
     for (signal, code) in [("TERM", 143), ("HUP", 129), ("INT", 130)] {
-        let line = "stty -a > before; sh -c 'echo $$ > pid; exec codex-agent-pick > out'; c=$?; stty -a > after; exit $c";
+        // A shell that ignores no signal ends itself where a child ended by SIGINT.
+        let line = "trap : INT; stty -a > before; sh -c 'echo $$ > pid; exec codex-agent-pick > out'; c=$?; stty -a > after; exit $c";
         let mut terminal = on(&fake, line, 80, 24);
         terminal.until("Fix the parser");
         let pid = fs::read_to_string(fake.0.path("work/pid")).unwrap();
         fake.0.sh(&format!("kill -{signal} {pid}")).exits(0);
         let (shown, ended) = terminal.end();
         assert!(ended == code && shown.contains(RESTORED), "{signal}: {ended} {shown}");
-        let read = |name: &str| fs::read_to_string(fake.0.path("work").join(name)).unwrap();
-        assert_eq!(read("work/before"), read("work/after"), "{signal}");
+        let read = |name: &str| {
+            fs::read_to_string(fake.0.path("work").join(name))
+                .unwrap_or_else(|error| panic!("{signal} {name}: {error}"))
+        };
+        assert_eq!(read("before"), read("after"), "{signal}");
     }
 }
 

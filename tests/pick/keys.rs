@@ -135,8 +135,9 @@ fn keys_name_fork_archive_and_copy() {
     let shown = terminal.until("copied");
     assert!(shown.contains("\x1b]52;c;"), "{shown:?}");
     terminal.press("\x06");
-    terminal.until("is the fork");
+    // The counts are on the first line, and are drawn first.
     terminal.until("2/4");
+    terminal.until("is the fork");
     terminal.press("\x18");
     terminal.until("Archive ");
     terminal.press("n");
@@ -144,8 +145,8 @@ fn keys_name_fork_archive_and_copy() {
     terminal.press("\x18");
     terminal.until("Archive ");
     terminal.press("y");
-    terminal.until("unarchives");
     terminal.until("1/3");
+    terminal.until("unarchives");
     terminal.press("\r");
     assert_eq!(terminal.end().1, 0);
     assert_eq!(printed(&fake), [fix.clone()], "the fork was archived");
