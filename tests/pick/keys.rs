@@ -14,7 +14,7 @@ fn enter_prints_the_record_of_the_best_match() {
     terminal.until("1/3");
     terminal.press("\r");
     assert_eq!(terminal.end().1, 0);
-    assert_eq!(printed(&fake), [fix.clone()]);
+    assert_eq!(printed(&fake), std::slice::from_ref(&fix));
     let listed = fake.0.ok(&["codex-agent-ls", "--json"]);
     let line = listed.lines().find(|line| line.contains(&fix)).unwrap();
     assert_eq!(std::fs::read_to_string(fake.0.path("work/out")).unwrap().trim(), line);
@@ -149,7 +149,7 @@ fn keys_name_fork_archive_and_copy() {
     terminal.until("unarchives");
     terminal.press("\r");
     assert_eq!(terminal.end().1, 0);
-    assert_eq!(printed(&fake), [fix.clone()], "the fork was archived");
+    assert_eq!(printed(&fake), std::slice::from_ref(&fix), "the fork was archived");
     let listed = fake.0.ok(&["codex-agent-find", "name:the name", "--fields", "id"]);
     assert!(listed.contains(&fix), "{listed}");
     let archived = fake.0.ok(&["codex-agent-ls", "--archived=only", "--count"]);

@@ -35,6 +35,9 @@ pub struct Selection {
 /// A condition by which no session can be found, or none is: the flag, its value, and the filter of it alone.
 type Single = (&'static str, String, Filter);
 
+/// The patterns of one flag in a filter.
+type Patterns = fn(&mut Filter) -> &mut Vec<String>;
+
 impl Selection {
     /// Whether one of the flags was given, other than `--sort`.
     pub fn is_given(&self) -> bool {
@@ -117,7 +120,7 @@ impl Selection {
     /// Each condition that is a value of a session, alone.
     fn singles(&self) -> Result<Vec<Single>> {
         let filter = &self.filter;
-        let lists: [(&'static str, &Vec<String>, fn(&mut Filter) -> &mut Vec<String>); 7] = [
+        let lists: [(&'static str, &Vec<String>, Patterns); 7] = [
             ("branch", &filter.branch, |filter| &mut filter.branch),
             ("source", &filter.source, |filter| &mut filter.source),
             ("originator", &filter.originator, |filter| &mut filter.originator),

@@ -83,6 +83,7 @@ impl Repository {
 
     /// The end of the URL, in lower case, that every session of the repository has somewhere in its URL; `None` if there
     /// is none.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn part_of_url(&self) -> Option<&str> {
         match self {
             Repository::Named(name) => Some(name.rsplit('/').next().unwrap_or(name)),

@@ -299,9 +299,8 @@ impl Show {
         };
         let heading = format!("{} {label}", session.map(|id| id.short()).unwrap_or_default());
         // The line has eight columns of its own.
-        let id =
-            line(&[(&cell(heading.trim(), most().saturating_sub(8)), Look::Bold, 0)], self.options.color);
-        id
+
+        line(&[(&cell(heading.trim(), most().saturating_sub(8)), Look::Bold, 0)], self.options.color)
     }
 
     fn codex_event(&mut self, run: &str, of: &JobRef, line: &[u8]) -> Result<()> {
