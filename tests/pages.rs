@@ -84,6 +84,7 @@ fn accepted(err: &str, long: &str) -> Option<Vec<String>> {
     let line =
         err.lines().find(|line| line.contains("no-such-value") && line.contains(&format!("--{long}")))?;
     let list = line.rsplit_once("expected ")?.1;
+    let list = list.strip_suffix(" or no value").unwrap_or(list);
     let is_value = |word: &str| word.bytes().all(|byte| byte.is_ascii_lowercase() || b"-=_".contains(&byte));
     let values: Vec<&str> = list.split(" or ").flat_map(|part| part.split(", ")).collect();
     values.iter().all(|value| is_value(value)).then(|| values.into_iter().map(str::to_owned).collect())

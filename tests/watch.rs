@@ -298,7 +298,7 @@ fn a_group_without_running_turns_is_shown() {
     let mut run = fake.start(&["group", "run", "g", "--prompt", "MS1500 two"]);
     let shown = terminal.until("  What it is about");
     let screen = shown.rsplit("\x1b[J").next().unwrap();
-    assert!(screen.contains(" running ") && !screen.contains("has no running jobs"), "{shown}");
+    assert!(screen.contains("running") && !screen.contains("has no running jobs"), "{shown}");
     // The view is drawn only when something changes, not ten times a second.
     let shown = terminal.until("completed");
     assert!(shown.matches("running").count() < 8, "{shown}");

@@ -21,7 +21,7 @@ impl Real {
     fn add(&self, name: &str, prompts: &[String]) {
         let alpha = self.world.path("alpha");
         let mut words = vec!["add", name, "--project", alpha.to_str().unwrap()];
-        words.extend(prompts.iter().map(String::as_str));
+        words.extend(prompts.iter().flat_map(|prompt| ["-p", prompt]));
         let ran = self.queue(&words);
         ran.succeeds();
     }
@@ -208,7 +208,7 @@ fn prompts_of_one_session_are_turns_of_it() {
         let alpha = codex.world.path("alpha");
         let made = codex.queue(&["create", "book", "--one-session", "--project", alpha.to_str().unwrap()]);
         made.succeeds();
-        codex.queue(&["add", "book", "one", "two", "three"]).succeeds();
+        codex.queue(&["add", "book", "-p", "one", "-p", "two", "-p", "three"]).succeeds();
         let ran = codex.queue(&["run", "book", "--json"]);
         ran.case(version).succeeds();
         assert_eq!(codex.model.requests().pop().unwrap().user_texts, ["one", "two", "three"], "{version}");

@@ -12,7 +12,8 @@ use crate::world::real::{Real, real};
 #[test]
 fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
     let Some(codex) = Real::new() else { return };
-    let words = ["--skip-git-repo-check", "-j", "2", "--json", "one SLEEP1", "two SLEEP1", "three"];
+    let words =
+        ["--skip-git-repo-check", "-j", "2", "--json", "-p", "one SLEEP1", "-p", "two SLEEP1", "-p", "three"];
     let (ran, events) = codex.run_agent(&words, "");
     ran.succeeds();
     assert_eq!(codex.seen(), ["one SLEEP1", "three", "two SLEEP1"]);
@@ -63,7 +64,7 @@ fn a_killed_runner_sends_nothing_twice_and_loses_nothing() {
         wanted.extend(prompts.iter().cloned());
         let words: Vec<&str> = ["--skip-git-repo-check", "-j", "2"]
             .into_iter()
-            .chain(prompts.iter().map(String::as_str))
+            .chain(prompts.iter().flat_map(|prompt| ["-p", prompt]))
             .collect();
         let silent = |words: &[&str]| {
             let mut command = codex.agent("alpha", words);

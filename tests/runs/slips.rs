@@ -26,7 +26,6 @@ fn world() -> (Fake, String) {
 
 /// Command lines that are slips, what the error says, and the command that was meant.
 const SLIPS: &[(&[&str], &str)] = &[
-    (&["run", "retry"], "codex-agent run retry"),
     (&["run", "status"], "codex-agent status"),
     (&["run", "resume"], "codex-agent resume REF"),
     (&["run", "delete"], "codex-agent queue delete NAME"),
