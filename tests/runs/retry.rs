@@ -57,6 +57,30 @@ fn failed_jobs_are_done_again_and_completed_ones_never() {
     assert_eq!((&listed[0]["retry_of"], &listed[1]["retry_of"]), (&json!(second), &json!(first)));
 }
 
+/// The retry of a run is known as long as the run is, also if the clock was set back between the two.
+#[test]
+fn a_retry_is_kept_with_its_run_and_found_with_any_time() {
+    let fake = Fake::newest();
+    let (ran, _) = run(&fake, &["-j1", "--max-failures", "1"], &["bad FAIL400", "next"]);
+    ran.exits(75);
+    let first = name(&fake);
+    fake.tool(&["run", "retry"]).exits(1);
+    let second = name(&fake);
+    fake.tool(&["run", "prune", "--older", "now"]).succeeds();
+    let names = || {
+        let of = |run: std::path::PathBuf| run.file_name().unwrap().to_str().unwrap().to_owned();
+        fake.runs().into_iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(names(), [first.clone(), second.clone()]);
+    let ran = fake.tool(&["run", "retry", &first]);
+    ran.exits(1).reports(format!("were already retried by run '{second}'"));
+    let old = format!("2020{}", &second[4..]);
+    let runs = fake.runs();
+    fs::rename(&runs[1], runs[1].with_file_name(&old)).unwrap();
+    fake.tool(&["run", "retry", &first]).exits(1).reports("were already retried by run '2020");
+    assert_eq!(fake.prompts(), ["bad FAIL400", "bad FAIL400"]);
+}
+
 #[test]
 fn jobs_are_chosen_by_class_and_what_is_left_can_be_retried_later() {
     let fake = Fake::newest();

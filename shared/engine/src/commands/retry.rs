@@ -79,10 +79,14 @@ impl Retries {
 
 /// The jobs of a run that later runs have retried.
 pub fn retried_jobs(dir: &RunDir) -> Result<HashSet<String>> {
-    let mut retries = Retries::default();
-    for other in RunDir::all()?.into_iter().take_while(|other| other != dir) {
-        if let Some(progress) = RunProgress::read_existing(&other) {
-            retries.add(&other, &progress?);
+    let (mut retries, mut is_newer) = (Retries::default(), true);
+    for other in RunDir::all()? {
+        is_newer &= other != *dir;
+        match RunProgress::read_existing(&other) {
+            // After the clock was set back, a retry is older than its run.
+            Some(Ok(progress)) => retries.add(&other, &progress),
+            Some(Err(error)) if is_newer => return Err(error),
+            _ => {}
         }
     }
     Ok(retries.of_run(dir).map(|(job, _)| job.to_owned()).collect())
@@ -123,8 +127,16 @@ pub fn find_recent(since: Timestamp) -> Result<Vec<FailedRun>> {
 
 fn find(named: Option<&RunDir>, selection: &Selection) -> Result<Option<FailedRun>> {
     let mut retries = Retries::default();
-    for dir in RunDir::all()? {
-        let progress = match RunProgress::read_existing(&dir) {
+    let read = |dir: RunDir| (RunProgress::read_existing(&dir), dir);
+    let runs: Vec<_> = RunDir::all()?.into_iter().map(read).collect();
+    // After the clock was set back, a retry is older than its run.
+    for (progress, dir) in &runs {
+        if let Some(Ok(progress)) = progress {
+            retries.add(dir, progress);
+        }
+    }
+    for (progress, dir) in runs {
+        let progress = match progress {
             Some(Ok(progress)) => progress,
             Some(Err(error)) if named == Some(&dir) => return Err(error),
             Some(Err(error)) => {
@@ -133,7 +145,6 @@ fn find(named: Option<&RunDir>, selection: &Selection) -> Result<Option<FailedRu
             }
             None => continue,
         };
-        retries.add(&dir, &progress);
         let is_meant = match named {
             Some(named) => *named == dir,
             None => progress.is_begun() && progress.kind != "queue",

@@ -1,7 +1,7 @@
 //! Removing the directories of finished runs.
 //!
-//! A run is kept while it has pending jobs, while its journal is locked or a job is running, and while a queue
-//! names it. Sessions belong to Codex and are never removed.
+//! A run is kept while it has pending jobs, while its journal is locked or a job is running, while a queue names it, and
+//! while the run that it retries exists: without the retry, the same jobs could be retried once more. Sessions belong to Codex and are never removed.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -40,6 +40,11 @@ pub fn prune(
 fn remove(dir: &RunDir, before: Timestamp, now: Timestamp, but_queues: bool) -> Result<Option<RunProgress>> {
     let Some(tasks) = RunProgress::read_existing(dir).transpose()? else { return Ok(None) };
     if but_queues && tasks.kind == "queue" {
+        return Ok(None);
+    }
+    if let Some(of) = &tasks.retry_of
+        && RunDir::named(of)?.is_some()
+    {
         return Ok(None);
     }
     let is_old = match &tasks.ended {
