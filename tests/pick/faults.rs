@@ -114,11 +114,15 @@ fn a_new_size_is_drawn_at_once() {
     let (fake, _) = fake();
     let mut terminal = on(&fake, "codex-agent pick > out", 80, 24);
     terminal.until("Fix the parser");
-    for (columns, rows, part) in
-        [(200, 50, "│"), (20, 4, "choose"), (1, 1, "\x1b[2J"), (80, 24, "Fix the parser")]
-    {
+    // The last line is drawn last, and before it the next size would meet the output of this one.
+    for (columns, rows, parts) in [
+        (200, 50, ["│", "\x1b[50;1H"]),
+        (20, 4, ["\x1b[4;1H", "choose"]),
+        (1, 1, ["\x1b[2J", "\x1b[?2026l"]),
+        (80, 24, ["Fix the parser", "\x1b[24;1H"]),
+    ] {
         terminal.resize(columns, rows);
-        terminal.until(part);
+        parts.iter().for_each(|part| drop(terminal.until(part)));
     }
     terminal.press("\r");
     assert_eq!(terminal.end().1, 0);

@@ -8,7 +8,7 @@
 //!
 //! A start takes 0.4 to 0.7 s (0.169), an answer 2 to 300 ms. A server that does not answer for a minute is killed.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -179,9 +179,13 @@ impl Server {
 
     fn send(&mut self, message: &Value) -> Result<()> {
         let Some(stdin) = &mut self.stdin else { return Err(Error::new("Codex's app-server was closed")) };
-        writeln!(stdin, "{message}")
-            .and_then(|()| stdin.flush())
-            .map_err(|error| Error::new(format!("cannot write to Codex's app-server: {}", reason(&error))))
+        match writeln!(stdin, "{message}").and_then(|()| stdin.flush()) {
+            // The read that follows reports that the server has ended.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(Error::new(format!("cannot write to Codex's app-server: {}", reason(&error))))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits until there is data to read; an error after the deadline.
