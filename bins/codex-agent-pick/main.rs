@@ -25,7 +25,7 @@ use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::cli::{Command, Completes, Tool, flags};
 use codex_agent_shared::error::{Error, Exit, Result, reason, warn};
 use codex_agent_shared::output::{Sessions, Shape};
-use codex_agent_shared::query::{Archived, Filter, Query};
+use codex_agent_shared::query::{Archived, Filter, Query, root_of};
 use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::terminal::is_terminal;
 
@@ -136,7 +136,7 @@ fn run(args: Args) -> Result<Exit> {
             let here = std::env::current_dir().map_err(|error| {
                 Error::new(format!("cannot determine the current directory: {}", reason(&error)))
             })?;
-            Source::Home { filter: Box::default(), here: source::repository(&here) }
+            Source::Home { filter: Box::default(), here: root_of(&here).unwrap_or(here) }
         }
     };
     let common = Arc::new(args.common);

@@ -176,9 +176,3 @@ fn resolve(
     }
     Ok(exit)
 }
-
-/// The repository of a directory, which is the nearest directory above with `.git`, or the directory itself.
-pub(super) fn repository(directory: &Path) -> PathBuf {
-    let has_git = |directory: &&Path| directory.join(".git").exists();
-    directory.ancestors().find(has_git).unwrap_or(directory).to_owned()
-}

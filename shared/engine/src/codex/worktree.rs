@@ -11,6 +11,7 @@ use std::path::Path;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::version::is_before;
 use codex_agent_shared::error::{Error, Result};
+use codex_agent_shared::query::root_of;
 
 /// The first version with the option. 0.154 and 0.155 refuse it unless a feature is on.
 const SINCE: (u32, u32) = (0, 156);
@@ -26,7 +27,7 @@ pub fn check_version(version: &str) -> Result<()> {
 
 /// Refuses a directory that is in no git repository.
 pub fn check_repository(directory: &Path) -> Result<()> {
-    match directory.ancestors().any(|above| above.join(".git").exists()) {
+    match root_of(directory).is_some() {
         true => Ok(()),
         false => Err(Error::new(format!(
             "cannot create a worktree for '{}': the directory is in no git repository",
