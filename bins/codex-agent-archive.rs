@@ -14,7 +14,7 @@ use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::terminal::{ask, can_ask};
-use codex_agent_shared::text::cell;
+use codex_agent_shared::text::{cell, counted};
 use codex_agent_shared::time::Timestamp;
 
 /// The own arguments of this tool.
@@ -277,8 +277,7 @@ impl Report {
         let (done, already, refused) = (self.count_done, self.count_already, self.count_refused);
         if done + already + refused > 1 {
             let word = self.action.done();
-            let noun = if done == 1 { "session" } else { "sessions" };
-            let mut line = format!("{done} {noun} {word}");
+            let mut line = format!("{} {word}", counted(done, "session"));
             if already > 0 {
                 line += &match self.action {
                     Action::Unarchive => format!(", {already} not archived"),

@@ -14,7 +14,7 @@ use codex_agent_shared::record::{Id, RawRecord, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
 use codex_agent_shared::store::Changed;
 use codex_agent_shared::terminal::{Cell, Look, Table, columns, page};
-use codex_agent_shared::text::{cell, quoted};
+use codex_agent_shared::text::{cell, counted, quoted};
 use codex_agent_shared::time::Timestamp;
 
 use super::{Args, MORE, group_name};
@@ -260,7 +260,7 @@ fn print_selection(args: &Args, index: &mut Option<Index>, selection: &Selection
 }
 
 fn sessions(count: usize) -> String {
-    format!("{count} session{}", if count == 1 { "" } else { "s" })
+    counted(count, "session")
 }
 
 pub(super) fn add(args: Args) -> Result<Exit> {

@@ -5,14 +5,14 @@ use codex_agent_shared::error::{Exit, Result};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Listing, Rows};
 use codex_agent_shared::terminal::{Cell, Cut, Look, Table, columns, painted};
-use codex_agent_shared::text::{cell, path_cell, width};
+use codex_agent_shared::text::{self, cell, path_cell, width};
 use codex_agent_shared::time::Timestamp;
 
 use super::{Args, MORE};
 
-/// `1 prompt`, `2 prompts`.
+/// A number of prompts.
 pub(super) fn prompts(count: usize) -> String {
-    format!("{count} prompt{}", if count == 1 { "" } else { "s" })
+    text::counted(count, "prompt")
 }
 
 /// Prints the records of queues with --json, otherwise nothing.

@@ -10,6 +10,7 @@ use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Listing, Rows};
 use codex_agent_shared::terminal::{Cell, Cut, Look, Table, page};
+use codex_agent_shared::text::counted;
 use codex_agent_shared::time::Timestamp;
 
 use super::Args;
@@ -161,6 +162,6 @@ pub(super) fn prune(args: Args) -> Result<Exit> {
         if args.common.json { output.record(&manage::describe_run(dir, tasks)) } else { Ok(()) }
     })?;
     output.flush()?;
-    status(format_args!("removed {removed} run{}", if removed == 1 { "" } else { "s" }));
+    status(format_args!("removed {}", counted(removed, "run")));
     Ok(Exit::Done)
 }

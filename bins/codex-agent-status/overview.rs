@@ -11,7 +11,7 @@ use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::error::Result;
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::terminal::{Cell, Cut, Look, Table};
-use codex_agent_shared::text::quoted;
+use codex_agent_shared::text::{counted, quoted};
 use codex_agent_shared::time::Timestamp;
 
 use super::Item;
@@ -23,11 +23,6 @@ type Next = (String, String);
 pub(super) struct Overview {
     rows: Vec<[Cell; 5]>,
     next: Vec<Next>,
-}
-
-/// `1 prompt`, `2 prompts`.
-fn count(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 impl Overview {
@@ -42,7 +37,7 @@ impl Overview {
         for item in items {
             match item {
                 Item::Limit(limit) => overview.add_limit(limit, now),
-                // The row of the queue tells the same.
+                // The row of the queue shows the same.
                 Item::Run(dir, _) if of_queues.contains(dir.name()) => {}
                 Item::Run(dir, tasks) => {
                     let Counts { pending, running, failed, .. } = tasks.reported_counts();
@@ -83,11 +78,11 @@ impl Overview {
                             "resumes the queue".to_owned(),
                         ));
                     } else if due > 0 || *runner == RunnerState::Dead {
-                        let what = format!("sends {}", count(due, "prompt"));
+                        let what = format!("sends {}", counted(due, "prompt"));
                         overview.next.push((format!("codex-agent queue run {name}"), what));
                     }
                     if counts.failed > 0 {
-                        let what = format!("requeues {}", count(counts.failed, "failed prompt"));
+                        let what = format!("requeues {}", counted(counts.failed, "failed prompt"));
                         overview.next.push((format!("codex-agent queue retry {name} --failed"), what));
                     }
                 }
@@ -144,10 +139,10 @@ impl Overview {
             true => format!("codex-agent run {verb}"),
             false => format!("codex-agent run {verb} {}", RunDir::name(dir)),
         };
-        self.next.push((named("retry"), format!("does {} again", count(jobs.len(), "failed job"))));
+        self.next.push((named("retry"), format!("does {} again", counted(jobs.len(), "failed job"))));
         if interrupted > 0 {
             let command = format!("codex-agent run continue {} --interrupted continue", dir.name());
-            self.next.push((command, format!("continues {}", count(interrupted, "interrupted session"))));
+            self.next.push((command, format!("continues {}", counted(interrupted, "interrupted session"))));
         }
     }
 

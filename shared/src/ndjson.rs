@@ -316,7 +316,7 @@ pub struct Screen {
 /// The standard input of a pager.
 #[doc(hidden)]
 pub trait Pipe {
-    /// Writes all bytes. A pager that was closed is no error: nobody reads the rest.
+    /// Writes all bytes. A pager that was closed is no error: the user has left the output.
     fn write(&mut self, bytes: &[u8]);
     /// Whether the pager was closed.
     fn is_closed(&self) -> bool;

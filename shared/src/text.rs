@@ -17,6 +17,7 @@ mod search;
 pub use search::{find_words, lowered};
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use unicode_width::UnicodeWidthChar;
 
 /// Whether a character has no width of its own, and changes how *other* text is shown: direction marks and
@@ -215,9 +216,8 @@ pub fn is_typo(typed: &str, known: &str) -> bool {
 
 /// A number and its noun, which has a regular plural.
 #[doc(hidden)]
-pub fn counted(count: impl Into<u64>, noun: &str) -> String {
-    let count = count.into();
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+pub fn counted<N: Display + From<u8> + PartialEq>(count: N, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == N::from(1) { "" } else { "s" })
 }
 
 /// The word in the quotes that a POSIX shell needs. A shell has no word with a NUL, which is left out.

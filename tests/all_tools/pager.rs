@@ -29,7 +29,7 @@ fn only_output_that_is_longer_than_the_terminal_is_paged() {
     let got = std::fs::read_to_string(world.path("home/paged")).unwrap();
     assert_eq!(without_escapes(&got), all);
     assert!(got.contains("\x1b[33m"), "a pager gets colours: {got:?}");
-    // What fits the screen, and what nobody wants to be paged.
+    // Output that fits the screen, and output that is never paged.
     for words in [
         &["codex-agent", "ls", "-n", "5"][..],
         &["codex-agent", "--no-pager", "ls"],

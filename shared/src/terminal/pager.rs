@@ -54,7 +54,7 @@ pub fn page() {
 
 /// The command of the pager; `None` for none.
 fn command() -> Option<String> {
-    // An empty variable, which is as good as none elsewhere, is how git is told to use no pager.
+    // An empty variable, which is as good as none elsewhere, turns off the pager, as in git.
     if env::var_os("CODEX_AGENT_PAGER").is_some_and(|text| text.is_empty()) {
         return None;
     }

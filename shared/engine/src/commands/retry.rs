@@ -17,7 +17,7 @@ use crate::record::job::Job;
 use crate::run::plan::Plan;
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Error, Exit, Result, status};
-use codex_agent_shared::text::quoted;
+use codex_agent_shared::text::{counted, quoted};
 use codex_agent_shared::time::Timestamp;
 
 /// The failed jobs to do again. Without any choice, all.
@@ -216,8 +216,7 @@ pub fn retry(
             "now" => String::new(),
             age => format!(", which began {age} ago"),
         });
-        let count = failed.len();
-        let failed = if count == 1 { "1 failed job".to_owned() } else { format!("{count} failed jobs") };
+        let failed = counted(failed.len(), "failed job");
         status(format_args!("retrying {failed} of run '{name}'{age}"));
     }
     // Another process may have continued the run just now.

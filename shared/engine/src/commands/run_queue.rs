@@ -21,7 +21,7 @@ use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::store::lock::Lock;
-use codex_agent_shared::text::{harmless, quoted};
+use codex_agent_shared::text::{counted, harmless, quoted};
 
 /// Runs the queue of this name or id: continues the unfinished run, then sends the pending prompts.
 pub fn run(name: &str, common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
@@ -104,7 +104,7 @@ fn is_confirmed(
     let sandbox = describe_sandbox(&jobs.options()?, false);
     let (name, place) = (&queue.name, &queue.project);
     let sessions = if queue.one_session { "1 session" } else { &count_sessions(due) };
-    let prompts = if due == 1 { "1 prompt" } else { &format!("{due} prompts") };
+    let prompts = counted(due, "prompt");
     let question =
         format!("Send {prompts} of queue '{name}' to {sessions} in {place}, 1 at a time, {sandbox}?");
     confirm(&harmless(&question), "nothing was started")
@@ -245,7 +245,7 @@ fn possibly_sent_error(gone: &str, name: &str, lost: &[usize]) -> Error {
     let (name, count) = (quoted(name), lost.len());
     let numbers: Vec<String> = lost.iter().take(8).map(usize::to_string).collect();
     let more = if count > numbers.len() { " ..." } else { "" };
-    let prompts = if count == 1 { "1 prompt" } else { &format!("{count} prompts") };
+    let prompts = counted(count, "prompt");
     Error::new(format!("{gone}: the run may have sent {prompts}, and this command sent no prompt"))
         .hint(format!("'codex-agent queue retry {name} {}{more}' requeues these prompts", numbers.join(" ")))
         .hint(format!("'codex-agent queue run {name}' sends the other prompts"))

@@ -16,7 +16,7 @@ use codex_agent_shared::error::{Result, status};
 use codex_agent_shared::query::{Archived, Filter, Query};
 use codex_agent_shared::record::{Field, Id};
 use codex_agent_shared::terminal::{ask, can_ask};
-use codex_agent_shared::text::path_cell;
+use codex_agent_shared::text::{counted, path_cell};
 
 /// The jobs that are about to be started.
 #[derive(Default)]
@@ -237,5 +237,5 @@ pub fn confirm(question: &str, harm: &str) -> Result<bool> {
 
 /// A number of sessions.
 pub fn count_sessions(count: usize) -> String {
-    format!("{count} session{}", if count == 1 { "" } else { "s" })
+    counted(count, "session")
 }

@@ -3,6 +3,7 @@
 use crate::disk::run_dir::RunDir;
 use crate::run::engine::RunEnd;
 use codex_agent_shared::error::{Exit, warn};
+use codex_agent_shared::text::counted;
 use codex_agent_shared::time::Timestamp;
 
 /// The commands that a user may type after a run.
@@ -47,7 +48,7 @@ impl NextCommands {
 
 /// A number of jobs: `1 job`, `2 jobs`.
 pub fn count_jobs(jobs: usize) -> String {
-    format!("{jobs} job{}", if jobs == 1 { "" } else { "s" })
+    counted(jobs, "job")
 }
 
 /// The command that continues a run, except that of a queue.
