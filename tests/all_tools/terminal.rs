@@ -148,7 +148,7 @@ fn the_live_view_shows_running_jobs() {
     let script = "printf 'A\\nPlan it MS700\\n' | codex-agent queue add q 2>/dev/null; \
                   codex-agent queue mode q 1 manual 2>/dev/null; codex-agent queue run q; codex-agent queue log q";
     let lines = demo(&world, script, 60);
-    let running = has(&lines, &["  2 running ", "  Plan it MS700"]);
+    let running = has(&lines, &["  2 running ", " Plan it MS700"]);
     assert_eq!(running, has(&lines, &["  2 completed ", "[1/1]"]), "{lines:#?}");
     assert_eq!(lines.iter().filter(|line| line.contains("  2 completed ")).count(), 2, "{lines:#?}");
     let is_titled = |line: &&String| line.contains("  2 completed ") && line.contains("Plan it MS700");

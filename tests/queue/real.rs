@@ -150,7 +150,9 @@ fn a_usage_limit_is_waited_for() {
     ran.succeeds();
     let took = began.elapsed();
     println!("a limit of 5 s was passed in {:.1} s", took.as_secs_f64());
+    // Codex prints the minute in which the limit resets; the wait ends in its second.
     assert!((5..40).contains(&took.as_secs()), "{took:?}");
+    assert_eq!(codex.seen(), ["LIMIT5 one", "LIMIT5 one", "two"]);
     assert_eq!(codex.statuses("night"), ["completed", "completed"]);
     let events = records(&ran.out);
     assert!(events.iter().any(|event| event["type"] == "run.waiting"), "{}", ran.out);

@@ -16,7 +16,8 @@
 //! | `CONTEXT`     | 400 `context_length_exceeded`                                            |
 //! | `NOMODEL`     | 404 `model_not_found`                                                    |
 //! | `RATELIMIT`   | 429 without any hint of a usage limit                                    |
-//! | `LIMITn`      | 429 `usage_limit_reached`, over n seconds after the first such answer    |
+//! | `LIMITn`      | 429 `usage_limit_reached`, over n seconds after the first such answer;   |
+//! |               | its headers have the windows of the limit, which reset in that second    |
 //! | `LIMITX`      | 429 `usage_limit_reached` that does not say when it is over, for ever    |
 //!
 //! Codex may end before its subagent has asked anything: the request need not come.
@@ -173,7 +174,8 @@ fn serve(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         let events = body.starts_with("event:");
         let kind = if events { "text/event-stream" } else { "application/json" };
         let length = body.len();
-        let head = format!("content-type: {kind}\r\ncontent-length: {length}\r\n");
+        let windows = if status == 429 { limit_headers(&body) } else { String::new() };
+        let head = format!("content-type: {kind}\r\ncontent-length: {length}\r\n{windows}");
         let text = format!("HTTP/1.1 {status} -\r\n{head}\r\n{body}");
         stream.write_all(text.as_bytes())?;
     }
@@ -328,6 +330,21 @@ fn usage_limit(resets_at: Option<u64>) -> Reply {
         error["resets_at"] = resets_at.into();
     }
     (429, json!({"error": error}).to_string())
+}
+
+/// The headers of an answer to a used-up limit, as the service sends them: the windows and the second in which each
+/// resets. Empty unless the answer says when the limit resets.
+fn limit_headers(body: &str) -> String {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let Some(resets_at) = body["error"]["resets_at"].as_u64() else { return String::new() };
+    let windows = [("primary", 100, 300, resets_at), ("secondary", 40, 10_080, resets_at + 86_400)];
+    let header = |(name, used, minutes, at)| {
+        format!(
+            "x-codex-{name}-used-percent: {used}\r\nx-codex-{name}-window-minutes: {minutes}\r\n\
+             x-codex-{name}-reset-at: {at}\r\n"
+        )
+    };
+    windows.map(header).concat()
 }
 
 fn event(data: &Value) -> String {
