@@ -43,6 +43,39 @@ fn one_value_changes_and_everything_else_stays() {
 }
 
 #[test]
+fn comments_behind_the_last_key_stay_where_they_are() {
+    let file = "[alias]\n# one\ntoday = 'ls --since 1d' # mine\n# these two are for later\n# week = 'ls'\n\n[runs]\nkeep = '30d'\n# the end\n";
+    let world = configured(file);
+    config(&world, &["unset", "alias.today"]).succeeds();
+    let without = file.replace("today = 'ls --since 1d' # mine\n", "");
+    assert_eq!(text(&world), without);
+    config(&world, &["unset", "runs.keep"]).succeeds();
+    assert_eq!(text(&world), without.replace("keep = '30d'\n", ""));
+    config(&world, &["set", "alias.today", "ls"]).succeeds();
+    config(&world, &["set", "runs.keep", "9d"]).succeeds();
+    config(&world, &["set", "ui.color", "never"]).succeeds();
+    let want = without.replace("[alias]\n", "[alias]\ntoday = \"ls\"\n");
+    assert_eq!(text(&world), want.replace("'30d'", "\"9d\"") + "\n[ui]\ncolor = \"never\"\n");
+}
+
+#[test]
+fn a_table_is_not_replaced_by_a_value() {
+    for file in ["[runs.keep]\ndays = 3\n", "[runs]\nkeep = { days = 3 }\n", "[[runs.keep]]\ndays = 3\n"] {
+        let world = configured(file);
+        for words in [&["set", "runs.keep", "9d"][..], &["unset", "runs.keep"]] {
+            let ran = config(&world, words);
+            ran.case((file, words)).exits(2).reports("cannot change 'runs.keep' in '");
+            ran.reports("'runs.keep' is a table, and not a value").reports("'codex-agent config edit' opens");
+            assert_eq!(text(&world), file);
+        }
+    }
+    let world = configured("alias = 'ls'\n");
+    let ran = config(&world, &["set", "alias.today", "ls"]);
+    ran.exits(2).reports("'alias' is not a table").reports("nothing was changed; 'codex-agent config edit'");
+    assert_eq!(text(&world), "alias = 'ls'\n");
+}
+
+#[test]
 fn a_new_file_is_private() {
     let world = World::new();
     config(&world, &["unset", "runs.keep"]).exits(1);

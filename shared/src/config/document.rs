@@ -15,6 +15,8 @@ pub struct TomlEntry {
     pub at: usize,
     /// The byte at which the value begins.
     pub value_at: usize,
+    /// The byte after the value.
+    pub value_end: usize,
     /// The value.
     pub value: Value,
 }
@@ -97,6 +99,7 @@ fn entries(table: &DeTable<'_>) -> Vec<TomlEntry> {
         name: name.get_ref().to_string(),
         at: name.span().start,
         value_at: found.span().start,
+        value_end: found.span().end,
         value: value(found.get_ref()),
     };
     let mut entries: Vec<TomlEntry> = table.iter().map(entry).collect();

@@ -1,12 +1,14 @@
-//! Changing one key of `config.toml`: comments, order and blank lines are kept.
+//! Changing one key of `config.toml`: every other line is kept, and so are comments, order and blank lines.
 //!
 //! The file is read, changed and replaced atomically under its lock ([`mod@crate::store`]): concurrent changes are made
-//! one after the other. A file that cannot be parsed is never overwritten, and a symbolic link is kept. The changed
-//! text is read again before it is saved, and must have the old entries and the new value.
+//! one after the other. A file that cannot be parsed is never overwritten, a table never replaced by a value, and a
+//! symbolic link is kept. The lines of the key are changed in the text, at the positions that the parser gives; only a
+//! key that is added to an inline table, or removed from one, is written by the package. The changed text is read
+//! again before it is saved, and must have the old entries and the new value.
 
 use std::path::Path;
 
-use toml_edit::{DocumentMut, Item, RawString, TableLike};
+use toml_edit::{DocumentMut, Item};
 
 use super::alias::Target;
 use super::document::{self, Invalid, TomlEntry, Value};
@@ -82,7 +84,7 @@ fn reason_of(invalid: Invalid) -> String {
 
 fn change(directory: &Path, key: &str, value: Option<&Value>) -> Result<bool> {
     let path = directory.join(NAME);
-    let unchanged = "nothing was changed";
+    let unchanged = "nothing was changed; 'codex-agent config edit' opens the file";
     if value.is_none() && path.symlink_metadata().is_err() {
         return Ok(false);
     }
@@ -109,84 +111,130 @@ fn change(directory: &Path, key: &str, value: Option<&Value>) -> Result<bool> {
 fn changed_text(text: &str, key: &str, value: Option<&Value>) -> std::result::Result<Option<String>, String> {
     let (table, name) = key.split_once('.').ok_or("the key has no table")?;
     let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut document: DocumentMut = plain.parse().map_err(|error: toml_edit::TomlError| {
+    let document: DocumentMut = plain.parse().map_err(|error: toml_edit::TomlError| {
         error.message().lines().next().unwrap_or_default().to_owned()
     })?;
-    let entry = document.entry(table);
-    match value {
-        None => {
-            let item = entry.or_insert(Item::None);
-            let Some(entries) = item.as_table_like_mut().filter(|entries| entries.contains_key(name)) else {
-                return Ok(None);
-            };
-            let comments = remove(entries, name);
-            if !comments.is_empty() {
-                put_back(&mut document, table, &comments);
-            }
-        }
-        Some(value) => {
-            let new: toml_edit::Value = match value {
-                Value::Number(Some(number)) => (*number).into(),
-                Value::Text(text) => text.as_str().into(),
-                other => return Err(format!("cannot write {}", other.type_name())),
-            };
-            let item = entry.or_insert_with(toml_edit::table);
-            let entries = item.as_table_like_mut().ok_or(format!("'{table}' is not a table"))?;
-            match entries.get_mut(name).and_then(Item::as_value_mut) {
-                Some(old) => {
-                    let decor = old.decor().clone();
-                    *old = new;
-                    *old.decor_mut() = decor;
-                }
-                None => drop(entries.insert(name, toml_edit::value(new))),
-            }
-        }
+    let new = match value {
+        None => None,
+        Some(Value::Number(Some(number))) => Some(toml_edit::Value::from(*number)),
+        Some(Value::Text(text)) => Some(text.as_str().into()),
+        Some(other) => return Err(format!("cannot write {}", other.type_name())),
+    };
+    let outer = document.get(table);
+    let entries = outer.and_then(Item::as_table_like);
+    if outer.is_some() && entries.is_none() {
+        return if new.is_some() { Err(format!("'{table}' is not a table")) } else { Ok(None) };
     }
-    let mut changed = document.to_string();
-    // The library writes plain line ends, and no byte order mark.
-    if plain.contains('\n') && plain.matches('\n').count() == plain.matches("\r\n").count() {
-        changed = changed.replace("\r\n", "\n").replace('\n', "\r\n");
-    }
+    let is_there = match entries.and_then(|entries| entries.get(name)) {
+        Some(item) if item.is_table_like() || item.is_array_of_tables() => {
+            return Err(format!("'{key}' is a table, and not a value"));
+        }
+        item => item.is_some(),
+    };
+    let is_inline = outer.is_some_and(Item::is_value);
+    let changed = match (new, is_there) {
+        (None, false) => return Ok(None),
+        (Some(new), true) => with_value(plain, (table, name), &new.to_string()),
+        (new, _) if is_inline => Some(match has_crlf(plain) {
+            // The package writes plain line ends.
+            true => with_inline(document, (table, name), new).replace("\r\n", "\n").replace('\n', "\r\n"),
+            false => with_inline(document, (table, name), new),
+        }),
+        (None, true) => without_lines(plain, (table, name)),
+        (Some(new), false) => with_line(plain, &document, (table, name), &new.to_string()),
+    };
+    let damaged = || "the change would damage other parts of the file".to_owned();
+    let mut changed = changed.ok_or_else(damaged)?;
     if plain.len() < text.len() {
         changed.insert(0, '\u{feff}');
     }
-    match is_as_meant(text, &changed, (table, name), value) {
+    match (!is_inline || has_one_other_line(plain, &changed))
+        && is_as_meant(text, &changed, (table, name), value)
+    {
         true => Ok(Some(changed)),
-        false => Err("the change would damage other parts of the file".to_owned()),
+        false => Err(damaged()),
     }
 }
 
-/// Removes a key, and returns the comments above it.
-fn remove(entries: &mut dyn TableLike, name: &str) -> String {
-    let above = entries.key(name).and_then(|key| key.leaf_decor().prefix()).and_then(RawString::as_str);
-    let comments = above.filter(|above| above.contains('#')).unwrap_or_default().to_owned();
-    let next = entries.iter().skip_while(|(key, _)| *key != name).nth(1).map(|(key, _)| key.to_owned());
-    entries.remove(name);
-    let Some(mut next) = next.as_deref().and_then(|next| entries.key_mut(next)) else { return comments };
-    if comments.is_empty() {
-        return comments;
-    }
-    let below = next.leaf_decor().prefix().and_then(RawString::as_str).unwrap_or_default().to_owned();
-    next.leaf_decor_mut().set_prefix(format!("{comments}{below}"));
-    String::new()
+/// Whether every line ends in a carriage return and a newline.
+fn has_crlf(text: &str) -> bool {
+    text.contains('\n') && text.matches('\n').count() == text.matches("\r\n").count()
 }
 
-/// Puts the comments of a removed last key before the next table, or at the end of the file.
-fn put_back(document: &mut DocumentMut, table: &str, comments: &str) {
-    let next = document.iter().skip_while(|(key, _)| *key != table).nth(1).map(|(key, _)| key.to_owned());
-    let prepend = |below: Option<&RawString>| {
-        format!("{comments}{}", below.and_then(RawString::as_str).unwrap_or_default())
+/// The entries of a table.
+fn inside(text: &str, table: &str) -> Vec<TomlEntry> {
+    let (entries, _) = document::parse(text);
+    match entries.into_iter().find(|entry| entry.name == table).map(|entry| entry.value) {
+        Some(Value::Table(inside)) => inside,
+        _ => Vec::new(),
+    }
+}
+
+/// The bytes of the lines from one byte to another, with the last line end.
+fn lines_of(text: &str, from: usize, to: usize) -> Option<std::ops::Range<usize>> {
+    let start = text.get(..from)?.rfind('\n').map_or(0, |end| end + 1);
+    let end = text.get(to..)?.find('\n').map_or(text.len(), |end| to + end + 1);
+    Some(start..end)
+}
+
+/// The text with another value of an existing key; a comment behind the value is kept.
+fn with_value(text: &str, (table, name): (&str, &str), value: &str) -> Option<String> {
+    let entry = inside(text, table).into_iter().find(|entry| entry.name == name)?;
+    Some(format!("{}{value}{}", text.get(..entry.value_at)?, text.get(entry.value_end..)?))
+}
+
+/// The text without the lines of an existing key.
+fn without_lines(text: &str, (table, name): (&str, &str)) -> Option<String> {
+    let entry = inside(text, table).into_iter().find(|entry| entry.name == name)?;
+    let lines = lines_of(text, entry.at, entry.value_end)?;
+    Some(format!("{}{}", text.get(..lines.start)?, text.get(lines.end..)?))
+}
+
+/// The text with a line for a new key: behind the last key of its table, behind the heading of an empty table, or in a
+/// new table at the end of the text.
+fn with_line(text: &str, document: &DocumentMut, (table, name): (&str, &str), value: &str) -> Option<String> {
+    let end = if has_crlf(text) { "\r\n" } else { "\n" };
+    let old = document.get(table).and_then(Item::as_table);
+    let keys = inside(text, table);
+    // A table inside may have a heading of its own, behind which the line would belong to that table.
+    let is_plain = |entry: &&TomlEntry| !matches!(entry.value, Value::Table(_) | Value::Other("an array"));
+    let last = keys.iter().filter(is_plain).max_by_key(|entry| entry.at);
+    let (at, line) = if let Some(last) = last {
+        let lines = lines_of(text, last.at, last.value_end)?;
+        // The indent, and of a dotted key the table.
+        (lines.end, format!("{}{name} = {value}{end}", text.get(lines.start..last.at)?))
+    } else if old.is_some_and(|old| !old.is_implicit() && !old.is_dotted()) {
+        let (all, _) = document::parse(text);
+        let heading = all.iter().find(|entry| entry.name == table)?.at;
+        (lines_of(text, heading, heading)?.end, format!("{name} = {value}{end}"))
+    } else {
+        let blank = if text.trim().is_empty() { "" } else { end };
+        (text.len(), format!("{blank}[{table}]{end}{name} = {value}{end}"))
     };
-    match next.as_deref().and_then(|next| document.get_mut(next)).and_then(Item::as_table_mut) {
-        Some(next) if !next.is_dotted() => {
-            let text = prepend(next.decor().prefix());
-            next.decor_mut().set_prefix(text);
-        }
-        _ => {
-            let text = prepend(Some(document.trailing()));
-            document.set_trailing(text);
+    let before = text.get(..at)?;
+    let ended = if before.is_empty() || before.ends_with('\n') { "" } else { end };
+    Some(format!("{before}{ended}{line}{}", text.get(at..)?))
+}
+
+/// Whether the texts have the same lines, except for one line at most.
+fn has_one_other_line(before: &str, after: &str) -> bool {
+    let differing = before.lines().zip(after.lines()).filter(|(before, after)| before != after);
+    before.lines().count() == after.lines().count() && differing.count() <= 1
+}
+
+/// The text with a key added to an inline table, or removed from one.
+fn with_inline(
+    mut document: DocumentMut,
+    (table, name): (&str, &str),
+    value: Option<toml_edit::Value>,
+) -> String {
+    if let Some(entries) = document.get_mut(table).and_then(Item::as_table_like_mut) {
+        match value {
+            Some(value) => drop(entries.insert(name, toml_edit::value(value))),
+            None => drop(entries.remove(name)),
         }
     }
+    document.to_string()
 }
 
 /// Whether the texts have the same entries, but for the changed one.
@@ -242,6 +290,98 @@ mod tests {
         assert_eq!(unset(text, "ui.other"), None);
         assert_eq!(unset(text, "alias.x"), None);
         assert_eq!(set("", "alias.a", "ls \"x\" \\"), "[alias]\na = 'ls \"x\" \\'\n");
+    }
+
+    /// Every document of these parts, and every key: all lines but that of the key are unchanged, in their order.
+    #[test]
+    fn every_other_line_is_unchanged() {
+        let heads = ["", "# top\n", "# top\n\n"];
+        let runs = [
+            "",
+            "[runs]\n",
+            "[runs] # of runs\n# how long\nkeep = '30d' # days\n# after keep\n",
+            "runs.keep = '30d'\n# after keep\n",
+            "runs = { keep = '30d' } # inline\n# after keep\n",
+            "[runs]\n  # indented\n  keep = \"\"\"30d\"\"\"\n\n  max_concurrent = 3\n# after max\n",
+            "[ \"runs\" ]\n'keep'   =   '30d'\n\n\n",
+        ];
+        let aliases = [
+            "",
+            "# short names\n[alias]\nlast = 'ls' # only\n# after last\n",
+            "[alias]\n# one\none = 'ls'\n# two\nlast = [\n  'ls', # list\n  '-n',\n  '2',\n]\n\n# after last\n",
+            "[alias]\n# nothing yet\n",
+        ];
+        let ends = ["", "\n# the end\n", "[ui]\n# colours\ncolor = 'auto'\n# the end"];
+        let mut count = 0;
+        let parts = heads.iter().flat_map(|head| runs.iter().map(move |runs| (head, runs)));
+        let parts = parts.flat_map(|(head, runs)| aliases.iter().map(move |alias| (head, runs, alias)));
+        for (head, runs, alias) in parts {
+            for end in ends {
+                let text = format!("{head}{runs}{alias}{end}");
+                for text in [text.replace('\n', "\r\n"), text] {
+                    for key in ["runs.keep", "runs.on_end", "alias.last", "alias.new", "ui.color", "ui.pager"]
+                    {
+                        count += usize::from(unset(&text, key).is_some_and(|after| {
+                            check(&text, &after, key);
+                            assert_eq!(unset(&after, key), None, "{text}");
+                            true
+                        }));
+                        let after = set(&text, key, "ls -n 3");
+                        check(&text, &after, key);
+                        assert_eq!(set(&after, key, "ls -n 3"), after, "{text}");
+                        assert_eq!(
+                            text.contains("\r\n"),
+                            after.contains("\r\n") && text.contains('\n'),
+                            "{text}"
+                        );
+                    }
+                }
+            }
+        }
+        assert!(count > 500, "{count}");
+    }
+
+    /// Without the lines of a key, and without the table and the blank line that a new key may need, two texts have the
+    /// same lines.
+    fn check(before: &str, after: &str, key: &str) {
+        let (table, name) = key.split_once('.').unwrap();
+        let others = |text: &str| {
+            let entry = inside(text, table).into_iter().find(|entry| entry.name == name);
+            let lines = entry.map(|entry| lines_of(text, entry.at, entry.value_end).unwrap());
+            let rest = match lines {
+                Some(lines) => format!("{}{}", &text[..lines.start], &text[lines.end..]),
+                None => text.to_owned(),
+            };
+            // The line of an inline table stays, with other keys.
+            let lines = rest.lines().filter(|line| !line.contains('{'));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (old, mut new) = (others(before), others(after));
+        if new.last().is_some_and(|line| *line == format!("[{table}]")) && new.len() > old.len() {
+            new.pop();
+            new.pop_if(|line| line.is_empty() && !old.is_empty());
+        }
+        assert_eq!(new, old, "{key}\n{before}\n{after}");
+    }
+
+    #[test]
+    fn a_table_is_never_replaced() {
+        for text in [
+            "[runs.keep]\na = 1\n",
+            "runs.keep.a = 1\n",
+            "[runs]\nkeep = { a = 1 }\n",
+            "[[runs.keep]]\na = 1\n",
+        ] {
+            for value in [Some(Value::Text("9d".to_owned())), None] {
+                let why = changed_text(text, "runs.keep", value.as_ref()).unwrap_err();
+                assert_eq!(why, "'runs.keep' is a table, and not a value", "{text}");
+            }
+            // Another key of the same table is set, where the table has a heading.
+            if text.contains('[') {
+                let after = set(text, "runs.on_end", "true");
+                assert!(text.lines().all(|line| after.contains(line)), "{after}");
+            }
+        }
     }
 
     #[test]
