@@ -3,6 +3,7 @@
 //! The flags fill a query, which the index answers, and a shape, by which the output writes the sessions.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use codex_agent_shared::cli;
@@ -30,6 +31,9 @@ fn refuse(_: &mut Args, word: OsString) -> Result<()> {
     let hint = match &*word {
         number if number.parse::<usize>().is_ok() => {
             format!("'codex-agent ls -n {number}' lists {number} sessions")
+        }
+        directory if Path::new(directory).is_dir() => {
+            format!("'codex-agent ls --under {}' lists the sessions of the directory", quoted(directory))
         }
         word => format!("'codex-agent find {}' finds sessions by reference or text", quoted(word)),
     };

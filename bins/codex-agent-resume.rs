@@ -148,8 +148,10 @@ fn run(mut args: Args) -> Result<Exit> {
     let reads = !selection.is_given() && reference::reads_stdin(&args.operands)?;
     if args.operands.len() > 1 && !selection.is_given() {
         let (prompt, words) = (quoted(&args.operands[1..].join(" ")), quoted(&args.operands.join(" ")));
+        let first = quoted(&args.operands[0]);
         return Err(Error::usage(format!("unexpected operand '{}'", args.operands[1]))
-            .hint(format!("the Codex TUI opens one session; --prompt {prompt} sends this text"))
+            .hint("the Codex TUI opens one session")
+            .hint(format!("to send this text: codex-agent resume {first} --prompt {prompt}"))
             .hint(format!("--find {words} opens the session that has these words")));
     }
     let mut index = args.common.index()?;

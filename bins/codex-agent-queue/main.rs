@@ -123,7 +123,7 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("add", "add prompts to a queue", verbs::add)
             .operands("NAME [WORD...|-]", NAME_THEN)
             .details(&[
-                "If the queue NAME does not exist, it is created for the current directory, and a message reports this. The operands WORD, joined by blanks, are the text of one prompt; several prompts are given by --prompt, once for each. Without WORD and --prompt, or if WORD is '-', each line of standard input is a prompt. A single WORD that is a verb, or the name of a tool, group, queue or file, is refused, since it is probably a slip; see codex-agent-run(1). If a line is invalid, no prompt is added. Prompts can be added while the queue is being run.",
+                "If the queue NAME does not exist, it is created for the current directory, and a message reports this. The operands WORD, joined by blanks, are the text of one prompt; several prompts are given by --prompt, once for each. Without WORD and --prompt, or if WORD is '-', each line of standard input is a prompt. Words and lines that are probably not a prompt are refused, as by codex-agent-run(1). If a line is invalid, no prompt is added. Prompts can be added while the queue is being run.",
             ])
             .flags(
                 "Prompt options",

@@ -62,6 +62,7 @@ use lexopt::{Arg, Parser};
 use crate::error::{self, Error, Exit, Result};
 use crate::habit;
 use crate::ndjson::Output;
+use crate::plugin::PREFIX;
 use crate::terminal::{close_pager, page};
 use crate::text::{is_typo, nearest};
 
@@ -106,12 +107,12 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
                 .rows()
                 .enumerate()
                 .find(|(_, row)| row.short == Some(letter))
-                .ok_or_else(|| unknown_letter(verb, letter))?,
+                .ok_or_else(|| unknown_letter(&tool, verb, letter))?,
             Arg::Long(name) => verb
                 .rows()
                 .enumerate()
                 .find(|(_, row)| row.long == name)
-                .ok_or_else(|| unknown_flag(verb, name))?,
+                .ok_or_else(|| unknown_flag(&tool, verb, name))?,
         };
         let value = match row.takes {
             Takes::Nothing => None,
@@ -144,24 +145,33 @@ fn operand_hint(tool: &Tool, verb: &Verb, word: &OsStr) -> Option<String> {
     }
 }
 
-fn unknown_letter(verb: &Verb, letter: char) -> Error {
+fn unknown_letter(tool: &Tool, verb: &Verb, letter: char) -> Error {
     let error = Error::usage(format!("unknown flag '-{letter}'"));
     match letter {
         'n' if verb.rows().any(|row| row.long == "dry-run") => {
             error.hint("did you mean '--dry-run'? -n is a number in every tool: a limit or a count")
         }
         'n' => error.hint("-n is a number in every tool that has it: a limit or a count"),
-        _ => error,
+        _ => match foreign_flag(tool, letter.encode_utf8(&mut [0; 4])) {
+            Some(hint) => error.hint(hint),
+            None => error,
+        },
     }
 }
 
-fn unknown_flag(verb: &Verb, name: &str) -> Error {
+fn unknown_flag(tool: &Tool, verb: &Verb, name: &str) -> Error {
     let near = nearest(name, verb.rows().map(|row| row.long).chain(["help", "version", "quiet"]));
     let error = Error::usage(format!("unknown flag '--{name}'"));
-    match near.first() {
-        Some(near) => error.hint(format!("did you mean '--{near}'?")),
-        None => error,
+    match (foreign_flag(tool, name), near.first()) {
+        (Some(hint), _) => error.hint(hint),
+        (None, Some(near)) => error.hint(format!("did you mean '--{near}'?")),
+        (None, None) => error,
     }
+}
+
+/// The hint for a flag of another program.
+fn foreign_flag(tool: &Tool, name: &str) -> Option<&'static str> {
+    habit::flag(tool.name.strip_prefix(PREFIX)?, name)
 }
 
 fn check_choice(takes: Takes, value: Option<&OsStr>) -> Result<()> {
@@ -253,8 +263,14 @@ fn run(tool: Tool, name: &mut String) -> Result<Exit> {
             let word = utf8(word)?;
             (format!("unknown verb '{word}'"), meant_verbs(&tool, &word))
         }
-        Some(Arg::Short(letter)) => (format!("expected a verb before '-{letter}'"), None),
-        Some(Arg::Long(name)) => (format!("expected a verb before '--{name}'"), None),
+        Some(Arg::Short(letter)) => {
+            let hint = foreign_flag(&tool, letter.encode_utf8(&mut [0; 4]));
+            (format!("expected a verb before '-{letter}'"), hint.map(str::to_owned))
+        }
+        Some(Arg::Long(name)) => {
+            let hint = foreign_flag(&tool, name);
+            (format!("expected a verb before '--{name}'"), hint.map(str::to_owned))
+        }
         None => ("a verb is missing".to_owned(), None),
     };
     Err(Error::usage(message).hint(near.unwrap_or_else(|| list_of_verbs(&tool))))

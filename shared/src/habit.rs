@@ -1,138 +1,429 @@
-//! Words of other programs, and the tools and verbs of this package that do the same.
+//! Words and flags of this package and of other programs, and the commands that they stand for.
 //!
-//! The words are suggestions only: an external tool or an alias may have any of these names, and no word is run as
-//! another one. `tests/dispatch/habit.rs` checks that each command in a hint exists.
+//! One table has an answer for each word: the dispatcher gives it for a tool that does not exist, a tool for a verb
+//! that does not exist, and `run` for a word that is probably not a prompt. The answers are suggestions only: an
+//! external tool or an alias may have any of these names, and no word is run as another one. A second table has the
+//! flags of other programs. `tests/dispatch/habit.rs` checks that each command in an answer exists.
 //!
 //! ```
 //! use codex_agent_shared::habit;
 //!
-//! assert!(habit::command("session", Some("list")).unwrap().contains("'codex-agent ls'"));
+//! assert!(habit::hint("session", Some("list")).unwrap().contains("'codex-agent ls'"));
 //! assert!(habit::verbs("rm").any(|verb| verb == "delete"));
+//! assert!(habit::flag("ls", "older").unwrap().contains("--until"));
 //! ```
 
-/// Verbs of other programs, and verbs of this package with that meaning, the most probable first.
-const VERBS: [(&str, &str); 13] = [
-    ("rm del erase drop discard", "remove delete"),
-    ("ls ps ll dir status", "list"),
-    ("cat info print inspect describe view get", "show"),
-    ("new init make", "create"),
-    ("push append enqueue put insert submit", "add"),
-    ("kill cancel abort terminate halt end", "stop"),
-    ("start exec work begin launch send", "run"),
-    ("tail follow attach wait", "watch"),
-    ("logs history output events", "log"),
-    ("mv", "rename move"),
-    ("restart rerun redo again", "retry"),
-    ("hold suspend freeze", "pause"),
-    ("clean gc clear purge cleanup", "prune"),
+/// Rows of words of this package (verbs and tools), words of other programs with the same meaning, the commands with
+/// that meaning, separated by bars and without `codex-agent`, and a remark. A word may be in several rows. Names in
+/// upper case are placeholders; one behind a question mark is optional.
+const WORDS: &[(&str, &str, &str, &str)] = &[
+    (
+        "",
+        "session sessions chat chats conversation conversations thread threads",
+        "ls|resume REF|fork REF",
+        "",
+    ),
+    ("status", "ps top jobs job running usage", "status|run list|queue list", ""),
+    ("ls list", "ps ll dir status l recent", "ls|run list|queue list|group list", ""),
+    ("log", "logs history output events reflog tail", "run log ?RUN|ls|queue log NAME|group log NAME", ""),
+    (
+        "watch",
+        "tail follow attach wait",
+        "run watch ?RUN|status|queue watch NAME|group watch NAME",
+        "no tool follows a session yet",
+    ),
+    ("continue", "proceed", "run continue ?RUN|resume REF|queue run NAME", ""),
+    (
+        "resume",
+        "open attach switch checkout go load restore c r",
+        "resume REF|run continue ?RUN|queue unpause NAME|group unpause NAME",
+        "",
+    ),
+    ("stop", "kill cancel abort terminate halt end interrupt", "run stop RUN|queue stop NAME|status", ""),
+    ("retry", "rerun redo again restart repeat", "run retry ?RUN|queue retry NAME --failed", ""),
+    ("", "branch branches", "ls --branch NAME|fork REF", ""),
+    ("fork", "clone copy cp duplicate", "fork REF", ""),
+    (
+        "",
+        "exec start begin work launch send prompt ask e new create",
+        "run -p TEXT",
+        "'codex' starts a session in the Codex TUI",
+    ),
+    ("create", "new init make", "queue create NAME|group create NAME", ""),
+    ("run", "start exec work begin launch send", "run -p TEXT|queue run NAME|group run NAME -p TEXT", ""),
+    (
+        "add",
+        "push append enqueue put insert submit collect batch schedule todo later",
+        "queue add NAME|group add NAME REF",
+        "",
+    ),
+    (
+        "show",
+        "cat info print inspect describe view get export read transcript less",
+        "resume REF|find REF --json|run log ?RUN|queue show NAME|group show NAME",
+        "no tool prints transcripts yet",
+    ),
+    ("find", "search lookup query where locate rg", "find WORD", ""),
+    ("", "grep ag ack", "find WORD", "no tool searches transcripts yet"),
+    (
+        "",
+        "stats usage cost tokens count report",
+        "ls --fields short,tokens_used,title|status",
+        "no tool evaluates transcripts yet",
+    ),
+    (
+        "",
+        "rm del erase drop discard trash",
+        "archive --delete REF|run prune|queue remove NAME PROMPT|group remove NAME REF",
+        "",
+    ),
+    ("remove", "rm del erase drop discard", "queue remove NAME PROMPT|group remove NAME REF|run prune", ""),
+    (
+        "delete",
+        "rm del erase drop discard",
+        "run prune|archive --delete REF|queue delete NAME|group delete NAME",
+        "",
+    ),
+    ("prune", "clean gc clear purge cleanup", "run prune|archive REF", ""),
+    ("archive", "", "archive REF", ""),
+    ("unarchive", "undo revert", "archive --undo REF", ""),
+    (
+        "rename name",
+        "mv title alias label note tag",
+        "name REF NAME|queue rename NAME NEW|group rename NAME NEW",
+        "",
+    ),
+    ("", "tag label", "group add NAME REF", ""),
+    ("move", "mv reorder", "queue move NAME PROMPT first", ""),
+    ("edit", "modify change", "queue edit NAME PROMPT|config edit", ""),
+    ("mode", "", "queue mode NAME PROMPT auto", ""),
+    ("project", "", "queue project NAME DIR", ""),
+    ("pause", "hold suspend freeze", "queue pause NAME|group pause NAME|run stop RUN", ""),
+    ("unpause", "unfreeze", "queue unpause NAME|group unpause NAME", ""),
+    ("group", "groups", "group list", ""),
+    ("queue", "queues", "queue list", ""),
+    ("pick", "choose select fzf", "pick", ""),
+    ("get", "", "config get KEY|config list", ""),
+    ("set", "", "config set KEY VALUE|config edit", ""),
+    ("unset", "", "config unset KEY|config edit", ""),
+    ("config", "settings setting preferences env", "config list|config edit", ""),
+    ("path", "", "config path", ""),
+    ("check", "doctor verify fsck validate", "ls --check|config check|plugin check TOOL", ""),
+    ("plugin", "plugins tools", "plugin list", ""),
+    ("describe", "", "plugin describe TOOL", ""),
+    ("candidates", "", "plugin candidates TOOL", ""),
+    ("completion", "completions", "setup|plugin completion TOOL bash", ""),
+    ("which", "", "plugin which TOOL", ""),
+    ("setup", "init install", "setup", ""),
+    ("schema", "", "schema", ""),
+    ("demo", "tutorial tour", "demo", ""),
+    ("help", "man guide docs manual h", "help|help guide", ""),
+    ("", "version ver", "--version", ""),
+    ("", "cd chdir", "run --cwd DIR -p TEXT|ls --under DIR", ""),
+    ("", "codex", "help", "'codex' starts a session in the Codex TUI"),
+    ("", "codex-agent", "--list|help", ""),
+    ("", "quit exit q", "run stop RUN|status", "each command ends by itself"),
+    ("", "y yes n no", "", "a question is asked only on a terminal, and --yes answers it"),
 ];
+
+/// The commands of [`WORDS`], and the effect of each.
+const EFFECTS: &[(&str, &str)] = &[
+    ("ls", "lists sessions, the newest first"),
+    ("ls --branch NAME", "lists the sessions of a git branch"),
+    ("ls --check", "compares the database of Codex with its rollouts"),
+    ("ls --fields short,tokens_used,title", "prints the tokens of sessions"),
+    ("ls --under DIR", "lists the sessions of a directory"),
+    ("find WORD", "searches titles, names, first messages, directories and branches"),
+    ("find REF --json", "prints the record of a session"),
+    ("pick", "lets you choose sessions on a terminal"),
+    ("resume REF", "opens a session in the Codex TUI, and with -p sends a prompt"),
+    ("fork REF", "forks a session"),
+    ("name REF NAME", "names a session"),
+    ("archive REF", "archives a session"),
+    ("archive --undo REF", "unarchives a session"),
+    ("archive --delete REF", "deletes a session"),
+    ("status", "shows running jobs, pending work and usage limits"),
+    ("run -p TEXT", "starts a session without a terminal"),
+    ("run --cwd DIR -p TEXT", "starts a session in another directory"),
+    ("run list", "lists runs"),
+    ("run log ?RUN", "prints the log of a run"),
+    ("run watch ?RUN", "follows a run"),
+    ("run continue ?RUN", "continues an unfinished run"),
+    ("run retry ?RUN", "does the failed jobs of a run again"),
+    ("run stop RUN", "stops a run"),
+    ("run prune", "removes old runs"),
+    ("queue list", "lists queues"),
+    ("queue create NAME", "creates a queue"),
+    ("queue add NAME", "adds prompts to a queue"),
+    ("queue show NAME", "shows a queue"),
+    ("queue run NAME", "sends the prompts of a queue"),
+    ("queue log NAME", "prints the log of a queue"),
+    ("queue watch NAME", "follows a queue"),
+    ("queue stop NAME", "stops a queue"),
+    ("queue retry NAME --failed", "requeues the failed prompts of a queue"),
+    ("queue pause NAME", "pauses a queue"),
+    ("queue unpause NAME", "continues a paused queue"),
+    ("queue edit NAME PROMPT", "edits a prompt of a queue"),
+    ("queue move NAME PROMPT first", "moves a prompt of a queue"),
+    ("queue remove NAME PROMPT", "removes a prompt of a queue"),
+    ("queue mode NAME PROMPT auto", "sets whether a prompt is sent automatically"),
+    ("queue rename NAME NEW", "renames a queue"),
+    ("queue project NAME DIR", "changes the directory of a queue"),
+    ("queue delete NAME", "deletes a queue"),
+    ("group list", "lists groups"),
+    ("group create NAME", "creates a group"),
+    ("group add NAME REF", "adds a session to a group"),
+    ("group show NAME", "lists the sessions of a group"),
+    ("group run NAME -p TEXT", "sends a prompt to each session of a group"),
+    ("group log NAME", "prints the log of a group"),
+    ("group watch NAME", "follows the run of a group"),
+    ("group pause NAME", "pauses a group"),
+    ("group unpause NAME", "continues a paused group"),
+    ("group remove NAME REF", "removes a session from a group"),
+    ("group rename NAME NEW", "renames a group"),
+    ("group delete NAME", "deletes a group"),
+    ("config list", "lists the settings"),
+    ("config get KEY", "prints a setting"),
+    ("config set KEY VALUE", "sets a setting"),
+    ("config unset KEY", "removes a setting"),
+    ("config edit", "opens config.toml in an editor"),
+    ("config path", "prints the path of config.toml"),
+    ("config check", "reports problems in config.toml"),
+    ("plugin list", "lists external tools"),
+    ("plugin describe TOOL", "prints the description of an external tool"),
+    ("plugin candidates TOOL", "prints the candidates of an external tool"),
+    ("plugin completion TOOL bash", "prints the completion script of an external tool"),
+    ("plugin which TOOL", "prints the path of a tool"),
+    ("plugin check TOOL", "checks an external tool"),
+    ("setup", "installs manual pages and shell completion"),
+    ("schema", "prints the JSON Schemas of records"),
+    ("demo", "shows the tools on a sample of Codex's home"),
+    ("help", "opens a manual page"),
+    ("help guide", "opens codex-agent(7)"),
+    ("--version", "prints the version"),
+    ("--list", "lists the tools"),
+];
+
+/// Programs of a shell. Behind such a word, one or two words are probably their operands.
+const PROGRAMS: &str = "git gh ls ll cd pwd grep rg cat cp mv rm mkdir rmdir chmod chown curl wget docker podman ssh \
+    scp rsync sudo su apt brew npm npx pnpm yarn cargo rustc pip python python3 node go vim vi nano emacs tmux sed awk \
+    xargs tar ps htop ping env echo printf bash sh zsh fish man less jq fzf kubectl systemctl terraform codex \
+    codex-agent claude";
+
+/// Programs of a shell that are English verbs too. Behind such a word, a single word is probably an operand.
+const VERBS: &str = "make kill touch open diff head tail top which more";
+
+/// Flags of other programs, by tool: the tools, the flags without dashes, and the hint. `*` is every tool.
+const FLAGS: &[(&str, &str, &str)] = &[
+    (
+        "ls find pick",
+        "grep content body message text",
+        "no tool searches transcripts yet: 'codex-agent find WORD' searches titles, names, first messages, directories and branches",
+    ),
+    (
+        "ls find pick archive",
+        "older older-than before",
+        "did you mean '--until'? 'codex-agent ls --until 90d' lists sessions that were not updated for 90 days",
+    ),
+    (
+        "ls find pick archive",
+        "newer newer-than after",
+        "did you mean '--since'? 'codex-agent ls --since 1d' lists sessions that were updated in the last day",
+    ),
+    (
+        "ls find pick",
+        "dir directory path in",
+        "did you mean '--under'? 'codex-agent ls --under DIR' lists the sessions of a directory and of those below it",
+    ),
+    ("ls find", "all a", "'codex-agent ls --archived' lists archived sessions too"),
+    (
+        "ls find",
+        "csv tsv",
+        "in a pipe, each session is one line with TABs: 'codex-agent ls --fields short,title'",
+    ),
+    ("run", "grep list ls", "'codex-agent run list' lists runs"),
+    (
+        "run",
+        "cd C dir directory",
+        "did you mean '--cwd'? 'codex-agent run --cwd DIR -p TEXT' starts the session in another directory",
+    ),
+    (
+        "run group queue fork resume",
+        "full-auto",
+        "Codex has no --full-auto any more: 'codex-agent run --sandbox workspace-write -p TEXT' may change files",
+    ),
+    (
+        "run group queue fork resume",
+        "yolo",
+        "'codex-agent run --dangerously-bypass-approvals-and-sandbox -p TEXT' runs without a sandbox",
+    ),
+    (
+        "run group queue",
+        "parallel concurrency max-procs P",
+        "did you mean '--max-concurrent'? 'codex-agent run --max-concurrent 4' runs four jobs at a time",
+    ),
+    (
+        "run",
+        "continue resume last r",
+        "'codex-agent run continue' continues a run; 'codex-agent resume @' resumes a session",
+    ),
+    ("run", "failed", "'codex-agent run retry --failed' does the failed jobs of a run again"),
+    (
+        "resume fork",
+        "last continue latest newest",
+        "'codex-agent resume @' resumes the newest session of the directory; 'codex-agent fork @' forks it",
+    ),
+    (
+        "resume fork",
+        "message msg",
+        "did you mean '--prompt'? 'codex-agent resume REF --prompt TEXT' sends a prompt",
+    ),
+    (
+        "resume fork name archive",
+        "id session session-id",
+        "a session is an operand: 'codex-agent resume REF'",
+    ),
+    ("config", "set add", "'codex-agent config set KEY VALUE' sets a setting"),
+    ("config", "unset remove delete", "'codex-agent config unset KEY' removes a setting"),
+    ("config", "get", "'codex-agent config get KEY' prints a setting"),
+    ("config", "list l show", "'codex-agent config list' lists the settings"),
+    ("config", "edit e", "'codex-agent config edit' opens config.toml in an editor"),
+    ("config", "global local system", "there is one config.toml: 'codex-agent config path' prints its path"),
+    (
+        "archive",
+        "unarchive restore",
+        "did you mean '--undo'? 'codex-agent archive --undo REF' unarchives a session",
+    ),
+    (
+        "archive",
+        "rm remove purge",
+        "did you mean '--delete'? 'codex-agent archive --delete REF' deletes a session",
+    ),
+    (
+        "group queue",
+        "delete d rm remove",
+        "a verb comes first: 'codex-agent queue delete NAME' or 'codex-agent group delete NAME'",
+    ),
+    ("group queue", "list l", "a verb comes first: 'codex-agent queue list' or 'codex-agent group list'"),
+    (
+        "*",
+        "no-color nocolor",
+        "the variable NO_COLOR turns colours off; tools that list have '--color never'",
+    ),
+];
+
+fn has(words: &str, word: &str) -> bool {
+    words.split(' ').any(|other| other == word && !word.is_empty())
+}
+
+/// The answer for a word.
+#[derive(Debug, Default)]
+pub struct Meaning {
+    /// Whether the word is a verb or a tool of this package.
+    pub is_own: bool,
+    /// The commands, without `codex-agent`, the most probable first.
+    pub commands: Vec<&'static str>,
+    /// The remarks.
+    pub remarks: Vec<&'static str>,
+}
+
+/// The answer for a word; `None` if the tables do not have it.
+pub fn meaning(word: &str) -> Option<Meaning> {
+    let is_own = WORDS.iter().any(|(own, ..)| has(own, word));
+    let is_row = |(own, other, ..): &&(&str, &str, &str, &str)| has(if is_own { own } else { other }, word);
+    let mut rows = WORDS.iter().filter(is_row).peekable();
+    rows.peek()?;
+    let mut meaning = Meaning { is_own, ..Meaning::default() };
+    for (_, _, commands, remark) in rows {
+        for command in commands.split('|').filter(|command| !command.is_empty()) {
+            if !meaning.commands.contains(&command) {
+                meaning.commands.push(command);
+            }
+        }
+        meaning.remarks.extend(Some(*remark).filter(|remark| !remark.is_empty()));
+    }
+    Some(meaning)
+}
+
+/// The verbs and tools of this package.
+pub fn own_words() -> impl Iterator<Item = &'static str> {
+    WORDS.iter().flat_map(|(own, ..)| own.split(' ')).filter(|word| !word.is_empty())
+}
+
+/// All words: first those of this package.
+pub fn words() -> impl Iterator<Item = &'static str> {
+    let others = WORDS.iter().flat_map(|(_, other, ..)| other.split(' '));
+    own_words().chain(others.filter(|word| !word.is_empty()))
+}
 
 /// The verbs of this package that have the meaning of a verb of another program.
 pub fn verbs(word: &str) -> impl Iterator<Item = &'static str> {
-    let fits = move |(words, _): &&(&str, &str)| words.split(' ').any(|other| other == word);
-    VERBS.iter().filter(fits).flat_map(|(_, ours)| ours.split(' '))
-}
-
-/// Commands of other programs, and the hint for each.
-const COMMANDS: [(&str, &str); 24] = [
-    (
-        "session sessions chat chats conversation conversations thread threads",
-        "'codex-agent ls' lists sessions; 'codex-agent resume' and 'codex-agent fork' open sessions",
-    ),
-    (
-        "list log history l ll dir recent reflog",
-        "'codex-agent ls' lists sessions, the newest first; 'codex-agent run log' prints the log of a run",
-    ),
-    ("logs tail", "'codex-agent run log' prints the log of a run, 'codex-agent run watch' follows a run"),
-    (
-        "branch branches",
-        "'codex-agent ls --branch NAME' lists the sessions of a git branch; 'codex-agent fork' forks a session",
-    ),
-    (
-        "exec new start prompt ask send create e",
-        "'codex-agent run PROMPT' starts a session without a terminal; 'codex' starts a session in the Codex TUI",
-    ),
-    (
-        "open continue attach switch checkout go load restore c r",
-        "'codex-agent resume' resumes sessions; 'codex-agent run continue' continues a run",
-    ),
-    (
-        "retry rerun again redo",
-        "'codex-agent queue retry' retries failed prompts; 'codex-agent resume -p' sends a prompt",
-    ),
-    ("clone copy cp duplicate", "'codex-agent fork' forks a session"),
-    (
-        "search lookup query where locate rg",
-        "'codex-agent find' finds sessions by words, by name or by a part of the id",
-    ),
-    (
-        "grep",
-        "no tool searches transcripts yet: 'codex-agent find' searches titles, names, first messages, directories \
-         and branches",
-    ),
-    (
-        "show cat view print export read transcript less diff",
-        "no tool prints transcripts yet: 'codex-agent resume REF' opens a session in the Codex TUI, and \
-         'codex-agent find REF --json' prints its record",
-    ),
-    (
-        "watch follow",
-        "no tool follows a session yet: 'codex-agent run watch' follows a run, and 'codex-agent status' shows running jobs",
-    ),
-    (
-        "stats usage cost tokens count report",
-        "no tool evaluates transcripts yet: 'codex-agent ls --fields short,tokens_used,title' prints the tokens of sessions",
-    ),
-    (
-        "rm delete remove del clean prune gc",
-        "'codex-agent archive' archives sessions, and 'codex-agent archive --delete' deletes them; 'codex-agent run prune' removes old runs",
-    ),
-    (
-        "rename mv title alias tag label note",
-        "'codex-agent name' names a session, 'codex-agent group add' groups sessions",
-    ),
-    (
-        "add collect",
-        "'codex-agent group add' adds sessions to a group, 'codex-agent queue add' adds prompts to a queue",
-    ),
-    ("ps top jobs job running", "'codex-agent status' shows running jobs; 'codex-agent run list' lists runs"),
-    (
-        "stop kill cancel abort pause",
-        "'codex-agent run stop' stops a run, 'codex-agent queue stop' stops a queue; 'codex-agent status' shows what runs",
-    ),
-    (
-        "batch schedule enqueue push todo later",
-        "'codex-agent queue add' adds prompts to a queue, 'codex-agent queue run' sends them",
-    ),
-    ("init install completion completions", "'codex-agent setup' installs manual pages and shell completion"),
-    (
-        "set get settings setting env",
-        "'codex-agent config' shows settings; 'codex-agent config edit' opens config.toml in an editor",
-    ),
-    (
-        "man guide docs manual",
-        "'codex-agent help' opens a manual page; 'codex-agent help guide' opens codex-agent(7)",
-    ),
-    ("version", "'codex-agent --version' prints the version"),
-    ("doctor check verify fsck", "'codex-agent ls --check' compares the database of Codex with its rollouts"),
-];
-
-fn row(word: &str) -> Option<usize> {
-    COMMANDS.iter().position(|(words, _)| words.split(' ').any(|other| other == word))
+    WORDS.iter().filter(move |(_, other, ..)| has(other, word)).flat_map(|(own, ..)| own.split(' '))
 }
 
 /// Whether a word only precedes the command: `session` of `session list`.
 pub fn is_prefix(word: &str) -> bool {
-    row(word) == Some(0)
+    has(WORDS[0].1, word)
 }
 
-/// The hint for a command of another program; `next` is its first argument.
-pub fn command(word: &str, next: Option<&str>) -> Option<&'static str> {
-    let inner = next.filter(|_| is_prefix(word)).and_then(row);
-    Some(COMMANDS[inner.or_else(|| row(word))?].1)
+/// A command as it is typed: an optional placeholder is left out.
+pub fn typed(command: &str) -> &str {
+    command.split(" ?").next().unwrap_or(command)
 }
 
-/// Every hint, with a word of its command.
-pub fn hints() -> impl Iterator<Item = (&'static str, &'static str)> {
-    COMMANDS.iter().map(|(words, hint)| (words.split(' ').next().unwrap_or_default(), *hint))
+/// The hint for a command of another program, a line for each command; `next` is its first argument.
+pub fn hint(word: &str, next: Option<&str>) -> Option<String> {
+    let inner = next.filter(|_| is_prefix(word)).and_then(meaning);
+    let Meaning { commands, remarks, .. } = inner.or_else(|| meaning(word))?;
+    let effect = |command: &&str| {
+        let (_, effect) = EFFECTS.iter().find(|(other, _)| other == command)?;
+        Some(format!("'codex-agent {}' {effect}", typed(command)))
+    };
+    let lines = commands.iter().take(4).filter_map(effect);
+    Some(remarks.into_iter().map(str::to_owned).chain(lines).collect::<Vec<_>>().join("\n"))
+}
+
+/// Whether a word is a program of a shell behind which `count` words are probably operands.
+pub fn is_program(word: &str, count: usize) -> bool {
+    has(PROGRAMS, word) || (count < 2 && has(VERBS, word))
+}
+
+/// The hint for a flag of another program that a tool does not have. The names have neither dashes nor a prefix.
+pub fn flag(tool: &str, flag: &str) -> Option<&'static str> {
+    let is_row =
+        |(tools, flags, _): &&(&str, &str, &str)| (*tools == "*" || has(tools, tool)) && has(flags, flag);
+    FLAGS.iter().find(is_row).map(|(.., hint)| *hint)
+}
+
+/// Every command of the answers, and the words that have it.
+#[doc(hidden)]
+pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
+    EFFECTS.iter().copied()
+}
+
+/// The tools, the flags and the hint of each row of flags.
+#[doc(hidden)]
+pub fn flags() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    FLAGS.iter().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_command_has_an_effect_and_a_word() {
+        let used: Vec<&str> = WORDS.iter().flat_map(|(_, _, commands, _)| commands.split('|')).collect();
+        for command in used.iter().filter(|command| !command.is_empty()) {
+            assert!(EFFECTS.iter().any(|(other, _)| other == command), "{command} has no effect");
+        }
+        for (command, _) in EFFECTS {
+            assert!(used.contains(command), "no word stands for {command}");
+        }
+        let mut own: Vec<&str> = own_words().collect();
+        let count = own.len();
+        own.sort_unstable();
+        own.dedup();
+        assert_eq!(own.len(), count, "a word of this package is in one row");
+    }
 }

@@ -302,7 +302,7 @@ impl SearchPath {
         let tools: Vec<&str> = self.list().tools.iter().map(|tool| tool.name.as_str()).collect();
         let habit = match next.filter(|next| habit::is_prefix(name) && tools.contains(next)) {
             Some(next) => Some(format!("did you mean 'codex-agent {next}'?")),
-            None => habit::command(name, next).map(str::to_owned),
+            None => habit::hint(name, next),
         };
         // Beside such a command, only names that the user chose are similar enough.
         let is_own = |tool: &&str| habit.is_none() || !TOOLS.iter().any(|(own, ..)| own == tool);

@@ -182,7 +182,7 @@ fn the_live_view_shows_running_jobs() {
 #[test]
 fn events_are_aligned_and_fit() {
     let world = World::new();
-    let script = "seq 11 | codex-agent run -j5 2>&1;  codex-agent run log";
+    let script = "seq 11 | codex-agent run --text -j5 2>&1;  codex-agent run log";
     let lines = demo(&world, script, 60);
     // The run shows its progress, and the log the times.
     for is_of_log in [false, true] {

@@ -1,49 +1,89 @@
 //! Words of other programs, which are answered with the tool that does the same.
 
 use codex_agent_shared::habit;
+use codex_agent_shared::plugin::TOOLS;
 
 use crate::world::World;
 
-/// The commands in quotes of a hint: the words after `codex-agent`.
-fn commands(hint: &str) -> Vec<Vec<String>> {
-    let quoted = hint.split('\'').skip(1).step_by(2);
-    let own = quoted.filter_map(|text| text.strip_prefix("codex-agent "));
-    own.map(|text| text.split(' ').map(str::to_owned).collect()).collect()
+/// Checks that a command exists, without `codex-agent`: its help names the verb and has its flags, and the command
+/// itself is no bad usage.
+fn check(world: &World, command: &str) {
+    let words: Vec<&str> = command.split(' ').collect();
+    let is_word = |word: &&&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let head: Vec<&str> = words.iter().take_while(is_word).take(2).copied().collect();
+    if !head.is_empty() && head[0] != "help" {
+        let help = world.run(&[&["codex-agent"], &head[..], &["--help"]].concat());
+        help.case(command).succeeds().shows(format!("codex-agent-{}", head[0]));
+        let heading = help.out.lines().next().unwrap();
+        let verb = head.get(1).filter(|verb| **verb != "guide");
+        assert!(verb.is_none_or(|verb| heading.contains(&format!(" {verb} - "))), "{command}: {heading}");
+        for flag in words.iter().filter(|word| word.starts_with('-')) {
+            let name = flag.split('=').next().unwrap();
+            assert!(help.out.contains(name), "{command}: there is no {flag}");
+        }
+    }
+    // These would open a terminal, install files, or wait for a run.
+    let is_quick = !["demo", "setup", "pick"].contains(&words[0]) && !words.contains(&"watch");
+    if is_quick && command != "config edit" {
+        let valid = |word: &&str| if *word == "TOOL" { "tool".to_owned() } else { word.replace('?', "") };
+        let words: Vec<String> = words.iter().map(valid).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let ran = world.run(&[&["codex-agent"], &words[..]].concat());
+        ran.case(command).never_reports("Try '");
+    }
+}
+
+/// The commands in quotes of a hint, without `codex-agent`.
+fn commands(hint: &str) -> Vec<&str> {
+    hint.split('\'').filter_map(|text| text.strip_prefix("codex-agent ")).collect()
 }
 
 #[test]
-fn every_hint_names_commands_that_exist() {
+fn every_answer_names_commands_that_exist() {
     let world = World::new();
     let mut seen = 0;
-    for (word, hint) in habit::hints() {
+    for (command, _) in habit::commands() {
+        check(&world, command);
+        seen += 1;
+    }
+    assert!(seen > 50, "{seen}");
+    for word in habit::words().filter(|word| TOOLS.iter().all(|(tool, ..)| tool != word) && *word != "help") {
         let ran = world.run(&["codex-agent", word]);
-        ran.case(word).exits(127).prints("").reports(hint);
-        for command in commands(hint) {
-            // Placeholders are in upper case.
-            let is_word = |word: &&String| word.bytes().all(|b| b.is_ascii_lowercase());
-            let mut words: Vec<&str> = command.iter().take_while(is_word).map(String::as_str).collect();
-            let flags = || command.iter().filter(|word| word.starts_with('-'));
-            if words.is_empty() || words[0] == "help" {
-                let words = command.iter().map(String::as_str);
-                world
-                    .run(&std::iter::once("codex-agent").chain(words).collect::<Vec<_>>())
-                    .case(hint)
-                    .succeeds();
-                continue;
-            }
-            words.push("--help");
-            let help = world.run(&[&["codex-agent"], &words[..]].concat());
-            help.case(hint).succeeds();
-            let heading = help.out.lines().next().unwrap();
-            let verb = words.get(1).filter(|word| **word != "--help");
-            assert!(verb.is_none_or(|verb| heading.contains(&format!(" {verb} - "))), "{hint}: {heading}");
-            for flag in flags() {
-                assert!(help.out.contains(flag.as_str()), "{hint}: there is no {flag}");
-            }
-            seen += 1;
+        ran.case(word).exits(127).prints("");
+        for line in habit::hint(word, None).unwrap().lines() {
+            ran.case(word).reports(line);
         }
     }
-    assert!(seen > 30, "{seen}");
+}
+
+#[test]
+fn a_flag_of_another_program_is_answered_with_the_command_or_the_flag_that_does_the_same() {
+    let world = World::new();
+    for (tools, flags, hint) in habit::flags() {
+        commands(hint).into_iter().for_each(|command| check(&world, command));
+        for tool in tools.split(' ').map(|tool| if tool == "*" { "ls" } else { tool }) {
+            for flag in flags.split(' ') {
+                let dashes = if flag.len() == 1 { "-" } else { "--" };
+                let flag = format!("{dashes}{flag}");
+                let ran = world.run(&["codex-agent", tool, &flag]);
+                ran.case((tool, &flag)).exits(2).prints("").reports(hint).reports(&flag);
+            }
+        }
+    }
+    for (words, hint) in [
+        (&["ls", "--grep", "X"][..], "no tool searches transcripts yet"),
+        (&["find", "--grep", "X"], "no tool searches transcripts yet"),
+        (&["ls", "--older", "90d"], "did you mean '--until'?"),
+        (&["ls", "."], "'codex-agent ls --under .' lists the sessions of the directory"),
+        (&["config", "--unset", "runs.keep"], "'codex-agent config unset KEY'"),
+        (&["config", "--set", "runs.keep", "9d"], "'codex-agent config set KEY VALUE'"),
+        (&["resume", "--last"], "'codex-agent resume @'"),
+        (&["resume", "@@", "hello"], "codex-agent resume @@ --prompt hello"),
+        (&["resume", "@@", "hello", "you"], "codex-agent resume @@ --prompt 'hello you'"),
+        (&["queue", "run", "q", "--parallel", "3"], "did you mean '--max-concurrent'?"),
+    ] {
+        world.run(&[&["codex-agent"], words].concat()).case(words).exits(2).prints("").reports(hint);
+    }
 }
 
 #[test]
@@ -65,6 +105,12 @@ fn commands_of_other_programs_are_answered_with_the_tool_that_does_the_same() {
         (&["grep", "x"], "no tool searches transcripts yet"),
         (&["stats"], "no tool evaluates transcripts yet"),
         (&["help", "log"], "'codex-agent ls' lists sessions"),
+        (&["retry"], "'codex-agent run retry' does the failed jobs of a run again"),
+        (&["retry"], "'codex-agent queue retry NAME --failed' requeues"),
+        (&["set", "k", "v"], "'codex-agent config set KEY VALUE' sets a setting"),
+        (&["get", "k"], "'codex-agent config get KEY' prints a setting"),
+        (&["unset", "k"], "'codex-agent config unset KEY' removes a setting"),
+        (&["rm", "@"], "'codex-agent archive --delete REF' deletes a session"),
     ] {
         let ran = world.run(&[&["codex-agent"], words].concat());
         ran.case(words).exits(127).prints("").reports(hint).reports("there is no tool");

@@ -41,7 +41,7 @@ pub(super) const BARE: [(&str, &str); 3] =
 const SAMPLES: &str = "codex-agent ls --json --archived --subagents
 codex-agent ls --json -n 3 | codex-agent group add check
 codex-agent group list --json
-echo later | codex-agent queue add check --project .
+codex-agent queue add check --project . -p later
 codex-agent queue list --json
 codex-agent queue show check --json
 codex-agent run --json hello FAIL400

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use crate::commands::flags::{Jobs, read_prompt};
-use crate::commands::slips::{Operands, is_row};
+use crate::commands::slips::{Guard, Operands};
 use codex_agent_shared::error::{Error, Result, reason};
 use codex_agent_shared::ndjson::{Lines, RawLine, TOO_LONG, json_reason};
 use codex_agent_shared::reference;
@@ -47,7 +47,7 @@ pub fn read(
     }
     let reads = match (operands.words, jobs.has_prompt()) {
         ([], true) => false,
-        (operands, _) => reference::reads_stdin(operands).map_err(|_| {
+        (words, _) => reference::reads_stdin(words).map_err(|_| {
             Error::usage("a prompt is missing")
                 .hint("give a prompt, or - to read prompts from standard input")
         })?,
@@ -55,7 +55,7 @@ pub fn read(
     match (reads, jobs.nul) {
         (false, _) => Ok(()),
         (true, true) => read_nul_separated(each),
-        (true, false) => read_lines(jobs.text, each),
+        (true, false) => read_lines(operands, jobs.text, each),
     }
 }
 
@@ -89,7 +89,12 @@ fn read_nul_separated(each: &mut dyn FnMut(PromptInput) -> Result<()>) -> Result
     Ok(())
 }
 
-fn read_lines(is_text: bool, each: &mut dyn FnMut(PromptInput) -> Result<()>) -> Result<()> {
+fn read_lines(
+    operands: &Operands<'_>,
+    is_text: bool,
+    each: &mut dyn FnMut(PromptInput) -> Result<()>,
+) -> Result<()> {
+    let guard = Guard::new(operands)?;
     let mut lines = Lines::new(io::stdin().lock(), 64 << 10);
     loop {
         let number = lines.number() + 1;
@@ -106,7 +111,10 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(PromptInput) -> Result<()>) ->
             continue;
         }
         if !is_text {
-            refuse_foreign_line(text).map_err(place)?;
+            refuse_array(text).map_err(place)?;
+        }
+        if !is_text && !text.starts_with('{') {
+            guard.check_line(text).map_err(place)?;
         }
         if !text.starts_with('{') || is_text {
             each(PromptInput::from(text)).map_err(place)?;
@@ -116,21 +124,13 @@ fn read_lines(is_text: bool, each: &mut dyn FnMut(PromptInput) -> Result<()>) ->
     }
 }
 
-/// Refuses a line that is no prompt, but the output of another program.
-fn refuse_foreign_line(line: &str) -> Result<()> {
-    let refused = |what: &str| {
-        Err(Error::usage(format!("the line is {what}, and probably not a prompt"))
-            .hint("with --text each line is a prompt"))
-    };
-    if is_row(line) {
-        return refused("an id or a row that codex-agent printed").map_err(|error| {
-            error
-                .hint("'codex-agent resume --prompt TEXT -' sends a prompt to the sessions of standard input")
-        });
-    }
+/// Refuses a JSON array, which has several prompts in a line.
+fn refuse_array(line: &str) -> Result<()> {
     let is_array = line == "[" || serde_json::from_str::<Vec<serde::de::IgnoredAny>>(line).is_ok();
     match line.starts_with('[') && is_array {
-        true => refused("a JSON array").map_err(|error| error.hint("jq -c '.[]' prints one record per line")),
+        true => Err(Error::usage("the line is a JSON array, and probably not a prompt")
+            .hint("jq -c '.[]' prints one record per line")
+            .hint("with --text each line is a prompt")),
         false => Ok(()),
     }
 }

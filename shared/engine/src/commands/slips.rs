@@ -1,72 +1,34 @@
 //! Operands that are one prompt, and words that are probably a command and not a prompt.
 //!
-//! A prompt costs money, so operands are sent only if they can hardly be a slip: a lone word that is a verb, a tool, a
-//! group, a queue, a run, an alias, a file or an id, or that differs from such a name by one letter, is refused with
-//! the command that was probably meant. `--prompt` and operands after `--` are sent unchanged.
+//! A prompt costs money, so operands are sent only if they can hardly be a slip. A lone word is refused if it is a
+//! verb, a tool, a command of other programs, a group, a queue, a run, an alias, a file, an id or a number, or if it
+//! differs from such a name by one letter; of several words, a verb with names, and words that have the form of a
+//! command. A line of standard input is refused if it is such a lone word, or a line of a listing. The error names the
+//! command that was probably meant. `--prompt`, operands after `--` and lines with `--text` are sent unchanged.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use crate::disk::run_dir::RunDir;
 use crate::queue::Queues;
 use codex_agent_shared::config;
+use codex_agent_shared::config::SETTINGS;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::group::Groups;
 use codex_agent_shared::habit;
-use codex_agent_shared::plugin::{SearchPath, TOOLS, is_name};
+use codex_agent_shared::plugin::{PREFIX, SearchPath, TOOLS, is_name};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::text::{is_typo, quoted};
 
-/// Verbs and names of the tools, and the commands that they stand for, separated by bars and without `codex-agent`.
-/// Those of the tool at hand come first. Words of other programs are in [`habit`]. `tests/runs/slips.rs` checks that no
-/// verb is missing and that each command exists.
-const WORDS: &[(&str, &str)] = &[
-    ("ls", "ls|run list|queue list"),
-    ("list", "run list|queue list|group list"),
-    ("log", "run log|queue log NAME|group log NAME"),
-    ("watch", "run watch|queue watch NAME|group watch NAME"),
-    ("continue", "run continue|queue run NAME"),
-    ("stop", "run stop RUN|queue stop NAME"),
-    ("prune", "run prune"),
-    ("retry", "run retry|queue retry NAME --failed"),
-    ("status", "status"),
-    ("pause", "queue pause NAME|group pause NAME"),
-    ("unpause", "queue unpause NAME|group unpause NAME"),
-    ("resume", "resume REF|run continue|queue unpause NAME|group unpause NAME"),
-    ("create", "queue create NAME|group create NAME"),
-    ("add", "queue add NAME|group add NAME REF"),
-    ("show", "run log|queue show NAME|group show NAME"),
-    ("edit", "queue edit NAME PROMPT|config edit"),
-    ("move", "queue move NAME PROMPT first"),
-    ("remove", "queue remove NAME PROMPT|group remove NAME REF"),
-    ("delete", "queue delete NAME|group delete NAME"),
-    ("mode", "queue mode NAME PROMPT auto"),
-    ("rename", "name REF NAME|queue rename NAME NEW|group rename NAME NEW"),
-    ("project", "queue project NAME DIR"),
-    ("run", "run -p TEXT|queue run NAME|group run NAME -p TEXT"),
-    ("get", "config get KEY"),
-    ("set", "config set KEY VALUE"),
-    ("unset", "config unset KEY"),
-    ("path", "config path"),
-    ("check", "config check|plugin check TOOL"),
-    ("config", "config"),
-    ("describe", "plugin describe TOOL"),
-    ("refresh", "plugin refresh"),
-    ("candidates", "plugin candidates TOOL"),
-    ("completion", "plugin completion TOOL bash"),
-    ("which", "plugin which TOOL"),
-    ("plugin", "plugin list"),
-    ("find", "find WORD"),
-    ("pick", "pick"),
-    ("archive unarchive", "archive REF"),
-    ("group", "group list"),
-    ("queue", "queue list"),
-    ("fork", "fork REF"),
-    ("name", "name REF NAME"),
-    ("setup", "setup"),
-    ("schema", "schema"),
-    ("demo", "demo"),
-    ("help", "help"),
-];
+/// The verbs of `codex-agent run`. As an operand such a word is behind an option, since in front it is the verb.
+const RUN_VERBS: [&str; 8] = ["list", "ls", "log", "watch", "continue", "retry", "stop", "prune"];
+
+/// Words that only a sentence has.
+const PROSE: &str = "a an the this that these those it its them they all any each every some no not my our your their \
+    me us you we in of for to with on from and or into at by as so is are was be if when then how why what where but";
+
+/// Words that end a sentence of two words.
+const OBJECTS: &str = "it this that these those them me us everything something";
 
 /// The operands of a command that sends them as one prompt.
 pub struct Operands<'o> {
@@ -104,145 +66,284 @@ impl Operands<'_> {
         if self.is_literal {
             return Ok(joined);
         }
-        match self.meaning()? {
+        match Guard::new(self)?.meaning(&all) {
             None => Ok(joined),
-            Some((what, commands)) => {
-                let error = Error::usage(format!("'{joined}' is {what}, and probably not a prompt"));
-                let commands: Vec<String> = commands.iter().map(|command| format!("'{command}'")).collect();
-                let error = match (&commands[..], habit::command(&joined.to_lowercase(), None)) {
-                    ([], None) => error,
-                    ([], Some(hint)) => error.hint(hint),
-                    (all, _) => error.hint(format!("did you mean {}?", all.join(" or "))),
-                };
-                Err(error.hint(format!("to send it as a prompt: {}", self.with_flags(&[&joined]))))
-            }
+            Some(slip) => Err(slip
+                .error(&format!("'{joined}'"))
+                .hint(format!("to send it as a prompt: {}", self.with_flags(&[&joined])))),
         }
     }
+}
 
-    /// What the words are if they are probably not a prompt, and the commands that were probably meant.
-    fn meaning(&self) -> Result<Option<(String, Vec<String>)>> {
-        let [first, rest @ ..] = self.words else { return Ok(None) };
+/// Words that are probably not a prompt.
+struct Slip {
+    /// What the words are.
+    what: String,
+    /// The commands that were probably meant.
+    commands: Vec<String>,
+    remarks: Vec<&'static str>,
+}
+
+impl Slip {
+    fn new(what: impl Into<String>, commands: Vec<String>) -> Slip {
+        Slip { what: what.into(), commands, remarks: Vec::new() }
+    }
+
+    fn error(self, subject: &str) -> Error {
+        let error = Error::usage(format!("{subject} is {}, and probably not a prompt", self.what));
+        let error = self.remarks.into_iter().fold(error, Error::hint);
+        let commands: Vec<String> = self.commands.iter().map(|command| format!("'{command}'")).collect();
+        match &commands[..] {
+            [] => error,
+            all => error.hint(format!("did you mean {}?", all.join(" or "))),
+        }
+    }
+}
+
+/// The check of operands, or of the lines of standard input.
+pub struct Guard<'o> {
+    operands: &'o Operands<'o>,
+    names: OnceCell<Names>,
+    queues: Vec<String>,
+}
+
+impl<'o> Guard<'o> {
+    /// The check for a command with these operands.
+    pub fn new(operands: &'o Operands<'o>) -> Result<Guard<'o>> {
+        // A file that cannot be read must not hide the slip of another kind; the tools of these files report it.
+        let queues = Queues::store()?.read::<Queues>().map(|queues| queues.queues).unwrap_or_default();
+        let queues = queues.into_iter().map(|queue| queue.name).collect();
+        Ok(Guard { operands, names: OnceCell::new(), queues })
+    }
+
+    /// The names that the user gave, which are read once.
+    fn names(&self) -> &Names {
+        self.names.get_or_init(|| Names::read(&self.queues))
+    }
+
+    /// Refuses a line of standard input that is a lone word that is no prompt, or that a tool printed.
+    pub fn check_line(&self, line: &str) -> Result<()> {
+        let error = match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [word] => self.meaning_of_word(word).map(|slip| slip.error(&format!("'{word}'"))),
+            _ => None,
+        };
+        let error = error.or_else(|| {
+            let what = self.kind_of_row(line)?;
+            let sends =
+                "'codex-agent resume --prompt TEXT -' sends a prompt to the sessions of standard input";
+            Some(Slip::new(what, Vec::new()).error("the line").hint(sends))
+        });
+        error.map_or(Ok(()), |error| Err(error.hint("with --text each line is a prompt")))
+    }
+
+    /// What a line is if a tool printed it.
+    fn kind_of_row(&self, line: &str) -> Option<&'static str> {
+        if line.trim_start().contains('\t') {
+            return Some("a row with TABs, such as codex-agent prints in a pipe");
+        }
+        let mut cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        if Id::parse(line.trim()).is_some() {
+            return Some("an id that codex-agent printed");
+        }
+        // The first column of a table may have a blank.
+        let is_heading = |cell: &&str| {
+            let is_capital = |byte: u8| byte.is_ascii_uppercase() || b" #,._0123456789".contains(&byte);
+            cell.bytes().all(is_capital)
+        };
+        if cells.len() > 1 && cells.iter().all(is_heading) {
+            return Some("the heading of a table");
+        }
+        let first = cells.first().copied()?;
+        // A narrow column leaves one blank behind its cell.
+        if cells.len() == 1 {
+            cells = line.split_whitespace().collect();
+            let is_short = is_short_id(cells[0]) && cells.len() > 1;
+            return is_short.then_some("a row of a table");
+        }
+        let is_word = !first.contains(' ') && !first.ends_with(['.', '?', '!', ':', ',', ';']);
+        let is_row =
+            is_word && (cells.len() > 2 || is_short_id(first) || self.meaning_of_word(first).is_some());
+        is_row.then_some("a row of a table")
+    }
+
+    /// What the words are if they are probably not a prompt.
+    fn meaning(&self, words: &[&str]) -> Option<Slip> {
+        let [first, rest @ ..] = words else { return None };
         // Copied text often has a dash of typography instead of the dashes of a flag.
-        let is_dashed = |word: &&String| {
+        let is_dashed = |word: &&&str| {
             let name = word.trim_start_matches(['\u{2013}', '\u{2014}', '\u{2212}']);
             name.len() < word.len() && name.starts_with(|first: char| first.is_ascii_alphabetic())
         };
-        if let Some(word) = self.words.iter().find(is_dashed) {
+        if let Some(word) = words.iter().find(is_dashed) {
             let name = word.trim_start_matches(|c: char| !c.is_ascii());
-            return Ok(Some((format!("written with a long dash ('--{name}' is a flag)"), Vec::new())));
+            return Some(Slip::new(format!("written with a long dash ('--{name}' is a flag)"), Vec::new()));
         }
-        let names = Names::read()?;
         if rest.is_empty() {
-            return Ok(self.meaning_of_word(first, &names));
+            return self.meaning_of_word(first);
         }
-        let meant = |is: fn(&str, &str) -> bool| {
-            let lower = first.to_lowercase();
-            let is_known = all_words().any(|word| is(&lower, word)) || is_habit(&lower);
-            is_known.then(|| self.commands_with(&lower, rest, &names))
+        let lower = first.to_lowercase();
+        let names = self.names();
+        let is_target = |word: &&str| {
+            is_id(word)
+                || SETTINGS.iter().any(|setting| setting.key == *word)
+                || names.kind(word, |typed, known| typed == known).is_some()
         };
-        let is_target =
-            |word: &String| is_id(word) || names.kind(word, |typed, known| typed == known).is_some();
-        let is_exact = |typed: &str, known: &str| typed == known;
-        let commands = if rest.iter().all(is_target) {
-            meant(|typed, known| typed == known || is_typo(typed, known))
-        } else if rest.iter().all(|word| is_target(word) || all_words().any(|known| is_exact(word, known))) {
-            meant(is_exact)
+        let is_known = habit::meaning(&lower).is_some();
+        let is_like_known = || is_known || similar(&lower).is_some();
+        let is_own = |word: &&str| habit::own_words().any(|own| own == *word);
+        let is_command = if rest.iter().all(|word| is_target(word)) {
+            is_like_known()
         } else {
-            None
+            is_known && rest.iter().all(|word| is_target(word) || is_own(word))
         };
-        Ok(commands.map(|commands| ("like a command of codex-agent".to_owned(), commands)))
+        if is_command {
+            let what = "like a command of codex-agent";
+            return Some(Slip::new(what, self.commands_with(&lower, rest, names)));
+        }
+        self.meaning_of_form(first, rest)
     }
 
-    fn meaning_of_word(&self, word: &str, names: &Names) -> Option<(String, Vec<String>)> {
-        let lower = word.to_lowercase();
-        if all_words().any(|known| known == lower) {
-            return Some(("a word of codex-agent".to_owned(), self.commands(&lower)));
+    /// What words are that have the form of a command: a tool or a program of a shell, and one or two words that are
+    /// bare and of no sentence.
+    fn meaning_of_form(&self, first: &str, rest: &[&str]) -> Option<Slip> {
+        let is_bare = |word: &&str| {
+            let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@=~+".contains(&byte);
+            word.bytes().all(is_of_word) && !(word.len() > 2 && word.ends_with(['.', ':']))
+        };
+        if rest.len() > 2 || !rest.iter().all(|word| is_bare(word)) {
+            return None;
         }
+        // Behind an option, a verb is an operand: 'run -j 4 retry failed'.
+        let is_verb = self.operands.queue.is_none() && RUN_VERBS.contains(&first);
+        let sentence = if rest.len() == 1 { OBJECTS } else { PROSE };
+        let is_sentence = rest.iter().any(|word| sentence.split(' ').any(|other| other == *word));
+        if is_sentence && !(is_verb && rest.len() == 1) {
+            return None;
+        }
+        // 'run tests' is a usual prompt.
+        let is_tool = first != "run" && TOOLS.iter().any(|(tool, ..)| *tool == first);
+        if is_verb || is_tool {
+            let what = "like a command of codex-agent";
+            let commands = match first {
+                "find" | "pick" => vec![format!("codex-agent {first} {}", rest.join(" "))],
+                "ls" if Path::new(rest[0]).is_dir() => {
+                    vec![format!("codex-agent ls --under {}", quoted(rest[0]))]
+                }
+                _ => self.commands(first),
+            };
+            return Some(Slip::new(what, commands));
+        }
+        let is_program = habit::is_program(first, rest.len());
+        is_program.then(|| Slip::new("like a command of a shell", Vec::new()))
+    }
+
+    fn meaning_of_word(&self, word: &str) -> Option<Slip> {
+        let lower = word.to_lowercase();
+        let known = habit::meaning(&lower);
+        if known.as_ref().is_some_and(|known| known.is_own) {
+            return Some(self.slip_of("a word of codex-agent", &lower));
+        }
+        let names = self.names();
         if let Some((kind, name)) = names.kind(word, |typed, known| typed == known) {
-            return Some((format!("the name of {kind}"), commands_of(kind, name)));
+            return Some(Slip::new(format!("the name of {kind}"), commands_of(kind, name)));
         }
         if is_id(word) {
             let run = RunDir::find(word).ok().map(|run| format!("codex-agent run log {}", run.name()));
             let session = format!("codex-agent resume {word}");
-            return Some(("an id or a number".to_owned(), vec![run.unwrap_or(session)]));
+            return Some(Slip::new("an id or a number", vec![run.unwrap_or(session)]));
         }
-        if is_name(word) && (config::as_far_as_valid().alias(word).is_some() || is_tool(word)) {
-            return Some(("a tool or an alias".to_owned(), vec![format!("codex-agent {word}")]));
+        let tool = word.strip_prefix(PREFIX).unwrap_or(word);
+        if is_name(tool) && (config::as_far_as_valid().alias(word).is_some() || is_tool(tool)) {
+            return Some(Slip::new("a tool or an alias", vec![format!("codex-agent {tool}")]));
         }
-        if is_habit(&lower) {
-            return Some(("a command of other programs".to_owned(), self.commands(&lower)));
+        if let Some(known) = known {
+            let is_answer = known.commands.is_empty();
+            let what = if is_answer { "an answer to a question" } else { "a command of other programs" };
+            return Some(self.slip_of(what, &lower));
         }
         let path = Path::new(word);
         if path.is_file() {
-            let feed = format!("{} < {}", self.with_flags(&[]), quoted(word));
-            let whole = format!("{} --prompt-file {}", self.with_flags(&[]), quoted(word));
-            return Some(("a file".to_owned(), vec![whole, feed]));
+            let feed = format!("{} < {}", self.operands.with_flags(&[]), quoted(word));
+            let whole = format!("{} --prompt-file {}", self.operands.with_flags(&[]), quoted(word));
+            return Some(Slip::new("a file", vec![whole, feed]));
         }
         if path.is_dir() {
-            return Some(("a directory".to_owned(), Vec::new()));
+            return Some(Slip::new("a directory", Vec::new()));
         }
-        if let Some(known) = all_words().find(|known| is_typo(&lower, known)) {
-            return Some((format!("similar to '{known}'"), self.commands(known)));
+        if ["/", "./", "../", "~/"].iter().any(|start| word.starts_with(start)) {
+            return Some(Slip::new("a path or a command of the Codex TUI", Vec::new()));
         }
-        let (kind, name) = names.kind(word, is_typo)?;
-        Some((format!("similar to '{name}', the name of {kind}"), commands_of(kind, name)))
+        if habit::is_program(&lower, 0) {
+            return Some(Slip::new("a program of a shell", Vec::new()));
+        }
+        let of_name = names.kind(word, is_typo).map(|(kind, name)| {
+            Slip::new(format!("similar to '{name}', the name of {kind}"), commands_of(kind, name))
+        });
+        let known = similar(&lower);
+        // A name of the user is more probable than a word of another program.
+        let is_own = known.is_some_and(|known| habit::own_words().any(|own| own == known));
+        let of_word = known.map(|known| self.slip_of(&format!("similar to '{known}'"), known));
+        if is_own { of_word.or(of_name) } else { of_name.or(of_word) }
+    }
+
+    fn slip_of(&self, what: &str, word: &str) -> Slip {
+        let remarks = habit::meaning(word).map(|meaning| meaning.remarks).unwrap_or_default();
+        Slip { remarks, ..Slip::new(what, self.commands(word)) }
     }
 
     /// The commands that a word stands for; those of a queue if a prompt is added to a queue.
     fn commands(&self, word: &str) -> Vec<String> {
         let all = commands_of_word(word);
         let is_of_queue = |command: &&&str| command.starts_with("queue ") && command.contains(" NAME");
-        if let (Some(queue), Some(command)) = (self.queue, all.iter().find(is_of_queue)) {
+        if let (Some(queue), Some(command)) = (self.operands.queue, all.iter().find(is_of_queue)) {
             return vec![format!("codex-agent {}", command.replacen("NAME", &quoted(queue), 1))];
         }
-        let of_tool = all.iter().filter(|command| self.queue.is_some() && command.starts_with("queue "));
-        let others = all.iter().filter(|command| self.queue.is_none() || !command.starts_with("queue "));
-        of_tool.chain(others).take(3).map(|command| format!("codex-agent {command}")).collect()
+        let tool = if self.operands.queue.is_some() { "queue " } else { "run " };
+        let of_tool = all.iter().filter(|command| command.starts_with(tool));
+        let others = all.iter().filter(|command| !command.starts_with(tool));
+        let all = of_tool.chain(others).take(3);
+        all.map(|command| format!("codex-agent {}", habit::typed(command))).collect()
     }
 
     /// The commands that a word and the name or id after it stand for.
-    fn commands_with(&self, word: &str, rest: &[String], names: &Names) -> Vec<String> {
+    fn commands_with(&self, word: &str, rest: &[&str], names: &Names) -> Vec<String> {
         let [target] = rest else { return self.commands(word) };
-        if TOOLS.iter().any(|(tool, ..)| *tool == word) && all_words().any(|known| known == target) {
+        let kind = names.kind(target, |typed, known| typed == known);
+        if let Some((kind, name)) = kind.filter(|(kind, _)| kind.strip_prefix("a ") == Some(word)) {
+            return commands_of(kind, name);
+        }
+        if TOOLS.iter().any(|(tool, ..)| *tool == word) && habit::own_words().any(|known| known == *target) {
             return vec![format!("codex-agent {word} {target}")];
         }
-        let (prefix, place) = match names.kind(target, |typed, known| typed == known) {
+        let (prefix, place) = match kind {
             Some(("a group", _)) => ("group ", "NAME"),
             Some(("a queue", _)) => ("queue ", "NAME"),
             Some(_) => ("run ", "RUN"),
             None if RunDir::find(target).is_ok() => ("run ", "RUN"),
+            None if SETTINGS.iter().any(|setting| setting.key == *target) => ("config ", "KEY"),
             None => ("", "REF"),
         };
         let all = commands_of_word(word);
-        let command = all.iter().find(|command| command.starts_with(prefix) && command.contains(place));
-        match command.map(|command| command.replacen(place, &quoted(target), 1)) {
-            Some(command) => vec![format!("codex-agent {command}")],
-            None => self.commands(word),
+        let fitting = all.iter().filter(|command| command.starts_with(prefix) && command.contains(place));
+        let fitting = fitting.map(|command| {
+            format!("codex-agent {}", command.replace('?', "").replacen(place, &quoted(target), 1))
+        });
+        match fitting.take(2).collect::<Vec<_>>() {
+            none if none.is_empty() => self.commands(word),
+            some => some,
         }
     }
 }
 
-/// The commands that a word of the table, a similar word or a word of other programs stands for.
+/// The commands that a word of the table or a similar word stands for.
 fn commands_of_word(word: &str) -> Vec<&'static str> {
-    let row = |is: &dyn Fn(&str) -> bool| {
-        let row = WORDS.iter().find(|(words, _)| words.split(' ').any(is));
-        row.map(|(_, commands)| commands.split('|').collect::<Vec<_>>())
-    };
-    let habits = || habit::verbs(word).filter_map(|verb| row(&|known| known == verb)).flatten().collect();
-    let own: Vec<&str> = row(&|known| known == word).unwrap_or_else(habits);
-    match own.is_empty() && !is_habit(word) {
-        true => row(&|known| is_typo(word, known)).unwrap_or_default(),
-        false => own,
-    }
+    let meaning = habit::meaning(word).or_else(|| habit::meaning(similar(word)?));
+    meaning.map(|meaning| meaning.commands).unwrap_or_default()
 }
 
-fn is_habit(word: &str) -> bool {
-    habit::verbs(word).next().is_some() || habit::command(word, None).is_some()
-}
-
-/// All words of the table.
-fn all_words() -> impl Iterator<Item = &'static str> {
-    WORDS.iter().flat_map(|(words, _)| words.split(' '))
+/// The known word from which a word differs by one typing error.
+fn similar(word: &str) -> Option<&'static str> {
+    habit::words().find(|known| is_typo(word, known))
 }
 
 fn is_tool(word: &str) -> bool {
@@ -251,25 +352,32 @@ fn is_tool(word: &str) -> bool {
 
 /// Whether a word can only be a number, an id or another reference to a session, or the id of a run.
 fn is_id(word: &str) -> bool {
-    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
     let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    let is_number = digits == word.len();
-    let is_run = digits >= 8 && word.bytes().take(8).all(|byte| byte.is_ascii_digit());
-    word.starts_with('@') || (digits > 0 && (is_number || is_run || (is_hex && word.len() >= 4)))
+    // A number may have a sign, a unit or a time: '-3', '90d', '2026-11-22'.
+    let is_number =
+        word.trim_start_matches(['-', '+', '#', '.', '$']).starts_with(|c: char| c.is_ascii_digit());
+    word.starts_with('@') || is_number || (has_digit && is_hex && word.len() >= 4)
+}
+
+/// Whether a word has the form of the short id of a session, or of the id of a run.
+fn is_short_id(word: &str) -> bool {
+    let is_run = word.len() > 16 && word.contains("Z-") && is_id(word);
+    is_run
+        || (word.len() == 8
+            && word.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)))
 }
 
 /// The names that the user gave, with what each is the name of.
 struct Names(Vec<(&'static str, String)>);
 
 impl Names {
-    fn read() -> Result<Names> {
-        // A file that cannot be read must not hide the slip of another kind; the tools of these files report it.
+    fn read(queues: &[String]) -> Names {
         let groups = Groups::read().map(|groups| groups.groups).unwrap_or_default();
-        let queues = Queues::store()?.read::<Queues>().map(|queues| queues.queues).unwrap_or_default();
         let runs = RunDir::all().unwrap_or_default();
         let names = groups.into_iter().map(|group| ("a group", group.name));
-        let names = names.chain(queues.into_iter().map(|queue| ("a queue", queue.name)));
-        Ok(Names(names.chain(runs.iter().map(|run| ("a run", run.name().to_owned()))).collect()))
+        let names = names.chain(queues.iter().map(|queue| ("a queue", queue.clone())));
+        Names(names.chain(runs.iter().map(|run| ("a run", run.name().to_owned()))).collect())
     }
 
     /// The kind and the name that a word means, as `is` compares them.
@@ -285,12 +393,4 @@ fn commands_of(kind: &str, name: &str) -> Vec<String> {
         "a queue" => format!("codex-agent queue run {name}"),
         _ => format!("codex-agent run log {name}"),
     }]
-}
-
-/// Whether a line of standard input is a row or an id that a tool printed, which was probably piped to the wrong tool.
-pub fn is_row(line: &str) -> bool {
-    let mut cells = line.split('\t').peekable();
-    let is_run = |cell: &str| is_id(cell) && cell.contains("Z-");
-    let has_run = cells.peek().is_some_and(|first| is_run(first) && first.len() < line.len());
-    has_run || cells.any(|cell| Id::parse(cell).is_some())
 }
