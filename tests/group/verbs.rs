@@ -326,7 +326,7 @@ fn a_prompt_without_its_flag_gets_a_hint() {
     }
     let ran = world.run(&["codex-agent-resume", LOGIN, "it's on"]);
     ran.exits(2);
-    ran.reports("--prompt \"it's on\" sends this text");
+    ran.reports("to send this text: codex-agent resume").reports("--prompt \"it's on\"");
 }
 
 /// The record of the group, or fields of its sessions, archived ones too.

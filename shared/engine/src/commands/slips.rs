@@ -17,7 +17,8 @@ use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::group::Groups;
 use codex_agent_shared::habit;
 use codex_agent_shared::plugin::{PREFIX, SearchPath, TOOLS, is_name};
-use codex_agent_shared::record::Id;
+use codex_agent_shared::record::{Field, Id};
+use codex_agent_shared::reference::is_hex_word;
 use codex_agent_shared::text::{is_typo, quoted};
 
 /// The verbs of `codex-agent run`. As an operand such a word is behind an option, since in front it is the verb.
@@ -150,10 +151,12 @@ impl<'o> Guard<'o> {
             let is_capital = |byte: u8| byte.is_ascii_uppercase() || b" #,._0123456789".contains(&byte);
             cell.bytes().all(is_capital)
         };
-        if cells.len() > 1 && cells.iter().all(is_heading) {
+        let first = cells.first().copied()?;
+        let is_field = |name: &str| Field::NAMES.contains(&name.to_lowercase().as_str());
+        let is_table = cells.len() > 1 || is_field(first);
+        if is_table && cells.iter().all(is_heading) {
             return Some("the heading of a table");
         }
-        let first = cells.first().copied()?;
         // A narrow column leaves one blank behind its cell.
         if cells.len() == 1 {
             cells = line.split_whitespace().collect();
@@ -183,18 +186,18 @@ impl<'o> Guard<'o> {
         }
         let lower = first.to_lowercase();
         let names = self.names();
-        let is_target = |word: &&str| {
-            is_id(word)
-                || SETTINGS.iter().any(|setting| setting.key == *word)
-                || names.kind(word, |typed, known| typed == known).is_some()
-        };
+        let is_setting = |word: &&str| SETTINGS.iter().any(|setting| setting.key == *word);
+        let is_target =
+            |word: &&str| is_id(word) || names.kind(word, |typed, known| typed == known).is_some();
         let is_known = habit::meaning(&lower).is_some();
-        let is_like_known = || is_known || similar(&lower).is_some();
         let is_own = |word: &&str| habit::own_words().any(|own| own == *word);
-        let is_command = if rest.iter().all(|word| is_target(word)) {
-            is_like_known()
-        } else {
-            is_known && rest.iter().all(|word| is_target(word) || is_own(word))
+        let is_command = match rest.iter().all(is_target) {
+            true => is_known || similar(&lower).is_some(),
+            false => {
+                is_known
+                    && (rest.iter().any(is_setting)
+                        || rest.iter().all(|word| is_target(word) || is_own(word)))
+            }
         };
         if is_command {
             let what = "like a command of codex-agent";
@@ -210,7 +213,7 @@ impl<'o> Guard<'o> {
             let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@=~+".contains(&byte);
             word.bytes().all(is_of_word) && !(word.len() > 2 && word.ends_with(['.', ':']))
         };
-        if rest.len() > 2 || !rest.iter().all(|word| is_bare(word)) {
+        if rest.len() > 2 || !rest.iter().all(is_bare) {
             return None;
         }
         // Behind an option, a verb is an operand: 'run -j 4 retry failed'.
@@ -247,10 +250,11 @@ impl<'o> Guard<'o> {
         if let Some((kind, name)) = names.kind(word, |typed, known| typed == known) {
             return Some(Slip::new(format!("the name of {kind}"), commands_of(kind, name)));
         }
-        if is_id(word) {
+        if is_id(word) || is_number(word) {
             let run = RunDir::find(word).ok().map(|run| format!("codex-agent run log {}", run.name()));
-            let session = format!("codex-agent resume {word}");
-            return Some(Slip::new("an id or a number", vec![run.unwrap_or(session)]));
+            let is_reference = word.starts_with('@') || Id::parse(word).is_some() || is_hex_word(word);
+            let session = is_reference.then(|| format!("codex-agent resume {word}"));
+            return Some(Slip::new("an id or a number", run.or(session).into_iter().collect()));
         }
         let tool = word.strip_prefix(PREFIX).unwrap_or(word);
         if is_name(tool) && (config::as_far_as_valid().alias(word).is_some() || is_tool(tool)) {
@@ -341,9 +345,18 @@ fn commands_of_word(word: &str) -> Vec<&'static str> {
     meaning.map(|meaning| meaning.commands).unwrap_or_default()
 }
 
-/// The known word from which a word differs by one typing error.
+/// The known word from which a word differs by one typing error. Of a short word of another program, another letter or
+/// one more makes an English word too often: 'four' is not 'tour'.
 fn similar(word: &str) -> Option<&'static str> {
-    habit::words().find(|known| is_typo(word, known))
+    let letters = |word: &str| {
+        let mut letters: Vec<char> = word.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let is_far =
+        |known: &str| known.len() < 5 && word.len() >= known.len() && letters(word) != letters(known);
+    let of_others = || habit::words().find(|known| is_typo(word, known) && !is_far(known));
+    habit::own_words().find(|known| is_typo(word, known)).or_else(of_others)
 }
 
 fn is_tool(word: &str) -> bool {
@@ -352,12 +365,16 @@ fn is_tool(word: &str) -> bool {
 
 /// Whether a word can only be a number, an id or another reference to a session, or the id of a run.
 fn is_id(word: &str) -> bool {
-    let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
     let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    // A number may have a sign, a unit or a time: '-3', '90d', '2026-11-22'.
-    let is_number =
-        word.trim_start_matches(['-', '+', '#', '.', '$']).starts_with(|c: char| c.is_ascii_digit());
-    word.starts_with('@') || is_number || (has_digit && is_hex && word.len() >= 4)
+    let is_number = digits == word.len();
+    let is_run = digits >= 8 && word.bytes().take(8).all(|byte| byte.is_ascii_digit());
+    word.starts_with('@') || (digits > 0 && (is_number || is_run || (is_hex && word.len() >= 4)))
+}
+
+/// Whether a word begins as a number: `-3`, `90d`, `2026-11-22`.
+fn is_number(word: &str) -> bool {
+    word.trim_start_matches(['-', '+', '#', '.', '$']).starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Whether a word has the form of the short id of a session, or of the id of a run.
