@@ -123,7 +123,7 @@ const WORDS: &[(&str, &str, &str, &str)] = &[
     ("", "codex", "help", "'codex' starts a session in the Codex TUI"),
     ("", "codex-agent", "--list|help", ""),
     ("", "quit exit q", "run stop RUN|status", "each command ends by itself"),
-    ("", "y yes n no", "", "a question is asked only on a terminal, and --yes answers it"),
+    ("", "y yes n no ok okay sure", "", "a question is asked only on a terminal, and --yes answers it"),
 ];
 
 /// The commands of [`WORDS`], and the effect of each.

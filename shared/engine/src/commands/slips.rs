@@ -191,14 +191,25 @@ impl<'o> Guard<'o> {
             |word: &&str| is_id(word) || names.kind(word, |typed, known| typed == known).is_some();
         let is_known = habit::meaning(&lower).is_some();
         let is_own = |word: &&str| habit::own_words().any(|own| own == *word);
-        let is_command = match rest.iter().all(is_target) {
-            true => is_known || similar(&lower).is_some(),
-            false => {
-                is_known
-                    && (rest.iter().any(is_setting)
-                        || rest.iter().all(|word| is_target(word) || is_own(word)))
-            }
-        };
+        if words.iter().all(|word| is_number(word)) {
+            return Some(Slip::new("numbers", Vec::new()));
+        }
+        if first.starts_with('@') || Id::parse(first).is_some() {
+            let command = format!("codex-agent resume {first} -p {}", quoted(&rest.join(" ")));
+            return Some(Slip::new("like a session and its prompt", vec![command]));
+        }
+        // 'queue add book ...', where there is a queue of this name.
+        let is_tool = TOOLS.iter().any(|(tool, ..)| *tool == lower);
+        let is_verb_of_tool = is_tool && is_own(&rest[0]) && rest.get(1).is_some_and(&is_target);
+        let is_command = is_verb_of_tool
+            || match rest.iter().all(is_target) {
+                true => is_known || similar(&lower).is_some(),
+                false => {
+                    is_known
+                        && (rest.iter().any(is_setting)
+                            || rest.iter().all(|word| is_target(word) || is_own(word)))
+                }
+            };
         if is_command {
             let what = "like a command of codex-agent";
             return Some(Slip::new(what, self.commands_with(&lower, rest, names)));
@@ -325,7 +336,9 @@ impl<'o> Guard<'o> {
             Some(_) => ("run ", "RUN"),
             None if RunDir::find(target).is_ok() => ("run ", "RUN"),
             None if SETTINGS.iter().any(|setting| setting.key == *target) => ("config ", "KEY"),
-            None => ("", "REF"),
+            None if is_id(target) => ("", "REF"),
+            None if habit::is_prefix(word) => return self.commands(target),
+            None => return self.commands(word),
         };
         let all = commands_of_word(word);
         let fitting = all.iter().filter(|command| command.starts_with(prefix) && command.contains(place));
