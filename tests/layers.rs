@@ -27,7 +27,14 @@ const CRATES: [Crate; 3] = [
             &["codex/index", "codex/watch"],
             &["codex/drift"],
             &["codex"],
-            &["plugin/description", "group", "output"],
+            &["transcript/record", "transcript/wire", "transcript/lines"],
+            &["transcript/parse", "transcript/tokens"],
+            &["transcript/state"],
+            &["transcript/machine", "transcript/chain"],
+            &["transcript/events", "transcript/items", "transcript/tail"],
+            &["transcript/responses"],
+            &["transcript/reader"],
+            &["plugin/description", "group", "output", "transcript"],
             &["reference"],
             &["cli"],
             &[""],
@@ -106,7 +113,7 @@ fn is_in(module: &str, outer: &str) -> bool {
 
 /// Files of tests, which import what they test.
 fn is_test(module: &str) -> bool {
-    ["tests", "mutations", "transcripts"].iter().any(|name| module.ends_with(name))
+    ["tests", "mutations", "transcripts", "faults"].iter().any(|name| module.ends_with(name))
 }
 
 impl Crate {

@@ -106,6 +106,7 @@
 //! | 5 | [`query`] | filters and orders of sessions | |
 //! | 5 | [`terminal`] | width, colours, lines of a table | rustix |
 //! | 6 | [`codex`] | the files and the database of Codex | walkdir, rusqlite, zstd |
+//! | 6 | [`transcript`] | the turns of a session and their items, from its rollouts | |
 //! | 6 | [`group`] | named sets of sessions | |
 //! | 6 | [`output`] | the forms in which sessions are printed | |
 //! | 7 | [`mod@reference`] | the grammar of references to sessions | |
@@ -138,6 +139,7 @@ pub mod store;
 pub mod terminal;
 pub mod text;
 pub mod time;
+pub mod transcript;
 
 #[doc(inline)]
 pub use plugin::dispatcher;

@@ -310,7 +310,7 @@ pub fn decompressed<'r>(packed: impl Read + 'r) -> io::Result<impl Read + 'r> {
 
 /// Compressed as Codex does it, for tests.
 #[cfg(test)]
-pub(super) fn packed(text: &str) -> Vec<u8> {
+pub(crate) fn packed(text: &str) -> Vec<u8> {
     zstd::stream::encode_all(text.as_bytes(), 3).unwrap()
 }
 

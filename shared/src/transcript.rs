@@ -1,0 +1,69 @@
+//! The transcript of a session: its turns, and what was said and done in them.
+//!
+//! Codex writes each message two or three times, and a call of a tool in one of several forms. A [`Reader`] returns each
+//! message, call and output once, as an [`Item`] of its turn, and each [`Turn`] after its items, from the files of every
+//! version since 2025: `legacy` and `paginated` sessions, compressed ones, forks and the sessions that they continue,
+//! subagents, reverted and migrated sessions. Files are read line by line in bounded memory. A line that is damaged or of
+//! an unknown type is counted, and the next one is read.
+//!
+//! ```no_run
+//! use codex_agent_shared::record::Id;
+//! use codex_agent_shared::transcript::{Options, Reader, Record, Role};
+//!
+//! let session = Id::parse("01a2220e-5645-7be3-a60f-3d5808af09f0").unwrap();
+//! let home = std::path::Path::new("/home/me/.codex");
+//! for record in Reader::open(home, session, Options::default())? {
+//!     match record? {
+//!         Record::Item(item) if item.role == Role::User => println!("> {}", item.text.unwrap_or_default()),
+//!         Record::Turn(turn) => println!("{:?}, {:?}", turn.status, turn.tokens),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! A module imports only from layers above its own.
+//!
+//! | layer | module | contents |
+//! |---|---|---|
+//! | 0 | `record` | the records `item` and `turn` |
+//! | 0 | `wire` | the form of a line |
+//! | 0 | `lines` | lines in bounded memory |
+//! | 1 | `parse` | commands, patches, outputs |
+//! | 1 | `tokens` | the tokens of each answer, once |
+//! | 2 | `state` | the turns and calls that are open, the file |
+//! | 3 | `machine` | the order of records |
+//! | 3 | `chain` | the files of a transcript |
+//! | 4 | `events`, `items` | lines for people |
+//! | 4 | `tail` | the last turns of a file, from its end |
+//! | 5 | `responses` | lines of the model |
+//! | 6 | `reader` | the records of a transcript |
+
+mod chain;
+mod events;
+mod items;
+mod lines;
+mod machine;
+mod parse;
+mod reader;
+mod record;
+mod responses;
+mod state;
+mod tail;
+mod tokens;
+mod wire;
+
+pub use chain::Problem;
+pub use reader::{Options, Position, Reader, raw_lines};
+pub use record::{
+    AgentAction, By, Change, ChangeKind, Detail, Item, Record, ReviewAction, Role, Tokens, Turn, TurnError,
+    TurnStatus,
+};
+pub use state::Summary;
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! The files of a transcript: those of the session, and those that it continues.
+//!
+//! In a `paginated` file `history_base` names the file that comes before it: the first file of a session by the id of the
+//! session, a further file by the id of the segment. It is read up to a byte, and its own base before it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::lines::{BoundedLines, Found};
+use super::state::Part;
+use super::wire::{Line, object, read, text};
+use crate::codex::files::{Files, RolloutFile};
+use crate::codex::rollout::decompressed;
+use crate::record::Id;
+
+/// The number of lines in which the first `session_meta` must be.
+const META_WITHIN: usize = 16;
+
+/// A piece of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) start: u64,
+    /// The offset of its end; `u64::MAX` for the end of the file.
+    pub(super) end: u64,
+    /// The first ordinal that no longer belongs to the piece.
+    pub(super) end_ordinal: Option<u64>,
+    pub(super) part: Part,
+    /// Whether the piece before it is of the same file.
+    pub(super) is_rest: bool,
+    /// Whether turns in the file may have been rolled back.
+    pub(super) may_roll_back: bool,
+}
+
+/// Why a part of a transcript cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The file that comes before a file of the session does not exist.
+    MissingBase {
+        /// The id of the session or of the segment.
+        id: Id,
+    },
+    /// The files that come before a file of the session lead back to it.
+    CircularBase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file cannot be read, or only up to a place.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::MissingBase { id } => {
+                write!(
+                    f,
+                    "the earlier turns are missing: there is no rollout of {id}, which the session continues"
+                )
+            }
+            Problem::CircularBase { path } => {
+                write!(f, "the earlier turns are missing: '{}' continues itself", path.display())
+            }
+            Problem::Unreadable { path, reason } => write!(f, "cannot read '{}': {reason}", path.display()),
+        }
+    }
+}
+
+/// What the first line of a file says about the files before it.
+#[derive(Debug, Default)]
+struct Head {
+    base: Option<Base>,
+    may_roll_back: bool,
+}
+
+#[derive(Debug)]
+struct Base {
+    id: Id,
+    end: Option<u64>,
+    end_ordinal: Option<u64>,
+}
+
+/// Opens a rollout at an offset of its text. A file that was compressed meanwhile, or decompressed, has another name.
+pub(super) fn open(path: &Path, start: u64) -> io::Result<Box<dyn Read>> {
+    let is_compressed = |path: &Path| path.extension().is_some_and(|extension| extension == "zst");
+    let other = match is_compressed(path) {
+        true => path.with_extension(""),
+        false => path.with_extension("jsonl.zst"),
+    };
+    let (file, path) = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            (File::open(&other).map_err(|_| error)?, &*other)
+        }
+        file => (file?, path),
+    };
+    if !is_compressed(path) {
+        io::Seek::seek(&mut &file, io::SeekFrom::Start(start))?;
+        return Ok(Box::new(file));
+    }
+    let mut text = decompressed(file)?;
+    io::copy(&mut (&mut text).take(start), &mut io::sink())?;
+    Ok(Box::new(text))
+}
+
+fn head(path: &Path) -> io::Result<Head> {
+    let mut lines = BoundedLines::new(open(path, 0)?, 0, u64::MAX);
+    for _ in 0..META_WITHIN {
+        let Found::Line(line) = lines.next()? else { break };
+        let line = String::from_utf8_lossy(line);
+        let Some(line) = Line::parse(&line).filter(|line| line.kind == "session_meta") else { continue };
+        let fields = line.fields;
+        let base = object(fields.history_base);
+        let id = text(base.thread_id).and_then(|id| Id::parse(&id));
+        let version =
+            text(fields.cli_version).and_then(|version| version.split('.').nth(1)?.parse::<u32>().ok());
+        let is_paginated = text(fields.history_mode).as_deref() == Some("paginated");
+        return Ok(Head {
+            base: id.map(|id| Base {
+                id,
+                end: read(base.end_byte_offset),
+                end_ordinal: read(base.end_ordinal_exclusive),
+            }),
+            // Only older versions roll turns back; a session of theirs may have been migrated.
+            may_roll_back: !is_paginated || version.is_none_or(|version| version < 148),
+        });
+    }
+    Ok(Head { may_roll_back: true, ..Head::default() })
+}
+
+/// The file that an id in `history_base` names.
+fn base_file(files: &Files, id: Id) -> Option<&RolloutFile> {
+    let best = |all: &mut dyn Iterator<Item = &'_ RolloutFile>| -> Option<PathBuf> {
+        all.max_by_key(|file| (!file.archived, !file.name().compressed)).map(|file| file.path.clone())
+    };
+    let first = best(&mut files.of_session(id).iter().filter(|file| file.name().segment.is_none()));
+    let path =
+        first.or_else(|| best(&mut files.all().iter().filter(|file| file.name().segment == Some(id))))?;
+    files.all().iter().find(|file| file.path == path)
+}
+
+/// The pieces of a file alone, whose base is not looked for.
+pub(super) fn of_file(path: &Path) -> io::Result<Vec<Source>> {
+    let head = head(path)?;
+    Ok(vec![Source {
+        path: path.to_owned(),
+        start: 0,
+        end: u64::MAX,
+        end_ordinal: None,
+        part: Part { inherited: false, undone: false },
+        is_rest: false,
+        may_roll_back: head.may_roll_back,
+    }])
+}
+
+/// The pieces of the transcript of a session in their order, with `undone` also what a revert left behind.
+pub(super) fn of_session(
+    files: &Files,
+    session: Id,
+    live: &RolloutFile,
+    undone: bool,
+    problems: &mut Vec<Problem>,
+) -> io::Result<Vec<Source>> {
+    let mut chain: Vec<(&RolloutFile, Source)> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let (mut file, mut end, mut end_ordinal) = (live, u64::MAX, None);
+    loop {
+        let found = match head(&file.path) {
+            Ok(found) => found,
+            // Without the live file there is nothing to read.
+            Err(error) if chain.is_empty() => return Err(error),
+            Err(error) => {
+                problems.push(Problem::Unreadable { path: file.path.clone(), reason: error.to_string() });
+                break;
+            }
+        };
+        seen.insert(&file.path);
+        // An offset that is not behind a newline is one of a file that has been written anew: the ordinal counts.
+        if end != u64::MAX && end_ordinal.is_some() && !is_behind_newline(file, end) {
+            end = u64::MAX;
+        }
+        let inherited = file.id != session;
+        let part = Part { inherited, undone: false };
+        chain.push((
+            file,
+            Source {
+                path: file.path.clone(),
+                start: 0,
+                end,
+                end_ordinal: end_ordinal.filter(|_| end == u64::MAX),
+                part,
+                is_rest: false,
+                may_roll_back: found.may_roll_back,
+            },
+        ));
+        let Some(base) = found.base else { break };
+        let Some(next) = base_file(files, base.id) else {
+            problems.push(Problem::MissingBase { id: base.id });
+            break;
+        };
+        if seen.contains(&next.path) {
+            problems.push(Problem::CircularBase { path: next.path.clone() });
+            break;
+        }
+        (file, end, end_ordinal) = (next, base.end.unwrap_or(u64::MAX), base.end_ordinal);
+    }
+    chain.reverse();
+    if undone {
+        chain = with_undone(files, session, chain);
+    }
+    Ok(chain.into_iter().map(|(_, source)| source).collect())
+}
+
+/// Adds the lines of the session's own files that no revert kept, each after what was kept of the file.
+fn with_undone<'f>(
+    files: &'f Files,
+    session: Id,
+    chain: Vec<(&'f RolloutFile, Source)>,
+) -> Vec<(&'f RolloutFile, Source)> {
+    let is_known = |file: &RolloutFile| {
+        chain.iter().any(|(known, _)| known.id == file.id && known.name().segment == file.name().segment)
+    };
+    let mut left: Vec<&RolloutFile> = Vec::new();
+    for file in files.of_session(session) {
+        let is_twice = left.iter().any(|other| other.name().segment == file.name().segment);
+        if !is_known(file) && !is_twice {
+            left.push(file);
+        }
+    }
+    left.sort_by_key(|file| (file.name().stamp.to_owned(), file.name().segment));
+    let mut left = left.into_iter().peekable();
+    let mut all = Vec::new();
+    let undone = |file: &RolloutFile, source: Option<&Source>| Source {
+        path: file.path.clone(),
+        start: source.map_or(0, |source| source.end),
+        end: u64::MAX,
+        end_ordinal: None,
+        part: Part { inherited: false, undone: true },
+        is_rest: source.is_some(),
+        may_roll_back: false,
+    };
+    let count = chain.len();
+    for (at, (file, source)) in chain.into_iter().enumerate() {
+        let is_live = at + 1 == count;
+        if file.id == session {
+            while let Some(earlier) = left.next_if(|left| is_live || left.name().age() < file.name().age()) {
+                all.push((earlier, undone(earlier, None)));
+            }
+        }
+        let rest = (file.id == session && source.end != u64::MAX).then(|| undone(file, Some(&source)));
+        all.push((file, source));
+        all.extend(rest.map(|rest| (file, rest)));
+    }
+    all
+}
+
+fn is_behind_newline(file: &RolloutFile, offset: u64) -> bool {
+    if file.name().compressed || offset == 0 {
+        return true;
+    }
+    let mut byte = [0];
+    let read = File::open(&file.path).and_then(|file| file.read_exact_at(&mut byte, offset - 1));
+    read.is_ok() && byte == *b"\n"
+}

@@ -1,0 +1,565 @@
+//! Damaged, unusual and changing files: what is there is read once, and nothing of it is read wrong.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::tests::{VERSIONS, home, read_all};
+use super::*;
+use crate::codex::files::Files;
+use crate::codex::rollout::packed;
+use crate::record::Id;
+
+const A: &str = "01a2220e-0000-7000-8000-00000000000a";
+const B: &str = "01a2220e-1000-7000-8000-00000000000b";
+const SEGMENT: &str = "01a2220e-0800-7000-8000-0000000000aa";
+const LATER: &str = "01a2220e-0900-7000-8000-0000000000ab";
+
+/// The id of a turn, the later the greater.
+fn turn(number: u64) -> String {
+    format!("01a2220e-2{number:03}-7000-8000-000000000001")
+}
+
+fn line(ordinal: Option<u64>, kind: &str, payload: Value) -> String {
+    let mut line = json!({ "timestamp": "2026-11-28T12:08:15.000Z", "type": kind, "payload": payload });
+    if let Some(ordinal) = ordinal {
+        line["ordinal"] = ordinal.into();
+    }
+    line.to_string()
+}
+
+fn event(payload: Value) -> String {
+    line(None, "event_msg", payload)
+}
+
+fn meta(id: &str, more: Value) -> String {
+    let mut payload = json!({ "id": id, "timestamp": "2026-11-28T12:08:14.000Z", "cwd": "/p" });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        payload[name] = value.clone();
+    }
+    line(None, "session_meta", payload)
+}
+
+/// A turn with a message and an answer.
+fn talk(number: u64, message: &str) -> String {
+    [
+        event(json!({ "type": "task_started", "turn_id": turn(number) })),
+        event(json!({ "type": "user_message", "message": message })),
+        event(json!({ "type": "agent_message", "message": format!("{message}!"), "phase": "final_answer" })),
+        event(json!({ "type": "task_complete", "turn_id": turn(number), "last_agent_message": "x" })),
+    ]
+    .join("\n")
+}
+
+/// A home with rollouts.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Home {
+        Home(tempfile::tempdir().unwrap())
+    }
+
+    #[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
+    fn write(&self, id: &str, segment: Option<&str>, text: impl AsRef<[u8]>) -> PathBuf {
+        let folder = self.0.path().join("sessions/2026/11/28");
+        fs::create_dir_all(&folder).unwrap();
+        let segment = segment.map_or(String::new(), |segment| format!("_{segment}"));
+        let path = folder.join(format!("rollout-2026-11-28T12-08-14-{id}{segment}.jsonl"));
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn reader(&self, id: &str, options: Options) -> Reader {
+        let files = Files::walk(self.0.path());
+        Reader::of_session(&files, Id::parse(id).unwrap(), None, options).unwrap()
+    }
+
+    fn read(&self, id: &str, options: Options) -> (Vec<Value>, Reader) {
+        let mut reader = self.reader(id, options);
+        let all = rest(&mut reader);
+        (all, reader)
+    }
+}
+
+fn rest(reader: &mut Reader) -> Vec<Value> {
+    let mut all = Vec::new();
+    while let Some(record) = reader.next_record().unwrap() {
+        all.push(serde_json::to_value(&record).unwrap());
+    }
+    all
+}
+
+fn everything() -> Options {
+    Options { undone: true, copied: true, live: false }
+}
+
+/// The items as `turn role text`, with `-` for an undone turn, and the turns as `turn status`.
+fn brief(records: &[Value]) -> Vec<String> {
+    let text = |record: &Value, key: &str| record[key].as_str().unwrap_or("-").to_owned();
+    let each = records.iter().map(|record| {
+        let turn = record["turn"].as_u64().map_or("-".to_owned(), |turn| turn.to_string());
+        let words = match record["type"] == "turn" {
+            true => text(record, "status"),
+            false => format!("{} {}", text(record, "role"), text(record, "text")),
+        };
+        let marks = ["late", "undone", "inherited"].into_iter().filter(|mark| record[*mark] == true);
+        marks.fold(format!("{turn} {words}"), |all, mark| format!("{all} ({mark})"))
+    });
+    each.collect()
+}
+
+#[test]
+fn a_missing_or_circular_base_is_reported_and_the_rest_is_read() {
+    let home = Home::new();
+    let base = |id: &str| json!({ "history_base": { "thread_id": id, "end_ordinal_exclusive": 9, "end_byte_offset": 900 } });
+    home.write(B, None, [meta(B, base(A)), talk(1, "hi")].join("\n"));
+    let (all, reader) = home.read(B, everything());
+    assert_eq!(brief(&all), ["1 user hi", "1 assistant hi!", "1 completed"]);
+    let missing = [Problem::MissingBase { id: Id::parse(A).unwrap() }];
+    assert_eq!(reader.problems(), missing);
+    assert!(missing[0].to_string().contains(A));
+    let path = home.write(B, None, [meta(B, base(B)), talk(1, "hi")].join("\n"));
+    let (all, reader) = home.read(B, everything());
+    assert_eq!(
+        (brief(&all).len(), reader.problems()),
+        (3, &[Problem::CircularBase { path: path.clone() }][..])
+    );
+    home.write(A, None, [meta(A, base(B)), talk(2, "ho")].join("\n"));
+    home.write(B, None, [meta(B, base(A)), talk(1, "hi")].join("\n"));
+    let (all, reader) = home.read(B, everything());
+    assert!(brief(&all).contains(&"2 user hi".to_owned()), "{:?}", brief(&all));
+    assert_eq!(reader.problems(), [Problem::CircularBase { path }]);
+}
+
+/// A session of two turns is reverted to the first, and continued; then reverted to the beginning; a fork was made of the
+/// file between the two.
+#[test]
+fn a_base_is_a_file_up_to_a_byte() {
+    let home = Home::new();
+    let first = [meta(A, json!({})), talk(1, "one")].join("\n") + "\n";
+    home.write(A, None, [first.clone(), talk(2, "two") + "\n"].concat());
+    let base = |id: &str, end: usize| json!({ "history_base": { "thread_id": id, "end_byte_offset": end, "end_ordinal_exclusive": 5 } });
+    let second = [meta(A, base(A, first.len())), talk(3, "three")].join("\n") + "\n";
+    home.write(A, Some(SEGMENT), [second.clone(), talk(4, "four") + "\n"].concat());
+    let (all, _) = home.read(A, Options::default());
+    let lived = [
+        "1 user one",
+        "1 assistant one!",
+        "1 completed",
+        "2 user three",
+        "2 assistant three!",
+        "2 completed",
+    ];
+    assert_eq!(brief(&all)[..6], lived);
+    let (all, _) = home.read(A, everything());
+    let undone = ["- user two (undone)", "- assistant two! (undone)", "- completed (undone)"];
+    assert_eq!(brief(&all)[3..6], undone);
+    assert_eq!(all[3]["turn_id"], turn(2));
+    assert_eq!(all[3]["address"], format!("{A}:{}:1", turn(2)));
+    // The fork names the segment, and its end is before "four".
+    home.write(B, None, [meta(B, base(SEGMENT, second.len())), talk(5, "fork")].join("\n"));
+    let (all, reader) = home.read(B, everything());
+    let heads: Vec<String> = brief(&all).into_iter().filter(|one| one.contains("user")).collect();
+    assert_eq!(heads, ["1 user one (inherited)", "2 user three (inherited)", "3 user fork"]);
+    assert_eq!((reader.summary().turns, reader.summary().own_turns, reader.problems()), (3, 1, &[][..]));
+    // Of two segments of one second the greater is the live one; the other is undone as a whole.
+    home.write(A, Some(LATER), [meta(A, json!({})), talk(6, "anew")].join("\n"));
+    let (all, reader) = home.read(A, everything());
+    let heads: Vec<String> = brief(&all).into_iter().filter(|one| one.contains("user")).collect();
+    let undone =
+        ["- user one (undone)", "- user two (undone)", "- user three (undone)", "- user four (undone)"];
+    assert_eq!(heads, [&undone[..], &["1 user anew"]].concat());
+    assert_eq!((reader.summary().turns, reader.summary().undone_turns), (1, 4));
+    // An offset inside of a line is one of another text: the ordinal counts.
+    let numbered = |number: u64| {
+        let lines = talk(number, &number.to_string());
+        let each = lines
+            .lines()
+            .zip(number * 10..)
+            .map(|(line, at)| line.replacen('{', &format!("{{\"ordinal\":{at},"), 1));
+        each.collect::<Vec<_>>().join("\n")
+    };
+    let other = Home::new();
+    other.write(A, None, [meta(A, json!({})), numbered(1), numbered(2)].join("\n") + "\n");
+    let base =
+        json!({ "history_base": { "thread_id": A, "end_byte_offset": 77, "end_ordinal_exclusive": 20 } });
+    other.write(B, None, [meta(B, base), numbered(3)].join("\n"));
+    let heads: Vec<String> =
+        brief(&other.read(B, everything()).0).into_iter().filter(|one| one.contains("user")).collect();
+    assert_eq!(heads, ["1 user 1 (inherited)", "2 user 3"]);
+}
+
+#[test]
+fn rolled_back_turns_are_undone() {
+    let home = Home::new();
+    let back = |count: u64| event(json!({ "type": "thread_rolled_back", "num_turns": count }));
+    let lines = [
+        meta(A, json!({})),
+        talk(1, "a"),
+        talk(2, "b"),
+        talk(3, "c"),
+        back(1),
+        back(1),
+        talk(4, "d"),
+        back(1),
+        talk(5, "e") + "\n",
+    ];
+    home.write(A, None, lines.join("\n"));
+    let users = |all: &[Value]| -> Vec<String> {
+        brief(all).into_iter().filter(|one| one.contains("user")).collect()
+    };
+    let (all, reader) = home.read(A, Options::default());
+    assert_eq!(users(&all), ["1 user a", "2 user e"]);
+    assert_eq!((reader.summary().turns, reader.summary().undone_turns), (2, 3));
+    let (all, _) = home.read(A, everything());
+    assert_eq!(
+        users(&all),
+        ["1 user a", "- user b (undone)", "- user c (undone)", "- user d (undone)", "2 user e"]
+    );
+    // A transcript that is followed returns the turns again, with the numbers that they had.
+    let (all, reader) = home.read(A, Options { live: true, ..everything() });
+    let turns: Vec<String> = brief(&all).into_iter().filter(|one| one.contains("completed")).collect();
+    let want = ["1 completed", "2 completed", "3 completed", "- completed (undone)", "- completed (undone)"];
+    assert_eq!(turns[..5], want);
+    assert_eq!(turns[5..], ["2 completed", "- completed (undone)", "2 completed"]);
+    assert_eq!(reader.summary().turns, 2);
+}
+
+#[test]
+fn an_item_belongs_to_the_turn_whose_id_it_has() {
+    let home = Home::new();
+    let said = |number: u64, text: &str| {
+        let item = json!({ "type": "AgentMessage", "content": [{ "type": "Text", "text": text }] });
+        event(json!({ "type": "item_completed", "turn_id": turn(number), "item": item }))
+    };
+    let lines = [
+        meta(A, json!({})),
+        event(json!({ "type": "task_started", "turn_id": turn(1) })),
+        said(1, "first"),
+        event(json!({ "type": "task_started", "turn_id": turn(2) })),
+        said(2, "second"),
+        said(1, "first again"),
+        event(json!({ "type": "task_complete", "turn_id": turn(1), "last_agent_message": "x" })),
+        event(json!({ "type": "task_complete", "turn_id": turn(2), "last_agent_message": "x" })),
+        // The start of this turn is lost, and so is the end.
+        said(3, "third"),
+    ];
+    home.write(A, None, lines.join("\n"));
+    let (all, _) = home.read(A, everything());
+    let want = [
+        "1 assistant first",
+        "1 interrupted",
+        "2 assistant second",
+        "1 assistant first again (late)",
+        "1 completed",
+        "2 completed",
+        "3 assistant third",
+        "3 -",
+    ];
+    let mut found = brief(&all);
+    // The second turn is passed on when its items are complete.
+    found.sort_by_key(|one| want.iter().position(|want| want == one));
+    assert_eq!(found, want);
+    assert_eq!(all.iter().filter(|one| one["item"] == 2).count(), 1);
+}
+
+#[test]
+fn damaged_lines_are_counted_and_the_next_ones_are_read() {
+    let home = Home::new();
+    let message = |text: &str| event(json!({ "type": "agent_message", "message": text }));
+    let whole = message("whole");
+    let mut bytes = [meta(A, json!({})), talk(1, "hi")].join("\n").into_bytes();
+    bytes.extend_from_slice(b"\n");
+    bytes.extend_from_slice(&whole.as_bytes()[..40]);
+    bytes.extend_from_slice(b"\n\n  \n\0\0\0\n[1]\n{}\n");
+    bytes.extend_from_slice(event(json!({ "type": "task_started", "turn_id": turn(2) })).as_bytes());
+    bytes.extend_from_slice(b"\n");
+    bytes.extend_from_slice(whole.as_bytes());
+    bytes.extend_from_slice(b"\n");
+    bytes.extend_from_slice(message("bad byte").replace("bad ", "bad\\ud83d ").as_bytes());
+    bytes.extend_from_slice(b"\n");
+    let invalid = message("lost ~ byte").into_bytes();
+    bytes.extend(invalid.into_iter().map(|byte| if byte == b'~' { 0xff } else { byte }));
+    bytes.extend_from_slice(b"\n{\"type\":\"tomorrow\",\"payload\":{}}\n");
+    bytes.extend_from_slice(event(json!({ "type": "tomorrow" })).as_bytes());
+    bytes.extend_from_slice(b"\n");
+    // A last line without a newline, and the NULs of a file that was extended before a crash.
+    bytes.extend_from_slice(message("the end").as_bytes());
+    let path = home.write(A, None, &bytes);
+    let (all, reader) = home.read(A, everything());
+    let said: Vec<&str> =
+        all.iter().filter(|one| one["turn"] == 2).filter_map(|one| one["text"].as_str()).collect();
+    assert_eq!(said, ["whole", "bad\u{fffd} byte", "lost \u{fffd} byte", "the end"]);
+    assert_eq!((reader.summary().unknown_lines, reader.summary().invalid_lines), (2, 2));
+    assert_eq!(reader.reached().unwrap().offset as usize, bytes.len() - message("the end").len());
+    // A transcript that is followed waits for the newline.
+    let (all, mut reader) = home.read(A, Options { live: true, ..everything() });
+    assert!(!all.iter().any(|one| one["text"] == "the end"));
+    append(&path, b"\n");
+    assert_eq!(brief(&rest(&mut reader)), ["2 assistant the end"]);
+    assert_eq!(brief(&rest(&mut reader)), [""; 0]);
+}
+
+#[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
+fn append(path: &Path, bytes: &[u8]) {
+    use std::io::Write;
+    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
+}
+
+#[test]
+fn a_session_without_an_envelope_is_read() {
+    let home = Home::new();
+    let message = |role: &str, kind: &str, text: &str| {
+        json!({ "type": "message", "role": role, "content": [{ "type": kind, "text": text }] }).to_string()
+    };
+    let lines = [
+        json!({ "id": A, "timestamp": "2025-08-13T10:00:00.000Z", "instructions": "x" }).to_string(),
+        json!({ "record_type": "state" }).to_string(),
+        message("user", "input_text", "<environment_context>\n<cwd>/p</cwd>\n</environment_context>\n\nFix it"),
+        json!({ "type": "reasoning", "summary": [{ "type": "summary_text", "text": "Hm" }] }).to_string(),
+        json!({ "type": "function_call", "name": "shell", "call_id": "c", "arguments": "{\"command\":[\"bash\",\"-lc\",\"ls\"]}" }).to_string(),
+        json!({ "type": "function_call_output", "call_id": "c", "output": "{\"output\":\"a\\n\",\"metadata\":{\"exit_code\":0}}" }).to_string(),
+        message("assistant", "output_text", "Fixed."),
+        message("user", "input_text", "Thanks"),
+    ];
+    home.write(A, None, lines.join("\n"));
+    let (all, reader) = home.read(A, everything());
+    let want = [
+        "1 user Fix it",
+        "1 reasoning Hm",
+        "1 command ls",
+        "1 output a\n",
+        "1 assistant Fixed.",
+        "1 completed",
+        "2 user Thanks",
+        "2 -",
+    ];
+    assert_eq!(brief(&all), want);
+    assert_eq!((&all[2]["exit_code"], &all[5]["tokens"]), (&json!(0), &Value::Null));
+    assert_eq!((reader.summary().unknown_lines, reader.summary().invalid_lines), (0, 0));
+}
+
+/// The path and contents of a file in a copied home.
+type Change<'c> = &'c dyn Fn(&Path, Vec<u8>) -> (PathBuf, Vec<u8>);
+
+/// A recorded home with its files changed.
+#[allow(clippy::disallowed_methods)] // A test makes the files that it reads.
+fn copied(version: &str, change: Change<'_>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in Files::walk(&home(version)).all() {
+        let inside = file.path.strip_prefix(home(version)).unwrap();
+        let (path, bytes) = change(inside, fs::read(&file.path).unwrap());
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
+fn sessions(files: &Files) -> Vec<String> {
+    files.sessions().map(|file| file.id.to_string()).collect()
+}
+
+#[test]
+fn compressed_and_archived_sessions_have_the_same_records() {
+    for version in VERSIONS {
+        let files = Files::walk(&home(version));
+        let packed = copied(version, &|path, bytes| {
+            (path.with_extension("jsonl.zst"), packed(&String::from_utf8(bytes).unwrap()))
+        });
+        let archived = copied(version, &|path, bytes| {
+            (Path::new("archived_sessions").join(path.file_name().unwrap()), bytes)
+        });
+        for session in sessions(&files) {
+            let want = read_all(&files, &session, everything());
+            for other in [&packed, &archived] {
+                assert_eq!(read_all(&Files::walk(other.path()), &session, everything()), want, "{session}");
+            }
+        }
+    }
+}
+
+/// The last record of each address: a later one replaces it.
+fn newest(records: Vec<Value>) -> BTreeMap<(String, u64), Value> {
+    let key = |one: &Value| (one["turn_id"].to_string(), one["item"].as_u64().unwrap_or(0));
+    records.into_iter().map(|one| (key(&one), one)).collect()
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
+fn a_session_that_is_followed_has_the_same_records_in_the_end() {
+    for version in VERSIONS {
+        let files = Files::walk(&home(version));
+        for session in sessions(&files) {
+            let parts = files.of_session(Id::parse(&session).unwrap());
+            let text = fs::read(&parts[0].path).unwrap();
+            let has_base = memchr::memmem::find(&text, b"\"history_base\"").is_some();
+            let has_rollback = memchr::memmem::find(&text, b"\"thread_rolled_back\"").is_some();
+            if parts.len() > 1 || has_base || has_rollback {
+                continue;
+            }
+            let want = newest(read_all(&files, &session, everything()).0);
+            let folder = Home::new();
+            let path = folder.write(&session, None, "");
+            let mut reader = None;
+            let mut found = Vec::new();
+            // The writer stops within lines.
+            for piece in text.chunks(1777) {
+                append(&path, piece);
+                let reader = reader
+                    .get_or_insert_with(|| folder.reader(&session, Options { live: true, ..everything() }));
+                found.extend(rest(reader));
+            }
+            let mut found = newest(found);
+            // The order of lines shows only in whole files whether an item is late; a turn is not passed on while it is open.
+            let mut want = want;
+            want.retain(|_, one| one["type"] == "item" || !one["status"].is_null());
+            let reviews: Vec<Value> =
+                want.values().filter(|one| one["role"] == "review").map(|one| one["turn"].clone()).collect();
+            for one in want.values_mut().chain(found.values_mut()) {
+                one["late"] = Value::Null;
+                // The id of a review comes at its end.
+                if reviews.contains(&one["turn"]) {
+                    one["turn_id"] = Value::Null;
+                }
+            }
+            let texts = |all: &BTreeMap<(String, u64), Value>| -> Vec<String> {
+                let mut texts: Vec<String> = all.values().map(Value::to_string).collect();
+                texts.sort();
+                texts
+            };
+            let (found, want) = (texts(&found), texts(&want));
+            for (found, want) in found.iter().zip(&want) {
+                assert_eq!(found, want, "{version} {session}");
+            }
+            assert_eq!(found.len(), want.len(), "{version} {session}");
+        }
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // A test makes the files that it reads.
+fn a_file_may_be_moved_and_replaced_while_it_is_followed() {
+    let home = Home::new();
+    let path = home.write(A, None, [meta(A, json!({})), talk(1, "one")].join("\n") + "\n");
+    let options = Options { live: true, ..everything() };
+    let (all, mut reader) = home.read(A, options.clone());
+    assert_eq!(brief(&all), ["1 user one", "1 assistant one!", "1 completed"]);
+    let find_again = |reader: &mut Reader| {
+        reader.find_again(&Files::walk(home.0.path()), None).unwrap();
+        brief(&rest(reader))
+    };
+    assert_eq!(find_again(&mut reader), [""; 0], "nothing has changed");
+    // Archived, and then continued.
+    let archived = home.0.path().join("archived_sessions").join(path.file_name().unwrap());
+    fs::create_dir_all(archived.parent().unwrap()).unwrap();
+    fs::rename(&path, &archived).unwrap();
+    append(&archived, (talk(2, "two") + "\n").as_bytes());
+    assert_eq!(find_again(&mut reader), ["2 user two", "2 assistant two!", "2 completed"]);
+    // Compressed.
+    let text = fs::read_to_string(&archived).unwrap() + &talk(3, "three") + "\n";
+    fs::write(archived.with_extension("jsonl.zst"), packed(&text)).unwrap();
+    fs::remove_file(&archived).unwrap();
+    assert_eq!(find_again(&mut reader), ["3 user three", "3 assistant three!", "3 completed"]);
+    assert_eq!(find_again(&mut reader), [""; 0]);
+    // Written anew with other bytes, as a migration does, and continued.
+    fs::remove_file(archived.with_extension("jsonl.zst")).unwrap();
+    let migrated: Vec<String> = (text + &talk(4, "four"))
+        .lines()
+        .zip(0..)
+        .map(|(line, ordinal)| line.replacen('{', &format!("{{\"ordinal\":{ordinal},"), 1))
+        .collect();
+    let path = home.write(A, None, migrated.join("\n") + "\n");
+    assert_eq!(find_again(&mut reader), ["4 user four", "4 assistant four!", "4 completed"]);
+    // Reverted to the second turn.
+    let text = fs::read_to_string(&path).unwrap();
+    let end = text.lines().take(9).map(|line| line.len() + 1).sum::<usize>();
+    let base = json!({ "history_base": { "thread_id": A, "end_byte_offset": end } });
+    home.write(A, Some(SEGMENT), [meta(A, base), talk(5, "five")].join("\n") + "\n");
+    let mut found = find_again(&mut reader);
+    found.sort();
+    let undone = "- completed (undone)";
+    assert_eq!(found, [undone, undone, "3 assistant five!", "3 completed", "3 user five"]);
+}
+
+#[test]
+fn the_last_turns_are_those_of_the_whole_transcript() {
+    let mut numbered = 0;
+    for version in VERSIONS {
+        let files = Files::walk(&home(version));
+        for session in sessions(&files) {
+            let id = Id::parse(&session).unwrap();
+            let (all, summary) = read_all(&files, &session, Options::default());
+            for count in 1..=summary.turns.min(3) {
+                let mut reader = Reader::last_turns(&files, id, None, count, Options::default()).unwrap();
+                let found = rest(&mut reader);
+                let from = summary.turns - count;
+                // An item of an earlier turn may come late.
+                let late: Vec<&Value> =
+                    found.iter().filter(|one| one["turn"].is_null() && one["late"] == true).collect();
+                let is_numbered = found.iter().any(|one| !one["turn"].is_null());
+                numbered += usize::from(!is_numbered);
+                let plain = |one: &Value| {
+                    let mut one = one.clone();
+                    if !is_numbered {
+                        (one["turn"], one["address"]) = (Value::Null, Value::Null);
+                    }
+                    one
+                };
+                let want: Vec<Value> = all
+                    .iter()
+                    .filter(|one| one["turn"].as_u64().is_some_and(|turn| turn > from))
+                    .map(plain)
+                    .collect();
+                let found: Vec<Value> = found
+                    .iter()
+                    .filter(|one| one["item"].is_null() && one["type"] == "turn" || !one["item"].is_null())
+                    .map(plain)
+                    .collect();
+                assert_eq!(brief(&found), brief(&want), "{version} {session} {count} {late:?}");
+                assert_eq!(found, want, "{version} {session} {count}");
+            }
+        }
+    }
+    assert!(numbered > 0);
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
+fn the_end_of_a_great_file_is_read_in_bounded_time_and_memory() {
+    let home = Home::new();
+    let history = format!("[{}]", vec![format!("{{\"text\":\"{}\"}}", "x".repeat(1 << 20)); 18].join(","));
+    let compacted = format!(
+        r#"{{"timestamp":"2026-11-28T12:08:15.000Z","type":"compacted","payload":{{"message":"short","replacement_history":{history}}}}}"#
+    );
+    let count = |total: u64| {
+        let usage =
+            |input: u64| json!({ "input_tokens": input, "output_tokens": 1, "total_tokens": input + 1 });
+        event(
+            json!({ "type": "token_count", "info": { "total_token_usage": usage(total), "last_token_usage": usage(5) } }),
+        )
+    };
+    let first = [
+        meta(A, json!({})),
+        event(json!({ "type": "task_started", "turn_id": turn(1) })),
+        compacted,
+        count(10),
+        event(json!({ "type": "task_complete", "turn_id": turn(1), "last_agent_message": "x" })),
+    ];
+    let path = home.write(A, None, first.join("\n") + "\n");
+    let (all, _) = home.read(A, everything());
+    assert_eq!(brief(&all), ["1 compaction short", "1 completed"]);
+    // A gigabyte of one line, of which the disk has nothing.
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(1 << 30).unwrap();
+    drop(file);
+    let rest_of_file = ["", &talk(2, "two"), &count(10), &talk(3, "three"), ""].join("\n");
+    append(&path, rest_of_file.as_bytes());
+    let files = Files::walk(home.0.path());
+    let start = std::time::Instant::now();
+    let mut reader = Reader::last_turns(&files, Id::parse(A).unwrap(), None, 1, Options::default()).unwrap();
+    assert_eq!(brief(&rest(&mut reader)), ["- user three", "- assistant three!", "- completed"]);
+    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
+}
