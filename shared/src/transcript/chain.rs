@@ -36,6 +36,14 @@ pub(super) struct Source {
     pub(super) may_roll_back: bool,
 }
 
+impl Source {
+    /// The size of the piece; of a compressed file, that of the file.
+    pub(super) fn size(&self) -> u64 {
+        let length = std::fs::metadata(&self.path).map_or(0, |meta| meta.len());
+        length.min(self.end).saturating_sub(self.start)
+    }
+}
+
 /// Why a part of a transcript cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

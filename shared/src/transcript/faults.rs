@@ -493,7 +493,8 @@ fn the_last_turns_are_those_of_the_whole_transcript() {
             let id = Id::parse(&session).unwrap();
             let (all, summary) = read_all(&files, &session, Options::default());
             for count in 1..=summary.turns.min(3) {
-                let mut reader = Reader::last_turns(&files, id, None, count, Options::default()).unwrap();
+                let mut reader =
+                    Reader::last_turns_beyond(0, &files, id, None, count, Options::default()).unwrap();
                 let found = rest(&mut reader);
                 let from = summary.turns - count;
                 // An item of an earlier turn may come late.

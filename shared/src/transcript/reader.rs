@@ -19,6 +19,9 @@ use crate::record::Id;
 /// The length of the beginning of a line that is compared.
 const MARK: usize = 256;
 
+/// Files that are together as short as this are read as a whole, also where only their end is asked for.
+const SHORT: u64 = 8 << 20;
+
 /// What is read, and in which order.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -102,10 +105,22 @@ impl Reader {
         Reader::new(session, of_file(path)?, options, Vec::new())
     }
 
-    /// The last turns of a session, at most `count`, read from the end of its files. Their numbers are null unless all
-    /// turns were read.
+    /// The last turns of a session, at most `count`. Of long files only the end is read, so that the numbers of the
+    /// turns are null.
     #[doc(hidden)]
     pub fn last_turns(
+        files: &Files,
+        session: Id,
+        named: Option<&str>,
+        count: u64,
+        options: Options,
+    ) -> io::Result<Reader> {
+        Reader::last_turns_beyond(SHORT, files, session, named, count, options)
+    }
+
+    /// As [`Reader::last_turns`]; files that are together as short as this are read as a whole.
+    pub(super) fn last_turns_beyond(
+        short: u64,
         files: &Files,
         session: Id,
         named: Option<&str>,
@@ -118,7 +133,11 @@ impl Reader {
         let sources = of_session(files, session, live, false, &mut problems)?;
         let mut wanted = count.saturating_add(1);
         loop {
-            let (tail, is_whole) = last(sources.clone(), wanted)?;
+            let size: u64 = sources.iter().map(Source::size).sum();
+            let (tail, is_whole) = match size <= short {
+                true => (sources.clone(), true),
+                false => last(sources.clone(), wanted)?,
+            };
             let mut reader = Reader::new(
                 Some(session),
                 tail.clone(),
