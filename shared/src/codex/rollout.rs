@@ -335,7 +335,7 @@ pub(super) fn read_at(file: &File, bytes: &mut [u8], from: u64) -> io::Result<us
 }
 
 #[cfg(test)]
-mod mutations;
+pub(crate) mod mutations;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,18 +10,7 @@ use serde_json::Value;
 use super::tests::{VERSIONS, home};
 use super::*;
 use crate::codex::files::Files;
-
-/// Numbers that look random and are the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % below.max(1) as u64) as usize
-    }
-}
+use crate::codex::rollout::mutations::Dice;
 
 /// Changes bytes of a text.
 fn change_bytes(text: &mut Vec<u8>, dice: &mut Dice) {
