@@ -215,7 +215,7 @@ impl Machine {
     pub(super) fn finish(&mut self) {
         if !self.wants.live {
             self.settle();
-            // Nobody knows whether the last turn is still running.
+            // It is unknown whether the last turn is still running.
             if let Some(open) = &mut self.open
                 && open.end.is_none()
                 && self.file.has_starts
@@ -482,7 +482,7 @@ impl Machine {
             return;
         }
         let Slot { mut item, output, number, .. } = slot;
-        // A call without an output may have failed, which nobody recorded.
+        // A call without an output may have failed: the rollout has no result of it.
         if let Detail::Patch { files, failed } = &mut item.detail
             && slot.wait == Wait::Output
         {

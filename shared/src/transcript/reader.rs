@@ -12,7 +12,7 @@ use super::machine::Machine;
 use super::record::{Record, Turn};
 use super::state::{Summary, Wants};
 use super::tail::last;
-use crate::codex::files::Files;
+use crate::codex::files::{Files, RolloutFile};
 use crate::codex::rollout::Name;
 use crate::record::Id;
 
@@ -86,8 +86,7 @@ impl Reader {
         named: Option<&str>,
         options: Options,
     ) -> io::Result<Reader> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, "the session has no rollout");
-        let live = files.live(session, named).ok_or_else(missing)?;
+        let live = live_file(files, session, named)?;
         let mut problems = Vec::new();
         let sources = of_session(files, session, live, options.undone, &mut problems)?;
         Reader::new(Some(session), sources, options, problems)
@@ -127,28 +126,23 @@ impl Reader {
         count: u64,
         options: Options,
     ) -> io::Result<Reader> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, "the session has no rollout");
-        let live = files.live(session, named).ok_or_else(missing)?;
+        let live = live_file(files, session, named)?;
         let mut problems = Vec::new();
         let sources = of_session(files, session, live, false, &mut problems)?;
+        let size: u64 = sources.iter().map(Source::size).sum();
         let mut wanted = count.saturating_add(1);
         loop {
-            let size: u64 = sources.iter().map(Source::size).sum();
             let (tail, is_whole) = match size <= short {
                 true => (sources.clone(), true),
                 false => last(sources.clone(), wanted)?,
             };
-            let mut reader = Reader::new(
-                Some(session),
-                tail.clone(),
-                Options { live: false, ..options },
-                problems.clone(),
-            )?;
             // The piece is short, and is read once more to know how many of its turns stand.
-            let mut scan = Reader::new(Some(session), tail, Options::default(), Vec::new())?;
+            let mut scan = Reader::new(Some(session), tail.clone(), Options::default(), Vec::new())?;
             while scan.next_record()?.is_some() {}
             let turns = scan.summary().turns;
             if turns > count || is_whole {
+                let options = Options { live: false, ..options };
+                let mut reader = Reader::new(Some(session), tail, options, problems)?;
                 reader.machine.skip(turns.saturating_sub(count), !is_whole);
                 return Ok(reader);
             }
@@ -167,17 +161,28 @@ impl Reader {
             true => None,
             false => Some(rolled_back(session, &sources, &mut problems)?),
         };
-        Ok(Reader {
+        let machine = Machine::new(session, wants, foreseen);
+        Ok(Reader::with(machine, session, sources, options, problems))
+    }
+
+    fn with(
+        machine: Machine,
+        session: Option<Id>,
+        sources: Vec<Source>,
+        options: Options,
+        problems: Vec<Problem>,
+    ) -> Reader {
+        Reader {
             session,
             sources: sources.into_iter(),
-            machine: Machine::new(session, wants, foreseen),
+            machine,
             current: None,
             options,
             problems,
             is_done: false,
             before: None,
             mark: (0, Vec::new()),
-        })
+        }
     }
 
     /// The next record; `None` at the end. A transcript that is followed may have further records later.
@@ -229,8 +234,7 @@ impl Reader {
     #[doc(hidden)]
     pub fn find_again(&mut self, files: &Files, named: Option<&str>) -> io::Result<()> {
         let Some(session) = self.session else { return Ok(()) };
-        let missing = || io::Error::new(io::ErrorKind::NotFound, "the session has no rollout");
-        let live = files.live(session, named).ok_or_else(missing)?;
+        let live = live_file(files, session, named)?;
         if let (Some(position), Some(current)) = (self.reached(), &mut self.current)
             && position.segment == live.name().segment
             && let Some(lines) = continued(&live.path, position.offset, &self.mark)?
@@ -336,9 +340,7 @@ impl Reader {
         }
         Ok(true)
     }
-}
 
-impl Reader {
     /// Reads the first lines of a file whose later lines alone are of interest: the sessions that it was copied from.
     fn read_head(&mut self, path: &Path) -> io::Result<()> {
         let mut lines = BoundedLines::new(open(path, 0)?, 0, u64::MAX);
@@ -381,6 +383,12 @@ fn continued(
     Ok((is_line && beginning == mark.1).then(|| BoundedLines::new(file, offset, u64::MAX)))
 }
 
+/// The file that a session continues in.
+fn live_file<'f>(files: &'f Files, session: Id, named: Option<&str>) -> io::Result<&'f RolloutFile> {
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "the session has no rollout");
+    files.live(session, named).ok_or_else(missing)
+}
+
 /// Whether an error is one of the contents of a file, as a compressed one may have.
 fn is_of_contents(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
@@ -418,17 +426,9 @@ fn rolled_back(
     if !is_found {
         return Ok(Vec::new());
     }
-    let mut scan = Reader {
-        session,
-        sources: Vec::from(sources).into_iter(),
-        machine: Machine::new(session, Wants::default(), None),
-        current: None,
-        options: Options::default(),
-        problems: std::mem::take(problems),
-        is_done: false,
-        before: None,
-        mark: (0, Vec::new()),
-    };
+    let machine = Machine::new(session, Wants::default(), None);
+    let mut scan =
+        Reader::with(machine, session, sources.to_vec(), Options::default(), std::mem::take(problems));
     let count = scan.problems.len();
     while scan.next_record()?.is_some() {}
     scan.problems.truncate(count);
@@ -466,8 +466,7 @@ pub fn raw_lines(
     named: Option<&str>,
     each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<Vec<Problem>> {
-    let missing = || io::Error::new(io::ErrorKind::NotFound, "the session has no rollout");
-    let live = files.live(session, named).ok_or_else(missing)?;
+    let live = live_file(files, session, named)?;
     let mut problems = Vec::new();
     for source in of_session(files, session, live, false, &mut problems)? {
         let file = open(&source.path, source.start)?.take(source.end.saturating_sub(source.start));
