@@ -115,7 +115,7 @@ fn a_reason_is_not_truncated() {
     let directory = world.path("a-directory-with-quite-a-name/project");
     std::fs::create_dir_all(&directory).unwrap();
     let mut command = world.command("codex-agent-demo");
-    let script = "codex-agent run --cwd \"$1\" ok && codex-agent run log";
+    let script = "codex-agent run --cwd \"$1\" -p ok && codex-agent run log";
     command.args(["sh", "-c", script, "sh", directory.to_str().unwrap()]);
     let (shown, code) = Terminal::open(command, 60, 24).end();
     assert!(

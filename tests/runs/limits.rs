@@ -95,7 +95,7 @@ fn a_limit_stops_a_queue_and_later_runs() {
     assert_eq!(fake.prompts(), ["LIMIT300 a"]);
     fake.tool(&["run", "--on-limit", "try", "-p", "fine"]).succeeds();
     // The job was completed, which clears the limit for all runs.
-    fake.tool(&["run", "y"]).succeeds();
+    fake.tool(&["run", "-p", "y"]).succeeds();
     assert_eq!(fake.prompts(), ["LIMIT300 a", "fine", "y"]);
     // If Codex does not report the end of the limit, each run may probe it.
     let fake = Fake::newest();

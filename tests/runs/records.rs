@@ -58,7 +58,7 @@ fn prune_removes_only_runs() {
         assert!(runs.join(kept).exists(), "{kept}");
     }
     assert!(!left.exists());
-    fake.tool(&["run", "y"]).reports_exactly("");
+    fake.tool(&["run", "-p", "y"]).reports_exactly("");
 }
 
 #[test]

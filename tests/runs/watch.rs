@@ -41,7 +41,7 @@ fn a_watcher_exits_with_the_status_of_the_run() {
 #[test]
 fn a_planned_run_is_watched_to_its_end() {
     let fake = Fake::newest();
-    fake.good(&["run", "old"]);
+    fake.good(&["run", "-p", "old"]);
     let mut planner = fake.started(&["run", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
     let mut stdin = planner.stdin.take().unwrap();
     std::io::Write::write_all(&mut stdin, b"planned\n").unwrap();
