@@ -47,7 +47,7 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-find")
         .description([
             "First, the operands are read as references to sessions. A reference is an id, the beginning or the end of an id, a name, @ for the newest session of the current directory, @@ for the newest session of any directory, or the path of a rollout; codex-agent(7) has the complete grammar. If every operand is a reference, the sessions are printed in the order of the operands. If an operand is a part of several ids, all of these sessions are printed, unless --one is given.",
-            "If an operand is not a reference, all operands are searched for as words: a session is printed if each word occurs, also inside a longer word, in its name, title, first message, working directory or branch. Upper and lower case are not distinguished. A word of four or more hex digits, such as cafe, may be a part of an id and a word: the sessions with such an id are printed first, and then those with the word. With --words it is only a word, and id:cafe is only a part of an id.",
+            "If an operand is not a reference, all operands are searched for as words: a session is printed if each word occurs, also inside a longer word, in its name, title, first message, working directory or branch. Transcripts are not searched. Upper and lower case are not distinguished. A word of four or more hex digits, such as cafe, may be a part of an id and a word: the sessions with such an id are printed first, and then those with the word. With --words it is only a word, and id:cafe is only a part of an id.",
             "The sessions that have the words in better places are printed first: a word in the name or the beginning of the title (100 characters) is better than one in the rest of the title or the first message, and this is better than one in the directory or the branch. Of equally good sessions the newest is first. With --sort, the sessions are sorted by that key alone. On a terminal the words are highlighted, and for a word that the name or title does not show, the field with the word is printed behind the title.",
             "If an operand is '-', or if there is no operand and standard input is not a terminal, references are read from standard input: session records, JSON strings, or lines up to their first TAB. If there are words besides '-', only those sessions of the input are printed that have all of the words. With --json, a session of the input is printed with the current values of its known fields and with its unknown fields unchanged, and records of other types are printed unchanged. The order of the input is kept, unless --sort is given.",
             "The filters are those of codex-agent-ls(1), and apply to references, words and standard input. On a terminal, operands may be omitted if there is a filter.",
@@ -132,6 +132,7 @@ fn run(args: Args) -> Result<Exit> {
             return Err(Error::usage("cannot search for an empty word"));
         }
         finder.search(&mut index, filter)?;
+        finder.searched.clone_from(&operands);
         if finder.seen.is_empty() && !args.own.words {
             finder.unmatched = unmatched(&mut index, &operands)?;
         }
@@ -179,6 +180,10 @@ fn unmatched<'o>(index: &mut Index, operands: &[&'o str]) -> Result<Vec<&'o str>
     Ok(unmatched)
 }
 
+fn quote(word: &&str) -> String {
+    format!("'{word}'")
+}
+
 /// The filter for sessions that were named: one that is hidden otherwise is meant.
 fn of_named(filter: Filter) -> Filter {
     let archived = if filter.archived == Archived::Only { Archived::Only } else { Archived::With };
@@ -199,6 +204,8 @@ struct Finder<'a> {
     exit: Exit,
     /// Operands because of which the others were read as words, although they are references.
     unmatched: Vec<&'a str>,
+    /// The words that were searched for.
+    searched: Vec<&'a str>,
 }
 
 impl<'a> Finder<'a> {
@@ -213,7 +220,24 @@ impl<'a> Finder<'a> {
             printed: 0,
             exit: Exit::Done,
             unmatched: Vec::new(),
+            searched: Vec::new(),
         }
+    }
+
+    /// On a terminal, the places in which a search found nothing.
+    fn note_places(&self) {
+        let hex: Vec<String> = match self.args.own.words {
+            true => Vec::new(),
+            false => self.searched.iter().filter(|word| reference::is_hex_word(word)).map(quote).collect(),
+        };
+        let ids = match hex.len() {
+            0 => String::new(),
+            1 => format!(", and {} as a part of an id", hex[0]),
+            _ => format!(", and {} as parts of ids", hex.join(", ")),
+        };
+        note(format_args!(
+            "names, titles, first messages, directories and branches were searched{ids}; transcripts are not searched"
+        ));
     }
 
     fn collects(&self) -> bool {
@@ -400,8 +424,9 @@ impl<'a> Finder<'a> {
             collected.truncate(1);
         }
         let none = self.seen.is_empty();
+        let is_search = none && !self.searched.is_empty();
         if none && !self.unmatched.is_empty() {
-            let unmatched: Vec<String> = self.unmatched.iter().map(|word| format!("'{word}'")).collect();
+            let unmatched: Vec<String> = self.unmatched.iter().map(quote).collect();
             warn(format_args!(
                 "no session matches {}, so all operands were searched for as words; no session has all of these words",
                 unmatched.join(", ")
@@ -409,6 +434,9 @@ impl<'a> Finder<'a> {
         } else if none {
             let matches = if what.is_empty() { String::new() } else { format!(" '{what}'") };
             selection.note_none(index, &format!("no session matches{matches}"))?;
+        }
+        if is_search {
+            self.note_places();
         }
         for (session, record) in &collected {
             self.write(session, record.as_ref())?;

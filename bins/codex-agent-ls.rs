@@ -15,7 +15,7 @@ use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::Sessions;
 use codex_agent_shared::query::Query;
 use codex_agent_shared::record::Field;
-use codex_agent_shared::text::{harmless, quoted};
+use codex_agent_shared::text::{counted, harmless, quoted};
 
 /// The arguments of this tool alone.
 #[derive(Default)]
@@ -29,9 +29,10 @@ type Args = cli::Args<Own>;
 fn refuse(_: &mut Args, word: OsString) -> Result<()> {
     let word = word.to_string_lossy();
     let hint = match &*word {
-        number if number.parse::<usize>().is_ok() => {
-            format!("'codex-agent ls -n {number}' lists {number} sessions")
-        }
+        number if number.parse::<usize>().is_ok() => format!(
+            "'codex-agent ls -n {number}' lists {}",
+            counted(number.parse::<usize>().unwrap_or_default(), "session")
+        ),
         directory if Path::new(directory).is_dir() => {
             format!("'codex-agent ls --under {}' lists the sessions of the directory", quoted(directory))
         }

@@ -74,6 +74,7 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
         // The parser drops '--', behind which no operand is mistaken for a verb.
         if parser.try_raw_args().is_some_and(|rest| rest.peek() == Some(OsStr::new("--"))) {
             tool.actions[at].end_of_flags();
+            before = None;
         }
         let Some(arg) = parser.next().map_err(lexopt_error)? else { break };
         let verb = &tool.commands[at];
@@ -127,9 +128,11 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
     tool.actions.swap_remove(at).run()
 }
 
-/// The hint for an operand that is a value of the flag before it, which has its value behind '='.
+/// The hint for an operand that is a value of the flag before it, which has its value behind '='. A list of fields may
+/// be an operand too, the value of a choice is most probably none.
 fn value_hint(row: &Row, verb: &Verb, word: &OsStr) -> Option<String> {
-    let word = word.to_str().filter(|_| verb.operands.is_empty())?;
+    let is_choice = matches!(row.takes, Takes::Perhaps(..));
+    let word = word.to_str().filter(|_| verb.operands.is_empty() || is_choice)?;
     let known = row.takes.values();
     let is_value = word.split(',').all(|part| known.iter().any(|(value, _)| *value == part.trim()));
     is_value.then(|| format!("did you mean '--{}={word}'?", row.long))

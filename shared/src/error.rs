@@ -17,6 +17,7 @@ mod nonblocking;
 #[doc(hidden)]
 pub use nonblocking::Stream;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -24,7 +25,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::text::harmless;
+use crate::text::{harmless, lines, width};
 
 /// The exit codes of every tool. A closed set: scripts may rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -322,7 +323,49 @@ pub fn flush() {
     }
 }
 
+/// The text for standard error. On a terminal its lines are broken between words, and a command in quotes only if it is
+/// wider than the terminal, so that it can be copied.
+#[doc(hidden)]
+pub fn broken(text: &str) -> Cow<'_, str> {
+    match Stream::Err.columns() {
+        Some(columns) => broken_at(text, columns.saturating_sub(1)).into(),
+        None => text.into(),
+    }
+}
+
+/// A blank that is no place to break a line.
+const KEPT_BLANK: char = '\u{e000}';
+
+fn broken_at(text: &str, most: usize) -> String {
+    let broken = |line: &str| {
+        let indent = 2 + line.len() - line.trim_start_matches(' ').len();
+        let kept = keep_commands(line, most.saturating_sub(indent));
+        lines("", &kept, indent, most).join("\n").replace(KEPT_BLANK, " ")
+    };
+    text.split('\n').map(broken).collect::<Vec<_>>().join("\n")
+}
+
+/// The line with other blanks in its quoted commands of at most `most` columns.
+fn keep_commands(line: &str, most: usize) -> String {
+    let (mut kept, mut rest) = (String::new(), line);
+    while let Some(start) = rest.find("'codex-agent") {
+        let ends_here = |(at, _): &(usize, &str)| {
+            *at > start && !rest[at + 1..].starts_with(|next: char| next.is_alphanumeric() || next == '\'')
+        };
+        let Some((end, _)) = rest.match_indices('\'').find(ends_here) else { break };
+        let command = &rest[start..=end];
+        kept.push_str(&rest[..start]);
+        match width(command) <= most {
+            true => kept.push_str(&command.replace(' ', &KEPT_BLANK.to_string())),
+            false => kept.push_str(command),
+        }
+        rest = &rest[end + 1..];
+    }
+    kept + rest
+}
+
 fn print_text(text: &str) {
+    let text = &*broken(text);
     let mut guard = unwritten();
     let Some(before) = guard.as_mut() else {
         // Standard error may be closed, and there is no other place for the text.
@@ -349,6 +392,20 @@ mod tests {
     fn reasons_are_plain() {
         let error = io::Error::from_raw_os_error(13);
         assert_eq!(reason(&error), "permission denied");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words_and_not_within_a_command() {
+        let text = "run: 2 jobs failed; 'codex-agent run retry 3f2a' retries them\n  'codex-agent group list' lists them\n";
+        let want = "run: 2 jobs failed;\n  'codex-agent run retry 3f2a'\n  retries them\n  'codex-agent group list'\n    lists them\n";
+        assert_eq!(broken_at(text, 30), want);
+        assert_eq!(broken_at("a: 'codex-agent run x y' z", 14), "a:\n  'codex-agent\n  run x y' z");
+        assert_eq!(
+            broken_at("'codex-agent queue retry 'q' --failed', and b", 40),
+            "'codex-agent queue retry 'q' --failed',\n  and b"
+        );
+        assert_eq!(broken_at("it's 'codex-agent", 10), "it's\n  'codex-agent");
+        assert_eq!(broken_at("", 10), "");
     }
 
     #[test]

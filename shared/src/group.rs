@@ -23,6 +23,7 @@ use crate::error::Result;
 use crate::record::Id;
 pub use crate::store::Changed;
 use crate::store::{self, HasName, Store, kept_object};
+use crate::text::counted;
 use crate::time::Timestamp;
 
 kept_object! {
@@ -67,7 +68,7 @@ impl HasName for Group {
     }
 
     fn summary(&self) -> String {
-        format!("{} sessions, made {}", self.session_ids.len(), self.created_at)
+        format!("{}, made {}", counted(self.session_ids.len(), "session"), self.created_at)
     }
 }
 

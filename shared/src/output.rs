@@ -8,8 +8,10 @@
 //! assert_eq!(template.fill(true, |name| format!("<{name}>")), "<id>\t<title>");
 //! ```
 
+mod candidates;
 mod listing;
 
+pub(crate) use candidates::candidate_lines;
 pub use listing::{Listing, Rows};
 
 use std::borrow::Cow;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a full UUID | the session with this id, hidden or not |
 //! | a path that ends in `.jsonl` or `.jsonl.zst` | the session of the rollout at that path, which must be in Codex's home |
-//! | `@`, `@N` | the newest (Nth newest) by `updated_at` whose directory is the current one; in a directory of a git repository that has no session, the nearest directory above it in the repository that has one |
+//! | `@`, `@N` | the newest (Nth newest) by `updated_at` whose directory is the current one; in a directory of a git repository that has no session, of the nearest directory above it in the repository that has one, or else of the repository with all of its working trees |
 //! | `@@` | the newest of all directories |
 //! | a name | the session with exactly this name; of several, the one that is not a fork, with a warning |
 //! | 4 or more hex digits, dashes allowed | the session whose id begins or ends with them, or whose last eight digits, which tables show, begin with them |
@@ -23,6 +23,7 @@
 
 mod search;
 
+pub(crate) use search::words_of;
 pub use search::{choose, search};
 
 use std::collections::HashSet;
@@ -33,9 +34,11 @@ use crate::codex::index::Index;
 use crate::codex::rollout::{self, Name};
 use crate::error::{Error, Result, note, reason, status, warn};
 use crate::ndjson::{Item, LineError, Records};
-use crate::query::{Archived, Directory, Filter, Query, root_of};
+use crate::output::candidate_lines;
+use crate::query::{Archived, Directory, Filter, Query, Repository, root_of};
 use crate::record::{Id, RawRecord, Session};
-use crate::text::cell;
+use crate::terminal::{columns, rows};
+use crate::text::{cell, counted};
 
 /// The form of a reference, by its text alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +89,19 @@ pub fn is_hex_word(text: &str) -> bool {
     Id::parse(text).is_none() && hex(text).is_some()
 }
 
+/// Whether a text is a reference neither by its form, such as `@`, an id or a path, nor by a session with this name or
+/// such an id.
+pub(crate) fn is_unknown_word(index: &mut Index, text: &str) -> Result<bool> {
+    let Ok(Form::Word(word)) = Form::parse(text) else { return Ok(false) };
+    if word == "-" || !list_by_name(index, word)?.is_empty() {
+        return Ok(false);
+    }
+    match hex(word) {
+        Some(hex) => Ok(list_by_hex(index, &hex)?.is_empty()),
+        None => Ok(true),
+    }
+}
+
 /// The hex digits of a text in lower case, without dashes, if it has 4 or more and nothing else.
 fn hex(text: &str) -> Option<String> {
     let digits = text.replace('-', "").to_lowercase();
@@ -134,23 +150,23 @@ pub fn resolve_to_act(index: &mut Index, text: &str) -> Result<Session<'static>>
 /// On a terminal, a line about the session of '@' if the current directory itself has none.
 #[doc(hidden)]
 pub fn note_directory(text: &str, session: &Session<'_>) {
-    let is_newest = matches!(Form::parse(text), Ok(Form::Newest { anywhere: false, .. }));
-    match above(session) {
-        above if is_newest && !above.is_empty() => note(format!("'{text}' is {}{above}", summary(session))),
-        _ => {}
+    let place = place_of(text, session);
+    if !place.is_empty() {
+        note(format!("'{text}' is {}{place}", summary(session)));
     }
 }
 
 /// A clause about the directory of the session of '@', if that is not the current directory.
-fn above(session: &Session<'_>) -> String {
+fn place_of(text: &str, session: &Session<'_>) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let cwd = session.cwd.as_deref().unwrap_or("");
-    let is_above =
-        !Directory::new(&here).is(cwd) && Directory::new(Path::new(cwd)).contains(&here.to_string_lossy());
-    match is_above {
-        true => format!(", of '{cwd}': '{}' has no session", here.display()),
-        false => String::new(),
+    let is_newest = matches!(Form::parse(text), Ok(Form::Newest { anywhere: false, .. }));
+    if !is_newest || Directory::new(&here).is(cwd) {
+        return String::new();
     }
+    let is_above = Directory::new(Path::new(cwd)).contains(&here.to_string_lossy());
+    let which = if is_above { "" } else { " in the same repository" };
+    format!(", of '{cwd}'{which}: '{}' has no session", here.display())
 }
 
 fn resolve_with(index: &mut Index, text: &str, print: fn(String)) -> Result<Session<'static>> {
@@ -159,7 +175,7 @@ fn resolve_with(index: &mut Index, text: &str, print: fn(String)) -> Result<Sess
         1 => {
             let session = found.remove(0);
             if matches!(Form::parse(text)?, Form::Newest { .. }) {
-                print(format!("'{text}' is {}{}", summary(&session), above(&session)));
+                print(format!("'{text}' is {}{}", summary(&session), place_of(text, &session)));
             }
             Ok(session)
         }
@@ -192,7 +208,9 @@ pub fn not_found_error(index: &mut Index, text: &str) -> Result<Error> {
             near.retain(|session| seen.insert(session.id));
         }
     }
-    let lines = near.iter().take(SIMILAR).map(|session| {
+    near.truncate(SIMILAR);
+    let near: Vec<&Session<'_>> = near.iter().collect();
+    let lines = describe_candidates(&near, &[], SIMILAR, |session| {
         let hidden = match (session.archived_at, session.is_subagent()) {
             (Some(_), _) => " (archived)",
             (None, true) => " (a subagent)",
@@ -202,29 +220,61 @@ pub fn not_found_error(index: &mut Index, text: &str) -> Result<Error> {
     });
     let place = if text == "@@" { String::new() } else { format!(" of the directory '{}'", here.display()) };
     let error = Error::not_found(format!("no session '{text}'{place}"));
-    Ok(match lines.collect::<Vec<_>>() {
-        lines if lines.is_empty() => {
-            error.hint("'codex-agent ls --archived --subagents' lists hidden sessions")
-        }
-        lines => error.hint("similar sessions:").hint(lines.join("\n")),
+    Ok(match lines.is_empty() {
+        true => error.hint("'codex-agent ls --archived --subagents' lists hidden sessions"),
+        false => error.hint("similar sessions:").hint(lines),
     })
 }
 
 /// The number of similar sessions in an error.
 const SIMILAR: usize = 5;
 
+/// The number of sessions of which one must be chosen in an error.
+const CANDIDATES: usize = 10;
+
+/// Lines about sessions, and the number of those beyond `most`. On a terminal the lines are a table that fits it, and
+/// no more than fit the screen; elsewhere each session is the line that `plain` makes.
+fn describe_candidates(
+    found: &[&Session<'_>],
+    words: &[String],
+    most: usize,
+    plain: impl Fn(&Session<'_>) -> String,
+) -> String {
+    let is_table = io::stderr().is_terminal();
+    // The message, the heading, the hints and the prompt of the shell have the other rows.
+    let most = if is_table { rows().saturating_sub(6).clamp(3, 2 * most) } else { most };
+    let shown = &found[..found.len().min(most)];
+    let mut lines = match is_table {
+        // Hints are indented by two columns.
+        true => candidate_lines(shown, words, columns().saturating_sub(2)),
+        false => shown.iter().map(|session| plain(session)).collect(),
+    };
+    if found.len() > most {
+        lines.push(format!("and {} more", found.len() - most));
+    }
+    lines.join("\n")
+}
+
+/// The id of one of several sessions, as a message names it: as the table on a terminal shows it, elsewhere complete.
+/// A part of an id that several of the sessions have is no reference to one of them.
+fn id_among(session: &Session<'_>, found: &[&Session<'_>]) -> Option<String> {
+    let id = session.id?;
+    let has_same = |other: &&&Session<'_>| other.id.is_some_and(|other| other.short() == id.short());
+    let is_short = io::stderr().is_terminal() && found.iter().filter(has_same).count() == 1;
+    Some(if is_short { id.short() } else { id.to_string() })
+}
+
 /// The error for a reference that matches several sessions, which it lists, the newest first.
 #[doc(hidden)]
 pub fn ambiguous_error(text: &str, found: &[Session<'_>]) -> Error {
     let mut found: Vec<&Session<'_>> = found.iter().collect();
     found.sort_by_key(|session| std::cmp::Reverse((session.updated_at, session.id)));
-    let mut lines: Vec<String> = found.iter().take(10).map(|session| summary(session)).collect();
-    if found.len() > 10 {
-        lines.push(format!("and {} more", found.len() - 10));
-    }
-    let error = Error::new(format!("ambiguous reference '{text}': it matches {} sessions", found.len()))
-        .hint(lines.join("\n"));
-    match found.first().and_then(|newest| Some((newest.id?, newest.updated_at?))) {
+    let lines = describe_candidates(&found, &[], CANDIDATES, summary);
+    let error =
+        Error::new(format!("ambiguous reference '{text}': it matches {}", counted(found.len(), "session")))
+            .hint(lines);
+    match found.first().and_then(|newest| Some((id_among(newest, &found)?, newest.updated_at?))) {
+        Some((id, _)) if io::stderr().is_terminal() => error.hint(format!("the newest is {id}")),
         // The id is complete: a part of it may be the ambiguous reference.
         Some((id, at)) => error.hint(format!("the newest is {id}, of {at}")),
         None => error,
@@ -273,7 +323,7 @@ fn all_sessions() -> Filter {
 }
 
 /// The Nth newest session of all directories, or of the current one. In a git repository, the nearest directory at or
-/// above the current one that has a session counts.
+/// above the current one that has a session counts, and if there is none, the repository with all of its working trees.
 fn list_newest(index: &mut Index, nth: usize, anywhere: bool) -> Result<Vec<Session<'static>>> {
     if anywhere {
         return list(index, Filter::default(), nth - 1, Some(1));
@@ -285,12 +335,21 @@ fn list_newest(index: &mut Index, nth: usize, anywhere: bool) -> Result<Vec<Sess
     loop {
         let filter = Filter { cwd: vec![Directory::new(directory)], ..Filter::default() };
         let found = list(index, filter.clone(), nth - 1, Some(1))?;
-        let is_root = root.as_deref().is_none_or(|root| directory == root);
-        if !found.is_empty() || is_root || (nth > 1 && !list(index, filter, 0, Some(1))?.is_empty()) {
+        if !found.is_empty() || (nth > 1 && !list(index, filter, 0, Some(1))?.is_empty()) {
             return Ok(found);
         }
-        let Some(parent) = directory.parent() else { return Ok(found) };
-        directory = parent;
+        let is_root = root.as_deref().is_none_or(|root| directory == root);
+        match directory.parent().filter(|_| !is_root) {
+            Some(parent) => directory = parent,
+            None => break,
+        }
+    }
+    match root.and_then(|root| Repository::of_directory(&root)) {
+        Some(repository) => {
+            let filter = Filter { repo: vec![repository], ..Filter::default() };
+            list(index, filter, nth - 1, Some(1))
+        }
+        None => Ok(Vec::new()),
     }
 }
 

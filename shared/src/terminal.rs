@@ -102,10 +102,10 @@ pub fn columns() -> usize {
     of(tcgetwinsize(io::stdout())).or_else(from_env).or_else(from_stderr).map_or(80, usize::from)
 }
 
-/// The rows of the terminal on standard output; without a terminal 24.
+/// The rows of the terminal on standard output, or of the one on standard error; without a terminal 24.
 pub fn rows() -> usize {
-    let from_terminal = tcgetwinsize(io::stdout()).ok().map(|size| size.ws_row);
-    from_terminal.filter(|n| *n > 0).map_or(24, usize::from)
+    let of = |size: rustix::io::Result<Winsize>| size.ok().map(|size| size.ws_row).filter(|n| *n > 0);
+    of(tcgetwinsize(io::stdout())).or_else(|| of(tcgetwinsize(io::stderr()))).map_or(24, usize::from)
 }
 
 /// Whether standard output is a terminal whose lines can be overwritten.

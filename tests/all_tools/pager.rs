@@ -91,7 +91,14 @@ fn a_pager_does_no_harm() {
     let (all, _) = shown(&world, &long, "cat");
     assert!(all.len() > 100_000);
     let (rows, _) = shown(&world, &["codex-agent", "ls"], "cat");
-    for pager in ["/nowhere/pager", "no-such-pager -x", "no-such-pager | cat; exit 127", "false", "exit 3"] {
+    for pager in [
+        "/nowhere/pager",
+        "no-such-pager -x",
+        "no-such-pager | cat; exit 127",
+        "false",
+        "exit 3",
+        "kill -9 $$",
+    ] {
         for (words, want) in [(&long[..], &all), (&["codex-agent", "ls"], &rows)] {
             let (text, code) = shown(&world, words, pager);
             // A pager that is not there is named, unless a shell has done so.
@@ -99,7 +106,8 @@ fn a_pager_does_no_harm() {
             assert!(code == 0 && text == **want, "{pager}: {code}: {}", &text[..text.len().min(600)]);
         }
     }
-    for pager in ["true", "head -n 1", "kill -9 $$"] {
+    // A pager that succeeds has shown what the user wanted, and the user has left one that has read a part.
+    for pager in ["true", "head -n 1", "head -n 1; kill -9 $$", "head -c 10 >/dev/null; exit 3"] {
         let (text, code) = shown(&world, &long, pager);
         assert!(code == 0 && text.len() < 100, "{pager}: {code}: {text}");
     }

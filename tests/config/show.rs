@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use codex_agent_shared::config::SETTINGS;
 use serde_json::{Value, json as value};
 
-use crate::world::terminal::on_terminal;
+use crate::world::terminal::{joined, on_terminal};
 use crate::world::{Ran, World, json};
 
 const KEYS: [&str; 11] = [
@@ -245,7 +245,7 @@ fn a_terminal_gets_a_table_without_control_characters() {
     );
     assert!(shown.contains("built in") && shown.contains("config.toml:1:7"), "{shown}");
     let shown = on_terminal(&configured(""), &["codex-agent-config", "check"], 90);
-    assert!(shown.contains("nothing is wrong with '"), "{shown}");
+    assert!(joined(&shown).contains("nothing is wrong with '"), "{shown}");
     for columns in [20, 40, 60] {
         let shown = on_terminal(&configured("runs.keep = '9d'\n"), &["codex-agent-config"], columns);
         assert!(shown.lines().count() >= KEYS.len(), "{shown}");

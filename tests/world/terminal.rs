@@ -73,13 +73,12 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// The output up to and with this text.
+    /// The output up to and with this text, in which colours may change.
     pub fn until(&mut self, text: &str) -> String {
         let start = Instant::now();
         loop {
-            let at = self.shown.windows(text.len()).position(|window| window == text.as_bytes());
-            if let Some(at) = at {
-                let rest = self.shown.split_off(at + text.len());
+            if let Some(end) = end_of(text.as_bytes(), &self.shown) {
+                let rest = self.shown.split_off(end);
                 let shown = std::mem::replace(&mut self.shown, rest);
                 return String::from_utf8_lossy(&shown).into_owned();
             }
@@ -109,6 +108,35 @@ impl Terminal {
         let code = self.child.wait().unwrap().code().unwrap_or(-1);
         (String::from_utf8_lossy(&self.shown).replace("\r\n", "\n"), code)
     }
+}
+
+/// The end of the first place of a text in what a terminal shows, whose changes of colour may be within the text.
+fn end_of(text: &[u8], shown: &[u8]) -> Option<usize> {
+    if let Some(at) = shown.windows(text.len()).position(|window| window == text) {
+        return Some(at + text.len());
+    }
+    let (mut plain, mut ends, mut at) = (Vec::new(), Vec::new(), 0);
+    while at < shown.len() {
+        let color = shown[at..].strip_prefix(b"\x1b[").and_then(|rest| {
+            let length = rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b';')?;
+            (rest[length] == b'm').then_some(length + 3)
+        });
+        match color {
+            Some(length) => at += length,
+            None => {
+                plain.push(shown[at]);
+                at += 1;
+                ends.push(at);
+            }
+        }
+    }
+    let at = plain.windows(text.len()).position(|window| window == text)?;
+    Some(ends[at + text.len() - 1])
+}
+
+/// The text of a terminal without colours and without line breaks, which are where the terminal ends.
+pub fn joined(text: &str) -> String {
+    without_escapes(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Runs one of our tools on a terminal so many columns wide, wants exit 0, and gives what it shows.

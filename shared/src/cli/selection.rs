@@ -1,5 +1,6 @@
 //! The sessions that the flags of [`super::filters`] select.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use crate::group::Groups;
 use crate::query::{Archived, Directory, Filter, Query, Repository, Sort};
 use crate::record::{Field, Session};
 use crate::reference;
-use crate::text::quoted;
+use crate::text::{counted, quoted};
 use crate::time::Timestamp;
 
 /// The values of the flags that select sessions.
@@ -38,10 +39,31 @@ type Single = (&'static str, String, Filter);
 /// The patterns of one flag in a filter.
 type Patterns = fn(&mut Filter) -> &mut Vec<String>;
 
+/// The flags that accept a pattern of a value, and their patterns.
+const PATTERNS: [(&str, Patterns); 7] = [
+    ("branch", |filter| &mut filter.branch),
+    ("source", |filter| &mut filter.source),
+    ("originator", |filter| &mut filter.originator),
+    ("provider", |filter| &mut filter.provider),
+    ("model", |filter| &mut filter.model),
+    ("cli-version", |filter| &mut filter.cli_version),
+    ("name", |filter| &mut filter.name),
+];
+
 impl Selection {
     /// Whether one of the flags was given, other than `--sort`.
     pub fn is_given(&self) -> bool {
         *self != Selection { sort: self.sort, ..Selection::default() }
+    }
+
+    /// Whether a flag was given that names directories, repositories or sessions.
+    #[doc(hidden)]
+    pub fn has_place(&self) -> bool {
+        !self.cwd.is_empty()
+            || !self.under.is_empty()
+            || !self.repo.is_empty()
+            || !self.groups.is_empty()
+            || self.forks_of.is_some()
     }
 
     /// The filter. Directories are resolved, and groups and references are looked up.
@@ -102,8 +124,11 @@ impl Selection {
             let filter = Filter { archived: Archived::With, subagents: true, ..filter };
             let query = Query { filter, limit: Some(1), fields: vec![Field::Id], ..Query::default() };
             if index.list(&query, &mut |_| Ok(()))? == 0 {
-                let is_pattern = value.contains('*') || matches!(flag, "group" | "repo");
-                let hint = if is_pattern { "" } else { " (a pattern without a star is the whole value)" };
+                let hint = match self.count_with_stars(index, flag, &value)? {
+                    0 if value.contains('*') || matches!(flag, "group" | "repo") => String::new(),
+                    0 => " (a pattern without a star is the whole value)".to_owned(),
+                    count => format!(" (--{flag} '*{value}*' matches {})", counted(count, "session")),
+                };
                 reasons.push(format!("no session has --{flag} '{value}'{hint}"));
             }
         }
@@ -111,27 +136,36 @@ impl Selection {
             let query = Query { filter: self.filter(index)?, fields: vec![Field::Id], ..Query::default() };
             let count = index.list(&query, &mut |_| Ok(()))?;
             if count > 0 {
-                reasons.push(format!("--offset {} skips all of the {count} sessions", self.offset));
+                reasons.push(format!(
+                    "--offset {} skips all of the {}",
+                    self.offset,
+                    counted(count, "session")
+                ));
             }
         }
         Ok(reasons)
     }
 
+    /// The number of sessions that have a value of a flag as a part; 0 for a value that is no part of a value.
+    fn count_with_stars(&self, index: &mut Index, flag: &str, value: &str) -> Result<usize> {
+        if value.contains('*') || value.starts_with(['.', '/']) {
+            return Ok(0);
+        }
+        let pattern = format!("*{value}*");
+        let mut filter = Filter { archived: Archived::With, subagents: true, ..Filter::default() };
+        match PATTERNS.iter().find(|(name, _)| *name == flag) {
+            Some((_, place)) => place(&mut filter).push(pattern),
+            None if flag == "repo" => filter.repo.push(Repository::Pattern(pattern)),
+            None => return Ok(0),
+        }
+        index.list(&Query { filter, fields: vec![Field::Id], ..Query::default() }, &mut |_| Ok(()))
+    }
+
     /// Each condition that is a value of a session, alone.
     fn singles(&self) -> Result<Vec<Single>> {
-        let filter = &self.filter;
-        let lists: [(&'static str, &Vec<String>, Patterns); 7] = [
-            ("branch", &filter.branch, |filter| &mut filter.branch),
-            ("source", &filter.source, |filter| &mut filter.source),
-            ("originator", &filter.originator, |filter| &mut filter.originator),
-            ("provider", &filter.provider, |filter| &mut filter.provider),
-            ("model", &filter.model, |filter| &mut filter.model),
-            ("cli-version", &filter.cli_version, |filter| &mut filter.cli_version),
-            ("name", &filter.name, |filter| &mut filter.name),
-        ];
         let mut singles = Vec::new();
-        for (flag, values, place) in lists {
-            for value in values {
+        for (flag, place) in PATTERNS {
+            for value in place(&mut self.filter.clone()).iter() {
                 let mut single = Filter::default();
                 place(&mut single).push(value.clone());
                 singles.push((flag, value.clone(), single));
@@ -151,7 +185,7 @@ impl Selection {
     }
 
     /// The flags as they could be typed, for messages.
-    fn typed(&self) -> String {
+    pub fn typed(&self) -> String {
         let mut typed = Vec::new();
         let words = self.filter.words.join(" ");
         typed.extend(Some(format!("--find {}", quoted(&words))).filter(|_| !words.is_empty()));
@@ -163,6 +197,17 @@ impl Selection {
         typed.extend(self.under.iter().map(|path| format!("--under {}", quoted(&path.to_string_lossy()))));
         typed.extend(self.repo.iter().map(|repo| format!("--repo {}", quoted(repo))));
         typed.join(" ")
+    }
+
+    /// The flags of [`super::filters::selecting`] other than `--find`, as arguments of another tool.
+    pub(super) fn arguments(&self) -> Vec<OsString> {
+        let at = |flag: &str, at: Option<Timestamp>| at.map(|at| OsString::from(format!("--{flag}={at}")));
+        let mut arguments: Vec<OsString> =
+            at("since", self.filter.since).into_iter().chain(at("until", self.filter.until)).collect();
+        let under = self.under.iter().map(|path| ("--under", path.into()));
+        let repo = self.repo.iter().map(|repo| ("--repo", repo.into()));
+        arguments.extend(under.chain(repo).flat_map(|(flag, value): (&str, OsString)| [flag.into(), value]));
+        arguments
     }
 
     /// An error if sessions are selected by flags and by references.
@@ -207,14 +252,25 @@ impl Selection {
         Ok(Some(session))
     }
 
+    /// Whether words to search for were given.
+    pub fn has_words(&self) -> bool {
+        !self.filter.words.is_empty()
+    }
+
     /// All sessions that the flags of [`super::filters::selecting`] select, the best answers first; `None` if none of the flags was
-    /// given. None at all is an error with exit status 1.
-    pub fn all(&self, index: &mut Index, operands: &[String]) -> Result<Option<Vec<Session<'static>>>> {
+    /// given. No session at all is an error with exit status 1.
+    pub fn all(
+        &self,
+        index: &mut Index,
+        operands: &[String],
+        archived: Archived,
+    ) -> Result<Option<Vec<Session<'static>>>> {
         if !self.is_given() {
             return Ok(None);
         }
         self.refuse_references(operands)?;
-        let query = Query { filter: self.filter(index)?, ..Query::default() };
+        let filter = Filter { archived, ..self.filter(index)? };
+        let query = Query { filter, ..Query::default() };
         let mut found = Vec::new();
         reference::search(index, &query, &mut |session| {
             found.push(session.clone().into_owned());

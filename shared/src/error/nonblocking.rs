@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
-use rustix::termios::ttyname;
+use rustix::termios::{tcgetwinsize, ttyname};
 
 /// The number of bytes that a writable pipe accepts without waiting.
 const PIPE_BUF: usize = 4096;
@@ -53,6 +53,15 @@ impl Stream {
     /// Whether the reader of a pipe has closed it, without a write to it.
     pub fn is_closed(self) -> bool {
         self.poll(PollFlags::empty()).intersects(PollFlags::ERR | PollFlags::HUP)
+    }
+
+    /// The columns of a terminal; `None` for another output.
+    pub fn columns(self) -> Option<usize> {
+        let size = match self {
+            Stream::Out => tcgetwinsize(io::stdout()),
+            Stream::Err => tcgetwinsize(io::stderr()),
+        };
+        size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
     }
 
     fn poll(self, flags: PollFlags) -> PollFlags {

@@ -2,12 +2,12 @@
 
 use std::io::{self, IsTerminal};
 
-use super::{SIMILAR, summary};
+use super::{CANDIDATES, SIMILAR, describe_candidates, id_among, summary};
 use crate::codex::index::Index;
 use crate::error::{Error, Result};
 use crate::query::{Archived, Filter, Query, Sort, places, rank};
 use crate::record::{Id, Session};
-use crate::text::{cell, lowered};
+use crate::text::{cell, counted, lowered};
 
 /// Pass each session of a query to `emit`, the best answers to its words first, and of equally good ones the newest; the
 /// order of the query is ignored. Without words this is the list of the newest. Returns the number of sessions.
@@ -51,35 +51,41 @@ pub fn choose(index: &mut Index, filter: &Filter, what: &str) -> Result<Session<
         1 => Ok(found.remove(0)),
         0 => Err(none_error(index, filter, what)?),
         count => {
-            let mut lines: Vec<String> =
-                found.iter().take(10).map(|session| answer(session, filter)).collect();
-            if count > 10 {
-                lines.push(format!("and {} more", count - 10));
-            }
-            let error = Error::new(format!("{what} matches {count} sessions")).hint(lines.join("\n"));
-            let best = found.first().and_then(|best| best.id).map(|id| id.to_string()).unwrap_or_default();
+            let error = Error::new(format!("{what} matches {}", counted(count, "session")))
+                .hint(describe_answers(&found, filter, CANDIDATES));
+            let all: Vec<&Session<'_>> = found.iter().collect();
+            let best = id_among(&found[0], &all).unwrap_or_default();
             Err(error.hint(format!("the first is {best}; name a session by its id, or add words")))
         }
     }
 }
 
+/// The lines about found sessions.
+fn describe_answers(found: &[Session<'_>], filter: &Filter, most: usize) -> String {
+    let found: Vec<&Session<'_>> = found.iter().collect();
+    describe_candidates(&found, &filter.words, most, |session| answer(session, filter))
+}
+
 fn none_error(index: &mut Index, filter: &Filter, what: &str) -> Result<Error> {
     let error = Error::not_found(format!("{what} matches no session"));
     let hidden = Filter { archived: Archived::With, subagents: true, ..filter.clone() };
-    let hidden: Vec<String> =
-        answers(index, hidden)?.iter().take(SIMILAR).map(|session| answer(session, filter)).collect();
+    let hidden = answers(index, hidden)?;
     if !hidden.is_empty() {
-        return Ok(error.hint("archived sessions and subagents that match:").hint(hidden.join("\n")));
+        let lines = describe_answers(&hidden, filter, SIMILAR);
+        return Ok(error.hint("archived sessions and subagents that match:").hint(lines));
     }
     // Without the other conditions the words may be found.
     let words = Filter { words: filter.words.clone(), ..Filter::default() };
-    let others: Vec<String> = match words == *filter || words.words.is_empty() {
+    let others = match words == *filter || words.words.is_empty() {
         true => Vec::new(),
-        false => answers(index, words)?.iter().take(SIMILAR).map(|session| answer(session, filter)).collect(),
+        false => answers(index, words)?,
     };
     Ok(match others.is_empty() {
         true => error.hint("'codex-agent ls' lists sessions; 'codex-agent find WORD' searches them"),
-        false => error.hint("without the other options, the words match:").hint(others.join("\n")),
+        false => {
+            let lines = describe_answers(&others, filter, SIMILAR);
+            error.hint("without the other options, the words match:").hint(lines)
+        }
     })
 }
 
@@ -98,11 +104,7 @@ pub(super) fn no_session_error(index: &mut Index, text: &str) -> Result<Error> {
     if found.is_empty() {
         return Ok(error.hint("'codex-agent ls' lists sessions; 'codex-agent find WORD' searches them"));
     }
-    let mut lines: Vec<String> = found.iter().take(SIMILAR).map(|session| answer(session, &filter)).collect();
-    if found.len() > SIMILAR {
-        lines.push(format!("and {} more", found.len() - SIMILAR));
-    }
-    Ok(error.hint("sessions with these words:").hint(lines.join("\n")))
+    Ok(error.hint("sessions with these words:").hint(describe_answers(&found, &filter, SIMILAR)))
 }
 
 /// The words of a text, in lower case.

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Result, broken};
 
 /// Whether the user can be asked: standard input and standard error are a terminal.
 pub fn can_ask() -> bool {
@@ -22,7 +22,7 @@ pub fn ask(question: &str) -> Result<bool> {
 #[doc(hidden)]
 pub fn ask_text(question: &str) -> Result<String> {
     let mut error = io::stderr();
-    let _ = error.write_all(format!("{question} ").as_bytes()).and_then(|()| error.flush());
+    let _ = error.write_all(broken(&format!("{question} ")).as_bytes()).and_then(|()| error.flush());
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context("read", Path::new("standard input"))?;
     Ok(answer.trim().to_owned())

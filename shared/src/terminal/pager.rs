@@ -1,9 +1,9 @@
 //! The pager of the user, for output that is longer than the screen.
 //!
 //! `CODEX_AGENT_PAGER`, `ui.pager`, `PAGER` or `less` is started when a line more than fits is written, and gets the
-//! output from its first line on. A pager that is missing or fails has no effect but that the output goes to the
-//! terminal; one that is closed early has none at all. While it runs Ctrl-C is for the pager, and standard error is
-//! held back.
+//! output from its first line on. If the pager is missing, or fails before it has read anything, the output goes to the
+//! terminal; a pager that has read a part has shown it, whatever its exit status is. While the pager runs Ctrl-C is for
+//! the pager, and standard error is held back.
 
 use std::cell::RefCell;
 use std::env;
@@ -12,8 +12,10 @@ use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
 
 use super::{columns, is_drawable, rows};
 use crate::child::signals::ignore_interrupts;
@@ -33,7 +35,7 @@ struct Pager {
 
 thread_local! {
     static RUNNING: RefCell<Option<Pager>> = const { RefCell::new(None) };
-    /// The beginning of the text that the pager got.
+    /// The beginning of the text, until the pager has read some of it.
     static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -108,21 +110,57 @@ fn start() -> Option<Box<dyn Pipe>> {
     let interrupted = ignore_interrupts().unwrap_or_default();
     RUNNING.set(Some(Pager { child, interrupted }));
     hold_stderr();
-    Some(Box::new(Input { stdin }))
+    Some(Box::new(Input { stdin, accepted: 0, is_read: false }))
 }
 
 /// The standard input of the pager, until it is closed.
 struct Input {
     stdin: Option<ChildStdin>,
+    /// The number of bytes that the pipe has accepted.
+    accepted: u64,
+    /// Whether the pager has read some of them.
+    is_read: bool,
+}
+
+impl Input {
+    /// Looks whether the pager has read a part of the text. The bytes that it has not read are in the pipe, also after
+    /// the end of the pager.
+    fn look(&mut self) {
+        let Some(stdin) = self.stdin.as_ref().filter(|_| !self.is_read) else { return };
+        self.is_read = ioctl_fionread(stdin).is_ok_and(|unread| unread < self.accepted);
+        if self.is_read {
+            TEXT.take();
+        }
+    }
+
+    /// Writes as much as the pager accepts; `false` if it accepts no more.
+    fn send(&mut self, mut bytes: &[u8]) -> bool {
+        let Some(stdin) = &mut self.stdin else { return true };
+        while !bytes.is_empty() {
+            match stdin.write(bytes) {
+                Ok(count) => {
+                    self.accepted += count as u64;
+                    bytes = &bytes[count..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
 }
 
 impl Pipe for Input {
     fn write(&mut self, bytes: &[u8]) {
-        TEXT.with_borrow_mut(|text| {
-            let room = KEPT.saturating_sub(text.len());
-            text.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        });
-        if self.stdin.as_mut().is_some_and(|stdin| stdin.write_all(bytes).is_err()) {
+        if !self.is_read {
+            TEXT.with_borrow_mut(|text| {
+                let room = KEPT.saturating_sub(text.len());
+                text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            });
+        }
+        let is_open = self.send(bytes);
+        self.look();
+        if !is_open {
             self.stdin = None;
         }
     }
@@ -136,15 +174,38 @@ impl Pipe for Input {
     }
 }
 
+impl Drop for Input {
+    /// Closes the pipe as soon as it is known whether the pager reads it: what is in a closed pipe is unknown.
+    fn drop(&mut self) {
+        loop {
+            // A child of the pager may have the pipe open after the end of the pager.
+            let is_over = self.is_closed() || has_ended();
+            self.look();
+            if is_over || self.is_read {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// Whether the pager has ended.
+fn has_ended() -> bool {
+    let ended = |pager: &mut Option<Pager>| match pager {
+        Some(pager) => !matches!(pager.child.try_wait(), Ok(None)),
+        None => true,
+    };
+    RUNNING.try_with(|running| ended(&mut running.borrow_mut())).unwrap_or(true)
+}
+
 /// Waits for the end of the pager, if there is one, and prints what was held back. The main function of a tool calls
 /// it at its end.
 pub fn close_pager() {
     ndjson::close_pager();
     let Some(Pager { mut child, interrupted }) = RUNNING.take() else { return };
-    let ended = child.wait();
-    let is_failure = ended.is_ok_and(|status| status.code().is_some_and(|code| code != 0));
+    let is_failure = child.wait().is_ok_and(|status| !status.success());
     if is_failure && interrupted.load(Ordering::Relaxed) == 0 {
-        // The user has seen nothing, or not all.
+        // There is no text if the pager has read a part of it.
         let mut out = io::stdout().lock();
         let _ = TEXT.with_borrow(|text| out.write_all(text)).and_then(|()| out.flush());
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::record::Id;
+use crate::text::counted;
 use crate::time::Timestamp;
 
 /// An event of a session. As JSON all fields are present, `null` if unknown.
@@ -142,7 +143,7 @@ impl SessionEventKind {
             SessionEventKind::Tool { name, text, .. } => format!("{name}: {text}"),
             SessionEventKind::TurnFailed { failure, .. } => text(&failure.message),
             SessionEventKind::TurnAborted { reason, .. } => text(reason),
-            SessionEventKind::RolledBack { turns } => format!("{turns} turns"),
+            SessionEventKind::RolledBack { turns } => counted(*turns, "turn"),
             SessionEventKind::Archived { path }
             | SessionEventKind::Unarchived { path }
             | SessionEventKind::Moved { path } => path.clone(),
