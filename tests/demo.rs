@@ -3,7 +3,7 @@
 use crate::dispatch::run::rows;
 use crate::world::World;
 use crate::world::fake::end;
-use crate::world::terminal::{Terminal, columns_of, without_escapes};
+use crate::world::terminal::{Terminal, columns_of, joined, without_escapes};
 
 #[test]
 fn the_demo_shows_the_pipe_and_cleans_up() {
@@ -70,7 +70,7 @@ fn a_shell_of_the_demo_starts_at_the_projects() {
     let mut command = world.command("codex-agent-demo");
     command.args(["sh"]);
     let mut terminal = Terminal::open(command, 80, 24);
-    let printed = terminal.until("the sample home is removed");
+    let printed = joined(&terminal.until("is removed"));
     assert!(
         printed.contains("this shell uses the sample home") && printed.contains("'exit' ends the shell"),
         "{printed}"
@@ -127,7 +127,7 @@ fn a_shell_of_the_demo_is_that_of_the_user_with_completion_and_a_prompt() {
             let line = format!("codex-agent-demo {word}; echo \"<ended: $?>\"");
             command.args(["--ctty", "--wait", "sh", "-c", &line]);
             let mut terminal = Terminal::open(command, 100, 30);
-            terminal.until("the sample home is removed");
+            terminal.until("is removed");
             terminal.until("(demo) ");
             terminal.until("mine> ");
             terminal.press("codex-agent finda\x7f @@ --format \"$MINE{title}\"\r");
@@ -289,4 +289,32 @@ fn the_sample_home_is_the_recording() {
     }
     let check = world.run(&["codex-agent-ls", "--codex-home", "kept", "--check"]);
     check.succeeds().reports("0 problems");
+}
+
+/// The words by which the Codex without a model fails are in the manual page, and fail as it says.
+#[test]
+fn the_words_of_the_manual_page_fail_a_turn() {
+    let world = World::new();
+    let manual = world.ok(&["codex-agent-demo", "--generate", "man"]);
+    for (word, class) in [
+        ("FAIL400", "refused"),
+        ("FAIL401", "auth"),
+        ("FAIL403", "auth"),
+        ("FAIL500", "overloaded"),
+        ("OVERLOADED", "overloaded"),
+        ("CONTEXT", "context"),
+        ("NOMODEL", "model"),
+        ("RATELIMIT", "rate_limit"),
+        ("LIMIT300", "usage_limit"),
+        ("LIMITX", "usage_limit"),
+        ("CUT", "network"),
+        ("DIES", "interrupted"),
+        ("EXITS", "crashed"),
+    ] {
+        let fake = crate::world::fake::Fake::newest();
+        let known = word.strip_suffix("300").map_or(word.to_owned(), |word| format!("{word}n"));
+        assert!(manual.contains(&known), "{known}");
+        let (_, events) = fake.events(&["run", "-p", &format!("Write one {word}")]);
+        assert_eq!(crate::world::fake::failures(&events), [class], "{word}");
+    }
 }

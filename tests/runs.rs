@@ -15,6 +15,7 @@ pub mod run;
 pub mod sessions;
 pub mod slips;
 pub mod stop;
+pub mod unnamed;
 pub mod versions;
 pub mod watch;
 pub mod worktree;

@@ -28,6 +28,8 @@ fn tool() -> Tool {
         .description([
             "Unpacks a small sample of Codex's home directory into a temporary directory, and runs COMMAND so that the tools of codex-agent use this sample. The sample has thirteen sessions, which Codex 0.169 created in three projects. Some of the sessions have a name, are archived, are forks or subagents, were interrupted or killed, or failed. In the environment of COMMAND, CODEX_HOME, CODEX_AGENT_CONFIG_HOME and CODEX_AGENT_STATE_HOME name directories in the temporary directory, so that the files of the user are not changed. When COMMAND has ended, the temporary directory is removed.",
             "In the environment of COMMAND, PATH and CODEX_AGENT_CODEX name a Codex without a model. This Codex answers each prompt with the text of the prompt, and needs no account and no network. The Codex without a model supports 'codex exec' and those requests of 'codex app-server' that the tools of codex-agent use, and has no TUI.",
+            "Words of a prompt, in capital letters, make a turn slow, run a command or make the turn fail, so that runs can be tried. They may be combined. The words that delay or act are: SLEEPn waits n seconds, and MSn waits n milliseconds before the answer; SHELL{COMMAND} runs a shell command; HANG waits until the turn is interrupted; QUIET prints nothing for a minute.",
+            "The words that fail a turn are: FAIL400, FAIL401, FAIL403 and FAIL500 fail with this HTTP status; OVERLOADED, CONTEXT, NOMODEL and RATELIMIT fail as the service does if it has no capacity, if the context is full, if the model is unknown, and after too many requests; LIMITn fails with a usage limit that resets n seconds after the first such failure; LIMITX fails with a usage limit without a reset time; NETWORK has no connection; CUT ends the connection before the answer is complete; DIES ends Codex by SIGKILL in the turn; EXITS ends Codex before the turn.",
             "Without COMMAND, the demo shows step by step how sessions are listed, found and grouped by a pipe, counts the sessions in Codex's home directory of the user, and shows commands for these sessions. On a terminal, the demo waits for a key after each step: Space or Enter continues, and q ends the demo.",
             "If COMMAND is 'shell', or 'sh' without arguments on a terminal, the shell of the user is run: $SHELL if this is bash, zsh or fish, otherwise bash if it is installed, otherwise sh. The shell reads its usual startup files, completes the commands of codex-agent, has '(demo)' in its prompt, and writes no history.",
             "If COMMAND is an interactive shell, it is run in the directory of the sample projects. Any other COMMAND is run in the current directory.",
@@ -67,6 +69,10 @@ fn tool() -> Tool {
                 "codex-agent demo sh -c 'codex-agent ls --branch main | wc -l'",
             ),
             ("Start a shell in the sample:", "codex-agent demo sh"),
+            (
+                "Show a run of which one job fails:",
+                "codex-agent demo codex-agent run -p 'Look for dead code' -p 'Mend the tests FAIL500'",
+            ),
             (
                 "Unpack a sample that is not removed, and use it in the current shell:",
                 "eval \"$(codex-agent demo --keep sample)\" && codex-agent ls",

@@ -193,7 +193,7 @@ fn read_selection(args: &Args, mut resolve: impl FnMut(&str, bool) -> Result<Str
     let references = &args.operands[1..];
     if args.common.selection.is_given() {
         let mut index = args.common.index()?;
-        let found = args.common.selection.all(&mut index, references);
+        let found = args.common.selection.all(&mut index, references, Archived::No);
         let found = found.map_err(|error| error.hint("nothing was changed"))?.unwrap_or_default();
         selection.ids = found.iter().filter_map(|session| Some(session.id?.to_string())).collect();
         selection.operands = selection.ids.len();
@@ -459,5 +459,23 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         status(format_args!("group '{name}' has no sessions; nothing was started"));
         return Ok(Exit::Done);
     }
+    if args.jobs.dry_run {
+        warn_of_archived(&args, &sessions)?;
+    }
     send::send_prompt("group", &group.name, &sessions, &args.common, &args.jobs)
+}
+
+/// Reports the archived sessions, of which a run would fail.
+fn warn_of_archived(args: &Args, sessions: &[Id]) -> Result<()> {
+    let mut ids = sessions.to_vec();
+    ids.sort_unstable();
+    let filter = Filter { ids: Some(ids), archived: Archived::Only, subagents: true, ..Filter::default() };
+    args.common.index()?.list(&Query { filter, ..Query::default() }, &mut |session| {
+        let id = session.id.map(|id| id.to_string()).unwrap_or_default();
+        warn(format_args!(
+            "session '{id}' is archived, and its job would fail; 'codex-agent archive --undo {id}' unarchives it"
+        ));
+        Ok(())
+    })?;
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Tables, rows and records of queues and prompts.
 
 use codex_agent_engine::queue::{Counts, Mode, Prompt, Queue, RunnerState, Status};
-use codex_agent_shared::error::{Exit, Result};
+use codex_agent_shared::error::{Exit, Result, note};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Listing, Rows};
 use codex_agent_shared::terminal::{Cell, Cut, Look, Table, columns, painted};
@@ -90,6 +90,9 @@ pub(super) fn list(args: &Args, queues: &[(&Queue, RunnerState)]) -> Result<Exit
         listing.add(&queue.record(*life), &[], Rows { plain, table })?;
     }
     listing.finish()?;
+    if queues.is_empty() {
+        note("there are no queues; 'codex-agent queue add NAME PROMPT' creates a queue");
+    }
     Ok(Exit::Done)
 }
 

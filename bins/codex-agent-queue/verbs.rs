@@ -442,38 +442,66 @@ pub(super) fn set_project(args: Args) -> Result<Exit> {
     show::print_queues(&args, [(&queue, life)])
 }
 
-/// Asks before pending prompts are deleted, which cannot be undone. No lock is held meanwhile.
-fn is_delete_confirmed(args: &Args) -> Result<bool> {
+/// The pending prompts of a queue: ids and texts.
+type Pending = Vec<(String, String)>;
+
+fn pending_prompts(queue: &Queue) -> Pending {
+    let pending = queue.prompts.iter().filter(|prompt| prompt.status == Status::Pending);
+    pending.map(|prompt| (prompt.id.clone(), prompt.prompt.clone())).collect()
+}
+
+/// Asks before pending prompts are deleted, which cannot be undone. No lock is held meanwhile. Returns the prompts by
+/// the id of their queue if the user was asked and confirmed, and an error with the exit status if not.
+fn confirm_delete(args: &Args) -> Result<std::result::Result<Option<HashMap<String, Pending>>, Exit>> {
     if args.jobs.yes || !can_ask() {
-        return Ok(true);
+        return Ok(Ok(None));
     }
     let mut queues: Queues = Queues::store()?.read()?;
-    let mut pending = Vec::new();
+    let (mut seen, mut lost) = (HashMap::new(), Vec::new());
     for name in &args.operands {
         let at = queues.find(name)?;
-        runner_state(&mut queues.queues[at]);
-        let count = queues.queues[at].counts().pending;
-        let lost = format!(
-            "queue '{}' with {} that {} not sent",
-            queues.queues[at].name,
-            show::prompts(count),
-            if count == 1 { "was" } else { "were" }
-        );
-        if count > 0 && !pending.contains(&lost) {
-            pending.push(lost);
+        let queue = &mut queues.queues[at];
+        if seen.contains_key(&queue.id) {
+            continue;
+        }
+        runner_state(queue);
+        let pending = pending_prompts(queue);
+        let count = pending.len();
+        if count > 0 {
+            let were = if count == 1 { "was" } else { "were" };
+            lost.push(format!("queue '{}' with {} that {were} not sent", queue.name, show::prompts(count)));
+        }
+        seen.insert(queue.id.clone(), pending);
+    }
+    if lost.is_empty() {
+        return Ok(Ok(Some(seen)));
+    }
+    let question = format!("Delete {}?", lost.join(" and "));
+    Ok(match confirm(&harmless(&question), "nothing was deleted")? {
+        true => Ok(Some(seen)),
+        false => Err(Exit::Negative),
+    })
+}
+
+/// Refuses queues that were changed while the user was asked about their pending prompts.
+fn refuse_changed(gone: &mut [Queue], seen: &HashMap<String, Pending>) -> Result<()> {
+    for queue in gone {
+        runner_state(queue);
+        if seen.get(&queue.id) != Some(&pending_prompts(queue)) {
+            let message =
+                format!("queue '{}' was changed during the question; nothing was deleted", queue.name);
+            return Err(Error::new(message).hint("repeat the command"));
         }
     }
-    match pending.is_empty() {
-        true => Ok(true),
-        false => confirm(&harmless(&format!("Delete {}?", pending.join(" and "))), "nothing was deleted"),
-    }
+    Ok(())
 }
 
 pub(super) fn delete(args: Args) -> Result<Exit> {
     queue_name(&args)?;
-    if !is_delete_confirmed(&args)? {
-        return Ok(Exit::Negative);
-    }
+    let seen = match confirm_delete(&args)? {
+        Ok(seen) => seen,
+        Err(exit) => return Ok(exit),
+    };
     let queues: Queues = Queues::store()?.read()?;
     let mut locks = HashMap::new();
     for name in &args.operands {
@@ -489,8 +517,9 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         locks.insert(queue.id.clone(), lock);
     }
     let gone = Queues::store()?.update(|queues: &mut Queues| {
-        let (gone, rest): (Vec<Queue>, Vec<Queue>) =
+        let (mut gone, rest): (Vec<Queue>, Vec<Queue>) =
             std::mem::take(&mut queues.queues).into_iter().partition(|queue| locks.contains_key(&queue.id));
+        seen.as_ref().map_or(Ok(()), |seen| refuse_changed(&mut gone, seen))?;
         gone.iter().try_for_each(|queue| run_queue::refuse_living(queue, "delete"))?;
         // The runs are ended first: a crash in between leaves a queue whose run has ended.
         gone.iter().flat_map(|queue| &queue.run).try_for_each(|run| run_queue::conclude(run, "deleted"))?;

@@ -111,7 +111,14 @@ fn retry_flags() -> Vec<Flag> {
         )
         .more("May be given more than once."),
         jobs::dry_run(),
+        yes_unnamed(),
     ]
+}
+
+const UNNAMED: &str = "Without RUN, the command asks for confirmation if the run that it would use is not the newest run, ended more than a day ago, or was begun in another directory than the current one. Where nothing can be asked, for example in a pipe or a script, such a run is refused with exit status 2, and the error names the command with its RUN. --yes accepts the run.";
+
+fn yes_unnamed() -> Flag {
+    Flag::switch("yes", "do not ask for confirmation", |args| &mut args.jobs.yes).short('y')
 }
 
 fn commands() -> Vec<Command<Args>> {
@@ -129,6 +136,7 @@ fn commands() -> Vec<Command<Args>> {
             .aliases(&["ls"])
             .details(&[
                 "In a pipe, each run is one line with these columns, separated by TABs: id; state (running, finished, stopped or dead); time when the run began; numbers of pending, running, completed, failed and skipped jobs. A run is dead if its runner was killed; the jobs of a dead run may still be running.",
+                "On a terminal, the state of a finished run with failed jobs is failed, or interrupted if these jobs were all interrupted.",
             ])
             .flags("Options", listing()),
         Command::verb("log", "print the log of a run", verbs::log)
@@ -147,7 +155,9 @@ fn commands() -> Vec<Command<Args>> {
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
                 "Continues the run RUN, which was stopped, or whose runner was killed [default: the newest unfinished run]. Jobs that are still running are followed; the results of jobs that have ended are read from the output of Codex; jobs whose prompts never reached the model are started. An interrupted job fails, unless --interrupted chooses another action. With --interrupted, the jobs of the run that were interrupted before are continued or sent again too, even if the run has no other work left; jobs that 'codex-agent run retry' has retried are not.",
+                UNNAMED,
             ])
+            .flags("Options", [yes_unnamed()])
             .flags(jobs::RUN_OPTIONS, jobs::concurrent_run_options().chain([flags::codex()]))
             .flags("Output options", jobs::output_options()),
         Command::verb("retry", "do the failed jobs of a run again", verbs::retry)
@@ -155,7 +165,8 @@ fn commands() -> Vec<Command<Args>> {
             .details(&[
                 "Starts a new run, a retry, with the failed jobs of the run RUN [default: the newest run with failed jobs that were not retried]. Without --failed, --interrupted and --class, all failed and skipped jobs are retried; with several of these options, the jobs that any of them selects. Completed jobs are never repeated. Pending jobs are not failed jobs: 'codex-agent run continue' does them. A run that is still running is refused.",
                 "A retried job keeps its id, its prompt, its directory, its images and its options, and sends its prompt again. A job that started a session starts a new session, and the session of the failed attempt stays as it is. A job that resumed a session adds its turn to the same session, which then has the prompt twice if the failed attempt had sent it. A job that forked a session forks the session again. If the failed attempt may have sent the prompt, the field resent of the event job.started is true. To go on in the sessions of interrupted jobs instead, use 'codex-agent run continue --interrupted continue'.",
-                "Each job is retried once: if jobs of the retry fail, retry the retry, which is the newest run then. So a repeated command sends no prompt twice. The settings of the run, such as the number of concurrent jobs, are kept unless options set others. The failed prompts of a queue are requeued by 'codex-agent queue retry'.",
+                "Each job is retried once: if jobs of the retry fail, retry the retry. So a repeated command sends no prompt twice. The settings of the run, such as the number of concurrent jobs, are kept unless options set others. The failed prompts of a queue are requeued by 'codex-agent queue retry'.",
+                UNNAMED,
             ])
             .flags("Options", retry_flags())
             .flags(

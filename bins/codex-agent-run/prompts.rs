@@ -23,7 +23,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     let subject = subject.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let kind = if args.own.job_records { "jobs" } else { "new" };
     let plan = Plan::new(kind, &subject, base.codex_home.clone());
-    run_jobs(plan, &args.common, &args.jobs, None, |add| read(&args, &base, add))
+    run_jobs(plan, &args.common, &args.jobs, &|| Ok(()), |_, add| read(&args, &base, add))
 }
 
 /// The defaults of all jobs.

@@ -2,11 +2,12 @@
 
 use codex_agent_engine::commands::expiry;
 use codex_agent_engine::commands::retry::{FailedRun, Selection};
+use codex_agent_engine::commands::unnamed::Unnamed;
 use codex_agent_engine::commands::{manage, retry, watch};
 use codex_agent_engine::disk::progress::RunProgress;
 use codex_agent_engine::record::settings::Interrupted;
 use codex_agent_engine::{Counts, RunDir};
-use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
+use codex_agent_shared::error::{Error, Exit, Result, note, status, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Listing, Rows};
 use codex_agent_shared::terminal::{Cell, Cut, Look, Table, page};
@@ -31,6 +32,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
     table = table.column("TOOK", Look::Dim).optional(2, 6).column("JOBS", Look::Plain).gives_way(3, 16);
     let mut listing = Listing::new(shape, table);
     let mut exit = Exit::Done;
+    let mut is_empty = true;
     for dir in RunDir::all()? {
         let Some(tasks) = RunProgress::read_existing(&dir) else { continue };
         let tasks = match tasks {
@@ -43,6 +45,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             }
         };
         let Counts { pending, running, completed, failed, skipped } = tasks.reported_counts();
+        is_empty = false;
         let (state, began) = (manage::run_state(&dir, &tasks), tasks.started_at);
         let plain = || {
             let began = began.map(|at| at.to_string()).unwrap_or_default();
@@ -65,11 +68,20 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             let jobs = counts.iter().enumerate().flat_map(|(at, (text, look))| {
                 [(if at > 0 { ", " } else { "" }, Look::Plain), (text.as_str(), *look)]
             });
-            vec![dir.name().into(), Cell::state(state), age.into(), took.into(), Cell::parts(jobs)]
+            vec![
+                dir.name().into(),
+                Cell::state(manage::state_word(&dir, &tasks)),
+                age.into(),
+                took.into(),
+                Cell::parts(jobs),
+            ]
         };
         listing.add(&manage::describe_run(&dir, &tasks), &[], Rows { plain, table })?;
     }
     listing.finish()?;
+    if is_empty {
+        note("there are no runs; 'codex-agent run PROMPT' starts a run");
+    }
     Ok(exit)
 }
 
@@ -111,11 +123,11 @@ pub(super) fn continue_run(args: Args) -> Result<Exit> {
         if let (Some(FailedRun { dir, jobs, .. }), None | Some(Interrupted::Fail)) =
             (&run, args.jobs.interrupted)
         {
-            let (name, count) = (dir.name(), jobs.len());
+            let (name, short, count) = (dir.name(), dir.short_name(), jobs.len());
             status(format_args!(
-                "there is no unfinished run; of run '{name}', {count} interrupted: 'codex-agent run continue \
-                 --interrupted continue' continues their sessions, 'codex-agent run retry --interrupted' sends their \
-                 prompts again"
+                "there is no unfinished run; of run '{name}', {count} interrupted: 'codex-agent run continue {short} \
+                 --interrupted continue' continues their sessions, 'codex-agent run retry {short} --interrupted' sends \
+                 their prompts again"
             ));
             return Ok(Exit::Done);
         }
@@ -131,7 +143,26 @@ pub(super) fn continue_run(args: Args) -> Result<Exit> {
         }
         return Ok(Exit::Done);
     };
+    if args.operands.is_empty() && !is_continue_meant(&dir, &args)? {
+        return Ok(Exit::Negative);
+    }
     manage::continue_run(&dir, &args.common, &args.jobs)
+}
+
+/// Whether the run that the user did not name is the one to continue.
+fn is_continue_meant(dir: &RunDir, args: &Args) -> Result<bool> {
+    let progress = RunProgress::read(dir)?;
+    let options = match args.jobs.interrupted {
+        Some(Interrupted::Continue) => " --interrupted continue",
+        Some(Interrupted::Retry) => " --interrupted retry",
+        Some(Interrupted::Fail) | None => "",
+    };
+    let Counts { pending, running, .. } = progress.reported_counts();
+    let jobs = match (pending + running, progress.count_interrupted()) {
+        (0, interrupted) => counted(interrupted, "interrupted job"),
+        (left, _) => counted(left, "job"),
+    };
+    Unnamed { dir, progress: &progress, verb: "continue", jobs, options }.is_meant(args.jobs.yes)
 }
 
 pub(super) fn retry(args: Args) -> Result<Exit> {

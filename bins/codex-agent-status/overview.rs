@@ -10,8 +10,8 @@ use codex_agent_engine::show::list_counts;
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::error::Result;
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::terminal::{Cell, Cut, Look, Table};
-use codex_agent_shared::text::{counted, quoted};
+use codex_agent_shared::terminal::{Cell, Cut, Look, Table, columns, line, painted};
+use codex_agent_shared::text::{cell, counted, quoted, width};
 use codex_agent_shared::time::Timestamp;
 
 use super::Item;
@@ -19,9 +19,28 @@ use super::Item;
 /// A command to type next, and what it does.
 type Next = (String, String);
 
+/// The greatest width that the details need: those that are longer are prompts, which may be cut.
+const DETAILS: usize = 36;
+/// The least width of a name.
+const NAME: usize = 14;
+/// The least width of a name on a narrow terminal: that of the short name of a run.
+const SHORTEST: usize = 6;
+/// The indentation of a line below another one.
+const INDENT: usize = 4;
+
+/// A limit, run or queue.
+struct Row {
+    what: &'static str,
+    name: String,
+    cut: Cut,
+    state: (String, Look),
+    jobs: String,
+    details: String,
+}
+
 /// The rows of the overview.
 pub(super) struct Overview {
-    rows: Vec<[Cell; 5]>,
+    rows: Vec<Row>,
     next: Vec<Next>,
 }
 
@@ -33,7 +52,6 @@ impl Overview {
             _ => None,
         };
         let of_queues: HashSet<String> = items.iter().filter_map(queue_run).collect();
-        let mut has_unfinished = false;
         for item in items {
             match item {
                 Item::Limit(limit) => overview.add_limit(limit, now),
@@ -44,19 +62,11 @@ impl Overview {
                     let state = manage::run_state(dir, tasks);
                     let left = list_counts(&[(pending + running, "left"), (failed, "failed")]);
                     let began = tasks.started_at.map(|at| format!("since {}", at.clock()));
-                    overview.add("run", Cell::with_cut(dir.name(), Cut::Front), state, left, began);
+                    overview.add("run", dir.name(), Cut::Front, state, left, began);
+                    let name = dir.short_name();
                     overview.next.push(match state {
-                        "running" => {
-                            (format!("codex-agent run watch {}", dir.name()), "follows the run".to_owned())
-                        }
-                        _ if has_unfinished => (
-                            format!("codex-agent run continue {}", dir.name()),
-                            "continues the run".to_owned(),
-                        ),
-                        _ => {
-                            has_unfinished = true;
-                            ("codex-agent run continue".to_owned(), "continues the run".to_owned())
-                        }
+                        "running" => (format!("codex-agent run watch {name}"), "follows the run".to_owned()),
+                        _ => (format!("codex-agent run continue {name}"), "continues the run".to_owned()),
                     });
                 }
                 Item::Queue(queue, runner) => {
@@ -64,8 +74,11 @@ impl Overview {
                     let next = queue.prompts.iter().find(|prompt| is_next(prompt.status, prompt.is_due()));
                     let (due, counts) = (queue.count_due(), queue.counts());
                     let left = list_counts(&[(due + counts.running, "left"), (counts.failed, "failed")]);
-                    let text = next.map(|prompt| prompt.prompt.clone());
-                    overview.add("queue", queue.name.as_str().into(), queue.state(*runner), left, text);
+                    let text = next.map(|prompt| match prompt.status {
+                        Status::Running => format!("sends: {}", prompt.prompt),
+                        _ => format!("next: {}", prompt.prompt),
+                    });
+                    overview.add("queue", &queue.name, Cut::Back, queue.state(*runner), left, text);
                     let name = quoted(&queue.name);
                     if *runner == RunnerState::Running {
                         overview.next.push((
@@ -88,15 +101,30 @@ impl Overview {
                 }
             }
         }
-        for (at, run) in failed.iter().enumerate() {
-            overview.add_failed(run, at == 0);
+        let is_shown =
+            |dir: &RunDir| items.iter().any(|item| matches!(item, Item::Run(shown, _) if shown == dir));
+        for run in failed {
+            // A stopped run may have failed jobs too.
+            if !is_shown(&run.dir) {
+                overview.add_failed(run);
+            }
+            overview.add_retry(run);
         }
         overview
     }
 
-    fn add(&mut self, what: &str, name: Cell, state: &str, left: String, last: Option<String>) {
-        let last = last.unwrap_or_default();
-        self.rows.push([what.into(), name, Cell::state(state), left.into(), last.into()]);
+    fn add(
+        &mut self,
+        what: &'static str,
+        name: &str,
+        cut: Cut,
+        state: &str,
+        jobs: String,
+        details: Option<String>,
+    ) {
+        let state = (state.to_owned(), Look::of_state(state).unwrap_or(Look::Plain));
+        let details = details.unwrap_or_default();
+        self.rows.push(Row { what, name: name.to_owned(), cut, state, jobs, details });
     }
 
     fn add_limit(&mut self, limit: &ActiveLimit, now: Timestamp) {
@@ -111,37 +139,34 @@ impl Overview {
         };
         let used = limit.windows.iter().filter_map(|of| Some((window(of.minutes?), of.used_percent)));
         let used: Vec<String> = used.map(|(window, percent)| format!("{window} {percent:.0}%")).collect();
-        let name = Cell::with_cut(limit.codex_home.as_str(), Cut::Front);
-        let until = limit.describe_until(now);
-        self.rows.push([
-            "limit".into(),
-            name,
-            Cell::with_look(state, look),
-            used.join(", ").into(),
-            until.into(),
-        ]);
+        self.rows.push(Row {
+            what: "limit",
+            name: limit.codex_home.clone(),
+            cut: Cut::Front,
+            state: (state.to_owned(), look),
+            jobs: used.join(", "),
+            details: limit.describe_until(now),
+        });
     }
 
-    fn add_failed(&mut self, run: &FailedRun, is_newest: bool) {
+    fn add_failed(&mut self, run: &FailedRun) {
         let FailedRun { dir, progress, jobs } = run;
         let interrupted = jobs.iter().filter(|at| progress.all[**at].is_interrupted()).count();
         let others = jobs.len() - interrupted;
-        let (state, look) = match others {
-            0 => ("interrupted", Look::Interrupted),
-            _ => ("failed", Look::Failed),
-        };
+        let state = if others == 0 { "interrupted" } else { "failed" };
         let left = list_counts(&[(others, "failed"), (interrupted, "interrupted")]);
-        let ended =
-            progress.ended.as_ref().map(|(at, _)| format!("ended {}", at.clock())).unwrap_or_default();
-        let name = Cell::with_cut(dir.name(), Cut::Front);
-        self.rows.push(["run".into(), name, Cell::with_look(state, look), left.into(), ended.into()]);
-        let named = |verb: &str| match is_newest {
-            true => format!("codex-agent run {verb}"),
-            false => format!("codex-agent run {verb} {}", RunDir::name(dir)),
-        };
-        self.next.push((named("retry"), format!("does {} again", counted(jobs.len(), "failed job"))));
+        let ended = progress.ended.as_ref().map(|(at, _)| format!("ended {}", at.clock()));
+        self.add("run", dir.name(), Cut::Front, state, left, ended);
+    }
+
+    fn add_retry(&mut self, run: &FailedRun) {
+        let FailedRun { dir, progress, jobs } = run;
+        let (name, interrupted) =
+            (dir.short_name(), jobs.iter().filter(|at| progress.all[**at].is_interrupted()).count());
+        let what = format!("does {} again", counted(jobs.len(), "failed job"));
+        self.next.push((format!("codex-agent run retry {name}"), what));
         if interrupted > 0 {
-            let command = format!("codex-agent run continue {} --interrupted continue", dir.name());
+            let command = format!("codex-agent run continue {name} --interrupted continue");
             self.next.push((command, format!("continues {}", counted(interrupted, "interrupted session"))));
         }
     }
@@ -151,22 +176,66 @@ impl Overview {
     }
 
     pub(super) fn write(self, output: &mut Output, color: bool) -> Result<()> {
+        let mut lines = self.table(columns(), color);
+        if !self.next.is_empty() {
+            lines.push(String::new());
+            lines.extend(self.commands(columns(), color));
+        }
+        lines.iter().try_for_each(|line| output.text(line.as_bytes(), b"\n"))
+    }
+
+    /// A line for each row. Where a time would be cut, the details are in lines below.
+    fn table(&self, most: usize, color: bool) -> Vec<String> {
+        let widest =
+            |of: &dyn Fn(&Row) -> &str| self.rows.iter().map(|row| width(of(row))).max().unwrap_or(0);
+        let name = widest(&|row| &row.name).min(NAME);
+        let (state, jobs) = (widest(&|row| &row.state.0), widest(&|row| &row.jobs));
+        let details = widest(&|row| &row.details).min(DETAILS);
+        let has_column = "limit".len() + name + state + jobs + details + 4 * 2 <= most;
         let mut table = Table::new()
             .column("WHAT", Look::Dim)
             .column("NAME", Look::Id)
-            .gives_way(2, 10)
+            .gives_way(2, if has_column { NAME } else { SHORTEST })
             .column("STATE", Look::Plain)
-            .column("JOBS", Look::Plain)
-            .column("WHEN, OR NEXT PROMPT", Look::Plain)
-            .gives_way(1, 10);
-        self.rows.into_iter().for_each(|row| table.row(row));
-        table.write(output, color)?;
-        if self.next.is_empty() {
-            return Ok(());
+            .column("JOBS", Look::Plain);
+        if has_column {
+            table = table.column("DETAILS", Look::Plain).gives_way(1, DETAILS);
         }
-        output.text(b"", b"\n")?;
-        let mut table = Table::new().column("NEXT COMMAND", Look::Bold).column("", Look::Dim).optional(1, 12);
-        self.next.into_iter().for_each(|(command, what)| table.row([command, what]));
-        table.write(output, color)
+        for Row { what, name, cut, state, jobs, details } in &self.rows {
+            let cells: [Cell; 4] = [
+                (*what).into(),
+                Cell::with_cut(name.as_str(), *cut),
+                Cell::with_look(state.0.as_str(), state.1),
+                jobs.as_str().into(),
+            ];
+            table.row(cells.into_iter().chain(has_column.then(|| details.as_str().into())));
+        }
+        let mut lines = table.lines(most, color);
+        if !has_column {
+            // The first line is the heading.
+            for (at, row) in self.rows.iter().enumerate().rev().filter(|(_, row)| !row.details.is_empty()) {
+                let details = cell(&row.details, most.saturating_sub(INDENT));
+                lines.insert(at + 2, format!("{}{details}", " ".repeat(INDENT)));
+            }
+        }
+        lines
+    }
+
+    /// The commands to type next, never cut. Where there is no room beside them, their purposes are in lines below.
+    fn commands(&self, most: usize, color: bool) -> Vec<String> {
+        let widest =
+            |of: &dyn Fn(&Next) -> &str| self.next.iter().map(|next| width(of(next))).max().unwrap_or(0);
+        let (command, purpose) = (widest(&|next| &next.0), widest(&|next| &next.1));
+        let is_beside = command + 2 + purpose <= most;
+        let mut lines = vec![painted("NEXT COMMAND", Look::Bold, color)];
+        for (text, what) in &self.next {
+            if is_beside {
+                lines.push(line(&[(text, Look::Bold, command), (what, Look::Dim, 0)], color));
+            } else {
+                lines.push(painted(text, Look::Bold, color));
+                lines.push(format!("{}{}", " ".repeat(INDENT), painted(what, Look::Dim, color)));
+            }
+        }
+        lines
     }
 }

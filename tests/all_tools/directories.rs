@@ -463,7 +463,7 @@ fn too_few_descriptors_send_nothing_twice_and_the_hint_names_a_limit_that_works(
         match (code, hinted) {
             (0, None) => {}
             (2 | 75, Some(run)) => {
-                assert_eq!(listed[0]["id"], run, "{most}: {err}");
+                assert!(listed[0]["id"].as_str().unwrap().ends_with(run), "{most}: {run}: {err}");
                 let mut sent = fake.prompts();
                 let log = fake.tool(&["run", "log", run]);
                 log.case(most).succeeds();

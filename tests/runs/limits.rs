@@ -340,6 +340,8 @@ fn the_overview_names_limits_failures_and_the_next_commands() {
     };
     for wide in [60, 80, 120] {
         let shown = overview(wide);
+        let parts = ["until ", ", in "];
+        assert!(parts.iter().all(|part| shown.contains(part)), "a time is cut in {wide} columns: {shown}");
         for part in [
             "WHAT",
             "STATE",
@@ -348,8 +350,9 @@ fn the_overview_names_limits_failures_and_the_next_commands() {
             "1 left, 1 failed",
             "NEXT COMMAND",
             "codex-agent run retry ",
-            "codex-agent queue run book ",
-            "codex-agent queue retry book --failed ",
+            "codex-agent queue run book",
+            "codex-agent queue retry book --failed",
+            "next: LIMIT300 Write two",
         ] {
             assert!(shown.contains(part), "no {part} in {wide} columns: {shown}");
         }
@@ -360,7 +363,60 @@ fn the_overview_names_limits_failures_and_the_next_commands() {
     let shown = overview(120);
     assert!(shown.contains(", in 4m") || shown.contains(", in 5m"), "{shown}");
     // What was retried is no failure any more.
-    fake.tool(&["run", "retry", "--on-limit=try"]).exits(1);
+    fake.tool(&["run", "retry", "--on-limit=try", "--yes"]).exits(1);
     let shown = overview(120);
     assert_eq!(shown.matches("  failed  ").count(), 1, "{shown}");
+}
+
+/// A run that was stopped and has failed jobs is one row, and its commands are whole on any terminal.
+#[test]
+fn the_overview_has_one_row_for_a_stopped_run_with_failures() {
+    let fake = Fake::newest();
+    fake.tool(&["run", "-j1", "--max-failures", "1", "-p", "bad FAIL400", "-p", "next"]).exits(75);
+    let run = fake.runs().pop().unwrap();
+    let run = run.file_name().unwrap().to_str().unwrap();
+    for wide in [40, 60, 80, 120] {
+        let (shown, code) = Terminal::open(fake.0.command("codex-agent-status"), wide, 40).end();
+        let shown = without_escapes(&shown);
+        assert_eq!(code, 0, "{shown}");
+        let rows = shown.lines().filter(|line| line.starts_with("run ")).count();
+        assert_eq!((rows, shown.matches("1 left, 1 failed").count()), (1, 1), "{shown}");
+        for verb in ["continue", "retry"] {
+            let start = format!("codex-agent run {verb} ");
+            let line =
+                shown.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_else(|| panic!("{shown}"));
+            let short = line.split(' ').next().unwrap();
+            assert!(short.len() >= 4 && run.ends_with(short), "{wide}: {shown}");
+        }
+        let wrong = shown.lines().find(|line| crate::world::terminal::columns_of(line) > usize::from(wide));
+        assert_eq!(wrong, None, "{shown}");
+    }
+}
+
+/// Each try at a limit leaves a session, so a limit of unknown reset time is not tried for ever.
+#[test]
+fn a_wait_for_a_limit_of_unknown_reset_time_ends() {
+    let fake = Fake::newest();
+    fake.tool(&["run", "LIMITX a"]).exits(75);
+    set_gate(&fake, |limit| {
+        assert!(limit["until"].is_null());
+        (limit["tries"], limit["next"]) = (json!(13), limit["since"].clone());
+    });
+    let wait = ["run", "-j1", "--on-limit", "wait", "-p", "LIMITX b", "-p", "c"];
+    let (ran, events) = fake.events(&wait);
+    ran.exits(75).reports("its reset time is unknown, and 14 attempts failed; no attempt is made before ");
+    ran.reports("2 jobs left");
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&last["type"], &last["why"], &last["left"]),
+        (&json!("run.stopped"), &json!("usage_limit"), &json!(2))
+    );
+    assert_eq!(fake.prompts(), ["LIMITX a", "LIMITX b"]);
+    // No run tries before the hour is over, unless the user wants it; after it, one job is the test.
+    fake.tool(&["run", "continue"]).exits(75).reports("14 attempts failed");
+    assert_eq!(fake.prompts().len(), 2);
+    set_gate(&fake, |limit| limit["next"] = limit["since"].clone());
+    fake.tool(&["run", "continue"]).exits(75).reports("15 attempts failed");
+    assert_eq!(fake.prompts().len(), 3);
+    fake.tool(&["run", "--on-limit", "try", "-p", "fine"]).succeeds();
 }

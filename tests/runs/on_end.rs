@@ -25,6 +25,7 @@ fn each_run_that_ends_passes_its_record_to_the_command() {
     let ran = fake.tool(&["run", "--json", "-p", "one", "-p", "bad FAIL400"]);
     // Standard output has events alone.
     ran.exits(1).reports("notified\n").never_shows("notified");
+    assert!(ran.err.find("1 job failed;") < ran.err.find("notified"), "{ran}");
     let listed = records(&fake.good(&["run", "list", "--json"]));
     assert_eq!(ended(&fake), listed);
     assert_eq!(listed[0]["state"], "finished");
@@ -79,4 +80,15 @@ fn a_command_has_no_terminal_and_ends_in_time() {
     let listed = records(&fake.good(&["run", "list", "--json"]));
     assert_eq!(ended(&fake), listed);
     assert!(begun.elapsed() > Duration::from_secs(30));
+}
+
+/// A process that the command leaves in the background delays no reader of the output of the run.
+#[test]
+fn a_command_in_the_background_holds_no_output() {
+    let fake = ending_with("echo first; echo second >&2; (sleep 25; echo late >&2; echo > woke) &");
+    let begun = Instant::now();
+    let ran = fake.0.sh("cd work && codex-agent run -p one 2>&1 | tail -n 20");
+    ran.succeeds().shows("first\nsecond\n").never_shows("late");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(!fake.0.path("work/woke").exists());
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::world::fake::end;
 use crate::world::json as records;
 use crate::world::real::{Real, real};
+use crate::world::terminal::{Terminal, joined, without_escapes};
 
 #[test]
 fn three_sessions_are_started_two_at_a_time_and_get_one_more_turn() {
@@ -114,4 +115,72 @@ fn a_codex_whose_launcher_is_killed_is_followed_to_its_end() {
     let completed = events.iter().find(|event| event["type"] == "job.completed").unwrap();
     assert_eq!(completed["last_message"], "echo: kept SLEEP3");
     assert_eq!(codex.seen(), ["kept SLEEP3"]);
+}
+
+/// Only the failed jobs of a run are done again: a new job in a new session, a resumed one in its own.
+#[test]
+fn a_retry_does_only_the_failed_jobs() {
+    let Some(codex) = Real::new() else { return };
+    let own = codex.exec("alpha", &["begin"]);
+    let job = |value: Value| format!("{value}\n");
+    let input: String = [
+        json!({"type": "job", "id": "good", "prompt": "fine"}),
+        json!({"type": "job", "id": "new", "prompt": "new FAIL400"}),
+        json!({"type": "job", "id": "own", "session": own, "prompt": "own FAIL400"}),
+    ]
+    .map(job)
+    .concat();
+    let flags = ["--skip-git-repo-check", "-j1", "--json"];
+    let (ran, events) = codex.run_agent(&[&flags[..], &["--jobs"]].concat(), &input);
+    ran.exits(1);
+    let of = |events: &[Value], kind: &str, job: &str| -> Value {
+        let found = events.iter().find(|event| event["type"] == kind && event["job"] == job);
+        found.unwrap_or_else(|| panic!("no {kind} of {job}: {events:?}")).clone()
+    };
+    let first = of(&events, "job.failed", "new");
+    let sessions = codex.list(&[]).len();
+    let (ran, again) = codex.run_agent(&["retry", "--json"], "");
+    ran.exits(1);
+    assert_eq!((&again[0]["type"], &again[0]["retry_of"]), (&json!("run.started"), &events[0]["run"]));
+    let started: Vec<&Value> = again.iter().filter(|event| event["type"] == "job.started").collect();
+    let ids: Vec<&Value> = started.iter().map(|event| &event["job"]).collect();
+    assert_eq!(ids, ["new", "own"], "{again:?}");
+    assert!(started.iter().all(|event| event["resent"] == true), "{started:?}");
+    let second = of(&again, "job.failed", "new");
+    assert_ne!(first["session"], second["session"]);
+    assert_eq!(of(&again, "job.failed", "own")["session"], own.as_str());
+    assert_eq!(codex.list(&[]).len(), sessions + 1);
+    let seen = codex.seen();
+    let count = |text: &str| seen.iter().filter(|prompt| *prompt == text).count();
+    assert_eq!((count("fine"), count("new FAIL400"), count("own FAIL400")), (1, 2, 2), "{seen:?}");
+    let runs = records(&codex.world.ok(&["codex-agent-run", "list", "--json"]));
+    assert_eq!((&runs[0]["retry_of"], &runs[1]["retry_of"]), (&runs[1]["id"], &Value::Null));
+}
+
+/// A terminal shows one line that counts down until the limit resets, and `status` the windows of the limit meanwhile.
+#[test]
+fn a_terminal_counts_down_to_the_end_of_a_limit() {
+    let Some(codex) = Real::new() else { return };
+    let words = ["--skip-git-repo-check", "-j1", "--on-limit", "wait", "-p", "LIMIT15 one", "-p", "two"];
+    let mut terminal = Terminal::open(codex.agent("alpha", &words), 100, 24);
+    let mut plain = terminal.until("limited until ");
+    let mut status = codex.world.command("codex-agent-status");
+    status.env("CODEX_HOME", codex.world.codex_home());
+    let (shown, code) = Terminal::open(status, 100, 24).end();
+    let shown = without_escapes(&shown);
+    assert_eq!(code, 0, "{shown}");
+    for part in ["limited", "5h 100%, 7d 40%", "until ", ", in ", "running", "2 left"] {
+        assert!(shown.contains(part), "no {part}: {shown}");
+    }
+    let (rest, code) = terminal.end();
+    plain = without_escapes(&(plain + &rest));
+    assert_eq!(code, 0, "{plain}");
+    let counts = |seconds: u32| plain.contains(&format!("(in {seconds}s); 2 pending"));
+    assert!(counts(3) && counts(2) && counts(1), "{plain}");
+    assert!(plain.contains(" limited     ") && !plain.contains("failed"), "{plain}");
+    assert!(
+        plain.contains("2 completed in ") && joined(&plain).contains("left 1 session without an answer"),
+        "{plain}"
+    );
+    assert_eq!(codex.seen(), ["LIMIT15 one", "LIMIT15 one", "two"]);
 }

@@ -29,10 +29,11 @@ fn name(fake: &Fake) -> String {
 fn failed_jobs_are_done_again_and_completed_ones_never() {
     let fake = Fake::newest();
     let (ran, _) = run(&fake, &["-j1"], &["good", "bad FAIL400", "worse FAIL500", "fine"]);
-    ran.exits(1).reports("2 jobs failed; 'codex-agent run retry' retries them");
     let first = name(&fake);
+    ran.exits(1).reports("2 jobs failed; 'codex-agent run retry ").reports("' retries them");
     let (ran, events) = fake.events(&["run", "retry"]);
-    ran.exits(1).reports(format!("retrying 2 failed jobs of run '{first}'"));
+    let want = format!("retrying 2 failed jobs of run '{first}'; their numbers stay 2 and 3");
+    ran.exits(1).reports(want);
     let started = &events[0];
     assert_eq!((&started["type"], &started["retry_of"]), (&json!("run.started"), &json!(first)));
     assert_eq!(started["kind"], "new");
@@ -189,7 +190,7 @@ fn interrupted_jobs_are_continued_or_retried() {
         std::io::Read::read_to_string(&mut runner.stderr.take().unwrap(), &mut err).unwrap();
         assert!(err.contains("2 jobs were interrupted; 'codex-agent run continue "), "{err}");
         assert!(
-            err.contains(" --interrupted continue' continues their sessions, 'codex-agent run retry' sends"),
+            err.contains(" --interrupted continue' continues their sessions, 'codex-agent run retry "),
             "{err}"
         );
         fake
@@ -198,7 +199,8 @@ fn interrupted_jobs_are_continued_or_retried() {
     // Nothing is sent that nobody asked for.
     fake.tool(&["run", "continue"])
         .succeeds()
-        .reports("2 interrupted: 'codex-agent run continue --interrupted");
+        .reports("2 interrupted: 'codex-agent run continue ")
+        .reports(" --interrupted continue' continues their sessions");
     fake.tool(&["run", "continue", &name(&fake)])
         .exits(1)
         .reports("has no pending jobs, and 2 interrupted")

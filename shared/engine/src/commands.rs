@@ -6,10 +6,12 @@
 //! |---|---|---|
 //! | 0 | [`expiry`] | removing runs that ended long ago |
 //! | 0 | [`flags`] | the flags of tools that run jobs |
+//! | 0 | [`pending`] | the pending jobs of sessions |
 //! | 0 | [`run_record`] | the records of runs and of usage limits |
 //! | 1 | [`on_end`] | the command that is run when a run ends |
 //! | 1 | [`slips`] | words that are probably a command and not a prompt |
 //! | 1 | [`start`] | the line before a run, and its confirmation |
+//! | 2 | [`unnamed`] | the run that a command without RUN means |
 //! | 2 | [`prompts`] | reading prompts from operands, flags and standard input |
 //! | 2 | [`run_jobs`] | running jobs that are known at the start |
 //! | 2 | [`run_queue`] | running a queue |
@@ -22,6 +24,7 @@ pub mod expiry;
 pub mod flags;
 pub mod manage;
 pub mod on_end;
+pub mod pending;
 pub mod prompts;
 pub mod retry;
 pub mod run_jobs;
@@ -30,4 +33,5 @@ pub mod run_record;
 pub mod send;
 pub mod slips;
 pub mod start;
+pub mod unnamed;
 pub mod watch;

@@ -41,7 +41,7 @@ use codex_agent_shared::error::{Error, Result, warn_of};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store;
 use codex_agent_shared::store::{Changed, HasName, Store, kept_object};
-use codex_agent_shared::text::quoted;
+use codex_agent_shared::text::{counted, quoted};
 use codex_agent_shared::time::Timestamp;
 
 mod prompt;
@@ -119,7 +119,8 @@ impl HasName for Queue {
     }
 
     fn summary(&self) -> String {
-        format!("{} prompts for '{}', created {}", self.prompts.len(), self.project, self.created_at)
+        let prompts = counted(self.prompts.len(), "prompt");
+        format!("{prompts} for '{}', created {}", self.project, self.created_at)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::commands::flags::Jobs;
 use crate::commands::on_end;
 use crate::commands::retry::retried_jobs;
 use crate::commands::run_queue;
-pub use crate::commands::run_record::{LimitRecord, RunRecord, describe_run, run_state};
+pub use crate::commands::run_record::{LimitRecord, RunRecord, describe_run, run_state, state_word};
 use crate::disk::journal::{Journal, PATIENCE};
 use crate::disk::progress::{RunProgress, State};
 use crate::disk::run_dir::RunDir;
@@ -109,8 +109,9 @@ pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result
     status(format_args!("continuing run '{name}', {} left", count_jobs(tasks.count_left())));
     let mut shown = Show::new(options, tasks.all.len());
     let ended = supervise(dir, journal, &mut tasks, settings, &mut PlannedJobs::default(), &mut shown);
+    let exit = shown.close(dir, ended, &NextCommands::for_run(dir));
     on_end::run(dir);
-    shown.close(dir, ended, &NextCommands::for_run(dir))
+    exit
 }
 
 /// Reports that a run has nothing to continue, and the commands for its interrupted jobs.

@@ -1,11 +1,14 @@
 //! The command of `runs.on_end`: run after each run, with the record of the run on its standard input.
 //!
 //! The command runs in its own process group, so that Ctrl-C and a closed terminal do not reach it. Its failure is a
-//! warning, and never changes the exit status of the run. The end of the run is in the journal before. Runs within jobs,
-//! and runs that the command itself starts, run no command.
+//! warning, and never changes the exit status of the run. The end of the run is in the journal before, and its last line
+//! is printed. Runs within jobs, and runs that the command itself starts, run no command.
+//!
+//! The command writes to a temporary file, whose contents are copied to standard error while it runs. A process that it
+//! leaves in the background holds no output of this process, whose reader would wait for it (`2>&1 | tail`).
 
+use std::fs::File;
 use std::io::{Write, stderr};
-use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,7 +21,7 @@ use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::process::spawn;
 use codex_agent_shared::config;
-use codex_agent_shared::error::{Error, Result, reason, warn};
+use codex_agent_shared::error::{Error, Result, flush, reason, warn};
 
 /// The time after which the command is killed.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -35,9 +38,23 @@ pub fn run(dir: &RunDir) {
         }
     };
     let Some(command) = command else { return };
+    flush();
     if let Err(error) = run_command(dir, &command) {
         warn(format_args!("the command '{command}' of runs.on_end failed: {}", error.message()));
     }
+}
+
+/// A file without a name to write the output to, and the same file to read it from.
+fn output() -> std::io::Result<(File, File)> {
+    let file = tempfile::NamedTempFile::new()?;
+    let copy = file.reopen()?;
+    Ok((file.into_file(), copy))
+}
+
+/// Copies what was written since the last call to standard error.
+fn copy_output(copy: &mut File) {
+    // Standard error may be closed, and there is no other place for the text.
+    let _ = std::io::copy(copy, &mut stderr());
 }
 
 fn run_command(dir: &RunDir, command: &str) -> Result<()> {
@@ -49,14 +66,16 @@ fn run_command(dir: &RunDir, command: &str) -> Result<()> {
         .map_err(|error| Error::new(format!("the record cannot be written: {error}")))?;
     let failed = |error: std::io::Error| Error::new(reason(&error));
     // Standard output has the events of the run.
-    let output = stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from);
+    let (file, mut copy) = output().map_err(failed)?;
+    let errors = file.try_clone().map_err(failed)?;
     let mut child = Command::new("sh")
         .args(["-c", command])
         .env("CODEX_AGENT_RUN", dir.name())
         .env(spawn::DEPTH, "1")
         .process_group(0)
         .stdin(Stdio::piped())
-        .stdout(output)
+        .stdout(file)
+        .stderr(errors)
         .spawn()
         .map_err(failed)?;
     if let Some(mut input) = child.stdin.take() {
@@ -65,7 +84,9 @@ fn run_command(dir: &RunDir, command: &str) -> Result<()> {
     }
     let begun = Instant::now();
     loop {
-        match child.try_wait().map_err(failed)? {
+        let ended = child.try_wait().map_err(failed)?;
+        copy_output(&mut copy);
+        match ended {
             Some(exit) if exit.success() => return Ok(()),
             Some(exit) => {
                 return Err(Error::new(match (exit.code(), exit.signal()) {

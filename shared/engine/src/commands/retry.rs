@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::commands::flags::Jobs;
 use crate::commands::run_jobs::run_jobs_after;
+use crate::commands::unnamed::Unnamed;
 use crate::disk::journal::Journal;
 use crate::disk::progress::{JobState, RunProgress, State};
 use crate::disk::run_dir::{RunDir, lock_planning};
@@ -186,8 +187,6 @@ pub fn retry(
     common: &CommonOptions,
     jobs: &Jobs,
 ) -> Result<Exit> {
-    // Two concurrent commands must not both retry the same jobs.
-    let lock = if jobs.dry_run { None } else { Some(lock_planning()?) };
     let Some(FailedRun { dir, progress, jobs: failed }) = find(named, selection)? else {
         status(
             "no run has failed jobs to retry; 'codex-agent queue retry' requeues failed prompts of a queue",
@@ -195,35 +194,42 @@ pub fn retry(
         return Ok(Exit::Done);
     };
     let name = dir.name();
-    if progress.kind == "queue" {
-        let queue = quoted(&progress.name);
-        return Err(Error::usage(format!("run '{name}' is a run of queue '{}'", progress.name))
-            .hint(format!("'codex-agent queue retry {queue} --failed' requeues its failed prompts")));
-    }
-    if dir.is_running() || dir.count_running_jobs() > 0 {
-        return Err(running_error(name));
-    }
+    check_idle(&dir, &progress, jobs)?;
     if failed.is_empty() {
-        let error = Error::not_found(format!("run '{name}' has no such failed jobs; nothing was started"));
-        return Err(match progress.is_open() {
-            true => error.hint(format!("'codex-agent run continue {name}' does its pending jobs")),
-            false => error,
-        });
+        return Err(nothing_error(&dir, &progress));
     }
-    let plan = Plan::new(&progress.kind, &progress.name, progress.codex_home.clone()).retrying(name);
+    if named.is_none() && !jobs.dry_run {
+        let count = counted(failed.len(), "failed job");
+        let unnamed = Unnamed { dir: &dir, progress: &progress, verb: "retry", jobs: count, options: "" };
+        if !unnamed.is_meant(jobs.yes)? {
+            return Ok(Exit::Negative);
+        }
+    }
     if !jobs.dry_run {
-        let age = progress.started_at.map_or_else(String::new, |at| match &*at.age(Timestamp::now()) {
-            "now" => String::new(),
-            age => format!(", which began {age} ago"),
-        });
-        let failed = counted(failed.len(), "failed job");
-        status(format_args!("retrying {failed} of run '{name}'{age}"));
+        report_retry(&dir, &progress, &failed);
     }
-    // Another process may have continued the run just now.
-    let journal = Journal::open(&dir.journal())?.ok_or_else(|| running_error(name))?;
-    run_jobs_after(plan, common, jobs, &progress, lock, |add| {
-        // The journal is unlocked when all jobs are planned.
-        let journal = journal;
+    // Two concurrent commands must not both retry the same jobs, and another process may have continued the run.
+    let guard = || {
+        let lock = if jobs.dry_run { None } else { Some(lock_planning()?) };
+        // No process changes the run while its journal is locked.
+        let journal = Journal::open(&dir.journal())?.ok_or_else(|| running_error(name))?;
+        if dir.count_running_jobs() > 0 {
+            return Err(running_error(name));
+        }
+        let found = find(Some(&dir), selection)?;
+        match found {
+            Some(found) if found.jobs == failed => {}
+            Some(found) if found.jobs.is_empty() => return Err(nothing_error(&dir, &found.progress)),
+            _ => {
+                let message = format!("the failed jobs of run '{name}' have changed; nothing was started");
+                return Err(Error::new(message).hint("repeat the command"));
+            }
+        }
+        // The journal is unlocked first: a run that is locked without the other lock is running.
+        Ok((journal, lock))
+    };
+    let plan = Plan::new(&progress.kind, &progress.name, progress.codex_home.clone()).retrying(name);
+    run_jobs_after(plan, common, jobs, &progress, &guard, |(journal, _), add| {
         failed.iter().try_for_each(|at| {
             let state = &progress.all[*at];
             let mut job = journal.job(state.place)?;
@@ -233,6 +239,51 @@ pub fn retry(
             add(job)
         })
     })
+}
+
+/// Refuses the run of a queue, and a run that is running.
+fn check_idle(dir: &RunDir, progress: &RunProgress, jobs: &Jobs) -> Result<()> {
+    let name = dir.name();
+    if progress.kind == "queue" {
+        let queue = quoted(&progress.name);
+        return Err(Error::usage(format!("run '{name}' is a run of queue '{}'", progress.name))
+            .hint(format!("'codex-agent queue retry {queue} --failed' requeues its failed prompts")));
+    }
+    // A command that plans another retry locks the journal too.
+    let _lock = if jobs.dry_run { None } else { Some(lock_planning()?) };
+    match dir.is_running() || dir.count_running_jobs() > 0 {
+        true => Err(running_error(name)),
+        false => Ok(()),
+    }
+}
+
+/// Prints which jobs are retried. They keep their ids, which are not the numbers from 1 then.
+fn report_retry(dir: &RunDir, progress: &RunProgress, failed: &[usize]) {
+    let age = progress.started_at.map_or_else(String::new, |at| match &*at.age(Timestamp::now()) {
+        "now" => String::new(),
+        age => format!(", which began {age} ago"),
+    });
+    let ids: Vec<&str> = failed.iter().map(|at| progress.all[*at].of.job.as_str()).collect();
+    let are_in_order = ids.iter().enumerate().all(|(at, id)| *id == (at + 1).to_string());
+    let are_short = ids.len() <= 8 && ids.iter().all(|id| id.len() <= 6);
+    let kept = match &ids[..] {
+        _ if are_in_order || !are_short => String::new(),
+        [only] => format!("; its number stays {only}"),
+        [most @ .., last] => format!("; their numbers stay {} and {last}", most.join(", ")),
+        [] => String::new(),
+    };
+    let count = counted(failed.len(), "failed job");
+    status(format_args!("retrying {count} of run '{}'{age}{kept}", dir.name()));
+}
+
+/// The error for a run without jobs to retry.
+fn nothing_error(dir: &RunDir, progress: &RunProgress) -> Error {
+    let name = dir.name();
+    let error = Error::not_found(format!("run '{name}' has no such failed jobs; nothing was started"));
+    match progress.is_open() {
+        true => error.hint(format!("'codex-agent run continue {name}' does its pending jobs")),
+        false => error,
+    }
 }
 
 fn running_error(name: &str) -> Error {

@@ -12,34 +12,38 @@ use crate::show::events::Show;
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Exit, Result, status};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::store::lock::Lock;
+use codex_agent_shared::terminal::can_ask;
 
 /// Plans the jobs that `read` passes to its function, and runs them; with `--dry-run` prints them instead. All jobs are
-/// planned before a job is started, and an error in one means that no job is started. `lock` is held until then.
-pub fn run_jobs(
+/// planned before a job is started, and an error in one means that no job is started.
+///
+/// `guard` checks that the jobs may be planned, and returns the locks under which that stays so until they are. No lock
+/// is held while the user is asked, so the guard is called again after the answer.
+pub fn run_jobs<G>(
     plan: Plan,
     common: &CommonOptions,
     jobs: &Jobs,
-    lock: Option<Lock>,
-    read: impl FnOnce(&mut dyn FnMut(Job) -> Result<()>) -> Result<()>,
+    guard: &dyn Fn() -> Result<G>,
+    read: impl FnOnce(&G, &mut dyn FnMut(Job) -> Result<()>) -> Result<()>,
 ) -> Result<Exit> {
-    run_jobs_after(plan, common, jobs, &RunProgress::default(), lock, read)
+    run_jobs_after(plan, common, jobs, &RunProgress::default(), guard, read)
 }
 
 /// As [`run_jobs`], with the settings of an earlier run, unless flags set others.
-pub fn run_jobs_after(
+pub fn run_jobs_after<G>(
     mut plan: Plan,
     common: &CommonOptions,
     jobs: &Jobs,
     earlier: &RunProgress,
-    lock: Option<Lock>,
-    read: impl FnOnce(&mut dyn FnMut(Job) -> Result<()>) -> Result<()>,
+    guard: &dyn Fn() -> Result<G>,
+    read: impl FnOnce(&G, &mut dyn FnMut(Job) -> Result<()>) -> Result<()>,
 ) -> Result<Exit> {
     let options = jobs.show_options(common)?;
+    let guarded = guard()?;
     if jobs.dry_run {
         let mut output = Output::stdout();
         let mut planned = Planned::default();
-        read(&mut |job| {
+        read(&guarded, &mut |job| {
             planned.add(&job);
             output.record(&plan.name(job)?)
         })?;
@@ -49,20 +53,7 @@ pub fn run_jobs_after(
     }
     // The settings come first, since no job can run without Codex.
     let settings = jobs.settings_after(common, earlier)?;
-    let mut planned = Planned::default();
-    let mut add = |job: Job| {
-        planned.add(&job);
-        plan.add(job)
-    };
-    if let Err(error) = read(&mut add) {
-        plan.discard();
-        return Err(error.or_hint("nothing was started"));
-    }
-    let Some(dir) = plan.dir().cloned() else {
-        status("the input has no jobs; nothing was started");
-        return Ok(Exit::Done);
-    };
-    match planned.announce(common, jobs, settings.max_concurrent) {
+    match plan_jobs(&mut plan, common, jobs, settings.max_concurrent, guarded, guard, read) {
         Ok(true) => {}
         Ok(false) => {
             plan.discard();
@@ -73,10 +64,49 @@ pub fn run_jobs_after(
             return Err(error.or_hint("nothing was started"));
         }
     }
-    drop(lock);
+    let Some(dir) = plan.dir().cloned() else {
+        status("the input has no jobs; nothing was started");
+        return Ok(Exit::Done);
+    };
     prune_expired();
     let mut shown = Show::new(options, plan.len());
     let ended = plan.run(settings, &mut shown);
+    let exit = shown.close(&dir, ended, &NextCommands::for_run(&dir));
+    // The command writes to the terminal too.
     on_end::run(&dir);
-    shown.close(&dir, ended, &NextCommands::for_run(&dir))
+    exit
+}
+
+/// Plans all jobs, and announces the run; false if the user does not confirm it.
+fn plan_jobs<G>(
+    plan: &mut Plan,
+    common: &CommonOptions,
+    jobs: &Jobs,
+    most: usize,
+    guarded: G,
+    guard: &dyn Fn() -> Result<G>,
+    read: impl FnOnce(&G, &mut dyn FnMut(Job) -> Result<()>) -> Result<()>,
+) -> Result<bool> {
+    let mut planned = Planned::default();
+    // A plan is visible to other commands, and lists its jobs as those of a running run.
+    let (keeps, mut kept) = (can_ask() && !jobs.yes, Vec::new());
+    read(&guarded, &mut |job| {
+        planned.add(&job);
+        if !keeps {
+            return plan.add(job);
+        }
+        kept.push(plan.name(job)?);
+        Ok(())
+    })?;
+    let is_asked = planned.is_asked(jobs)?;
+    let mut guarded = Some(guarded).filter(|_| !is_asked);
+    if !planned.announce(common, jobs, most)? {
+        return Ok(false);
+    }
+    if is_asked {
+        guarded = Some(guard()?);
+    }
+    let added = kept.into_iter().try_for_each(|job| plan.add_named(job));
+    drop(guarded);
+    added.map(|()| true)
 }

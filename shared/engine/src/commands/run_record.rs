@@ -66,6 +66,17 @@ pub fn run_state(dir: &RunDir, tasks: &RunProgress) -> &'static str {
     }
 }
 
+/// The state of a run in a table: as in the record, and `failed` or `interrupted` for a finished run with such jobs.
+pub fn state_word(dir: &RunDir, tasks: &RunProgress) -> &'static str {
+    let counts = tasks.reported_counts();
+    match run_state(dir, tasks) {
+        "finished" if counts.failed == 0 => "finished",
+        "finished" if tasks.count_interrupted() >= counts.failed => "interrupted",
+        "finished" => "failed",
+        other => other,
+    }
+}
+
 /// The record of a run.
 pub fn describe_run<'r>(dir: &'r RunDir, tasks: &'r RunProgress) -> RunRecord<'r> {
     RunRecord {

@@ -34,13 +34,19 @@ pub fn send_prompt(
     base.images = jobs.images()?;
     base.options = jobs.options()?;
     base.codex_home.clone_from(&home);
-    // Two concurrent commands must not both find that no such run exists.
-    let lock = if jobs.dry_run { None } else { Some(lock_planning()?) };
-    if lock.is_some() && !jobs.new {
-        refuse_unfinished(kind, name, sessions, &base)?;
-    }
+    let guard = || {
+        if jobs.dry_run {
+            return Ok(None);
+        }
+        // Two concurrent commands must not both find that no such run exists.
+        let lock = lock_planning()?;
+        if !jobs.new {
+            refuse_unfinished(kind, name, sessions, &base)?;
+        }
+        Ok(Some(lock))
+    };
     let plan = Plan::new(kind, name, home);
-    run_jobs(plan, common, jobs, lock, |add| sessions.iter().try_for_each(|id| add(base.resuming(*id))))
+    run_jobs(plan, common, jobs, &guard, |_, add| sessions.iter().try_for_each(|id| add(base.resuming(*id))))
 }
 
 /// Refuses an unfinished run of the same target: the same group, or one of the sessions.

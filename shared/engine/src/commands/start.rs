@@ -123,8 +123,8 @@ impl Planned {
     }
 
     /// The directories in which several of the jobs may change files at the same time, in a line; `None` if there is no
-    /// such directory. `most` jobs run at a time.
-    fn describe_shared(&self, most: usize) -> Option<String> {
+    /// such directory. `most` jobs run at a time, and `is_named` is whether the line of the run is printed before.
+    fn describe_shared(&self, most: usize, is_named: bool) -> Option<String> {
         let mut shared: Vec<_> = self.directories.iter().filter(|(_, place)| place.writers > 1).collect();
         if most < 2 || shared.is_empty() {
             return None;
@@ -132,7 +132,10 @@ impl Planned {
         shared.sort_by_key(|(_, place)| std::cmp::Reverse(place.writers));
         let name = |directory: &str| path_cell(directory, home_directory().as_deref(), 50);
         let (first, place) = shared[0];
-        let mut line = format!("{} of {} share {}", place.writers, count_jobs(self.count), name(first));
+        // The line of the run names its only directory.
+        let first =
+            if is_named && self.directories.len() == 1 { "this directory".to_owned() } else { name(first) };
+        let mut line = format!("{} of {} share {first}", place.writers, count_jobs(self.count));
         if let Some((second, place)) = shared.get(1) {
             line += &format!(", {} share {}", place.writers, name(second));
         }
@@ -150,9 +153,13 @@ impl Planned {
 
     /// Prints which of the jobs work in one directory at the same time.
     pub fn report_shared(&mut self, common: &CommonOptions, most: usize) {
+        self.report_shared_after(common, most, false);
+    }
+
+    fn report_shared_after(&mut self, common: &CommonOptions, most: usize, is_named: bool) {
         if self.count > 1 && most > 1 {
             self.find_directories(common);
-            if let Some(line) = self.describe_shared(most) {
+            if let Some(line) = self.describe_shared(most, is_named) {
                 status(line);
             }
         }
@@ -169,21 +176,27 @@ impl Planned {
         }
     }
 
+    /// Whether the user is asked before the run.
+    pub fn is_asked(&self, jobs: &Jobs) -> Result<bool> {
+        must_ask(self.count, jobs)
+    }
+
     /// Prints the line before a run of several jobs. If the run has more jobs than `runs.confirm_above`, and standard
     /// input and error are a terminal, asks whether to start it; returns whether it is started.
     pub fn announce(mut self, common: &CommonOptions, jobs: &Jobs, most: usize) -> Result<bool> {
-        let is_asked = must_ask(self.count, jobs)?;
+        let is_asked = self.is_asked(jobs)?;
         if self.count < 2 && !is_asked {
             return Ok(true);
         }
         self.find_directories(common);
-        self.report_shared(common, most);
         let how = format!("{}, {most} at a time, {}", self.describe_directories(), self.describe_sandboxes());
         if !is_asked {
             let count = count_jobs(self.count);
             status(format_args!("{count}{how}; Ctrl-C stops after the running jobs"));
+            self.report_shared_after(common, most, true);
             return Ok(true);
         }
+        self.report_shared(common, most);
         let kinds: Vec<&str> = self.kinds.iter().copied().collect();
         let what = match kinds[..] {
             ["new"] => format!("Start {}", count_sessions(self.count)),
@@ -219,9 +232,11 @@ pub fn describe_sandbox(options: &Options, has_session: bool) -> String {
 
 /// Whether the user is asked before so many sessions are started.
 pub fn must_ask(count: usize, jobs: &Jobs) -> Result<bool> {
-    if jobs.yes || count == 0 || !can_ask() {
-        return Ok(false);
-    }
+    Ok(!jobs.yes && count > 0 && can_ask() && is_above_limit(count)?)
+}
+
+/// Whether so many sessions are more than `runs.confirm_above`.
+pub fn is_above_limit(count: usize) -> Result<bool> {
     let set = config::chosen(&RUNS_CONFIRM_ABOVE, None)?.and_then(|(text, _)| text.to_str()?.parse().ok());
     Ok(count > set.unwrap_or(20))
 }

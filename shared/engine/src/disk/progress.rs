@@ -251,6 +251,8 @@ pub struct RunProgress {
     pub settings: Option<(usize, SavedSettings)>,
     /// The run whose failed jobs this run does again.
     pub retry_of: Option<String>,
+    /// The directory in which it was begun.
+    pub cwd: Option<String>,
     reported: Counts,
     ids: HashMap<String, usize>,
 }
@@ -431,8 +433,17 @@ impl RunProgress {
                 self.settings = settings.map(|kept| (1, *kept));
             }
             RunEvent::RunStarted {
-                kind, name, codex, codex_home, runner, settings, max_concurrent, ..
+                kind,
+                name,
+                codex,
+                codex_home,
+                runner,
+                settings,
+                max_concurrent,
+                cwd,
+                ..
             } => {
+                self.cwd = self.cwd.take().or(cwd);
                 self.started_at.get_or_insert(at);
                 (self.ended, self.killed) = (None, false);
                 (self.kind, self.name, self.codex, self.codex_home) = (kind, name, codex, codex_home);

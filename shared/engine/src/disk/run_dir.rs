@@ -137,6 +137,16 @@ impl RunDir {
         &self.name
     }
 
+    /// The shortest end of the name by which [`RunDir::find`] finds the run: `3f2a`, or with the parts before these digits.
+    pub fn short_name(&self) -> &str {
+        let all = RunDir::all().unwrap_or_default();
+        let is_unique = |end: &&str| !all.iter().any(|other| other != self && other.name.contains(end));
+        // The time of a later run may have the same four figures.
+        let has_letter = |end: &&str| end.bytes().any(|byte| byte.is_ascii_lowercase());
+        let ends = self.name.rmatch_indices('-').map(|(at, _)| &self.name[at + 1..]);
+        ends.filter(|end| end.len() >= 4).filter(has_letter).find(is_unique).unwrap_or(&self.name)
+    }
+
     /// Its journal.
     pub fn journal(&self) -> PathBuf {
         self.path.join("journal.ndjson")

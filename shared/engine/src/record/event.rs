@@ -159,6 +159,9 @@ pub enum RunEvent {
         /// The run whose failed jobs this run does again; null if this run is no retry.
         #[serde(default)]
         retry_of: Option<String>,
+        /// The directory in which the run was begun; absent if unknown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cwd: Option<String>,
         /// The process of the runner.
         runner: Process,
     },

@@ -109,7 +109,7 @@ impl Choice for OnLimit {
         (
             OnLimit::Wait,
             "wait",
-            "wait until the limit resets; then start one job as a test, and the other jobs after the test succeeds",
+            "wait until the limit resets; then start one job as a test, and the other jobs after the test succeeds. If Codex reports no reset time, tests follow after 5, 10, 20 ... s, up to one hour; after 14 failed tests, which take five and a half hours, end the run with exit status 75",
         ),
         (OnLimit::Try, "try", "the same as stop, but also start jobs before the limit resets"),
     ];

@@ -260,6 +260,10 @@ impl<'e> Engine<'e> {
         let is_pending = |at: &usize| self.tasks.all[*at].state == State::Pending;
         let claimed: Vec<usize> = jobs.clone().filter(is_pending).collect();
         self.tasks.reopen(codex);
+        if !continued {
+            self.tasks.cwd =
+                std::env::current_dir().ok().and_then(|cwd| cwd.into_os_string().into_string().ok());
+        }
         let tasks = &self.tasks;
         let what = RunEvent::RunStarted {
             kind: tasks.kind.clone(),
@@ -271,6 +275,7 @@ impl<'e> Engine<'e> {
             codex_home: tasks.codex_home.clone(),
             settings: Some(Box::new(self.settings.to_saved())),
             retry_of: tasks.retry_of.clone(),
+            cwd: tasks.cwd.clone(),
             runner: liveness::identify_process(std::process::id() as i32),
         };
         self.record_event(what, true)?;

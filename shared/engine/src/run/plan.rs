@@ -40,7 +40,12 @@ impl Plan {
 
     /// Adds a job. A job without an id gets its number as id.
     pub fn add(&mut self, job: Job) -> Result<()> {
-        let mut job = self.name(job)?;
+        let job = self.name(job)?;
+        self.add_named(job)
+    }
+
+    /// Adds a job that [`Plan::name`] returned.
+    pub fn add_named(&mut self, mut job: Job) -> Result<()> {
         if self.made.is_none() {
             let (dir, mut journal) = RunDir::create(&self.tasks.kind, &self.tasks.name)?;
             let what = RunEvent::RunPlanned {

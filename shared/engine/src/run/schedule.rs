@@ -128,7 +128,11 @@ impl Engine<'_> {
             Admission::Shut(limit) => limit,
         };
         // A limit whose reset time is past is being probed, by this runner or another.
-        if policy == OnLimit::Stop && limit.until.is_some_and(|until| until > now) {
+        let must_stop = match policy {
+            OnLimit::Wait => limit.is_hopeless(now),
+            _ => policy == OnLimit::Stop && limit.until.is_some_and(|until| until > now),
+        };
+        if must_stop {
             self.listener.warn(limit.error(now).message());
             self.stop.why = Some(Class::UsageLimit.word());
             self.stop.until = limit.until;

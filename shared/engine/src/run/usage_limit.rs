@@ -9,8 +9,9 @@
 //! **Reset times.** A probe that fails leaves a session without an answer, so a probe waits until the limit has reset.
 //! The rollout has the time to the second, if the service reported it, and it is used if Codex's message does not
 //! contradict it. Codex itself prints whole minutes, rounded down: the limit has reset when that minute is over. If the
-//! time is past or unknown, the next probe follows after 5, 10, 20 ... s, up to ten minutes; a time of day that is past
-//! never means tomorrow.
+//! time is past or unknown, the next probe follows after 5, 10, 20 ... s, up to an hour; a time of day that is past
+//! never means tomorrow. After [`MOST_TRIES`] failed probes, which is longer than the window of five hours, runs that
+//! wait stop; the run that is continued after the next hour probes once.
 //!
 //! **Crash.** The lock of a probe that dies is released by the system, and the next runner probes. After the
 //! clock was set back the recorded times are invalid, and the next runner probes too.
@@ -32,7 +33,9 @@ use codex_agent_shared::time::Timestamp;
 /// The first wait for a limit of unknown reset time, in milliseconds; each further wait is twice as long.
 const FIRST: i64 = 5000;
 /// The longest wait, in milliseconds.
-const LONGEST: i64 = 600_000;
+const LONGEST: i64 = 3_600_000;
+/// The number of failed probes after which no run waits for a limit of unknown reset time: each leaves a session.
+const MOST_TRIES: u32 = 14;
 /// The time within which a limit resets after the minute that Codex prints, in milliseconds.
 const MINUTE: i64 = 60_000;
 /// The time that a probe waits after the second in which a limit resets, in milliseconds.
@@ -216,11 +219,22 @@ impl ActiveLimit {
         self.until.is_some_and(|until| until <= now)
     }
 
+    /// Whether no run waits any longer, since the reset time is unknown and many attempts failed.
+    pub fn is_hopeless(&self, now: Timestamp) -> bool {
+        self.until.is_none() && self.tries >= MOST_TRIES && self.next > now
+    }
+
     /// The reset time, as part of a sentence.
     pub fn describe_until(&self, now: Timestamp) -> String {
         match self.until {
             Some(until) if self.is_over(now) => format!("since {}, as Codex reported", until.clock()),
             Some(until) => format!("until {}, in {}", until.clock(), until.countdown(now)),
+            None if self.is_hopeless(now) => {
+                let (tries, next) = (self.tries, self.next.clock());
+                format!(
+                    "its reset time is unknown, and {tries} attempts failed; no attempt is made before {next}"
+                )
+            }
             None if self.next > now => {
                 format!("its reset time is unknown, and the next attempt is in {}", self.next.countdown(now))
             }
@@ -315,10 +329,16 @@ mod tests {
         assert_eq!(two.request_start(false, at(-100)).unwrap(), Admission::Probe);
         two.remove_limit().unwrap();
         assert_eq!(two.request_start(false, at(21)).unwrap(), Admission::Free);
-        for tries in 0..12 {
+        let mut waited = 0;
+        for tries in 0..20 {
             two.lock_probe().unwrap();
-            let wait = two.record_limit(None, &[], "limit", at(30), true).unwrap().next.0 - at(30).0;
-            assert_eq!(wait, [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000][tries.min(7)]);
+            let limit = two.record_limit(None, &[], "limit", at(30), true).unwrap();
+            let wait = limit.next.0 - at(30).0;
+            assert_eq!(wait, (5000 << tries).min(3_600_000));
+            // Runs wait for longer than the window of five hours, and then no more until the next attempt is due.
+            assert_eq!(limit.is_hopeless(at(30)), waited > 5 * 3_600_000, "{tries}: {waited}");
+            assert!(!limit.is_hopeless(limit.next));
+            waited += wait;
         }
     }
 }

@@ -18,17 +18,13 @@ pub struct NextCommands {
 }
 
 impl NextCommands {
-    /// The commands for a run, except that of a queue. The newest run needs no name.
+    /// The commands for a run, except that of a queue. They name the run, since they may be typed after other runs.
     pub fn for_run(dir: &RunDir) -> NextCommands {
-        let newest = RunDir::all().ok().and_then(|all| all.into_iter().next());
-        let name = match newest.is_some_and(|newest| newest == *dir) {
-            true => String::new(),
-            false => format!(" {}", dir.name()),
-        };
+        let name = dir.short_name();
         NextCommands {
             resume: continue_command(dir),
-            retry: format!("codex-agent run retry{name}"),
-            answers: format!("codex-agent run log{name} --answers"),
+            retry: format!("codex-agent run retry {name}"),
+            answers: format!("codex-agent run log {name} --answers"),
         }
     }
 
@@ -53,7 +49,7 @@ pub fn count_jobs(jobs: usize) -> String {
 
 /// The command that continues a run, except that of a queue.
 pub fn continue_command(dir: &RunDir) -> String {
-    format!("codex-agent run continue {}", dir.name())
+    format!("codex-agent run continue {}", dir.short_name())
 }
 
 /// Prints how a run ended and what to type next, and returns the exit status. `log` is the command that prints events

@@ -68,6 +68,8 @@ pub struct Show {
     tallies: HashMap<String, Tally>,
     /// The day of the last line, if it has been printed or is today.
     day: String,
+    /// Whether a job was completed.
+    has_answers: bool,
     is_closed: bool,
     /// The error of a failed write, unless the reader closed the pipe.
     write_error: Option<Error>,
@@ -108,6 +110,7 @@ impl Show {
             labels: HashMap::new(),
             tallies: HashMap::new(),
             day: Timestamp::now().local(DAY),
+            has_answers: false,
             is_closed: false,
             write_error: None,
         }
@@ -349,7 +352,12 @@ impl Show {
         })?;
         let log = format!("codex-agent run log {}", dir.name());
         let exit = report_end(&ended, next, self.is_closed.then_some(&log));
-        if exit == Exit::Done && self.terminal && !self.options.json && !self.options.answers {
+        let has_answers = match exit {
+            Exit::Done => true,
+            Exit::Negative => self.has_answers,
+            _ => false,
+        };
+        if has_answers && self.terminal && !self.options.json && !self.options.answers {
             status(format_args!("'{}' prints the answers", next.answers));
         }
         match self.write_error.take() {
@@ -388,6 +396,7 @@ impl Observer for Show {
             }
         }
         self.print(|show| show.write(event));
+        self.has_answers |= matches!(event.what, RunEvent::JobCompleted { .. });
         match &event.what {
             RunEvent::JobCompleted { of, .. }
             | RunEvent::JobFailed { of, again: false, .. }
