@@ -3,15 +3,20 @@
 use std::collections::HashSet;
 use std::process::ExitCode;
 
-use codex_agent_engine::codex::archive::{Action, Archiver, RefusedRecord, refusal_error};
+use codex_agent_engine::codex::archive::{Action, Archiver, Refused, RefusedRecord, refusal_error};
 use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::query_version;
+use codex_agent_engine::commands::pending::find_pending_work;
+use codex_agent_engine::commands::start::is_above_limit;
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
+use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::watch::{SessionEvent, SessionEventKind};
 use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Sessions, Shape};
+use codex_agent_shared::query::Archived;
 use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::terminal::{ask, can_ask};
 use codex_agent_shared::text::{cell, counted};
@@ -34,9 +39,9 @@ fn flags() -> Vec<Flag> {
         Flag::switch("undo", "unarchive the sessions", |args: &mut Args| &mut args.own.undo),
         Flag::switch("delete", "delete the sessions, archived or not, after a confirmation", |args: &mut Args| &mut args.own.delete)
             .more("Codex deletes the transcript and the name of each session, and the subagents of the session; none of these can be restored. Codex deletes no session of which forks exist that begin in its transcript, unless the forks are deleted by the same command, and does not delete the worktree of a session."),
-        Flag::switch("yes", "with --delete, do not ask for confirmation", |args: &mut Args| &mut args.own.yes)
+        Flag::switch("yes", "do not ask for confirmation, and include sessions with pending jobs", |args: &mut Args| &mut args.own.yes)
             .short('y')
-            .more("--delete needs this option if standard input or standard error is not a terminal."),
+            .more("If standard input or standard error is not a terminal, --delete needs this option, and so do more than 20 sessions that are selected by options; the setting runs.confirm_above changes the number."),
         Flag::switch("dry-run", "print the sessions that would be changed, and change no session", |args: &mut Args| {
             &mut args.own.dry_run
         }),
@@ -46,29 +51,41 @@ fn flags() -> Vec<Flag> {
     ]
 }
 
+fn selecting() -> impl Iterator<Item = Flag> {
+    filters::selecting().into_iter().map(|flag| match flag.long() {
+        "until" => flag.more("If TIME is a day, week, month or year, such as 2026-11-22, yesterday or 'last week', sessions up to its end are included. '--until 90d' selects the sessions without a turn in the last 90 days."),
+        _ => flag,
+    })
+}
+
 fn tool() -> Tool {
     Tool::ours("codex-agent-archive")
         .description([
             "Runs Codex to archive sessions. An archived session is not listed by codex-agent-ls(1) or by Codex, and cannot be resumed until it is unarchived; its transcript is kept. Codex archives the subagents of a session with the session.",
-            "REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB. All references must match a session; otherwise no session is changed. Instead of REF, --find names one session by words; if several match, they are listed, and none is changed.",
-            "    codex-agent ls --until 90d --json | codex-agent archive -",
+            "REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB. All references must match a session; otherwise no session is changed.",
+            "Instead of REF, --since, --until, --under and --repo select all sessions that match: with --undo the archived ones, with --delete archived ones and others.",
+            "    codex-agent archive --until 90d",
+            "If options select more than 20 sessions, the tool shows their number, the oldest and the newest, and asks for confirmation; the setting runs.confirm_above changes the number. With --find, alone or beside these options, exactly one session must match; if several match, they are listed, and none is changed.",
+            "A session for which a run or a queue has pending jobs is skipped, since its jobs would fail, unless --yes is given. --undo skips no session.",
             "A line on standard error reports the result for each session. A session that Codex does not archive, such as a session that is open in another process, is reported with Codex's reason, and the other sessions are archived. A session that is archived already is reported, and is no error.",
             "Codex 0.77 or later is needed; 0.92 or later for --undo, 0.140 or later for --delete. Codex is started once for all sessions, which takes about half a second.",
         ])
         .command(
             Command::new(run)
                 .operands("[REF...|-]", &[Completes::Sessions])
-                .flags(filters::SELECTION, filters::selecting())
+                .flags(filters::SELECTION, selecting())
                 .flags("Options", flags()),
         )
         .exit_status(&[
-            (0, "All sessions are archived, or, with --undo or --delete, unarchived or deleted."),
-            (1, "A session does not exist, Codex refused a session, or the user did not confirm."),
-            (2, "Bad usage, an ambiguous reference, --delete without a terminal and without --yes, or Codex could not be run."),
+            (0, "All sessions are archived, or, with --undo or --delete, unarchived or deleted; also if the input is empty, or no session matches --since, --until, --under and --repo."),
+            (1, "A session does not exist, no session matches --find, Codex refused a session, a session was skipped, or the user did not confirm."),
+            (2, "Bad usage, an ambiguous reference, a confirmation is needed and there is neither a terminal nor --yes, or Codex could not be run."),
         ])
         .examples(&[
             ("Archive the newest session of the current directory:", "codex-agent archive @"),
-            ("Archive all sessions without a turn in the last 90 days:", "codex-agent ls --until 90d --json | codex-agent archive -"),
+            ("Archive all sessions without a turn in the last 90 days:", "codex-agent archive --until 90d"),
+            ("Show which sessions of the repository of the current directory would be archived:", "codex-agent archive --repo . --until 2w --dry-run"),
+            ("Archive the sessions of a branch:", "codex-agent ls --branch main --json | codex-agent archive -"),
             ("Unarchive a session:", "codex-agent archive --undo cd6d1b0c"),
             ("List the archived sessions:", "codex-agent ls --archived=only"),
             (
@@ -101,21 +118,38 @@ fn run(args: Args) -> Result<Exit> {
     };
     let mut index = args.common.index()?;
     let harm = format!("nothing was {}", action.done());
-    let mut sessions = args.common.sessions(&mut index, &args.operands, &harm)?;
+    let selection = &args.common.selection;
+    let is_filtered = selection.is_given() && !selection.has_words();
+    let mut sessions = match is_filtered {
+        true => filtered(&args, action, &mut index).map_err(|error| error.hint(harm.as_str()))?,
+        false => args.common.sessions(&mut index, &args.operands, &harm)?,
+    };
     let mut seen = HashSet::new();
     sessions.retain(|session| session.id.is_some_and(|id| seen.insert(id)));
+    let mut report = Report::new(action, args.common.json && !args.own.dry_run);
+    if action != Action::Unarchive && !args.own.yes {
+        skip_pending(action, &mut sessions, &mut report)?;
+    }
     if args.own.dry_run {
         return print_dry_run(&args, action, &sessions);
     }
-    if sessions.is_empty() {
-        status(format_args!("the input has no sessions; {harm}"));
+    if sessions.is_empty() && report.count_refused == 0 {
+        if !is_filtered {
+            status(format_args!("the input has no sessions; {harm}"));
+        }
         return Ok(Exit::Done);
     }
-    if action == Action::Delete && !args.own.yes && !is_confirmed(&sessions)? {
-        status("nothing was deleted: the answer was not yes");
+    let is_confirmed = args.own.yes
+        || sessions.is_empty()
+        || match action {
+            Action::Delete => is_deletion_confirmed(&sessions)?,
+            _ if is_filtered && is_above_limit(sessions.len())? => is_selection_confirmed(action, &sessions)?,
+            _ => true,
+        };
+    if !is_confirmed {
+        status(format_args!("{harm}: the answer was not yes"));
         return Ok(Exit::Negative);
     }
-    let mut report = Report::new(action, args.common.json);
     let (done, open): (Vec<_>, Vec<_>) = sessions.iter().partition(|session| action.is_done(session));
     for session in done {
         report.already(session)?;
@@ -129,6 +163,46 @@ fn run(args: Args) -> Result<Exit> {
         archiver.close();
     }
     report.finish()
+}
+
+/// The sessions that the filters select, the newest first.
+fn filtered(args: &Args, action: Action, index: &mut Index) -> Result<Vec<Session<'static>>> {
+    let archived = match action {
+        Action::Archive => Archived::No,
+        Action::Unarchive => Archived::Only,
+        Action::Delete => Archived::With,
+    };
+    let selection = &args.common.selection;
+    match selection.all(index, &args.operands, archived) {
+        Ok(found) => {
+            let found = found.unwrap_or_default();
+            status(format_args!("{} selects {}", selection.typed(), counted(found.len(), "session")));
+            Ok(found)
+        }
+        // A command that is run every day has nothing to do on most days.
+        Err(error) if error.exit() == Exit::Negative => {
+            let harm = format!("nothing was {}", action.done());
+            warn_of(&error.hint(harm));
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes and reports the sessions for which a run or a queue has pending jobs.
+fn skip_pending(action: Action, sessions: &mut Vec<Session<'static>>, report: &mut Report) -> Result<()> {
+    let mut pending = find_pending_work()?;
+    let mut error = None;
+    sessions.retain(|session| {
+        let work = session.id.filter(|_| !action.is_done(session)).and_then(|id| pending.remove(&id));
+        let Some(work) = work else { return true };
+        let hint = format!("{}; --yes {}s the session nevertheless", work.command, action.word());
+        let refused = Refused { message: work.clause, hint: Some(hint), has_forks: false };
+        let reported = report.refused(session, &refused.message, &refusal_error(action, session, &refused));
+        error = error.take().or(reported.err());
+        false
+    });
+    error.map_or(Ok(()), Err)
 }
 
 /// Archives, unarchives or deletes the sessions. A session with forks is deleted after its forks.
@@ -152,9 +226,11 @@ fn apply_to_all(
                     let rest = count - at + left.len();
                     let changed = report.count_done;
                     let done = action.done();
-                    return Err(error.hint(format!(
-                        "{changed} sessions were {done}; {rest} sessions were not tried or not {done}"
-                    )));
+                    let was = |count: usize| {
+                        format!("{} {}", counted(count, "session"), if count == 1 { "was" } else { "were" })
+                    };
+                    let (changed, rest) = (was(changed), was(rest));
+                    return Err(error.hint(format!("{changed} {done}; {rest} not tried or not {done}")));
                 }
             }
         }
@@ -171,12 +247,16 @@ fn apply_to_all(
 /// The number of sessions that a question lists.
 const LISTED: usize = 10;
 
-fn is_confirmed(sessions: &[Session<'_>]) -> Result<bool> {
+/// The error for a question that cannot be asked.
+fn no_terminal(action: Action, what: &str) -> Error {
+    let verb = action.word();
+    let error = format!("cannot {verb} {what} without a confirmation: there is no terminal to ask on");
+    Error::new(error).hint(format!("--yes {verb}s the sessions without a confirmation"))
+}
+
+fn is_deletion_confirmed(sessions: &[Session<'_>]) -> Result<bool> {
     if !can_ask() {
-        return Err(Error::new(
-            "cannot delete sessions without a confirmation: there is no terminal to ask on",
-        )
-        .hint("--yes deletes the sessions without a confirmation"));
+        return Err(no_terminal(Action::Delete, "sessions"));
     }
     for session in sessions.iter().take(LISTED) {
         status(summary(session));
@@ -189,6 +269,21 @@ fn is_confirmed(sessions: &[Session<'_>]) -> Result<bool> {
         count => format!("these {count} sessions, their transcripts and their subagents"),
     };
     ask(&format!("Delete {what}? They cannot be restored."))
+}
+
+/// Asks whether the sessions that filters selected are meant, of which the oldest and the newest are shown.
+fn is_selection_confirmed(action: Action, sessions: &[Session<'_>]) -> Result<bool> {
+    let count = counted(sessions.len(), "session");
+    if !can_ask() {
+        return Err(no_terminal(action, &count));
+    }
+    let day = |session: &Session<'_>| session.updated_at.map(|at| at.local("%Y-%m-%d")).unwrap_or_default();
+    let ends = [("oldest", sessions.last()), ("newest", sessions.first())];
+    for (which, session) in ends.into_iter().filter_map(|(which, session)| Some((which, session?))) {
+        status(format_args!("the {which}: {}  {}", day(session), summary(session)));
+    }
+    let word = action.word();
+    ask(&format!("{}{} {count}?", word[..1].to_uppercase(), &word[1..]))
 }
 
 fn print_dry_run(args: &Args, action: Action, sessions: &[Session<'_>]) -> Result<Exit> {

@@ -9,7 +9,7 @@ use crate::world::fake::{Fake, wait_until};
 use crate::world::json as records;
 use crate::world::ran;
 use crate::world::real::{Real, VERSIONS, end};
-use crate::world::terminal::Terminal;
+use crate::world::terminal::{Terminal, joined};
 
 /// The ids of the sessions that are listed.
 fn listed(fake: &Fake, words: &[&str]) -> Vec<String> {
@@ -116,6 +116,100 @@ fn a_reference_without_a_session_archives_nothing() {
     assert_eq!(fake.0.snapshot(), before);
 }
 
+/// Filters alone select all sessions that match. Above `runs.confirm_above` the user is asked, or `--yes` is needed.
+#[test]
+fn filters_select_sessions_and_many_are_confirmed() {
+    let fake = Fake::newest();
+    let ids: Vec<String> = (0..3).map(|at| fake.begin(&format!("message {at}"))).collect();
+    fake.good(&["archive", &ids[0]]);
+    // Nothing to do on most days is no error.
+    let ran = fake.tool(&["archive", "--until", "90d"]);
+    ran.succeeds()
+        .prints("")
+        .reports("--until ")
+        .reports("matches no session")
+        .reports("nothing was archived");
+    fake.tool(&["archive", "--under", "no-such"]).succeeds().reports("is not a directory");
+    let ran = fake.tool(&["archive", "--since", "1d", "--dry-run", "--json"]);
+    ran.succeeds().reports("selects 2 sessions");
+    let found: Vec<Value> = records(&ran.out).iter().map(|session| session["id"].clone()).collect();
+    assert_eq!(found, [ids[2].as_str(), &ids[1]]);
+    fake.0.write("home/.config/codex-agent/config.toml", "runs.confirm_above = 1\n");
+    let before = fake.0.snapshot();
+    let ran = fake.tool(&["archive", "--since", "1d"]);
+    ran.exits(2)
+        .reports("cannot archive 2 sessions without a confirmation")
+        .reports("--yes archives the sessions");
+    let ask = |words: &[&str], answer: &str| {
+        let mut terminal = Terminal::open(fake.started(&[&["archive"], words].concat()), 100, 24);
+        let question = joined(&terminal.until("[y/N] "));
+        terminal.press(answer);
+        let (shown, code) = terminal.end();
+        (question, joined(&shown), code)
+    };
+    for answer in ["n\r", "\r", "\u{4}"] {
+        let (question, shown, code) = ask(&["--since", "1d"], answer);
+        assert!(question.contains("Archive 2 sessions?"), "{question}");
+        assert!(question.contains("the oldest: ") && question.contains("message 1"), "{question}");
+        assert!(question.contains("the newest: ") && question.contains("message 2"), "{question}");
+        assert!(
+            shown.contains("nothing was archived: the answer was not yes") && code == 1,
+            "{shown} {code}"
+        );
+    }
+    assert_eq!(fake.0.snapshot(), before);
+    // One session is no question, and references are meant.
+    fake.tool(&["archive", "--find", "message 1", "--since", "1d"]).succeeds().reports("archived: ");
+    fake.tool(&["archive", &ids[1], &ids[2]]).succeeds().reports("1 session archived, 1 already archived");
+    let (question, _, code) = ask(&["--undo", "--since", "1d"], "y\r");
+    assert!(question.contains("Unarchive 3 sessions?") && code == 0, "{question} {code}");
+    fake.tool(&["archive", "--since", "1d", "--yes"]).succeeds().reports("3 sessions archived");
+    // Archived sessions are deleted too.
+    fake.tool(&["archive", "--undo", &ids[0]]).succeeds();
+    let ran = fake.tool(&["archive", "--delete", "--since", "1d"]);
+    ran.exits(2).reports("cannot delete sessions without a confirmation");
+    fake.tool(&["archive", "--delete", "--since", "1d", "-y"]).succeeds().reports("3 sessions deleted");
+    fake.check(0);
+}
+
+/// A session that a run or a queue still needs is archived only with `--yes`.
+#[test]
+fn sessions_with_pending_jobs_are_skipped() {
+    let fake = Fake::newest();
+    let mut ids: Vec<String> = (0..3).map(|at| fake.begin(&format!("message {at}"))).collect();
+    fake.good(&["queue", "create", "book", "--one-session"]);
+    fake.good(&["queue", "add", "book", "-p", "first chapter"]);
+    fake.good(&["queue", "run", "book"]);
+    ids.insert(2, listed(&fake, &["-n", "1"]).remove(0));
+    let job = |id: &str| format!("{{\"type\":\"job\",\"session\":\"{id}\",\"prompt\":\"go on {id}\"}}\n");
+    // The first job of the run uses up the failures that it may have.
+    let jobs = job(&ids[0]).replace("go on", "FAIL400") + &job(&ids[1]) + &job(&ids[1]);
+    fake.feed(&["run", "--jobs", "-j1", "--max-failures", "1"], &jobs).exits(75);
+    let run = fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    fake.good(&["queue", "add", "book", "-p", "next chapter"]);
+    for words in [&["archive", "--since", "1d"][..], &["archive", &ids[1], &ids[2], &ids[3], &ids[0]]] {
+        let ran = fake.tool(&[words, &["--json", "--dry-run"]].concat());
+        let left: Vec<Value> = records(&ran.out).iter().map(|session| session["id"].clone()).collect();
+        assert!(left.contains(&ids[0].as_str().into()) && left.contains(&ids[3].as_str().into()), "{ran}");
+        assert_eq!(left.len(), 2, "{ran}");
+    }
+    let ran = fake.tool(&["archive", "--since", "1d", "--json"]);
+    ran.exits(1).reports(format!("run '{run}' has 2 pending jobs of the session"));
+    ran.reports("queue 'book' has 1 pending prompt for the session")
+        .reports("2 sessions archived, 2 not archived");
+    let mut events = types(&records(&ran.out)).iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>();
+    events.sort();
+    assert_eq!(events, ["session.archived", "session.archived", "session.refused", "session.refused"]);
+    assert_eq!(listed(&fake, &[]), [ids[2].as_str(), &ids[1]]);
+    fake.tool(&["archive", "--delete", &ids[1]]).exits(1).reports("cannot delete session");
+    fake.tool(&["archive", "--yes", &ids[1], &ids[2]]).succeeds().reports("2 sessions archived");
+    fake.tool(&["archive", "--undo", &ids[1], &ids[2]]).succeeds();
+    // When the work is done, nothing is in the way.
+    fake.tool(&["run", "continue", &run]).exits(1);
+    fake.good(&["queue", "run", "book"]);
+    fake.tool(&["archive", &ids[1], &ids[2]]).succeeds().reports("2 sessions archived");
+}
+
 #[test]
 fn deleting_needs_a_confirmation() {
     let fake = Fake::newest();
@@ -125,15 +219,15 @@ fn deleting_needs_a_confirmation() {
     fake.feed(&["archive", "--delete"], format!("{one}\n")).exits(2).reports("--yes deletes");
     let ask = |answer: &str, words: &[&str]| {
         let mut terminal = Terminal::open(fake.started(&[&["archive", "--delete"], words].concat()), 80, 24);
-        let question = terminal.until("[y/N] ");
+        let question = joined(&terminal.until("[y/N] "));
         terminal.press(answer);
         let (shown, code) = terminal.end();
-        (question, shown, code)
+        (question, joined(&shown), code)
     };
     let (question, shown, code) = ask("n\r", &[&one, &two]);
     assert!(question.contains("Delete these 2 sessions, their transcripts"), "{question}");
     assert!(question.contains("They cannot be restored.") && question.contains("two"), "{question}");
-    assert!(!question.contains("\u{1b}[31m"), "{question:?}");
+    assert!(question.contains("two\\x1b[31m"), "{question:?}");
     assert!(shown.contains("nothing was deleted") && code == 1, "{shown} {code}");
     // The end of the input is no confirmation.
     let (_, shown, code) = ask("\u{4}", &[&one]);
