@@ -24,7 +24,7 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-name")
         .description([
             "Runs Codex to name the session REF, so that the list of sessions in Codex shows NAME, and 'codex resume NAME' finds the session. Codex has no command that names sessions of 'codex exec'.",
-            "REF is a reference to a session; see codex-agent(7). Without REF and NAME on a terminal, codex-agent-pick(1) lets the user choose the session, and the name is asked for. Instead of REF, --find names the session by words; if several sessions match, they are listed, and none is named. Every tool of codex-agent accepts the name of a session as a reference. Several sessions may have the same name: Codex 0.171 itself names the sessions of the Codex TUI, and in Codex 0.169 a fork has the name of the session that was forked. If a tool needs one session and several sessions have the name, the tool prints an error that lists the newest of these sessions. A name is refused if it is a complete id or the path of a rollout, or begins with @, -, id: or name:, since such a name would be another kind of reference. Codex removes blanks around a name, keeps the earlier names of a session in session_index.jsonl, and cannot remove a name.",
+            "REF is a reference to a session; see codex-agent(7). On a terminal, codex-agent-pick(1) lets the user choose the session if REF and NAME are missing, and the name is then asked for, or if REF is no reference and sessions have it as a word, or if --find matches several sessions. Without a terminal, --find lists several sessions that match, and none is named. Every tool of codex-agent accepts the name of a session as a reference. Several sessions may have the same name: Codex 0.171 itself names the sessions of the Codex TUI, and in Codex 0.169 a fork has the name of the session that was forked. If a tool needs one session and several sessions have the name, the tool prints an error that lists the newest of these sessions. A name is refused if it is a complete id or the path of a rollout, or begins with @, -, id: or name:, since such a name would be another kind of reference. Codex removes blanks around a name, keeps the earlier names of a session in session_index.jsonl, and cannot remove a name.",
             "Codex 0.94 or later is needed. The tool starts Codex, which takes about half a second.",
         ])
         .command(
@@ -51,15 +51,22 @@ fn main() -> ExitCode {
 }
 
 fn run(mut args: Args) -> Result<Exit> {
-    if args.operands.is_empty() {
-        if let Some(exit) = args.pick_if_missing(true)? {
-            return Ok(exit);
-        }
-        if let Some(id) = args.operands.first() {
-            let short = Id::parse(id).map_or_else(|| id.clone(), Id::short);
-            args.operands.push(ask_text(&format!("Name of session '{short}':"))?);
-        }
+    let has_none = args.operands.is_empty();
+    // The last operand is the name, and the one before it the session.
+    let name = match (args.operands.len(), args.common.selection.is_given()) {
+        (1, true) | (2, _) => args.operands.pop(),
+        _ => None,
+    };
+    if (has_none || name.is_some())
+        && let Some(exit) = args.pick_if_missing(true)?
+    {
+        return Ok(exit);
     }
+    if let Some(id) = args.operands.first().filter(|_| has_none) {
+        let short = Id::parse(id).map_or_else(|| id.clone(), Id::short);
+        args.operands.push(ask_text(&format!("Name of session '{short}':"))?);
+    }
+    args.operands.extend(name);
     let selection = &args.common.selection;
     let (reference, name) = match &args.operands[..] {
         [name] if selection.is_given() => (&[][..], name),

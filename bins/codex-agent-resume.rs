@@ -83,7 +83,8 @@ fn tool() -> Tool {
             "With --prompt or --prompt-file, the Codex TUI is not opened: the prompt is sent to each of the sessions as its next turn, in the working directory of its last turn, several sessions concurrently. Events are printed as they happen, and are saved: 'codex-agent run log' prints the events again. After a crash, 'codex-agent run continue' continues the run without sending a prompt twice. See codex-agent-run(1).",
             "    codex-agent find parser --json | codex-agent resume --prompt 'Go on' --answers",
             "REF is a reference to a session; see codex-agent(7). Without REF, codex-agent-pick(1) lets the user choose on a terminal; otherwise, or if REF is '-', the reference is read from the first line of standard input, or, with a prompt, a reference from each line: a session record, a JSON string, or a line up to its first TAB. The standard input of the Codex TUI is then the terminal.",
-            "Instead of REF, --find names the session by words; the other options of this section narrow the choice, or name the session alone. If several sessions match, none is resumed: they are listed, the best first, and the exit status is 2.",
+            "Instead of REF, --find names the session by words; the other options of this section narrow the choice, or name the session alone. If several sessions match, the user chooses one of them on a terminal with codex-agent-pick(1); otherwise they are listed, the best first, none is resumed, and the exit status is 2. On a terminal, words that are no reference open codex-agent-pick(1) with the sessions that have these words first, in all directories; Enter resumes the first.",
+            "    codex-agent resume login page --since yesterday",
             "A session is refused, with a hint, if it is archived, if its working directory does not exist, or if a newer version of Codex wrote it in a format that the installed Codex does not know: the installed Codex would damage the session.",
         ])
         .command(
@@ -106,7 +107,7 @@ fn tool() -> Tool {
         .examples(&[
             ("Resume the newest session of the current directory:", "codex-agent resume @"),
             (
-                "Resume the session that has a word and was updated since a day (of several, none is opened, and they are listed):",
+                "Resume the session that has a word and was updated since a day (of several, the user chooses one on a terminal):",
                 "codex-agent resume --find 'login work' --since 2026-11-22",
             ),
             ("Choose a session of this repository, and resume it:", "codex-agent pick | codex-agent resume -"),

@@ -1,8 +1,10 @@
 //! The picker on a terminal: its keys, what it prints, and what must not disturb it.
 
 mod faults;
+mod filters;
 mod keys;
 mod launch;
+mod targets;
 
 use crate::world::fake::Fake;
 use crate::world::terminal::Terminal;
@@ -15,6 +17,17 @@ fn fake() -> (Fake, [String; 3]) {
     let fake = Fake::newest();
     let ids = ["Fix the parser", "Write a manual", "Parse the list"].map(|prompt| fake.begin(prompt));
     (fake, ids)
+}
+
+/// Completes one turn of a new session in a directory of the world, which is made if it is missing.
+fn begin_in(fake: &Fake, directory: &str, prompt: &str) -> String {
+    std::fs::create_dir_all(fake.0.path(directory)).unwrap();
+    let mut command = fake.0.command(fake.0.path("bin/codex").to_str().unwrap());
+    command.args(["exec", "--json", "--skip-git-repo-check", prompt]).current_dir(fake.0.path(directory));
+    let output = command.output().unwrap();
+    assert!(output.status.success());
+    let records = crate::world::json(&String::from_utf8(output.stdout).unwrap());
+    records[0]["thread_id"].as_str().unwrap().to_owned()
 }
 
 /// A shell line on a terminal of its own, in the directory of the sessions.

@@ -22,12 +22,13 @@ use codex_agent_shared::child;
 use codex_agent_shared::child::signals::{SIGCONT, SIGTSTP};
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::flags::CommonOptions;
-use codex_agent_shared::cli::{Command, Completes, Tool, flags};
+use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
 use codex_agent_shared::error::{Error, Exit, Result, reason, warn};
 use codex_agent_shared::output::{Sessions, Shape};
-use codex_agent_shared::query::{Archived, Filter, Query, root_of};
+use codex_agent_shared::query::{Archived, Filter, Query};
 use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::terminal::is_terminal;
+use codex_agent_shared::text::lowered;
 
 use actions::Action;
 use picker::{Picker, Scope, Wish};
@@ -50,7 +51,7 @@ fn pick_flags() -> [Flag; 2] {
     [
         Flag::switch("all", "begin with the sessions of all directories", |args: &mut Args| &mut args.own.all)
             .short('a')
-            .more("By default, the list begins with the sessions of this repository, or, outside of a repository, of the current directory and the directories below it; Ctrl-T shows all. If there are no such sessions, the list begins with all."),
+            .more("By default, the list begins with the sessions of this repository in all of its working trees, or, outside of a repository, of the current directory and the directories below it; Ctrl-T shows all. If there are no such sessions, or if --cwd, --under, --repo, --group or --forks-of is given, the list begins with all."),
         Flag::switch("one", "choose one session; Tab marks none", |args: &mut Args| &mut args.own.one).short('1'),
     ]
 }
@@ -61,26 +62,28 @@ fn tool() -> Tool {
             "Shows sessions on the terminal, the newest first, and prints those that are chosen. What is typed filters the list: each word must occur in the title, the name, the project (the last two parts of the directory) or the branch of a session; its letters may be apart, and the best match comes first. Beside or below the list is a preview of the current session.",
             "Enter prints the sessions marked with Tab, or the current one. In a pipe, session records are printed for other tools; on a terminal, a table as codex-agent-ls(1) prints it:",
             "    codex-agent pick | codex-agent resume -",
-            "Sessions are read from standard input, if it is no terminal: session records, JSON strings, or lines up to their first TAB. Their order is kept. Records are printed unchanged.",
-            "The operands are the query that the list begins with. In a query, 'word matches exactly this word, !word excludes sessions, ^word and word$ match at the start and at the end. A query with a capital letter distinguishes upper and lower case.",
+            "Sessions are read from standard input, if it is no terminal: session records, JSON strings, or lines up to their first TAB. Their order is kept. Records are printed unchanged. Otherwise the filters are those of codex-agent-ls(1).",
+            "The operands are the query that the list begins with. The sessions that codex-agent-find(1) finds by these words, also in the first message, come first, until the query is changed. An operand '-' is standard input. In a query, 'word matches exactly this word, !word excludes sessions, ^word and word$ match at the start and at the end. A query with a capital letter distinguishes upper and lower case.",
             "Keys: Enter prints, Tab marks, Ctrl-O opens the session in the Codex TUI, Ctrl-F forks, Ctrl-R names, Ctrl-X archives after a question, Ctrl-Y copies the id, Ctrl-T shows the sessions of all directories or of this repository, Ctrl-V shows or hides the preview, Ctrl-L reads the sessions again, Ctrl-Z suspends, F1 shows all keys. Escape and Ctrl-C end the tool with the exit status 130. The query is edited with the keys of readline; arrows, Ctrl-P and Ctrl-N, PageUp and PageDown move in the list.",
-            "The list is drawn on /dev/tty, so that standard input and standard output can be pipes. codex-agent-resume(1), codex-agent-fork(1) and codex-agent-name(1) run this tool if no session is given on a terminal. The id is copied with the OSC 52 sequence of the terminal, or, in tmux, by 'tmux load-buffer -w'.",
+            "The list is drawn on /dev/tty, so that standard input and standard output can be pipes. codex-agent-resume(1), codex-agent-fork(1) and codex-agent-name(1) run this tool if no session is given on a terminal, or words instead of a reference. The id is copied with the OSC 52 sequence of the terminal, or, in tmux, by 'tmux load-buffer -w'.",
         ])
         .command(
             Command::new(run)
-                .operands("[QUERY...]", &[Completes::Nothing])
+                .operands("[QUERY...] [-]", &[Completes::Nothing])
                 .flags("Options", pick_flags())
+                .flags("Filters", filters::filters())
                 .flags("Output options", flags::session_output().into_iter().chain([flags::color()]))
                 .flags("Sources", [flags::codex_home(), flags::no_files(), flags::no_database()]),
         )
         .exit_status(&[
             (0, "The chosen sessions were printed, or a session was opened and Codex ended with 0."),
-            (1, "There is no session to choose from, or a chosen session does not exist any more."),
+            (1, "There is no session to choose from, or none that the filters select, or a chosen session does not exist any more."),
             (2, "Bad usage, no terminal to draw on, or an invalid line on standard input."),
             (130, "The tool was left without a choice."),
         ])
         .examples(&[
             ("Choose a session of this repository, and resume it:", "codex-agent pick | codex-agent resume -"),
+            ("Choose among the sessions that were updated since a day and have a word:", "codex-agent pick --since 2026-11-22 parser"),
             (
                 "Choose among the sessions of a branch, and add them to a group:",
                 "codex-agent ls --json --branch main | codex-agent pick | codex-agent group add work",
@@ -123,6 +126,8 @@ enum End {
     Chosen(Vec<Arc<Row>>, Exit),
     Resume(Arc<Row>),
     Left(Exit),
+    /// The home has no session that can be chosen.
+    Empty,
 }
 
 fn run(args: Args) -> Result<Exit> {
@@ -130,20 +135,30 @@ fn run(args: Args) -> Result<Exit> {
     if !is_terminal() && shape.fields.is_none() && shape.template.is_none() && !shape.nul {
         shape.json = true;
     }
-    let source = match io::stdin().is_terminal() {
-        false => Source::Stdin,
-        true => {
+    let words: Vec<&str> = args.operands.iter().map(String::as_str).filter(|word| *word != "-").collect();
+    let query = words.join(" ");
+    let is_placed = args.common.selection.has_place();
+    let mut picker = Picker::new(&query, if args.own.all || is_placed { Scope::All } else { Scope::Here });
+    picker.one = args.own.one;
+    picker.is_given = reads_stdin(&args)?;
+    let source = match picker.is_given {
+        true => Source::Stdin,
+        false => {
             let here = std::env::current_dir().map_err(|error| {
                 Error::new(format!("cannot determine the current directory: {}", reason(&error)))
             })?;
-            Source::Home { filter: Box::default(), here: root_of(&here).unwrap_or(here) }
+            let (here, name) = source::place_of(&here);
+            picker.here = name;
+            let selection = &args.common.selection;
+            let filter = match selection.is_given() {
+                true => selection.filter(&mut args.common.index()?)?,
+                false => Filter::default(),
+            };
+            let words = query.split_whitespace().map(|word| lowered(word).into_owned()).collect();
+            Source::Home { filter: Box::new(filter), here: Box::new(here), is_placed, words }
         }
     };
     let common = Arc::new(args.common);
-    let mut picker =
-        Picker::new(&args.operands.join(" "), if args.own.all { Scope::All } else { Scope::Here });
-    picker.one = args.own.one;
-    picker.is_given = matches!(source, Source::Stdin);
     let end = {
         let screen = Screen::open(common.color.is_on_at(true))?;
         let (sender, events) = channel();
@@ -157,7 +172,27 @@ fn run(args: Args) -> Result<Exit> {
         }
         End::Resume(row) => Err(actions::resume(&row, common.codex_home.as_deref())),
         End::Left(exit) => Ok(exit),
+        End::Empty if common.selection.is_given() => {
+            common.selection.note_none(&mut common.index()?, "no session matches")?;
+            Ok(Exit::Negative)
+        }
+        End::Empty => Err(Error::not_found("there is no session to choose from")
+            .hint("'codex-agent ls --archived --subagents' lists hidden sessions")),
     }
+}
+
+/// Whether the list is that of standard input, which has its own order and is filtered by the tool that made it.
+fn reads_stdin(args: &Args) -> Result<bool> {
+    let is_terminal = io::stdin().is_terminal();
+    if is_terminal && args.operands.iter().any(|word| word == "-") {
+        return Err(Error::usage("cannot read sessions from standard input: it is a terminal")
+            .hint("pipe sessions to this tool: codex-agent ls --json | codex-agent pick"));
+    }
+    if !is_terminal && args.common.selection.is_given() {
+        return Err(Error::usage("filters cannot be combined with sessions on standard input")
+            .hint("the tool that prints the sessions can filter them: codex-agent ls, codex-agent find"));
+    }
+    Ok(!is_terminal)
 }
 
 struct Loop {
@@ -171,6 +206,8 @@ struct Loop {
     /// The id of the row whose preview was requested last.
     requested: String,
     reading: u32,
+    /// The session of the cursor when a fork was requested, to which the cursor comes from there.
+    forked: Option<String>,
     /// The exit status of the input.
     exit: Exit,
 }
@@ -198,6 +235,7 @@ impl Loop {
             previews,
             requested,
             reading: 0,
+            forked: None,
             exit: Exit::Done,
         })
     }
@@ -262,7 +300,10 @@ impl Loop {
             Event::Details(details) => self.details = Some(details),
             Event::Acted(outcome) => {
                 self.picker.message = Some((outcome.message, outcome.is_failure));
-                self.picker.add_first(outcome.added);
+                if !outcome.added.is_empty() {
+                    let from = self.forked.take();
+                    self.picker.add_first(outcome.added, from.as_deref());
+                }
                 for (id, row) in outcome.changed {
                     self.picker.replace(&id, row);
                 }
@@ -280,17 +321,17 @@ impl Loop {
 
     fn receive(&mut self, report: Report) -> Result<Option<End>> {
         match report {
+            Report::Answers(ids) => self.picker.answer(ids),
             Report::Rows(rows) => self.picker.add(rows),
             Report::Here => self.picker.here_is_complete(),
             Report::End(end) => {
                 self.exit = end?;
                 self.picker.is_loading = false;
                 if self.picker.counts().0 == 0 {
-                    return Err(match self.source {
-                        Source::Stdin => Error::not_found("there is no session on standard input"),
-                        Source::Home { .. } => Error::not_found("there is no session to choose from")
-                            .hint("'codex-agent ls --archived --subagents' lists hidden sessions"),
-                    });
+                    return match self.source {
+                        Source::Stdin => Err(Error::not_found("there is no session on standard input")),
+                        Source::Home { .. } => Ok(Some(End::Empty)),
+                    };
                 }
             }
         }
@@ -300,17 +341,20 @@ impl Loop {
     fn fulfil(&mut self, wish: Wish) -> Result<Option<End>> {
         match wish {
             Wish::Nothing => {}
-            Wish::Accept => return Ok(Some(End::Chosen(self.picker.chosen(), self.exit))),
+            Wish::Accept(rows) => return Ok(Some(End::Chosen(rows, self.exit))),
             Wish::Quit => return Ok(Some(End::Left(Exit::Interrupted))),
-            Wish::Resume => match self.picker.chosen().as_slice() {
+            Wish::Resume(rows) => match rows.as_slice() {
                 [row] => return Ok(Some(End::Resume(Arc::clone(row)))),
                 rows => self
                     .show_message(format!("one session can be opened, and {} are marked", rows.len()), true),
             },
-            Wish::Fork => self.act(Action::Fork, "forking ..."),
-            Wish::Name(name) => self.act(Action::Name(name), "naming ..."),
-            Wish::Archive => self.act(Action::Archive, "archiving ..."),
-            Wish::Copy => self.copy(),
+            Wish::Fork(rows) => {
+                self.forked = self.picker.current().map(|row| row.id.clone());
+                self.act(Action::Fork, rows, "forking ...");
+            }
+            Wish::Name(row, name) => self.act(Action::Name(name), vec![row], "naming ..."),
+            Wish::Archive(rows) => self.act(Action::Archive, rows, "archiving ..."),
+            Wish::Copy(rows) => self.copy(&rows),
             Wish::Reload => {
                 self.screen.forget();
                 if self.picker.is_given {
@@ -334,19 +378,15 @@ impl Loop {
         self.picker.message = Some((message, is_failure));
     }
 
-    /// Changes the chosen sessions on a thread. A name is that of the current one.
-    fn act(&mut self, action: Action, message: &str) {
-        let rows = match action {
-            Action::Name(_) => self.picker.current().cloned().into_iter().collect(),
-            _ => self.picker.chosen(),
-        };
+    /// Changes sessions on a thread.
+    fn act(&mut self, action: Action, rows: Vec<Arc<Row>>, message: &str) {
         self.show_message(message.to_owned(), false);
         let (to, home) = (self.sender.clone(), self.common.codex_home.clone());
         std::thread::spawn(move || drop(to.send(Event::Acted(actions::act(&action, &rows, home.as_ref())))));
     }
 
-    fn copy(&mut self) {
-        let ids: Vec<String> = self.picker.chosen().iter().map(|row| row.id.clone()).collect();
+    fn copy(&mut self, rows: &[Arc<Row>]) {
+        let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let text = ids.join("\n");
         let what = if ids.len() == 1 { text.clone() } else { format!("{} ids", ids.len()) };
         let copied = actions::copy_by_tmux(&text).unwrap_or_else(|| self.screen.copy(&text).is_ok());

@@ -2,6 +2,7 @@
 //!
 //! This module draws nothing and starts nothing: a key returns the [`Wish`] that another module fulfils.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::matching::Matches;
@@ -9,25 +10,24 @@ use crate::prompt::Prompt;
 use crate::rows::Row;
 use crate::screen::{KeyCode, KeyEvent, KeyModifiers};
 
-/// What the user asks for.
-#[derive(Debug, PartialEq, Eq)]
+/// What the user asks for, and of which sessions: those of the moment of the key, whatever comes into the list later.
 pub(super) enum Wish {
     /// Nothing but what is drawn.
     Nothing,
-    /// The marked sessions, or the current one.
-    Accept,
+    /// These sessions printed.
+    Accept(Vec<Arc<Row>>),
     /// The end without a choice.
     Quit,
-    /// The current session opened in the Codex TUI.
-    Resume,
+    /// The session opened in the Codex TUI; of several that are marked, none can be.
+    Resume(Vec<Arc<Row>>),
     /// Forks of the sessions.
-    Fork,
-    /// The current session named.
-    Name(String),
+    Fork(Vec<Arc<Row>>),
+    /// The session named.
+    Name(Arc<Row>, String),
     /// The sessions archived.
-    Archive,
+    Archive(Vec<Arc<Row>>),
     /// The ids of the sessions in the clipboard.
-    Copy,
+    Copy(Vec<Arc<Row>>),
     /// The list read again.
     Reload,
     /// The picker suspended.
@@ -38,10 +38,10 @@ pub(super) enum Wish {
 pub(super) enum Mode {
     /// The query and the list.
     List,
-    /// The name of the current session.
-    Naming(Prompt),
-    /// The question whether to archive.
-    Confirm,
+    /// The name of a session.
+    Naming(Arc<Row>, Prompt),
+    /// The question whether to archive sessions.
+    Confirm(Vec<Arc<Row>>),
     /// The list of keys.
     Help,
 }
@@ -60,6 +60,8 @@ pub(super) struct Picker {
     pub(super) scope: Scope,
     /// Whether only one session can be chosen.
     pub(super) one: bool,
+    /// The name of the narrow scope: `repository`, or, outside of one, `directory`.
+    pub(super) here: &'static str,
     /// Whether the list was ordered by its source, and has no scopes.
     pub(super) is_given: bool,
     pub(super) has_preview: bool,
@@ -79,8 +81,11 @@ pub(super) struct Picker {
     /// The rows of the scope, in order.
     list: Vec<u32>,
     matches: Matches,
-    /// The ids of the marked rows, in the order of marking.
-    marks: Vec<String>,
+    /// The marked rows, in the order of marking. A list that is read again may not have them yet.
+    marks: Vec<Arc<Row>>,
+    /// The query that the list begins with, and the ids of the sessions that have its words, the best first. With this
+    /// query they come before the rows that only have the letters.
+    answers: (String, Vec<String>),
 }
 
 impl Picker {
@@ -90,6 +95,7 @@ impl Picker {
             mode: Mode::List,
             scope,
             one: false,
+            here: "repository",
             is_given: false,
             has_preview: true,
             preview_top: 0,
@@ -102,6 +108,7 @@ impl Picker {
             list: Vec::new(),
             matches: Matches::default(),
             marks: Vec::new(),
+            answers: (query.to_owned(), Vec::new()),
         }
     }
 
@@ -110,12 +117,23 @@ impl Picker {
         self.change(|all| all.extend(rows));
     }
 
-    /// Adds rows before all others, and puts the cursor on the first.
-    pub(super) fn add_first(&mut self, rows: Vec<Arc<Row>>) {
+    /// The sessions that have the words of the query that the list began with, the best first.
+    pub(super) fn answer(&mut self, ids: Vec<String>) {
+        self.answers.1 = ids;
+        self.change(|_| {});
+    }
+
+    /// Adds rows before all others. The cursor goes to the first of them, unless it has left the session `from` since,
+    /// or the user is asked something.
+    pub(super) fn add_first(&mut self, rows: Vec<Arc<Row>>, from: Option<&str>) {
+        let is_waiting = matches!(self.mode, Mode::List)
+            && from.is_some()
+            && self.current().map(|row| row.id.as_str()) == from;
         let first = rows.first().map(|row| row.id.clone());
         self.change(|all| drop(all.splice(0..0, rows)));
-        if let Some(at) = first.and_then(|id| self.place(&id)) {
+        if let Some(at) = first.filter(|_| is_waiting).and_then(|id| self.place(&id)) {
             self.cursor = at;
+            self.hold_cursor();
         }
     }
 
@@ -123,9 +141,13 @@ impl Picker {
     pub(super) fn replace(&mut self, id: &str, row: Option<Arc<Row>>) {
         let Some(at) = self.rows.iter().position(|other| other.id == id) else { return };
         match row {
-            Some(row) => self.change(|all| all[at] = row),
+            Some(row) => {
+                let marked = self.marks.iter_mut().filter(|mark| mark.id == id);
+                marked.for_each(|mark| *mark = Arc::clone(&row));
+                self.change(|all| all[at] = row);
+            }
             None => {
-                self.marks.retain(|mark| mark != id);
+                self.marks.retain(|mark| mark.id != id);
                 self.change(|all| drop(all.remove(at)));
             }
         }
@@ -165,7 +187,7 @@ impl Picker {
     }
 
     pub(super) fn is_marked(&self, row: &Row) -> bool {
-        self.marks.contains(&row.id)
+        self.marks.iter().any(|mark| mark.id == row.id)
     }
 
     pub(super) fn marks(&self) -> usize {
@@ -174,17 +196,18 @@ impl Picker {
 
     /// The marked rows, in the order of marking, or the row of the cursor.
     pub(super) fn chosen(&self) -> Vec<Arc<Row>> {
-        let marked = |id: &String| self.rows.iter().find(|row| row.id == *id).cloned();
         match self.marks.is_empty() {
             true => self.current().cloned().into_iter().collect(),
-            false => self.marks.iter().filter_map(marked).collect(),
+            false => self.marks.clone(),
         }
     }
 
     /// Changes the rows, and makes the list of the scope and its matches anew.
     fn change(&mut self, change: impl FnOnce(&mut Vec<Arc<Row>>)) {
-        // The matches name rows by their places, which the change may move.
-        let kept = (self.cursor > 0).then(|| self.current().map(|row| row.id.clone())).flatten();
+        // The matches name rows by their places, which the change may move. While the list is read, the top of it is
+        // the best match so far.
+        let holds = self.cursor > 0 || !self.is_loading || !matches!(self.mode, Mode::List);
+        let kept = holds.then(|| self.current().map(|row| row.id.clone())).flatten();
         change(&mut self.rows);
         let is_in = |row: &Arc<Row>| self.is_given || self.scope == Scope::All || row.is_here;
         self.list = (0..self.rows.len() as u32).filter(|at| is_in(&self.rows[*at as usize])).collect();
@@ -193,9 +216,24 @@ impl Picker {
             self.list.sort_by_key(|at| std::cmp::Reverse(self.rows[*at as usize].updated_at));
         }
         self.matches = Matches::all(self.query.text(), &self.rows, &self.list);
+        self.rank_answers();
         let found = kept.and_then(|id| self.place(&id));
         self.cursor = found.unwrap_or(self.cursor);
         self.hold_cursor();
+    }
+
+    /// Puts the answers to the first query first.
+    fn rank_answers(&mut self) {
+        let (query, ids) = &self.answers;
+        if ids.is_empty() || self.query.text().trim() != query.trim() {
+            return;
+        }
+        let places: HashMap<&str, usize> = ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
+        let place = |at: &u32| places.get(self.rows[*at as usize].id.as_str()).copied();
+        let mut first: Vec<u32> = self.list.iter().copied().filter(|at| place(at).is_some()).collect();
+        first.sort_by_key(|at| place(at));
+        let rest = self.matches.ranked.iter().copied().filter(|at| place(at).is_none());
+        self.matches.ranked = first.into_iter().chain(rest).collect();
     }
 
     fn place(&self, id: &str) -> Option<usize> {
@@ -211,6 +249,7 @@ impl Picker {
     /// The query was edited: the best match is the current one.
     fn requery(&mut self) {
         self.matches.refine(self.query.text(), &self.rows, &self.list);
+        self.rank_answers();
         self.cursor = 0;
         self.hold_cursor();
     }
@@ -225,10 +264,10 @@ impl Picker {
             self.message = Some(("only one session can be chosen".to_owned(), true));
             return;
         }
-        if let Some(id) = self.current().map(|row| row.id.clone()) {
-            match self.marks.iter().position(|mark| *mark == id) {
+        if let Some(row) = self.current().cloned() {
+            match self.marks.iter().position(|mark| mark.id == row.id) {
                 Some(at) => drop(self.marks.remove(at)),
-                None => self.marks.push(id),
+                None => self.marks.push(row),
             }
             self.go(by);
         }
@@ -237,17 +276,20 @@ impl Picker {
     /// Inserts a text at the cursor of the line that is edited.
     pub(super) fn paste(&mut self, text: &str) {
         match &mut self.mode {
-            Mode::Naming(prompt) => prompt.insert(text),
+            Mode::Naming(_, prompt) => prompt.insert(text),
             Mode::List => {
                 self.query.insert(text);
                 self.requery();
             }
-            Mode::Confirm | Mode::Help => {}
+            Mode::Confirm(_) | Mode::Help => {}
         }
     }
 
     pub(super) fn press(&mut self, key: KeyEvent) -> Wish {
-        self.message = None;
+        // Another mode does not show the message.
+        if matches!(self.mode, Mode::List) {
+            self.message = None;
+        }
         let is_ctrl =
             |letter: char| key.code == KeyCode::Char(letter) && key.modifiers == KeyModifiers::CONTROL;
         let leaves = key.code == KeyCode::Esc || is_ctrl('c') || is_ctrl('g');
@@ -256,21 +298,22 @@ impl Picker {
         }
         match &mut self.mode {
             Mode::Help => self.mode = Mode::List,
-            Mode::Confirm => {
+            Mode::Confirm(rows) => {
+                let rows = std::mem::take(rows);
                 self.mode = Mode::List;
                 if matches!(key.code, KeyCode::Char('y' | 'Y')) {
-                    return Wish::Archive;
+                    return Wish::Archive(rows);
                 }
             }
-            Mode::Naming(_) if leaves => self.mode = Mode::List,
-            Mode::Naming(prompt) if key.code == KeyCode::Enter => {
-                let name = prompt.text().trim().to_owned();
+            Mode::Naming(..) if leaves => self.mode = Mode::List,
+            Mode::Naming(row, prompt) if key.code == KeyCode::Enter => {
+                let (row, name) = (Arc::clone(row), prompt.text().trim().to_owned());
                 self.mode = Mode::List;
                 if !name.is_empty() {
-                    return Wish::Name(name);
+                    return Wish::Name(row, name);
                 }
             }
-            Mode::Naming(prompt) => drop(prompt.edit(key)),
+            Mode::Naming(_, prompt) => drop(prompt.edit(key)),
             Mode::List if leaves => return Wish::Quit,
             Mode::List => return self.press_in_list(key),
         }
@@ -285,7 +328,7 @@ impl Picker {
             _ => None,
         };
         match (key.code, letter) {
-            (KeyCode::Enter, _) if self.current().is_some() => return Wish::Accept,
+            (KeyCode::Enter, _) if self.current().is_some() => return Wish::Accept(self.chosen()),
             (KeyCode::F(1), _) => self.mode = Mode::Help,
             (KeyCode::Char('?'), None) if self.query.text().is_empty() => self.mode = Mode::Help,
             (KeyCode::Up, _) if shift => self.preview_top = self.preview_top.saturating_sub(1),
@@ -306,11 +349,15 @@ impl Picker {
             (_, Some('o' | 'f' | 'r' | 'x' | 'y')) if self.current().is_none() => {
                 self.message = Some(("there is no session on this line".to_owned(), true));
             }
-            (_, Some('o')) => return Wish::Resume,
-            (_, Some('f')) => return Wish::Fork,
-            (_, Some('r')) => self.mode = Mode::Naming(Prompt::default()),
-            (_, Some('x')) => self.mode = Mode::Confirm,
-            (_, Some('y')) => return Wish::Copy,
+            (_, Some('o')) => return Wish::Resume(self.chosen()),
+            (_, Some('f')) => return Wish::Fork(self.chosen()),
+            (_, Some('r')) => {
+                if let Some(row) = self.current().cloned() {
+                    self.mode = Mode::Naming(row, Prompt::default());
+                }
+            }
+            (_, Some('x')) => self.mode = Mode::Confirm(self.chosen()),
+            (_, Some('y')) => return Wish::Copy(self.chosen()),
             _ => {
                 let before = self.query.text().to_owned();
                 self.query.edit(key);
@@ -408,19 +455,72 @@ mod tests {
     #[test]
     fn archiving_and_naming_ask_first() {
         let mut picker = Picker::new("", Scope::All);
-        assert_eq!(ctrl(&mut picker, 'x'), Wish::Nothing);
+        assert!(matches!(ctrl(&mut picker, 'x'), Wish::Nothing));
         assert!(matches!(picker.mode, Mode::List) && picker.message.is_some());
-        assert_eq!(press(&mut picker, KeyCode::Enter), Wish::Nothing);
+        assert!(matches!(press(&mut picker, KeyCode::Enter), Wish::Nothing));
         picker.add(vec![row("a", "one", 3, true)]);
-        for (answer, want) in [('n', Wish::Nothing), ('y', Wish::Archive)] {
-            assert_eq!(ctrl(&mut picker, 'x'), Wish::Nothing);
-            assert_eq!(press(&mut picker, KeyCode::Char(answer)), want);
-        }
+        ctrl(&mut picker, 'x');
+        assert!(matches!(press(&mut picker, KeyCode::Char('n')), Wish::Nothing));
+        ctrl(&mut picker, 'x');
+        assert!(matches!(press(&mut picker, KeyCode::Char('y')), Wish::Archive(rows) if rows[0].id == "a"));
         ctrl(&mut picker, 'r');
         picker.paste("login\nwork ");
-        assert_eq!(press(&mut picker, KeyCode::Enter), Wish::Name("login work".to_owned()));
+        assert!(
+            matches!(press(&mut picker, KeyCode::Enter), Wish::Name(row, name) if row.id == "a" && name == "login work")
+        );
         ctrl(&mut picker, 'r');
-        assert_eq!(press(&mut picker, KeyCode::Esc), Wish::Nothing);
-        assert_eq!(press(&mut picker, KeyCode::Esc), Wish::Quit);
+        assert!(matches!(press(&mut picker, KeyCode::Esc), Wish::Nothing));
+        assert!(matches!(press(&mut picker, KeyCode::Esc), Wish::Quit));
+    }
+
+    #[test]
+    fn a_question_is_about_the_sessions_of_its_key() {
+        for marks in [false, true] {
+            for loading in [false, true] {
+                let mut picker = Picker::new("", Scope::All);
+                picker.add(vec![row("a", "one", 5, true), row("b", "two", 3, true)]);
+                picker.is_loading = loading;
+                if marks {
+                    press(&mut picker, KeyCode::Tab);
+                }
+                picker.press(KeyEvent::new(KeyCode::Home, KeyModifiers::NONE));
+                let asked: Vec<String> = picker.chosen().iter().map(|row| row.id.clone()).collect();
+                ctrl(&mut picker, 'x');
+                picker.add_first(vec![row("c", "fork", 9, true)], Some("a"));
+                picker.add(vec![row("d", "later", 10, true)]);
+                picker.replace("b", Some(row("b", "renamed", 20, true)));
+                let Wish::Archive(rows) = press(&mut picker, KeyCode::Char('y')) else { panic!("{marks}") };
+                assert_eq!(rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>(), asked, "{loading}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_cursor_follows_a_fork_only_from_the_session_that_was_forked() {
+        for (from, want) in [(Some("a"), "c"), (Some("b"), "a"), (None, "a")] {
+            let mut picker = Picker::new("", Scope::All);
+            picker.add(vec![row("a", "one", 5, true), row("b", "two", 3, true)]);
+            picker.is_loading = false;
+            picker.add_first(vec![row("c", "fork", 9, true)], from);
+            assert_eq!(picker.current().unwrap().id, want, "{from:?}");
+        }
+    }
+
+    #[test]
+    fn answers_come_first_until_the_query_changes() {
+        let mut picker = Picker::new("cache", Scope::All);
+        picker.add(vec![
+            row("a", "cache", 9, true),
+            row("b", "c a c h e", 8, true),
+            row("c", "deep", 1, true),
+        ]);
+        picker.answer(vec!["c".to_owned(), "a".to_owned(), "gone".to_owned()]);
+        assert_eq!(ids(&picker), "c a b");
+        press(&mut picker, KeyCode::Char('x'));
+        assert_eq!(ids(&picker), "");
+        press(&mut picker, KeyCode::Backspace);
+        assert_eq!(ids(&picker), "c a b");
+        ctrl(&mut picker, 'u');
+        assert_eq!(ids(&picker), "a b c");
     }
 }

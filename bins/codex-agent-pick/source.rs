@@ -1,15 +1,16 @@
 //! The sessions, read on a thread of their own, so that the first rows are shown before the last are known.
 //!
-//! Rows are reported in order, in batches that grow. Without standard input those of this repository come first.
+//! Rows are reported in order, in batches that grow. Without standard input those of this repository come first, and
+//! before all rows the ids of the sessions that have the words of the query.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Exit, Result, warn};
-use codex_agent_shared::query::{Archived, Directory, Filter, Query};
+use codex_agent_shared::query::{Archived, Directory, Filter, Query, Repository};
 use codex_agent_shared::record::{Field, Id, RawRecord, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
 
@@ -18,12 +19,16 @@ use crate::rows::Row;
 /// Where sessions come from.
 #[derive(Clone)]
 pub(super) enum Source {
-    /// The home of Codex. The directory is that of this repository.
+    /// The home of Codex.
     Home {
         /// The conditions of each session.
         filter: Box<Filter>,
-        /// The repository, or the current directory outside of one.
-        here: PathBuf,
+        /// The condition of the sessions of this place.
+        here: Box<Filter>,
+        /// Whether the conditions name places or sessions, so that those of this place are not read first.
+        is_placed: bool,
+        /// The words of the query that the list begins with.
+        words: Vec<String>,
     },
     /// Standard input, which can be read once.
     Stdin,
@@ -31,6 +36,8 @@ pub(super) enum Source {
 
 /// What is known of the list so far.
 pub(super) enum Report {
+    /// The ids of the sessions that have the words, the best first.
+    Answers(Vec<String>),
     /// More rows.
     Rows(Vec<Arc<Row>>),
     /// All sessions of this repository were reported; others may follow.
@@ -75,34 +82,67 @@ impl Batches<'_> {
     }
 }
 
+/// The condition of the sessions of a directory, and the name of the place: those of its repository, in all of its
+/// working trees, or, outside of a repository, those of the directory and of the directories below it.
+pub(super) fn place_of(directory: &Path) -> (Filter, &'static str) {
+    match Repository::of_directory(directory) {
+        Some(repository) => (Filter { repo: vec![repository], ..Filter::default() }, "repository"),
+        None => (Filter { under: vec![Directory::new(directory)], ..Filter::default() }, "directory"),
+    }
+}
+
 /// Reads all sessions of a source.
 pub(super) fn load(source: Source, common: &CommonOptions, report: &mut dyn FnMut(Report)) {
     let mut batches = Batches { rows: Vec::new(), most: 64, report };
     let end = match source {
-        Source::Home { filter, here } => load_home(*filter, &here, common, &mut batches),
+        Source::Home { filter, here, is_placed, words } => {
+            load_home(&filter, &here, is_placed, words, common, &mut batches)
+        }
         Source::Stdin => load_stdin(common, &mut batches),
     };
     batches.flush();
     (batches.report)(Report::End(end));
 }
 
-fn load_home(filter: Filter, here: &Path, common: &CommonOptions, batches: &mut Batches<'_>) -> Result<Exit> {
+fn load_home(
+    filter: &Filter,
+    here: &Filter,
+    is_placed: bool,
+    words: Vec<String>,
+    common: &CommonOptions,
+    batches: &mut Batches<'_>,
+) -> Result<Exit> {
     let mut index = common.index()?;
+    if !words.is_empty() {
+        let mut ids = Vec::new();
+        let query = Query { filter: Filter { words, ..filter.clone() }, ..Query::default() };
+        reference::search(&mut index, &query, &mut |session| {
+            ids.extend(session.id.map(|id| id.to_string()));
+            Ok(())
+        })?;
+        (batches.report)(Report::Answers(ids));
+    }
     let mut seen = HashSet::new();
-    let under = Filter { under: vec![Directory::new(here)], ..filter.clone() };
-    for (filter, is_here) in [(under, true), (filter, false)] {
+    let here = Filter { archived: Archived::With, subagents: true, ..here.clone() };
+    if !is_placed {
+        let filter = Filter { repo: here.repo.clone(), under: here.under.clone(), ..filter.clone() };
         let query = Query { filter, fields: FIELDS.to_vec(), ..Query::default() };
         index.list(&query, &mut |session| {
             if session.id.is_some_and(|id| seen.insert(id)) {
-                batches.push(Row::new(session, is_here));
+                batches.push(Row::new(session, true));
             }
             Ok(())
         })?;
         batches.flush();
-        if is_here {
-            (batches.report)(Report::Here);
-        }
+        (batches.report)(Report::Here);
     }
+    let query = Query { filter: filter.clone(), fields: FIELDS.to_vec(), ..Query::default() };
+    index.list(&query, &mut |session| {
+        if session.id.is_some_and(|id| seen.insert(id)) {
+            batches.push(Row::new(session, is_placed && !here.rejects(session, here.needs())));
+        }
+        Ok(())
+    })?;
     Ok(Exit::Done)
 }
 

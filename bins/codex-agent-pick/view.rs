@@ -3,8 +3,8 @@
 //! A frame fits any size; what does not fit is left out in a fixed order: the preview, the columns of the list from
 //! the last one on, the heading, the keys.
 
-use codex_agent_shared::terminal::Look;
-use codex_agent_shared::text::{cell, harmless, width};
+use codex_agent_shared::terminal::{Cut, Look};
+use codex_agent_shared::text::{cell, harmless, path_cell, width};
 use codex_agent_shared::time::Timestamp;
 
 use crate::matching::positions;
@@ -22,7 +22,7 @@ const KEYS: [(&str, &str, &str); 18] = [
     ("^R", "name", "name this session"),
     ("^X", "archive", "archive the marked ones, or this one"),
     ("^Y", "copy id", "copy the ids to the clipboard"),
-    ("^T", "all", "all sessions, or this repository"),
+    ("^T", "all", "all sessions, or this repository or directory"),
     ("F1", "keys", "these keys; also ? without a query"),
     ("Esc", "quit", "quit without a choice; also Ctrl-C"),
     ("Up, ^P, ^K", "", "the session before; PageUp a screen"),
@@ -34,6 +34,9 @@ const KEYS: [(&str, &str, &str); 18] = [
     ("'word, !word", "", "exactly this word; without this word"),
     ("^word, word$", "", "at the start; at the end"),
 ];
+
+/// The keys of the last line, those first that a narrow line needs most.
+const NEEDED: [&str; 10] = ["Enter", "Esc", "F1", "Tab", "^T", "^O", "^X", "^R", "^F", "^Y"];
 
 /// Where the parts of a frame are.
 struct Layout {
@@ -144,15 +147,15 @@ pub(super) fn frame(picker: &mut Picker, details: Option<&Details>, columns: usi
 /// The query and the counts, or the line that is typed instead of a query; and the column of the cursor.
 fn query_line(picker: &Picker, columns: usize) -> (Line, usize) {
     let (start, prompt) = match &picker.mode {
-        Mode::Naming(name) => ("name: ", name),
+        Mode::Naming(_, name) => ("name: ", name),
         _ => ("> ", &picker.query),
     };
     let start = if columns > 12 { start } else { "" };
     let (_, of_scope) = picker.counts();
     let scope = match picker.scope {
-        _ if picker.is_given => "",
-        Scope::Here => "  this repository",
-        Scope::All => "  all",
+        _ if picker.is_given => String::new(),
+        Scope::Here => format!("  this {}", picker.here),
+        Scope::All => "  all".to_owned(),
     };
     let marked = if picker.marks() > 0 { format!("{} marked  ", picker.marks()) } else { String::new() };
     let more = if picker.is_loading { "+" } else { "" };
@@ -200,17 +203,17 @@ fn row_line(picker: &Picker, at: usize, row: &Row, columns: &Columns, now: Times
     let [title, project, branch] = row.parts();
     for (text, wide, look) in [(age, columns.age, Look::Dim), (row.short(), columns.id, Look::Id)] {
         if wide > 0 {
-            spans.extend(fitted(&cell(&text, wide), 0, &[], wide, look));
+            spans.extend(fitted(&cell(&text, wide), (0, Cut::Back), &[], wide, look));
         }
     }
     let of_text = [
-        (title, columns.title, row.look),
-        (project, columns.project, Look::Plain),
-        (branch, columns.branch, Look::Dim),
+        (title, columns.title, row.look, Cut::Back),
+        (project, columns.project, Look::Plain, Cut::Front),
+        (branch, columns.branch, Look::Dim, Cut::Back),
     ];
-    for ((start, text), wide, look) in of_text {
+    for ((start, text), wide, look, cut) in of_text {
         if wide > 0 {
-            spans.extend(fitted(text, start, &matched, wide, look));
+            spans.extend(fitted(text, (start, cut), &matched, wide, look));
         }
     }
     spans.iter_mut().for_each(|span| span.is_current = is_current);
@@ -218,12 +221,16 @@ fn row_line(picker: &Picker, at: usize, row: &Row, columns: &Columns, now: Times
 }
 
 /// A text in a column, and the two blanks after it. The matched characters are highlighted; a match beyond the end of
-/// the column moves the text.
-fn fitted(text: &str, start: usize, matched: &[usize], wide: usize, look: Look) -> Vec<Span> {
+/// the column moves the text. A text that is cut at the front keeps its end.
+fn fitted(text: &str, (start, cut): (usize, Cut), matched: &[usize], wide: usize, look: Look) -> Vec<Span> {
     let here: Vec<usize> =
         matched.iter().filter_map(|at| at.checked_sub(start)).filter(|at| *at < text.len()).collect();
     let mut from = 0;
-    if let (Some(first), Some(last)) = (here.first(), here.last())
+    if cut == Cut::Front {
+        // The text is harmless, so that its shortened form is an ellipsis and its end.
+        let end = path_cell(text, None, wide);
+        from = end.strip_prefix('…').map_or(0, |end| text.len() - end.len());
+    } else if let (Some(first), Some(last)) = (here.first(), here.last())
         && width(&text[..*last]) + 2 > wide
         && text.is_char_boundary(*first)
     {
@@ -298,11 +305,12 @@ fn add_preview(lines: &mut Vec<Line>, picker: &Picker, details: Option<&Details>
 /// A message, a question, or as many of the keys as fit.
 fn last_line(picker: &Picker, columns: usize) -> Vec<Span> {
     match (&picker.mode, &picker.message) {
-        (Mode::Naming(_), _) => {
-            vec![Span::new(cell("Enter names the session; Esc goes back", columns), Look::Dim)]
+        (Mode::Naming(row, _), _) => {
+            let keys = format!("Enter names '{}'; Esc goes back", cell(row.parts()[0].1, 40));
+            vec![Span::new(cell(&keys, columns), Look::Dim)]
         }
-        (Mode::Confirm, _) => {
-            let question = match &picker.chosen()[..] {
+        (Mode::Confirm(rows), _) => {
+            let question = match &rows[..] {
                 [row] => format!("Archive '{}'? [y/N]", cell(row.parts()[0].1, 40)),
                 rows => format!("Archive {} sessions? [y/N]", rows.len()),
             };
@@ -311,29 +319,42 @@ fn last_line(picker: &Picker, columns: usize) -> Vec<Span> {
         (_, Some((message, is_failure))) => {
             vec![Span::new(cell(message, columns), if *is_failure { Look::Failed } else { Look::Bold })]
         }
-        _ => {
-            let mut line = Vec::new();
-            let mut used = 0;
-            for (key, word, _) in KEYS.iter().filter(|(_, word, _)| !word.is_empty()) {
-                let word = match (*word, picker.scope) {
-                    ("all", _) if picker.is_given => continue,
-                    ("mark", _) if picker.one => continue,
-                    ("all", Scope::All) => "this repository",
-                    (word, _) => word,
-                };
-                let wide = width(key) + width(word) + 1;
-                let gap = if used == 0 { 0 } else { 2 };
-                if used + gap + wide > columns {
-                    break;
-                }
-                used += gap + wide;
-                line.push(Span::new(" ".repeat(gap), Look::Plain));
-                line.push(Span::new(*key, Look::Bold));
-                line.push(Span::new(format!(" {word}"), Look::Dim));
-            }
-            line
+        _ => keys_line(picker, columns),
+    }
+}
+
+/// The most needed of the keys that fit, in their order.
+fn keys_line(picker: &Picker, columns: usize) -> Vec<Span> {
+    let is_useful = |word: &str| match word {
+        "all" => !picker.is_given,
+        "mark" => !picker.one,
+        word => !word.is_empty(),
+    };
+    let keys: Vec<(&str, &str)> = KEYS
+        .iter()
+        .filter(|(_, word, _)| is_useful(word))
+        .map(|(key, word, _)| match (*word, picker.scope) {
+            ("all", Scope::All) => (*key, picker.here),
+            (word, _) => (*key, word),
+        })
+        .collect();
+    let mut shown = Vec::new();
+    let mut used = 0;
+    for needed in NEEDED {
+        let Some(key) = keys.iter().find(|(key, _)| *key == needed) else { continue };
+        let wide = width(key.0) + 1 + width(key.1) + if shown.is_empty() { 0 } else { 2 };
+        if used + wide <= columns {
+            used += wide;
+            shown.push(needed);
         }
     }
+    let mut line = Vec::new();
+    for (key, word) in keys.into_iter().filter(|(key, _)| shown.contains(key)) {
+        line.push(Span::new(" ".repeat(if line.is_empty() { 0 } else { 2 }), Look::Plain));
+        line.push(Span::new(key, Look::Bold));
+        line.push(Span::new(format!(" {word}"), Look::Dim));
+    }
+    line
 }
 
 fn help(columns: usize) -> impl Iterator<Item = Line> {
@@ -389,9 +410,12 @@ mod tests {
                 .map(|title| (*title).to_owned())
                 .collect();
         let mut picker = picker(&titles);
-        for mode in
-            [Mode::List, Mode::Help, Mode::Confirm, Mode::Naming(crate::prompt::Prompt::new("a name"))]
-        {
+        for mode in [
+            Mode::List,
+            Mode::Help,
+            Mode::Confirm(picker.chosen()),
+            Mode::Naming(picker.chosen().remove(0), crate::prompt::Prompt::new("a name")),
+        ] {
             picker.mode = mode;
             for query in ["", "日w", "short"] {
                 picker.query = crate::prompt::Prompt::new(query);
@@ -422,11 +446,38 @@ mod tests {
         let title = format!("{}needle and more", "hay ".repeat(40));
         let at = title.find("needle").unwrap();
         let matched: Vec<usize> = (at..at + 6).collect();
-        let spans = fitted(&title, 0, &matched, 30, Look::Plain);
+        let spans = fitted(&title, (0, Cut::Back), &matched, 30, Look::Plain);
         assert_eq!(width(&text(&spans)), 32);
         let shown: String =
             spans.iter().filter(|span| span.look == Look::Match).map(|span| span.text.as_str()).collect();
         assert_eq!(shown, "needle");
         assert!(text(&spans).starts_with('…'));
+    }
+
+    #[test]
+    fn a_project_is_cut_at_the_front_and_keeps_its_highlight() {
+        let at = "projects/alpha".find("alpha").unwrap();
+        let matched: Vec<usize> = (at..at + 5).collect();
+        for (wide, want) in [(14, "projects/alpha"), (10, "…/alpha"), (7, "…/alpha"), (5, "…lpha"), (1, "…")]
+        {
+            let spans = fitted("projects/alpha", (0, Cut::Front), &matched, wide, Look::Plain);
+            assert_eq!(text(&spans).trim_end(), want);
+            assert_eq!(width(&text(&spans)), wide + 2);
+            let marked = spans.iter().filter(|span| span.look == Look::Match).map(|span| span.text.as_str());
+            assert!("alpha".ends_with(&marked.collect::<String>()), "{wide}");
+        }
+    }
+
+    #[test]
+    fn the_most_needed_keys_are_shown_in_a_narrow_line() {
+        let picker = picker(&["one".to_owned()]);
+        for (columns, want) in [
+            (31, "Enter choose  F1 keys  Esc quit"),
+            (40, "Enter choose  ^R name  F1 keys  Esc quit"),
+            (60, "Enter choose  Tab mark  ^T repository  F1 keys  Esc quit"),
+            (80, "Enter choose  Tab mark  ^O resume  ^X archive  ^T repository  F1 keys  Esc quit"),
+        ] {
+            assert_eq!(text(&keys_line(&picker, columns)), want);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{RESTORED, fake, on, printed};
 use crate::world::fake::{Fake, wait_until};
-use crate::world::terminal::{Terminal, columns_of, without_escapes};
+use crate::world::terminal::{Terminal, columns_of, joined, without_escapes};
 
 #[test]
 fn without_a_session_there_is_an_error_and_no_screen_is_left() {
@@ -35,7 +35,9 @@ fn a_terminal_that_cannot_be_drawn_on_is_refused() {
     let (fake, _) = fake();
     let (shown, code) = on(&fake, "TERM=dumb codex-agent pick", 80, 24).end();
     assert!(
-        code == 2 && shown.contains("a terminal of type 'dumb'") && shown.contains("codex-agent find"),
+        code == 2
+            && joined(&shown).contains("a terminal of type 'dumb'")
+            && shown.contains("codex-agent find"),
         "{shown}"
     );
     assert!(!shown.contains('\x1b'), "{shown:?}");
@@ -201,6 +203,6 @@ fn a_home_may_change_meanwhile() {
     fs::rename(fake.0.codex_home(), fake.0.path("gone")).unwrap();
     terminal.press("\x1b[B\r");
     let (shown, code) = terminal.end();
-    assert!(code == 1 && shown.contains("does not exist any more"), "{shown}");
+    assert!(code == 1 && joined(&shown).contains("does not exist any more"), "{shown}");
     wait_until(|| fs::read_to_string(fake.0.path("work/out")).is_ok_and(|text| text.is_empty()));
 }

@@ -1,6 +1,6 @@
 //! Each key, and what is printed.
 
-use super::{RESTORED, fake, on, printed};
+use super::{RESTORED, begin_in, fake, on, printed};
 use crate::world::terminal::without_escapes;
 
 const TO_FILE: &str = "codex-agent pick > out";
@@ -100,17 +100,14 @@ fn help_shows_the_keys_and_any_key_leaves_it() {
 #[test]
 fn a_key_widens_to_all_directories_and_back() {
     let (fake, _) = fake();
-    std::fs::create_dir(fake.0.path("other")).unwrap();
-    let mut command = fake.0.command(fake.0.path("bin/codex").to_str().unwrap());
-    command.args(["exec", "--skip-git-repo-check", "Elsewhere"]).current_dir(fake.0.path("other"));
-    assert!(command.output().unwrap().status.success());
+    begin_in(&fake, "other", "Elsewhere");
     let mut terminal = on(&fake, TO_FILE, 80, 24);
-    terminal.until("3/3  this repository");
+    terminal.until("3/3  this directory");
     terminal.press("\x14");
     terminal.until("4/4  all");
     terminal.until("Elsewhere");
     terminal.press("\x14");
-    terminal.until("3/3  this repository");
+    terminal.until("3/3  this directory");
     terminal.press("\x1b");
     terminal.end();
     // Where there is none, all are shown.
