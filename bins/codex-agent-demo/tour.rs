@@ -12,6 +12,7 @@ use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::query::Query;
 use codex_agent_shared::record::Field;
 use codex_agent_shared::terminal::{Key, Keyboard, is_drawable};
+use codex_agent_shared::text::counted;
 
 use crate::Sample;
 
@@ -116,7 +117,8 @@ fn own_sessions() -> String {
     match count() {
         Some((place, count)) if count > 0 => {
             format!(
-                "This was the sample. Your own home {place}\nhas {count} sessions: try 'codex-agent ls'.\n{more}"
+                "This was the sample. Your own home {place}\nhas {}: try 'codex-agent ls'.\n{more}",
+                counted(count, "session")
             )
         }
         _ => format!(

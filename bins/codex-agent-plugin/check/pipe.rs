@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use codex_agent_shared::child::limited::{CommandResult, EndKind, Input, Limits};
 use codex_agent_shared::schema::instance::find_mismatch;
+use codex_agent_shared::text::counted;
 use serde_json::{Value, json};
 
 use super::contract::{duplicate_field, field_names, kind, name_problem, schemas};
@@ -118,7 +119,7 @@ pub(super) fn records(sandbox: &Sandbox) -> Outcome {
     }
     match String::from_utf8_lossy(&ended.out).lines().find_map(duplicate_field) {
         Some(name) => failed!("the tool wrote a record that has the field '{name}' twice"),
-        None => Ok(format!("{} records", records.len())),
+        None => Ok(counted(records.len(), "record")),
     }
 }
 

@@ -18,6 +18,7 @@ use super::rollout::{self, Depth};
 use super::state::State;
 use crate::error::{Result, reason};
 use crate::record::Id;
+use crate::text::counted;
 
 /// A disagreement between Codex's database and its files.
 #[derive(Debug, Serialize)]
@@ -116,13 +117,13 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = counted(self.rows, "row");
         match (&self.database, self.schema) {
-            (Some(path), Some(schema)) => write!(f, "{path} (schema {schema}): {} rows", self.rows)?,
-            (Some(path), None) => write!(f, "{path}: {} rows", self.rows)?,
+            (Some(path), Some(schema)) => write!(f, "{path} (schema {schema}): {rows}")?,
+            (Some(path), None) => write!(f, "{path}: {rows}")?,
             (None, _) => f.write_str("no database")?,
         }
-        let problems = if self.problems == 1 { "problem" } else { "problems" };
-        write!(f, ", {} files, {} {problems}", self.files, self.problems)
+        write!(f, ", {}, {}", counted(self.files, "file"), counted(self.problems, "problem"))
     }
 }
 

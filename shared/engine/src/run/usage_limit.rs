@@ -10,7 +10,7 @@
 //! The rollout has the time to the second, if the service reported it, and it is used if Codex's message does not
 //! contradict it. Codex itself prints whole minutes, rounded down: the limit has reset when that minute is over. If the
 //! time is past or unknown, the next probe follows after 5, 10, 20 ... s, up to an hour; a time of day that is past
-//! never means tomorrow. After [`MOST_TRIES`] failed probes, which is longer than the window of five hours, runs that
+//! never means tomorrow. After `MOST_TRIES` failed probes, which is longer than the window of five hours, runs that
 //! wait stop; the run that is continued after the next hour probes once.
 //!
 //! **Crash.** The lock of a probe that dies is released by the system, and the next runner probes. After the
@@ -249,7 +249,10 @@ impl ActiveLimit {
             self.codex_home,
             self.describe_until(now)
         ))
-        .hint("--on-limit=wait waits until the limit resets, --on-limit=try starts jobs anyway")
+        .hint(match self.is_hopeless(now) {
+            true => "--on-limit=try starts jobs anyway",
+            false => "--on-limit=wait waits until the limit resets, --on-limit=try starts jobs anyway",
+        })
     }
 }
 

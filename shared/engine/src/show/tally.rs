@@ -6,6 +6,7 @@ use crate::record::event::{Event, RunEvent};
 use crate::record::failure::Class;
 use crate::show::list_counts;
 use codex_agent_shared::record::Id;
+use codex_agent_shared::text::counted;
 use codex_agent_shared::time::Timestamp;
 
 /// The totals of a runner, by its events.
@@ -76,8 +77,10 @@ impl Tally {
         // New jobs leave a session for each attempt; resumed ones leave a message in theirs.
         match self.unanswered.len() {
             0 => {}
-            1 => text.push_str("; the usage limit left 1 session without an answer"),
-            count => text.push_str(&format!("; the usage limit left {count} sessions without an answer")),
+            count => {
+                let sessions = counted(count, "session");
+                text.push_str(&format!("; the usage limit left {sessions} without an answer"));
+            }
         }
         text.trim_start_matches("; ").to_owned()
     }
