@@ -95,7 +95,8 @@ impl Fake {
     pub fn check(&self, sessions: usize) {
         let ran = self.0.run(&["codex-agent-ls", "--check"]);
         ran.succeeds();
-        let want = format!("{sessions} rows, {sessions} files, 0 problems");
+        let end = if sessions == 1 { "" } else { "s" };
+        let want = format!("{sessions} row{end}, {sessions} file{end}, 0 problems");
         assert!(ran.err.contains(&want) || ran.out.contains(&want), "{}{}", ran.out, ran.err);
     }
 
