@@ -1,13 +1,19 @@
 //! codex-agent-archive: archive Codex sessions.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::stdin;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use codex_agent_engine::codex::archive::{Action, Archiver, Refused, RefusedRecord, refusal_error};
 use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::query_version;
 use codex_agent_engine::commands::pending::find_pending_work;
 use codex_agent_engine::commands::start::is_above_limit;
+use codex_agent_shared::child::signals::ignore_interrupts;
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
@@ -65,7 +71,7 @@ fn tool() -> Tool {
             "REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB. All references must match a session; otherwise no session is changed.",
             "Instead of REF, --since, --until, --under and --repo select all sessions that match: with --undo the archived ones, with --delete archived ones and others.",
             "    codex-agent archive --until 90d",
-            "If options select more than 20 sessions, the tool shows their number, the oldest and the newest, and asks for confirmation; the setting runs.confirm_above changes the number. With --find, alone or beside these options, exactly one session must match; if several match, they are listed, and none is changed.",
+            "If standard input is a pipe or a file, these options are refused. If they select more than 20 sessions, the tool shows their number, the oldest and the newest, and asks for confirmation; the setting runs.confirm_above changes the number. With --find, alone or beside these options, exactly one session must match; if several match, they are listed, and none is changed.",
             "A session for which a run or a queue has pending jobs is skipped, since its jobs would fail, unless --yes is given. --undo skips no session.",
             "A line on standard error reports the result for each session. A session that Codex does not archive, such as a session that is open in another process, is reported with Codex's reason, and the other sessions are archived. A session that is archived already is reported, and is no error.",
             "Codex 0.77 or later is needed; 0.92 or later for --undo, 0.140 or later for --delete. Codex is started once for all sessions, which takes about half a second.",
@@ -79,6 +85,7 @@ fn tool() -> Tool {
         .exit_status(&[
             (0, "All sessions are archived, or, with --undo or --delete, unarchived or deleted; also if the input is empty, or no session matches --since, --until, --under and --repo."),
             (1, "A session does not exist, no session matches --find, Codex refused a session, a session was skipped, or the user did not confirm."),
+            (130, "Ctrl-C: the line on standard error reports how many sessions were archived; the same command goes on."),
             (2, "Bad usage, an ambiguous reference, a confirmation is needed and there is neither a terminal nor --yes, or Codex could not be run."),
         ])
         .examples(&[
@@ -120,6 +127,14 @@ fn run(args: Args) -> Result<Exit> {
     let harm = format!("nothing was {}", action.done());
     let selection = &args.common.selection;
     let is_filtered = selection.is_given() && !selection.has_words();
+    if is_filtered && reads_input() {
+        let typed = selection.typed();
+        return Err(Error::usage(format!(
+            "{typed} cannot be combined with sessions on standard input; {harm}"
+        ))
+        .hint(format!("'codex-agent ls {typed} --json | codex-agent archive -' selects among all sessions"))
+        .hint("'< /dev/null' if standard input has no sessions"));
+    }
     let mut sessions = match is_filtered {
         true => filtered(&args, action, &mut index).map_err(|error| error.hint(harm.as_str()))?,
         false => args.common.sessions(&mut index, &args.operands, &harm)?,
@@ -131,7 +146,8 @@ fn run(args: Args) -> Result<Exit> {
         skip_pending(action, &mut sessions, &mut report)?;
     }
     if args.own.dry_run {
-        return print_dry_run(&args, action, &sessions);
+        print_dry_run(&args, action, &sessions)?;
+        return Ok(if report.count_refused > 0 { Exit::Negative } else { Exit::Done });
     }
     if sessions.is_empty() && report.count_refused == 0 {
         if !is_filtered {
@@ -159,10 +175,27 @@ fn run(args: Args) -> Result<Exit> {
         let home = index.home().clone();
         let version = query_version(&codex, Some(home.path()), Some(home.path()))?;
         let mut archiver = Archiver::start(&codex, &version, &home)?;
-        apply_to_all(&mut archiver, action, open, &mut report)?;
+        let (count, interrupts) = (open.len(), ignore_interrupts()?);
+        let is_interrupted = || interrupts.load(Ordering::Relaxed) > 0;
+        let applied = apply_to_all(&mut archiver, action, open, &mut report, &is_interrupted);
+        if is_interrupted() {
+            // The server gets the Ctrl-C too.
+            let (changed, done) = (report.count_done, action.done());
+            status(format_args!("stopped: {changed} of {} {done}", counted(count, "session")));
+            report.output.as_mut().map_or(Ok(()), Output::flush)?;
+            return Ok(Exit::Interrupted);
+        }
+        applied?;
         archiver.close();
     }
     report.finish()
+}
+
+/// Whether standard input is a pipe or a file, whose sessions the user may mean.
+fn reads_input() -> bool {
+    let input = stdin().as_fd().try_clone_to_owned().and_then(|input| File::from(input).metadata());
+    let kind = input.map(|input| input.file_type());
+    kind.is_ok_and(|kind| kind.is_fifo() || kind.is_file() || kind.is_socket())
 }
 
 /// The sessions that the filters select, the newest first.
@@ -191,7 +224,10 @@ fn filtered(args: &Args, action: Action, index: &mut Index) -> Result<Vec<Sessio
 
 /// Removes and reports the sessions for which a run or a queue has pending jobs.
 fn skip_pending(action: Action, sessions: &mut Vec<Session<'static>>, report: &mut Report) -> Result<()> {
-    let mut pending = find_pending_work()?;
+    let mut pending = find_pending_work().map_err(|error| {
+        let word = action.word();
+        error.hint(format!("nothing was {}; --yes {word}s the sessions without this check", action.done()))
+    })?;
     let mut error = None;
     sessions.retain(|session| {
         let work = session.id.filter(|_| !action.is_done(session)).and_then(|id| pending.remove(&id));
@@ -211,11 +247,15 @@ fn apply_to_all(
     action: Action,
     mut open: Vec<&Session<'_>>,
     report: &mut Report,
+    is_interrupted: &dyn Fn() -> bool,
 ) -> Result<()> {
     loop {
         let count = open.len();
         let mut left = Vec::new();
         for (at, session) in open.iter().enumerate() {
+            if is_interrupted() {
+                return Ok(());
+            }
             match archiver.apply(action, session) {
                 Ok(Ok(path)) => report.done(session, path.map(|path| path.to_string_lossy().into_owned()))?,
                 Ok(Err(refused)) if refused.has_forks => left.push((*session, refused)),
@@ -286,7 +326,7 @@ fn is_selection_confirmed(action: Action, sessions: &[Session<'_>]) -> Result<bo
     ask(&format!("{}{} {count}?", word[..1].to_uppercase(), &word[1..]))
 }
 
-fn print_dry_run(args: &Args, action: Action, sessions: &[Session<'_>]) -> Result<Exit> {
+fn print_dry_run(args: &Args, action: Action, sessions: &[Session<'_>]) -> Result<()> {
     let mut rows = Sessions::new(Shape { json: args.common.json, ..Shape::default() });
     for session in sessions {
         match action.is_done(session) {
@@ -294,8 +334,7 @@ fn print_dry_run(args: &Args, action: Action, sessions: &[Session<'_>]) -> Resul
             false => rows.write(session)?,
         }
     }
-    rows.finish()?;
-    Ok(Exit::Done)
+    rows.finish()
 }
 
 /// The id and the title of a session, as a line has them.

@@ -87,6 +87,10 @@ fn tool() -> Tool {
                 "Search listed sessions for a word:",
                 "codex-agent ls --json | codex-agent find parser - --json",
             ),
+            (
+                "Find the sessions whose rollouts have a text (rg -zl in place of grep -l also reads compressed ones):",
+                "codex-agent ls --format '{rollout_path}' -0 | xargs -0 grep -l 'dead code' | codex-agent find -",
+            ),
             ("Add the sessions that a search finds to a group:", "codex-agent find login --json | codex-agent group add login"),
         ])
         .see_also("codex-agent(1) codex-agent-ls(1) codex-agent-group(1) codex-agent-records(5) codex-agent(7)".split(' '))

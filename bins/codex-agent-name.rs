@@ -6,12 +6,12 @@ use codex_agent_engine::codex::fork::{check_name, set_name};
 use codex_agent_engine::codex::server::{Server, find_codex};
 use codex_agent_engine::codex::version::query_version;
 use codex_agent_shared::cli;
-use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
+use codex_agent_shared::cli::{Command, Completes, Selection, Tool, filters, flags};
 use codex_agent_shared::error::{Error, Exit, Result, status};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::reference;
-use codex_agent_shared::terminal::ask_text;
+use codex_agent_shared::terminal::{ask_text, can_ask};
 
 type Args = cli::Args;
 type Flag = cli::Flag<Args>;
@@ -62,6 +62,13 @@ fn run(mut args: Args) -> Result<Exit> {
     {
         return Ok(exit);
     }
+    if has_none && args.common.selection.is_given() && can_ask() {
+        // Only one session matches the options.
+        let mut index = args.common.index()?;
+        let found = args.common.selection.one(&mut index, &[], true)?;
+        args.operands.extend(found.and_then(|session| session.id).map(|id| id.to_string()));
+        args.common.selection = Selection::default();
+    }
     if let Some(id) = args.operands.first().filter(|_| has_none) {
         let short = Id::parse(id).map_or_else(|| id.clone(), Id::short);
         args.operands.push(ask_text(&format!("Name of session '{short}':"))?);
@@ -71,6 +78,7 @@ fn run(mut args: Args) -> Result<Exit> {
     let (reference, name) = match &args.operands[..] {
         [name] if selection.is_given() => (&[][..], name),
         [reference, name] => (std::slice::from_ref(reference), name),
+        [] if selection.is_given() => return Err(Error::usage("a name for the session is missing")),
         [] => return Err(Error::usage("a session and a name for the session are missing")),
         [_] => return Err(Error::usage("a name for the session is missing")),
         [_, _, extra, ..] => {

@@ -17,6 +17,11 @@ fn listed(fake: &Fake, words: &[&str]) -> Vec<String> {
     out.lines().map(str::to_owned).collect()
 }
 
+/// Runs a tool without standard input.
+fn alone(fake: &Fake, words: &[&str]) -> ran::Ran {
+    ran::finish(&mut fake.started(words))
+}
+
 fn types(records: &[Value]) -> Vec<&str> {
     records.iter().map(|record| record["type"].as_str().unwrap()).collect()
 }
@@ -122,21 +127,26 @@ fn filters_select_sessions_and_many_are_confirmed() {
     let fake = Fake::newest();
     let ids: Vec<String> = (0..3).map(|at| fake.begin(&format!("message {at}"))).collect();
     fake.good(&["archive", &ids[0]]);
+    // A pipe may have the sessions that are meant.
+    let ran = fake.feed(&["archive", "--since", "1d"], "");
+    ran.exits(2)
+        .reports("--since ")
+        .reports("cannot be combined with sessions on standard input; nothing was archived");
     // Nothing to do on most days is no error.
-    let ran = fake.tool(&["archive", "--until", "90d"]);
+    let ran = alone(&fake, &["archive", "--until", "90d"]);
     ran.succeeds()
         .prints("")
         .reports("--until ")
         .reports("matches no session")
         .reports("nothing was archived");
-    fake.tool(&["archive", "--under", "no-such"]).succeeds().reports("is not a directory");
-    let ran = fake.tool(&["archive", "--since", "1d", "--dry-run", "--json"]);
+    alone(&fake, &["archive", "--under", "no-such"]).succeeds().reports("is not a directory");
+    let ran = alone(&fake, &["archive", "--since", "1d", "--dry-run", "--json"]);
     ran.succeeds().reports("selects 2 sessions");
     let found: Vec<Value> = records(&ran.out).iter().map(|session| session["id"].clone()).collect();
     assert_eq!(found, [ids[2].as_str(), &ids[1]]);
     fake.0.write("home/.config/codex-agent/config.toml", "runs.confirm_above = 1\n");
     let before = fake.0.snapshot();
-    let ran = fake.tool(&["archive", "--since", "1d"]);
+    let ran = alone(&fake, &["archive", "--since", "1d"]);
     ran.exits(2)
         .reports("cannot archive 2 sessions without a confirmation")
         .reports("--yes archives the sessions");
@@ -158,17 +168,17 @@ fn filters_select_sessions_and_many_are_confirmed() {
         );
     }
     assert_eq!(fake.0.snapshot(), before);
-    // One session is no question, and references are meant.
+    // No question for a single session, nor for references.
     fake.tool(&["archive", "--find", "message 1", "--since", "1d"]).succeeds().reports("archived: ");
     fake.tool(&["archive", &ids[1], &ids[2]]).succeeds().reports("1 session archived, 1 already archived");
     let (question, _, code) = ask(&["--undo", "--since", "1d"], "y\r");
     assert!(question.contains("Unarchive 3 sessions?") && code == 0, "{question} {code}");
-    fake.tool(&["archive", "--since", "1d", "--yes"]).succeeds().reports("3 sessions archived");
+    alone(&fake, &["archive", "--since", "1d", "--yes"]).succeeds().reports("3 sessions archived");
     // Archived sessions are deleted too.
     fake.tool(&["archive", "--undo", &ids[0]]).succeeds();
-    let ran = fake.tool(&["archive", "--delete", "--since", "1d"]);
+    let ran = alone(&fake, &["archive", "--delete", "--since", "1d"]);
     ran.exits(2).reports("cannot delete sessions without a confirmation");
-    fake.tool(&["archive", "--delete", "--since", "1d", "-y"]).succeeds().reports("3 sessions deleted");
+    alone(&fake, &["archive", "--delete", "--since", "1d", "-y"]).succeeds().reports("3 sessions deleted");
     fake.check(0);
 }
 
@@ -188,12 +198,12 @@ fn sessions_with_pending_jobs_are_skipped() {
     let run = fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
     fake.good(&["queue", "add", "book", "-p", "next chapter"]);
     for words in [&["archive", "--since", "1d"][..], &["archive", &ids[1], &ids[2], &ids[3], &ids[0]]] {
-        let ran = fake.tool(&[words, &["--json", "--dry-run"]].concat());
+        let ran = alone(&fake, &[words, &["--json", "--dry-run"]].concat());
         let left: Vec<Value> = records(&ran.out).iter().map(|session| session["id"].clone()).collect();
         assert!(left.contains(&ids[0].as_str().into()) && left.contains(&ids[3].as_str().into()), "{ran}");
         assert_eq!(left.len(), 2, "{ran}");
     }
-    let ran = fake.tool(&["archive", "--since", "1d", "--json"]);
+    let ran = alone(&fake, &["archive", "--since", "1d", "--json"]);
     ran.exits(1).reports(format!("run '{run}' has 2 pending jobs of the session"));
     ran.reports("queue 'book' has 1 pending prompt for the session")
         .reports("2 sessions archived, 2 not archived");
@@ -204,6 +214,22 @@ fn sessions_with_pending_jobs_are_skipped() {
     fake.tool(&["archive", "--delete", &ids[1]]).exits(1).reports("cannot delete session");
     fake.tool(&["archive", "--yes", &ids[1], &ids[2]]).succeeds().reports("2 sessions archived");
     fake.tool(&["archive", "--undo", &ids[1], &ids[2]]).succeeds();
+    // The session that a pending job forks is needed too.
+    fake.tool(&["archive", "--undo", &ids[0], &ids[3]]).succeeds();
+    let fork = job(&ids[3]).replace("\"type\":\"job\"", "\"type\":\"job\",\"kind\":\"fork\"");
+    let failing = job(&ids[0]).replace("go on", "FAIL400 again");
+    fake.feed(&["run", "--jobs", "-j1", "--max-failures", "1"], failing + &fork).exits(75);
+    let ran = fake.tool(&["archive", "--dry-run", &ids[3]]);
+    ran.exits(1).prints("").reports("has 1 pending job of the session");
+    let forks = fake.runs().pop().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    fake.tool(&["run", "continue", &forks]).exits(1);
+    fake.tool(&["archive", "--dry-run", &ids[3]]).succeeds();
+    // A damaged file of queues is no reason to lose a session.
+    let queues = fake.0.path("home/.config/codex-agent/queues.json");
+    let text = fs::read_to_string(&queues).unwrap();
+    fs::write(&queues, "{broken").unwrap();
+    fake.tool(&["archive", &ids[3]]).exits(2).reports("nothing was archived").reports("--yes archives");
+    fs::write(&queues, text).unwrap();
     // When the work is done, nothing is in the way.
     fake.tool(&["run", "continue", &run]).exits(1);
     fake.good(&["queue", "run", "book"]);

@@ -296,6 +296,9 @@ fn the_sample_home_is_the_recording() {
 fn the_words_of_the_manual_page_fail_a_turn() {
     let world = World::new();
     let manual = world.ok(&["codex-agent-demo", "--generate", "man"]);
+    for word in ["SLEEPn", "MSn", "SHELL{COMMAND}", "HANG", "QUIET"] {
+        assert!(manual.contains(word), "{word}");
+    }
     for (word, class) in [
         ("FAIL400", "refused"),
         ("FAIL401", "auth"),
@@ -307,6 +310,7 @@ fn the_words_of_the_manual_page_fail_a_turn() {
         ("RATELIMIT", "rate_limit"),
         ("LIMIT300", "usage_limit"),
         ("LIMITX", "usage_limit"),
+        ("NETWORK", "network"),
         ("CUT", "network"),
         ("DIES", "interrupted"),
         ("EXITS", "crashed"),
@@ -314,7 +318,8 @@ fn the_words_of_the_manual_page_fail_a_turn() {
         let fake = crate::world::fake::Fake::newest();
         let known = word.strip_suffix("300").map_or(word.to_owned(), |word| format!("{word}n"));
         assert!(manual.contains(&known), "{known}");
-        let (_, events) = fake.events(&["run", "-p", &format!("Write one {word}")]);
+        let (_, events) =
+            fake.events(&["run", "--network-timeout", "1s", "-p", &format!("Write one {word}")]);
         assert_eq!(crate::world::fake::failures(&events), [class], "{word}");
     }
 }

@@ -165,7 +165,8 @@ __codex_agent_demo() {
     return "$status"
 }
 __codex_agent_demo
-PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND; }__codex_agent_demo"
+PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND
+}__codex_agent_demo"
 "#;
 
 const ZSHENV: &str = r#"__codex_agent_demo_dir=$ZDOTDIR

@@ -10,7 +10,7 @@ use codex_agent_shared::group::{Group, Groups, check_name};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Listing, Rows, Sessions};
 use codex_agent_shared::query::{Archived, Filter, Query};
-use codex_agent_shared::record::{Id, RawRecord, Session};
+use codex_agent_shared::record::{Field, Id, RawRecord, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
 use codex_agent_shared::store::Changed;
 use codex_agent_shared::terminal::{Cell, Look, Table, columns, page};
@@ -459,23 +459,25 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         status(format_args!("group '{name}' has no sessions; nothing was started"));
         return Ok(Exit::Done);
     }
-    if args.jobs.dry_run {
-        warn_of_archived(&args, &sessions)?;
-    }
+    warn_of_archived(&args, name, &sessions)?;
     send::send_prompt("group", &group.name, &sessions, &args.common, &args.jobs)
 }
 
 /// Reports the archived sessions, of which a run would fail.
-fn warn_of_archived(args: &Args, sessions: &[Id]) -> Result<()> {
+fn warn_of_archived(args: &Args, group: &str, sessions: &[Id]) -> Result<()> {
     let mut ids = sessions.to_vec();
     ids.sort_unstable();
     let filter = Filter { ids: Some(ids), archived: Archived::Only, subagents: true, ..Filter::default() };
-    args.common.index()?.list(&Query { filter, ..Query::default() }, &mut |session| {
-        let id = session.id.map(|id| id.to_string()).unwrap_or_default();
+    let query = Query { filter, fields: vec![Field::Id], ..Query::default() };
+    let count = args.common.index()?.list(&query, &mut |_| Ok(()))?;
+    if count > 0 {
+        let (of, are) = (sessions.len(), if count == 1 { "is" } else { "are" });
+        let hint =
+            format!("'codex-agent ls --group {} --archived=only' lists the archived ones", quoted(group));
         warn(format_args!(
-            "session '{id}' is archived, and its job would fail; 'codex-agent archive --undo {id}' unarchives it"
+            "{count} of {} {are} archived, and cannot be resumed; {hint}",
+            counted(of, "session")
         ));
-        Ok(())
-    })?;
+    }
     Ok(())
 }

@@ -63,7 +63,7 @@ fn tool() -> Tool {
             "Enter prints the sessions marked with Tab, or the current one. In a pipe, session records are printed for other tools; on a terminal, a table as codex-agent-ls(1) prints it:",
             "    codex-agent pick | codex-agent resume -",
             "Sessions are read from standard input, if it is no terminal: session records, JSON strings, or lines up to their first TAB. Their order is kept. Records are printed unchanged. Otherwise the filters are those of codex-agent-ls(1).",
-            "The operands are the query that the list begins with. The sessions that codex-agent-find(1) finds by these words, also in the first message, come first, until the query is changed. An operand '-' is standard input. In a query, 'word matches exactly this word, !word excludes sessions, ^word and word$ match at the start and at the end. A query with a capital letter distinguishes upper and lower case.",
+            "The operands are the query that the list begins with. The sessions that codex-agent-find(1) finds by these words, also in the first message, come first, until the query is changed; not for a query with a capital letter or one of the signs below. An operand '-' is standard input. In a query, 'word matches exactly this word, !word excludes sessions, ^word and word$ match at the start and at the end. A query with a capital letter distinguishes upper and lower case.",
             "Keys: Enter prints, Tab marks, Ctrl-O opens the session in the Codex TUI, Ctrl-F forks, Ctrl-R names, Ctrl-X archives after a question, Ctrl-Y copies the id, Ctrl-T shows the sessions of all directories or of this repository, Ctrl-V shows or hides the preview, Ctrl-L reads the sessions again, Ctrl-Z suspends, F1 shows all keys. Escape and Ctrl-C end the tool with the exit status 130. The query is edited with the keys of readline; arrows, Ctrl-P and Ctrl-N, PageUp and PageDown move in the list.",
             "The list is drawn on /dev/tty, so that standard input and standard output can be pipes. codex-agent-resume(1), codex-agent-fork(1) and codex-agent-name(1) run this tool if no session is given on a terminal, or words instead of a reference. The id is copied with the OSC 52 sequence of the terminal, or, in tmux, by 'tmux load-buffer -w'.",
         ])
@@ -139,6 +139,9 @@ fn run(args: Args) -> Result<Exit> {
     let query = words.join(" ");
     let is_placed = args.common.selection.has_place();
     let mut picker = Picker::new(&query, if args.own.all || is_placed { Scope::All } else { Scope::Here });
+    picker.verb = std::env::var(cli::PICK_FOR)
+        .ok()
+        .filter(|verb| matches!(verb.as_str(), "resume" | "fork" | "name" | "show"));
     picker.one = args.own.one;
     picker.is_given = reads_stdin(&args)?;
     let source = match picker.is_given {
@@ -154,7 +157,10 @@ fn run(args: Args) -> Result<Exit> {
                 true => selection.filter(&mut args.common.index()?)?,
                 false => Filter::default(),
             };
-            let words = query.split_whitespace().map(|word| lowered(word).into_owned()).collect();
+            // A query with a syntax of its own is none of words.
+            let is_plain = |c: char| !c.is_uppercase() && !matches!(c, '!' | '^' | '$' | '\'' | '|');
+            let words = query.split_whitespace().filter(|_| query.chars().all(is_plain));
+            let words = words.map(|word| lowered(word).into_owned()).collect();
             Source::Home { filter: Box::new(filter), here: Box::new(here), is_placed, words }
         }
     };

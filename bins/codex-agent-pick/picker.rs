@@ -10,7 +10,7 @@ use crate::prompt::Prompt;
 use crate::rows::Row;
 use crate::screen::{KeyCode, KeyEvent, KeyModifiers};
 
-/// What the user asks for, and of which sessions: those of the moment of the key, whatever comes into the list later.
+/// A request of the user, with its sessions: those of the moment of the key, whatever comes into the list later.
 pub(super) enum Wish {
     /// Nothing but what is drawn.
     Nothing,
@@ -62,6 +62,8 @@ pub(super) struct Picker {
     pub(super) one: bool,
     /// The name of the narrow scope: `repository`, or, outside of one, `directory`.
     pub(super) here: &'static str,
+    /// What Enter does, if another tool shows the list.
+    pub(super) verb: Option<String>,
     /// Whether the list was ordered by its source, and has no scopes.
     pub(super) is_given: bool,
     pub(super) has_preview: bool,
@@ -96,6 +98,7 @@ impl Picker {
             scope,
             one: false,
             here: "repository",
+            verb: None,
             is_given: false,
             has_preview: true,
             preview_top: 0,

@@ -328,13 +328,15 @@ fn keys_line(picker: &Picker, columns: usize) -> Vec<Span> {
     let is_useful = |word: &str| match word {
         "all" => !picker.is_given,
         "mark" => !picker.one,
-        word => !word.is_empty(),
+        // Enter does the same.
+        word => !word.is_empty() && picker.verb.as_deref() != Some(word),
     };
     let keys: Vec<(&str, &str)> = KEYS
         .iter()
         .filter(|(_, word, _)| is_useful(word))
         .map(|(key, word, _)| match (*word, picker.scope) {
             ("all", Scope::All) => (*key, picker.here),
+            ("choose", _) => (*key, picker.verb.as_deref().unwrap_or("choose")),
             (word, _) => (*key, word),
         })
         .collect();

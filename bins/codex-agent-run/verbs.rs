@@ -2,6 +2,7 @@
 
 use codex_agent_engine::commands::expiry;
 use codex_agent_engine::commands::retry::{FailedRun, Selection};
+use codex_agent_engine::commands::start::confirm;
 use codex_agent_engine::commands::unnamed::Unnamed;
 use codex_agent_engine::commands::{manage, retry, watch};
 use codex_agent_engine::disk::progress::RunProgress;
@@ -10,7 +11,7 @@ use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::error::{Error, Exit, Result, note, status, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Listing, Rows};
-use codex_agent_shared::terminal::{Cell, Cut, Look, Table, page};
+use codex_agent_shared::terminal::{Cell, Cut, Look, Table, ask, can_ask, page};
 use codex_agent_shared::text::counted;
 use codex_agent_shared::time::Timestamp;
 
@@ -56,9 +57,11 @@ pub(super) fn list(args: Args) -> Result<Exit> {
             let age = began.map(|at| at.age(now)).unwrap_or_default();
             let ended = tasks.ended.as_ref().map(|(at, _)| *at);
             let took = began.zip(ended).map(|(began, ended)| began.countdown(ended)).unwrap_or_default();
+            let interrupted = tasks.count_interrupted().min(failed);
             let counts = [
                 (completed, "completed", Look::Plain),
-                (failed, "failed", Look::Failed),
+                (failed - interrupted, "failed", Look::Failed),
+                (interrupted, "interrupted", Look::Interrupted),
                 (skipped, "skipped", Look::Plain),
                 (pending + running, "left", Look::Waiting),
             ];
@@ -113,7 +116,7 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
     watch::watch(&named_or_newest(&args, true)?, args.jobs.show_options(&args.common)?)
 }
 
-pub(super) fn continue_run(args: Args) -> Result<Exit> {
+pub(super) fn continue_run(mut args: Args) -> Result<Exit> {
     args.jobs.show_options(&args.common)?;
     let mut found = find_named(&args)?.map_or_else(manage::find_unfinished, |dir| Ok(Some(dir)))?;
     if found.is_none() {
@@ -124,6 +127,17 @@ pub(super) fn continue_run(args: Args) -> Result<Exit> {
             (&run, args.jobs.interrupted)
         {
             let (name, short, count) = (dir.name(), dir.short_name(), jobs.len());
+            if args.jobs.interrupted.is_none() && can_ask() && !args.jobs.yes {
+                let sessions = counted(count, "interrupted job");
+                let question = format!(
+                    "There is no unfinished run. Continue the sessions of {sessions} of run '{name}'?"
+                );
+                if !confirm(&question, "nothing was started")? {
+                    return Ok(Exit::Negative);
+                }
+                args.jobs.interrupted = Some(Interrupted::Continue);
+                return manage::continue_run(dir, &args.common, &args.jobs);
+            }
             status(format_args!(
                 "there is no unfinished run; of run '{name}', {count} interrupted: 'codex-agent run continue {short} \
                  --interrupted continue' continues their sessions, 'codex-agent run retry {short} --interrupted' sends \
@@ -146,7 +160,22 @@ pub(super) fn continue_run(args: Args) -> Result<Exit> {
     if args.operands.is_empty() && !is_continue_meant(&dir, &args)? {
         return Ok(Exit::Negative);
     }
+    if args.jobs.interrupted.is_none() && can_ask() && !args.jobs.yes && must_continue_interrupted(&dir)? {
+        args.jobs.interrupted = Some(Interrupted::Continue);
+    }
     manage::continue_run(&dir, &args.common, &args.jobs)
+}
+
+/// Asks whether the sessions of interrupted jobs are continued with the pending jobs of a run.
+fn must_continue_interrupted(dir: &RunDir) -> Result<bool> {
+    let selection = Selection { interrupted: true, ..Selection::default() };
+    let count = retry::find_of(dir, &selection)?.map_or(0, |run| run.jobs.len());
+    if count == 0 || dir.is_running() {
+        return Ok(false);
+    }
+    let jobs = counted(count, "job");
+    let were = if count == 1 { "was" } else { "were" };
+    ask(&format!("{jobs} of the run {were} interrupted. Continue these sessions too?"))
 }
 
 /// Whether the run that the user did not name is the one to continue.

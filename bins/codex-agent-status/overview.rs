@@ -47,6 +47,7 @@ pub(super) struct Overview {
 impl Overview {
     pub(super) fn new(items: &[Item], failed: &[FailedRun], now: Timestamp) -> Overview {
         let mut overview = Overview { rows: Vec::new(), next: Vec::new() };
+        let all = RunDir::all().unwrap_or_default();
         let queue_run = |item: &Item| match item {
             Item::Queue(queue, _) => queue.run.clone(),
             _ => None,
@@ -60,10 +61,15 @@ impl Overview {
                 Item::Run(dir, tasks) => {
                     let Counts { pending, running, failed, .. } = tasks.reported_counts();
                     let state = manage::run_state(dir, tasks);
-                    let left = list_counts(&[(pending + running, "left"), (failed, "failed")]);
+                    let interrupted = tasks.count_interrupted().min(failed);
+                    let left = list_counts(&[
+                        (pending + running, "left"),
+                        (failed - interrupted, "failed"),
+                        (interrupted, "interrupted"),
+                    ]);
                     let began = tasks.started_at.map(|at| format!("since {}", at.clock()));
                     overview.add("run", dir.name(), Cut::Front, state, left, began);
-                    let name = dir.short_name();
+                    let name = dir.short_name_among(&all);
                     overview.next.push(match state {
                         "running" => (format!("codex-agent run watch {name}"), "follows the run".to_owned()),
                         _ => (format!("codex-agent run continue {name}"), "continues the run".to_owned()),
@@ -108,7 +114,7 @@ impl Overview {
             if !is_shown(&run.dir) {
                 overview.add_failed(run);
             }
-            overview.add_retry(run);
+            overview.add_retry(run, &all);
         }
         overview
     }
@@ -159,11 +165,12 @@ impl Overview {
         self.add("run", dir.name(), Cut::Front, state, left, ended);
     }
 
-    fn add_retry(&mut self, run: &FailedRun) {
+    fn add_retry(&mut self, run: &FailedRun, all: &[RunDir]) {
         let FailedRun { dir, progress, jobs } = run;
         let (name, interrupted) =
-            (dir.short_name(), jobs.iter().filter(|at| progress.all[**at].is_interrupted()).count());
-        let what = format!("does {} again", counted(jobs.len(), "failed job"));
+            (dir.short_name_among(all), jobs.iter().filter(|at| progress.all[**at].is_interrupted()).count());
+        let kind = if interrupted == jobs.len() { "interrupted job" } else { "failed job" };
+        let what = format!("does {} again", counted(jobs.len(), kind));
         self.next.push((format!("codex-agent run retry {name}"), what));
         if interrupted > 0 {
             let command = format!("codex-agent run continue {name} --interrupted continue");

@@ -44,6 +44,8 @@ mod flag;
 pub mod flags;
 pub mod generate;
 mod pick;
+#[doc(hidden)]
+pub use pick::PICK_FOR;
 mod selection;
 pub mod suggestions;
 mod table;
@@ -155,6 +157,9 @@ fn unknown_letter(tool: &Tool, verb: &Verb, letter: char) -> Error {
             error.hint("did you mean '--dry-run'? -n is a number in every tool: a limit or a count")
         }
         'n' => error.hint("-n is a number in every tool that has it: a limit or a count"),
+        '0'..='9' if verb.rows().any(|row| row.short == Some('n')) => {
+            error.hint("did you mean '-n N'? -n is a number: a limit or a count")
+        }
         _ => match foreign_flag(tool, letter.encode_utf8(&mut [0; 4])) {
             Some(hint) => error.hint(hint),
             None => error,

@@ -228,7 +228,7 @@ pub fn set_program(name: &str) {
     let _ = PROGRAM.set(name.to_owned());
 }
 
-fn program() -> &'static str {
+pub(crate) fn program() -> &'static str {
     PROGRAM.get().map_or("codex-agent", String::as_str)
 }
 

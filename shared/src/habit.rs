@@ -221,7 +221,23 @@ const FLAGS: &[(&str, &str, &str)] = &[
         "no tool searches transcripts yet: 'codex-agent find WORD' searches titles, names, first messages, directories and branches",
     ),
     (
-        "ls find pick archive",
+        "archive",
+        "older older-than before",
+        "did you mean '--until'? 'codex-agent archive --until 90d' archives sessions that were not updated for 90 days",
+    ),
+    ("archive", "force f", "did you mean '--yes'?"),
+    (
+        "status",
+        "watch follow w f",
+        "'codex-agent run watch' follows a run, and 'watch codex-agent status' repeats the status",
+    ),
+    (
+        "run group queue",
+        "detach background bg d",
+        "runs stay in the foreground: end the command with '&', and follow it by 'codex-agent run watch'",
+    ),
+    (
+        "ls find pick",
         "older older-than before",
         "did you mean '--until'? 'codex-agent ls --until 90d' lists sessions that were not updated for 90 days",
     ),

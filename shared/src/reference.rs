@@ -21,8 +21,10 @@
 //! assert!(matches!(inputs.next(), Some(Ok((2, Input::Text(name)))) if name == "login work"));
 //! ```
 
+mod address;
 mod search;
 
+pub use address::Address;
 pub(crate) use search::words_of;
 pub use search::{choose, search};
 
@@ -32,7 +34,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codex::index::Index;
 use crate::codex::rollout::{self, Name};
-use crate::error::{Error, Result, note, reason, status, warn};
+use crate::error::{Error, Result, Stream, note, reason, status, warn};
 use crate::ndjson::{Item, LineError, Records};
 use crate::output::candidate_lines;
 use crate::query::{Archived, Directory, Filter, Query, Repository, root_of};
@@ -245,8 +247,10 @@ fn describe_candidates(
     let most = if is_table { rows().saturating_sub(6).clamp(3, 2 * most) } else { most };
     let shown = &found[..found.len().min(most)];
     let mut lines = match is_table {
-        // Hints are indented by two columns.
-        true => candidate_lines(shown, words, columns().saturating_sub(2)),
+        // Hints are indented by two columns, and no line has the last column.
+        true => {
+            candidate_lines(shown, words, Stream::Err.columns().unwrap_or_else(columns).saturating_sub(3))
+        }
         false => shown.iter().map(|session| plain(session)).collect(),
     };
     if found.len() > most {
@@ -345,11 +349,12 @@ fn list_newest(index: &mut Index, nth: usize, anywhere: bool) -> Result<Vec<Sess
         }
     }
     match root.and_then(|root| Repository::of_directory(&root)) {
-        Some(repository) => {
-            let filter = Filter { repo: vec![repository], ..Filter::default() };
+        // Sessions of other clones, which have the same origin, are in directories that the user may not expect.
+        Some(Repository::Local { directories, .. }) => {
+            let filter = Filter { under: directories, ..Filter::default() };
             list(index, filter, nth - 1, Some(1))
         }
-        None => Ok(Vec::new()),
+        _ => Ok(Vec::new()),
     }
 }
 

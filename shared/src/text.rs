@@ -140,6 +140,10 @@ pub fn lines(start: &str, text: &str, indent: usize, most: usize) -> Vec<String>
             lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
             (used, is_new) = (indent, true);
         }
+        // Further blanks between two words are not the start of a line.
+        if is_new && word.is_empty() && !lines.is_empty() {
+            continue;
+        }
         if !is_new {
             line.push(' ');
             used += 1;

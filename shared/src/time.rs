@@ -89,6 +89,16 @@ impl Timestamp {
         self.clamped().to_zoned(TimeZone::system()).strftime(format).to_string()
     }
 
+    /// The age in a sentence: `just now`, `5m ago`, or `on 2025-11-22` after a year.
+    #[doc(hidden)]
+    pub fn ago(self, now: Timestamp) -> String {
+        match self.age(now) {
+            age if age == "now" => "just now".to_owned(),
+            age if age.len() == 10 && !age.starts_with("in ") => format!("on {age}"),
+            age => format!("{age} ago"),
+        }
+    }
+
     /// The age for a table: `now`, `5m`, `3h`, `2d`, `6w`, or the date; `in 5m` for a time in the future.
     pub fn age(self, now: Timestamp) -> String {
         let seconds = now.0.saturating_sub(self.0) / 1000;
@@ -448,5 +458,7 @@ mod tests {
         }
         assert_eq!(Timestamp(now.0 + 300_000).age(now), "in 5m");
         assert_eq!(Timestamp(0).age(now), "1970-01-01");
+        assert_eq!(Timestamp(now.0 - 300_000).ago(now), "5m ago");
+        assert_eq!((&*now.ago(now), &*Timestamp(0).ago(now)), ("just now", "on 1970-01-01"));
     }
 }

@@ -274,10 +274,11 @@ fn find_has_every_filter_of_ls() {
     let world = World::with_home("0.171.0");
     let all =
         world.ok(&["codex-agent-ls", "--archived", "--subagents", "--fields", "id", "--sort", "created"]);
-    let filters: [&[&str]; 10] = [
+    let filters: [&[&str]; 11] = [
         &["--branch", "feature/*"],
         &["--since", "2026-11-22", "--time", "created"],
         &["--until", "2026-11-21"],
+        &["--on", "2026-11-22"],
         &["--status", "failed"],
         &["--archived=only"],
         &["--subagents", "--archived"],
@@ -357,5 +358,80 @@ fn the_words_are_marked_and_their_field_is_shown() {
         {
             assert!(row.contains(&format!("\x1b[1;4m{word}\x1b[0m")), "{wide}: {row:?}");
         }
+    }
+}
+
+/// The table of sessions in an error fits the terminal of standard error, whatever standard output is.
+#[test]
+fn a_table_of_candidates_is_never_broken() {
+    let world = world();
+    for id in ids(&world) {
+        titled(
+            &world,
+            &id,
+            "Long prompt: lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod",
+        );
+    }
+    for columns in [40, 80, 120] {
+        for line in [
+            "codex-agent-resume --find lorem",
+            "codex-agent-resume --find lorem >out",
+            "COLUMNS=200 codex-agent-resume --find lorem | cat",
+        ] {
+            let mut command = world.command("setsid");
+            command.args(["--wait", "sh", "-c", line]);
+            let (shown, _) = Terminal::open(command, columns, 24).end();
+            let shown = without_escapes(&shown);
+            let rows = shown.lines().filter(|line| line.contains("Long")).count();
+            assert!(rows > 2 && !shown.contains("\n     "), "{columns} {line}: {shown}");
+            let heading = shown.lines().position(|line| line.contains("TITLE")).unwrap();
+            for row in shown.lines().skip(heading + 1).take(rows) {
+                assert!(row.contains("Long"), "{columns} {line}: {shown}");
+            }
+        }
+    }
+}
+
+/// In a repository without a session above, '@' is one of its working trees; of another clone it is never.
+#[test]
+fn at_in_a_worktree_is_a_session_of_the_repository() {
+    let world = world();
+    let root = repository(&world, Some("git@example.com:acme/alpha.git"));
+    let all = ids(&world);
+    let set = |id: &str, cwd: &Path| {
+        let sql =
+            "UPDATE threads SET cwd = ?2, git_origin_url = 'https://example.com/acme/alpha' WHERE id = ?1";
+        database(&world).execute(sql, [id, cwd.to_str().unwrap()]).unwrap();
+    };
+    fs::create_dir_all(world.path("work/linked/src")).unwrap();
+    let linked = fs::canonicalize(world.path("work/linked")).unwrap();
+    world.write("work/linked/.git", format!("gitdir: {}\n", root.join(".git/worktrees/linked").display()));
+    world.write("work/alpha/.git/worktrees/linked/gitdir", format!("{}\n", linked.join(".git").display()));
+    world.write("work/alpha/.git/worktrees/linked/commondir", "../..\n");
+    let at = |directory: &Path| run_in(&world, directory, &["codex-agent-find", "@", "--fields", "id"]);
+    // Another clone has the same origin.
+    set(&all[1], &fs::canonicalize(world.path("home")).unwrap().join("clone"));
+    assert_eq!(at(&linked.join("src")).0, 1);
+    set(&all[4], &root.join("src"));
+    for directory in [linked.join("src"), linked.clone(), root.join("src/deep"), root.clone()] {
+        assert_eq!(at(&directory).1.trim(), all[4], "{}", directory.display());
+    }
+    let (_, _, err) = run_in(&world, &linked, &["codex-agent-resume", "@"]);
+    assert!(err.contains(&all[4]) && err.contains("in the same repository: '"), "{err}");
+}
+
+#[test]
+fn a_period_is_both_ends_of_it() {
+    let world = World::with_home("0.171.0");
+    for period in ["2026-11-22", "2026-11", "2026", "yesterday", "last week"] {
+        let ends = ["codex-agent-ls", "--since", period, "--until", period, "--json"];
+        let listed = world.run(&["codex-agent-ls", "--on", period, "--json"]);
+        listed.succeeds();
+        assert_eq!(listed.out, world.run(&ends).out, "{period}");
+    }
+    assert!(!world.ok(&["codex-agent-ls", "--on", "2026"]).is_empty());
+    for point in ["2d", "now", "2026-11-22T10:50"] {
+        let ran = world.run(&["codex-agent-ls", "--on", point]);
+        ran.exits(2).reports(format!("invalid value '{point}': expected a day, week, month or year"));
     }
 }

@@ -167,7 +167,7 @@ fn words_choose_the_session_that_is_forked_or_named() {
         let found = fake.0.ok(&["codex-agent-find", &format!("name:{name}"), "--fields", "id"]);
         assert_eq!(found.trim(), *id);
     }
-    // One operand is the session, and the name is missing.
+    // A single operand is the session, and the name is missing.
     let (shown, code) = on(&fake, "codex-agent name parser", 80, 24).end();
     assert!(code == 2 && shown.contains("a name for the session is missing"), "{shown}");
 }

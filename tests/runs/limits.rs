@@ -404,7 +404,7 @@ fn a_wait_for_a_limit_of_unknown_reset_time_ends() {
     });
     let wait = ["run", "-j1", "--on-limit", "wait", "-p", "LIMITX b", "-p", "c"];
     let (ran, events) = fake.events(&wait);
-    ran.exits(75).reports("its reset time is unknown, and 14 attempts failed; no attempt is made before ");
+    ran.exits(75).reports("no attempt before ").reports(", after 14 that failed; its reset time is unknown");
     ran.reports("2 jobs left");
     let last = events.last().unwrap();
     assert_eq!(
@@ -413,10 +413,17 @@ fn a_wait_for_a_limit_of_unknown_reset_time_ends() {
     );
     assert_eq!(fake.prompts(), ["LIMITX a", "LIMITX b"]);
     // No run tries before the hour is over, unless the user wants it; after it, one job is the test.
-    fake.tool(&["run", "continue"]).exits(75).reports("14 attempts failed");
+    fake.tool(&["run", "continue"]).exits(75).reports("after 14 that failed");
     assert_eq!(fake.prompts().len(), 2);
     set_gate(&fake, |limit| limit["next"] = limit["since"].clone());
-    fake.tool(&["run", "continue"]).exits(75).reports("15 attempts failed");
+    fake.tool(&["run", "continue"]).exits(75).reports("after 15 that failed");
     assert_eq!(fake.prompts().len(), 3);
+    // A limit that nothing has met for the time of a window is another one, with tests of its own.
+    set_gate(&fake, |limit| {
+        limit["since"] = json!("2026-11-01T08:00:00.000Z");
+        limit["next"] = json!("2026-11-01T09:00:00.000Z");
+    });
+    fake.tool(&["run", "-j1", "--on-limit", "stop", "-p", "LIMITX d"]).exits(75);
+    set_gate(&fake, |limit| assert_eq!(limit["tries"], 0));
     fake.tool(&["run", "--on-limit", "try", "-p", "fine"]).succeeds();
 }

@@ -82,6 +82,25 @@ fn a_command_has_no_terminal_and_ends_in_time() {
     assert!(begun.elapsed() > Duration::from_secs(30));
 }
 
+/// The command may open its standard error anew, which truncates a file.
+#[test]
+fn all_output_of_the_command_is_shown_in_its_order() {
+    let fake = ending_with("echo first; sleep 0.1; echo second > /dev/stderr; sleep 0.1; echo third >&2");
+    let mut command = fake.started(&["run", "-p", "one"]);
+    // No temporary file is needed.
+    let ran = crate::world::ran::finish(command.env("TMPDIR", "/nonexistent"));
+    ran.succeeds().reports("first\nsecond\nthird\n");
+}
+
+/// A reader that waits delays the last lines, and not the command.
+#[test]
+fn the_command_does_not_wait_for_the_reader_of_the_output() {
+    let fake = ending_with("cat > ended");
+    fake.0.write("work/long", "x".repeat(300_000));
+    let line = "cd work && codex-agent run --json --prompt-file long | (for n in $(seq 300); do [ -e ended ] && echo in time && break; sleep 0.1; done; cat >/dev/null)";
+    fake.0.sh(line).succeeds().shows("in time");
+}
+
 /// A process that the command leaves in the background delays no reader of the output of the run.
 #[test]
 fn a_command_in_the_background_holds_no_output() {

@@ -9,6 +9,7 @@ use crate::runs::job;
 use crate::world::fake::{Fake, end, failures, of_type, signal, wait_until};
 use crate::world::json as records;
 use crate::world::script::Scripted;
+use crate::world::terminal::{Terminal, joined, on_terminal};
 
 fn prompts(words: &[&str]) -> Vec<String> {
     words.iter().flat_map(|word| ["--prompt".to_owned(), (*word).to_owned()]).collect()
@@ -227,6 +228,49 @@ fn interrupted_jobs_are_continued_or_retried() {
     // The jobs that were retried are not continued as well.
     fake.tool(&["run", "continue", "--interrupted", "continue", &first]).exits(1);
     assert_eq!(fake.sent().len(), 4);
+}
+
+/// On a terminal 'run continue' asks about the sessions that Ctrl-C interrupted.
+#[test]
+fn a_terminal_asks_whether_interrupted_sessions_are_continued() {
+    let fake = Fake::newest();
+    let mut runner = fake.start(&["run", "-j2", "-p", "HANG a", "-p", "HANG b", "-p", "next"]);
+    fake.wait_for_sent(2);
+    wait_until(|| of_type(&fake.journal(), "job.session").len() == 2);
+    signal(&runner, Signal::INT);
+    signal(&runner, Signal::INT);
+    assert_eq!(end(&mut runner), 130);
+    let status = on_terminal(&fake.0, &["codex-agent-status"], 100);
+    assert!(
+        status.contains("1 left, 2 interrupted") && status.contains("does 2 interrupted jobs again"),
+        "{status}"
+    );
+    let go_on = |question: &str, answer: &str| {
+        let mut terminal = Terminal::open(fake.started(&["run", "continue"]), 100, 24);
+        let shown = joined(&terminal.until("[y/N] "));
+        assert!(shown.contains(question), "{shown}");
+        terminal.press(answer);
+        terminal.end().1
+    };
+    let asks = "2 jobs of the run were interrupted. Continue these sessions too?";
+    assert_eq!(go_on(asks, "n\r"), 1);
+    assert_eq!(&fake.prompts()[2..], ["next"]);
+    let asks = "There is no unfinished run. Continue the sessions of 2 interrupted jobs of run '";
+    assert_eq!(go_on(asks, "n\r"), 1);
+    assert_eq!(fake.sent().len(), 3);
+    assert_eq!(go_on(asks, "y\r"), 0);
+    assert_eq!(&fake.prompts()[3..], ["Continue.", "Continue."]);
+}
+
+/// A run and its retries are removed by one command, whatever the order of their times.
+#[test]
+fn a_chain_of_retries_is_pruned_at_once() {
+    let fake = Fake::newest();
+    fake.tool(&["run", "-p", "bad FAIL400"]).exits(1);
+    fake.tool(&["run", "retry"]).exits(1);
+    fake.tool(&["run", "retry"]).exits(1);
+    fake.tool(&["run", "prune", "--older", "now"]).succeeds().reports("removed 3 runs");
+    assert!(fake.runs().is_empty());
 }
 
 /// A retry that was killed between the plan and the start of a job is continued, and knows that its prompts were sent.

@@ -53,6 +53,22 @@ fn until<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     .more("If TIME is a day, week, month or year, such as 2026-11-22, yesterday or 'last week', sessions up to its end are included.")
 }
 
+fn on<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    Flag::new("on", Takes::Text("TIME"), "select only sessions updated within this time", |args: &mut Args<O, J>, value| {
+        let text = value.text()?;
+        let (first, last) = (parse_moment(&text)?, parse_end(&text)?);
+        // A point in time is the same in both, but for the clock.
+        if last.0 - first.0 < 1000 {
+            return Err(Error::usage(format!("invalid value '{text}': expected a day, week, month or year")));
+        }
+        let filter = &mut args.common.selection.filter;
+        (filter.since, filter.until) = (Some(first), Some(last));
+        Ok(())
+    })
+    .suggests(suggestions::times)
+    .more("TIME is a day, week, month or year, such as yesterday, monday, 'last week', 2026-11 or 2026-11-22. The same as --since TIME --until TIME.")
+}
+
 fn under<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let help = "select only sessions of this directory and of all directories below it";
     Flag::directory("under", help, |args: &mut Args<O, J>| &mut args.common.selection.under)
@@ -62,7 +78,7 @@ fn repo<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     pattern("repo", "select only sessions of this git repository", |selection| &mut selection.repo)
         .offers(Field::OriginUrl)
         .suggests(|_| vec![(".".to_owned(), "the repository of the current directory")])
-        .more("PATTERN is . for the repository of the current directory, owner/name, the URL of the git remote 'origin' in any of its forms (https, ssh, host:path, with or without .git), or a part of the URL between stars: '*acme/al*'. For the repository of a directory, sessions in its working trees are included if Codex recorded no remote.")
+        .more("PATTERN is '.' for the repository of the current directory, owner/name, the URL of the git remote 'origin' in any of its forms (https, ssh, host:path, with or without .git), or a part of the URL between stars: '*acme/al*'. For the repository of a directory, sessions in its working trees are included if Codex recorded no remote.")
 }
 
 /// The filters of a listing.
@@ -93,6 +109,7 @@ pub fn filters<O: 'static, J: 'static>() -> Vec<Flag<Args<O, J>>> {
         }),
         since(),
         until(),
+        on(),
         Flag::choice::<Clock, _>(
             "time",
             "WHICH",
@@ -173,8 +190,8 @@ pub fn order<O: 'static, J: 'static>() -> [Flag<Args<O, J>>; 3] {
 pub const SELECTION: &str = "Selection by words";
 
 /// The flags that select sessions instead of references, for a tool that accepts references: `--find`, `--since`,
-/// `--until`, `--under`, `--repo`.
-pub fn selecting<O: 'static, J: 'static>() -> [Flag<Args<O, J>>; 5] {
+/// `--until`, `--on`, `--under`, `--repo`.
+pub fn selecting<O: 'static, J: 'static>() -> [Flag<Args<O, J>>; 6] {
     let find = Flag::new(
         "find",
         Takes::Text("WORDS"),
@@ -190,5 +207,5 @@ pub fn selecting<O: 'static, J: 'static>() -> [Flag<Args<O, J>>; 5] {
         },
     )
     .more("WORDS are searched for as codex-agent-find(1) does: each word must occur in the name, the title, the first message, the directory or the branch.");
-    [find, since(), until(), under(), repo()]
+    [find, since(), until(), on(), under(), repo()]
 }

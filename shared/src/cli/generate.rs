@@ -373,7 +373,8 @@ fn section(out: &mut String, heading: &str, rows: &[Row], has_title: bool) {
         let _ = writeln!(out, "{}", prose(&text));
         if is_explained {
             out.push_str(".RS\n");
-            for (word, meaning) in values {
+            // The values without a meaning are described by the text.
+            for (word, meaning) in values.iter().filter(|(_, meaning)| !meaning.is_empty()) {
                 let _ = writeln!(out, ".IP \\fB{}\\fR\n{}", roff(word), prose(&sentence(meaning)));
             }
             out.push_str(".RE\n");

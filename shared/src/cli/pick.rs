@@ -7,12 +7,16 @@ use std::process::{Command, Stdio};
 
 use super::Selection;
 use super::flags::Args;
-use crate::error::{Error, Exit, Result, reason};
+use crate::error::{Error, Exit, Result, program, reason};
 use crate::plugin::sibling;
 use crate::query::Query;
 use crate::record::Field;
 use crate::reference::{is_unknown_word, search, words_of};
 use crate::terminal::{can_ask, has_screen};
+
+/// The variable with the verb of the tool that the picker chooses sessions for.
+#[doc(hidden)]
+pub const PICK_FOR: &str = "CODEX_AGENT_PICK_FOR";
 
 /// The list from which the user chooses.
 struct Choice {
@@ -102,6 +106,8 @@ impl<O, J> Args<O, J> {
         if one {
             command.arg("--one");
         }
+        // The list names what Enter does.
+        command.env(PICK_FOR, program().rsplit('-').next().unwrap_or_default());
         if let Some(home) = &self.common.codex_home {
             command.arg("--codex-home").arg(home);
         }

@@ -126,6 +126,11 @@ impl Input {
     /// Looks whether the pager has read a part of the text. The bytes that it has not read are in the pipe, also after
     /// the end of the pager.
     fn look(&mut self) {
+        // Elsewhere the end of a pipe that is written does not know what was read: the text is kept in case that the
+        // pager fails.
+        if !cfg!(target_os = "linux") {
+            return;
+        }
         let Some(stdin) = self.stdin.as_ref().filter(|_| !self.is_read) else { return };
         self.is_read = ioctl_fionread(stdin).is_ok_and(|unread| unread < self.accepted);
         if self.is_read {

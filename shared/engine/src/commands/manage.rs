@@ -109,9 +109,7 @@ pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result
     status(format_args!("continuing run '{name}', {} left", count_jobs(tasks.count_left())));
     let mut shown = Show::new(options, tasks.all.len());
     let ended = supervise(dir, journal, &mut tasks, settings, &mut PlannedJobs::default(), &mut shown);
-    let exit = shown.close(dir, ended, &NextCommands::for_run(dir));
-    on_end::run(dir);
-    exit
+    shown.close(dir, ended, &NextCommands::for_run(dir), || on_end::run(dir))
 }
 
 /// Reports that a run has nothing to continue, and the commands for its interrupted jobs.

@@ -4,15 +4,15 @@
 //! warning, and never changes the exit status of the run. The end of the run is in the journal before, and its last line
 //! is printed. Runs within jobs, and runs that the command itself starts, run no command.
 //!
-//! The command writes to a temporary file, whose contents are copied to standard error while it runs. A process that it
-//! leaves in the background holds no output of this process, whose reader would wait for it (`2>&1 | tail`).
+//! The output of the command is copied to standard error while it runs. A process that it leaves in the background holds
+//! no output of this process, whose reader would wait for it (`2>&1 | tail`); what it prints later is lost.
 
-use std::fs::File;
-use std::io::{Write, stderr};
+use std::io::{PipeReader, Read, Write, pipe, stderr};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::Signal;
 
 use crate::commands::run_record::describe_run;
@@ -44,17 +44,13 @@ pub fn run(dir: &RunDir) {
     }
 }
 
-/// A file without a name to write the output to, and the same file to read it from.
-fn output() -> std::io::Result<(File, File)> {
-    let file = tempfile::NamedTempFile::new()?;
-    let copy = file.reopen()?;
-    Ok((file.into_file(), copy))
-}
-
-/// Copies what was written since the last call to standard error.
-fn copy_output(copy: &mut File) {
-    // Standard error may be closed, and there is no other place for the text.
-    let _ = std::io::copy(copy, &mut stderr());
+/// Copies what a pipe has to standard error, without waiting for more.
+fn copy_output(pipe: &mut PipeReader) {
+    let mut block = [0; 4096];
+    while let Ok(count @ 1..) = pipe.read(&mut block) {
+        // Standard error may be closed, and there is no other place for the text.
+        let _ = stderr().write_all(&block[..count]);
+    }
 }
 
 fn run_command(dir: &RunDir, command: &str) -> Result<()> {
@@ -66,15 +62,16 @@ fn run_command(dir: &RunDir, command: &str) -> Result<()> {
         .map_err(|error| Error::new(format!("the record cannot be written: {error}")))?;
     let failed = |error: std::io::Error| Error::new(reason(&error));
     // Standard output has the events of the run.
-    let (file, mut copy) = output().map_err(failed)?;
-    let errors = file.try_clone().map_err(failed)?;
+    let (mut output, input) = pipe().map_err(failed)?;
+    fcntl_setfl(&output, OFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
+    let errors = input.try_clone().map_err(failed)?;
     let mut child = Command::new("sh")
         .args(["-c", command])
         .env("CODEX_AGENT_RUN", dir.name())
         .env(spawn::DEPTH, "1")
         .process_group(0)
         .stdin(Stdio::piped())
-        .stdout(file)
+        .stdout(input)
         .stderr(errors)
         .spawn()
         .map_err(failed)?;
@@ -85,7 +82,7 @@ fn run_command(dir: &RunDir, command: &str) -> Result<()> {
     let begun = Instant::now();
     loop {
         let ended = child.try_wait().map_err(failed)?;
-        copy_output(&mut copy);
+        copy_output(&mut output);
         match ended {
             Some(exit) if exit.success() => return Ok(()),
             Some(exit) => {

@@ -38,7 +38,7 @@ pub fn find_pending_work() -> Result<HashMap<Id, PendingWork>> {
         let mut counts: HashMap<Id, usize> = HashMap::new();
         for job in &tasks.all {
             if let (State::Pending | State::Failed { again: true, .. }, Some(id)) =
-                (job.state, job.session_driven())
+                (job.state, job.session_needed())
             {
                 *counts.entry(id).or_default() += 1;
             }

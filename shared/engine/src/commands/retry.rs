@@ -99,6 +99,11 @@ pub fn find_newest(selection: &Selection) -> Result<Option<FailedRun>> {
     find(None, selection)
 }
 
+/// The failed jobs of a run that were not retried; `None` if the run does not exist any more.
+pub fn find_of(dir: &RunDir, selection: &Selection) -> Result<Option<FailedRun>> {
+    find(Some(dir), selection)
+}
+
 /// The runs since this time with failed jobs that were not retried, the newest first, except the runs of queues and runs
 /// that are running. A run that cannot be read is skipped.
 pub fn find_recent(since: Timestamp) -> Result<Vec<FailedRun>> {
@@ -259,9 +264,9 @@ fn check_idle(dir: &RunDir, progress: &RunProgress, jobs: &Jobs) -> Result<()> {
 
 /// Prints which jobs are retried. They keep their ids, which are not the numbers from 1 then.
 fn report_retry(dir: &RunDir, progress: &RunProgress, failed: &[usize]) {
-    let age = progress.started_at.map_or_else(String::new, |at| match &*at.age(Timestamp::now()) {
-        "now" => String::new(),
-        age => format!(", which began {age} ago"),
+    let age = progress.started_at.map_or_else(String::new, |at| match &*at.ago(Timestamp::now()) {
+        "just now" => String::new(),
+        ago => format!(", which began {ago}"),
     });
     let ids: Vec<&str> = failed.iter().map(|at| progress.all[*at].of.job.as_str()).collect();
     let are_in_order = ids.iter().enumerate().all(|(at, id)| *id == (at + 1).to_string());

@@ -71,10 +71,7 @@ pub fn run_jobs_after<G>(
     prune_expired();
     let mut shown = Show::new(options, plan.len());
     let ended = plan.run(settings, &mut shown);
-    let exit = shown.close(&dir, ended, &NextCommands::for_run(&dir));
-    // The command writes to the terminal too.
-    on_end::run(&dir);
-    exit
+    shown.close(&dir, ended, &NextCommands::for_run(&dir), || on_end::run(&dir))
 }
 
 /// Plans all jobs, and announces the run; false if the user does not confirm it.

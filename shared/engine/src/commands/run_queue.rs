@@ -74,9 +74,7 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &CommonOptions, jo
     let name = quoted(runner.queue_name());
     // The queue is unlocked before the wait for a slow reader.
     drop(runner);
-    let exit = shown.close(&dir, ended, &NextCommands::for_queue(&name));
-    on_end::run(&dir);
-    let exit = exit?;
+    let exit = shown.close(&dir, ended, &NextCommands::for_queue(&name), || on_end::run(&dir))?;
     let recorded = format!("the journal of run '{}' has all outcomes; later commands read it", dir.name());
     saved.map_err(|error| error.hint(recorded))?;
     Ok(exit)

@@ -31,6 +31,15 @@ const PROSE: &str = "a an the this that these those it its them they all any eac
 /// Words that end a sentence of two words.
 const OBJECTS: &str = "it this that these those them me us everything something";
 
+/// States, each of which a user may ask for.
+const STATES: [&str; 7] = ["failed", "interrupted", "running", "pending", "stopped", "skipped", "completed"];
+
+/// The ends of the names of files that may have prompts.
+const EXTENSIONS: [&str; 9] = [".txt", ".md", ".json", ".ndjson", ".jsonl", ".yaml", ".yml", ".toml", ".csv"];
+
+/// Nouns at the end of a command in words: `status all runs`.
+const NOUNS: &str = "runs jobs queues groups sessions prompts";
+
 /// The operands of a command that sends them as one prompt.
 pub struct Operands<'o> {
     /// The operands.
@@ -230,7 +239,11 @@ impl<'o> Guard<'o> {
         // Behind an option, a verb is an operand: 'run -j 4 retry failed'.
         let is_verb = self.operands.queue.is_none() && RUN_VERBS.contains(&first);
         let sentence = if rest.len() == 1 { OBJECTS } else { PROSE };
+        let is_noun = |word: &&&str| NOUNS.split(' ').any(|noun| noun == **word);
+        let names_list =
+            TOOLS.iter().any(|(tool, ..)| *tool == first) && rest.last().filter(is_noun).is_some();
         let is_sentence = rest.iter().any(|word| sentence.split(' ').any(|other| other == *word));
+        let is_sentence = is_sentence && !names_list;
         if is_sentence && !(is_verb && rest.len() == 1) {
             return None;
         }
@@ -276,7 +289,19 @@ impl<'o> Guard<'o> {
             let what = if is_answer { "an answer to a question" } else { "a command of other programs" };
             return Some(self.slip_of(what, &lower));
         }
+        if STATES.contains(&lower.as_str()) {
+            let commands = ["codex-agent status", "codex-agent run list"].map(str::to_owned).to_vec();
+            return Some(Slip::new("a state of jobs", commands));
+        }
+        // 'retry-failed'
+        let parts: Vec<&str> = lower.split('-').collect();
+        if parts.len() > 1 && habit::own_words().any(|own| own == parts[0]) {
+            return self.meaning(&parts);
+        }
         let path = Path::new(word);
+        if EXTENSIONS.iter().any(|end| lower.len() > end.len() && lower.ends_with(end)) && !path.exists() {
+            return Some(Slip::new("the name of a file that does not exist", Vec::new()));
+        }
         if path.is_file() {
             let feed = format!("{} < {}", self.operands.with_flags(&[]), quoted(word));
             let whole = format!("{} --prompt-file {}", self.operands.with_flags(&[]), quoted(word));

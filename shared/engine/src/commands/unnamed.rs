@@ -49,13 +49,13 @@ impl Unnamed<'_> {
         }
         let home = config::home().ok().and_then(|home| home.into_os_string().into_string().ok());
         let place = progress.cwd.as_deref().map(|cwd| quoted(&path_cell(cwd, home.as_deref(), 60)));
-        let begun = place.map_or_else(String::new, |place| format!("was begun in {place}, "));
-        let (name, ago) = (dir.name(), ended.age(now));
-        let ended = match (&progress.ended, &*ago) {
-            (None, "now") => "was interrupted just now".to_owned(),
-            (None, _) => format!("was interrupted {ago} ago"),
-            (Some(_), "now") => "ended just now".to_owned(),
-            (Some(_), _) => format!("ended {ago} ago"),
+        // Of the three reasons those that apply.
+        let begun =
+            place.filter(|_| !is_here).map_or_else(String::new, |place| format!("was begun in {place}, "));
+        let (name, ago) = (dir.name(), ended.ago(now));
+        let ended = match &progress.ended {
+            None => format!("was interrupted {ago}"),
+            Some(_) => format!("ended {ago}"),
         };
         let newest = if is_newest { "" } else { " and is not the newest run" };
         let which = format!("{begun}{ended}{newest}");

@@ -163,6 +163,8 @@ pub struct JobState {
     pub of: JobRef,
     /// The session that it resumes.
     pub asked: Option<Id>,
+    /// The session that it resumes or forks.
+    source: Option<Id>,
     /// Its Codex home.
     pub home: Option<String>,
     /// The hash of its prompt.
@@ -202,6 +204,14 @@ impl JobState {
     /// Whether it was interrupted.
     pub fn is_interrupted(&self) -> bool {
         self.failure_class().is_some_and(Class::is_interrupted)
+    }
+
+    /// The session without which it cannot be started: the one that it drives or forks.
+    pub fn session_needed(&self) -> Option<Id> {
+        match self.next {
+            NextStart::Continue(session) => Some(session),
+            NextStart::Fork | NextStart::Plan => self.source,
+        }
     }
 
     /// The session that it drives, while it runs or when it is started.
@@ -285,6 +295,7 @@ impl RunProgress {
             task.next = NextStart::Plan;
         }
         (task.place, task.asked, task.prompt_hash) = (place, asked, prompt_hash);
+        task.source = job.session;
         task.home.clone_from(&job.codex_home);
         task.resent |= job.resent;
         task.outcome.requeue();

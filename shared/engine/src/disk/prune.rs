@@ -20,7 +20,8 @@ pub fn prune(
     each: &mut dyn FnMut(&RunDir, &RunProgress) -> Result<()>,
 ) -> Result<()> {
     let now = Timestamp::now();
-    for dir in RunDir::all()? {
+    // A run is removed before its retries, which are newer.
+    for dir in RunDir::all()?.into_iter().rev() {
         // A run cannot end before its creation, whose time is in its name.
         if keep.is_some_and(|keep| keep.contains(dir.name()))
             || dir.created_at().is_some_and(|made| made >= before)

@@ -139,7 +139,11 @@ impl RunDir {
 
     /// The shortest end of the name by which [`RunDir::find`] finds the run: `3f2a`, or with the parts before these digits.
     pub fn short_name(&self) -> &str {
-        let all = RunDir::all().unwrap_or_default();
+        self.short_name_among(&RunDir::all().unwrap_or_default())
+    }
+
+    /// As [`RunDir::short_name`], for many runs: `all` are all runs.
+    pub fn short_name_among(&self, all: &[RunDir]) -> &str {
         let is_unique = |end: &&str| !all.iter().any(|other| other != self && other.name.contains(end));
         // The time of a later run may have the same four figures.
         let has_letter = |end: &&str| end.bytes().any(|byte| byte.is_ascii_lowercase());

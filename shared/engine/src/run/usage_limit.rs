@@ -36,6 +36,8 @@ const FIRST: i64 = 5000;
 const LONGEST: i64 = 3_600_000;
 /// The number of failed probes after which no run waits for a limit of unknown reset time: each leaves a session.
 const MOST_TRIES: u32 = 14;
+/// The time after which a limit of unknown reset time is over, in milliseconds: that of the window of five hours.
+const WINDOW: i64 = 5 * 3_600_000;
 /// The time within which a limit resets after the minute that Codex prints, in milliseconds.
 const MINUTE: i64 = 60_000;
 /// The time that a probe waits after the second in which a limit resets, in milliseconds.
@@ -160,7 +162,9 @@ impl LimitGate {
     ) -> Result<ActiveLimit> {
         let home = self.home.clone();
         let closed = self.store.update(|saved: &mut LimitFile| {
-            let before = saved.limit.take().filter(|before| now >= before.since);
+            // A limit that no run has met for the time of the longest window is another one.
+            let is_same = |before: &ActiveLimit| now >= before.since && now.0 - before.next.0 < WINDOW;
+            let before = saved.limit.take().filter(is_same);
             // Only the first of many concurrent jobs counts.
             let tries = match &before {
                 None => 0,
@@ -231,12 +235,10 @@ impl ActiveLimit {
             Some(until) => format!("until {}, in {}", until.clock(), until.countdown(now)),
             None if self.is_hopeless(now) => {
                 let (tries, next) = (self.tries, self.next.clock());
-                format!(
-                    "its reset time is unknown, and {tries} attempts failed; no attempt is made before {next}"
-                )
+                format!("no attempt before {next}, after {tries} that failed; its reset time is unknown")
             }
             None if self.next > now => {
-                format!("its reset time is unknown, and the next attempt is in {}", self.next.countdown(now))
+                format!("next attempt in {}; its reset time is unknown", self.next.countdown(now))
             }
             None => "its reset time is unknown".to_owned(),
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::time::Duration;
 
 use crate::disk::run_dir::RunDir;
 use crate::record::event::{Counts, Event, JobRef, RunEvent};
@@ -337,15 +338,41 @@ impl Show {
         });
     }
 
-    /// Prints how a run ended and what to type next, and returns the exit status. Waits for a slow reader, since no
-    /// job is delayed by the wait.
-    pub fn close(mut self, dir: &RunDir, ended: Result<RunEnd>, next: &NextCommands) -> Result<Exit> {
-        self.print(|_| Ok(()));
+    /// Prints how a run ended and what to type next, calls `then`, and returns the exit status. Waits for a slow reader,
+    /// since no job is delayed by the wait; but `then` is called after a second.
+    pub fn close(
+        mut self,
+        dir: &RunDir,
+        ended: Result<RunEnd>,
+        next: &NextCommands,
+        then: impl FnOnce(),
+    ) -> Result<Exit> {
         let has_left = matches!(ended, Ok(RunEnd::Left { .. }));
+        self.print(|_| Ok(()));
+        for _ in 0..100 {
+            if self.is_closed || has_left || self.output.buffered() == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+            self.print(|_| Ok(()));
+        }
+        let exit = self.report(dir, ended, next);
+        then();
         if !self.is_closed && !has_left {
             let written = self.output.flush();
             self.record_write(written);
         }
+        let log = format!("codex-agent run log {}", dir.name());
+        match (exit, self.write_error.take()) {
+            (Ok(_), Some(error)) => {
+                Err(error.hint(format!("the run itself continued; '{log}' prints the events")))
+            }
+            (exit, _) => exit,
+        }
+    }
+
+    /// Prints how a run ended and what to type next.
+    fn report(&self, dir: &RunDir, ended: Result<RunEnd>, next: &NextCommands) -> Result<Exit> {
         let resume = &next.resume;
         let ended = ended.map_err(|error| {
             error.or_hint(format!("jobs may still be running; '{resume}' continues the run"))
@@ -360,10 +387,7 @@ impl Show {
         if has_answers && self.terminal && !self.options.json && !self.options.answers {
             status(format_args!("'{}' prints the answers", next.answers));
         }
-        match self.write_error.take() {
-            Some(error) => Err(error.hint(format!("the run itself continued; '{log}' prints the events"))),
-            None => Ok(exit),
-        }
+        Ok(exit)
     }
 
     /// Records the result of a write.
